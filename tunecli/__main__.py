@@ -1,0 +1,3 @@
+from tunecli.cli import main
+
+main()

@@ -1,0 +1,82 @@
+"""The errors that a user of tunecli can meet.
+
+TunecliError
+├── StudyFileError      every mistake of a study file at once
+├── DataError           the data cannot be read, or does not fit the study
+├── StudyNotFoundError  no study of that name where it was looked for
+├── StudyBusyError      another search holds the study
+├── StudyChangedError   the study file no longer belongs to the stored study
+└── DatabaseError       the study database is damaged, foreign, locked or full
+
+Their text is a sentence for the user: the rule, the value, the way out. The command line prints
+it without a traceback; every other exception is a bug and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class TunecliError(Exception):
+    """A user's mistake or the machine's trouble, told in one sentence."""
+
+    exit_code = 1
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """One mistake in a study file.
+
+    Attributes:
+        line: counted from 1; 0 if the mistake has no place in the text.
+        column: counted from 1.
+        path: where in the study file, as `optimizer.SGD.lr`; empty for the file itself.
+        message: what is wrong, what was given, what to write instead.
+    """
+
+    line: int
+    column: int
+    path: str
+    message: str
+
+
+class StudyFileError(TunecliError):
+    """All mistakes of one study file, sorted by line."""
+
+    exit_code = 2
+
+    def __init__(self, file: str, problems: Sequence[Problem]) -> None:
+        self.file = file
+        self.problems = tuple(sorted(problems))
+        super().__init__("\n".join(self._line(problem) for problem in self.problems))
+
+    def _line(self, problem: Problem) -> str:
+        place = f"{self.file}:{problem.line}:{problem.column}" if problem.line else self.file
+        return f"{place}: {problem.path + ': ' if problem.path else ''}{problem.message}"
+
+
+class DataError(TunecliError):
+    """The data cannot be read, or does not fit the study."""
+
+    exit_code = 2
+
+
+class StudyNotFoundError(TunecliError):
+    """No study of that name where it was looked for."""
+
+    exit_code = 2
+
+
+class StudyBusyError(TunecliError):
+    """Another search holds the study."""
+
+
+class StudyChangedError(TunecliError):
+    """The study file no longer belongs to the stored study."""
+
+    exit_code = 2
+
+
+class DatabaseError(TunecliError):
+    """The study database is damaged, foreign, locked or full."""

@@ -1,0 +1,36 @@
+"""The seam between the driver and wherever trials are trained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from tunecli.search.messages import Event, TrialJob
+
+
+class Executor(Protocol):
+    """Trains jobs somewhere: in this process, in local processes, on a cluster.
+
+    Whatever happens to a job, exactly one `Finished` or `WorkerDied` tells of it, unless it was
+    stopped or killed by the driver.
+    """
+
+    n_workers: int
+
+    def submit(self, job: TrialJob) -> None:
+        """Train `job` as soon as a worker is free; `Evaluated` events follow, then `Finished`."""
+
+    def reply(self, number: int, go_on: bool) -> None:
+        """Answer the newest `Evaluated` of trial `number`; False ends it as pruned."""
+
+    def stop(self, number: int, grace: float) -> None:
+        """End trial `number` and let its worker save for `grace` seconds."""
+
+    def kill(self, number: int) -> None:
+        """End trial `number` now, with its worker; another worker takes its place."""
+
+    def events(self, timeout: float) -> Sequence[Event]:
+        """What has happened; waits up to `timeout` seconds for the first."""
+
+    def close(self) -> None:
+        """End all workers; no event follows."""

@@ -1,0 +1,67 @@
+"""What training tells: plain numbers that fit into a message, a database row and a checkpoint.
+
+Imports no torch, so that the driver and the report can use it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Outcome = Literal["complete", "pruned", "diverged", "infeasible", "failed"]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One fold, evaluated once.
+
+    Attributes:
+        step: the evaluation's index from 0; Optuna's step.
+        epoch: epochs trained so far, fractional between two of them.
+        train_loss: mean loss over the rows trained on since the last evaluation, regularization
+            (L1) left out.
+        score: the objective's metric on the fold's validation part.
+        metrics: the other metrics of the study, by name, on the validation part.
+        lr: learning rate of the first parameter group at the evaluation.
+    """
+
+    step: int
+    epoch: float
+    train_loss: float
+    score: float
+    metrics: dict[str, float]
+    lr: float
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """How a trial ended, from the worker's side.
+
+    Attributes:
+        outcome: what happened, in one of the design's five words.
+        reason: empty for a complete trial, else a sentence.
+        value: mean score over folds at the best evaluation of the mean curve (the last one for a
+            pruned trial); None unless complete or pruned.
+        best_step: index of that evaluation; None without a value.
+        fold_scores: score of each fold at that evaluation.
+        metrics: mean over folds of the other metrics at that evaluation.
+        n_weights: parameters of the model.
+        seconds: time in training and evaluation, waiting left out.
+        peak_memory: bytes, of the process (CPU) or of the device.
+        traceback: of an error, for the log.
+        predictions: per fold, the validation rows' indices and outputs at the best evaluation, as
+            bytes of an npz archive with arrays `rows_<fold>` (n,) int64 and `outputs_<fold>` (n, k)
+            float32; None unless complete.
+    """
+
+    outcome: Outcome
+    reason: str = ""
+    value: float | None = None
+    best_step: int | None = None
+    fold_scores: tuple[float, ...] = ()
+    metrics: dict[str, float] = field(default_factory=dict)
+    n_weights: int = 0
+    seconds: float = 0.0
+    peak_memory: int = 0
+    traceback: str = ""
+    predictions: bytes | None = None
