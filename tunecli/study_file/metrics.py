@@ -1,0 +1,63 @@
+"""The metrics a study file can name: their task, direction and arguments.
+
+Torch-free, for reading study files and drawing reports; `training/metrics.py` computes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tunecli.study_file.settings import Component, Direction, Task
+
+
+@dataclass(frozen=True)
+class MetricInfo:
+    """One metric, as scikit-learn defines it.
+
+    Attributes:
+        task: the only task that it measures.
+        direction: the one in which a model gets better.
+        arguments: what may be set, with the words allowed; the first word is the default.
+    """
+
+    name: str
+    task: Task
+    direction: Direction
+    arguments: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+_AVERAGE = {"average": ("macro", "micro", "weighted")}
+
+METRICS: dict[str, MetricInfo] = {
+    info.name: info
+    for info in (
+        MetricInfo("accuracy", "classification", "maximize"),
+        MetricInfo("balanced_accuracy", "classification", "maximize"),
+        MetricInfo("precision", "classification", "maximize", _AVERAGE),
+        MetricInfo("recall", "classification", "maximize", _AVERAGE),
+        MetricInfo("f1", "classification", "maximize", _AVERAGE),
+        MetricInfo("roc_auc", "classification", "maximize", {"average": ("macro", "weighted")}),
+        MetricInfo("log_loss", "classification", "minimize"),
+        MetricInfo("mcc", "classification", "maximize"),
+        MetricInfo("rmse", "regression", "minimize"),
+        MetricInfo("mse", "regression", "minimize"),
+        MetricInfo("mae", "regression", "minimize"),
+        MetricInfo("r2", "regression", "maximize"),
+    )
+}
+
+
+def argument(metric: Component, name: str) -> str:
+    """The word given for an argument of `metric`, or its default."""
+    return str(metric.arguments.get(name, METRICS[metric.name].arguments[name][0]))
+
+
+def label(metric: Component) -> str:
+    """What a measured value is stored and shown under: `f1`, and `f1_micro` for `average: micro`.
+
+    Two metrics have the same label if and only if they measure the same.
+    """
+    words = (argument(metric, name) for name in METRICS[metric.name].arguments)
+    defaults = {options[0] for options in METRICS[metric.name].arguments.values()}
+    return "_".join([metric.name, *(word for word in words if word not in defaults)])
