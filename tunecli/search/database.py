@@ -1,0 +1,465 @@
+"""The study database: one writer, plain Optuna tables, and our own beside them (`tables.py`).
+
+Optuna makes and checks the schema; rows are written by SQLAlchemy Core, one transaction for a
+trial's start and one for its end (Optuna's public API takes dozens of commits for the same).
+Curves are buffered and written in batches, at the latest with the next end of a trial.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import optuna
+import sqlalchemy
+from optuna.distributions import (
+    BaseDistribution,
+    distribution_to_json,
+    json_to_distribution,
+)
+from optuna.storages._rdb import models
+from optuna.study import StudyDirection
+from optuna.trial import TrialState
+from sqlalchemy import Connection, Engine, Table, delete, event, insert, select, update
+from sqlalchemy.engine import make_url
+
+from tunecli.errors import DatabaseError
+from tunecli.search import tables
+from tunecli.study_file.ranges import Scalar
+from tunecli.study_file.settings import Direction, TrialConfig
+from tunecli.training.evaluation import Evaluation, Outcome, TrialResult
+
+BUSY_SECONDS = 60  # how long a write waits for another process that holds the lock
+
+_STATES: Mapping[Outcome, TrialState] = {
+    "complete": TrialState.COMPLETE,
+    "pruned": TrialState.PRUNED,
+    "diverged": TrialState.PRUNED,
+    "infeasible": TrialState.PRUNED,
+    "failed": TrialState.FAIL,
+}
+
+
+@dataclass
+class Trial:
+    """What is known of one trial.
+
+    Attributes:
+        outcome: None while it runs.
+        value: of a complete trial, or the last mean of a pruned one.
+        curve: mean score over folds at each evaluation.
+    """
+
+    number: int
+    params: dict[str, Scalar]
+    distributions: dict[str, BaseDistribution]
+    config: TrialConfig
+    attempt: int = 1
+    outcome: Outcome | None = None
+    reason: str = ""
+    value: float | None = None
+    curve: list[float] = field(default_factory=list)
+
+
+class StudyDatabase:
+    """One study's rows. Only the driver holds one; others read (`tunecli.report.records`)."""
+
+    def __init__(self, storage: optuna.storages.RDBStorage, study_id: int) -> None:
+        self._engine = _with_sqlite_manners(storage.engine)
+        self._study_id = study_id
+        self._trial_ids: dict[int, int] = {}
+        self._buffer: list[tuple[int, int, Sequence[Evaluation]]] = []
+        tables.metadata.create_all(self._engine)
+
+    @classmethod
+    def create(cls, url: str, name: str, direction: Direction) -> StudyDatabase:
+        """Make an empty study, and its database where there is none."""
+        with _clear_errors(url):
+            storage = _storage(url)
+            study_id = storage.create_new_study([StudyDirection[direction.upper()]], name)
+            return cls(storage, study_id)
+
+    @classmethod
+    def open(cls, url: str, name: str) -> StudyDatabase | None:
+        """Open a study, or None if there is none of that name."""
+        if not _exists(url):
+            return None
+        with _clear_errors(url):
+            storage = _storage(url)
+            try:
+                study_id = storage.get_study_id_from_name(name)
+            except KeyError:
+                return None
+            return cls(storage, study_id)
+
+    def close(self) -> None:
+        """Write what is buffered and let go of the database."""
+        self.flush()
+        self._engine.dispose()
+
+    # --- the study
+
+    def attribute(self, key: str, default: Any = None) -> Any:
+        """A user attribute of the study, stored under `tunecli:<key>`."""
+        attributes = _table(models.StudyUserAttributeModel)
+        query = select(attributes.c.value_json).where(
+            attributes.c.study_id == self._study_id, attributes.c.key == f"tunecli:{key}"
+        )
+        with self._engine.connect() as connection:
+            text = connection.execute(query).scalar()
+        return default if text is None else json.loads(text)
+
+    def set_attributes(self, values: Mapping[str, Any]) -> None:
+        """Store user attributes of the study, each under `tunecli:<key>`, in one transaction."""
+        attributes = _table(models.StudyUserAttributeModel)
+        keys = [f"tunecli:{key}" for key in values]
+        rows = [
+            {"study_id": self._study_id, "key": key, "value_json": json.dumps(value)}
+            for key, value in zip(keys, values.values(), strict=True)
+        ]
+        with self._engine.begin() as connection:
+            connection.execute(
+                delete(attributes).where(
+                    attributes.c.study_id == self._study_id, attributes.c.key.in_(keys)
+                )
+            )
+            connection.execute(insert(attributes), rows)
+
+    # --- trials
+
+    def trials(self) -> list[Trial]:
+        """All trials by number, the running ones included."""
+        rows = _table(models.TrialModel)
+        query = (
+            select(
+                rows.c.number,
+                rows.c.trial_id,
+                tables.trials.c.config,
+                tables.trials.c.attempt,
+                tables.trials.c.outcome,
+                tables.trials.c.reason,
+            )
+            .join(tables.trials, tables.trials.c.trial_id == rows.c.trial_id)
+            .where(rows.c.study_id == self._study_id)
+            .order_by(rows.c.number)
+        )
+        with self._engine.connect() as connection:
+            found = connection.execute(query).all()
+            self._trial_ids = {row.number: row.trial_id for row in found}
+            params = self._read_params(connection)
+            values = self._read_values(connection)
+            curves = self._read_curves(connection)
+        return [
+            Trial(
+                number=row.number,
+                params={name: value for name, value, _ in params.get(row.trial_id, [])},
+                distributions={name: dist for name, _, dist in params.get(row.trial_id, [])},
+                config=TrialConfig.model_validate_json(row.config),
+                attempt=row.attempt,
+                outcome=row.outcome,
+                reason=row.reason or "",
+                value=values.get(row.trial_id),
+                curve=curves.get(row.trial_id, []),
+            )
+            for row in found
+        ]
+
+    def start_trial(self, trial: Trial) -> None:
+        """Write a new running trial with all its parameters, in one transaction."""
+        row = {
+            "number": trial.number,
+            "study_id": self._study_id,
+            "state": TrialState.RUNNING,
+            "datetime_start": _now(),
+        }
+        with self._engine.begin() as connection:
+            inserted = connection.execute(insert(_table(models.TrialModel)), row)
+            assert inserted.inserted_primary_key is not None
+            trial_id = inserted.inserted_primary_key[0]
+            params = [
+                {
+                    "trial_id": trial_id,
+                    "param_name": name,
+                    "param_value": distribution.to_internal_repr(trial.params[name]),
+                    "distribution_json": distribution_to_json(distribution),
+                }
+                for name, distribution in trial.distributions.items()
+            ]
+            _insert(connection, _table(models.TrialParamModel), params)
+            connection.execute(
+                insert(tables.trials),
+                {
+                    "trial_id": trial_id,
+                    "config": trial.config.model_dump_json(),
+                    "attempt": trial.attempt,
+                },
+            )
+        self._trial_ids[trial.number] = trial_id
+
+    def restart_trial(self, number: int, attempt: int) -> None:
+        """Begin another attempt at a running trial: what it had told is told again."""
+        trial_id = self._trial_ids[number]
+        self._buffer = [entry for entry in self._buffer if entry[0] != number]
+        intermediate = _table(models.TrialIntermediateValueModel)
+        with self._engine.begin() as connection:
+            for table in (tables.curves, intermediate):
+                connection.execute(delete(table).where(table.c.trial_id == trial_id))
+            connection.execute(
+                update(tables.trials)
+                .where(tables.trials.c.trial_id == trial_id)
+                .values(attempt=attempt)
+            )
+
+    def add_evaluations(self, number: int, step: int, folds: Sequence[Evaluation]) -> None:
+        """Remember one evaluation of all folds; `flush` or the next end of a trial writes it."""
+        self._buffer.append((number, step, folds))
+
+    def flush(self) -> None:
+        """Write the remembered evaluations in one transaction."""
+        if self._buffer:
+            with self._engine.begin() as connection:
+                self._write_evaluations(connection)
+
+    def finish_trial(
+        self, number: int, result: TrialResult, worker: int, *, keep_predictions: bool = False
+    ) -> None:
+        """Write how a trial ended, its value and all curves still remembered: one transaction.
+
+        Args:
+            keep_predictions: replace the stored out-of-fold predictions by this trial's.
+        """
+        trial_id = self._trial_ids[number]
+        rows = _table(models.TrialModel)
+        with self._engine.begin() as connection:
+            self._write_evaluations(connection)
+            connection.execute(
+                update(rows)
+                .where(rows.c.trial_id == trial_id)
+                .values(state=_STATES[result.outcome], datetime_complete=_now())
+            )
+            if result.value is not None:
+                stored, kind = models.TrialValueModel.value_to_stored_repr(result.value)
+                value = {"objective": 0, "value": stored, "value_type": kind}
+                connection.execute(
+                    insert(_table(models.TrialValueModel)), {"trial_id": trial_id, **value}
+                )
+            attributes = [
+                {"trial_id": trial_id, "key": key, "value_json": json.dumps(value)}
+                for key, value in _shown(result).items()
+            ]
+            _insert(connection, _table(models.TrialUserAttributeModel), attributes)
+            connection.execute(
+                update(tables.trials)
+                .where(tables.trials.c.trial_id == trial_id)
+                .values(worker=worker, **_details(result))
+            )
+            if keep_predictions and result.predictions is not None:
+                mine = select(rows.c.trial_id).where(rows.c.study_id == self._study_id)
+                connection.execute(
+                    delete(tables.predictions).where(tables.predictions.c.trial_id.in_(mine))
+                )
+                connection.execute(
+                    insert(tables.predictions), {"trial_id": trial_id, "npz": result.predictions}
+                )
+
+    # --- rows
+
+    def _write_evaluations(self, connection: Connection) -> None:
+        means, curves = [], []
+        for number, step, folds in self._buffer:
+            trial_id = self._trial_ids[number]
+            mean = fmean(evaluation.score for evaluation in folds)
+            stored, kind = models.TrialIntermediateValueModel.intermediate_value_to_stored_repr(
+                mean
+            )
+            means.append(
+                {
+                    "trial_id": trial_id,
+                    "step": step,
+                    "intermediate_value": stored,
+                    "intermediate_value_type": kind,
+                }
+            )
+            curves += [_curve_row(trial_id, fold, told) for fold, told in enumerate(folds)]
+        _insert(connection, _table(models.TrialIntermediateValueModel), means)
+        _insert(connection, tables.curves, curves)
+        self._buffer = []
+
+    def _read_params(
+        self, connection: Connection
+    ) -> dict[int, list[tuple[str, Scalar, BaseDistribution]]]:
+        params, trials = _table(models.TrialParamModel), _table(models.TrialModel)
+        query = (
+            select(
+                params.c.trial_id,
+                params.c.param_name,
+                params.c.param_value,
+                params.c.distribution_json,
+            )
+            .join(trials, trials.c.trial_id == params.c.trial_id)
+            .where(trials.c.study_id == self._study_id)
+            .order_by(params.c.param_id)
+        )
+        found: dict[int, list[tuple[str, Scalar, BaseDistribution]]] = {}
+        for trial_id, name, stored, text in connection.execute(query):
+            distribution = _distribution(text)
+            value = distribution.to_external_repr(stored)
+            found.setdefault(trial_id, []).append((name, value, distribution))
+        return found
+
+    def _read_values(self, connection: Connection) -> dict[int, float]:
+        values, trials = _table(models.TrialValueModel), _table(models.TrialModel)
+        query = (
+            select(values.c.trial_id, values.c.value)
+            .join(trials, trials.c.trial_id == values.c.trial_id)
+            .where(trials.c.study_id == self._study_id, values.c.objective == 0)
+        )
+        return {row.trial_id: row.value for row in connection.execute(query)}
+
+    def _read_curves(self, connection: Connection) -> dict[int, list[float]]:
+        means, trials = _table(models.TrialIntermediateValueModel), _table(models.TrialModel)
+        query = (
+            select(means.c.trial_id, means.c.intermediate_value, means.c.intermediate_value_type)
+            .join(trials, trials.c.trial_id == means.c.trial_id)
+            .where(trials.c.study_id == self._study_id)
+            .order_by(means.c.trial_id, means.c.step)
+        )
+        curves: dict[int, list[float]] = {}
+        for trial_id, stored, kind in connection.execute(query):
+            value = models.TrialIntermediateValueModel.stored_repr_to_intermediate_value(
+                stored, kind
+            )
+            curves.setdefault(trial_id, []).append(value)
+        return curves
+
+
+def _table(model: Any) -> Table:
+    table = model.__table__
+    assert isinstance(table, Table)
+    return table
+
+
+def _insert(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
+    if rows:
+        connection.execute(insert(table), rows)
+
+
+def _curve_row(trial_id: int, fold: int, told: Evaluation) -> dict[str, Any]:
+    return {
+        "trial_id": trial_id,
+        "step": told.step,
+        "fold": fold,
+        "epoch": told.epoch,
+        "train_loss": told.train_loss if math.isfinite(told.train_loss) else None,
+        "score": told.score if math.isfinite(told.score) else None,
+        "lr": told.lr,
+        "metrics": json.dumps(told.metrics),
+    }
+
+
+def _shown(result: TrialResult) -> dict[str, Any]:
+    """The few user attributes that other Optuna tools show."""
+    shown: dict[str, Any] = {"outcome": result.outcome}
+    if result.reason:
+        shown["reason"] = result.reason
+    if result.fold_scores:
+        shown["fold_scores"] = result.fold_scores
+    return shown | result.metrics
+
+
+def _details(result: TrialResult) -> dict[str, Any]:
+    return {
+        "outcome": result.outcome,
+        "reason": result.reason,
+        "traceback": result.traceback,
+        "best_step": result.best_step,
+        "fold_scores": json.dumps(result.fold_scores),
+        "metrics": json.dumps(result.metrics),
+        "seconds": result.seconds,
+        "n_weights": result.n_weights,
+        "peak_memory": result.peak_memory,
+    }
+
+
+@cache
+def _distribution(text: str) -> BaseDistribution:
+    return json_to_distribution(text)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)  # Optuna stores naive UTC
+
+
+def _storage(url: str) -> optuna.storages.RDBStorage:
+    arguments = {"timeout": BUSY_SECONDS} if make_url(url).get_backend_name() == "sqlite" else {}
+    return optuna.storages.RDBStorage(url, engine_kwargs={"connect_args": arguments})
+
+
+def _with_sqlite_manners(engine: Engine) -> Engine:
+    """Begin every transaction with the write lock, and wait for the disk at its end."""
+    if engine.dialect.name != "sqlite":
+        return engine
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: sqlite3.Connection, _: object) -> None:
+        connection.isolation_level = None  # SQLAlchemy says BEGIN, not the driver
+        connection.execute("PRAGMA synchronous=FULL")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    engine.dispose()  # connections that Optuna opened before know no manners
+    return engine
+
+
+def _exists(url: str) -> bool:
+    """Whether there is a database at all; asks a server only when it is opened."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite" or not parsed.database:
+        return True
+    path = Path(parsed.database)
+    if not path.exists() or path.stat().st_size == 0:
+        return False
+    _refuse_foreign(path)
+    return True
+
+
+def _refuse_foreign(path: Path) -> None:
+    """Look before Optuna opens the file, since it writes its tables into whatever it is given."""
+    query = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'studies'"
+    try:
+        connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+        try:
+            found = connection.execute(query).fetchone()
+        finally:
+            connection.close()
+    except sqlite3.DatabaseError as error:
+        raise DatabaseError(f"{path} cannot be read as a study database ({error}).") from None
+    if not found:
+        raise DatabaseError(
+            f"{path} is a database, but not a study database; nothing was written to it. "
+            "Give another place with --runs or --storage."
+        )
+
+
+@contextmanager
+def _clear_errors(url: str) -> Iterator[None]:
+    try:
+        yield
+    except optuna.exceptions.DuplicatedStudyError:
+        raise DatabaseError(f"{url} holds a study of this name already.") from None
+    except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+        cause = getattr(error, "orig", None) or error.__cause__ or error
+        raise DatabaseError(f"The study database {url} cannot be used: {cause}.") from error
+    except RuntimeError as error:  # Optuna's words on a schema of another version
+        raise DatabaseError(f"The study database {url} cannot be used: {error}") from error

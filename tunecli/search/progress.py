@@ -1,0 +1,105 @@
+"""What a search tells while it runs: one stream for the screen and for `events.jsonl`.
+
+Plain values; no torch, no Optuna, no rich.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from tunecli.data.summary import DataSummary
+from tunecli.study_file.ranges import Scalar
+from tunecli.study_file.settings import Direction
+from tunecli.training.evaluation import Outcome
+
+Ending = Literal["done", "timeout", "exhausted", "interrupted", "failing"]
+
+
+@dataclass(frozen=True)
+class SearchStarted:
+    """A search begins or goes on.
+
+    Attributes:
+        objective: name of the metric.
+        n_done: trials that had ended before; `n_total` is `search.trials`.
+        adopted: numbers of the trials that were interrupted and are taken up again.
+        changes: sentences on what was edited in the study file since the last call.
+    """
+
+    study: str
+    database: str
+    objective: str
+    direction: Direction
+    n_done: int
+    n_total: int
+    n_jobs: int
+    parallel: int
+    adopted: tuple[int, ...] = ()
+    changes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class DataDescribed:
+    summary: DataSummary
+
+
+@dataclass(frozen=True)
+class TrialStarted:
+    """Attributes: `n_evaluations`: how many evaluations the trial has if nothing stops it."""
+
+    number: int
+    params: dict[str, Scalar]
+    n_evaluations: int
+
+
+@dataclass(frozen=True)
+class TrialEvaluated:
+    """Attributes: `score`: mean over folds; `best`: the trial's best mean so far."""
+
+    number: int
+    step: int
+    score: float
+    best: float
+
+
+@dataclass(frozen=True)
+class TrialFinished:
+    """Attributes: `spread`: standard deviation over folds; 0 with one fold."""
+
+    number: int
+    outcome: Outcome
+    reason: str
+    value: float | None
+    spread: float | None
+    seconds: float
+    params: dict[str, Scalar]
+    is_best: bool
+
+
+@dataclass(frozen=True)
+class Notice:
+    """A sentence the user should read; the search goes on."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class SearchEnded:
+    """Attributes: `reason`: for `failing`, what every trial failed of; else empty."""
+
+    ending: Ending
+    n_done: int
+    n_total: int
+    reason: str = ""
+
+
+SearchEvent = (
+    SearchStarted
+    | DataDescribed
+    | TrialStarted
+    | TrialEvaluated
+    | TrialFinished
+    | Notice
+    | SearchEnded
+)
