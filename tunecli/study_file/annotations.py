@@ -1,0 +1,213 @@
+"""What an argument accepts, read from its annotation without importing the library.
+
+`float | Tensor` accepts a number, `tuple[float, float]` two of them, `Callable[...]` nothing that
+a study file could hold. An annotation that is not understood accepts anything: the constructor has
+the last word, in `check` and before the first trial.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+CODE_OR_OBJECTS = frozenset({"Callable", "Tensor", "Optimizer", "Study", "FrozenTrial", "ndarray"})
+"""Annotations of values that a study file cannot hold."""
+
+
+@dataclass(frozen=True)
+class ValueType:
+    """The values that an argument takes.
+
+    Attributes:
+        words: as in "must be …".
+        accepts: whether a value of a study file (ranges resolved) is one of them.
+        schema: the same as JSON Schema.
+        settable: False if no value of a study file could be one of them.
+    """
+
+    words: str
+    accepts: Callable[[object], bool]
+    schema: dict[str, Any] = field(default_factory=dict)
+    settable: bool = True
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+NUMBER = ValueType("a number", _is_number, {"type": "number"})
+WHOLE = ValueType("a whole number", _is_whole, {"type": "integer"})
+TEXT = ValueType("a text", lambda value: isinstance(value, str), {"type": "string"})
+TRUTH = ValueType("true or false", lambda value: isinstance(value, bool), {"type": "boolean"})
+NONE = ValueType("none", lambda value: value is None, {"enum": [None, "none"]})
+ANYTHING = ValueType("anything", lambda value: True)
+UNSETTABLE = ValueType("set by tunecli", lambda value: False, {"not": {}}, settable=False)
+
+_NAMES = {
+    "float": NUMBER,
+    "int": WHOLE,
+    "str": TEXT,
+    "bool": TRUTH,
+    "None": NONE,
+    "Any": ANYTHING,
+}
+_SEQUENCES = {"list", "List", "tuple", "Tuple", "Sequence", "Iterable"}
+
+
+def one_of(values: Sequence[object]) -> ValueType:
+    """Exactly these values; `true` is not 1."""
+
+    def accepts(value: object) -> bool:
+        return any(type(value) is type(known) and value == known for known in values)
+
+    words = [value if isinstance(value, str) else _plain(value) for value in values]
+    shown = f"one of {', '.join(words[:8])}, …" if len(words) > 10 else " or ".join(words)
+    return ValueType(shown, accepts, {"enum": list(values)})
+
+
+def sequence_of(items: ValueType) -> ValueType:
+    """A list of any length."""
+
+    def accepts(value: object) -> bool:
+        return isinstance(value, list | tuple) and all(map(items.accepts, value))
+
+    words = "a list" if items is ANYTHING else f"a list, each item {items.words}"
+    return ValueType(words, accepts, {"type": "array", "items": items.schema}, items.settable)
+
+
+def fixed_sequence_of(items: Sequence[ValueType]) -> ValueType:
+    """A list with one value for each of `items`."""
+
+    def accepts(value: object) -> bool:
+        if not isinstance(value, list | tuple) or len(value) != len(items):
+            return False
+        return all(item.accepts(part) for item, part in zip(items, value, strict=True))
+
+    kinds = {item.words for item in items}
+    what = f"each {kinds.pop()}" if len(kinds) == 1 else ", ".join(item.words for item in items)
+    schema = {
+        "type": "array",
+        "prefixItems": [item.schema for item in items],
+        "minItems": len(items),
+        "maxItems": len(items),
+    }
+    settable = all(item.settable for item in items)
+    return ValueType(f"a list of {len(items)} values, {what}", accepts, schema, settable)
+
+
+def any_of(members: Sequence[ValueType]) -> ValueType:
+    """What one of `members` accepts; those that no study file can hold are left out.
+
+    `Tensor | None` is unsettable as a whole: only leaving it out is possible.
+    """
+    kept = [member for member in members if member.settable]
+    if not kept or (len(kept) < len(members) and all(member is NONE for member in kept)):
+        return UNSETTABLE
+    if ANYTHING in kept:
+        return ANYTHING
+    if len(kept) == 1:
+        return kept[0]
+    words = " or ".join(member.words for member in kept)
+    schema = {"anyOf": [member.schema for member in kept]}
+    return ValueType(words, lambda value: any(m.accepts(value) for m in kept), schema)
+
+
+def value_type(annotation: str, default: object = None) -> ValueType:
+    """Read an annotation; where there is none, the type of the default decides.
+
+    Args:
+        annotation: source text, empty for none.
+        default: of the argument; None decides nothing.
+    """
+    if annotation:
+        return _read(ast.parse(annotation, mode="eval").body)
+    if isinstance(default, bool):
+        return TRUTH
+    if isinstance(default, int):
+        return WHOLE
+    if isinstance(default, float):
+        return NUMBER
+    if isinstance(default, str):
+        return TEXT
+    if isinstance(default, tuple):
+        return fixed_sequence_of([NUMBER if _is_number(item) else ANYTHING for item in default])
+    return ANYTHING
+
+
+def in_words(value: object) -> str:
+    """A study file's value as an error message names it: `the text 'abc'`, `the number 3`."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return _plain(value)
+    if isinstance(value, str):
+        return f"the text {value!r}"
+    if isinstance(value, int | float):
+        return f"the number {value}"
+    if isinstance(value, list | tuple):
+        return f"the list [{', '.join(_plain(item) for item in value)}]"
+    return "a mapping"
+
+
+def _plain(value: object) -> str:
+    """A value as YAML writes it."""
+    return json.dumps(value, default=str, ensure_ascii=False) if value is not None else "none"
+
+
+def _read(node: ast.expr) -> ValueType:
+    """One node of an annotation; strings in it are forward references."""
+    if isinstance(node, ast.Constant):
+        if node.value is None:
+            return NONE
+        return value_type(node.value) if isinstance(node.value, str) else ANYTHING
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+        return any_of([_read(node.left), _read(node.right)])
+    if isinstance(node, ast.Subscript):
+        return _subscript(_last_name(node.value), _items(node.slice))
+    return _named(_last_name(node))
+
+
+def _subscript(name: str, items: list[ast.expr]) -> ValueType:
+    """`name[items]`."""
+    if name == "Literal":
+        return one_of([ast.literal_eval(item) for item in items])
+    if name == "Optional":
+        return any_of([_read(items[0]), NONE])
+    if name == "Union":
+        return any_of([_read(item) for item in items])
+    if name == "Annotated":
+        return _read(items[0])
+    if name not in _SEQUENCES:
+        return _named(name)
+    fixed = name.lower() == "tuple" and not _is_ellipsis(items[-1])
+    return fixed_sequence_of([_read(i) for i in items]) if fixed else sequence_of(_read(items[0]))
+
+
+def _named(name: str) -> ValueType:
+    if name in _NAMES:
+        return _NAMES[name]
+    if name in CODE_OR_OBJECTS or name.startswith("Base"):
+        return UNSETTABLE
+    return sequence_of(ANYTHING) if name in _SEQUENCES else ANYTHING
+
+
+def _items(node: ast.expr) -> list[ast.expr]:
+    return node.elts if isinstance(node, ast.Tuple) else [node]
+
+
+def _is_ellipsis(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value is ...
+
+
+def _last_name(node: ast.expr) -> str:
+    """`Tensor` for `torch.Tensor`."""
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.id if isinstance(node, ast.Name) else ""

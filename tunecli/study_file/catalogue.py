@@ -1,0 +1,229 @@
+"""Which arguments a component of a study file takes, and what is wrong with those given.
+
+Names and arguments are those of the installed torch, torchvision, scikit-learn and Optuna, so
+their documentation is tunecli's; they are read from the sources, importing none of them. Files are
+read only when something in them is asked for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+
+from tunecli.study_file.annotations import NONE, ValueType, in_words, one_of, value_type
+from tunecli.study_file.metrics import METRICS
+from tunecli.study_file.offered import (
+    LOSS_TASKS,
+    SCALES,
+    Kind,
+    canonical,
+    library_signature,
+    names,
+    unknown_name,
+)
+from tunecli.study_file.settings import Component
+from tunecli.study_file.signatures import Argument, Signature
+from tunecli.study_file.suggestions import did_you_mean
+
+__all__ = [
+    "LOSS_TASKS",
+    "Kind",
+    "argument_problems",
+    "argument_type",
+    "canonical",
+    "names",
+    "nested_kind",
+    "signature",
+    "unknown_name",
+]
+
+ArgumentProblem = tuple[tuple[str, ...], str]
+"""Where below the component, as ("lr",) or ("rest", "AdamW", "lr"), and what is wrong."""
+
+_COMMON_UNSETTABLE = {"params", "maximize", "foreach", "fused", "capturable", "differentiable"}
+_COMMON_UNSETTABLE |= {"reduction", "size_average", "reduce", "last_epoch", "optimizer"}
+_COMMON_UNSETTABLE |= {"device", "dtype", "inplace"}
+_UNSETTABLE: dict[Kind, set[str]] = {
+    "model": {"shape", "n_outputs", "progress"},
+    # total_steps is filled in, so torch would ignore these two.
+    "schedule": {"epochs", "steps_per_epoch"},
+    "sampler": {
+        "seed",
+        "search_space",
+        "x0",
+        "source_trials",
+        "warn_independent_sampling",
+        "warn_asynchronous_seeding",
+    },
+}
+
+_FILLED_IN: dict[Kind, set[str]] = {
+    "schedule": {"T_max", "total_steps", "max_lr", "mode"},
+}
+"""Arguments that follow from the data or from other settings where the file does not give them."""
+
+_BALANCED = Argument("weight", "Literal['balanced'] | None", required=False)
+_REPLACED: dict[tuple[Kind, str], tuple[Argument, ...]] = {
+    ("loss", "CrossEntropyLoss"): (_BALANCED,),
+    ("loss", "NLLLoss"): (_BALANCED,),
+    ("loss", "BCEWithLogitsLoss"): (_BALANCED,),
+    ("optimizer", "Muon"): (Argument("rest", "Component"),),
+}
+"""Arguments that tunecli has in place of the library's, or in addition."""
+
+# Words that the constructors document but annotate as `str`.
+_WORDS: dict[tuple[str, str], tuple[object, ...]] = {
+    ("LBFGS", "line_search_fn"): ("strong_wolfe", None),
+    ("Muon", "adjust_lr_fn"): ("original", "match_rms_adamw", None),
+    ("quantile", "output_distribution"): ("uniform", "normal"),
+    ("QMCSampler", "qmc_type"): ("sobol", "halton"),
+}
+
+_NESTED: dict[tuple[str, str], Kind] = {
+    ("Muon", "rest"): "optimizer",
+    ("PatientPruner", "wrapped_pruner"): "pruner",
+}
+_NOT_NESTED = {"Muon": ("Muon", "LBFGS"), "PatientPruner": ("PatientPruner",)}
+
+
+def nested_kind(kind: Kind, name: str, argument: str) -> Kind | None:
+    """The kind of component that an argument holds: Muon's `rest` is an optimizer."""
+    nested = _NESTED.get((name, argument))
+    return nested if nested is not None and kind == nested else None
+
+
+@cache
+def signature(kind: Kind, name: str) -> Signature:
+    """The arguments of a component that a study file can set.
+
+    Args:
+        kind: of the component.
+        name: as `canonical` gives it.
+
+    Returns:
+        The library's arguments and defaults in its order, without those that tunecli decides or
+        that only code could give; those that it fills in are not required.
+    """
+    full = library_signature(kind, name)
+    replaced = _REPLACED.get((kind, name), ())
+    kept = [
+        replace(argument, required=False) if _filled_in(kind, argument) else argument
+        for argument in full.arguments
+        if _settable(kind, name, argument) and argument.name not in {r.name for r in replaced}
+    ]
+    return Signature(name, (*kept, *replaced), full.open)
+
+
+@cache
+def argument_type(kind: Kind, name: str, argument: Argument) -> ValueType:
+    """What `argument` of a component accepts; a nested component is checked apart."""
+    if kind == "metric":
+        return one_of(METRICS[name].arguments[argument.name])
+    if kind == "model" and argument.name == "activation":
+        return one_of(names("activation"))
+    if kind == "model" and argument.name == "weights":
+        return NONE
+    words = _WORDS.get((name, argument.name))
+    return one_of(words) if words else value_type(argument.annotation, argument.default)
+
+
+def argument_problems(kind: Kind, component: Component) -> list[ArgumentProblem]:
+    """Everything wrong with a component's arguments, its ranges resolved.
+
+    Args:
+        kind: of the component.
+        component: with a name as `canonical` gives it; a nested component is a `Component`, or its
+            name as text.
+    """
+    known = signature(kind, component.name)
+    problems: list[ArgumentProblem] = []
+    for name, value in component.arguments.items():
+        argument = known.argument(name)
+        if argument is not None:
+            problems += _value_problems(kind, component.name, argument, value)
+        elif not known.open or name in _unsettable_names(kind, component.name):
+            problems.append(((name,), _unknown_argument(kind, known, name)))
+    problems += [
+        ((), f"{component.name} needs {argument.name}: {_expected(kind, known, argument)}.")
+        for argument in known.arguments
+        if argument.required and argument.name not in component.arguments
+    ]
+    return problems
+
+
+def _value_problems(
+    kind: Kind, name: str, argument: Argument, value: object
+) -> list[ArgumentProblem]:
+    nested = nested_kind(kind, name, argument.name)
+    if nested is not None:
+        return _nested_problems(nested, name, argument, value)
+    accepted = argument_type(kind, name, argument)
+    if accepted.accepts(value) or (value is None and _none_is_default(argument)):
+        return []
+    words, got = accepted.words, in_words(value)
+    hint = did_you_mean(value, accepted.schema.get("enum", ())) if isinstance(value, str) else ""
+    return [((argument.name,), f"{argument.name} must be {words}, but got {got}.{hint}")]
+
+
+def _nested_problems(
+    kind: Kind, outer: str, argument: Argument, value: object
+) -> list[ArgumentProblem]:
+    if value is None and _takes_none(argument):
+        return []
+    component = Component(name=value) if isinstance(value, str) else value
+    if not isinstance(component, Component):
+        message = f"{argument.name} must be the name of {_a(kind)}, but got {in_words(value)}."
+        return [((argument.name,), message)]
+    known = canonical(kind, component.name)
+    if known is None:
+        return [((argument.name,), unknown_name(kind, component.name))]
+    if known in _NOT_NESTED[outer]:
+        return [((argument.name,), f"{argument.name} of {outer} cannot be {known}.")]
+    inner = argument_problems(kind, component.model_copy(update={"name": known}))
+    return [((argument.name, component.name, *path), message) for path, message in inner]
+
+
+def _unknown_argument(kind: Kind, known: Signature, name: str) -> str:
+    if name in _unsettable_names(kind, known.name):
+        return f"{name} of {known.name} cannot be set in a study file: tunecli decides it."
+    listed = [argument.name for argument in known.arguments]
+    others = f" It takes {', '.join(listed)}." if listed else " It takes none."
+    return f"{known.name} has no argument {name!r}.{did_you_mean(name, listed) or others}"
+
+
+def _expected(kind: Kind, known: Signature, argument: Argument) -> str:
+    nested = nested_kind(kind, known.name, argument.name)
+    return _a(nested) if nested else argument_type(kind, known.name, argument).words
+
+
+def _a(kind: Kind) -> str:
+    return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
+
+
+def _none_is_default(argument: Argument) -> bool:
+    return not argument.required and argument.default is None
+
+
+def _takes_none(argument: Argument) -> bool:
+    return "None" in argument.annotation or _none_is_default(argument)
+
+
+def _filled_in(kind: Kind, argument: Argument) -> bool:
+    return argument.name in _FILLED_IN.get(kind, ())
+
+
+def _settable(kind: Kind, name: str, argument: Argument) -> bool:
+    if argument.name in _COMMON_UNSETTABLE | _UNSETTABLE.get(kind, set()):
+        return False
+    if kind == "scale" and argument.name not in SCALES[name][1]:
+        return False
+    if nested_kind(kind, name, argument.name):
+        return True
+    return argument_type(kind, name, argument).settable
+
+
+@cache
+def _unsettable_names(kind: Kind, name: str) -> frozenset[str]:
+    """The library's arguments that a study file cannot set."""
+    kept = {argument.name for argument in signature(kind, name).arguments}
+    return frozenset(a.name for a in library_signature(kind, name).arguments) - kept

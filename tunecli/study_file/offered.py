@@ -1,0 +1,177 @@
+"""The names that a study file may use, and where their sources are.
+
+Fixed lists stand here where tunecli must know a class to use it (losses, samplers, pruners,
+scales, its own models); whatever torch and torchvision list themselves is read from their sources.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
+
+from tunecli.study_file import signatures
+from tunecli.study_file.metrics import METRICS
+from tunecli.study_file.settings import Task
+from tunecli.study_file.signatures import Argument, Signature
+from tunecli.study_file.suggestions import did_you_mean
+
+Kind = Literal[
+    "model",
+    "loss",
+    "optimizer",
+    "schedule",
+    "activation",
+    "scale",
+    "sampler",
+    "pruner",
+    "metric",
+]
+_LOSS_TASKS: dict[str, Task] = {
+    "CrossEntropyLoss": "classification",
+    "NLLLoss": "classification",
+    "BCEWithLogitsLoss": "classification",
+    "MultiMarginLoss": "classification",
+    "MSELoss": "regression",
+    "L1Loss": "regression",
+    "SmoothL1Loss": "regression",
+    "HuberLoss": "regression",
+    "PoissonNLLLoss": "regression",
+    "GaussianNLLLoss": "regression",
+}
+LOSS_TASKS = MappingProxyType(_LOSS_TASKS)
+"""The losses offered, and the task that each is for."""
+
+_MODELS = ("Linear", "MLP", "CNN")
+_SAMPLERS = (
+    "RandomSampler",
+    "TPESampler",
+    "CmaEsSampler",
+    "QMCSampler",
+    "GPSampler",
+    "NSGAIISampler",
+    "NSGAIIISampler",
+    "GridSampler",
+    "BruteForceSampler",
+)
+_PRUNERS = (
+    "MedianPruner",
+    "PercentilePruner",
+    "SuccessiveHalvingPruner",
+    "HyperbandPruner",
+    "PatientPruner",
+    "ThresholdPruner",
+)
+SCALES = {
+    "standard": ("StandardScaler", ()),
+    "minmax": ("MinMaxScaler", ()),
+    "quantile": ("QuantileTransformer", ("n_quantiles", "output_distribution")),
+}
+_ALIASES = {"CMA-ES": "CmaEsSampler", "NSGA-II": "NSGAIISampler", "NSGA-III": "NSGAIIISampler"}
+
+# SparseAdam wants sparse gradients, which no model here has.
+_NO_OPTIMIZERS = {"Optimizer", "SparseAdam"}
+# The first two need code, the next two other schedules, the last is abstract.
+_NO_SCHEDULES = {"LambdaLR", "MultiplicativeLR", "SequentialLR", "ChainedScheduler", "LRScheduler"}
+# Not elementwise, or nothing without arguments, which an activation's name alone does not have.
+_NO_ACTIVATIONS = {"MultiheadAttention", "GLU", "Softmax", "Softmax2d", "LogSoftmax", "Softmin"}
+_NO_ACTIVATIONS |= {"Threshold"}
+
+
+@cache
+def names(kind: Kind) -> tuple[str, ...]:
+    """What may be written, in the library's spelling and order."""
+    if kind == "model":
+        return _MODELS + tuple(name for file in _torchvision_files() for name in _builders(file))
+    if kind == "optimizer":
+        return _names_but(_torch("optim", "__init__.py"), _NO_OPTIMIZERS, capital=True)
+    if kind == "schedule":
+        return _names_but(_torch("optim", "lr_scheduler.py"), _NO_SCHEDULES)
+    if kind == "activation":
+        return _names_but(_torch("nn", "modules", "activation.py"), _NO_ACTIVATIONS)
+    tables: Mapping[Kind, tuple[str, ...]] = {
+        "loss": tuple(LOSS_TASKS),
+        "scale": tuple(SCALES),
+        "sampler": _SAMPLERS,
+        "pruner": _PRUNERS,
+        "metric": tuple(METRICS),
+    }
+    return tables[kind]
+
+
+def canonical(kind: Kind, name: str) -> str | None:
+    """The name in full: `Median` is `MedianPruner`, `CMA-ES` `CmaEsSampler`; None if unknown."""
+    if kind == "model" and name in _MODELS:  # without a look at torchvision
+        return name
+    candidates = [name]
+    if kind in ("sampler", "pruner"):
+        candidates += [f"{name}{kind.capitalize()}", _ALIASES.get(name, name)]
+    return next((candidate for candidate in candidates if candidate in names(kind)), None)
+
+
+def unknown_name(kind: Kind, name: str) -> str:
+    """What to say about a name that `canonical` does not know."""
+    known = names(kind)
+    shown = ", ".join(known) if len(known) <= 20 else ", ".join((*known[:8], "…"))
+    return f"unknown {kind} {name!r}.{did_you_mean(name, known) or f' Known are {shown}.'}"
+
+
+@cache
+def library_signature(kind: Kind, name: str) -> Signature:
+    """All arguments as the library has them."""
+    if kind == "metric":
+        arguments = METRICS[name].arguments
+        return Signature(
+            name, tuple(Argument(a, required=False, default=w[0]) for a, w in arguments.items())
+        )
+    if kind == "model" and name not in _MODELS:
+        file = next(file for file in _torchvision_files() if name in _builders(file))
+        return signatures.function_signature(file, name)
+    if kind == "scale":
+        found = signatures.class_signature(_file(kind, name), SCALES[name][0])
+        return replace(found, name=name)
+    return signatures.class_signature(_file(kind, name), name)
+
+
+def _file(kind: Kind, name: str) -> Path:
+    """The source file of a class."""
+    if kind == "model":
+        return Path(__file__).parent.parent / "training" / "models.py"
+    if kind == "loss":
+        return _torch("nn", "modules", "loss.py")
+    if kind == "activation":
+        return _torch("nn", "modules", "activation.py")
+    if kind == "schedule":
+        return _torch("optim", "lr_scheduler.py")
+    if kind == "optimizer":
+        return signatures.imported_from("torch", _torch("optim", "__init__.py"))[name]
+    if kind == "scale":
+        return signatures.package_folder("sklearn") / "preprocessing" / "_data.py"
+    init = signatures.package_folder("optuna") / f"{kind}s" / "__init__.py"
+    return signatures.imported_from("optuna", init)[name]
+
+
+def _torch(*path: str) -> Path:
+    return signatures.package_folder("torch").joinpath(*path)
+
+
+def _names_but(file: Path, left_out: set[str], capital: bool = False) -> tuple[str, ...]:
+    """A module's `__all__` without some; `capital`: classes only, by their first letter."""
+    return tuple(
+        name
+        for name in signatures.exported(file)
+        if name not in left_out and (name[0].isupper() or not capital)
+    )
+
+
+@cache
+def _torchvision_files() -> tuple[Path, ...]:
+    """The modules of torchvision's classifiers; detection and the like are in folders."""
+    return tuple(sorted((signatures.package_folder("torchvision") / "models").glob("[a-z]*.py")))
+
+
+def _builders(file: Path) -> tuple[str, ...]:
+    return signatures.decorated_functions(file, "register_model")

@@ -1,0 +1,182 @@
+"""Names and arguments of installed classes and functions, read from their sources with `ast`.
+
+Importing torch, torchvision and Optuna to look at their signatures takes ten seconds; reading the
+few files needed takes a fraction of one, and runs none of their code.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import operator
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+Constants = Mapping[str, object]
+_FOLD: dict[type[ast.operator], Callable[[float, float], float]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+}
+
+
+class Unreadable:
+    """The default of an argument whose source is not a plain value."""
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One argument of a constructor or function.
+
+    Attributes:
+        annotation: its source text; empty where there is none.
+        required: whether the library gives no default.
+        default: None if required; the class `Unreadable` if it is no plain value.
+    """
+
+    name: str
+    annotation: str = ""
+    required: bool = True
+    default: object = None
+
+
+@dataclass(frozen=True)
+class Signature:
+    """The arguments of a constructor or function, `self` left out.
+
+    Attributes:
+        open: whether a `**kwargs` takes names that are not listed.
+    """
+
+    name: str
+    arguments: tuple[Argument, ...]
+    open: bool = False
+
+    def argument(self, name: str) -> Argument | None:
+        """The argument of that name, if it is listed."""
+        return next((argument for argument in self.arguments if argument.name == name), None)
+
+
+@cache
+def package_folder(package: str) -> Path:
+    """Where a top-level package is installed, without importing it."""
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(f"{package} is not installed; install tunecli again")
+    return Path(spec.origin).parent
+
+
+@cache
+def parsed(file: Path) -> ast.Module:
+    """A source file's syntax tree."""
+    return ast.parse(file.read_text(encoding="utf-8"))
+
+
+@cache
+def exported(file: Path) -> tuple[str, ...]:
+    """The names in the module's `__all__`."""
+    for node in parsed(file).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            return tuple(ast.literal_eval(node.value))
+    return ()
+
+
+@cache
+def imported_from(package: str, file: Path) -> Mapping[str, Path]:
+    """The source file of each name that `file` imports by `from package.… import name`."""
+    root = package_folder(package).parent
+    found = {}
+    for node in parsed(file).body:
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(f"{package}."):
+            source = root.joinpath(*(node.module or "").split(".")).with_suffix(".py")
+            found.update({alias.name: source for alias in node.names})
+    return found
+
+
+@cache
+def decorated_functions(file: Path, decorator: str) -> tuple[str, ...]:
+    """Names of the functions under `@decorator(...)`."""
+    return tuple(
+        node.name
+        for node in parsed(file).body
+        if isinstance(node, ast.FunctionDef)
+        and any(
+            isinstance(call, ast.Call) and ast.unparse(call.func) == decorator
+            for call in node.decorator_list
+        )
+    )
+
+
+@cache
+def class_signature(file: Path, name: str) -> Signature:
+    """Of the constructor: the class's own, or the nearest base's in the same file.
+
+    A class whose constructor is in another file (torch's `Module`) takes no arguments.
+    """
+    classes = {node.name: node for node in parsed(file).body if isinstance(node, ast.ClassDef)}
+    waiting = [name]
+    while waiting:
+        node = classes.get(waiting.pop(0))
+        if node is None:
+            continue
+        for member in node.body:
+            if isinstance(member, ast.FunctionDef) and member.name == "__init__":
+                return _signature(name, member.args, _constants(file), skip=1)
+        waiting += [ast.unparse(base) for base in node.bases]
+    return Signature(name, ())
+
+
+@cache
+def function_signature(file: Path, name: str) -> Signature:
+    """Of a function at the top of a module."""
+    for node in parsed(file).body:
+        if isinstance(node, ast.FunctionDef) and node.name == name:
+            return _signature(name, node.args, _constants(file), skip=0)
+    raise LookupError(f"{file.name} has no function {name}")
+
+
+def _signature(name: str, args: ast.arguments, constants: Constants, skip: int) -> Signature:
+    positional = [*args.posonlyargs, *args.args]
+    missing = len(positional) - len(args.defaults)
+    defaults: list[ast.expr | None] = [*[None] * missing, *args.defaults]
+    pairs = [*zip(positional, defaults, strict=True)][skip:]
+    pairs += zip(args.kwonlyargs, args.kw_defaults, strict=True)
+    arguments = tuple(_argument(arg, default, constants) for arg, default in pairs)
+    return Signature(name, arguments, open=args.kwarg is not None)
+
+
+def _argument(arg: ast.arg, default: ast.expr | None, constants: Constants) -> Argument:
+    annotation = ast.unparse(arg.annotation) if arg.annotation else ""
+    if default is None:
+        return Argument(arg.arg, annotation)
+    return Argument(arg.arg, annotation, required=False, default=_value(default, constants))
+
+
+@cache
+def _constants(file: Path) -> Constants:
+    """Plain values assigned at the top of a module, such as torch's `EPS = 1e-7`."""
+    constants: dict[str, object] = {}
+    for node in parsed(file).body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            constants[node.targets[0].id] = _value(node.value, constants)
+    return constants
+
+
+def _value(node: ast.expr, constants: Constants) -> object:
+    """A default's value: a literal, a constant of its module, or arithmetic of both."""
+    if isinstance(node, ast.Name):
+        return constants.get(node.id, Unreadable)
+    if isinstance(node, ast.Tuple):
+        items = tuple(_value(item, constants) for item in node.elts)
+        return Unreadable if Unreadable in items else items
+    if isinstance(node, ast.BinOp) and type(node.op) in _FOLD:
+        left, right = _value(node.left, constants), _value(node.right, constants)
+        if isinstance(left, int | float) and isinstance(right, int | float):
+            return _FOLD[type(node.op)](left, right)
+    try:
+        return ast.literal_eval(node)
+    except (ValueError, TypeError):
+        return Unreadable
