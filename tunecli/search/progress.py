@@ -25,6 +25,9 @@ class SearchStarted:
         n_done: trials that had ended before; `n_total` is `search.trials`.
         adopted: numbers of the trials that were interrupted and are taken up again.
         changes: sentences on what was edited in the study file since the last call.
+        earlier: the trials that had ended before, by number, so that counts, the best and its
+            noise are those of the whole study.
+        has_pruner: whether bad trials are stopped early.
     """
 
     study: str
@@ -37,6 +40,8 @@ class SearchStarted:
     parallel: int
     adopted: tuple[int, ...] = ()
     changes: tuple[str, ...] = ()
+    earlier: tuple[TrialFinished, ...] = ()
+    has_pruner: bool = True
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,198 @@
+"""The SQL of the report: Optuna's tables and ours, read only, one query a table.
+
+Optuna itself needs seconds to load what a few plain queries give in a fraction of one. A SQLite
+file is opened read-only, so that a report never disturbs a search.
+"""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from sqlalchemy import (
+    Connection,
+    DateTime,
+    Engine,
+    Float,
+    Integer,
+    Row,
+    Text,
+    TextClause,
+    create_engine,
+    inspect,
+    text,
+)
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
+
+from tunecli.errors import DatabaseError, StudyNotFoundError
+
+PATIENCE = 60.0  # seconds to wait for a writer's lock, as the driver does
+
+STUDIES = text("SELECT study_id, study_name FROM studies ORDER BY study_id")
+
+DIRECTIONS = text(
+    "SELECT direction FROM study_directions WHERE study_id = :study ORDER BY objective"
+)
+
+ATTRIBUTES = text(
+    "SELECT key, value_json FROM study_user_attributes WHERE study_id = :study"
+).columns(key=Text, value_json=Text)
+
+TRIALS = text(
+    "SELECT trial_id, number, state, datetime_start, datetime_complete FROM trials"
+    " WHERE study_id = :study ORDER BY number"
+).columns(
+    trial_id=Integer,
+    number=Integer,
+    state=Text,
+    datetime_start=DateTime,
+    datetime_complete=DateTime,
+)
+
+PARAMS = text(
+    "SELECT p.trial_id, p.param_name, p.param_value, p.distribution_json FROM trial_params p"
+    " JOIN trials t ON t.trial_id = p.trial_id WHERE t.study_id = :study ORDER BY p.param_id"
+)
+
+VALUES = text(
+    "SELECT v.trial_id, v.value, v.value_type FROM trial_values v"
+    " JOIN trials t ON t.trial_id = v.trial_id WHERE t.study_id = :study"
+).columns(trial_id=Integer, value=Float, value_type=Text)
+
+DETAILS = text(
+    "SELECT d.trial_id, d.config, d.attempt, d.worker, d.outcome, d.reason, d.traceback,"
+    " d.best_step, d.fold_scores, d.metrics, d.seconds, d.n_weights, d.peak_memory"
+    " FROM tunecli_trials d JOIN trials t ON t.trial_id = d.trial_id WHERE t.study_id = :study"
+)
+
+MEAN_CURVES = text(
+    "SELECT i.trial_id, i.step, i.intermediate_value, i.intermediate_value_type"
+    " FROM trial_intermediate_values i JOIN trials t ON t.trial_id = i.trial_id"
+    " WHERE t.study_id = :study AND (:trial IS NULL OR i.trial_id = :trial)"
+    " ORDER BY i.trial_id, i.step"
+)
+
+FOLD_CURVES = text(
+    "SELECT c.trial_id, c.step, c.fold, c.epoch, c.train_loss, c.score, c.lr, c.metrics"
+    " FROM tunecli_curves c JOIN trials t ON t.trial_id = c.trial_id"
+    " WHERE t.study_id = :study AND (:trial IS NULL OR c.trial_id = :trial)"
+    " ORDER BY c.trial_id, c.fold, c.step"
+)
+
+
+def sqlite_url(path: Path) -> str:
+    """The database URL of a SQLite file, whatever characters its path holds."""
+    return URL.create("sqlite", database=str(path)).render_as_string(hide_password=False)
+
+
+def without_password(url: str) -> str:
+    """The URL as it may be shown."""
+    return make_url(url).render_as_string(hide_password=True)
+
+
+def place(url: str) -> str:
+    """How a database is called on screen: the file, or the URL without its password."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite" and parsed.database:
+        return parsed.database
+    return parsed.render_as_string(hide_password=True)
+
+
+@contextmanager
+def connection(url: str) -> Iterator[Connection]:
+    """A read-only connection to a study database.
+
+    Raises:
+        StudyNotFoundError: there is no such SQLite file.
+        DatabaseError: the database is damaged, foreign, locked, or its URL is wrong. What the body
+            of the `with` statement cannot make sense of counts as damage.
+    """
+    try:
+        engine = _engine(url)
+        try:
+            with engine.connect() as opened:
+                yield opened
+        finally:
+            engine.dispose()
+    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
+        raise DatabaseError(f"Cannot open the study database: {error}") from error
+    except SQLAlchemyError as error:
+        raise DatabaseError(f"Cannot read {place(url)}: {_cause(error)}") from error
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
+        raise DatabaseError(
+            f"Cannot read {place(url)}: it holds what no study database holds ({error!r})."
+        ) from error
+
+
+def tables(opened: Connection) -> frozenset[str]:
+    """Names of the tables that exist."""
+    return frozenset(inspect(opened).get_table_names())
+
+
+def rows(opened: Connection, query: TextClause | Any, **parameters: object) -> Sequence[Row[Any]]:
+    """All rows of one query."""
+    return opened.execute(query, parameters).all()
+
+
+def number(stored: float | None, kind: str) -> float:
+    """Optuna keeps numbers that are not finite as a word beside an empty value."""
+    special = {"INF_POS": math.inf, "INF_NEG": -math.inf, "NAN": math.nan}
+    return special[kind] if kind in special else finite_or_nan(stored)
+
+
+def finite_or_nan(stored: float | None) -> float:
+    """NULL stands for a number that was not finite."""
+    return math.nan if stored is None else float(stored)
+
+
+def _engine(url: str) -> Engine:
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        return create_engine(parsed, poolclass=NullPool)
+    path = Path(parsed.database or "")
+    if not path.is_file():
+        raise StudyNotFoundError(f"There is no study database at {path}.")
+    return create_engine("sqlite://", creator=lambda: _open_file(path), poolclass=NullPool)
+
+
+def _open_file(path: Path) -> sqlite3.Connection:
+    """Open read-only; but let SQLite roll back what a killed search left half written.
+
+    Such a file has a hot journal, and a read-only connection may not touch it.
+    """
+    try:
+        return _connect(path, "ro")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorname != "SQLITE_READONLY_ROLLBACK":
+            raise
+    return _connect(path, "rw")
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    opened = sqlite3.connect(
+        f"file:{quote(str(path.absolute()))}?mode={mode}",
+        uri=True,
+        timeout=PATIENCE,
+        check_same_thread=False,
+    )
+    opened.text_factory = lambda raw: raw.decode("utf-8", "replace")
+    try:
+        opened.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.Error:
+        opened.close()
+        raise
+    return opened
+
+
+def _cause(error: SQLAlchemyError) -> str:
+    original = getattr(error, "orig", None) or error
+    if isinstance(error, OperationalError) and "locked" in str(original):
+        return "another program has locked it. Try again when that has ended."
+    return f"{original}."

@@ -1,0 +1,305 @@
+"""A study as plain values: what the report, the exports and the findings are made from.
+
+Read by SQL without Optuna, so that a study of thousands of trials is there at once. A study that
+another Optuna program made is read as far as it goes: trials, parameters, values, mean curves.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal, cast, get_args
+
+from sqlalchemy import Connection, Row
+
+from tunecli.data.summary import DataSummary
+from tunecli.errors import DatabaseError, StudyNotFoundError
+from tunecli.report import queries
+from tunecli.report.curves import Curve, read_curves
+from tunecli.study_file.ranges import Categories, FloatRange, IntRange, Range, Scalar
+from tunecli.study_file.settings import Direction
+from tunecli.training.evaluation import Outcome
+
+State = Literal["running", "complete", "pruned", "fail", "waiting"]
+
+FORMAT = 1  # of `tunecli:format`: what this program can read
+
+_OUTCOMES: dict[State, Outcome] = {"complete": "complete", "pruned": "pruned", "fail": "failed"}
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """One trial as the database has it.
+
+    Attributes:
+        trial_id: the database's key.
+        state: Optuna's; a running trial may be one that was interrupted.
+        outcome: None while it runs or waits.
+        params: in the order of the study file.
+        ranges: what each parameter was suggested from.
+        value: mean over folds at `best_step` (at the last evaluation of a pruned trial), if any.
+        fold_scores: one a fold at `best_step`; empty if unknown.
+        metrics: the other metrics at `best_step`, means over folds.
+        start, end: UTC.
+        peak_memory: bytes.
+        config: the resolved configuration (TrialConfig as a mapping); None in a study of another
+            program.
+    """
+
+    trial_id: int
+    number: int
+    state: State
+    outcome: Outcome | None = None
+    reason: str = ""
+    traceback: str = ""
+    params: Mapping[str, Scalar] = field(default_factory=dict)
+    ranges: Mapping[str, Range] = field(default_factory=dict)
+    value: float | None = None
+    fold_scores: tuple[float, ...] = ()
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    best_step: int | None = None
+    seconds: float | None = None
+    n_weights: int | None = None
+    peak_memory: int | None = None
+    start: datetime | None = None
+    end: datetime | None = None
+    attempt: int | None = None
+    worker: int | None = None
+    config: Mapping[str, Any] | None = None
+
+    @property
+    def spread(self) -> float | None:
+        """Standard deviation over folds (n - 1 below the line); 0 with one fold."""
+        if not self.fold_scores:
+            return None
+        return statistics.stdev(self.fold_scores) if len(self.fold_scores) > 1 else 0.0
+
+
+@dataclass(frozen=True)
+class StudyRecord:
+    """One study; its curves are read when they are asked for.
+
+    Attributes:
+        url: of the database.
+        metric: the objective's name; `value` in a study of another program.
+        file, study_file, overrides: what the search was called with.
+        resolved: the study file with every default, YAML.
+        summary: of the data; None before it was read, or in a study of another program.
+        edits: `{"first_trial", "changes", …}` of every edit of the study file.
+        trials: by number.
+    """
+
+    url: str
+    study_id: int
+    name: str
+    metric: str
+    direction: Direction
+    trials: tuple[TrialRecord, ...] = ()
+    file: str = ""
+    study_file: str = ""
+    overrides: tuple[str, ...] = ()
+    resolved: str = ""
+    summary: DataSummary | None = None
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    edits: tuple[Mapping[str, Any], ...] = ()
+
+    def trial(self, number: int) -> TrialRecord:
+        """The trial of that number.
+
+        Raises:
+            StudyNotFoundError: there is none.
+        """
+        for trial in self.trials:
+            if trial.number == number:
+                return trial
+        known = f"its trials are 0 to {self.trials[-1].number}" if self.trials else "it has none"
+        raise StudyNotFoundError(f"Study `{self.name}` has no trial {number}; {known}.")
+
+    def curve(self, trial: TrialRecord) -> Curve:
+        """Mean curve and fold curves of one trial."""
+        return read_curves(self.url, self.study_id, trial.trial_id).get(trial.trial_id, Curve())
+
+    def curves(self) -> dict[int, Curve]:
+        """The curves of all trials that have one, by `trial_id`."""
+        return read_curves(self.url, self.study_id)
+
+
+def read_study(url: str, name: str | None = None) -> StudyRecord:
+    """Read one study; without a name, the only one of the database.
+
+    Raises:
+        StudyNotFoundError: no such database, no such study, or no name where there are several.
+        DatabaseError: the database is damaged, foreign or locked, or the study not reportable.
+    """
+    with queries.connection(url) as opened:
+        if "studies" not in queries.tables(opened):
+            raise DatabaseError(f"{queries.place(url)} is no Optuna study database.")
+        study_id, found = _find(opened, queries.place(url), name)
+        attributes = _attributes(opened, study_id)
+        _check_format(attributes, found)
+        objective = attributes.get("tunecli:objective", {})
+        return StudyRecord(
+            url=url,
+            study_id=study_id,
+            name=found,
+            metric=objective.get("metric", "value"),
+            direction=_direction(opened, study_id, found),
+            trials=_trials(opened, study_id),
+            file=attributes.get("tunecli:file", ""),
+            study_file=attributes.get("tunecli:study_file", ""),
+            overrides=tuple(attributes.get("tunecli:overrides", ())),
+            resolved=attributes.get("tunecli:resolved", ""),
+            summary=_summary(attributes.get("tunecli:summary")),
+            environment=attributes.get("tunecli:environment", {}),
+            edits=tuple(attributes.get("tunecli:edits", ())),
+        )
+
+
+def _find(opened: Connection, place: str, name: str | None) -> tuple[int, str]:
+    studies = {row.study_name: row.study_id for row in queries.rows(opened, queries.STUDIES)}
+    names = ", ".join(f"`{known}`" for known in studies) or "none"
+    if name is None:
+        if len(studies) != 1:
+            raise StudyNotFoundError(f"Name one of the studies of {place}: it has {names}.")
+        (name,) = studies
+    if name not in studies:
+        raise StudyNotFoundError(f"There is no study `{name}` in {place}: it has {names}.")
+    return studies[name], name
+
+
+def _attributes(opened: Connection, study_id: int) -> dict[str, Any]:
+    found = queries.rows(opened, queries.ATTRIBUTES, study=study_id)
+    return {row.key: json.loads(row.value_json) for row in found if row.key.startswith("tunecli:")}
+
+
+def _check_format(attributes: Mapping[str, Any], name: str) -> None:
+    stored = attributes.get("tunecli:format", FORMAT)
+    if stored > FORMAT:
+        raise DatabaseError(
+            f"Study `{name}` is of a newer tunecli (format {stored}; this one reads up to "
+            f"{FORMAT}). Update tunecli to read it."
+        )
+
+
+def _direction(opened: Connection, study_id: int, name: str) -> Direction:
+    found = queries.rows(opened, queries.DIRECTIONS, study=study_id)
+    if len(found) != 1:
+        raise DatabaseError(
+            f"Study `{name}` has {len(found)} objectives; tunecli reports on studies with one."
+        )
+    return "maximize" if found[0].direction == "MAXIMIZE" else "minimize"
+
+
+def _summary(stored: Mapping[str, Any] | None) -> DataSummary | None:
+    if stored is None:
+        return None
+    plain: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in stored.items()
+    }
+    return DataSummary(**plain)
+
+
+def _trials(opened: Connection, study_id: int) -> tuple[TrialRecord, ...]:
+    params, ranges = _params(queries.rows(opened, queries.PARAMS, study=study_id))
+    values = {
+        row.trial_id: queries.number(row.value, row.value_type)
+        for row in queries.rows(opened, queries.VALUES, study=study_id)
+    }
+    has_details = "tunecli_trials" in queries.tables(opened)
+    details = queries.rows(opened, queries.DETAILS, study=study_id) if has_details else []
+    by_id = {row.trial_id: row for row in details}
+    return tuple(
+        TrialRecord(
+            trial_id=row.trial_id,
+            number=row.number,
+            start=_utc(row.datetime_start),
+            end=_utc(row.datetime_complete),
+            params=params.get(row.trial_id, {}),
+            ranges=ranges.get(row.trial_id, {}),
+            value=values.get(row.trial_id),
+            **_details(_state(row.state), by_id.get(row.trial_id), row),
+        )
+        for row in queries.rows(opened, queries.TRIALS, study=study_id)
+    )
+
+
+def _state(stored: str) -> State:
+    state = stored.lower()
+    if state not in get_args(State):
+        raise ValueError(f"unknown trial state {stored!r}")
+    return cast(State, state)
+
+
+def _details(state: State, row: Row[Any] | None, trial: Row[Any]) -> dict[str, Any]:
+    """What our own table adds to a trial, as keyword arguments of TrialRecord."""
+    if row is None:
+        start, end = trial.datetime_start, trial.datetime_complete
+        seconds = (end - start).total_seconds() if start and end else None
+        return {"state": state, "outcome": _OUTCOMES.get(state), "seconds": seconds}
+    return {
+        "state": state,
+        "outcome": row.outcome,
+        "reason": row.reason or "",
+        "traceback": row.traceback or "",
+        "fold_scores": tuple(
+            queries.finite_or_nan(score) for score in json.loads(row.fold_scores or "[]")
+        ),
+        "metrics": {
+            key: queries.finite_or_nan(value)
+            for key, value in json.loads(row.metrics or "{}").items()
+        },
+        "best_step": row.best_step,
+        "seconds": row.seconds,
+        "n_weights": row.n_weights,
+        "peak_memory": row.peak_memory,
+        "attempt": row.attempt,
+        "worker": row.worker,
+        "config": json.loads(row.config),
+    }
+
+
+def _params(
+    found: Iterable[Row[Any]],
+) -> tuple[dict[int, dict[str, Scalar]], dict[int, dict[str, Range]]]:
+    """Decode Optuna's storage: a category is the index of its choice, all else a float."""
+    params: dict[int, dict[str, Scalar]] = {}
+    ranges: dict[int, dict[str, Range]] = {}
+    known: dict[str, Range] = {}  # the same few texts thousands of times
+    for row in found:
+        distribution = row.distribution_json
+        kind = known.get(distribution)
+        if kind is None:
+            kind = known[distribution] = _range(json.loads(distribution))
+        params.setdefault(row.trial_id, {})[row.param_name] = _decode(row.param_value, kind)
+        ranges.setdefault(row.trial_id, {})[row.param_name] = kind
+    return params, ranges
+
+
+def _decode(stored: float, kind: Range) -> Scalar:
+    match kind:
+        case Categories(choices):
+            return choices[int(stored)]
+        case IntRange():
+            return int(stored)
+        case FloatRange():
+            return float(stored)
+
+
+def _range(distribution: Mapping[str, Any]) -> Range:
+    """One of Optuna's distributions; also those that it had before version 3."""
+    name, attributes = distribution["name"], distribution["attributes"]
+    if name == "CategoricalDistribution":
+        return Categories(tuple(attributes["choices"]))
+    low, high = attributes["low"], attributes["high"]
+    log = bool(attributes.get("log", "Log" in name))
+    step = attributes.get("step", attributes.get("q"))
+    if name.startswith("Int"):
+        return IntRange(int(low), int(high), log, int(step or 1))
+    return FloatRange(float(low), float(high), log, step)
+
+
+def _utc(stored: datetime | None) -> datetime | None:
+    return stored.replace(tzinfo=UTC) if stored is not None else None

@@ -1,0 +1,186 @@
+"""How numbers, times, parameters and foreign text are written on a terminal.
+
+Whatever comes from a study file, a database or an exception passes `plain` before it is shown: it
+may hold control characters that move the cursor, colour or retitle the terminal.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
+
+from tunecli.data.summary import DataSummary
+from tunecli.study_file.ranges import Scalar
+
+_BLOCKS = "▁▂▃▄▅▆▇█"
+
+
+def plain(text: str) -> str:
+    r"""One line with nothing invisible in it: `\x1b` for the character, and so on."""
+    if text.isprintable():
+        return text
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii")
+        for letter in text
+    )
+
+
+def plain_lines(text: str) -> str:
+    """The same for a text of several lines; tabs become spaces."""
+    return "\n".join(plain(line) for line in text.expandtabs(4).split("\n"))
+
+
+def shortened(text: str, width: int) -> str:
+    """At most `width` characters, the last an ellipsis if some are missing."""
+    return text if len(text) <= width else text[: max(width - 1, 0)] + "…"
+
+
+def score(value: float | None, like: float | None = None) -> str:
+    """Four significant digits and at most four decimals: 0.9763, 54.12, 2912.
+
+    Args:
+        like: take as many decimals as this number would get, so that a column lines up.
+    """
+    if value is None:
+        return "–"
+    scale = abs(value if like is None else like)
+    if not math.isfinite(value) or not math.isfinite(scale):
+        return str(value)
+    if 0 < scale < 1e-3 or scale >= 1e9:
+        return f"{value:.3e}"
+    digits = 4 if scale < 1 else max(0, 3 - math.floor(math.log10(scale)))
+    return f"{value:.{digits}f}"
+
+
+def with_spread(value: float | None, spread: float | None, like: float | None = None) -> str:
+    """A mean ± its standard deviation over folds; the mean alone where there is no spread."""
+    like = value if like is None else like
+    return f"{score(value, like)} ± {score(spread, like)}" if spread else score(value, like)
+
+
+def scalar(value: Scalar) -> str:
+    """A parameter's value as a study file would have it, numbers rounded to 4 digits."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return plain(str(value))
+
+
+def short_names(names: Sequence[str]) -> dict[str, str]:
+    """The last part of each path, or as many parts as tell it from the others.
+
+    `optimizer.AdamW.lr` is `lr` unless there is another; a gate keeps its parameter: `l1.or`.
+    """
+    short = {}
+    for name in names:
+        parts = name.split(".")
+        ends = (".".join(parts[-n:]) for n in range(1 + (parts[-1] == "or"), len(parts)))
+        short[name] = next((end for end in ends if _is_end_of_one(end, names)), name)
+    return short
+
+
+def assignments(params: Mapping[str, Scalar]) -> list[str]:
+    """`lr=0.0012` for each parameter, in order."""
+    names = short_names(list(params))
+    return [f"{plain(names[name])}={scalar(value)}" for name, value in params.items()]
+
+
+def duration(seconds: float) -> str:
+    """0.42 s, 4.1 s, 2 min 5 s, 3 h 20 min, 2 d 4 h."""
+    if seconds < 1:
+        return f"{seconds:.2f} s"
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    for size, unit, smaller, name in (
+        (86400, "d", 3600, "h"),
+        (3600, "h", 60, "min"),
+        (60, "min", 1, "s"),
+    ):
+        if whole >= size:
+            return f"{whole // size} {unit} {whole % size // smaller} {name}"
+    raise AssertionError("unreachable: a minute or more has a unit")
+
+
+def about(seconds: float) -> str:
+    """A time that is only estimated: one unit, so that it does not flicker."""
+    if seconds < 90:
+        return f"{max(5, 5 * round(seconds / 5))} s"
+    if seconds < 90 * 60:
+        return f"{round(seconds / 60)} min"
+    if seconds < 36 * 3600:
+        return f"{seconds / 3600:.1f} h"
+    return f"{seconds / 86400:.1f} days"
+
+
+def memory(n_bytes: int) -> str:
+    """In MiB or GiB."""
+    return f"{n_bytes / 2**30:.1f} GiB" if n_bytes >= 2**30 else f"{n_bytes / 2**20:.0f} MiB"
+
+
+def count(n: int, noun: str) -> str:
+    """`1 trial`, `2 trials`, `3 classes`."""
+    plural = noun + ("es" if noun.endswith("s") else "s")
+    return f"{n:,} {noun if n == 1 else plural}"
+
+
+def tally(counts: Mapping[str, int]) -> str:
+    """`31 complete · 17 pruned`; what did not happen is left out."""
+    return " · ".join(f"{n:,} {word}" for word, n in counts.items() if n)
+
+
+def sparkline(values: Iterable[float], width: int = 40) -> str:
+    """A curve in one line of blocks, lowest to highest; a gap where a value is not finite.
+
+    More values than `width` are averaged in equal groups.
+    """
+    points = list(values)
+    if len(points) > width:
+        edges = [round(i * len(points) / width) for i in range(width + 1)]
+        points = [math.fsum(points[a:b]) / (b - a) for a, b in pairwise(edges)]
+    finite = [point for point in points if math.isfinite(point)]
+    if not finite:
+        return ""
+    low, span = min(finite), max(finite) - min(finite)
+    top = len(_BLOCKS) - 1
+    return "".join(
+        _BLOCKS[round((point - low) / span * top) if span else top // 2]
+        if math.isfinite(point)
+        else " "
+        for point in points
+    )
+
+
+def data_lines(summary: DataSummary) -> list[tuple[str, str]]:
+    """What the data is, what was put away, how a trial is scored: (label, sentence)."""
+    size = (
+        count(summary.shape[0], "feature")
+        if len(summary.shape) == 1
+        else f"pictures of {' × '.join(map(str, summary.shape))}"
+    )
+    kind = count(len(summary.classes), "class") if summary.classes else "regression"
+    away = (
+        f"{count(summary.n_test, 'row')} put away, {summary.n_search:,} searched on"
+        if summary.n_test
+        else f"none put away, all {count(summary.n_search, 'row')} searched on"
+    )
+    lines = [
+        ("data", f"{plain(summary.source)}: {count(summary.n_rows, 'row')}, {size}, {kind}"),
+        ("test", away),
+        ("validation", plain(summary.validation)),
+    ]
+    if summary.guess:
+        what = "commonest class" if summary.classes else "mean"
+        scores = ", ".join(
+            f"{plain(name)} {score(value)}" for name, value in summary.guess.items()
+        )
+        lines.append(("guessing", f"the {what} every time: {scores}"))
+    return lines + [("note", plain(note)) for note in summary.notes]
+
+
+def _is_end_of_one(end: str, names: Sequence[str]) -> bool:
+    return sum(name == end or name.endswith("." + end) for name in names) == 1
