@@ -136,7 +136,7 @@ class CNN(nn.Module):
         self.blocks = nn.Sequential(*blocks)
         self.pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(dropout))
         self.head = nn.Linear(n_in, n_outputs)
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # 1.3 × as fast
+        self.to(memory_format=torch.channels_last)  # 1.3 × as fast
 
     def forward(self, x: Tensor) -> Tensor:  # (batch, *shape) -> (batch, n_outputs)
         x = x.contiguous(memory_format=torch.channels_last)
