@@ -1,0 +1,277 @@
+"""The losses a study file can name, and what a model's outputs mean under each.
+
+A loss decides three things at once: how many outputs the model has, what is minimized, and how
+outputs become predictions. The computation is torch.nn's; this module adds class weights, targets
+in the form that each loss wants, and predictions in the original unit.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from tunecli.data.dataset import FoldData
+from tunecli.errors import DataError
+from tunecli.study_file.settings import Component
+
+Predictions = NDArray[np.float64]
+
+
+class Loss(ABC):
+    """One loss, fitted to a fold where it needs to be (class weights, units).
+
+    Losses are means over the rows of a batch. To join the means of several batches into that of
+    all their rows (gradient accumulation, the loss of an epoch), weight each by `total_weight`.
+
+    Attributes:
+        standardized_target: whether regression targets reach it standardized.
+    """
+
+    standardized_target: ClassVar[bool] = True
+
+    def __init__(self, name: str, arguments: dict[str, Any], fold: FoldData) -> None:
+        self.module: nn.Module = getattr(nn, name)(**arguments)
+
+    @staticmethod
+    def n_outputs(n_classes: int) -> int:
+        """Outputs that the model must have; `n_classes` is 0 for regression."""
+        return max(n_classes, 1)
+
+    @abstractmethod
+    def __call__(self, outputs: Tensor, y: Tensor) -> Tensor:
+        """The mean loss of a batch, a scalar that can be differentiated.
+
+        Args:
+            outputs: of the model, (batch, n_outputs), any float dtype.
+            y: targets as in `FoldData.y_train`, (batch,).
+        """
+
+    @abstractmethod
+    def predict(self, outputs: Tensor) -> Predictions:
+        """What the outputs say.
+
+        Args:
+            outputs: of the model, (n, n_outputs).
+
+        Returns:
+            Probabilities (n, n_classes), each row with sum 1, for classification; values (n,) in
+            the original unit for regression. NaN where an output is NaN.
+        """
+
+    def total_weight(self, y: Tensor) -> Tensor | int:
+        """What the mean over these rows counts in a mean over several batches: their number."""
+        return len(y)
+
+
+class _SoftmaxLoss(Loss):
+    """CrossEntropyLoss on the outputs; NLLLoss on their logarithmic softmax."""
+
+    def __init__(self, name: str, arguments: dict[str, Any], fold: FoldData) -> None:
+        self.class_weights = class_weights(arguments.get("weight"), fold)
+        super().__init__(name, {**arguments, "weight": self.class_weights}, fold)
+        self.of_log_probabilities = name == "NLLLoss"
+
+    def __call__(self, outputs: Tensor, y: Tensor) -> Tensor:
+        scores = outputs.float()
+        if self.of_log_probabilities:
+            scores = scores.log_softmax(1)
+        loss: Tensor = self.module(scores, y)
+        return loss
+
+    def predict(self, outputs: Tensor) -> Predictions:
+        return _on_cpu(outputs).softmax(1).numpy()
+
+    def total_weight(self, y: Tensor) -> Tensor | int:
+        """With class weights, torch divides a batch by the sum of its rows' weights: that sum."""
+        return len(y) if self.class_weights is None else self.class_weights[y].sum()
+
+
+class _MarginLoss(Loss):
+    """MultiMarginLoss on the outputs as scores.
+
+    A margin loss fits no probabilities. Their softmax ranks the classes as the scores do, so all
+    metrics of the predicted class and ROC AUC are sound, and log loss is only indicative.
+    """
+
+    def __call__(self, outputs: Tensor, y: Tensor) -> Tensor:
+        loss: Tensor = self.module(outputs.float(), y)
+        return loss
+
+    def predict(self, outputs: Tensor) -> Predictions:
+        return _on_cpu(outputs).softmax(1).numpy()
+
+
+class _BinaryLoss(Loss):
+    """BCEWithLogitsLoss: one output for two classes, else one classifier for each class.
+
+    One-against-rest probabilities are divided by their sum. A row counts with the weight of its
+    class.
+    """
+
+    def __init__(self, name: str, arguments: dict[str, Any], fold: FoldData) -> None:
+        self.class_weights = class_weights(arguments.get("weight"), fold)
+        rest = {key: value for key, value in arguments.items() if key != "weight"}
+        super().__init__(name, {**rest, "reduction": "none"}, fold)
+
+    @staticmethod
+    def n_outputs(n_classes: int) -> int:
+        return 1 if n_classes == 2 else n_classes
+
+    def __call__(self, outputs: Tensor, y: Tensor) -> Tensor:
+        n_outputs = outputs.shape[1]
+        targets = y.unsqueeze(1) if n_outputs == 1 else functional.one_hot(y, n_outputs)
+        losses: Tensor = self.module(outputs.float(), targets.float())  # (batch, n_outputs)
+        if self.class_weights is not None:
+            losses = losses * self.class_weights[y].unsqueeze(1)
+        return losses.mean()
+
+    def predict(self, outputs: Tensor) -> Predictions:
+        scores = _on_cpu(outputs)
+        if scores.shape[1] == 1:
+            return torch.cat([(-scores).sigmoid(), scores.sigmoid()], dim=1).numpy()
+        # p / sum(p), without dividing 0 by 0 where every sigmoid underflows.
+        return functional.logsigmoid(scores).softmax(1).numpy()
+
+
+class _ValueLoss(Loss):
+    """MSELoss, L1Loss, SmoothL1Loss, HuberLoss between one output and the standardized target.
+
+    `beta` and `delta` are in standard deviations of the training targets.
+    """
+
+    def __init__(self, name: str, arguments: dict[str, Any], fold: FoldData) -> None:
+        super().__init__(name, arguments, fold)
+        self.mean, self.std = fold.y_mean, fold.y_std
+
+    def __call__(self, outputs: Tensor, y: Tensor) -> Tensor:
+        loss: Tensor = self.module(outputs[:, 0].float(), y)
+        return loss
+
+    def predict(self, outputs: Tensor) -> Predictions:
+        return (_on_cpu(outputs)[:, 0] * self.std + self.mean).numpy()
+
+
+class _GaussianLoss(_ValueLoss):
+    """GaussianNLLLoss of two outputs: the mean, and the variance before softplus.
+
+    A variance cannot be negative; softplus is smooth and grows linearly (as in Lakshminarayanan
+    et al. 2017, section 2.2.1).
+    """
+
+    @staticmethod
+    def n_outputs(n_classes: int) -> int:
+        return 2
+
+    def __call__(self, outputs: Tensor, y: Tensor) -> Tensor:
+        mean, raw_variance = outputs.float().unbind(1)
+        loss: Tensor = self.module(mean, y, functional.softplus(raw_variance))
+        return loss
+
+
+class _PoissonLoss(Loss):
+    """PoissonNLLLoss of one output: the logarithm of the rate, relative to the mean count.
+
+    The model starts near the mean count of the training part (its logarithm is added to the
+    output), as standardizing the target does for other losses.
+    """
+
+    standardized_target = False
+
+    def __init__(self, name: str, arguments: dict[str, Any], fold: FoldData) -> None:
+        if not arguments.get("log_input", True):
+            raise ValueError("PoissonNLLLoss takes log_input: true only; leave it out.")
+        smallest = min(fold.y_train.min().item(), fold.y_valid.min().item())
+        if smallest < 0:
+            raise DataError(
+                f"PoissonNLLLoss takes counts, but the smallest target is {smallest:g}. "
+                "Use MSELoss or another loss for regression."
+            )
+        super().__init__(name, arguments, fold)
+        mean = fold.y_train.cpu().double().mean().item()
+        self.offset = math.log(mean) if mean > 0 else 0.0
+
+    def __call__(self, outputs: Tensor, y: Tensor) -> Tensor:
+        loss: Tensor = self.module(outputs[:, 0].float() + self.offset, y)
+        return loss
+
+    def predict(self, outputs: Tensor) -> Predictions:
+        return (_on_cpu(outputs)[:, 0] + self.offset).exp().numpy()
+
+
+_LOSSES: dict[str, type[Loss]] = {
+    "CrossEntropyLoss": _SoftmaxLoss,
+    "NLLLoss": _SoftmaxLoss,
+    "BCEWithLogitsLoss": _BinaryLoss,
+    "MultiMarginLoss": _MarginLoss,
+    "MSELoss": _ValueLoss,
+    "L1Loss": _ValueLoss,
+    "SmoothL1Loss": _ValueLoss,
+    "HuberLoss": _ValueLoss,
+    "PoissonNLLLoss": _PoissonLoss,
+    "GaussianNLLLoss": _GaussianLoss,
+}
+
+
+def n_outputs(component: Component, fold: FoldData) -> int:
+    """Outputs that a model needs under this loss; known before the model is built."""
+    return _LOSSES[component.name].n_outputs(fold.n_classes)
+
+
+def standardizes_target(component: Component) -> bool:
+    """Whether regression targets are standardized for this loss; counts are not."""
+    return _LOSSES[component.name].standardized_target
+
+
+def build_loss(component: Component, fold: FoldData) -> Loss:
+    """The loss that a study file names, on the device of the fold's targets.
+
+    Args:
+        component: a loss of torch.nn and its arguments; `weight` may be `balanced`.
+        fold: class weights, units and the mean count come from its training part.
+
+    Raises:
+        DataError: the targets or the number of classes do not fit.
+        TypeError, ValueError: an argument is not what the loss takes.
+    """
+    return _LOSSES[component.name](component.name, component.arguments, fold)
+
+
+def class_weights(weight: str | Sequence[float] | None, fold: FoldData) -> Tensor | None:
+    """Weights of the classes, (n_classes,) float32 on the device of the fold's targets.
+
+    Args:
+        weight: one number for each class; None for no weights; or `balanced`, which is
+            n_rows / (n_classes * n_rows of the class) on the training part, as in scikit-learn
+            (King and Zeng 2001): the mean weight of a row is 1. A class without rows there counts
+            as if it had one.
+
+    Raises:
+        DataError: not one number for each class.
+    """
+    y = fold.y_train
+    if weight is None:
+        return None
+    if isinstance(weight, str):
+        if weight != "balanced":
+            raise ValueError(f"weight must be balanced or a list of numbers, but got {weight!r}.")
+        counts = torch.bincount(y, minlength=fold.n_classes).clamp(min=1)
+        return len(y) / (fold.n_classes * counts.float())
+    if len(weight) != fold.n_classes:
+        raise DataError(
+            f"weight must have one number for each of the {fold.n_classes} classes, but has "
+            f"{len(weight)}. Use `balanced`, or give them in the order of the classes."
+        )
+    return torch.tensor(weight, dtype=torch.float32, device=y.device)
+
+
+def _on_cpu(outputs: Tensor) -> Tensor:
+    """Detached, on the CPU (MPS has no float64), and exact enough for a logarithm of 1 - p."""
+    return outputs.detach().cpu().double()
