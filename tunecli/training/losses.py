@@ -22,7 +22,7 @@ from tunecli.data.dataset import FoldData
 from tunecli.errors import DataError
 from tunecli.study_file.settings import Component
 
-Predictions = NDArray[np.float64]
+Predictions = NDArray[np.float32]
 
 
 class Loss(ABC):
@@ -32,6 +32,7 @@ class Loss(ABC):
     all their rows (gradient accumulation, the loss of an epoch), weight each by `total_weight`.
 
     Attributes:
+        n_outputs: what the model must have.
         standardized_target: whether regression targets reach it standardized.
     """
 
@@ -39,9 +40,10 @@ class Loss(ABC):
 
     def __init__(self, name: str, arguments: dict[str, Any], fold: FoldData) -> None:
         self.module: nn.Module = getattr(nn, name)(**arguments)
+        self.n_outputs = self.outputs_for(fold.n_classes)
 
     @staticmethod
-    def n_outputs(n_classes: int) -> int:
+    def outputs_for(n_classes: int) -> int:
         """Outputs that the model must have; `n_classes` is 0 for regression."""
         return max(n_classes, 1)
 
@@ -87,7 +89,7 @@ class _SoftmaxLoss(Loss):
         return loss
 
     def predict(self, outputs: Tensor) -> Predictions:
-        return _on_cpu(outputs).softmax(1).numpy()
+        return _array(_exact(outputs).softmax(1))
 
     def total_weight(self, y: Tensor) -> Tensor | int:
         """With class weights, torch divides a batch by the sum of its rows' weights: that sum."""
@@ -106,7 +108,7 @@ class _MarginLoss(Loss):
         return loss
 
     def predict(self, outputs: Tensor) -> Predictions:
-        return _on_cpu(outputs).softmax(1).numpy()
+        return _array(_exact(outputs).softmax(1))
 
 
 class _BinaryLoss(Loss):
@@ -122,23 +124,23 @@ class _BinaryLoss(Loss):
         super().__init__(name, {**rest, "reduction": "none"}, fold)
 
     @staticmethod
-    def n_outputs(n_classes: int) -> int:
+    def outputs_for(n_classes: int) -> int:
         return 1 if n_classes == 2 else n_classes
 
     def __call__(self, outputs: Tensor, y: Tensor) -> Tensor:
-        n_outputs = outputs.shape[1]
-        targets = y.unsqueeze(1) if n_outputs == 1 else functional.one_hot(y, n_outputs)
+        one = self.n_outputs == 1
+        targets = y.unsqueeze(1) if one else functional.one_hot(y, self.n_outputs)
         losses: Tensor = self.module(outputs.float(), targets.float())  # (batch, n_outputs)
         if self.class_weights is not None:
             losses = losses * self.class_weights[y].unsqueeze(1)
         return losses.mean()
 
     def predict(self, outputs: Tensor) -> Predictions:
-        scores = _on_cpu(outputs)
+        scores = _exact(outputs)
         if scores.shape[1] == 1:
-            return torch.cat([(-scores).sigmoid(), scores.sigmoid()], dim=1).numpy()
+            return _array(torch.cat([(-scores).sigmoid(), scores.sigmoid()], dim=1))
         # p / sum(p), without dividing 0 by 0 where every sigmoid underflows.
-        return functional.logsigmoid(scores).softmax(1).numpy()
+        return _array(functional.logsigmoid(scores).softmax(1))
 
 
 class _ValueLoss(Loss):
@@ -156,7 +158,7 @@ class _ValueLoss(Loss):
         return loss
 
     def predict(self, outputs: Tensor) -> Predictions:
-        return (_on_cpu(outputs)[:, 0] * self.std + self.mean).numpy()
+        return _array(_exact(outputs)[:, 0] * self.std + self.mean)
 
 
 class _GaussianLoss(_ValueLoss):
@@ -167,7 +169,7 @@ class _GaussianLoss(_ValueLoss):
     """
 
     @staticmethod
-    def n_outputs(n_classes: int) -> int:
+    def outputs_for(n_classes: int) -> int:
         return 2
 
     def __call__(self, outputs: Tensor, y: Tensor) -> Tensor:
@@ -203,7 +205,7 @@ class _PoissonLoss(Loss):
         return loss
 
     def predict(self, outputs: Tensor) -> Predictions:
-        return (_on_cpu(outputs)[:, 0] + self.offset).exp().numpy()
+        return _array((_exact(outputs)[:, 0] + self.offset).exp())
 
 
 _LOSSES: dict[str, type[Loss]] = {
@@ -222,7 +224,7 @@ _LOSSES: dict[str, type[Loss]] = {
 
 def n_outputs(component: Component, fold: FoldData) -> int:
     """Outputs that a model needs under this loss; known before the model is built."""
-    return _LOSSES[component.name].n_outputs(fold.n_classes)
+    return _LOSSES[component.name].outputs_for(fold.n_classes)
 
 
 def standardizes_target(component: Component) -> bool:
@@ -272,6 +274,10 @@ def class_weights(weight: str | Sequence[float] | None, fold: FoldData) -> Tenso
     return torch.tensor(weight, dtype=torch.float32, device=y.device)
 
 
-def _on_cpu(outputs: Tensor) -> Tensor:
-    """Detached, on the CPU (MPS has no float64), and exact enough for a logarithm of 1 - p."""
+def _exact(outputs: Tensor) -> Tensor:
+    """As float64, which MPS does not have."""
     return outputs.detach().cpu().double()
+
+
+def _array(predictions: Tensor) -> Predictions:
+    return predictions.float().numpy()
