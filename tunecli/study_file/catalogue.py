@@ -23,7 +23,7 @@ from tunecli.study_file.offered import (
 )
 from tunecli.study_file.settings import Component
 from tunecli.study_file.signatures import Argument, Signature
-from tunecli.study_file.suggestions import did_you_mean
+from tunecli.study_file.suggestions import did_you_mean, listed
 
 __all__ = [
     "LOSS_TASKS",
@@ -45,8 +45,6 @@ _COMMON_UNSETTABLE |= {"reduction", "size_average", "reduce", "last_epoch", "opt
 _COMMON_UNSETTABLE |= {"device", "dtype", "inplace"}
 _UNSETTABLE: dict[Kind, set[str]] = {
     "model": {"shape", "n_outputs", "progress"},
-    # total_steps is filled in, so torch would ignore these two.
-    "schedule": {"epochs", "steps_per_epoch"},
     "sampler": {
         "seed",
         "search_space",
@@ -58,7 +56,7 @@ _UNSETTABLE: dict[Kind, set[str]] = {
 }
 
 _FILLED_IN: dict[Kind, set[str]] = {
-    "schedule": {"T_max", "total_steps", "max_lr", "mode"},
+    "schedule": {"T_max", "total_steps", "base_lr", "max_lr", "mode"},
 }
 """Arguments that follow from the data or from other settings where the file does not give them."""
 
@@ -67,7 +65,7 @@ _REPLACED: dict[tuple[Kind, str], tuple[Argument, ...]] = {
     ("loss", "CrossEntropyLoss"): (_BALANCED,),
     ("loss", "NLLLoss"): (_BALANCED,),
     ("loss", "BCEWithLogitsLoss"): (_BALANCED,),
-    ("optimizer", "Muon"): (Argument("rest", "Component"),),
+    ("optimizer", "Muon"): (Argument("rest", "Component", required=False, default="AdamW"),),
 }
 """Arguments that tunecli has in place of the library's, or in addition."""
 
@@ -161,8 +159,14 @@ def _value_problems(
     if accepted.accepts(value) or (value is None and _none_is_default(argument)):
         return []
     words, got = accepted.words, in_words(value)
-    hint = did_you_mean(value, accepted.schema.get("enum", ())) if isinstance(value, str) else ""
+    hint = did_you_mean(value, _options(accepted)) if isinstance(value, str) else ""
     return [((argument.name,), f"{argument.name} must be {words}, but got {got}.{hint}")]
+
+
+def _options(accepted: ValueType) -> list[str]:
+    """The texts among which one must be chosen, if that is what the type is."""
+    members = [accepted.schema, *accepted.schema.get("anyOf", ())]
+    return [word for m in members for word in m.get("enum", ()) if isinstance(word, str)]
 
 
 def _nested_problems(
@@ -186,9 +190,9 @@ def _nested_problems(
 def _unknown_argument(kind: Kind, known: Signature, name: str) -> str:
     if name in _unsettable_names(kind, known.name):
         return f"{name} of {known.name} cannot be set in a study file: tunecli decides it."
-    listed = [argument.name for argument in known.arguments]
-    others = f" It takes {', '.join(listed)}." if listed else " It takes none."
-    return f"{known.name} has no argument {name!r}.{did_you_mean(name, listed) or others}"
+    taken = [argument.name for argument in known.arguments]
+    others = f" It takes {listed(taken)}." if taken else " It takes none."
+    return f"{known.name} has no argument `{name}`.{did_you_mean(name, taken) or others}"
 
 
 def _expected(kind: Kind, known: Signature, argument: Argument) -> str:

@@ -17,7 +17,7 @@ from tunecli.study_file import signatures
 from tunecli.study_file.metrics import METRICS
 from tunecli.study_file.settings import Task
 from tunecli.study_file.signatures import Argument, Signature
-from tunecli.study_file.suggestions import did_you_mean
+from tunecli.study_file.suggestions import did_you_mean, listed
 
 Kind = Literal[
     "model",
@@ -114,9 +114,8 @@ def canonical(kind: Kind, name: str) -> str | None:
 
 def unknown_name(kind: Kind, name: str) -> str:
     """What to say about a name that `canonical` does not know."""
-    known = names(kind)
-    shown = ", ".join(known) if len(known) <= 20 else ", ".join((*known[:8], "…"))
-    return f"unknown {kind} {name!r}.{did_you_mean(name, known) or f' Known are {shown}.'}"
+    hint = did_you_mean(name, names(kind)) or f" Known are {listed(names(kind))}."
+    return f"there is no {kind} `{name}`.{hint}"
 
 
 @cache
