@@ -157,11 +157,6 @@ def sparkline(values: Iterable[float], width: int = 40) -> str:
 
 def data_lines(summary: DataSummary) -> list[tuple[str, str]]:
     """What the data is, what was put away, how a trial is scored: (label, sentence)."""
-    size = (
-        count(summary.shape[0], "feature")
-        if len(summary.shape) == 1
-        else f"pictures of {' × '.join(map(str, summary.shape))}"
-    )
     kind = count(len(summary.classes), "class") if summary.classes else "regression"
     away = (
         f"{count(summary.n_test, 'row')} put away, {summary.n_search:,} searched on"
@@ -169,7 +164,10 @@ def data_lines(summary: DataSummary) -> list[tuple[str, str]]:
         else f"none put away, all {count(summary.n_search, 'row')} searched on"
     )
     lines = [
-        ("data", f"{plain(summary.source)}: {count(summary.n_rows, 'row')}, {size}, {kind}"),
+        (
+            "data",
+            f"{plain(summary.source)}: {count(summary.n_rows, 'row')}, {size(summary.shape)}, {kind}",
+        ),
         ("test", away),
         ("validation", plain(summary.validation)),
     ]
@@ -180,6 +178,15 @@ def data_lines(summary: DataSummary) -> list[tuple[str, str]]:
         )
         lines.append(("guessing", f"the {what} every time: {scores}"))
     return lines + [("note", plain(note)) for note in summary.notes]
+
+
+def size(shape: Sequence[int]) -> str:
+    """Of one row: `30 features`, `28 × 28 pictures`, `32 × 32 pictures in 3 channels`."""
+    if len(shape) == 1:
+        return count(shape[0], "feature")
+    channels, *sides = shape
+    pictures = f"{' × '.join(map(str, sides))} pictures"
+    return pictures if channels == 1 else f"{pictures} in {channels} channels"
 
 
 def _is_end_of_one(end: str, names: Sequence[str]) -> bool:

@@ -1,0 +1,146 @@
+"""The lines that a search leaves on the screen or in a log."""
+
+from __future__ import annotations
+
+import shlex
+
+from rich.text import Text
+
+from tunecli.data.summary import DataSummary
+from tunecli.report import wording
+from tunecli.report.layout import Line, labelled
+from tunecli.report.search_state import SearchState
+from tunecli.search.progress import SearchEnded, SearchStarted, TrialFinished
+from tunecli.training.evaluation import Outcome
+
+WIDTH = 120  # columns of a log line
+
+STYLES: dict[Outcome, str] = {
+    "complete": "green",
+    "pruned": "dim",
+    "diverged": "yellow",
+    "infeasible": "yellow",
+    "failed": "red",
+}
+
+
+def beginning(started: SearchStarted) -> list[Line]:
+    """Which study, what it optimizes, what was kept and changed."""
+    head = Text(wording.plain(started.study), style="bold")
+    goal = f"{started.direction} {wording.plain(started.objective)}"
+    jobs = f"{started.n_jobs} at a time"
+    if started.n_done:
+        trials = f"{started.n_done} of {wording.count(started.n_total, 'trial')} done, {jobs}"
+    else:
+        trials = f"{wording.count(started.n_total, 'trial')}, {jobs}"
+    lines = [Line(head.append(f": {goal}, {trials}", style="not bold"))]
+    if started.adopted:
+        numbers = ", ".join(map(str, started.adopted))
+        word = "trial" if len(started.adopted) == 1 else "trials"
+        lines.append(notice(f"Goes on with {word} {numbers}, interrupted before."))
+    return lines + [notice(f"Changed: {change}") for change in started.changes]
+
+
+def data(summary: DataSummary) -> list[Line]:
+    """What the data is, what was put away, how a trial is scored, what guessing scores."""
+    return [labelled(label, text) for label, text in wording.data_lines(summary)]
+
+
+def notice(text: str) -> Line:
+    """A sentence that the user should read."""
+    return Line(Text(wording.plain(text), style="yellow"))
+
+
+def estimate(seconds: float) -> Line:
+    """How long the whole search will take."""
+    return labelled("time", f"about {wording.about(seconds)} for the whole search")
+
+
+def finished(trial: TrialFinished, state: SearchState) -> Line:
+    """One trial in one line of at most `WIDTH` columns."""
+    metric = wording.plain(state.started.objective) if state.started else "value"
+    width = len(str(state.started.n_total)) if state.started else 1
+    parts = []
+    if trial.value is not None:
+        parts.append(f"{metric} {wording.with_spread(trial.value, trial.spread)}")
+    if trial.is_best:
+        parts.append("(best)")
+    if trial.reason:
+        parts.append(wording.shortened(wording.plain(trial.reason), WIDTH // 2))
+    parts += [wording.duration(trial.seconds), " ".join(wording.assignments(trial.params))]
+    head = f"trial {trial.number:>{width}}  "
+    room = WIDTH - len(head) - 12
+    line = Text(head).append(f"{trial.outcome:<10}  ", style=STYLES[trial.outcome])
+    return Line(line.append(wording.shortened("  ".join(parts).rstrip(), room)))
+
+
+def ending(state: SearchState, now: float, options: str) -> list[Line]:
+    """How the search ended, the best trial and what to type next."""
+    ended, started = state.ended, state.started
+    if ended is None or started is None:
+        return []
+    lines = [Line(Text()), Line(Text(_how_it_ended(ended, started), style="bold"))]
+    counts = wording.tally(state.ordered_counts)
+    if counts:
+        lines.append(labelled("trials", f"{counts}, in {wording.duration(state.elapsed(now))}"))
+    lines += _best_lines(state)
+    return lines + _next_lines(state, ended, started, options)
+
+
+def _how_it_ended(ended: SearchEnded, started: SearchStarted) -> str:
+    name, kept = wording.plain(started.study), f"{ended.n_done} of {ended.n_total} trials"
+    match ended.ending:
+        case "done" if started.n_done >= started.n_total:
+            return f"{name} is finished already: {kept} done."
+        case "done":
+            return f"{name} is finished: {kept} done."
+        case "timeout":
+            return f"Time is up: {kept} done."
+        case "exhausted":
+            return f"Space exhausted: every configuration was tried, {kept} done."
+        case "interrupted":
+            return f"Interrupted: {kept} kept."
+        case "failing":
+            return f"Stopped: all trials failed. {wording.plain(ended.reason)}".rstrip()
+
+
+def _best_lines(state: SearchState) -> list[Line]:
+    best = state.best
+    if best is None or state.started is None:
+        return []
+    metric = wording.plain(state.started.objective)
+    value = Text(f"{metric} {wording.with_spread(best.value, best.spread)}", style="bold green")
+    lines = [
+        labelled("best", Text(f"trial {best.number}, ").append_text(value)),
+        labelled("", " ".join(wording.assignments(best.params))),
+    ]
+    tied = state.n_tied()
+    if tied is not None:
+        lines.append(labelled("", noise_sentence(*tied)))
+    return lines
+
+
+def noise_sentence(n_tied: int, noise: float) -> str:
+    """How many trials are as good as the best for all that is known."""
+    scale = f"its standard error over folds, {wording.score(noise)}"
+    if n_tied == 0:
+        return f"no other trial is within its noise ({scale})"
+    verb = "is" if n_tied == 1 else "are"
+    return f"{wording.count(n_tied, 'other trial')} {verb} within its noise ({scale})"
+
+
+def _next_lines(
+    state: SearchState, ended: SearchEnded, started: SearchStarted, options: str
+) -> list[Line]:
+    name = " ".join(filter(None, [wording.plain(shlex.quote(started.study)), options]))
+    lines = []
+    if ended.ending in ("interrupted", "timeout"):
+        lines.append(labelled("next", "run the same command to go on"))
+    elif ended.ending == "done" and started.n_done >= started.n_total:
+        lines.append(labelled("next", f"--trials {2 * ended.n_total} goes on with it"))
+    if state.counts:
+        label = "" if lines else "next"
+        lines.append(labelled(label, f"tunecli report {name}"))
+    if state.best is not None:
+        lines.append(labelled("", f"tunecli report {name} --trial {state.best.number}"))
+    return lines

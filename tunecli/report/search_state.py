@@ -1,0 +1,143 @@
+"""What a running search has told so far; an event costs the same however many came before.
+
+Also how long it will still take: the evaluations that are left times the pace of evaluations
+since the first trial of this call. A trial not begun yet is taken to be as long as those that have ended
+and those that run, the latter at full length: early on only short trials have ended.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tunecli.data.summary import DataSummary
+from tunecli.report import ranking
+from tunecli.search.progress import (
+    DataDescribed,
+    SearchEnded,
+    SearchEvent,
+    SearchStarted,
+    TrialEvaluated,
+    TrialFinished,
+    TrialStarted,
+)
+
+ENOUGH_EVALUATIONS = 3  # before a pace is worth telling
+
+
+@dataclass
+class RunningTrial:
+    """Attributes: `score`: mean over folds at its last evaluation, None before the first."""
+
+    number: int
+    n_evaluations: int
+    n_done: int = 0
+    score: float | None = None
+
+
+@dataclass
+class SearchState:
+    """The sum of all events.
+
+    Attributes:
+        counts: ended trials of the whole study by outcome.
+        best: of the whole study, as far as it was told.
+        values: of all complete trials.
+        n_planned: evaluations of a whole trial, as the last one to start had it.
+    """
+
+    started: SearchStarted | None = None
+    summary: DataSummary | None = None
+    ended: SearchEnded | None = None
+    running: dict[int, RunningTrial] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+    best: TrialFinished | None = None
+    values: list[float] = field(default_factory=list)
+    n_planned: int = 0
+    _begun_at: float = 0.0
+    _first_trial_at: float | None = None
+    _n_seen: int = 0
+    _n_finished: int = 0
+    _n_finished_evaluations: int = 0
+
+    def update(self, event: SearchEvent, now: float) -> None:
+        """Take in one event; `now` in seconds of any clock that only goes forward."""
+        match event:
+            case SearchStarted():
+                self.started, self._begun_at = event, now
+                for earlier in event.earlier:
+                    self._count(earlier)
+            case DataDescribed(summary):
+                self.summary = summary
+            case TrialStarted(number=number, n_evaluations=planned):
+                self.running[number] = RunningTrial(number, planned)
+                self.n_planned = planned
+                if self._first_trial_at is None:
+                    self._first_trial_at = now
+            case TrialEvaluated():
+                self._evaluated(event)
+            case TrialFinished():
+                self._finished(event)
+            case SearchEnded():
+                self.ended = event
+
+    def _evaluated(self, event: TrialEvaluated) -> None:
+        trial = self.running.get(event.number)
+        if trial is not None:
+            self._n_seen += 1
+            trial.n_done, trial.score = event.step + 1, event.score
+
+    def _finished(self, event: TrialFinished) -> None:
+        trial = self.running.pop(event.number, None)
+        self._n_finished += 1
+        self._n_finished_evaluations += trial.n_done if trial is not None else 0
+        self._count(event)
+
+    def _count(self, trial: TrialFinished) -> None:
+        self.counts[trial.outcome] = self.counts.get(trial.outcome, 0) + 1
+        if trial.outcome == "complete" and trial.value is not None:
+            self.values.append(trial.value)
+        if trial.is_best:
+            self.best = trial
+
+    @property
+    def n_done(self) -> int:
+        """Trials of the study that have ended."""
+        before = self.started.n_done if self.started is not None else 0
+        return before + self._n_finished
+
+    @property
+    def n_finished_here(self) -> int:
+        """Trials that ended in this call."""
+        return self._n_finished
+
+    @property
+    def ordered_counts(self) -> dict[str, int]:
+        """Ended trials by outcome, always in the same order."""
+        return {word: self.counts.get(word, 0) for word in ranking.WORDS}
+
+    def elapsed(self, now: float) -> float:
+        """Seconds since the search began."""
+        return now - self._begun_at if self.started is not None else 0.0
+
+    def remaining(self, now: float) -> float | None:
+        """Seconds until the last trial ends; None until the pace is known."""
+        if self.started is None or self._first_trial_at is None:
+            return None
+        seconds = now - self._first_trial_at
+        if self._n_seen < ENOUGH_EVALUATIONS or seconds <= 0:
+            return None
+        planned = sum(trial.n_evaluations for trial in self.running.values())
+        under_way = sum(trial.n_evaluations - trial.n_done for trial in self.running.values())
+        n_known = self._n_finished + len(self.running)
+        mean = (self._n_finished_evaluations + planned) / max(n_known, 1)
+        n_to_come = max(self.started.n_total - self.n_done - len(self.running), 0)
+        return (under_way + n_to_come * mean) * seconds / self._n_seen
+
+    def n_tied(self) -> tuple[int, float] | None:
+        """(other trials within the best's noise, that noise); None if it cannot be known."""
+        if self.best is None or self.best.value is None or self.summary is None:
+            return None
+        noise = ranking.standard_error(self.best.spread, self.summary.n_folds)
+        if noise is None:
+            return None
+        return ranking.n_within(self.values, self.best.value, noise) - 1, noise
