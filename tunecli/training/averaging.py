@@ -1,0 +1,35 @@
+"""An exponential average of the weights, evaluated in their place."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+Tensors = tuple[Tensor, ...] | list[Tensor]
+
+
+def average_weights(model: nn.Module, decay: float) -> AveragedModel:
+    """A copy of `model` that follows it: call `update_parameters(model)` after each step.
+
+    Buffers are averaged too: the running mean and variance of a batch norm then belong to the
+    averaged weights, and not to the newest ones.
+
+    The decay rises as (1 + t) / (10 + t) over the updates t until it reaches `decay`, as in
+    TensorFlow's ExponentialMovingAverage; with a constant one the initial weights would make up
+    half of the average after 700 steps at 0.999.
+
+    Args:
+        decay: weight of the old average at each step. Range (0, 1).
+    """
+
+    @torch.no_grad()
+    def lerp(averages: Tensors, weights: Tensors, n_averaged: Tensor | int) -> None:
+        t = float(n_averaged)
+        share = 1 - min(decay, (1 + t) / (10 + t))
+        if averages[0].is_floating_point():
+            torch._foreach_lerp_(averages, weights, share)
+        else:
+            torch._foreach_copy_(averages, weights)  # counters, such as num_batches_tracked
+
+    return AveragedModel(model, multi_avg_fn=lerp, use_buffers=True)

@@ -1,0 +1,220 @@
+"""The training of one trial: all its folds, one evaluation of each at a time.
+
+In lockstep a trial is judged by the mean over all folds from its first evaluation on, by whoever
+asks for the next one, and by early stopping here. The value of a trial is that mean at its best.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import resource
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
+from statistics import fmean
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from tunecli.data.dataset import FoldData
+from tunecli.study_file.settings import Direction, EarlyStopping, TrialConfig
+from tunecli.training.evaluation import Evaluation, Outcome, TrialResult
+from tunecli.training.fold import FoldTraining
+
+Round = tuple[Evaluation, ...]
+"""One evaluation of every fold, with one step."""
+
+
+class CrossValidation:
+    """Trains all folds of a trial; each item is one evaluation of every fold.
+
+    Attributes:
+        folds: in the order of the data's folds.
+        n_evaluations: planned; early stopping may end sooner.
+        curve: the evaluations so far.
+        outcome: None while training, then complete or diverged.
+        reason: of a divergence, in a sentence.
+        best_step: index of the evaluation whose mean score is best, the earliest of equals; None
+            before the first.
+    """
+
+    def __init__(
+        self, config: TrialConfig, folds: Sequence[FoldData], device: torch.device
+    ) -> None:
+        self.folds = [FoldTraining(config, fold, device) for fold in folds]
+        self.n_evaluations = len(self.folds[0].timetable.evaluations)
+        self.curve: list[Round] = []
+        self.outcome: Outcome | None = None
+        self.reason = ""
+        self.best_step: int | None = None
+        self._config = config
+        self._device = device
+        self._seconds = 0.0
+
+    def __iter__(self) -> Iterator[Round]:
+        return self
+
+    def __next__(self) -> Round:
+        if self.outcome is not None:
+            raise StopIteration
+        start = time.perf_counter()
+        evaluations = self._evaluate_all()
+        if self.reason:
+            self.outcome = "diverged"
+        else:
+            self._record(evaluations)
+        self._seconds += time.perf_counter() - start
+        if self.reason:
+            raise StopIteration
+        return evaluations
+
+    def _evaluate_all(self) -> Round:
+        """The next evaluation of every fold, up to the first that diverges."""
+        evaluations = []
+        for training in self.folds:
+            evaluation = next(training)
+            evaluations.append(evaluation)
+            self.reason = divergence(evaluation, training.fold.number, self._config)
+            if self.reason:
+                break
+        return tuple(evaluations)
+
+    def _record(self, evaluations: Round) -> None:
+        self.curve.append(evaluations)
+        means = self.mean_scores
+        best = best_index(means, self._config.objective.direction)
+        if best == len(means) - 1:
+            self.best_step = best
+            for training in self.folds:
+                training.keep()
+        if len(self.curve) == self.n_evaluations or self._is_exhausted():
+            self.outcome = "complete"
+
+    @property
+    def mean_scores(self) -> list[float]:
+        """Mean over folds of the objective's score, at each evaluation so far."""
+        return [fmean(evaluation.score for evaluation in row) for row in self.curve]
+
+    def _is_exhausted(self) -> bool:
+        """Whether early stopping ends the trial now."""
+        stopping = self._config.training.early_stopping
+        if stopping is None:
+            return False
+        if stopping.monitor == "train_loss":
+            losses = [fmean(evaluation.train_loss for evaluation in row) for row in self.curve]
+            return no_longer_improves(losses, "minimize", stopping)
+        return no_longer_improves(self.mean_scores, self._config.objective.direction, stopping)
+
+    def result(self, outcome: Literal["complete", "pruned"] = "complete") -> TrialResult:
+        """What is known of the trial when the caller stops asking.
+
+        Args:
+            outcome: `pruned` if the caller ended it before its time. A diverged trial stays so.
+        """
+        if self.outcome == "diverged":
+            return self._measured(TrialResult("diverged", self.reason))
+        step = self.best_step if outcome == "complete" else len(self.curve) - 1
+        if step is None or step < 0:
+            raise ValueError("A trial has a result after its first evaluation, and not before.")
+        evaluations = self.curve[step]
+        result = TrialResult(
+            outcome=outcome,
+            value=fmean(evaluation.score for evaluation in evaluations),
+            best_step=step,
+            fold_scores=tuple(evaluation.score for evaluation in evaluations),
+            metrics={
+                name: fmean(evaluation.metrics[name] for evaluation in evaluations)
+                for name in evaluations[0].metrics
+            },
+            predictions=self._predictions() if outcome == "complete" else None,
+        )
+        return self._measured(result)
+
+    def _measured(self, result: TrialResult) -> TrialResult:
+        """With what the trial cost."""
+        return replace(
+            result,
+            n_weights=self.folds[0].n_weights,
+            seconds=self._seconds,
+            peak_memory=peak_memory(self._device),
+        )
+
+    def _predictions(self) -> bytes:
+        """Validation rows and outputs of every fold at the best evaluation, as an npz archive."""
+        arrays: dict[str, Any] = {}
+        for training in self.folds:
+            outputs = training.best_outputs
+            assert outputs is not None  # `keep` was called at the best evaluation
+            number = training.fold.number
+            arrays[f"rows_{number}"] = training.fold.valid_rows.numpy(force=True)
+            arrays[f"outputs_{number}"] = outputs.reshape(len(outputs), -1).astype(np.float32)
+        archive = io.BytesIO()
+        np.savez(archive, **arrays)
+        return archive.getvalue()
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that `load_state_dict` needs to go on bit for bit; see `FoldTraining.state_dict`."""
+        return {
+            "folds": [training.state_dict() for training in self.folds],
+            "curve": [[asdict(evaluation) for evaluation in row] for row in self.curve],
+            "outcome": self.outcome,
+            "reason": self.reason,
+            "best_step": self.best_step,
+            "seconds": self._seconds,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where `state_dict` was called, in a trial of the same configuration and folds."""
+        for training, saved in zip(self.folds, state["folds"], strict=True):
+            training.load_state_dict(saved)
+        self.curve = [tuple(Evaluation(**saved) for saved in row) for row in state["curve"]]
+        self.outcome = state["outcome"]
+        self.reason = state["reason"]
+        self.best_step = state["best_step"]
+        self._seconds = state["seconds"]
+
+
+def divergence(evaluation: Evaluation, fold: int, config: TrialConfig) -> str:
+    """A sentence on the loss or score that is not finite; empty if both are."""
+    for what, value in (
+        ("training loss", evaluation.train_loss),
+        (config.objective.metric.name, evaluation.score),
+    ):
+        if not math.isfinite(value):
+            return f"{what} of fold {fold} is {value} at epoch {evaluation.epoch:g}"
+    return ""
+
+
+def best_index(values: Sequence[float], direction: Direction) -> int:
+    """Index of the best of `values`, the earliest of equals."""
+    choose = max if direction == "maximize" else min
+    return choose(range(len(values)), key=values.__getitem__)  # both return the first of equals
+
+
+def no_longer_improves(
+    values: Sequence[float], direction: Direction, stopping: EarlyStopping
+) -> bool:
+    """Whether none of the last `patience` values was better than all before by `min_delta`.
+
+    An improvement must exceed the best value that counted as one, so that a slow creep of steps
+    below `min_delta` each counts once they add up to more.
+    """
+    sign = 1 if direction == "maximize" else -1
+    best, since = -math.inf, 0
+    for value in values:
+        if sign * value > best + stopping.min_delta:
+            best, since = sign * value, 0
+        else:
+            since += 1
+    return since >= stopping.patience
+
+
+def peak_memory(device: torch.device) -> int:
+    """Bytes: the device's peak since the process began on CUDA, else the process's own."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # Linux counts in KiB

@@ -1,0 +1,222 @@
+"""The training of one fold, as an iterator with state.
+
+`next()` trains to the next evaluation and returns it. There is no callback and no pruner: to stop
+a training, stop asking. Between two evaluations the whole can be saved and taken up elsewhere, and
+the folds of a trial can be trained in any order: the bits are the same.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from tunecli.data.dataset import FoldData
+from tunecli.study_file.settings import TrialConfig
+from tunecli.training.averaging import average_weights
+from tunecli.training.batches import BLOCK_BYTES, Batches
+from tunecli.training.evaluation import Evaluation
+from tunecli.training.gradient_step import GradientStep
+from tunecli.training.losses import Predictions, build_loss, n_outputs
+from tunecli.training.metrics import measure
+from tunecli.training.models import build_model
+from tunecli.training.optimizers import build_optimizers
+from tunecli.training.precision import Precision
+from tunecli.training.random_state import RandomStream, fold_seed
+from tunecli.training.schedules import Rates
+from tunecli.training.timetable import Timetable
+
+
+class FoldTraining:
+    """Trains one model on one fold; depends on the configuration, its seed and the fold alone.
+
+    Attributes:
+        fold: the data, on the device.
+        model: in training; `best_model` is what to use afterwards.
+        timetable: the steps to come.
+        best_outputs: predictions for the validation rows when `keep` was called last, (n_valid,
+            n_classes) probabilities or (n_valid,) values in the original unit; None before.
+    """
+
+    def __init__(self, config: TrialConfig, fold: FoldData, device: torch.device) -> None:
+        self.fold = fold.to(device)
+        self._config = config
+        self._settings = config.training
+        self._precision = Precision(self._settings, device)
+        self._random = RandomStream(fold_seed(config.seed, fold.number), device)
+        with self._own_world():
+            self._build(device)
+        self._y_valid = fold.y_valid.numpy(force=True)
+        self._n_steps = 0  # done
+        self._n_epochs = 0  # begun
+        self._n_evaluations = 0  # done
+        self._train_loss = float("nan")
+        self._predictions: Predictions | None = None
+        self._best_weights: dict[str, Tensor] | None = None
+        self.best_outputs: Predictions | None = None
+
+    def _build(self, device: torch.device) -> None:
+        config, settings, fold = self._config, self._settings, self.fold
+        loss = build_loss(config.loss, fold)
+        self.model = build_model(config.model, fold.shape, n_outputs(config.loss, fold)).to(device)
+        self._loss = loss
+        self._average = average_weights(self.model, settings.ema) if settings.ema else None
+        self._batches = Batches(fold.x_train, fold.y_train, settings.batch_size, settings.shuffle)
+        self.timetable = Timetable.of(settings, len(self._batches.sizes))
+        self._optimizers = build_optimizers(config.optimizer, self.model, settings.decay)
+        self._rates = Rates(
+            config.schedule, self._optimizers, self.timetable, config.objective.direction
+        )
+        self._step = GradientStep(self.model, loss, self._optimizers, self._precision, settings)
+
+    def __iter__(self) -> Iterator[Evaluation]:
+        return self
+
+    def __next__(self) -> Evaluation:
+        if self._n_evaluations == len(self.timetable.evaluations):
+            raise StopIteration
+        with self._own_world():
+            self._train_to(self.timetable.evaluations[self._n_evaluations])
+            evaluation = self._evaluate()
+        self._n_evaluations += 1
+        self._rates.watch(evaluation.score)
+        return evaluation
+
+    @property
+    def n_weights(self) -> int:
+        """Parameters of the model."""
+        return sum(parameter.numel() for parameter in self.model.parameters())
+
+    @property
+    def _evaluated_model(self) -> nn.Module:
+        return self.model if self._average is None else self._average.module
+
+    @contextmanager
+    def _own_world(self) -> Iterator[None]:
+        """This fold's random numbers and precision; what was outside comes back after it."""
+        with self._random.in_use(), self._precision.in_force():
+            yield
+
+    def _train_to(self, n_steps: int) -> None:
+        """Train until `n_steps` optimizer steps are done."""
+        self.model.train()
+        while self._n_steps < n_steps:
+            if self._batches.epoch_is_over:
+                self._begin_epoch()
+            batches = self._batches.rest_of_epoch()
+            while group := tuple(islice(batches, self._settings.accumulate)):
+                self._rates.before_step(self._n_steps)
+                self._step(group)
+                self._rates.after_step()
+                if self._average is not None:
+                    self._average.update_parameters(self.model)
+                self._n_steps += 1
+                if self._n_steps == n_steps:
+                    return
+
+    def _begin_epoch(self) -> None:
+        if self._n_epochs:
+            self._rates.new_epoch(self._n_steps)
+        self._batches.begin_epoch()
+        self._n_epochs += 1
+
+    def _evaluate(self) -> Evaluation:
+        """Measure the model on the validation part; NaN where an output is not finite."""
+        if not self._step.is_empty:  # else `eval_every` is less than a step, and the loss stands
+            self._train_loss = self._step.take_mean_loss()
+        self._predictions = self._loss.predict(self._outputs(self.fold.x_valid))
+        score = float("nan")
+        metrics: dict[str, float] = {}
+        if np.isfinite(self._predictions).all():
+            score, metrics = self._measure(self._predictions)
+        done = self._batches.position / len(self._batches.sizes)
+        return Evaluation(
+            step=self._n_evaluations,
+            epoch=self._n_epochs - 1 + done,
+            train_loss=self._train_loss,
+            score=score,
+            metrics=metrics,
+            lr=self._rates.rate(self._n_steps - 1),
+        )
+
+    def _measure(self, predictions: Predictions) -> tuple[float, dict[str, float]]:
+        """The objective's score, and the other metrics by name."""
+        wanted = [self._config.objective.metric, *self._config.metrics]
+        fold = self.fold
+        values = measure(wanted, fold.task, self._y_valid, predictions, fold.n_classes)
+        return values[wanted[0].name], values
+
+    @torch.no_grad()
+    def _outputs(self, x: Tensor) -> Tensor:
+        """What the evaluated model gives for `x`, (n, n_outputs) float32."""
+        model = self._evaluated_model.eval()
+        fitting = BLOCK_BYTES // max(1, x.element_size() * x[0].numel())
+        n_rows = max(fitting, self._batches.sizes[0])
+        with self._precision.forward():
+            parts = [model(part) for part in torch.split(x, n_rows)]
+        return torch.cat(parts).float()
+
+    def keep(self) -> None:
+        """Remember the weights and the outputs of the last evaluation as the best."""
+        weights = self._evaluated_model.state_dict()
+        self._best_weights = {name: weight.clone() for name, weight in weights.items()}
+        self.best_outputs = self._predictions
+
+    def best_model(self) -> nn.Module:
+        """A copy of the model with the weights last kept (averaged ones with `ema`), for use."""
+        model = copy.deepcopy(self._evaluated_model)
+        if self._best_weights is not None:
+            model.load_state_dict(self._best_weights)
+        return model.eval()
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that `load_state_dict` needs to go on bit for bit.
+
+        Tensors and plain values only, for `torch.load(weights_only=True)`; like a module's, they
+        change with the training, so save or copy them at once.
+        """
+        return {
+            "model": self.model.state_dict(),
+            "average": None if self._average is None else self._average.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self._optimizers],
+            "rates": self._rates.state_dict(),
+            "scaler": self._precision.state_dict(),
+            "batches": self._batches.state_dict(),
+            "random": self._random.state_dict(),
+            "counts": [self._n_steps, self._n_epochs, self._n_evaluations],
+            "train_loss": self._train_loss,
+            "predictions": _as_tensor(self._predictions),
+            "best_weights": self._best_weights,
+            "best_outputs": _as_tensor(self.best_outputs),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where `state_dict` was called, with the same configuration and fold."""
+        self.model.load_state_dict(state["model"])
+        if self._average is not None:
+            self._average.load_state_dict(state["average"])
+        for optimizer, saved in zip(self._optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+        self._rates.load_state_dict(state["rates"])
+        self._precision.load_state_dict(state["scaler"])
+        self._batches.load_state_dict(state["batches"])
+        self._random.load_state_dict(state["random"])
+        self._n_steps, self._n_epochs, self._n_evaluations = state["counts"]
+        self._train_loss = state["train_loss"]
+        self._predictions = _as_array(state["predictions"])
+        self._best_weights = state["best_weights"]
+        self.best_outputs = _as_array(state["best_outputs"])
+
+
+def _as_tensor(array: Predictions | None) -> Tensor | None:
+    return None if array is None else torch.from_numpy(array)
+
+
+def _as_array(tensor: Tensor | None) -> Predictions | None:
+    return None if tensor is None else tensor.numpy()

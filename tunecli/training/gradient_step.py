@@ -1,0 +1,157 @@
+"""One optimizer step: the gradient of a group of batches, what is done to it, and the update."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from tunecli.study_file.settings import TrainingSettings
+from tunecli.training.batches import Batch
+from tunecli.training.losses import Loss
+from tunecli.training.optimizers import needs_closure
+from tunecli.training.precision import Precision
+
+
+class GradientStep:
+    """Moves a model's weights, and adds up the losses on the way.
+
+    Attributes:
+        is_empty: whether no step was made since the mean loss was taken last.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        loss: Loss,
+        optimizers: Sequence[Optimizer],
+        precision: Precision,
+        settings: TrainingSettings,
+    ) -> None:
+        self._model = model
+        self._loss = loss
+        self._optimizers = optimizers
+        self._precision = precision
+        self._settings = settings
+        self._parameters = [p for p in model.parameters() if p.requires_grad]
+        self._weights: list[Tensor] = [
+            p for p in self._parameters if p.ndim >= 2
+        ]  # what L1 pulls to zero
+        self._by_closure = any(needs_closure(optimizer) for optimizer in optimizers)
+        self._loss_sum = torch.zeros((), device=self._parameters[0].device)
+        self._weight: Tensor | int = 0  # rows, or the sum of their class weights
+        self.is_empty = True
+
+    def __call__(self, group: Sequence[Batch]) -> None:
+        """Step once along the mean gradient over all rows of `group`."""
+        if self._settings.input_noise:
+            group = [(self._noisy(x), y) for x, y in group]
+        loss = self._step_by_closure(group) if self._by_closure else self._step(group)
+        weight = self._total_weight(group)
+        self._loss_sum += loss * weight
+        self._weight += weight
+        self.is_empty = False
+
+    def take_mean_loss(self) -> float:
+        """Mean loss over the rows since the last call, L1 left out."""
+        mean = self._loss_sum / self._weight
+        self._loss_sum.zero_()
+        self._weight = 0
+        self.is_empty = True
+        return mean.item()
+
+    def _step(self, group: Sequence[Batch]) -> Tensor:
+        loss = self._backward(group)
+        self._adjust_gradient()
+        scaler = self._precision.scaler
+        for optimizer in self._optimizers:
+            if scaler is None:
+                optimizer.step()
+            else:
+                scaler.step(optimizer)
+            optimizer.zero_grad(set_to_none=True)
+        if scaler is not None:
+            scaler.update()
+        return loss
+
+    def _step_by_closure(self, group: Sequence[Batch]) -> Tensor:
+        """Let the optimizer ask for the loss and gradient as often as it likes.
+
+        Returns:
+            The loss at the weights before the step.
+        """
+        losses: list[Tensor] = []
+
+        def closure() -> Tensor:
+            self._model.zero_grad(set_to_none=True)
+            losses.append(self._backward(group))
+            self._adjust_gradient()
+            return losses[-1] + self._l1_penalty()
+
+        for optimizer in self._optimizers:
+            optimizer.step(closure)  # type: ignore[arg-type]  # LBFGS takes a tensor too
+        return losses[0]
+
+    def _backward(self, group: Sequence[Batch]) -> Tensor:
+        """Add the gradient of the group's mean loss to the parameters; the mean loss, detached."""
+        if len(group) == 1:
+            loss = self._batch_loss(*group[0])
+            self._scaled(loss).backward()  # type: ignore[no-untyped-call]
+            return loss.detach()
+        weight = self._total_weight(group)
+        mean = torch.zeros_like(self._loss_sum)
+        for x, y in group:
+            loss = self._batch_loss(x, y) * (self._loss.total_weight(y) / weight)
+            self._scaled(loss).backward()  # type: ignore[no-untyped-call]
+            mean += loss.detach()
+        return mean
+
+    def _total_weight(self, group: Sequence[Batch]) -> Tensor | int:
+        """What the group's batches count together in a mean."""
+        return sum(self._loss.total_weight(y) for _, y in group)
+
+    def _batch_loss(self, x: Tensor, y: Tensor) -> Tensor:
+        if not self._precision.autocast:
+            return self._loss(self._model(x), y)
+        with self._precision.forward():
+            outputs = self._model(x)
+        return self._loss(outputs.float(), y)  # a loss in 16 bits loses what it measures
+
+    def _scaled(self, loss: Tensor) -> Tensor:
+        scaler = self._precision.scaler
+        return loss if scaler is None else scaler.scale(loss)
+
+    def _noisy(self, x: Tensor) -> Tensor:
+        return x + self._settings.input_noise * torch.randn_like(x)
+
+    def _adjust_gradient(self) -> None:
+        """Undo the scale of fp16, add the gradient of L1, then clip: norm first, then values."""
+        settings = self._settings
+        if self._precision.scaler is not None:
+            for optimizer in self._optimizers:
+                self._precision.scaler.unscale_(optimizer)
+        if settings.l1:
+            self._add_l1_gradient()
+        if settings.clip_norm is not None:
+            nn.utils.clip_grad_norm_(self._parameters, settings.clip_norm)
+        if settings.clip_value is not None:
+            nn.utils.clip_grad_value_(self._parameters, settings.clip_value)
+
+    @torch.no_grad()
+    def _add_l1_gradient(self) -> None:
+        """Add l1 · sign(w), the (sub)gradient of l1 · Σ|w|, without a graph for the penalty."""
+        pairs = [(w.grad, w) for w in self._weights if w.grad is not None]
+        gradients = [gradient for gradient, _ in pairs]
+        signs = torch._foreach_sign([weight for _, weight in pairs])
+        torch._foreach_add_(gradients, signs, alpha=self._settings.l1)
+
+    @torch.no_grad()
+    def _l1_penalty(self) -> Tensor:
+        """l1 · Σ|w| (), for optimizers that compare losses."""
+        penalty = torch.zeros_like(self._loss_sum)
+        if self._settings.l1:
+            for weight in self._weights:
+                penalty += self._settings.l1 * weight.abs().sum()
+        return penalty

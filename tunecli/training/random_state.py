@@ -1,0 +1,139 @@
+"""The random numbers of one fold: its own, wherever and beside whatever it is trained.
+
+A fold draws from the global generators of torch, numpy and Python, since layers and user code draw
+from there. So its state is put there before it trains and taken away afterwards; the world outside
+gets back what it had. Then it does not matter which folds are trained in between.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def fold_seed(study_seed: int, fold: int) -> int:
+    """Seed of a fold's training, from the study's seed and the fold's number alone.
+
+    Hashed, so that neighbouring seeds and folds share no stream.
+
+    Returns:
+        A number in [0, 2**63).
+    """
+    digest = hashlib.sha256(f"{study_seed}:{fold}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+@dataclass(frozen=True)
+class RandomState:
+    """States of all generators that training may draw from.
+
+    Attributes:
+        cpu: torch's, uint8 on the CPU.
+        device: the accelerator's, uint8 on the CPU; None without an accelerator.
+        numpy: as `np.random.get_state()` gives it.
+        python: as `random.getstate()` gives it.
+    """
+
+    cpu: Tensor
+    device: Tensor | None
+    numpy: tuple[Any, ...]
+    python: tuple[Any, ...]
+
+    @classmethod
+    def seeded(cls, seed: int, device: torch.device) -> RandomState:
+        """Fresh generators; the global ones are not touched."""
+        accelerator = None
+        if device.type != "cpu":
+            accelerator = torch.Generator(device).manual_seed(seed).get_state()
+        return cls(
+            cpu=torch.Generator().manual_seed(seed).get_state(),
+            device=accelerator,
+            numpy=tuple(np.random.RandomState(seed % 2**32).get_state(legacy=True)),
+            python=random.Random(seed).getstate(),
+        )
+
+    @classmethod
+    def current(cls, device: torch.device) -> RandomState:
+        """What the global generators are at."""
+        return cls(
+            cpu=torch.get_rng_state(),
+            device=_device_state(device),
+            numpy=tuple(np.random.get_state(legacy=True)),
+            python=random.getstate(),
+        )
+
+    def restore(self, device: torch.device) -> None:
+        """Put these states into the global generators."""
+        torch.set_rng_state(self.cpu)
+        if self.device is not None and device.type == "cuda":
+            torch.cuda.set_rng_state(self.device, device)
+        if self.device is not None and device.type == "mps":
+            torch.mps.set_rng_state(self.device)
+        np.random.set_state(self.numpy)
+        random.setstate(self.python)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Tensors and plain lists, as `torch.load(weights_only=True)` accepts them."""
+        name, keys, *rest = self.numpy
+        version, internal, gauss = self.python
+        return {
+            "cpu": self.cpu,
+            "device": self.device,
+            "numpy": [name, keys.tolist(), *rest],
+            "python": [version, list(internal), gauss],
+        }
+
+    @classmethod
+    def from_state_dict(cls, state: dict[str, Any]) -> RandomState:
+        """The inverse of `state_dict`."""
+        name, keys, *rest = state["numpy"]
+        version, internal, gauss = state["python"]
+        return cls(
+            cpu=state["cpu"].cpu(),
+            device=None if state["device"] is None else state["device"].cpu(),
+            numpy=(name, np.array(keys, dtype=np.uint32), *rest),
+            python=(version, tuple(internal), gauss),
+        )
+
+
+class RandomStream:
+    """A random state that is lent to the global generators for a while."""
+
+    def __init__(self, seed: int, device: torch.device) -> None:
+        self.state = RandomState.seeded(seed, device)
+        self._device = device
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Draw from this stream inside the block, and from the former one after it."""
+        outside = RandomState.current(self._device)
+        self.state.restore(self._device)
+        try:
+            yield
+        finally:
+            self.state = RandomState.current(self._device)
+            outside.restore(self._device)
+
+    def state_dict(self) -> dict[str, Any]:
+        """See `RandomState.state_dict`."""
+        return self.state.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Draw from where `state_dict` was called."""
+        self.state = RandomState.from_state_dict(state)
+
+
+def _device_state(device: torch.device) -> Tensor | None:
+    if device.type == "cuda":
+        return torch.cuda.get_rng_state(device)
+    if device.type == "mps":
+        return torch.mps.get_rng_state()
+    return None

@@ -1,0 +1,136 @@
+"""Learning rates over the steps of a fold: a warm-up, and then any scheduler of torch.
+
+The warm-up is a factor of our own on the rate, since torch's SequentialLR cannot hold every
+scheduler. The rate is scaled just for the step and put back after it, so that schedulers that
+multiply the present rate never see the factor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch.optim import Optimizer, lr_scheduler
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+
+from tunecli.study_file.settings import Component, Direction
+from tunecli.training.timetable import Timetable
+
+PER_STEP = ("OneCycleLR", "CyclicLR")
+"""Schedulers that step with the optimizer; all others step once an epoch."""
+
+
+def filled_in(
+    component: Component, lr: float, timetable: Timetable, direction: Direction
+) -> dict[str, Any]:
+    """A scheduler's arguments, with those that follow from other settings where none is given.
+
+    Args:
+        lr: the optimizer's rate: the highest one of OneCycleLR and CyclicLR, whose lowest is a
+            tenth of it. They leave momentum alone, for it is the optimizer's too.
+        timetable: gives `T_max` (epochs) and `total_steps`, both without the warm-up.
+        direction: of the objective, whose score ReduceLROnPlateau watches.
+    """
+    arguments = component.arguments
+    if component.name == "CosineAnnealingLR":
+        return {"T_max": timetable.n_schedule_epochs, **arguments}
+    if component.name == "ReduceLROnPlateau":
+        return {"mode": "max" if direction == "maximize" else "min", **arguments}
+    if component.name == "CyclicLR":
+        return {"base_lr": lr / 10, "max_lr": lr, "cycle_momentum": False, **arguments}
+    if component.name == "OneCycleLR":
+        defaults: dict[str, Any] = {"max_lr": lr, "cycle_momentum": False}
+        if "epochs" not in arguments and "steps_per_epoch" not in arguments:
+            defaults["total_steps"] = timetable.n_schedule_steps
+        return {**defaults, **arguments}
+    return arguments
+
+
+class Rates:
+    """The learning rates of a fold's optimizers, which move together.
+
+    `before_step`, the optimizers' steps, `after_step`; and `new_epoch` between two epochs.
+    """
+
+    def __init__(
+        self,
+        component: Component | None,
+        optimizers: Sequence[Optimizer],
+        timetable: Timetable,
+        direction: Direction,
+    ) -> None:
+        self._groups = [group for optimizer in optimizers for group in optimizer.param_groups]
+        self._timetable = timetable
+        self._schedulers: list[LRScheduler] = []
+        self._per_step = component is not None and component.name in PER_STEP
+        self._scheduled: list[float] = []  # what `after_step` puts back while the rate warms up
+        self._score: float | None = None
+        if component is not None:
+            scheduler = getattr(lr_scheduler, component.name)
+            for optimizer in optimizers:
+                lr = float(optimizer.param_groups[0]["lr"])
+                arguments = filled_in(component, lr, timetable, direction)
+                self._schedulers.append(scheduler(optimizer, **arguments))
+                # Schedulers warn unless their optimizer has stepped in this process; one that goes
+                # on from a checkpoint, or whose first step overflowed in fp16, has not.
+                optimizer._opt_called = True  # type: ignore[attr-defined]
+
+    def warmup_factor(self, step: int) -> float:
+        """Share of the rate at optimizer step `step` (from 0); above 0 from the first on."""
+        return min(1.0, (step + 1) / (self._timetable.n_warmup + 1))
+
+    def before_step(self, step: int) -> None:
+        """Set the rates of optimizer step `step`, counted from 0."""
+        if step < self._timetable.n_warmup:
+            factor = self.warmup_factor(step)
+            self._scheduled = [group["lr"] for group in self._groups]
+            for group, rate in zip(self._groups, self._scheduled, strict=True):
+                group["lr"] = rate * factor
+        elif self._per_step and step > self._timetable.n_warmup:
+            for scheduler in self._schedulers:
+                # A OneCycleLR with fewer steps of its own stays at its last rate.
+                if scheduler.last_epoch + 1 < getattr(scheduler, "total_steps", float("inf")):
+                    scheduler.step()
+
+    def after_step(self) -> None:
+        """Take the factor of the warm-up away again, exactly."""
+        if self._scheduled:
+            for group, rate in zip(self._groups, self._scheduled, strict=True):
+                group["lr"] = rate
+            self._scheduled = []
+
+    def new_epoch(self, step: int) -> None:
+        """Step the schedulers that count epochs; `step` optimizer steps are done.
+
+        An epoch that began during the warm-up does not count. ReduceLROnPlateau counts the epochs
+        since which there is a new score.
+        """
+        score, self._score = self._score, None
+        if self._per_step or step - self._timetable.steps_per_epoch < self._timetable.n_warmup:
+            return
+        for scheduler in self._schedulers:
+            if not isinstance(scheduler, ReduceLROnPlateau):
+                scheduler.step()
+            elif score is not None:
+                scheduler.step(score)
+
+    def watch(self, score: float) -> None:
+        """Note the fold's own newest score, for ReduceLROnPlateau."""
+        self._score = score
+
+    def rate(self, step: int) -> float:
+        """Of the first parameter group at step `step`, the newest one done."""
+        return float(self._groups[0]["lr"]) * self.warmup_factor(step)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Of the schedulers; the rates themselves are in the optimizers'."""
+        return {
+            "schedulers": [scheduler.state_dict() for scheduler in self._schedulers],
+            "score": self._score,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up the schedule; the optimizers' states must have been loaded before."""
+        for scheduler, saved in zip(self._schedulers, state["schedulers"], strict=True):
+            scheduler.load_state_dict(saved)
+        self._score = state["score"]

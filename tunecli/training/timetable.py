@@ -1,0 +1,70 @@
+"""When things happen in one fold's training, counted in optimizer steps.
+
+Everything is known before the first step: how many there are, where a fold is evaluated, how long
+the rate warms up. Folds differ by a row or two in size and so may differ in steps, but never in
+the number of evaluations.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from tunecli.study_file.settings import TrainingSettings
+
+DEFAULT_EPOCHS = 20
+"""Epochs of a training that is given neither in epochs nor in steps."""
+
+EVALUATIONS_OVER_STEPS = 10
+"""Evaluations of a training that is given in steps, unless `eval_every` says otherwise."""
+
+
+@dataclass(frozen=True)
+class Timetable:
+    """The steps of one fold's training.
+
+    Attributes:
+        steps_per_epoch: optimizer steps of one pass over the training part.
+        n_steps: optimizer steps in all.
+        n_warmup: steps at the start during which the rate rises.
+        evaluations: the number of steps done at each evaluation; never decreasing, the last is
+            `n_steps`. Two are equal only where `eval_every` is less than one step.
+    """
+
+    steps_per_epoch: int
+    n_steps: int
+    n_warmup: int
+    evaluations: tuple[int, ...]
+
+    @classmethod
+    def of(cls, settings: TrainingSettings, n_batches: int) -> Timetable:
+        """The timetable of a fold whose training part has `n_batches` batches."""
+        steps_per_epoch = math.ceil(n_batches / settings.accumulate)
+        if settings.steps is not None:
+            n_steps = settings.steps
+            every = settings.eval_every or math.ceil(n_steps / EVALUATIONS_OVER_STEPS)
+            evaluations = _moments(n_steps, every, 1)
+        else:
+            epochs = settings.epochs or DEFAULT_EPOCHS
+            n_steps = epochs * steps_per_epoch
+            evaluations = _moments(epochs, settings.eval_every or 1, steps_per_epoch)
+        n_warmup = round(settings.warmup * n_steps)
+        return cls(steps_per_epoch, n_steps, n_warmup, evaluations)
+
+    @property
+    def n_schedule_steps(self) -> int:
+        """Optimizer steps after the warm-up."""
+        return self.n_steps - self.n_warmup
+
+    @property
+    def n_schedule_epochs(self) -> int:
+        """Epochs that begin after the warm-up has ended; at least 1."""
+        n_epochs = math.ceil(self.n_steps / self.steps_per_epoch)
+        return max(1, n_epochs - math.ceil(self.n_warmup / self.steps_per_epoch))
+
+
+def _moments(length: float, every: float, n_steps: int) -> tuple[int, ...]:
+    """Steps at multiples of `every`, and at the end; `n_steps` steps are one unit of `length`."""
+    n_evaluations = math.ceil(length / every - 1e-9)  # 0.1 + 0.2 must not make one more
+    ends = [min(length, k * every) for k in range(1, n_evaluations + 1)]
+    return tuple(math.ceil(end * n_steps - 1e-9) for end in [*ends[:-1], length])
