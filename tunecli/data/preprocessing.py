@@ -1,0 +1,79 @@
+"""Scaling of features and targets, fitted on the training part of a fold alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.preprocessing import MinMaxScaler, QuantileTransformer, StandardScaler
+from torch import Tensor
+
+from tunecli.errors import DataError
+from tunecli.study_file.settings import Component
+
+Floats = NDArray[np.float32]
+
+
+def scaled(
+    x_train: Tensor, x_valid: Tensor, scale: Component | None, seed: int
+) -> tuple[Tensor, Tensor]:
+    """Both parts, scaled by what the training part shows.
+
+    Tables are scaled column by column. Pictures are scaled channel by channel over all pixels, so
+    that neighbouring pixels keep their relation and a border that is always black stays so.
+    Constant columns become 0 under `standard` and `minmax`.
+
+    Args:
+        x_train: (n_train, n_features) or (n_train, channels, height, width), float32.
+        x_valid: (n_valid, …) of the same kind; it has no influence on the first result.
+        scale: `standard` (mean 0, standard deviation 1), `minmax` (0 to 1), `quantile` (by rank),
+            or None for the numbers as they are.
+        seed: of the rows from which `quantile` takes its quantiles, where there are many.
+    """
+    if scale is None:
+        return x_train, x_valid
+    columns = _columns(x_train)
+    scaler = _scaler(scale, len(columns), seed).fit(columns)
+    return _transformed(scaler, x_train), _transformed(scaler, x_valid)
+
+
+def target_scale(y_train: Tensor) -> tuple[float, float]:
+    """Mean and (population) standard deviation of targets; 1 for the latter if they are all equal.
+
+    Args:
+        y_train: (n_train,) float32.
+    """
+    values = y_train.numpy().astype(np.float64)
+    return float(values.mean()), float(values.std()) or 1.0
+
+
+def _scaler(scale: Component, n_rows: int, seed: int) -> Any:
+    """Scikit-learn's transformer; more quantiles than rows would only warn."""
+    if scale.name == "standard":
+        return StandardScaler(**scale.arguments)
+    if scale.name == "minmax":
+        return MinMaxScaler(**scale.arguments)
+    if scale.name != "quantile":
+        raise DataError(f"unknown data.scale {scale.name!r}: write standard, minmax or quantile.")
+    arguments = {"n_quantiles": 1000, **scale.arguments}
+    if arguments["n_quantiles"] < 1:
+        raise DataError(f"n_quantiles must be at least 1, but got {arguments['n_quantiles']}.")
+    arguments["n_quantiles"] = min(arguments["n_quantiles"], n_rows)
+    return QuantileTransformer(**arguments, random_state=seed)
+
+
+def _columns(x: Tensor) -> Floats:
+    """(n, n_features) as it is; (n, channels, height, width) as (n * height * width, channels)."""
+    array: Floats = x.numpy()
+    return array if array.ndim == 2 else np.moveaxis(array, 1, -1).reshape(-1, array.shape[1])
+
+
+def _transformed(scaler: Any, x: Tensor) -> Tensor:
+    """Undo `_columns` on what the scaler makes of them."""
+    values = np.asarray(scaler.transform(_columns(x)), dtype=np.float32)
+    if x.ndim > 2:
+        n, channels, *size = x.shape
+        values = np.moveaxis(values.reshape(n, *size, channels), -1, 1)
+    return torch.from_numpy(np.ascontiguousarray(values))
