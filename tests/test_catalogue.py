@@ -220,7 +220,7 @@ def test_what_follows_from_other_settings_may_be_left_out(name: str) -> None:
             "Adam",
             {"betas": [0.9]},
             "betas",
-            "betas must be a list of 2 values, each a number, but got the list [0.9].",
+            "betas must be a list of 2 values (each a number), but got the list [0.9].",
         ),
         (
             "optimizer",
@@ -264,7 +264,8 @@ def test_what_follows_from_other_settings_may_be_left_out(name: str) -> None:
             "CrossEntropyLoss",
             {"weight": "balance"},
             "weight",
-            "weight must be balanced or none, but got the text 'balance'. "
+            "weight must be balanced or a list (each a number) or none, but got the text "
+            "'balance'. "
             "Did you mean `balanced`?",
         ),
         (

@@ -78,7 +78,7 @@ def sequence_of(items: ValueType) -> ValueType:
     def accepts(value: object) -> bool:
         return isinstance(value, list | tuple) and all(map(items.accepts, value))
 
-    words = "a list" if items is ANYTHING else f"a list, each item {items.words}"
+    words = "a list" if items is ANYTHING else f"a list (each {items.words})"
     return ValueType(words, accepts, {"type": "array", "items": items.schema}, items.settable)
 
 
@@ -91,7 +91,7 @@ def fixed_sequence_of(items: Sequence[ValueType]) -> ValueType:
         return all(item.accepts(part) for item, part in zip(items, value, strict=True))
 
     kinds = {item.words for item in items}
-    what = f"each {kinds.pop()}" if len(kinds) == 1 else ", ".join(item.words for item in items)
+    what = f"each {kinds.pop()}" if len(kinds) == 1 else "; ".join(item.words for item in items)
     schema = {
         "type": "array",
         "prefixItems": [item.schema for item in items],
@@ -99,7 +99,7 @@ def fixed_sequence_of(items: Sequence[ValueType]) -> ValueType:
         "maxItems": len(items),
     }
     settable = all(item.settable for item in items)
-    return ValueType(f"a list of {len(items)} values, {what}", accepts, schema, settable)
+    return ValueType(f"a list of {len(items)} values ({what})", accepts, schema, settable)
 
 
 def any_of(members: Sequence[ValueType]) -> ValueType:
@@ -168,7 +168,7 @@ def _read(node: ast.expr) -> ValueType:
             return NONE
         return value_type(node.value) if isinstance(node.value, str) else ANYTHING
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
-        return any_of([_read(node.left), _read(node.right)])
+        return any_of([_read(member) for member in _members(node)])
     if isinstance(node, ast.Subscript):
         return _subscript(_last_name(node.value), _items(node.slice))
     return _named(_last_name(node))
@@ -196,6 +196,13 @@ def _named(name: str) -> ValueType:
     if name in CODE_OR_OBJECTS or name.startswith("Base"):
         return UNSETTABLE
     return sequence_of(ANYTHING) if name in _SEQUENCES else ANYTHING
+
+
+def _members(node: ast.expr) -> list[ast.expr]:
+    """`a | b | c`, flat."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+        return [*_members(node.left), *_members(node.right)]
+    return [node]
 
 
 def _items(node: ast.expr) -> list[ast.expr]:

@@ -45,6 +45,8 @@ _COMMON_UNSETTABLE |= {"reduction", "size_average", "reduce", "last_epoch", "opt
 _COMMON_UNSETTABLE |= {"device", "dtype", "inplace"}
 _UNSETTABLE: dict[Kind, set[str]] = {
     "model": {"shape", "n_outputs", "progress"},
+    # Every row counts, and predictions are the rate.
+    "loss": {"ignore_index", "log_input"},
     "sampler": {
         "seed",
         "search_space",
@@ -60,11 +62,11 @@ _FILLED_IN: dict[Kind, set[str]] = {
 }
 """Arguments that follow from the data or from other settings where the file does not give them."""
 
-_BALANCED = Argument("weight", "Literal['balanced'] | None", required=False)
+_WEIGHT = Argument("weight", "Literal['balanced'] | list[float] | None", required=False)
 _REPLACED: dict[tuple[Kind, str], tuple[Argument, ...]] = {
-    ("loss", "CrossEntropyLoss"): (_BALANCED,),
-    ("loss", "NLLLoss"): (_BALANCED,),
-    ("loss", "BCEWithLogitsLoss"): (_BALANCED,),
+    ("loss", "CrossEntropyLoss"): (_WEIGHT,),
+    ("loss", "NLLLoss"): (_WEIGHT,),
+    ("loss", "BCEWithLogitsLoss"): (_WEIGHT,),
     ("optimizer", "Muon"): (Argument("rest", "Component", required=False, default="AdamW"),),
 }
 """Arguments that tunecli has in place of the library's, or in addition."""

@@ -172,6 +172,9 @@ def _value(node: ast.expr, constants: Constants) -> object:
     if isinstance(node, ast.Tuple):
         items = tuple(_value(item, constants) for item in node.elts)
         return Unreadable if Unreadable in items else items
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        value = _value(node.operand, constants)
+        return -value if isinstance(value, int | float) else Unreadable
     if isinstance(node, ast.BinOp) and type(node.op) in _FOLD:
         left, right = _value(node.left, constants), _value(node.right, constants)
         if isinstance(left, int | float) and isinstance(right, int | float):
