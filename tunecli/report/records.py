@@ -7,6 +7,7 @@ another Optuna program made is read as far as it goes: trials, parameters, value
 from __future__ import annotations
 
 import json
+import math
 import statistics
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -73,7 +74,7 @@ class TrialRecord:
     @property
     def spread(self) -> float | None:
         """Standard deviation over folds (n - 1 below the line); 0 with one fold."""
-        if not self.fold_scores:
+        if not self.fold_scores or not all(map(math.isfinite, self.fold_scores)):
             return None
         return statistics.stdev(self.fold_scores) if len(self.fold_scores) > 1 else 0.0
 

@@ -1,7 +1,7 @@
 """What a running search has told so far; an event costs the same however many came before.
 
-Also how long it will still take: the evaluations that are left times the pace of evaluations
-since the first trial of this call. A trial not begun yet is taken to be as long as those that have ended
+Also how long it will still take: the evaluations that are left times the pace of evaluations since
+the first trial of this call. A trial not begun yet is taken to be as long as those that have ended
 and those that run, the latter at full length: early on only short trials have ended.
 """
 

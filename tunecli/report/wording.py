@@ -163,11 +163,9 @@ def data_lines(summary: DataSummary) -> list[tuple[str, str]]:
         if summary.n_test
         else f"none put away, all {count(summary.n_search, 'row')} searched on"
     )
+    rows = count(summary.n_rows, "row")
     lines = [
-        (
-            "data",
-            f"{plain(summary.source)}: {count(summary.n_rows, 'row')}, {size(summary.shape)}, {kind}",
-        ),
+        ("data", f"{plain(summary.source)}: {rows}, {size(summary.shape)}, {kind}"),
         ("test", away),
         ("validation", plain(summary.validation)),
     ]

@@ -1,0 +1,137 @@
+"""A study as JSON with everything, or as CSV with one row a trial.
+
+The JSON is one object. `format` is 1 and grows when the meaning of a key changes; keys may be
+added without that. A number that is not finite is null; times are UTC in ISO 8601, durations
+seconds, memory bytes.
+
+    format, name, metric, direction, database (no password), file, study_file, overrides,
+    resolved, environment, edits
+    summary       what the data is, or null
+    counts        {outcome: n}
+    best          number of the best trial, or null
+    n_within_noise   other complete trials within its standard error over folds, or null
+    trials        [{number, state, outcome, reason, traceback, value, spread, fold_scores, metrics,
+                    best_step, params, ranges, config, seconds, n_weights, peak_memory, attempt,
+                    worker, start, end, curve}]
+      ranges      {parameter: {choices} or {low, high, log, step}}
+      curve       {step, score, folds: [{step, epoch, train_loss, score, lr, metrics}]}, lists with
+                  one entry an evaluation; `score` beside `step` is the mean over folds
+
+The CSV has the scalars of a trial, then `fold.<n>`, `metric.<name>` and `param.<name>`. A
+parameter that a trial does not have is an empty cell, one whose value is none is `none`.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from tunecli.report import queries, ranking
+from tunecli.report.curves import Curve
+from tunecli.report.records import StudyRecord, TrialRecord
+
+FORMAT = 1
+
+_SCALARS = (
+    *("number", "state", "outcome", "reason", "value", "spread", "best_step", "seconds"),
+    *("n_weights", "peak_memory", "attempt", "worker", "start", "end"),
+)
+
+
+def to_json(study: StudyRecord) -> str:
+    """Everything that the database has on a study, see the module's docstring."""
+    best = ranking.best_trial(study)
+    curves = study.curves()
+    whole = {
+        "format": FORMAT,
+        "name": study.name,
+        "metric": study.metric,
+        "direction": study.direction,
+        "database": queries.without_password(study.url),
+        "file": study.file,
+        "study_file": study.study_file,
+        "overrides": study.overrides,
+        "resolved": study.resolved,
+        "environment": study.environment,
+        "edits": study.edits,
+        "summary": asdict(study.summary) if study.summary is not None else None,
+        "counts": ranking.counts(study),
+        "best": best.number if best is not None else None,
+        "n_within_noise": ranking.n_within_noise(study),
+        "trials": [_trial(trial, curves.get(trial.trial_id, Curve())) for trial in study.trials],
+    }
+    return json.dumps(_finite(whole), indent=1, allow_nan=False)
+
+
+def to_csv(study: StudyRecord) -> str:
+    """One row a trial, all parameters, metrics and fold scores as columns."""
+    metrics = _union(trial.metrics for trial in study.trials)
+    params = _union(trial.params for trial in study.trials)
+    n_folds = max((len(trial.fold_scores) for trial in study.trials), default=0)
+    out = io.StringIO(newline="")
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(
+        [
+            *_SCALARS,
+            *(f"fold.{number}" for number in range(n_folds)),
+            *(f"metric.{name}" for name in metrics),
+            *(f"param.{name}" for name in params),
+        ]
+    )
+    for trial in study.trials:
+        folds = dict(enumerate(trial.fold_scores))
+        cells = [getattr(trial, name) for name in _SCALARS]
+        cells += [folds.get(number) for number in range(n_folds)]
+        cells += [trial.metrics.get(name) for name in metrics]
+        writer.writerow(
+            [*map(_cell, cells), *(_param_cell(trial.params, name) for name in params)]
+        )
+    return out.getvalue()
+
+
+def _trial(trial: TrialRecord, curve: Curve) -> dict[str, Any]:
+    plain = asdict(trial)
+    del plain["trial_id"]
+    return plain | {
+        "spread": trial.spread,
+        "start": trial.start.isoformat() if trial.start is not None else None,
+        "end": trial.end.isoformat() if trial.end is not None else None,
+        "curve": {
+            "step": curve.step,
+            "score": curve.score,
+            "folds": [vars(fold) for fold in curve.folds],
+        },
+    }
+
+
+def _finite(value: Any) -> Any:
+    """The same with null for every number that JSON does not have."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(entry) for entry in value]
+    return value
+
+
+def _union(mappings: Iterable[Mapping[str, object]]) -> list[str]:
+    """All keys in the order in which they first appear."""
+    return list(dict.fromkeys(key for mapping in mappings for key in mapping))
+
+
+def _cell(value: Any) -> Any:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return value.isoformat() if hasattr(value, "isoformat") else value
+
+
+def _param_cell(params: Mapping[str, Any], name: str) -> Any:
+    return "none" if name in params and params[name] is None else _cell(params.get(name))

@@ -1,0 +1,49 @@
+"""The studies of a folder as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from tunecli.report import wording
+from tunecli.report.listing import StudyListing
+
+_STATES = ("complete", "pruned", "fail", "running", "waiting")
+
+
+def render_listing(listings: Sequence[StudyListing], runs: Path) -> RenderableType:
+    """All studies of a folder, one a row."""
+    place = wording.plain(str(runs))
+    if not listings:
+        return Text(f"There are no studies in {place}.")
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", show_edge=False)
+    for title in ("study", "trials", "best", "last active (UTC)"):
+        table.add_column(title, overflow="fold")
+    for listing in listings:
+        table.add_row(*_listing_cells(listing))
+    errors = [
+        Text(f"{wording.plain(listing.name)}: {wording.plain(listing.error)}", style="yellow")
+        for listing in listings
+        if listing.error
+    ]
+    return Group(table, *errors)
+
+
+def _listing_cells(listing: StudyListing) -> list[Text]:
+    name = Text(wording.plain(listing.name), style="bold")
+    if listing.error:
+        return [name, Text("unreadable", style="yellow"), Text("–"), Text("–")]
+    counts = dict(listing.n_by_state)
+    ordered = {state: counts[state] for state in _STATES if state in counts}
+    best = f"{wording.plain(listing.metric)} {wording.score(listing.best)}"
+    when = f"{listing.last_activity:%Y-%m-%d %H:%M}" if listing.last_activity else "–"
+    return [
+        name,
+        Text(wording.tally(ordered) or "none yet"),
+        Text(best if listing.best is not None else "–"),
+        Text(when),
+    ]

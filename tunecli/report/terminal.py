@@ -1,0 +1,177 @@
+"""The report of a study on a terminal: what was found, as one reads it from top to bottom."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Iterable
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from tunecli.report import ranking, trial_tables, wording
+from tunecli.report.importance import Importance, importance
+from tunecli.report.layout import beside
+from tunecli.report.records import StudyRecord, TrialRecord
+from tunecli.report.search_lines import noise_sentence
+
+_REASONS = 5  # kinds of failure that are worth a line
+
+
+def render_study(
+    study: StudyRecord, top: int = 10, study_file: str = "", options: str = ""
+) -> RenderableType:
+    """Everything worth knowing of a study, for 80 columns and more.
+
+    Args:
+        top: rows of the table of the best trials.
+        study_file: of the best trial (`best.study_file_of`); empty leaves it out.
+        options: what the next commands need to find the study, e.g. `--runs elsewhere`.
+    """
+    parts = _head(study)
+    best = ranking.best_trial(study)
+    if best is not None:
+        parts += _best(study, best)
+        if study_file:
+            parts += heading("The best trial as a study file that runs again")
+            parts.append(Text(wording.plain_lines(study_file.rstrip())))
+        n_complete = len(ranking.ranked(study))
+        shown = f"Top {min(top, n_complete)} of {wording.count(n_complete, 'complete trial')}"
+        parts += heading(shown)
+        parts.append(trial_tables.top_table(study, top))
+        parts += _importance(importance(study))
+    parts += _troubles(study)
+    parts += heading("Next")
+    parts += [Text(f"  {command}") for command in _next_commands(study, best, options)]
+    return Group(*parts)
+
+
+def heading(title: str) -> list[RenderableType]:
+    """A blank line and a title."""
+    return [Text(), Text(title, style="bold")]
+
+
+def curve_lines(study: StudyRecord, trial: TrialRecord) -> list[RenderableType]:
+    """Sparklines of the validation score and the training loss, means over folds."""
+    curve = study.curve(trial)
+    lines: list[RenderableType] = []
+    for label, values in ((study.metric, curve.score), ("train loss", curve.train_loss)):
+        picture = wording.sparkline(values)
+        if picture and len(values) > 1:
+            ends = f"{wording.score(values[0])} → {wording.score(values[-1])}"
+            text = Text.assemble((picture, "cyan"), f"  {ends}")
+            lines.append(beside(wording.shortened(wording.plain(label), 11), text))
+    return lines
+
+
+def evaluation_sentence(study: StudyRecord, trial: TrialRecord) -> str:
+    """Which evaluation counts, of how many."""
+    n_evaluations = len(study.curve(trial).step)
+    if trial.best_step is None or not n_evaluations:
+        return ""
+    return f"at evaluation {trial.best_step + 1} of {n_evaluations}"
+
+
+def _head(study: StudyRecord) -> list[RenderableType]:
+    name = Text(wording.plain(study.name), style="bold")
+    name.append(f": {study.direction} {wording.plain(study.metric)}", style="not bold")
+    if not study.trials:
+        return [name, beside("trials", Text("none yet"))]
+    tally = wording.tally(ranking.counts(study))
+    if any(trial.state == "running" for trial in study.trials):
+        tally += ", or interrupted"
+    parts: list[RenderableType] = [name, beside("trials", Text(tally))]
+    parts += [beside(label, Text(text)) for label, text in _times(study)]
+    if study.summary is not None:
+        lines = wording.data_lines(study.summary)
+        parts += [beside(label, Text(text)) for label, text in lines]
+    for edit in study.edits:
+        changes = "; ".join(wording.plain(str(change)) for change in edit.get("changes", ()))
+        text = f"from trial {edit.get('first_trial')}: {changes}"
+        parts.append(beside("edited", Text(wording.plain(text))))
+    return parts
+
+
+def _times(study: StudyRecord) -> list[tuple[str, str]]:
+    seconds = sum(trial.seconds or 0.0 for trial in study.trials)
+    moments = [time for trial in study.trials for time in (trial.start, trial.end) if time]
+    when = f", last active {max(moments):%Y-%m-%d %H:%M} UTC" if moments else ""
+    return [("time", f"{wording.duration(seconds)} of training{when}")]
+
+
+def _best(study: StudyRecord, best: TrialRecord) -> list[RenderableType]:
+    value = f"{wording.plain(study.metric)} {wording.with_spread(best.value, best.spread)}"
+    folds = f" over {len(best.fold_scores)} folds" if len(best.fold_scores) > 1 else ""
+    parts = heading(f"Best: trial {best.number}")
+    parts.append(beside(study_label(study), Text(value + folds, style="bold green")))
+    parts += trial_facts(study, best)
+    parts.append(beside("parameters", Text(" ".join(wording.assignments(best.params)))))
+    n_tied, noise = ranking.n_within_noise(study), ranking.noise_of(best)
+    if n_tied is not None and noise is not None:
+        parts.append(beside("noise", Text(noise_sentence(n_tied, noise))))
+    return parts + curve_lines(study, best)
+
+
+def study_label(study: StudyRecord) -> str:
+    """What stands before a trial's value."""
+    return "mean score" if study.metric != "value" else "value"
+
+
+def trial_facts(study: StudyRecord, trial: TrialRecord) -> list[RenderableType]:
+    """Fold scores, the other metrics, and the cost of a trial."""
+    lines: list[tuple[str, str]] = []
+    if len(trial.fold_scores) > 1:
+        scores = "  ".join(wording.score(score, trial.value) for score in trial.fold_scores)
+        lines.append(("folds", scores))
+    if trial.metrics:
+        metrics = [
+            f"{wording.plain(name)} {wording.score(value)}"
+            for name, value in trial.metrics.items()
+        ]
+        lines.append(("metrics", " · ".join(metrics)))
+    cost = [
+        wording.duration(trial.seconds) if trial.seconds else "",
+        wording.count(trial.n_weights, "weight") if trial.n_weights else "",
+        wording.memory(trial.peak_memory) if trial.peak_memory else "",
+        evaluation_sentence(study, trial),
+    ]
+    lines.append(("cost", ", ".join(filter(None, cost))))
+    return [beside(label, Text(text)) for label, text in lines if text]
+
+
+def _importance(found: Importance) -> list[RenderableType]:
+    parts = heading(f"Parameter importance over {found.n_trials} complete trials")
+    if found.reason:
+        return [*parts, Text(f"  {found.reason}", style="dim")]
+    parts.append(trial_tables.importance_bars(found.values))
+    for name, reason in found.left_out.items():
+        parts.append(Text(f"  {wording.plain(name)}: {reason}", style="dim"))
+    return parts
+
+
+def _troubles(study: StudyRecord) -> list[RenderableType]:
+    """The commonest reasons of trials that gave no result, with a trial to look at."""
+    unhappy = [t for t in study.trials if t.outcome in ("failed", "diverged", "infeasible")]
+    if not unhappy:
+        return []
+    kinds = Counter((trial.outcome, trial.reason) for trial in unhappy)
+    last = {(trial.outcome, trial.reason): trial.number for trial in unhappy}
+    parts = heading("What went wrong")
+    for (outcome, reason), n in kinds.most_common(_REASONS):
+        why = wording.shortened(wording.plain(reason or "no reason is stored"), 300)
+        text = f"{wording.count(n, 'trial')}: {why} (see --trial {last[outcome, reason]})"
+        parts.append(beside(outcome or "", Text(text)))
+    return parts
+
+
+def _next_commands(study: StudyRecord, best: TrialRecord | None, options: str) -> Iterable[str]:
+    name = " ".join(filter(None, [wording.plain(shlex.quote(study.name)), options]))
+    if best is not None:
+        yield f"tunecli report {name} --trial {best.number}"
+        yield f"tunecli report {name} --csv > {wording.plain(shlex.quote(study.name + '.csv'))}"
+    if study.file:
+        file = wording.plain(shlex.quote(study.file))
+        more = f" --trials {2 * len(study.trials)}" if study.trials else ""
+        yield " ".join(filter(None, [f"tunecli search {file}{more}", options]))
+    elif best is None:
+        yield f"tunecli report {name}"

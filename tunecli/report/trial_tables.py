@@ -1,0 +1,121 @@
+"""Tables and bars of the report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from rich.console import Group, RenderableType
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from tunecli.report import ranking, wording
+from tunecli.report.records import StudyRecord, TrialRecord
+from tunecli.study_file.ranges import Categories, FloatRange, IntRange, Range, Scalar
+
+_BAR = 30  # columns
+_MISSING = object()
+
+
+def top_table(study: StudyRecord, top: int) -> RenderableType:
+    """The best complete trials: mean ± spread, time, and the parameters in which they differ."""
+    trials = ranking.ranked(study)[:top]
+    common = _common(trials)
+    short = wording.short_names(list(dict.fromkeys(name for t in trials for name in t.params)))
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", show_edge=False)
+    table.add_column("trial", justify="right", no_wrap=True)
+    table.add_column(wording.shortened(wording.plain(study.metric), 18), no_wrap=True)
+    table.add_column("time", justify="right", no_wrap=True)
+    table.add_column("parameters" if not common else "parameters that differ", overflow="fold")
+    best, noise = trials[0], ranking.noise_of(trials[0])
+    tied = [trial for trial in trials if _is_tied(trial, best, noise)]
+    for trial in trials:
+        score = wording.with_spread(trial.value, trial.spread, best.value)
+        table.add_row(
+            Text(str(trial.number)),
+            Text(f"{score} ≈" if trial in tied else score),
+            Text(wording.duration(trial.seconds) if trial.seconds is not None else "–"),
+            Text(_assignments(_without(trial.params, common), short)),
+        )
+    notes = []
+    if common:
+        notes.append(Text(f"in all of them: {_assignments(common, short)}", style="dim"))
+    if tied:
+        notes.append(Text("≈ within the noise of the best", style="dim"))
+    return Group(table, *notes)
+
+
+def importance_bars(values: Mapping[str, float]) -> Table:
+    """A bar for each parameter, the longest name cut."""
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(max_width=36, no_wrap=True, overflow="ellipsis")
+    grid.add_column(width=_BAR)
+    grid.add_column(justify="right")
+    longest = max(values.values(), default=0.0)
+    for name, value in values.items():
+        bar = ProgressBar(
+            total=longest or 1.0,
+            completed=value,
+            width=_BAR,
+            complete_style="cyan",
+            finished_style="cyan",
+        )
+        grid.add_row(Text(f"  {wording.plain(name)}"), bar, Text(f"{value:.0%}"))
+    return grid
+
+
+def parameter_table(trial: TrialRecord) -> Table:
+    """Every parameter of a trial by its full name, with the range it came from."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", show_edge=False)
+    table.add_column("  parameter", overflow="fold")
+    table.add_column("value", overflow="fold")
+    table.add_column("from", overflow="fold")
+    for name, value in trial.params.items():
+        table.add_row(
+            Text(f"  {wording.plain(name)}"),
+            Text(wording.scalar(value)),
+            Text(range_text(trial.ranges[name]), style="dim"),
+        )
+    return table
+
+
+def range_text(kind: Range) -> str:
+    """A range in words: `0.001 to 1, log`."""
+    match kind:
+        case Categories(choices):
+            return ", ".join(wording.scalar(choice) for choice in choices)
+        case FloatRange() | IntRange():
+            step = f", step {wording.scalar(kind.step)}" if kind.step not in (None, 1) else ""
+            log = ", log" if kind.log else ""
+            return f"{wording.scalar(kind.low)} to {wording.scalar(kind.high)}{log}{step}"
+
+
+def _is_tied(trial: TrialRecord, best: TrialRecord, noise: float | None) -> bool:
+    if trial is best or noise is None or trial.value is None or best.value is None:
+        return False
+    return ranking.n_within([trial.value], best.value, noise) == 1
+
+
+def _common(trials: Sequence[TrialRecord]) -> dict[str, Scalar]:
+    """Parameters with one value in all trials; none where there is a single trial."""
+    if len(trials) < 2:
+        return {}
+    return {
+        name: value
+        for name, value in trials[0].params.items()
+        if all(_same(trial.params.get(name, _MISSING), value) for trial in trials)
+    }
+
+
+def _same(one: object, other: object) -> bool:
+    return type(one) is type(other) and one == other
+
+
+def _without(params: Mapping[str, Scalar], common: Mapping[str, Scalar]) -> dict[str, Scalar]:
+    return {name: value for name, value in params.items() if name not in common}
+
+
+def _assignments(params: Mapping[str, Scalar], short: Mapping[str, str]) -> str:
+    return " ".join(
+        f"{wording.plain(short[name])}={wording.scalar(value)}" for name, value in params.items()
+    )
