@@ -51,6 +51,9 @@ class StudyFileError(TunecliError):
         self.problems = tuple(sorted(problems))
         super().__init__("\n".join(self._line(problem) for problem in self.problems))
 
+    def __reduce__(self) -> tuple[type[StudyFileError], tuple[str, tuple[Problem, ...]]]:
+        return type(self), (self.file, self.problems)  # workers send it to the driver
+
     def _line(self, problem: Problem) -> str:
         place = f"{self.file}:{problem.line}:{problem.column}" if problem.line else self.file
         return f"{place}: {problem.path + ': ' if problem.path else ''}{problem.message}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tunecli.data.summary import DataSummary
 from tunecli.study_file.settings import TrialConfig
@@ -55,11 +55,24 @@ class WorkerDied:
 
 @dataclass(frozen=True)
 class Described:
-    """The first thing a worker says: what the data is, or why it cannot be read."""
+    """The first thing the first worker says: what the data is, or why it cannot be used.
+
+    Attributes:
+        environment: versions and hardware that decide the rounding, by name.
+        error: a TunecliError of the worker, to be raised by the driver.
+    """
 
     worker: int
     summary: DataSummary | None
-    error: str = ""
+    environment: dict[str, str] = field(default_factory=dict)
+    error: Exception | None = None
+
+
+@dataclass(frozen=True)
+class Reply:
+    """The driver's answer to a worker's newest `Evaluated`; False ends the trial as pruned."""
+
+    go_on: bool
 
 
 Event = Evaluated | Finished | WorkerDied | Described

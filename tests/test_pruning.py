@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import optuna
+import pytest
+
+from tunecli.search.database import Trial
+from tunecli.search.pruning import Judge, n_evaluations
+from tunecli.study_file.settings import (
+    Component,
+    DataSettings,
+    Objective,
+    TrainingSettings,
+    TrialConfig,
+    ValidationSettings,
+)
+
+N_EVALUATIONS = 9
+PRUNERS = [
+    Component(name="MedianPruner", arguments={"n_startup_trials": 2}),
+    Component(name="PercentilePruner", arguments={"percentile": 40.0, "n_startup_trials": 2}),
+    Component(name="SuccessiveHalvingPruner", arguments={"reduction_factor": 2}),
+    Component(name="HyperbandPruner", arguments={"reduction_factor": 2}),
+    Component(
+        name="PatientPruner",
+        arguments={"patience": 1, "wrapped_pruner": {"name": "MedianPruner", "arguments": {}}},
+    ),
+    Component(name="ThresholdPruner", arguments={"lower": 0.3}),
+]
+by_name = pytest.mark.parametrize("pruner", PRUNERS, ids=lambda pruner: pruner.name)
+
+
+def config(schedule: str | None = None, **training: Any) -> TrialConfig:
+    return TrialConfig(
+        seed=0,
+        data=DataSettings(source="digits"),
+        validation=ValidationSettings(folds=2),
+        model=Component(name="MLP"),
+        loss=Component(name="CrossEntropyLoss"),
+        optimizer=Component(name="SGD"),
+        schedule=Component(name=schedule) if schedule else None,
+        training=TrainingSettings(**{"epochs": N_EVALUATIONS} | training),
+        objective=Objective(direction="maximize", metric=Component(name="accuracy")),
+    )
+
+
+def curve(number: int) -> list[float]:
+    random_ = random.Random(number)
+    ceiling = random_.random()
+    return [ceiling * (1 - 0.5**step) + 0.05 * random_.random() for step in range(1, 10)]
+
+
+def judge_all(judge: Judge, numbers: range) -> list[Trial]:
+    """Run trials one after another; the judge says how long each lasts."""
+    ended = []
+    for number in numbers:
+        judge.start(number, config(), range(number))
+        told: list[float] = []
+        stopped = False
+        for step, mean in enumerate(curve(number)):
+            told.append(mean)
+            stopped = judge.should_stop(number, step, mean)
+            if stopped:
+                break
+        ended.append(trial(number, told, "pruned" if stopped else "complete"))
+        judge.finish(ended[-1])
+    return ended
+
+
+def trial(number: int, told: list[float], outcome: Any) -> Trial:
+    return Trial(
+        number, {}, {}, config(), outcome=outcome, value=told[-1] if told else None, curve=told
+    )
+
+
+@by_name
+def test_a_resumed_judge_gives_the_same_verdicts(pruner: Component) -> None:
+    whole = judge_all(Judge(pruner, "maximize", "study"), range(40))
+    lengths = {len(ended.curve) for ended in whole}
+    assert len(lengths) > 1, "the pruner must stop some and let others run"
+
+    resumed = Judge(pruner, "maximize", "study")
+    for ended in whole[:20]:
+        resumed.restore(ended, range(ended.number))
+    assert judge_all(resumed, range(20, 40)) == whole[20:]
+
+
+@by_name
+def test_what_may_not_be_seen_changes_nothing(pruner: Component) -> None:
+    alone, crowded = Judge(pruner, "maximize", "study"), Judge(pruner, "maximize", "study")
+    for number in range(10):
+        for judge in (alone, crowded):
+            judge.restore(trial(number, curve(number), "complete"), range(number))
+    for number in range(10, 20):  # finished, but later than what trial 20 was suggested from
+        told = curve(number) if number % 2 else [1.0] * N_EVALUATIONS
+        crowded.restore(trial(number, told, "complete"), range(number))
+        alone.restore(trial(number, [], None), range(number))
+    for judge in (alone, crowded):
+        judge.start(20, config(), range(10))
+    verdicts = [
+        [judge.should_stop(20, step, mean) for step, mean in enumerate(curve(20))]
+        for judge in (alone, crowded)
+    ]
+    assert verdicts[0] == verdicts[1]
+
+
+def test_the_median_rule_is_optunas() -> None:
+    pruner = Component(name="MedianPruner", arguments={"n_startup_trials": 3})
+    ours = [len(ended.curve) for ended in judge_all(Judge(pruner, "maximize", "s"), range(30))]
+
+    theirs = []
+    study = optuna.create_study(
+        direction="maximize", pruner=optuna.pruners.MedianPruner(n_startup_trials=3)
+    )
+    for number in range(30):
+        asked = study.ask()
+        for step, mean in enumerate(curve(number)):
+            asked.report(mean, step)
+            if asked.should_prune():
+                study.tell(asked, state=optuna.trial.TrialState.PRUNED)
+                break
+        else:
+            study.tell(asked, mean)
+        theirs.append(step + 1)
+    assert ours == theirs
+
+
+def test_rising_schedules_are_judged_among_themselves() -> None:
+    judge = Judge(
+        Component(name="MedianPruner", arguments={"n_startup_trials": 1}), "maximize", "study"
+    )
+    for number in range(3):
+        flat = Trial(number, {}, {}, config(), outcome="complete", value=0.9, curve=[0.9] * 9)
+        judge.restore(flat, range(number))
+    rising = [config("OneCycleLR"), config("CyclicLR"), config(warmup=0.1)]
+    for number, its_config in enumerate(rising, start=3):
+        judge.start(number, its_config, range(3))
+        assert not judge.should_stop(number, 0, 0.1)
+    judge.start(6, config("CosineAnnealingLR"), range(3))
+    assert judge.should_stop(6, 0, 0.1)
+
+
+def test_hyperband_uses_its_brackets_as_often_as_they_are_budgeted() -> None:
+    # 9 evaluations, factor 3: brackets stop from 1, 3 and 9 evaluations on; ⌈3·9/3⌉, ⌈3·3/2⌉, 3
+    from tunecli.search.pruning import _Brackets
+
+    brackets = _Brackets.of({}, 9)
+    assert brackets.budgets == (9, 5, 3)
+    chosen = [brackets.choose(f"study_{number}") for number in range(17_000)]
+    for bracket, budget in enumerate(brackets.budgets):
+        assert chosen.count(bracket) == pytest.approx(1000 * budget, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("training", "expected"),
+    [
+        ({"epochs": 7}, 7),
+        ({"epochs": 7, "eval_every": 2}, 4),
+        ({"epochs": 1, "eval_every": 0.25}, 4),
+        ({"epochs": None, "steps": 100}, 10),
+        ({"epochs": None, "steps": 100, "eval_every": 30}, 4),
+    ],
+)
+def test_the_number_of_evaluations_is_known_before(
+    training: dict[str, Any], expected: int
+) -> None:
+    assert n_evaluations(config(**training)) == expected
+
+
+def test_without_a_pruner_nothing_stops() -> None:
+    judge = Judge(None, "maximize", "study")
+    judge.start(0, config(), range(0))
+    assert not judge.judges
+    assert not judge.should_stop(0, 0, 0.0)

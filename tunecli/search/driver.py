@@ -1,0 +1,266 @@
+"""The driver: it suggests, hands out, records, judges. It alone writes to the study database."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import Counter
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import replace
+from statistics import fmean, stdev
+
+from tunecli.search.database import StudyDatabase, Trial
+from tunecli.search.executor import Executor
+from tunecli.search.lag import Lag
+from tunecli.search.messages import Evaluated, Event, Finished, TrialJob, WorkerDied
+from tunecli.search.progress import (
+    Ending,
+    Notice,
+    SearchEnded,
+    SearchEvent,
+    TrialEvaluated,
+    TrialFinished,
+    TrialStarted,
+)
+from tunecli.search.pruning import Judge, n_evaluations
+from tunecli.search.sampling import Suggester, Suggestion
+from tunecli.study_file.study_file import StudyFile
+from tunecli.training.evaluation import TrialResult
+
+TICK = 0.25  # seconds after which the driver looks at the clock and for Ctrl-C
+FLUSH = 2.0  # seconds after which running curves are written for those who watch
+
+
+class Driver:
+    """One call of `search`.
+
+    Args:
+        study: a completed study file.
+        history: the trials of earlier calls, in order; running ones are taken up again.
+        deadline: of `time.monotonic()`, after which no trial is started.
+    """
+
+    def __init__(
+        self,
+        study: StudyFile,
+        database: StudyDatabase,
+        executor: Executor,
+        suggester: Suggester,
+        judge: Judge,
+        lag: Lag,
+        history: list[Trial],
+        deadline: float = math.inf,
+    ) -> None:
+        assert study.objective is not None
+        self._study = study
+        self._database = database
+        self._executor = executor
+        self._suggester = suggester
+        self._judge = judge
+        self._lag = lag
+        self._trials = history
+        self._deadline = deadline
+        self._maximize = study.objective.direction == "maximize"
+        self._free = study.search.order == "free"
+        self._running: dict[int, Trial] = {}
+        self._prepared: Suggestion | None = None
+        self._exhausted = False
+        self._interrupted = False
+        self._flushed = time.monotonic()
+        self._best = self._best_of(history)
+
+    def interrupt(self) -> None:
+        """Start nothing more and leave what runs to the next call; safe in a signal handler."""
+        self._interrupted = True
+
+    def run(self) -> Iterator[SearchEvent]:
+        """Search until the study has its trials, time is up, or somebody interrupts."""
+        yield from self._adopt()
+        while not self._interrupted:
+            yield from self._start_trials()
+            if not self._running:
+                break
+            if reason := self._common_failure():
+                yield self._ended("failing", reason)
+                return
+            for event in self._executor.events(0 if self._may_prepare() else TICK):
+                yield from self._take(event)
+            self._prepare()
+            self._flush()
+        yield self._ended(self._ending())
+
+    # --- starting
+
+    def _adopt(self) -> Iterator[SearchEvent]:
+        for trial in self._trials:
+            if trial.outcome is None:
+                self._database.restart_trial(trial.number, trial.attempt)
+                trial.curve.clear()
+                yield from self._submit(trial)
+
+    def _start_trials(self) -> Iterator[SearchEvent]:
+        while self._wants_another() and len(self._running) < self._executor.n_workers:
+            self._prepare()
+            if self._prepared is None:
+                return
+            suggestion, self._prepared = self._prepared, None
+            trial = Trial(
+                len(self._trials), suggestion.params, suggestion.distributions, suggestion.config
+            )
+            self._database.start_trial(trial)
+            self._trials.append(trial)
+            self._judge.start(trial.number, trial.config, self._visible(trial.number))
+            yield from self._submit(trial)
+
+    def _submit(self, trial: Trial) -> Iterator[SearchEvent]:
+        self._running[trial.number] = trial
+        self._executor.submit(
+            TrialJob(trial.number, trial.attempt, trial.config, asks=self._judge.judges)
+        )
+        yield TrialStarted(trial.number, trial.params, n_evaluations(trial.config))
+
+    def _wants_another(self) -> bool:
+        return (
+            len(self._trials) < self._study.search.trials
+            and time.monotonic() < self._deadline
+            and not self._exhausted
+            and not self._interrupted
+        )
+
+    def _may_prepare(self) -> bool:
+        """Whether the next trial can be suggested now, on what it is allowed to see."""
+        number = len(self._trials)
+        if self._prepared is not None or not self._wants_another():
+            return False
+        if self._free:
+            return len(self._running) < self._study.search.parallel
+        return all(
+            trial.outcome is not None for trial in self._trials[: self._lag.n_shown(number)]
+        )
+
+    def _prepare(self) -> None:
+        """Suggest the next trial while the workers are busy, so that none waits for it."""
+        if not self._may_prepare():
+            return
+        number = len(self._trials)
+        if self._free:
+            self._suggester.show_finished(self._trials)
+        else:
+            self._suggester.show(self._trials, self._lag.n_shown(number))
+        self._prepared = self._suggester.ask(number)
+        self._exhausted = self._prepared is None
+
+    def _visible(self, number: int) -> Container[int]:
+        if self._free:
+            return frozenset(t.number for t in self._trials if t.outcome is not None)
+        return range(self._lag.n_shown(number))
+
+    # --- taking events
+
+    def _take(self, event: Event) -> Iterator[SearchEvent]:
+        match event:
+            case Evaluated():
+                yield from self._take_evaluation(event)
+            case Finished(number, worker, result):
+                yield from self._finish(number, worker, result)
+            case WorkerDied():
+                yield from self._take_death(event)
+
+    def _take_evaluation(self, event: Evaluated) -> Iterator[SearchEvent]:
+        trial = self._running[event.number]
+        step = event.evaluations[0].step
+        mean = fmean(evaluation.score for evaluation in event.evaluations)
+        trial.curve.append(mean)
+        if self._judge.judges:
+            stops = self._judge.should_stop(trial.number, step, mean)
+            self._executor.reply(trial.number, not stops)
+        self._database.add_evaluations(trial.number, step, event.evaluations)
+        best = max(trial.curve) if self._maximize else min(trial.curve)
+        yield TrialEvaluated(trial.number, step, mean, best)
+
+    def _take_death(self, event: WorkerDied) -> Iterator[SearchEvent]:
+        reason = f"worker died (exit code {event.exit_code})"
+        if event.number is None or event.number not in self._running:
+            yield Notice(f"A worker that had no trial died: {reason}. Another took its place.")
+            return
+        trial = self._running.pop(event.number)
+        if trial.attempt >= self._study.search.attempts:
+            self._running[trial.number] = trial
+            yield from self._finish(
+                trial.number, event.worker, TrialResult("failed", reason=reason)
+            )
+            return
+        trial.attempt += 1
+        trial.curve.clear()
+        self._database.restart_trial(trial.number, trial.attempt)
+        yield Notice(f"Trial {trial.number}: {reason}; it is tried again.")
+        yield from self._submit(trial)
+
+    def _finish(self, number: int, worker: int, result: TrialResult) -> Iterator[SearchEvent]:
+        result = _with_finite_value(result)
+        trial = self._running.pop(number)
+        trial.outcome, trial.reason, trial.value = result.outcome, result.reason, result.value
+        is_best = self._is_best(trial)
+        if is_best:
+            self._best = trial.value
+        self._judge.finish(trial)
+        self._database.finish_trial(number, result, worker, keep_predictions=is_best)
+        scores = result.fold_scores
+        yield TrialFinished(
+            number=number,
+            outcome=result.outcome,
+            reason=result.reason,
+            value=result.value,
+            spread=stdev(scores) if len(scores) > 1 else 0.0 if scores else None,
+            seconds=result.seconds,
+            params=trial.params,
+            is_best=is_best,
+        )
+
+    def _flush(self) -> None:
+        if time.monotonic() - self._flushed > FLUSH:
+            self._database.flush()
+            self._flushed = time.monotonic()
+
+    # --- judging the whole
+
+    def _is_best(self, trial: Trial) -> bool:
+        if trial.outcome != "complete" or trial.value is None:
+            return False
+        if self._best is None:
+            return True
+        return trial.value > self._best if self._maximize else trial.value < self._best
+
+    def _best_of(self, trials: Sequence[Trial]) -> float | None:
+        values = [t.value for t in trials if t.outcome == "complete" and t.value is not None]
+        if not values:
+            return None
+        return max(values) if self._maximize else min(values)
+
+    def _common_failure(self) -> str:
+        """The reason why every one of the first 2 × parallel trials failed, if it is one."""
+        first = self._trials[: 2 * self._study.search.parallel]
+        reasons = Counter(trial.reason for trial in first if trial.outcome == "failed")
+        enough = len(first) == min(2 * self._study.search.parallel, self._study.search.trials)
+        if enough and len(reasons) == 1 and reasons.total() == len(first):
+            return next(iter(reasons))
+        return ""
+
+    def _ending(self) -> Ending:
+        if self._interrupted:
+            return "interrupted"
+        if len(self._trials) >= self._study.search.trials:
+            return "done"
+        return "exhausted" if self._exhausted else "timeout"
+
+    def _ended(self, ending: Ending, reason: str = "") -> SearchEnded:
+        self._database.flush()
+        n_done = sum(trial.outcome is not None for trial in self._trials)
+        return SearchEnded(ending, n_done, self._study.search.trials, reason)
+
+
+def _with_finite_value(result: TrialResult) -> TrialResult:
+    """The best is always finite, whatever a worker says."""
+    if result.value is None or math.isfinite(result.value):
+        return result
+    return replace(result, outcome="diverged", reason=f"the score is {result.value}", value=None)

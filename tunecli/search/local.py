@@ -1,0 +1,148 @@
+"""Local worker processes: one per job, alive as long as the search."""
+
+from __future__ import annotations
+
+import multiprocessing
+import sys
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import BaseContext
+from typing import TYPE_CHECKING, Any
+
+from tunecli.search.messages import Event, Finished, Reply, TrialJob, WorkerDied
+from tunecli.study_file.study_file import StudyFile
+
+if TYPE_CHECKING:
+    from multiprocessing.process import BaseProcess
+
+
+@dataclass
+class _Worker:
+    """Attributes: `job`: what it trains now; `told`: it ended the job or was told to."""
+
+    number: int
+    process: BaseProcess
+    connection: Connection
+    job: TrialJob | None = None
+
+
+class LocalExecutor:
+    """An `Executor` of `n_workers` processes on this machine.
+
+    Workers fork from a clean server process that has imported torch once; on macOS they are
+    spawned. They are not daemonic, so that a user's code may start processes of its own; a thread
+    in each ends it when the driver is gone.
+
+    Args:
+        study: the first worker describes its data before anything else.
+    """
+
+    def __init__(self, study: StudyFile, n_workers: int) -> None:
+        self.n_workers = n_workers
+        self._study = study
+        self._context = _context()
+        self._waiting: deque[TrialJob] = deque()
+        self._workers = [self._start(number, describes=number == 0) for number in range(n_workers)]
+
+    def submit(self, job: TrialJob) -> None:
+        """Hand `job` to a free worker, or keep it until one is free."""
+        self._waiting.append(job)
+        self._hand_out()
+
+    def reply(self, number: int, go_on: bool) -> None:
+        """Answer the newest evaluation of trial `number`."""
+        for worker in self._workers:
+            if worker.job is not None and worker.job.number == number:
+                _send(worker.connection, Reply(go_on))
+
+    def stop(self, number: int, grace: float) -> None:
+        """Stop trial `number`: nothing of it can be saved between two evaluations."""
+        self.kill(number)
+
+    def kill(self, number: int) -> None:
+        """End trial `number` with its worker, and start another in its place."""
+        self._waiting = deque(job for job in self._waiting if job.number != number)
+        for index, worker in enumerate(self._workers):
+            if worker.job is not None and worker.job.number == number:
+                _end(worker)
+                self._workers[index] = self._start(worker.number, describes=False)
+        self._hand_out()
+
+    def events(self, timeout: float) -> Sequence[Event]:
+        """What the workers have said, and which of them died."""
+        sources: list[Any] = [worker.connection for worker in self._workers]
+        ready = set(wait(sources, timeout))
+        told: list[Event] = []
+        for index, worker in enumerate(self._workers):
+            if worker.connection in ready:
+                told += self._receive(index, worker)
+        self._hand_out()
+        return told
+
+    def close(self) -> None:
+        """End all workers."""
+        self._waiting.clear()
+        for worker in self._workers:
+            worker.process.kill()
+        for worker in self._workers:
+            _end(worker)
+        self._workers = []
+
+    def _receive(self, index: int, worker: _Worker) -> list[Event]:
+        told: list[Event] = []
+        try:
+            while worker.connection.poll():
+                event: Event = worker.connection.recv()
+                if isinstance(event, Finished):
+                    worker.job = None
+                told.append(event)
+        except (EOFError, OSError):
+            _end(worker)
+            number = worker.job.number if worker.job else None
+            told.append(WorkerDied(number, worker.number, worker.process.exitcode))
+            self._workers[index] = self._start(worker.number, describes=False)
+        return told
+
+    def _hand_out(self) -> None:
+        for worker in self._workers:
+            if worker.job is None and self._waiting:
+                worker.job = self._waiting.popleft()
+                _send(worker.connection, worker.job)
+
+    def _start(self, number: int, *, describes: bool) -> _Worker:
+        ours, theirs = self._context.Pipe()
+        process = self._context.Process(  # type: ignore[attr-defined]
+            target=_run, args=(theirs, number, self._study, describes), name=f"worker {number}"
+        )
+        process.start()
+        theirs.close()  # so that the pipe ends when the worker does
+        return _Worker(number, process, ours)
+
+
+def _run(connection: Connection, number: int, study: StudyFile, describes: bool) -> None:
+    from tunecli.search.worker import worker_main  # torch: in the worker only
+
+    worker_main(connection, number, study, describes)
+
+
+def _context() -> BaseContext:
+    if sys.platform == "darwin":  # forking after Apple's frameworks have started threads crashes
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["__main__", "tunecli.search.worker"])
+    return context
+
+
+def _send(connection: Connection, message: object) -> None:
+    try:
+        connection.send(message)
+    except (BrokenPipeError, ConnectionResetError):
+        pass  # the worker is gone; `events` will say so
+
+
+def _end(worker: _Worker) -> None:
+    worker.process.kill()
+    worker.process.join()
+    worker.connection.close()

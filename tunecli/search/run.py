@@ -1,0 +1,205 @@
+"""One call of `tunecli search`: open or make the study, start the workers, drive, let go."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+
+import optuna
+
+from tunecli.errors import StudyNotFoundError, TunecliError
+from tunecli.search.database import StudyDatabase, Trial
+from tunecli.search.driver import Driver
+from tunecli.search.enumeration import Point
+from tunecli.search.executor import Executor
+from tunecli.search.lag import Lag
+from tunecli.search.local import LocalExecutor
+from tunecli.search.machine import default_jobs
+from tunecli.search.messages import Described, WorkerDied
+from tunecli.search.place import Place
+from tunecli.search.progress import (
+    DataDescribed,
+    Notice,
+    SearchEnded,
+    SearchEvent,
+    SearchStarted,
+)
+from tunecli.search.pruning import Judge
+from tunecli.search.sampling import Suggester
+from tunecli.search.stored import Edits, Stored, create_study
+from tunecli.study_file.study_file import StudyFile
+
+
+class Search:
+    """A search that can be iterated once, and interrupted from a signal handler.
+
+    Args:
+        study: as read from its file; completed once the data is known.
+        n_jobs: worker processes; None for as many as the cores allow.
+        deadline: of `time.monotonic()`; no trial is started after it.
+    """
+
+    def __init__(
+        self,
+        study: StudyFile,
+        place: Place,
+        n_jobs: int | None = None,
+        deadline: float = math.inf,
+    ) -> None:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self._study = study
+        self._place = place
+        self._n_jobs = n_jobs or default_jobs(study.n_threads, study.device)
+        self._deadline = deadline
+        self._driver: Driver | None = None
+        self._interrupted = False
+
+    def interrupt(self) -> None:
+        """End soon; what runs is taken up again by the next call."""
+        self._interrupted = True
+        if self._driver is not None:
+            self._driver.interrupt()
+
+    def events(self) -> Iterator[SearchEvent]:
+        """Search, telling what happens; every event is also appended to `events.jsonl`."""
+        with self._place.held():
+            with self._place.events.open("a", encoding="utf-8") as log:
+                for event in self._search():
+                    log.write(_as_line(event))
+                    log.flush()
+                    yield event
+
+    def _search(self) -> Iterator[SearchEvent]:
+        database = StudyDatabase.open(self._place.url, self._place.name)
+        stored = Stored.read(database) if database else None
+        if stored is not None:
+            stored.refuse_unless_same(self._study)
+            if stored.is_finished(self._study):
+                yield SearchEnded("done", len(stored.trials), self._study.search.trials)
+                return
+        n_jobs = min(self._n_jobs, self._study.search.parallel)
+        executor = LocalExecutor(self._study, n_jobs)
+        try:
+            yield from self._drive(executor, database, stored)
+        finally:
+            executor.close()
+
+    def _drive(
+        self, executor: Executor, database: StudyDatabase | None, stored: Stored | None
+    ) -> Iterator[SearchEvent]:
+        described = self._wait_for_data(executor)
+        if described is None:
+            yield SearchEnded("interrupted", 0, self._study.search.trials)
+            return
+        summary = described.summary
+        assert summary is not None
+        study = self._study.completed(summary.task, summary.n_rows)
+        if stored is not None:
+            stored.refuse_other_data(summary.fingerprint)
+        if database is None:
+            database = create_study(self._place, study, described, self._first_points(study))
+        edits = stored.record_edits(study, database) if stored else Edits.none(study)
+        history = stored.trials if stored else []
+        try:
+            yield self._started(study, executor, history, edits)
+            yield DataDescribed(summary)
+            if stored is not None:
+                yield from _other_machine(stored.differences(described.environment))
+            self._driver = self._make_driver(study, database, executor, history, edits)
+            if self._interrupted:
+                self._driver.interrupt()
+            yield from self._driver.run()
+        finally:
+            database.close()
+
+    def _wait_for_data(self, executor: Executor) -> Described | None:
+        """The first worker's word on the data; None if interrupted before it came."""
+        while not self._interrupted:
+            for event in executor.events(timeout=0.25):
+                if isinstance(event, Described):
+                    if event.error is not None:
+                        raise event.error
+                    return event
+                if isinstance(event, WorkerDied):
+                    raise TunecliError(
+                        f"A worker died while it read the data (exit code {event.exit_code})."
+                    )
+        return None
+
+    def _make_driver(
+        self,
+        study: StudyFile,
+        database: StudyDatabase,
+        executor: Executor,
+        history: list[Trial],
+        edits: Edits,
+    ) -> Driver:
+        assert study.objective is not None
+        lag = Lag(edits.parallel)
+        points = database.attribute("start_with", [])
+        suggester = Suggester(study, points, history, lag, edits.segment)
+        judge = Judge(study.search.pruner, study.objective.direction, study.name)
+        for trial in history:
+            judge.restore(trial, range(lag.n_shown(trial.number)))
+        return Driver(study, database, executor, suggester, judge, lag, history, self._deadline)
+
+    def _first_points(self, study: StudyFile) -> Sequence[Point]:
+        """`start_with`, its entries written out or taken from another study's best trials."""
+        if study.start_from is None:
+            return study.start_with
+        source = Place(self._place.runs, study.start_from.study, self._place.storage)
+        database = StudyDatabase.open(source.url, source.name)
+        if database is None:
+            raise StudyNotFoundError(
+                f"search.start_with: no study {source.name} at {source.url}. "
+                "Run it first, or write the configurations out."
+            )
+        names = {parameter.name for parameter in study.parameters}
+        assert study.objective is not None
+        best = sorted(
+            (t for t in database.trials() if t.outcome == "complete" and t.value is not None),
+            key=lambda t: t.value or 0.0,
+            reverse=study.objective.direction == "maximize",
+        )
+        database.close()
+        return [
+            {name: value for name, value in trial.params.items() if name in names}
+            for trial in best[: study.start_from.best]
+        ]
+
+    def _started(
+        self, study: StudyFile, executor: Executor, history: Sequence[Trial], edits: Edits
+    ) -> SearchStarted:
+        assert study.objective is not None
+        return SearchStarted(
+            study=study.name,
+            database=self._place.url,
+            objective=study.objective.metric.name,
+            direction=study.objective.direction,
+            n_done=sum(trial.outcome is not None for trial in history),
+            n_total=study.search.trials,
+            n_jobs=executor.n_workers,
+            parallel=study.search.parallel,
+            adopted=tuple(trial.number for trial in history if trial.outcome is None),
+            changes=edits.news,
+        )
+
+
+def _other_machine(differences: Sequence[str]) -> Iterator[Notice]:
+    if differences:
+        yield Notice(
+            "The study was begun with other versions or hardware, so from here on its scores may "
+            f"differ in rounding ({'; '.join(differences)})."
+        )
+
+
+def _as_line(event: SearchEvent) -> str:
+    told = {
+        "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "event": type(event).__name__,
+        **dataclasses.asdict(event),
+    }
+    return json.dumps(told) + "\n"

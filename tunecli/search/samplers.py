@@ -1,0 +1,103 @@
+"""Optuna's samplers, each made anew for every trial, and what each of them may see.
+
+A fresh sampler seeded from `(seed, n)` keeps no state of its own between trials, so that a resumed
+search suggests what an uninterrupted one would have (`sampling.py`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from optuna import samplers
+from optuna.exceptions import ExperimentalWarning
+
+from tunecli.study_file.settings import Component
+
+Continues = Literal["rebuilt", "replayed", "enumerated"]
+
+
+@dataclass(frozen=True)
+class SamplerKind:
+    """How a sampler is made, fed and continued.
+
+    Attributes:
+        continues: `rebuilt`: what it learned is in the trials alone; `replayed`: it keeps more in
+            the study, so a resumed search asks again from the start; `enumerated`: no sampler at
+            all, the points of a finite space in a shuffled order.
+        learns_from_pruned: sees unfinished trials as PRUNED; otherwise a pruned trial is shown as
+            complete with its last mean, and one without a value with the worst value so far.
+    """
+
+    continues: Continues
+    learns_from_pruned: bool = False
+
+
+KINDS: Mapping[str, SamplerKind] = {
+    "RandomSampler": SamplerKind("rebuilt"),
+    "TPESampler": SamplerKind("rebuilt", learns_from_pruned=True),
+    "GPSampler": SamplerKind("rebuilt"),
+    "CmaEsSampler": SamplerKind("replayed"),
+    "NSGAIISampler": SamplerKind("replayed"),
+    "NSGAIIISampler": SamplerKind("replayed"),
+    "QMCSampler": SamplerKind("replayed"),
+    "GridSampler": SamplerKind("enumerated"),
+    "BruteForceSampler": SamplerKind("enumerated"),
+}
+
+
+def trial_seed(seed: int, number: int) -> int:
+    """The seed of trial `number`'s suggestion, in [0, 2**32)."""
+    digest = hashlib.sha256(f"{seed}:{number}".encode()).digest()
+    return int.from_bytes(digest[:4], "big")
+
+
+def make_sampler(
+    component: Component, seed: int, number: int, *, branches: bool
+) -> samplers.BaseSampler:
+    """The sampler that suggests trial `number`.
+
+    Args:
+        component: its name in optuna.samplers, and its arguments.
+        branches: whether the space has conditional parameters; TPE then models each group of
+            parameters that occur together.
+    """
+    own_seed = trial_seed(seed, number)
+    arguments = _defaults(component.name, seed, own_seed, branches) | component.arguments
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)  # `group` and some arguments
+        return _CLASSES[component.name](**arguments)
+
+
+def _defaults(name: str, seed: int, own_seed: int, branches: bool) -> dict[str, Any]:
+    match name:
+        case "TPESampler":
+            return {"seed": own_seed, "group": branches}
+        case "CmaEsSampler":
+            return {"seed": own_seed, "warn_independent_sampling": False}
+        case "QMCSampler":  # its scramble must be the same for every point of the sequence
+            independent = samplers.RandomSampler(seed=own_seed)
+            return {
+                "seed": seed,
+                "independent_sampler": independent,
+                "warn_independent_sampling": False,
+                "warn_asynchronous_seeding": False,
+            }
+        case "GPSampler":
+            return {"seed": own_seed, "warn_independent_sampling": False}
+        case _:
+            return {"seed": own_seed}
+
+
+_CLASSES: Mapping[str, Callable[..., samplers.BaseSampler]] = {
+    "RandomSampler": samplers.RandomSampler,
+    "TPESampler": samplers.TPESampler,
+    "GPSampler": samplers.GPSampler,
+    "CmaEsSampler": samplers.CmaEsSampler,
+    "NSGAIISampler": samplers.NSGAIISampler,
+    "NSGAIIISampler": samplers.NSGAIIISampler,
+    "QMCSampler": samplers.QMCSampler,
+}

@@ -1,0 +1,229 @@
+"""Suggesting trials in order, from what each of them may see.
+
+The suggester keeps one in-memory Optuna study for the whole search. It is changed in one order
+only: before trial n is asked for, trials are shown up to n - parallel (`lag.py`). Trials in
+between stand there as running, with their parameters. So the suggestions depend on the study file
+and the trials' results alone, not on when a worker happened to finish.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.storages import InMemoryStorage
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from tunecli.errors import TunecliError
+from tunecli.search.database import Trial
+from tunecli.search.distributions import to_distribution
+from tunecli.search.enumeration import Point, shuffled_points
+from tunecli.search.lag import Lag
+from tunecli.search.samplers import KINDS, make_sampler
+from tunecli.study_file.ranges import Categories, FloatRange, IntRange, Range, Scalar
+from tunecli.study_file.settings import TrialConfig
+from tunecli.study_file.space import contains
+from tunecli.study_file.study_file import StudyFile
+
+OUT_OF_MEMORY = "out of memory"
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """Parameters for a new trial, in the order in which the study file asks for them."""
+
+    params: dict[str, Scalar]
+    distributions: dict[str, BaseDistribution]
+    config: TrialConfig
+
+
+class ReplayError(TunecliError):
+    """A replayed suggestion differs from the stored one: another version of a library, say."""
+
+
+class Suggester:
+    """Suggests trial after trial.
+
+    Args:
+        study: a completed study file.
+        start_with: partial parameter assignments for the first trials.
+        history: the study's trials so far, in order.
+        lag: which trials each trial may see.
+        segment: the first trial since the space or the sampler was last edited; replayed samplers
+            start over there.
+    """
+
+    def __init__(
+        self,
+        study: StudyFile,
+        start_with: Sequence[Point],
+        history: Sequence[Trial],
+        lag: Lag,
+        segment: int = 0,
+    ) -> None:
+        assert study.objective is not None
+        self._study_file = study
+        self._start_with = start_with
+        self._kind = KINDS[study.search.sampler.name]
+        self._ranges = {parameter.name: parameter.range for parameter in study.parameters}
+        self._branches = any(parameter.conditions for parameter in study.parameters)
+        self._maximize = study.objective.direction == "maximize"
+        self._storage = InMemoryStorage()
+        self._study = optuna.create_study(
+            storage=self._storage, study_name=study.name, direction=study.objective.direction
+        )
+        self._ids: dict[int, int] = {}
+        self._n_shown = 0
+        self._worst: float | None = None
+        self._points = shuffled_points(study) if self._kind.continues == "enumerated" else []
+        self._restore(history, lag, segment)
+
+    def ask(self, number: int) -> Suggestion | None:
+        """Suggest trial `number`; None when every point of a finite space was tried."""
+        fixed = self._start_with[number] if number < len(self._start_with) else {}
+        if self._kind.continues == "enumerated":
+            return self._next_point(fixed)
+        return self._ask_sampler(number, fixed)
+
+    def show(self, trials: Sequence[Trial], n_shown: int) -> None:
+        """Tell the sampler how the trials before `n_shown` ended, as far as it has not heard."""
+        for trial in trials[self._n_shown : n_shown]:
+            self._show(trial)
+        self._n_shown = max(self._n_shown, n_shown)
+
+    def show_finished(self, trials: Sequence[Trial]) -> None:
+        """Tell the sampler of every trial that has ended, in whatever order (`order: free`)."""
+        for trial in trials:
+            if trial.outcome is not None:
+                self._show(trial)
+
+    # --- asking
+
+    def _ask_sampler(self, number: int, fixed: Point) -> Suggestion:
+        self._study.sampler = make_sampler(
+            self._study_file.search.sampler,
+            self._study_file.seed,
+            number,
+            branches=self._branches,
+        )
+        if fixed:
+            self._study.enqueue_trial(fixed)
+        asked = self._study.ask()
+        config = self._study_file.resolve(partial(_suggest, asked))
+        self._ids[number] = asked._trial_id
+        self._forget_unasked(asked._trial_id)
+        return Suggestion(asked.params, asked.distributions, config)
+
+    def _forget_unasked(self, trial_id: int) -> None:
+        # TPE leaves what it drew jointly on the running trial, also for branches that were not
+        # taken; a study rebuilt from the rows cannot know it, so nobody shall.
+        for key in self._storage.get_trial(trial_id).system_attrs:
+            if key.startswith("tpe:relative_params"):
+                self._storage.set_trial_system_attr(trial_id, key, "")
+
+    def _next_point(self, fixed: Point) -> Suggestion | None:
+        for index, point in enumerate(self._points):
+            if fixed.items() <= point.items():
+                del self._points[index]
+                distributions = {name: to_distribution(self._ranges[name]) for name in point}
+                config = self._study_file.resolve(partial(_look_up, point))
+                return Suggestion(point, distributions, config)
+        return None
+
+    # --- showing
+
+    def _show(self, trial: Trial) -> None:
+        trial_id = self._ids.get(trial.number)  # None: its values lie outside today's ranges
+        state, value, curve = self._seen(trial)
+        if trial_id is None or self._storage.get_trial(trial_id).state.is_finished():
+            return
+        for step, mean in curve.items():
+            self._storage.set_trial_intermediate_value(trial_id, step, mean)
+        self._storage.set_trial_state_values(trial_id, state, None if value is None else [value])
+
+    def _seen(self, trial: Trial) -> tuple[TrialState, float | None, dict[int, float]]:
+        """A trial as the sampler sees it: state, value, curve.
+
+        An error is nobody's fault but the user's; all else says something on the configuration.
+        """
+        if trial.value is not None and math.isfinite(trial.value):
+            if trial.outcome == "pruned" and self._kind.learns_from_pruned:
+                return TrialState.PRUNED, None, {len(trial.curve) - 1: trial.value}
+            self._worst = trial.value if self._worst is None else self._worse(trial.value)
+            return TrialState.COMPLETE, trial.value, {}
+        if trial.outcome == "failed" and trial.reason != OUT_OF_MEMORY:
+            return TrialState.FAIL, None, {}
+        if self._kind.learns_from_pruned:
+            return TrialState.PRUNED, None, {}
+        if self._worst is None:
+            return TrialState.FAIL, None, {}
+        return TrialState.COMPLETE, self._worst, {}
+
+    def _worse(self, value: float) -> float:
+        assert self._worst is not None
+        return min(self._worst, value) if self._maximize else max(self._worst, value)
+
+    # --- going on
+
+    def _restore(self, history: Sequence[Trial], lag: Lag, segment: int) -> None:
+        if self._kind.continues == "enumerated":
+            tried = {_key(trial.params) for trial in history}
+            self._points = [point for point in self._points if _key(point) not in tried]
+        replays = self._kind.continues == "replayed" and self._study_file.search.order == "exact"
+        rebuilt = history[:segment] if replays else history
+        for trial in rebuilt:
+            self._add(trial)
+        if self._study_file.search.order == "free":
+            self.show_finished(rebuilt)
+            return
+        if rebuilt:
+            self.show(history, lag.n_shown(len(rebuilt) - 1))  # all that the last of them saw
+        for trial in history[len(rebuilt) :]:
+            self.show(history, lag.n_shown(trial.number))
+            again = self.ask(trial.number)
+            if again is None or again.params != trial.params:
+                raise ReplayError(
+                    f"{self._study_file.search.sampler.name} would suggest other parameters for "
+                    f"trial {trial.number} than the study holds, so the search cannot go on "
+                    "exactly. Was Optuna, cmaes or scipy updated? Install the versions that "
+                    "`tunecli report` shows, or set search.order to free."
+                )
+
+    def _add(self, trial: Trial) -> None:
+        """Put a trial into the in-memory study as running, if today's ranges hold its values."""
+        fits = all(
+            name in self._ranges and contains(self._ranges[name], value)
+            for name, value in trial.params.items()
+        )
+        if not fits:
+            return
+        distributions = {name: to_distribution(self._ranges[name]) for name in trial.params}
+        running: FrozenTrial = create_trial(
+            state=TrialState.RUNNING, params=trial.params, distributions=distributions
+        )
+        study_id = self._storage.get_study_id_from_name(self._study_file.name)
+        self._ids[trial.number] = self._storage.create_new_trial(study_id, running)
+
+
+def _key(point: Point) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted((name, repr(value)) for name, value in point.items()))
+
+
+def _look_up(point: Point, name: str, _: Range) -> Scalar:
+    return point[name]
+
+
+def _suggest(trial: optuna.Trial, name: str, range_: Range) -> Scalar:
+    match range_:
+        case FloatRange(low, high, log, step):
+            return trial.suggest_float(name, low, high, log=log, step=step)
+        case IntRange(low, high, log, step):
+            return trial.suggest_int(name, low, high, log=log, step=step)
+        case Categories(choices):
+            chosen: Any = trial.suggest_categorical(name, choices)
+            return chosen  # type: ignore[no-any-return]

@@ -1,0 +1,179 @@
+"""A study as earlier calls left it: what it was, what was edited since, what may go on."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+
+from tunecli.errors import StudyChangedError
+from tunecli.search.database import StudyDatabase, Trial
+from tunecli.search.enumeration import Point
+from tunecli.search.messages import Described
+from tunecli.search.place import Place
+from tunecli.study_file.edits import Change, changes
+from tunecli.study_file.study_file import StudyFile
+
+FORMAT = 1  # of what a study database holds beside Optuna's tables
+
+
+@dataclass(frozen=True)
+class Edits:
+    """What was changed in the study file since the first call, as far as the search must know.
+
+    Attributes:
+        parallel: (first trial, parallel) of each value of `search.parallel`.
+        segment: the first trial since the space or the sampler changed.
+        news: sentences on the changes of this call.
+    """
+
+    parallel: Sequence[tuple[int, int]]
+    segment: int
+    news: tuple[str, ...]
+
+    @classmethod
+    def none(cls, study: StudyFile) -> Edits:
+        """Of a new study."""
+        return cls([(0, study.search.parallel)], 0, ())
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A study of an earlier call."""
+
+    study: StudyFile
+    summary: dict[str, Any]
+    environment: dict[str, str]
+    edits: list[dict[str, Any]]
+    trials: list[Trial]
+
+    @classmethod
+    def read(cls, database: StudyDatabase) -> Stored | None:
+        """What the database holds; None for a study that was never begun."""
+        text = database.attribute("study_file")
+        if text is None:
+            raise StudyChangedError(
+                "The database holds a study of this name that tunecli did not make. "
+                "Use --as NAME to start one beside it."
+            )
+        edits = database.attribute("edits", [])
+        newest = edits[-1] if edits else {}
+        study = StudyFile.from_text(
+            newest.get("study_file", text),
+            database.attribute("file"),
+            newest.get("overrides", database.attribute("overrides")),
+        )
+        summary = database.attribute("summary")
+        return cls(
+            study=study.completed(summary["task"], summary["n_rows"]),
+            summary=summary,
+            environment=database.attribute("environment"),
+            edits=edits,
+            trials=database.trials(),
+        )
+
+    def is_finished(self, study: StudyFile) -> bool:
+        """Whether there is nothing left to do."""
+        return len(self.trials) >= study.search.trials and all(
+            trial.outcome is not None for trial in self.trials
+        )
+
+    def changes_to(self, study: StudyFile) -> tuple[Change, ...]:
+        """How `study` differs from what is stored."""
+        completed = study.completed(self.summary["task"], self.summary["n_rows"])
+        return changes(self.study, completed)
+
+    def refuse_unless_same(self, study: StudyFile) -> None:
+        """Let only edits pass that leave scores comparable.
+
+        Raises:
+            StudyChangedError: with the readable difference and the ways out.
+        """
+        refused = [change for change in self.changes_to(study) if change.effect == "refused"]
+        if refused:
+            lines = "\n".join(f"  {change}" for change in refused)
+            raise StudyChangedError(
+                f"Study {study.name} has {len(self.trials)} trials that these edits would make "
+                f"incomparable:\n{lines}\n{_ways_out()}"
+            )
+
+    def refuse_other_data(self, fingerprint: str) -> None:
+        """Let only the same data pass.
+
+        Raises:
+            StudyChangedError: the content differs from that of the first trial.
+        """
+        if self.summary["fingerprint"] != fingerprint:
+            raise StudyChangedError(
+                f"The data of study {self.study.name} has changed since its first trial, so that "
+                f"scores would not be comparable.\n{_ways_out()}"
+            )
+
+    def differences(self, environment: dict[str, str]) -> list[str]:
+        """Versions and hardware that are not those of the first trial, each in words."""
+        return [
+            f"{name}: {self.environment[name]} → {value}"
+            for name, value in environment.items()
+            if name in self.environment and self.environment[name] != value
+        ]
+
+    def record_edits(self, study: StudyFile, database: StudyDatabase) -> Edits:
+        """Store this call's edits with the first trial that they touch."""
+        found = self.changes_to(study)
+        edits = list(self.edits)
+        if found:
+            edits.append(
+                {
+                    "first_trial": len(self.trials),
+                    "changes": [str(change) for change in found],
+                    "effects": sorted({change.effect for change in found}),
+                    "parallel": study.search.parallel,
+                    "study_file": study.text,
+                    "overrides": list(study.overrides),
+                }
+            )
+            database.set_attributes({"edits": edits, "resolved": study.to_yaml()})
+        first = database.attribute("parallel")
+        moved = [edit for edit in edits if {"search", "space"} & set(edit["effects"])]
+        return Edits(
+            parallel=[(0, first), *((edit["first_trial"], edit["parallel"]) for edit in edits)],
+            segment=moved[-1]["first_trial"] if moved else 0,
+            news=tuple(str(change) for change in found),
+        )
+
+
+def create_study(
+    place: Place, study: StudyFile, described: Described, start_with: Sequence[Point]
+) -> StudyDatabase:
+    """Make the database of a new study, with all that must not change under it."""
+    assert study.objective is not None
+    assert described.summary is not None
+    database = StudyDatabase.create(place.url, place.name, study.objective.direction)
+    database.set_attributes(
+        {
+            "format": FORMAT,
+            "study_file": study.text,
+            "file": study.file,
+            "overrides": list(study.overrides),
+            "resolved": study.to_yaml(),
+            "summary": dataclasses.asdict(described.summary),
+            "objective": {
+                "metric": study.objective.metric.name,
+                "direction": study.objective.direction,
+            },
+            "start_with": list(start_with),
+            "parallel": study.search.parallel,
+            "environment": described.environment | {"optuna": optuna.__version__},
+        }
+    )
+    return database
+
+
+def _ways_out() -> str:
+    return (
+        "Undo them to go on, or start a new study beside it with --as NAME, "
+        "or move the old one to runs/.trash with --restart."
+    )
