@@ -57,6 +57,7 @@ class Trial:
         outcome: None while it runs.
         value: of a complete trial, or the last mean of a pruned one.
         curve: mean score over folds at each evaluation.
+        fold_scores: at the best evaluation; empty while it runs.
     """
 
     number: int
@@ -68,6 +69,8 @@ class Trial:
     reason: str = ""
     value: float | None = None
     curve: list[float] = field(default_factory=list)
+    fold_scores: tuple[float, ...] = ()
+    seconds: float = 0.0
 
 
 class StudyDatabase:
@@ -147,6 +150,8 @@ class StudyDatabase:
                 tables.trials.c.attempt,
                 tables.trials.c.outcome,
                 tables.trials.c.reason,
+                tables.trials.c.fold_scores,
+                tables.trials.c.seconds,
             )
             .join(tables.trials, tables.trials.c.trial_id == rows.c.trial_id)
             .where(rows.c.study_id == self._study_id)
@@ -169,6 +174,8 @@ class StudyDatabase:
                 reason=row.reason or "",
                 value=values.get(row.trial_id),
                 curve=curves.get(row.trial_id, []),
+                fold_scores=tuple(json.loads(row.fold_scores or "[]")),
+                seconds=row.seconds or 0.0,
             )
             for row in found
         ]

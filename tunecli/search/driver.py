@@ -37,6 +37,7 @@ class Driver:
     Args:
         study: a completed study file.
         history: the trials of earlier calls, in order; running ones are taken up again.
+        n_total: trials that the study shall have.
         deadline: of `time.monotonic()`, after which no trial is started.
     """
 
@@ -49,6 +50,7 @@ class Driver:
         judge: Judge,
         lag: Lag,
         history: list[Trial],
+        n_total: int,
         deadline: float = math.inf,
     ) -> None:
         assert study.objective is not None
@@ -59,6 +61,7 @@ class Driver:
         self._judge = judge
         self._lag = lag
         self._trials = history
+        self._n_total = n_total
         self._deadline = deadline
         self._maximize = study.objective.direction == "maximize"
         self._free = study.search.order == "free"
@@ -67,7 +70,7 @@ class Driver:
         self._exhausted = False
         self._interrupted = False
         self._flushed = time.monotonic()
-        self._best = self._best_of(history)
+        self._best = _best_value(history, self._maximize)
 
     def interrupt(self) -> None:
         """Start nothing more and leave what runs to the next call; safe in a signal handler."""
@@ -121,7 +124,7 @@ class Driver:
 
     def _wants_another(self) -> bool:
         return (
-            len(self._trials) < self._study.search.trials
+            len(self._trials) < self._n_total
             and time.monotonic() < self._deadline
             and not self._exhausted
             and not self._interrupted
@@ -200,22 +203,13 @@ class Driver:
         result = _with_finite_value(result)
         trial = self._running.pop(number)
         trial.outcome, trial.reason, trial.value = result.outcome, result.reason, result.value
-        is_best = self._is_best(trial)
+        trial.fold_scores, trial.seconds = result.fold_scores, result.seconds
+        is_best = _improves(trial, self._best, self._maximize)
         if is_best:
             self._best = trial.value
         self._judge.finish(trial)
         self._database.finish_trial(number, result, worker, keep_predictions=is_best)
-        scores = result.fold_scores
-        yield TrialFinished(
-            number=number,
-            outcome=result.outcome,
-            reason=result.reason,
-            value=result.value,
-            spread=stdev(scores) if len(scores) > 1 else 0.0 if scores else None,
-            seconds=result.seconds,
-            params=trial.params,
-            is_best=is_best,
-        )
+        yield told(trial, is_best=is_best)
 
     def _flush(self) -> None:
         if time.monotonic() - self._flushed > FLUSH:
@@ -224,24 +218,11 @@ class Driver:
 
     # --- judging the whole
 
-    def _is_best(self, trial: Trial) -> bool:
-        if trial.outcome != "complete" or trial.value is None:
-            return False
-        if self._best is None:
-            return True
-        return trial.value > self._best if self._maximize else trial.value < self._best
-
-    def _best_of(self, trials: Sequence[Trial]) -> float | None:
-        values = [t.value for t in trials if t.outcome == "complete" and t.value is not None]
-        if not values:
-            return None
-        return max(values) if self._maximize else min(values)
-
     def _common_failure(self) -> str:
         """The reason why every one of the first 2 × parallel trials failed, if it is one."""
         first = self._trials[: 2 * self._study.search.parallel]
         reasons = Counter(trial.reason for trial in first if trial.outcome == "failed")
-        enough = len(first) == min(2 * self._study.search.parallel, self._study.search.trials)
+        enough = len(first) == min(2 * self._study.search.parallel, self._n_total)
         if enough and len(reasons) == 1 and reasons.total() == len(first):
             return next(iter(reasons))
         return ""
@@ -249,14 +230,54 @@ class Driver:
     def _ending(self) -> Ending:
         if self._interrupted:
             return "interrupted"
-        if len(self._trials) >= self._study.search.trials:
+        if len(self._trials) >= self._n_total:
             return "done"
         return "exhausted" if self._exhausted else "timeout"
 
     def _ended(self, ending: Ending, reason: str = "") -> SearchEnded:
         self._database.flush()
         n_done = sum(trial.outcome is not None for trial in self._trials)
-        return SearchEnded(ending, n_done, self._study.search.trials, reason)
+        return SearchEnded(ending, n_done, self._n_total, reason)
+
+
+def told(trial: Trial, *, is_best: bool) -> TrialFinished:
+    """A trial that has ended, as the screen hears of it."""
+    assert trial.outcome is not None
+    scores = trial.fold_scores
+    return TrialFinished(
+        number=trial.number,
+        outcome=trial.outcome,
+        reason=trial.reason,
+        value=trial.value,
+        spread=stdev(scores) if len(scores) > 1 else 0.0 if scores else None,
+        seconds=trial.seconds,
+        params=trial.params,
+        is_best=is_best,
+    )
+
+
+def earlier(trials: Sequence[Trial], *, maximize: bool) -> tuple[TrialFinished, ...]:
+    """The trials that have ended, each marked if it was the best when it ended."""
+    best: float | None = None
+    found = []
+    for trial in trials:
+        if trial.outcome is None:
+            continue
+        is_best = _improves(trial, best, maximize)
+        best = trial.value if is_best else best
+        found.append(told(trial, is_best=is_best))
+    return tuple(found)
+
+
+def _best_value(trials: Sequence[Trial], maximize: bool) -> float | None:
+    bests = [ended.value for ended in earlier(trials, maximize=maximize) if ended.is_best]
+    return bests[-1] if bests else None
+
+
+def _improves(trial: Trial, best: float | None, maximize: bool) -> bool:
+    if trial.outcome != "complete" or trial.value is None:
+        return False
+    return best is None or (trial.value > best if maximize else trial.value < best)
 
 
 def _with_finite_value(result: TrialResult) -> TrialResult:

@@ -17,12 +17,26 @@ Ending = Literal["done", "timeout", "exhausted", "interrupted", "failing"]
 
 
 @dataclass(frozen=True)
+class TrialFinished:
+    """Attributes: `spread`: standard deviation over folds; 0 with one fold."""
+
+    number: int
+    outcome: Outcome
+    reason: str
+    value: float | None
+    spread: float | None
+    seconds: float
+    params: dict[str, Scalar]
+    is_best: bool
+
+
+@dataclass(frozen=True)
 class SearchStarted:
     """A search begins or goes on.
 
     Attributes:
         objective: name of the metric.
-        n_done: trials that had ended before; `n_total` is `search.trials`.
+        n_done: trials that had ended before; `n_total` is the study's total of trials.
         adopted: numbers of the trials that were interrupted and are taken up again.
         changes: sentences on what was edited in the study file since the last call.
         earlier: the trials that had ended before, by number, so that counts, the best and its
@@ -66,20 +80,6 @@ class TrialEvaluated:
     step: int
     score: float
     best: float
-
-
-@dataclass(frozen=True)
-class TrialFinished:
-    """Attributes: `spread`: standard deviation over folds; 0 with one fold."""
-
-    number: int
-    outcome: Outcome
-    reason: str
-    value: float | None
-    spread: float | None
-    seconds: float
-    params: dict[str, Scalar]
-    is_best: bool
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import os
+import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
@@ -12,7 +14,7 @@ import optuna
 
 from tunecli.errors import StudyNotFoundError, TunecliError
 from tunecli.search.database import StudyDatabase, Trial
-from tunecli.search.driver import Driver
+from tunecli.search.driver import Driver, earlier
 from tunecli.search.enumeration import Point
 from tunecli.search.executor import Executor
 from tunecli.search.lag import Lag
@@ -30,6 +32,7 @@ from tunecli.search.progress import (
 from tunecli.search.pruning import Judge
 from tunecli.search.sampling import Suggester
 from tunecli.search.stored import Edits, Stored, create_study
+from tunecli.study_file.settings import SearchSettings
 from tunecli.study_file.study_file import StudyFile
 
 
@@ -38,23 +41,25 @@ class Search:
 
     Args:
         study: as read from its file; completed once the data is known.
-        n_jobs: worker processes; None for as many as the cores allow.
-        deadline: of `time.monotonic()`; no trial is started after it.
+        budget: trials and timeout of this call.
+        n_jobs: worker processes; None for as many as the GPUs or cores allow.
     """
 
     def __init__(
         self,
         study: StudyFile,
         place: Place,
+        budget: SearchSettings,
         n_jobs: int | None = None,
-        deadline: float = math.inf,
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._study = study
         self._place = place
         self._n_jobs = n_jobs or default_jobs(study.n_threads, study.device)
-        self._deadline = deadline
+        self._n_total = budget.trials
+        self._deadline = time.monotonic() + (budget.timeout or math.inf)
         self._driver: Driver | None = None
+        self._executor: Executor | None = None
         self._interrupted = False
 
     def interrupt(self) -> None:
@@ -62,6 +67,12 @@ class Search:
         self._interrupted = True
         if self._driver is not None:
             self._driver.interrupt()
+
+    def kill(self) -> None:
+        """End at once: the workers with their trials, then this process."""
+        if self._executor is not None:
+            self._executor.close()
+        os._exit(130)
 
     def events(self) -> Iterator[SearchEvent]:
         """Search, telling what happens; every event is also appended to `events.jsonl`."""
@@ -77,22 +88,24 @@ class Search:
         stored = Stored.read(database) if database else None
         if stored is not None:
             stored.refuse_unless_same(self._study)
-            if stored.is_finished(self._study):
-                yield SearchEnded("done", len(stored.trials), self._study.search.trials)
+            if stored.is_finished(self._n_total):
+                yield self._started(stored.study, 0, stored.trials, ())
+                yield SearchEnded("done", len(stored.trials), self._n_total)
                 return
         n_jobs = min(self._n_jobs, self._study.search.parallel)
-        executor = LocalExecutor(self._study, n_jobs)
+        self._executor = LocalExecutor(self._study, n_jobs)
         try:
-            yield from self._drive(executor, database, stored)
+            yield from self._drive(self._executor, database, stored)
         finally:
-            executor.close()
+            self._executor.close()
 
     def _drive(
         self, executor: Executor, database: StudyDatabase | None, stored: Stored | None
     ) -> Iterator[SearchEvent]:
         described = self._wait_for_data(executor)
         if described is None:
-            yield SearchEnded("interrupted", 0, self._study.search.trials)
+            n_done = len(stored.trials) if stored else 0
+            yield SearchEnded("interrupted", n_done, self._n_total)
             return
         summary = described.summary
         assert summary is not None
@@ -104,7 +117,7 @@ class Search:
         edits = stored.record_edits(study, database) if stored else Edits.none(study)
         history = stored.trials if stored else []
         try:
-            yield self._started(study, executor, history, edits)
+            yield self._started(study, executor.n_workers, history, edits.news)
             yield DataDescribed(summary)
             if stored is not None:
                 yield from _other_machine(stored.differences(described.environment))
@@ -144,7 +157,17 @@ class Search:
         judge = Judge(study.search.pruner, study.objective.direction, study.name)
         for trial in history:
             judge.restore(trial, range(lag.n_shown(trial.number)))
-        return Driver(study, database, executor, suggester, judge, lag, history, self._deadline)
+        return Driver(
+            study,
+            database,
+            executor,
+            suggester,
+            judge,
+            lag,
+            history,
+            self._n_total,
+            self._deadline,
+        )
 
     def _first_points(self, study: StudyFile) -> Sequence[Point]:
         """`start_with`, its entries written out or taken from another study's best trials."""
@@ -171,7 +194,7 @@ class Search:
         ]
 
     def _started(
-        self, study: StudyFile, executor: Executor, history: Sequence[Trial], edits: Edits
+        self, study: StudyFile, n_jobs: int, history: Sequence[Trial], news: tuple[str, ...]
     ) -> SearchStarted:
         assert study.objective is not None
         return SearchStarted(
@@ -180,11 +203,13 @@ class Search:
             objective=study.objective.metric.name,
             direction=study.objective.direction,
             n_done=sum(trial.outcome is not None for trial in history),
-            n_total=study.search.trials,
-            n_jobs=executor.n_workers,
+            n_total=self._n_total,
+            n_jobs=n_jobs,
             parallel=study.search.parallel,
+            earlier=earlier(history, maximize=study.objective.direction == "maximize"),
             adopted=tuple(trial.number for trial in history if trial.outcome is None),
-            changes=edits.news,
+            changes=news,
+            has_pruner=study.search.pruner is not None,
         )
 
 

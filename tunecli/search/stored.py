@@ -75,9 +75,9 @@ class Stored:
             trials=database.trials(),
         )
 
-    def is_finished(self, study: StudyFile) -> bool:
+    def is_finished(self, n_total: int) -> bool:
         """Whether there is nothing left to do."""
-        return len(self.trials) >= study.search.trials and all(
+        return len(self.trials) >= n_total and all(
             trial.outcome is not None for trial in self.trials
         )
 

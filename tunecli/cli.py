@@ -1,0 +1,304 @@
+"""The commands: parse, one call, print, exit code. Everything heavy is imported inside them."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tunecli import __version__
+from tunecli.errors import TunecliError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from tunecli.search.place import Place
+    from tunecli.search.run import Search
+    from tunecli.study_file.study_file import StudyFile
+
+INTERRUPTED = 130
+TERMINATED = 143
+
+app = typer.Typer(
+    name="tunecli",
+    help="Tune PyTorch models from one YAML study file: exact, resumable, cross-validated.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+FileArgument = Annotated[Path, typer.Argument(help="The study file.", show_default=False)]
+StudyArgument = Annotated[
+    str, typer.Argument(help="A study's name, or its study file.", show_default=False)
+]
+RunsOption = Annotated[
+    Path, typer.Option("--runs", envvar="TUNECLI_RUNS", help="Folder of all studies.")
+]
+StorageOption = Annotated[
+    str | None,
+    typer.Option(
+        "--storage",
+        envvar="TUNECLI_STORAGE",
+        help="Another database, as an SQLAlchemy URL that Optuna takes.",
+        show_default=False,
+    ),
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Override a setting, as training.epochs=5. Repeatable."),
+]
+
+
+def main() -> None:
+    """The console script: a user's mistake is one message and an exit code, never a traceback."""
+    try:
+        app()
+    except TunecliError as error:
+        _console().print(str(error), markup=False, highlight=False, style="red", soft_wrap=True)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:  # `tunecli report … | head`
+        sys.stderr.close()
+        sys.exit(1)
+
+
+@app.callback(invoke_without_command=True)
+def _options(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.command()
+def search(
+    file: FileArgument,
+    trials: Annotated[
+        int | None, typer.Option(min=1, help="Total of trials, instead of the file's.")
+    ] = None,
+    timeout: Annotated[
+        str | None, typer.Option(help="Start no trial after this long, as 90m or 2h.")
+    ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(min=1, help="Worker processes. Default: one a GPU, else one a core."),
+    ] = None,
+    set_: SetOption = None,
+    as_: Annotated[
+        str | None, typer.Option("--as", help="Search under another name, as a new study.")
+    ] = None,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Move the study to runs/.trash and begin anew.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show only how it ended.")] = False,
+    runs: RunsOption = Path("runs"),
+    storage: StorageOption = None,
+) -> None:
+    """Search for the best configuration, or go on with an interrupted search.
+
+    Example: tunecli search studies/digits.yaml --trials 30
+    """
+    from tunecli.report.live import LiveView
+    from tunecli.search.run import Search
+    from tunecli.study_file.study_file import load
+
+    study = _read_study(file, set_, as_, runs, storage)
+    place = _place(study.name, runs, storage)
+    if restart and place.folder.exists():
+        _say(f"The old study was moved to {place.move_to_trash()}.")
+    if not quiet:
+        _say(f"{study.name}: reading the data …")
+    budget = [f"search.trials={trials}"] if trials else []
+    budget += [f"search.timeout={timeout}"] if timeout else []
+    limits = load(file, [*study.overrides, *budget]).search
+    searching = Search(study, place, limits, jobs)
+    view = LiveView(_console(), quiet=quiet, options=_options_again(runs, storage))
+    ending = ""
+    with _signals(searching) as received, view:
+        for event in searching.events():
+            view.show(event)
+            ending = getattr(event, "ending", ending)
+    if received:
+        raise typer.Exit(EXIT_CODES[received[0]])
+    if ending == "failing":
+        raise typer.Exit(1)
+
+
+@app.command()
+def report(
+    study: Annotated[
+        str | None,
+        typer.Argument(
+            help="A study's name or study file; without it, all studies.", show_default=False
+        ),
+    ] = None,
+    trial: Annotated[int | None, typer.Option(help="One trial in detail.")] = None,
+    top: Annotated[int, typer.Option(min=1, help="Trials in the table.")] = 10,
+    json: Annotated[bool, typer.Option("--json", help="Everything, for programs.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="One row a trial.")] = False,
+    runs: RunsOption = Path("runs"),
+    storage: StorageOption = None,
+) -> None:
+    """Show what a study has found; while it runs, too.
+
+    Example: tunecli report digits
+    """
+    from tunecli.report import export, listing, terminal
+    from tunecli.report.records import read_study
+
+    out = _console(stderr=False)
+    if study is None:
+        out.print(terminal.render_listing(listing.list_studies(runs), runs))
+        return
+    place = _find(study, runs, storage)
+    record = read_study(place.url, place.name)
+    if json:
+        typer.echo(export.to_json(record))
+    elif csv:
+        typer.echo(export.to_csv(record), nl=False)
+    elif trial is not None:
+        out.print(terminal.render_trial(record, trial))
+    else:
+        out.print(terminal.render_study(record, top))
+
+
+@app.command()
+def check(
+    file: FileArgument,
+    set_: SetOption = None,
+) -> None:
+    """Check a study file: its search space, its data, and two batches of every pair of choices.
+
+    Example: tunecli check studies/digits.yaml
+    """
+    from tunecli.report import check_lines
+    from tunecli.study_file.study_file import load
+
+    study = load(file, set_ or [])
+    out = _console(stderr=False)
+    out.print(check_lines.space(study))
+
+    from tunecli.search.rehearsing import rehearse_study
+
+    with _console().status("reading the data …"):
+        rehearsal = rehearse_study(study)
+    out.print(check_lines.rehearsal(rehearsal))
+    if rehearsal.mistakes:
+        raise typer.Exit(2)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of study files, for editors.
+
+    Example: tunecli schema > studies/study.schema.json
+    """
+    import json
+
+    from tunecli.study_file.schema import json_schema
+
+    typer.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+
+
+@app.command()
+def remove(
+    study: StudyArgument,
+    runs: RunsOption = Path("runs"),
+    storage: StorageOption = None,
+) -> None:
+    """Remove a study: its folder goes to runs/.trash; from another database it is deleted.
+
+    Example: tunecli remove digits
+    """
+    place = _find(study, runs, storage)
+    if storage is not None:
+        from tunecli.search.database import StudyDatabase
+
+        with place.held():
+            StudyDatabase.delete(place.url, place.name)
+        _say(f"Study {place.name} was deleted from {storage}.")
+    with place.held():
+        pass  # nobody searches it
+    _say(f"Study {place.name} was moved to {place.move_to_trash()}.")
+
+
+EXIT_CODES = {signal.SIGINT: INTERRUPTED, signal.SIGTERM: TERMINATED, signal.SIGHUP: 129}
+
+
+@contextmanager
+def _signals(searching: Search) -> Iterator[list[int]]:
+    """Let Ctrl-C, SIGTERM and SIGHUP end the search cleanly, and a second one end it at once.
+
+    Yields:
+        the signals received.
+    """
+    received: list[int] = []
+
+    def handle(number: int, _: Any) -> None:
+        received.append(number)
+        if len(received) > 1:
+            searching.kill()
+        else:
+            searching.interrupt()
+
+    before = {number: signal.signal(number, handle) for number in EXIT_CODES}
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _read_study(
+    file: Path, set_: list[str] | None, as_: str | None, runs: Path, storage: str | None
+) -> StudyFile:
+    """The study file with its overrides: those given, or else those of the first call."""
+    from tunecli.study_file.study_file import load
+
+    renamed = [f"study={as_}"] if as_ else []
+    study = load(file, [*(set_ or []), *renamed])
+    if set_:
+        return study
+    from tunecli.report.queries import stored_overrides
+
+    kept = stored_overrides(_place(study.name, runs, storage).url, study.name)
+    return load(file, [*kept, *renamed]) if kept else study
+
+
+def _find(study: str, runs: Path, storage: str | None) -> Place:
+    """A study by its name or by its study file."""
+    if study.endswith((".yaml", ".yml")) or "/" in study:
+        from tunecli.study_file.study_file import load
+
+        return _place(load(Path(study)).name, runs, storage)
+    return _place(study, runs, storage)
+
+
+def _place(name: str, runs: Path, storage: str | None) -> Place:
+    from tunecli.search.place import Place
+
+    return Place(runs, name, storage)
+
+
+def _options_again(runs: Path, storage: str | None) -> str:
+    """What the next command needs to find the same study."""
+    words = ["--runs", str(runs)] if runs != Path("runs") else []
+    words += ["--storage", storage] if storage else []
+    return shlex.join(words)
+
+
+def _console(*, stderr: bool = True) -> Console:
+    from rich.console import Console
+
+    return Console(stderr=stderr)
+
+
+def _say(text: str) -> None:
+    """One plain sentence on stderr."""
+    typer.echo(text, err=True)
