@@ -1,0 +1,234 @@
+"""A trial in miniature: does it build, does it train, how much memory and time does it take?
+
+`tunecli check` rehearses configurations so that nothing fails an hour into a search. A rehearsal
+is the real training loop on a fold cut to two batches.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from tunecli.data.dataset import FoldData
+from tunecli.errors import TunecliError
+from tunecli.study_file.settings import TrialConfig
+from tunecli.training.batches import batch_sizes
+from tunecli.training.fold import FoldTraining
+from tunecli.training.losses import build_loss, n_outputs
+from tunecli.training.models import build_model
+from tunecli.training.optimizers import build_optimizers
+from tunecli.training.precision import choose_device
+from tunecli.training.timetable import Timetable
+
+TIMED_STEPS = 8
+"""At most so many optimizer steps are timed,"""
+
+TIMED_SECONDS = 0.05
+"""and none is begun after so long: one step of a large model, several of a small one."""
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """What two batches tell of a trial.
+
+    Attributes:
+        n_weights: parameters of the model.
+        n_bytes: memory of the trial's folds: for each, weights and buffers, the best weights kept,
+            averaged ones (ema) and the optimizer's state; and, for the one fold that computes,
+            gradients and what a batch leaves behind for its backward pass. Data is not counted.
+        seconds_per_batch: of training it, evaluation left out.
+        seconds: of the whole trial, evaluations included, all folds one after another, if nothing
+            stops it early.
+        error: what is wrong, in one sentence that begins with the component; empty if nothing is.
+            The numbers are then 0.
+    """
+
+    n_weights: int = 0
+    n_bytes: int = 0
+    seconds_per_batch: float = 0.0
+    seconds: float = 0.0
+    error: str = ""
+
+
+def rehearse(config: TrialConfig, folds: Sequence[FoldData]) -> Rehearsal:
+    """Build a configuration and train it on two batches.
+
+    Args:
+        config: any trial of a study.
+        folds: of the study's data, scaled as `config` says; the largest one is used.
+    """
+    fold = max(folds, key=lambda fold: len(fold.y_train))
+    try:
+        with torch.random.fork_rng(devices=[]):
+            _build_one_by_one(config, fold)
+            # All else that the loop builds is the schedule.
+            with _blaming(f"schedule.{config.schedule.name}" if config.schedule else "training"):
+                sizes = batch_sizes(len(fold.y_train), config.training.batch_size)[:2]
+                device = choose_device(config.training.device)
+                short = _shortened(config, len(sizes))
+                training = FoldTraining(short, _cut(fold, sizes), device)
+            with _blaming("training"):
+                return _measured(training, config, folds, fold)
+    except _RehearsalError as error:
+        return Rehearsal(error=str(error))
+
+
+def _build_one_by_one(config: TrialConfig, fold: FoldData) -> None:
+    """Build what the loop will build, to know whose fault an error is."""
+    with _blaming(f"loss.{config.loss.name}"):
+        build_loss(config.loss, fold)
+    with _blaming(f"model.{config.model.name}"):
+        model = build_model(config.model, fold.shape, n_outputs(config.loss, fold))
+        _check_outputs(model, fold.x_train[:2], n_outputs(config.loss, fold))
+    with _blaming(f"optimizer.{config.optimizer.name}"):
+        build_optimizers(config.optimizer, model, config.training.decay)
+
+
+@torch.no_grad()
+def _check_outputs(model: nn.Module, rows: Tensor, wanted: int) -> None:
+    outputs = model(rows)
+    if not isinstance(outputs, Tensor) or outputs.shape != (len(rows), wanted):
+        raise TunecliError(f"a model must give one tensor with {wanted} outputs for each row.")
+
+
+def _shortened(config: TrialConfig, n_batches: int) -> TrialConfig:
+    """The same with few steps on `n_batches` batches, evaluated twice after each step.
+
+    So every second evaluation tells the time of an evaluation alone.
+    """
+    steps_per_epoch = math.ceil(n_batches / config.training.accumulate)
+    changes = {
+        "epochs": math.ceil((1 + TIMED_STEPS) / steps_per_epoch),
+        "steps": None,
+        "eval_every": 0.5 / steps_per_epoch,
+        "early_stopping": None,
+    }
+    return config.model_copy(update={"training": config.training.model_copy(update=changes)})
+
+
+def _cut(fold: FoldData, sizes: Sequence[int]) -> FoldData:
+    """Training rows for batches of these sizes, and as many validation rows at most."""
+    n_rows = sum(sizes)
+    return replace(
+        fold,
+        x_train=fold.x_train[:n_rows],
+        y_train=fold.y_train[:n_rows],
+        x_valid=fold.x_valid[:n_rows],
+        y_valid=fold.y_valid[:n_rows],
+        valid_rows=fold.valid_rows[:n_rows],
+    )
+
+
+def _measured(
+    training: FoldTraining, config: TrialConfig, folds: Sequence[FoldData], fold: FoldData
+) -> Rehearsal:
+    """Train: the first step for the memory, the others for the time."""
+    saved = _SavedBytes(training)
+    with saved.counted():
+        next(training)
+    next(training)  # the same step evaluated again
+    per_step, per_evaluation = _seconds(training)
+    sizes = batch_sizes(len(fold.y_train), config.training.batch_size)
+    per_batch = per_step / min(config.training.accumulate, len(sizes[:2]))
+    timetable = Timetable.of(config.training, len(sizes))
+    n_batches = timetable.n_steps * len(sizes) / timetable.steps_per_epoch
+    parts_of_valid = len(fold.y_valid) / len(training.fold.y_valid)
+    evaluating = per_evaluation * parts_of_valid * len(timetable.evaluations)
+    return Rehearsal(
+        n_weights=training.n_weights,
+        n_bytes=_kept_bytes(training) * len(folds) + _gradient_bytes(training) + saved.n_bytes,
+        seconds_per_batch=per_batch,
+        seconds=(per_batch * n_batches + evaluating) * len(folds),
+    )
+
+
+def _seconds(training: FoldTraining) -> tuple[float, float]:
+    """Of an optimizer step and of an evaluation; medians of as many as fit into the time."""
+    with_step: list[float] = []
+    without: list[float] = []
+    while len(without) < TIMED_STEPS and sum(with_step) < TIMED_SECONDS:
+        for times in (with_step, without):
+            begin = time.perf_counter()
+            next(training)
+            times.append(time.perf_counter() - begin)
+    evaluation = statistics.median(without)
+    return max(0.0, statistics.median(with_step) - evaluation), evaluation
+
+
+def _kept_bytes(training: FoldTraining) -> int:
+    """Of a fold that waits for its turn: model, best weights, average, optimizers."""
+    state = training.state_dict()
+    model = _tensor_bytes(state["model"])
+    return 2 * model + _tensor_bytes(state["average"]) + _tensor_bytes(state["optimizers"])
+
+
+def _gradient_bytes(training: FoldTraining) -> int:
+    return sum(p.numel() * p.element_size() for p in training.model.parameters())
+
+
+def _tensor_bytes(tree: object) -> int:
+    """Of all tensors in nested lists and mappings."""
+    if isinstance(tree, Tensor):
+        return tree.numel() * tree.element_size()
+    if isinstance(tree, dict):
+        return sum(_tensor_bytes(value) for value in tree.values())
+    if isinstance(tree, list | tuple):
+        return sum(_tensor_bytes(value) for value in tree)
+    return 0
+
+
+class _SavedBytes:
+    """Counts what autograd saves for backward passes, each storage once, weights left out."""
+
+    def __init__(self, training: FoldTraining) -> None:
+        self._weights = {p.untyped_storage().data_ptr() for p in training.model.parameters()}
+        self._sizes: dict[int, int] = {}
+
+    @property
+    def n_bytes(self) -> int:
+        return sum(self._sizes.values())
+
+    def counted(self) -> AbstractContextManager[object]:
+        """Count within the block."""
+        return torch.autograd.graph.saved_tensors_hooks(self._pack, lambda tensor: tensor)
+
+    def _pack(self, tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in self._weights:
+            self._sizes[storage.data_ptr()] = storage.nbytes()
+        return tensor.detach()  # an output that holds itself would never be freed
+
+
+class _RehearsalError(Exception):
+    """What is wrong, in a sentence."""
+
+
+@contextmanager
+def _blaming(component: str) -> Iterator[None]:
+    """Turn any error into a sentence on `component`.
+
+    Whatever torch, torchvision or tunecli finds wrong here is what `check` is there to tell.
+    """
+    try:
+        yield
+    except Exception as error:
+        raise _RehearsalError(_sentence(component, error)) from error
+
+
+def _sentence(component: str, error: Exception) -> str:
+    """One line: the component, and what its library or tunecli says."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return f"{component}: out of memory. Try a smaller model or training.batch_size."
+    text = (str(error).strip().splitlines() or [""])[0]
+    if text.startswith("training."):  # it names its setting itself
+        return text
+    if not isinstance(error, TunecliError | ValueError | TypeError):
+        text = f"{type(error).__name__}: {text}"
+    return f"{component}: {text}"
