@@ -70,7 +70,7 @@ SCALES = {
     "minmax": ("MinMaxScaler", ()),
     "quantile": ("QuantileTransformer", ("n_quantiles", "output_distribution")),
 }
-_ALIASES = {"CMA-ES": "CmaEsSampler", "NSGA-II": "NSGAIISampler", "NSGA-III": "NSGAIIISampler"}
+ALIASES = {"CMA-ES": "CmaEsSampler", "NSGA-II": "NSGAIISampler", "NSGA-III": "NSGAIIISampler"}
 
 # SparseAdam wants sparse gradients, which no model here has.
 _NO_OPTIMIZERS = {"Optimizer", "SparseAdam"}
@@ -108,7 +108,7 @@ def canonical(kind: Kind, name: str) -> str | None:
         return name
     candidates = [name]
     if kind in ("sampler", "pruner"):
-        candidates += [f"{name}{kind.capitalize()}", _ALIASES.get(name, name)]
+        candidates += [f"{name}{kind.capitalize()}", ALIASES.get(name, name)]
     return next((candidate for candidate in candidates if candidate in names(kind)), None)
 
 

@@ -98,6 +98,7 @@ class TrainingSettings(Settings):
         input_noise: standard deviation of Gaussian noise on (scaled) training inputs.
         warmup: share of all optimizer steps over which the rate rises linearly from 0.
         ema: decay of an exponential average of the weights that is evaluated in their place.
+        early_stopping: when to end a trial that no longer improves; none for never.
         dtype: fp32; tf32 (CUDA matrix products); bf16 and fp16 (autocast; fp16 with a gradient
             scaler).
         device: auto takes CUDA, then MPS, then the CPU.
