@@ -13,11 +13,11 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from tunecli.data.dataset import FoldData
+from tunecli.study_file.metrics import label
 from tunecli.study_file.settings import TrialConfig
 from tunecli.training.averaging import average_weights
 from tunecli.training.batches import BLOCK_BYTES, Batches
@@ -127,14 +127,11 @@ class FoldTraining:
         self._n_epochs += 1
 
     def _evaluate(self) -> Evaluation:
-        """Measure the model on the validation part; NaN where an output is not finite."""
+        """Measure the model on the validation part; NaN if an output is not finite."""
         if not self._step.is_empty:  # else `eval_every` is less than a step, and the loss stands
             self._train_loss = self._step.take_mean_loss()
         self._predictions = self._loss.predict(self._outputs(self.fold.x_valid))
-        score = float("nan")
-        metrics: dict[str, float] = {}
-        if np.isfinite(self._predictions).all():
-            score, metrics = self._measure(self._predictions)
+        score, metrics = self._measure(self._predictions)
         done = self._batches.position / len(self._batches.sizes)
         return Evaluation(
             step=self._n_evaluations,
@@ -150,7 +147,8 @@ class FoldTraining:
         wanted = [self._config.objective.metric, *self._config.metrics]
         fold = self.fold
         values = measure(wanted, fold.task, self._y_valid, predictions, fold.n_classes)
-        return values[wanted[0].name], values
+        others = {label(metric): values[label(metric)] for metric in self._config.metrics}
+        return values[label(wanted[0])], others
 
     @torch.no_grad()
     def _outputs(self, x: Tensor) -> Tensor:
