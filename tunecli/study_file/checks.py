@@ -1,0 +1,207 @@
+"""Tries a tree at the ends of its ranges: types, arguments, and rules between settings.
+
+A range is right if everything it can give is. Settings, arguments and rules are monotonic in a
+number, so its two ends stand for all of it; and no rule looks at more than two choices, so every
+single choice and every pair of them stands for all combinations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import combinations, islice
+from typing import Any
+
+from tunecli.study_file import defaults
+from tunecli.study_file.document import Path
+from tunecli.study_file.grammar import Grammar
+from tunecli.study_file.metrics import METRICS
+from tunecli.study_file.problems import Problems
+from tunecli.study_file.ranges import Categories, Parameter, Range, Scalar
+from tunecli.study_file.rules import Conflict, conflicts, loss_conflicts, sampler_conflicts
+from tunecli.study_file.sections import Sections, report_arguments
+from tunecli.study_file.settings import (
+    Component,
+    DataSettings,
+    Task,
+    TrainingSettings,
+    TrialConfig,
+)
+from tunecli.study_file.space import Resolved, Suggest, first_value, parameters, resolve
+from tunecli.study_file.suggestions import listed
+from tunecli.study_file.tree import COMPONENT_SLOTS, Tree
+from tunecli.study_file.wording import validated
+
+MOST_PAIRS = 20_000
+"""Of choices that are tried together; only lists of hundreds of options have more."""
+
+Allowed = dict[str, tuple[Scalar, ...]]
+"""By parameter, the values that it may have."""
+
+
+def check_tree(tree: Tree, sections: Sections, task: Task | None, grammar: Grammar) -> None:
+    """Report everything that is wrong at some point of the search space."""
+    searched = parameters(tree)
+    _Checks(tree, sections, task, grammar).run(searched)
+    for message in sampler_conflicts(sections.search.sampler, searched):
+        grammar.problems.add(("search", "sampler"), message)
+
+
+def check_metrics(sections: Sections, task: Task, problems: Problems) -> None:
+    """Report metrics that do not measure the task of the data."""
+    fitting = [name for name, info in METRICS.items() if info.task == task]
+    if sections.objective is not None:
+        at: Path = ("objective", sections.objective.direction)
+        _check_metric(sections.objective.metric, at, fitting, task, problems)
+    for index, metric in enumerate(sections.metrics):
+        _check_metric(metric, ("metrics", index), fitting, task, problems)
+
+
+def _check_metric(
+    metric: Component, at: Path, fitting: list[str], task: Task, problems: Problems
+) -> None:
+    if metric.name not in fitting:
+        message = f"{metric.name} is for {METRICS[metric.name].task}, but the data is for {task}."
+        problems.add_new(at, f"{message} Take one of {listed(fitting, last='or')}.")
+
+
+class _Checks:
+    """One tree at many points of its space."""
+
+    def __init__(
+        self, tree: Tree, sections: Sections, task: Task | None, grammar: Grammar
+    ) -> None:
+        self._tree = tree if task is None else tree.with_default(("loss",), defaults.loss(task))
+        self._sections = sections
+        self._task = task
+        self._grammar = grammar
+        self._problems: Problems = grammar.problems
+        self._seen: set[str] = set()
+
+    def run(self, searched: Sequence[Parameter]) -> None:
+        single = [resolve(self._tree, _suggest(allowed)) for allowed in _singles(searched)]
+        for resolved in single:
+            self._check_parts(resolved)
+        known_wrong = self._problems.paths()
+        for resolved in single:
+            self._check_rules(resolved, known_wrong)
+        for allowed in islice(_pairs(searched), MOST_PAIRS):
+            self._check_rules(resolve(self._tree, _suggest(allowed)), known_wrong)
+
+    def _check_parts(self, resolved: Resolved) -> None:
+        """Each component and each setting by itself."""
+        for slot, kind in COMPONENT_SLOTS.items():
+            component = resolved.values.get(slot)
+            if isinstance(component, Component) and self._is_new(slot, component):
+                report_arguments(kind, component, slot, resolved, self._grammar)
+        training = _training(resolved)
+        if self._is_new(("training",), training):
+            for path, message in validated(TrainingSettings, training)[1]:
+                self._problems.add_new(resolved.place(("training", *path)), message)
+
+    def _is_new(self, slot: Path, value: Any) -> bool:
+        """Whether this value was not met in this slot before."""
+        key = f"{slot}{value!r}"
+        if key in self._seen:
+            return False
+        self._seen.add(key)
+        return True
+
+    def _check_rules(self, resolved: Resolved, known_wrong: frozenset[Path]) -> None:
+        config = trial_config(resolved, self._sections)
+        if config is None:
+            return
+        found = conflicts(config)
+        if self._task is not None:
+            found += loss_conflicts(config.loss, self._task)
+        for conflict in found:
+            self._report(conflict, resolved, known_wrong)
+
+    def _report(
+        self, conflict: Conflict, resolved: Resolved, known_wrong: frozenset[Path]
+    ) -> None:
+        """Report a conflict, unless one of its parts is wrong by itself."""
+        places = [resolved.place(path) for path in (conflict.path, *conflict.others)]
+        if not any(_covers(known_wrong, place) for place in places):
+            self._problems.add(places[0], conflict.message)
+
+
+def trial_config(resolved: Resolved, sections: Sections) -> TrialConfig | None:
+    """A configuration without ranges; None where a part of it is wrong or still open."""
+    parts: dict[str, Any] = {
+        name: resolved.values.get((name,)) for name in ("model", "loss", "optimizer", "schedule")
+    }
+    training, mistakes = validated(TrainingSettings, _training(resolved))
+    if mistakes or None in (parts["model"], parts["loss"], parts["optimizer"]):
+        return None
+    data = sections.data or DataSettings(source="")
+    objective = sections.objective or defaults.objective("classification")
+    return TrialConfig(
+        seed=sections.seed,
+        data=data.model_copy(update={"scale": resolved.values.get(("data", "scale"))}),
+        validation=sections.validation,
+        training=training or TrainingSettings(),
+        objective=objective,
+        metrics=sections.metrics,
+        **parts,
+    )
+
+
+def _training(resolved: Resolved) -> dict[str, Any]:
+    return {slot[1]: value for slot, value in resolved.values.items() if slot[0] == "training"}
+
+
+def _covers(paths: frozenset[Path], path: Path) -> bool:
+    return any(path[:length] in paths for length in range(1, len(path) + 1))
+
+
+# Which points of the space are tried
+
+
+def _suggest(allowed: Allowed) -> Suggest:
+    """Answers with the first value allowed, else with the first of the range."""
+
+    def suggest(name: str, range_: Range) -> Scalar:
+        return allowed[name][0] if name in allowed else first_value(range_)
+
+    return suggest
+
+
+def _singles(searched: Sequence[Parameter]) -> Iterator[Allowed]:
+    """Every end of every range, and every option of every choice."""
+    yield {}
+    for parameter in searched:
+        for value in _ends(parameter.range):
+            yield _needs(parameter, value)
+
+
+def _pairs(searched: Sequence[Parameter]) -> Iterator[Allowed]:
+    """Every option of a choice with every end or option of every other parameter."""
+    for one, other in combinations(searched, 2):
+        if not isinstance(one.range, Categories) and not isinstance(other.range, Categories):
+            continue
+        for value in _ends(one.range):
+            for with_value in _ends(other.range):
+                both = _both(_needs(one, value), _needs(other, with_value))
+                if both is not None:
+                    yield both
+
+
+def _ends(range_: Range) -> tuple[Scalar, ...]:
+    if isinstance(range_, Categories):
+        return range_.choices
+    return (range_.low,) if range_.low == range_.high else (range_.low, range_.high)
+
+
+def _needs(parameter: Parameter, value: Scalar) -> Allowed:
+    """What must hold for a parameter to exist and have a value."""
+    return {c.parameter: c.values for c in parameter.conditions} | {parameter.name: (value,)}
+
+
+def _both(one: Allowed, other: Allowed) -> Allowed | None:
+    """What must hold for both; None if they exclude each other."""
+    merged = {**one, **other}
+    for name in one.keys() & other.keys():
+        merged[name] = tuple(value for value in one[name] if value in other[name])
+        if not merged[name]:
+            return None
+    return merged

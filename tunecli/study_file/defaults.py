@@ -1,0 +1,53 @@
+"""What a study file may leave open, by task and number of rows."""
+
+from __future__ import annotations
+
+from tunecli.study_file.settings import (
+    Component,
+    Objective,
+    Task,
+    TrainingSettings,
+    ValidationSettings,
+)
+from tunecli.study_file.tree import Named, Node, Plain, Slot
+
+EPOCHS = 20
+MOST_ROWS_FOR_FOLDS = 20_000
+FOLDS = 5
+HOLDOUT = 0.2
+
+_LOSSES: dict[Task, str] = {"classification": "CrossEntropyLoss", "regression": "MSELoss"}
+
+
+def loss(task: Task) -> Named:
+    """CrossEntropyLoss for classification, MSELoss for regression."""
+    return Named("loss", _LOSSES[task], at=("loss",))
+
+
+def objective(task: Task) -> Objective:
+    """Maximize the accuracy, or minimize the root of the mean squared error."""
+    if task == "classification":
+        return Objective(direction="maximize", metric=Component(name="accuracy"))
+    return Objective(direction="minimize", metric=Component(name="rmse"))
+
+
+def validation(given: ValidationSettings, n_rows: int) -> ValidationSettings:
+    """5 folds up to 20,000 rows or where they are to be repeated, a holdout of 0.2 beyond."""
+    if given.folds is not None or given.holdout is not None:
+        return given
+    if n_rows <= MOST_ROWS_FOR_FOLDS or given.repeats > 1:
+        return given.model_copy(update={"folds": FOLDS})
+    return given.model_copy(update={"holdout": HOLDOUT})
+
+
+def slots() -> dict[Slot, Node]:
+    """What holds in every slot that has a default whatever the task; epochs left out."""
+    training: dict[Slot, Node] = {
+        ("training", name): Plain(field.default, ("training", name))
+        for name, field in TrainingSettings.model_fields.items()
+    }
+    return {
+        ("data", "scale"): Named("scale", "standard", at=("data", "scale")),
+        ("schedule",): Plain(None, ("schedule",)),
+        **training,
+    }

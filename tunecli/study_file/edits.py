@@ -1,0 +1,185 @@
+"""What changed between two versions of a study file, and what that means for a study under way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from tunecli.study_file.plain import component_data, inline, node_data
+from tunecli.study_file.ranges import FloatRange, IntRange
+from tunecli.study_file.sections import Sections
+from tunecli.study_file.settings import Settings
+from tunecli.study_file.study_file import StudyFile
+from tunecli.study_file.tree import (
+    SLOTS,
+    Choice,
+    Gate,
+    Items,
+    Named,
+    Node,
+    Number,
+    Record,
+    Slots,
+    Tree,
+)
+
+Effect = Literal["budget", "search", "space", "refused"]
+
+
+@dataclass(frozen=True)
+class Change:
+    """One difference between a study file and the one that a study began with.
+
+    Attributes:
+        path: of the setting or parameter.
+        old: its value before, in words; "nothing" if it was not there.
+        new: its value now.
+        effect: `budget`: how long and from where the study goes on; `search`: how the next trials
+            are found; `space`: a range was widened or narrowed; `refused`: scores before and after
+            could not be compared, or rows would lack something.
+    """
+
+    path: str
+    old: str
+    new: str
+    effect: Effect
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.old} → {self.new}"
+
+
+_EFFECTS: dict[str, Effect] = {
+    "trials": "budget",
+    "timeout": "budget",
+    "attempts": "budget",
+    "sampler": "search",
+    "pruner": "search",
+    "parallel": "search",
+    "order": "search",
+}
+
+
+def changes(old: StudyFile, new: StudyFile) -> tuple[Change, ...]:
+    """Every difference that means something, in the order of the sections.
+
+    Names, texts and the order of keys mean nothing here. Both must be completed, or neither.
+    """
+    return (
+        *_shared(old.sections, new.sections),
+        *_trees(old.tree, new.tree),
+        *_searches(old, new),
+    )
+
+
+def _shared(old: Sections, new: Sections) -> Iterator[Change]:
+    """What every trial shares: all of it decides scores."""
+    yield from _settings("", {"seed": old.seed}, {"seed": new.seed})
+    # `scale` is a slot of the tree.
+    yield from _settings("data.", _dump(old.data, {"scale"}), _dump(new.data, {"scale"}))
+    yield from _settings("validation.", _dump(old.validation), _dump(new.validation))
+    yield from _differing("objective", _objective(old), _objective(new))
+    before, after = ([component_data(m) for m in s.metrics] for s in (old, new))
+    yield from _differing("metrics", before or None, after or None)
+
+
+def _searches(old: StudyFile, new: StudyFile) -> Iterator[Change]:
+    before, after = old.search, new.search
+    for key, effect in _EFFECTS.items():
+        values = [_in_data(getattr(search, key)) for search in (before, after)]
+        yield from _differing(f"search.{key}", *values, effect)
+    starts = [(s.start_with, s.start_from) for s in (old, new)]
+    if starts[0] != starts[1]:
+        written = [s.sections.start_with for s in (old, new)]
+        yield Change("search.start_with", inline(written[0]), inline(written[1]), "budget")
+
+
+def _trees(old: Tree, new: Tree) -> Iterator[Change]:
+    labels = [list(tree.branches) for tree in (old, new)]
+    yield from _slots(old.base, new.base, "")
+    if labels[0] != labels[1]:
+        yield from _differing(
+            "variant", *({"choice": names} if names else None for names in labels)
+        )
+        return
+    for label in old.branches:
+        prefix = f"variant.{label}."
+        yield from _slots(old.branches[label], new.branches[label], prefix)
+
+
+def _slots(old: Slots, new: Slots, prefix: str) -> Iterator[Change]:
+    for slot in SLOTS:
+        yield from _nodes(prefix + ".".join(slot), old.get(slot), new.get(slot))
+
+
+def _nodes(path: str, old: Node | None, new: Node | None) -> Iterator[Change]:
+    """Differences between what stands at one place, down to single ranges and values."""
+    if isinstance(old, Number) and isinstance(new, Number):
+        yield from _ranges(path, old.range, new.range)
+    elif isinstance(old, Gate) and isinstance(new, Gate):
+        yield from _nodes(path, old.inside, new.inside)
+        yield from _differing(f"{path}.or", old.otherwise, new.otherwise)
+    elif isinstance(old, Choice) and isinstance(new, Choice) and old.range == new.range:
+        for before, after in zip(old.options, new.options, strict=True):
+            yield from _nodes(f"{path}.{before.category}", before.node, after.node)
+    elif isinstance(old, Named) and isinstance(new, Named) and old.component == new.component:
+        last = path.rpartition(".")[2]
+        below = path if last == old.component else f"{path}.{old.component}"
+        yield from _fields(below, old.arguments, new.arguments)
+    elif isinstance(old, Record) and isinstance(new, Record):
+        yield from _fields(path, old.fields, new.fields)
+    elif isinstance(old, Items) and isinstance(new, Items) and len(old.nodes) == len(new.nodes):
+        for index, pair in enumerate(zip(old.nodes, new.nodes, strict=True)):
+            yield from _nodes(f"{path}[{index}]", *pair)
+    else:
+        yield from _differing(path, _written(old), _written(new))
+
+
+def _fields(path: str, old: Mapping[str, Node], new: Mapping[str, Node]) -> Iterator[Change]:
+    for key in {**old, **new}:
+        yield from _nodes(f"{path}.{key}", old.get(key), new.get(key))
+
+
+def _ranges(path: str, old: FloatRange | IntRange, new: FloatRange | IntRange) -> Iterator[Change]:
+    """A range that keeps its kind and scale may get other ends: earlier trials stay valid."""
+    if old == new:
+        return
+    same_kind = type(old) is type(new) and old.log == new.log
+    if same_kind and old.step == new.step:
+        before, after = (f"[{inline(r.low)}, {inline(r.high)}]" for r in (old, new))
+        yield Change(path, before, after, "space")
+    else:
+        before, after = (inline(node_data(Number("", r))) for r in (old, new))
+        yield Change(path, before, after, "space" if same_kind else "refused")
+
+
+def _written(node: Node | None) -> Any:
+    return None if node is None else node_data(node)
+
+
+def _settings(prefix: str, old: dict[str, Any], new: dict[str, Any]) -> Iterator[Change]:
+    for key in {**old, **new}:
+        yield from _differing(prefix + key, old.get(key), new.get(key))
+
+
+def _differing(path: str, old: Any, new: Any, effect: Effect = "refused") -> Iterator[Change]:
+    # In Python 1 equals true, in a study file it does not.
+    if old != new or isinstance(old, bool) != isinstance(new, bool):
+        yield Change(path, _shown(old), _shown(new), effect)
+
+
+def _shown(data: Any) -> str:
+    return data if isinstance(data, str) else inline(data)
+
+
+def _dump(settings: Settings | None, but: set[str] | None = None) -> dict[str, Any]:
+    return settings.model_dump(exclude=but) if settings else {}
+
+
+def _objective(sections: Sections) -> Any:
+    objective = sections.objective
+    return {objective.direction: component_data(objective.metric)} if objective else None
+
+
+def _in_data(value: Any) -> Any:
+    return component_data(value) if isinstance(value, Settings) else value  # type: ignore[arg-type]

@@ -1,0 +1,109 @@
+"""`{float: [low, high], log: true}` and `{int: [low, high], step: 2}`."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any, Literal
+
+from tunecli.study_file.plain import inline
+from tunecli.study_file.ranges import FloatRange, IntRange
+from tunecli.study_file.suggestions import closest, did_you_mean
+
+RANGE_WORDS = ("float", "int", "choice")
+BESIDE = ("log", "step", "or")
+
+
+class RangeMistakeError(Exception):
+    """Something is a range, or was meant as one, and is wrong; the text says how."""
+
+
+def kind_of_range(data: dict[str, Any]) -> Literal["float", "int", "choice"] | None:
+    """Which range a mapping is; None if it is none.
+
+    Raises:
+        RangeMistakeError: it was meant as one.
+    """
+    kinds = [word for word in RANGE_WORDS if word in data]
+    if len(kinds) > 1:
+        got = " and ".join(kinds)
+        raise RangeMistakeError(f"a range has one of float, int and choice, but got {got}.")
+    if not kinds:
+        _refuse_misspelled(data)
+        return None
+    allowed = BESIDE if kinds[0] != "choice" else ()
+    for key in data:
+        if key not in (kinds[0], *allowed):
+            raise RangeMistakeError(_not_beside(key, kinds[0]))
+    return kinds[0]  # type: ignore[return-value]  # one of RANGE_WORDS
+
+
+def _not_beside(key: str, kind: str) -> str:
+    if kind == "choice":
+        return f"`choice` stands alone, but got `{key}` beside it. Make it one of the options."
+    return f"beside `{kind}` stand log, step and or, but got `{key}`.{did_you_mean(key, BESIDE)}"
+
+
+def _refuse_misspelled(data: dict[str, Any]) -> None:
+    """Raise if a mapping without a range word looks like a range all the same."""
+    for key, value in data.items():
+        meant = closest(key, RANGE_WORDS, likeness=0.7)
+        others = [other for other in data if other != key]
+        if meant and isinstance(value, list) and all(closest(o, BESIDE) for o in others):
+            raise RangeMistakeError(f"unknown kind of range `{key}`. Did you mean `{meant}`?")
+    if data and all(key in (*BESIDE, "low", "high") for key in data):
+        raise RangeMistakeError("a range is written {float: [low, high]} or {int: [low, high]}.")
+
+
+def read_number_range(data: dict[str, Any]) -> FloatRange | IntRange:
+    """A float or int range, its ends in order, its step dividing it.
+
+    Raises:
+        RangeMistakeError: it is not one.
+    """
+    kind = "float" if "float" in data else "int"
+    low, high = _ends(data[kind], kind)
+    log, step = data.get("log", False), data.get("step")
+    if not isinstance(log, bool):
+        raise RangeMistakeError(f"log must be true or false, but got {inline(log)}.")
+    if log and low <= 0:
+        raise RangeMistakeError(f"a log scale needs a low end above 0, but got {inline(low)}.")
+    if step is not None:
+        _check_step(low, high, step, log, kind)
+    if kind == "int":
+        return IntRange(int(low), int(high), log, 1 if step is None else step)
+    return FloatRange(float(low), float(high), log, None if step is None else float(step))
+
+
+def _ends(data: Any, kind: str) -> tuple[float, float]:
+    if not isinstance(data, list) or len(data) != 2:
+        got = f"but got {inline(data)}"
+        raise RangeMistakeError(f"a range of numbers is written {{{kind}: [low, high]}}, {got}.")
+    for end in data:
+        if not _is_number(end, kind):
+            what = "whole numbers" if kind == "int" else "numbers"
+            raise RangeMistakeError(f"the ends must be {what}, but got {inline(end)}.")
+    if data[0] > data[1]:
+        low, high = inline(data[0]), inline(data[1])
+        advice = f"Write [{high}, {low}]."
+        raise RangeMistakeError(f"low must not be above high, but got {low} and {high}. {advice}")
+    return data[0], data[1]
+
+
+def _check_step(low: float, high: float, step: Any, log: bool, kind: str) -> None:
+    if not _is_number(step, kind) or step <= 0:
+        what = "whole number" if kind == "int" else "number"
+        raise RangeMistakeError(f"step must be a {what} above 0, but got {inline(step)}.")
+    if log:
+        raise RangeMistakeError("log and step do not go together. Remove one of them.")
+    width, exact_step = Decimal(str(high)) - Decimal(str(low)), Decimal(str(step))
+    if width % exact_step:
+        reached = Decimal(str(low)) + width // exact_step * exact_step
+        raise RangeMistakeError(
+            f"steps of {inline(step)} from {inline(low)} do not reach {inline(high)}. "
+            f"Write {reached} as the high end, or another step."
+        )
+
+
+def _is_number(value: Any, kind: str) -> bool:
+    numbers = int if kind == "int" else int | float
+    return isinstance(value, numbers) and not isinstance(value, bool)

@@ -1,0 +1,57 @@
+"""A study as plain data with every default written out, in the order of the sections."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tunecli.study_file.plain import component_data, node_data
+from tunecli.study_file.sections import SECTIONS, Sections
+from tunecli.study_file.settings import SearchSettings, ValidationSettings
+from tunecli.study_file.tree import Plain, Slots, Tree
+
+
+def study_data(sections: Sections, tree: Tree) -> dict[str, Any]:
+    """What a study file would say that leaves nothing open but what only the data can tell."""
+    slots = _nested(tree.base, drop_none=True)
+    data = sections.data.model_dump(exclude={"scale"}) if sections.data else {}
+    found: dict[str, Any] = {
+        "study": sections.name,
+        "seed": sections.seed,
+        "data": {**data, **slots.pop("data")},
+    }
+    if sections.validation != ValidationSettings():
+        found["validation"] = sections.validation.model_dump(exclude_none=True)
+    found |= slots
+    if sections.objective is not None:
+        metric = component_data(sections.objective.metric)
+        found["objective"] = {sections.objective.direction: metric}
+    if sections.metrics:
+        found["metrics"] = [component_data(metric) for metric in sections.metrics]
+    found["search"] = _search_data(sections.search)
+    if sections.start_with:
+        found["search"]["start_with"] = sections.start_with
+    if tree.branches:
+        branches = {label: _nested(slots) for label, slots in tree.branches.items()}
+        found["variant"] = {"choice": branches}
+    return {name: found[name] for name in SECTIONS if name in found}
+
+
+def _nested(slots: Slots, drop_none: bool = False) -> dict[str, Any]:
+    """Slots as sections; `drop_none` leaves out settings that are off, as they are by default."""
+    found: dict[str, Any] = {}
+    for slot, node in slots.items():
+        if drop_none and slot[0] == "training" and node == Plain(None):
+            continue
+        section = found
+        for step in slot[:-1]:
+            section = section.setdefault(step, {})
+        section[slot[-1]] = node_data(node)
+    return found
+
+
+def _search_data(search: SearchSettings) -> dict[str, Any]:
+    """Plain data of the search; a pruner that is none is written out, since it is no default."""
+    data = search.model_dump(exclude={"sampler", "pruner"}, exclude_none=True)
+    data["sampler"] = component_data(search.sampler)
+    data["pruner"] = component_data(search.pruner) or "none"
+    return data

@@ -1,0 +1,252 @@
+"""What does not go together: rules between settings that are each right by themselves.
+
+A rule looks at one configuration without ranges. A study file is checked by trying the rules on
+the ends of its ranges and on every pair of its choices, so that no trial is spent on a combination
+that cannot train.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeGuard
+
+from tunecli.study_file.document import Path
+from tunecli.study_file.offered import LOSS_TASKS
+from tunecli.study_file.ranges import FloatRange, Parameter
+from tunecli.study_file.settings import Component, Task, TrialConfig
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """Settings that exclude each other.
+
+    Attributes:
+        path: the setting or argument to look at first, as ("training", "batch_size") or
+            ("optimizer", "nesterov").
+        others: what else has a part in it.
+    """
+
+    path: Path
+    message: str
+    others: tuple[Path, ...] = ()
+
+
+Rule = Callable[[TrialConfig], Iterator[Conflict]]
+
+_OPTIMIZER: Path = ("optimizer",)
+_BATCH_SIZE: Path = ("training", "batch_size")
+_BOUNDS: dict[str, tuple[float, float, str]] = {
+    "lr": (0, float("inf"), "above 0"),
+    "weight_decay": (0, float("inf"), "at least 0"),
+    "momentum": (0, 1, "at least 0 and below 1"),
+    "dropout": (0, 1, "at least 0 and below 1"),
+    "label_smoothing": (0, 1, "at least 0 and at most 1"),
+}
+"""Arguments that mean the same in every component: the range, and how it is said."""
+
+
+def conflicts(config: TrialConfig) -> list[Conflict]:
+    """Everything in a configuration that cannot be trained as it stands."""
+    return [conflict for rule in _RULES for conflict in rule(config)]
+
+
+def _lbfgs(config: TrialConfig) -> Iterator[Conflict]:
+    """LBFGS evaluates one function many times: nothing about it may change between calls."""
+    training = config.training
+    if config.optimizer.name != "LBFGS":
+        return
+    if training.batch_size != "full":
+        yield Conflict(
+            _BATCH_SIZE,
+            f"LBFGS needs batch_size: full, but got {training.batch_size}. To search over both, "
+            "let a variant set optimizer and batch_size together.",
+            (_OPTIMIZER,),
+        )
+    unwanted = {
+        "clip_norm": training.clip_norm is not None,
+        "clip_value": training.clip_value is not None,
+        "input_noise": training.input_noise > 0,
+        "dtype": training.dtype == "fp16",
+        "decay": training.decay == "weights",
+    }
+    for name in (name for name, is_set in unwanted.items() if is_set):
+        value = getattr(training, name)
+        message = (
+            f"LBFGS does not go with {name}: {value}. Leave it out, or take another optimizer."
+        )
+        yield Conflict(("training", name), message, (_OPTIMIZER,))
+    if _number(config.model, "dropout") > 0:
+        message = "LBFGS needs a model without dropout, but got {:g}. Write dropout: 0."
+        dropout = _number(config.model, "dropout")
+        yield Conflict(("model", "dropout"), message.format(dropout), (_OPTIMIZER,))
+
+
+def _muon(config: TrialConfig) -> Iterator[Conflict]:
+    if config.optimizer.name == "Muon" and config.model.name == "Linear":
+        message = (
+            "Muon trains hidden weights, and Linear has none. Take MLP, or another optimizer."
+        )
+        yield Conflict(_OPTIMIZER, message, (("model",),))
+
+
+def _nesterov(config: TrialConfig) -> Iterator[Conflict]:
+    optimizer = config.optimizer
+    if optimizer.name != "SGD" or optimizer.arguments.get("nesterov") is not True:
+        return
+    involved: tuple[Path, ...] = (("optimizer", "momentum"), ("optimizer", "dampening"))
+    if _number(optimizer, "momentum") == 0:
+        message = "nesterov needs a momentum above 0, but it is 0. Raise the momentum's low end."
+        yield Conflict(("optimizer", "nesterov"), message, involved)
+    if _number(optimizer, "dampening") != 0:
+        message = "nesterov goes only with dampening: 0. Leave dampening out."
+        yield Conflict(("optimizer", "nesterov"), message, involved)
+
+
+def _accumulation(config: TrialConfig) -> Iterator[Conflict]:
+    training = config.training
+    if training.accumulate > 1 and training.batch_size == "full":
+        message = (
+            f"a full batch leaves nothing to accumulate, but got {training.accumulate}. "
+            "Leave accumulate out, or give batch_size a number."
+        )
+        yield Conflict(("training", "accumulate"), message, (_BATCH_SIZE,))
+
+
+def _budget(config: TrialConfig) -> Iterator[Conflict]:
+    training = config.training
+    both: tuple[Path, ...] = (("training", "epochs"), ("training", "steps"))
+    if training.epochs is not None and training.steps is not None:
+        message = (
+            f"epochs or steps say how long to train, but got both, {training.epochs} epochs and "
+            f"{training.steps} steps. Remove one of them."
+        )
+        yield Conflict(("training", "steps"), message, both)
+    if training.epochs is None and training.steps is None:
+        yield Conflict(("training", "epochs"), "give epochs or steps, but got neither.", both)
+
+
+def _evaluations(config: TrialConfig) -> Iterator[Conflict]:
+    training, path = config.training, ("training", "eval_every")
+    every = training.eval_every
+    if every is None:
+        return
+    if training.steps is not None and not isinstance(every, int):
+        message = f"with steps, eval_every is a whole number of steps, but got {every:g}."
+        yield Conflict(path, message, (("training", "steps"),))
+    length, unit = (training.steps, "steps") if training.steps else (training.epochs, "epochs")
+    if length is not None and every > length:
+        message = f"no evaluation would happen: eval_every is {every:g}, but there are {length} "
+        yield Conflict(path, f"{message}{unit}. Lower eval_every.", (("training", unit),))
+
+
+def _precision(config: TrialConfig) -> Iterator[Conflict]:
+    training = config.training
+    lacking = {"fp16": ("cpu",), "tf32": ("cpu", "mps")}.get(training.dtype, ())
+    if training.device in lacking:
+        message = (
+            f"{training.dtype} does not work with device: {training.device}. Write dtype: fp32"
+            f"{' or bf16' if training.device == 'cpu' else ''}, or device: cuda."
+        )
+        yield Conflict(("training", "dtype"), message, (("training", "device"),))
+
+
+def _cyclic_schedules(config: TrialConfig) -> Iterator[Conflict]:
+    schedule, warmup = config.schedule, config.training.warmup
+    if schedule is None or schedule.name not in ("OneCycleLR", "CyclicLR"):
+        return
+    if warmup > 0:
+        message = f"{schedule.name} warms up by itself, but got warmup: {warmup:g}. Leave it out."
+        yield Conflict(("training", "warmup"), message, (("schedule",),))
+    without = ("Adagrad", "Adadelta", "Adafactor", "ASGD", "LBFGS", "Muon", "Rprop")
+    if schedule.arguments.get("cycle_momentum") is True and config.optimizer.name in without:
+        message = f"{config.optimizer.name} has no momentum to cycle. Write cycle_momentum: false."
+        yield Conflict(("schedule", "cycle_momentum"), message, (_OPTIMIZER,))
+    base = schedule.arguments.get("base_lr")
+    top = schedule.arguments.get("max_lr", config.optimizer.arguments.get("lr"))
+    if _is_number(base) and _is_number(top) and base >= top:
+        message = (
+            f"base_lr must be below the highest rate, {top:g} (max_lr, else the optimizer's lr), "
+            f"but got {base:g}."
+        )
+        yield Conflict(("schedule", "base_lr"), message, (("optimizer", "lr"),))
+
+
+def _batch_norm(config: TrialConfig) -> Iterator[Conflict]:
+    if config.training.batch_size == 1 and config.model.arguments.get("batch_norm") is True:
+        message = "batch_norm needs at least 2 rows a batch, but batch_size is 1. Raise it."
+        yield Conflict(_BATCH_SIZE, message, (("model", "batch_norm"),))
+
+
+def _argument_ranges(config: TrialConfig) -> Iterator[Conflict]:
+    """What a constructor would refuse when the trial begins."""
+    for section in ("model", "loss", "optimizer"):
+        component: Component = getattr(config, section)
+        for name, (low, high, words) in _BOUNDS.items():
+            value = component.arguments.get(name)
+            if _is_number(value) and not _inside(name, value, low, high):
+                message = f"{name} must be {words}, but got {value:g}."
+                yield Conflict((section, name), message)
+
+
+def _inside(name: str, value: float, low: float, high: float) -> bool:
+    if name == "lr":
+        return value > low
+    return low <= value <= high if name == "label_smoothing" else low <= value < high
+
+
+_RULES: tuple[Rule, ...] = (
+    _budget,
+    _evaluations,
+    _lbfgs,
+    _muon,
+    _nesterov,
+    _accumulation,
+    _precision,
+    _cyclic_schedules,
+    _batch_norm,
+    _argument_ranges,
+)
+
+
+def loss_conflicts(loss: Component, task: Task) -> list[Conflict]:
+    """Whether a loss fits the task of the data."""
+    if LOSS_TASKS[loss.name] == task:
+        return []
+    fitting = "CrossEntropyLoss" if task == "classification" else "MSELoss"
+    message = (
+        f"{loss.name} is for {LOSS_TASKS[loss.name]}, but the data is for {task}. "
+        f"Write {fitting}, or leave loss out."
+    )
+    return [Conflict(("loss",), message)]
+
+
+def sampler_conflicts(sampler: Component, parameters: Sequence[Parameter]) -> list[str]:
+    """What keeps a sampler that visits every point from doing so: branches, endless ranges."""
+    short = sampler.name.removesuffix("Sampler")
+    if short not in ("Grid", "BruteForce"):
+        return []
+    found = []
+    for parameter in parameters:
+        given = parameter.range
+        if isinstance(given, FloatRange) and given.step is None and given.low < given.high:
+            found.append(
+                f"{short} needs finitely many points, but {parameter.name} is a continuous range. "
+                "Give it a step, or make it a choice; or write sampler: TPE."
+            )
+        if short == "Grid" and parameter.conditions:
+            gate = parameter.conditions[-1].parameter
+            found.append(
+                f"Grid takes no branches, but {parameter.name} depends on {gate}. "
+                "Write sampler: BruteForce or TPE."
+            )
+    return found
+
+
+def _is_number(value: object) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _number(component: Component, argument: str) -> float:
+    value = component.arguments.get(argument, 0)
+    return float(value) if _is_number(value) else 0.0

@@ -1,0 +1,301 @@
+"""The sections that hold no range: study, seed, data, validation, objective, metrics, search."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import Any
+
+from tunecli.study_file import catalogue
+from tunecli.study_file.bundled import BUNDLED
+from tunecli.study_file.catalogue import Kind
+from tunecli.study_file.document import Path, dotted
+from tunecli.study_file.grammar import Grammar, Role, has_ranges, is_broken, is_none
+from tunecli.study_file.metrics import METRICS, label
+from tunecli.study_file.number_ranges import RangeMistakeError, kind_of_range
+from tunecli.study_file.plain import inline
+from tunecli.study_file.settings import (
+    Component,
+    DataSettings,
+    Direction,
+    Objective,
+    SearchSettings,
+    Task,
+    ValidationSettings,
+)
+from tunecli.study_file.space import Resolved, resolve_slots
+from tunecli.study_file.suggestions import did_you_mean
+from tunecli.study_file.wording import AnySettings, validated
+
+SECTIONS = (
+    "study",
+    "seed",
+    "data",
+    "validation",
+    "model",
+    "loss",
+    "optimizer",
+    "schedule",
+    "training",
+    "objective",
+    "metrics",
+    "search",
+    "variant",
+)
+"""All sections of a study file, in the order in which it is printed."""
+
+_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}\Z")
+_DURATION = re.compile(r"(?:([0-9.]+)h)? *(?:([0-9.]+)m)? *(?:([0-9.]+)s)?\Z")
+_LARGEST_SEED = 2**32 - 1
+
+
+@dataclass(frozen=True)
+class Sections:
+    """What every trial of a study shares.
+
+    Attributes:
+        data: `scale` is left at its default; it belongs to the tree.
+        start_with: as written.
+        task: of the data, if it is known without reading it.
+    """
+
+    name: str
+    seed: int = 0
+    data: DataSettings | None = None
+    validation: ValidationSettings = field(default_factory=ValidationSettings)
+    objective: Objective | None = None
+    metrics: tuple[Component, ...] = ()
+    search: SearchSettings = field(default_factory=SearchSettings)
+    start_with: Any = None
+    task: Task | None = None
+
+
+class SectionReader:
+    """Reads those sections, and reports what is wrong with them."""
+
+    def __init__(self, data: dict[str, Any], file: str, grammar: Grammar) -> None:
+        self._data = data
+        self._file = file
+        self._grammar = grammar
+        self._problems = grammar.problems
+
+    def read(self) -> Sections:
+        """All of them; where something is wrong, the default stands in."""
+        data = self._read_data()
+        search = self._section("search", self._data.get("search"))
+        start_with = search.pop("start_with", None)
+        objective = self._read_objective(self._data.get("objective"))
+        return Sections(
+            name=self._read_name(),
+            seed=self._read_seed(),
+            data=data,
+            validation=self._read_validation(),
+            objective=objective,
+            metrics=self._read_metrics(self._data.get("metrics"), objective),
+            search=self._read_search(search) or SearchSettings(),
+            start_with=start_with,
+            task=BUNDLED.get(data.source) if data else None,
+        )
+
+    def _read_name(self) -> str:
+        given = self._data.get("study")
+        name = PurePath(self._file).stem if given is None else given
+        if not isinstance(name, str) or not _NAME.match(name):
+            rule = "a study's name has letters, digits, `-`, `_` and `.`, at most 100 of them, and"
+            advice = "" if given is not None else " It is the file's name: write study: NAME."
+            message = f"{rule} does not begin with a dot, but got {inline(name)}.{advice}"
+            self._problems.add(("study",), message)
+            return ""
+        return name
+
+    def _read_seed(self) -> int:
+        seed = self._data.get("seed", 0)
+        is_whole = isinstance(seed, int) and not isinstance(seed, bool)
+        if not is_whole or not 0 <= seed <= _LARGEST_SEED:
+            rule = f"must be a whole number from 0 to {_LARGEST_SEED}"
+            self._problems.add(("seed",), f"{rule}, but got {inline(seed)}.")
+            return 0
+        return int(seed)
+
+    def _read_data(self) -> DataSettings | None:
+        given = self._data.get("data")
+        if given is None:
+            message = "required, but not given. For example `data: digits`."
+            self._problems.add(("data",), message)
+            return None
+        section = self._section("data", {"source": given} if isinstance(given, str) else given)
+        section.pop("scale", None)
+        settings = self._settings(DataSettings, section, ("data",)) if section else None
+        if settings is not None and settings.source not in BUNDLED:
+            hint = did_you_mean(settings.source, BUNDLED) or f" Known are {', '.join(BUNDLED)}."
+            at: Path = ("data",) if isinstance(given, str) else ("data", "source")
+            self._problems.add(at, f"unknown data set {inline(settings.source)}.{hint}")
+        return settings
+
+    def _read_validation(self) -> ValidationSettings:
+        section = self._section("validation", self._data.get("validation"))
+        settings = self._settings(ValidationSettings, section, ("validation",))
+        if settings is None:
+            return ValidationSettings()
+        if settings.holdout is not None and (settings.folds or settings.repeats > 1):
+            message = "folds or holdout, but not both. Remove one of them."
+            if not settings.folds:
+                message = "repeats goes with folds only. Remove it, or write folds."
+            self._problems.add(("validation", "holdout"), message)
+        return settings
+
+    def _read_objective(self, data: Any) -> Objective | None:
+        at: Path = ("objective",)
+        if is_none(data):
+            return None
+        if isinstance(data, list):
+            message = "one objective is what this version takes, but got a list. Keep the first."
+            self._problems.add(at, message)
+            return None
+        if not isinstance(data, dict) or len(data) != 1:
+            example = "{maximize: accuracy} or {minimize: rmse}"
+            self._problems.add(at, f"is written {example}, but got {inline(data)}.")
+            return None
+        direction, metric = next(iter(data.items()))
+        at = (*at, direction)
+        if direction not in ("minimize", "maximize"):
+            hint = did_you_mean(direction, ("minimize", "maximize")) or " Write one of them."
+            message = f"must be `minimize` or `maximize`, but got {inline(direction)}.{hint}"
+            self._problems.add(at, message, of_key=True)
+            return None
+        component = self._component(metric, at, "metric", optional=False)
+        return self._objective(direction, component, at) if component else None
+
+    def _objective(self, direction: Direction, metric: Component, at: Path) -> Objective | None:
+        better = METRICS[metric.name].direction
+        if direction != better:
+            sense = "higher" if better == "maximize" else "lower"
+            message = f"{metric.name} is better when {sense}. Write {better}: {metric.name}."
+            self._problems.add(at, message, of_key=True)
+            return None
+        return Objective(direction=direction, metric=metric)
+
+    def _read_metrics(self, data: Any, objective: Objective | None) -> tuple[Component, ...]:
+        if is_none(data):
+            return ()
+        if not isinstance(data, list):
+            message = f"must be a list of metrics, as [f1, log_loss], but got {inline(data)}."
+            self._problems.add(("metrics",), message)
+            return ()
+        found: dict[str, Component] = {}
+        for index, written in enumerate(data):
+            at: Path = ("metrics", index)
+            metric = self._component(written, at, "metric", optional=False)
+            if metric is None:
+                continue
+            if label(metric) in found:
+                self._problems.add(at, f"{metric.name} stands twice. Remove one of the two.")
+            found[label(metric)] = metric
+        if objective is not None:
+            found.pop(label(objective.metric), None)
+        return tuple(found.values())
+
+    def _read_search(self, section: dict[str, Any]) -> SearchSettings | None:
+        given = dict(section)
+        if isinstance(given.get("timeout"), str):
+            given["timeout"] = self._seconds(given["timeout"])
+        components: dict[str, Component | None] = {}
+        kinds: dict[str, Kind] = {"sampler": "sampler", "pruner": "pruner"}
+        for key in kinds.keys() & given.keys():
+            at: Path = ("search", key)
+            written = given.pop(key)
+            components[key] = self._component(written, at, kinds[key], optional=key == "pruner")
+        settings = self._settings(SearchSettings, given, ("search",), also=("start_with",))
+        broken = {key for key in components if self._problems.cover(("search", key))}
+        kept = {key: value for key, value in components.items() if key not in broken}
+        return settings.model_copy(update=kept) if settings else None
+
+    def _seconds(self, text: str) -> float | None:
+        match = _DURATION.match(text) if text else None
+        try:
+            parts = [float(part or 0) for part in match.groups()] if match else []
+        except ValueError:
+            parts = []
+        seconds = sum(part * unit for part, unit in zip(parts, (3600, 60, 1), strict=False))
+        if seconds <= 0:
+            rule = "must be seconds above 0, or a time as `2h`, `90m`, `1h30m` or `45s`"
+            self._problems.add(("search", "timeout"), f"{rule}, but got {inline(text)}.")
+            return None
+        return seconds
+
+    # What the sections share
+
+    def _section(self, name: str, data: Any) -> dict[str, Any]:
+        """A section's mapping, without the parts that hold ranges; those are reported."""
+        if is_none(data):
+            return {}
+        if not isinstance(data, dict):
+            message = f"must be a mapping of settings, but got {inline(data)}."
+            self._problems.add((name,), message)
+            return {}
+        searched = "scale" if name == "data" else "start_with"
+        kept = {}
+        for key, value in data.items():
+            if key == searched or not self._refuse_ranges(value, (name, key)):
+                kept[key] = value
+        return kept
+
+    def _refuse_ranges(self, data: Any, at: Path) -> bool:
+        """Report the ranges in `data`; whether there are any."""
+        if not has_ranges(data):
+            return False
+        where = "model, loss, optimizer, schedule, training, data.scale and variant"
+        message = f"a range may not stand in {dotted(at)}. Ranges stand in {where}. Write a value."
+        self._problems.add(_first_range(data, at), message)
+        return True
+
+    def _settings(
+        self,
+        settings: type[AnySettings],
+        data: dict[str, Any],
+        at: Path,
+        also: tuple[str, ...] = (),
+    ) -> AnySettings | None:
+        found, mistakes = validated(settings, data, also)
+        for path, message in mistakes:
+            if not self._problems.cover((*at, *path)):
+                self._problems.add((*at, *path), message, of_key=True)
+        return found
+
+    def _component(self, data: Any, at: Path, kind: Kind, optional: bool) -> Component | None:
+        """A component without ranges, its arguments checked; None too if something is wrong."""
+        if self._refuse_ranges(data, at):
+            return None
+        node = self._grammar.component(data, Role(kind, at, dotted(at), optional))
+        if is_broken(node):
+            return None
+        slot = tuple(str(step) for step in at)
+        resolved = resolve_slots({slot: node}, lambda name, range_: None)
+        component = resolved.values[slot]
+        if component is None:
+            return None
+        found = report_arguments(kind, component, slot, resolved, self._grammar)
+        return None if found else component
+
+
+def report_arguments(
+    kind: Kind, component: Component, slot: Path, resolved: Resolved, grammar: Grammar
+) -> bool:
+    """Report what is wrong with a component's arguments; whether anything is."""
+    mistakes = catalogue.argument_problems(kind, component)
+    for path, message in mistakes:
+        grammar.problems.add_new(resolved.place((*slot, *path)), message)
+    return bool(mistakes)
+
+
+def _first_range(data: Any, at: Path) -> Path:
+    """Where the first range in `data` stands."""
+    if isinstance(data, dict):
+        try:
+            if kind_of_range(data) is not None:
+                return at
+        except RangeMistakeError:
+            return at
+    entries = data.items() if isinstance(data, dict) else enumerate(data)
+    return next(_first_range(value, (*at, key)) for key, value in entries if has_ranges(value))

@@ -1,0 +1,144 @@
+"""Grows the tree: what stands in each slot, and what each variant puts there instead."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tunecli.study_file import defaults
+from tunecli.study_file.document import Path
+from tunecli.study_file.grammar import Grammar, Role, is_none
+from tunecli.study_file.plain import inline
+from tunecli.study_file.settings import DataSettings, TrainingSettings
+from tunecli.study_file.suggestions import listed
+from tunecli.study_file.tree import (
+    COMPONENT_SLOTS,
+    OPTIONAL_SLOTS,
+    Broken,
+    Node,
+    Plain,
+    Slot,
+    Tree,
+)
+from tunecli.study_file.wording import unknown_key
+
+REQUIRED = {
+    "model": "model: MLP",
+    "optimizer": "optimizer: {AdamW: {lr: 1e-3}}",
+}
+"""Slots without a default, and what might stand there."""
+
+_IN_VARIANTS = ("data", "model", "loss", "optimizer", "schedule", "training")
+_EPOCHS: Slot = ("training", "epochs")
+_STEPS: Slot = ("training", "steps")
+
+
+def read_tree(data: dict[str, Any], grammar: Grammar) -> Tree:
+    """The tree of a study file; reports what is wrong and leaves `Broken` nodes there."""
+    base = _read_slots(data, (), "", grammar)
+    branches = _read_variants(data.get("variant"), grammar) if "variant" in data else {}
+    for name, example in REQUIRED.items():
+        slot = (name,)
+        everywhere = bool(branches) and all(slot in slots for slots in branches.values())
+        if slot not in base and not everywhere:
+            grammar.problems.add(slot, f"required, but not given. For example `{example}`.")
+            base[slot] = Broken(slot)
+    if _EPOCHS not in base and _STEPS not in base:
+        base[_EPOCHS] = Plain(defaults.EPOCHS, _EPOCHS)
+    return Tree({**defaults.slots(), **base}, branches)
+
+
+def _read_slots(data: dict[str, Any], at: Path, prefix: str, grammar: Grammar) -> dict[Slot, Node]:
+    """The slots that are given in a study file or in a branch of its variants.
+
+    Args:
+        at: where `data` stands.
+        prefix: of the names of parameters, "" or "variant.<label>.".
+    """
+    slots: dict[Slot, Node] = {}
+    for slot, kind in COMPONENT_SLOTS.items():
+        section = data.get(slot[0]) if len(slot) == 2 else data
+        if isinstance(section, dict) and slot[-1] in section:
+            role = Role(kind, (*at, *slot), prefix + ".".join(slot), slot in OPTIONAL_SLOTS)
+            slots[slot] = grammar.component(section[slot[-1]], role)
+    return slots | _read_training(data.get("training"), (*at, "training"), prefix, grammar)
+
+
+def _read_training(data: Any, at: Path, prefix: str, grammar: Grammar) -> dict[Slot, Node]:
+    if is_none(data):
+        return {}
+    if not isinstance(data, dict):
+        grammar.problems.add(at, f"must be a mapping of settings, but got {inline(data)}.")
+        return {}
+    known = list(TrainingSettings.model_fields)
+    slots: dict[Slot, Node] = {}
+    for key, value in data.items():
+        below = (*at, key)
+        if key not in known:
+            grammar.problems.add(below, unknown_key(key, known), of_key=True)
+            continue
+        name = f"{prefix}training.{key}"
+        slots["training", key] = grammar.value(_without_none(value), below, name)
+    return slots
+
+
+def _without_none(data: Any) -> Any:
+    """No training setting has a word `none`: it means null, as for components."""
+    if isinstance(data, list):
+        return [_without_none(item) for item in data]
+    if isinstance(data, dict):
+        return {key: _without_none(value) for key, value in data.items()}
+    return None if data == "none" else data
+
+
+def _read_variants(data: Any, grammar: Grammar) -> dict[str, dict[Slot, Node]]:
+    at: Path = ("variant",)
+    options = data.get("choice") if isinstance(data, dict) and len(data) == 1 else None
+    if not isinstance(options, dict) or not options:
+        written = "variant: {choice: {label: {parts of the file}, …}}"
+        grammar.problems.add(at, f"variants are written {written}, but got {inline(data)}.")
+        return {}
+    return {
+        label: _read_branch(label, parts, (*at, "choice", label), grammar)
+        for label, parts in options.items()
+    }
+
+
+def _read_branch(label: str, data: Any, at: Path, grammar: Grammar) -> dict[Slot, Node]:
+    if mistake := grammar.label_mistake(label):
+        grammar.problems.add(at, mistake, of_key=True)
+    if is_none(data):
+        return {}
+    if not isinstance(data, dict):
+        grammar.problems.add(at, f"must hold parts of the file, but got {inline(data)}.")
+        return {}
+    for key in data:
+        _check_replaceable(key, data[key], (*at, key), grammar)
+    slots = _read_slots(data, at, f"variant.{label}.", grammar)
+    # How long to train is one setting with two names.
+    for given, other in ((_EPOCHS, _STEPS), (_STEPS, _EPOCHS)):
+        if given in slots and other not in slots:
+            slots[other] = Plain(None, slots[given].at)
+    return slots
+
+
+def _check_replaceable(key: str, data: Any, at: Path, grammar: Grammar) -> None:
+    if key not in _IN_VARIANTS:
+        parts = listed([*_IN_VARIANTS[1:], "data.scale"])
+        fixed = ("study", "seed", "validation", "objective", "metrics", "search", "variant")
+        reason = "every trial shares it." if key in fixed else unknown_key(key, [*_IN_VARIANTS])
+        grammar.problems.add(at, f"a variant may replace {parts} only: {reason}", of_key=True)
+    elif key == "data":
+        if not isinstance(data, dict):
+            message = f"a variant may replace data.scale only, but got {inline(data)}."
+            grammar.problems.add(at, message)
+            return
+        for name in data:
+            if name == "scale":
+                continue
+            message = "a variant may replace data.scale only"
+            known = (
+                "every trial shares this."
+                if name in DataSettings.model_fields
+                else (unknown_key(name, ["scale"]))
+            )
+            grammar.problems.add((*at, name), f"{message}: {known}", of_key=True)

@@ -1,0 +1,203 @@
+"""A study file, read and checked: what is fixed, what is searched, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path as FilePath
+from typing import Any
+
+from tunecli.errors import Problem, StudyFileError
+from tunecli.study_file import defaults, space
+from tunecli.study_file.checks import check_metrics, check_tree, trial_config
+from tunecli.study_file.document import Document
+from tunecli.study_file.grammar import Grammar
+from tunecli.study_file.overrides import with_overrides
+from tunecli.study_file.plain import inline, to_text
+from tunecli.study_file.problems import Problems
+from tunecli.study_file.ranges import Parameter
+from tunecli.study_file.resolved import study_data
+from tunecli.study_file.sections import SECTIONS, SectionReader, Sections
+from tunecli.study_file.settings import (
+    Component,
+    DataSettings,
+    Objective,
+    SearchSettings,
+    Task,
+    TrialConfig,
+    ValidationSettings,
+)
+from tunecli.study_file.slots import read_tree
+from tunecli.study_file.space import Suggest, first_value
+from tunecli.study_file.start_with import Assignment, StartFrom, read_start_with
+from tunecli.study_file.suggestions import did_you_mean
+from tunecli.study_file.tree import Tree
+
+
+@dataclass(frozen=True)
+class StudyFile:
+    """A study file without mistakes.
+
+    Two are equal if they mean the same study, whatever their text.
+
+    Attributes:
+        text: as it was read.
+        file: its path, for messages.
+        overrides: `path=value` from the command line, applied.
+        sections: what every trial shares.
+        tree: what may be searched.
+        start_with: partial assignments to try first, by parameter name.
+        start_from: another study whose best trials are tried first.
+    """
+
+    text: str = field(compare=False, repr=False)
+    file: str = field(compare=False)
+    overrides: tuple[str, ...] = field(compare=False)
+    sections: Sections
+    tree: Tree = field(repr=False)
+    start_with: tuple[Assignment, ...] = ()
+    start_from: StartFrom | None = None
+
+    @classmethod
+    def from_text(cls, text: str, file: str, overrides: Sequence[str] = ()) -> StudyFile:
+        """Read and check a study file.
+
+        Args:
+            file: named in messages; its stem is the study's name if the text gives none.
+            overrides: `path=value`, applied in order before anything is checked.
+
+        Raises:
+            StudyFileError: with every mistake.
+        """
+        document, problems = _document(text, file, overrides)
+        grammar = Grammar(problems)
+        data: dict[str, Any] = document.data
+        for key in data:
+            if key not in SECTIONS:
+                hint = did_you_mean(key, SECTIONS) or f" Known are {', '.join(SECTIONS)}."
+                problems.add((key,), f"unknown section.{hint}", of_key=True)
+        sections = SectionReader(data, file, grammar).read()
+        tree = read_tree(data, grammar)
+        check_tree(tree, sections, sections.task, grammar)
+        if sections.task is not None:
+            check_metrics(sections, sections.task, problems)
+        start_with, start_from = read_start_with(sections.start_with, tree, problems)
+        problems.raise_any()
+        return cls(text, file, tuple(overrides), sections, tree, start_with, start_from)
+
+    @property
+    def name(self) -> str:
+        """The study's."""
+        return self.sections.name
+
+    @property
+    def seed(self) -> int:
+        """Of sampling and training; never of the folds."""
+        return self.sections.seed
+
+    @cached_property
+    def data(self) -> DataSettings:
+        """The data, with `scale` at the first value of its range."""
+        assert self.sections.data is not None  # required
+        slot = ("data", "scale")
+        first = space.resolve(self.tree, lambda name, range_: first_value(range_))
+        return self.sections.data.model_copy(update={"scale": first.values[slot]})
+
+    @property
+    def validation(self) -> ValidationSettings:
+        """How a trial is scored; open until `completed` unless the file says it."""
+        return self.sections.validation
+
+    @property
+    def objective(self) -> Objective | None:
+        """What is optimized; None until `completed` unless the file says it."""
+        return self.sections.objective
+
+    @property
+    def metrics(self) -> tuple[Component, ...]:
+        """What else is measured."""
+        return self.sections.metrics
+
+    @property
+    def search(self) -> SearchSettings:
+        """How the space is searched."""
+        return self.sections.search
+
+    @cached_property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """What is searched, in the order in which `resolve` asks."""
+        return space.parameters(self.tree)
+
+    def completed(self, task: Task, n_rows: int) -> StudyFile:
+        """The same study with what the file leaves open filled in: loss, objective, validation.
+
+        Args:
+            n_rows: of the whole data set.
+
+        Raises:
+            StudyFileError: something does not fit the task.
+        """
+        tree = self.tree.with_default(("loss",), defaults.loss(task))
+        objective = self.objective or defaults.objective(task)
+        sections = replace(
+            self.sections,
+            task=task,
+            validation=defaults.validation(self.validation, n_rows),
+            objective=objective,
+            metrics=tuple(m for m in self.metrics if m != objective.metric),
+        )
+        if self.sections.task != task:  # else `from_text` has checked it
+            _, problems = _document(self.text, self.file, self.overrides)
+            check_tree(tree, sections, task, Grammar(problems))
+            check_metrics(sections, task, problems)
+            problems.raise_any()
+        return replace(self, sections=sections, tree=tree)
+
+    def resolve(self, suggest: Suggest) -> TrialConfig:
+        """A trial's configuration; of a completed study file.
+
+        Args:
+            suggest: is asked for each parameter that exists, in the order of `parameters`.
+        """
+        config = trial_config(space.resolve(self.tree, suggest), self.sections)
+        if config is None or self.objective is None:
+            raise ValueError("only a completed study file gives configurations")
+        return config
+
+    def to_yaml(self) -> str:
+        """The resolved study file: overrides applied, defaults written out; reads back equal."""
+        return to_text(study_data(self.sections, self.tree))
+
+
+def load(path: FilePath, overrides: Sequence[str] = ()) -> StudyFile:
+    """Read a study file from disk.
+
+    Raises:
+        StudyFileError: it cannot be read, or has mistakes.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        message = f"must be UTF-8, but byte {error.start} is not. Save it as UTF-8."
+        raise StudyFileError(str(path), [Problem(0, 0, "", message)]) from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        message = f"cannot be read: {reason}."
+        raise StudyFileError(str(path), [Problem(0, 0, "", message)]) from None
+    return StudyFile.from_text(text, str(path), overrides)
+
+
+def _document(text: str, file: str, overrides: Sequence[str]) -> tuple[Document, Problems]:
+    """The text's mapping of sections with the overrides put in."""
+    document = Document.parse(text, file)
+    if document.data is None:
+        document = replace(document, data={})
+    if not isinstance(document.data, dict):
+        got = inline(document.data)
+        message = f"a study file is a mapping of sections, but got {got}. Begin with data: digits."
+        raise StudyFileError(file, [Problem(1, 1, "", message)])
+    document, mistakes = with_overrides(document, overrides)
+    problems = Problems(document, file)
+    problems.extend(mistakes)
+    return document, problems
