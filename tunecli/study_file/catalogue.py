@@ -104,6 +104,8 @@ def signature(kind: Kind, name: str) -> Signature:
         The library's arguments and defaults in its order, without those that tunecli decides or
         that only code could give; those that it fills in are not required.
     """
+    if kind == "scale" and not SCALES[name][1]:  # the default scale: spare a long file
+        return Signature(name, ())
     full = library_signature(kind, name)
     replaced = _REPLACED.get((kind, name), ())
     kept = [
