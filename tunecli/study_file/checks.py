@@ -126,12 +126,14 @@ class _Checks:
 
 
 def trial_config(resolved: Resolved, sections: Sections) -> TrialConfig | None:
-    """A configuration without ranges; None where a part of it is wrong or still open."""
+    """A configuration without ranges; None where a component is wrong or still open.
+
+    A training setting that is wrong has its default, so that the rules see the others.
+    """
     parts: dict[str, Any] = {
         name: resolved.values.get((name,)) for name in ("model", "loss", "optimizer", "schedule")
     }
-    training, mistakes = validated(TrainingSettings, _training(resolved))
-    if mistakes or None in (parts["model"], parts["loss"], parts["optimizer"]):
+    if None in (parts["model"], parts["loss"], parts["optimizer"]):
         return None
     data = sections.data or DataSettings(source="")
     objective = sections.objective or defaults.objective("classification")
@@ -139,7 +141,7 @@ def trial_config(resolved: Resolved, sections: Sections) -> TrialConfig | None:
         seed=sections.seed,
         data=data.model_copy(update={"scale": resolved.values.get(("data", "scale"))}),
         validation=sections.validation,
-        training=training or TrainingSettings(),
+        training=_training_settings(resolved),
         objective=objective,
         metrics=sections.metrics,
         **parts,
@@ -148,6 +150,16 @@ def trial_config(resolved: Resolved, sections: Sections) -> TrialConfig | None:
 
 def _training(resolved: Resolved) -> dict[str, Any]:
     return {slot[1]: value for slot, value in resolved.values.items() if slot[0] == "training"}
+
+
+def _training_settings(resolved: Resolved) -> TrainingSettings:
+    given = _training(resolved)
+    settings, mistakes = validated(TrainingSettings, given)
+    if settings is None:
+        wrong = {path[0] for path, _ in mistakes}
+        kept = {name: value for name, value in given.items() if name not in wrong}
+        settings = TrainingSettings.model_validate(kept)
+    return settings
 
 
 def _covers(paths: frozenset[Path], path: Path) -> bool:

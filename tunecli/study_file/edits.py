@@ -9,7 +9,7 @@ from typing import Any, Literal
 from tunecli.study_file.plain import component_data, inline, node_data
 from tunecli.study_file.ranges import FloatRange, IntRange
 from tunecli.study_file.sections import Sections
-from tunecli.study_file.settings import Settings
+from tunecli.study_file.settings import Component, Settings
 from tunecli.study_file.study_file import StudyFile
 from tunecli.study_file.tree import (
     SLOTS,
@@ -86,8 +86,8 @@ def _shared(old: Sections, new: Sections) -> Iterator[Change]:
 def _searches(old: StudyFile, new: StudyFile) -> Iterator[Change]:
     before, after = old.search, new.search
     for key, effect in _EFFECTS.items():
-        values = [_in_data(getattr(search, key)) for search in (before, after)]
-        yield from _differing(f"search.{key}", *values, effect)
+        old_value, new_value = (_in_data(getattr(search, key)) for search in (before, after))
+        yield from _differing(f"search.{key}", old_value, new_value, effect)
     starts = [(s.start_with, s.start_from) for s in (old, new)]
     if starts[0] != starts[1]:
         written = [s.sections.start_with for s in (old, new)]
@@ -98,9 +98,7 @@ def _trees(old: Tree, new: Tree) -> Iterator[Change]:
     labels = [list(tree.branches) for tree in (old, new)]
     yield from _slots(old.base, new.base, "")
     if labels[0] != labels[1]:
-        yield from _differing(
-            "variant", *({"choice": names} if names else None for names in labels)
-        )
+        yield from _differing("variant", labels[0] or None, labels[1] or None)
         return
     for label in old.branches:
         prefix = f"variant.{label}."
@@ -120,12 +118,9 @@ def _nodes(path: str, old: Node | None, new: Node | None) -> Iterator[Change]:
         yield from _nodes(path, old.inside, new.inside)
         yield from _differing(f"{path}.or", old.otherwise, new.otherwise)
     elif isinstance(old, Choice) and isinstance(new, Choice) and old.range == new.range:
-        for before, after in zip(old.options, new.options, strict=True):
-            yield from _nodes(f"{path}.{before.category}", before.node, after.node)
+        yield from _options(path, old, new)
     elif isinstance(old, Named) and isinstance(new, Named) and old.component == new.component:
-        last = path.rpartition(".")[2]
-        below = path if last == old.component else f"{path}.{old.component}"
-        yield from _fields(below, old.arguments, new.arguments)
+        yield from _fields(f"{path}.{old.component}", old.arguments, new.arguments)
     elif isinstance(old, Record) and isinstance(new, Record):
         yield from _fields(path, old.fields, new.fields)
     elif isinstance(old, Items) and isinstance(new, Items) and len(old.nodes) == len(new.nodes):
@@ -133,6 +128,18 @@ def _nodes(path: str, old: Node | None, new: Node | None) -> Iterator[Change]:
             yield from _nodes(f"{path}[{index}]", *pair)
     else:
         yield from _differing(path, _written(old), _written(new))
+
+
+def _options(path: str, old: Choice, new: Choice) -> Iterator[Change]:
+    """Differences inside the options of a choice, whose labels stand in place of classes."""
+    for before, after in zip(old.options, new.options, strict=True):
+        below, one, other = f"{path}.{before.category}", before.node, after.node
+        if isinstance(one, Named) and isinstance(other, Named):
+            yield from _differing(below, one.component, other.component)
+            if one.component == other.component:
+                yield from _fields(below, one.arguments, other.arguments)
+        else:
+            yield from _nodes(below, one, other)
 
 
 def _fields(path: str, old: Mapping[str, Node], new: Mapping[str, Node]) -> Iterator[Change]:
@@ -182,4 +189,4 @@ def _objective(sections: Sections) -> Any:
 
 
 def _in_data(value: Any) -> Any:
-    return component_data(value) if isinstance(value, Settings) else value  # type: ignore[arg-type]
+    return component_data(value) if isinstance(value, Component) else value

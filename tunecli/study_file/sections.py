@@ -126,12 +126,12 @@ class SectionReader:
             return None
         section = self._section("data", {"source": given} if isinstance(given, str) else given)
         section.pop("scale", None)
-        settings = self._settings(DataSettings, section, ("data",)) if section else None
-        if settings is not None and settings.source not in BUNDLED:
-            hint = did_you_mean(settings.source, BUNDLED) or f" Known are {', '.join(BUNDLED)}."
+        source = section.get("source")
+        if isinstance(source, str) and source not in BUNDLED:
+            hint = did_you_mean(source, BUNDLED) or f" Known are {', '.join(BUNDLED)}."
             at: Path = ("data",) if isinstance(given, str) else ("data", "source")
-            self._problems.add(at, f"unknown data set {inline(settings.source)}.{hint}")
-        return settings
+            self._problems.add(at, f"unknown data set {inline(source)}.{hint}")
+        return self._settings(DataSettings, section, ("data",))
 
     def _read_validation(self) -> ValidationSettings:
         section = self._section("validation", self._data.get("validation"))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 Task = Literal["classification", "regression"]
 Direction = Literal["minimize", "maximize"]
@@ -34,6 +34,17 @@ class Component(Settings):
 
     name: str
     arguments: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("arguments")
+    @classmethod
+    def _nested_from_json(cls, arguments: dict[str, Any]) -> dict[str, Any]:
+        """A nested component that was stored as JSON is one again."""
+        return {
+            key: cls(**value)
+            if isinstance(value, dict) and value.keys() == {"name", "arguments"}
+            else value
+            for key, value in arguments.items()
+        }
 
 
 class DataSettings(Settings):
