@@ -25,6 +25,7 @@ class FoldStore:
         settings: of the data; `scale` may differ from trial to trial and is not read here.
         validation: completed, with either `folds` or `holdout`.
         largest: bytes of scaled features to keep; the newest are kept whatever their size.
+        dataset: where it was loaded already, to know its task and size.
     """
 
     def __init__(
@@ -32,16 +33,18 @@ class FoldStore:
         settings: DataSettings,
         validation: ValidationSettings,
         largest: int = LARGEST_STORE,
+        dataset: Dataset | None = None,
     ) -> None:
         self.settings = settings
         self.validation = validation
+        self._loaded = dataset
         self._largest = largest
         self._scaled: dict[str, ScaledFolds] = {}  # the last used at the end
 
     @cached_property
     def dataset(self) -> Dataset:
         """All rows, unscaled."""
-        return load(self.settings)
+        return self._loaded or load(self.settings)
 
     @cached_property
     def split(self) -> Split:

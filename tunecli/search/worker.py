@@ -20,8 +20,8 @@ from tunecli.data.fold_store import FoldStore
 from tunecli.data.sources import load
 from tunecli.errors import TunecliError
 from tunecli.search.messages import Described, Evaluated, Event, Finished, TrialJob
-from tunecli.study_file.ranges import Categories, Range, Scalar
 from tunecli.study_file.settings import TrialConfig
+from tunecli.study_file.space import first_value
 from tunecli.study_file.study_file import StudyFile
 from tunecli.training.cross_validation import CrossValidation
 from tunecli.training.evaluation import TrialResult
@@ -45,13 +45,24 @@ class Trainer:
         self._hear = hear
         self._store: FoldStore | None = None
 
+    def describe(self, study: StudyFile) -> Described:
+        """Load the data and say what it is: the driver imports neither numpy nor torch."""
+        try:
+            torch.set_num_threads(1)
+            dataset = load(study.data)
+            completed = study.completed(dataset.task, len(dataset.y))
+            config = completed.resolve(lambda _, range_: first_value(range_))
+            self._store = FoldStore(config.data, config.validation, dataset=dataset)
+            summary = describe(config, self._store)
+            return Described(self._worker, summary, environment(config))
+        except TunecliError as error:
+            return Described(self._worker, None, error=error)
+
     def train(self, job: TrialJob) -> None:
         """Train `job`; whatever happens ends in one `Finished`."""
         try:
             result = self._cross_validate(job)
-        except torch.OutOfMemoryError:
-            result = TrialResult("failed", reason="out of memory")
-        except MemoryError:
+        except (torch.OutOfMemoryError, MemoryError):
             result = TrialResult("failed", reason="out of memory")
         except Exception as error:
             reason = f"error: {type(error).__name__}: {error}"
@@ -69,19 +80,7 @@ class Trainer:
             self._say(Evaluated(job.number, self._worker, tuple(evaluations)))
             if job.asks and not self._hear():
                 return training.result("pruned")
-        return training.result(training.outcome)
-
-
-def describe_study(study: StudyFile, worker: int) -> Described:
-    """Load the data and say what it is, for the driver, which imports no torch."""
-    try:
-        torch.set_num_threads(1)
-        dataset = load(study.data)
-        completed = study.completed(dataset.task, len(dataset.y))
-        config = completed.resolve(_first)
-        return Described(worker, describe(config), environment(config))
-    except TunecliError as error:
-        return Described(worker, None, error=error)
+        return training.result()
 
 
 def environment(config: TrialConfig) -> dict[str, str]:
@@ -106,7 +105,7 @@ def worker_main(connection: Connection, worker: int, study: StudyFile, describes
     trainer = Trainer(worker, connection.send, lambda: bool(connection.recv().go_on))
     try:
         if describes:
-            connection.send(describe_study(study, worker))
+            connection.send(trainer.describe(study))
         while True:
             trainer.train(connection.recv())
     except (EOFError, BrokenPipeError, ConnectionResetError):
@@ -125,6 +124,3 @@ def _end_with_the_driver() -> None:
 
     threading.Thread(target=watch, daemon=True).start()
 
-
-def _first(name: str, range_: Range) -> Scalar:
-    return range_.choices[0] if isinstance(range_, Categories) else range_.low

@@ -1,0 +1,123 @@
+"""An executor without processes: trials are formulas of their parameters, events come shuffled."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import random
+from collections import deque
+from collections.abc import Sequence
+
+from tunecli.search.database import StudyDatabase, Trial
+from tunecli.search.driver import Driver
+from tunecli.search.lag import Lag
+from tunecli.search.messages import Evaluated, Event, Finished, TrialJob
+from tunecli.search.pruning import Judge
+from tunecli.search.sampling import Suggester
+from tunecli.study_file.study_file import StudyFile
+from tunecli.training.evaluation import Evaluation, TrialResult
+
+N_FOLDS = 2
+N_EVALUATIONS = 9
+
+
+def score(job: TrialJob, fold: int, step: int) -> float:
+    """A rising curve whose ceiling depends on the configuration only, as real training does."""
+    arguments = job.config.optimizer.arguments | job.config.model.arguments
+    lr, width = arguments.get("lr", 0.01), arguments.get("width", 32)
+    ceiling = 1 / (1 + (math.log10(lr) + 2) ** 2 + (math.log2(width) - 5) ** 2 / 10)
+    noise = hashlib.sha256(f"{arguments}{fold}{step}".encode()).digest()[0] / 2560
+    return ceiling * (1 - 0.6 ** (step + 1)) + noise
+
+
+class InProcessExecutor:
+    """Advances its jobs one evaluation at a time, in an order that `seed` shuffles."""
+
+    def __init__(self, n_workers: int, seed: int = 0) -> None:
+        self.n_workers = n_workers
+        self._random = random.Random(seed)
+        self._waiting: deque[TrialJob] = deque()
+        self._at_work: dict[int, tuple[TrialJob, list[float]]] = {}
+        self._replies: dict[int, bool] = {}
+
+    def submit(self, job: TrialJob) -> None:
+        self._waiting.append(job)
+
+    def reply(self, number: int, go_on: bool) -> None:
+        self._replies[number] = go_on
+
+    def events(self, timeout: float) -> Sequence[Event]:
+        while self._waiting and len(self._at_work) < self.n_workers:
+            job = self._waiting.popleft()
+            self._at_work[job.number] = (job, [])
+        if not self._at_work:
+            return []
+        job, means = self._at_work[self._random.choice(sorted(self._at_work))]
+        return [self._advance(job, means)]
+
+    def _advance(self, job: TrialJob, means: list[float]) -> Event:
+        stopped = job.asks and means and not self._replies[job.number]
+        if stopped or len(means) == N_EVALUATIONS:
+            del self._at_work[job.number]
+            return Finished(job.number, 0, self._result(job, means, bool(stopped)))
+        step = len(means)
+        scores = [score(job, fold, step) for fold in range(N_FOLDS)]
+        means.append(sum(scores) / N_FOLDS)
+        told = tuple(Evaluation(step, step + 1.0, 0.1, value, {}, 0.1) for value in scores)
+        return Evaluated(job.number, 0, told)
+
+    def _result(self, job: TrialJob, means: list[float], stopped: bool) -> TrialResult:
+        if job.config.optimizer.arguments.get("lr", 0.0) > 0.5:
+            return TrialResult("diverged", reason="training loss of fold 0 is nan")
+        step = len(means) - 1 if stopped else means.index(max(means))
+        return TrialResult(
+            outcome="pruned" if stopped else "complete",
+            value=means[step],
+            best_step=step,
+            fold_scores=tuple(score(job, fold, step) for fold in range(N_FOLDS)),
+        )
+
+    def stop(self, number: int, grace: float) -> None:
+        self._at_work.pop(number)
+
+    def kill(self, number: int) -> None:
+        self._at_work.pop(number)
+
+    def close(self) -> None:
+        self._at_work.clear()
+
+
+def drive(
+    study: StudyFile,
+    url: str,
+    n_total: int,
+    n_workers: int = 1,
+    seed: int = 0,
+    stop_after: int | None = None,
+) -> list[Trial]:
+    """Search up to `n_total` trials, going on with what the database holds.
+
+    Args:
+        stop_after: leave everything as it is after so many events, like a killed driver.
+    """
+    assert study.objective is not None
+    database = StudyDatabase.open(url, study.name) or StudyDatabase.create(
+        url, study.name, study.objective.direction
+    )
+    history = database.trials()
+    lag = Lag([(0, study.search.parallel)])
+    judge = Judge(study.search.pruner, study.objective.direction, study.name)
+    for trial in history:
+        judge.restore(trial, range(lag.n_shown(trial.number)))
+    suggester = Suggester(study, study.start_with, history, lag)
+    executor = InProcessExecutor(n_workers, seed)
+    driver = Driver(study, database, executor, suggester, judge, lag, history, n_total)
+    for count, _ in enumerate(driver.run()):
+        if count == stop_after:
+            break
+    database.close()
+    again = StudyDatabase.open(url, study.name)
+    assert again is not None
+    trials = again.trials()
+    again.close()
+    return trials

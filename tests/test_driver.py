@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+from itertools import count
+from pathlib import Path
+
+import optuna
+import pytest
+from in_process import drive
+
+from tunecli.search.database import Trial
+from tunecli.study_file.study_file import StudyFile
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+BRANCHES = """
+data: digits
+model: {MLP: {width: {int: [8, 256], log: true}}}
+optimizer:
+  choice:
+    momentum: {SGD: {lr: {float: [1e-4, 1], log: true}, momentum: {float: [0.5, 0.99]}}}
+    AdamW: {lr: {float: [1e-4, 1], log: true}}
+training:
+  epochs: 9
+  l1: {float: [1e-8, 1e-4], log: true, or: 0}
+"""
+FLAT = """
+data: digits
+model: {MLP: {width: {int: [8, 256], log: true}}}
+optimizer: {AdamW: {lr: {float: [1e-4, 1], log: true}, weight_decay: {float: [0, 1]}}}
+training: {epochs: 9}
+"""
+FINITE = """
+data: digits
+model: {MLP: {width: {choice: [16, 32, 64]}}}
+optimizer:
+  choice:
+    - SGD: {lr: {choice: [0.01, 0.1]}}
+    - AdamW: {lr: {float: [0.1, 0.3], step: 0.1}}
+training: {epochs: 9}
+"""
+CASES = [
+    (BRANCHES, "TPE", "Median"),
+    (BRANCHES, "TPE", "Hyperband"),
+    (BRANCHES, "Random", "Median"),
+    (BRANCHES, "NSGAII", "Median"),
+    (FLAT, "NSGAIII", "none"),
+    (FLAT, "QMC", "Median"),
+    (FLAT, "{QMC: {scramble: true}}", "SuccessiveHalving"),
+    (FLAT, "CmaEs", "Hyperband"),
+    (FLAT, "GP", "none"),
+    (FINITE, "BruteForce", "Median"),
+]
+N_TRIALS = 30
+
+
+def study(text: str, sampler: str, pruner: str, parallel: int = 4, extra: str = "") -> StudyFile:
+    search = f"search: {{sampler: {sampler}, pruner: {pruner}, parallel: {parallel}{extra}}}"
+    return StudyFile.from_text(text + search, "study.yaml").completed("classification", 1797)
+
+
+def table(trials: list[Trial]) -> list[tuple[object, ...]]:
+    return [(t.number, t.params, t.outcome, t.value, t.curve) for t in trials]
+
+
+@pytest.fixture
+def new_url(tmp_path: Path) -> object:
+    numbers = count()
+    return lambda: f"sqlite:///{tmp_path / f'{next(numbers)}.db'}"
+
+
+@pytest.mark.parametrize(("text", "sampler", "pruner"), CASES)
+def test_jobs_halves_and_kills_give_the_same_table(
+    text: str, sampler: str, pruner: str, new_url: object
+) -> None:
+    n_trials = 10 if sampler == "GP" else 13 if sampler == "BruteForce" else N_TRIALS
+    file = study(text, sampler, pruner)
+    whole = drive(file, new_url(), n_trials)
+    assert all(trial.outcome is not None for trial in whole)
+    for n_workers in (2, 4):
+        assert table(drive(file, new_url(), n_trials, n_workers, seed=n_workers)) == table(whole)
+
+    url = new_url()
+    drive(file, url, n_trials // 2, n_workers=2, seed=5)
+    assert table(drive(file, url, n_trials, n_workers=3, seed=6)) == table(whole)
+
+    url = new_url()
+    for seed in range(3):
+        drive(file, url, n_trials, n_workers=4, seed=seed, stop_after=40)
+    assert table(drive(file, url, n_trials, n_workers=2, seed=9)) == table(whole)
+
+
+def test_pruning_stops_some_and_tpe_learns(new_url: object) -> None:
+    trials = drive(study(BRANCHES, "TPE", "Median"), new_url(), 60)
+    outcomes = [trial.outcome for trial in trials]
+    assert outcomes.count("pruned") > 5
+    assert outcomes.count("complete") > 5
+    second_half = [t.value for t in trials[30:] if t.value is not None]
+    first_half = [t.value for t in trials[:30] if t.value is not None]
+    assert max(second_half) >= max(first_half)
+
+
+@pytest.mark.parametrize("sampler", ["Grid", "BruteForce"])
+def test_a_finite_space_is_walked_once_and_then_exhausted(sampler: str, new_url: object) -> None:
+    text = FINITE if sampler == "BruteForce" else FINITE.replace("choice:\n    - SGD", "SGD")
+    if sampler == "Grid":
+        text = """
+data: digits
+model: {MLP: {width: {choice: [16, 32, 64]}, batch_norm: {choice: [true, false]}}}
+optimizer: {AdamW: {lr: {float: [0.1, 0.3], step: 0.1}}}
+training: {epochs: 9}
+"""
+    trials = drive(study(text, sampler, "none"), new_url(), 100)
+    points = {str(trial.params) for trial in trials}
+    expected = 18 if sampler == "Grid" else 3 * (2 + 3)
+    assert len(points) == len(trials) == expected
+
+
+def test_start_with_comes_first_and_the_rest_is_suggested(new_url: object) -> None:
+    extra = ", start_with: [{optimizer: {AdamW: {lr: 1e-3}}}, {model: {MLP: {width: 99}}}]"
+    trials = drive(study(BRANCHES, "TPE", "none", extra=extra), new_url(), 3)
+    assert trials[0].params["optimizer"] == "AdamW"
+    assert trials[0].params["optimizer.AdamW.lr"] == 1e-3
+    assert 8 <= trials[0].params["model.MLP.width"] <= 256
+    assert trials[1].params["model.MLP.width"] == 99
+
+
+def test_free_order_loses_no_trial(new_url: object) -> None:
+    file = study(BRANCHES, "TPE", "Median", extra=", order: free")
+    url = new_url()
+    drive(file, url, 12, n_workers=3, stop_after=60)
+    trials = drive(file, url, 20, n_workers=4, seed=1)
+    assert [trial.number for trial in trials] == list(range(20))
+    assert all(trial.outcome is not None for trial in trials)
+
+
+def test_trials_is_a_total(new_url: object) -> None:
+    file, url = study(FLAT, "Random", "none"), new_url()
+    first = drive(file, url, 5)
+    assert table(drive(file, url, 5)) == table(first)
+    assert len(drive(file, url, 8)) == 8
