@@ -16,7 +16,7 @@ from tunecli.report.search_state import RunningTrial, SearchState
 from tunecli.search.progress import SearchStarted
 
 _BAR = 24  # columns
-_OTHER_LINES = 10  # of the panel, beside the running trials
+_OTHER_LINES = 11  # of the panel, beside the running trials
 
 
 def panel(state: SearchState, now: float, height: int) -> Text | Group:

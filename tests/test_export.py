@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+from optuna.distributions import CategoricalDistribution
+from study_makers import SUMMARY, complete, made, mlp
+
+from tunecli.report import queries
+from tunecli.report.export import to_csv, to_json
+from tunecli.report.records import StudyRecord, read_study
+from tunecli.training.evaluation import TrialResult
+
+NASTY = 'a,"b"\n=1+1\x1b[31m'
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> StudyRecord:
+    nasty = {NASTY: (NASTY, CategoricalDistribution([NASTY, "b"]))}
+    trials = [
+        (mlp(0.1), complete(0.9, 0.8, metrics={"f1": 0.25, "roc_auc": math.nan})),
+        (mlp(0.2, optimizer=None), TrialResult("failed", NASTY, traceback="Traceback")),
+        (nasty, complete(0.5)),
+        (mlp(0.3), None),
+    ]
+    return read_study(made(tmp_path_factory.mktemp("export"), trials))
+
+
+def test_json_holds_everything(study: StudyRecord) -> None:
+    whole = json.loads(to_json(study))
+    assert whole["format"] == 1
+    assert (whole["name"], whole["metric"], whole["direction"]) == (
+        "digits",
+        "accuracy",
+        "maximize",
+    )
+    assert (whole["best"], whole["n_within_noise"]) == (0, 0)
+    assert whole["counts"]["complete"] == 2
+    assert whole["summary"] == json.loads(json.dumps(asdict(SUMMARY)))
+    for stored, trial in zip(whole["trials"], study.trials, strict=True):
+        assert stored["params"] == dict(trial.params)
+        assert list(stored["params"]) == list(trial.params)
+        assert stored["config"] == trial.config
+        assert stored["value"] == trial.value
+        assert stored["reason"] == trial.reason
+        assert tuple(stored["fold_scores"]) == trial.fold_scores
+        assert stored["ranges"].keys() == trial.ranges.keys()
+        assert stored["start"] == trial.start.isoformat()
+        curve = study.curve(trial)
+        assert tuple(stored["curve"]["score"]) == curve.score
+        assert [tuple(fold["train_loss"]) for fold in stored["curve"]["folds"]] == [
+            fold.train_loss for fold in curve.folds
+        ]
+    first = whole["trials"][0]
+    assert first["metrics"] == {"f1": 0.25, "roc_auc": None}
+    assert first["ranges"]["optimizer"] == {"choices": ["SGD", "AdamW", None]}
+    assert first["ranges"]["model.MLP.width"] == {"low": 8, "high": 256, "log": True, "step": 1}
+
+
+def test_json_is_json(study: StudyRecord) -> None:
+    def refuse(constant: str) -> None:
+        raise AssertionError(constant)
+
+    json.loads(to_json(study), parse_constant=refuse)
+
+
+def test_a_password_does_not_leave_the_house() -> None:
+    url = "postgresql://me:secret@host/base"
+    assert "secret" not in queries.without_password(url)
+    assert "secret" not in queries.place(url)
+
+
+def test_csv_reads_back(study: StudyRecord) -> None:
+    rows = list(csv.DictReader(io.StringIO(to_csv(study), newline="")))
+    assert len(rows) == len(study.trials)
+    for row, trial in zip(rows, study.trials, strict=True):
+        assert int(row["number"]) == trial.number
+        assert row["state"] == trial.state
+        assert row["reason"] == trial.reason
+        assert row["value"] == ("" if trial.value is None else repr(trial.value))
+        for name, value in trial.params.items():
+            assert row[f"param.{name}"] == ("none" if value is None else str(value))
+        for number, score in enumerate(trial.fold_scores):
+            assert float(row[f"fold.{number}"]) == score
+    assert rows[0]["metric.f1"] == "0.25"
+    assert rows[0]["param.optimizer.None.lr"] == ""
+    assert rows[2]["fold.1"] == ""
+    assert rows[2][f"param.{NASTY}"] == NASTY
+
+
+def test_an_empty_study(tmp_path: Path) -> None:
+    study = read_study(made(tmp_path, []))
+    assert json.loads(to_json(study))["trials"] == []
+    assert to_csv(study).count("\n") == 1

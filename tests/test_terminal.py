@@ -1,0 +1,251 @@
+"""Golden reports of small studies, and what must never get through to a terminal."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+
+import pytest
+from optuna.distributions import CategoricalDistribution
+from rich.console import Console, RenderableType
+from study_makers import complete, made, mlp
+
+from tunecli.report.one_trial import render_trial
+from tunecli.report.records import StudyRecord, read_study
+from tunecli.report.terminal import render_study
+from tunecli.training.evaluation import TrialResult
+
+HOSTILE = "\x1b]0;pwned\x07\x1b[2J[bold red]x[/bold red][/]\r\n\x9b31m\u202ee"
+
+
+def text(renderable: RenderableType, width: int = 80, **options: bool) -> str:
+    console = Console(file=io.StringIO(), width=width, **options)
+    console.print(renderable)
+    return console.file.getvalue()
+
+
+def lines(renderable: RenderableType) -> str:
+    """Without the time of the last activity and spaces at the ends of lines."""
+    shown = re.sub(
+        r"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d to \d\d:\d\d:\d\d)?", "TIME", text(renderable)
+    )
+    return "\n".join(line.rstrip() for line in shown.splitlines())
+
+
+def test_an_empty_study(tmp_path: Path) -> None:
+    assert (
+        lines(render_study(read_study(made(tmp_path, []))))
+        == """\
+digits: maximize accuracy
+trials      none yet
+
+Next
+  tunecli search studies/digits.yaml"""
+    )
+
+
+def test_a_study_in_which_all_failed(tmp_path: Path) -> None:
+    shape = TrialResult("failed", "error: RuntimeError: mat1 and mat2 cannot be multiplied")
+    nan = TrialResult("diverged", "the training loss is not finite", seconds=2.0)
+    study = read_study(made(tmp_path, [(mlp(0.1), result) for result in (shape, nan, shape)]))
+    assert (
+        lines(render_study(study))
+        == """\
+digits: maximize accuracy
+trials      1 diverged · 2 failed
+time        2.0 s of training, last active TIME UTC
+data        digits: 1,797 rows, 8 × 8 pictures, 10 classes
+test        360 rows put away, 1,437 searched on
+validation  2 stratified folds
+guessing    the commonest class every time: accuracy 0.1012
+
+What went wrong
+failed      2 trials: error: RuntimeError: mat1 and mat2 cannot be multiplied
+            (see --trial 2)
+diverged    1 trial: the training loss is not finite (see --trial 1)
+
+Next
+  tunecli search studies/digits.yaml --trials 6"""
+    )
+
+
+def test_a_study_of_one_trial(tmp_path: Path) -> None:
+    study = read_study(made(tmp_path, [(mlp(0.01), complete(0.95, 0.97))]))
+    shown = lines(
+        render_study(study, study_file="study: digits-0\nmodel: MLP\n", options="--runs x")
+    )
+    assert (
+        shown
+        == """\
+digits: maximize accuracy
+trials      1 complete
+time        4.1 s of training, last active TIME UTC
+data        digits: 1,797 rows, 8 × 8 pictures, 10 classes
+test        360 rows put away, 1,437 searched on
+validation  2 stratified folds
+guessing    the commonest class every time: accuracy 0.1012
+
+Best: trial 0
+mean score  accuracy 0.9600 ± 0.0141 over 2 folds
+folds       0.9500  0.9700
+metrics     f1 0.5000
+cost        4.1 s, 1,234 weights, 256 MiB, at evaluation 3 of 3
+parameters  width=32 optimizer=AdamW lr=0.01
+noise       no other trial is within its noise (its standard error over folds,
+            0.0100)
+accuracy    ▁▅█  0.5543 → 0.9600
+train loss  █▄▁  1.423 → 1.000
+
+The best trial as a study file that runs again
+study: digits-0
+model: MLP
+
+Top 1 of 1 complete trial
+trial  accuracy          time  parameters
+    0  0.9600 ± 0.0141  4.1 s  width=32 optimizer=AdamW lr=0.01
+
+Parameter importance over 1 complete trials
+  needs 10 complete trials, there are 1
+
+Next
+  tunecli report digits --runs x --trial 0
+  tunecli report digits --runs x --csv > digits.csv
+  tunecli search studies/digits.yaml --trials 2 --runs x"""
+    )
+
+
+def branches(folder: Path) -> StudyRecord:
+    trials = [
+        (mlp(0.1 / (n + 1), 32, ("SGD", "AdamW")[n % 2]), complete(0.9 + n / 500, 0.91 + n / 500))
+        for n in range(12)
+    ]
+    edit = {"first_trial": 5, "changes": ["search.trials: 5 -> 12"]}
+    return read_study(made(folder, trials, attributes={"edits": [edit]}))
+
+
+def test_a_study_with_branches(tmp_path: Path) -> None:
+    shown = lines(render_study(branches(tmp_path), top=4))
+    assert "edited      from trial 5: search.trials: 5 -> 12\n" in shown
+    assert "noise       2 other trials are within its noise (its standard error" in shown
+    assert (
+        """
+Top 4 of 12 complete trials
+trial  accuracy            time  parameters that differ
+   11  0.9270 ± 0.0071    4.1 s  optimizer=AdamW AdamW.lr=0.008333
+   10  0.9250 ± 0.0071 ≈  4.1 s  optimizer=SGD SGD.lr=0.009091
+    9  0.9230 ± 0.0071 ≈  4.1 s  optimizer=AdamW AdamW.lr=0.01
+    8  0.9210 ± 0.0071    4.1 s  optimizer=SGD SGD.lr=0.01111
+in all of them: width=32
+≈ within the noise of the best
+
+Parameter importance over 12 complete trials
+  optimizer."""
+        in shown
+    )
+
+
+def test_one_trial(tmp_path: Path) -> None:
+    failed = TrialResult(
+        "failed", "error: boo", traceback="Traceback:\n\tboo\x1b[31m", seconds=3.0
+    )
+    study = read_study(made(tmp_path, [(mlp(0.01), complete(0.95, 0.97)), (mlp(0.1), failed)]))
+    assert (
+        lines(render_trial(study, 0, "study: digits-0\n"))
+        == """\
+Trial 0 of digits: complete
+mean score  accuracy 0.9600 ± 0.0141
+folds       0.9500  0.9700
+metrics     f1 0.5000
+cost        4.1 s, 1,234 weights, 256 MiB, at evaluation 3 of 3
+when        TIME UTC
+by          worker 0, attempt 1
+accuracy    ▁▅█  0.5543 → 0.9600
+train loss  █▄▁  1.423 → 1.000
+
+  parameter           value  from
+  model.MLP.width     32     8 to 256, log
+  optimizer           AdamW  SGD, AdamW, none
+  optimizer.AdamW.lr  0.01   0.0001 to 1, log
+
+As a study file that runs again
+study: digits-0"""
+    )
+    assert lines(render_trial(study, 1)).splitlines()[:3] == [
+        "Trial 1 of digits: failed",
+        "reason      error: boo",
+        "cost        3.0 s",
+    ]
+    assert lines(render_trial(study, 1)).splitlines()[-3:] == [
+        "Traceback",
+        "Traceback:",
+        r"    boo\x1b[31m",
+    ]
+
+
+def hostile(folder: Path) -> StudyRecord:
+    odd = {HOSTILE: (HOSTILE, CategoricalDistribution([HOSTILE, "b"]))}
+    failed = TrialResult("failed", HOSTILE, traceback=HOSTILE)
+    trials = [
+        *((odd, complete(0.9 + n / 100, 0.9, metrics={HOSTILE: 1.0})) for n in range(10)),
+        (odd, complete(0.7, 0.8)),
+        (odd, failed),
+        (odd, None),
+    ]
+    attributes = {
+        "file": HOSTILE,
+        "objective": {"metric": HOSTILE, "direction": "maximize"},
+        "edits": [{"first_trial": HOSTILE, "changes": [HOSTILE]}],
+    }
+    return read_study(made(folder, trials, name=HOSTILE, attributes=attributes))
+
+
+@pytest.mark.parametrize("on_terminal", [False, True])
+def test_nothing_from_the_database_reaches_the_terminal_raw(
+    tmp_path: Path, on_terminal: bool
+) -> None:
+    study = hostile(tmp_path)
+    shown = "".join(
+        text(renderable, force_terminal=on_terminal)
+        for renderable in (
+            render_study(study, study_file=HOSTILE),
+            *(render_trial(study, number, HOSTILE) for number in (0, 11, 12)),
+        )
+    )
+    ours = re.compile(r"\x1b\[[\d;]*m")  # rich's colours, and no other sequence
+    assert ours.search(shown) or not on_terminal
+    left = ours.sub("", shown)
+    assert not [letter for letter in left if not letter.isprintable() and letter != "\n"]
+    assert "[bold red]" in left.replace("\n", "").replace(" ", "") or "[bold" in left
+    assert "\x1b[31m" not in shown
+
+
+@pytest.mark.parametrize("width", [80, 120, 40])
+def test_no_line_is_wider_than_the_terminal(tmp_path: Path, width: int) -> None:
+    long = {
+        f"model.MLP.a_rather_long_name_of_a_parameter_{n}": (
+            "a rather long value " * 5,
+            CategoricalDistribution(["a rather long value " * 5]),
+        )
+        for n in range(9)
+    }
+    study = read_study(made(tmp_path, [(long, complete(0.9, 0.8))] * 12))
+    for renderable in (render_study(study), render_trial(study, 0)):
+        assert max(map(len, text(renderable, width).splitlines())) <= width
+
+
+def test_colours_only_on_terminals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    report = render_study(branches(tmp_path))
+    for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    colour = re.compile(r"\x1b\[(\d+;)*3\d")
+    assert "\x1b" not in text(report)
+    assert colour.search(text(report, force_terminal=True))
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert not colour.search(text(report, force_terminal=True))
+
+
+def test_the_number_of_trials_that_run_is_not_hidden(tmp_path: Path) -> None:
+    study = read_study(made(tmp_path, [(mlp(0.1), None)]))
+    assert "trials      1 running, or interrupted\n" in lines(render_study(study))

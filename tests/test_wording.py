@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from study_makers import SUMMARY
+
+from tunecli.report import wording
+
+
+@given(st.text(st.characters()))
+def test_plain_text_is_printable_and_unchanged_where_it_was(text: str) -> None:
+    shown = wording.plain(text)
+    assert shown.isprintable()
+    assert shown == text or not text.isprintable()
+    shown.encode("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b[31mred", r"\x1b[31mred"),
+        ("a\nb\rc", r"a\nb\rc"),
+        ("\x9b2J", r"\x9b2J"),
+        ("\u202eevil", r"\u202eevil"),
+        ("\ud800", r"\ud800"),
+        ("straße 日本", "straße 日本"),
+    ],
+)
+def test_control_characters_become_visible(text: str, shown: str) -> None:
+    assert wording.plain(text) == shown
+
+
+def test_lines_stay_lines() -> None:
+    assert wording.plain_lines("a\tb\n\x1bc\r\n") == "a   b\n\\x1bc\\r\n"
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (0.97634, "0.9763"),
+        (0.05, "0.0500"),
+        (1.0, "1.000"),
+        (54.1234, "54.12"),
+        (2912.3, "2912"),
+        (-0.5, "-0.5000"),
+        (0.0, "0.0000"),
+        (0.00012345, "1.234e-04"),
+        (3.2e12, "3.200e+12"),
+        (math.inf, "inf"),
+        (math.nan, "nan"),
+        (None, "–"),
+    ],
+)
+def test_scores(value: float | None, shown: str) -> None:
+    assert wording.score(value) == shown
+
+
+def test_a_spread_has_the_decimals_of_its_mean() -> None:
+    assert wording.with_spread(54.123, 3.2) == "54.12 ± 3.20"
+    assert wording.with_spread(0.97, 0.0081234) == "0.9700 ± 0.0081"
+    assert wording.with_spread(0.97, 0.0) == "0.9700"
+    assert wording.with_spread(0.97, None) == "0.9700"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        (0.0, "0.00 s"),
+        (0.423, "0.42 s"),
+        (4.14, "4.1 s"),
+        (59.94, "59.9 s"),
+        (59.97, "1 min 0 s"),
+        (125, "2 min 5 s"),
+        (3599.9, "1 h 0 min"),
+        (12000, "3 h 20 min"),
+        (187200, "2 d 4 h"),
+    ],
+)
+def test_durations(seconds: float, shown: str) -> None:
+    assert wording.duration(seconds) == shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(1, "5 s"), (42, "40 s"), (89, "90 s"), (91, "2 min"), (5000, "83 min"), (7200, "2.0 h")],
+)
+def test_estimates_have_one_unit(seconds: float, shown: str) -> None:
+    assert wording.about(seconds) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(None, "none"), (True, "true"), (3, "3"), (0.00123456, "0.001235"), ("a\x07b", r"a\x07b")],
+)
+def test_scalars(value: object, shown: str) -> None:
+    assert wording.scalar(value) == shown
+
+
+NAMES = st.lists(st.sampled_from(["a", "b", "lr", "or", "x[0]"]), min_size=1, max_size=4)
+
+
+@given(st.lists(NAMES.map(".".join), unique=True))
+def test_short_names_are_endings_that_tell_apart(names: list[str]) -> None:
+    short = wording.short_names(names)
+    assert list(short) == names
+    assert len(set(short.values())) == len(names)
+    for name, end in short.items():
+        assert name == end or name.endswith("." + end)
+
+
+def test_short_names() -> None:
+    names = [
+        "optimizer",
+        "optimizer.SGD.lr",
+        "optimizer.AdamW.lr",
+        "training.l1",
+        "training.l1.or",
+    ]
+    assert list(wording.short_names(names).values()) == [
+        "optimizer",
+        "SGD.lr",
+        "AdamW.lr",
+        "l1",
+        "l1.or",
+    ]
+
+
+@given(st.lists(st.floats(), max_size=200), st.integers(1, 60))
+def test_a_sparkline_is_never_wider_than_asked(values: list[float], width: int) -> None:
+    assert len(wording.sparkline(values, width)) <= width
+
+
+def test_sparklines() -> None:
+    assert wording.sparkline([0, 1, 2, 3, 4, 5, 6, 7]) == "▁▂▃▄▅▆▇█"
+    assert wording.sparkline([3, math.nan, 1]) == "█ ▁"
+    assert wording.sparkline([2, 2]) == "▄▄"
+    assert wording.sparkline([0, 0, 10, 10], width=2) == "▁█"
+    assert wording.sparkline([math.nan]) == wording.sparkline([]) == ""
+
+
+def test_counting_words() -> None:
+    assert [wording.count(n, noun) for n, noun in [(1, "trial"), (2000, "row"), (3, "class")]] == [
+        "1 trial",
+        "2,000 rows",
+        "3 classes",
+    ]
+    assert wording.tally({"complete": 3, "pruned": 0, "failed": 1}) == "3 complete · 1 failed"
+    assert wording.memory(2**28) == "256 MiB"
+    assert wording.memory(3 * 2**30) == "3.0 GiB"
+    assert wording.shortened("abcdef", 4) == "abc…"
+
+
+def test_what_the_data_is() -> None:
+    assert wording.data_lines(SUMMARY) == [
+        ("data", "digits: 1,797 rows, 8 × 8 pictures, 10 classes"),
+        ("test", "360 rows put away, 1,437 searched on"),
+        ("validation", "2 stratified folds"),
+        ("guessing", "the commonest class every time: accuracy 0.1012"),
+    ]
+    assert wording.size((30,)) == "30 features"
+    assert wording.size((3, 32, 32)) == "32 × 32 pictures in 3 channels"
