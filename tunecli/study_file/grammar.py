@@ -52,6 +52,15 @@ def is_none(data: Any) -> bool:
     return data is None or data == "none"
 
 
+def without_none(data: Any) -> Any:
+    """No setting or argument has a word `none`: it means null, as for components."""
+    if isinstance(data, list):
+        return [without_none(item) for item in data]
+    if isinstance(data, dict):
+        return {key: without_none(value) for key, value in data.items()}
+    return None if data == "none" else data
+
+
 def has_ranges(data: Any) -> bool:
     """Whether plain data holds a range, or something meant as one, at any depth."""
     if isinstance(data, dict):
@@ -208,7 +217,7 @@ class Grammar:
             arguments[key] = (
                 self.component(value, Role(nested, below, inner, optional=False))
                 if nested is not None
-                else self.value(value, below, inner)
+                else self.value(without_none(value), below, inner)
             )
         return Named(kind, component, arguments, at)
 

@@ -207,8 +207,7 @@ class SectionReader:
             written = given.pop(key)
             components[key] = self._component(written, at, kinds[key], optional=key == "pruner")
         settings = self._settings(SearchSettings, given, ("search",), also=("start_with",))
-        broken = {key for key in components if self._problems.cover(("search", key))}
-        kept = {key: value for key, value in components.items() if key not in broken}
+        kept = {key: c for key, c in components.items() if c is not None or key == "pruner"}
         return settings.model_copy(update=kept) if settings else None
 
     def _seconds(self, text: str) -> float | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from tunecli.study_file import defaults
 from tunecli.study_file.document import Path
-from tunecli.study_file.grammar import Grammar, Role, is_none
+from tunecli.study_file.grammar import Grammar, Role, is_none, without_none
 from tunecli.study_file.plain import inline
 from tunecli.study_file.settings import DataSettings, TrainingSettings
 from tunecli.study_file.suggestions import listed
@@ -77,17 +77,8 @@ def _read_training(data: Any, at: Path, prefix: str, grammar: Grammar) -> dict[S
             grammar.problems.add(below, unknown_key(key, known), of_key=True)
             continue
         name = f"{prefix}training.{key}"
-        slots["training", key] = grammar.value(_without_none(value), below, name)
+        slots["training", key] = grammar.value(without_none(value), below, name)
     return slots
-
-
-def _without_none(data: Any) -> Any:
-    """No training setting has a word `none`: it means null, as for components."""
-    if isinstance(data, list):
-        return [_without_none(item) for item in data]
-    if isinstance(data, dict):
-        return {key: _without_none(value) for key, value in data.items()}
-    return None if data == "none" else data
 
 
 def _read_variants(data: Any, grammar: Grammar) -> dict[str, dict[Slot, Node]]:
