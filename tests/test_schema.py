@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from tunecli.errors import StudyFileError
 from tunecli.study_file import catalogue
 from tunecli.study_file.document import Document
 from tunecli.study_file.schema import described, json_schema
 from tunecli.study_file.settings import SearchSettings, TrainingSettings
+from tunecli.study_file.study_file import StudyFile
 
 STUDIES = Path(__file__).parent.parent / "studies"
 SCHEMA = json_schema()
@@ -82,7 +84,9 @@ GOOD = [
     "search: {trials: 10, timeout: 2h, sampler: CMA-ES, pruner: none}",
     "search: {timeout: 90, sampler: {TPE: {n_startup_trials: 5}}, pruner: MedianPruner}",
     "search: {pruner: {Patient: {wrapped_pruner: Median, patience: 3}}}",
+    "optimizer: {SGD: {lr: {float: [0.1, 2]}}}\n"
     "search: {start_with: [{optimizer: {SGD: {lr: 1}}}]}",
+    "loss: {CrossEntropyLoss: {weight: none}}",
     "search: {start_with: {study: first, best: 5}}",
     "variant: {choice: {full: {optimizer: LBFGS, training: {batch_size: full}}, other: none}}",
     "variant: {choice: {raw: {data: {scale: none}}}}",
@@ -144,11 +148,14 @@ BAD = [
 @pytest.mark.parametrize("part", GOOD)
 def test_what_is_right_validates(part: str) -> None:
     assert mistakes(with_part(part)) == []
+    assert StudyFile.from_text(with_part(part), "f.yaml").text == with_part(part)
 
 
 @pytest.mark.parametrize("part", BAD)
 def test_what_is_wrong_does_not(part: str) -> None:
     assert mistakes(with_part(part))
+    with pytest.raises(StudyFileError, match=r"f\.yaml:\d+:\d+: "):
+        StudyFile.from_text(with_part(part), "f.yaml")
 
 
 @pytest.mark.parametrize("missing", ["data", "model", "optimizer"])
