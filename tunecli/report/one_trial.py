@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from tunecli.report import terminal, trial_tables, wording
+from tunecli.report import trial_parts, trial_tables, wording
 from tunecli.report.layout import beside
 from tunecli.report.records import StudyRecord, TrialRecord
 
@@ -14,7 +14,7 @@ def render_trial(study: StudyRecord, number: int, study_file: str = "") -> Rende
     """Everything that is known of one trial.
 
     Args:
-        study_file: of the trial (`best.study_file_of`); empty leaves it out.
+        study_file: of the trial; see `best.study_file_of`; empty leaves it out.
 
     Raises:
         StudyNotFoundError: the study has no such trial.
@@ -26,17 +26,17 @@ def render_trial(study: StudyRecord, number: int, study_file: str = "") -> Rende
         parts.append(beside("reason", Text(wording.plain_lines(trial.reason), style="yellow")))
     if trial.value is not None:
         value = f"{wording.plain(study.metric)} {wording.with_spread(trial.value, trial.spread)}"
-        parts.append(beside(terminal.study_label(study), Text(value, style="bold")))
-    parts += terminal.trial_facts(study, trial)
+        parts.append(beside(trial_parts.score_label(study), Text(value, style="bold")))
+    parts += trial_parts.facts(study, trial)
     parts += [beside(label, Text(text)) for label, text in _origin(trial)]
-    parts += terminal.curve_lines(study, trial)
+    parts += trial_parts.curve_lines(study, trial)
     if trial.params:
         parts += [Text(), trial_tables.parameter_table(trial)]
     if trial.traceback:
-        parts += terminal.heading("Traceback")
+        parts += trial_parts.heading("Traceback")
         parts.append(Text(wording.plain_lines(trial.traceback.rstrip())))
     if study_file:
-        parts += terminal.heading("As a study file that runs again")
+        parts += trial_parts.heading("As a study file that runs again")
         parts.append(Text(wording.plain_lines(study_file.rstrip())))
     return Group(*parts)
 

@@ -14,6 +14,7 @@ from tunecli.report.importance import Importance, importance
 from tunecli.report.layout import beside
 from tunecli.report.records import StudyRecord, TrialRecord
 from tunecli.report.search_lines import noise_sentence
+from tunecli.report.trial_parts import curve_lines, facts, heading, score_label
 
 _REASONS = 5  # kinds of failure that are worth a line
 
@@ -25,7 +26,7 @@ def render_study(
 
     Args:
         top: rows of the table of the best trials.
-        study_file: of the best trial (`best.study_file_of`); empty leaves it out.
+        study_file: of the best trial, see `best.study_file_of`; empty leaves it out.
         options: what the next commands need to find the study, e.g. `--runs elsewhere`.
     """
     parts = _head(study)
@@ -44,32 +45,6 @@ def render_study(
     parts += heading("Next")
     parts += [Text(f"  {command}") for command in _next_commands(study, best, options)]
     return Group(*parts)
-
-
-def heading(title: str) -> list[RenderableType]:
-    """A blank line and a title."""
-    return [Text(), Text(title, style="bold")]
-
-
-def curve_lines(study: StudyRecord, trial: TrialRecord) -> list[RenderableType]:
-    """Sparklines of the validation score and the training loss, means over folds."""
-    curve = study.curve(trial)
-    lines: list[RenderableType] = []
-    for label, values in ((study.metric, curve.score), ("train loss", curve.train_loss)):
-        picture = wording.sparkline(values)
-        if picture and len(values) > 1:
-            ends = f"{wording.score(values[0])} → {wording.score(values[-1])}"
-            text = Text.assemble((picture, "cyan"), f"  {ends}")
-            lines.append(beside(wording.shortened(wording.plain(label), 11), text))
-    return lines
-
-
-def evaluation_sentence(study: StudyRecord, trial: TrialRecord) -> str:
-    """Which evaluation counts, of how many."""
-    n_evaluations = len(study.curve(trial).step)
-    if trial.best_step is None or not n_evaluations:
-        return ""
-    return f"at evaluation {trial.best_step + 1} of {n_evaluations}"
 
 
 def _head(study: StudyRecord) -> list[RenderableType]:
@@ -103,40 +78,13 @@ def _best(study: StudyRecord, best: TrialRecord) -> list[RenderableType]:
     value = f"{wording.plain(study.metric)} {wording.with_spread(best.value, best.spread)}"
     folds = f" over {len(best.fold_scores)} folds" if len(best.fold_scores) > 1 else ""
     parts = heading(f"Best: trial {best.number}")
-    parts.append(beside(study_label(study), Text(value + folds, style="bold green")))
-    parts += trial_facts(study, best)
+    parts.append(beside(score_label(study), Text(value + folds, style="bold green")))
+    parts += facts(study, best)
     parts.append(beside("parameters", Text(" ".join(wording.assignments(best.params)))))
     n_tied, noise = ranking.n_within_noise(study), ranking.noise_of(best)
     if n_tied is not None and noise is not None:
         parts.append(beside("noise", Text(noise_sentence(n_tied, noise))))
     return parts + curve_lines(study, best)
-
-
-def study_label(study: StudyRecord) -> str:
-    """What stands before a trial's value."""
-    return "mean score" if study.metric != "value" else "value"
-
-
-def trial_facts(study: StudyRecord, trial: TrialRecord) -> list[RenderableType]:
-    """Fold scores, the other metrics, and the cost of a trial."""
-    lines: list[tuple[str, str]] = []
-    if len(trial.fold_scores) > 1:
-        scores = "  ".join(wording.score(score, trial.value) for score in trial.fold_scores)
-        lines.append(("folds", scores))
-    if trial.metrics:
-        metrics = [
-            f"{wording.plain(name)} {wording.score(value)}"
-            for name, value in trial.metrics.items()
-        ]
-        lines.append(("metrics", " · ".join(metrics)))
-    cost = [
-        wording.duration(trial.seconds) if trial.seconds else "",
-        wording.count(trial.n_weights, "weight") if trial.n_weights else "",
-        wording.memory(trial.peak_memory) if trial.peak_memory else "",
-        evaluation_sentence(study, trial),
-    ]
-    lines.append(("cost", ", ".join(filter(None, cost))))
-    return [beside(label, Text(text)) for label, text in lines if text]
 
 
 def _importance(found: Importance) -> list[RenderableType]:

@@ -1,0 +1,64 @@
+"""What the report of a study and the report of one trial have in common."""
+
+from __future__ import annotations
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from tunecli.report import wording
+from tunecli.report.curves import Curve
+from tunecli.report.layout import beside
+from tunecli.report.records import StudyRecord, TrialRecord
+
+
+def heading(title: str) -> list[RenderableType]:
+    """A blank line and a title."""
+    return [Text(), Text(title, style="bold")]
+
+
+def score_label(study: StudyRecord) -> str:
+    """What stands before a trial's value."""
+    return "mean score" if study.metric != "value" else "value"
+
+
+def curve_lines(study: StudyRecord, trial: TrialRecord) -> list[RenderableType]:
+    """Sparklines of the validation score and the training loss, means over folds."""
+    curve = study.curve(trial)
+    lines: list[RenderableType] = []
+    for label, values in ((study.metric, curve.score), ("train loss", curve.train_loss)):
+        picture = wording.sparkline(values)
+        if picture and len(values) > 1:
+            ends = f"{wording.score(values[0])} → {wording.score(values[-1])}"
+            text = Text.assemble((picture, "cyan"), f"  {ends}")
+            lines.append(beside(wording.shortened(wording.plain(label), 11), text))
+    return lines
+
+
+def facts(study: StudyRecord, trial: TrialRecord) -> list[RenderableType]:
+    """Fold scores, the other metrics, and the cost of a trial."""
+    lines: list[tuple[str, str]] = []
+    if len(trial.fold_scores) > 1:
+        scores = "  ".join(wording.score(score, trial.value) for score in trial.fold_scores)
+        lines.append(("folds", scores))
+    if trial.metrics:
+        metrics = [
+            f"{wording.plain(name)} {wording.score(value)}"
+            for name, value in trial.metrics.items()
+        ]
+        lines.append(("metrics", " · ".join(metrics)))
+    cost = [
+        wording.duration(trial.seconds) if trial.seconds else "",
+        wording.count(trial.n_weights, "weight") if trial.n_weights else "",
+        wording.memory(trial.peak_memory) if trial.peak_memory else "",
+        _evaluation(trial, study.curve(trial)),
+    ]
+    lines.append(("cost", ", ".join(filter(None, cost))))
+    return [beside(label, Text(text)) for label, text in lines if text]
+
+
+def _evaluation(trial: TrialRecord, curve: Curve) -> str:
+    """Which evaluation counts, of how many."""
+    n_evaluations = len(curve.step)
+    if trial.best_step is None or not n_evaluations:
+        return ""
+    return f"at evaluation {trial.best_step + 1} of {n_evaluations}"
