@@ -27,7 +27,7 @@ from tunecli.training.optimizers import build_optimizers
 from tunecli.training.precision import choose_device
 from tunecli.training.timetable import Timetable
 
-TIMED_STEPS = 8
+TIMED_STEPS = 32
 """At most so many optimizer steps are timed,"""
 
 TIMED_SECONDS = 0.05
