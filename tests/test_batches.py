@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Literal
 
 import pytest
@@ -13,7 +14,9 @@ from tunecli.training.batches import Batches, batch_sizes
 
 
 @given(n_rows=st.integers(1, 200), batch_size=st.integers(1, 250))
-def test_batches_partition_the_rows_and_only_the_last_differs(n_rows: int, batch_size: int) -> None:
+def test_batches_partition_the_rows_and_only_the_last_differs(
+    n_rows: int, batch_size: int
+) -> None:
     sizes = batch_sizes(n_rows, batch_size)
     assert sum(sizes) == n_rows
     assert set(sizes[:-1]) <= {batch_size}
@@ -42,6 +45,11 @@ def test_sizes_by_hand(
     assert batch_sizes(n_rows, batch_size) == sizes
 
 
+def _order(batches: Batches) -> list[int]:
+    """The rows of a new epoch."""
+    return list(chain.from_iterable(_epoch(batches)))
+
+
 def _epoch(batches: Batches) -> Iterator[list[int]]:
     """The rows of each batch of a new epoch."""
     batches.begin_epoch()
@@ -58,7 +66,7 @@ def _numbered(n_rows: int, batch_size: int | Literal["full"], shuffle: bool = Tr
 def test_every_epoch_gives_each_row_once_in_a_new_order() -> None:
     batches = _numbered(23, 4)
     torch.manual_seed(0)
-    first, second = sum(_epoch(batches), []), sum(_epoch(batches), [])
+    first, second = _order(batches), _order(batches)
     assert sorted(first) == sorted(second) == list(range(23))
     assert first != second != list(range(23))
 
@@ -69,7 +77,7 @@ def test_order_is_kept_where_it_is_wished_or_without_meaning(
 ) -> None:
     batches = _numbered(23, batch_size, shuffle)
     before = torch.get_rng_state()
-    assert sum(_epoch(batches), []) == list(range(23))
+    assert _order(batches) == list(range(23))
     assert torch.equal(torch.get_rng_state(), before)  # and draws nothing
 
 
@@ -93,8 +101,6 @@ def test_a_walk_goes_on_where_it_was_left(n_taken: int) -> None:
     taken_up = _numbered(23, 4)
     taken_up.load_state_dict(left.state_dict())
     assert taken_up.epoch_is_over == left.epoch_is_over == (n_taken == 6)
-    rest, same = [
-        [y.tolist() for _, y in batches.rest_of_epoch()] for batches in (left, taken_up)
-    ]
+    rest, same = [[y.tolist() for _, y in batches.rest_of_epoch()] for batches in (left, taken_up)]
     assert rest == same
     assert len(rest) == 6 - n_taken

@@ -25,7 +25,7 @@ def test_auto_is_what_torch_has() -> None:
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
 def test_a_missing_device_is_the_users_error() -> None:
-    with pytest.raises(TunecliError, match="cuda is not available .* `device: auto`"):
+    with pytest.raises(TunecliError, match=r"cuda is not available .* `device: auto`"):
         choose_device("cuda")
 
 

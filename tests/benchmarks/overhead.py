@@ -3,8 +3,8 @@
     OMP_NUM_THREADS=1 python tests/benchmarks/overhead.py [--pairs 7]
 
 Both train the same trial (digits, 5 folds, MLP 64-128-10, batches of 32, 20 epochs, AdamW) on one
-thread, in turns, so that a busy machine disturbs both alike. Prints the median ratio of their times
-and where tunecli's share goes. The aim is at most 1.15.
+thread, in turns, so that a busy machine disturbs both alike. Prints the median ratio of their
+times and where tunecli's share goes. The aim is at most 1.15.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ class Rates:
         timetable: Timetable,
         direction: Direction,
     ) -> None:
-        self._groups = [group for optimizer in optimizers for group in optimizer.param_groups]
+        self._optimizers = optimizers
         self._timetable = timetable
         self._schedulers: list[LRScheduler] = []
         self._per_step = component is not None and component.name in PER_STEP
@@ -74,6 +74,11 @@ class Rates:
                 # Schedulers warn unless their optimizer has stepped in this process; one that goes
                 # on from a checkpoint, or whose first step overflowed in fp16, has not.
                 optimizer._opt_called = True  # type: ignore[attr-defined]
+
+    @property
+    def _groups(self) -> list[dict[str, Any]]:
+        """Parameter groups; loading an optimizer's state replaces them."""
+        return [group for optimizer in self._optimizers for group in optimizer.param_groups]
 
     def warmup_factor(self, step: int) -> float:
         """Share of the rate at optimizer step `step` (from 0); above 0 from the first on."""
