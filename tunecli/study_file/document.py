@@ -233,14 +233,14 @@ def _events(text: str) -> Iterator[yaml.Event]:
     except yaml.reader.ReaderError as error:
         before = text[: error.position]
         mark = Mark(before.count("\n") + 1, len(before) - before.rfind("\n"))
-        message = f"the character U+{ord(error.character):04X} may not stand in a study file."
+        message = f"the character U+{int(error.character):04X} may not stand in a study file."
         raise _UnreadableError(mark, message) from None
     except yaml.MarkedYAMLError as error:
         place = error.problem_mark or error.context_mark
         raise _UnreadableError(
             Mark(place.line + 1, place.column + 1) if place else NOWHERE, _yaml_words(error)
         ) from None
-    except ValueError:  # an escape such as "\UFFFFFFFF", or a %YAML directive with a huge number
+    except (ValueError, OverflowError):  # an escape such as "\UFFFFFFFF", or a %YAML directive with a huge number
         message = "this is not YAML: an escape or a directive holds a number out of range."
         raise _UnreadableError(NOWHERE, message) from None
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tunecli.study_file.document import Path
-from tunecli.study_file.grammar import is_none
+from tunecli.study_file.grammar import is_none, without_none
 from tunecli.study_file.plain import inline, node_data, range_data
 from tunecli.study_file.problems import Problems
 from tunecli.study_file.ranges import FloatRange, Scalar
@@ -61,7 +61,8 @@ def read_start_with(
         advice = "Write a list of configurations, or {study: NAME, best: 5}."
         problems.add(at, f"must be a list, but got {inline(data)}. {advice}")
         return (), None
-    return tuple(_Entry(tree, problems).read(x, (*at, i)) for i, x in enumerate(data)), None
+    entries = enumerate(without_none(data))
+    return tuple(_Entry(tree, problems).read(x, (*at, i)) for i, x in entries), None
 
 
 def _start_from(data: dict[str, Any], at: Path, problems: Problems) -> StartFrom | None:

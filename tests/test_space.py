@@ -1,0 +1,182 @@
+"""Parameters, and resolving: laws over study files made at random."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tunecli.study_file.plain import to_text
+from tunecli.study_file.ranges import Categories, FloatRange, IntRange, Range, Scalar
+from tunecli.study_file.space import contains
+from tunecli.study_file.study_file import StudyFile
+
+LR = {"float": [1e-4, 0.1], "log": True}
+
+
+@st.composite
+def optimizers(draw: st.DrawFn) -> Any:
+    rates = st.sampled_from([1e-3, LR, {"choice": [0.1, 1, "0.1"[:0] or 0.01]}])
+    decay = st.sampled_from([0, {"float": [1e-6, 1], "log": True, "or": 0}])
+    one = {"AdamW": {"lr": draw(rates), "weight_decay": draw(decay)}}
+    other = {"SGD": {"momentum": draw(st.sampled_from([0.9, {"float": [0.5, 0.99]}]))}}
+    forms = [
+        one,
+        "Adam",
+        {"Muon": {"rest": one}},
+        {"choice": ["Adam", one, other]},
+        {"choice": {**one, "mine": other, "plain": {"SGD": {"lr": draw(rates)}}}},
+    ]
+    return draw(st.sampled_from(forms))
+
+
+@st.composite
+def trainings(draw: st.DrawFn) -> Any:
+    candidates = {
+        "epochs": [3, {"int": [2, 10]}],
+        "batch_size": [16, {"choice": [32, 64]}, {"int": [8, 64], "step": 8}],
+        "l1": [0.0, {"float": [1e-8, 1e-4], "log": True, "or": 0}],
+        "clip_norm": [None, 1.0, {"choice": [None, 1, 2.5]}],
+        "early_stopping": [None, {"patience": {"int": [1, 4]}}, {"patience": 3}],
+    }
+    chosen = draw(st.lists(st.sampled_from(sorted(candidates)), unique=True))
+    return {name: draw(st.sampled_from(candidates[name])) for name in chosen}
+
+
+@st.composite
+def study_texts(draw: st.DrawFn) -> str:
+    """Study files without mistakes."""
+    width = st.sampled_from([64, {"int": [8, 64], "log": True}, [{"int": [4, 8]}, 16]])
+    mlp = {"MLP": {"width": draw(width), "dropout": {"float": [0.0, 0.5]}}}
+    data: dict[str, Any] = {
+        "data": {"source": "digits", "scale": draw(st.sampled_from(["standard", None, "minmax"]))},
+        "model": draw(st.sampled_from(["MLP", mlp, {"choice": ["CNN", mlp]}])),
+        "optimizer": draw(optimizers()),
+        "training": draw(trainings()),
+        "seed": draw(st.integers(0, 3)),
+    }
+    if draw(st.booleans()):
+        data["data"]["scale"] = {"choice": ["standard", None, "quantile"]}
+    if draw(st.booleans()):
+        data["schedule"] = {"choice": [None, {"StepLR": {"step_size": {"int": [1, 5]}}}]}
+    if draw(st.booleans()):
+        branch = draw(trainings())
+        data["variant"] = {"choice": {"as-is": {}, "mine": {"training": branch}}}
+        if draw(st.booleans()):
+            data["variant"]["choice"]["third"] = {"model": "MLP", "optimizer": draw(optimizers())}
+    return to_text(data)
+
+
+def random_value(range_: Range, source: random.Random) -> Scalar:
+    if isinstance(range_, Categories):
+        return source.choice(range_.choices)
+    if isinstance(range_, IntRange):
+        return source.randrange(range_.low, range_.high + 1, range_.step)
+    return source.uniform(range_.low, range_.high)
+
+
+def completed(text: str) -> StudyFile:
+    return StudyFile.from_text(text, "a.yaml").completed("classification", 1797)
+
+
+@settings(max_examples=40, deadline=None)
+@given(study_texts(), st.integers(0, 10**6))
+def test_resolving_asks_in_the_order_of_parameters(text: str, seed: int) -> None:
+    study = completed(text)
+    source = random.Random(seed)
+    for _ in range(10):
+        asked: dict[str, Scalar] = {}
+
+        def suggest(name: str, range_: Range, asked: dict[str, Scalar] = asked) -> Scalar:
+            assert name not in asked, "asked twice"
+            asked[name] = random_value(range_, source)
+            return asked[name]
+
+        config = study.resolve(suggest)
+        existing = [
+            parameter.name
+            for parameter in study.parameters
+            if all(asked.get(c.parameter, study) in c.values for c in parameter.conditions)
+        ]
+        assert list(asked) == existing, "conditions say exactly what exists, and when it is asked"
+        again = study.resolve(lambda name, range_, asked=asked: asked[name])
+        assert again == config, "stored parameters rebuild the configuration"
+
+
+@settings(max_examples=40, deadline=None)
+@given(study_texts())
+def test_the_resolved_file_reads_back_as_the_same_study(text: str) -> None:
+    for study in (StudyFile.from_text(text, "a.yaml"), completed(text)):
+        again = StudyFile.from_text(study.to_yaml(), "b.yaml")
+        assert again.to_yaml() == study.to_yaml()
+        assert again.parameters == study.parameters
+        assert again == study
+
+
+def test_a_base_parameter_depends_on_the_variants_that_keep_it() -> None:
+    study = completed(
+        "data: digits\nmodel: MLP\n"
+        "optimizer: {AdamW: {lr: {float: [1e-4, 1e-1]}}}\n"
+        "training: {batch_size: {choice: [32, 64]}, l1: {float: [0, 1]}}\n"
+        "variant: {choice: {mini: {}, full: {training: {batch_size: full}, "
+        "optimizer: {SGD: {lr: {float: [0.1, 1]}}}}, big: {training: {batch_size: {int: [128, "
+        "256]}}}}}\n"
+    )
+    conditions = {p.name: {c.parameter: c.values for c in p.conditions} for p in study.parameters}
+    assert conditions == {
+        "variant": {},
+        "optimizer.AdamW.lr": {"variant": ("mini", "big")},
+        "variant.full.optimizer.SGD.lr": {"variant": ("full",)},
+        "training.batch_size": {"variant": ("mini",)},
+        "variant.big.training.batch_size": {"variant": ("big",)},
+        "training.l1": {},
+    }
+    answers = {"variant": "full", "variant.full.optimizer.SGD.lr": 0.5, "training.l1": 0.0}
+    config = study.resolve(lambda name, range_: answers[name])
+    assert config.training.batch_size == "full"
+    assert config.optimizer.name == "SGD"
+
+
+def test_steps_in_a_variant_take_the_place_of_epochs() -> None:
+    study = completed(
+        "data: digits\nmodel: MLP\noptimizer: Adam\ntraining: {epochs: 7}\n"
+        "variant: {choice: {a: {}, b: {training: {steps: 100}}}}\n"
+    )
+    a, b = (study.resolve(lambda name, range_, label=label: label) for label in "ab")
+    assert (a.training.epochs, a.training.steps) == (7, None)
+    assert (b.training.epochs, b.training.steps) == (None, 100)
+
+
+def test_the_gate_takes_the_other_value() -> None:
+    study = completed(
+        "data: digits\nmodel: MLP\noptimizer: Adam\n"
+        "training: {batch_size: {int: [16, 64], log: true, or: full}}\n"
+    )
+    assert study.resolve(lambda name, range_: True).training.batch_size == "full"
+    inside = {"training.batch_size.or": False, "training.batch_size": 20}
+    assert study.resolve(lambda name, range_: inside[name]).training.batch_size == 20
+
+
+def test_an_unknown_category_is_no_branch() -> None:
+    study = completed("data: digits\nmodel: {choice: [MLP, CNN]}\noptimizer: Adam\n")
+    with pytest.raises(ValueError, match="model has no category 'RNN'"):
+        study.resolve(lambda name, range_: "RNN")
+
+
+def test_only_a_completed_file_gives_configurations() -> None:
+    study = StudyFile.from_text("data: digits\nmodel: MLP\noptimizer: Adam\n", "a.yaml")
+    with pytest.raises(ValueError, match="only a completed study file"):
+        study.resolve(lambda name, range_: None)
+
+
+@given(st.integers(0, 50), st.integers(1, 9), st.integers(0, 20))
+def test_steps_contain_their_multiples_only(low: int, step: int, n_steps: int) -> None:
+    whole = IntRange(low, low + n_steps * step, step=step)
+    inside = [value for value in range(low - 2, whole.high + 3) if contains(whole, value)]
+    assert inside == list(range(low, whole.high + 1, step))
+    real = FloatRange(low / 10, (low + n_steps * step) / 10, step=step / 10)
+    assert all(contains(real, low / 10 + i * (step / 10)) for i in range(n_steps))
+    assert not contains(real, low / 10 + step / 20)
