@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tunecli import __version__
-from tunecli.errors import TunecliError
+from tunecli.errors import StudyNotFoundError, TunecliError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from tunecli.search.place import Place
     from tunecli.search.run import Search
     from tunecli.study_file.study_file import StudyFile
-
-INTERRUPTED = 130
-TERMINATED = 143
 
 app = typer.Typer(
     name="tunecli",
@@ -149,12 +146,12 @@ def report(
 
     Example: tunecli report digits
     """
-    from tunecli.report import export, listing, terminal
+    from tunecli.report import best, export, listing, listing_table, one_trial, ranking, terminal
     from tunecli.report.records import read_study
 
     out = _console(stderr=False)
     if study is None:
-        out.print(terminal.render_listing(listing.list_studies(runs), runs))
+        out.print(listing_table.render_listing(listing.list_studies(runs), runs))
         return
     place = _find(study, runs, storage)
     record = read_study(place.url, place.name)
@@ -163,9 +160,12 @@ def report(
     elif csv:
         typer.echo(export.to_csv(record), nl=False)
     elif trial is not None:
-        out.print(terminal.render_trial(record, trial))
+        file = best.study_file_of(record, record.trial(trial))
+        out.print(one_trial.render_trial(record, trial, file))
     else:
-        out.print(terminal.render_study(record, top))
+        winner = ranking.best_trial(record)
+        file = best.study_file_of(record, winner) if winner else ""
+        out.print(terminal.render_study(record, top, file, _options_again(runs, storage)))
 
 
 @app.command()
@@ -184,12 +184,21 @@ def check(
     out = _console(stderr=False)
     out.print(check_lines.space(study))
 
-    from tunecli.search.rehearsing import rehearse_study
+    from tunecli.search.rehearsing import StudyCheck
+    from tunecli.search.samplers import drawn_independently
 
-    with _console().status("reading the data …"):
-        rehearsal = rehearse_study(study)
-    out.print(check_lines.rehearsal(rehearsal))
-    if rehearsal.mistakes:
+    with _console().status("reading the data …") as status:
+        checking = StudyCheck(study)
+        rehearsed = []
+        for point, rehearsal in checking.rehearsals():
+            rehearsed.append((point, rehearsal))
+            status.update(f"rehearsing: {len(rehearsed)} of {len(checking.points)}")
+    found = checking.conclude(rehearsed)
+    out.print(check_lines.rehearsal(found))
+    independent = drawn_independently(study.search.sampler.name, study.parameters)
+    if independent:
+        out.print(check_lines.independent(independent, study.search.sampler.name))
+    if found.mistakes:
         raise typer.Exit(2)
 
 
@@ -218,17 +227,19 @@ def remove(
     """
     place = _find(study, runs, storage)
     if storage is not None:
+        from tunecli.report.queries import without_password
         from tunecli.search.database import StudyDatabase
 
         with place.held():
             StudyDatabase.delete(place.url, place.name)
-        _say(f"Study {place.name} was deleted from {storage}.")
-    with place.held():
-        pass  # nobody searches it
-    _say(f"Study {place.name} was moved to {place.move_to_trash()}.")
+        _say(f"Study {place.name} was deleted from {without_password(place.url)}.")
+    elif not place.folder.exists():
+        raise StudyNotFoundError(f"There is no study {place.name} in {place.runs.resolve()}.")
+    if place.folder.exists():
+        _say(f"Study {place.name} was moved to {place.move_to_trash()}.")
 
 
-EXIT_CODES = {signal.SIGINT: INTERRUPTED, signal.SIGTERM: TERMINATED, signal.SIGHUP: 129}
+EXIT_CODES: dict[int, int] = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 
 
 @contextmanager
@@ -265,9 +276,9 @@ def _read_study(
     study = load(file, [*(set_ or []), *renamed])
     if set_:
         return study
-    from tunecli.report.queries import stored_overrides
+    from tunecli.report.records import newest_overrides
 
-    kept = stored_overrides(_place(study.name, runs, storage).url, study.name)
+    kept = newest_overrides(_place(study.name, runs, storage).url, study.name)
     return load(file, [*kept, *renamed]) if kept else study
 
 

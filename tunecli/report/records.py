@@ -159,6 +159,18 @@ def read_study(url: str, name: str | None = None) -> StudyRecord:
         )
 
 
+def newest_overrides(url: str, name: str) -> tuple[str, ...]:
+    """The `path=value` overrides that a study went on with last; empty where there is no study."""
+    try:
+        with queries.connection(url) as opened:
+            study_id, _ = _find(opened, queries.place(url), name)
+            attributes = _attributes(opened, study_id)
+    except (StudyNotFoundError, DatabaseError):
+        return ()  # the search itself will say what is wrong
+    newest = [attributes, *attributes.get("tunecli:edits", ())][-1]
+    return tuple(newest.get("overrides", newest.get("tunecli:overrides", ())))
+
+
 def _find(opened: Connection, place: str, name: str | None) -> tuple[int, str]:
     studies = {row.study_name: row.study_id for row in queries.rows(opened, queries.STUDIES)}
     names = ", ".join(f"`{known}`" for known in studies) or "none"

@@ -32,7 +32,7 @@ from optuna.trial import TrialState
 from sqlalchemy import Connection, Engine, Table, delete, event, insert, select, update
 from sqlalchemy.engine import make_url
 
-from tunecli.errors import DatabaseError
+from tunecli.errors import DatabaseError, StudyNotFoundError
 from tunecli.search import tables
 from tunecli.study_file.ranges import Scalar
 from tunecli.study_file.settings import Direction, TrialConfig
@@ -103,6 +103,25 @@ class StudyDatabase:
             except KeyError:
                 return None
             return cls(storage, study_id)
+
+    @classmethod
+    def delete(cls, url: str, name: str) -> None:
+        """Delete a study with all its rows.
+
+        Raises:
+            StudyNotFoundError: there is none of that name.
+        """
+        database = cls.open(url, name)
+        if database is None:
+            raise StudyNotFoundError(f"There is no study {name} in this database.")
+        rows = _table(models.TrialModel)
+        mine = select(rows.c.trial_id).where(rows.c.study_id == database._study_id)
+        with database._engine.begin() as connection:
+            for table in (tables.trials, tables.curves, tables.predictions):
+                connection.execute(delete(table).where(table.c.trial_id.in_(mine)))
+        database.close()
+        with _clear_errors(url):
+            _storage(url).delete_study(database._study_id)
 
     def close(self) -> None:
         """Write what is buffered and let go of the database."""

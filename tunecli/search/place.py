@@ -75,7 +75,12 @@ class Place:
 
         Returns:
             where it is now, under `runs/.trash`.
+
+        Raises:
+            StudyBusyError: a search holds it.
         """
+        with self.held():
+            pass
         trash = self.runs / ".trash"
         trash.mkdir(parents=True, exist_ok=True)
         stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")

@@ -55,7 +55,7 @@ class Search:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._study = study
         self._place = place
-        self._n_jobs = n_jobs or default_jobs(study.n_threads, study.device)
+        self._n_jobs = n_jobs or default_jobs(study.training.threads, study.training.device)
         self._n_total = budget.trials
         self._deadline = time.monotonic() + (budget.timeout or math.inf)
         self._driver: Driver | None = None

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from optuna import samplers
 from optuna.exceptions import ExperimentalWarning
 
+from tunecli.study_file.ranges import Categories, Parameter
 from tunecli.study_file.settings import Component
 
 Continues = Literal["rebuilt", "replayed", "enumerated"]
@@ -101,3 +102,18 @@ _CLASSES: Mapping[str, Callable[..., samplers.BaseSampler]] = {
     "NSGAIIISampler": samplers.NSGAIIISampler,
     "QMCSampler": samplers.QMCSampler,
 }
+
+
+def drawn_independently(sampler: str, searched: Sequence[Parameter]) -> list[str]:
+    """Parameters that a sampler draws one by one, at random, while it models the others together.
+
+    Random draws all so, and the rest of those not named here none.
+    """
+    conditional = [p.name for p in searched if p.conditions]
+    match sampler:
+        case "QMCSampler" | "GPSampler":
+            return conditional
+        case "CmaEsSampler":
+            return [p.name for p in searched if p.conditions or isinstance(p.range, Categories)]
+        case _:
+            return []

@@ -123,4 +123,3 @@ def _end_with_the_driver() -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
-

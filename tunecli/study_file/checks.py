@@ -7,16 +7,17 @@ single choice and every pair of them stands for all combinations.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import combinations, islice
+from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 from tunecli.study_file import defaults
 from tunecli.study_file.document import Path
 from tunecli.study_file.grammar import Grammar
 from tunecli.study_file.metrics import METRICS
+from tunecli.study_file.points import answering, pairs, singles
 from tunecli.study_file.problems import Problems
-from tunecli.study_file.ranges import Categories, Parameter, Range, Scalar
+from tunecli.study_file.ranges import Parameter
 from tunecli.study_file.rules import Conflict, conflicts, loss_conflicts, sampler_conflicts
 from tunecli.study_file.sections import Sections, report_arguments
 from tunecli.study_file.settings import (
@@ -26,16 +27,13 @@ from tunecli.study_file.settings import (
     TrainingSettings,
     TrialConfig,
 )
-from tunecli.study_file.space import Resolved, Suggest, first_value, parameters, resolve
+from tunecli.study_file.space import Resolved, parameters, resolve
 from tunecli.study_file.suggestions import listed
 from tunecli.study_file.tree import COMPONENT_SLOTS, Tree
 from tunecli.study_file.wording import validated
 
 MOST_PAIRS = 20_000
 """Of choices that are tried together; only lists of hundreds of options have more."""
-
-Allowed = dict[str, tuple[Scalar, ...]]
-"""By parameter, the values that it may have."""
 
 
 def check_tree(tree: Tree, sections: Sections, task: Task | None, grammar: Grammar) -> None:
@@ -78,14 +76,14 @@ class _Checks:
         self._seen: set[str] = set()
 
     def run(self, searched: Sequence[Parameter]) -> None:
-        single = [resolve(self._tree, _suggest(allowed)) for allowed in _singles(searched)]
+        single = [resolve(self._tree, answering(allowed)) for allowed in singles(searched)]
         for resolved in single:
             self._check_parts(resolved)
         known_wrong = self._problems.paths()
         for resolved in single:
             self._check_rules(resolved, known_wrong)
-        for allowed in islice(_pairs(searched), MOST_PAIRS):
-            self._check_rules(resolve(self._tree, _suggest(allowed)), known_wrong)
+        for allowed in islice(pairs(searched), MOST_PAIRS):
+            self._check_rules(resolve(self._tree, answering(allowed)), known_wrong)
 
     def _check_parts(self, resolved: Resolved) -> None:
         """Each component and each setting by itself."""
@@ -164,56 +162,3 @@ def _training_settings(resolved: Resolved) -> TrainingSettings:
 
 def _covers(paths: frozenset[Path], path: Path) -> bool:
     return any(path[:length] in paths for length in range(1, len(path) + 1))
-
-
-# Which points of the space are tried
-
-
-def _suggest(allowed: Allowed) -> Suggest:
-    """Answers with the first value allowed, else with the first of the range."""
-
-    def suggest(name: str, range_: Range) -> Scalar:
-        return allowed[name][0] if name in allowed else first_value(range_)
-
-    return suggest
-
-
-def _singles(searched: Sequence[Parameter]) -> Iterator[Allowed]:
-    """Every end of every range, and every option of every choice."""
-    yield {}
-    for parameter in searched:
-        for value in _ends(parameter.range):
-            yield _needs(parameter, value)
-
-
-def _pairs(searched: Sequence[Parameter]) -> Iterator[Allowed]:
-    """Every option of a choice with every end or option of every other parameter."""
-    for one, other in combinations(searched, 2):
-        if not isinstance(one.range, Categories) and not isinstance(other.range, Categories):
-            continue
-        for value in _ends(one.range):
-            for with_value in _ends(other.range):
-                both = _both(_needs(one, value), _needs(other, with_value))
-                if both is not None:
-                    yield both
-
-
-def _ends(range_: Range) -> tuple[Scalar, ...]:
-    if isinstance(range_, Categories):
-        return range_.choices
-    return (range_.low,) if range_.low == range_.high else (range_.low, range_.high)
-
-
-def _needs(parameter: Parameter, value: Scalar) -> Allowed:
-    """What must hold for a parameter to exist and have a value."""
-    return {c.parameter: c.values for c in parameter.conditions} | {parameter.name: (value,)}
-
-
-def _both(one: Allowed, other: Allowed) -> Allowed | None:
-    """What must hold for both; None if they exclude each other."""
-    merged = {**one, **other}
-    for name in one.keys() & other.keys():
-        merged[name] = tuple(value for value in one[name] if value in other[name])
-        if not merged[name]:
-            return None
-    return merged

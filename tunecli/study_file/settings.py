@@ -1,8 +1,8 @@
 """The settings of a study file, with every range replaced by a value.
 
 There is one class for a section whether it stands in a study file or in a trial: ranges live in
-the study file's tree only (`tree.py`), and a range is checked by putting its ends and choices here.
-So training never meets a range, and `TrialConfig` prints as a study file that runs again.
+the study file's tree only (`tree.py`), and a range is checked by putting its ends and choices
+here. So training never meets a range, and `TrialConfig` prints as a study file that runs again.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Settings(BaseModel):
 
 
 class Component(Settings):
-    """A named thing with arguments: a model, loss, optimizer, schedule, sampler, metric, …
+    """A named thing with arguments: a model, loss, optimizer, sampler, metric and so on.
 
     Attributes:
         name: as torch, scikit-learn, Optuna or tunecli call it, e.g. `AdamW`.
@@ -95,15 +95,15 @@ class TrainingSettings(Settings):
     Attributes:
         epochs: passes over the training part; 20 unless `steps` is given.
         steps: optimizer steps instead of epochs.
-        eval_every: evaluate every so many epochs (a fraction is allowed) or, with `steps`, every so
-            many steps. Default: each epoch, or ten times in all with `steps`.
+        eval_every: evaluate every so many epochs (a fraction is allowed) or, with `steps`, every
+            so many steps. Default: each epoch, or ten times in all with `steps`.
         batch_size: rows a batch; `full` is plain gradient descent. A last batch of one row joins
             the one before.
         shuffle: a new order each epoch.
         accumulate: batches whose gradients make one optimizer step.
         l1: factor of the sum of absolute weights (biases and norms left out) in the loss.
-        decay: `all` parameters feel the optimizer's weight_decay, or `weights` only (tensors of two
-            and more dimensions).
+        decay: `all` parameters feel the optimizer's weight_decay, or `weights` only (tensors of
+            two and more dimensions).
         clip_norm: largest norm of the gradient of all parameters together.
         clip_value: largest absolute value of any gradient entry.
         input_noise: standard deviation of Gaussian noise on (scaled) training inputs.
@@ -113,7 +113,7 @@ class TrainingSettings(Settings):
         dtype: fp32; tf32 (CUDA matrix products); bf16 and fp16 (autocast; fp16 with a gradient
             scaler).
         device: auto takes CUDA, then MPS, then the CPU.
-        threads: torch threads of one worker on the CPU; part of the study since it changes rounding.
+        threads: torch threads of one worker on the CPU; part of the study, for the rounding.
         deterministic: auto asks for deterministic kernels and says so where one is missing.
     """
 

@@ -25,6 +25,7 @@ from tunecli.study_file.settings import (
     Objective,
     SearchSettings,
     Task,
+    TrainingSettings,
     TrialConfig,
     ValidationSettings,
 )
@@ -103,6 +104,13 @@ class StudyFile:
         slot = ("data", "scale")
         first = space.resolve(self.tree, lambda name, range_: first_value(range_))
         return self.sections.data.model_copy(update={"scale": first.values[slot]})
+
+    @cached_property
+    def training(self) -> TrainingSettings:
+        """How models are trained, with every range at its first value."""
+        first = space.resolve(self.tree, lambda name, range_: first_value(range_))
+        given = {slot[1]: value for slot, value in first.values.items() if slot[0] == "training"}
+        return TrainingSettings(**given)
 
     @property
     def validation(self) -> ValidationSettings:

@@ -50,8 +50,8 @@ class TrialResult:
         peak_memory: bytes, of the process (CPU) or of the device.
         traceback: of an error, for the log.
         predictions: per fold, the validation rows' indices and outputs at the best evaluation, as
-            bytes of an npz archive with arrays `rows_<fold>` (n,) int64 and `outputs_<fold>` (n, k)
-            float32; None unless complete.
+            bytes of an npz archive with arrays `rows_<fold>` (n,) int64 and `outputs_<fold>`
+            (n, k) float32; None unless complete.
     """
 
     outcome: Outcome

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from itertools import combinations
+
+import pytest
+
+from tunecli.study_file.points import Point, covering, ends
+from tunecli.study_file.ranges import Categories, Condition, FloatRange, IntRange, Parameter
+
+SPACE = (
+    Parameter("model", Categories(("MLP", "CNN"))),
+    Parameter("model.MLP.width", IntRange(8, 64), (Condition("model", ("MLP",)),)),
+    Parameter("optimizer", Categories(("SGD", "Adam", "AdamW", "RMSprop"))),
+    Parameter("optimizer.SGD.lr", FloatRange(0.1, 1.0), (Condition("optimizer", ("SGD",)),)),
+    Parameter("training.batch_size", Categories((16, 32, "full"))),
+    Parameter("training.l1.or", Categories((False, True))),
+    Parameter("training.l1", FloatRange(1e-8, 1e-4), (Condition("training.l1.or", (False,)),)),
+)
+CHOICES = [parameter for parameter in SPACE if isinstance(parameter.range, Categories)]
+
+
+def exists(parameter: Parameter, point: Point) -> bool:
+    return all(point.get(c.parameter) in c.values for c in parameter.conditions)
+
+
+def test_every_point_has_just_the_parameters_that_exist_there() -> None:
+    for point in covering(SPACE):
+        assert list(point) == [p.name for p in SPACE if exists(p, point)]
+
+
+def test_every_pair_of_choices_occurs() -> None:
+    points = covering(SPACE)
+    for one, other in combinations(CHOICES, 2):
+        for value in ends(one.range):
+            for with_value in ends(other.range):
+                assert any(
+                    point[one.name] == value and point[other.name] == with_value
+                    for point in points
+                ), (one.name, value, other.name, with_value)
+
+
+@pytest.mark.parametrize("parameter", SPACE, ids=lambda parameter: parameter.name)
+def test_both_ends_of_every_range_occur(parameter: Parameter) -> None:
+    points = covering(SPACE)
+    for value in ends(parameter.range):
+        assert any(point.get(parameter.name) == value for point in points)
+
+
+def test_there_are_few_points() -> None:
+    n_pairs = sum(
+        len(ends(one.range)) * len(ends(other.range)) for one, other in combinations(CHOICES, 2)
+    )
+    assert len(covering(SPACE)) <= n_pairs / 2
+
+
+def test_a_space_without_ranges_is_one_point() -> None:
+    assert covering(()) == [{}]

@@ -1,0 +1,104 @@
+"""What `tunecli check` prints: the search space as a table, then what the rehearsal found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from tunecli.report import wording
+from tunecli.report.layout import labelled
+from tunecli.study_file.ranges import Categories, Condition, FloatRange, Parameter, Range
+
+if TYPE_CHECKING:
+    from tunecli.search.rehearsing import StudyRehearsal
+    from tunecli.study_file.study_file import StudyFile
+
+
+def space(study: StudyFile) -> RenderableType:
+    """The search space, and how many trials and fits it means."""
+    title = Text(f"{wording.plain(study.name)}: ", style="bold")
+    title.append(wording.count(len(study.parameters), "searched parameter"))
+    if not study.parameters:
+        return title
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("parameter", no_wrap=True)
+    for column in ("kind", "range", "only if"):
+        table.add_column(column, overflow="fold")
+    for parameter in study.parameters:
+        table.add_row(*(Text(cell) for cell in _cells(parameter)))
+    return Group(title, Text(), table, Text())
+
+
+def rehearsal(found: StudyRehearsal) -> RenderableType:
+    """Data, number of fits, memory and time; and what would have failed."""
+    summary = found.summary
+    n_fits = found.n_trials * summary.n_folds
+    lines = [labelled(label, text) for label, text in wording.data_lines(summary)]
+    trials = wording.count(found.n_trials, "trial")
+    lines.append(labelled("search", f"{trials} of {summary.n_folds} fits each: {n_fits:,} fits"))
+    smallest, largest = found.n_weights
+    weights = f"{smallest:,}" if smallest == largest else f"{smallest:,} to {largest:,}"
+    lines.append(labelled("weights", f"{weights} a model"))
+    lines.append(labelled("memory", f"{wording.memory(found.n_bytes)} for the largest trial"))
+    lines.append(labelled("time", _time(found)))
+    parts: list[RenderableType] = [line.hanging() for line in lines]
+    return Group(*parts, Text(), _verdict(found))
+
+
+def independent(names: Sequence[str], sampler: str) -> RenderableType:
+    """Which parameters a sampler draws at random."""
+    listed = ", ".join(wording.plain(name) for name in names)
+    return Text(
+        f"{sampler} draws these independently of the others, at random: {listed}. "
+        "TPE models them together with the rest."
+    )
+
+
+def _time(found: StudyRehearsal) -> str:
+    one = wording.duration(found.seconds_per_trial)
+    jobs = wording.count(found.n_jobs, "job")
+    return (
+        f"about {one} a trial, {wording.about(found.seconds)} for all with {jobs}; "
+        "less where trials are stopped early"
+    )
+
+
+def _verdict(found: StudyRehearsal) -> RenderableType:
+    rehearsed = wording.count(found.n_rehearsed, "configuration")
+    if not found.mistakes:
+        what = "trained for two batches, every pair of choices among them"
+        return Text(f"All well: {rehearsed} {what}.", style="green")
+    parts: list[RenderableType] = [
+        Text(f"Of {rehearsed}, some would fail:", style="bold red"),
+    ]
+    for sentence, point in found.mistakes:
+        parts.append(Text(f"  {wording.plain(sentence)}"))
+        parts.append(Text(f"    with {' '.join(wording.assignments(point))}", style="dim"))
+    return Group(*parts)
+
+
+def _cells(parameter: Parameter) -> tuple[str, str, str, str]:
+    kind, range_ = _range(parameter.range)
+    conditions = " and ".join(_condition(condition) for condition in parameter.conditions)
+    return wording.plain(parameter.name), kind, wording.plain(range_), wording.plain(conditions)
+
+
+def _range(range_: Range) -> tuple[str, str]:
+    if isinstance(range_, Categories):
+        return "choice", ", ".join(wording.scalar(choice) for choice in range_.choices)
+    kind = "float" if isinstance(range_, FloatRange) else "int"
+    text = f"{wording.scalar(range_.low)} … {wording.scalar(range_.high)}"
+    if range_.log:
+        return kind, f"{text}, log"
+    if range_.step is not None and range_.step != 1:
+        return kind, f"{text}, step {wording.scalar(range_.step)}"
+    return kind, text
+
+
+def _condition(condition: Condition) -> str:
+    values = " or ".join(wording.scalar(value) for value in condition.values)
+    return f"{condition.parameter} = {values}"

@@ -1,0 +1,103 @@
+"""What `tunecli check` does beyond reading the study file: data, and two batches of all choices.
+
+Like `worker.py` this is no part of the driver: it imports torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from statistics import fmean
+
+import torch
+
+from tunecli.data.describe import describe
+from tunecli.data.fold_store import FoldStore
+from tunecli.data.sources import load
+from tunecli.data.summary import DataSummary
+from tunecli.search.machine import default_jobs
+from tunecli.study_file.points import Point, covering
+from tunecli.study_file.ranges import Range, Scalar
+from tunecli.study_file.space import first_value
+from tunecli.study_file.study_file import StudyFile
+from tunecli.training.losses import standardizes_target
+from tunecli.training.rehearsal import Rehearsal, rehearse
+
+
+@dataclass(frozen=True)
+class StudyRehearsal:
+    """What a study would meet.
+
+    Attributes:
+        n_rehearsed: configurations that were built and trained for two batches.
+        mistakes: each sentence once, with the parameters of the first configuration that met it.
+        n_weights: of the smallest and the largest model.
+        n_bytes: memory of the largest trial, data left out.
+        seconds_per_trial: mean over the configurations, if nothing stops a trial early.
+        n_jobs: workers that a search would use here by default.
+    """
+
+    summary: DataSummary
+    n_trials: int
+    n_rehearsed: int
+    mistakes: tuple[tuple[str, Point], ...]
+    n_weights: tuple[int, int]
+    n_bytes: int
+    seconds_per_trial: float
+    n_jobs: int
+
+    @property
+    def seconds(self) -> float:
+        """Of the whole search, if nothing stops a trial early."""
+        return self.n_trials * self.seconds_per_trial / self.n_jobs
+
+
+class StudyCheck:
+    """Reads a study's data, then rehearses its configurations one by one.
+
+    Attributes:
+        summary: of the data.
+        points: the configurations to rehearse.
+    """
+
+    def __init__(self, study: StudyFile) -> None:
+        torch.set_num_threads(study.training.threads)
+        dataset = load(study.data)
+        self._study = study.completed(dataset.task, len(dataset.y))
+        first = self._study.resolve(lambda _, range_: first_value(range_))
+        self._store = FoldStore(first.data, first.validation, dataset=dataset)
+        self.summary = describe(first, self._store)
+        self.points = covering(study.parameters)
+
+    def rehearsals(self) -> Iterator[tuple[Point, Rehearsal]]:
+        """Train two batches of every configuration."""
+        for point in self.points:
+            config = self._study.resolve(partial(_look_up, point))
+            folds = self._store.folds(config.data.scale, standardizes_target(config.loss))
+            yield point, rehearse(config, folds)
+
+    def conclude(self, rehearsed: list[tuple[Point, Rehearsal]]) -> StudyRehearsal:
+        """Put together what the rehearsals say."""
+        mistakes: dict[str, Point] = {}
+        for point, rehearsal in rehearsed:
+            if rehearsal.error:
+                mistakes.setdefault(rehearsal.error, point)
+        good = [rehearsal for _, rehearsal in rehearsed if not rehearsal.error]
+        weights = [rehearsal.n_weights for rehearsal in good] or [0]
+        training = self._study.training
+        n_jobs = default_jobs(training.threads, training.device)
+        return StudyRehearsal(
+            summary=self.summary,
+            n_trials=self._study.search.trials,
+            n_rehearsed=len(rehearsed),
+            mistakes=tuple(mistakes.items()),
+            n_weights=(min(weights), max(weights)),
+            n_bytes=max((rehearsal.n_bytes for rehearsal in good), default=0),
+            seconds_per_trial=fmean([rehearsal.seconds for rehearsal in good] or [0.0]),
+            n_jobs=min(n_jobs, self._study.search.parallel),
+        )
+
+
+def _look_up(point: Point, name: str, _: Range) -> Scalar:
+    return point[name]

@@ -1,0 +1,94 @@
+"""Points of a search space that stand for all of it: its corners, one by one and in pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import combinations
+
+from tunecli.study_file.ranges import Categories, Parameter, Range, Scalar
+from tunecli.study_file.space import Suggest, first_value
+
+Allowed = dict[str, tuple[Scalar, ...]]
+"""By parameter, the values that it may have."""
+
+
+def answering(allowed: Allowed) -> Suggest:
+    """Answers with the first value allowed, else with the first of the range."""
+
+    def suggest(name: str, range_: Range) -> Scalar:
+        return allowed[name][0] if name in allowed else first_value(range_)
+
+    return suggest
+
+
+def singles(searched: Sequence[Parameter]) -> Iterator[Allowed]:
+    """Every end of every range, and every option of every choice."""
+    yield {}
+    for parameter in searched:
+        for value in ends(parameter.range):
+            yield _needs(parameter, value)
+
+
+def pairs(searched: Sequence[Parameter]) -> Iterator[Allowed]:
+    """Every option of a choice with every end or option of every other parameter."""
+    for one, other in combinations(searched, 2):
+        if not isinstance(one.range, Categories) and not isinstance(other.range, Categories):
+            continue
+        for value in ends(one.range):
+            for with_value in ends(other.range):
+                both = _both(_needs(one, value), _needs(other, with_value))
+                if both is not None:
+                    yield both
+
+
+def ends(range_: Range) -> tuple[Scalar, ...]:
+    """Both ends of a range, or all its categories."""
+    if isinstance(range_, Categories):
+        return range_.choices
+    return (range_.low,) if range_.low == range_.high else (range_.low, range_.high)
+
+
+def _needs(parameter: Parameter, value: Scalar) -> Allowed:
+    """What must hold for a parameter to exist and have a value."""
+    return {c.parameter: c.values for c in parameter.conditions} | {parameter.name: (value,)}
+
+
+def _both(one: Allowed, other: Allowed) -> Allowed | None:
+    """What must hold for both; None if they exclude each other."""
+    merged = {**one, **other}
+    for name in one.keys() & other.keys():
+        merged[name] = tuple(value for value in one[name] if value in other[name])
+        if not merged[name]:
+            return None
+    return merged
+
+
+Point = dict[str, Scalar]
+"""A value for every parameter that exists there."""
+
+
+def covering(searched: Sequence[Parameter]) -> list[Point]:
+    """Few points in which every corner and every pair of corners of choices occurs.
+
+    Each pair that no earlier point holds gets one of its own, whose other parameters take their
+    ends in turn. So there are about as many points as the two longest choices have pairs.
+    """
+    found: list[Point] = []
+    for allowed in (*pairs(searched), *singles(searched)):
+        if not any(_holds(point, allowed) for point in found):
+            found.append(_fill(searched, allowed, turn=len(found)))
+    return found
+
+
+def _holds(point: Point, allowed: Allowed) -> bool:
+    return all(name in point and point[name] in values for name, values in allowed.items())
+
+
+def _fill(searched: Sequence[Parameter], allowed: Allowed, turn: int) -> Point:
+    point: Point = {}
+    for parameter in searched:
+        conditions = {c.parameter: c.values for c in parameter.conditions}
+        if _holds(point, conditions):
+            options = allowed.get(parameter.name) or ends(parameter.range)
+            point[parameter.name] = options[turn % len(options)]
+    return point
