@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from optuna.distributions import (
@@ -13,6 +15,7 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
+from optuna.storages import RDBStorage
 
 from tunecli.data.summary import DataSummary
 from tunecli.report.queries import sqlite_url
@@ -22,6 +25,7 @@ from tunecli.study_file.settings import (
     DataSettings,
     Direction,
     Objective,
+    TrainingSettings,
     TrialConfig,
     ValidationSettings,
 )
@@ -50,6 +54,7 @@ CONFIG = TrialConfig(
     loss=Component(name="CrossEntropyLoss"),
     optimizer=Component(name="AdamW"),
     objective=Objective(direction="maximize", metric=Component(name="accuracy")),
+    training=TrainingSettings(epochs=20),
 )
 
 LR = FloatDistribution(1e-4, 1.0, log=True)
@@ -80,6 +85,7 @@ def made(
     A trial with fold scores has a curve of three evaluations that ends with them.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / "study.db").write_bytes(_empty_database())
     url = sqlite_url(folder / "study.db")
     database = StudyDatabase.create(url, name, direction)
     shown = {
@@ -120,6 +126,15 @@ def complete(*folds: float, **changes: Any) -> TrialResult:
         "peak_memory": 2**28,
     }
     return TrialResult(**(values | changes))
+
+
+@cache
+def _empty_database() -> bytes:
+    """Optuna's tables without a study: making them takes most of the time of a test."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "study.db"
+        RDBStorage(sqlite_url(path)).engine.dispose()
+        return path.read_bytes()
 
 
 def _evaluation(step: int, score: float) -> Evaluation:

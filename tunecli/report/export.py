@@ -65,7 +65,10 @@ def to_json(study: StudyRecord) -> str:
         "n_within_noise": ranking.n_within_noise(study),
         "trials": [_trial(trial, curves.get(trial.trial_id, Curve())) for trial in study.trials],
     }
-    return json.dumps(_finite(whole), indent=1, allow_nan=False)
+    try:
+        return json.dumps(whole, allow_nan=False)
+    except ValueError:  # rare, and looking at every number takes longer than writing them
+        return json.dumps(_finite(whole), allow_nan=False)
 
 
 def to_csv(study: StudyRecord) -> str:
@@ -95,9 +98,9 @@ def to_csv(study: StudyRecord) -> str:
 
 
 def _trial(trial: TrialRecord, curve: Curve) -> dict[str, Any]:
-    plain = asdict(trial)
-    del plain["trial_id"]
+    plain = {key: value for key, value in vars(trial).items() if key != "trial_id"}
     return plain | {
+        "ranges": {name: asdict(kind) for name, kind in trial.ranges.items()},
         "spread": trial.spread,
         "start": trial.start.isoformat() if trial.start is not None else None,
         "end": trial.end.isoformat() if trial.end is not None else None,
