@@ -128,6 +128,14 @@ def test_short_names() -> None:
     ]
 
 
+def test_a_gate_and_its_range_are_one_assignment() -> None:
+    taken = {"training.l1.or": True, "optimizer.SGD.lr": 0.1}
+    searched = {"training.l1.or": False, "training.l1": 1e-6}
+    assert wording.assignments(taken) == ["l1=or", "lr=0.1"]
+    assert wording.assignments(searched) == ["l1=1e-06"]
+    assert wording.assignments({"x.or": "a", "y.or": False}) == ["x.or=a", "y.or=false"]
+
+
 @given(st.lists(st.floats(), max_size=200), st.integers(1, 60))
 def test_a_sparkline_is_never_wider_than_asked(values: list[float], width: int) -> None:
     assert len(wording.sparkline(values, width)) <= width

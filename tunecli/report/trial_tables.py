@@ -35,11 +35,12 @@ def top_table(study: StudyRecord, top: int) -> RenderableType:
             Text(str(trial.number)),
             Text(f"{score} ≈" if trial in tied else score),
             Text(wording.duration(trial.seconds) if trial.seconds is not None else "–"),
-            Text(_assignments(_without(trial.params, common), short)),
+            Text(" ".join(wording.assignments(_without(trial.params, common), short))),
         )
     notes = []
     if common:
-        notes.append(Text(f"in all of them: {_assignments(common, short)}", style="dim"))
+        same = " ".join(wording.assignments(common, short))
+        notes.append(Text(f"in all of them: {same}", style="dim"))
     if tied:
         notes.append(Text("≈ within the noise of the best", style="dim"))
     return Group(table, *notes)
@@ -113,9 +114,3 @@ def _same(one: object, other: object) -> bool:
 
 def _without(params: Mapping[str, Scalar], common: Mapping[str, Scalar]) -> dict[str, Scalar]:
     return {name: value for name, value in params.items() if name not in common}
-
-
-def _assignments(params: Mapping[str, Scalar], short: Mapping[str, str]) -> str:
-    return " ".join(
-        f"{wording.plain(short[name])}={wording.scalar(value)}" for name, value in params.items()
-    )

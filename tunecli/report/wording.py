@@ -83,10 +83,25 @@ def short_names(names: Sequence[str]) -> dict[str, str]:
     return short
 
 
-def assignments(params: Mapping[str, Scalar]) -> list[str]:
-    """`lr=0.0012` for each parameter, in order."""
-    names = short_names(list(params))
-    return [f"{plain(names[name])}={scalar(value)}" for name, value in params.items()]
+def assignments(params: Mapping[str, Scalar], short: Mapping[str, str] | None = None) -> list[str]:
+    """`lr=0.0012` for each parameter, in order.
+
+    Of a range with `or:` there is one entry: its value, or `l1=or` where the other was taken.
+
+    Args:
+        short: names to show; those of `short_names` by default.
+    """
+    short = short_names(list(params)) if short is None else short
+    texts = []
+    for name, value in params.items():
+        behind_gate = name.removesuffix(".or")
+        if behind_gate == name or not isinstance(value, bool):
+            texts.append(f"{plain(short[name])}={scalar(value)}")
+        elif value:
+            texts.append(f"{plain(short[name].removesuffix('.or'))}=or")
+        elif behind_gate not in params:
+            texts.append(f"{plain(short[name])}=false")
+    return texts
 
 
 def duration(seconds: float) -> str:
