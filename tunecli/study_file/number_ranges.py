@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from math import isinf
 from typing import Any, Literal
 
 from tunecli.study_file.plain import inline
@@ -11,6 +12,7 @@ from tunecli.study_file.suggestions import closest, did_you_mean
 
 RANGE_WORDS = ("float", "int", "choice")
 BESIDE = ("log", "step", "or")
+MOST_STEPS = 10**9
 
 
 class RangeMistakeError(Exception):
@@ -86,6 +88,8 @@ def _ends(data: Any, kind: str) -> tuple[float, float]:
         low, high = inline(data[0]), inline(data[1])
         advice = f"Write [{high}, {low}]."
         raise RangeMistakeError(f"low must not be above high, but got {low} and {high}. {advice}")
+    if isinf(float(data[1]) - float(data[0])):
+        raise RangeMistakeError("the range is wider than the largest number, 1.8e308. Narrow it.")
     return data[0], data[1]
 
 
@@ -95,6 +99,9 @@ def _check_step(low: float, high: float, step: Any, log: bool, kind: str) -> Non
         raise RangeMistakeError(f"step must be a {what} above 0, but got {inline(step)}.")
     if log:
         raise RangeMistakeError("log and step do not go together. Remove one of them.")
+    if (high - low) / step > MOST_STEPS:
+        message = f"a range has at most {MOST_STEPS:,} steps, but this one has more."
+        raise RangeMistakeError(f"{message} Leave step out, or make it larger.")
     width, exact_step = Decimal(str(high)) - Decimal(str(low)), Decimal(str(step))
     if width % exact_step:
         reached = Decimal(str(low)) + width // exact_step * exact_step

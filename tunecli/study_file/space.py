@@ -162,11 +162,11 @@ def first_value(range_: Range) -> Scalar:
     return range_.choices[0] if isinstance(range_, Categories) else range_.low
 
 
-def contains(range_: Range, value: Scalar) -> bool:
-    """Whether a sampler could answer `value`."""
+def contains(range_: Range, value: object) -> bool:
+    """Whether a sampler could answer `value`, which may be any plain data."""
     if isinstance(range_, Categories):
         return any(type(c) is type(value) and c == value for c in range_.choices)
-    if isinstance(value, bool | str) or value is None:
+    if not isinstance(value, int | float) or isinstance(value, bool):
         return False
     if not range_.low <= value <= range_.high:
         return False

@@ -6,8 +6,14 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 
+LONGEST_WORD = 100
+"""Longer texts are no names, and take long to compare."""
+
+
 def closest(word: str, known: Iterable[str], likeness: float = 0.6) -> str | None:
     """The known word most like `word`, whatever their case; None if none is like it."""
+    if len(word) > LONGEST_WORD:
+        return None
     by_lower = {name.lower(): name for name in reversed(list(known))}
     found = get_close_matches(word.lower(), by_lower, n=1, cutoff=likeness)
     return by_lower[found[0]] if found else None
