@@ -229,6 +229,40 @@ def test_the_panel_fits_the_terminal(n_running: int) -> None:
     assert ("5/20" in "\n".join(shown)) == (n_running > 0)
 
 
+def panel_text(state: SearchState, now: float) -> str:
+    console = Console(file=io.StringIO(), width=80, height=24)
+    console.print(panel(state, now, 24))
+    return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines())
+
+
+def test_the_panel() -> None:
+    state = SearchState()
+    assert panel_text(state, 0.0) == "starting …"
+    state.update(replace(STARTED, n_total=4, n_jobs=2), 0.0)
+    assert panel_text(state, 0.0) == "\nstarting the workers, reading the data …"
+    state.update(DataDescribed(SUMMARY), 0.0)
+    for number in range(4):
+        state.update(TrialStarted(number, PARAMS, 4), 0.0)
+    assert "0/4        0 s\n" in panel_text(state, 0.4)
+    for step in range(4):
+        state.update(TrialEvaluated(0, step, 0.9, 0.9), 60.0)
+    state.update(finished(0, 0.9, is_best=True), 61.0)
+    state.update(TrialEvaluated(1, 0, 0.75, 0.75), 75.0)
+    assert (
+        panel_text(state, 75.0)
+        == """
+
+trials      ━━━━━━                    1/4        1 min 15 s, about 3 min left
+            1 complete · 2 running
+
+trial 1     ━━━━━━                    1/4        accuracy 0.7500
+trial 2                               0/4        –
+
+best        accuracy 0.9000 ± 0.0100  trial 0
+            model=MLP lr=0.001234 schedule=none""".removeprefix("\n")
+    )
+
+
 SCRIPT = """
 import sys, time
 sys.path.insert(0, sys.argv[1])

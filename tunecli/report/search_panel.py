@@ -48,7 +48,8 @@ def _progress(state: SearchState, started: SearchStarted, now: float) -> Table:
 
 
 def _times(state: SearchState, now: float) -> str:
-    elapsed = wording.duration(int(state.elapsed(now))).replace(".0", "").replace("0.00", "0")
+    seconds = int(state.elapsed(now))
+    elapsed = f"{seconds} s" if seconds < 60 else wording.duration(seconds)
     remaining = state.remaining(now)
     return elapsed if remaining is None else f"{elapsed}, about {wording.about(remaining)} left"
 

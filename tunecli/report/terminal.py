@@ -88,7 +88,7 @@ def _best(study: StudyRecord, best: TrialRecord) -> list[RenderableType]:
 
 
 def _importance(found: Importance) -> list[RenderableType]:
-    parts = heading(f"Parameter importance over {found.n_trials} complete trials")
+    parts = heading(f"Parameter importance over {wording.count(found.n_trials, 'complete trial')}")
     if found.reason:
         return [*parts, Text(f"  {found.reason}", style="dim")]
     parts.append(trial_tables.importance_bars(found.values))
