@@ -24,7 +24,7 @@ def top_table(study: StudyRecord, top: int) -> RenderableType:
     short = wording.short_names(list(dict.fromkeys(name for t in trials for name in t.params)))
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", show_edge=False)
     table.add_column("trial", justify="right", no_wrap=True)
-    table.add_column(wording.shortened(wording.plain(study.metric), 18), no_wrap=True)
+    table.add_column(Text(wording.shortened(wording.plain(study.metric), 18)), no_wrap=True)
     table.add_column("time", justify="right", no_wrap=True)
     table.add_column("parameters" if not common else "parameters that differ", overflow="fold")
     best, noise = trials[0], ranking.noise_of(trials[0])
