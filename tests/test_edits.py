@@ -157,7 +157,7 @@ def test_true_is_not_one() -> None:
     assert change == Change("model.MLP.residual", "true", "false", "refused")
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(study_texts(), study_texts())
 def test_changes_are_none_for_itself_and_some_for_another(one: str, other: str) -> None:
     before, after = read(one), read(other)

@@ -12,7 +12,7 @@ from tunecli.study_file.printing import to_yaml
 from tunecli.study_file.settings import TrialConfig
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(study_texts(), st.integers(0, 10**6))
 def test_a_printed_configuration_runs_again(text: str, seed: int) -> None:
     source = random.Random(seed)
@@ -24,7 +24,7 @@ def test_a_printed_configuration_runs_again(text: str, seed: int) -> None:
     assert repr(study.resolve(lambda name, range_: None)) == repr(config), "floats bit for bit"
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(study_texts())
 def test_a_configuration_survives_json(text: str) -> None:
     source = random.Random(0)

@@ -82,7 +82,7 @@ def completed(text: str) -> StudyFile:
     return StudyFile.from_text(text, "a.yaml").completed("classification", 1797)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(study_texts(), st.integers(0, 10**6))
 def test_resolving_asks_in_the_order_of_parameters(text: str, seed: int) -> None:
     study = completed(text)
@@ -106,7 +106,7 @@ def test_resolving_asks_in_the_order_of_parameters(text: str, seed: int) -> None
         assert again == config, "stored parameters rebuild the configuration"
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(study_texts())
 def test_the_resolved_file_reads_back_as_the_same_study(text: str) -> None:
     for study in (StudyFile.from_text(text, "a.yaml"), completed(text)):

@@ -170,6 +170,7 @@ def test_ten_mistakes_are_ten_errors_with_their_lines() -> None:
         ("search: {timeout: 0}", "search.timeout", "above 0, but got 0"),
         ("search: {order: exakt}", "search.order", "Did you mean `exact`"),
         ("search: {pruner: Wilcoxon}", "search.pruner", "not offered"),
+        ("search: {sampler: TEP}", "search.sampler", "Did you mean `TPE`"),
         ("search: {sampler: none}", "search.sampler", "a sampler is needed"),
         ("search: {sampler: Grid}", "search.sampler", "optimizer.AdamW.lr is a continuous"),
         ("search: {sampler: BruteForce}", "search.sampler", "optimizer.AdamW.lr is a continuous"),
@@ -392,7 +393,7 @@ def is_read(text: str) -> bool:
     return True
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(0, 2**32))
 def test_a_mutated_study_file_is_read_or_refused(seed: int) -> None:
     is_read(mutated(seed))
@@ -404,7 +405,7 @@ def test_two_thousand_mutated_study_files_give_no_traceback() -> None:
     assert 100 < accepted < 1900, "both ways were taken often"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.binary(max_size=60))
 def test_bytes_are_read_or_refused(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     path = tmp_path_factory.mktemp("bytes") / "a.yaml"

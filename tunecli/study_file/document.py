@@ -240,7 +240,8 @@ def _events(text: str) -> Iterator[yaml.Event]:
         raise _UnreadableError(
             Mark(place.line + 1, place.column + 1) if place else NOWHERE, _yaml_words(error)
         ) from None
-    except (ValueError, OverflowError):  # an escape such as "\UFFFFFFFF", or a %YAML directive with a huge number
+    except (ValueError, OverflowError):
+        # An escape such as "\UFFFFFFFF", or a %YAML directive with a huge number.
         message = "this is not YAML: an escape or a directive holds a number out of range."
         raise _UnreadableError(NOWHERE, message) from None
 

@@ -114,7 +114,8 @@ def canonical(kind: Kind, name: str) -> str | None:
 
 def unknown_name(kind: Kind, name: str) -> str:
     """What to say about a name that `canonical` does not know."""
-    hint = did_you_mean(name, names(kind)) or f" Known are {listed(names(kind))}."
+    short = [known.removesuffix(kind.capitalize()) for known in names(kind)]  # `TPE`, `Median`
+    hint = did_you_mean(name, [*names(kind), *short]) or f" Known are {listed(short)}."
     return f"there is no {kind} `{name}`.{hint}"
 
 
