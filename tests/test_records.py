@@ -12,9 +12,11 @@ from pathlib import Path
 
 import optuna
 import pytest
+from sqlalchemy import text
 from study_makers import CONFIG, SUMMARY, complete, made, mlp
 
 from tunecli.errors import DatabaseError, StudyNotFoundError
+from tunecli.report import queries
 from tunecli.report.queries import sqlite_url
 from tunecli.report.records import StudyRecord, read_study
 from tunecli.study_file.ranges import Categories, FloatRange, IntRange
@@ -146,8 +148,8 @@ def test_distributions_of_old_optuna_versions(tmp_path: Path) -> None:
             IntRange(1, 9, log=True),
         ),
     ]:
-        text = json.dumps({"name": kind, "attributes": attributes})
-        execute(tmp_path / "study.db", "UPDATE trial_params SET distribution_json = ?", text)
+        stored = json.dumps({"name": kind, "attributes": attributes})
+        execute(tmp_path / "study.db", "UPDATE trial_params SET distribution_json = ?", stored)
         (trial,) = read_study(url).trials
         assert set(trial.ranges.values()) == {expected}
 
@@ -160,6 +162,15 @@ def test_reading_changes_nothing(tmp_path: Path) -> None:
     study.curves()
     assert (tmp_path / "study.db").read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["study.db"]
+
+
+def test_a_file_is_opened_read_only(tmp_path: Path) -> None:
+    url = made(tmp_path, [])
+    with (
+        pytest.raises(DatabaseError, match="readonly database"),
+        queries.connection(url) as opened,
+    ):
+        opened.execute(text("DELETE FROM studies"))
 
 
 def test_a_writer_in_the_middle_of_a_transaction_is_no_obstacle(tmp_path: Path) -> None:
