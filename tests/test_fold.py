@@ -50,6 +50,7 @@ CASES: dict[str, TrialConfig] = {
         schedule=component("ExponentialLR", gamma=0.9),
     ),
     "steps": trial(steps=17, eval_every=4),
+    "evaluations within a step": trial(batch_size="full", eval_every=0.5),
     "bf16": trial(dtype="bf16"),
     "fp16": trial(dtype="fp16"),
     "regression": trial(
@@ -279,12 +280,22 @@ def test_ema_is_evaluated_and_not_trained_on() -> None:
     assert [e.train_loss for e in one] == [e.train_loss for e in other]
     for a, b in zip(plain.model.parameters(), averaged.model.parameters(), strict=True):
         assert torch.equal(a, b)
-    assert any(
-        not torch.equal(a, b)
-        for a, b in zip(
-            averaged.model.parameters(), averaged.best_model().parameters(), strict=True
-        )
-    )
+    averaged.keep()  # at the newest weights, so that only the average makes a difference
+    outputs = averaged.model.eval()(averaged.fold.x_valid).softmax(1).detach().numpy()
+    assert averaged.best_outputs is not None
+    assert not np.allclose(averaged.best_outputs, outputs, atol=1e-4)
+    outputs = averaged.best_model()(averaged.fold.x_valid).softmax(1).detach().numpy()
+    np.testing.assert_allclose(averaged.best_outputs, outputs, rtol=1e-5)
+
+
+def test_what_was_evaluated_before_a_resume_can_be_kept_after_it() -> None:
+    training = training_of(trial())
+    advance(training, 1)
+    resumed = training_of(trial())
+    resumed.load_state_dict(through_a_file(training.state_dict()))
+    for one in (training, resumed):
+        one.keep()
+    assert_same(training, resumed)
 
 
 def test_evaluation_in_parts_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
