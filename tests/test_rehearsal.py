@@ -178,3 +178,15 @@ def test_the_estimated_time_is_near_the_real_one(digits: list[FoldData], model: 
             assert len(list(FoldTraining(config, fold, CPU))) == 5
         real.append(time.perf_counter() - begin)
     assert min(real) / 2 < min(estimates) < min(real) * 2
+
+
+def test_weights_are_not_counted_as_what_a_batch_leaves_behind(digits: list[FoldData]) -> None:
+    config = _config(
+        model=_named("MLP", width=600),
+        optimizer=_named("SGD", lr=0.1),
+        training=TrainingSettings(batch_size=2),
+    )
+    rehearsal = rehearse(config, digits[:1])
+    weights = 4 * rehearsal.n_weights
+    # Weights, best weights, gradients; a batch of two rows is next to nothing.
+    assert 3 * weights <= rehearsal.n_bytes < 3.1 * weights

@@ -203,7 +203,7 @@ class _SavedBytes:
         storage = tensor.untyped_storage()
         if storage.data_ptr() not in self._weights:
             self._sizes[storage.data_ptr()] = storage.nbytes()
-        return tensor.detach()  # an output that holds itself would never be freed
+        return tensor.detach()  # else an output holds itself, for ever if no backward follows
 
 
 class _RehearsalError(Exception):
