@@ -54,13 +54,13 @@ VARIANT = """
 data: diabetes
 model: Linear
 optimizer: {SGD: {lr: {float: [1e-3, 1], log: true}}}
-training: {steps: 500, eval_every: 50, clip_norm: {choice: [none, 1.0]}}
+training: {steps: 500, clip_norm: {choice: [none, 1.0]}}
 objective: {minimize: rmse}
 search: {sampler: Random, pruner: none, start_with: {study: other, best: 3}}
 variant:
   choice:
     as it is:
-    full: {training: {batch_size: full}, optimizer: LBFGS}
+    full: {training: {batch_size: full, clip_norm: none}, optimizer: LBFGS}
     big: {training: {epochs: 3, batch_size: {int: [64, 256]}}, model: {MLP: {depth: 3}}}
 """
 
@@ -82,6 +82,11 @@ def test_the_shortest_study_file() -> None:
     assert config.validation == ValidationSettings(folds=5)
     assert (config.training.epochs, config.training.steps) == (20, None)
     assert config.data.scale == Component(name="standard")
+
+
+@pytest.mark.parametrize("text", [QUICK, FULL, VARIANT])
+def test_what_is_mutated_below_is_right_at_first(text: str) -> None:
+    assert is_read(text)
 
 
 def test_large_data_is_held_out_instead_of_folded() -> None:
