@@ -66,3 +66,13 @@ def test_determinism_is_asked_for_inside_only(deterministic: Any, warn_only: boo
 def test_determinism_is_not_asked_for_in_vain(settings: dict[str, Any]) -> None:
     with _precision(**settings).in_force():
         assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_gradients_go_on_with_the_scale_that_was_saved() -> None:
+    saved, loaded = _precision(dtype="fp16"), _precision(dtype="fp16")
+    assert saved.scaler is not None
+    assert loaded.scaler is not None
+    saved.scaler.load_state_dict({**saved.scaler.state_dict(), "scale": 8.0})
+    loaded.load_state_dict(saved.state_dict())
+    assert loaded.scaler.scale(torch.ones(())) == 8.0
+    assert _precision().state_dict() is None
