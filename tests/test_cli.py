@@ -1,0 +1,357 @@
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+TINY = """
+data: iris
+validation: {folds: 2}
+model: {MLP: {width: {int: [4, 16]}, depth: 1}}
+optimizer: {AdamW: {lr: {float: [1e-3, 1e-1], log: true}}}
+training: {epochs: 3}
+search: {trials: 4, parallel: 2, pruner: none}
+"""
+LONG = TINY.replace("epochs: 3", "epochs: 3000")
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def environment() -> dict[str, str]:
+    return os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "100"}
+
+
+def command(*words: str) -> list[str]:
+    return [sys.executable, "-m", "tunecli", *words]
+
+
+def run_in(folder: Path, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    """Runs a command as a user would."""
+    done = subprocess.run(
+        command(*words), cwd=folder, env=environment(), capture_output=True, text=True
+    )
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return partial(run_in, tmp_path)
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Path:
+    path = tmp_path / "tiny.yaml"
+    path.write_text(TINY)
+    return path
+
+
+@pytest.fixture(scope="module")
+def searched_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("searched")
+    (folder / "tiny.yaml").write_text(TINY)
+    done = run_in(folder, "search", "tiny.yaml", "--jobs", "2")
+    (folder / "stdout").write_text(done.stdout)
+    (folder / "stderr").write_text(done.stderr)
+    return folder
+
+
+@pytest.fixture
+def finished(searched_once: Path, tmp_path: Path) -> Path:
+    """A folder with a study file and its finished study."""
+    shutil.copytree(searched_once, tmp_path, dirs_exist_ok=True)
+    return tmp_path
+
+
+def rows(path: Path, query: str) -> list[tuple[object, ...]]:
+    connection = sqlite3.connect(path)
+    try:
+        return connection.execute(query).fetchall()
+    finally:
+        connection.close()
+
+
+def table(path: Path) -> Sequence[tuple[object, ...]]:
+    """Everything that must be the same however a search went."""
+    return rows(
+        path,
+        "SELECT number, state, param_name, param_value, value, step, fold, score, train_loss "
+        "FROM trials JOIN trial_params USING (trial_id) LEFT JOIN trial_values USING (trial_id) "
+        "LEFT JOIN tunecli_curves USING (trial_id) ORDER BY number, param_name, step, fold",
+    )
+
+
+def test_help_names_every_command(run: Run) -> None:
+    text = run("--help").stdout
+    for name in ("search", "report", "check", "schema", "remove"):
+        assert f" {name} " in text
+        assert "Example: tunecli " in run(name, "--help").stdout
+
+
+def test_a_search_tells_what_it_does_and_what_to_type_next(finished: Path) -> None:
+    assert (finished / "stdout").read_text() == ""
+    told = (finished / "stderr").read_text()
+    assert told.startswith("tiny: ")
+    assert "guessing" in told
+    assert told.count("\ntrial ") == 4
+    assert "tunecli report tiny" in told
+    assert "\x1b" not in told
+    events = (finished / "runs/tiny/events.jsonl").read_text().splitlines()
+    assert [json.loads(line)["event"] for line in events].count("TrialFinished") == 4
+
+
+def test_a_report_in_every_form(finished: Path, run: Run) -> None:
+    report = run("report", "tiny").stdout
+    assert "search: {trials: 1}" in report
+    assert "\x1b" not in report
+    assert run("report", "tiny.yaml").stdout == report
+    assert "tiny" in run("report").stdout
+    assert len(json.loads(run("report", "tiny", "--json").stdout)["trials"]) == 4
+    assert len(run("report", "tiny", "--csv").stdout.splitlines()) == 5
+    assert "Trial 2 of tiny" in run("report", "tiny", "--trial", "2").stdout
+
+
+def test_trials_is_a_total(finished: Path, run: Run) -> None:
+    again = run("search", "tiny.yaml")
+    assert "tiny is finished already: 4 of 4 trials done." in again.stderr
+    before = table(finished / "runs/tiny/study.db")
+    more = run("search", "tiny.yaml", "--trials", "6")
+    assert more.stderr.count("\ntrial ") == 2
+    assert table(finished / "runs/tiny/study.db")[: len(before)] == before
+
+
+@pytest.mark.slow
+def test_the_printed_best_study_reproduces_its_score(finished: Path, run: Run) -> None:
+    study = json.loads(run("report", "tiny", "--json").stdout)
+    best = max(study["trials"], key=lambda trial: (trial["value"], -trial["number"]))
+    report = run("report", "tiny", "--trial", str(best["number"])).stdout
+    printed = report[report.index("study: ") :]
+    (finished / "again.yaml").write_text(printed)
+    run("search", "again.yaml", "--runs", "elsewhere")
+    name = printed.splitlines()[0].removeprefix("study: ")
+    query = (
+        "SELECT step, fold, score, train_loss FROM tunecli_curves JOIN trials USING (trial_id) "
+        "WHERE number = {} ORDER BY step, fold"
+    )
+    again = rows(finished / "elsewhere" / name / "study.db", query.format(0))
+    assert again == rows(finished / "runs/tiny/study.db", query.format(best["number"]))
+
+
+def test_ten_mistakes_are_reported_at_once(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "bad.yaml").write_text("data: digit\nmodel: MPL\noptimiser: {Adam: {}}\n")
+    done = run("search", "bad.yaml", code=2)
+    assert "bad.yaml:1:7: data: " in done.stderr
+    assert "Did you mean `digits`?" in done.stderr
+    assert "Did you mean `MLP`?" in done.stderr
+    assert "Did you mean `optimizer`?" in done.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("search", "none.yaml"), "none.yaml: cannot be read"),
+        (("report", "nothing"), "nothing"),
+        (("report", "nothing", "--json"), "nothing"),
+        (("remove", "nothing"), "There is no study nothing in "),
+        (("check", "none.yaml"), "none.yaml: cannot be read"),
+    ],
+)
+def test_a_users_mistake_is_one_message(run: Run, words: tuple[str, ...], message: str) -> None:
+    done = run(*words, code=2)
+    assert message in done.stderr
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("epochs: 3", "epochs: 4", "training.epochs: 3 → 4"),
+        ("data: iris", "data: wine", "data.source: iris → wine"),
+        ("{folds: 2}", "{folds: 3}", "validation.folds: 2 → 3"),
+        ("model: {MLP: {width", "model: {choice: {Linear: {}, MLP: {width", "model"),
+        ("data: iris", "seed: 1\ndata: iris", "seed: 0 → 1"),
+    ],
+)
+def test_an_edit_that_makes_scores_incomparable_is_refused(
+    finished: Path, run: Run, old: str, new: str, told: str
+) -> None:
+    before = table(finished / "runs/tiny/study.db")
+    text = TINY.replace(old, new)
+    if "choice" in new:
+        text = text.replace("depth: 1}}", "depth: 1}}}")
+    (finished / "tiny.yaml").write_text(text)
+    refused = run("search", "tiny.yaml", code=2)
+    assert told in refused.stderr
+    assert "--as NAME" in refused.stderr
+    assert "--restart" in refused.stderr
+    assert table(finished / "runs/tiny/study.db") == before
+
+
+@pytest.mark.parametrize(
+    ("edits", "told"),
+    [
+        ({"[4, 16]": "[4, 64]", "trials: 4": "trials: 6"}, "model.MLP.width: "),
+        pytest.param(
+            {"trials: 4": "trials: 6, sampler: Random"},
+            "search.sampler: ",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            {"trials: 4": "trials: 6", "parallel: 2": "parallel: 4"},
+            "search.parallel: 2 → 4",
+            marks=pytest.mark.slow,
+        ),
+    ],
+)
+def test_an_edit_that_keeps_scores_comparable_goes_on(
+    finished: Path, run: Run, edits: dict[str, str], told: str
+) -> None:
+    before = table(finished / "runs/tiny/study.db")
+    text = TINY
+    for old, new in edits.items():
+        text = text.replace(old, new)
+    (finished / "tiny.yaml").write_text(text)
+    assert told in run("search", "tiny.yaml").stderr
+    after = table(finished / "runs/tiny/study.db")
+    assert [row for row in after if row[0] < 4] == list(before)
+    assert max(row[0] for row in after) == 5
+    study = json.loads(run("report", "tiny", "--json").stdout)
+    assert study["edits"][0]["first_trial"] == 4
+
+
+@pytest.mark.slow
+def test_as_and_restart_start_anew(run: Run, tiny: Path, tmp_path: Path) -> None:
+    run("search", "tiny.yaml", "--trials", "2")
+    run("search", "tiny.yaml", "--trials", "2", "--as", "beside", "--set", "training.epochs=1")
+    assert (tmp_path / "runs/beside/study.db").exists()
+    first = table(tmp_path / "runs/tiny/study.db")
+    run("search", "tiny.yaml", "--trials", "2", "--restart", "--set", "training.epochs=1")
+    assert table(tmp_path / "runs/tiny/study.db") != first
+    (trash,) = (tmp_path / "runs/.trash").iterdir()
+    assert table(trash / "study.db") == first
+
+
+@pytest.mark.slow
+def test_a_resume_without_set_goes_on_with_the_stored_one(run: Run, tiny: Path) -> None:
+    run("search", "tiny.yaml", "--trials", "2", "--set", "training.epochs=1")
+    run("search", "tiny.yaml", "--trials", "3")
+    trials = json.loads(run("report", "tiny", "--json").stdout)["trials"]
+    assert {trial["config"]["training"]["epochs"] for trial in trials} == {1}
+    different = run("search", "tiny.yaml", "--set", "training.epochs=2", code=2)
+    assert "training.epochs: 1 → 2" in different.stderr
+
+
+def test_remove_moves_a_study_to_the_trash(finished: Path, run: Run) -> None:
+    run("remove", "tiny")
+    assert not (finished / "runs/tiny").exists()
+    assert list((finished / "runs/.trash").glob("tiny-*/study.db"))
+    run("report", "tiny", code=2)
+
+
+@pytest.mark.slow
+def test_another_storage(run: Run, tiny: Path, tmp_path: Path) -> None:
+    storage = ("--storage", f"sqlite:///{tmp_path / 'all.db'}")
+    run("search", "tiny.yaml", "--trials", "1", *storage)
+    run("search", "tiny.yaml", "--trials", "1", "--as", "second", *storage)
+    assert "second-0" in run("report", "second", *storage).stdout
+    run("remove", "tiny", *storage)
+    run("report", "tiny", *storage, code=2)
+    assert "second-0" in run("report", "second", *storage).stdout
+
+
+def test_optunas_own_tools_read_the_database(finished: Path, run: Run) -> None:
+    storage = f"sqlite:///{finished / 'runs/tiny/study.db'}"
+    code = "import sys; from optuna.cli import main; sys.exit(main())"
+    words = ["best-trial", "--storage", storage, "--study-name", "tiny", "--format", "json"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words], capture_output=True, text=True, check=True
+    )
+    best = json.loads(done.stdout)
+    trials = json.loads(run("report", "tiny", "--json").stdout)["trials"]
+    assert best["value"] == max(trial["value"] for trial in trials)
+    assert best["params"] == trials[best["number"]]["params"]
+
+
+@pytest.mark.slow
+def test_ctrl_c_keeps_what_is_done_and_the_same_command_goes_on(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "tiny.yaml").write_text(LONG.replace("trials: 4", "trials: 2"))
+    process = subprocess.Popen(
+        command("search", "tiny.yaml", "--jobs", "1"),
+        cwd=tmp_path,
+        env=environment(),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    events = tmp_path / "runs/tiny/events.jsonl"
+    wait_for(lambda: events.exists() and "TrialEvaluated" in events.read_text())
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "Interrupted" in told
+    assert "run the same command to go on" in told
+    assert "Traceback" not in told
+    (state,) = rows(tmp_path / "runs/tiny/study.db", "SELECT state FROM trials")
+    assert state == ("RUNNING",)
+
+
+@pytest.mark.slow
+def test_a_killed_driver_leaves_no_process_and_loses_nothing(run: Run, tmp_path: Path) -> None:
+    study = LONG.replace("epochs: 3000", "epochs: 60").replace("trials: 4", "trials: 3")
+    (tmp_path / "tiny.yaml").write_text(study)
+    whole = run("search", "tiny.yaml", "--runs", "whole")
+    assert "3 of 3" in whole.stderr
+    process = subprocess.Popen(
+        command("search", "tiny.yaml", "--jobs", "2"),
+        cwd=tmp_path,
+        env=environment(),
+        stderr=subprocess.DEVNULL,
+    )
+    events = tmp_path / "runs/tiny/events.jsonl"
+    wait_for(lambda: events.exists() and "TrialEvaluated" in events.read_text())
+    process.kill()
+    process.wait()
+    wait_for(lambda: not processes_in(tmp_path), seconds=5)
+    run("search", "tiny.yaml", "--jobs", "1")
+    assert table(tmp_path / "runs/tiny/study.db") == table(tmp_path / "whole/tiny/study.db")
+
+
+@pytest.mark.slow
+def test_a_search_whose_trials_all_fail_says_why_once(run: Run, tmp_path: Path) -> None:
+    # A picture of 8 × 8 is smaller than what alexnet's pooling can take.
+    (tmp_path / "bad.yaml").write_text(
+        "data: digits\nmodel: alexnet\noptimizer: SGD\nsearch: {trials: 8, parallel: 2}\n"
+    )
+    done = run("search", "bad.yaml", "--quiet", code=1)
+    assert "all trials failed" in done.stderr
+    assert "RuntimeError" in done.stderr
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+
+
+def processes_in(folder: Path) -> list[str]:
+    """Processes that were started there and still run."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if (entry / "cwd").readlink() == folder and int(entry.name) != os.getpid():
+                found.append((entry / "cmdline").read_text())
+        except OSError:
+            continue
+    return [line for line in found if line]
