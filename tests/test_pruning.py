@@ -25,7 +25,7 @@ PRUNERS = [
     Component(name="HyperbandPruner", arguments={"reduction_factor": 2}),
     Component(
         name="PatientPruner",
-        arguments={"patience": 1, "wrapped_pruner": {"name": "MedianPruner", "arguments": {}}},
+        arguments={"patience": 1, "wrapped_pruner": Component(name="MedianPruner")},
     ),
     Component(name="ThresholdPruner", arguments={"lower": 0.3}),
 ]

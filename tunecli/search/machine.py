@@ -21,6 +21,11 @@ def n_gpus() -> int:
     return len(list(Path("/dev").glob("nvidia[0-9]*")))
 
 
+def memory() -> int:
+    """Bytes of main memory."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
 def default_jobs(n_threads: int, device: str) -> int:
     """Workers if the user does not say: one a GPU, else one for every `n_threads` cores."""
     if device in ("auto", "cuda") and n_gpus():

@@ -13,7 +13,6 @@ import math
 import warnings
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import optuna
@@ -130,9 +129,7 @@ class Judge:
 
     def _make(self, number: int) -> pruners.BasePruner:
         assert self._pruner is not None
-        return _make_pruner(
-            self._pruner.model_dump_json(), self._lengths[number], self._groups[number].bracket
-        )
+        return make_pruner(self._pruner, self._lengths[number], self._groups[number].bracket)
 
 
 _HALVING = frozenset({"SuccessiveHalvingPruner", "HyperbandPruner"})
@@ -191,11 +188,17 @@ class _Brackets:
         raise AssertionError("the budgets add up")
 
 
-@cache
-def _make_pruner(component: str, n_evaluations: int, bracket: int) -> pruners.BasePruner:
-    """The pruner for trials of a length, from a Component as JSON (hashable)."""
-    name, arguments = _read(component)
-    match name:
+def make_pruner(component: Component, n_evaluations: int, bracket: int) -> pruners.BasePruner:
+    """The pruner for trials of so many evaluations.
+
+    Args:
+        bracket: of Hyperband; 0 for all others.
+
+    Raises:
+        ValueError: in Optuna's words.
+    """
+    arguments = dict(component.arguments)
+    match component.name:
         case "HyperbandPruner":
             return pruners.SuccessiveHalvingPruner(
                 min_resource=arguments.get("min_resource", 1),
@@ -210,18 +213,10 @@ def _make_pruner(component: str, n_evaluations: int, bracket: int) -> pruners.Ba
             return pruners.SuccessiveHalvingPruner(**arguments)
         case "PatientPruner":
             wrapped = arguments.pop("wrapped_pruner", None)
-            inner = None
-            if wrapped is not None:
-                inner_component = Component.model_validate(wrapped).model_dump_json()
-                inner = _make_pruner(inner_component, n_evaluations, bracket)
+            inner = make_pruner(wrapped, n_evaluations, bracket) if wrapped else None
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ExperimentalWarning)
                 return pruners.PatientPruner(inner, **arguments)
         case _:
-            made: pruners.BasePruner = getattr(pruners, name)(**arguments)
+            made: pruners.BasePruner = getattr(pruners, component.name)(**arguments)
             return made
-
-
-def _read(component: str) -> tuple[str, dict[str, Any]]:
-    read = Component.model_validate_json(component)
-    return read.name, dict(read.arguments)

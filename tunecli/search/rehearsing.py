@@ -16,7 +16,8 @@ from tunecli.data.describe import describe
 from tunecli.data.fold_store import FoldStore
 from tunecli.data.sources import load
 from tunecli.data.summary import DataSummary
-from tunecli.search.machine import default_jobs
+from tunecli.search.constructible import refuse_what_optuna_refuses
+from tunecli.search.machine import default_jobs, memory
 from tunecli.study_file.points import Point, covering
 from tunecli.study_file.ranges import Range, Scalar
 from tunecli.study_file.space import first_value
@@ -62,6 +63,7 @@ class StudyCheck:
     """
 
     def __init__(self, study: StudyFile) -> None:
+        refuse_what_optuna_refuses(study)
         torch.set_num_threads(study.training.threads)
         dataset = load(study.data)
         self._study = study.completed(dataset.task, len(dataset.y))
@@ -83,20 +85,35 @@ class StudyCheck:
         for point, rehearsal in rehearsed:
             if rehearsal.error:
                 mistakes.setdefault(rehearsal.error, point)
+        n_jobs = self._n_jobs()
         good = [rehearsal for _, rehearsal in rehearsed if not rehearsal.error]
         weights = [rehearsal.n_weights for rehearsal in good] or [0]
-        training = self._study.training
-        n_jobs = default_jobs(training.threads, training.device)
+        n_bytes = max((rehearsal.n_bytes for rehearsal in good), default=0)
+        if n_bytes * n_jobs > memory():
+            largest = max(rehearsed, key=lambda pair: pair[1].n_bytes)[0]
+            mistakes[_too_large(n_bytes, n_jobs)] = largest
         return StudyRehearsal(
             summary=self.summary,
             n_trials=self._study.search.trials,
             n_rehearsed=len(rehearsed),
             mistakes=tuple(mistakes.items()),
             n_weights=(min(weights), max(weights)),
-            n_bytes=max((rehearsal.n_bytes for rehearsal in good), default=0),
+            n_bytes=n_bytes,
             seconds_per_trial=fmean([rehearsal.seconds for rehearsal in good] or [0.0]),
-            n_jobs=min(n_jobs, self._study.search.parallel),
+            n_jobs=n_jobs,
         )
+
+    def _n_jobs(self) -> int:
+        training = self._study.training
+        return min(default_jobs(training.threads, training.device), self._study.search.parallel)
+
+
+def _too_large(n_bytes: int, n_jobs: int) -> str:
+    gibibytes = n_bytes / 2**30
+    return (
+        f"a trial needs {gibibytes:.1f} GiB, {n_jobs} at a time more than this machine's "
+        f"{memory() / 2**30:.1f} GiB. Use --jobs 1, fewer folds or a smaller model."
+    )
 
 
 def _look_up(point: Point, name: str, _: Range) -> Scalar:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 import optuna
 
 from tunecli.errors import StudyNotFoundError, TunecliError
+from tunecli.search.constructible import refuse_what_optuna_refuses
 from tunecli.search.database import StudyDatabase, Trial
 from tunecli.search.driver import Driver, earlier
 from tunecli.search.enumeration import Point
@@ -53,6 +54,7 @@ class Search:
         n_jobs: int | None = None,
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
+        refuse_what_optuna_refuses(study)
         self._study = study
         self._place = place
         self._n_jobs = n_jobs or default_jobs(study.training.threads, study.training.device)
@@ -222,9 +224,11 @@ def _other_machine(differences: Sequence[str]) -> Iterator[Notice]:
 
 
 def _as_line(event: SearchEvent) -> str:
+    fields = dataclasses.asdict(event)
+    fields.pop("earlier", None)  # the log has told of them before
     told = {
         "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "event": type(event).__name__,
-        **dataclasses.asdict(event),
+        **fields,
     }
     return json.dumps(told) + "\n"
