@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -181,21 +180,3 @@ def test_labels_tell_metrics_apart() -> None:
     y, p = _classification(20, 3, 0)
     both = [Component(name="f1"), Component(name="f1", arguments={"average": "weighted"})]
     assert set(measure(both, "classification", y, p, 3)) == {"f1", "f1_weighted"}
-
-
-def test_measuring_takes_little_time() -> None:
-    """A digits fold has 288 validation rows, measured a hundred times a trial."""
-    y, p = _classification(288, 10, 0)
-    p = p.astype(np.float32)
-    four = [Component(name=name) for name in ("accuracy", "f1", "recall", "log_loss")]
-
-    def fastest(metrics: list[Component]) -> float:
-        times = []
-        for _ in range(30):
-            begin = time.perf_counter()
-            measure(metrics, "classification", y, p, 10)
-            times.append(time.perf_counter() - begin)
-        return min(times)
-
-    assert fastest(four[:1]) < 0.001
-    assert fastest(four) < 0.002

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from typing import Any
 
 import pytest
@@ -19,7 +18,6 @@ from tunecli.study_file.settings import (
     TrialConfig,
     ValidationSettings,
 )
-from tunecli.training.fold import FoldTraining
 from tunecli.training.models import build_model
 from tunecli.training.rehearsal import rehearse
 
@@ -162,22 +160,6 @@ def test_nothing_outside_is_changed(digits: list[FoldData]) -> None:
     rehearse(_config(model=_named("MLP", dropout=0.5)), digits)
     assert torch.equal(torch.rand(3), expected)
     assert torch.equal(digits[0].x_train, rows)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("model", ["MLP", "CNN"])
-def test_the_estimated_time_is_near_the_real_one(digits: list[FoldData], model: str) -> None:
-    """Within a factor of two, at the best of three looks: the machine may be busy."""
-    config = _config(model=_named(model), training=TrainingSettings(epochs=5))
-    estimates: list[float] = []
-    real: list[float] = []
-    for _ in range(3):
-        estimates.append(rehearse(config, digits).seconds)
-        begin = time.perf_counter()
-        for fold in digits:
-            assert len(list(FoldTraining(config, fold, CPU))) == 5
-        real.append(time.perf_counter() - begin)
-    assert min(real) / 2 < min(estimates) < min(real) * 2
 
 
 def test_weights_are_not_counted_as_what_a_batch_leaves_behind(digits: list[FoldData]) -> None:

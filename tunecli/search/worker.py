@@ -106,10 +106,16 @@ def worker_main(connection: Connection, worker: int, study: StudyFile, describes
     try:
         if describes:
             connection.send(trainer.describe(study))
+        _warm_up()
         while True:
             trainer.train(connection.recv())
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return  # the driver has closed or is gone
+
+
+def _warm_up() -> None:
+    """Pay torch's imports at the first optimizer (2 s) now, while the driver makes the database."""
+    torch.optim.SGD([torch.zeros(1, requires_grad=True)])
 
 
 def _end_with_the_driver() -> None:

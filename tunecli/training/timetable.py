@@ -10,10 +10,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from tunecli.study_file import defaults
 from tunecli.study_file.settings import TrainingSettings
-
-DEFAULT_EPOCHS = 20
-"""Epochs of a training that is given neither in epochs nor in steps."""
 
 EVALUATIONS_OVER_STEPS = 10
 """Evaluations of a training that is given in steps, unless `eval_every` says otherwise."""
@@ -45,7 +43,7 @@ class Timetable:
             every = settings.eval_every or math.ceil(n_steps / EVALUATIONS_OVER_STEPS)
             evaluations = _moments(n_steps, every, 1)
         else:
-            epochs = settings.epochs or DEFAULT_EPOCHS
+            epochs = settings.epochs or defaults.EPOCHS
             n_steps = epochs * steps_per_epoch
             evaluations = _moments(epochs, settings.eval_every or 1, steps_per_epoch)
         n_warmup = round(settings.warmup * n_steps)

@@ -1,0 +1,45 @@
+"""The same study file gives the same table, whatever the workers do: with real processes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from test_cli import run_in, table
+
+BRANCHES = """
+data: iris
+validation: {folds: 2}
+model: {choice: {MLP: {width: {int: [4, 64], log: true}, depth: 1, dropout: 0.1}, Linear: {}}}
+optimizer:
+  choice:
+    SGD: {lr: {float: [1e-3, 1], log: true}}
+    AdamW: {lr: {float: [1e-4, 1e-1], log: true}}
+training: {epochs: 9, l1: {float: [1e-8, 1e-4], log: true, or: 0}}
+"""
+FLAT = """
+data: iris
+validation: {folds: 2}
+model: {MLP: {width: {int: [4, 64], log: true}, depth: 1}}
+optimizer: {AdamW: {lr: {float: [1e-4, 1e-1], log: true}, weight_decay: {float: [0, 1]}}}
+schedule: OneCycleLR
+training: {epochs: 9}
+"""
+CASES = [(BRANCHES, "TPE", "Median"), (FLAT, "CmaEs", "Hyperband"), (FLAT, "QMC", "Median")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("text", "sampler", "pruner"), CASES)
+def test_jobs_and_halves_give_the_same_table(
+    text: str, sampler: str, pruner: str, tmp_path: Path
+) -> None:
+    search = f"search: {{trials: 16, parallel: 4, sampler: {sampler}, pruner: {pruner}}}\n"
+    (tmp_path / "study.yaml").write_text(text + search)
+    for runs, jobs in (("one", "1"), ("two", "2")):
+        run_in(tmp_path, "search", "study.yaml", "--jobs", jobs, "--runs", runs)
+    run_in(tmp_path, "search", "study.yaml", "--trials", "7", "--jobs", "2", "--runs", "half")
+    run_in(tmp_path, "search", "study.yaml", "--jobs", "2", "--runs", "half")
+    one, two, half = (table(tmp_path / runs / "study/study.db") for runs in ("one", "two", "half"))
+    assert len({row[0] for row in one}) == 16
+    assert one == two
+    assert one == half
