@@ -114,7 +114,7 @@ def worker_main(connection: Connection, worker: int, study: StudyFile, describes
 
 
 def _warm_up() -> None:
-    """Pay torch's imports at the first optimizer (2 s) now, while the driver makes the database."""
+    """Pay now, while the driver makes the database, what torch imports at the first optimizer."""
     torch.optim.SGD([torch.zeros(1, requires_grad=True)])
 
 
