@@ -101,19 +101,21 @@ def search(
 
     Example: tunecli search studies/digits.yaml --trials 30
     """
-    from tunecli.report.live import LiveView
-    from tunecli.search.run import Search
     from tunecli.study_file.study_file import load
 
     study = _read_study(file, set_, as_, runs, storage)
+    budget = [f"search.trials={trials}"] if trials else []
+    budget += [f"search.timeout={timeout}"] if timeout else []
+    limits = load(file, [*study.overrides, *budget]).search
     place = _place(study.name, runs, storage)
     if restart and place.folder.exists():
         _say(f"The old study was moved to {place.move_to_trash()}.")
     if not quiet:
         _say(f"{study.name}: reading the data …")
-    budget = [f"search.trials={trials}"] if trials else []
-    budget += [f"search.timeout={timeout}"] if timeout else []
-    limits = load(file, [*study.overrides, *budget]).search
+
+    from tunecli.report.live import LiveView
+    from tunecli.search.run import Search
+
     searching = Search(study, place, limits, jobs)
     view = LiveView(_console(), quiet=quiet, options=_options_again(runs, storage))
     ending = ""
@@ -274,11 +276,12 @@ def _read_study(
 
     renamed = [f"study={as_}"] if as_ else []
     study = load(file, [*(set_ or []), *renamed])
-    if set_:
+    place = _place(study.name, runs, storage)
+    if set_ or not (storage or place.folder.exists()):
         return study
     from tunecli.report.records import newest_overrides
 
-    kept = newest_overrides(_place(study.name, runs, storage).url, study.name)
+    kept = newest_overrides(place.url, study.name)
     return load(file, [*kept, *renamed]) if kept else study
 
 
