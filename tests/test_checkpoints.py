@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from training_cases import CPU, classification, component, trial
+
+from tunecli.study_file.settings import TrialConfig
+from tunecli.training.checkpoints import CheckpointError, Checkpoints
+from tunecli.training.cross_validation import CrossValidation
+
+CONFIG = trial(
+    epochs=6,
+    optimizer=component("AdamW", lr=0.05),
+    schedule=component("ReduceLROnPlateau", patience=1),
+    model=component("MLP", width=8, depth=1, dropout=0.3, batch_norm=True),
+)
+
+
+def begun(config: TrialConfig = CONFIG, n_rounds: int = 3) -> CrossValidation:
+    training = CrossValidation(config, [classification(0), classification(1)], CPU)
+    for _ in range(n_rounds):
+        next(training)
+    return training
+
+
+def equal(one: Any, other: Any) -> bool:
+    if isinstance(one, torch.Tensor):
+        return torch.equal(one, other)
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(equal(one[key], other[key]) for key in one)
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(map(equal, one, other))
+    return bool(one == other)
+
+
+def test_a_trial_goes_on_from_its_checkpoint_bit_for_bit(tmp_path: Path) -> None:
+    whole = begun(n_rounds=0)
+    rounds = list(whole)
+    Checkpoints(tmp_path / "7", CONFIG).save(begun().state_dict())
+    state = Checkpoints(tmp_path / "7", CONFIG).load()
+    assert state is not None
+    resumed = begun(n_rounds=0)
+    resumed.load_state_dict(state)
+    assert list(resumed) == rounds[3:]
+    assert resumed.curve == whole.curve
+    assert resumed.result().predictions == whole.result().predictions
+    assert equal(resumed.state_dict()["folds"], whole.state_dict()["folds"])
+
+
+def test_there_is_one_file_a_fold_and_a_small_one_and_no_old_ones(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path / "7", CONFIG)
+    training = begun()
+    checkpoints.save(training.state_dict())
+    next(training)
+    checkpoints.save(training.state_dict())
+    names = sorted(path.name for path in (tmp_path / "7").iterdir())
+    assert names == ["fold-0-4.pt", "fold-1-4.pt", "trial"]
+    assert (tmp_path / "7" / "trial").stat().st_size < 5_000
+    checkpoints.remove()
+    assert not (tmp_path / "7").exists()
+
+
+def test_nothing_saved_is_no_error(tmp_path: Path) -> None:
+    assert Checkpoints(tmp_path / "7", CONFIG).load() is None
+
+
+def test_another_trials_checkpoint_is_not_loaded(tmp_path: Path) -> None:
+    Checkpoints(tmp_path / "7", CONFIG).save(begun().state_dict())
+    other = CONFIG.model_copy(update={"seed": 1})
+    with pytest.raises(CheckpointError, match="belongs to another trial"):
+        Checkpoints(tmp_path / "7", other).load()
+
+
+def damaged(content: bytes, random_: random.Random) -> bytes:
+    if random_.random() < 0.5:
+        return content[: random_.randrange(len(content))]
+    position = random_.randrange(len(content))
+    flipped = content[position] ^ (1 << random_.randrange(8))
+    return content[:position] + bytes([flipped]) + content[position + 1 :]
+
+
+def test_whatever_is_damaged_is_noticed(tmp_path: Path) -> None:
+    Checkpoints(tmp_path / "7", CONFIG).save(begun().state_dict())
+    for seed in range(60):
+        random_ = random.Random(seed)
+        path = random_.choice(sorted((tmp_path / "7").iterdir()))
+        content = path.read_bytes()
+        path.write_bytes(damaged(content, random_))
+        with pytest.raises(CheckpointError, match="checksum|cannot be read"):
+            Checkpoints(tmp_path / "7", CONFIG).load()
+        path.write_bytes(content)
+
+
+def test_a_missing_part_is_noticed(tmp_path: Path) -> None:
+    Checkpoints(tmp_path / "7", CONFIG).save(begun().state_dict())
+    (tmp_path / "7" / "fold-1-3.pt").unlink()
+    with pytest.raises(CheckpointError, match="a part of it is missing"):
+        Checkpoints(tmp_path / "7", CONFIG).load()
+
+
+def test_a_hostile_index_reads_nothing_outside_its_folder(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path / "7", CONFIG)
+    checkpoints.save(begun().state_dict())
+    index = tmp_path / "7" / "trial"
+    content = index.read_text().partition("\n")[2].replace("fold-0-3.pt", "../fold-0-3.pt")
+    index.write_text(f"{hashlib.sha256(content.encode()).hexdigest()}\n{content}")
+    with pytest.raises(CheckpointError, match="outside its folder"):
+        checkpoints.load()
+
+
+def save_for_ever(folder: Path, states: list[dict[str, Any]]) -> None:
+    checkpoints = Checkpoints(folder, CONFIG)
+    while True:
+        for state in states:
+            checkpoints.save(state)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks a process to kill it")
+@pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning")
+def test_a_save_that_is_killed_leaves_the_old_checkpoint_or_the_new_one(tmp_path: Path) -> None:
+    states = [begun(n_rounds=n_rounds).state_dict() for n_rounds in (2, 3, 4)]
+    seen = set()
+    for seed in range(30):
+        child = os.fork()
+        if not child:
+            save_for_ever(tmp_path / "7", states)
+        time.sleep(0.05 + random.Random(seed).random() / 50)
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        state = Checkpoints(tmp_path / "7", CONFIG).load()
+        assert state is not None
+        saved = states[len(state["curve"]) - 2]
+        assert equal(state["folds"], saved["folds"])
+        seen.add(len(state["curve"]))
+    assert len(seen) > 1, "the kills must fall on different saves"
