@@ -94,7 +94,7 @@ def test_whatever_is_damaged_is_noticed(tmp_path: Path) -> None:
         path = random_.choice(sorted((tmp_path / "7").iterdir()))
         content = path.read_bytes()
         path.write_bytes(damaged(content, random_))
-        with pytest.raises(CheckpointError, match="checksum|cannot be read"):
+        with pytest.raises(CheckpointError, match=r"checksum|cannot be read"):
             Checkpoints(tmp_path / "7", CONFIG).load()
         path.write_bytes(content)
 
