@@ -47,7 +47,7 @@ class Checkpoints:
 
     @property
     def is_due(self) -> bool:
-        """Whether a save is worth its time: 5 % of the trial's at most, and 10 s after the last."""
+        """Whether a save is worth it: at most 5 % of the trial's time, and 10 s after the last."""
         return time.monotonic() >= self._due
 
     def save(self, state: dict[str, Any]) -> None:
