@@ -160,6 +160,31 @@ def test_the_gate_takes_the_other_value() -> None:
     assert study.resolve(lambda name, range_: inside[name]).training.batch_size == 20
 
 
+@given(study_texts())
+@settings(max_examples=50)
+def test_each_gate_is_known_by_the_name_of_its_range(text: str) -> None:
+    study = completed(text)
+    names = {parameter.name for parameter in study.parameters}
+    assert {f"{name}.or" for name in study.gates} == {n for n in names if n.endswith(".or")}
+    assert study.gates.keys() <= names
+
+
+def test_a_gate_tells_what_it_takes_in_place_of_its_range() -> None:
+    l1 = "{float: [1e-8, 1e-4], log: true, or: 0}"
+    clip = "{float: [0.5, 2], or: none}"
+    text = (
+        "data: digits\nmodel: MLP\noptimizer: {choice: {a: {SGD: {weight_decay: "
+        f"{l1}}}}}, AdamW: }}}}\ntraining: {{l1: {l1}, clip_norm: {clip}}}\n"
+        f"variant: {{choice: {{x: {{training: {{l1: {l1}}}}}, y: }}}}\n"
+    )
+    assert StudyFile.from_text(text, "a.yaml").gates == {
+        "optimizer.a.weight_decay": 0,
+        "training.l1": 0,
+        "training.clip_norm": None,
+        "variant.x.training.l1": 0,
+    }
+
+
 def test_an_unknown_category_is_no_branch() -> None:
     study = completed("data: digits\nmodel: {choice: [MLP, CNN]}\noptimizer: Adam\n")
     with pytest.raises(ValueError, match="model has no category 'RNN'"):

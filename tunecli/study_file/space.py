@@ -45,6 +45,18 @@ def parameters(tree: Tree) -> tuple[Parameter, ...]:
     return tuple(found)
 
 
+def gates(tree: Tree) -> dict[str, Scalar]:
+    """By the name of each range with `or:`, the value that stands there in place of the range."""
+    found: dict[str, Scalar] = {}
+    waiting = [node for slot in SLOTS for node, _ in _occupants(tree, slot)]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, Gate):
+            found[node.inside.name] = node.otherwise
+        waiting += children(node)
+    return found
+
+
 def _occupants(tree: Tree, slot: Slot) -> Iterator[tuple[Node, tuple[Condition, ...]]]:
     """The nodes that can stand in a slot, and under which variants."""
     replacing = [label for label, slots in tree.branches.items() if slot in slots]

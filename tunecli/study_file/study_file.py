@@ -16,7 +16,7 @@ from tunecli.study_file.grammar import Grammar
 from tunecli.study_file.overrides import with_overrides
 from tunecli.study_file.plain import inline, to_text
 from tunecli.study_file.problems import Problems
-from tunecli.study_file.ranges import Parameter
+from tunecli.study_file.ranges import Parameter, Scalar
 from tunecli.study_file.resolved import study_data
 from tunecli.study_file.sections import SECTIONS, SectionReader, Sections
 from tunecli.study_file.settings import (
@@ -136,6 +136,14 @@ class StudyFile:
     def parameters(self) -> tuple[Parameter, ...]:
         """What is searched, in the order in which `resolve` asks."""
         return space.parameters(self.tree)
+
+    @cached_property
+    def gates(self) -> dict[str, Scalar]:
+        """What `or:` puts in a range's place, by the range's name, e.g. `training.l1`.
+
+        Whether it does is the parameter of that name with `.or` behind it.
+        """
+        return space.gates(self.tree)
 
     def completed(self, task: Task, n_rows: int) -> StudyFile:
         """The same study with what the file leaves open filled in: loss, objective, validation.
