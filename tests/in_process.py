@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from tunecli.search.database import StudyDatabase, Trial
 from tunecli.search.driver import Driver
 from tunecli.search.lag import Lag
-from tunecli.search.messages import Evaluated, Event, Finished, TrialJob
+from tunecli.search.messages import Evaluated, Event, Finished, Suspended, TrialJob
+from tunecli.search.progress import SearchEvent
 from tunecli.search.pruning import Judge
 from tunecli.search.sampling import Suggester
 from tunecli.study_file.study_file import StudyFile
@@ -39,6 +40,7 @@ class InProcessExecutor:
         self._waiting: deque[TrialJob] = deque()
         self._at_work: dict[int, tuple[TrialJob, list[float]]] = {}
         self._replies: dict[int, bool] = {}
+        self._stopped: deque[Event] = deque()
 
     def submit(self, job: TrialJob) -> None:
         self._waiting.append(job)
@@ -50,6 +52,8 @@ class InProcessExecutor:
         while self._waiting and len(self._at_work) < self.n_workers:
             job = self._waiting.popleft()
             self._at_work[job.number] = (job, [])
+        if self._stopped:
+            return [self._stopped.popleft()]
         if not self._at_work:
             return []
         job, means = self._at_work[self._random.choice(sorted(self._at_work))]
@@ -67,6 +71,8 @@ class InProcessExecutor:
         return Evaluated(job.number, 0, told)
 
     def _result(self, job: TrialJob, means: list[float], stopped: bool) -> TrialResult:
+        if job.config.optimizer.arguments.get("lr", 0.0) > 5:
+            return TrialResult("failed", reason="error: too fast")
         if job.config.optimizer.arguments.get("lr", 0.0) > 0.5:
             return TrialResult("diverged", reason="training loss of fold 0 is nan")
         step = len(means) - 1 if stopped else means.index(max(means))
@@ -78,7 +84,8 @@ class InProcessExecutor:
         )
 
     def stop(self, number: int, grace: float) -> None:
-        self._at_work.pop(number)
+        self._at_work.pop(number, None)
+        self._stopped.append(Suspended(number, worker=0, saved=False))
 
     def kill(self, number: int) -> None:
         self._at_work.pop(number)
@@ -94,11 +101,13 @@ def drive(
     n_workers: int = 1,
     seed: int = 0,
     stop_after: int | None = None,
+    told: list[SearchEvent] | None = None,
 ) -> list[Trial]:
     """Search up to `n_total` trials, going on with what the database holds.
 
     Args:
         stop_after: leave everything as it is after so many events, like a killed driver.
+        told: takes the events.
     """
     assert study.objective is not None
     database = StudyDatabase.open(url, study.name) or StudyDatabase.create(
@@ -112,7 +121,9 @@ def drive(
     suggester = Suggester(study, study.start_with, history, lag)
     executor = InProcessExecutor(n_workers, seed)
     driver = Driver(study, database, executor, suggester, judge, lag, history, n_total)
-    for count, _ in enumerate(driver.run()):
+    for count, event in enumerate(driver.run()):
+        if told is not None:
+            told.append(event)
         if count == stop_after:
             break
     database.close()

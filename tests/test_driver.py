@@ -8,6 +8,7 @@ import pytest
 from in_process import drive
 
 from tunecli.search.database import Trial
+from tunecli.search.progress import SearchEnded, SearchEvent
 from tunecli.study_file.study_file import StudyFile
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -138,3 +139,16 @@ def test_trials_is_a_total(new_url: object) -> None:
     first = drive(file, url, 5)
     assert table(drive(file, url, 5)) == table(first)
     assert len(drive(file, url, 8)) == 8
+
+
+def test_a_search_in_which_all_fail_says_so_however_few(new_url: object) -> None:
+    text = FLAT.replace("[1e-4, 1]", "[10, 20]")  # where the formula's training fails
+    for n_trials, n_run in ((3, 3), (40, 8)):
+        file = study(text, "Random", "none")
+        told: list[SearchEvent] = []
+        trials = drive(file, new_url(), n_trials, n_workers=2, told=told)
+        ended = told[-1]
+        assert {trial.outcome for trial in trials[:n_run]} == {"failed"}
+        assert len(trials) <= n_run + 2
+        assert isinstance(ended, SearchEnded)
+        assert (ended.ending, ended.reason) == ("failing", "error: too fast")

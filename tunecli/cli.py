@@ -90,6 +90,9 @@ def search(
     as_: Annotated[
         str | None, typer.Option("--as", help="Search under another name, as a new study.")
     ] = None,
+    grace: Annotated[
+        float, typer.Option(min=0, help="Seconds to save running trials when interrupted.")
+    ] = 2.0,
     restart: Annotated[
         bool, typer.Option("--restart", help="Move the study to runs/.trash and begin anew.")
     ] = False,
@@ -116,7 +119,7 @@ def search(
     from tunecli.report.live import LiveView
     from tunecli.search.run import Search
 
-    searching = Search(study, place, limits, jobs)
+    searching = Search(study, place, limits, jobs, grace)
     view = LiveView(_console(), quiet=quiet, options=_options_again(runs, storage))
     ending = ""
     with _signals(searching) as received, view:

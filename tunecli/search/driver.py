@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import math
+import shutil
 import time
 from collections import Counter
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from statistics import fmean, stdev
 
 from tunecli.search.database import StudyDatabase, Trial
 from tunecli.search.executor import Executor
 from tunecli.search.lag import Lag
-from tunecli.search.messages import Evaluated, Event, Finished, TrialJob, WorkerDied
+from tunecli.search.messages import (
+    Evaluated,
+    Event,
+    Finished,
+    Suspended,
+    TrialJob,
+    Warned,
+    WorkerDied,
+)
 from tunecli.search.progress import (
     Ending,
     Notice,
@@ -39,6 +49,8 @@ class Driver:
         history: the trials of earlier calls, in order; running ones are taken up again.
         n_total: trials that the study shall have.
         deadline: of `time.monotonic()`, after which no trial is started.
+        checkpoints: folder for those of running trials; None to save nothing.
+        grace: seconds that running trials have to save when the search is interrupted.
     """
 
     def __init__(
@@ -52,6 +64,8 @@ class Driver:
         history: list[Trial],
         n_total: int,
         deadline: float = math.inf,
+        checkpoints: Path | None = None,
+        grace: float = 2.0,
     ) -> None:
         assert study.objective is not None
         self._study = study
@@ -63,9 +77,12 @@ class Driver:
         self._trials = history
         self._n_total = n_total
         self._deadline = deadline
+        self._checkpoints = checkpoints
+        self._grace = grace
         self._maximize = study.objective.direction == "maximize"
         self._free = study.search.order == "free"
         self._running: dict[int, Trial] = {}
+        self._furthest: dict[int, int] = {}  # evaluations before a worker died
         self._prepared: Suggestion | None = None
         self._exhausted = False
         self._interrupted = False
@@ -90,7 +107,31 @@ class Driver:
                 yield from self._take(event)
             self._prepare()
             self._flush()
-        yield self._ended(self._ending())
+        if self._running:
+            yield from self._suspend()
+        yield self._ended(*self._ending())
+
+    def _suspend(self) -> Iterator[SearchEvent]:
+        """Leave the running trials to the next call, saved as far as the grace allows."""
+        for number in self._running:
+            self._executor.stop(number, self._grace)
+        lost = []
+        while self._running:
+            for event in self._executor.events(TICK):
+                if isinstance(event, Suspended):
+                    del self._running[event.number]
+                    lost += [] if event.saved else [event.number]
+                elif isinstance(event, Finished | Warned):
+                    yield from self._take(event)
+                elif isinstance(event, WorkerDied) and event.number in self._running:
+                    del self._running[event.number]
+                    lost.append(event.number)
+        if lost:
+            numbers = ", ".join(str(number) for number in sorted(lost))
+            yield Notice(
+                f"Not saved within {self._grace:g} s: trial {numbers}, which will go on from an "
+                "earlier checkpoint or from the start."
+            )
 
     # --- starting
 
@@ -118,9 +159,19 @@ class Driver:
     def _submit(self, trial: Trial) -> Iterator[SearchEvent]:
         self._running[trial.number] = trial
         self._executor.submit(
-            TrialJob(trial.number, trial.attempt, trial.config, asks=self._judge.judges)
+            TrialJob(
+                trial.number,
+                trial.attempt,
+                trial.config,
+                asks=self._judge.judges,
+                checkpoint=str(self._checkpoint(trial.number)) if self._checkpoints else "",
+            )
         )
         yield TrialStarted(trial.number, trial.params, n_evaluations(trial.config))
+
+    def _checkpoint(self, number: int) -> Path:
+        assert self._checkpoints is not None
+        return self._checkpoints / str(number)
 
     def _wants_another(self) -> bool:
         return (
@@ -168,6 +219,8 @@ class Driver:
                 yield from self._finish(number, worker, result)
             case WorkerDied():
                 yield from self._take_death(event)
+            case Warned(_, _, text):
+                yield Notice(text)
 
     def _take_evaluation(self, event: Evaluated) -> Iterator[SearchEvent]:
         trial = self._running[event.number]
@@ -187,13 +240,15 @@ class Driver:
             yield Notice(f"A worker that had no trial died: {reason}. Another took its place.")
             return
         trial = self._running.pop(event.number)
-        if trial.attempt >= self._study.search.attempts:
+        got_further = len(trial.curve) > self._furthest.get(trial.number, 0)
+        self._furthest[trial.number] = max(len(trial.curve), self._furthest.get(trial.number, 0))
+        if trial.attempt >= self._study.search.attempts and not got_further:
             self._running[trial.number] = trial
             yield from self._finish(
                 trial.number, event.worker, TrialResult("failed", reason=reason)
             )
             return
-        trial.attempt += 1
+        trial.attempt += 0 if got_further else 1
         trial.curve.clear()
         self._database.restart_trial(trial.number, trial.attempt)
         yield Notice(f"Trial {trial.number}: {reason}; it is tried again.")
@@ -209,6 +264,8 @@ class Driver:
             self._best = trial.value
         self._judge.finish(trial)
         self._database.finish_trial(number, result, worker, keep_predictions=is_best)
+        if self._checkpoints is not None:
+            shutil.rmtree(self._checkpoint(number), ignore_errors=True)
         yield told(trial, is_best=is_best)
 
     def _flush(self) -> None:
@@ -220,19 +277,23 @@ class Driver:
 
     def _common_failure(self) -> str:
         """The reason why every one of the first 2 × parallel trials failed, if it is one."""
-        first = self._trials[: 2 * self._study.search.parallel]
-        reasons = Counter(trial.reason for trial in first if trial.outcome == "failed")
-        enough = len(first) == min(2 * self._study.search.parallel, self._n_total)
-        if enough and len(reasons) == 1 and reasons.total() == len(first):
-            return next(iter(reasons))
-        return ""
+        n_first = 2 * self._study.search.parallel
+        first = self._trials[:n_first]
+        reasons = {trial.reason for trial in first if trial.outcome == "failed"}
+        if len(first) < n_first or len(reasons) != 1 or not _all_failed(first):
+            return ""
+        return reasons.pop()
 
-    def _ending(self) -> Ending:
+    def _ending(self) -> tuple[Ending, str]:
+        """How the search ends, and for `failing` the commonest reason."""
         if self._interrupted:
-            return "interrupted"
+            return "interrupted", ""
+        if self._trials and _all_failed(self._trials):
+            reasons = Counter(trial.reason for trial in self._trials)
+            return "failing", reasons.most_common(1)[0][0]
         if len(self._trials) >= self._n_total:
-            return "done"
-        return "exhausted" if self._exhausted else "timeout"
+            return "done", ""
+        return ("exhausted" if self._exhausted else "timeout"), ""
 
     def _ended(self, ending: Ending, reason: str = "") -> SearchEnded:
         self._database.flush()
@@ -278,6 +339,10 @@ def _improves(trial: Trial, best: float | None, maximize: bool) -> bool:
     if trial.outcome != "complete" or trial.value is None:
         return False
     return best is None or (trial.value > best if maximize else trial.value < best)
+
+
+def _all_failed(trials: Sequence[Trial]) -> bool:
+    return all(trial.outcome == "failed" for trial in trials)
 
 
 def _with_finite_value(result: TrialResult) -> TrialResult:

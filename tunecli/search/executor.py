@@ -11,8 +11,8 @@ from tunecli.search.messages import Event, TrialJob
 class Executor(Protocol):
     """Trains jobs somewhere: in this process, in local processes, on a cluster.
 
-    Whatever happens to a job, exactly one `Finished` or `WorkerDied` tells of it, unless it was
-    stopped or killed by the driver.
+    Whatever happens to a job, exactly one `Finished`, `Suspended` or `WorkerDied` tells of it,
+    unless the driver killed it.
     """
 
     n_workers: int
@@ -24,7 +24,10 @@ class Executor(Protocol):
         """Answer the newest `Evaluated` of trial `number`; False ends it as pruned."""
 
     def stop(self, number: int, grace: float) -> None:
-        """End trial `number` and let its worker save for `grace` seconds."""
+        """Suspend trial `number`: saved after its next evaluation if that comes within `grace`.
+
+        `Suspended` follows in any case, after `grace` seconds at the latest.
+        """
 
     def kill(self, number: int) -> None:
         """End trial `number` now, with its worker; another worker takes its place."""

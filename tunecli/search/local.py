@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import sys
+import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +12,15 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import BaseContext
 from typing import TYPE_CHECKING, Any
 
-from tunecli.search.messages import Event, Finished, Reply, TrialJob, WorkerDied
+from tunecli.search.messages import (
+    Answer,
+    Event,
+    Finished,
+    Reply,
+    Suspended,
+    TrialJob,
+    WorkerDied,
+)
 from tunecli.study_file.study_file import StudyFile
 
 if TYPE_CHECKING:
@@ -44,6 +53,7 @@ class LocalExecutor:
         self._study = study
         self._context = _context()
         self._waiting: deque[TrialJob] = deque()
+        self._stopping: dict[int, float] = {}  # when the patience with a trial ends
         self._workers = [self._start(number, describes=number == 0) for number in range(n_workers)]
 
     def submit(self, job: TrialJob) -> None:
@@ -53,13 +63,12 @@ class LocalExecutor:
 
     def reply(self, number: int, go_on: bool) -> None:
         """Answer the newest evaluation of trial `number`."""
-        for worker in self._workers:
-            if worker.job is not None and worker.job.number == number:
-                _send(worker.connection, Reply(go_on))
+        self._tell(number, "go on" if go_on else "prune")
 
     def stop(self, number: int, grace: float) -> None:
-        """Stop trial `number`: nothing of it can be saved between two evaluations."""
-        self.kill(number)
+        """Let trial `number` save after its next evaluation; kill it if that takes too long."""
+        self._stopping[number] = time.monotonic() + grace
+        self._tell(number, "suspend")
 
     def kill(self, number: int) -> None:
         """End trial `number` with its worker, and start another in its place."""
@@ -78,8 +87,20 @@ class LocalExecutor:
         for index, worker in enumerate(self._workers):
             if worker.connection in ready:
                 told += self._receive(index, worker)
+        for event in told:
+            if isinstance(event, Suspended | Finished):
+                self._stopping.pop(event.number, None)
+        told += self._kill_the_late()
         self._hand_out()
         return told
+
+    def _kill_the_late(self) -> list[Event]:
+        now = time.monotonic()
+        late = [number for number, deadline in self._stopping.items() if now >= deadline]
+        for number in late:
+            del self._stopping[number]
+            self.kill(number)
+        return [Suspended(number, worker=-1, saved=False) for number in late]
 
     def close(self) -> None:
         """End all workers."""
@@ -90,12 +111,17 @@ class LocalExecutor:
             _end(worker)
         self._workers = []
 
+    def _tell(self, number: int, answer: Answer) -> None:
+        for worker in self._workers:
+            if worker.job is not None and worker.job.number == number:
+                _send(worker.connection, Reply(answer))
+
     def _receive(self, index: int, worker: _Worker) -> list[Event]:
         told: list[Event] = []
         try:
             while worker.connection.poll():
                 event: Event = worker.connection.recv()
-                if isinstance(event, Finished):
+                if isinstance(event, Finished | Suspended):
                     worker.job = None
                 told.append(event)
         except (EOFError, OSError):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from tunecli.data.summary import DataSummary
 from tunecli.study_file.settings import TrialConfig
 from tunecli.training.evaluation import Evaluation, TrialResult
+
+Answer = Literal["go on", "prune", "suspend"]
 
 
 @dataclass(frozen=True)
@@ -18,12 +21,14 @@ class TrialJob:
         attempt: from 1; grows when a worker dies under the trial.
         asks: whether the worker waits for `reply` after each evaluation (a pruner judges), or goes
             on at once.
+        checkpoint: folder of the trial's checkpoint, to go on from and to save to; empty for none.
     """
 
     number: int
     attempt: int
     config: TrialConfig
     asks: bool
+    checkpoint: str = ""
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,24 @@ class Finished:
     number: int
     worker: int
     result: TrialResult
+
+
+@dataclass(frozen=True)
+class Suspended:
+    """A trial was stopped by the driver; `saved` if a later search goes on from here."""
+
+    number: int
+    worker: int
+    saved: bool
+
+
+@dataclass(frozen=True)
+class Warned:
+    """Something a user should read; the trial goes on."""
+
+    number: int
+    worker: int
+    text: str
 
 
 @dataclass(frozen=True)
@@ -70,9 +93,9 @@ class Described:
 
 @dataclass(frozen=True)
 class Reply:
-    """The driver's answer to a worker's newest `Evaluated`; False ends the trial as pruned."""
+    """The driver's word to a worker, after an evaluation: prune it, or save it for another day."""
 
-    go_on: bool
+    answer: Answer
 
 
-Event = Evaluated | Finished | WorkerDied | Described
+Event = Evaluated | Finished | Suspended | Warned | WorkerDied | Described

@@ -5,7 +5,7 @@ Plain values; no torch, no Optuna, no rich.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from tunecli.data.summary import DataSummary
@@ -18,7 +18,7 @@ Ending = Literal["done", "timeout", "exhausted", "interrupted", "failing"]
 
 @dataclass(frozen=True)
 class TrialFinished:
-    """Attributes: `spread`: standard deviation over folds; 0 with one fold."""
+    """Attributes: `spread`: standard deviation over folds; None with one fold."""
 
     number: int
     outcome: Outcome
@@ -42,6 +42,7 @@ class SearchStarted:
         earlier: the trials that had ended before, by number, so that counts, the best and its
             noise are those of the whole study.
         has_pruner: whether bad trials are stopped early.
+        gates: what each parameter with an `or:` takes while it is off, by the parameter's name.
     """
 
     study: str
@@ -56,6 +57,7 @@ class SearchStarted:
     changes: tuple[str, ...] = ()
     earlier: tuple[TrialFinished, ...] = ()
     has_pruner: bool = True
+    gates: dict[str, Scalar] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

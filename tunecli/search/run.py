@@ -44,6 +44,7 @@ class Search:
         study: as read from its file; completed once the data is known.
         budget: trials and timeout of this call.
         n_jobs: worker processes; None for as many as the GPUs or cores allow.
+        grace: seconds that running trials have to save when the search is interrupted.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Search:
         place: Place,
         budget: SearchSettings,
         n_jobs: int | None = None,
+        grace: float = 2.0,
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         refuse_what_optuna_refuses(study)
@@ -60,6 +62,7 @@ class Search:
         self._n_jobs = n_jobs or default_jobs(study.training.threads, study.training.device)
         self._n_total = budget.trials
         self._deadline = time.monotonic() + (budget.timeout or math.inf)
+        self._grace = grace
         self._driver: Driver | None = None
         self._executor: Executor | None = None
         self._interrupted = False
@@ -169,6 +172,8 @@ class Search:
             history,
             self._n_total,
             self._deadline,
+            self._place.folder / "checkpoints",
+            self._grace,
         )
 
     def _first_points(self, study: StudyFile) -> Sequence[Point]:

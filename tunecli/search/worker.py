@@ -8,8 +8,11 @@ import signal
 import threading
 import traceback
 from collections.abc import Callable
+from functools import partial
+from itertools import chain
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 
 import numpy
 import torch
@@ -19,10 +22,20 @@ from tunecli.data.describe import describe
 from tunecli.data.fold_store import FoldStore
 from tunecli.data.sources import load
 from tunecli.errors import TunecliError
-from tunecli.search.messages import Described, Evaluated, Event, Finished, TrialJob
+from tunecli.search.messages import (
+    Answer,
+    Described,
+    Evaluated,
+    Event,
+    Finished,
+    Suspended,
+    TrialJob,
+    Warned,
+)
 from tunecli.study_file.settings import TrialConfig
 from tunecli.study_file.space import first_value
 from tunecli.study_file.study_file import StudyFile
+from tunecli.training.checkpoints import CheckpointError, Checkpoints
 from tunecli.training.cross_validation import CrossValidation
 from tunecli.training.evaluation import TrialResult
 from tunecli.training.losses import standardizes_target
@@ -34,11 +47,11 @@ class Trainer:
 
     Args:
         say: hands an event to the driver.
-        hear: waits for the driver's answer to the newest evaluation; True to go on.
+        hear: the driver's word after an evaluation; with False, only one that is there already.
     """
 
     def __init__(
-        self, worker: int, say: Callable[[Event], None], hear: Callable[[], bool]
+        self, worker: int, say: Callable[[Event], None], hear: Callable[[bool], Answer]
     ) -> None:
         self._worker = worker
         self._say = say
@@ -59,7 +72,7 @@ class Trainer:
             return Described(self._worker, None, error=error)
 
     def train(self, job: TrialJob) -> None:
-        """Train `job`; whatever happens ends in one `Finished`."""
+        """Train `job`; whatever happens ends in one `Finished` or `Suspended`."""
         try:
             result = self._cross_validate(job)
         except (torch.OutOfMemoryError, MemoryError):
@@ -67,20 +80,57 @@ class Trainer:
         except Exception as error:
             reason = f"error: {type(error).__name__}: {error}"
             result = TrialResult("failed", reason=reason, traceback=traceback.format_exc())
-        self._say(Finished(job.number, self._worker, result))
+        if result is not None:
+            self._say(Finished(job.number, self._worker, result))
 
-    def _cross_validate(self, job: TrialJob) -> TrialResult:
+    def _cross_validate(self, job: TrialJob) -> TrialResult | None:
+        """The job's result; None if the driver suspended it."""
+        training = self._begin(job)
+        checkpoints = Checkpoints(Path(job.checkpoint), job.config) if job.checkpoint else None
+        if checkpoints is not None:
+            self._load(checkpoints, training, job)
+        n_before = len(training.curve)
+        for index, evaluations in enumerate(chain(tuple(training.curve), training)):
+            self._say(Evaluated(job.number, self._worker, evaluations))
+            answer = self._hear(job.asks)
+            if answer == "prune":
+                return training.result("pruned")
+            if answer == "suspend":
+                saved = checkpoints is not None and self._save(checkpoints, training, job)
+                self._say(Suspended(job.number, self._worker, saved))
+                return None
+            if checkpoints is not None and checkpoints.is_due and index >= n_before:
+                self._save(checkpoints, training, job)
+        return training.result()
+
+    def _begin(self, job: TrialJob) -> CrossValidation:
         config = job.config
         torch.set_num_threads(config.training.threads)
         if self._store is None:
             self._store = FoldStore(config.data, config.validation)
         folds = self._store.folds(config.data.scale, standardizes_target(config.loss))
-        training = CrossValidation(config, folds, choose_device(config.training.device))
-        for evaluations in training:
-            self._say(Evaluated(job.number, self._worker, tuple(evaluations)))
-            if job.asks and not self._hear():
-                return training.result("pruned")
-        return training.result()
+        return CrossValidation(config, folds, choose_device(config.training.device))
+
+    def _load(self, checkpoints: Checkpoints, training: CrossValidation, job: TrialJob) -> None:
+        """Go on where the checkpoint says, if there is one that can be used."""
+        try:
+            state = checkpoints.load()
+        except CheckpointError as error:
+            self._warn(job, f"its checkpoint is not used, since {error}; it starts over")
+            return
+        if state is not None:
+            training.load_state_dict(state)
+
+    def _save(self, checkpoints: Checkpoints, training: CrossValidation, job: TrialJob) -> bool:
+        try:
+            checkpoints.save(training.state_dict())
+        except OSError as error:
+            self._warn(job, f"its checkpoint could not be written: {error.strerror}")
+            return False
+        return True
+
+    def _warn(self, job: TrialJob, text: str) -> None:
+        self._say(Warned(job.number, self._worker, f"Trial {job.number}: {text}."))
 
 
 def environment(config: TrialConfig) -> dict[str, str]:
@@ -102,7 +152,7 @@ def worker_main(connection: Connection, worker: int, study: StudyFile, describes
     """The worker process: describe the data if asked, then train jobs until the pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to handle
     _end_with_the_driver()
-    trainer = Trainer(worker, connection.send, lambda: bool(connection.recv().go_on))
+    trainer = Trainer(worker, connection.send, partial(_hear, connection))
     try:
         if describes:
             connection.send(trainer.describe(study))
@@ -111,6 +161,13 @@ def worker_main(connection: Connection, worker: int, study: StudyFile, describes
             trainer.train(connection.recv())
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return  # the driver has closed or is gone
+
+
+def _hear(connection: Connection, waits: bool) -> Answer:
+    if not waits and not connection.poll():
+        return "go on"
+    answer: Answer = connection.recv().answer
+    return answer
 
 
 def _warm_up() -> None:
