@@ -11,9 +11,10 @@ from typing import Any
 
 from tunecli.study_file.document import Path
 from tunecli.study_file.grammar import is_none, without_none
-from tunecli.study_file.plain import inline, node_data, range_data
+from tunecli.study_file.plain import inline, range_data
 from tunecli.study_file.problems import Problems
 from tunecli.study_file.ranges import FloatRange, Scalar
+from tunecli.study_file.scalars import read_scalar
 from tunecli.study_file.space import VARIANT, contains
 from tunecli.study_file.suggestions import did_you_mean, listed
 from tunecli.study_file.tree import (
@@ -55,14 +56,22 @@ def read_start_with(
     at: Path = ("search", "start_with")
     if is_none(data):
         return (), None
-    if isinstance(data, dict) and "study" in data:
+    if _names_study(data):
         return (), _start_from(data, at, problems)
+    if isinstance(data, list) and (named := [entry for entry in data if _names_study(entry)]):
+        message = "{study: …} stands without the list around it."
+        problems.add(at, f"{message} Write start_with: {inline(named[0])}.")
+        return (), None
     if not isinstance(data, list):
         advice = "Write a list of configurations, or {study: NAME, best: 5}."
         problems.add(at, f"must be a list, but got {inline(data)}. {advice}")
         return (), None
     entries = enumerate(without_none(data))
     return tuple(_Entry(tree, problems).read(x, (*at, i)) for i, x in entries), None
+
+
+def _names_study(data: Any) -> bool:
+    return isinstance(data, dict) and "study" in data
 
 
 def _start_from(data: dict[str, Any], at: Path, problems: Problems) -> StartFrom | None:
@@ -102,12 +111,14 @@ class _Entry:
 
     def _variant(self, data: Any, at: Path) -> Slots:
         """Choose a variant and read what is given for its parts; what holds beside them."""
-        label, parts = next(iter(data.items())) if _is_single(data) else (data, None)
-        if not isinstance(label, str) or label not in self._tree.branches:
-            self._problems.add(at, _not_an_option(label, list(self._tree.branches)))
+        written, parts = next(iter(data.items())) if _is_single(data) else (data, None)
+        branches = self._tree.branches
+        label = next((label for label in branches if _is_label(label, written)), None)
+        if label is None:
+            self._problems.add(at, _not_an_option(data, [_yaml(label) for label in branches]))
             return self._tree.base
         self._found[VARIANT] = label
-        branch = self._tree.branches[label]
+        branch = branches[label]
         if isinstance(parts, dict):
             self._slots(parts, (*at, label), branch)
         elif not is_none(parts):
@@ -168,7 +179,8 @@ class _Entry:
     def _choice(self, data: Any, at: Path, node: Choice) -> None:
         option, inside, below = _chosen(node, data, at)
         if option is None:
-            self._problems.add(at, _not_an_option(data, [_written(o) for o in node.options]))
+            known = [_written(option, labelled=node.labelled) for option in node.options]
+            self._problems.add(at, _not_an_option(data, known))
             return
         self._found[node.name] = option.category
         if is_none(inside):
@@ -224,22 +236,41 @@ def _is_wrong_kind(data: Any, node: Number) -> bool:
 
 
 def _chosen(node: Choice, data: Any, at: Path) -> tuple[Option | None, Any, Path]:
-    """The option that is meant, what is said about its inside, and where that stands."""
+    """The option that is meant, what is said about its inside, and where that stands.
+
+    A label stands for its option, and so does the value behind it; what is both is the label.
+    """
     for option in node.options:
-        if not node.labelled and isinstance(option.node, Plain):
-            without = option.category == "none" and is_none(data)
-            if without or identity(option.node.value) == identity(data):
-                return option, None, at
-        elif data == option.category or (is_none(data) and option.category == "none"):
+        is_value = not node.labelled and isinstance(option.node, Plain)
+        if not is_value and _is_label(option.category, data):
             return option, None, at
-        elif _is_single(data) and option.category in data:
+        if not is_value and _is_single(data) and option.category in data:
             return option, data[option.category], (*at, str(option.category))
+    for option in node.options:
+        if isinstance(option.node, Plain) and identity(option.node.value) == identity(data):
+            return option, None, at
     return None, None, at
 
 
-def _written(option: Option) -> str:
-    is_value = isinstance(option.node, Plain) and option.node.value is not None
-    return inline(node_data(option.node)) if is_value else str(option.category)
+def _is_label(label: Scalar, data: Any) -> bool:
+    """Whether `data` is a label: one like `4` is read as a number, and `none` as nothing."""
+    if identity(data) == identity(label) or (data is None and label == "none"):
+        return True
+    try:
+        return identity(data) == identity(read_scalar(str(label)))
+    except ValueError:  # like a number, but too large to be one
+        return False
+
+
+def _written(option: Option, *, labelled: bool) -> str:
+    """How an entry names an option, as YAML."""
+    if not labelled and isinstance(option.node, Plain) and option.node.value is not None:
+        return _yaml(option.node.value)
+    return _yaml(option.category)
+
+
+def _yaml(data: Any) -> str:
+    return inline([data], longest=10**6)[1:-1]
 
 
 def _not_an_option(data: Any, known: list[str]) -> str:
