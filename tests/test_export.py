@@ -97,3 +97,10 @@ def test_an_empty_study(tmp_path: Path) -> None:
     study = read_study(made(tmp_path, []))
     assert json.loads(to_json(study))["trials"] == []
     assert to_csv(study).count("\n") == 1
+
+
+def test_a_single_fold_has_an_empty_spread(tmp_path: Path) -> None:
+    one = read_study(made(tmp_path, [(mlp(0.1), complete(0.9)), (mlp(0.1), complete(0.9, 0.9))]))
+    assert [trial["spread"] for trial in json.loads(to_json(one))["trials"]] == [None, 0.0]
+    rows = list(csv.DictReader(io.StringIO(to_csv(one))))
+    assert [row["spread"] for row in rows] == ["", "0.0"]

@@ -98,6 +98,33 @@ next        tunecli report digits
     )
 
 
+@pytest.mark.parametrize("sent", [0.0, None])
+def test_a_single_fold_has_no_spread(sent: float | None) -> None:
+    one_fold = DataDescribed(replace(SUMMARY, n_folds=1))
+    events = [STARTED, one_fold, finished(0, 0.9, spread=sent, is_best=True)]
+    shown = log([*events, SearchEnded("done", 1, 1)])
+    assert "accuracy 0.9000  (best)" in shown
+    assert "best        trial 0, accuracy 0.9000\n" in shown
+    state = SearchState()
+    for event in events:
+        state.update(event, 0.0)
+    assert "accuracy 0.9000  trial 0" in panel_text(state, 1.0)
+
+
+def test_equal_folds_have_a_spread_of_nothing() -> None:
+    events = [STARTED, DataDescribed(SUMMARY), finished(0, 0.9, spread=0.0, is_best=True)]
+    assert "accuracy 0.9000 ± 0.0000  (best)" in log(events)
+
+
+def test_the_cores_are_those_that_workers_get(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(6)))
+    console = Console(file=io.StringIO())
+    with LiveView(console, clock=iter(range(0, 10**6, 1000)).__next__) as view:
+        for event in search():
+            view.show(event)
+    assert "`--jobs 6`" in console.file.getvalue()
+
+
 def test_quiet_shows_only_the_end() -> None:
     assert log(search(), quiet=True).startswith("\ndigits is finished: 3 of 3 trials done.\n")
 

@@ -124,11 +124,13 @@ def test_a_study_of_ours_has_everything(tmp_path: Path) -> None:
     assert curve.train_loss == pytest.approx((2 - 3**-0.5, 2 - (2 / 3) ** 0.5, 1.0))
 
 
-def test_one_fold_has_no_spread_and_a_broken_score_has_none(tmp_path: Path) -> None:
-    trials = [(mlp(0.1), complete(0.9)), (mlp(0.1), complete(0.9, math.nan, value=None))]
-    one, broken = read_study(made(tmp_path, trials)).trials
-    assert one.spread == 0.0
+def test_a_spread_needs_two_folds_that_are_finite(tmp_path: Path) -> None:
+    scores = [(0.9,), (0.9, math.nan), (0.9,) * 5]
+    trials = [(mlp(0.1), complete(*folds, value=0.9)) for folds in scores]
+    one, broken, equal = read_study(made(tmp_path, trials)).trials
+    assert one.spread is None
     assert broken.spread is None
+    assert equal.spread == 0.0
 
 
 def test_distributions_of_old_optuna_versions(tmp_path: Path) -> None:

@@ -58,10 +58,23 @@ def test_scores(value: float | None, shown: str) -> None:
     assert wording.score(value) == shown
 
 
+@given(st.floats(), st.none() | st.floats())
+def test_a_score_is_short_whatever_it_lines_up_with(value: float, like: float | None) -> None:
+    assert len(wording.score(value, like)) <= len("-999999999.0000")
+
+
+def test_a_diverged_value_has_an_exponent_in_a_column_of_others() -> None:
+    assert wording.score(1e30, like=50.0) == "1.000e+30"
+    assert wording.score(-2.5e9, like=0.9) == "-2.500e+09"
+    assert wording.score(50.0, like=1e30) == "5.000e+01"
+    assert wording.with_spread(0.9, 1e30) == "0.9000 ± 1.000e+30"
+
+
 def test_a_spread_has_the_decimals_of_its_mean() -> None:
     assert wording.with_spread(54.123, 3.2) == "54.12 ± 3.20"
     assert wording.with_spread(0.97, 0.0081234) == "0.9700 ± 0.0081"
-    assert wording.with_spread(0.97, 0.0) == "0.9700"
+    assert wording.with_spread(0.97, 0.0) == "0.9700 ± 0.0000"
+    assert wording.with_spread(1.0, 0.0) == "1.000 ± 0.000"
     assert wording.with_spread(0.97, None) == "0.9700"
 
 
@@ -146,6 +159,8 @@ def test_sparklines() -> None:
     assert wording.sparkline([3, math.nan, 1]) == "█ ▁"
     assert wording.sparkline([2, 2]) == "▄▄"
     assert wording.sparkline([0, 0, 10, 10], width=2) == "▁█"
+    assert wording.sparkline([1e308, 1e308, -1e308, -1e308], width=2) == "█▁"
+    assert wording.sparkline([math.inf, -math.inf, 1, 1, 2, 2], width=3) == " ▁█"
     assert wording.sparkline([math.nan]) == wording.sparkline([]) == ""
 
 

@@ -6,7 +6,6 @@ however many events come. Elsewhere each finished trial is one line, without con
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from tunecli.report import cheaper, search_lines
 from tunecli.report.layout import Line
 from tunecli.report.search_panel import panel
 from tunecli.report.search_state import SearchState
+from tunecli.search.machine import n_cores as usable_cores
 from tunecli.search.progress import (
     DataDescribed,
     Notice,
@@ -58,7 +58,7 @@ class LiveView:
         self._quiet = quiet
         self._options = options
         self._clock = clock
-        self._n_cores = n_cores if n_cores is not None else _usable_cores()
+        self._n_cores = n_cores if n_cores is not None else usable_cores()
         self._state = SearchState()
         self._lock = threading.Lock()  # the panel is drawn by a thread of its own
         self._estimated = False
@@ -146,9 +146,3 @@ class LiveView:
     def _stop(self) -> None:
         if self._live is not None:
             self._live.stop()
-
-
-def _usable_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

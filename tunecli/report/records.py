@@ -73,10 +73,10 @@ class TrialRecord:
 
     @property
     def spread(self) -> float | None:
-        """Standard deviation over folds (n - 1 below the line); 0 with one fold."""
-        if not self.fold_scores or not all(map(math.isfinite, self.fold_scores)):
+        """Standard deviation over folds (n - 1 below the line); None if unknown, or one fold."""
+        if len(self.fold_scores) < 2 or not all(map(math.isfinite, self.fold_scores)):
             return None
-        return statistics.stdev(self.fold_scores) if len(self.fold_scores) > 1 else 0.0
+        return statistics.stdev(self.fold_scores)
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,7 @@ def finished(trial: TrialFinished, state: SearchState) -> Line:
     width = len(str(state.started.n_total)) if state.started else 1
     parts = []
     if trial.value is not None:
-        parts.append(f"{metric} {wording.with_spread(trial.value, trial.spread)}")
+        parts.append(f"{metric} {wording.with_spread(trial.value, state.spread(trial))}")
     if trial.is_best:
         parts.append("(best)")
     if trial.reason:
@@ -109,7 +109,8 @@ def _best_lines(state: SearchState) -> list[Line]:
     if best is None or state.started is None:
         return []
     metric = wording.plain(state.started.objective)
-    value = Text(f"{metric} {wording.with_spread(best.value, best.spread)}", style="bold green")
+    score = wording.with_spread(best.value, state.spread(best))
+    value = Text(f"{metric} {score}", style="bold green")
     lines = [
         labelled("best", Text(f"trial {best.number}, ").append_text(value)),
         labelled("", " ".join(wording.assignments(best.params))),

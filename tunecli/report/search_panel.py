@@ -98,7 +98,7 @@ def _best(state: SearchState, started: SearchStarted) -> list[RenderableType]:
     metric = wording.plain(started.objective)
     head = Text.assemble(
         (f"{'best':<{LABEL}}", ""),
-        (f"{metric} {wording.with_spread(best.value, best.spread)}", "bold green"),
+        (f"{metric} {wording.with_spread(best.value, state.spread(best))}", "bold green"),
         (f"  trial {best.number}", ""),
     )
     return [Text(), head, _configuration(wording.assignments(best.params))]

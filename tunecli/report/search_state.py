@@ -133,6 +133,11 @@ class SearchState:
         n_to_come = max(self.started.n_total - self.n_done - len(self.running), 0)
         return (under_way + n_to_come * mean) * seconds / self._n_seen
 
+    def spread(self, trial: TrialFinished) -> float | None:
+        """Standard deviation over folds; None where a single fold has none."""
+        one_fold = self.summary is not None and self.summary.n_folds == 1
+        return None if one_fold else trial.spread
+
     def n_tied(self) -> tuple[int, float] | None:
         """(other trials within the best's noise, that noise); None if it cannot be known."""
         if self.best is None or self.best.value is None or self.summary is None:

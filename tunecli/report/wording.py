@@ -14,6 +14,7 @@ from tunecli.data.summary import DataSummary
 from tunecli.study_file.ranges import Scalar
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
+_SMALL, _LARGE = 1e-3, 1e9  # scores beyond have an exponent
 
 
 def plain(text: str) -> str:
@@ -40,23 +41,25 @@ def score(value: float | None, like: float | None = None) -> str:
     """Four significant digits and at most four decimals: 0.9763, 54.12, 2912.
 
     Args:
-        like: take as many decimals as this number would get, so that a column lines up.
+        like: take as many decimals as this number would get, so that a column lines up. A value
+            that is far larger (a fold that diverged) still gets an exponent.
     """
     if value is None:
         return "–"
-    scale = abs(value if like is None else like)
-    if not math.isfinite(value) or not math.isfinite(scale):
+    if not math.isfinite(value):
         return str(value)
-    if 0 < scale < 1e-3 or scale >= 1e9:
+    scale = abs(value if like is None or not math.isfinite(like) else like)
+    if 0 < scale < _SMALL or max(scale, abs(value)) >= _LARGE:
         return f"{value:.3e}"
     digits = 4 if scale < 1 else max(0, 3 - math.floor(math.log10(scale)))
     return f"{value:.{digits}f}"
 
 
 def with_spread(value: float | None, spread: float | None, like: float | None = None) -> str:
-    """A mean ± its standard deviation over folds; the mean alone where there is no spread."""
+    """A mean ± its standard deviation over folds; the mean alone where that is None."""
     like = value if like is None else like
-    return f"{score(value, like)} ± {score(spread, like)}" if spread else score(value, like)
+    shown = score(value, like)
+    return shown if spread is None else f"{shown} ± {score(spread, like)}"
 
 
 def scalar(value: Scalar) -> str:
@@ -154,9 +157,11 @@ def sparkline(values: Iterable[float], width: int = 40) -> str:
     More values than `width` are averaged in equal groups.
     """
     points = list(values)
+    largest = max((abs(point) for point in points if math.isfinite(point)), default=0.0)
+    points = [point / (largest or 1.0) for point in points]  # sums of huge losses overflow
     if len(points) > width:
         edges = [round(i * len(points) / width) for i in range(width + 1)]
-        points = [math.fsum(points[a:b]) / (b - a) for a, b in pairwise(edges)]
+        points = [sum(points[a:b]) / (b - a) for a, b in pairwise(edges)]
     finite = [point for point in points if math.isfinite(point)]
     if not finite:
         return ""
