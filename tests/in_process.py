@@ -60,7 +60,7 @@ class InProcessExecutor:
         return [self._advance(job, means)]
 
     def _advance(self, job: TrialJob, means: list[float]) -> Event:
-        stopped = job.asks and means and not self._replies[job.number]
+        stopped = job.asks and 0 < len(means) < N_EVALUATIONS and not self._replies[job.number]
         if stopped or len(means) == N_EVALUATIONS:
             del self._at_work[job.number]
             return Finished(job.number, 0, self._result(job, means, bool(stopped)))
@@ -68,7 +68,7 @@ class InProcessExecutor:
         scores = [score(job, fold, step) for fold in range(N_FOLDS)]
         means.append(sum(scores) / N_FOLDS)
         told = tuple(Evaluation(step, step + 1.0, 0.1, value, {}, 0.1) for value in scores)
-        return Evaluated(job.number, 0, told)
+        return Evaluated(job.number, 0, told, is_last=len(means) == N_EVALUATIONS)
 
     def _result(self, job: TrialJob, means: list[float], stopped: bool) -> TrialResult:
         if job.config.optimizer.arguments.get("lr", 0.0) > 5:

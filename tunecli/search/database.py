@@ -40,7 +40,7 @@ from tunecli.training.evaluation import Evaluation, Outcome, TrialResult
 
 BUSY_SECONDS = 60  # how long a write waits for another process that holds the lock
 
-_STATES: Mapping[Outcome, TrialState] = {
+STATES: Mapping[Outcome, TrialState] = {
     "complete": TrialState.COMPLETE,
     "pruned": TrialState.PRUNED,
     "diverged": TrialState.PRUNED,
@@ -270,7 +270,7 @@ class StudyDatabase:
             connection.execute(
                 update(rows)
                 .where(rows.c.trial_id == trial_id)
-                .values(state=_STATES[result.outcome], datetime_complete=_now())
+                .values(state=STATES[result.outcome], datetime_complete=_now())
             )
             if result.value is not None:
                 stored, kind = models.TrialValueModel.value_to_stored_repr(result.value)

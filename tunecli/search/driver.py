@@ -82,12 +82,14 @@ class Driver:
         self._maximize = study.objective.direction == "maximize"
         self._free = study.search.order == "free"
         self._running: dict[int, Trial] = {}
+        self._finished = {trial.number for trial in history if trial.outcome is not None}
+        self._ended_here: list[Trial] = []
         self._furthest: dict[int, int] = {}  # evaluations before a worker died
         self._prepared: Suggestion | None = None
         self._exhausted = False
         self._interrupted = False
         self._flushed = time.monotonic()
-        self._best = _best_value(history, self._maximize)
+        self._best = _best_of(history, self._maximize)
 
     def interrupt(self) -> None:
         """Start nothing more and leave what runs to the next call; safe in a signal handler."""
@@ -97,12 +99,13 @@ class Driver:
         """Search until the study has its trials, time is up, or somebody interrupts."""
         yield from self._adopt()
         while not self._interrupted:
+            if reason := self._common_failure():
+                yield from self._suspend()
+                yield self._ended("failing", reason)
+                return
             yield from self._start_trials()
             if not self._running:
                 break
-            if reason := self._common_failure():
-                yield self._ended("failing", reason)
-                return
             for event in self._executor.events(0 if self._may_prepare() else TICK):
                 yield from self._take(event)
             self._prepare()
@@ -138,9 +141,14 @@ class Driver:
     def _adopt(self) -> Iterator[SearchEvent]:
         for trial in self._trials:
             if trial.outcome is None:
-                self._database.restart_trial(trial.number, trial.attempt)
-                trial.curve.clear()
+                self._begin_again(trial)
                 yield from self._submit(trial)
+
+    def _begin_again(self, trial: Trial) -> None:
+        """Forget what an interrupted attempt had told: the next one tells it again."""
+        trial.curve.clear()
+        self._database.restart_trial(trial.number, trial.attempt)
+        self._judge.start(trial.number, trial.config, self._visible(trial.number))
 
     def _start_trials(self) -> Iterator[SearchEvent]:
         while self._wants_another() and len(self._running) < self._executor.n_workers:
@@ -186,8 +194,8 @@ class Driver:
         number = len(self._trials)
         if self._prepared is not None or not self._wants_another():
             return False
-        if self._free:
-            return len(self._running) < self._study.search.parallel
+        if self._free:  # not before a worker is free: by then more may be known
+            return len(self._running) < self._executor.n_workers
         return all(
             trial.outcome is not None for trial in self._trials[: self._lag.n_shown(number)]
         )
@@ -206,7 +214,7 @@ class Driver:
 
     def _visible(self, number: int) -> Container[int]:
         if self._free:
-            return frozenset(t.number for t in self._trials if t.outcome is not None)
+            return self._finished
         return range(self._lag.n_shown(number))
 
     # --- taking events
@@ -227,9 +235,9 @@ class Driver:
         step = event.evaluations[0].step
         mean = fmean(evaluation.score for evaluation in event.evaluations)
         trial.curve.append(mean)
-        if self._judge.judges:
-            stops = self._judge.should_stop(trial.number, step, mean)
-            self._executor.reply(trial.number, not stops)
+        self._judge.add(trial.number, mean)
+        if self._judge.judges and not event.is_last:
+            self._executor.reply(trial.number, go_on=not self._judge.stops(trial.number))
         self._database.add_evaluations(trial.number, step, event.evaluations)
         best = max(trial.curve) if self._maximize else min(trial.curve)
         yield TrialEvaluated(trial.number, step, mean, best)
@@ -249,8 +257,7 @@ class Driver:
             )
             return
         trial.attempt += 0 if got_further else 1
-        trial.curve.clear()
-        self._database.restart_trial(trial.number, trial.attempt)
+        self._begin_again(trial)
         yield Notice(f"Trial {trial.number}: {reason}; it is tried again.")
         yield from self._submit(trial)
 
@@ -261,7 +268,9 @@ class Driver:
         trial.fold_scores, trial.seconds = result.fold_scores, result.seconds
         is_best = _improves(trial, self._best, self._maximize)
         if is_best:
-            self._best = trial.value
+            self._best = trial
+        self._finished.add(number)
+        self._ended_here.append(trial)
         self._judge.finish(trial)
         self._database.finish_trial(number, result, worker, keep_predictions=is_best)
         if self._checkpoints is not None:
@@ -276,11 +285,10 @@ class Driver:
     # --- judging the whole
 
     def _common_failure(self) -> str:
-        """The reason why every one of the first 2 × parallel trials failed, if it is one."""
-        n_first = 2 * self._study.search.parallel
-        first = self._trials[:n_first]
-        reasons = {trial.reason for trial in first if trial.outcome == "failed"}
-        if len(first) < n_first or len(reasons) != 1 or not _all_failed(first):
+        """The reason why each of the first 2 × parallel trials of this call failed, if it is one."""
+        reasons = {trial.reason for trial in self._ended_here}
+        enough = len(self._ended_here) >= 2 * self._study.search.parallel
+        if not enough or len(reasons) != 1 or not _all_failed(self._ended_here):
             return ""
         return reasons.pop()
 
@@ -288,7 +296,7 @@ class Driver:
         """How the search ends, and for `failing` the commonest reason."""
         if self._interrupted:
             return "interrupted", ""
-        if self._trials and _all_failed(self._trials):
+        if self._ended_here and _all_failed(self._trials):
             reasons = Counter(trial.reason for trial in self._trials)
             return "failing", reasons.most_common(1)[0][0]
         if len(self._trials) >= self._n_total:
@@ -319,26 +327,33 @@ def told(trial: Trial, *, is_best: bool) -> TrialFinished:
 
 def earlier(trials: Sequence[Trial], *, maximize: bool) -> tuple[TrialFinished, ...]:
     """The trials that have ended, each marked if it was the best when it ended."""
-    best: float | None = None
+    best: Trial | None = None
     found = []
     for trial in trials:
         if trial.outcome is None:
             continue
         is_best = _improves(trial, best, maximize)
-        best = trial.value if is_best else best
+        best = trial if is_best else best
         found.append(told(trial, is_best=is_best))
     return tuple(found)
 
 
-def _best_value(trials: Sequence[Trial], maximize: bool) -> float | None:
-    bests = [ended.value for ended in earlier(trials, maximize=maximize) if ended.is_best]
-    return bests[-1] if bests else None
+def _best_of(trials: Sequence[Trial], maximize: bool) -> Trial | None:
+    best: Trial | None = None
+    for trial in trials:
+        best = trial if _improves(trial, best, maximize) else best
+    return best
 
 
-def _improves(trial: Trial, best: float | None, maximize: bool) -> bool:
+def _improves(trial: Trial, best: Trial | None, maximize: bool) -> bool:
+    """Whether a trial is better than the best so far; of equals the first in number is."""
     if trial.outcome != "complete" or trial.value is None:
         return False
-    return best is None or (trial.value > best if maximize else trial.value < best)
+    if best is None or best.value is None:
+        return True
+    if trial.value == best.value:
+        return trial.number < best.number
+    return trial.value > best.value if maximize else trial.value < best.value
 
 
 def _all_failed(trials: Sequence[Trial]) -> bool:

@@ -33,11 +33,16 @@ class TrialJob:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """Every fold of a trial was evaluated once more."""
+    """Every fold of a trial was evaluated once more.
+
+    Attributes:
+        is_last: the trial has come to its end; nobody waits for a reply.
+    """
 
     number: int
     worker: int
     evaluations: tuple[Evaluation, ...]
+    is_last: bool = False
 
 
 @dataclass(frozen=True)

@@ -2,18 +2,16 @@
 
 A trial is compared with the finished trials that it was suggested from, and only with those of the
 same kind of curve: schedules that start low and end high (warm-up, OneCycleLR, CyclicLR) are one
-kind, all others the other. Successive halving within a Hyperband bracket is compared within the
-bracket.
+kind, all others the other. A verdict depends on the trial's own curve and on theirs, and on nothing
+that a pruner might have stored on the way, so that a resumed search judges as an uninterrupted one.
 """
 
 from __future__ import annotations
 
-import binascii
-import math
 import warnings
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
 
 import optuna
 from optuna import pruners
@@ -21,19 +19,14 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from tunecli.search.database import Trial
+from tunecli.search.database import STATES, Trial
+from tunecli.search.halving import HALVING, Brackets, Halving
 from tunecli.study_file.settings import Component, Direction, TrialConfig
 from tunecli.training.timetable import Timetable
 
 RISING = frozenset({"OneCycleLR", "CyclicLR"})
 
-_STATES = {
-    "complete": TrialState.COMPLETE,
-    "pruned": TrialState.PRUNED,
-    "diverged": TrialState.PRUNED,
-    "infeasible": TrialState.PRUNED,
-    "failed": TrialState.FAIL,
-}
+_EPOCH = datetime(1970, 1, 1)  # no pruner looks at times, but Optuna wants some
 
 
 def n_evaluations(config: TrialConfig) -> int:
@@ -41,12 +34,25 @@ def n_evaluations(config: TrialConfig) -> int:
     return len(Timetable.of(config.training, n_batches=1).evaluations)
 
 
-@dataclass(frozen=True)
-class _Group:
-    """Trials that may be compared with each other."""
+@dataclass
+class _Judged:
+    """What the judge holds of a trial.
+
+    Attributes:
+        rising: whether its schedule starts low and ends high.
+        bracket: of Hyperband; 0 for all others.
+        visible: the trials that it may be compared with, once they have ended.
+        frozen: as Optuna's pruners see it; None while it runs.
+        others: those that it is compared with, once that is known.
+    """
 
     rising: bool
     bracket: int
+    n_evaluations: int
+    visible: Container[int]
+    curve: list[float]
+    frozen: FrozenTrial | None = None
+    others: list[_Judged] | None = None
 
 
 class Judge:
@@ -59,14 +65,11 @@ class Judge:
 
     def __init__(self, pruner: Component | None, direction: Direction, study: str) -> None:
         self._pruner = pruner
-        self._name = study
-        self._storage = InMemoryStorage()
+        self._direction = direction
+        self._study = study
+        self._trials: dict[int, _Judged] = {}
+        self._storage = InMemoryStorage()  # of a study without trials, for the views
         optuna.create_study(storage=self._storage, study_name=study, direction=direction)
-        self._study_id = self._storage.get_study_id_from_name(study)
-        self._ids: dict[int, int] = {}
-        self._groups: dict[int, _Group] = {}
-        self._lengths: dict[int, int] = {}
-        self._visible: dict[int, Container[int]] = {}
 
     @property
     def judges(self) -> bool:
@@ -74,149 +77,119 @@ class Judge:
         return self._pruner is not None
 
     def start(self, number: int, config: TrialConfig, visible: Container[int]) -> None:
-        """Begin a trial that will be compared with the trials in `visible` only."""
-        if self._pruner is None:
-            return
-        self._ids[number] = self._storage.create_new_trial(self._study_id)
-        self._lengths[number] = n_evaluations(config)
-        self._groups[number] = _Group(_rises(config), self._bracket(number))
-        self._visible[number] = visible
+        """Begin a trial, or another attempt at it: its curve is told from the start.
 
-    def should_stop(self, number: int, step: int, mean: float) -> bool:
-        """Add the mean score at evaluation `step` to the trial's curve, and judge it."""
+        Args:
+            visible: the trials that it will be compared with, once they have ended.
+        """
+        length = n_evaluations(config)
+        schedule = config.schedule.name if config.schedule else ""
+        rising = config.training.warmup > 0 or schedule in RISING
+        self._trials[number] = _Judged(
+            rising, self._bracket(number, length), length, visible, curve=[]
+        )
+
+    def add(self, number: int, mean: float) -> None:
+        """Take in the mean score of the trial's next evaluation."""
+        self._trials[number].curve.append(mean)
+
+    def stops(self, number: int) -> bool:
+        """Whether the trial should end after its newest evaluation."""
         if self._pruner is None:
             return False
-        trial = self._add_mean(number, step, mean)
-        view = _View(self._name, self._storage, self._comparable(number))
-        return self._make(number).prune(view, trial)
+        judged = self._trials[number]
+        others = self._comparable(judged)
+        if self._pruner.name in HALVING:
+            rule = Halving.of(self._pruner, judged.n_evaluations, judged.bracket)
+            curves = [other.curve for other in others]
+            return rule.stops(judged.curve, curves, self._direction)
+        frozen = [other.frozen for other in others if other.frozen is not None]
+        view = _View(self._study, self._storage, frozen)
+        return make_pruner(self._pruner).prune(view, _freeze(number, judged.curve, None, None))
 
     def finish(self, trial: Trial) -> None:
         """From now on others may be compared with this trial."""
-        if self._pruner is not None and trial.outcome is not None:
-            self._storage.set_trial_state_values(
-                self._ids[trial.number],
-                _STATES[trial.outcome],
-                None if trial.value is None else [trial.value],
-            )
+        assert trial.outcome is not None
+        judged = self._trials[trial.number]
+        state = STATES[trial.outcome]
+        judged.frozen = _freeze(trial.number, judged.curve, state, trial.value)
 
     def restore(self, trial: Trial, visible: Container[int]) -> None:
-        """Take in a trial of an earlier call, with its curve."""
+        """Take in a trial of an earlier call, with its curve if it has ended."""
         self.start(trial.number, trial.config, visible)
-        if self._pruner is None or trial.outcome is None:
-            return
-        alone = _View(self._name, self._storage, lambda other: False)
-        for step, mean in enumerate(trial.curve):
-            frozen = self._add_mean(trial.number, step, mean)
-            if self._pruner.name in _HALVING:  # they keep the rungs a trial has reached
-                self._make(trial.number).prune(alone, frozen)
-        self.finish(trial)
+        if trial.outcome is not None:
+            self._trials[trial.number].curve.extend(trial.curve)
+            self.finish(trial)
 
-    def _add_mean(self, number: int, step: int, mean: float) -> FrozenTrial:
-        trial_id = self._ids[number]
-        self._storage.set_trial_intermediate_value(trial_id, step, mean)
-        return self._storage.get_trial(trial_id)
+    def _comparable(self, judged: _Judged) -> list[_Judged]:
+        if judged.others is not None:
+            return judged.others
+        others = [
+            other
+            for number, other in self._trials.items()
+            if other.frozen is not None
+            and number in judged.visible
+            and (other.rising, other.bracket) == (judged.rising, judged.bracket)
+        ]
+        if isinstance(judged.visible, range):  # all of them had ended before the trial began
+            judged.others = others
+        return others
 
-    def _comparable(self, number: int) -> Callable[[int], bool]:
-        group, visible = self._groups[number], self._visible[number]
-        return lambda other: other in visible and self._groups[other] == group
-
-    def _bracket(self, number: int) -> int:
+    def _bracket(self, number: int, length: int) -> int:
         if self._pruner is None or self._pruner.name != "HyperbandPruner":
             return 0
-        return _Brackets.of(self._pruner.arguments, self._lengths[number]).choose(
-            f"{self._name}_{number}"
-        )
-
-    def _make(self, number: int) -> pruners.BasePruner:
-        assert self._pruner is not None
-        return make_pruner(self._pruner, self._lengths[number], self._groups[number].bracket)
+        brackets = Brackets.of(self._pruner.arguments, length)
+        return brackets.choose(f"{self._study}_{number}")
 
 
-_HALVING = frozenset({"SuccessiveHalvingPruner", "HyperbandPruner"})
-
-
-def _rises(config: TrialConfig) -> bool:
-    schedule = config.schedule.name if config.schedule else ""
-    return config.training.warmup > 0 or schedule in RISING
-
-
-class _View(optuna.Study):
-    """The study as one trial may see it."""
-
-    def __init__(self, name: str, storage: InMemoryStorage, shows: Callable[[int], bool]) -> None:
-        super().__init__(name, storage, pruner=pruners.NopPruner())
-        self._shows = shows
-
-    def get_trials(
-        self, deepcopy: bool = True, states: Container[TrialState] | None = None
-    ) -> list[FrozenTrial]:
-        found = super().get_trials(deepcopy=False, states=states)
-        return [trial for trial in found if self._shows(trial.number)]
-
-
-@dataclass(frozen=True)
-class _Brackets:
-    """Hyperband's brackets: bracket s stops trials from reduction_factor**s evaluations on.
-
-    As in Optuna, after Li et al. 2018 (JMLR 18-185, algorithm 1) with asynchronous halving; the
-    number of evaluations is known, so nothing has to be guessed from the first trials.
-    """
-
-    budgets: tuple[int, ...]
-
-    @classmethod
-    def of(cls, arguments: Mapping[str, Any], n_evaluations: int) -> _Brackets:
-        factor = arguments.get("reduction_factor", 3)
-        longest = arguments.get("max_resource", "auto")
-        longest = n_evaluations if longest == "auto" else longest
-        ratio = max(1.0, longest / arguments.get("min_resource", 1))
-        n_brackets = math.floor(math.log(ratio, factor) + 1e-9) + 1
-        return cls(
-            tuple(
-                math.ceil(n_brackets * factor**left / (left + 1))
-                for left in reversed(range(n_brackets))
-            )
-        )
-
-    def choose(self, key: str) -> int:
-        """The bracket that a hash gives, each as often as its budget says."""
-        left = binascii.crc32(key.encode()) % sum(self.budgets)
-        for bracket, budget in enumerate(self.budgets):
-            left -= budget
-            if left < 0:
-                return bracket
-        raise AssertionError("the budgets add up")
-
-
-def make_pruner(component: Component, n_evaluations: int, bracket: int) -> pruners.BasePruner:
-    """The pruner for trials of so many evaluations.
-
-    Args:
-        bracket: of Hyperband; 0 for all others.
+def make_pruner(component: Component) -> pruners.BasePruner:
+    """One of Optuna's pruners that judge by curves alone.
 
     Raises:
         ValueError: in Optuna's words.
     """
     arguments = dict(component.arguments)
-    match component.name:
-        case "HyperbandPruner":
-            return pruners.SuccessiveHalvingPruner(
-                min_resource=arguments.get("min_resource", 1),
-                reduction_factor=arguments.get("reduction_factor", 3),
-                min_early_stopping_rate=bracket,
-                bootstrap_count=arguments.get("bootstrap_count", 0),
-            )
-        case "SuccessiveHalvingPruner":
-            if arguments.get("min_resource", "auto") == "auto":
-                # Optuna's own rule, on the planned length instead of the first trial's
-                arguments["min_resource"] = max((n_evaluations - 1) // 100, 1)
-            return pruners.SuccessiveHalvingPruner(**arguments)
-        case "PatientPruner":
-            wrapped = arguments.pop("wrapped_pruner", None)
-            inner = make_pruner(wrapped, n_evaluations, bracket) if wrapped else None
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ExperimentalWarning)
-                return pruners.PatientPruner(inner, **arguments)
-        case _:
-            made: pruners.BasePruner = getattr(pruners, component.name)(**arguments)
-            return made
+    if component.name != "PatientPruner":
+        made: pruners.BasePruner = getattr(pruners, component.name)(**arguments)
+        return made
+    wrapped = arguments.pop("wrapped_pruner", None)
+    if wrapped is not None and wrapped.name in HALVING:
+        raise ValueError(
+            f"PatientPruner cannot wrap {wrapped.name}, which decides at a few evaluations only, "
+            "where patience is seldom at its end. Wrap Median, Percentile or Threshold."
+        )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        return pruners.PatientPruner(make_pruner(wrapped) if wrapped else None, **arguments)
+
+
+class _View(optuna.Study):
+    """The study as one trial may see it: `trials` and nothing else."""
+
+    def __init__(self, name: str, storage: InMemoryStorage, trials: Sequence[FrozenTrial]) -> None:
+        super().__init__(name, storage, pruner=pruners.NopPruner())
+        self._shown = trials
+
+    def get_trials(
+        self, deepcopy: bool = True, states: Container[TrialState] | None = None
+    ) -> list[FrozenTrial]:
+        return [trial for trial in self._shown if states is None or trial.state in states]
+
+
+def _freeze(
+    number: int, curve: Sequence[float], state: TrialState | None, value: float | None
+) -> FrozenTrial:
+    """A trial as Optuna's pruners take it; running if `state` is None."""
+    return FrozenTrial(
+        number=number,
+        trial_id=number,
+        state=state or TrialState.RUNNING,
+        value=value if state == TrialState.COMPLETE else None,
+        datetime_start=_EPOCH,
+        datetime_complete=_EPOCH if state else None,
+        params={},
+        distributions={},
+        user_attrs={},
+        system_attrs={},
+        intermediate_values=dict(enumerate(curve)),
+    )

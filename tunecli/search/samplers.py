@@ -67,16 +67,19 @@ def make_sampler(
             parameters that occur together.
     """
     own_seed = trial_seed(seed, number)
-    arguments = _defaults(component.name, seed, own_seed, branches) | component.arguments
+    arguments = _defaults(component, seed, own_seed, branches) | component.arguments
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)  # `group` and some arguments
         return _CLASSES[component.name](**arguments)
 
 
-def _defaults(name: str, seed: int, own_seed: int, branches: bool) -> dict[str, Any]:
-    match name:
+def _defaults(
+    component: Component, seed: int, own_seed: int, branches: bool
+) -> dict[str, Any]:
+    match component.name:
         case "TPESampler":
-            return {"seed": own_seed, "group": branches}
+            multivariate = component.arguments.get("multivariate", True)
+            return {"seed": own_seed, "group": branches and multivariate}
         case "CmaEsSampler":
             return {"seed": own_seed, "warn_independent_sampling": False}
         case "QMCSampler":  # its scramble must be the same for every point of the sequence
@@ -88,9 +91,17 @@ def _defaults(name: str, seed: int, own_seed: int, branches: bool) -> dict[str, 
                 "warn_asynchronous_seeding": False,
             }
         case "GPSampler":
+            _one_torch_thread()
             return {"seed": own_seed, "warn_independent_sampling": False}
         case _:
             return {"seed": own_seed}
+
+
+def _one_torch_thread() -> None:
+    """GP computes with torch in the driver, beside the workers; its rounding follows the threads."""
+    import torch
+
+    torch.set_num_threads(1)
 
 
 _CLASSES: Mapping[str, Callable[..., samplers.BaseSampler]] = {

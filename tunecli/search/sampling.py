@@ -93,8 +93,10 @@ class Suggester:
     def show(self, trials: Sequence[Trial], n_shown: int) -> None:
         """Tell the sampler how the trials before `n_shown` ended, as far as it has not heard."""
         for trial in trials[self._n_shown : n_shown]:
+            if trial.outcome is None:  # only where `order` was free before
+                return
             self._show(trial)
-        self._n_shown = max(self._n_shown, n_shown)
+            self._n_shown += 1
 
     def show_finished(self, trials: Sequence[Trial]) -> None:
         """Tell the sampler of every trial that has ended, in whatever order (`order: free`)."""
@@ -127,13 +129,13 @@ class Suggester:
                 self._storage.set_trial_system_attr(trial_id, key, "")
 
     def _next_point(self, fixed: Point) -> Suggestion | None:
-        for index, point in enumerate(self._points):
-            if fixed.items() <= point.items():
-                del self._points[index]
-                distributions = {name: to_distribution(self._ranges[name]) for name in point}
-                config = self._study_file.resolve(partial(_look_up, point))
-                return Suggestion(point, distributions, config)
-        return None
+        if not self._points:
+            return None
+        wanted = (i for i, point in enumerate(self._points) if _agrees(point, fixed))
+        point = self._points.pop(next(wanted, 0))  # a point that was tried already is no point
+        distributions = {name: to_distribution(self._ranges[name]) for name in point}
+        config = self._study_file.resolve(partial(_look_up, point))
+        return Suggestion(point, distributions, config)
 
     # --- showing
 
@@ -212,6 +214,17 @@ class Suggester:
 
 def _key(point: Point) -> tuple[tuple[str, str], ...]:
     return tuple(sorted((name, repr(value)) for name, value in point.items()))
+
+
+def _agrees(point: Point, fixed: Point) -> bool:
+    """Whether a point has the fixed values, up to the rounding of steps."""
+    return all(name in point and _equal(point[name], value) for name, value in fixed.items())
+
+
+def _equal(one: Scalar, other: Scalar) -> bool:
+    if isinstance(one, float) and isinstance(other, int | float):
+        return math.isclose(one, other, rel_tol=1e-9)
+    return type(one) is type(other) and one == other
 
 
 def _look_up(point: Point, name: str, _: Range) -> Scalar:

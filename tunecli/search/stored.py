@@ -129,7 +129,7 @@ class Stored:
                 {
                     "first_trial": len(self.trials),
                     "changes": [str(change) for change in found],
-                    "effects": sorted({change.effect for change in found}),
+                    "starts_sampler_over": any(map(_starts_sampler_over, found)),
                     "parallel": study.search.parallel,
                     "study_file": study.text,
                     "overrides": list(study.overrides),
@@ -137,7 +137,7 @@ class Stored:
             )
             database.set_attributes({"edits": edits, "resolved": study.to_yaml()})
         first = database.attribute("parallel")
-        moved = [edit for edit in edits if {"search", "space"} & set(edit["effects"])]
+        moved = [edit for edit in edits if edit["starts_sampler_over"]]
         return Edits(
             parallel=[(0, first), *((edit["first_trial"], edit["parallel"]) for edit in edits)],
             segment=moved[-1]["first_trial"] if moved else 0,
@@ -170,6 +170,10 @@ def create_study(
         }
     )
     return database
+
+
+def _starts_sampler_over(change: Change) -> bool:
+    return change.effect == "space" or change.path.startswith(("search.sampler", "search.order"))
 
 
 def _ways_out() -> str:

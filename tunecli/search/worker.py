@@ -15,6 +15,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 import numpy
+import sklearn
 import torch
 
 from tunecli import __version__
@@ -75,11 +76,10 @@ class Trainer:
         """Train `job`; whatever happens ends in one `Finished` or `Suspended`."""
         try:
             result = self._cross_validate(job)
-        except (torch.OutOfMemoryError, MemoryError):
-            result = TrialResult("failed", reason="out of memory")
         except Exception as error:
-            reason = f"error: {type(error).__name__}: {error}"
-            result = TrialResult("failed", reason=reason, traceback=traceback.format_exc())
+            result = TrialResult(
+                "failed", reason=_reason(error), traceback=traceback.format_exc()
+            )
         if result is not None:
             self._say(Finished(job.number, self._worker, result))
 
@@ -91,7 +91,10 @@ class Trainer:
             self._load(checkpoints, training, job)
         n_before = len(training.curve)
         for index, evaluations in enumerate(chain(tuple(training.curve), training)):
-            self._say(Evaluated(job.number, self._worker, evaluations))
+            is_last = training.outcome is not None
+            self._say(Evaluated(job.number, self._worker, evaluations, is_last))
+            if is_last:
+                break
             answer = self._hear(job.asks)
             if answer == "prune":
                 return training.result("pruned")
@@ -133,6 +136,15 @@ class Trainer:
         self._say(Warned(job.number, self._worker, f"Trial {job.number}: {text}."))
 
 
+def _reason(error: Exception) -> str:
+    """Why a trial failed, in the design's words; torch's CPU allocator raises a RuntimeError."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError) or "DefaultCPUAllocator" in str(
+        error
+    ):
+        return "out of memory"
+    return f"error: {type(error).__name__}: {error}"
+
+
 def environment(config: TrialConfig) -> dict[str, str]:
     """What decides the rounding beside the study file: versions, device, CPU."""
     device = choose_device(config.training.device)
@@ -142,6 +154,7 @@ def environment(config: TrialConfig) -> dict[str, str]:
         "python": platform.python_version(),
         "torch": torch.__version__,
         "numpy": numpy.__version__,
+        "scikit-learn": sklearn.__version__,
         "platform": platform.platform(),
         "device": f"{device.type} {name}".strip(),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
