@@ -65,6 +65,10 @@ def _folds(source: str) -> list[FoldData]:
         ),
         ({"schedule": _named("StepLR")}, r"schedule\.StepLR: .*missing.*step_size"),
         (
+            {"schedule": _named("OneCycleLR"), "training": TrainingSettings(steps=1)},
+            r"schedule\.OneCycleLR: OneCycleLR needs at least 2 steps",
+        ),
+        (
             {
                 "model": _named("MLP", batch_norm=True),
                 "training": TrainingSettings(batch_size=1),

@@ -78,11 +78,6 @@ LBFGS = {"optimizer": "LBFGS", "training": "{batch_size: full}"}
             "dampening: 0",
         ),
         (
-            {"schedule": "OneCycleLR", "training": "{warmup: 0.1}"},
-            "training.warmup",
-            "warms up by itself",
-        ),
-        (
             {"schedule": "{CyclicLR: {base_lr: 0.1}}"},
             "schedule.CyclicLR.base_lr",
             "below the highest rate, 0.1",
@@ -122,6 +117,8 @@ def test_what_does_not_go_together(sections: dict[str, str], path: str, part: st
         {"optimizer": "Muon"},
         {"optimizer": "{SGD: {lr: 0.1, nesterov: true, momentum: {float: [0.1, 0.9]}}}"},
         {"schedule": "OneCycleLR"},
+        {"schedule": "OneCycleLR", "training": "{warmup: 0.1}"},
+        {"schedule": "CyclicLR", "training": "{warmup: 0.1}"},
         {"schedule": "{CyclicLR: {base_lr: 0.01}}"},
         {"schedule": "StepLR".join(["{", ": {step_size: 3}}"]), "training": "{warmup: 0.1}"},
         {"model": "{MLP: {batch_norm: true}}", "training": "{batch_size: 2}"},

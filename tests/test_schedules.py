@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ import torch
 from torch.optim import Optimizer, lr_scheduler
 from training_cases import component
 
+from tunecli.errors import TunecliError
 from tunecli.study_file import catalogue
 from tunecli.study_file.settings import Component, TrainingSettings
 from tunecli.training.schedules import PER_STEP, Rates, filled_in
@@ -26,27 +28,36 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "CyclicLR": {"step_size_up": 4},
     "CosineAnnealingWarmRestarts": {"T_0": 3},
     "OneCycleLR": {},
-    "PolynomialLR": {"total_iters": 8, "power": 2.0},
+    "PolynomialLR": {"power": 2.0},
+}
+REQUIRED: dict[str, dict[str, Any]] = {
+    "StepLR": {"step_size": 3},
+    "MultiStepLR": {"milestones": [2, 5]},
+    "ExponentialLR": {"gamma": 0.8},
+    "CosineAnnealingWarmRestarts": {"T_0": 3},
 }
 SCORES = [0.5, 0.6, 0.6, 0.55, 0.6, 0.61, 0.6, 0.6]
 
 
 def timetable(**settings: Any) -> Timetable:
-    return Timetable.of(TrainingSettings(**{"epochs": EPOCHS, **settings}), SPE)
+    length = {} if "steps" in settings else {"epochs": EPOCHS}
+    return Timetable.of(TrainingSettings(**{**length, **settings}), SPE)
 
 
 def optimizer(lr: float = LR) -> Optimizer:
     return torch.optim.SGD([torch.nn.Parameter(torch.ones(2))], lr=lr, momentum=0.9)
 
 
-def used_rates(schedule: Component | None, table: Timetable) -> list[float]:
+def used_rates(
+    schedule: Component | None, table: Timetable, scores: Sequence[float] = SCORES
+) -> list[float]:
     """Rates at which the optimizer really steps, driven as a fold drives it."""
     stepper = optimizer()
     rates = Rates(schedule, [stepper], table, "maximize")
     used = []
     for step in range(table.n_steps):
         if step and step % SPE == 0:
-            rates.watch(SCORES[step // SPE - 1])
+            rates.watch(scores[step // SPE - 1])
             rates.new_epoch(step)
         rates.before_step(step)
         used.append(stepper.param_groups[0]["lr"])
@@ -77,6 +88,7 @@ def rates_by_torch(schedule: Component, **filled: Any) -> list[float]:
 
 FILLED: dict[str, dict[str, Any]] = {
     "CosineAnnealingLR": {"T_max": EPOCHS},
+    "PolynomialLR": {"total_iters": EPOCHS},
     "ReduceLROnPlateau": {"mode": "max"},
     "CyclicLR": {"base_lr": LR / 10, "max_lr": LR, "cycle_momentum": False},
     "OneCycleLR": {"max_lr": LR, "total_steps": EPOCHS * SPE, "cycle_momentum": False},
@@ -89,6 +101,48 @@ def test_every_schedule_gives_the_rates_of_torch_stepped_by_hand(name: str) -> N
     expected = rates_by_torch(schedule, **FILLED.get(name, {}))
     assert used_rates(schedule, timetable()) == pytest.approx(expected)
     assert len(set(expected)) > 1  # the schedule does something here
+
+
+@pytest.mark.parametrize("length", [{"epochs": 20}, {"steps": 100}, {"steps": 12}])
+@pytest.mark.parametrize("warmup", [0.0, 0.1])
+@pytest.mark.parametrize("name", catalogue.names("schedule"))
+def test_defaults_make_sense_at_any_length(
+    name: str, warmup: float, length: dict[str, int]
+) -> None:
+    table = timetable(warmup=warmup, **length)
+    used = used_rates(component(name, **REQUIRED.get(name, {})), table, [0.5] * 20)
+    assert all(math.isfinite(rate) and rate >= 0 for rate in used)
+    assert all(rate > 0 for rate in used[:-1])
+    # The peak of a one-cycle may lie between two steps.
+    assert max(used) == pytest.approx(LR, rel=0.05 if name == "OneCycleLR" else 1e-6)
+    if name != "ReduceLROnPlateau" or "epochs" in length:
+        assert len({round(rate, 9) for rate in used[table.n_warmup :]}) > 1
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in catalogue.names("schedule") if name != "ReduceLROnPlateau"]
+)
+def test_steps_of_a_training_given_in_steps_are_what_a_schedule_counts(name: str) -> None:
+    """One step is then what an epoch of a single batch is otherwise."""
+    n_steps = 12  # two and a half epochs
+    schedule = component(name, **REQUIRED.get(name, {}))
+    epochs_of_a_step = Timetable.of(TrainingSettings(epochs=n_steps), 1)
+    stepper = optimizer()
+    rates = Rates(schedule, [stepper], epochs_of_a_step, "maximize")
+    expected = []
+    for step in range(n_steps):
+        if step:
+            rates.new_epoch(step)
+        rates.before_step(step)
+        expected.append(stepper.param_groups[0]["lr"])
+        stepper.step()
+        rates.after_step()
+    assert used_rates(schedule, timetable(steps=n_steps)) == pytest.approx(expected)
+
+
+def test_a_plateau_counts_epochs_in_a_training_given_in_steps_too() -> None:
+    schedule = component("ReduceLROnPlateau", patience=1)
+    assert used_rates(schedule, timetable(steps=EPOCHS * SPE)) == used_rates(schedule, timetable())
 
 
 def test_formulas() -> None:
@@ -149,12 +203,26 @@ def test_arguments_of_the_file_go_before_what_is_filled_in() -> None:
         return filled_in(component(name, **arguments), LR, timetable(), "minimize")
 
     assert fill("CosineAnnealingLR", T_max=3) == {"T_max": 3}
+    assert fill("CosineAnnealingLR", T_max=None) == {"T_max": EPOCHS}
+    assert fill("PolynomialLR", total_iters=3) == {"total_iters": 3}
     assert fill("ReduceLROnPlateau")["mode"] == "min"
     assert fill("ReduceLROnPlateau", mode="max")["mode"] == "max"
     assert fill("OneCycleLR", max_lr=1.0)["max_lr"] == 1.0
     assert "total_steps" not in fill("OneCycleLR", epochs=2, steps_per_epoch=5)
     assert fill("CyclicLR", base_lr=0.01)["base_lr"] == 0.01
     assert fill("StepLR", step_size=2) == {"step_size": 2}
+
+
+@pytest.mark.parametrize(
+    ("settings", "arguments", "n_steps"),
+    [({"steps": 1}, {}, 1), ({"warmup": 0.999}, {}, 0), ({}, {"total_steps": 1}, 1)],
+)
+def test_a_one_cycle_needs_two_steps(
+    settings: dict[str, Any], arguments: dict[str, Any], n_steps: int
+) -> None:
+    with pytest.raises(TunecliError, match=f"at least 2 steps after .* but has {n_steps}"):
+        used_rates(component("OneCycleLR", **arguments), timetable(**settings))
+    assert len(used_rates(component("OneCycleLR"), timetable(steps=2))) == 2
 
 
 def test_a_one_cycle_that_ends_early_stays_at_its_last_rate() -> None:

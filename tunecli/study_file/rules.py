@@ -152,12 +152,9 @@ def _precision(config: TrialConfig) -> Iterator[Conflict]:
 
 
 def _cyclic_schedules(config: TrialConfig) -> Iterator[Conflict]:
-    schedule, warmup = config.schedule, config.training.warmup
+    schedule = config.schedule
     if schedule is None or schedule.name not in ("OneCycleLR", "CyclicLR"):
         return
-    if warmup > 0:
-        message = f"{schedule.name} warms up by itself, but got warmup: {warmup:g}. Leave it out."
-        yield Conflict(("training", "warmup"), message, (("schedule",),))
     without = ("Adagrad", "Adadelta", "Adafactor", "ASGD", "LBFGS", "Muon", "Rprop")
     if schedule.arguments.get("cycle_momentum") is True and config.optimizer.name in without:
         message = f"{config.optimizer.name} has no momentum to cycle. Write cycle_momentum: false."

@@ -94,7 +94,8 @@ class TrainingSettings(Settings):
 
     Attributes:
         epochs: passes over the training part; 20 unless `steps` is given.
-        steps: optimizer steps instead of epochs.
+        steps: optimizer steps instead of epochs; schedules then count steps too, but for
+            ReduceLROnPlateau.
         eval_every: evaluate every so many epochs (a fraction is allowed) or, with `steps`, every
             so many steps. Default: each epoch, or ten times in all with `steps`.
         batch_size: rows a batch; `full` is plain gradient descent. A last batch of one row joins

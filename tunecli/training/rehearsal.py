@@ -25,6 +25,7 @@ from tunecli.training.losses import build_loss, n_outputs
 from tunecli.training.models import build_model
 from tunecli.training.optimizers import build_optimizers
 from tunecli.training.precision import choose_device
+from tunecli.training.schedules import Rates
 from tunecli.training.timetable import Timetable
 
 TIMED_STEPS = 32
@@ -68,13 +69,11 @@ def rehearse(config: TrialConfig, folds: Sequence[FoldData]) -> Rehearsal:
     try:
         with torch.random.fork_rng(devices=[]):
             _build_one_by_one(config, fold)
-            # All else that the loop builds is the schedule.
-            with _blaming(f"schedule.{config.schedule.name}" if config.schedule else "training"):
+            with _blaming("training"):
                 sizes = batch_sizes(len(fold.y_train), config.training.batch_size)[:2]
                 device = choose_device(config.training.device)
                 short = _shortened(config, len(sizes))
                 training = FoldTraining(short, _cut(fold, sizes), device)
-            with _blaming("training"):
                 return _measured(training, config, folds, fold)
     except _RehearsalError as error:
         return Rehearsal(error=str(error))
@@ -88,7 +87,12 @@ def _build_one_by_one(config: TrialConfig, fold: FoldData) -> None:
         model = build_model(config.model, fold.shape, n_outputs(config.loss, fold))
         _check_outputs(model, fold.x_train[:2], n_outputs(config.loss, fold))
     with _blaming(f"optimizer.{config.optimizer.name}"):
-        build_optimizers(config.optimizer, model, config.training.decay)
+        optimizers = build_optimizers(config.optimizer, model, config.training.decay)
+    if config.schedule is not None:  # here for its true length, which the rehearsal shortens
+        with _blaming(f"schedule.{config.schedule.name}"):
+            n_batches = len(batch_sizes(len(fold.y_train), config.training.batch_size))
+            timetable = Timetable.of(config.training, n_batches)
+            Rates(config.schedule, optimizers, timetable, config.objective.direction)
 
 
 @torch.no_grad()

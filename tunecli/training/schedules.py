@@ -1,5 +1,10 @@
 """Learning rates over the steps of a fold: a warm-up, and then any scheduler of torch.
 
+A training given in epochs steps its scheduler once an epoch, and OneCycleLR and CyclicLR with the
+optimizer. With `training.steps` every scheduler steps with the optimizer, so that `T_max`,
+`total_iters` and `step_size` are steps like the training itself, however long an epoch is.
+ReduceLROnPlateau counts the epochs that bring a score in both.
+
 The warm-up is a factor of our own on the rate, since torch's SequentialLR cannot hold every
 scheduler. The rate is scaled just for the step and put back after it, so that schedulers that
 multiply the present rate never see the factor.
@@ -13,11 +18,15 @@ from typing import Any
 from torch.optim import Optimizer, lr_scheduler
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
+from tunecli.errors import TunecliError
 from tunecli.study_file.settings import Component, Direction
 from tunecli.training.timetable import Timetable
 
 PER_STEP = ("OneCycleLR", "CyclicLR")
-"""Schedulers that step with the optimizer; all others step once an epoch."""
+"""Schedulers that always step with the optimizer; all others do with `training.steps` only."""
+
+CYCLES = 5
+"""Of a CyclicLR in a training, up and down again, unless `step_size_up` says otherwise."""
 
 
 def filled_in(
@@ -28,22 +37,55 @@ def filled_in(
     Args:
         lr: the optimizer's rate: the highest one of OneCycleLR and CyclicLR, whose lowest is a
             tenth of it. They leave momentum alone, for it is the optimizer's too.
-        timetable: gives `T_max` (epochs) and `total_steps`, both without the warm-up.
+        timetable: gives `T_max` and `total_iters` (epochs, or steps with `training.steps`),
+            `total_steps` and `step_size_up` (steps), all without the warm-up.
         direction: of the objective, whose score ReduceLROnPlateau watches.
+
+    Raises:
+        TunecliError: OneCycleLR has no room to rise and fall.
     """
-    arguments = component.arguments
-    if component.name == "CosineAnnealingLR":
-        return {"T_max": timetable.n_schedule_epochs, **arguments}
-    if component.name == "ReduceLROnPlateau":
-        return {"mode": "max" if direction == "maximize" else "min", **arguments}
-    if component.name == "CyclicLR":
-        return {"base_lr": lr / 10, "max_lr": lr, "cycle_momentum": False, **arguments}
-    if component.name == "OneCycleLR":
-        defaults: dict[str, Any] = {"max_lr": lr, "cycle_momentum": False}
-        if "epochs" not in arguments and "steps_per_epoch" not in arguments:
-            defaults["total_steps"] = timetable.n_schedule_steps
-        return {**defaults, **arguments}
-    return arguments
+    given = {name: value for name, value in component.arguments.items() if value is not None}
+    return {**_defaults(component.name, given, lr, timetable, direction), **given}
+
+
+def _defaults(
+    name: str, given: dict[str, Any], lr: float, timetable: Timetable, direction: Direction
+) -> dict[str, Any]:
+    """What stands in for arguments that the file does not give."""
+    match name:
+        case "CosineAnnealingLR":
+            return {"T_max": timetable.schedule_length}
+        case "PolynomialLR":
+            return {"total_iters": timetable.schedule_length}
+        case "ReduceLROnPlateau":
+            return {"mode": "max" if direction == "maximize" else "min"}
+        case "CyclicLR":
+            n_up = max(1, timetable.n_schedule_steps // (2 * CYCLES))
+            rates = {"base_lr": lr / 10, "max_lr": lr}
+            return {**rates, "step_size_up": n_up, "cycle_momentum": False}
+        case "OneCycleLR":
+            return _one_cycle(given, lr, timetable)
+    return {}
+
+
+def _one_cycle(given: dict[str, Any], lr: float, timetable: Timetable) -> dict[str, Any]:
+    defaults: dict[str, Any] = {"max_lr": lr, "cycle_momentum": False}
+    if "epochs" in given or "steps_per_epoch" in given:
+        return defaults
+    n_steps = given.get("total_steps", timetable.n_schedule_steps)
+    if n_steps < 2:
+        raise TunecliError(
+            f"OneCycleLR needs at least 2 steps after the warm-up, but has {n_steps}. "
+            "Train longer, or take another schedule."
+        )
+    return {"total_steps": n_steps, **defaults}
+
+
+def steps_with_optimizer(component: Component, timetable: Timetable) -> bool:
+    """Whether a scheduler counts optimizer steps, and not epochs."""
+    if component.name in PER_STEP:
+        return True
+    return timetable.in_steps and component.name != "ReduceLROnPlateau"
 
 
 class Rates:
@@ -62,7 +104,7 @@ class Rates:
         self._optimizers = optimizers
         self._timetable = timetable
         self._schedulers: list[LRScheduler] = []
-        self._per_step = component is not None and component.name in PER_STEP
+        self._per_step = component is not None and steps_with_optimizer(component, timetable)
         self._scheduled: list[float] = []  # what `after_step` puts back while the rate warms up
         self._score: float | None = None
         if component is not None:

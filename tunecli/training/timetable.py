@@ -25,6 +25,7 @@ class Timetable:
         steps_per_epoch: optimizer steps of one pass over the training part.
         n_steps: optimizer steps in all.
         n_warmup: steps at the start during which the rate rises.
+        in_steps: whether the training is given in steps; schedules then count steps too.
         evaluations: the number of steps done at each evaluation; never decreasing, the last is
             `n_steps`. Two are equal only where `eval_every` is less than one step.
     """
@@ -32,6 +33,7 @@ class Timetable:
     steps_per_epoch: int
     n_steps: int
     n_warmup: int
+    in_steps: bool
     evaluations: tuple[int, ...]
 
     @classmethod
@@ -47,7 +49,8 @@ class Timetable:
             n_steps = epochs * steps_per_epoch
             evaluations = _moments(epochs, settings.eval_every or 1, steps_per_epoch)
         n_warmup = round(settings.warmup * n_steps)
-        return cls(steps_per_epoch, n_steps, n_warmup, evaluations)
+        in_steps = settings.steps is not None
+        return cls(steps_per_epoch, n_steps, n_warmup, in_steps, evaluations)
 
     @property
     def n_schedule_steps(self) -> int:
@@ -59,6 +62,11 @@ class Timetable:
         """Epochs that begin after the warm-up has ended; at least 1."""
         n_epochs = math.ceil(self.n_steps / self.steps_per_epoch)
         return max(1, n_epochs - math.ceil(self.n_warmup / self.steps_per_epoch))
+
+    @property
+    def schedule_length(self) -> int:
+        """What a schedule counts, steps or epochs, after the warm-up; at least 1."""
+        return max(1, self.n_schedule_steps) if self.in_steps else self.n_schedule_epochs
 
 
 def _moments(length: float, every: float, n_steps: int) -> tuple[int, ...]:
