@@ -183,7 +183,7 @@ def test_an_unknown_name_gets_a_suggestion() -> None:
     [
         ("optimizer", "SGD", {"params", "maximize", "foreach", "differentiable", "fused"}),
         ("schedule", "StepLR", {"optimizer", "last_epoch"}),
-        ("schedule", "CyclicLR", {"optimizer", "scale_fn", "last_epoch"}),
+        ("scale", "quantile", {"subsample", "copy", "random_state", "ignore_implicit_zeros"}),
         ("loss", "HuberLoss", {"reduction"}),
         ("model", "MLP", {"shape", "n_outputs"}),
         ("sampler", "RandomSampler", {"seed"}),
@@ -194,8 +194,28 @@ def test_what_tunecli_decides_is_not_settable(kind: Kind, name: str, left_out: s
     offered = {argument.name for argument in catalogue.signature(kind, name).arguments}
     assert library - offered == left_out
     for argument in left_out:
-        message = f"{argument} of {name} cannot be set in a study file: tunecli decides it."
+        message = f"{argument} of {name} cannot be set in a study file: tunecli sets it."
         assert problems(kind, name, **{argument: 1})[0] == ((argument,), message)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "argument", "why"),
+    [
+        ("sampler", "TPESampler", "gamma", "it takes code"),
+        ("sampler", "NSGAIISampler", "crossover", "it takes a Python object"),
+        ("schedule", "CyclicLR", "scale_fn", "it takes code"),
+        ("loss", "BCEWithLogitsLoss", "pos_weight", "it takes a tensor"),
+    ],
+)
+def test_what_only_code_could_give_is_not_settable(
+    kind: Kind, name: str, argument: str, why: str
+) -> None:
+    assert catalogue.signature(kind, name).argument(argument) is None
+    [(path, message)] = problems(kind, name, **{argument: 1})[:1]
+    assert path == (argument,)
+    way_out = " Write weight: balanced." if argument == "pos_weight" else ""
+    reason = f"{why}, which a study file cannot give.{way_out}"
+    assert message == f"{argument} of {name} cannot be set in a study file: {reason}"
 
 
 @pytest.mark.parametrize("name", ["CosineAnnealingLR", "OneCycleLR", "CyclicLR"])

@@ -20,6 +20,7 @@ from tunecli.study_file.offered import (
     library_signature,
     names,
     unknown_name,
+    with_article,
 )
 from tunecli.study_file.settings import Component
 from tunecli.study_file.signatures import Argument, Signature
@@ -35,6 +36,7 @@ __all__ = [
     "nested_kind",
     "signature",
     "unknown_name",
+    "with_article",
 ]
 
 ArgumentProblem = tuple[tuple[str, ...], str]
@@ -180,7 +182,9 @@ def _nested_problems(
         return []
     component = Component(name=value) if isinstance(value, str) else value
     if not isinstance(component, Component):
-        message = f"{argument.name} must be the name of {_a(kind)}, but got {in_words(value)}."
+        message = (
+            f"{argument.name} must be the name of {with_article(kind)}, but got {in_words(value)}."
+        )
         return [((argument.name,), message)]
     known = canonical(kind, component.name)
     if known is None:
@@ -193,19 +197,28 @@ def _nested_problems(
 
 def _unknown_argument(kind: Kind, known: Signature, name: str) -> str:
     if name in _unsettable_names(kind, known.name):
-        return f"{name} of {known.name} cannot be set in a study file: tunecli decides it."
+        return (
+            f"{name} of {known.name} cannot be set in a study file: {_why_not(kind, known, name)}"
+        )
     taken = [argument.name for argument in known.arguments]
     others = f" It takes {listed(taken)}." if taken else " It takes none."
     return f"{known.name} has no argument `{name}`.{did_you_mean(name, taken) or others}"
 
 
+def _why_not(kind: Kind, known: Signature, name: str) -> str:
+    """Why an argument of the library cannot be set, and what can be."""
+    argument = library_signature(kind, known.name).argument(name)
+    if argument is None or _is_tunecli_s(kind, known.name, name):
+        return "tunecli sets it."
+    holds = "a tensor" if "Tensor" in argument.annotation else "a Python object"
+    holds = "code" if "Callable" in argument.annotation else holds
+    way_out = " Write weight: balanced." if name == "pos_weight" else ""
+    return f"it takes {holds}, which a study file cannot give.{way_out}"
+
+
 def _expected(kind: Kind, known: Signature, argument: Argument) -> str:
     nested = nested_kind(kind, known.name, argument.name)
-    return _a(nested) if nested else argument_type(kind, known.name, argument).words
-
-
-def _a(kind: Kind) -> str:
-    return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
+    return with_article(nested) if nested else argument_type(kind, known.name, argument).words
 
 
 def _none_is_default(argument: Argument) -> bool:
@@ -221,13 +234,18 @@ def _filled_in(kind: Kind, argument: Argument) -> bool:
 
 
 def _settable(kind: Kind, name: str, argument: Argument) -> bool:
-    if argument.name in _COMMON_UNSETTABLE | _UNSETTABLE.get(kind, set()):
-        return False
-    if kind == "scale" and argument.name not in SCALES[name][1]:
+    if _is_tunecli_s(kind, name, argument.name):
         return False
     if nested_kind(kind, name, argument.name):
         return True
     return argument_type(kind, name, argument).settable
+
+
+def _is_tunecli_s(kind: Kind, name: str, argument: str) -> bool:
+    """Whether tunecli sets an argument by itself."""
+    if kind == "scale" and argument not in SCALES[name][1]:
+        return True
+    return argument in _COMMON_UNSETTABLE | _UNSETTABLE.get(kind, set())
 
 
 @cache

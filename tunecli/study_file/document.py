@@ -251,6 +251,9 @@ def _yaml_words(error: yaml.MarkedYAMLError) -> str:
     if "'\\t'" in what:
         return "a line may not begin with a tab. Indent with spaces."
     if "mapping values are not allowed" in what:
-        return "this is not YAML: a second `:` on one line. Quote the text or begin a new line."
+        causes = "a second `:` on one line, or a line that is indented further than the one above"
+        return (
+            f"this is not YAML: {causes}. Quote the text, or begin the line where that one does."
+        )
     advice = "Look at indentation, brackets, quotes, and the space behind each colon."
     return f"this is not YAML: {what}. {advice}"

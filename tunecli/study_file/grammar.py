@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tunecli.study_file import catalogue
-from tunecli.study_file.catalogue import Kind
+from tunecli.study_file.catalogue import Kind, with_article
 from tunecli.study_file.document import Path
 from tunecli.study_file.number_ranges import (
     RANGE_WORDS,
@@ -179,7 +179,9 @@ class Grammar:
         if is_none(data):
             if role.optional:
                 return Plain(None, role.at)
-            return self.broken(role.at, f"{_a(role.kind)} is needed, but got none.")
+            return self.broken(
+                role.at, f"{with_article(role.kind)} is needed, but got none."
+            )
         if isinstance(data, str):
             return self._named(data, None, role, role.at)
         if not isinstance(data, dict) or not data:
@@ -189,7 +191,9 @@ class Grammar:
             return self.broken(role.at, _too_many_names(data, role.kind))
         written, arguments = next(iter(data.items()))
         if written in ("float", "int"):
-            message = f"{_a(role.kind)} cannot be a range of numbers. Write a name."
+            message = (
+                f"{with_article(role.kind)} cannot be a range of numbers. Write a name."
+            )
             return self.broken(role.at, message)
         return self._named(written, arguments, role, (*role.at, written))
 
@@ -278,10 +282,6 @@ def _label(data: Any, kind: Kind) -> str:
         return "none"
     written = next(iter(data), "") if isinstance(data, dict) else str(data)
     return catalogue.canonical(kind, written) or written
-
-
-def _a(kind: Kind) -> str:
-    return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
 
 
 def _unknown(kind: Kind, written: str) -> str:

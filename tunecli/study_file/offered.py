@@ -112,6 +112,11 @@ def canonical(kind: Kind, name: str) -> str | None:
     return next((candidate for candidate in candidates if candidate in names(kind)), None)
 
 
+def with_article(kind: Kind) -> str:
+    """`an optimizer`, `a model`."""
+    return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
+
+
 def unknown_name(kind: Kind, name: str) -> str:
     """What to say about a name that `canonical` does not know."""
     short = [known.removesuffix(kind.capitalize()) for known in names(kind)]  # `TPE`, `Median`

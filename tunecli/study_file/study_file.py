@@ -98,18 +98,22 @@ class StudyFile:
         return self.sections.seed
 
     @cached_property
+    def _first(self) -> space.Resolved:
+        """The tree with every range at its first value."""
+        return space.resolve(self.tree, lambda name, range_: first_value(range_))
+
+    @cached_property
     def data(self) -> DataSettings:
         """The data, with `scale` at the first value of its range."""
         assert self.sections.data is not None  # required
-        slot = ("data", "scale")
-        first = space.resolve(self.tree, lambda name, range_: first_value(range_))
-        return self.sections.data.model_copy(update={"scale": first.values[slot]})
+        scale = self._first.values["data", "scale"]
+        return self.sections.data.model_copy(update={"scale": scale})
 
     @cached_property
     def training(self) -> TrainingSettings:
         """How models are trained, with every range at its first value."""
-        first = space.resolve(self.tree, lambda name, range_: first_value(range_))
-        given = {slot[1]: value for slot, value in first.values.items() if slot[0] == "training"}
+        values = self._first.values
+        given = {slot[1]: value for slot, value in values.items() if slot[0] == "training"}
         return TrainingSettings(**given)
 
     @property
