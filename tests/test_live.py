@@ -98,6 +98,17 @@ next        tunecli report digits
     )
 
 
+def test_a_range_that_took_its_other_value_shows_it() -> None:
+    off = {"model": "MLP", "training.l1.or": True}
+    started = replace(STARTED, gates={"training.l1": 0})
+    shown = log([started, finished(0, params=off, is_best=True), SearchEnded("done", 1, 1)])
+    assert shown.count("model=MLP l1=0\n") == 2
+    state = SearchState()
+    for event in (started, DataDescribed(SUMMARY), finished(0, params=off, is_best=True)):
+        state.update(event, 0.0)
+    assert panel_text(state, 1.0).endswith("model=MLP l1=0")
+
+
 @pytest.mark.parametrize("sent", [0.0, None])
 def test_a_single_fold_has_no_spread(sent: float | None) -> None:
     one_fold = DataDescribed(replace(SUMMARY, n_folds=1))

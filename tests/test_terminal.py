@@ -7,13 +7,14 @@ import re
 from pathlib import Path
 
 import pytest
-from optuna.distributions import CategoricalDistribution
+from optuna.distributions import CategoricalDistribution, FloatDistribution
 from rich.console import Console, RenderableType
 from study_makers import complete, made, mlp
 
 from tunecli.report.one_trial import render_trial
 from tunecli.report.records import StudyRecord, read_study
 from tunecli.report.terminal import render_study
+from tunecli.report.trial_tables import importance_bars
 from tunecli.training.evaluation import TrialResult
 
 HOSTILE = "\x1b]0;pwned\x07\x1b[2J[bold red]x[/bold red][/]\r\n\x9b31m\u202ee"
@@ -131,12 +132,12 @@ def test_a_study_with_branches(tmp_path: Path) -> None:
     assert (
         """
 Top 4 of 12 complete trials
-trial  accuracy            time  parameters that differ
-   11  0.9270 ± 0.0071    4.1 s  optimizer=AdamW AdamW.lr=0.008333
-   10  0.9250 ± 0.0071 ≈  4.1 s  optimizer=SGD SGD.lr=0.009091
-    9  0.9230 ± 0.0071 ≈  4.1 s  optimizer=AdamW AdamW.lr=0.01
-    8  0.9210 ± 0.0071    4.1 s  optimizer=SGD SGD.lr=0.01111
-in all of them: width=32
+all: width=32
+trial  accuracy            time  parameters
+   11  0.9270 ± 0.0071    4.1 s  optimizer=AdamW lr=0.00833
+   10  0.9250 ± 0.0071 ≈  4.1 s  optimizer=SGD lr=0.00909
+    9  0.9230 ± 0.0071 ≈  4.1 s  optimizer=AdamW lr=0.01
+    8  0.9210 ± 0.0071    4.1 s  optimizer=SGD lr=0.0111
 ≈ within the noise of the best
 
 Parameter importance over 12 complete trials
@@ -261,3 +262,58 @@ def test_colours_only_on_terminals(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_the_number_of_trials_that_run_is_not_hidden(tmp_path: Path) -> None:
     study = read_study(made(tmp_path, [(mlp(0.1), None)]))
     assert "trials      1 running, or interrupted\n" in lines(render_study(study))
+
+
+STUDY_FILE = """data: digits
+model: MLP
+optimizer: {AdamW: {lr: {float: [1e-4, 1], log: true}}}
+training: {l1: {float: [1e-8, 1e-4], log: true, or: 0}}
+"""
+GATE = {"training.l1.or": (True, CategoricalDistribution((False, True)))}
+OPEN = {
+    "training.l1.or": (False, CategoricalDistribution((False, True))),
+    "training.l1": (1e-6, FloatDistribution(1e-8, 1e-4, log=True)),
+}
+
+
+@pytest.mark.parametrize(
+    ("attributes", "shown"),
+    [
+        ({"study_file": STUDY_FILE}, "0"),
+        ({"study_file": STUDY_FILE, "overrides": ["training.l1.or=1e-3"]}, "0.001"),
+        (
+            {
+                "study_file": STUDY_FILE,
+                "edits": [
+                    {"changes": [], "study_file": STUDY_FILE.replace("or: 0", "or: 2e-5")},
+                    {"changes": [], "first_trial": 3},
+                ],
+            },
+            "2e-05",
+        ),
+        ({"study_file": "model: [", "overrides": []}, "off"),
+        ({"study_file": "data: digits"}, "off"),
+        ({}, "off"),
+    ],
+)
+def test_a_range_that_took_its_other_value_shows_it(
+    tmp_path: Path, attributes: dict[str, object], shown: str
+) -> None:
+    trials = [(mlp(0.1) | GATE, complete(0.9, 0.9)), (mlp(0.1) | OPEN, complete(0.8, 0.8))]
+    study = read_study(made(tmp_path, trials, attributes=attributes))
+    report = lines(render_study(study))
+    assert f"parameters  width=32 optimizer=AdamW lr=0.1 l1={shown}\n" in report
+    assert f"    0  0.9000 ± 0.0000  4.1 s  l1={shown}\n" in report
+    assert "    1  0.8000 ± 0.0000  4.1 s  l1=1e-06\n" in report
+    assert re.search(rf"\n  training.l1 +{shown} +its `or:`$", lines(render_trial(study, 0)))
+    last = lines(render_trial(study, 1)).splitlines()[-1]
+    assert re.fullmatch(rf"  training.l1 +1e-06 +1e-08 to 0.0001, log, or {shown}", last)
+
+
+def test_what_hardly_counts_is_only_counted() -> None:
+    values = {f"p{n}": value for n, value in enumerate([0.5, 0.46] + [0.002] * 10 + [0.0] * 9)}
+    shown = text(importance_bars(values)).splitlines()
+    assert [line.split()[0] for line in shown[:10]] == [f"p{n}" for n in range(10)]
+    assert [line.strip() for line in shown[10:]] == ["and 11 others below 1%"]
+    evenly = {f"p{n}": 0.05 for n in range(20)}
+    assert len(text(importance_bars(evenly)).splitlines()) == 20

@@ -144,9 +144,21 @@ def test_short_names() -> None:
 def test_a_gate_and_its_range_are_one_assignment() -> None:
     taken = {"training.l1.or": True, "optimizer.SGD.lr": 0.1}
     searched = {"training.l1.or": False, "training.l1": 1e-6}
-    assert wording.assignments(taken) == ["l1=or", "lr=0.1"]
-    assert wording.assignments(searched) == ["l1=1e-06"]
+    gates = {"training.l1": 0, "optimizer.SGD.lr": 1.0}
+    assert wording.assignments(taken, gates) == ["l1=0", "lr=0.1"]
+    assert wording.assignments(taken, {"training.l1": None}) == ["l1=none", "lr=0.1"]
+    assert wording.assignments(taken) == ["l1=off", "lr=0.1"]
+    assert wording.assignments(searched, gates) == ["l1=1e-06"]
     assert wording.assignments({"x.or": "a", "y.or": False}) == ["x.or=a", "y.or=false"]
+
+
+def test_a_gate_is_called_as_its_range() -> None:
+    """Alone it must still tell itself from the same argument of another branch."""
+    names = ["a.l1.or", "b.l1"]
+    assert wording.assignments(dict(zip(names, (True, 0.5), strict=True)), {"a.l1": 0}) == [
+        "a.l1=0",
+        "b.l1=0.5",
+    ]
 
 
 @given(st.lists(st.floats(), max_size=200), st.integers(1, 60))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
@@ -10,8 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from tunecli.report import wording
+from tunecli.report.gates import GATE
 from tunecli.report.layout import labelled
-from tunecli.study_file.ranges import Categories, Condition, FloatRange, Parameter, Range
+from tunecli.study_file.ranges import Categories, Condition, FloatRange, Parameter, Range, Scalar
 
 if TYPE_CHECKING:
     from tunecli.search.rehearsing import StudyRehearsal
@@ -19,22 +20,31 @@ if TYPE_CHECKING:
 
 
 def space(study: StudyFile) -> RenderableType:
-    """The search space, and how many trials and fits it means."""
+    """The search space, and how many trials and fits it means; a range and its `or:` are one."""
+    ranges = [
+        parameter
+        for parameter in study.parameters
+        if parameter.name.removesuffix(GATE) not in study.gates or parameter.name in study.gates
+    ]
     title = Text(f"{wording.plain(study.name)}: ", style="bold")
-    title.append(wording.count(len(study.parameters), "searched parameter"))
-    if not study.parameters:
+    title.append(wording.count(len(ranges), "searched parameter"))
+    if not ranges:
         return title
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("parameter", no_wrap=True)
     for column in ("kind", "range", "only if"):
         table.add_column(column, overflow="fold")
-    for parameter in study.parameters:
-        table.add_row(*(Text(cell) for cell in _cells(parameter)))
+    for parameter in ranges:
+        table.add_row(*(Text(cell) for cell in _cells(parameter, study.gates)))
     return Group(title, Text(), table, Text())
 
 
-def rehearsal(found: StudyRehearsal) -> RenderableType:
-    """Data, number of fits, memory and time; and what would have failed."""
+def rehearsal(found: StudyRehearsal, gates: Mapping[str, Scalar] | None = None) -> RenderableType:
+    """Data, number of fits, memory and time; and what would have failed.
+
+    Args:
+        gates: what `or:` puts in a range's place, by the range's name.
+    """
     summary = found.summary
     n_fits = found.n_trials * summary.n_folds
     lines = [labelled(label, text) for label, text in wording.data_lines(summary)]
@@ -46,7 +56,7 @@ def rehearsal(found: StudyRehearsal) -> RenderableType:
     lines.append(labelled("memory", f"{wording.memory(found.n_bytes)} for the largest trial"))
     lines.append(labelled("time", _time(found)))
     parts: list[RenderableType] = [line.hanging() for line in lines]
-    return Group(*parts, Text(), _verdict(found))
+    return Group(*parts, Text(), _verdict(found, gates))
 
 
 def independent(names: Sequence[str], sampler: str) -> RenderableType:
@@ -67,7 +77,7 @@ def _time(found: StudyRehearsal) -> str:
     )
 
 
-def _verdict(found: StudyRehearsal) -> RenderableType:
+def _verdict(found: StudyRehearsal, gates: Mapping[str, Scalar] | None) -> RenderableType:
     rehearsed = wording.count(found.n_rehearsed, "configuration")
     if not found.mistakes:
         what = "trained for two batches, every pair of choices among them"
@@ -77,14 +87,27 @@ def _verdict(found: StudyRehearsal) -> RenderableType:
     ]
     for sentence, point in found.mistakes:
         parts.append(Text(f"  {wording.plain(sentence)}"))
-        parts.append(Text(f"    with {' '.join(wording.assignments(point))}", style="dim"))
+        params = " ".join(wording.assignments(point, gates))
+        parts.append(Text(f"    with {params}", style="dim"))
     return Group(*parts)
 
 
-def _cells(parameter: Parameter) -> tuple[str, str, str, str]:
+def _cells(parameter: Parameter, gates: Mapping[str, Scalar]) -> tuple[str, str, str, str]:
+    name = parameter.name
     kind, range_ = _range(parameter.range)
-    conditions = " and ".join(_condition(condition) for condition in parameter.conditions)
-    return wording.plain(parameter.name), kind, wording.plain(range_), wording.plain(conditions)
+    if name in gates:
+        range_ += f", or {wording.other_value(name, gates)}"
+    conditions = [
+        _condition(condition)
+        for condition in parameter.conditions
+        if name not in gates or condition.parameter != name + GATE
+    ]
+    return (
+        wording.plain(name),
+        kind,
+        wording.plain(range_),
+        wording.plain(" and ".join(conditions)),
+    )
 
 
 def _range(range_: Range) -> tuple[str, str]:

@@ -31,7 +31,7 @@ def render_trial(study: StudyRecord, number: int, study_file: str = "") -> Rende
     parts += [beside(label, Text(text)) for label, text in _origin(trial)]
     parts += trial_parts.curve_lines(study, trial)
     if trial.params:
-        parts += [Text(), trial_tables.parameter_table(trial)]
+        parts += [Text(), trial_tables.parameter_table(trial, study.gates)]
     if trial.traceback:
         parts += trial_parts.heading("Traceback")
         parts.append(Text(wording.plain_lines(trial.traceback.rstrip())))

@@ -12,6 +12,7 @@ import statistics
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any, Literal, cast, get_args
 
 from sqlalchemy import Connection, Row
@@ -20,6 +21,7 @@ from tunecli.data.summary import DataSummary
 from tunecli.errors import DatabaseError, StudyNotFoundError
 from tunecli.report import queries
 from tunecli.report.curves import Curve, read_curves
+from tunecli.report.gates import is_gate, stored_gates
 from tunecli.study_file.ranges import Categories, FloatRange, IntRange, Range, Scalar
 from tunecli.study_file.settings import Direction
 from tunecli.training.evaluation import Outcome
@@ -106,6 +108,14 @@ class StudyRecord:
     summary: DataSummary | None = None
     environment: Mapping[str, Any] = field(default_factory=dict)
     edits: tuple[Mapping[str, Any], ...] = ()
+
+    @cached_property
+    def gates(self) -> Mapping[str, Scalar]:
+        """What `or:` puts in a range's place, by the range's name; empty if it is not known."""
+        params = (trial.params.items() for trial in self.trials)
+        if not any(is_gate(name, value) for items in params for name, value in items):
+            return {}
+        return stored_gates(self.study_file, self.file, self.overrides, self.edits)
 
     def trial(self, number: int) -> TrialRecord:
         """The trial of that number.

@@ -67,7 +67,8 @@ def finished(trial: TrialFinished, state: SearchState) -> Line:
         parts.append("(best)")
     if trial.reason:
         parts.append(wording.shortened(wording.plain(trial.reason), WIDTH // 2))
-    parts += [wording.duration(trial.seconds), " ".join(wording.assignments(trial.params))]
+    params = wording.assignments(trial.params, state.gates)
+    parts += [wording.duration(trial.seconds), " ".join(params)]
     head = f"trial {trial.number:>{width}}  "
     room = WIDTH - len(head) - 12
     line = Text(head).append(f"{trial.outcome:<10}  ", style=STYLES[trial.outcome])
@@ -113,7 +114,7 @@ def _best_lines(state: SearchState) -> list[Line]:
     value = Text(f"{metric} {score}", style="bold green")
     lines = [
         labelled("best", Text(f"trial {best.number}, ").append_text(value)),
-        labelled("", " ".join(wording.assignments(best.params))),
+        labelled("", " ".join(wording.assignments(best.params, state.gates))),
     ]
     tied = state.n_tied()
     if tied is not None:

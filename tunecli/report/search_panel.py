@@ -101,7 +101,7 @@ def _best(state: SearchState, started: SearchStarted) -> list[RenderableType]:
         (f"{metric} {wording.with_spread(best.value, state.spread(best))}", "bold green"),
         (f"  trial {best.number}", ""),
     )
-    return [Text(), head, _configuration(wording.assignments(best.params))]
+    return [Text(), head, _configuration(wording.assignments(best.params, state.gates))]
 
 
 def _configuration(assignments: list[str]) -> Table:

@@ -7,6 +7,7 @@ and those that run, the latter at full length: early on only short trials have e
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tunecli.data.summary import DataSummary
@@ -20,6 +21,7 @@ from tunecli.search.progress import (
     TrialFinished,
     TrialStarted,
 )
+from tunecli.study_file.ranges import Scalar
 
 ENOUGH_EVALUATIONS = 3  # before a pace is worth telling
 
@@ -137,6 +139,11 @@ class SearchState:
         """Standard deviation over folds; None where a single fold has none."""
         one_fold = self.summary is not None and self.summary.n_folds == 1
         return None if one_fold else trial.spread
+
+    @property
+    def gates(self) -> Mapping[str, Scalar]:
+        """What `or:` puts in a range's place, by the range's name."""
+        return self.started.gates if self.started is not None else {}
 
     def n_tied(self) -> tuple[int, float] | None:
         """(other trials within the best's noise, that noise); None if it cannot be known."""

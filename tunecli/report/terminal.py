@@ -80,7 +80,8 @@ def _best(study: StudyRecord, best: TrialRecord) -> list[RenderableType]:
     parts = heading(f"Best: trial {best.number}")
     parts.append(beside(score_label(study), Text(value + folds, style="bold green")))
     parts += facts(study, best)
-    parts.append(beside("parameters", Text(" ".join(wording.assignments(best.params)))))
+    params = " ".join(wording.assignments(best.params, study.gates))
+    parts.append(beside("parameters", Text(params)))
     n_tied, noise = ranking.n_within_noise(study), ranking.noise_of(best)
     if n_tied is not None and noise is not None:
         parts.append(beside("noise", Text(noise_sentence(n_tied, noise))))

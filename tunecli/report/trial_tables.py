@@ -10,10 +10,15 @@ from rich.table import Table
 from rich.text import Text
 
 from tunecli.report import ranking, wording
+from tunecli.report.gates import GATE, is_gate
 from tunecli.report.records import StudyRecord, TrialRecord
 from tunecli.study_file.ranges import Categories, FloatRange, IntRange, Range, Scalar
 
 _BAR = 30  # columns
+_NAME = 40  # columns of a parameter's name
+_ALWAYS_SHOWN = 10  # importances
+_ROUNDS_TO_ONE_PERCENT = 0.005
+_DIGITS = 3  # of a parameter where it stands beside others
 _MISSING = object()
 
 
@@ -21,12 +26,11 @@ def top_table(study: StudyRecord, top: int) -> RenderableType:
     """The best complete trials: mean ± spread, time, and the parameters in which they differ."""
     trials = ranking.ranked(study)[:top]
     common = _common(trials)
-    short = wording.short_names(list(dict.fromkeys(name for t in trials for name in t.params)))
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", show_edge=False)
     table.add_column("trial", justify="right", no_wrap=True)
     table.add_column(Text(wording.shortened(wording.plain(study.metric), 18)), no_wrap=True)
     table.add_column("time", justify="right", no_wrap=True)
-    table.add_column("parameters" if not common else "parameters that differ", overflow="fold")
+    table.add_column("parameters", overflow="fold")
     best, noise = trials[0], ranking.noise_of(trials[0])
     tied = [trial for trial in trials if _is_tied(trial, best, noise)]
     for trial in trials:
@@ -35,25 +39,37 @@ def top_table(study: StudyRecord, top: int) -> RenderableType:
             Text(str(trial.number)),
             Text(f"{score} ≈" if trial in tied else score),
             Text(wording.duration(trial.seconds) if trial.seconds is not None else "–"),
-            Text(" ".join(wording.assignments(_without(trial.params, common), short))),
+            _parameters(_without(trial.params, common), study.gates),
         )
-    notes = []
-    if common:
-        same = " ".join(wording.assignments(common, short))
-        notes.append(Text(f"in all of them: {same}", style="dim"))
-    if tied:
-        notes.append(Text("≈ within the noise of the best", style="dim"))
-    return Group(table, *notes)
+    same = _parameters(common, study.gates)
+    above = [Text.assemble("all: ", same)] if common else []
+    below = [Text("≈ within the noise of the best", style="dim")] if tied else []
+    return Group(*above, table, *below)
 
 
-def importance_bars(values: Mapping[str, float]) -> Table:
-    """A bar for each parameter, the longest name cut."""
+def _parameters(params: Mapping[str, Scalar], gates: Mapping[str, Scalar]) -> Text:
+    """Short names, dim, and values: a row's branch is plain from the choices beside it."""
+    named = wording.named_values(params, gates, _DIGITS)
+    return Text(" ").join(Text.assemble((f"{name}=", "dim"), value) for name, value in named)
+
+
+def importance_bars(values: Mapping[str, float]) -> RenderableType:
+    """A bar for each parameter, the longest name cut; of many, not those that hardly count.
+
+    Args:
+        values: shares, largest first.
+    """
     grid = Table.grid(padding=(0, 2, 0, 0))
-    grid.add_column(max_width=36, no_wrap=True, overflow="ellipsis")
+    grid.add_column(max_width=_NAME, no_wrap=True, overflow="ellipsis")
     grid.add_column(width=_BAR)
     grid.add_column(justify="right")
     longest = max(values.values(), default=0.0)
-    for name, value in values.items():
+    shown = {
+        name: value
+        for rank, (name, value) in enumerate(values.items())
+        if rank < _ALWAYS_SHOWN or value >= _ROUNDS_TO_ONE_PERCENT
+    }
+    for name, value in shown.items():
         bar = ProgressBar(
             total=longest or 1.0,
             completed=value,
@@ -62,21 +78,35 @@ def importance_bars(values: Mapping[str, float]) -> Table:
             finished_style="cyan",
         )
         grid.add_row(Text(f"  {wording.plain(name)}"), bar, Text(f"{value:.0%}"))
-    return grid
+    n_others = len(values) - len(shown)
+    if not n_others:
+        return grid
+    noun = "other" if n_others == 1 else "others"
+    return Group(grid, Text(f"  and {n_others} {noun} below 1%", style="dim"))
 
 
-def parameter_table(trial: TrialRecord) -> Table:
-    """Every parameter of a trial by its full name, with the range it came from."""
+def parameter_table(trial: TrialRecord, gates: Mapping[str, Scalar]) -> Table:
+    """Every parameter of a trial by its full name, with the range it came from.
+
+    Args:
+        gates: what `or:` puts in a range's place; range and `or:` are one row.
+    """
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", show_edge=False)
     table.add_column("  parameter", overflow="fold")
     table.add_column("value", overflow="fold")
     table.add_column("from", overflow="fold")
     for name, value in trial.params.items():
-        table.add_row(
-            Text(f"  {wording.plain(name)}"),
-            Text(wording.scalar(value)),
-            Text(range_text(trial.ranges[name]), style="dim"),
-        )
+        behind_gate = name.removesuffix(GATE)
+        if not is_gate(name, value) or (not value and behind_gate not in trial.params):
+            shown, from_ = wording.scalar(value), range_text(trial.ranges[name])
+            if is_gate(name + GATE, trial.params.get(name + GATE)):
+                from_ += f", or {wording.other_value(name, gates)}"
+        elif value:
+            name, shown = behind_gate, wording.other_value(behind_gate, gates)
+            from_ = "its `or:`"
+        else:
+            continue  # the range has a row
+        table.add_row(Text(f"  {wording.plain(name)}"), Text(shown), Text(from_, style="dim"))
     return table
 
 

@@ -7,10 +7,11 @@ may hold control characters that move the cursor, colour or retitle the terminal
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from tunecli.data.summary import DataSummary
+from tunecli.report.gates import GATE, is_gate
 from tunecli.study_file.ranges import Scalar
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
@@ -62,49 +63,62 @@ def with_spread(value: float | None, spread: float | None, like: float | None = 
     return shown if spread is None else f"{shown} ± {score(spread, like)}"
 
 
-def scalar(value: Scalar) -> str:
-    """A parameter's value as a study file would have it, numbers rounded to 4 digits."""
+def scalar(value: Scalar, digits: int = 4) -> str:
+    """A parameter's value as a study file would have it, numbers rounded to a few digits."""
     if value is None:
         return "none"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):
-        return f"{value:.4g}"
+        return f"{value:.{digits}g}"
     return plain(str(value))
 
 
-def short_names(names: Sequence[str]) -> dict[str, str]:
+def short_names(names: Iterable[str]) -> dict[str, str]:
     """The last part of each path, or as many parts as tell it from the others.
 
-    `optimizer.AdamW.lr` is `lr` unless there is another; a gate keeps its parameter: `l1.or`.
+    `optimizer.AdamW.lr` is `lr` unless there is another; a gate is called as its range: `l1.or`.
     """
-    short = {}
-    for name in names:
-        parts = name.split(".")
-        ends = (".".join(parts[-n:]) for n in range(1 + (parts[-1] == "or"), len(parts)))
-        short[name] = next((end for end in ends if _is_end_of_one(end, names)), name)
-    return short
+    ranges = {name: name.removesuffix(GATE) for name in names}
+    known = set(ranges.values())
+    short = {name: _shortest_end(name, known) for name in known}
+    return {
+        name: short[range_] + (GATE if name != range_ else "") for name, range_ in ranges.items()
+    }
 
 
-def assignments(params: Mapping[str, Scalar], short: Mapping[str, str] | None = None) -> list[str]:
-    """`lr=0.0012` for each parameter, in order.
+def assignments(
+    params: Mapping[str, Scalar], gates: Mapping[str, Scalar] | None = None, digits: int = 4
+) -> list[str]:
+    """`lr=0.0012` for each parameter, in order, by its short name.
 
-    Of a range with `or:` there is one entry: its value, or `l1=or` where the other was taken.
+    Of a range with `or:` there is one entry: its value, or that of `or:` where this was taken.
 
     Args:
-        short: names to show; those of `short_names` by default.
+        gates: what `or:` gives, by the name of the range; shown as `off` if unknown.
+        digits: significant ones of a number.
     """
-    short = short_names(list(params)) if short is None else short
-    texts = []
+    return [f"{name}={value}" for name, value in named_values(params, gates, digits)]
+
+
+def named_values(
+    params: Mapping[str, Scalar], gates: Mapping[str, Scalar] | None = None, digits: int = 4
+) -> Iterator[tuple[str, str]]:
+    """The same as pairs of name and value."""
+    short = short_names(params)
     for name, value in params.items():
-        behind_gate = name.removesuffix(".or")
-        if behind_gate == name or not isinstance(value, bool):
-            texts.append(f"{plain(short[name])}={scalar(value)}")
+        range_ = name.removesuffix(GATE)
+        if not is_gate(name, value):
+            yield plain(short[name]), scalar(value, digits)
         elif value:
-            texts.append(f"{plain(short[name].removesuffix('.or'))}=or")
-        elif behind_gate not in params:
-            texts.append(f"{plain(short[name])}=false")
-    return texts
+            yield plain(short[name].removesuffix(GATE)), other_value(range_, gates, digits)
+        elif range_ not in params:
+            yield plain(short[name]), "false"
+
+
+def other_value(name: str, gates: Mapping[str, Scalar] | None, digits: int = 4) -> str:
+    """What `or:` puts in place of the range of that name."""
+    return scalar(gates[name], digits) if gates and name in gates else "off"
 
 
 def duration(seconds: float) -> str:
@@ -207,5 +221,11 @@ def size(shape: Sequence[int]) -> str:
     return pictures if channels == 1 else f"{pictures} in {channels} channels"
 
 
-def _is_end_of_one(end: str, names: Sequence[str]) -> bool:
+def _shortest_end(name: str, names: Iterable[str]) -> str:
+    parts = name.split(".")
+    ends = (".".join(parts[-n:]) for n in range(1, len(parts)))
+    return next((end for end in ends if _is_end_of_one(end, names)), name)
+
+
+def _is_end_of_one(end: str, names: Iterable[str]) -> bool:
     return sum(name == end or name.endswith("." + end) for name in names) == 1

@@ -1,0 +1,50 @@
+"""What `check` says of a search space."""
+
+from __future__ import annotations
+
+import io
+
+from rich.console import Console
+
+from tunecli.report import check_lines
+from tunecli.study_file.study_file import StudyFile
+
+STUDY = """study: digits
+data: digits
+model: {choice: {MLP: {width: {int: [8, 64], log: true}}, Linear: {}}}
+optimizer: {AdamW: {weight_decay: {float: [1e-4, 1], log: true, or: 0}}}
+training:
+  batch_size: {choice: [32, 64]}
+  l1: {float: [1e-8, 1e-4], log: true, or: 0}
+"""
+
+
+def shown(text: str) -> list[str]:
+    console = Console(file=io.StringIO(), width=100)
+    console.print(check_lines.space(StudyFile.from_text(text, "digits.yaml")))
+    return [" ".join(line.split()) for line in console.file.getvalue().splitlines()]
+
+
+def test_a_range_and_its_other_value_are_one_row() -> None:
+    assert shown(STUDY) == [
+        "digits: 5 searched parameters",
+        "",
+        "parameter kind range only if",
+        "model choice MLP, Linear",
+        "model.MLP.width int 8 … 64, log model = MLP",
+        "optimizer.AdamW.weight_decay float 0.0001 … 1, log, or 0",
+        "training.batch_size choice 32, 64",
+        "training.l1 float 1e-08 … 0.0001, log, or 0",
+        "",
+    ]
+
+
+def test_the_condition_of_its_branch_stays() -> None:
+    in_branch = STUDY.replace("log: true}}, Linear", "log: true, or: 100}}, Linear")
+    assert "model.MLP.width int 8 … 64, log, or 100 model = MLP" in shown(in_branch)
+
+
+def test_nothing_to_search() -> None:
+    assert shown("study: s\ndata: digits\nmodel: MLP\noptimizer: AdamW\n") == [
+        "s: 0 searched parameters"
+    ]
