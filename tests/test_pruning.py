@@ -7,7 +7,8 @@ import optuna
 import pytest
 
 from tunecli.search.database import Trial
-from tunecli.search.pruning import Judge, n_evaluations
+from tunecli.search.halving import Brackets
+from tunecli.search.pruning import Judge, make_pruner, n_evaluations
 from tunecli.study_file.settings import (
     Component,
     DataSettings,
@@ -25,7 +26,12 @@ PRUNERS = [
     Component(name="HyperbandPruner", arguments={"reduction_factor": 2}),
     Component(
         name="PatientPruner",
-        arguments={"patience": 1, "wrapped_pruner": Component(name="MedianPruner")},
+        arguments={
+            "patience": 1,
+            "wrapped_pruner": Component(
+                name="PercentilePruner", arguments={"percentile": 40.0, "n_startup_trials": 2}
+            ),
+        },
     ),
     Component(name="ThresholdPruner", arguments={"lower": 0.3}),
 ]
@@ -59,9 +65,10 @@ def judge_all(judge: Judge, numbers: range) -> list[Trial]:
         judge.start(number, config(), range(number))
         told: list[float] = []
         stopped = False
-        for step, mean in enumerate(curve(number)):
+        for mean in curve(number):
             told.append(mean)
-            stopped = judge.should_stop(number, step, mean)
+            judge.add(number, mean)
+            stopped = judge.stops(number)
             if stopped:
                 break
         ended.append(trial(number, told, "pruned" if stopped else "complete"))
@@ -88,6 +95,18 @@ def test_a_resumed_judge_gives_the_same_verdicts(pruner: Component) -> None:
 
 
 @by_name
+def test_another_attempt_is_judged_like_the_first(pruner: Component) -> None:
+    whole = judge_all(Judge(pruner, "maximize", "study"), range(40))
+    judge = Judge(pruner, "maximize", "study")
+    for number in range(40):
+        judge.start(number, config(), range(number))
+        for mean in curve(number)[: 1 + number % 5]:  # then its worker dies
+            judge.add(number, mean)
+            judge.stops(number)
+        assert judge_all(judge, range(number, number + 1)) == [whole[number]]
+
+
+@by_name
 def test_what_may_not_be_seen_changes_nothing(pruner: Component) -> None:
     alone, crowded = Judge(pruner, "maximize", "study"), Judge(pruner, "maximize", "study")
     for number in range(10):
@@ -97,24 +116,49 @@ def test_what_may_not_be_seen_changes_nothing(pruner: Component) -> None:
         told = curve(number) if number % 2 else [1.0] * N_EVALUATIONS
         crowded.restore(trial(number, told, "complete"), range(number))
         alone.restore(trial(number, [], None), range(number))
-    for judge in (alone, crowded):
-        judge.start(20, config(), range(10))
-    verdicts = [
-        [judge.should_stop(20, step, mean) for step, mean in enumerate(curve(20))]
-        for judge in (alone, crowded)
-    ]
+    verdicts = [verdicts_on(judge, 20, range(10)) for judge in (alone, crowded)]
     assert verdicts[0] == verdicts[1]
 
 
-def test_the_median_rule_is_optunas() -> None:
-    pruner = Component(name="MedianPruner", arguments={"n_startup_trials": 3})
-    ours = [len(ended.curve) for ended in judge_all(Judge(pruner, "maximize", "s"), range(30))]
+def verdicts_on(judge: Judge, number: int, visible: range) -> list[bool]:
+    judge.start(number, config(), visible)
+    verdicts = []
+    for mean in curve(number):
+        judge.add(number, mean)
+        verdicts.append(judge.stops(number))
+    return verdicts
 
-    theirs = []
-    study = optuna.create_study(
-        direction="maximize", pruner=optuna.pruners.MedianPruner(n_startup_trials=3)
-    )
-    for number in range(30):
+
+MEDIAN = Component(name="MedianPruner", arguments={"n_startup_trials": 3})
+HALVING = Component(name="SuccessiveHalvingPruner", arguments={"min_resource": 1})
+HALVING_LATER = Component(
+    name="SuccessiveHalvingPruner",
+    arguments={"min_resource": 2, "reduction_factor": 2, "bootstrap_count": 3},
+)
+
+
+@pytest.mark.parametrize("direction", ["maximize", "minimize"])
+@pytest.mark.parametrize(
+    ("pruner", "theirs"),
+    [
+        (MEDIAN, optuna.pruners.MedianPruner(n_startup_trials=3)),
+        (HALVING, optuna.pruners.SuccessiveHalvingPruner(min_resource=1)),
+        (
+            HALVING_LATER,
+            optuna.pruners.SuccessiveHalvingPruner(
+                min_resource=2, reduction_factor=2, bootstrap_count=3
+            ),
+        ),
+    ],
+    ids=["Median", "SuccessiveHalving", "SuccessiveHalving with arguments"],
+)
+def test_the_rules_are_optunas(
+    pruner: Component, theirs: optuna.pruners.BasePruner, direction: Any
+) -> None:
+    ours = [len(ended.curve) for ended in judge_all(Judge(pruner, direction, "s"), range(60))]
+    study = optuna.create_study(direction=direction, pruner=theirs)
+    lengths = []
+    for number in range(60):
         asked = study.ask()
         for step, mean in enumerate(curve(number)):
             asked.report(mean, step)
@@ -123,8 +167,31 @@ def test_the_median_rule_is_optunas() -> None:
                 break
         else:
             study.tell(asked, mean)
-        theirs.append(step + 1)
-    assert ours == theirs
+        lengths.append(step + 1)
+    assert ours == lengths
+    assert len(set(ours)) > 1
+
+
+def test_hyperband_is_halving_within_the_bracket_that_optuna_chooses() -> None:
+    pruner = Component(name="HyperbandPruner", arguments={"reduction_factor": 2})
+    ours = [len(ended.curve) for ended in judge_all(Judge(pruner, "maximize", "s"), range(80))]
+    study = optuna.create_study(
+        study_name="s",
+        direction="maximize",
+        pruner=optuna.pruners.HyperbandPruner(max_resource=N_EVALUATIONS, reduction_factor=2),
+    )
+    lengths = []
+    for number in range(80):
+        asked = study.ask()
+        for step, mean in enumerate(curve(number)):
+            asked.report(mean, step)
+            if asked.should_prune():
+                study.tell(asked, state=optuna.trial.TrialState.PRUNED)
+                break
+        else:
+            study.tell(asked, mean)
+        lengths.append(step + 1)
+    assert ours == lengths
 
 
 def test_rising_schedules_are_judged_among_themselves() -> None:
@@ -135,22 +202,26 @@ def test_rising_schedules_are_judged_among_themselves() -> None:
         flat = Trial(number, {}, {}, config(), outcome="complete", value=0.9, curve=[0.9] * 9)
         judge.restore(flat, range(number))
     rising = [config("OneCycleLR"), config("CyclicLR"), config(warmup=0.1)]
-    for number, its_config in enumerate(rising, start=3):
+    for number, its_config in enumerate([*rising, config("CosineAnnealingLR")], start=3):
         judge.start(number, its_config, range(3))
-        assert not judge.should_stop(number, 0, 0.1)
-    judge.start(6, config("CosineAnnealingLR"), range(3))
-    assert judge.should_stop(6, 0, 0.1)
+        judge.add(number, 0.1)
+        assert judge.stops(number) == (number == 6)
 
 
 def test_hyperband_uses_its_brackets_as_often_as_they_are_budgeted() -> None:
     # 9 evaluations, factor 3: brackets stop from 1, 3 and 9 evaluations on; ⌈3·9/3⌉, ⌈3·3/2⌉, 3
-    from tunecli.search.pruning import _Brackets
-
-    brackets = _Brackets.of({}, 9)
+    brackets = Brackets.of({}, 9)
     assert brackets.budgets == (9, 5, 3)
     chosen = [brackets.choose(f"study_{number}") for number in range(17_000)]
     for bracket, budget in enumerate(brackets.budgets):
         assert chosen.count(bracket) == pytest.approx(1000 * budget, rel=0.1)
+
+
+def test_patience_cannot_wrap_halving() -> None:
+    wrapped = Component(name="HyperbandPruner")
+    arguments = {"patience": 1, "wrapped_pruner": wrapped}
+    with pytest.raises(ValueError, match="PatientPruner cannot wrap HyperbandPruner"):
+        make_pruner(Component(name="PatientPruner", arguments=arguments))
 
 
 @pytest.mark.parametrize(
@@ -173,4 +244,5 @@ def test_without_a_pruner_nothing_stops() -> None:
     judge = Judge(None, "maximize", "study")
     judge.start(0, config(), range(0))
     assert not judge.judges
-    assert not judge.should_stop(0, 0, 0.0)
+    judge.add(0, 0.0)
+    assert not judge.stops(0)

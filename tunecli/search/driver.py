@@ -285,7 +285,7 @@ class Driver:
     # --- judging the whole
 
     def _common_failure(self) -> str:
-        """The reason why each of the first 2 × parallel trials of this call failed, if it is one."""
+        """The one reason why each of this call's first 2 × parallel trials failed; or empty."""
         reasons = {trial.reason for trial in self._ended_here}
         enough = len(self._ended_here) >= 2 * self._study.search.parallel
         if not enough or len(reasons) != 1 or not _all_failed(self._ended_here):

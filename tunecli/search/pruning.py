@@ -2,8 +2,8 @@
 
 A trial is compared with the finished trials that it was suggested from, and only with those of the
 same kind of curve: schedules that start low and end high (warm-up, OneCycleLR, CyclicLR) are one
-kind, all others the other. A verdict depends on the trial's own curve and on theirs, and on nothing
-that a pruner might have stored on the way, so that a resumed search judges as an uninterrupted one.
+kind, all others the other. A verdict depends on the trial's own curve and on theirs, and on
+nothing that a pruner might have stored on the way: a resumed search judges as one in one go.
 """
 
 from __future__ import annotations

@@ -73,9 +73,7 @@ def make_sampler(
         return _CLASSES[component.name](**arguments)
 
 
-def _defaults(
-    component: Component, seed: int, own_seed: int, branches: bool
-) -> dict[str, Any]:
+def _defaults(component: Component, seed: int, own_seed: int, branches: bool) -> dict[str, Any]:
     match component.name:
         case "TPESampler":
             multivariate = component.arguments.get("multivariate", True)
@@ -98,7 +96,7 @@ def _defaults(
 
 
 def _one_torch_thread() -> None:
-    """GP computes with torch in the driver, beside the workers; its rounding follows the threads."""
+    """GP computes with torch in the driver, and its rounding follows the number of threads."""
     import torch
 
     torch.set_num_threads(1)

@@ -77,9 +77,7 @@ class Trainer:
         try:
             result = self._cross_validate(job)
         except Exception as error:
-            result = TrialResult(
-                "failed", reason=_reason(error), traceback=traceback.format_exc()
-            )
+            result = TrialResult("failed", reason=_reason(error), traceback=traceback.format_exc())
         if result is not None:
             self._say(Finished(job.number, self._worker, result))
 
