@@ -280,6 +280,47 @@ def test_a_mistake_in_an_override_has_a_path_and_no_line(
     assert part in found[0][2]
 
 
+@pytest.mark.parametrize(
+    ("optimizer", "override", "advice"),
+    [
+        ("AdamW", "optimizer.lr=0.1", "Write optimizer.AdamW.lr=0.1."),
+        ("{AdamW: {lr: 1}}", "optimizer.lr=0.1", "Write optimizer.AdamW.lr=0.1."),
+        ("AdamW", "optimizer.adamw.lr=0.1", "Did you mean optimizer.AdamW.lr=0.1?"),
+        ("{AdamW: {lr: 1}}", "optimizer.Adamw.lr=0.1", "Did you mean optimizer.AdamW.lr=0.1?"),
+        ("AdamW", "optimizer.SGD.lr=0.1", "Write optimizer={SGD: {lr: 0.1}}."),
+        ("{AdamW: }", "optimizer.SGD.lr=0.1", "Write optimizer={SGD: {lr: 0.1}}."),
+        ("{choice: [AdamW, SGD]}", "optimizer.lr=0.1", "Write optimizer.AdamW.lr=0.1."),
+        ("{choice: {m: SGD}}", "optimizer.m.lr=0.1", "Write optimizer.m.SGD.lr=0.1."),
+        ("{choice: {m: {SGD: }}}", "optimizer.m.lr=0.1", "Write optimizer.m.SGD.lr=0.1."),
+        (
+            "AdamW",
+            "optimizer.betas=[0.9, 0.99]",
+            "Write optimizer.AdamW.betas=[0.9, 0.99].",
+        ),
+        (
+            "{choice: [{Muon: {rest: SGD}}]}",
+            "optimizer.Muon.rest.lr=0.1",
+            "Write optimizer.Muon.rest.SGD.lr=0.1.",
+        ),
+        (
+            "{Muon: {rest: SGD}}",
+            "optimizer.Muon.rest.lr=0.1",
+            "Write optimizer.Muon.rest.SGD.lr=0.1.",
+        ),
+    ],
+)
+def test_an_argument_without_its_component_is_told_the_way_which_works(
+    optimizer: str, override: str, advice: str
+) -> None:
+    text = f"data: digits\nmodel: MLP\noptimizer: {optimizer}\n"
+    [(line, path, message)] = problems(text, (override,))
+    assert (line, path) == (0, override.partition("=")[0])
+    assert message.endswith(advice)
+    StudyFile.from_text(
+        text, "a.yaml", [advice[:-1].removeprefix("Write ").removeprefix("Did you mean ")]
+    )
+
+
 # Reading from disk
 
 

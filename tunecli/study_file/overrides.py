@@ -9,8 +9,23 @@ from itertools import pairwise
 from typing import Any
 
 from tunecli.errors import Problem, StudyFileError
-from tunecli.study_file.document import NOWHERE, Document, Path
-from tunecli.study_file.plain import inline
+from tunecli.study_file.document import NOWHERE, Document, Path, dotted
+from tunecli.study_file.offered import Kind, canonical
+from tunecli.study_file.plain import flow, inline
+from tunecli.study_file.suggestions import closest
+
+_COMPONENTS: dict[str, Kind] = {
+    "model": "model",
+    "loss": "loss",
+    "optimizer": "optimizer",
+    "schedule": "schedule",
+    "scale": "scale",
+    "sampler": "sampler",
+    "pruner": "pruner",
+    "rest": "optimizer",
+    "wrapped_pruner": "pruner",
+}
+"""Keys below which a component stands."""
 
 _STEP = re.compile(r"\.?([^.\[\]=]+)|\[([0-9]{1,6})\]")
 
@@ -69,16 +84,22 @@ def _put(data: dict[str, Any], steps: Path, value: Any) -> Path:
     """Put `value` in, and return where it went: choices need not be named in `steps`."""
     node: Any = data
     path: Path = ()
-    for step, following in pairwise(steps):
-        node, path = _through_choice(node, path, step)
-        _check_step(node, path, step)
+    for index, (step, following) in enumerate(pairwise(steps)):
+        node, path = _enter(node, path, steps[index:], value)
         path = (*path, step)
         present = node.get(step) if isinstance(node, dict) else node[step]
+        _check_component(present, path, steps[index + 1 :], value)
         node[step] = node = _opened(present, path, following)
-    node, path = _through_choice(node, path, steps[-1])
-    _check_step(node, path, steps[-1])
+    node, path = _enter(node, path, steps[-1:], value)
     node[steps[-1]] = value
     return (*path, steps[-1])
+
+
+def _enter(node: Any, path: Path, steps: Path, value: Any) -> tuple[Any, Path]:
+    """Where the first of `steps` can be taken, which may be inside a choice."""
+    node, path = _through_choice(node, path, steps[0])
+    _check_step(node, path, steps[0])
+    return node, path
 
 
 def _opened(node: Any, path: Path, following: str | int) -> Any:
@@ -116,3 +137,70 @@ def _check_step(node: Any, path: Path, step: str | int) -> None:
             raise _OverrideError(f"{where} is a list of {len(node)} items, and has no [{step}].")
     elif isinstance(step, int):
         raise _OverrideError(f"{where} is no list, so [{step}] leads nowhere.")
+
+
+def _check_component(node: Any, path: Path, steps: Path, value: Any) -> None:
+    """Refuse an argument right below the place of a component, and say where it belongs.
+
+    Args:
+        node: what stands at `path`.
+        steps: where to go from there.
+    """
+    kind = _kind_of_component(path)
+    options = _components(node)
+    if kind is None or not options or steps[0] in (*options, "choice"):
+        return
+    place = _without_choices(path)
+    meant = closest(str(steps[0]), options) if len(steps) > 1 else None
+    if meant is not None:
+        advice = f"Did you mean {_written(place, (meant, *steps[1:]), value)}?"
+    elif canonical(kind, str(steps[0])) is None:
+        advice = f"Write {_written(place, (options[0], *steps), value)}."
+    elif "choice" in node:
+        advice = f"Write {place}.choice.{steps[0]}={{…}} to add an option."
+    else:
+        advice = f"Write {place}={flow(_nested(steps, value))}."
+    what = "a choice" if "choice" in node else options[0]
+    raise _OverrideError(f"{place} is {what}, which has no {inline(steps[0])}. {advice}")
+
+
+def _without_choices(path: Path) -> str:
+    """The same place as a user writes it: no `choice`, and no index into a list of options."""
+    kept = [
+        step
+        for before, step in pairwise(("", *path))
+        if step != "choice" and not (before == "choice" and isinstance(step, int))
+    ]
+    return dotted(tuple(kept))
+
+
+def _kind_of_component(path: Path) -> Kind | None:
+    """Of the component that stands at `path`, in a slot or behind a label in a choice."""
+    if path[-2:-1] == ("choice",) and len(path) > 2:
+        kind = _COMPONENTS.get(str(path[-3]))
+        is_label = kind is not None and canonical(kind, str(path[-1])) is None
+        return kind if is_label else None
+    return _COMPONENTS.get(str(path[-1]))
+
+
+def _components(node: Any) -> list[str]:
+    """The name of the component at a place, or the labels of a choice of them."""
+    if isinstance(node, str):
+        return [] if node == "none" else [node]
+    if not isinstance(node, dict):
+        return []
+    options = node.get("choice", node)
+    if isinstance(options, list):
+        return [name for option in options for name in _components(option)]
+    return list(options) if isinstance(options, dict) else []
+
+
+def _written(place: str, steps: Path, value: Any) -> str:
+    return f"{dotted((place, *steps))}={flow(value)}"
+
+
+def _nested(steps: Path, value: Any) -> Any:
+    """`{SGD: {lr: 0.1}}` for the steps SGD and lr."""
+    for step in reversed(steps):
+        value = {str(step): value}
+    return value

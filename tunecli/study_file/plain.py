@@ -120,6 +120,12 @@ def to_text(sections: dict[str, Any]) -> str:
     )
 
 
+def flow(data: Any) -> str:
+    """Plain data as YAML on one line, as it may stand inside a list."""
+    text = yaml.dump([data], Dumper=_Dumper, default_flow_style=True, sort_keys=False, width=10**6)
+    return text.strip()[1:-1]
+
+
 def inline(data: Any, longest: int = 60) -> str:
     """Plain data on one line, for messages; what is too long is cut."""
     if data is None:

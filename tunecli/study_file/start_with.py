@@ -11,7 +11,7 @@ from typing import Any
 
 from tunecli.study_file.document import Path
 from tunecli.study_file.grammar import is_none, without_none
-from tunecli.study_file.plain import inline, range_data
+from tunecli.study_file.plain import flow, inline, range_data
 from tunecli.study_file.problems import Problems
 from tunecli.study_file.ranges import FloatRange, Scalar
 from tunecli.study_file.scalars import read_scalar
@@ -115,7 +115,7 @@ class _Entry:
         branches = self._tree.branches
         label = next((label for label in branches if _is_label(label, written)), None)
         if label is None:
-            self._problems.add(at, _not_an_option(data, [_yaml(label) for label in branches]))
+            self._problems.add(at, _not_an_option(data, [flow(label) for label in branches]))
             return self._tree.base
         self._found[VARIANT] = label
         branch = branches[label]
@@ -265,12 +265,8 @@ def _is_label(label: Scalar, data: Any) -> bool:
 def _written(option: Option, *, labelled: bool) -> str:
     """How an entry names an option, as YAML."""
     if not labelled and isinstance(option.node, Plain) and option.node.value is not None:
-        return _yaml(option.node.value)
-    return _yaml(option.category)
-
-
-def _yaml(data: Any) -> str:
-    return inline([data], longest=10**6)[1:-1]
+        return flow(option.node.value)
+    return flow(option.category)
 
 
 def _not_an_option(data: Any, known: list[str]) -> str:
