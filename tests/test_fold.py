@@ -52,7 +52,7 @@ CASES: dict[str, TrialConfig] = {
     "steps": trial(steps=17, eval_every=4),
     "evaluations within a step": trial(batch_size="full", eval_every=0.5),
     "bf16": trial(dtype="bf16"),
-    "fp16": trial(dtype="fp16"),
+    **({"fp16": trial(dtype="fp16")} if torch.cuda.is_available() else {}),
     "regression": trial(
         loss="SmoothL1Loss", direction="minimize", metric="rmse", metrics=("mae", "r2")
     ),
@@ -69,7 +69,8 @@ def fold_for(config: TrialConfig, number: int = 0) -> FoldData:
 
 
 def training_of(config: TrialConfig, number: int = 0) -> FoldTraining:
-    return FoldTraining(config, fold_for(config, number), CPU)
+    device = torch.device("cuda") if config.training.dtype == "fp16" else CPU
+    return FoldTraining(config, fold_for(config, number), device)
 
 
 def advance(training: FoldTraining, n: int) -> list[Evaluation]:

@@ -33,17 +33,30 @@ def test_a_missing_device_is_the_users_error() -> None:
     ("dtype", "expected"),
     [
         ("fp32", torch.float32),
-        ("tf32", torch.float32),
         ("bf16", torch.bfloat16),
-        ("fp16", torch.float16),
     ],
 )
 def test_matrix_products_have_the_dtype(dtype: str, expected: torch.dtype) -> None:
     precision = _precision(dtype=dtype)
     with precision.forward():
         assert torch.nn.Linear(3, 2)(torch.ones(1, 3)).dtype == expected
-    assert (precision.scaler is not None) == (dtype == "fp16")
+    assert precision.scaler is None
     assert precision.autocast == (expected != torch.float32)
+
+
+@pytest.mark.parametrize("device", ["cpu", "mps"])
+@pytest.mark.parametrize("dtype", ["tf32", "fp16"])
+def test_formats_of_cuda_are_refused_elsewhere(dtype: Any, device: str) -> None:
+    message = f"^training.dtype: {dtype} needs CUDA, but this trial runs on {device}"
+    with pytest.raises(TunecliError, match=message):
+        Precision(TrainingSettings(dtype=dtype), torch.device(device))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+def test_gradients_are_scaled_in_fp16_on_cuda() -> None:
+    precision = Precision(TrainingSettings(dtype="fp16"), torch.device("cuda"))
+    assert precision.scaler is not None
+    assert precision.autocast
 
 
 def test_threads_are_set_inside_only() -> None:
@@ -69,9 +82,8 @@ def test_determinism_is_not_asked_for_in_vain(settings: dict[str, Any]) -> None:
 
 
 def test_gradients_go_on_with_the_scale_that_was_saved() -> None:
-    saved, loaded = _precision(dtype="fp16"), _precision(dtype="fp16")
-    assert saved.scaler is not None
-    assert loaded.scaler is not None
+    saved, loaded = _precision(), _precision()
+    saved.scaler, loaded.scaler = torch.amp.GradScaler("cpu"), torch.amp.GradScaler("cpu")
     saved.scaler.load_state_dict({**saved.scaler.state_dict(), "scale": 8.0})
     loaded.load_state_dict(saved.state_dict())
     assert loaded.scaler.scale(torch.ones(())) == 8.0

@@ -17,6 +17,9 @@ from tunecli.study_file.settings import TrainingSettings
 
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
+ON_CUDA_ONLY = ("tf32", "fp16")
+"""Number formats that no other device has, or trains soundly in."""
+
 
 def choose_device(name: str) -> torch.device:
     """The device that `training.device` means on this machine.
@@ -51,6 +54,17 @@ class Precision:
     """
 
     def __init__(self, settings: TrainingSettings, device: torch.device) -> None:
+        """Prepare for training on `device`.
+
+        Raises:
+            TunecliError: the device cannot train in the format, which `device: auto` tells only
+                here.
+        """
+        if settings.dtype in ON_CUDA_ONLY and device.type != "cuda":
+            raise TunecliError(
+                f"training.dtype: {settings.dtype} needs CUDA, but this trial runs on "
+                f"{device.type}. Write dtype: fp32 or bf16, or use a machine with CUDA."
+            )
         self._settings = settings
         self._device = device
         self._dtype = AUTOCAST.get(settings.dtype)
