@@ -61,6 +61,19 @@ LBFGS = {"optimizer": "LBFGS", "training": "{batch_size: full}"}
         ({"training": "{epochs: 2, eval_every: 3}"}, "training.eval_every", "are 2 epochs"),
         ({"training": "{device: cpu, dtype: fp16}"}, "training.dtype", "bf16"),
         ({"training": "{device: mps, dtype: tf32}"}, "training.dtype", "device: cuda"),
+        ({"training": "{device: mps, dtype: fp16}"}, "training.dtype", "device: cuda"),
+        ({"training": "{epochs: 10001}"}, "training.epochs", "Write eval_every: 2 or more"),
+        (
+            {"training": "{epochs: 1, eval_every: 9e-5}"},
+            "training.eval_every",
+            "every 9e-05 make 11,111. Write eval_every: 0.0001 or more.",
+        ),
+        (
+            {"training": "{steps: 1000000, eval_every: {int: [99, 200]}}"},
+            "training.eval_every",
+            "at most 10,000 evaluations",
+        ),
+        ({"training": "{epochs: 1, eval_every: 1e-320}"}, "training.eval_every", "make inf"),
         ({"model": "Linear", "optimizer": "Muon"}, "optimizer", "Linear has none"),
         (
             {"optimizer": "{SGD: {lr: 0.1, nesterov: true}}"},
@@ -122,6 +135,11 @@ def test_what_does_not_go_together(sections: dict[str, str], path: str, part: st
         {"schedule": "{CyclicLR: {base_lr: 0.01}}"},
         {"schedule": "StepLR".join(["{", ": {step_size: 3}}"]), "training": "{warmup: 0.1}"},
         {"model": "{MLP: {batch_norm: true}}", "training": "{batch_size: 2}"},
+        {"model": "{CNN: {batch_norm: true}}", "training": "{batch_size: 1}"},
+        {"model": "MLP", "training": "{batch_size: 1}"},
+        {"training": "{epochs: 10000}"},
+        {"training": "{epochs: 1000000, eval_every: 100}"},
+        {"training": "{steps: 1000000000}"},
     ],
 )
 def test_what_does(sections: dict[str, str]) -> None:

@@ -7,10 +7,12 @@ that cannot train.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeGuard
 
+from tunecli.study_file.catalogue import signature
 from tunecli.study_file.document import Path
 from tunecli.study_file.offered import LOSS_TASKS
 from tunecli.study_file.ranges import FloatRange, Parameter
@@ -36,6 +38,7 @@ Rule = Callable[[TrialConfig], Iterator[Conflict]]
 
 _OPTIMIZER: Path = ("optimizer",)
 _BATCH_SIZE: Path = ("training", "batch_size")
+_MOST_EVALUATIONS = 10_000
 _BOUNDS: dict[str, tuple[float, float, str]] = {
     "lr": (0, float("inf"), "above 0"),
     "weight_decay": (0, float("inf"), "at least 0"),
@@ -140,13 +143,30 @@ def _evaluations(config: TrialConfig) -> Iterator[Conflict]:
         yield Conflict(path, f"{message}{unit}. Lower eval_every.", (("training", unit),))
 
 
+def _evaluation_count(config: TrialConfig) -> Iterator[Conflict]:
+    """Each evaluation is a row of the database for every fold, and keeps the driver busy."""
+    training = config.training
+    unit, length = ("steps", training.steps) if training.steps else ("epochs", training.epochs)
+    every = training.eval_every or (1 if unit == "epochs" else None)
+    if length is None or every is None or length / every <= _MOST_EVALUATIONS:
+        return
+    least = length / _MOST_EVALUATIONS
+    message = (
+        f"a trial has at most {_MOST_EVALUATIONS:,} evaluations, but {length:,} {unit} evaluated "
+        f"every {every:g} make {length / every:,.0f}. "
+        f"Write eval_every: {math.ceil(least) if least > 1 else f'{least:g}'} or more."
+    )
+    both: tuple[Path, Path] = (("training", "eval_every"), ("training", unit))
+    path, other = both if training.eval_every else both[::-1]
+    yield Conflict(path, message, (other,))
+
+
 def _precision(config: TrialConfig) -> Iterator[Conflict]:
     training = config.training
-    lacking = {"fp16": ("cpu",), "tf32": ("cpu", "mps")}.get(training.dtype, ())
-    if training.device in lacking:
+    if training.dtype in ("tf32", "fp16") and training.device in ("cpu", "mps"):
         message = (
-            f"{training.dtype} does not work with device: {training.device}. Write dtype: fp32"
-            f"{' or bf16' if training.device == 'cpu' else ''}, or device: cuda."
+            f"{training.dtype} needs CUDA, but device is {training.device}. "
+            "Write dtype: fp32 or bf16, or device: cuda."
         )
         yield Conflict(("training", "dtype"), message, (("training", "device"),))
 
@@ -170,7 +190,12 @@ def _cyclic_schedules(config: TrialConfig) -> Iterator[Conflict]:
 
 
 def _batch_norm(config: TrialConfig) -> Iterator[Conflict]:
-    if config.training.batch_size == 1 and config.model.arguments.get("batch_norm") is True:
+    """A picture has many values a channel, so that only the MLP's batch norm needs more rows."""
+    if config.training.batch_size != 1 or config.model.name != "MLP":
+        return
+    argument = signature("model", "MLP").argument("batch_norm")
+    default = argument.default if argument else False
+    if config.model.arguments.get("batch_norm", default) is True:
         message = "batch_norm needs at least 2 rows a batch, but batch_size is 1. Raise it."
         yield Conflict(_BATCH_SIZE, message, (("model", "batch_norm"),))
 
@@ -195,6 +220,7 @@ def _inside(name: str, value: float, low: float, high: float) -> bool:
 _RULES: tuple[Rule, ...] = (
     _budget,
     _evaluations,
+    _evaluation_count,
     _lbfgs,
     _muon,
     _nesterov,

@@ -118,8 +118,8 @@ class TrainingSettings(Settings):
         deterministic: auto asks for deterministic kernels and says so where one is missing.
     """
 
-    epochs: Positive | None = None
-    steps: Positive | None = None
+    epochs: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    steps: Annotated[int, Field(ge=1, le=10**9)] | None = None
     eval_every: Annotated[int, Field(ge=1)] | Annotated[float, Field(gt=0)] | None = None
     batch_size: Positive | Literal["full"] = 32
     shuffle: bool = True
