@@ -52,7 +52,7 @@ def edited(old: str, new: str) -> list[tuple[str, str]]:
             "TPE",
             "TPE, start_with: [{model: MLP}]",
             "search.start_with: nothing → [{model: MLP}]",
-            "budget",
+            "refused",
         ),
         (
             "[1e-4, 1e-1]",

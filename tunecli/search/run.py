@@ -8,15 +8,16 @@ import math
 import os
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime
+from importlib.metadata import version
 
 import optuna
 
-from tunecli.errors import StudyNotFoundError, TunecliError
+from tunecli.errors import TunecliError
 from tunecli.search.constructible import refuse_what_optuna_refuses
 from tunecli.search.database import StudyDatabase, Trial
 from tunecli.search.driver import Driver, earlier
-from tunecli.search.enumeration import Point
 from tunecli.search.executor import Executor
 from tunecli.search.lag import Lag
 from tunecli.search.local import LocalExecutor
@@ -32,6 +33,7 @@ from tunecli.search.progress import (
 )
 from tunecli.search.pruning import Judge
 from tunecli.search.sampling import Suggester
+from tunecli.search.start_points import start_points
 from tunecli.search.stored import Edits, Stored, create_study
 from tunecli.study_file.settings import SearchSettings
 from tunecli.study_file.study_file import StudyFile
@@ -89,49 +91,58 @@ class Search:
                     yield event
 
     def _search(self) -> Iterator[SearchEvent]:
-        database = StudyDatabase.open(self._place.url, self._place.name)
-        stored = Stored.read(database) if database else None
-        if stored is not None:
-            stored.refuse_unless_same(self._study)
-            if stored.is_finished(self._n_total):
-                yield self._started(stored.study, 0, stored.trials, ())
-                yield SearchEnded("done", len(stored.trials), self._n_total)
+        with ExitStack() as opened:
+            database = StudyDatabase.open(self._place.url, self._place.name)
+            stored = None
+            if database is not None:
+                opened.callback(database.close)
+                stored = Stored.read(database)
+                stored.refuse_unless_same(self._study)
+                if stored.is_finished(self._n_total):
+                    yield self._started(stored.study, 0, stored.trials, ())
+                    yield SearchEnded("done", len(stored.trials), self._n_total)
+                    return
+            n_jobs = min(self._n_jobs, self._study.search.parallel)
+            self._executor = opened.enter_context(closing(LocalExecutor(self._study, n_jobs)))
+            described = self._wait_for_data(self._executor)
+            if described is None:
+                n_done = len(stored.trials) if stored else 0
+                yield SearchEnded("interrupted", n_done, self._n_total)
                 return
-        n_jobs = min(self._n_jobs, self._study.search.parallel)
-        self._executor = LocalExecutor(self._study, n_jobs)
-        try:
-            yield from self._drive(self._executor, database, stored)
-        finally:
-            self._executor.close()
+            study = self._complete(described, stored)
+            if database is None:
+                points = start_points(study, self._place)
+                database = create_study(self._place, study, described, points)
+                opened.callback(database.close)
+            yield from self._drive(study, database, described, stored)
 
-    def _drive(
-        self, executor: Executor, database: StudyDatabase | None, stored: Stored | None
-    ) -> Iterator[SearchEvent]:
-        described = self._wait_for_data(executor)
-        if described is None:
-            n_done = len(stored.trials) if stored else 0
-            yield SearchEnded("interrupted", n_done, self._n_total)
-            return
+    def _complete(self, described: Described, stored: Stored | None) -> StudyFile:
+        """The study with what the data decides filled in, if the data is what it was."""
         summary = described.summary
         assert summary is not None
-        study = self._study.completed(summary.task, summary.n_rows)
         if stored is not None:
             stored.refuse_other_data(summary.fingerprint)
-        if database is None:
-            database = create_study(self._place, study, described, self._first_points(study))
+        return self._study.completed(summary.task, summary.n_rows)
+
+    def _drive(
+        self,
+        study: StudyFile,
+        database: StudyDatabase,
+        described: Described,
+        stored: Stored | None,
+    ) -> Iterator[SearchEvent]:
+        assert self._executor is not None
+        assert described.summary is not None
         edits = stored.record_edits(study, database) if stored else Edits.none(study)
         history = stored.trials if stored else []
-        try:
-            yield self._started(study, executor.n_workers, history, edits.news)
-            yield DataDescribed(summary)
-            if stored is not None:
-                yield from _other_machine(stored.differences(described.environment))
-            self._driver = self._make_driver(study, database, executor, history, edits)
-            if self._interrupted:
-                self._driver.interrupt()
-            yield from self._driver.run()
-        finally:
-            database.close()
+        yield self._started(study, self._executor.n_workers, history, edits.news)
+        yield DataDescribed(described.summary)
+        if stored is not None:
+            yield from _other_machine(stored.differences(described.environment))
+        self._driver = self._make_driver(study, database, self._executor, history, edits)
+        if self._interrupted:
+            self._driver.interrupt()
+        yield from self._driver.run()
 
     def _wait_for_data(self, executor: Executor) -> Described | None:
         """The first worker's word on the data; None if interrupted before it came."""
@@ -140,7 +151,8 @@ class Search:
                 if isinstance(event, Described):
                     if event.error is not None:
                         raise event.error
-                    return event
+                    versions = event.environment | _driver_versions()
+                    return dataclasses.replace(event, environment=versions)
                 if isinstance(event, WorkerDied):
                     raise TunecliError(
                         f"A worker died while it read the data (exit code {event.exit_code})."
@@ -176,30 +188,6 @@ class Search:
             self._grace,
         )
 
-    def _first_points(self, study: StudyFile) -> Sequence[Point]:
-        """`start_with`, its entries written out or taken from another study's best trials."""
-        if study.start_from is None:
-            return study.start_with
-        source = Place(self._place.runs, study.start_from.study, self._place.storage)
-        database = StudyDatabase.open(source.url, source.name)
-        if database is None:
-            raise StudyNotFoundError(
-                f"search.start_with: no study {source.name} at {source.url}. "
-                "Run it first, or write the configurations out."
-            )
-        names = {parameter.name for parameter in study.parameters}
-        assert study.objective is not None
-        best = sorted(
-            (t for t in database.trials() if t.outcome == "complete" and t.value is not None),
-            key=lambda t: t.value or 0.0,
-            reverse=study.objective.direction == "maximize",
-        )
-        database.close()
-        return [
-            {name: value for name, value in trial.params.items() if name in names}
-            for trial in best[: study.start_from.best]
-        ]
-
     def _started(
         self, study: StudyFile, n_jobs: int, history: Sequence[Trial], news: tuple[str, ...]
     ) -> SearchStarted:
@@ -217,7 +205,13 @@ class Search:
             adopted=tuple(trial.number for trial in history if trial.outcome is None),
             changes=news,
             has_pruner=study.search.pruner is not None,
+            gates=study.gates,
         )
+
+
+def _driver_versions() -> dict[str, str]:
+    """Of what suggests trials, beside the worker's of what trains them."""
+    return {name: version(name) for name in ("optuna", "cmaes", "scipy")}
 
 
 def _other_machine(differences: Sequence[str]) -> Iterator[Notice]:

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import optuna
-
 from tunecli.errors import StudyChangedError
 from tunecli.search.database import StudyDatabase, Trial
 from tunecli.search.enumeration import Point
@@ -166,7 +164,7 @@ def create_study(
             },
             "start_with": list(start_with),
             "parallel": study.search.parallel,
-            "environment": described.environment | {"optuna": optuna.__version__},
+            "environment": described.environment,
         }
     )
     return database

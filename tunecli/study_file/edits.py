@@ -91,7 +91,7 @@ def _searches(old: StudyFile, new: StudyFile) -> Iterator[Change]:
     starts = [(s.start_with, s.start_from) for s in (old, new)]
     if starts[0] != starts[1]:
         written = [s.sections.start_with for s in (old, new)]
-        yield Change("search.start_with", inline(written[0]), inline(written[1]), "budget")
+        yield Change("search.start_with", inline(written[0]), inline(written[1]), "refused")
 
 
 def _trees(old: Tree, new: Tree) -> Iterator[Change]:

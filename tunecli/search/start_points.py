@@ -1,0 +1,70 @@
+"""`search.start_with`: what is tried first, written out or another study's best trials."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tunecli.errors import Problem, StudyFileError, StudyNotFoundError
+from tunecli.search.database import StudyDatabase, Trial
+from tunecli.search.enumeration import Point
+from tunecli.search.place import Place
+from tunecli.study_file.space import contains
+from tunecli.study_file.study_file import StudyFile
+
+
+def start_points(study: StudyFile, place: Place) -> Sequence[Point]:
+    """Partial assignments for a study's first trials.
+
+    Args:
+        study: completed.
+        place: of the study; another study is looked for beside it.
+
+    Raises:
+        StudyNotFoundError: there is no such other study.
+        StudyFileError: it optimizes something else.
+    """
+    if study.start_from is None:
+        return study.start_with
+    source = Place(place.runs, study.start_from.study, place.storage)
+    database = StudyDatabase.open(source.url, source.name)
+    if database is None:
+        raise StudyNotFoundError(
+            f"search.start_with: there is no study {source.name} in {place.runs.resolve()}. "
+            "Run it first, or write the configurations out."
+        )
+    try:
+        _refuse_other_objective(study, database.attribute("objective", {}))
+        best = _best(database.trials(), study)[: study.start_from.best]
+    finally:
+        database.close()
+    return [_inside(study, trial) for trial in best]
+
+
+def _refuse_other_objective(study: StudyFile, theirs: dict[str, str]) -> None:
+    assert study.objective is not None
+    ours = {"metric": study.objective.metric.name, "direction": study.objective.direction}
+    if theirs != ours:
+        assert study.start_from is not None
+        message = (
+            f"study {study.start_from.study} does not {ours['direction']} {ours['metric']}, so "
+            "that its best trials are not the best here. Write configurations out instead."
+        )
+        raise StudyFileError(study.file, [Problem(0, 0, "search.start_with", message)])
+
+
+def _best(trials: Sequence[Trial], study: StudyFile) -> list[Trial]:
+    """Complete trials, the best first; of equals the first in number."""
+    assert study.objective is not None
+    sign = -1 if study.objective.direction == "maximize" else 1
+    complete = [t for t in trials if t.outcome == "complete" and t.value is not None]
+    return sorted(complete, key=lambda trial: sign * (trial.value or 0.0))
+
+
+def _inside(study: StudyFile, trial: Trial) -> Point:
+    """The values that today's ranges hold; the rest is suggested."""
+    ranges = {parameter.name: parameter.range for parameter in study.parameters}
+    return {
+        name: value
+        for name, value in trial.params.items()
+        if name in ranges and contains(ranges[name], value)
+    }
