@@ -97,6 +97,7 @@ class Search:
             if database is not None:
                 opened.callback(database.close)
                 stored = Stored.read(database)
+            if stored is not None:
                 stored.refuse_unless_same(self._study)
                 if stored.is_finished(self._n_total):
                     yield self._started(stored.study, 0, stored.trials, ())
@@ -110,7 +111,7 @@ class Search:
                 yield SearchEnded("interrupted", n_done, self._n_total)
                 return
             study = self._complete(described, stored)
-            if database is None:
+            if database is None or stored is None:
                 points = start_points(study, self._place)
                 database = create_study(self._place, study, described, points)
                 opened.callback(database.close)
