@@ -72,6 +72,7 @@ def test_dotted() -> None:
         ("a: 1\n\tb: 2", r"^a.yaml:2:1: a line may not begin with a tab"),
         ("a: b: c", r"^a.yaml:1:5: this is not YAML: a second `:`"),
         ("data: iris\n model: MLP", r"^a.yaml:2:7: .* or a line that is indented further"),
+        ("a: &b {c: 1}\nd:\n  <<: *b", r"^a.yaml:3:3: d: `<<` merges .* not in YAML 1.2"),
         ("a: 1\n---\nb: 2", r"^a.yaml:2:1: a study file holds one document"),
         ("a: \x00", r"^a.yaml:1:4: the character U\+0000 may not"),
         ("a: .inf", r"^a.yaml:1:4: a: a finite number is needed"),

@@ -172,6 +172,8 @@ def test_ten_mistakes_are_ten_errors_with_their_lines() -> None:
         ("metrics: [f1, f1]", "metrics[1]", "stands twice"),
         ("loss: MSELoss", "loss", "MSELoss is for regression"),
         ("search: {timeout: 2x}", "search.timeout", "`1h30m`"),
+        ("search: {timeout: 87601h}", "search.timeout", "at most ten years, 87600h, but got"),
+        ("search: {timeout: 1e300}", "search.timeout", "at most ten years, 87600h, but got 1"),
         ("search: {timeout: 0}", "search.timeout", "above 0, but got 0"),
         ("search: {order: exakt}", "search.order", "Did you mean `exact`"),
         ("search: {pruner: Wilcoxon}", "search.pruner", "not offered"),
@@ -212,7 +214,15 @@ def test_completing_with_another_task_checks_again() -> None:
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("2h", 7200), ("90m", 5400), ("1h30m", 5400), ("45s", 45), ("12", 12), ("1.5", 1.5)],
+    [
+        ("2h", 7200),
+        ("90m", 5400),
+        ("1h30m", 5400),
+        ("45s", 45),
+        ("12", 12),
+        ("1.5", 1.5),
+        ("87600h", 315360000),
+    ],
 )
 def test_times(text: str, seconds: float) -> None:
     study = StudyFile.from_text(f"{QUICK}search: {{timeout: {text}}}", "a.yaml")

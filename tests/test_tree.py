@@ -126,6 +126,7 @@ def test_one_and_true_are_told_apart() -> None:
         ("{choice: [1, 1]}", "the option 1 stands twice"),
         ("{choice: [1, {float: [0, 1]}]}", "an option with a range of its own needs a label"),
         ("{choice: {a.b: 1}}", "a label has letters"),
+        ("{choice: {' a': 1}}", "a label has letters.* and, inside, blanks"),
     ],
 )
 def test_mistakes_in_ranges(text: str, message: str) -> None:
@@ -141,6 +142,8 @@ def test_mistakes_in_ranges(text: str, message: str) -> None:
         ("AdmaW", "Did you mean `AdamW`"),
         ("{AdamW: 3}", "the arguments of AdamW are a mapping, but got 3"),
         ("{AdamW: {}, SGD: {}}", r"but got AdamW, SGD. .* choice: \{AdamW, SGD\}"),
+        ("{adamw: {}, sgd: {}}", r"Did you mean `AdamW`\? .* choice: \{AdamW, SGD\}"),
+        ("{lr: 1, betas: [0, 1]}", r"Write \{Name: \{arguments\}\}"),
         ("3", "must be a name"),
         ("none", "an optimizer is needed, but got none"),
         ("{float: [0, 1]}", "cannot be a range of numbers"),
@@ -162,6 +165,31 @@ def test_mistakes_in_components(text: str, message: str) -> None:
         study(optimizer=text)
     assert len(caught.value.problems) == 1
     assert caught.value.problems[0].path.startswith("optimizer")
+
+
+def test_a_second_none_is_to_be_removed() -> None:
+    with pytest.raises(StudyFileError, match=r"\[1\]: none stands twice. Remove one"):
+        study(schedule="{choice: [none, null]}")
+
+
+@pytest.mark.parametrize("text", ["{widht: {int: [32, 16]}}", "{widht: {choice: []}}"])
+def test_a_broken_range_does_not_hide_that_its_argument_is_unknown(text: str) -> None:
+    with pytest.raises(StudyFileError, match="Did you mean `width`") as caught:
+        study(model=f"{{MLP: {text}}}")
+    assert len(caught.value.problems) == 2
+
+
+def test_a_required_argument_with_a_broken_range_is_not_missing() -> None:
+    with pytest.raises(StudyFileError, match="low must not be above high") as caught:
+        study(schedule="{StepLR: {step_size: {int: [3, 1]}}}")
+    assert len(caught.value.problems) == 1
+
+
+@pytest.mark.parametrize("text", ["{width: {int: [32, 16]}}", "{widht: [16, {int: [4, 8]}]}"])
+def test_nothing_is_told_twice_of_an_argument(text: str) -> None:
+    with pytest.raises(StudyFileError, match=r"low must not|Did you mean") as caught:
+        study(model=f"{{MLP: {text}}}")
+    assert len(caught.value.problems) == 1
 
 
 @pytest.mark.parametrize(

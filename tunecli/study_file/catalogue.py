@@ -7,6 +7,7 @@ read only when something in them is asked for.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from functools import cache
 
@@ -35,6 +36,7 @@ __all__ = [
     "names",
     "nested_kind",
     "signature",
+    "unknown_argument",
     "unknown_name",
     "with_article",
 ]
@@ -131,26 +133,30 @@ def argument_type(kind: Kind, name: str, argument: Argument) -> ValueType:
     return one_of(words) if words else value_type(argument.annotation, argument.default)
 
 
-def argument_problems(kind: Kind, component: Component) -> list[ArgumentProblem]:
+def argument_problems(
+    kind: Kind, component: Component, broken: Collection[str] = ()
+) -> list[ArgumentProblem]:
     """Everything wrong with a component's arguments, its ranges resolved.
 
     Args:
         kind: of the component.
         component: with a name as `canonical` gives it; a nested component is a `Component`, or its
             name as text.
+        broken: arguments that are given, but without a value, since their range is wrong.
     """
     known = signature(kind, component.name)
     problems: list[ArgumentProblem] = []
     for name, value in component.arguments.items():
         argument = known.argument(name)
+        unknown = unknown_argument(kind, component.name, name)
         if argument is not None:
             problems += _value_problems(kind, component.name, argument, value)
-        elif not known.open or name in _unsettable_names(kind, component.name):
-            problems.append(((name,), _unknown_argument(kind, known, name)))
+        elif unknown is not None:
+            problems.append(((name,), unknown))
     problems += [
         ((), f"{component.name} needs {argument.name}: {_expected(kind, known, argument)}.")
         for argument in known.arguments
-        if argument.required and argument.name not in component.arguments
+        if argument.required and argument.name not in (*component.arguments, *broken)
     ]
     return problems
 
@@ -195,11 +201,17 @@ def _nested_problems(
     return [((argument.name, component.name, *path), message) for path, message in inner]
 
 
-def _unknown_argument(kind: Kind, known: Signature, name: str) -> str:
+def unknown_argument(kind: Kind, component: str, name: str) -> str | None:
+    """What to say about an argument that a component does not take; None if it may be given."""
+    known = signature(kind, component)
+    if known.argument(name) is not None:
+        return None
     if name in _unsettable_names(kind, known.name):
         return (
             f"{name} of {known.name} cannot be set in a study file: {_why_not(kind, known, name)}"
         )
+    if known.open:
+        return None
     taken = [argument.name for argument in known.arguments]
     others = f" It takes {listed(taken)}." if taken else " It takes none."
     return f"{known.name} has no argument `{name}`.{did_you_mean(name, taken) or others}"

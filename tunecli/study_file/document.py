@@ -214,6 +214,9 @@ class _Composer:
             )
         if not event.value.strip() or event.tag is not None or event.anchor is not None:
             self._problem(event, path, "a key must be a plain word.")
+        if event.value == "<<" and event.style is None:
+            message = "`<<` merges mappings in YAML 1.1, not in YAML 1.2. Write the keys out."
+            self._problem(event, path, message)
         return str(event.value)
 
     def _problem(self, event: yaml.Event, path: Path, message: str) -> None:

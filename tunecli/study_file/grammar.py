@@ -163,9 +163,11 @@ class Grammar:
     @staticmethod
     def label_mistake(label: str) -> str | None:
         """What is wrong with a label; it becomes part of names in the database."""
-        if label and len(label) <= 64 and all(c.isalnum() or c in "_- +:" for c in label):
+        is_long_enough = label == label.strip() and 1 <= len(label) <= 64
+        if is_long_enough and all(c.isalnum() or c in "_- +:" for c in label):
             return None
-        return "a label has letters, digits, `_`, `-`, `+` and blanks, and at most 64 of them."
+        rule = "a label has letters, digits, `_`, `-`, `+`, `:` and, inside, blanks"
+        return f"{rule}: at least 1 and at most 64 of them."
 
     # Components
 
@@ -179,9 +181,7 @@ class Grammar:
         if is_none(data):
             if role.optional:
                 return Plain(None, role.at)
-            return self.broken(
-                role.at, f"{with_article(role.kind)} is needed, but got none."
-            )
+            return self.broken(role.at, f"{with_article(role.kind)} is needed, but got none.")
         if isinstance(data, str):
             return self._named(data, None, role, role.at)
         if not isinstance(data, dict) or not data:
@@ -191,9 +191,7 @@ class Grammar:
             return self.broken(role.at, _too_many_names(data, role.kind))
         written, arguments = next(iter(data.items()))
         if written in ("float", "int"):
-            message = (
-                f"{with_article(role.kind)} cannot be a range of numbers. Write a name."
-            )
+            message = f"{with_article(role.kind)} cannot be a range of numbers. Write a name."
             return self.broken(role.at, message)
         return self._named(written, arguments, role, (*role.at, written))
 
@@ -223,6 +221,9 @@ class Grammar:
                 if nested is not None
                 else self.value(without_none(value), below, inner)
             )
+            unknown = catalogue.unknown_argument(kind, component, key)
+            if unknown is not None and isinstance(arguments[key], Broken):
+                self.problems.add(below, unknown)  # a value that is not broken is checked later
         return Named(kind, component, arguments, at)
 
     def _choice_of_components(self, data: dict[str, Any], role: Role) -> Node:
@@ -262,6 +263,9 @@ class Grammar:
         for index, data in enumerate(options):
             label = _label(data, role.kind)
             below = (*at, index)
+            if label == "none" and label in found:
+                self.problems.add(below, "none stands twice. Remove one of the two.")
+                continue
             if label in found:
                 message = f"{label} stands twice. Give both a label: choice: {{first: {{{label}: "
                 self.problems.add(below, f"{message}…}}, second: {{{label}: …}}}}.")
@@ -301,12 +305,16 @@ def _number_node(data: dict[str, Any], at: Path, name: str) -> Number | Gate:
 
 
 def _too_many_names(data: dict[str, Any], kind: Kind) -> str:
-    names = ", ".join(data)
-    if catalogue.canonical(kind, next(iter(data))) is None:
+    got = ", ".join(data)
+    known = catalogue.names(kind)
+    meant = [catalogue.canonical(kind, name) or closest(name, known) for name in data]
+    if meant[0] is None:
         advice = f"Write {{Name: {{arguments}}}} with the name of one {kind}."
-    else:
-        advice = f"To search over them, write choice: {{{names}}}, each with its arguments."
-    return f"one {kind} is needed, but got {names}. {advice}"
+        return f"one {kind} is needed, but got {got}. {advice}"
+    hint = "" if meant[0] in data else f" Did you mean `{meant[0]}`?"
+    options = ", ".join(name for name in meant if name is not None)
+    advice = f"To search over several, write choice: {{{options}}}, each with its arguments."
+    return f"one {kind} is needed, but got {got}.{hint} {advice}"
 
 
 def _is_misspelled_name(label: str, data: dict[str, Any], kind: Kind) -> bool:

@@ -16,6 +16,7 @@ from tunecli.study_file.metrics import METRICS, label
 from tunecli.study_file.number_ranges import RangeMistakeError, kind_of_range
 from tunecli.study_file.plain import inline
 from tunecli.study_file.settings import (
+    LONGEST_TIMEOUT,
     Component,
     DataSettings,
     Direction,
@@ -200,6 +201,11 @@ class SectionReader:
         given = dict(section)
         if isinstance(given.get("timeout"), str):
             given["timeout"] = self._seconds(given["timeout"])
+        if _is_too_long(given.get("timeout")):
+            got = inline(section["timeout"])
+            message = f"must be at most ten years, 87600h, but got {got}."
+            self._problems.add(("search", "timeout"), message)
+            given["timeout"] = None
         components: dict[str, Component | None] = {}
         kinds: dict[str, Kind] = {"sampler": "sampler", "pruner": "pruner"}
         for key in kinds.keys() & given.keys():
@@ -282,10 +288,15 @@ def report_arguments(
     kind: Kind, component: Component, slot: Path, resolved: Resolved, grammar: Grammar
 ) -> bool:
     """Report what is wrong with a component's arguments; whether anything is."""
-    mistakes = catalogue.argument_problems(kind, component)
+    given = {str(place[-1]) for place in resolved.places if place[:-1] == slot}
+    mistakes = catalogue.argument_problems(kind, component, given)
     for path, message in mistakes:
         grammar.problems.add_new(resolved.place((*slot, *path)), message)
     return bool(mistakes)
+
+
+def _is_too_long(timeout: object) -> bool:
+    return isinstance(timeout, int | float) and timeout > LONGEST_TIMEOUT
 
 
 def _first_range(data: Any, at: Path) -> Path:

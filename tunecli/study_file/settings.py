@@ -17,6 +17,9 @@ Direction = Literal["minimize", "maximize"]
 Positive = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 
+LONGEST_TIMEOUT = 10 * 365 * 24 * 3600
+"""Of one call of `search`, in seconds: ten years. No clock can wait for ever."""
+
 
 class Settings(BaseModel):
     """Frozen, strict (`true` is no number), and closed to unknown keys."""
@@ -150,7 +153,7 @@ class SearchSettings(Settings):
 
     Attributes:
         trials: the study's total; running again continues up to it.
-        timeout: seconds for one call of `search`.
+        timeout: seconds for one call of `search`; at most ten years.
         sampler: of optuna.samplers.
         pruner: of optuna.pruners.
         parallel: trials under way at once; trial n is suggested from trials 0 … n - parallel.
@@ -159,7 +162,7 @@ class SearchSettings(Settings):
     """
 
     trials: Positive = 50
-    timeout: Annotated[float, Field(gt=0)] | None = None
+    timeout: Annotated[float, Field(gt=0, le=LONGEST_TIMEOUT)] | None = None
     sampler: Component = Component(name="TPESampler")
     pruner: Component | None = Component(name="MedianPruner")
     parallel: Positive = 8
