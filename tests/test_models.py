@@ -104,7 +104,14 @@ def test_mlp_has_one_layer_for_each_width(widths: list[int], batch_norm: bool) -
     model = MLP(TABLE, 3, width=widths, batch_norm=batch_norm)
     sizes = [13, *widths, 3]
     dense = sum(n_in * n_out + n_out for n_in, n_out in pairwise(sizes))
-    assert _n_weights(model) == dense + 2 * batch_norm * sum(widths)
+    # Batch norm has a scale and a shift, which stands in for the layer's bias.
+    assert _n_weights(model) == dense + batch_norm * sum(widths)
+
+
+def test_batch_norm_follows_layers_without_a_bias() -> None:
+    for model in (MLP(TABLE, 3, batch_norm=True), CNN((1, 8, 8), 3, batch_norm=True)):
+        layers = [m for m in model.modules() if isinstance(m, nn.Linear | nn.Conv2d)]
+        assert [layer.bias is not None for layer in layers] == [False, False, True]
 
 
 def test_width_and_depth_are_short_for_a_list() -> None:

@@ -256,7 +256,8 @@ class _Residual(nn.Module):
 def _dense(
     n_in: int, n_out: int, activation: str, dropout: float, batch_norm: bool, residual: bool
 ) -> nn.Module:
-    layers: list[nn.Module] = [nn.Linear(n_in, n_out)]
+    # A batch norm subtracts a bias in front of it again.
+    layers: list[nn.Module] = [nn.Linear(n_in, n_out, bias=not batch_norm)]
     if batch_norm:
         layers.append(nn.BatchNorm1d(n_out))
     layers.append(_activation(activation))
@@ -269,7 +270,7 @@ def _dense(
 def _convolution(
     n_in: int, n_out: int, kernel: int, activation: str, batch_norm: bool
 ) -> Sequence[nn.Module]:
-    # A bias in front of a batch norm is subtracted again.
+    # As in `_dense`, no bias in front of a batch norm.
     convolution = nn.Conv2d(n_in, n_out, kernel, padding=kernel // 2, bias=not batch_norm)
     norm = [nn.BatchNorm2d(n_out)] if batch_norm else []
     return [convolution, *norm, _activation(activation)]
