@@ -17,7 +17,7 @@ from tunecli.data.dataset import FoldData
 from tunecli.study_file import catalogue
 from tunecli.study_file.settings import TrialConfig
 from tunecli.training.evaluation import Evaluation
-from tunecli.training.fold import FoldTraining
+from tunecli.training.fold import BLOCK_BATCHES, FoldTraining
 from tunecli.training.models import build_model
 from tunecli.training.optimizers import build_optimizers
 from tunecli.training.random_state import fold_seed
@@ -305,6 +305,33 @@ def test_evaluation_in_parts_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> 
     parts = advance(training_of(trial(metrics=("log_loss",))), 2)
     for one, other in zip(whole, parts, strict=True):
         assert one.metrics["log_loss"] == pytest.approx(other.metrics["log_loss"], rel=1e-5)
+
+
+def row_counts(model: nn.Module) -> list[int]:
+    """Rows of each forward pass to come, those of training left out."""
+    counts: list[int] = []
+    model.register_forward_pre_hook(
+        lambda model, given: None if model.training else counts.append(len(given[0]))
+    )
+    return counts
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 8, 100, "full"])
+def test_an_evaluation_takes_few_rows_at_once_and_gives_the_same_bits(batch_size: Any) -> None:
+    config = trial(batch_size=batch_size, epochs=1, metrics=("log_loss",))
+    fold = classification(n_valid=90)
+    outputs = []
+    for _ in range(2):
+        training = FoldTraining(config, fold, CPU)
+        sizes = row_counts(training.model)
+        next(training)
+        training.keep()
+        assert training.best_outputs is not None
+        outputs.append(training.best_outputs)
+        assert sum(sizes) == 90
+        largest = len(fold.y_train) if batch_size == "full" else batch_size
+        assert max(sizes) <= BLOCK_BATCHES * largest
+    assert np.array_equal(*outputs)
 
 
 def test_best_model_is_a_copy() -> None:

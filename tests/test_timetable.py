@@ -57,6 +57,29 @@ def test_folds_of_unequal_size_are_evaluated_equally_often(
         assert timetable.evaluations[-1] == timetable.n_steps == epochs * timetable.steps_per_epoch
 
 
+@given(
+    n_batches=st.integers(1, 50),
+    more=st.integers(0, 2),
+    epochs=st.integers(1, 30),
+    every=st.floats(0.001, 40),
+    accumulate=st.integers(1, 5),
+)
+def test_known_folds_are_never_evaluated_twice_at_one_step(
+    n_batches: int, more: int, epochs: int, every: float, accumulate: int
+) -> None:
+    settings = TrainingSettings(epochs=epochs, eval_every=every, accumulate=accumulate)
+    smallest, other = (Timetable.of(settings, n, n_batches) for n in (n_batches, n_batches + more))
+    assert len(smallest.evaluations) == len(other.evaluations)
+    for timetable in (smallest, other):
+        assert list(timetable.evaluations) == sorted(set(timetable.evaluations))
+        assert timetable.evaluations[-1] == timetable.n_steps
+    # In the smallest fold, what is left out is what was there twice.
+    everything = Timetable.of(settings, n_batches).evaluations
+    if every * smallest.steps_per_epoch <= 1:
+        assert set(smallest.evaluations) == set(range(1, smallest.n_steps + 1))
+    assert len(smallest.evaluations) <= len(set(everything)) + 1
+
+
 @pytest.mark.parametrize(
     ("warmup", "n_warmup", "schedule_epochs", "schedule_steps"),
     [(0.0, 0, 10, 100), (0.1, 10, 9, 90), (0.15, 15, 8, 85), (0.999, 100, 1, 0)],

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import io
 import math
-import resource
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
@@ -21,8 +19,10 @@ import torch
 
 from tunecli.data.dataset import FoldData
 from tunecli.study_file.settings import Direction, EarlyStopping, TrialConfig
+from tunecli.training.batches import batch_sizes
 from tunecli.training.evaluation import Evaluation, Outcome, TrialResult
 from tunecli.training.fold import FoldTraining
+from tunecli.training.memory import PeakMemory
 
 Round = tuple[Evaluation, ...]
 """One evaluation of every fold, with one step."""
@@ -44,14 +44,16 @@ class CrossValidation:
     def __init__(
         self, config: TrialConfig, folds: Sequence[FoldData], device: torch.device
     ) -> None:
-        self.folds = [FoldTraining(config, fold, device) for fold in folds]
+        self._peak = PeakMemory(device)
+        size = config.training.batch_size
+        fewest = min(len(batch_sizes(len(fold.y_train), size)) for fold in folds)
+        self.folds = [FoldTraining(config, fold, device, fewest) for fold in folds]
         self.n_evaluations = len(self.folds[0].timetable.evaluations)
         self.curve: list[Round] = []
         self.outcome: Outcome | None = None
         self.reason = ""
         self.best_step: int | None = None
         self._config = config
-        self._device = device
         self._seconds = 0.0
 
     def __iter__(self) -> Iterator[Round]:
@@ -139,7 +141,7 @@ class CrossValidation:
             result,
             n_weights=self.folds[0].n_weights,
             seconds=self._seconds,
-            peak_memory=peak_memory(self._device),
+            peak_memory=self._peak.n_bytes,
         )
 
     def _predictions(self) -> bytes:
@@ -210,11 +212,3 @@ def no_longer_improves(
         else:
             since += 1
     return since >= stopping.patience
-
-
-def peak_memory(device: torch.device) -> int:
-    """Bytes: the device's peak since the process began on CUDA, else the process's own."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024  # Linux counts in KiB

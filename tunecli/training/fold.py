@@ -32,6 +32,9 @@ from tunecli.training.random_state import RandomStream, fold_seed
 from tunecli.training.schedules import Rates
 from tunecli.training.timetable import Timetable
 
+BLOCK_BATCHES = 8
+"""Evaluated at once, at most, so that an evaluation takes no more memory than training does."""
+
 
 class FoldTraining:
     """Trains one model on one fold; depends on the configuration, its seed and the fold alone.
@@ -44,14 +47,21 @@ class FoldTraining:
             n_classes) probabilities or (n_valid,) values in the original unit; None before.
     """
 
-    def __init__(self, config: TrialConfig, fold: FoldData, device: torch.device) -> None:
+    def __init__(
+        self,
+        config: TrialConfig,
+        fold: FoldData,
+        device: torch.device,
+        fewest_batches: int | None = None,
+    ) -> None:
+        """Prepare the training; `fewest_batches` is the timetable's, for folds in lockstep."""
         self.fold = fold.to(device)
         self._config = config
         self._settings = config.training
         self._precision = Precision(self._settings, device)
         self._random = RandomStream(fold_seed(config.seed, fold.number), device)
         with self._own_world():
-            self._build(device)
+            self._build(device, fewest_batches)
         self._y_valid = fold.y_valid.numpy(force=True)
         self._n_steps = 0  # done
         self._n_epochs = 0  # begun
@@ -61,14 +71,14 @@ class FoldTraining:
         self._best_weights: dict[str, Tensor] | None = None
         self.best_outputs: Predictions | None = None
 
-    def _build(self, device: torch.device) -> None:
+    def _build(self, device: torch.device, fewest_batches: int | None) -> None:
         config, settings, fold = self._config, self._settings, self.fold
         loss = build_loss(config.loss, fold)
         self.model = build_model(config.model, fold.shape, n_outputs(config.loss, fold)).to(device)
         self._loss = loss
         self._average = average_weights(self.model, settings.ema) if settings.ema else None
         self._batches = Batches(fold.x_train, fold.y_train, settings.batch_size, settings.shuffle)
-        self.timetable = Timetable.of(settings, len(self._batches.sizes))
+        self.timetable = Timetable.of(settings, len(self._batches.sizes), fewest_batches)
         self._optimizers = build_optimizers(config.optimizer, self.model, settings.decay)
         self._rates = Rates(
             config.schedule, self._optimizers, self.timetable, config.objective.direction
@@ -155,7 +165,8 @@ class FoldTraining:
         """What the evaluated model gives for `x`, (n, n_outputs) float32."""
         model = self._evaluated_model.eval()
         fitting = BLOCK_BYTES // max(1, x.element_size() * x[0].numel())
-        n_rows = max(fitting, self._batches.sizes[0])
+        batch = self._batches.sizes[0]
+        n_rows = min(max(fitting, batch), BLOCK_BATCHES * batch)
         with self._precision.forward():
             parts = [model(part) for part in torch.split(x, n_rows)]
         return torch.cat(parts).float()

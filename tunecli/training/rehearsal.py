@@ -141,7 +141,7 @@ def _measured(
     per_step, per_evaluation = _seconds(training)
     sizes = batch_sizes(len(fold.y_train), config.training.batch_size)
     per_batch = per_step / min(config.training.accumulate, len(sizes[:2]))
-    timetable = Timetable.of(config.training, len(sizes))
+    timetable = Timetable.of(config.training, len(sizes), fewest_batches=len(sizes))
     n_batches = timetable.n_steps * len(sizes) / timetable.steps_per_epoch
     parts_of_valid = len(fold.y_valid) / len(training.fold.y_valid)
     evaluating = per_evaluation * parts_of_valid * len(timetable.evaluations)

@@ -27,7 +27,8 @@ class Timetable:
         n_warmup: steps at the start during which the rate rises.
         in_steps: whether the training is given in steps; schedules then count steps too.
         evaluations: the number of steps done at each evaluation; never decreasing, the last is
-            `n_steps`. Two are equal only where `eval_every` is less than one step.
+            `n_steps`. Two are equal only where `eval_every` is less than one step and the fewest
+            batches are not known.
     """
 
     steps_per_epoch: int
@@ -37,8 +38,15 @@ class Timetable:
     evaluations: tuple[int, ...]
 
     @classmethod
-    def of(cls, settings: TrainingSettings, n_batches: int) -> Timetable:
-        """The timetable of a fold whose training part has `n_batches` batches."""
+    def of(
+        cls, settings: TrainingSettings, n_batches: int, fewest_batches: int | None = None
+    ) -> Timetable:
+        """The timetable of a fold whose training part has `n_batches` batches.
+
+        Args:
+            fewest_batches: of any fold of the trial. Evaluations that have no step between them
+                in that fold are then one, in every fold alike; else all are planned.
+        """
         steps_per_epoch = math.ceil(n_batches / settings.accumulate)
         if settings.steps is not None:
             n_steps = settings.steps
@@ -47,7 +55,9 @@ class Timetable:
         else:
             epochs = settings.epochs or defaults.EPOCHS
             n_steps = epochs * steps_per_epoch
-            evaluations = _moments(epochs, settings.eval_every or 1, steps_per_epoch)
+            every = settings.eval_every or 1
+            least = 1 / math.ceil(fewest_batches / settings.accumulate) if fewest_batches else 0.0
+            evaluations = _moments(epochs, every, steps_per_epoch, least)
         n_warmup = round(settings.warmup * n_steps)
         in_steps = settings.steps is not None
         return cls(steps_per_epoch, n_steps, n_warmup, in_steps, evaluations)
@@ -69,8 +79,16 @@ class Timetable:
         return max(1, self.n_schedule_steps) if self.in_steps else self.n_schedule_epochs
 
 
-def _moments(length: float, every: float, n_steps: int) -> tuple[int, ...]:
-    """Steps at multiples of `every`, and at the end; `n_steps` steps are one unit of `length`."""
+def _moments(length: int, every: float, n_steps: int, least: float = 0.0) -> tuple[int, ...]:
+    """Steps at multiples of `every`, and at the end.
+
+    Args:
+        n_steps: in one unit of `length`.
+        least: time between two moments, in units of `length`.
+    """
+    every = max(every, least)
     n_evaluations = math.ceil(length / every - 1e-9)  # 0.1 + 0.2 must not make one more
-    ends = [min(length, k * every) for k in range(1, n_evaluations + 1)]
-    return tuple(math.ceil(end * n_steps - 1e-9) for end in [*ends[:-1], length])
+    ends = [min(length, k * every) for k in range(1, n_evaluations)]
+    if ends and length - ends[-1] < least - 1e-9:
+        ends.pop()
+    return tuple(math.ceil(end * n_steps - 1e-9) for end in [*ends, length])
