@@ -15,6 +15,7 @@ from tunecli.search.messages import Evaluated, Event, Finished, Suspended, Trial
 from tunecli.search.progress import SearchEvent
 from tunecli.search.pruning import Judge
 from tunecli.search.sampling import Suggester
+from tunecli.study_file.ranges import Scalar
 from tunecli.study_file.study_file import StudyFile
 from tunecli.training.evaluation import Evaluation, TrialResult
 
@@ -102,12 +103,14 @@ def drive(
     seed: int = 0,
     stop_after: int | None = None,
     told: list[SearchEvent] | None = None,
+    points: Sequence[dict[str, Scalar]] | None = None,
 ) -> list[Trial]:
     """Search up to `n_total` trials, going on with what the database holds.
 
     Args:
         stop_after: leave everything as it is after so many events, like a killed driver.
         told: takes the events.
+        points: in place of the study file's `start_with`.
     """
     assert study.objective is not None
     database = StudyDatabase.open(url, study.name) or StudyDatabase.create(
@@ -118,7 +121,7 @@ def drive(
     judge = Judge(study.search.pruner, study.objective.direction, study.name)
     for trial in history:
         judge.restore(trial, range(lag.n_shown(trial.number)))
-    suggester = Suggester(study, study.start_with, history, lag)
+    suggester = Suggester(study, study.start_with if points is None else points, history, lag)
     executor = InProcessExecutor(n_workers, seed)
     driver = Driver(study, database, executor, suggester, judge, lag, history, n_total)
     for count, event in enumerate(driver.run()):
