@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import io
 import re
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 from study_makers import complete, made, mlp
 
 from tunecli.report.one_trial import render_trial
 from tunecli.report.records import StudyRecord, read_study
-from tunecli.report.terminal import render_study
+from tunecli.report.terminal import study_parts
 from tunecli.report.trial_tables import importance_bars
 from tunecli.training.evaluation import TrialResult
 
 HOSTILE = "\x1b]0;pwned\x07\x1b[2J[bold red]x[/bold red][/]\r\n\x9b31m\u202ee"
+
+
+def render_study(study: StudyRecord, **options: Any) -> RenderableType:
+    return Group(*study_parts(study, **options))
 
 
 def text(renderable: RenderableType, width: int = 80, **options: bool) -> str:
@@ -317,3 +323,15 @@ def test_what_hardly_counts_is_only_counted() -> None:
     assert [line.strip() for line in shown[10:]] == ["and 11 others below 1%"]
     evenly = {f"p{n}": 0.05 for n in range(20)}
     assert len(text(importance_bars(evenly)).splitlines()) == 20
+
+
+def test_what_was_found_is_there_before_the_importance(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Loading what computes it takes longer than all the rest."""
+    monkeypatch.setitem(sys.modules, "optuna.importance", None)
+    study = branches(tmp_path)
+    shown: list[RenderableType] = []
+    with pytest.raises(ImportError, match="optuna"):
+        shown.extend(study_parts(study))
+    assert text(Group(*shown)).rstrip().endswith("≈ within the noise of the best")

@@ -170,7 +170,8 @@ def report(
     else:
         winner = ranking.best_trial(record)
         file = best.study_file_of(record, winner) if winner else ""
-        out.print(terminal.render_study(record, top, file, _options_again(runs, storage)))
+        for part in terminal.study_parts(record, top, file, _options_again(runs, storage)):
+            out.print(part)
 
 
 @app.command()

@@ -23,7 +23,9 @@ def stored_gates(
 
     Empty for a study of another program, or of a version that knew other study files.
     """
-    newest = next((edit for edit in reversed([*edits]) if "study_file" in edit), {})
+    newest: Mapping[str, Any] = next(
+        (edit for edit in reversed([*edits]) if "study_file" in edit), {}
+    )
     text = newest.get("study_file", study_file)
     if not text:
         return {}

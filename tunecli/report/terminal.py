@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
-from rich.console import Group, RenderableType
+from rich.console import RenderableType
 from rich.text import Text
 
 from tunecli.report import ranking, trial_tables, wording
@@ -19,32 +19,34 @@ from tunecli.report.trial_parts import curve_lines, facts, heading, score_label
 _REASONS = 5  # kinds of failure that are worth a line
 
 
-def render_study(
+def study_parts(
     study: StudyRecord, top: int = 10, study_file: str = "", options: str = ""
-) -> RenderableType:
-    """Everything worth knowing of a study, for 80 columns and more.
+) -> Iterator[RenderableType]:
+    """Everything worth knowing of a study, for 80 columns and more, from top to bottom.
+
+    In parts, so that one can read the first ones while the importance of parameters is computed,
+    which takes seconds.
 
     Args:
         top: rows of the table of the best trials.
         study_file: of the best trial, see `best.study_file_of`; empty leaves it out.
         options: what the next commands need to find the study, e.g. `--runs elsewhere`.
     """
-    parts = _head(study)
+    yield from _head(study)
     best = ranking.best_trial(study)
     if best is not None:
-        parts += _best(study, best)
+        yield from _best(study, best)
         if study_file:
-            parts += heading("The best trial as a study file that runs again")
-            parts.append(Text(wording.plain_lines(study_file.rstrip())))
+            yield from heading("The best trial as a study file that runs again")
+            yield Text(wording.plain_lines(study_file.rstrip()))
         n_complete = len(ranking.ranked(study))
         shown = f"Top {min(top, n_complete)} of {wording.count(n_complete, 'complete trial')}"
-        parts += heading(shown)
-        parts.append(trial_tables.top_table(study, top))
-        parts += _importance(importance(study))
-    parts += _troubles(study)
-    parts += heading("Next")
-    parts += [Text(f"  {command}") for command in _next_commands(study, best, options)]
-    return Group(*parts)
+        yield from heading(shown)
+        yield trial_tables.top_table(study, top)
+        yield from _importance(importance(study))
+    yield from _troubles(study)
+    yield from heading("Next")
+    yield from (Text(f"  {command}") for command in _next_commands(study, best, options))
 
 
 def _head(study: StudyRecord) -> list[RenderableType]:
