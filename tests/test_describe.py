@@ -7,9 +7,9 @@ import pytest
 import torch
 from sklearn.metrics import accuracy_score, log_loss, root_mean_squared_error
 
-from tunecli.data.describe import describe, fingerprint
 from tunecli.data.fold_store import FoldStore
 from tunecli.data.sources import load
+from tunecli.search.describe import describe, fingerprint
 from tunecli.study_file.settings import (
     Component,
     DataSettings,

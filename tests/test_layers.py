@@ -21,11 +21,11 @@ FORBIDDEN = {
     "report": {"torch", "torchvision", "typer"},
 }
 # What runs in the workers, and in `check`, in place of a worker.
-TRAINS = {"search/worker.py", "search/rehearsing.py"}
+TRAINS = {"search/worker.py", "search/rehearsing.py", "search/describe.py"}
 
 MAY_USE = {
     "study_file": set(),
-    "data": {"study_file", "training"},  # the score of a guess is measured as a model's is
+    "data": {"study_file"},
     "training": {"study_file", "data"},
     "search": {"study_file", "data", "training"},
     "report": {"study_file", "data", "training", "search"},
@@ -95,7 +95,7 @@ def loaded_after(statement: str) -> set[str]:
         ),
         ("import tunecli.search.run", {"torch", "sklearn", "rich", "typer"}),
         ("import tunecli.report.terminal, tunecli.report.live", {"torch", "sklearn", "typer"}),
-        ("import tunecli.training.cross_validation, tunecli.data.describe", {"optuna", "typer"}),
+        ("import tunecli.training.cross_validation, tunecli.search.describe", {"optuna", "typer"}),
     ],
 )
 def test_nothing_heavy_is_loaded_on_the_way(statement: str, absent: set[str]) -> None:

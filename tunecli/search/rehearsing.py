@@ -12,11 +12,11 @@ from statistics import fmean
 
 import torch
 
-from tunecli.data.describe import describe
 from tunecli.data.fold_store import FoldStore
 from tunecli.data.sources import load
 from tunecli.data.summary import DataSummary
 from tunecli.search.constructible import refuse_what_optuna_refuses
+from tunecli.search.describe import describe
 from tunecli.search.machine import default_jobs, memory
 from tunecli.study_file.points import Point, covering
 from tunecli.study_file.ranges import Range, Scalar

@@ -19,10 +19,10 @@ import sklearn
 import torch
 
 from tunecli import __version__
-from tunecli.data.describe import describe
 from tunecli.data.fold_store import FoldStore
 from tunecli.data.sources import load
 from tunecli.errors import TunecliError
+from tunecli.search.describe import describe
 from tunecli.search.messages import (
     Answer,
     Described,
