@@ -218,9 +218,28 @@ def test_what_only_code_could_give_is_not_settable(
     assert message == f"{argument} of {name} cannot be set in a study file: {reason}"
 
 
-@pytest.mark.parametrize("name", ["CosineAnnealingLR", "OneCycleLR", "CyclicLR"])
+@pytest.mark.parametrize("name", ["CosineAnnealingLR", "OneCycleLR", "CyclicLR", "PolynomialLR"])
 def test_what_follows_from_other_settings_may_be_left_out(name: str) -> None:
     assert problems("schedule", name) == []
+
+
+@pytest.mark.parametrize("name", ["resnet18", "googlenet", "vit_b_16"])
+def test_what_tunecli_sets_is_refused_behind_kwargs_too(name: str) -> None:
+    message = f"num_classes of {name} cannot be set in a study file: tunecli sets it."
+    assert problems("model", name, num_classes=4) == [(("num_classes",), message)]
+    assert problems("model", name, norm_layer=None) == []  # who knows but torchvision
+
+
+def test_what_is_filled_in_does_not_show_the_librarys_default() -> None:
+    def default(name: str, argument: str) -> object:
+        found = catalogue.signature("schedule", name).argument(argument)
+        assert found is not None
+        return found.default
+
+    assert default("PolynomialLR", "total_iters") is None
+    assert default("LinearLR", "total_iters") == 5
+    assert default("CyclicLR", "step_size_up") is None
+    assert default("CyclicLR", "mode") == "triangular"
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ _COMMON_UNSETTABLE = {"params", "maximize", "foreach", "fused", "capturable", "d
 _COMMON_UNSETTABLE |= {"reduction", "size_average", "reduce", "last_epoch", "optimizer"}
 _COMMON_UNSETTABLE |= {"device", "dtype", "inplace"}
 _UNSETTABLE: dict[Kind, set[str]] = {
-    "model": {"shape", "n_outputs", "progress"},
+    "model": {"shape", "n_outputs", "num_classes", "progress"},
     # Every row counts, and predictions are the rate.
     "loss": {"ignore_index", "log_input"},
     "sampler": {
@@ -61,8 +61,12 @@ _UNSETTABLE: dict[Kind, set[str]] = {
     },
 }
 
-_FILLED_IN: dict[Kind, set[str]] = {
-    "schedule": {"T_max", "total_steps", "base_lr", "max_lr", "mode"},
+_FILLED_IN: dict[tuple[Kind, str], set[str]] = {
+    ("schedule", "CosineAnnealingLR"): {"T_max"},
+    ("schedule", "PolynomialLR"): {"total_iters"},
+    ("schedule", "ReduceLROnPlateau"): {"mode"},
+    ("schedule", "CyclicLR"): {"base_lr", "max_lr", "step_size_up", "cycle_momentum"},
+    ("schedule", "OneCycleLR"): {"max_lr", "total_steps", "cycle_momentum"},
 }
 """Arguments that follow from the data or from other settings where the file does not give them."""
 
@@ -113,7 +117,7 @@ def signature(kind: Kind, name: str) -> Signature:
     full = library_signature(kind, name)
     replaced = _REPLACED.get((kind, name), ())
     kept = [
-        replace(argument, required=False) if _filled_in(kind, argument) else argument
+        _left_open(argument) if argument.name in _FILLED_IN.get((kind, name), ()) else argument
         for argument in full.arguments
         if _settable(kind, name, argument) and argument.name not in {r.name for r in replaced}
     ]
@@ -241,8 +245,9 @@ def _takes_none(argument: Argument) -> bool:
     return "None" in argument.annotation or _none_is_default(argument)
 
 
-def _filled_in(kind: Kind, argument: Argument) -> bool:
-    return argument.name in _FILLED_IN.get(kind, ())
+def _left_open(argument: Argument) -> Argument:
+    """The same without the library's default, which is not what a study gets."""
+    return replace(argument, required=False, default=None)
 
 
 def _settable(kind: Kind, name: str, argument: Argument) -> bool:
@@ -262,6 +267,8 @@ def _is_tunecli_s(kind: Kind, name: str, argument: str) -> bool:
 
 @cache
 def _unsettable_names(kind: Kind, name: str) -> frozenset[str]:
-    """The library's arguments that a study file cannot set."""
+    """The library's arguments that a study file cannot set, those behind `**kwargs` included."""
     kept = {argument.name for argument in signature(kind, name).arguments}
-    return frozenset(a.name for a in library_signature(kind, name).arguments) - kept
+    library = library_signature(kind, name)
+    hidden = _COMMON_UNSETTABLE | _UNSETTABLE.get(kind, set()) if library.open else set()
+    return frozenset({argument.name for argument in library.arguments} | hidden) - kept
