@@ -4,7 +4,7 @@ from itertools import combinations
 
 import pytest
 
-from tunecli.study_file.points import Point, covering, ends
+from tunecli.study_file.points import Point, covering, ends, pairs
 from tunecli.study_file.ranges import Categories, Condition, FloatRange, IntRange, Parameter
 
 SPACE = (
@@ -46,11 +46,34 @@ def test_both_ends_of_every_range_occur(parameter: Parameter) -> None:
         assert any(point.get(parameter.name) == value for point in points)
 
 
+def test_all_low_ends_occur_together_and_all_high_ones_too() -> None:
+    space = (*SPACE, Parameter("seed", IntRange(1, 9)), Parameter("ema", FloatRange(0.5, 0.9)))
+    points = covering(space)
+    for end in (0, -1):
+        together = {p.name: ends(p.range)[end] for p in space if p not in CHOICES}
+        assert any(
+            all(together[name] == value for name, value in point.items() if name in together)
+            for point in points
+        )
+
+
+def test_every_pair_of_parameters_that_can_exist_together_is_tried_at_every_end() -> None:
+    tried = list(pairs(SPACE))
+    for one, other in combinations(SPACE, 2):
+        conditions = [(c.parameter, c.values) for p in (one, other) for c in p.conditions]
+        wanted = dict(conditions)
+        for value in ends(one.range):
+            for with_value in ends(other.range):
+                both = {**wanted, one.name: (value,), other.name: (with_value,)}
+                excluded = any(both[name][0] not in values for name, values in conditions)
+                assert (both in tried) != excluded
+
+
 def test_there_are_few_points() -> None:
     n_pairs = sum(
         len(ends(one.range)) * len(ends(other.range)) for one, other in combinations(CHOICES, 2)
     )
-    assert len(covering(SPACE)) <= n_pairs / 2
+    assert len(covering(SPACE)) <= n_pairs / 2 + 2  # the corners of all numbers
 
 
 def test_a_space_without_ranges_is_one_point() -> None:

@@ -162,6 +162,20 @@ def test_pairs_of_choices_are_tried_wherever_they_stand() -> None:
     }
 
 
+def test_pairs_of_numbers_are_tried_at_both_ends_of_each() -> None:
+    text = "{epochs: {int: [5, 50]}, eval_every: {int: [1, 10]}}"
+    [(path, message)] = mistakes({"training": text})
+    assert path == "training.eval_every"
+    assert "eval_every is 10, but there are 5 epochs" in message
+    sections = {
+        "optimizer": "{SGD: {lr: {float: [1e-3, 1]}}}",
+        "schedule": "{CyclicLR: {base_lr: {float: [1e-4, 1e-2]}}}",
+    }
+    [(path, message)] = mistakes(sections)
+    assert path == "schedule.CyclicLR.base_lr"
+    assert "base_lr must be below the highest rate, 0.001" in message
+
+
 def test_a_variant_keeps_them_apart() -> None:
     kept_apart = {
         "variant": "{choice: {lbfgs: {optimizer: LBFGS, training: {batch_size: full}}, sgd: {}}}",

@@ -1,8 +1,9 @@
 """Tries a tree at the ends of its ranges: types, arguments, and rules between settings.
 
-A range is right if everything it can give is. Settings, arguments and rules are monotonic in a
-number, so its two ends stand for all of it; and no rule looks at more than two choices, so every
-single choice and every pair of them stands for all combinations.
+A range is right if everything it can give is. Settings, arguments and rules are monotonic in each
+number, so its two ends stand for all of it; and what a rule finds wrong shows at some pair of
+parameters, so every pair of their ends and options stands for all combinations. An option brings
+along the choices that lead to it; all other parameters of a pair stay at their first values.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from tunecli.study_file.tree import COMPONENT_SLOTS, Tree
 from tunecli.study_file.wording import validated
 
 MOST_PAIRS = 20_000
-"""Of choices that are tried together; only lists of hundreds of options have more."""
+"""Of ends and options that are tried together; only lists of hundreds of options have more."""
 
 
 def check_tree(tree: Tree, sections: Sections, task: Task | None, grammar: Grammar) -> None:

@@ -30,15 +30,27 @@ def singles(searched: Sequence[Parameter]) -> Iterator[Allowed]:
 
 
 def pairs(searched: Sequence[Parameter]) -> Iterator[Allowed]:
-    """Every option of a choice with every end or option of every other parameter."""
+    """Every end or option of every parameter with every end or option of every other.
+
+    Those in which a choice takes part come first.
+    """
+    yield from _pairs(searched, with_choice=True)
+    yield from _pairs(searched, with_choice=False)
+
+
+def _pairs(searched: Sequence[Parameter], *, with_choice: bool) -> Iterator[Allowed]:
     for one, other in combinations(searched, 2):
-        if not isinstance(one.range, Categories) and not isinstance(other.range, Categories):
+        if with_choice != (_is_choice(one) or _is_choice(other)):
             continue
         for value in ends(one.range):
             for with_value in ends(other.range):
                 both = _both(_needs(one, value), _needs(other, with_value))
                 if both is not None:
                     yield both
+
+
+def _is_choice(parameter: Parameter) -> bool:
+    return isinstance(parameter.range, Categories)
 
 
 def ends(range_: Range) -> tuple[Scalar, ...]:
@@ -68,16 +80,27 @@ Point = dict[str, Scalar]
 
 
 def covering(searched: Sequence[Parameter]) -> list[Point]:
-    """Few points in which every corner and every pair of corners of choices occurs.
+    """Few points in which every end, every option and every pair with a choice in it occurs.
 
-    Each pair that no earlier point holds gets one of its own, whose other parameters take their
-    ends in turn. So there are about as many points as the two longest choices have pairs.
+    With every first option, all low ends occur together, and so do all high ends. Each pair that no earlier point holds
+    gets one of its own, whose other parameters take their ends in turn. So there are about as many
+    points as the two longest choices have pairs.
     """
     found: list[Point] = []
-    for allowed in (*pairs(searched), *singles(searched)):
+    for high in (False, True):
+        corner = _fill(searched, _at_ends(searched, high=high), turn=0)
+        if corner not in found:
+            found.append(corner)
+    for allowed in (*_pairs(searched, with_choice=True), *singles(searched)):
         if not any(_holds(point, allowed) for point in found):
             found.append(_fill(searched, allowed, turn=len(found)))
     return found
+
+
+def _at_ends(searched: Sequence[Parameter], *, high: bool) -> Allowed:
+    """Every range of numbers at its low or at its high end."""
+    numbers = [parameter for parameter in searched if not _is_choice(parameter)]
+    return {number.name: (ends(number.range)[-1 if high else 0],) for number in numbers}
 
 
 def _holds(point: Point, allowed: Allowed) -> bool:
