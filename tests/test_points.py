@@ -4,7 +4,7 @@ from itertools import combinations
 
 import pytest
 
-from tunecli.study_file.points import Point, covering, ends, pairs
+from tunecli.study_file.points import Allowed, Point, answering, covering, distinct, ends, pairs
 from tunecli.study_file.ranges import Categories, Condition, FloatRange, IntRange, Parameter
 
 SPACE = (
@@ -67,6 +67,17 @@ def test_every_pair_of_parameters_that_can_exist_together_is_tried_at_every_end(
                 both = {**wanted, one.name: (value,), other.name: (with_value,)}
                 excluded = any(both[name][0] not in values for name, values in conditions)
                 assert (both in tried) != excluded
+
+
+def test_no_point_is_tried_twice_and_none_is_left_out() -> None:
+    def point(allowed: Allowed) -> dict[str, object]:
+        suggest = answering(allowed)
+        return {p.name: suggest(p.name, p.range) for p in SPACE}
+
+    every = [point(allowed) for allowed in pairs(SPACE)]
+    once = [point(allowed) for allowed in distinct(SPACE, pairs(SPACE))]
+    assert all(one in once for one in every)
+    assert all(one != other for one, other in combinations(once, 2))
 
 
 def test_there_are_few_points() -> None:

@@ -9,14 +9,14 @@ along the choices that lead to it; all other parameters of a pair stay at their 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 from tunecli.study_file import defaults
 from tunecli.study_file.document import Path
 from tunecli.study_file.grammar import Grammar
 from tunecli.study_file.metrics import METRICS
-from tunecli.study_file.points import answering, pairs, singles
+from tunecli.study_file.points import answering, distinct, pairs, singles
 from tunecli.study_file.problems import Problems
 from tunecli.study_file.ranges import Parameter
 from tunecli.study_file.rules import Conflict, conflicts, loss_conflicts, sampler_conflicts
@@ -77,13 +77,15 @@ class _Checks:
         self._seen: set[str] = set()
 
     def run(self, searched: Sequence[Parameter]) -> None:
-        single = [resolve(self._tree, answering(allowed)) for allowed in singles(searched)]
+        every = distinct(searched, chain(singles(searched), pairs(searched)))
+        n_single = sum(1 for _ in distinct(searched, singles(searched)))
+        single = [resolve(self._tree, answering(a)) for a in islice(every, n_single)]
         for resolved in single:
             self._check_parts(resolved)
         known_wrong = self._problems.paths()
         for resolved in single:
             self._check_rules(resolved, known_wrong)
-        for allowed in islice(pairs(searched), MOST_PAIRS):
+        for allowed in islice(every, MOST_PAIRS):
             self._check_rules(resolve(self._tree, answering(allowed)), known_wrong)
 
     def _check_parts(self, resolved: Resolved) -> None:

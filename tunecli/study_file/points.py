@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
 
 from tunecli.study_file.ranges import Categories, Parameter, Range, Scalar
@@ -53,6 +53,18 @@ def _is_choice(parameter: Parameter) -> bool:
     return isinstance(parameter.range, Categories)
 
 
+def distinct(searched: Sequence[Parameter], wanted: Iterable[Allowed]) -> Iterator[Allowed]:
+    """Those of `wanted` for which `answering` gives answers that it gave for none before."""
+    first = {parameter.name: first_value(parameter.range) for parameter in searched}
+    seen: set[frozenset[tuple[str, str]]] = set()
+    for allowed in wanted:
+        answers = {name: values[0] for name, values in allowed.items()}
+        key = frozenset((n, repr(v)) for n, v in answers.items() if repr(v) != repr(first[n]))
+        if key not in seen:
+            seen.add(key)
+            yield allowed
+
+
 def ends(range_: Range) -> tuple[Scalar, ...]:
     """Both ends of a range, or all its categories."""
     if isinstance(range_, Categories):
@@ -82,9 +94,9 @@ Point = dict[str, Scalar]
 def covering(searched: Sequence[Parameter]) -> list[Point]:
     """Few points in which every end, every option and every pair with a choice in it occurs.
 
-    With every first option, all low ends occur together, and so do all high ends. Each pair that no earlier point holds
-    gets one of its own, whose other parameters take their ends in turn. So there are about as many
-    points as the two longest choices have pairs.
+    With every first option, all low ends occur together, and so do all high ends. Each pair that
+    no earlier point holds gets one of its own, whose other parameters take their ends in turn. So
+    there are about as many points as the two longest choices have pairs.
     """
     found: list[Point] = []
     for high in (False, True):
