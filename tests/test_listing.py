@@ -68,3 +68,10 @@ def test_a_damaged_study_does_not_hide_the_others(tmp_path: Path) -> None:
 def test_no_studies(tmp_path: Path) -> None:
     assert list_studies(tmp_path / "nowhere") == []
     assert shown(tmp_path) == "There are no studies in runs."
+
+
+def test_states_are_said_in_words(tmp_path: Path) -> None:
+    made(tmp_path / "digits", [(mlp(0.1), TrialResult("failed", "error: boo")), (mlp(0.1), None)])
+    assert (
+        shown(tmp_path).splitlines()[1].startswith("digits  1 failed · 1 running or interrupted")
+    )

@@ -61,6 +61,7 @@ def test_a_study_in_which_all_failed(tmp_path: Path) -> None:
         == """\
 digits: maximize accuracy
 trials      1 diverged · 2 failed
+best        none yet: no trial is complete
 time        2.0 s of training, last active TIME UTC
 data        digits: 1,797 rows, 8 × 8 pictures, 10 classes
 test        360 rows put away, 1,437 searched on
@@ -73,6 +74,7 @@ failed      2 trials: error: RuntimeError: mat1 and mat2 cannot be multiplied
 diverged    1 trial: the training loss is not finite (see --trial 1)
 
 Next
+  tunecli check studies/digits.yaml
   tunecli search studies/digits.yaml --trials 6"""
     )
 
@@ -265,9 +267,31 @@ def test_colours_only_on_terminals(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert not colour.search(text(report, force_terminal=True))
 
 
-def test_the_number_of_trials_that_run_is_not_hidden(tmp_path: Path) -> None:
-    study = read_study(made(tmp_path, [(mlp(0.1), None)]))
-    assert "trials      1 running, or interrupted\n" in lines(render_study(study))
+def test_what_runs_or_was_interrupted_is_said(tmp_path: Path) -> None:
+    study = read_study(made(tmp_path / "one", [(mlp(0.1), None)]))
+    assert (
+        lines(render_study(study)).splitlines()[1:5]
+        == """\
+trials      1 running
+running     trial 0: at work, or interrupted; the next search goes on with it
+best        none yet: no trial is complete
+time        last active TIME UTC""".splitlines()
+    )
+    assert lines(render_trial(study, 0)).startswith("Trial 0 of digits: running, or interrupted\n")
+    trials = [(mlp(0.1), complete(0.9, 0.9)), *[(mlp(0.1), None)] * 10]
+    shown = lines(render_study(read_study(made(tmp_path / "many", trials))))
+    assert "trials      1 complete · 10 running\n" in shown
+    assert "running     trials 1, 2, 3, 4, 5, 6, 7, 8 and 2 more: at work, or" in shown
+    assert "none yet" not in shown
+    # a total of twice the trials would be a strange way to take the interrupted ones up
+    assert shown.endswith("\n  tunecli search studies/digits.yaml")
+
+
+def test_pruned_trials_alone_are_no_result(tmp_path: Path) -> None:
+    pruned = TrialResult("pruned", "worse than the median", value=0.3, best_step=1, seconds=2.0)
+    shown = lines(render_study(read_study(made(tmp_path, [(mlp(0.1), pruned)] * 2))))
+    assert "trials      2 pruned\nbest        none yet: no trial is complete\n" in shown
+    assert shown.endswith("\nNext\n  tunecli search studies/digits.yaml --trials 4")
 
 
 STUDY_FILE = """data: digits

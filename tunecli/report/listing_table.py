@@ -12,7 +12,13 @@ from rich.text import Text
 from tunecli.report import wording
 from tunecli.report.listing import StudyListing
 
-_STATES = ("complete", "pruned", "fail", "running", "waiting")
+_WORDS = {
+    "complete": "complete",
+    "pruned": "pruned",
+    "fail": "failed",
+    "running": "running or interrupted",
+    "waiting": "waiting",
+}
 
 
 def render_listing(listings: Sequence[StudyListing], runs: Path) -> RenderableType:
@@ -38,7 +44,7 @@ def _listing_cells(listing: StudyListing) -> list[Text]:
     if listing.error:
         return [name, Text("unreadable", style="yellow"), Text("–"), Text("–")]
     counts = dict(listing.n_by_state)
-    ordered = {state: counts[state] for state in _STATES if state in counts}
+    ordered = {word: counts[state] for state, word in _WORDS.items() if state in counts}
     best = f"{wording.plain(listing.metric)} {wording.score(listing.best)}"
     when = f"{listing.last_activity:%Y-%m-%d %H:%M}" if listing.last_activity else "–"
     return [

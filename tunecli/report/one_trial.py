@@ -21,7 +21,8 @@ def render_trial(study: StudyRecord, number: int, study_file: str = "") -> Rende
     """
     trial = study.trial(number)
     title = Text(f"Trial {number} of {wording.plain(study.name)}", style="bold")
-    parts: list[RenderableType] = [title.append(f": {trial.outcome or trial.state}")]
+    state = "running, or interrupted" if trial.state == "running" else trial.state
+    parts: list[RenderableType] = [title.append(f": {trial.outcome or state}")]
     if trial.reason:
         parts.append(beside("reason", Text(wording.plain_lines(trial.reason), style="yellow")))
     if trial.value is not None:

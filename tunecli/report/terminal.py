@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from rich.console import RenderableType
 from rich.text import Text
@@ -16,6 +16,7 @@ from tunecli.report.records import StudyRecord, TrialRecord
 from tunecli.report.search_lines import noise_sentence
 from tunecli.report.trial_parts import curve_lines, facts, heading, score_label
 
+_NUMBERS = 8  # of running trials that are named
 _REASONS = 5  # kinds of failure that are worth a line
 
 
@@ -54,10 +55,13 @@ def _head(study: StudyRecord) -> list[RenderableType]:
     name.append(f": {study.direction} {wording.plain(study.metric)}", style="not bold")
     if not study.trials:
         return [name, beside("trials", Text("none yet"))]
-    tally = wording.tally(ranking.counts(study))
-    if any(trial.state == "running" for trial in study.trials):
-        tally += ", or interrupted"
-    parts: list[RenderableType] = [name, beside("trials", Text(tally))]
+    counts = Text(wording.tally(ranking.counts(study)))
+    parts: list[RenderableType] = [name, beside("trials", counts)]
+    running = [trial.number for trial in study.trials if trial.state == "running"]
+    if running:
+        parts.append(beside("running", Text(_under_way(running))))
+    if ranking.best_trial(study) is None:
+        parts.append(beside("best", Text("none yet: no trial is complete")))
     parts += [beside(label, Text(text)) for label, text in _times(study)]
     if study.summary is not None:
         lines = wording.data_lines(study.summary)
@@ -69,11 +73,21 @@ def _head(study: StudyRecord) -> list[RenderableType]:
     return parts
 
 
+def _under_way(numbers: Sequence[int]) -> str:
+    """A database cannot tell a trial at work from one whose search was killed."""
+    shown = ", ".join(map(str, numbers[:_NUMBERS]))
+    more = f" and {len(numbers) - _NUMBERS} more" if len(numbers) > _NUMBERS else ""
+    if len(numbers) == 1:
+        return f"trial {shown}: at work, or interrupted; the next search goes on with it"
+    return f"trials {shown}{more}: at work, or interrupted; the next search goes on with them"
+
+
 def _times(study: StudyRecord) -> list[tuple[str, str]]:
     seconds = sum(trial.seconds or 0.0 for trial in study.trials)
     moments = [time for trial in study.trials for time in (trial.start, trial.end) if time]
-    when = f", last active {max(moments):%Y-%m-%d %H:%M} UTC" if moments else ""
-    return [("time", f"{wording.duration(seconds)} of training{when}")]
+    parts = [f"{wording.duration(seconds)} of training"] if seconds else []
+    parts += [f"last active {max(moments):%Y-%m-%d %H:%M} UTC"] if moments else []
+    return [("time", ", ".join(parts))] if parts else []
 
 
 def _best(study: StudyRecord, best: TrialRecord) -> list[RenderableType]:
@@ -122,7 +136,10 @@ def _next_commands(study: StudyRecord, best: TrialRecord | None, options: str) -
         yield f"tunecli report {name} --csv > {wording.plain(shlex.quote(study.name + '.csv'))}"
     if study.file:
         file = wording.plain(shlex.quote(study.file))
-        more = f" --trials {2 * len(study.trials)}" if study.trials else ""
-        yield " ".join(filter(None, [f"tunecli search {file}{more}", options]))
+        if best is None and any(trial.outcome == "failed" for trial in study.trials):
+            yield f"tunecli check {file}"
+        under_way = any(trial.state == "running" for trial in study.trials)
+        more = f"--trials {2 * len(study.trials)}" if study.trials and not under_way else ""
+        yield " ".join(filter(None, [f"tunecli search {file}", more, options]))
     elif best is None:
         yield f"tunecli report {name}"
