@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from tunecli.search.database import StudyDatabase, Trial
 from tunecli.search.driver import Driver
 from tunecli.search.lag import Lag
-from tunecli.search.messages import Evaluated, Event, Finished, Suspended, TrialJob
+from tunecli.search.messages import Evaluated, Event, Finished, Suspended, TrialJob, WorkerDied
 from tunecli.search.progress import SearchEvent
 from tunecli.search.pruning import Judge
 from tunecli.search.sampling import Suggester
@@ -33,10 +33,14 @@ def score(job: TrialJob, fold: int, step: int) -> float:
 
 
 class InProcessExecutor:
-    """Advances its jobs one evaluation at a time, in an order that `seed` shuffles."""
+    """Advances its jobs one evaluation at a time, in an order that `seed` shuffles.
 
-    def __init__(self, n_workers: int, seed: int = 0) -> None:
+    A share of `deaths` of the steps ends in the death of the worker instead.
+    """
+
+    def __init__(self, n_workers: int, seed: int = 0, deaths: float = 0.0) -> None:
         self.n_workers = n_workers
+        self._deaths = deaths
         self._random = random.Random(seed)
         self._waiting: deque[TrialJob] = deque()
         self._at_work: dict[int, tuple[TrialJob, list[float]]] = {}
@@ -58,6 +62,9 @@ class InProcessExecutor:
         if not self._at_work:
             return []
         job, means = self._at_work[self._random.choice(sorted(self._at_work))]
+        if self._random.random() < self._deaths:
+            del self._at_work[job.number]
+            return [WorkerDied(job.number, worker=0, exit_code=-9)]
         return [self._advance(job, means)]
 
     def _advance(self, job: TrialJob, means: list[float]) -> Event:
@@ -104,6 +111,7 @@ def drive(
     stop_after: int | None = None,
     told: list[SearchEvent] | None = None,
     points: Sequence[dict[str, Scalar]] | None = None,
+    deaths: float = 0.0,
 ) -> list[Trial]:
     """Search up to `n_total` trials, going on with what the database holds.
 
@@ -111,6 +119,7 @@ def drive(
         stop_after: leave everything as it is after so many events, like a killed driver.
         told: takes the events.
         points: in place of the study file's `start_with`.
+        deaths: share of steps at which a worker dies.
     """
     assert study.objective is not None
     database = StudyDatabase.open(url, study.name) or StudyDatabase.create(
@@ -122,14 +131,16 @@ def drive(
     for trial in history:
         judge.restore(trial, range(lag.n_shown(trial.number)))
     suggester = Suggester(study, study.start_with if points is None else points, history, lag)
-    executor = InProcessExecutor(n_workers, seed)
+    executor = InProcessExecutor(n_workers, seed, deaths)
     driver = Driver(study, database, executor, suggester, judge, lag, history, n_total)
     for count, event in enumerate(driver.run()):
         if told is not None:
             told.append(event)
         if count == stop_after:
-            break
-    database.close()
+            break  # what was not written by now never is
+    else:
+        database.flush()
+    database._engine.dispose()
     again = StudyDatabase.open(url, study.name)
     assert again is not None
     trials = again.trials()

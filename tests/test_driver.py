@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from itertools import count
 from pathlib import Path
+from statistics import median
 
 import optuna
 import pytest
@@ -41,16 +42,21 @@ training: {epochs: 9}
 """
 CASES = [
     (BRANCHES, "TPE", "Median"),
-    (BRANCHES, "TPE", "Hyperband"),
-    (BRANCHES, "Random", "Median"),
-    (BRANCHES, "NSGAII", "Median"),
-    (FLAT, "NSGAIII", "none"),
-    (FLAT, "QMC", "Median"),
-    (FLAT, "{QMC: {scramble: true}}", "SuccessiveHalving"),
     (FLAT, "CmaEs", "Hyperband"),
-    (FLAT, "GP", "none"),
     (FINITE, "BruteForce", "Median"),
 ]
+SLOW_CASES = [
+    (BRANCHES, "TPE", "Hyperband"),
+    (BRANCHES, "TPE", "{Percentile: {percentile: 40}}"),
+    (BRANCHES, "Random", "Median"),
+    (BRANCHES, "Random", "{Threshold: {lower: 0.3}}"),
+    (BRANCHES, "NSGAII", "Median"),
+    (FLAT, "NSGAIII", "none"),
+    (FLAT, "QMC", "{Patient: {patience: 1, wrapped_pruner: Median}}"),
+    (FLAT, "{QMC: {scramble: true}}", "SuccessiveHalving"),
+    (FLAT, "GP", "none"),
+]
+EVERY_CASE = CASES + [pytest.param(*case, marks=pytest.mark.slow) for case in SLOW_CASES]
 N_TRIALS = 30
 
 
@@ -69,7 +75,7 @@ def new_url(tmp_path: Path) -> object:
     return lambda: f"sqlite:///{tmp_path / f'{next(numbers)}.db'}"
 
 
-@pytest.mark.parametrize(("text", "sampler", "pruner"), CASES)
+@pytest.mark.parametrize(("text", "sampler", "pruner"), EVERY_CASE)
 def test_jobs_halves_and_kills_give_the_same_table(
     text: str, sampler: str, pruner: str, new_url: object
 ) -> None:
@@ -90,14 +96,41 @@ def test_jobs_halves_and_kills_give_the_same_table(
     assert table(drive(file, url, n_trials, n_workers=2, seed=9)) == table(whole)
 
 
+@pytest.mark.parametrize(
+    ("text", "sampler", "pruner"),
+    [
+        (BRANCHES, "TPE", "{SuccessiveHalving: {reduction_factor: 2}}"),
+        pytest.param(FLAT, "CmaEs", "Hyperband", marks=pytest.mark.slow),
+        pytest.param(BRANCHES, "TPE", "Median", marks=pytest.mark.slow),
+    ],
+)
+def test_workers_that_die_change_nothing(
+    text: str, sampler: str, pruner: str, new_url: object
+) -> None:
+    file = study(text, sampler, pruner, extra=", attempts: 100")
+    whole = drive(file, new_url(), N_TRIALS)
+    assert table(drive(file, new_url(), N_TRIALS, 3, seed=1, deaths=0.05)) == table(whole)
+
+
+def test_a_worker_that_always_dies_fails_its_trial_alone(new_url: object) -> None:
+    trials = drive(study(FLAT, "Random", "none"), new_url(), 3, deaths=1.0)
+    assert {trial.reason for trial in trials} == {"worker died (exit code -9)"}
+    assert [trial.attempt for trial in trials] == [3, 3, 3]
+
+
 def test_pruning_stops_some_and_tpe_learns(new_url: object) -> None:
     trials = drive(study(BRANCHES, "TPE", "Median"), new_url(), 60)
     outcomes = [trial.outcome for trial in trials]
     assert outcomes.count("pruned") > 5
     assert outcomes.count("complete") > 5
-    second_half = [t.value for t in trials[30:] if t.value is not None]
-    first_half = [t.value for t in trials[:30] if t.value is not None]
-    assert max(second_half) >= max(first_half)
+
+
+def test_tpe_finds_more_than_random(new_url: object) -> None:
+    def median_of_last(sampler: str) -> float:
+        trials = drive(study(FLAT, sampler, "none", parallel=1), new_url(), 60)
+        return median(trial.value or 0.0 for trial in trials[40:])
+
+    assert median_of_last("TPE") > median_of_last("Random") + 0.1
 
 
 @pytest.mark.parametrize("sampler", ["Grid", "BruteForce"])

@@ -43,3 +43,25 @@ def test_jobs_and_halves_give_the_same_table(
     assert len({row[0] for row in one}) == 16
     assert one == two
     assert one == half
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "edit", [("parallel: 2", "parallel: 4"), ("[1e-4, 1e-1]", "[1e-5, 1e-1]")], ids="-".join
+)
+def test_an_edited_study_goes_on_alike_in_one_go_and_in_two(
+    edit: tuple[str, str], tmp_path: Path
+) -> None:
+    text = FLAT + "search: {trials: 4, parallel: 2, sampler: QMC, pruner: none}\n"
+    for runs, totals in (("one", [10]), ("two", [7, 10])):
+        study = tmp_path / "study.yaml"
+        study.write_text(text)
+        run_in(tmp_path, "search", "study.yaml", "--jobs", "2", "--runs", runs)
+        study.write_text(text.replace(*edit))
+        for total in totals:
+            words = ("--trials", str(total), "--jobs", "2", "--runs", runs)
+            run_in(tmp_path, "search", "study.yaml", *words)
+    one, two = (table(tmp_path / runs / "study/study.db") for runs in ("one", "two"))
+    assert one == two
+    rates = {row[3] for row in one if row[2] == "optimizer.AdamW.lr"}
+    assert len(rates) == 10, "a sequence that starts over suggests the same points again"
