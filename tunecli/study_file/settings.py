@@ -114,8 +114,8 @@ class TrainingSettings(Settings):
         warmup: share of all optimizer steps over which the rate rises linearly from 0.
         ema: decay of an exponential average of the weights that is evaluated in their place.
         early_stopping: when to end a trial that no longer improves; none for never.
-        dtype: fp32; bf16 (autocast); on CUDA only, tf32 (matrix products) and fp16 (autocast with a
-            gradient scaler).
+        dtype: fp32; bf16 (autocast); on CUDA only, tf32 (matrix products) and fp16 (autocast with
+            a gradient scaler).
         device: auto takes CUDA, then MPS, then the CPU.
         threads: torch threads of one worker on the CPU; part of the study, for the rounding.
         deterministic: auto asks for deterministic kernels and says so where one is missing.

@@ -47,7 +47,7 @@ class TrialResult:
         metrics: mean over folds of the other metrics at that evaluation.
         n_weights: parameters of the model.
         seconds: time in training and evaluation, waiting left out.
-        peak_memory: most bytes held at once during the trial, by the process or on the CUDA device.
+        peak_memory: most bytes held at once in the trial, by the process or on the CUDA device.
         traceback: of an error, for the log.
         predictions: per fold, the validation rows' indices and outputs at the best evaluation, as
             bytes of an npz archive with arrays `rows_<fold>` (n,) int64 and `outputs_<fold>`
