@@ -162,6 +162,36 @@ def test_pairs_of_choices_are_tried_wherever_they_stand() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("section", "text", "path"),
+    [
+        ("model", "{MLP: {width: 0}}", "width"),
+        ("model", "{MLP: {width: [8, 0]}}", "width"),
+        ("model", "{MLP: {width: []}}", "width"),
+        ("model", "{MLP: {depth: {int: [0, 3]}}}", "depth"),
+        ("model", "{CNN: {channels: 0}}", "channels"),
+        ("model", "{CNN: {kernel: 0}}", "kernel"),
+        ("model", "{CNN: {dropout: 1}}", "dropout"),
+        ("optimizer", "{Adam: {betas: [0.9, 1]}}", "betas"),
+        ("optimizer", "{Adam: {betas: [0.9, {float: [0.9, 1]}]}}", "betas"),
+        ("optimizer", "{AdamW: {eps: -1}}", "eps"),
+        ("optimizer", "{Muon: {rest: {AdamW: {lr: 0}}}}", "rest.AdamW.lr"),
+        ("optimizer", "{Muon: {rest: {SGD: {nesterov: true}}}}", "rest.SGD.nesterov"),
+    ],
+)
+def test_what_a_constructor_would_refuse(section: str, text: str, path: str) -> None:
+    [(at, message)] = mistakes({section: text})
+    component = text[1:].partition(":")[0]
+    assert at.startswith(f"{section}.{component}.{path}")
+    assert "must" in message or "needs" in message
+
+
+@pytest.mark.parametrize("model", ["Linear", "CNN"])
+def test_muon_needs_hidden_matrices(model: str) -> None:
+    [(path, message)] = mistakes({"model": model, "optimizer": "Muon"})
+    assert (path, model in message) == ("optimizer", True)
+
+
 def test_pairs_of_numbers_are_tried_at_both_ends_of_each() -> None:
     text = "{epochs: {int: [5, 50]}, eval_every: {int: [1, 10]}}"
     [(path, message)] = mistakes({"training": text})

@@ -53,7 +53,9 @@ def study_texts(draw: st.DrawFn) -> str:
     mlp = {"MLP": {"width": draw(width), "dropout": {"float": [0.0, 0.5]}}}
     data: dict[str, Any] = {
         "data": {"source": "digits", "scale": draw(st.sampled_from(["standard", None, "minmax"]))},
-        "model": draw(st.sampled_from(["MLP", mlp, {"choice": ["CNN", mlp]}])),
+        "model": draw(
+            st.sampled_from(["MLP", mlp, {"choice": {"deep": {"MLP": {"depth": 3}}, **mlp}}])
+        ),
         "optimizer": draw(optimizers()),
         "training": draw(trainings()),
         "seed": draw(st.integers(0, 3)),

@@ -45,6 +45,12 @@ _BOUNDS: dict[str, tuple[float, float, str]] = {
     "momentum": (0, 1, "at least 0 and below 1"),
     "dropout": (0, 1, "at least 0 and below 1"),
     "label_smoothing": (0, 1, "at least 0 and at most 1"),
+    "betas": (0, 1, "at least 0 and below 1"),
+    "eps": (0, float("inf"), "at least 0"),
+    "width": (1, float("inf"), "at least 1"),
+    "depth": (1, float("inf"), "at least 1"),
+    "channels": (1, float("inf"), "at least 1"),
+    "kernel": (1, float("inf"), "at least 1"),
 }
 """Arguments that mean the same in every component: the range, and how it is said."""
 
@@ -86,24 +92,33 @@ def _lbfgs(config: TrialConfig) -> Iterator[Conflict]:
 
 
 def _muon(config: TrialConfig) -> Iterator[Conflict]:
-    if config.optimizer.name == "Muon" and config.model.name == "Linear":
+    if config.optimizer.name == "Muon" and config.model.name in ("Linear", "CNN"):
         message = (
-            "Muon trains hidden weights, and Linear has none. Take MLP, or another optimizer."
+            f"Muon trains the matrices of hidden linear layers, and {config.model.name} has none. "
+            "Take MLP, or another optimizer."
         )
         yield Conflict(_OPTIMIZER, message, (("model",),))
 
 
 def _nesterov(config: TrialConfig) -> Iterator[Conflict]:
-    optimizer = config.optimizer
-    if optimizer.name != "SGD" or optimizer.arguments.get("nesterov") is not True:
-        return
-    involved: tuple[Path, ...] = (("optimizer", "momentum"), ("optimizer", "dampening"))
-    if _number(optimizer, "momentum") == 0:
-        message = "nesterov needs a momentum above 0, but it is 0. Raise the momentum's low end."
-        yield Conflict(("optimizer", "nesterov"), message, involved)
-    if _number(optimizer, "dampening") != 0:
-        message = "nesterov goes only with dampening: 0. Leave dampening out."
-        yield Conflict(("optimizer", "nesterov"), message, involved)
+    for path, optimizer in _with_nested(_OPTIMIZER, config.optimizer):
+        if optimizer.name != "SGD" or optimizer.arguments.get("nesterov") is not True:
+            continue
+        involved: tuple[Path, ...] = ((*path, "momentum"), (*path, "dampening"))
+        if _number(optimizer, "momentum") == 0:
+            message = "nesterov needs a momentum above 0, but it is 0. Raise its low end."
+            yield Conflict((*path, "nesterov"), message, involved)
+        if _number(optimizer, "dampening") != 0:
+            message = "nesterov goes only with dampening: 0. Leave dampening out."
+            yield Conflict((*path, "nesterov"), message, involved)
+
+
+def _with_nested(path: Path, component: Component) -> Iterator[tuple[Path, Component]]:
+    """A component and those among its arguments, each with the path of its arguments."""
+    yield path, component
+    for name, value in component.arguments.items():
+        if isinstance(value, Component):
+            yield from _with_nested((*path, name, value.name), value)
 
 
 def _accumulation(config: TrialConfig) -> Iterator[Conflict]:
@@ -203,12 +218,19 @@ def _batch_norm(config: TrialConfig) -> Iterator[Conflict]:
 def _argument_ranges(config: TrialConfig) -> Iterator[Conflict]:
     """What a constructor would refuse when the trial begins."""
     for section in ("model", "loss", "optimizer"):
-        component: Component = getattr(config, section)
-        for name, (low, high, words) in _BOUNDS.items():
-            value = component.arguments.get(name)
+        for path, component in _with_nested((section,), getattr(config, section)):
+            yield from _out_of_range(path, component)
+
+
+def _out_of_range(path: Path, component: Component) -> Iterator[Conflict]:
+    for name, (low, high, words) in _BOUNDS.items():
+        given = component.arguments.get(name)
+        if name == "width" and given == []:
+            yield Conflict((*path, name), "width must hold at least one layer's, but got [].")
+        for value in given if isinstance(given, list) else [given]:
             if _is_number(value) and not _inside(name, value, low, high):
                 message = f"{name} must be {words}, but got {value:g}."
-                yield Conflict((section, name), message)
+                yield Conflict((*path, name), message)
 
 
 def _inside(name: str, value: float, low: float, high: float) -> bool:
