@@ -18,8 +18,8 @@ from optuna.distributions import (
 from optuna.storages import RDBStorage
 
 from tunecli.data.summary import DataSummary
-from tunecli.report.queries import sqlite_url
 from tunecli.search.database import StudyDatabase, Trial
+from tunecli.search.urls import sqlite_url
 from tunecli.study_file.settings import (
     Component,
     DataSettings,

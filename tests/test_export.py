@@ -11,9 +11,9 @@ import pytest
 from optuna.distributions import CategoricalDistribution
 from study_makers import SUMMARY, complete, made, mlp
 
-from tunecli.report import queries
 from tunecli.report.export import to_csv, to_json
 from tunecli.report.records import StudyRecord, read_study
+from tunecli.search import urls
 from tunecli.training.evaluation import TrialResult
 
 NASTY = 'a,"b"\n=1+1\x1b[31m'
@@ -71,8 +71,8 @@ def test_json_is_json(study: StudyRecord) -> None:
 
 def test_a_password_does_not_leave_the_house() -> None:
     url = "postgresql://me:secret@host/base"
-    assert "secret" not in queries.without_password(url)
-    assert "secret" not in queries.place(url)
+    assert "secret" not in urls.without_password(url)
+    assert "secret" not in urls.shown(url)
 
 
 def test_csv_reads_back(study: StudyRecord) -> None:

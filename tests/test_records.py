@@ -17,8 +17,8 @@ from study_makers import CONFIG, SUMMARY, complete, made, mlp
 
 from tunecli.errors import DatabaseError, StudyNotFoundError
 from tunecli.report import queries
-from tunecli.report.queries import sqlite_url
 from tunecli.report.records import StudyRecord, read_study
+from tunecli.search.urls import sqlite_url
 from tunecli.study_file.ranges import Categories, FloatRange, IntRange
 from tunecli.training.evaluation import TrialResult
 

@@ -3,6 +3,7 @@
 TunecliError
 ├── StudyFileError      every mistake of a study file at once
 ├── DataError           the data cannot be read, or does not fit the study
+├── PlaceError          --runs or --storage names no place for a study
 ├── StudyNotFoundError  no study of that name where it was looked for
 ├── StudyBusyError      another search holds the study
 ├── StudyChangedError   the study file no longer belongs to the stored study
@@ -61,6 +62,12 @@ class StudyFileError(TunecliError):
 
 class DataError(TunecliError):
     """The data cannot be read, or does not fit the study."""
+
+    exit_code = 2
+
+
+class PlaceError(TunecliError):
+    """`--runs` or `--storage` names no place for a study."""
 
     exit_code = 2
 

@@ -31,9 +31,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from tunecli.report import queries, ranking
+from tunecli.report import ranking
 from tunecli.report.curves import Curve
 from tunecli.report.records import StudyRecord, TrialRecord
+from tunecli.search.urls import without_password
 
 FORMAT = 1
 
@@ -52,7 +53,7 @@ def to_json(study: StudyRecord) -> str:
         "name": study.name,
         "metric": study.metric,
         "direction": study.direction,
-        "database": queries.without_password(study.url),
+        "database": without_password(study.url),
         "file": study.file,
         "study_file": study.study_file,
         "overrides": study.overrides,

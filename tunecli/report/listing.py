@@ -12,6 +12,7 @@ from sqlalchemy import Connection, DateTime, Float, Row, text
 
 from tunecli.errors import TunecliError
 from tunecli.report import queries
+from tunecli.search.urls import sqlite_url
 from tunecli.study_file.settings import Direction
 
 _STATES = text(
@@ -66,7 +67,7 @@ def list_studies(runs: Path) -> list[StudyListing]:
 
 def _listings(path: Path) -> list[StudyListing]:
     try:
-        with queries.connection(queries.sqlite_url(path)) as opened:
+        with queries.connection(sqlite_url(path)) as opened:
             studies = queries.rows(opened, queries.STUDIES)
             return [_listing(opened, path, study) for study in studies]
     except TunecliError as error:

@@ -27,11 +27,12 @@ from sqlalchemy import (
     inspect,
     text,
 )
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from tunecli.errors import DatabaseError, StudyNotFoundError
+from tunecli.search.urls import shown, sqlite_file
 
 PATIENCE = 60.0  # seconds to wait for a writer's lock, as the driver does
 
@@ -87,24 +88,6 @@ FOLD_CURVES = text(
 )
 
 
-def sqlite_url(path: Path) -> str:
-    """The database URL of a SQLite file, whatever characters its path holds."""
-    return URL.create("sqlite", database=str(path)).render_as_string(hide_password=False)
-
-
-def without_password(url: str) -> str:
-    """The URL as it may be shown."""
-    return make_url(url).render_as_string(hide_password=True)
-
-
-def place(url: str) -> str:
-    """How a database is called on screen: the file, or the URL without its password."""
-    parsed = make_url(url)
-    if parsed.get_backend_name() == "sqlite" and parsed.database:
-        return parsed.database
-    return parsed.render_as_string(hide_password=True)
-
-
 @contextmanager
 def connection(url: str) -> Iterator[Connection]:
     """A read-only connection to a study database.
@@ -124,10 +107,10 @@ def connection(url: str) -> Iterator[Connection]:
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
         raise DatabaseError(f"Cannot open the study database: {error}") from error
     except SQLAlchemyError as error:
-        raise DatabaseError(f"Cannot read {place(url)}: {_cause(error)}") from error
+        raise DatabaseError(f"Cannot read {shown(url)}: {_cause(error)}") from error
     except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
         raise DatabaseError(
-            f"Cannot read {place(url)}: it holds what no study database holds ({error!r})."
+            f"Cannot read {shown(url)}: it holds what no study database holds ({error!r})."
         ) from error
 
 
@@ -153,10 +136,9 @@ def finite_or_nan(stored: float | None) -> float:
 
 
 def _engine(url: str) -> Engine:
-    parsed = make_url(url)
-    if parsed.get_backend_name() != "sqlite":
-        return create_engine(parsed, poolclass=NullPool)
-    path = Path(parsed.database or "")
+    path = sqlite_file(url)
+    if path is None:
+        return create_engine(make_url(url), poolclass=NullPool)
     if not path.is_file():
         raise StudyNotFoundError(f"There is no study database at {path}.")
     return create_engine("sqlite://", creator=lambda: _open_file(path), poolclass=NullPool)

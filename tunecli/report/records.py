@@ -22,6 +22,7 @@ from tunecli.errors import DatabaseError, StudyNotFoundError
 from tunecli.report import queries
 from tunecli.report.curves import Curve, read_curves
 from tunecli.report.gates import is_gate, stored_gates
+from tunecli.search.urls import shown
 from tunecli.study_file.ranges import Categories, FloatRange, IntRange, Range, Scalar
 from tunecli.study_file.settings import Direction
 from tunecli.training.evaluation import Outcome
@@ -147,8 +148,8 @@ def read_study(url: str, name: str | None = None) -> StudyRecord:
     """
     with queries.connection(url) as opened:
         if "studies" not in queries.tables(opened):
-            raise DatabaseError(f"{queries.place(url)} is no Optuna study database.")
-        study_id, found = _find(opened, queries.place(url), name)
+            raise DatabaseError(f"{shown(url)} is no Optuna study database.")
+        study_id, found = _find(opened, shown(url), name)
         attributes = _attributes(opened, study_id)
         _check_format(attributes, found)
         objective = attributes.get("tunecli:objective", {})
@@ -173,7 +174,7 @@ def newest_overrides(url: str, name: str) -> tuple[str, ...]:
     """The `path=value` overrides that a study went on with last; empty where there is no study."""
     try:
         with queries.connection(url) as opened:
-            study_id, _ = _find(opened, queries.place(url), name)
+            study_id, _ = _find(opened, shown(url), name)
             attributes = _attributes(opened, study_id)
     except (StudyNotFoundError, DatabaseError):
         return ()  # the search itself will say what is wrong

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import json
 import math
-import sqlite3
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
-from pathlib import Path
 from statistics import fmean
 from typing import Any
 
@@ -27,18 +26,16 @@ from optuna.distributions import (
     json_to_distribution,
 )
 from optuna.storages._rdb import models
-from optuna.study import StudyDirection
 from optuna.trial import TrialState
-from sqlalchemy import Connection, Engine, Table, delete, event, insert, select, update
-from sqlalchemy.engine import make_url
+from sqlalchemy import Connection, Engine, Table, delete, insert, select, update
 
-from tunecli.errors import DatabaseError, StudyNotFoundError
-from tunecli.search import tables
+from tunecli.errors import DatabaseError
+from tunecli.search import creation, tables
+from tunecli.search.engines import clear_errors, exists, open_engine
+from tunecli.search.urls import refuse_unusable
 from tunecli.study_file.ranges import Scalar
 from tunecli.study_file.settings import Direction, TrialConfig
 from tunecli.training.evaluation import Evaluation, Outcome, TrialResult
-
-BUSY_SECONDS = 60  # how long a write waits for another process that holds the lock
 
 STATES: Mapping[Outcome, TrialState] = {
     "complete": TrialState.COMPLETE,
@@ -74,59 +71,97 @@ class Trial:
 
 
 class StudyDatabase:
-    """One study's rows. Only the driver holds one; others read (`tunecli.report.records`)."""
+    """One study's rows. Only the driver holds one; others read (`tunecli.report.records`).
 
-    def __init__(self, storage: optuna.storages.RDBStorage, study_id: int) -> None:
-        self._engine = _with_sqlite_manners(storage.engine)
+    Every method raises DatabaseError if the database fails; then the transaction is undone.
+    """
+
+    def __init__(self, url: str, engine: Engine, study_id: int) -> None:
+        self._url = url
+        self._engine = engine
         self._study_id = study_id
         self._trial_ids: dict[int, int] = {}
         self._buffer: list[tuple[int, int, Sequence[Evaluation]]] = []
-        tables.metadata.create_all(self._engine)
 
     @classmethod
-    def create(cls, url: str, name: str, direction: Direction) -> StudyDatabase:
-        """Make an empty study, and its database where there is none."""
-        with _clear_errors(url):
-            storage = _storage(url)
-            study_id = storage.create_new_study([StudyDirection[direction.upper()]], name)
-            return cls(storage, study_id)
+    def create(
+        cls,
+        url: str,
+        name: str,
+        direction: Direction,
+        attributes: Mapping[str, Any] | None = None,
+    ) -> StudyDatabase:
+        """Make an empty study, and its database where there is none: whole, or not at all.
+
+        Args:
+            attributes: of the study, as for `set_attributes`.
+        """
+        creation.create(url, name, direction, attributes or {})
+        found = cls._find(url, name)
+        assert found is not None
+        return found
 
     @classmethod
     def open(cls, url: str, name: str) -> StudyDatabase | None:
-        """Open a study, or None if there is none of that name."""
-        if not _exists(url):
+        """Open a study, or None if there is none of that name, or one that was never begun."""
+        found = cls._find(url, name)
+        if found is None:
             return None
-        with _clear_errors(url):
-            storage = _storage(url)
-            try:
-                study_id = storage.get_study_id_from_name(name)
-            except KeyError:
-                return None
-            return cls(storage, study_id)
+        with found._transaction() as connection:
+            if creation.was_begun(connection, found._study_id):
+                return found
+        found.close()
+        return None
 
     @classmethod
-    def delete(cls, url: str, name: str) -> None:
-        """Delete a study with all its rows.
+    def _find(cls, url: str, name: str) -> StudyDatabase | None:
+        refuse_unusable(url)
+        if not exists(url):
+            return None
+        engine = open_engine(url)
+        with clear_errors(url), engine.begin() as connection:
+            study_id = creation.find(connection, name)
+        if study_id is None:
+            engine.dispose()
+            return None
+        return cls(url, engine, study_id)
 
-        Raises:
-            StudyNotFoundError: there is none of that name.
-        """
-        database = cls.open(url, name)
+    @classmethod
+    def delete(cls, url: str, name: str) -> bool:
+        """Delete a study with all its rows; False if there is none of that name."""
+        database = cls._find(url, name)
         if database is None:
-            raise StudyNotFoundError(f"There is no study {name} in this database.")
+            return False
         rows = _table(models.TrialModel)
         mine = select(rows.c.trial_id).where(rows.c.study_id == database._study_id)
-        with database._engine.begin() as connection:
-            for table in (tables.trials, tables.curves, tables.predictions):
-                connection.execute(delete(table).where(table.c.trial_id.in_(mine)))
+        with database._transaction() as connection:
+            existing = sqlalchemy.inspect(connection).get_table_names()
+            for table in tables.OURS:
+                if table.name in existing:  # not where only Optuna has been
+                    connection.execute(delete(table).where(table.c.trial_id.in_(mine)))
+        with clear_errors(url):
+            optuna.delete_study(study_name=name, storage=url)
         database.close()
-        with _clear_errors(url):
-            _storage(url).delete_study(database._study_id)
+        return True
 
     def close(self) -> None:
-        """Write what is buffered and let go of the database."""
-        self.flush()
-        self._engine.dispose()
+        """Write what is buffered and let go of the database.
+
+        An error of writing is left out where another is under way, which must be heard.
+        """
+        under_way = sys.exception()
+        try:
+            self.flush()
+        except DatabaseError:
+            if under_way is None:
+                raise
+        finally:
+            self._engine.dispose()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        with clear_errors(self._url), self._engine.begin() as connection:
+            yield connection
 
     # --- the study
 
@@ -136,19 +171,16 @@ class StudyDatabase:
         query = select(attributes.c.value_json).where(
             attributes.c.study_id == self._study_id, attributes.c.key == f"tunecli:{key}"
         )
-        with self._engine.connect() as connection:
+        with self._transaction() as connection:
             text = connection.execute(query).scalar()
         return default if text is None else json.loads(text)
 
     def set_attributes(self, values: Mapping[str, Any]) -> None:
         """Store user attributes of the study, each under `tunecli:<key>`, in one transaction."""
         attributes = _table(models.StudyUserAttributeModel)
-        keys = [f"tunecli:{key}" for key in values]
-        rows = [
-            {"study_id": self._study_id, "key": key, "value_json": json.dumps(value)}
-            for key, value in zip(keys, values.values(), strict=True)
-        ]
-        with self._engine.begin() as connection:
+        rows = creation.attribute_rows(self._study_id, values)
+        keys = [row["key"] for row in rows]
+        with self._transaction() as connection:
             connection.execute(
                 delete(attributes).where(
                     attributes.c.study_id == self._study_id, attributes.c.key.in_(keys)
@@ -176,7 +208,7 @@ class StudyDatabase:
             .where(rows.c.study_id == self._study_id)
             .order_by(rows.c.number)
         )
-        with self._engine.connect() as connection:
+        with self._transaction() as connection:
             found = connection.execute(query).all()
             self._trial_ids = {row.number: row.trial_id for row in found}
             params = self._read_params(connection)
@@ -207,10 +239,12 @@ class StudyDatabase:
             "state": TrialState.RUNNING,
             "datetime_start": _now(),
         }
-        with self._engine.begin() as connection:
+        with self._transaction() as connection:
             inserted = connection.execute(insert(_table(models.TrialModel)), row)
             assert inserted.inserted_primary_key is not None
             trial_id = inserted.inserted_primary_key[0]
+            for table in tables.OURS:  # left by a tool that deleted this trial's namesake
+                connection.execute(delete(table).where(table.c.trial_id == trial_id))
             params = [
                 {
                     "trial_id": trial_id,
@@ -225,6 +259,8 @@ class StudyDatabase:
                 insert(tables.trials),
                 {
                     "trial_id": trial_id,
+                    "study_id": self._study_id,
+                    "number": trial.number,
                     "config": trial.config.model_dump_json(),
                     "attempt": trial.attempt,
                 },
@@ -234,9 +270,8 @@ class StudyDatabase:
     def restart_trial(self, number: int, attempt: int) -> None:
         """Begin another attempt at a running trial: what it had told is told again."""
         trial_id = self._trial_ids[number]
-        self._buffer = [entry for entry in self._buffer if entry[0] != number]
         intermediate = _table(models.TrialIntermediateValueModel)
-        with self._engine.begin() as connection:
+        with self._transaction() as connection:
             for table in (tables.curves, intermediate):
                 connection.execute(delete(table).where(table.c.trial_id == trial_id))
             connection.execute(
@@ -244,6 +279,7 @@ class StudyDatabase:
                 .where(tables.trials.c.trial_id == trial_id)
                 .values(attempt=attempt)
             )
+        self._buffer = [entry for entry in self._buffer if entry[0] != number]
 
     def add_evaluations(self, number: int, step: int, folds: Sequence[Evaluation]) -> None:
         """Remember one evaluation of all folds; `flush` or the next end of a trial writes it."""
@@ -252,8 +288,9 @@ class StudyDatabase:
     def flush(self) -> None:
         """Write the remembered evaluations in one transaction."""
         if self._buffer:
-            with self._engine.begin() as connection:
+            with self._transaction() as connection:
                 self._write_evaluations(connection)
+            self._buffer = []
 
     def finish_trial(
         self, number: int, result: TrialResult, worker: int, *, keep_predictions: bool = False
@@ -265,7 +302,7 @@ class StudyDatabase:
         """
         trial_id = self._trial_ids[number]
         rows = _table(models.TrialModel)
-        with self._engine.begin() as connection:
+        with self._transaction() as connection:
             self._write_evaluations(connection)
             connection.execute(
                 update(rows)
@@ -296,6 +333,7 @@ class StudyDatabase:
                 connection.execute(
                     insert(tables.predictions), {"trial_id": trial_id, "npz": result.predictions}
                 )
+        self._buffer = []
 
     # --- rows
 
@@ -318,7 +356,6 @@ class StudyDatabase:
             curves += [_curve_row(trial_id, fold, told) for fold, told in enumerate(folds)]
         _insert(connection, _table(models.TrialIntermediateValueModel), means)
         _insert(connection, tables.curves, curves)
-        self._buffer = []
 
     def _read_params(
         self, connection: Connection
@@ -423,69 +460,3 @@ def _distribution(text: str) -> BaseDistribution:
 
 def _now() -> datetime:
     return datetime.now(UTC).replace(tzinfo=None)  # Optuna stores naive UTC
-
-
-def _storage(url: str) -> optuna.storages.RDBStorage:
-    arguments = {"timeout": BUSY_SECONDS} if make_url(url).get_backend_name() == "sqlite" else {}
-    return optuna.storages.RDBStorage(url, engine_kwargs={"connect_args": arguments})
-
-
-def _with_sqlite_manners(engine: Engine) -> Engine:
-    """Begin every transaction with the write lock, and wait for the disk at its end."""
-    if engine.dialect.name != "sqlite":
-        return engine
-
-    @event.listens_for(engine, "connect")
-    def _configure(connection: sqlite3.Connection, _: object) -> None:
-        connection.isolation_level = None  # SQLAlchemy says BEGIN, not the driver
-        connection.execute("PRAGMA synchronous=FULL")
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-    engine.dispose()  # connections that Optuna opened before know no manners
-    return engine
-
-
-def _exists(url: str) -> bool:
-    """Whether there is a database at all; asks a server only when it is opened."""
-    parsed = make_url(url)
-    if parsed.get_backend_name() != "sqlite" or not parsed.database:
-        return True
-    path = Path(parsed.database)
-    if not path.exists() or path.stat().st_size == 0:
-        return False
-    _refuse_foreign(path)
-    return True
-
-
-def _refuse_foreign(path: Path) -> None:
-    """Look before Optuna opens the file, since it writes its tables into whatever it is given."""
-    query = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'studies'"
-    try:
-        connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
-        try:
-            found = connection.execute(query).fetchone()
-        finally:
-            connection.close()
-    except sqlite3.DatabaseError as error:
-        raise DatabaseError(f"{path} cannot be read as a study database ({error}).") from None
-    if not found:
-        raise DatabaseError(
-            f"{path} is a database, but not a study database; nothing was written to it. "
-            "Give another place with --runs or --storage."
-        )
-
-
-@contextmanager
-def _clear_errors(url: str) -> Iterator[None]:
-    try:
-        yield
-    except optuna.exceptions.DuplicatedStudyError:
-        raise DatabaseError(f"{url} holds a study of this name already.") from None
-    except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
-        cause = getattr(error, "orig", None) or error.__cause__ or error
-        raise DatabaseError(f"The study database {url} cannot be used: {cause}.") from error
-    except RuntimeError as error:  # Optuna's words on a schema of another version
-        raise DatabaseError(f"The study database {url} cannot be used: {error}") from error

@@ -49,8 +49,12 @@ class Stored:
     trials: list[Trial]
 
     @classmethod
-    def read(cls, database: StudyDatabase) -> Stored | None:
-        """What the database holds; None for a study that was never begun."""
+    def read(cls, database: StudyDatabase) -> Stored:
+        """What the database holds.
+
+        Raises:
+            StudyChangedError: the study was made by another program.
+        """
         text = database.attribute("study_file")
         if text is None:
             raise StudyChangedError(
@@ -149,8 +153,10 @@ def create_study(
     """Make the database of a new study, with all that must not change under it."""
     assert study.objective is not None
     assert described.summary is not None
-    database = StudyDatabase.create(place.url, place.name, study.objective.direction)
-    database.set_attributes(
+    return StudyDatabase.create(
+        place.url,
+        place.name,
+        study.objective.direction,
         {
             "format": FORMAT,
             "study_file": study.text,
@@ -165,9 +171,8 @@ def create_study(
             "start_with": list(start_with),
             "parallel": study.search.parallel,
             "environment": described.environment,
-        }
+        },
     )
-    return database
 
 
 def _starts_sampler_over(change: Change) -> bool:

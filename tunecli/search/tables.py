@@ -13,46 +13,73 @@ with every default), `tunecli:summary` (DataSummary as a mapping), `tunecli:obje
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Float, ForeignKey, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Double,
+    ForeignKey,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.dialects.mysql import MEDIUMTEXT
 
 metadata = MetaData()
 
 Table("trials", metadata, Column("trial_id", Integer, primary_key=True))  # Optuna's, for the keys
 
+_LONG = Text().with_variant(MEDIUMTEXT(), "mysql", "mariadb")  # TEXT ends at 64 KiB there
+_FILE = LargeBinary(2**32 - 1)
+
+
+def _trial_id() -> Column[int]:
+    """A key of Optuna's; `optuna delete-study` takes our rows with it where keys are enforced."""
+    key = ForeignKey("trials.trial_id", ondelete="CASCADE")
+    return Column("trial_id", Integer, key, primary_key=True, autoincrement=False)
+
+
 trials = Table(
     "tunecli_trials",
     metadata,
-    Column("trial_id", Integer, ForeignKey("trials.trial_id"), primary_key=True),
-    Column("config", Text, nullable=False),  # TrialConfig as JSON
+    _trial_id(),
+    Column("study_id", Integer, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("config", _LONG, nullable=False),  # TrialConfig as JSON
     Column("attempt", Integer, nullable=False),
     Column("worker", Integer),
     Column("outcome", Text),  # complete, pruned, diverged, infeasible, failed; NULL while it runs
-    Column("reason", Text),
-    Column("traceback", Text),
+    Column("reason", _LONG),
+    Column("traceback", _LONG),
     Column("best_step", Integer),
     Column("fold_scores", Text),  # JSON list, one a fold, at best_step
     Column("metrics", Text),  # JSON mapping, means over folds at best_step
-    Column("seconds", Float),
-    Column("n_weights", Integer),
-    Column("peak_memory", Integer),  # bytes
+    Column("seconds", Double),
+    Column("n_weights", BigInteger),
+    Column("peak_memory", BigInteger),  # bytes
+    UniqueConstraint("study_id", "number"),  # a second driver fails on it
 )
 
 curves = Table(
     "tunecli_curves",
     metadata,
-    Column("trial_id", Integer, ForeignKey("trials.trial_id"), primary_key=True),
+    _trial_id(),
     Column("step", Integer, primary_key=True),
     Column("fold", Integer, primary_key=True),
-    Column("epoch", Float, nullable=False),
-    Column("train_loss", Float),  # NULL: not finite
-    Column("score", Float),  # NULL: not finite
-    Column("lr", Float, nullable=False),
+    Column("epoch", Double, nullable=False),
+    Column("train_loss", Double),  # NULL: not finite
+    Column("score", Double),  # NULL: not finite
+    Column("lr", Double, nullable=False),
     Column("metrics", Text, nullable=False),  # JSON mapping
 )
 
 predictions = Table(
     "tunecli_predictions",
     metadata,
-    Column("trial_id", Integer, ForeignKey("trials.trial_id"), primary_key=True),
-    Column("npz", LargeBinary, nullable=False),  # see TrialResult.predictions
+    _trial_id(),
+    Column("npz", _FILE, nullable=False),  # see TrialResult.predictions
 )
+
+OURS = (trials, curves, predictions)
