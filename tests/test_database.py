@@ -2,14 +2,23 @@ from __future__ import annotations
 
 import math
 import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
+from sqlalchemy.dialects import mysql, postgresql
+from sqlalchemy.schema import CreateTable
 
 from tunecli.errors import DatabaseError
+from tunecli.search import engines, tables
 from tunecli.search.database import StudyDatabase, Trial
 from tunecli.search.distributions import to_distribution
+from tunecli.search.urls import sqlite_url
 from tunecli.study_file.ranges import Categories, FloatRange, IntRange, Range, Scalar
 from tunecli.study_file.settings import (
     Component,
@@ -190,3 +199,240 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     path.write_text("not a database at all" * 100)
     with pytest.raises(DatabaseError, match="cannot be read as a study database"):
         StudyDatabase.open(f"sqlite:///{path}", "digits")
+
+
+CREATE_AND_DIE = """
+import os, signal, sys
+from pathlib import Path
+from sqlalchemy import Engine, event
+from tunecli.search.database import StudyDatabase
+from tunecli.search.urls import sqlite_url
+
+counted = 0
+
+def count(*_):
+    global counted
+    counted += 1
+    if counted == deadly:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+def audit(name, arguments):
+    if name == "os.rename" and deadly == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+event.listen(Engine, "before_cursor_execute", count)
+event.listen(Engine, "commit", count)
+sys.addaudithook(audit)
+for folder in map(Path, sys.argv[1:]):
+    deadly = int(folder.name)
+    if os.fork() == 0:
+        StudyDatabase.create(sqlite_url(folder / "study.db"), "digits", "maximize", {"format": 1})
+        os._exit(0)
+    _, status = os.wait()
+    print(os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0)
+"""
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_kill_during_creation_leaves_nothing_in_the_way(tmp_path: Path, shared: bool) -> None:
+    points = [20, 34, 38] if shared else [0, 2, 30, 76]  # the nth statement; 0: the last rename
+    for point in points:
+        (tmp_path / str(point)).mkdir()
+        if shared:
+            url = sqlite_url(tmp_path / str(point) / "study.db")
+            StudyDatabase.create(url, "other", "minimize", {"format": 1}).close()
+    words = [str(tmp_path / str(point)) for point in points]
+    done = subprocess.run(
+        [sys.executable, "-c", CREATE_AND_DIE, *words], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["9"] * len(points)
+    for point in points:
+        url = sqlite_url(tmp_path / str(point) / "study.db")
+        database = StudyDatabase.open(url, "digits") or StudyDatabase.create(
+            url, "digits", "maximize", {"format": 1}
+        )
+        assert database.attribute("format") == 1
+        database.start_trial(trial(0))
+        database.close()
+        assert len(optuna.load_study(storage=url, study_name="digits").trials) == 1
+        left = {path.name for path in (tmp_path / str(point)).iterdir()}
+        assert left <= {"study.db", "study.db.new.lock"}
+
+
+def test_a_study_that_optuna_made_and_nobody_began_is_taken_over(url: str) -> None:
+    optuna.create_study(storage=url, study_name="digits", direction="minimize")
+    assert StudyDatabase.open(url, "digits") is None
+    StudyDatabase.create(url, "digits", "maximize", {"format": 1}).close()
+    assert optuna.load_study(storage=url, study_name="digits").direction.name == "MAXIMIZE"
+
+
+def test_a_study_that_was_begun_is_not_taken_over(url: str, database: StudyDatabase) -> None:
+    database.start_trial(trial(0))
+    with pytest.raises(DatabaseError, match="holds a study of the name digits already"):
+        StudyDatabase.create(url, "digits", "maximize")
+    assert len(database.trials()) == 1
+
+
+def test_a_second_writer_fails_and_corrupts_nothing(url: str, database: StudyDatabase) -> None:
+    database.set_attributes({"format": 1})
+    second = StudyDatabase.open(url, "digits")
+    assert second is not None
+    database.start_trial(trial(0))
+    with pytest.raises(DatabaseError, match="Another search writes to the same study"):
+        second.start_trial(trial(0))
+    assert [read.number for read in database.trials()] == [0]
+    assert len(optuna.load_study(storage=url, study_name="digits").trials) == 1
+
+
+def test_what_other_tools_left_of_a_deleted_study_is_in_nobodys_way(
+    url: str, database: StudyDatabase
+) -> None:
+    beside = StudyDatabase.create(url, "beside", "maximize", {"format": 1})
+    for number in range(2):
+        database.start_trial(trial(number))
+        database.add_evaluations(number, 0, told(0, 0.5))
+        database.finish_trial(number, finished(), worker=0, keep_predictions=True)
+    database.close()
+    optuna.delete_study(study_name="digits", storage=url)
+    beside.start_trial(trial(0))  # gets the id of a trial that was deleted
+    beside.add_evaluations(0, 0, told(0, 0.25))
+    beside.finish_trial(0, finished(), worker=0, keep_predictions=True)
+    again = StudyDatabase.create(url, "digits", "maximize", {"format": 1})
+    again.start_trial(trial(0))
+    for study in (beside, again):
+        assert [read.number for read in study.trials()] == [0]
+    with sqlite3.connect(url.removeprefix("sqlite:///")) as connection:
+        counts = [
+            connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+            for table in ("tunecli_trials", "tunecli_curves", "tunecli_predictions")
+        ]
+    connection.close()
+    assert counts == [2, 2, 1]
+
+
+def test_opening_a_study_of_optuna_adds_no_table_of_ours(url: str) -> None:
+    theirs = optuna.create_study(storage=url, study_name="theirs")
+    theirs.tell(theirs.ask(), 1.0)
+    assert StudyDatabase.open(url, "theirs") is not None
+    assert StudyDatabase.delete(url, "theirs")
+    assert not StudyDatabase.delete(url, "theirs")
+    with sqlite3.connect(url.removeprefix("sqlite:///")) as connection:
+        names = connection.execute("SELECT name FROM sqlite_master").fetchall()
+    connection.close()
+    assert not [name for (name,) in names if name.startswith("tunecli")]
+
+
+@pytest.mark.parametrize("dialect", [mysql.dialect(), postgresql.dialect()])
+def test_other_databases_keep_long_texts_and_large_numbers(dialect: Any) -> None:
+    made = str(CreateTable(tables.trials).compile(dialect=dialect))
+    assert "peak_memory BIGINT" in made
+    assert "seconds DOUBLE" in made
+    assert ("config MEDIUMTEXT" if dialect.name == "mysql" else "config TEXT") in made
+    kept = str(CreateTable(tables.predictions).compile(dialect=dialect))
+    assert ("npz BLOB(4294967295)" if dialect.name == "mysql" else "npz BYTEA") in kept
+
+
+@contextmanager
+def locked(path: str) -> Iterator[None]:
+    """Another process holds the write lock."""
+    code = (
+        "import sqlite3, sys\n"
+        "connection = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
+        "connection.execute('BEGIN IMMEDIATE')\n"
+        "print('held', flush=True)\n"
+        "sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        yield
+        process.communicate()
+
+
+def test_a_lock_held_too_long_is_told_and_loses_nothing(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines, "BUSY_SECONDS", 0.1)
+    database = StudyDatabase.create(url, "digits", "maximize", {"format": 1})
+    database.start_trial(trial(0))
+    database.add_evaluations(0, 0, told(0, 0.5))
+    with locked(url.removeprefix("sqlite:///")):
+        for write in (
+            database.flush,
+            database.trials,
+            lambda: database.attribute("format"),
+            lambda: database.set_attributes({"format": 1}),
+            lambda: database.start_trial(trial(1)),
+            lambda: database.finish_trial(0, finished(), worker=0),
+            lambda: database.restart_trial(0, attempt=2),
+            lambda: StudyDatabase.open(url, "digits"),
+        ):
+            with pytest.raises(DatabaseError, match=r"locked by another program for 0\.1 s"):
+                write()
+    database.flush()
+    (read,) = database.trials()
+    assert (read.attempt, read.outcome, read.curve) == (1, None, [0.625])
+
+
+def test_close_does_not_hide_the_first_error(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engines, "BUSY_SECONDS", 0.1)
+    database = StudyDatabase.create(url, "digits", "maximize", {"format": 1})
+    database.start_trial(trial(0))
+    database.add_evaluations(0, 0, told(0, 0.5))
+
+    def fail() -> None:
+        try:
+            raise ArithmeticError("first")
+        finally:
+            database.close()
+
+    with locked(url.removeprefix("sqlite:///")):
+        with pytest.raises(ArithmeticError, match="first"):
+            fail()
+        with pytest.raises(DatabaseError, match="locked"):
+            database.close()
+
+
+def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "study.db"
+    StudyDatabase.create(sqlite_url(path), "digits", "maximize", {"format": 1}).close()
+    database = StudyDatabase.open(f"sqlite:///file:{path}?mode=ro&uri=true", "digits")
+    assert database is not None
+    with pytest.raises(DatabaseError, match=r"study\.db cannot be written \(attempt to write a"):
+        database.start_trial(trial(0))
+
+
+FULL_DISK = """
+import resource, signal, sys
+sys.path.insert(0, sys.argv[2])
+from test_database import trial, told
+from tunecli.search.database import StudyDatabase
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+database = StudyDatabase.create(sys.argv[1], "digits", "maximize", {"format": 1})
+database.start_trial(trial(0))
+size = 2**18
+resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+for step in range(100_000):
+    database.add_evaluations(0, step, told(step, 0.5))
+    if step % 100 == 99:
+        database.flush()
+"""
+
+
+def test_a_full_disk_is_told_and_keeps_what_was_stored(tmp_path: Path) -> None:
+    url = sqlite_url(tmp_path / "study.db")
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, url, str(Path(__file__).parent)],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("tunecli.errors.DatabaseError: ")
+    assert "the disk is full or fails" in last
+    (read,) = StudyDatabase.open(url, "digits").trials()  # type: ignore[union-attr]
+    assert len(read.curve) > 0
+    assert len(read.curve) % 100 == 0
