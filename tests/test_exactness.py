@@ -46,18 +46,13 @@ def test_jobs_and_halves_give_the_same_table(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "edit", [("parallel: 2", "parallel: 4"), ("[1e-4, 1e-1]", "[1e-5, 1e-1]")], ids="-".join
-)
-def test_an_edited_study_goes_on_alike_in_one_go_and_in_two(
-    edit: tuple[str, str], tmp_path: Path
-) -> None:
+def test_an_edited_study_goes_on_alike_in_one_go_and_in_two(tmp_path: Path) -> None:
     text = FLAT + "search: {trials: 4, parallel: 2, sampler: QMC, pruner: none}\n"
     for runs, totals in (("one", [10]), ("two", [7, 10])):
         study = tmp_path / "study.yaml"
         study.write_text(text)
         run_in(tmp_path, "search", "study.yaml", "--jobs", "2", "--runs", runs)
-        study.write_text(text.replace(*edit))
+        study.write_text(text.replace("parallel: 2", "parallel: 4"))
         for total in totals:
             words = ("--trials", str(total), "--jobs", "2", "--runs", runs)
             run_in(tmp_path, "search", "study.yaml", *words)
