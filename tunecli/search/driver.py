@@ -318,7 +318,7 @@ def told(trial: Trial, *, is_best: bool) -> TrialFinished:
         outcome=trial.outcome,
         reason=trial.reason,
         value=trial.value,
-        spread=stdev(scores) if len(scores) > 1 else 0.0 if scores else None,
+        spread=stdev(scores) if len(scores) > 1 else None,
         seconds=trial.seconds,
         params=trial.params,
         is_best=is_best,

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import BaseContext
 from typing import TYPE_CHECKING, Any
@@ -16,12 +19,12 @@ from tunecli.search.messages import (
     Answer,
     Event,
     Finished,
+    FirstTask,
     Reply,
     Suspended,
     TrialJob,
     WorkerDied,
 )
-from tunecli.study_file.study_file import StudyFile
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
@@ -45,16 +48,17 @@ class LocalExecutor:
     in each ends it when the driver is gone.
 
     Args:
-        study: the first worker describes its data before anything else.
+        first_task: for the first worker, before any job.
     """
 
-    def __init__(self, study: StudyFile, n_workers: int) -> None:
+    def __init__(self, first_task: FirstTask, n_workers: int) -> None:
         self.n_workers = n_workers
-        self._study = study
         self._context = _context()
         self._waiting: deque[TrialJob] = deque()
         self._stopping: dict[int, float] = {}  # when the patience with a trial ends
-        self._workers = [self._start(number, describes=number == 0) for number in range(n_workers)]
+        self._workers = [
+            self._start(number, first_task if number == 0 else None) for number in range(n_workers)
+        ]
 
     def submit(self, job: TrialJob) -> None:
         """Hand `job` to a free worker, or keep it until one is free."""
@@ -76,7 +80,7 @@ class LocalExecutor:
         for index, worker in enumerate(self._workers):
             if worker.job is not None and worker.job.number == number:
                 _end(worker)
-                self._workers[index] = self._start(worker.number, describes=False)
+                self._workers[index] = self._start(worker.number, None)
         self._hand_out()
 
     def events(self, timeout: float) -> Sequence[Event]:
@@ -128,7 +132,7 @@ class LocalExecutor:
             _end(worker)
             number = worker.job.number if worker.job else None
             told.append(WorkerDied(number, worker.number, worker.process.exitcode))
-            self._workers[index] = self._start(worker.number, describes=False)
+            self._workers[index] = self._start(worker.number, None)
         return told
 
     def _hand_out(self) -> None:
@@ -137,20 +141,21 @@ class LocalExecutor:
                 worker.job = self._waiting.popleft()
                 _send(worker.connection, worker.job)
 
-    def _start(self, number: int, *, describes: bool) -> _Worker:
+    def _start(self, number: int, first_task: FirstTask | None) -> _Worker:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(  # type: ignore[attr-defined]
-            target=_run, args=(theirs, number, self._study, describes), name=f"worker {number}"
+            target=_run, args=(theirs, number, first_task), name=f"worker {number}"
         )
-        process.start()
+        with _unheard_by_workers():
+            process.start()
         theirs.close()  # so that the pipe ends when the worker does
         return _Worker(number, process, ours)
 
 
-def _run(connection: Connection, number: int, study: StudyFile, describes: bool) -> None:
+def _run(connection: Connection, number: int, first_task: FirstTask | None) -> None:
     from tunecli.search.worker import worker_main  # torch: in the worker only
 
-    worker_main(connection, number, study, describes)
+    worker_main(connection, number, first_task)
 
 
 def _context() -> BaseContext:
@@ -159,6 +164,21 @@ def _context() -> BaseContext:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["__main__", "tunecli.search.worker"])
     return context
+
+
+@contextmanager
+def _unheard_by_workers() -> Iterator[None]:
+    """Keep Ctrl-C and a closing terminal, which reach every process of a terminal, from workers.
+
+    Both are the driver's to handle. What is blocked here stays so in the processes that start
+    meanwhile, from their first moment; this process hears it afterwards.
+    """
+    resource_tracker.ensure_running()  # it would unblock SIGINT here if it started meanwhile
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _send(connection: Connection, message: object) -> None:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from tunecli.data.summary import DataSummary
 from tunecli.study_file.settings import TrialConfig
+from tunecli.study_file.study_file import StudyFile
 from tunecli.training.evaluation import Evaluation, TrialResult
 
 Answer = Literal["go on", "prune", "suspend"]
@@ -29,6 +30,18 @@ class TrialJob:
     config: TrialConfig
     asks: bool
     checkpoint: str = ""
+
+
+@dataclass(frozen=True)
+class FirstTask:
+    """What the first worker does before any trial: describe the study's data.
+
+    Attributes:
+        is_new: the study has no trials yet; whether its configurations can be built is tried, too.
+    """
+
+    study: StudyFile
+    is_new: bool
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ Like `worker.py` this is no part of the driver: it imports torch.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -12,18 +13,24 @@ from statistics import fmean
 
 import torch
 
+from tunecli.data.dataset import FoldData
 from tunecli.data.fold_store import FoldStore
 from tunecli.data.sources import load
 from tunecli.data.summary import DataSummary
+from tunecli.errors import Problem, StudyFileError
 from tunecli.search.constructible import refuse_what_optuna_refuses
 from tunecli.search.describe import describe
 from tunecli.search.machine import default_jobs, memory
 from tunecli.study_file.points import Point, covering
 from tunecli.study_file.ranges import Range, Scalar
+from tunecli.study_file.settings import TrialConfig
 from tunecli.study_file.space import first_value
 from tunecli.study_file.study_file import StudyFile
 from tunecli.training.losses import standardizes_target
-from tunecli.training.rehearsal import Rehearsal, rehearse
+from tunecli.training.rehearsal import Rehearsal, build_error, rehearse
+
+MOST_SECONDS = 3.0
+"""For building before a search; `check` takes its time."""
 
 
 @dataclass(frozen=True)
@@ -75,9 +82,7 @@ class StudyCheck:
     def rehearsals(self) -> Iterator[tuple[Point, Rehearsal]]:
         """Train two batches of every configuration."""
         for point in self.points:
-            config = self._study.resolve(partial(_look_up, point))
-            folds = self._store.folds(config.data.scale, standardizes_target(config.loss))
-            yield point, rehearse(config, folds)
+            yield point, rehearse(*_prepare(self._study, self._store, point))
 
     def conclude(self, rehearsed: list[tuple[Point, Rehearsal]]) -> StudyRehearsal:
         """Put together what the rehearsals say."""
@@ -106,6 +111,33 @@ class StudyCheck:
     def _n_jobs(self) -> int:
         training = self._study.training
         return min(default_jobs(training.threads, training.device), self._study.search.parallel)
+
+
+def refuse_what_cannot_be_built(study: StudyFile, store: FoldStore) -> None:
+    """Build every pair of choices, as far as a few seconds go, before a search begins.
+
+    Args:
+        study: completed.
+
+    Raises:
+        StudyFileError: with every mistake found.
+    """
+    deadline = time.monotonic() + MOST_SECONDS
+    mistakes = set()
+    for point in covering(study.parameters):
+        if time.monotonic() > deadline:
+            break  # large models; what is left is found by `check`, or by a trial
+        mistakes.add(build_error(*_prepare(study, store, point)))
+    problems = [Problem(0, 0, "", mistake) for mistake in mistakes if mistake]
+    if problems:
+        raise StudyFileError(study.file, problems)
+
+
+def _prepare(
+    study: StudyFile, store: FoldStore, point: Point
+) -> tuple[TrialConfig, list[FoldData]]:
+    config = study.resolve(partial(_look_up, point))
+    return config, store.folds(config.data.scale, standardizes_target(config.loss))
 
 
 def _too_large(n_bytes: int, n_jobs: int) -> str:

@@ -22,7 +22,7 @@ from tunecli.search.executor import Executor
 from tunecli.search.lag import Lag
 from tunecli.search.local import LocalExecutor
 from tunecli.search.machine import default_jobs
-from tunecli.search.messages import Described, WorkerDied
+from tunecli.search.messages import Described, FirstTask, WorkerDied
 from tunecli.search.place import Place
 from tunecli.search.progress import (
     DataDescribed,
@@ -35,6 +35,7 @@ from tunecli.search.pruning import Judge
 from tunecli.search.sampling import Suggester
 from tunecli.search.start_points import start_points
 from tunecli.search.stored import Edits, Stored, create_study
+from tunecli.search.urls import without_password
 from tunecli.study_file.settings import SearchSettings
 from tunecli.study_file.study_file import StudyFile
 
@@ -104,7 +105,8 @@ class Search:
                     yield SearchEnded("done", len(stored.trials), self._n_total)
                     return
             n_jobs = min(self._n_jobs, self._study.search.parallel)
-            self._executor = opened.enter_context(closing(LocalExecutor(self._study, n_jobs)))
+            first_task = FirstTask(self._study, is_new=stored is None)
+            self._executor = opened.enter_context(closing(LocalExecutor(first_task, n_jobs)))
             described = self._wait_for_data(self._executor)
             if described is None:
                 n_done = len(stored.trials) if stored else 0
@@ -195,7 +197,7 @@ class Search:
         assert study.objective is not None
         return SearchStarted(
             study=study.name,
-            database=self._place.url,
+            database=without_password(self._place.url),
             objective=study.objective.metric.name,
             direction=study.objective.direction,
             n_done=sum(trial.outcome is not None for trial in history),

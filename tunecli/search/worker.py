@@ -29,13 +29,14 @@ from tunecli.search.messages import (
     Evaluated,
     Event,
     Finished,
+    FirstTask,
     Suspended,
     TrialJob,
     Warned,
 )
+from tunecli.search.rehearsing import refuse_what_cannot_be_built
 from tunecli.study_file.settings import TrialConfig
 from tunecli.study_file.space import first_value
-from tunecli.study_file.study_file import StudyFile
 from tunecli.training.checkpoints import CheckpointError, Checkpoints
 from tunecli.training.cross_validation import CrossValidation
 from tunecli.training.evaluation import TrialResult
@@ -59,14 +60,17 @@ class Trainer:
         self._hear = hear
         self._store: FoldStore | None = None
 
-    def describe(self, study: StudyFile) -> Described:
+    def describe(self, task: FirstTask) -> Described:
         """Load the data and say what it is: the driver imports neither numpy nor torch."""
+        study = task.study
         try:
             torch.set_num_threads(1)
             dataset = load(study.data)
             completed = study.completed(dataset.task, len(dataset.y))
             config = completed.resolve(lambda _, range_: first_value(range_))
             self._store = FoldStore(config.data, config.validation, dataset=dataset)
+            if task.is_new:
+                refuse_what_cannot_be_built(completed, self._store)
             summary = describe(config, self._store)
             return Described(self._worker, summary, environment(config))
         except TunecliError as error:
@@ -159,14 +163,14 @@ def environment(config: TrialConfig) -> dict[str, str]:
     }
 
 
-def worker_main(connection: Connection, worker: int, study: StudyFile, describes: bool) -> None:
-    """The worker process: describe the data if asked, then train jobs until the pipe closes."""
+def worker_main(connection: Connection, worker: int, first_task: FirstTask | None) -> None:
+    """The worker process: the first task if it has one, then jobs until the pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to handle
     _end_with_the_driver()
     trainer = Trainer(worker, connection.send, partial(_hear, connection))
     try:
-        if describes:
-            connection.send(trainer.describe(study))
+        if first_task is not None:
+            connection.send(trainer.describe(first_task))
         _warm_up()
         while True:
             trainer.train(connection.recv())

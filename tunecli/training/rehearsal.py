@@ -24,7 +24,7 @@ from tunecli.training.fold import FoldTraining
 from tunecli.training.losses import build_loss, n_outputs
 from tunecli.training.models import build_model
 from tunecli.training.optimizers import build_optimizers
-from tunecli.training.precision import choose_device
+from tunecli.training.precision import Precision, choose_device
 from tunecli.training.schedules import Rates
 from tunecli.training.timetable import Timetable
 
@@ -77,6 +77,19 @@ def rehearse(config: TrialConfig, folds: Sequence[FoldData]) -> Rehearsal:
                 return _measured(training, config, folds, fold)
     except _RehearsalError as error:
         return Rehearsal(error=str(error))
+
+
+def build_error(config: TrialConfig, folds: Sequence[FoldData]) -> str:
+    """What is wrong with a configuration before it trains, in a sentence; empty if it builds."""
+    fold = max(folds, key=lambda fold: len(fold.y_train))
+    try:
+        with torch.random.fork_rng(devices=[]):
+            with _blaming("training"):
+                Precision(config.training, choose_device(config.training.device))
+            _build_one_by_one(config, fold)
+    except _RehearsalError as error:
+        return str(error)
+    return ""
 
 
 def _build_one_by_one(config: TrialConfig, fold: FoldData) -> None:
