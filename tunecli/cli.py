@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import shlex
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tunecli import __version__
 from tunecli.errors import StudyNotFoundError, TunecliError
+from tunecli.signals import EXIT_CODES, interrupting
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from tunecli.search.place import Place
-    from tunecli.search.run import Search
     from tunecli.study_file.study_file import StudyFile
 
 app = typer.Typer(
@@ -59,6 +57,8 @@ def main() -> None:
     except TunecliError as error:
         _console().print(str(error), markup=False, highlight=False, style="red", soft_wrap=True)
         sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
     except BrokenPipeError:  # `tunecli report … | head`
         sys.stderr.close()
         sys.exit(1)
@@ -106,13 +106,11 @@ def search(
     """
     from tunecli.study_file.study_file import load
 
-    study = _read_study(file, set_, as_, runs, storage)
+    study = _read_study(file, set_, as_, runs, storage, restart=restart)
     budget = [f"search.trials={trials}"] if trials else []
     budget += [f"search.timeout={timeout}"] if timeout else []
     limits = load(file, [*study.overrides, *budget]).search
     place = _place(study.name, runs, storage)
-    if restart and place.folder.exists():
-        _say(f"The old study was moved to {place.move_to_trash()}.")
     if not quiet:
         _say(f"{study.name}: reading the data …")
 
@@ -120,9 +118,11 @@ def search(
     from tunecli.search.run import Search
 
     searching = Search(study, place, limits, jobs, grace)
+    if restart:  # only now: the study file has been accepted
+        _set_aside(place)
     view = LiveView(_console(), quiet=quiet, options=_options_again(runs, storage))
     ending = ""
-    with _signals(searching) as received, view:
+    with interrupting(searching) as received, view:
         for event in searching.events():
             view.show(event)
             ending = getattr(event, "ending", ending)
@@ -156,7 +156,9 @@ def report(
 
     out = _console(stderr=False)
     if study is None:
-        out.print(listing_table.render_listing(listing.list_studies(runs), runs))
+        found = listing.studies_in(_checked(storage)) if storage else listing.list_studies(runs)
+        where = _shown(storage) if storage else str(runs)
+        out.print(listing_table.render_listing(found, where))
         return
     place = _find(study, runs, storage)
     record = read_study(place.url, place.name)
@@ -200,7 +202,7 @@ def check(
             rehearsed.append((point, rehearsal))
             status.update(f"rehearsing: {len(rehearsed)} of {len(checking.points)}")
     found = checking.conclude(rehearsed)
-    out.print(check_lines.rehearsal(found))
+    out.print(check_lines.rehearsal(found, study.gates))
     independent = drawn_independently(study.search.sampler.name, study.parameters)
     if independent:
         out.print(check_lines.independent(independent, study.search.sampler.name))
@@ -232,82 +234,105 @@ def remove(
     Example: tunecli remove digits
     """
     place = _find(study, runs, storage)
-    if storage is not None:
-        from tunecli.report.queries import without_password
+    if not _set_aside(place):
+        where = _shown(storage) if storage else place.runs.resolve()
+        raise StudyNotFoundError(f"There is no study {place.name} in {where}.")
+
+
+def _set_aside(place: Place) -> bool:
+    """Move a study's folder to the trash and delete it from another database.
+
+    Returns:
+        whether there was anything of it.
+    """
+    found = place.folder.exists()
+    if place.storage is not None:
         from tunecli.search.database import StudyDatabase
 
-        with place.held():
-            StudyDatabase.delete(place.url, place.name)
-        _say(f"Study {place.name} was deleted from {without_password(place.url)}.")
-    elif not place.folder.exists():
-        raise StudyNotFoundError(f"There is no study {place.name} in {place.runs.resolve()}.")
+        if StudyDatabase.exists(place.url, place.name):
+            with place.held():
+                StudyDatabase.delete(place.url, place.name)
+            found = True
+            _say(f"Study {place.name} was deleted from {_shown(place.url)}.")
     if place.folder.exists():
         _say(f"Study {place.name} was moved to {place.move_to_trash()}.")
-
-
-EXIT_CODES: dict[int, int] = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
-
-
-@contextmanager
-def _signals(searching: Search) -> Iterator[list[int]]:
-    """Let Ctrl-C, SIGTERM and SIGHUP end the search cleanly, and a second one end it at once.
-
-    Yields:
-        the signals received.
-    """
-    received: list[int] = []
-
-    def handle(number: int, _: Any) -> None:
-        received.append(number)
-        if len(received) > 1:
-            searching.kill()
-        else:
-            searching.interrupt()
-
-    before = {number: signal.signal(number, handle) for number in EXIT_CODES}
-    try:
-        yield received
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    return found
 
 
 def _read_study(
-    file: Path, set_: list[str] | None, as_: str | None, runs: Path, storage: str | None
+    file: Path,
+    set_: list[str] | None,
+    as_: str | None,
+    runs: Path,
+    storage: str | None,
+    *,
+    restart: bool,
 ) -> StudyFile:
-    """The study file with its overrides: those given, or else those of the first call."""
+    """The study file with its overrides: those given, or else those of the last call."""
     from tunecli.study_file.study_file import load
 
     renamed = [f"study={as_}"] if as_ else []
-    study = load(file, [*(set_ or []), *renamed])
+    study = load(file, [*_but_the_name(set_ or [], renamed), *renamed])
     place = _place(study.name, runs, storage)
-    if set_ or not (storage or place.folder.exists()):
+    if set_ or restart or not (storage or place.folder.exists()):
         return study
     from tunecli.report.records import newest_overrides
 
     kept = newest_overrides(place.url, study.name)
-    return load(file, [*kept, *renamed]) if kept else study
+    return load(file, [*_but_the_name(kept, renamed), *renamed]) if kept else study
+
+
+def _but_the_name(overrides: Iterable[str], renamed: list[str]) -> list[str]:
+    """The overrides without another name of the study, if it is renamed."""
+    return [
+        override
+        for override in overrides
+        if not (renamed and override.partition("=")[0].strip() == "study")
+    ]
 
 
 def _find(study: str, runs: Path, storage: str | None) -> Place:
     """A study by its name or by its study file."""
+    from tunecli.study_file.sections import STUDY_NAME
+
     if study.endswith((".yaml", ".yml")) or "/" in study:
         from tunecli.study_file.study_file import load
 
         return _place(load(Path(study)).name, runs, storage)
+    if not STUDY_NAME.match(study):  # `..` is a folder, too
+        raise StudyNotFoundError(
+            f"{study!r} is no study's name, which has letters, digits, _, - and dots only and "
+            "begins with none of those dots. `tunecli report` lists the studies."
+        )
     return _place(study, runs, storage)
 
 
 def _place(name: str, runs: Path, storage: str | None) -> Place:
     from tunecli.search.place import Place
 
-    return Place(runs, name, storage)
+    return Place(runs, name, storage and _checked(storage))
+
+
+def _checked(storage: str) -> str:
+    from tunecli.search.urls import refuse_unusable
+
+    refuse_unusable(storage)
+    return storage
+
+
+def _shown(url: str) -> str:
+    from tunecli.search.urls import shown
+
+    return shown(url)
 
 
 def _options_again(runs: Path, storage: str | None) -> str:
     """What the next command needs to find the same study."""
     words = ["--runs", str(runs)] if runs != Path("runs") else []
-    words += ["--storage", storage] if storage else []
+    if storage:
+        from tunecli.search.urls import without_password
+
+        words += ["--storage", without_password(storage)]
     return shlex.join(words)
 
 
