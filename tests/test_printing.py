@@ -54,7 +54,7 @@ def test_what_differs_is_written() -> None:
         "seed: 3\n"
         "data: {source: iris, test: 0.1, scale: null}\n"
         "validation: {folds: 3, repeats: 2}\n"
-        "model: {CNN: {activation: Tanh}}\n"
+        "model: {MLP: {activation: Tanh}}\n"
         "loss: CrossEntropyLoss\n"
         "optimizer: {Muon: {rest: {AdamW: {lr: 0.001}}}}\n"
         "schedule: {ReduceLROnPlateau: {patience: 3}}\n"

@@ -45,7 +45,7 @@ def test_ranges_of_an_argument(text: str, expected: Range) -> None:
 def test_names_are_paths() -> None:
     found = ranges(
         model="{choice: {MLP: {width: [{int: [8, 64]}, 32]}, "
-        "small: {CNN: {depth: {int: [1, 2]}}}}}",
+        "small: {MLP: {depth: {int: [1, 2]}}}}}",
         optimizer="{Muon: {lr: {float: [0.1, 1]}, rest: {AdamW: {lr: {float: [0.1, 1]}}}}}",
         schedule="{choice: [none, {StepLR: {step_size: {int: [1, 5]}}}]}",
         training="{l1: {float: [1e-8, 1e-4], log: true, or: 0}}",
