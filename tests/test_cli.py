@@ -175,6 +175,32 @@ def test_a_users_mistake_is_one_message(run: Run, words: tuple[str, ...], messag
 
 
 @pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (("search", "tiny.yaml", "--storage", "nonsense"), 2, "takes a database URL"),
+        (("report", "tiny", "--storage", "nonsense"), 2, "takes a database URL"),
+        (("report", "--storage", "nonsense"), 2, "takes a database URL"),
+        (("search", "tiny.yaml", "--storage", "mysql://me:secret@host/db"), 2, "MySQLdb"),
+        (("remove", "tiny", "--storage", "mysql://me:secret@host/db"), 2, "MySQLdb"),
+        (("search", "tiny.yaml", "--runs", "tiny.yaml"), 2, "tiny.yaml/tiny cannot be written"),
+        (("search", "tiny.yaml", "--runs", "/proc/x"), 2, "/proc/x/tiny cannot be written"),
+        (("remove", ".."), 2, "'..' is no study's name"),
+        (("remove", "."), 2, "'.' is no study's name"),
+        (("report", ".trash"), 2, "'.trash' is no study's name"),
+    ],
+)
+def test_a_place_that_cannot_be_is_one_message(
+    run: Run, tiny: Path, tmp_path: Path, words: tuple[str, ...], code: int, message: str
+) -> None:
+    (tmp_path / "runs/other").mkdir(parents=True)
+    done = run(*words, code=code)
+    assert message in done.stderr
+    assert "secret" not in done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["runs", "tiny.yaml"]
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["other"]
+
+
+@pytest.mark.parametrize(
     ("old", "new", "told"),
     [
         ("epochs: 3", "epochs: 4", "training.epochs: 3 → 4"),
@@ -271,6 +297,60 @@ def test_another_storage(run: Run, tiny: Path, tmp_path: Path) -> None:
     assert "second-0" in run("report", "second", *storage).stdout
 
 
+@pytest.mark.slow
+def test_restart_with_another_storage_deletes_the_study_there(
+    run: Run, tiny: Path, tmp_path: Path
+) -> None:
+    storage = ("--storage", f"sqlite:///{tmp_path / 'all.db'}")
+    run("search", "tiny.yaml", "--trials", "1", "--set", "training.epochs=1", *storage)
+    run("search", "tiny.yaml", "--trials", "2", "--restart", *storage)
+    study = json.loads(run("report", "tiny", "--json", *storage).stdout)
+    assert [trial["config"]["training"]["epochs"] for trial in study["trials"]] == [3, 3]
+    run("search", "tiny.yaml", "--trials", "1", "--as", "second", *storage)
+    listed = run("report", *storage).stdout
+    assert "tiny" in listed
+    assert "second" in listed
+    run("search", "tiny.yaml", "--trials", "2", "--as", "second", *storage)
+    query = "SELECT value_json FROM study_user_attributes WHERE key LIKE 'tunecli:%s'"
+    stored = rows(tmp_path / "all.db", query % "overrides") + rows(
+        tmp_path / "all.db", query % "edits"
+    )
+    assert stored
+    assert all(str(value).count("study=") <= 1 for (value,) in stored)
+
+
+@pytest.mark.slow
+def test_a_study_file_that_is_refused_leaves_the_old_study(finished: Path, run: Run) -> None:
+    before = table(finished / "runs/tiny/study.db")
+    text = TINY.replace("pruner: none", "pruner: {Percentile: {percentile: 150}}")
+    (finished / "tiny.yaml").write_text(text)
+    run("search", "tiny.yaml", "--restart", code=2)
+    assert table(finished / "runs/tiny/study.db") == before
+
+
+@pytest.mark.slow
+def test_one_database_has_one_driver_wherever_it_is_started(run: Run, tmp_path: Path) -> None:
+    storage = ("--storage", f"sqlite:///{tmp_path / 'all.db'}")
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "tiny.yaml").write_text(LONG)
+    process = subprocess.Popen(
+        command("search", "tiny.yaml", "--jobs", "1", *storage),
+        cwd=tmp_path / "first",
+        env=environment(),
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_for((tmp_path / "all.db").exists)
+        done = run_in(tmp_path / "second", "search", "tiny.yaml", *storage, code=1)
+        assert f"Study tiny is being searched by process {process.pid} on " in done.stderr
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait()
+    numbers = rows(tmp_path / "all.db", "SELECT number FROM trials")
+    assert len(numbers) == len(set(numbers)) > 0
+
+
 def test_optunas_own_tools_read_the_database(finished: Path, run: Run) -> None:
     storage = f"sqlite:///{finished / 'runs/tiny/study.db'}"
     code = "import sys; from optuna.cli import main; sys.exit(main())"
@@ -307,6 +387,72 @@ def test_ctrl_c_keeps_what_is_done_and_the_same_command_goes_on(run: Run, tmp_pa
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("seconds", [0.1, 0.5, 1.0, 1.5, 2.0, 3.0])
+def test_ctrl_c_in_the_first_seconds_is_silent_and_leaves_no_process(
+    tmp_path: Path, seconds: float
+) -> None:
+    (tmp_path / "tiny.yaml").write_text(LONG)
+    process = subprocess.Popen(
+        command("search", "tiny.yaml", "--jobs", "2"),
+        cwd=tmp_path,
+        env=environment(),
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    time.sleep(seconds)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    _, told = process.communicate(timeout=30)
+    assert "Traceback" not in told
+    assert "Aborted" not in told
+    assert process.returncode == 130
+    wait_for(lambda: not processes_in(tmp_path), seconds=2)
+
+
+@pytest.mark.slow
+def test_nohup_outlives_the_terminal(tmp_path: Path) -> None:
+    (tmp_path / "tiny.yaml").write_text(LONG)
+    process = subprocess.Popen(
+        ["nohup", *command("search", "tiny.yaml", "--jobs", "1")],
+        cwd=tmp_path,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    events = tmp_path / "runs/tiny/events.jsonl"
+    wait_for(lambda: events.exists() and "TrialEvaluated" in events.read_text())
+    os.killpg(process.pid, signal.SIGHUP)
+    told = events.read_text().count("TrialEvaluated")
+    wait_for(lambda: events.read_text().count("TrialEvaluated") > told + 10)
+    assert "WorkerDied" not in events.read_text()
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=20) == 130
+
+
+@pytest.mark.slow
+def test_a_second_signal_ends_at_once_with_the_code_of_the_first(tmp_path: Path) -> None:
+    (tmp_path / "tiny.yaml").write_text(LONG)
+    ours, theirs = os.openpty()
+    process = subprocess.Popen(
+        command("search", "tiny.yaml", "--jobs", "1"),
+        cwd=tmp_path,
+        env=environment() | {"TERM": "xterm"},
+        stderr=theirs,
+    )
+    os.close(theirs)
+    wait_for((tmp_path / "runs/tiny/search.json").exists)  # the workers begin to start
+    process.send_signal(signal.SIGTERM)
+    time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=20) == 143
+    told = read_all(ours)
+    assert "\x1b[?25l" in told
+    assert told.rindex("\x1b[?25h") > told.rindex("\x1b[?25l")
+    assert "Traceback" not in told
+
+
+@pytest.mark.slow
 def test_a_killed_driver_leaves_no_process_and_loses_nothing(run: Run, tmp_path: Path) -> None:
     study = LONG.replace("epochs: 3000", "epochs: 60").replace("trials: 4", "trials: 3")
     (tmp_path / "tiny.yaml").write_text(study)
@@ -327,15 +473,14 @@ def test_a_killed_driver_leaves_no_process_and_loses_nothing(run: Run, tmp_path:
     assert table(tmp_path / "runs/tiny/study.db") == table(tmp_path / "whole/tiny/study.db")
 
 
-@pytest.mark.slow
-def test_a_search_whose_trials_all_fail_says_why_once(run: Run, tmp_path: Path) -> None:
+def test_what_cannot_be_built_is_found_before_the_first_trial(run: Run, tmp_path: Path) -> None:
     # A picture of 8 × 8 is smaller than what alexnet's pooling can take.
     (tmp_path / "bad.yaml").write_text(
-        "data: digits\nmodel: alexnet\noptimizer: SGD\nsearch: {trials: 8, parallel: 2}\n"
+        "data: digits\nmodel: {choice: [MLP, alexnet]}\noptimizer: SGD\n"
     )
-    done = run("search", "bad.yaml", "--quiet", code=1)
-    assert "all trials failed" in done.stderr
-    assert "RuntimeError" in done.stderr
+    done = run("search", "bad.yaml", "--quiet", code=2)
+    assert "bad.yaml: model.alexnet: RuntimeError: " in done.stderr
+    assert not (tmp_path / "runs/bad/study.db").exists()
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
@@ -343,6 +488,18 @@ def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
     while not condition():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.05)
+
+
+def read_all(descriptor: int) -> str:
+    """What was written to a terminal."""
+    told = b""
+    try:
+        while part := os.read(descriptor, 65536):
+            told += part
+    except OSError:  # the other side is closed
+        pass
+    os.close(descriptor)
+    return told.decode()
 
 
 def processes_in(folder: Path) -> list[str]:
