@@ -8,16 +8,17 @@ from pathlib import Path
 from rich.console import Console
 from study_makers import complete, made, mlp
 
-from tunecli.report.listing import list_studies
+from tunecli.report.listing import list_studies, studies_in
 from tunecli.report.listing_table import render_listing
 from tunecli.report.ranking import best_trial
 from tunecli.report.records import read_study
+from tunecli.search.database import StudyDatabase
 from tunecli.training.evaluation import TrialResult
 
 
 def shown(runs: Path) -> str:
     console = Console(file=io.StringIO(), width=80)
-    console.print(render_listing(list_studies(runs), Path("runs")))
+    console.print(render_listing(list_studies(runs), "runs"))
     return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines())
 
 
@@ -63,6 +64,14 @@ def test_a_damaged_study_does_not_hide_the_others(tmp_path: Path) -> None:
         r"bad\x1b[31m  unreadable  –                –",
         "digits       1 complete  accuracy 0.9000  2026-01-02 03:04",
     ]
+
+
+def test_the_studies_of_one_database(tmp_path: Path) -> None:
+    url = made(tmp_path / "digits", [(mlp(0.1), complete(0.9))])
+    StudyDatabase.create(url, "another", "minimize", {"format": 1}).close()
+    another, digits = studies_in(url)
+    assert (another.name, another.n_trials) == ("another", 0)
+    assert (digits.name, digits.best) == ("digits", 0.9)
 
 
 def test_no_studies(tmp_path: Path) -> None:

@@ -1,3 +1,17 @@
-from tunecli.cli import main
+"""The console script."""
 
-main()
+from __future__ import annotations
+
+from tunecli.signals import leave_at_once
+
+
+def main() -> None:
+    """Hear signals before anything heavy is imported, then run the command."""
+    leave_at_once()
+    from tunecli.cli import main as run
+
+    run()
+
+
+if __name__ == "__main__":
+    main()

@@ -301,8 +301,8 @@ def _find(study: str, runs: Path, storage: str | None) -> Place:
         return _place(load(Path(study)).name, runs, storage)
     if not STUDY_NAME.match(study):  # `..` is a folder, too
         raise StudyNotFoundError(
-            f"{study!r} is no study's name, which has letters, digits, _, - and dots only and "
-            "begins with none of those dots. `tunecli report` lists the studies."
+            f"{study!r} is no study's name: that has letters, digits, `-`, `_` and `.`, and does "
+            "not begin with a dot. `tunecli report` lists the studies."
         )
     return _place(study, runs, storage)
 

@@ -28,7 +28,7 @@ from study_makers import CONFIG, SUMMARY, complete, mlp
 from tunecli.report.export import to_csv, to_json
 from tunecli.report.importance import importance
 from tunecli.report.listing import list_studies
-from tunecli.report.queries import sqlite_url
+from tunecli.search.urls import sqlite_url
 from tunecli.report.records import read_study
 from tunecli.report.terminal import study_parts
 from tunecli.search.database import StudyDatabase, Trial

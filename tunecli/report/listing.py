@@ -1,4 +1,4 @@
-"""The studies of a folder, each by a few numbers; a damaged one must not hide the others."""
+"""The studies of a folder or a database; a damaged one in a folder must not hide the others."""
 
 from __future__ import annotations
 
@@ -35,17 +35,16 @@ _OBJECTIVE = text(
 
 @dataclass(frozen=True)
 class StudyListing:
-    """One study of a folder.
+    """One study of a folder or a database.
 
     Attributes:
         n_by_state: number of trials by Optuna's state, in lower case.
         best: value of the best complete trial.
         last_activity: UTC; when a trial last started or ended.
-        error: why the file cannot be read; then all else but name and path is empty.
+        error: why the file cannot be read; then all else but the name is empty.
     """
 
     name: str
-    path: Path
     n_by_state: dict[str, int] = field(default_factory=dict)
     metric: str = "value"
     direction: Direction = "minimize"
@@ -65,16 +64,28 @@ def list_studies(runs: Path) -> list[StudyListing]:
     return [listing for path in files for listing in _listings(path)]
 
 
+def studies_in(url: str) -> list[StudyListing]:
+    """Every study of one database, by name.
+
+    Raises:
+        StudyNotFoundError: there is no such SQLite file.
+        DatabaseError: the database cannot be read.
+    """
+    with queries.connection(url) as opened:
+        found = [_listing(opened, study) for study in queries.rows(opened, queries.STUDIES)]
+    return sorted(found, key=lambda listing: listing.name)
+
+
 def _listings(path: Path) -> list[StudyListing]:
     try:
         with queries.connection(sqlite_url(path)) as opened:
             studies = queries.rows(opened, queries.STUDIES)
-            return [_listing(opened, path, study) for study in studies]
+            return [_listing(opened, study) for study in studies]
     except TunecliError as error:
-        return [StudyListing(path.parent.name, path, error=str(error))]
+        return [StudyListing(path.parent.name, error=str(error))]
 
 
-def _listing(opened: Connection, path: Path, study: Row[Any]) -> StudyListing:
+def _listing(opened: Connection, study: Row[Any]) -> StudyListing:
     def rows(query: Any) -> Any:
         return queries.rows(opened, query, study=study.study_id)
 
@@ -87,7 +98,6 @@ def _listing(opened: Connection, path: Path, study: Row[Any]) -> StudyListing:
     last = max((time for time in times if time is not None), default=None)
     return StudyListing(
         name=study.study_name,
-        path=path,
         n_by_state={row.state.lower(): row.n for row in rows(_STATES)},
         metric=objective.get("metric", "value"),
         direction="maximize" if maximize else "minimize",

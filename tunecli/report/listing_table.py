@@ -1,9 +1,8 @@
-"""The studies of a folder as a table."""
+"""The studies of a folder or a database as a table."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -21,9 +20,9 @@ _WORDS = {
 }
 
 
-def render_listing(listings: Sequence[StudyListing], runs: Path) -> RenderableType:
-    """All studies of a folder, one a row."""
-    place = wording.plain(str(runs))
+def render_listing(listings: Sequence[StudyListing], where: str) -> RenderableType:
+    """All studies of a folder or a database, one a row."""
+    place = wording.plain(where)
     if not listings:
         return Text(f"There are no studies in {place}.")
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", show_edge=False)

@@ -127,6 +127,14 @@ class StudyDatabase:
         return cls(url, engine, study_id)
 
     @classmethod
+    def exists(cls, url: str, name: str) -> bool:
+        """Whether there is a study of that name, begun or not."""
+        database = cls._find(url, name)
+        if database is not None:
+            database.close()
+        return database is not None
+
+    @classmethod
     def delete(cls, url: str, name: str) -> bool:
         """Delete a study with all its rows; False if there is none of that name."""
         database = cls._find(url, name)

@@ -11,8 +11,9 @@ from tunecli.search.messages import Event, TrialJob
 class Executor(Protocol):
     """Trains jobs somewhere: in this process, in local processes, on a cluster.
 
-    Whatever happens to a job, exactly one `Finished`, `Suspended` or `WorkerDied` tells of it,
-    unless the driver killed it.
+    The very first event is a worker's `Described`, unless that worker dies: what the data is, or
+    why it cannot be used. Whatever happens to a job, exactly one `Finished`, `Suspended` or
+    `WorkerDied` tells of it, unless the driver killed it.
     """
 
     n_workers: int

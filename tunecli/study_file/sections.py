@@ -46,7 +46,7 @@ SECTIONS = (
 )
 """All sections of a study file, in the order in which it is printed."""
 
-_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}\Z")
+STUDY_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}\Z")
 _DURATION = re.compile(r"(?:([0-9.]+)h)? *(?:([0-9.]+)m)? *(?:([0-9.]+)s)?\Z")
 _LARGEST_SEED = 2**32 - 1
 
@@ -102,7 +102,7 @@ class SectionReader:
     def _read_name(self) -> str:
         given = self._data.get("study")
         name = PurePath(self._file).stem if given is None else given
-        if not isinstance(name, str) or not _NAME.match(name):
+        if not isinstance(name, str) or not STUDY_NAME.match(name):
             rule = "a study's name has letters, digits, `-`, `_` and `.`, at most 100 of them, and"
             advice = "" if given is not None else " It is the file's name: write study: NAME."
             message = f"{rule} does not begin with a dot, but got {inline(name)}.{advice}"
