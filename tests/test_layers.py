@@ -21,7 +21,7 @@ FORBIDDEN = {
     "report": {"torch", "torchvision", "typer"},
 }
 # What runs in the workers, and in `check`, in place of a worker.
-TRAINS = {"search/worker.py", "search/rehearsing.py", "search/describe.py"}
+TRAINS = {"search/worker.py", "search/building.py", "search/rehearsing.py", "search/describe.py"}
 
 MAY_USE = {
     "study_file": set(),

@@ -5,32 +5,23 @@ Like `worker.py` this is no part of the driver: it imports torch.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from statistics import fmean
 
 import torch
 
-from tunecli.data.dataset import FoldData
 from tunecli.data.fold_store import FoldStore
 from tunecli.data.sources import load
 from tunecli.data.summary import DataSummary
-from tunecli.errors import Problem, StudyFileError
+from tunecli.search.building import configuration
 from tunecli.search.constructible import refuse_what_optuna_refuses
 from tunecli.search.describe import describe
 from tunecli.search.machine import default_jobs, memory
 from tunecli.study_file.points import Point, covering
-from tunecli.study_file.ranges import Range, Scalar
-from tunecli.study_file.settings import TrialConfig
 from tunecli.study_file.space import first_value
 from tunecli.study_file.study_file import StudyFile
-from tunecli.training.losses import standardizes_target
-from tunecli.training.rehearsal import Rehearsal, build_error, rehearse
-
-MOST_SECONDS = 3.0
-"""For building before a search; `check` takes its time."""
+from tunecli.training.rehearsal import Rehearsal, rehearse
 
 
 @dataclass(frozen=True)
@@ -82,7 +73,7 @@ class StudyCheck:
     def rehearsals(self) -> Iterator[tuple[Point, Rehearsal]]:
         """Train two batches of every configuration."""
         for point in self.points:
-            yield point, rehearse(*_prepare(self._study, self._store, point))
+            yield point, rehearse(*configuration(self._study, self._store, point))
 
     def conclude(self, rehearsed: list[tuple[Point, Rehearsal]]) -> StudyRehearsal:
         """Put together what the rehearsals say."""
@@ -113,40 +104,9 @@ class StudyCheck:
         return min(default_jobs(training.threads, training.device), self._study.search.parallel)
 
 
-def refuse_what_cannot_be_built(study: StudyFile, store: FoldStore) -> None:
-    """Build every pair of choices, as far as a few seconds go, before a search begins.
-
-    Args:
-        study: completed.
-
-    Raises:
-        StudyFileError: with every mistake found.
-    """
-    deadline = time.monotonic() + MOST_SECONDS
-    mistakes = set()
-    for point in covering(study.parameters):
-        if time.monotonic() > deadline:
-            break  # large models; what is left is found by `check`, or by a trial
-        mistakes.add(build_error(*_prepare(study, store, point)))
-    problems = [Problem(0, 0, "", mistake) for mistake in mistakes if mistake]
-    if problems:
-        raise StudyFileError(study.file, problems)
-
-
-def _prepare(
-    study: StudyFile, store: FoldStore, point: Point
-) -> tuple[TrialConfig, list[FoldData]]:
-    config = study.resolve(partial(_look_up, point))
-    return config, store.folds(config.data.scale, standardizes_target(config.loss))
-
-
 def _too_large(n_bytes: int, n_jobs: int) -> str:
     gibibytes = n_bytes / 2**30
     return (
         f"a trial needs {gibibytes:.1f} GiB, {n_jobs} at a time more than this machine's "
         f"{memory() / 2**30:.1f} GiB. Use --jobs 1, fewer folds or a smaller model."
     )
-
-
-def _look_up(point: Point, name: str, _: Range) -> Scalar:
-    return point[name]

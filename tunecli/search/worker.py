@@ -22,6 +22,7 @@ from tunecli import __version__
 from tunecli.data.fold_store import FoldStore
 from tunecli.data.sources import load
 from tunecli.errors import TunecliError
+from tunecli.search.building import refuse_what_cannot_be_built
 from tunecli.search.describe import describe
 from tunecli.search.messages import (
     Answer,
@@ -34,7 +35,6 @@ from tunecli.search.messages import (
     TrialJob,
     Warned,
 )
-from tunecli.search.rehearsing import refuse_what_cannot_be_built
 from tunecli.study_file.settings import TrialConfig
 from tunecli.study_file.space import first_value
 from tunecli.training.checkpoints import CheckpointError, Checkpoints

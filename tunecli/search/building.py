@@ -1,0 +1,54 @@
+"""Building every pair of choices before a search begins, so that nothing fails in trial 7.
+
+Like `worker.py`, which calls it, this is no part of the driver: it imports torch.
+"""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+
+from tunecli.data.dataset import FoldData
+from tunecli.data.fold_store import FoldStore
+from tunecli.errors import Problem, StudyFileError
+from tunecli.study_file.points import Point, covering
+from tunecli.study_file.ranges import Range, Scalar
+from tunecli.study_file.settings import TrialConfig
+from tunecli.study_file.study_file import StudyFile
+from tunecli.training.losses import standardizes_target
+from tunecli.training.rehearsal import build_error
+
+MOST_SECONDS = 10.0
+"""Of processor time for building before a search; `check` takes its time."""
+
+
+def refuse_what_cannot_be_built(study: StudyFile, store: FoldStore) -> None:
+    """Build every pair of choices, as far as a few seconds go, before a search begins.
+
+    Args:
+        study: completed.
+
+    Raises:
+        StudyFileError: with every mistake found.
+    """
+    deadline = time.process_time() + MOST_SECONDS
+    mistakes = set()
+    for point in covering(study.parameters):
+        if time.process_time() > deadline:
+            break  # large models; what is left is found by `check`, or by a trial
+        mistakes.add(build_error(*configuration(study, store, point)))
+    problems = [Problem(0, 0, "", mistake) for mistake in mistakes if mistake]
+    if problems:
+        raise StudyFileError(study.file, problems)
+
+
+def configuration(
+    study: StudyFile, store: FoldStore, point: Point
+) -> tuple[TrialConfig, list[FoldData]]:
+    """The configuration at a point of the search space, and the folds that it would train on."""
+    config = study.resolve(partial(_look_up, point))
+    return config, store.folds(config.data.scale, standardizes_target(config.loss))
+
+
+def _look_up(point: Point, name: str, _: Range) -> Scalar:
+    return point[name]
