@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from tunecli.search.database import StudyDatabase, Trial
-from tunecli.search.driver import Driver
+from tunecli.search.driver import Driver, Limits
 from tunecli.search.lag import Lag
 from tunecli.search.messages import Evaluated, Event, Finished, Suspended, TrialJob, WorkerDied
 from tunecli.search.progress import SearchEvent
@@ -132,7 +132,7 @@ def drive(
         judge.restore(trial, range(lag.n_shown(trial.number)))
     suggester = Suggester(study, study.start_with if points is None else points, history, lag)
     executor = InProcessExecutor(n_workers, seed, deaths)
-    driver = Driver(study, database, executor, suggester, judge, lag, history, n_total)
+    driver = Driver(study, database, executor, suggester, judge, history, Limits(n_total))
     for count, event in enumerate(driver.run()):
         if told is not None:
             told.append(event)

@@ -7,13 +7,12 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Container, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean, stdev
 
 from tunecli.search.database import StudyDatabase, Trial
 from tunecli.search.executor import Executor
-from tunecli.search.lag import Lag
 from tunecli.search.messages import (
     Evaluated,
     Event,
@@ -41,16 +40,28 @@ TICK = 0.25  # seconds after which the driver looks at the clock and for Ctrl-C
 FLUSH = 2.0  # seconds after which running curves are written for those who watch
 
 
+@dataclass(frozen=True)
+class Limits:
+    """How far one call of `search` goes.
+
+    Attributes:
+        n_total: trials that the study shall have.
+        deadline: of `time.monotonic()`, after which no trial is started.
+        grace: seconds that running trials have to save when the search is interrupted.
+    """
+
+    n_total: int
+    deadline: float = math.inf
+    grace: float = 2.0
+
+
 class Driver:
     """One call of `search`.
 
     Args:
         study: a completed study file.
         history: the trials of earlier calls, in order; running ones are taken up again.
-        n_total: trials that the study shall have.
-        deadline: of `time.monotonic()`, after which no trial is started.
         checkpoints: folder for those of running trials; None to save nothing.
-        grace: seconds that running trials have to save when the search is interrupted.
     """
 
     def __init__(
@@ -60,12 +71,9 @@ class Driver:
         executor: Executor,
         suggester: Suggester,
         judge: Judge,
-        lag: Lag,
         history: list[Trial],
-        n_total: int,
-        deadline: float = math.inf,
+        limits: Limits,
         checkpoints: Path | None = None,
-        grace: float = 2.0,
     ) -> None:
         assert study.objective is not None
         self._study = study
@@ -73,12 +81,9 @@ class Driver:
         self._executor = executor
         self._suggester = suggester
         self._judge = judge
-        self._lag = lag
         self._trials = history
-        self._n_total = n_total
-        self._deadline = deadline
+        self._limits = limits
         self._checkpoints = checkpoints
-        self._grace = grace
         self._maximize = study.objective.direction == "maximize"
         self._free = study.search.order == "free"
         self._running: dict[int, Trial] = {}
@@ -117,7 +122,7 @@ class Driver:
     def _suspend(self) -> Iterator[SearchEvent]:
         """Leave the running trials to the next call, saved as far as the grace allows."""
         for number in self._running:
-            self._executor.stop(number, self._grace)
+            self._executor.stop(number, self._limits.grace)
         lost = []
         while self._running:
             for event in self._executor.events(TICK):
@@ -132,7 +137,7 @@ class Driver:
         if lost:
             numbers = ", ".join(str(number) for number in sorted(lost))
             yield Notice(
-                f"Not saved within {self._grace:g} s: trial {numbers}, which will go on from an "
+                f"Not saved within {self._limits.grace:g} s: trial {numbers}, which will go on from an "
                 "earlier checkpoint or from the start."
             )
 
@@ -183,8 +188,8 @@ class Driver:
 
     def _wants_another(self) -> bool:
         return (
-            len(self._trials) < self._n_total
-            and time.monotonic() < self._deadline
+            len(self._trials) < self._limits.n_total
+            and time.monotonic() < self._limits.deadline
             and not self._exhausted
             and not self._interrupted
         )
@@ -197,7 +202,8 @@ class Driver:
         if self._free:  # not before a worker is free: by then more may be known
             return len(self._running) < self._executor.n_workers
         return all(
-            trial.outcome is not None for trial in self._trials[: self._lag.n_shown(number)]
+            trial.outcome is not None
+            for trial in self._trials[: self._suggester.lag.n_shown(number)]
         )
 
     def _prepare(self) -> None:
@@ -208,14 +214,14 @@ class Driver:
         if self._free:
             self._suggester.show_finished(self._trials)
         else:
-            self._suggester.show(self._trials, self._lag.n_shown(number))
+            self._suggester.show(self._trials, self._suggester.lag.n_shown(number))
         self._prepared = self._suggester.ask(number)
         self._exhausted = self._prepared is None
 
     def _visible(self, number: int) -> Container[int]:
         if self._free:
             return self._finished
-        return range(self._lag.n_shown(number))
+        return range(self._suggester.lag.n_shown(number))
 
     # --- taking events
 
@@ -299,14 +305,14 @@ class Driver:
         if self._ended_here and _all_failed(self._trials):
             reasons = Counter(trial.reason for trial in self._trials)
             return "failing", reasons.most_common(1)[0][0]
-        if len(self._trials) >= self._n_total:
+        if len(self._trials) >= self._limits.n_total:
             return "done", ""
         return ("exhausted" if self._exhausted else "timeout"), ""
 
     def _ended(self, ending: Ending, reason: str = "") -> SearchEnded:
         self._database.flush()
         n_done = sum(trial.outcome is not None for trial in self._trials)
-        return SearchEnded(ending, n_done, self._n_total, reason)
+        return SearchEnded(ending, n_done, self._limits.n_total, reason)
 
 
 def told(trial: Trial, *, is_best: bool) -> TrialFinished:

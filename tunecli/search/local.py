@@ -56,6 +56,7 @@ class LocalExecutor:
         self._context = _context()
         self._waiting: deque[TrialJob] = deque()
         self._stopping: dict[int, float] = {}  # when the patience with a trial ends
+        self._taken_back: list[int] = []  # before any worker had begun
         self._workers = [
             self._start(number, first_task if number == 0 else None) for number in range(n_workers)
         ]
@@ -71,8 +72,12 @@ class LocalExecutor:
 
     def stop(self, number: int, grace: float) -> None:
         """Let trial `number` save after its next evaluation; kill it if that takes too long."""
-        self._stopping[number] = time.monotonic() + grace
-        self._tell(number, "suspend")
+        if any(job.number == number for job in self._waiting):
+            self._waiting = deque(job for job in self._waiting if job.number != number)
+            self._taken_back.append(number)
+        else:
+            self._stopping[number] = time.monotonic() + grace
+            self._tell(number, "suspend")
 
     def kill(self, number: int) -> None:
         """End trial `number` with its worker, and start another in its place."""
@@ -95,6 +100,8 @@ class LocalExecutor:
             if isinstance(event, Suspended | Finished):
                 self._stopping.pop(event.number, None)
         told += self._kill_the_late()
+        told += [Suspended(number, worker=-1, saved=True) for number in self._taken_back]
+        self._taken_back.clear()
         self._hand_out()
         return told
 

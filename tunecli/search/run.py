@@ -17,7 +17,7 @@ import optuna
 from tunecli.errors import TunecliError
 from tunecli.search.constructible import refuse_what_optuna_refuses
 from tunecli.search.database import StudyDatabase, Trial
-from tunecli.search.driver import Driver, earlier
+from tunecli.search.driver import Driver, Limits, earlier
 from tunecli.search.executor import Executor
 from tunecli.search.lag import Lag
 from tunecli.search.local import LocalExecutor
@@ -63,9 +63,8 @@ class Search:
         self._study = study
         self._place = place
         self._n_jobs = n_jobs or default_jobs(study.training.threads, study.training.device)
-        self._n_total = budget.trials
-        self._deadline = time.monotonic() + (budget.timeout or math.inf)
-        self._grace = grace
+        deadline = time.monotonic() + (budget.timeout or math.inf)
+        self._limits = Limits(budget.trials, deadline, grace)
         self._driver: Driver | None = None
         self._executor: Executor | None = None
         self._interrupted = False
@@ -100,9 +99,9 @@ class Search:
                 stored = Stored.read(database)
             if stored is not None:
                 stored.refuse_unless_same(self._study)
-                if stored.is_finished(self._n_total):
+                if stored.is_finished(self._limits.n_total):
                     yield self._started(stored.study, 0, stored.trials, ())
-                    yield SearchEnded("done", len(stored.trials), self._n_total)
+                    yield SearchEnded("done", len(stored.trials), self._limits.n_total)
                     return
             n_jobs = min(self._n_jobs, self._study.search.parallel)
             first_task = FirstTask(self._study, is_new=stored is None)
@@ -110,7 +109,7 @@ class Search:
             described = self._wait_for_data(self._executor)
             if described is None:
                 n_done = len(stored.trials) if stored else 0
-                yield SearchEnded("interrupted", n_done, self._n_total)
+                yield SearchEnded("interrupted", n_done, self._limits.n_total)
                 return
             study = self._complete(described, stored)
             if database is None or stored is None:
@@ -183,12 +182,9 @@ class Search:
             executor,
             suggester,
             judge,
-            lag,
             history,
-            self._n_total,
-            self._deadline,
+            self._limits,
             self._place.folder / "checkpoints",
-            self._grace,
         )
 
     def _started(
@@ -201,7 +197,7 @@ class Search:
             objective=study.objective.metric.name,
             direction=study.objective.direction,
             n_done=sum(trial.outcome is not None for trial in history),
-            n_total=self._n_total,
+            n_total=self._limits.n_total,
             n_jobs=n_jobs,
             parallel=study.search.parallel,
             earlier=earlier(history, maximize=study.objective.direction == "maximize"),

@@ -53,7 +53,7 @@ class Suggester:
         study: a completed study file.
         start_with: partial parameter assignments for the first trials.
         history: the study's trials so far, in order.
-        lag: which trials each trial may see.
+        lag: which trials each trial may see; kept as an attribute.
         segment: the first trial since the space or the sampler was last edited; replayed samplers
             start over there.
     """
@@ -67,6 +67,7 @@ class Suggester:
         segment: int = 0,
     ) -> None:
         assert study.objective is not None
+        self.lag = lag
         self._study_file = study
         self._start_with = start_with
         self._kind = KINDS[study.search.sampler.name]
@@ -81,7 +82,7 @@ class Suggester:
         self._n_shown = 0
         self._worst: float | None = None
         self._points = shuffled_points(study) if self._kind.continues == "enumerated" else []
-        self._restore(history, lag, segment)
+        self._restore(history, segment)
 
     def ask(self, number: int) -> Suggestion | None:
         """Suggest trial `number`; None when every point of a finite space was tried."""
@@ -172,7 +173,7 @@ class Suggester:
 
     # --- going on
 
-    def _restore(self, history: Sequence[Trial], lag: Lag, segment: int) -> None:
+    def _restore(self, history: Sequence[Trial], segment: int) -> None:
         if self._kind.continues == "enumerated":
             tried = {_key(trial.params) for trial in history}
             self._points = [point for point in self._points if _key(point) not in tried]
@@ -184,9 +185,9 @@ class Suggester:
             self.show_finished(rebuilt)
             return
         if rebuilt:
-            self.show(history, lag.n_shown(len(rebuilt) - 1))  # all that the last of them saw
+            self.show(history, self.lag.n_shown(len(rebuilt) - 1))  # all that the last of them saw
         for trial in history[len(rebuilt) :]:
-            self.show(history, lag.n_shown(trial.number))
+            self.show(history, self.lag.n_shown(trial.number))
             again = self.ask(trial.number)
             if again is None or again.params != trial.params:
                 raise ReplayError(
