@@ -137,8 +137,8 @@ class Driver:
         if lost:
             numbers = ", ".join(str(number) for number in sorted(lost))
             yield Notice(
-                f"Not saved within {self._limits.grace:g} s: trial {numbers}, which will go on from "
-                "an earlier checkpoint or from the start."
+                f"Not saved within {self._limits.grace:g} s: trial {numbers}, which will go on "
+                "from an earlier checkpoint or from the start."
             )
 
     # --- starting
