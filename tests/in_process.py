@@ -8,13 +8,14 @@ import random
 from collections import deque
 from collections.abc import Sequence
 
-from tunecli.search.database import StudyDatabase, Trial
+from tunecli.search.database import StudyDatabase
 from tunecli.search.driver import Driver, Limits
 from tunecli.search.lag import Lag
 from tunecli.search.messages import Evaluated, Event, Finished, Suspended, TrialJob, WorkerDied
 from tunecli.search.progress import SearchEvent
 from tunecli.search.pruning import Judge
 from tunecli.search.sampling import Suggester
+from tunecli.search.trials import Trial
 from tunecli.study_file.ranges import Scalar
 from tunecli.study_file.study_file import StudyFile
 from tunecli.training.evaluation import Evaluation, TrialResult

@@ -18,7 +18,8 @@ from optuna.distributions import (
 from optuna.storages import RDBStorage
 
 from tunecli.data.summary import DataSummary
-from tunecli.search.database import StudyDatabase, Trial
+from tunecli.search.database import StudyDatabase
+from tunecli.search.trials import Trial
 from tunecli.search.urls import sqlite_url
 from tunecli.study_file.settings import (
     Component,

@@ -16,8 +16,9 @@ from sqlalchemy.schema import CreateTable
 
 from tunecli.errors import DatabaseError
 from tunecli.search import engines, tables
-from tunecli.search.database import StudyDatabase, Trial
+from tunecli.search.database import StudyDatabase
 from tunecli.search.distributions import to_distribution
+from tunecli.search.trials import Trial
 from tunecli.search.urls import sqlite_url
 from tunecli.study_file.ranges import Categories, FloatRange, IntRange, Range, Scalar
 from tunecli.study_file.settings import (

@@ -8,8 +8,8 @@ import optuna
 import pytest
 from in_process import drive
 
-from tunecli.search.database import Trial
 from tunecli.search.progress import SearchEnded, SearchEvent
+from tunecli.search.trials import Trial
 from tunecli.study_file.study_file import StudyFile
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -6,9 +6,9 @@ from typing import Any
 import optuna
 import pytest
 
-from tunecli.search.database import Trial
 from tunecli.search.halving import Brackets
 from tunecli.search.pruning import Judge, make_pruner, n_evaluations
+from tunecli.search.trials import Trial
 from tunecli.study_file.settings import (
     Component,
     DataSettings,

@@ -28,10 +28,11 @@ from study_makers import CONFIG, SUMMARY, complete, mlp
 from tunecli.report.export import to_csv, to_json
 from tunecli.report.importance import importance
 from tunecli.report.listing import list_studies
-from tunecli.search.urls import sqlite_url
 from tunecli.report.records import read_study
 from tunecli.report.terminal import study_parts
-from tunecli.search.database import StudyDatabase, Trial
+from tunecli.search.database import StudyDatabase
+from tunecli.search.trials import Trial
+from tunecli.search.urls import sqlite_url
 from tunecli.training.evaluation import Evaluation
 
 

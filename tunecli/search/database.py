@@ -12,18 +12,14 @@ import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache
 from statistics import fmean
 from typing import Any
 
 import optuna
 import sqlalchemy
 from optuna.distributions import (
-    BaseDistribution,
     distribution_to_json,
-    json_to_distribution,
 )
 from optuna.storages._rdb import models
 from optuna.trial import TrialState
@@ -32,42 +28,10 @@ from sqlalchemy import Connection, Engine, Table, delete, insert, select, update
 from tunecli.errors import DatabaseError
 from tunecli.search import creation, tables
 from tunecli.search.engines import clear_errors, exists, open_engine
+from tunecli.search.trials import STATES, Trial, read_trials
 from tunecli.search.urls import refuse_unusable
-from tunecli.study_file.ranges import Scalar
-from tunecli.study_file.settings import Direction, TrialConfig
-from tunecli.training.evaluation import Evaluation, Outcome, TrialResult
-
-STATES: Mapping[Outcome, TrialState] = {
-    "complete": TrialState.COMPLETE,
-    "pruned": TrialState.PRUNED,
-    "diverged": TrialState.PRUNED,
-    "infeasible": TrialState.PRUNED,
-    "failed": TrialState.FAIL,
-}
-
-
-@dataclass
-class Trial:
-    """What is known of one trial.
-
-    Attributes:
-        outcome: None while it runs.
-        value: of a complete trial, or the last mean of a pruned one.
-        curve: mean score over folds at each evaluation.
-        fold_scores: at the best evaluation; empty while it runs.
-    """
-
-    number: int
-    params: dict[str, Scalar]
-    distributions: dict[str, BaseDistribution]
-    config: TrialConfig
-    attempt: int = 1
-    outcome: Outcome | None = None
-    reason: str = ""
-    value: float | None = None
-    curve: list[float] = field(default_factory=list)
-    fold_scores: tuple[float, ...] = ()
-    seconds: float = 0.0
+from tunecli.study_file.settings import Direction
+from tunecli.training.evaluation import Evaluation, TrialResult
 
 
 class StudyDatabase:
@@ -200,44 +164,10 @@ class StudyDatabase:
 
     def trials(self) -> list[Trial]:
         """All trials by number, the running ones included."""
-        rows = _table(models.TrialModel)
-        query = (
-            select(
-                rows.c.number,
-                rows.c.trial_id,
-                tables.trials.c.config,
-                tables.trials.c.attempt,
-                tables.trials.c.outcome,
-                tables.trials.c.reason,
-                tables.trials.c.fold_scores,
-                tables.trials.c.seconds,
-            )
-            .join(tables.trials, tables.trials.c.trial_id == rows.c.trial_id)
-            .where(rows.c.study_id == self._study_id)
-            .order_by(rows.c.number)
-        )
         with self._transaction() as connection:
-            found = connection.execute(query).all()
-            self._trial_ids = {row.number: row.trial_id for row in found}
-            params = self._read_params(connection)
-            values = self._read_values(connection)
-            curves = self._read_curves(connection)
-        return [
-            Trial(
-                number=row.number,
-                params={name: value for name, value, _ in params.get(row.trial_id, [])},
-                distributions={name: dist for name, _, dist in params.get(row.trial_id, [])},
-                config=TrialConfig.model_validate_json(row.config),
-                attempt=row.attempt,
-                outcome=row.outcome,
-                reason=row.reason or "",
-                value=values.get(row.trial_id),
-                curve=curves.get(row.trial_id, []),
-                fold_scores=tuple(json.loads(row.fold_scores or "[]")),
-                seconds=row.seconds or 0.0,
-            )
-            for row in found
-        ]
+            found = read_trials(connection, self._study_id)
+        self._trial_ids = {trial.number: trial_id for trial_id, trial in found}
+        return [trial for _, trial in found]
 
     def start_trial(self, trial: Trial) -> None:
         """Write a new running trial with all its parameters, in one transaction."""
@@ -365,53 +295,6 @@ class StudyDatabase:
         _insert(connection, _table(models.TrialIntermediateValueModel), means)
         _insert(connection, tables.curves, curves)
 
-    def _read_params(
-        self, connection: Connection
-    ) -> dict[int, list[tuple[str, Scalar, BaseDistribution]]]:
-        params, trials = _table(models.TrialParamModel), _table(models.TrialModel)
-        query = (
-            select(
-                params.c.trial_id,
-                params.c.param_name,
-                params.c.param_value,
-                params.c.distribution_json,
-            )
-            .join(trials, trials.c.trial_id == params.c.trial_id)
-            .where(trials.c.study_id == self._study_id)
-            .order_by(params.c.param_id)
-        )
-        found: dict[int, list[tuple[str, Scalar, BaseDistribution]]] = {}
-        for trial_id, name, stored, text in connection.execute(query):
-            distribution = _distribution(text)
-            value = distribution.to_external_repr(stored)
-            found.setdefault(trial_id, []).append((name, value, distribution))
-        return found
-
-    def _read_values(self, connection: Connection) -> dict[int, float]:
-        values, trials = _table(models.TrialValueModel), _table(models.TrialModel)
-        query = (
-            select(values.c.trial_id, values.c.value)
-            .join(trials, trials.c.trial_id == values.c.trial_id)
-            .where(trials.c.study_id == self._study_id, values.c.objective == 0)
-        )
-        return {row.trial_id: row.value for row in connection.execute(query)}
-
-    def _read_curves(self, connection: Connection) -> dict[int, list[float]]:
-        means, trials = _table(models.TrialIntermediateValueModel), _table(models.TrialModel)
-        query = (
-            select(means.c.trial_id, means.c.intermediate_value, means.c.intermediate_value_type)
-            .join(trials, trials.c.trial_id == means.c.trial_id)
-            .where(trials.c.study_id == self._study_id)
-            .order_by(means.c.trial_id, means.c.step)
-        )
-        curves: dict[int, list[float]] = {}
-        for trial_id, stored, kind in connection.execute(query):
-            value = models.TrialIntermediateValueModel.stored_repr_to_intermediate_value(
-                stored, kind
-            )
-            curves.setdefault(trial_id, []).append(value)
-        return curves
-
 
 def _table(model: Any) -> Table:
     table = model.__table__
@@ -459,11 +342,6 @@ def _details(result: TrialResult) -> dict[str, Any]:
         "n_weights": result.n_weights,
         "peak_memory": result.peak_memory,
     }
-
-
-@cache
-def _distribution(text: str) -> BaseDistribution:
-    return json_to_distribution(text)
 
 
 def _now() -> datetime:

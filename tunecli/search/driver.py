@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean, stdev
 
-from tunecli.search.database import StudyDatabase, Trial
+from tunecli.search.database import StudyDatabase
 from tunecli.search.executor import Executor
 from tunecli.search.messages import (
     Evaluated,
@@ -33,6 +33,7 @@ from tunecli.search.progress import (
 )
 from tunecli.search.pruning import Judge, n_evaluations
 from tunecli.search.sampling import Suggester, Suggestion
+from tunecli.search.trials import Trial
 from tunecli.study_file.study_file import StudyFile
 from tunecli.training.evaluation import TrialResult
 

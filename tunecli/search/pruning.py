@@ -19,8 +19,8 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from tunecli.search.database import STATES, Trial
 from tunecli.search.halving import HALVING, Brackets, Halving
+from tunecli.search.trials import STATES, Trial
 from tunecli.study_file.settings import Component, Direction, TrialConfig
 from tunecli.training.timetable import Timetable
 

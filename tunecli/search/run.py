@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
-import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
-from datetime import UTC, datetime
 from importlib.metadata import version
 
 import optuna
 
 from tunecli.errors import TunecliError
 from tunecli.search.constructible import refuse_what_optuna_refuses
-from tunecli.search.database import StudyDatabase, Trial
+from tunecli.search.database import StudyDatabase
 from tunecli.search.driver import Driver, Limits, earlier
+from tunecli.search.event_log import EventLog
 from tunecli.search.executor import Executor
 from tunecli.search.lag import Lag
 from tunecli.search.local import LocalExecutor
@@ -35,6 +33,7 @@ from tunecli.search.pruning import Judge
 from tunecli.search.sampling import Suggester
 from tunecli.search.start_points import start_points
 from tunecli.search.stored import Edits, Stored, create_study
+from tunecli.search.trials import Trial
 from tunecli.search.urls import without_password
 from tunecli.study_file.settings import SearchSettings
 from tunecli.study_file.study_file import StudyFile
@@ -75,20 +74,15 @@ class Search:
         if self._driver is not None:
             self._driver.interrupt()
 
-    def kill(self) -> None:
-        """End at once: the workers with their trials, then this process."""
-        if self._executor is not None:
-            self._executor.close()
-        os._exit(130)
-
     def events(self) -> Iterator[SearchEvent]:
         """Search, telling what happens; every event is also appended to `events.jsonl`."""
+        log = EventLog(self._place.events)
         with self._place.held():
-            with self._place.events.open("a", encoding="utf-8") as log:
-                for event in self._search():
-                    log.write(_as_line(event))
-                    log.flush()
-                    yield event
+            for event in self._search():
+                notice = log.add(event)
+                yield event
+                if notice is not None:
+                    yield notice
 
     def _search(self) -> Iterator[SearchEvent]:
         with ExitStack() as opened:
@@ -219,14 +213,3 @@ def _other_machine(differences: Sequence[str]) -> Iterator[Notice]:
             "The study was begun with other versions or hardware, so from here on its scores may "
             f"differ in rounding ({'; '.join(differences)})."
         )
-
-
-def _as_line(event: SearchEvent) -> str:
-    fields = dataclasses.asdict(event)
-    fields.pop("earlier", None)  # the log has told of them before
-    told = {
-        "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
-        "event": type(event).__name__,
-        **fields,
-    }
-    return json.dumps(told) + "\n"

@@ -20,11 +20,11 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from tunecli.errors import TunecliError
-from tunecli.search.database import Trial
 from tunecli.search.distributions import to_distribution
 from tunecli.search.enumeration import Point, shuffled_points
 from tunecli.search.lag import Lag
 from tunecli.search.samplers import KINDS, make_sampler
+from tunecli.search.trials import Trial
 from tunecli.study_file.ranges import Categories, FloatRange, IntRange, Range, Scalar
 from tunecli.study_file.settings import TrialConfig
 from tunecli.study_file.space import contains

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tunecli.errors import Problem, StudyFileError, StudyNotFoundError
-from tunecli.search.database import StudyDatabase, Trial
+from tunecli.search.database import StudyDatabase
 from tunecli.search.enumeration import Point
 from tunecli.search.place import Place
+from tunecli.search.trials import Trial
 from tunecli.study_file.space import contains
 from tunecli.study_file.study_file import StudyFile
 

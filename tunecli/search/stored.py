@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from tunecli.errors import StudyChangedError
-from tunecli.search.database import StudyDatabase, Trial
+from tunecli.search.database import StudyDatabase
 from tunecli.search.enumeration import Point
 from tunecli.search.messages import Described
 from tunecli.search.place import Place
+from tunecli.search.trials import Trial
 from tunecli.study_file.edits import Change, changes
 from tunecli.study_file.study_file import StudyFile
 

@@ -1,0 +1,41 @@
+"""`events.jsonl`: what a search tells, one JSON object a line, for whoever watches or looks back."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tunecli.search.progress import Notice, SearchEvent
+
+
+class EventLog:
+    """Appends events to a file. A log that cannot be written never stops a search."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._works = True
+
+    def add(self, event: SearchEvent) -> Notice | None:
+        """Write one event; returns a notice the first time that this fails."""
+        if not self._works:
+            return None
+        try:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(_as_line(event))
+        except OSError as error:
+            self._works = False
+            return Notice(f"{self._path} is not written from here on: {error.strerror}.")
+        return None
+
+
+def _as_line(event: SearchEvent) -> str:
+    fields = dataclasses.asdict(event)
+    fields.pop("earlier", None)  # the log has told of them before
+    told = {
+        "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "event": type(event).__name__,
+        **fields,
+    }
+    return json.dumps(told) + "\n"

@@ -1,0 +1,148 @@
+"""Trials as a study database holds them, and how they are read back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+
+from optuna.distributions import BaseDistribution, json_to_distribution
+from optuna.storages._rdb import models
+from optuna.trial import TrialState
+from sqlalchemy import Connection, select
+
+from tunecli.search import tables
+from tunecli.study_file.ranges import Scalar
+from tunecli.study_file.settings import TrialConfig
+from tunecli.training.evaluation import Outcome
+
+_TRIALS = models.TrialModel.__table__
+_PARAMS = models.TrialParamModel.__table__
+_VALUES = models.TrialValueModel.__table__
+_MEANS = models.TrialIntermediateValueModel.__table__
+
+Params = dict[int, list[tuple[str, Scalar, BaseDistribution]]]
+"""Of each trial, by its id: names, values and distributions, in the order of suggestion."""
+
+STATES: Mapping[Outcome, TrialState] = {
+    "complete": TrialState.COMPLETE,
+    "pruned": TrialState.PRUNED,
+    "diverged": TrialState.PRUNED,
+    "infeasible": TrialState.PRUNED,
+    "failed": TrialState.FAIL,
+}
+
+
+@dataclass
+class Trial:
+    """What is known of one trial.
+
+    Attributes:
+        outcome: None while it runs.
+        value: of a complete trial, or the last mean of a pruned one.
+        curve: mean score over folds at each evaluation.
+        fold_scores: at the best evaluation; empty while it runs.
+    """
+
+    number: int
+    params: dict[str, Scalar]
+    distributions: dict[str, BaseDistribution]
+    config: TrialConfig
+    attempt: int = 1
+    outcome: Outcome | None = None
+    reason: str = ""
+    value: float | None = None
+    curve: list[float] = field(default_factory=list)
+    fold_scores: tuple[float, ...] = ()
+    seconds: float = 0.0
+
+
+def read_trials(connection: Connection, study_id: int) -> list[tuple[int, Trial]]:
+    """All trials of a study by number, the running ones included, each with its id."""
+    ours = tables.trials.c
+    query = (
+        select(
+            _TRIALS.c.number,
+            _TRIALS.c.trial_id,
+            ours.config,
+            ours.attempt,
+            ours.outcome,
+            ours.reason,
+            ours.fold_scores,
+            ours.seconds,
+        )
+        .join(tables.trials, ours.trial_id == _TRIALS.c.trial_id)
+        .where(_TRIALS.c.study_id == study_id)
+        .order_by(_TRIALS.c.number)
+    )
+    params = _read_params(connection, study_id)
+    values = _read_values(connection, study_id)
+    curves = _read_curves(connection, study_id)
+    return [
+        (
+            row.trial_id,
+            Trial(
+                number=row.number,
+                params={name: value for name, value, _ in params.get(row.trial_id, [])},
+                distributions={name: dist for name, _, dist in params.get(row.trial_id, [])},
+                config=TrialConfig.model_validate_json(row.config),
+                attempt=row.attempt,
+                outcome=row.outcome,
+                reason=row.reason or "",
+                value=values.get(row.trial_id),
+                curve=curves.get(row.trial_id, []),
+                fold_scores=tuple(json.loads(row.fold_scores or "[]")),
+                seconds=row.seconds or 0.0,
+            ),
+        )
+        for row in connection.execute(query)
+    ]
+
+
+def _read_params(connection: Connection, study_id: int) -> Params:
+    query = (
+        select(
+            _PARAMS.c.trial_id,
+            _PARAMS.c.param_name,
+            _PARAMS.c.param_value,
+            _PARAMS.c.distribution_json,
+        )
+        .join(_TRIALS, _TRIALS.c.trial_id == _PARAMS.c.trial_id)
+        .where(_TRIALS.c.study_id == study_id)
+        .order_by(_PARAMS.c.param_id)
+    )
+    found: Params = {}
+    for trial_id, name, stored, text in connection.execute(query):
+        distribution = _distribution(text)
+        value = distribution.to_external_repr(stored)
+        found.setdefault(trial_id, []).append((name, value, distribution))
+    return found
+
+
+def _read_values(connection: Connection, study_id: int) -> dict[int, float]:
+    query = (
+        select(_VALUES.c.trial_id, _VALUES.c.value)
+        .join(_TRIALS, _TRIALS.c.trial_id == _VALUES.c.trial_id)
+        .where(_TRIALS.c.study_id == study_id, _VALUES.c.objective == 0)
+    )
+    return {row.trial_id: row.value for row in connection.execute(query)}
+
+
+def _read_curves(connection: Connection, study_id: int) -> dict[int, list[float]]:
+    query = (
+        select(_MEANS.c.trial_id, _MEANS.c.intermediate_value, _MEANS.c.intermediate_value_type)
+        .join(_TRIALS, _TRIALS.c.trial_id == _MEANS.c.trial_id)
+        .where(_TRIALS.c.study_id == study_id)
+        .order_by(_MEANS.c.trial_id, _MEANS.c.step)
+    )
+    curves: dict[int, list[float]] = {}
+    for trial_id, stored, kind in connection.execute(query):
+        value = models.TrialIntermediateValueModel.stored_repr_to_intermediate_value(stored, kind)
+        curves.setdefault(trial_id, []).append(value)
+    return curves
+
+
+@cache
+def _distribution(text: str) -> BaseDistribution:
+    return json_to_distribution(text)
