@@ -1,6 +1,6 @@
 """Which trials are best, and which of them the noise cannot tell apart.
 
-Noise, for now: the standard error of the best trial's mean over its folds, spread / sqrt(n_folds).
+Noise: the standard error of the best trial's mean over its folds, spread / sqrt(n_folds).
 A trial is within it if its mean is not further from the best's than that. The folds of two trials
 are the same, so their scores are correlated and this is a rule of thumb rather than a test; with
 one fold nothing can be said.

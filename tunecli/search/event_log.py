@@ -1,4 +1,4 @@
-"""`events.jsonl`: what a search tells, one JSON object a line, for whoever watches or looks back."""
+"""`events.jsonl`: what a search tells, one JSON object a line, for whoever watches it."""
 
 from __future__ import annotations
 
