@@ -66,7 +66,7 @@ def test_json_is_json(study: StudyRecord) -> None:
     def refuse(constant: str) -> None:
         raise AssertionError(constant)
 
-    json.loads(to_json(study), parse_constant=refuse)
+    assert json.loads(to_json(study), parse_constant=refuse)
 
 
 def test_a_password_does_not_leave_the_house() -> None:

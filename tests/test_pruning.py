@@ -129,6 +129,22 @@ def verdicts_on(judge: Judge, number: int, visible: range) -> list[bool]:
     return verdicts
 
 
+def lengths_in(study: optuna.Study, n_trials: int) -> list[int]:
+    """After how many evaluations Optuna's own pruner ends each trial."""
+    lengths = []
+    for number in range(n_trials):
+        asked = study.ask()
+        for step, mean in enumerate(curve(number)):
+            asked.report(mean, step)
+            if asked.should_prune():
+                study.tell(asked, state=optuna.trial.TrialState.PRUNED)
+                break
+        else:
+            study.tell(asked, mean)
+        lengths.append(step + 1)
+    return lengths
+
+
 MEDIAN = Component(name="MedianPruner", arguments={"n_startup_trials": 3})
 HALVING = Component(name="SuccessiveHalvingPruner", arguments={"min_resource": 1})
 HALVING_LATER = Component(
@@ -157,18 +173,7 @@ def test_the_rules_are_optunas(
 ) -> None:
     ours = [len(ended.curve) for ended in judge_all(Judge(pruner, direction, "s"), range(60))]
     study = optuna.create_study(direction=direction, pruner=theirs)
-    lengths = []
-    for number in range(60):
-        asked = study.ask()
-        for step, mean in enumerate(curve(number)):
-            asked.report(mean, step)
-            if asked.should_prune():
-                study.tell(asked, state=optuna.trial.TrialState.PRUNED)
-                break
-        else:
-            study.tell(asked, mean)
-        lengths.append(step + 1)
-    assert ours == lengths
+    assert ours == lengths_in(study, 60)
     assert len(set(ours)) > 1
 
 
@@ -180,18 +185,7 @@ def test_hyperband_is_halving_within_the_bracket_that_optuna_chooses() -> None:
         direction="maximize",
         pruner=optuna.pruners.HyperbandPruner(max_resource=N_EVALUATIONS, reduction_factor=2),
     )
-    lengths = []
-    for number in range(80):
-        asked = study.ask()
-        for step, mean in enumerate(curve(number)):
-            asked.report(mean, step)
-            if asked.should_prune():
-                study.tell(asked, state=optuna.trial.TrialState.PRUNED)
-                break
-        else:
-            study.tell(asked, mean)
-        lengths.append(step + 1)
-    assert ours == lengths
+    assert ours == lengths_in(study, 80)
 
 
 def test_rising_schedules_are_judged_among_themselves() -> None:
