@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 
+import pytest
 from rich.console import Console
 
 from tunecli.report import check_lines
+from tunecli.study_file.settings import SearchSettings
 from tunecli.study_file.study_file import StudyFile
 
 STUDY = """study: digits
@@ -48,3 +50,24 @@ def test_nothing_to_search() -> None:
     assert shown("study: s\ndata: digits\nmodel: MLP\noptimizer: AdamW\n") == [
         "s: 0 searched parameters"
     ]
+
+
+@pytest.mark.parametrize(
+    ("search", "independent", "told"),
+    [
+        (SearchSettings(), ["model"], "draws these independently of the others, at random: model"),
+        (SearchSettings(parallel=3), [], "4 would keep them busy"),
+        (SearchSettings(timeout=60.0), [], "search.timeout goes by the clock"),
+    ],
+)
+def test_what_one_should_know_is_said(
+    search: SearchSettings, independent: list[str], told: str
+) -> None:
+    assert told in remarks(search, independent)
+    assert remarks(SearchSettings(), []).strip() == ""
+
+
+def remarks(search: SearchSettings, independent: list[str]) -> str:
+    console = Console(file=io.StringIO(), width=200)
+    console.print(check_lines.remarks(search, independent, n_jobs=2))
+    return console.file.getvalue()

@@ -204,8 +204,7 @@ def check(
     found = checking.conclude(rehearsed)
     out.print(check_lines.rehearsal(found, study.gates))
     independent = drawn_independently(study.search.sampler.name, study.parameters)
-    if independent:
-        out.print(check_lines.independent(independent, study.search.sampler.name))
+    out.print(check_lines.remarks(study.search, independent, found.n_jobs))
     if found.mistakes:
         raise typer.Exit(2)
 

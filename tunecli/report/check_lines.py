@@ -13,6 +13,7 @@ from tunecli.report import wording
 from tunecli.report.gates import GATE
 from tunecli.report.layout import labelled
 from tunecli.study_file.ranges import Categories, Condition, FloatRange, Parameter, Range, Scalar
+from tunecli.study_file.settings import SearchSettings
 
 if TYPE_CHECKING:
     from tunecli.search.rehearsing import StudyRehearsal
@@ -59,13 +60,25 @@ def rehearsal(found: StudyRehearsal, gates: Mapping[str, Scalar] | None = None) 
     return Group(*parts, Text(), _verdict(found, gates))
 
 
-def independent(names: Sequence[str], sampler: str) -> RenderableType:
-    """Which parameters a sampler draws at random."""
-    listed = ", ".join(wording.plain(name) for name in names)
-    return Text(
-        f"{sampler} draws these independently of the others, at random: {listed}. "
-        "TPE models them together with the rest."
-    )
+def remarks(search: SearchSettings, independent: Sequence[str], n_jobs: int) -> RenderableType:
+    """What one should know of the search before it runs, a sentence a line.
+
+    Args:
+        independent: parameters that the sampler draws at random.
+        n_jobs: workers that a search would use.
+    """
+    sentences = []
+    if independent:
+        listed = ", ".join(wording.plain(name) for name in independent)
+        sentences.append(
+            f"{search.sampler.name} draws these independently of the others, at random: {listed}. "
+            "TPE models them together with the rest."
+        )
+    if n_jobs > 1 and search.parallel < 2 * n_jobs:
+        sentences.append(wording.busier(search.parallel, n_jobs))
+    if search.timeout is not None:
+        sentences.append("search.timeout goes by the clock: how many trials fit in may vary.")
+    return Group(*(Text(sentence, style="yellow") for sentence in sentences))
 
 
 def _time(found: StudyRehearsal) -> str:

@@ -38,6 +38,8 @@ def beginning(started: SearchStarted) -> list[Line]:
         numbers = ", ".join(map(str, started.adopted))
         word = "trial" if len(started.adopted) == 1 else "trials"
         lines.append(notice(f"Goes on with {word} {numbers}, interrupted before."))
+    if started.n_jobs > 1 and started.parallel < 2 * started.n_jobs:
+        lines.append(notice(wording.busier(started.parallel, started.n_jobs)))
     return lines + [notice(f"Changed: {change}") for change in started.changes]
 
 

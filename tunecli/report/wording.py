@@ -160,6 +160,14 @@ def count(n: int, noun: str) -> str:
     return f"{n:,} {noun if n == 1 else plural}"
 
 
+def busier(parallel: int, n_jobs: int) -> str:
+    """Why workers will wait: in order, about twice as many trials as workers keep them busy."""
+    return (
+        f"With search.parallel {parallel}, {n_jobs} workers will often wait for each other; "
+        f"{2 * n_jobs} would keep them busy."
+    )
+
+
 def tally(counts: Mapping[str, int]) -> str:
     """`31 complete · 17 pruned`; what did not happen is left out."""
     return " · ".join(f"{n:,} {word}" for word, n in counts.items() if n)
