@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 import sys
 import time
@@ -15,6 +16,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import BaseContext
 from typing import TYPE_CHECKING, Any
 
+from tunecli.search.machine import gpus
 from tunecli.search.messages import (
     Answer,
     Event,
@@ -151,7 +153,7 @@ class LocalExecutor:
     def _start(self, number: int, first_task: FirstTask | None) -> _Worker:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(  # type: ignore[attr-defined]
-            target=_run, args=(theirs, number, first_task), name=f"worker {number}"
+            target=_run, args=(theirs, number, first_task, _gpu(number)), name=f"worker {number}"
         )
         with _unheard_by_workers():
             process.start()
@@ -159,9 +161,20 @@ class LocalExecutor:
         return _Worker(number, process, ours)
 
 
-def _run(connection: Connection, number: int, first_task: FirstTask | None) -> None:
+def _gpu(number: int) -> str | None:
+    """The GPU of a worker, each in turn; None where there are none."""
+    found = gpus()
+    return found[number % len(found)] if found else None
+
+
+def _run(
+    connection: Connection, number: int, first_task: FirstTask | None, gpu: str | None
+) -> None:
+    """A worker's process; CUDA, which nobody has touched yet, shows it one GPU only."""
     from tunecli.search.worker import worker_main  # torch: in the worker only
 
+    if gpu is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     worker_main(connection, number, first_task)
 
 

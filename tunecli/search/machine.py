@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 
@@ -13,12 +14,12 @@ def n_cores() -> int:
     return os.cpu_count() or 1
 
 
-def n_gpus() -> int:
-    """NVIDIA GPUs that CUDA would show to this process."""
+def gpus() -> list[str]:
+    """NVIDIA GPUs that CUDA would show to this process, as CUDA_VISIBLE_DEVICES names them."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
-        return len([name for name in visible.split(",") if name.strip() not in ("", "-1")])
-    return len(list(Path("/dev").glob("nvidia[0-9]*")))
+        return [name.strip() for name in visible.split(",") if name.strip() not in ("", "-1")]
+    return [str(number) for number in range(len(list(Path("/dev").glob("nvidia[0-9]*"))))]
 
 
 def memory() -> int:
@@ -26,8 +27,23 @@ def memory() -> int:
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
+def git_commit(folder: Path) -> str:
+    """The commit of the repository around `folder`, with `+` if files differ from it; or empty."""
+    try:
+        commit = _git(folder, "rev-parse", "HEAD")
+        return f"{commit}+" if _git(folder, "status", "--porcelain", "-uno") else commit
+    except (OSError, subprocess.SubprocessError):
+        return ""
+
+
+def _git(folder: Path, *words: str) -> str:
+    command = ["git", "-C", str(folder), *words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True)
+    return done.stdout.strip()
+
+
 def default_jobs(n_threads: int, device: str) -> int:
     """Workers if the user does not say: one a GPU, else one for every `n_threads` cores."""
-    if device in ("auto", "cuda") and n_gpus():
-        return n_gpus()
+    if device in ("auto", "cuda") and gpus():
+        return len(gpus())
     return max(1, n_cores() // n_threads)

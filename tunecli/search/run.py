@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from importlib.metadata import version
+from pathlib import Path
 
 import optuna
 
@@ -19,7 +20,7 @@ from tunecli.search.event_log import EventLog
 from tunecli.search.executor import Executor
 from tunecli.search.lag import Lag
 from tunecli.search.local import LocalExecutor
-from tunecli.search.machine import default_jobs
+from tunecli.search.machine import default_jobs, git_commit
 from tunecli.search.messages import Described, FirstTask, WorkerDied
 from tunecli.search.place import Place
 from tunecli.search.progress import (
@@ -147,13 +148,18 @@ class Search:
                 if isinstance(event, Described):
                     if event.error is not None:
                         raise event.error
-                    versions = event.environment | _driver_versions()
+                    versions = event.environment | self._own_versions()
                     return dataclasses.replace(event, environment=versions)
                 if isinstance(event, WorkerDied):
                     raise TunecliError(
                         f"A worker died while it read the data (exit code {event.exit_code})."
                     )
         return None
+
+    def _own_versions(self) -> dict[str, str]:
+        """Of what suggests trials, beside the worker's of what trains them; and the commit."""
+        versions = {name: version(name) for name in ("optuna", "cmaes", "scipy")}
+        return versions | {"commit": git_commit(Path(self._study.file).parent)}
 
     def _make_driver(
         self,
@@ -200,11 +206,6 @@ class Search:
             has_pruner=study.search.pruner is not None,
             gates=study.gates,
         )
-
-
-def _driver_versions() -> dict[str, str]:
-    """Of what suggests trials, beside the worker's of what trains them."""
-    return {name: version(name) for name in ("optuna", "cmaes", "scipy")}
 
 
 def _other_machine(differences: Sequence[str]) -> Iterator[Notice]:

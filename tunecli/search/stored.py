@@ -120,7 +120,7 @@ class Stored:
         return [
             f"{name}: {self.environment[name]} → {value}"
             for name, value in environment.items()
-            if name in self.environment and self.environment[name] != value
+            if name != "commit" and self.environment.get(name, value) != value
         ]
 
     def record_edits(self, study: StudyFile, database: StudyDatabase) -> Edits:

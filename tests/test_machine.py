@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tunecli.search import machine
+
+
+def git(folder: Path, *words: str) -> str:
+    identity = ["-c", "user.name=n", "-c", "user.email=e@example.org"]
+    command = ["git", "-C", str(folder), *identity, *words]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_the_commit_around_a_study_file(tmp_path: Path) -> None:
+    assert machine.git_commit(tmp_path) == ""
+    git(tmp_path, "init", "-q")
+    (tmp_path / "study.yaml").write_text("data: iris\n")
+    git(tmp_path, "add", "study.yaml")
+    git(tmp_path, "commit", "-q", "-m", "first")
+    commit = git(tmp_path, "rev-parse", "HEAD")
+    assert machine.git_commit(tmp_path) == commit
+    (tmp_path / "study.yaml").write_text("data: wine\n")
+    assert machine.git_commit(tmp_path) == f"{commit}+"
+    assert machine.git_commit(tmp_path / "nowhere") == ""
+
+
+@pytest.mark.parametrize(
+    ("visible", "names"), [("", []), ("-1", []), ("0", ["0"]), ("0, GPU-3a", ["0", "GPU-3a"])]
+)
+def test_gpus_are_those_that_cuda_shows(
+    visible: str, names: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert machine.gpus() == names
+    assert machine.default_jobs(1, "auto") == (len(names) or machine.n_cores())
+    assert machine.default_jobs(machine.n_cores() + 1, "cpu") == 1
