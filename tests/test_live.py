@@ -393,3 +393,12 @@ def test_thousands_of_events_are_quick_on_a_terminal() -> None:
         seconds = time.perf_counter() - begun
     # drawn by the clock, not by the event: far fewer frames than events
     assert console.file.getvalue().count("trials ") < 20 + 10 * seconds
+
+
+def test_an_interruption_before_the_data_is_known_is_said() -> None:
+    console = Console(file=io.StringIO(), width=80)
+    with LiveView(console) as view:
+        view.show(SearchEnded("interrupted", 0, 50))
+    shown = console.file.getvalue()
+    assert "Interrupted while the data was read." in shown
+    assert "run the same command to go on" in shown

@@ -80,8 +80,11 @@ def finished(trial: TrialFinished, state: SearchState) -> Line:
 def ending(state: SearchState, now: float, options: str) -> list[Line]:
     """How the search ended, the best trial and what to type next."""
     ended, started = state.ended, state.started
-    if ended is None or started is None:
+    if ended is None:
         return []
+    if started is None:
+        early = Line(Text("Interrupted while the data was read.", style="bold"))
+        return [Line(Text()), early, labelled("next", "run the same command to go on")]
     lines = [Line(Text()), Line(Text(_how_it_ended(ended, started), style="bold"))]
     counts = wording.tally(state.ordered_counts)
     if counts:
