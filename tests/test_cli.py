@@ -122,6 +122,24 @@ def test_a_report_in_every_form(finished: Path, run: Run) -> None:
     assert "Trial 2 of tiny" in run("report", "tiny", "--trial", "2").stdout
 
 
+def test_one_trial_for_programs(finished: Path, run: Run) -> None:
+    one = json.loads(run("report", "tiny", "--trial", "2", "--json").stdout)
+    assert [trial["number"] for trial in one["trials"]] == [2]
+    assert len(run("report", "tiny", "--trial", "2", "--csv").stdout.splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("report", "--json"),
+        ("report", "tiny", "--json", "--csv"),
+        ("search", "x.yaml", "--as", ""),
+    ],
+)
+def test_options_that_make_no_sense_together_are_refused(run: Run, words: tuple[str, ...]) -> None:
+    assert run(*words, code=2).stdout == ""
+
+
 def test_trials_is_a_total(finished: Path, run: Run) -> None:
     again = run("search", "tiny.yaml")
     assert "tiny is finished already: 4 of 4 trials done." in again.stderr
@@ -272,7 +290,9 @@ def test_as_and_restart_start_anew(run: Run, tiny: Path, tmp_path: Path) -> None
 @pytest.mark.slow
 def test_a_resume_without_set_goes_on_with_the_stored_one(run: Run, tiny: Path) -> None:
     run("search", "tiny.yaml", "--trials", "2", "--set", "training.epochs=1")
-    run("search", "tiny.yaml", "--trials", "3")
+    assert (
+        "--set training.epochs=1, as before" in run("search", "tiny.yaml", "--trials", "3").stderr
+    )
     trials = json.loads(run("report", "tiny", "--json").stdout)["trials"]
     assert {trial["config"]["training"]["epochs"] for trial in trials} == {1}
     different = run("search", "tiny.yaml", "--set", "training.epochs=2", code=2)

@@ -99,7 +99,7 @@ Best: trial 0
 mean score  accuracy 0.9600 ± 0.0141 over 2 folds
 folds       0.9500  0.9700
 metrics     f1 0.5000
-cost        4.1 s, 1,234 weights, 256 MiB, at evaluation 3 of 3
+cost        4.1 s, 1,234 weights, 256 MiB at most, at evaluation 3 of 3
 parameters  width=32 optimizer=AdamW lr=0.01
 noise       no other trial is within its noise (its standard error over folds,
             0.0100)
@@ -166,7 +166,7 @@ Trial 0 of digits: complete
 mean score  accuracy 0.9600 ± 0.0141
 folds       0.9500  0.9700
 metrics     f1 0.5000
-cost        4.1 s, 1,234 weights, 256 MiB, at evaluation 3 of 3
+cost        4.1 s, 1,234 weights, 256 MiB at most, at evaluation 3 of 3
 when        TIME UTC
 by          worker 0, attempt 1
 accuracy    ▁▅█  0.5543 → 0.9600

@@ -197,3 +197,19 @@ def test_what_the_data_is() -> None:
     ]
     assert wording.size((30,)) == "30 features"
     assert wording.size((3, 32, 32)) == "32 × 32 pictures in 3 channels"
+
+
+@pytest.mark.parametrize(
+    ("parallel", "n_jobs", "n_trials", "told"),
+    [
+        (100, 2, 50, "none is suggested from another's result"),
+        (3, 2, 50, "4 would keep them busy"),
+        (8, 2, 50, ""),
+        (8, 1, 4, ""),
+        (1, 1, 50, ""),
+    ],
+)
+def test_what_to_say_of_parallel(parallel: int, n_jobs: int, n_trials: int, told: str) -> None:
+    said = wording.on_parallel(parallel, n_jobs, n_trials)
+    assert told in said
+    assert bool(said) == bool(told)

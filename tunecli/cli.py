@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -106,6 +107,8 @@ def search(
     """
     from tunecli.study_file.study_file import load
 
+    if as_ is not None and not as_.strip():
+        raise typer.BadParameter("--as needs a name.")
     study = _read_study(file, set_, as_, runs, storage, restart=restart)
     budget = [f"search.trials={trials}"] if trials else []
     budget += [f"search.timeout={timeout}"] if timeout else []
@@ -154,6 +157,10 @@ def report(
     from tunecli.report import best, export, listing, listing_table, one_trial, ranking, terminal
     from tunecli.report.records import read_study
 
+    if json and csv:
+        raise typer.BadParameter("--json and --csv exclude each other.")
+    if study is None and (json or csv or trial is not None):
+        raise typer.BadParameter("--json, --csv and --trial need a study.")
     out = _console(stderr=False)
     if study is None:
         found = listing.studies_in(_checked(storage)) if storage else listing.list_studies(runs)
@@ -162,6 +169,8 @@ def report(
         return
     place = _find(study, runs, storage)
     record = read_study(place.url, place.name)
+    if trial is not None and (json or csv):
+        record = replace(record, trials=(record.trial(trial),))
     if json:
         typer.echo(export.to_json(record))
     elif csv:
@@ -277,8 +286,10 @@ def _read_study(
         return study
     from tunecli.report.records import newest_overrides
 
-    kept = newest_overrides(place.url, study.name)
-    return load(file, [*_but_the_name(kept, renamed), *renamed]) if kept else study
+    kept = _but_the_name(newest_overrides(place.url, study.name), renamed)
+    if kept:
+        _say(f"With --set {shlex.join(kept)}, as before; another --set replaces it.")
+    return load(file, [*kept, *renamed]) if kept else study
 
 
 def _but_the_name(overrides: Iterable[str], renamed: list[str]) -> list[str]:

@@ -54,8 +54,9 @@ def rehearsal(found: StudyRehearsal, gates: Mapping[str, Scalar] | None = None) 
     smallest, largest = found.n_weights
     weights = f"{smallest:,}" if smallest == largest else f"{smallest:,} to {largest:,}"
     lines.append(labelled("weights", f"{weights} a model"))
-    lines.append(labelled("memory", f"{wording.memory(found.n_bytes)} for the largest trial"))
-    lines.append(labelled("time", _time(found)))
+    if any(found.n_weights):
+        lines.append(labelled("memory", _memory(found)))
+        lines.append(labelled("time", _time(found)))
     parts: list[RenderableType] = [line.hanging() for line in lines]
     return Group(*parts, Text(), _verdict(found, gates))
 
@@ -74,11 +75,16 @@ def remarks(search: SearchSettings, independent: Sequence[str], n_jobs: int) -> 
             f"{search.sampler.name} draws these independently of the others, at random: {listed}. "
             "TPE models them together with the rest."
         )
-    if n_jobs > 1 and search.parallel < 2 * n_jobs:
-        sentences.append(wording.busier(search.parallel, n_jobs))
+    if remark := wording.on_parallel(search.parallel, n_jobs, search.trials):
+        sentences.append(remark)
     if search.timeout is not None:
         sentences.append("search.timeout goes by the clock: how many trials fit in may vary.")
     return Group(*(Text(sentence, style="yellow") for sentence in sentences))
+
+
+def _memory(found: StudyRehearsal) -> str:
+    trial, process = wording.memory(found.n_bytes), wording.memory(found.n_process_bytes)
+    return f"{trial} for the largest trial, beside about {process} of a worker's process"
 
 
 def _time(found: StudyRehearsal) -> str:
@@ -96,13 +102,17 @@ def _verdict(found: StudyRehearsal, gates: Mapping[str, Scalar] | None) -> Rende
         what = "trained for two batches, every pair of choices among them"
         return Text(f"All well: {rehearsed} {what}.", style="green")
     parts: list[RenderableType] = [
-        Text(f"Of {rehearsed}, some would fail:", style="bold red"),
+        Text(f"{_how_many(found)} of {rehearsed} would fail:", style="bold red"),
     ]
     for sentence, point in found.mistakes:
         parts.append(Text(f"  {wording.plain(sentence)}"))
         params = " ".join(wording.assignments(point, gates))
         parts.append(Text(f"    with {params}", style="dim"))
     return Group(*parts)
+
+
+def _how_many(found: StudyRehearsal) -> str:
+    return "Some" if any(found.n_weights) else "All"
 
 
 def _cells(parameter: Parameter, gates: Mapping[str, Scalar]) -> tuple[str, str, str, str]:

@@ -13,7 +13,7 @@ from tunecli.report.search_state import SearchState
 from tunecli.search.progress import SearchEnded, SearchStarted, TrialFinished
 from tunecli.training.evaluation import Outcome
 
-WIDTH = 120  # columns of a log line
+REASON = 60  # characters of a reason in a log line
 
 STYLES: dict[Outcome, str] = {
     "complete": "green",
@@ -28,18 +28,19 @@ def beginning(started: SearchStarted) -> list[Line]:
     """Which study, what it optimizes, what was kept and changed."""
     head = Text(wording.plain(started.study), style="bold")
     goal = f"{started.direction} {wording.plain(started.objective)}"
-    jobs = f"{started.n_jobs} at a time"
+    trials = wording.count(started.n_total, "trial")
     if started.n_done:
-        trials = f"{started.n_done} of {wording.count(started.n_total, 'trial')} done, {jobs}"
-    else:
-        trials = f"{wording.count(started.n_total, 'trial')}, {jobs}"
+        trials = f"{_done(started.n_done, started.n_total)} done"
+    if started.n_jobs:
+        trials += f", {started.n_jobs} at a time"
     lines = [Line(head.append(f": {goal}, {trials}", style="not bold"))]
     if started.adopted:
         numbers = ", ".join(map(str, started.adopted))
         word = "trial" if len(started.adopted) == 1 else "trials"
         lines.append(notice(f"Goes on with {word} {numbers}, interrupted before."))
-    if started.n_jobs > 1 and started.parallel < 2 * started.n_jobs:
-        lines.append(notice(wording.busier(started.parallel, started.n_jobs)))
+    if started.n_jobs:
+        remark = wording.on_parallel(started.parallel, started.n_jobs, started.n_total)
+        lines += [notice(remark)] if remark else []
     return lines + [notice(f"Changed: {change}") for change in started.changes]
 
 
@@ -59,7 +60,7 @@ def estimate(seconds: float) -> Line:
 
 
 def finished(trial: TrialFinished, state: SearchState) -> Line:
-    """One trial in one line of at most `WIDTH` columns."""
+    """One trial in one line, however long: a log has no width."""
     metric = wording.plain(state.started.objective) if state.started else "value"
     width = len(str(state.started.n_total)) if state.started else 1
     parts = []
@@ -68,13 +69,12 @@ def finished(trial: TrialFinished, state: SearchState) -> Line:
     if trial.is_best:
         parts.append("(best)")
     if trial.reason:
-        parts.append(wording.shortened(wording.plain(trial.reason), WIDTH // 2))
+        parts.append(wording.shortened(wording.plain(trial.reason), REASON))
     params = wording.assignments(trial.params, state.gates)
     parts += [wording.duration(trial.seconds), " ".join(params)]
     head = f"trial {trial.number:>{width}}  "
-    room = WIDTH - len(head) - 12
     line = Text(head).append(f"{trial.outcome:<10}  ", style=STYLES[trial.outcome])
-    return Line(line.append(wording.shortened("  ".join(parts).rstrip(), room)))
+    return Line(line.append("  ".join(parts).rstrip()))
 
 
 def ending(state: SearchState, now: float, options: str) -> list[Line]:
@@ -88,13 +88,14 @@ def ending(state: SearchState, now: float, options: str) -> list[Line]:
     lines = [Line(Text()), Line(Text(_how_it_ended(ended, started), style="bold"))]
     counts = wording.tally(state.ordered_counts)
     if counts:
-        lines.append(labelled("trials", f"{counts}, in {wording.duration(state.elapsed(now))}"))
+        took = f", in {wording.duration(state.elapsed(now))}" if state.n_finished_here else ""
+        lines.append(labelled("trials", f"{counts}{took}"))
     lines += _best_lines(state)
     return lines + _next_lines(state, ended, started, options)
 
 
 def _how_it_ended(ended: SearchEnded, started: SearchStarted) -> str:
-    name, kept = wording.plain(started.study), f"{ended.n_done} of {ended.n_total} trials"
+    name, kept = wording.plain(started.study), _done(ended.n_done, ended.n_total)
     match ended.ending:
         case "done" if started.n_done >= started.n_total:
             return f"{name} is finished already: {kept} done."
@@ -105,9 +106,16 @@ def _how_it_ended(ended: SearchEnded, started: SearchStarted) -> str:
         case "exhausted":
             return f"Space exhausted: every configuration was tried, {kept} done."
         case "interrupted":
-            return f"Interrupted: {kept} kept."
+            return f"Interrupted: {kept} done; what was running goes on with the next call."
         case "failing":
             return f"Stopped: all trials failed. {wording.plain(ended.reason)}".rstrip()
+
+
+def _done(n_done: int, n_total: int) -> str:
+    """Of the trials that are wanted; there may be more already."""
+    if n_done > n_total:
+        return wording.count(n_done, "trial")
+    return f"{n_done} of {wording.count(n_total, 'trial')}"
 
 
 def _best_lines(state: SearchState) -> list[Line]:

@@ -49,7 +49,7 @@ def facts(study: StudyRecord, trial: TrialRecord) -> list[RenderableType]:
     cost = [
         wording.duration(trial.seconds) if trial.seconds else "",
         wording.count(trial.n_weights, "weight") if trial.n_weights else "",
-        wording.memory(trial.peak_memory) if trial.peak_memory else "",
+        f"{wording.memory(trial.peak_memory)} at most" if trial.peak_memory else "",
         _evaluation(trial, study.curve(trial)),
     ]
     lines.append(("cost", ", ".join(filter(None, cost))))

@@ -151,6 +151,8 @@ def about(seconds: float) -> str:
 
 def memory(n_bytes: int) -> str:
     """In MiB or GiB."""
+    if n_bytes < 2**20:
+        return "less than 1 MiB"
     return f"{n_bytes / 2**30:.1f} GiB" if n_bytes >= 2**30 else f"{n_bytes / 2**20:.0f} MiB"
 
 
@@ -160,12 +162,23 @@ def count(n: int, noun: str) -> str:
     return f"{n:,} {noun if n == 1 else plural}"
 
 
-def busier(parallel: int, n_jobs: int) -> str:
-    """Why workers will wait: in order, about twice as many trials as workers keep them busy."""
-    return (
-        f"With search.parallel {parallel}, {n_jobs} workers will often wait for each other; "
-        f"{2 * n_jobs} would keep them busy."
-    )
+FEW_TRIALS = 10
+"""Of which nobody expects a sampler to learn."""
+
+
+def on_parallel(parallel: int, n_jobs: int, n_trials: int) -> str:
+    """What one should know of `search.parallel`; empty where it fits."""
+    if parallel >= n_trials > FEW_TRIALS:
+        return (
+            f"With search.parallel {parallel} and {n_trials} trials, none is suggested from "
+            "another's result; a lower value lets the sampler learn."
+        )
+    if 1 < n_jobs and parallel < 2 * n_jobs:
+        return (
+            f"With search.parallel {parallel}, {n_jobs} workers will often wait for each other; "
+            f"{2 * n_jobs} would keep them busy."
+        )
+    return ""
 
 
 def tally(counts: Mapping[str, int]) -> str:

@@ -21,6 +21,7 @@ from tunecli.search.machine import default_jobs, memory
 from tunecli.study_file.points import Point, covering
 from tunecli.study_file.space import first_value
 from tunecli.study_file.study_file import StudyFile
+from tunecli.training.memory import life_peak
 from tunecli.training.rehearsal import Rehearsal, rehearse
 
 
@@ -33,6 +34,7 @@ class StudyRehearsal:
         mistakes: each sentence once, with the parameters of the first configuration that met it.
         n_weights: of the smallest and the largest model.
         n_bytes: memory of the largest trial, data left out.
+        n_process_bytes: of this process, which has torch and the data in memory as a worker has.
         seconds_per_trial: mean over the configurations, if nothing stops a trial early.
         n_jobs: workers that a search would use here by default.
     """
@@ -43,6 +45,7 @@ class StudyRehearsal:
     mistakes: tuple[tuple[str, Point], ...]
     n_weights: tuple[int, int]
     n_bytes: int
+    n_process_bytes: int
     seconds_per_trial: float
     n_jobs: int
 
@@ -95,6 +98,7 @@ class StudyCheck:
             mistakes=tuple(mistakes.items()),
             n_weights=(min(weights), max(weights)),
             n_bytes=n_bytes,
+            n_process_bytes=life_peak(),
             seconds_per_trial=fmean([rehearsal.seconds for rehearsal in good] or [0.0]),
             n_jobs=n_jobs,
         )

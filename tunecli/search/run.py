@@ -36,6 +36,7 @@ from tunecli.search.start_points import start_points
 from tunecli.search.stored import Edits, Stored, create_study
 from tunecli.search.trials import Trial
 from tunecli.search.urls import without_password
+from tunecli.study_file.metrics import label
 from tunecli.study_file.settings import SearchSettings
 from tunecli.study_file.study_file import StudyFile
 
@@ -194,7 +195,7 @@ class Search:
         return SearchStarted(
             study=study.name,
             database=without_password(self._place.url),
-            objective=study.objective.metric.name,
+            objective=label(study.objective.metric),
             direction=study.objective.direction,
             n_done=sum(trial.outcome is not None for trial in history),
             n_total=self._limits.n_total,

@@ -9,6 +9,7 @@ from tunecli.search.database import StudyDatabase
 from tunecli.search.enumeration import Point
 from tunecli.search.place import Place
 from tunecli.search.trials import Trial
+from tunecli.study_file.metrics import label
 from tunecli.study_file.space import contains
 from tunecli.study_file.study_file import StudyFile
 
@@ -43,7 +44,7 @@ def start_points(study: StudyFile, place: Place) -> Sequence[Point]:
 
 def _refuse_other_objective(study: StudyFile, theirs: dict[str, str]) -> None:
     assert study.objective is not None
-    ours = {"metric": study.objective.metric.name, "direction": study.objective.direction}
+    ours = {"metric": label(study.objective.metric), "direction": study.objective.direction}
     if theirs != ours:
         assert study.start_from is not None
         message = (

@@ -14,6 +14,7 @@ from tunecli.search.messages import Described
 from tunecli.search.place import Place
 from tunecli.search.trials import Trial
 from tunecli.study_file.edits import Change, changes
+from tunecli.study_file.metrics import label
 from tunecli.study_file.study_file import StudyFile
 
 FORMAT = 1  # of what a study database holds beside Optuna's tables
@@ -166,7 +167,7 @@ def create_study(
             "resolved": study.to_yaml(),
             "summary": dataclasses.asdict(described.summary),
             "objective": {
-                "metric": study.objective.metric.name,
+                "metric": label(study.objective.metric),
                 "direction": study.objective.direction,
             },
             "start_with": list(start_with),

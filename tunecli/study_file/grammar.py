@@ -186,7 +186,10 @@ class Grammar:
             return self._named(data, None, role, role.at)
         if not isinstance(data, dict) or not data:
             got = f"but got {inline(data)}"
-            return self.broken(role.at, f"must be a name or {{Name: {{arguments}}}}, {got}.")
+            rule = f"must be a name or {{Name: {{arguments}}}}, {got}."
+            if isinstance(data, list):
+                rule += " Write choice: [...] to search over several."
+            return self.broken(role.at, rule)
         if len(data) > 1:
             return self.broken(role.at, _too_many_names(data, role.kind))
         written, arguments = next(iter(data.items()))

@@ -119,7 +119,8 @@ def with_article(kind: Kind) -> str:
 
 def unknown_name(kind: Kind, name: str) -> str:
     """What to say about a name that `canonical` does not know."""
-    short = [known.removesuffix(kind.capitalize()) for known in names(kind)]  # `TPE`, `Median`
+    suffix = kind.capitalize() if kind in ("sampler", "pruner") else ""
+    short = [known.removesuffix(suffix) for known in names(kind)]  # `TPE`, `Median`
     hint = did_you_mean(name, [*names(kind), *short]) or f" Known are {listed(short)}."
     return f"there is no {kind} `{name}`.{hint}"
 
