@@ -40,7 +40,9 @@ def test_ctrl_c_saves_and_the_next_call_goes_on_from_there(tmp_path: Path) -> No
     process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=30)
     assert process.returncode == 130
+    assert "Interrupted" in told
     assert "run the same command to go on" in told
+    assert "Traceback" not in told
     saved = sorted(path.parent.name for path in tmp_path.glob("runs/study/checkpoints/*/trial"))
     assert saved == ["0", "1"]
 
