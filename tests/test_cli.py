@@ -4,15 +4,24 @@ import json
 import os
 import shutil
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import pytest
+from commands import (
+    command,
+    environment,
+    processes_in,
+    read_all,
+    rows,
+    run_in,
+    table,
+    wait_for,
+)
 
 TINY = """
 data: iris
@@ -25,24 +34,6 @@ search: {trials: 4, parallel: 2, pruner: none}
 LONG = TINY.replace("epochs: 3", "epochs: 3000")
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
-
-
-def environment() -> dict[str, str]:
-    return os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "100"}
-
-
-def command(*words: str) -> list[str]:
-    return [sys.executable, "-m", "tunecli", *words]
-
-
-def run_in(folder: Path, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-    """Runs a command as a user would."""
-    done = subprocess.run(
-        command(*words), cwd=folder, env=environment(), capture_output=True, text=True
-    )
-    assert done.returncode == code, done.stderr
-    assert "Traceback" not in done.stderr
-    return done
 
 
 @pytest.fixture
@@ -72,24 +63,6 @@ def finished(searched_once: Path, tmp_path: Path) -> Path:
     """A folder with a study file and its finished study."""
     shutil.copytree(searched_once, tmp_path, dirs_exist_ok=True)
     return tmp_path
-
-
-def rows(path: Path, query: str) -> list[tuple[object, ...]]:
-    connection = sqlite3.connect(path)
-    try:
-        return connection.execute(query).fetchall()
-    finally:
-        connection.close()
-
-
-def table(path: Path) -> Sequence[tuple[object, ...]]:
-    """Everything that must be the same however a search went."""
-    return rows(
-        path,
-        "SELECT number, state, param_name, param_value, value, step, fold, score, train_loss "
-        "FROM trials JOIN trial_params USING (trial_id) LEFT JOIN trial_values USING (trial_id) "
-        "LEFT JOIN tunecli_curves USING (trial_id) ORDER BY number, param_name, step, fold",
-    )
 
 
 def test_help_names_every_command(run: Run) -> None:
@@ -474,34 +447,3 @@ def test_what_cannot_be_built_is_found_before_the_first_trial(run: Run, tmp_path
     done = run("search", "bad.yaml", "--quiet", code=2)
     assert "bad.yaml: model.alexnet: RuntimeError: " in done.stderr
     assert not (tmp_path / "runs/bad/study.db").exists()
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.05)
-
-
-def read_all(descriptor: int) -> str:
-    """What was written to a terminal."""
-    told = b""
-    try:
-        while part := os.read(descriptor, 65536):
-            told += part
-    except OSError:  # the other side is closed
-        pass
-    os.close(descriptor)
-    return told.decode()
-
-
-def processes_in(folder: Path) -> list[str]:
-    """Processes that were started there and still run."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            if (entry / "cwd").readlink() == folder and int(entry.name) != os.getpid():
-                found.append((entry / "cmdline").read_text())
-        except OSError:
-            continue
-    return [line for line in found if line]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from test_cli import run_in, table
+from commands import run_in, table
 
 BRANCHES = """
 data: iris

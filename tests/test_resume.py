@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from test_cli import command, environment, run_in, table, wait_for
+from commands import command, environment, run_in, table, wait_for
 
 STUDY = """
 data: digits

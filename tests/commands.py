@@ -1,0 +1,78 @@
+"""Running commands as a user would, and looking at what they left: for every test of the whole."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+
+def environment() -> dict[str, str]:
+    return os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "100"}
+
+
+def command(*words: str) -> list[str]:
+    return [sys.executable, "-m", "tunecli", *words]
+
+
+def run_in(folder: Path, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    """Runs a command as a user would."""
+    done = subprocess.run(
+        command(*words), cwd=folder, env=environment(), capture_output=True, text=True
+    )
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def rows(path: Path, query: str) -> list[tuple[object, ...]]:
+    connection = sqlite3.connect(path)
+    try:
+        return connection.execute(query).fetchall()
+    finally:
+        connection.close()
+
+
+def table(path: Path) -> Sequence[tuple[object, ...]]:
+    """Everything that must be the same however a search went."""
+    return rows(
+        path,
+        "SELECT number, state, param_name, param_value, value, step, fold, score, train_loss "
+        "FROM trials JOIN trial_params USING (trial_id) LEFT JOIN trial_values USING (trial_id) "
+        "LEFT JOIN tunecli_curves USING (trial_id) ORDER BY number, param_name, step, fold",
+    )
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+
+
+def read_all(descriptor: int) -> str:
+    """What was written to a terminal."""
+    told = b""
+    try:
+        while part := os.read(descriptor, 65536):
+            told += part
+    except OSError:  # the other side is closed
+        pass
+    os.close(descriptor)
+    return told.decode()
+
+
+def processes_in(folder: Path) -> list[str]:
+    """Processes that were started there and still run."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if (entry / "cwd").readlink() == folder and int(entry.name) != os.getpid():
+                found.append((entry / "cmdline").read_text())
+        except OSError:
+            continue
+    return [line for line in found if line]
