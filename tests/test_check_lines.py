@@ -67,7 +67,11 @@ def test_what_one_should_know_is_said(
     assert remarks(SearchSettings(), []).strip() == ""
 
 
-def remarks(search: SearchSettings, independent: list[str]) -> str:
+def test_a_limit_on_a_trials_time_costs_exactness() -> None:
+    assert "exact only while none comes near" in remarks(SearchSettings(), [], max_time=7200.0)
+
+
+def remarks(search: SearchSettings, independent: list[str], max_time: float | None = None) -> str:
     console = Console(file=io.StringIO(), width=200)
-    console.print(check_lines.remarks(search, independent, n_jobs=2))
+    console.print(check_lines.remarks(search, independent, 2, max_time))
     return console.file.getvalue()

@@ -37,6 +37,7 @@ def edited(old: str, new: str) -> list[tuple[str, str]]:
     [
         ("trials: 20", "trials: 50", "search.trials: 20 → 50", "budget"),
         ("trials: 20", "timeout: 1h, trials: 20", "search.timeout: nothing → 3600.0", "budget"),
+        ("epochs: 5", "epochs: 5, max_time: 1h", "training.max_time: nothing → 1h", "budget"),
         ("trials: 20", "attempts: 5, trials: 20", "search.attempts: 3 → 5", "budget"),
         ("TPE", "Random", "search.sampler: TPESampler → RandomSampler", "search"),
         (

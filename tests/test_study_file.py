@@ -175,6 +175,10 @@ def test_ten_mistakes_are_ten_errors_with_their_lines() -> None:
         ("search: {timeout: 87601h}", "search.timeout", "at most ten years, 87600h, but got"),
         ("search: {timeout: 1e300}", "search.timeout", "at most ten years, 87600h, but got 1"),
         ("search: {timeout: 0}", "search.timeout", "above 0, but got 0"),
+        ("training: {max_time: 1.2.3h}", "training.max_time", "or a time as `2h`"),
+        ("training: {max_time: true}", "training.max_time", "a number, but got true"),
+        ("training: {max_time: 100000h}", "training.max_time", "at most ten years, 87600h"),
+        ("training: {max_time: {choice: [1h, 2h]}}", "training.max_time", "a range may not"),
         ("search: {order: exakt}", "search.order", "Did you mean `exact`"),
         ("search: {pruner: Wilcoxon}", "search.pruner", "not offered"),
         ("search: {sampler: TEP}", "search.sampler", "Did you mean `TPE`"),
@@ -225,7 +229,9 @@ def test_completing_with_another_task_checks_again() -> None:
     ],
 )
 def test_times(text: str, seconds: float) -> None:
-    study = StudyFile.from_text(f"{QUICK}search: {{timeout: {text}}}", "a.yaml")
+    times = f"search: {{timeout: {text}}}\ntraining: {{max_time: {text}}}"
+    study = StudyFile.from_text(f"{QUICK}{times}", "a.yaml")
+    assert study.training.max_time == seconds
     assert study.search.timeout == seconds
 
 

@@ -213,7 +213,8 @@ def check(
     found = checking.conclude(rehearsed)
     out.print(check_lines.rehearsal(found, study.gates))
     independent = drawn_independently(study.search.sampler.name, study.parameters)
-    out.print(check_lines.remarks(study.search, independent, found.n_jobs))
+    max_time = study.training.max_time
+    out.print(check_lines.remarks(study.search, independent, found.n_jobs, max_time))
     if found.mistakes:
         raise typer.Exit(2)
 

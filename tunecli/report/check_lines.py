@@ -61,12 +61,18 @@ def rehearsal(found: StudyRehearsal, gates: Mapping[str, Scalar] | None = None) 
     return Group(*parts, Text(), _verdict(found, gates))
 
 
-def remarks(search: SearchSettings, independent: Sequence[str], n_jobs: int) -> RenderableType:
+def remarks(
+    search: SearchSettings,
+    independent: Sequence[str],
+    n_jobs: int,
+    max_time: float | None = None,
+) -> RenderableType:
     """What one should know of the search before it runs, a sentence a line.
 
     Args:
         independent: parameters that the sampler draws at random.
         n_jobs: workers that a search would use.
+        max_time: seconds after which a trial is ended.
     """
     sentences = []
     if independent:
@@ -79,6 +85,11 @@ def remarks(search: SearchSettings, independent: Sequence[str], n_jobs: int) -> 
         sentences.append(remark)
     if search.timeout is not None:
         sentences.append("search.timeout goes by the clock: how many trials fit in may vary.")
+    if max_time is not None:
+        sentences.append(
+            "training.max_time goes by the clock: a trial near it may fail on one run and not on "
+            "another, so the study is exact only while none comes near."
+        )
     return Group(*(Text(sentence, style="yellow") for sentence in sentences))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from tunecli.study_file.plain import component_data, inline, node_data
@@ -59,6 +59,8 @@ _EFFECTS: dict[str, Effect] = {
     "order": "search",
 }
 
+_MAX_TIME = ("training", "max_time")  # ends a trial, but changes no score
+
 
 def changes(old: StudyFile, new: StudyFile) -> tuple[Change, ...]:
     """Every difference that means something, in the order of the sections.
@@ -107,7 +109,8 @@ def _trees(old: Tree, new: Tree) -> Iterator[Change]:
 
 def _slots(old: Slots, new: Slots, prefix: str) -> Iterator[Change]:
     for slot in SLOTS:
-        yield from _nodes(prefix + ".".join(slot), old.get(slot), new.get(slot))
+        for change in _nodes(prefix + ".".join(slot), old.get(slot), new.get(slot)):
+            yield replace(change, effect="budget") if slot == _MAX_TIME else change
 
 
 def _nodes(path: str, old: Node | None, new: Node | None) -> Iterator[Change]:

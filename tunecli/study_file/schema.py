@@ -17,6 +17,7 @@ from typing import Any
 from tunecli.study_file import catalogue
 from tunecli.study_file.bundled import BUNDLED
 from tunecli.study_file.catalogue import Kind
+from tunecli.study_file.durations import PATTERN
 from tunecli.study_file.metrics import METRICS
 from tunecli.study_file.offered import ALIASES
 from tunecli.study_file.settings import (
@@ -37,8 +38,8 @@ _NONE: Schema = {"enum": [None, "none"]}
 _SCALAR: Schema = {"type": ["number", "string", "boolean", "null"]}
 _DURATION: Schema = {
     "type": "string",
-    "pattern": r"^([0-9.]+h)? *([0-9.]+m)? *([0-9.]+s)?$",
-    "description": "For one call: 2h, 90m, 1h30m or 45s.",
+    "pattern": f"^{PATTERN}$",
+    "description": "2h, 90m, 1h30m or 45s.",
 }
 
 
@@ -49,6 +50,7 @@ def json_schema() -> Schema:
         parts[kind] = _component(kind)
         parts |= _arguments_of_all(kind)
     parts["training"] = _section(TrainingSettings, searched=True)
+    parts["training"]["properties"]["max_time"].update(_duration())  # no range may stand there
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "tunecli study file",
@@ -119,15 +121,18 @@ def _metrics_named(direction: Direction) -> Schema:
     return _any_of([{"enum": names}, {"type": "object", "propertyNames": {"enum": names}}])
 
 
+def _duration() -> Schema:
+    return _any_of([{"type": "number", "exclusiveMinimum": 0}, _DURATION, _NONE])
+
+
 def _search() -> Schema:
     """Budgets, sampler and pruner, and what to start with."""
-    timeout = _any_of([{"type": "number", "exclusiveMinimum": 0}, _DURATION, _NONE])
     best: Schema = {"type": "integer", "minimum": 1}
     another_study = {**_closed({"study": {"type": "string"}, "best": best}), "required": ["study"]}
     section = _section(
         SearchSettings,
         replaced={
-            "timeout": timeout,
+            "timeout": _duration(),
             "sampler": _ref("sampler"),
             "pruner": _any_of([_ref("pruner"), _NONE]),
         },

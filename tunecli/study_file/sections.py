@@ -16,7 +16,6 @@ from tunecli.study_file.metrics import METRICS, label
 from tunecli.study_file.number_ranges import RangeMistakeError, kind_of_range
 from tunecli.study_file.plain import inline
 from tunecli.study_file.settings import (
-    LONGEST_TIMEOUT,
     Component,
     DataSettings,
     Direction,
@@ -47,7 +46,6 @@ SECTIONS = (
 """All sections of a study file, in the order in which it is printed."""
 
 STUDY_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}\Z")
-_DURATION = re.compile(r"(?:([0-9.]+)h)? *(?:([0-9.]+)m)? *(?:([0-9.]+)s)?\Z")
 _LARGEST_SEED = 2**32 - 1
 
 
@@ -199,13 +197,6 @@ class SectionReader:
 
     def _read_search(self, section: dict[str, Any]) -> SearchSettings | None:
         given = dict(section)
-        if isinstance(given.get("timeout"), str):
-            given["timeout"] = self._seconds(given["timeout"])
-        if _is_too_long(given.get("timeout")):
-            got = inline(section["timeout"])
-            message = f"must be at most ten years, 87600h, but got {got}."
-            self._problems.add(("search", "timeout"), message)
-            given["timeout"] = None
         components: dict[str, Component | None] = {}
         kinds: dict[str, Kind] = {"sampler": "sampler", "pruner": "pruner"}
         for key in kinds.keys() & given.keys():
@@ -215,19 +206,6 @@ class SectionReader:
         settings = self._settings(SearchSettings, given, ("search",), also=("start_with",))
         kept = {key: c for key, c in components.items() if c is not None or key == "pruner"}
         return settings.model_copy(update=kept) if settings else None
-
-    def _seconds(self, text: str) -> float | None:
-        match = _DURATION.match(text) if text else None
-        try:
-            parts = [float(part or 0) for part in match.groups()] if match else []
-        except ValueError:
-            parts = []
-        seconds = sum(part * unit for part, unit in zip(parts, (3600, 60, 1), strict=False))
-        if seconds <= 0:
-            rule = "must be seconds above 0, or a time as `2h`, `90m`, `1h30m` or `45s`"
-            self._problems.add(("search", "timeout"), f"{rule}, but got {inline(text)}.")
-            return None
-        return seconds
 
     # What the sections share
 
@@ -293,10 +271,6 @@ def report_arguments(
     for path, message in mistakes:
         grammar.problems.add_new(resolved.place((*slot, *path)), message)
     return bool(mistakes)
-
-
-def _is_too_long(timeout: object) -> bool:
-    return isinstance(timeout, int | float) and timeout > LONGEST_TIMEOUT
 
 
 def _first_range(data: Any, at: Path) -> Path:

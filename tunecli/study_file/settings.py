@@ -11,14 +11,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from tunecli.study_file.durations import Duration
+
 Task = Literal["classification", "regression"]
 Direction = Literal["minimize", "maximize"]
 
 Positive = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
-
-LONGEST_TIMEOUT = 10 * 365 * 24 * 3600
-"""Of one call of `search`, in seconds: ten years. No clock can wait for ever."""
 
 
 class Settings(BaseModel):
@@ -114,6 +113,8 @@ class TrainingSettings(Settings):
         warmup: share of all optimizer steps over which the rate rises linearly from 0.
         ema: decay of an exponential average of the weights that is evaluated in their place.
         early_stopping: when to end a trial that no longer improves; none for never.
+        max_time: a trial that trains longer (30m, 2h) is ended and counts as failed; for trials
+            that hang. Of a trial that goes on from a checkpoint, the time up to there counts.
         dtype: fp32; bf16 (autocast); on CUDA only, tf32 (matrix products) and fp16 (autocast with
             a gradient scaler).
         device: auto takes CUDA, then MPS, then the CPU.
@@ -135,6 +136,7 @@ class TrainingSettings(Settings):
     warmup: Annotated[float, Field(ge=0, lt=1)] = 0.0
     ema: Fraction | None = None
     early_stopping: EarlyStopping | None = None
+    max_time: Duration | None = None
     dtype: Literal["fp32", "tf32", "bf16", "fp16"] = "fp32"
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     threads: Positive = 1
@@ -162,7 +164,7 @@ class SearchSettings(Settings):
     """
 
     trials: Positive = 50
-    timeout: Annotated[float, Field(gt=0, le=LONGEST_TIMEOUT)] | None = None
+    timeout: Duration | None = None
     sampler: Component = Component(name="TPESampler")
     pruner: Component | None = Component(name="MedianPruner")
     parallel: Positive = 8

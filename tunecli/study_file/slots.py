@@ -6,7 +6,7 @@ from typing import Any
 
 from tunecli.study_file import defaults
 from tunecli.study_file.document import Path
-from tunecli.study_file.grammar import Grammar, Role, is_none, without_none
+from tunecli.study_file.grammar import Grammar, Role, has_ranges, is_none, without_none
 from tunecli.study_file.plain import inline
 from tunecli.study_file.settings import DataSettings, TrainingSettings
 from tunecli.study_file.suggestions import listed
@@ -75,6 +75,10 @@ def _read_training(data: Any, at: Path, prefix: str, grammar: Grammar) -> dict[S
         below = (*at, key)
         if key not in known:
             grammar.problems.add(below, unknown_key(key, known), of_key=True)
+            continue
+        if key == "max_time" and has_ranges(value):
+            message = "a range may not stand in training.max_time, which is no part of training."
+            grammar.problems.add(below, f"{message} Write a value.")
             continue
         name = f"{prefix}training.{key}"
         slots["training", key] = grammar.value(without_none(value), below, name)
