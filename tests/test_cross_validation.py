@@ -17,10 +17,10 @@ from tunecli.study_file.settings import EarlyStopping, TrialConfig
 from tunecli.training.cross_validation import (
     CrossValidation,
     best_index,
-    divergence,
     no_longer_improves,
 )
 from tunecli.training.evaluation import Evaluation
+from tunecli.training.finite import NoScoreError, checked
 from tunecli.training.fold import FoldTraining
 from tunecli.training.memory import PeakMemory, life_peak
 from tunecli.training.metrics import measure
@@ -254,7 +254,6 @@ def test_divergence_ends_a_trial_with_what_and_when() -> None:
 @pytest.mark.parametrize(
     ("loss", "score", "sentence"),
     [
-        (1.0, 0.5, ""),
         (math.nan, 0.5, "training loss of fold 4 is nan at epoch 2.5"),
         (math.inf, math.nan, "training loss of fold 4 is inf at epoch 2.5"),
         (1.0, math.nan, "accuracy of fold 4 is nan at epoch 2.5"),
@@ -262,7 +261,9 @@ def test_divergence_ends_a_trial_with_what_and_when() -> None:
 )
 def test_reason_of_a_divergence(loss: float, score: float, sentence: str) -> None:
     evaluation = Evaluation(0, 2.5, loss, score, {}, 0.1)
-    assert divergence(evaluation, 4, trial()) == sentence
+    with pytest.raises(NoScoreError, match=f"^{sentence}$") as caught:
+        checked(evaluation, 4, "accuracy")
+    assert caught.value.outcome == "diverged"
 
 
 # exactness

@@ -21,6 +21,7 @@ from tunecli.data.dataset import FoldData
 from tunecli.study_file.settings import Direction, EarlyStopping, TrialConfig
 from tunecli.training.batches import batch_sizes
 from tunecli.training.evaluation import Evaluation, Outcome, TrialResult
+from tunecli.training.finite import NoScoreError, checked
 from tunecli.training.fold import FoldTraining
 from tunecli.training.memory import PeakMemory
 
@@ -35,8 +36,9 @@ class CrossValidation:
         folds: in the order of the data's folds.
         n_evaluations: planned; early stopping may end sooner.
         curve: the evaluations so far.
-        outcome: None while training, then complete or diverged.
-        reason: of a divergence, in a sentence.
+        outcome: None while training, then complete, diverged, or failed where something else than
+            a number came back.
+        reason: in a sentence, unless complete.
         best_step: index of the evaluation whose mean score is best, the earliest of equals; None
             before the first.
     """
@@ -63,26 +65,22 @@ class CrossValidation:
         if self.outcome is not None:
             raise StopIteration
         start = time.perf_counter()
-        evaluations = self._evaluate_all()
-        if self.reason:
-            self.outcome = "diverged"
-        else:
+        try:
+            evaluations = self._evaluate_all()
             self._record(evaluations)
-        self._seconds += time.perf_counter() - start
-        if self.reason:
-            raise StopIteration
+        except NoScoreError as error:
+            self.outcome, self.reason = error.outcome, error.reason
+            raise StopIteration from None
+        finally:
+            self._seconds += time.perf_counter() - start
         return evaluations
 
     def _evaluate_all(self) -> Round:
-        """The next evaluation of every fold, up to the first that diverges."""
-        evaluations = []
-        for training in self.folds:
-            evaluation = next(training)
-            evaluations.append(evaluation)
-            self.reason = divergence(evaluation, training.fold.number, self._config)
-            if self.reason:
-                break
-        return tuple(evaluations)
+        """The next evaluation of every fold, up to the first that cannot be judged."""
+        name = self._config.objective.metric.name
+        return tuple(
+            checked(next(training), training.fold.number, name) for training in self.folds
+        )
 
     def _record(self, evaluations: Round) -> None:
         self.curve.append(evaluations)
@@ -114,10 +112,11 @@ class CrossValidation:
         """What is known of the trial when the caller stops asking.
 
         Args:
-            outcome: `pruned` if the caller ended it before its time. A diverged trial stays so.
+            outcome: `pruned` if the caller ended it before its time. A diverged or failed trial
+                stays so.
         """
-        if self.outcome == "diverged":
-            return self._measured(TrialResult("diverged", self.reason))
+        if self.outcome is not None and self.outcome != "complete":
+            return self._measured(TrialResult(self.outcome, self.reason))
         step = self.best_step if outcome == "complete" else len(self.curve) - 1
         if step is None or step < 0:
             raise ValueError("A trial has a result after its first evaluation, and not before.")
@@ -177,17 +176,6 @@ class CrossValidation:
         self.reason = state["reason"]
         self.best_step = state["best_step"]
         self._seconds = state["seconds"]
-
-
-def divergence(evaluation: Evaluation, fold: int, config: TrialConfig) -> str:
-    """A sentence on the loss or score that is not finite; empty if both are."""
-    for what, value in (
-        ("training loss", evaluation.train_loss),
-        (config.objective.metric.name, evaluation.score),
-    ):
-        if not math.isfinite(value):
-            return f"{what} of fold {fold} is {value} at epoch {evaluation.epoch:g}"
-    return ""
 
 
 def best_index(values: Sequence[float], direction: Direction) -> int:
