@@ -73,7 +73,7 @@ def cases(odd: list[tuple[str, Any, str]]) -> list[Any]:
 
 @pytest.mark.parametrize(("value", "outcome"), cases(ODD + MORE))
 def test_what_is_no_score_has_an_outcome_and_a_sentence(value: Any, outcome: str) -> None:
-    with pytest.raises(NoScoreError, match="^(error: )?f1 of fold 2 is ") as caught:
+    with pytest.raises(NoScoreError, match=r"^(error: )?f1 of fold 2 is ") as caught:
         finite(value, "f1 of fold 2", " at epoch 3")
     assert caught.value.outcome == outcome
     assert " at epoch 3" in caught.value.reason
@@ -108,7 +108,7 @@ def test_metrics_that_are_only_shown_need_not_be_finite() -> None:
     assert math.isnan(evaluation.metrics["roc_auc"])
     assert evaluation.metrics["r2"] == -math.inf
     assert type(evaluation.metrics["f1"]) is float
-    with pytest.raises(NoScoreError, match="^error: f1 of fold 1 is None at epoch 1, where"):
+    with pytest.raises(NoScoreError, match=r"^error: f1 of fold 1 is None at epoch 1, where"):
         checked(Evaluation(0, 1.0, 0.1, 0.5, {"f1": None}, 0.1), 1, "accuracy")  # type: ignore[dict-item]
     assert number(True + 1, "x") == 2.0
 
