@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import chdir, redirect_stderr, redirect_stdout
 from pathlib import Path
+from unittest.mock import patch
+
+from tunecli.cli import main
 
 
 def environment() -> dict[str, str]:
@@ -27,6 +32,30 @@ def run_in(folder: Path, *words: str, code: int = 0) -> subprocess.CompletedProc
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr
     return done
+
+
+def call_in(folder: Path, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    """Runs a command in this process: for tests of what it does, not of its process.
+
+    torch, Optuna and the server that workers fork from are loaded once then, which is most of
+    what a small search takes.
+    """
+    out, err = io.StringIO(), io.StringIO()
+    width = patch.dict(os.environ, COLUMNS="100")
+    argv = patch.object(sys, "argv", ["tunecli", *words])
+    with chdir(folder), width, argv, redirect_stdout(out), redirect_stderr(err):
+        ended = _code_of(main)
+    done = subprocess.CompletedProcess(["tunecli", *words], ended, out.getvalue(), err.getvalue())
+    assert ended == code, done.stderr
+    return done
+
+
+def _code_of(command: Callable[[], None]) -> int:
+    try:
+        command()
+    except SystemExit as left:
+        return left.code if isinstance(left.code, int) else 0
+    return 0
 
 
 def rows(path: Path, query: str) -> list[tuple[object, ...]]:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from commands import (
+    call_in,
     command,
     environment,
     processes_in,
@@ -38,7 +39,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    return partial(run_in, tmp_path)
+    return partial(call_in, tmp_path)
 
 
 @pytest.fixture
@@ -65,11 +66,11 @@ def finished(searched_once: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_help_names_every_command(run: Run) -> None:
-    text = run("--help").stdout
+def test_help_names_every_command(tmp_path: Path) -> None:
+    text = run_in(tmp_path, "--help").stdout
     for name in ("search", "report", "check", "schema", "remove"):
         assert f" {name} " in text
-        assert "Example: tunecli " in run(name, "--help").stdout
+        assert "Example: tunecli " in run_in(tmp_path, name, "--help").stdout
 
 
 def test_a_search_tells_what_it_does_and_what_to_type_next(finished: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from commands import run_in, table
+from commands import call_in, table
 
 BRANCHES = """
 data: iris
@@ -36,9 +36,9 @@ def test_jobs_and_halves_give_the_same_table(
     search = f"search: {{trials: 12, parallel: 4, sampler: {sampler}, pruner: {pruner}}}\n"
     (tmp_path / "study.yaml").write_text(text + search)
     for runs, jobs in (("one", "1"), ("two", "2")):
-        run_in(tmp_path, "search", "study.yaml", "--jobs", jobs, "--runs", runs)
-    run_in(tmp_path, "search", "study.yaml", "--trials", "6", "--jobs", "2", "--runs", "half")
-    run_in(tmp_path, "search", "study.yaml", "--jobs", "2", "--runs", "half")
+        call_in(tmp_path, "search", "study.yaml", "--jobs", jobs, "--runs", runs)
+    call_in(tmp_path, "search", "study.yaml", "--trials", "6", "--jobs", "2", "--runs", "half")
+    call_in(tmp_path, "search", "study.yaml", "--jobs", "2", "--runs", "half")
     one, two, half = (table(tmp_path / runs / "study/study.db") for runs in ("one", "two", "half"))
     assert len({row[0] for row in one}) == 12
     assert one == two
@@ -51,11 +51,11 @@ def test_an_edited_study_goes_on_alike_in_one_go_and_in_two(tmp_path: Path) -> N
     for runs, totals in (("one", [10]), ("two", [7, 10])):
         study = tmp_path / "study.yaml"
         study.write_text(text)
-        run_in(tmp_path, "search", "study.yaml", "--jobs", "2", "--runs", runs)
+        call_in(tmp_path, "search", "study.yaml", "--jobs", "2", "--runs", runs)
         study.write_text(text.replace("parallel: 2", "parallel: 4"))
         for total in totals:
             words = ("--trials", str(total), "--jobs", "2", "--runs", runs)
-            run_in(tmp_path, "search", "study.yaml", *words)
+            call_in(tmp_path, "search", "study.yaml", *words)
     one, two = (table(tmp_path / runs / "study/study.db") for runs in ("one", "two"))
     assert one == two
     rates = {row[3] for row in one if row[2] == "optimizer.AdamW.lr"}
