@@ -29,8 +29,9 @@ from tunecli.study_file.ranges import Categories, FloatRange, IntRange, Range, S
 from tunecli.study_file.settings import TrialConfig
 from tunecli.study_file.space import contains
 from tunecli.study_file.study_file import StudyFile
+from tunecli.training.reasons import is_out_of_memory
 
-OUT_OF_MEMORY = "out of memory"
+_VIOLATED = "constraints:memory"  # Optuna's name for a constraint of ours; above 0 is violated
 
 
 @dataclass(frozen=True)
@@ -145,6 +146,8 @@ class Suggester:
         state, value, curve = self._seen(trial)
         if trial_id is None or self._storage.get_trial(trial_id).state.is_finished():
             return
+        if state == TrialState.PRUNED and is_out_of_memory(trial.reason):
+            self._storage.set_trial_system_attr(trial_id, _VIOLATED, 1.0)  # the worst of the bad
         for step, mean in curve.items():
             self._storage.set_trial_intermediate_value(trial_id, step, mean)
         self._storage.set_trial_state_values(trial_id, state, None if value is None else [value])
@@ -153,13 +156,14 @@ class Suggester:
         """A trial as the sampler sees it: state, value, curve.
 
         An error is nobody's fault but the user's; all else says something on the configuration.
+        A trial that ran out of memory also violates a constraint, where the sampler asks for any.
         """
         if trial.value is not None and math.isfinite(trial.value):
             if trial.outcome == "pruned" and self._kind.learns_from_pruned:
                 return TrialState.PRUNED, None, {len(trial.curve) - 1: trial.value}
             self._worst = trial.value if self._worst is None else self._worse(trial.value)
             return TrialState.COMPLETE, trial.value, {}
-        if trial.outcome == "failed" and trial.reason != OUT_OF_MEMORY:
+        if trial.outcome == "failed" and not is_out_of_memory(trial.reason):
             return TrialState.FAIL, None, {}
         if self._kind.learns_from_pruned:
             return TrialState.PRUNED, None, {}
