@@ -226,6 +226,11 @@ def test_an_edit_that_makes_scores_incomparable_is_refused(
             "search.sampler: ",
             marks=pytest.mark.slow,
         ),
+        pytest.param(
+            {"trials: 4": "trials: 6", "parallel: 2": "parallel: 4"},
+            "search.parallel: 2 → 4",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_an_edit_that_keeps_scores_comparable_goes_on(

@@ -25,7 +25,13 @@ optimizer: {AdamW: {lr: {float: [1e-4, 1e-1], log: true}, weight_decay: {float: 
 schedule: OneCycleLR
 training: {epochs: 9}
 """
-CASES = [(BRANCHES, "TPE", "Median"), (FLAT, "CmaEs", "Hyperband")]
+CASES = [
+    (BRANCHES, "TPE", "Median"),
+    (BRANCHES, "Random", "Hyperband"),
+    (BRANCHES, "NSGAII", "Median"),
+    (FLAT, "QMC", "Median"),
+    (FLAT, "CmaEs", "Hyperband"),
+]
 
 
 @pytest.mark.slow
@@ -33,14 +39,14 @@ CASES = [(BRANCHES, "TPE", "Median"), (FLAT, "CmaEs", "Hyperband")]
 def test_jobs_and_halves_give_the_same_table(
     text: str, sampler: str, pruner: str, tmp_path: Path
 ) -> None:
-    search = f"search: {{trials: 12, parallel: 4, sampler: {sampler}, pruner: {pruner}}}\n"
+    search = f"search: {{trials: 16, parallel: 4, sampler: {sampler}, pruner: {pruner}}}\n"
     (tmp_path / "study.yaml").write_text(text + search)
     for runs, jobs in (("one", "1"), ("two", "2")):
         call_in(tmp_path, "search", "study.yaml", "--jobs", jobs, "--runs", runs)
-    call_in(tmp_path, "search", "study.yaml", "--trials", "6", "--jobs", "2", "--runs", "half")
+    call_in(tmp_path, "search", "study.yaml", "--trials", "7", "--jobs", "2", "--runs", "half")
     call_in(tmp_path, "search", "study.yaml", "--jobs", "2", "--runs", "half")
     one, two, half = (table(tmp_path / runs / "study/study.db") for runs in ("one", "two", "half"))
-    assert len({row[0] for row in one}) == 12
+    assert len({row[0] for row in one}) == 16
     assert one == two
     assert one == half
 

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from commands import command, environment, run_in, table, wait_for
+from commands import call_in, command, environment, table, wait_for
 
 STUDY = """
 data: digits
@@ -15,7 +15,7 @@ validation: {folds: 2}
 model: {CNN: {channels: {int: [4, 8]}, depth: 1, dropout: 0.2}}
 optimizer: {AdamW: {lr: {float: [1e-3, 1e-1], log: true}}}
 schedule: CosineAnnealingLR
-training: {epochs: 30, batch_size: 64}
+training: {epochs: 16, batch_size: 64}
 search: {trials: 3, parallel: 2, pruner: none}
 """
 
@@ -28,7 +28,7 @@ def n_told(folder: Path) -> int:
 @pytest.mark.slow
 def test_ctrl_c_saves_and_the_next_call_goes_on_from_there(tmp_path: Path) -> None:
     (tmp_path / "study.yaml").write_text(STUDY)
-    run_in(tmp_path, "search", "study.yaml", "--jobs", "2", "--runs", "whole")
+    call_in(tmp_path, "search", "study.yaml", "--jobs", "2", "--runs", "whole")
     process = subprocess.Popen(
         command("search", "study.yaml", "--jobs", "2"),
         cwd=tmp_path,
@@ -36,7 +36,7 @@ def test_ctrl_c_saves_and_the_next_call_goes_on_from_there(tmp_path: Path) -> No
         stderr=subprocess.PIPE,
         text=True,
     )
-    wait_for(lambda: n_told(tmp_path) >= 20)
+    wait_for(lambda: n_told(tmp_path) >= 12)
     process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=30)
     assert process.returncode == 130
@@ -46,6 +46,6 @@ def test_ctrl_c_saves_and_the_next_call_goes_on_from_there(tmp_path: Path) -> No
     saved = sorted(path.parent.name for path in tmp_path.glob("runs/study/checkpoints/*/trial"))
     assert saved == ["0", "1"]
 
-    run_in(tmp_path, "search", "study.yaml", "--jobs", "1")
+    call_in(tmp_path, "search", "study.yaml", "--jobs", "1")
     assert table(tmp_path / "runs/study/study.db") == table(tmp_path / "whole/study/study.db")
     assert not list(tmp_path.glob("runs/study/checkpoints/*")), "what has ended needs none"
