@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import select
 import signal
 import sys
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 EXIT_CODES: dict[int, int] = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
@@ -21,6 +24,7 @@ class Interruptible(Protocol):
 
 def leave_at_once() -> None:
     """From now on a signal ends the process silently: there is nothing to save yet."""
+    atexit.register(_hear_nothing)
     for number in _heard():
         signal.signal(number, lambda received, _: _leave(received))
 
@@ -29,6 +33,9 @@ def leave_at_once() -> None:
 def interrupting(search: Interruptible) -> Iterator[list[int]]:
     """Let a first signal end a search in good order, and a second one end it at once.
 
+    Either way the exit code is the first one's. A thread listens for the second: this one may
+    wait in a library for as long as a minute.
+
     Yields:
         the signals received.
     """
@@ -36,16 +43,30 @@ def interrupting(search: Interruptible) -> Iterator[list[int]]:
 
     def handle(number: int, _: Any) -> None:
         received.append(number)
-        if len(received) > 1:
-            _leave(received[0])
         search.interrupt()
 
     before = {number: signal.signal(number, handle) for number in _heard()}
+    ours, theirs = os.pipe()
+    os.set_blocking(theirs, False)
+    threading.Thread(target=_leave_at_the_second, args=(ours,), daemon=True).start()
+    told_before = signal.set_wakeup_fd(theirs, warn_on_full_buffer=False)
     try:
         yield received
     finally:
+        signal.set_wakeup_fd(told_before)
         for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.signal(number, (lambda *_: _leave(received[0])) if received else handler)
+        os.close(theirs)
+
+
+def _leave_at_the_second(signals: int) -> None:
+    """Read what Python writes to its wakeup descriptor: a byte a signal, until it is closed."""
+    first = 0
+    while byte := os.read(signals, 1):
+        if byte[0] in EXIT_CODES and first:
+            _leave(first)
+        first = first or (byte[0] if byte[0] in EXIT_CODES else 0)
+    os.close(signals)
 
 
 def _heard() -> list[int]:
@@ -53,15 +74,21 @@ def _heard() -> list[int]:
     return [number for number in EXIT_CODES if signal.getsignal(number) is not signal.SIG_IGN]
 
 
+def _hear_nothing() -> None:
+    """In the last moments Python would give signals back their own ways, and exit codes."""
+    for number in _heard():
+        signal.signal(number, signal.SIG_IGN)
+
+
 def _leave(number: int) -> None:
     """End this process and its workers, with the cursor that a live view may have hidden."""
-    if "multiprocessing" in sys.modules:
-        from multiprocessing import active_children
+    try:
+        if "multiprocessing" in sys.modules:
+            from multiprocessing import active_children
 
-        for child in active_children():
-            with suppress(OSError):
+            for child in active_children():
                 child.kill()
-    with suppress(OSError):
-        if os.isatty(2):
+        if os.isatty(2) and select.select([], [2], [], 0)[1]:  # nobody has pressed Ctrl-S
             os.write(2, b"\x1b[?25h\n")
-    os._exit(EXIT_CODES[number])
+    finally:
+        os._exit(EXIT_CODES[number])

@@ -250,9 +250,9 @@ class Driver:
         yield TrialEvaluated(trial.number, step, mean, best)
 
     def _take_death(self, event: WorkerDied) -> Iterator[SearchEvent]:
-        reason = f"worker died (exit code {event.exit_code})"
+        reason = f"worker died ({event.last_words or f'exit code {event.exit_code}'})"
         if event.number is None or event.number not in self._running:
-            yield Notice(f"A worker that had no trial died: {reason}. Another took its place.")
+            yield Notice(f"Without a trial: {reason}. Another takes its place when there is one.")
             return
         trial = self._running.pop(event.number)
         got_further = len(trial.curve) > self._furthest.get(trial.number, 0)

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing import resource_tracker
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import BaseContext
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
-from tunecli.search.machine import gpus
+from tunecli.search.fork_server import DRIVER
+from tunecli.search.lifeline import end_with_the_driver, ignore_the_drivers_signals, unheard
+from tunecli.search.machine import gpu_of, gpus
 from tunecli.search.messages import (
     Answer,
     Event,
     Finished,
     FirstTask,
+    LastWords,
     Reply,
     Suspended,
     TrialJob,
@@ -34,20 +37,22 @@ if TYPE_CHECKING:
 
 @dataclass
 class _Worker:
-    """Attributes: `job`: what it trains now; `told`: it ended the job or was told to."""
+    """Attributes: `job`: what it trains now; `last_words`: why it cannot go on."""
 
     number: int
     process: BaseProcess
     connection: Connection
     job: TrialJob | None = None
+    last_words: str = ""
 
 
 class LocalExecutor:
     """An `Executor` of `n_workers` processes on this machine.
 
     Workers fork from a clean server process that has imported torch once; on macOS they are
-    spawned. They are not daemonic, so that a user's code may start processes of its own; a thread
-    in each ends it when the driver is gone.
+    spawned. They are not daemonic, so that a user's code may start processes of its own; they end
+    with the driver. The first ones start in a thread: torch takes seconds to load, in which this
+    process hears Ctrl-C. A worker that dies is replaced as soon as there is a trial for another.
 
     Args:
         first_task: for the first worker, before any job.
@@ -58,10 +63,12 @@ class LocalExecutor:
         self._context = _context()
         self._waiting: deque[TrialJob] = deque()
         self._stopping: dict[int, float] = {}  # when the patience with a trial ends
-        self._taken_back: list[int] = []  # before any worker had begun
-        self._workers = [
-            self._start(number, first_task if number == 0 else None) for number in range(n_workers)
-        ]
+        self._unsaid: list[Event] = []  # of trials and workers that never began
+        self._workers: dict[int, _Worker] = {}
+        self._closed = False
+        _start_server()
+        self._starting = Thread(target=self._start_first, args=(first_task,), daemon=True)
+        self._starting.start()
 
     def submit(self, job: TrialJob) -> None:
         """Hand `job` to a free worker, or keep it until one is free."""
@@ -76,34 +83,36 @@ class LocalExecutor:
         """Let trial `number` save after its next evaluation; kill it if that takes too long."""
         if any(job.number == number for job in self._waiting):
             self._waiting = deque(job for job in self._waiting if job.number != number)
-            self._taken_back.append(number)
+            self._unsaid.append(Suspended(number, worker=-1, saved=True))
         else:
             self._stopping[number] = time.monotonic() + grace
             self._tell(number, "suspend")
 
     def kill(self, number: int) -> None:
-        """End trial `number` with its worker, and start another in its place."""
+        """End trial `number` with its worker; another takes its place."""
         self._waiting = deque(job for job in self._waiting if job.number != number)
-        for index, worker in enumerate(self._workers):
+        for worker in list(self._workers.values()):
             if worker.job is not None and worker.job.number == number:
-                _end(worker)
-                self._workers[index] = self._start(worker.number, None)
+                self._end(worker)
         self._hand_out()
 
     def events(self, timeout: float) -> Sequence[Event]:
         """What the workers have said, and which of them died."""
-        sources: list[Any] = [worker.connection for worker in self._workers]
-        ready = set(wait(sources, timeout))
-        told: list[Event] = []
-        for index, worker in enumerate(self._workers):
-            if worker.connection in ready:
-                told += self._receive(index, worker)
+        if self._starting.is_alive():
+            self._starting.join(timeout)
+            return []
+        workers = list(self._workers.values())
+        sources: list[Any] = [worker.connection for worker in workers]
+        sources += [worker.process.sentinel for worker in workers]
+        ready = set(wait(sources, 0 if self._unsaid else timeout))
+        told, self._unsaid = self._unsaid, []
+        for worker in workers:
+            if ready & {worker.connection, worker.process.sentinel}:
+                told += self._receive(worker, is_dead=worker.process.sentinel in ready)
         for event in told:
             if isinstance(event, Suspended | Finished):
                 self._stopping.pop(event.number, None)
         told += self._kill_the_late()
-        told += [Suspended(number, worker=-1, saved=True) for number in self._taken_back]
-        self._taken_back.clear()
         self._hand_out()
         return told
 
@@ -117,88 +126,125 @@ class LocalExecutor:
 
     def close(self) -> None:
         """End all workers."""
+        self._closed = True
         self._waiting.clear()
-        for worker in self._workers:
+        for worker in self._workers.copy().values():
             worker.process.kill()
-        for worker in self._workers:
-            _end(worker)
-        self._workers = []
+        for worker in self._workers.copy().values():
+            self._end(worker)
 
     def _tell(self, number: int, answer: Answer) -> None:
-        for worker in self._workers:
+        for worker in self._workers.values():
             if worker.job is not None and worker.job.number == number:
                 _send(worker.connection, Reply(answer))
 
-    def _receive(self, index: int, worker: _Worker) -> list[Event]:
+    def _receive(self, worker: _Worker, *, is_dead: bool) -> list[Event]:
+        """What a worker has said; a process that it left behind may hold its pipe open."""
         told: list[Event] = []
         try:
             while worker.connection.poll():
-                event: Event = worker.connection.recv()
+                event: Event | LastWords = worker.connection.recv()
+                if isinstance(event, LastWords):
+                    worker.last_words = event.text
+                    continue
                 if isinstance(event, Finished | Suspended):
                     worker.job = None
                 told.append(event)
         except (EOFError, OSError):
-            _end(worker)
+            is_dead = True
+        if is_dead:
+            self._end(worker)
             number = worker.job.number if worker.job else None
-            told.append(WorkerDied(number, worker.number, worker.process.exitcode))
-            self._workers[index] = self._start(worker.number, None)
+            code = worker.process.exitcode
+            told.append(WorkerDied(number, worker.number, code, worker.last_words))
         return told
 
     def _hand_out(self) -> None:
-        for worker in self._workers:
-            if worker.job is None and self._waiting:
+        if self._starting.is_alive():
+            return
+        for number in range(self.n_workers):
+            if not self._waiting:
+                return
+            if number not in self._workers:
+                _start_server()
+                self._start(number, None)
+            worker = self._workers.get(number)
+            if worker is None:  # nothing can be started; whoever waits must not wait for ever
+                self._unsaid.append(WorkerDied(self._waiting.popleft().number, number, None))
+            elif worker.job is None:
                 worker.job = self._waiting.popleft()
                 _send(worker.connection, worker.job)
 
-    def _start(self, number: int, first_task: FirstTask | None) -> _Worker:
+    def _start_first(self, first_task: FirstTask) -> None:
+        for number in range(self.n_workers):
+            if not self._closed:
+                self._start(number, first_task if number == 0 else None)
+        if 0 not in self._workers:
+            self._unsaid.append(WorkerDied(None, 0, None))
+        if self._closed:
+            self.close()
+
+    def _start(self, number: int, first_task: FirstTask | None) -> None:
+        """Start a worker; there is none if the fork server cannot."""
         ours, theirs = self._context.Pipe()
         process = self._context.Process(  # type: ignore[attr-defined]
-            target=_run, args=(theirs, number, first_task, _gpu(number)), name=f"worker {number}"
+            target=_run, args=(theirs, number, first_task, gpu_of(number, gpus())), name=f"worker {number}"
         )
-        with _unheard_by_workers():
-            process.start()
-        theirs.close()  # so that the pipe ends when the worker does
-        return _Worker(number, process, ours)
+        try:
+            with unheard():
+                process.start()
+            self._workers[number] = _Worker(number, process, ours)
+        except (EOFError, OSError):
+            ours.close()
+        finally:
+            theirs.close()  # so that the pipe ends when the worker does
 
-
-def _gpu(number: int) -> str | None:
-    """The GPU of a worker, each in turn; None where there are none."""
-    found = gpus()
-    return found[number % len(found)] if found else None
+    def _end(self, worker: _Worker) -> None:
+        self._workers.pop(worker.number, None)
+        worker.process.kill()
+        worker.process.join()
+        worker.connection.close()
 
 
 def _run(
     connection: Connection, number: int, first_task: FirstTask | None, gpu: str | None
 ) -> None:
     """A worker's process; CUDA, which nobody has touched yet, shows it one GPU only."""
-    from tunecli.search.worker import worker_main  # torch: in the worker only
-
+    ignore_the_drivers_signals()
+    end_with_the_driver()
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
-    worker_main(connection, number, first_task)
+    try:
+        from tunecli.search.worker import worker_main  # torch: in the worker only
+
+        worker_main(connection, number, first_task)
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        return  # the driver has closed or is gone
+    except Exception as error:
+        with suppress(OSError):
+            connection.send(LastWords(f"{type(error).__name__}: {error}"))
+        sys.exit(1)
 
 
 def _context() -> BaseContext:
     if sys.platform == "darwin":  # forking after Apple's frameworks have started threads crashes
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["__main__", "tunecli.search.worker"])
+    context.set_forkserver_preload(["__main__", "tunecli.search.fork_server"])
     return context
 
 
-@contextmanager
-def _unheard_by_workers() -> Iterator[None]:
-    """Keep Ctrl-C and a closing terminal, which reach every process of a terminal, from workers.
-
-    Both are the driver's to handle. What is blocked here stays so in the processes that start
-    meanwhile, from their first moment; this process hears it afterwards.
-    """
+def _start_server() -> None:
+    """Start what workers fork from, unless it runs; it ends with the thread that calls this."""
     resource_tracker.ensure_running()  # it would unblock SIGINT here if it started meanwhile
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
+    if sys.platform == "darwin":
+        return
+    os.environ[DRIVER] = str(os.getpid())
     try:
-        yield
+        with unheard():
+            forkserver.ensure_running()
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        del os.environ[DRIVER]
 
 
 def _send(connection: Connection, message: object) -> None:
@@ -206,9 +252,3 @@ def _send(connection: Connection, message: object) -> None:
         connection.send(message)
     except (BrokenPipeError, ConnectionResetError):
         pass  # the worker is gone; `events` will say so
-
-
-def _end(worker: _Worker) -> None:
-    worker.process.kill()
-    worker.process.join()
-    worker.connection.close()

@@ -86,12 +86,25 @@ class Warned:
 
 
 @dataclass(frozen=True)
+class LastWords:
+    """Why a worker cannot go on, and ends."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class WorkerDied:
-    """A worker process is gone; its trial, if any, has no result."""
+    """A worker process is gone; its trial, if any, has no result.
+
+    Attributes:
+        exit_code: minus the signal that ended it; None if it could not even be started.
+        last_words: what it said of that, if it could.
+    """
 
     number: int | None
     worker: int
     exit_code: int | None
+    last_words: str = ""
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,7 @@ class Search:
         budget: trials and timeout of this call.
         n_jobs: worker processes; None for as many as the GPUs or cores allow.
         grace: seconds that running trials have to save when the search is interrupted.
+        jobs_per_gpu: workers for each GPU, in place of `n_jobs`.
     """
 
     def __init__(
@@ -58,12 +59,14 @@ class Search:
         budget: SearchSettings,
         n_jobs: int | None = None,
         grace: float = 2.0,
+        jobs_per_gpu: int | None = None,
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         refuse_what_optuna_refuses(study)
         self._study = study
         self._place = place
-        self._n_jobs = n_jobs or default_jobs(study.training.threads, study.training.device)
+        training = study.training
+        self._n_jobs = n_jobs or default_jobs(training.threads, training.device, jobs_per_gpu)
         deadline = time.monotonic() + (budget.timeout or math.inf)
         self._limits = Limits(budget.trials, deadline, grace)
         self._driver: Driver | None = None
@@ -151,10 +154,9 @@ class Search:
                         raise event.error
                     versions = event.environment | self._own_versions()
                     return dataclasses.replace(event, environment=versions)
-                if isinstance(event, WorkerDied):
-                    raise TunecliError(
-                        f"A worker died while it read the data (exit code {event.exit_code})."
-                    )
+                if isinstance(event, WorkerDied) and event.worker == 0:
+                    cause = event.last_words or f"exit code {event.exit_code}"
+                    raise TunecliError(f"The first worker died while it read the data ({cause}).")
         return None
 
     def _own_versions(self) -> dict[str, str]:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import platform
-import signal
-import threading
 import traceback
 from collections.abc import Callable
 from functools import partial
 from itertools import chain
-from multiprocessing import parent_process
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy
@@ -164,18 +160,18 @@ def environment(config: TrialConfig) -> dict[str, str]:
 
 
 def worker_main(connection: Connection, worker: int, first_task: FirstTask | None) -> None:
-    """The worker process: the first task if it has one, then jobs until the pipe closes."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to handle
-    _end_with_the_driver()
+    """The first task if the worker has one, then jobs.
+
+    Raises:
+        EOFError, OSError: the driver has closed the pipe or is gone.
+    """
     trainer = Trainer(worker, connection.send, partial(_hear, connection))
-    try:
-        if first_task is not None:
-            connection.send(trainer.describe(first_task))
-        _warm_up()
-        while True:
-            trainer.train(connection.recv())
-    except (EOFError, BrokenPipeError, ConnectionResetError):
-        return  # the driver has closed or is gone
+    if first_task is not None:
+        connection.send(trainer.describe(first_task))
+    while True:
+        message = connection.recv()
+        if isinstance(message, TrialJob):  # not the driver's word on a trial that has just ended
+            trainer.train(message)
 
 
 def _hear(connection: Connection, waits: bool) -> Answer:
@@ -185,19 +181,6 @@ def _hear(connection: Connection, waits: bool) -> Answer:
     return answer
 
 
-def _warm_up() -> None:
-    """Pay now, while the driver makes the database, what torch imports at the first optimizer."""
+def warm_up() -> None:
+    """Pay now what torch imports at the first optimizer."""
     torch.optim.SGD([torch.zeros(1, requires_grad=True)])
-
-
-def _end_with_the_driver() -> None:
-    """End this process as soon as the driver is gone, even in the middle of an epoch."""
-    driver = parent_process()
-    if driver is None:
-        return
-
-    def watch() -> None:
-        wait([driver.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
