@@ -108,6 +108,7 @@ def test_one_trial_for_programs(finished: Path, run: Run) -> None:
         ("report", "--json"),
         ("report", "tiny", "--json", "--csv"),
         ("search", "x.yaml", "--as", ""),
+        ("search", "x.yaml", "--jobs", "2", "--jobs-per-gpu", "2"),
     ],
 )
 def test_options_that_make_no_sense_together_are_refused(run: Run, words: tuple[str, ...]) -> None:

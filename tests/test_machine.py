@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import subprocess
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from tunecli.errors import NoGpuError
 from tunecli.search import machine
 
 
@@ -37,3 +39,25 @@ def test_gpus_are_those_that_cuda_shows(
     assert machine.gpus() == names
     assert machine.default_jobs(1, "auto") == (len(names) or machine.n_cores())
     assert machine.default_jobs(machine.n_cores() + 1, "cpu") == 1
+
+
+@pytest.mark.parametrize("n_gpus", [1, 3])
+@pytest.mark.parametrize("jobs_per_gpu", [1, 2, 5])
+def test_jobs_are_spread_evenly_over_gpus(
+    n_gpus: int, jobs_per_gpu: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"GPU-{letter}" for letter in "abc"[:n_gpus]]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", ",".join(names))
+    n_jobs = machine.default_jobs(1, "cuda", jobs_per_gpu)
+    given = [machine.gpu_of(worker, machine.gpus()) for worker in range(n_jobs)]
+    assert Counter(given) == dict.fromkeys(names, jobs_per_gpu)
+    assert given[:n_gpus] == names  # the first ones have a GPU of their own
+    assert machine.default_jobs(1, "cpu") == machine.n_cores()
+
+
+@pytest.mark.parametrize(("device", "why"), [("auto", "none is seen"), ("cpu", "trains on cpu")])
+def test_jobs_by_gpu_need_gpus(device: str, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "" if device == "auto" else "0")
+    with pytest.raises(NoGpuError, match=f"{why}. Write --jobs instead"):
+        machine.default_jobs(1, device, 2)
+    assert machine.gpu_of(3, []) is None

@@ -87,6 +87,10 @@ def search(
         int | None,
         typer.Option(min=1, help="Worker processes. Default: one a GPU, else one a core."),
     ] = None,
+    jobs_per_gpu: Annotated[
+        int | None,
+        typer.Option(min=1, help="Worker processes for each visible GPU, instead of one."),
+    ] = None,
     set_: SetOption = None,
     as_: Annotated[
         str | None, typer.Option("--as", help="Search under another name, as a new study.")
@@ -109,6 +113,8 @@ def search(
 
     if as_ is not None and not as_.strip():
         raise typer.BadParameter("--as needs a name.")
+    if jobs is not None and jobs_per_gpu is not None:
+        raise typer.BadParameter("--jobs and --jobs-per-gpu exclude each other.")
     study = _read_study(file, set_, as_, runs, storage, restart=restart)
     budget = [f"search.trials={trials}"] if trials else []
     budget += [f"search.timeout={timeout}"] if timeout else []
@@ -120,7 +126,7 @@ def search(
     from tunecli.report.live import LiveView
     from tunecli.search.run import Search
 
-    searching = Search(study, place, limits, jobs, grace)
+    searching = Search(study, place, limits, jobs, grace, jobs_per_gpu)
     if restart:  # only now: the study file has been accepted
         _set_aside(place)
     view = LiveView(_console(), quiet=quiet, options=_options_again(runs, storage))

@@ -4,6 +4,7 @@ TunecliError
 ├── StudyFileError      every mistake of a study file at once
 ├── DataError           the data cannot be read, or does not fit the study
 ├── PlaceError          --runs or --storage names no place for a study
+├── NoGpuError          GPUs were asked for, and the study uses none
 ├── StudyNotFoundError  no study of that name where it was looked for
 ├── StudyBusyError      another search holds the study
 ├── StudyChangedError   the study file no longer belongs to the stored study
@@ -34,12 +35,14 @@ class Problem:
         column: counted from 1.
         path: where in the study file, as `optimizer.SGD.lr`; empty for the file itself.
         message: what is wrong, what was given, what to write instead.
+        override: the `path=value` of a `--set` that it comes from, in place of a line.
     """
 
     line: int
     column: int
     path: str
     message: str
+    override: str = ""
 
 
 class StudyFileError(TunecliError):
@@ -57,6 +60,7 @@ class StudyFileError(TunecliError):
 
     def _line(self, problem: Problem) -> str:
         place = f"{self.file}:{problem.line}:{problem.column}" if problem.line else self.file
+        place = f"--set {problem.override}" if problem.override else place
         return f"{place}: {problem.path + ': ' if problem.path else ''}{problem.message}"
 
 
@@ -68,6 +72,12 @@ class DataError(TunecliError):
 
 class PlaceError(TunecliError):
     """`--runs` or `--storage` names no place for a study."""
+
+    exit_code = 2
+
+
+class NoGpuError(TunecliError):
+    """GPUs were asked for, and the study uses none."""
 
     exit_code = 2
 

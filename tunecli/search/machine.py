@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
+
+from tunecli.errors import NoGpuError
 
 
 def n_cores() -> int:
@@ -42,8 +45,29 @@ def _git(folder: Path, *words: str) -> str:
     return done.stdout.strip()
 
 
-def default_jobs(n_threads: int, device: str) -> int:
-    """Workers if the user does not say: one a GPU, else one for every `n_threads` cores."""
-    if device in ("auto", "cuda") and gpus():
-        return len(gpus())
+def default_jobs(n_threads: int, device: str, jobs_per_gpu: int | None = None) -> int:
+    """Workers if the user does not say: some for every GPU, else one for every `n_threads` cores.
+
+    Args:
+        jobs_per_gpu: 1 if it is None.
+
+    Raises:
+        NoGpuError: jobs were asked for by GPU, and the study uses none.
+    """
+    found = gpus() if device in ("auto", "cuda") else []
+    if found:
+        return len(found) * (jobs_per_gpu or 1)
+    if jobs_per_gpu is not None:
+        why = f"the study trains on {device}" if device not in ("auto", "cuda") else "none is seen"
+        raise NoGpuError(f"--jobs-per-gpu needs a GPU, but {why}. Write --jobs instead.")
     return max(1, n_cores() // n_threads)
+
+
+def gpu_of(worker: int, found: Sequence[str]) -> str | None:
+    """The GPU of a worker, each GPU in turn; None where there are none.
+
+    Args:
+        worker: counted from 0.
+        found: GPUs as `gpus` names them.
+    """
+    return found[worker % len(found)] if found else None
