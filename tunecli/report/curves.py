@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -88,5 +87,5 @@ def _fold_curve(found: list[Row[Any]]) -> FoldCurve:
         train_loss=tuple(queries.finite_or_nan(row.train_loss) for row in found),
         score=tuple(queries.finite_or_nan(row.score) for row in found),
         lr=tuple(row.lr for row in found),
-        metrics=tuple(json.loads(row.metrics) for row in found),
+        metrics=tuple(queries.metrics(row.metrics) for row in found),
     )

@@ -6,13 +6,11 @@ file is opened read-only, so that a report never disturbs a search.
 
 from __future__ import annotations
 
+import json
 import math
-import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from sqlalchemy import (
     Connection,
@@ -32,9 +30,9 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, S
 from sqlalchemy.pool import NullPool
 
 from tunecli.errors import DatabaseError, StudyNotFoundError
+from tunecli.search.cells import checked, refuse_nonsense
+from tunecli.search.sqlite_files import WAYS_OUT, open_read_only
 from tunecli.search.urls import shown, sqlite_file
-
-PATIENCE = 60.0  # seconds to wait for a writer's lock, as the driver does
 
 STUDIES = text("SELECT study_id, study_name FROM studies ORDER BY study_id")
 
@@ -100,7 +98,7 @@ def connection(url: str) -> Iterator[Connection]:
     try:
         engine = _engine(url)
         try:
-            with engine.connect() as opened:
+            with refuse_nonsense(url), engine.connect() as opened:
                 yield opened
         finally:
             engine.dispose()
@@ -108,10 +106,6 @@ def connection(url: str) -> Iterator[Connection]:
         raise DatabaseError(f"Cannot open the study database: {error}") from error
     except SQLAlchemyError as error:
         raise DatabaseError(f"Cannot read {shown(url)}: {_cause(error)}") from error
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
-        raise DatabaseError(
-            f"Cannot read {shown(url)}: it holds what no study database holds ({error!r})."
-        ) from error
 
 
 def tables(opened: Connection) -> frozenset[str]:
@@ -120,8 +114,12 @@ def tables(opened: Connection) -> frozenset[str]:
 
 
 def rows(opened: Connection, query: TextClause | Any, **parameters: object) -> Sequence[Row[Any]]:
-    """All rows of one query."""
-    return opened.execute(query, parameters).all()
+    """All rows of one query.
+
+    Raises:
+        TypeError: a cell holds another kind of value than its column.
+    """
+    return checked(opened.execute(query, parameters).all())
 
 
 def number(stored: float | None, kind: str) -> float:
@@ -135,46 +133,52 @@ def finite_or_nan(stored: float | None) -> float:
     return math.nan if stored is None else float(stored)
 
 
+def mapping(stored: str) -> dict[str, Any]:
+    """A JSON object.
+
+    Raises:
+        ValueError: it is none.
+    """
+    found = json.loads(stored)
+    if not isinstance(found, dict):
+        raise ValueError(f"not a mapping: {stored[:50]!r}")
+    return found
+
+
+def metrics(stored: str) -> dict[str, float]:
+    """A JSON object of numbers, null for one that was not finite.
+
+    Raises:
+        ValueError, TypeError: it is none.
+    """
+    return {key: finite_or_nan(value) for key, value in mapping(stored).items()}
+
+
+def numbers(stored: str) -> tuple[float, ...]:
+    """A JSON list of numbers, null for one that was not finite.
+
+    Raises:
+        ValueError, TypeError: it is none.
+    """
+    found = json.loads(stored)
+    if not isinstance(found, list):
+        raise ValueError(f"not a list: {stored[:50]!r}")
+    return tuple(map(finite_or_nan, found))
+
+
 def _engine(url: str) -> Engine:
     path = sqlite_file(url)
     if path is None:
         return create_engine(make_url(url), poolclass=NullPool)
     if not path.is_file():
         raise StudyNotFoundError(f"There is no study database at {path}.")
-    return create_engine("sqlite://", creator=lambda: _open_file(path), poolclass=NullPool)
-
-
-def _open_file(path: Path) -> sqlite3.Connection:
-    """Open read-only; but let SQLite roll back what a killed search left half written.
-
-    Such a file has a hot journal, and a read-only connection may not touch it.
-    """
-    try:
-        return _connect(path, "ro")
-    except sqlite3.OperationalError as error:
-        if error.sqlite_errorname != "SQLITE_READONLY_ROLLBACK":
-            raise
-    return _connect(path, "rw")
-
-
-def _connect(path: Path, mode: str) -> sqlite3.Connection:
-    opened = sqlite3.connect(
-        f"file:{quote(str(path.absolute()))}?mode={mode}",
-        uri=True,
-        timeout=PATIENCE,
-        check_same_thread=False,
-    )
-    opened.text_factory = lambda raw: raw.decode("utf-8", "replace")
-    try:
-        opened.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    except sqlite3.Error:
-        opened.close()
-        raise
-    return opened
+    return create_engine("sqlite://", creator=lambda: open_read_only(path), poolclass=NullPool)
 
 
 def _cause(error: SQLAlchemyError) -> str:
     original = getattr(error, "orig", None) or error
     if isinstance(error, OperationalError) and "locked" in str(original):
         return "another program has locked it. Try again when that has ended."
+    if "malformed" in str(original) or "not a database" in str(original):
+        return f"{original}. {WAYS_OUT}"
     return f"{original}."

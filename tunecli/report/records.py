@@ -20,6 +20,7 @@ from sqlalchemy import Connection, Row
 from tunecli.data.summary import DataSummary
 from tunecli.errors import DatabaseError, StudyNotFoundError
 from tunecli.report import queries
+from tunecli.report.attributes import read_attributes
 from tunecli.report.curves import Curve, read_curves
 from tunecli.report.gates import is_gate, stored_gates
 from tunecli.search.urls import shown
@@ -28,8 +29,6 @@ from tunecli.study_file.settings import Direction
 from tunecli.training.evaluation import Outcome
 
 State = Literal["running", "complete", "pruned", "fail", "waiting"]
-
-FORMAT = 1  # of `tunecli:format`: what this program can read
 
 _OUTCOMES: dict[State, Outcome] = {"complete": "complete", "pruned": "pruned", "fail": "failed"}
 
@@ -150,36 +149,38 @@ def read_study(url: str, name: str | None = None) -> StudyRecord:
         if "studies" not in queries.tables(opened):
             raise DatabaseError(f"{shown(url)} is no Optuna study database.")
         study_id, found = _find(opened, shown(url), name)
-        attributes = _attributes(opened, study_id)
-        _check_format(attributes, found)
-        objective = attributes.get("tunecli:objective", {})
+        attributes = read_attributes(opened, study_id, found)
         return StudyRecord(
             url=url,
             study_id=study_id,
             name=found,
-            metric=objective.get("metric", "value"),
+            metric=attributes.objective.metric,
             direction=_direction(opened, study_id, found),
             trials=_trials(opened, study_id),
-            file=attributes.get("tunecli:file", ""),
-            study_file=attributes.get("tunecli:study_file", ""),
-            overrides=tuple(attributes.get("tunecli:overrides", ())),
-            resolved=attributes.get("tunecli:resolved", ""),
-            summary=_summary(attributes.get("tunecli:summary")),
-            environment=attributes.get("tunecli:environment", {}),
-            edits=tuple(attributes.get("tunecli:edits", ())),
+            file=attributes.file,
+            study_file=attributes.study_file,
+            overrides=attributes.overrides,
+            resolved=attributes.resolved,
+            summary=attributes.summary,
+            environment=attributes.environment,
+            edits=tuple(edit.model_dump(exclude_unset=True) for edit in attributes.edits),
         )
 
 
 def newest_overrides(url: str, name: str) -> tuple[str, ...]:
-    """The `path=value` overrides that a study went on with last; empty where there is no study."""
+    """The `path=value` overrides that a study went on with last; empty where there is no study.
+
+    Raises:
+        DatabaseError: the database cannot be read, or the study is of a newer tunecli.
+    """
     try:
         with queries.connection(url) as opened:
             study_id, _ = _find(opened, shown(url), name)
-            attributes = _attributes(opened, study_id)
-    except (StudyNotFoundError, DatabaseError):
-        return ()  # the search itself will say what is wrong
-    newest = [attributes, *attributes.get("tunecli:edits", ())][-1]
-    return tuple(newest.get("overrides", newest.get("tunecli:overrides", ())))
+            attributes = read_attributes(opened, study_id, name)
+    except StudyNotFoundError:
+        return ()
+    edits = [edit for edit in attributes.edits if "overrides" in edit.model_fields_set]
+    return tuple(edits[-1].overrides) if edits else attributes.overrides
 
 
 def _find(opened: Connection, place: str, name: str | None) -> tuple[int, str]:
@@ -194,20 +195,6 @@ def _find(opened: Connection, place: str, name: str | None) -> tuple[int, str]:
     return studies[name], name
 
 
-def _attributes(opened: Connection, study_id: int) -> dict[str, Any]:
-    found = queries.rows(opened, queries.ATTRIBUTES, study=study_id)
-    return {row.key: json.loads(row.value_json) for row in found if row.key.startswith("tunecli:")}
-
-
-def _check_format(attributes: Mapping[str, Any], name: str) -> None:
-    stored = attributes.get("tunecli:format", FORMAT)
-    if stored > FORMAT:
-        raise DatabaseError(
-            f"Study `{name}` is of a newer tunecli (format {stored}; this one reads up to "
-            f"{FORMAT}). Update tunecli to read it."
-        )
-
-
 def _direction(opened: Connection, study_id: int, name: str) -> Direction:
     found = queries.rows(opened, queries.DIRECTIONS, study=study_id)
     if len(found) != 1:
@@ -215,15 +202,6 @@ def _direction(opened: Connection, study_id: int, name: str) -> Direction:
             f"Study `{name}` has {len(found)} objectives; tunecli reports on studies with one."
         )
     return "maximize" if found[0].direction == "MAXIMIZE" else "minimize"
-
-
-def _summary(stored: Mapping[str, Any] | None) -> DataSummary | None:
-    if stored is None:
-        return None
-    plain: dict[str, Any] = {
-        key: tuple(value) if isinstance(value, list) else value for key, value in stored.items()
-    }
-    return DataSummary(**plain)
 
 
 def _trials(opened: Connection, study_id: int) -> tuple[TrialRecord, ...]:
@@ -257,6 +235,12 @@ def _state(stored: str) -> State:
     return cast(State, state)
 
 
+def _outcome(stored: str | None) -> Outcome | None:
+    if stored is not None and stored not in get_args(Outcome):
+        raise ValueError(f"unknown outcome {stored!r}")
+    return cast(Outcome | None, stored)
+
+
 def _details(state: State, row: Row[Any] | None, trial: Row[Any]) -> dict[str, Any]:
     """What our own table adds to a trial, as keyword arguments of TrialRecord."""
     if row is None:
@@ -265,23 +249,18 @@ def _details(state: State, row: Row[Any] | None, trial: Row[Any]) -> dict[str, A
         return {"state": state, "outcome": _OUTCOMES.get(state), "seconds": seconds}
     return {
         "state": state,
-        "outcome": row.outcome,
+        "outcome": _outcome(row.outcome),
         "reason": row.reason or "",
         "traceback": row.traceback or "",
-        "fold_scores": tuple(
-            queries.finite_or_nan(score) for score in json.loads(row.fold_scores or "[]")
-        ),
-        "metrics": {
-            key: queries.finite_or_nan(value)
-            for key, value in json.loads(row.metrics or "{}").items()
-        },
+        "fold_scores": queries.numbers(row.fold_scores or "[]"),
+        "metrics": queries.metrics(row.metrics or "{}"),
         "best_step": row.best_step,
         "seconds": row.seconds,
         "n_weights": row.n_weights,
         "peak_memory": row.peak_memory,
         "attempt": row.attempt,
         "worker": row.worker,
-        "config": json.loads(row.config),
+        "config": queries.mapping(row.config),
     }
 
 
@@ -316,13 +295,20 @@ def _range(distribution: Mapping[str, Any]) -> Range:
     """One of Optuna's distributions; also those that it had before version 3."""
     name, attributes = distribution["name"], distribution["attributes"]
     if name == "CategoricalDistribution":
-        return Categories(tuple(attributes["choices"]))
+        return _categories(attributes["choices"])
     low, high = attributes["low"], attributes["high"]
     log = bool(attributes.get("log", "Log" in name))
     step = attributes.get("step", attributes.get("q"))
     if name.startswith("Int"):
         return IntRange(int(low), int(high), log, int(step or 1))
-    return FloatRange(float(low), float(high), log, step)
+    return FloatRange(float(low), float(high), log, None if step is None else float(step))
+
+
+def _categories(choices: Iterable[Any]) -> Categories:
+    found = tuple(choices)
+    if not all(isinstance(choice, Scalar) for choice in found):
+        raise TypeError(f"no choices: {found!r}")
+    return Categories(found)
 
 
 def _utc(stored: datetime | None) -> datetime | None:

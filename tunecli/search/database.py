@@ -27,6 +27,7 @@ from sqlalchemy import Connection, Engine, Table, delete, insert, select, update
 
 from tunecli.errors import DatabaseError
 from tunecli.search import creation, tables
+from tunecli.search.cells import refuse_nonsense
 from tunecli.search.engines import clear_errors, exists, open_engine
 from tunecli.search.trials import STATES, Trial, read_trials
 from tunecli.search.urls import refuse_unusable
@@ -38,10 +39,13 @@ class StudyDatabase:
     """One study's rows. Only the driver holds one; others read (`tunecli.report.records`).
 
     Every method raises DatabaseError if the database fails; then the transaction is undone.
+
+    Attributes:
+        url: of the database.
     """
 
     def __init__(self, url: str, engine: Engine, study_id: int) -> None:
-        self._url = url
+        self.url = url
         self._engine = engine
         self._study_id = study_id
         self._trial_ids: dict[int, int] = {}
@@ -132,7 +136,7 @@ class StudyDatabase:
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
-        with clear_errors(self._url), self._engine.begin() as connection:
+        with clear_errors(self.url), self._engine.begin() as connection:
             yield connection
 
     # --- the study
@@ -143,9 +147,9 @@ class StudyDatabase:
         query = select(attributes.c.value_json).where(
             attributes.c.study_id == self._study_id, attributes.c.key == f"tunecli:{key}"
         )
-        with self._transaction() as connection:
+        with refuse_nonsense(self.url), self._transaction() as connection:
             text = connection.execute(query).scalar()
-        return default if text is None else json.loads(text)
+            return default if text is None else json.loads(text)
 
     def set_attributes(self, values: Mapping[str, Any]) -> None:
         """Store user attributes of the study, each under `tunecli:<key>`, in one transaction."""
@@ -164,7 +168,7 @@ class StudyDatabase:
 
     def trials(self) -> list[Trial]:
         """All trials by number, the running ones included."""
-        with self._transaction() as connection:
+        with refuse_nonsense(self.url), self._transaction() as connection:
             found = read_trials(connection, self._study_id)
         self._trial_ids = {trial.number: trial_id for trial_id, trial in found}
         return [trial for _, trial in found]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,38 +13,51 @@ import sqlalchemy
 from sqlalchemy import Connection, Engine, event
 
 from tunecli.errors import DatabaseError
+from tunecli.search import sqlite_files
 from tunecli.search.urls import refuse_unusable, shown, sqlite_file
-
-BUSY_SECONDS = 60.0  # how long a write waits for another process that holds the lock
 
 
 def open_engine(url: str) -> Engine:
-    """Open a database with Optuna's tables, making those that are missing.
+    """Open a database with Optuna's tables, making them in a new one.
 
     Raises:
         DatabaseError: it cannot be opened, or is of another version of Optuna.
     """
     refuse_unusable(url)
-    arguments = {"timeout": BUSY_SECONDS} if sqlite_file(url) is not None else {}
+    path = sqlite_file(url)
+    arguments = {"timeout": sqlite_files.BUSY_SECONDS} if path is not None else {}
     with clear_errors(url):
         try:
-            storage = optuna.storages.RDBStorage(url, engine_kwargs={"connect_args": arguments})
+            storage = optuna.storages.RDBStorage(
+                url,
+                engine_kwargs={"connect_args": arguments},
+                skip_table_creation=path is not None and _holds_something(path),
+            )
         except RuntimeError as error:  # Optuna's words on a schema of another version
             raise DatabaseError(
-                f"The study database {shown(url)} cannot be used: {error}"
+                f"{shown(url)} cannot be used, and nothing was written to it: {error}"
             ) from error
         return _with_sqlite_manners(storage.engine)
 
 
 def exists(url: str) -> bool:
-    """Whether there is a database at all; asks a server only when it is opened."""
+    """Whether there is a database at all; asks a server only when it is opened.
+
+    Raises:
+        DatabaseError: there is a file that is no whole study database.
+    """
     path = sqlite_file(url)
     if path is None:
         return True
-    if not path.exists() or path.stat().st_size == 0:
-        return False
-    _refuse_foreign(path)
+    with clear_errors(url):
+        if not _holds_something(path):
+            return False
+        sqlite_files.refuse_unfit(path)
     return True
+
+
+def _holds_something(path: Path) -> bool:
+    return path.exists() and path.stat().st_size > 0
 
 
 @contextmanager
@@ -65,15 +79,23 @@ def clear_errors(url: str) -> Iterator[None]:
         raise DatabaseError(_sentence(shown(url), error)) from error
 
 
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_NO_RIGHT = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
 def _sentence(place: str, error: Exception) -> str:
-    cause = str(getattr(error, "orig", None) or error.__cause__ or error)
+    original = getattr(error, "orig", None) or error.__cause__ or error
+    cause, number = str(original), getattr(original, "errno", None)
     again = "What was stored is kept: run the same command to go on."
     if "locked" in cause:
-        return f"{place} was locked by another program for {BUSY_SECONDS:g} s. End that. {again}"
-    if "readonly" in cause:
-        return f"{place} cannot be written ({cause}). Allow it. {again}"
-    if "full" in cause or "disk I/O" in cause:
+        waited = f"{sqlite_files.BUSY_SECONDS:g} s"
+        return f"{place} was locked by another program for {waited}. End that. {again}"
+    if "readonly" in cause or "unable to open" in cause or number in _NO_RIGHT:
+        return f"{place} cannot be written ({cause}). Allow it, with its folder. {again}"
+    if "full" in cause or "disk I/O" in cause or number in _NO_ROOM:
         return f"{place} cannot be written: the disk is full or fails ({cause}). {again}"
+    if "malformed" in cause or "not a database" in cause:
+        return f"{place} is damaged ({cause}). {sqlite_files.WAYS_OUT}"
     return f"The study database {place} cannot be used: {cause}."
 
 
@@ -93,21 +115,3 @@ def _with_sqlite_manners(engine: Engine) -> Engine:
 
     engine.dispose()  # connections that Optuna opened before know no manners
     return engine
-
-
-def _refuse_foreign(path: Path) -> None:
-    """Look before Optuna opens the file, since it writes its tables into whatever it is given."""
-    query = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'studies'"
-    try:
-        connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
-        try:
-            found = connection.execute(query).fetchone()
-        finally:
-            connection.close()
-    except sqlite3.DatabaseError as error:
-        raise DatabaseError(f"{path} cannot be read as a study database ({error}).") from None
-    if not found:
-        raise DatabaseError(
-            f"{path} is a database, but not a study database; nothing was written to it. "
-            "Give another place with --runs or --storage."
-        )

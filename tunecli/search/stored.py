@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tunecli.errors import StudyChangedError
+from pydantic import TypeAdapter
+
+from tunecli.data.summary import DataSummary
+from tunecli.errors import DatabaseError, StudyChangedError, StudyFileError
+from tunecli.search.cells import refuse_nonsense
 from tunecli.search.database import StudyDatabase
 from tunecli.search.enumeration import Point
 from tunecli.search.messages import Described
 from tunecli.search.place import Place
 from tunecli.search.trials import Trial
+from tunecli.search.urls import shown
 from tunecli.study_file.edits import Change, changes
 from tunecli.study_file.metrics import label
 from tunecli.study_file.study_file import StudyFile
@@ -42,11 +48,19 @@ class Edits:
 
 @dataclass(frozen=True)
 class Stored:
-    """A study of an earlier call."""
+    """A study of an earlier call.
+
+    Attributes:
+        study: as the search went on with it last, completed.
+        environment: versions and hardware of the first call.
+        parallel: of the first call; later ones stand in the edits.
+        edits: entries of `tunecli:edits`.
+    """
 
     study: StudyFile
-    summary: dict[str, Any]
+    summary: DataSummary
     environment: dict[str, str]
+    parallel: int
     edits: list[dict[str, Any]]
     trials: list[Trial]
 
@@ -56,28 +70,32 @@ class Stored:
 
         Raises:
             StudyChangedError: the study was made by another program.
+            DatabaseError: it was made by a newer tunecli, or is damaged.
         """
-        text = database.attribute("study_file")
-        if text is None:
-            raise StudyChangedError(
-                "The database holds a study of this name that tunecli did not make. "
-                "Use --as NAME to start one beside it."
+        with refuse_nonsense(database.url):
+            text = database.attribute("study_file")
+            if text is None:
+                raise StudyChangedError(
+                    "The database holds a study of this name that tunecli did not make. "
+                    "Use --as NAME to start one beside it."
+                )
+            _refuse_newer(database)
+            edits = [_edit(entry) for entry in database.attribute("edits", [])]
+            newest = edits[-1] if edits else {}
+            study = _study_file(
+                newest.get("study_file", text),
+                database.attribute("file"),
+                newest.get("overrides", database.attribute("overrides")),
             )
-        edits = database.attribute("edits", [])
-        newest = edits[-1] if edits else {}
-        study = StudyFile.from_text(
-            newest.get("study_file", text),
-            database.attribute("file"),
-            newest.get("overrides", database.attribute("overrides")),
-        )
-        summary = database.attribute("summary")
-        return cls(
-            study=study.completed(summary["task"], summary["n_rows"]),
-            summary=summary,
-            environment=database.attribute("environment"),
-            edits=edits,
-            trials=database.trials(),
-        )
+            summary = TypeAdapter(DataSummary).validate_python(database.attribute("summary"))
+            return cls(
+                study=study.completed(summary.task, summary.n_rows),
+                summary=summary,
+                environment=dict(database.attribute("environment")),
+                parallel=operator.index(database.attribute("parallel")),
+                edits=edits,
+                trials=database.trials(),
+            )
 
     def is_finished(self, n_total: int) -> bool:
         """Whether there is nothing left to do."""
@@ -87,7 +105,7 @@ class Stored:
 
     def changes_to(self, study: StudyFile) -> tuple[Change, ...]:
         """How `study` differs from what is stored."""
-        completed = study.completed(self.summary["task"], self.summary["n_rows"])
+        completed = study.completed(self.summary.task, self.summary.n_rows)
         return changes(self.study, completed)
 
     def refuse_unless_same(self, study: StudyFile) -> None:
@@ -110,7 +128,7 @@ class Stored:
         Raises:
             StudyChangedError: the content differs from that of the first trial.
         """
-        if self.summary["fingerprint"] != fingerprint:
+        if self.summary.fingerprint != fingerprint:
             raise StudyChangedError(
                 f"The data of study {self.study.name} has changed since its first trial, so that "
                 f"scores would not be comparable.\n{_ways_out()}"
@@ -140,10 +158,12 @@ class Stored:
                 }
             )
             database.set_attributes({"edits": edits, "resolved": study.to_yaml()})
-        first = database.attribute("parallel")
         moved = [edit for edit in edits if edit["starts_sampler_over"]]
         return Edits(
-            parallel=[(0, first), *((edit["first_trial"], edit["parallel"]) for edit in edits)],
+            parallel=[
+                (0, self.parallel),
+                *((edit["first_trial"], edit["parallel"]) for edit in edits),
+            ],
             segment=moved[-1]["first_trial"] if moved else 0,
             news=tuple(str(change) for change in found),
         )
@@ -175,6 +195,37 @@ def create_study(
             "environment": described.environment,
         },
     )
+
+
+def _refuse_newer(database: StudyDatabase) -> None:
+    stored = database.attribute("format", FORMAT)
+    if stored > FORMAT:
+        raise DatabaseError(
+            f"{shown(database.url)} is of a newer tunecli (format {stored}; this one goes on with "
+            f"up to {FORMAT}); nothing was written to it. Update tunecli, or begin a new study "
+            "with --as NAME."
+        )
+
+
+def _study_file(text: str, file: str, overrides: Sequence[str]) -> StudyFile:
+    """The stored study file; its mistakes are not the user's.
+
+    Raises:
+        ValueError: this version cannot read it.
+    """
+    if not isinstance(text, str) or not isinstance(file, str):
+        raise TypeError("the study file is no text")
+    try:
+        return StudyFile.from_text(text, file, overrides)
+    except StudyFileError as error:
+        raise ValueError(f"its study file has mistakes: {error.problems[0].message}") from error
+
+
+def _edit(entry: Any) -> dict[str, Any]:
+    """An entry of `tunecli:edits` with what going on needs of it, checked."""
+    first, parallel = operator.index(entry["first_trial"]), operator.index(entry["parallel"])
+    moved = bool(entry["starts_sampler_over"])
+    return {**entry, "first_trial": first, "parallel": parallel, "starts_sampler_over": moved}
 
 
 def _starts_sampler_over(change: Change) -> bool:

@@ -6,13 +6,16 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from typing import cast
 
 from optuna.distributions import BaseDistribution, json_to_distribution
 from optuna.storages._rdb import models
 from optuna.trial import TrialState
 from sqlalchemy import Connection, select
 
+from tunecli.errors import DatabaseError
 from tunecli.search import tables
+from tunecli.search.cells import checked
 from tunecli.study_file.ranges import Scalar
 from tunecli.study_file.settings import TrialConfig
 from tunecli.training.evaluation import Outcome
@@ -21,6 +24,8 @@ _TRIALS = models.TrialModel.__table__
 _PARAMS = models.TrialParamModel.__table__
 _VALUES = models.TrialValueModel.__table__
 _MEANS = models.TrialIntermediateValueModel.__table__
+
+_SHOWN = 5  # numbers that a message names
 
 Params = dict[int, list[tuple[str, Scalar, BaseDistribution]]]
 """Of each trial, by its id: names, values and distributions, in the order of suggestion."""
@@ -59,7 +64,12 @@ class Trial:
 
 
 def read_trials(connection: Connection, study_id: int) -> list[tuple[int, Trial]]:
-    """All trials of a study by number, the running ones included, each with its id."""
+    """All trials of a study by number, the running ones included, each with its id.
+
+    Raises:
+        DatabaseError: another program has added trials.
+        ValueError, TypeError, LookupError: what is stored makes no sense.
+    """
     ours = tables.trials.c
     query = (
         select(
@@ -79,6 +89,8 @@ def read_trials(connection: Connection, study_id: int) -> list[tuple[int, Trial]
     params = _read_params(connection, study_id)
     values = _read_values(connection, study_id)
     curves = _read_curves(connection, study_id)
+    found = checked(connection.execute(query).all())
+    _refuse_others(connection, study_id, [row.number for row in found])
     return [
         (
             row.trial_id,
@@ -88,16 +100,41 @@ def read_trials(connection: Connection, study_id: int) -> list[tuple[int, Trial]
                 distributions={name: dist for name, _, dist in params.get(row.trial_id, [])},
                 config=TrialConfig.model_validate_json(row.config),
                 attempt=row.attempt,
-                outcome=row.outcome,
+                outcome=_outcome(row.outcome),
                 reason=row.reason or "",
                 value=values.get(row.trial_id),
                 curve=curves.get(row.trial_id, []),
-                fold_scores=tuple(json.loads(row.fold_scores or "[]")),
+                fold_scores=tuple(map(float, json.loads(row.fold_scores or "[]"))),
                 seconds=row.seconds or 0.0,
             ),
         )
-        for row in connection.execute(query)
+        for row in found
     ]
+
+
+def _refuse_others(connection: Connection, study_id: int, ours: list[int]) -> None:
+    """Our trials must be 0, 1, 2, …: the order decides what each is suggested from."""
+    query = select(_TRIALS.c.number).where(_TRIALS.c.study_id == study_id)
+    others = set(connection.execute(query).scalars()) - set(ours)
+    if others:
+        raise DatabaseError(
+            f"The study holds trials that tunecli did not make ({_listed(others)}), so it cannot "
+            "go on exactly. Take them out with the program that added them, or begin a new study "
+            "with --as NAME."
+        )
+    if ours != list(range(len(ours))):
+        raise ValueError(f"of the trials 0 to {ours[-1]} there are only {len(set(ours))}")
+
+
+def _listed(numbers: set[int]) -> str:
+    shown = ", ".join(str(number) for number in sorted(numbers)[:_SHOWN])
+    return f"trials {shown}, …" if len(numbers) > _SHOWN else f"trial {shown}"
+
+
+def _outcome(stored: str | None) -> Outcome | None:
+    if stored is not None and stored not in STATES:
+        raise ValueError(f"unknown outcome {stored!r}")
+    return cast(Outcome | None, stored)
 
 
 def _read_params(connection: Connection, study_id: int) -> Params:
@@ -113,8 +150,10 @@ def _read_params(connection: Connection, study_id: int) -> Params:
         .order_by(_PARAMS.c.param_id)
     )
     found: Params = {}
-    for trial_id, name, stored, text in connection.execute(query):
+    for trial_id, name, stored, text in checked(connection.execute(query).all()):
         distribution = _distribution(text)
+        if not distribution._contains(stored):
+            raise ValueError(f"{name} of {stored} lies outside {distribution}")
         value = distribution.to_external_repr(stored)
         found.setdefault(trial_id, []).append((name, value, distribution))
     return found
@@ -126,7 +165,7 @@ def _read_values(connection: Connection, study_id: int) -> dict[int, float]:
         .join(_TRIALS, _TRIALS.c.trial_id == _VALUES.c.trial_id)
         .where(_TRIALS.c.study_id == study_id, _VALUES.c.objective == 0)
     )
-    return {row.trial_id: row.value for row in connection.execute(query)}
+    return {row.trial_id: row.value for row in checked(connection.execute(query).all())}
 
 
 def _read_curves(connection: Connection, study_id: int) -> dict[int, list[float]]:
@@ -137,7 +176,7 @@ def _read_curves(connection: Connection, study_id: int) -> dict[int, list[float]
         .order_by(_MEANS.c.trial_id, _MEANS.c.step)
     )
     curves: dict[int, list[float]] = {}
-    for trial_id, stored, kind in connection.execute(query):
+    for trial_id, stored, kind in checked(connection.execute(query).all()):
         value = models.TrialIntermediateValueModel.stored_repr_to_intermediate_value(stored, kind)
         curves.setdefault(trial_id, []).append(value)
     return curves

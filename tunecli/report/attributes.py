@@ -1,0 +1,71 @@
+"""What tunecli has stored on a study as a whole: its file, its data, its edits."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+from sqlalchemy import Connection
+
+from tunecli.data.summary import DataSummary
+from tunecli.errors import DatabaseError
+from tunecli.report import queries
+
+FORMAT = 1  # of `tunecli:format`: what this program can read
+
+
+class StoredObjective(BaseModel):
+    """`tunecli:objective`; `value` is what a study of another program optimizes."""
+
+    model_config = ConfigDict(frozen=True)
+
+    metric: str = "value"
+
+
+class StoredEdit(BaseModel):
+    """An entry of `tunecli:edits`; older ones may know less."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    first_trial: int | str | None = None
+    changes: list[str] = []
+    study_file: str = ""
+    overrides: list[str] = []
+
+
+class StudyAttributes(BaseModel):
+    """User attributes of a study, see `tunecli.search.tables`; all empty for another program's."""
+
+    model_config = ConfigDict(frozen=True)
+
+    format: int = FORMAT
+    objective: StoredObjective = StoredObjective()
+    file: str = ""
+    study_file: str = ""
+    overrides: tuple[str, ...] = ()
+    resolved: str = ""
+    summary: DataSummary | None = None
+    environment: dict[str, Any] = {}
+    edits: tuple[StoredEdit, ...] = ()
+
+
+def read_attributes(opened: Connection, study_id: int, name: str) -> StudyAttributes:
+    """Read them.
+
+    Raises:
+        DatabaseError: the study is of a newer tunecli.
+        ValueError: they are damaged.
+    """
+    found = {
+        row.key.removeprefix("tunecli:"): json.loads(row.value_json)
+        for row in queries.rows(opened, queries.ATTRIBUTES, study=study_id)
+        if row.key.startswith("tunecli:")
+    }
+    stored = found.get("format", FORMAT)
+    if stored > FORMAT:
+        raise DatabaseError(
+            f"Study `{name}` is of a newer tunecli (format {stored}; this one reads up to "
+            f"{FORMAT}). Update tunecli to read it."
+        )
+    return StudyAttributes.model_validate(found)
