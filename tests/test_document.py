@@ -8,12 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunecli.errors import StudyFileError
-from tunecli.study_file.document import DEEPEST, NOWHERE, Document, Mark, dotted
+from tunecli.study_file.document import DEEPEST, START, Document, Mark, dotted
 from tunecli.study_file.plain import to_text
 
 
 def parse(text: str) -> Document:
-    return Document.parse(text, "a.yaml")
+    """What the text holds; a mistake in it is an error."""
+    document = Document.parse(text, "a.yaml")
+    if document.flaws:
+        raise StudyFileError("a.yaml", [flaw.problem for flaw in document.flaws])
+    return document
 
 
 @pytest.mark.parametrize(
@@ -54,7 +58,7 @@ def test_places_of_keys_and_values() -> None:
     assert document.mark(("b",)) == Mark(2, 1), "a block is looked for at its key"
     assert document.mark(("b", "c", 1)) == Mark(4, 7)
     assert document.mark(("b", "c", 1, "deeper")) == Mark(4, 7), "else the nearest around it"
-    assert document.mark(("z",)) == NOWHERE
+    assert document.mark(("z",)) == START
 
 
 def test_dotted() -> None:
@@ -66,13 +70,13 @@ def test_dotted() -> None:
     [
         ("a: 1\nb: 2\na: 3\n", r"^a.yaml:3:1: a: this key stands on line 1 already"),
         ("a: !!python/object:os.system x", r"^a.yaml:1:4: a: only plain data.*got the tag"),
-        ("a: &x [*x]", r"^a.yaml:1:8: `\*x` stands inside what it stands for"),
-        ("a: *x", r"^a.yaml:1:4: no `&x` stands before `\*x`"),
-        ("a: [1", r"^a.yaml:\d:\d: this is not YAML"),
-        ("a: 1\n\tb: 2", r"^a.yaml:2:1: a line may not begin with a tab"),
-        ("a: b: c", r"^a.yaml:1:5: this is not YAML: a second `:`"),
+        ("a: &x [*x]", r"^a.yaml:1:8: a\[0\]: `\*x` stands inside what it stands for"),
+        ("a: *x", r"^a.yaml:1:4: a: no `&x` stands before `\*x`"),
+        ("a: [1", r"^a.yaml:\d:\d: a\[0\]: this is not YAML"),
+        ("a: 1\n\tb: 2", r"^a.yaml:2:1: a: a line may not begin with a tab"),
+        ("a: b: c", r"^a.yaml:1:5: a: this is not YAML: a second `:`"),
         ("data: iris\n model: MLP", r"^a.yaml:2:7: .* or a line that is indented further"),
-        ("a: &b {c: 1}\nd:\n  <<: *b", r"^a.yaml:3:3: d: `<<` merges .* not in YAML 1.2"),
+        ("a: &b {c: 1}\nd:\n  <<: *b", r"^a.yaml:3:3: d\.<<: `<<` merges .* not in YAML 1.2"),
         ("a: 1\n---\nb: 2", r"^a.yaml:2:1: a study file holds one document"),
         ("a: \x00", r"^a.yaml:1:4: the character U\+0000 may not"),
         ("a: .inf", r"^a.yaml:1:4: a: a finite number is needed"),
@@ -84,7 +88,7 @@ def test_dotted() -> None:
         ('"": 1', r"a key must be a plain word"),
         ("[" * 2000, rf"nested at most {DEEPEST} deep"),
         ("{a: " * 2000, rf"nested at most {DEEPEST} deep"),
-        ("# " + "x" * 1_000_001, r"^a.yaml: a study file has at most 1,000,000"),
+        ("# " + "x" * 1_000_001, r"^a.yaml:1:1: a study file has at most 1,000,000"),
     ],
 )
 def test_what_is_refused(text: str, message: str) -> None:

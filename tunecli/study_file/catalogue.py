@@ -18,6 +18,7 @@ from tunecli.study_file.offered import (
     SCALES,
     Kind,
     canonical,
+    closest_name,
     library_signature,
     names,
     unknown_name,
@@ -25,7 +26,7 @@ from tunecli.study_file.offered import (
 )
 from tunecli.study_file.settings import Component
 from tunecli.study_file.signatures import Argument, Signature
-from tunecli.study_file.suggestions import did_you_mean, listed
+from tunecli.study_file.suggestions import closest, did_you_mean, listed
 
 __all__ = [
     "LOSS_TASKS",
@@ -33,6 +34,8 @@ __all__ = [
     "argument_problems",
     "argument_type",
     "canonical",
+    "closest_argument",
+    "closest_name",
     "names",
     "nested_kind",
     "signature",
@@ -199,10 +202,11 @@ def _nested_problems(
     known = canonical(kind, component.name)
     if known is None:
         return [((argument.name,), unknown_name(kind, component.name))]
+    found = argument_problems(kind, component.model_copy(update={"name": known}))
+    inner = [((argument.name, component.name, *path), message) for path, message in found]
     if known in _NOT_NESTED[outer]:
-        return [((argument.name,), f"{argument.name} of {outer} cannot be {known}.")]
-    inner = argument_problems(kind, component.model_copy(update={"name": known}))
-    return [((argument.name, component.name, *path), message) for path, message in inner]
+        inner.append(((argument.name,), f"{argument.name} of {outer} cannot be {known}."))
+    return inner
 
 
 def unknown_argument(kind: Kind, component: str, name: str) -> str | None:
@@ -219,6 +223,11 @@ def unknown_argument(kind: Kind, component: str, name: str) -> str | None:
     taken = [argument.name for argument in known.arguments]
     others = f" It takes {listed(taken)}." if taken else " It takes none."
     return f"{known.name} has no argument `{name}`.{did_you_mean(name, taken) or others}"
+
+
+def closest_argument(kind: Kind, component: str, name: str) -> str | None:
+    """The argument that was probably meant by an unknown one; None if none is alike."""
+    return closest(name, [argument.name for argument in signature(kind, component).arguments])
 
 
 def _why_not(kind: Kind, known: Signature, name: str) -> str:

@@ -9,6 +9,7 @@ along the choices that lead to it; all other parameters of a pair stay at their 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import chain, islice
 from typing import Any
 
@@ -17,7 +18,7 @@ from tunecli.study_file.document import Path
 from tunecli.study_file.grammar import Grammar
 from tunecli.study_file.metrics import METRICS
 from tunecli.study_file.points import answering, distinct, pairs, singles
-from tunecli.study_file.problems import Problems
+from tunecli.study_file.problems import Problems, covers
 from tunecli.study_file.ranges import Parameter
 from tunecli.study_file.rules import Conflict, conflicts, loss_conflicts, sampler_conflicts
 from tunecli.study_file.sections import Sections, report_arguments
@@ -30,8 +31,10 @@ from tunecli.study_file.settings import (
 )
 from tunecli.study_file.space import Resolved, parameters, resolve
 from tunecli.study_file.suggestions import listed
-from tunecli.study_file.tree import COMPONENT_SLOTS, Tree
+from tunecli.study_file.tree import COMPONENT_SLOTS, Slot, Tree
 from tunecli.study_file.wording import validated
+
+_USUAL = {"model": "MLP", "loss": "CrossEntropyLoss", "optimizer": "SGD"}
 
 MOST_PAIRS = 20_000
 """Of ends and options that are tried together; only lists of hundreds of options have more."""
@@ -82,7 +85,7 @@ class _Checks:
         single = [resolve(self._tree, answering(a)) for a in islice(every, n_single)]
         for resolved in single:
             self._check_parts(resolved)
-        known_wrong = self._problems.paths()
+        known_wrong = _with_their_lists(self._problems.paths())
         for resolved in single:
             self._check_rules(resolved, known_wrong)
         for allowed in islice(every, MOST_PAIRS):
@@ -108,9 +111,8 @@ class _Checks:
         return True
 
     def _check_rules(self, resolved: Resolved, known_wrong: frozenset[Path]) -> None:
-        config = trial_config(resolved, self._sections)
-        if config is None:
-            return
+        config = trial_config(_filled(resolved), self._sections)
+        assert config is not None
         found = conflicts(config)
         if self._task is not None:
             found += loss_conflicts(config.loss, self._task)
@@ -120,10 +122,24 @@ class _Checks:
     def _report(
         self, conflict: Conflict, resolved: Resolved, known_wrong: frozenset[Path]
     ) -> None:
-        """Report a conflict, unless one of its parts is wrong by itself."""
+        """Report a conflict, unless one of its parts is wrong by itself.
+
+        What contains all of its parts, a component whose name is misspelled, says nothing of them.
+        """
         places = [resolved.place(path) for path in (conflict.path, *conflict.others)]
-        if not any(_covers(known_wrong, place) for place in places):
-            self._problems.add(places[0], conflict.message)
+        around = {path for path in known_wrong if all(p[: len(path)] == path for p in places)}
+        around -= set(places)
+        if not any(covers(known_wrong - around, place) for place in places):
+            self._problems.add(places[0], conflict.message, others=places[1:])
+
+
+def _filled(resolved: Resolved) -> Resolved:
+    """The same with something usual where a component is wrong, so that the rules see the rest.
+
+    What the rules say of that is not reported, since its place is known to be wrong.
+    """
+    usual: dict[Slot, Any] = {(slot,): Component(name=name) for slot, name in _USUAL.items()}
+    return replace(resolved, values=usual | resolved.values)
 
 
 def trial_config(resolved: Resolved, sections: Sections) -> TrialConfig | None:
@@ -149,19 +165,20 @@ def trial_config(resolved: Resolved, sections: Sections) -> TrialConfig | None:
     )
 
 
+def _with_their_lists(paths: frozenset[Path]) -> frozenset[Path]:
+    """The paths, and those of the lists whose items they are: a list is judged as a whole."""
+    found = set(paths)
+    for path in paths:
+        while path and isinstance(path[-1], int):
+            path = path[:-1]
+            found.add(path)
+    return frozenset(found)
+
+
 def _training(resolved: Resolved) -> dict[str, Any]:
     return {slot[1]: value for slot, value in resolved.values.items() if slot[0] == "training"}
 
 
 def _training_settings(resolved: Resolved) -> TrainingSettings:
-    given = _training(resolved)
-    settings, mistakes = validated(TrainingSettings, given)
-    if settings is None:
-        wrong = {path[0] for path, _ in mistakes}
-        kept = {name: value for name, value in given.items() if name not in wrong}
-        settings = TrainingSettings.model_validate(kept)
-    return settings
-
-
-def _covers(paths: frozenset[Path], path: Path) -> bool:
-    return any(path[:length] in paths for length in range(1, len(path) + 1))
+    settings, _ = validated(TrainingSettings, _training(resolved))
+    return settings or TrainingSettings()

@@ -3,13 +3,16 @@
 Stricter than PyYAML's `safe_load`: YAML 1.2 numbers and booleans, no duplicate keys, no tags, no
 endless or exploding aliases, limits on size and depth. Keys are always text, as written. Built on
 PyYAML's events, so that depth is bounded before anything recurses.
+
+Reading goes on behind a mistake wherever it can: of a repeated key the first one counts, and
+something likely stands in for a value that cannot be read.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import yaml
@@ -27,13 +30,38 @@ MOST_NODES = 50_000
 
 @dataclass(frozen=True)
 class Mark:
-    """A place in the text, both counted from 1; zeros for what is not in the text."""
+    """A place in the text, both counted from 1; zeros for what is not in the text.
+
+    Attributes:
+        override: the `path=value` of the command line that stands there in place of the text.
+    """
 
     line: int
     column: int
+    override: str = ""
 
 
 NOWHERE = Mark(0, 0)
+START = Mark(1, 1)
+
+
+@dataclass(frozen=True)
+class Flaw:
+    """A mistake of the text, whatever it means.
+
+    Attributes:
+        unreadable: something stands in for the value at `path`, so nothing else can be said of it.
+    """
+
+    path: Path
+    mark: Mark
+    message: str
+    unreadable: bool = False
+
+    @property
+    def problem(self) -> Problem:
+        """The same as an error tells it."""
+        return Problem(self.mark.line, self.mark.column, dotted(self.path), self.message)
 
 
 @dataclass(frozen=True)
@@ -44,27 +72,44 @@ class Document:
         keys: of each mapping entry, the place of its key.
         values: of each entry, the place of its value; for a mapping or list below a key, the
             place of that key, which is where a reader looks.
+        flaws: what is wrong with the text, in its order.
     """
 
     data: Any
     keys: dict[Path, Mark] = field(default_factory=dict)
     values: dict[Path, Mark] = field(default_factory=dict)
+    flaws: tuple[Flaw, ...] = ()
 
     @classmethod
     def parse(cls, text: str, file: str) -> Document:
-        """Read a study file's text.
+        """Read a study file's text; what is wrong with parts of it is in `flaws`.
 
         Raises:
-            StudyFileError: it is not YAML, or not plain data.
+            StudyFileError: it is not YAML, or too large.
         """
         composer = _Composer()
         try:
-            document = composer.document(text)
+            return composer.document(text)
         except _UnreadableError as error:
-            raise StudyFileError(file, [*composer.problems, error.problem]) from None
-        if composer.problems:
-            raise StudyFileError(file, composer.problems)
-        return document
+            found = [flaw.problem for flaw in (*composer.flaws, error.flaw)]
+            raise StudyFileError(file, found) from None
+
+    def renamed(self, key: str, name: str) -> Document:
+        """The same with what stands at the outermost `key` standing at `name`, too.
+
+        The key stays where it is, for messages.
+        """
+        below = {at: (name, *at[1:]) for at in self.values if at[:1] == (key,)}
+        return replace(
+            self,
+            data={name if k == key else k: value for k, value in self.data.items()},
+            keys=self.keys | {below[at]: self.keys[at] for at in below if at in self.keys},
+            values=self.values | {below[at]: self.values[at] for at in below},
+        )
+
+    def holds(self, path: Path) -> bool:
+        """Whether something was written at `path`."""
+        return path in self.values
 
     def mark(self, path: Path, *, of_key: bool = False) -> Mark:
         """The place of `path`, or else of the nearest part that contains it."""
@@ -73,7 +118,7 @@ class Document:
         for length in range(len(path), 0, -1):
             if path[:length] in self.values:
                 return self.values[path[:length]]
-        return NOWHERE
+        return START
 
 
 def dotted(path: Path) -> str:
@@ -85,12 +130,24 @@ def dotted(path: Path) -> str:
 
 
 class _UnreadableError(Exception):
-    """Reading cannot go on behind this problem."""
+    """Reading cannot go on behind this flaw."""
 
-    def __init__(self, mark: Mark, message: str) -> None:
+    def __init__(self, path: Path, mark: Mark, message: str) -> None:
         super().__init__(message)
-        self.problem = Problem(mark.line, mark.column, "", message)
+        self.flaw = Flaw(path, mark, message)
 
+
+class _SyntaxError(Exception):
+    """PyYAML gives up at this place."""
+
+    def __init__(self, mark: Mark | None, message: str) -> None:
+        super().__init__(message)
+        self.mark = mark
+        self.message = message
+
+
+_STAND_IN = 1e300
+"""For a number that cannot be read: an end of a range, if it is one, and no other option."""
 
 _OPEN = object()
 """Stands for an anchored value that is still being read: an alias to it would be endless."""
@@ -100,39 +157,51 @@ class _Composer:
     """Builds a document from PyYAML's events."""
 
     def __init__(self) -> None:
-        self.problems: list[Problem] = []
+        self.flaws: list[Flaw] = []
         self._keys: dict[Path, Mark] = {}
         self._values: dict[Path, Mark] = {}
         self._anchors: dict[str, Any] = {}
         self._sizes: dict[str, int] = {}
         self._n_nodes = 0
+        self._reached: tuple[Path, Mark] = ((), START)
 
     def document(self, text: str) -> Document:
         if len(text) > LARGEST_TEXT:
             size = f"{len(text):,} characters"
-            raise _UnreadableError(NOWHERE, f"a study file has at most 1,000,000, but got {size}.")
+            message = f"a study file has at most 1,000,000 characters, but got {size}."
+            raise _UnreadableError((), START, message)
         self._events = _events(text)
+        try:
+            data = self._root()
+        except _SyntaxError as error:
+            path, mark = self._reached
+            raise _UnreadableError(path, error.mark or mark, error.message) from None
+        return Document(data, self._keys, self._values, tuple(self.flaws))
+
+    def _root(self) -> Any:
         next(self._events)  # the stream's start
         if isinstance(next(self._events), yaml.StreamEndEvent):
-            return Document(None)
+            return None
         data = self._node(next(self._events), ())
         next(self._events)  # the document's end
         second = next(self._events)
         if not isinstance(second, yaml.StreamEndEvent):
             message = "a study file holds one document. Remove `---` and what follows it."
-            raise _UnreadableError(_mark(second), message)
-        return Document(data, self._keys, self._values)
+            self._flaw(second, (), message)
+        return data
 
     def _node(self, event: yaml.Event, path: Path) -> Any:
         self._n_nodes += 1
+        self._reached = (path, _mark(event))
         self._check_limits(event, path)
         self._values.setdefault(path, _mark(event))
         if isinstance(event, yaml.AliasEvent):
-            return self._alias(event)
+            return self._alias(event, path)
         assert isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent)  # what is left
         if event.tag is not None:
             message = f"only plain data is read, but got the tag {event.tag}. Remove it."
-            self._problem(event, path, message)
+            is_scalar = isinstance(event, yaml.ScalarEvent)
+            self._flaw(event, path, message, unreadable=is_scalar)
         before = self._n_nodes
         self._remember(event.anchor, _OPEN, 0)
         data = self._content(event, path)
@@ -149,27 +218,29 @@ class _Composer:
     def _check_limits(self, event: yaml.Event, path: Path) -> None:
         if len(path) > DEEPEST:
             message = f"a study file is nested at most {DEEPEST} deep."
-            raise _UnreadableError(_mark(event), message)
+            raise _UnreadableError(path, _mark(event), message)
         if self._n_nodes > MOST_NODES:
             message = f"a study file holds at most {MOST_NODES:,} values, aliases counted."
-            raise _UnreadableError(_mark(event), message)
+            raise _UnreadableError(path, _mark(event), message)
 
     def _remember(self, anchor: str | None, data: Any, size: int) -> None:
         if anchor is not None:
             self._anchors[anchor] = data
             self._sizes[anchor] = size
 
-    def _alias(self, event: yaml.AliasEvent) -> Any:
+    def _alias(self, event: yaml.AliasEvent, path: Path) -> Any:
         anchor = str(event.anchor)
         data = self._anchors.get(anchor, self)
         if data is self:
             message = f"no `&{anchor}` stands before `*{anchor}`."
-            raise _UnreadableError(_mark(event), message)
+            self._flaw(event, path, message, unreadable=True)
+            return None
         if data is _OPEN:
             message = f"`*{anchor}` stands inside what it stands for, which never ends."
-            raise _UnreadableError(_mark(event), message)
+            self._flaw(event, path, message, unreadable=True)
+            return None
         self._n_nodes += self._sizes[anchor]
-        self._check_limits(event, ())
+        self._check_limits(event, path)
         return copy.deepcopy(data)
 
     def _scalar(self, event: yaml.ScalarEvent, path: Path) -> Any:
@@ -178,8 +249,8 @@ class _Composer:
         try:
             return read_scalar(event.value)
         except ValueError as error:
-            self._problem(event, path, f"{error}.")
-            return 0
+            self._flaw(event, path, f"{error}.", unreadable=True)
+            return _STAND_IN
 
     def _sequence(self, path: Path) -> list[Any]:
         data: list[Any] = []
@@ -189,39 +260,64 @@ class _Composer:
 
     def _mapping(self, path: Path) -> dict[str, Any]:
         data: dict[str, Any] = {}
+        merged: dict[str, Any] = {}
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
             key = self._key(event, path)
-            below = (*path, key)
-            repeated = key in data
-            if repeated:
-                first = self._keys[below].line
+            if key is None:
+                self._aside(path)
+            elif key == "<<" and isinstance(event, yaml.ScalarEvent) and event.style is None:
+                message = "`<<` merges mappings in YAML 1.1, not in YAML 1.2. Write the keys out."
+                self._flaw(event, (*path, key), message)
+                value = self._aside(path)
+                merged |= value if isinstance(value, dict) else {}
+            elif key in data:
+                first = self._keys[(*path, key)].line
                 message = f"this key stands on line {first} already. Remove one of the two."
-                self._problem(event, below, message)
+                self._flaw(event, (*path, key), message)
+                self._aside((*path, key))
             else:
-                self._keys[below] = _mark(event)
-            value_event = next(self._events)
-            if isinstance(value_event, yaml.CollectionStartEvent):
-                self._values.setdefault(below, _mark(event))
-            value = self._node(value_event, below)
-            if not repeated:
-                data[key] = value
-        return data
+                data[key] = self._entry(event, (*path, key))
+        return merged | data
 
-    def _key(self, event: yaml.Event, path: Path) -> str:
+    def _entry(self, event: yaml.Event, path: Path) -> Any:
+        self._keys[path] = _mark(event)
+        value_event = next(self._events)
+        if isinstance(value_event, yaml.CollectionStartEvent):
+            self._values.setdefault(path, _mark(event))
+        return self._node(value_event, path)
+
+    def _aside(self, path: Path, event: yaml.Event | None = None) -> Any:
+        """Read what has no place in the document, or whose place another has taken.
+
+        Args:
+            event: with which it begins; the next one if it is not given.
+        """
+        kept = self._keys, self._values
+        self._keys, self._values = {}, {}
+        value = self._node(event or next(self._events), path)
+        self._keys, self._values = kept
+        return value
+
+    def _key(self, event: yaml.Event, path: Path) -> str | None:
+        """A key as written; None for what cannot be one, which is read over."""
+        self._reached = (path, _mark(event))
         if not isinstance(event, yaml.ScalarEvent):
-            raise _UnreadableError(
-                _mark(event), "a key must be a word, but got a list or mapping."
-            )
-        if not event.value.strip() or event.tag is not None or event.anchor is not None:
-            self._problem(event, path, "a key must be a plain word.")
-        if event.value == "<<" and event.style is None:
-            message = "`<<` merges mappings in YAML 1.1, not in YAML 1.2. Write the keys out."
-            self._problem(event, path, message)
+            self._flaw(event, path, "a key must be a word, but got a list or mapping.")
+            if not isinstance(event, yaml.AliasEvent):
+                self._aside(path, event)
+            return None
+        self._remember(event.anchor, str(event.value), 1)
+        if not event.value.strip():
+            self._flaw(event, path, "a key must be a plain word.")
+            return None
+        if event.tag is not None or event.anchor is not None:
+            self._flaw(event, (*path, str(event.value)), "a key must be a plain word.")
         return str(event.value)
 
-    def _problem(self, event: yaml.Event, path: Path, message: str) -> None:
-        mark = _mark(event)
-        self.problems.append(Problem(mark.line, mark.column, dotted(path), message))
+    def _flaw(
+        self, event: yaml.Event, path: Path, message: str, *, unreadable: bool = False
+    ) -> None:
+        self.flaws.append(Flaw(path, _mark(event), message, unreadable))
 
 
 def _mark(event: yaml.Event) -> Mark:
@@ -237,16 +333,15 @@ def _events(text: str) -> Iterator[yaml.Event]:
         before = text[: error.position]
         mark = Mark(before.count("\n") + 1, len(before) - before.rfind("\n"))
         message = f"the character U+{int(error.character):04X} may not stand in a study file."
-        raise _UnreadableError(mark, message) from None
+        raise _SyntaxError(mark, message) from None
     except yaml.MarkedYAMLError as error:
         place = error.problem_mark or error.context_mark
-        raise _UnreadableError(
-            Mark(place.line + 1, place.column + 1) if place else NOWHERE, _yaml_words(error)
-        ) from None
+        where = Mark(place.line + 1, place.column + 1) if place else None
+        raise _SyntaxError(where, _yaml_words(error)) from None
     except (ValueError, OverflowError):
         # An escape such as "\UFFFFFFFF", or a %YAML directive with a huge number.
         message = "this is not YAML: an escape or a directive holds a number out of range."
-        raise _UnreadableError(NOWHERE, message) from None
+        raise _SyntaxError(None, message) from None
 
 
 def _yaml_words(error: yaml.MarkedYAMLError) -> str:

@@ -6,7 +6,7 @@ their place. See DESIGN 3 for the language.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +14,10 @@ from tunecli.study_file import catalogue
 from tunecli.study_file.catalogue import Kind, with_article
 from tunecli.study_file.document import Path
 from tunecli.study_file.number_ranges import (
+    BESIDE,
     RANGE_WORDS,
     RangeMistakeError,
+    beside_mistakes,
     kind_of_range,
     read_number_range,
 )
@@ -34,17 +36,8 @@ from tunecli.study_file.tree import (
     Plain,
     Record,
     categories,
-    children,
     identity,
 )
-
-_NOT_OFFERED = {
-    "Wilcoxon": "WilcoxonPruner is not offered: it takes steps for independent instances, and "
-    "here they are evaluations of one curve. Write `Median` or `Hyperband`.",
-    "SparseAdam": "SparseAdam is not offered: it wants sparse gradients, which no model here has. "
-    "Write `Adam`.",
-    "LambdaLR": "LambdaLR is not offered: it takes code, and a study file is data.",
-}
 
 
 def is_none(data: Any) -> bool:
@@ -104,6 +97,10 @@ class Grammar:
         self.problems.add(at, message, of_key=of_key)
         return Broken(at)
 
+    def _report(self, at: Path, messages: Iterable[str]) -> None:
+        for message in messages:
+            self.problems.add(at, message)
+
     # Values: settings and arguments
 
     def value(self, data: Any, at: Path, name: str) -> Node:
@@ -120,11 +117,14 @@ class Grammar:
         try:
             kind = kind_of_range(data)
             if kind == "choice":
+                self._report(at, beside_mistakes(data))
                 return self._choice_of_values(data["choice"], (*at, "choice"), name)
             if kind is not None:
                 return _number_node(data, at, name)
         except RangeMistakeError as mistake:
-            return self.broken(at, str(mistake))
+            if not self.problems.leave_unread(at):
+                self._report(at, mistake.messages)
+            return Broken(at)
         fields = {key: self.value(data[key], (*at, key), f"{name}.{key}") for key in data}
         is_plain = all(isinstance(node, Plain) for node in fields.values())
         return Plain(data, at) if is_plain else Record(fields, at)
@@ -134,19 +134,19 @@ class Grammar:
             return self._labelled(data, at, name, self.value)
         if not isinstance(data, list) or not data:
             return self.broken(at, f"a choice is a list of options, but got {inline(data)}.")
-        if any(has_ranges(option) for option in data):
-            advice = "Give each option a label: choice: {small: …, large: …}."
-            return self.broken(at, f"an option with a range of its own needs a label. {advice}")
-        seen: set[str] = set()
+        options: dict[str, tuple[Any, Node]] = {}
         for index, option in enumerate(data):
-            if identity(option) in seen:
+            below = (*at, index)
+            if identity(option) in options:
                 message = f"the option {inline(option)} stands twice. Remove one of the two."
-                return self.broken((*at, index), message)
-            seen.add(identity(option))
-        options = zip(categories(data), data, range(len(data)), strict=True)
-        return Choice(
-            name, tuple(Option(c, Plain(x, (*at, i))) for c, x, i in options), at=at[:-1]
-        )
+                self.problems.add(below, message)
+                continue
+            node = self.value(option, below, f"{name}.{index}")
+            if has_ranges(option):
+                self.problems.add(below, _needs_label(option))
+            options[identity(option)] = option, node
+        values, nodes = zip(*options.values(), strict=True)
+        return Choice(name, tuple(map(Option, categories(values), nodes)), at=at[:-1])
 
     def _labelled(
         self, data: dict[str, Any], at: Path, name: str, read: Callable[[Any, Path, str], Node]
@@ -190,8 +190,13 @@ class Grammar:
             if isinstance(data, list):
                 rule += " Write choice: [...] to search over several."
             return self.broken(role.at, rule)
-        if len(data) > 1:
-            return self.broken(role.at, _too_many_names(data, role.kind))
+        if len(data) > 1:  # read on as the choice that was probably meant
+            self.problems.add(role.at, _too_many_names(data, role.kind))
+            options = []
+            for key in (key for key in data if catalogue.canonical(role.kind, key)):
+                branch = role.branch(role.at, f"{role.name}.{key}")
+                options.append(Option(key, self._single({key: data[key]}, branch)))
+            return Choice(role.name, tuple(options), at=role.at) if options else Broken(role.at)
         written, arguments = next(iter(data.items()))
         if written in ("float", "int"):
             message = f"{with_article(role.kind)} cannot be a range of numbers. Write a name."
@@ -200,10 +205,19 @@ class Grammar:
 
     def _named(self, written: str, arguments: Any, role: Role, at: Path) -> Node:
         canonical = catalogue.canonical(role.kind, written)
+        name = role.name if role.has_label else f"{role.name}.{canonical or written}"
         if canonical is None:
-            return self.broken(at, _unknown(role.kind, written), of_key=True)
-        name = role.name if role.has_label else f"{role.name}.{canonical}"
+            return self._unknown(written, arguments, at, name, role.kind)
         return self._arguments(canonical, arguments, at, name, role.kind)
+
+    def _unknown(self, written: str, arguments: Any, at: Path, name: str, kind: Kind) -> Node:
+        """Report a name, and read its arguments as those of the one that was probably meant."""
+        self.problems.add(at, catalogue.unknown_name(kind, written), of_key=True)
+        meant = catalogue.closest_name(kind, written)
+        if meant is not None:
+            return self._arguments(meant, arguments, at, name, kind)
+        self.value(arguments, at, name)
+        return Broken(at)
 
     def _arguments(self, component: str, data: Any, at: Path, name: str, kind: Kind) -> Node:
         """A component whose arguments' parameters begin with `name`."""
@@ -214,29 +228,32 @@ class Grammar:
             return self.broken(at, f"{message} Write {component}: {{argument: value}}.")
         if any(word in data for word in RANGE_WORDS):
             message = f"a range may not stand for all arguments of {component}."
-            return self.broken(at, f"{message} Give one to a single argument.")
+            self.problems.add(at, f"{message} Give one to a single argument.")
+            data = {key: data[key] for key in data if key not in (*RANGE_WORDS, *BESIDE)}
         arguments: dict[str, Node] = {}
         for key, value in data.items():
-            nested = catalogue.nested_kind(kind, component, key)
+            unknown = catalogue.unknown_argument(kind, component, key)
+            meant = catalogue.closest_argument(kind, component, key) if unknown else key
+            meant = key if meant is None or meant in data else meant
+            nested = catalogue.nested_kind(kind, component, meant)
             below, inner = (*at, key), f"{name}.{key}"
-            arguments[key] = (
+            arguments[meant] = (
                 self.component(value, Role(nested, below, inner, optional=False))
                 if nested is not None
                 else self.value(without_none(value), below, inner)
             )
-            unknown = catalogue.unknown_argument(kind, component, key)
-            if unknown is not None and isinstance(arguments[key], Broken):
-                self.problems.add(below, unknown)  # a value that is not broken is checked later
+            if unknown is not None:
+                self.problems.add(below, unknown, of_key=True)
         return Named(kind, component, arguments, at)
 
     def _choice_of_components(self, data: dict[str, Any], role: Role) -> Node:
         if role.has_label:
             message = "a choice may not stand directly inside a choice. Put its options outside."
-            return self.broken(role.at, message)
+            self.problems.add(role.at, message)
         if len(data) > 1:
             others = ", ".join(key for key in data if key != "choice")
             message = f"`choice` stands alone, but got {others} beside it. Move it inside."
-            return self.broken(role.at, message)
+            self.problems.add(role.at, message)
         options, at = data["choice"], (*role.at, "choice")
         if isinstance(options, list) and options:
             return self._listed_components(options, at, role)
@@ -255,10 +272,9 @@ class Grammar:
         canonical = catalogue.canonical(role.kind, label)
         if canonical is not None:
             return self._arguments(canonical, data, role.at, role.name, role.kind)
-        if is_none(data) and label != "none":
-            return self.broken(role.at, _unknown(role.kind, label), of_key=True)
-        if isinstance(data, dict) and _is_misspelled_name(label, data, role.kind):
-            return self.broken(role.at, _unknown(role.kind, label), of_key=True)
+        is_empty = is_none(data) and label != "none"
+        if is_empty or (isinstance(data, dict) and _is_misspelled_name(label, data, role.kind)):
+            return self._unknown(label, data, role.at, role.name, role.kind)
         return self.component(data, role)
 
     def _listed_components(self, options: list[Any], at: Path, role: Role) -> Node:
@@ -266,21 +282,12 @@ class Grammar:
         for index, data in enumerate(options):
             label = _label(data, role.kind)
             below = (*at, index)
-            if label == "none" and label in found:
-                self.problems.add(below, "none stands twice. Remove one of the two.")
-                continue
             if label in found:
-                message = f"{label} stands twice. Give both a label: choice: {{first: {{{label}: "
-                self.problems.add(below, f"{message}…}}, second: {{{label}: …}}}}.")
-                continue
+                self.problems.add(below, _stands_twice(label))
+                label = f"{label}[{index}]"
             found[label] = self.component(data, role.branch(below, f"{role.name}.{label}"))
         branches = tuple(Option(label, node) for label, node in found.items())
         return Choice(role.name, branches, at=role.at)
-
-
-def is_broken(node: Node) -> bool:
-    """Whether a mistake was found at `node` or below."""
-    return isinstance(node, Broken) or any(map(is_broken, children(node)))
 
 
 def _label(data: Any, kind: Kind) -> str:
@@ -291,20 +298,25 @@ def _label(data: Any, kind: Kind) -> str:
     return catalogue.canonical(kind, written) or written
 
 
-def _unknown(kind: Kind, written: str) -> str:
-    return _NOT_OFFERED.get(written.removesuffix("Pruner")) or catalogue.unknown_name(
-        kind, written
-    )
+def _stands_twice(label: str) -> str:
+    if label == "none":
+        return "none stands twice. Remove one of the two."
+    both = f"choice: {{first: {{{label}: …}}, second: {{{label}: …}}}}"
+    return f"{label} stands twice. Give both a label: {both}."
+
+
+def _needs_label(option: Any) -> str:
+    """What to say of an option in a list that holds a range."""
+    label, inside = next(iter(option.items())) if isinstance(option, dict) else ("", None)
+    shown = inline(inside) if label and label not in RANGE_WORDS else "…"
+    first = label if shown != "…" else "small"
+    advice = f"Write the options as a mapping: choice: {{{first}: {shown}, …}}."
+    return f"an option with a range of its own needs a label. {advice}"
 
 
 def _number_node(data: dict[str, Any], at: Path, name: str) -> Number | Gate:
     number = Number(name, read_number_range(data), at)
-    if "or" not in data:
-        return number
-    if isinstance(data["or"], list | dict):
-        got = inline(data["or"])
-        raise RangeMistakeError(f"`or` takes a single value, as `or: 0`, but got {got}.")
-    return Gate(f"{name}.or", number, data["or"], at)
+    return Gate(f"{name}.or", number, data["or"], at) if "or" in data else number
 
 
 def _too_many_names(data: dict[str, Any], kind: Kind) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from decimal import Decimal
 from math import isinf
 from typing import Any, Literal
@@ -16,11 +17,21 @@ MOST_STEPS = 10**9
 
 
 class RangeMistakeError(Exception):
-    """Something is a range, or was meant as one, and is wrong; the text says how."""
+    """Something is a range, or was meant as one, and is wrong; the texts say how.
+
+    Attributes:
+        messages: each a sentence.
+    """
+
+    def __init__(self, *messages: str) -> None:
+        super().__init__(" ".join(messages))
+        self.messages = messages
 
 
 def kind_of_range(data: dict[str, Any]) -> Literal["float", "int", "choice"] | None:
     """Which range a mapping is; None if it is none.
+
+    What stands beside it is not looked at.
 
     Raises:
         RangeMistakeError: it was meant as one.
@@ -32,11 +43,14 @@ def kind_of_range(data: dict[str, Any]) -> Literal["float", "int", "choice"] | N
     if not kinds:
         _refuse_misspelled(data)
         return None
-    allowed = BESIDE if kinds[0] != "choice" else ()
-    for key in data:
-        if key not in (kinds[0], *allowed):
-            raise RangeMistakeError(_not_beside(key, kinds[0]))
     return kinds[0]  # type: ignore[return-value]  # one of RANGE_WORDS
+
+
+def beside_mistakes(data: dict[str, Any]) -> list[str]:
+    """What stands beside `float`, `int` or `choice` and may not."""
+    kind = next(word for word in RANGE_WORDS if word in data)
+    allowed = BESIDE if kind != "choice" else ()
+    return [_not_beside(key, kind) for key in data if key not in (kind, *allowed)]
 
 
 def _not_beside(key: str, kind: str) -> str:
@@ -60,20 +74,36 @@ def read_number_range(data: dict[str, Any]) -> FloatRange | IntRange:
     """A float or int range, its ends in order, its step dividing it.
 
     Raises:
-        RangeMistakeError: it is not one.
+        RangeMistakeError: with everything that is wrong with it.
     """
     kind = "float" if "float" in data else "int"
-    low, high = _ends(data[kind], kind)
     log, step = data.get("log", False), data.get("step")
-    if not isinstance(log, bool):
-        raise RangeMistakeError(f"log must be true or false, but got {inline(log)}.")
-    if log and low <= 0:
-        raise RangeMistakeError(f"a log scale needs a low end above 0, but got {inline(low)}.")
-    if step is not None:
-        _check_step(low, high, step, log, kind)
+    mistakes = [*beside_mistakes(data), *_mistakes_alone(data, kind)]
+    ends: tuple[float, float] | None = None
+    try:
+        ends = _ends(data[kind], kind)
+    except RangeMistakeError as mistake:
+        mistakes += mistake.messages
+    if ends is not None and not mistakes:
+        mistakes += _mistakes_together(*ends, step, log)
+    if mistakes or ends is None:
+        raise RangeMistakeError(*mistakes)
+    low, high = ends
     if kind == "int":
         return IntRange(int(low), int(high), log, 1 if step is None else step)
     return FloatRange(float(low), float(high), log, None if step is None else float(step))
+
+
+def _mistakes_alone(data: dict[str, Any], kind: str) -> Iterator[str]:
+    """What is wrong with `log`, `step` and `or` by themselves."""
+    log, step = data.get("log", False), data.get("step")
+    if not isinstance(log, bool):
+        yield f"log must be true or false, but got {inline(log)}."
+    if step is not None and (not _is_number(step, kind) or step <= 0):
+        what = "whole number" if kind == "int" else "number"
+        yield f"step must be a {what} above 0, but got {inline(step)}."
+    if isinstance(data.get("or"), list | dict):
+        yield f"`or` takes a single value, as `or: 0`, but got {inline(data['or'])}."
 
 
 def _ends(data: Any, kind: str) -> tuple[float, float]:
@@ -93,19 +123,23 @@ def _ends(data: Any, kind: str) -> tuple[float, float]:
     return data[0], data[1]
 
 
-def _check_step(low: float, high: float, step: Any, log: bool, kind: str) -> None:
-    if not _is_number(step, kind) or step <= 0:
-        what = "whole number" if kind == "int" else "number"
-        raise RangeMistakeError(f"step must be a {what} above 0, but got {inline(step)}.")
+def _mistakes_together(low: float, high: float, step: Any, log: bool) -> Iterator[str]:
+    """What does not go together in a range whose parts are right."""
+    if log and low <= 0:
+        yield f"a log scale needs a low end above 0, but got {inline(low)}."
+    if step is None:
+        return
     if log:
-        raise RangeMistakeError("log and step do not go together. Remove one of them.")
+        yield "log and step do not go together. Remove one of them."
+        return
     if (high - low) / step > MOST_STEPS:
         message = f"a range has at most {MOST_STEPS:,} steps, but this one has more."
-        raise RangeMistakeError(f"{message} Leave step out, or make it larger.")
+        yield f"{message} Leave step out, or make it larger."
+        return
     width, exact_step = Decimal(str(high)) - Decimal(str(low)), Decimal(str(step))
     if width % exact_step:
         reached = Decimal(str(low)) + width // exact_step * exact_step
-        raise RangeMistakeError(
+        yield (
             f"steps of {inline(step)} from {inline(low)} do not reach {inline(high)}. "
             f"Write {reached} as the high end, or another step."
         )

@@ -17,7 +17,7 @@ from tunecli.study_file import signatures
 from tunecli.study_file.metrics import METRICS
 from tunecli.study_file.settings import Task
 from tunecli.study_file.signatures import Argument, Signature
-from tunecli.study_file.suggestions import did_you_mean, listed
+from tunecli.study_file.suggestions import closest, did_you_mean, listed
 
 Kind = Literal[
     "model",
@@ -72,13 +72,44 @@ SCALES = {
 }
 ALIASES = {"CMA-ES": "CmaEsSampler", "NSGA-II": "NSGAIISampler", "NSGA-III": "NSGAIIISampler"}
 
-# SparseAdam wants sparse gradients, which no model here has.
-_NO_OPTIMIZERS = {"Optimizer", "SparseAdam"}
-# The first two need code, the next two other schedules, the last is abstract.
-_NO_SCHEDULES = {"LambdaLR", "MultiplicativeLR", "SequentialLR", "ChainedScheduler", "LRScheduler"}
-# Not elementwise, or nothing without arguments, which an activation's name alone does not have.
-_NO_ACTIVATIONS = {"MultiheadAttention", "GLU", "Softmax", "Softmax2d", "LogSoftmax", "Softmin"}
-_NO_ACTIVATIONS |= {"Threshold"}
+_TAKES_CODE = "it takes code, and a study file is data."
+_TAKES_SCHEDULES = "it is made of other schedules in code. Write one of those"
+_ABSTRACT = "it is what all others derive from, and does nothing by itself."
+_NOT_ELEMENTWISE = "it is not elementwise. Write `ReLU` or `GELU`."
+_NO_MEASURE = "it does not compare predictions with the targets of classification or regression."
+_NOT_OFFERED: dict[Kind, dict[str, str]] = {
+    "optimizer": {
+        "Optimizer": _ABSTRACT,
+        "SparseAdam": "it wants sparse gradients, which no model here has. Write `Adam`.",
+    },
+    "schedule": {
+        "LambdaLR": f"{_TAKES_CODE} For a warm-up there is `training.warmup`.",
+        "MultiplicativeLR": f"{_TAKES_CODE} Write `ExponentialLR`.",
+        "SequentialLR": f"{_TAKES_SCHEDULES}, and `training.warmup` for a warm-up in front of it.",
+        "ChainedScheduler": f"{_TAKES_SCHEDULES}, with `training.warmup` for a warm-up.",
+        "LRScheduler": _ABSTRACT,
+        "_LRScheduler": _ABSTRACT,
+    },
+    "activation": {
+        **dict.fromkeys(
+            ("MultiheadAttention", "GLU", "Softmax", "Softmax2d", "LogSoftmax", "Softmin"),
+            _NOT_ELEMENTWISE,
+        ),
+        "Threshold": "it is nothing without arguments. Write `ReLU` or `Hardtanh`.",
+    },
+    "pruner": {
+        "WilcoxonPruner": "it takes steps for independent instances, and here they are "
+        "evaluations of one curve. Write `Median` or `Hyperband`.",
+        "NopPruner": "it prunes nothing. Write `pruner: none`.",
+        "BasePruner": _ABSTRACT,
+    },
+    "sampler": {
+        "PartialFixedSampler": "the study file itself says what is fixed. Write a value in place "
+        "of a range.",
+        "BaseSampler": _ABSTRACT,
+    },
+}
+"""Names that the libraries have and a study file cannot use, and why."""
 
 
 @cache
@@ -87,11 +118,11 @@ def names(kind: Kind) -> tuple[str, ...]:
     if kind == "model":
         return _MODELS + tuple(name for file in _torchvision_files() for name in _builders(file))
     if kind == "optimizer":
-        return _names_but(_torch("optim", "__init__.py"), _NO_OPTIMIZERS, capital=True)
+        return _names_but(_torch("optim", "__init__.py"), kind, capital=True)
     if kind == "schedule":
-        return _names_but(_torch("optim", "lr_scheduler.py"), _NO_SCHEDULES)
+        return _names_but(_torch("optim", "lr_scheduler.py"), kind)
     if kind == "activation":
-        return _names_but(_torch("nn", "modules", "activation.py"), _NO_ACTIVATIONS)
+        return _names_but(_torch("nn", "modules", "activation.py"), kind)
     tables: Mapping[Kind, tuple[str, ...]] = {
         "loss": tuple(LOSS_TASKS),
         "scale": tuple(SCALES),
@@ -119,10 +150,36 @@ def with_article(kind: Kind) -> str:
 
 def unknown_name(kind: Kind, name: str) -> str:
     """What to say about a name that `canonical` does not know."""
+    if (reason := _why_not_offered(kind, name)) is not None:
+        return reason
+    short = _short_names(kind)
+    known = f" Known are {listed(short, most=16)}."
+    return f"there is no {kind} `{name}`.{did_you_mean(name, [*names(kind), *short]) or known}"
+
+
+def closest_name(kind: Kind, name: str) -> str | None:
+    """The name that was probably meant, as `canonical` gives it; None if none is alike."""
+    if _why_not_offered(kind, name) is not None:
+        return None
+    meant = closest(name, [*names(kind), *_short_names(kind)])
+    return canonical(kind, meant) if meant is not None else None
+
+
+def _short_names(kind: Kind) -> list[str]:
+    """`TPE`, `Median`."""
     suffix = kind.capitalize() if kind in ("sampler", "pruner") else ""
-    short = [known.removesuffix(suffix) for known in names(kind)]  # `TPE`, `Median`
-    hint = did_you_mean(name, [*names(kind), *short]) or f" Known are {listed(short)}."
-    return f"there is no {kind} `{name}`.{hint}"
+    return [known.removesuffix(suffix) for known in names(kind)]
+
+
+def _why_not_offered(kind: Kind, name: str) -> str | None:
+    """Why a name that the library has is no name here; None if it has none such."""
+    table = _NOT_OFFERED.get(kind, {})
+    full = next((n for n in (name, f"{name}{kind.capitalize()}") if n in table), None)
+    if full is not None:
+        return f"{full} is not offered: {table[full]}"
+    if kind == "loss" and name in signatures.exported(_torch("nn", "modules", "loss.py")):
+        return f"{name} is not offered: {_NO_MEASURE} Known are {listed(LOSS_TASKS)}."
+    return None
 
 
 @cache
@@ -164,8 +221,9 @@ def _torch(*path: str) -> Path:
     return signatures.package_folder("torch").joinpath(*path)
 
 
-def _names_but(file: Path, left_out: set[str], capital: bool = False) -> tuple[str, ...]:
-    """A module's `__all__` without some; `capital`: classes only, by their first letter."""
+def _names_but(file: Path, kind: Kind, capital: bool = False) -> tuple[str, ...]:
+    """A module's `__all__` without what is not offered; `capital`: its classes only."""
+    left_out = _NOT_OFFERED[kind]
     return tuple(
         name
         for name in signatures.exported(file)

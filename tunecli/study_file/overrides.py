@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -45,15 +46,19 @@ def with_overrides(document: Document, overrides: Sequence[str]) -> tuple[Docume
         path, equals, text = override.partition("=")
         try:
             if not equals:
-                raise _OverrideError(f"--set takes path=value, but got {inline(override)}.")
-            value = Document.parse(text, "--set").data
-            document = _with_value(document, _steps(path), value)
+                raise _OverrideError("an override is written path=value, as training.epochs=3.")
+            read = Document.parse(text, "--set")
+            document = _with_value(document, _steps(path), read.data, override)
+            problems += [_problem(override, path, flaw.message) for flaw in read.flaws]
         except _OverrideError as error:
-            problems.append(Problem(0, 0, path.strip(), str(error)))
+            problems.append(_problem(override, path, str(error)))
         except StudyFileError as error:
-            message = f"--set {override}: {error.problems[0].message}"
-            problems.append(Problem(0, 0, path.strip(), message))
+            problems.append(_problem(override, path, error.problems[0].message))
     return document, problems
+
+
+def _problem(override: str, path: str, message: str) -> Problem:
+    return Problem(0, 0, path.strip(), message, override)
 
 
 def _steps(path: str) -> Path:
@@ -68,7 +73,7 @@ def _steps(path: str) -> Path:
     return tuple(steps)
 
 
-def _with_value(document: Document, steps: Path, value: Any) -> Document:
+def _with_value(document: Document, steps: Path, value: Any, override: str) -> Document:
     data = copy.deepcopy(document.data)
     path = _put(data, steps, value)
 
@@ -77,7 +82,10 @@ def _with_value(document: Document, steps: Path, value: Any) -> Document:
 
     keys = {at: mark for at, mark in document.keys.items() if outside(at)}
     values = {at: mark for at, mark in document.values.items() if outside(at)}
-    return Document(data, {**keys, path: NOWHERE}, {**values, path: NOWHERE})
+    flaws = tuple(flaw for flaw in document.flaws if outside(flaw.path))
+    mark = replace(NOWHERE, override=override)
+    new = {path[:n]: mark for n in range(1, len(path)) if path[:n] not in values} | {path: mark}
+    return Document(data, keys | new, values | new, flaws)
 
 
 def _put(data: dict[str, Any], steps: Path, value: Any) -> Path:

@@ -97,6 +97,16 @@ _Dumper.add_representer(
     ),
 )
 
+_BREAKS = ("\x85", "\u2028", "\u2029")  # line breaks in YAML 1.1, so only escapes keep them
+
+
+_Dumper.add_representer(
+    str,
+    lambda dumper, text: dumper.represent_scalar(
+        "tag:yaml.org,2002:str", text, style='"' if any(map(text.__contains__, _BREAKS)) else None
+    ),
+)
+
 
 class _Sections(dict[str, Any]):
     """The outermost mapping, which stands on lines of its own however short it is."""

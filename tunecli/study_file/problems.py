@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 from tunecli.errors import Problem, StudyFileError
 from tunecli.study_file.document import Document, Path, dotted
@@ -11,8 +11,8 @@ from tunecli.study_file.document import Document, Path, dotted
 class Problems:
     """The mistakes found so far.
 
-    A mistake is known by its path: what is wrong at a path, or is expected to be because a part
-    that contains it is wrong already, is not reported again.
+    A mistake is known by its path, so that what is wrong at many points of the search space is
+    reported once.
     """
 
     def __init__(self, document: Document, file: str) -> None:
@@ -20,22 +20,48 @@ class Problems:
         self._file = file
         self._found: dict[tuple[Path, str], Problem] = {}
         self._paths: set[Path] = set()
+        self._unreadable = {flaw.path for flaw in document.flaws if flaw.unreadable}
+        for flaw in document.flaws:
+            self._found[flaw.path, flaw.message] = flaw.problem
+            self._paths |= {flaw.path} if flaw.unreadable else set()
 
-    def add(self, path: Path, message: str, *, of_key: bool = False) -> None:
-        """Report `message` at `path`; `of_key` points at the key itself, not at its value."""
-        mark = self._document.mark(path, of_key=of_key)
-        problem = Problem(mark.line, mark.column, dotted(path), message)
-        self._found.setdefault((path, message), problem)
+    def add(
+        self, path: Path, message: str, *, of_key: bool = False, others: Sequence[Path] = ()
+    ) -> None:
+        """Report a mistake; what was never read is not judged.
+
+        Args:
+            of_key: point at the key itself, not at its value.
+            others: places that have a part in it, to point at if `path` is not in the text.
+        """
         self._paths.add(path)
+        if covers(self._unreadable, path):
+            return
+        written = (place for place in (path, *others) if self._document.holds(place))
+        mark = self._document.mark(next(written, path), of_key=of_key)
+        problem = Problem(mark.line, mark.column, dotted(path), message, mark.override)
+        self._found.setdefault((path, message), problem)
+
+    def leave_unread(self, path: Path) -> bool:
+        """Whether something inside the part at `path` could not be read."""
+        return any(flawed[: len(path)] == path for flawed in self._unreadable)
 
     def add_new(self, path: Path, message: str) -> None:
-        """Report unless this part, or one that contains it, is known to be wrong."""
-        if not self.cover(path):
+        """Report unless something is known to be wrong at this very place."""
+        if not self.stand_at(path):
             self.add(path, message)
 
     def cover(self, path: Path) -> bool:
         """Whether this part, or one that contains it, is known to be wrong."""
-        return any(path[:length] in self._paths for length in range(len(path) + 1))
+        return covers(self._paths, path)
+
+    def stand_at(self, path: Path) -> bool:
+        """Whether something is known to be wrong at this very place."""
+        return path in self._paths
+
+    def lie_in(self, path: Path) -> bool:
+        """Whether this part, or something inside it, is known to be wrong."""
+        return any(wrong[: len(path)] == path for wrong in self._paths)
 
     def paths(self) -> frozenset[Path]:
         """Where something is wrong."""
@@ -50,3 +76,8 @@ class Problems:
         """Raise StudyFileError with all of them, if there are any."""
         if self._found:
             raise StudyFileError(self._file, list(self._found.values()))
+
+
+def covers(paths: Collection[Path], path: Path) -> bool:
+    """Whether `path`, or a part that contains it, is among `paths`."""
+    return any(path[:length] in paths for length in range(len(path) + 1))

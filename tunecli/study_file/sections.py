@@ -11,10 +11,11 @@ from tunecli.study_file import catalogue
 from tunecli.study_file.bundled import BUNDLED
 from tunecli.study_file.catalogue import Kind
 from tunecli.study_file.document import Path, dotted
-from tunecli.study_file.grammar import Grammar, Role, has_ranges, is_broken, is_none
+from tunecli.study_file.grammar import Grammar, Role, has_ranges, is_none
 from tunecli.study_file.metrics import METRICS, label
 from tunecli.study_file.number_ranges import RangeMistakeError, kind_of_range
 from tunecli.study_file.plain import inline
+from tunecli.study_file.search_rules import search_mistakes
 from tunecli.study_file.settings import (
     Component,
     DataSettings,
@@ -25,7 +26,8 @@ from tunecli.study_file.settings import (
     ValidationSettings,
 )
 from tunecli.study_file.space import Resolved, resolve_slots
-from tunecli.study_file.suggestions import did_you_mean
+from tunecli.study_file.suggestions import closest, did_you_mean
+from tunecli.study_file.tree import Named
 from tunecli.study_file.wording import AnySettings, validated
 
 SECTIONS = (
@@ -47,6 +49,9 @@ SECTIONS = (
 
 STUDY_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}\Z")
 _LARGEST_SEED = 2**32 - 1
+
+_RANGE = object()
+"""What is left of a range where none may stand."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +99,7 @@ class SectionReader:
             metrics=self._read_metrics(self._data.get("metrics"), objective),
             search=self._read_search(search) or SearchSettings(),
             start_with=start_with,
-            task=BUNDLED.get(data.source) if data else None,
+            task=BUNDLED.get(closest(data.source, BUNDLED) or "") if data else None,
         )
 
     def _read_name(self) -> str:
@@ -137,9 +142,10 @@ class SectionReader:
         settings = self._settings(ValidationSettings, section, ("validation",))
         if settings is None:
             return ValidationSettings()
-        if settings.holdout is not None and (settings.folds or settings.repeats > 1):
+        has_folds = section.get("folds") is not None  # whatever it is
+        if settings.holdout is not None and (has_folds or settings.repeats > 1):
             message = "folds or holdout, but not both. Remove one of them."
-            if not settings.folds:
+            if not has_folds:
                 message = "repeats goes with folds only. Remove it, or write folds."
             self._problems.add(("validation", "holdout"), message)
         return settings
@@ -151,7 +157,12 @@ class SectionReader:
         if isinstance(data, list):
             message = "one objective is what this version takes, but got a list. Keep the first."
             self._problems.add(at, message)
+            for index, one in enumerate(data):
+                self._read_one_objective(one, (*at, index))
             return None
+        return self._read_one_objective(data, at)
+
+    def _read_one_objective(self, data: Any, at: Path) -> Objective | None:
         if not isinstance(data, dict) or len(data) != 1:
             example = "{maximize: accuracy} or {minimize: rmse}"
             self._problems.add(at, f"is written {example}, but got {inline(data)}.")
@@ -162,6 +173,7 @@ class SectionReader:
             hint = did_you_mean(direction, ("minimize", "maximize")) or " Write one of them."
             message = f"must be `minimize` or `maximize`, but got {inline(direction)}.{hint}"
             self._problems.add(at, message, of_key=True)
+            self._component(metric, at, "metric", optional=False)
             return None
         component = self._component(metric, at, "metric", optional=False)
         return self._objective(direction, component, at) if component else None
@@ -188,7 +200,7 @@ class SectionReader:
             metric = self._component(written, at, "metric", optional=False)
             if metric is None:
                 continue
-            if label(metric) in found:
+            if label(metric) in found and not self._problems.lie_in(at):
                 self._problems.add(at, f"{metric.name} stands twice. Remove one of the two.")
             found[label(metric)] = metric
         if objective is not None:
@@ -217,21 +229,27 @@ class SectionReader:
             message = f"must be a mapping of settings, but got {inline(data)}."
             self._problems.add((name,), message)
             return {}
-        searched = "scale" if name == "data" else "start_with"
+        apart = {"scale"} if name == "data" else {"start_with", "sampler", "pruner"}
         kept = {}
         for key, value in data.items():
-            if key == searched or not self._refuse_ranges(value, (name, key)):
-                kept[key] = value
+            without = value if key in apart else self._without_ranges(value, (name, key))
+            if without is not _RANGE:
+                kept[key] = without
         return kept
 
-    def _refuse_ranges(self, data: Any, at: Path) -> bool:
-        """Report the ranges in `data`; whether there are any."""
+    def _without_ranges(self, data: Any, at: Path) -> Any:
+        """The same data without its ranges, which are reported; `_RANGE` if it is one."""
         if not has_ranges(data):
-            return False
-        where = "model, loss, optimizer, schedule, training, data.scale and variant"
-        message = f"a range may not stand in {dotted(at)}. Ranges stand in {where}. Write a value."
-        self._problems.add(_first_range(data, at), message)
-        return True
+            return data
+        if _is_range(data):
+            where = "model, loss, optimizer, schedule, training, data.scale and variant"
+            message = f"a range may not stand in {dotted(at[:2])}. Ranges stand in {where}."
+            self._problems.add(at, f"{message} Write a value.")
+            return _RANGE
+        entries = data.items() if isinstance(data, dict) else enumerate(data)
+        walked = {key: self._without_ranges(value, (*at, key)) for key, value in entries}
+        kept = {key: value for key, value in walked.items() if value is not _RANGE}
+        return kept if isinstance(data, dict) else list(kept.values())
 
     def _settings(
         self,
@@ -242,24 +260,31 @@ class SectionReader:
     ) -> AnySettings | None:
         found, mistakes = validated(settings, data, also)
         for path, message in mistakes:
-            if not self._problems.cover((*at, *path)):
-                self._problems.add((*at, *path), message, of_key=True)
+            place = (*at, *path)
+            if not self._problems.cover(place) and not self._problems.lie_in(place):
+                self._problems.add(place, message, of_key=True)
         return found
 
     def _component(self, data: Any, at: Path, kind: Kind, optional: bool) -> Component | None:
-        """A component without ranges, its arguments checked; None too if something is wrong."""
-        if self._refuse_ranges(data, at):
+        """A component without ranges; without arguments, too, if some of them are wrong.
+
+        None if it is left out, or if there is no such component.
+        """
+        written = self._without_ranges(data, at)
+        if written is _RANGE:
             return None
-        node = self._grammar.component(data, Role(kind, at, dotted(at), optional))
-        if is_broken(node):
+        node = self._grammar.component(written, Role(kind, at, dotted(at), optional))
+        if not isinstance(node, Named):
             return None
         slot = tuple(str(step) for step in at)
         resolved = resolve_slots({slot: node}, lambda name, range_: None)
-        component = resolved.values[slot]
-        if component is None:
-            return None
-        found = report_arguments(kind, component, slot, resolved, self._grammar)
-        return None if found else component
+        component: Component = resolved.values[slot]
+        report_arguments(kind, component, slot, resolved, self._grammar)
+        mistakes = search_mistakes(component) if kind in ("sampler", "pruner") else ()
+        for path, message in mistakes:
+            self._problems.add_new(resolved.place((*slot, *path)), message)
+        is_right = not self._problems.lie_in(at)
+        return component if is_right else component.model_copy(update={"arguments": {}})
 
 
 def report_arguments(
@@ -273,13 +298,9 @@ def report_arguments(
     return bool(mistakes)
 
 
-def _first_range(data: Any, at: Path) -> Path:
-    """Where the first range in `data` stands."""
-    if isinstance(data, dict):
-        try:
-            if kind_of_range(data) is not None:
-                return at
-        except RangeMistakeError:
-            return at
-    entries = data.items() if isinstance(data, dict) else enumerate(data)
-    return next(_first_range(value, (*at, key)) for key, value in entries if has_ranges(value))
+def _is_range(data: Any) -> bool:
+    """Whether `data` itself is a range, or meant as one."""
+    try:
+        return isinstance(data, dict) and kind_of_range(data) is not None
+    except RangeMistakeError:
+        return True

@@ -9,7 +9,7 @@ from tunecli.study_file.document import Path
 from tunecli.study_file.grammar import Grammar, Role, has_ranges, is_none, without_none
 from tunecli.study_file.plain import inline
 from tunecli.study_file.settings import DataSettings, TrainingSettings
-from tunecli.study_file.suggestions import listed
+from tunecli.study_file.suggestions import closest, listed
 from tunecli.study_file.tree import (
     COMPONENT_SLOTS,
     OPTIONAL_SLOTS,
@@ -75,7 +75,11 @@ def _read_training(data: Any, at: Path, prefix: str, grammar: Grammar) -> dict[S
         below = (*at, key)
         if key not in known:
             grammar.problems.add(below, unknown_key(key, known), of_key=True)
-            continue
+            meant = closest(key, known)
+            if meant is None or meant in data:
+                grammar.value(value, below, f"{prefix}training.{key}")
+                continue
+            key = meant
         if key == "max_time" and has_ranges(value):
             message = "a range may not stand in training.max_time, which is no part of training."
             grammar.problems.add(below, f"{message} Write a value.")
@@ -87,10 +91,12 @@ def _read_training(data: Any, at: Path, prefix: str, grammar: Grammar) -> dict[S
 
 def _read_variants(data: Any, grammar: Grammar) -> dict[str, dict[Slot, Node]]:
     at: Path = ("variant",)
-    options = data.get("choice") if isinstance(data, dict) and len(data) == 1 else None
-    if not isinstance(options, dict) or not options:
+    options = data.get("choice") if isinstance(data, dict) else None
+    is_written_so = isinstance(options, dict) and bool(options)
+    if not is_written_so or len(data) > 1:
         written = "variant: {choice: {label: {parts of the file}, …}}"
         grammar.problems.add(at, f"variants are written {written}, but got {inline(data)}.")
+    if not isinstance(options, dict):
         return {}
     return {
         label: _read_branch(label, parts, (*at, "choice", label), grammar)

@@ -152,7 +152,7 @@ class _Resolution:
     def _collection(self, node: Record | Items | Named, here: Path) -> Any:
         if isinstance(node, Items):
             walked = [self.value(item, (*here, i)) for i, item in enumerate(node.nodes)]
-            return [value for value in walked if value is not _BROKEN]
+            return _BROKEN if any(value is _BROKEN for value in walked) else walked
         if isinstance(node, Record):
             return self._fields(node.fields.items(), here)
         return self._component(node, here)

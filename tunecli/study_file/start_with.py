@@ -61,12 +61,11 @@ def read_start_with(
     if isinstance(data, list) and (named := [entry for entry in data if _names_study(entry)]):
         message = "{study: …} stands without the list around it."
         problems.add(at, f"{message} Write start_with: {inline(named[0])}.")
-        return (), None
     if not isinstance(data, list):
         advice = "Write a list of configurations, or {study: NAME, best: 5}."
         problems.add(at, f"must be a list, but got {inline(data)}. {advice}")
         return (), None
-    entries = enumerate(without_none(data))
+    entries = [(i, x) for i, x in enumerate(without_none(data)) if not _names_study(x)]
     return tuple(_Entry(tree, problems).read(x, (*at, i)) for i, x in entries), None
 
 
@@ -179,6 +178,8 @@ class _Entry:
     def _choice(self, data: Any, at: Path, node: Choice) -> None:
         option, inside, below = _chosen(node, data, at)
         if option is None:
+            if any(self._problems.stand_at(option.node.at) for option in node.options):
+                return  # its name is misspelled, and it is perhaps the one that is meant
             known = [_written(option, labelled=node.labelled) for option in node.options]
             self._problems.add(at, _not_an_option(data, known))
             return
@@ -192,6 +193,8 @@ class _Entry:
 
     def _component(self, data: Any, at: Path, node: Named) -> None:
         if _head(data) != node.component:
+            if self._problems.stand_at(node.at):
+                return  # its name is misspelled
             message = f"must be {{{node.component}: {{…}}}}, but got {inline(data)}."
             self._problems.add(at, message)
         elif isinstance(data, dict) and not is_none(data[node.component]):

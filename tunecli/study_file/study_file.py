@@ -32,7 +32,7 @@ from tunecli.study_file.settings import (
 from tunecli.study_file.slots import read_tree
 from tunecli.study_file.space import Suggest, first_value
 from tunecli.study_file.start_with import Assignment, StartFrom, read_start_with
-from tunecli.study_file.suggestions import did_you_mean
+from tunecli.study_file.suggestions import closest, did_you_mean, listed
 from tunecli.study_file.tree import Tree
 
 
@@ -74,10 +74,6 @@ class StudyFile:
         document, problems = _document(text, file, overrides)
         grammar = Grammar(problems)
         data: dict[str, Any] = document.data
-        for key in data:
-            if key not in SECTIONS:
-                hint = did_you_mean(key, SECTIONS) or f" Known are {', '.join(SECTIONS)}."
-                problems.add((key,), f"unknown section.{hint}", of_key=True)
         sections = SectionReader(data, file, grammar).read()
         tree = read_tree(data, grammar)
         check_tree(tree, sections, sections.task, grammar)
@@ -199,8 +195,10 @@ def load(path: FilePath, overrides: Sequence[str] = ()) -> StudyFile:
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
+        before = error.object[: error.start]
+        line, column = before.count(b"\n") + 1, error.start - before.rfind(b"\n")
         message = f"must be UTF-8, but byte {error.start} is not. Save it as UTF-8."
-        raise StudyFileError(str(path), [Problem(0, 0, "", message)]) from None
+        raise StudyFileError(str(path), [Problem(line, column, "", message)]) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         message = f"cannot be read: {reason}."
@@ -216,8 +214,48 @@ def _document(text: str, file: str, overrides: Sequence[str]) -> tuple[Document,
     if not isinstance(document.data, dict):
         got = inline(document.data)
         message = f"a study file is a mapping of sections, but got {got}. Begin with data: digits."
-        raise StudyFileError(file, [Problem(1, 1, "", message)])
+        found = [flaw.problem for flaw in document.flaws]
+        raise StudyFileError(file, [*found, Problem(1, 1, "", message)])
     document, mistakes = with_overrides(document, overrides)
+    unknown = [key for key in document.data if key not in SECTIONS]
+    meant = {key: closest(key, SECTIONS) for key in unknown if key not in _ELSEWHERE}
+    for key, section in meant.items():
+        if section is not None and section not in document.data:
+            document = document.renamed(key, section)
     problems = Problems(document, file)
     problems.extend(mistakes)
+    for key in unknown:
+        problems.add((key,), _unknown_section(key), of_key=True)
     return document, problems
+
+
+_ELSEWHERE = {
+    "lr": "optimizer: {AdamW: {lr: …}}",
+    "learning_rate": "optimizer: {AdamW: {lr: …}}",
+    "weight_decay": "optimizer: {AdamW: {weight_decay: …}}",
+    "momentum": "optimizer: {SGD: {momentum: …}}",
+    "dropout": "model: {MLP: {dropout: …}}",
+    "scale": "data: {source: …, scale: …}",
+    "dataset": "data: digits",
+    "test": "data: {source: …, test: …}",
+    "folds": "validation: {folds: …}",
+    "holdout": "validation: {holdout: …}",
+    "metric": "objective: {maximize: accuracy}",
+    "maximize": "objective: {maximize: …}",
+    "minimize": "objective: {minimize: …}",
+    "name": "study: …",
+    "scheduler": "schedule: …",
+    "lr_scheduler": "schedule: …",
+    **{key: f"training: {{{key}: …}}" for key in TrainingSettings.model_fields},
+    **{key: f"search: {{{key}: …}}" for key in SearchSettings.model_fields},
+    "start_with": "search: {start_with: […]}",
+    "n_trials": "search: {trials: …}",
+}
+"""Words of the field that are no sections, and how what they mean is written."""
+
+
+def _unknown_section(key: str) -> str:
+    if key in _ELSEWHERE:
+        return f"unknown section. Write {_ELSEWHERE[key]}."
+    known = f" Known are {listed(SECTIONS, most=20)}."
+    return f"unknown section.{did_you_mean(key, SECTIONS) or known}"

@@ -36,15 +36,28 @@ _REQUIREMENTS = {
 def validated(
     settings: type[AnySettings], data: dict[str, Any], also: Sequence[str] = ()
 ) -> tuple[AnySettings | None, list[tuple[Path, str]]]:
-    """Settings from plain data, or every (path below `data`, message) that is wrong with it.
+    """Settings from plain data, and every (path below `data`, message) that is wrong with it.
 
     Args:
         also: keys that the section has beside the settings' own.
+
+    Returns:
+        The settings with defaults in place of what is wrong; None if that has none.
     """
     try:
         return settings.model_validate(data), []
     except ValidationError as error:
-        return None, list(_mistakes(settings, data, error, also))
+        mistakes = list(_mistakes(settings, data, error, also))
+        wrong = {path[0] for path, _ in mistakes if path}
+        kept = {key: value for key, value in data.items() if key not in wrong}
+        return _without_mistakes(settings, kept), mistakes
+
+
+def _without_mistakes(settings: type[AnySettings], data: dict[str, Any]) -> AnySettings | None:
+    try:
+        return settings.model_validate(data)
+    except ValidationError:  # what is wrong is required
+        return None
 
 
 def _mistakes(

@@ -1,0 +1,97 @@
+"""What samplers and pruners ask of their arguments beyond the type, known without Optuna.
+
+The bounds are those of Optuna's constructors and of the documentation of each argument; what a
+constructor refuses beside them is found before the search begins (`search/constructible.py`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TypeGuard
+
+from tunecli.study_file.catalogue import ArgumentProblem
+from tunecli.study_file.settings import Component
+
+BOUNDS: dict[str, tuple[float, float]] = {
+    "n_startup_trials": (0, math.inf),
+    "n_ei_candidates": (1, math.inf),
+    "prior_weight": (0, math.inf),
+    "sigma0": (math.ulp(0.0), math.inf),
+    "popsize": (2, math.inf),
+    "population_size": (2, math.inf),
+    "mutation_prob": (0, 1),
+    "crossover_prob": (0, 1),
+    "swapping_prob": (0, 1),
+    "n_warmup_steps": (0, math.inf),
+    "interval_steps": (1, math.inf),
+    "n_min_trials": (1, math.inf),
+    "percentile": (0, 100),
+    "patience": (0, math.inf),
+    "min_delta": (0, math.inf),
+    "min_resource": (1, math.inf),
+    "max_resource": (1, math.inf),
+    "reduction_factor": (2, math.inf),
+    "min_early_stopping_rate": (0, math.inf),
+    "bootstrap_count": (0, math.inf),
+}
+"""By argument, which means the same wherever it occurs: the smallest and the largest value."""
+
+HALVING = frozenset({"SuccessiveHalvingPruner", "HyperbandPruner"})
+
+_EXCLUSIVE = (
+    ("use_separable_cma", "with_margin"),
+    ("use_separable_cma", "lr_adapt"),
+    ("with_margin", "lr_adapt"),
+)
+"""Arguments of CmaEsSampler of which only one may be true."""
+
+
+def search_mistakes(component: Component) -> Iterator[ArgumentProblem]:
+    """What is wrong with the arguments of a sampler or pruner whose types are right."""
+    yield from _out_of_bounds(component)
+    yield from _contradictions(component)
+    for name, value in component.arguments.items():
+        if not isinstance(value, Component):
+            continue
+        if component.name == "PatientPruner" and value.name in HALVING:
+            short = value.name.removesuffix("Pruner")
+            yield (
+                (name,),
+                f"Patient cannot wrap {short}, which decides at a few evaluations only, where "
+                "patience is seldom at its end. Wrap Median, Percentile or Threshold.",
+            )
+        for path, message in search_mistakes(value):
+            yield (name, value.name, *path), message
+
+
+def _out_of_bounds(component: Component) -> Iterator[ArgumentProblem]:
+    for name, value in component.arguments.items():
+        low, high = BOUNDS.get(name, (-math.inf, math.inf))
+        if _is_number(value) and not low <= value <= high:
+            yield (name,), f"{name} must be {_words(low, high)}, but got {value:g}."
+
+
+def _contradictions(component: Component) -> Iterator[ArgumentProblem]:
+    given = component.arguments
+    for one, other in _EXCLUSIVE:
+        if given.get(one) is True and given.get(other) is True:
+            yield (other,), f"{one} and {other} do not go together. Remove one of them."
+    if given.get("group") is True and given.get("multivariate") is False:
+        yield ("group",), "group needs multivariate: true. Leave multivariate out, or group."
+    if component.name == "ThresholdPruner":
+        low, high = given.get("lower"), given.get("upper")
+        if low is None and high is None:
+            yield (), "Threshold needs lower or upper, the score at which a trial is stopped."
+        elif _is_number(low) and _is_number(high) and low > high:
+            yield ("upper",), f"lower must not be above upper, but got {low:g} and {high:g}."
+
+
+def _words(low: float, high: float) -> str:
+    if high < math.inf:
+        return f"at least {low:g} and at most {high:g}"
+    return f"at least {low:g}" if low == int(low) else "above 0"
+
+
+def _is_number(value: object) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
