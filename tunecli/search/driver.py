@@ -36,6 +36,8 @@ from tunecli.search.sampling import Suggester, Suggestion
 from tunecli.search.trials import Trial
 from tunecli.study_file.study_file import StudyFile
 from tunecli.training.evaluation import TrialResult
+from tunecli.training.finite import NoScoreError, finite
+from tunecli.training.reasons import OUT_OF_MEMORY, WORKER_DIED, alike
 
 TICK = 0.25  # seconds after which the driver looks at the clock and for Ctrl-C
 FLUSH = 2.0  # seconds after which running curves are written for those who watch
@@ -250,18 +252,17 @@ class Driver:
         yield TrialEvaluated(trial.number, step, mean, best)
 
     def _take_death(self, event: WorkerDied) -> Iterator[SearchEvent]:
-        reason = f"worker died ({event.last_words or f'exit code {event.exit_code}'})"
+        reason = f"{WORKER_DIED}: {event.cause}"
         if event.number is None or event.number not in self._running:
             yield Notice(f"Without a trial: {reason}. Another takes its place when there is one.")
             return
         trial = self._running.pop(event.number)
         got_further = len(trial.curve) > self._furthest.get(trial.number, 0)
         self._furthest[trial.number] = max(len(trial.curve), self._furthest.get(trial.number, 0))
-        if trial.attempt >= self._study.search.attempts and not got_further:
+        is_last = trial.attempt >= self._study.search.attempts and not got_further
+        if is_last or event.out_of_memory:  # which it would be again
             self._running[trial.number] = trial
-            yield from self._finish(
-                trial.number, event.worker, TrialResult("failed", reason=reason)
-            )
+            yield from self._finish(trial.number, event.worker, _of_dead(event))
             return
         trial.attempt += 0 if got_further else 1
         self._begin_again(trial)
@@ -293,19 +294,20 @@ class Driver:
 
     def _common_failure(self) -> str:
         """The one reason why each of this call's first 2 × parallel trials failed; or empty."""
-        reasons = {trial.reason for trial in self._ended_here}
+        kinds = {alike(trial.reason) for trial in self._ended_here}
         enough = len(self._ended_here) >= 2 * self._study.search.parallel
-        if not enough or len(reasons) != 1 or not _all_failed(self._ended_here):
+        if not enough or len(kinds) != 1 or not _all_failed(self._ended_here):
             return ""
-        return reasons.pop()
+        return self._ended_here[0].reason
 
     def _ending(self) -> tuple[Ending, str]:
         """How the search ends, and for `failing` the commonest reason."""
         if self._interrupted:
             return "interrupted", ""
         if self._ended_here and _all_failed(self._trials):
-            reasons = Counter(trial.reason for trial in self._trials)
-            return "failing", reasons.most_common(1)[0][0]
+            kinds = Counter(alike(trial.reason) for trial in self._trials)
+            [(commonest, _)] = kinds.most_common(1)
+            return "failing", next(t.reason for t in self._trials if alike(t.reason) == commonest)
         if len(self._trials) >= self._limits.n_total:
             return "done", ""
         return ("exhausted" if self._exhausted else "timeout"), ""
@@ -367,8 +369,22 @@ def _all_failed(trials: Sequence[Trial]) -> bool:
     return all(trial.outcome == "failed" for trial in trials)
 
 
+def _of_dead(event: WorkerDied) -> TrialResult:
+    """The result of a trial whose worker is gone, and that is not tried again."""
+    reason = OUT_OF_MEMORY if event.out_of_memory else WORKER_DIED
+    return TrialResult(
+        "failed",
+        reason=f"{reason}: {event.cause}",
+        seconds=event.seconds,
+        peak_memory=event.peak_memory,
+    )
+
+
 def _with_finite_value(result: TrialResult) -> TrialResult:
     """The best is always finite, whatever a worker says."""
-    if result.value is None or math.isfinite(result.value):
+    if result.value is None:
         return result
-    return replace(result, outcome="diverged", reason=f"the score is {result.value}", value=None)
+    try:
+        return replace(result, value=finite(result.value, "the trial's score"))
+    except NoScoreError as error:
+        return replace(result, outcome=error.outcome, reason=error.reason, value=None)

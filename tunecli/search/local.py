@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import sys
 import time
 from collections import deque
@@ -26,22 +27,35 @@ from tunecli.search.messages import (
     FirstTask,
     LastWords,
     Reply,
+    Resumed,
     Suspended,
     TrialJob,
     WorkerDied,
 )
+from tunecli.search.out_of_memory import KernelKills, own_counters
+from tunecli.search.watching import Watch
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
 
 
+PATIENCE = 1.0  # seconds that a worker has to end by itself
+
+
 @dataclass
 class _Worker:
-    """Attributes: `job`: what it trains now; `last_words`: why it cannot go on."""
+    """One process.
+
+    Attributes:
+        job: what it trains now.
+        watch: of that; of the last job between two.
+        last_words: why it cannot go on.
+    """
 
     number: int
     process: BaseProcess
     connection: Connection
+    watch: Watch
     job: TrialJob | None = None
     last_words: str = ""
 
@@ -65,6 +79,7 @@ class LocalExecutor:
         self._stopping: dict[int, float] = {}  # when the patience with a trial ends
         self._unsaid: list[Event] = []  # of trials and workers that never began
         self._workers: dict[int, _Worker] = {}
+        self._kernel_kills = KernelKills(own_counters(), time.monotonic())
         self._closed = False
         _start_server()
         self._starting = Thread(target=self._start_first, args=(first_task,), daemon=True)
@@ -113,7 +128,26 @@ class LocalExecutor:
             if isinstance(event, Suspended | Finished):
                 self._stopping.pop(event.number, None)
         told += self._kill_the_late()
+        told += self._end_overdue()
         self._hand_out()
+        return told
+
+    def _end_overdue(self) -> list[Event]:
+        """End the trials that have had all their time, in native code or wherever they hang."""
+        now = time.monotonic()
+        self._kernel_kills.look(now)
+        told: list[Event] = []
+        for worker in list(self._workers.values()):
+            if worker.job is None:
+                continue
+            worker.watch.look(now)
+            if worker.watch.is_over:
+                number = worker.job.number
+                worker.process.terminate()  # code may listen, and leave nothing behind
+                worker.process.join(PATIENCE)
+                self._end(worker)
+                self._stopping.pop(number, None)
+                told.append(Finished(number, worker.number, worker.watch.timed_out()))
         return told
 
     def _kill_the_late(self) -> list[Event]:
@@ -147,17 +181,36 @@ class LocalExecutor:
                 if isinstance(event, LastWords):
                     worker.last_words = event.text
                     continue
+                if isinstance(event, Resumed):
+                    worker.watch.seconds += event.seconds
                 if isinstance(event, Finished | Suspended):
                     worker.job = None
+                if isinstance(event, Finished) and event.is_last:
+                    self._end(worker)
+                    return [*told, event]
                 told.append(event)
         except (EOFError, OSError):
             is_dead = True
         if is_dead:
-            self._end(worker)
-            number = worker.job.number if worker.job else None
-            code = worker.process.exitcode
-            told.append(WorkerDied(number, worker.number, code, worker.last_words))
+            told += self._bury(worker)
         return told
+
+    def _bury(self, worker: _Worker) -> list[Event]:
+        """What is to be said of a worker that is gone."""
+        worker.process.join(PATIENCE)  # its pipe may close before its end is known
+        self._end(worker)
+        code = worker.process.exitcode
+        return [
+            WorkerDied(
+                worker.job.number if worker.job else None,
+                worker.number,
+                code,
+                worker.last_words,
+                out_of_memory=code == -signal.SIGKILL and self._kernel_kills.explain_one(),
+                seconds=worker.watch.seconds,
+                peak_memory=worker.watch.peak_memory,
+            )
+        ]
 
     def _hand_out(self) -> None:
         if self._starting.is_alive():
@@ -173,6 +226,7 @@ class LocalExecutor:
                 self._unsaid.append(WorkerDied(self._waiting.popleft().number, number, None))
             elif worker.job is None:
                 worker.job = self._waiting.popleft()
+                worker.watch = _watch(worker.process, worker.job.config.training.max_time)
                 _send(worker.connection, worker.job)
 
     def _start_first(self, first_task: FirstTask) -> None:
@@ -188,12 +242,14 @@ class LocalExecutor:
         """Start a worker; there is none if the fork server cannot."""
         ours, theirs = self._context.Pipe()
         process = self._context.Process(  # type: ignore[attr-defined]
-            target=_run, args=(theirs, number, first_task, gpu_of(number, gpus())), name=f"worker {number}"
+            target=_run,
+            args=(theirs, number, first_task, gpu_of(number, gpus())),
+            name=f"worker {number}",
         )
         try:
             with unheard():
                 process.start()
-            self._workers[number] = _Worker(number, process, ours)
+            self._workers[number] = _Worker(number, process, ours, _watch(process))
         except (EOFError, OSError):
             ours.close()
         finally:
@@ -204,6 +260,11 @@ class LocalExecutor:
         worker.process.kill()
         worker.process.join()
         worker.connection.close()
+
+
+def _watch(process: BaseProcess, max_time: float | None = None) -> Watch:
+    assert process.pid is not None  # it was started
+    return Watch(process.pid, max_time, time.monotonic())
 
 
 def _run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -60,11 +61,25 @@ class Evaluated:
 
 @dataclass(frozen=True)
 class Finished:
-    """A trial ended in the worker's hands."""
+    """A trial ended in the worker's hands.
+
+    Attributes:
+        is_last: the worker can train nothing more, and another must take its place.
+    """
 
     number: int
     worker: int
     result: TrialResult
+    is_last: bool = False
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """A trial goes on from a checkpoint, before which it had trained for `seconds`."""
+
+    number: int
+    worker: int
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -99,12 +114,25 @@ class WorkerDied:
     Attributes:
         exit_code: minus the signal that ended it; None if it could not even be started.
         last_words: what it said of that, if it could.
+        out_of_memory: the kernel ended it, since there was no memory left.
+        seconds: that its trial had run.
+        peak_memory: most bytes of main memory that it was seen with during its trial.
     """
 
     number: int | None
     worker: int
     exit_code: int | None
     last_words: str = ""
+    out_of_memory: bool = False
+    seconds: float = 0.0
+    peak_memory: int = 0
+
+    @property
+    def cause(self) -> str:
+        """What ended it, in words."""
+        if self.out_of_memory:
+            return "ended by the kernel, since memory ran out"
+        return self.last_words or _how_it_ended(self.exit_code)
 
 
 @dataclass(frozen=True)
@@ -129,4 +157,15 @@ class Reply:
     answer: Answer
 
 
-Event = Evaluated | Finished | Suspended | Warned | WorkerDied | Described
+def _how_it_ended(exit_code: int | None) -> str:
+    if exit_code is None:
+        return "it could not be started"
+    if exit_code >= 0:
+        return f"exited with code {exit_code}"
+    try:
+        return f"killed by {signal.Signals(-exit_code).name}"
+    except ValueError:  # of real time, which have no name
+        return f"killed by signal {-exit_code}"
+
+
+Event = Evaluated | Finished | Resumed | Suspended | Warned | WorkerDied | Described

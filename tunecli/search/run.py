@@ -155,8 +155,8 @@ class Search:
                     versions = event.environment | self._own_versions()
                     return dataclasses.replace(event, environment=versions)
                 if isinstance(event, WorkerDied) and event.worker == 0:
-                    cause = event.last_words or f"exit code {event.exit_code}"
-                    raise TunecliError(f"The first worker died while it read the data ({cause}).")
+                    told = f"The first worker died while it read the data: {event.cause}."
+                    raise TunecliError(told)
         return None
 
     def _own_versions(self) -> dict[str, str]:

@@ -11,6 +11,9 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+from tunecli.training.evaluation import TrialResult
+from tunecli.training.reasons import TIMEOUT
+
 PAUSE = 0.25
 """Seconds between two looks, at least."""
 
@@ -64,6 +67,15 @@ class Watch:
             self.seconds += min(now - self._looked, LONGEST)
         self.peak_memory = max(self.peak_memory, worker.n_bytes)
         self._looked = now
+
+    def timed_out(self) -> TrialResult:
+        """The result of a trial that was ended for its time."""
+        return TrialResult(
+            "failed",
+            reason=f"{TIMEOUT}: it ran longer than training.max_time, {self._max_time:g} s",
+            seconds=self.seconds,
+            peak_memory=self.peak_memory,
+        )
 
     @property
     def is_over(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-import traceback
+import time
 from collections.abc import Callable
 from functools import partial
 from itertools import chain
@@ -27,6 +27,7 @@ from tunecli.search.messages import (
     Event,
     Finished,
     FirstTask,
+    Resumed,
     Suspended,
     TrialJob,
     Warned,
@@ -36,7 +37,9 @@ from tunecli.study_file.space import first_value
 from tunecli.training.checkpoints import CheckpointError, Checkpoints
 from tunecli.training.cross_validation import CrossValidation
 from tunecli.training.evaluation import TrialResult
+from tunecli.training.failures import failure, is_beyond_repair, release_memory
 from tunecli.training.losses import standardizes_target
+from tunecli.training.memory import PeakMemory, life_peak
 from tunecli.training.precision import choose_device
 
 
@@ -55,6 +58,7 @@ class Trainer:
         self._say = say
         self._hear = hear
         self._store: FoldStore | None = None
+        self._peak: PeakMemory | None = None
 
     def describe(self, task: FirstTask) -> Described:
         """Load the data and say what it is: the driver imports neither numpy nor torch."""
@@ -74,12 +78,22 @@ class Trainer:
 
     def train(self, job: TrialJob) -> None:
         """Train `job`; whatever happens ends in one `Finished` or `Suspended`."""
+        start, is_last = time.perf_counter(), False
         try:
             result = self._cross_validate(job)
-        except Exception as error:
-            result = TrialResult("failed", reason=_reason(error), traceback=traceback.format_exc())
+        except (Exception, SystemExit, KeyboardInterrupt) as error:  # code may raise anything
+            seconds = time.perf_counter() - start
+            result = failure(error, seconds=seconds, peak_memory=self._peak_memory)
+            is_last = is_beyond_repair(error)
         if result is not None:
-            self._say(Finished(job.number, self._worker, result))
+            if result.outcome == "failed":
+                release_memory()
+            self._say(Finished(job.number, self._worker, result, is_last))
+
+    @property
+    def _peak_memory(self) -> int:
+        """Of the newest trial, in bytes."""
+        return life_peak() if self._peak is None else self._peak.n_bytes
 
     def _cross_validate(self, job: TrialJob) -> TrialResult | None:
         """The job's result; None if the driver suspended it."""
@@ -106,11 +120,13 @@ class Trainer:
 
     def _begin(self, job: TrialJob) -> CrossValidation:
         config = job.config
+        device = choose_device(config.training.device)
+        self._peak = PeakMemory(device)
         torch.set_num_threads(config.training.threads)
         if self._store is None:
             self._store = FoldStore(config.data, config.validation)
         folds = self._store.folds(config.data.scale, standardizes_target(config.loss))
-        return CrossValidation(config, folds, choose_device(config.training.device))
+        return CrossValidation(config, folds, device)
 
     def _load(self, checkpoints: Checkpoints, training: CrossValidation, job: TrialJob) -> None:
         """Go on where the checkpoint says, if there is one that can be used."""
@@ -121,6 +137,7 @@ class Trainer:
             return
         if state is not None:
             training.load_state_dict(state)
+            self._say(Resumed(job.number, self._worker, training.seconds))
 
     def _save(self, checkpoints: Checkpoints, training: CrossValidation, job: TrialJob) -> bool:
         try:
@@ -132,15 +149,6 @@ class Trainer:
 
     def _warn(self, job: TrialJob, text: str) -> None:
         self._say(Warned(job.number, self._worker, f"Trial {job.number}: {text}."))
-
-
-def _reason(error: Exception) -> str:
-    """Why a trial failed, in the design's words; torch's CPU allocator raises a RuntimeError."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError) or "DefaultCPUAllocator" in str(
-        error
-    ):
-        return "out of memory"
-    return f"error: {type(error).__name__}: {error}"
 
 
 def environment(config: TrialConfig) -> dict[str, str]:

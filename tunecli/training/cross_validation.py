@@ -39,6 +39,7 @@ class CrossValidation:
         outcome: None while training, then complete, diverged, or failed where something else than
             a number came back.
         reason: in a sentence, unless complete.
+        seconds: time in training and evaluation, that of a loaded state included.
         best_step: index of the evaluation whose mean score is best, the earliest of equals; None
             before the first.
     """
@@ -56,7 +57,7 @@ class CrossValidation:
         self.reason = ""
         self.best_step: int | None = None
         self._config = config
-        self._seconds = 0.0
+        self.seconds = 0.0
 
     def __iter__(self) -> Iterator[Round]:
         return self
@@ -72,7 +73,7 @@ class CrossValidation:
             self.outcome, self.reason = error.outcome, error.reason
             raise StopIteration from None
         finally:
-            self._seconds += time.perf_counter() - start
+            self.seconds += time.perf_counter() - start
         return evaluations
 
     def _evaluate_all(self) -> Round:
@@ -139,7 +140,7 @@ class CrossValidation:
         return replace(
             result,
             n_weights=self.folds[0].n_weights,
-            seconds=self._seconds,
+            seconds=self.seconds,
             peak_memory=self._peak.n_bytes,
         )
 
@@ -164,7 +165,7 @@ class CrossValidation:
             "outcome": self.outcome,
             "reason": self.reason,
             "best_step": self.best_step,
-            "seconds": self._seconds,
+            "seconds": self.seconds,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -175,7 +176,7 @@ class CrossValidation:
         self.outcome = state["outcome"]
         self.reason = state["reason"]
         self.best_step = state["best_step"]
-        self._seconds = state["seconds"]
+        self.seconds = state["seconds"]
 
 
 def best_index(values: Sequence[float], direction: Direction) -> int:

@@ -1,0 +1,62 @@
+"""What an exception under training means for its trial, and for the process that trained it."""
+
+from __future__ import annotations
+
+import gc
+import traceback
+
+import torch
+
+from tunecli.training.evaluation import TrialResult
+from tunecli.training.reasons import ERROR, OUT_OF_MEMORY
+
+MOST_OF_A_REASON = 1_000  # characters: some messages hold whole tensors
+MOST_OF_A_TRACEBACK = 20_000
+
+
+def failure(error: BaseException, *, seconds: float, peak_memory: int) -> TrialResult:
+    """The result of a trial that `error` has ended.
+
+    Args:
+        seconds: that the trial took.
+        peak_memory: bytes that it held at most.
+    """
+    told = "".join(traceback.format_exception(error))
+    return TrialResult(
+        "failed",
+        reason=_storable(_reason(error))[:MOST_OF_A_REASON],
+        traceback=_storable(told)[-MOST_OF_A_TRACEBACK:],
+        seconds=seconds,
+        peak_memory=peak_memory,
+    )
+
+
+def _reason(error: BaseException) -> str:
+    text = _text(error)
+    # torch's CPU allocator raises a RuntimeError.
+    if isinstance(error, torch.OutOfMemoryError | MemoryError) or "DefaultCPUAllocator" in text:
+        return f"{OUT_OF_MEMORY}: {text.splitlines()[0]}" if text.strip() else OUT_OF_MEMORY
+    return f"{ERROR}: {type(error).__name__}: {text}".removesuffix(": ")
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error).strip()
+    except Exception:  # a user's class may do anything
+        return "its text cannot be made"
+
+
+def _storable(text: str) -> str:
+    """Without what databases refuse: lone surrogates (of odd file names) and NUL."""
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")
+
+
+def is_beyond_repair(error: BaseException) -> bool:
+    """Whether nothing can be computed in this process any more: CUDA's errors stay for good."""
+    return "CUDA error" in _text(error)
+
+
+def release_memory() -> None:
+    """Give back what a failed trial held, so that the next one has all of it."""
+    gc.collect()
+    torch.cuda.empty_cache()  # nothing, where CUDA is not in use
