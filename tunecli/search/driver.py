@@ -93,6 +93,7 @@ class Driver:
         self._finished = {trial.number for trial in history if trial.outcome is not None}
         self._ended_here: list[Trial] = []
         self._furthest: dict[int, int] = {}  # evaluations before a worker died
+        self._n_settled = 0  # trials, counted from 0, before the first that has not ended
         self._prepared: Suggestion | None = None
         self._exhausted = False
         self._interrupted = False
@@ -204,10 +205,13 @@ class Driver:
             return False
         if self._free:  # not before a worker is free: by then more may be known
             return len(self._running) < self._executor.n_workers
-        return all(
-            trial.outcome is not None
-            for trial in self._trials[: self._suggester.lag.n_shown(number)]
-        )
+        return self._first_open() >= self._suggester.lag.n_shown(number)
+
+    def _first_open(self) -> int:
+        """The number of the first trial that has not ended; how many there are if all have."""
+        while self._n_settled < len(self._trials) and self._trials[self._n_settled].outcome:
+            self._n_settled += 1
+        return self._n_settled
 
     def _prepare(self) -> None:
         """Suggest the next trial while the workers are busy, so that none waits for it."""

@@ -44,6 +44,7 @@ class _Judged:
         visible: the trials that it may be compared with, once they have ended.
         frozen: as Optuna's pruners see it; None while it runs.
         others: those that it is compared with, once that is known.
+        view: those as a study, for Optuna's pruners.
     """
 
     rising: bool
@@ -53,6 +54,7 @@ class _Judged:
     curve: list[float]
     frozen: FrozenTrial | None = None
     others: list[_Judged] | None = None
+    view: _View | None = None
 
 
 class Judge:
@@ -98,14 +100,12 @@ class Judge:
         if self._pruner is None:
             return False
         judged = self._trials[number]
-        others = self._comparable(judged)
         if self._pruner.name in HALVING:
             rule = Halving.of(self._pruner, judged.n_evaluations, judged.bracket)
-            curves = [other.curve for other in others]
+            curves = [other.curve for other in self._comparable(judged)]
             return rule.stops(judged.curve, curves, self._direction)
-        frozen = [other.frozen for other in others if other.frozen is not None]
-        view = _View(self._study, self._storage, frozen)
-        return make_pruner(self._pruner).prune(view, _freeze(number, judged.curve, None, None))
+        running = _freeze(number, judged.curve, None, None)
+        return make_pruner(self._pruner).prune(self._view(judged), running)
 
     def finish(self, trial: Trial) -> None:
         """From now on others may be compared with this trial."""
@@ -113,6 +113,7 @@ class Judge:
         judged = self._trials[trial.number]
         state = STATES[trial.outcome]
         judged.frozen = _freeze(trial.number, judged.curve, state, trial.value)
+        judged.others = judged.view = None  # as long as the study, for each trial
 
     def restore(self, trial: Trial, visible: Container[int]) -> None:
         """Take in a trial of an earlier call, with its curve if it has ended."""
@@ -134,6 +135,16 @@ class Judge:
         if isinstance(judged.visible, range):  # all of them had ended before the trial began
             judged.others = others
         return others
+
+    def _view(self, judged: _Judged) -> _View:
+        if judged.view is not None:
+            return judged.view
+        others = self._comparable(judged)
+        frozen = [other.frozen for other in others if other.frozen is not None]
+        view = _View(self._study, self._storage, frozen)
+        if judged.others is not None:
+            judged.view = view
+        return view
 
     def _bracket(self, number: int, length: int) -> int:
         if self._pruner is None or self._pruner.name != "HyperbandPruner":

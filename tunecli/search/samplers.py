@@ -95,6 +95,17 @@ def _defaults(component: Component, seed: int, own_seed: int, branches: bool) ->
             return {"seed": own_seed}
 
 
+def take_over(sampler: samplers.BaseSampler, previous: samplers.BaseSampler) -> None:
+    """Let a new sampler know the search space that the one before it has found in the trials.
+
+    It finds the same by itself, but in the time that it takes to look at every trial.
+    """
+    if type(sampler) is type(previous):
+        for name in ("_search_space", "_intersection_search_space"):
+            if hasattr(previous, name):
+                setattr(sampler, name, getattr(previous, name))
+
+
 def _one_torch_thread() -> None:
     """GP computes with torch in the driver, and its rounding follows the number of threads."""
     import torch

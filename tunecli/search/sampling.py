@@ -23,7 +23,7 @@ from tunecli.errors import TunecliError
 from tunecli.search.distributions import to_distribution
 from tunecli.search.enumeration import Point, shuffled_points
 from tunecli.search.lag import Lag
-from tunecli.search.samplers import KINDS, make_sampler
+from tunecli.search.samplers import KINDS, make_sampler, take_over
 from tunecli.search.trials import Trial
 from tunecli.study_file.ranges import Categories, FloatRange, IntRange, Range, Scalar
 from tunecli.study_file.settings import TrialConfig
@@ -109,12 +109,14 @@ class Suggester:
     # --- asking
 
     def _ask_sampler(self, number: int, fixed: Point) -> Suggestion:
-        self._study.sampler = make_sampler(
+        sampler = make_sampler(
             self._study_file.search.sampler,
             self._study_file.seed,
             number,
             branches=self._branches,
         )
+        take_over(sampler, self._study.sampler)
+        self._study.sampler = sampler
         if fixed:
             self._study.enqueue_trial(fixed)
         asked = self._study.ask()
@@ -158,7 +160,8 @@ class Suggester:
         An error is nobody's fault but the user's; all else says something on the configuration.
         A trial that ran out of memory also violates a constraint, where the sampler asks for any.
         """
-        if trial.value is not None and math.isfinite(trial.value):
+        has_value = trial.outcome in ("complete", "pruned")
+        if has_value and trial.value is not None and math.isfinite(trial.value):
             if trial.outcome == "pruned" and self._kind.learns_from_pruned:
                 return TrialState.PRUNED, None, {len(trial.curve) - 1: trial.value}
             self._worst = trial.value if self._worst is None else self._worse(trial.value)
@@ -218,7 +221,12 @@ class Suggester:
 
 
 def _key(point: Point) -> tuple[tuple[str, str], ...]:
-    return tuple(sorted((name, repr(value)) for name, value in point.items()))
+    """What two equal points have in common, whichever end of a range their steps start from."""
+    return tuple(sorted((name, _text(value)) for name, value in point.items()))
+
+
+def _text(value: Scalar) -> str:
+    return f"{value:.9g}." if isinstance(value, float) else repr(value)
 
 
 def _agrees(point: Point, fixed: Point) -> bool:
