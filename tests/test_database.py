@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from sqlalchemy.schema import CreateTable
 
 from tunecli.errors import DatabaseError
 from tunecli.search import sqlite_files, tables
+from tunecli.search.clock import utc_now
 from tunecli.search.database import StudyDatabase
 from tunecli.search.distributions import to_distribution
 from tunecli.search.trials import Trial
@@ -147,6 +149,17 @@ def test_outcomes_become_optuna_states(
     (read,) = optuna.load_study(storage=url, study_name="digits").trials
     assert read.state.name == state
     assert read.user_attrs == {"outcome": outcome, "reason": "why"}
+
+
+def test_no_trial_ends_before_it_began(
+    url: str, database: StudyDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database.start_trial(trial(0))
+    hour_ago = utc_now() - timedelta(hours=1)  # the clock was set back before the next call
+    monkeypatch.setattr("tunecli.search.database.utc_now", lambda: hour_ago)
+    database.finish_trial(0, TrialResult("failed", reason="why"), worker=0)
+    (read,) = optuna.load_study(storage=url, study_name="digits").trials
+    assert read.duration == timedelta(0)
 
 
 def test_a_score_that_is_not_finite_is_kept_as_missing(url: str, database: StudyDatabase) -> None:

@@ -12,7 +12,7 @@ import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from statistics import fmean
 from typing import Any
 
@@ -23,11 +23,13 @@ from optuna.distributions import (
 )
 from optuna.storages._rdb import models
 from optuna.trial import TrialState
-from sqlalchemy import Connection, Engine, Table, delete, insert, select, update
+from sqlalchemy import Connection, Engine, Table, case, delete, insert, select, update
+from sqlalchemy.sql import ColumnElement
 
 from tunecli.errors import DatabaseError
 from tunecli.search import creation, tables
 from tunecli.search.cells import refuse_nonsense
+from tunecli.search.clock import utc_now
 from tunecli.search.engines import clear_errors, exists, open_engine
 from tunecli.search.trials import STATES, Trial, read_trials
 from tunecli.search.urls import refuse_unusable
@@ -249,7 +251,7 @@ class StudyDatabase:
             connection.execute(
                 update(rows)
                 .where(rows.c.trial_id == trial_id)
-                .values(state=STATES[result.outcome], datetime_complete=_now())
+                .values(state=STATES[result.outcome], datetime_complete=_end_of(rows))
             )
             if result.value is not None:
                 stored, kind = models.TrialValueModel.value_to_stored_repr(result.value)
@@ -348,5 +350,11 @@ def _details(result: TrialResult) -> dict[str, Any]:
     }
 
 
+def _end_of(rows: Table) -> ColumnElement[Any]:
+    """Now, or the trial's start if that is later: the clock was set back between two calls."""
+    now, start = _now(), rows.c.datetime_start
+    return case((start > now, start), else_=now)
+
+
 def _now() -> datetime:
-    return datetime.now(UTC).replace(tzinfo=None)  # Optuna stores naive UTC
+    return utc_now().replace(tzinfo=None)  # Optuna stores naive UTC

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 
+from tunecli.search.clock import utc_now
 from tunecli.search.progress import Notice, SearchEvent
 
 
@@ -34,7 +34,7 @@ def _as_line(event: SearchEvent) -> str:
     fields = dataclasses.asdict(event)
     fields.pop("earlier", None)  # the log has told of them before
     told = {
-        "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "time": utc_now().isoformat(timespec="milliseconds"),
         "event": type(event).__name__,
         **fields,
     }
