@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunecli.training import batches as module
+from tunecli.data import features as module
 from tunecli.training.batches import Batches, batch_sizes
 
 

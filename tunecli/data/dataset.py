@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from tunecli.data.features import Features, as_features
 from tunecli.study_file.settings import Task
 
 
@@ -52,9 +53,9 @@ class FoldData:
 
     number: int
     task: Task
-    x_train: Tensor
+    x_train: Tensor | Features
     y_train: Tensor
-    x_valid: Tensor
+    x_valid: Tensor | Features
     y_valid: Tensor
     valid_rows: Tensor
     n_classes: int
@@ -64,7 +65,7 @@ class FoldData:
     @property
     def shape(self) -> tuple[int, ...]:
         """Of one row: (n_features,) or (channels, height, width)."""
-        return tuple(self.x_train.shape[1:])
+        return as_features(self.x_train).shape
 
     def to(self, device: torch.device) -> FoldData:
         """The same fold with its tensors on `device`; no copy where they are there already."""

@@ -1,9 +1,4 @@
-"""The training rows of a fold in batches, epoch after epoch.
-
-The rows are tensors already, so a batch is a slice of the epoch's rows in their new order. They
-are gathered in blocks of a few megabytes: one gather a batch costs time with small models, and one
-gather an epoch costs memory with large data.
-"""
+"""The training rows of a fold in batches, epoch after epoch."""
 
 from __future__ import annotations
 
@@ -14,8 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-BLOCK_BYTES = 8 * 2**20
-"""Features gathered at once; a block holds at least one batch."""
+from tunecli.data.features import Features, as_features
 
 Batch = tuple[Tensor, Tensor]
 """Features (n, *shape) and targets (n,)."""
@@ -44,23 +38,21 @@ class Batches:
     """
 
     def __init__(
-        self, x: Tensor, y: Tensor, batch_size: int | Literal["full"], shuffle: bool
+        self, x: Tensor | Features, y: Tensor, batch_size: int | Literal["full"], shuffle: bool
     ) -> None:
-        """Walk over `x` (n_rows, *shape) and `y` (n_rows,).
+        """Walk over the rows of `x` (n_rows, *shape) and `y` (n_rows,).
 
         Args:
             batch_size: rows a batch, or all of them.
             shuffle: a new order each epoch, drawn from torch's generator; without meaning where
                 one batch holds all rows.
         """
-        self.sizes = batch_sizes(len(x), batch_size)
+        self.sizes = batch_sizes(len(y), batch_size)
         self.position = len(self.sizes)
-        self._x, self._y = x, y
+        self._x, self._y = as_features(x), y
         self._ends = (0, *accumulate(self.sizes))
         self._shuffle = shuffle and len(self.sizes) > 1
         self._order: Tensor | None = None
-        row_bytes = max(1, x.element_size() * x[0].numel())
-        self._block = max(1, BLOCK_BYTES // (row_bytes * self.sizes[0]))  # in batches
 
     @property
     def epoch_is_over(self) -> bool:
@@ -71,23 +63,23 @@ class Batches:
         """Go back to the first batch, in a new order."""
         self.position = 0
         if self._shuffle:
-            self._order = torch.randperm(len(self._x)).to(self._x.device)
+            self._order = torch.randperm(len(self._y)).to(self._y.device)
 
     def rest_of_epoch(self) -> Iterator[Batch]:
         """The batches from `position` on; `position` follows."""
-        while not self.epoch_is_over:
-            first, last = self.position, min(self.position + self._block, len(self.sizes))
-            x, y = self._rows(self._ends[first], self._ends[last])
-            sizes = list(self.sizes[first:last])
-            for batch in zip(torch.split(x, sizes), torch.split(y, sizes), strict=True):
-                self.position += 1
-                yield batch
+        start, sizes = self._ends[self.position], self.sizes[self.position :]
+        rows = None if len(self.sizes) == 1 else self._rows()[start:]
+        targets = self._y if rows is None else self._y.index_select(0, rows)
+        ys = torch.split(targets, list(sizes))
+        for batch in zip(self._x.batches(rows, sizes), ys, strict=True):
+            self.position += 1
+            yield batch
 
-    def _rows(self, start: int, end: int) -> Batch:
-        if self._order is None:
-            return self._x[start:end], self._y[start:end]
-        rows = self._order[start:end]
-        return self._x.index_select(0, rows), self._y.index_select(0, rows)
+    def _rows(self) -> Tensor:
+        """All rows in the order of the epoch."""
+        if self._order is not None:
+            return self._order
+        return torch.arange(len(self._y), device=self._y.device)
 
     def state_dict(self) -> dict[str, Any]:
         """Position and order of the epoch under way."""
@@ -97,4 +89,4 @@ class Batches:
         """Take up the walk where `state_dict` was called."""
         self.position = state["position"]
         order = state["order"]
-        self._order = None if order is None else order.to(self._x.device)
+        self._order = None if order is None else order.to(self._y.device)

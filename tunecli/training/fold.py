@@ -17,10 +17,11 @@ import torch
 from torch import Tensor, nn
 
 from tunecli.data.dataset import FoldData
+from tunecli.data.features import BLOCK_BYTES, Features, as_features
 from tunecli.study_file.metrics import label
 from tunecli.study_file.settings import TrialConfig
 from tunecli.training.averaging import average_weights
-from tunecli.training.batches import BLOCK_BYTES, Batches
+from tunecli.training.batches import Batches
 from tunecli.training.evaluation import Evaluation
 from tunecli.training.gradient_step import GradientStep
 from tunecli.training.losses import Predictions, build_loss, n_outputs
@@ -140,7 +141,7 @@ class FoldTraining:
         """Measure the model on the validation part; NaN if an output is not finite."""
         if not self._step.is_empty:  # else `eval_every` is less than a step, and the loss stands
             self._train_loss = self._step.take_mean_loss()
-        self._predictions = self._loss.predict(self._outputs(self.fold.x_valid))
+        self._predictions = self._loss.predict(self._outputs(as_features(self.fold.x_valid)))
         score, metrics = self._measure(self._predictions)
         done = self._batches.position / len(self._batches.sizes)
         return Evaluation(
@@ -161,14 +162,15 @@ class FoldTraining:
         return values[label(wanted[0])], others
 
     @torch.no_grad()
-    def _outputs(self, x: Tensor) -> Tensor:
+    def _outputs(self, x: Features) -> Tensor:
         """What the evaluated model gives for `x`, (n, n_outputs) float32."""
         model = self._evaluated_model.eval()
-        fitting = BLOCK_BYTES // max(1, x.element_size() * x[0].numel())
         batch = self._batches.sizes[0]
-        n_rows = min(max(fitting, batch), BLOCK_BATCHES * batch)
+        n_rows = min(max(BLOCK_BYTES // x.row_bytes, batch), BLOCK_BATCHES * batch)
+        whole, rest = divmod(len(x), n_rows)
+        sizes = [n_rows] * whole + [rest] * (rest > 0)
         with self._precision.forward():
-            parts = [model(part) for part in torch.split(x, n_rows)]
+            parts = [model(part) for part in x.batches(None, sizes)]
         return torch.cat(parts).float()
 
     def keep(self) -> None:

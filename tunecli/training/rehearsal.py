@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from tunecli.data.dataset import FoldData
+from tunecli.data.features import as_features
 from tunecli.errors import TunecliError
 from tunecli.study_file.settings import TrialConfig
 from tunecli.training.batches import batch_sizes
@@ -98,7 +99,7 @@ def _build_one_by_one(config: TrialConfig, fold: FoldData) -> None:
         build_loss(config.loss, fold)
     with _blaming(f"model.{config.model.name}"):
         model = build_model(config.model, fold.shape, n_outputs(config.loss, fold))
-        _check_outputs(model, fold.x_train[:2], n_outputs(config.loss, fold))
+        _check_outputs(model, _two_rows(fold), n_outputs(config.loss, fold))
     with _blaming(f"optimizer.{config.optimizer.name}"):
         optimizers = build_optimizers(config.optimizer, model, config.training.decay)
     if config.schedule is not None:  # here for its true length, which the rehearsal shortens
@@ -106,6 +107,10 @@ def _build_one_by_one(config: TrialConfig, fold: FoldData) -> None:
             n_batches = len(batch_sizes(len(fold.y_train), config.training.batch_size))
             timetable = Timetable.of(config.training, n_batches)
             Rates(config.schedule, optimizers, timetable, config.objective.direction)
+
+
+def _two_rows(fold: FoldData) -> Tensor:
+    return next(as_features(fold.x_train).batches(None, [2]))
 
 
 @torch.no_grad()
@@ -135,9 +140,9 @@ def _cut(fold: FoldData, sizes: Sequence[int]) -> FoldData:
     n_rows = sum(sizes)
     return replace(
         fold,
-        x_train=fold.x_train[:n_rows],
+        x_train=as_features(fold.x_train).first(n_rows),
         y_train=fold.y_train[:n_rows],
-        x_valid=fold.x_valid[:n_rows],
+        x_valid=as_features(fold.x_valid).first(n_rows),
         y_valid=fold.y_valid[:n_rows],
         valid_rows=fold.valid_rows[:n_rows],
     )
