@@ -1,10 +1,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import random
-import signal
-import time
 from pathlib import Path
 from typing import Any
 
@@ -114,30 +111,3 @@ def test_a_hostile_index_reads_nothing_outside_its_folder(tmp_path: Path) -> Non
     index.write_text(f"{hashlib.sha256(content.encode()).hexdigest()}\n{content}")
     with pytest.raises(CheckpointError, match="outside its folder"):
         checkpoints.load()
-
-
-def save_for_ever(folder: Path, states: list[dict[str, Any]]) -> None:
-    checkpoints = Checkpoints(folder, CONFIG)
-    while True:
-        for state in states:
-            checkpoints.save(state)
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks a process to kill it")
-@pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning")
-def test_a_save_that_is_killed_leaves_the_old_checkpoint_or_the_new_one(tmp_path: Path) -> None:
-    states = [begun(n_rounds=n_rounds).state_dict() for n_rounds in (2, 3, 4)]
-    seen = set()
-    for seed in range(30):
-        child = os.fork()
-        if not child:
-            save_for_ever(tmp_path / "7", states)
-        time.sleep(0.05 + random.Random(seed).random() / 50)
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-        state = Checkpoints(tmp_path / "7", CONFIG).load()
-        assert state is not None
-        saved = states[len(state["curve"]) - 2]
-        assert equal(state["folds"], saved["folds"])
-        seen.add(len(state["curve"]))
-    assert len(seen) > 1, "the kills must fall on different saves"

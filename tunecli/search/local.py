@@ -81,7 +81,7 @@ class LocalExecutor:
         self._workers: dict[int, _Worker] = {}
         self._kernel_kills = KernelKills(own_counters(), time.monotonic())
         self._closed = False
-        _start_server()
+        start_server()
         self._starting = Thread(target=self._start_first, args=(first_task,), daemon=True)
         self._starting.start()
 
@@ -219,7 +219,7 @@ class LocalExecutor:
             if not self._waiting:
                 return
             if number not in self._workers:
-                _start_server()
+                start_server()
                 self._start(number, None)
             worker = self._workers.get(number)
             if worker is None:  # nothing can be started; whoever waits must not wait for ever
@@ -295,11 +295,15 @@ def _context() -> BaseContext:
     return context
 
 
-def _start_server() -> None:
-    """Start what workers fork from, unless it runs; it ends with the thread that calls this."""
+def start_server() -> None:
+    """Start what workers fork from, unless it runs; it ends with the thread that calls this.
+
+    A command may do so before its own imports, since torch takes longer than all of them.
+    """
     resource_tracker.ensure_running()  # it would unblock SIGINT here if it started meanwhile
     if sys.platform == "darwin":
         return
+    _context()
     os.environ[DRIVER] = str(os.getpid())
     try:
         with unheard():

@@ -1,0 +1,209 @@
+"""A small study, its searches as real commands in process groups of their own, and what is left.
+
+Every process of a search is in the session of its command: so none escapes the count.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from commands import command, environment, run_in
+
+STUDY = """
+data: iris
+validation: {folds: 2}
+model: {MLP: {width: {int: [4, 16]}, depth: 1, dropout: 0.1}}
+optimizer: {AdamW: {lr: {float: [1e-3, 1e-1], log: true}}}
+training: {epochs: 20, batch_size: 16}
+search: {trials: 60, sampler: TPE, parallel: 4, pruner: none, attempts: 20}
+"""
+
+BY_THE_CLOCK = {"trial_id", "study_id", "seconds", "peak_memory", "worker", "attempt"}
+BY_THE_CLOCK |= {"datetime_start", "datetime_complete"}
+"""Columns that differ between two searches that are the same."""
+
+Rows = dict[int, list[Any]]
+
+
+@dataclass(frozen=True)
+class Searches:
+    """Searches of one study in one folder.
+
+    Attributes:
+        seconds: from the first trial's start to the end, uninterrupted.
+        startup: seconds before the first trial.
+        table: what an uninterrupted search gives.
+    """
+
+    folder: Path
+    seconds: float
+    startup: float
+    table: Rows
+
+    @classmethod
+    def prepared(cls, folder: Path) -> Searches:
+        """Write the study file; it is searched once without a fault."""
+        (folder / "study.yaml").write_text(STUDY)
+        return cls(folder, *_uninterrupted())
+
+    @property
+    def database(self) -> Path:
+        return self.folder / "runs/study/study.db"
+
+    @contextmanager
+    def begun(self, *words: str) -> Iterator[subprocess.Popen[bytes]]:
+        """Begin a search; what it says is added to a file, and must hold no traceback."""
+        told = self.folder / "stderr"
+        with told.open("ab") as stderr:
+            process = subprocess.Popen(
+                command("search", "study.yaml", "--jobs", "2", *words),
+                cwd=self.folder,
+                env=environment(),
+                stderr=stderr,
+                start_new_session=True,
+            )
+        try:
+            yield process
+        finally:
+            for pid in session(process.pid):
+                os.kill(pid, signal.SIGKILL)
+            process.wait()
+        assert "Traceback" not in told.read_text(), told.read_text()[-3000:]
+
+    def wait_for_trials(self, process: subprocess.Popen[bytes]) -> None:
+        """Wait until this call trains."""
+        log = self.folder / "runs/study/events.jsonl"
+        before = log.stat().st_size if log.exists() else 0
+        while process.poll() is None:
+            if log.exists():
+                with log.open() as file:
+                    file.seek(before)
+                    if '"TrialStarted"' in file.read():
+                        return
+            time.sleep(0.01)
+
+    def finish(self) -> None:
+        """Search to the end without a fault, and compare with the search that had none."""
+        run_in(self.folder, "search", "study.yaml", "--jobs", "2")
+        assert everything(self.database) == self.table
+        assert states(self.database) <= {"COMPLETE"}
+        assert not list(self.folder.glob("runs/study/checkpoints/*"))
+        ends = [told["number"] for told in self.events() if told["event"] == "TrialFinished"]
+        assert len(ends) == len(set(ends)), "a trial finished twice"
+
+    def events(self) -> list[dict[str, Any]]:
+        return events(self.folder / "runs/study/events.jsonl")
+
+
+@cache
+def _uninterrupted() -> tuple[float, float, Rows]:
+    with TemporaryDirectory() as folder:
+        (Path(folder) / "study.yaml").write_text(STUDY)
+        begin = time.time()
+        run_in(Path(folder), "search", "study.yaml", "--jobs", "2")
+        told = events(Path(folder) / "runs/study/events.jsonl")
+        table = everything(Path(folder) / "runs/study/study.db")
+    assert len(table) == 60
+    first, last = moment(told[0]), moment(told[-1])
+    return last - first, first - begin, table
+
+
+def events(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def moment(event: dict[str, Any]) -> float:
+    """When an event was written, as `time.time()` counts."""
+    return datetime.fromisoformat(event["time"]).timestamp()
+
+
+def everything(path: Path) -> Rows:
+    """All that must be the same however a search went, by trial number, of those that ended."""
+    if not path.exists():
+        return {}
+    with closing(sqlite3.connect(path)) as connection:
+        ended = "SELECT trial_id, number, state FROM trials WHERE state != 'RUNNING'"
+        trials = connection.execute(ended).fetchall()
+        found: Rows = {number: [state] for _, number, state in trials}
+        numbers = {trial_id: number for trial_id, number, _ in trials}
+        for table in (
+            "trial_params",
+            "trial_values",
+            "trial_user_attributes",
+            "trial_intermediate_values",
+            "tunecli_trials",
+            "tunecli_curves",
+        ):
+            cursor = connection.execute(f"SELECT * FROM {table}")
+            columns = [column[0] for column in cursor.description]
+            kept = [i for i, name in enumerate(columns) if _is_compared(name)]
+            rows = [(row[columns.index("trial_id")], row) for row in cursor]
+            for trial_id, row in sorted(rows, key=lambda told: repr([told[1][i] for i in kept])):
+                if trial_id in numbers:
+                    values = [row[i] for i in kept]
+                    found[numbers[trial_id]].append((table, *values))
+        return found
+
+
+def _is_compared(column: str) -> bool:
+    rows_own = column.startswith("trial_") and column.endswith("_id")
+    return column not in BY_THE_CLOCK and not rows_own
+
+
+def states(path: Path) -> set[str]:
+    with closing(sqlite3.connect(path)) as connection:
+        return {state for (state,) in connection.execute("SELECT state FROM trials")}
+
+
+def is_sound(path: Path) -> bool:
+    """What SQLite itself says of the file."""
+    if not path.exists():
+        return True
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+def session(leader: int) -> list[int]:
+    """The processes of a session that still run."""
+    return [pid for pid, _, member in _processes() if member == leader]
+
+
+def workers(driver: int) -> list[int]:
+    """The worker processes of a search: what its fork server has forked."""
+    found = [(pid, parent) for pid, parent, member in _processes() if member == driver]
+    parents = dict(found)
+    return [pid for pid, parent in found if parents.get(parent) == driver]
+
+
+def _processes() -> Iterator[tuple[int, int, int]]:
+    """(process, parent, session) of all that run."""
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            status = (entry / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if status[0] not in "ZX":
+            yield int(entry.name), int(status[1]), int(status[3])
+
+
+def seconds_until(condition: Callable[[], bool], at_most: float) -> float:
+    """How long it took; fails after `at_most`."""
+    begin = time.monotonic()
+    while not condition():
+        passed = time.monotonic() - begin
+        assert passed < at_most, f"not within {at_most} s"
+        time.sleep(0.005)
+    return time.monotonic() - begin

@@ -1,0 +1,79 @@
+"""Ctrl-C, twice in a row, SIGTERM and SIGHUP at random instants, resumed each time."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from subprocess import Popen
+
+import pytest
+from searches import Searches, everything, is_sound, seconds_until, session
+
+SEED = 3
+CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
+IN_STARTUP = 0.3  # share of the signals
+
+
+@pytest.mark.slow
+def test_signals_end_a_search_with_their_code_and_lose_nothing(
+    tmp_path: Path, n_faults: Callable[[int], int], figure: Callable[[str], None]
+) -> None:
+    chance = random.Random(SEED)
+    searches = Searches.prepared(tmp_path)
+    ended: dict[str, list[float]] = {}
+    for number, is_twice in plan(n_faults):
+        with searches.begun("--grace", "1") as process:
+            wait_until_it_listens(process)
+            if chance.random() < IN_STARTUP:
+                time.sleep(chance.uniform(0, searches.startup))
+            else:
+                searches.wait_for_trials(process)
+                time.sleep(chance.uniform(0, searches.seconds / 20))
+            begin = time.monotonic()
+            os.killpg(process.pid, number)  # all processes, as a terminal and systemd do
+            if is_twice:
+                time.sleep(chance.uniform(0.01, 0.5))
+                if session(process.pid):
+                    os.killpg(process.pid, chance.choice([signal.SIGINT, signal.SIGTERM]))
+                begin = time.monotonic()
+            assert process.wait(timeout=10) == CODES[number]
+            seconds_until(lambda: not session(process.pid), at_most=2)
+            name = f"{number.name} twice" if is_twice else number.name
+            ended.setdefault(name, []).append(time.monotonic() - begin)
+        assert is_sound(searches.database)
+        assert len(everything(searches.database)) < 60, "the search ended before the signals did"
+    searches.finish()
+    for name, seconds in ended.items():
+        figure(
+            f"{name}: {len(seconds)} times (seed {SEED}), resumed table equal; everything gone "
+            f"{statistics.median(seconds):.2f} s (median), {max(seconds):.2f} s (longest) after it"
+        )
+        if "twice" in name:
+            assert max(seconds) < 2
+
+
+def plan(n_faults: Callable[[int], int]) -> Iterator[tuple[signal.Signals, bool]]:
+    """(signal, whether it comes twice)."""
+    for number, is_twice, full in (
+        (signal.SIGINT, False, 30),
+        (signal.SIGINT, True, 10),
+        (signal.SIGTERM, False, 10),
+        (signal.SIGHUP, False, 10),
+    ):
+        yield from [(number, is_twice)] * n_faults(full)
+
+
+def wait_until_it_listens(process: Popen[bytes]) -> None:
+    """Until then Python's own manners hold, which are a traceback for Ctrl-C."""
+    status = Path(f"/proc/{process.pid}/status")
+
+    def listens() -> bool:
+        caught = int(status.read_text().partition("SigCgt:")[2].split()[0], 16)
+        return bool(caught >> (signal.SIGTERM - 1) & 1)
+
+    seconds_until(listens, at_most=30)

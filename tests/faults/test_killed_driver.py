@@ -1,0 +1,48 @@
+"""`kill -9` of the driver at random instants of one study, resumed each time."""
+
+from __future__ import annotations
+
+import random
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from searches import Rows, Searches, everything, is_sound, seconds_until, session
+
+SEED = 1
+IN_STARTUP = 0.3  # share of the kills
+
+
+@pytest.mark.slow
+def test_nothing_is_lost_whenever_the_driver_is_killed(
+    tmp_path: Path, n_faults: Callable[[int], int], figure: Callable[[str], None]
+) -> None:
+    chance = random.Random(SEED)
+    searches = Searches.prepared(tmp_path)
+    n_kills = n_faults(100)
+    longest = searches.seconds / 20  # one and a half trials, so that some are left for the last
+    finished: Rows = {}
+    gone = []
+    for _ in range(n_kills):
+        with searches.begun() as process:
+            if chance.random() < IN_STARTUP:
+                time.sleep(chance.uniform(0, searches.startup))
+            else:
+                searches.wait_for_trials(process)
+                time.sleep(chance.uniform(0, longest))
+            assert process.poll() is None, "the search ended before the kills did"
+            process.kill()
+            process.wait()
+            gone.append(seconds_until(lambda: not session(process.pid), at_most=1))
+        assert is_sound(searches.database)
+        now = everything(searches.database)
+        assert finished.items() <= now.items(), "a finished trial was lost or changed"
+        finished = now
+    searches.finish()
+    figure(
+        f"kill -9 of the driver: {n_kills} times (seed {SEED}), {len(finished)} trials finished "
+        f"between kills, 0 lost, changed or left running; all processes gone after "
+        f"{statistics.median(gone):.3f} s (median), {max(gone):.3f} s (longest)"
+    )
