@@ -10,7 +10,7 @@ from itertools import combinations
 
 import pytest
 
-from tunecli.errors import StudyFileError
+from tunecli.errors import DataError, StudyFileError
 from tunecli.study_file.study_file import StudyFile
 
 RICH = """\
@@ -247,3 +247,45 @@ def test_many_mistakes_at_once_give_the_errors_of_all() -> None:
                 chosen.append(mistake)
         assert len(chosen) >= 25
         refuse_hidden(tuple(chosen))
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("lr: 1e-3", "unknown section. Write optimizer: {AdamW: {lr: …}}."),
+        ("epochs: 3", "unknown section. Write training: {epochs: …}."),
+        ("batch_size: 3", "unknown section. Write training: {batch_size: …}."),
+        ("folds: 3", "unknown section. Write validation: {folds: …}."),
+        ("trials: 3", "unknown section. Write search: {trials: …}."),
+        ("metric: f1", "unknown section. Write objective: {maximize: accuracy}."),
+        ("dataset: digits", "unknown section. Write data: digits."),
+        ("schedule: ChainedScheduler", "ChainedScheduler is not offered: it is made of other"),
+        ("schedule: LambdaLR", "LambdaLR is not offered: it takes code"),
+        ("search: {pruner: Nop}", "NopPruner is not offered: it prunes nothing"),
+        (
+            "search: {start_with: [{optimizer.AdamW.lr: 1}]}",
+            "Write {optimizer: {AdamW: {lr: 1}}}.",
+        ),
+        ("loss: CTCLoss", "CTCLoss is not offered: it does not compare"),
+    ],
+)
+def test_words_of_the_field_are_told_where_they_belong(text: str, line: str) -> None:
+    head = "data: digits\nmodel: MLP\noptimizer: {AdamW: {lr: {float: [0.1, 1]}}}\n"
+    with pytest.raises(StudyFileError, match=re.escape(line)) as caught:
+        StudyFile.from_text(head + text, "a.yaml")
+    assert [problem.line for problem in caught.value.problems] == [4]
+    assert str(caught.value).startswith("a.yaml:4:")
+
+
+def test_an_override_is_named_before_what_is_wrong_with_it() -> None:
+    message = "--set training.epochs=-1: training.epochs: must be at least 1, but got -1."
+    with pytest.raises(StudyFileError, match=f"^{re.escape(message)}$"):
+        StudyFile.from_text(RICH, "rich.yaml", ["training.epochs=-1"])
+
+
+def test_what_the_data_does_not_allow_has_its_line() -> None:
+    study = StudyFile.from_text(RICH, "rich.yaml")
+    error = study.located(DataError("too few rows.", "data.test"))
+    assert str(error) == "rich.yaml:5:9: data.test: too few rows."
+    elsewhere = DataError("no such file.")
+    assert study.located(elsewhere) is elsewhere

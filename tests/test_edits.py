@@ -36,8 +36,8 @@ def edited(old: str, new: str) -> list[tuple[str, str]]:
     ("old", "new", "change", "effect"),
     [
         ("trials: 20", "trials: 50", "search.trials: 20 → 50", "budget"),
-        ("trials: 20", "timeout: 1h, trials: 20", "search.timeout: nothing → 3600.0", "budget"),
-        ("epochs: 5", "epochs: 5, max_time: 1h", "training.max_time: nothing → 1h", "budget"),
+        ("trials: 20", "timeout: 1h, trials: 20", "search.timeout: none → 3600.0", "budget"),
+        ("epochs: 5", "epochs: 5, max_time: 1h", "training.max_time: none → 1h", "budget"),
         ("trials: 20", "attempts: 5, trials: 20", "search.attempts: 3 → 5", "budget"),
         ("TPE", "Random", "search.sampler: TPESampler → RandomSampler", "search"),
         (
@@ -46,13 +46,13 @@ def edited(old: str, new: str) -> list[tuple[str, str]]:
             "search.sampler: TPESampler → {TPESampler: {n_startup_trials: 3}}",
             "search",
         ),
-        ("TPE", "TPE, pruner: none", "search.pruner: MedianPruner → nothing", "search"),
+        ("TPE", "TPE, pruner: none", "search.pruner: MedianPruner → none", "search"),
         ("TPE", "TPE, parallel: 4", "search.parallel: 8 → 4", "search"),
         ("TPE", "TPE, order: free", "search.order: exact → free", "search"),
         (
             "TPE",
             "TPE, start_with: [{model: MLP}]",
-            "search.start_with: nothing → [{model: MLP}]",
+            "search.start_with: none → [{model: MLP}]",
             "refused",
         ),
         (

@@ -16,8 +16,12 @@ it without a traceback; every other exception is a bug and keeps its traceback.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NO_RIGHT = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 class TunecliError(Exception):
@@ -61,13 +65,24 @@ class StudyFileError(TunecliError):
     def _line(self, problem: Problem) -> str:
         place = f"{self.file}:{problem.line}:{problem.column}" if problem.line else self.file
         place = f"--set {problem.override}" if problem.override else place
-        return f"{place}: {problem.path + ': ' if problem.path else ''}{problem.message}"
+        text = f"{place}: {problem.path + ': ' if problem.path else ''}{problem.message}"
+        return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)  # one line each
 
 
 class DataError(TunecliError):
-    """The data cannot be read, or does not fit the study."""
+    """The data cannot be read, or does not fit the study.
+
+    Args:
+        message: a sentence.
+        setting: where in the study file the way out is, as `data.test`; empty for elsewhere.
+    """
 
     exit_code = 2
+
+    def __init__(self, message: str, setting: str = "") -> None:
+        super().__init__(f"{setting}: {message}" if setting else message)
+        self.message = message
+        self.setting = setting
 
 
 class PlaceError(TunecliError):

@@ -126,13 +126,15 @@ def _check_validation(dataset: Dataset, search: Rows, validation: ValidationSett
     ways = f"Write validation: {{folds: …}} with fewer than {validation.folds}, or use more data."
     if len(search) < 2 * validation.folds:
         raise DataError(
-            f"{len(search)} rows are too few for {validation.folds} folds of two rows. {ways}"
+            f"{len(search)} rows are too few for {validation.folds} folds of two rows. {ways}",
+            "validation.folds",
         )
     for name, count in _class_counts(dataset, search):
         if count < validation.folds:
             raise DataError(
                 f"class {name!r} has {count} of the rows to search on, too few for "
-                f"{validation.folds} folds: each validation part needs one. {ways}"
+                f"{validation.folds} folds: each validation part needs one. {ways}",
+                "validation.folds",
             )
 
 
@@ -142,14 +144,16 @@ def _check_cut(dataset: Dataset, rows: Rows, share: float, setting: str) -> None
     needed = max(1, len(dataset.classes))
     if min(n_cut, len(rows) - n_cut) < needed:
         raise DataError(
-            f"{setting}: {share:g} of {len(rows)} rows leaves {n_cut} and {len(rows) - n_cut}, "
-            f"but both parts need at least {needed}. Choose another share, or use more data."
+            f"{share:g} of {len(rows)} rows leaves {n_cut} and {len(rows) - n_cut}, "
+            f"but both parts need at least {needed}. Choose another share, or use more data.",
+            setting,
         )
     for name, count in _class_counts(dataset, rows):
         if count < 2:
             raise DataError(
-                f"{setting}: class {name!r} has {count} row, so it cannot be in both parts. "
-                "Leave the class out, or use more data."
+                f"class {name!r} has {count} row, so it cannot be in both parts. "
+                "Leave the class out, or use more data.",
+                setting,
             )
 
 

@@ -1,38 +1,54 @@
-"""Whether Optuna takes the sampler and the pruner as they are written: found before any trial."""
+"""Whether Optuna takes the sampler and the pruner as they are written: found before any trial.
+
+The study file's own rules (`study_file/search_rules.py`) find what is known of their arguments;
+this is for what only the constructors know.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
-from tunecli.errors import Problem, StudyFileError
-from tunecli.search.halving import HALVING, Halving
-from tunecli.search.pruning import make_pruner
-from tunecli.search.samplers import KINDS, make_sampler
+from tunecli.study_file.document import Path
+from tunecli.study_file.settings import Component
 from tunecli.study_file.study_file import StudyFile
 
 
 def refuse_what_optuna_refuses(study: StudyFile) -> None:
-    """Build the sampler and the pruner once.
+    """Build the sampler and the pruner once, if they have arguments.
 
     Raises:
         StudyFileError: with Optuna's own words.
     """
     sampler, pruner = study.search.sampler, study.search.pruner
-    problems = []
-    if KINDS[sampler.name].continues != "enumerated":
+    mistakes: list[tuple[Path, str]] = []
+    if sampler.arguments:
         branches = any(parameter.conditions for parameter in study.parameters)
-        problems += _attempt("sampler", lambda: make_sampler(sampler, 0, 0, branches=branches))
-    if pruner is not None and pruner.name in HALVING:
-        problems += _attempt("pruner", lambda: Halving.of(pruner, n_evaluations=10, bracket=0))
-    elif pruner is not None:
-        problems += _attempt("pruner", lambda: make_pruner(pruner))
-    if problems:
-        raise StudyFileError(study.file, problems)
+        mistakes += _attempt("sampler", lambda: _build_sampler(sampler, branches=branches))
+    if pruner is not None and pruner.arguments:
+        mistakes += _attempt("pruner", lambda: _build_pruner(pruner))
+    if mistakes:
+        raise study.error(mistakes)
 
 
-def _attempt(setting: str, build: Callable[[], object]) -> list[Problem]:
+def _build_sampler(sampler: Component, *, branches: bool) -> None:
+    from tunecli.search.samplers import KINDS, make_sampler  # with Optuna, which takes a while
+
+    if KINDS[sampler.name].continues != "enumerated":
+        make_sampler(sampler, 0, 0, branches=branches)
+
+
+def _build_pruner(pruner: Component) -> None:
+    from tunecli.search.halving import HALVING, Halving
+    from tunecli.search.pruning import make_pruner
+
+    if pruner.name in HALVING:
+        Halving.of(pruner, n_evaluations=10, bracket=0)
+    else:
+        make_pruner(pruner)
+
+
+def _attempt(setting: str, build: Callable[[], object]) -> Iterator[tuple[Path, str]]:
     try:
         build()
     except (ValueError, TypeError) as error:
-        return [Problem(0, 0, f"search.{setting}", str(error))]
-    return []
+        yield ("search", setting), str(error)

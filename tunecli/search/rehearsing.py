@@ -14,8 +14,8 @@ import torch
 from tunecli.data.fold_store import FoldStore
 from tunecli.data.sources import load
 from tunecli.data.summary import DataSummary
+from tunecli.errors import DataError
 from tunecli.search.building import configuration
-from tunecli.search.constructible import refuse_what_optuna_refuses
 from tunecli.search.describe import describe
 from tunecli.search.machine import default_jobs, memory
 from tunecli.study_file.points import Point, covering
@@ -64,13 +64,15 @@ class StudyCheck:
     """
 
     def __init__(self, study: StudyFile) -> None:
-        refuse_what_optuna_refuses(study)
         torch.set_num_threads(study.training.threads)
         dataset = load(study.data)
         self._study = study.completed(dataset.task, len(dataset.y))
         first = self._study.resolve(lambda _, range_: first_value(range_))
         self._store = FoldStore(first.data, first.validation, dataset=dataset)
-        self.summary = describe(first, self._store)
+        try:
+            self.summary = describe(first, self._store)
+        except DataError as error:
+            raise study.located(error) from None
         self.points = covering(study.parameters)
 
     def rehearsals(self) -> Iterator[tuple[Point, Rehearsal]]:

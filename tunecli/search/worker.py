@@ -17,7 +17,7 @@ import torch
 from tunecli import __version__
 from tunecli.data.fold_store import FoldStore
 from tunecli.data.sources import load
-from tunecli.errors import TunecliError
+from tunecli.errors import DataError, TunecliError
 from tunecli.search.building import refuse_what_cannot_be_built
 from tunecli.search.describe import describe
 from tunecli.search.messages import (
@@ -73,6 +73,8 @@ class Trainer:
                 refuse_what_cannot_be_built(completed, self._store)
             summary = describe(config, self._store)
             return Described(self._worker, summary, environment(config))
+        except DataError as error:
+            return Described(self._worker, None, error=study.located(error))
         except TunecliError as error:
             return Described(self._worker, None, error=error)
 

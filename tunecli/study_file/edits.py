@@ -33,7 +33,7 @@ class Change:
 
     Attributes:
         path: of the setting or parameter.
-        old: its value before, in words; "nothing" if it was not there.
+        old: its value before, in words; "none" if it was not there.
         new: its value now.
         effect: `budget`: how long and from where the study goes on; `search`: how the next trials
             are found; `space`: a range was widened or narrowed; `refused`: scores before and after
@@ -122,6 +122,8 @@ def _nodes(path: str, old: Node | None, new: Node | None) -> Iterator[Change]:
         yield from _differing(f"{path}.or", old.otherwise, new.otherwise)
     elif isinstance(old, Choice) and isinstance(new, Choice) and old.range == new.range:
         yield from _options(path, old, new)
+    elif isinstance(old, Choice) and isinstance(new, Choice) and _have_names(old, new):
+        yield from _labels(path, old, new)
     elif isinstance(old, Named) and isinstance(new, Named) and old.component == new.component:
         yield from _fields(f"{path}.{old.component}", old.arguments, new.arguments)
     elif isinstance(old, Record) and isinstance(new, Record):
@@ -131,6 +133,23 @@ def _nodes(path: str, old: Node | None, new: Node | None) -> Iterator[Change]:
             yield from _nodes(f"{path}[{index}]", *pair)
     else:
         yield from _differing(path, _written(old), _written(new))
+
+
+def _labels(path: str, old: Choice, new: Choice) -> Iterator[Change]:
+    """Options that were added, removed or moved, and what changed inside the others."""
+    before, after = ({o.category: o for o in choice.options} for choice in (old, new))
+    shared = [label for label in before if label in after]
+    for label in before:
+        if label not in after:
+            yield Change(f"{path}.{label}", "an option", "removed", "refused")
+    for label in after:
+        if label not in before:
+            yield Change(f"{path}.{label}", "no option", "added", "refused")
+    if shared != [label for label in after if label in before] or len(before) == len(shared):
+        names = [", ".join(str(label) for label in labels) for labels in (before, after)]
+        yield Change(path, names[0], names[1], "refused")
+    kept = tuple(before[label] for label in shared), tuple(after[label] for label in shared)
+    yield from _options(path, replace(old, options=kept[0]), replace(new, options=kept[1]))
 
 
 def _options(path: str, old: Choice, new: Choice) -> Iterator[Change]:
@@ -143,6 +162,12 @@ def _options(path: str, old: Choice, new: Choice) -> Iterator[Change]:
                 yield from _fields(below, one.arguments, other.arguments)
         else:
             yield from _nodes(below, one, other)
+
+
+def _have_names(*choices: Choice) -> bool:
+    """Whether options are told apart by labels or the names of components."""
+    nodes = [option.node for choice in choices for option in choice.options]
+    return any(choice.labelled for choice in choices) or any(isinstance(n, Named) for n in nodes)
 
 
 def _fields(path: str, old: Mapping[str, Node], new: Mapping[str, Node]) -> Iterator[Change]:

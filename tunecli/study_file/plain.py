@@ -139,7 +139,7 @@ def flow(data: Any) -> str:
 def inline(data: Any, longest: int = 60) -> str:
     """Plain data on one line, for messages; what is too long is cut."""
     if data is None:
-        return "nothing"
+        return "none"
     if isinstance(data, str):
         return f"{data[:longest]!r}"
     text = yaml.dump(data, Dumper=_Dumper, default_flow_style=True, sort_keys=False, width=10**6)

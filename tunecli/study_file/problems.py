@@ -20,6 +20,7 @@ class Problems:
         self._file = file
         self._found: dict[tuple[Path, str], Problem] = {}
         self._paths: set[Path] = set()
+        self._misspelled: set[Path] = set()
         self._unreadable = {flaw.path for flaw in document.flaws if flaw.unreadable}
         for flaw in document.flaws:
             self._found[flaw.path, flaw.message] = flaw.problem
@@ -35,6 +36,7 @@ class Problems:
             others: places that have a part in it, to point at if `path` is not in the text.
         """
         self._paths.add(path)
+        self._misspelled |= {path} if of_key else set()
         if covers(self._unreadable, path):
             return
         written = (place for place in (path, *others) if self._document.holds(place))
@@ -59,6 +61,10 @@ class Problems:
         """Whether something is known to be wrong at this very place."""
         return path in self._paths
 
+    def misspell(self, path: Path) -> bool:
+        """Whether the very name of what stands here is wrong."""
+        return path in self._misspelled
+
     def lie_in(self, path: Path) -> bool:
         """Whether this part, or something inside it, is known to be wrong."""
         return any(wrong[: len(path)] == path for wrong in self._paths)
@@ -75,7 +81,11 @@ class Problems:
     def raise_any(self) -> None:
         """Raise StudyFileError with all of them, if there are any."""
         if self._found:
-            raise StudyFileError(self._file, list(self._found.values()))
+            raise self.error()
+
+    def error(self) -> StudyFileError:
+        """All of them as one error."""
+        return StudyFileError(self._file, list(self._found.values()))
 
 
 def covers(paths: Collection[Path], path: Path) -> bool:

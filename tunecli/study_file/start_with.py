@@ -132,6 +132,9 @@ class _Entry:
                 self._node(value, below, slots[key,])
             elif key in sections and isinstance(value, dict):
                 self._settings(value, below, key, slots)
+            elif "." in key:
+                message = f"is written in mappings. Write {flow(_nested(key.split('.'), value))}."
+                self._problems.add(below, message, of_key=True)
             else:
                 hint = did_you_mean(key, sections) or " It may name only what is searched."
                 message = f"there is no range in {key}.{hint}"
@@ -178,7 +181,7 @@ class _Entry:
     def _choice(self, data: Any, at: Path, node: Choice) -> None:
         option, inside, below = _chosen(node, data, at)
         if option is None:
-            if any(self._problems.stand_at(option.node.at) for option in node.options):
+            if any(self._problems.misspell(option.node.at) for option in node.options):
                 return  # its name is misspelled, and it is perhaps the one that is meant
             known = [_written(option, labelled=node.labelled) for option in node.options]
             self._problems.add(at, _not_an_option(data, known))
@@ -193,7 +196,7 @@ class _Entry:
 
     def _component(self, data: Any, at: Path, node: Named) -> None:
         if _head(data) != node.component:
-            if self._problems.stand_at(node.at):
+            if self._problems.misspell(node.at):
                 return  # its name is misspelled
             message = f"must be {{{node.component}: {{…}}}}, but got {inline(data)}."
             self._problems.add(at, message)
@@ -209,7 +212,7 @@ class _Entry:
         for key, value in data.items():
             if key in known:
                 self._node(value, (*at, key), known[key])
-            else:
+            elif not any(self._problems.misspell(node.at) for node in known.values()):
                 hint = did_you_mean(key, known) or " It may name only what is searched."
                 message = f"there is no range of this name.{hint}"
                 self._problems.add((*at, key), message, of_key=True)
@@ -223,6 +226,13 @@ class _Entry:
             is_same = isinstance(child, Plain) and identity(child.value) == identity(value)
             if not is_same:  # a list is given as a whole, its fixed items too
                 self._node(value, (*at, index), child)
+
+
+def _nested(steps: list[str], value: Any) -> Any:
+    """`{optimizer: {AdamW: {lr: 1e-3}}}` for `optimizer.AdamW.lr`, as the database has it."""
+    for step in reversed(steps):
+        value = {step: value}
+    return value
 
 
 def _is_single(data: Any) -> bool:

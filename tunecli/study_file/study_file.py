@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path as FilePath
 from typing import Any
 
-from tunecli.errors import Problem, StudyFileError
+from tunecli.errors import DataError, Problem, StudyFileError, TunecliError
 from tunecli.study_file import defaults, space
 from tunecli.study_file.checks import check_metrics, check_tree, trial_config
-from tunecli.study_file.document import Document
+from tunecli.study_file.document import Document, Path
 from tunecli.study_file.grammar import Grammar
 from tunecli.study_file.overrides import with_overrides
 from tunecli.study_file.plain import inline, to_text
@@ -169,6 +169,19 @@ class StudyFile:
             check_metrics(sections, task, problems)
             problems.raise_any()
         return replace(self, sections=sections, tree=tree)
+
+    def error(self, mistakes: Iterable[tuple[Path, str]]) -> StudyFileError:
+        """For what is found once the data or a library is at hand: each with path and message."""
+        _, problems = _document(self.text, self.file, self.overrides)
+        for path, message in mistakes:
+            problems.add(path, message)
+        return problems.error()
+
+    def located(self, error: DataError) -> TunecliError:
+        """The error with its line, if a setting of the study file is the way out."""
+        if not error.setting:
+            return error
+        return self.error([(tuple(error.setting.split(".")), error.message)])
 
     def resolve(self, suggest: Suggest) -> TrialConfig:
         """A trial's configuration; of a completed study file.

@@ -1,0 +1,92 @@
+"""Arguments of samplers and pruners: refused with the file where Optuna's constructors refuse."""
+
+from __future__ import annotations
+
+import math
+import re
+
+import pytest
+
+from tunecli.errors import StudyFileError
+from tunecli.search.constructible import refuse_what_optuna_refuses
+from tunecli.search.pruning import make_pruner
+from tunecli.study_file.catalogue import names, signature
+from tunecli.study_file.search_rules import BOUNDS, HALVING, search_mistakes
+from tunecli.study_file.settings import Component
+from tunecli.study_file.study_file import StudyFile
+
+HEAD = "data: digits\nmodel: MLP\noptimizer: {AdamW: {lr: 1e-3}}\n"
+NEEDED = {"ThresholdPruner": {"upper": 1.0}, "PercentilePruner": {"percentile": 25.0}}
+NEEDED["PatientPruner"] = {"wrapped_pruner": Component(name="MedianPruner"), "patience": 1}  # type: ignore[dict-item]
+
+CASES = [
+    (kind, name, argument.name)
+    for kind in ("sampler", "pruner")
+    for name in names(kind)
+    for argument in signature(kind, name).arguments
+    if argument.name in BOUNDS
+]
+
+
+def beyond(argument: str) -> list[float]:
+    low, high = BOUNDS[argument]
+    above = [] if high == math.inf else [high + 1]
+    return [math.ceil(low) - 1, *above]
+
+
+@pytest.mark.parametrize(("kind", "name", "argument"), CASES)
+def test_bounds_hold_in_the_file_and_at_them_all_is_well(
+    kind: str, name: str, argument: str
+) -> None:
+    for value in beyond(argument):
+        wrong = Component(name=name, arguments={**NEEDED.get(name, {}), argument: value})
+        assert [path for path, _ in search_mistakes(wrong)] == [(argument,)]
+    if argument == "sigma0":
+        return  # open below
+    low = BOUNDS[argument][0]
+    right = Component(name=name, arguments={**NEEDED.get(name, {}), argument: low})
+    assert list(search_mistakes(right)) == []
+    if kind == "pruner" and name not in HALVING:
+        assert make_pruner(right)
+
+
+@pytest.mark.parametrize(
+    ("search", "column", "path", "message"),
+    [
+        (
+            "pruner: {Median: {n_startup_trials: -1}}",
+            29,
+            "pruner.Median.n_startup_trials",
+            "at le",
+        ),
+        ("sampler: {TPE: {n_ei_candidates: 0}}", 28, "sampler.TPE.n_ei_candidates", "at least 1"),
+        ("sampler: {NSGA-II: {population_size: 1}}", 32, "sampler.NSGA-II.population_size", "2"),
+        ("pruner: Threshold", 10, "pruner", "Threshold needs lower or upper"),
+        (
+            "sampler: {TPE: {multivariate: false, group: true}}",
+            49,
+            "sampler.TPE.group",
+            "group needs multivariate: true",
+        ),
+        (
+            "pruner: {Patient: {patience: 1, wrapped_pruner: Hyperband}}",
+            45,
+            "pruner.Patient.wrapped_pruner",
+            "Patient cannot wrap Hyperband",
+        ),
+    ],
+)
+def test_a_wrong_value_has_its_place(search: str, column: int, path: str, message: str) -> None:
+    with pytest.raises(StudyFileError, match=re.escape(message)) as caught:
+        StudyFile.from_text(f"{HEAD}search: {{{search}}}\n", "a.yaml")
+    [problem] = caught.value.problems
+    assert (problem.line, problem.path) == (4, f"search.{path}")
+    assert abs(problem.column - column) < 25
+
+
+def test_what_only_optuna_knows_has_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(BOUNDS, "n_startup_trials", (-math.inf, math.inf))
+    text = f"{HEAD}search:\n  pruner: {{Median: {{n_startup_trials: -1}}}}\n"
+    study = StudyFile.from_text(text, "a.yaml")
+    with pytest.raises(StudyFileError, match=r"^a.yaml:5:3: search.pruner: .*negative"):
+        refuse_what_optuna_refuses(study)
