@@ -188,6 +188,12 @@ def workers(driver: int) -> list[int]:
     return [pid for pid, parent in found if parents.get(parent) == driver]
 
 
+def fork_server(driver: int) -> int:
+    """The parent of the workers."""
+    some = workers(driver)[0]
+    return next(parent for pid, parent, _ in _processes() if pid == some)
+
+
 def _processes() -> Iterator[tuple[int, int, int]]:
     """(process, parent, session) of all that run."""
     for entry in Path("/proc").glob("[0-9]*"):

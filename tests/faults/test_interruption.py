@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import random
 import signal
+import sqlite3
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from subprocess import Popen
 
@@ -55,6 +57,23 @@ def test_signals_end_a_search_with_their_code_and_lose_nothing(
         )
         if "twice" in name:
             assert max(seconds) < 2
+
+
+@pytest.mark.slow
+def test_a_second_ctrl_c_is_heard_while_the_database_is_locked(tmp_path: Path) -> None:
+    searches = Searches.prepared(tmp_path)
+    with searches.begun() as process:
+        searches.wait_for_trials(process)
+        with closing(sqlite3.connect(searches.database, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            time.sleep(1.5)  # by now the driver waits, as it would for a minute
+            os.killpg(process.pid, signal.SIGINT)
+            time.sleep(0.2)
+            assert process.poll() is None
+            os.killpg(process.pid, signal.SIGINT)
+            seconds_until(lambda: not session(process.pid), at_most=2)
+            assert process.wait() == 130
+    searches.finish()
 
 
 def plan(n_faults: Callable[[int], int]) -> Iterator[tuple[signal.Signals, bool]]:

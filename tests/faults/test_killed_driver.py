@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
 import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from searches import Rows, Searches, everything, is_sound, seconds_until, session
+from searches import Rows, Searches, everything, is_sound, seconds_until, session, workers
 
 SEED = 1
 IN_STARTUP = 0.3  # share of the kills
@@ -46,3 +48,17 @@ def test_nothing_is_lost_whenever_the_driver_is_killed(
         f"between kills, 0 lost, changed or left running; all processes gone after "
         f"{statistics.median(gone):.3f} s (median), {max(gone):.3f} s (longest)"
     )
+
+
+@pytest.mark.slow
+def test_workers_that_do_nothing_go_with_the_driver_too(tmp_path: Path) -> None:
+    """A stopped process runs no thread, like one that hangs in native code."""
+    searches = Searches.prepared(tmp_path)
+    with searches.begun() as process:
+        searches.wait_for_trials(process)
+        for worker in workers(process.pid):
+            os.kill(worker, signal.SIGSTOP)
+        process.kill()
+        process.wait()
+        seconds_until(lambda: not session(process.pid), at_most=1)
+    searches.finish()

@@ -13,7 +13,7 @@ from pathlib import Path
 from subprocess import Popen
 
 import pytest
-from searches import Searches, moment, seconds_until, workers
+from searches import Searches, fork_server, moment, seconds_until, workers
 
 SEED = 2
 
@@ -47,6 +47,16 @@ def test_killed_workers_are_replaced_and_change_nothing(
         f"trial's next evaluation after {statistics.median(at_work):.3f} s, {max(at_work):.3f} s"
     )
     assert statistics.median(at_work) < 1
+
+
+@pytest.mark.slow
+def test_a_killed_fork_server_is_started_again(tmp_path: Path) -> None:
+    searches = Searches.prepared(tmp_path)
+    with searches.begun() as process:
+        searches.wait_for_trials(process)
+        os.kill(fork_server(process.pid), signal.SIGKILL)
+        assert process.wait(timeout=300) == 0
+    searches.finish()
 
 
 def kills(

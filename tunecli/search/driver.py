@@ -148,10 +148,18 @@ class Driver:
     # --- starting
 
     def _adopt(self) -> Iterator[SearchEvent]:
+        self._remove_old_checkpoints()
         for trial in self._trials:
             if trial.outcome is None:
                 self._begin_again(trial)
                 yield from self._submit(trial)
+
+    def _remove_old_checkpoints(self) -> None:
+        """Those that a driver could not, which died right after a trial's end."""
+        running = {str(trial.number) for trial in self._trials if trial.outcome is None}
+        for folder in self._checkpoints.glob("*") if self._checkpoints else ():
+            if folder.name not in running:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def _begin_again(self, trial: Trial) -> None:
         """Forget what an interrupted attempt had told: the next one tells it again."""
