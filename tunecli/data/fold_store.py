@@ -10,6 +10,7 @@ from tunecli.data.dataset import Dataset, FoldData
 from tunecli.data.folds import Split, split
 from tunecli.data.preprocessing import scaled, target_scale
 from tunecli.data.sources import load
+from tunecli.data.workspace import HERE, Workspace
 from tunecli.study_file.settings import Component, DataSettings, ValidationSettings
 
 LARGEST_STORE = 2**30
@@ -24,6 +25,7 @@ class FoldStore:
     Args:
         settings: of the data; `scale` may differ from trial to trial and is not read here.
         validation: completed, with either `folds` or `holdout`.
+        workspace: where the data is found and kept.
         largest: bytes of scaled features to keep; the newest are kept whatever their size.
         dataset: where it was loaded already, to know its task and size.
     """
@@ -32,11 +34,13 @@ class FoldStore:
         self,
         settings: DataSettings,
         validation: ValidationSettings,
+        workspace: Workspace = HERE,
         largest: int = LARGEST_STORE,
         dataset: Dataset | None = None,
     ) -> None:
         self.settings = settings
         self.validation = validation
+        self.workspace = workspace
         self._loaded = dataset
         self._largest = largest
         self._scaled: dict[str, ScaledFolds] = {}  # the last used at the end
@@ -44,7 +48,7 @@ class FoldStore:
     @cached_property
     def dataset(self) -> Dataset:
         """All rows, unscaled."""
-        return self._loaded or load(self.settings)
+        return self._loaded or load(self.settings, self.workspace)
 
     @cached_property
     def split(self) -> Split:

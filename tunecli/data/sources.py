@@ -11,6 +11,7 @@ from sklearn import datasets
 from torch import Tensor
 
 from tunecli.data.dataset import Dataset
+from tunecli.data.workspace import HERE, Workspace
 from tunecli.errors import DataError
 from tunecli.study_file.bundled import BUNDLED
 from tunecli.study_file.settings import DataSettings
@@ -25,7 +26,7 @@ _LOADERS: dict[str, Callable[[], Any]] = {
 }
 
 
-def load(settings: DataSettings) -> Dataset:
+def load(settings: DataSettings, workspace: Workspace = HERE) -> Dataset:
     """Read the whole data set, unscaled and in its own order.
 
     Raises:

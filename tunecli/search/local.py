@@ -17,6 +17,7 @@ from multiprocessing.context import BaseContext
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
+from tunecli.data.workspace import HERE, Workspace
 from tunecli.search.fork_server import DRIVER
 from tunecli.search.lifeline import end_with_the_driver, ignore_the_drivers_signals, unheard
 from tunecli.search.machine import gpu_of, gpus
@@ -70,9 +71,11 @@ class LocalExecutor:
 
     Args:
         first_task: for the first worker, before any job.
+        workspace: where workers find and keep the data.
     """
 
-    def __init__(self, first_task: FirstTask, n_workers: int) -> None:
+    def __init__(self, first_task: FirstTask, n_workers: int, workspace: Workspace = HERE) -> None:
+        self._workspace = workspace
         self.n_workers = n_workers
         self._context = _context()
         self._waiting: deque[TrialJob] = deque()
@@ -243,7 +246,7 @@ class LocalExecutor:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(  # type: ignore[attr-defined]
             target=_run,
-            args=(theirs, number, first_task, gpu_of(number, gpus())),
+            args=(theirs, number, self._workspace, first_task, gpu_of(number, gpus())),
             name=f"worker {number}",
         )
         try:
@@ -268,7 +271,11 @@ def _watch(process: BaseProcess, max_time: float | None = None) -> Watch:
 
 
 def _run(
-    connection: Connection, number: int, first_task: FirstTask | None, gpu: str | None
+    connection: Connection,
+    number: int,
+    workspace: Workspace,
+    first_task: FirstTask | None,
+    gpu: str | None,
 ) -> None:
     """A worker's process; CUDA, which nobody has touched yet, shows it one GPU only."""
     ignore_the_drivers_signals()
@@ -278,7 +285,7 @@ def _run(
     try:
         from tunecli.search.worker import worker_main  # torch: in the worker only
 
-        worker_main(connection, number, first_task)
+        worker_main(connection, number, workspace, first_task)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return  # the driver has closed or is gone
     except Exception as error:

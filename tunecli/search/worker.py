@@ -17,6 +17,7 @@ import torch
 from tunecli import __version__
 from tunecli.data.fold_store import FoldStore
 from tunecli.data.sources import load
+from tunecli.data.workspace import Workspace
 from tunecli.errors import DataError, TunecliError
 from tunecli.search.building import refuse_what_cannot_be_built
 from tunecli.search.describe import describe
@@ -47,14 +48,20 @@ class Trainer:
     """Trains jobs one after another, keeping the data in memory between them.
 
     Args:
+        workspace: where the data is found and kept.
         say: hands an event to the driver.
         hear: the driver's word after an evaluation; with False, only one that is there already.
     """
 
     def __init__(
-        self, worker: int, say: Callable[[Event], None], hear: Callable[[bool], Answer]
+        self,
+        worker: int,
+        workspace: Workspace,
+        say: Callable[[Event], None],
+        hear: Callable[[bool], Answer],
     ) -> None:
         self._worker = worker
+        self._workspace = workspace
         self._say = say
         self._hear = hear
         self._store: FoldStore | None = None
@@ -65,10 +72,12 @@ class Trainer:
         study = task.study
         try:
             torch.set_num_threads(1)
-            dataset = load(study.data)
+            dataset = load(study.data, self._workspace)
             completed = study.completed(dataset.task, len(dataset.y))
             config = completed.resolve(lambda _, range_: first_value(range_))
-            self._store = FoldStore(config.data, config.validation, dataset=dataset)
+            self._store = FoldStore(
+                config.data, config.validation, self._workspace, dataset=dataset
+            )
             if task.is_new:
                 refuse_what_cannot_be_built(completed, self._store)
             summary = describe(config, self._store)
@@ -126,7 +135,7 @@ class Trainer:
         self._peak = PeakMemory(device)
         torch.set_num_threads(config.training.threads)
         if self._store is None:
-            self._store = FoldStore(config.data, config.validation)
+            self._store = FoldStore(config.data, config.validation, self._workspace)
         folds = self._store.folds(config.data.scale, standardizes_target(config.loss))
         return CrossValidation(config, folds, device)
 
@@ -169,13 +178,15 @@ def environment(config: TrialConfig) -> dict[str, str]:
     }
 
 
-def worker_main(connection: Connection, worker: int, first_task: FirstTask | None) -> None:
+def worker_main(
+    connection: Connection, worker: int, workspace: Workspace, first_task: FirstTask | None
+) -> None:
     """The first task if the worker has one, then jobs.
 
     Raises:
         EOFError, OSError: the driver has closed the pipe or is gone.
     """
-    trainer = Trainer(worker, connection.send, partial(_hear, connection))
+    trainer = Trainer(worker, workspace, connection.send, partial(_hear, connection))
     if first_task is not None:
         connection.send(trainer.describe(first_task))
     while True:
