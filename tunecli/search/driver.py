@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shutil
 import time
 from collections import Counter
 from collections.abc import Container, Iterator, Sequence
@@ -11,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean, stdev
 
+from tunecli.search.checkpoint_folders import CheckpointFolders
 from tunecli.search.database import StudyDatabase
 from tunecli.search.executor import Executor
 from tunecli.search.messages import (
@@ -86,7 +86,7 @@ class Driver:
         self._judge = judge
         self._trials = history
         self._limits = limits
-        self._checkpoints = checkpoints
+        self._checkpoints = CheckpointFolders(checkpoints)
         self._maximize = study.objective.direction == "maximize"
         self._free = study.search.order == "free"
         self._running: dict[int, Trial] = {}
@@ -148,18 +148,11 @@ class Driver:
     # --- starting
 
     def _adopt(self) -> Iterator[SearchEvent]:
-        self._remove_old_checkpoints()
-        for trial in self._trials:
-            if trial.outcome is None:
-                self._begin_again(trial)
-                yield from self._submit(trial)
-
-    def _remove_old_checkpoints(self) -> None:
-        """Those that a driver could not, which died right after a trial's end."""
-        running = {str(trial.number) for trial in self._trials if trial.outcome is None}
-        for folder in self._checkpoints.glob("*") if self._checkpoints else ():
-            if folder.name not in running:
-                shutil.rmtree(folder, ignore_errors=True)
+        running = [trial for trial in self._trials if trial.outcome is None]
+        self._checkpoints.keep([str(trial.number) for trial in running])
+        for trial in running:
+            self._begin_again(trial)
+            yield from self._submit(trial)
 
     def _begin_again(self, trial: Trial) -> None:
         """Forget what an interrupted attempt had told: the next one tells it again."""
@@ -189,14 +182,10 @@ class Driver:
                 trial.attempt,
                 trial.config,
                 asks=self._judge.judges,
-                checkpoint=str(self._checkpoint(trial.number)) if self._checkpoints else "",
+                checkpoint=self._checkpoints.of(trial.number),
             )
         )
         yield TrialStarted(trial.number, trial.params, n_evaluations(trial.config))
-
-    def _checkpoint(self, number: int) -> Path:
-        assert self._checkpoints is not None
-        return self._checkpoints / str(number)
 
     def _wants_another(self) -> bool:
         return (
@@ -293,8 +282,7 @@ class Driver:
         self._ended_here.append(trial)
         self._judge.finish(trial)
         self._database.finish_trial(number, result, worker, keep_predictions=is_best)
-        if self._checkpoints is not None:
-            shutil.rmtree(self._checkpoint(number), ignore_errors=True)
+        self._checkpoints.remove(number)
         yield told(trial, is_best=is_best)
 
     def _flush(self) -> None:
