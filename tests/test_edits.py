@@ -167,3 +167,29 @@ def test_changes_are_none_for_itself_and_some_for_another(one: str, other: str) 
     assert {change.path for change in there} == {change.path for change in back}
     if before != after:
         assert there
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        (
+            "{choice: {MLP: {depth: 3}, CNN: {channels: 8}}}",
+            [
+                "model.small: an option → removed",
+                "model.CNN: no option → added",
+                "model.MLP.depth: 2 → 3",
+            ],
+        ),
+        (
+            "{choice: {small: {MLP: {depth: 1}}, MLP: {depth: 2}}}",
+            ["model: MLP, small → small, MLP"],
+        ),
+    ],
+)
+def test_options_are_told_by_their_labels(model: str, expected: list[str]) -> None:
+    written = "data: digits\noptimizer: AdamW\nmodel: "
+    before = f"{written}{{choice: {{MLP: {{depth: 2}}, small: {{MLP: {{depth: 1}}}}}}}}"
+    files = (StudyFile.from_text(text, "a.yaml") for text in (before, written + model))
+    found = changes(*files)
+    assert [str(change) for change in found] == expected
+    assert {change.effect for change in found} == {"refused"}
