@@ -31,6 +31,7 @@ def test_a_second_search_is_told_who_holds_the_study(tmp_path: Path) -> None:
     finally:
         process.kill()
         process.join()
+    assert (tmp_path / "digits" / "search.lock").exists()
     with Place(tmp_path, "digits").held():  # a killed holder holds nothing
         assert (tmp_path / "digits").is_dir()
 
@@ -40,10 +41,27 @@ def test_the_trash_keeps_every_study(tmp_path: Path) -> None:
     for text in ("first", "second"):
         with place.held():
             (place.folder / "study.db").write_text(text)
-        place.move_to_trash()
+            assert not place.is_empty
+            place.move_to_trash()
+            assert place.is_empty
     assert not place.folder.exists()
     kept = sorted(path.read_text() for path in (tmp_path / ".trash").glob("*/study.db"))
     assert kept == ["first", "second"]
+
+
+def test_a_study_is_held_while_it_is_moved_and_after(tmp_path: Path) -> None:
+    place = Place(tmp_path, "digits")
+    with place.held():
+        (place.folder / "study.db").touch()
+        place.move_to_trash()
+        with pytest.raises(StudyBusyError, match="being searched"), place.held():
+            pass
+
+
+def test_what_could_not_begin_leaves_no_folder(tmp_path: Path) -> None:
+    with Place(tmp_path, "digits").held():
+        pass
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_database_lies_in_the_folder_unless_another_is_named(tmp_path: Path) -> None:
@@ -87,10 +105,3 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
 def test_what_goes_wrong_in_a_search_is_not_blamed_on_the_folder(tmp_path: Path) -> None:
     with pytest.raises(PermissionError, match="mine"), Place(tmp_path, "digits").held():
         raise PermissionError("mine")
-
-
-def test_a_study_is_not_moved_under_a_search(tmp_path: Path) -> None:
-    place = Place(tmp_path, "digits")
-    with place.held(), pytest.raises(StudyBusyError, match="being searched"):
-        place.move_to_trash()
-    assert place.folder.exists()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -109,32 +109,35 @@ def search(
 
     Example: tunecli search studies/digits.yaml --trials 30
     """
-    from tunecli.study_file.study_file import load
+    from tunecli.study_file.naming import early_name
 
     if as_ is not None and not as_.strip():
         raise typer.BadParameter("--as needs a name.")
     if jobs is not None and jobs_per_gpu is not None:
         raise typer.BadParameter("--jobs and --jobs-per-gpu exclude each other.")
-    study = _read_study(file, set_, as_, runs, storage, restart=restart)
-    budget = [f"search.trials={trials}"] if trials else []
-    budget += [f"search.timeout={timeout}"] if timeout else []
-    limits = load(file, [*study.overrides, *budget]).search
-    place = _place(study.name, runs, storage)
-    if not quiet:
-        _say(f"{study.name}: reading the data …")
+    overrides = _named(set_ or [], as_)
+    name = early_name(file, overrides) or _load(file, overrides).name
+    place = _place(name, runs, storage)
+    with place.held():  # before anything that takes time: a second search is told at once
+        study = _read_study(file, set_, as_, place, restart=restart)
+        budget = [f"search.trials={trials}"] if trials else []
+        budget += [f"search.timeout={timeout}"] if timeout else []
+        limits = _load(file, [*study.overrides, *budget]).search
+        if not quiet:
+            _say(f"{study.name}: reading the data …")
 
-    from tunecli.report.live import LiveView
-    from tunecli.search.run import Search
+        from tunecli.report.live import LiveView
+        from tunecli.search.run import Search
 
-    searching = Search(study, place, limits, jobs, grace, jobs_per_gpu)
-    if restart:  # only now: the study file has been accepted
-        _set_aside(place)
-    view = LiveView(_console(), quiet=quiet, options=_options_again(runs, storage))
-    ending = ""
-    with interrupting(searching) as received, view:
-        for event in searching.events():
-            view.show(event)
-            ending = getattr(event, "ending", ending)
+        searching = Search(study, place, limits, jobs, grace, jobs_per_gpu)
+        if restart:  # only now: the study file has been accepted
+            _set_aside(place)
+        view = LiveView(_console(), quiet=quiet, options=_options_again(runs, storage))
+        ending = ""
+        with interrupting(searching) as received, view:
+            for event in searching.events():
+                view.show(event)
+                ending = getattr(event, "ending", ending)
     if received:
         raise typer.Exit(EXIT_CODES[received[0]])
     if ending == "failing":
@@ -201,9 +204,11 @@ def check(
     Example: tunecli check studies/digits.yaml
     """
     from tunecli.report import check_lines
+    from tunecli.search.constructible import refuse_what_optuna_refuses
     from tunecli.study_file.study_file import load
 
     study = load(file, set_ or [])
+    refuse_what_optuna_refuses(study)
     out = _console(stderr=False)
     out.print(check_lines.space(study))
 
@@ -249,68 +254,66 @@ def remove(
     Example: tunecli remove digits
     """
     place = _find(study, runs, storage)
-    if not _set_aside(place):
+    with place.held():
+        found = _set_aside(place)
+    if not found:
         where = _shown(storage) if storage else place.runs.resolve()
         raise StudyNotFoundError(f"There is no study {place.name} in {where}.")
 
 
 def _set_aside(place: Place) -> bool:
-    """Move a study's folder to the trash and delete it from another database.
+    """Of a place that is held, move what is there to the trash, and delete rows elsewhere.
 
     Returns:
         whether there was anything of it.
     """
-    found = place.folder.exists()
+    found = not place.is_empty
     if place.storage is not None:
         from tunecli.search.database import StudyDatabase
 
-        if StudyDatabase.exists(place.url, place.name):
-            with place.held():
-                StudyDatabase.delete(place.url, place.name)
+        if StudyDatabase.delete(place.url, place.name):
             found = True
             _say(f"Study {place.name} was deleted from {_shown(place.url)}.")
-    if place.folder.exists():
+    if not place.is_empty:
         _say(f"Study {place.name} was moved to {place.move_to_trash()}.")
     return found
 
 
 def _read_study(
-    file: Path,
-    set_: list[str] | None,
-    as_: str | None,
-    runs: Path,
-    storage: str | None,
-    *,
-    restart: bool,
+    file: Path, set_: list[str] | None, as_: str | None, place: Place, *, restart: bool
 ) -> StudyFile:
     """The study file with its overrides: those given, or else those of the last call."""
-    from tunecli.study_file.study_file import load
-
-    renamed = [f"study={as_}"] if as_ else []
-    study = load(file, [*_but_the_name(set_ or [], renamed), *renamed])
-    place = _place(study.name, runs, storage)
-    if set_ or restart or not (storage or place.folder.exists()):
+    study = _load(file, _named(set_ or [], as_))
+    if restart or (place.storage is None and place.is_empty):
         return study
     from tunecli.report.records import newest_overrides
 
-    kept = _but_the_name(newest_overrides(place.url, study.name), renamed)
-    if kept:
-        _say(f"With --set {shlex.join(kept)}, as before; another --set replaces it.")
-    return load(file, [*kept, *renamed]) if kept else study
+    before = newest_overrides(place.url, study.name)  # looks at the database, before all else
+    kept = _named(before, as_)
+    if set_ or kept == [*study.overrides]:
+        return study
+    told = shlex.join(kept[:-1] if as_ else kept)
+    _say(f"With --set {told}, as before; another --set replaces it.")
+    return _load(file, kept)
 
 
-def _but_the_name(overrides: Iterable[str], renamed: list[str]) -> list[str]:
-    """The overrides without another name of the study, if it is renamed."""
-    return [
-        override
-        for override in overrides
-        if not (renamed and override.partition("=")[0].strip() == "study")
-    ]
+def _load(file: Path, overrides: Sequence[str]) -> StudyFile:
+    from tunecli.study_file.study_file import load
+
+    return load(file, overrides)
+
+
+def _named(overrides: Iterable[str], as_: str | None) -> list[str]:
+    """The overrides, with the name of `--as` in place of another one."""
+    if not as_:
+        return [*overrides]
+    others = [text for text in overrides if text.partition("=")[0].strip() != "study"]
+    return [*others, f"study={as_}"]
 
 
 def _find(study: str, runs: Path, storage: str | None) -> Place:
     """A study by its name or by its study file."""
-    from tunecli.study_file.sections import STUDY_NAME
+    from tunecli.study_file.naming import STUDY_NAME
 
     if study.endswith((".yaml", ".yml")) or "/" in study:
         from tunecli.study_file.study_file import load

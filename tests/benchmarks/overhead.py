@@ -85,8 +85,10 @@ def searched(n_trials: int) -> list[tuple[float, SearchEvent]]:
     """A real search with one worker: its events and when they came."""
     with tempfile.TemporaryDirectory() as runs:
         budget = STUDY.search.model_copy(update={"trials": n_trials})
-        search = Search(STUDY, Place(Path(runs), STUDY.name), budget, n_jobs=1)
-        return [(time.perf_counter(), event) for event in search.events()]
+        place = Place(Path(runs), STUDY.name)
+        search = Search(STUDY, place, budget, n_jobs=1)
+        with place.held():
+            return [(time.perf_counter(), event) for event in search.events()]
 
 
 def shares(folds: Sequence[FoldData]) -> None:

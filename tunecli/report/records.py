@@ -175,6 +175,8 @@ def newest_overrides(url: str, name: str) -> tuple[str, ...]:
     """
     try:
         with queries.connection(url) as opened:
+            if "studies" not in queries.tables(opened):
+                return ()  # a new database on a server
             study_id, _ = _find(opened, shown(url), name)
             attributes = read_attributes(opened, study_id, name)
     except StudyNotFoundError:

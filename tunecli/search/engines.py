@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +11,7 @@ import optuna
 import sqlalchemy
 from sqlalchemy import Connection, Engine, event
 
-from tunecli.errors import DatabaseError
+from tunecli.errors import NO_RIGHT, NO_ROOM, DatabaseError
 from tunecli.search import sqlite_files
 from tunecli.search.urls import refuse_unusable, shown, sqlite_file
 
@@ -79,10 +78,6 @@ def clear_errors(url: str) -> Iterator[None]:
         raise DatabaseError(_sentence(shown(url), error)) from error
 
 
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_NO_RIGHT = (errno.EACCES, errno.EPERM, errno.EROFS)
-
-
 def _sentence(place: str, error: Exception) -> str:
     original = getattr(error, "orig", None) or error.__cause__ or error
     cause, number = str(original), getattr(original, "errno", None)
@@ -90,9 +85,9 @@ def _sentence(place: str, error: Exception) -> str:
     if "locked" in cause:
         waited = f"{sqlite_files.BUSY_SECONDS:g} s"
         return f"{place} was locked by another program for {waited}. End that. {again}"
-    if "readonly" in cause or "unable to open" in cause or number in _NO_RIGHT:
+    if "readonly" in cause or "unable to open" in cause or number in NO_RIGHT:
         return f"{place} cannot be written ({cause}). Allow it, with its folder. {again}"
-    if "full" in cause or "disk I/O" in cause or number in _NO_ROOM:
+    if "full" in cause or "disk I/O" in cause or number in NO_ROOM:
         return f"{place} cannot be written: the disk is full or fails ({cause}). {again}"
     if "malformed" in cause or "not a database" in cause:
         return f"{place} is damaged ({cause}). {sqlite_files.WAYS_OUT}"

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
-import socket
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain, count
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
-from tunecli.errors import PlaceError, StudyBusyError
-from tunecli.search.urls import sqlite_file, sqlite_url
+from tunecli.errors import (
+    NO_RIGHT,
+    NO_ROOM,
+    DatabaseError,
+    PlaceError,
+    StudyBusyError,
+    TunecliError,
+)
+from tunecli.search.locks import TakenError, hold, soft
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,8 @@ class Place:
     @property
     def url(self) -> str:
         """The database as SQLAlchemy names it."""
+        from tunecli.search.urls import sqlite_url  # SQLAlchemy takes longer than a busy study
+
         return self.storage or sqlite_url(self.folder / "study.db")
 
     @property
@@ -59,72 +64,89 @@ class Place:
             PlaceError: the folder cannot be written.
         """
         with ExitStack() as held:
+            held.callback(self._remove_empty_folder)
             for lock in self._locks():
                 held.enter_context(self._hold(lock))
             yield
 
     def move_to_trash(self) -> Path:
-        """Put the study's folder aside; nothing is deleted.
+        """Put all that is in the study's folder aside, of a study that is held.
 
         Returns:
             where it is now, under `runs/.trash`.
 
         Raises:
-            StudyBusyError: a search holds it.
+            PlaceError: the folder cannot be written.
         """
-        with self.held():
-            trash = self.runs / ".trash"
-            trash.mkdir(parents=True, exist_ok=True)
-            stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-            target = trash / f"{self.name}-{stamp}"
-            count = 1
-            while target.exists():
-                count += 1
-                target = trash / f"{self.name}-{stamp}-{count}"
-            shutil.move(self.folder, target)
+        trash = self.runs / ".trash"
+        stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+        names = chain([""], (f"-{number}" for number in count(2)))
+        paths = (trash / f"{self.name}-{stamp}{ending}" for ending in names)
+        target = next(path for path in paths if not path.exists())
+        try:
+            target.mkdir(parents=True)
+            for path in self._contents():
+                shutil.move(path, target)
+        except OSError as error:
+            raise self._unwritable(trash, error) from None
         return target
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing in the study's folder but, perhaps, its locks."""
+        return not self.folder.is_dir() or not self._contents()
+
+    def _contents(self) -> list[Path]:
+        locks = {name for lock in self._locks() for name in (lock.name, soft(lock).name)}
+        return [path for path in self.folder.iterdir() if path.name not in locks]
 
     def _locks(self) -> list[Path]:
         """The lock files: searches from several folders may share a database."""
         locks = [self.folder / "search.lock"]
-        database = sqlite_file(self.url)
+        database = self._database_file
         if database is not None:
-            database = database.resolve()
             locks.append(database.with_name(f"{database.name}.{self.name}.lock"))
         return locks
 
+    @property
+    def _database_file(self) -> Path | None:
+        """The SQLite file, whatever links lead to it; None for a database on a server."""
+        if self.storage is None:
+            return (self.folder / "study.db").resolve()
+        from tunecli.search.urls import sqlite_file
+
+        named = sqlite_file(self.storage)
+        return None if named is None else named.resolve()
+
     @contextmanager
     def _hold(self, path: Path) -> Iterator[None]:
-        """Hold one lock, with word of who does beside it."""
-        holder = path.with_suffix(".json")
-        lock = FileLock(path)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            lock.acquire(blocking=False)
-            holder.write_text(json.dumps(_this_process()))
-        except Timeout:
-            raise StudyBusyError(self._busy_sentence(holder)) from None
-        except OSError as error:
-            lock.release()
-            raise PlaceError(
-                f"{path.parent} cannot be written ({error.strerror}). "
-                "Give another place with --runs or --storage."
-            ) from None
-        try:
+        """Hold one lock, or say who does."""
+        with ExitStack() as held:
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                held.enter_context(hold(path))
+            except TakenError as error:
+                raise StudyBusyError(self._busy_sentence(error)) from None
+            except OSError as error:
+                raise self._unwritable(path.parent, error) from None
             yield
-        finally:
-            holder.unlink(missing_ok=True)
-            lock.release()
 
-    def _busy_sentence(self, holder: Path) -> str:
-        try:
-            told = json.loads(holder.read_text())
-            who = f"process {told['pid']} on {told['host']} since {told['since']}"
-        except (OSError, ValueError, KeyError):
-            who = "another process"
-        return f"Study {self.name} is being searched by {who}. Wait for it, or stop it first."
+    def _remove_empty_folder(self) -> None:
+        """Leave no trace of a search that could not begin."""
+        with suppress(OSError):  # there is something in it
+            self.folder.rmdir()
 
+    def _busy_sentence(self, taken: TakenError) -> str:
+        advice = "Wait for it, or stop it first."
+        if taken.outlives is not None:
+            advice += f" If it is gone for certain, delete {taken.outlives}."
+        who = taken.holder or "another process"
+        return f"Study {self.name} is being searched by {who}. {advice}"
 
-def _this_process() -> dict[str, str | int]:
-    since = datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
-    return {"pid": os.getpid(), "host": socket.gethostname(), "since": since}
+    def _unwritable(self, folder: Path, error: OSError) -> TunecliError:
+        """No room or no right is the machine's trouble, all else no place for a study."""
+        kind = DatabaseError if error.errno in (*NO_ROOM, *NO_RIGHT) else PlaceError
+        return kind(
+            f"{folder} cannot be written ({error.strerror}). Make room or allow it, or give "
+            "another place with --runs or --storage."
+        )

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import optuna
 
+from tunecli.data.workspace import Workspace
 from tunecli.errors import TunecliError
 from tunecli.search.constructible import refuse_what_optuna_refuses
 from tunecli.search.database import StudyDatabase
@@ -65,6 +66,8 @@ class Search:
         refuse_what_optuna_refuses(study)
         self._study = study
         self._place = place
+        folder = Path(study.file).absolute().parent
+        self._workspace = Workspace(folder, place.runs.absolute() / ".cache")
         training = study.training
         self._n_jobs = n_jobs or default_jobs(training.threads, training.device, jobs_per_gpu)
         deadline = time.monotonic() + (budget.timeout or math.inf)
@@ -80,14 +83,13 @@ class Search:
             self._driver.interrupt()
 
     def events(self) -> Iterator[SearchEvent]:
-        """Search, telling what happens; every event is also appended to `events.jsonl`."""
+        """Search in a place that is held, telling what happens, also to `events.jsonl`."""
         log = EventLog(self._place.events)
-        with self._place.held():
-            for event in self._search():
-                notice = log.add(event)
-                yield event
-                if notice is not None:
-                    yield notice
+        for event in self._search():
+            notice = log.add(event)
+            yield event
+            if notice is not None:
+                yield notice
 
     def _search(self) -> Iterator[SearchEvent]:
         with ExitStack() as opened:
@@ -104,7 +106,9 @@ class Search:
                     return
             n_jobs = min(self._n_jobs, self._study.search.parallel)
             first_task = FirstTask(self._study, is_new=stored is None)
-            self._executor = opened.enter_context(closing(LocalExecutor(first_task, n_jobs)))
+            self._executor = opened.enter_context(
+                closing(LocalExecutor(first_task, n_jobs, self._workspace))
+            )
             described = self._wait_for_data(self._executor)
             if described is None:
                 n_done = len(stored.trials) if stored else 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any
@@ -13,6 +12,7 @@ from tunecli.study_file.catalogue import Kind
 from tunecli.study_file.document import Path, dotted
 from tunecli.study_file.grammar import Grammar, Role, has_ranges, is_none
 from tunecli.study_file.metrics import METRICS, label
+from tunecli.study_file.naming import STUDY_NAME
 from tunecli.study_file.number_ranges import RangeMistakeError, kind_of_range
 from tunecli.study_file.plain import inline
 from tunecli.study_file.search_rules import search_mistakes
@@ -47,7 +47,6 @@ SECTIONS = (
 )
 """All sections of a study file, in the order in which it is printed."""
 
-STUDY_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}\Z")
 _LARGEST_SEED = 2**32 - 1
 
 _RANGE = object()
