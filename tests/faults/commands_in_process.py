@@ -44,7 +44,7 @@ class Told:
 class FormulaExecutor(InProcessExecutor):
     """In-process workers that describe the data as the first real worker does."""
 
-    def __init__(self, first_task: FirstTask, n_workers: int) -> None:
+    def __init__(self, first_task: FirstTask, n_workers: int, *_: object) -> None:
         super().__init__(n_workers)
         self._described = False
 
