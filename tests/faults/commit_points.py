@@ -36,9 +36,11 @@ def search(folder: Path) -> None:
     """One call of `search`."""
     run.LocalExecutor = FormulaExecutor  # type: ignore[misc,assignment]
     study = load(folder / "study.yaml", [])
-    searching = run.Search(study, Place(folder / "runs", study.name), study.search, n_jobs=2)
-    for _ in searching.events():
-        pass
+    place = Place(folder / "runs", study.name)
+    searching = run.Search(study, place, study.search, n_jobs=2)
+    with place.held():
+        for _ in searching.events():
+            pass
 
 
 def kill_at(point: int) -> None:

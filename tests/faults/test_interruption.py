@@ -14,9 +14,20 @@ from pathlib import Path
 from subprocess import Popen
 
 import pytest
-from searches import Searches, everything, is_sound, seconds_until, session
+from commands_in_process import FormulaExecutor
+from searches import Rows, Searches, everything, is_sound, seconds_until, session
+
+from tunecli.search.place import Place
+from tunecli.search.run import Search
+from tunecli.study_file.study_file import load
 
 SEED = 3
+FORMULAS = """
+data: digits
+model: {MLP: {width: {int: [8, 64]}}}
+optimizer: {AdamW: {lr: {float: [1e-4, 1.0], log: true}}}
+search: {trials: 6, parallel: 2, pruner: Median}
+"""
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 IN_STARTUP = 0.3  # share of the signals
 
@@ -57,6 +68,38 @@ def test_signals_end_a_search_with_their_code_and_lose_nothing(
         )
         if "twice" in name:
             assert max(seconds) < 2
+
+
+class NeverStopping(FormulaExecutor):
+    """Workers that have come to the last evaluation when they are told to save."""
+
+    def stop(self, number: int, grace: float) -> None:
+        pass
+
+
+def test_a_trial_that_ends_although_it_was_told_to_stop_keeps_its_curve(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tunecli.search.run.LocalExecutor", NeverStopping)
+    (tmp_path / "study.yaml").write_text(FORMULAS)
+    study = load(tmp_path / "study.yaml", [])
+
+    def call(runs: str, n_events: int) -> Rows:
+        place = Place(tmp_path / runs, study.name)
+        searching = Search(study, place, study.search, n_jobs=2)
+        with place.held():
+            for count, _ in enumerate(searching.events()):
+                if count == n_events:
+                    searching.interrupt()
+        return everything(place.folder / "study.db")
+
+    whole = call("whole", -1)
+    assert len(whole) == 6
+    for n_events in range(3, 25, 3):
+        early = call(str(n_events), n_events)
+        assert 0 < len(early) < 6
+        assert early.items() <= whole.items()
+        assert call(str(n_events), -1) == whole
 
 
 @pytest.mark.slow

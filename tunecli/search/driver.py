@@ -133,11 +133,11 @@ class Driver:
                 if isinstance(event, Suspended):
                     del self._running[event.number]
                     lost += [] if event.saved else [event.number]
-                elif isinstance(event, Finished | Warned):
-                    yield from self._take(event)
                 elif isinstance(event, WorkerDied) and event.number in self._running:
                     del self._running[event.number]
                     lost.append(event.number)
+                else:  # a trial may still end, with all that it has told
+                    yield from self._take(event)
         if lost:
             numbers = ", ".join(str(number) for number in sorted(lost))
             yield Notice(
