@@ -126,10 +126,10 @@ class Suggester:
         return Suggestion(asked.params, asked.distributions, config)
 
     def _forget_unasked(self, trial_id: int) -> None:
-        # TPE leaves what it drew jointly on the running trial, also for branches that were not
-        # taken; a study rebuilt from the rows cannot know it, so nobody shall.
+        # TPE and GP leave what they drew jointly on the running trial, also for branches that were
+        # not taken; a study rebuilt from the rows cannot know it, so nobody shall.
         for key in self._storage.get_trial(trial_id).system_attrs:
-            if key.startswith("tpe:relative_params"):
+            if key.startswith(("tpe:relative_params", "gp:relative_params")):
                 self._storage.set_trial_system_attr(trial_id, key, "")
 
     def _next_point(self, fixed: Point) -> Suggestion | None:
