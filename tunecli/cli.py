@@ -126,6 +126,10 @@ def search(
         if not quiet:
             _say(f"{study.name}: reading the data …")
 
+        from tunecli.search.local import start_server
+
+        start_server()  # loads torch while this process loads the rest
+
         from tunecli.report.live import LiveView
         from tunecli.search.run import Search
 
