@@ -52,6 +52,15 @@ Next
     )
 
 
+def test_reasons_are_counted_whatever_numbers_they_name(tmp_path: Path) -> None:
+    reasons = [f"error: ValueError: no room for {n} rows" for n in (3, 40, 5)]
+    reasons += [f"error: {letter}" for letter in "abcdef"]
+    failed = [(mlp(0.1), TrialResult("failed", reason)) for reason in reasons]
+    told = lines(render_study(read_study(made(tmp_path, failed))))
+    assert "3 trials: error: ValueError: no room for 5 rows (see --trial 2)" in told
+    assert "2 trials for other reasons" in told
+
+
 def test_a_study_in_which_all_failed(tmp_path: Path) -> None:
     shape = TrialResult("failed", "error: RuntimeError: mat1 and mat2 cannot be multiplied")
     nan = TrialResult("diverged", "the training loss is not finite", seconds=2.0)

@@ -15,6 +15,7 @@ from tunecli.report.layout import beside
 from tunecli.report.records import StudyRecord, TrialRecord
 from tunecli.report.search_lines import noise_sentence
 from tunecli.report.trial_parts import curve_lines, facts, heading, score_label
+from tunecli.training.reasons import alike
 
 _NUMBERS = 8  # of running trials that are named
 _REASONS = 5  # kinds of failure that are worth a line
@@ -119,13 +120,16 @@ def _troubles(study: StudyRecord) -> list[RenderableType]:
     unhappy = [t for t in study.trials if t.outcome in ("failed", "diverged", "infeasible")]
     if not unhappy:
         return []
-    kinds = Counter((trial.outcome, trial.reason) for trial in unhappy)
-    last = {(trial.outcome, trial.reason): trial.number for trial in unhappy}
+    kinds = Counter((trial.outcome, alike(trial.reason)) for trial in unhappy)
+    last = {(trial.outcome, alike(trial.reason)): trial for trial in unhappy}
     parts = heading("What went wrong")
-    for (outcome, reason), n in kinds.most_common(_REASONS):
-        why = wording.shortened(wording.plain(reason or "no reason is stored"), 300)
-        text = f"{wording.count(n, 'trial')}: {why} (see --trial {last[outcome, reason]})"
-        parts.append(beside(outcome or "", Text(text)))
+    for kind, n in kinds.most_common(_REASONS):
+        why = wording.shortened(wording.plain(last[kind].reason or "no reason is stored"), 300)
+        text = f"{wording.count(n, 'trial')}: {why} (see --trial {last[kind].number})"
+        parts.append(beside(last[kind].outcome or "", Text(text)))
+    if len(kinds) > _REASONS:
+        n_others = sum(n for _, n in kinds.most_common()[_REASONS:])
+        parts.append(beside("", Text(f"{wording.count(n_others, 'trial')} for other reasons")))
     return parts
 
 
