@@ -14,7 +14,9 @@ from typing import Any, Literal
 
 from optuna import samplers
 from optuna.exceptions import ExperimentalWarning
+from optuna.search_space import IntersectionSearchSpace
 
+from tunecli.search.distributions import to_distribution
 from tunecli.study_file.ranges import Categories, Parameter
 from tunecli.study_file.settings import Component
 
@@ -95,15 +97,25 @@ def _defaults(component: Component, seed: int, own_seed: int, branches: bool) ->
             return {"seed": own_seed}
 
 
-def take_over(sampler: samplers.BaseSampler, previous: samplers.BaseSampler) -> None:
-    """Let a new sampler know the search space that the one before it has found in the trials.
+def common_space(component: Component, searched: Sequence[Parameter]) -> IntersectionSearchSpace:
+    """What all trials have in common: the space that a sampler models together.
 
-    It finds the same by itself, but in the time that it takes to look at every trial.
+    A sampler would find it in the trials, anew for each of them. It would also begin with the
+    parameters of a branch while no trial has taken another, and CMA-ES breaks when some drop out.
+    TPE finds its own, since it models branches.
     """
-    if type(sampler) is type(previous):
-        for name in ("_search_space", "_intersection_search_space"):
-            if hasattr(previous, name):
-                setattr(sampler, name, getattr(previous, name))
+    if component.name == "TPESampler":
+        return IntersectionSearchSpace(include_pruned=True)
+    space = IntersectionSearchSpace()
+    space._search_space = {p.name: to_distribution(p.range) for p in searched if not p.conditions}
+    return space
+
+
+def share(space: IntersectionSearchSpace, sampler: samplers.BaseSampler) -> None:
+    """Let a sampler go on from the search space of the one before it."""
+    for name in ("_search_space", "_intersection_search_space"):
+        if isinstance(getattr(sampler, name, None), IntersectionSearchSpace):
+            setattr(sampler, name, space)
 
 
 def _one_torch_thread() -> None:

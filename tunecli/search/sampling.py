@@ -9,6 +9,7 @@ and the trials' results alone, not on when a worker happened to finish.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -23,7 +24,7 @@ from tunecli.errors import TunecliError
 from tunecli.search.distributions import to_distribution
 from tunecli.search.enumeration import Point, shuffled_points
 from tunecli.search.lag import Lag
-from tunecli.search.samplers import KINDS, make_sampler, take_over
+from tunecli.search.samplers import KINDS, common_space, make_sampler, share
 from tunecli.search.trials import Trial
 from tunecli.study_file.ranges import Categories, FloatRange, IntRange, Range, Scalar
 from tunecli.study_file.settings import TrialConfig
@@ -73,6 +74,7 @@ class Suggester:
         self._start_with = start_with
         self._kind = KINDS[study.search.sampler.name]
         self._ranges = {parameter.name: parameter.range for parameter in study.parameters}
+        self._space = common_space(study.search.sampler, study.parameters)
         self._branches = any(parameter.conditions for parameter in study.parameters)
         self._maximize = study.objective.direction == "maximize"
         self._storage = InMemoryStorage()
@@ -115,12 +117,15 @@ class Suggester:
             number,
             branches=self._branches,
         )
-        take_over(sampler, self._study.sampler)
+        if self._worst is not None:  # a trial is complete
+            share(self._space, sampler)
         self._study.sampler = sampler
         if fixed:
             self._study.enqueue_trial(fixed)
         asked = self._study.ask()
-        config = self._study_file.resolve(partial(_suggest, asked))
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Separable CMA-ES")  # is CMA-ES in one dimension
+            config = self._study_file.resolve(partial(_suggest, asked))
         self._ids[number] = asked._trial_id
         self._forget_unasked(asked._trial_id)
         return Suggestion(asked.params, asked.distributions, config)
