@@ -6,11 +6,13 @@ from statistics import median
 
 import optuna
 import pytest
-from in_process import drive
+from in_process import InProcessExecutor, drive
 
+from tunecli.search.messages import TrialJob
 from tunecli.search.progress import SearchEnded, SearchEvent
 from tunecli.search.trials import Trial
 from tunecli.study_file.study_file import StudyFile
+from tunecli.training.evaluation import TrialResult
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -186,6 +188,24 @@ def test_a_search_in_which_all_fail_says_so_however_few(new_url: object) -> None
         assert len(trials) <= n_run + 2
         assert isinstance(ended, SearchEnded)
         assert (ended.ending, ended.reason) == ("failing", "error: too fast")
+
+
+@pytest.mark.parametrize(("cause", "n_run"), [("rows", 8), ("{} rows", 8), ("x" * 9, 12)])
+def test_reasons_that_differ_in_numbers_only_are_one(
+    cause: str, n_run: int, new_url: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(executor: InProcessExecutor, job: TrialJob, *_: object) -> TrialResult:
+        different = cause[: job.number % 7] if cause.startswith("x") else cause
+        return TrialResult("failed", f"error: no room for {different.format(job.number)}")
+
+    monkeypatch.setattr(InProcessExecutor, "_result", fail)
+    told: list[SearchEvent] = []
+    trials = drive(study(FLAT, "Random", "none"), new_url(), 12, told=told)
+    ended = told[-1]
+    assert isinstance(ended, SearchEnded)
+    assert ended.ending == "failing"
+    assert ended.reason.startswith("error: no room for ")
+    assert sum(trial.outcome == "failed" for trial in trials) == n_run
 
 
 def test_a_failed_study_can_go_on_once_the_cause_is_repaired(new_url: object) -> None:
