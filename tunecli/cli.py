@@ -56,7 +56,10 @@ def main() -> None:
     try:
         app()
     except TunecliError as error:
-        _console().print(str(error), markup=False, highlight=False, style="red", soft_wrap=True)
+        from tunecli.report.wording import plain_lines  # it may quote a file of somebody else's
+
+        text = plain_lines(str(error))
+        _console().print(text, markup=False, highlight=False, style="red", soft_wrap=True)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
@@ -297,7 +300,7 @@ def _read_study(
     if set_ or kept == [*study.overrides]:
         return study
     told = shlex.join(kept[:-1] if as_ else kept)
-    _say(f"With --set {told}, as before; another --set replaces it.")
+    _say(f"With --set {ascii(told)[1:-1]}, as before; another --set replaces it.")
     return _load(file, kept)
 
 
