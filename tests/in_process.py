@@ -15,10 +15,12 @@ from tunecli.search.messages import Evaluated, Event, Finished, Suspended, Trial
 from tunecli.search.progress import SearchEvent
 from tunecli.search.pruning import Judge
 from tunecli.search.sampling import Suggester
+from tunecli.search.stored import Edits
 from tunecli.search.trials import Trial
 from tunecli.study_file.ranges import Scalar
 from tunecli.study_file.study_file import StudyFile
 from tunecli.training.evaluation import Evaluation, TrialResult
+from tunecli.training.reasons import OUT_OF_MEMORY
 
 N_FOLDS = 2
 N_EVALUATIONS = 9
@@ -80,6 +82,8 @@ class InProcessExecutor:
         return Evaluated(job.number, 0, told, is_last=len(means) == N_EVALUATIONS)
 
     def _result(self, job: TrialJob, means: list[float], stopped: bool) -> TrialResult:
+        if job.config.optimizer.arguments.get("lr", 0.0) > 30:
+            return TrialResult("failed", reason=OUT_OF_MEMORY)
         if job.config.optimizer.arguments.get("lr", 0.0) > 5:
             return TrialResult("failed", reason="error: too fast")
         if job.config.optimizer.arguments.get("lr", 0.0) > 0.5:
@@ -113,6 +117,7 @@ def drive(
     told: list[SearchEvent] | None = None,
     points: Sequence[dict[str, Scalar]] | None = None,
     deaths: float = 0.0,
+    edits: Edits | None = None,
 ) -> list[Trial]:
     """Search up to `n_total` trials, going on with what the database holds.
 
@@ -121,17 +126,20 @@ def drive(
         told: takes the events.
         points: in place of the study file's `start_with`.
         deaths: share of steps at which a worker dies.
+        edits: what was changed in the study since its first call.
     """
     assert study.objective is not None
     database = StudyDatabase.open(url, study.name) or StudyDatabase.create(
         url, study.name, study.objective.direction
     )
     history = database.trials()
-    lag = Lag([(0, study.search.parallel)])
+    edits = edits or Edits.none(study)
+    lag = Lag(edits.parallel)
     judge = Judge(study.search.pruner, study.objective.direction, study.name)
     for trial in history:
         judge.restore(trial, range(lag.n_shown(trial.number)))
-    suggester = Suggester(study, study.start_with if points is None else points, history, lag)
+    points = study.start_with if points is None else points
+    suggester = Suggester(study, points, history, lag, edits.segment)
     executor = InProcessExecutor(n_workers, seed, deaths)
     driver = Driver(study, database, executor, suggester, judge, history, Limits(n_total))
     for count, event in enumerate(driver.run()):

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from typer.main import get_command
 
 from tunecli.cli import app
+from tunecli.search.samplers import KINDS
 from tunecli.study_file import settings
 from tunecli.study_file.metrics import METRICS
 from tunecli.study_file.offered import LOSS_TASKS, SCALES, names
@@ -78,6 +79,22 @@ def test_every_name_that_can_be_selected_is_named() -> None:
     for kind in ("sampler", "pruner"):
         for name in names(kind):
             assert f"`{re.sub('(Sampler|Pruner)$', '', name)}`" in README, name
+
+
+def test_the_table_of_samplers_says_how_each_continues() -> None:
+    words = {
+        "from the stored trials": "rebuilt",
+        "by replaying": "replayed",
+        "with the": "enumerated",
+    }
+    told = {
+        name: continues
+        for begin, continues in words.items()
+        for row in re.findall(rf"^\| ([\w, ]+) \| {begin}", README, re.MULTILINE)
+        for name in row.split(", ")
+    }
+    assert told == {name.removesuffix("Sampler"): kind.continues for name, kind in KINDS.items()}
+    assert set(KINDS) == set(names("sampler"))
 
 
 BUNDLED_MODELS = ("Linear", "MLP", "CNN")
