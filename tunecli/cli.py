@@ -172,6 +172,7 @@ def report(
     """
     from tunecli.report import best, export, listing, listing_table, one_trial, ranking, terminal
     from tunecli.report.records import read_study
+    from tunecli.report.wording import plain_lines
 
     if json and csv:
         raise typer.BadParameter("--json and --csv exclude each other.")
@@ -190,7 +191,8 @@ def report(
     if json:
         typer.echo(export.to_json(record))
     elif csv:
-        typer.echo(export.to_csv(record), nl=False)
+        table = export.to_csv(record)  # exact for programs, harmless for a terminal
+        typer.echo(plain_lines(table) if sys.stdout.isatty() else table, nl=False)
     elif trial is not None:
         file = best.study_file_of(record, record.trial(trial))
         out.print(one_trial.render_trial(record, trial, file))

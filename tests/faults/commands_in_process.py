@@ -65,9 +65,16 @@ class Hanging(BaseException):
     """A command took longer than SECONDS."""
 
 
-def run(folder: Path, *words: str) -> Told:
+class Terminal(io.StringIO):
+    """Standard output that somebody looks at."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def run(folder: Path, *words: str, on_terminal: bool = False) -> Told:
     """Run one command in `folder`, as the console script would."""
-    out, err = io.StringIO(), io.StringIO()
+    out, err = Terminal() if on_terminal else io.StringIO(), io.StringIO()
     bug, code = "", 0
     with _inside(folder, words), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:

@@ -18,8 +18,7 @@ seconds, memory bytes.
                   one entry an evaluation; `score` beside `step` is the mean over folds
 
 The CSV has the scalars of a trial, then `fold.<n>`, `metric.<name>` and `param.<name>`. A
-parameter that a trial does not have is an empty cell, one whose value is none is `none`; control
-characters and line ends are written as `\\x1b` and `\\n`.
+parameter that a trial does not have is an empty cell, one whose value is none is `none`.
 """
 
 from __future__ import annotations
@@ -35,7 +34,6 @@ from typing import Any
 from tunecli.report import ranking
 from tunecli.report.curves import Curve
 from tunecli.report.records import StudyRecord, TrialRecord
-from tunecli.report.wording import plain
 from tunecli.search.urls import without_password
 
 FORMAT = 1
@@ -85,8 +83,8 @@ def to_csv(study: StudyRecord) -> str:
         [
             *_SCALARS,
             *(f"fold.{number}" for number in range(n_folds)),
-            *(plain(f"metric.{name}") for name in metrics),
-            *(plain(f"param.{name}") for name in params),
+            *(f"metric.{name}" for name in metrics),
+            *(f"param.{name}" for name in params),
         ]
     )
     for trial in study.trials:
@@ -136,8 +134,6 @@ def _cell(value: Any) -> Any:
         return ""
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, str):
-        return plain(value)  # a terminal may show it
     return value.isoformat() if hasattr(value, "isoformat") else value
 
 

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from study_makers import SUMMARY
+
+from tunecli.errors import DatabaseError, StudyChangedError
+from tunecli.search.database import StudyDatabase
+from tunecli.search.messages import Described
+from tunecli.search.place import Place
+from tunecli.search.stored import Stored, create_study
+from tunecli.study_file.study_file import StudyFile
+
+TEXT = """
+data: digits
+model: MLP
+optimizer: {AdamW: {lr: {float: [1e-4, 1e-1], log: true}}}
+objective: {maximize: accuracy}
+"""
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> StudyDatabase:
+    """A new study in its place."""
+    place = Place(tmp_path, "digits")
+    place.folder.mkdir()
+    study = StudyFile.from_text(TEXT, "digits.yaml").completed("classification", 1797)
+    return create_study(place, study, Described(0, SUMMARY, {"torch": "2.9", "commit": "a"}), [])
+
+
+def test_only_the_same_content_goes_on(database: StudyDatabase) -> None:
+    stored = Stored.read(database)
+    stored.refuse_other_data(SUMMARY.fingerprint)
+    with pytest.raises(
+        StudyChangedError, match=r"has changed since its first trial.*\n.*--as NAME"
+    ):
+        stored.refuse_other_data("1" * 64)
+
+
+def test_other_versions_are_named_and_another_commit_is_not(database: StudyDatabase) -> None:
+    stored = Stored.read(database)
+    assert stored.differences({"torch": "2.10", "commit": "b", "new": "1"}) == [
+        "torch: 2.9 → 2.10"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("format", 2, r"is of a newer tunecli \(format 2.*nothing was written to it"),
+        ("study_file", "data: nowhere", "its study file has mistakes"),
+        ("study_file", ["data"], "the study file is no text"),
+        ("summary", {}, "holds what no study database holds"),
+        ("parallel", "many", "holds what no study database holds"),
+        ("edits", [{}], "holds what no study database holds"),
+    ],
+)
+def test_what_cannot_be_gone_on_with_is_one_line(
+    database: StudyDatabase, key: str, value: object, message: str
+) -> None:
+    database.set_attributes({key: value})
+    with pytest.raises(DatabaseError, match=message) as told:
+        Stored.read(database)
+    assert "\n" not in str(told.value)
