@@ -17,7 +17,6 @@ from commands import (
     command,
     environment,
     processes_in,
-    read_all,
     rows,
     run_in,
     table,
@@ -360,7 +359,7 @@ def test_optunas_own_tools_read_the_database(finished: Path, run: Run) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seconds", [0.1, 0.5, 1.0, 1.5, 2.0, 3.0])
+@pytest.mark.parametrize("seconds", [0.1, 0.5, 2.0])
 def test_ctrl_c_in_the_first_seconds_is_silent_and_leaves_no_process(
     tmp_path: Path, seconds: float
 ) -> None:
@@ -401,49 +400,6 @@ def test_nohup_outlives_the_terminal(tmp_path: Path) -> None:
     assert "WorkerDied" not in events.read_text()
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=20) == 130
-
-
-@pytest.mark.slow
-def test_a_second_signal_ends_at_once_with_the_code_of_the_first(tmp_path: Path) -> None:
-    (tmp_path / "tiny.yaml").write_text(LONG)
-    ours, theirs = os.openpty()
-    process = subprocess.Popen(
-        command("search", "tiny.yaml", "--jobs", "1"),
-        cwd=tmp_path,
-        env=environment() | {"TERM": "xterm"},
-        stderr=theirs,
-    )
-    os.close(theirs)
-    wait_for((tmp_path / "runs/tiny/search.json").exists)  # the workers begin to start
-    process.send_signal(signal.SIGTERM)
-    time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=20) == 143
-    told = read_all(ours)
-    assert "\x1b[?25l" in told
-    assert told.rindex("\x1b[?25h") > told.rindex("\x1b[?25l")
-    assert "Traceback" not in told
-
-
-@pytest.mark.slow
-def test_a_killed_driver_leaves_no_process_and_loses_nothing(run: Run, tmp_path: Path) -> None:
-    study = LONG.replace("epochs: 3000", "epochs: 60").replace("trials: 4", "trials: 3")
-    (tmp_path / "tiny.yaml").write_text(study)
-    whole = run("search", "tiny.yaml", "--runs", "whole")
-    assert "3 of 3" in whole.stderr
-    process = subprocess.Popen(
-        command("search", "tiny.yaml", "--jobs", "2"),
-        cwd=tmp_path,
-        env=environment(),
-        stderr=subprocess.DEVNULL,
-    )
-    events = tmp_path / "runs/tiny/events.jsonl"
-    wait_for(lambda: events.exists() and "TrialEvaluated" in events.read_text())
-    process.kill()
-    process.wait()
-    wait_for(lambda: not processes_in(tmp_path), seconds=5)
-    run("search", "tiny.yaml", "--jobs", "1")
-    assert table(tmp_path / "runs/tiny/study.db") == table(tmp_path / "whole/tiny/study.db")
 
 
 def test_what_cannot_be_built_is_found_before_the_first_trial(run: Run, tmp_path: Path) -> None:

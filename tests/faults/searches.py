@@ -64,15 +64,19 @@ class Searches:
         return self.folder / "runs/study/study.db"
 
     @contextmanager
-    def begun(self, *words: str) -> Iterator[subprocess.Popen[bytes]]:
-        """Begin a search; what it says is added to a file, and must hold no traceback."""
+    def begun(self, *words: str, stderr: int | None = None) -> Iterator[subprocess.Popen[bytes]]:
+        """Begin a search; what it says is added to a file, and must hold no traceback.
+
+        Args:
+            stderr: a terminal, in place of the file.
+        """
         told = self.folder / "stderr"
-        with told.open("ab") as stderr:
+        with told.open("ab") as file:
             process = subprocess.Popen(
                 command("search", "study.yaml", "--jobs", "2", *words),
                 cwd=self.folder,
-                env=environment(),
-                stderr=stderr,
+                env=environment() | {"TERM": "xterm"},
+                stderr=file if stderr is None else stderr,
                 start_new_session=True,
             )
         try:

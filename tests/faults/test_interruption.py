@@ -14,8 +14,9 @@ from pathlib import Path
 from subprocess import Popen
 
 import pytest
+from commands import read_all
 from commands_in_process import FormulaExecutor
-from searches import Rows, Searches, everything, is_sound, seconds_until, session
+from searches import Rows, Searches, everything, is_sound, seconds_until, session, workers
 
 from tunecli.search.place import Place
 from tunecli.search.run import Search
@@ -68,6 +69,27 @@ def test_signals_end_a_search_with_their_code_and_lose_nothing(
         )
         if "twice" in name:
             assert max(seconds) < 2
+
+
+@pytest.mark.slow
+def test_a_second_signal_ends_at_once_with_the_code_of_the_first(tmp_path: Path) -> None:
+    searches = Searches.prepared(tmp_path)
+    ours, theirs = os.openpty()
+    with searches.begun("--grace", "60", stderr=theirs) as process:
+        os.close(theirs)
+        searches.wait_for_trials(process)
+        for worker in workers(process.pid):
+            os.kill(worker, signal.SIGSTOP)  # so that none saves
+        process.send_signal(signal.SIGTERM)
+        time.sleep(1)
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        seconds_until(lambda: not session(process.pid), at_most=2)
+        assert process.wait() == 143
+    told = read_all(ours)
+    assert told.rindex("\x1b[?25h") > told.rindex("\x1b[?25l"), "the cursor is shown again"
+    assert "Traceback" not in told
+    searches.finish()
 
 
 class NeverStopping(FormulaExecutor):

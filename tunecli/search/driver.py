@@ -255,7 +255,7 @@ class Driver:
     def _take_death(self, event: WorkerDied) -> Iterator[SearchEvent]:
         reason = f"{WORKER_DIED}: {event.cause}"
         if event.number is None or event.number not in self._running:
-            yield Notice(f"Without a trial: {reason}. Another takes its place when there is one.")
+            yield Notice(f"Without a trial: {reason}. Another takes its place.")
             return
         trial = self._running.pop(event.number)
         got_further = len(trial.curve) > self._furthest.get(trial.number, 0)

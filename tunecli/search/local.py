@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 
 PATIENCE = 1.0  # seconds that a worker has to end by itself
+IN_VAIN = 3  # times that a worker is replaced although none of them had a trial
 
 
 @dataclass
@@ -67,7 +68,8 @@ class LocalExecutor:
     Workers fork from a clean server process that has imported torch once; on macOS they are
     spawned. They are not daemonic, so that a user's code may start processes of its own; they end
     with the driver. The first ones start in a thread: torch takes seconds to load, in which this
-    process hears Ctrl-C. A worker that dies is replaced as soon as there is a trial for another.
+    process hears Ctrl-C. A worker that dies is replaced at once; one that cannot even wait for a
+    trial, and its successors alike, only when there is a trial.
 
     Args:
         first_task: for the first worker, before any job.
@@ -82,6 +84,8 @@ class LocalExecutor:
         self._stopping: dict[int, float] = {}  # when the patience with a trial ends
         self._unsaid: list[Event] = []  # of trials and workers that never began
         self._workers: dict[int, _Worker] = {}
+        self._in_vain: Counter[int] = Counter()  # starts of a worker since it had a trial
+        self._is_ending = False
         self._kernel_kills = KernelKills(own_counters(), time.monotonic())
         self._closed = False
         start_server()
@@ -99,6 +103,7 @@ class LocalExecutor:
 
     def stop(self, number: int, grace: float) -> None:
         """Let trial `number` save after its next evaluation; kill it if that takes too long."""
+        self._is_ending = True
         if any(job.number == number for job in self._waiting):
             self._waiting = deque(job for job in self._waiting if job.number != number)
             self._unsaid.append(Suspended(number, worker=-1, saved=True))
@@ -219,16 +224,18 @@ class LocalExecutor:
         if self._starting.is_alive():
             return
         for number in range(self.n_workers):
-            if not self._waiting:
-                return
-            if number not in self._workers:
+            may_start = self._in_vain[number] <= IN_VAIN and not self._is_ending
+            if number not in self._workers and (self._waiting or may_start):
                 start_server()
                 self._start(number, None)
             worker = self._workers.get(number)
+            if not self._waiting:
+                continue
             if worker is None:  # nothing can be started; whoever waits must not wait for ever
                 self._unsaid.append(WorkerDied(self._waiting.popleft().number, number, None))
             elif worker.job is None:
                 worker.job = self._waiting.popleft()
+                self._in_vain[number] = 0
                 worker.watch = _watch(worker.process, worker.job.config.training.max_time)
                 _send(worker.connection, worker.job)
 
@@ -243,6 +250,7 @@ class LocalExecutor:
 
     def _start(self, number: int, first_task: FirstTask | None) -> None:
         """Start a worker; there is none if the fork server cannot."""
+        self._in_vain[number] += 1
         ours, theirs = self._context.Pipe()
         process = self._context.Process(  # type: ignore[attr-defined]
             target=_run,
