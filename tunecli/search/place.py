@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -64,7 +64,8 @@ class Place:
             PlaceError: the folder cannot be written.
         """
         with ExitStack() as held:
-            held.callback(self._remove_empty_folder)
+            made_runs = [] if self.runs.exists() else [self.runs]
+            held.callback(_remove_empty, [self.folder, *made_runs])
             for lock in self._locks():
                 held.enter_context(self._hold(lock))
             yield
@@ -131,11 +132,6 @@ class Place:
                 raise self._unwritable(path.parent, error) from None
             yield
 
-    def _remove_empty_folder(self) -> None:
-        """Leave no trace of a search that could not begin."""
-        with suppress(OSError):  # there is something in it
-            self.folder.rmdir()
-
     def _busy_sentence(self, taken: TakenError) -> str:
         advice = "Wait for it, or stop it first."
         if taken.outlives is not None:
@@ -150,3 +146,10 @@ class Place:
             f"{folder} cannot be written ({error.strerror}). Make room or allow it, or give "
             "another place with --runs or --storage."
         )
+
+
+def _remove_empty(folders: Iterable[Path]) -> None:
+    """Leave no trace of a search that could not begin."""
+    with suppress(OSError):  # there is something in it
+        for folder in folders:
+            folder.rmdir()
