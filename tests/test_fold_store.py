@@ -12,7 +12,7 @@ MINMAX = Component(name="minmax")
 
 
 def store(source: str = "wine", largest: int = 2**30) -> FoldStore:
-    return FoldStore(DataSettings(source=source), ValidationSettings(folds=3), largest)
+    return FoldStore(DataSettings(source=source), ValidationSettings(folds=3), largest=largest)
 
 
 @pytest.mark.parametrize("source", ["digits", "wine", "diabetes"])
