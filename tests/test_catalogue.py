@@ -185,7 +185,7 @@ def test_an_unknown_name_gets_a_suggestion() -> None:
         ("schedule", "StepLR", {"optimizer", "last_epoch"}),
         ("scale", "quantile", {"subsample", "copy", "random_state", "ignore_implicit_zeros"}),
         ("loss", "HuberLoss", {"reduction"}),
-        ("model", "MLP", {"shape", "n_outputs"}),
+        ("model", "MLP", {"shape", "n_outputs", "columns"}),
         ("sampler", "RandomSampler", {"seed"}),
     ],
 )

@@ -205,8 +205,8 @@ def test_pictures_below_8_pixels_are_refused() -> None:
         (_named("CNN", channels=0), "channels must be at least 1"),
         (_named("CNN", kernel=0), "kernel must be at least 1"),
         (_named("CNN", dropout=-0.1), "dropout must be at least 0"),
-        (_named("fcn_resnet50"), "neither Linear, MLP, CNN nor a classifier"),
-        (_named("resnet1"), "neither Linear, MLP, CNN nor a classifier"),
+        (_named("fcn_resnet50"), "neither Linear, MLP, ResNet, CNN nor a classifier"),
+        (_named("resnet1"), "neither Linear, MLP, ResNet, CNN nor a classifier"),
     ],
     ids=str,
 )

@@ -51,7 +51,7 @@ _COMMON_UNSETTABLE = {"params", "maximize", "foreach", "fused", "capturable", "d
 _COMMON_UNSETTABLE |= {"reduction", "size_average", "reduce", "last_epoch", "optimizer"}
 _COMMON_UNSETTABLE |= {"device", "dtype", "inplace"}
 _UNSETTABLE: dict[Kind, set[str]] = {
-    "model": {"shape", "n_outputs", "num_classes", "progress"},
+    "model": {"shape", "n_outputs", "columns", "num_classes", "progress"},
     # Every row counts, and predictions are the rate.
     "loss": {"ignore_index", "log_input"},
     "sampler": {

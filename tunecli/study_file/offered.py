@@ -45,7 +45,7 @@ _LOSS_TASKS: dict[str, Task] = {
 LOSS_TASKS = MappingProxyType(_LOSS_TASKS)
 """The losses offered, and the task that each is for."""
 
-_MODELS = ("Linear", "MLP", "CNN")
+_MODELS = ("Linear", "MLP", "ResNet", "CNN")
 _SAMPLERS = (
     "RandomSampler",
     "TPESampler",
@@ -202,7 +202,8 @@ def library_signature(kind: Kind, name: str) -> Signature:
 def _file(kind: Kind, name: str) -> Path:
     """The source file of a class."""
     if kind == "model":
-        return Path(__file__).parent.parent / "training" / "models.py"
+        module = "convolutional.py" if name == "CNN" else "dense.py"
+        return Path(__file__).parent.parent / "training" / "models" / module
     if kind == "loss":
         return _torch("nn", "modules", "loss.py")
     if kind == "activation":

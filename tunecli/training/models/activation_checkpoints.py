@@ -1,0 +1,100 @@
+"""Recomputing activations in the backward pass in place of keeping them: less memory, more time.
+
+Chen et al. (2016), "Training Deep Nets with Sublinear Memory Cost". The bits are those of a plain
+training: torch replays the random numbers (dropout), and batch norms count each batch once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.checkpoint import checkpoint
+
+from tunecli.training.models.blocks import blocks, containers
+
+
+def checkpoint_activations(model: nn.Module, name: str) -> None:
+    """Let the blocks of a model recompute what they need for the backward pass.
+
+    Args:
+        name: of the model, for messages.
+
+    Raises:
+        ValueError: there is nothing to divide it by.
+    """
+    modules = [module for block in blocks(model) for module in block]
+    parts = [module for module in modules if any(True for _ in module.children())]
+    chains = [c for c in containers(model) if isinstance(c, nn.Sequential)]
+    if not parts and not chains:
+        raise ValueError(f"checkpoint_activations: {name} has no blocks to recompute.")
+    for part in parts:
+        _replace_forward(part, partial(_recomputed, [part], part.forward))
+    if not parts:  # VGG, AlexNet: plain layers, which pooling divides
+        for chain in chains:
+            _replace_forward(chain, partial(_in_segments, _segments(chain)))
+
+
+def _replace_forward(module: nn.Module, forward: Any) -> None:
+    """In this module alone; names in the state dict stay, and copies of the module keep it."""
+    module.forward = forward
+
+
+def _segments(chain: nn.Sequential) -> list[list[nn.Module]]:
+    """The layers of a chain, divided behind each pooling."""
+    segments: list[list[nn.Module]] = [[]]
+    for layer in chain:
+        segments[-1].append(layer)
+        if isinstance(layer, nn.MaxPool2d):
+            segments.append([])
+    return [segment for segment in segments if segment]
+
+
+def _in_segments(segments: Sequence[Sequence[nn.Module]], x: Tensor) -> Tensor:
+    for segment in segments:
+        x = _recomputed(segment, partial(_through, segment), x)
+    return x
+
+
+def _through(layers: Sequence[nn.Module], x: Tensor) -> Tensor:
+    for layer in layers:
+        x = layer(x)
+    return x
+
+
+def _recomputed(modules: Sequence[nn.Module], forward: Any, x: Tensor) -> Tensor:
+    """`forward(x)`, which keeps nothing but `x`."""
+    if not torch.is_grad_enabled():
+        return cast(Tensor, forward(x))
+    contexts = partial(_contexts, modules)
+    return cast(Tensor, checkpoint(forward, x, use_reentrant=False, context_fn=contexts))
+
+
+def _contexts(
+    modules: Sequence[nn.Module],
+) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+    """Around the first computation, and around the second."""
+    return nullcontext(), _uncounted(modules)
+
+
+@contextmanager
+def _uncounted(modules: Sequence[nn.Module]) -> Iterator[None]:
+    """Keep running statistics of batch norms as they are; in training they decide nothing."""
+    norms = [
+        norm
+        for module in modules
+        for norm in module.modules()
+        if isinstance(norm, _BatchNorm) and norm.training and norm.track_running_stats
+    ]
+    for norm in norms:
+        norm.track_running_stats = False
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.track_running_stats = True

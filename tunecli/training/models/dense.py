@@ -1,0 +1,172 @@
+"""tunecli's own models for tables; pictures are flattened."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import cast
+
+from torch import Tensor, nn
+
+from tunecli.training.models.columns import Columns
+from tunecli.training.models.embeddings import NumberEmbedding, RowEmbedding
+from tunecli.training.models.layers import (
+    Residual,
+    activation_layer,
+    check_at_least_one,
+    check_dropout,
+)
+
+NO_COLUMNS = Columns()
+
+
+class Linear(nn.Module):
+    """One linear layer on the flattened row: linear, logistic or softmax regression."""
+
+    def __init__(self, shape: tuple[int, ...], n_outputs: int) -> None:
+        super().__init__()
+        self.flatten = nn.Flatten()
+        self.head = nn.Linear(math.prod(shape), n_outputs)
+
+    def forward(self, x: Tensor) -> Tensor:  # (batch, *shape) -> (batch, n_outputs)
+        return cast(Tensor, self.head(self.flatten(x)))
+
+
+class MLP(nn.Module):
+    """Fully connected layers on the flattened row, and a linear head.
+
+    Each hidden layer is Linear, BatchNorm1d (if wished), activation, Dropout (if above 0).
+
+    Args:
+        shape: of one row.
+        n_outputs: of the head.
+        width: of every hidden layer; or a list with one width a layer, which `depth` then follows.
+        depth: hidden layers, at least 1; unused where `width` is a list.
+        activation: a class of torch.nn, e.g. ReLU, GELU, SiLU, Tanh.
+        dropout: probability of dropping a hidden unit in training. Range [0, 1).
+        batch_norm: normalize each hidden layer before its activation.
+        residual: add a hidden layer's input to its output where their widths agree.
+        embed: size of the vector that stands for a category; none for one column a category.
+        num_embeddings: vectors in place of numbers: periodic or piecewise_linear.
+        num_size: of those vectors.
+        n_bins: of piecewise_linear: quantiles of the fold's training part.
+        n_frequencies: of periodic.
+        frequency_scale: of periodic: standard deviation of the initial frequencies; it matters.
+        columns: which of the features are categories, and training rows to compute bins from.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        n_outputs: int,
+        width: int | list[int] = 128,
+        depth: int = 2,
+        activation: str = "ReLU",
+        dropout: float = 0.0,
+        batch_norm: bool = False,
+        residual: bool = False,
+        embed: int | None = None,
+        num_embeddings: NumberEmbedding | None = None,
+        num_size: int = 24,
+        n_bins: int = 48,
+        n_frequencies: int = 48,
+        frequency_scale: float = 0.01,
+        columns: Columns = NO_COLUMNS,
+    ) -> None:
+        super().__init__()
+        check_at_least_one(depth=depth)
+        check_dropout(dropout=dropout)
+        widths = [width] * depth if isinstance(width, int) else list(width)
+        for value in widths:
+            check_at_least_one(width=value)
+        numbers = (num_embeddings, num_size, n_bins, n_frequencies, frequency_scale)
+        self.embedding = RowEmbedding(shape, columns, embed, *numbers)
+        sizes = [self.embedding.n_features, *widths]
+        self.hidden = nn.Sequential(
+            *(
+                _dense(n_in, n_out, activation, dropout, batch_norm, residual)
+                for n_in, n_out in itertools.pairwise(sizes)
+            )
+        )
+        self.head = nn.Linear(sizes[-1], n_outputs)
+
+    def forward(self, x: Tensor) -> Tensor:  # (batch, *shape) -> (batch, n_outputs)
+        return cast(Tensor, self.head(self.hidden(self.embedding(x))))
+
+
+class ResNet(nn.Module):
+    """The ResNet for tables of Gorishniy et al. (2021), in its authors' implementation.
+
+    "Revisiting Deep Learning Models for Tabular Data", section 3.2, arXiv:2106.11959. Each block
+    adds to its input: BatchNorm1d, Linear, ReLU, Dropout, Linear, Dropout.
+
+    Args:
+        shape: of one row.
+        n_outputs: of the head.
+        width: of the blocks' input and output.
+        depth: blocks, at least 1.
+        hidden_factor: hidden units of a block, as a multiple of `width`.
+        dropout: probability of dropping a hidden unit in training. Range [0, 1).
+        residual_dropout: of dropping a unit of what a block adds. Range [0, 1).
+        embed: size of the vector that stands for a category; none for one column a category.
+        num_embeddings: vectors in place of numbers: periodic or piecewise_linear.
+        num_size: of those vectors.
+        n_bins: of piecewise_linear: quantiles of the fold's training part.
+        n_frequencies: of periodic.
+        frequency_scale: of periodic: standard deviation of the initial frequencies; it matters.
+        columns: which of the features are categories, and training rows to compute bins from.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        n_outputs: int,
+        width: int = 192,
+        depth: int = 3,
+        hidden_factor: float = 2.0,
+        dropout: float = 0.25,
+        residual_dropout: float = 0.0,
+        embed: int | None = None,
+        num_embeddings: NumberEmbedding | None = None,
+        num_size: int = 24,
+        n_bins: int = 48,
+        n_frequencies: int = 48,
+        frequency_scale: float = 0.01,
+        columns: Columns = NO_COLUMNS,
+    ) -> None:
+        from rtdl_revisiting_models import ResNet as Blocks
+
+        super().__init__()
+        hidden = int(width * hidden_factor)
+        check_at_least_one(width=width, depth=depth)
+        check_at_least_one(**{"width times hidden_factor": hidden})
+        check_dropout(dropout=dropout, residual_dropout=residual_dropout)
+        numbers = (num_embeddings, num_size, n_bins, n_frequencies, frequency_scale)
+        self.embedding = RowEmbedding(shape, columns, embed, *numbers)
+        self.blocks = Blocks(
+            d_in=self.embedding.n_features,
+            d_out=n_outputs,
+            n_blocks=depth,
+            d_block=width,
+            d_hidden=hidden,
+            d_hidden_multiplier=None,
+            dropout1=dropout,
+            dropout2=residual_dropout,
+        )
+
+    def forward(self, x: Tensor) -> Tensor:  # (batch, *shape) -> (batch, n_outputs)
+        return cast(Tensor, self.blocks(self.embedding(x)))
+
+
+def _dense(
+    n_in: int, n_out: int, activation: str, dropout: float, batch_norm: bool, residual: bool
+) -> nn.Module:
+    # A batch norm subtracts a bias in front of it again.
+    layers: list[nn.Module] = [nn.Linear(n_in, n_out, bias=not batch_norm)]
+    if batch_norm:
+        layers.append(nn.BatchNorm1d(n_out))
+    layers.append(activation_layer(activation))
+    if dropout:
+        layers.append(nn.Dropout(dropout))
+    block = nn.Sequential(*layers)
+    return Residual(block) if residual and n_in == n_out else block

@@ -1,0 +1,126 @@
+"""Vectors in place of single columns: for categories, and for numbers where that is asked for.
+
+The vectors of numbers are those of Gorishniy, Rubachev and Babenko (2022), "On Embeddings for
+Numerical Features in Tabular Deep Learning", https://arxiv.org/abs/2203.05556, in its authors'
+implementation (rtdl_num_embeddings); those of categories are the ones of Gorishniy et al. (2021),
+https://arxiv.org/abs/2106.11959 (rtdl_revisiting_models).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, cast
+
+import torch
+from torch import Tensor, nn
+
+from tunecli.training.models.columns import Columns
+from tunecli.training.models.layers import check_at_least_one
+
+NumberEmbedding = Literal["periodic", "piecewise_linear"]
+
+MOST_VALUES = 2**24
+"""torch.quantile takes no larger tensor; first rows of a larger training part tell the bins."""
+
+
+class RowEmbedding(nn.Module):
+    """Rows of a table, or any other rows, as flat vectors.
+
+    Columns of categories become learned vectors; the others stay numbers, or become vectors too.
+
+    Attributes:
+        n_features: length of the flat vector.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        columns: Columns,
+        embed: int | None,
+        num_embeddings: NumberEmbedding | None,
+        num_size: int,
+        n_bins: int,
+        n_frequencies: int,
+        frequency_scale: float,
+    ) -> None:
+        """Prepare to embed rows of `shape`; for the other arguments see `dense.MLP`.
+
+        Raises:
+            ValueError: an argument out of its range.
+        """
+        super().__init__()
+        n_columns = math.prod(shape)
+        self.n_numbers = n_number_outputs = columns.n_cont_features(n_columns)
+        self.numbers: nn.Module | None = None
+        if num_embeddings is not None and self.n_numbers:
+            check_at_least_one(num_size=num_size, n_bins=n_bins, n_frequencies=n_frequencies)
+            self.numbers = (
+                _periodic(self.n_numbers, num_size, n_frequencies, frequency_scale)
+                if num_embeddings == "periodic"
+                else _piecewise_linear(columns, n_columns, num_size, n_bins)
+            )
+            n_number_outputs *= num_size
+        self.categories: nn.Module | None = None
+        if columns.cat_cardinalities:
+            self.categories = _categories(columns.cat_cardinalities, embed)
+        n_categories = len(columns.cat_cardinalities) * (embed or 0)
+        self.n_features = n_number_outputs + n_categories
+
+    def forward(self, x: Tensor) -> Tensor:  # (batch, *shape) -> (batch, n_features)
+        x = x.flatten(1)
+        numbers, codes = x[:, : self.n_numbers], x[:, self.n_numbers :]
+        if self.numbers is not None:
+            numbers = self.numbers(numbers).flatten(1)
+        if self.categories is None:
+            return numbers
+        vectors = cast(Tensor, self.categories(codes.long()))
+        return torch.cat([numbers, vectors.flatten(1)], dim=1)
+
+
+def _categories(cardinalities: tuple[int, ...], size: int | None) -> nn.Module:
+    from rtdl_revisiting_models import CategoricalEmbeddings
+
+    if size is None:
+        raise ValueError("columns of categories came as codes, but `embed` gives no size for them")
+    check_at_least_one(embed=size)
+    # The bias is one of the layer behind it.
+    return cast(nn.Module, CategoricalEmbeddings(list(cardinalities), size, bias=False))
+
+
+def _periodic(n_features: int, size: int, n_frequencies: int, scale: float) -> nn.Module:
+    from rtdl_num_embeddings import PeriodicEmbeddings
+
+    if not scale > 0:
+        raise ValueError(f"frequency_scale must be above 0, but got {scale}.")
+    embeddings = PeriodicEmbeddings(
+        n_features, size, n_frequencies=n_frequencies, frequency_init_scale=scale, lite=False
+    )
+    return cast(nn.Module, embeddings)
+
+
+def _piecewise_linear(columns: Columns, n_columns: int, size: int, n_bins: int) -> nn.Module:
+    from rtdl_num_embeddings import PiecewiseLinearEmbeddings
+
+    numbers = columns.training_numbers(n_columns, max(2, MOST_VALUES // n_columns))
+    bins = quantile_bins(numbers, n_bins)
+    # Version B begins as a linear embedding, as its authors advise.
+    return cast(nn.Module, PiecewiseLinearEmbeddings(bins, size, activation=False, version="B"))
+
+
+def quantile_bins(x: Tensor, n_bins: int) -> list[Tensor]:
+    """Edges of bins that hold equally many of the rows of `x` (n, n_features), for each feature.
+
+    A feature with few distinct values has fewer bins; a constant one, which the authors' function
+    refuses, has one.
+    """
+    from rtdl_num_embeddings import compute_bins
+
+    check_at_least_one(n_bins=n_bins)
+    varies = (x != x[:1]).any(0)
+    n_bins = max(2, min(n_bins, len(x) - 1))
+    found = iter(compute_bins(x[:, varies], n_bins) if varies.any() else [])
+    constant = x[0]
+    return [
+        next(found) if varies[column] else torch.stack([constant[column], constant[column] + 1])
+        for column in range(x.shape[1])
+    ]

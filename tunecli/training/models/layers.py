@@ -1,0 +1,40 @@
+"""What tunecli's own models are built from, and how their arguments are checked."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from torch import Tensor, nn
+from torch.nn.modules import activation as activations
+
+
+class Residual(nn.Module):
+    """Adds what some layers give to what they got."""
+
+    def __init__(self, layers: nn.Module) -> None:
+        super().__init__()
+        self.layers = layers
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + cast(Tensor, self.layers(x))
+
+
+def activation_layer(name: str) -> nn.Module:
+    """An elementwise activation by the name of its class in torch.nn."""
+    if name not in activations.__all__:
+        raise ValueError(f"activation must be one of torch.nn such as ReLU, but got {name!r}.")
+    return cast(nn.Module, getattr(nn, name)())
+
+
+def check_at_least_one(**values: int) -> None:
+    """Refuse a count below 1, by its name."""
+    for name, value in values.items():
+        if value < 1:
+            raise ValueError(f"{name} must be at least 1, but got {value}.")
+
+
+def check_dropout(**values: float) -> None:
+    """Refuse a probability outside [0, 1), by its name."""
+    for name, value in values.items():
+        if not 0 <= value < 1:
+            raise ValueError(f"{name} must be at least 0 and below 1, but got {value}.")
