@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from tunecli.search.place import Place
     from tunecli.study_file.study_file import StudyFile
+    from tunecli.study_file.user_code import AllowedCode
 
 app = typer.Typer(
     name="tunecli",
@@ -48,6 +49,14 @@ StorageOption = Annotated[
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", help="Override a setting, as training.epochs=5. Repeatable."),
+]
+CodeOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--code",
+        help="Code that the study file may run: a .py file, or an installed package. Repeatable.",
+        show_default=False,
+    ),
 ]
 
 
@@ -95,6 +104,7 @@ def search(
         typer.Option(min=1, help="Worker processes for each visible GPU, instead of one."),
     ] = None,
     set_: SetOption = None,
+    code: CodeOption = None,
     as_: Annotated[
         str | None, typer.Option("--as", help="Search under another name, as a new study.")
     ] = None,
@@ -122,7 +132,9 @@ def search(
     name = early_name(file, overrides) or _load(file, overrides).name
     place = _place(name, runs, storage)
     with place.held():  # before anything that takes time: a second search is told at once
-        study = _read_study(file, set_, as_, place, restart=restart)
+        allowed = _allowed(file, code)
+        known = allowed.and_also(_remembered(file, place))
+        study = _read_study(file, set_, as_, place, known, restart=restart)
         budget = [f"search.trials={trials}"] if trials else []
         budget += [f"search.timeout={timeout}"] if timeout else []
         limits = _load(file, [*study.overrides, *budget]).search
@@ -139,6 +151,7 @@ def search(
         searching = Search(study, place, limits, jobs, grace, jobs_per_gpu)
         if restart:  # only now: the study file has been accepted
             _set_aside(place)
+        _remember(place, allowed)
         view = LiveView(_console(), quiet=quiet, options=_options_again(runs, storage))
         ending = ""
         with interrupting(searching) as received, view:
@@ -207,6 +220,8 @@ def report(
 def check(
     file: FileArgument,
     set_: SetOption = None,
+    code: CodeOption = None,
+    runs: RunsOption = Path("runs"),
 ) -> None:
     """Check a study file: its search space, its data, and two batches of every pair of choices.
 
@@ -216,16 +231,19 @@ def check(
     from tunecli.search.constructible import refuse_what_optuna_refuses
     from tunecli.study_file.study_file import load
 
-    study = load(file, set_ or [])
+    allowed = _allowed(file, code)
+    study = load(file, set_ or [], allowed)
     refuse_what_optuna_refuses(study)
     out = _console(stderr=False)
     out.print(check_lines.space(study))
 
+    from tunecli.data.workspace import Workspace
     from tunecli.search.rehearsing import StudyCheck
     from tunecli.search.samplers import drawn_independently
 
     with _console().status("reading the data …") as status:
-        checking = StudyCheck(study)
+        workspace = Workspace(allowed.folder, runs.absolute() / ".cache", allowed)
+        checking = StudyCheck(study, workspace)
         rehearsed = []
         for point, rehearsal in checking.rehearsals():
             rehearsed.append((point, rehearsal))
@@ -289,10 +307,16 @@ def _set_aside(place: Place) -> bool:
 
 
 def _read_study(
-    file: Path, set_: list[str] | None, as_: str | None, place: Place, *, restart: bool
+    file: Path,
+    set_: list[str] | None,
+    as_: str | None,
+    place: Place,
+    code: AllowedCode,
+    *,
+    restart: bool,
 ) -> StudyFile:
     """The study file with its overrides: those given, or else those of the last call."""
-    study = _load(file, _named(set_ or [], as_))
+    study = _load(file, _named(set_ or [], as_), code)
     if restart or (place.storage is None and place.is_empty):
         return study
     from tunecli.report.records import newest_overrides
@@ -303,13 +327,39 @@ def _read_study(
         return study
     told = shlex.join(kept[:-1] if as_ else kept)
     _say(f"With --set {ascii(told)[1:-1]}, as before; another --set replaces it.")
-    return _load(file, kept)
+    return _load(file, kept, code)
 
 
-def _load(file: Path, overrides: Sequence[str]) -> StudyFile:
+def _load(file: Path, overrides: Sequence[str], code: AllowedCode | None = None) -> StudyFile:
     from tunecli.study_file.study_file import load
 
-    return load(file, overrides)
+    return load(file, overrides, code)
+
+
+def _allowed(file: Path, options: list[str] | None) -> AllowedCode:
+    """What `--code` allows."""
+    from tunecli.study_file.user_code import AllowedCode
+
+    return AllowedCode.of(file.absolute().parent, options or [])
+
+
+def _remembered(file: Path, place: Place) -> AllowedCode:
+    """What this user allowed for this study before, and is unchanged."""
+    from tunecli.search.permissions import remembered
+    from tunecli.study_file.user_code import places_in
+
+    text = file.read_bytes().decode(errors="replace") if file.is_file() else ""
+    return remembered(_identity(place), file.absolute().parent, places_in(text))
+
+
+def _remember(place: Place, code: AllowedCode) -> None:
+    from tunecli.search.permissions import remember
+
+    remember(_identity(place), code)
+
+
+def _identity(place: Place) -> str:
+    return f"{place.storage or place.folder.resolve()} {place.name}"
 
 
 def _named(overrides: Iterable[str], as_: str | None) -> list[str]:

@@ -3,6 +3,7 @@
 TunecliError
 ├── StudyFileError      every mistake of a study file at once
 ├── DataError           the data cannot be read, or does not fit the study
+├── UserCodeError       code of the user's own raised, or gave the wrong thing
 ├── PlaceError          --runs or --storage names no place for a study
 ├── NoGpuError          GPUs were asked for, and the study uses none
 ├── StudyNotFoundError  no study of that name where it was looked for
@@ -85,6 +86,12 @@ class DataError(TunecliError):
         self.setting = setting
 
 
+class UserCodeError(TunecliError):
+    """Code of the user's own raised, or gave something else than what is due."""
+
+    exit_code = 2
+
+
 class PlaceError(TunecliError):
     """`--runs` or `--storage` names no place for a study."""
 
@@ -115,3 +122,11 @@ class StudyChangedError(TunecliError):
 
 class DatabaseError(TunecliError):
     """The study database is damaged, foreign, locked or full."""
+
+
+class TrialStopped(BaseException):
+    """Raised by `report` in a training of the user's own once its trial is over.
+
+    It ends the training on its way out; catch it only to clean up, and raise it again. Like
+    KeyboardInterrupt it is no Exception, so that no `except Exception` swallows it.
+    """

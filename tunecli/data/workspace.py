@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from tunecli.study_file.user_code import AllowedCode
+
 
 @dataclass(frozen=True)
 class Workspace:
@@ -14,10 +16,12 @@ class Workspace:
         folder: of the study file; the paths in it are relative to this.
         cache: where prepared data is kept for other processes and later searches; None to prepare
             it in each process.
+        code: of the user's own that may be imported; nothing by default.
     """
 
     folder: Path = Path()
     cache: Path | None = None
+    code: AllowedCode = AllowedCode(Path())
 
 
 HERE = Workspace()

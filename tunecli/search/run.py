@@ -40,6 +40,7 @@ from tunecli.search.urls import without_password
 from tunecli.study_file.metrics import label
 from tunecli.study_file.settings import SearchSettings
 from tunecli.study_file.study_file import StudyFile
+from tunecli.study_file.user_code import AllowedCode
 
 
 class Search:
@@ -67,7 +68,8 @@ class Search:
         self._study = study
         self._place = place
         folder = Path(study.file).absolute().parent
-        self._workspace = Workspace(folder, place.runs.absolute() / ".cache")
+        code = study.code or AllowedCode(folder)
+        self._workspace = Workspace(folder, place.runs.absolute() / ".cache", code)
         training = study.training
         self._n_jobs = n_jobs or default_jobs(training.threads, training.device, jobs_per_gpu)
         deadline = time.monotonic() + (budget.timeout or math.inf)
@@ -100,6 +102,7 @@ class Search:
                 stored = Stored.read(database)
             if stored is not None:
                 stored.refuse_unless_same(self._study)
+                stored.refuse_other_code(self._study)
                 if stored.is_finished(self._limits.n_total):
                     yield self._started(stored.study, 0, stored.trials, ())
                     yield SearchEnded("done", len(stored.trials), self._limits.n_total)
@@ -127,7 +130,7 @@ class Search:
         assert summary is not None
         if stored is not None:
             stored.refuse_other_data(summary.fingerprint)
-        return self._study.completed(summary.task, summary.n_rows)
+        return self._study.completed(summary.task, summary.n_rows, summary.given)
 
     def _drive(
         self,

@@ -55,6 +55,7 @@ class Stored:
         environment: versions and hardware of the first call.
         parallel: of the first call; later ones stand in the edits.
         edits: entries of `tunecli:edits`.
+        code: hash of each file and package of the user's own, at the first call.
     """
 
     study: StudyFile
@@ -63,6 +64,7 @@ class Stored:
     parallel: int
     edits: list[dict[str, Any]]
     trials: list[Trial]
+    code: dict[str, str] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def read(cls, database: StudyDatabase) -> Stored:
@@ -89,12 +91,13 @@ class Stored:
             )
             summary = TypeAdapter(DataSummary).validate_python(database.attribute("summary"))
             return cls(
-                study=study.completed(summary.task, summary.n_rows),
+                study=study.completed(summary.task, summary.n_rows, summary.given),
                 summary=summary,
                 environment=dict(database.attribute("environment")),
                 parallel=operator.index(database.attribute("parallel")),
                 edits=edits,
                 trials=database.trials(),
+                code=dict(database.attribute("code", {})),
             )
 
     def is_finished(self, n_total: int) -> bool:
@@ -105,7 +108,9 @@ class Stored:
 
     def changes_to(self, study: StudyFile) -> tuple[Change, ...]:
         """How `study` differs from what is stored."""
-        completed = study.completed(self.summary.task, self.summary.n_rows)
+        completed = study.completed(
+            self.summary.task, self.summary.n_rows, self.summary.given
+        )
         return changes(self.study, completed)
 
     def refuse_unless_same(self, study: StudyFile) -> None:
@@ -120,6 +125,20 @@ class Stored:
             raise StudyChangedError(
                 f"Study {study.name} has {len(self.trials)} trials that these edits would make "
                 f"incomparable:\n{lines}\n{_ways_out()}"
+            )
+
+    def refuse_other_code(self, study: StudyFile) -> None:
+        """Let only the same code of the user's own pass.
+
+        Raises:
+            StudyChangedError: its content differs from that of the first call.
+        """
+        now = study.code_in_use
+        changed = [name for name, content in self.code.items() if now.get(name) != content]
+        if changed:
+            raise StudyChangedError(
+                f"{', '.join(changed)} has changed since the first trial of study {study.name}, "
+                f"so that scores would not be comparable.\n{_ways_out()}"
             )
 
     def refuse_other_data(self, fingerprint: str) -> None:
@@ -192,6 +211,7 @@ def create_study(
             },
             "start_with": list(start_with),
             "parallel": study.search.parallel,
+            "code": study.code_in_use,
             "environment": described.environment,
         },
     )

@@ -61,7 +61,7 @@ def check_metrics(sections: Sections, task: Task, problems: Problems) -> None:
 def _check_metric(
     metric: Component, at: Path, fitting: list[str], task: Task, problems: Problems
 ) -> None:
-    if metric.name not in fitting:
+    if metric.name in METRICS and metric.name not in fitting:
         message = f"{metric.name} is for {METRICS[metric.name].task}, but the data is for {task}."
         problems.add_new(at, f"{message} Take one of {listed(fitting, last='or')}.")
 

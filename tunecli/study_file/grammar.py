@@ -38,6 +38,7 @@ from tunecli.study_file.tree import (
     categories,
     identity,
 )
+from tunecli.study_file.user_code import AllowedCode, is_code, short_name
 
 
 def is_none(data: Any) -> bool:
@@ -87,10 +88,15 @@ class Role:
 
 
 class Grammar:
-    """Reads parts of one study file, and reports what is wrong with them."""
+    """Reads parts of one study file, and reports what is wrong with them.
 
-    def __init__(self, problems: Problems) -> None:
+    Attributes:
+        code: of the user's own that may be named; None to believe all that is named.
+    """
+
+    def __init__(self, problems: Problems, code: AllowedCode | None = None) -> None:
         self.problems = problems
+        self.code = code
 
     def broken(self, at: Path, message: str, *, of_key: bool = False) -> Broken:
         """Report a mistake and mark its place."""
@@ -152,13 +158,15 @@ class Grammar:
         self, data: dict[str, Any], at: Path, name: str, read: Callable[[Any, Path, str], Node]
     ) -> Node:
         """A mapping from label to branch."""
-        options = []
-        for label, branch in data.items():
-            below = (*at, label)
+        options: dict[str, Option] = {}
+        for written, branch in data.items():
+            below, label = (*at, written), short_name(written)
             if mistake := self.label_mistake(label):
                 self.problems.add(below, mistake, of_key=True)
-            options.append(Option(label, read(branch, below, f"{name}.{label}")))
-        return Choice(name, tuple(options), labelled=True, at=at[:-1])
+            if label in options:
+                self.problems.add(below, _stands_twice(label), of_key=True)
+            options[label] = Option(label, read(branch, below, f"{name}.{label}"))
+        return Choice(name, tuple(options.values()), labelled=True, at=at[:-1])
 
     @staticmethod
     def label_mistake(label: str) -> str | None:
@@ -205,7 +213,7 @@ class Grammar:
 
     def _named(self, written: str, arguments: Any, role: Role, at: Path) -> Node:
         canonical = catalogue.canonical(role.kind, written)
-        name = role.name if role.has_label else f"{role.name}.{canonical or written}"
+        name = role.name if role.has_label else f"{role.name}.{short_name(canonical or written)}"
         if canonical is None:
             return self._unknown(written, arguments, at, name, role.kind)
         return self._arguments(canonical, arguments, at, name, role.kind)
@@ -295,7 +303,7 @@ def _label(data: Any, kind: Kind) -> str:
     if is_none(data):
         return "none"
     written = next(iter(data), "") if isinstance(data, dict) else str(data)
-    return catalogue.canonical(kind, written) or written
+    return short_name(catalogue.canonical(kind, written) or written)
 
 
 def _stands_twice(label: str) -> str:
@@ -335,5 +343,7 @@ def _too_many_names(data: dict[str, Any], kind: Kind) -> str:
 def _is_misspelled_name(label: str, data: dict[str, Any], kind: Kind) -> bool:
     """Whether a label is meant as a name: what stands below it is not one component."""
     known = catalogue.names(kind)
-    holds_component = len(data) == 1 and closest(next(iter(data)), known) is not None
+    inside = next(iter(data), "")
+    is_known = is_code(inside) or closest(inside, known) is not None
+    holds_component = len(data) == 1 and is_known
     return not holds_component and closest(label, known) is not None

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tunecli.study_file.settings import Component, Direction, Task
+from tunecli.study_file.user_code import short_name
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,12 @@ def argument(metric: Component, name: str) -> str:
 def label(metric: Component) -> str:
     """What a measured value is stored and shown under: `f1`, and `f1_micro` for `average: micro`.
 
-    Two metrics have the same label if and only if they measure the same.
+    Two metrics have the same label if and only if they measure the same; those of the user's own
+    are told apart by their names and arguments, not by their files.
     """
+    if metric.name not in METRICS:
+        given = (f"{name}={value}" for name, value in metric.arguments.items())
+        return "_".join([short_name(metric.name), *given])
     words = (argument(metric, name) for name in METRICS[metric.name].arguments)
     defaults = {options[0] for options in METRICS[metric.name].arguments.values()}
     return "_".join([metric.name, *(word for word in words if word not in defaults)])

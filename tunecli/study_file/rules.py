@@ -17,6 +17,7 @@ from tunecli.study_file.document import Path
 from tunecli.study_file.offered import LOSS_TASKS
 from tunecli.study_file.ranges import FloatRange, Parameter
 from tunecli.study_file.settings import Component, Task, TrialConfig
+from tunecli.study_file.user_code import is_code
 
 
 @dataclass(frozen=True)
@@ -219,6 +220,8 @@ def _argument_ranges(config: TrialConfig) -> Iterator[Conflict]:
     """What a constructor would refuse when the trial begins."""
     for section in ("model", "loss", "optimizer"):
         for path, component in _with_nested((section,), getattr(config, section)):
+            if is_code(component.name):
+                continue  # its words may mean anything
             yield from _out_of_range(path, component)
 
 
@@ -256,7 +259,7 @@ _RULES: tuple[Rule, ...] = (
 
 def loss_conflicts(loss: Component, task: Task) -> list[Conflict]:
     """Whether a loss fits the task of the data."""
-    if LOSS_TASKS[loss.name] == task:
+    if LOSS_TASKS.get(loss.name, task) == task:  # one of the user's own may be for any
         return []
     fitting = "CrossEntropyLoss" if task == "classification" else "MSELoss"
     message = (

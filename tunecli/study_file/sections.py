@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path as FilePath
 from pathlib import PurePath
 from typing import Any
 
-from tunecli.study_file import catalogue
-from tunecli.study_file.bundled import BUNDLED
+from tunecli.study_file import catalogue, source_kinds, user_code
 from tunecli.study_file.catalogue import Kind
 from tunecli.study_file.document import Path, dotted
 from tunecli.study_file.grammar import Grammar, Role, has_ranges, is_none
@@ -26,8 +26,9 @@ from tunecli.study_file.settings import (
     ValidationSettings,
 )
 from tunecli.study_file.space import Resolved, resolve_slots
-from tunecli.study_file.suggestions import closest, did_you_mean
+from tunecli.study_file.suggestions import did_you_mean
 from tunecli.study_file.tree import Named
+from tunecli.study_file.user_code import is_code
 from tunecli.study_file.wording import AnySettings, validated
 
 SECTIONS = (
@@ -75,17 +76,27 @@ class Sections:
 
 
 class SectionReader:
-    """Reads those sections, and reports what is wrong with them."""
+    """Reads those sections, and reports what is wrong with them.
 
-    def __init__(self, data: dict[str, Any], file: str, grammar: Grammar) -> None:
+    Args:
+        folder: where files that the study names are looked up; None to believe that they exist.
+    """
+
+    def __init__(
+        self, data: dict[str, Any], file: str, grammar: Grammar, folder: FilePath | None = None
+    ) -> None:
         self._data = data
         self._file = file
+        self._folder = folder
         self._grammar = grammar
         self._problems = grammar.problems
 
     def read(self) -> Sections:
         """All of them; where something is wrong, the default stands in."""
         data = self._read_data()
+        validation = self._read_validation()
+        if data is not None:
+            self._check_source(data, validation)
         search = self._section("search", self._data.get("search"))
         start_with = search.pop("start_with", None)
         objective = self._read_objective(self._data.get("objective"))
@@ -93,12 +104,12 @@ class SectionReader:
             name=self._read_name(),
             seed=self._read_seed(),
             data=data,
-            validation=self._read_validation(),
+            validation=validation,
             objective=objective,
             metrics=self._read_metrics(self._data.get("metrics"), objective),
             search=self._read_search(search) or SearchSettings(),
             start_with=start_with,
-            task=BUNDLED.get(closest(data.source, BUNDLED) or "") if data else None,
+            task=source_kinds.task_of(data) if data else None,
         )
 
     def _read_name(self) -> str:
@@ -129,24 +140,43 @@ class SectionReader:
             return None
         section = self._section("data", {"source": given} if isinstance(given, str) else given)
         section.pop("scale", None)
-        source = section.get("source")
-        if isinstance(source, str) and source not in BUNDLED:
-            hint = did_you_mean(source, BUNDLED) or f" Known are {', '.join(BUNDLED)}."
-            at: Path = ("data",) if isinstance(given, str) else ("data", "source")
-            self._problems.add(at, f"unknown data set {inline(source)}.{hint}")
         return self._settings(DataSettings, section, ("data",))
+
+    def _check_source(self, data: DataSettings, validation: ValidationSettings) -> None:
+        """Report what the source is not, and what does not belong to what it is."""
+        at: Path = ("data",) if isinstance(self._data["data"], str) else ("data", "source")
+        kind = source_kinds.kind_of(data.source)
+        if kind is None:
+            self._problems.add(at, source_kinds.unknown_source(data.source, self._folder))
+            return
+        for place, message in source_kinds.misplaced(kind, data, validation):
+            self._problems.add_new(place, message)
+        if self._folder is None or kind not in ("table", "arrays", "pictures"):
+            return
+        files: dict[Path, str | float | None] = {at: data.source}
+        files["data", "test"] = data.test
+        files["validation", "file"] = validation.file
+        files["validation", "folder"] = validation.folder
+        for path, file in files.items():
+            if isinstance(file, str):
+                missing = source_kinds.missing_file(file, self._folder, kind)
+                if missing is not None:
+                    self._problems.add_new(path, missing)
 
     def _read_validation(self) -> ValidationSettings:
         section = self._section("validation", self._data.get("validation"))
         settings = self._settings(ValidationSettings, section, ("validation",))
         if settings is None:
             return ValidationSettings()
-        has_folds = section.get("folds") is not None  # whatever it is
-        if settings.holdout is not None and (has_folds or settings.repeats > 1):
-            message = "folds or holdout, but not both. Remove one of them."
-            if not has_folds:
-                message = "repeats goes with folds only. Remove it, or write folds."
-            self._problems.add(("validation", "holdout"), message)
+        ways = ("folds", "holdout", "file", "column", "folder")
+        given = [way for way in ways if section.get(way) is not None]  # whatever it is
+        if len(given) > 1:
+            all_of_them = "both" if len(given) == 2 else "all"
+            message = f"{' or '.join(given)}, but not {all_of_them}. Remove one of them."
+            self._problems.add(("validation", given[1]), message)
+        elif given and given != ["folds"] and settings.repeats > 1:
+            message = "repeats goes with folds only. Remove it, or write folds."
+            self._problems.add(("validation", given[0]), message)
         return settings
 
     def _read_objective(self, data: Any) -> Objective | None:
@@ -178,7 +208,7 @@ class SectionReader:
         return self._objective(direction, component, at) if component else None
 
     def _objective(self, direction: Direction, metric: Component, at: Path) -> Objective | None:
-        better = METRICS[metric.name].direction
+        better = METRICS[metric.name].direction if metric.name in METRICS else direction
         if direction != better:
             sense = "higher" if better == "maximize" else "lower"
             message = f"{metric.name} is better when {sense}. Write {better}: {metric.name}."
@@ -291,7 +321,10 @@ def report_arguments(
 ) -> bool:
     """Report what is wrong with a component's arguments; whether anything is."""
     given = {str(place[-1]) for place in resolved.places if place[:-1] == slot}
-    mistakes = catalogue.argument_problems(kind, component, given)
+    if is_code(component.name):
+        mistakes = user_code.mistakes(kind, component, grammar.code, given)
+    else:
+        mistakes = catalogue.argument_problems(kind, component, given)
     for path, message in mistakes:
         grammar.problems.add_new(resolved.place((*slot, *path)), message)
     return bool(mistakes)

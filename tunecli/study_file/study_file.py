@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path as FilePath
@@ -11,6 +11,7 @@ from typing import Any
 from tunecli.errors import DataError, Problem, StudyFileError, TunecliError
 from tunecli.study_file import defaults, space
 from tunecli.study_file.checks import check_metrics, check_tree, trial_config
+from tunecli.study_file.code_in_use import code_in_use
 from tunecli.study_file.document import Document, Path
 from tunecli.study_file.grammar import Grammar
 from tunecli.study_file.overrides import with_overrides
@@ -34,6 +35,7 @@ from tunecli.study_file.space import Suggest, first_value
 from tunecli.study_file.start_with import Assignment, StartFrom, read_start_with
 from tunecli.study_file.suggestions import closest, did_you_mean, listed
 from tunecli.study_file.tree import Tree
+from tunecli.study_file.user_code import AllowedCode
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ class StudyFile:
         tree: what may be searched.
         start_with: partial assignments to try first, by parameter name.
         start_from: another study whose best trials are tried first.
+        code: of the user's own that may be named and run; None where nobody looked.
     """
 
     text: str = field(compare=False, repr=False)
@@ -59,29 +62,41 @@ class StudyFile:
     tree: Tree = field(repr=False)
     start_with: tuple[Assignment, ...] = ()
     start_from: StartFrom | None = None
+    code: AllowedCode | None = field(default=None, compare=False, repr=False)
 
     @classmethod
-    def from_text(cls, text: str, file: str, overrides: Sequence[str] = ()) -> StudyFile:
+    def from_text(
+        cls,
+        text: str,
+        file: str,
+        overrides: Sequence[str] = (),
+        folder: FilePath | None = None,
+        code: AllowedCode | None = None,
+    ) -> StudyFile:
         """Read and check a study file.
 
         Args:
             file: named in messages; its stem is the study's name if the text gives none.
             overrides: `path=value`, applied in order before anything is checked.
+            folder: to which paths are relative, to see whether the data is there; None to believe
+                that it is.
+            code: of the user's own that may be named; None to believe whatever is named, of a
+                study file that is only looked at.
 
         Raises:
             StudyFileError: with every mistake.
         """
         document, problems = _document(text, file, overrides)
-        grammar = Grammar(problems)
+        grammar = Grammar(problems, code)
         data: dict[str, Any] = document.data
-        sections = SectionReader(data, file, grammar).read()
+        sections = SectionReader(data, file, grammar, folder).read()
         tree = read_tree(data, grammar)
         check_tree(tree, sections, sections.task, grammar)
         if sections.task is not None:
             check_metrics(sections, sections.task, problems)
         start_with, start_from = read_start_with(sections.start_with, tree, problems)
         problems.raise_any()
-        return cls(text, file, tuple(overrides), sections, tree, start_with, start_from)
+        return cls(text, file, tuple(overrides), sections, tree, start_with, start_from, code)
 
     @property
     def name(self) -> str:
@@ -145,11 +160,13 @@ class StudyFile:
         """
         return space.gates(self.tree)
 
-    def completed(self, task: Task, n_rows: int) -> StudyFile:
+    def completed(self, task: Task, n_rows: int, given: Collection[str] = ()) -> StudyFile:
         """The same study with what the file leaves open filled in: loss, objective, validation.
 
         Args:
             n_rows: of the whole data set.
+            given: what the data brings of its own, unless the file says otherwise: `test`,
+                `validation`.
 
         Raises:
             StudyFileError: something does not fit the task.
@@ -159,16 +176,22 @@ class StudyFile:
         sections = replace(
             self.sections,
             task=task,
-            validation=defaults.validation(self.validation, n_rows),
+            data=defaults.data(self.sections.data, given),
+            validation=defaults.validation(self.validation, n_rows, given),
             objective=objective,
             metrics=tuple(m for m in self.metrics if m != objective.metric),
         )
         if self.sections.task != task:  # else `from_text` has checked it
             _, problems = _document(self.text, self.file, self.overrides)
-            check_tree(tree, sections, task, Grammar(problems))
+            check_tree(tree, sections, task, Grammar(problems, self.code))
             check_metrics(sections, task, problems)
             problems.raise_any()
         return replace(self, sections=sections, tree=tree)
+
+    @cached_property
+    def code_in_use(self) -> dict[str, str]:
+        """Hash of each file and package of the user's own that it names."""
+        return code_in_use(self.sections, self.tree, self.code)
 
     def error(self, mistakes: Iterable[tuple[Path, str]]) -> StudyFileError:
         """For what is found once the data or a library is at hand: each with path and message."""
@@ -199,8 +222,13 @@ class StudyFile:
         return to_text(study_data(self.sections, self.tree))
 
 
-def load(path: FilePath, overrides: Sequence[str] = ()) -> StudyFile:
+def load(
+    path: FilePath, overrides: Sequence[str] = (), code: AllowedCode | None = None
+) -> StudyFile:
     """Read a study file from disk.
+
+    Args:
+        code: see `StudyFile.from_text`.
 
     Raises:
         StudyFileError: it cannot be read, or has mistakes.
@@ -216,7 +244,7 @@ def load(path: FilePath, overrides: Sequence[str] = ()) -> StudyFile:
         reason = getattr(error, "strerror", None) or str(error)
         message = f"cannot be read: {reason}."
         raise StudyFileError(str(path), [Problem(0, 0, "", message)]) from None
-    return StudyFile.from_text(text, str(path), overrides)
+    return StudyFile.from_text(text, str(path), overrides, path.absolute().parent, code)
 
 
 def _document(text: str, file: str, overrides: Sequence[str]) -> tuple[Document, Problems]:

@@ -7,6 +7,8 @@ import traceback
 
 import torch
 
+from tunecli.data.user_code import place_in_code
+from tunecli.errors import UserCodeError
 from tunecli.training.evaluation import TrialResult
 from tunecli.training.reasons import ERROR, OUT_OF_MEMORY
 
@@ -36,7 +38,10 @@ def _reason(error: BaseException) -> str:
     # torch's CPU allocator raises a RuntimeError.
     if isinstance(error, torch.OutOfMemoryError | MemoryError) or "DefaultCPUAllocator" in text:
         return f"{OUT_OF_MEMORY}: {text.splitlines()[0]}" if text.strip() else OUT_OF_MEMORY
-    return f"{ERROR}: {type(error).__name__}: {text}".removesuffix(": ")
+    if isinstance(error, UserCodeError):  # it names the error and its place itself
+        return f"{ERROR}: {text}"
+    named = f"{ERROR}: {type(error).__name__}: {text}".removesuffix(": ")
+    return f"{named}{place_in_code(error)}"
 
 
 def _text(error: BaseException) -> str:

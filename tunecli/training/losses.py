@@ -21,6 +21,8 @@ from torch.nn import functional
 from tunecli.data.dataset import FoldData
 from tunecli.errors import DataError
 from tunecli.study_file.settings import Component
+from tunecli.study_file.user_code import is_code
+from tunecli.training import user_parts
 
 Predictions = NDArray[np.float32]
 
@@ -208,6 +210,28 @@ class _PoissonLoss(Loss):
         return _array((_exact(outputs)[:, 0] + self.offset).exp())
 
 
+class _UserLoss(Loss):
+    """A loss of the user's own; see `user_parts`."""
+
+    def __init__(self, name: str, arguments: dict[str, Any], fold: FoldData) -> None:
+        self._component = Component(name=name, arguments=arguments)
+        self._loss = user_parts.build_loss(self._component)
+        if isinstance(self._loss, nn.Module):
+            self._loss.to(fold.y_train.device)
+        self.n_outputs = self.outputs_for(fold.n_classes)
+        self.mean, self.std = fold.y_mean, fold.y_std
+        self._is_of_values = fold.n_classes == 0
+
+    def __call__(self, outputs: Tensor, y: Tensor) -> Tensor:
+        given = outputs[:, 0] if self._is_of_values else outputs
+        return user_parts.checked_loss(self._component, self._loss(given.float(), y))
+
+    def predict(self, outputs: Tensor) -> Predictions:
+        if self._is_of_values:
+            return _array(_exact(outputs)[:, 0] * self.std + self.mean)
+        return _array(_exact(outputs).softmax(1))
+
+
 _LOSSES: dict[str, type[Loss]] = {
     "CrossEntropyLoss": _SoftmaxLoss,
     "NLLLoss": _SoftmaxLoss,
@@ -224,26 +248,30 @@ _LOSSES: dict[str, type[Loss]] = {
 
 def n_outputs(component: Component, fold: FoldData) -> int:
     """Outputs that a model needs under this loss; known before the model is built."""
-    return _LOSSES[component.name].outputs_for(fold.n_classes)
+    return _class_of(component).outputs_for(fold.n_classes)
 
 
 def standardizes_target(component: Component) -> bool:
     """Whether regression targets are standardized for this loss; counts are not."""
-    return _LOSSES[component.name].standardized_target
+    return _class_of(component).standardized_target
 
 
 def build_loss(component: Component, fold: FoldData) -> Loss:
     """The loss that a study file names, on the device of the fold's targets.
 
     Args:
-        component: a loss of torch.nn and its arguments; `weight` may be `balanced`.
+        component: a loss of torch.nn, or of the user's own, and its arguments; `weight` may be `balanced`.
         fold: class weights, units and the mean count come from its training part.
 
     Raises:
         DataError: the targets or the number of classes do not fit.
         TypeError, ValueError: an argument is not what the loss takes.
     """
-    return _LOSSES[component.name](component.name, component.arguments, fold)
+    return _class_of(component)(component.name, component.arguments, fold)
+
+
+def _class_of(component: Component) -> type[Loss]:
+    return _UserLoss if is_code(component.name) else _LOSSES[component.name]
 
 
 def class_weights(weight: str | Sequence[float] | None, fold: FoldData) -> Tensor | None:

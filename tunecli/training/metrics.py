@@ -17,6 +17,8 @@ from scipy.stats import rankdata
 
 from tunecli.study_file.metrics import argument, label
 from tunecli.study_file.settings import Component, Task
+from tunecli.study_file.user_code import is_code
+from tunecli.training import user_parts
 
 Floats = NDArray[np.float64]
 
@@ -31,7 +33,7 @@ def measure(
     """Measure predictions.
 
     Args:
-        metrics: of this task, from `study_file.metrics.METRICS`.
+        metrics: of this task, from `study_file.metrics.METRICS`, or of the user's own.
         task: what was predicted.
         y_true: (n,) class indices, or values in the original unit.
         predictions: (n, n_classes) probabilities, each row with sum 1, or (n,) values in the
@@ -44,6 +46,21 @@ def measure(
     """
     if not np.isfinite(predictions).all():
         return {label(metric): math.nan for metric in metrics}
+    own = [metric for metric in metrics if is_code(metric.name)]
+    found = _library(
+        [metric for metric in metrics if metric not in own], task, y_true, predictions, n_classes
+    )
+    return found | {label(m): user_parts.measured(m, y_true, predictions) for m in own}
+
+
+def _library(
+    metrics: Sequence[Component],
+    task: Task,
+    y_true: NDArray[np.generic],
+    predictions: NDArray[np.floating],
+    n_classes: int,
+) -> dict[str, float]:
+    """Those that tunecli computes itself."""
     if task == "regression":
         values = _Values(y_true.astype(np.float64), predictions.astype(np.float64))
         return {label(metric): _REGRESSION[metric.name](values) for metric in metrics}

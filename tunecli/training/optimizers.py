@@ -10,8 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from tunecli.data.user_code import load_object
 from tunecli.errors import TunecliError
 from tunecli.study_file.settings import Component
+from tunecli.study_file.user_code import is_code
+from tunecli.training import user_parts
 
 FUSED_DEVICES = ("cpu", "cuda")
 """Where every optimizer that has a fused kernel has it."""
@@ -90,8 +93,8 @@ def needs_closure(optimizer: Optimizer) -> bool:
     All others take `closure=None` and then step along the gradients that are there, which gives
     the same as calling the closure once.
     """
-    closure = inspect.signature(type(optimizer).step).parameters["closure"]
-    return closure.default is inspect.Parameter.empty
+    closure = inspect.signature(type(optimizer).step).parameters.get("closure")
+    return closure is not None and closure.default is inspect.Parameter.empty
 
 
 def as_component(value: Component | dict[str, Any] | str) -> Component:
@@ -110,6 +113,10 @@ def _build(
     component: Component, parameters: Sequence[Tensor], decay: Literal["all", "weights"]
 ) -> Optimizer:
     """One optimizer, by its fused kernel where it has one."""
+    if is_code(component.name):
+        accepts = "weight_decay" in inspect.signature(load_object(component.name)).parameters
+        groups = decay_groups(parameters, decay if accepts else "all")
+        return user_parts.build_optimizer(component, groups)
     optimizer: type[Optimizer] = getattr(torch.optim, component.name)
     accepted = inspect.signature(optimizer).parameters
     arguments = dict(component.arguments)

@@ -13,16 +13,22 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from tunecli.data.dataset import FoldData
 from tunecli.data.features import as_features
-from tunecli.errors import TunecliError
-from tunecli.study_file.settings import TrialConfig
+from tunecli.data.user_code import place_in_code
+from tunecli.errors import TunecliError, UserCodeError
+from tunecli.study_file.metrics import label
+from tunecli.study_file.settings import Component, TrialConfig
+from tunecli.study_file.user_code import is_code
 from tunecli.training.batches import batch_sizes
+from tunecli.training.finite import NoScoreError, number
 from tunecli.training.fold import FoldTraining
 from tunecli.training.losses import build_loss, n_outputs
+from tunecli.training.metrics import measure
 from tunecli.training.models import build_model
 from tunecli.training.optimizers import build_optimizers
 from tunecli.training.precision import Precision, choose_device
@@ -96,7 +102,14 @@ def build_error(config: TrialConfig, folds: Sequence[FoldData]) -> str:
 def _build_one_by_one(config: TrialConfig, fold: FoldData) -> None:
     """Build what the loop will build, to know whose fault an error is."""
     with _blaming(f"loss.{config.loss.name}"):
-        build_loss(config.loss, fold)
+        loss = build_loss(config.loss, fold)
+        if is_code(config.loss.name):
+            outputs = torch.zeros(2, loss.n_outputs, device=fold.y_train.device)
+            loss(outputs.requires_grad_(), fold.y_train[:2])
+    for metric in [config.objective.metric, *config.metrics]:
+        if is_code(metric.name):
+            with _blaming(f"metric.{metric.name}"):
+                _try_metric(metric, fold)
     with _blaming(f"model.{config.model.name}"):
         model = build_model(config.model, fold.shape, n_outputs(config.loss, fold))
         _check_outputs(model, _two_rows(fold), n_outputs(config.loss, fold))
@@ -107,6 +120,17 @@ def _build_one_by_one(config: TrialConfig, fold: FoldData) -> None:
             n_batches = len(batch_sizes(len(fold.y_train), config.training.batch_size))
             timetable = Timetable.of(config.training, n_batches)
             Rates(config.schedule, optimizers, timetable, config.objective.direction)
+
+
+def _try_metric(metric: Component, fold: FoldData) -> None:
+    """Measure the truth itself, as if it were predicted."""
+    y = fold.y_valid.numpy(force=True)
+    predictions = y if fold.task == "regression" else np.eye(fold.n_classes, dtype=np.float32)[y]
+    name = label(metric)
+    try:
+        number(measure([metric], fold.task, y, predictions, fold.n_classes)[name], name)
+    except NoScoreError as error:
+        raise TunecliError(f"{error.reason.removeprefix('error: ')}.") from None
 
 
 def _two_rows(fold: FoldData) -> Tensor:
@@ -251,6 +275,9 @@ def _sentence(component: str, error: Exception) -> str:
     text = (str(error).strip().splitlines() or [""])[0]
     if text.startswith("training."):  # it names its setting itself
         return text
-    if not isinstance(error, TunecliError | ValueError | TypeError):
+    if isinstance(error, UserCodeError):  # it names the component itself
+        return f"{component.partition('.')[0]}.{text}"
+    place = place_in_code(error)
+    if place or not isinstance(error, TunecliError | ValueError | TypeError):
         text = f"{type(error).__name__}: {text}"
-    return f"{component}: {text}"
+    return f"{component}: {text}{place}"

@@ -20,6 +20,8 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from tunecli.errors import TunecliError
 from tunecli.study_file.settings import Component, Direction
+from tunecli.study_file.user_code import is_code
+from tunecli.training import user_parts
 from tunecli.training.timetable import Timetable
 
 PER_STEP = ("OneCycleLR", "CyclicLR")
@@ -68,6 +70,18 @@ def _defaults(
     return {}
 
 
+def _build(
+    component: Component, optimizer: Optimizer, timetable: Timetable, direction: Direction
+) -> LRScheduler:
+    """One scheduler, of torch or of the user's own."""
+    if is_code(component.name):
+        return user_parts.build_schedule(component, optimizer)
+    lr = float(optimizer.param_groups[0]["lr"])
+    arguments = filled_in(component, lr, timetable, direction)
+    scheduler: LRScheduler = getattr(lr_scheduler, component.name)(optimizer, **arguments)
+    return scheduler
+
+
 def _one_cycle(given: dict[str, Any], lr: float, timetable: Timetable) -> dict[str, Any]:
     defaults: dict[str, Any] = {"max_lr": lr, "cycle_momentum": False}
     if "epochs" in given or "steps_per_epoch" in given:
@@ -108,11 +122,8 @@ class Rates:
         self._scheduled: list[float] = []  # what `after_step` puts back while the rate warms up
         self._score: float | None = None
         if component is not None:
-            scheduler = getattr(lr_scheduler, component.name)
             for optimizer in optimizers:
-                lr = float(optimizer.param_groups[0]["lr"])
-                arguments = filled_in(component, lr, timetable, direction)
-                self._schedulers.append(scheduler(optimizer, **arguments))
+                self._schedulers.append(_build(component, optimizer, timetable, direction))
                 # Schedulers warn unless their optimizer has stepped in this process; one that goes
                 # on from a checkpoint, or whose first step overflowed in fp16, has not.
                 optimizer._opt_called = True  # type: ignore[attr-defined]

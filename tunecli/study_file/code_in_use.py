@@ -1,0 +1,40 @@
+"""Which code of the user's own a study runs, and what it was: it decides scores like a setting."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tunecli.study_file.sections import Sections
+from tunecli.study_file.tree import Named, Node, Tree, children
+from tunecli.study_file.user_code import AllowedCode, CodeName
+
+
+def code_in_use(sections: Sections, tree: Tree, allowed: AllowedCode | None) -> dict[str, str]:
+    """Hash of each file and package that a study names, as `--code` names it.
+
+    Args:
+        allowed: what was looked at; None for a study file that is only looked at, whose hashes
+            are empty.
+    """
+    names = [found for written in _written(sections, tree) if (found := CodeName.parse(written))]
+    return {name.to_allow: (allowed and allowed.hash_of(name)) or "" for name in names}
+
+
+def _written(sections: Sections, tree: Tree) -> Iterator[str]:
+    """The names of all components, and of the data's source."""
+    if sections.data is not None:
+        yield sections.data.source
+    if sections.objective is not None:
+        yield sections.objective.metric.name
+    yield from (metric.name for metric in sections.metrics)
+    waiting: list[Node] = [node for slots in _all_slots(tree) for node in slots]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, Named):
+            yield node.component
+        waiting += children(node)
+
+
+def _all_slots(tree: Tree) -> Iterator[list[Node]]:
+    yield [*tree.base.values()]
+    yield from ([*slots.values()] for slots in tree.branches.values())

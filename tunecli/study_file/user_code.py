@@ -1,0 +1,316 @@
+"""Code of the user's own: how a study file names it, and what the command line allows of it.
+
+A study file names it `path.py:Name` (a file, relative to the study file) or `module:Name` (of an
+installed package). Nothing of it is imported here: what it takes is read from its source, as for
+every library. It runs in the workers only, and only what `--code` allowed (`data/code.py`).
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+
+from tunecli.errors import UserCodeError
+from tunecli.study_file import signatures
+from tunecli.study_file.annotations import in_words, value_type
+from tunecli.study_file.code_hashes import file_hash, package_hash
+from tunecli.study_file.settings import Component
+from tunecli.study_file.signatures import Argument, Signature, Unreadable
+from tunecli.study_file.suggestions import did_you_mean, listed
+
+_PATTERN = r"(?P<place>[^\s:{}\[\],'\"]+\.py|[A-Za-z_]\w*(?:\.\w+)*):(?P<name>[A-Za-z_]\w*)"
+_NAME = re.compile(_PATTERN)
+
+FILLED_IN: dict[str, tuple[str, ...]] = {
+    "model": (
+        "in_features",
+        "in_channels",
+        "image_size",
+        "num_classes",
+        "out_features",
+        "cat_cardinalities",
+        "n_cont_features",
+        "shape",
+        "n_outputs",
+    ),
+}
+"""Arguments, by kind, that follow from the data where the study file does not give them."""
+
+_GIVEN_FIRST: dict[str, int] = {"optimizer": 1, "schedule": 1, "metric": 2, "train": 3}
+"""Positional arguments that tunecli gives: parameters, the optimizer, targets and predictions."""
+
+_PLAIN_BASES = ("nn.Module", "torch.nn.Module", "Module", "object")
+
+ArgumentProblem = tuple[tuple[str, ...], str]
+
+
+@dataclass(frozen=True)
+class CodeName:
+    """What a study file calls something of the user's own.
+
+    Attributes:
+        place: a file relative to the study file, or a module with dots.
+        name: of the class or function in it.
+    """
+
+    place: str
+    name: str
+
+    @classmethod
+    def parse(cls, text: object) -> CodeName | None:
+        """None if it is no such name."""
+        match = _NAME.fullmatch(text) if isinstance(text, str) else None
+        return cls(match["place"], match["name"]) if match else None
+
+    @property
+    def is_file(self) -> bool:
+        """Whether the place is a file, and no module."""
+        return self.place.endswith(".py")
+
+    @property
+    def to_allow(self) -> str:
+        """What `--code` must name: the file, or the package."""
+        return self.place if self.is_file else self.place.partition(".")[0]
+
+
+def is_code(text: object) -> bool:
+    """Whether a name in a study file is one of the user's own code."""
+    return CodeName.parse(text) is not None
+
+
+def short_name(text: str) -> str:
+    """What stands in the database and on the screen: `Net` for `my_models.py:Net`."""
+    found = CodeName.parse(text)
+    return found.name if found else text
+
+
+def places_in(text: str) -> set[str]:
+    """Every file and package that a study file's text might mean, most of them by chance."""
+    found = (CodeName(match["place"], match["name"]) for match in re.finditer(_PATTERN, text))
+    return {name.to_allow for name in found}
+
+
+@dataclass(frozen=True)
+class AllowedCode:
+    """What the command line allows a study file to run.
+
+    Attributes:
+        folder: of the study file.
+        files: absolute path and content hash of each file.
+        packages: name and version of each package.
+    """
+
+    folder: Path
+    files: tuple[tuple[Path, str], ...] = ()
+    packages: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def of(cls, folder: Path, options: Iterable[str]) -> AllowedCode:
+        """What `--code` options mean: files as the shell sees them, or beside the study file.
+
+        Raises:
+            UserCodeError: there is no such file or package.
+        """
+        files: dict[Path, str] = {}
+        packages: dict[str, str] = {}
+        for option in options:
+            if option.endswith(".py"):
+                places = [path for path in (Path(option), folder / option) if path.is_file()]
+                if not places:
+                    raise UserCodeError(f"--code {option}: there is no such file.")
+                files[places[0].resolve()] = file_hash(places[0].resolve())
+            elif _package(option) is not None:
+                packages[option] = package_hash(option)
+            else:
+                raise UserCodeError(
+                    f"--code {option}: there is no such package, and a file's name ends with .py."
+                )
+        return cls(folder, tuple(files.items()), tuple(packages.items()))
+
+    def hash_of(self, name: CodeName) -> str | None:
+        """Of the content of what is allowed under this name; None if it is not allowed."""
+        if name.is_file:
+            return dict(self.files).get(self.file(name))
+        return dict(self.packages).get(name.to_allow)
+
+    def file(self, name: CodeName) -> Path:
+        """The file of a name, absolute and without links."""
+        return (self.folder / name.place).resolve()
+
+    def and_also(self, other: AllowedCode) -> AllowedCode:
+        """What either allows."""
+        files = {**dict(other.files), **dict(self.files)}
+        packages = {**dict(other.packages), **dict(self.packages)}
+        return AllowedCode(self.folder, tuple(files.items()), tuple(packages.items()))
+
+    def mistake(self, written: str) -> str | None:
+        """Why a name cannot be used: not there, not allowed; None if it can."""
+        name = CodeName.parse(written)
+        assert name is not None
+        if name.is_file and not self.file(name).is_file():
+            where = f"(looked for at {self.file(name)})"
+            return f"there is no file {name.place!r} {where}. It is relative to the study file."
+        if not name.is_file and _package(name.to_allow) is None:
+            return (
+                f"there is no package {name.to_allow!r} here. Install it, or name a file: a.py:…"
+            )
+        if self.hash_of(name) is None:
+            option = self._option(name)
+            rule = "is code, which runs only if the command line allows it"
+            return f"{written} {rule}: add --code {option}."
+        source = self._source(name)
+        return None if source is None else _missing(source, name)
+
+    def signature(self, kind: str, written: str) -> Signature:
+        """The arguments that a study file can set; open where its source does not tell."""
+        name = CodeName.parse(written)
+        source = self._source(name) if name and self.hash_of(name) is not None else None
+        if name is None or source is None:
+            return Signature(short_name(written), (), open=True)
+        return _signature(source, name.name, kind)
+
+    def argument_problems(
+        self, kind: str, component: Component, broken: Collection[str] = ()
+    ) -> list[ArgumentProblem]:
+        """Everything wrong with a component's arguments; see `catalogue.argument_problems`."""
+        known = self.signature(kind, component.name)
+        found: list[ArgumentProblem] = []
+        for name, value in component.arguments.items():
+            argument = known.argument(name)
+            if argument is not None:
+                found += _value_problems(argument, value)
+            elif not known.open:
+                taken = [argument.name for argument in known.arguments]
+                others = f" It takes {listed(taken)}." if taken else " It takes none."
+                hint = did_you_mean(name, taken) or others
+                found.append(((name,), f"{known.name} has no argument `{name}`.{hint}"))
+        given = {*component.arguments, *broken}
+        missing = [a.name for a in known.arguments if a.required and a.name not in given]
+        return [*found, *(((), f"{known.name} needs {name}.") for name in missing)]
+
+    def _option(self, name: CodeName) -> str:
+        """What to write behind `--code`, as the shell sees it."""
+        if not name.is_file:
+            return name.to_allow
+        try:
+            return str(self.file(name).relative_to(Path.cwd()))
+        except ValueError:
+            return str(self.file(name))
+
+    def _source(self, name: CodeName) -> Path | None:
+        """The file to read; None for what has no readable source."""
+        if name.is_file:
+            return self.file(name)
+        folder = _package(name.to_allow)
+        rest = name.place.split(".")[1:]
+        if folder is None:
+            return None
+        module = folder.joinpath(*rest)
+        places = (module.with_suffix(".py") if rest else module, module / "__init__.py")
+        return next((path for path in places if path.is_file()), None)
+
+
+def mistakes(
+    kind: str, component: Component, allowed: AllowedCode | None, broken: Collection[str] = ()
+) -> list[ArgumentProblem]:
+    """What is wrong with a component of the user's own; nothing where nobody looks (None)."""
+    if allowed is None:
+        return []
+    mistake = allowed.mistake(component.name)
+    if mistake is not None:
+        return [((), mistake)]
+    return allowed.argument_problems(kind, component, broken)
+
+
+@cache
+def _package(name: str) -> Path | None:
+    try:
+        return signatures.package_folder(name)
+    except (ImportError, ValueError):
+        return None
+
+
+def _missing(source: Path, name: CodeName) -> str | None:
+    """What to say if a file does not define a name."""
+    try:
+        tree = signatures.parsed(source)
+    except (SyntaxError, ValueError) as error:
+        line = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
+        return f"{name.place} cannot be read as Python: {error.args[0]}{line}."
+    known = _defined(tree)
+    if name.name in known or "*" in known or "__getattr__" in known:
+        return None
+    hint = did_you_mean(name.name, known) or f" It has {listed(known) if known else 'nothing'}."
+    return f"{name.place} has no class or function {name.name!r}.{hint}"
+
+
+def _defined(tree: ast.Module) -> list[str]:
+    """Names that a module has at its top, as far as its source tells; `*` if it does not."""
+    found: list[str] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            found += [node.name] if node in tree.body else []
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            found += [(alias.asname or alias.name).partition(".")[0] for alias in node.names]
+        elif isinstance(node, ast.Assign):
+            found += [target.id for target in node.targets if isinstance(target, ast.Name)]
+    return found
+
+
+@cache
+def _signature(source: Path, name: str, kind: str) -> Signature:
+    node = next(
+        (
+            node
+            for node in signatures.parsed(source).body
+            if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == name
+        ),
+        None,
+    )
+    if isinstance(node, ast.FunctionDef) and not node.decorator_list:
+        first = 2 if kind == "loss" else _GIVEN_FIRST.get(kind, 0)
+        return _settable(signatures.function_signature(source, name), kind, first)
+    if isinstance(node, ast.ClassDef) and _constructor_is_known(source, node):
+        first = _GIVEN_FIRST.get(kind, 0) if kind in ("optimizer", "schedule") else 0
+        return _settable(signatures.class_signature(source, name), kind, first)
+    return Signature(name, (), open=True)
+
+
+def _constructor_is_known(source: Path, node: ast.ClassDef) -> bool:
+    """Whether a class, or a base of it in the same file, says what it takes."""
+    if node.decorator_list or node.keywords:
+        return False
+    if any(isinstance(m, ast.FunctionDef) and m.name == "__init__" for m in node.body):
+        return True
+    classes = {n.name: n for n in signatures.parsed(source).body if isinstance(n, ast.ClassDef)}
+    bases = [ast.unparse(base) for base in node.bases]
+    return all(
+        base in _PLAIN_BASES or (base in classes and _constructor_is_known(source, classes[base]))
+        for base in bases
+    )
+
+
+def _settable(full: Signature, kind: str, n_given: int) -> Signature:
+    filled = FILLED_IN.get(kind, ())
+    kept = [
+        replace(argument, required=False) if argument.name in filled else argument
+        for argument in full.arguments[n_given:]
+    ]
+    return Signature(full.name, tuple(kept), full.open)
+
+
+def _value_problems(argument: Argument, value: object) -> list[ArgumentProblem]:
+    """An annotation binds; a default alone says nothing of the type."""
+    try:
+        accepted = value_type(argument.annotation, Unreadable)
+    except (SyntaxError, ValueError):
+        return []
+    is_default = not argument.required and value == argument.default
+    if is_default or not accepted.settable or accepted.accepts(value):
+        return []
+    message = f"{argument.name} must be {accepted.words}, but got {in_words(value)}."
+    return [((argument.name,), message)]
