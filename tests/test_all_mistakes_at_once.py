@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
 from collections.abc import Callable
@@ -232,10 +233,12 @@ def test_some_pairs_of_mistakes_give_the_errors_of_both() -> None:
 
 
 @pytest.mark.slow
-def test_every_pair_of_mistakes_gives_the_errors_of_both(figure: Callable[[str], None]) -> None:
-    for pair in PAIRS:
+def test_pairs_of_mistakes_give_the_errors_of_both(figure: Callable[[str], None]) -> None:
+    pairs = PAIRS if os.environ.get("FAULTS") == "1" else random.Random(2).sample(PAIRS, 250)
+    for pair in pairs:
         refuse_hidden(pair)
-    figure(f"{len(PAIRS)} pairs of {len(MISTAKES)} mistakes in a study file: none hides another")
+    told = f"{len(pairs)} of {len(PAIRS)} pairs of {len(MISTAKES)} mistakes in a study file"
+    figure(f"{told}: none hides another")
 
 
 def test_many_mistakes_at_once_give_the_errors_of_all() -> None:
