@@ -49,7 +49,7 @@ SUMMARY = DataSummary(
 
 CONFIG = TrialConfig(
     seed=0,
-    data=DataSettings(source="digits"),
+    data=DataSettings(source="digits", test=0.2),
     validation=ValidationSettings(folds=2),
     model=Component(name="MLP"),
     loss=Component(name="CrossEntropyLoss"),

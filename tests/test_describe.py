@@ -9,7 +9,7 @@ from sklearn.metrics import accuracy_score, log_loss, root_mean_squared_error
 
 from tunecli.data.fold_store import FoldStore
 from tunecli.data.sources import load
-from tunecli.search.describe import describe, fingerprint
+from tunecli.search.describe import describe
 from tunecli.study_file.settings import (
     Component,
     DataSettings,
@@ -99,7 +99,7 @@ def test_the_store_of_the_process_is_used() -> None:
 def test_the_fingerprint_follows_the_content_alone() -> None:
     iris = load(DataSettings(source="iris"))
     again = load(DataSettings(source="iris", test=0.5, split_seed=3))
-    assert fingerprint(iris) == fingerprint(again)
+    assert iris.fingerprint == again.fingerprint
     x, y = iris.x.clone(), iris.y.clone()
     x[7, 2] += 1e-4
     y[0] = 1
@@ -110,4 +110,4 @@ def test_the_fingerprint_follows_the_content_alone() -> None:
         dataclasses.replace(iris, x=iris.x.reshape(150, 2, 2)),
         dataclasses.replace(iris, x=iris.x.view(torch.int32)),
     ]
-    assert len({fingerprint(dataset) for dataset in [iris, *changed]}) == 6
+    assert len({dataset.fingerprint for dataset in [iris, *changed]}) == 6

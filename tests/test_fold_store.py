@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tunecli.data.fold_store import FoldStore
-from tunecli.data.preprocessing import scaled
+from tunecli.data.preparation import prepared
 from tunecli.study_file.settings import Component, DataSettings, ValidationSettings
 
 STANDARD = Component(name="standard")
@@ -21,10 +21,9 @@ def test_a_fold_holds_the_rows_of_the_split(source: str) -> None:
     folds = made.folds(STANDARD, standardize_target=False)
     assert [fold.number for fold in folds] == [0, 1, 2]
     for fold, (train, valid) in zip(folds, made.split.folds, strict=True):
-        x = made.dataset.x
-        expected = scaled(x[train], x[valid], STANDARD, 0)
-        assert torch.equal(fold.x_train, expected[0])
-        assert torch.equal(fold.x_valid, expected[1])
+        expected = prepared(made.dataset, train, valid, made.settings, STANDARD)
+        assert torch.equal(fold.x_train, expected.x_train)
+        assert torch.equal(fold.x_valid, expected.x_valid)
         assert torch.equal(fold.y_train, made.dataset.y[train])
         assert torch.equal(fold.y_valid, made.dataset.y[valid])
         assert torch.equal(fold.valid_rows, valid)

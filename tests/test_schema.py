@@ -100,7 +100,7 @@ BAD = [
     "data: {test: 0.2}",
     "data: {source: iris, test: 1.5}",
     "data: {source: iris, test: {float: [0.1, 0.2]}}",
-    "data: {source: iris, scale: robust}",
+    "data: {source: iris, scale: maxabs}",
     "validation: {folds: 1}",
     "validation: {fold: 3}",
     "model: MPL",

@@ -36,11 +36,11 @@ def test_digits_are_pictures() -> None:
 
 def test_tables_keep_their_column_names() -> None:
     diabetes = load(DataSettings(source="diabetes"))
-    assert diabetes.shape == (len(diabetes.features),) == (10,)
-    assert list(diabetes.features[:3]) == ["age", "sex", "bmi"]
+    assert diabetes.shape == (len(diabetes.columns),) == (10,)
+    assert [column.name for column in diabetes.columns[:3]] == ["age", "sex", "bmi"]
     assert diabetes.x[:, 0].max() == 79  # years, not standardized
 
 
 def test_an_unknown_set_is_an_error_that_names_the_known_ones() -> None:
-    with pytest.raises(DataError, match=r"unknown data 'mnist': write one of breast_cancer, "):
+    with pytest.raises(DataError, match=r"unknown data set 'mnist'. Did you mean `MNIST`"):
         load(DataSettings(source="mnist"))

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,14 +17,38 @@ from tunecli.study_file.settings import Task
 
 
 @dataclass(frozen=True)
-class Dataset:
-    """Features and targets of all rows.
+class Column:
+    """A column of a table.
 
     Attributes:
-        x: (n_rows, n_features) or (n_rows, channels, height, width), float32.
+        categories: names in the order of the codes; empty for numbers.
+    """
+
+    name: str
+    kind: Literal["numeric", "categorical"] = "numeric"
+    categories: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Features and targets of all rows, as they were read: nothing is imputed or scaled yet.
+
+    Attributes:
+        x: (n_rows, n_columns) of a table, float64 or float32; NaN is a missing cell, and columns
+            of categories hold codes. (n_rows, channels, height, width) of pictures.
         y: (n_rows,) int64 class indices, or (n_rows,) float32 values.
         classes: names in the order of the indices; empty for regression.
-        features: column names; empty for pictures.
+        columns: of a table; empty for pictures.
+        target: what is predicted and how that was found, in words; empty where that is known.
+        groups: (n_rows,) int64; rows of one group stay together. None for no groups.
+        times: (n_rows,) float64; validation and test rows are later than training rows.
+        copies: (n_rows,) int64, of each row the first one that is equal, target included; None if
+            all differ, or where copies need not stay together.
+        given_test: rows that the source puts away for the test, (n,) int64; None for none.
+        given_folds: (n_rows,) int64, the fold in which a row validates, or -1 for none; None if
+            the source does not say.
+        notes: sentences on what was left out, or looks wrong.
+        known_fingerprint: where the content was hashed before.
     """
 
     name: str
@@ -28,7 +56,36 @@ class Dataset:
     x: Tensor
     y: Tensor
     classes: Sequence[str] = ()
-    features: Sequence[str] = ()
+    columns: tuple[Column, ...] = ()
+    target: str = ""
+    groups: Tensor | None = None
+    times: Tensor | None = None
+    copies: Tensor | None = None
+    given_test: Tensor | None = None
+    given_folds: Tensor | None = None
+    notes: tuple[str, ...] = ()
+    known_fingerprint: str = ""
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """The splits that the source brings: `test`, `validation`."""
+        splits = {"test": self.given_test, "validation": self.given_folds}
+        return tuple(name for name, rows in splits.items() if rows is not None)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of everything that decides a score, in hexadecimal."""
+        if self.known_fingerprint:
+            return self.known_fingerprint
+        digest = hashlib.sha256()
+        for tensor in (self.x, self.y, self.groups, self.times, self.given_test, self.given_folds):
+            if tensor is None:
+                digest.update(b"none;")
+                continue
+            array = np.ascontiguousarray(tensor.numpy())
+            digest.update(f"{array.shape} {array.dtype.str};".encode())
+            digest.update(array.data)
+        return digest.hexdigest()
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -49,6 +106,9 @@ class FoldData:
         y_mean, y_std: of the training targets: original = standardized * y_std + y_mean; 0 and 1
             where targets are not standardized.
         n_classes: 0 for regression.
+        cat_cardinalities: of a table whose model embeds categories: its last columns hold codes
+            from 0 (missing; 1 is a category that the training part does not have), and this many
+            of them. The columns before are numbers.
     """
 
     number: int
@@ -61,6 +121,7 @@ class FoldData:
     n_classes: int
     y_mean: float = 0.0
     y_std: float = 1.0
+    cat_cardinalities: tuple[int, ...] = ()
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -69,15 +130,10 @@ class FoldData:
 
     def to(self, device: torch.device) -> FoldData:
         """The same fold with its tensors on `device`; no copy where they are there already."""
-        return FoldData(
-            number=self.number,
-            task=self.task,
+        return replace(
+            self,
             x_train=self.x_train.to(device),
             y_train=self.y_train.to(device),
             x_valid=self.x_valid.to(device),
             y_valid=self.y_valid.to(device),
-            valid_rows=self.valid_rows,
-            n_classes=self.n_classes,
-            y_mean=self.y_mean,
-            y_std=self.y_std,
         )

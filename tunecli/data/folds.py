@@ -1,6 +1,6 @@
 """Which rows are put away for the test, and which train and validate in each fold.
 
-One pure function of the targets and the settings: `split_seed` alone decides, never the study's
+One pure function of the data and the settings: `split_seed` alone decides, never the study's
 `seed`, so that two studies on the same data never train on each other's test rows.
 """
 
@@ -8,23 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.model_selection import (
-    KFold,
-    RepeatedKFold,
-    RepeatedStratifiedKFold,
-    ShuffleSplit,
-    StratifiedKFold,
-    StratifiedShuffleSplit,
-)
+from sklearn.model_selection import PredefinedSplit
 from torch import Tensor
 
 from tunecli.data.dataset import Dataset
+from tunecli.data.splitters import ByCopies, ByGroups, ByRows, ByTime, Splitter
 from tunecli.errors import DataError
+from tunecli.study_file import defaults
 from tunecli.study_file.settings import DataSettings, ValidationSettings
 
 Rows = NDArray[np.int64]
@@ -50,59 +44,118 @@ class Split:
 def split(dataset: Dataset, data: DataSettings, validation: ValidationSettings) -> Split:
     """Cut the test set first, then the folds from what is left; stratified for classification.
 
+    Rows that are equal stay together, and so do groups; with times, test and validation rows are
+    later than those before them.
+
     Args:
-        dataset: only its targets and its number of rows matter.
+        dataset: its targets, groups, times, copies and given splits matter, its features do not.
         data: `test` and `split_seed`.
-        validation: either `folds` or `holdout` given.
+        validation: `folds` or `holdout`, or neither where the data says which rows validate.
 
     Raises:
-        DataError: if there are too few rows, or too few of a class.
+        DataError: if there are too few rows, groups or times, or too few of a class.
     """
     if data.split_seed > LARGEST_SEED:
         raise DataError(f"data.split_seed must be at most {LARGEST_SEED}, got {data.split_seed}.")
-    stratified = dataset.task == "classification"
-    y = dataset.y.numpy()
-    search, test = np.arange(len(y)), np.arange(0)
-    if data.test:
-        _check_cut(dataset, search, data.test, "data.test")
-        search, test = next(_holdout(data.test, 1, data.split_seed, stratified).split(y, y))
-    search, test = np.sort(search), np.sort(test)
-    _check_validation(dataset, search, validation)
-    splitter = _splitter(validation, data.split_seed, stratified)
-    folds = splitter.split(search, y[search])
+    splitter = splitter_of(dataset, data.split_seed)
+    search, test = _test_cut(dataset, data, validation, splitter)
+    if is_given(dataset, validation):
+        folds = _given_folds(dataset, search)
+    else:
+        folds = _new_folds(dataset, search, validation, splitter)
     return Split(_tensor(search), _tensor(test), tuple(_fold_rows(search, folds)))
 
 
-def n_fits(validation: ValidationSettings) -> int:
-    """Models that one trial trains."""
-    return (validation.folds or 1) * validation.repeats
+def is_given(dataset: Dataset, validation: ValidationSettings) -> bool:
+    """Whether the data's own validation rows are used."""
+    return dataset.given_folds is not None and not (validation.folds or validation.holdout)
 
 
-def validation_in_words(validation: ValidationSettings, stratified: bool) -> str:
-    """For the screen, e.g. `5 stratified folds`."""
-    kind = "stratified " if stratified else ""
-    times = f", {validation.repeats} times" if validation.repeats > 1 else ""
-    if validation.folds:
-        return f"{validation.folds} {kind}folds{times}"
-    return f"a {kind}holdout of {validation.holdout:g}{times}"
+def splitter_of(dataset: Dataset, seed: int) -> Splitter:
+    """How rows of this data may be taken apart."""
+    if dataset.times is not None:
+        return ByTime(dataset.times.numpy())
+    if dataset.groups is not None:
+        return ByGroups(dataset.groups.numpy(), seed)
+    if dataset.copies is not None:
+        return ByCopies(dataset.copies.numpy(), seed)
+    return ByRows(seed)
 
 
-def _holdout(share: float, times: int, seed: int, stratified: bool) -> Any:
-    splitter = StratifiedShuffleSplit if stratified else ShuffleSplit
-    return splitter(n_splits=times, test_size=share, random_state=seed)
+def _test_cut(
+    dataset: Dataset, data: DataSettings, validation: ValidationSettings, splitter: Splitter
+) -> tuple[Rows, Rows]:
+    """Rows to search on and rows for the test, each ascending.
+
+    Where one part of the rows is given to validate, the test set comes from the others.
+    """
+    rows = np.arange(len(dataset.y))
+    if dataset.given_test is not None:
+        test = np.sort(dataset.given_test.numpy())
+        return np.setdiff1d(rows, test), test
+    share = defaults.TEST if data.test is None else data.test
+    assert not isinstance(share, str), "a test file makes a given test set"
+    if not share:
+        return rows, rows[:0]
+    candidates = rows
+    if is_given(dataset, validation) and dataset.given_folds is not None:
+        marks = dataset.given_folds.numpy()
+        candidates = rows[marks < 0] if marks.max() == 0 else rows
+    _check_cut(dataset, candidates, share, "data.test")
+    _, cut = next(splitter.holdout(candidates, _strata(dataset, candidates), share, 1))
+    test = np.sort(candidates[cut])
+    return np.setdiff1d(rows, test), test
 
 
-def _splitter(validation: ValidationSettings, seed: int, stratified: bool) -> Any:
-    """Scikit-learn's splitter for the validation settings."""
-    folds, repeats = validation.folds, validation.repeats
-    if folds is None:
+def _given_folds(dataset: Dataset, search: Rows) -> Iterable[tuple[Rows, Rows]]:
+    assert dataset.given_folds is not None
+    folds = list(PredefinedSplit(dataset.given_folds.numpy()[search]).split())
+    if not folds:
+        raise DataError("no row is left to validate on: the given ones are all in the test set.")
+    if any(len(train) == 0 for train, _ in folds):
+        raise DataError("all rows validate, and none is left to train on.", "validation")
+    return folds
+
+
+def _new_folds(
+    dataset: Dataset, search: Rows, validation: ValidationSettings, splitter: Splitter
+) -> Iterable[tuple[Rows, Rows]]:
+    strata = _strata(dataset, search)
+    if validation.folds is None:
         assert validation.holdout is not None, "the study file's defaults are filled in"
-        return _holdout(validation.holdout, repeats, seed, stratified)
-    if repeats == 1:
-        plain = StratifiedKFold if stratified else KFold
-        return plain(n_splits=folds, shuffle=True, random_state=seed)
-    repeated = RepeatedStratifiedKFold if stratified else RepeatedKFold
-    return repeated(n_splits=folds, n_repeats=repeats, random_state=seed)
+        _check_cut(dataset, search, validation.holdout, "validation.holdout")
+        return splitter.holdout(search, strata, validation.holdout, validation.repeats)
+    _check_folds(dataset, search, validation.folds)
+    return splitter.folds(search, strata, validation.folds, validation.repeats)
+
+
+def validation_in_words(validation: ValidationSettings, dataset: Dataset) -> str:
+    """For the screen, e.g. `5 stratified folds`."""
+    if is_given(dataset, validation):
+        return _given_in_words(validation, dataset)
+    kind = "stratified " if dataset.task == "classification" and dataset.times is None else ""
+    times = f", {validation.repeats} times" if validation.repeats > 1 else ""
+    apart = ""
+    if dataset.times is not None:
+        apart = ", on later rows than it trains on"
+    elif dataset.groups is not None:
+        apart = ", groups kept whole"
+    if validation.folds:
+        return f"{validation.folds} {kind}folds{times}{apart}"
+    return f"a {kind}holdout of {validation.holdout:g}{times}{apart}"
+
+
+def _given_in_words(validation: ValidationSettings, dataset: Dataset) -> str:
+    assert dataset.given_folds is not None
+    marks = dataset.given_folds.numpy()
+    n_folds, n_rows = int(marks.max()) + 1, int((marks >= 0).sum())
+    source = validation.file or validation.folder
+    if source is not None:
+        return f"the {n_rows:,} rows of {source}"
+    source = f"the column {validation.column}" if validation.column else "the data"
+    if n_folds == 1:
+        return f"the {n_rows:,} rows that {source} marks"
+    return f"{n_folds} folds, as {source} numbers them"
 
 
 def _fold_rows(
@@ -117,49 +170,79 @@ def _tensor(rows: Rows) -> Tensor:
     return torch.from_numpy(rows.astype(np.int64))
 
 
-def _check_validation(dataset: Dataset, search: Rows, validation: ValidationSettings) -> None:
+def _strata(dataset: Dataset, rows: Rows) -> Rows | None:
+    """Class of each row; None for regression."""
+    return dataset.y.numpy()[rows] if dataset.task == "classification" else None
+
+
+def _check_folds(dataset: Dataset, search: Rows, n_folds: int) -> None:
     """Every class must be in every validation part, every fold must have rows to train on."""
-    if validation.folds is None:
-        assert validation.holdout is not None, "the study file's defaults are filled in"
-        _check_cut(dataset, search, validation.holdout, "validation.holdout")
-        return
-    ways = f"Write validation: {{folds: …}} with fewer than {validation.folds}, or use more data."
-    if len(search) < 2 * validation.folds:
+    ways = f"Write validation: {{folds: …}} with fewer than {n_folds}, or use more data."
+    n_rows, what = _n_units(dataset, search)
+    if n_rows < 2 * n_folds:
         raise DataError(
-            f"{len(search)} rows are too few for {validation.folds} folds of two rows. {ways}",
+            f"{n_rows} {what} are too few for {n_folds} folds of two {what}. {ways}",
             "validation.folds",
         )
+    if dataset.times is not None:
+        return
     for name, count in _class_counts(dataset, search):
-        if count < validation.folds:
+        if count < n_folds:
             raise DataError(
-                f"class {name!r} has {count} of the rows to search on, too few for "
-                f"{validation.folds} folds: each validation part needs one. {ways}",
+                f"class {name!r} has {count} of the {what} to search on, too few for "
+                f"{n_folds} folds: each validation part needs one. {ways}",
                 "validation.folds",
             )
 
 
 def _check_cut(dataset: Dataset, rows: Rows, share: float, setting: str) -> None:
     """A share can be cut off if both parts get a row, and for each class one."""
-    n_cut = int(np.ceil(share * len(rows)))  # as scikit-learn rounds
-    needed = max(1, len(dataset.classes))
-    if min(n_cut, len(rows) - n_cut) < needed:
+    n_rows, what = _n_units(dataset, rows)
+    n_cut = int(np.ceil(share * n_rows))  # as scikit-learn rounds
+    is_free = dataset.times is not None or dataset.groups is not None
+    needed = 1 if is_free else max(1, len(dataset.classes))
+    if min(n_cut, n_rows - n_cut) < needed:
         raise DataError(
-            f"{share:g} of {len(rows)} rows leaves {n_cut} and {len(rows) - n_cut}, "
+            f"{share:g} of {n_rows} {what} leaves {n_cut} and {n_rows - n_cut}, "
             f"but both parts need at least {needed}. Choose another share, or use more data.",
             setting,
         )
+    if dataset.times is not None:
+        return
     for name, count in _class_counts(dataset, rows):
         if count < 2:
             raise DataError(
-                f"class {name!r} has {count} row, so it cannot be in both parts. "
-                "Leave the class out, or use more data.",
+                f"class {name!r} has {count} {what.removesuffix('s')}, so it cannot be in both "
+                "parts. Leave the class out, or use more data.",
                 setting,
             )
 
 
+def _n_units(dataset: Dataset, rows: Rows) -> tuple[int, str]:
+    """How many things can be taken apart, and what they are."""
+    if dataset.times is not None:
+        return len(np.unique(dataset.times.numpy()[rows])), "times"
+    if dataset.groups is not None:
+        return len(np.unique(dataset.groups.numpy()[rows])), "groups"
+    return len(_apart(dataset, rows)), "rows"
+
+
+def _apart(dataset: Dataset, rows: Rows) -> Rows:
+    """One row of each that stay together."""
+    together = dataset.groups if dataset.groups is not None else dataset.copies
+    if together is None:
+        return rows
+    return rows[np.unique(together.numpy()[rows], return_index=True)[1]]
+
+
 def _class_counts(dataset: Dataset, rows: Rows) -> list[tuple[str, int]]:
-    """Rows of each class; empty for regression."""
+    """Of each class the rows, or the groups that have one; empty for regression."""
     if dataset.task == "regression":
         return []
-    counts = np.bincount(dataset.y.numpy()[rows], minlength=len(dataset.classes))
+    y = dataset.y.numpy()[rows]
+    together = dataset.groups if dataset.groups is not None else dataset.copies
+    if together is not None:
+        pairs = np.unique(np.stack([together.numpy()[rows], y], axis=1), axis=0)
+        y = pairs[:, 1]
+    counts = np.bincount(y, minlength=len(dataset.classes))
     return [(name, int(count)) for name, count in zip(dataset.classes, counts, strict=True)]

@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.preprocessing import MinMaxScaler, QuantileTransformer, StandardScaler
 from torch import Tensor
 
-from tunecli.errors import DataError
+from tunecli.data.scaling import scaler_of
 from tunecli.study_file.settings import Component
 
 Floats = NDArray[np.float32]
@@ -35,7 +34,7 @@ def scaled(
     if scale is None:
         return x_train, x_valid
     columns = _columns(x_train)
-    scaler = _scaler(scale, len(columns), seed).fit(columns)
+    scaler = scaler_of(scale, len(columns), seed).fit(columns)
     return _transformed(scaler, x_train), _transformed(scaler, x_valid)
 
 
@@ -47,21 +46,6 @@ def target_scale(y_train: Tensor) -> tuple[float, float]:
     """
     values = y_train.numpy().astype(np.float64)
     return float(values.mean()), float(values.std()) or 1.0
-
-
-def _scaler(scale: Component, n_rows: int, seed: int) -> Any:
-    """Scikit-learn's transformer; more quantiles than rows would only warn."""
-    if scale.name == "standard":
-        return StandardScaler(**scale.arguments)
-    if scale.name == "minmax":
-        return MinMaxScaler(**scale.arguments)
-    if scale.name != "quantile":
-        raise DataError(f"unknown data.scale {scale.name!r}: write standard, minmax or quantile.")
-    arguments = {"n_quantiles": 1000, **scale.arguments}
-    if arguments["n_quantiles"] < 1:
-        raise DataError(f"n_quantiles must be at least 1, but got {arguments['n_quantiles']}.")
-    arguments["n_quantiles"] = min(arguments["n_quantiles"], n_rows)
-    return QuantileTransformer(**arguments, random_state=seed)
 
 
 def _columns(x: Tensor) -> Floats:

@@ -25,6 +25,11 @@ class DataSummary:
             each training part; the metrics that the study measures and a guess can have.
         fingerprint: hash of the content (features, targets, in order).
         notes: sentences a user should read, e.g. on a small class.
+        given: what the data brings of its own: `test`, `validation`.
+        target: what is predicted and how that was found, in words; empty for a bundled set.
+        n_numeric, n_categorical: columns of a table; 0 for pictures.
+        n_features: what a model gets of one row of a table in the first fold, after encoding.
+        n_missing: cells of a table that are empty.
     """
 
     source: str
@@ -40,3 +45,9 @@ class DataSummary:
     guess: dict[str, float]
     fingerprint: str
     notes: tuple[str, ...] = ()
+    given: tuple[str, ...] = ()
+    target: str = ""
+    n_numeric: int = 0
+    n_categorical: int = 0
+    n_features: int = 0
+    n_missing: int = 0

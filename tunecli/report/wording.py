@@ -220,7 +220,8 @@ def data_lines(summary: DataSummary) -> list[tuple[str, str]]:
     )
     rows = count(summary.n_rows, "row")
     lines = [
-        ("data", f"{plain(summary.source)}: {rows}, {size(summary.shape)}, {kind}"),
+        ("data", f"{plain(summary.source)}: {rows}, {_features(summary)}, {kind}"),
+        *([("target", plain(summary.target))] if summary.target else []),
         ("test", away),
         ("validation", plain(summary.validation)),
     ]
@@ -231,6 +232,18 @@ def data_lines(summary: DataSummary) -> list[tuple[str, str]]:
         )
         lines.append(("guessing", f"the {what} every time: {scores}"))
     return lines + [("note", plain(note)) for note in summary.notes]
+
+
+def _features(summary: DataSummary) -> str:
+    """What a row has: `14 columns (6 numeric, 8 categorical), 58 features, 9 cells missing`."""
+    if not summary.n_features:
+        return size(summary.shape)
+    holes = f", {count(summary.n_missing, 'cell')} missing" if summary.n_missing else ""
+    if not summary.n_categorical and summary.n_features == summary.n_numeric:
+        return size((summary.n_features,)) + holes
+    kinds = f"{summary.n_numeric:,} numeric, {summary.n_categorical:,} categorical"
+    columns = count(summary.n_numeric + summary.n_categorical, "column")
+    return f"{columns} ({kinds}), {count(summary.n_features, 'feature')}{holes}"
 
 
 def size(shape: Sequence[int]) -> str:

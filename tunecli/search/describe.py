@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.dummy import DummyClassifier, DummyRegressor
 
 from tunecli.data.dataset import Dataset
 from tunecli.data.fold_store import FoldStore
-from tunecli.data.folds import n_fits, validation_in_words
+from tunecli.data.folds import validation_in_words
 from tunecli.data.summary import DataSummary
 from tunecli.study_file.settings import TrialConfig
+from tunecli.study_file.user_code import is_code
 from tunecli.training.metrics import measure
 
 FEW_ROWS = 5
@@ -34,6 +33,7 @@ def describe(config: TrialConfig, store: FoldStore | None = None) -> DataSummary
     store = store or FoldStore(config.data, config.validation)
     dataset, split = store.dataset, store.split
     counts = _class_counts(dataset, store)
+    n_numeric = sum(column.kind == "numeric" for column in dataset.columns)
     return DataSummary(
         source=config.data.source,
         task=dataset.task,
@@ -43,27 +43,32 @@ def describe(config: TrialConfig, store: FoldStore | None = None) -> DataSummary
         shape=dataset.shape,
         classes=tuple(dataset.classes),
         class_counts=counts,
-        n_folds=n_fits(config.validation),
-        validation=validation_in_words(config.validation, dataset.task == "classification"),
+        n_folds=len(split.folds),
+        validation=validation_in_words(config.validation, dataset),
         guess=_guess(config, store),
-        fingerprint=fingerprint(dataset),
-        notes=_notes(dataset.classes, counts, _valid_share(config)),
+        fingerprint=dataset.fingerprint,
+        notes=(*dataset.notes, *_notes(dataset, store, counts)),
+        given=dataset.given,
+        target=dataset.target,
+        n_numeric=n_numeric,
+        n_categorical=len(dataset.columns) - n_numeric,
+        n_features=_n_features(config, store),
+        n_missing=int(dataset.x.isnan().sum()) if dataset.columns else 0,
     )
 
 
-def fingerprint(dataset: Dataset) -> str:
-    """SHA-256 of shape, type and bytes of features and targets, in hexadecimal."""
-    digest = hashlib.sha256()
-    for tensor in (dataset.x, dataset.y):
-        array = np.ascontiguousarray(tensor.numpy())
-        digest.update(f"{array.shape} {array.dtype.str};".encode())
-        digest.update(array.data)
-    return digest.hexdigest()
+def _n_features(config: TrialConfig, store: FoldStore) -> int:
+    """Of a row of a table as a model gets it, one-hot; 0 for pictures."""
+    if not store.dataset.columns:
+        return 0
+    fold = store.folds(config.data.scale, standardize_target=False)[0]
+    return fold.shape[0]
 
 
 def _guess(config: TrialConfig, store: FoldStore) -> dict[str, float]:
     """Mean over folds of each metric, without those that a constant guess cannot have."""
     metrics = [config.objective.metric, *config.metrics]
+    metrics = [m for m in metrics if not is_code(m.name)]  # they may not take a guess
     dataset = store.dataset
     scores: list[dict[str, float]] = []
     for train_rows, valid_rows in store.split.folds:
@@ -76,13 +81,10 @@ def _guess(config: TrialConfig, store: FoldStore) -> dict[str, float]:
 
 def _guesses(dataset: Dataset, y_train: NDArray[np.generic], n: int) -> NDArray[np.floating]:
     """The training part's class shares, (n, n_classes), or its mean, (n,)."""
-    nothing = np.zeros((len(y_train), 1))
     if dataset.task == "classification":
-        guesser = DummyClassifier(strategy="prior").fit(nothing, y_train)
-        shares: NDArray[np.floating] = guesser.predict_proba(np.zeros((n, 1)))
-        return shares
-    mean: NDArray[np.floating] = DummyRegressor().fit(nothing, y_train).predict(np.zeros((n, 1)))
-    return mean
+        counts = np.bincount(y_train.astype(np.int64), minlength=len(dataset.classes))
+        return np.tile(counts / counts.sum(), (n, 1))
+    return np.full(n, y_train.mean(dtype=np.float64))
 
 
 def _class_counts(dataset: Dataset, store: FoldStore) -> tuple[int, ...]:
@@ -93,17 +95,26 @@ def _class_counts(dataset: Dataset, store: FoldStore) -> tuple[int, ...]:
     return tuple(int(n) for n in np.bincount(labels, minlength=len(dataset.classes)))
 
 
-def _valid_share(config: TrialConfig) -> float:
-    """Of the search rows, in each validation part."""
-    validation = config.validation
-    return 1 / validation.folds if validation.folds else validation.holdout or 0.0
-
-
-def _notes(classes: Sequence[str], counts: Sequence[int], valid_share: float) -> tuple[str, ...]:
-    """Sentences on classes so small that their validation rows say little."""
-    return tuple(
-        f"Class {name!r} has {count} rows to search on, about {count * valid_share:.0f} in each "
-        "validation part: its scores will be noisy."
-        for name, count in zip(classes, counts, strict=True)
-        if count * valid_share < FEW_ROWS
-    )
+def _notes(dataset: Dataset, store: FoldStore, counts: Sequence[int]) -> list[str]:
+    """Sentences on classes so small that their validation rows say little, or nothing."""
+    if dataset.task == "regression":
+        return []
+    parts = [
+        np.bincount(dataset.y[rows].numpy(), minlength=len(dataset.classes))
+        for pair in store.split.folds
+        for rows in pair
+    ]
+    train, valid = np.array(parts[0::2]), np.array(parts[1::2])
+    notes = []
+    for label, name in enumerate(dataset.classes):
+        mean = valid[:, label].mean()
+        if (train[:, label] == 0).any():
+            notes.append(f"Class {name!r} has no row to train on in some fold.")
+        elif (valid[:, label] == 0).any():
+            notes.append(f"Class {name!r} has no row to validate on in some fold.")
+        elif mean < FEW_ROWS:
+            notes.append(
+                f"Class {name!r} has {counts[label]} rows to search on, about {mean:.0f} in each "
+                "validation part: its scores will be noisy."
+            )
+    return notes

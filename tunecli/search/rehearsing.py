@@ -14,6 +14,7 @@ import torch
 from tunecli.data.fold_store import FoldStore
 from tunecli.data.sources import load
 from tunecli.data.summary import DataSummary
+from tunecli.data.user_code import permit
 from tunecli.data.workspace import HERE, Workspace
 from tunecli.errors import DataError
 from tunecli.search.building import configuration
@@ -66,11 +67,12 @@ class StudyCheck:
 
     def __init__(self, study: StudyFile, workspace: Workspace = HERE) -> None:
         torch.set_num_threads(study.training.threads)
-        dataset = load(study.data, workspace)
-        self._study = study.completed(dataset.task, len(dataset.y))
-        first = self._study.resolve(lambda _, range_: first_value(range_))
-        self._store = FoldStore(first.data, first.validation, workspace, dataset=dataset)
+        permit(workspace.code)
         try:
+            dataset = load(study.data, workspace, study.validation)
+            self._study = study.completed(dataset.task, len(dataset.y), dataset.given)
+            first = self._study.resolve(lambda _, range_: first_value(range_))
+            self._store = FoldStore(first.data, first.validation, workspace, dataset=dataset)
             self.summary = describe(first, self._store)
         except DataError as error:
             raise study.located(error) from None

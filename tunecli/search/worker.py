@@ -17,6 +17,7 @@ import torch
 from tunecli import __version__
 from tunecli.data.fold_store import FoldStore
 from tunecli.data.sources import load
+from tunecli.data.user_code import permit
 from tunecli.data.workspace import Workspace
 from tunecli.errors import DataError, TunecliError
 from tunecli.search.building import refuse_what_cannot_be_built
@@ -61,6 +62,7 @@ class Trainer:
         hear: Callable[[bool], Answer],
     ) -> None:
         self._worker = worker
+        permit(workspace.code)
         self._workspace = workspace
         self._say = say
         self._hear = hear
@@ -72,8 +74,8 @@ class Trainer:
         study = task.study
         try:
             torch.set_num_threads(1)
-            dataset = load(study.data, self._workspace)
-            completed = study.completed(dataset.task, len(dataset.y))
+            dataset = load(study.data, self._workspace, study.validation)
+            completed = study.completed(dataset.task, len(dataset.y), dataset.given)
             config = completed.resolve(lambda _, range_: first_value(range_))
             self._store = FoldStore(
                 config.data, config.validation, self._workspace, dataset=dataset

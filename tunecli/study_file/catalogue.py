@@ -27,6 +27,7 @@ from tunecli.study_file.offered import (
 from tunecli.study_file.settings import Component
 from tunecli.study_file.signatures import Argument, Signature
 from tunecli.study_file.suggestions import closest, did_you_mean, listed
+from tunecli.study_file.user_code import is_code, short_name
 
 __all__ = [
     "LOSS_TASKS",
@@ -74,11 +75,15 @@ _FILLED_IN: dict[tuple[Kind, str], set[str]] = {
 """Arguments that follow from the data or from other settings where the file does not give them."""
 
 _WEIGHT = Argument("weight", "Literal['balanced'] | list[float] | None", required=False)
+_OUTPUT_DISTRIBUTION = Argument(
+    "output_distribution", "Literal['normal', 'uniform']", required=False, default="normal"
+)
 _REPLACED: dict[tuple[Kind, str], tuple[Argument, ...]] = {
     ("loss", "CrossEntropyLoss"): (_WEIGHT,),
     ("loss", "NLLLoss"): (_WEIGHT,),
     ("loss", "BCEWithLogitsLoss"): (_WEIGHT,),
     ("optimizer", "Muon"): (Argument("rest", "Component", required=False, default="AdamW"),),
+    ("scale", "quantile"): (_OUTPUT_DISTRIBUTION,),
 }
 """Arguments that tunecli has in place of the library's, or in addition."""
 
@@ -86,7 +91,6 @@ _REPLACED: dict[tuple[Kind, str], tuple[Argument, ...]] = {
 _WORDS: dict[tuple[str, str], tuple[object, ...]] = {
     ("LBFGS", "line_search_fn"): ("strong_wolfe", None),
     ("Muon", "adjust_lr_fn"): ("original", "match_rms_adamw", None),
-    ("quantile", "output_distribution"): ("uniform", "normal"),
     ("QMCSampler", "qmc_type"): ("sobol", "halton"),
 }
 
@@ -115,6 +119,8 @@ def signature(kind: Kind, name: str) -> Signature:
         The library's arguments and defaults in its order, without those that tunecli decides or
         that only code could give; those that it fills in are not required.
     """
+    if is_code(name):  # what it takes is read apart, by those who know where it is
+        return Signature(short_name(name), (), open=True)
     if kind == "scale" and not SCALES[name][1]:  # the default scale: spare a long file
         return Signature(name, ())
     full = library_signature(kind, name)
@@ -212,7 +218,7 @@ def _nested_problems(
 def unknown_argument(kind: Kind, component: str, name: str) -> str | None:
     """What to say about an argument that a component does not take; None if it may be given."""
     known = signature(kind, component)
-    if known.argument(name) is not None:
+    if known.argument(name) is not None or is_code(component):
         return None
     if name in _unsettable_names(kind, known.name):
         return (

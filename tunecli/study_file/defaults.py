@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from tunecli.study_file.settings import (
     Component,
+    DataSettings,
     Objective,
     Task,
     TrainingSettings,
@@ -15,6 +18,7 @@ EPOCHS = 20
 MOST_ROWS_FOR_FOLDS = 20_000
 FOLDS = 5
 HOLDOUT = 0.2
+TEST = 0.2
 
 _LOSSES: dict[Task, str] = {"classification": "CrossEntropyLoss", "regression": "MSELoss"}
 
@@ -31,13 +35,25 @@ def objective(task: Task) -> Objective:
     return Objective(direction="minimize", metric=Component(name="rmse"))
 
 
-def validation(given: ValidationSettings, n_rows: int) -> ValidationSettings:
-    """5 folds up to 20,000 rows or where they are to be repeated, a holdout of 0.2 beyond."""
-    if given.folds is not None or given.holdout is not None:
-        return given
-    if n_rows <= MOST_ROWS_FOR_FOLDS or given.repeats > 1:
-        return given.model_copy(update={"folds": FOLDS})
-    return given.model_copy(update={"holdout": HOLDOUT})
+def data(written: DataSettings | None, given: Collection[str]) -> DataSettings | None:
+    """A test set of 0.2, unless the file or the data says otherwise."""
+    if written is None or written.test is not None or "test" in given:
+        return written
+    return written.model_copy(update={"test": TEST})
+
+
+def validation(
+    written: ValidationSettings, n_rows: int, given: Collection[str] = ()
+) -> ValidationSettings:
+    """5 folds up to 20,000 rows or where they are to be repeated, a holdout of 0.2 beyond.
+
+    Left open where the data says which rows validate.
+    """
+    if not written.is_open or ("validation" in given and written.repeats == 1):
+        return written
+    if n_rows <= MOST_ROWS_FOR_FOLDS or written.repeats > 1:
+        return written.model_copy(update={"folds": FOLDS})
+    return written.model_copy(update={"holdout": HOLDOUT})
 
 
 def slots() -> dict[Slot, Node]:

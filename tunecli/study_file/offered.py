@@ -18,6 +18,7 @@ from tunecli.study_file.metrics import METRICS
 from tunecli.study_file.settings import Task
 from tunecli.study_file.signatures import Argument, Signature
 from tunecli.study_file.suggestions import closest, did_you_mean, listed
+from tunecli.study_file.user_code import is_code
 
 Kind = Literal[
     "model",
@@ -29,7 +30,11 @@ Kind = Literal[
     "sampler",
     "pruner",
     "metric",
+    "train",
 ]
+CODE_KINDS = frozenset({"model", "loss", "optimizer", "schedule", "metric", "train"})
+"""Kinds of components that may be code of the user's own."""
+
 _LOSS_TASKS: dict[str, Task] = {
     "CrossEntropyLoss": "classification",
     "NLLLoss": "classification",
@@ -68,6 +73,7 @@ _PRUNERS = (
 SCALES = {
     "standard": ("StandardScaler", ()),
     "minmax": ("MinMaxScaler", ()),
+    "robust": ("RobustScaler", ()),
     "quantile": ("QuantileTransformer", ("n_quantiles", "output_distribution")),
 }
 ALIASES = {"CMA-ES": "CmaEsSampler", "NSGA-II": "NSGAIISampler", "NSGA-III": "NSGAIIISampler"}
@@ -129,12 +135,15 @@ def names(kind: Kind) -> tuple[str, ...]:
         "sampler": _SAMPLERS,
         "pruner": _PRUNERS,
         "metric": tuple(METRICS),
+        "train": (),
     }
     return tables[kind]
 
 
 def canonical(kind: Kind, name: str) -> str | None:
     """The name in full: `Median` is `MedianPruner`, `CMA-ES` `CmaEsSampler`; None if unknown."""
+    if kind in CODE_KINDS and is_code(name):
+        return name
     if kind == "model" and name in _MODELS:  # without a look at torchvision
         return name
     candidates = [name]

@@ -6,14 +6,15 @@ from typing import Any
 
 from tunecli.study_file.plain import component_data, node_data
 from tunecli.study_file.sections import SECTIONS, Sections
-from tunecli.study_file.settings import SearchSettings, ValidationSettings
+from tunecli.study_file.settings import DataSettings, SearchSettings, ValidationSettings
+from tunecli.study_file.source_kinds import KINDS_OF, kind_of
 from tunecli.study_file.tree import Plain, Slots, Tree
 
 
 def study_data(sections: Sections, tree: Tree) -> dict[str, Any]:
     """What a study file would say that leaves nothing open but what only the data can tell."""
     slots = _nested(tree.base, drop_none=True)
-    data = sections.data.model_dump(exclude={"scale"}) if sections.data else {}
+    data = _data_settings(sections.data) if sections.data else {}
     found: dict[str, Any] = {
         "study": sections.name,
         "seed": sections.seed,
@@ -34,6 +35,17 @@ def study_data(sections: Sections, tree: Tree) -> dict[str, Any]:
         branches = {label: _nested(slots) for label, slots in tree.branches.items()}
         found["variant"] = {"choice": branches}
     return {name: found[name] for name in SECTIONS if name in found}
+
+
+def _data_settings(data: DataSettings) -> dict[str, Any]:
+    """What is on and belongs to this kind of source."""
+    kind = kind_of(data.source)
+    return {
+        name: value
+        for name, value in data.model_dump(exclude={"scale"}).items()
+        if value is not None and value is not False and value != []
+        if f"data.{name}" not in KINDS_OF or kind in KINDS_OF[f"data.{name}"]
+    }
 
 
 def _nested(slots: Slots, drop_none: bool = False) -> dict[str, Any]:

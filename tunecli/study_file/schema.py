@@ -29,6 +29,7 @@ from tunecli.study_file.settings import (
     ValidationSettings,
 )
 from tunecli.study_file.signatures import Argument
+from tunecli.study_file.source_kinds import TORCHVISION
 
 Schema = dict[str, Any]
 
@@ -98,7 +99,8 @@ def _labelled_branches() -> Schema:
 
 def _data() -> Schema:
     """A bundled set's name, or settings around it."""
-    source: Schema = {"enum": sorted(BUNDLED)}
+    files = {"type": "string", "pattern": "[./:]", "description": "A file, folder or function."}
+    source = _any_of([{"enum": [*sorted(BUNDLED), *TORCHVISION]}, files])
     scale = _any_of([_ref("scale"), _NONE])
     section = _section(DataSettings, replaced={"source": source, "scale": scale})
     return _any_of([source, {**section, "required": ["source"]}])

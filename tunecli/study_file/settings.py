@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from tunecli.study_file.durations import Duration
 
@@ -18,6 +18,25 @@ Direction = Literal["minimize", "maximize"]
 
 Positive = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
+
+
+def _one_as_list(words: Any) -> Any:
+    """One word where several may stand; numbers as they would stand in a cell."""
+    listed = words if isinstance(words, list) else [words]
+    numbers = (int, float)
+    return [
+        str(word) if isinstance(word, numbers) and not isinstance(word, bool) else word
+        for word in listed
+    ]
+
+
+Words = Annotated[
+    list[str],
+    BeforeValidator(
+        _one_as_list, json_schema_input_type=str | int | float | list[str | int | float]
+    ),
+]
+"""A list of words; one alone needs no brackets."""
 
 
 class Settings(BaseModel):
@@ -50,31 +69,82 @@ class Component(Settings):
 
 
 class DataSettings(Settings):
-    """Where the rows come from, what is put away, how features are scaled.
+    """Where the rows come from, what is put away, how features are prepared.
+
+    What a setting below is not meant for (`size` for a table) is an error: see `source_kinds`.
 
     Attributes:
-        source: a bundled set: digits, iris, wine, breast_cancer, diabetes.
-        test: share of the rows that the search never sees; 0 for none. Range [0, 1).
+        source: a bundled set, a table (.csv, .tsv, .csv.gz, .parquet), arrays (.npz, .npy, .pt), a
+            folder of class folders, a torchvision set, or a function of your own.
+        test: what the search never sees: a share of the rows, 0 for none, or a second file. By
+            default the source's own test split, or 0.2.
         split_seed: decides the test set and the folds; `seed` never does.
-        scale: fitted on each training part: standard, minmax, quantile or none.
+        scale: fitted on each training part: standard, minmax, robust, quantile or none.
+        target: the column to predict; of a .npy file, the file with the targets.
+        task: classification or regression, where the target leaves it open.
+        drop: columns to leave out.
+        categorical: columns of categories, whatever their cells look like.
+        numeric: columns of numbers, whatever their cells look like.
+        missing: cells that count as missing beside empty ones, such as `?`.
+        group: a column whose rows of one value stay together, in one fold or in the test set.
+        time: a column of times: validation and test are on later rows only.
+        impute: what stands for a missing number: median, mean or most_frequent.
+        min_frequency: share of the training rows below which categories are taken together.
+        size: height and width of all pictures, as 64 or [48, 64].
+        channels: of pictures: 1 for grey, 3 for colour.
+        skip_unreadable: leave pictures out that cannot be read.
+        root: folder of torchvision's sets.
+        download: fetch a torchvision set that is not there.
     """
 
     source: str
-    test: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    test: Annotated[float, Field(ge=0, lt=1)] | str | None = None
     split_seed: Annotated[int, Field(ge=0)] = 0
     scale: Component | None = Component(name="standard")
+    target: str | None = None
+    task: Task | None = None
+    drop: Words = []
+    categorical: Words = []
+    numeric: Words = []
+    missing: Words = []
+    group: str | None = None
+    time: str | None = None
+    impute: Literal["median", "mean", "most_frequent"] = "median"
+    min_frequency: Annotated[float, Field(ge=0, lt=1)] = 0.01
+    size: Positive | Annotated[list[Positive], Field(min_length=2, max_length=2)] | None = None
+    channels: Literal[1, 3] | None = None
+    skip_unreadable: bool = False
+    root: str | None = None
+    download: bool = False
 
 
 class ValidationSettings(Settings):
-    """How a trial is scored: k folds (repeated if wished), or one part held out.
+    """How a trial is scored: k folds (repeated if wished), one part held out, or given rows.
 
-    Neither given means 5 folds up to 20,000 rows and a holdout of 0.2 beyond. Classification is
-    stratified.
+    Nothing given means the source's own validation split, or 5 folds up to 20,000 rows and a
+    holdout of 0.2 beyond. Classification is stratified.
+
+    Attributes:
+        folds: the rows in k parts, each of which validates once.
+        repeats: of the folds, each time in other parts.
+        holdout: share of the rows that validates.
+        file: a table whose rows validate.
+        column: numbers the folds, or marks the rows that validate.
+        folder: of pictures that validate, beside the class folders.
     """
 
     folds: Annotated[int, Field(ge=2)] | None = None
     repeats: Positive = 1
     holdout: Fraction | None = None
+    file: str | None = None
+    column: str | None = None
+    folder: str | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nothing says how."""
+        ways = (self.folds, self.holdout, self.file, self.column, self.folder)
+        return all(way is None for way in ways)
 
 
 class EarlyStopping(Settings):
@@ -104,6 +174,8 @@ class TrainingSettings(Settings):
             the one before.
         shuffle: a new order each epoch.
         accumulate: batches whose gradients make one optimizer step.
+        micro_batch: rows that go through the model at once, where a whole batch does not fit into
+            memory; their gradients add up. auto halves it when memory runs out.
         l1: factor of the sum of absolute weights (biases and norms left out) in the loss.
         decay: `all` parameters feel the optimizer's weight_decay, or `weights` only (tensors of
             two and more dimensions).
@@ -128,6 +200,7 @@ class TrainingSettings(Settings):
     batch_size: Positive | Literal["full"] = 32
     shuffle: bool = True
     accumulate: Positive = 1
+    micro_batch: Positive | Literal["auto"] | None = None
     l1: Annotated[float, Field(ge=0)] = 0.0
     decay: Literal["all", "weights"] = "all"
     clip_norm: Annotated[float, Field(gt=0)] | None = None

@@ -1,0 +1,218 @@
+"""Arrays that are ready: .npz, pairs of .npy, and .pt with tensors.
+
+They are named `x` (or `X`) and `y`, and `x_test` and `y_test` for a test set of their own. Beside
+`name_x.npy` or `x.npy` the targets are looked for in the file with `y` in its place.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from tunecli.data import cleaning, column_kinds
+from tunecli.data.column_kinds import Cells
+from tunecli.data.dataset import Column, Dataset
+from tunecli.data.workspace import Workspace
+from tunecli.errors import DataError
+from tunecli.study_file.settings import DataSettings, ValidationSettings
+from tunecli.study_file.suggestions import listed
+
+Array = NDArray[Any]
+
+
+def load_arrays(
+    settings: DataSettings, validation: ValidationSettings, workspace: Workspace
+) -> Dataset:
+    """Read features and targets, and those of the test if there are any.
+
+    Raises:
+        DataError: if an array is missing, or of a shape or type that is no data.
+    """
+    found = _read(settings, workspace.folder)
+    dataset = from_arrays(settings.source, found["x"], found["y"], settings)
+    if settings.test is not None and not isinstance(settings.test, str):
+        return dataset
+    if "x_test" not in found or "y_test" not in found:
+        return dataset
+    return with_test(dataset, found, settings)
+
+
+def from_arrays(name: str, x: Array, y: Array, settings: DataSettings) -> Dataset:
+    """A data set of features and targets that lie in memory.
+
+    Args:
+        name: of their source, for messages.
+        x: (n_rows, n_features) numbers, or (n_rows, channels, height, width) pictures; pictures of
+            one channel may lack that axis.
+        y: (n_rows,) classes or numbers.
+        settings: `task` is read.
+
+    Raises:
+        DataError: if the shapes or values do not fit.
+    """
+    x, y = _features(name, x), _targets(name, y)
+    if len(x) != len(y):
+        message = f"{name} has {len(x):,} rows of features, but {len(y):,} targets."
+        raise DataError(message, "data.source")
+    found = column_kinds.target(pd.Series(y, name="y"), settings.task, _where)
+    dataset = Dataset(
+        name=name,
+        task=found.task,
+        x=torch.from_numpy(x),
+        y=torch.from_numpy(found.values),
+        classes=found.classes,
+        target=found.words,
+    )
+    return dataset if x.ndim == 4 else _as_table(dataset)
+
+
+def with_test(dataset: Dataset, arrays: Mapping[str, Array], settings: DataSettings) -> Dataset:
+    """The data set with the rows of `x_test` and `y_test` behind its own."""
+    name = f"the test set of {dataset.name}"
+    rows, targets = _features(name, arrays["x_test"]), _targets(name, arrays["y_test"])
+    x, y = _features(dataset.name, arrays["x"]), _targets(dataset.name, arrays["y"])
+    if rows.shape[1:] != x.shape[1:]:
+        message = f"has rows of shape {rows.shape[1:]}, but those to train on {x.shape[1:]}."
+        raise DataError(f"{name} {message}", "data.source")
+    whole = from_arrays(
+        dataset.name,
+        np.concatenate([x, rows.astype(x.dtype)]),
+        np.concatenate([y, targets]),
+        settings,
+    )
+    return replace(whole, given_test=torch.arange(len(x), len(x) + len(rows)))
+
+
+def _as_table(dataset: Dataset) -> Dataset:
+    """Its columns are numbers without names; idle ones are left out."""
+    x = dataset.x.numpy()
+    cells = [Cells(Column(f"x[{i}]"), np.ascontiguousarray(x[:, i])) for i in range(x.shape[1])]
+    columns, notes = cleaning.without_idle_columns(cells)
+    if not columns:
+        raise DataError(f"all features of {dataset.name} are constant.", "data.source")
+    y = dataset.y.numpy()
+    notes += cleaning.leaks(columns, y, dataset.task == "classification")
+    copies, _ = cleaning.copies([c.values for c in columns], y)
+    return replace(
+        dataset,
+        x=torch.from_numpy(np.stack([c.values for c in columns], axis=1)),
+        columns=tuple(c.column for c in columns),
+        copies=None if copies is None else torch.from_numpy(copies),
+        notes=tuple(notes),
+    )
+
+
+def _features(name: str, x: Array) -> Array:
+    """(n, n_features) float64, or (n, channels, height, width) as bytes or float32."""
+    if x.dtype.kind not in "biuf":
+        message = f"the features of {name} must be numbers, but are {x.dtype}."
+        raise DataError(message, "data.source")
+    if x.ndim == 3:
+        x = x[:, np.newaxis]
+    if x.ndim not in (2, 4) or 0 in x.shape:
+        shape = " × ".join(map(str, x.shape)) or "one number"
+        rule = "must be (rows, features) or (rows, channels, height, width)"
+        raise DataError(f"the features of {name} {rule}, but are {shape}.", "data.source")
+    if x.ndim == 2:
+        values = np.ascontiguousarray(x, dtype=np.float64)
+    else:
+        values = np.ascontiguousarray(x, dtype=x.dtype if x.dtype == np.uint8 else np.float32)
+    wrong = np.isinf(values) if x.ndim == 2 else ~np.isfinite(values)
+    if values.dtype != np.uint8 and wrong.any():
+        row = int(wrong.reshape(len(values), -1).any(axis=1).argmax())
+        raise DataError(f"the features of {name} are not finite in row {row}.", "data.source")
+    return values
+
+
+def _targets(name: str, y: Array) -> Array:
+    y = y.squeeze(1) if y.ndim == 2 and y.shape[1] == 1 else y
+    if y.ndim != 1 or y.dtype.kind not in "biufUS":
+        shape = " × ".join(map(str, y.shape))
+        rule = "must be one number or text a row"
+        message = f"the targets of {name} {rule}, but are {shape} of {y.dtype}."
+        raise DataError(message, "data.source")
+    return y
+
+
+def _where(row: int) -> str:
+    return f"row {row}"
+
+
+# Files
+
+
+def _read(settings: DataSettings, folder: Path) -> dict[str, Array]:
+    path = folder / settings.source
+    try:
+        if path.suffix == ".npy":
+            return _pair(settings, folder)
+        found = _torch_file(path) if path.suffix == ".pt" else _archive(path)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise DataError(f"{settings.source} cannot be read: {reason}.", "data.source") from None
+    except (ValueError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        message = f"{settings.source} does not hold plain arrays: {str(error).splitlines()[0]}"
+        raise DataError(message, "data.source") from None
+    found = {("x" + name[1:] if name[:1] == "X" else name): a for name, a in found.items()}
+    for wanted in ("x", "y"):
+        if wanted not in found:
+            there = listed(found) or "nothing"
+            message = f"{settings.source} has no array {wanted!r}; it holds {there}."
+            raise DataError(message, "data.source")
+    return found
+
+
+def _archive(path: Path) -> dict[str, Array]:
+    with np.load(path, allow_pickle=False) as archive:
+        return dict(archive)
+
+
+def _torch_file(path: Path) -> dict[str, Array]:
+    """A mapping of tensors, or a pair of features and targets."""
+    found = torch.load(path, map_location="cpu", weights_only=True)
+    if isinstance(found, list | tuple) and len(found) in (2, 4):
+        found = dict(zip(("x", "y", "x_test", "y_test"), found, strict=False))
+    if not isinstance(found, dict):
+        raise ValueError("a .pt file holds a mapping with x and y, or the pair of them.")
+    return {str(k): v.numpy() for k, v in found.items() if isinstance(v, torch.Tensor)}
+
+
+def _pair(settings: DataSettings, folder: Path) -> dict[str, Array]:
+    """Features, targets, and those of the test by `data.test` or beside `x.npy`."""
+    features = folder / settings.source
+    targets = folder / settings.target if settings.target else _beside(features)
+    found = {"x": _one(features, "data.source"), "y": _one(targets, "data.target")}
+    test = folder / settings.test if isinstance(settings.test, str) else _test_beside(features)
+    if test is not None:
+        found["x_test"] = _one(test, "data.test")
+        found["y_test"] = _one(_beside(test), "data.test")
+    return found
+
+
+def _beside(features: Path) -> Path:
+    """`y.npy` of `x.npy`, `y_test.npy` of `x_test.npy`, `train_y.npy` of `train_x.npy`."""
+    parts = ["y" if part.lower() == "x" else part for part in features.stem.split("_")]
+    return features.with_name("_".join(parts) + features.suffix)
+
+
+def _test_beside(features: Path) -> Path | None:
+    path = features.with_name(f"{features.stem.removesuffix('_train')}_test{features.suffix}")
+    return path if path.is_file() and _beside(path).is_file() else None
+
+
+def _one(path: Path, setting: str) -> Array:
+    if not path.is_file():
+        raise DataError(f"there is no file {path.name!r} beside it (looked at {path}).", setting)
+    try:
+        array: Array = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise DataError(f"{path.name} holds no plain array: {error}", setting) from None
+    return array

@@ -1,0 +1,172 @@
+"""Arrays that are made once and kept in files, for other processes and later searches.
+
+An entry is a folder whose name says all that decides its content. It is written under another name
+and renamed when it is whole and on the disk, so that a process that dies while it writes leaves
+nothing that is ever read. Its arrays are mapped into memory: processes that use the same ones
+share the pages.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock
+from numpy.typing import DTypeLike, NDArray
+
+Array = NDArray[Any]
+NewArray = Callable[[str, tuple[int, ...], DTypeLike], Array]
+"""Makes an array to fill, of a name, a shape and a type."""
+Make = Callable[[NewArray], Mapping[str, Any]]
+"""Fills arrays and returns what else belongs to them, as plain data for JSON."""
+
+FACTS = "facts.json"
+UNUSED_DAYS = 30
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What was made: arrays by name, and plain data. Arrays may be written to; no file changes."""
+
+    arrays: Mapping[str, Array]
+    facts: Mapping[str, Any]
+
+
+def kept(cache: Path | None, key: str, make: Make) -> Entry:
+    """The entry of this key, made now unless it is there.
+
+    Only one process makes it; others wait. Where nothing can be written (no room, no right) it is
+    made in memory.
+
+    Args:
+        cache: folder of all entries; None to make it in memory.
+        key: a file name that says all that decides the content.
+        make: the same bits each time.
+    """
+    if cache is None:
+        return _in_memory(make)
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        with _sole_maker(cache, key):
+            entry = _read(cache / key)
+            if entry is None:
+                _write(cache, key, make)
+                entry = _read(cache / key)
+            return entry or _in_memory(make)
+    except OSError:
+        return _in_memory(make)
+
+
+def key_of(kind: str, *parts: object) -> str:
+    """A key: a word for people, and a hash of everything that decides the content."""
+    text = json.dumps(parts, sort_keys=True, default=str)
+    return f"{kind}-{hashlib.sha256(text.encode()).hexdigest()[:32]}"
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file's content, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def _sole_maker(cache: Path, key: str) -> Iterator[None]:
+    """Nobody else makes this entry meanwhile; where files cannot be locked, nobody waits.
+
+    Two that make the same entry at once harm nothing: it is the same, and only one is kept.
+    """
+    lock = FileLock(cache / f".{key}.lock")
+    try:
+        lock.acquire()
+    except NotImplementedError:
+        yield
+        return
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _in_memory(make: Make) -> Entry:
+    arrays: dict[str, Array] = {}
+
+    def new(name: str, shape: tuple[int, ...], dtype: DTypeLike) -> Array:
+        arrays[name] = np.empty(shape, dtype)
+        return arrays[name]
+
+    facts = make(new)
+    return Entry(arrays, json.loads(json.dumps(facts)))
+
+
+def _write(cache: Path, key: str, make: Make) -> None:
+    """Make the entry in a folder of its own, and give it its name at the end."""
+    _remove_unused(cache)
+    for left in cache.glob(f".{key}.*.part"):  # by makers that were killed
+        shutil.rmtree(left, ignore_errors=True)
+    part = cache / f".{key}.{os.getpid()}.part"
+    part.mkdir()
+    try:
+        facts = make(lambda name, shape, dtype: _new_file(part / f"{name}.npy", shape, dtype))
+        (part / FACTS).write_text(json.dumps(facts))
+        for path in (*part.iterdir(), part):
+            _to_disk(path)
+        shutil.rmtree(cache / key, ignore_errors=True)  # one that could not be read
+        part.rename(cache / key)
+        _to_disk(cache)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+
+
+def _new_file(path: Path, shape: tuple[int, ...], dtype: DTypeLike) -> Array:
+    """A file mapped into memory, with its room on the disk: without, writing ends the process."""
+    if 0 in shape:  # nothing to map
+        empty = np.empty(shape, dtype)
+        np.save(path, empty)
+        return empty
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=np.dtype(dtype), shape=shape)
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    return array
+
+
+def _to_disk(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _read(folder: Path) -> Entry | None:
+    """The entry, its arrays mapped and writable for this process only; None if not whole."""
+    try:
+        facts = json.loads((folder / FACTS).read_text())
+        arrays = {path.stem: _mapped(path) for path in folder.glob("*.npy")}
+        os.utime(folder)
+    except (OSError, ValueError, EOFError):
+        return None
+    return Entry(arrays, facts)
+
+
+def _mapped(path: Path) -> Array:
+    array: Array = np.load(path, mmap_mode="c", allow_pickle=False)
+    return array
+
+
+def _remove_unused(cache: Path) -> None:
+    """Remove entries that nobody has read for a month; one in use stays readable where it is."""
+    oldest = time.time() - UNUSED_DAYS * 86400
+    for facts in cache.glob(f"*/{FACTS}"):
+        if facts.parent.stat().st_mtime < oldest:
+            shutil.rmtree(facts.parent, ignore_errors=True)

@@ -1,0 +1,105 @@
+"""Features of two sets of rows as a model gets them, fitted on the first set alone.
+
+In a fold the sets are its training and its validation part; for a final fit, all rows of the
+search and those of the test.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import sklearn
+import torch
+from torch import Tensor
+
+from tunecli import __version__
+from tunecli.data.cache import NewArray, kept, key_of
+from tunecli.data.dataset import Dataset
+from tunecli.data.encoding import fit_encoder
+from tunecli.data.features import Features, as_features
+from tunecli.data.preprocessing import scaled
+from tunecli.study_file.settings import Component, DataSettings
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Features of the rows that were fitted on, and of the others.
+
+    Attributes:
+        cat_cardinalities: see `FoldData`.
+    """
+
+    x_train: Tensor | Features
+    x_valid: Tensor | Features
+    cat_cardinalities: tuple[int, ...] = ()
+
+    @property
+    def n_bytes(self) -> int:
+        """Memory of the features, or what they map of a file."""
+        parts = (as_features(self.x_train), as_features(self.x_valid))
+        return sum(part.row_bytes * len(part) for part in parts)
+
+
+def prepared(
+    dataset: Dataset,
+    train: Tensor,
+    valid: Tensor,
+    settings: DataSettings,
+    scale: Component | None,
+    embeds: bool = False,
+    cache: Path | None = None,
+) -> Prepared:
+    """Fit on `train`, and apply to both.
+
+    Args:
+        train, valid: rows of the data set, (n,) int64 each.
+        settings: `impute`, `min_frequency` and `split_seed` are read.
+        scale: of the numbers of a table, or the channels of pictures; None for as they are.
+        embeds: the model takes categories as codes, not one-hot.
+        cache: where the result is kept for other processes; None for memory.
+    """
+    if dataset.columns:
+        return _table(dataset, train, valid, settings, scale, embeds, cache)
+    x = dataset.x
+    return Prepared(*scaled(x[train], x[valid], scale, settings.split_seed))
+
+
+def _table(
+    dataset: Dataset,
+    train: Tensor,
+    valid: Tensor,
+    settings: DataSettings,
+    scale: Component | None,
+    embeds: bool,
+    cache: Path | None,
+) -> Prepared:
+    def make(new: NewArray) -> Mapping[str, Any]:
+        x = dataset.x.numpy()
+        x_train = x[train.numpy()]
+        encoder = fit_encoder(dataset.columns, x_train, settings, scale, embeds)
+        width = encoder.n_features
+        encoder.encode(x_train, new("x_train", (len(train), width), np.float32))
+        encoder.encode(x[valid.numpy()], new("x_valid", (len(valid), width), np.float32))
+        return {"cardinalities": encoder.cardinalities}
+
+    key = key_of(
+        "fold",
+        dataset.fingerprint,
+        [hashlib.sha256(rows.numpy().tobytes()).hexdigest() for rows in (train, valid)],
+        settings.model_dump(include={"impute", "min_frequency", "split_seed"}),
+        scale.model_dump() if scale is not None else None,
+        embeds,
+        [column.kind for column in dataset.columns],
+        [__version__, np.__version__, sklearn.__version__],
+    )
+    entry = kept(cache, key, make)
+    return Prepared(
+        torch.from_numpy(entry.arrays["x_train"]),
+        torch.from_numpy(entry.arrays["x_valid"]),
+        tuple(entry.facts["cardinalities"]),
+    )

@@ -1,0 +1,133 @@
+"""Reading table files: CSV, TSV (compressed or not) and Parquet into data frames."""
+
+from __future__ import annotations
+
+import gzip
+import re
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import pandas as pd
+
+from tunecli.errors import DataError
+from tunecli.study_file.suggestions import listed
+
+SEPARATORS = (",", ";", "\t", "|")
+
+
+def read_table(path: Path, missing: Sequence[str], name: str) -> pd.DataFrame:
+    """All rows of a table; only empty cells and those in `missing` are missing.
+
+    Columns without a name, as a saved row number has, are left out.
+
+    Args:
+        missing: cells that count as missing, such as `?`.
+        name: of the file, for messages.
+
+    Raises:
+        DataError: if it cannot be read, has no rows, or two columns of one name.
+    """
+    try:
+        frame = _parquet(path, missing) if path.suffix == ".parquet" else _text(path, missing)
+    except _NoTableError as error:
+        raise DataError(f"{name} {error}", "data.source") from None
+    except UnicodeDecodeError:
+        raise DataError(f"{name} {_not_utf_8(path)}", "data.source") from None
+    except (OSError, EOFError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise DataError(f"{name} cannot be read: {reason}.", "data.source") from None
+    if len(frame) == 0:
+        raise DataError(f"{name} has a header but no rows.", "data.source")
+    return frame
+
+
+class _NoTableError(Exception):
+    """What is wrong with a file, to stand behind its name."""
+
+
+def _parquet(path: Path, missing: Sequence[str]) -> pd.DataFrame:
+    try:
+        frame = pd.read_parquet(path)
+    except ValueError as error:  # pyarrow's errors are ValueErrors
+        raise _NoTableError(f"is no Parquet file: {_one_line(error)}") from None
+    frame.columns = [str(column) for column in frame.columns]
+    _refuse_twins(list(frame.columns))
+    return frame.mask(frame.astype(str).isin(list(missing))) if missing else frame
+
+
+def _text(path: Path, missing: Sequence[str]) -> pd.DataFrame:
+    separator = "\t" if ".tsv" in path.suffixes else _separator(path)
+    options: dict[str, Any] = {
+        "sep": separator,
+        "encoding": "utf-8-sig",
+        "keep_default_na": False,
+        "skipinitialspace": True,
+    }
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            header = pd.read_csv(path, header=None, nrows=1, dtype=str, **options).iloc[0]
+            names = [str(cell).strip() for cell in header]
+            _refuse_twins(names)
+            frame = pd.read_csv(
+                path,
+                header=0,
+                names=[name or f"\0{i}" for i, name in enumerate(names)],
+                index_col=False,
+                na_values=["", *missing],
+                low_memory=False,
+                **options,
+            )
+    except pd.errors.EmptyDataError:
+        raise _NoTableError("is empty.") from None
+    except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
+        raise _NoTableError(_ragged(str(error))) from None
+    named: pd.DataFrame = frame[[n for n in frame.columns if not n.startswith("\0")]]
+    return named
+
+
+def _separator(path: Path) -> str:
+    """The one that the first line has most of; a comma if it has none."""
+    with _opened(path) as file:
+        line = file.readline(2**20)
+    return max(SEPARATORS, key=lambda separator: line.count(separator.encode()))
+
+
+def _opened(path: Path) -> IO[bytes] | gzip.GzipFile:
+    return gzip.open(path) if path.suffix == ".gz" else path.open("rb")
+
+
+def _refuse_twins(names: list[str]) -> None:
+    twins = sorted({name for name in names if name and names.count(name) > 1})
+    if twins:
+        raise _NoTableError(
+            f"has several columns of the name {listed(twins)}. Give each column its own name."
+        )
+
+
+def _ragged(message: str) -> str:
+    found = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", message)
+    if found is None:
+        return f"is no table: {_one_line(Exception(message))}"
+    columns, line, cells = found.groups()
+    return f"has {columns} columns, but line {line} has {cells} cells. Quote cells with commas."
+
+
+def _not_utf_8(path: Path) -> str:
+    with _opened(path) as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError as error:
+                byte = line[error.start]
+                return (
+                    f"must be UTF-8, but byte 0x{byte:02x} in line {number} is not. "
+                    "Save it as UTF-8."
+                )
+    return "must be UTF-8. Save it as UTF-8."
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]

@@ -1,0 +1,306 @@
+"""From table files to a data set: which columns are features, of what kind, and what is left out.
+
+What was read is kept in the cache, by the content of the files: each process maps it into memory,
+and one alone has read them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tunecli import __version__
+from tunecli.data import cleaning, column_kinds
+from tunecli.data.cache import Entry, NewArray, file_hash, kept, key_of
+from tunecli.data.column_kinds import Cells
+from tunecli.data.dataset import Column, Dataset
+from tunecli.data.table_files import read_table
+from tunecli.data.workspace import Workspace
+from tunecli.errors import DataError
+from tunecli.study_file.settings import DataSettings, ValidationSettings
+from tunecli.study_file.suggestions import did_you_mean, listed
+
+_PREPARED_LATER = {"scale", "split_seed", "impute", "min_frequency"}
+_SPLITS = ("groups", "times", "copies", "given_test", "given_folds")
+
+
+def load_table(
+    settings: DataSettings, validation: ValidationSettings, workspace: Workspace
+) -> Dataset:
+    """Read a table, and those of the test and the validation if they are given.
+
+    Raises:
+        DataError: with file, row or column, and the way out.
+    """
+    paths = _paths(settings, validation)
+    files = {name: workspace.folder / path for name, path in paths.items()}
+    for name, path in files.items():
+        if not path.is_file():
+            raise DataError(f"there is no file {paths[name]!r} (looked for at {path}).", name)
+    hashes = [file_hash(path) for path in files.values()]
+    asked = settings.model_dump(exclude=_PREPARED_LATER)
+    key = key_of(
+        "table",
+        hashes,
+        asked,
+        validation.model_dump(),
+        __version__,
+        pd.__version__,
+        np.__version__,
+    )
+
+    def make(new: NewArray) -> Mapping[str, Any]:
+        return _fill(_read(settings, validation, paths, workspace), new)
+
+    return _dataset(settings.source, kept(workspace.cache, key, make))
+
+
+def _paths(settings: DataSettings, validation: ValidationSettings) -> dict[str, str]:
+    """Files by the setting that names them."""
+    paths = {"data.source": settings.source}
+    if isinstance(settings.test, str):
+        paths["data.test"] = settings.test
+    if validation.file is not None:
+        paths["validation.file"] = validation.file
+    return paths
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """The rows of all files, one below the other.
+
+    Attributes:
+        parts: (setting, file, number of rows) of each.
+    """
+
+    rows: pd.DataFrame
+    parts: Sequence[tuple[str, str, int]]
+
+    def where(self, row: int) -> str:
+        """A row for messages, counted from 1 below the header."""
+        for _, name, n_rows in self.parts:
+            if row < n_rows:
+                return f"row {row + 1} of {name}" if len(self.parts) > 1 else f"row {row + 1}"
+            row -= n_rows
+        raise IndexError(row)
+
+    def rows_of(self, setting: str) -> NDArray[np.int64] | None:
+        """Rows of the file that a setting names; None if it names none."""
+        start = 0
+        for name, _, n_rows in self.parts:
+            if name == setting:
+                return np.arange(start, start + n_rows)
+            start += n_rows
+        return None
+
+
+def _read(
+    settings: DataSettings,
+    validation: ValidationSettings,
+    paths: Mapping[str, str],
+    workspace: Workspace,
+) -> Dataset:
+    frame = _frame(settings, paths, workspace.folder)
+    _check_names(frame, settings, validation)
+    found = column_kinds.target(frame.rows[settings.target], settings.task, frame.where)
+    columns, notes = _features(frame, settings, validation)
+    is_classes = found.task == "classification"
+    notes += cleaning.leaks(columns, found.values, is_classes)
+    splits, on_splits = _splits(frame, settings, validation)
+    if not columns:
+        raise DataError("no column is left to predict from.", "data.drop")
+    if "groups" not in splits and "times" not in splits:
+        copies, n_copies = cleaning.copies([c.values for c in columns], found.values)
+        splits |= {"copies": copies} if copies is not None else {}
+        on_splits += _on_copies(n_copies, copies, splits.get("given_test"))
+    return Dataset(
+        name=settings.source,
+        task=found.task,
+        x=torch.from_numpy(np.stack([c.values for c in columns], axis=1)),
+        y=torch.from_numpy(found.values),
+        classes=found.classes,
+        columns=tuple(c.column for c in columns),
+        target=found.words,
+        notes=(*notes, *on_splits),
+        **_tensors(splits),
+    )
+
+
+def _tensors(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+    return {name: torch.from_numpy(array) for name, array in arrays.items()}
+
+
+def _frame(settings: DataSettings, paths: Mapping[str, str], folder: Path) -> _Frame:
+    frames: list[pd.DataFrame] = []
+    for setting, path in paths.items():
+        try:
+            frame = read_table(folder / path, settings.missing, path)
+        except DataError as error:
+            raise DataError(error.message, setting) from None
+        if frames:
+            _check_alike(frames[0], frame, setting, path, settings.source)
+        frames.append(frame)
+    parts = [
+        (setting, path, len(frame))
+        for (setting, path), frame in zip(paths.items(), frames, strict=True)
+    ]
+    return _Frame(pd.concat(frames, ignore_index=True), parts)
+
+
+def _check_alike(
+    first: pd.DataFrame, other: pd.DataFrame, setting: str, name: str, source: str
+) -> None:
+    absent = [column for column in first.columns if column not in other.columns]
+    extra = [column for column in other.columns if column not in first.columns]
+    if absent or extra:
+        lacks = f" lacks {listed(absent)}" if absent else ""
+        has = f"{' and' if absent else ''} has also {listed(extra)}" if extra else ""
+        raise DataError(f"{name}{lacks}{has}, unlike {source}: give both one header.", setting)
+
+
+def _check_names(frame: _Frame, settings: DataSettings, validation: ValidationSettings) -> None:
+    """Every column that a setting names must be there, and have one meaning."""
+    uses: dict[str, str] = {}
+    for setting, names in _named(settings, validation):
+        for name in names:
+            if name not in frame.rows.columns:
+                known = list(map(str, frame.rows.columns))
+                hint = did_you_mean(name, known) or f" There are {listed(known, most=30)}."
+                raise DataError(f"{settings.source} has no column {name!r}.{hint}", setting)
+            if name in uses:
+                message = f"column {name!r} stands in {uses[name]} already. Remove one of the two."
+                raise DataError(message, setting)
+            uses[name] = setting
+
+
+def _named(
+    settings: DataSettings, validation: ValidationSettings
+) -> Iterable[tuple[str, Sequence[str]]]:
+    """The settings that name columns, with these."""
+    for setting, name in (
+        ("data.target", settings.target),
+        ("data.group", settings.group),
+        ("data.time", settings.time),
+        ("validation.column", validation.column),
+    ):
+        yield setting, [name] if name is not None else []
+    yield "data.drop", settings.drop
+    yield "data.categorical", settings.categorical
+    yield "data.numeric", settings.numeric
+
+
+def _features(
+    frame: _Frame, settings: DataSettings, validation: ValidationSettings
+) -> tuple[list[Cells], list[str]]:
+    """The columns to predict from, cleaned, and notes on the others."""
+    others = {settings.target, settings.group, settings.time, validation.column, *settings.drop}
+    notes, found, identifiers = [], [], []
+    for name in (str(name) for name in frame.rows.columns if name not in others):
+        column = column_kinds.cells(frame.rows[name], _given(name, settings), frame.where)
+        if name not in settings.categorical and column_kinds.tells_rows_apart(column):
+            identifiers.append(name)
+            continue
+        found.append(column)
+        notes += [column.note] if column.note else []
+    if identifiers:
+        notes.append(
+            f"Left out, since nearly every row has another text there: {listed(identifiers)}. "
+            "Keep them with categorical, or put them into drop."
+        )
+    kept_columns, more = cleaning.without_idle_columns(found)
+    return kept_columns, notes + more
+
+
+def _given(name: str, settings: DataSettings) -> Literal["numeric", "categorical", ""]:
+    if name in settings.categorical:
+        return "categorical"
+    return "numeric" if name in settings.numeric else ""
+
+
+def _splits(
+    frame: _Frame, settings: DataSettings, validation: ValidationSettings
+) -> tuple[dict[str, NDArray[Any]], list[str]]:
+    """What decides which rows go where, by its name in a data set; and notes."""
+    found: dict[str, NDArray[Any]] = {}
+    notes: list[str] = []
+    if settings.group is not None and settings.time is not None:
+        message = "group and time exclude each other. Remove one of the two."
+        raise DataError(message, "data.time")
+    if settings.group is not None:
+        found["groups"] = column_kinds.groups(frame.rows[settings.group], frame.where)
+        n_groups = found["groups"].max() + 1
+        notes.append(f"The {n_groups:,} groups of {settings.group} are kept whole.")
+    if settings.time is not None:
+        found["times"] = column_kinds.times(frame.rows[settings.time], frame.where)
+    if (test := frame.rows_of("data.test")) is not None:
+        found["given_test"] = test
+    if (rows := frame.rows_of("validation.file")) is not None:
+        found["given_folds"] = np.full(len(frame.rows), -1)
+        found["given_folds"][rows] = 0
+    if validation.column is not None:
+        folds, test = column_kinds.fold_numbers(frame.rows[validation.column])
+        found["given_folds"] = folds
+        if test is not None:
+            found.setdefault("given_test", test)
+    return found, notes
+
+
+def _on_copies(
+    n_copies: int, copies: NDArray[np.int64] | None, test: NDArray[np.int64] | None
+) -> list[str]:
+    """What is to be said of rows that are equal."""
+    if not n_copies:
+        return []
+    rows = "1 row is a copy" if n_copies == 1 else f"{n_copies:,} rows are copies"
+    if copies is None:
+        what = "being so many, they are taken for rows like any"
+        return [f"{rows} of others, target included; {what}."]
+    notes = [f"{rows} of others, target included; in folds, copies stay together."]
+    if test is not None:
+        to_search_on = np.setdiff1d(np.arange(len(copies)), test)
+        n_both = int(np.isin(copies[test], copies[to_search_on]).sum())
+        both = "1 row of the test stands" if n_both == 1 else f"{n_both:,} rows of the test stand"
+        notes += [f"{both} among those searched on, too."] if n_both else []
+    return notes
+
+
+# To the cache and back
+
+
+def _fill(dataset: Dataset, new: NewArray) -> Mapping[str, Any]:
+    for name in ("x", "y", *_SPLITS):
+        tensor: Tensor | None = getattr(dataset, name)
+        if tensor is not None:
+            array = tensor.numpy()
+            new(name, array.shape, array.dtype)[...] = array
+    return {
+        "task": dataset.task,
+        "classes": list(dataset.classes),
+        "columns": [asdict(column) for column in dataset.columns],
+        "target": dataset.target,
+        "notes": list(dataset.notes),
+        "fingerprint": dataset.fingerprint,
+    }
+
+
+def _dataset(name: str, entry: Entry) -> Dataset:
+    facts = entry.facts
+    columns = tuple(Column(c["name"], c["kind"], tuple(c["categories"])) for c in facts["columns"])
+    return Dataset(
+        name=name,
+        task=facts["task"],
+        classes=tuple(facts["classes"]),
+        columns=columns,
+        target=facts["target"],
+        notes=tuple(facts["notes"]),
+        known_fingerprint=facts["fingerprint"],
+        **_tensors(entry.arrays),
+    )
