@@ -111,3 +111,31 @@ def test_a_hostile_index_reads_nothing_outside_its_folder(tmp_path: Path) -> Non
     index.write_text(f"{hashlib.sha256(content.encode()).hexdigest()}\n{content}")
     with pytest.raises(CheckpointError, match="outside its folder"):
         checkpoints.load()
+
+
+def test_a_hostile_checkpoint_runs_no_code(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path / "7", CONFIG)
+    checkpoints.save(begun().state_dict())
+    canary = tmp_path / "canary"
+    fold = tmp_path / "7" / "fold-0-3.pt"
+    index = tmp_path / "7" / "trial"
+    before = hashlib.sha256(fold.read_bytes()).hexdigest()
+    torch.save({"model": Hostile(canary)}, fold)
+    after = hashlib.sha256(fold.read_bytes()).hexdigest()
+    content = index.read_text().partition("\n")[2].replace(before, after)
+    index.write_text(f"{hashlib.sha256(content.encode()).hexdigest()}\n{content}")
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        checkpoints.load()
+    assert not canary.exists()
+    torch.load(fold, weights_only=False)
+    assert canary.exists(), "the canary sings where a pickle is read"
+
+
+class Hostile:
+    """Writes a file when it is unpickled."""
+
+    def __init__(self, canary: Path) -> None:
+        self._canary = canary
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.write_text, (self._canary, "sung")

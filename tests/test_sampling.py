@@ -73,6 +73,28 @@ def test_others_see_the_worst_value_there(sampler: str) -> None:
     assert not any(trial.constraints for trial in seen)
 
 
+def pruned_as_seen_by(sampler: str) -> optuna.trial.FrozenTrial:
+    """A trial that was pruned after its third evaluation, with a mean of 0.4."""
+    suggesting = suggester(sampler)
+    trial = ended(suggesting, 0, "pruned", "", 0.4)
+    trial.curve = [0.2, 0.5, 0.4]
+    suggesting.show([trial], 1)
+    return suggesting._study.get_trials()[0]
+
+
+def test_tpe_sees_how_far_a_pruned_trial_got() -> None:
+    seen = pruned_as_seen_by("TPE")
+    assert seen.state == TrialState.PRUNED
+    assert seen.intermediate_values == {2: 0.4}
+
+
+@pytest.mark.parametrize("sampler", ["GP", "CmaEs", "NSGAII"])
+def test_others_see_a_pruned_trial_as_complete_with_its_last_mean(sampler: str) -> None:
+    seen = pruned_as_seen_by(sampler)
+    assert seen.state == TrialState.COMPLETE
+    assert seen.value == 0.4
+
+
 def test_tpe_leaves_what_does_not_fit_into_memory() -> None:
     suggesting = suggester("{TPE: {n_startup_trials: 8}}")
     trials: list[Trial] = []
