@@ -171,7 +171,9 @@ def _engine(url: str) -> Engine:
     if path is None:
         return create_engine(make_url(url), poolclass=NullPool)
     if not path.is_file():
-        raise StudyNotFoundError(f"There is no study database at {path}.")
+        raise StudyNotFoundError(
+            f"There is no study database at {path}. `tunecli report` lists the studies."
+        )
     return create_engine("sqlite://", creator=lambda: open_read_only(path), poolclass=NullPool)
 
 
