@@ -286,9 +286,9 @@ def test_what_is_filled_in_does_not_show_the_librarys_default() -> None:
         (
             "model",
             "resnet18",
-            {"weights": "DEFAULT"},
+            {"weights": True},
             "weights",
-            "weights must be none, but got the text 'DEFAULT'.",
+            "weights must be a text or none, but got true.",
         ),
         ("schedule", "StepLR", {}, "", "StepLR needs step_size: a whole number."),
         (

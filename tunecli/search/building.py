@@ -10,19 +10,21 @@ from functools import partial
 
 from tunecli.data.dataset import FoldData
 from tunecli.data.fold_store import FoldStore
+from tunecli.data.no_data import NoData
 from tunecli.errors import Problem, StudyFileError
 from tunecli.study_file.points import Point, covering
 from tunecli.study_file.ranges import Range, Scalar
 from tunecli.study_file.settings import TrialConfig
 from tunecli.study_file.study_file import StudyFile
 from tunecli.training.losses import standardizes_target
+from tunecli.training.models import embeds_categories
 from tunecli.training.rehearsal import build_error
 
 MOST_SECONDS = 10.0
 """Of processor time for building before a search; `check` takes its time."""
 
 
-def refuse_what_cannot_be_built(study: StudyFile, store: FoldStore) -> None:
+def refuse_what_cannot_be_built(study: StudyFile, store: FoldStore | NoData) -> None:
     """Build every pair of choices, as far as a few seconds go, before a search begins.
 
     Args:
@@ -43,11 +45,12 @@ def refuse_what_cannot_be_built(study: StudyFile, store: FoldStore) -> None:
 
 
 def configuration(
-    study: StudyFile, store: FoldStore, point: Point
+    study: StudyFile, store: FoldStore | NoData, point: Point
 ) -> tuple[TrialConfig, list[FoldData]]:
     """The configuration at a point of the search space, and the folds that it would train on."""
     config = study.resolve(partial(_look_up, point))
-    return config, store.folds(config.data.scale, standardizes_target(config.loss))
+    standardizes, embeds = standardizes_target(config.loss), embeds_categories(config.model)
+    return config, store.folds(config.data.scale, standardizes, embeds)
 
 
 def _look_up(point: Point, name: str, _: Range) -> Scalar:

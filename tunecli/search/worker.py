@@ -16,6 +16,7 @@ import torch
 
 from tunecli import __version__
 from tunecli.data.fold_store import FoldStore
+from tunecli.data.no_data import NoData, completed_without_data, open_store
 from tunecli.data.sources import load
 from tunecli.data.user_code import permit
 from tunecli.data.workspace import Workspace
@@ -35,6 +36,7 @@ from tunecli.search.messages import (
     Warned,
 )
 from tunecli.study_file.settings import TrialConfig
+from tunecli.study_file.source_kinds import NO_SOURCE
 from tunecli.study_file.space import first_value
 from tunecli.training.checkpoints import CheckpointError, Checkpoints
 from tunecli.training.cross_validation import CrossValidation
@@ -42,6 +44,7 @@ from tunecli.training.evaluation import TrialResult
 from tunecli.training.failures import failure, is_beyond_repair, release_memory
 from tunecli.training.losses import standardizes_target
 from tunecli.training.memory import PeakMemory, life_peak
+from tunecli.training.models import embeds_categories
 from tunecli.training.precision import choose_device
 
 
@@ -66,28 +69,39 @@ class Trainer:
         self._workspace = workspace
         self._say = say
         self._hear = hear
-        self._store: FoldStore | None = None
+        self._store: FoldStore | NoData | None = None
         self._peak: PeakMemory | None = None
+        self._is_done_for = False
 
     def describe(self, task: FirstTask) -> Described:
         """Load the data and say what it is: the driver imports neither numpy nor torch."""
         study = task.study
         try:
             torch.set_num_threads(1)
+            if study.data.source == NO_SOURCE:
+                return self._describe_nothing(task)
             dataset = load(study.data, self._workspace, study.validation)
             completed = study.completed(dataset.task, len(dataset.y), dataset.given)
             config = completed.resolve(lambda _, range_: first_value(range_))
-            self._store = FoldStore(
-                config.data, config.validation, self._workspace, dataset=dataset
-            )
+            store = FoldStore(config.data, config.validation, self._workspace, dataset=dataset)
+            self._store = store
             if task.is_new:
-                refuse_what_cannot_be_built(completed, self._store)
-            summary = describe(config, self._store)
+                refuse_what_cannot_be_built(completed, store)
+            summary = describe(config, store)
             return Described(self._worker, summary, environment(config))
         except DataError as error:
             return Described(self._worker, None, error=study.located(error))
         except TunecliError as error:
             return Described(self._worker, None, error=error)
+
+    def _describe_nothing(self, task: FirstTask) -> Described:
+        """Of a study whose training brings its own data."""
+        completed = completed_without_data(task.study)
+        config = completed.resolve(lambda _, range_: first_value(range_))
+        self._store = NoData(config.validation)
+        if task.is_new:
+            refuse_what_cannot_be_built(completed, self._store)
+        return Described(self._worker, self._store.summary(), environment(config))
 
     def train(self, job: TrialJob) -> None:
         """Train `job`; whatever happens ends in one `Finished` or `Suspended`."""
@@ -101,6 +115,7 @@ class Trainer:
         if result is not None:
             if result.outcome == "failed":
                 release_memory()
+            is_last = is_last or self._is_done_for
             self._say(Finished(job.number, self._worker, result, is_last))
 
     @property
@@ -111,12 +126,21 @@ class Trainer:
     def _cross_validate(self, job: TrialJob) -> TrialResult | None:
         """The job's result; None if the driver suspended it."""
         training = self._begin(job)
+        try:
+            return self._train_on(training, job)
+        finally:
+            if not training.close():
+                self._is_done_for = True  # code that goes on would disturb the next trial
+
+    def _train_on(self, training: CrossValidation, job: TrialJob) -> TrialResult | None:
         checkpoints = Checkpoints(Path(job.checkpoint), job.config) if job.checkpoint else None
         if checkpoints is not None:
             self._load(checkpoints, training, job)
         n_before = len(training.curve)
         for index, evaluations in enumerate(chain(tuple(training.curve), training)):
             is_last = training.outcome is not None
+            for note in training.take_notes():
+                self._warn(job, note)
             self._say(Evaluated(job.number, self._worker, evaluations, is_last))
             if is_last:
                 break
@@ -137,9 +161,11 @@ class Trainer:
         self._peak = PeakMemory(device)
         torch.set_num_threads(config.training.threads)
         if self._store is None:
-            self._store = FoldStore(config.data, config.validation, self._workspace)
-        folds = self._store.folds(config.data.scale, standardizes_target(config.loss))
-        return CrossValidation(config, folds, device)
+            self._store = open_store(config, self._workspace)
+        folds = self._store.folds(
+            config.data.scale, standardizes_target(config.loss), embeds_categories(config.model)
+        )
+        return CrossValidation(config, folds, device, Path(job.checkpoint) if job.checkpoint else None)
 
     def _load(self, checkpoints: Checkpoints, training: CrossValidation, job: TrialJob) -> None:
         """Go on where the checkpoint says, if there is one that can be used."""

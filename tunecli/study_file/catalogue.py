@@ -11,10 +11,11 @@ from collections.abc import Collection
 from dataclasses import replace
 from functools import cache
 
-from tunecli.study_file.annotations import NONE, ValueType, in_words, one_of, value_type
+from tunecli.study_file.annotations import ValueType, in_words, one_of, value_type
 from tunecli.study_file.metrics import METRICS
 from tunecli.study_file.offered import (
     LOSS_TASKS,
+    OWN_MODELS,
     SCALES,
     Kind,
     canonical,
@@ -87,6 +88,14 @@ _REPLACED: dict[tuple[Kind, str], tuple[Argument, ...]] = {
 }
 """Arguments that tunecli has in place of the library's, or in addition."""
 
+_OF_TORCHVISION = (
+    Argument("weights", "str | None", required=False),
+    Argument("freeze", "int | Literal['features'] | None", required=False),
+    Argument("backbone_lr", "float | None", required=False),
+    Argument("checkpoint_activations", "bool", required=False, default=False),
+)
+"""The same for every model of torchvision; see `training/models/torchvision_models.py`."""
+
 # Words that the constructors document but annotate as `str`.
 _WORDS: dict[tuple[str, str], tuple[object, ...]] = {
     ("LBFGS", "line_search_fn"): ("strong_wolfe", None),
@@ -124,13 +133,19 @@ def signature(kind: Kind, name: str) -> Signature:
     if kind == "scale" and not SCALES[name][1]:  # the default scale: spare a long file
         return Signature(name, ())
     full = library_signature(kind, name)
-    replaced = _REPLACED.get((kind, name), ())
+    replaced = _replaced(kind, name)
     kept = [
         _left_open(argument) if argument.name in _FILLED_IN.get((kind, name), ()) else argument
         for argument in full.arguments
         if _settable(kind, name, argument) and argument.name not in {r.name for r in replaced}
     ]
     return Signature(name, (*kept, *replaced), full.open)
+
+
+def _replaced(kind: Kind, name: str) -> tuple[Argument, ...]:
+    if kind == "model":
+        return () if name in OWN_MODELS else _OF_TORCHVISION
+    return _REPLACED.get((kind, name), ())
 
 
 @cache
@@ -140,8 +155,6 @@ def argument_type(kind: Kind, name: str, argument: Argument) -> ValueType:
         return one_of(METRICS[name].arguments[argument.name])
     if kind == "model" and argument.name == "activation":
         return one_of(names("activation"))
-    if kind == "model" and argument.name == "weights":
-        return NONE
     words = _WORDS.get((name, argument.name))
     return one_of(words) if words else value_type(argument.annotation, argument.default)
 

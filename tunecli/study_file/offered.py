@@ -50,7 +50,7 @@ _LOSS_TASKS: dict[str, Task] = {
 LOSS_TASKS = MappingProxyType(_LOSS_TASKS)
 """The losses offered, and the task that each is for."""
 
-_MODELS = ("Linear", "MLP", "ResNet", "CNN")
+OWN_MODELS = ("Linear", "MLP", "ResNet", "CNN")
 _SAMPLERS = (
     "RandomSampler",
     "TPESampler",
@@ -122,7 +122,9 @@ _NOT_OFFERED: dict[Kind, dict[str, str]] = {
 def names(kind: Kind) -> tuple[str, ...]:
     """What may be written, in the library's spelling and order."""
     if kind == "model":
-        return _MODELS + tuple(name for file in _torchvision_files() for name in _builders(file))
+        return OWN_MODELS + tuple(
+            name for file in _torchvision_files() for name in _builders(file)
+        )
     if kind == "optimizer":
         return _names_but(_torch("optim", "__init__.py"), kind, capital=True)
     if kind == "schedule":
@@ -144,7 +146,7 @@ def canonical(kind: Kind, name: str) -> str | None:
     """The name in full: `Median` is `MedianPruner`, `CMA-ES` `CmaEsSampler`; None if unknown."""
     if kind in CODE_KINDS and is_code(name):
         return name
-    if kind == "model" and name in _MODELS:  # without a look at torchvision
+    if kind == "model" and name in OWN_MODELS:  # without a look at torchvision
         return name
     candidates = [name]
     if kind in ("sampler", "pruner"):
@@ -159,6 +161,8 @@ def with_article(kind: Kind) -> str:
 
 def unknown_name(kind: Kind, name: str) -> str:
     """What to say about a name that `canonical` does not know."""
+    if kind == "train":
+        return f"{name!r} is no function of your own. Write {{my_train.py:fit: {{…}}}}."
     if (reason := _why_not_offered(kind, name)) is not None:
         return reason
     short = _short_names(kind)
@@ -199,7 +203,7 @@ def library_signature(kind: Kind, name: str) -> Signature:
         return Signature(
             name, tuple(Argument(a, required=False, default=w[0]) for a, w in arguments.items())
         )
-    if kind == "model" and name not in _MODELS:
+    if kind == "model" and name not in OWN_MODELS:
         file = next(file for file in _torchvision_files() if name in _builders(file))
         return signatures.function_signature(file, name)
     if kind == "scale":

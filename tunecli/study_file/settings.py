@@ -176,6 +176,8 @@ class TrainingSettings(Settings):
         accumulate: batches whose gradients make one optimizer step.
         micro_batch: rows that go through the model at once, where a whole batch does not fit into
             memory; their gradients add up. auto halves it when memory runs out.
+        micro_batch: rows that go through the model at once, where a whole batch does not fit into
+            memory; their gradients add up. auto halves it when memory runs out.
         l1: factor of the sum of absolute weights (biases and norms left out) in the loss.
         decay: `all` parameters feel the optimizer's weight_decay, or `weights` only (tensors of
             two and more dimensions).
@@ -200,6 +202,7 @@ class TrainingSettings(Settings):
     batch_size: Positive | Literal["full"] = 32
     shuffle: bool = True
     accumulate: Positive = 1
+    micro_batch: Positive | Literal["auto"] | None = None
     micro_batch: Positive | Literal["auto"] | None = None
     l1: Annotated[float, Field(ge=0)] = 0.0
     decay: Literal["all", "weights"] = "all"

@@ -20,7 +20,7 @@ import torch
 
 from tunecli.study_file.settings import TrialConfig
 
-FORMAT = 1
+FORMAT = 2
 MOST_SHARE = 0.05
 """Of a trial's time that may go into saving."""
 
@@ -68,7 +68,8 @@ class Checkpoints:
         content = json.dumps(index).encode()
         _write(self._index, _digest(content).encode() + b"\n" + content)
         for path in self._folder.iterdir():
-            if path.name not in files and path != self._index:
+            is_ours = path.is_file()  # folders are of a training of the user's own
+            if is_ours and path.name not in files and path != self._index:
                 path.unlink()
         now = time.monotonic()
         self._due = now + max(LEAST_SECONDS, (now - begin) / MOST_SHARE)

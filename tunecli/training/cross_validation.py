@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
+from pathlib import Path
 from statistics import fmean
 from typing import Any, Literal
 
@@ -24,6 +25,8 @@ from tunecli.training.evaluation import Evaluation, Outcome, TrialResult
 from tunecli.training.finite import NoScoreError, checked
 from tunecli.training.fold import FoldTraining
 from tunecli.training.memory import PeakMemory
+from tunecli.training.own_training import OwnFoldTraining
+from tunecli.training.reasons import ERROR
 
 Round = tuple[Evaluation, ...]
 """One evaluation of every fold, with one step."""
@@ -34,7 +37,8 @@ class CrossValidation:
 
     Attributes:
         folds: in the order of the data's folds.
-        n_evaluations: planned; early stopping may end sooner.
+        n_evaluations: planned; early stopping may end sooner. None if only the user's own training
+            knows.
         curve: the evaluations so far.
         outcome: None while training, then complete, diverged, or failed where something else than
             a number came back.
@@ -45,13 +49,28 @@ class CrossValidation:
     """
 
     def __init__(
-        self, config: TrialConfig, folds: Sequence[FoldData], device: torch.device
+        self,
+        config: TrialConfig,
+        folds: Sequence[FoldData],
+        device: torch.device,
+        folder: Path | None = None,
     ) -> None:
+        """Prepare all folds; `folder` is where the user's own training keeps checkpoints."""
         self._peak = PeakMemory(device)
-        size = config.training.batch_size
-        fewest = min(len(batch_sizes(len(fold.y_train), size)) for fold in folds)
-        self.folds = [FoldTraining(config, fold, device, fewest) for fold in folds]
-        self.n_evaluations = len(self.folds[0].timetable.evaluations)
+        self.folds: Sequence[FoldTraining | OwnFoldTraining]
+        self.n_evaluations: int | None
+        if config.train is None:
+            size = config.training.batch_size
+            fewest = min(len(batch_sizes(len(fold.y_train), size)) for fold in folds)
+            loops = [FoldTraining(config, fold, device, fewest) for fold in folds]
+            self.folds, self.n_evaluations = loops, len(loops[0].timetable.evaluations)
+        else:
+            own = None if folder is None else folder / "own"
+            self.folds = [
+                OwnFoldTraining(config, fold, device, own and own / str(fold.number))
+                for fold in folds
+            ]
+            self.n_evaluations = config.training.epochs
         self.curve: list[Round] = []
         self.outcome: Outcome | None = None
         self.reason = ""
@@ -72,6 +91,10 @@ class CrossValidation:
         except NoScoreError as error:
             self.outcome, self.reason = error.outcome, error.reason
             raise StopIteration from None
+        except StopIteration:  # a training of the user's own has come to its end
+            self.outcome = "complete" if self.curve else "failed"
+            self.reason = "" if self.curve else f"{ERROR}: nothing was reported"
+            raise
         finally:
             self.seconds += time.perf_counter() - start
         return evaluations
@@ -79,9 +102,12 @@ class CrossValidation:
     def _evaluate_all(self) -> Round:
         """The next evaluation of every fold, up to the first that cannot be judged."""
         name = self._config.objective.metric.name
-        return tuple(
-            checked(next(training), training.fold.number, name) for training in self.folds
-        )
+        has_loss = self._config.train is None
+        evaluations = []
+        for training in self.folds:
+            told = next(training)
+            evaluations.append(checked(told, training.fold.number, name, has_loss=has_loss))
+        return tuple(evaluations)
 
     def _record(self, evaluations: Round) -> None:
         self.curve.append(evaluations)
@@ -98,6 +124,10 @@ class CrossValidation:
     def mean_scores(self) -> list[float]:
         """Mean over folds of the objective's score, at each evaluation so far."""
         return [fmean(evaluation.score for evaluation in row) for row in self.curve]
+
+    def take_notes(self) -> list[str]:
+        """What a user should read since the last call, each sentence once."""
+        return list(dict.fromkeys(note for fold in self.folds for note in fold.take_notes()))
 
     def _is_exhausted(self) -> bool:
         """Whether early stopping ends the trial now."""
@@ -144,12 +174,21 @@ class CrossValidation:
             peak_memory=self._peak.n_bytes,
         )
 
-    def _predictions(self) -> bytes:
-        """Validation rows and outputs of every fold at the best evaluation, as an npz archive."""
+    def close(self) -> bool:
+        """End what runs beside this; whether it has ended."""
+        ends = [fold.close() for fold in self.folds if isinstance(fold, OwnFoldTraining)]
+        return all(ends)
+
+    def _predictions(self) -> bytes | None:
+        """Validation rows and outputs of every fold at the best evaluation, as an npz archive.
+
+        None where the user's own training keeps them to itself.
+        """
         arrays: dict[str, Any] = {}
         for training in self.folds:
             outputs = training.best_outputs
-            assert outputs is not None  # `keep` was called at the best evaluation
+            if outputs is None:
+                return None
             number = training.fold.number
             arrays[f"rows_{number}"] = training.fold.valid_rows.numpy(force=True)
             arrays[f"outputs_{number}"] = outputs.reshape(len(outputs), -1).astype(np.float32)

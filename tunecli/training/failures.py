@@ -35,13 +35,18 @@ def failure(error: BaseException, *, seconds: float, peak_memory: int) -> TrialR
 
 def _reason(error: BaseException) -> str:
     text = _text(error)
-    # torch's CPU allocator raises a RuntimeError.
-    if isinstance(error, torch.OutOfMemoryError | MemoryError) or "DefaultCPUAllocator" in text:
+    if is_out_of_memory(error):
         return f"{OUT_OF_MEMORY}: {text.splitlines()[0]}" if text.strip() else OUT_OF_MEMORY
     if isinstance(error, UserCodeError):  # it names the error and its place itself
         return f"{ERROR}: {text}"
     named = f"{ERROR}: {type(error).__name__}: {text}".removesuffix(": ")
     return f"{named}{place_in_code(error)}"
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether there was not enough memory; torch's CPU allocator raises a RuntimeError."""
+    kinds = torch.OutOfMemoryError | MemoryError
+    return isinstance(error, kinds) or "DefaultCPUAllocator" in _text(error)
 
 
 def _text(error: BaseException) -> str:

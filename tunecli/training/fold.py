@@ -26,7 +26,13 @@ from tunecli.training.evaluation import Evaluation
 from tunecli.training.gradient_step import GradientStep
 from tunecli.training.losses import Predictions, build_loss, n_outputs
 from tunecli.training.metrics import measure
-from tunecli.training.models import build_model
+from tunecli.training.models import (
+    Columns,
+    auxiliary_weight,
+    build_model,
+    rate_factors,
+    set_training,
+)
 from tunecli.training.optimizers import build_optimizers
 from tunecli.training.precision import Precision
 from tunecli.training.random_state import RandomStream, fold_seed
@@ -75,16 +81,29 @@ class FoldTraining:
     def _build(self, device: torch.device, fewest_batches: int | None) -> None:
         config, settings, fold = self._config, self._settings, self.fold
         loss = build_loss(config.loss, fold)
-        self.model = build_model(config.model, fold.shape, n_outputs(config.loss, fold)).to(device)
+        model = build_model(
+            config.model, fold.shape, n_outputs(config.loss, fold), Columns.of(fold)
+        )
+        self.model = model.to(device)
         self._loss = loss
         self._average = average_weights(self.model, settings.ema) if settings.ema else None
         self._batches = Batches(fold.x_train, fold.y_train, settings.batch_size, settings.shuffle)
         self.timetable = Timetable.of(settings, len(self._batches.sizes), fewest_batches)
-        self._optimizers = build_optimizers(config.optimizer, self.model, settings.decay)
+        self._optimizers = build_optimizers(
+            config.optimizer, model, settings.decay, rate_factors(config.model, model)
+        )
         self._rates = Rates(
             config.schedule, self._optimizers, self.timetable, config.objective.direction
         )
-        self._step = GradientStep(self.model, loss, self._optimizers, self._precision, settings)
+        self._step = GradientStep(
+            model,
+            loss,
+            self._optimizers,
+            self._precision,
+            settings,
+            auxiliary_weight(config.model),
+            len(fold.cat_cardinalities),
+        )
 
     def __iter__(self) -> Iterator[Evaluation]:
         return self
@@ -104,6 +123,12 @@ class FoldTraining:
         """Parameters of the model."""
         return sum(parameter.numel() for parameter in self.model.parameters())
 
+    def take_notes(self) -> list[str]:
+        """What a user should read since the last call."""
+        notes = self._step.micro_batches.notes
+        self._step.micro_batches.notes = []
+        return notes
+
     @property
     def _evaluated_model(self) -> nn.Module:
         return self.model if self._average is None else self._average.module
@@ -116,7 +141,7 @@ class FoldTraining:
 
     def _train_to(self, n_steps: int) -> None:
         """Train until `n_steps` optimizer steps are done."""
-        self.model.train()
+        set_training(self.model)
         while self._n_steps < n_steps:
             if self._batches.epoch_is_over:
                 self._begin_epoch()
@@ -165,7 +190,7 @@ class FoldTraining:
     def _outputs(self, x: Features) -> Tensor:
         """What the evaluated model gives for `x`, (n, n_outputs) float32."""
         model = self._evaluated_model.eval()
-        batch = self._batches.sizes[0]
+        batch = self._step.micro_batches.most_rows(self._batches.sizes[0])
         n_rows = min(max(BLOCK_BYTES // x.row_bytes, batch), BLOCK_BATCHES * batch)
         whole, rest = divmod(len(x), n_rows)
         sizes = [n_rows] * whole + [rest] * (rest > 0)
@@ -201,6 +226,7 @@ class FoldTraining:
             "batches": self._batches.state_dict(),
             "random": self._random.state_dict(),
             "counts": [self._n_steps, self._n_epochs, self._n_evaluations],
+            "micro_batch": self._step.micro_batches.size,
             "train_loss": self._train_loss,
             "predictions": _as_tensor(self._predictions),
             "best_weights": self._best_weights,
@@ -219,6 +245,7 @@ class FoldTraining:
         self._batches.load_state_dict(state["batches"])
         self._random.load_state_dict(state["random"])
         self._n_steps, self._n_epochs, self._n_evaluations = state["counts"]
+        self._step.micro_batches.size = state["micro_batch"]
         self._train_loss = state["train_loss"]
         self._predictions = _as_array(state["predictions"])
         self._best_weights = state["best_weights"]

@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 from tunecli.study_file.settings import TrainingSettings
 from tunecli.training.batches import Batch
 from tunecli.training.losses import Loss
+from tunecli.training.micro_batches import MicroBatches
 from tunecli.training.optimizers import needs_closure
 from tunecli.training.precision import Precision
 
@@ -20,6 +21,7 @@ class GradientStep:
 
     Attributes:
         is_empty: whether no step was made since the mean loss was taken last.
+        micro_batches: how batches are divided.
     """
 
     def __init__(
@@ -29,12 +31,23 @@ class GradientStep:
         optimizers: Sequence[Optimizer],
         precision: Precision,
         settings: TrainingSettings,
+        auxiliary_weight: float = 0.0,
+        n_codes: int = 0,
     ) -> None:
+        """Prepare to step.
+
+        Args:
+            auxiliary_weight: factor on the losses of outputs beside the first one.
+            n_codes: of the features, the last ones, which hold codes of categories.
+        """
         self._model = model
         self._loss = loss
         self._optimizers = optimizers
         self._precision = precision
         self._settings = settings
+        self._auxiliary_weight = auxiliary_weight
+        self._n_codes = n_codes
+        self.micro_batches = MicroBatches(settings.micro_batch, model)
         self._parameters = [p for p in model.parameters() if p.requires_grad]
         self._weights: list[Tensor] = [
             p for p in self._parameters if p.ndim >= 2
@@ -96,6 +109,9 @@ class GradientStep:
 
     def _backward(self, group: Sequence[Batch]) -> Tensor:
         """Add the gradient of the group's mean loss to the parameters; the mean loss, detached."""
+        return self.micro_batches.run(group, self._accumulated)
+
+    def _accumulated(self, group: Sequence[Batch]) -> Tensor:
         if len(group) == 1:
             loss = self._batch_loss(*group[0])
             self._scaled(loss).backward()  # type: ignore[no-untyped-call]
@@ -113,18 +129,28 @@ class GradientStep:
         return sum(self._loss.total_weight(y) for _, y in group)
 
     def _batch_loss(self, x: Tensor, y: Tensor) -> Tensor:
-        if not self._precision.autocast:
-            return self._loss(self._model(x), y)
         with self._precision.forward():
             outputs = self._model(x)
-        return self._loss(outputs.float(), y)  # a loss in 16 bits loses what it measures
+        main, *auxiliary = (outputs,) if isinstance(outputs, Tensor) else outputs
+        loss = self._loss(self._exact(main), y)
+        for output in auxiliary:
+            if output is not None:  # a head that was left out
+                loss = loss + self._auxiliary_weight * self._loss(self._exact(output), y)
+        return loss
+
+    def _exact(self, outputs: Tensor) -> Tensor:
+        """In 32 bits: a loss in 16 bits loses what it measures."""
+        return outputs.float() if self._precision.autocast else outputs
 
     def _scaled(self, loss: Tensor) -> Tensor:
         scaler = self._precision.scaler
         return loss if scaler is None else scaler.scale(loss)
 
     def _noisy(self, x: Tensor) -> Tensor:
-        return x + self._settings.input_noise * torch.randn_like(x)
+        noise = self._settings.input_noise * torch.randn_like(x)
+        if self._n_codes:
+            noise[:, -self._n_codes :] = 0
+        return x + noise
 
     def _adjust_gradient(self) -> None:
         """Undo the scale of fp16, add the gradient of L1, then clip: norm first, then values."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import torch
@@ -16,12 +16,20 @@ from tunecli.study_file.settings import Component
 from tunecli.study_file.user_code import is_code
 from tunecli.training import user_parts
 
+NO_FACTORS: Mapping[Tensor, float] = {}
+
+RATE_FACTOR = "rate_factor"
+"""Key of a parameter group with a factor on the learning rate; schedules keep it."""
+
 FUSED_DEVICES = ("cpu", "cuda")
 """Where every optimizer that has a fused kernel has it."""
 
 
 def build_optimizers(
-    component: Component, model: nn.Module, decay: Literal["all", "weights"]
+    component: Component,
+    model: nn.Module,
+    decay: Literal["all", "weights"],
+    factors: Mapping[Tensor, float] = NO_FACTORS,
 ) -> list[Optimizer]:
     """The optimizers that together train all parameters of `model`.
 
@@ -31,13 +39,14 @@ def build_optimizers(
     Args:
         component: a class of `torch.optim` and its arguments.
         decay: which parameters feel `weight_decay`, see `decay_groups`.
+        factors: on the learning rate, of parameters that have another one.
 
     Raises:
-        TunecliError: Muon with a model that has no hidden matrix.
+        TunecliError: Muon with a model that has no hidden matrix, or LBFGS with factors.
     """
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if component.name != "Muon":
-        return [_build(component, parameters, decay)]
+        return [_build(component, parameters, decay, factors)]
     hidden = hidden_matrices(model)
     if not hidden:
         raise TunecliError(
@@ -49,7 +58,7 @@ def build_optimizers(
     chosen = {id(matrix) for matrix in hidden}
     others = [parameter for parameter in parameters if id(parameter) not in chosen]
     muon = Component(name="Muon", arguments=arguments)
-    return [_build(muon, hidden, decay), _build(rest, others, decay)]
+    return [_build(muon, hidden, decay, factors), _build(rest, others, decay, factors)]
 
 
 def hidden_matrices(model: nn.Module) -> list[Tensor]:
@@ -87,6 +96,26 @@ def decay_groups(
     return [group for group in groups if group["params"]]
 
 
+def rate_groups(
+    groups: Sequence[dict[str, Any]], factors: Mapping[Tensor, float], lr: float
+) -> list[dict[str, Any]]:
+    """Parameter groups divided by their rate; those of the full rate come first.
+
+    Args:
+        groups: with `params`.
+        factors: of parameters whose rate is another one than `lr`.
+    """
+    divided = []
+    for group in groups:
+        of_factor: dict[float, list[Tensor]] = {}
+        for parameter in group["params"]:
+            of_factor.setdefault(factors.get(parameter, 1.0), []).append(parameter)
+        for factor, parameters in of_factor.items():
+            own = {"lr": lr * factor, RATE_FACTOR: factor} if factors else {}
+            divided.append({**group, "params": parameters, **own})
+    return sorted(divided, key=lambda group: group.get(RATE_FACTOR, 1.0) != 1.0)
+
+
 def needs_closure(optimizer: Optimizer) -> bool:
     """Whether a step evaluates the loss more than once, as LBFGS does.
 
@@ -110,17 +139,28 @@ def as_component(value: Component | dict[str, Any] | str) -> Component:
 
 
 def _build(
-    component: Component, parameters: Sequence[Tensor], decay: Literal["all", "weights"]
+    component: Component,
+    parameters: Sequence[Tensor],
+    decay: Literal["all", "weights"],
+    factors: Mapping[Tensor, float],
 ) -> Optimizer:
     """One optimizer, by its fused kernel where it has one."""
     if is_code(component.name):
-        accepts = "weight_decay" in inspect.signature(load_object(component.name)).parameters
+        own = inspect.signature(load_object(component.name)).parameters
+        accepts = "weight_decay" in own
         groups = decay_groups(parameters, decay if accepts else "all")
-        return user_parts.build_optimizer(component, groups)
+        lr = component.arguments.get("lr", own["lr"].default if "lr" in own else 0.0)
+        return user_parts.build_optimizer(component, rate_groups(groups, factors, lr))
     optimizer: type[Optimizer] = getattr(torch.optim, component.name)
     accepted = inspect.signature(optimizer).parameters
     arguments = dict(component.arguments)
     if "fused" in accepted and parameters[0].device.type in FUSED_DEVICES:
         arguments["fused"] = True
     groups = decay_groups(parameters, decay if "weight_decay" in accepted else "all")
-    return optimizer(groups, **arguments)
+    if factors and component.name == "LBFGS":
+        raise TunecliError(
+            "LBFGS has one learning rate for all weights. Leave backbone_lr out, or take another "
+            "optimizer."
+        )
+    lr = float(arguments.get("lr", accepted["lr"].default))
+    return optimizer(rate_groups(groups, factors, lr), **arguments)

@@ -29,7 +29,7 @@ from tunecli.training.finite import NoScoreError, number
 from tunecli.training.fold import FoldTraining
 from tunecli.training.losses import build_loss, n_outputs
 from tunecli.training.metrics import measure
-from tunecli.training.models import build_model
+from tunecli.training.models import Columns, build_model, explain_size, rate_factors
 from tunecli.training.optimizers import build_optimizers
 from tunecli.training.precision import Precision, choose_device
 from tunecli.training.schedules import Rates
@@ -111,10 +111,16 @@ def _build_one_by_one(config: TrialConfig, fold: FoldData) -> None:
             with _blaming(f"metric.{metric.name}"):
                 _try_metric(metric, fold)
     with _blaming(f"model.{config.model.name}"):
-        model = build_model(config.model, fold.shape, n_outputs(config.loss, fold))
-        _check_outputs(model, _two_rows(fold), n_outputs(config.loss, fold))
+        wanted = n_outputs(config.loss, fold)
+        model = build_model(config.model, fold.shape, wanted, Columns.of(fold))
+        factors = rate_factors(config.model, model)
+        try:
+            _check_outputs(model, _two_rows(fold), wanted)
+        except (RuntimeError, ValueError, AssertionError):
+            explain_size(config.model, fold.shape, wanted)
+            raise
     with _blaming(f"optimizer.{config.optimizer.name}"):
-        optimizers = build_optimizers(config.optimizer, model, config.training.decay)
+        optimizers = build_optimizers(config.optimizer, model, config.training.decay, factors)
     if config.schedule is not None:  # here for its true length, which the rehearsal shortens
         with _blaming(f"schedule.{config.schedule.name}"):
             n_batches = len(batch_sizes(len(fold.y_train), config.training.batch_size))
@@ -140,8 +146,10 @@ def _two_rows(fold: FoldData) -> Tensor:
 @torch.no_grad()
 def _check_outputs(model: nn.Module, rows: Tensor, wanted: int) -> None:
     outputs = model(rows)
-    if not isinstance(outputs, Tensor) or outputs.shape != (len(rows), wanted):
-        raise TunecliError(f"a model must give one tensor with {wanted} outputs for each row.")
+    main, *auxiliary = outputs if isinstance(outputs, tuple) else (outputs,)
+    for output in (main, *(output for output in auxiliary if output is not None)):
+        if not isinstance(output, Tensor) or output.shape != (len(rows), wanted):
+            raise TunecliError(f"a model must give one tensor with {wanted} outputs for each row.")
 
 
 def _shortened(config: TrialConfig, n_batches: int) -> TrialConfig:
@@ -216,7 +224,8 @@ def _kept_bytes(training: FoldTraining) -> int:
 
 
 def _gradient_bytes(training: FoldTraining) -> int:
-    return sum(p.numel() * p.element_size() for p in training.model.parameters())
+    parameters = [p for p in training.model.parameters() if p.requires_grad]
+    return sum(p.numel() * p.element_size() for p in parameters)
 
 
 def _tensor_bytes(tree: object) -> int:

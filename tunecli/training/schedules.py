@@ -22,10 +22,14 @@ from tunecli.errors import TunecliError
 from tunecli.study_file.settings import Component, Direction
 from tunecli.study_file.user_code import is_code
 from tunecli.training import user_parts
+from tunecli.training.optimizers import RATE_FACTOR
 from tunecli.training.timetable import Timetable
 
 PER_STEP = ("OneCycleLR", "CyclicLR")
 """Schedulers that always step with the optimizer; all others do with `training.steps` only."""
+
+GIVEN_RATES = ("max_lr", "base_lr", "min_lr")
+"""Arguments that set a rate, whatever it was; torch takes one for each parameter group."""
 
 CYCLES = 5
 """Of a CyclicLR in a training, up and down again, unless `step_size_up` says otherwise."""
@@ -76,10 +80,24 @@ def _build(
     """One scheduler, of torch or of the user's own."""
     if is_code(component.name):
         return user_parts.build_schedule(component, optimizer)
-    lr = float(optimizer.param_groups[0]["lr"])
-    arguments = filled_in(component, lr, timetable, direction)
+    group = optimizer.param_groups[0]
+    lr = float(group["lr"]) / group.get(RATE_FACTOR, 1.0)
+    arguments = _for_groups(filled_in(component, lr, timetable, direction), optimizer)
     scheduler: LRScheduler = getattr(lr_scheduler, component.name)(optimizer, **arguments)
     return scheduler
+
+
+def _for_groups(arguments: dict[str, Any], optimizer: Optimizer) -> dict[str, Any]:
+    """Rates given in numbers, times the factor of each parameter group."""
+    factors = [group.get(RATE_FACTOR, 1.0) for group in optimizer.param_groups]
+    if all(factor == 1.0 for factor in factors):
+        return arguments
+    return {
+        name: [value * factor for factor in factors]
+        if name in GIVEN_RATES and isinstance(value, int | float)
+        else value
+        for name, value in arguments.items()
+    }
 
 
 def _one_cycle(given: dict[str, Any], lr: float, timetable: Timetable) -> dict[str, Any]:

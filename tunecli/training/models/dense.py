@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import cast
+from typing import Literal, cast
 
 from torch import Tensor, nn
 
 from tunecli.training.models.columns import Columns
-from tunecli.training.models.embeddings import NumberEmbedding, RowEmbedding
+from tunecli.training.models.embeddings import RowEmbedding
 from tunecli.training.models.layers import (
     Residual,
     activation_layer,
@@ -66,7 +66,7 @@ class MLP(nn.Module):
         batch_norm: bool = False,
         residual: bool = False,
         embed: int | None = None,
-        num_embeddings: NumberEmbedding | None = None,
+        num_embeddings: Literal["periodic", "piecewise_linear"] | None = None,
         num_size: int = 24,
         n_bins: int = 48,
         n_frequencies: int = 48,
@@ -127,7 +127,7 @@ class ResNet(nn.Module):
         dropout: float = 0.25,
         residual_dropout: float = 0.0,
         embed: int | None = None,
-        num_embeddings: NumberEmbedding | None = None,
+        num_embeddings: Literal["periodic", "piecewise_linear"] | None = None,
         num_size: int = 24,
         n_bins: int = 48,
         n_frequencies: int = 48,
