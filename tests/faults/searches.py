@@ -56,6 +56,7 @@ class Searches:
     @classmethod
     def prepared(cls, folder: Path) -> Searches:
         """Write the study file; it is searched once without a fault."""
+        folder.mkdir(exist_ok=True)
         (folder / "study.yaml").write_text(STUDY)
         return cls(folder, *_uninterrupted())
 

@@ -31,6 +31,7 @@ search: {trials: 6, parallel: 2, pruner: Median}
 """
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 IN_STARTUP = 0.3  # share of the signals
+ENOUGH = 40  # trials of a study; the next signals get a new one
 
 
 @pytest.mark.slow
@@ -38,37 +39,54 @@ def test_signals_end_a_search_with_their_code_and_lose_nothing(
     tmp_path: Path, n_faults: Callable[[int], int], figure: Callable[[str], None]
 ) -> None:
     chance = random.Random(SEED)
-    searches = Searches.prepared(tmp_path)
+    searches = [Searches.prepared(tmp_path / "0")]
     ended: dict[str, list[float]] = {}
     for number, is_twice in plan(n_faults):
-        with searches.begun("--grace", "1") as process:
-            wait_until_it_listens(process)
-            if chance.random() < IN_STARTUP:
-                time.sleep(chance.uniform(0, searches.startup))
-            else:
-                searches.wait_for_trials(process)
-                time.sleep(chance.uniform(0, searches.seconds / 20))
-            begin = time.monotonic()
-            os.killpg(process.pid, number)  # all processes, as a terminal and systemd do
-            if is_twice:
-                time.sleep(chance.uniform(0.01, 0.5))
-                if session(process.pid):
-                    os.killpg(process.pid, chance.choice([signal.SIGINT, signal.SIGTERM]))
-                begin = time.monotonic()
-            assert process.wait(timeout=10) == CODES[number]
-            seconds_until(lambda: not session(process.pid), at_most=2)
-            name = f"{number.name} twice" if is_twice else number.name
-            ended.setdefault(name, []).append(time.monotonic() - begin)
-        assert is_sound(searches.database)
-        assert len(everything(searches.database)) < 60, "the search ended before the signals did"
-    searches.finish()
-    for name, seconds in ended.items():
+        if len(everything(searches[-1].database)) > ENOUGH:
+            searches.append(Searches.prepared(tmp_path / str(len(searches))))
+        name = f"{number.name} twice" if is_twice else number.name
+        seconds = interrupted(searches[-1], number, is_twice, chance)
+        ended.setdefault(name, []).append(seconds)
+    for each in searches:
+        each.finish()
+    for name, times in ended.items():
         figure(
-            f"{name}: {len(seconds)} times (seed {SEED}), resumed table equal; everything gone "
-            f"{statistics.median(seconds):.2f} s (median), {max(seconds):.2f} s (longest) after it"
+            f"{name}: {len(times)} times (seed {SEED}) in {len(searches)} studies, resumed tables "
+            f"equal; everything gone {statistics.median(times):.2f} s (median), "
+            f"{max(times):.2f} s (longest) after it"
         )
         if "twice" in name:
-            assert max(seconds) < 2
+            assert max(times) < 2
+
+
+def interrupted(
+    searches: Searches, number: signal.Signals, is_twice: bool, chance: random.Random
+) -> float:
+    """Begin a search and interrupt it.
+
+    Returns:
+        seconds until every process was gone.
+    """
+    with searches.begun("--grace", "1") as process:
+        wait_until_it_listens(process)
+        if chance.random() < IN_STARTUP:
+            time.sleep(chance.uniform(0, searches.startup))
+        else:
+            searches.wait_for_trials(process)
+            time.sleep(chance.uniform(0, searches.seconds / 20))
+        begin = time.monotonic()
+        os.killpg(process.pid, number)  # all processes, as a terminal and systemd do
+        if is_twice:
+            time.sleep(chance.uniform(0.01, 0.5))
+            if session(process.pid):
+                os.killpg(process.pid, chance.choice([signal.SIGINT, signal.SIGTERM]))
+            begin = time.monotonic()
+        assert process.wait(timeout=10) == CODES[number]
+        seconds_until(lambda: not session(process.pid), at_most=2)
+        seconds = time.monotonic() - begin
+    assert is_sound(searches.database)
+    assert len(everything(searches.database)) < 60, "the search ended before the signal did"
+    return seconds
 
 
 @pytest.mark.slow

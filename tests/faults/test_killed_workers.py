@@ -27,7 +27,6 @@ def test_killed_workers_are_replaced_and_change_nothing(
     replaced: list[float] = []  # seconds until there is another process
     at_work: list[float] = []  # seconds until a trial that was hit told of an evaluation again
     for number in count():  # studies, until there were enough kills
-        (tmp_path / str(number)).mkdir()
         searches = Searches.prepared(tmp_path / str(number))
         killed = []
         with searches.begun() as process:
