@@ -84,17 +84,15 @@ def _contexts(
 
 @contextmanager
 def _uncounted(modules: Sequence[nn.Module]) -> Iterator[None]:
-    """Keep running statistics of batch norms as they are; in training they decide nothing."""
-    norms = [
-        norm
-        for module in modules
-        for norm in module.modules()
-        if isinstance(norm, _BatchNorm) and norm.training and norm.track_running_stats
-    ]
-    for norm in norms:
-        norm.track_running_stats = False
+    """Let batch norms update copies of their running statistics, which decide nothing here."""
+    norms = [n for module in modules for n in module.modules() if isinstance(n, _BatchNorm)]
+    counted = [dict(norm.named_buffers()) for norm in norms]
+    for norm, buffers in zip(norms, counted, strict=True):
+        for name, buffer in buffers.items():
+            setattr(norm, name, buffer.clone())
     try:
         yield
     finally:
-        for norm in norms:
-            norm.track_running_stats = True
+        for norm, buffers in zip(norms, counted, strict=True):
+            for name, buffer in buffers.items():
+                setattr(norm, name, buffer)
