@@ -31,6 +31,8 @@ Make = Callable[[NewArray], Mapping[str, Any]]
 
 FACTS = "facts.json"
 UNUSED_DAYS = 30
+SMALL = 2**20
+"""Bytes up to which data is made in each process: that is as fast, and leaves no files behind."""
 
 
 @dataclass(frozen=True)

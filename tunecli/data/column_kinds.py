@@ -186,7 +186,7 @@ def _classes(series: pd.Series, name: str, n_values: int, how: str) -> Target:
     if n_values < 2:
         message = f"the target {name!r} is {labels[0]!r} in all rows: there is nothing to tell."
         raise DataError(message, "data.target")
-    if n_values > len(series) / 2:
+    if n_values > max(MOST_CLASSES_OF_NUMBERS, len(series) / 2):
         raise DataError(
             f"the target {name!r} has {n_values:,} different values in {len(series):,} rows: too "
             "many for classes. Name another column, or write task: regression for numbers.",

@@ -107,8 +107,8 @@ class FoldData:
             where targets are not standardized.
         n_classes: 0 for regression.
         cat_cardinalities: of a table whose model embeds categories: its last columns hold codes
-            from 0 (missing; 1 is a category that the training part does not have), and this many
-            of them. The columns before are numbers.
+            from 0 (missing; 1 is what the training part does not have), and this many of them. The
+            columns before are numbers.
     """
 
     number: int

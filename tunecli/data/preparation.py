@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from tunecli import __version__
-from tunecli.data.cache import NewArray, kept, key_of
+from tunecli.data.cache import SMALL, NewArray, kept, key_of
 from tunecli.data.dataset import Dataset
 from tunecli.data.encoding import fit_encoder
 from tunecli.data.features import Features, as_features
@@ -97,7 +97,8 @@ def _table(
         [column.kind for column in dataset.columns],
         [__version__, np.__version__, sklearn.__version__],
     )
-    entry = kept(cache, key, make)
+    is_small = dataset.x.numel() * dataset.x.element_size() <= SMALL
+    entry = kept(None if is_small else cache, key, make)
     return Prepared(
         torch.from_numpy(entry.arrays["x_train"]),
         torch.from_numpy(entry.arrays["x_valid"]),

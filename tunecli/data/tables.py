@@ -19,7 +19,7 @@ from torch import Tensor
 
 from tunecli import __version__
 from tunecli.data import cleaning, column_kinds
-from tunecli.data.cache import Entry, NewArray, file_hash, kept, key_of
+from tunecli.data.cache import SMALL, Entry, NewArray, file_hash, kept, key_of
 from tunecli.data.column_kinds import Cells
 from tunecli.data.dataset import Column, Dataset
 from tunecli.data.table_files import read_table
@@ -60,7 +60,8 @@ def load_table(
     def make(new: NewArray) -> Mapping[str, Any]:
         return _fill(_read(settings, validation, paths, workspace), new)
 
-    return _dataset(settings.source, kept(workspace.cache, key, make))
+    is_small = sum(path.stat().st_size for path in files.values()) <= SMALL
+    return _dataset(settings.source, kept(None if is_small else workspace.cache, key, make))
 
 
 def _paths(settings: DataSettings, validation: ValidationSettings) -> dict[str, str]:

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from tunecli.data.dataset import Dataset
+from tunecli.data.sources import load
+from tunecli.data.workspace import Workspace
+from tunecli.errors import DataError
+from tunecli.study_file.settings import DataSettings
+
+RANDOM = np.random.default_rng(0)
+X = RANDOM.normal(size=(40, 3))
+Y = RANDOM.integers(0, 2, 40)
+
+
+def read(folder: Path, source: str, **settings: Any) -> Dataset:
+    return load(DataSettings(source=source, **settings), Workspace(folder))
+
+
+def test_an_archive_of_numbers(tmp_path: Path) -> None:
+    np.savez(tmp_path / "d.npz", X=X, y=Y)
+    dataset = read(tmp_path, "d.npz")
+    assert np.array_equal(dataset.x.numpy(), X)
+    assert np.array_equal(dataset.y.numpy(), Y)
+    assert (dataset.task, dataset.classes) == ("classification", ("0", "1"))
+    assert [column.name for column in dataset.columns] == ["x[0]", "x[1]", "x[2]"]
+    assert dataset.given == ()
+
+
+@pytest.mark.parametrize("source", ["d.npz", "x.npy", "train_x.npy", "d.pt", "pair.pt"])
+def test_every_form_holds_the_same(tmp_path: Path, source: str) -> None:
+    np.savez(tmp_path / "d.npz", x=X, y=Y)
+    np.save(tmp_path / "x.npy", X)
+    np.save(tmp_path / "y.npy", Y)
+    np.save(tmp_path / "train_x.npy", X)
+    np.save(tmp_path / "train_y.npy", Y)
+    torch.save({"x": torch.tensor(X), "y": torch.tensor(Y)}, tmp_path / "d.pt")
+    torch.save((torch.tensor(X), torch.tensor(Y)), tmp_path / "pair.pt")
+    assert read(tmp_path, source).fingerprint == read(tmp_path, "d.npz").fingerprint
+
+
+def test_a_test_of_its_own_is_put_away_unless_a_share_is_given(tmp_path: Path) -> None:
+    np.savez(tmp_path / "d.npz", x=X, y=Y, x_test=X[:5] + 1, y_test=Y[:5])
+    dataset = read(tmp_path, "d.npz")
+    assert dataset.given == ("test",)
+    assert dataset.given_test is not None
+    assert dataset.given_test.tolist() == [40, 41, 42, 43, 44]
+    assert np.array_equal(dataset.x[40:].numpy(), X[:5] + 1)
+    assert len(read(tmp_path, "d.npz", test=0.3).y) == 40
+
+
+def test_pairs_find_their_test_beside_them_or_where_it_is_named(tmp_path: Path) -> None:
+    for name in ("x", "x_test", "other_x"):
+        np.save(tmp_path / f"{name}.npy", X[:20])
+        np.save(tmp_path / f"{name.replace('x', 'y')}.npy", Y[:20])
+    assert read(tmp_path, "x.npy").given == ("test",)
+    assert read(tmp_path, "other_x.npy").given == ()
+    assert read(tmp_path, "other_x.npy", test="x_test.npy").given == ("test",)
+    assert len(read(tmp_path, "x.npy", target="other_y.npy", test=0.0).y) == 20
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype", "expected"),
+    [
+        ((20, 8, 8), np.uint8, torch.uint8),
+        ((20, 3, 8, 8), np.float64, torch.float32),
+        ((20, 1, 8, 8), np.int64, torch.float32),
+    ],
+)
+def test_pictures_keep_their_shape(
+    tmp_path: Path, shape: tuple[int, ...], dtype: Any, expected: torch.dtype
+) -> None:
+    np.savez(tmp_path / "d.npz", x=np.ones(shape, dtype), y=np.arange(20) % 2)
+    dataset = read(tmp_path, "d.npz")
+    assert dataset.x.dtype == expected
+    assert dataset.x.ndim == 4
+    assert dataset.columns == ()
+
+
+def test_numbers_may_be_missing_and_idle_columns_go(tmp_path: Path) -> None:
+    x = np.column_stack([X, np.ones(40), X[:, 0]])
+    x[3, 1] = np.nan
+    np.savez(tmp_path / "d.npz", x=x, y=RANDOM.normal(size=40))
+    dataset = read(tmp_path, "d.npz")
+    assert dataset.task == "regression"
+    assert dataset.x.shape == (40, 3)
+    assert dataset.x.isnan().sum() == 1
+    assert len(dataset.notes) == 2
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"x": X}, "d.npz has no array 'y'; it holds `x`."),
+        ({"x": X, "y": Y[:9]}, "d.npz has 40 rows of features, but 9 targets."),
+        ({"x": X[0], "y": Y}, "must be (rows, features) or (rows, channels, height, width), but"),
+        ({"x": X.astype(str), "y": Y}, "the features of d.npz must be numbers, but are <U"),
+        (
+            {"x": X, "y": X},
+            "the targets of d.npz must be one number or text a row, but are 40 × 3",
+        ),
+        ({"x": X, "y": Y * 0}, "data.target: the target 'y' is '0' in all rows"),
+        ({"x": X + np.inf, "y": Y}, "the features of d.npz are not finite in row 0."),
+        ({"x": X * 0, "y": Y}, "all features of d.npz are constant."),
+        (
+            {"x": X, "y": Y, "x_test": X[:, :2], "y_test": Y},
+            "the test set of d.npz has rows of shape (2,), but those to train on (3,).",
+        ),
+    ],
+)
+def test_what_is_no_data_is_told(
+    tmp_path: Path, arrays: dict[str, np.ndarray[Any, Any]], message: str
+) -> None:
+    np.savez(tmp_path / "d.npz", **arrays)  # type: ignore[arg-type]
+    with pytest.raises(DataError, match=re.escape(message)):
+        read(tmp_path, "d.npz")
+
+
+@pytest.mark.parametrize("name", ["d.npz", "x.npy", "d.pt"])
+def test_what_is_no_file_of_arrays_is_told(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"nothing of the kind")
+    with pytest.raises(DataError, match=r"(does not hold|holds no) plain array"):
+        read(tmp_path, name)
+
+
+def test_code_in_a_file_is_not_run(tmp_path: Path) -> None:
+    np.savez(tmp_path / "d.npz", x=np.array([{}, {}], dtype=object), y=Y)
+    torch.save({"x": Path("x"), "y": Y}, tmp_path / "d.pt")
+    for name in ("d.npz", "d.pt"):
+        with pytest.raises(DataError, match=f"{name} does not hold plain arrays"):
+            read(tmp_path, name)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", X)
+    with pytest.raises(DataError, match=r"there is no file 'y.npy' beside it"):
+        read(tmp_path, "x.npy")
+    with pytest.raises(DataError, match=r"data.source: d.npz cannot be read: No such file"):
+        read(tmp_path, "d.npz")
