@@ -53,9 +53,10 @@ def rehearsal(found: StudyRehearsal, gates: Mapping[str, Scalar] | None = None) 
     lines.append(labelled("search", f"{trials} of {summary.n_folds} fits each: {n_fits:,} fits"))
     smallest, largest = found.n_weights
     weights = f"{smallest:,}" if smallest == largest else f"{smallest:,} to {largest:,}"
-    lines.append(labelled("weights", f"{weights} a model"))
     if any(found.n_weights):
+        lines.append(labelled("weights", f"{weights} a model"))
         lines.append(labelled("memory", _memory(found)))
+    if found.seconds:
         lines.append(labelled("time", _time(found)))
     parts: list[RenderableType] = [line.hanging() for line in lines]
     return Group(*parts, Text(), _verdict(found, gates))
@@ -111,6 +112,7 @@ def _verdict(found: StudyRehearsal, gates: Mapping[str, Scalar] | None) -> Rende
     rehearsed = wording.count(found.n_rehearsed, "configuration")
     if not found.mistakes:
         what = "trained for two batches, every pair of choices among them"
+        what = what if any(found.n_weights) else "trained to its first report"
         return Text(f"All well: {rehearsed} {what}.", style="green")
     parts: list[RenderableType] = [
         Text(f"{_how_many(found)} of {rehearsed} would fail:", style="bold red"),
@@ -123,7 +125,7 @@ def _verdict(found: StudyRehearsal, gates: Mapping[str, Scalar] | None) -> Rende
 
 
 def _how_many(found: StudyRehearsal) -> str:
-    return "Some" if any(found.n_weights) else "All"
+    return "Some" if found.seconds else "All"
 
 
 def _cells(parameter: Parameter, gates: Mapping[str, Scalar]) -> tuple[str, str, str, str]:

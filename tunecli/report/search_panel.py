@@ -74,12 +74,17 @@ def _running(state: SearchState, started: SearchStarted, n_lines: int) -> list[R
         grid.add_row(
             Text(f"trial {trial.number}"),
             _bar(trial.n_done, trial.n_evaluations, "cyan"),
-            Text(f"{trial.n_done}/{trial.n_evaluations}", style="dim"),
+            Text(_progress(trial), style="dim"),
             Text(score, no_wrap=True, overflow="ellipsis"),
         )
     more = len(at_work) - len(shown)
     rest = [Text(f"  and {more} more", style="dim")] if more else []
     return [grid, *rest]
+
+
+def _progress(trial: RunningTrial) -> str:
+    """Evaluations done, and how many there will be, if that is known."""
+    return f"{trial.n_done}/{trial.n_evaluations}" if trial.n_evaluations else f"{trial.n_done}"
 
 
 def _at_work(state: SearchState) -> list[RunningTrial]:

@@ -128,6 +128,8 @@ class SearchState:
         seconds = now - self._first_trial_at
         if self._n_seen < ENOUGH_EVALUATIONS or seconds <= 0:
             return None
+        if not all(trial.n_evaluations for trial in self.running.values()):
+            return None  # trainings of the user's own, which end when they like
         planned = sum(trial.n_evaluations for trial in self.running.values())
         under_way = sum(trial.n_evaluations - trial.n_done for trial in self.running.values())
         n_known = self._n_finished + len(self.running)

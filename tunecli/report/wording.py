@@ -212,6 +212,8 @@ def sparkline(values: Iterable[float], width: int = 40) -> str:
 
 def data_lines(summary: DataSummary) -> list[tuple[str, str]]:
     """What the data is, what was put away, how a trial is scored: (label, sentence)."""
+    if not summary.n_rows:
+        return [("data", "brought by the training"), ("validation", plain(summary.validation))]
     kind = count(len(summary.classes), "class") if summary.classes else "regression"
     away = (
         f"{count(summary.n_test, 'row')} put away, {summary.n_search:,} searched on"

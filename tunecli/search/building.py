@@ -18,6 +18,7 @@ from tunecli.study_file.settings import TrialConfig
 from tunecli.study_file.study_file import StudyFile
 from tunecli.training.losses import standardizes_target
 from tunecli.training.models import embeds_categories
+from tunecli.training.own_rehearsal import own_build_error
 from tunecli.training.rehearsal import build_error
 
 MOST_SECONDS = 10.0
@@ -38,7 +39,9 @@ def refuse_what_cannot_be_built(study: StudyFile, store: FoldStore | NoData) -> 
     for point in covering(study.parameters):
         if time.process_time() > deadline:
             break  # large models; what is left is found by `check`, or by a trial
-        mistakes.add(build_error(*configuration(study, store, point)))
+        config, folds = configuration(study, store, point)
+        is_own = config.train is not None
+        mistakes.add(own_build_error(config) if is_own else build_error(config, folds))
     problems = [Problem(0, 0, "", mistake) for mistake in mistakes if mistake]
     if problems:
         raise StudyFileError(study.file, problems)

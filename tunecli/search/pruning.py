@@ -30,7 +30,9 @@ _EPOCH = datetime(1970, 1, 1)  # no pruner looks at times, but Optuna wants some
 
 
 def n_evaluations(config: TrialConfig) -> int:
-    """How many evaluations a trial has if nothing stops it."""
+    """How many evaluations a trial has if nothing stops it; 0 if only its own training knows."""
+    if config.train is not None:
+        return config.training.epochs or 0
     return len(Timetable.of(config.training, n_batches=1).evaluations)
 
 

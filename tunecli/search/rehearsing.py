@@ -12,6 +12,7 @@ from statistics import fmean
 import torch
 
 from tunecli.data.fold_store import FoldStore
+from tunecli.data.no_data import NoData, completed_without_data
 from tunecli.data.sources import load
 from tunecli.data.summary import DataSummary
 from tunecli.data.user_code import permit
@@ -21,9 +22,12 @@ from tunecli.search.building import configuration
 from tunecli.search.describe import describe
 from tunecli.search.machine import default_jobs, memory
 from tunecli.study_file.points import Point, covering
+from tunecli.study_file.source_kinds import NO_SOURCE
 from tunecli.study_file.space import first_value
 from tunecli.study_file.study_file import StudyFile
+from tunecli.study_file.tree import trains_itself
 from tunecli.training.memory import life_peak
+from tunecli.training.own_rehearsal import rehearse_own
 from tunecli.training.rehearsal import Rehearsal, rehearse
 
 
@@ -68,20 +72,21 @@ class StudyCheck:
     def __init__(self, study: StudyFile, workspace: Workspace = HERE) -> None:
         torch.set_num_threads(study.training.threads)
         permit(workspace.code)
+        self._store: FoldStore | NoData
         try:
-            dataset = load(study.data, workspace, study.validation)
-            self._study = study.completed(dataset.task, len(dataset.y), dataset.given)
-            first = self._study.resolve(lambda _, range_: first_value(range_))
-            self._store = FoldStore(first.data, first.validation, workspace, dataset=dataset)
-            self.summary = describe(first, self._store)
+            self._study, self._store, self.summary = _read(study, workspace)
         except DataError as error:
             raise study.located(error) from None
         self.points = covering(study.parameters)
+        if trains_itself(study.tree):
+            del self.points[1:]  # nobody knows how long each would take
 
     def rehearsals(self) -> Iterator[tuple[Point, Rehearsal]]:
         """Train two batches of every configuration."""
         for point in self.points:
-            yield point, rehearse(*configuration(self._study, self._store, point))
+            config, folds = configuration(self._study, self._store, point)
+            is_own = config.train is not None
+            yield point, rehearse_own(config, folds) if is_own else rehearse(config, folds)
 
     def conclude(self, rehearsed: list[tuple[Point, Rehearsal]]) -> StudyRehearsal:
         """Put together what the rehearsals say."""
@@ -111,6 +116,21 @@ class StudyCheck:
     def _n_jobs(self) -> int:
         training = self._study.training
         return min(default_jobs(training.threads, training.device), self._study.search.parallel)
+
+
+def _read(
+    study: StudyFile, workspace: Workspace
+) -> tuple[StudyFile, FoldStore | NoData, DataSummary]:
+    """The study with what the data decides, its data, and what that is."""
+    if study.data.source == NO_SOURCE:
+        completed = completed_without_data(study)
+        nothing = NoData(completed.validation)
+        return completed, nothing, nothing.summary()
+    dataset = load(study.data, workspace, study.validation)
+    completed = study.completed(dataset.task, len(dataset.y), dataset.given)
+    first = completed.resolve(lambda _, range_: first_value(range_))
+    store = FoldStore(first.data, first.validation, workspace, dataset=dataset)
+    return completed, store, describe(first, store)
 
 
 def _too_large(n_bytes: int, n_jobs: int) -> str:

@@ -108,9 +108,7 @@ class Stored:
 
     def changes_to(self, study: StudyFile) -> tuple[Change, ...]:
         """How `study` differs from what is stored."""
-        completed = study.completed(
-            self.summary.task, self.summary.n_rows, self.summary.given
-        )
+        completed = study.completed(self.summary.task, self.summary.n_rows, self.summary.given)
         return changes(self.study, completed)
 
     def refuse_unless_same(self, study: StudyFile) -> None:

@@ -165,7 +165,9 @@ class Trainer:
         folds = self._store.folds(
             config.data.scale, standardizes_target(config.loss), embeds_categories(config.model)
         )
-        return CrossValidation(config, folds, device, Path(job.checkpoint) if job.checkpoint else None)
+        return CrossValidation(
+            config, folds, device, Path(job.checkpoint) if job.checkpoint else None
+        )
 
     def _load(self, checkpoints: Checkpoints, training: CrossValidation, job: TrialJob) -> None:
         """Go on where the checkpoint says, if there is one that can be used."""

@@ -8,7 +8,7 @@ along the choices that lead to it; all other parameters of a pair stay at their 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, islice
 from typing import Any
@@ -23,6 +23,7 @@ from tunecli.study_file.ranges import Parameter
 from tunecli.study_file.rules import Conflict, conflicts, loss_conflicts, sampler_conflicts
 from tunecli.study_file.sections import Sections, report_arguments
 from tunecli.study_file.settings import (
+    WITHOUT,
     Component,
     DataSettings,
     Task,
@@ -31,9 +32,10 @@ from tunecli.study_file.settings import (
 )
 from tunecli.study_file.space import Resolved, parameters, resolve
 from tunecli.study_file.suggestions import listed
-from tunecli.study_file.tree import COMPONENT_SLOTS, Slot, Tree
+from tunecli.study_file.tree import COMPONENT_SLOTS, Plain, Slot, Tree, trains_itself
 from tunecli.study_file.wording import validated
 
+_OF_ANY_TRAINING = ("epochs", "early_stopping", "max_time", "device", "threads", "deterministic")
 _USUAL = {"model": "MLP", "loss": "CrossEntropyLoss", "optimizer": "SGD"}
 
 MOST_PAIRS = 20_000
@@ -44,8 +46,30 @@ def check_tree(tree: Tree, sections: Sections, task: Task | None, grammar: Gramm
     """Report everything that is wrong at some point of the search space."""
     searched = parameters(tree)
     _Checks(tree, sections, task, grammar).run(searched)
+    if trains_itself(tree):
+        for path, message in _of_own_training(tree, sections):
+            grammar.problems.add_new(path, message)
     for message in sampler_conflicts(sections.search.sampler, searched):
         grammar.problems.add(("search", "sampler"), message)
+
+
+def _of_own_training(tree: Tree, sections: Sections) -> Iterator[tuple[Path, str]]:
+    """What only tunecli's own loop can do."""
+    pruner = sections.search.pruner
+    is_open = tree.base["training", "epochs"] == Plain(None)
+    if pruner is not None and pruner.name == "HyperbandPruner" and is_open:
+        message = "Hyperband needs to know how long a trial is: write training: {epochs: …}."
+        yield ("search", "pruner"), message
+    for slot, default in defaults.slots().items():
+        is_of_loop = slot[0] == "training" and slot[1] not in _OF_ANY_TRAINING
+        if is_of_loop and tree.base[slot] != default:
+            message = f"is for tunecli's own loop. Write {slot[1]} under train, for your function."
+            yield slot, message
+
+
+def with_loss(tree: Tree, task: Task) -> Tree:
+    """The tree with the task's loss where it has none; a training of the user's own needs none."""
+    return tree if trains_itself(tree) else tree.with_default(("loss",), defaults.loss(task))
 
 
 def check_metrics(sections: Sections, task: Task, problems: Problems) -> None:
@@ -72,7 +96,7 @@ class _Checks:
     def __init__(
         self, tree: Tree, sections: Sections, task: Task | None, grammar: Grammar
     ) -> None:
-        self._tree = tree if task is None else tree.with_default(("loss",), defaults.loss(task))
+        self._tree = tree if task is None else with_loss(tree, task)
         self._sections = sections
         self._task = task
         self._grammar = grammar
@@ -139,6 +163,7 @@ def _filled(resolved: Resolved) -> Resolved:
     What the rules say of that is not reported, since its place is known to be wrong.
     """
     usual: dict[Slot, Any] = {(slot,): Component(name=name) for slot, name in _USUAL.items()}
+    usual = {} if resolved.values.get(("train",)) is not None else usual
     return replace(resolved, values=usual | resolved.values)
 
 
@@ -148,10 +173,13 @@ def trial_config(resolved: Resolved, sections: Sections) -> TrialConfig | None:
     A training setting that is wrong has its default, so that the rules see the others.
     """
     parts: dict[str, Any] = {
-        name: resolved.values.get((name,)) for name in ("model", "loss", "optimizer", "schedule")
+        name: resolved.values.get((name,))
+        for name in ("model", "loss", "optimizer", "schedule", "train")
     }
-    if None in (parts["model"], parts["loss"], parts["optimizer"]):
-        return None
+    for name in ("model", "loss", "optimizer"):
+        if parts[name] is None and parts["train"] is None:
+            return None
+        parts[name] = parts[name] or WITHOUT
     data = sections.data or DataSettings(source="")
     objective = sections.objective or defaults.objective("classification")
     return TrialConfig(

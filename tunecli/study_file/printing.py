@@ -7,6 +7,7 @@ from typing import Any
 from tunecli.study_file.plain import component_data, to_text
 from tunecli.study_file.sections import SECTIONS
 from tunecli.study_file.settings import (
+    WITHOUT,
     DataSettings,
     TrainingSettings,
     TrialConfig,
@@ -28,7 +29,10 @@ def to_yaml(config: TrialConfig, name: str, header: str = "") -> str:
     found["data"] = _data(config.data)
     found["validation"] = _changed(config.validation, ValidationSettings())
     for section in ("model", "loss", "optimizer"):
-        found[section] = component_data(getattr(config, section))
+        component = getattr(config, section)
+        found[section] = None if component == WITHOUT else component_data(component)
+    if config.train is not None:
+        found["train"] = component_data(config.train)
     if config.schedule is not None:
         found["schedule"] = component_data(config.schedule)
     found["training"] = _changed(config.training, TrainingSettings())
@@ -45,7 +49,9 @@ def _data(data: DataSettings) -> Any:
     changed = _changed(data, DataSettings(source=data.source), but=("scale",))
     if data.scale != DataSettings(source=data.source).scale:
         changed["scale"] = component_data(data.scale)
-    return {"source": data.source, **changed} if changed else data.source
+    arguments = changed.pop("arguments", None)
+    source = {data.source: arguments} if arguments else data.source
+    return {"source": source, **changed} if changed or arguments else source
 
 
 def _changed(settings: Any, default: Any, but: tuple[str, ...] = ()) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 from tunecli.study_file.plain import component_data, node_data
 from tunecli.study_file.sections import SECTIONS, Sections
 from tunecli.study_file.settings import DataSettings, SearchSettings, ValidationSettings
-from tunecli.study_file.source_kinds import KINDS_OF, kind_of
+from tunecli.study_file.source_kinds import KINDS_OF, NO_SOURCE, kind_of
 from tunecli.study_file.tree import Plain, Slots, Tree
 
 
@@ -15,10 +15,11 @@ def study_data(sections: Sections, tree: Tree) -> dict[str, Any]:
     """What a study file would say that leaves nothing open but what only the data can tell."""
     slots = _nested(tree.base, drop_none=True)
     data = _data_settings(sections.data) if sections.data else {}
+    scale = slots.pop("data")
     found: dict[str, Any] = {
         "study": sections.name,
         "seed": sections.seed,
-        "data": {**data, **slots.pop("data")},
+        "data": {**data, **scale} if data.get("source") != NO_SOURCE else NO_SOURCE,
     }
     if sections.validation != ValidationSettings():
         found["validation"] = sections.validation.model_dump(exclude_none=True)
@@ -40,12 +41,15 @@ def study_data(sections: Sections, tree: Tree) -> dict[str, Any]:
 def _data_settings(data: DataSettings) -> dict[str, Any]:
     """What is on and belongs to this kind of source."""
     kind = kind_of(data.source)
-    return {
+    found = {
         name: value
-        for name, value in data.model_dump(exclude={"scale"}).items()
+        for name, value in data.model_dump(exclude={"scale", "arguments"}).items()
         if value is not None and value is not False and value != []
         if f"data.{name}" not in KINDS_OF or kind in KINDS_OF[f"data.{name}"]
     }
+    if data.arguments:
+        found["source"] = {data.source: data.arguments}
+    return found
 
 
 def _nested(slots: Slots, drop_none: bool = False) -> dict[str, Any]:

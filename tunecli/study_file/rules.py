@@ -141,7 +141,7 @@ def _budget(config: TrialConfig) -> Iterator[Conflict]:
             f"{training.steps} steps. Remove one of them."
         )
         yield Conflict(("training", "steps"), message, both)
-    if training.epochs is None and training.steps is None:
+    if training.epochs is None and training.steps is None and config.train is None:
         yield Conflict(("training", "epochs"), "give epochs or steps, but got neither.", both)
 
 

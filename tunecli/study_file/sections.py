@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from pathlib import PurePath
@@ -40,6 +41,7 @@ SECTIONS = (
     "loss",
     "optimizer",
     "schedule",
+    "train",
     "training",
     "objective",
     "metrics",
@@ -90,6 +92,7 @@ class SectionReader:
         self._folder = folder
         self._grammar = grammar
         self._problems = grammar.problems
+        self._has_own_training = not is_none(data.get("train"))
 
     def read(self) -> Sections:
         """All of them; where something is wrong, the default stands in."""
@@ -134,21 +137,36 @@ class SectionReader:
 
     def _read_data(self) -> DataSettings | None:
         given = self._data.get("data")
+        if self._has_own_training and is_none(given):
+            return DataSettings(source=source_kinds.NO_SOURCE)
         if given is None:
             message = "required, but not given. For example `data: digits`."
             self._problems.add(("data",), message)
             return None
         section = self._section("data", {"source": given} if isinstance(given, str) else given)
         section.pop("scale", None)
+        source = section.get("source")
+        if isinstance(source, dict) and len(source) == 1:  # code with its arguments
+            [(section["source"], arguments)] = source.items()
+            section["arguments"] = {} if is_none(arguments) else arguments
         return self._settings(DataSettings, section, ("data",))
 
     def _check_source(self, data: DataSettings, validation: ValidationSettings) -> None:
         """Report what the source is not, and what does not belong to what it is."""
+        if data.source == source_kinds.NO_SOURCE:
+            if self._has_own_training and is_none(self._data.get("objective")):
+                message = "required without data, as {maximize: NAME} of what `train` reports."
+                self._problems.add(("objective",), message)
+            return
         at: Path = ("data",) if isinstance(self._data["data"], str) else ("data", "source")
         kind = source_kinds.kind_of(data.source)
         if kind is None:
             self._problems.add(at, source_kinds.unknown_source(data.source, self._folder))
             return
+        if kind == "code":
+            function = Component(name=data.source, arguments=data.arguments)
+            for path, message in user_code.mistakes("data", function, self._grammar.code):
+                self._problems.add_new((*at, data.source, *path) if path else at, message)
         for place, message in source_kinds.misplaced(kind, data, validation):
             self._problems.add_new(place, message)
         if self._folder is None or kind not in ("table", "arrays", "pictures"):
@@ -302,6 +320,8 @@ class SectionReader:
         written = self._without_ranges(data, at)
         if written is _RANGE:
             return None
+        if kind == "metric" and self._has_own_training and is_metric_name(written):
+            return Component(name=written)  # whatever the training reports under it
         node = self._grammar.component(written, Role(kind, at, dotted(at), optional))
         if not isinstance(node, Named):
             return None
@@ -328,6 +348,13 @@ def report_arguments(
     for path, message in mistakes:
         grammar.problems.add_new(resolved.place((*slot, *path)), message)
     return bool(mistakes)
+
+
+def is_metric_name(written: Any) -> bool:
+    """Whether a training of the user's own could report a number under this name."""
+    return (
+        isinstance(written, str) and re.fullmatch(r"[A-Za-z_][\w@/-]{0,63}", written) is not None
+    )
 
 
 def _is_range(data: Any) -> bool:

@@ -68,6 +68,10 @@ class Component(Settings):
         }
 
 
+WITHOUT = Component(name="none")
+"""Stands where a training of the user's own needs no component."""
+
+
 class DataSettings(Settings):
     """Where the rows come from, what is put away, how features are prepared.
 
@@ -76,6 +80,7 @@ class DataSettings(Settings):
     Attributes:
         source: a bundled set, a table (.csv, .tsv, .csv.gz, .parquet), arrays (.npz, .npy, .pt), a
             folder of class folders, a torchvision set, or a function of your own.
+        arguments: of that function.
         test: what the search never sees: a share of the rows, 0 for none, or a second file. By
             default the source's own test split, or 0.2.
         split_seed: decides the test set and the folds; `seed` never does.
@@ -98,6 +103,7 @@ class DataSettings(Settings):
     """
 
     source: str
+    arguments: dict[str, Any] = {}
     test: Annotated[float, Field(ge=0, lt=1)] | str | None = None
     split_seed: Annotated[int, Field(ge=0)] = 0
     scale: Component | None = Component(name="standard")
@@ -176,8 +182,6 @@ class TrainingSettings(Settings):
         accumulate: batches whose gradients make one optimizer step.
         micro_batch: rows that go through the model at once, where a whole batch does not fit into
             memory; their gradients add up. auto halves it when memory runs out.
-        micro_batch: rows that go through the model at once, where a whole batch does not fit into
-            memory; their gradients add up. auto halves it when memory runs out.
         l1: factor of the sum of absolute weights (biases and norms left out) in the loss.
         decay: `all` parameters feel the optimizer's weight_decay, or `weights` only (tensors of
             two and more dimensions).
@@ -202,7 +206,6 @@ class TrainingSettings(Settings):
     batch_size: Positive | Literal["full"] = 32
     shuffle: bool = True
     accumulate: Positive = 1
-    micro_batch: Positive | Literal["auto"] | None = None
     micro_batch: Positive | Literal["auto"] | None = None
     l1: Annotated[float, Field(ge=0)] = 0.0
     decay: Literal["all", "weights"] = "all"
@@ -249,15 +252,20 @@ class SearchSettings(Settings):
 
 
 class TrialConfig(Settings):
-    """All that decides a trial's training, with no range left and no default open."""
+    """All that decides a trial's training, with no range left and no default open.
+
+    Attributes:
+        train: a training of the user's own; all else that it leaves out is `WITHOUT`.
+    """
 
     seed: Annotated[int, Field(ge=0)]
     data: DataSettings
     validation: ValidationSettings
-    model: Component
-    loss: Component
-    optimizer: Component
+    model: Component = WITHOUT
+    loss: Component = WITHOUT
+    optimizer: Component = WITHOUT
     schedule: Component | None = None
+    train: Component | None = None
     training: TrainingSettings = TrainingSettings()
     objective: Objective
     metrics: tuple[Component, ...] = ()

@@ -18,6 +18,8 @@ from tunecli.study_file.tree import (
     Plain,
     Slot,
     Tree,
+    is_everywhere,
+    trains_itself,
 )
 from tunecli.study_file.wording import unknown_key
 
@@ -27,7 +29,7 @@ REQUIRED = {
 }
 """Slots without a default, and what might stand there."""
 
-_IN_VARIANTS = ("data", "model", "loss", "optimizer", "schedule", "training")
+_IN_VARIANTS = ("data", "model", "loss", "optimizer", "schedule", "train", "training")
 _EPOCHS: Slot = ("training", "epochs")
 _STEPS: Slot = ("training", "steps")
 
@@ -36,13 +38,13 @@ def read_tree(data: dict[str, Any], grammar: Grammar) -> Tree:
     """The tree of a study file; reports what is wrong and leaves `Broken` nodes there."""
     base = _read_slots(data, (), "", grammar)
     branches = _read_variants(data.get("variant"), grammar) if "variant" in data else {}
+    is_own = trains_itself(Tree(base, branches))
     for name, example in REQUIRED.items():
         slot = (name,)
-        everywhere = bool(branches) and all(slot in slots for slots in branches.values())
-        if slot not in base and not everywhere:
+        if not is_own and not is_everywhere(slot, Tree(base, branches)):
             grammar.problems.add(slot, f"required, but not given. For example `{example}`.")
             base[slot] = Broken(slot)
-    if _EPOCHS not in base and _STEPS not in base:
+    if _EPOCHS not in base and _STEPS not in base and not is_own:
         base[_EPOCHS] = Plain(defaults.EPOCHS, _EPOCHS)
     return Tree({**defaults.slots(), **base}, branches)
 

@@ -55,6 +55,9 @@ TORCHVISION = (
 )
 """The classification sets of `torchvision.datasets`."""
 
+NO_SOURCE = "none"
+"""Of a training of the user's own that brings its data."""
+
 _CODE = re.compile(r"(?:[^:]+\.py|[A-Za-z_]\w*(?:\.\w+)*):[A-Za-z_]\w*")
 _WORDS: dict[SourceKind, str] = {
     "bundled": "a bundled set",
@@ -67,6 +70,7 @@ _WORDS: dict[SourceKind, str] = {
 _TABLE: tuple[SourceKind, ...] = ("table",)
 _PICTURES: tuple[SourceKind, ...] = ("pictures", "torchvision")
 _KINDS_OF: dict[str, tuple[SourceKind, ...]] = {
+    "data.arguments": ("code",),
     "data.target": ("table", "arrays"),
     "data.task": ("table", "arrays", "code"),
     "data.drop": _TABLE,

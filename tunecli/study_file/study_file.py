@@ -10,7 +10,7 @@ from typing import Any
 
 from tunecli.errors import DataError, Problem, StudyFileError, TunecliError
 from tunecli.study_file import defaults, space
-from tunecli.study_file.checks import check_metrics, check_tree, trial_config
+from tunecli.study_file.checks import check_metrics, check_tree, trial_config, with_loss
 from tunecli.study_file.code_in_use import code_in_use
 from tunecli.study_file.document import Document, Path
 from tunecli.study_file.grammar import Grammar
@@ -171,7 +171,7 @@ class StudyFile:
         Raises:
             StudyFileError: something does not fit the task.
         """
-        tree = self.tree.with_default(("loss",), defaults.loss(task))
+        tree = with_loss(self.tree, task)
         objective = self.objective or defaults.objective(task)
         sections = replace(
             self.sections,

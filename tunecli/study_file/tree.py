@@ -30,8 +30,9 @@ COMPONENT_SLOTS: dict[Slot, Kind] = {
     ("loss",): "loss",
     ("optimizer",): "optimizer",
     ("schedule",): "schedule",
+    ("train",): "train",
 }
-OPTIONAL_SLOTS = frozenset({("data", "scale"), ("schedule",)})
+OPTIONAL_SLOTS = frozenset({("data", "scale"), ("schedule",), ("train",)})
 """Slots that may hold no component."""
 
 SLOTS: tuple[Slot, ...] = (
@@ -178,6 +179,22 @@ class Tree:
     def with_default(self, slot: Slot, node: Node) -> Tree:
         """The same tree where `slot`, if the study file leaves it open, is `node`."""
         return Tree({slot: node, **self.base}, self.branches)
+
+
+def is_everywhere(slot: Slot, tree: Tree) -> bool:
+    """Whether a slot holds something in every trial."""
+    nothing = Plain(None)
+    if not tree.branches:
+        return tree.base.get(slot, nothing) != nothing
+    return all(
+        slots.get(slot, tree.base.get(slot, nothing)) != nothing
+        for slots in tree.branches.values()
+    )
+
+
+def trains_itself(tree: Tree) -> bool:
+    """Whether every trial has a training of the user's own."""
+    return is_everywhere(("train",), tree)
 
 
 def children(node: Node) -> Iterator[Node]:

@@ -40,7 +40,7 @@ FILLED_IN: dict[str, tuple[str, ...]] = {
 }
 """Arguments, by kind, that follow from the data where the study file does not give them."""
 
-_GIVEN_FIRST: dict[str, int] = {"optimizer": 1, "schedule": 1, "metric": 2, "train": 3}
+_GIVEN_FIRST: dict[str, int] = {"optimizer": 1, "schedule": 1, "metric": 2}
 """Positional arguments that tunecli gives: parameters, the optimizer, targets and predictions."""
 
 _PLAIN_BASES = ("nn.Module", "torch.nn.Module", "Module", "object")
@@ -169,7 +169,7 @@ class AllowedCode:
         """The arguments that a study file can set; open where its source does not tell."""
         name = CodeName.parse(written)
         source = self._source(name) if name and self.hash_of(name) is not None else None
-        if name is None or source is None:
+        if name is None or source is None or kind == "train":  # which gets them as one mapping
             return Signature(short_name(written), (), open=True)
         return _signature(source, name.name, kind)
 

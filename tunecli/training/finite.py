@@ -36,21 +36,25 @@ class NoScoreError(Exception):
         super().__init__(reason)
 
 
-def checked(evaluation: Evaluation, fold: int, objective: str) -> Evaluation:
+def checked(
+    evaluation: Evaluation, fold: int, objective: str, *, has_loss: bool = True
+) -> Evaluation:
     """An evaluation whose numbers are numbers, and whose loss and score are finite.
 
     The other metrics may be NaN or infinite: they are only shown.
 
     Args:
         objective: name of the metric that is the score.
+        has_loss: the training loss must be finite, too; else it may be unknown, which is NaN.
 
     Raises:
         NoScoreError: otherwise.
     """
     at = f" at epoch {evaluation.epoch:g}"
+    loss = finite if has_loss else number
     return replace(
         evaluation,
-        train_loss=finite(evaluation.train_loss, f"training loss of fold {fold}", at),
+        train_loss=loss(evaluation.train_loss, f"training loss of fold {fold}", at),
         score=finite(evaluation.score, f"{objective} of fold {fold}", at),
         metrics={
             name: number(value, f"{name} of fold {fold}", at)

@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from tunecli.data.dataset import FoldData
 from tunecli.errors import DataError
-from tunecli.study_file.settings import Component
+from tunecli.study_file.settings import WITHOUT, Component
 from tunecli.study_file.user_code import is_code
 from tunecli.training import user_parts
 
@@ -253,6 +253,8 @@ def n_outputs(component: Component, fold: FoldData) -> int:
 
 def standardizes_target(component: Component) -> bool:
     """Whether regression targets are standardized for this loss; counts are not."""
+    if component == WITHOUT:  # a training of the user's own gets them as they are
+        return False
     return _class_of(component).standardized_target
 
 
@@ -260,7 +262,8 @@ def build_loss(component: Component, fold: FoldData) -> Loss:
     """The loss that a study file names, on the device of the fold's targets.
 
     Args:
-        component: a loss of torch.nn, or of the user's own, and its arguments; `weight` may be `balanced`.
+        component: a loss of torch.nn, or of the user's own, and its arguments; `weight` may be
+            `balanced`.
         fold: class weights, units and the mean count come from its training part.
 
     Raises:

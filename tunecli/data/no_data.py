@@ -1,0 +1,62 @@
+"""Folds without rows, for a training of the user's own that brings its own data."""
+
+from __future__ import annotations
+
+import torch
+
+from tunecli.data.dataset import FoldData
+from tunecli.data.fold_store import FoldStore
+from tunecli.data.summary import DataSummary
+from tunecli.data.workspace import Workspace
+from tunecli.study_file.settings import Component, TrialConfig, ValidationSettings
+from tunecli.study_file.source_kinds import NO_SOURCE
+from tunecli.study_file.study_file import StudyFile
+
+GIVEN = ("test", "validation")
+"""What tunecli cannot cut off where it has no rows."""
+
+
+class NoData:
+    """Stands in for a `FoldStore`: as many folds as the study asks for, all of them empty."""
+
+    def __init__(self, validation: ValidationSettings) -> None:
+        self._n_folds = (validation.folds or 1) * validation.repeats
+
+    def folds(self, scale: Component | None = None, *_: object) -> list[FoldData]:
+        """The folds; there is nothing to scale."""
+        empty = torch.empty(0, 0)
+        none, rows = torch.empty(0), torch.empty(0, dtype=torch.int64)
+        return [
+            FoldData(number, "regression", empty, none, empty, none, rows, n_classes=0)
+            for number in range(self._n_folds)
+        ]
+
+    def summary(self) -> DataSummary:
+        """For the screen and the database."""
+        return DataSummary(
+            source=NO_SOURCE,
+            task="regression",
+            n_rows=0,
+            n_search=0,
+            n_test=0,
+            shape=(),
+            classes=(),
+            class_counts=(),
+            n_folds=self._n_folds,
+            validation=f"{self._n_folds} runs" if self._n_folds > 1 else "one run",
+            guess={},
+            fingerprint="",
+            given=GIVEN,
+        )
+
+
+def completed_without_data(study: StudyFile) -> StudyFile:
+    """A study whose training brings its own data, with its defaults filled in."""
+    return study.completed("regression", 0, GIVEN)
+
+
+def open_store(config: TrialConfig, workspace: Workspace) -> FoldStore | NoData:
+    """Whatever gives the folds of a study's trials."""
+    if config.data.source == NO_SOURCE:
+        return NoData(config.validation)
+    return FoldStore(config.data, config.validation, workspace)

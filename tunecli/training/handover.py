@@ -1,0 +1,112 @@
+"""Lets a user's training run from one report to the next, and no further."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from queue import SimpleQueue
+from threading import Semaphore, Thread
+from typing import Any, Literal
+
+import torch
+
+from tunecli.errors import TrialStopped
+
+Report = tuple[Any, int]
+"""What was reported, and the step that it is if it does not say another."""
+
+Fit = Callable[..., Any]
+Message = tuple[Literal["report", "end", "error"], Any]
+
+PATIENCE = 5.0
+"""Seconds that a training has to end once it is told to."""
+
+
+class GeneratorFit:
+    """A generator `fit(config, fold)`: it goes on when the next item is asked for."""
+
+    def __init__(self, fit: Fit, config: Mapping[str, Any], fold: object) -> None:
+        self._reports: Iterator[Any] = fit(config, fold, *_refusal(fit))
+        self._n_reports = 0
+
+    def advance(self) -> Report | None:
+        """Run to the next report; None if the training is over."""
+        try:
+            values = next(self._reports)
+        except StopIteration:
+            return None
+        self._n_reports += 1
+        return values, self._n_reports - 1
+
+    def close(self) -> bool:
+        """End it; whether it has ended."""
+        try:
+            self._reports.close()  # type: ignore[attr-defined]  # it is a generator
+        except Exception:  # what it raises on its way out changes nothing any more
+            return True
+        return True
+
+
+class ThreadFit:
+    """A plain function `fit(config, fold, report)`, in a thread that waits in `report`."""
+
+    def __init__(self, fit: Fit, config: Mapping[str, Any], fold: object) -> None:
+        self._turn = Semaphore(0)
+        self._messages: SimpleQueue[Message] = SimpleQueue()
+        self._stopped = False
+        self._n_reports = 0
+        self._n_threads = torch.get_num_threads()
+        self._thread = Thread(target=self._run, args=(fit, config, fold), daemon=True)
+
+    def advance(self) -> Report | None:
+        """Run to the next report; None if the training is over."""
+        if self._thread.ident is None:
+            self._thread.start()
+        else:
+            self._turn.release()
+        kind, value = self._messages.get()
+        if kind == "report":
+            report: Report = value
+            return report
+        self._thread.join()
+        if kind == "error":
+            raise value
+        return None
+
+    def close(self) -> bool:
+        """Let `report` raise TrialStopped; whether the training has ended soon after."""
+        self._stopped = True
+        self._turn.release()
+        if self._thread.ident is not None:
+            self._thread.join(PATIENCE)
+        return not self._thread.is_alive()
+
+    def _run(self, fit: Fit, config: Mapping[str, Any], fold: object) -> None:
+        torch.set_num_threads(self._n_threads)  # of this thread, which starts with its own
+        try:
+            fit(config, fold, self._report)
+        except (TrialStopped, GeneratorExit, SystemExit):
+            self._messages.put(("end", None))
+        except BaseException as error:
+            self._messages.put(("error", error))
+        else:
+            self._messages.put(("end", None))
+
+    def _report(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
+        """What the user calls; see the README."""
+        if self._stopped:  # and it was told so before
+            raise TrialStopped
+        self._messages.put(("report", (metrics, self._n_reports if step is None else step)))
+        self._n_reports += 1
+        self._turn.acquire()
+        if self._stopped:
+            raise TrialStopped
+
+
+def _refusal(fit: Fit) -> list[Callable[..., None]]:
+    """What a generator gets for `report`, if it wants one."""
+
+    def report(*_: Any) -> None:
+        raise TypeError("a generator yields what it reports, and does not call report")
+
+    return [report] if len(inspect.signature(fit).parameters) > 2 else []
