@@ -101,7 +101,7 @@ def test_a_frozen_batch_norm_evaluates_while_the_others_train() -> None:
 
 
 def test_more_blocks_than_there_are_cannot_be_frozen() -> None:
-    with pytest.raises(ValueError, match="from 0 to 5, the blocks of resnet18 .* but got 6"):
+    with pytest.raises(ValueError, match=r"from 0 to 5, the blocks of resnet18 .* but got 6"):
         _named("resnet18", freeze=6)
 
 
@@ -194,5 +194,5 @@ def test_lbfgs_has_one_rate() -> None:
 @pytest.mark.parametrize("factor", [0, -0.5])
 def test_a_factor_of_nothing_is_refused(factor: float) -> None:
     chosen = component("resnet18", backbone_lr=factor)
-    with pytest.raises(ValueError, match="backbone_lr must be above 0.*freeze: features"):
+    with pytest.raises(ValueError, match=r"backbone_lr must be above 0.*freeze: features"):
         rate_factors(chosen, build_model(chosen, SMALL, 3))

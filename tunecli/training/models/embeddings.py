@@ -9,6 +9,7 @@ https://arxiv.org/abs/2106.11959 (rtdl_revisiting_models).
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Literal, cast
 
 import torch
@@ -104,23 +105,19 @@ def _piecewise_linear(columns: Columns, n_columns: int, size: int, n_bins: int) 
     numbers = columns.training_numbers(n_columns, max(2, MOST_VALUES // n_columns))
     bins = quantile_bins(numbers, n_bins)
     # Version B begins as a linear embedding, as its authors advise.
-    return cast(nn.Module, PiecewiseLinearEmbeddings(bins, size, activation=False, version="B"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # one bin is all that a yes-or-no column needs
+        embeddings = PiecewiseLinearEmbeddings(bins, size, activation=False, version="B")
+    return cast(nn.Module, embeddings)
 
 
 def quantile_bins(x: Tensor, n_bins: int) -> list[Tensor]:
     """Edges of bins that hold equally many of the rows of `x` (n, n_features), for each feature.
 
-    A feature with few distinct values has fewer bins; a constant one, which the authors' function
-    refuses, has one.
+    As in section 3.2.1 of the paper. Of equal edges one is kept, so that a feature of few distinct
+    values has fewer bins, and a constant one has one.
     """
-    from rtdl_num_embeddings import compute_bins
-
     check_at_least_one(n_bins=n_bins)
-    varies = (x != x[:1]).any(0)
-    n_bins = max(2, min(n_bins, len(x) - 1))
-    found = iter(compute_bins(x[:, varies], n_bins) if varies.any() else [])
-    constant = x[0]
-    return [
-        next(found) if varies[column] else torch.stack([constant[column], constant[column] + 1])
-        for column in range(x.shape[1])
-    ]
+    quantiles = torch.quantile(x, torch.linspace(0, 1, n_bins + 1).to(x), dim=0)
+    edges = [column.unique() for column in quantiles.T]
+    return [torch.cat([e, e + 1]) if len(e) == 1 else e for e in edges]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from tunecli.errors import TunecliError
-from tunecli.study_file.suggestions import listed
 from tunecli.training.models.blocks import output_layers
 from tunecli.training.models.channels import first_convolution, for_channels
+
+_UNUSABLE = (OSError, RuntimeError, EOFError, pickle.UnpicklingError)
+"""What torch raises where there is no connection, or a file that is not what it should be."""
 
 
 def load_pretrained(model: nn.Module, name: str, weights: str) -> None:
@@ -54,11 +57,13 @@ def _pretrained(name: str, weights: str) -> nn.Module:
 
     known = models.get_model_weights(name).__members__
     if weights not in known:
-        raise ValueError(f"weights of {name} must be {listed(list(known))}, but got {weights!r}.")
+        raise ValueError(
+            f"weights of {name} must be one of {', '.join(known)}, but got {weights!r}."
+        )
     url = known[weights].url
     try:
         return cast(nn.Module, models.get_model(name, weights=known[weights], progress=False))
-    except (OSError, RuntimeError) as error:  # no connection; a hash that is wrong
+    except _UNUSABLE as error:
         folder = f"{torch.hub.get_dir()}/checkpoints"
         raise TunecliError(
             f"the weights {weights} of {name} could not be fetched from {url} ({error}). Put the "
