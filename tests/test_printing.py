@@ -37,7 +37,7 @@ def test_defaults_are_left_out() -> None:
     assert to_yaml(study.resolve(lambda name, range_: None), "best") == (
         "study: best\n"
         "seed: 0\n"
-        "data: digits\n"
+        "data: {source: digits, test: 0.2}\n"
         "validation: {folds: 5}\n"
         "model: MLP\n"
         "loss: CrossEntropyLoss\n"
