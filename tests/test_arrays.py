@@ -124,8 +124,9 @@ def test_what_is_no_data_is_told(
 
 @pytest.mark.parametrize("name", ["d.npz", "x.npy", "d.pt"])
 def test_what_is_no_file_of_arrays_is_told(tmp_path: Path, name: str) -> None:
-    (tmp_path / name).write_bytes(b"nothing of the kind")
-    with pytest.raises(DataError, match=r"(does not hold|holds no) plain array"):
+    for file in (name, "y.npy"):
+        (tmp_path / file).write_bytes(b"nothing of the kind")
+    with pytest.raises(DataError, match=r"does not hold plain array"):
         read(tmp_path, name)
 
 
@@ -139,7 +140,7 @@ def test_code_in_a_file_is_not_run(tmp_path: Path) -> None:
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", X)
-    with pytest.raises(DataError, match=r"there is no file 'y.npy' beside it"):
+    with pytest.raises(DataError, match=r"data.target: there is no file 'y.npy' \(looked for at"):
         read(tmp_path, "x.npy")
-    with pytest.raises(DataError, match=r"data.source: d.npz cannot be read: No such file"):
+    with pytest.raises(DataError, match=r"data.source: there is no file 'd.npz' \(looked for at"):
         read(tmp_path, "d.npz")

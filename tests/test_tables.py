@@ -12,7 +12,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from tunecli.data import tables
+from tunecli.data import kept_sets, tables
 from tunecli.data.dataset import Dataset
 from tunecli.data.sources import load
 from tunecli.data.workspace import Workspace
@@ -359,7 +359,7 @@ def arrays_of(dataset: Dataset) -> list[NDArray[Any] | None]:
 def test_a_table_from_the_cache_is_the_one_that_was_read_and_follows_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tables, "SMALL", 0)
+    monkeypatch.setattr(kept_sets, "SMALL", 0)
     file = tmp_path / "t.csv"
     file.write_text(numbered(40, "a,b,y,g", "{i},c{j},{k},{j}"))
     settings = DataSettings(source="t.csv", target="y", categorical=["b"], group="g")
@@ -379,7 +379,7 @@ def test_a_table_from_the_cache_is_the_one_that_was_read_and_follows_the_file(
         for one, two in zip(arrays_of(plain), arrays_of(other), strict=True):
             assert np.array_equal(one, two, equal_nan=True) if one is not None else two is None  # type: ignore[arg-type]
     monkeypatch.undo()
-    monkeypatch.setattr(tables, "SMALL", 0)
+    monkeypatch.setattr(kept_sets, "SMALL", 0)
     stat = file.stat()
     file.write_text(file.read_text().replace("39,", "38,"))
     os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))

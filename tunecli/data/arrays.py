@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from tunecli.data import cleaning, column_kinds
 from tunecli.data.column_kinds import Cells
 from tunecli.data.dataset import Column, Dataset
+from tunecli.data.kept_sets import kept_dataset
 from tunecli.data.workspace import Workspace
 from tunecli.errors import DataError
 from tunecli.study_file.settings import DataSettings, ValidationSettings
@@ -36,13 +37,21 @@ def load_arrays(
     Raises:
         DataError: if an array is missing, or of a shape or type that is no data.
     """
-    found = _read(settings, workspace.folder)
-    dataset = from_arrays(settings.source, found["x"], found["y"], settings)
-    if settings.test is not None and not isinstance(settings.test, str):
-        return dataset
-    if "x_test" not in found or "y_test" not in found:
-        return dataset
-    return with_test(dataset, found, settings)
+    files = _files(settings, workspace.folder)
+
+    def read() -> Dataset:
+        found = _read(settings, files)
+        dataset = from_arrays(settings.source, found["x"], found["y"], settings)
+        has_test = "x_test" in found and "y_test" in found and not _is_share(settings.test)
+        return with_test(dataset, found, settings) if has_test else dataset
+
+    asked = [_is_share(settings.test), settings.task]
+    paths = list(files.values())
+    return kept_dataset("arrays", settings.source, paths, asked, workspace, read)
+
+
+def _is_share(test: float | str | None) -> bool:
+    return test is not None and not isinstance(test, str)
 
 
 def from_arrays(name: str, x: Array, y: Array, settings: DataSettings) -> Dataset:
@@ -149,11 +158,33 @@ def _where(row: int) -> str:
 # Files
 
 
-def _read(settings: DataSettings, folder: Path) -> dict[str, Array]:
-    path = folder / settings.source
+def _files(settings: DataSettings, folder: Path) -> dict[str, Path]:
+    """Where each array is; one file for all of them unless they are .npy.
+
+    Raises:
+        DataError: if one is not there.
+    """
+    features = folder / settings.source
+    files = {"x": features}
+    if features.suffix == ".npy":
+        files["y"] = folder / settings.target if settings.target else _beside(features)
+        named = folder / settings.test if isinstance(settings.test, str) else None
+        test = named or _test_beside(features)
+        if test is not None:
+            files |= {"x_test": test, "y_test": _beside(test)}
+    settings_of = {"x": "data.source", "y": "data.target"}
+    for name, path in files.items():
+        if not path.is_file():
+            message = f"there is no file {path.name!r} (looked for at {path})."
+            raise DataError(message, settings_of.get(name, "data.test"))
+    return files
+
+
+def _read(settings: DataSettings, files: Mapping[str, Path]) -> dict[str, Array]:
+    path = files["x"]
     try:
         if path.suffix == ".npy":
-            return _pair(settings, folder)
+            return {name: np.load(file, allow_pickle=False) for name, file in files.items()}
         found = _torch_file(path) if path.suffix == ".pt" else _archive(path)
     except OSError as error:
         reason = error.strerror or str(error)
@@ -185,18 +216,6 @@ def _torch_file(path: Path) -> dict[str, Array]:
     return {str(k): v.numpy() for k, v in found.items() if isinstance(v, torch.Tensor)}
 
 
-def _pair(settings: DataSettings, folder: Path) -> dict[str, Array]:
-    """Features, targets, and those of the test by `data.test` or beside `x.npy`."""
-    features = folder / settings.source
-    targets = folder / settings.target if settings.target else _beside(features)
-    found = {"x": _one(features, "data.source"), "y": _one(targets, "data.target")}
-    test = folder / settings.test if isinstance(settings.test, str) else _test_beside(features)
-    if test is not None:
-        found["x_test"] = _one(test, "data.test")
-        found["y_test"] = _one(_beside(test), "data.test")
-    return found
-
-
 def _beside(features: Path) -> Path:
     """`y.npy` of `x.npy`, `y_test.npy` of `x_test.npy`, `train_y.npy` of `train_x.npy`."""
     parts = ["y" if part.lower() == "x" else part for part in features.stem.split("_")]
@@ -206,13 +225,3 @@ def _beside(features: Path) -> Path:
 def _test_beside(features: Path) -> Path | None:
     path = features.with_name(f"{features.stem.removesuffix('_train')}_test{features.suffix}")
     return path if path.is_file() and _beside(path).is_file() else None
-
-
-def _one(path: Path, setting: str) -> Array:
-    if not path.is_file():
-        raise DataError(f"there is no file {path.name!r} beside it (looked at {path}).", setting)
-    try:
-        array: Array = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise DataError(f"{path.name} holds no plain array: {error}", setting) from None
-    return array

@@ -1,13 +1,12 @@
 """From table files to a data set: which columns are features, of what kind, and what is left out.
 
-What was read is kept in the cache, by the content of the files: each process maps it into memory,
-and one alone has read them.
+What was read is kept, so that one process reads the files for all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,13 +14,11 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from tunecli import __version__
 from tunecli.data import cleaning, column_kinds
-from tunecli.data.cache import SMALL, Entry, NewArray, file_hash, kept, key_of
 from tunecli.data.column_kinds import Cells
-from tunecli.data.dataset import Column, Dataset
+from tunecli.data.dataset import Dataset
+from tunecli.data.kept_sets import kept_dataset, tensors
 from tunecli.data.table_files import read_table
 from tunecli.data.workspace import Workspace
 from tunecli.errors import DataError
@@ -29,7 +26,6 @@ from tunecli.study_file.settings import DataSettings, ValidationSettings
 from tunecli.study_file.suggestions import did_you_mean, listed
 
 _PREPARED_LATER = {"scale", "split_seed", "impute", "min_frequency"}
-_SPLITS = ("groups", "times", "copies", "given_test", "given_folds")
 
 
 def load_table(
@@ -45,23 +41,12 @@ def load_table(
     for name, path in files.items():
         if not path.is_file():
             raise DataError(f"there is no file {paths[name]!r} (looked for at {path}).", name)
-    hashes = [file_hash(path) for path in files.values()]
-    asked = settings.model_dump(exclude=_PREPARED_LATER)
-    key = key_of(
-        "table",
-        hashes,
-        asked,
-        validation.model_dump(),
-        __version__,
-        pd.__version__,
-        np.__version__,
-    )
+    asked = settings.model_dump(exclude=_PREPARED_LATER), validation.model_dump()
 
-    def make(new: NewArray) -> Mapping[str, Any]:
-        return _fill(_read(settings, validation, paths, workspace), new)
+    def read() -> Dataset:
+        return _read(settings, validation, paths, workspace)
 
-    is_small = sum(path.stat().st_size for path in files.values()) <= SMALL
-    return _dataset(settings.source, kept(None if is_small else workspace.cache, key, make))
+    return kept_dataset("table", settings.source, list(files.values()), asked, workspace, read)
 
 
 def _paths(settings: DataSettings, validation: ValidationSettings) -> dict[str, str]:
@@ -131,12 +116,8 @@ def _read(
         columns=tuple(c.column for c in columns),
         target=found.words,
         notes=(*notes, *on_splits),
-        **_tensors(splits),
+        **tensors(splits),
     )
-
-
-def _tensors(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
-    return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
 
 def _frame(settings: DataSettings, paths: Mapping[str, str], folder: Path) -> _Frame:
@@ -271,37 +252,3 @@ def _on_copies(
         both = "1 row of the test stands" if n_both == 1 else f"{n_both:,} rows of the test stand"
         notes += [f"{both} among those searched on, too."] if n_both else []
     return notes
-
-
-# To the cache and back
-
-
-def _fill(dataset: Dataset, new: NewArray) -> Mapping[str, Any]:
-    for name in ("x", "y", *_SPLITS):
-        tensor: Tensor | None = getattr(dataset, name)
-        if tensor is not None:
-            array = tensor.numpy()
-            new(name, array.shape, array.dtype)[...] = array
-    return {
-        "task": dataset.task,
-        "classes": list(dataset.classes),
-        "columns": [asdict(column) for column in dataset.columns],
-        "target": dataset.target,
-        "notes": list(dataset.notes),
-        "fingerprint": dataset.fingerprint,
-    }
-
-
-def _dataset(name: str, entry: Entry) -> Dataset:
-    facts = entry.facts
-    columns = tuple(Column(c["name"], c["kind"], tuple(c["categories"])) for c in facts["columns"])
-    return Dataset(
-        name=name,
-        task=facts["task"],
-        classes=tuple(facts["classes"]),
-        columns=columns,
-        target=facts["target"],
-        notes=tuple(facts["notes"]),
-        known_fingerprint=facts["fingerprint"],
-        **_tensors(entry.arrays),
-    )
