@@ -13,8 +13,10 @@ import json
 import os
 import shutil
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 
@@ -62,11 +64,12 @@ class Checkpoints:
         files = {}
         for number, fold in enumerate(state["folds"]):
             name = f"fold-{number}-{n_rounds}.pt"
-            files[name] = _write(self._folder / name, _as_bytes(fold))
+            files[name] = _write(self._folder / name, partial(torch.save, fold))
         rest = {key: value for key, value in state.items() if key != "folds"}
         index = {"format": FORMAT, "config": self._config, "files": files, "trial": rest}
         content = json.dumps(index).encode()
-        _write(self._index, _digest(content).encode() + b"\n" + content)
+        line = _digest(content).encode() + b"\n"
+        _write(self._index, lambda file: file.write(line + content))
         for path in self._folder.iterdir():
             is_ours = path.is_file()  # folders are of a training of the user's own
             if is_ours and path.name not in files and path != self._index:
@@ -109,32 +112,44 @@ class Checkpoints:
     def _read_fold(self, name: str, digest: str) -> Any:
         if Path(name).name != name:
             raise CheckpointError("it names a file outside its folder")
-        content = (self._folder / name).read_bytes()
-        if _digest(content) != digest:
-            raise CheckpointError("its checksum is wrong")
-        return torch.load(io.BytesIO(content), weights_only=True)
+        with (self._folder / name).open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != digest:
+                raise CheckpointError("its checksum is wrong")
+            file.seek(0)
+            return torch.load(file, weights_only=True)
 
 
-def _as_bytes(state: Any) -> bytes:
-    buffer = io.BytesIO()
-    torch.save(state, buffer)
-    return buffer.getvalue()
+class _Digested(io.RawIOBase):
+    """A file that is only written to, whose digest is known without reading it again."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._hash = hashlib.sha256()
+
+    @property
+    def digest(self) -> str:
+        return self._hash.hexdigest()
+
+    def write(self, content: Any) -> int:
+        self._hash.update(content)
+        return self._file.write(content)
 
 
-def _write(path: Path, content: bytes) -> str:
-    """Put `content` at `path` at once and for good.
+def _write(path: Path, put: Callable[[Any], object]) -> str:
+    """Let `put` write a file to `path`, at once and for good, and without a copy in memory.
 
     Returns:
         its digest.
     """
     temporary = path.with_name(f"{path.name}.tmp")
     with temporary.open("wb") as file:
-        file.write(content)
+        digested = _Digested(file)
+        put(digested)
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
     _sync_folder(path.parent)
-    return _digest(content)
+    return digested.digest
 
 
 def _digest(content: bytes) -> str:

@@ -201,7 +201,10 @@ class FoldTraining:
     def keep(self) -> None:
         """Remember the weights and the outputs of the last evaluation as the best."""
         weights = self._evaluated_model.state_dict()
-        self._best_weights = {name: weight.clone() for name, weight in weights.items()}
+        if self._best_weights is None:
+            self._best_weights = {name: weight.clone() for name, weight in weights.items()}
+        for name, weight in weights.items():  # in place: a large model has no room for a third
+            self._best_weights[name].copy_(weight)
         self.best_outputs = self._predictions
 
     def best_model(self) -> nn.Module:
