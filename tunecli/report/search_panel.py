@@ -74,7 +74,7 @@ def _running(state: SearchState, started: SearchStarted, n_lines: int) -> list[R
         grid.add_row(
             Text(f"trial {trial.number}"),
             _bar(trial.n_done, trial.n_evaluations, "cyan"),
-            Text(_progress(trial), style="dim"),
+            Text(_evaluations(trial), style="dim"),
             Text(score, no_wrap=True, overflow="ellipsis"),
         )
     more = len(at_work) - len(shown)
@@ -82,7 +82,7 @@ def _running(state: SearchState, started: SearchStarted, n_lines: int) -> list[R
     return [grid, *rest]
 
 
-def _progress(trial: RunningTrial) -> str:
+def _evaluations(trial: RunningTrial) -> str:
     """Evaluations done, and how many there will be, if that is known."""
     return f"{trial.n_done}/{trial.n_evaluations}" if trial.n_evaluations else f"{trial.n_done}"
 

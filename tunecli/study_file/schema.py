@@ -19,7 +19,7 @@ from tunecli.study_file.bundled import BUNDLED
 from tunecli.study_file.catalogue import Kind
 from tunecli.study_file.durations import PATTERN
 from tunecli.study_file.metrics import METRICS
-from tunecli.study_file.offered import ALIASES
+from tunecli.study_file.offered import ALIASES, CODE_KINDS
 from tunecli.study_file.settings import (
     DataSettings,
     Direction,
@@ -33,8 +33,11 @@ from tunecli.study_file.source_kinds import TORCHVISION
 
 Schema = dict[str, Any]
 
-_SEARCHED: tuple[Kind, ...] = ("model", "loss", "optimizer", "schedule", "scale")
+_SEARCHED: tuple[Kind, ...] = ("model", "loss", "optimizer", "schedule", "train", "scale")
 _FIXED: tuple[Kind, ...] = ("sampler", "pruner", "metric")
+_CODE = r"^[^:]+:[A-Za-z_]\w*$"
+"""Code of the user's own, as path.py:Name or module:Name; labels are words without a colon."""
+
 _NONE: Schema = {"enum": [None, "none"]}
 _SCALAR: Schema = {"type": ["number", "string", "boolean", "null"]}
 _DURATION: Schema = {
@@ -55,7 +58,9 @@ def json_schema() -> Schema:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "tunecli study file",
-        **_closed(_sections(), required=["data", "model", "optimizer"]),
+        **_closed(_sections()),
+        "if": {"not": {"required": ["train"]}},
+        "then": {"required": ["data", "model", "optimizer"]},
         "$defs": {**parts, **_ranges()},
     }
 
@@ -85,6 +90,7 @@ def _trained_parts() -> dict[str, Schema]:
         "loss": _ref("loss"),
         "optimizer": _ref("optimizer"),
         "schedule": _any_of([_ref("schedule"), _NONE]),
+        "train": _any_of([_ref("train"), _NONE]),
         "training": _any_of([_ref("training"), _NONE]),
     }
 
@@ -100,7 +106,8 @@ def _labelled_branches() -> Schema:
 def _data() -> Schema:
     """A bundled set's name, or settings around it."""
     files = {"type": "string", "pattern": "[./:]", "description": "A file, folder or function."}
-    source = _any_of([{"enum": [*sorted(BUNDLED), *TORCHVISION]}, files])
+    code = {**_closed({}), "patternProperties": {_CODE: {"type": ["object", "null"]}}}
+    source = _any_of([{"enum": [*sorted(BUNDLED), *TORCHVISION]}, files, code])
     scale = _any_of([_ref("scale"), _NONE])
     section = _section(DataSettings, replaced={"source": source, "scale": scale})
     return _any_of([source, {**section, "required": ["source"]}])
@@ -160,6 +167,7 @@ def _section(
         replaced: schemas of the settings that are written in another way than they are held.
     """
     made = settings.model_json_schema()
+    made["properties"].pop("arguments", None)  # stand below the source
     nested = made.get("$defs", {})
     words = described(settings)
     properties = {}
@@ -220,15 +228,24 @@ def _component(kind: Kind) -> Schema:
         for full in catalogue.names(kind)
         for written in _spellings(kind, full)
     }
+    own = {_CODE: {"type": ["object", "null"]}} if kind in CODE_KINDS else {}
+    named: list[Schema] = [{"enum": list(arguments)}] if arguments else []
     single = [
-        {"enum": list(arguments)},
-        {**_closed(arguments), "minProperties": 1, "maxProperties": 1},
+        *named,
+        *({"type": "string", "pattern": pattern} for pattern in own),
+        {
+            **_closed(arguments),
+            "minProperties": 1,
+            "maxProperties": 1,
+            **({"patternProperties": own} if own else {}),
+        },
     ]
     if kind not in _SEARCHED:
         return _any_of(single)
     one = _any_of([*single, _NONE])
     listed = {"type": "array", "items": one, "minItems": 1}
     labelled = {"type": "object", "properties": arguments, "additionalProperties": one}
+    labelled |= {"patternProperties": own} if own else {}
     branches = _any_of([listed, {**labelled, "minProperties": 1}])
     return _any_of([*single, _only("choice", branches)])
 

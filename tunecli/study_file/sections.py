@@ -165,8 +165,8 @@ class SectionReader:
             return
         if kind == "code":
             function = Component(name=data.source, arguments=data.arguments)
-            for path, message in user_code.mistakes("data", function, self._grammar.code):
-                self._problems.add_new((*at, data.source, *path) if path else at, message)
+            for below, message in user_code.mistakes("data", function, self._grammar.code):
+                self._problems.add_new((*at, data.source, *below) if below else at, message)
         for place, message in source_kinds.misplaced(kind, data, validation):
             self._problems.add_new(place, message)
         if self._folder is None or kind not in ("table", "arrays", "pictures"):

@@ -43,8 +43,8 @@ def rehearse_own(config: TrialConfig, folds: Sequence[FoldData]) -> Rehearsal:
         its seconds, which are of one report of every fold unless `training.epochs` says how many
         there are; nothing is known of its memory.
     """
-    if error := own_build_error(config):
-        return Rehearsal(error=error)
+    if mistake := own_build_error(config):
+        return Rehearsal(error=mistake)
     begin = time.perf_counter()
     try:
         with torch.random.fork_rng(devices=[]):

@@ -70,7 +70,7 @@ def build_loss(component: Component) -> Callable[[Tensor, Tensor], Any]:
         made = loss(**component.arguments)
     if not callable(made):
         raise _wrong(component, "a loss must be callable as loss(outputs, y)", made)
-    return made  # type: ignore[no-any-return]  # callable is all that is known
+    return made
 
 
 def checked_loss(component: Component, value: Any) -> Tensor:
