@@ -95,8 +95,15 @@ def remarks(
 
 
 def _memory(found: StudyRehearsal) -> str:
-    trial, process = wording.memory(found.n_bytes), wording.memory(found.n_process_bytes)
-    return f"{trial} for the largest trial, beside about {process} of a worker's process"
+    largest, process = found.largest, wording.memory(found.n_process_bytes)
+    trial, fold = wording.memory(largest.n_bytes), wording.memory(largest.fold_bytes)
+    folds = f", of which each of its {largest.n_folds} folds holds {fold}"
+    folds = folds if largest.n_folds > 1 else ""
+    checkpoint = wording.memory(largest.fold_bytes * largest.n_folds)
+    return (
+        f"{trial} for the largest trial{folds}, beside about {process} of a worker's process; "
+        f"{checkpoint} on disk for a checkpoint"
+    )
 
 
 def _time(found: StudyRehearsal) -> str:

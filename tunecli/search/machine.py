@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 from tunecli.errors import NoGpuError
+
+_LIMITS = (
+    Path("/sys/fs/cgroup/memory.max"),  # version 2, seen from within a container
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),  # version 1
+)
 
 
 def n_cores() -> int:
@@ -26,8 +32,18 @@ def gpus() -> list[str]:
 
 
 def memory() -> int:
-    """Bytes of main memory."""
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    """Bytes of main memory: of the machine, or as many as its container or batch job may use."""
+    whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return int(min(whole, *(_limit(file) for file in _LIMITS)))
+
+
+def _limit(file: Path) -> float:
+    """What a control group allows; `max` and files that are not there allow everything."""
+    try:
+        text = file.read_text(encoding="ascii").strip()
+    except OSError:
+        return math.inf
+    return int(text) if text.isdecimal() else math.inf
 
 
 def git_commit(folder: Path) -> str:

@@ -39,7 +39,7 @@ class StudyRehearsal:
         n_rehearsed: configurations that were built and trained for two batches.
         mistakes: each sentence once, with the parameters of the first configuration that met it.
         n_weights: of the smallest and the largest model.
-        n_bytes: memory of the largest trial, data left out.
+        largest: the rehearsal of the trial with the most memory; data left out.
         n_process_bytes: of this process, which has torch and the data in memory as a worker has.
         seconds_per_trial: mean over the configurations, if nothing stops a trial early.
         n_jobs: workers that a search would use here by default.
@@ -50,7 +50,7 @@ class StudyRehearsal:
     n_rehearsed: int
     mistakes: tuple[tuple[str, Point], ...]
     n_weights: tuple[int, int]
-    n_bytes: int
+    largest: Rehearsal
     n_process_bytes: int
     seconds_per_trial: float
     n_jobs: int
@@ -97,17 +97,16 @@ class StudyCheck:
         n_jobs = self._n_jobs()
         good = [rehearsal for _, rehearsal in rehearsed if not rehearsal.error]
         weights = [rehearsal.n_weights for rehearsal in good] or [0]
-        n_bytes = max((rehearsal.n_bytes for rehearsal in good), default=0)
-        if n_bytes * n_jobs > memory():
-            largest = max(rehearsed, key=lambda pair: pair[1].n_bytes)[0]
-            mistakes[_too_large(n_bytes, n_jobs)] = largest
+        point, largest = max(rehearsed, key=lambda pair: pair[1].n_bytes)
+        if largest.n_bytes * n_jobs > memory():
+            mistakes[_too_large(largest, n_jobs)] = point
         return StudyRehearsal(
             summary=self.summary,
             n_trials=self._study.search.trials,
             n_rehearsed=len(rehearsed),
             mistakes=tuple(mistakes.items()),
             n_weights=(min(weights), max(weights)),
-            n_bytes=n_bytes,
+            largest=largest,
             n_process_bytes=life_peak(),
             seconds_per_trial=fmean([rehearsal.seconds for rehearsal in good] or [0.0]),
             n_jobs=n_jobs,
@@ -133,9 +132,15 @@ def _read(
     return completed, store, describe(first, store)
 
 
-def _too_large(n_bytes: int, n_jobs: int) -> str:
-    gibibytes = n_bytes / 2**30
+def _too_large(trial: Rehearsal, n_jobs: int) -> str:
+    needs, here = trial.n_bytes / 2**30, memory() / 2**30
+    what = f"a trial needs {needs:.1f} GiB"
+    if trial.n_folds > 1:
+        what += f" ({trial.n_folds} folds of {trial.fold_bytes / 2**30:.1f} GiB among it)"
+    if needs <= here:
+        return f"{what}, {n_jobs} at a time more than this machine's {here:.1f} GiB. Use --jobs 1."
+    ways = "validation: {holdout: 0.2}, or " if trial.n_folds > 1 else ""
     return (
-        f"a trial needs {gibibytes:.1f} GiB, {n_jobs} at a time more than this machine's "
-        f"{memory() / 2**30:.1f} GiB. Use --jobs 1, fewer folds or a smaller model."
+        f"{what}, more than this machine's {here:.1f} GiB. Use {ways}a smaller model or "
+        "training.micro_batch."
     )

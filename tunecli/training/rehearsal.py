@@ -50,7 +50,11 @@ class Rehearsal:
         n_weights: parameters of the model.
         n_bytes: memory of the trial's folds: for each, weights and buffers, the best weights kept,
             averaged ones (ema) and the optimizer's state; and, for the one fold that computes,
-            gradients and what a batch leaves behind for its backward pass. Data is not counted.
+            gradients and what a batch leaves behind for its backward pass (of recomputed blocks,
+            what goes into them). Data is not counted.
+        fold_bytes: of that, what each fold holds while it waits for its turn; a checkpoint holds
+            as much of each.
+        n_folds: of the trial.
         seconds_per_batch: of training it, evaluation left out.
         seconds: of the whole trial, evaluations included, all folds one after another, if nothing
             stops it early.
@@ -60,6 +64,8 @@ class Rehearsal:
 
     n_weights: int = 0
     n_bytes: int = 0
+    fold_bytes: int = 0
+    n_folds: int = 0
     seconds_per_batch: float = 0.0
     seconds: float = 0.0
     error: str = ""
@@ -195,9 +201,12 @@ def _measured(
     n_batches = timetable.n_steps * len(sizes) / timetable.steps_per_epoch
     parts_of_valid = len(fold.y_valid) / len(training.fold.y_valid)
     evaluating = per_evaluation * parts_of_valid * len(timetable.evaluations)
+    fold_bytes = _kept_bytes(training)
     return Rehearsal(
         n_weights=training.n_weights,
-        n_bytes=_kept_bytes(training) * len(folds) + _gradient_bytes(training) + saved.n_bytes,
+        n_bytes=fold_bytes * len(folds) + _gradient_bytes(training) + saved.n_bytes,
+        fold_bytes=fold_bytes,
+        n_folds=len(folds),
         seconds_per_batch=per_batch,
         seconds=(per_batch * n_batches + evaluating) * len(folds),
     )
