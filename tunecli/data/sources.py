@@ -7,7 +7,9 @@ from collections.abc import Callable
 from tunecli.data.arrays import load_arrays
 from tunecli.data.bundled_sets import load_bundled
 from tunecli.data.dataset import Dataset
+from tunecli.data.pictures import load_pictures
 from tunecli.data.tables import load_table
+from tunecli.data.user_data import load_user_data
 from tunecli.data.workspace import HERE, Workspace
 from tunecli.errors import DataError
 from tunecli.study_file.settings import DataSettings, ValidationSettings
@@ -19,6 +21,8 @@ _LOADERS: dict[SourceKind, Loader] = {
     "bundled": load_bundled,
     "table": load_table,
     "arrays": load_arrays,
+    "pictures": load_pictures,
+    "code": load_user_data,
 }
 
 

@@ -46,12 +46,11 @@ def to_yaml(config: TrialConfig, name: str, header: str = "") -> str:
 
 
 def _data(data: DataSettings) -> Any:
-    changed = _changed(data, DataSettings(source=data.source), but=("scale",))
+    changed = _changed(data, DataSettings(source=data.source), but=("scale", "arguments"))
     if data.scale != DataSettings(source=data.source).scale:
         changed["scale"] = component_data(data.scale)
-    arguments = changed.pop("arguments", None)
-    source = {data.source: arguments} if arguments else data.source
-    return {"source": source, **changed} if changed or arguments else source
+    source = {data.source: data.arguments} if data.arguments else data.source
+    return {"source": source, **changed} if changed or data.arguments else source
 
 
 def _changed(settings: Any, default: Any, but: tuple[str, ...] = ()) -> dict[str, Any]:
