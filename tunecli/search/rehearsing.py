@@ -77,6 +77,7 @@ class StudyCheck:
             self._study, self._store, self.summary = _read(study, workspace)
         except DataError as error:
             raise study.located(error) from None
+        self._process_bytes = life_peak()  # before a trial is part of it
         self.points = covering(study.parameters)
         if trains_itself(study.tree):
             del self.points[1:]  # nobody knows how long each would take
@@ -107,7 +108,7 @@ class StudyCheck:
             mistakes=tuple(mistakes.items()),
             n_weights=(min(weights), max(weights)),
             largest=largest,
-            n_process_bytes=life_peak(),
+            n_process_bytes=self._process_bytes,
             seconds_per_trial=fmean([rehearsal.seconds for rehearsal in good] or [0.0]),
             n_jobs=n_jobs,
         )

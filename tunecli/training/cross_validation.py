@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from statistics import fmean
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 import numpy as np
 import torch
@@ -27,6 +27,7 @@ from tunecli.training.fold import FoldTraining
 from tunecli.training.memory import PeakMemory
 from tunecli.training.own_training import OwnFoldTraining
 from tunecli.training.reasons import ERROR
+from tunecli.training.suspension import device_memory, must_wait_elsewhere
 
 Round = tuple[Evaluation, ...]
 """One evaluation of every fold, with one step."""
@@ -57,6 +58,7 @@ class CrossValidation:
     ) -> None:
         """Prepare all folds; `folder` is where the user's own training keeps checkpoints."""
         self._peak = PeakMemory(device)
+        self._device_memory = device_memory(device)
         self.folds: Sequence[FoldTraining | OwnFoldTraining]
         self.n_evaluations: int | None
         if config.train is None:
@@ -106,8 +108,16 @@ class CrossValidation:
         evaluations = []
         for training in self.folds:
             told = next(training)
+            if self._leaves_device(training):
+                training.leave_device()
             evaluations.append(checked(told, training.fold.number, name, has_loss=has_loss))
         return tuple(evaluations)
+
+    def _leaves_device(self, training: FoldTraining | OwnFoldTraining) -> TypeGuard[FoldTraining]:
+        """Whether a fold waits for its next turn in host memory."""
+        if not isinstance(training, FoldTraining) or self._device_memory is None:
+            return False
+        return must_wait_elsewhere(training.n_bytes, len(self.folds), self._device_memory)
 
     def _record(self, evaluations: Round) -> None:
         self.curve.append(evaluations)

@@ -37,6 +37,7 @@ from tunecli.training.optimizers import build_optimizers
 from tunecli.training.precision import Precision
 from tunecli.training.random_state import RandomStream, fold_seed
 from tunecli.training.schedules import Rates
+from tunecli.training.suspension import Movable
 from tunecli.training.timetable import Timetable
 
 BLOCK_BATCHES = 8
@@ -95,6 +96,8 @@ class FoldTraining:
         self._rates = Rates(
             config.schedule, self._optimizers, self.timetable, config.objective.direction
         )
+        modules = [model] if self._average is None else [model, self._average]
+        self._movable = Movable(modules, self._optimizers)
         self._step = GradientStep(
             model,
             loss,
@@ -111,6 +114,7 @@ class FoldTraining:
     def __next__(self) -> Evaluation:
         if self._n_evaluations == len(self.timetable.evaluations):
             raise StopIteration
+        self._movable.come_back()
         with self._own_world():
             self._train_to(self.timetable.evaluations[self._n_evaluations])
             evaluation = self._evaluate()
@@ -122,6 +126,20 @@ class FoldTraining:
     def n_weights(self) -> int:
         """Parameters of the model."""
         return sum(parameter.numel() for parameter in self.model.parameters())
+
+    @property
+    def n_bytes(self) -> int:
+        """Of all that it holds between two turns: as many weights are kept as the best ones."""
+        weights = self._evaluated_model.state_dict().values()
+        return self._movable.n_bytes + sum(int(weight.nbytes) for weight in weights)
+
+    def leave_device(self) -> None:
+        """Wait for the next turn in host memory."""
+        host = torch.device("cpu")
+        self._movable.leave(host)
+        if self._best_weights is not None:
+            kept = self._best_weights.items()
+            self._best_weights = {name: weight.to(host) for name, weight in kept}
 
     def take_notes(self) -> list[str]:
         """What a user should read since the last call."""
