@@ -9,9 +9,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tunecli.data import preparation
+from tunecli.data import kept_sets, preparation
 from tunecli.data.dataset import Column, Dataset
 from tunecli.data.fold_store import FoldStore
+from tunecli.data.folds import split
+from tunecli.data.kept_sets import kept_split
 from tunecli.data.preparation import Prepared, prepared
 from tunecli.data.workspace import Workspace
 from tunecli.study_file.settings import Component, DataSettings, ValidationSettings
@@ -150,3 +152,21 @@ def test_a_store_prepares_each_fold_and_setting_once_for_all_processes(
     assert torch.equal(folds[0][2].x_train, folds[2][2].x_train)  # type: ignore[arg-type]
     assert folds[1][0].cat_cardinalities == folds[3][0].cat_cardinalities != ()
     assert folds[0][0].cat_cardinalities == ()
+
+
+def test_a_split_from_the_cache_is_the_one_that_was_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept_sets, "SMALL", 0)
+    dataset = table()
+    for validation in (ValidationSettings(folds=3, repeats=2), ValidationSettings(holdout=0.2)):
+        for data in (DATA, DATA.model_copy(update={"test": 0.0})):
+            plain = split(dataset, data, validation)
+            for _ in ("cold", "warm"):
+                kept = kept_split(dataset, data, validation, tmp_path)
+                assert torch.equal(kept.search_rows, plain.search_rows)
+                assert torch.equal(kept.test_rows, plain.test_rows)
+                for one, other in zip(kept.folds, plain.folds, strict=True):
+                    assert torch.equal(one[0], other[0])
+                    assert torch.equal(one[1], other[1])
+    assert len([path for path in tmp_path.iterdir() if path.is_dir()]) == 4

@@ -265,10 +265,14 @@ MANY = rows(*(f"{i},x{i % 3},{'ab'[i % 2]}" for i in range(100)))
         (
             MANY.replace("\n7,", "\nseven,"),
             {},
-            "column 'a' has numbers, but 'seven' in row 8. Correct it, or write missing: "
+            "column 'a' has numbers, but 'seven' in row 8 of t.csv. Correct it, or write missing: "
             "['seven'], or categorical: [a].",
         ),
-        (MANY, {"numeric": "b"}, "column 'b' has numbers, but 'x0' in row 1 (and 99 more)."),
+        (
+            MANY,
+            {"numeric": "b"},
+            "column 'b' has numbers, but 'x0' in row 1 of t.csv (and 99 more).",
+        ),
         (
             MANY.replace(",b\n", ",a\n"),
             {},
@@ -277,7 +281,7 @@ MANY = rows(*(f"{i},x{i % 3},{'ab'[i % 2]}" for i in range(100)))
         (
             MANY.replace("\n7,x1,b", "\n7,x1,"),
             {},
-            "the target 'y' is empty in row 8. Remove these rows.",
+            "the target 'y' is empty in row 8 of t.csv. Remove what is empty.",
         ),
         (rows("1,2,", "1,3,"), {}, "the target 'y' is empty in all rows."),
         (rows("1,2,3", "1,3,3"), {"task": "regression"}, "the target 'y' is 3 in all rows."),
@@ -298,14 +302,14 @@ MANY = rows(*(f"{i},x{i % 3},{'ab'[i % 2]}" for i in range(100)))
             {},
             "must be UTF-8, but byte 0xe9 in line 3 is not.",
         ),
-        (MANY.replace("\n7,", "\ninf,"), {}, "column 'a' is infinite in row 8."),
+        (MANY.replace("\n7,", "\ninf,"), {}, "column 'a' is infinite in row 8 of t.csv."),
         (rows("1,2,a", "1,2,b"), {}, "data.drop: no column is left to predict from."),
         (MANY, {"group": "b", "time": "a"}, "data.time: group and time exclude each other."),
-        (MANY, {"time": "b"}, "column 'b' must be dates or numbers, but row 1 has 'x0'."),
+        (MANY, {"time": "b"}, "column 'b' must be dates or numbers, but row 1 of t.csv has 'x0'."),
         (
             MANY.replace(",x1,", ",,"),
             {"group": "b"},
-            "of group is empty in row 2, row 5, row 8, row 11, row 14 and 28 more.",
+            "the column 'b' of group is empty in row 2 of t.csv and 32 more.",
         ),
         (
             MANY.replace("x1", "x0").replace("x2", "x0"),

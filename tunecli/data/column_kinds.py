@@ -205,9 +205,9 @@ def _refuse_missing(series: pd.Series, what: str, where: Where) -> None:
     if len(missing) == len(series):
         raise DataError(f"{what} is empty in all rows.", "data.source")
     if len(missing):
-        shown = ", ".join(where(int(row)) for row in missing[:5])
-        more = f" and {len(missing) - 5:,} more" if len(missing) > 5 else ""
-        raise DataError(f"{what} is empty in {shown}{more}. Remove these rows.", "data.source")
+        more = f" and {len(missing) - 1:,} more" if len(missing) > 1 else ""
+        place = f"{where(int(missing[0]))}{more}"
+        raise DataError(f"{what} is empty in {place}. Remove what is empty.", "data.source")
 
 
 # What decides the splits

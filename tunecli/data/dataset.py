@@ -67,6 +67,11 @@ class Dataset:
     known_fingerprint: str = ""
 
     @property
+    def x_bytes(self) -> int:
+        """Memory of the features."""
+        return self.x.numel() * self.x.element_size()
+
+    @property
     def given(self) -> tuple[str, ...]:
         """The splits that the source brings: `test`, `validation`."""
         splits = {"test": self.given_test, "validation": self.given_folds}

@@ -6,7 +6,8 @@ from dataclasses import replace
 from functools import cached_property
 
 from tunecli.data.dataset import Dataset, FoldData
-from tunecli.data.folds import Split, split
+from tunecli.data.folds import Split
+from tunecli.data.kept_sets import kept_split
 from tunecli.data.preparation import Prepared, prepared
 from tunecli.data.preprocessing import target_scale
 from tunecli.data.sources import load
@@ -55,7 +56,7 @@ class FoldStore:
     @cached_property
     def split(self) -> Split:
         """Which rows are in which part."""
-        return split(self.dataset, self.settings, self.validation)
+        return kept_split(self.dataset, self.settings, self.validation, self.workspace.cache)
 
     def folds(
         self, scale: Component | None, standardize_target: bool, embeds: bool = False

@@ -1,6 +1,6 @@
-"""Data sets that were read from files once, kept for other processes and later searches.
+"""Data sets that were read from files once, and their splits, kept for other processes.
 
-They are known by the content of their files: each process maps them into memory, and one alone has
+They are known by the content of the files: each process maps them into memory, and one alone has
 read them.
 """
 
@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import sklearn
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -20,7 +21,9 @@ from torch import Tensor
 from tunecli import __version__
 from tunecli.data.cache import SMALL, Entry, NewArray, file_hash, kept, key_of
 from tunecli.data.dataset import Column, Dataset
+from tunecli.data.folds import Split, split
 from tunecli.data.workspace import Workspace
+from tunecli.study_file.settings import DataSettings, ValidationSettings
 
 _TENSORS = ("x", "y", "groups", "times", "copies", "given_test", "given_folds")
 
@@ -47,7 +50,34 @@ def kept_dataset(
     key = key_of(kind, hashes, asked, versions)
     is_small = sum(path.stat().st_size for path in files) <= SMALL
     entry = kept(None if is_small else workspace.cache, key, lambda new: _fill(read(), new))
-    return _dataset(name, entry)
+    return dataset_of(name, entry)
+
+
+def kept_split(
+    dataset: Dataset, data: DataSettings, validation: ValidationSettings, cache: Path | None
+) -> Split:
+    """Which rows of the data set are in which part, decided now unless it was before.
+
+    Raises:
+        DataError: see `split`.
+    """
+
+    def make(new: NewArray) -> Mapping[str, Any]:
+        found = split(dataset, data, validation)
+        parts = {"search": found.search_rows, "test": found.test_rows}
+        for number, (train, valid) in enumerate(found.folds):
+            parts |= {f"train_{number}": train, f"valid_{number}": valid}
+        for name, rows in parts.items():
+            new(name, tuple(rows.shape), np.int64)[...] = rows.numpy()
+        return {"n_folds": len(found.folds)}
+
+    chosen = data.model_dump(include={"test", "split_seed"})
+    versions = [__version__, np.__version__, sklearn.__version__]
+    key = key_of("split", dataset.fingerprint, chosen, validation.model_dump(), versions)
+    entry = kept(None if dataset.x_bytes <= SMALL else cache, key, make)
+    rows = tensors(entry.arrays)
+    folds = ((rows[f"train_{n}"], rows[f"valid_{n}"]) for n in range(entry.facts["n_folds"]))
+    return Split(rows["search"], rows["test"], tuple(folds))
 
 
 def tensors(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
@@ -71,7 +101,8 @@ def _fill(dataset: Dataset, new: NewArray) -> Mapping[str, Any]:
     }
 
 
-def _dataset(name: str, entry: Entry) -> Dataset:
+def dataset_of(name: str, entry: Entry) -> Dataset:
+    """What such an entry holds, on its memory."""
     facts = entry.facts
     columns = tuple(Column(c["name"], c["kind"], tuple(c["categories"])) for c in facts["columns"])
     return Dataset(

@@ -97,8 +97,7 @@ def _table(
         [column.kind for column in dataset.columns],
         [__version__, np.__version__, sklearn.__version__],
     )
-    is_small = dataset.x.numel() * dataset.x.element_size() <= SMALL
-    entry = kept(None if is_small else cache, key, make)
+    entry = kept(None if dataset.x_bytes <= SMALL else cache, key, make)
     return Prepared(
         torch.from_numpy(entry.arrays["x_train"]),
         torch.from_numpy(entry.arrays["x_valid"]),

@@ -74,7 +74,7 @@ class _Frame:
         """A row for messages, counted from 1 below the header."""
         for _, name, n_rows in self.parts:
             if row < n_rows:
-                return f"row {row + 1} of {name}" if len(self.parts) > 1 else f"row {row + 1}"
+                return f"row {row + 1} of {name}"
             row -= n_rows
         raise IndexError(row)
 
