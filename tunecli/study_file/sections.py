@@ -177,6 +177,8 @@ class SectionReader:
         files["validation", "folder"] = validation.folder
         for path, file in files.items():
             if isinstance(file, str):
+                if kind == "pictures" and (self._folder / data.source / file).is_dir():
+                    continue  # val, beside the class folders
                 missing = source_kinds.missing_file(file, self._folder, kind)
                 if missing is not None:
                     self._problems.add_new(path, missing)

@@ -152,6 +152,17 @@ def misplaced(
     return found
 
 
+def picture_folder(path: str, source: str, folder: Path) -> Path:
+    """Where a folder beside the class folders is: inside the source, else by the study file.
+
+    Args:
+        path: as written for the validation or the test: `val`.
+        folder: of the study file.
+    """
+    inside = folder / source / path
+    return inside if inside.is_dir() else folder / path
+
+
 def missing_file(path: str, folder: Path, kind: SourceKind) -> str | None:
     """What to say of a path that leads nowhere, or to something else; None if it is fine.
 

@@ -1,0 +1,143 @@
+"""Pictures of one size as bytes, in an entry of the cache: read once, then mapped into memory."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunecli import __version__
+from tunecli.data.cache import SMALL, Entry, NewArray
+from tunecli.data.class_folders import Part
+from tunecli.data.dataset import Dataset
+from tunecli.data.decoding import Pixels
+from tunecli.data.kept_sets import dataset_of
+
+VERSIONS = (__version__, *map(importlib.metadata.version, ("torch", "torchvision", "pillow")))
+"""What may change how pictures are decoded."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """What all pictures of a set are brought to.
+
+    Attributes:
+        size: (height, width) in pixels.
+        channels: 1 for grey, 3 for colour.
+    """
+
+    size: tuple[int, int]
+    channels: int
+
+    @property
+    def n_bytes(self) -> int:
+        """Of one picture."""
+        return self.channels * self.size[0] * self.size[1]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of one picture."""
+        return self.channels, *self.size
+
+
+@dataclass(frozen=True)
+class Described:
+    """A picture with what is known of it."""
+
+    pixels: Pixels
+    label: int
+    part: Part
+
+
+def is_small(n_pictures: int, form: Form) -> bool:
+    """Whether the pictures are as soon decoded as read from the cache."""
+    return n_pictures * form.n_bytes <= SMALL
+
+
+def filled(
+    new: NewArray,
+    n_pictures: int,
+    form: Form,
+    pictures: Iterable[Described],
+    classes: Sequence[str],
+    notes: Sequence[str],
+) -> Mapping[str, Any]:
+    """Write pictures into an entry as they come.
+
+    Args:
+        new: makes the arrays.
+        n_pictures: at most; what is left empty takes no room in memory.
+        notes: read once all pictures have come.
+    """
+    x = new("x", (n_pictures, *form.shape), np.uint8)
+    labels: list[int] = []
+    parts: list[Part] = []
+    contents: list[bytes] = []
+    for picture in pictures:
+        x[len(labels)] = picture.pixels
+        contents.append(hashlib.sha256(x[len(labels)].tobytes()).digest())
+        labels.append(picture.label)
+        parts.append(picture.part)
+    y = new("y", (len(labels),), np.int64)
+    y[...] = labels
+    _give_splits(new, parts)
+    found = [*notes, *_keep_copies_together(new, contents, labels, parts)]
+    fingerprint = hashlib.sha256(b"".join(contents))
+    fingerprint.update(f"{form} {labels} {parts} {list(classes)}".encode())
+    return {
+        "task": "classification",
+        "classes": list(classes),
+        "columns": [],
+        "target": "",
+        "notes": found,
+        "fingerprint": fingerprint.hexdigest(),
+    }
+
+
+def dataset_from(name: str, entry: Entry) -> Dataset:
+    """The data set that `filled` left in an entry, on its memory."""
+    dataset = dataset_of(name, entry)
+    return replace(dataset, x=dataset.x[: len(dataset.y)])
+
+
+def cache_for(n_pictures: int, form: Form, cache: Path | None) -> Path | None:
+    """Where the pictures are kept: nowhere if they are few and small."""
+    return None if is_small(n_pictures, form) else cache
+
+
+def _give_splits(new: NewArray, parts: Sequence[Part]) -> None:
+    """The rows of the test, and those that validate, where the source brings them."""
+    marks: NDArray[Any] = np.array(parts)
+    if (marks == "test").any():
+        rows = np.flatnonzero(marks == "test")
+        new("given_test", rows.shape, np.int64)[...] = rows
+    if (marks == "valid").any():
+        new("given_folds", marks.shape, np.int64)[...] = np.where(marks == "valid", 0, -1)
+
+
+def _keep_copies_together(
+    new: NewArray, contents: Sequence[bytes], labels: Sequence[int], parts: Sequence[Part]
+) -> list[str]:
+    """Write of each picture the first one that is equal, class included, and say how many are."""
+    firsts: dict[tuple[bytes, int], int] = {}
+    own = [firsts.setdefault(key, i) for i, key in enumerate(zip(contents, labels, strict=True))]
+    n_copies = len(own) - len(firsts)
+    if not n_copies:
+        return []
+    new("copies", (len(own),), np.int64)[...] = own
+    pictures = "1 picture is a copy" if n_copies == 1 else f"{n_copies:,} pictures are copies"
+    notes = [f"{pictures} of others, class included; in folds, copies stay together."]
+    for part, named in (("valid", "validation"), ("test", "test")):
+        n_both = sum(parts[i] == part and parts[own[i]] == "train" for i in range(len(own)))
+        if n_both:
+            notes.append(
+                f"{n_both:,} of the {named} pictures are copies of pictures to train on: scores "
+                "there will be better than on new ones."
+            )
+    return notes
