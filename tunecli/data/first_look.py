@@ -1,0 +1,47 @@
+"""A look at data of which nothing is known but its name, for a first study."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tunecli.data.sources import load
+from tunecli.data.workspace import Workspace
+from tunecli.errors import DataError
+from tunecli.study_file.settings import DataSettings
+from tunecli.study_file.source_kinds import kind_of, missing_file, unknown_source
+from tunecli.study_file.starter import FirstLook
+
+
+def first_look(source: str, target: str | None, workspace: Workspace) -> FirstLook:
+    """Read data as a study with nothing but a source and a target would.
+
+    Args:
+        source: as a study file in the workspace's folder would name it; a folder may lack its `/`.
+
+    Raises:
+        DataError: it is not there, or cannot be used.
+    """
+    if kind_of(source) is None and (workspace.folder / source).is_dir():
+        source = f"{source}/"
+    kind = kind_of(source)
+    if kind is None:
+        raise DataError(unknown_source(source, workspace.folder))
+    if kind in ("table", "arrays", "pictures"):
+        missing = missing_file(source, workspace.folder, kind)
+        if missing is not None:
+            raise DataError(missing)
+    if kind == "table" and target is None:
+        raise DataError("a table needs --target with the name of the column to predict.")
+    dataset = load(DataSettings(source=source, target=target), workspace)
+    shares = np.bincount(dataset.y.numpy()) / len(dataset.y) if dataset.classes else [0.0]
+    return FirstLook(
+        source=source,
+        task=dataset.task,
+        n_rows=len(dataset.y),
+        shape=dataset.shape,
+        n_classes=len(dataset.classes),
+        commonest=float(max(shares)),
+        has_test="test" in dataset.given,
+        has_validation="validation" in dataset.given,
+        target=target,
+    )

@@ -1,0 +1,147 @@
+"""A commented first study of a data set, which runs as it is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tunecli.study_file.defaults import MOST_ROWS_FOR_FOLDS
+from tunecli.study_file.plain import flow
+from tunecli.study_file.settings import Task
+
+_UNEVEN = 0.8
+"""Share of the commonest class from which accuracy says little."""
+
+
+@dataclass(frozen=True)
+class FirstLook:
+    """What decides a first study.
+
+    Attributes:
+        source: as the study file names it.
+        shape: of one row: (n_columns,) or (channels, height, width).
+        commonest: share of the commonest class; 0 for regression.
+        has_test, has_validation: whether the source brings such rows of its own.
+    """
+
+    source: str
+    task: Task
+    n_rows: int
+    shape: tuple[int, ...]
+    n_classes: int = 0
+    commonest: float = 0.0
+    has_test: bool = False
+    has_validation: bool = False
+    target: str | None = None
+
+    @property
+    def is_pictures(self) -> bool:
+        """Whether rows are pictures."""
+        return len(self.shape) == 3
+
+
+def study_name(source: str) -> str:
+    """A name for the study: that of the file, folder, set or function."""
+    last = re.split(r"[/:]", source.rstrip("/"))[-1]
+    stem = re.sub(r"(\.(csv|tsv|parquet|npz|npy|pt|gz))+$", "", last, flags=re.IGNORECASE)
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", stem).strip("-")[:100] or "study"
+
+
+def starter(look: FirstLook, file: str, options: str = "") -> str:
+    """The text of a study file.
+
+    Args:
+        file: that it is for, to say how it is run.
+        options: what `search` and `check` need beside it.
+    """
+    return "\n".join([*_head(look, file, options), *_data(look), *_parts(look)]) + "\n"
+
+
+def _head(look: FirstLook, file: str, options: str) -> Iterator[str]:
+    what = f"{look.n_classes} classes" if look.n_classes else "numbers"
+    yield f"# A first study of {look.source}: {look.n_rows:,} rows, {what} to predict."
+    yield "#"
+    yield f"#   tunecli check {file}{options}     # what it will take, and whether all of it runs"
+    yield f"#   tunecli search {file}{options}    # Ctrl-C stops it; the same command goes on"
+    yield f"#   tunecli report {study_name(look.source)}"
+    yield "#"
+    yield "# A range is searched; a value in its place is fixed. Every setting that is not here has a"
+    yield "# default: the README lists them."
+    yield ""
+
+
+def _data(look: FirstLook) -> Iterator[str]:
+    yield "data:"
+    yield f"  source: {flow(look.source)}"
+    if look.target is not None:
+        yield f"  target: {flow(look.target)}"
+    if not look.has_test:
+        yield "  test: 0.2                       # put away for a last look; no trial sees it"
+    yield "  scale: standard                 # fitted on each training part alone"
+    yield ""
+    if not look.has_validation:
+        few = look.n_rows <= MOST_ROWS_FOR_FOLDS
+        yield f"validation: {'{folds: 5}' if few else '{holdout: 0.2}'}"
+        yield ""
+
+
+def _parts(look: FirstLook) -> Iterator[str]:
+    yield "model:"
+    yield "  choice:                         # each trial takes one of these"
+    yield from _models(look)
+    yield ""
+    yield "optimizer:"
+    yield "  AdamW:"
+    yield "    lr: {float: [1e-4, 1e-1], log: true}"
+    yield "    weight_decay: {float: [1e-4, 1], log: true}"
+    yield ""
+    yield "schedule: {choice: [none, CosineAnnealingLR]}"
+    yield ""
+    yield "training:"
+    yield f"  epochs: {20 if look.n_rows <= MOST_ROWS_FOR_FOLDS else 10}"
+    yield f"  batch_size: {{choice: {_batch_sizes(look.n_rows)}}}"
+    yield "  early_stopping: {patience: 5}   # evaluations without a better mean over the folds"
+    yield ""
+    yield from _objective(look)
+    yield ""
+    yield "search:"
+    yield "  trials: 30                      # a total: raise it, and run the same command again"
+
+
+def _models(look: FirstLook) -> Iterator[str]:
+    if look.is_pictures:
+        if min(look.shape[1:]) >= 8:
+            yield "    CNN: {channels: {int: [8, 32], step: 8}, depth: {int: [2, 4]}}"
+        if min(look.shape[1:]) >= 64:
+            yield "    resnet18: {}"
+        else:
+            yield "    MLP: {width: {int: [32, 256], log: true}, dropout: {float: [0.0, 0.5]}}"
+        return
+    yield "    Linear: {}"
+    yield "    MLP:"
+    yield "      width: {int: [16, 256], log: true}"
+    yield "      depth: {int: [1, 3]}"
+    yield "      dropout: {float: [0.0, 0.5]}"
+
+
+def _batch_sizes(n_rows: int) -> list[int]:
+    if n_rows <= 2_000:
+        return [16, 32, 64]
+    return [64, 128, 256] if n_rows <= 50_000 else [256, 512, 1024]
+
+
+def _objective(look: FirstLook) -> Iterator[str]:
+    if look.task == "regression":
+        yield "objective: {minimize: rmse}"
+        yield "metrics: [mae, r2]                # measured and shown, too"
+        return
+    if look.commonest > _UNEVEN:
+        yield f"# {look.commonest:.0%} of the rows are of one class, so accuracy would say little."
+        yield "objective: {maximize: balanced_accuracy}"
+        others = ["accuracy", "f1", "log_loss"]
+    else:
+        yield "objective: {maximize: accuracy}"
+        others = ["f1", "log_loss"]
+    others += ["roc_auc"] if look.n_classes == 2 else []
+    yield f"metrics: [{', '.join(others)}]   # measured and shown, too"
