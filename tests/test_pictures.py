@@ -24,11 +24,14 @@ from tunecli.study_file.settings import DataSettings, ValidationSettings
 
 
 def load(
-    folder: Path, cache: Path | None = None, source: str = "set/", **given: object
+    place: Path,
+    cache: Path | None = None,
+    source: str = "set/",
+    valid: str | None = None,
+    **given: object,
 ) -> Dataset:
-    validation = ValidationSettings(**{k: given.pop(k) for k in ("folder", "folds") if k in given})
     settings = DataSettings.model_validate({"source": source, **given})
-    return load_pictures(settings, validation, Workspace(folder, cache))
+    return load_pictures(settings, ValidationSettings(folder=valid), Workspace(place, cache))
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "LA", "P", "1", "CMYK", "I;16"])

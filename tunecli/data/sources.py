@@ -9,6 +9,7 @@ from tunecli.data.bundled_sets import load_bundled
 from tunecli.data.dataset import Dataset
 from tunecli.data.pictures import load_pictures
 from tunecli.data.tables import load_table
+from tunecli.data.torchvision_sets import load_torchvision
 from tunecli.data.user_data import load_user_data
 from tunecli.data.workspace import HERE, Workspace
 from tunecli.errors import DataError
@@ -22,6 +23,7 @@ _LOADERS: dict[SourceKind, Loader] = {
     "table": load_table,
     "arrays": load_arrays,
     "pictures": load_pictures,
+    "torchvision": load_torchvision,
     "code": load_user_data,
 }
 
