@@ -77,6 +77,12 @@ def test_numbers_alone_may_be_embedded_and_categories_alone() -> None:
     assert model(torch.zeros(2, 2)).shape == (2, 3)
 
 
+def test_pixels_are_numbers_too() -> None:
+    rows = Columns((), as_features(torch.rand(30, 1, 2, 3)))
+    model = build_model(component("MLP", num_embeddings="piecewise_linear"), (1, 2, 3), 3, rows)
+    assert model(torch.rand(5, 1, 2, 3)).shape == (5, 3)
+
+
 @pytest.mark.parametrize("name", ["MLP", "ResNet"])
 def test_a_model_says_whether_it_wants_codes(name: str) -> None:
     assert embeds_categories(component(name, embed=4))

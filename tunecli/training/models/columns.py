@@ -43,4 +43,4 @@ class Columns:
             raise ValueError("piecewise_linear embeddings need training rows to compute bins from")
         n_rows = min(len(self.x_train), most_rows)
         rows = next(iter(self.x_train.batches(None, [n_rows])))
-        return rows[:, : self.n_cont_features(n_columns)].cpu()
+        return rows.flatten(1)[:, : self.n_cont_features(n_columns)].cpu()
