@@ -21,7 +21,9 @@ from tunecli import __version__
 from tunecli.data.cache import SMALL, NewArray, kept, key_of
 from tunecli.data.dataset import Dataset
 from tunecli.data.encoding import fit_encoder
-from tunecli.data.features import Features, as_features
+from tunecli.data.features import Features
+from tunecli.data.picture_features import PictureFeatures
+from tunecli.data.pixel_scale import fit_pixel_scale, level_counts
 from tunecli.data.preprocessing import scaled
 from tunecli.study_file.settings import Component, DataSettings
 
@@ -40,9 +42,8 @@ class Prepared:
 
     @property
     def n_bytes(self) -> int:
-        """Memory of the features, or what they map of a file."""
-        parts = (as_features(self.x_train), as_features(self.x_valid))
-        return sum(part.row_bytes * len(part) for part in parts)
+        """Memory of the tensors; pictures are the data set's, whatever the fold."""
+        return sum(x.nbytes for x in (self.x_train, self.x_valid) if isinstance(x, Tensor))
 
 
 def prepared(
@@ -66,7 +67,24 @@ def prepared(
     if dataset.columns:
         return _table(dataset, train, valid, settings, scale, embeds, cache)
     x = dataset.x
+    if x.dtype == torch.uint8:
+        return _pictures(dataset, train, valid, settings, scale, cache)
     return Prepared(*scaled(x[train], x[valid], scale, settings.split_seed))
+
+
+def _pictures(
+    dataset: Dataset,
+    train: Tensor,
+    valid: Tensor,
+    settings: DataSettings,
+    scale: Component | None,
+    cache: Path | None,
+) -> Prepared:
+    x = dataset.x
+    where = None if dataset.x_bytes <= SMALL else cache
+    counts = level_counts(x, train, dataset.fingerprint, where)
+    fitted = fit_pixel_scale(counts, scale, settings.split_seed)
+    return Prepared(PictureFeatures(x, train, fitted), PictureFeatures(x, valid, fitted))
 
 
 def _table(
