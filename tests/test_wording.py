@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -195,6 +196,25 @@ def test_what_the_data_is() -> None:
         ("validation", "2 stratified folds"),
         ("guessing", "the commonest class every time: accuracy 0.1012"),
     ]
+    table = replace(
+        SUMMARY,
+        source="t.csv",
+        target="sick, 10 classes (text)",
+        n_numeric=6,
+        n_categorical=8,
+        n_features=58,
+        n_missing=9,
+        notes=("Column `a` is empty and left out.",),
+    )
+    shown = dict(wording.data_lines(table))
+    assert shown["data"] == (
+        "t.csv: 1,797 rows, 14 columns (6 numeric, 8 categorical), 58 features, "
+        "9 cells missing, 10 classes"
+    )
+    assert shown["target"] == "sick, 10 classes (text)"
+    assert shown["note"] == "Column `a` is empty and left out."
+    numbers = replace(table, n_numeric=9, n_categorical=0, n_features=9, n_missing=0)
+    assert dict(wording.data_lines(numbers))["data"] == "t.csv: 1,797 rows, 9 features, 10 classes"
     assert wording.size((30,)) == "30 features"
     assert wording.size((3, 32, 32)) == "32 × 32 pictures in 3 channels"
 
