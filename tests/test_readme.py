@@ -107,6 +107,14 @@ def test_every_command_is_shown(name: str) -> None:
     assert re.search(rf"tunecli {name}\b", README)
 
 
+@pytest.mark.parametrize("name", sorted(get_command(app).commands))  # type: ignore[attr-defined]
+def test_every_option_is_explained(name: str) -> None:
+    command = get_command(app).commands[name]  # type: ignore[attr-defined]
+    options = {option for parameter in command.params for option in parameter.opts}
+    for option in (option for option in options if option.startswith("--")):
+        assert re.search(rf"^\|.*`{option}[ `].*\|$", README, re.MULTILINE), option
+
+
 @pytest.mark.parametrize("text", blocks("yaml"))
 def test_every_study_file_in_the_text_is_right(text: str) -> None:
     assert StudyFile.from_text(text, "readme.yaml").name == "readme"
