@@ -31,10 +31,6 @@ def test_the_best_is_the_first_of_the_best_finite_values(values: list[float]) ->
         else:
             assert best is not None
             assert best.number == values.index(extreme(finite))
-        order = ranking.ranked(study(direction, *trials))
-        improvements = ranking.best_so_far(study(direction, *trials))
-        assert improvements[-1:] == [(t.number, t.value) for t in order[:1]]
-        assert sorted(improvements) == improvements
 
 
 def test_only_complete_trials_are_ranked() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -294,6 +295,17 @@ time        last active TIME UTC""".splitlines()
     assert "none yet" not in shown
     # a total of twice the trials would be a strange way to take the interrupted ones up
     assert shown.endswith("\n  tunecli search studies/digits.yaml")
+
+
+def test_the_next_search_of_a_renamed_study_names_it(tmp_path: Path) -> None:
+    study = read_study(made(tmp_path, [(mlp(0.1), complete(0.9, 0.9))]))
+    file = "tunecli search studies/digits.yaml"
+    for overrides, command in (
+        (("training.epochs=3",), f"{file} --trials 2"),
+        (("training.epochs=3", "study=digits"), f"{file} --as digits --trials 2"),
+    ):
+        shown = lines(render_study(replace(study, overrides=overrides)))
+        assert shown.endswith(f"\n  {command}")
 
 
 def test_pruned_trials_alone_are_no_result(tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Iterable
 
 from tunecli.report.records import StudyRecord, TrialRecord
-from tunecli.study_file.settings import Direction
 
 WORDS = ("complete", "pruned", "diverged", "infeasible", "failed", "running", "waiting")
 
@@ -63,19 +62,3 @@ def counts(study: StudyRecord) -> dict[str, int]:
     """Number of trials by outcome, and of those that have none yet; all words, some of them 0."""
     found = Counter[str](trial.outcome or trial.state for trial in study.trials)
     return {word: found[word] for word in WORDS}
-
-
-def best_so_far(study: StudyRecord) -> list[tuple[int, float]]:
-    """(number, value) of each complete trial that beat all before it."""
-    improvements: list[tuple[int, float]] = []
-    for trial in study.trials:
-        if trial.state != "complete" or trial.value is None or not math.isfinite(trial.value):
-            continue
-        if not improvements or is_better(trial.value, improvements[-1][1], study.direction):
-            improvements.append((trial.number, trial.value))
-    return improvements
-
-
-def is_better(value: float, than: float, direction: Direction) -> bool:
-    """Strictly better."""
-    return value > than if direction == "maximize" else value < than

@@ -144,6 +144,12 @@ def _next_commands(study: StudyRecord, best: TrialRecord | None, options: str) -
             yield f"tunecli check {file}"
         under_way = any(trial.state == "running" for trial in study.trials)
         more = f"--trials {2 * len(study.trials)}" if study.trials and not under_way else ""
-        yield " ".join(filter(None, [f"tunecli search {file}", more, options]))
+        yield " ".join(filter(None, [f"tunecli search {file}", _renamed(study), more, options]))
     elif best is None:
         yield f"tunecli report {name}"
+
+
+def _renamed(study: StudyRecord) -> str:
+    """What leads the study file to this study, where its own name is another one's."""
+    is_renamed = any(text.partition("=")[0].strip() == "study" for text in study.overrides)
+    return f"--as {wording.plain(shlex.quote(study.name))}" if is_renamed else ""
