@@ -115,7 +115,9 @@ class StudyCheck:
 
     def _n_jobs(self) -> int:
         training = self._study.training
-        return min(default_jobs(training.threads, training.device), self._study.search.parallel)
+        search = self._study.search
+        offered = default_jobs(training.threads, training.device)
+        return min(offered, search.parallel, search.trials)
 
 
 def _read(
