@@ -32,7 +32,7 @@ from tunecli.study_file.settings import (
 )
 from tunecli.study_file.space import Resolved, parameters, resolve
 from tunecli.study_file.suggestions import listed
-from tunecli.study_file.tree import COMPONENT_SLOTS, Plain, Slot, Tree, trains_itself
+from tunecli.study_file.tree import COMPONENT_SLOTS, LIST_SLOTS, Plain, Slot, Tree, trains_itself
 from tunecli.study_file.wording import validated
 
 _OF_ANY_TRAINING = ("epochs", "early_stopping", "max_time", "device", "threads", "deterministic")
@@ -121,6 +121,10 @@ class _Checks:
             component = resolved.values.get(slot)
             if isinstance(component, Component) and self._is_new(slot, component):
                 report_arguments(kind, component, slot, resolved, self._grammar)
+        for slot, kind in LIST_SLOTS.items():
+            for i, component in enumerate(resolved.values.get(slot) or ()):
+                if component is not None and self._is_new((*slot, i), component):
+                    report_arguments(kind, component, (*slot, i), resolved, self._grammar)
         training = _training(resolved)
         if self._is_new(("training",), training):
             for path, message in validated(TrainingSettings, training)[1]:
@@ -135,7 +139,7 @@ class _Checks:
         return True
 
     def _check_rules(self, resolved: Resolved, known_wrong: frozenset[Path]) -> None:
-        config = trial_config(_filled(resolved), self._sections)
+        config = trial_config(_filled(resolved, trains_itself(self._tree)), self._sections)
         assert config is not None
         found = conflicts(config)
         if self._task is not None:
@@ -157,13 +161,14 @@ class _Checks:
             self._problems.add(places[0], conflict.message, others=places[1:])
 
 
-def _filled(resolved: Resolved) -> Resolved:
+def _filled(resolved: Resolved, is_own: bool) -> Resolved:
     """The same with something usual where a component is wrong, so that the rules see the rest.
 
     What the rules say of that is not reported, since its place is known to be wrong.
     """
     usual: dict[Slot, Any] = {(slot,): Component(name=name) for slot, name in _USUAL.items()}
-    usual = {} if resolved.values.get(("train",)) is not None else usual
+    if is_own:
+        usual = {("train",): Component(name="my_train.py:fit")}
     return replace(resolved, values=usual | resolved.values)
 
 
@@ -184,13 +189,22 @@ def trial_config(resolved: Resolved, sections: Sections) -> TrialConfig | None:
     objective = sections.objective or defaults.objective("classification")
     return TrialConfig(
         seed=sections.seed,
-        data=data.model_copy(update={"scale": resolved.values.get(("data", "scale"))}),
+        data=data.model_copy(update=of_data(resolved)),
         validation=sections.validation,
         training=_training_settings(resolved),
         objective=objective,
         metrics=sections.metrics,
         **parts,
     )
+
+
+def of_data(resolved: Resolved) -> dict[str, Any]:
+    """How rows are prepared: what may differ from trial to trial."""
+    augment = resolved.values.get(("data", "augment")) or ()
+    return {
+        "scale": resolved.values.get(("data", "scale")),
+        "augment": tuple(component for component in augment if component is not None),
+    }
 
 
 def _with_their_lists(paths: frozenset[Path]) -> frozenset[Path]:

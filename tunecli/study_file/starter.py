@@ -66,8 +66,8 @@ def _head(look: FirstLook, file: str, options: str) -> Iterator[str]:
     yield f"#   tunecli search {file}{options}    # Ctrl-C stops it; the same command goes on"
     yield f"#   tunecli report {study_name(look.source)}"
     yield "#"
-    yield "# A range is searched; a value in its place is fixed. Every setting that is not here has a"
-    yield "# default: the README lists them."
+    yield "# A range is searched; a value in its place is fixed. What is not here has a default:"
+    yield "# the README lists them all."
     yield ""
 
 

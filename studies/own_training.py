@@ -1,0 +1,52 @@
+"""A training loop of one's own: what tunecli asks of it is `report`, nothing else.
+
+`fold` has the training and validation tensors of one fold, its seed and device, and a folder for
+checkpoints. Report a step first and save it after that: whatever was reported is never asked for
+again, so a search that was killed goes on behind it.
+"""
+
+import torch
+from torch import nn
+
+
+def fit(config, fold, report):
+    """Train a small network; each call is one fold of one trial."""
+    torch.manual_seed(fold.seed)
+    n_features = fold.x_train[0].numel()
+    model = nn.Sequential(
+        nn.Flatten(),
+        nn.Linear(n_features, config["width"]),
+        nn.ReLU(),
+        nn.Linear(config["width"], fold.n_classes),
+    ).to(fold.device)
+    optimizer = torch.optim.SGD(model.parameters(), lr=config["lr"], momentum=0.9)
+    first = load(fold, model, optimizer)
+    for epoch in range(first, config["epochs"]):
+        generator = torch.Generator().manual_seed(fold.seed % 2**32 + epoch)
+        for rows in torch.randperm(len(fold.x_train), generator=generator).split(64):
+            loss = nn.functional.cross_entropy(model(fold.x_train[rows]), fold.y_train[rows])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        with torch.no_grad():
+            hits = model(fold.x_valid).argmax(1) == fold.y_valid
+        report({"accuracy": hits.float().mean(), "train_loss": loss}, step=epoch)
+        save(fold, model, optimizer, epoch)
+
+
+def save(fold, model, optimizer, epoch):
+    """Keep what is needed to go on, under a name that is never half written."""
+    state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "epoch": epoch}
+    torch.save(state, fold.checkpoints / "new.pt")
+    (fold.checkpoints / "new.pt").replace(fold.checkpoints / "last.pt")
+
+
+def load(fold, model, optimizer):
+    """The epoch to go on with."""
+    file = fold.checkpoints / "last.pt"
+    if not file.exists():
+        return 0
+    state = torch.load(file, weights_only=True)
+    model.load_state_dict(state["model"])
+    optimizer.load_state_dict(state["optimizer"])
+    return state["epoch"] + 1

@@ -1,0 +1,114 @@
+"""`tunecli init`: a first study of any data, which runs as it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from tests.commands import run_in
+from tunecli.cli import app
+from tunecli.data.first_look import first_look
+from tunecli.data.workspace import Workspace
+from tunecli.errors import DataError, TunecliError
+from tunecli.study_file.starter import FirstLook, starter, study_name
+from tunecli.study_file.study_file import StudyFile, load
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("digits", "digits"),
+        ("data/Train Set.csv.gz", "Train-Set"),
+        ("pictures/flowers/", "flowers"),
+        ("my_data.py:load", "load"),
+        ("x.npz", "x"),
+        ("…/…", "study"),
+    ],
+)
+def test_study_names(source: str, name: str) -> None:
+    assert study_name(source) == name
+
+
+LOOKS = [
+    FirstLook("digits", "classification", 1797, (1, 8, 8), 10, 0.1),
+    FirstLook("diabetes", "regression", 442, (10,)),
+    FirstLook("CIFAR10", "classification", 60_000, (3, 32, 32), 10, 0.1, has_test=True),
+    FirstLook("big/", "classification", 500, (3, 128, 96), 3, 0.4, has_validation=True),
+    FirstLook("a b: c.csv", "classification", 99, (4,), 2, 0.95, target="y: yes"),
+    FirstLook("tiny.npz", "classification", 99, (1, 4, 4), 2, 0.5),
+]
+
+
+@pytest.mark.parametrize("look", LOOKS, ids=lambda look: look.source)
+def test_every_starter_is_a_study_without_mistakes(look: FirstLook) -> None:
+    text = starter(look, "first.yaml")
+    brought = {"test": look.has_test, "validation": look.has_validation}
+    given = [name for name, there in brought.items() if there]
+    study = StudyFile.from_text(text, "first.yaml").completed(look.task, look.n_rows, given)
+    assert study.data.source == look.source
+    assert study.data.target == look.target
+    assert study.data.test == (None if look.has_test else 0.2)
+    assert study.objective is not None
+    uneven = look.commonest > 0.8
+    names = {"regression": "rmse", "classification": "accuracy"}
+    assert study.objective.metric.name == ("balanced_accuracy" if uneven else names[look.task])
+    assert all(len(line) <= 99 for line in text.splitlines())
+
+
+def test_it_looks_at_the_data(tmp_path: Path) -> None:
+    rows = "".join(f"{i / 7},{i % 5},{'yes' if i % 10 else 'no'}\n" for i in range(60))
+    (tmp_path / "table.csv").write_text("a,b,bought\n" + rows)
+    look = first_look("table.csv", "bought", Workspace(tmp_path))
+    assert look.task == "classification"
+    assert look.commonest == 0.9
+    assert look.n_rows == 60
+    np.savez(tmp_path / "pair.npz", x=np.random.rand(30, 3), y=np.random.rand(30))
+    assert first_look("pair.npz", None, Workspace(tmp_path)).task == "regression"
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "message"),
+    [
+        ("digts", None, "Did you mean `digits`"),
+        ("nothing.csv", "y", "there is no file 'nothing.csv'"),
+        ("table.csv", None, "a table needs --target"),
+        ("table.csv", "bougt", "Did you mean `bought`"),
+    ],
+)
+def test_what_it_cannot_look_at_is_told(
+    source: str, target: str | None, message: str, tmp_path: Path
+) -> None:
+    (tmp_path / "table.csv").write_text("a,bought\n1,2\n3,4\n")
+    with pytest.raises(DataError, match=message):
+        first_look(source, target, Workspace(tmp_path))
+
+
+def test_it_writes_a_study_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert CliRunner().invoke(app, ["init", "iris"]).exit_code == 0
+    assert load(tmp_path / "iris.yaml").name == "iris"
+    (tmp_path / "iris.yaml").write_text("mine")
+    again = CliRunner().invoke(app, ["init", "iris"])
+    assert again.exit_code == 2
+    assert "iris.yaml is there already" in again.output
+    assert (tmp_path / "iris.yaml").read_text() == "mine"
+
+
+def test_it_runs_no_code_unless_allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own.py").write_text("open('canary', 'w')\ndef load(): ...\n")
+    found = CliRunner().invoke(app, ["init", "own.py:load"])
+    assert isinstance(found.exception, TunecliError)
+    assert not (tmp_path / "canary").exists()
+    assert not (tmp_path / "load.yaml").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("source", ["digits", "diabetes"])
+def test_what_it_writes_runs_unchanged(source: str, tmp_path: Path) -> None:
+    run_in(tmp_path, "init", source)
+    done = run_in(tmp_path, "search", f"{source}.yaml", "--trials", "1", "--jobs", "1")
+    assert "1 complete" in done.stderr

@@ -1,0 +1,223 @@
+"""Models, losses, optimizers, schedules and metrics of the user's own, in tunecli's loop."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from tests.training_cases import CPU, classification, component, regression, trial
+from tunecli.data import user_code
+from tunecli.errors import UserCodeError
+from tunecli.study_file.settings import TrialConfig
+from tunecli.study_file.user_code import AllowedCode
+from tunecli.training.cross_validation import CrossValidation
+from tunecli.training.evaluation import TrialResult
+from tunecli.training.failures import failure
+from tunecli.training.losses import build_loss
+from tunecli.training.metrics import measure
+from tunecli.training.models import build_model
+from tunecli.training.rehearsal import build_error, rehearse
+
+PARTS = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, in_features, out_features, width=8):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(in_features, width), nn.ReLU(), nn.Linear(width, out_features)
+        )
+    def forward(self, x):
+        return self.layers(x)
+
+class Tells(nn.Module):
+    def __init__(self, **told):
+        super().__init__()
+        self.told = told
+
+class Asks(Tells):
+    def __init__(self, in_features, in_channels, image_size, num_classes, cat_cardinalities,
+                 n_cont_features, shape, n_outputs):
+        super().__init__(**{k: v for k, v in locals().items() if k not in ("self", "__class__")})
+
+def raises():
+    raise ValueError("no such thing")
+
+def nothing():
+    return 3
+
+class Wide(Net):
+    def forward(self, x):
+        return super().forward(x).repeat(1, 2)
+
+class Late(Net):
+    def forward(self, x):
+        if self.training:
+            raise KeyError("late")
+        return super().forward(x)
+
+def entropy(outputs, y, factor=1.0):
+    return factor * nn.functional.cross_entropy(outputs, y)
+
+class Squared(nn.Module):
+    def forward(self, outputs, y):
+        return ((outputs - y) ** 2).mean()
+
+def rowwise(outputs, y):
+    return nn.functional.cross_entropy(outputs, y, reduction="none")
+
+class Descent(torch.optim.Optimizer):
+    def __init__(self, params, lr):
+        super().__init__(params, {"lr": lr})
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            for p in group["params"]:
+                p -= group["lr"] * p.grad
+
+def steps(optimizer, size=2):
+    return torch.optim.lr_scheduler.StepLR(optimizer, size)
+
+def accuracy(y_true, y_pred):
+    return (y_true == y_pred).mean()
+
+def likelihood(y_true, y_score):
+    return y_score[range(len(y_true)), y_true].mean()
+
+def text(y_true, y_pred):
+    return "good"
+"""
+
+
+@pytest.fixture(autouse=True)
+def _permitted(tmp_path: Path) -> Iterator[None]:
+    (tmp_path / "parts.py").write_text(PARTS)
+    user_code.permit(AllowedCode.of(tmp_path, [str(tmp_path / "parts.py")]))
+    yield
+    user_code.permit(AllowedCode(Path()))
+
+
+def run(config: TrialConfig) -> TrialResult:
+    folds = [classification(number) for number in range(2)]
+    training = CrossValidation(config, folds, CPU)
+    for _ in training:
+        pass
+    return training.result()
+
+
+def test_own_parts_that_do_what_torch_does_give_the_same_bits() -> None:
+    own = trial(
+        loss=component("parts.py:entropy"),
+        optimizer=component("parts.py:Descent", lr=0.1),
+        schedule=component("parts.py:steps"),
+        metric="parts.py:accuracy",
+    )
+    library = trial(optimizer=component("SGD", lr=0.1), schedule=component("StepLR", step_size=2))
+    one, other = run(own), run(library)
+    assert one.outcome == other.outcome == "complete"
+    assert one.value == pytest.approx(other.value, abs=1e-12)
+
+
+def test_own_regression_loss_gets_values_of_one_shape() -> None:
+    fold = regression()
+    loss = build_loss(component("parts.py:Squared"), fold)
+    library = build_loss(component("MSELoss"), fold)
+    outputs = torch.randn(len(fold.y_train), 1)
+    assert torch.equal(loss(outputs, fold.y_train), library(outputs, fold.y_train))
+    assert (loss.predict(outputs) == library.predict(outputs)).all()
+
+
+def test_arguments_named_after_the_data_are_filled_in() -> None:
+    told = build_model(component("parts.py:Asks"), (3, 8, 8), 5).told
+    assert told["in_features"] == 192
+    assert told["in_channels"] == 3
+    assert told["image_size"] == 8
+    assert told["num_classes"] == told["n_outputs"] == 5
+    assert told["shape"] == (3, 8, 8)
+    given = build_model(component("parts.py:Asks", num_classes=7), (3, 8, 6), 5).told
+    assert given["num_classes"] == 7
+    assert given["image_size"] == (8, 6)
+
+
+def test_metrics_get_classes_or_probabilities_as_they_ask() -> None:
+    fold = classification()
+    y = fold.y_valid.numpy()
+    probabilities = torch.randn(len(y), 3).softmax(1).numpy()
+    found = measure(
+        [component("parts.py:accuracy"), component("parts.py:likelihood"), component("accuracy")],
+        "classification",
+        y,
+        probabilities,
+        3,
+    )
+    assert found["accuracy"] == (probabilities.argmax(1) == y).mean()
+    assert found["likelihood"] == probabilities[range(len(y)), y].mean()
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (
+            trial(model=component("parts.py:raises")),
+            r"ValueError: no such thing \(parts.py, line ",
+        ),
+        (trial(model=component("parts.py:nothing")), "a model must be a torch.nn.Module"),
+        (trial(model=component("parts.py:Wide")), "3 outputs for each row"),
+        (trial(loss=component("parts.py:rowwise")), "a loss must return one tensor"),
+        (trial(optimizer=component("parts.py:nothing")), "nothing"),
+        (trial(schedule=component("parts.py:nothing")), "nothing"),
+        (trial(metric="parts.py:text"), "text is 'good', where a number is due"),
+        (trial(model=component("parts.py:Missing")), "Missing is not there in parts.py"),
+        (trial(model=component("other.py:Net")), "was not allowed by --code"),
+    ],
+)
+def test_what_is_wrong_is_found_before_the_first_trial(config: TrialConfig, message: str) -> None:
+    folds = [classification()]
+    found = build_error(config, folds)
+    assert "\n" not in found
+    assert re.search(message, found)
+    assert re.search(message, rehearse(config, folds).error)
+
+
+def test_an_error_in_training_names_file_and_line() -> None:
+    config = trial(model=component("parts.py:Late"))
+    with pytest.raises(KeyError, match="late") as raised:
+        run(config)
+    result = failure(raised.value, seconds=0, peak_memory=0)
+    assert result.reason.startswith("error: KeyError: 'late' (parts.py, line ")
+    assert "parts.py" in result.traceback
+
+
+def test_a_file_that_changes_while_it_is_searched_is_not_imported(tmp_path: Path) -> None:
+    (tmp_path / "later.py").write_text("class Net: ...\n")
+    user_code.permit(AllowedCode.of(tmp_path, [str(tmp_path / "later.py")]))
+    (tmp_path / "later.py").write_text("class Net: ...\n\n")
+    with pytest.raises(UserCodeError, match="has changed since the search began"):
+        user_code.load_object("later.py:Net")
+
+
+def test_nothing_is_permitted_to_begin_with() -> None:
+    user_code.permit(AllowedCode(Path()))
+    with pytest.raises(UserCodeError, match="was not allowed by --code"):
+        user_code.load_object("parts.py:Net")
+    with pytest.raises(UserCodeError, match="was not allowed by --code"):
+        user_code.load_object("os:system")
+
+
+def test_a_model_that_asks_for_codes_embeds_categories() -> None:
+    fold = replace(classification(), cat_cardinalities=(3,))
+    from tunecli.training.models import Columns, embeds_categories
+
+    assert embeds_categories(component("parts.py:Asks"))
+    assert not embeds_categories(component("parts.py:Net"))
+    model = build_model(component("parts.py:Asks"), (4,), 3, Columns.of(fold))
+    assert isinstance(model, nn.Module)
+    assert model.told["cat_cardinalities"] == [3]
+    assert model.told["n_cont_features"] == 3
