@@ -175,7 +175,9 @@ def test_suffixes_may_be_left_out_and_nothing_else(
 
 def test_an_unknown_name_gets_a_suggestion() -> None:
     assert "Did you mean `SGD`?" in catalogue.unknown_name("optimizer", "sgd")
-    assert "`standard`, `minmax`, `robust` and `quantile`" in catalogue.unknown_name("scale", "xyz")
+    assert "`standard`, `minmax`, `robust` and `quantile`" in catalogue.unknown_name(
+        "scale", "xyz"
+    )
 
 
 @pytest.mark.parametrize(

@@ -125,7 +125,7 @@ def test_equal_targets_are_not_divided_by_zero() -> None:
 @pytest.mark.parametrize(
     ("scale", "message"),
     [
-        (Component(name="maxabs"), r"unknown data.scale 'maxabs': write standard, minmax, robust or"),
+        (Component(name="maxabs"), r"unknown data.scale 'maxabs': write standard, minmax"),
         (
             Component(name="quantile", arguments={"n_quantiles": 0}),
             r"n_quantiles must be at least 1, but got 0",

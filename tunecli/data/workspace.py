@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from tunecli.study_file.user_code import AllowedCode
+from tunecli.study_file.user_code import NO_CODE, AllowedCode
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Workspace:
 
     folder: Path = Path()
     cache: Path | None = None
-    code: AllowedCode = AllowedCode(Path())
+    code: AllowedCode = NO_CODE
 
 
 HERE = Workspace()

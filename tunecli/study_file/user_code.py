@@ -214,6 +214,10 @@ class AllowedCode:
         return next((path for path in places if path.is_file()), None)
 
 
+NO_CODE = AllowedCode(Path())
+"""What a command without `--code` allows."""
+
+
 def mistakes(
     kind: str, component: Component, allowed: AllowedCode | None, broken: Collection[str] = ()
 ) -> list[ArgumentProblem]:
