@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -295,6 +296,8 @@ def test_own_training_says_what_it_needs() -> None:
 
 # Whole searches
 
+STUDIES = Path(__file__).parent.parent / "studies"
+
 STUDY = """
 data: digits
 validation: {folds: 2}
@@ -314,7 +317,7 @@ def test_a_search_that_is_killed_and_resumed_finds_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    example = Path(__file__).parent.parent / "studies" / "own_training.py"
+    example = STUDIES / "own_training.py"
     slow = example.read_text().replace(
         "        report(", "        time.sleep(0.2)\n        report("
     )
@@ -340,10 +343,23 @@ def test_a_search_that_is_killed_and_resumed_finds_the_same(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["own_training", "fine_tuning", "own_parts"])
+@pytest.mark.parametrize(
+    "name", ["own_training", "fine_tuning", "own_parts", "lightning_training"]
+)
 def test_the_examples_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if name == "lightning_training" and find_spec("lightning") is None:
+        pytest.skip("lightning is not installed, and no dependency")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    studies = Path(__file__).parent.parent / "studies"
-    words = ("search", str(studies / f"{name}.yaml"), "--code", str(studies / f"{name}.py"))
+    words = ("search", str(STUDIES / f"{name}.yaml"), "--code", str(STUDIES / f"{name}.py"))
     done = run_in(tmp_path, *words, "--trials", "1", "--jobs", "1")
     assert "1 complete" in done.stderr
+
+
+def test_a_trial_that_is_over_ends_lightning_s_trainer() -> None:
+    pytest.importorskip("lightning")
+    file = STUDIES / "lightning_training.py"
+    user_code.permit(AllowedCode.of(STUDIES, [str(file)]))
+    train = component("lightning_training.py:fit", lr=0.01, width=8, epochs=100)
+    training = cross_validation(config("fit").model_copy(update={"train": train}))
+    next(training)
+    assert training.close()
