@@ -5,12 +5,13 @@ from pathlib import Path
 import pytest
 from in_process import drive
 
-from tunecli.errors import StudyFileError, StudyNotFoundError
+from tunecli.errors import StudyFileError
 from tunecli.search.database import StudyDatabase
 from tunecli.search.place import Place
 from tunecli.search.start_points import start_points
 from tunecli.study_file.study_file import StudyFile
 
+LINE = r"\.yaml:\d+:\d+: search\.start_with\.study"
 TEXT = """
 data: digits
 model: {MLP: {width: {int: [8, 256], log: true}}}
@@ -72,11 +73,11 @@ def test_values_outside_todays_ranges_are_left_to_the_sampler(runs: Path) -> Non
 def test_a_study_that_optimizes_something_else_lends_nothing(runs: Path) -> None:
     other = TEXT.replace("maximize: accuracy", "minimize: log_loss")
     later = study(other, search="start_with: {study: earlier, best: 3}")
-    with pytest.raises(StudyFileError, match="study earlier does not minimize log_loss"):
+    with pytest.raises(StudyFileError, match=f"{LINE}: study earlier does not minimize log_loss"):
         start_points(later, Place(runs, "later"))
 
 
 def test_a_study_that_is_not_there_is_said(runs: Path) -> None:
     later = study(search="start_with: {study: nowhere, best: 3}")
-    with pytest.raises(StudyNotFoundError, match="there is no study nowhere in "):
+    with pytest.raises(StudyFileError, match=f"{LINE}: there is no study nowhere in "):
         start_points(later, Place(runs, "later"))

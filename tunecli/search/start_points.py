@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tunecli.errors import Problem, StudyFileError, StudyNotFoundError
+from tunecli.errors import StudyFileError
 from tunecli.search.database import StudyDatabase
 from tunecli.search.enumeration import Point
 from tunecli.search.place import Place
@@ -22,17 +22,17 @@ def start_points(study: StudyFile, place: Place) -> Sequence[Point]:
         place: of the study; another study is looked for beside it.
 
     Raises:
-        StudyNotFoundError: there is no such other study.
-        StudyFileError: it optimizes something else.
+        StudyFileError: there is no such other study, or it optimizes something else.
     """
     if study.start_from is None:
         return study.start_with
     source = Place(place.runs, study.start_from.study, place.storage)
     database = StudyDatabase.open(source.url, source.name)
     if database is None:
-        raise StudyNotFoundError(
-            f"search.start_with: there is no study {source.name} in {place.runs.resolve()}. "
-            "Run it first, or write the configurations out."
+        raise _error(
+            study,
+            f"there is no study {source.name} in {place.runs.resolve()}. Run it first, or write "
+            "the configurations out.",
         )
     try:
         _refuse_other_objective(study, database.attribute("objective", {}))
@@ -51,7 +51,11 @@ def _refuse_other_objective(study: StudyFile, theirs: dict[str, str]) -> None:
             f"study {study.start_from.study} does not {ours['direction']} {ours['metric']}, so "
             "that its best trials are not the best here. Write configurations out instead."
         )
-        raise StudyFileError(study.file, [Problem(0, 0, "search.start_with", message)])
+        raise _error(study, message)
+
+
+def _error(study: StudyFile, message: str) -> StudyFileError:
+    return study.error([(("search", "start_with", "study"), message)])
 
 
 def _best(trials: Sequence[Trial], study: StudyFile) -> list[Trial]:
