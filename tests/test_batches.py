@@ -53,7 +53,7 @@ def _order(batches: Batches) -> list[int]:
 def _epoch(batches: Batches) -> Iterator[list[int]]:
     """The rows of each batch of a new epoch."""
     batches.begin_epoch()
-    for x, y in batches.rest_of_epoch():
+    for x, y, *_ in batches.rest_of_epoch():
         assert torch.equal(x[:, 0].long(), y)
         yield y.tolist()
 
@@ -101,6 +101,6 @@ def test_a_walk_goes_on_where_it_was_left(n_taken: int) -> None:
     taken_up = _numbered(23, 4)
     taken_up.load_state_dict(left.state_dict())
     assert taken_up.epoch_is_over == left.epoch_is_over == (n_taken == 6)
-    rest, same = [[y.tolist() for _, y in batches.rest_of_epoch()] for batches in (left, taken_up)]
+    rest, same = [[b.y.tolist() for b in batches.rest_of_epoch()] for batches in (left, taken_up)]
     assert rest == same
     assert len(rest) == 6 - n_taken

@@ -60,7 +60,7 @@ class Case:
 def _batches(fold: FoldData, *sizes: int) -> list[Batch]:
     n_rows = sum(sizes)
     x, y = fold.x_train[:n_rows], fold.y_train[:n_rows]
-    return list(zip(torch.split(x, list(sizes)), torch.split(y, list(sizes)), strict=True))
+    return list(map(Batch, torch.split(x, list(sizes)), torch.split(y, list(sizes))))
 
 
 @pytest.mark.parametrize("sizes", [(8, 8), (8, 8, 7), (8, 3), (1, 22)])
@@ -167,8 +167,8 @@ def test_noise_is_gaussian_of_the_given_deviation_and_new_each_step() -> None:
     x, y = torch.full((400, 50), 2.0), torch.zeros(400, dtype=torch.long)
     witness = Witness()
     case = Case(model=witness, input_noise=0.3)
-    case.step([(x, y)])
-    case.step([(x, y)])
+    case.step([Batch(x, y)])
+    case.step([Batch(x, y)])
     first, second = (seen - 2.0 for seen in witness.seen)
     assert first.mean().item() == pytest.approx(0.0, abs=0.01)
     assert first.std().item() == pytest.approx(0.3, abs=0.01)

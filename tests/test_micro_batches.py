@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from training_cases import CPU, classification, component, trial
 
+from tunecli.training.batches import Batch
 from tunecli.training.cross_validation import CrossValidation
 from tunecli.training.fold import FoldTraining
 from tunecli.training.micro_batches import MicroBatches
@@ -49,9 +50,9 @@ def test_a_model_without_batch_norm_learns_the_same(size: int, changes: dict[str
 def test_no_part_is_larger_than_asked_but_for_a_row_that_would_be_alone() -> None:
     sizes: list[int] = []
     micro_batches = MicroBatches(5, nn.Linear(1, 1))
-    group = [(torch.arange(float(n))[:, None], torch.arange(n)) for n in (16, 11, 5, 3)]
+    group = [Batch(torch.arange(float(n))[:, None], torch.arange(n)) for n in (16, 11, 5, 3)]
     parts = micro_batches.split(group)
-    sizes = [len(y) for _, y in parts]
+    sizes = [len(part.y) for part in parts]
     assert sizes == [5, 5, 6, 5, 6, 5, 3]
     for index in (0, 1):
         assert torch.equal(
@@ -80,12 +81,12 @@ class _Small(nn.Module):
 
 def _gradients(model: _Small, micro_batches: MicroBatches, x: Tensor) -> list[Tensor]:
     def accumulate(parts: Any) -> Tensor:
-        for part, _ in parts:
-            model(part).square().sum().backward()
+        for part in parts:
+            model(part.x).square().sum().backward()
         return torch.zeros(())
 
     torch.manual_seed(3)
-    micro_batches.run([(x, torch.zeros(len(x)))], accumulate)
+    micro_batches.run([Batch(x, torch.zeros(len(x)))], accumulate)
     return [p.grad.clone() for p in model.parameters() if p.grad is not None]
 
 

@@ -58,7 +58,7 @@ def written(name: str, default: object) -> str:
         return "20"
     if name == "test":
         return "the source's own, or 0.2"
-    if default is None or default in ([], {}):
+    if default is None or default in ([], {}, ()):
         return "none"
     if isinstance(default, settings.Component):
         return f"`{re.sub('(Sampler|Pruner)$', '', default.name)}`"

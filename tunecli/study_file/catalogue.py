@@ -54,6 +54,7 @@ _COMMON_UNSETTABLE |= {"reduction", "size_average", "reduce", "last_epoch", "opt
 _COMMON_UNSETTABLE |= {"device", "dtype", "inplace"}
 _UNSETTABLE: dict[Kind, set[str]] = {
     "model": {"shape", "n_outputs", "columns", "num_classes", "progress"},
+    "augmentation": {"same_on_batch", "keepdim", "data_keys"},
     # Every row counts, and predictions are the rate.
     "loss": {"ignore_index", "log_input"},
     "sampler": {
@@ -67,6 +68,8 @@ _UNSETTABLE: dict[Kind, set[str]] = {
 }
 
 _FILLED_IN: dict[tuple[Kind, str], set[str]] = {
+    ("augmentation", "RandomCrop"): {"size"},
+    ("augmentation", "RandomResizedCrop"): {"size"},
     ("schedule", "CosineAnnealingLR"): {"T_max"},
     ("schedule", "PolynomialLR"): {"total_iters"},
     ("schedule", "ReduceLROnPlateau"): {"mode"},

@@ -64,6 +64,7 @@ def slots() -> dict[Slot, Node]:
     }
     return {
         ("data", "scale"): Named("scale", "standard", at=("data", "scale")),
+        ("data", "augment"): Plain(None, ("data", "augment")),
         ("schedule",): Plain(None, ("schedule",)),
         **training,
     }

@@ -77,8 +77,8 @@ def changes(old: StudyFile, new: StudyFile) -> tuple[Change, ...]:
 def _shared(old: Sections, new: Sections) -> Iterator[Change]:
     """What every trial shares: all of it decides scores."""
     yield from _settings("", {"seed": old.seed}, {"seed": new.seed})
-    # `scale` is a slot of the tree.
-    yield from _settings("data.", _dump(old.data, {"scale"}), _dump(new.data, {"scale"}))
+    in_tree = {"scale", "augment"}
+    yield from _settings("data.", _dump(old.data, in_tree), _dump(new.data, in_tree))
     yield from _settings("validation.", _dump(old.validation), _dump(new.validation))
     yield from _differing("objective", _objective(old), _objective(new))
     before, after = ([component_data(m) for m in s.metrics] for s in (old, new))

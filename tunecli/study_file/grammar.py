@@ -185,6 +185,37 @@ class Grammar:
             return self._choice_of_components(data, role)
         return self._single(data, role)
 
+    def components(self, data: Any, role: Role) -> Node:
+        """A list of components, or a choice between labelled lists; one needs no brackets."""
+        if is_none(data):
+            return Plain(None, role.at)
+        if (
+            isinstance(data, dict)
+            and list(data) == ["choice"]
+            and isinstance(data["choice"], dict)
+        ):
+            at = (*role.at, "choice")
+            lists = {k: v for k, v in data["choice"].items() if not self._is_one(v, role.kind, k)}
+            if len(lists) == len(data["choice"]) and lists:
+
+                def branch(data: Any, at: Path, name: str) -> Node:
+                    return self.components(data, Role(role.kind, at, name, role.optional))
+
+                return self._labelled(data["choice"], at, role.name, branch)
+        items = data if isinstance(data, list) else [data]
+        nodes = []
+        for i, item in enumerate(items):
+            below = (*role.at, i) if isinstance(data, list) else role.at
+            name = f"{role.name}[{i}]"
+            nodes.append(self.component(item, Role(role.kind, below, name, optional=True)))
+        return Items(tuple(nodes), role.at)
+
+    @staticmethod
+    def _is_one(data: Any, kind: Kind, label: str) -> bool:
+        """Whether an option of a choice is one component, not a list of them."""
+        is_list = isinstance(data, list) or is_none(data)
+        return not is_list or (catalogue.canonical(kind, label) is not None)
+
     def _single(self, data: Any, role: Role) -> Node:
         if is_none(data):
             if role.optional:

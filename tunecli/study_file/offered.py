@@ -6,6 +6,7 @@ scales, its own models); whatever torch and torchvision list themselves is read 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
@@ -31,8 +32,11 @@ Kind = Literal[
     "pruner",
     "metric",
     "train",
+    "augmentation",
 ]
-CODE_KINDS = frozenset({"model", "loss", "optimizer", "schedule", "metric", "train"})
+CODE_KINDS = frozenset(
+    {"model", "loss", "optimizer", "schedule", "metric", "train", "augmentation"}
+)
 """Kinds of components that may be code of the user's own."""
 
 _LOSS_TASKS: dict[str, Task] = {
@@ -83,7 +87,20 @@ _TAKES_SCHEDULES = "it is made of other schedules in code. Write one of those"
 _ABSTRACT = "it is what all others derive from, and does nothing by itself."
 _NOT_ELEMENTWISE = "it is not elementwise. Write `ReLU` or `GELU`."
 _NO_MEASURE = "it does not compare predictions with the targets of classification or regression."
+_OTHER_SIZE = "all pictures have the size that data.size says. Write `size` there."
+_SCALES = "`data.scale` does that, fitted to the training part."
+_OTHER_PICTURE = "it is nothing without masks or boxes."
 _NOT_OFFERED: dict[Kind, dict[str, str]] = {
+    "augmentation": {
+        **dict.fromkeys(
+            ("CenterCrop", "Resize", "LongestMaxSize", "SmallestMaxSize", "PadTo"), _OTHER_SIZE
+        ),
+        **dict.fromkeys(("Normalize", "Denormalize"), _SCALES),
+        **dict.fromkeys(("RandomTransplantation", "RandomMosaic", "PatchMix"), _OTHER_PICTURE),
+        "RandomMixUpV2": "it mixes targets, too. Write training: {mixup: 0.2}.",
+        "RandomCutMixV2": "it mixes targets, too. Write training: {cutmix: 1.0}.",
+        "RandomDissolving": "it fetches a diffusion model.",
+    },
     "optimizer": {
         "Optimizer": _ABSTRACT,
         "SparseAdam": "it wants sparse gradients, which no model here has. Write `Adam`.",
@@ -118,6 +135,11 @@ _NOT_OFFERED: dict[Kind, dict[str, str]] = {
 """Names that the libraries have and a study file cannot use, and why."""
 
 
+_AUGMENTATION = re.compile(
+    "Random|ColorJ"
+)  # of single pictures; the rest are bases and containers
+
+
 @cache
 def names(kind: Kind) -> tuple[str, ...]:
     """What may be written, in the library's spelling and order."""
@@ -131,6 +153,9 @@ def names(kind: Kind) -> tuple[str, ...]:
         return _names_but(_torch("optim", "lr_scheduler.py"), kind)
     if kind == "activation":
         return _names_but(_torch("nn", "modules", "activation.py"), kind)
+    if kind == "augmentation":
+        every = _names_but(_kornia("__init__.py"), kind)
+        return tuple(n for n in every if _AUGMENTATION.match(n) and not n.endswith("3D"))
     tables: Mapping[Kind, tuple[str, ...]] = {
         "loss": tuple(LOSS_TASKS),
         "scale": tuple(SCALES),
@@ -227,12 +252,19 @@ def _file(kind: Kind, name: str) -> Path:
         return signatures.imported_from("torch", _torch("optim", "__init__.py"))[name]
     if kind == "scale":
         return signatures.package_folder("sklearn") / "preprocessing" / "_data.py"
+    if kind == "augmentation":
+        files = sorted(_kornia("_2d").glob("*/[a-z]*.py"))
+        return next(file for file in files if f"class {name}(" in file.read_text("utf-8"))
     init = signatures.package_folder("optuna") / f"{kind}s" / "__init__.py"
     return signatures.imported_from("optuna", init)[name]
 
 
 def _torch(*path: str) -> Path:
     return signatures.package_folder("torch").joinpath(*path)
+
+
+def _kornia(*path: str) -> Path:
+    return signatures.package_folder("kornia").joinpath("augmentation", *path)
 
 
 def _names_but(file: Path, kind: Kind, capital: bool = False) -> tuple[str, ...]:

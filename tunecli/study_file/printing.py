@@ -46,9 +46,13 @@ def to_yaml(config: TrialConfig, name: str, header: str = "") -> str:
 
 
 def _data(data: DataSettings) -> Any:
-    changed = _changed(data, DataSettings(source=data.source), but=("scale", "arguments"))
+    changed = _changed(
+        data, DataSettings(source=data.source), but=("scale", "augment", "arguments")
+    )
     if data.scale != DataSettings(source=data.source).scale:
         changed["scale"] = component_data(data.scale)
+    if data.augment:
+        changed["augment"] = [component_data(component) for component in data.augment]
     source = {data.source: data.arguments} if data.arguments else data.source
     return {"source": source, **changed} if changed or data.arguments else source
 

@@ -8,7 +8,9 @@ from tunecli.study_file.plain import component_data, node_data
 from tunecli.study_file.sections import SECTIONS, Sections
 from tunecli.study_file.settings import DataSettings, SearchSettings, ValidationSettings
 from tunecli.study_file.source_kinds import KINDS_OF, NO_SOURCE, kind_of
-from tunecli.study_file.tree import Plain, Slots, Tree
+from tunecli.study_file.tree import LIST_SLOTS, SLOTS, Plain, Slots, Tree
+
+_OFF_BY_DEFAULT = frozenset({*LIST_SLOTS, *(slot for slot in SLOTS if slot[0] == "training")})
 
 
 def study_data(sections: Sections, tree: Tree) -> dict[str, Any]:
@@ -43,7 +45,7 @@ def _data_settings(data: DataSettings) -> dict[str, Any]:
     kind = kind_of(data.source)
     found = {
         name: value
-        for name, value in data.model_dump(exclude={"scale", "arguments"}).items()
+        for name, value in data.model_dump(exclude={"scale", "augment", "arguments"}).items()
         if value is not None and value is not False and value != []
         if f"data.{name}" not in KINDS_OF or kind in KINDS_OF[f"data.{name}"]
     }
@@ -56,7 +58,7 @@ def _nested(slots: Slots, drop_none: bool = False) -> dict[str, Any]:
     """Slots as sections; `drop_none` leaves out settings that are off, as they are by default."""
     found: dict[str, Any] = {}
     for slot, node in slots.items():
-        if drop_none and slot[0] == "training" and node == Plain(None):
+        if drop_none and slot in _OFF_BY_DEFAULT and node == Plain(None):
             continue
         section = found
         for step in slot[:-1]:

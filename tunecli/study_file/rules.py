@@ -17,6 +17,7 @@ from tunecli.study_file.document import Path
 from tunecli.study_file.offered import LOSS_TASKS
 from tunecli.study_file.ranges import FloatRange, Parameter
 from tunecli.study_file.settings import Component, Task, TrialConfig
+from tunecli.study_file.source_kinds import kind_of
 from tunecli.study_file.user_code import is_code
 
 
@@ -77,6 +78,8 @@ def _lbfgs(config: TrialConfig) -> Iterator[Conflict]:
         "clip_norm": training.clip_norm is not None,
         "clip_value": training.clip_value is not None,
         "input_noise": training.input_noise > 0,
+        "mixup": training.mixup > 0,
+        "cutmix": training.cutmix > 0,
         "dtype": training.dtype == "fp16",
         "decay": training.decay == "weights",
     }
@@ -86,10 +89,26 @@ def _lbfgs(config: TrialConfig) -> Iterator[Conflict]:
             f"LBFGS does not go with {name}: {value}. Leave it out, or take another optimizer."
         )
         yield Conflict(("training", name), message, (_OPTIMIZER,))
+    if config.data.augment:
+        message = "LBFGS does not go with augment. Leave it out, or take another optimizer."
+        yield Conflict(("data", "augment"), message, (_OPTIMIZER,))
     if _number(config.model, "dropout") > 0:
         message = "LBFGS needs a model without dropout, but got {:g}. Write dropout: 0."
         dropout = _number(config.model, "dropout")
         yield Conflict(("model", "dropout"), message.format(dropout), (_OPTIMIZER,))
+
+
+def _pictures_only(config: TrialConfig) -> Iterator[Conflict]:
+    """Where the source is a table by its name; of others the shape of a row tells."""
+    if kind_of(config.data.source) != "table":
+        return
+    wrong: dict[Path, bool] = {
+        ("data", "augment"): bool(config.data.augment),
+        ("training", "cutmix"): config.training.cutmix > 0,
+    }
+    for path in (path for path, is_set in wrong.items() if is_set):
+        message = f"is for pictures, but {config.data.source!r} is a table. Remove it."
+        yield Conflict(path, message)
 
 
 def _muon(config: TrialConfig) -> Iterator[Conflict]:
@@ -247,6 +266,7 @@ _RULES: tuple[Rule, ...] = (
     _evaluations,
     _evaluation_count,
     _lbfgs,
+    _pictures_only,
     _muon,
     _nesterov,
     _accumulation,

@@ -33,7 +33,9 @@ from tunecli.study_file.source_kinds import TORCHVISION
 
 Schema = dict[str, Any]
 
-_SEARCHED: tuple[Kind, ...] = ("model", "loss", "optimizer", "schedule", "train", "scale")
+_SEARCHED: tuple[Kind, ...] = (
+    *("model", "loss", "optimizer", "schedule", "train", "scale", "augmentation"),
+)
 _FIXED: tuple[Kind, ...] = ("sampler", "pruner", "metric")
 _CODE = r"^[^:]+:[A-Za-z_]\w*$"
 """Code of the user's own, as path.py:Name or module:Name; labels are words without a colon."""
@@ -97,8 +99,7 @@ def _trained_parts() -> dict[str, Schema]:
 
 def _labelled_branches() -> Schema:
     """The branches of a variant: parts of the file by label."""
-    scale = _any_of([_ref("scale"), _NONE])
-    parts = _closed({"data": _only("scale", scale), **_trained_parts()})
+    parts = _closed({"data": _closed(_prepared()), **_trained_parts()})
     branch = _any_of([parts, _NONE])
     return {"type": "object", "minProperties": 1, "additionalProperties": branch}
 
@@ -108,9 +109,19 @@ def _data() -> Schema:
     files = {"type": "string", "pattern": "[./:]", "description": "A file, folder or function."}
     code = {**_closed({}), "patternProperties": {_CODE: {"type": ["object", "null"]}}}
     source = _any_of([{"enum": [*sorted(BUNDLED), *TORCHVISION]}, files, code])
-    scale = _any_of([_ref("scale"), _NONE])
-    section = _section(DataSettings, replaced={"source": source, "scale": scale})
+    section = _section(DataSettings, replaced={"source": source, **_prepared()})
     return _any_of([source, {**section, "required": ["source"]}])
+
+
+def _prepared() -> dict[str, Schema]:
+    """How rows are prepared: what a variant may replace of the data."""
+    one = _any_of([_ref("augmentation"), _NONE])
+    several = _any_of([{"type": "array", "items": one}, one])
+    labelled = {"type": "object", "additionalProperties": several, "minProperties": 1}
+    return {
+        "scale": _any_of([_ref("scale"), _NONE]),
+        "augment": _any_of([several, _only("choice", labelled)]),
+    }
 
 
 def _objective() -> Schema:

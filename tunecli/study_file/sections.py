@@ -144,7 +144,8 @@ class SectionReader:
             self._problems.add(("data",), message)
             return None
         section = self._section("data", {"source": given} if isinstance(given, str) else given)
-        section.pop("scale", None)
+        for slot in ("scale", "augment"):
+            section.pop(slot, None)
         source = section.get("source")
         if isinstance(source, dict) and len(source) == 1:  # code with its arguments
             [(section["source"], arguments)] = source.items()
@@ -278,7 +279,7 @@ class SectionReader:
             message = f"must be a mapping of settings, but got {inline(data)}."
             self._problems.add((name,), message)
             return {}
-        apart = {"scale"} if name == "data" else {"start_with", "sampler", "pruner"}
+        apart = {"scale", "augment"} if name == "data" else {"start_with", "sampler", "pruner"}
         kept = {}
         for key, value in data.items():
             without = value if key in apart else self._without_ranges(value, (name, key))
@@ -291,7 +292,9 @@ class SectionReader:
         if not has_ranges(data):
             return data
         if _is_range(data):
-            where = "model, loss, optimizer, schedule, training, data.scale and variant"
+            where = (
+                "model, loss, optimizer, schedule, training, data.scale, data.augment and variant"
+            )
             message = f"a range may not stand in {dotted(at[:2])}. Ranges stand in {where}."
             self._problems.add(at, f"{message} Write a value.")
             return _RANGE

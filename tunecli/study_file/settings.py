@@ -80,11 +80,13 @@ class DataSettings(Settings):
     Attributes:
         source: a bundled set, a table (.csv, .tsv, .csv.gz, .parquet), arrays (.npz, .npy, .pt), a
             folder of class folders, a torchvision set, or a function of your own.
-        arguments: of that function.
+        arguments: for a function that is the source; they may as well stand below its name.
         test: what the search never sees: a share of the rows, 0 for none, or a second file. By
             default the source's own test split, or 0.2.
         split_seed: decides the test set and the folds; `seed` never does.
         scale: fitted on each training part: standard, minmax, robust, quantile or none.
+        augment: what happens to training pictures, one draw for each picture and epoch: classes
+            of kornia.augmentation, in their order.
         target: the column to predict; of a .npy file, the file with the targets.
         task: classification or regression, where the target leaves it open.
         drop: columns to leave out.
@@ -107,6 +109,7 @@ class DataSettings(Settings):
     test: Annotated[float, Field(ge=0, lt=1)] | str | None = None
     split_seed: Annotated[int, Field(ge=0)] = 0
     scale: Component | None = Component(name="standard")
+    augment: tuple[Component, ...] = ()
     target: str | None = None
     task: Task | None = None
     drop: Words = []
@@ -188,6 +191,10 @@ class TrainingSettings(Settings):
         clip_norm: largest norm of the gradient of all parameters together.
         clip_value: largest absolute value of any gradient entry.
         input_noise: standard deviation of Gaussian noise on (scaled) training inputs.
+        mixup: each batch is mixed with itself in another order, features and losses alike, by a
+            share drawn from Beta(mixup, mixup); 0 for not at all.
+        cutmix: each picture gets a rectangle of another one, whose area is drawn from
+            Beta(cutmix, cutmix); with mixup, a coin decides for each batch.
         warmup: share of all optimizer steps over which the rate rises linearly from 0.
         ema: decay of an exponential average of the weights that is evaluated in their place.
         early_stopping: when to end a trial that no longer improves; none for never.
@@ -212,6 +219,8 @@ class TrainingSettings(Settings):
     clip_norm: Annotated[float, Field(gt=0)] | None = None
     clip_value: Annotated[float, Field(gt=0)] | None = None
     input_noise: Annotated[float, Field(ge=0)] = 0.0
+    mixup: Annotated[float, Field(ge=0)] = 0.0
+    cutmix: Annotated[float, Field(ge=0)] = 0.0
     warmup: Annotated[float, Field(ge=0, lt=1)] = 0.0
     ema: Fraction | None = None
     early_stopping: EarlyStopping | None = None

@@ -12,6 +12,7 @@ from tunecli.study_file.settings import DataSettings, TrainingSettings
 from tunecli.study_file.suggestions import closest, listed
 from tunecli.study_file.tree import (
     COMPONENT_SLOTS,
+    LIST_SLOTS,
     OPTIONAL_SLOTS,
     Broken,
     Node,
@@ -30,6 +31,7 @@ REQUIRED = {
 """Slots without a default, and what might stand there."""
 
 _IN_VARIANTS = ("data", "model", "loss", "optimizer", "schedule", "train", "training")
+_OF_DATA = "data.scale and data.augment"
 _EPOCHS: Slot = ("training", "epochs")
 _STEPS: Slot = ("training", "steps")
 
@@ -57,11 +59,12 @@ def _read_slots(data: dict[str, Any], at: Path, prefix: str, grammar: Grammar) -
         prefix: of the names of parameters, "" or "variant.<label>.".
     """
     slots: dict[Slot, Node] = {}
-    for slot, kind in COMPONENT_SLOTS.items():
+    for slot, kind in (COMPONENT_SLOTS | LIST_SLOTS).items():
         section = data.get(slot[0]) if len(slot) == 2 else data
         if isinstance(section, dict) and slot[-1] in section:
             role = Role(kind, (*at, *slot), prefix + ".".join(slot), slot in OPTIONAL_SLOTS)
-            slots[slot] = grammar.component(section[slot[-1]], role)
+            read = grammar.components if slot in LIST_SLOTS else grammar.component
+            slots[slot] = read(section[slot[-1]], role)
     return slots | _read_training(data.get("training"), (*at, "training"), prefix, grammar)
 
 
@@ -126,22 +129,22 @@ def _read_branch(label: str, data: Any, at: Path, grammar: Grammar) -> dict[Slot
 
 def _check_replaceable(key: str, data: Any, at: Path, grammar: Grammar) -> None:
     if key not in _IN_VARIANTS:
-        parts = listed([*_IN_VARIANTS[1:], "data.scale"])
+        parts = listed([*_IN_VARIANTS[1:], "data.scale", "data.augment"])
         fixed = ("study", "seed", "validation", "objective", "metrics", "search", "variant")
         reason = "every trial shares it." if key in fixed else unknown_key(key, [*_IN_VARIANTS])
         grammar.problems.add(at, f"a variant may replace {parts} only: {reason}", of_key=True)
     elif key == "data":
         if not isinstance(data, dict):
-            message = f"a variant may replace data.scale only, but got {inline(data)}."
+            message = f"a variant may replace {_OF_DATA} only, but got {inline(data)}."
             grammar.problems.add(at, message)
             return
         for name in data:
-            if name == "scale":
+            if name in ("scale", "augment"):
                 continue
-            message = "a variant may replace data.scale only"
+            message = f"a variant may replace {_OF_DATA} only"
             known = (
                 "every trial shares this."
                 if name in DataSettings.model_fields
-                else (unknown_key(name, ["scale"]))
+                else (unknown_key(name, ["scale", "augment"]))
             )
             grammar.problems.add((*at, name), f"{message}: {known}", of_key=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 from tunecli.errors import DataError, Problem, StudyFileError, TunecliError
 from tunecli.study_file import defaults, space
-from tunecli.study_file.checks import check_metrics, check_tree, trial_config, with_loss
+from tunecli.study_file.checks import check_metrics, check_tree, of_data, trial_config, with_loss
 from tunecli.study_file.code_in_use import code_in_use
 from tunecli.study_file.document import Document, Path
 from tunecli.study_file.grammar import Grammar
@@ -115,10 +115,9 @@ class StudyFile:
 
     @cached_property
     def data(self) -> DataSettings:
-        """The data, with `scale` at the first value of its range."""
+        """The data, with what is searched of it at the first value of its range."""
         assert self.sections.data is not None  # required
-        scale = self._first.values["data", "scale"]
-        return self.sections.data.model_copy(update={"scale": scale})
+        return self.sections.data.model_copy(update=of_data(self._first))
 
     @cached_property
     def training(self) -> TrainingSettings:

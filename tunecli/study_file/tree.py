@@ -32,11 +32,14 @@ COMPONENT_SLOTS: dict[Slot, Kind] = {
     ("schedule",): "schedule",
     ("train",): "train",
 }
+LIST_SLOTS: dict[Slot, Kind] = {("data", "augment"): "augmentation"}
+"""Slots that hold any number of components, in their order."""
 OPTIONAL_SLOTS = frozenset({("data", "scale"), ("schedule",), ("train",)})
 """Slots that may hold no component."""
 
 SLOTS: tuple[Slot, ...] = (
     *COMPONENT_SLOTS,
+    *LIST_SLOTS,
     *(("training", name) for name in TrainingSettings.model_fields),
 )
 """All of them, in the order in which a sampler is asked."""

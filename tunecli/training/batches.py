@@ -4,15 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import accumulate
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
 from tunecli.data.features import Features, as_features
 
-Batch = tuple[Tensor, Tensor]
-"""Features (n, *shape) and targets (n,)."""
+
+class Batch(NamedTuple):
+    """Rows that are trained on together.
+
+    Attributes:
+        x: features, (n, *shape).
+        y: targets, (n,).
+        other: targets of the rows that `x` is mixed with, (n,); None if it is not.
+        share: of `y` in the mixture.
+    """
+
+    x: Tensor
+    y: Tensor
+    other: Tensor | None = None
+    share: float = 1.0
 
 
 def batch_sizes(n_rows: int, batch_size: int | Literal["full"]) -> tuple[int, ...]:
@@ -71,9 +84,9 @@ class Batches:
         rows = None if len(self.sizes) == 1 else self._rows()[start:]
         targets = self._y if rows is None else self._y.index_select(0, rows)
         ys = torch.split(targets, list(sizes))
-        for batch in zip(self._x.batches(rows, sizes), ys, strict=True):
+        for x, y in zip(self._x.batches(rows, sizes), ys, strict=True):
             self.position += 1
-            yield batch
+            yield Batch(x, y)
 
     def _rows(self) -> Tensor:
         """All rows in the order of the epoch."""

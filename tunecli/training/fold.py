@@ -20,6 +20,7 @@ from tunecli.data.dataset import FoldData
 from tunecli.data.features import BLOCK_BYTES, Features, as_features
 from tunecli.study_file.metrics import label
 from tunecli.study_file.settings import TrialConfig
+from tunecli.training.augmentation import BatchChange
 from tunecli.training.averaging import average_weights
 from tunecli.training.batches import Batches
 from tunecli.training.evaluation import Evaluation
@@ -98,6 +99,7 @@ class FoldTraining:
         )
         modules = [model] if self._average is None else [model, self._average]
         self._movable = Movable(modules, self._optimizers)
+        change = BatchChange(config, as_features(fold.x_train), len(fold.cat_cardinalities))
         self._step = GradientStep(
             model,
             loss,
@@ -106,6 +108,7 @@ class FoldTraining:
             settings,
             auxiliary_weight(config.model),
             len(fold.cat_cardinalities),
+            None if change.is_none else change,
         )
 
     def __iter__(self) -> Iterator[Evaluation]:

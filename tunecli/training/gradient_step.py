@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -33,12 +33,14 @@ class GradientStep:
         settings: TrainingSettings,
         auxiliary_weight: float = 0.0,
         n_codes: int = 0,
+        change: Callable[[Batch], Batch] | None = None,
     ) -> None:
         """Prepare to step.
 
         Args:
             auxiliary_weight: factor on the losses of outputs beside the first one.
             n_codes: of the features, the last ones, which hold codes of categories.
+            change: what happens to each batch before it is trained on; None for nothing.
         """
         self._model = model
         self._loss = loss
@@ -47,6 +49,7 @@ class GradientStep:
         self._settings = settings
         self._auxiliary_weight = auxiliary_weight
         self._n_codes = n_codes
+        self._change = change
         self.micro_batches = MicroBatches(settings.micro_batch, model)
         self._parameters = [p for p in model.parameters() if p.requires_grad]
         self._weights: list[Tensor] = [
@@ -59,8 +62,10 @@ class GradientStep:
 
     def __call__(self, group: Sequence[Batch]) -> None:
         """Step once along the mean gradient over all rows of `group`."""
+        if self._change is not None:
+            group = [self._change(batch) for batch in group]
         if self._settings.input_noise:
-            group = [(self._noisy(x), y) for x, y in group]
+            group = [batch._replace(x=self._noisy(batch.x)) for batch in group]
         loss = self._step_by_closure(group) if self._by_closure else self._step(group)
         weight = self._total_weight(group)
         self._loss_sum += loss * weight
@@ -113,30 +118,37 @@ class GradientStep:
 
     def _accumulated(self, group: Sequence[Batch]) -> Tensor:
         if len(group) == 1:
-            loss = self._batch_loss(*group[0])
+            loss = self._batch_loss(group[0])
             self._scaled(loss).backward()  # type: ignore[no-untyped-call]
             return loss.detach()
         weight = self._total_weight(group)
         mean = torch.zeros_like(self._loss_sum)
-        for x, y in group:
-            loss = self._batch_loss(x, y) * (self._loss.total_weight(y) / weight)
+        for batch in group:
+            loss = self._batch_loss(batch) * (self._loss.total_weight(batch.y) / weight)
             self._scaled(loss).backward()  # type: ignore[no-untyped-call]
             mean += loss.detach()
         return mean
 
     def _total_weight(self, group: Sequence[Batch]) -> Tensor | int:
         """What the group's batches count together in a mean."""
-        return sum(self._loss.total_weight(y) for _, y in group)
+        return sum(self._loss.total_weight(batch.y) for batch in group)
 
-    def _batch_loss(self, x: Tensor, y: Tensor) -> Tensor:
+    def _batch_loss(self, batch: Batch) -> Tensor:
         with self._precision.forward():
-            outputs = self._model(x)
+            outputs = self._model(batch.x)
         main, *auxiliary = (outputs,) if isinstance(outputs, Tensor) else outputs
-        loss = self._loss(self._exact(main), y)
+        loss = self._mixed_loss(self._exact(main), batch)
         for output in auxiliary:
             if output is not None:  # a head that was left out
-                loss = loss + self._auxiliary_weight * self._loss(self._exact(output), y)
+                loss = loss + self._auxiliary_weight * self._mixed_loss(self._exact(output), batch)
         return loss
+
+    def _mixed_loss(self, outputs: Tensor, batch: Batch) -> Tensor:
+        """Of rows mixed from two, the losses against both targets in the same shares."""
+        loss: Tensor = self._loss(outputs, batch.y)
+        if batch.other is None:
+            return loss
+        return torch.lerp(self._loss(outputs, batch.other), loss, batch.share)
 
     def _exact(self, outputs: Tensor) -> Tensor:
         """In 32 bits: a loss in 16 bits loses what it measures."""

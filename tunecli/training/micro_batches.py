@@ -40,9 +40,15 @@ class MicroBatches:
         if self.size is None:
             return group
         parts: list[Batch] = []
-        for x, y in group:
-            sizes = list(batch_sizes(len(y), self.size))
-            parts += zip(torch.split(x, sizes), torch.split(y, sizes), strict=True)
+        for batch in group:
+            sizes = list(batch_sizes(len(batch.y), self.size))
+            others = (
+                [None] * len(sizes) if batch.other is None else torch.split(batch.other, sizes)
+            )
+            rows = zip(
+                torch.split(batch.x, sizes), torch.split(batch.y, sizes), others, strict=True
+            )
+            parts += [Batch(x, y, other, batch.share) for x, y, other in rows]
         return parts
 
     def most_rows(self, batch_size: int) -> int:
@@ -74,7 +80,7 @@ class MicroBatches:
     def _halve(self, group: Sequence[Batch]) -> bool:
         """Take smaller parts; False if they cannot be smaller."""
         least = 2 if self._has_batch_norm else 1
-        now = self.most_rows(max(len(y) for _, y in group))
+        now = self.most_rows(max(len(batch.y) for batch in group))
         if now // 2 < least:
             return False
         self.size = now // 2

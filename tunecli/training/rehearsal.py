@@ -24,6 +24,7 @@ from tunecli.errors import TunecliError, UserCodeError
 from tunecli.study_file.metrics import label
 from tunecli.study_file.settings import Component, TrialConfig
 from tunecli.study_file.user_code import is_code
+from tunecli.training.augmentation import Augmentation
 from tunecli.training.batches import batch_sizes
 from tunecli.training.finite import NoScoreError, number
 from tunecli.training.fold import FoldTraining
@@ -116,6 +117,9 @@ def _build_one_by_one(config: TrialConfig, fold: FoldData) -> None:
         if is_code(metric.name):
             with _blaming(f"metric.{metric.name}"):
                 _try_metric(metric, fold)
+    for component in config.data.augment:
+        with _blaming(f"data.augment.{component.name}"):
+            Augmentation([component], as_features(fold.x_train))(_two_rows(fold))
     with _blaming(f"model.{config.model.name}"):
         wanted = n_outputs(config.loss, fold)
         model = build_model(config.model, fold.shape, wanted, Columns.of(fold))
@@ -291,7 +295,7 @@ def _sentence(component: str, error: Exception) -> str:
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return f"{component}: out of memory. Try a smaller model or training.batch_size."
     text = (str(error).strip().splitlines() or [""])[0]
-    if text.startswith("training."):  # it names its setting itself
+    if text.startswith(("training.", "data.")):  # it names its setting itself
         return text
     if isinstance(error, UserCodeError):  # it names the component itself
         return f"{component.partition('.')[0]}.{text}"
