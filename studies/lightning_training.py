@@ -7,7 +7,6 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-
 logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
 
 

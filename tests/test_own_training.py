@@ -355,6 +355,7 @@ def test_the_examples_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert "1 complete" in done.stderr
 
 
+@pytest.mark.filterwarnings("ignore")  # lightning's own
 def test_a_trial_that_is_over_ends_lightning_s_trainer() -> None:
     pytest.importorskip("lightning")
     file = STUDIES / "lightning_training.py"
