@@ -226,6 +226,7 @@ def test_what_the_data_is() -> None:
         (3, 2, 50, "4 would keep them busy"),
         (8, 2, 50, ""),
         (8, 1, 4, ""),
+        (8, 8, 3, ""),
         (1, 1, 50, ""),
     ],
 )

@@ -173,7 +173,7 @@ def on_parallel(parallel: int, n_jobs: int, n_trials: int) -> str:
             f"With search.parallel {parallel} and {n_trials} trials, none is suggested from "
             "another's result; a lower value lets the sampler learn."
         )
-    if 1 < n_jobs and parallel < 2 * n_jobs:
+    if 1 < n_jobs and parallel < min(2 * n_jobs, n_trials):  # else none waits for another
         return (
             f"With search.parallel {parallel}, {n_jobs} workers will often wait for each other; "
             f"{2 * n_jobs} would keep them busy."

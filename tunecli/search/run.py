@@ -107,10 +107,10 @@ class Search:
                     yield self._started(stored.study, 0, stored.trials, ())
                     yield SearchEnded("done", len(stored.trials), self._limits.n_total)
                     return
-            n_jobs = min(self._n_jobs, self._study.search.parallel)
             first_task = FirstTask(self._study, is_new=stored is None)
+            n_workers = self._n_workers(stored)
             self._executor = opened.enter_context(
-                closing(LocalExecutor(first_task, n_jobs, self._workspace))
+                closing(LocalExecutor(first_task, n_workers, self._workspace))
             )
             described = self._wait_for_data(self._executor)
             if described is None:
@@ -123,6 +123,12 @@ class Search:
                 database = create_study(self._place, study, described, points)
                 opened.callback(database.close)
             yield from self._drive(study, database, described, stored)
+
+    def _n_workers(self, stored: Stored | None) -> int:
+        """As many as were asked for, but none that would never have a trial."""
+        n_ended = sum(trial.outcome is not None for trial in stored.trials) if stored else 0
+        n_left = max(self._limits.n_total - n_ended, 1)  # what was interrupted is finished anyway
+        return min(self._n_jobs, self._study.search.parallel, n_left)
 
     def _complete(self, described: Described, stored: Stored | None) -> StudyFile:
         """The study with what the data decides filled in, if the data is what it was."""
