@@ -99,6 +99,7 @@ _NOT_OFFERED: dict[Kind, dict[str, str]] = {
         **dict.fromkeys(("RandomTransplantation", "RandomMosaic", "PatchMix"), _OTHER_PICTURE),
         "RandomMixUpV2": "it mixes targets, too. Write training: {mixup: 0.2}.",
         "RandomCutMixV2": "it mixes targets, too. Write training: {cutmix: 1.0}.",
+        "RandomFisheye": "its arguments are tensors, which a study file cannot give.",
         "RandomDissolving": "it fetches a diffusion model.",
     },
     "optimizer": {
