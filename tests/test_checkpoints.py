@@ -10,7 +10,12 @@ import torch
 from training_cases import CPU, classification, component, trial
 
 from tunecli.study_file.settings import TrialConfig
-from tunecli.training.checkpoints import CheckpointError, Checkpoints
+from tunecli.training.checkpoints import (
+    MOST_SHARE,
+    WRITE_SPEED,
+    CheckpointError,
+    Checkpoints,
+)
 from tunecli.training.cross_validation import CrossValidation
 
 CONFIG = trial(
@@ -139,3 +144,25 @@ class Hostile:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Path.write_text, (self._canary, "sung")
+
+
+def test_the_first_save_of_a_large_model_keeps_to_its_share(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr("tunecli.training.checkpoints.time.monotonic", lambda: now)
+    small, large = (Checkpoints(tmp_path, CONFIG, n) for n in (10**6, 5 * 10**9))
+    now += 11
+    assert small.is_due
+    assert not large.is_due
+    now += 5 * 10**9 / WRITE_SPEED / MOST_SHARE  # 25 s to write, so 500 s to train
+    assert large.is_due
+
+
+def test_what_a_checkpoint_will_take_is_about_what_it_takes(tmp_path: Path) -> None:
+    training = begun(
+        trial(optimizer=component("AdamW", lr=0.01), model=component("MLP", width=512))
+    )
+    Checkpoints(tmp_path, CONFIG).save(training.state_dict())
+    taken = sum(path.stat().st_size for path in tmp_path.iterdir())
+    assert taken / 1.5 < training.checkpoint_bytes < taken * 1.5

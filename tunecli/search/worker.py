@@ -133,8 +133,10 @@ class Trainer:
                 self._is_done_for = True  # code that goes on would disturb the next trial
 
     def _train_on(self, training: CrossValidation, job: TrialJob) -> TrialResult | None:
-        checkpoints = Checkpoints(Path(job.checkpoint), job.config) if job.checkpoint else None
-        if checkpoints is not None:
+        checkpoints = None
+        if job.checkpoint:
+            n_bytes = training.checkpoint_bytes
+            checkpoints = Checkpoints(Path(job.checkpoint), job.config, n_bytes)
             self._load(checkpoints, training, job)
         n_before = len(training.curve)
         for index, evaluations in enumerate(chain(tuple(training.curve), training)):

@@ -29,6 +29,9 @@ MOST_SHARE = 0.05
 LEAST_SECONDS = 10.0
 """Between two saves."""
 
+WRITE_SPEED = 200e6
+"""Bytes a second that a save is taken to write until the first one has been timed."""
+
 
 class CheckpointError(Exception):
     """A checkpoint that is torn, damaged or of another trial; the text says which."""
@@ -40,12 +43,13 @@ class Checkpoints:
     Args:
         folder: of this trial alone; made by the first save.
         config: of the trial. What was saved under another configuration is not loaded.
+        n_bytes: that a save will take, roughly; large ones begin late, to keep to their share.
     """
 
-    def __init__(self, folder: Path, config: TrialConfig) -> None:
+    def __init__(self, folder: Path, config: TrialConfig, n_bytes: int = 0) -> None:
         self._folder = folder
         self._config = _digest(config.model_dump_json().encode())
-        self._due = time.monotonic() + LEAST_SECONDS
+        self._due = time.monotonic() + _pause(n_bytes / WRITE_SPEED)
 
     @property
     def is_due(self) -> bool:
@@ -75,7 +79,7 @@ class Checkpoints:
             if is_ours and path.name not in files and path != self._index:
                 path.unlink()
         now = time.monotonic()
-        self._due = now + max(LEAST_SECONDS, (now - begin) / MOST_SHARE)
+        self._due = now + _pause(now - begin)
 
     def load(self) -> dict[str, Any] | None:
         """What `save` was given last; None if nothing was saved.
@@ -150,6 +154,11 @@ def _write(path: Path, put: Callable[[Any], object]) -> str:
     temporary.replace(path)
     _sync_folder(path.parent)
     return digested.digest
+
+
+def _pause(seconds: float) -> float:
+    """Seconds of training around a save that takes `seconds`."""
+    return max(LEAST_SECONDS, seconds / MOST_SHARE)
 
 
 def _digest(content: bytes) -> str:

@@ -206,6 +206,11 @@ class CrossValidation:
         np.savez(archive, **arrays)
         return archive.getvalue()
 
+    @property
+    def checkpoint_bytes(self) -> int:
+        """What `state_dict` will take, roughly: weights, their best, two moments of each."""
+        return sum(4 * 4 * fold.n_weights for fold in self.folds)
+
     def state_dict(self) -> dict[str, Any]:
         """All that `load_state_dict` needs to go on bit for bit; see `FoldTraining.state_dict`."""
         return {
