@@ -26,7 +26,7 @@ from tunecli.study_file.offered import (
     with_article,
 )
 from tunecli.study_file.settings import Component
-from tunecli.study_file.signatures import Argument, Signature
+from tunecli.study_file.signatures import Argument, Signature, Unreadable
 from tunecli.study_file.suggestions import closest, did_you_mean, listed
 from tunecli.study_file.user_code import is_code, short_name
 
@@ -138,7 +138,9 @@ def signature(kind: Kind, name: str) -> Signature:
     full = library_signature(kind, name)
     replaced = _replaced(kind, name)
     kept = [
-        _left_open(argument) if argument.name in _FILLED_IN.get((kind, name), ()) else argument
+        _left_open(argument)
+        if argument.name in _FILLED_IN.get((kind, name), ()) or argument.default is Unreadable
+        else argument
         for argument in full.arguments
         if _settable(kind, name, argument) and argument.name not in {r.name for r in replaced}
     ]

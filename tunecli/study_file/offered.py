@@ -235,7 +235,11 @@ def library_signature(kind: Kind, name: str) -> Signature:
     if kind == "scale":
         found = signatures.class_signature(_file(kind, name), SCALES[name][0])
         return replace(found, name=name)
-    return signatures.class_signature(_file(kind, name), name)
+    found = signatures.class_signature(_file(kind, name), name)
+    if kind == "augmentation" and not found.arguments:  # kornia's base of all has the constructor
+        base = signatures.class_signature(_kornia("base.py"), "_BasicAugmentationBase")
+        return replace(base, name=name)
+    return found
 
 
 def _file(kind: Kind, name: str) -> Path:
