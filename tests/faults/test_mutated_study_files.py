@@ -201,7 +201,8 @@ def types(text: str, source: random.Random) -> str:
 def numbers(text: str, source: random.Random) -> str:
     """Change digits: signs, exponents, sizes."""
     for _ in range(source.choice([1, 2, 5])):
-        at = source.choice([i for i, character in enumerate(text) if character.isdigit()])
+        digits = [i for i, character in enumerate(text) if character.isdigit()]
+        at = source.choice(digits or range(len(text)))
         put = source.choice(["-", "0", "9" * 30, "e", "e9", "e-300", ".", "0x", "e400", "_", ":"])
         text = text[:at] + put + text[at + source.randrange(2) :]
     return text

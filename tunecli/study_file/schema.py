@@ -125,7 +125,7 @@ def _prepared() -> dict[str, Schema]:
 
 
 def _objective() -> Schema:
-    """`{maximize: metric}` or `{minimize: metric}`, each with the metrics that go that way."""
+    """`{maximize: metric}` or `{minimize: metric}`: those that go that way, and the user's own."""
     directions: tuple[Direction, ...] = ("maximize", "minimize")
     return _any_of(
         [
@@ -138,7 +138,8 @@ def _objective() -> Schema:
 
 def _metrics_named(direction: Direction) -> Schema:
     names = [info.name for info in METRICS.values() if info.direction == direction]
-    return _any_of([{"enum": names}, {"type": "object", "propertyNames": {"enum": names}}])
+    name = _any_of([{"enum": names}, {"type": "string", "pattern": _CODE}])
+    return _any_of([name, {"type": "object", "propertyNames": name}])
 
 
 def _duration() -> Schema:
