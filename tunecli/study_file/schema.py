@@ -347,11 +347,17 @@ def _with_searchable_parts(schema: Schema) -> Schema:
 
 def _number_ranges(schema: Schema) -> list[Schema]:
     """References to the ranges whose values fit; whole numbers are numbers."""
-    types = {member.get("type") for member in (schema, *schema.get("anyOf", ()))}
+    types = _types(schema)
     if not schema:  # anything
         types = {"number"}
     floats = [_ref("float_range")] if "number" in types else []
     return [*floats, _ref("int_range")] if types & {"number", "integer"} else []
+
+
+def _types(schema: Schema) -> set[Any]:
+    """Of a value's alternatives, at any depth of them."""
+    below = (_types(member) for member in schema.get("anyOf", ()))
+    return {schema.get("type")}.union(*below)
 
 
 # Building blocks
