@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from commands import command, environment, run_in
+from training_cases import CPU, classification, component, trial
 
-from tests.commands import command, environment, run_in
-from tests.training_cases import CPU, classification, component, trial
 from tunecli.data import user_code
 from tunecli.data.no_data import NoData
 from tunecli.errors import StudyFileError, UserCodeError

@@ -271,6 +271,8 @@ def test_files_that_are_no_study_databases(tmp_path: Path) -> None:
         "UPDATE trials SET state = 'DREAMING'",
         "UPDATE tunecli_trials SET fold_scores = '7'",
         "UPDATE tunecli_trials SET config = 'none'",
+        "UPDATE tunecli_trials SET seconds = 9e999",
+        "UPDATE tunecli_trials SET seconds = -1",
         "UPDATE trials SET datetime_start = 'yesterday'",
         "DROP TABLE trial_values",
         "UPDATE study_user_attributes SET value_json = '[1' WHERE key = 'tunecli:summary'",

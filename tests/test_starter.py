@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import run_in
 from typer.testing import CliRunner
 
-from tests.commands import run_in
 from tunecli.cli import app
 from tunecli.data.first_look import first_look
 from tunecli.data.workspace import Workspace

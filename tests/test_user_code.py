@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 
 import pytest
+from commands import run_in
 
-from tests.commands import run_in
 from tunecli.errors import StudyFileError, UserCodeError
 from tunecli.study_file.study_file import StudyFile, load
 from tunecli.study_file.user_code import AllowedCode, CodeName, places_in, short_name

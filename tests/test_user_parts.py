@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 from torch import nn
+from training_cases import CPU, classification, component, regression, trial
 
-from tests.training_cases import CPU, classification, component, regression, trial
 from tunecli.data import user_code
 from tunecli.errors import UserCodeError
 from tunecli.study_file.settings import TrialConfig

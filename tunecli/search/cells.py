@@ -59,6 +59,9 @@ _KINDS: Mapping[str, set[type]] = {
     "lr": _NUMBER,
 }
 
+_LONGEST = 1e9
+"""Seconds that a trial can have taken: thirty years, which still add up to a finite number."""
+
 _NO_SENSE = (
     ValueError,
     TypeError,
@@ -76,12 +79,15 @@ def checked(rows: Sequence[Any]) -> Sequence[Any]:
 
     Raises:
         TypeError: a cell holds another kind of value than its column.
+        ValueError: a duration is none.
     """
     if rows:
         for name, column in zip(rows[0]._fields, zip(*rows, strict=True), strict=True):
             wrong = set(map(type, column)) - _KINDS[name] if name in _KINDS else set()
             if wrong:
                 raise TypeError(f"{name} is {' and '.join(sorted(k.__name__ for k in wrong))}")
+            if name == "seconds" and not all(s is None or 0 <= s < _LONGEST for s in column):
+                raise ValueError("seconds are no duration")
     return rows
 
 
