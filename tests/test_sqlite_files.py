@@ -133,3 +133,17 @@ def test_values_of_the_wrong_kind_are_one_error_for_search_and_report(
         database.trials()
     assert "\n" not in str(told.value)
     database.close()
+
+
+def test_a_damaged_schema_is_told_in_one_line(tmp_path: Path) -> None:
+    url = made(tmp_path, [(mlp(0.1), complete(0.9))])
+    path = tmp_path / "study.db"
+    content = path.read_bytes()
+    assert b"CREATE TABLE trial_heartbeats (" in content
+    torn = content.replace(b"CREATE TABLE trial_heartbeats (", b'CREATE TABLE trial_heartbeats "')
+    path.write_bytes(torn)
+    for read in (read_study, lambda url: StudyDatabase.open(url, "digits")):
+        with pytest.raises(DatabaseError, match="malformed database schema") as told:
+            read(url)
+        assert "\n" not in str(told.value)
+    assert path.read_bytes() == torn

@@ -31,7 +31,7 @@ from sqlalchemy.pool import NullPool
 
 from tunecli.errors import DatabaseError, StudyNotFoundError
 from tunecli.search.cells import checked, refuse_nonsense
-from tunecli.search.sqlite_files import WAYS_OUT, open_read_only
+from tunecli.search.sqlite_files import WAYS_OUT, in_one_line, open_read_only
 from tunecli.search.urls import shown, sqlite_file
 
 STUDIES = text("SELECT study_id, study_name FROM studies ORDER BY study_id")
@@ -178,9 +178,9 @@ def _engine(url: str) -> Engine:
 
 
 def _cause(error: SQLAlchemyError) -> str:
-    original = getattr(error, "orig", None) or error
-    if isinstance(error, OperationalError) and "locked" in str(original):
+    cause = in_one_line(getattr(error, "orig", None) or error)
+    if isinstance(error, OperationalError) and "locked" in cause:
         return "another program has locked it. Try again when that has ended."
-    if "malformed" in str(original) or "not a database" in str(original):
-        return f"{original}. {WAYS_OUT}"
-    return f"{original}."
+    if "malformed" in cause or "not a database" in cause:
+        return f"{cause}. {WAYS_OUT}"
+    return f"{cause}."

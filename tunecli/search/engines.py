@@ -34,7 +34,8 @@ def open_engine(url: str) -> Engine:
             )
         except RuntimeError as error:  # Optuna's words on a schema of another version
             raise DatabaseError(
-                f"{shown(url)} cannot be used, and nothing was written to it: {error}"
+                f"{shown(url)} cannot be used, and nothing was written to it: "
+                f"{sqlite_files.in_one_line(error)}"
             ) from error
         return _with_sqlite_manners(storage.engine)
 
@@ -80,7 +81,7 @@ def clear_errors(url: str) -> Iterator[None]:
 
 def _sentence(place: str, error: Exception) -> str:
     original = getattr(error, "orig", None) or error.__cause__ or error
-    cause, number = str(original), getattr(original, "errno", None)
+    cause, number = sqlite_files.in_one_line(original), getattr(original, "errno", None)
     again = "What was stored is kept: run the same command to go on."
     if "locked" in cause:
         waited = f"{sqlite_files.BUSY_SECONDS:g} s"

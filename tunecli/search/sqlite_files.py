@@ -47,7 +47,7 @@ def refuse_unfit(path: Path) -> None:
         raise  # nothing is wrong with the file itself
     except sqlite3.DatabaseError as error:
         raise DatabaseError(
-            f"{path} cannot be read as a study database ({error}); nothing was written to it. "
+            f"{path} cannot be read as a study database ({in_one_line(error)}); nothing was written to it. "
             f"{WAYS_OUT}"
         ) from None
 
@@ -113,3 +113,8 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
         opened.close()
         raise
     return opened
+
+
+def in_one_line(error: BaseException) -> str:
+    """What SQLite says; of a damaged schema it shows pieces, with line breaks."""
+    return " ".join(str(error).split())
