@@ -47,8 +47,8 @@ def refuse_unfit(path: Path) -> None:
         raise  # nothing is wrong with the file itself
     except sqlite3.DatabaseError as error:
         raise DatabaseError(
-            f"{path} cannot be read as a study database ({in_one_line(error)}); nothing was written to it. "
-            f"{WAYS_OUT}"
+            f"{path} cannot be read as a study database ({in_one_line(error)}); nothing was "
+            f"written to it. {WAYS_OUT}"
         ) from None
 
 
