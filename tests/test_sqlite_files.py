@@ -147,3 +147,18 @@ def test_a_damaged_schema_is_told_in_one_line(tmp_path: Path) -> None:
             read(url)
         assert "\n" not in str(told.value)
     assert path.read_bytes() == torn
+
+
+@pytest.mark.parametrize(
+    ("table", "column"), [("tunecli_trials", "best_step"), ("trial_values", "value_type")]
+)
+def test_a_column_of_another_name_is_found_before_anything_is_written(
+    tmp_path: Path, table: str, column: str
+) -> None:
+    url = made(tmp_path, [(mlp(0.1), complete(0.9))])
+    path = tmp_path / "study.db"
+    execute(path, f"ALTER TABLE {table} RENAME COLUMN {column} TO odd")
+    before = path.read_bytes()
+    with pytest.raises(DatabaseError, match=f"table {table} has no column {column}"):
+        StudyDatabase.open(url, "digits")
+    assert path.read_bytes() == before

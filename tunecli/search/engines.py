@@ -12,7 +12,7 @@ import sqlalchemy
 from sqlalchemy import Connection, Engine, event
 
 from tunecli.errors import NO_RIGHT, NO_ROOM, DatabaseError
-from tunecli.search import sqlite_files
+from tunecli.search import sqlite_files, tables
 from tunecli.search.urls import refuse_unusable, shown, sqlite_file
 
 
@@ -32,12 +32,21 @@ def open_engine(url: str) -> Engine:
                 engine_kwargs={"connect_args": arguments},
                 skip_table_creation=path is not None and _holds_something(path),
             )
+            if path is not None and _holds_something(path):
+                sqlite_files.refuse_other_columns(path, _columns())
         except RuntimeError as error:  # Optuna's words on a schema of another version
             raise DatabaseError(
                 f"{shown(url)} cannot be used, and nothing was written to it: "
                 f"{sqlite_files.in_one_line(error)}"
             ) from error
         return _with_sqlite_manners(storage.engine)
+
+
+def _columns() -> dict[str, set[str]]:
+    """Of each table, Optuna's and ours."""
+    known = [*optuna.storages._rdb.models.BaseModel.metadata.tables.values()]
+    known += [table for name, table in tables.metadata.tables.items() if name != "trials"]
+    return {table.name: set(table.columns.keys()) for table in known}
 
 
 def exists(url: str) -> bool:

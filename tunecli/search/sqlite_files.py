@@ -7,6 +7,7 @@ whatever it is given, does not see it.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
@@ -50,6 +51,26 @@ def refuse_unfit(path: Path) -> None:
             f"{path} cannot be read as a study database ({in_one_line(error)}); nothing was "
             f"written to it. {WAYS_OUT}"
         ) from None
+
+
+def refuse_other_columns(path: Path, wanted: Mapping[str, set[str]]) -> None:
+    """Let only a database pass whose tables have the columns that will be read and written.
+
+    Args:
+        wanted: columns by table; a table may be missing.
+
+    Raises:
+        DatabaseError: a table has others.
+    """
+    with closing(open_read_only(path)) as opened:
+        for table, columns in wanted.items():
+            found = {row[1] for row in opened.execute(f"PRAGMA table_info({table})")}
+            missing = columns - found if found else ()
+            if missing:
+                raise DatabaseError(
+                    f"{path} is damaged (table {table} has no column {min(missing)}); nothing was "
+                    f"written to it. {WAYS_OUT}"
+                )
 
 
 WAYS_OUT = (
