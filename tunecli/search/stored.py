@@ -252,6 +252,6 @@ def _starts_sampler_over(change: Change) -> bool:
 
 def _ways_out() -> str:
     return (
-        "Undo them to go on, or start a new study beside it with --as NAME, "
+        "Undo that to go on, or start a new study beside it with --as NAME, "
         "or move the old one to runs/.trash with --restart."
     )
