@@ -243,7 +243,7 @@ def times(series: pd.Series, where: Where) -> Floats:
 
 def _seconds(dates: pd.Series) -> Floats:
     naive = dates.dt.tz_localize(None) if dates.dt.tz is not None else dates
-    seconds = naive.astype("datetime64[ns]").to_numpy().astype(np.float64) / 1e9
+    seconds: Floats = naive.astype("datetime64[ns]").to_numpy().astype(np.float64) / 1e9
     seconds[naive.isna().to_numpy()] = np.nan
     return seconds
 
