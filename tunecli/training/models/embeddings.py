@@ -69,13 +69,16 @@ class RowEmbedding(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:  # (batch, *shape) -> (batch, n_features)
         x = x.flatten(1)
-        numbers, codes = x[:, : self.n_numbers], x[:, self.n_numbers :]
-        if self.numbers is not None:
-            numbers = self.numbers(numbers).flatten(1)
         if self.categories is None:
-            return numbers
+            return self._embedded(x)  # cutting off nothing would cost small models a few percent
+        numbers, codes = x[:, : self.n_numbers], x[:, self.n_numbers :]
         vectors = cast(Tensor, self.categories(codes.long()))
-        return torch.cat([numbers, vectors.flatten(1)], dim=1)
+        return torch.cat([self._embedded(numbers), vectors.flatten(1)], dim=1)
+
+    def _embedded(self, numbers: Tensor) -> Tensor:
+        if self.numbers is None:
+            return numbers
+        return cast(Tensor, self.numbers(numbers)).flatten(1)
 
 
 def _categories(cardinalities: tuple[int, ...], size: int | None) -> nn.Module:
