@@ -1,0 +1,1 @@
+"""What an expert would read off a study: pure functions from evidence to findings."""
