@@ -1,0 +1,54 @@
+"""The commands: parse, one call, print, exit code. Everything heavy is imported inside them."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from tunecli import __version__
+from tunecli.cli.check import check
+from tunecli.cli.init import init
+from tunecli.cli.remove import remove
+from tunecli.cli.report import report
+from tunecli.cli.schema import schema
+from tunecli.cli.search import search
+from tunecli.cli.streams import console
+from tunecli.errors import TunecliError
+
+app = typer.Typer(
+    name="tunecli",
+    help="Tune PyTorch models from one YAML study file: exact, resumable, cross-validated.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for command in (search, report, check, init, schema, remove):
+    app.command()(command)
+
+
+def main() -> None:
+    """The console script: a user's mistake is one message and an exit code, never a traceback."""
+    try:
+        app()
+    except TunecliError as error:
+        from tunecli.report.wording import plain_lines  # it may quote a file of somebody else's
+
+        text = plain_lines(str(error))
+        console().print(text, markup=False, highlight=False, style="red", soft_wrap=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:  # `tunecli report … | head`
+        sys.stderr.close()
+        sys.exit(1)
+
+
+@app.callback(invoke_without_command=True)
+def _options(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        print(__version__)
+        raise typer.Exit

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from tunecli.cli.options import CodeOption, FileArgument, RunsOption, SetOption
+from tunecli.cli.permitting import allowed_by
+from tunecli.cli.streams import console
+
+
+def check(
+    file: FileArgument,
+    set_: SetOption = None,
+    code: CodeOption = None,
+    runs: RunsOption = Path("runs"),
+) -> None:
+    """Check a study file: its search space, its data, and two batches of every pair of choices.
+
+    Example: tunecli check studies/digits.yaml
+    """
+    from tunecli.report import check_lines
+    from tunecli.search.constructible import refuse_what_optuna_refuses
+    from tunecli.study_file.study_file import load
+
+    allowed = allowed_by(file, code)
+    study = load(file, set_ or [], allowed)
+    refuse_what_optuna_refuses(study)
+    out = console(stderr=False)
+    out.print(check_lines.space(study))
+
+    from tunecli.data.workspace import Workspace
+    from tunecli.search.rehearsing import StudyCheck
+    from tunecli.search.samplers import drawn_independently
+
+    with console().status("reading the data …") as status:
+        workspace = Workspace(allowed.folder, runs.absolute() / ".cache", allowed)
+        checking = StudyCheck(study, workspace)
+        rehearsed = []
+        for point, rehearsal in checking.rehearsals():
+            rehearsed.append((point, rehearsal))
+            status.update(f"rehearsing: {len(rehearsed)} of {len(checking.points)}")
+    found = checking.conclude(rehearsed)
+    out.print(check_lines.rehearsal(found, study.gates))
+    independent = drawn_independently(study.search.sampler.name, study.parameters)
+    max_time = study.training.max_time
+    out.print(check_lines.remarks(study.search, independent, found.n_jobs, max_time))
+    if found.mistakes:
+        raise typer.Exit(2)

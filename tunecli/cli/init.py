@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tunecli.cli.options import CodeOption
+from tunecli.cli.streams import say
+
+
+def init(
+    data: Annotated[
+        str,
+        typer.Argument(
+            help="A file, a folder, a set's name, or my_data.py:function.", show_default=False
+        ),
+    ],
+    target: Annotated[
+        str | None, typer.Option(help="The column of a table to predict.", show_default=False)
+    ] = None,
+    code: CodeOption = None,
+) -> None:
+    """Write a commented first study of some data, ready to run, into the current folder.
+
+    Example: tunecli init train.csv --target price
+    """
+    from tunecli.data.first_look import first_look
+    from tunecli.data.user_code import permit
+    from tunecli.data.workspace import Workspace
+    from tunecli.study_file.starter import starter, study_name
+    from tunecli.study_file.user_code import AllowedCode
+
+    file = Path(f"{study_name(data)}.yaml")
+    if file.exists():
+        raise typer.BadParameter(f"{file} is there already. Rename it, or run init elsewhere.")
+    allowed = AllowedCode.of(Path.cwd(), code or [])
+    permit(allowed)
+    look = first_look(data, target, Workspace(Path.cwd(), code=allowed))
+    options = "".join(f" --code {option}" for option in code or [])
+    with file.open("x", encoding="utf-8") as written:
+        written.write(starter(look, str(file), options))
+    say(f"{file} was written. Look at it, then: tunecli search {file}{options}")

@@ -1,0 +1,37 @@
+"""Arguments and options that several commands take: the same words mean the same everywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+FileArgument = Annotated[Path, typer.Argument(help="The study file.", show_default=False)]
+StudyArgument = Annotated[
+    str, typer.Argument(help="A study's name, or its study file.", show_default=False)
+]
+RunsOption = Annotated[
+    Path, typer.Option("--runs", envvar="TUNECLI_RUNS", help="Folder of all studies.")
+]
+StorageOption = Annotated[
+    str | None,
+    typer.Option(
+        "--storage",
+        envvar="TUNECLI_STORAGE",
+        help="Another database, as an SQLAlchemy URL that Optuna takes.",
+        show_default=False,
+    ),
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Override a setting, as training.epochs=5. Repeatable."),
+]
+CodeOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--code",
+        help="Code that the study file may run: a .py file, or an installed package. Repeatable.",
+        show_default=False,
+    ),
+]

@@ -1,0 +1,36 @@
+"""What code a study file may run: what `--code` allows, now and before."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tunecli.search.place import Place
+    from tunecli.study_file.user_code import AllowedCode
+
+
+def allowed_by(file: Path, options: list[str] | None) -> AllowedCode:
+    """What `--code` allows."""
+    from tunecli.study_file.user_code import AllowedCode
+
+    return AllowedCode.of(file.absolute().parent, options or [])
+
+
+def remembered(file: Path, place: Place) -> AllowedCode:
+    """What this user allowed for this study before, and is unchanged."""
+    from tunecli.search.permissions import remembered
+    from tunecli.study_file.user_code import places_in
+
+    text = file.read_bytes().decode(errors="replace") if file.is_file() else ""
+    return remembered(_identity(place), file.absolute().parent, places_in(text))
+
+
+def remember(place: Place, code: AllowedCode) -> None:
+    from tunecli.search.permissions import remember
+
+    remember(_identity(place), code)
+
+
+def _identity(place: Place) -> str:
+    return f"{place.storage or place.folder.resolve()} {place.name}"

@@ -1,0 +1,76 @@
+"""Finding the study that a command names, and telling the next command where it is."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tunecli.cli.streams import say
+from tunecli.errors import StudyNotFoundError
+
+if TYPE_CHECKING:
+    from tunecli.search.place import Place
+
+
+def find(study: str, runs: Path, storage: str | None) -> Place:
+    """A study by its name or by its study file."""
+    from tunecli.study_file.naming import STUDY_NAME
+
+    if study.endswith((".yaml", ".yml")) or "/" in study:
+        from tunecli.study_file.study_file import load
+
+        return place_of(load(Path(study)).name, runs, storage)
+    if not STUDY_NAME.match(study):  # `..` is a folder, too
+        raise StudyNotFoundError(
+            f"{study!r} is no study's name: that has letters, digits, `-`, `_` and `.`, and does "
+            "not begin with a dot. `tunecli report` lists the studies."
+        )
+    return place_of(study, runs, storage)
+
+
+def place_of(name: str, runs: Path, storage: str | None) -> Place:
+    from tunecli.search.place import Place
+
+    return Place(runs, name, storage and checked(storage))
+
+
+def checked(storage: str) -> str:
+    from tunecli.search.urls import refuse_unusable
+
+    refuse_unusable(storage)
+    return storage
+
+
+def shown(url: str) -> str:
+    from tunecli.search.urls import shown
+
+    return shown(url)
+
+
+def options_again(runs: Path, storage: str | None) -> str:
+    """What the next command needs to find the same study."""
+    words = ["--runs", str(runs)] if runs != Path("runs") else []
+    if storage:
+        from tunecli.search.urls import without_password
+
+        words += ["--storage", without_password(storage)]
+    return shlex.join(words)
+
+
+def set_aside(place: Place) -> bool:
+    """Of a place that is held, move what is there to the trash, and delete rows elsewhere.
+
+    Returns:
+        whether there was anything of it.
+    """
+    found = not place.is_empty
+    if place.storage is not None:
+        from tunecli.search.database import StudyDatabase
+
+        if StudyDatabase.delete(place.url, place.name):
+            found = True
+            say(f"Study {place.name} was deleted from {shown(place.url)}.")
+    if not place.is_empty:
+        say(f"Study {place.name} was moved to {place.move_to_trash()}.")
+    return found

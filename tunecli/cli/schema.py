@@ -1,0 +1,15 @@
+from __future__ import annotations
+
+import typer
+
+
+def schema() -> None:
+    """Print the JSON Schema of study files, for editors.
+
+    Example: tunecli schema > studies/study.schema.json
+    """
+    import json
+
+    from tunecli.study_file.schema import json_schema
+
+    typer.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))

@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tunecli.cli.options import CodeOption, FileArgument, RunsOption, SetOption, StorageOption
+from tunecli.cli.permitting import allowed_by, remember, remembered
+from tunecli.cli.places import options_again, place_of, set_aside
+from tunecli.cli.streams import console, say
+from tunecli.signals import EXIT_CODES, interrupting
+
+if TYPE_CHECKING:
+    from tunecli.report.live import LiveView
+    from tunecli.search.place import Place
+    from tunecli.search.run import Search
+    from tunecli.study_file.settings import SearchSettings
+    from tunecli.study_file.study_file import StudyFile
+    from tunecli.study_file.user_code import AllowedCode
+
+
+def search(
+    file: FileArgument,
+    trials: Annotated[
+        int | None, typer.Option(min=1, help="Total of trials, instead of the file's.")
+    ] = None,
+    timeout: Annotated[
+        str | None, typer.Option(help="Start no trial after this long, as 90m or 2h.")
+    ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(min=1, help="Worker processes. Default: one a GPU, else one a core."),
+    ] = None,
+    jobs_per_gpu: Annotated[
+        int | None,
+        typer.Option(min=1, help="Worker processes for each visible GPU, instead of one."),
+    ] = None,
+    set_: SetOption = None,
+    code: CodeOption = None,
+    as_: Annotated[
+        str | None, typer.Option("--as", help="Search under another name, as a new study.")
+    ] = None,
+    grace: Annotated[
+        float, typer.Option(min=0, help="Seconds to save running trials when interrupted.")
+    ] = 2.0,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Move the study to runs/.trash and begin anew.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show only how it ended.")] = False,
+    runs: RunsOption = Path("runs"),
+    storage: StorageOption = None,
+) -> None:
+    """Search for the best configuration, or go on with an interrupted search.
+
+    Example: tunecli search studies/digits.yaml --trials 30
+    """
+    from tunecli.study_file.naming import early_name
+
+    if as_ is not None and not as_.strip():
+        raise typer.BadParameter("--as needs a name.")
+    if jobs is not None and jobs_per_gpu is not None:
+        raise typer.BadParameter("--jobs and --jobs-per-gpu exclude each other.")
+    overrides = _named(set_ or [], as_)
+    name = early_name(file, overrides) or _load(file, overrides).name
+    place = place_of(name, runs, storage)
+    with place.held():  # before anything that takes time: a second search is told at once
+        allowed = allowed_by(file, code)
+        known = allowed.and_also(remembered(file, place))
+        study = _read_study(file, set_, as_, place, known, restart=restart)
+        budget = _budget(file, study, trials, timeout)
+        if not quiet:
+            say(f"{study.name}: reading the data …")
+
+        from tunecli.search.local import start_server
+
+        start_server()  # loads torch while this process loads the rest
+
+        from tunecli.report.live import LiveView
+        from tunecli.search.run import Search
+
+        searching = Search(study, place, budget, jobs, grace, jobs_per_gpu)
+        if restart:  # only now: the study file has been accepted
+            set_aside(place)
+        remember(place, allowed)
+        view = LiveView(console(), quiet=quiet, options=options_again(runs, storage))
+        code_of_exit = _run(searching, view)
+    if code_of_exit:
+        raise typer.Exit(code_of_exit)
+
+
+def _run(searching: Search, view: LiveView) -> int:
+    """Search to the end, or until a signal comes; the exit code."""
+    ending = ""
+    with interrupting(searching) as received, view:
+        for event in searching.events():
+            view.show(event)
+            ending = getattr(event, "ending", ending)
+    return EXIT_CODES[received[0]] if received else int(ending == "failing")
+
+
+def _budget(
+    file: Path, study: StudyFile, trials: int | None, timeout: str | None
+) -> SearchSettings:
+    """The search settings of this call: the file's, with what the command line says instead."""
+    given = [f"search.trials={trials}"] if trials else []
+    given += [f"search.timeout={timeout}"] if timeout else []
+    return _load(file, [*study.overrides, *given]).search
+
+
+def _read_study(
+    file: Path,
+    set_: list[str] | None,
+    as_: str | None,
+    place: Place,
+    code: AllowedCode,
+    *,
+    restart: bool,
+) -> StudyFile:
+    """The study file with its overrides: those given, or else those of the last call."""
+    study = _load(file, _named(set_ or [], as_), code)
+    if restart or (place.storage is None and place.is_empty):
+        return study
+    from tunecli.report.records import newest_overrides
+
+    before = newest_overrides(place.url, study.name)  # looks at the database, before all else
+    kept = _named(before, as_)
+    if set_ or kept == [*study.overrides]:
+        return study
+    told = shlex.join(kept[:-1] if as_ else kept)
+    say(f"With --set {ascii(told)[1:-1]}, as before; another --set replaces it.")
+    return _load(file, kept, code)
+
+
+def _load(file: Path, overrides: Sequence[str], code: AllowedCode | None = None) -> StudyFile:
+    from tunecli.study_file.study_file import load
+
+    return load(file, overrides, code)
+
+
+def _named(overrides: Iterable[str], as_: str | None) -> list[str]:
+    """The overrides, with the name of `--as` in place of another one."""
+    if not as_:
+        return [*overrides]
+    others = [text for text in overrides if text.partition("=")[0].strip() != "study"]
+    return [*others, f"study={as_}"]
