@@ -6,6 +6,8 @@ TunecliError
 ├── UserCodeError       code of the user's own raised, or gave the wrong thing
 ├── PlaceError          --runs or --storage names no place for a study
 ├── NoGpuError          GPUs were asked for, and the study uses none
+├── AddressError        nothing can listen at --host and --port
+├── MissingPackageError a package that only this command needs is not installed
 ├── StudyNotFoundError  no study of that name where it was looked for
 ├── StudyBusyError      another search holds the study
 ├── StudyChangedError   the study file no longer belongs to the stored study
@@ -102,6 +104,27 @@ class NoGpuError(TunecliError):
     """GPUs were asked for, and the study uses none."""
 
     exit_code = 2
+
+
+class AddressError(TunecliError):
+    """Nothing can listen at `--host` and `--port`."""
+
+    exit_code = 2
+
+
+class MissingPackageError(TunecliError):
+    """A package that only this command needs is not installed.
+
+    Args:
+        extra: the name that installs it, as in `tunecli[extra]`.
+    """
+
+    exit_code = 2
+
+    def __init__(self, extra: str, error: ModuleNotFoundError) -> None:
+        super().__init__(
+            f"The Python package {error.name} is not installed: pip install 'tunecli[{extra}]'"
+        )
 
 
 class StudyNotFoundError(TunecliError):

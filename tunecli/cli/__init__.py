@@ -9,6 +9,7 @@ import typer
 
 from tunecli import __version__
 from tunecli.cli.check import check
+from tunecli.cli.dashboard import dashboard
 from tunecli.cli.init import init
 from tunecli.cli.remove import remove
 from tunecli.cli.report import report
@@ -24,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (search, report, check, init, schema, remove):
+for command in (search, report, dashboard, check, init, schema, remove):
     app.command()(command)
 
 

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tunecli.cli.options import RunsOption, StorageOption
+from tunecli.cli.places import checked, find
+from tunecli.cli.streams import say
+from tunecli.errors import StudyNotFoundError
+from tunecli.signals import EXIT_CODES, interrupting
+
+
+def dashboard(
+    study: Annotated[
+        str | None,
+        typer.Argument(
+            help="A study's name or study file; without it, the only one of the folder, or all of "
+            "--storage.",
+            show_default=False,
+        ),
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Its port; 0 for a free one.")
+    ] = 8080,
+    runs: RunsOption = Path("runs"),
+    storage: StorageOption = None,
+) -> None:
+    """Look at a study in the browser with optuna-dashboard; while it runs, too.
+
+    It only reads. Ctrl-C ends it. Example: tunecli dashboard digits
+    """
+    from tunecli.report.dashboard import dashboard_server
+
+    url, path = _what_to_show(study, runs, storage)
+    with dashboard_server(url, host, port) as server, interrupting(server) as received:
+        say(f"http://{host}:{server.server_port}{path} (only for reading; Ctrl-C ends it)")
+        server.serve_forever()
+    if received and received[0] != signal.SIGINT:  # which is how a server is meant to end
+        raise typer.Exit(EXIT_CODES[received[0]])
+
+
+def _what_to_show(study: str | None, runs: Path, storage: str | None) -> tuple[str, str]:
+    """The database, and the page of the dashboard to begin with."""
+    from tunecli.report.records import read_study
+
+    if study is None and storage:
+        return checked(storage), "/dashboard"
+    place = find(study or _only_study(runs), runs, storage)
+    return place.url, f"/dashboard/studies/{read_study(place.url, place.name).study_id}"
+
+
+def _only_study(runs: Path) -> str:
+    from tunecli.report.listing import list_studies
+
+    names = [listing.name for listing in list_studies(runs)]
+    if len(names) == 1:
+        return names[0]
+    raise StudyNotFoundError(
+        f"Name one of the studies of {runs}: {', '.join(names)}."
+        if names
+        else f"There are no studies in {runs}."
+    )
