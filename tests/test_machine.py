@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tunecli.data.hardware import n_cores
 from tunecli.errors import NoGpuError
 from tunecli.search import machine
 
@@ -37,8 +38,8 @@ def test_gpus_are_those_that_cuda_shows(
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     assert machine.gpus() == names
-    assert machine.default_jobs(1, "auto") == (len(names) or machine.n_cores())
-    assert machine.default_jobs(machine.n_cores() + 1, "cpu") == 1
+    assert machine.default_jobs(1, "auto") == (len(names) or n_cores())
+    assert machine.default_jobs(n_cores() + 1, "cpu") == 1
 
 
 @pytest.mark.parametrize("n_gpus", [1, 3])
@@ -52,7 +53,7 @@ def test_jobs_are_spread_evenly_over_gpus(
     given = [machine.gpu_of(worker, machine.gpus()) for worker in range(n_jobs)]
     assert Counter(given) == dict.fromkeys(names, jobs_per_gpu)
     assert given[:n_gpus] == names  # the first ones have a GPU of their own
-    assert machine.default_jobs(1, "cpu") == machine.n_cores()
+    assert machine.default_jobs(1, "cpu") == n_cores()
 
 
 @pytest.mark.parametrize(("device", "why"), [("auto", "none is seen"), ("cpu", "trains on cpu")])

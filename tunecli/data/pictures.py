@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +19,7 @@ from tunecli.data.class_folders import (
 )
 from tunecli.data.dataset import Dataset
 from tunecli.data.decoding import Pixels, UnreadableError, decoded, is_grey
+from tunecli.data.hardware import n_cores
 from tunecli.data.picture_sets import (
     VERSIONS,
     Described,
@@ -167,9 +167,8 @@ class _Reader:
             self._tell(unreadable)
 
     def _decoded(self) -> Iterator[tuple[PictureFile, Pixels | str]]:
-        n_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 4
         size = None if self._settings.size is None else self._form.size
-        with ThreadPoolExecutor(min(8, n_cores)) as pool:
+        with ThreadPoolExecutor(min(8, n_cores())) as pool:
             for start in range(0, len(self._found.files), AT_ONCE):
                 files = self._found.files[start : start + AT_ONCE]
                 read = pool.map(lambda file: _pixels(file, self._form.channels, size), files)

@@ -15,11 +15,11 @@ from typing import Self
 from rich.console import Console, ConsoleRenderable
 from rich.live import Live
 
+from tunecli.data.hardware import n_cores as usable_cores
 from tunecli.report import cheaper, search_lines
 from tunecli.report.layout import Line
 from tunecli.report.search_panel import panel
 from tunecli.report.search_state import SearchState
-from tunecli.search.machine import n_cores as usable_cores
 from tunecli.search.progress import (
     DataDescribed,
     Notice,

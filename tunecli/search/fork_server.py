@@ -12,7 +12,7 @@ import sys
 from contextlib import suppress
 from types import TracebackType
 
-from tunecli.search.lifeline import end_with_the_parent
+from tunecli.lifeline import end_with_the_parent
 
 DRIVER = "TUNECLI_DRIVER"
 """Environment variable of the fork server: the driver's process id."""

@@ -18,8 +18,8 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from tunecli.data.workspace import HERE, Workspace
+from tunecli.lifeline import end_with_the_parents_pipe, ignore_the_drivers_signals, unheard
 from tunecli.search.fork_server import DRIVER
-from tunecli.search.lifeline import end_with_the_driver, ignore_the_drivers_signals, unheard
 from tunecli.search.machine import gpu_of, gpus
 from tunecli.search.messages import (
     Answer,
@@ -287,7 +287,7 @@ def _run(
 ) -> None:
     """A worker's process; CUDA, which nobody has touched yet, shows it one GPU only."""
     ignore_the_drivers_signals()
-    end_with_the_driver()
+    end_with_the_parents_pipe()
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     try:

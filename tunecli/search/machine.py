@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import os
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from tunecli.data.hardware import n_cores
 from tunecli.errors import NoGpuError
-
-_LIMITS = (
-    Path("/sys/fs/cgroup/memory.max"),  # version 2, seen from within a container
-    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),  # version 1
-)
-
-
-def n_cores() -> int:
-    """Processor cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def gpus() -> list[str]:
@@ -29,21 +17,6 @@ def gpus() -> list[str]:
     if visible is not None:
         return [name.strip() for name in visible.split(",") if name.strip() not in ("", "-1")]
     return [str(number) for number in range(len(list(Path("/dev").glob("nvidia[0-9]*"))))]
-
-
-def memory() -> int:
-    """Bytes of main memory: of the machine, or as many as its container or batch job may use."""
-    whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return int(min(whole, *(_limit(file) for file in _LIMITS)))
-
-
-def _limit(file: Path) -> float:
-    """What a control group allows; `max` and files that are not there allow everything."""
-    try:
-        text = file.read_text(encoding="ascii").strip()
-    except OSError:
-        return math.inf
-    return int(text) if text.isdecimal() else math.inf
 
 
 def git_commit(folder: Path) -> str:

@@ -12,6 +12,7 @@ from statistics import fmean
 import torch
 
 from tunecli.data.fold_store import FoldStore
+from tunecli.data.hardware import memory
 from tunecli.data.no_data import NoData, completed_without_data
 from tunecli.data.sources import load
 from tunecli.data.summary import DataSummary
@@ -20,7 +21,7 @@ from tunecli.data.workspace import HERE, Workspace
 from tunecli.errors import DataError
 from tunecli.search.building import configuration
 from tunecli.search.describe import describe
-from tunecli.search.machine import default_jobs, memory
+from tunecli.search.machine import default_jobs
 from tunecli.study_file.points import Point, covering
 from tunecli.study_file.source_kinds import NO_SOURCE
 from tunecli.study_file.space import first_value

@@ -1,8 +1,9 @@
 """No process outlives the driver, however that died: kernel, pipe, and which signals are heard.
 
-The driver's pipe ends with it, so a thread that waits for that can end a worker anywhere. Native
-code that never lets Python run stops such a thread; on Linux the kernel ends a process with its
-parent, too: the fork server with the driver, and the workers with the fork server.
+The driver's pipe ends with it, so a thread that waits for that can end a worker anywhere, and a
+worker's pipe its loader processes. Native code that never lets Python run stops such a thread; on
+Linux the kernel ends a process with its parent, too: the fork server with the driver, the workers
+with the fork server, and loaders with their worker.
 """
 
 from __future__ import annotations
@@ -49,14 +50,14 @@ def end_with_the_parent() -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def end_with_the_driver() -> None:
-    """End this process as soon as the driver's pipe does, even in the middle of an epoch."""
-    driver = parent_process()
-    if driver is None:
+def end_with_the_parents_pipe() -> None:
+    """End this process as soon as its parent's pipe does, even in the middle of an epoch."""
+    parent = parent_process()
+    if parent is None:
         return
 
     def watch() -> None:
-        wait([driver.sentinel])
+        wait([parent.sentinel])
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
