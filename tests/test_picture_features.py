@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tunecli.data.dataset import Dataset
 from tunecli.data.features import BLOCK_BYTES, Features, TensorFeatures, as_features
-from tunecli.data.picture_features import PictureFeatures, black_and_white
+from tunecli.data.picture_features import PictureFeatures
 from tunecli.data.pixel_scale import fit_pixel_scale, level_counts
 from tunecli.data.preparation import prepared
 from tunecli.data.preprocessing import scaled
@@ -100,10 +100,10 @@ def test_black_and_white_are_the_ends_of_the_levels() -> None:
     x = torch.zeros(2, 3, 5, 6, dtype=torch.uint8)
     x[1] = 255
     ends = mapped.scale(x)
-    black, white = black_and_white(mapped)
+    black, white = mapped.ends()
     torch.testing.assert_close(ends[0], black.expand(3, 5, 6))
     torch.testing.assert_close(ends[1], white.expand(3, 5, 6))
-    assert torch.equal(black_and_white(tensor)[1].flatten(), tensor.x.amax(dim=(0, 2, 3)))
+    assert torch.equal(tensor.ends()[1].flatten(), tensor.x.amax(dim=(0, 2, 3)))
 
 
 def test_levels_are_counted_once_for_all_processes(tmp_path: Path) -> None:

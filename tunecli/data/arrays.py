@@ -16,11 +16,14 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from tunecli.data import cleaning, column_kinds
+from tunecli.data.array_forms import feature_array, target_array
 from tunecli.data.column_kinds import Cells
 from tunecli.data.dataset import Column, Dataset
 from tunecli.data.kept_sets import kept_dataset
+from tunecli.data.loaded_rows import LoadedRows
 from tunecli.data.workspace import Workspace
 from tunecli.errors import DataError
 from tunecli.study_file.settings import DataSettings, ValidationSettings
@@ -67,27 +70,40 @@ def from_arrays(name: str, x: Array, y: Array, settings: DataSettings) -> Datase
     Raises:
         DataError: if the shapes or values do not fit.
     """
-    x, y = _features(name, x), _targets(name, y)
+    x, y = feature_array(name, x), target_array(name, y)
     if len(x) != len(y):
         message = f"{name} has {len(x):,} rows of features, but {len(y):,} targets."
         raise DataError(message, "data.source")
+    dataset = with_targets(name, torch.from_numpy(x), y, settings)
+    return dataset if x.ndim == 4 else _as_table(dataset, x)
+
+
+def with_targets(name: str, x: Tensor | LoadedRows, y: Array, settings: DataSettings) -> Dataset:
+    """A data set of features as they are, and of what the targets mean.
+
+    Args:
+        y: (n_rows,) classes or numbers.
+        settings: `task` is read.
+
+    Raises:
+        DataError: if the targets do not fit the task.
+    """
     found = column_kinds.target(pd.Series(y, name="y"), settings.task, _where)
-    dataset = Dataset(
+    return Dataset(
         name=name,
         task=found.task,
-        x=torch.from_numpy(x),
+        x=x,
         y=torch.from_numpy(found.values),
         classes=found.classes,
         target=found.words,
     )
-    return dataset if x.ndim == 4 else _as_table(dataset)
 
 
 def with_test(dataset: Dataset, arrays: Mapping[str, Array], settings: DataSettings) -> Dataset:
     """The data set with the rows of `x_test` and `y_test` behind its own."""
     name = f"the test set of {dataset.name}"
-    rows, targets = _features(name, arrays["x_test"]), _targets(name, arrays["y_test"])
-    x, y = _features(dataset.name, arrays["x"]), _targets(dataset.name, arrays["y"])
+    rows, targets = feature_array(name, arrays["x_test"]), target_array(name, arrays["y_test"])
+    x, y = feature_array(dataset.name, arrays["x"]), target_array(dataset.name, arrays["y"])
     if rows.shape[1:] != x.shape[1:]:
         message = f"has rows of shape {rows.shape[1:]}, but those to train on {x.shape[1:]}."
         raise DataError(f"{name} {message}", "data.source")
@@ -100,9 +116,8 @@ def with_test(dataset: Dataset, arrays: Mapping[str, Array], settings: DataSetti
     return replace(whole, given_test=torch.arange(len(x), len(x) + len(rows)))
 
 
-def _as_table(dataset: Dataset) -> Dataset:
+def _as_table(dataset: Dataset, x: Array) -> Dataset:
     """Its columns are numbers without names; idle ones are left out."""
-    x = dataset.x.numpy()
     cells = [Cells(Column(f"x[{i}]"), np.ascontiguousarray(x[:, i])) for i in range(x.shape[1])]
     columns, notes = cleaning.without_idle_columns(cells)
     if not columns:
@@ -117,38 +132,6 @@ def _as_table(dataset: Dataset) -> Dataset:
         copies=None if copies is None else torch.from_numpy(copies),
         notes=tuple(notes),
     )
-
-
-def _features(name: str, x: Array) -> Array:
-    """(n, n_features) float64, or (n, channels, height, width) as bytes or float32."""
-    if x.dtype.kind not in "biuf":
-        message = f"the features of {name} must be numbers, but are {x.dtype}."
-        raise DataError(message, "data.source")
-    if x.ndim == 3:
-        x = x[:, np.newaxis]
-    if x.ndim not in (2, 4) or 0 in x.shape:
-        shape = " × ".join(map(str, x.shape)) or "one number"
-        rule = "must be (rows, features) or (rows, channels, height, width)"
-        raise DataError(f"the features of {name} {rule}, but are {shape}.", "data.source")
-    if x.ndim == 2:
-        values = np.ascontiguousarray(x, dtype=np.float64)
-    else:
-        values = np.ascontiguousarray(x, dtype=x.dtype if x.dtype == np.uint8 else np.float32)
-    wrong = np.isinf(values) if x.ndim == 2 else ~np.isfinite(values)
-    if values.dtype != np.uint8 and wrong.any():
-        row = int(wrong.reshape(len(values), -1).any(axis=1).argmax())
-        raise DataError(f"the features of {name} are not finite in row {row}.", "data.source")
-    return values
-
-
-def _targets(name: str, y: Array) -> Array:
-    y = y.squeeze(1) if y.ndim == 2 and y.shape[1] == 1 else y
-    if y.ndim != 1 or y.dtype.kind not in "biufUS":
-        shape = " × ".join(map(str, y.shape))
-        rule = "must be one number or text a row"
-        message = f"the targets of {name} {rule}, but are {shape} of {y.dtype}."
-        raise DataError(message, "data.source")
-    return y
 
 
 def _where(row: int) -> str:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from tunecli.data.features import Features, as_features
+from tunecli.data.loaded_rows import LoadedRows
 from tunecli.study_file.settings import Task
 
 
@@ -35,7 +36,8 @@ class Dataset:
 
     Attributes:
         x: (n_rows, n_columns) of a table, float64 or float32; NaN is a missing cell, and columns
-            of categories hold codes. (n_rows, channels, height, width) of pictures.
+            of categories hold codes. (n_rows, channels, height, width) of pictures. What is loaded
+            batch by batch has the same shape, and neither columns nor copies.
         y: (n_rows,) int64 class indices, or (n_rows,) float32 values.
         classes: names in the order of the indices; empty for regression.
         columns: of a table; empty for pictures.
@@ -53,7 +55,7 @@ class Dataset:
 
     name: str
     task: Task
-    x: Tensor
+    x: Tensor | LoadedRows
     y: Tensor
     classes: Sequence[str] = ()
     columns: tuple[Column, ...] = ()
@@ -69,7 +71,7 @@ class Dataset:
     @property
     def x_bytes(self) -> int:
         """Memory of the features."""
-        return self.x.numel() * self.x.element_size()
+        return self.x.nbytes
 
     @property
     def given(self) -> tuple[str, ...]:
@@ -83,6 +85,7 @@ class Dataset:
         if self.known_fingerprint:
             return self.known_fingerprint
         digest = hashlib.sha256()
+        assert isinstance(self.x, Tensor), "of loaded rows it is known"
         for tensor in (self.x, self.y, self.groups, self.times, self.given_test, self.given_folds):
             if tensor is None:
                 digest.update(b"none;")

@@ -15,7 +15,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 Pixels = NDArray[np.uint8]
 """(channels, height, width)"""
 
-_GREY = ("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "F")  # Pillow's modes
+GREY = ("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "F")  # Pillow's modes
 _DAMAGED = (OSError, ValueError, SyntaxError, EOFError, IndexError, OverflowError, TypeError)
 
 
@@ -54,7 +54,7 @@ def pixels(picture: Any, channels: int, size: tuple[int, int] | None = None) -> 
     To fit a size it is scaled until it covers it, and what juts out is cut off on both sides
     alike, so that nothing is distorted (as torchvision's Resize and CenterCrop do together).
     """
-    if picture.mode in _GREY[4:8]:  # 16 bits, which a plain conversion would cut off
+    if picture.mode in GREY[4:8]:  # 16 bits, which a plain conversion would cut off
         picture = Image.fromarray((np.asarray(picture) >> 8).clip(0, 255).astype(np.uint8))
     picture = picture.convert("L" if channels == 1 else "RGB")
     if size is not None and picture.size != size[::-1]:
@@ -67,6 +67,6 @@ def is_grey(path: Path) -> bool:
     """Whether a picture has no colours, by its header; true for what cannot be read."""
     try:
         with Image.open(path) as picture:
-            return picture.mode in _GREY
+            return picture.mode in GREY
     except (*_DAMAGED, Image.DecompressionBombError):
         return True

@@ -30,11 +30,20 @@ class Features(Protocol):
 
     def __len__(self) -> int: ...
 
-    def batches(self, rows: Tensor | None, sizes: Sequence[int]) -> Iterator[Tensor]:
+    def batches(
+        self, rows: Tensor | None, sizes: Sequence[int], seed: int = 0
+    ) -> Iterator[Tensor]:
         """The rows in groups of `sizes`, each (size, *shape) on the device.
 
         Args:
             rows: (sum of sizes,) int64, which and in which order; None for the first of them.
+            seed: of what rows may draw while they are loaded; training gives one for each epoch.
+        """
+
+    def ends(self) -> tuple[Tensor, Tensor]:
+        """The least and the largest number that a pixel has, (channels, 1, 1) each.
+
+        Of bytes those of 0 (black) and 255 (white); else what the rows hold.
         """
 
     def first(self, n_rows: int) -> Features:
@@ -60,7 +69,7 @@ class TensorFeatures:
     def __len__(self) -> int:
         return len(self.x)
 
-    def batches(self, rows: Tensor | None, sizes: Sequence[int]) -> Iterator[Tensor]:
+    def batches(self, rows: Tensor | None, sizes: Sequence[int], _: int = 0) -> Iterator[Tensor]:
         """The rows in groups of `sizes`; see `Features`."""
         for start, end, group in blocks(sizes, self.row_bytes):
             if rows is None:
@@ -68,6 +77,11 @@ class TensorFeatures:
             else:
                 block = self.x.index_select(0, rows[start:end])
             yield from torch.split(block, group)
+
+    def ends(self) -> tuple[Tensor, Tensor]:
+        """The ends of the numbers of pixels; see `Features`."""
+        least, largest = self.x.amin(dim=(0, 2, 3)), self.x.amax(dim=(0, 2, 3))
+        return least[:, None, None], largest[:, None, None]
 
     def first(self, n_rows: int) -> TensorFeatures:
         """The first rows alone."""

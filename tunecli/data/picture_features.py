@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tunecli.data.features import Features, TensorFeatures, blocks
+from tunecli.data.features import blocks
 from tunecli.data.pixel_scale import PixelScale
 
 CPU = torch.device("cpu")
@@ -34,14 +34,18 @@ class PictureFeatures:
     def __len__(self) -> int:
         return len(self._rows)
 
-    def batches(self, rows: Tensor | None, sizes: Sequence[int]) -> Iterator[Tensor]:
+    def batches(self, rows: Tensor | None, sizes: Sequence[int], _: int = 0) -> Iterator[Tensor]:
         """The rows in groups of `sizes`; see `Features`."""
         base = self._x.numpy()
         wanted = self._rows if rows is None else self._rows[rows.cpu()]
         for start, end, group in blocks(sizes, self.row_bytes):
             block = torch.from_numpy(np.take(base, wanted[start:end].numpy(), axis=0))
             for part in torch.split(block, group):  # scaled one by one, while in the CPU's cache
-                yield self.scale(part.to(self._device))
+                yield self.scale.on(self._device, part)
+
+    def ends(self) -> tuple[Tensor, Tensor]:
+        """What 0 and 255 become; see `Features`."""
+        return self.scale.black, self.scale.white
 
     def first(self, n_rows: int) -> PictureFeatures:
         """The first rows alone."""
@@ -50,15 +54,3 @@ class PictureFeatures:
     def to(self, device: torch.device) -> PictureFeatures:
         """The same, with batches on `device`; bytes go there, a quarter of the numbers."""
         return PictureFeatures(self._x, self._rows, self.scale, device)
-
-
-def black_and_white(x: Features) -> tuple[Tensor, Tensor]:
-    """The least and the largest number that a pixel has in each channel, (channels, 1, 1) each.
-
-    Of bytes those of 0 and 255; else what the rows hold.
-    """
-    if isinstance(x, TensorFeatures):
-        kept = x.x.amin(dim=(0, 2, 3)), x.x.amax(dim=(0, 2, 3))
-        return kept[0][:, None, None], kept[1][:, None, None]
-    scale: PixelScale = x.scale  # type: ignore[attr-defined]
-    return scale.black, scale.white

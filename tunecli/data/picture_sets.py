@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from tunecli import __version__
@@ -103,7 +104,7 @@ def filled(
 def dataset_from(name: str, entry: Entry) -> Dataset:
     """The data set that `filled` left in an entry, on its memory."""
     dataset = dataset_of(name, entry)
-    return replace(dataset, x=dataset.x[: len(dataset.y)])
+    return replace(dataset, x=torch.from_numpy(entry.arrays["x"][: len(dataset.y)]))
 
 
 def cache_for(n_pictures: int, form: Form, cache: Path | None) -> Path | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from torch import Tensor
 
 from tunecli.data.cache import NewArray, kept, key_of
+from tunecli.data.loaded_rows import LoadedRows
 from tunecli.data.scaling import scaler_of
 from tunecli.study_file.settings import Component
 
@@ -43,6 +45,10 @@ class PixelScale:
         steps = torch.arange(N_LEVELS, dtype=torch.float32)
         straight = self.black[..., 0] + self._slope[..., 0] * steps
         self._is_straight = torch.allclose(straight, table, rtol=1e-4, atol=1e-5)
+
+    def on(self, device: torch.device, x: Tensor) -> Tensor:
+        """Move bytes, a quarter of the numbers, and scale them there."""
+        return self(x.to(device))
 
     def __call__(self, x: Tensor) -> Tensor:
         """Scale (n, channels, height, width) uint8 to float32, on its device."""
@@ -81,7 +87,9 @@ def _fitted(scale: Component, counts: NDArray[np.int64], seed: int) -> Any:
     return scaler.fit(np.repeat(levels, np.maximum(1, np.rint(n_of_each * share).astype(int)), 0))
 
 
-def level_counts(x: Tensor, rows: Tensor, fingerprint: str, cache: Path | None) -> Counts:
+def level_counts(
+    x: Tensor | LoadedRows, rows: Tensor, fingerprint: str, cache: Path | None
+) -> Counts:
     """How often each level occurs in some rows, counted once for all processes.
 
     Args:
@@ -94,9 +102,7 @@ def level_counts(x: Tensor, rows: Tensor, fingerprint: str, cache: Path | None) 
     def make(new: NewArray) -> Mapping[str, Any]:
         counts = new("counts", (x.shape[1], N_LEVELS), np.int64)
         counts[...] = 0
-        n_at_once = max(1, AT_ONCE // max(1, x[0].numel()))
-        for some in torch.split(rows, n_at_once):
-            block = x[some[0] : some[-1] + 1] if len(some) == some[-1] - some[0] + 1 else x[some]
+        for block in _blocks(x, rows):
             for channel in range(x.shape[1]):
                 levels = block[:, channel].reshape(-1)
                 counts[channel] += torch.bincount(levels, minlength=N_LEVELS).numpy()
@@ -104,3 +110,14 @@ def level_counts(x: Tensor, rows: Tensor, fingerprint: str, cache: Path | None) 
 
     which = hashlib.sha256(rows.numpy().tobytes()).hexdigest()
     return kept(cache, key_of("levels", fingerprint, which), make).arrays["counts"]
+
+
+def _blocks(x: Tensor | LoadedRows, rows: Tensor) -> Iterator[Tensor]:
+    """The rows, some megabytes at a time."""
+    parts = torch.split(rows, max(1, AT_ONCE // max(1, math.prod(x.shape[1:]))))
+    if isinstance(x, LoadedRows):
+        yield from x.batches(rows, [len(some) for some in parts])
+        return
+    for some in parts:
+        is_run = len(some) == some[-1] - some[0] + 1
+        yield x[some[0] : some[-1] + 1] if is_run else x[some]

@@ -22,6 +22,9 @@ from tunecli.data.cache import SMALL, NewArray, kept, key_of
 from tunecli.data.dataset import Dataset
 from tunecli.data.encoding import fit_encoder
 from tunecli.data.features import Features
+from tunecli.data.loaded_features import LoadedFeatures
+from tunecli.data.loaded_rows import LoadedRows
+from tunecli.data.number_scale import fit_number_scale
 from tunecli.data.picture_features import PictureFeatures
 from tunecli.data.pixel_scale import fit_pixel_scale, level_counts
 from tunecli.data.preprocessing import scaled
@@ -69,6 +72,9 @@ def prepared(
     x = dataset.x
     if x.dtype == torch.uint8:
         return _pictures(dataset, train, valid, settings, scale, cache)
+    if isinstance(x, LoadedRows):
+        numbers = fit_number_scale(x, train, scale, dataset.fingerprint, cache)
+        return Prepared(LoadedFeatures(x, train, numbers), LoadedFeatures(x, valid, numbers))
     return Prepared(*scaled(x[train], x[valid], scale, settings.split_seed))
 
 
@@ -84,6 +90,8 @@ def _pictures(
     where = None if dataset.x_bytes <= SMALL else cache
     counts = level_counts(x, train, dataset.fingerprint, where)
     fitted = fit_pixel_scale(counts, scale, settings.split_seed)
+    if isinstance(x, LoadedRows):
+        return Prepared(LoadedFeatures(x, train, fitted), LoadedFeatures(x, valid, fitted))
     return Prepared(PictureFeatures(x, train, fitted), PictureFeatures(x, valid, fitted))
 
 
@@ -97,6 +105,7 @@ def _table(
     cache: Path | None,
 ) -> Prepared:
     def make(new: NewArray) -> Mapping[str, Any]:
+        assert isinstance(dataset.x, Tensor), "loaded rows have no columns"
         x = dataset.x.numpy()
         x_train = x[train.numpy()]
         encoder = fit_encoder(dataset.columns, x_train, settings, scale, embeds)

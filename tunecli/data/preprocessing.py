@@ -33,9 +33,9 @@ def scaled(
     """
     if scale is None:
         return x_train, x_valid
-    columns = _columns(x_train)
+    columns = columns_of(x_train)
     scaler = scaler_of(scale, len(columns), seed).fit(columns)
-    return _transformed(scaler, x_train), _transformed(scaler, x_valid)
+    return transformed(scaler, x_train), transformed(scaler, x_valid)
 
 
 def target_scale(y_train: Tensor) -> tuple[float, float]:
@@ -48,15 +48,15 @@ def target_scale(y_train: Tensor) -> tuple[float, float]:
     return float(values.mean()), float(values.std()) or 1.0
 
 
-def _columns(x: Tensor) -> Floats:
+def columns_of(x: Tensor) -> Floats:
     """(n, n_features) as it is; (n, channels, height, width) as (n * height * width, channels)."""
     array: Floats = x.numpy()
     return array if array.ndim == 2 else np.moveaxis(array, 1, -1).reshape(-1, array.shape[1])
 
 
-def _transformed(scaler: Any, x: Tensor) -> Tensor:
-    """Undo `_columns` on what the scaler makes of them."""
-    values = np.asarray(scaler.transform(_columns(x)), dtype=np.float32)
+def transformed(scaler: Any, x: Tensor) -> Tensor:
+    """Undo `columns_of` on what the scaler makes of them."""
+    values = np.asarray(scaler.transform(columns_of(x)), dtype=np.float32)
     if x.ndim > 2:
         n, channels, *size = x.shape
         values = np.moveaxis(values.reshape(n, *size, channels), -1, 1)

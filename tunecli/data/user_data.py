@@ -1,30 +1,42 @@
 """Data that a function of the user's own returns.
 
 It returns (x, y), or (x, y, x_test, y_test), each an array, a tensor or a list; or a mapping with
-these names; or a map-style torch `Dataset` of pairs (x, y), whose rows are read once. It is called
-with the arguments that the study file gives, once in every process.
+these names; or a map-style torch `Dataset` of pairs (x, y), which is read whole or loaded batch by
+batch. It is called with the arguments that the study file gives, once in every process.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
+import torch
 from numpy.typing import NDArray
-from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 
-from tunecli.data.arrays import from_arrays, with_test
+from tunecli import __version__
+from tunecli.data.arrays import from_arrays, with_targets, with_test
+from tunecli.data.cache import NewArray, kept, key_of
 from tunecli.data.dataset import Dataset
+from tunecli.data.hardware import memory
+from tunecli.data.items import Items, as_array
+from tunecli.data.loaded_rows import LoadedRows
+from tunecli.data.loader_processes import n_loaders
 from tunecli.data.user_code import blaming, load_object
 from tunecli.data.workspace import Workspace
 from tunecli.errors import DataError, UserCodeError
 from tunecli.study_file.settings import DataSettings, ValidationSettings
+from tunecli.study_file.user_code import CodeName
 
 Array = NDArray[Any]
 
 _NAMES = ("x", "y", "x_test", "y_test")
+
+SHARE = 8
+"""A data set is read whole if it takes at most one part in so many of the memory: each worker
+reads its own, and `search.parallel` is 8 by default."""
 
 
 def load_user_data(
@@ -39,46 +51,94 @@ def load_user_data(
     function = load_object(settings.source)
     with blaming(settings.source):
         returned = function(**settings.arguments)
+    if isinstance(returned, TorchDataset):
+        return _of_items(Items(settings.source, returned), settings, workspace)
+    with blaming(settings.source):
         found = _arrays(returned)
     if found is None:
         rule = "must return (x, y), a mapping with x and y, or a torch Dataset of such pairs"
         raise UserCodeError(f"{settings.source} {rule}, but returned {type(returned).__name__}.")
+    if settings.in_memory is False:
+        message = f"false is for a torch Dataset, but {settings.source} returned what is in memory"
+        raise DataError(f"{message}. Remove it.", "data.in_memory")
     dataset = from_arrays(settings.source, found["x"], found["y"], settings)
     if isinstance(settings.test, float | int) or not {"x_test", "y_test"} <= found.keys():
         return dataset
     return with_test(dataset, found, settings)
 
 
+def is_read_whole(n_bytes: int, in_memory: bool | str, n_memory: int) -> bool:
+    """Whether a data set of so many bytes is read whole.
+
+    Args:
+        in_memory: the setting; `auto` decides.
+        n_memory: bytes of main memory.
+    """
+    return bool(in_memory) if isinstance(in_memory, bool) else n_bytes * SHARE <= n_memory
+
+
+def _of_items(items: Items, settings: DataSettings, workspace: Workspace) -> Dataset:
+    """A torch data set, in one way or the other; a note says which, and why."""
+    is_whole = is_read_whole(items.n_bytes, settings.in_memory, memory())
+    if is_whole:
+        dataset = from_arrays(settings.source, *items.pairs(), settings)
+        how = "is read whole"
+    else:
+        x = LoadedRows(items, n_loaders())
+        dataset = _loaded(x, settings, workspace)
+        how = f"is loaded batch by batch by {_loaders(x.n_loaders)}"
+    note = f"{settings.source} {how}, as data.in_memory says."
+    if settings.in_memory == "auto":
+        than = "not more" if is_whole else "more"
+        share = f"{than} than an eighth of the memory ({_bytes(memory())})"
+        note = f"{settings.source} {how}: it takes {_bytes(items.n_bytes)}, {share}."
+    return replace(dataset, notes=(*dataset.notes, note))
+
+
+def _loaded(x: LoadedRows, settings: DataSettings, workspace: Workspace) -> Dataset:
+    """A data set whose features stay where they are.
+
+    Its fingerprint is of the function's code and arguments, the number of items, all targets and
+    the features of at most 64 items. A change to the features of other items is not noticed, nor
+    one to targets in files that are read with the items, unless the 64 show it.
+    """
+    sample = x.sample_rows()
+    digest = hashlib.sha256()
+    for part in x.batches(torch.tensor(sample), [1] * len(sample)):
+        digest.update(part.numpy().tobytes())
+    name = CodeName.parse(x.source)
+    code = None if name is None else workspace.code.hash_of(name)
+    seen = [code, settings.arguments, x.shape, str(x.dtype), digest.hexdigest()]
+
+    def make(new: NewArray) -> Mapping[str, Any]:
+        y = x.targets()
+        new("y", y.shape, y.dtype)[...] = y
+        return {}
+
+    y = kept(workspace.cache, key_of("targets", seen, __version__), make).arrays["y"]
+    dataset = with_targets(x.source, x, y, settings)
+    known = hashlib.sha256(f"{seen} {list(dataset.classes)}".encode())
+    known.update(dataset.y.numpy().tobytes())
+    return replace(dataset, known_fingerprint=known.hexdigest())
+
+
 def _arrays(returned: Any) -> dict[str, Array] | None:
     """Features and targets by name; None if they are not there."""
-    if isinstance(returned, TorchDataset):
-        returned = _rows(returned)
     if isinstance(returned, Mapping):
         named = {str(key).replace("X", "x"): value for key, value in returned.items()}
     elif isinstance(returned, list | tuple) and len(returned) in (2, 4):
         named = dict(zip(_NAMES, returned, strict=False))
     else:
         return None
-    found = {name: _array(named[name]) for name in _NAMES if named.get(name) is not None}
+    found = {name: as_array(named[name]) for name in _NAMES if named.get(name) is not None}
     return found if {"x", "y"} <= found.keys() else None
 
 
-def _rows(dataset: TorchDataset[Any]) -> tuple[Array, Array]:
-    """All rows of a map-style data set, which fit into memory or MemoryError is raised."""
-    n_rows = len(dataset)  # type: ignore[arg-type]  # map-style sets have a length
-    if not n_rows:
-        raise DataError("the torch Dataset has no rows.", "data.source")
-    first, _ = dataset[0]
-    x = np.empty((n_rows, *_array(first).shape), dtype=_array(first).dtype)
-    targets = []
-    for row in range(n_rows):
-        features, target = dataset[row]
-        x[row] = _array(features)
-        targets.append(_array(target)[()])
-    return x, np.array(targets)
+def _loaders(n: int) -> str:
+    if n == 0:
+        return "each worker itself"
+    return f"{n} loader process{'es' if n > 1 else ''} of each worker"
 
 
-def _array(values: Any) -> Array:
-    if isinstance(values, Tensor):
-        return values.numpy(force=True)
-    return np.asarray(values)
+def _bytes(n: int) -> str:
+    return f"{n / 2**30:.1f} GiB" if n >= 2**30 / 10 else f"{n / 2**20:.1f} MiB"

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from tunecli.data.dataset import Dataset
@@ -53,8 +54,16 @@ def describe(config: TrialConfig, store: FoldStore | None = None) -> DataSummary
         n_numeric=n_numeric,
         n_categorical=len(dataset.columns) - n_numeric,
         n_features=_n_features(config, store),
-        n_missing=int(dataset.x.isnan().sum()) if dataset.columns else 0,
+        n_missing=_n_missing(dataset),
     )
+
+
+def _n_missing(dataset: Dataset) -> int:
+    """Cells of a table that are empty."""
+    if not dataset.columns:
+        return 0
+    assert isinstance(dataset.x, torch.Tensor), "loaded rows have no columns"
+    return int(dataset.x.isnan().sum())
 
 
 def _n_features(config: TrialConfig, store: FoldStore) -> int:

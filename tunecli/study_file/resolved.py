@@ -41,12 +41,13 @@ def study_data(sections: Sections, tree: Tree) -> dict[str, Any]:
 
 
 def _data_settings(data: DataSettings) -> dict[str, Any]:
-    """What is on and belongs to this kind of source."""
+    """What is on, or off against the default, and belongs to this kind of source."""
     kind = kind_of(data.source)
+    fields = DataSettings.model_fields
     found = {
         name: value
         for name, value in data.model_dump(exclude={"scale", "augment", "arguments"}).items()
-        if value is not None and value is not False and value != []
+        if not (value is None or value is False or value == []) or value != fields[name].default
         if f"data.{name}" not in KINDS_OF or kind in KINDS_OF[f"data.{name}"]
     }
     if data.arguments:

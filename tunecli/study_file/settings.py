@@ -102,6 +102,8 @@ class DataSettings(Settings):
         skip_unreadable: leave pictures out that cannot be read.
         root: folder of torchvision's sets.
         download: fetch a torchvision set that is not there.
+        in_memory: of a torch Dataset of your own: true to read it whole, false to load it batch by
+            batch; auto decides by its size.
     """
 
     source: str
@@ -125,6 +127,7 @@ class DataSettings(Settings):
     skip_unreadable: bool = False
     root: str | None = None
     download: bool = False
+    in_memory: bool | Literal["auto"] = "auto"
 
 
 class ValidationSettings(Settings):

@@ -86,6 +86,7 @@ _KINDS_OF: dict[str, tuple[SourceKind, ...]] = {
     "data.skip_unreadable": ("pictures",),
     "data.root": ("torchvision",),
     "data.download": ("torchvision",),
+    "data.in_memory": ("code",),
     "validation.file": _TABLE,
     "validation.column": _TABLE,
     "validation.folder": ("pictures",),

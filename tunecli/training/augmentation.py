@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 
 from tunecli.data.features import Features
-from tunecli.data.picture_features import black_and_white
 from tunecli.data.user_code import blaming, load_object
 from tunecli.errors import TunecliError
 from tunecli.study_file.settings import Component, TrialConfig
@@ -33,7 +32,7 @@ class Augmentation:
         """Prepare to change pictures like those of `x`, whose scale is undone and done again."""
         _check_pictures("data.augment", x.shape)
         self._changes = [(c.name, built(c, x.shape)) for c in components]
-        self._black, white = black_and_white(x)
+        self._black, white = x.ends()
         self._span = white - self._black
         self._span[self._span == 0] = 1  # a channel that is the same everywhere
 

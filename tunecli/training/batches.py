@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from tunecli.data.draws import seed_of
 from tunecli.data.features import Features, as_features
 
 
@@ -48,10 +49,16 @@ class Batches:
     Attributes:
         sizes: rows of each batch of an epoch.
         position: batches of the epoch that have been given out.
+        n_epochs: begun.
     """
 
     def __init__(
-        self, x: Tensor | Features, y: Tensor, batch_size: int | Literal["full"], shuffle: bool
+        self,
+        x: Tensor | Features,
+        y: Tensor,
+        batch_size: int | Literal["full"],
+        shuffle: bool,
+        seed: int = 0,
     ) -> None:
         """Walk over the rows of `x` (n_rows, *shape) and `y` (n_rows,).
 
@@ -59,9 +66,12 @@ class Batches:
             batch_size: rows a batch, or all of them.
             shuffle: a new order each epoch, drawn from torch's generator; without meaning where
                 one batch holds all rows.
+            seed: of what rows draw while they are loaded, other draws in each epoch.
         """
         self.sizes = batch_sizes(len(y), batch_size)
         self.position = len(self.sizes)
+        self.n_epochs = 0
+        self._seed = seed
         self._x, self._y = as_features(x), y
         self._ends = (0, *accumulate(self.sizes))
         self._shuffle = shuffle and len(self.sizes) > 1
@@ -75,6 +85,7 @@ class Batches:
     def begin_epoch(self) -> None:
         """Go back to the first batch, in a new order."""
         self.position = 0
+        self.n_epochs += 1
         if self._shuffle:
             self._order = torch.randperm(len(self._y)).to(self._y.device)
 
@@ -84,7 +95,8 @@ class Batches:
         rows = None if len(self.sizes) == 1 else self._rows()[start:]
         targets = self._y if rows is None else self._y.index_select(0, rows)
         ys = torch.split(targets, list(sizes))
-        for x, y in zip(self._x.batches(rows, sizes), ys, strict=True):
+        xs = self._x.batches(rows, sizes, seed_of(self._seed, self.n_epochs))
+        for x, y in zip(xs, ys, strict=True):
             self.position += 1
             yield Batch(x, y)
 
@@ -95,11 +107,12 @@ class Batches:
         return torch.arange(len(self._y), device=self._y.device)
 
     def state_dict(self) -> dict[str, Any]:
-        """Position and order of the epoch under way."""
-        return {"position": self.position, "order": self._order}
+        """Position, order and number of the epoch under way."""
+        return {"position": self.position, "order": self._order, "n_epochs": self.n_epochs}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take up the walk where `state_dict` was called."""
         self.position = state["position"]
+        self.n_epochs = state["n_epochs"]
         order = state["order"]
         self._order = None if order is None else order.to(self._y.device)

@@ -22,7 +22,7 @@ import torch
 
 from tunecli.study_file.settings import TrialConfig
 
-FORMAT = 2
+FORMAT = 3
 MOST_SHARE = 0.05
 """Of a trial's time that may go into saving."""
 

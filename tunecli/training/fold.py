@@ -68,12 +68,12 @@ class FoldTraining:
         self._config = config
         self._settings = config.training
         self._precision = Precision(self._settings, device)
-        self._random = RandomStream(fold_seed(config.seed, fold.number), device)
+        self._seed = fold_seed(config.seed, fold.number)
+        self._random = RandomStream(self._seed, device)
         with self._own_world():
             self._build(device, fewest_batches)
         self._y_valid = fold.y_valid.numpy(force=True)
         self._n_steps = 0  # done
-        self._n_epochs = 0  # begun
         self._n_evaluations = 0  # done
         self._train_loss = float("nan")
         self._predictions: Predictions | None = None
@@ -89,7 +89,9 @@ class FoldTraining:
         self.model = model.to(device)
         self._loss = loss
         self._average = average_weights(self.model, settings.ema) if settings.ema else None
-        self._batches = Batches(fold.x_train, fold.y_train, settings.batch_size, settings.shuffle)
+        self._batches = Batches(
+            fold.x_train, fold.y_train, settings.batch_size, settings.shuffle, self._seed
+        )
         self.timetable = Timetable.of(settings, len(self._batches.sizes), fewest_batches)
         self._optimizers = build_optimizers(
             config.optimizer, model, settings.decay, rate_factors(config.model, model)
@@ -178,10 +180,9 @@ class FoldTraining:
                     return
 
     def _begin_epoch(self) -> None:
-        if self._n_epochs:
+        if self._batches.n_epochs:
             self._rates.new_epoch(self._n_steps)
         self._batches.begin_epoch()
-        self._n_epochs += 1
 
     def _evaluate(self) -> Evaluation:
         """Measure the model on the validation part; NaN if an output is not finite."""
@@ -192,7 +193,7 @@ class FoldTraining:
         done = self._batches.position / len(self._batches.sizes)
         return Evaluation(
             step=self._n_evaluations,
-            epoch=self._n_epochs - 1 + done,
+            epoch=self._batches.n_epochs - 1 + done,
             train_loss=self._train_loss,
             score=score,
             metrics=metrics,
@@ -249,7 +250,7 @@ class FoldTraining:
             "scaler": self._precision.state_dict(),
             "batches": self._batches.state_dict(),
             "random": self._random.state_dict(),
-            "counts": [self._n_steps, self._n_epochs, self._n_evaluations],
+            "counts": [self._n_steps, self._n_evaluations],
             "micro_batch": self._step.micro_batches.size,
             "train_loss": self._train_loss,
             "predictions": _as_tensor(self._predictions),
@@ -268,7 +269,7 @@ class FoldTraining:
         self._precision.load_state_dict(state["scaler"])
         self._batches.load_state_dict(state["batches"])
         self._random.load_state_dict(state["random"])
-        self._n_steps, self._n_epochs, self._n_evaluations = state["counts"]
+        self._n_steps, self._n_evaluations = state["counts"]
         self._step.micro_batches.size = state["micro_batch"]
         self._train_loss = state["train_loss"]
         self._predictions = _as_array(state["predictions"])

@@ -1,0 +1,53 @@
+"""What arrays must be like to be features or targets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunecli.errors import DataError
+
+Array = NDArray[Any]
+
+
+def feature_array(name: str, x: Array) -> Array:
+    """Features as (n, n_features) float64, or (n, channels, height, width) bytes or float32.
+
+    Raises:
+        DataError: they are no numbers, of another shape, or infinite.
+    """
+    if x.dtype.kind not in "biuf":
+        message = f"the features of {name} must be numbers, but are {x.dtype}."
+        raise DataError(message, "data.source")
+    if x.ndim == 3:
+        x = x[:, np.newaxis]
+    if x.ndim not in (2, 4) or 0 in x.shape:
+        shape = " × ".join(map(str, x.shape)) or "one number"
+        rule = "must be (rows, features) or (rows, channels, height, width)"
+        raise DataError(f"the features of {name} {rule}, but are {shape}.", "data.source")
+    if x.ndim == 2:
+        values = np.ascontiguousarray(x, dtype=np.float64)
+    else:
+        values = np.ascontiguousarray(x, dtype=x.dtype if x.dtype == np.uint8 else np.float32)
+    wrong = np.isinf(values) if x.ndim == 2 else ~np.isfinite(values)
+    if values.dtype != np.uint8 and wrong.any():
+        row = int(wrong.reshape(len(values), -1).any(axis=1).argmax())
+        raise DataError(f"the features of {name} are not finite in row {row}.", "data.source")
+    return values
+
+
+def target_array(name: str, y: Array) -> Array:
+    """Targets as (n,).
+
+    Raises:
+        DataError: they are neither numbers nor texts, or several for a row.
+    """
+    y = y.squeeze(1) if y.ndim == 2 and y.shape[1] == 1 else y
+    if y.ndim != 1 or y.dtype.kind not in "biufUS":
+        shape = " × ".join(map(str, y.shape))
+        rule = "must be one number or text a row"
+        message = f"the targets of {name} {rule}, but are {shape} of {y.dtype}."
+        raise DataError(message, "data.source")
+    return y
