@@ -20,7 +20,12 @@ from torch.utils.data import DataLoader, Dataset
 
 from tunecli.data.hardware import n_cores
 from tunecli.errors import TunecliError, UserCodeError
-from tunecli.lifeline import THE_DRIVERS, end_with_the_parent, end_with_the_parents_pipe
+from tunecli.lifeline import (
+    THE_DRIVERS,
+    end_with_the_parent,
+    end_with_the_parents_pipe,
+    unheard,
+)
 
 Rows = list[int]
 Found = TypeVar("Found")
@@ -51,29 +56,29 @@ def loaded(
     if n == 0 or len(requests) == 1:
         yield from map(read, requests)
         return
-    loader = iter(
-        DataLoader(
-            _Requests(read),
-            batch_size=None,
-            sampler=requests,
-            num_workers=n,
-            collate_fn=_as_it_is,
-            worker_init_fn=_Begin(os.getpid(), threading.current_thread()),
-            multiprocessing_context="fork",
-            generator=torch.Generator(),
-        )
+    loader = DataLoader(
+        _Requests(read),
+        batch_size=None,
+        sampler=requests,
+        num_workers=n,
+        collate_fn=_as_it_is,
+        worker_init_fn=_Begin(os.getpid(), threading.current_thread()),
+        multiprocessing_context="fork",
+        generator=torch.Generator(),
     )
+    with unheard():
+        walk = iter(loader)
     try:
-        for found in loader:
+        for found in walk:
             if isinstance(found, _Failure):
                 raise found.kind(found.text)
             yield found
     except RuntimeError as error:
         if "DataLoader worker" not in str(error):
             raise
-        raise UserCodeError(_told(source, str(error))) from error
+        raise UserCodeError(_told(source, f"{error} {error.__cause__ or ''}".strip())) from error
     finally:
-        del loader  # ends the processes
+        del walk  # ends the processes
 
 
 @dataclass(frozen=True)
@@ -115,6 +120,7 @@ class _Begin:
         for number in THE_DRIVERS:  # torch has let SIGTERM be heard again
             if number == signal.SIGINT or signal.getsignal(number) is signal.SIG_IGN:
                 signal.signal(number, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, THE_DRIVERS)
 
 
 def _as_it_is(found: Found) -> Found:
@@ -122,12 +128,11 @@ def _as_it_is(found: Found) -> Found:
 
 
 def _told(source: str, text: str) -> str:
-    """A sentence on a loader that died; torch's text has a line for each thing it knows."""
+    """A sentence on a loader that died, from what torch says of it."""
     if "Bus error" in text or "shared memory" in text:
         return (
             f"{source}: a loader process found no room in /dev/shm, through which batches go. "
             "Give the container more (docker run --shm-size), or write a smaller batch_size."
         )
-    if "Killed" in text:
-        return f"{source}: a loader process was killed; the memory may have run out."
-    return f"{source}: a loader process died: {text.strip().splitlines()[0]}"
+    why = "The memory may have run out, or native code crashed"
+    return f"{source}: a loader process died. {why}; torch says: {text}"
