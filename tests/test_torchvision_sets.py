@@ -1,13 +1,21 @@
 from __future__ import annotations
 
+import gc
 import gzip
+import hashlib
 import os
 import pickle
 import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from torchvision import datasets
 
@@ -135,6 +143,121 @@ def test_a_set_that_is_not_there(tmp_path: Path) -> None:
     (tmp_path / "root" / "MNIST" / "raw" / "train-labels-idx1-ubyte").write_bytes(b"no")
     with pytest.raises(DataError, match=r"torchvision cannot read MNIST in 'root': Dataset not"):
         load("MNIST", tmp_path)
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """The files of a folder by HTTP, as a mirror of MNIST has them."""
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+    class Server(ThreadingHTTPServer):
+        def handle_error(self, *_: object) -> None:
+            """A client that hangs up, as torchvision does when it looks for redirects."""
+
+    with Server(("127.0.0.1", 0), partial(Quiet, directory=folder)) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def give_mirror(url: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let torchvision fetch MNIST there; the same bytes may have been packed in another way."""
+    names = [name for name, _ in datasets.MNIST.resources]
+    sums = [hashlib.md5((folder / name).read_bytes()).hexdigest() for name in names]
+    monkeypatch.setattr(datasets.MNIST, "resources", [*zip(names, sums, strict=True)])
+    monkeypatch.setattr(datasets.MNIST, "mirrors", [url])
+
+
+@pytest.fixture
+def _no_proxy() -> Iterator[None]:
+    """Loopback is asked directly, and sockets are collected where their warnings are ignored."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("no_proxy", "127.0.0.1")
+        yield
+        gc.collect()
+
+
+def by_http(test: Callable[..., None]) -> Callable[..., None]:
+    """Torchvision leaves sockets to the garbage collector when a server says no."""
+    ignored = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+    return ignored(pytest.mark.usefixtures("_no_proxy")(test))
+
+
+@by_http
+def test_a_download_that_fails_is_told_in_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed = tmp_path / "mirror" / datasets.MNIST.resources[0][0]
+    packed.parent.mkdir()
+    packed.write_bytes(gzip.compress(b"not what torchvision expects"))
+    with served(packed.parent) as url:
+        for mirrors, reason in (
+            ([url + "nowhere/"], "HTTP Error 404: File not found"),
+            ([url], "File not found or corrupted"),  # its checksum is another one
+        ):
+            monkeypatch.setattr(datasets.MNIST, "mirrors", mirrors)
+            with pytest.raises(DataError) as caught:
+                load("MNIST", tmp_path, download=True)
+            told = str(caught.value)
+            assert told.startswith("data.source: MNIST could not be downloaded to 'root': Error")
+            assert reason in told
+            assert told.endswith("put its files there by hand, as torchvision's docs show.")
+            assert len(told.splitlines()) == 1
+
+
+@by_http
+def test_a_download_goes_on_where_it_was_broken_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    raw = make_mnist(tmp_path / "source") / "MNIST" / "raw"
+    for path in [*raw.iterdir()]:
+        (raw / f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes(), mtime=0))
+    expected = load("MNIST", tmp_path, root="source")
+    with served(raw) as url:
+        give_mirror(url, raw, monkeypatch)
+        last = raw / datasets.MNIST.resources[-1][0]
+        last.rename(raw / "hidden")
+        with pytest.raises(DataError, match="could not be downloaded"):
+            load("MNIST", tmp_path, download=True)
+        (raw / "hidden").rename(last)
+        found = load("MNIST", tmp_path, download=True)
+    again = load("MNIST", tmp_path, download=True)  # nobody serves it any more
+    assert expected.fingerprint == found.fingerprint == again.fingerprint
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.slow
+@by_http
+def test_the_official_files_are_downloaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mirror = SHARED / "mnist"
+    if not mirror.is_dir():
+        pytest.skip(f"no mnist in {SHARED}: the official files are not part of the project")
+    raw = tmp_path / "local" / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for path in mirror.glob("*.gz"):
+        (raw / path.stem).write_bytes(gzip.decompress(path.read_bytes()))
+    with served(mirror) as url:
+        give_mirror(url, mirror, monkeypatch)
+        downloaded = load("MNIST", tmp_path, tmp_path / "cache", download=True)
+    local = load("MNIST", tmp_path, tmp_path / "cache", root="local")
+    assert len(downloaded.y) == 70_000
+    assert torch.equal(as_tensor(downloaded), as_tensor(local))
+    assert torch.equal(downloaded.y, local.y)
+    assert downloaded.fingerprint == local.fingerprint
+
+
+def as_tensor(dataset: Dataset) -> torch.Tensor:
+    assert isinstance(dataset.x, torch.Tensor)
+    return dataset.x
 
 
 @pytest.mark.slow

@@ -6,9 +6,15 @@ no test split with labels, what it calls `val` is the test.
 
 from __future__ import annotations
 
+import os
+import sys
+import tarfile
 import warnings
+import zipfile
 from collections.abc import Iterator, Mapping
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -26,6 +32,12 @@ from tunecli.errors import DataError
 from tunecli.study_file.settings import DataSettings, ValidationSettings
 
 Arguments = Mapping[str, Any]
+
+_UNREADABLE = (
+    *(RuntimeError, OSError, ValueError, EOFError, HTTPException),
+    *(tarfile.TarError, zipfile.BadZipFile),
+)
+"""What torchvision raises where a download or its files are incomplete."""
 
 
 @dataclass(frozen=True)
@@ -113,8 +125,7 @@ def load_torchvision(
         raise DataError(f"{message} Write root: data, and download: true if it is not there yet.")
     root = workspace.folder / settings.root
     splits = SETS[settings.source]
-    if not _listing(root, splits):
-        _fetch(settings, root)
+    _fetch(settings, root)
     asked = settings.model_dump(include={"source", "size", "channels", "test"})
     key = key_of("torchvision", asked, _listing(root, splits), VERSIONS)
 
@@ -133,7 +144,7 @@ def _listing(root: Path, splits: Splits) -> list[tuple[str, int, int, int]]:
         for top in sorted(root.glob(splits.files))
         for path in ([top] if top.is_file() else sorted(top.rglob("*")))
     ]
-    files = ((path, path.stat()) for path in found if path.is_file() and path.suffix != ".lock")
+    files = ((path, path.stat()) for path in found if path.is_file() and path.name[0] != ".")
     return [
         (path.relative_to(root).as_posix(), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
         for path, stat in files
@@ -141,16 +152,27 @@ def _listing(root: Path, splits: Splits) -> list[tuple[str, int, int, int]]:
 
 
 def _fetch(settings: DataSettings, root: Path) -> None:
-    """Download a set, once for all processes."""
+    """Download a set that is not there, once for all processes.
+
+    A mark says that a download has come to its end: one that was interrupted is taken up again.
+    """
+    splits, mark = SETS[settings.source], root / f".{settings.source}.downloaded"
+    is_there = bool(_listing(root, splits))
     if not settings.download:
-        message = f"there is no {settings.source} in {settings.root!r} (looked for at {root})."
-        raise DataError(
-            f"{message} Write download: true to fetch it, or another root.", "data.root"
-        )
+        if not is_there:
+            message = f"there is no {settings.source} in {settings.root!r} (looked for at {root})."
+            raise DataError(
+                f"{message} Write download: true to fetch it, or another root.", "data.root"
+            )
+        return
+    if is_there and (mark.exists() or not os.access(root, os.W_OK)):
+        return
     root.mkdir(parents=True, exist_ok=True)
     with FileLock(root / f".{settings.source}.lock"):
-        if not _listing(root, SETS[settings.source]):
-            _opened(settings, root, download=True)
+        if not (mark.exists() and _listing(root, splits)):
+            with redirect_stdout(sys.stderr):  # torchvision says what it unpacks
+                _opened(settings, root, download=True)
+            mark.touch()
 
 
 def _opened(settings: DataSettings, root: Path, download: bool = False) -> dict[Part, Any]:
@@ -166,12 +188,19 @@ def _opened(settings: DataSettings, root: Path, download: bool = False) -> dict[
             continue  # a share of the rows is asked for instead
         try:
             found[part] = kind(str(root), **splits.arguments, **arguments, **given)
-        except (RuntimeError, OSError, ValueError, ImportError) as error:
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            way = "Remove what is there and write download: true, or fetch it by hand."
-            message = f"torchvision cannot read {name} in {settings.root!r}: {reason}"
-            raise DataError(f"{message.rstrip('.')}. {way}", "data.source") from None
+        except (*_UNREADABLE, ImportError) as error:
+            raise DataError(_told(error, settings, bool(given)), "data.source") from None
     return found
+
+
+def _told(error: Exception, settings: DataSettings, is_download: bool) -> str:
+    """A sentence with a way out; torchvision's reasons may take several lines."""
+    reason = " ".join(str(error).split()).rstrip(". ") or type(error).__name__
+    if is_download:
+        what = f"{settings.source} could not be downloaded to {settings.root!r}: {reason[:300]}"
+        return f"{what}. Try again, or put its files there by hand, as torchvision's docs show."
+    what = f"torchvision cannot read {settings.source} in {settings.root!r}: {reason[:300]}"
+    return f"{what}. Remove what is there and write download: true, or fetch it by hand."
 
 
 def _fill(sets: Mapping[Part, Any], settings: DataSettings, new: NewArray) -> Mapping[str, Any]:
