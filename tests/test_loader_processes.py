@@ -99,7 +99,8 @@ else:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
-@pytest.mark.parametrize("thread", ["main", pytest.param("other", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("thread", ["main", "other"])
 def test_loaders_end_with_their_process_and_hear_what_it_hears(
     thread: str, tmp_path: Path
 ) -> None:
