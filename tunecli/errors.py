@@ -8,6 +8,7 @@ TunecliError
 ├── NoGpuError          GPUs were asked for, and the study uses none
 ├── AddressError        nothing can listen at --host and --port
 ├── MissingPackageError a package that only this command needs is not installed
+├── TrackerError        --log names no tracker
 ├── StudyNotFoundError  no study of that name where it was looked for
 ├── StudyBusyError      another search holds the study
 ├── StudyChangedError   the study file no longer belongs to the stored study
@@ -125,6 +126,12 @@ class MissingPackageError(TunecliError):
         super().__init__(
             f"The Python package {error.name} is not installed: pip install 'tunecli[{extra}]'"
         )
+
+
+class TrackerError(TunecliError):
+    """`--log` names no tracker."""
+
+    exit_code = 2
 
 
 class StudyNotFoundError(TunecliError):

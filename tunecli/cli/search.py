@@ -46,6 +46,15 @@ def search(
     grace: Annotated[
         float, typer.Option(min=0, help="Seconds to save running trials when interrupted.")
     ] = 2.0,
+    log: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--log",
+            help="Show each trial as a run in mlflow:URI, tensorboard:DIR or wandb:PROJECT. "
+            "Repeatable.",
+            show_default=False,
+        ),
+    ] = None,
     restart: Annotated[
         bool, typer.Option("--restart", help="Move the study to runs/.trash and begin anew.")
     ] = False,
@@ -57,12 +66,14 @@ def search(
 
     Example: tunecli search studies/digits.yaml --trials 30
     """
+    from tunecli.search.trackers.destination import Destination
     from tunecli.study_file.naming import early_name
 
     if as_ is not None and not as_.strip():
         raise typer.BadParameter("--as needs a name.")
     if jobs is not None and jobs_per_gpu is not None:
         raise typer.BadParameter("--jobs and --jobs-per-gpu exclude each other.")
+    destinations = [Destination.parse(text) for text in log or []]
     overrides = _named(set_ or [], as_)
     name = early_name(file, overrides) or _load(file, overrides).name
     place = place_of(name, runs, storage)
@@ -81,7 +92,7 @@ def search(
         from tunecli.report.live import LiveView
         from tunecli.search.run import Search
 
-        searching = Search(study, place, budget, jobs, grace, jobs_per_gpu)
+        searching = Search(study, place, budget, jobs, grace, jobs_per_gpu, destinations)
         if restart:  # only now: the study file has been accepted
             set_aside(place)
         remember(place, allowed)

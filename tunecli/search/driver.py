@@ -250,7 +250,7 @@ class Driver:
             self._executor.reply(trial.number, go_on=not self._judge.stops(trial.number))
         self._database.add_evaluations(trial.number, step, event.evaluations)
         best = max(trial.curve) if self._maximize else min(trial.curve)
-        yield TrialEvaluated(trial.number, step, mean, best)
+        yield TrialEvaluated(trial.number, step, mean, best, event.evaluations)
 
     def _take_death(self, event: WorkerDied) -> Iterator[SearchEvent]:
         reason = f"{WORKER_DIED}: {event.cause}"

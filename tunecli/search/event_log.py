@@ -33,6 +33,7 @@ class EventLog:
 def _as_line(event: SearchEvent) -> str:
     fields = dataclasses.asdict(event)
     fields.pop("earlier", None)  # the log has told of them before
+    fields.pop("folds", None)  # the database has them
     told = {
         "time": utc_now().isoformat(timespec="milliseconds"),
         "event": type(event).__name__,

@@ -11,7 +11,7 @@ from typing import Literal
 from tunecli.data.summary import DataSummary
 from tunecli.study_file.ranges import Scalar
 from tunecli.study_file.settings import Direction
-from tunecli.training.evaluation import Outcome
+from tunecli.training.evaluation import Evaluation, Outcome
 
 Ending = Literal["done", "timeout", "exhausted", "interrupted", "failing"]
 
@@ -76,12 +76,19 @@ class TrialStarted:
 
 @dataclass(frozen=True)
 class TrialEvaluated:
-    """Attributes: `score`: mean over folds; `best`: the trial's best mean so far."""
+    """Every fold of a trial was evaluated once more.
+
+    Attributes:
+        score: mean over folds.
+        best: the trial's best mean so far.
+        folds: what each fold told.
+    """
 
     number: int
     step: int
     score: float
     best: float
+    folds: tuple[Evaluation, ...] = ()
 
 
 @dataclass(frozen=True)

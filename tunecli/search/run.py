@@ -35,6 +35,8 @@ from tunecli.search.pruning import Judge
 from tunecli.search.sampling import Suggester
 from tunecli.search.start_points import start_points
 from tunecli.search.stored import Edits, Stored, create_study
+from tunecli.search.trackers.destination import Destination
+from tunecli.search.trackers.mirror import Mirrors
 from tunecli.search.trials import Trial
 from tunecli.search.urls import without_password
 from tunecli.study_file.metrics import label
@@ -52,6 +54,7 @@ class Search:
         n_jobs: worker processes; None for as many as the GPUs or cores allow.
         grace: seconds that running trials have to save when the search is interrupted.
         jobs_per_gpu: workers for each GPU, in place of `n_jobs`.
+        log: trackers that mirror the trials.
     """
 
     def __init__(
@@ -62,6 +65,7 @@ class Search:
         n_jobs: int | None = None,
         grace: float = 2.0,
         jobs_per_gpu: int | None = None,
+        log: Sequence[Destination] = (),
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         refuse_what_optuna_refuses(study)
@@ -74,6 +78,7 @@ class Search:
         self._n_jobs = n_jobs or default_jobs(training.threads, training.device, jobs_per_gpu)
         deadline = time.monotonic() + (budget.timeout or math.inf)
         self._limits = Limits(budget.trials, deadline, grace)
+        self._log = log
         self._driver: Driver | None = None
         self._executor: Executor | None = None
         self._interrupted = False
@@ -87,11 +92,14 @@ class Search:
     def events(self) -> Iterator[SearchEvent]:
         """Search in a place that is held, telling what happens, also to `events.jsonl`."""
         log = EventLog(self._place.events)
-        for event in self._search():
-            notice = log.add(event)
-            yield event
-            if notice is not None:
-                yield notice
+        with closing(Mirrors(self._log, self._place.folder)) as mirrors:
+            for event in self._search():
+                mirrors.tell(event)
+                for told in (*mirrors.news(), event):
+                    notice = log.add(told)
+                    yield told
+                    if notice is not None:
+                        yield notice
 
     def _search(self) -> Iterator[SearchEvent]:
         with ExitStack() as opened:

@@ -1,0 +1,1 @@
+"""Mirroring a search into experiment trackers; the study database stays what counts."""
