@@ -39,7 +39,7 @@ def test_json_holds_everything(study: StudyRecord) -> None:
         "accuracy",
         "maximize",
     )
-    assert (whole["best"], whole["n_within_noise"]) == (0, 0)
+    assert (whole["best"], whole["ties"]) == (0, [0])
     assert whole["counts"]["complete"] == 2
     assert whole["summary"] == json.loads(json.dumps(asdict(SUMMARY)))
     for stored, trial in zip(whole["trials"], study.trials, strict=True):

@@ -48,23 +48,28 @@ def test_only_complete_trials_are_ranked() -> None:
     }
 
 
-def test_within_noise_is_within_one_standard_error_of_the_best() -> None:
-    # best: mean .9, spread .02, four folds: standard error .01
+def test_tied_are_the_best_and_what_its_folds_cannot_tell_from_it() -> None:
+    best = trial(0, 0.90, 0.92, 0.88, 0.91, 0.89)
+    near = trial(1, 0.91, 0.90, 0.88, 0.90, 0.90)  # better in some folds, worse in others
+    shifted = trial(2, *(score - 0.01 for score in best.fold_scores))  # worse in every fold
+    other_folds = trial(3, 0.9, 0.9)
+    found = study("maximize", shifted, near, other_folds, best)
+    assert [t.number for t in ranking.tied_with_best(found)] == [0, 1]
+    turned = study("minimize", shifted, near, best)
+    assert ranking.tied_with_best(turned)[0] is shifted
+
+
+def test_with_one_fold_nothing_is_known_of_ties() -> None:
+    assert ranking.tied_with_best(study("maximize", trial(0, 0.9), trial(1, 0.9))) == []
+    assert ranking.tied_with_best(study("maximize")) == []
+    assert ranking.noise_of(trial(0, 0.9)) is None
+
+
+def test_equal_scores_are_tied() -> None:
+    found = study("minimize", trial(0, 0.5, 0.5), trial(1, 0.5, 0.5), trial(2, 0.6, 0.6))
+    assert [t.number for t in ranking.tied_with_best(found)] == [0, 1]
+
+
+def test_noise_is_the_standard_error_of_the_mean() -> None:
     d = 0.02 * math.sqrt(3) / 2
-    best = trial(0, 0.9 - d, 0.9 - d, 0.9 + d, 0.9 + d)
-    assert best.spread == pytest.approx(0.02)
-    others = [trial(n, value=value) for n, value in enumerate([0.8901, 0.8899, 0.7, 0.895], 1)]
-    assert ranking.n_within_noise(study("maximize", best, *others)) == 2
-    assert ranking.noise_of(best) == pytest.approx(0.01)
-
-
-def test_with_one_fold_the_noise_is_unknown() -> None:
-    assert ranking.n_within_noise(study("maximize", trial(0, 0.9), trial(1, 0.9))) is None
-    assert ranking.n_within_noise(study("maximize")) is None
-    assert ranking.standard_error(0.0, 1) is None
-    assert ranking.standard_error(None, 5) is None
-
-
-def test_equal_scores_are_within_no_noise_at_all() -> None:
-    tied = study("minimize", trial(0, 0.5, 0.5), trial(1, 0.5, 0.5), trial(2, 0.6, 0.6))
-    assert ranking.n_within_noise(tied) == 1
+    assert ranking.noise_of(trial(0, 0.9 - d, 0.9 - d, 0.9 + d, 0.9 + d)) == pytest.approx(0.01)

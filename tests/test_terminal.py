@@ -78,6 +78,11 @@ test        360 rows put away, 1,437 searched on
 validation  2 stratified folds
 guessing    the commonest class every time: accuracy 0.1012
 
+Findings
+  ! 2 of 3 trials failed: RuntimeError: mat1 and mat2 cannot be multiplied.
+    tunecli report digits --trial 2
+    More can be said from 15 complete trials on.
+
 What went wrong
 failed      2 trials: error: RuntimeError: mat1 and mat2 cannot be multiplied
             (see --trial 2)
@@ -105,14 +110,16 @@ test        360 rows put away, 1,437 searched on
 validation  2 stratified folds
 guessing    the commonest class every time: accuracy 0.1012
 
+Findings
+    More can be said from 15 complete trials on.
+
 Best: trial 0
 mean score  accuracy 0.9600 ± 0.0141 over 2 folds
 folds       0.9500  0.9700
 metrics     f1 0.5000
 cost        4.1 s, 1,234 weights, 256 MiB at most, at evaluation 3 of 3
 parameters  width=32 optimizer=AdamW lr=0.01
-noise       no other trial is within its noise (its standard error over folds,
-            0.0100)
+ties        no other trial is as good, by a test over its 2 folds
 accuracy    ▁▅█  0.5543 → 0.9600
 train loss  █▄▁  1.423 → 1.000
 
@@ -136,7 +143,10 @@ Next
 
 def branches(folder: Path) -> StudyRecord:
     trials = [
-        (mlp(0.1 / (n + 1), 32, ("SGD", "AdamW")[n % 2]), complete(0.9 + n / 500, 0.91 + n / 500))
+        (
+            mlp(0.1 / (n + 1), 32, ("SGD", "AdamW")[n % 2]),
+            complete(0.9 + n / 500, 0.91 + n / 500 + n % 2 / 250),
+        )
         for n in range(12)
     ]
     edit = {"first_trial": 5, "changes": ["search.trials: 5 -> 12"]}
@@ -146,17 +156,17 @@ def branches(folder: Path) -> StudyRecord:
 def test_a_study_with_branches(tmp_path: Path) -> None:
     shown = lines(render_study(branches(tmp_path), top=4))
     assert "edited      from trial 5: search.trials: 5 -> 12\n" in shown
-    assert "noise       2 other trials are within its noise (its standard error" in shown
+    assert "ties        6 other trials are as good, as far as its 2 folds can tell\n" in shown
     assert (
         """
 Top 4 of 12 complete trials
 all: width=32
 trial  accuracy            time  parameters
-   11  0.9270 ± 0.0071    4.1 s  optimizer=AdamW lr=0.00833
+   11  0.9290 ± 0.0099    4.1 s  optimizer=AdamW lr=0.00833
+    9  0.9250 ± 0.0099    4.1 s  optimizer=AdamW lr=0.01
    10  0.9250 ± 0.0071 ≈  4.1 s  optimizer=SGD lr=0.00909
-    9  0.9230 ± 0.0071 ≈  4.1 s  optimizer=AdamW lr=0.01
-    8  0.9210 ± 0.0071    4.1 s  optimizer=SGD lr=0.0111
-≈ within the noise of the best
+    7  0.9210 ± 0.0099    4.1 s  optimizer=AdamW lr=0.0125
+≈ as good as the best, as far as its folds can tell
 
 Parameter importance over 12 complete trials
   optimizer."""
@@ -379,4 +389,8 @@ def test_what_was_found_is_there_before_the_importance(
     shown: list[RenderableType] = []
     with pytest.raises(ImportError, match="optuna"):
         shown.extend(study_parts(study))
-    assert text(Group(*shown)).rstrip().endswith("≈ within the noise of the best")
+    assert (
+        text(Group(*shown))
+        .rstrip()
+        .endswith("≈ as good as the best, as far as its folds can tell")
+    )

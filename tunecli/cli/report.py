@@ -11,6 +11,8 @@ from tunecli.cli.options import RunsOption, StorageOption
 from tunecli.cli.places import checked, find, options_again, shown
 from tunecli.cli.streams import console
 
+_COLUMNS = 80
+
 
 def report(
     study: Annotated[
@@ -23,6 +25,10 @@ def report(
     top: Annotated[int, typer.Option(min=1, help="Trials in the table.")] = 10,
     json: Annotated[bool, typer.Option("--json", help="Everything, for programs.")] = False,
     csv: Annotated[bool, typer.Option("--csv", help="One row a trial.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="All findings, not only the most useful.")
+    ] = False,
+    wide: Annotated[bool, typer.Option(help="Use the whole terminal, not 80 columns.")] = False,
     runs: RunsOption = Path("runs"),
     storage: StorageOption = None,
 ) -> None:
@@ -39,6 +45,8 @@ def report(
     if study is None and (json or csv or trial is not None):
         raise typer.BadParameter("--json, --csv and --trial need a study.")
     out = console(stderr=False)
+    if not wide:
+        out.width = min(out.width, _COLUMNS)
     if study is None:
         found = listing.studies_in(checked(storage)) if storage else listing.list_studies(runs)
         where = shown(storage) if storage else str(runs)
@@ -59,5 +67,6 @@ def report(
     else:
         winner = ranking.best_trial(record)
         file = best.study_file_of(record, winner) if winner else ""
-        for part in terminal.study_parts(record, top, file, options_again(runs, storage)):
+        options = options_again(runs, storage)
+        for part in terminal.study_parts(record, top, file, options, everything):
             out.print(part)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Row
@@ -30,20 +30,14 @@ class Curve:
 
     Attributes:
         step, score: the mean score over folds at each evaluation.
-        folds: empty in a study of another program.
+        train_loss: the mean over folds; empty in a study of another program.
+        folds: empty there, too, and where only means were read.
     """
 
     step: tuple[int, ...] = ()
     score: tuple[float, ...] = ()
+    train_loss: tuple[float, ...] = ()
     folds: tuple[FoldCurve, ...] = ()
-
-    @property
-    def train_loss(self) -> tuple[float, ...]:
-        """Mean over folds at each evaluation."""
-        return tuple(
-            statistics.fmean(losses)
-            for losses in zip(*(fold.train_loss for fold in self.folds), strict=False)
-        )
 
 
 def read_curves(url: str, study_id: int, trial_id: int | None = None) -> dict[int, Curve]:
@@ -60,6 +54,26 @@ def read_curves(url: str, study_id: int, trial_id: int | None = None) -> dict[in
         return _assemble(means, folds)
 
 
+def read_mean_curves(url: str, study_id: int) -> dict[int, Curve]:
+    """The same for all trials without their folds, in a fraction of the time.
+
+    Raises:
+        DatabaseError: the database is damaged or locked.
+    """
+    with queries.connection(url) as opened:
+        keys = {"study": study_id, "trial": None}
+        means = queries.rows(opened, queries.MEAN_CURVES, **keys)
+        has_folds = "tunecli_curves" in queries.tables(opened)
+        rows = queries.rows(opened, queries.MEAN_LOSSES, study=study_id) if has_folds else []
+        losses: dict[int, list[float]] = {}
+        for row in rows:
+            losses.setdefault(row.trial_id, []).append(queries.finite_or_nan(row.train_loss))
+        return {
+            trial_id: replace(curve, train_loss=tuple(losses.get(trial_id, ())))
+            for trial_id, curve in _assemble(means, []).items()
+        }
+
+
 def _assemble(means: Iterable[Row[Any]], folds: Iterable[Row[Any]]) -> dict[int, Curve]:
     points: dict[int, list[Row[Any]]] = {}
     for row in means:
@@ -74,10 +88,18 @@ def _assemble(means: Iterable[Row[Any]], folds: Iterable[Row[Any]]) -> dict[int,
                 queries.number(row.intermediate_value, row.intermediate_value_type)
                 for row in points.get(trial_id, ())
             ),
+            train_loss=_mean_losses(by_fold.get(trial_id, {}).values()),
             folds=tuple(_fold_curve(fold) for fold in by_fold.get(trial_id, {}).values()),
         )
         for trial_id in points.keys() | by_fold.keys()
     }
+
+
+def _mean_losses(folds: Iterable[list[Row[Any]]]) -> tuple[float, ...]:
+    return tuple(
+        statistics.fmean(queries.finite_or_nan(row.train_loss) for row in rows)
+        for rows in zip(*folds, strict=False)
+    )
 
 
 def _fold_curve(found: list[Row[Any]]) -> FoldCurve:

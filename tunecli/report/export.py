@@ -9,7 +9,19 @@ seconds, memory bytes.
     summary       what the data is, or null
     counts        {outcome: n}
     best          number of the best trial, or null
-    n_within_noise   other complete trials within its standard error over folds, or null
+    ties          numbers of the complete trials that the best's folds cannot tell from it, itself
+                  first; empty with one fold
+    importance    {n_trials, values: {parameter: share}, left_out: {parameter: why}, reason}
+    isolation     [{parameter, branches, winner, behind, n_trials}]: for each choice, what its
+                  options reached at equal cost with the rest tuned
+      branches    [{choice, best, trial, expected, low, high, n_complete, n_pruned, n_lost}]:
+                  expected best of n_trials trials, with a 95 % interval; null with too few
+      behind      [{choice, mean, low, high, n_more}]: distance to the winner, larger is worse,
+                  with a 95 % interval; trials after which it would leave out 0, or null
+    findings      [{kind, severity, sentence, weight, figures, parameters, trials, changes,
+                    advice}], the most useful first; `figures` depends on the kind
+      changes     [{change, line, …}]: NewRange {parameter, range}, Fixed {parameter, value},
+                  DroppedChoices {parameter, choices}, NewSetting {path, value}; `line` in words
     trials        [{number, state, outcome, reason, traceback, value, spread, fold_scores, metrics,
                     best_step, params, ranges, config, seconds, n_weights, peak_memory, attempt,
                     worker, start, end, curve}]
@@ -33,6 +45,11 @@ from typing import Any
 
 from tunecli.report import ranking
 from tunecli.report.curves import Curve
+from tunecli.report.findings.advice import all_findings
+from tunecli.report.findings.evidence import Evidence
+from tunecli.report.findings.finding import Finding
+from tunecli.report.findings.isolation import isolations
+from tunecli.report.importance import importance
 from tunecli.report.records import StudyRecord, TrialRecord
 from tunecli.search.urls import without_password
 
@@ -48,6 +65,7 @@ def to_json(study: StudyRecord) -> str:
     """Everything that the database has on a study, see the module's docstring."""
     best = ranking.best_trial(study)
     curves = study.curves()
+    evidence = Evidence(study, curves)
     whole = {
         "format": FORMAT,
         "name": study.name,
@@ -63,7 +81,10 @@ def to_json(study: StudyRecord) -> str:
         "summary": asdict(study.summary) if study.summary is not None else None,
         "counts": ranking.counts(study),
         "best": best.number if best is not None else None,
-        "n_within_noise": ranking.n_within_noise(study),
+        "ties": [trial.number for trial in ranking.tied_with_best(study)],
+        "importance": asdict(importance(study)),
+        "isolation": [asdict(one) for one in isolations(evidence)],
+        "findings": [_finding(finding) for finding in all_findings(evidence)],
         "trials": [_trial(trial, curves.get(trial.trial_id, Curve())) for trial in study.trials],
     }
     try:
@@ -96,6 +117,14 @@ def to_csv(study: StudyRecord) -> str:
             [*map(_cell, cells), *(_param_cell(trial.params, name) for name in params)]
         )
     return out.getvalue()
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    changes = [
+        {"change": type(change).__name__, "line": change.line, **asdict(change)}
+        for change in finding.changes
+    ]
+    return vars(finding) | {"changes": changes}
 
 
 def _trial(trial: TrialRecord, curve: Curve) -> dict[str, Any]:

@@ -85,6 +85,14 @@ FOLD_CURVES = text(
     " ORDER BY c.trial_id, c.fold, c.step"
 )
 
+MEAN_LOSSES = text(
+    "SELECT c.trial_id, c.step,"
+    " CASE WHEN COUNT(*) = COUNT(c.train_loss) THEN AVG(c.train_loss) END AS train_loss"
+    " FROM tunecli_curves c JOIN trials t ON t.trial_id = c.trial_id WHERE t.study_id = :study"
+    " GROUP BY c.trial_id, c.step ORDER BY c.trial_id, c.step"
+)
+"""NULL where a fold's loss was not finite."""
+
 
 @contextmanager
 def connection(url: str) -> Iterator[Connection]:

@@ -1,17 +1,12 @@
-"""Which trials are best, and which of them the noise cannot tell apart.
-
-Noise: the standard error of the best trial's mean over its folds, spread / sqrt(n_folds).
-A trial is within it if its mean is not further from the best's than that. The folds of two trials
-are the same, so their scores are correlated and this is a rule of thumb rather than a test; with
-one fold nothing can be said.
-"""
+"""Which trials are best, and which of them their folds cannot tell apart."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Mapping
 
+from tunecli.report.fold_test import are_tied
 from tunecli.report.records import StudyRecord, TrialRecord
 
 WORDS = ("complete", "pruned", "diverged", "infeasible", "failed", "running", "waiting")
@@ -33,29 +28,32 @@ def best_trial(study: StudyRecord) -> TrialRecord | None:
     return next(iter(ranked(study)), None)
 
 
-def standard_error(spread: float | None, n_folds: int) -> float | None:
-    """Of a mean over folds; None where it cannot be known (one fold, or no fold scores)."""
-    return spread / math.sqrt(n_folds) if spread is not None and n_folds > 1 else None
-
-
-def n_within(values: Iterable[float], best: float, noise: float) -> int:
-    """How many values are no further than `noise` from the best one, itself among them."""
-    return sum(abs(value - best) <= noise for value in values)
-
-
 def noise_of(trial: TrialRecord) -> float | None:
-    """The standard error of a trial's mean over its folds, None if unknown."""
-    return standard_error(trial.spread, len(trial.fold_scores))
-
-
-def n_within_noise(study: StudyRecord) -> int | None:
-    """How many other complete trials are within the best's noise; None if that is unknown."""
-    order = ranked(study)
-    noise = noise_of(order[0]) if order else None
-    if noise is None:
+    """The standard error of a trial's mean over its folds; None with one fold or none."""
+    if trial.spread is None:
         return None
-    values = [trial.value for trial in order if trial.value is not None]
-    return n_within(values, values[0], noise) - 1
+    return trial.spread / math.sqrt(len(trial.fold_scores))
+
+
+def n_parts(trial: TrialRecord) -> int:
+    """Into how many parts one repeat of the validation splits the rows."""
+    validation = (trial.config or {}).get("validation") or {}
+    folds = validation.get("folds") if isinstance(validation, Mapping) else None
+    n_splits = len(trial.fold_scores)
+    return folds if isinstance(folds, int) and 2 <= folds <= n_splits else n_splits
+
+
+def tied_with_best(study: StudyRecord) -> list[TrialRecord]:
+    """The best complete trial and those that its folds cannot tell from it, best first.
+
+    Empty where that cannot be known: with one fold, or before a trial is complete.
+    """
+    order = ranked(study)
+    if not order or order[0].spread is None:
+        return []
+    best, parts = order[0], n_parts(order[0])
+    others = (t for t in order[1:] if are_tied(best.fold_scores, t.fold_scores, parts))
+    return [best, *others]
 
 
 def counts(study: StudyRecord) -> dict[str, int]:

@@ -21,7 +21,7 @@ from tunecli.data.summary import DataSummary
 from tunecli.errors import DatabaseError, StudyNotFoundError
 from tunecli.report import queries
 from tunecli.report.attributes import read_attributes
-from tunecli.report.curves import Curve, read_curves
+from tunecli.report.curves import Curve, read_curves, read_mean_curves
 from tunecli.report.gates import is_gate, stored_gates
 from tunecli.search.urls import shown
 from tunecli.study_file.ranges import Categories, FloatRange, IntRange, Range, Scalar
@@ -136,6 +136,10 @@ class StudyRecord:
     def curves(self) -> dict[int, Curve]:
         """The curves of all trials that have one, by `trial_id`."""
         return read_curves(self.url, self.study_id)
+
+    def mean_curves(self) -> dict[int, Curve]:
+        """The same without folds, in a fraction of the time."""
+        return read_mean_curves(self.url, self.study_id)
 
 
 def read_study(url: str, name: str | None = None) -> StudyRecord:

@@ -129,19 +129,19 @@ def _best_lines(state: SearchState) -> list[Line]:
         labelled("best", Text(f"trial {best.number}, ").append_text(value)),
         labelled("", " ".join(wording.assignments(best.params, state.gates))),
     ]
-    tied = state.n_tied()
-    if tied is not None:
-        lines.append(labelled("", noise_sentence(*tied)))
+    n_tied = state.n_tied()
+    if n_tied is not None:
+        lines.append(labelled("", tie_sentence(n_tied, len(best.fold_scores))))
     return lines
 
 
-def noise_sentence(n_tied: int, noise: float) -> str:
+def tie_sentence(n_tied: int, n_folds: int) -> str:
     """How many trials are as good as the best for all that is known."""
-    scale = f"its standard error over folds, {wording.score(noise)}"
+    folds = wording.count(n_folds, "fold")
     if n_tied == 0:
-        return f"no other trial is within its noise ({scale})"
+        return f"no other trial is as good, by a test over its {folds}"
     verb = "is" if n_tied == 1 else "are"
-    return f"{wording.count(n_tied, 'other trial')} {verb} within its noise ({scale})"
+    return f"{wording.count(n_tied, 'other trial')} {verb} as good, as far as its {folds} can tell"
 
 
 def _next_lines(

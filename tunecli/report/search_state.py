@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from tunecli.data.summary import DataSummary
 from tunecli.report import ranking
+from tunecli.report.fold_test import are_tied
 from tunecli.search.progress import (
     DataDescribed,
     SearchEnded,
@@ -43,7 +44,7 @@ class SearchState:
     Attributes:
         counts: ended trials of the whole study by outcome.
         best: of the whole study, as far as it was told.
-        values: of all complete trials.
+        fold_scores: of all complete trials.
         n_planned: evaluations of a whole trial, as the last one to start had it.
     """
 
@@ -53,7 +54,7 @@ class SearchState:
     running: dict[int, RunningTrial] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     best: TrialFinished | None = None
-    values: list[float] = field(default_factory=list)
+    fold_scores: list[tuple[float, ...]] = field(default_factory=list)
     n_planned: int = 0
     _begun_at: float = 0.0
     _first_trial_at: float | None = None
@@ -97,7 +98,7 @@ class SearchState:
     def _count(self, trial: TrialFinished) -> None:
         self.counts[trial.outcome] = self.counts.get(trial.outcome, 0) + 1
         if trial.outcome == "complete" and trial.value is not None:
-            self.values.append(trial.value)
+            self.fold_scores.append(trial.fold_scores)
         if trial.is_best:
             self.best = trial
 
@@ -147,11 +148,9 @@ class SearchState:
         """What `or:` puts in a range's place, by the range's name."""
         return self.started.gates if self.started is not None else {}
 
-    def n_tied(self) -> tuple[int, float] | None:
-        """(other trials within the best's noise, that noise); None if it cannot be known."""
-        if self.best is None or self.best.value is None or self.summary is None:
+    def n_tied(self) -> int | None:
+        """How many other trials the best's folds cannot tell from it; None if that is unknown."""
+        if self.best is None or len(self.best.fold_scores) < 2:
             return None
-        noise = ranking.standard_error(self.best.spread, self.summary.n_folds)
-        if noise is None:
-            return None
-        return ranking.n_within(self.values, self.best.value, noise) - 1, noise
+        best, parts = self.best.fold_scores, self.best.n_parts
+        return sum(are_tied(best, scores, parts) for scores in self.fold_scores) - 1

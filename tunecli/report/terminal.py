@@ -10,31 +10,46 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from tunecli.report import ranking, trial_tables, wording
+from tunecli.report.curve_plot import curve_plot
+from tunecli.report.finding_lines import finding_lines
+from tunecli.report.findings.evidence import Evidence
 from tunecli.report.importance import Importance, importance
 from tunecli.report.layout import beside
 from tunecli.report.records import StudyRecord, TrialRecord
-from tunecli.report.search_lines import noise_sentence
+from tunecli.report.search_lines import tie_sentence
 from tunecli.report.trial_parts import curve_lines, facts, heading, score_label
 from tunecli.training.reasons import alike
 
 _NUMBERS = 8  # of running trials that are named
 _REASONS = 5  # kinds of failure that are worth a line
+_CURVES = 3  # trials whose curves are drawn
+_EVALUATIONS = 4  # that make a curve
 
 
 def study_parts(
-    study: StudyRecord, top: int = 10, study_file: str = "", options: str = ""
+    study: StudyRecord,
+    top: int = 10,
+    study_file: str = "",
+    options: str = "",
+    everything: bool = False,
 ) -> Iterator[RenderableType]:
     """Everything worth knowing of a study, for 80 columns and more, from top to bottom.
 
-    In parts, so that one can read the first ones while the importance of parameters is computed,
+    In parts, so that one can read the first ones while findings and importance are computed,
     which takes seconds.
 
     Args:
         top: rows of the table of the best trials.
+        everything: show all findings.
         study_file: of the best trial, see `best.study_file_of`; empty leaves it out.
         options: what the next commands need to find the study, e.g. `--runs elsewhere`.
     """
     yield from _head(study)
+    if not study.trials:
+        yield from _next(study, None, options)
+        return
+    evidence = Evidence.of(study)
+    yield from _findings(evidence, everything)
     best = ranking.best_trial(study)
     if best is not None:
         yield from _best(study, best)
@@ -46,9 +61,54 @@ def study_parts(
         yield from heading(shown)
         yield trial_tables.top_table(study, top)
         yield from _importance(importance(study))
+        yield from _isolations(evidence)
+        yield from _curves(evidence)
     yield from _troubles(study)
+    yield from _next(study, best, options)
+
+
+def _next(study: StudyRecord, best: TrialRecord | None, options: str) -> Iterator[RenderableType]:
     yield from heading("Next")
     yield from (Text(f"  {command}") for command in _next_commands(study, best, options))
+
+
+def _findings(evidence: Evidence, everything: bool) -> list[RenderableType]:
+    """What to do, or how many trials it takes until that can be said."""
+    from tunecli.report.findings.advice import ENOUGH_TRIALS, all_findings, shown
+
+    found = all_findings(evidence)
+    chosen = found if everything else shown(found, evidence)
+    parts = finding_lines(chosen, len(found) - len(chosen))
+    if len(evidence.ranked) < ENOUGH_TRIALS:
+        few = f"More can be said from {ENOUGH_TRIALS} complete trials on."
+        parts.append(Text(f"    {few}", style="dim"))
+    elif not parts:
+        parts.append(Text("    Nothing stands out.", style="dim"))
+    return [*heading("Findings"), *parts]
+
+
+def _isolations(evidence: Evidence) -> list[RenderableType]:
+    from tunecli.report.findings.isolation import isolations
+
+    found = [
+        one for one in isolations(evidence) if sum(b.n_complete > 0 for b in one.branches) > 1
+    ]
+    if not found:
+        return []
+    return [*heading("Choices, the rest tuned"), trial_tables.isolation_table(found)]
+
+
+def _curves(evidence: Evidence) -> list[RenderableType]:
+    """The mean validation curves of the best trials."""
+    drawn = [
+        (f"trial {trial.number}", evidence.curves[trial.trial_id].score)
+        for trial in evidence.ranked[:_CURVES]
+        if trial.trial_id in evidence.curves
+        and len(evidence.curves[trial.trial_id].score) >= _EVALUATIONS
+    ]
+    lines = curve_plot(drawn)
+    metric = wording.plain(evidence.study.metric)
+    return [*heading(f"Validation {metric} of the best trials"), *lines] if lines else []
 
 
 def _head(study: StudyRecord) -> list[RenderableType]:
@@ -99,9 +159,9 @@ def _best(study: StudyRecord, best: TrialRecord) -> list[RenderableType]:
     parts += facts(study, best)
     params = " ".join(wording.assignments(best.params, study.gates))
     parts.append(beside("parameters", Text(params)))
-    n_tied, noise = ranking.n_within_noise(study), ranking.noise_of(best)
-    if n_tied is not None and noise is not None:
-        parts.append(beside("noise", Text(noise_sentence(n_tied, noise))))
+    n_tied = len(ranking.tied_with_best(study)) - 1
+    if n_tied >= 0:
+        parts.append(beside("ties", Text(tie_sentence(n_tied, len(best.fold_scores)))))
     return parts + curve_lines(study, best)
 
 

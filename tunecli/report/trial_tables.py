@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tunecli.report import ranking, wording
+from tunecli.report.findings.isolation import Branch, Isolation
 from tunecli.report.gates import GATE, is_gate
 from tunecli.report.records import StudyRecord, TrialRecord
 from tunecli.study_file.ranges import Categories, FloatRange, IntRange, Range, Scalar
@@ -31,19 +32,21 @@ def top_table(study: StudyRecord, top: int) -> RenderableType:
     table.add_column(Text(wording.shortened(wording.plain(study.metric), 18)), no_wrap=True)
     table.add_column("time", justify="right", no_wrap=True)
     table.add_column("parameters", overflow="fold")
-    best, noise = trials[0], ranking.noise_of(trials[0])
-    tied = [trial for trial in trials if _is_tied(trial, best, noise)]
+    best = trials[0]
+    tied = {trial.number for trial in ranking.tied_with_best(study)} - {best.number}
     for trial in trials:
         score = wording.with_spread(trial.value, trial.spread, best.value)
         table.add_row(
             Text(str(trial.number)),
-            Text(f"{score} ≈" if trial in tied else score),
+            Text(f"{score} ≈" if trial.number in tied else score),
             Text(wording.duration(trial.seconds) if trial.seconds is not None else "–"),
             _parameters(_without(trial.params, common), study.gates),
         )
     same = _parameters(common, study.gates)
     above = [Text.assemble("all: ", same)] if common else []
-    below = [Text("≈ within the noise of the best", style="dim")] if tied else []
+    is_marked = any(trial.number in tied for trial in trials)
+    below = [Text("≈ as good as the best, as far as its folds can tell", style="dim")]
+    below = below if is_marked else []
     return Group(*above, table, *below)
 
 
@@ -85,6 +88,35 @@ def importance_bars(values: Mapping[str, float]) -> RenderableType:
     return Group(grid, Text(f"  and {n_others} {noun} below 1%", style="dim"))
 
 
+def isolation_table(found: Sequence[Isolation]) -> RenderableType:
+    """For each option of each choice, what it reached while the rest was tuned."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", show_edge=False)
+    table.add_column("  choice", overflow="fold")
+    table.add_column("best", justify="right", no_wrap=True)
+    table.add_column("expected, 95 %", no_wrap=True)
+    for column in ("complete", "pruned", "diverged"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for one in found:
+        table.add_row(Text(f"  {wording.plain(one.parameter)}", style="dim"))
+        for branch in one.branches:
+            is_winner = bool(one.behind) and branch.choice == one.winner
+            table.add_row(
+                Text(f"    {wording.scalar(branch.choice)}", style="bold" if is_winner else ""),
+                wording.score(branch.best),
+                _expected(branch),
+                *(str(n) for n in (branch.n_complete, branch.n_pruned, branch.n_lost)),
+            )
+    note = "expected: the best of equally many trials of each option"
+    return Group(table, Text(f"  {note}", style="dim"))
+
+
+def _expected(branch: Branch) -> str:
+    if branch.expected is None or branch.low is None or branch.high is None:
+        return "too few trials"
+    low, high = (wording.score(end, branch.expected) for end in (branch.low, branch.high))
+    return f"{wording.score(branch.expected)} ({low} to {high})"
+
+
 def parameter_table(trial: TrialRecord, gates: Mapping[str, Scalar]) -> Table:
     """Every parameter of a trial by its full name, with the range it came from.
 
@@ -119,12 +151,6 @@ def range_text(kind: Range) -> str:
             step = f", step {wording.scalar(kind.step)}" if kind.step not in (None, 1) else ""
             log = ", log" if kind.log else ""
             return f"{wording.scalar(kind.low)} to {wording.scalar(kind.high)}{log}{step}"
-
-
-def _is_tied(trial: TrialRecord, best: TrialRecord, noise: float | None) -> bool:
-    if trial is best or noise is None or trial.value is None or best.value is None:
-        return False
-    return ranking.n_within([trial.value], best.value, noise) == 1
 
 
 def _common(trials: Sequence[TrialRecord]) -> dict[str, Scalar]:

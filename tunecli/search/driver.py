@@ -331,6 +331,8 @@ def told(trial: Trial, *, is_best: bool) -> TrialFinished:
         seconds=trial.seconds,
         params=trial.params,
         is_best=is_best,
+        fold_scores=tuple(scores),
+        n_parts=trial.config.validation.folds,
     )
 
 

@@ -18,7 +18,13 @@ Ending = Literal["done", "timeout", "exhausted", "interrupted", "failing"]
 
 @dataclass(frozen=True)
 class TrialFinished:
-    """Attributes: `spread`: standard deviation over folds; None with one fold."""
+    """A trial has ended.
+
+    Attributes:
+        spread: standard deviation over folds; None with one fold.
+        fold_scores: at the best evaluation, one for each split; empty without a value.
+        n_parts: folds of one repeat.
+    """
 
     number: int
     outcome: Outcome
@@ -28,6 +34,8 @@ class TrialFinished:
     seconds: float
     params: dict[str, Scalar]
     is_best: bool
+    fold_scores: tuple[float, ...] = ()
+    n_parts: int | None = None
 
 
 @dataclass(frozen=True)

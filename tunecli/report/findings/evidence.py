@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
+from tunecli.errors import StudyFileError
 from tunecli.report.curves import Curve
-from tunecli.report.ranking import ranked
+from tunecli.report.ranking import n_parts, ranked, tied_with_best
 from tunecli.report.records import StudyRecord, TrialRecord
-from tunecli.study_file.ranges import Range
+from tunecli.study_file.document import Document
+from tunecli.study_file.ranges import Categories, Range
+from tunecli.study_file.space import contains
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
+
+FEWEST_GOOD = 5
+_GOOD_SHARE = 0.1
+
+INDEPENDENT_SAMPLERS = frozenset({"RandomSampler", "QMCSampler"})
+"""Their trials do not depend on each other's results."""
 
 
 @dataclass(frozen=True)
@@ -29,17 +44,33 @@ class Baseline:
 
 
 @dataclass(frozen=True)
+class TestScore:
+    """What the refitted best trial reaches on the rows that were put away.
+
+    Attributes:
+        score: of the objective's metric.
+        low, high: a 95 % interval of it.
+    """
+
+    score: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
 class Evidence:
     """A study with everything that findings rest on; nothing is read from here on.
 
     Attributes:
-        curves: by `trial_id`.
+        curves: by `trial_id`; means over folds are enough.
         baselines: untuned models on the same folds.
+        test: of the best trial, once it was refitted.
     """
 
     study: StudyRecord
     curves: Mapping[int, Curve] = field(default_factory=dict)
     baselines: tuple[Baseline, ...] = ()
+    test: TestScore | None = None
 
     @classmethod
     def of(cls, study: StudyRecord) -> Evidence:
@@ -48,12 +79,22 @@ class Evidence:
         Raises:
             DatabaseError: the database is damaged or locked.
         """
-        return cls(study, study.curves())
+        return cls(study, study.mean_curves())
 
     @cached_property
     def ranked(self) -> list[TrialRecord]:
         """The complete trials with a finite value, best first."""
         return ranked(self.study)
+
+    @cached_property
+    def good(self) -> list[TrialRecord]:
+        """The best tenth of the complete trials, at least five; best first."""
+        return best_tenth(self.ranked)
+
+    @cached_property
+    def tied(self) -> list[TrialRecord]:
+        """The best trial and those that its folds cannot tell from it, best first."""
+        return tied_with_best(self.study)
 
     @cached_property
     def ranges(self) -> dict[str, Range]:
@@ -64,3 +105,73 @@ class Evidence:
     def sign(self) -> int:
         """1 where larger values are better, -1 where smaller ones are."""
         return 1 if self.study.direction == "maximize" else -1
+
+    def goodness(self, trial: TrialRecord) -> float:
+        """The value of a ranked trial, turned so that larger is better."""
+        assert trial.value is not None
+        return self.sign * trial.value
+
+    def having(self, name: str) -> list[TrialRecord]:
+        """The ranked trials that have a parameter, where it still may lie; best first."""
+        kind = self.ranges[name]
+        return [
+            trial
+            for trial in self.ranked
+            if name in trial.params and contains(kind, trial.params[name])
+        ]
+
+    def is_parent(self, name: str) -> bool:
+        """Whether other parameters exist only for some of its values."""
+        inside = name.removesuffix(".or")
+        return any(
+            other != name and (other.startswith(f"{inside}.") or other == inside)
+            for other in self.ranges
+        )
+
+    @cached_property
+    def choices(self) -> dict[str, Categories]:
+        """The parameters that choose among two values and more."""
+        return {
+            name: kind
+            for name, kind in self.ranges.items()
+            if isinstance(kind, Categories) and len(kind.choices) > 1
+        }
+
+    @cached_property
+    def settings(self) -> Mapping[str, Any]:
+        """The resolved study file; empty for a study of another program."""
+        try:
+            found = Document.parse(self.study.resolved, self.study.name).data
+        except StudyFileError:
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def setting(self, path: str) -> Any:
+        """What the resolved study file says at `training.epochs`; None if it does not."""
+        found: Any = self.settings
+        for step in path.split("."):
+            found = found.get(step) if isinstance(found, dict) else None
+        return found
+
+    @property
+    def is_independent(self) -> bool:
+        """Whether no trial was suggested from another's result."""
+        sampler = self.setting("search.sampler")
+        name = next(iter(sampler), "") if isinstance(sampler, dict) else sampler
+        return name in INDEPENDENT_SAMPLERS
+
+    @cached_property
+    def n_parts(self) -> int:
+        """Into how many parts one repeat of the validation splits the rows; 0 if unknown."""
+        return n_parts(self.ranked[0]) if self.ranked else 0
+
+    def rng(self, purpose: str) -> Generator:
+        """Random numbers that are the same in every report of a study."""
+        import numpy as np
+
+        return np.random.default_rng([crc32(self.study.name.encode()), crc32(purpose.encode())])
+
+
+def best_tenth(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """Of trials that are ranked, at least five."""
+    return list(trials[: max(FEWEST_GOOD, math.ceil(_GOOD_SHARE * len(trials)))])

@@ -1,0 +1,192 @@
+"""Studies made from functions whose answer is known: no training, no database.
+
+A trial's score is a smooth bump over its parameters with noise of folds; its curve saturates, goes
+on rising, or falls again, as the plant wants it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import optuna
+
+from tunecli.report.curves import Curve
+from tunecli.report.findings.evidence import Evidence
+from tunecli.report.findings.positions import position, value_at
+from tunecli.report.records import StudyRecord, TrialRecord
+from tunecli.study_file.ranges import Categories, FloatRange, IntRange, Range
+
+LR = "optimizer.AdamW.lr"
+DECAY = "optimizer.AdamW.weight_decay"
+WIDTH = "model.MLP.width"
+DROPOUT = "model.MLP.dropout"
+IDLE = "loss.CrossEntropyLoss.label_smoothing"
+
+SPACE: Mapping[str, FloatRange | IntRange] = {
+    WIDTH: IntRange(16, 256, log=True),
+    DROPOUT: FloatRange(0.1, 0.6),
+    LR: FloatRange(1e-4, 1e-1, log=True),
+    DECAY: FloatRange(1e-5, 1e-1, log=True),
+}
+N_FOLDS = 5
+N_EPOCHS = 20
+
+
+@dataclass(frozen=True)
+class Plant:
+    """What is true of a study; by default nothing worth a finding.
+
+    Attributes:
+        optima: position of the best value of each number in its range; beyond 0 to 1 for outside.
+        weights: how much of the score a number costs at a distance of a whole range.
+        optimizers: what each adds to the score; none for no choice.
+        idle: a further number that does nothing.
+        diverges_above: position of the learning rate.
+        rise: time constant of the curves, in epochs.
+        decay: what the validation score loses an epoch once it has risen.
+        prune: whether the median rule stops trials in the middle.
+    """
+
+    optima: Mapping[str, float] = field(
+        default_factory=lambda: {WIDTH: 0.5, DROPOUT: 0.45, LR: 0.55, DECAY: 0.4}
+    )
+    weights: Mapping[str, float] = field(default_factory=lambda: dict.fromkeys(SPACE, 0.1))
+    optimizers: Mapping[str, float] = field(default_factory=dict)
+    idle: bool = False
+    diverges_above: float = math.inf
+    rise: float = 2.0
+    decay: float = 0.0
+    sampler: str = "RandomSampler"
+
+    @property
+    def space(self) -> dict[str, Range]:
+        space: dict[str, Range] = {**SPACE}
+        if self.idle:
+            space[IDLE] = FloatRange(0.0, 0.3)
+        if self.optimizers:
+            space["optimizer"] = Categories(tuple(self.optimizers))
+        return space
+
+    def score(self, params: Mapping[str, Any]) -> float:
+        """Without noise."""
+        cost = sum(
+            self.weights[name] * (position(kind, params[name]) - self.optima[name]) ** 2
+            for name, kind in SPACE.items()
+        )
+        return 0.95 - cost + self.optimizers.get(params.get("optimizer", ""), 0.0)
+
+
+def planted(plant: Plant, seed: int, n_trials: int = 60, noise: float = 0.004) -> Evidence:
+    """A finished study of that many trials.
+
+    Args:
+        noise: standard deviation of a trial's score in one fold, besides what a fold does to all.
+    """
+    draw = np.random.default_rng(seed)
+    folds = draw.normal(0.0, 0.01, N_FOLDS)
+    sampler = _Sampler(plant, seed)
+    trials, curves = [], {}
+    for number in range(n_trials):
+        params = sampler.ask(draw)
+        trial, curve = _trial(plant, number, params, draw, folds - folds.mean(), noise)
+        trials.append(trial)
+        curves[number] = curve
+        sampler.tell(trial.value)
+    resolved = (
+        f"training: {{epochs: {N_EPOCHS}}}\nsearch: {{sampler: {plant.sampler}}}\n"
+        "validation: {folds: 5}\n"
+    )
+    study = StudyRecord(
+        "sqlite://", 1, f"planted-{seed}", "accuracy", "maximize", tuple(trials), resolved=resolved
+    )
+    return Evidence(study, curves)
+
+
+def _trial(
+    plant: Plant,
+    number: int,
+    params: dict[str, Any],
+    draw: np.random.Generator,
+    folds: np.ndarray,
+    noise: float,
+) -> tuple[TrialRecord, Curve]:
+    common = {
+        "params": params,
+        "ranges": {name: plant.space[name] for name in params},
+        "seconds": 4.0,
+        "n_weights": 64 * int(params[WIDTH]),
+        "config": {
+            "training": {"epochs": N_EPOCHS},
+            "validation": {"folds": N_FOLDS},
+        },
+    }
+    if position(SPACE[LR], params[LR]) > plant.diverges_above:
+        lost = TrialRecord(number, number, "pruned", "diverged", "not finite", **common)
+        return lost, Curve()
+    epochs = np.arange(1, N_EPOCHS + 1)
+    risen = 1 - np.exp(-epochs / plant.rise)
+    means = plant.score(params) - 0.5 * (1 - risen) - plant.decay * np.maximum(epochs - 6, 0)
+    offsets = draw.normal(0.0, noise, N_FOLDS) + folds
+    means = means + offsets.mean() + draw.normal(0.0, 0.3 * noise, N_EPOCHS)
+    losses = 0.1 + np.exp(-epochs / 3.0) * draw.uniform(0.9, 1.1, N_EPOCHS)
+    best = int(means.argmax())
+    fold_scores = tuple((means[best] + offsets - offsets.mean()).tolist())
+    curve = Curve(tuple(range(N_EPOCHS)), tuple(means.tolist()), tuple(losses.tolist()))
+    trial = TrialRecord(
+        number,
+        number,
+        "complete",
+        "complete",
+        value=float(means[best]),
+        fold_scores=fold_scores,
+        best_step=best,
+        **common,
+    )
+    return trial, curve
+
+
+class _Sampler:
+    """Random draws, or Optuna's TPE on what it was told."""
+
+    def __init__(self, plant: Plant, seed: int) -> None:
+        self._space, self._study = plant.space, None
+        if plant.sampler == "TPESampler":
+            optuna.logging.set_verbosity(optuna.logging.WARNING)
+            sampler = optuna.samplers.TPESampler(seed=seed)
+            self._study = optuna.create_study(direction="maximize", sampler=sampler)
+
+    def ask(self, draw: np.random.Generator) -> dict[str, Any]:
+        if self._study is None:
+            return {name: _drawn(kind, draw) for name, kind in self._space.items()}
+        self._asked = self._study.ask()
+        return {name: _suggested(self._asked, name, kind) for name, kind in self._space.items()}
+
+    def tell(self, value: float | None) -> None:
+        if self._study is not None and value is not None:
+            self._study.tell(self._asked, value)
+        elif self._study is not None:
+            self._study.tell(self._asked, state=optuna.trial.TrialState.PRUNED)
+
+
+def _drawn(kind: Range, draw: np.random.Generator) -> Any:
+    match kind:
+        case Categories(choices):
+            return choices[int(draw.integers(len(choices)))]
+        case IntRange():
+            return round(value_at(kind, draw.random()))
+        case FloatRange():
+            return value_at(kind, draw.random())
+
+
+def _suggested(trial: optuna.Trial, name: str, kind: Range) -> Any:
+    match kind:
+        case Categories(choices):
+            return trial.suggest_categorical(name, choices)
+        case IntRange(low, high, log):
+            return trial.suggest_int(name, low, high, log=log)
+        case FloatRange(low, high, log):
+            return trial.suggest_float(name, low, high, log=log)

@@ -1,0 +1,93 @@
+"""Curves drawn with characters: braille dots, two by four in a cell."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from rich.text import Text
+
+from tunecli.report import wording
+
+COLOURS = ("green", "cyan", "magenta", "yellow", "blue")
+_DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))  # row by column of a cell
+_BLANK = 0x2800
+
+
+def curve_plot(
+    curves: Sequence[tuple[str, Sequence[float]]], width: int = 60, height: int = 8
+) -> list[Text]:
+    """Lines of text: the curves over a common number of evaluations, an axis, a legend.
+
+    What the worst evaluations reach is cut off where it would flatten the rest: the lowest point
+    shown is the lowest of the last three quarters of the curves.
+
+    Args:
+        curves: (name, value at each evaluation); the first is drawn on top.
+        width, height: of the picture, in characters.
+    """
+    usable = [(name, values) for name, values in curves if _n_finite(values) > 1]
+    if not usable:
+        return []
+    longest = max(len(values) for _, values in usable)
+    low, high = _limits([values for _, values in usable])
+    cells = [[(0, -1)] * width for _ in range(height)]
+    for number, (_, values) in reversed([*enumerate(usable)]):
+        _draw(cells, values, longest, (low, high), number)
+    labels = {0: wording.score(high, high), height - 1: wording.score(low, high)}
+    margin = max(map(len, labels.values()))
+    lines = [
+        Text.assemble((f"  {labels.get(row, ''):>{margin}} ┤", "dim"), *_row(cells[row]))
+        for row in range(height)
+    ]
+    end = f"{longest} evaluations"
+    lines.append(Text(f"  {'':>{margin}} └{'─' * width}", style="dim"))
+    lines.append(Text(f"  {'':>{margin}}  1{end:>{width - 1}}", style="dim"))
+    legend = Text(f"  {'':>{margin}}  ")
+    for number, (name, _) in enumerate(usable):
+        legend.append("⠶ ", style=COLOURS[number % len(COLOURS)]).append(f"{name}   ")
+    return [*lines, legend]
+
+
+def _n_finite(values: Sequence[float]) -> int:
+    return sum(map(math.isfinite, values))
+
+
+def _limits(curves: Sequence[Sequence[float]]) -> tuple[float, float]:
+    late = [
+        value for values in curves for value in values[len(values) // 4 :] if math.isfinite(value)
+    ]
+    low, high = min(late), max(late)
+    return (low, high) if low < high else (low - 0.5, high + 0.5)
+
+
+def _draw(
+    cells: list[list[tuple[int, int]]],
+    values: Sequence[float],
+    longest: int,
+    limits: tuple[float, float],
+    number: int,
+) -> None:
+    """Set the dots of one curve, one in each column; straight lines between evaluations."""
+    n_columns, n_rows = 2 * len(cells[0]), 4 * len(cells)
+    low, high = limits
+    last = len(values) - 1
+    for column in range(n_columns):
+        place = column * (longest - 1) / (n_columns - 1)
+        if place > last:
+            break
+        before = math.floor(place)
+        after = min(before + 1, last)
+        value = values[before] + (place - before) * (values[after] - values[before])
+        if not math.isfinite(value) or not low <= value <= high:
+            continue
+        row = round((high - value) / (high - low) * (n_rows - 1))
+        dots, _ = cells[row // 4][column // 2]
+        cells[row // 4][column // 2] = (dots | _DOTS[row % 4][column % 2], number)
+
+
+def _row(cells: Sequence[tuple[int, int]]) -> list[tuple[str, str]]:
+    return [
+        (chr(_BLANK + dots) if dots else " ", COLOURS[number % len(COLOURS)])
+        for dots, number in cells
+    ]

@@ -1,0 +1,54 @@
+"""All that a study shows, the most useful first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tunecli.report.findings.baselines import baseline
+from tunecli.report.findings.budget import budget
+from tunecli.report.findings.edges import edges
+from tunecli.report.findings.evidence import Evidence
+from tunecli.report.findings.failures import failures
+from tunecli.report.findings.finding import Finding, Kind, NewSetting, Severity
+from tunecli.report.findings.fitting import fitting
+from tunecli.report.findings.irrelevance import dead
+from tunecli.report.findings.isolation import isolation
+from tunecli.report.findings.lengths import lengths
+from tunecli.report.findings.narrowing import narrow
+from tunecli.report.findings.noise import noise
+from tunecli.report.findings.optimism import optimism
+from tunecli.report.findings.stability import unstable
+from tunecli.report.findings.ties import ties
+
+MOST_SHOWN = 5
+ENOUGH_TRIALS = 15  # complete ones, before more than a few things can be said
+
+_ORDER: tuple[Severity, ...] = ("problem", "advice", "note")
+_AT_ONCE: frozenset[Kind] = frozenset({"failures", "baseline", "edge"})
+
+
+def all_findings(evidence: Evidence) -> list[Finding]:
+    """Every finding, by severity and then by weight; at most one change a parameter."""
+    changing = [*failures(evidence), *unstable(evidence), *edges(evidence), *dead(evidence)]
+    changes = [change for finding in changing for change in finding.changes]
+    taken = {change.parameter for change in changes if not isinstance(change, NewSetting)}
+    found = [
+        *changing,
+        *narrow(evidence, taken),
+        *isolation(evidence),
+        *baseline(evidence),
+        *ties(evidence),
+        *lengths(evidence),
+        *fitting(evidence),
+        *noise(evidence),
+        *budget(evidence),
+        *optimism(evidence),
+    ]
+    return sorted(found, key=lambda finding: (_ORDER.index(finding.severity), -finding.weight))
+
+
+def shown(findings: Sequence[Finding], evidence: Evidence) -> list[Finding]:
+    """The few that a report leads with; of a small study only what a few trials can show."""
+    if len(evidence.ranked) < ENOUGH_TRIALS:
+        findings = [finding for finding in findings if finding.kind in _AT_ONCE]
+    return list(findings[:MOST_SHOWN])

@@ -1,0 +1,71 @@
+"""How many trials failed, of what, and what those have in common."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from tunecli.report.findings.evidence import Evidence
+from tunecli.report.findings.finding import Finding
+from tunecli.report.findings.separation import Rule, best_rule
+from tunecli.report.findings.stability import without
+from tunecli.report.records import TrialRecord
+from tunecli.report.wording import count, plain, shortened
+from tunecli.training.reasons import ERROR, alike
+
+_PROBLEM = 0.2  # share of the trials
+_FEWEST = 3
+_LEVEL = 0.01
+_PURITY = 0.6
+_CAPTURED = 0.7
+_LONGEST = 120  # characters of a reason
+
+
+def failures(evidence: Evidence) -> list[Finding]:
+    """A finding for the commonest reason of failed trials, with the others counted."""
+    failed = [t for t in evidence.study.trials if t.outcome in ("failed", "infeasible")]
+    ended = [t for t in evidence.study.trials if t.outcome is not None]
+    if not failed:
+        return []
+    (reason, n_alike), *_ = Counter(alike(t.reason) for t in failed).most_common(1)
+    same = [trial for trial in failed if alike(trial.reason) == reason]
+    why = shortened(
+        plain(same[-1].reason.removeprefix(f"{ERROR}: ") or "no reason is stored"), _LONGEST
+    ).rstrip(".")
+    sentence = f"{len(failed)} of {count(len(ended), 'trial')} failed"
+    sentence += f", {n_alike} of one cause: {why}." if len(failed) > n_alike else f": {why}."
+    if len(failed) == 1:
+        sentence = f"1 of {count(len(ended), 'trial')} failed: {why}."
+    rule = _common(evidence, same, [t for t in ended if t.outcome not in ("failed", "infeasible")])
+    if rule is not None:
+        sentence += f" {rule.n_marked_inside} of these {rule.n_marked} have {rule.text}."
+    changes = without(evidence, rule) if rule is not None and rule.purity >= _PURITY else ()
+    share = len(failed) / len(ended)
+    return [
+        Finding(
+            "failures",
+            "problem" if share >= _PROBLEM else "advice",
+            sentence,
+            weight=min(1.0, 0.3 + share),
+            figures={
+                "n_failed": len(failed),
+                "n_ended": len(ended),
+                "reasons": dict(Counter(alike(trial.reason) for trial in failed)),
+                "rule": rule.text if rule is not None else None,
+            },
+            parameters=(rule.parameter,) if rule is not None else (),
+            trials=tuple(trial.number for trial in failed),
+            changes=changes,
+            advice=f"tunecli report {plain(evidence.study.name)} --trial {same[-1].number}",
+        )
+    ]
+
+
+def _common(
+    evidence: Evidence, failed: list[TrialRecord], others: list[TrialRecord]
+) -> Rule | None:
+    if len(failed) < _FEWEST or not others:
+        return None
+    rule = best_rule(evidence, failed, others)
+    if rule is None or rule.chance >= _LEVEL or rule.captured < _CAPTURED:
+        return None
+    return rule

@@ -1,0 +1,160 @@
+"""Whether trials train too long or too short, and what early stopping does."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+
+from tunecli.report.findings.evidence import Evidence
+from tunecli.report.findings.finding import Finding, NewSetting
+from tunecli.report.findings.positions import rounded
+from tunecli.report.records import TrialRecord
+
+_LAST, _FIRST = 0.9, 0.1  # of the training
+_MOST = 0.6  # share of the good trials
+_FEWEST_EVALUATIONS = 5
+_FEWEST_TRIALS = 10
+_LEVEL = 0.01
+_ALWAYS = 0.95
+_LONGER = 2
+
+
+def lengths(evidence: Evidence) -> list[Finding]:
+    """Findings on the number of epochs (or steps) and on early stopping."""
+    found = [*_too_short(evidence), *_too_long(evidence)]
+    return found or _early_stopping(evidence)
+
+
+def n_planned(evidence: Evidence, trial: TrialRecord) -> int:
+    """Evaluations of a trial that nothing stops; 0 if it cannot be known."""
+    training = (trial.config or {}).get("training") or {}
+    if not isinstance(training, Mapping):
+        return 0
+    total, every = training.get("epochs"), training.get("eval_every") or 1
+    if training.get("steps"):
+        total = training["steps"]
+        every = training.get("eval_every") or max(total // 10, 1)
+    if isinstance(total, int | float) and isinstance(every, int | float) and every > 0:
+        return math.ceil(total / every - 1e-9)
+    return 0
+
+
+def _shares(evidence: Evidence) -> list[tuple[TrialRecord, float]]:
+    """The good trials, and where in the planned training their best evaluation is."""
+    found = []
+    for trial in evidence.good:
+        planned = n_planned(evidence, trial)
+        if trial.best_step is not None and planned >= _FEWEST_EVALUATIONS:
+            found.append((trial, (trial.best_step + 1) / planned))
+    return found
+
+
+def _too_short(evidence: Evidence) -> list[Finding]:
+    shares = _shares(evidence)
+    late = [trial for trial, share in shares if share > _LAST]
+    if len(shares) < 3 or len(late) < _MOST * len(shares):
+        return []
+    if not _still_rising(evidence, [trial for trial, _ in shares]):
+        return []
+    sentence = (
+        f"{len(late)} of the best {len(shares)} trials were best in the last tenth of their "
+        "training, and their curves still improve: train longer."
+    )
+    return [_finding(evidence, sentence, late, 0.85, _LONGER)]
+
+
+def _still_rising(evidence: Evidence, trials: Sequence[TrialRecord]) -> bool:
+    """Whether the last fifth of the curves is better than the fifth before: a t-test over trials.
+
+    A curve that has levelled off is best somewhere, too, by chance.
+    """
+    rises = []
+    for trial in trials:
+        curve = evidence.curves.get(trial.trial_id)
+        scores = [s for s in curve.score if math.isfinite(s)] if curve is not None else []
+        fifth = max(len(scores) // 5, 1)
+        if len(scores) >= _FEWEST_EVALUATIONS:
+            last = statistics.fmean(scores[-fifth:])
+            before = statistics.fmean(scores[-2 * fifth : -fifth])
+            rises.append(evidence.sign * (last - before))
+    if len(rises) < 3:
+        return False
+    from scipy.special import stdtrit
+
+    error = statistics.stdev(rises) / math.sqrt(len(rises))
+    return statistics.fmean(rises) > float(stdtrit(len(rises) - 1, 1 - _LEVEL)) * error
+
+
+def _too_long(evidence: Evidence) -> list[Finding]:
+    shares = _shares(evidence)
+    early = [trial for trial, share in shares if share <= _FIRST]
+    if len(shares) < 3 or len(early) < _MOST * len(shares):
+        return []
+    sentence = (
+        f"{len(early)} of the best {len(shares)} trials were best in the first tenth of their "
+        "training: train shorter."
+    )
+    return [_finding(evidence, sentence, early, 0.6, 3 * _FIRST)]
+
+
+def _finding(
+    evidence: Evidence, sentence: str, trials: Sequence[TrialRecord], weight: float, factor: float
+) -> Finding:
+    path = "training.steps" if evidence.setting("training.steps") else "training.epochs"
+    now = evidence.setting(path)
+    can_change = isinstance(now, int) and not evidence.setting("variant")
+    new = max(round(rounded(now * factor)), 1) if isinstance(now, int) else 0
+    return Finding(
+        "length",
+        "advice",
+        sentence,
+        weight=weight,
+        figures={"setting": path, "now": now, "factor": factor},
+        trials=tuple(trial.number for trial in trials),
+        changes=(NewSetting(path, new),) if can_change and new != now else (),
+        advice="" if can_change else f"{factor:g} times as many {path}",
+    )
+
+
+def _early_stopping(evidence: Evidence) -> list[Finding]:
+    patience = evidence.setting("training.early_stopping.patience")
+    lengths_ = [
+        (len(evidence.curves[trial.trial_id].step), n_planned(evidence, trial), trial)
+        for trial in evidence.ranked
+        if trial.trial_id in evidence.curves
+    ]
+    known = [(done, planned, trial) for done, planned, trial in lengths_ if planned and done]
+    if not isinstance(patience, int) or len(known) < _FEWEST_TRIALS:
+        return []
+    stopped = [trial for done, planned, trial in known if done < planned]
+    if len(stopped) >= _ALWAYS * len(known):
+        longest = max(done / planned for done, planned, _ in known)
+        sentence = (
+            f"Early stopping ends {len(stopped)} of {len(known)} complete trials, the longest "
+            f"after {longest:.0%} of its training: a schedule never reaches its end."
+        )
+        epochs = evidence.setting("training.epochs")
+        new = math.ceil(epochs * longest) if isinstance(epochs, int) else None
+        changes = (NewSetting("training.epochs", new),) if new and longest < _LAST else ()
+        return [_on_stopping(sentence, stopped, len(known), changes)] if changes else []
+    if stopped or any(planned <= patience for _, planned, _ in known):
+        return []
+    sentence = f"Early stopping (patience {patience}) never ended one of {len(known)} trials."
+    half = max(patience // 2, 1)
+    changes = (NewSetting("training.early_stopping.patience", half),) if half < patience else ()
+    return [_on_stopping(sentence, [], len(known), changes)]
+
+
+def _on_stopping(
+    sentence: str, stopped: Sequence[TrialRecord], n: int, changes: tuple[NewSetting, ...]
+) -> Finding:
+    return Finding(
+        "length",
+        "note",
+        sentence,
+        weight=0.3,
+        figures={"n_stopped": len(stopped), "n_complete": n},
+        trials=tuple(trial.number for trial in stopped),
+        changes=changes,
+    )

@@ -1,0 +1,61 @@
+"""Whether the folds are enough to tell the top trials apart."""
+
+from __future__ import annotations
+
+import statistics
+from operator import sub
+
+from tunecli.report.findings.evidence import Evidence
+from tunecli.report.findings.finding import Finding, NewSetting
+from tunecli.report.fold_test import least_difference
+from tunecli.report.wording import score
+
+_TOP = 10
+_FEWEST_TIED = 3
+_REPEATS = 3
+
+
+def noise(evidence: Evidence) -> list[Finding]:
+    """One finding where most of the top trials are tied."""
+    top = [t for t in evidence.ranked[:_TOP] if t.spread is not None]
+    n_splits = len(top[0].fold_scores) if top else 0
+    top = [trial for trial in top if len(trial.fold_scores) == n_splits]
+    tied = {trial.number for trial in evidence.tied}
+    n_tied = sum(trial.number in tied for trial in top[1:])
+    if len(top) < _TOP or n_tied < max(_FEWEST_TIED, len(top) // 2):
+        return []
+    best, parts = top[0], evidence.n_parts
+    deviation = statistics.median(
+        statistics.stdev(map(sub, best.fold_scores, trial.fold_scores)) for trial in top[1:]
+    )
+    gap = abs(evidence.goodness(best) - evidence.goodness(top[-1]))
+    seen = least_difference(deviation, n_splits, parts)
+    seen_with_repeats = least_difference(deviation, _REPEATS * parts, parts)
+    decides = n_splits == parts and seen_with_repeats < gap
+    sentence = (
+        f"The top {len(top)} trials are within {score(gap)} of each other, but {n_splits} folds "
+        f"show only differences above {score(seen)}"
+    )
+    sentence += (
+        f"; {_REPEATS} repeats of them would show {score(seen_with_repeats)}."
+        if n_splits == parts
+        else "."
+    )
+    return [
+        Finding(
+            "noise",
+            "advice" if decides else "note",
+            sentence,
+            weight=0.45 if decides else 0.25,
+            figures={
+                "gap": gap,
+                "n_tied": n_tied,
+                "least_difference": seen,
+                "least_difference_with_repeats": seen_with_repeats,
+                "repeats": _REPEATS,
+            },
+            trials=tuple(trial.number for trial in top),
+            changes=(NewSetting("validation.repeats", _REPEATS),) if decides else (),
+            advice="" if decides else "more rows of data, or be content with any of them",
+        )
+    ]

@@ -1,0 +1,107 @@
+"""How many trials diverge, and above or below which value of which parameter."""
+
+from __future__ import annotations
+
+import math
+
+from tunecli.report.findings.evidence import Evidence
+from tunecli.report.findings.finding import Change, DroppedChoices, Finding, NewRange
+from tunecli.report.findings.positions import resized, rounded
+from tunecli.report.findings.separation import Rule, best_rule
+from tunecli.report.records import TrialRecord
+from tunecli.report.wording import count
+from tunecli.study_file.ranges import Categories, FloatRange
+
+_FEWEST = 3
+_SHARE = 0.05
+_LEVEL = 0.01
+_PURITY = 0.6  # of the trials beyond a boundary, those that diverge
+_CAPTURED = 0.5  # of those that diverge, those beyond it
+_HALF = 0.5
+
+
+def boundary(evidence: Evidence) -> Rule | None:
+    """The rule on one parameter that tells the diverged trials from the rest, if there is one."""
+    diverged, rest = _diverged(evidence)
+    if len(diverged) < _FEWEST or not rest:
+        return None
+    rule = best_rule(evidence, diverged, rest)
+    if rule is None or rule.chance >= _LEVEL:
+        return None
+    return rule if rule.purity >= _PURITY and rule.captured >= _CAPTURED else None
+
+
+def unstable(evidence: Evidence) -> list[Finding]:
+    """One finding where more than a few trials diverge."""
+    diverged, rest = _diverged(evidence)
+    n = len(diverged) + len(rest)
+    if len(diverged) < _FEWEST or len(diverged) < _SHARE * n:
+        return []
+    rule = boundary(evidence)
+    share = len(diverged) / n
+    sentence = f"{len(diverged)} of {count(n, 'trial')} diverged ({share:.0%})"
+    if rule is None:
+        sentence += "; no single parameter tells them from the others."
+    else:
+        sentence += f", {rule.n_marked_inside} of them with {rule.text}"
+        n_sound = rule.n_inside - rule.n_marked_inside
+        sentence += (
+            f", where only {n_sound} of {rule.n_inside} did not."
+            if n_sound
+            else ", where all did."
+        )
+    changes = without(evidence, rule) if rule is not None else ()
+    return [
+        Finding(
+            "unstable",
+            "problem" if share > _HALF else "advice",
+            sentence,
+            weight=min(1.0, 0.5 + share),
+            figures={"n_diverged": len(diverged), "n_trials": n, **_figures(rule)},
+            parameters=(rule.parameter,) if rule is not None else (),
+            trials=tuple(trial.number for trial in diverged),
+            changes=changes,
+            advice="" if changes else "training.clip_norm: 1.0, or training.warmup: 0.1",
+        )
+    ]
+
+
+def _diverged(evidence: Evidence) -> tuple[list[TrialRecord], list[TrialRecord]]:
+    trials = evidence.study.trials
+    return (
+        [trial for trial in trials if trial.outcome == "diverged"],
+        [trial for trial in trials if trial.outcome in ("complete", "pruned")],
+    )
+
+
+def _figures(rule: Rule | None) -> dict[str, object]:
+    if rule is None:
+        return {}
+    return {
+        "side": rule.side,
+        "boundary": rule.value,
+        "n_beyond": rule.n_inside,
+        "n_diverged_beyond": rule.n_marked_inside,
+        "p": rule.chance,
+    }
+
+
+def without(evidence: Evidence, rule: Rule) -> tuple[Change, ...]:
+    """The change that cuts off what a rule holds; none where the best trial lies there."""
+    kind, name = evidence.ranges[rule.parameter], rule.parameter
+    kept = [trial.params[name] for trial in evidence.good if name in trial.params]
+    if isinstance(kind, Categories):
+        if rule.value in kept or len(kind.choices) < 2:
+            return ()
+        return (DroppedChoices(name, (rule.value,)),)
+    numbers = [value for value in kept if isinstance(value, int | float)]
+    bound = rule.value
+    assert isinstance(bound, int | float)
+    is_float = isinstance(kind, FloatRange)
+    if rule.side == "above":
+        new = resized(kind, kind.low, rounded(bound) if is_float else math.floor(bound))
+    else:
+        new = resized(kind, rounded(bound) if is_float else math.ceil(bound), kind.high)
+    if new.low >= new.high or any(not new.low <= value <= new.high for value in numbers[:1]):
+        return ()
+    return (NewRange(name, new),)

@@ -1,0 +1,75 @@
+"""Which trials the folds cannot tell from the best, and the simplest of them."""
+
+from __future__ import annotations
+
+import math
+
+from tunecli.report.findings.evidence import Evidence
+from tunecli.report.findings.finding import Finding
+from tunecli.report.fold_test import p_value
+from tunecli.report.records import TrialRecord
+from tunecli.report.wording import count, duration, score
+
+_WORTH = 0.9  # of the best's weights or time; a smaller saving is no reason
+
+
+def simplest(evidence: Evidence) -> TrialRecord | None:
+    """Of the tied trials the one with the fewest weights, then the fastest; None without a tie."""
+    return min(evidence.tied, key=_cost, default=None)
+
+
+def ties(evidence: Evidence) -> list[Finding]:
+    """One finding where the best trial is not alone."""
+    n_others = len(evidence.tied) - 1
+    recommended = simplest(evidence)
+    if n_others < 1 or recommended is None:
+        return []
+    best = evidence.tied[0]
+    is_simpler = _is_simpler(recommended, best)
+    verb = "is" if n_others == 1 else "are"
+    sentence = (
+        f"{count(n_others, 'other trial')} {verb} as good as trial {best.number} as far as its "
+        f"{count(len(best.fold_scores), 'fold')} can tell"
+    )
+    if is_simpler:
+        sentence += f"; the simplest is trial {recommended.number} ({_saving(recommended, best)})."
+    else:
+        sentence += "; none of them is simpler."
+    return [
+        Finding(
+            "ties",
+            "advice" if is_simpler else "note",
+            sentence,
+            weight=0.5 if is_simpler else 0.2,
+            figures={
+                "n_tied": n_others,
+                "recommended": recommended.number,
+                "p": p_value(best.fold_scores, recommended.fold_scores, evidence.n_parts),
+            },
+            trials=tuple(trial.number for trial in evidence.tied),
+            advice=f"tunecli report {evidence.study.name} --trial {recommended.number}"
+            if is_simpler
+            else "",
+        )
+    ]
+
+
+def _cost(trial: TrialRecord) -> tuple[float, float]:
+    return (trial.n_weights or math.inf, trial.seconds or math.inf)
+
+
+def _is_simpler(one: TrialRecord, other: TrialRecord) -> bool:
+    if one is other:
+        return False
+    if one.n_weights and other.n_weights and one.n_weights < other.n_weights:
+        return one.n_weights < _WORTH * other.n_weights
+    return bool(one.seconds and other.seconds and one.seconds < _WORTH * other.seconds)
+
+
+def _saving(one: TrialRecord, best: TrialRecord) -> str:
+    parts = [score(one.value, best.value)]
+    if one.n_weights and best.n_weights and one.n_weights != best.n_weights:
+        parts.append(f"{one.n_weights:,} weights instead of {best.n_weights:,}")
+    elif one.seconds and best.seconds:
+        parts.append(f"{duration(one.seconds)} instead of {duration(best.seconds)}")
+    return ", ".join(parts)
