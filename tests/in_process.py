@@ -11,7 +11,17 @@ from collections.abc import Sequence
 from tunecli.search.database import StudyDatabase
 from tunecli.search.driver import Driver, Limits
 from tunecli.search.lag import Lag
-from tunecli.search.messages import Evaluated, Event, Finished, Suspended, TrialJob, WorkerDied
+from tunecli.search.messages import (
+    BaselineJob,
+    BaselineScored,
+    Evaluated,
+    Event,
+    Finished,
+    Job,
+    Suspended,
+    TrialJob,
+    WorkerDied,
+)
 from tunecli.search.progress import SearchEvent
 from tunecli.search.pruning import Judge
 from tunecli.search.sampling import Suggester
@@ -19,7 +29,7 @@ from tunecli.search.stored import Edits
 from tunecli.search.trials import Trial
 from tunecli.study_file.ranges import Scalar
 from tunecli.study_file.study_file import StudyFile
-from tunecli.training.evaluation import Evaluation, TrialResult
+from tunecli.training.evaluation import Baseline, Evaluation, TrialResult
 from tunecli.training.reasons import OUT_OF_MEMORY
 
 N_FOLDS = 2
@@ -35,6 +45,12 @@ def score(job: TrialJob, fold: int, step: int) -> float:
     return ceiling * (1 - 0.6 ** (step + 1)) + noise
 
 
+def baseline(name: str) -> Baseline:
+    """What an untuned model reaches: a formula of its name."""
+    scores = tuple((len(name) + fold) / 50 for fold in range(N_FOLDS))
+    return Baseline(name, scores, seconds=0.5, metrics={"f1": len(name) / 100})
+
+
 class InProcessExecutor:
     """Advances its jobs one evaluation at a time, in an order that `seed` shuffles.
 
@@ -45,12 +61,12 @@ class InProcessExecutor:
         self.n_workers = n_workers
         self._deaths = deaths
         self._random = random.Random(seed)
-        self._waiting: deque[TrialJob] = deque()
-        self._at_work: dict[int, tuple[TrialJob, list[float]]] = {}
+        self._waiting: deque[Job] = deque()
+        self._at_work: dict[int, tuple[Job, list[float]]] = {}
         self._replies: dict[int, bool] = {}
         self._stopped: deque[Event] = deque()
 
-    def submit(self, job: TrialJob) -> None:
+    def submit(self, job: Job) -> None:
         self._waiting.append(job)
 
     def reply(self, number: int, go_on: bool) -> None:
@@ -68,6 +84,9 @@ class InProcessExecutor:
         if self._random.random() < self._deaths:
             del self._at_work[job.number]
             return [WorkerDied(job.number, worker=0, exit_code=-9)]
+        if isinstance(job, BaselineJob):
+            del self._at_work[job.number]
+            return [BaselineScored(job.number, 0, baseline(job.name))]
         return [self._advance(job, means)]
 
     def _advance(self, job: TrialJob, means: list[float]) -> Event:
@@ -101,7 +120,8 @@ class InProcessExecutor:
         self._stopped.append(Suspended(number, worker=0, saved=False))
 
     def kill(self, number: int) -> None:
-        self._at_work.pop(number)
+        self._waiting = deque(job for job in self._waiting if job.number != number)
+        self._at_work.pop(number, None)
 
     def close(self) -> None:
         self._at_work.clear()

@@ -39,6 +39,12 @@ def edited(old: str, new: str) -> list[tuple[str, str]]:
         ("trials: 20", "timeout: 1h, trials: 20", "search.timeout: none → 3600.0", "budget"),
         ("epochs: 5", "epochs: 5, max_time: 1h", "training.max_time: none → 1h", "budget"),
         ("trials: 20", "attempts: 5, trials: 20", "search.attempts: 3 → 5", "budget"),
+        (
+            "trials: 20",
+            "baselines: false, trials: 20",
+            "search.baselines: true → false",
+            "budget",
+        ),
         ("TPE", "Random", "search.sampler: TPESampler → RandomSampler", "search"),
         (
             "TPE",

@@ -20,6 +20,7 @@ from tunecli.report.live import LiveView
 from tunecli.report.search_panel import panel
 from tunecli.report.search_state import SearchState
 from tunecli.search.progress import (
+    BaselinesScored,
     DataDescribed,
     Ending,
     Notice,
@@ -30,6 +31,7 @@ from tunecli.search.progress import (
     TrialFinished,
     TrialStarted,
 )
+from tunecli.training.evaluation import Baseline
 
 HOSTILE = "\x1b]0;pwned\x07[bold]x[/bold][/]\r\n\x9b31m"
 PARAMS = {"model": "MLP", "optimizer.AdamW.lr": 0.001234, "schedule": None}
@@ -68,6 +70,19 @@ def log(events: list[SearchEvent], seconds: float = 0.1, **options: object) -> s
         for event in events:
             view.show(event)
     return console.file.getvalue()
+
+
+def test_a_log_tells_of_baselines_in_one_line() -> None:
+    found = (
+        Baseline("commonest class", (0.1, 0.1), 0.01),
+        Baseline("logistic regression", (0.95, 0.97), 0.52),
+        Baseline("gradient-boosted trees", (), note="it would take minutes"),
+    )
+    told = "baselines   logistic regression 0.9600 (0.52 s); no gradient-boosted trees: it would"
+    events = [*search()[:4], BaselinesScored(found), *search()[4:]]
+    assert f"\n{told} take minutes\n" in log(events)
+    assert "baselines" not in log(events, quiet=True)
+    assert "baselines" not in log([STARTED, BaselinesScored(found[:1]), *search()[1:]])
 
 
 def test_a_log() -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,13 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution
 from rich.console import Console, Group, RenderableType
 from study_makers import complete, made, mlp
 
+from tunecli.errors import DatabaseError
+from tunecli.report.export import to_json
 from tunecli.report.one_trial import render_trial
 from tunecli.report.records import StudyRecord, read_study
 from tunecli.report.terminal import study_parts
 from tunecli.report.trial_tables import importance_bars
-from tunecli.training.evaluation import TrialResult
+from tunecli.training.evaluation import Baseline, TrialResult
 
 HOSTILE = "\x1b]0;pwned\x07\x1b[2J[bold red]x[/bold red][/]\r\n\x9b31m\u202ee"
 
@@ -92,6 +95,22 @@ Next
   tunecli check studies/digits.yaml
   tunecli search studies/digits.yaml --trials 6"""
     )
+
+
+def test_the_head_tells_of_baselines_and_the_json_of_all_they_have(tmp_path: Path) -> None:
+    linear = Baseline("logistic regression", (0.9, 0.92), 0.5, {"f1": 0.9})
+    told = {"baselines": [asdict(linear)]}
+    study = read_study(made(tmp_path, [(mlp(0.1), complete(0.9))], attributes=told))
+    assert study.baselines == (linear,)
+    assert "\nbaselines   logistic regression 0.9100 (0.50 s)\n" in lines(render_study(study))
+    whole = json.loads(to_json(study))
+    assert whole["baselines"] == [asdict(linear) | {"fold_scores": [0.9, 0.92]}]
+
+
+def test_damaged_baselines_are_told(tmp_path: Path) -> None:
+    url = made(tmp_path, [], attributes={"baselines": [{"name": 3}]})
+    with pytest.raises(DatabaseError, match="baselines"):
+        read_study(url)
 
 
 def test_a_study_of_one_trial(tmp_path: Path) -> None:

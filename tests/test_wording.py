@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from study_makers import SUMMARY
 
 from tunecli.report import wording
+from tunecli.training.evaluation import Baseline
 
 
 @given(st.text(st.characters()))
@@ -234,3 +235,18 @@ def test_what_to_say_of_parallel(parallel: int, n_jobs: int, n_trials: int, told
     said = wording.on_parallel(parallel, n_jobs, n_trials)
     assert told in said
     assert bool(said) == bool(told)
+
+
+def test_untuned_models_in_words() -> None:
+    linear = Baseline("ridge regression", (2.0, 4.0), 61.0, note="on 700 rows")
+    trees = Baseline("gradient-boosted trees", (1.0, 2.0), 3.0)
+    assert wording.untuned(()) == ""
+    assert wording.untuned([Baseline("mean", (9.0,))]) == ""
+    assert wording.untuned([linear, trees]) == (
+        "ridge regression 3.000 (on 700 rows, 1 min 1 s), gradient-boosted trees 1.500 (3.0 s)"
+    )
+    why = "3,072 features are more than 1,024"
+    without = [Baseline(one.name, note=why) for one in (linear, trees)]
+    assert wording.untuned(without) == f"no ridge regression or gradient-boosted trees: {why}"
+    hostile = Baseline("ridge regression", note="error: \x1b[31m")
+    assert wording.untuned([hostile]).isprintable()

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from tunecli.data.summary import DataSummary
 from tunecli.errors import DatabaseError
 from tunecli.report import queries
+from tunecli.training.evaluation import Baseline
 
 FORMAT = 1  # of `tunecli:format`: what this program can read
 
@@ -48,6 +49,7 @@ class StudyAttributes(BaseModel):
     summary: DataSummary | None = None
     environment: dict[str, Any] = {}
     edits: tuple[StoredEdit, ...] = ()
+    baselines: tuple[Baseline, ...] = ()
 
 
 def read_attributes(opened: Connection, study_id: int, name: str) -> StudyAttributes:

@@ -7,6 +7,8 @@ seconds, memory bytes.
     format, name, metric, direction, database (no password), file, study_file, overrides,
     resolved, environment, edits
     summary       what the data is, or null
+    baselines     [{name, fold_scores, seconds, metrics, note}]: untuned models on the same folds;
+                  without fold_scores, the note says why
     counts        {outcome: n}
     best          number of the best trial, or null
     ties          numbers of the complete trials that the best's folds cannot tell from it, itself
@@ -79,6 +81,7 @@ def to_json(study: StudyRecord) -> str:
         "environment": study.environment,
         "edits": study.edits,
         "summary": asdict(study.summary) if study.summary is not None else None,
+        "baselines": [asdict(baseline) for baseline in study.baselines],
         "counts": ranking.counts(study),
         "best": best.number if best is not None else None,
         "ties": [trial.number for trial in ranking.tied_with_best(study)],

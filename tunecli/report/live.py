@@ -21,6 +21,7 @@ from tunecli.report.layout import Line
 from tunecli.report.search_panel import panel
 from tunecli.report.search_state import SearchState
 from tunecli.search.progress import (
+    BaselinesScored,
     DataDescribed,
     Notice,
     SearchEnded,
@@ -108,6 +109,8 @@ class LiveView:
                 self._print(search_lines.beginning(event))
             case DataDescribed(summary):
                 self._print(search_lines.data(summary))
+            case BaselinesScored(baselines):
+                self._print(search_lines.baselines(baselines))
             case Notice(text):
                 self._print([search_lines.notice(text)])
             case TrialFinished() if self._live is None:

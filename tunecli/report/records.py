@@ -26,7 +26,7 @@ from tunecli.report.gates import is_gate, stored_gates
 from tunecli.search.urls import shown
 from tunecli.study_file.ranges import Categories, FloatRange, IntRange, Range, Scalar
 from tunecli.study_file.settings import Direction
-from tunecli.training.evaluation import Outcome
+from tunecli.training.evaluation import Baseline, Outcome
 
 State = Literal["running", "complete", "pruned", "fail", "waiting"]
 
@@ -93,6 +93,8 @@ class StudyRecord:
         summary: of the data; None before it was read, or in a study of another program.
         edits: `{"first_trial", "changes", …}` of every edit of the study file.
         trials: by number.
+        baselines: untuned models on the same folds; empty before they are known. Those without
+            scores have a note.
     """
 
     url: str
@@ -108,6 +110,7 @@ class StudyRecord:
     summary: DataSummary | None = None
     environment: Mapping[str, Any] = field(default_factory=dict)
     edits: tuple[Mapping[str, Any], ...] = ()
+    baselines: tuple[Baseline, ...] = ()
 
     @cached_property
     def gates(self) -> Mapping[str, Scalar]:
@@ -168,6 +171,7 @@ def read_study(url: str, name: str | None = None) -> StudyRecord:
             summary=attributes.summary,
             environment=attributes.environment,
             edits=tuple(edit.model_dump(exclude_unset=True) for edit in attributes.edits),
+            baselines=attributes.baselines,
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 
 from rich.text import Text
 
@@ -11,7 +12,7 @@ from tunecli.report import wording
 from tunecli.report.layout import Line, labelled
 from tunecli.report.search_state import SearchState
 from tunecli.search.progress import SearchEnded, SearchStarted, TrialFinished
-from tunecli.training.evaluation import Outcome
+from tunecli.training.evaluation import Baseline, Outcome
 
 REASON = 60  # characters of a reason in a log line
 
@@ -47,6 +48,12 @@ def beginning(started: SearchStarted) -> list[Line]:
 def data(summary: DataSummary) -> list[Line]:
     """What the data is, what was put away, how a trial is scored, what guessing scores."""
     return [labelled(label, text) for label, text in wording.data_lines(summary)]
+
+
+def baselines(found: Sequence[Baseline]) -> list[Line]:
+    """What untuned models reach on the same folds."""
+    told = wording.untuned(found)
+    return [labelled("baselines", told)] if told else []
 
 
 def notice(text: str) -> Line:

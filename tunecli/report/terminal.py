@@ -125,7 +125,7 @@ def _head(study: StudyRecord) -> list[RenderableType]:
         parts.append(beside("best", Text("none yet: no trial is complete")))
     parts += [beside(label, Text(text)) for label, text in _times(study)]
     if study.summary is not None:
-        lines = wording.data_lines(study.summary)
+        lines = wording.data_lines(study.summary, study.baselines)
         parts += [beside(label, Text(text)) for label, text in lines]
     for edit in study.edits:
         changes = "; ".join(wording.plain(str(change)) for change in edit.get("changes", ()))

@@ -9,10 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
+from statistics import fmean
 
 from tunecli.data.summary import DataSummary
 from tunecli.report.gates import GATE, is_gate
 from tunecli.study_file.ranges import Scalar
+from tunecli.training.evaluation import GUESSES, Baseline
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _SMALL, _LARGE = 1e-3, 1e9  # scores beyond have an exponent
@@ -216,7 +218,7 @@ def sparkline(values: Iterable[float], width: int = 40) -> str:
     )
 
 
-def data_lines(summary: DataSummary) -> list[tuple[str, str]]:
+def data_lines(summary: DataSummary, baselines: Sequence[Baseline] = ()) -> list[tuple[str, str]]:
     """What the data is, what was put away, how a trial is scored: (label, sentence)."""
     if not summary.n_rows:
         return [("data", "brought by the training"), ("validation", plain(summary.validation))]
@@ -239,7 +241,26 @@ def data_lines(summary: DataSummary) -> list[tuple[str, str]]:
             f"{plain(name)} {score(value)}" for name, value in summary.guess.items()
         )
         lines.append(("guessing", f"the {what} every time: {scores}"))
+    if told := untuned(baselines):
+        lines.append(("baselines", told))
     return lines + [("note", plain(note)) for note in summary.notes]
+
+
+def untuned(baselines: Sequence[Baseline]) -> str:
+    """What untuned models reach, and why some were left out; without the guess."""
+    models = [baseline for baseline in baselines if baseline.name not in GUESSES]
+    scored = [_scored(model) for model in models if model.fold_scores]
+    without: dict[str, list[str]] = {}
+    for model in models:
+        if not model.fold_scores:
+            without.setdefault(model.note, []).append(model.name)
+    left_out = [f"no {' or '.join(names)}: {note}" for note, names in without.items()]
+    return plain("; ".join(filter(None, [", ".join(scored), *left_out])))
+
+
+def _scored(model: Baseline) -> str:
+    details = ", ".join(filter(None, [model.note, duration(model.seconds)]))
+    return f"{model.name} {score(fmean(model.fold_scores))} ({details})"
 
 
 def _features(summary: DataSummary) -> str:

@@ -10,10 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean, stdev
 
+from tunecli.search.baselines import Baselines
 from tunecli.search.checkpoint_folders import CheckpointFolders
 from tunecli.search.database import StudyDatabase
 from tunecli.search.executor import Executor
 from tunecli.search.messages import (
+    BaselineScored,
     Evaluated,
     Event,
     Finished,
@@ -87,6 +89,7 @@ class Driver:
         self._trials = history
         self._limits = limits
         self._checkpoints = CheckpointFolders(checkpoints)
+        self._baselines = Baselines(study, database, executor)
         self._maximize = study.objective.direction == "maximize"
         self._free = study.search.order == "free"
         self._running: dict[int, Trial] = {}
@@ -106,6 +109,7 @@ class Driver:
 
     def run(self) -> Iterator[SearchEvent]:
         """Search until the study has its trials, time is up, or somebody interrupts."""
+        yield from self._baselines.tell()
         yield from self._adopt()
         while not self._interrupted:
             if reason := self._common_failure():
@@ -113,7 +117,8 @@ class Driver:
                 yield self._ended("failing", reason)
                 return
             yield from self._start_trials()
-            if not self._running:
+            self._baselines.submit()  # behind the first trials, which begin at once
+            if not self._running and not self._baselines.are_running:
                 break
             for event in self._executor.events(0 if self._may_prepare() else TICK):
                 yield from self._take(event)
@@ -127,6 +132,7 @@ class Driver:
         """Leave the running trials to the next call, saved as far as the grace allows."""
         for number in self._running:
             self._executor.stop(number, self._limits.grace)
+        self._baselines.stop()
         lost = []
         while self._running:
             for event in self._executor.events(TICK):
@@ -235,6 +241,10 @@ class Driver:
                 yield from self._take_evaluation(event)
             case Finished(number, worker, result):
                 yield from self._finish(number, worker, result)
+            case BaselineScored():
+                yield from self._baselines.take(event)
+            case WorkerDied() if event.number in self._baselines:
+                yield from self._baselines.take_death(event)
             case WorkerDied():
                 yield from self._take_death(event)
             case Warned(_, _, text):
@@ -302,7 +312,7 @@ class Driver:
 
     def _ending(self) -> tuple[Ending, str]:
         """How the search ends, and for `failing` the commonest reason."""
-        if self._interrupted:
+        if self._interrupted and self._first_open() < self._limits.n_total:
             return "interrupted", ""
         if self._ended_here and _all_failed(self._trials):
             kinds = Counter(alike(trial.reason) for trial in self._trials)

@@ -5,21 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from tunecli.search.messages import Event, TrialJob
+from tunecli.search.messages import Event, Job
 
 
 class Executor(Protocol):
     """Trains jobs somewhere: in this process, in local processes, on a cluster.
 
     The very first event is a worker's `Described`, unless that worker dies: what the data is, or
-    why it cannot be used. Whatever happens to a job, exactly one `Finished`, `Suspended` or
-    `WorkerDied` tells of it, unless the driver killed it.
+    why it cannot be used. Whatever happens to a job, exactly one `Finished`, `BaselineScored`,
+    `Suspended` or `WorkerDied` tells of it, unless the driver killed it.
     """
 
     n_workers: int
 
-    def submit(self, job: TrialJob) -> None:
-        """Train `job` as soon as a worker is free; `Evaluated` events follow, then `Finished`."""
+    def submit(self, job: Job) -> None:
+        """Train `job` as soon as a worker is free; first come, first served.
+
+        Of a trial, `Evaluated` events follow, then `Finished`; of a baseline `BaselineScored`.
+        """
 
     def reply(self, number: int, go_on: bool) -> None:
         """Answer the newest `Evaluated` of trial `number`; False ends it as pruned."""
@@ -31,7 +34,7 @@ class Executor(Protocol):
         """
 
     def kill(self, number: int) -> None:
-        """End trial `number` now, with its worker; another worker takes its place."""
+        """End job `number` now, with its worker; another worker takes its place."""
 
     def events(self, timeout: float) -> Sequence[Event]:
         """What has happened; waits up to `timeout` seconds for the first."""

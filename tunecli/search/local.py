@@ -23,9 +23,11 @@ from tunecli.search.fork_server import DRIVER
 from tunecli.search.machine import gpu_of, gpus
 from tunecli.search.messages import (
     Answer,
+    BaselineScored,
     Event,
     Finished,
     FirstTask,
+    Job,
     LastWords,
     Reply,
     Resumed,
@@ -49,7 +51,7 @@ class _Worker:
     """One process.
 
     Attributes:
-        job: what it trains now.
+        job: what it works on now.
         watch: of that; of the last job between two.
         last_words: why it cannot go on.
     """
@@ -58,7 +60,7 @@ class _Worker:
     process: BaseProcess
     connection: Connection
     watch: Watch
-    job: TrialJob | None = None
+    job: Job | None = None
     last_words: str = ""
 
 
@@ -80,7 +82,7 @@ class LocalExecutor:
         self._workspace = workspace
         self.n_workers = n_workers
         self._context = _context()
-        self._waiting: deque[TrialJob] = deque()
+        self._waiting: deque[Job] = deque()
         self._stopping: dict[int, float] = {}  # when the patience with a trial ends
         self._unsaid: list[Event] = []  # of trials and workers that never began
         self._workers: dict[int, _Worker] = {}
@@ -92,7 +94,7 @@ class LocalExecutor:
         self._starting = Thread(target=self._start_first, args=(first_task,), daemon=True)
         self._starting.start()
 
-    def submit(self, job: TrialJob) -> None:
+    def submit(self, job: Job) -> None:
         """Hand `job` to a free worker, or keep it until one is free."""
         self._waiting.append(job)
         self._hand_out()
@@ -112,7 +114,7 @@ class LocalExecutor:
             self._tell(number, "suspend")
 
     def kill(self, number: int) -> None:
-        """End trial `number` with its worker; another takes its place."""
+        """End job `number` with its worker; another takes its place."""
         self._waiting = deque(job for job in self._waiting if job.number != number)
         for worker in list(self._workers.values()):
             if worker.job is not None and worker.job.number == number:
@@ -141,7 +143,7 @@ class LocalExecutor:
         return told
 
     def _end_overdue(self) -> list[Event]:
-        """End the trials that have had all their time, in native code or wherever they hang."""
+        """End the jobs that have had all their time, in native code or wherever they hang."""
         now = time.monotonic()
         self._kernel_kills.look(now)
         told: list[Event] = []
@@ -150,12 +152,11 @@ class LocalExecutor:
                 continue
             worker.watch.look(now)
             if worker.watch.is_over:
-                number = worker.job.number
                 worker.process.terminate()  # code may listen, and leave nothing behind
                 worker.process.join(PATIENCE)
                 self._end(worker)
-                self._stopping.pop(number, None)
-                told.append(Finished(number, worker.number, worker.watch.timed_out()))
+                self._stopping.pop(worker.job.number, None)
+                told.append(_out_of_time(worker, worker.job))
         return told
 
     def _kill_the_late(self) -> list[Event]:
@@ -191,7 +192,7 @@ class LocalExecutor:
                     continue
                 if isinstance(event, Resumed):
                     worker.watch.seconds += event.seconds
-                if isinstance(event, Finished | Suspended):
+                if isinstance(event, Finished | BaselineScored | Suspended):
                     worker.job = None
                 if isinstance(event, Finished) and event.is_last:
                     self._end(worker)
@@ -236,7 +237,7 @@ class LocalExecutor:
             elif worker.job is None:
                 worker.job = self._waiting.popleft()
                 self._in_vain[number] = 0
-                worker.watch = _watch(worker.process, worker.job.config.training.max_time)
+                worker.watch = _watch(worker.process, worker.job.max_time)
                 _send(worker.connection, worker.job)
 
     def _start_first(self, first_task: FirstTask) -> None:
@@ -271,6 +272,13 @@ class LocalExecutor:
         worker.process.kill()
         worker.process.join()
         worker.connection.close()
+
+
+def _out_of_time(worker: _Worker, job: Job) -> Event:
+    if isinstance(job, TrialJob):
+        return Finished(job.number, worker.number, worker.watch.timed_out())
+    words = f"it took longer than {job.max_time:g} s"
+    return WorkerDied(job.number, worker.number, None, words, seconds=worker.watch.seconds)
 
 
 def _watch(process: BaseProcess, max_time: float | None = None) -> Watch:

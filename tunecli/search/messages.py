@@ -9,7 +9,7 @@ from typing import Literal
 from tunecli.data.summary import DataSummary
 from tunecli.study_file.settings import TrialConfig
 from tunecli.study_file.study_file import StudyFile
-from tunecli.training.evaluation import Evaluation, TrialResult
+from tunecli.training.evaluation import Baseline, Evaluation, TrialResult
 
 Answer = Literal["go on", "prune", "suspend"]
 
@@ -31,6 +31,30 @@ class TrialJob:
     config: TrialConfig
     asks: bool
     checkpoint: str = ""
+
+    @property
+    def max_time(self) -> float | None:
+        """Seconds that it may take; None for any."""
+        return self.config.training.max_time
+
+
+@dataclass(frozen=True)
+class BaselineJob:
+    """One untuned model to fit and score on a study's folds.
+
+    Attributes:
+        number: below 0, so that no trial has it.
+        name: one of `BASELINES`.
+        config: of any trial; what all of them share is read.
+    """
+
+    number: int
+    name: str
+    config: TrialConfig
+    max_time: float = 120.0
+
+
+Job = TrialJob | BaselineJob
 
 
 @dataclass(frozen=True)
@@ -74,6 +98,15 @@ class Finished:
 
 
 @dataclass(frozen=True)
+class BaselineScored:
+    """An untuned model was scored, or cannot be; nothing more comes of its job."""
+
+    number: int
+    worker: int
+    baseline: Baseline
+
+
+@dataclass(frozen=True)
 class Resumed:
     """A trial goes on from a checkpoint, before which it had trained for `seconds`."""
 
@@ -109,14 +142,15 @@ class LastWords:
 
 @dataclass(frozen=True)
 class WorkerDied:
-    """A worker process is gone; its trial, if any, has no result.
+    """A worker process is gone; its job, if any, has no result.
 
     Attributes:
+        number: of the job.
         exit_code: minus the signal that ended it; None if it could not even be started.
         last_words: what it said of that, if it could.
         out_of_memory: the kernel ended it, since there was no memory left.
-        seconds: that its trial had run.
-        peak_memory: most bytes of main memory that it was seen with during its trial.
+        seconds: that its job had run.
+        peak_memory: most bytes of main memory that it was seen with during its job.
     """
 
     number: int | None
@@ -168,4 +202,6 @@ def _how_it_ended(exit_code: int | None) -> str:
         return f"killed by signal {-exit_code}"
 
 
-Event = Evaluated | Finished | Resumed | Suspended | Warned | WorkerDied | Described
+Event = (
+    Evaluated | Finished | BaselineScored | Resumed | Suspended | Warned | WorkerDied | Described
+)

@@ -11,7 +11,7 @@ from typing import Literal
 from tunecli.data.summary import DataSummary
 from tunecli.study_file.ranges import Scalar
 from tunecli.study_file.settings import Direction
-from tunecli.training.evaluation import Evaluation, Outcome
+from tunecli.training.evaluation import Baseline, Evaluation, Outcome
 
 Ending = Literal["done", "timeout", "exhausted", "interrupted", "failing"]
 
@@ -74,6 +74,13 @@ class DataDescribed:
 
 
 @dataclass(frozen=True)
+class BaselinesScored:
+    """Attributes: `baselines`: all that are known; those without scores have a note."""
+
+    baselines: tuple[Baseline, ...]
+
+
+@dataclass(frozen=True)
 class TrialStarted:
     """Attributes: `n_evaluations`: how many evaluations the trial has if nothing stops it."""
 
@@ -119,6 +126,7 @@ class SearchEnded:
 SearchEvent = (
     SearchStarted
     | DataDescribed
+    | BaselinesScored
     | TrialStarted
     | TrialEvaluated
     | TrialFinished

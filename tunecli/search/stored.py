@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 
 from tunecli.data.summary import DataSummary
 from tunecli.errors import DatabaseError, StudyChangedError, StudyFileError
+from tunecli.search.baselines import lacking, read_baselines
 from tunecli.search.cells import refuse_nonsense
 from tunecli.search.database import StudyDatabase
 from tunecli.search.enumeration import Point
@@ -22,6 +23,7 @@ from tunecli.search.urls import shown
 from tunecli.study_file.edits import Change, changes
 from tunecli.study_file.metrics import label
 from tunecli.study_file.study_file import StudyFile
+from tunecli.training.evaluation import Baseline
 
 FORMAT = 1  # of what a study database holds beside Optuna's tables
 
@@ -56,6 +58,7 @@ class Stored:
         parallel: of the first call; later ones stand in the edits.
         edits: entries of `tunecli:edits`.
         code: hash of each file and package of the user's own, at the first call.
+        baselines: untuned models that were scored; None in a study of a version that had none.
     """
 
     study: StudyFile
@@ -65,6 +68,7 @@ class Stored:
     edits: list[dict[str, Any]]
     trials: list[Trial]
     code: dict[str, str] = dataclasses.field(default_factory=dict)
+    baselines: tuple[Baseline, ...] | None = None
 
     @classmethod
     def read(cls, database: StudyDatabase) -> Stored:
@@ -98,10 +102,13 @@ class Stored:
                 edits=edits,
                 trials=database.trials(),
                 code=dict(database.attribute("code", {})),
+                baselines=read_baselines(database),
             )
 
     def is_finished(self, n_total: int) -> bool:
         """Whether there is nothing left to do."""
+        if self.baselines is not None and lacking(self.study, self.baselines):
+            return False
         return len(self.trials) >= n_total and all(
             trial.outcome is not None for trial in self.trials
         )
@@ -211,6 +218,7 @@ def create_study(
             "parallel": study.search.parallel,
             "code": study.code_in_use,
             "environment": described.environment,
+            "baselines": [],
         },
     )
 

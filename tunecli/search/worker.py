@@ -25,6 +25,8 @@ from tunecli.search.building import refuse_what_cannot_be_built
 from tunecli.search.describe import describe
 from tunecli.search.messages import (
     Answer,
+    BaselineJob,
+    BaselineScored,
     Described,
     Evaluated,
     Event,
@@ -40,7 +42,7 @@ from tunecli.study_file.source_kinds import NO_SOURCE
 from tunecli.study_file.space import first_value
 from tunecli.training.checkpoints import CheckpointError, Checkpoints
 from tunecli.training.cross_validation import CrossValidation
-from tunecli.training.evaluation import TrialResult
+from tunecli.training.evaluation import Baseline, TrialResult
 from tunecli.training.failures import failure, is_beyond_repair, release_memory
 from tunecli.training.losses import standardizes_target
 from tunecli.training.memory import PeakMemory, life_peak
@@ -49,7 +51,7 @@ from tunecli.training.precision import choose_device
 
 
 class Trainer:
-    """Trains jobs one after another, keeping the data in memory between them.
+    """Does jobs one after another, keeping the data in memory between them.
 
     Args:
         workspace: where the data is found and kept.
@@ -118,6 +120,23 @@ class Trainer:
             is_last = is_last or self._is_done_for
             self._say(Finished(job.number, self._worker, result, is_last))
 
+    def fit(self, job: BaselineJob) -> None:
+        """Fit an untuned model; whatever happens ends in one `BaselineScored`."""
+        try:
+            baseline = self._fit(job)
+        except (Exception, SystemExit, KeyboardInterrupt) as error:  # metrics may raise anything
+            baseline = Baseline(job.name, note=failure(error, seconds=0, peak_memory=0).reason)
+            release_memory()
+        self._say(BaselineScored(job.number, self._worker, baseline))
+
+    def _fit(self, job: BaselineJob) -> Baseline:
+        from tunecli.training.baselines import fit_baseline  # no trial waits for its imports
+
+        store = self._opened(job.config)
+        if isinstance(store, NoData):
+            raise ValueError("there are no rows to fit it on")
+        return fit_baseline(job.name, job.config, store)
+
     @property
     def _peak_memory(self) -> int:
         """Of the newest trial, in bytes."""
@@ -162,14 +181,18 @@ class Trainer:
         device = choose_device(config.training.device)
         self._peak = PeakMemory(device)
         torch.set_num_threads(config.training.threads)
-        if self._store is None:
-            self._store = open_store(config, self._workspace)
-        folds = self._store.folds(
+        folds = self._opened(config).folds(
             config.data.scale, standardizes_target(config.loss), embeds_categories(config.model)
         )
         return CrossValidation(
             config, folds, device, Path(job.checkpoint) if job.checkpoint else None
         )
+
+    def _opened(self, config: TrialConfig) -> FoldStore | NoData:
+        """The study's data, loaded when it is first asked for."""
+        if self._store is None:
+            self._store = open_store(config, self._workspace)
+        return self._store
 
     def _load(self, checkpoints: Checkpoints, training: CrossValidation, job: TrialJob) -> None:
         """Go on where the checkpoint says, if there is one that can be used."""
@@ -225,6 +248,8 @@ def worker_main(
         message = connection.recv()
         if isinstance(message, TrialJob):  # not the driver's word on a trial that has just ended
             trainer.train(message)
+        elif isinstance(message, BaselineJob):
+            trainer.fit(message)
 
 
 def _hear(connection: Connection, waits: bool) -> Answer:

@@ -53,6 +53,7 @@ _EFFECTS: dict[str, Effect] = {
     "trials": "budget",
     "timeout": "budget",
     "attempts": "budget",
+    "baselines": "budget",
     "sampler": "search",
     "pruner": "search",
     "parallel": "search",

@@ -252,6 +252,7 @@ class SearchSettings(Settings):
         parallel: trials under way at once; trial n is suggested from trials 0 … n - parallel.
         order: exact (the same table for any number of jobs) or free (uses all that is known).
         attempts: how often a trial is tried whose worker dies.
+        baselines: whether untuned models of scikit-learn are scored on the same folds, once.
     """
 
     trials: Positive = 50
@@ -261,6 +262,7 @@ class SearchSettings(Settings):
     parallel: Positive = 8
     order: Literal["exact", "free"] = "exact"
     attempts: Positive = 3
+    baselines: bool = True
 
 
 class TrialConfig(Settings):

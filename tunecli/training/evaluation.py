@@ -5,8 +5,11 @@ Imports no torch, so that the driver and the report can use it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
+
+from tunecli.study_file.settings import Task
 
 Outcome = Literal["complete", "pruned", "diverged", "infeasible", "failed"]
 
@@ -65,3 +68,32 @@ class TrialResult:
     peak_memory: int = 0
     traceback: str = ""
     predictions: bytes | None = None
+
+
+BASELINES: Mapping[Task, tuple[str, ...]] = {
+    "classification": ("commonest class", "logistic regression", "gradient-boosted trees"),
+    "regression": ("mean", "ridge regression", "gradient-boosted trees"),
+}
+"""What nobody tunes, by the task: a guess first, then what learns."""
+
+GUESSES = tuple(names[0] for names in BASELINES.values())
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """What something that nobody tuned reaches on the same folds.
+
+    Attributes:
+        name: one of `BASELINES`.
+        fold_scores: of the objective's metric, one a fold, in the order of the folds; empty where
+            there are none.
+        seconds: to fit and score it on all folds.
+        metrics: the study's other metrics, means over folds, without those that are not finite.
+        note: on how few rows it was fitted, if not on all of them; or why there are no scores.
+    """
+
+    name: str
+    fold_scores: tuple[float, ...] = ()
+    seconds: float = 0.0
+    metrics: dict[str, float] = field(default_factory=dict)
+    note: str = ""

@@ -16,6 +16,7 @@ from tunecli.report.records import StudyRecord, TrialRecord
 from tunecli.study_file.document import Document
 from tunecli.study_file.ranges import Categories, Range
 from tunecli.study_file.space import contains
+from tunecli.training.evaluation import Baseline
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -26,21 +27,7 @@ _GOOD_SHARE = 0.1
 INDEPENDENT_SAMPLERS = frozenset({"RandomSampler", "QMCSampler"})
 """Their trials do not depend on each other's results."""
 
-
-@dataclass(frozen=True)
-class Baseline:
-    """What something that nobody tuned reaches on the same folds.
-
-    Attributes:
-        name: `commonest class`, `mean`, `logistic regression`, `ridge regression`,
-            `gradient-boosted trees`.
-        fold_scores: of the objective's metric, one a fold, in the order of the folds.
-        seconds: to fit and score it on all folds.
-    """
-
-    name: str
-    fold_scores: tuple[float, ...]
-    seconds: float = 0.0
+__all__ = ["Baseline", "Evidence", "TestScore"]
 
 
 @dataclass(frozen=True)
@@ -63,7 +50,7 @@ class Evidence:
 
     Attributes:
         curves: by `trial_id`; means over folds are enough.
-        baselines: untuned models on the same folds.
+        baselines: untuned models on the same folds, those that have scores.
         test: of the best trial, once it was refitted.
     """
 
@@ -79,7 +66,8 @@ class Evidence:
         Raises:
             DatabaseError: the database is damaged or locked.
         """
-        return cls(study, study.mean_curves())
+        scored = tuple(baseline for baseline in study.baselines if baseline.fold_scores)
+        return cls(study, study.mean_curves(), scored)
 
     @cached_property
     def ranked(self) -> list[TrialRecord]:
