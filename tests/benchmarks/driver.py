@@ -43,6 +43,7 @@ model: {{MLP: {{width: [{WIDTHS}], dropout: {{float: [0, 0.5]}}}}}}
 optimizer:
   AdamW: {{lr: {{float: [1e-4, 1], log: true}}, weight_decay: {{float: [0, 1]}}}}
 training: {{epochs: {N_EVALUATIONS}, clip_norm: {{float: [0.1, 10], log: true}}}}
+search: {{baselines: false}}
 """
 SAMPLER_METHODS = (
     "infer_relative_search_space",

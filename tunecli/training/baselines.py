@@ -22,6 +22,7 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from tunecli.data.fold_store import FoldStore
+from tunecli.data.loaded_rows import LoadedRows
 from tunecli.study_file.metrics import METRICS, label
 from tunecli.study_file.settings import Component, Task, TrialConfig
 from tunecli.study_file.user_code import is_code
@@ -29,7 +30,7 @@ from tunecli.training.evaluation import Baseline
 from tunecli.training.finite import NoScoreError, finite, number
 from tunecli.training.metrics import measure
 from tunecli.training.random_state import fold_seed
-from tunecli.training.untuned_models import MODELS, UntunedModel
+from tunecli.training.untuned_models import MODELS, Guess, UntunedModel
 
 MOST_FEATURES = 1024
 """Of a row: a table, or a picture of 32 × 32 pixels."""
@@ -105,6 +106,8 @@ def _affordable(model: UntunedModel, store: FoldStore, n_rows: int) -> int:
     Raises:
         NoBaselineError: too few of them, or they are too large.
     """
+    if isinstance(store.dataset.x, LoadedRows) and not isinstance(model, Guess):
+        raise NoBaselineError("rows are loaded batch by batch")
     n_features = model.n_features(store)
     if n_features > MOST_FEATURES:
         raise NoBaselineError(f"{n_features:,} features are more than {MOST_FEATURES:,}")

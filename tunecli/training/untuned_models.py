@@ -132,6 +132,7 @@ class Trees:
         """See `UntunedModel`; NaN is missing, categories are codes."""
         train, valid = store.split.folds[fold]
         x = store.dataset.x
+        assert isinstance(x, Tensor), "loaded rows are left out"
         parts = (x[rows].flatten(1).numpy().astype(np.float64) for rows in (train[drawn], valid))
         return next(parts), next(parts)
 
