@@ -27,6 +27,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "validation": settings.ValidationSettings,
     "training": settings.TrainingSettings,
     "training.early_stopping": settings.EarlyStopping,
+    "compression": settings.CompressionSettings,
     "search": settings.SearchSettings,
 }
 BY_TASK = {

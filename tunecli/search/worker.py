@@ -41,6 +41,7 @@ from tunecli.study_file.settings import TrialConfig
 from tunecli.study_file.source_kinds import NO_SOURCE
 from tunecli.study_file.space import first_value
 from tunecli.training.checkpoints import CheckpointError, Checkpoints
+from tunecli.training.compression.trial import finished
 from tunecli.training.cross_validation import CrossValidation
 from tunecli.training.evaluation import Baseline, TrialResult
 from tunecli.training.failures import failure, is_beyond_repair, release_memory
@@ -174,7 +175,7 @@ class Trainer:
                 return None
             if checkpoints is not None and checkpoints.is_due and index >= n_before:
                 self._save(checkpoints, training, job)
-        return training.result()
+        return finished(training)
 
     def _begin(self, job: TrialJob) -> CrossValidation:
         config = job.config

@@ -25,6 +25,7 @@ from tunecli.study_file.sections import Sections, report_arguments
 from tunecli.study_file.settings import (
     WITHOUT,
     Component,
+    CompressionSettings,
     DataSettings,
     Task,
     TrainingSettings,
@@ -32,8 +33,16 @@ from tunecli.study_file.settings import (
 )
 from tunecli.study_file.space import Resolved, parameters, resolve
 from tunecli.study_file.suggestions import listed
-from tunecli.study_file.tree import COMPONENT_SLOTS, LIST_SLOTS, Plain, Slot, Tree, trains_itself
-from tunecli.study_file.wording import validated
+from tunecli.study_file.tree import (
+    COMPONENT_SLOTS,
+    LIST_SLOTS,
+    SETTINGS,
+    Plain,
+    Slot,
+    Tree,
+    trains_itself,
+)
+from tunecli.study_file.wording import AnySettings, validated
 
 _OF_ANY_TRAINING = ("epochs", "early_stopping", "max_time", "device", "threads", "deterministic")
 _USUAL = {"model": "MLP", "loss": "CrossEntropyLoss", "optimizer": "SGD"}
@@ -61,7 +70,7 @@ def _of_own_training(tree: Tree, sections: Sections) -> Iterator[tuple[Path, str
         message = "Hyperband needs to know how long a trial is: write training: {epochs: …}."
         yield ("search", "pruner"), message
     for slot, default in defaults.slots().items():
-        is_of_loop = slot[0] == "training" and slot[1] not in _OF_ANY_TRAINING
+        is_of_loop = slot[0] in SETTINGS and slot[1] not in _OF_ANY_TRAINING
         if is_of_loop and tree.base[slot] != default:
             message = f"is for tunecli's own loop. Write {slot[1]} under train, for your function."
             yield slot, message
@@ -125,10 +134,11 @@ class _Checks:
             for i, component in enumerate(resolved.values.get(slot) or ()):
                 if component is not None and self._is_new((*slot, i), component):
                     report_arguments(kind, component, (*slot, i), resolved, self._grammar)
-        training = _training(resolved)
-        if self._is_new(("training",), training):
-            for path, message in validated(TrainingSettings, training)[1]:
-                self._problems.add_new(resolved.place(("training", *path)), message)
+        for section, settings in SETTINGS.items():
+            given = resolved.section(section)
+            if self._is_new((section,), given):
+                for path, message in validated(settings, given)[1]:
+                    self._problems.add_new(resolved.place((section, *path)), message)
 
     def _is_new(self, slot: Path, value: Any) -> bool:
         """Whether this value was not met in this slot before."""
@@ -175,7 +185,7 @@ def _filled(resolved: Resolved, is_own: bool) -> Resolved:
 def trial_config(resolved: Resolved, sections: Sections) -> TrialConfig | None:
     """A configuration without ranges; None where a component is wrong or still open.
 
-    A training setting that is wrong has its default, so that the rules see the others.
+    A setting that is wrong has its default, so that the rules see the others.
     """
     parts: dict[str, Any] = {
         name: resolved.values.get((name,))
@@ -191,7 +201,8 @@ def trial_config(resolved: Resolved, sections: Sections) -> TrialConfig | None:
         seed=sections.seed,
         data=data.model_copy(update=of_data(resolved)),
         validation=sections.validation,
-        training=_training_settings(resolved),
+        training=_settings(TrainingSettings, resolved.section("training")),
+        compression=_settings(CompressionSettings, resolved.section("compression")),
         objective=objective,
         metrics=sections.metrics,
         **parts,
@@ -217,10 +228,6 @@ def _with_their_lists(paths: frozenset[Path]) -> frozenset[Path]:
     return frozenset(found)
 
 
-def _training(resolved: Resolved) -> dict[str, Any]:
-    return {slot[1]: value for slot, value in resolved.values.items() if slot[0] == "training"}
-
-
-def _training_settings(resolved: Resolved) -> TrainingSettings:
-    settings, _ = validated(TrainingSettings, _training(resolved))
-    return settings or TrainingSettings()
+def _settings(kind: type[AnySettings], given: dict[str, Any]) -> AnySettings:
+    settings, _ = validated(kind, given)
+    return settings or kind()

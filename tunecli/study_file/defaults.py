@@ -9,10 +9,9 @@ from tunecli.study_file.settings import (
     DataSettings,
     Objective,
     Task,
-    TrainingSettings,
     ValidationSettings,
 )
-from tunecli.study_file.tree import Named, Node, Plain, Slot
+from tunecli.study_file.tree import SETTINGS, Named, Node, Plain, Slot
 
 EPOCHS = 20
 MOST_ROWS_FOR_FOLDS = 20_000
@@ -58,13 +57,14 @@ def validation(
 
 def slots() -> dict[Slot, Node]:
     """What holds in every slot that has a default whatever the task; epochs left out."""
-    training: dict[Slot, Node] = {
-        ("training", name): Plain(field.default, ("training", name))
-        for name, field in TrainingSettings.model_fields.items()
+    settings: dict[Slot, Node] = {
+        (section, name): Plain(field.default, (section, name))
+        for section, kind in SETTINGS.items()
+        for name, field in kind.model_fields.items()
     }
     return {
         ("data", "scale"): Named("scale", "standard", at=("data", "scale")),
         ("data", "augment"): Plain(None, ("data", "augment")),
         ("schedule",): Plain(None, ("schedule",)),
-        **training,
+        **settings,
     }

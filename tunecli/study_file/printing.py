@@ -8,6 +8,7 @@ from tunecli.study_file.plain import component_data, to_text
 from tunecli.study_file.sections import SECTIONS
 from tunecli.study_file.settings import (
     WITHOUT,
+    CompressionSettings,
     DataSettings,
     TrainingSettings,
     TrialConfig,
@@ -36,6 +37,7 @@ def to_yaml(config: TrialConfig, name: str, header: str = "") -> str:
     if config.schedule is not None:
         found["schedule"] = component_data(config.schedule)
     found["training"] = _changed(config.training, TrainingSettings())
+    found["compression"] = _changed(config.compression, CompressionSettings()) or None
     found["objective"] = {config.objective.direction: component_data(config.objective.metric)}
     if config.metrics:
         found["metrics"] = [component_data(metric) for metric in config.metrics]

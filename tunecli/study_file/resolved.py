@@ -8,9 +8,9 @@ from tunecli.study_file.plain import component_data, node_data
 from tunecli.study_file.sections import SECTIONS, Sections
 from tunecli.study_file.settings import DataSettings, SearchSettings, ValidationSettings
 from tunecli.study_file.source_kinds import KINDS_OF, NO_SOURCE, kind_of
-from tunecli.study_file.tree import LIST_SLOTS, SLOTS, Plain, Slots, Tree
+from tunecli.study_file.tree import LIST_SLOTS, SETTINGS, SLOTS, Plain, Slots, Tree
 
-_OFF_BY_DEFAULT = frozenset({*LIST_SLOTS, *(slot for slot in SLOTS if slot[0] == "training")})
+_OFF_BY_DEFAULT = frozenset({*LIST_SLOTS, *(slot for slot in SLOTS if slot[0] in SETTINGS)})
 
 
 def study_data(sections: Sections, tree: Tree) -> dict[str, Any]:

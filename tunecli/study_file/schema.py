@@ -21,6 +21,7 @@ from tunecli.study_file.durations import PATTERN
 from tunecli.study_file.metrics import METRICS
 from tunecli.study_file.offered import ALIASES, CODE_KINDS
 from tunecli.study_file.settings import (
+    CompressionSettings,
     DataSettings,
     Direction,
     SearchSettings,
@@ -56,6 +57,7 @@ def json_schema() -> Schema:
         parts[kind] = _component(kind)
         parts |= _arguments_of_all(kind)
     parts["training"] = _section(TrainingSettings, searched=True)
+    parts["compression"] = _section(CompressionSettings, searched=True)
     parts["training"]["properties"]["max_time"].update(_duration())  # no range may stand there
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -94,6 +96,7 @@ def _trained_parts() -> dict[str, Schema]:
         "schedule": _any_of([_ref("schedule"), _NONE]),
         "train": _any_of([_ref("train"), _NONE]),
         "training": _any_of([_ref("training"), _NONE]),
+        "compression": _any_of([_ref("compression"), _NONE]),
     }
 
 

@@ -43,6 +43,7 @@ SECTIONS = (
     "schedule",
     "train",
     "training",
+    "compression",
     "objective",
     "metrics",
     "search",
@@ -293,7 +294,8 @@ class SectionReader:
             return data
         if _is_range(data):
             where = (
-                "model, loss, optimizer, schedule, training, data.scale, data.augment and variant"
+                "model, loss, optimizer, schedule, training, compression, data.scale, "
+                "data.augment and variant"
             )
             message = f"a range may not stand in {dotted(at[:2])}. Ranges stand in {where}."
             self._problems.add(at, f"{message} Write a value.")

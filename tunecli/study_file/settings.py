@@ -234,6 +234,64 @@ class TrainingSettings(Settings):
     deterministic: Literal["auto"] | bool = "auto"
 
 
+class PruneSettings(Settings):
+    """Weights of the smallest magnitude become zero, and stay so through fine-tuning.
+
+    Attributes:
+        amount: share of the weights.
+        scope: compare the weights of all layers (global), or those within one (layer).
+    """
+
+    amount: Annotated[float, Field(ge=0, lt=1)]
+    scope: Literal["global", "layer"] = "global"
+
+
+class StructuredSettings(Settings):
+    """Whole channels leave the model, by torch-pruning.
+
+    Attributes:
+        amount: share of the channels of each layer.
+    """
+
+    amount: Annotated[float, Field(ge=0, lt=1)]
+
+
+class ShareSettings(Settings):
+    """The weights of a layer share a few values, by k-means.
+
+    Attributes:
+        clusters: values a layer.
+    """
+
+    clusters: Annotated[int, Field(ge=2, le=256)]
+
+
+class CompressionSettings(Settings):
+    """What happens to each fold's model once it is trained; its score is the compressed one's.
+
+    Attributes:
+        structured: whole channels leave; smaller and faster.
+        prune: single weights become zero; smaller.
+        share: weights share values; smaller.
+        finetune_epochs: trained further after these three, masks and shared values kept.
+        fuse: batch norms are folded into the layers before them; faster.
+        quantize: weights become whole numbers of 8 or 4 bits, a factor for each channel; smaller.
+    """
+
+    structured: StructuredSettings | None = None
+    prune: PruneSettings | None = None
+    share: ShareSettings | None = None
+    finetune_epochs: Annotated[int, Field(ge=0)] = 0
+    fuse: bool = False
+    quantize: Literal["int8", "int4"] | None = None
+
+    @property
+    def is_none(self) -> bool:
+        """Whether nothing happens."""
+        steps = (self.structured, self.prune, self.share, self.quantize)
+        return not self.fuse and all(step is None for step in steps)
+
+
 class Objective(Settings):
     """What the search optimizes: a metric and its direction."""
 
@@ -281,5 +339,6 @@ class TrialConfig(Settings):
     schedule: Component | None = None
     train: Component | None = None
     training: TrainingSettings = TrainingSettings()
+    compression: CompressionSettings = CompressionSettings()
     objective: Objective
     metrics: tuple[Component, ...] = ()

@@ -8,12 +8,13 @@ from tunecli.study_file import defaults
 from tunecli.study_file.document import Path
 from tunecli.study_file.grammar import Grammar, Role, has_ranges, is_none, without_none
 from tunecli.study_file.plain import inline
-from tunecli.study_file.settings import DataSettings, TrainingSettings
+from tunecli.study_file.settings import DataSettings
 from tunecli.study_file.suggestions import closest, listed
 from tunecli.study_file.tree import (
     COMPONENT_SLOTS,
     LIST_SLOTS,
     OPTIONAL_SLOTS,
+    SETTINGS,
     Broken,
     Node,
     Plain,
@@ -30,7 +31,7 @@ REQUIRED = {
 }
 """Slots without a default, and what might stand there."""
 
-_IN_VARIANTS = ("data", "model", "loss", "optimizer", "schedule", "train", "training")
+_IN_VARIANTS = ("data", "model", "loss", "optimizer", "schedule", "train", *SETTINGS)
 _OF_DATA = "data.scale and data.augment"
 _EPOCHS: Slot = ("training", "epochs")
 _STEPS: Slot = ("training", "steps")
@@ -65,16 +66,20 @@ def _read_slots(data: dict[str, Any], at: Path, prefix: str, grammar: Grammar) -
             role = Role(kind, (*at, *slot), prefix + ".".join(slot), slot in OPTIONAL_SLOTS)
             read = grammar.components if slot in LIST_SLOTS else grammar.component
             slots[slot] = read(section[slot[-1]], role)
-    return slots | _read_training(data.get("training"), (*at, "training"), prefix, grammar)
+    for section in SETTINGS:
+        slots |= _read_settings(section, data.get(section), (*at, section), prefix, grammar)
+    return slots
 
 
-def _read_training(data: Any, at: Path, prefix: str, grammar: Grammar) -> dict[Slot, Node]:
+def _read_settings(
+    section: str, data: Any, at: Path, prefix: str, grammar: Grammar
+) -> dict[Slot, Node]:
     if is_none(data):
         return {}
     if not isinstance(data, dict):
         grammar.problems.add(at, f"must be a mapping of settings, but got {inline(data)}.")
         return {}
-    known = list(TrainingSettings.model_fields)
+    known = list(SETTINGS[section].model_fields)
     slots: dict[Slot, Node] = {}
     for key, value in data.items():
         below = (*at, key)
@@ -82,15 +87,15 @@ def _read_training(data: Any, at: Path, prefix: str, grammar: Grammar) -> dict[S
             grammar.problems.add(below, unknown_key(key, known), of_key=True)
             meant = closest(key, known)
             if meant is None or meant in data:
-                grammar.value(value, below, f"{prefix}training.{key}")
+                grammar.value(value, below, f"{prefix}{section}.{key}")
                 continue
             key = meant
         if key == "max_time" and has_ranges(value):
             message = "a range may not stand in training.max_time, which is no part of training."
             grammar.problems.add(below, f"{message} Write a value.")
             continue
-        name = f"{prefix}training.{key}"
-        slots["training", key] = grammar.value(without_none(value), below, name)
+        name = f"{prefix}{section}.{key}"
+        slots[section, key] = grammar.value(without_none(value), below, name)
     return slots
 
 

@@ -96,6 +96,10 @@ class Resolved:
     values: dict[Slot, Any] = field(default_factory=dict)
     places: dict[Path, Path] = field(default_factory=dict)
 
+    def section(self, name: str) -> dict[str, Any]:
+        """The values of a section whose settings are a slot each."""
+        return {slot[1]: value for slot, value in self.values.items() if slot[0] == name}
+
     def place(self, path: Path) -> Path:
         """The place in the document of a setting or argument, however deep below a known one."""
         for length in range(len(path), 0, -1):

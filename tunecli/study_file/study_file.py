@@ -22,6 +22,7 @@ from tunecli.study_file.resolved import study_data
 from tunecli.study_file.sections import SECTIONS, SectionReader, Sections
 from tunecli.study_file.settings import (
     Component,
+    CompressionSettings,
     DataSettings,
     Objective,
     SearchSettings,
@@ -122,9 +123,7 @@ class StudyFile:
     @cached_property
     def training(self) -> TrainingSettings:
         """How models are trained, with every range at its first value."""
-        values = self._first.values
-        given = {slot[1]: value for slot, value in values.items() if slot[0] == "training"}
-        return TrainingSettings(**given)
+        return TrainingSettings(**self._first.section("training"))
 
     @property
     def validation(self) -> ValidationSettings:
@@ -287,6 +286,7 @@ _ELSEWHERE = {
     "scheduler": "schedule: …",
     "lr_scheduler": "schedule: …",
     **{key: f"training: {{{key}: …}}" for key in TrainingSettings.model_fields},
+    **{key: f"compression: {{{key}: …}}" for key in CompressionSettings.model_fields},
     **{key: f"search: {{{key}: …}}" for key in SearchSettings.model_fields},
     "start_with": "search: {start_with: […]}",
     "n_trials": "search: {trials: …}",

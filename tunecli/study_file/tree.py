@@ -19,7 +19,7 @@ from typing import Any
 from tunecli.study_file.document import Path
 from tunecli.study_file.offered import Kind
 from tunecli.study_file.ranges import Categories, FloatRange, IntRange, Scalar
-from tunecli.study_file.settings import TrainingSettings
+from tunecli.study_file.settings import CompressionSettings, Settings, TrainingSettings
 
 Slot = tuple[str, ...]
 """Where in the study file a variant may replace something: ("optimizer",), ("training", "l1")."""
@@ -37,10 +37,16 @@ LIST_SLOTS: dict[Slot, Kind] = {("data", "augment"): "augmentation"}
 OPTIONAL_SLOTS = frozenset({("data", "scale"), ("schedule",), ("train",)})
 """Slots that may hold no component."""
 
+SETTINGS: dict[str, type[Settings]] = {
+    "training": TrainingSettings,
+    "compression": CompressionSettings,
+}
+"""Sections whose settings are a slot each."""
+
 SLOTS: tuple[Slot, ...] = (
     *COMPONENT_SLOTS,
     *LIST_SLOTS,
-    *(("training", name) for name in TrainingSettings.model_fields),
+    *((section, name) for section, fields in SETTINGS.items() for name in fields.model_fields),
 )
 """All of them, in the order in which a sampler is asked."""
 

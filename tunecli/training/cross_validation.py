@@ -11,12 +11,14 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
+from itertools import repeat
 from pathlib import Path
 from statistics import fmean
 from typing import Any, Literal, TypeGuard
 
 import numpy as np
 import torch
+from torch import nn
 
 from tunecli.data.dataset import FoldData
 from tunecli.study_file.settings import Direction, EarlyStopping, TrialConfig
@@ -24,6 +26,7 @@ from tunecli.training.batches import batch_sizes
 from tunecli.training.evaluation import Evaluation, Outcome, TrialResult
 from tunecli.training.finite import NoScoreError, checked
 from tunecli.training.fold import FoldTraining
+from tunecli.training.losses import Predictions
 from tunecli.training.memory import PeakMemory
 from tunecli.training.own_training import OwnFoldTraining
 from tunecli.training.reasons import ERROR
@@ -37,6 +40,7 @@ class CrossValidation:
     """Trains all folds of a trial; each item is one evaluation of every fold.
 
     Attributes:
+        config: of the trial.
         folds: in the order of the data's folds.
         n_evaluations: planned; early stopping may end sooner. None if only the user's own training
             knows.
@@ -55,8 +59,14 @@ class CrossValidation:
         folds: Sequence[FoldData],
         device: torch.device,
         folder: Path | None = None,
+        models: Sequence[nn.Module] | None = None,
     ) -> None:
-        """Prepare all folds; `folder` is where the user's own training keeps checkpoints."""
+        """Prepare all folds.
+
+        Args:
+            folder: where the user's own training keeps checkpoints.
+            models: to train further, in place, one a fold; None for new ones.
+        """
         self._peak = PeakMemory(device)
         self._device_memory = device_memory(device)
         self.folds: Sequence[FoldTraining | OwnFoldTraining]
@@ -64,7 +74,10 @@ class CrossValidation:
         if config.train is None:
             size = config.training.batch_size
             fewest = min(len(batch_sizes(len(fold.y_train), size)) for fold in folds)
-            loops = [FoldTraining(config, fold, device, fewest) for fold in folds]
+            loops = [
+                FoldTraining(config, fold, device, fewest, model)
+                for fold, model in zip(folds, models or repeat(None, len(folds)), strict=True)
+            ]
             self.folds, self.n_evaluations = loops, len(loops[0].timetable.evaluations)
         else:
             own = None if folder is None else folder / "own"
@@ -77,7 +90,7 @@ class CrossValidation:
         self.outcome: Outcome | None = None
         self.reason = ""
         self.best_step: int | None = None
-        self._config = config
+        self.config = config
         self.seconds = 0.0
 
     def __iter__(self) -> Iterator[Round]:
@@ -103,8 +116,8 @@ class CrossValidation:
 
     def _evaluate_all(self) -> Round:
         """The next evaluation of every fold, up to the first that cannot be judged."""
-        name = self._config.objective.metric.name
-        has_loss = self._config.train is None
+        name = self.config.objective.metric.name
+        has_loss = self.config.train is None
         evaluations = []
         for training in self.folds:
             told = next(training)
@@ -122,7 +135,7 @@ class CrossValidation:
     def _record(self, evaluations: Round) -> None:
         self.curve.append(evaluations)
         means = self.mean_scores
-        best = best_index(means, self._config.objective.direction)
+        best = best_index(means, self.config.objective.direction)
         if best == len(means) - 1:
             self.best_step = best
             for training in self.folds:
@@ -141,13 +154,13 @@ class CrossValidation:
 
     def _is_exhausted(self) -> bool:
         """Whether early stopping ends the trial now."""
-        stopping = self._config.training.early_stopping
+        stopping = self.config.training.early_stopping
         if stopping is None:
             return False
         if stopping.monitor == "train_loss":
             losses = [fmean(evaluation.train_loss for evaluation in row) for row in self.curve]
             return no_longer_improves(losses, "minimize", stopping)
-        return no_longer_improves(self.mean_scores, self._config.objective.direction, stopping)
+        return no_longer_improves(self.mean_scores, self.config.objective.direction, stopping)
 
     def result(self, outcome: Literal["complete", "pruned"] = "complete") -> TrialResult:
         """What is known of the trial when the caller stops asking.
@@ -157,7 +170,7 @@ class CrossValidation:
                 stays so.
         """
         if self.outcome is not None and self.outcome != "complete":
-            return self._measured(TrialResult(self.outcome, self.reason))
+            return self.measured(TrialResult(self.outcome, self.reason))
         step = self.best_step if outcome == "complete" else len(self.curve) - 1
         if step is None or step < 0:
             raise ValueError("A trial has a result after its first evaluation, and not before.")
@@ -171,11 +184,15 @@ class CrossValidation:
                 name: fmean(evaluation.metrics[name] for evaluation in evaluations)
                 for name in evaluations[0].metrics
             },
-            predictions=self._predictions() if outcome == "complete" else None,
+            predictions=(
+                self.archive([training.best_outputs for training in self.folds])
+                if outcome == "complete"
+                else None
+            ),
         )
-        return self._measured(result)
+        return self.measured(result)
 
-    def _measured(self, result: TrialResult) -> TrialResult:
+    def measured(self, result: TrialResult) -> TrialResult:
         """With what the trial cost."""
         return replace(
             result,
@@ -189,14 +206,13 @@ class CrossValidation:
         ends = [fold.close() for fold in self.folds if isinstance(fold, OwnFoldTraining)]
         return all(ends)
 
-    def _predictions(self) -> bytes | None:
-        """Validation rows and outputs of every fold at the best evaluation, as an npz archive.
+    def archive(self, outputs_of_folds: Sequence[Predictions | None]) -> bytes | None:
+        """Validation rows and outputs of every fold, as an npz archive.
 
         None where the user's own training keeps them to itself.
         """
         arrays: dict[str, Any] = {}
-        for training in self.folds:
-            outputs = training.best_outputs
+        for training, outputs in zip(self.folds, outputs_of_folds, strict=True):
             if outputs is None:
                 return None
             number = training.fold.number

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from tunecli.data.dataset import FoldData
-from tunecli.data.features import BLOCK_BYTES, Features, as_features
+from tunecli.data.features import BLOCK_BYTES, as_features
 from tunecli.study_file.metrics import label
 from tunecli.study_file.settings import TrialConfig
 from tunecli.training.augmentation import BatchChange
@@ -50,6 +50,7 @@ class FoldTraining:
 
     Attributes:
         fold: the data, on the device.
+        device: where it trains.
         model: in training; `best_model` is what to use afterwards.
         timetable: the steps to come.
         best_outputs: predictions for the validation rows when `keep` was called last, (n_valid,
@@ -62,16 +63,23 @@ class FoldTraining:
         fold: FoldData,
         device: torch.device,
         fewest_batches: int | None = None,
+        model: nn.Module | None = None,
     ) -> None:
-        """Prepare the training; `fewest_batches` is the timetable's, for folds in lockstep."""
+        """Prepare the training.
+
+        Args:
+            fewest_batches: the timetable's, for folds in lockstep.
+            model: to train further, in place; None for a new one.
+        """
         self.fold = fold.to(device)
+        self.device = device
         self._config = config
         self._settings = config.training
         self._precision = Precision(self._settings, device)
         self._seed = fold_seed(config.seed, fold.number)
         self._random = RandomStream(self._seed, device)
         with self._own_world():
-            self._build(device, fewest_batches)
+            self._build(device, fewest_batches, model)
         self._y_valid = fold.y_valid.numpy(force=True)
         self._n_steps = 0  # done
         self._n_evaluations = 0  # done
@@ -80,12 +88,13 @@ class FoldTraining:
         self._best_weights: dict[str, Tensor] | None = None
         self.best_outputs: Predictions | None = None
 
-    def _build(self, device: torch.device, fewest_batches: int | None) -> None:
+    def _build(
+        self, device: torch.device, fewest_batches: int | None, model: nn.Module | None
+    ) -> None:
         config, settings, fold = self._config, self._settings, self.fold
         loss = build_loss(config.loss, fold)
-        model = build_model(
-            config.model, fold.shape, n_outputs(config.loss, fold), Columns.of(fold)
-        )
+        if model is None:
+            model = new_model(config, fold)
         self.model = model.to(device)
         self._loss = loss
         self._average = average_weights(self.model, settings.ema) if settings.ema else None
@@ -188,8 +197,7 @@ class FoldTraining:
         """Measure the model on the validation part; NaN if an output is not finite."""
         if not self._step.is_empty:  # else `eval_every` is less than a step, and the loss stands
             self._train_loss = self._step.take_mean_loss()
-        self._predictions = self._loss.predict(self._outputs(as_features(self.fold.x_valid)))
-        score, metrics = self._measure(self._predictions)
+        self._predictions, score, metrics = self.measured(self._evaluated_model)
         done = self._batches.position / len(self._batches.sizes)
         return Evaluation(
             step=self._n_evaluations,
@@ -200,18 +208,19 @@ class FoldTraining:
             lr=self._rates.rate(self._n_steps - 1),
         )
 
-    def _measure(self, predictions: Predictions) -> tuple[float, dict[str, float]]:
-        """The objective's score, and the other metrics by name."""
+    def measured(self, model: nn.Module) -> tuple[Predictions, float, dict[str, float]]:
+        """A model's predictions for the validation rows, its score, the other metrics by name."""
+        predictions = self._loss.predict(self._outputs(model.eval()))
         wanted = [self._config.objective.metric, *self._config.metrics]
         fold = self.fold
         values = measure(wanted, fold.task, self._y_valid, predictions, fold.n_classes)
         others = {label(metric): values[label(metric)] for metric in self._config.metrics}
-        return values[label(wanted[0])], others
+        return predictions, values[label(wanted[0])], others
 
     @torch.no_grad()
-    def _outputs(self, x: Features) -> Tensor:
-        """What the evaluated model gives for `x`, (n, n_outputs) float32."""
-        model = self._evaluated_model.eval()
+    def _outputs(self, model: nn.Module) -> Tensor:
+        """What a model gives for the validation rows, (n_valid, n_outputs) float32."""
+        x = as_features(self.fold.x_valid)
         batch = self._step.micro_batches.most_rows(self._batches.sizes[0])
         n_rows = min(max(BLOCK_BYTES // x.row_bytes, batch), BLOCK_BATCHES * batch)
         whole, rest = divmod(len(x), n_rows)
@@ -275,6 +284,11 @@ class FoldTraining:
         self._predictions = _as_array(state["predictions"])
         self._best_weights = state["best_weights"]
         self.best_outputs = _as_array(state["best_outputs"])
+
+
+def new_model(config: TrialConfig, fold: FoldData) -> nn.Module:
+    """The model of a configuration, for the data of a fold."""
+    return build_model(config.model, fold.shape, n_outputs(config.loss, fold), Columns.of(fold))
 
 
 def _as_tensor(array: Predictions | None) -> Tensor | None:

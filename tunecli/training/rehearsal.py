@@ -26,8 +26,10 @@ from tunecli.study_file.settings import Component, TrialConfig
 from tunecli.study_file.user_code import is_code
 from tunecli.training.augmentation import Augmentation
 from tunecli.training.batches import batch_sizes
+from tunecli.training.compression.loading import unpack
+from tunecli.training.compression.recipe import thin_out, write_down
 from tunecli.training.finite import NoScoreError, number
-from tunecli.training.fold import FoldTraining
+from tunecli.training.fold import FoldTraining, new_model
 from tunecli.training.losses import build_loss, n_outputs
 from tunecli.training.metrics import measure
 from tunecli.training.models import Columns, build_model, explain_size, rate_factors
@@ -136,6 +138,10 @@ def _build_one_by_one(config: TrialConfig, fold: FoldData) -> None:
             n_batches = len(batch_sizes(len(fold.y_train), config.training.batch_size))
             timetable = Timetable.of(config.training, n_batches)
             Rates(config.schedule, optimizers, timetable, config.objective.direction)
+    if not config.compression.is_none:
+        with _blaming("compression"):
+            thin_out(model, config.compression, _two_rows(fold), wanted)
+            unpack(write_down(model, config.compression), new_model(config, fold))
 
 
 def _try_metric(metric: Component, fold: FoldData) -> None:

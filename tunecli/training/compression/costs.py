@@ -1,0 +1,58 @@
+"""What a model costs to keep and to use: zeros, multiplications, latency."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median, quantiles
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from tunecli.training.compression.layers import weight_of, weighted_layers
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Seconds of a call: the median, and the range that holds the middle half."""
+
+    median: float
+    low: float
+    high: float
+
+
+def share_of_zeros(model: nn.Module) -> float:
+    """Of the weights of linear and convolutional layers. Range [0, 1]."""
+    weights = [weight_of(layer) for layer in weighted_layers(model).values()]
+    n = sum(weight.numel() for weight in weights)
+    return sum(int((weight == 0).sum()) for weight in weights) / n if n else 0.0
+
+
+@torch.no_grad()
+def macs(model: nn.Module, row: Tensor) -> int:
+    """Multiplications with addition for one row (1, …), as torch counts them; zeros count, too."""
+    with FlopCounterMode(display=False) as counter:
+        model.eval()(row)
+    return int(counter.get_total_flops()) // 2
+
+
+@torch.no_grad()
+def latency(model: nn.Module, rows: Tensor, n_calls: int = 50) -> Latency:
+    """How long calls with `rows` (n, …) take, after five that warm up."""
+    model.eval()
+    times: list[float] = []
+    for call in range(5 + n_calls):
+        start = time.perf_counter()
+        model(rows)
+        if rows.is_cuda:
+            torch.cuda.synchronize()
+        if call >= 5:
+            times.append(time.perf_counter() - start)
+    return _spread(times)
+
+
+def _spread(times: Sequence[float]) -> Latency:
+    low, _, high = quantiles(times, n=4)
+    return Latency(median(times), low, high)

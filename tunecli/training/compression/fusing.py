@@ -1,0 +1,112 @@
+"""Batch norms that are folded into the layer before them: one layer less to compute."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from itertools import pairwise
+
+import torch
+from torch import Tensor, fx, nn
+from torch.nn.utils.fusion import fuse_conv_bn_weights, fuse_linear_bn_weights
+
+from tunecli.training.compression.codes import Codes
+from tunecli.training.compression.layers import KINDS, weight_of
+
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+
+
+def norm_pairs(model: nn.Module) -> dict[str, str]:
+    """The batch norms that see one layer's output and nothing else does: norm's name → layer's.
+
+    Read from the model's graph; where it cannot be traced (control flow that depends on data),
+    from neighbours in an `nn.Sequential`.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of asserts on shapes in a model's forward
+            graph = fx.Tracer().trace(model)
+    except Exception:  # a user's model may raise anything at a proxy
+        return dict(_neighbours(model))
+    return dict(_in_graph(graph, model))
+
+
+def _in_graph(graph: fx.Graph, model: nn.Module) -> Iterator[tuple[str, str]]:
+    modules = dict(model.named_modules())
+    calls = [node for node in graph.nodes if node.op == "call_module"]
+    n_calls = {name: sum(node.target == name for node in calls) for name in modules}
+    for node in calls:
+        norm, source = str(node.target), node.args[0] if node.args else None
+        if not isinstance(modules[norm], NORMS) or not isinstance(source, fx.Node):
+            continue
+        layer = str(source.target)
+        once = n_calls[norm] == 1 and n_calls.get(layer) == 1 and len(source.users) == 1
+        if source.op == "call_module" and isinstance(modules[layer], KINDS) and once:
+            yield norm, layer
+
+
+def _neighbours(model: nn.Module) -> Iterator[tuple[str, str]]:
+    for prefix, module in model.named_modules():
+        if isinstance(module, nn.Sequential):
+            for (first, layer), (second, norm) in pairwise(module.named_children()):
+                if isinstance(norm, NORMS) and isinstance(layer, KINDS):
+                    start = f"{prefix}." if prefix else ""
+                    yield f"{start}{second}", f"{start}{first}"
+
+
+@torch.no_grad()
+def fuse(model: nn.Module, codes: dict[str, Codes] | None = None) -> list[str]:
+    """Fold batch norms into the layers before them, in place; the outputs stay, up to rounding.
+
+    Args:
+        model: in evaluation mode: what a batch norm does there is fixed.
+        codes: of layers whose weights are shared; their factors take the norm's in.
+
+    Returns:
+        names of the norms that are gone, for `remove_norms` when the model is built anew.
+    """
+    pairs = {
+        norm: layer
+        for norm, layer in norm_pairs(model).items()
+        if model.get_submodule(norm).running_var is not None
+    }
+    for norm, layer in pairs.items():
+        _fold(model.get_submodule(layer), model.get_submodule(norm))
+        if codes is not None and layer in codes:
+            codes[layer] = codes[layer].scaled(_factors(model.get_submodule(norm)))
+            weight_of(model.get_submodule(layer)).copy_(codes[layer].dense())
+    remove_norms(model, list(pairs))
+    return list(pairs)
+
+
+def remove_norms(model: nn.Module, norms: list[str]) -> None:
+    """Put nothing in the place of these norms, and a bias in front of each."""
+    pairs = norm_pairs(model)
+    for norm in norms:
+        layer = model.get_submodule(pairs[norm])
+        if layer.bias is None:
+            layer.bias = nn.Parameter(weight_of(layer).new_zeros(len(weight_of(layer))))
+    for norm in norms:
+        model.set_submodule(norm, nn.Identity())
+
+
+def _fold(layer: nn.Module, norm: nn.Module) -> None:
+    by = fuse_linear_bn_weights if isinstance(layer, nn.Linear) else fuse_conv_bn_weights
+    weight, bias = by(
+        weight_of(layer),
+        layer.bias,  # type: ignore[arg-type]
+        norm.running_mean,  # type: ignore[arg-type]
+        norm.running_var,  # type: ignore[arg-type]
+        norm.eps,  # type: ignore[arg-type]
+        norm.weight,  # type: ignore[arg-type]
+        norm.bias,  # type: ignore[arg-type]
+    )
+    layer.weight, layer.bias = weight, bias
+
+
+def _factors(norm: nn.Module) -> Tensor:
+    """γ / √(σ² + ε), (n_out,)."""
+    variance, weight = norm.running_var, norm.weight
+    assert isinstance(variance, Tensor)
+    factors = torch.rsqrt(variance + norm.eps)  # type: ignore[operator]
+    return factors if weight is None else factors * weight  # type: ignore[operator]

@@ -1,0 +1,118 @@
+"""Weights that share a few values: k-means within each layer, and training of what is shared.
+
+Han et al. (2016), "Deep Compression", arXiv:1510.00149, section 3: centroids begin evenly spaced
+between the smallest and the largest weight, since the few large weights matter; a centroid's
+gradient is the sum of its weights' gradients.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from tunecli.training.compression.codes import Codes
+from tunecli.training.compression.layers import weight_of, weighted_layers
+from tunecli.training.compression.pruning import Masked
+
+MOST_ROUNDS = 100
+
+
+class Shared(nn.Module):
+    """A weight made of a table's values; the table is what is trained.
+
+    The entry after the last is a zero that stays: that of weights which were left out.
+    """
+
+    index: Tensor
+    zero: Tensor
+
+    def __init__(self, table: Tensor, index: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("index", index)
+        self.register_buffer("zero", table.new_zeros(1))
+        self._table = table
+
+    def forward(self, table: Tensor) -> Tensor:
+        return torch.cat([table, self.zero])[self.index]
+
+    def right_inverse(self, weight: Tensor) -> Tensor:
+        """The table that gives this weight."""
+        return self._table.to(weight)
+
+
+def share(model: nn.Module, clusters: int) -> None:
+    """Let the weights of each layer share `clusters` values, zero among them where some are out.
+
+    Args:
+        clusters: values a layer. Range [2, 256].
+    """
+    for layer in weighted_layers(model).values():
+        mask = _mask_of(layer)
+        if mask is not None:
+            parametrize.remove_parametrizations(layer, "weight", leave_parametrized=True)
+        weight = weight_of(layer).detach()
+        kept = torch.ones_like(weight, dtype=torch.bool) if mask is None else mask
+        table = k_means(weight[kept], clusters - (mask is not None and not bool(mask.all())))
+        index = torch.full(weight.shape, len(table), device=weight.device)
+        index[kept] = nearest(table, weight[kept])
+        parametrize.register_parametrization(layer, "weight", Shared(table, index))
+
+
+def shared_codes(model: nn.Module) -> dict[str, Codes]:
+    """What the layers share now, by the layers' names."""
+    found = {}
+    for name, layer in weighted_layers(model).items():
+        if parametrize.is_parametrized(layer, "weight"):
+            chain = layer.parametrizations["weight"]  # type: ignore[index]
+            assert isinstance(chain, parametrize.ParametrizationList)
+            shared = chain[0]
+            if isinstance(shared, Shared):
+                table = torch.cat([chain.original.detach(), shared.zero])
+                found[name] = Codes(shared.index, table).without_unused()
+    return found
+
+
+def k_means(values: Tensor, clusters: int) -> Tensor:
+    """Lloyd's algorithm on a line, which sorts in place of measuring distances.
+
+    Args:
+        values: (n,), at least one.
+
+    Returns:
+        the centroids in rising order, at most `clusters` of them.
+    """
+    distinct: Tensor = torch.unique(values)
+    if len(distinct) <= clusters:
+        return distinct
+    ordered = values.double().sort().values
+    sums = torch.cat([ordered.new_zeros(1), ordered.cumsum(0)])
+    centroids = torch.linspace(
+        float(ordered[0]), float(ordered[-1]), clusters, dtype=torch.float64, device=values.device
+    )
+    for _ in range(MOST_ROUNDS):
+        middles = (centroids[1:] + centroids[:-1]) / 2
+        inner = torch.searchsorted(ordered, middles)
+        ends = torch.cat([inner.new_zeros(1), inner, inner.new_full((1,), len(ordered))])
+        n_in_each = ends[1:] - ends[:-1]
+        means = (sums[ends[1:]] - sums[ends[:-1]]) / n_in_each.clamp(min=1)
+        moved = torch.where(n_in_each > 0, means, centroids)
+        if torch.equal(moved, centroids):
+            break
+        centroids = moved
+    found: Tensor = centroids[n_in_each > 0].to(values.dtype)
+    return found
+
+
+def nearest(table: Tensor, values: Tensor) -> Tensor:
+    """The index of the entry next to each value; `table` in rising order."""
+    middles: Tensor = (table[1:] + table[:-1]) / 2
+    index: Tensor = torch.searchsorted(middles, values.contiguous())
+    return index
+
+
+def _mask_of(layer: nn.Module) -> Tensor | None:
+    if not parametrize.is_parametrized(layer, "weight"):
+        return None
+    masked = layer.parametrizations["weight"][0]  # type: ignore[index]
+    return masked.mask if isinstance(masked, Masked) else None

@@ -1,0 +1,147 @@
+"""What compression makes of a trial: each fold's best model, compressed and scored anew."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean
+
+from torch import Tensor, nn
+
+from tunecli.data.features import as_features
+from tunecli.study_file.settings import Component, TrainingSettings, TrialConfig
+from tunecli.training.compression.costs import macs, share_of_zeros
+from tunecli.training.compression.loading import unpack
+from tunecli.training.compression.packing import Packed
+from tunecli.training.compression.recipe import thin_out, write_down
+from tunecli.training.cross_validation import CrossValidation
+from tunecli.training.evaluation import Evaluation, TrialResult
+from tunecli.training.finite import NoScoreError, checked
+from tunecli.training.fold import FoldTraining, new_model
+from tunecli.training.losses import Predictions, n_outputs
+
+_EXAMPLE_ROWS = 2  # batch norms in training want more than one
+
+
+@dataclass(frozen=True)
+class CompressedFold:
+    """One fold's model after compression.
+
+    Attributes:
+        model: as it is read back from the packed file.
+        predictions: for the validation rows.
+        metrics: the study's, by name, and what the model costs: `size` (bytes of the packed
+            file), `n_weights`, `zeros` (share of the weights), `macs` (of one row).
+    """
+
+    model: nn.Module
+    packed: Packed
+    predictions: Predictions
+    score: float
+    metrics: dict[str, float]
+
+
+def finished(training: CrossValidation) -> TrialResult:
+    """The result of a trial that has come to its end, compressed if the study says so.
+
+    The value is then that of the compressed models, and the metric `uncompressed` what it was.
+
+    Raises:
+        DataError: a step cannot be taken on this model.
+    """
+    result = training.result()
+    if result.outcome != "complete" or training.config.compression.is_none:
+        return result
+    start = time.perf_counter()
+    try:
+        folds = compressed_folds(training)
+    except NoScoreError as error:
+        result = TrialResult(error.outcome, error.reason, n_weights=result.n_weights)
+    else:
+        archive = training.archive([fold.predictions for fold in folds])
+        result = replace(_averaged(result, folds), predictions=archive)
+    training.seconds += time.perf_counter() - start
+    return training.measured(result)
+
+
+def _averaged(result: TrialResult, folds: Sequence[CompressedFold]) -> TrialResult:
+    assert result.value is not None
+    means = {name: fmean(fold.metrics[name] for fold in folds) for name in folds[0].metrics}
+    return replace(
+        result,
+        value=fmean(fold.score for fold in folds),
+        fold_scores=tuple(fold.score for fold in folds),
+        metrics=means | {"uncompressed": result.value},
+    )
+
+
+def compressed_folds(training: CrossValidation) -> list[CompressedFold]:
+    """Each fold's best model, compressed and scored; the training is left as it was.
+
+    Raises:
+        DataError: a step cannot be taken on this model.
+        NoScoreError: a score, or the loss in fine-tuning, is not finite.
+    """
+    settings = training.config.compression
+    folds = [fold for fold in training.folds if isinstance(fold, FoldTraining)]
+    models = [fold.best_model().to(fold.device) for fold in folds]
+    outputs = n_outputs(training.config.loss, folds[0].fold)
+    is_less = [
+        thin_out(model, settings, _example(fold), outputs)
+        for model, fold in zip(models, folds, strict=True)
+    ]
+    if any(is_less) and settings.finetune_epochs:
+        models = _finetuned(training.config, folds, models)
+    return [
+        _scored(fold, write_down(model, settings), training.config)
+        for fold, model in zip(folds, models, strict=True)
+    ]
+
+
+def _finetuned(
+    config: TrialConfig, folds: Sequence[FoldTraining], models: Sequence[nn.Module]
+) -> list[nn.Module]:
+    """The models trained further, all folds in lockstep, each at the best mean over them."""
+    data, device = [fold.fold for fold in folds], folds[0].device
+    further = CrossValidation(_finetuning(config), data, device, models=models)
+    for _ in further:
+        pass
+    if further.outcome != "complete":
+        raise NoScoreError(further.outcome or "failed", f"in fine-tuning, {further.reason}")
+    return [fold.best_model() for fold in further.folds if isinstance(fold, FoldTraining)]
+
+
+def _finetuning(config: TrialConfig) -> TrialConfig:
+    """As trained before, but from the learning rate down to zero along a cosine.
+
+    Renda et al. (2020), "Comparing Rewinding and Fine-tuning in Neural Network Pruning",
+    arXiv:2003.02389: the original rate, wound back, does better than its last small value.
+    """
+    kept = config.training.model_dump(
+        exclude={"epochs", "steps", "eval_every", "warmup", "ema", "early_stopping", "max_time"}
+    )
+    training = TrainingSettings(**kept, epochs=config.compression.finetune_epochs)
+    schedule = Component(name="CosineAnnealingLR", arguments={})
+    return config.model_copy(update={"training": training, "schedule": schedule})
+
+
+def _scored(fold: FoldTraining, packed: Packed, config: TrialConfig) -> CompressedFold:
+    """Measure what the file gives back, so that nobody ever sees another model's score."""
+    model = unpack(packed, new_model(config, fold.fold)).to(fold.device)
+    predictions, score, metrics = fold.measured(model)
+    told = Evaluation(0, config.training.epochs or 0, 0.0, score, metrics, 0.0)
+    told = checked(told, fold.fold.number, config.objective.metric.name)
+    costs = {
+        "size": len(packed.to_bytes()),
+        "n_weights": sum(parameter.numel() for parameter in model.parameters()),
+        "zeros": share_of_zeros(model),
+        "macs": macs(model, _example(fold)[:1]),
+    }
+    return CompressedFold(model, packed, predictions, told.score, told.metrics | costs)
+
+
+def _example(fold: FoldTraining) -> Tensor:
+    """A few rows as the model takes them, (n, *shape)."""
+    rows = as_features(fold.fold.x_train)
+    return next(iter(rows.batches(None, [_EXAMPLE_ROWS])))
