@@ -26,6 +26,8 @@ def test_a_fold_holds_the_rows_of_the_split(source: str) -> None:
         assert torch.equal(fold.x_valid, expected.x_valid)
         assert torch.equal(fold.y_train, made.dataset.y[train])
         assert torch.equal(fold.y_valid, made.dataset.y[valid])
+        assert fold.train_rows is not None
+        assert torch.equal(fold.train_rows, train)
         assert torch.equal(fold.valid_rows, valid)
         assert fold.shape == made.dataset.shape
         assert fold.n_classes == len(made.dataset.classes)

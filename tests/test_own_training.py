@@ -18,6 +18,7 @@ from commands import command, environment, run_in
 from training_cases import CPU, classification, component, trial
 
 from tunecli.data import user_code
+from tunecli.data.fold_store import FoldStore
 from tunecli.data.no_data import NoData
 from tunecli.errors import StudyFileError, UserCodeError
 from tunecli.study_file.settings import Component, DataSettings, TrialConfig, ValidationSettings
@@ -77,6 +78,13 @@ def sees(config, fold):
     assert fold.x_train is None and fold.seed >= 0
     yield {"accuracy": fold.number, "lr": config["lr"], "train_loss": 0.1, "epoch": 7}
 
+def knows_rows(config, fold):
+    targets = torch.tensor(config["targets"])
+    assert torch.equal(fold.y_train, targets[fold.train_rows])
+    assert torch.equal(fold.y_valid, targets[fold.valid_rows])
+    both = torch.cat([fold.train_rows, fold.valid_rows])
+    yield {"accuracy": len(both.unique()) / (len(fold.y_train) + len(fold.y_valid))}
+
 def too_few(config):
     pass
 '''
@@ -105,6 +113,13 @@ def cross_validation(trained: TrialConfig, folder: Path | None = None) -> CrossV
 def all_scores(trained: TrialConfig, folder: Path | None = None) -> list[list[float]]:
     with closing(cross_validation(trained, folder)) as training:
         return [[e.score for e in row] for row in training]
+
+
+def test_a_fold_tells_where_its_rows_stand_in_the_data_set() -> None:
+    store = FoldStore(DataSettings(source="wine"), ValidationSettings(folds=3))
+    trained = config("knows_rows", targets=store.dataset.y.tolist())
+    with closing(CrossValidation(trained, store.folds(None, False), CPU)) as training:
+        assert [[e.score for e in row] for row in training] == [[1.0] * 3]
 
 
 @pytest.mark.parametrize("function", ["fit", "generate"])

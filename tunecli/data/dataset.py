@@ -117,6 +117,8 @@ class FoldData:
         cat_cardinalities: of a table whose model embeds categories: its last columns hold codes
             from 0 (missing; 1 is what the training part does not have), and this many of them. The
             columns before are numbers.
+        train_rows: indices of the training rows in the data set, (n_train,) int64; None where the
+            rows come from no data set.
     """
 
     number: int
@@ -130,6 +132,7 @@ class FoldData:
     y_mean: float = 0.0
     y_std: float = 1.0
     cat_cardinalities: tuple[int, ...] = ()
+    train_rows: Tensor | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -89,6 +89,7 @@ class FoldStore:
             valid_rows=valid_rows,
             n_classes=len(self.dataset.classes),
             cat_cardinalities=features.cat_cardinalities,
+            train_rows=train_rows,
         )
         if not standardize_target or self.dataset.task != "regression":
             return fold

@@ -54,7 +54,7 @@ class Fold:
         checkpoints: a folder of this fold that survives a kill, and goes when the trial ends.
         x_train, y_train, x_valid, y_valid: preprocessed features and targets in their original
             unit, as tensors (as `Features` where they do not fit into memory); None without data.
-        valid_rows: indices of the validation rows in the data set.
+        train_rows, valid_rows: indices of the rows in the data set, on the CPU.
         n_classes: 0 for regression.
     """
 
@@ -67,6 +67,7 @@ class Fold:
     y_train: Tensor | None = None
     x_valid: Tensor | Features | None = None
     y_valid: Tensor | None = None
+    train_rows: Tensor | None = None
     valid_rows: Tensor | None = None
     n_classes: int = 0
 
@@ -163,6 +164,7 @@ class OwnFoldTraining:
             y_train=fold.y_train,
             x_valid=_as_tensor(fold.x_valid),
             y_valid=fold.y_valid,
+            train_rows=fold.train_rows,
             valid_rows=fold.valid_rows,
             n_classes=fold.n_classes,
         )

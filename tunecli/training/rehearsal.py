@@ -193,6 +193,7 @@ def _cut(fold: FoldData, sizes: Sequence[int]) -> FoldData:
         x_valid=as_features(fold.x_valid).first(n_rows),
         y_valid=fold.y_valid[:n_rows],
         valid_rows=fold.valid_rows[:n_rows],
+        train_rows=None if fold.train_rows is None else fold.train_rows[:n_rows],
     )
 
 
