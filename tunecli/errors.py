@@ -11,6 +11,7 @@ TunecliError
 ├── TrackerError        --log names no tracker
 ├── StudyNotFoundError  no study of that name where it was looked for
 ├── StudyBusyError      another search holds the study
+├── NotComparableError  studies whose scores mean different things
 ├── StudyChangedError   the study file no longer belongs to the stored study
 └── DatabaseError       the study database is damaged, foreign, locked or full
 
@@ -146,6 +147,12 @@ class StudyBusyError(TunecliError):
 
 class StudyChangedError(TunecliError):
     """The study file no longer belongs to the stored study."""
+
+    exit_code = 2
+
+
+class NotComparableError(TunecliError):
+    """The scores of several studies mean different things."""
 
     exit_code = 2
 

@@ -57,7 +57,7 @@ def importance(study: StudyRecord) -> Importance:
         return Importance(len(trials), left_out=left_out, reason=reason)
     from optuna.importance import get_param_importances
 
-    values = get_param_importances(_rebuilt(study, trials, set(names)), params=names)
+    values = get_param_importances(rebuilt(study, trials, set(names)), params=names)
     return Importance(len(trials), values, left_out)
 
 
@@ -65,9 +65,17 @@ def _why_not(trials: Sequence[TrialRecord]) -> str:
     """`trials`: best first."""
     if len(trials) < ENOUGH_TRIALS:
         return f"needs {ENOUGH_TRIALS} complete trials, there are {len(trials)}"
-    if trials[math.ceil(_TOP * len(trials)) - 1].value == trials[-1].value:
-        return "the scores hardly differ"
-    return ""
+    values = [trial.value for trial in trials if trial.value is not None]
+    return "the scores hardly differ" if hardly_differ(values) else ""
+
+
+def hardly_differ(values: Sequence[float]) -> bool:
+    """Whether nothing sets the best tenth apart from the rest.
+
+    Args:
+        values: best first.
+    """
+    return values[math.ceil(_TOP * len(values)) - 1] == values[-1]
 
 
 def _names(trials: Sequence[TrialRecord]) -> list[str]:
@@ -104,15 +112,16 @@ def _shape(kind: Range) -> object:
             return type(kind), kind.log
 
 
-def _rebuilt(study: StudyRecord, trials: Sequence[TrialRecord], names: set[str]) -> Study:
+def rebuilt(study: StudyRecord, trials: Sequence[TrialRecord], names: set[str]) -> Study:
+    """These trials as a study in memory, by number, with only the named parameters."""
     import optuna
 
     with _silence():
-        rebuilt = optuna.create_study(direction=study.direction)
+        in_memory = optuna.create_study(direction=study.direction)
     distributions = {
         kind: _distribution(kind) for trial in trials for kind in trial.ranges.values()
     }
-    rebuilt.add_trials(
+    in_memory.add_trials(
         optuna.trial.create_trial(
             value=trial.value,
             params={name: value for name, value in trial.params.items() if name in names},
@@ -122,7 +131,7 @@ def _rebuilt(study: StudyRecord, trials: Sequence[TrialRecord], names: set[str])
         )
         for trial in sorted(trials, key=lambda trial: trial.number)
     )
-    return rebuilt
+    return in_memory
 
 
 def _distribution(kind: Range) -> BaseDistribution:

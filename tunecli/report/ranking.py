@@ -28,6 +28,17 @@ def best_trial(study: StudyRecord) -> TrialRecord | None:
     return next(iter(ranked(study)), None)
 
 
+def best_so_far(study: StudyRecord) -> list[tuple[int, float]]:
+    """Each complete trial that was better than all before it: (its number, its value)."""
+    sign = 1.0 if study.direction == "maximize" else -1.0
+    steps: list[tuple[int, float]] = []
+    for trial in sorted(ranked(study), key=lambda trial: trial.number):
+        value = trial.value
+        if value is not None and (not steps or sign * value > sign * steps[-1][1]):
+            steps.append((trial.number, value))
+    return steps
+
+
 def noise_of(trial: TrialRecord) -> float | None:
     """The standard error of a trial's mean over its folds; None with one fold or none."""
     if trial.spread is None:

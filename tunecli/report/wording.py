@@ -194,13 +194,19 @@ def tally(counts: Mapping[str, int]) -> str:
     return " · ".join(f"{n:,} {word}" for word, n in counts.items() if n)
 
 
-def sparkline(values: Iterable[float], width: int = 40) -> str:
+def sparkline(
+    values: Iterable[float], width: int = 40, ends: tuple[float, float] | None = None
+) -> str:
     """A curve in one line of blocks, lowest to highest; a gap where a value is not finite.
 
     More values than `width` are averaged in equal groups.
+
+    Args:
+        ends: lowest and highest of several curves that are compared; by default of this one.
     """
     points = list(values)
-    largest = max((abs(point) for point in points if math.isfinite(point)), default=0.0)
+    known = [*points, *(ends or ())]
+    largest = max((abs(point) for point in known if math.isfinite(point)), default=0.0)
     points = [point / (largest or 1.0) for point in points]  # sums of huge losses overflow
     if len(points) > width:
         edges = [round(i * len(points) / width) for i in range(width + 1)]
@@ -208,7 +214,8 @@ def sparkline(values: Iterable[float], width: int = 40) -> str:
     finite = [point for point in points if math.isfinite(point)]
     if not finite:
         return ""
-    low, span = min(finite), max(finite) - min(finite)
+    low, high = (end / largest for end in ends) if ends and largest else (min(finite), max(finite))
+    span = high - low
     top = len(_BLOCKS) - 1
     return "".join(
         _BLOCKS[round((point - low) / span * top) if span else top // 2]

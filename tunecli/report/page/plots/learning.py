@@ -1,0 +1,140 @@
+"""Learning curves of one trial: validation score above, training loss below, folds as a band."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tunecli.report import wording
+from tunecli.report.curves import Curve
+from tunecli.report.page.plots.plot import Plot, Trace, axis, layout
+from tunecli.report.records import StudyRecord, TrialRecord
+
+
+def learning(study: StudyRecord, trial: TrialRecord, curve: Curve, limits: Limits) -> Plot:
+    """The curves of one trial.
+
+    Args:
+        limits: of both axes, so that trials beside each other can be compared.
+    """
+    x, label = _steps(curve)
+    has_loss = any(map(math.isfinite, curve.train_loss))
+    score = [fold.score for fold in curve.folds]
+    traces = [*_band(x, score, "score", "y"), _mean(x, curve.score, "score", "y")]
+    if has_loss:
+        losses = [fold.train_loss for fold in curve.folds]
+        traces += [*_band(x, losses, "loss", "y2"), _mean(x, curve.train_loss, "loss", "y2")]
+    metric = wording.shortened(study.metric, 24)
+    return Plot(
+        f"Trial {trial.number}: {wording.with_spread(trial.value, trial.spread)}",
+        _description(study, trial, curve),
+        traces,
+        layout(
+            xaxis=axis(
+                label, anchor="y2" if has_loss else "y", rangemode="tozero", showgrid=False
+            ),
+            yaxis=axis(metric, domain=[0.47 if has_loss else 0, 1], **limits.get("score", {})),
+            **({"yaxis2": _loss_axis(limits)} if has_loss else {}),
+            shapes=_best(trial, x),
+            margin={"l": 60, "r": 14, "t": 8, "b": 40},
+        ),
+        height=330 if has_loss else 240,
+    )
+
+
+Limits = Mapping[str, Mapping[str, Any]]
+"""Changes of the axes `score` and `loss`."""
+
+
+def limits_of(curves: Sequence[Curve]) -> Limits:
+    """Axes that hold all these curves."""
+    scores = [value for curve in curves for fold in _or_mean(curve) for value in fold]
+    losses = [value for curve in curves for fold in curve.folds for value in fold.train_loss]
+    found = {}
+    for name, values in (("score", scores), ("loss", losses)):
+        finite = [value for value in values if math.isfinite(value)]
+        if finite:
+            room = 0.04 * (max(finite) - min(finite)) or 0.5
+            found[name] = {"range": [min(finite) - room, max(finite) + room]}
+    return found
+
+
+def _or_mean(curve: Curve) -> Sequence[Sequence[float]]:
+    return [fold.score for fold in curve.folds] or [curve.score]
+
+
+def _steps(curve: Curve) -> tuple[Sequence[float], str]:
+    """Epochs where they are known; a fraction of one is an evaluation within it."""
+    epochs = next((fold.epoch for fold in curve.folds), ())
+    if len(epochs) == len(curve.step) and all(map(math.isfinite, epochs)):
+        return epochs, "epoch"
+    return [step + 1 for step in curve.step], "evaluation"
+
+
+def _finite(values: Sequence[float]) -> list[float | None]:
+    return [float(f"{value:.6g}") if math.isfinite(value) else None for value in values]
+
+
+def _band(
+    x: Sequence[float], folds: Sequence[Sequence[float]], colour: str, y: str
+) -> list[Trace]:
+    """From the lowest to the highest fold at each evaluation."""
+    if len(folds) < 2:
+        return []
+    columns = [
+        [value for value in column if math.isfinite(value)] for column in zip(*folds, strict=False)
+    ]
+    kept = [(at, column) for at, column in zip(x, columns, strict=False) if column]
+    edge = {"type": "scatter", "mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"}
+    low = {
+        **edge,
+        "x": [at for at, _ in kept],
+        "y": _finite([min(c) for _, c in kept]),
+        "yaxis": y,
+    }
+    high = low | {
+        "y": _finite([max(column) for _, column in kept]),
+        "fill": "tonexty",
+        "fillcolor": f"@{colour}-band",
+    }
+    return [low, high]
+
+
+def _mean(x: Sequence[float], values: Sequence[float], colour: str, y: str) -> Trace:
+    return {
+        "type": "scatter",
+        "mode": "lines" if len(values) > 1 else "markers",
+        "x": list(x[: len(values)]),
+        "y": _finite(values),
+        "yaxis": y,
+        "line": {
+            "color": f"@{colour}",
+            "width": 2,
+            "dash": "dot" if colour == "loss" else "solid",
+        },
+        "marker": {"color": f"@{colour}"},
+        "hoverinfo": "x+y",
+    }
+
+
+def _loss_axis(limits: Limits) -> dict[str, Any]:
+    return axis("training loss", domain=[0, 0.41], **limits.get("loss", {}))
+
+
+def _best(trial: TrialRecord, x: Sequence[float]) -> list[dict[str, Any]]:
+    """Where the trial's value was taken."""
+    if trial.best_step is None or trial.best_step >= len(x):
+        return []
+    at = x[trial.best_step]
+    line = {"color": "@soft", "width": 1, "dash": "dash"}
+    return [{"type": "line", "yref": "paper", "x0": at, "x1": at, "y0": 0, "y1": 1, "line": line}]
+
+
+def _description(study: StudyRecord, trial: TrialRecord, curve: Curve) -> str:
+    name = wording.plain(study.metric)
+    text = f"Trial {trial.number}, {wording.count(len(curve.score), 'evaluation')}"
+    for label, values in ((name, curve.score), ("training loss", curve.train_loss)):
+        if values:
+            text += f"; {label} {wording.score(values[0])} to {wording.score(values[-1])}"
+    return text + "."

@@ -1,0 +1,193 @@
+"""One panel a parameter: score against value on the range's scale, bounds and good region drawn."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from typing import Any
+
+from tunecli.report import wording
+from tunecli.report.findings.evidence import Evidence
+from tunecli.report.page.plots.marks import points
+from tunecli.report.page.plots.plot import Plot, Trace, axis, layout, text
+from tunecli.report.page.plots.ranges import Scale, scale_of, shortest
+from tunecli.report.page.plots.scores import ScoreAxis
+from tunecli.report.records import TrialRecord
+from tunecli.report.trial_tables import range_text
+
+_GOLDEN = 0.618034  # multiples of it spread evenly, whatever their number
+_JITTER = 0.5  # of the way to the next category or whole number
+
+
+def panels(evidence: Evidence, scores: ScoreAxis) -> dict[str, Plot]:
+    """By the names of the parameters, in the order of the study file."""
+    good = {trial.trial_id for trial in evidence.good}
+    return {
+        name: panel(evidence, scores, name, scale_of(name, kind, evidence.study.gates), good)
+        for name, kind in evidence.ranges.items()
+    }
+
+
+def panel(evidence: Evidence, scores: ScoreAxis, name: str, scale: Scale, good: set[int]) -> Plot:
+    """The panel of one parameter.
+
+    Args:
+        good: `trial_id` of the good trials.
+    """
+    placed = _placed(evidence.study.trials, name, scale)
+    region = _region(scale, [x for x, trial in placed if trial.trial_id in good])
+    best = evidence.ranked[0] if evidence.ranked else None
+    winner = [(x, trial) for x, trial in placed if trial is best]
+    traces = points(placed, scores)
+    traces += _medians(scale, placed, scores) if scale.is_choice else []
+    traces += _ring(winner, scores)
+    shapes = [*scores.strip_line(), *_region_shape(region), *_bounds(scale)]
+    return Plot(
+        name,
+        _description(evidence, name, scale, placed, region),
+        traces,
+        layout(
+            xaxis=_x_axis(scale, [x for x, _ in placed]),
+            yaxis=scores.layout(title=scores.name),
+            shapes=shapes,
+            margin={"l": 60, "r": 14, "t": 8, "b": 26},
+        ),
+        note=_note(scale),
+        height=260,
+    )
+
+
+def _placed(
+    trials: Sequence[TrialRecord], name: str, scale: Scale
+) -> list[tuple[float, TrialRecord]]:
+    """Where each trial that has the parameter stands; those of a category beside each other."""
+    found = []
+    for trial in trials:
+        x = scale.place(trial.params[name]) if name in trial.params else None
+        if x is None:
+            continue
+        x += (trial.number * _GOLDEN % 1 - 0.5) * _JITTER * scale.gap
+        found.append((round(x, 5), trial))
+    return found
+
+
+def _note(scale: Scale) -> str:
+    return ", ".join(scale.labels) if scale.is_choice else range_text(scale.range)
+
+
+def _x_axis(scale: Scale, positions: Sequence[float]) -> dict[str, Any]:
+    """Positions in place of values, so that every scale has ticks as the study file writes them."""
+    low, high = min(positions, default=0.0), max(positions, default=1.0)
+    n = max(len(scale.labels), 1)
+    labels = shortest(scale.labels, max(6, 36 // n))
+    return axis(
+        range=[min(low, 0.0) - 0.04, max(high, 1.0) + 0.04],
+        tickvals=list(scale.positions),
+        ticktext=[text(label) for label in labels],
+        showgrid=not scale.is_choice,
+        tickangle=0 if sum(map(len, labels)) <= 48 else -30,
+    )
+
+
+def _region(scale: Scale, positions: Sequence[float]) -> tuple[float, float] | None:
+    """From the lowest to the highest of the good trials; None for a choice."""
+    if scale.is_choice or len(positions) < 2:
+        return None
+    return min(positions), max(positions)
+
+
+def _region_shape(region: tuple[float, float] | None) -> list[dict[str, Any]]:
+    if region is None:
+        return []
+    return [
+        {
+            "type": "rect",
+            "yref": "paper",
+            "x0": region[0],
+            "x1": region[1],
+            "y0": 0,
+            "y1": 1,
+            "fillcolor": "@good",
+            "line": {"width": 0},
+            "layer": "below",
+        }
+    ]
+
+
+def _bounds(scale: Scale) -> list[dict[str, Any]]:
+    if scale.is_choice:
+        return []
+    return [
+        {
+            "type": "line",
+            "yref": "paper",
+            "x0": end,
+            "x1": end,
+            "y0": 0,
+            "y1": 1,
+            "line": {"color": "@soft", "width": 1.5, "dash": "dash"},
+            "layer": "between",
+        }
+        for end in (0, 1)
+    ]
+
+
+def _medians(
+    scale: Scale, placed: Sequence[tuple[float, TrialRecord]], scores: ScoreAxis
+) -> list[Trace]:
+    """A short line at the median of the complete trials of each category."""
+    width = 0.35 / max(len(scale.labels), 1)
+    x: list[float | None] = []
+    y: list[float | None] = []
+    for centre in scale.positions:
+        values = [
+            value
+            for position, trial in placed
+            if abs(position - centre) <= width and trial.outcome == "complete"
+            if (value := scores.values.get(trial.trial_id)) is not None
+        ]
+        if values:
+            middle = statistics.median(values)
+            x += [centre - width, centre + width, None]
+            y += [middle, middle, None]
+    line = {"color": "@ink", "width": 2}
+    lines = {"type": "scatter", "mode": "lines", "name": "median", "hoverinfo": "skip"}
+    return [{**lines, "x": x, "y": y, "line": line}] if x else []
+
+
+def _ring(winner: Sequence[tuple[float, TrialRecord]], scores: ScoreAxis) -> list[Trace]:
+    """Around the best trial."""
+    return [
+        {
+            "type": "scatter",
+            "mode": "markers",
+            "name": "best",
+            "x": [x],
+            "y": [scores.place(trial)],
+            "customdata": [trial.number],
+            "hoverinfo": "text",
+            "marker": {"symbol": "circle-open", "size": 15, "color": "@ink", "line": {"width": 2}},
+        }
+        for x, trial in winner
+    ]
+
+
+def _description(
+    evidence: Evidence,
+    name: str,
+    scale: Scale,
+    placed: Sequence[tuple[float, TrialRecord]],
+    region: tuple[float, float] | None,
+) -> str:
+    label = wording.plain(name)
+    text = f"Score against {label}, {wording.count(len(placed), 'trial')}."
+    best = evidence.ranked[0] if evidence.ranked else None
+    if best is not None and name in best.params:
+        value = wording.assignments({name: best.params[name]}, evidence.study.gates)
+        text += f" The best trial has {' '.join(value)}."
+    if region is not None:
+        values = [trial.params[name] for trial in evidence.good if name in trial.params]
+        numbers = [value for value in values if isinstance(value, (int, float))]
+        low, high = wording.scalar(min(numbers)), wording.scalar(max(numbers))
+        text += f" The good trials lie between {low} and {high}."
+    return text

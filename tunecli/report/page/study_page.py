@@ -1,0 +1,131 @@
+"""The page of one study: which plots it has, and what stands around them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from tunecli.report import best, ranking, wording
+from tunecli.report.findings.evidence import Evidence
+from tunecli.report.findings.finding import Finding
+from tunecli.report.importance import Importance, importance
+from tunecli.report.importance_intervals import N_RESAMPLES, Interval, importance_intervals
+from tunecli.report.page.articles import articles
+from tunecli.report.page.document import document
+from tunecli.report.page.facts import facts
+from tunecli.report.page.plots.history import history
+from tunecli.report.page.plots.intervals import Row, intervals, share_axis
+from tunecli.report.page.plots.leaders import leaders
+from tunecli.report.page.plots.learning import learning, limits_of
+from tunecli.report.page.plots.marks import MARKS, outcomes
+from tunecli.report.page.plots.parallel import parallel
+from tunecli.report.page.plots.parameters import panels
+from tunecli.report.page.plots.plot import Plot
+from tunecli.report.page.plots.plot import text as plotly_text
+from tunecli.report.page.plots.scores import ScoreAxis
+from tunecli.report.page.trials_table import trials_table
+from tunecli.report.records import StudyRecord, TrialRecord
+
+_CURVES = 6
+_MOST_BARS = 12
+
+
+def study_page(evidence: Evidence, findings: Sequence[Finding] = ()) -> str:
+    """One HTML file with everything that is known of a study, also while it runs.
+
+    Args:
+        findings: in the order in which they are shown.
+    """
+    study = evidence.study
+    found = importance(study)
+    plots = _plots(evidence, found, importance_intervals(study))
+    winner = ranking.best_trial(study)
+    return document(
+        "study.html",
+        plots,
+        {trial.number: said_of(study, trial) for trial in study.trials},
+        study=study,
+        parameter_keys=_of("parameter", plots),
+        choice_keys=_of("isolation", plots),
+        curve_keys=_of("learning", plots),
+        facts=facts(evidence),
+        articles=articles(findings, plots),
+        importance=found,
+        marks={word: MARKS[word].symbol for word in outcomes(study.trials)},
+        table=trials_table(evidence),
+        again=best.study_file_of(study, winner) if winner is not None else "",
+    )
+
+
+def _plots(evidence: Evidence, found: Importance, sure: Mapping[str, Interval]) -> dict[str, Plot]:
+    """By key; what has nothing to show is left out."""
+    study = evidence.study
+    scores = ScoreAxis.of(study, evidence.curves)
+    plots: dict[str, Plot] = {}
+    if study.trials:
+        plots["history"] = history(study, scores)
+    if evidence.ranked:
+        plots["leaders"] = leaders(evidence)
+        if evidence.ranges:
+            plots["parallel"] = parallel(evidence, scores, found.values)
+    if found.values:
+        plots["importance"] = _importance(found, sure)
+    by_name = panels(evidence, scores)
+    for name in sorted(by_name, key=lambda name: -found.values.get(name, 0.0)):
+        plots[f"parameter:{name}"] = by_name[name]
+    return plots | _curves(evidence)
+
+
+def _of(family: str, plots: Mapping[str, Plot]) -> list[str]:
+    return [key for key in plots if key.startswith(f"{family}:")]
+
+
+def _importance(found: Importance, sure: Mapping[str, Interval]) -> Plot:
+    short = wording.short_names(found.values)
+    rows = [
+        Row(
+            f"{wording.plain(short[name])}  {value:.0%}",
+            value,
+            *sure.get(name, (None, None)),
+            said=f"{wording.plain(name)}: {value:.0%}",
+        )
+        for name, value in [*found.values.items()][:_MOST_BARS]
+    ]
+    n_others = len(found.values) - len(rows)
+    note = (
+        f"PED-ANOVA over {wording.count(found.n_trials, 'complete trial')}. Whiskers: 90% of "
+        f"{N_RESAMPLES} bootstrap resamples of the trials."
+    )
+    if n_others:
+        note += f" {wording.count(n_others, 'parameter')} below are left out."
+    most = next(iter(found.values))
+    description = f"{wording.plain(most)} mattered most, with {found.values[most]:.0%}."
+    return intervals(
+        "Importance of parameters", [[row] for row in rows], share_axis(), description, note
+    )
+
+
+def _curves(evidence: Evidence) -> dict[str, Plot]:
+    """Of the best trials, or of those that run while none is complete."""
+    study = evidence.study
+    top: Sequence[TrialRecord] = evidence.ranked[:_CURVES]
+    top = top or [trial for trial in study.trials if trial.state == "running"][:_CURVES]
+    known = [(trial, study.curve(trial)) for trial in top]  # with their folds
+    drawn = [(trial, curve) for trial, curve in known if curve.score]
+    limits = limits_of([curve for _, curve in drawn])
+    return {
+        f"learning:{trial.number}": learning(study, trial, curve, limits) for trial, curve in drawn
+    }
+
+
+def said_of(study: StudyRecord, trial: TrialRecord) -> str:
+    """What is shown of a trial under the pointer, as Plotly takes it."""
+    outcome = trial.outcome or trial.state
+    lines = [f"<b>trial {trial.number}</b> {outcome}"]
+    if trial.value is not None:
+        metric = wording.shortened(wording.plain(study.metric), 30)
+        lines.append(plotly_text(f"{metric} {wording.with_spread(trial.value, trial.spread)}"))
+    for assignment in wording.assignments(trial.params, study.gates, 3):
+        lines.append(plotly_text(wording.shortened(assignment, 60)))
+    if trial.reason:
+        lines.append(plotly_text(wording.shortened(wording.plain(trial.reason), 80)))
+    return "<br>".join(lines)

@@ -1,0 +1,123 @@
+"""All trials as a table: what stands in its cells, and what they are sorted by."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from tunecli.report import wording
+from tunecli.report.findings.evidence import Evidence
+from tunecli.report.gates import GATE, is_gate
+from tunecli.report.page.plots.marks import outcome_of
+from tunecli.report.records import StudyRecord, TrialRecord
+
+
+@dataclass(frozen=True)
+class Column:
+    """Attributes: `name`: above it; `title`: in full; `is_number`: it stands to the right."""
+
+    name: str
+    title: str
+    is_number: bool = False
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Attributes: `key`: what a number is sorted and compared by, exactly; empty for a text."""
+
+    text: str
+    key: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    number: int
+    outcome: str
+    cells: Sequence[Cell]
+
+
+@dataclass(frozen=True)
+class TrialsTable:
+    columns: Sequence[Column]
+    rows: Sequence[Row]
+
+
+def trials_table(evidence: Evidence) -> TrialsTable:
+    """A row a trial, the best first, then the others by number."""
+    study = evidence.study
+    metrics = list(dict.fromkeys(name for trial in study.trials for name in trial.metrics))
+    params = _params(study.trials)
+    short = wording.short_names(params)
+    columns = [
+        Column("trial", "number of the trial", True),
+        Column("outcome", "how it ended"),
+        Column(wording.shortened(wording.plain(study.metric), 24), "mean over folds", True),
+        Column("±", "standard deviation over folds", True),
+        *(Column(wording.plain(name), "mean over folds", True) for name in metrics),
+        *(Column(short[name], wording.plain(name), _is_number(study, name)) for name in params),
+        Column("time", "seconds of training", True),
+        Column("weights", "number of weights", True),
+        Column("reason", "of a trial that gave no result"),
+    ]
+    complete = {trial.trial_id for trial in evidence.ranked}
+    others = (trial for trial in study.trials if trial.trial_id not in complete)
+    rows = [
+        Row(trial.number, outcome_of(trial), _cells(study, trial, metrics, params))
+        for trial in (*evidence.ranked, *others)
+    ]
+    return TrialsTable(columns, rows)
+
+
+def _params(trials: Iterable[TrialRecord]) -> list[str]:
+    """All parameters; of a range and its gate one, which shows what was trained with."""
+    names = dict.fromkeys(
+        name.removesuffix(GATE) if is_gate(name, value) else name
+        for trial in trials
+        for name, value in trial.params.items()
+    )
+    return [*names]
+
+
+def _is_number(study: StudyRecord, name: str) -> bool:
+    values = [trial.params[name] for trial in study.trials if name in trial.params]
+    return all(isinstance(value, (int, float)) and value is not True for value in values)
+
+
+def _cells(
+    study: StudyRecord, trial: TrialRecord, metrics: Sequence[str], params: Sequence[str]
+) -> list[Cell]:
+    return [
+        Cell(str(trial.number), str(trial.number)),
+        Cell(outcome_of(trial)),
+        _score(trial.value),
+        _score(trial.spread),
+        *(_score(trial.metrics.get(name)) for name in metrics),
+        *(_param(study, trial, name) for name in params),
+        _number(trial.seconds, wording.duration(trial.seconds) if trial.seconds else ""),
+        _number(trial.n_weights, f"{trial.n_weights:,}" if trial.n_weights else ""),
+        Cell(wording.shortened(wording.plain(trial.reason), 160)),
+    ]
+
+
+def _score(value: float | None) -> Cell:
+    return _number(value, wording.score(value) if value is not None else "")
+
+
+def _number(value: float | None, text: str) -> Cell:
+    """Exactly as the database has it; what is not finite is sorted with what is missing."""
+    return Cell(text, repr(value) if value is not None and math.isfinite(value) else "")
+
+
+def _param(study: StudyRecord, trial: TrialRecord, name: str) -> Cell:
+    if name in trial.params:
+        value = trial.params[name]
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        return Cell(wording.scalar(value), repr(value) if is_number else "")
+    gate = trial.params.get(name + GATE)
+    if gate is True:
+        other = study.gates.get(name)
+        is_number = isinstance(other, (int, float)) and not isinstance(other, bool)
+        text = wording.other_value(name, study.gates)
+        return Cell(text, repr(other) if is_number else "")
+    return Cell("")
