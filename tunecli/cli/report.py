@@ -3,28 +3,41 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tunecli.cli.options import RunsOption, StorageOption
 from tunecli.cli.places import checked, find, options_again, shown
-from tunecli.cli.streams import console
+from tunecli.cli.streams import console, say
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from tunecli.report.records import StudyRecord
 
 _COLUMNS = 80
 
 
 def report(
     study: Annotated[
-        str | None,
+        list[str] | None,
         typer.Argument(
-            help="A study's name or study file; without it, all studies.", show_default=False
+            help="A study's name or study file; several to compare them; none for a list of all.",
+            show_default=False,
         ),
     ] = None,
     trial: Annotated[int | None, typer.Option(help="One trial in detail.")] = None,
     top: Annotated[int, typer.Option(min=1, help="Trials in the table.")] = 10,
     json: Annotated[bool, typer.Option("--json", help="Everything, for programs.")] = False,
     csv: Annotated[bool, typer.Option("--csv", help="One row a trial.")] = False,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="A few lines, for a pull request or a lab book.")
+    ] = False,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", help="Write a page with plots to this file.", show_default=False),
+    ] = None,
     everything: Annotated[
         bool, typer.Option("--all", help="All findings, not only the most useful.")
     ] = False,
@@ -34,39 +47,130 @@ def report(
 ) -> None:
     """Show what a study has found; while it runs, too.
 
-    Example: tunecli report digits
+    Example: tunecli report digits --html digits.html
     """
-    from tunecli.report import best, export, listing, listing_table, one_trial, ranking, terminal
+    forms = {"--json": json, "--csv": csv, "--markdown": markdown, "--html": html is not None}
+    asked = [option for option, is_given in forms.items() if is_given]
+    if len(asked) > 1:
+        raise typer.BadParameter(f"{' and '.join(asked)} exclude each other.")
+    if not study:
+        if asked or trial is not None:
+            raise typer.BadParameter(f"{(*asked, '--trial')[0]} needs a study.")
+        _list(runs, storage, _console(wide))
+        return
+    places = [find(name, runs, storage) for name in study]
     from tunecli.report.records import read_study
-    from tunecli.report.wording import plain_lines
 
-    if json and csv:
-        raise typer.BadParameter("--json and --csv exclude each other.")
-    if study is None and (json or csv or trial is not None):
-        raise typer.BadParameter("--json, --csv and --trial need a study.")
+    records = [read_study(place.url, place.name) for place in places]
+    if len(records) > 1:
+        if csv or trial is not None:
+            raise typer.BadParameter(f"{'--csv' if csv else '--trial'} takes one study.")
+        _compare(records, asked, html, _console(wide))
+        return
+    (record,) = records
+    if trial is not None:
+        if markdown or html is not None:
+            raise typer.BadParameter(f"{asked[0]} shows a study, not one --trial of it.")
+        record = replace(record, trials=(record.trial(trial),)) if asked else record
+    if asked:
+        _export(record, asked[0], html, everything)
+    elif trial is not None:
+        _show_trial(record, trial, _console(wide))
+    else:
+        _show(record, top, options_again(runs, storage), everything, _console(wide))
+
+
+def _console(wide: bool) -> Console:
     out = console(stderr=False)
     if not wide:
         out.width = min(out.width, _COLUMNS)
-    if study is None:
-        found = listing.studies_in(checked(storage)) if storage else listing.list_studies(runs)
-        where = shown(storage) if storage else str(runs)
-        out.print(listing_table.render_listing(found, where))
-        return
-    place = find(study, runs, storage)
-    record = read_study(place.url, place.name)
-    if trial is not None and (json or csv):
-        record = replace(record, trials=(record.trial(trial),))
-    if json:
+    return out
+
+
+def _list(runs: Path, storage: str | None, out: Console) -> None:
+    from tunecli.report import listing, listing_table
+
+    found = listing.studies_in(checked(storage)) if storage else listing.list_studies(runs)
+    where = shown(storage) if storage else str(runs)
+    out.print(listing_table.render_listing(found, where))
+
+
+def _show(record: StudyRecord, top: int, options: str, everything: bool, out: Console) -> None:
+    from tunecli.report import best, ranking, terminal
+
+    winner = ranking.best_trial(record)
+    file = best.study_file_of(record, winner) if winner else ""
+    for part in terminal.study_parts(record, top, file, options, everything):
+        out.print(part)
+
+
+def _show_trial(record: StudyRecord, number: int, out: Console) -> None:
+    from tunecli.report import best, one_trial
+
+    file = best.study_file_of(record, record.trial(number))
+    out.print(one_trial.render_trial(record, number, file))
+
+
+def _export(record: StudyRecord, form: str, html: Path | None, everything: bool) -> None:
+    """A study in another form than for the terminal."""
+    from tunecli.report import export
+    from tunecli.report.findings.advice import all_findings, shown
+    from tunecli.report.findings.evidence import Evidence
+
+    if form == "--json":
         typer.echo(export.to_json(record))
-    elif csv:
-        table = export.to_csv(record)  # exact for programs, harmless for a terminal
-        typer.echo(plain_lines(table) if sys.stdout.isatty() else table, nl=False)
-    elif trial is not None:
-        file = best.study_file_of(record, record.trial(trial))
-        out.print(one_trial.render_trial(record, trial, file))
+        return
+    if form == "--csv":
+        _echo_file(export.to_csv(record))
+        return
+    evidence = Evidence.of(record)
+    findings = all_findings(evidence)
+    if not everything:
+        findings = shown(findings, evidence)
+    if html is not None:
+        from tunecli.report.page.study_page import study_page
+
+        _write(html, study_page(evidence, findings))
     else:
-        winner = ranking.best_trial(record)
-        file = best.study_file_of(record, winner) if winner else ""
-        options = options_again(runs, storage)
-        for part in terminal.study_parts(record, top, file, options, everything):
-            out.print(part)
+        from tunecli.report.markdown import to_markdown
+
+        _echo_file(to_markdown(evidence, findings))
+
+
+def _compare(
+    records: list[StudyRecord], asked: list[str], html: Path | None, out: Console
+) -> None:
+    from tunecli.report.comparison import compared
+
+    comparison = compared(records)
+    if html is not None:
+        from tunecli.report.page.comparison_page import comparison_page
+
+        _write(html, comparison_page(comparison))
+    elif asked == ["--json"]:
+        from tunecli.report.comparison_export import comparison_json
+
+        typer.echo(comparison_json(comparison))
+    elif asked == ["--markdown"]:
+        from tunecli.report.markdown import comparison_markdown
+
+        _echo_file(comparison_markdown(comparison))
+    else:
+        from tunecli.report.comparison_lines import comparison_parts
+
+        out.print(*comparison_parts(comparison))
+
+
+def _echo_file(text: str) -> None:
+    """Exact for programs and files, harmless for a terminal."""
+    from tunecli.report.wording import plain_lines
+
+    typer.echo(plain_lines(text) if sys.stdout.isatty() else text, nl=False)
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise typer.BadParameter(f"--html: {path} cannot be written ({error.strerror}).") from None
+    say(f"The report is in {path}.")

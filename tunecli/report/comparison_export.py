@@ -1,12 +1,12 @@
 """A comparison of studies as JSON.
 
-One object; `format` is 1 and grows when the meaning of a key changes. What a study has found stands
-in its own export.
+One object; `format` is 1 and grows when the meaning of a key changes. What a study has found
+stands in its own export.
 
     format, metric, direction
-    studies       [{name, best, value, spread, tied, counts, seconds, best_so_far}]: `best` is the
-                  number of the best trial, `tied` whether its folds cannot tell it from the best of
-                  all, `best_so_far` has one entry a trial, null before the first complete one
+    studies       [{name, best, value, spread, tied, counts, seconds, best_so_far}]: `best` is
+                  the number of the best trial, `tied` whether its folds cannot tell it from the
+                  best of all, `best_so_far` has one entry a trial, null before one is complete
     choices       [{parameter, options: [{choice, studies: {name: branch}}]}], the choices that at
                   least two studies have; a branch is that of a study's own `isolation`
 """

@@ -13,7 +13,9 @@ seconds, memory bytes.
     best          number of the best trial, or null
     ties          numbers of the complete trials that the best's folds cannot tell from it, itself
                   first; empty with one fold
-    importance    {n_trials, values: {parameter: share}, left_out: {parameter: why}, reason}
+    importance    {n_trials, values: {parameter: share}, left_out: {parameter: why}, reason,
+                  intervals: {parameter: [low, high]}}: 5th and 95th percentile of 20 bootstrap
+                  resamples of the trials
     isolation     [{parameter, branches, winner, behind, n_trials}]: for each choice, what its
                   options reached at equal cost with the rest tuned
       branches    [{choice, best, trial, expected, low, high, n_complete, n_pruned, n_lost}]:
@@ -52,6 +54,7 @@ from tunecli.report.findings.evidence import Evidence
 from tunecli.report.findings.finding import Finding
 from tunecli.report.findings.isolation import isolations
 from tunecli.report.importance import importance
+from tunecli.report.importance_intervals import importance_intervals
 from tunecli.report.records import StudyRecord, TrialRecord
 from tunecli.search.urls import without_password
 
@@ -85,7 +88,7 @@ def to_json(study: StudyRecord) -> str:
         "counts": ranking.counts(study),
         "best": best.number if best is not None else None,
         "ties": [trial.number for trial in ranking.tied_with_best(study)],
-        "importance": asdict(importance(study)),
+        "importance": asdict(importance(study)) | {"intervals": importance_intervals(study)},
         "isolation": [asdict(one) for one in isolations(evidence)],
         "findings": [_finding(finding) for finding in all_findings(evidence)],
         "trials": [_trial(trial, curves.get(trial.trial_id, Curve())) for trial in study.trials],

@@ -1,7 +1,7 @@
 """How sure an importance is: its bootstrap interval over trials.
 
-A trial that is drawn twice counts twice. A parameter that a resample has too few trials of counts as
-0 in it, so that the interval of a rare branch's parameter is as wide as what is known of it.
+A trial that is drawn twice counts twice. A parameter that a resample has too few trials of counts
+as 0 in it, so that the interval of a rare branch's parameter is as wide as what is known of it.
 """
 
 from __future__ import annotations

@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from tunecli.report import best, ranking, wording
 from tunecli.report.findings.evidence import Evidence
 from tunecli.report.findings.finding import Finding
+from tunecli.report.findings.isolation import isolations
 from tunecli.report.importance import Importance, importance
 from tunecli.report.importance_intervals import N_RESAMPLES, Interval, importance_intervals
 from tunecli.report.page.articles import articles
 from tunecli.report.page.document import document
 from tunecli.report.page.facts import facts
+from tunecli.report.page.plots.choices import isolation_plots
 from tunecli.report.page.plots.history import history
 from tunecli.report.page.plots.intervals import Row, intervals, share_axis
 from tunecli.report.page.plots.leaders import leaders
@@ -72,6 +74,8 @@ def _plots(evidence: Evidence, found: Importance, sure: Mapping[str, Interval]) 
     by_name = panels(evidence, scores)
     for name in sorted(by_name, key=lambda name: -found.values.get(name, 0.0)):
         plots[f"parameter:{name}"] = by_name[name]
+    choices = isolation_plots(study, isolations(evidence))
+    plots |= {f"isolation:{name}": plot for name, plot in choices.items()}
     return plots | _curves(evidence)
 
 
@@ -86,7 +90,7 @@ def _importance(found: Importance, sure: Mapping[str, Interval]) -> Plot:
             f"{wording.plain(short[name])}  {value:.0%}",
             value,
             *sure.get(name, (None, None)),
-            said=f"{wording.plain(name)}: {value:.0%}",
+            f"{wording.plain(name)}: {value:.0%}",
         )
         for name, value in [*found.values.items()][:_MOST_BARS]
     ]

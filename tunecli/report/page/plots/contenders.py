@@ -1,4 +1,4 @@
-"""Several studies in one plot: their best so far, and the options of the choices that they share."""
+"""Several studies in one plot: their best so far, and the options of the choices they share."""
 
 from __future__ import annotations
 

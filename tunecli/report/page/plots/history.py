@@ -51,7 +51,7 @@ def _description(study: StudyRecord) -> str:
         return f"{wording.count(len(study.trials), 'trial')}, none of them complete."
     went = "rose" if study.direction == "maximize" else "fell"
     return (
-        f"The best {wording.plain(study.metric)} {went} in {wording.count(len(steps), 'step')} from "
-        f"{wording.score(steps[0][1])} in trial {steps[0][0]} to {wording.score(steps[-1][1])} in "
-        f"trial {steps[-1][0]}, of {wording.count(len(study.trials), 'trial')}."
+        f"The best {wording.plain(study.metric)} {went} from {wording.score(steps[0][1])} in "
+        f"trial {steps[0][0]} to {wording.score(steps[-1][1])} in trial {steps[-1][0]}, of "
+        f"{wording.count(len(study.trials), 'trial')}."
     )

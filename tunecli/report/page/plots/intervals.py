@@ -1,4 +1,4 @@
-"""Values with their intervals, one below the other: importances, branches of a choice, best trials."""
+"""Values with their intervals, line by line: importances, options of a choice, best trials."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ def leaders(evidence: Evidence) -> Plot:
         "The best trials",
         [[row] for row in rows],
         axis(wording.shortened(metric, 40), nticks=5),
-        f"{metric} of the best {wording.count(len(trials), 'trial')} with their spread over folds.",
+        f"{metric} of the best {wording.count(len(trials), 'trial')} and its spread over folds.",
         note,
     )
 

@@ -43,6 +43,8 @@ def learning(study: StudyRecord, trial: TrialRecord, curve: Curve, limits: Limit
     )
 
 
+_DASHES = {"score": "solid", "loss": "dot"}
+
 Limits = Mapping[str, Mapping[str, Any]]
 """Changes of the axes `score` and `loss`."""
 
@@ -111,7 +113,7 @@ def _mean(x: Sequence[float], values: Sequence[float], colour: str, y: str) -> T
         "line": {
             "color": f"@{colour}",
             "width": 2,
-            "dash": "dot" if colour == "loss" else "solid",
+            "dash": _DASHES[colour],
         },
         "marker": {"color": f"@{colour}"},
         "hoverinfo": "x+y",

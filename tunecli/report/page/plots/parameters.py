@@ -1,4 +1,4 @@
-"""One panel a parameter: score against value on the range's scale, bounds and good region drawn."""
+"""One panel a parameter: score against value on its range's scale, with bounds and good region."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def _note(scale: Scale) -> str:
 
 
 def _x_axis(scale: Scale, positions: Sequence[float]) -> dict[str, Any]:
-    """Positions in place of values, so that every scale has ticks as the study file writes them."""
+    """Positions in place of values: every scale has ticks as the study file writes them."""
     low, high = min(positions, default=0.0), max(positions, default=1.0)
     n = max(len(scale.labels), 1)
     labels = shortest(scale.labels, max(6, 36 // n))

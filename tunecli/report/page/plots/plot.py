@@ -1,8 +1,8 @@
 """What a plot of the page is, and how all of them look.
 
-Figures are plain mappings as plotly.js reads them. Colours are tokens such as `@complete`, which the
-page replaces by those of its light or dark palette, so that a figure is stored once for both. A
-trace's `customdata` are trial numbers; the page adds what is said of a trial under the pointer.
+Figures are plain mappings as plotly.js reads them. Colours are tokens such as `@complete`, which
+the page replaces by those of its light or dark palette, so that a figure is stored once for both.
+A trace's `customdata` are trial numbers; the page adds what is said of a trial under the pointer.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A parameter's axis: its range's scale, ticks as a study file writes them, and where values stand."""
+"""A parameter's axis: its range's scale, ticks as a study file has them, where values stand."""
 
 from __future__ import annotations
 

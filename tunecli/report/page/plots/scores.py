@@ -1,8 +1,8 @@
 """The axis of scores, the same in all plots of a study.
 
-Trials that went wrong, or were pruned after an epoch, would squeeze all others into a line. So what
-is far out among the complete trials by Tukey's rule (three interquartile ranges beyond the worse
-quartile) is drawn on a strip at the worse end, and so is a trial that has no score at all.
+Trials that went wrong, or were pruned after an epoch, would squeeze all others into a line. So
+what is far out among the complete trials by Tukey's rule (three interquartile ranges beyond the
+worse quartile) is drawn on a strip at the worse end, and so is a trial that has no score at all.
 """
 
 from __future__ import annotations

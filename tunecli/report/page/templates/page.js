@@ -69,14 +69,17 @@
   }
   whenIdle(drawRest, { timeout: 300 });
 
+  function nameTheme() {
+    byId("theme").querySelector("span").textContent = theme === "dark" ? "Light" : "Dark";
+  }
+  nameTheme();
+
   function apply(chosen) {
     theme = chosen;
     root.style.colorScheme = theme;
-    root.dataset.theme = theme;
-    byId("theme").querySelector("span").textContent = theme === "dark" ? "Light" : "Dark";
+    nameTheme();
     drawn.forEach(show);
   }
-  apply(theme);
   byId("theme").addEventListener("click", () => apply(theme === "dark" ? "light" : "dark"));
   systemIsDark.addEventListener("change", (event) => apply(event.matches ? "dark" : "light"));
 
@@ -118,10 +121,9 @@
   if (body === null) return;
   const rows = [...body.rows];
   const headings = [...document.querySelectorAll("#trials th")];
-  const cells = new Map(rows.map((row) => [row, [...row.cells].map(read)]));
-  const texts = new Map(rows.map((row) => [row, row.textContent.toLowerCase()]));
 
-  function read(cell) {
+  function read(row, column) {
+    const cell = row.cells[column];
     const text = cell.textContent.trim();
     return { text, number: "key" in cell.dataset ? Number(cell.dataset.key) : null };
   }
@@ -132,12 +134,12 @@
   }
 
   function sort(column, sign) {
-    const order = [...rows].sort((a, b) => {
-      const [one, other] = [cells.get(a)[column], cells.get(b)[column]];
+    const entries = rows.map((row) => ({ row, cell: read(row, column) }));
+    entries.sort(({ cell: one }, { cell: other }) => {
       const gaps = (one.text === "") - (other.text === ""); // what is missing comes last
       return gaps || sign * compare(one, other);
     });
-    body.append(...order);
+    body.append(...entries.map(({ row }) => row));
   }
 
   headings.forEach((heading, column) => {
@@ -162,10 +164,10 @@
   function test(word) {
     const [, name, operator, value] = /^(.+?)(<=|>=|!=|=|<|>)(.+)$/.exec(word) ?? [];
     const column = headings.findIndex((heading) => heading.dataset.name.toLowerCase() === name);
-    if (column < 0) return (row) => texts.get(row).includes(word);
+    if (column < 0) return (row) => [...row.cells].some((cell) => cell.textContent.toLowerCase().includes(word));
     const wanted = Number(value);
     return (row) => {
-      const cell = cells.get(row)[column];
+      const cell = read(row, column);
       if (cell.text === "") return false;
       const isNumber = cell.number !== null && !Number.isNaN(wanted);
       if (isNumber) return operators[operator](cell.number - wanted);

@@ -1,0 +1,254 @@
+"""The page without a browser: what is in the file, and that nothing foreign leaves its place."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import math
+import re
+from collections.abc import Sequence
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import optuna
+import plotly.graph_objects as go
+import pytest
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
+from study_makers import Params, complete, made, mlp
+
+from tunecli.report.findings.advice import all_findings
+from tunecli.report.findings.evidence import Evidence
+from tunecli.report.findings.finding import Finding, NewSetting
+from tunecli.report.page.document import script_json
+from tunecli.report.page.plots.plot import PALETTES
+from tunecli.report.page.study_page import study_page
+from tunecli.report.records import StudyRecord, read_study
+from tunecli.search.urls import sqlite_url
+from tunecli.training.evaluation import TrialResult
+
+NASTY = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&lt;<!--"
+Made = Sequence[tuple[Params, TrialResult | None]]
+
+
+class Page(HTMLParser):
+    """What a browser would make of it."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.scripts: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self._is_script = False
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        self._is_script = tag == "script"
+        if self._is_script:
+            self.scripts.append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._is_script = False
+
+    def handle_data(self, data: str) -> None:
+        if self._is_script:
+            self.scripts[-1] += data
+        else:
+            self.text += data
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        return json.loads(self.scripts[0])
+
+    @property
+    def drawn(self) -> list[str]:
+        return [key for _, attrs in self.tags if (key := attrs.get("data-plot")) is not None]
+
+
+def page_of(study: StudyRecord, findings: Sequence[Finding] | None = None) -> Page:
+    evidence = Evidence.of(study)
+    return Page(study_page(evidence, all_findings(evidence) if findings is None else findings))
+
+
+def painted(value: Any, palette: str, key: str = "") -> Any:
+    """What the page's script makes of a figure."""
+    if isinstance(value, dict):
+        return {name: painted(entry, palette, name) for name, entry in value.items()}
+    if isinstance(value, list):
+        return [painted(entry, palette, key) for entry in value]
+    is_token = isinstance(value, str) and value.startswith("@") and key.endswith("color")
+    return PALETTES[palette][value[1:]] if is_token else value
+
+
+def usual() -> Made:
+    """Complete, pruned, diverged, failed and running trials, with a branch and a choice."""
+    complete_ones = [
+        (mlp(10 ** -(1 + n / 8), 8 + 9 * n, ("SGD", "AdamW", None)[n % 3]), complete(x, x + 0.02))
+        for n, x in enumerate(0.9 - 0.01 * (n - 9) ** 2 / 9 for n in range(24))
+    ]
+    return [
+        *complete_ones,
+        (mlp(0.3), complete(0.5, 0.4, outcome="pruned")),
+        (mlp(0.9), TrialResult("diverged", "loss is not finite")),
+        (mlp(0.8), TrialResult("failed", "out of memory")),
+        (mlp(0.1), None),
+    ]
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Page:
+    return page_of(read_study(made(tmp_path_factory.mktemp("page"), usual())))
+
+
+def test_every_place_for_a_plot_has_one(page: Page) -> None:
+    families = {key.partition(":")[0] for key in page.drawn}
+    assert families >= {"history", "leaders", "parallel", "importance", "parameter", "learning"}
+    assert set(page.drawn) == set(page.payload["plots"])
+
+
+@pytest.mark.parametrize("palette", PALETTES)
+def test_plotly_takes_every_figure(page: Page, palette: str) -> None:
+    for figure in page.payload["plots"].values():
+        go.Figure(painted(figure, palette))  # refuses what it does not know
+
+
+def test_both_palettes_know_the_same_colours(page: Page) -> None:
+    light, dark = PALETTES.values()
+    assert light.keys() == dark.keys()
+    used = re.findall(r'color":"@([\w-]+)"', page.scripts[0])
+    assert set(used) <= light.keys()
+
+
+def test_outcomes_differ_in_shape(page: Page) -> None:
+    symbols = {
+        trace["name"]: trace["marker"]["symbol"]
+        for trace in page.payload["plots"]["history"]["data"]
+        if "marker" in trace
+    }
+    assert symbols.keys() == {"complete", "pruned", "diverged", "failed", "running"}
+    assert len(set(symbols.values())) == len(symbols)
+
+
+def test_every_trial_is_drawn_and_has_a_row(page: Page) -> None:
+    numbers = {
+        number
+        for trace in page.payload["plots"]["history"]["data"]
+        for number in trace.get("customdata", ())
+    }
+    rows = {attrs["id"] for tag, attrs in page.tags if tag == "tr" and "id" in attrs}
+    assert numbers == set(range(28))
+    assert rows == {f"trial-{number}" for number in numbers}
+
+
+def test_the_policy_lets_only_our_scripts_run(page: Page) -> None:
+    (policy,) = [attrs["content"] for _, attrs in page.tags if "http-equiv" in attrs]
+    assert policy is not None
+    allowed = re.findall(r"'sha256-([^']+)'", policy)
+    hashes = [
+        base64.b64encode(hashlib.sha256(s.encode()).digest()).decode() for s in page.scripts[1:]
+    ]
+    assert allowed == hashes
+    assert policy.startswith("default-src 'none'")
+    assert not any("src" in attrs or "http" in (attrs.get("href") or "") for _, attrs in page.tags)
+
+
+def nasty(folder: Path) -> StudyRecord:
+    choice: BaseDistribution = CategoricalDistribution([NASTY, "b"])
+    unit = FloatDistribution(0.0, 1.0)
+    trials: Made = [
+        (
+            {NASTY: ((NASTY, "b")[n % 2], choice), f"x.{NASTY}": (n / 20, unit)},
+            complete(n / 20, n / 19, metrics={NASTY: 0.5}),
+        )
+        for n in range(20)
+    ]
+    failed = TrialResult("failed", NASTY, traceback=NASTY)
+    attributes = {
+        "file": NASTY,
+        "study_file": NASTY,
+        "resolved": NASTY,
+        "overrides": [NASTY],
+        "objective": {"metric": NASTY, "direction": "maximize"},
+        "environment": {NASTY: NASTY},
+        "edits": [{"first_trial": 3, "changes": [NASTY], "study_file": NASTY}],
+    }
+    url = made(folder, [*trials, ({}, failed)], name=NASTY, attributes=attributes)
+    return read_study(url, NASTY)
+
+
+def test_foreign_text_stays_text(tmp_path: Path) -> None:
+    finding = Finding("dead", "note", NASTY, advice=NASTY, changes=(NewSetting(NASTY, NASTY),))
+    page = page_of(nasty(tmp_path), [finding])
+    assert len(page.scripts) == 3
+    assert {tag for tag, _ in page.tags} <= {
+        *("html", "head", "meta", "title", "style", "body", "a", "header", "div", "p", "h1", "h2"),
+        *("h3", "button", "svg", "circle", "path", "span", "nav", "main", "noscript", "ul", "li"),
+        *("strong", "section", "article", "pre", "code", "figure", "figcaption", "dl", "dt", "dd"),
+        *("details", "summary", "label", "input", "output", "table", "thead", "tbody", "tr", "th"),
+        *("td", "footer", "script"),
+    }
+    assert not any(name.startswith("on") for _, attrs in page.tags for name in attrs)
+    assert page.text.count(NASTY) > 10
+    assert page.payload["plots"].keys() == set(page.drawn)
+
+
+def test_plotly_is_given_no_markup(tmp_path: Path) -> None:
+    """Plotly takes a few tags in its texts; there are none but our line breaks and bold words."""
+    page = page_of(nasty(tmp_path))
+    for said in page.payload["said"].values():
+        assert not re.findall(r"<(?!br>|/?b>)", said)
+    titles = json.dumps([figure["layout"] for figure in page.payload["plots"].values()])
+    assert "<" not in titles
+
+
+@pytest.mark.parametrize("text", [NASTY, "\u2028", "]]>", "\x00", "<script", "a\nb"])
+def test_json_in_a_script_is_the_same_json(text: str) -> None:
+    written = script_json({text: [text, math.nan, 1.5]})
+    assert not set("<>&") & set(written)
+    assert json.loads(written) == {text: [text, None, 1.5]}
+
+
+STUDIES: dict[str, Made] = {
+    "empty": [],
+    "running": [(mlp(0.1), None), (mlp(0.2), None)],
+    "failed": [(mlp(0.1), TrialResult("failed", "out of memory", traceback="Traceback"))] * 3,
+    "diverged": [(mlp(0.1), TrialResult("diverged", "loss is not finite"))] * 2,
+    "one": [(mlp(0.1), complete(0.5, 0.6))],
+    "one fold": [(mlp(n / 20 + 0.01), complete(n / 20)) for n in range(16)],
+    "equal": [(mlp(0.1), complete(0.5, 0.5))] * 12,
+    "huge": [(mlp(0.1 + n / 100), complete(10.0 ** (20 * n), 1.0)) for n in range(8)],
+    "without parameters": [({}, complete(0.5, 0.6)), ({}, complete(0.7, 0.6))],
+}
+
+
+@pytest.mark.parametrize("name", STUDIES)
+@pytest.mark.parametrize("direction", ["maximize", "minimize"])
+def test_what_is_there_is_shown(name: str, direction: str, tmp_path: Path) -> None:
+    page = page_of(read_study(made(tmp_path, STUDIES[name], direction=direction)))  # type: ignore[arg-type]
+    assert set(page.drawn) == set(page.payload["plots"])
+    for figure in page.payload["plots"].values():
+        go.Figure(painted(figure, "light"))
+    assert "nan" not in re.sub(r"[A-Za-z]*nan[A-Za-z]+", "", page.text)
+    rows = [attrs for tag, attrs in page.tags if tag == "tr" and "id" in attrs]
+    assert len(rows) == len(STUDIES[name])
+
+
+def test_a_study_of_another_program(tmp_path: Path) -> None:
+    url = sqlite_url(tmp_path / "other.db")
+    study = optuna.create_study(storage=url, study_name="other")
+
+    def objective(trial: optuna.Trial) -> float:
+        x = trial.suggest_float("x", -5, 5)
+        if trial.suggest_categorical("kind", ["a", "b"]) == "b" and x > 4:
+            raise optuna.TrialPruned
+        for step in range(3):
+            trial.report(x**2 / (step + 1), step)
+        return x**2
+
+    study.optimize(objective, n_trials=20)
+    page = page_of(read_study(url))
+    assert {"history", "parameter:x", "parameter:kind"} <= set(page.drawn)
+    for figure in page.payload["plots"].values():
+        go.Figure(painted(figure, "dark"))
