@@ -218,7 +218,7 @@ STUDIES: dict[str, Made] = {
     "one": [(mlp(0.1), complete(0.5, 0.6))],
     "one fold": [(mlp(n / 20 + 0.01), complete(n / 20)) for n in range(16)],
     "equal": [(mlp(0.1), complete(0.5, 0.5))] * 12,
-    "huge": [(mlp(0.1 + n / 100), complete(10.0 ** (20 * n), 1.0)) for n in range(8)],
+    "huge": [(mlp(0.1 + n / 100), complete(10.0 ** (40 * n), 1.0)) for n in range(8)],
     "without parameters": [({}, complete(0.5, 0.6)), ({}, complete(0.7, 0.6))],
 }
 

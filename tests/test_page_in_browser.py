@@ -84,9 +84,7 @@ def requests(browser: webdriver.Chrome) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def page(
-    browser: webdriver.Chrome, tmp_path_factory: pytest.TempPathFactory
-) -> webdriver.Chrome:
+def page(browser: webdriver.Chrome, tmp_path_factory: pytest.TempPathFactory) -> webdriver.Chrome:
     folder = tmp_path_factory.mktemp("page")
     study = read_study(made(folder, usual()))
     return opened(browser, folder / "page.html", page_of(study))

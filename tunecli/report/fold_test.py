@@ -42,7 +42,10 @@ def p_value(one: Sequence[float], other: Sequence[float], n_parts: int | None = 
         return math.nan
     differences = list(starmap(sub, zip(one, other, strict=True)))
     mean = math.fsum(differences) / n_splits
-    variance = math.fsum((d - mean) ** 2 for d in differences) / (n_splits - 1)
+    try:
+        variance = math.fsum((d - mean) ** 2 for d in differences) / (n_splits - 1)
+    except OverflowError:  # of scores that nearly diverged
+        return math.nan
     if not math.isfinite(variance):
         return math.nan
     if variance == 0:

@@ -9,13 +9,13 @@ from tunecli.report.findings.evidence import Evidence
 from tunecli.report.findings.finding import Finding
 from tunecli.report.findings.isolation import isolations
 from tunecli.report.importance import Importance, importance
-from tunecli.report.importance_intervals import N_RESAMPLES, Interval, importance_intervals
+from tunecli.report.importance_intervals import Interval, importance_intervals
 from tunecli.report.page.articles import articles
 from tunecli.report.page.document import document
 from tunecli.report.page.facts import facts
 from tunecli.report.page.plots.choices import isolation_plots
 from tunecli.report.page.plots.history import history
-from tunecli.report.page.plots.intervals import Row, intervals, share_axis
+from tunecli.report.page.plots.importances import importances
 from tunecli.report.page.plots.leaders import leaders
 from tunecli.report.page.plots.learning import learning, limits_of
 from tunecli.report.page.plots.marks import MARKS, outcomes
@@ -28,7 +28,6 @@ from tunecli.report.page.trials_table import trials_table
 from tunecli.report.records import StudyRecord, TrialRecord
 
 _CURVES = 6
-_MOST_BARS = 12
 
 
 def study_page(evidence: Evidence, findings: Sequence[Finding] = ()) -> str:
@@ -70,7 +69,7 @@ def _plots(evidence: Evidence, found: Importance, sure: Mapping[str, Interval]) 
         if evidence.ranges:
             plots["parallel"] = parallel(evidence, scores, found.values)
     if found.values:
-        plots["importance"] = _importance(found, sure)
+        plots["importance"] = importances(found, sure)
     by_name = panels(evidence, scores)
     for name in sorted(by_name, key=lambda name: -found.values.get(name, 0.0)):
         plots[f"parameter:{name}"] = by_name[name]
@@ -81,31 +80,6 @@ def _plots(evidence: Evidence, found: Importance, sure: Mapping[str, Interval]) 
 
 def _of(family: str, plots: Mapping[str, Plot]) -> list[str]:
     return [key for key in plots if key.startswith(f"{family}:")]
-
-
-def _importance(found: Importance, sure: Mapping[str, Interval]) -> Plot:
-    short = wording.short_names(found.values)
-    rows = [
-        Row(
-            f"{wording.plain(short[name])}  {value:.0%}",
-            value,
-            *sure.get(name, (None, None)),
-            f"{wording.plain(name)}: {value:.0%}",
-        )
-        for name, value in [*found.values.items()][:_MOST_BARS]
-    ]
-    n_others = len(found.values) - len(rows)
-    note = (
-        f"PED-ANOVA over {wording.count(found.n_trials, 'complete trial')}. Whiskers: 90% of "
-        f"{N_RESAMPLES} bootstrap resamples of the trials."
-    )
-    if n_others:
-        note += f" {wording.count(n_others, 'parameter')} below are left out."
-    most = next(iter(found.values))
-    description = f"{wording.plain(most)} mattered most, with {found.values[most]:.0%}."
-    return intervals(
-        "Importance of parameters", [[row] for row in rows], share_axis(), description, note
-    )
 
 
 def _curves(evidence: Evidence) -> dict[str, Plot]:

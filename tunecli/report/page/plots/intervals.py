@@ -98,8 +98,3 @@ def _dots(lines: Sequence[Sequence[Row]]) -> Trace:
 
 def _reach(high: float | None, low: float | None) -> float:
     return max(high - low, 0.0) if high is not None and low is not None else 0.0
-
-
-def share_axis() -> dict[str, Any]:
-    """From nothing to all."""
-    return axis("share of importance", rangemode="tozero", tickformat=".0%")
