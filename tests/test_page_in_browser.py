@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from optuna.distributions import FloatDistribution
 from study_makers import complete, made, mlp
 from test_page import nasty, usual
 
@@ -241,3 +243,18 @@ def test_a_comparison(browser: webdriver.Chrome, tmp_path: Path) -> None:
     opened(browser, tmp_path / "page.html", comparison_page(comparison))
     assert browser.get_log("browser") == []
     assert all(size > 60 for _, size, _ in browser.execute_script(SIZES))
+
+
+def test_a_thousand_trials_fit(browser: webdriver.Chrome, tmp_path: Path) -> None:
+    """8 MB, plotly.js and every trial's row included."""
+    unit = FloatDistribution(0.0, 1.0)
+    trials = []
+    for n in range(1000):
+        extra = {f"model.MLP.extra_{k}": (math.sin(n * k + n) / 2 + 0.5, unit) for k in range(12)}
+        value = 0.9 + math.sin(n) / 20
+        trials.append((mlp(10 ** -(1 + n % 30 / 10), 8 + n % 200) | extra, complete(value, value)))
+    path = tmp_path / "page.html"
+    opened(browser, path, page_of(read_study(made(tmp_path, trials))))
+    assert path.stat().st_size <= 8e6
+    assert len(browser.find_elements(By.CSS_SELECTOR, "#trials tbody tr")) == 1000
+    assert all(size > 100 for _, size, _ in browser.execute_script(SIZES))

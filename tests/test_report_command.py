@@ -1,0 +1,77 @@
+"""`tunecli report` as a command: its forms, and what it says of wrong ones."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from commands import call_in
+from study_makers import complete, made, mlp
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name, shift in (("one", 0.0), ("two", 0.1)):
+        trials = [
+            (mlp(0.01 * (n + 1)), complete(0.5 + shift + n / 50, 0.6 + n / 50)) for n in range(6)
+        ]
+        made(tmp_path / "runs" / name, trials, name=name)
+    return tmp_path
+
+
+def test_a_page_is_written(folder: Path) -> None:
+    done = call_in(folder, "report", "one", "--html", "one.html")
+    assert done.stderr == "The report is in one.html.\n"
+    assert done.stdout == ""
+    page = (folder / "one.html").read_text()
+    assert page.startswith("<!doctype html>")
+    assert 'id="trial-5"' in page
+
+
+def test_a_place_that_cannot_be_written_is_told(folder: Path) -> None:
+    done = call_in(folder, "report", "one", "--html", "nowhere/one.html", code=2)
+    assert "nowhere/one.html cannot be written (No such file or directory)" in " ".join(
+        done.stderr.replace("│", " ").split()
+    )
+
+
+def test_markdown_goes_to_stdout(folder: Path) -> None:
+    done = call_in(folder, "report", "one", "--markdown")
+    assert done.stdout.startswith("## one: maximize accuracy\n")
+
+
+def test_several_studies_are_compared(folder: Path) -> None:
+    out = call_in(folder, "report", "one", "two").stdout
+    assert out.index("two  ") < out.index("one  ")
+    whole = json.loads(call_in(folder, "report", "one", "two", "--json").stdout)
+    assert [study["name"] for study in whole["studies"]] == ["one", "two"]
+    assert call_in(folder, "report", "one", "two", "--markdown").stdout.startswith("## one, two:")
+    call_in(folder, "report", "one", "two", "--html", "both.html")
+    assert "<!doctype html>" in (folder / "both.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("one", "--json", "--csv"), "--json and --csv exclude each other"),
+        (("one", "--markdown", "--html", "x.html"), "--markdown and --html exclude each other"),
+        (("--json",), "--json needs a study"),
+        (("--trial", "3"), "--trial needs a study"),
+        (("one", "two", "--csv"), "--csv takes one study"),
+        (("one", "two", "--trial", "1"), "--trial takes one study"),
+        (("one", "--trial", "1", "--markdown"), "--markdown shows a study, not one --trial"),
+    ],
+)
+def test_what_does_not_go_together_is_told(
+    folder: Path, words: tuple[str, ...], told: str
+) -> None:
+    done = call_in(folder, "report", *words, code=2)
+    assert told in " ".join(done.stderr.replace("│", " ").split())
+
+
+def test_studies_that_cannot_be_compared_are_told_in_one_line(folder: Path) -> None:
+    made(folder / "runs" / "other", [(mlp(0.1), complete(0.5))], "other", "minimize")
+    done = call_in(folder, "report", "one", "other", code=2)
+    assert done.stderr.count("\n") == 1
+    assert "the objective is maximize accuracy in `one` and minimize" in done.stderr
