@@ -130,7 +130,8 @@ def test_json_says_the_same(comparison: Comparison) -> None:
 
 def test_the_terminal_shows_all_within_80_columns(comparison: Comparison) -> None:
     console = Console(width=80, record=True, file=io.StringIO())
-    console.print(*comparison_parts(comparison))
+    for part in comparison_parts(comparison):
+        console.print(part)
     lines = console.export_text().splitlines()
     assert max(map(len, lines)) <= 80
     text = "\n".join(lines)

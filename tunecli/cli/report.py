@@ -158,7 +158,8 @@ def _compare(
     else:
         from tunecli.report.comparison_lines import comparison_parts
 
-        out.print(*comparison_parts(comparison))
+        for part in comparison_parts(comparison):
+            out.print(part)
 
 
 def _echo_file(text: str) -> None:

@@ -96,5 +96,6 @@ def _dots(lines: Sequence[Sequence[Row]]) -> Trace:
     }
 
 
-def _reach(high: float | None, low: float | None) -> float:
-    return max(high - low, 0.0) if high is not None and low is not None else 0.0
+def _reach(high: float | None, low: float | None) -> float | None:
+    """Of one arm; None leaves it out, where 0 would still draw its end."""
+    return max(high - low, 0.0) if high is not None and low is not None else None
