@@ -1,33 +1,41 @@
 from __future__ import annotations
 
 import random
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from optuna.distributions import FloatDistribution
-from study_makers import complete, made
 
 from tunecli.report.importance import importance
 from tunecli.report.importance_intervals import _quantile, importance_intervals
-from tunecli.report.records import StudyRecord, read_study
+from tunecli.report.records import StudyRecord, TrialRecord
+from tunecli.study_file.ranges import FloatRange
 
-UNIT = FloatDistribution(0.0, 1.0)
+UNIT = FloatRange(0.0, 1.0)
+
+
+def trial(number: int, value: float, **params: float) -> TrialRecord:
+    ranges = dict.fromkeys(params, UNIT)
+    return TrialRecord(
+        number, number, "complete", "complete", params=params, ranges=ranges, value=value
+    )
+
+
+def study_of(trials: list[TrialRecord]) -> StudyRecord:
+    return StudyRecord("sqlite://", 1, "s", "accuracy", "maximize", tuple(trials))
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> StudyRecord:
+def study() -> StudyRecord:
     """One parameter decides, one does nothing, one is known to two trials only."""
     draw = random.Random(0)
     trials = []
     for n in range(200):
-        decides, nothing = draw.random(), draw.random()
-        params = {"decides": (decides, UNIT), "nothing": (nothing, UNIT)}
-        params |= {"rare": (draw.random(), UNIT)} if n in (3, 30) else {}
-        trials.append((params, complete(decides, decides)))
-    return read_study(made(tmp_path_factory.mktemp("intervals"), trials))
+        params = {"decides": draw.random(), "nothing": draw.random()}
+        params |= {"rare": draw.random()} if n in (3, 30) else {}
+        trials.append(trial(n, params["decides"], **params))
+    return study_of(trials)
 
 
 def test_what_decides_stands_out(study: StudyRecord) -> None:
@@ -43,9 +51,8 @@ def test_the_same_at_each_call(study: StudyRecord) -> None:
     assert importance_intervals(study) != importance_intervals(study, seed=1)
 
 
-def test_nothing_where_there_is_no_importance(tmp_path: Path) -> None:
-    few = read_study(made(tmp_path, [({"a": (0.5, UNIT)}, complete(0.5))]))
-    assert importance_intervals(few) == {}
+def test_nothing_where_there_is_no_importance() -> None:
+    assert importance_intervals(study_of([trial(0, 0.5, a=0.5)])) == {}
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=30).map(sorted), st.floats(0.0, 1.0))

@@ -178,28 +178,31 @@ def nasty(folder: Path) -> StudyRecord:
     return read_study(url, NASTY)
 
 
-def test_foreign_text_stays_text(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Page:
     finding = Finding("dead", "note", NASTY, advice=NASTY, changes=(NewSetting(NASTY, NASTY),))
-    page = page_of(nasty(tmp_path), [finding])
-    assert len(page.scripts) == 3
-    assert {tag for tag, _ in page.tags} <= {
+    return page_of(nasty(tmp_path_factory.mktemp("hostile")), [finding])
+
+
+def test_foreign_text_stays_text(hostile: Page) -> None:
+    assert len(hostile.scripts) == 3
+    assert {tag for tag, _ in hostile.tags} <= {
         *("html", "head", "meta", "title", "style", "body", "a", "header", "div", "p", "h1", "h2"),
         *("h3", "button", "svg", "circle", "path", "span", "nav", "main", "noscript", "ul", "li"),
         *("strong", "section", "article", "pre", "code", "figure", "figcaption", "dl", "dt", "dd"),
         *("details", "summary", "label", "input", "output", "table", "thead", "tbody", "tr", "th"),
         *("td", "footer", "script"),
     }
-    assert not any(name.startswith("on") for _, attrs in page.tags for name in attrs)
-    assert page.text.count(NASTY) > 10
-    assert page.payload["plots"].keys() == set(page.drawn)
+    assert not any(name.startswith("on") for _, attrs in hostile.tags for name in attrs)
+    assert hostile.text.count(NASTY) > 10
+    assert hostile.payload["plots"].keys() == set(hostile.drawn)
 
 
-def test_plotly_is_given_no_markup(tmp_path: Path) -> None:
+def test_plotly_is_given_no_markup(hostile: Page) -> None:
     """Plotly takes a few tags in its texts; there are none but our line breaks and bold words."""
-    page = page_of(nasty(tmp_path))
-    for said in page.payload["said"].values():
+    for said in hostile.payload["said"].values():
         assert not re.findall(r"<(?!br>|/?b>)", said)
-    titles = json.dumps([figure["layout"] for figure in page.payload["plots"].values()])
+    titles = json.dumps([figure["layout"] for figure in hostile.payload["plots"].values()])
     assert "<" not in titles
 
 
@@ -223,8 +226,14 @@ STUDIES: dict[str, Made] = {
 }
 
 
-@pytest.mark.parametrize("name", STUDIES)
-@pytest.mark.parametrize("direction", ["maximize", "minimize"])
+@pytest.mark.parametrize(
+    ("name", "direction"),
+    [
+        *((name, ("maximize", "minimize")[place % 2]) for place, name in enumerate(STUDIES)),
+        pytest.param("huge", "maximize", marks=pytest.mark.slow),
+        pytest.param("one fold", "maximize", marks=pytest.mark.slow),
+    ],
+)
 def test_what_is_there_is_shown(name: str, direction: str, tmp_path: Path) -> None:
     page = page_of(read_study(made(tmp_path, STUDIES[name], direction=direction)))  # type: ignore[arg-type]
     assert set(page.drawn) == set(page.payload["plots"])
@@ -247,7 +256,7 @@ def test_a_study_of_another_program(tmp_path: Path) -> None:
             trial.report(x**2 / (step + 1), step)
         return x**2
 
-    study.optimize(objective, n_trials=20)
+    study.optimize(objective, n_trials=6)
     page = page_of(read_study(url))
     assert {"history", "parameter:x", "parameter:kind"} <= set(page.drawn)
     for figure in page.payload["plots"].values():
