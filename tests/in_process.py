@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from tunecli.search.database import StudyDatabase
 from tunecli.search.driver import Driver, Limits
 from tunecli.search.lag import Lag
+from tunecli.search.lessons import Lesson
 from tunecli.search.messages import (
     BaselineJob,
     BaselineScored,
@@ -138,6 +139,7 @@ def drive(
     points: Sequence[dict[str, Scalar]] | None = None,
     deaths: float = 0.0,
     edits: Edits | None = None,
+    lessons: Sequence[Lesson] = (),
 ) -> list[Trial]:
     """Search up to `n_total` trials, going on with what the database holds.
 
@@ -147,6 +149,7 @@ def drive(
         points: in place of the study file's `start_with`.
         deaths: share of steps at which a worker dies.
         edits: what was changed in the study since its first call.
+        lessons: trials of other studies.
     """
     assert study.objective is not None
     database = StudyDatabase.open(url, study.name) or StudyDatabase.create(
@@ -159,7 +162,7 @@ def drive(
     for trial in history:
         judge.restore(trial, range(lag.n_shown(trial.number)))
     points = study.start_with if points is None else points
-    suggester = Suggester(study, points, history, lag, edits.segment)
+    suggester = Suggester(study, points, history, lag, edits.segment, lessons)
     executor = InProcessExecutor(n_workers, seed, deaths)
     driver = Driver(study, database, executor, suggester, judge, history, Limits(n_total))
     for count, event in enumerate(driver.run()):

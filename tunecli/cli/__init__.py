@@ -11,6 +11,7 @@ from tunecli import __version__
 from tunecli.cli.check import check
 from tunecli.cli.dashboard import dashboard
 from tunecli.cli.init import init
+from tunecli.cli.next_round import next_round
 from tunecli.cli.remove import remove
 from tunecli.cli.report import report
 from tunecli.cli.schema import schema
@@ -27,6 +28,7 @@ app = typer.Typer(
 )
 for command in (search, report, dashboard, check, init, schema, remove):
     app.command()(command)
+app.command("next")(next_round)
 
 
 def main() -> None:

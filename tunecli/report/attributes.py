@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from tunecli.data.summary import DataSummary
 from tunecli.errors import DatabaseError
 from tunecli.report import queries
+from tunecli.search.lessons import Learned
 from tunecli.training.evaluation import Baseline
 
 FORMAT = 1  # of `tunecli:format`: what this program can read
@@ -50,6 +51,7 @@ class StudyAttributes(BaseModel):
     environment: dict[str, Any] = {}
     edits: tuple[StoredEdit, ...] = ()
     baselines: tuple[Baseline, ...] = ()
+    learned: tuple[Learned, ...] = ()
 
 
 def read_attributes(opened: Connection, study_id: int, name: str) -> StudyAttributes:

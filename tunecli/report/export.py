@@ -6,6 +6,7 @@ seconds, memory bytes.
 
     format, name, metric, direction, database (no password), file, study_file, overrides,
     resolved, environment, edits
+    learned       [{study, n_trials, lessons, left_out}], see `tunecli.search.lessons`
     summary       what the data is, or null
     baselines     [{name, fold_scores, seconds, metrics, note}]: untuned models on the same folds;
                   without fold_scores, the note says why
@@ -56,6 +57,7 @@ from tunecli.report.findings.isolation import isolations
 from tunecli.report.importance import importance
 from tunecli.report.importance_intervals import importance_intervals
 from tunecli.report.records import StudyRecord, TrialRecord
+from tunecli.search.lessons import as_attribute
 from tunecli.search.urls import without_password
 
 FORMAT = 1
@@ -83,6 +85,7 @@ def to_json(study: StudyRecord) -> str:
         "resolved": study.resolved,
         "environment": study.environment,
         "edits": study.edits,
+        "learned": as_attribute(study.learned),
         "summary": asdict(study.summary) if study.summary is not None else None,
         "baselines": [asdict(baseline) for baseline in study.baselines],
         "counts": ranking.counts(study),

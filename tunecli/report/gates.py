@@ -23,15 +23,20 @@ def stored_gates(
 
     Empty for a study of another program, or of a version that knew other study files.
     """
-    newest: Mapping[str, Any] = next(
-        (edit for edit in reversed([*edits]) if "study_file" in edit), {}
-    )
-    text = newest.get("study_file", study_file)
+    text, given = newest(study_file, overrides, edits)
     if not text:
         return {}
     from tunecli.study_file.study_file import StudyFile
 
     try:
-        return StudyFile.from_text(text, file, newest.get("overrides", overrides)).gates
+        return StudyFile.from_text(text, file, given).gates
     except (StudyFileError, ValueError, TypeError):
         return {}
+
+
+def newest(
+    study_file: str, overrides: tuple[str, ...], edits: Iterable[Mapping[str, Any]]
+) -> tuple[str, tuple[str, ...]]:
+    """The study file that a search went on with last, and its overrides."""
+    edit: Mapping[str, Any] = next((e for e in reversed([*edits]) if "study_file" in e), {})
+    return edit.get("study_file", study_file), tuple(edit.get("overrides", overrides))

@@ -23,6 +23,7 @@ from tunecli.report import queries
 from tunecli.report.attributes import read_attributes
 from tunecli.report.curves import Curve, read_curves, read_mean_curves
 from tunecli.report.gates import is_gate, stored_gates
+from tunecli.search.lessons import Learned
 from tunecli.search.urls import shown
 from tunecli.study_file.ranges import Categories, FloatRange, IntRange, Range, Scalar
 from tunecli.study_file.settings import Direction
@@ -91,6 +92,7 @@ class StudyRecord:
         file, study_file, overrides: what the search was called with.
         resolved: the study file with every default, YAML.
         summary: of the data; None before it was read, or in a study of another program.
+        learned: what the sampler was told of other studies' trials.
         edits: `{"first_trial", "changes", …}` of every edit of the study file.
         trials: by number.
         baselines: untuned models on the same folds; empty before they are known. Those without
@@ -111,6 +113,7 @@ class StudyRecord:
     environment: Mapping[str, Any] = field(default_factory=dict)
     edits: tuple[Mapping[str, Any], ...] = ()
     baselines: tuple[Baseline, ...] = ()
+    learned: tuple[Learned, ...] = ()
 
     @cached_property
     def gates(self) -> Mapping[str, Scalar]:
@@ -172,6 +175,7 @@ def read_study(url: str, name: str | None = None) -> StudyRecord:
             environment=attributes.environment,
             edits=tuple(edit.model_dump(exclude_unset=True) for edit in attributes.edits),
             baselines=attributes.baselines,
+            learned=attributes.learned,
         )
 
 

@@ -42,6 +42,7 @@ def beginning(started: SearchStarted) -> list[Line]:
     if started.n_jobs:
         remark = wording.on_parallel(started.parallel, started.n_jobs, started.n_total)
         lines += [notice(remark)] if remark else []
+    lines += [labelled("learns", wording.plain(told)) for told in started.learned]
     return lines + [notice(f"Changed: {change}") for change in started.changes]
 
 

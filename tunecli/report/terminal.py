@@ -127,6 +127,7 @@ def _head(study: StudyRecord) -> list[RenderableType]:
     if study.summary is not None:
         lines = wording.data_lines(study.summary, study.baselines)
         parts += [beside(label, Text(text)) for label, text in lines]
+    parts += [beside("learned", Text(wording.plain(str(told)))) for told in study.learned]
     for edit in study.edits:
         changes = "; ".join(wording.plain(str(change)) for change in edit.get("changes", ()))
         text = f"from trial {edit.get('first_trial')}: {changes}"

@@ -50,6 +50,7 @@ class SearchStarted:
         earlier: the trials that had ended before, by number, so that counts, the best and its
             noise are those of the whole study.
         has_pruner: whether bad trials are stopped early.
+        learned: sentences on what the sampler learned from other studies.
         gates: what each parameter with an `or:` takes while it is off, by the parameter's name.
     """
 
@@ -63,6 +64,7 @@ class SearchStarted:
     parallel: int
     adopted: tuple[int, ...] = ()
     changes: tuple[str, ...] = ()
+    learned: tuple[str, ...] = ()
     earlier: tuple[TrialFinished, ...] = ()
     has_pruner: bool = True
     gates: dict[str, Scalar] = field(default_factory=dict)

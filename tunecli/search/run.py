@@ -20,6 +20,8 @@ from tunecli.search.driver import Driver, Limits, earlier
 from tunecli.search.event_log import EventLog
 from tunecli.search.executor import Executor
 from tunecli.search.lag import Lag
+from tunecli.search.learning import learn, learned_by
+from tunecli.search.lessons import as_attribute
 from tunecli.search.local import LocalExecutor
 from tunecli.search.machine import default_jobs, git_commit
 from tunecli.search.messages import Described, FirstTask, WorkerDied
@@ -128,7 +130,9 @@ class Search:
             study = self._complete(described, stored)
             if database is None or stored is None:
                 points = start_points(study, self._place)
-                database = create_study(self._place, study, described, points)
+                assert described.summary is not None
+                learned = as_attribute(learn(study, described.summary, self._place))
+                database = create_study(self._place, study, described, points, learned)
                 opened.callback(database.close)
             yield from self._drive(study, database, described, stored)
 
@@ -157,7 +161,8 @@ class Search:
         assert described.summary is not None
         edits = stored.record_edits(study, database) if stored else Edits.none(study)
         history = stored.trials if stored else []
-        yield self._started(study, self._executor.n_workers, history, edits.news)
+        learned = tuple(map(str, learned_by(database)))
+        yield self._started(study, self._executor.n_workers, history, edits.news, learned)
         yield DataDescribed(described.summary)
         if stored is not None:
             yield from _other_machine(stored.differences(described.environment))
@@ -196,7 +201,8 @@ class Search:
         assert study.objective is not None
         lag = Lag(edits.parallel)
         points = database.attribute("start_with", [])
-        suggester = Suggester(study, points, history, lag, edits.segment)
+        lessons = [lesson for one in learned_by(database) for lesson in one.lessons]
+        suggester = Suggester(study, points, history, lag, edits.segment, lessons)
         judge = Judge(study.search.pruner, study.objective.direction, study.name)
         for trial in history:
             judge.restore(trial, range(lag.n_shown(trial.number)))
@@ -212,7 +218,12 @@ class Search:
         )
 
     def _started(
-        self, study: StudyFile, n_jobs: int, history: Sequence[Trial], news: tuple[str, ...]
+        self,
+        study: StudyFile,
+        n_jobs: int,
+        history: Sequence[Trial],
+        news: tuple[str, ...],
+        learned: tuple[str, ...] = (),
     ) -> SearchStarted:
         assert study.objective is not None
         return SearchStarted(
@@ -227,6 +238,7 @@ class Search:
             earlier=earlier(history, maximize=study.objective.direction == "maximize"),
             adopted=tuple(trial.number for trial in history if trial.outcome is None),
             changes=news,
+            learned=learned,
             has_pruner=study.search.pruner is not None,
             gates=study.gates,
         )

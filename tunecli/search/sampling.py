@@ -24,6 +24,7 @@ from tunecli.errors import TunecliError
 from tunecli.search.distributions import to_distribution
 from tunecli.search.enumeration import Point, shuffled_points
 from tunecli.search.lag import Lag
+from tunecli.search.lessons import Lesson
 from tunecli.search.samplers import KINDS, common_space, make_sampler, share
 from tunecli.search.trials import Trial
 from tunecli.study_file.ranges import Categories, FloatRange, IntRange, Range, Scalar
@@ -58,6 +59,7 @@ class Suggester:
         lag: which trials each trial may see; kept as an attribute.
         segment: the first trial since the space or the sampler was last edited; replayed samplers
             start over there.
+        lessons: trials of other studies, which come before the first of this one.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class Suggester:
         history: Sequence[Trial],
         lag: Lag,
         segment: int = 0,
+        lessons: Sequence[Lesson] = (),
     ) -> None:
         assert study.objective is not None
         self.lag = lag
@@ -85,6 +88,8 @@ class Suggester:
         self._n_shown = 0
         self._worst: float | None = None
         self._points = shuffled_points(study) if self._kind.continues == "enumerated" else []
+        for lesson in lessons:
+            self._learn(lesson)
         self._restore(history, segment)
 
     def ask(self, number: int) -> Suggestion | None:
@@ -159,7 +164,25 @@ class Suggester:
             self._storage.set_trial_intermediate_value(trial_id, step, mean)
         self._storage.set_trial_state_values(trial_id, state, None if value is None else [value])
 
-    def _seen(self, trial: Trial) -> tuple[TrialState, float | None, dict[int, float]]:
+    def _learn(self, lesson: Lesson) -> None:
+        """Put a trial of another study into the in-memory study, as it ended."""
+        state, value, curve = self._seen(lesson)
+        if state == TrialState.FAIL or not self._holds(lesson.params):
+            return
+        distributions = {name: to_distribution(self._ranges[name]) for name in lesson.params}
+        violated = state == TrialState.PRUNED and is_out_of_memory(lesson.reason)
+        ended: FrozenTrial = create_trial(
+            state=state,
+            value=value,
+            params=lesson.params,
+            distributions=distributions,
+            intermediate_values=curve,
+            system_attrs={_VIOLATED: 1.0} if violated else None,
+        )
+        study_id = self._storage.get_study_id_from_name(self._study_file.name)
+        self._storage.create_new_trial(study_id, ended)
+
+    def _seen(self, trial: Trial | Lesson) -> tuple[TrialState, float | None, dict[int, float]]:
         """A trial as the sampler sees it: state, value, curve.
 
         An error is nobody's fault but the user's; all else says something on the configuration.
@@ -168,7 +191,7 @@ class Suggester:
         has_value = trial.outcome in ("complete", "pruned")
         if has_value and trial.value is not None and math.isfinite(trial.value):
             if trial.outcome == "pruned" and self._kind.learns_from_pruned:
-                return TrialState.PRUNED, None, {len(trial.curve) - 1: trial.value}
+                return TrialState.PRUNED, None, {trial.n_evaluations - 1: trial.value}
             self._worst = trial.value if self._worst is None else self._worse(trial.value)
             return TrialState.COMPLETE, trial.value, {}
         if trial.outcome == "failed" and not is_out_of_memory(trial.reason):
@@ -211,11 +234,7 @@ class Suggester:
 
     def _add(self, trial: Trial) -> None:
         """Put a trial into the in-memory study as running, if today's ranges hold its values."""
-        fits = all(
-            name in self._ranges and contains(self._ranges[name], value)
-            for name, value in trial.params.items()
-        )
-        if not fits:
+        if not self._holds(trial.params):
             return
         distributions = {name: to_distribution(self._ranges[name]) for name in trial.params}
         running: FrozenTrial = create_trial(
@@ -223,6 +242,13 @@ class Suggester:
         )
         study_id = self._storage.get_study_id_from_name(self._study_file.name)
         self._ids[trial.number] = self._storage.create_new_trial(study_id, running)
+
+    def _holds(self, params: Point) -> bool:
+        """Whether today's ranges hold these values."""
+        return all(
+            name in self._ranges and contains(self._ranges[name], value)
+            for name, value in params.items()
+        )
 
 
 def _key(point: Point) -> tuple[tuple[str, str], ...]:

@@ -9,8 +9,8 @@ from tunecli.search.database import StudyDatabase
 from tunecli.search.enumeration import Point
 from tunecli.search.place import Place
 from tunecli.search.trials import Trial
+from tunecli.study_file.matching import match
 from tunecli.study_file.metrics import label
-from tunecli.study_file.space import contains
 from tunecli.study_file.study_file import StudyFile
 
 
@@ -39,7 +39,8 @@ def start_points(study: StudyFile, place: Place) -> Sequence[Point]:
         best = _best(database.trials(), study)[: study.start_from.best]
     finally:
         database.close()
-    return [_inside(study, trial) for trial in best]
+    # What today's ranges do not hold is suggested.
+    return [match(study.tree, trial.config, trial.params).answers for trial in best]
 
 
 def _refuse_other_objective(study: StudyFile, theirs: dict[str, str]) -> None:
@@ -64,13 +65,3 @@ def _best(trials: Sequence[Trial], study: StudyFile) -> list[Trial]:
     sign = -1 if study.objective.direction == "maximize" else 1
     complete = [t for t in trials if t.outcome == "complete" and t.value is not None]
     return sorted(complete, key=lambda trial: sign * (trial.value or 0.0))
-
-
-def _inside(study: StudyFile, trial: Trial) -> Point:
-    """The values that today's ranges hold; the rest is suggested."""
-    ranges = {parameter.name: parameter.range for parameter in study.parameters}
-    return {
-        name: value
-        for name, value in trial.params.items()
-        if name in ranges and contains(ranges[name], value)
-    }

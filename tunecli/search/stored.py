@@ -194,7 +194,11 @@ class Stored:
 
 
 def create_study(
-    place: Place, study: StudyFile, described: Described, start_with: Sequence[Point]
+    place: Place,
+    study: StudyFile,
+    described: Described,
+    start_with: Sequence[Point],
+    learned: Sequence[dict[str, Any]] = (),
 ) -> StudyDatabase:
     """Make the database of a new study, with all that must not change under it."""
     assert study.objective is not None
@@ -215,6 +219,7 @@ def create_study(
                 "direction": study.objective.direction,
             },
             "start_with": list(start_with),
+            "learned": list(learned),
             "parallel": study.search.parallel,
             "code": study.code_in_use,
             "environment": described.environment,

@@ -62,6 +62,11 @@ class Trial:
     fold_scores: tuple[float, ...] = ()
     seconds: float = 0.0
 
+    @property
+    def n_evaluations(self) -> int:
+        """How far it got."""
+        return len(self.curve)
+
 
 def read_trials(connection: Connection, study_id: int) -> list[tuple[int, Trial]]:
     """All trials of a study by number, the running ones included, each with its id.

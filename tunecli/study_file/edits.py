@@ -58,6 +58,7 @@ _EFFECTS: dict[str, Effect] = {
     "pruner": "search",
     "parallel": "search",
     "order": "search",
+    "learn_from": "refused",
 }
 
 _MAX_TIME = ("training", "max_time")  # ends a trial, but changes no score

@@ -57,6 +57,18 @@ def with_overrides(document: Document, overrides: Sequence[str]) -> tuple[Docume
     return document, problems
 
 
+def put(data: dict[str, Any], path: str, value: Any) -> Path:
+    """Put a value into plain data as `--set path=value` does, and return where it went.
+
+    Raises:
+        ValueError: there is no such place; the text says why.
+    """
+    try:
+        return _put(data, _steps(path), value)
+    except _OverrideError as error:
+        raise ValueError(str(error)) from None
+
+
 def _problem(override: str, path: str, message: str) -> Problem:
     return Problem(0, 0, path.strip(), message, override)
 

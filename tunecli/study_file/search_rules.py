@@ -11,7 +11,9 @@ from collections.abc import Iterator
 from typing import TypeGuard
 
 from tunecli.study_file.catalogue import ArgumentProblem
-from tunecli.study_file.settings import Component
+from tunecli.study_file.naming import STUDY_NAME
+from tunecli.study_file.plain import inline
+from tunecli.study_file.settings import Component, SearchSettings
 
 BOUNDS: dict[str, tuple[float, float]] = {
     "n_startup_trials": (0, math.inf),
@@ -45,6 +47,23 @@ _EXCLUSIVE = (
     ("with_margin", "lr_adapt"),
 )
 """Arguments of CmaEsSampler of which only one may be true."""
+
+
+LEARNERS = ("TPESampler", "GPSampler")
+"""Samplers that make use of trials which they did not suggest."""
+
+
+def lesson_mistakes(search: SearchSettings) -> Iterator[str]:
+    """What is wrong with `learn_from`."""
+    for name in search.learn_from:
+        if not STUDY_NAME.match(name):
+            yield f"names studies, but {inline(name)} is no study's name."
+    if search.learn_from and search.sampler.name not in LEARNERS:
+        name = search.sampler.name.removesuffix("Sampler")
+        yield (
+            f"{name} makes no use of trials that it did not suggest itself. Use sampler: TPE or "
+            "GP, or leave learn_from out."
+        )
 
 
 def search_mistakes(component: Component) -> Iterator[ArgumentProblem]:

@@ -16,7 +16,7 @@ from tunecli.study_file.metrics import METRICS, label
 from tunecli.study_file.naming import STUDY_NAME
 from tunecli.study_file.number_ranges import RangeMistakeError, kind_of_range
 from tunecli.study_file.plain import inline
-from tunecli.study_file.search_rules import search_mistakes
+from tunecli.study_file.search_rules import lesson_mistakes, search_mistakes
 from tunecli.study_file.settings import (
     Component,
     DataSettings,
@@ -268,7 +268,12 @@ class SectionReader:
             components[key] = self._component(written, at, kinds[key], optional=key == "pruner")
         settings = self._settings(SearchSettings, given, ("search",), also=("start_with",))
         kept = {key: c for key, c in components.items() if c is not None or key == "pruner"}
-        return settings.model_copy(update=kept) if settings else None
+        if settings is None:
+            return None
+        read = settings.model_copy(update=kept)
+        for mistake in lesson_mistakes(read):
+            self._problems.add_new(("search", "learn_from"), mistake)
+        return read
 
     # What the sections share
 

@@ -311,6 +311,8 @@ class SearchSettings(Settings):
         order: exact (the same table for any number of jobs) or free (uses all that is known).
         attempts: how often a trial is tried whose worker dies.
         baselines: whether untuned models of scikit-learn are scored on the same folds, once.
+        learn_from: studies whose trials TPE or GP learns from before the first of this one, as far
+            as they fit this space, on the same data, validation and objective.
     """
 
     trials: Positive = 50
@@ -321,6 +323,7 @@ class SearchSettings(Settings):
     order: Literal["exact", "free"] = "exact"
     attempts: Positive = 3
     baselines: bool = True
+    learn_from: Words = []
 
 
 class TrialConfig(Settings):

@@ -49,6 +49,10 @@ def all_findings(evidence: Evidence) -> list[Finding]:
 
 def shown(findings: Sequence[Finding], evidence: Evidence) -> list[Finding]:
     """The few that a report leads with; of a small study only what a few trials can show."""
-    if len(evidence.ranked) < ENOUGH_TRIALS:
-        findings = [finding for finding in findings if finding.kind in _AT_ONCE]
-    return list(findings[:MOST_SHOWN])
+    return sure(findings, evidence)[:MOST_SHOWN]
+
+
+def sure(findings: Sequence[Finding], evidence: Evidence) -> list[Finding]:
+    """Those that a study of this size can bear."""
+    is_small = len(evidence.ranked) < ENOUGH_TRIALS
+    return [finding for finding in findings if not is_small or finding.kind in _AT_ONCE]

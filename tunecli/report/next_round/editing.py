@@ -1,0 +1,262 @@
+"""Changes made to a study file's plain data, each at the place of what it is about."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from tunecli.report.findings.finding import Change, Fixed, NewRange, NewSetting
+from tunecli.study_file.document import Path
+from tunecli.study_file.grammar import is_none
+from tunecli.study_file.offered import canonical
+from tunecli.study_file.overrides import put
+from tunecli.study_file.places import Place, places
+from tunecli.study_file.ranges import FloatRange, IntRange, Scalar
+from tunecli.study_file.study_file import StudyFile
+from tunecli.study_file.tree import SETTINGS, Choice, Gate, Named, Number, identity
+
+Where = tuple[Any, Any]
+"""A mapping or list of the data, and a key or index of it."""
+
+
+class UnfitError(Exception):
+    """A change that cannot be made to this file; the text says why."""
+
+
+class Editing:
+    """Plain data of a study file under change.
+
+    Mappings and lists keep their identity, so that places are found again after all changes.
+
+    Args:
+        data: is changed.
+        study: the same, read.
+    """
+
+    def __init__(self, data: dict[str, Any], study: StudyFile) -> None:
+        self.data = data
+        self._study = study
+        self._places = places(study.tree)
+        self._where = {name: self._find(place.at) for name, place in self._places.items()}
+        self._notes: list[tuple[Where, str]] = []
+
+    def make(self, changes: list[tuple[Change, str]]) -> None:
+        """Make all of them, those inside of others first.
+
+        Args:
+            changes: each with the comment that it gets.
+
+        Raises:
+            UnfitError: one of them cannot be made.
+        """
+        for change, note in sorted(changes, key=self._order, reverse=True):
+            if isinstance(change, NewSetting):
+                self._set(change, note)
+            elif isinstance(change, NewRange):
+                self._search_in(change, note)
+            elif isinstance(change, Fixed):
+                self._fix(change, note)
+            else:
+                self._drop(change.parameter, change.choices, note)
+
+    def note(self, key: str, sentence: str, inside: str = "") -> None:
+        """Put a comment above a section, or above a setting of it."""
+        self._notes.append(((self.data[inside] if inside else self.data, key), sentence))
+
+    @property
+    def notes(self) -> dict[Path, list[str]]:
+        """Comments by the place that they are about now."""
+        paths = {id(holder): path for path, holder in _holders(self.data, ())}
+        found: dict[Path, list[str]] = {}
+        for (holder, key), sentence in self._notes:
+            if id(holder) in paths:
+                found.setdefault((*paths[id(holder)], key), []).append(sentence)
+        return found
+
+    def _order(self, change: tuple[Change, str]) -> tuple[float, Path]:
+        """Settings first, then from inside out, a range before its coin, variants last."""
+        one = change[0]
+        if isinstance(one, NewSetting):
+            return math.inf, ()
+        place = self._place(one.parameter)
+        if place.node is None:
+            return -1, ()
+        is_coin = isinstance(place.node, Gate) and one.parameter == place.node.name
+        return len(place.at) - 0.5 * is_coin, place.at
+
+    def _place(self, parameter: str) -> Place:
+        if parameter not in self._places:
+            raise UnfitError(f"{parameter} is not searched in this file")
+        return self._places[parameter]
+
+    def _find(self, at: Path) -> Where:
+        holder: Any = self.data
+        for step in at[:-1]:
+            holder = holder[step]
+        return holder, at[-1]
+
+    def _put(self, where: Where, value: Any, note: str) -> None:
+        holder, key = where
+        holder[key] = value
+        self._notes.append((where, note))
+
+    def _set(self, change: NewSetting, note: str) -> None:
+        place = self._places.get(change.path)
+        if place is not None and isinstance(place.node, Number):
+            number = _up_to(place.node.range, change.value)
+            self._search_in(NewRange(change.path, number), note)
+            return
+        if place is not None:
+            raise UnfitError(f"{change.path} is searched")
+        try:
+            path = put(self.data, change.path, change.value)
+        except ValueError as error:
+            raise UnfitError(str(error)) from None
+        self._notes.append((self._find(path), note))
+
+    def _search_in(self, change: NewRange, note: str) -> None:
+        place = self._place(change.parameter)
+        node = place.node.inside if isinstance(place.node, Gate) else place.node
+        if not isinstance(node, Number) or type(node.range) is not type(change.range):
+            raise UnfitError(f"{change.parameter} has another kind of range")
+        holder, key = self._where[change.parameter]
+        kind = "float" if isinstance(node.range, FloatRange) else "int"
+        number = _in_steps(node.range, change.range)
+        holder[key][kind] = [number.low, number.high]
+        self._notes.append(((holder, key), note))
+
+    def _fix(self, change: Fixed, note: str) -> None:
+        place = self._place(change.parameter)
+        where = self._where[change.parameter]
+        if place.node is None or isinstance(place.node, Choice):
+            choices = self._choices(change.parameter)
+            if change.value not in choices:
+                raise UnfitError(f"{change.parameter} has no option {change.value!r}")
+            others = tuple(choice for choice in choices if not _is_same(choice, change.value))
+            self._drop(change.parameter, others, note)
+        elif not isinstance(place.node, Gate):
+            self._put(where, change.value, note)
+        elif change.parameter != place.node.name:
+            # The coin goes on: off, or this value.
+            self._put(where, {"choice": [place.node.otherwise, change.value]}, note)
+        elif change.value:
+            self._put(where, place.node.otherwise, note)
+        else:
+            self._put(where, _without_coin(where[0][where[1]]), note)
+
+    def _choices(self, parameter: str) -> tuple[Scalar, ...]:
+        node = self._place(parameter).node
+        if isinstance(node, Choice):
+            return node.range.choices
+        variants = self._study.tree.variants
+        return variants.choices if variants is not None and node is None else ()
+
+    def _drop(self, parameter: str, dropped: tuple[Scalar, ...], note: str) -> None:
+        node = self._place(parameter).node
+        if isinstance(node, Gate):
+            if len(dropped) != 1:
+                raise UnfitError(f"of {parameter} nothing would be left")
+            self._fix(Fixed(node.name, not dropped[0]), note)
+            return
+        choices = self._choices(parameter)
+        kept = [
+            index
+            for index, choice in enumerate(choices)
+            if not any(_is_same(choice, other) for other in dropped)
+        ]
+        if not kept or len(kept) == len(choices):
+            raise UnfitError(f"of {parameter} {'nothing' if not kept else 'everything'} is left")
+        holder, key = self._where[parameter]
+        options = holder[key]["choice"]
+        if isinstance(options, dict):
+            labels = [*options]
+            for index in set(range(len(labels))) - set(kept):
+                del options[labels[index]]
+        else:
+            options[:] = [options[index] for index in kept]
+        if len(kept) > 1:
+            self._notes.append(((holder, key), note))
+        elif node is None:
+            self._unfold_variant(note)
+        else:
+            self._unfold(parameter, note)
+
+    def _unfold(self, parameter: str, note: str) -> None:
+        """Put the one option that is left in the place of its choice."""
+        holder, key = self._where[parameter]
+        options = holder[key]["choice"]
+        node = self._place(parameter).node
+        assert isinstance(node, Choice)
+        if isinstance(options, list):
+            left = options[0]
+        else:
+            [(label, inside)] = options.items()
+            component = label if is_none(inside) else {label: inside}
+            left = component if _is_component(label, node) else inside
+        self._put((holder, key), left, note)
+
+    def _unfold_variant(self, note: str) -> None:
+        """Put the parts of the one variant that is left where they stand without variants."""
+        [(label, parts)] = self.data.pop("variant")["choice"].items()
+        moved: dict[int, Any] = {}
+        for section, inside in ({} if is_none(parts) else parts).items():
+            if section in ("data", *SETTINGS) and isinstance(inside, dict):
+                there = self.data.get(section)
+                if not isinstance(there, dict):
+                    there = {} if is_none(there) else {"source": there}
+                    self.data[section] = there
+                there.update(inside)
+                moved[id(inside)] = there
+            else:
+                self.data[section] = inside
+        moved[id(parts)] = self.data
+        self._notes = [((moved.get(id(h), h), k), n) for (h, k), n in self._notes]
+        first = next(iter(self.data if is_none(parts) or not parts else parts))
+        self._notes.append(((self.data, first), f"variant {label}: {note}"))
+
+
+def _is_component(label: str, node: Choice) -> bool:
+    """Whether an option's label is the name of the component that it is, or none."""
+    kinds = [option.node.kind for option in node.options if isinstance(option.node, Named)]
+    return bool(kinds) and (label == "none" or canonical(kinds[0], label) is not None)
+
+
+def _without_coin(written: dict[str, Any]) -> Any:
+    """A range with `or:`, or what became of it, where that is never taken."""
+    if "choice" in written:
+        return written["choice"][1]
+    return {key: value for key, value in written.items() if key != "or"}
+
+
+def _is_same(one: Scalar, other: Scalar) -> bool:
+    return identity(one) == identity(other)
+
+
+def _holders(data: Any, at: Path) -> Iterator[tuple[Path, Any]]:
+    if isinstance(data, dict | list):
+        yield at, data
+        entries = data.items() if isinstance(data, dict) else enumerate(data)
+        for key, inside in entries:
+            yield from _holders(inside, (*at, key))
+
+
+def _up_to(number: FloatRange | IntRange, value: Scalar) -> FloatRange | IntRange:
+    """The range with another high end, for a setting whose best value lies elsewhere."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or value <= number.low:
+        raise UnfitError(f"{value!r} lies below the range")
+    if isinstance(number, IntRange):
+        return IntRange(number.low, int(value), number.log, number.step)
+    return FloatRange(number.low, float(value), number.log, number.step)
+
+
+def _in_steps(old: FloatRange | IntRange, new: FloatRange | IntRange) -> FloatRange | IntRange:
+    """The new ends on the steps of the old range."""
+    step = old.step
+    if not step or step == 1 or old.log:
+        return new
+    n_low, n_high = (round((end - old.low) / step) for end in (new.low, new.high))
+    low, high = (round(old.low + n * step, 12) for n in (n_low, max(n_high, n_low)))
+    if isinstance(old, IntRange):
+        return IntRange(int(low), int(high), old.log, old.step)
+    return FloatRange(low, high, old.log, old.step)

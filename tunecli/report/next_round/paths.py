@@ -1,0 +1,58 @@
+"""Paths of a study file that shall mean the same from another folder."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+_CODE = re.compile(r"(?P<file>[^:]+\.py):(?P<name>[A-Za-z_]\w*)")
+_SETTINGS = (
+    ("data", "source"),
+    ("data", "test"),
+    ("data", "target"),
+    ("data", "root"),
+    ("validation", "file"),
+    ("validation", "folder"),
+)
+
+
+def moved(data: dict[str, Any], before: Path, after: Path) -> dict[str, Any]:
+    """Plain data of a study file that moves from one folder to another.
+
+    Rewritten are relative paths that lead to something from the first folder: those of settings
+    that may be paths, and those of code, wherever it is named.
+    """
+    if before.resolve() == after.resolve():
+        return data
+    found: dict[str, Any] = _code_moved(data, before, after)
+    if isinstance(found.get("data"), str):
+        found["data"] = _path_moved(found["data"], before, after)
+    for section, setting in _SETTINGS:
+        inside = found.get(section)
+        if isinstance(inside, dict) and isinstance(inside.get(setting), str):
+            inside[setting] = _path_moved(inside[setting], before, after)
+    return found
+
+
+def _path_moved(written: str, before: Path, after: Path) -> str:
+    is_path = "/" in written or "." in written  # a bare name is a data set's
+    if not is_path or os.path.isabs(written) or not (before / written).exists():
+        return written
+    new = os.path.relpath(before.resolve() / written, after.resolve())
+    return new + "/" if written.endswith("/") else new
+
+
+def _code_moved(data: Any, before: Path, after: Path) -> Any:
+    if isinstance(data, dict):
+        return {
+            _code_moved(key, before, after): _code_moved(value, before, after)
+            for key, value in data.items()
+        }
+    if isinstance(data, list):
+        return [_code_moved(item, before, after) for item in data]
+    match = _CODE.fullmatch(data) if isinstance(data, str) else None
+    if match is None:
+        return data
+    return f"{_path_moved(match['file'], before, after)}:{match['name']}"

@@ -1,0 +1,207 @@
+"""The next round of a study: its file, changed where findings say so."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from tunecli.errors import StudyFileError, TunecliError
+from tunecli.report import wording
+from tunecli.report.findings.evidence import Evidence
+from tunecli.report.findings.finding import NewSetting
+from tunecli.report.gates import newest
+from tunecli.report.next_round.advice import Advice, is_possible, settled
+from tunecli.report.next_round.closer import closer
+from tunecli.report.next_round.editing import Editing, UnfitError
+from tunecli.report.next_round.paths import moved
+from tunecli.report.records import StudyRecord
+from tunecli.study_file.document import Document
+from tunecli.study_file.overrides import with_overrides
+from tunecli.study_file.rewriting import annotated, rewritten
+from tunecli.study_file.search_rules import LEARNERS
+from tunecli.study_file.study_file import StudyFile
+
+Style = Literal["go on", "explore", "exploit"]
+"""As the study did; everywhere alike; or only where the best trials lie."""
+
+N_BEST = 5  # trials with which the new study begins
+N_STARTUP = 5  # random trials of TPE where it only looks closer
+
+
+class NoStudyFileError(TunecliError):
+    """There is nothing that a next round could be written from."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True)
+class Round:
+    """A study file and what it changed.
+
+    Attributes:
+        made: the changes that are in it.
+        left_out: sentences on those that could not be made.
+    """
+
+    name: str
+    text: str
+    made: tuple[Advice, ...]
+    left_out: tuple[str, ...]
+
+
+def next_round(
+    evidence: Evidence,
+    advice: Sequence[Advice],
+    name: str | None = None,
+    folder: Path | None = None,
+    style: Style = "go on",
+) -> Round:
+    """Write the study file of the next round.
+
+    Args:
+        advice: of the findings on the study.
+        name: of the new study; by default the old one with the next number.
+        folder: that the file will lie in; by default that of the old file.
+
+    Raises:
+        NoStudyFileError: the study is another program's, or its file is one of another version.
+    """
+    study = evidence.study
+    text, before = _old(study, folder)
+    parameters = before.parameters
+    if style == "exploit":
+        advice = [*advice, *closer(evidence, parameters)]
+    left_out = [
+        f"{wording.plain(one.change.line)}, which is yours to decide, since scores would no "
+        f"longer compare with those of {study.name}. {_comment(one)}"
+        for one in advice
+        if not is_possible(one)
+    ]
+    wanted = settled([one for one in advice if is_possible(one)], parameters)
+    new_name = name or following(study.name)
+    draft = _Draft(text, before, study, new_name, style)
+    written, made = draft.written(wanted), wanted
+    if isinstance(written, str):  # one of them does not fit: find out which
+        made = []
+        for one in wanted:
+            problem = draft.written([*made, one])
+            if isinstance(problem, str):
+                left_out.append(f"{wording.plain(one.change.line)}, since {problem}")
+            else:
+                made.append(one)
+        written = draft.written(made)
+    if isinstance(written, str):
+        raise NoStudyFileError(f"The file of study {study.name} cannot be written: {written}")
+    return Round(new_name, written[0], tuple(made), tuple(left_out))
+
+
+def following(name: str) -> str:
+    """`digits-2` after `digits`, `digits-3` after `digits-2`."""
+    match = re.fullmatch(r"(.*)-([0-9]{1,6})", name)
+    return f"{match[1]}-{int(match[2]) + 1}" if match else f"{name}-2"
+
+
+def _old(study: StudyRecord, folder: Path | None) -> tuple[str, StudyFile]:
+    """The file that the search went on with last, its overrides folded in."""
+    text, overrides = newest(study.study_file, study.overrides, study.edits)
+    if not text:
+        raise NoStudyFileError(
+            f"Study {study.name} was made by another program: it has no study file from which a "
+            "next round could be written."
+        )
+    try:
+        document, _ = with_overrides(Document.parse(text, study.file), overrides)
+        data = document.data
+        if folder is not None:
+            data = moved(data, Path(study.file).parent, folder)
+        folded = rewritten(text, data)
+        return folded, StudyFile.from_text(folded, study.file)
+    except (StudyFileError, ValueError, TypeError) as error:
+        raise NoStudyFileError(
+            f"The file of study {study.name} is none that this version reads: {error}"
+        ) from None
+
+
+@dataclass(frozen=True)
+class _Draft:
+    """What every version of the new file has in common."""
+
+    text: str
+    before: StudyFile
+    study: StudyRecord
+    name: str
+    style: Style
+
+    def written(self, advice: Sequence[Advice]) -> tuple[str] | str:
+        """The text of the file with these changes, or a sentence on what is in the way."""
+        data = copy.deepcopy(Document.parse(self.text, "").data)
+        editing = Editing(data, self.before)
+        try:
+            editing.make([(one.change, _comment(one)) for one in advice])
+            self._go_on(editing, is_same=not any(map(_changes_all, advice)))
+            text = annotated(rewritten(self.text, data), editing.notes)
+            StudyFile.from_text(text, self.study.file)
+        except UnfitError as error:
+            return f"{error}."
+        except StudyFileError as error:
+            return error.problems[0].message
+        return (text,)
+
+    def _go_on(self, editing: Editing, *, is_same: bool) -> None:
+        """Name the new study and its parent, from which it starts and learns.
+
+        Args:
+            is_same: whether trials of the parent say something on trials of the new study.
+        """
+        data, parent = editing.data, self.study.name
+        _put_first(data, "study", self.name)
+        editing.note("study", f"The next round after {self._parent()}.")
+        search = dict(data.get("search") or {})
+        sampler = self._sampler(search)
+        search["start_with"] = {"study": parent, "best": N_BEST}
+        search.pop("learn_from", None)
+        if is_same and sampler in LEARNERS:
+            search["learn_from"] = [*self.before.search.learn_from, parent]
+            if len(search["learn_from"]) == 1:
+                [search["learn_from"]] = search["learn_from"]
+        data["search"] = search
+
+    def _parent(self) -> str:
+        """The study before, in words."""
+        n_trials = wording.count(len(self.study.trials), "trial")
+        ranked = Evidence(self.study).ranked
+        if not ranked:
+            return f"{self.study.name}: {n_trials}"
+        best = f"best {wording.plain(self.study.metric)} {wording.score(ranked[0].value)}"
+        return f"{self.study.name}: {n_trials}, {best}"
+
+    def _sampler(self, search: dict[str, Any]) -> str:
+        """Write the sampler that the style asks for, and return its full name."""
+        if self.style == "exploit":
+            search["sampler"] = {"TPE": {"n_startup_trials": N_STARTUP}}
+            return "TPESampler"
+        if self.style == "explore":
+            has_branches = any(parameter.conditions for parameter in self.before.parameters)
+            search["sampler"] = "Random" if has_branches else "QMC"
+            return f"{search['sampler']}Sampler"
+        return self.before.search.sampler.name
+
+
+def _put_first(data: dict[str, Any], key: str, value: Any) -> None:
+    """Set a section; a new one comes before all others."""
+    rest = dict(data)
+    data.clear()
+    data.update({**rest, key: value} if key in rest else {key: value, **rest})
+
+
+def _changes_all(advice: Advice) -> bool:
+    """Whether trials from before a change differ from all trials behind it."""
+    return isinstance(advice.change, NewSetting)
+
+
+def _comment(advice: Advice) -> str:
+    return wording.plain(" ".join(advice.reason.split()))
