@@ -237,6 +237,15 @@ def test_what_to_say_of_parallel(parallel: int, n_jobs: int, n_trials: int, told
     assert bool(said) == bool(told)
 
 
+def test_options_are_called_by_what_they_mean() -> None:
+    assert wording.option("optimizer", "SGD", {}) == "SGD"
+    assert wording.option("optimizer", None, {}) == "none"
+    assert wording.option("training.l1.or", True, {"training.l1": 0}) == "0"
+    assert wording.option("training.l1.or", True, {}) == "off"
+    assert wording.option("training.l1.or", False, {"training.l1": 0}) == "in its range"
+    assert wording.option("model.MLP.batch_norm", True, {}) == "true"
+
+
 def test_untuned_models_in_words() -> None:
     linear = Baseline("ridge regression", (2.0, 4.0), 61.0, note="on 700 rows")
     trees = Baseline("gradient-boosted trees", (1.0, 2.0), 3.0)

@@ -63,9 +63,15 @@ class Contender:
 
 @dataclass(frozen=True)
 class Option:
-    """One option of a choice that several studies have, by the name of the study."""
+    """One option of a choice that several studies have.
+
+    Attributes:
+        name: as people read it.
+        branches: by the name of the study.
+    """
 
     choice: Scalar
+    name: str
     branches: Mapping[str, Branch]
 
 
@@ -131,8 +137,13 @@ def compared(studies: Sequence[StudyRecord]) -> Comparison:
 def _options(name: str, having: Sequence[Contender]) -> list[Option]:
     branches = [(one.name, branch) for one in having for branch in one.isolations[name].branches]
     choices = {repr(branch.choice): branch.choice for _, branch in branches}
+    gates = having[0].study.gates
     return [
-        Option(choice, {study: branch for study, branch in branches if repr(branch.choice) == key})
+        Option(
+            choice,
+            wording.option(name, choice, gates),
+            {study: branch for study, branch in branches if repr(branch.choice) == key},
+        )
         for key, choice in choices.items()
     ]
 

@@ -100,7 +100,7 @@ def _choices(comparison: Comparison) -> Table:
         for option in options:
             cells = [option.branches.get(one.name) for one in comparison.contenders]
             table.add_row(
-                Text(f"  {wording.scalar(option.choice)}"),
+                Text(f"  {option.name}"),
                 *(
                     f"{wording.score(branch.best)} of {branch.n_complete}" if branch else ""
                     for branch in cells

@@ -56,7 +56,7 @@ def comparison_markdown(comparison: Comparison) -> str:
         for option in options:
             branches = [option.branches.get(name) for name in studies]
             scores = [wording.score(b.best) if b is not None else "" for b in branches]
-            lines += _row([escaped(wording.scalar(option.choice)), *scores])
+            lines += _row([escaped(option.name), *scores])
     return "\n".join(lines) + "\n"
 
 

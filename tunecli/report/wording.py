@@ -123,6 +123,13 @@ def other_value(name: str, gates: Mapping[str, Scalar] | None, digits: int = 4) 
     return scalar(gates[name], digits) if gates and name in gates else "off"
 
 
+def option(name: str, choice: Scalar, gates: Mapping[str, Scalar] | None) -> str:
+    """A value of a choice; the two of a gate by what they mean: `0` and `in its range`."""
+    if not is_gate(name, choice):
+        return scalar(choice)
+    return other_value(name.removesuffix(GATE), gates) if choice else "in its range"
+
+
 def duration(seconds: float) -> str:
     """0.42 s, 4.1 s, 2 min 5 s, 3 h 20 min, 2 d 4 h."""
     if seconds < 1:

@@ -22,7 +22,8 @@ def isolation_plots(study: StudyRecord, found: Sequence[Isolation]) -> dict[str,
 
 def _plot(study: StudyRecord, one: Isolation) -> Plot:
     metric = wording.plain(study.metric)
-    found = (branch_rows(branch) for branch in one.branches)
+    names = [wording.option(one.parameter, b.choice, study.gates) for b in one.branches]
+    found = map(branch_rows, one.branches, names)
     note = "Hollow diamond: the best trial."
     if one.n_trials:
         note += (
@@ -36,18 +37,13 @@ def _plot(study: StudyRecord, one: Isolation) -> Plot:
         [rows for rows in found if rows],
         axis(wording.shortened(metric, 40), nticks=5),
         f"Best {metric} of each option of {wording.plain(one.parameter)}: "
-        f"{wording.scalar(first.choice)} with {wording.score(first.best)} reached most.",
+        f"{names[one.branches.index(first)]} with {wording.score(first.best)} reached most.",
         note,
     )
 
 
-def branch_rows(branch: Branch, of: str = "") -> list[Row]:
-    """The expected best, if it is known, and the best trial, in one line of a plot.
-
-    Args:
-        of: what the option is told apart by beside its name.
-    """
-    name = " · ".join(filter(None, [wording.scalar(branch.choice), of]))
+def branch_rows(branch: Branch, name: str) -> list[Row]:
+    """The expected best, if it is known, and the best trial, in one line of a plot."""
     counts = {"complete": branch.n_complete, "pruned": branch.n_pruned, "diverged": branch.n_lost}
     said = f"{name}: {wording.tally(counts)}"
     rows = []

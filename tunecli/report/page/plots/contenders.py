@@ -65,7 +65,7 @@ def _line(one: Contender, place: int) -> Trace:
 
 def _choice(comparison: Comparison, parameter: str) -> Plot:
     lines: list[list[Row]] = [
-        branch_rows(branch, study)
+        branch_rows(branch, f"{option.name} · {study}")
         for option in comparison.shared_choices()[parameter]
         for study, branch in option.branches.items()
     ]

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tunecli.report import wording
-from tunecli.report.gates import GATE, is_gate
 from tunecli.study_file.ranges import Categories, FloatRange, IntRange, Range, Scalar
 
 _MOST_TICKS = 6
@@ -58,7 +57,7 @@ def scale_of(name: str, kind: Range, gates: Mapping[str, Scalar]) -> Scale:
     match kind:
         case Categories(choices):
             n = len(choices)
-            labels = tuple(_category(name, choice, gates) for choice in choices)
+            labels = tuple(wording.option(name, choice, gates) for choice in choices)
             return Scale(kind, labels, tuple((i + 0.5) / n for i in range(n)))
         case FloatRange() | IntRange():
             ticks = log_ticks(kind) if kind.log else even_ticks(kind)
@@ -112,13 +111,6 @@ def _share(kind: FloatRange | IntRange, value: float) -> float | None:
     if kind.log:
         return math.log(value / kind.low) / math.log(kind.high / kind.low)
     return (value - kind.low) / (kind.high - kind.low)
-
-
-def _category(name: str, choice: Scalar, gates: Mapping[str, Scalar]) -> str:
-    if not is_gate(name, choice):
-        return wording.scalar(choice)
-    range_ = name.removesuffix(GATE)
-    return wording.other_value(range_, gates) if choice else "in its range"
 
 
 def shortest(labels: tuple[str, ...], width: int) -> tuple[str, ...]:
