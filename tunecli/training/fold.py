@@ -35,6 +35,7 @@ from tunecli.training.models import (
     set_training,
 )
 from tunecli.training.optimizers import build_optimizers
+from tunecli.training.outputs import OutputMeaning
 from tunecli.training.precision import Precision
 from tunecli.training.random_state import RandomStream, fold_seed
 from tunecli.training.schedules import Rates
@@ -135,6 +136,21 @@ class FoldTraining:
         self._n_evaluations += 1
         self._rates.watch(evaluation.score)
         return evaluation
+
+    def train_unmeasured(self, n_evaluations: int) -> None:
+        """Train as far as that many evaluations go, and evaluate at none of them.
+
+        Leads to the same weights, bit for bit, unless a schedule waits for scores.
+        """
+        self._movable.come_back()
+        with self._own_world():
+            self._train_to(self.timetable.evaluations[n_evaluations - 1])
+        self._n_evaluations = n_evaluations
+
+    @property
+    def meaning(self) -> OutputMeaning:
+        """Of the model's outputs."""
+        return self._loss.meaning
 
     @property
     def n_weights(self) -> int:

@@ -23,6 +23,7 @@ from tunecli.errors import DataError
 from tunecli.study_file.settings import WITHOUT, Component
 from tunecli.study_file.user_code import is_code
 from tunecli.training import user_parts
+from tunecli.training.outputs import OutputMeaning
 
 Predictions = NDArray[np.float32]
 
@@ -35,10 +36,12 @@ class Loss(ABC):
 
     Attributes:
         n_outputs: what the model must have.
+        meaning: of the outputs.
         standardized_target: whether regression targets reach it standardized.
     """
 
     standardized_target: ClassVar[bool] = True
+    meaning: OutputMeaning
 
     def __init__(self, name: str, arguments: dict[str, Any], fold: FoldData) -> None:
         self.module: nn.Module = getattr(nn, name)(**arguments)
@@ -58,17 +61,9 @@ class Loss(ABC):
             y: targets as in `FoldData.y_train`, (batch,).
         """
 
-    @abstractmethod
     def predict(self, outputs: Tensor) -> Predictions:
-        """What the outputs say.
-
-        Args:
-            outputs: of the model, (n, n_outputs).
-
-        Returns:
-            Probabilities (n, n_classes), each row with sum 1, for classification; values (n,) in
-            the original unit for regression. NaN where an output is NaN.
-        """
+        """What the outputs say, computed in float64; see `outputs.OutputMeaning`."""
+        return decoded(self.meaning, outputs)
 
     def total_weight(self, y: Tensor) -> Tensor | int:
         """What the mean over these rows counts in a mean over several batches: their number."""
@@ -81,6 +76,7 @@ class _SoftmaxLoss(Loss):
     def __init__(self, name: str, arguments: dict[str, Any], fold: FoldData) -> None:
         self.class_weights = class_weights(arguments.get("weight"), fold)
         super().__init__(name, {**arguments, "weight": self.class_weights}, fold)
+        self.meaning = OutputMeaning("softmax")
         self.of_log_probabilities = name == "NLLLoss"
 
     def __call__(self, outputs: Tensor, y: Tensor) -> Tensor:
@@ -89,9 +85,6 @@ class _SoftmaxLoss(Loss):
             scores = scores.log_softmax(1)
         loss: Tensor = self.module(scores, y)
         return loss
-
-    def predict(self, outputs: Tensor) -> Predictions:
-        return _array(_exact(outputs).softmax(1))
 
     def total_weight(self, y: Tensor) -> Tensor | int:
         """With class weights, torch divides a batch by the sum of its rows' weights: that sum."""
@@ -105,12 +98,11 @@ class _MarginLoss(Loss):
     metrics of the predicted class and ROC AUC are sound, and log loss is only indicative.
     """
 
+    meaning = OutputMeaning("softmax")
+
     def __call__(self, outputs: Tensor, y: Tensor) -> Tensor:
         loss: Tensor = self.module(outputs.float(), y)
         return loss
-
-    def predict(self, outputs: Tensor) -> Predictions:
-        return _array(_exact(outputs).softmax(1))
 
 
 class _BinaryLoss(Loss):
@@ -119,6 +111,8 @@ class _BinaryLoss(Loss):
     One-against-rest probabilities are divided by their sum. A row counts with the weight of its
     class.
     """
+
+    meaning = OutputMeaning("sigmoid")
 
     def __init__(self, name: str, arguments: dict[str, Any], fold: FoldData) -> None:
         self.class_weights = class_weights(arguments.get("weight"), fold)
@@ -137,13 +131,6 @@ class _BinaryLoss(Loss):
             losses = losses * self.class_weights[y].unsqueeze(1)
         return losses.mean()
 
-    def predict(self, outputs: Tensor) -> Predictions:
-        scores = _exact(outputs)
-        if scores.shape[1] == 1:
-            return _array(torch.cat([(-scores).sigmoid(), scores.sigmoid()], dim=1))
-        # p / sum(p), without dividing 0 by 0 where every sigmoid underflows.
-        return _array(functional.logsigmoid(scores).softmax(1))
-
 
 class _ValueLoss(Loss):
     """MSELoss, L1Loss, SmoothL1Loss, HuberLoss between one output and the standardized target.
@@ -153,14 +140,11 @@ class _ValueLoss(Loss):
 
     def __init__(self, name: str, arguments: dict[str, Any], fold: FoldData) -> None:
         super().__init__(name, arguments, fold)
-        self.mean, self.std = fold.y_mean, fold.y_std
+        self.meaning = OutputMeaning("value", fold.y_mean, fold.y_std)
 
     def __call__(self, outputs: Tensor, y: Tensor) -> Tensor:
         loss: Tensor = self.module(outputs[:, 0].float(), y)
         return loss
-
-    def predict(self, outputs: Tensor) -> Predictions:
-        return _array(_exact(outputs)[:, 0] * self.std + self.mean)
 
 
 class _GaussianLoss(_ValueLoss):
@@ -200,14 +184,11 @@ class _PoissonLoss(Loss):
             )
         super().__init__(name, arguments, fold)
         mean = fold.y_train.cpu().double().mean().item()
-        self.offset = math.log(mean) if mean > 0 else 0.0
+        self.meaning = OutputMeaning("log_rate", math.log(mean) if mean > 0 else 0.0)
 
     def __call__(self, outputs: Tensor, y: Tensor) -> Tensor:
-        loss: Tensor = self.module(outputs[:, 0].float() + self.offset, y)
+        loss: Tensor = self.module(outputs[:, 0].float() + self.meaning.mean, y)
         return loss
-
-    def predict(self, outputs: Tensor) -> Predictions:
-        return _array((_exact(outputs)[:, 0] + self.offset).exp())
 
 
 class _UserLoss(Loss):
@@ -219,17 +200,13 @@ class _UserLoss(Loss):
         if isinstance(self._loss, nn.Module):
             self._loss.to(fold.y_train.device)
         self.n_outputs = self.outputs_for(fold.n_classes)
-        self.mean, self.std = fold.y_mean, fold.y_std
         self._is_of_values = fold.n_classes == 0
+        values = OutputMeaning("value", fold.y_mean, fold.y_std)
+        self.meaning = values if self._is_of_values else OutputMeaning("softmax")
 
     def __call__(self, outputs: Tensor, y: Tensor) -> Tensor:
         given = outputs[:, 0] if self._is_of_values else outputs
         return user_parts.checked_loss(self._component, self._loss(given.float(), y))
-
-    def predict(self, outputs: Tensor) -> Predictions:
-        if self._is_of_values:
-            return _array(_exact(outputs)[:, 0] * self.std + self.mean)
-        return _array(_exact(outputs).softmax(1))
 
 
 _LOSSES: dict[str, type[Loss]] = {
@@ -305,10 +282,6 @@ def class_weights(weight: str | Sequence[float] | None, fold: FoldData) -> Tenso
     return torch.tensor(weight, dtype=torch.float32, device=y.device)
 
 
-def _exact(outputs: Tensor) -> Tensor:
-    """As float64, which MPS does not have."""
-    return outputs.detach().cpu().double()
-
-
-def _array(predictions: Tensor) -> Predictions:
-    return predictions.float().numpy()
+def decoded(meaning: OutputMeaning, outputs: Tensor) -> Predictions:
+    """What outputs (n, n_outputs) say, computed on the CPU in float64: MPS has none."""
+    return meaning(outputs.detach().cpu().double()).float().numpy()

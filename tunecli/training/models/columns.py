@@ -19,10 +19,13 @@ class Columns:
             them are numbers.
         x_train: the rows of the training part, on the CPU or where they train: what is computed
             from the data (the bins of piecewise-linear embeddings) is computed from these alone.
+        n_bins: of each number, of a model whose weights, bins among them, are stored; so it can be
+            built without training rows.
     """
 
     cat_cardinalities: tuple[int, ...] = ()
     x_train: Features | None = None
+    n_bins: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, fold: FoldData) -> Columns:

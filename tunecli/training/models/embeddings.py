@@ -81,6 +81,18 @@ class RowEmbedding(nn.Module):
         return cast(Tensor, self.numbers(numbers)).flatten(1)
 
 
+def bin_counts(model: nn.Module) -> tuple[int, ...]:
+    """Bins of each number that a model embeds piecewise linearly; empty if it does not."""
+    from rtdl_num_embeddings import PiecewiseLinearEmbeddings
+
+    for module in model.modules():
+        if isinstance(module, PiecewiseLinearEmbeddings):
+            n_numbers, most = module.impl.weight.shape
+            mask = module.impl.mask  # of the bins that each number has; None where it has most
+            return tuple(mask.sum(1).tolist()) if mask is not None else (most,) * n_numbers
+    return ()
+
+
 def _categories(cardinalities: tuple[int, ...], size: int | None) -> nn.Module:
     from rtdl_revisiting_models import CategoricalEmbeddings
 
@@ -105,8 +117,11 @@ def _periodic(n_features: int, size: int, n_frequencies: int, scale: float) -> n
 def _piecewise_linear(columns: Columns, n_columns: int, size: int, n_bins: int) -> nn.Module:
     from rtdl_num_embeddings import PiecewiseLinearEmbeddings
 
-    numbers = columns.training_numbers(n_columns, max(2, MOST_VALUES // n_columns))
-    bins = quantile_bins(numbers, n_bins)
+    if columns.n_bins:  # the edges themselves come with the weights
+        bins = [torch.arange(n + 1.0) for n in columns.n_bins]
+    else:
+        numbers = columns.training_numbers(n_columns, max(2, MOST_VALUES // n_columns))
+        bins = quantile_bins(numbers, n_bins)
     # Version B begins as a linear embedding, as its authors advise.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # one bin is all that a yes-or-no column needs

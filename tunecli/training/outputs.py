@@ -1,0 +1,51 @@
+"""What a model's outputs mean, as plain data: it is stored with a model and goes into its exports.
+
+A loss decides it; whoever only uses a model needs no loss.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+@dataclass(frozen=True)
+class OutputMeaning:
+    """From outputs to predictions.
+
+    Attributes:
+        kind: `softmax` (scores of classes), `sigmoid` (one score for two classes, or one
+            classifier for each class), `value` (the first output is a standardized target),
+            `log_rate` (the first output is the logarithm of a rate).
+        mean: what is added to values, or to the logarithm of rates.
+        std: what values are multiplied with before.
+    """
+
+    kind: Literal["softmax", "sigmoid", "value", "log_rate"]
+    mean: float = 0.0
+    std: float = 1.0
+
+    def __call__(self, outputs: Tensor) -> Tensor:
+        """Predictions in the type of the outputs.
+
+        Args:
+            outputs: of the model, (n, n_outputs).
+
+        Returns:
+            Probabilities (n, n_classes), each row with sum 1; or values (n,) in the original unit.
+            NaN where an output is NaN.
+        """
+        if self.kind == "softmax":
+            return outputs.softmax(1)
+        if self.kind == "value":
+            return outputs[:, 0] * self.std + self.mean
+        if self.kind == "log_rate":
+            return (outputs[:, 0] + self.mean).exp()
+        if outputs.shape[1] == 1:
+            return torch.cat([(-outputs).sigmoid(), outputs.sigmoid()], dim=1)
+        # p / sum(p), without dividing 0 by 0 where every sigmoid underflows.
+        return functional.logsigmoid(outputs).softmax(1)
