@@ -164,24 +164,44 @@ def _files(settings: DataSettings, folder: Path) -> dict[str, Path]:
 
 
 def _read(settings: DataSettings, files: Mapping[str, Path]) -> dict[str, Array]:
-    path = files["x"]
+    if files["x"].suffix == ".npy":
+        return {name: _contents(file, settings.source)["x"] for name, file in files.items()}
+    found = _contents(files["x"], settings.source)
+    for wanted in ("x", "y"):
+        if wanted not in found:
+            raise DataError(_no_array(settings.source, wanted, found), "data.source")
+    return found
+
+
+def features_in(path: Path) -> Array:
+    """The features in a file of arrays, whether or not targets stand beside them.
+
+    Raises:
+        DataError: it cannot be read, or has no `x` where there are several arrays.
+    """
+    found = _contents(path, path.name)
+    if "x" not in found and len(found) != 1:
+        raise DataError(_no_array(path.name, "x", found))
+    return feature_array(path.name, found.get("x", next(iter(found.values()))))
+
+
+def _contents(path: Path, name: str) -> dict[str, Array]:
+    """All arrays of a file by their names; that of a .npy file is `x`."""
     try:
         if path.suffix == ".npy":
-            return {name: np.load(file, allow_pickle=False) for name, file in files.items()}
+            return {"x": np.load(path, allow_pickle=False)}
         found = _torch_file(path) if path.suffix == ".pt" else _archive(path)
     except OSError as error:
         reason = error.strerror or str(error)
-        raise DataError(f"{settings.source} cannot be read: {reason}.", "data.source") from None
+        raise DataError(f"{name} cannot be read: {reason}.", "data.source") from None
     except (ValueError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        message = f"{settings.source} does not hold plain arrays: {str(error).splitlines()[0]}"
+        message = f"{name} does not hold plain arrays: {str(error).splitlines()[0]}"
         raise DataError(message, "data.source") from None
-    found = {("x" + name[1:] if name[:1] == "X" else name): a for name, a in found.items()}
-    for wanted in ("x", "y"):
-        if wanted not in found:
-            there = listed(found) or "nothing"
-            message = f"{settings.source} has no array {wanted!r}; it holds {there}."
-            raise DataError(message, "data.source")
-    return found
+    return {("x" + name[1:] if name[:1] == "X" else name): a for name, a in found.items()}
+
+
+def _no_array(name: str, wanted: str, found: Mapping[str, Array]) -> str:
+    return f"{name} has no array {wanted!r}; it holds {listed(found) or 'nothing'}."
 
 
 def _archive(path: Path) -> dict[str, Array]:

@@ -30,20 +30,24 @@ and `scale` as scikit-learn's StandardScaler has them."""
 
 
 class NumberScale:
-    """Makes of rows what a model gets, (n, *shape) float32."""
+    """Makes of rows what a model gets, (n, *shape) float32.
+
+    Attributes:
+        scaler: of scikit-learn, fitted; None for numbers as they are.
+    """
 
     def __init__(self, scaler: Any, moments: Callable[[], Moments]) -> None:
-        """Scale by a fitted scaler of scikit-learn's; None for as they are.
+        """Scale by a fitted scaler of scikit-learn's; None for not at all.
 
         Args:
             moments: of the training part, asked for where the ends are wanted.
         """
-        self._scaler = scaler
+        self.scaler = scaler
         self._moments = moments
 
     def on(self, device: torch.device, x: Tensor) -> Tensor:
         """Scale rows of numbers on the CPU, and move them."""
-        numbers = x.float() if self._scaler is None else transformed(self._scaler, x)
+        numbers = x.float() if self.scaler is None else transformed(self.scaler, x)
         return numbers.to(device)
 
     @property

@@ -27,7 +27,8 @@ def scaler_of(scale: Component, n_rows: int, seed: int) -> Any:
         seed: of the rows from which `quantile` takes its quantiles, where there are many.
     """
     if scale.name in _PLAIN:
-        return _PLAIN[scale.name](**scale.arguments)
+        given = scale.arguments.items()  # YAML has lists where scikit-learn wants tuples
+        return _PLAIN[scale.name](**{k: tuple(v) if isinstance(v, list) else v for k, v in given})
     if scale.name != "quantile":
         known = "standard, minmax, robust or quantile"
         raise DataError(f"unknown data.scale {scale.name!r}: write {known}.")

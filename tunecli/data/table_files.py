@@ -5,7 +5,8 @@ from __future__ import annotations
 import gzip
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -31,13 +32,8 @@ def read_table(path: Path, missing: Sequence[str], name: str) -> pd.DataFrame:
     """
     try:
         frame = _parquet(path, missing) if path.suffix == ".parquet" else _text(path, missing)
-    except _NoTableError as error:
-        raise DataError(f"{name} {error}", "data.source") from None
-    except UnicodeDecodeError:
-        raise DataError(f"{name} {_not_utf_8(path)}", "data.source") from None
-    except (OSError, EOFError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise DataError(f"{name} cannot be read: {reason}.", "data.source") from None
+    except _UNREADABLE as error:
+        raise _data_error(error, path, name) from None
     if len(frame) == 0:
         raise DataError(f"{name} has a header but no rows.", "data.source")
     return frame
@@ -47,45 +43,126 @@ class _NoTableError(Exception):
     """What is wrong with a file, to stand behind its name."""
 
 
+_UNREADABLE = (_NoTableError, UnicodeDecodeError, OSError, EOFError)
+
+
+def _data_error(error: Exception, path: Path, name: str) -> DataError:
+    if isinstance(error, _NoTableError):
+        return DataError(f"{name} {error}", "data.source")
+    if isinstance(error, UnicodeDecodeError):
+        return DataError(f"{name} {_not_utf_8(path)}", "data.source")
+    reason = getattr(error, "strerror", None) or str(error)
+    return DataError(f"{name} cannot be read: {reason}.", "data.source")
+
+
 def _parquet(path: Path, missing: Sequence[str]) -> pd.DataFrame:
     try:
         frame = pd.read_parquet(path)
     except ValueError as error:  # pyarrow's errors are ValueErrors
         raise _NoTableError(f"is no Parquet file: {_one_line(error)}") from None
+    return _of_parquet(frame, missing)
+
+
+def _of_parquet(frame: pd.DataFrame, missing: Sequence[str]) -> pd.DataFrame:
     frame.columns = [str(column) for column in frame.columns]
     _refuse_twins(list(frame.columns))
     return frame.mask(frame.astype(str).isin(list(missing))) if missing else frame
 
 
+def table_chunks(
+    path: Path, missing: Sequence[str], name: str, texts: Sequence[str], n_rows: int
+) -> Iterator[pd.DataFrame]:
+    """All rows of a table, `n_rows` at a time, so that it may be larger than memory.
+
+    Args:
+        texts: columns that are read as they are written, whatever they look like.
+
+    Raises:
+        DataError: see `read_table`.
+    """
+    is_parquet = path.suffix == ".parquet"
+    try:
+        n_found = 0
+        for frame in (_parquet_chunks if is_parquet else _text_chunks)(
+            path, missing, texts, n_rows
+        ):
+            n_found += len(frame)
+            yield frame
+    except _UNREADABLE as error:
+        raise _data_error(error, path, name) from None
+    if not n_found:
+        raise DataError(f"{name} has a header but no rows.", "data.source")
+
+
+def _parquet_chunks(
+    path: Path, missing: Sequence[str], texts: Sequence[str], n_rows: int
+) -> Iterator[pd.DataFrame]:
+    import pyarrow.parquet as pq
+
+    try:
+        file = pq.ParquetFile(path)
+        for batch in file.iter_batches(n_rows):
+            yield _of_parquet(batch.to_pandas(), missing)
+    except ValueError as error:
+        raise _NoTableError(f"is no Parquet file: {_one_line(error)}") from None
+
+
+def _text_chunks(
+    path: Path, missing: Sequence[str], texts: Sequence[str], n_rows: int
+) -> Iterator[pd.DataFrame]:
+    with _clear_errors(), _rows_of_text(path, missing, texts, n_rows) as chunks:
+        for frame in chunks:
+            yield _named(frame)
+
+
 def _text(path: Path, missing: Sequence[str]) -> pd.DataFrame:
-    separator = "\t" if ".tsv" in path.suffixes else _separator(path)
+    with _clear_errors():
+        return _named(_rows_of_text(path, missing))
+
+
+def _rows_of_text(
+    path: Path, missing: Sequence[str], texts: Sequence[str] = (), n_rows: int | None = None
+) -> Any:
+    """A data frame, or an iterator of frames of `n_rows`."""
     options: dict[str, Any] = {
-        "sep": separator,
+        "sep": "\t" if ".tsv" in path.suffixes else _separator(path),
         "encoding": "utf-8-sig",
         "keep_default_na": False,
         "skipinitialspace": True,
     }
+    header = pd.read_csv(path, header=None, nrows=1, dtype=str, **options).iloc[0]
+    names = [str(cell).strip() for cell in header]
+    _refuse_twins(names)
+    return pd.read_csv(
+        path,
+        header=0,
+        names=[name or f"\0{i}" for i, name in enumerate(names)],
+        index_col=False,
+        na_values=["", *missing],
+        low_memory=False,
+        chunksize=n_rows,
+        dtype=dict.fromkeys(texts, str),
+        **options,
+    )
+
+
+def _named(frame: pd.DataFrame) -> pd.DataFrame:
+    """Without the columns that have no name."""
+    named: pd.DataFrame = frame[[n for n in frame.columns if not n.startswith("\0")]]
+    return named
+
+
+@contextmanager
+def _clear_errors() -> Iterator[None]:
+    """Say what pandas cannot read in words that stand behind the file's name."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
-            header = pd.read_csv(path, header=None, nrows=1, dtype=str, **options).iloc[0]
-            names = [str(cell).strip() for cell in header]
-            _refuse_twins(names)
-            frame = pd.read_csv(
-                path,
-                header=0,
-                names=[name or f"\0{i}" for i, name in enumerate(names)],
-                index_col=False,
-                na_values=["", *missing],
-                low_memory=False,
-                **options,
-            )
+            yield
     except pd.errors.EmptyDataError:
         raise _NoTableError("is empty.") from None
     except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
         raise _NoTableError(_ragged(str(error))) from None
-    named: pd.DataFrame = frame[[n for n in frame.columns if not n.startswith("\0")]]
-    return named
 
 
 def _separator(path: Path) -> str:

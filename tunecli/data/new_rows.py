@@ -1,0 +1,208 @@
+"""Rows to predict, from any source that could be trained on, in blocks that fit into memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tunecli.data.array_forms import feature_array
+from tunecli.data.arrays import features_in
+from tunecli.data.class_folders import SUFFIXES
+from tunecli.data.dataset import Column
+from tunecli.data.decoding import UnreadableError, decoded
+from tunecli.data.loaded_rows import LoadedRows
+from tunecli.data.sources import load
+from tunecli.data.table_rows import cells_of, table_blocks
+from tunecli.data.workspace import Workspace
+from tunecli.errors import DataError
+from tunecli.study_file.settings import DataSettings
+from tunecli.study_file.source_kinds import kind_of, unknown_source
+
+BLOCK_BYTES = 32 * 2**20
+"""Of rows as they are read, at once."""
+
+
+@dataclass(frozen=True)
+class RowKind:
+    """What a model's rows are, as they are read.
+
+    Attributes:
+        columns: of a table; empty for pictures.
+        shape: of a row: (n_columns,) or (channels, height, width).
+        dtype: of a tensor of them.
+        data: the settings that the model's data was read with; `missing`, `size` and others hold
+            for new rows, too.
+    """
+
+    columns: tuple[Column, ...]
+    shape: tuple[int, ...]
+    dtype: Literal["float64", "float32", "uint8"]
+    data: DataSettings
+
+    def tensor(self, values: NDArray[Any]) -> Tensor:
+        """Rows (n, *shape) in their type."""
+        return torch.from_numpy(np.ascontiguousarray(values, dtype=np.dtype(self.dtype)))
+
+    def block_rows(self, batch: int) -> int:
+        """Rows to read at once: a multiple of those that are predicted at once."""
+        row_bytes = 8 * int(np.prod(self.shape))
+        return batch * max(1, BLOCK_BYTES // (row_bytes * batch))
+
+
+@dataclass(frozen=True)
+class Block:
+    """Some rows, (n, *shape).
+
+    Attributes:
+        files: of pictures, one each; empty for others.
+    """
+
+    x: Tensor
+    files: tuple[str, ...] = ()
+
+
+def rows_of(given: object, kind: RowKind) -> Tensor:
+    """A DataFrame, an array or a tensor as rows of that kind.
+
+    Raises:
+        DataError: columns are missing, of another type, or the shape is another one.
+    """
+    if isinstance(given, pd.DataFrame):
+        if not kind.columns:
+            raise DataError("a table was given to a model of pictures.")
+        return kind.tensor(cells_of(given, kind.columns, "the table"))
+    array = given.numpy(force=True) if isinstance(given, Tensor) else np.asarray(given)
+    return _of_array(array, kind, "the array")
+
+
+def blocks_of(source: str, kind: RowKind, workspace: Workspace, batch: int) -> Iterator[Block]:
+    """The rows of a file, folder or named set.
+
+    Args:
+        batch: rows that are predicted at once; blocks are multiples of it.
+
+    Raises:
+        DataError: it cannot be read or is of another kind than what the model was trained on.
+    """
+    found = kind_of(source)
+    path = workspace.folder / source
+    if path.is_dir() or (path.is_file() and path.name.lower().endswith(SUFFIXES)):
+        return _pictures(path, kind, kind.block_rows(batch))
+    if found in ("table", "arrays") and not path.is_file():
+        raise DataError(f"there is no file {source!r} (looked for at {path.absolute()}).")
+    if found == "table":
+        if not kind.columns:
+            raise DataError(f"{source} is a table, but the model takes pictures.")
+        read = table_blocks(path, kind.columns, kind.data.missing, kind.block_rows(batch))
+        return (Block(kind.tensor(cells)) for cells in read)
+    if found == "arrays":
+        return _split(_of_array(features_in(path), kind, source), kind.block_rows(batch))
+    if found in ("bundled", "torchvision", "code"):
+        return _named_set(source, kind, workspace, kind.block_rows(batch))
+    if found == "pictures":
+        raise DataError(f"there is no folder or picture {source!r} ({path.absolute()}).")
+    raise DataError(unknown_source(source, workspace.folder))
+
+
+def _split(x: Tensor, n_rows: int) -> Iterator[Block]:
+    return (Block(part) for part in torch.split(x, n_rows))
+
+
+def _of_array(array: NDArray[Any], kind: RowKind, name: str) -> Tensor:
+    x = feature_array(name, array)
+    if kind.columns:
+        x = _wanted_columns(x, kind, name)
+    elif x.dtype != np.uint8 and kind.dtype == "uint8":
+        raise DataError(f"{name} has pictures as {x.dtype}, but the model takes bytes (uint8).")
+    if x.shape[1:] != kind.shape:
+        ours, theirs = (" × ".join(map(str, shape)) for shape in (kind.shape, x.shape[1:]))
+        raise DataError(f"{name} has rows of {theirs}, but the model takes {ours}.")
+    return kind.tensor(x)
+
+
+def _wanted_columns(x: NDArray[Any], kind: RowKind, name: str) -> NDArray[Any]:
+    """The columns of an array that the model uses: those that say nothing were left out."""
+    if x.ndim != 2:
+        raise DataError(f"{name} must have the shape (rows, features), but has {x.shape}.")
+    numbers = [column.name.removeprefix("x[").removesuffix("]") for column in kind.columns]
+    if not all(number.isdigit() for number in numbers):
+        if any(column.kind == "categorical" for column in kind.columns):
+            raise DataError(f"{name} has no column names: give a DataFrame, or a table's file.")
+        return x
+    wanted = [int(number) for number in numbers]
+    if x.shape[1] <= max(wanted):
+        need = f"the model takes at least {max(wanted) + 1}"
+        raise DataError(f"{name} has {x.shape[1]} features, but {need}.")
+    return x[:, wanted]
+
+
+def _named_set(
+    source: str, kind: RowKind, workspace: Workspace, n_rows: int
+) -> Iterator[Block]:
+    """All rows of a bundled or torchvision set, or of the user's own function."""
+    data = kind.data
+    is_same = source == data.source
+    settings = data if is_same else DataSettings(source=source)
+    if not is_same and kind_of(source) == kind_of(data.source) == "torchvision":
+        shared = data.model_dump(include={"root", "size", "channels", "download"})
+        settings = DataSettings(source=source, **shared)
+    whole = settings.model_copy(update={"test": None})
+    dataset = load(whole, workspace)
+    if dataset.shape != kind.shape or [c.name for c in dataset.columns] != [
+        column.name for column in kind.columns
+    ]:
+        raise DataError(f"{source} has other features than {data.source}, which was trained on.")
+    if isinstance(dataset.x, LoadedRows):
+        sizes = [len(part) for part in torch.split(torch.arange(len(dataset.y)), n_rows)]
+        yield from map(Block, dataset.x.batches(torch.arange(len(dataset.y)), sizes))
+    else:
+        yield from _split(kind.tensor(dataset.x.numpy()), n_rows)
+
+
+def _pictures(path: Path, kind: RowKind, n_rows: int) -> Iterator[Block]:
+    if kind.columns:
+        raise DataError(f"{path} holds pictures, but the model takes a table.")
+    if kind.dtype != "uint8":
+        raise DataError(f"{path} holds pictures, but the model was trained on arrays.")
+    files = [path] if path.is_file() else _picture_files(path)
+    if not files:
+        raise DataError(f"{path} holds no pictures. They end in .jpg, .png, ….")
+    folder = path.parent if path.is_file() else path
+    for start in range(0, len(files), n_rows):
+        some = files[start : start + n_rows]
+        x = np.stack([_pixels(file, kind) for file in some])
+        names = tuple(file.relative_to(folder).as_posix() for file in some)
+        yield Block(kind.tensor(x), names)
+
+
+def _picture_files(folder: Path) -> Sequence[Path]:
+    """All pictures below a folder, sorted by their paths; hidden ones left out."""
+    found = (path for path in folder.rglob("*") if path.name.lower().endswith(SUFFIXES))
+    kept = [path for path in found if path.is_file()]
+    inside = {path: path.relative_to(folder).parts for path in kept}
+    hidden = (".", "__MACOSX")
+    return sorted(
+        (p for p in kept if not any(part.startswith(hidden) for part in inside[p])),
+        key=lambda p: inside[p],
+    )
+
+
+def _pixels(file: Path, kind: RowKind) -> NDArray[np.uint8]:
+    channels, height, width = kind.shape
+    fits = None if kind.data.size is None else (height, width)
+    try:
+        found = decoded(file, channels, fits)
+    except UnreadableError as error:
+        raise DataError(f"{file.name} cannot be read: {error}. Remove or repair it.") from None
+    if found.shape != kind.shape:
+        theirs = f"{found.shape[1]} × {found.shape[2]} pixels"
+        raise DataError(f"{file.name} has {theirs}, but the model takes {height} × {width}.")
+    return found

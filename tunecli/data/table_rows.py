@@ -1,0 +1,103 @@
+"""Rows of a table without a target, as a fitted model wants them: its columns, in its types."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from tunecli.data.column_kinds import Where, as_numbers
+from tunecli.data.dataset import Column
+from tunecli.data.table_files import table_chunks
+from tunecli.errors import DataError
+from tunecli.study_file.suggestions import did_you_mean, listed
+
+Floats = NDArray[np.float64]
+
+
+def table_blocks(
+    path: Path, columns: Sequence[Column], missing: Sequence[str], n_rows: int
+) -> Iterator[Floats]:
+    """A file's rows as `cells_of` gives them, `n_rows` at a time; it may exceed the memory.
+
+    Raises:
+        DataError: with file, row or column, and the way out.
+    """
+    texts = [column.name for column in columns if column.kind == "categorical"]
+    start = 0
+    for frame in table_chunks(path, missing, path.name, texts, n_rows):
+        yield cells_of(frame, columns, path.name, start)
+        start += len(frame)
+
+
+def cells_of(frame: pd.DataFrame, columns: Sequence[Column], name: str, start: int = 0) -> Floats:
+    """The cells of a model's columns, (n_rows, n_columns); other columns are left out.
+
+    NaN is missing. A category is its code; one that the model does not know is as many as there
+    are categories.
+
+    Args:
+        name: of the table, for messages.
+        start: rows before these in the table.
+
+    Raises:
+        DataError: a column is missing, or a number's column has texts.
+    """
+    present = {str(given): given for given in frame.columns}
+    absent = [column.name for column in columns if column.name not in present]
+    if absent:
+        raise DataError(_lacks(name, absent, list(present)))
+    cells = np.empty((len(frame), len(columns)))
+
+    def where(row: int) -> str:
+        return f"row {start + row + 1} of {name}"
+
+    for position, column in enumerate(columns):
+        series = frame[present[column.name]]
+        is_numeric = column.kind == "numeric"
+        cells[:, position] = _numbers(series, where) if is_numeric else _codes(series, column)
+    return cells
+
+
+def _numbers(series: pd.Series, where: Where) -> Floats:
+    numbers, bad = as_numbers(series)
+    if bad.any():
+        row = int(bad.argmax())
+        raise DataError(
+            f"column {series.name!r} must have numbers, but {where(row)} has "
+            f"{str(series.iloc[row])[:50]!r}. Correct it, or leave the cell empty."
+        )
+    infinite = np.isinf(numbers)
+    if infinite.any():
+        place = where(int(infinite.argmax()))
+        message = f"column {series.name!r} is infinite in {place}. Leave the cell empty."
+        raise DataError(message)
+    return numbers
+
+
+def _codes(series: pd.Series, column: Column) -> Floats:
+    """Each cell's place among the categories, however it is written: 1, 1.0 and True, true."""
+    known = {text: float(code) for code, text in enumerate(column.categories)}
+    codes, cells = pd.factorize(series)
+    values = [_code(cell, known) for cell in cells]
+    found: Floats = np.array([*values, np.nan])[codes]
+    return found
+
+
+def _code(cell: object, known: dict[str, float]) -> float:
+    spellings = [str(cell), str(cell).capitalize()]
+    try:
+        number = float(str(cell))
+        spellings.append(str(int(number)) if number.is_integer() else repr(number))
+    except ValueError:
+        pass
+    return next((known[text] for text in spellings if text in known), float(len(known)))
+
+
+def _lacks(name: str, absent: Sequence[str], present: Sequence[str]) -> str:
+    what = "column" if len(absent) == 1 else "columns"
+    hint = did_you_mean(absent[0], present) or f" There are {listed(present, most=30)}."
+    return f"{name} lacks the {what} {listed(absent, most=10)}.{hint}"

@@ -1,0 +1,66 @@
+"""What `model.json` holds: all that is needed to use a model, beside its arrays."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from tunecli.data.dataset import Column
+from tunecli.study_file.settings import Task, TrialConfig
+from tunecli.training.outputs import OutputMeaning
+
+FORMAT = 1
+
+Positive = Annotated[int, Field(ge=1)]
+
+
+class _Facts(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+
+class MemberFacts(_Facts):
+    """One trained network; a model is one of them, or the mean of several.
+
+    Attributes:
+        shape: of a row as the network gets it.
+        n_outputs: of the network.
+        meaning: of its outputs.
+        preprocessing: its kind; the arrays are in a file of their own.
+        n_bins: of numbers that are embedded piecewise linearly; else empty.
+    """
+
+    shape: tuple[Positive, ...]
+    n_outputs: Positive
+    meaning: OutputMeaning
+    preprocessing: str
+    n_bins: tuple[Positive, ...] = ()
+
+
+class ModelFacts(_Facts):
+    """A model in use.
+
+    Attributes:
+        trial: its number in the study.
+        config: that it was trained with.
+        classes: in the order of the probabilities; empty for regression.
+        columns: of a table that it takes; empty for pictures.
+        row_shape, row_dtype: of rows as they are read, before they are prepared.
+        fingerprint: of the data that it was trained on.
+        versions: of what trained it.
+        files: SHA-256 of each of the other files that are read, in hexadecimal.
+    """
+
+    format: Literal[1] = FORMAT
+    study: str
+    trial: int
+    config: TrialConfig
+    task: Task
+    classes: tuple[str, ...]
+    columns: tuple[Column, ...]
+    row_shape: tuple[Positive, ...]
+    row_dtype: Literal["float64", "float32", "uint8"]
+    members: Annotated[tuple[MemberFacts, ...], Field(min_length=1)]
+    fingerprint: str
+    versions: dict[str, str]
+    files: dict[str, str] = {}

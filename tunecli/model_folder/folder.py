@@ -1,0 +1,179 @@
+"""A model folder on the disk: written whole or not at all, and read without running anything.
+
+Arrays are safetensors, all else is JSON: no pickle, so no code. A new folder is written beside the
+old one and takes its name at the end. A writer that is killed between these two renames leaves the
+old folder under another name, and the next reader puts it back.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from tunecli.errors import ModelFolderError
+from tunecli.model_folder.facts import FORMAT, ModelFacts
+
+FACTS = "model.json"
+WEIGHTS = "weights.safetensors"
+PREPROCESSING = "preprocessing.safetensors"
+LARGEST_FACTS = 64 * 2**20
+"""Bytes of `model.json`: columns with a hundred thousand categories have room."""
+
+
+def write(
+    folder: Path,
+    facts: ModelFacts,
+    weights: Mapping[str, Tensor],
+    preprocessing: Mapping[str, Tensor],
+    texts: Mapping[str, str],
+) -> None:
+    """Write a model folder, in the place of the one that is there.
+
+    Args:
+        facts: without `files`, which are added here.
+        texts: other files by name, for people and programs.
+
+    Raises:
+        ModelFolderError: there is no room, or no right to write; the old folder stands.
+    """
+    try:
+        with _new(folder) as part:
+            for name, tensors in ((WEIGHTS, weights), (PREPROCESSING, preprocessing)):
+                save_file({key: t.detach().contiguous().cpu() for key, t in tensors.items()}, part / name)
+            for name, text in texts.items():
+                (part / name).write_text(text, encoding="utf-8")
+            hashes = {name: _hash(part / name) for name in (WEIGHTS, PREPROCESSING)}
+            whole = facts.model_copy(update={"files": hashes})
+            (part / FACTS).write_text(whole.model_dump_json(indent=1), encoding="utf-8")
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ModelFolderError(
+            f"{folder} cannot be written ({reason}). Make room or allow it."
+        ) from None
+
+
+def read(folder: Path) -> tuple[ModelFacts, dict[str, Tensor], dict[str, Tensor]]:
+    """What the folder says, its weights, and its preprocessing.
+
+    Raises:
+        ModelFolderError: it is no model folder, damaged, or of a newer version.
+    """
+    settle(folder)
+    path = folder / FACTS
+    if not path.is_file():
+        raise ModelFolderError(
+            f"{folder} is no model folder: it has no {FACTS}. `tunecli refit` makes one."
+        )
+    try:
+        facts = _facts(path)
+        return facts, _arrays(folder, WEIGHTS, facts), _arrays(folder, PREPROCESSING, facts)
+    except OSError as error:
+        raise ModelFolderError(f"{folder} cannot be read ({error.strerror}).") from None
+    except _DamagedError as error:
+        raise ModelFolderError(f"{folder} is damaged or no model of tunecli: {error}.") from None
+
+
+def settle(folder: Path) -> None:
+    """Put the old folder back, if a writer was killed just before its new one had the name."""
+    if not folder.exists() and _old(folder).is_dir():
+        with suppress(OSError):  # another reader was faster, or nothing may be written here
+            _old(folder).rename(folder)
+
+
+class _DamagedError(Exception):
+    """What is wrong with a folder, in a few words."""
+
+
+def _facts(path: Path) -> ModelFacts:
+    if path.stat().st_size > LARGEST_FACTS:
+        raise _DamagedError(f"{FACTS} is too large")
+    content = path.read_bytes()
+    try:
+        return ModelFacts.model_validate_json(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        if where == "format":
+            raise _DamagedError(
+                f"its format is {str(first['input'])[:20]!r}, and this version reads {FORMAT}"
+            ) from None
+        raise _DamagedError(f"{FACTS}: {where or 'it'}: {first['msg'][:200]}") from None
+
+
+def _arrays(folder: Path, name: str, facts: ModelFacts) -> dict[str, Tensor]:
+    path = folder / name
+    if not path.is_file():
+        raise _DamagedError(f"{name} is missing")
+    if _hash(path) != facts.files.get(name):
+        raise _DamagedError(f"the checksum of {name} is wrong")
+    try:
+        return load_file(path)
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise _DamagedError(f"{name}: {str(error)[:200]}") from None
+
+
+@contextmanager
+def _new(folder: Path) -> Iterator[Path]:
+    """A folder to fill, which gets the name at the end, on the disk."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    settle(folder)
+    for left in folder.parent.glob(f".{folder.name}.*.part"):  # by writers that were killed
+        shutil.rmtree(left, ignore_errors=True)
+    part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+    part.mkdir()
+    try:
+        yield part
+        for path in (*part.iterdir(), part):
+            _to_disk(path)
+        _take_the_name(part, folder)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+
+
+def _take_the_name(part: Path, folder: Path) -> None:
+    old = _old(folder)
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.rename(old)
+    part.rename(folder)
+    _to_disk(folder.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _old(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.old")
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _to_disk(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def nested(parts: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
+    """Arrays of several members, by `number/name`."""
+    return {f"{i}/{name}": array for i, part in parts.items() for name, array in part.items()}
+
+
+def of_member(arrays: Mapping[str, Tensor], number: int) -> dict[str, Tensor]:
+    """The arrays of one member, by name."""
+    start = f"{number}/"
+    return {n.removeprefix(start): a for n, a in arrays.items() if n.startswith(start)}

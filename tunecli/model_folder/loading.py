@@ -1,0 +1,101 @@
+"""From a model folder to a model that can be used: `tunecli.load`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from tunecli.data.fitting import Preprocessing, restored
+from tunecli.data.user_code import permit
+from tunecli.data.workspace import Workspace
+from tunecli.errors import ModelFolderError, TunecliError, UserCodeError
+from tunecli.model_folder.facts import MemberFacts, ModelFacts
+from tunecli.model_folder.folder import of_member, read
+from tunecli.model_folder.model import Member, Model
+from tunecli.study_file import catalogue
+from tunecli.study_file.settings import Component
+from tunecli.study_file.user_code import AllowedCode, CodeName, is_code
+from tunecli.training.models import Columns, build_model
+from tunecli.training.precision import choose_device
+
+
+def load(
+    path: str | Path, code: Sequence[str] = (), device: str = "auto", folder: Path | None = None
+) -> Model:
+    """A model that `tunecli refit` wrote; nothing in its folder is run.
+
+    Args:
+        path: of the model folder, such as `runs/digits/model`.
+        code: of your own that its network is made of, as `--code` names it: a file, or a package.
+        device: auto (CUDA, then MPS, then the CPU), cpu, cuda or mps.
+        folder: to which the names of code and data are relative; by default the current one.
+
+    Raises:
+        TunecliError: the folder is damaged, foreign, or needs code that was not allowed.
+    """
+    workspace_folder = (folder or Path()).absolute()
+    allowed = AllowedCode.of(workspace_folder, code)
+    return load_with(Path(path), Workspace(workspace_folder, None, allowed), device)
+
+
+def load_with(path: Path, workspace: Workspace, device: str = "auto") -> Model:
+    """`load` with the code that a workspace allows."""
+    facts, weights, arrays = read(path)
+    model = facts.config.model
+    _refuse_unknown(path, model, workspace.code)
+    if is_code(model.name):
+        permit(workspace.code)
+    members = []
+    for number, member in enumerate(facts.members):
+        try:
+            fitted = _preprocessing(member, of_member(arrays, number))
+            network = _network(model, member, fitted, of_member(weights, number))
+        except TunecliError:
+            raise
+        except Exception as error:  # whatever contents that do not fit can cause
+            reason = " ".join(str(error).split())[:200]
+            raise ModelFolderError(
+                f"{path} is damaged: its parts do not fit together ({reason})."
+            ) from None
+        members.append(Member(member, fitted, network))
+    return Model(facts, members, choose_device(device), workspace)
+
+
+def _refuse_unknown(path: Path, model: Component, code: AllowedCode) -> None:
+    """Build nothing that a study file could not name."""
+    if is_code(model.name):
+        name = CodeName.parse(model.name)
+        if name is None or code.hash_of(name) is None:
+            option = name.to_allow if name else model.name
+            raise UserCodeError(
+                f"the network of {path} is {model.name}, which is code of your own: allow it with "
+                f"--code {option}, or load(…, code=[{option!r}])."
+            )
+        return
+    if model.name not in catalogue.names("model"):
+        raise ModelFolderError(f"{path} is damaged: there is no model {model.name!r}.")
+    problems = catalogue.argument_problems("model", model)
+    if problems:
+        raise ModelFolderError(f"{path} is damaged: model: {problems[0][1]}")
+
+
+def _preprocessing(member: MemberFacts, arrays: dict[str, Tensor]) -> Preprocessing:
+    return restored(
+        member.preprocessing, {name: array.numpy() for name, array in arrays.items()}
+    )
+
+
+def _network(
+    model: Component, member: MemberFacts, fitted: Preprocessing, weights: dict[str, Tensor]
+) -> nn.Module:
+    """Built with the stored weights; no pretrained ones are fetched, no generator moves."""
+    own = {name: value for name, value in model.arguments.items() if name != "weights"}
+    component = model if is_code(model.name) else Component(name=model.name, arguments=own)
+    columns = Columns(fitted.cardinalities, n_bins=member.n_bins)
+    with torch.random.fork_rng(devices=[]):
+        network = build_model(component, member.shape, member.n_outputs, columns)
+    network.load_state_dict(weights)
+    return network
