@@ -19,6 +19,7 @@ FORBIDDEN = {
     "training": {"optuna", "rich", "typer", "sqlalchemy"},
     "search": {"rich", "typer", "torch", "torchvision", "sklearn"},
     "report": {"torch", "torchvision", "typer"},
+    "model_folder": {"optuna", "rich", "typer", "sqlalchemy"},
 }
 # What runs in the workers, and in `check`, in place of a worker.
 TRAINS = {"search/worker.py", "search/building.py", "search/rehearsing.py", "search/describe.py"}
@@ -29,6 +30,7 @@ MAY_USE = {
     "training": {"study_file", "data"},
     "search": {"study_file", "data", "training"},
     "report": {"study_file", "data", "training", "search"},
+    "model_folder": {"study_file", "data", "training", "search", "report"},
 }
 
 
@@ -93,6 +95,7 @@ def loaded_after(statement: str) -> set[str]:
             "StudyFile.from_text('data: digits\\nmodel: MLP\\noptimizer: AdamW', 'x.yaml')",
             {"torch", "optuna", "pandas", "sklearn", "numpy", "rich"},
         ),
+        ("from tunecli import load", {"optuna", "sqlalchemy", "typer"}),
         ("import tunecli.search.run", {"torch", "sklearn", "rich", "typer"}),
         ("import tunecli.report.terminal, tunecli.report.live", {"torch", "sklearn", "typer"}),
         ("import tunecli.training.cross_validation, tunecli.search.describe", {"optuna", "typer"}),

@@ -13,6 +13,8 @@ TunecliError
 ├── StudyBusyError      another search holds the study
 ├── NotComparableError  studies whose scores mean different things
 ├── StudyChangedError   the study file no longer belongs to the stored study
+├── ModelFolderError    a model folder is damaged, foreign, or cannot be written
+├── RefitError          a trial cannot become a model
 └── DatabaseError       the study database is damaged, foreign, locked or full
 
 Their text is a sentence for the user: the rule, the value, the way out. The command line prints
@@ -155,6 +157,12 @@ class NotComparableError(TunecliError):
     """The scores of several studies mean different things."""
 
     exit_code = 2
+class ModelFolderError(TunecliError):
+    """A model folder is damaged, foreign, or cannot be written."""
+
+
+class RefitError(TunecliError):
+    """A trial cannot become a model."""
 
 
 class DatabaseError(TunecliError):

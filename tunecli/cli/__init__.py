@@ -12,6 +12,8 @@ from tunecli.cli.check import check
 from tunecli.cli.dashboard import dashboard
 from tunecli.cli.init import init
 from tunecli.cli.next_round import next_round
+from tunecli.cli.predict import predict
+from tunecli.cli.refit import refit
 from tunecli.cli.remove import remove
 from tunecli.cli.report import report
 from tunecli.cli.schema import schema
@@ -26,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (search, report, dashboard, check, init, schema, remove):
+for command in (search, report, dashboard, check, init, schema, refit, predict, remove):
     app.command()(command)
 app.command("next")(next_round)
 

@@ -144,9 +144,7 @@ def _wanted_columns(x: NDArray[Any], kind: RowKind, name: str) -> NDArray[Any]:
     return x[:, wanted]
 
 
-def _named_set(
-    source: str, kind: RowKind, workspace: Workspace, n_rows: int
-) -> Iterator[Block]:
+def _named_set(source: str, kind: RowKind, workspace: Workspace, n_rows: int) -> Iterator[Block]:
     """All rows of a bundled or torchvision set, or of the user's own function."""
     data = kind.data
     is_same = source == data.source

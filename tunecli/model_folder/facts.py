@@ -10,7 +10,7 @@ from tunecli.data.dataset import Column
 from tunecli.study_file.settings import Task, TrialConfig
 from tunecli.training.outputs import OutputMeaning
 
-FORMAT = 1
+FORMAT: Literal[1] = 1
 
 Positive = Annotated[int, Field(ge=1)]
 

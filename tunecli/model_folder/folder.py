@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -49,7 +50,7 @@ def write(
     try:
         with _new(folder) as part:
             for name, tensors in ((WEIGHTS, weights), (PREPROCESSING, preprocessing)):
-                save_file({key: t.detach().contiguous().cpu() for key, t in tensors.items()}, part / name)
+                save_file({key: _apart(tensor) for key, tensor in tensors.items()}, part / name)
             for name, text in texts.items():
                 (part / name).write_text(text, encoding="utf-8")
             hashes = {name: _hash(part / name) for name in (WEIGHTS, PREPROCESSING)}
@@ -149,6 +150,11 @@ def _take_the_name(part: Path, folder: Path) -> None:
     part.rename(folder)
     _to_disk(folder.parent)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _apart(tensor: Tensor) -> Tensor:
+    """With memory of its own, which safetensors asks for."""
+    return tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
 
 
 def _old(folder: Path) -> Path:

@@ -12,7 +12,7 @@ from tunecli.data.fitting import Preprocessing, restored
 from tunecli.data.user_code import permit
 from tunecli.data.workspace import Workspace
 from tunecli.errors import ModelFolderError, TunecliError, UserCodeError
-from tunecli.model_folder.facts import MemberFacts, ModelFacts
+from tunecli.model_folder.facts import MemberFacts
 from tunecli.model_folder.folder import of_member, read
 from tunecli.model_folder.model import Member, Model
 from tunecli.study_file import catalogue
@@ -83,9 +83,7 @@ def _refuse_unknown(path: Path, model: Component, code: AllowedCode) -> None:
 
 
 def _preprocessing(member: MemberFacts, arrays: dict[str, Tensor]) -> Preprocessing:
-    return restored(
-        member.preprocessing, {name: array.numpy() for name, array in arrays.items()}
-    )
+    return restored(member.preprocessing, {name: array.numpy() for name, array in arrays.items()})
 
 
 def _network(

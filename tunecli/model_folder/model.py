@@ -43,6 +43,7 @@ class Model:
         facts: what it is.
         members: networks whose predictions are averaged; one, as a rule.
         device: that it computes on.
+        workspace: where sources that are named are found.
     """
 
     def __init__(
@@ -55,7 +56,7 @@ class Model:
         self.facts = facts
         self.members = tuple(members)
         self.device = device
-        self._workspace = workspace
+        self.workspace = workspace
         self._precision = Precision(facts.config.training, device)
         for member in self.members:
             member.network.to(device).eval()
@@ -95,7 +96,8 @@ class Model:
         found = self.outputs(x)
         if not self.classes:
             return found
-        return np.array(self.classes)[found.argmax(1)]
+        names: NDArray[Any] = np.array(self.classes)[found.argmax(1)]
+        return names
 
     def predict_proba(self, x: object) -> Predictions:
         """Probabilities of the classes, (n, n_classes) float32; see `predict`.
@@ -111,7 +113,7 @@ class Model:
         """Probabilities (n, n_classes), or values (n,); see `predict`."""
         if not isinstance(x, str | Path):
             return self.of_rows(rows_of(x, self.row_kind))
-        blocks = blocks_of(str(x), self.row_kind, self._workspace, self.batch_rows)
+        blocks = blocks_of(str(x), self.row_kind, self.workspace, self.batch_rows)
         return np.concatenate([self.of_rows(block.x) for block in blocks])
 
     @torch.no_grad()
@@ -127,7 +129,7 @@ class Model:
         found = [self._of_member(member, x) for member in self.members]
         if len(found) == 1:
             return found[0]
-        mean: Predictions = np.mean(found, axis=0, dtype=np.float64).astype(np.float32)
+        mean: Predictions = np.stack(found).mean(axis=0, dtype=np.float64).astype(np.float32)
         return mean
 
     def _of_member(self, member: Member, x: Tensor) -> Predictions:

@@ -36,6 +36,23 @@ class StoredEdit(BaseModel):
     overrides: list[str] = []
 
 
+class StoredLook(BaseModel):
+    """An entry of `tunecli:test_looks`: a model of a trial was scored on the test rows.
+
+    Attributes:
+        at: UTC, ISO 8601.
+        score: of the objective; `low` to `high` is its 95 % interval. None if not finite.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    trial: int
+    at: str
+    score: float | None
+    low: float | None
+    high: float | None
+
+
 class StudyAttributes(BaseModel):
     """User attributes of a study, see `tunecli.search.tables`; all empty for another program's."""
 
@@ -52,6 +69,7 @@ class StudyAttributes(BaseModel):
     edits: tuple[StoredEdit, ...] = ()
     baselines: tuple[Baseline, ...] = ()
     learned: tuple[Learned, ...] = ()
+    test_looks: tuple[StoredLook, ...] = ()
 
 
 def read_attributes(opened: Connection, study_id: int, name: str) -> StudyAttributes:

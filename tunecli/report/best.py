@@ -20,11 +20,24 @@ def study_file_of(study: StudyRecord, trial: TrialRecord) -> str:
     """
     if trial.config is None:
         return ""
+    return to_yaml(config_of(study, trial), f"{study.name}-{trial.number}")
+
+
+def config_of(study: StudyRecord, trial: TrialRecord) -> TrialConfig:
+    """The configuration that a trial was trained with.
+
+    Raises:
+        DatabaseError: it is not one of this version, or the trial has none.
+    """
+    if trial.config is None:
+        raise DatabaseError(
+            f"Trial {trial.number} of study `{study.name}` was not made by tunecli: the database "
+            "has no configuration of it."
+        )
     try:
-        config = TrialConfig.model_validate_json(json.dumps(trial.config))
+        return TrialConfig.model_validate_json(json.dumps(trial.config))
     except ValidationError as error:
         raise DatabaseError(
             f"The configuration of trial {trial.number} of study `{study.name}` is damaged: "
             f"{error.error_count()} of its settings make no sense to this version."
         ) from error
-    return to_yaml(config, f"{study.name}-{trial.number}")

@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Row
 from tunecli.data.summary import DataSummary
 from tunecli.errors import DatabaseError, StudyNotFoundError
 from tunecli.report import queries
-from tunecli.report.attributes import read_attributes
+from tunecli.report.attributes import StoredLook, read_attributes
 from tunecli.report.curves import Curve, read_curves, read_mean_curves
 from tunecli.report.gates import is_gate, stored_gates
 from tunecli.search.lessons import Learned
@@ -97,6 +97,7 @@ class StudyRecord:
         trials: by number.
         baselines: untuned models on the same folds; empty before they are known. Those without
             scores have a note.
+        test_looks: of models on the test rows, the newest last.
     """
 
     url: str
@@ -114,6 +115,7 @@ class StudyRecord:
     edits: tuple[Mapping[str, Any], ...] = ()
     baselines: tuple[Baseline, ...] = ()
     learned: tuple[Learned, ...] = ()
+    test_looks: tuple[StoredLook, ...] = ()
 
     @cached_property
     def gates(self) -> Mapping[str, Scalar]:
@@ -176,6 +178,7 @@ def read_study(url: str, name: str | None = None) -> StudyRecord:
             edits=tuple(edit.model_dump(exclude_unset=True) for edit in attributes.edits),
             baselines=attributes.baselines,
             learned=attributes.learned,
+            test_looks=attributes.test_looks,
         )
 
 

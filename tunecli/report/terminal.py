@@ -128,11 +128,26 @@ def _head(study: StudyRecord) -> list[RenderableType]:
         lines = wording.data_lines(study.summary, study.baselines)
         parts += [beside(label, Text(text)) for label, text in lines]
     parts += [beside("learned", Text(wording.plain(str(told)))) for told in study.learned]
+    if study.test_looks:
+        parts.append(beside("test set", Text(_looks(study))))
     for edit in study.edits:
         changes = "; ".join(wording.plain(str(change)) for change in edit.get("changes", ()))
         text = f"from trial {edit.get('first_trial')}: {changes}"
         parts.append(beside("edited", Text(wording.plain(text))))
     return parts
+
+
+def _looks(study: StudyRecord) -> str:
+    """How often it was opened, and by which models."""
+    numbers = [look.trial for look in study.test_looks]
+    of = ", ".join(map(str, dict.fromkeys(numbers)))
+    if len(numbers) == 1:
+        return f"looked at once, by the model of trial {of}"
+    models = "trial" if len(set(numbers)) == 1 else "trials"
+    return (
+        f"looked at {len(numbers)} times, by models of {models} {of}: choosing by what it shows "
+        "makes its scores too good"
+    )
 
 
 def _under_way(numbers: Sequence[int]) -> str:

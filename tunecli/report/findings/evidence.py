@@ -67,7 +67,7 @@ class Evidence:
             DatabaseError: the database is damaged or locked.
         """
         scored = tuple(baseline for baseline in study.baselines if baseline.fold_scores)
-        return cls(study, study.mean_curves(), scored)
+        return cls(study, study.mean_curves(), scored, test_score(study))
 
     @cached_property
     def ranked(self) -> list[TrialRecord]:
@@ -158,6 +158,17 @@ class Evidence:
         import numpy as np
 
         return np.random.default_rng([crc32(self.study.name.encode()), crc32(purpose.encode())])
+
+
+def test_score(study: StudyRecord) -> TestScore | None:
+    """What the best trial reached when its model was last scored on the test rows."""
+    best = next(iter(ranked(study)), None)
+    for look in reversed(study.test_looks):
+        if best is None or look.trial != best.number:
+            continue
+        if look.score is not None and look.low is not None and look.high is not None:
+            return TestScore(look.score, look.low, look.high)
+    return None
 
 
 def best_tenth(trials: Sequence[TrialRecord]) -> list[TrialRecord]:

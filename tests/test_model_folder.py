@@ -1,0 +1,346 @@
+"""A model folder: what is written is read again to the same bits, and nothing of it runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+import tunecli
+from tests.model_cases import STUDIES, Case, case
+from tunecli.errors import DataError, ModelFolderError, TunecliError, UserCodeError
+from tunecli.model_folder.folder import FACTS, PREPROCESSING, WEIGHTS, read
+from tunecli.model_folder.loading import load_with
+from tunecli.model_folder.model import Model
+from tunecli.model_folder.predicting import write_predictions
+from tunecli.model_folder.writing import write_model
+
+
+def written(found: Case, folder: Path) -> Path:
+    write_model(folder, found.refitted.model, {"README.md": "A model."})
+    return folder
+
+
+def loaded(found: Case, folder: Path) -> Model:
+    return load_with(written(found, folder), found.workspace)
+
+
+def test_load_is_there_when_it_is_asked_for() -> None:
+    from tunecli.model_folder.loading import load
+
+    assert tunecli.load is load
+    with pytest.raises(AttributeError, match="has no attribute 'lod'"):
+        tunecli.lod  # noqa: B018
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_stored_model_predicts_the_bits_of_the_refit(name: str, tmp_path: Path) -> None:
+    found = case(name)
+    model = loaded(found, tmp_path / "model")
+    rows = found.store.dataset.x[found.store.split.test_rows]
+    assert isinstance(rows, torch.Tensor)
+    expected = found.refitted.predictions
+    assert expected is not None
+    np.testing.assert_array_equal(model.of_rows(rows), expected)
+
+
+@pytest.mark.parametrize("name", ["table", "embedded", "quantile", "counts", "own"])
+def test_a_file_of_the_test_rows_is_predicted_to_the_bits_of_the_refit(
+    name: str, tmp_path: Path
+) -> None:
+    found = case(name)
+    lines = (found.folder / "table.csv").read_text().splitlines()
+    kept = [lines[0], *(lines[1 + row] for row in found.store.split.test_rows.tolist())]
+    (tmp_path / "test.csv").write_text("\n".join(kept))
+    model = loaded(found, tmp_path / "model")
+    np.testing.assert_array_equal(model.outputs(tmp_path / "test.csv"), found.refitted.predictions)
+    frame = pd.read_csv(tmp_path / "test.csv", na_values=["?"])
+    np.testing.assert_array_equal(model.outputs(frame), found.refitted.predictions)
+    frame.to_parquet(tmp_path / "test.parquet")
+    np.testing.assert_array_equal(
+        model.outputs(tmp_path / "test.parquet"), found.refitted.predictions
+    )
+
+
+def test_arrays_are_predicted_with_the_columns_that_were_left_out(tmp_path: Path) -> None:
+    found = case("arrays")
+    model = loaded(found, tmp_path / "model")
+    x = np.load(found.folder / "arrays.npz")["x"]
+    test = x[found.store.split.test_rows.numpy()]
+    for given in (test, torch.from_numpy(test)):
+        np.testing.assert_array_equal(model.outputs(given), found.refitted.predictions)
+    np.save(tmp_path / "new.npy", test)
+    np.testing.assert_array_equal(model.outputs(tmp_path / "new.npy"), found.refitted.predictions)
+    assert set(model.predict(test)) <= {"0", "1"}
+    assert model.predict_proba(test).shape == (len(test), 2)
+
+
+def test_pictures_are_predicted_from_their_folder(tmp_path: Path) -> None:
+    found = case("pictures")
+    model = loaded(found, tmp_path / "model")
+    classes = found.store.dataset.classes
+    files = sorted(
+        (found.folder / "pictures").rglob("*.png"), key=lambda p: (p.parent.name, p.name)
+    )
+    for row in found.store.split.test_rows.tolist():
+        target = tmp_path / "test" / files[row].parent.name / files[row].name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(files[row], target)
+    np.testing.assert_array_equal(model.outputs(tmp_path / "test"), found.refitted.predictions)
+    write_predictions(model, str(tmp_path / "test"), tmp_path / "out.csv", proba=True)
+    table = pd.read_csv(tmp_path / "out.csv")
+    assert list(table.columns) == ["file", "prediction", *(f"probability_{c}" for c in classes)]
+    assert table["file"][0].startswith("dark/")
+
+
+def test_a_named_set_is_predicted_whole(tmp_path: Path) -> None:
+    found = case("digits")
+    model = loaded(found, tmp_path / "model")
+    expected = model.of_rows(found.store.dataset.x)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(model.outputs("digits"), expected)
+
+
+def test_rows_in_blocks_give_the_bits_of_rows_at_once(tmp_path: Path) -> None:
+    found = case("table")
+    model = loaded(found, tmp_path / "model")
+    frame = pd.concat([pd.read_csv(found.folder / "table.csv")] * 40, ignore_index=True)
+    frame.to_csv(tmp_path / "large.csv", index=False)
+    whole = model.outputs(tmp_path / "large.csv")
+    assert len(whole) > 4 * model.batch_rows
+    kind = model.row_kind
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tunecli.data.new_rows.BLOCK_BYTES", 1)
+        assert kind.block_rows(model.batch_rows) == model.batch_rows
+        np.testing.assert_array_equal(model.outputs(tmp_path / "large.csv"), whole)
+
+
+def test_what_was_not_there_to_train_on(tmp_path: Path) -> None:
+    found = case("table")
+    model = loaded(found, tmp_path / "model")
+    row = {"size": 50.0, "holes": 1.0, "kind": "a", "flag": True, "price": 90.0, "n": 3}
+    frame = pd.DataFrame([row, row | {"kind": "new"}, row | {"kind": None}, row | {"holes": None}])
+    proba = model.predict_proba(frame)
+    assert np.isfinite(proba).all()
+    assert (proba[0] != proba[1]).any()
+    np.testing.assert_allclose(proba.sum(axis=1), 1, rtol=1e-6)
+
+
+def test_mistakes_of_new_tables_are_told(tmp_path: Path) -> None:
+    model = loaded(case("table"), tmp_path / "model")
+    good = pd.read_csv(case("table").folder / "table.csv", na_values=["?"])
+    with pytest.raises(DataError, match=r"lacks the column `size`. Did you mean `Size`"):
+        model.predict(good.rename(columns={"size": "Size"}))
+    good["size"] = good["size"].astype(object)
+    good.loc[16, "size"] = "tall"
+    with pytest.raises(DataError, match="'size' must have numbers, but row 17 of the table has"):
+        model.predict(good)
+    with pytest.raises(DataError, match=r"no file 'new.csv'"):
+        model.predict("new.csv")
+    with pytest.raises(DataError, match="no column names"):
+        model.predict(np.zeros((2, 6)))
+    with pytest.raises(DataError, match="has 2 features"):
+        loaded(case("arrays"), tmp_path / "other").predict(np.zeros((2, 2)))
+    with pytest.raises(DataError, match="use predict"):
+        loaded(case("quantile"), tmp_path / "values").predict_proba(good)
+
+
+# Hostile and damaged folders
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return written(case("table"), tmp_path / "model")
+
+
+def edit(folder: Path, change: object) -> None:
+    facts = json.loads((folder / FACTS).read_text())
+    change(facts)  # type: ignore[operator]
+    (folder / FACTS).write_text(json.dumps(facts))
+
+
+def test_no_folder_and_a_foreign_one(tmp_path: Path) -> None:
+    for path in (tmp_path / "nowhere", tmp_path):
+        with pytest.raises(ModelFolderError, match=r"is no model folder.*tunecli refit"):
+            tunecli.load(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"[1]", b"\x80\x04c__main__", b"{" * 10_000])
+def test_facts_that_are_none(folder: Path, content: bytes) -> None:
+    (folder / FACTS).write_bytes(content)
+    with pytest.raises(ModelFolderError, match="is damaged or no model of tunecli"):
+        tunecli.load(folder)
+
+
+@pytest.mark.parametrize("name", [WEIGHTS, PREPROCESSING])
+def test_arrays_that_are_missing_or_changed(folder: Path, name: str) -> None:
+    content = (folder / name).read_bytes()
+    (folder / name).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(ModelFolderError, match=f"checksum of {name} is wrong"):
+        tunecli.load(folder)
+    (folder / name).unlink()
+    with pytest.raises(ModelFolderError, match=f"{name} is missing"):
+        tunecli.load(folder)
+
+
+def with_arrays(folder: Path, name: str, content: bytes) -> None:
+    import hashlib
+
+    (folder / name).write_bytes(content)
+    digest = hashlib.sha256(content).hexdigest()
+    edit(folder, lambda facts: facts["files"].update({name: digest}))
+
+
+class Evil:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.system, ("touch was_run",)
+
+
+def test_a_pickle_in_the_place_of_arrays_is_not_run(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import pickle
+
+    monkeypatch.chdir(tmp_path)
+    for name in (WEIGHTS, PREPROCESSING):
+        with_arrays(folder, name, pickle.dumps(Evil()))
+        with pytest.raises(ModelFolderError, match=r"is damaged or no model.*safetensors"):
+            tunecli.load(folder)
+    assert not (tmp_path / "was_run").exists()
+
+
+def test_code_in_the_facts_is_not_imported(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "evil.py").write_text("import os\nos.system('touch was_run')\nNet = None\n")
+    edit(folder, lambda facts: facts["config"]["model"].update(name="evil.py:Net", arguments={}))
+    with pytest.raises(UserCodeError, match=r"evil.py:Net, which is code of your own: allow it"):
+        tunecli.load(folder, folder=tmp_path)
+    assert not (tmp_path / "was_run").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda facts: facts.update(format=2), "its format is '2'"),
+        (lambda facts: facts["config"]["model"].update(name="os.system"), "there is no model"),
+        (lambda facts: facts["config"]["model"]["arguments"].update(widht=3), "no argument"),
+        (lambda facts: facts["config"]["model"]["arguments"].update(width=8), "do not fit"),
+        (lambda facts: facts["members"][0].update(preprocessing="Pickle"), "do not fit"),
+        (lambda facts: facts["members"][0].update(n_outputs=7), "do not fit"),
+        (lambda facts: facts.update(members=[]), "members"),
+        (lambda facts: facts.update(evil=1), "evil"),
+    ],
+)
+def test_facts_that_do_not_fit(folder: Path, change: object, message: str) -> None:
+    edit(folder, change)
+    with pytest.raises(ModelFolderError, match=message):
+        tunecli.load(folder)
+
+
+def test_arrays_of_wrong_shapes_are_one_sentence(folder: Path) -> None:
+    arrays = load_file(folder / PREPROCESSING)
+    del arrays["0/fill"]
+    save_file(arrays, folder / "other")
+    with_arrays(folder, PREPROCESSING, (folder / "other").read_bytes())
+    with pytest.raises(ModelFolderError, match="do not fit together") as error:
+        tunecli.load(folder)
+    assert "\n" not in str(error.value)
+    assert error.value.__cause__ is None
+
+
+# Written whole or not at all
+
+WRITER = """
+import sys
+from pathlib import Path
+from tests.model_cases import case
+from tunecli.model_folder.writing import write_model
+
+model = case("arrays").refitted.model
+print("ready", flush=True)
+number = 0
+while True:
+    number += 1
+    write_model(Path(sys.argv[1]), model, {"number.txt": str(number)})
+    print(number, flush=True)
+"""
+
+
+@pytest.mark.slow
+def test_a_writer_killed_at_any_instant_leaves_a_whole_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    rng = np.random.default_rng(0)
+    for _ in range(6):
+        process = subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(folder)], stdout=subprocess.PIPE, text=True
+        )
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        assert process.stdout.readline() == "1\n"
+        time.sleep(rng.uniform(0, 0.2))
+        process.send_signal(signal.SIGKILL)
+        told = [1, *(int(line) for line in process.stdout.read().split("\n") if line)]
+        process.wait()
+        read(folder)
+        assert int((folder / "number.txt").read_text()) in (told[-1], told[-1] + 1)
+
+
+@pytest.mark.parametrize("nth", range(3))
+def test_a_kill_between_two_renames_leaves_the_old_folder(
+    tmp_path: Path, nth: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class KilledError(BaseException):
+        pass
+
+    folder = written(case("arrays"), tmp_path / "model")
+    before = (folder / FACTS).read_bytes()
+    renames = iter(range(10))
+    rename = Path.rename
+
+    def killed(self: Path, target: Path) -> Path:
+        if next(renames) == nth:
+            raise KilledError
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", killed)
+    monkeypatch.setattr(shutil, "rmtree", lambda *_, **__: None)  # a killed one tidies nothing
+    try:
+        write_model(folder, case("table").refitted.model, {})
+    except KilledError:
+        pass
+    monkeypatch.undo()
+    read(folder)
+    assert ((folder / FACTS).read_bytes() == before) == (nth < 2)
+    written(case("table"), folder)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model"]
+
+
+def test_where_nothing_can_be_written_a_sentence_says_so(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ModelFolderError, match="cannot be written"):
+        written(case("arrays"), tmp_path / "file" / "model")
+
+
+def test_a_model_of_two_networks_predicts_their_mean(tmp_path: Path) -> None:
+    found = case("arrays")
+    one = found.refitted.model
+    member = one.members[0]
+    facts = one.facts.model_copy(update={"members": (member.facts, member.facts)})
+    write_model(tmp_path / "two", Model(facts, [member, member], one.device), {})
+    two = tunecli.load(tmp_path / "two")
+    x = np.load(found.folder / "arrays.npz")["x"]
+    np.testing.assert_array_equal(two.outputs(x), one.outputs(x))
+    assert two.n_weights == 2 * one.n_weights
+
+
+def test_every_error_of_a_folder_is_one_of_tunecli() -> None:
+    assert issubclass(ModelFolderError, TunecliError)

@@ -1,0 +1,133 @@
+"""The model card: what a person should know before using a model, as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from statistics import fmean, stdev
+
+from tunecli.data.summary import DataSummary
+from tunecli.model_folder.facts import ModelFacts
+from tunecli.model_folder.results import Results
+from tunecli.study_file.metrics import label
+
+MOST_LISTED = 30
+"""Classes and columns that are named one by one."""
+
+
+def card(facts: ModelFacts, results: Results, summary: DataSummary, n_weights: int) -> str:
+    """The text of a model folder's README.md.
+
+    Args:
+        summary: of the study's data.
+        n_weights: of the model.
+    """
+    blocks = (
+        [f"# {_plain(facts.study)}: {_plain(facts.config.model.name)}"],
+        [_what(facts, n_weights)],
+        ["## Data", *_data(facts, summary)],
+        ["## Scores", *_scores(facts, results, summary)],
+        ["## Limits", *_limits(facts, results)],
+        ["## Use", *_use(facts)],
+        ["## Made with", *_made_with(facts)],
+    )
+    return "\n\n".join("\n\n".join(block) for block in blocks) + "\n"
+
+
+def _what(facts: ModelFacts, n_weights: int) -> str:
+    predicts = "a value" if not facts.classes else f"one of {len(facts.classes)} classes"
+    many = f", the mean of {len(facts.members)} networks," if len(facts.members) > 1 else ""
+    return (
+        f"Predicts {predicts}: {_plain(facts.config.model.name)} with {n_weights:,} "
+        f"weights{many} of trial {facts.trial} of the study {_code(facts.study)}, whose whole "
+        "configuration is in `study.yaml`."
+    )
+
+
+def _data(facts: ModelFacts, summary: DataSummary) -> Iterator[str]:
+    rows = f"{summary.n_rows:,} rows, {summary.n_test:,} of them put away for the test"
+    yield f"{_plain(facts.config.data.source)}: {rows}. Fingerprint `{facts.fingerprint[:16]}`."
+    if summary.target:
+        yield f"Target: {_plain(summary.target)}."
+    if facts.classes:
+        yield f"Classes: {_listed(facts.classes)}."
+    if facts.columns:
+        yield f"Columns: {_listed([column.name for column in facts.columns])}."
+    else:
+        yield f"Rows are {' × '.join(map(str, facts.row_shape))} of {facts.row_dtype}."
+    if summary.notes:
+        yield "\n".join(f"- {_plain(note)}" for note in summary.notes)
+
+
+def _scores(facts: ModelFacts, results: Results, summary: DataSummary) -> Iterator[str]:
+    name = results.metric
+    if results.fold_scores:
+        spread = f" ± {stdev(results.fold_scores):.4g}" if len(results.fold_scores) > 1 else ""
+        yield (
+            f"In the search ({_plain(summary.validation)}): {name} "
+            f"{fmean(results.fold_scores):.4g}{spread}. It was chosen for that score, so it is a "
+            "little too good."
+        )
+    if not results.test:
+        yield "No rows were put away for a test, so there is no score that was not chosen."
+        return
+    lines = ["| on the test rows | score | 95 % interval |", "| --- | --- | --- |"]
+    for metric in (facts.config.objective.metric, *facts.config.metrics):
+        found = results.test[label(metric)]
+        lines.append(
+            f"| {label(metric)} | {found.score:.4g} | {found.low:.4g} to {found.high:.4g} |"
+        )
+    yield "\n".join(lines)
+    yield f"The interval is the bootstrap's over the {results.n_test:,} test rows."
+    if len(results.seeds) > 1:
+        scores = [seed.scores[name] for seed in results.seeds]
+        yield (
+            f"Trained with {len(scores)} seeds: {name} {fmean(scores):.4g} ± {stdev(scores):.4g}. "
+            "The model here is that of the first seed, whichever scored best."
+        )
+
+
+def _limits(facts: ModelFacts, results: Results) -> Iterator[str]:
+    yield "It is as good as that on rows like those above, and nothing is known of others."
+    if results.looks > 1:
+        yield (
+            f"The test set was looked at {results.looks} times. Whoever chooses by what it shows "
+            "makes its score too good."
+        )
+    if any(column.kind == "categorical" for column in facts.columns):
+        yield "A category that was not there to train on is treated as a rare one."
+    if results.n_validation:
+        yield (
+            f"{results.n_validation:,} rows were left out of the training for the scores that its "
+            "schedule goes by."
+        )
+
+
+def _use(facts: ModelFacts) -> Iterator[str]:
+    yield "```sh\ntunecli predict FOLDER new_rows\n```"
+    proba = "\nmodel.predict_proba(x)  # one column a class" if facts.classes else ""
+    yield (
+        '```python\nfrom tunecli import load\n\nmodel = load("FOLDER")\n'
+        f"model.predict(x)  # a DataFrame, an array, a tensor, or a path{proba}\n```"
+    )
+
+
+def _made_with(facts: ModelFacts) -> Iterator[str]:
+    yield ", ".join(f"{name} {version}" for name, version in facts.versions.items()) + "."
+
+
+def _listed(names: list[str] | tuple[str, ...]) -> str:
+    shown = ", ".join(_code(name) for name in names[:MOST_LISTED])
+    more = len(names) - MOST_LISTED
+    return f"{shown} and {more:,} more" if more > 0 else shown
+
+
+def _code(text: str) -> str:
+    """As it is written, whatever it has."""
+    line = "".join(c if c.isprintable() else " " for c in text)
+    return f"`{line.replace('`', chr(39))}`"
+
+
+def _plain(text: str) -> str:
+    """On one line, and no markup: names come from files of anybody's."""
+    line = "".join(c if c.isprintable() else " " for c in text)
+    return "".join(f"\\{c}" if c in "`*_[]<>|#" else c for c in line)

@@ -1,0 +1,62 @@
+"""How far a test score may be from the truth: the bootstrap over the test rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunecli.study_file.metrics import label
+from tunecli.study_file.settings import Component, Task
+from tunecli.training.metrics import measure
+
+N_SAMPLES = 1000
+MOST_CELLS = 2 * 10**8
+"""Rows times samples: of larger test sets fewer samples are drawn, at least `FEWEST`."""
+FEWEST = 100
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A score on the test rows, and the 95 % interval of what other rows would give."""
+
+    score: float
+    low: float
+    high: float
+
+
+def intervals(
+    metrics: Sequence[Component],
+    task: Task,
+    y_true: NDArray[np.generic],
+    predictions: NDArray[np.floating],
+    n_classes: int,
+) -> dict[str, Interval]:
+    """Percentile intervals (Efron and Tibshirani 1993, chapter 13), rows drawn with replacement.
+
+    The arguments are those of `metrics.measure`. Samples in which a metric is not defined are left
+    out of its interval.
+    """
+    scores = measure(metrics, task, y_true, predictions, n_classes)
+    n_rows = len(y_true)
+    n_samples = max(FEWEST, min(N_SAMPLES, MOST_CELLS // n_rows))
+    rng = np.random.default_rng(0)
+    drawn: dict[str, list[float]] = {name: [] for name in scores}
+    for _ in range(n_samples):
+        rows = rng.integers(0, n_rows, n_rows)
+        found = measure(metrics, task, y_true[rows], predictions[rows], n_classes)
+        for name, value in found.items():
+            drawn[name].append(value)
+    return {label(m): _interval(scores[label(m)], drawn[label(m)]) for m in metrics}
+
+
+def _interval(score: float, drawn: Sequence[float]) -> Interval:
+    values = np.array(drawn)
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return Interval(score, float("nan"), float("nan"))
+    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Interval(score, float(low), float(high))

@@ -1,0 +1,132 @@
+"""The model of a study: which trial it is made from, and how often the test set was looked at."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tunecli.data.fold_store import FoldStore
+from tunecli.data.user_code import permit
+from tunecli.data.workspace import Workspace
+from tunecli.errors import RefitError
+from tunecli.model_folder.card import card
+from tunecli.model_folder.places import MODEL
+from tunecli.model_folder.refitting import Refitted, Trial, refit
+from tunecli.model_folder.results import Results, results_of
+from tunecli.model_folder.writing import write_model
+from tunecli.report import ranking
+from tunecli.report.best import config_of
+from tunecli.report.findings.evidence import Evidence
+from tunecli.report.findings.ties import simplest
+from tunecli.report.records import StudyRecord, TrialRecord
+from tunecli.search.database import StudyDatabase
+from tunecli.search.place import Place
+from tunecli.study_file.printing import to_yaml
+from tunecli.study_file.source_kinds import NO_SOURCE
+
+
+def chosen(study: StudyRecord, which: str) -> TrialRecord:
+    """The trial that `best`, `simplest` or a number means.
+
+    Raises:
+        RefitError: there is none, or it has no score.
+        StudyNotFoundError: the study has no trial of that number.
+    """
+    best = ranking.best_trial(study)
+    if which in ("best", "simplest"):
+        if best is None:
+            raise RefitError(f"study {study.name} has no complete trial yet.")
+        return (simplest(Evidence.of(study)) or best) if which == "simplest" else best
+    if not which.isdigit():
+        raise RefitError(f"--trial takes best, simplest or a number, but got {which!r}.")
+    trial = study.trial(int(which))
+    if trial.best_step is None or trial.state != "complete":
+        raise RefitError(
+            f"trial {which} is {trial.outcome or trial.state}: only a complete trial says how "
+            "long to train. `tunecli report` lists them."
+        )
+    return trial
+
+
+def refit_study(
+    study: StudyRecord, which: str, place: Place, workspace: Workspace, n_seeds: int
+) -> tuple[Path, Results]:
+    """Make a model of a trial, score it on the test rows, and write its folder.
+
+    Of a study that is held by this process: a search that goes on may find a better trial.
+
+    Returns:
+        the folder, and the scores.
+
+    Raises:
+        RefitError: the trial cannot become a model, or the data is not that of the search.
+        ModelFolderError: the folder cannot be written.
+    """
+    found = chosen(study, which)
+    config = config_of(study, found)
+    trial = Trial(study.name, found.number, config, found.best_step or 0, found.fold_scores)
+    permit(workspace.code)
+    if config.data.source == NO_SOURCE:
+        raise RefitError(f"study {study.name} has no data of tunecli's, so there is no refit.")
+    store = FoldStore(config.data, config.validation, workspace)
+    _refuse_other_data(study, store)
+    refits = list(refit(trial, store, n_seeds))
+    has_test = refits[0].predictions is not None
+    looks = len(study.test_looks) + has_test
+    results = results_of(trial, store, refits, looks)
+    if has_test:
+        _count_look(place, found.number, results)
+    path = place.folder / MODEL
+    _write(path, study, refits, results)
+    return path, results
+
+
+def _refuse_other_data(study: StudyRecord, store: FoldStore) -> None:
+    known = study.summary.fingerprint if study.summary else ""
+    if known and store.dataset.fingerprint != known:
+        raise RefitError(
+            f"the data {store.settings.source} has changed since study {study.name} was searched: "
+            "its scores say nothing of a model of this data. Bring back the old data, or search "
+            "again."
+        )
+
+
+def _count_look(place: Place, trial: int, results: Results) -> None:
+    """Before anybody sees a score."""
+    found = results.of_test
+    assert found is not None
+    numbers = {"score": found.score, "low": found.low, "high": found.high}
+    look = {
+        "trial": trial,
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        **{name: value if math.isfinite(value) else None for name, value in numbers.items()},
+    }
+    database = StudyDatabase.open(place.url, place.name)
+    assert database is not None, "it was read before"
+    try:
+        looks = database.attribute("test_looks", [])
+        database.set_attributes({"test_looks": [*looks, look]})
+    finally:
+        database.close()
+
+
+def _write(path: Path, study: StudyRecord, refits: Sequence[Refitted], results: Results) -> None:
+    model = refits[0].model
+    assert study.summary is not None, "its fingerprint was compared"
+    header = (
+        f"Trial {model.facts.trial} of study {study.name}, which the model beside was made of."
+    )
+    texts = {
+        "study.yaml": to_yaml(model.facts.config, f"{study.name}-{model.facts.trial}", header),
+        "metrics.json": to_json(results),
+        "README.md": card(model.facts, results, study.summary, model.n_weights),
+    }
+    write_model(path, model, texts)
+
+
+def to_json(results: Results) -> str:
+    """As `metrics.json` has it."""
+    return json.dumps(results.data(), indent=1, allow_nan=False) + "\n"
