@@ -51,6 +51,9 @@ STUDIES = {
     "loss: BCEWithLogitsLoss\n" + OPTIMIZER,
     "digits": "data: digits\nmodel: {CNN: {channels: 4}}\n" + OPTIMIZER,
     "pictures": "data: {source: pictures/, size: 12}\nmodel: {CNN: {channels: 4}}\n" + OPTIMIZER,
+    "compressed": "data: digits\nmodel: {CNN: {channels: 8}}\n"
+    "compression: {structured: {amount: 0.5}, fuse: true, quantize: int8, finetune_epochs: 1}\n"
+    + OPTIMIZER,
     "own": TABLE + "model: {'net.py:Net': {width: 5}}\n" + OPTIMIZER,
     "plateau": "data: {source: arrays.npz}\nmodel: Linear\nschedule: ReduceLROnPlateau\n"
     + OPTIMIZER,

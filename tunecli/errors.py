@@ -157,6 +157,8 @@ class NotComparableError(TunecliError):
     """The scores of several studies mean different things."""
 
     exit_code = 2
+
+
 class ModelFolderError(TunecliError):
     """A model folder is damaged, foreign, or cannot be written."""
 

@@ -28,6 +28,7 @@ class MemberFacts(_Facts):
         meaning: of its outputs.
         preprocessing: its kind; the arrays are in a file of their own.
         n_bins: of numbers that are embedded piecewise linearly; else empty.
+        norms: layers that compression has folded into those before them.
     """
 
     shape: tuple[Positive, ...]
@@ -35,6 +36,7 @@ class MemberFacts(_Facts):
     meaning: OutputMeaning
     preprocessing: str
     n_bins: tuple[Positive, ...] = ()
+    norms: tuple[str, ...] = ()
 
 
 class ModelFacts(_Facts):

@@ -16,8 +16,10 @@ from tunecli.model_folder.facts import MemberFacts
 from tunecli.model_folder.folder import of_member, read
 from tunecli.model_folder.model import Member, Model
 from tunecli.study_file import catalogue
-from tunecli.study_file.settings import Component
+from tunecli.study_file.settings import Component, TrialConfig
 from tunecli.study_file.user_code import AllowedCode, CodeName, is_code
+from tunecli.training.compression.fusing import remove_norms
+from tunecli.training.compression.shapes import take_shapes
 from tunecli.training.models import Columns, build_model
 from tunecli.training.precision import choose_device
 
@@ -52,7 +54,7 @@ def load_with(path: Path, workspace: Workspace, device: str = "auto") -> Model:
     for number, member in enumerate(facts.members):
         try:
             fitted = _preprocessing(member, of_member(arrays, number))
-            network = _network(model, member, fitted, of_member(weights, number))
+            network = _network(facts.config, member, fitted, of_member(weights, number))
         except TunecliError:
             raise
         except Exception as error:  # whatever contents that do not fit can cause
@@ -87,13 +89,17 @@ def _preprocessing(member: MemberFacts, arrays: dict[str, Tensor]) -> Preprocess
 
 
 def _network(
-    model: Component, member: MemberFacts, fitted: Preprocessing, weights: dict[str, Tensor]
+    config: TrialConfig, member: MemberFacts, fitted: Preprocessing, weights: dict[str, Tensor]
 ) -> nn.Module:
     """Built with the stored weights; no pretrained ones are fetched, no generator moves."""
+    model = config.model
     own = {name: value for name, value in model.arguments.items() if name != "weights"}
     component = model if is_code(model.name) else Component(name=model.name, arguments=own)
     columns = Columns(fitted.cardinalities, n_bins=member.n_bins)
     with torch.random.fork_rng(devices=[]):
         network = build_model(component, member.shape, member.n_outputs, columns)
+    remove_norms(network.eval(), list(member.norms))
+    if not config.compression.is_none:
+        take_shapes(network, weights)  # layers may have lost channels
     network.load_state_dict(weights)
     return network

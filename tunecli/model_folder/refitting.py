@@ -11,7 +11,7 @@ import numpy as np
 import safetensors
 import sklearn
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from tunecli import __version__
 from tunecli.data.features import as_features
@@ -23,7 +23,10 @@ from tunecli.model_folder.facts import MemberFacts, ModelFacts
 from tunecli.model_folder.model import Member, Model
 from tunecli.study_file.settings import TrialConfig
 from tunecli.training.batches import batch_sizes
-from tunecli.training.fold import FoldTraining
+from tunecli.training.compression.loading import unpack
+from tunecli.training.compression.trial import packed_models
+from tunecli.training.finite import NoScoreError
+from tunecli.training.fold import FoldTraining, new_model
 from tunecli.training.losses import Predictions, n_outputs, standardizes_target
 from tunecli.training.models import embeds_categories
 from tunecli.training.models.embeddings import bin_counts
@@ -78,7 +81,8 @@ def refit(trial: Trial, store: FoldStore, n_seeds: int = 1) -> Iterator[Refitted
             f"trial {trial.number} was trained by {config.train.name}, which keeps its model to "
             "itself: save it there. Only trainings of tunecli can be refitted."
         )
-    needs_scores = config.schedule is not None and config.schedule.name == "ReduceLROnPlateau"
+    has_plateaus = config.schedule is not None and config.schedule.name == "ReduceLROnPlateau"
+    needs_scores = has_plateaus or bool(config.compression.finetune_epochs)
     fit = final_fit(
         store,
         config.data.scale,
@@ -100,7 +104,7 @@ def _refit(trial: Trial, config: TrialConfig, store: FoldStore, fit: FinalFit) -
             next(training)
     else:
         training.train_unmeasured(n_evaluations)
-    network = training.best_model()
+    network, norms = _network(config, fit, training)
     if not all(weight.isfinite().all() for weight in network.state_dict().values()):
         raise RefitError(
             f"with seed {config.seed} the training diverged: its weights are not finite. Take "
@@ -113,6 +117,7 @@ def _refit(trial: Trial, config: TrialConfig, store: FoldStore, fit: FinalFit) -
             meaning=training.meaning,
             preprocessing=type(fit.preprocessing).__name__,
             n_bins=bin_counts(network),
+            norms=norms,
         ),
         fit.preprocessing,
         network,
@@ -121,6 +126,19 @@ def _refit(trial: Trial, config: TrialConfig, store: FoldStore, fit: FinalFit) -
     n_valid = len(fit.fold.valid_rows) if fit.has_validation else 0
     predictions = predicted(model, store, store.split.test_rows)
     return Refitted(model, config.seed, predictions, len(fit.fold.y_train), n_valid)
+
+
+def _network(
+    config: TrialConfig, fit: FinalFit, training: FoldTraining
+) -> tuple[nn.Module, tuple[str, ...]]:
+    """The trained network, compressed if the study does so; and the norms that were folded."""
+    if config.compression.is_none:
+        return training.best_model(), ()
+    try:
+        packed = packed_models(config, [training])[0]
+    except NoScoreError as error:
+        raise RefitError(f"with seed {config.seed} the training failed: {error.reason}.") from None
+    return unpack(packed, new_model(config, fit.fold)), tuple(packed.norms)
 
 
 def _fewest_batches(config: TrialConfig, store: FoldStore) -> int:

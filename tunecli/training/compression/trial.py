@@ -83,20 +83,28 @@ def compressed_folds(training: CrossValidation) -> list[CompressedFold]:
         DataError: a step cannot be taken on this model.
         NoScoreError: a score, or the loss in fine-tuning, is not finite.
     """
-    settings = training.config.compression
     folds = [fold for fold in training.folds if isinstance(fold, FoldTraining)]
+    packed = packed_models(training.config, folds)
+    return [_scored(fold, one, training.config) for fold, one in zip(folds, packed, strict=True)]
+
+
+def packed_models(config: TrialConfig, folds: Sequence[FoldTraining]) -> list[Packed]:
+    """Each fold's best model, compressed; the trainings are left as they were.
+
+    Raises:
+        DataError: a step cannot be taken on this model.
+        NoScoreError: the loss in fine-tuning is not finite.
+    """
+    settings = config.compression
     models = [fold.best_model().to(fold.device) for fold in folds]
-    outputs = n_outputs(training.config.loss, folds[0].fold)
+    outputs = n_outputs(config.loss, folds[0].fold)
     is_less = [
         thin_out(model, settings, _example(fold), outputs)
         for model, fold in zip(models, folds, strict=True)
     ]
     if any(is_less) and settings.finetune_epochs:
-        models = _finetuned(training.config, folds, models)
-    return [
-        _scored(fold, write_down(model, settings), training.config)
-        for fold, model in zip(folds, models, strict=True)
-    ]
+        models = _finetuned(config, folds, models)
+    return [write_down(model, settings) for model in models]
 
 
 def _finetuned(
