@@ -83,7 +83,7 @@ guessing    the commonest class every time: accuracy 0.1012
 
 Findings
   ! 2 of 3 trials failed: RuntimeError: mat1 and mat2 cannot be multiplied.
-    tunecli report digits --trial 2
+    see --trial 2
     More can be said from 15 complete trials on.
 
 What went wrong

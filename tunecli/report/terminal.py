@@ -95,7 +95,8 @@ def _isolations(evidence: Evidence) -> list[RenderableType]:
     ]
     if not found:
         return []
-    return [*heading("Choices, the rest tuned"), trial_tables.isolation_table(found)]
+    table = trial_tables.isolation_table(found, evidence.study.gates)
+    return [*heading("Choices, the rest tuned"), table]
 
 
 def _curves(evidence: Evidence) -> list[RenderableType]:

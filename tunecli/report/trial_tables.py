@@ -88,26 +88,36 @@ def importance_bars(values: Mapping[str, float]) -> RenderableType:
     return Group(grid, Text(f"  and {n_others} {noun} below 1%", style="dim"))
 
 
-def isolation_table(found: Sequence[Isolation]) -> RenderableType:
+def isolation_table(found: Sequence[Isolation], gates: Mapping[str, Scalar]) -> RenderableType:
     """For each option of each choice, what it reached while the rest was tuned."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", show_edge=False)
-    table.add_column("  choice", overflow="fold")
+    table.add_column("  choice", no_wrap=True, overflow="ellipsis", max_width=_NAME)
     table.add_column("best", justify="right", no_wrap=True)
     table.add_column("expected, 95 %", no_wrap=True)
-    for column in ("complete", "pruned", "diverged"):
-        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("complete", justify="right", no_wrap=True)
     for one in found:
-        table.add_row(Text(f"  {wording.plain(one.parameter)}", style="dim"))
+        table.add_row(Text(f"  {wording.plain(one.parameter.removesuffix(GATE))}", style="dim"))
         for branch in one.branches:
             is_winner = bool(one.behind) and branch.choice == one.winner
+            label = _option(one.parameter, branch.choice, gates)
             table.add_row(
-                Text(f"    {wording.scalar(branch.choice)}", style="bold" if is_winner else ""),
+                Text(f"    {label}", style="bold" if is_winner else ""),
                 wording.score(branch.best),
                 _expected(branch),
-                *(str(n) for n in (branch.n_complete, branch.n_pruned, branch.n_lost)),
+                f"{branch.n_complete} of {branch.n_complete + branch.n_pruned + branch.n_lost}",
             )
-    note = "expected: the best of equally many trials of each option"
+    note = (
+        "best: of all trials. expected: the best of equally many trials of each option.\n"
+        "  complete: the others were pruned or diverged."
+    )
     return Group(table, Text(f"  {note}", style="dim"))
+
+
+def _option(parameter: str, choice: Scalar, gates: Mapping[str, Scalar]) -> str:
+    """What an option is called; of a range with `or:`, its range or its other value."""
+    if not is_gate(parameter, choice):
+        return wording.scalar(choice)
+    return wording.other_value(parameter.removesuffix(GATE), gates) if choice else "its range"
 
 
 def _expected(branch: Branch) -> str:

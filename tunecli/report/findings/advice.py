@@ -12,13 +12,13 @@ from tunecli.report.findings.failures import failures
 from tunecli.report.findings.finding import Finding, Kind, NewSetting, Severity
 from tunecli.report.findings.fitting import fitting
 from tunecli.report.findings.irrelevance import dead
-from tunecli.report.findings.isolation import isolation
 from tunecli.report.findings.lengths import lengths
 from tunecli.report.findings.narrowing import narrow
 from tunecli.report.findings.noise import noise
 from tunecli.report.findings.optimism import optimism
 from tunecli.report.findings.stability import unstable
 from tunecli.report.findings.ties import ties
+from tunecli.report.findings.winners import isolation
 
 MOST_SHOWN = 5
 ENOUGH_TRIALS = 15  # complete ones, before more than a few things can be said

@@ -31,14 +31,16 @@ def budget(evidence: Evidence) -> list[Finding]:
         return _standstill(evidence, seconds)
     goodness = [evidence.goodness(trial) for trial in evidence.ranked]
     gains = {more: expected_gain(goodness, more) for more in MORE}
-    parts = [f"{more} more trials {score(gain)}" for more, gain in gains.items()]
+    noise = noise_of(evidence.ranked[0])
+    pays = noise is None or gains[MORE[-1]] > noise
+    total = len(evidence.study.trials) + MORE[-1]
+    like = evidence.ranked[0].value
+    parts = [f"{more} more trials {score(gain, like)}" for more, gain in gains.items()]
     metric = evidence.study.metric
     sentence = f"Expected gain in {metric}: {', '.join(parts)}"
     sentence += f" ({duration(seconds * MORE[-1])} of training)." if seconds else "."
-    noise = noise_of(evidence.ranked[0])
-    if noise is not None and gains[MORE[-1]] < noise:
-        sentence += f" That is less than the noise of the best trial ({score(noise)})."
-    total = len(evidence.study.trials) + (100 if noise is None or gains[100] > noise else 0)
+    if not pays:
+        sentence += f" That is less than the noise of the best trial ({score(noise, like)})."
     return [
         Finding(
             "budget",
@@ -49,7 +51,7 @@ def budget(evidence: Evidence) -> list[Finding]:
                 "gains": {str(more): gain for more, gain in gains.items()},
                 "seconds_each": seconds,
             },
-            advice=f"search --trials {total}" if total > len(evidence.study.trials) else "",
+            advice=f"search --trials {total}" if pays else "stop here, or change the space",
         )
     ]
 

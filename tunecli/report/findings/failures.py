@@ -55,7 +55,7 @@ def failures(evidence: Evidence) -> list[Finding]:
             parameters=(rule.parameter,) if rule is not None else (),
             trials=tuple(trial.number for trial in failed),
             changes=changes,
-            advice=f"tunecli report {plain(evidence.study.name)} --trial {same[-1].number}",
+            advice=f"see --trial {same[-1].number}",
         )
     ]
 

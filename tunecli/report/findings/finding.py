@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from tunecli.study_file.plain import inline
+from tunecli.study_file.plain import flow, range_data
 from tunecli.study_file.ranges import FloatRange, IntRange, Scalar
 
 Kind = Literal[
@@ -34,6 +34,11 @@ Severity = Literal["problem", "advice", "note"]
 """Problem: the result cannot be believed or used as it is. Advice: a better study is at hand."""
 
 
+def _written(value: Scalar) -> str:
+    """As a study file would have it."""
+    return "none" if value is None else flow(value)
+
+
 @dataclass(frozen=True)
 class NewRange:
     """Search a numeric parameter in another range: wider or narrower; kind and scale stay."""
@@ -44,10 +49,7 @@ class NewRange:
     @property
     def line(self) -> str:
         """As the study file would have it."""
-        kind = "float" if isinstance(self.range, FloatRange) else "int"
-        log = ", log: true" if self.range.log else ""
-        ends = f"[{inline(self.range.low)}, {inline(self.range.high)}]"
-        return f"{self.parameter}: {{{kind}: {ends}{log}}}"
+        return f"{self.parameter}: {flow(range_data(self.range))}"
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class Fixed:
     @property
     def line(self) -> str:
         """As the study file would have it."""
-        return f"{self.parameter}: {inline(self.value)}"
+        return f"{self.parameter}: {_written(self.value)}"
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ class DroppedChoices:
     @property
     def line(self) -> str:
         """In words."""
-        dropped = ", ".join(inline(choice) for choice in self.choices)
+        dropped = ", ".join(_written(choice) for choice in self.choices)
         return f"{self.parameter}: without {dropped}"
 
 
@@ -87,7 +89,7 @@ class NewSetting:
     @property
     def line(self) -> str:
         """As the study file would have it."""
-        return f"{self.path}: {inline(self.value)}"
+        return f"{self.path}: {_written(self.value)}"
 
 
 Change = NewRange | Fixed | DroppedChoices | NewSetting

@@ -148,7 +148,11 @@ def _spearman(one: Sequence[float], other: Sequence[float]) -> tuple[float, floa
 
 def _way_out(evidence: Evidence, moved: tuple[str, float] | None) -> str:
     if moved is not None and moved[1] < 0:
-        return f"more {plain(moved[0])}, or training.early_stopping: {{patience: 5}} to save time"
+        return f"more {plain(moved[0])}"
     searched = {name.rpartition(".")[2] for name in evidence.ranges}
     untried = [n for n in ("weight_decay", "dropout", "label_smoothing") if n not in searched]
-    return f"search {' or '.join(untried)}" if untried else "a smaller model, or more data"
+    if untried:
+        return f"search {' or '.join(untried)}"
+    if evidence.setting("training.early_stopping") is None:
+        return "a smaller model; training.early_stopping: {patience: 5} saves the time"
+    return "a smaller model, or more data"

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from tunecli.report.findings.effects import Effect, effect_of, permutation_p
 from tunecli.report.findings.evidence import Evidence
 from tunecli.report.findings.finding import Finding, Fixed
-from tunecli.report.findings.positions import place_of
+from tunecli.report.findings.positions import place_of, rounded
 from tunecli.report.gates import GATE
 from tunecli.report.records import TrialRecord
 from tunecli.report.wording import listed, plain
-from tunecli.study_file.ranges import Categories, Scalar
+from tunecli.study_file.ranges import Categories, FloatRange, Scalar
 
 _FEWEST = 30  # trials that have the parameter
 _NOISE = 0.01  # a smaller p is a sign of an effect
@@ -33,7 +33,7 @@ class Dead:
     """A parameter without an effect.
 
     Attributes:
-        value: of the best trial that has it.
+        value: about that of the best trial that has it.
         p: of an effect, among all trials and among the better half of them.
         most_explained: share of the variance of the scores that it can explain.
     """
@@ -56,7 +56,7 @@ def dead(evidence: Evidence) -> list[Finding]:
     largest = max(one.most_explained for one in found)
     sentence = (
         f"{names} {verb} no difference that {n_trials} trials could tell from noise: at most "
-        f"{largest:.0%} of how their scores differ{'' if len(found) == 1 else ' each'}."
+        f"{max(largest, 0.01):.0%} of how scores differ{'' if len(found) == 1 else ' each'}."
     )
     return [
         Finding(
@@ -105,7 +105,15 @@ def _if_dead(evidence: Evidence, name: str) -> Dead | None:
     chances = permutation_p(whole, rng), permutation_p(better, rng)
     if min(chances) < _NOISE:
         return None
-    return Dead(name, trials[0].params[name], len(trials), chances, most)
+    return Dead(name, _value(evidence, trials[0], name), len(trials), chances, most)
+
+
+def _value(evidence: Evidence, best: TrialRecord, name: str) -> Scalar:
+    """The best trial's; any other is as good, so one that can be read."""
+    value, kind = best.params[name], evidence.ranges[name]
+    if not isinstance(value, float) or not isinstance(kind, FloatRange) or kind.step:
+        return value
+    return min(max(rounded(value), kind.low), kind.high)
 
 
 def _spread_out(evidence: Evidence, trials: Sequence[TrialRecord], name: str) -> float:

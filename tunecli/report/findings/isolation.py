@@ -22,9 +22,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tunecli.report.findings.evidence import Evidence
-from tunecli.report.findings.finding import DroppedChoices, Finding
 from tunecli.report.records import TrialRecord
-from tunecli.report.wording import plain, scalar, score
 from tunecli.study_file.ranges import Categories, Scalar
 
 if TYPE_CHECKING:
@@ -34,6 +32,9 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 FEWEST_TRIALS = 5  # of an option, complete or stopped early, before it is compared
+FEWEST_LEARNING = (
+    12  # where the sampler learns: it gives up on an option that was unlucky at first
+)
 _FEWEST_COMPLETE = 3
 _LEVEL = 0.01
 _N_BOOTSTRAPS = 1000
@@ -105,18 +106,12 @@ def isolations(evidence: Evidence) -> list[Isolation]:
     return [_isolation(evidence, name, kind) for name, kind in evidence.choices.items()]
 
 
-def isolation(evidence: Evidence, found: Sequence[Isolation] | None = None) -> list[Finding]:
-    """A finding for each choice of which two options can be compared."""
-    each = isolations(evidence) if found is None else found
-    return [_finding(evidence, one) for one in each if one.behind]
-
-
 def _isolation(evidence: Evidence, name: str, kind: Categories) -> Isolation:
     trials = {choice: _trials(evidence, name, choice) for choice in kind.choices}
     usable = {
         choice: found
         for choice, found in trials.items()
-        if len(found) >= FEWEST_TRIALS and _n_complete(found) >= _FEWEST_COMPLETE
+        if len(found) >= _fewest(evidence) and _n_complete(found) >= _FEWEST_COMPLETE
     }
     n_trials = min(map(len, usable.values()), default=0)
     branches = tuple(
@@ -135,6 +130,10 @@ def _isolation(evidence: Evidence, name: str, kind: Categories) -> Isolation:
         if choice != winner
     )
     return Isolation(name, branches, winner, behind, n_trials)
+
+
+def _fewest(evidence: Evidence) -> int:
+    return FEWEST_TRIALS if evidence.is_independent else FEWEST_LEARNING
 
 
 def _trials(evidence: Evidence, name: str, choice: Scalar) -> list[TrialRecord]:
@@ -268,55 +267,3 @@ def _n_more(mean: float, low: float, n: int) -> int | None:
         return None
     needed = math.ceil(n * (((mean - low) / mean) ** 2 - 1))
     return needed if needed <= _MOST_TRIALS else None
-
-
-def _finding(evidence: Evidence, one: Isolation) -> Finding:
-    losing = [difference for difference in one.behind if difference.low > 0]
-    worst_of_rest = [difference for difference in one.behind if difference.low <= 0]
-    sentences = [_beaten(one, losing)] if losing else []
-    sentences += [_open(one, worst_of_rest)] if worst_of_rest else []
-    tied = {repr(trial.params.get(one.parameter)) for trial in evidence.tied}
-    dropped = tuple(d.choice for d in losing if repr(d.choice) not in tied)
-    return Finding(
-        "isolation",
-        "advice" if dropped else "note",
-        " ".join(sentences),
-        weight=0.7 if dropped else 0.3,
-        figures={
-            "winner": one.winner,
-            "n_trials_each": one.n_trials,
-            "behind": [vars(difference) for difference in one.behind],
-        },
-        parameters=(one.parameter,),
-        trials=tuple(b.trial for b in one.branches if b.trial is not None),
-        changes=(DroppedChoices(one.parameter, dropped),) if dropped else (),
-    )
-
-
-def _beaten(one: Isolation, losing: Sequence[Difference]) -> str:
-    parts = [
-        f"{_called(one, d.choice)} by {score(d.mean)} (95 %: {score(d.low, d.mean)} to "
-        f"{score(d.high, d.mean)})"
-        for d in sorted(losing, key=lambda d: d.mean)
-    ]
-    n_trials = min(difference.n_trials for difference in losing)
-    rest = f", with the rest tuned for {n_trials} trials each"
-    return f"{_called(one, one.winner)} beats {' and '.join(parts)}{rest}."
-
-
-def _open(one: Isolation, rest: Sequence[Difference]) -> str:
-    names = " and ".join(_called(one, difference.choice) for difference in rest)
-    more = [difference.n_more for difference in rest]
-    needed = (
-        f"that needs about {max(n for n in more if n is not None)} more trials of each"
-        if all(n is not None for n in more)
-        else "more trials than are worth it would not tell"
-    )
-    return f"{_called(one, one.winner)} and {names} are not distinguishable yet; {needed}."
-
-
-def _called(one: Isolation, choice: Scalar) -> str:
-    """A choice by its name; with the parameter where it says nothing alone."""
-    if isinstance(choice, str):
-        return plain(choice)
-    return f"{plain(one.parameter.rpartition('.')[2])} {scalar(choice)}"

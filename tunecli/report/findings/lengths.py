@@ -141,9 +141,7 @@ def _early_stopping(evidence: Evidence) -> list[Finding]:
     if stopped or any(planned <= patience for _, planned, _ in known):
         return []
     sentence = f"Early stopping (patience {patience}) never ended one of {len(known)} trials."
-    half = max(patience // 2, 1)
-    changes = (NewSetting("training.early_stopping.patience", half),) if half < patience else ()
-    return [_on_stopping(sentence, [], len(known), changes)]
+    return [_on_stopping(sentence, [], len(known), ())]
 
 
 def _on_stopping(
@@ -157,4 +155,5 @@ def _on_stopping(
         figures={"n_stopped": len(stopped), "n_complete": n},
         trials=tuple(trial.number for trial in stopped),
         changes=changes,
+        advice="" if changes else "a lower patience would save time",
     )

@@ -33,11 +33,11 @@ def noise(evidence: Evidence) -> list[Finding]:
     seen_with_repeats = least_difference(deviation, _REPEATS * parts, parts)
     decides = n_splits == parts and seen_with_repeats < gap
     sentence = (
-        f"The top {len(top)} trials are within {score(gap)} of each other, but {n_splits} folds "
-        f"show only differences above {score(seen)}"
+        f"{n_tied + 1} of the top {len(top)} trials are tied: {n_splits} folds show only "
+        f"differences above {score(seen)}"
     )
     sentence += (
-        f"; {_REPEATS} repeats of them would show {score(seen_with_repeats)}."
+        f", {_REPEATS} repeats of them those above {score(seen_with_repeats)}."
         if n_splits == parts
         else "."
     )

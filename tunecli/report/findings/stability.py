@@ -39,17 +39,7 @@ def unstable(evidence: Evidence) -> list[Finding]:
         return []
     rule = boundary(evidence)
     share = len(diverged) / n
-    sentence = f"{len(diverged)} of {count(n, 'trial')} diverged ({share:.0%})"
-    if rule is None:
-        sentence += "; no single parameter tells them from the others."
-    else:
-        sentence += f", {rule.n_marked_inside} of them with {rule.text}"
-        n_sound = rule.n_inside - rule.n_marked_inside
-        sentence += (
-            f", where only {n_sound} of {rule.n_inside} did not."
-            if n_sound
-            else ", where all did."
-        )
+    sentence = f"{len(diverged)} of {count(n, 'trial')} diverged ({share:.0%}){_where(rule)}."
     changes = without(evidence, rule) if rule is not None else ()
     return [
         Finding(
@@ -64,6 +54,16 @@ def unstable(evidence: Evidence) -> list[Finding]:
             advice="" if changes else "training.clip_norm: 1.0, or training.warmup: 0.1",
         )
     ]
+
+
+def _where(rule: Rule | None) -> str:
+    if rule is None:
+        return "; no single parameter tells them from the others"
+    n_sound = rule.n_inside - rule.n_marked_inside
+    if rule.captured == 1 and not n_sound:
+        return f": exactly those with {rule.text}"
+    rest = f"where {n_sound} of {rule.n_inside} did not" if n_sound else "where all did"
+    return f", {rule.n_marked_inside} of them with {rule.text}, {rest}"
 
 
 def _diverged(evidence: Evidence) -> tuple[list[TrialRecord], list[TrialRecord]]:

@@ -7,6 +7,7 @@ import math
 from tunecli.report.findings.evidence import Evidence
 from tunecli.report.findings.finding import Finding
 from tunecli.report.fold_test import p_value
+from tunecli.report.ranking import noise_of
 from tunecli.report.records import TrialRecord
 from tunecli.report.wording import count, duration, score
 
@@ -14,8 +15,16 @@ _WORTH = 0.9  # of the best's weights or time; a smaller saving is no reason
 
 
 def simplest(evidence: Evidence) -> TrialRecord | None:
-    """Of the tied trials the one with the fewest weights, then the fastest; None without a tie."""
-    return min(evidence.tied, key=_cost, default=None)
+    """Of the tied trials the one with the fewest weights, then the fastest; None without a tie.
+
+    Only among those within one standard error of the best (Breiman et al., Classification and
+    Regression Trees, 1984, section 3.4.3): a few folds tie trials that nobody would take instead.
+    """
+    if not evidence.tied:
+        return None
+    best = evidence.tied[0]
+    least = evidence.goodness(best) - (noise_of(best) or 0.0)
+    return min((t for t in evidence.tied if evidence.goodness(t) >= least), key=_cost)
 
 
 def ties(evidence: Evidence) -> list[Finding]:
@@ -28,13 +37,14 @@ def ties(evidence: Evidence) -> list[Finding]:
     is_simpler = _is_simpler(recommended, best)
     verb = "is" if n_others == 1 else "are"
     sentence = (
-        f"{count(n_others, 'other trial')} {verb} as good as trial {best.number} as far as its "
+        f"{count(n_others, 'other trial')} {verb} as good as trial {best.number}, as far as its "
         f"{count(len(best.fold_scores), 'fold')} can tell"
     )
     if is_simpler:
-        sentence += f"; the simplest is trial {recommended.number} ({_saving(recommended, best)})."
+        saving = _saving(recommended, best)
+        sentence += f"; the simplest that comes as close is trial {recommended.number} ({saving})."
     else:
-        sentence += "; none of them is simpler."
+        sentence += "; none that comes as close is simpler."
     return [
         Finding(
             "ties",
@@ -47,9 +57,7 @@ def ties(evidence: Evidence) -> list[Finding]:
                 "p": p_value(best.fold_scores, recommended.fold_scores, evidence.n_parts),
             },
             trials=tuple(trial.number for trial in evidence.tied),
-            advice=f"tunecli report {evidence.study.name} --trial {recommended.number}"
-            if is_simpler
-            else "",
+            advice=f"see --trial {recommended.number}" if is_simpler else "take any of them",
         )
     ]
 
