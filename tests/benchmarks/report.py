@@ -26,6 +26,8 @@ from optuna.distributions import FloatDistribution
 from study_makers import CONFIG, SUMMARY, complete, mlp
 
 from tunecli.report.export import to_csv, to_json
+from tunecli.report.findings.advice import all_findings
+from tunecli.report.findings.evidence import Evidence
 from tunecli.report.importance import importance
 from tunecli.report.listing import list_studies
 from tunecli.report.records import read_study
@@ -106,6 +108,10 @@ def main(n_trials: int) -> None:
             assert len(optuna.load_study(storage=url, study_name="large").trials) == n_trials
         with timed("importance"):
             importance(study)
+        with timed("what findings are made from"):
+            evidence = Evidence.of(study)
+        with timed("all_findings"):
+            all_findings(evidence)
         with timed("study_parts, importance included"):
             Console(file=open("/dev/null", "w"), width=80).print(*study_parts(study))
         for what, seconds in command(Path(folder)).items():
