@@ -19,6 +19,7 @@ from tunecli.report.findings.noise import noise
 from tunecli.report.findings.positions import position
 from tunecli.report.findings.stability import unstable
 from tunecli.report.findings.ties import simplest, ties
+from tunecli.report.findings.winners import isolation
 from tunecli.report.records import StudyRecord, TrialRecord
 
 
@@ -61,6 +62,16 @@ def test_no_parameter_is_changed_twice() -> None:
         changes = [change for finding in found for change in finding.changes]
         names = [c.path if isinstance(c, NewSetting) else c.parameter for c in changes]
         assert len(names) == len(set(names))
+
+
+def test_an_option_whose_range_ends_too_early_has_not_lost() -> None:
+    evidence = planted(Plant(optimizers={"SGD": -0.03, "AdamW": 0.0}), 0)
+    (lost,) = isolation(evidence)
+    assert lost.changes == (DroppedChoices("optimizer", ("SGD",)),)
+    (waits,) = isolation(evidence, at_edges=["optimizer.SGD.lr"])
+    assert not waits.changes
+    assert "optimizer (SGD needs wider ranges first)" in waits.sentence
+    assert isolation(evidence, at_edges=["optimizer.AdamW.lr"]) == [lost]
 
 
 def test_a_report_is_the_same_each_time() -> None:

@@ -88,7 +88,9 @@ def test_a_report_in_every_form(finished: Path, run: Run) -> None:
     report = run("report", "tiny").stdout
     assert "search: {trials: 1}" in report
     assert "\x1b" not in report
+    assert max(map(len, report.splitlines())) <= 80
     assert run("report", "tiny.yaml").stdout == report
+    assert "Best: trial" in run("report", "tiny", "--all", "--wide").stdout
     assert "tiny" in run("report").stdout
     assert len(json.loads(run("report", "tiny", "--json").stdout)["trials"]) == 4
     assert len(run("report", "tiny", "--csv").stdout.splitlines()) == 5

@@ -399,6 +399,20 @@ def test_what_hardly_counts_is_only_counted() -> None:
     assert len(text(importance_bars(evenly)).splitlines()) == 20
 
 
+def test_all_findings_are_shown_if_wished(tmp_path: Path) -> None:
+    study = branches(tmp_path)
+    few, everything = lines(render_study(study)), lines(render_study(study, everything=True))
+    assert re.search(r"\n    \d more findings?: --all\n", few)
+    assert "--all" not in everything
+    assert len(everything.splitlines()) > len(few.splitlines())
+
+
+def test_curves_and_choices_are_drawn(tmp_path: Path) -> None:
+    shown = lines(render_study(branches(tmp_path)))
+    assert re.search(r"\n    AdamW +0\.9290  too few trials +6 of 6\n", shown)
+    assert "Validation accuracy" not in shown  # three evaluations are no curve
+
+
 def test_what_was_found_is_there_before_the_importance(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

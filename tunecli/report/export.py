@@ -51,7 +51,7 @@ from typing import Any
 from tunecli.report import ranking
 from tunecli.report.curves import Curve
 from tunecli.report.findings.advice import all_findings
-from tunecli.report.findings.evidence import Evidence, test_score
+from tunecli.report.findings.evidence import Evidence
 from tunecli.report.findings.finding import Finding
 from tunecli.report.findings.isolation import isolations
 from tunecli.report.importance import importance
@@ -72,7 +72,7 @@ def to_json(study: StudyRecord) -> str:
     """Everything that the database has on a study, see the module's docstring."""
     best = ranking.best_trial(study)
     curves = study.curves()
-    evidence = Evidence(study, curves, test=test_score(study))
+    evidence = Evidence.of(study, curves)
     whole = {
         "format": FORMAT,
         "name": study.name,

@@ -29,13 +29,14 @@ _AT_ONCE: frozenset[Kind] = frozenset({"failures", "baseline", "edge"})
 
 def all_findings(evidence: Evidence) -> list[Finding]:
     """Every finding, by severity and then by weight; at most one change a parameter."""
-    changing = [*failures(evidence), *unstable(evidence), *edges(evidence), *dead(evidence)]
+    at_edges = edges(evidence)
+    changing = [*failures(evidence), *unstable(evidence), *at_edges, *dead(evidence)]
     changes = [change for finding in changing for change in finding.changes]
     taken = {change.parameter for change in changes if not isinstance(change, NewSetting)}
     found = [
         *changing,
         *narrow(evidence, taken),
-        *isolation(evidence),
+        *isolation(evidence, [name for finding in at_edges for name in finding.parameters]),
         *baseline(evidence),
         *ties(evidence),
         *lengths(evidence),

@@ -60,14 +60,18 @@ class Evidence:
     test: TestScore | None = None
 
     @classmethod
-    def of(cls, study: StudyRecord) -> Evidence:
+    def of(cls, study: StudyRecord, curves: Mapping[int, Curve] | None = None) -> Evidence:
         """Read what belongs to a study.
+
+        Args:
+            curves: if they were read already; else their means are.
 
         Raises:
             DatabaseError: the database is damaged or locked.
         """
         scored = tuple(baseline for baseline in study.baselines if baseline.fold_scores)
-        return cls(study, study.mean_curves(), scored, test_score(study))
+        means = study.mean_curves() if curves is None else curves
+        return cls(study, means, scored, test_score(study))
 
     @cached_property
     def ranked(self) -> list[TrialRecord]:

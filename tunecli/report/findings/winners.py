@@ -1,12 +1,12 @@
 """Which options of a choice have lost, and how many trials would decide what is still open.
 
-An option has lost if it is behind by more than trials explain (see `isolation`), and if the folds
-of its best trial, too, tell it from the best of all.
+An option has lost if it is behind by more than trials explain (see `isolation`), if the folds of
+its best trial, too, tell it from the best of all, and if no range of its own ends too early.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from tunecli.report.findings.evidence import Evidence
 from tunecli.report.findings.finding import DroppedChoices, Finding
@@ -15,21 +15,36 @@ from tunecli.report.wording import listed, plain, scalar, score
 from tunecli.study_file.ranges import Scalar
 
 
-def isolation(evidence: Evidence, found: Sequence[Isolation] | None = None) -> list[Finding]:
-    """A finding for each choice that has losers, and one for all that is open."""
-    each = isolations(evidence) if found is None else found
-    won = [_won(evidence, one, losers) for one in each if (losers := _losers(evidence, one))]
-    undecided = [one for one in each if one.behind and not _losers(evidence, one)]
-    return [*won, *([_open(undecided)] if undecided else [])]
+def isolation(evidence: Evidence, at_edges: Collection[str] = ()) -> list[Finding]:
+    """A finding for each choice that has losers, and one for all that is open.
+
+    Args:
+        at_edges: parameters whose range ends too early: an option that has one was not tuned yet.
+    """
+    compared = [one for one in isolations(evidence) if one.behind]
+    losers = {one.parameter: _losers(evidence, one, at_edges) for one in compared}
+    won = [_won(one, losers[one.parameter]) for one in compared if losers[one.parameter]]
+    undecided = [one for one in compared if not losers[one.parameter]]
+    return [*won, *([_open(undecided, at_edges)] if undecided else [])]
 
 
-def _losers(evidence: Evidence, one: Isolation) -> list[Difference]:
-    """The options that are behind by more than both trials and folds can explain."""
+def _losers(evidence: Evidence, one: Isolation, at_edges: Collection[str]) -> list[Difference]:
+    """The options that are behind by more than trials, folds and ranges can explain."""
     tied = {(type(value), value) for value in (t.params.get(one.parameter) for t in evidence.tied)}
-    return [d for d in one.behind if d.low > 0 and (type(d.choice), d.choice) not in tied]
+    return [
+        difference
+        for difference in one.behind
+        if difference.low > 0
+        and (type(difference.choice), difference.choice) not in tied
+        and not _is_untuned(one, difference.choice, at_edges)
+    ]
 
 
-def _won(evidence: Evidence, one: Isolation, losers: Sequence[Difference]) -> Finding:
+def _is_untuned(one: Isolation, choice: Scalar, at_edges: Collection[str]) -> bool:
+    return any(name.startswith(f"{one.parameter}.{choice}.") for name in at_edges)
+
+
+def _won(one: Isolation, losers: Sequence[Difference]) -> Finding:
     n_trials = min(difference.n_trials for difference in losers)
     parts = [
         f"{_called(one, d.choice)} by {score(d.mean)} (95 %: {score(d.low, d.mean)} to "
@@ -53,12 +68,12 @@ def _won(evidence: Evidence, one: Isolation, losers: Sequence[Difference]) -> Fi
     )
 
 
-def _open(undecided: Sequence[Isolation]) -> Finding:
-    parts = [f"{plain(one.parameter)} ({_needed(one)})" for one in undecided]
+def _open(undecided: Sequence[Isolation], at_edges: Collection[str]) -> Finding:
+    parts = [f"{plain(one.parameter)} ({_needed(one, at_edges)})" for one in undecided]
     return Finding(
         "isolation",
         "note",
-        f"Not distinguishable yet: the options of {listed(parts)}.",
+        f"Not decided yet: the options of {listed(parts)}.",
         weight=0.3,
         figures={
             "undecided": [
@@ -71,8 +86,11 @@ def _open(undecided: Sequence[Isolation]) -> Finding:
     )
 
 
-def _needed(one: Isolation) -> str:
-    """How many trials would decide, if that is a sensible number of them."""
+def _needed(one: Isolation, at_edges: Collection[str]) -> str:
+    """What would decide: a wider range, or so many trials if that is a sensible number."""
+    untuned = [d.choice for d in one.behind if _is_untuned(one, d.choice, at_edges)]
+    if untuned:
+        return f"{listed([_called(one, choice) for choice in untuned])} needs wider ranges first"
     more = [difference.n_more for difference in one.behind if difference.n_more is not None]
     if len(more) < len(one.behind):
         return "no sensible number of trials would tell"
