@@ -92,6 +92,12 @@ def test_arguments_are_read_from_the_source(folder: Path) -> None:
     assert any("act must be a text" in text for text in found)
     assert mistakes(folder, "{own.py:Deeper: {width: 4}}", "own.py") == []
     assert mistakes(folder, "{own.py:Torchs: {whatever: 4}}", "own.py") == []
+    assert (
+        mistakes(folder, "{own.py:Net: {width: 4, freeze: features, backbone_lr: 0.1}}", "own.py")
+        == []
+    )
+    [text] = mistakes(folder, "{own.py:Net: {width: 4, freeze: head}}", "own.py")
+    assert "freeze must be a whole number or" in text
     assert "make needs width." in mistakes(folder, "own.py:make", "own.py")
 
 

@@ -19,9 +19,10 @@ from tunecli.study_file.user_code import AllowedCode
 from tunecli.training.cross_validation import CrossValidation
 from tunecli.training.evaluation import TrialResult
 from tunecli.training.failures import failure
+from tunecli.training.fold import FoldTraining
 from tunecli.training.losses import build_loss
 from tunecli.training.metrics import measure
-from tunecli.training.models import build_model
+from tunecli.training.models import build_model, rate_factors
 from tunecli.training.rehearsal import build_error, rehearse
 
 PARTS = """
@@ -46,6 +47,28 @@ class Asks(Tells):
     def __init__(self, in_features, in_channels, image_size, num_classes, cat_cardinalities,
                  n_cont_features, shape, n_outputs):
         super().__init__(**{k: v for k, v in locals().items() if k not in ("self", "__class__")})
+
+class Deep(nn.Module):
+    def __init__(self, in_features, out_features):
+        super().__init__()
+        self.first = nn.Linear(in_features, 8)
+        self.norm = nn.BatchNorm1d(8)
+        self.second = nn.Sequential(nn.ReLU(), nn.Linear(8, 8), nn.ReLU())
+        self.head = nn.Linear(8, out_features)
+    def forward(self, x):
+        return self.head(self.second(self.norm(self.first(x))))
+
+class Bare(nn.Module):
+    def __init__(self, in_features, out_features):
+        super().__init__()
+        self.only = nn.Linear(in_features, out_features)
+    def forward(self, x):
+        return self.only(x)
+
+class Freezes(Deep):
+    def __init__(self, in_features, out_features, freeze, backbone_lr=1.0):
+        super().__init__(in_features, out_features)
+        self.told = (freeze, backbone_lr)
 
 def raises():
     raise ValueError("no such thing")
@@ -144,6 +167,61 @@ def test_arguments_named_after_the_data_are_filled_in() -> None:
     given = build_model(component("parts.py:Asks", num_classes=7), (3, 8, 6), 5).told
     assert given["num_classes"] == 7
     assert given["image_size"] == (8, 6)
+
+
+def _frozen(name: str, freeze: object) -> list[str]:
+    model = build_model(component(f"parts.py:{name}", freeze=freeze), (4,), 3)
+    return [name for name, p in model.named_parameters() if not p.requires_grad]
+
+
+def test_leading_children_are_frozen_and_a_lone_child_is_entered() -> None:
+    first = ["first.weight", "first.bias", "norm.weight", "norm.bias"]
+    second = ["second.1.weight", "second.1.bias"]
+    assert _frozen("Deep", 0) == []
+    assert _frozen("Deep", 1) == first
+    assert _frozen("Deep", 2) == _frozen("Deep", "features") == [*first, *second]
+    assert _frozen("Net", 1) == _frozen("Net", "features") == ["layers.0.weight", "layers.0.bias"]
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("Deep", {"freeze": 3}, r"from 0 to 2, the blocks of parts.py:Deep before its head"),
+        ("Bare", {"freeze": "features"}, "Bare has no weights before its head"),
+        ("Bare", {"backbone_lr": 0.1}, "Bare has no weights before its head"),
+        ("Deep", {"backbone_lr": 0.0}, "backbone_lr must be above 0"),
+    ],
+)
+def test_what_cannot_be_frozen_or_slowed_down_is_told(
+    name: str, arguments: dict[str, object], message: str
+) -> None:
+    config = trial(model=component(f"parts.py:{name}", **arguments))
+    assert re.search(message, build_error(config, [classification()]))
+
+
+def test_before_the_head_weights_move_by_backbone_lr() -> None:
+    def moved(**arguments: float) -> dict[str, torch.Tensor]:
+        model = component("parts.py:Deep", **arguments)
+        sgd = component("SGD", lr=0.01)
+        config = trial(model=model, optimizer=sgd, steps=1, epochs=None, batch_size="full")
+        training = FoldTraining(config, classification(), CPU)
+        before = {name: p.detach().clone() for name, p in training.model.named_parameters()}
+        next(training)
+        return {name: p.detach() - before[name] for name, p in training.model.named_parameters()}
+
+    plain, slow = moved(), moved(backbone_lr=0.125)
+    assert any(step.abs().max() > 1e-4 for step in plain.values())
+    for name, step in plain.items():
+        factor = 1.0 if name.startswith("head") else 0.125
+        torch.testing.assert_close(slow[name], step * factor, atol=2e-7, rtol=1e-3)
+
+
+def test_a_constructor_with_arguments_of_these_names_gets_them() -> None:
+    chosen = component("parts.py:Freezes", freeze=1, backbone_lr=0.5)
+    model = build_model(chosen, (4,), 3)
+    assert model.told == (1, 0.5)
+    assert all(p.requires_grad for p in model.parameters())
+    assert rate_factors(chosen, model) == {}
 
 
 def test_metrics_get_classes_or_probabilities_as_they_ask() -> None:

@@ -28,7 +28,7 @@ from tunecli.study_file.offered import (
 from tunecli.study_file.settings import Component
 from tunecli.study_file.signatures import Argument, Signature, Unreadable
 from tunecli.study_file.suggestions import closest, did_you_mean, listed
-from tunecli.study_file.user_code import is_code, short_name
+from tunecli.study_file.user_code import FOR_TUNECLI, is_code, short_name
 
 __all__ = [
     "LOSS_TASKS",
@@ -93,8 +93,7 @@ _REPLACED: dict[tuple[Kind, str], tuple[Argument, ...]] = {
 
 _OF_TORCHVISION = (
     Argument("weights", "str | None", required=False),
-    Argument("freeze", "int | Literal['features'] | None", required=False),
-    Argument("backbone_lr", "float | None", required=False),
+    *FOR_TUNECLI["model"],
     Argument("checkpoint_activations", "bool", required=False, default=False),
 )
 """The same for every model of torchvision; see `training/models/torchvision_models.py`."""

@@ -40,6 +40,14 @@ FILLED_IN: dict[str, tuple[str, ...]] = {
 }
 """Arguments, by kind, that follow from the data where the study file does not give them."""
 
+FOR_TUNECLI: dict[str, tuple[Argument, ...]] = {
+    "model": (
+        Argument("freeze", "int | Literal['features'] | None", required=False),
+        Argument("backbone_lr", "float | None", required=False),
+    ),
+}
+"""Arguments, by kind, that tunecli reads where the user's class has none of that name."""
+
 _GIVEN_FIRST: dict[str, int] = {"optimizer": 1, "schedule": 1, "metric": 2}
 """Positional arguments that tunecli gives: parameters, the optimizer, targets and predictions."""
 
@@ -170,8 +178,11 @@ class AllowedCode:
         name = CodeName.parse(written)
         source = self._source(name) if name and self.hash_of(name) is not None else None
         if name is None or source is None or kind == "train":  # which gets them as one mapping
-            return Signature(short_name(written), (), open=True)
-        return _signature(source, name.name, kind)
+            found = Signature(short_name(written), (), open=True)
+        else:
+            found = _signature(source, name.name, kind)
+        added = (a for a in FOR_TUNECLI.get(kind, ()) if found.argument(a.name) is None)
+        return replace(found, arguments=(*found.arguments, *added))
 
     def argument_problems(
         self, kind: str, component: Component, broken: Collection[str] = ()

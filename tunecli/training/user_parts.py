@@ -2,7 +2,8 @@
 
 Contracts:
     model: a class or function that gives a `torch.nn.Module`; its arguments that are named after
-        the data are filled in (`study_file.user_code.FILLED_IN`).
+        the data are filled in (`study_file.user_code.FILLED_IN`). `freeze` and `backbone_lr` are
+        tunecli's (`models.transfer`), unless the constructor has arguments of these names.
     loss: a class whose objects, or a function that, given (outputs, y) and its arguments, returns
         the mean loss of the batch. Outputs are (batch, n_classes) and y class indices, or both are
         (batch,) values with standardized targets.
@@ -30,7 +31,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from tunecli.data.user_code import blaming, load_object
 from tunecli.errors import UserCodeError
 from tunecli.study_file.settings import Component
-from tunecli.study_file.user_code import FILLED_IN
+from tunecli.study_file.user_code import FILLED_IN, FOR_TUNECLI
 
 _PROBABILITIES = ("y_score", "y_prob", "y_proba", "probabilities")
 
@@ -49,11 +50,20 @@ def build_model(
     make = load_object(component.name)
     filled = _of_the_data(shape, n_outputs, cat_cardinalities)
     wanted = {name: filled[name] for name in FILLED_IN["model"] if name in _parameters(make)}
+    apart = for_tunecli(component)
+    given = {name: value for name, value in component.arguments.items() if name not in apart}
     with blaming(component.name):
-        model = make(**{**wanted, **component.arguments})
+        model = make(**{**wanted, **given})
     if not isinstance(model, nn.Module):
         raise _wrong(component, "a model must be a torch.nn.Module", model)
     return model
+
+
+def for_tunecli(component: Component) -> dict[str, Any]:
+    """Those arguments of a user's model that tunecli reads in place of its constructor."""
+    taken = _parameters(load_object(component.name))
+    names = [argument.name for argument in FOR_TUNECLI["model"] if argument.name not in taken]
+    return {name: component.arguments[name] for name in names if name in component.arguments}
 
 
 def embeds_categories(component: Component) -> bool:

@@ -11,6 +11,7 @@ from tunecli.training.models.columns import Columns
 from tunecli.training.models.convolutional import CNN
 from tunecli.training.models.dense import MLP, NO_COLUMNS, Linear, ResNet
 from tunecli.training.models.needs import check_fit, too_small
+from tunecli.training.models.transfer import freeze
 
 _PLAIN: dict[str, type[nn.Module]] = {"Linear": Linear, "CNN": CNN}
 _OF_COLUMNS: dict[str, type[nn.Module]] = {"MLP": MLP, "ResNet": ResNet}
@@ -36,7 +37,7 @@ def build_model(
         TypeError, ValueError: an argument is not what the model takes.
     """
     if is_code(component.name):
-        return user_parts.build_model(component, shape, n_outputs, columns.cat_cardinalities)
+        return _build_own(component, shape, n_outputs, columns)
     check_fit(component.name, shape)
     arguments = {"shape": shape, "n_outputs": n_outputs, **component.arguments}
     if component.name in _PLAIN:
@@ -46,6 +47,17 @@ def build_model(
     from tunecli.training.models.torchvision_models import build_torchvision
 
     return build_torchvision(component, shape, n_outputs)
+
+
+def _build_own(
+    component: Component, shape: tuple[int, ...], n_outputs: int, columns: Columns
+) -> nn.Module:
+    """A model of the user's own, part of it frozen if the study file says so."""
+    model = user_parts.build_model(component, shape, n_outputs, columns.cat_cardinalities)
+    frozen = user_parts.for_tunecli(component).get("freeze")
+    if frozen:
+        freeze(model, component.name, frozen)
+    return model
 
 
 def embeds_categories(component: Component) -> bool:

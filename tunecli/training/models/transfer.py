@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from tunecli.study_file.settings import Component
+from tunecli.study_file.user_code import is_code
+from tunecli.training import user_parts
 from tunecli.training.models.blocks import backbone_parameters, blocks, containers
 
 Freeze = int | Literal["features"]
@@ -23,12 +25,9 @@ def freeze(model: nn.Module, name: str, what: Freeze) -> None:
         what: how many leading blocks (`blocks.blocks`), or `features`: everything but the head.
 
     Raises:
-        ValueError: the model has fewer blocks.
+        ValueError: the model has fewer blocks, or nothing before its head.
     """
-    if what == "features":
-        frozen = backbone_parameters(model)
-    else:
-        frozen = _leading(model, name, what)
+    frozen = _before_head(model, name) if what == "features" else _leading(model, name, what)
     for parameter in frozen:
         parameter.requires_grad_(False)
 
@@ -48,6 +47,16 @@ def _leading(model: nn.Module, name: str, n_blocks: int) -> list[Tensor]:
     return [*beside, *(p for module in modules for p in module.parameters())]
 
 
+def _before_head(model: nn.Module, name: str) -> list[Tensor]:
+    found = backbone_parameters(model)
+    if not found:
+        raise ValueError(
+            f"{name} has no weights before its head, which is its last part with weights. Leave "
+            "freeze and backbone_lr out."
+        )
+    return found
+
+
 def set_training(model: nn.Module) -> None:
     """Put a model into training mode, but for batch norms whose own weights are frozen.
 
@@ -65,9 +74,12 @@ def rate_factors(component: Component, model: nn.Module) -> dict[Tensor, float]:
     """Factors on the learning rate, of parameters that have one: `backbone_lr` of a model.
 
     Raises:
-        ValueError: the factor is not positive.
+        ValueError: the factor is not positive, or there is nothing before the head.
     """
-    factor = component.arguments.get("backbone_lr")
+    arguments = component.arguments
+    if is_code(component.name):
+        arguments = user_parts.for_tunecli(component)
+    factor = arguments.get("backbone_lr")
     if factor is None:
         return {}
     if not factor > 0:
@@ -75,7 +87,7 @@ def rate_factors(component: Component, model: nn.Module) -> dict[Tensor, float]:
             f"backbone_lr must be above 0, but got {factor}. To leave weights as they are, write "
             "`freeze: features`."
         )
-    return dict.fromkeys(backbone_parameters(model), float(factor))
+    return dict.fromkeys(_before_head(model, component.name), float(factor))
 
 
 def auxiliary_weight(component: Component) -> float:
