@@ -5,10 +5,8 @@ from __future__ import annotations
 import torch
 
 from tunecli.data.dataset import FoldData
-from tunecli.data.fold_store import FoldStore
 from tunecli.data.summary import DataSummary
-from tunecli.data.workspace import Workspace
-from tunecli.study_file.settings import Component, TrialConfig, ValidationSettings
+from tunecli.study_file.settings import Component, ValidationSettings
 from tunecli.study_file.source_kinds import NO_SOURCE
 from tunecli.study_file.study_file import StudyFile
 
@@ -53,10 +51,3 @@ class NoData:
 def completed_without_data(study: StudyFile) -> StudyFile:
     """A study whose training brings its own data, with its defaults filled in."""
     return study.completed("regression", 0, GIVEN)
-
-
-def open_store(config: TrialConfig, workspace: Workspace) -> FoldStore | NoData:
-    """Whatever gives the folds of a study's trials."""
-    if config.data.source == NO_SOURCE:
-        return NoData(config.validation)
-    return FoldStore(config.data, config.validation, workspace)

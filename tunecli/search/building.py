@@ -9,8 +9,7 @@ import time
 from functools import partial
 
 from tunecli.data.dataset import FoldData
-from tunecli.data.fold_store import FoldStore
-from tunecli.data.no_data import NoData
+from tunecli.data.stores import Stores
 from tunecli.errors import Problem, StudyFileError
 from tunecli.study_file.points import Point, covering
 from tunecli.study_file.ranges import Range, Scalar
@@ -25,7 +24,7 @@ MOST_SECONDS = 10.0
 """Of processor time for building before a search; `check` takes its time."""
 
 
-def refuse_what_cannot_be_built(study: StudyFile, store: FoldStore | NoData) -> None:
+def refuse_what_cannot_be_built(study: StudyFile, stores: Stores) -> None:
     """Build every pair of choices, as far as a few seconds go, before a search begins.
 
     Args:
@@ -39,7 +38,7 @@ def refuse_what_cannot_be_built(study: StudyFile, store: FoldStore | NoData) -> 
     for point in covering(study.parameters):
         if time.process_time() > deadline:
             break  # large models; what is left is found by `check`, or by a trial
-        config, folds = configuration(study, store, point)
+        config, folds = configuration(study, stores, point)
         is_own = config.train is not None
         mistakes.add(own_build_error(config) if is_own else build_error(config, folds))
     problems = [Problem(0, 0, "", mistake) for mistake in mistakes if mistake]
@@ -48,12 +47,12 @@ def refuse_what_cannot_be_built(study: StudyFile, store: FoldStore | NoData) -> 
 
 
 def configuration(
-    study: StudyFile, store: FoldStore | NoData, point: Point
+    study: StudyFile, stores: Stores, point: Point
 ) -> tuple[TrialConfig, list[FoldData]]:
     """The configuration at a point of the search space, and the folds that it would train on."""
     config = study.resolve(partial(_look_up, point))
     standardizes, embeds = standardizes_target(config.loss), embeds_categories(config.model)
-    return config, store.folds(config.data.scale, standardizes, embeds)
+    return config, stores.of(config).folds(config.data.scale, standardizes, embeds)
 
 
 def _look_up(point: Point, name: str, _: Range) -> Scalar:

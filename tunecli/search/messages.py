@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from tunecli.data.summary import DataSummary
 from tunecli.study_file.settings import TrialConfig
@@ -63,10 +63,13 @@ class FirstTask:
 
     Attributes:
         is_new: the study has no trials yet; whether its configurations can be built is tried, too.
+        arguments: of the function that gives the data, as it was described at first, wherever a
+            range among them begins by now.
     """
 
     study: StudyFile
     is_new: bool
+    arguments: dict[str, Any]
 
 
 @dataclass(frozen=True)

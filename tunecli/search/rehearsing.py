@@ -15,6 +15,7 @@ from tunecli.data.fold_store import FoldStore
 from tunecli.data.hardware import memory
 from tunecli.data.no_data import NoData, completed_without_data
 from tunecli.data.sources import load
+from tunecli.data.stores import Stores
 from tunecli.data.summary import DataSummary
 from tunecli.data.user_code import permit
 from tunecli.data.workspace import HERE, Workspace
@@ -73,9 +74,9 @@ class StudyCheck:
     def __init__(self, study: StudyFile, workspace: Workspace = HERE) -> None:
         torch.set_num_threads(study.training.threads)
         permit(workspace.code)
-        self._store: FoldStore | NoData
+        self._stores = Stores(workspace)
         try:
-            self._study, self._store, self.summary = _read(study, workspace)
+            self._study, self.summary = _read(study, workspace, self._stores)
         except DataError as error:
             raise study.located(error) from None
         self._process_bytes = life_peak()  # before a trial is part of it
@@ -86,7 +87,7 @@ class StudyCheck:
     def rehearsals(self) -> Iterator[tuple[Point, Rehearsal]]:
         """Train two batches of every configuration."""
         for point in self.points:
-            config, folds = configuration(self._study, self._store, point)
+            config, folds = configuration(self._study, self._stores, point)
             is_own = config.train is not None
             yield point, rehearse_own(config, folds) if is_own else rehearse(config, folds)
 
@@ -121,19 +122,17 @@ class StudyCheck:
         return min(offered, search.parallel, search.trials)
 
 
-def _read(
-    study: StudyFile, workspace: Workspace
-) -> tuple[StudyFile, FoldStore | NoData, DataSummary]:
-    """The study with what the data decides, its data, and what that is."""
+def _read(study: StudyFile, workspace: Workspace, stores: Stores) -> tuple[StudyFile, DataSummary]:
+    """The study with what the data decides, and what that is; `stores` keeps the data."""
     if study.data.source == NO_SOURCE:
         completed = completed_without_data(study)
-        nothing = NoData(completed.validation)
-        return completed, nothing, nothing.summary()
+        return completed, NoData(completed.validation).summary()
     dataset = load(study.data, workspace, study.validation)
     completed = study.completed(dataset.task, len(dataset.y), dataset.given)
     first = completed.resolve(lambda _, range_: first_value(range_))
     store = FoldStore(first.data, first.validation, workspace, dataset=dataset)
-    return completed, store, describe(first, store)
+    stores.add(first, store)
+    return completed, describe(first, store)
 
 
 def _too_large(trial: Rehearsal, n_jobs: int) -> str:

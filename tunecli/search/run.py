@@ -117,7 +117,8 @@ class Search:
                     yield self._started(stored.study, 0, stored.trials, ())
                     yield SearchEnded("done", len(stored.trials), self._limits.n_total)
                     return
-            first_task = FirstTask(self._study, is_new=stored is None)
+            first = (stored.study if stored is not None else self._study).data
+            first_task = FirstTask(self._study, stored is None, first.arguments)
             n_workers = self._n_workers(stored)
             self._executor = opened.enter_context(
                 closing(LocalExecutor(first_task, n_workers, self._workspace))

@@ -16,8 +16,9 @@ import torch
 
 from tunecli import __version__
 from tunecli.data.fold_store import FoldStore
-from tunecli.data.no_data import NoData, completed_without_data, open_store
+from tunecli.data.no_data import NoData, completed_without_data
 from tunecli.data.sources import load
+from tunecli.data.stores import Stores
 from tunecli.data.user_code import permit
 from tunecli.data.workspace import Workspace
 from tunecli.errors import DataError, TunecliError
@@ -72,7 +73,7 @@ class Trainer:
         self._workspace = workspace
         self._say = say
         self._hear = hear
-        self._store: FoldStore | NoData | None = None
+        self._stores = Stores(workspace)
         self._peak: PeakMemory | None = None
         self._is_done_for = False
 
@@ -83,13 +84,16 @@ class Trainer:
             torch.set_num_threads(1)
             if study.data.source == NO_SOURCE:
                 return self._describe_nothing(task)
-            dataset = load(study.data, self._workspace, study.validation)
+            first = {"arguments": task.arguments}
+            data = study.data.model_copy(update=first)
+            dataset = load(data, self._workspace, study.validation)
             completed = study.completed(dataset.task, len(dataset.y), dataset.given)
             config = completed.resolve(lambda _, range_: first_value(range_))
+            config = config.model_copy(update={"data": config.data.model_copy(update=first)})
             store = FoldStore(config.data, config.validation, self._workspace, dataset=dataset)
-            self._store = store
+            self._stores.add(config, store)
             if task.is_new:
-                refuse_what_cannot_be_built(completed, store)
+                refuse_what_cannot_be_built(completed, self._stores)
             summary = describe(config, store)
             return Described(self._worker, summary, environment(config))
         except DataError as error:
@@ -101,10 +105,10 @@ class Trainer:
         """Of a study whose training brings its own data."""
         completed = completed_without_data(task.study)
         config = completed.resolve(lambda _, range_: first_value(range_))
-        self._store = NoData(config.validation)
         if task.is_new:
-            refuse_what_cannot_be_built(completed, self._store)
-        return Described(self._worker, self._store.summary(), environment(config))
+            refuse_what_cannot_be_built(completed, self._stores)
+        summary = NoData(config.validation).summary()
+        return Described(self._worker, summary, environment(config))
 
     def train(self, job: TrialJob) -> None:
         """Train `job`; whatever happens ends in one `Finished` or `Suspended`."""
@@ -133,7 +137,7 @@ class Trainer:
     def _fit(self, job: BaselineJob) -> Baseline:
         from tunecli.training.baselines import fit_baseline  # no trial waits for its imports
 
-        store = self._opened(job.config)
+        store = self._stores.of(job.config)
         if isinstance(store, NoData):
             raise ValueError("there are no rows to fit it on")
         return fit_baseline(job.name, job.config, store)
@@ -182,18 +186,12 @@ class Trainer:
         device = choose_device(config.training.device)
         self._peak = PeakMemory(device)
         torch.set_num_threads(config.training.threads)
-        folds = self._opened(config).folds(
+        folds = self._stores.of(config).folds(
             config.data.scale, standardizes_target(config.loss), embeds_categories(config.model)
         )
         return CrossValidation(
             config, folds, device, Path(job.checkpoint) if job.checkpoint else None
         )
-
-    def _opened(self, config: TrialConfig) -> FoldStore | NoData:
-        """The study's data, loaded when it is first asked for."""
-        if self._store is None:
-            self._store = open_store(config, self._workspace)
-        return self._store
 
     def _load(self, checkpoints: Checkpoints, training: CrossValidation, job: TrialJob) -> None:
         """Go on where the checkpoint says, if there is one that can be used."""

@@ -37,6 +37,7 @@ from tunecli.study_file.tree import (
     COMPONENT_SLOTS,
     LIST_SLOTS,
     SETTINGS,
+    SOURCE,
     Plain,
     Slot,
     Tree,
@@ -210,9 +211,11 @@ def trial_config(resolved: Resolved, sections: Sections) -> TrialConfig | None:
 
 
 def of_data(resolved: Resolved) -> dict[str, Any]:
-    """How rows are prepared: what may differ from trial to trial."""
+    """What rows are made of and how they are prepared, as far as it differs between trials."""
     augment = resolved.values.get(("data", "augment")) or ()
+    source = resolved.values.get(SOURCE)
     return {
+        **({"arguments": source.arguments} if isinstance(source, Component) else {}),
         "scale": resolved.values.get(("data", "scale")),
         "augment": tuple(component for component in augment if component is not None),
     }

@@ -65,6 +65,15 @@ def has_ranges(data: Any) -> bool:
     return isinstance(data, list) and any(map(has_ranges, data))
 
 
+def searches_source(data: Any) -> bool:
+    """Whether a section `data` gives ranges to a function of the user's own."""
+    source = data.get("source") if isinstance(data, dict) else None
+    if not isinstance(source, dict) or len(source) != 1:
+        return False
+    [(name, arguments)] = source.items()
+    return is_code(name) and has_ranges(arguments)
+
+
 @dataclass(frozen=True)
 class Role:
     """What a component is there for.

@@ -33,9 +33,10 @@ Kind = Literal[
     "metric",
     "train",
     "augmentation",
+    "data",
 ]
 CODE_KINDS = frozenset(
-    {"model", "loss", "optimizer", "schedule", "metric", "train", "augmentation"}
+    {"model", "loss", "optimizer", "schedule", "metric", "train", "augmentation", "data"}
 )
 """Kinds of components that may be code of the user's own."""
 
@@ -164,6 +165,7 @@ def names(kind: Kind) -> tuple[str, ...]:
         "pruner": _PRUNERS,
         "metric": tuple(METRICS),
         "train": (),
+        "data": (),
     }
     return tables[kind]
 

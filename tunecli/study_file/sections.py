@@ -11,7 +11,7 @@ from typing import Any
 from tunecli.study_file import catalogue, source_kinds, user_code
 from tunecli.study_file.catalogue import Kind
 from tunecli.study_file.document import Path, dotted
-from tunecli.study_file.grammar import Grammar, Role, has_ranges, is_none
+from tunecli.study_file.grammar import Grammar, Role, has_ranges, is_none, searches_source
 from tunecli.study_file.metrics import METRICS, label
 from tunecli.study_file.naming import STUDY_NAME
 from tunecli.study_file.number_ranges import RangeMistakeError, kind_of_range
@@ -62,7 +62,8 @@ class Sections:
     """What every trial of a study shares.
 
     Attributes:
-        data: `scale` is left at its default; it belongs to the tree.
+        data: `scale` is left at its default; it belongs to the tree, and so do `arguments` with a
+            range among them.
         start_with: as written.
         task: of the data, if it is known without reading it.
     """
@@ -148,7 +149,9 @@ class SectionReader:
         for slot in ("scale", "augment"):
             section.pop(slot, None)
         source = section.get("source")
-        if isinstance(source, dict) and len(source) == 1:  # code with its arguments
+        if searches_source(given):
+            section["source"] = next(iter(given["source"]))
+        elif isinstance(source, dict) and len(source) == 1:  # code with its arguments
             [(section["source"], arguments)] = source.items()
             section["arguments"] = {} if is_none(arguments) else arguments
         return self._settings(DataSettings, section, ("data",))
@@ -165,7 +168,7 @@ class SectionReader:
         if kind is None:
             self._problems.add(at, source_kinds.unknown_source(data.source, self._folder))
             return
-        if kind == "code":
+        if kind == "code" and not searches_source(self._data["data"]):
             function = Component(name=data.source, arguments=data.arguments)
             for below, message in user_code.mistakes("data", function, self._grammar.code):
                 self._problems.add_new((*at, data.source, *below) if below else at, message)
@@ -286,6 +289,8 @@ class SectionReader:
             self._problems.add((name,), message)
             return {}
         apart = {"scale", "augment"} if name == "data" else {"start_with", "sampler", "pruner"}
+        if name == "data" and searches_source(data):
+            apart.add("source")
         kept = {}
         for key, value in data.items():
             without = value if key in apart else self._without_ranges(value, (name, key))
@@ -300,7 +305,7 @@ class SectionReader:
         if _is_range(data):
             where = (
                 "model, loss, optimizer, schedule, training, compression, data.scale, "
-                "data.augment and variant"
+                "data.augment, variant, and the arguments of a function that is data.source"
             )
             message = f"a range may not stand in {dotted(at[:2])}. Ranges stand in {where}."
             self._problems.add(at, f"{message} Write a value.")

@@ -6,7 +6,14 @@ from typing import Any
 
 from tunecli.study_file import defaults
 from tunecli.study_file.document import Path
-from tunecli.study_file.grammar import Grammar, Role, has_ranges, is_none, without_none
+from tunecli.study_file.grammar import (
+    Grammar,
+    Role,
+    has_ranges,
+    is_none,
+    searches_source,
+    without_none,
+)
 from tunecli.study_file.plain import inline
 from tunecli.study_file.settings import DataSettings
 from tunecli.study_file.suggestions import closest, listed
@@ -15,6 +22,7 @@ from tunecli.study_file.tree import (
     LIST_SLOTS,
     OPTIONAL_SLOTS,
     SETTINGS,
+    SOURCE,
     Broken,
     Node,
     Plain,
@@ -62,6 +70,8 @@ def _read_slots(data: dict[str, Any], at: Path, prefix: str, grammar: Grammar) -
     slots: dict[Slot, Node] = {}
     for slot, kind in (COMPONENT_SLOTS | LIST_SLOTS).items():
         section = data.get(slot[0]) if len(slot) == 2 else data
+        if slot == SOURCE and (at or not searches_source(section)):
+            continue  # every trial shares it
         if isinstance(section, dict) and slot[-1] in section:
             role = Role(kind, (*at, *slot), prefix + ".".join(slot), slot in OPTIONAL_SLOTS)
             read = grammar.components if slot in LIST_SLOTS else grammar.component

@@ -24,7 +24,11 @@ from tunecli.study_file.settings import CompressionSettings, Settings, TrainingS
 Slot = tuple[str, ...]
 """Where in the study file a variant may replace something: ("optimizer",), ("training", "l1")."""
 
+SOURCE: Slot = ("data", "source")
+"""A function of the user's own whose arguments are searched; nothing for all other sources."""
+
 COMPONENT_SLOTS: dict[Slot, Kind] = {
+    SOURCE: "data",
     ("data", "scale"): "scale",
     ("model",): "model",
     ("loss",): "loss",

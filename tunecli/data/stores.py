@@ -1,0 +1,70 @@
+"""The data of a study in one process, of which a search over its arguments makes several."""
+
+from __future__ import annotations
+
+import json
+
+from tunecli.data.fold_store import FoldStore
+from tunecli.data.no_data import NoData
+from tunecli.data.workspace import HERE, Workspace
+from tunecli.errors import DataError
+from tunecli.study_file.metrics import METRICS
+from tunecli.study_file.plain import inline
+from tunecli.study_file.settings import TrialConfig
+from tunecli.study_file.source_kinds import NO_SOURCE
+
+MOST = 2
+"""Data sets that are kept in memory: a trial's own, and the one before it."""
+
+
+class Stores:
+    """Gives the folds of a study's trials: a `FoldStore` for each mapping of data arguments.
+
+    Args:
+        workspace: where the data is found and kept.
+    """
+
+    def __init__(self, workspace: Workspace = HERE) -> None:
+        self._workspace = workspace
+        self._kept: dict[str, FoldStore | NoData] = {}  # the last used at the end
+
+    def add(self, config: TrialConfig, store: FoldStore | NoData) -> None:
+        """Keep what was opened already, as the data of `config`."""
+        self._kept[_key(config)] = store
+
+    def of(self, config: TrialConfig) -> FoldStore | NoData:
+        """The data of a trial, opened when it is first asked for.
+
+        Raises:
+            DataError: it cannot be read, or is for another task than the study's objective.
+        """
+        key = _key(config)
+        store = self._kept.pop(key, None) or self._opened(config)
+        while len(self._kept) >= MOST:
+            del self._kept[next(iter(self._kept))]
+        self._kept[key] = store
+        return store
+
+    def _opened(self, config: TrialConfig) -> FoldStore | NoData:
+        if config.data.source == NO_SOURCE:
+            return NoData(config.validation)
+        store = FoldStore(config.data, config.validation, self._workspace)
+        if config.data.arguments:
+            _check_task(config, store)
+        return store
+
+
+def _key(config: TrialConfig) -> str:
+    return json.dumps(config.data.arguments, sort_keys=True)
+
+
+def _check_task(config: TrialConfig, store: FoldStore) -> None:
+    """Every trial of a study is scored alike, whatever its data is made of."""
+    measure = METRICS.get(config.objective.metric.name)
+    task = store.dataset.task
+    if measure is not None and measure.task != task:
+        raise DataError(
+            f"{config.data.source} with {inline(config.data.arguments)} returns data for {task}, "
+            f"but the study's objective is {config.objective.metric.name}, for {measure.task}. "
+            "It must be of one task whatever its arguments are."
+        )
