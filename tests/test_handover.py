@@ -10,7 +10,7 @@ import pytest
 
 from tunecli import TrialStopped
 from tunecli.training import handover
-from tunecli.training.handover import GeneratorFit, ThreadFit
+from tunecli.training.handover import GeneratorFit, Report, ThreadFit
 
 Reporting = Callable[..., None]
 
@@ -25,7 +25,7 @@ def test_a_function_waits_in_report_until_it_is_asked() -> None:
 
     training = ThreadFit(fit, {}, None)
     for step in range(3):
-        assert training.advance() == ({"score": step}, step)
+        assert training.advance() == Report({"score": step}, step)
         assert done == [*range(step + 1)]
     assert training.advance() is None
     assert training.close()
@@ -33,7 +33,7 @@ def test_a_function_waits_in_report_until_it_is_asked() -> None:
 
 def test_steps_may_be_given() -> None:
     training = ThreadFit(lambda config, fold, report: report({}, step=7), {}, None)
-    assert training.advance() == ({}, 7)
+    assert training.advance() == Report({}, 7)
     assert training.close()
 
 
@@ -97,8 +97,8 @@ def test_a_generator_runs_from_yield_to_yield() -> None:
             seen.append("closed")
 
     training = GeneratorFit(fit, {}, None)
-    assert training.advance() == ({"score": 1}, 0)
-    assert training.advance() == ({"score": 2}, 1)
+    assert training.advance() == Report({"score": 1}, 0)
+    assert training.advance() == Report({"score": 2}, 1)
     assert training.close()
     assert seen == ["closed"]
     assert training.advance() is None
@@ -111,3 +111,16 @@ def test_a_generator_that_reports_is_refused() -> None:
 
     with pytest.raises(TypeError, match="yields what it reports"):
         GeneratorFit(fit, {}, None).advance()
+
+
+def test_predictions_come_along() -> None:
+    def fit(config: Any, fold: Any, report: Reporting) -> None:
+        report({"score": 1}, predictions=[0.5])
+
+    def generate(config: Any, fold: Any) -> Iterator[Any]:
+        yield {"score": 1}, [0.5]
+        yield {"score": 2}
+
+    for training in (ThreadFit(fit, {}, None), GeneratorFit(generate, {}, None)):
+        assert training.advance() == Report({"score": 1}, 0, [0.5])
+        training.close()

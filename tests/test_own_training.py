@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from commands import command, environment, run_in
@@ -84,6 +86,19 @@ def knows_rows(config, fold):
     assert torch.equal(fold.y_valid, targets[fold.valid_rows])
     both = torch.cat([fold.train_rows, fold.valid_rows])
     yield {"accuracy": len(both.unique()) / (len(fold.y_train) + len(fold.y_valid))}
+
+def predicts(config, fold, report):
+    for step, score in enumerate(config["scores"]):
+        rows = fold.valid_rows.float()
+        report({"accuracy": score}, step, predictions=torch.stack([rows, rows + step], 1))
+
+def yields_predictions(config, fold):
+    for step, score in enumerate(config["scores"]):
+        rows = fold.valid_rows.float()
+        yield {"accuracy": score}, torch.stack([rows, rows + step], 1)
+
+def mispredicts(config, fold):
+    yield {"accuracy": 1.0}, config["value"]
 
 def too_few(config):
     pass
@@ -242,6 +257,56 @@ def test_odd_values_go_through_the_gate(value: object, outcome: str, reason: str
         assert list(training) == []
     assert training.outcome == outcome
     assert reason in training.reason
+
+
+def _check_predictions(training: CrossValidation, best: int) -> None:
+    archive = training.result().predictions
+    assert archive is not None
+    found = np.load(io.BytesIO(archive))
+    for number, fold in enumerate([classification(0), classification(1)]):
+        rows = fold.valid_rows.numpy()
+        assert np.array_equal(found[f"rows_{number}"], rows)
+        expected = np.stack([rows, rows + best], 1)
+        assert np.array_equal(found[f"outputs_{number}"], expected)
+
+
+@pytest.mark.parametrize("function", ["predicts", "yields_predictions"])
+def test_predictions_of_the_best_evaluation_are_kept(function: str, tmp_path: Path) -> None:
+    with closing(cross_validation(config(function, scores=[0.3, 0.8, 0.5, 0.2]), tmp_path)) as cv:
+        assert len(list(cv)) == 4
+        _check_predictions(cv, best=1)
+    kept = sorted(path.name for path in tmp_path.rglob("*.npy"))
+    assert kept == ["1.npy", "1.npy", "3.npy", "3.npy"]
+
+
+@pytest.mark.parametrize("saved_at", [None, 1, 2, 4])
+@pytest.mark.parametrize("n_before", [1, 2, 3, 4])
+def test_predictions_survive_a_kill(n_before: int, saved_at: int | None, tmp_path: Path) -> None:
+    """Killed after so many evaluations, with a checkpoint of an earlier one or without."""
+    trained = config("predicts", scores=[0.3, 0.2, 0.8, 0.5])
+    state = None
+    with closing(cross_validation(trained, tmp_path)) as killed:
+        for n, _ in zip(range(1, n_before + 1), killed, strict=False):
+            state = killed.state_dict() if n == saved_at else state
+    with closing(cross_validation(trained, tmp_path)) as again:
+        if state is not None:
+            again.load_state_dict(state)
+        list(again)
+        _check_predictions(again, best=2)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ([0.5], r"one row for each of the fold's \d+ validation rows, .* but got \(1,\)"),
+        (0.5, r"but got \(\)"),
+        (["a", "b"], "predictions are an array of numbers"),
+    ],
+)
+def test_predictions_of_another_shape_are_told(value: object, message: str) -> None:
+    training = cross_validation(config("mispredicts", value=value))
+    with closing(training), pytest.raises(UserCodeError, match=message):
+        list(training)
 
 
 def test_a_training_without_a_report_fails() -> None:

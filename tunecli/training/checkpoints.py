@@ -68,12 +68,12 @@ class Checkpoints:
         files = {}
         for number, fold in enumerate(state["folds"]):
             name = f"fold-{number}-{n_rounds}.pt"
-            files[name] = _write(self._folder / name, partial(torch.save, fold))
+            files[name] = write_whole(self._folder / name, partial(torch.save, fold))
         rest = {key: value for key, value in state.items() if key != "folds"}
         index = {"format": FORMAT, "config": self._config, "files": files, "trial": rest}
         content = json.dumps(index).encode()
         line = _digest(content).encode() + b"\n"
-        _write(self._index, lambda file: file.write(line + content))
+        write_whole(self._index, lambda file: file.write(line + content))
         for path in self._folder.iterdir():
             is_ours = path.is_file()  # folders are of a training of the user's own
             if is_ours and path.name not in files and path != self._index:
@@ -139,7 +139,7 @@ class _Digested(io.RawIOBase):
         return self._file.write(content)
 
 
-def _write(path: Path, put: Callable[[Any], object]) -> str:
+def write_whole(path: Path, put: Callable[[Any], object]) -> str:
     """Let `put` write a file to `path`, at once and for good, and without a copy in memory.
 
     Returns:

@@ -6,14 +6,11 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping
 from queue import SimpleQueue
 from threading import Semaphore, Thread
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 
 from tunecli.errors import TrialStopped
-
-Report = tuple[Any, int]
-"""What was reported, and the step that it is if it does not say another."""
 
 Fit = Callable[..., Any]
 Message = tuple[Literal["report", "end", "error"], Any]
@@ -22,8 +19,25 @@ PATIENCE = 5.0
 """Seconds that a training has to end once it is told to."""
 
 
+class Report(NamedTuple):
+    """What was reported.
+
+    Attributes:
+        values: a mapping, unless the user is mistaken.
+        step: that it is, if `values` does not say another.
+        predictions: for the validation rows; None if there are none.
+    """
+
+    values: Any
+    step: int
+    predictions: Any = None
+
+
 class GeneratorFit:
-    """A generator `fit(config, fold)`: it goes on when the next item is asked for."""
+    """A generator `fit(config, fold)`: it goes on when the next item is asked for.
+
+    An item is a mapping, or a pair of it and predictions.
+    """
 
     def __init__(self, fit: Fit, config: Mapping[str, Any], fold: object) -> None:
         self._reports: Iterator[Any] = fit(config, fold, *_refusal(fit))
@@ -36,7 +50,10 @@ class GeneratorFit:
         except StopIteration:
             return None
         self._n_reports += 1
-        return values, self._n_reports - 1
+        predictions = None
+        if isinstance(values, tuple) and len(values) == 2:
+            values, predictions = values
+        return Report(values, self._n_reports - 1, predictions)
 
     def close(self) -> bool:
         """End it; whether it has ended."""
@@ -92,11 +109,14 @@ class ThreadFit:
         else:
             self._messages.put(("end", None))
 
-    def _report(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
+    def _report(
+        self, metrics: Mapping[str, Any], step: int | None = None, predictions: Any = None
+    ) -> None:
         """What the user calls; see the README."""
         if self._stopped:  # and it was told so before
             raise TrialStopped
-        self._messages.put(("report", (metrics, self._n_reports if step is None else step)))
+        report = Report(metrics, self._n_reports if step is None else step, predictions)
+        self._messages.put(("report", report))
         self._n_reports += 1
         self._turn.acquire()
         if self._stopped:

@@ -34,6 +34,8 @@ from tunecli.study_file.settings import TrialConfig
 from tunecli.training.evaluation import Evaluation
 from tunecli.training.finite import finite, number
 from tunecli.training.handover import GeneratorFit, Report, ThreadFit
+from tunecli.training.losses import Predictions
+from tunecli.training.own_predictions import OwnPredictions, checked
 from tunecli.training.precision import Precision
 from tunecli.training.random_state import RandomStream, fold_seed
 from tunecli.training.reports import Reports
@@ -80,12 +82,10 @@ class OwnFoldTraining:
 
     Attributes:
         fold: the data, on the device.
-        best_outputs: None: nobody knows the predictions.
         n_weights: 0: nobody knows the model.
     """
 
     n_weights = 0
-    best_outputs = None
 
     def __init__(
         self, config: TrialConfig, fold: FoldData, device: torch.device, folder: Path | None = None
@@ -99,6 +99,7 @@ class OwnFoldTraining:
         self._temporary = TemporaryDirectory() if folder is None else None
         self._folder = Path(self._temporary.name) if self._temporary else Path(str(folder))
         self._reports = Reports(self._folder / "reports.jsonl")
+        self._predictions = OwnPredictions(self._folder / "predictions")
         self._random = RandomStream(fold_seed(config.seed, fold.number), device)
         self._precision = Precision(config.training, device)
         self._fit: GeneratorFit | ThreadFit | None = None
@@ -115,7 +116,13 @@ class OwnFoldTraining:
         return self._reports.kept[self._n_told - 1]
 
     def keep(self) -> None:
-        """Nothing to keep: best weights are the user's business."""
+        """The evaluation told last is the best; its weights are the user's business."""
+        self._predictions.best = self._n_told - 1
+
+    @property
+    def best_outputs(self) -> Predictions | None:
+        """Predictions for the validation rows that came with the best evaluation, if any."""
+        return self._predictions.of_best()
 
     def take_notes(self) -> list[str]:
         """What a user should read since the last call."""
@@ -131,11 +138,12 @@ class OwnFoldTraining:
 
     def state_dict(self) -> dict[str, Any]:
         """How far the trial has come; the rest is on the disk."""
-        return {"n_told": self._n_told}
+        return {"n_told": self._n_told, "best": self._predictions.best}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on behind what was told."""
         self._n_told = min(state["n_told"], len(self._reports.kept))
+        self._predictions.best = state["best"]
 
     def _begun(self) -> GeneratorFit | ThreadFit:
         """The training under way, begun when its first unrecorded step is wanted."""
@@ -187,10 +195,12 @@ class OwnFoldTraining:
                 "fold.resume_step at the latest."
             )
         else:
+            predictions = checked(report.predictions, len(self.fold.y_valid), self._name)
+            self._predictions.add(evaluation.step, predictions)
             self._reports.add(evaluation)
 
     def _evaluation(self, report: Report) -> Evaluation:
-        values, step = report
+        values, step, _ = report
         if not isinstance(values, Mapping):
             got = type(values).__name__
             raise UserCodeError(f"{self._name}: reports are mappings of numbers, but got {got}.")
