@@ -45,6 +45,8 @@ STUDIES = {
     + OPTIMIZER,
     "quantile": "data: {source: table.csv, target: price, task: regression, missing: ['?'], "
     "scale: quantile, drop: y}\nmodel: {ResNet: {width: 8, depth: 1}}\n" + OPTIMIZER,
+    "numbers": "data: {source: table.csv, target: price, task: regression, missing: ['?'], "
+    "scale: minmax, drop: [y, kind]}\nmodel: {MLP: {width: 8}}\n" + OPTIMIZER,
     "counts": "data: {source: table.csv, target: n, task: regression, missing: ['?']}\n"
     "model: Linear\nloss: PoissonNLLLoss\n" + OPTIMIZER,
     "arrays": "data: {source: arrays.npz, scale: robust}\nmodel: {MLP: {width: 8}}\n"

@@ -15,6 +15,7 @@ TunecliError
 ├── StudyChangedError   the study file no longer belongs to the stored study
 ├── ModelFolderError    a model folder is damaged, foreign, or cannot be written
 ├── RefitError          a trial cannot become a model
+├── ExportError         a model cannot be exported, or the file would give something else
 └── DatabaseError       the study database is damaged, foreign, locked or full
 
 Their text is a sentence for the user: the rule, the value, the way out. The command line prints
@@ -165,6 +166,10 @@ class ModelFolderError(TunecliError):
 
 class RefitError(TunecliError):
     """A trial cannot become a model."""
+
+
+class ExportError(TunecliError):
+    """A model cannot be exported, or the file would give something else."""
 
 
 class DatabaseError(TunecliError):

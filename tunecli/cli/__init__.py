@@ -10,6 +10,7 @@ import typer
 from tunecli import __version__
 from tunecli.cli.check import check
 from tunecli.cli.dashboard import dashboard
+from tunecli.cli.export import export
 from tunecli.cli.init import init
 from tunecli.cli.next_round import next_round
 from tunecli.cli.predict import predict
@@ -28,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (search, report, dashboard, check, init, schema, refit, predict, remove):
+for command in (search, report, dashboard, check, init, schema, refit, predict, export, remove):
     app.command()(command)
 app.command("next")(next_round)
 

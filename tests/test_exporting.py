@@ -1,0 +1,116 @@
+"""Exported files give what the model gives, whoever runs them."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tests.model_cases import STUDIES, case
+from tunecli.errors import DataError, ExportError
+from tunecli.model_folder.exporting import TOLERANCE, export
+from tunecli.model_folder.graph import why_not_whole
+from tunecli.model_folder.model import Member, Model
+
+SOURCES = {"digits": "digits", "compressed": "digits", "pictures": "pictures/"}
+SOURCES |= {"arrays": "arrays.npz", "plateau": "arrays.npz"}
+LEFT_OUT = {"quantile": "scaling by rank"}
+SLOW = {"table", "embedded", "counts", "compressed", "plateau", "quantile", "own"}
+
+
+def model_of(name: str) -> Model:
+    found = case(name)
+    given = found.refitted.model
+    return Model(given.facts, given.members, torch.device("cpu"), found.workspace)
+
+
+CASES = [pytest.param(n, marks=pytest.mark.slow if n in SLOW else ()) for n in STUDIES]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_onnxruntime_predicts_what_the_model_predicts(name: str, tmp_path: Path) -> None:
+    model = model_of(name)
+    found = export(model, "onnx", tmp_path / "m.onnx", SOURCES.get(name, "table.csv"))
+    assert found.difference <= TOLERANCE
+    assert found.left_out == why_not_whole(model)
+    session = onnxruntime.InferenceSession(tmp_path / "m.onnx")
+    x = case(name).store.dataset.x
+    assert isinstance(x, torch.Tensor)
+    for n_rows in (1, 7, 30):
+        rows = x[:n_rows]
+        given = model.members[0].preprocessing(rows) if found.left_out else rows
+        told = session.run(None, {"rows": given.numpy()})[0]
+        expected = model.of_rows(rows)
+        np.testing.assert_allclose(told, expected, rtol=TOLERANCE, atol=TOLERANCE)
+    assert [path.name for path in tmp_path.iterdir()] == ["m.onnx"]
+
+
+@pytest.mark.parametrize("name", ["arrays", "digits", "pictures"])
+def test_a_pt2_file_predicts_what_the_model_predicts(name: str, tmp_path: Path) -> None:
+    model = model_of(name)
+    export(model, "pt2", tmp_path / "m.pt2", SOURCES[name])
+    x = case(name).store.dataset.x
+    assert isinstance(x, torch.Tensor)
+    module = torch.export.load(tmp_path / "m.pt2").module()
+    for n_rows in (1, 30):
+        told = module(x[:n_rows]).detach().numpy()
+        np.testing.assert_allclose(told, model.of_rows(x[:n_rows]), atol=TOLERANCE)
+    assert (tmp_path / "m.pt2").stat().st_size < 200_000  # not the storage behind its example
+
+
+def test_what_cannot_be_in_a_graph_is_named() -> None:
+    assert why_not_whole(model_of("table")) == "categories"
+    assert why_not_whole(model_of("arrays")) == ""
+
+
+def test_weights_alone(tmp_path: Path) -> None:
+    model = model_of("arrays")
+    export(model, "safetensors", tmp_path / "m.safetensors", "nowhere.csv")
+    state = model.members[0].network.state_dict()
+    found = load_file(tmp_path / "m.safetensors")
+    assert found.keys() == state.keys()
+    assert all(torch.equal(found[name], state[name]) for name in state)
+
+
+def test_a_file_that_would_give_something_else_is_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = model_of("arrays")
+    member = model.members[0]
+    other = dataclasses.replace(member.facts.meaning, kind="softmax")
+    facts = member.facts.model_copy(update={"meaning": other})
+    wrong = Member(facts, member.preprocessing, torch.nn.Sequential(member.network, _Doubled()))
+    changed = Model(model.facts, [wrong], model.device, model.workspace)
+    monkeypatch.setattr(changed, "of_rows", model.of_rows)
+    with pytest.raises(ExportError, match="gives other predictions than the model: they differ"):
+        export(changed, "pt2", tmp_path / "m.pt2", "arrays.npz")
+    assert not list(tmp_path.iterdir())
+
+
+class _Doubled(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.cat([x, -x], dim=1)
+
+
+class _Branching(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x[:, :1] if x.sum() > 0 else -x[:, :1]
+
+
+def test_a_network_that_torch_cannot_trace_is_told_in_one_line(tmp_path: Path) -> None:
+    model = model_of("arrays")
+    member = dataclasses.replace(model.members[0], network=_Branching())
+    branching = Model(model.facts, [member], model.device, model.workspace)
+    with pytest.raises(ExportError, match="torch cannot export this network") as error:
+        export(branching, "pt2", tmp_path / "m.pt2", "arrays.npz")
+    assert "\n" not in str(error.value)
+
+
+def test_rows_that_are_not_there_are_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"rows to compare on: .* Name others with --data"):
+        export(model_of("arrays"), "pt2", tmp_path / "m.pt2", "nowhere.npz")
