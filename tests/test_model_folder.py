@@ -279,17 +279,15 @@ while True:
 def test_a_writer_killed_at_any_instant_leaves_a_whole_folder(tmp_path: Path) -> None:
     folder = tmp_path / "model"
     rng = np.random.default_rng(0)
-    for _ in range(6):
-        process = subprocess.Popen(
-            [sys.executable, "-c", WRITER, str(folder)], stdout=subprocess.PIPE, text=True
-        )
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        assert process.stdout.readline() == "1\n"
-        time.sleep(rng.uniform(0, 0.2))
-        process.send_signal(signal.SIGKILL)
-        told = [1, *(int(line) for line in process.stdout.read().split("\n") if line)]
-        process.wait()
+    for _ in range(4):
+        words = [sys.executable, "-c", WRITER, str(folder)]
+        with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+            assert process.stdout.readline() == "1\n"
+            time.sleep(rng.uniform(0, 0.2))
+            process.send_signal(signal.SIGKILL)
+            told = [1, *(int(line) for line in process.stdout.read().split("\n") if line)]
         read(folder)
         assert int((folder / "number.txt").read_text()) in (told[-1], told[-1] + 1)
 

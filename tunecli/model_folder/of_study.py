@@ -86,6 +86,10 @@ def refit_study(
 
 def _refuse_other_data(study: StudyRecord, store: FoldStore) -> None:
     known = study.summary.fingerprint if study.summary else ""
+    configs = (trial.config for trial in study.trials if trial.config is not None)
+    arguments = [config.get("data", {}).get("arguments") for config in configs]
+    if any(other != arguments[0] for other in arguments):
+        return  # each value is data of its own, and the fingerprint is of one alone
     if known and store.dataset.fingerprint != known:
         raise RefitError(
             f"the data {store.settings.source} has changed since study {study.name} was searched: "
