@@ -96,10 +96,15 @@ def test_what_is_not_there_is_told(searched: Path) -> None:
 
 def test_which_trial_is_meant(tmp_path: Path) -> None:
     pruned = TrialResult("pruned", "pruned", value=0.5, best_step=1, fold_scores=(0.5, 0.5))
-    few = complete(0.9, 0.89, n_weights=10)
+    few = complete(0.9, 0.89, n_weights=10)  # within a standard error of the best
     url = made(
         tmp_path,
-        [(mlp(0.1), complete(0.9, 0.9)), (mlp(0.2), few), (mlp(0.3), pruned), (mlp(0.4), None)],
+        [
+            (mlp(0.1), complete(0.92, 0.88)),
+            (mlp(0.2), few),
+            (mlp(0.3), pruned),
+            (mlp(0.4), None),
+        ],
     )
     study = read_study(url)
     assert chosen(study, "best").number == 0
