@@ -214,7 +214,11 @@ def _next_commands(study: StudyRecord, best: TrialRecord | None, options: str) -
     name = " ".join(filter(None, [wording.plain(shlex.quote(study.name)), options]))
     if best is not None:
         yield f"tunecli report {name} --trial {best.number}"
-        yield f"tunecli report {name} --csv > {wording.plain(shlex.quote(study.name + '.csv'))}"
+        yield f"tunecli report {name} --html {wording.plain(shlex.quote(study.name + '.html'))}"
+        if best.config is not None:  # else it is another program's
+            yield f"tunecli next {name} -o {wording.plain(shlex.quote(study.name + '-2.yaml'))}"
+            if best.config.get("train") is None:  # a training of the user's own makes its models
+                yield f"tunecli refit {name}"
     if study.file:
         file = wording.plain(shlex.quote(study.file))
         if best is None and any(trial.outcome == "failed" for trial in study.trials):
