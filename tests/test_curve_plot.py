@@ -47,3 +47,17 @@ def test_what_cannot_be_drawn_is_left_out() -> None:
 def test_it_fits_80_columns() -> None:
     many = [(f"trial {n}", [0.1 * n, 0.5, 1e-7]) for n in range(3)]
     assert max(len(line.plain) for line in curve_plot(many)) <= 80
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [9.2e18, 9.2e18, 9.2e18],
+        [1.0, 2.0, math.nan, math.nan, math.nan, math.nan, math.nan, math.nan],
+        [-1e308, 1e308, 0.5, 0.6],
+        [math.inf, 1.0, 1.0],
+    ],
+)
+def test_whatever_a_database_holds_can_be_drawn(values: list[float]) -> None:
+    assert curve_plot([("odd", values), ("usual", [0.1, 0.2, 0.3])])
+    assert curve_plot([("odd", values)])

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from rich.text import Text
 
 from tunecli.report import wording
+from tunecli.training.finite import LARGEST
 
 COLOURS = ("green", "cyan", "magenta", "yellow", "blue")
 _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))  # row by column of a cell
@@ -26,7 +27,7 @@ def curve_plot(
         curves: (name, value at each evaluation); the first is drawn on top.
         width, height: of the picture, in characters.
     """
-    usable = [(name, values) for name, values in curves if _n_finite(values) > 1]
+    usable = [(name, values) for name, values in curves if _n_drawn(values) > 1]
     if not usable:
         return []
     longest = max(len(values) for _, values in usable)
@@ -49,16 +50,22 @@ def curve_plot(
     return [*lines, legend]
 
 
-def _n_finite(values: Sequence[float]) -> int:
-    return sum(map(math.isfinite, values))
+def _can_be_drawn(value: float) -> bool:
+    """Whether it is a number, and none that only a damaged database holds."""
+    return abs(value) <= LARGEST
+
+
+def _n_drawn(values: Sequence[float]) -> int:
+    return sum(map(_can_be_drawn, values))
 
 
 def _limits(curves: Sequence[Sequence[float]]) -> tuple[float, float]:
-    late = [
-        value for values in curves for value in values[len(values) // 4 :] if math.isfinite(value)
-    ]
-    low, high = min(late), max(late)
-    return (low, high) if low < high else (low - 0.5, high + 0.5)
+    late = [value for values in curves for value in values[len(values) // 4 :]]
+    every = [value for values in curves for value in values]
+    shown = [*filter(_can_be_drawn, late)] or [*filter(_can_be_drawn, every)]
+    low, high = min(shown), max(shown)
+    margin = 0.5 + 1e-6 * abs(low)  # a half alone is nothing beside huge numbers
+    return (low, high) if low < high else (low - margin, high + margin)
 
 
 def _draw(
@@ -79,7 +86,7 @@ def _draw(
         before = math.floor(place)
         after = min(before + 1, last)
         value = values[before] + (place - before) * (values[after] - values[before])
-        if not math.isfinite(value) or not low <= value <= high:
+        if not low <= value <= high:  # NaN is not
             continue
         row = round((high - value) / (high - low) * (n_rows - 1))
         dots, _ = cells[row // 4][column // 2]
