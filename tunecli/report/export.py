@@ -100,7 +100,7 @@ def to_json(study: StudyRecord) -> str:
     try:
         return json.dumps(whole, allow_nan=False)
     except ValueError:  # rare, and looking at every number takes longer than writing them
-        return json.dumps(_finite(whole), allow_nan=False)
+        return json.dumps(finite(whole), allow_nan=False)
 
 
 def to_csv(study: StudyRecord) -> str:
@@ -152,14 +152,14 @@ def _trial(trial: TrialRecord, curve: Curve) -> dict[str, Any]:
     }
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
     """The same with null for every number that JSON does not have."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {key: _finite(entry) for key, entry in value.items()}
+        return {key: finite(entry) for key, entry in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_finite(entry) for entry in value]
+        return [finite(entry) for entry in value]
     return value
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import math
 from collections.abc import Mapping
 from functools import cache
 from importlib import resources
@@ -21,6 +20,7 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from tunecli import __version__
+from tunecli.report.export import finite
 from tunecli.report.page.plots.plot import PALETTES, Plot
 
 
@@ -58,7 +58,7 @@ def document(
 
 def script_json(value: Any) -> str:
     r"""JSON that may stand in a script element: `<`, `>` and `&` as `\u003c` and so on."""
-    text = json.dumps(_finite(value), allow_nan=False, separators=(",", ":"))
+    text = json.dumps(finite(value), allow_nan=False, separators=(",", ":"))
     for letter in "<>&":
         text = text.replace(letter, f"\\u{ord(letter):04x}")
     return text
@@ -71,16 +71,6 @@ def _policy(scripts: list[str]) -> str:
         f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; "
         "img-src data: blob:; base-uri 'none'; form-action 'none'"
     )
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {key: _finite(entry) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(entry) for entry in value]
-    return value
 
 
 @cache
