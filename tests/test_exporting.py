@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.model_cases import STUDIES, case
+from model_cases import STUDIES, case
 from tunecli.errors import DataError, ExportError
 from tunecli.model_folder.exporting import TOLERANCE, export
 from tunecli.model_folder.graph import why_not_whole

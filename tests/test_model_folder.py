@@ -18,7 +18,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import tunecli
-from tests.model_cases import STUDIES, Case, case
+from model_cases import STUDIES, Case, case
 from tunecli.errors import DataError, ModelFolderError, TunecliError, UserCodeError
 from tunecli.model_folder.folder import FACTS, PREPROCESSING, WEIGHTS, read
 from tunecli.model_folder.loading import load_with
@@ -262,7 +262,7 @@ def test_arrays_of_wrong_shapes_are_one_sentence(folder: Path) -> None:
 WRITER = """
 import sys
 from pathlib import Path
-from tests.model_cases import case
+from model_cases import case
 from tunecli.model_folder.writing import write_model
 
 model = case("arrays").refitted.model

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 import tunecli
-from tests.commands import call_in
-from tests.study_makers import complete, made, mlp
+from commands import call_in
+from study_makers import complete, made, mlp
 from tunecli.errors import RefitError
 from tunecli.model_folder.of_study import chosen
 from tunecli.report.records import read_study
