@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from training_cases import CPU, classification, component
+
 from tunecli.errors import StudyFileError
 from tunecli.study_file.settings import (
     CompressionSettings,

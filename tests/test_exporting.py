@@ -9,9 +9,9 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+from model_cases import STUDIES, case
 from safetensors.torch import load_file
 
-from model_cases import STUDIES, case
 from tunecli.errors import DataError, ExportError
 from tunecli.model_folder.exporting import TOLERANCE, export
 from tunecli.model_folder.graph import why_not_whole

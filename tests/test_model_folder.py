@@ -15,10 +15,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from model_cases import STUDIES, Case, case
 from safetensors.torch import load_file, save_file
 
 import tunecli
-from model_cases import STUDIES, Case, case
 from tunecli.errors import DataError, ModelFolderError, TunecliError, UserCodeError
 from tunecli.model_folder.folder import FACTS, PREPROCESSING, WEIGHTS, read
 from tunecli.model_folder.loading import load_with

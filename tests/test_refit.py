@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-
-import tunecli
 from commands import call_in
 from study_makers import complete, made, mlp
+
+import tunecli
 from tunecli.errors import RefitError
 from tunecli.model_folder.of_study import chosen
 from tunecli.report.records import read_study

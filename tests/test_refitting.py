@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-
 from model_cases import STUDIES, case
+
 from tunecli.data.final_fit import final_fit
 from tunecli.errors import RefitError
 from tunecli.model_folder.refitting import Trial, refit

@@ -8,7 +8,7 @@ from statistics import fmean, stdev
 from tunecli.data.summary import DataSummary
 from tunecli.model_folder.facts import ModelFacts
 from tunecli.model_folder.results import Results
-from tunecli.study_file.metrics import label
+from tunecli.study_file.metrics import label, measured
 
 MOST_LISTED = 30
 """Classes and columns that are named one by one."""
@@ -71,7 +71,7 @@ def _scores(facts: ModelFacts, results: Results, summary: DataSummary) -> Iterat
         yield "No rows were put away for a test, so there is no score that was not chosen."
         return
     lines = ["| on the test rows | score | 95 % interval |", "| --- | --- | --- |"]
-    for metric in (facts.config.objective.metric, *facts.config.metrics):
+    for metric in measured(facts.config):
         found = results.test[label(metric)]
         lines.append(
             f"| {label(metric)} | {found.score:.4g} | {found.low:.4g} to {found.high:.4g} |"

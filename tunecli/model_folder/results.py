@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tunecli.data.fold_store import FoldStore
 from tunecli.model_folder.interval import Interval, intervals
 from tunecli.model_folder.refitting import Refitted, Trial
-from tunecli.study_file.metrics import label
+from tunecli.study_file.metrics import label, measured
 from tunecli.study_file.settings import TrialConfig
 from tunecli.training.losses import Predictions
 from tunecli.training.metrics import measure
@@ -76,7 +76,7 @@ class Results:
 def results_of(trial: Trial, store: FoldStore, refits: Sequence[Refitted], looks: int) -> Results:
     """Measure the first model, and the others beside it."""
     config, dataset = trial.config, store.dataset
-    metrics = [config.objective.metric, *config.metrics]
+    metrics = measured(config)
     first = refits[0]
     y = dataset.y[store.split.test_rows].numpy()
     n_classes = len(dataset.classes)
@@ -108,7 +108,7 @@ def _scores_of(
 ) -> SeedScores:
     if refitted.predictions is None:
         return SeedScores(refitted.seed, {})
-    metrics = [config.objective.metric, *config.metrics]
+    metrics = measured(config)
     n_classes = len(store.dataset.classes)
     scores = measure(metrics, store.dataset.task, y, refitted.predictions, n_classes)
     return SeedScores(refitted.seed, scores)

@@ -13,6 +13,7 @@ from tunecli.data.dataset import Dataset
 from tunecli.data.fold_store import FoldStore
 from tunecli.data.folds import validation_in_words
 from tunecli.data.summary import DataSummary
+from tunecli.study_file.metrics import measured
 from tunecli.study_file.settings import TrialConfig
 from tunecli.study_file.user_code import is_code
 from tunecli.training.metrics import measure
@@ -76,8 +77,7 @@ def _n_features(config: TrialConfig, store: FoldStore) -> int:
 
 def _guess(config: TrialConfig, store: FoldStore) -> dict[str, float]:
     """Mean over folds of each metric, without those that a constant guess cannot have."""
-    metrics = [config.objective.metric, *config.metrics]
-    metrics = [m for m in metrics if not is_code(m.name)]  # they may not take a guess
+    metrics = [m for m in measured(config) if not is_code(m.name)]  # they may not take a guess
     dataset = store.dataset
     scores: list[dict[str, float]] = []
     for train_rows, valid_rows in store.split.folds:

@@ -84,12 +84,16 @@ def with_loss(tree: Tree, task: Task) -> Tree:
 
 def check_metrics(sections: Sections, task: Task, problems: Problems) -> None:
     """Report metrics that do not measure the task of the data."""
-    fitting = [name for name, info in METRICS.items() if info.task == task]
-    if sections.objective is not None:
-        at: Path = ("objective", sections.objective.direction)
-        _check_metric(sections.objective.metric, at, fitting, task, problems)
-    for index, metric in enumerate(sections.metrics):
-        _check_metric(metric, ("metrics", index), fitting, task, problems)
+    fitting = [name for name, info in METRICS.items() if info.task in (None, task)]
+    places: list[tuple[Path, Component]] = [
+        *((("metrics", index), metric) for index, metric in enumerate(sections.metrics)),
+        *((("constraints", one.metric.name), one.metric) for one in sections.constraints),
+    ]
+    for index, one in enumerate(sections.objectives):
+        within: Path = (index,) if len(sections.objectives) > 1 else ()
+        places.append((("objective", *within, one.direction), one.metric))
+    for at, metric in places:
+        _check_metric(metric, at, fitting, task, problems)
 
 
 def _check_metric(
@@ -197,14 +201,16 @@ def trial_config(resolved: Resolved, sections: Sections) -> TrialConfig | None:
             return None
         parts[name] = parts[name] or WITHOUT
     data = sections.data or DataSettings(source="")
-    objective = sections.objective or defaults.objective("classification")
+    objectives = sections.objectives or (defaults.objective("classification"),)
     return TrialConfig(
         seed=sections.seed,
         data=data.model_copy(update=of_data(resolved)),
         validation=sections.validation,
         training=_settings(TrainingSettings, resolved.section("training")),
         compression=_settings(CompressionSettings, resolved.section("compression")),
-        objective=objective,
+        objective=objectives[0],
+        further_objectives=objectives[1:],
+        constraints=sections.constraints,
         metrics=sections.metrics,
         **parts,
     )

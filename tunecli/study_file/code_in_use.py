@@ -24,8 +24,8 @@ def _written(sections: Sections, tree: Tree) -> Iterator[str]:
     """The names of all components, and of the data's source."""
     if sections.data is not None:
         yield sections.data.source
-    if sections.objective is not None:
-        yield sections.objective.metric.name
+    yield from (objective.metric.name for objective in sections.objectives)
+    yield from (constraint.metric.name for constraint in sections.constraints)
     yield from (metric.name for metric in sections.metrics)
     waiting: list[Node] = [node for slots in _all_slots(tree) for node in slots]
     while waiting:

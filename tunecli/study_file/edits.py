@@ -6,7 +6,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from tunecli.study_file.plain import component_data, inline, node_data
+from tunecli.study_file.plain import (
+    component_data,
+    constraint_data,
+    inline,
+    node_data,
+    objective_data,
+)
 from tunecli.study_file.ranges import FloatRange, IntRange
 from tunecli.study_file.sections import Sections
 from tunecli.study_file.settings import Component, Settings
@@ -82,7 +88,10 @@ def _shared(old: Sections, new: Sections) -> Iterator[Change]:
     in_tree = {"scale", "augment"}
     yield from _settings("data.", _dump(old.data, in_tree), _dump(new.data, in_tree))
     yield from _settings("validation.", _dump(old.validation), _dump(new.validation))
-    yield from _differing("objective", _objective(old), _objective(new))
+    before, after = (objective_data(s.objectives) for s in (old, new))
+    yield from _differing("objective", before, after)
+    before, after = (constraint_data(s.constraints) or None for s in (old, new))
+    yield from _differing("constraints", before, after)
     before, after = ([component_data(m) for m in s.metrics] for s in (old, new))
     yield from _differing("metrics", before or None, after or None)
 
@@ -211,11 +220,6 @@ def _shown(data: Any) -> str:
 
 def _dump(settings: Settings | None, but: set[str] | None = None) -> dict[str, Any]:
     return settings.model_dump(exclude=but) if settings else {}
-
-
-def _objective(sections: Sections) -> Any:
-    objective = sections.objective
-    return {objective.direction: component_data(objective.metric)} if objective else None
 
 
 def _in_data(value: Any) -> Any:

@@ -1,6 +1,7 @@
 """The metrics a study file can name: their task, direction and arguments.
 
-Torch-free, for reading study files and drawing reports; `training/metrics.py` computes them.
+Torch-free, for reading study files and drawing reports. What predictions give is computed by
+`training/metrics.py`, what a model costs by `training/compression/costs.py`.
 """
 
 from __future__ import annotations
@@ -8,22 +9,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tunecli.study_file.settings import Component, Direction, Task
+from tunecli.study_file.settings import Component, Direction, Task, TrialConfig
 from tunecli.study_file.user_code import short_name
 
 
 @dataclass(frozen=True)
 class MetricInfo:
-    """One metric, as scikit-learn defines it.
+    """One metric, as scikit-learn defines it, or what a model costs.
 
     Attributes:
-        task: the only task that it measures.
+        task: the only task that it measures; None for a cost, whatever the task is.
         direction: the one in which a model gets better.
         arguments: what may be set, with the words allowed; the first word is the default.
     """
 
     name: str
-    task: Task
+    task: Task | None
     direction: Direction
     arguments: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -45,8 +46,16 @@ METRICS: dict[str, MetricInfo] = {
         MetricInfo("mse", "regression", "minimize"),
         MetricInfo("mae", "regression", "minimize"),
         MetricInfo("r2", "regression", "maximize"),
+        MetricInfo("size", None, "minimize"),  # bytes of the packed file
+        MetricInfo("n_weights", None, "minimize"),
+        MetricInfo("macs", None, "minimize"),  # multiplications with addition for one row
+        MetricInfo("latency", None, "minimize"),  # seconds for one row
+        MetricInfo("zeros", None, "maximize"),  # share of the weights
     )
 }
+
+COSTS = frozenset(info.name for info in METRICS.values() if info.task is None)
+"""What is known of a model without a single row's target."""
 
 
 def argument(metric: Component, name: str) -> str:
@@ -66,3 +75,25 @@ def label(metric: Component) -> str:
     words = (argument(metric, name) for name in METRICS[metric.name].arguments)
     defaults = {options[0] for options in METRICS[metric.name].arguments.values()}
     return "_".join([metric.name, *(word for word in words if word not in defaults)])
+
+
+def measured(config: TrialConfig) -> tuple[Component, ...]:
+    """What predictions are measured by: the first objective, then all else, each once."""
+    return tuple(metric for metric in _named(config) if not _is_cost(metric, config))
+
+
+def costs(config: TrialConfig) -> tuple[str, ...]:
+    """What a trial's models are asked for: those of `COSTS` that its study names."""
+    return tuple(metric.name for metric in _named(config) if _is_cost(metric, config))
+
+
+def _named(config: TrialConfig) -> tuple[Component, ...]:
+    """The metrics of a study's objectives, those it shows and those it limits."""
+    optimized = [objective.metric for objective in config.objectives]
+    limited = [constraint.metric for constraint in config.constraints]
+    return tuple({label(m): m for m in (*optimized, *config.metrics, *limited)}.values())
+
+
+def _is_cost(metric: Component, config: TrialConfig) -> bool:
+    """A training of the user's own reports whatever it likes under these names."""
+    return metric.name in COSTS and config.train is None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import yaml
 
 from tunecli.study_file.ranges import FloatRange, IntRange
 from tunecli.study_file.scalars import BOOL, FLOAT, INT, NULL
-from tunecli.study_file.settings import Component
+from tunecli.study_file.settings import Component, Constraint, Objective
 from tunecli.study_file.tree import Broken, Choice, Gate, Items, Named, Node, Number, Plain, Record
 
 
@@ -23,6 +24,20 @@ def component_data(component: Component | None) -> Any:
         for key, value in component.arguments.items()
     }
     return {component.name: arguments}
+
+
+def objective_data(objectives: Sequence[Objective]) -> Any:
+    """`{maximize: accuracy}`, or a list of several; None for none."""
+    listed = [{one.direction: component_data(one.metric)} for one in objectives]
+    return listed if len(listed) > 1 else next(iter(listed), None)
+
+
+def constraint_data(constraints: Sequence[Constraint]) -> dict[str, Any]:
+    """`{metric: {min: …, max: …}}`."""
+    return {
+        one.metric.name: one.model_dump(include={"min", "max"}, exclude_none=True)
+        for one in constraints
+    }
 
 
 def range_data(number: FloatRange | IntRange) -> dict[str, Any]:

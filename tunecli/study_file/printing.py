@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tunecli.study_file.plain import component_data, to_text
+from tunecli.study_file.plain import component_data, constraint_data, objective_data, to_text
 from tunecli.study_file.sections import SECTIONS
 from tunecli.study_file.settings import (
     WITHOUT,
@@ -38,7 +38,8 @@ def to_yaml(config: TrialConfig, name: str, header: str = "") -> str:
         found["schedule"] = component_data(config.schedule)
     found["training"] = _changed(config.training, TrainingSettings())
     found["compression"] = _changed(config.compression, CompressionSettings()) or None
-    found["objective"] = {config.objective.direction: component_data(config.objective.metric)}
+    found["objective"] = objective_data(config.objectives)
+    found["constraints"] = constraint_data(config.constraints) or None
     if config.metrics:
         found["metrics"] = [component_data(metric) for metric in config.metrics]
     found["search"] = {"trials": 1}

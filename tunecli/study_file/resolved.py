@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from tunecli.study_file.plain import component_data, node_data
+from tunecli.study_file.plain import (
+    component_data,
+    constraint_data,
+    node_data,
+    objective_data,
+)
 from tunecli.study_file.sections import SECTIONS, Sections
 from tunecli.study_file.settings import DataSettings, SearchSettings, ValidationSettings
 from tunecli.study_file.source_kinds import KINDS_OF, NO_SOURCE, kind_of
@@ -26,9 +31,10 @@ def study_data(sections: Sections, tree: Tree) -> dict[str, Any]:
     if sections.validation != ValidationSettings():
         found["validation"] = sections.validation.model_dump(exclude_none=True)
     found |= slots
-    if sections.objective is not None:
-        metric = component_data(sections.objective.metric)
-        found["objective"] = {sections.objective.direction: metric}
+    if sections.objectives:
+        found["objective"] = objective_data(sections.objectives)
+    if sections.constraints:
+        found["constraints"] = constraint_data(sections.constraints)
     if sections.metrics:
         found["metrics"] = [component_data(metric) for metric in sections.metrics]
     found["search"] = _search_data(sections.search)

@@ -77,7 +77,8 @@ def _sections() -> dict[str, Schema]:
         "data": _data(),
         "validation": _any_of([_section(ValidationSettings), _NONE]),
         **_trained_parts(),
-        "objective": _objective(),
+        "objective": _objectives(),
+        "constraints": _constraints(),
         "metrics": _any_of([{"type": "array", "items": _ref("metric")}, _NONE]),
         "search": _any_of([_search(), _NONE]),
         "variant": {
@@ -127,16 +128,25 @@ def _prepared() -> dict[str, Schema]:
     }
 
 
-def _objective() -> Schema:
+def _objectives() -> Schema:
     """`{maximize: metric}` or `{minimize: metric}`: those that go that way, and the user's own."""
     directions: tuple[Direction, ...] = ("maximize", "minimize")
-    return _any_of(
+    one = _any_of(
         [
             _only(direction, {"allOf": [_ref("metric"), _metrics_named(direction)]})
             for direction in directions
         ]
-        + [_NONE]
     )
+    return _any_of([one, {"type": "array", "items": one, "minItems": 1}, _NONE])
+
+
+def _constraints() -> Schema:
+    """Limits by metric, some with a unit: `{size: {max: 200KB}}`."""
+    limit = _any_of(
+        [{"type": "number"}, {"type": "string", "pattern": r"^[0-9.e+-]+ *[A-Za-zµ]+$"}]
+    )
+    limits = {**_closed({"min": limit, "max": limit}), "minProperties": 1}
+    return _any_of([{"type": "object", "additionalProperties": limits}, _NONE])
 
 
 def _metrics_named(direction: Direction) -> Schema:

@@ -1,8 +1,9 @@
-"""The sections that hold no range: study, seed, data, validation, objective, metrics, search."""
+"""The sections that hold no range, from `study` over `data` and `objective` to `search`."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from pathlib import PurePath
@@ -12,13 +13,14 @@ from tunecli.study_file import catalogue, source_kinds, user_code
 from tunecli.study_file.catalogue import Kind
 from tunecli.study_file.document import Path, dotted
 from tunecli.study_file.grammar import Grammar, Role, has_ranges, is_none, searches_source
-from tunecli.study_file.metrics import METRICS, label
+from tunecli.study_file.metrics import COSTS, METRICS, label
 from tunecli.study_file.naming import STUDY_NAME
 from tunecli.study_file.number_ranges import RangeMistakeError, kind_of_range
 from tunecli.study_file.plain import inline
 from tunecli.study_file.search_rules import lesson_mistakes, search_mistakes
 from tunecli.study_file.settings import (
     Component,
+    Constraint,
     DataSettings,
     Direction,
     Objective,
@@ -29,6 +31,7 @@ from tunecli.study_file.settings import (
 from tunecli.study_file.space import Resolved, resolve_slots
 from tunecli.study_file.suggestions import did_you_mean
 from tunecli.study_file.tree import Named
+from tunecli.study_file.units import in_base_unit
 from tunecli.study_file.user_code import is_code
 from tunecli.study_file.wording import AnySettings, validated
 
@@ -45,6 +48,7 @@ SECTIONS = (
     "training",
     "compression",
     "objective",
+    "constraints",
     "metrics",
     "search",
     "variant",
@@ -72,7 +76,8 @@ class Sections:
     seed: int = 0
     data: DataSettings | None = None
     validation: ValidationSettings = field(default_factory=ValidationSettings)
-    objective: Objective | None = None
+    objectives: tuple[Objective, ...] = ()
+    constraints: tuple[Constraint, ...] = ()
     metrics: tuple[Component, ...] = ()
     search: SearchSettings = field(default_factory=SearchSettings)
     start_with: Any = None
@@ -104,15 +109,16 @@ class SectionReader:
             self._check_source(data, validation)
         search = self._section("search", self._data.get("search"))
         start_with = search.pop("start_with", None)
-        objective = self._read_objective(self._data.get("objective"))
+        objectives = self._read_objectives(self._data.get("objective"))
         return Sections(
             name=self._read_name(),
             seed=self._read_seed(),
             data=data,
             validation=validation,
-            objective=objective,
-            metrics=self._read_metrics(self._data.get("metrics"), objective),
-            search=self._read_search(search) or SearchSettings(),
+            objectives=objectives,
+            constraints=self._read_constraints(self._data.get("constraints")),
+            metrics=self._read_metrics(self._data.get("metrics"), objectives),
+            search=self._read_search(search, objectives) or SearchSettings(),
             start_with=start_with,
             task=source_kinds.task_of(data) if data else None,
         )
@@ -204,19 +210,42 @@ class SectionReader:
             self._problems.add(("validation", given[0]), message)
         return settings
 
-    def _read_objective(self, data: Any) -> Objective | None:
+    def _read_objectives(self, data: Any) -> tuple[Objective, ...]:
         at: Path = ("objective",)
         if is_none(data):
-            return None
-        if isinstance(data, list):
-            message = "one objective is what this version takes, but got a list. Keep the first."
-            self._problems.add(at, message)
-            for index, one in enumerate(data):
-                self._read_one_objective(one, (*at, index))
-            return None
-        return self._read_one_objective(data, at)
+            return ()
+        if not isinstance(data, list):
+            one = self._read_objective(data, at)
+            return (one,) if one and not self._is_cost_alone(one, (*at, one.direction)) else ()
+        read = [(i, self._read_objective(one, (*at, i))) for i, one in enumerate(data)]
+        found: dict[str, Objective] = {}
+        for index, one in read:
+            if one is None:
+                continue
+            if label(one.metric) in found:
+                message = f"{one.metric.name} stands twice. Remove one of the two."
+                self._problems.add_new((*at, index), message)
+            found[label(one.metric)] = one
+        objectives = tuple(found.values())
+        if not objectives and not data:
+            self._problems.add(at, "an empty list. Write {maximize: accuracy}, or leave it out.")
+        elif read[0][1] and self._is_cost_alone(objectives[0], (*at, 0, objectives[0].direction)):
+            return ()
+        return objectives
 
-    def _read_one_objective(self, data: Any, at: Path) -> Objective | None:
+    def _is_cost_alone(self, first: Objective, at: Path) -> bool:
+        """Report a first objective that has no curve: no trial could be judged while it trains."""
+        if first.metric.name not in COSTS or self._has_own_training:
+            return False
+        message = (
+            f"{first.metric.name} is known of a model that never saw a row, so it cannot be the "
+            f"first objective. Write [{{maximize: accuracy}}, {{{first.direction}: "
+            f"{first.metric.name}}}], with the metric that matters in front."
+        )
+        self._problems.add_new(at, message)
+        return True
+
+    def _read_objective(self, data: Any, at: Path) -> Objective | None:
         if not isinstance(data, dict) or len(data) != 1:
             example = "{maximize: accuracy} or {minimize: rmse}"
             self._problems.add(at, f"is written {example}, but got {inline(data)}.")
@@ -241,7 +270,38 @@ class SectionReader:
             return None
         return Objective(direction=direction, metric=metric)
 
-    def _read_metrics(self, data: Any, objective: Objective | None) -> tuple[Component, ...]:
+    def _read_constraints(self, data: Any) -> tuple[Constraint, ...]:
+        if is_none(data):
+            return ()
+        if not isinstance(data, dict):
+            example = "{n_weights: {max: 100000}, size: {max: 200KB}}"
+            message = f"limits by metric, as {example}, but got {inline(data)}."
+            self._problems.add(("constraints",), message)
+            return ()
+        read = [self._read_constraint(name, limits) for name, limits in data.items()]
+        return tuple(one for one in read if one is not None)
+
+    def _read_constraint(self, name: Any, limits: Any) -> Constraint | None:
+        at: Path = ("constraints", name)
+        metric = self._component(name, at, "metric", optional=False)
+        if not isinstance(limits, dict) or not limits:
+            message = f"is written {{min: …}}, {{max: …}} or both, but got {inline(limits)}."
+            self._problems.add_new(at, message)
+            return None
+        limits = self._without_ranges(limits, at)
+        if limits is _RANGE or metric is None:
+            return None
+        in_units = {key: in_base_unit(value, metric.name) for key, value in limits.items()}
+        constraint = self._settings(Constraint, {"metric": metric, **in_units}, at)
+        if constraint is None:
+            return None
+        low, high = constraint.min, constraint.max
+        if low is not None and high is not None and low > high:
+            message = f"min is above max: {low:g} and {high:g}. No trial could keep to both."
+            self._problems.add_new((*at, "min"), message)
+        return constraint
+
+    def _read_metrics(self, data: Any, objectives: Sequence[Objective]) -> tuple[Component, ...]:
         if is_none(data):
             return ()
         if not isinstance(data, list):
@@ -257,12 +317,16 @@ class SectionReader:
             if label(metric) in found and not self._problems.lie_in(at):
                 self._problems.add(at, f"{metric.name} stands twice. Remove one of the two.")
             found[label(metric)] = metric
-        if objective is not None:
+        for objective in objectives:
             found.pop(label(objective.metric), None)
         return tuple(found.values())
 
-    def _read_search(self, section: dict[str, Any]) -> SearchSettings | None:
+    def _read_search(
+        self, section: dict[str, Any], objectives: Sequence[Objective]
+    ) -> SearchSettings | None:
         given = dict(section)
+        if len(objectives) > 1:  # what is behind in the first may be in front in another
+            given.setdefault("pruner", "none")
         components: dict[str, Component | None] = {}
         kinds: dict[str, Kind] = {"sampler": "sampler", "pruner": "pruner"}
         for key in kinds.keys() & given.keys():

@@ -299,6 +299,18 @@ class Objective(Settings):
     metric: Component
 
 
+class Constraint(Settings):
+    """What a trial must keep to, or it is infeasible.
+
+    Attributes:
+        min, max: of the metric, in its own unit (seconds, bytes); one of them may be left open.
+    """
+
+    metric: Component
+    min: float | None = None
+    max: float | None = None
+
+
 class SearchSettings(Settings):
     """How the space is searched. Budgets may be edited while a study lives.
 
@@ -331,6 +343,9 @@ class TrialConfig(Settings):
 
     Attributes:
         train: a training of the user's own; all else that it leaves out is `WITHOUT`.
+        objective: the first one, which the curve, the best evaluation and early stopping follow.
+        further_objectives: those beside it, in the order of the file.
+        metrics: what else is shown.
     """
 
     seed: Annotated[int, Field(ge=0)]
@@ -344,4 +359,11 @@ class TrialConfig(Settings):
     training: TrainingSettings = TrainingSettings()
     compression: CompressionSettings = CompressionSettings()
     objective: Objective
+    further_objectives: tuple[Objective, ...] = ()
+    constraints: tuple[Constraint, ...] = ()
     metrics: tuple[Component, ...] = ()
+
+    @property
+    def objectives(self) -> tuple[Objective, ...]:
+        """All of them, the first one first."""
+        return (self.objective, *self.further_objectives)

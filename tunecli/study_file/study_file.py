@@ -23,6 +23,7 @@ from tunecli.study_file.sections import SECTIONS, SectionReader, Sections
 from tunecli.study_file.settings import (
     Component,
     CompressionSettings,
+    Constraint,
     DataSettings,
     Objective,
     SearchSettings,
@@ -132,8 +133,18 @@ class StudyFile:
 
     @property
     def objective(self) -> Objective | None:
-        """What is optimized; None until `completed` unless the file says it."""
-        return self.sections.objective
+        """What is optimized first; None until `completed` unless the file says it."""
+        return next(iter(self.objectives), None)
+
+    @property
+    def objectives(self) -> tuple[Objective, ...]:
+        """All of them, the first one first."""
+        return self.sections.objectives
+
+    @property
+    def constraints(self) -> tuple[Constraint, ...]:
+        """What every trial must keep to."""
+        return self.sections.constraints
 
     @property
     def metrics(self) -> tuple[Component, ...]:
@@ -170,14 +181,15 @@ class StudyFile:
             StudyFileError: something does not fit the task.
         """
         tree = with_loss(self.tree, task)
-        objective = self.objective or defaults.objective(task)
+        objectives = self.objectives or (defaults.objective(task),)
+        optimized = [one.metric for one in objectives]
         sections = replace(
             self.sections,
             task=task,
             data=defaults.data(self.sections.data, given),
             validation=defaults.validation(self.validation, n_rows, given),
-            objective=objective,
-            metrics=tuple(m for m in self.metrics if m != objective.metric),
+            objectives=objectives,
+            metrics=tuple(m for m in self.metrics if m not in optimized),
         )
         if self.sections.task != task:  # else `from_text` has checked it
             _, problems = _document(self.text, self.file, self.overrides)

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from tunecli.data.fold_store import FoldStore
 from tunecli.data.loaded_rows import LoadedRows
-from tunecli.study_file.metrics import METRICS, label
+from tunecli.study_file.metrics import METRICS, label, measured
 from tunecli.study_file.settings import Component, Task, TrialConfig
 from tunecli.study_file.user_code import is_code
 from tunecli.training.evaluation import Baseline
@@ -92,7 +92,7 @@ def _measurable(config: TrialConfig, task: Task) -> Sequence[Component]:
     objective = config.objective.metric
     known = [
         metric
-        for metric in (objective, *config.metrics)
+        for metric in measured(config)
         if is_code(metric.name) or (metric.name in METRICS and METRICS[metric.name].task == task)
     ]
     if objective not in known:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from tunecli.data.dataset import FoldData
 from tunecli.data.features import BLOCK_BYTES, as_features
-from tunecli.study_file.metrics import label
+from tunecli.study_file.metrics import label, measured
 from tunecli.study_file.settings import TrialConfig
 from tunecli.training.augmentation import BatchChange
 from tunecli.training.averaging import average_weights
@@ -227,11 +227,11 @@ class FoldTraining:
     def measured(self, model: nn.Module) -> tuple[Predictions, float, dict[str, float]]:
         """A model's predictions for the validation rows, its score, the other metrics by name."""
         predictions = self._loss.predict(self._outputs(model.eval()))
-        wanted = [self._config.objective.metric, *self._config.metrics]
+        objective, *others = wanted = measured(self._config)
         fold = self.fold
         values = measure(wanted, fold.task, self._y_valid, predictions, fold.n_classes)
-        others = {label(metric): values[label(metric)] for metric in self._config.metrics}
-        return predictions, values[label(wanted[0])], others
+        metrics = {label(metric): values[label(metric)] for metric in others}
+        return predictions, values[label(objective)], metrics
 
     @torch.no_grad()
     def _outputs(self, model: nn.Module) -> Tensor:

@@ -28,7 +28,7 @@ from tunecli.data.dataset import FoldData
 from tunecli.data.features import Features, TensorFeatures
 from tunecli.data.user_code import blaming, load_object
 from tunecli.errors import UserCodeError
-from tunecli.study_file.metrics import label
+from tunecli.study_file.metrics import label, measured
 from tunecli.study_file.plain import component_data
 from tunecli.study_file.settings import TrialConfig
 from tunecli.training.evaluation import Evaluation
@@ -209,8 +209,7 @@ class OwnFoldTraining:
             raise UserCodeError(
                 f"{self._name}: a step is a whole number from 0, but got {step!r}."
             )
-        objective = label(self._config.objective.metric)
-        others = [label(metric) for metric in self._config.metrics]
+        objective, *others = [label(metric) for metric in measured(self._config)]
         missing = [name for name in (objective, *others) if name not in values]
         if missing:
             told = ", ".join(map(str, values)) or "nothing"

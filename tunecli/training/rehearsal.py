@@ -21,7 +21,7 @@ from tunecli.data.dataset import FoldData
 from tunecli.data.features import as_features
 from tunecli.data.user_code import place_in_code
 from tunecli.errors import TunecliError, UserCodeError
-from tunecli.study_file.metrics import label
+from tunecli.study_file.metrics import label, measured
 from tunecli.study_file.settings import Component, TrialConfig
 from tunecli.study_file.user_code import is_code
 from tunecli.training.augmentation import Augmentation
@@ -115,7 +115,7 @@ def _build_one_by_one(config: TrialConfig, fold: FoldData) -> None:
         if is_code(config.loss.name):
             outputs = torch.zeros(2, loss.n_outputs, device=fold.y_train.device)
             loss(outputs.requires_grad_(), fold.y_train[:2])
-    for metric in [config.objective.metric, *config.metrics]:
+    for metric in measured(config):
         if is_code(metric.name):
             with _blaming(f"metric.{metric.name}"):
                 _try_metric(metric, fold)

@@ -1,0 +1,33 @@
+"""Limits as a study file writes them: `5ms` and `200KB` are seconds and bytes."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+_UNITS: dict[str, dict[str, float]] = {
+    "latency": {"s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6},
+    "size": {"B": 1.0, "KB": 1e3, "MB": 1e6, "GB": 1e9},
+}
+"""By metric: the factor of each unit; the first is the one in which it is measured."""
+
+_TEXT = re.compile(r"([0-9.]+(?:e[+-]?[0-9]+)?) *([A-Za-zµ]+)")
+
+
+def in_base_unit(written: Any, metric: str) -> Any:
+    """The number that a text means for a metric; what is none stays as it is, for others to judge.
+
+    Sizes are decimal, as files are listed: 200KB is 200,000 bytes.
+    """
+    units = _UNITS.get(metric)
+    match = _TEXT.fullmatch(written.strip()) if isinstance(written, str) and units else None
+    if units is None or match is None or match[2] not in units:
+        return float(written) if _is_whole(written) else written
+    try:
+        return float(match[1]) * units[match[2]]
+    except ValueError:  # `1.2.3ms`
+        return written
+
+
+def _is_whole(written: Any) -> bool:
+    return isinstance(written, int) and not isinstance(written, bool)
