@@ -272,7 +272,7 @@ def test_scores_are_those_of_the_kept_outputs_and_the_best_model() -> None:
     np.testing.assert_allclose(training.best_outputs, outputs.detach().numpy(), rtol=1e-5)
     hits = (outputs.argmax(1) == training.fold.y_valid).double().mean().item()
     assert evaluations[1].score == pytest.approx(hits)
-    assert set(evaluations[1].metrics) == {"log_loss", "accuracy"}
+    assert set(evaluations[1].metrics) == {"log_loss"}
 
 
 def test_ema_is_evaluated_and_not_trained_on() -> None:
