@@ -281,7 +281,8 @@ def test_a_writer_killed_at_any_instant_leaves_a_whole_folder(tmp_path: Path) ->
     rng = np.random.default_rng(0)
     for _ in range(4):
         words = [sys.executable, "-c", WRITER, str(folder)]
-        with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        here = Path(__file__).parent  # where model_cases is
+        with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, cwd=here) as process:
             assert process.stdout is not None
             assert process.stdout.readline() == "ready\n"
             assert process.stdout.readline() == "1\n"
