@@ -7,6 +7,7 @@ import math
 import random
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 
 from tunecli.search.database import StudyDatabase
 from tunecli.search.driver import Driver, Limits
@@ -31,6 +32,7 @@ from tunecli.search.trials import Trial
 from tunecli.study_file.ranges import Scalar
 from tunecli.study_file.study_file import StudyFile
 from tunecli.training.evaluation import Baseline, Evaluation, TrialResult
+from tunecli.training.objectives import violations
 from tunecli.training.reasons import OUT_OF_MEMORY
 
 N_FOLDS = 2
@@ -44,6 +46,12 @@ def score(job: TrialJob, fold: int, step: int) -> float:
     ceiling = 1 / (1 + (math.log10(lr) + 2) ** 2 + (math.log2(width) - 5) ** 2 / 10)
     noise = hashlib.sha256(f"{arguments}{fold}{step}".encode()).digest()[0] / 2560
     return ceiling * (1 - 0.6 ** (step + 1)) + noise
+
+
+def size(job: TrialJob) -> float:
+    """Bytes, a formula of the width."""
+    width = job.config.model.arguments.get("width", 32)
+    return 4.0 * (64 * width + 10 * width)
 
 
 def baseline(name: str) -> Baseline:
@@ -109,12 +117,15 @@ class InProcessExecutor:
         if job.config.optimizer.arguments.get("lr", 0.0) > 0.5:
             return TrialResult("diverged", reason="training loss of fold 0 is nan")
         step = len(means) - 1 if stopped else means.index(max(means))
-        return TrialResult(
-            outcome="pruned" if stopped else "complete",
-            value=means[step],
-            best_step=step,
-            fold_scores=tuple(score(job, fold, step) for fold in range(N_FOLDS)),
-        )
+        fold_scores = tuple(score(job, fold, step) for fold in range(N_FOLDS))
+        if stopped:
+            return TrialResult("pruned", "", means[step], step, fold_scores)
+        metrics = {"size": size(job), "n_weights": size(job) / 4}
+        result = TrialResult("complete", "", means[step], step, fold_scores, metrics)
+        beyond = violations(job.config, result.value, metrics)
+        if any(distance > 0 for distance in beyond.values()):
+            return replace(result, outcome="infeasible", reason="beyond a limit", value=None)
+        return result
 
     def stop(self, number: int, grace: float) -> None:
         self._at_work.pop(number, None)
@@ -153,7 +164,7 @@ def drive(
     """
     assert study.objective is not None
     database = StudyDatabase.open(url, study.name) or StudyDatabase.create(
-        url, study.name, study.objective.direction
+        url, study.name, [objective.direction for objective in study.objectives]
     )
     history = database.trials()
     edits = edits or Edits.none(study)

@@ -88,7 +88,7 @@ def made(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "study.db").write_bytes(_empty_database())
     url = sqlite_url(folder / "study.db")
-    database = StudyDatabase.create(url, name, direction)
+    database = StudyDatabase.create(url, name, [direction])
     shown = {
         "format": 1,
         "file": "studies/digits.yaml",

@@ -62,7 +62,7 @@ def url(tmp_path: Path) -> str:
 
 @pytest.fixture
 def database(url: str) -> StudyDatabase:
-    return StudyDatabase.create(url, "digits", "maximize")
+    return StudyDatabase.create(url, "digits", ["maximize"])
 
 
 def trial(number: int) -> Trial:
@@ -240,7 +240,8 @@ sys.addaudithook(audit)
 for folder in map(Path, sys.argv[1:]):
     deadly = int(folder.name)
     if os.fork() == 0:
-        StudyDatabase.create(sqlite_url(folder / "study.db"), "digits", "maximize", {"format": 1})
+        url = sqlite_url(folder / "study.db")
+        StudyDatabase.create(url, "digits", ["maximize"], {"format": 1})
         os._exit(0)
     _, status = os.wait()
     print(os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0)
@@ -254,7 +255,7 @@ def test_a_kill_during_creation_leaves_nothing_in_the_way(tmp_path: Path, shared
         (tmp_path / str(point)).mkdir()
         if shared:
             url = sqlite_url(tmp_path / str(point) / "study.db")
-            StudyDatabase.create(url, "other", "minimize", {"format": 1}).close()
+            StudyDatabase.create(url, "other", ["minimize"], {"format": 1}).close()
     words = [str(tmp_path / str(point)) for point in points]
     done = subprocess.run(
         [sys.executable, "-c", CREATE_AND_DIE, *words], capture_output=True, text=True, check=True
@@ -263,7 +264,7 @@ def test_a_kill_during_creation_leaves_nothing_in_the_way(tmp_path: Path, shared
     for point in points:
         url = sqlite_url(tmp_path / str(point) / "study.db")
         database = StudyDatabase.open(url, "digits") or StudyDatabase.create(
-            url, "digits", "maximize", {"format": 1}
+            url, "digits", ["maximize"], {"format": 1}
         )
         assert database.attribute("format") == 1
         database.start_trial(trial(0))
@@ -276,14 +277,14 @@ def test_a_kill_during_creation_leaves_nothing_in_the_way(tmp_path: Path, shared
 def test_a_study_that_optuna_made_and_nobody_began_is_taken_over(url: str) -> None:
     optuna.create_study(storage=url, study_name="digits", direction="minimize")
     assert StudyDatabase.open(url, "digits") is None
-    StudyDatabase.create(url, "digits", "maximize", {"format": 1}).close()
+    StudyDatabase.create(url, "digits", ["maximize"], {"format": 1}).close()
     assert optuna.load_study(storage=url, study_name="digits").direction.name == "MAXIMIZE"
 
 
 def test_a_study_that_was_begun_is_not_taken_over(url: str, database: StudyDatabase) -> None:
     database.start_trial(trial(0))
     with pytest.raises(DatabaseError, match="holds a study of the name digits already"):
-        StudyDatabase.create(url, "digits", "maximize")
+        StudyDatabase.create(url, "digits", ["maximize"])
     assert len(database.trials()) == 1
 
 
@@ -301,7 +302,7 @@ def test_a_second_writer_fails_and_corrupts_nothing(url: str, database: StudyDat
 def test_what_other_tools_left_of_a_deleted_study_is_in_nobodys_way(
     url: str, database: StudyDatabase
 ) -> None:
-    beside = StudyDatabase.create(url, "beside", "maximize", {"format": 1})
+    beside = StudyDatabase.create(url, "beside", ["maximize"], {"format": 1})
     for number in range(2):
         database.start_trial(trial(number))
         database.add_evaluations(number, 0, told(0, 0.5))
@@ -311,7 +312,7 @@ def test_what_other_tools_left_of_a_deleted_study_is_in_nobodys_way(
     beside.start_trial(trial(0))  # gets the id of a trial that was deleted
     beside.add_evaluations(0, 0, told(0, 0.25))
     beside.finish_trial(0, finished(), worker=0, keep_predictions=True)
-    again = StudyDatabase.create(url, "digits", "maximize", {"format": 1})
+    again = StudyDatabase.create(url, "digits", ["maximize"], {"format": 1})
     again.start_trial(trial(0))
     for study in (beside, again):
         assert [read.number for read in study.trials()] == [0]
@@ -369,7 +370,7 @@ def test_a_lock_held_too_long_is_told_and_loses_nothing(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sqlite_files, "BUSY_SECONDS", 0.1)
-    database = StudyDatabase.create(url, "digits", "maximize", {"format": 1})
+    database = StudyDatabase.create(url, "digits", ["maximize"], {"format": 1})
     database.start_trial(trial(0))
     database.add_evaluations(0, 0, told(0, 0.5))
     with locked(url.removeprefix("sqlite:///")):
@@ -392,7 +393,7 @@ def test_a_lock_held_too_long_is_told_and_loses_nothing(
 
 def test_close_does_not_hide_the_first_error(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite_files, "BUSY_SECONDS", 0.1)
-    database = StudyDatabase.create(url, "digits", "maximize", {"format": 1})
+    database = StudyDatabase.create(url, "digits", ["maximize"], {"format": 1})
     database.start_trial(trial(0))
     database.add_evaluations(0, 0, told(0, 0.5))
 
@@ -411,7 +412,7 @@ def test_close_does_not_hide_the_first_error(url: str, monkeypatch: pytest.Monke
 
 def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     path = tmp_path / "study.db"
-    StudyDatabase.create(sqlite_url(path), "digits", "maximize", {"format": 1}).close()
+    StudyDatabase.create(sqlite_url(path), "digits", ["maximize"], {"format": 1}).close()
     database = StudyDatabase.open(f"sqlite:///file:{path}?mode=ro&uri=true", "digits")
     assert database is not None
     with pytest.raises(DatabaseError, match=r"study\.db cannot be written \(attempt to write a"):
@@ -425,7 +426,7 @@ from test_database import trial, told
 from tunecli.search.database import StudyDatabase
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-database = StudyDatabase.create(sys.argv[1], "digits", "maximize", {"format": 1})
+database = StudyDatabase.create(sys.argv[1], "digits", ["maximize"], {"format": 1})
 database.start_trial(trial(0))
 size = 2**18
 resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))

@@ -8,9 +8,11 @@ import optuna
 import pytest
 from in_process import InProcessExecutor, drive
 
+from tunecli.search.front import Front
 from tunecli.search.messages import TrialJob
-from tunecli.search.progress import SearchEnded, SearchEvent
+from tunecli.search.progress import SearchEnded, SearchEvent, TrialFinished
 from tunecli.search.trials import Trial
+from tunecli.study_file.settings import Direction
 from tunecli.study_file.study_file import StudyFile
 from tunecli.training.evaluation import TrialResult
 
@@ -42,8 +44,11 @@ optimizer:
     - AdamW: {lr: {float: [0.1, 0.3], step: 0.1}}
 training: {epochs: 9}
 """
+TWO = "objective: [{maximize: accuracy}, {minimize: size}]\n"
+LIMITED = "constraints: {size: {max: 20KB}}\n"
 CASES = [
     (BRANCHES, "TPE", "Median"),
+    (BRANCHES + TWO, "TPE", "Median"),
     (FLAT, "CmaEs", "Hyperband"),
     (FINITE, "BruteForce", "Median"),
 ]
@@ -57,6 +62,14 @@ SLOW_CASES = [
     (FLAT, "QMC", "{Patient: {patience: 1, wrapped_pruner: Median}}"),
     (FLAT, "{QMC: {scramble: true}}", "SuccessiveHalving"),
     (FLAT, "GP", "none"),
+    (FLAT + TWO, "GP", "none"),
+    (FLAT + TWO, "NSGAII", "Median"),
+    (FLAT + TWO + LIMITED, "NSGAIII", "none"),
+    (BRANCHES + TWO + LIMITED, "TPE", "none"),
+    (BRANCHES + LIMITED, "TPE", "Median"),
+    (FLAT + LIMITED, "CmaEs", "none"),
+    (FLAT + TWO, "QMC", "Median"),
+    (FLAT + TWO, "Random", "Hyperband"),
 ]
 EVERY_CASE = CASES + [pytest.param(*case, marks=pytest.mark.slow) for case in SLOW_CASES]
 N_TRIALS = 30
@@ -68,7 +81,7 @@ def study(text: str, sampler: str, pruner: str, parallel: int = 4, extra: str = 
 
 
 def table(trials: list[Trial]) -> list[tuple[object, ...]]:
-    return [(t.number, t.params, t.outcome, t.value, t.curve) for t in trials]
+    return [(t.number, t.params, t.outcome, t.value, t.values, t.curve) for t in trials]
 
 
 @pytest.fixture
@@ -118,6 +131,36 @@ def test_a_worker_that_always_dies_fails_its_trial_alone(new_url: object) -> Non
     trials = drive(study(FLAT, "Random", "none"), new_url(), 3, deaths=1.0)
     assert {trial.reason for trial in trials} == {"worker died: killed by SIGKILL"}
     assert [trial.attempt for trial in trials] == [3, 3, 3]
+
+
+def test_optuna_reads_several_objectives_and_their_front(new_url: object) -> None:
+    url = new_url()
+    told: list[SearchEvent] = []
+    trials = drive(study(FLAT + TWO, "TPE", "none"), url, 30, told=told)
+    found = optuna.load_study(study_name="study", storage=url)
+    assert [way.name for way in found.directions] == ["MAXIMIZE", "MINIMIZE"]
+    theirs = [tuple(trial.values or ()) for trial in found.trials]
+    assert theirs == [trial.values for trial in trials]
+    front = {trial.number for trial in found.best_trials}
+    directions: list[Direction] = ["maximize", "minimize"]
+    ours = Front(directions, trials)
+    assert {trial.number for trial in trials if trial in ours} == front
+    assert ours.first is max((trials[n] for n in front), key=lambda trial: trial.values[0])
+    ended = [event for event in told if isinstance(event, TrialFinished)]
+    assert front <= {event.number for event in ended if event.is_best}
+    assert all(event.values == trials[event.number].values for event in ended)
+
+
+@pytest.mark.parametrize("sampler", ["TPE", "NSGAII"])
+def test_samplers_learn_to_keep_to_a_limit(sampler: str, new_url: object) -> None:
+    """The limit allows widths up to 20 of 8 to 256, a quarter of the space."""
+    sampler = "{NSGAII: {population_size: 10}}" if sampler == "NSGAII" else sampler
+    limit = "constraints: {size: {max: 6KB}}\n"
+    trials = drive(study(FLAT + TWO + limit, sampler, "none", parallel=1), new_url(), 60)
+    infeasible = [trial.outcome == "infeasible" for trial in trials]
+    assert sum(infeasible[:20]) > sum(infeasible[40:])
+    for trial in trials:
+        assert (trial.metrics.get("size", 0.0) > 6000) == bool(trial.violations), trial
 
 
 def test_pruning_stops_some_and_tpe_learns(new_url: object) -> None:

@@ -68,7 +68,7 @@ def test_a_damaged_study_does_not_hide_the_others(tmp_path: Path) -> None:
 
 def test_the_studies_of_one_database(tmp_path: Path) -> None:
     url = made(tmp_path / "digits", [(mlp(0.1), complete(0.9))])
-    StudyDatabase.create(url, "another", "minimize", {"format": 1}).close()
+    StudyDatabase.create(url, "another", ["minimize"], {"format": 1}).close()
     another, digits = studies_in(url)
     assert (another.name, another.n_trials) == ("another", 0)
     assert (digits.name, digits.best) == ("digits", 0.9)

@@ -63,7 +63,7 @@ def test_what_optuna_would_write_to_is_refused_untouched(
     before = path.read_bytes(), path.stat().st_mtime_ns
     for refused in (
         lambda: StudyDatabase.open(url, "digits"),
-        lambda: StudyDatabase.create(url, "other", "maximize"),
+        lambda: StudyDatabase.create(url, "other", ["maximize"]),
         lambda: StudyDatabase.delete(url, "digits"),
     ):
         with pytest.raises(DatabaseError, match=message) as told:

@@ -144,7 +144,7 @@ def drive(path: Path, sampler: str, n_total: int) -> tuple[float, Counter[str]]:
     study = StudyFile.from_text(STUDY, NAME + ".yaml", overrides).completed("classification", 1797)
     url = f"sqlite:///{path}"
     database = StudyDatabase.open(url, study.name) or StudyDatabase.create(
-        url, study.name, "maximize"
+        url, study.name, ["maximize"]
     )
     history = database.trials()
     lag = Lag([(0, study.search.parallel)])

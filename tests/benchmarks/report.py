@@ -47,7 +47,7 @@ def timed(what: str) -> Iterator[None]:
 
 def write(url: str, n_trials: int) -> None:
     draw = random.Random(0)
-    database = StudyDatabase.create(url, "large", "maximize")
+    database = StudyDatabase.create(url, "large", ["maximize"])
     database.set_attributes(
         {
             "format": 1,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,13 @@ _ATTRIBUTES = models.StudyUserAttributeModel.__table__
 _TRIALS = models.TrialModel.__table__
 
 
-def create(url: str, name: str, direction: Direction, attributes: Mapping[str, Any]) -> None:
+def create(
+    url: str, name: str, directions: Sequence[Direction], attributes: Mapping[str, Any]
+) -> None:
     """Make an empty study with its attributes, and its database where there is none.
+
+    Args:
+        directions: of the objectives, in their order.
 
     Raises:
         DatabaseError: there is a study of that name, or the database cannot be used.
@@ -36,12 +41,12 @@ def create(url: str, name: str, direction: Direction, attributes: Mapping[str, A
         if path is not None and not exists(url):
             with FileLock(f"{path}.new.lock") as lock:  # two studies may begin a shared database
                 if not exists(url):
-                    _make_file(path, name, direction, attributes)
+                    _make_file(path, name, directions, attributes)
                     Path(lock.lock_file).unlink()
                     return
         engine = open_engine(url)
         try:
-            _begin(engine, url, name, direction, attributes)
+            _begin(engine, url, name, directions, attributes)
         finally:
             engine.dispose()
 
@@ -72,13 +77,15 @@ def attribute_rows(study_id: int, attributes: Mapping[str, Any]) -> list[dict[st
     ]
 
 
-def _make_file(path: Path, name: str, direction: Direction, attributes: Mapping[str, Any]) -> None:
+def _make_file(
+    path: Path, name: str, directions: Sequence[Direction], attributes: Mapping[str, Any]
+) -> None:
     """Make the file under another name first: Optuna needs many transactions for its tables."""
     new = path.with_name(f"{path.name}.new")
     for left_over in (new, new.with_name(f"{new.name}-journal")):
         left_over.unlink(missing_ok=True)
     engine = open_engine(sqlite_url(new))
-    _begin(engine, sqlite_url(new), name, direction, attributes)
+    _begin(engine, sqlite_url(new), name, directions, attributes)
     engine.dispose()
     _sync(new)
     os.replace(new, path)
@@ -86,19 +93,22 @@ def _make_file(path: Path, name: str, direction: Direction, attributes: Mapping[
 
 
 def _begin(
-    engine: Engine, url: str, name: str, direction: Direction, attributes: Mapping[str, Any]
+    engine: Engine,
+    url: str,
+    name: str,
+    directions: Sequence[Direction],
+    attributes: Mapping[str, Any],
 ) -> None:
     """Write the study in one transaction."""
     tables.metadata.create_all(engine)
     with engine.begin() as connection:
         _remove_orphans(connection)
         study_id = _take(connection, url, name)
-        row = {
-            "study_id": study_id,
-            "objective": 0,
-            "direction": StudyDirection[direction.upper()],
-        }
-        connection.execute(insert(_DIRECTIONS), row)
+        rows = [
+            {"study_id": study_id, "objective": i, "direction": StudyDirection[way.upper()]}
+            for i, way in enumerate(directions)
+        ]
+        connection.execute(insert(_DIRECTIONS), rows)
         if attributes:
             connection.execute(insert(_ATTRIBUTES), attribute_rows(study_id, attributes))
 

@@ -58,15 +58,16 @@ class StudyDatabase:
         cls,
         url: str,
         name: str,
-        direction: Direction,
+        directions: Sequence[Direction],
         attributes: Mapping[str, Any] | None = None,
     ) -> StudyDatabase:
         """Make an empty study, and its database where there is none: whole, or not at all.
 
         Args:
+            directions: of the objectives, in their order.
             attributes: of the study, as for `set_attributes`.
         """
-        creation.create(url, name, direction, attributes or {})
+        creation.create(url, name, directions, attributes or {})
         found = cls._find(url, name)
         assert found is not None
         return found
@@ -237,11 +238,18 @@ class StudyDatabase:
             self._buffer = []
 
     def finish_trial(
-        self, number: int, result: TrialResult, worker: int, *, keep_predictions: bool = False
+        self,
+        number: int,
+        result: TrialResult,
+        worker: int,
+        *,
+        values: Sequence[float] | None = None,
+        keep_predictions: bool = False,
     ) -> None:
-        """Write how a trial ended, its value and all curves still remembered: one transaction.
+        """Write how a trial ended, its values and all curves still remembered: one transaction.
 
         Args:
+            values: of the objectives, in their order; None for the only one, which `result` has.
             keep_predictions: replace the stored out-of-fold predictions by this trial's.
         """
         trial_id = self._trial_ids[number]
@@ -253,12 +261,10 @@ class StudyDatabase:
                 .where(rows.c.trial_id == trial_id)
                 .values(state=STATES[result.outcome], datetime_complete=_end_of(rows))
             )
-            if result.value is not None:
-                stored, kind = models.TrialValueModel.value_to_stored_repr(result.value)
-                value = {"objective": 0, "value": stored, "value_type": kind}
-                connection.execute(
-                    insert(_table(models.TrialValueModel)), {"trial_id": trial_id, **value}
-                )
+            if values is None:
+                values = () if result.value is None else (result.value,)
+            found = [_value_row(trial_id, i, value) for i, value in enumerate(values)]
+            _insert(connection, _table(models.TrialValueModel), found)
             attributes = [
                 {"trial_id": trial_id, "key": key, "value_json": json.dumps(value)}
                 for key, value in _shown(result).items()
@@ -311,6 +317,11 @@ def _table(model: Any) -> Table:
 def _insert(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
     if rows:
         connection.execute(insert(table), rows)
+
+
+def _value_row(trial_id: int, objective: int, value: float) -> dict[str, Any]:
+    stored, kind = models.TrialValueModel.value_to_stored_repr(value)
+    return {"trial_id": trial_id, "objective": objective, "value": stored, "value_type": kind}
 
 
 def _curve_row(trial_id: int, fold: int, told: Evaluation) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from tunecli.search.baselines import Baselines
 from tunecli.search.checkpoint_folders import CheckpointFolders
 from tunecli.search.database import StudyDatabase
 from tunecli.search.executor import Executor
+from tunecli.search.front import Front
 from tunecli.search.messages import (
     BaselineScored,
     Evaluated,
@@ -36,6 +37,8 @@ from tunecli.search.progress import (
 from tunecli.search.pruning import Judge, n_evaluations
 from tunecli.search.sampling import Suggester, Suggestion
 from tunecli.search.trials import Trial
+from tunecli.study_file.metrics import label
+from tunecli.study_file.settings import Direction, TrialConfig
 from tunecli.study_file.study_file import StudyFile
 from tunecli.training.evaluation import TrialResult
 from tunecli.training.finite import NoScoreError, finite
@@ -90,7 +93,7 @@ class Driver:
         self._limits = limits
         self._checkpoints = CheckpointFolders(checkpoints)
         self._baselines = Baselines(study, database, executor)
-        self._maximize = study.objective.direction == "maximize"
+        self._directions = [objective.direction for objective in study.objectives]
         self._free = study.search.order == "free"
         self._running: dict[int, Trial] = {}
         self._finished = {trial.number for trial in history if trial.outcome is not None}
@@ -101,7 +104,7 @@ class Driver:
         self._exhausted = False
         self._interrupted = False
         self._flushed = time.monotonic()
-        self._best = _best_of(history, self._maximize)
+        self._front = Front(self._directions, history)
 
     def interrupt(self) -> None:
         """Start nothing more and leave what runs to the next call; safe in a signal handler."""
@@ -259,7 +262,7 @@ class Driver:
         if self._judge.judges and not event.is_last:
             self._executor.reply(trial.number, go_on=not self._judge.stops(trial.number))
         self._database.add_evaluations(trial.number, step, event.evaluations)
-        best = max(trial.curve) if self._maximize else min(trial.curve)
+        best = max(trial.curve) if self._directions[0] == "maximize" else min(trial.curve)
         yield TrialEvaluated(trial.number, step, mean, best, event.evaluations)
 
     def _take_death(self, event: WorkerDied) -> Iterator[SearchEvent]:
@@ -281,17 +284,22 @@ class Driver:
         yield from self._submit(trial)
 
     def _finish(self, number: int, worker: int, result: TrialResult) -> Iterator[SearchEvent]:
-        result = _with_finite_value(result)
         trial = self._running.pop(number)
+        result = _with_finite_values(result, trial.config)
         trial.outcome, trial.reason, trial.value = result.outcome, result.reason, result.value
-        trial.fold_scores, trial.seconds = result.fold_scores, result.seconds
-        is_best = _improves(trial, self._best, self._maximize)
-        if is_best:
-            self._best = trial
+        trial.fold_scores, trial.metrics = result.fold_scores, result.metrics
+        trial.seconds = result.seconds
+        is_best = self._front.take(trial)
         self._finished.add(number)
         self._ended_here.append(trial)
         self._judge.finish(trial)
-        self._database.finish_trial(number, result, worker, keep_predictions=is_best)
+        self._database.finish_trial(
+            number,
+            result,
+            worker,
+            values=trial.values if len(self._directions) > 1 else None,
+            keep_predictions=self._front.first is trial,
+        )
         self._checkpoints.remove(number)
         yield told(trial, is_best=is_best)
 
@@ -343,38 +351,15 @@ def told(trial: Trial, *, is_best: bool) -> TrialFinished:
         is_best=is_best,
         fold_scores=tuple(scores),
         n_parts=trial.config.validation.folds,
+        values=trial.values,
     )
 
 
-def earlier(trials: Sequence[Trial], *, maximize: bool) -> tuple[TrialFinished, ...]:
-    """The trials that have ended, each marked if it was the best when it ended."""
-    best: Trial | None = None
-    found = []
-    for trial in trials:
-        if trial.outcome is None:
-            continue
-        is_best = _improves(trial, best, maximize)
-        best = trial if is_best else best
-        found.append(told(trial, is_best=is_best))
-    return tuple(found)
-
-
-def _best_of(trials: Sequence[Trial], maximize: bool) -> Trial | None:
-    best: Trial | None = None
-    for trial in trials:
-        best = trial if _improves(trial, best, maximize) else best
-    return best
-
-
-def _improves(trial: Trial, best: Trial | None, maximize: bool) -> bool:
-    """Whether a trial is better than the best so far; of equals the first in number is."""
-    if trial.outcome != "complete" or trial.value is None:
-        return False
-    if best is None or best.value is None:
-        return True
-    if trial.value == best.value:
-        return trial.number < best.number
-    return trial.value > best.value if maximize else trial.value < best.value
+def earlier(trials: Sequence[Trial], directions: Sequence[Direction]) -> tuple[TrialFinished, ...]:
+    """The trials that have ended, each marked if none before was better when it ended."""
+    front = Front(directions)
+    ended = (trial for trial in trials if trial.outcome is not None)
+    return tuple(told(trial, is_best=front.take(trial)) for trial in ended)
 
 
 def _all_failed(trials: Sequence[Trial]) -> bool:
@@ -392,11 +377,16 @@ def _of_dead(event: WorkerDied) -> TrialResult:
     )
 
 
-def _with_finite_value(result: TrialResult) -> TrialResult:
+def _with_finite_values(result: TrialResult, config: TrialConfig) -> TrialResult:
     """The best is always finite, whatever a worker says."""
     if result.value is None:
         return result
     try:
-        return replace(result, value=finite(result.value, "the trial's score"))
+        result = replace(result, value=finite(result.value, "the trial's score"))
+        if result.outcome == "complete":
+            for objective in config.further_objectives:
+                name = label(objective.metric)
+                finite(result.metrics.get(name), f"the trial's {name}")
     except NoScoreError as error:
         return replace(result, outcome=error.outcome, reason=error.reason, value=None)
+    return result

@@ -83,7 +83,8 @@ def _differences(theirs: Stored, study: StudyFile, summary: DataSummary) -> list
             (summary.fingerprint, summary.n_search, _facts(study.data)),
         ),
         "validation": (_facts(theirs.study.validation), _facts(study.validation)),
-        "objective": (theirs.study.objective, study.objective),
+        "objective": (theirs.study.objectives, study.objectives),
+        "set of limits": (theirs.study.constraints, study.constraints),
     }
     return [name for name, (before, now) in pairs.items() if before != now]
 

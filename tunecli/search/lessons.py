@@ -29,6 +29,16 @@ class Lesson:
     value: float | None
     n_evaluations: int
 
+    @property
+    def values(self) -> tuple[float, ...]:
+        """Of the one objective that studies which learn have; empty unless it is complete."""
+        return (self.value,) if self.outcome == "complete" and self.value is not None else ()
+
+    @property
+    def violations(self) -> dict[str, float]:
+        """Nothing is known of them."""
+        return {}
+
 
 @dataclass(frozen=True)
 class Learned:

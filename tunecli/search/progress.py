@@ -24,6 +24,7 @@ class TrialFinished:
         spread: standard deviation over folds; None with one fold.
         fold_scores: at the best evaluation, one for each split; empty without a value.
         n_parts: folds of one repeat.
+        values: of all objectives; empty unless complete.
     """
 
     number: int
@@ -36,6 +37,7 @@ class TrialFinished:
     is_best: bool
     fold_scores: tuple[float, ...] = ()
     n_parts: int | None = None
+    values: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class SearchStarted:
 
     Attributes:
         objective: name of the metric.
+        further_objectives: name and direction of those beside it.
         n_done: trials that had ended before; `n_total` is the study's total of trials.
         adopted: numbers of the trials that were interrupted and are taken up again.
         changes: sentences on what was edited in the study file since the last call.
@@ -68,6 +71,7 @@ class SearchStarted:
     earlier: tuple[TrialFinished, ...] = ()
     has_pruner: bool = True
     gates: dict[str, Scalar] = field(default_factory=dict)
+    further_objectives: tuple[tuple[str, Direction], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -236,12 +236,16 @@ class Search:
             n_total=self._limits.n_total,
             n_jobs=n_jobs,
             parallel=study.search.parallel,
-            earlier=earlier(history, maximize=study.objective.direction == "maximize"),
+            earlier=earlier(history, [objective.direction for objective in study.objectives]),
             adopted=tuple(trial.number for trial in history if trial.outcome is None),
             changes=news,
             learned=learned,
             has_pruner=study.search.pruner is not None,
             gates=study.gates,
+            further_objectives=tuple(
+                (label(objective.metric), objective.direction)
+                for objective in study.objectives[1:]
+            ),
         )
 
 

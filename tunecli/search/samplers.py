@@ -33,19 +33,21 @@ class SamplerKind:
             all, the points of a finite space in a shuffled order.
         learns_from_pruned: sees unfinished trials as PRUNED; otherwise a pruned trial is shown as
             complete with its last mean, and one without a value with the worst value so far.
+        weighs_violations: of two trials beyond their limits, takes the one that is less so.
     """
 
     continues: Continues
     learns_from_pruned: bool = False
+    weighs_violations: bool = False
 
 
 KINDS: Mapping[str, SamplerKind] = {
     "RandomSampler": SamplerKind("rebuilt"),
-    "TPESampler": SamplerKind("rebuilt", learns_from_pruned=True),
+    "TPESampler": SamplerKind("rebuilt", learns_from_pruned=True, weighs_violations=True),
     "GPSampler": SamplerKind("rebuilt"),
     "CmaEsSampler": SamplerKind("replayed"),
-    "NSGAIISampler": SamplerKind("replayed"),
-    "NSGAIIISampler": SamplerKind("replayed"),
+    "NSGAIISampler": SamplerKind("replayed", weighs_violations=True),
+    "NSGAIIISampler": SamplerKind("replayed", weighs_violations=True),
     "QMCSampler": SamplerKind("replayed"),
     "GridSampler": SamplerKind("enumerated"),
     "BruteForceSampler": SamplerKind("enumerated"),
@@ -78,8 +80,9 @@ def make_sampler(
 def _defaults(component: Component, seed: int, own_seed: int, branches: bool) -> dict[str, Any]:
     match component.name:
         case "TPESampler":
-            multivariate = component.arguments.get("multivariate", True)
-            return {"seed": own_seed, "group": branches and multivariate}
+            if branches and component.arguments.get("multivariate", True):
+                return {"seed": own_seed, "group": True, "multivariate": True}
+            return {"seed": own_seed}  # with several objectives Optuna's is not multivariate
         case "CmaEsSampler":
             return {"seed": own_seed, "warn_independent_sampling": False}
         case "QMCSampler":  # its scramble must be the same for every point of the sequence

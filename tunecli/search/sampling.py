@@ -33,7 +33,10 @@ from tunecli.study_file.space import contains
 from tunecli.study_file.study_file import StudyFile
 from tunecli.training.reasons import is_out_of_memory
 
-_VIOLATED = "constraints:memory"  # Optuna's name for a constraint of ours; above 0 is violated
+_CONSTRAINT = "constraints:"  # Optuna's name for a constraint begins so; above 0 is violated
+_OF_MEMORY = {"memory": 1.0}  # the worst of the bad
+
+_Values = tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,6 @@ class Suggester:
         segment: int = 0,
         lessons: Sequence[Lesson] = (),
     ) -> None:
-        assert study.objective is not None
         self.lag = lag
         self._study_file = study
         self._start_with = start_with
@@ -79,14 +81,14 @@ class Suggester:
         self._ranges = {parameter.name: parameter.range for parameter in study.parameters}
         self._space = common_space(study.search.sampler, study.parameters)
         self._branches = any(parameter.conditions for parameter in study.parameters)
-        self._maximize = study.objective.direction == "maximize"
+        self._directions = [objective.direction for objective in study.objectives]
         self._storage = InMemoryStorage()
         self._study = optuna.create_study(
-            storage=self._storage, study_name=study.name, direction=study.objective.direction
+            storage=self._storage, study_name=study.name, directions=self._directions
         )
         self._ids: dict[int, int] = {}
         self._n_shown = 0
-        self._worst: float | None = None
+        self._worst: tuple[float, ...] | None = None
         self._points = shuffled_points(study) if self._kind.continues == "enumerated" else []
         for lesson in lessons:
             self._learn(lesson)
@@ -155,56 +157,78 @@ class Suggester:
 
     def _show(self, trial: Trial) -> None:
         trial_id = self._ids.get(trial.number)  # None: its values lie outside today's ranges
-        state, value, curve = self._seen(trial)
+        state, values, curve = self._seen(trial)
         if trial_id is None or self._storage.get_trial(trial_id).state.is_finished():
             return
-        if state == TrialState.PRUNED and is_out_of_memory(trial.reason):
-            self._storage.set_trial_system_attr(trial_id, _VIOLATED, 1.0)  # the worst of the bad
+        for name, distance in self._violations(trial).items():
+            self._storage.set_trial_system_attr(trial_id, name, distance)
         for step, mean in curve.items():
             self._storage.set_trial_intermediate_value(trial_id, step, mean)
-        self._storage.set_trial_state_values(trial_id, state, None if value is None else [value])
+        self._storage.set_trial_state_values(trial_id, state, values)
 
     def _learn(self, lesson: Lesson) -> None:
         """Put a trial of another study into the in-memory study, as it ended."""
-        state, value, curve = self._seen(lesson)
+        state, values, curve = self._seen(lesson)
         if state == TrialState.FAIL or not self._holds(lesson.params):
             return
         distributions = {name: to_distribution(self._ranges[name]) for name in lesson.params}
-        violated = state == TrialState.PRUNED and is_out_of_memory(lesson.reason)
         ended: FrozenTrial = create_trial(
             state=state,
-            value=value,
+            values=values,
             params=lesson.params,
             distributions=distributions,
             intermediate_values=curve,
-            system_attrs={_VIOLATED: 1.0} if violated else None,
+            system_attrs=self._violations(lesson),
         )
         study_id = self._storage.get_study_id_from_name(self._study_file.name)
         self._storage.create_new_trial(study_id, ended)
 
-    def _seen(self, trial: Trial | Lesson) -> tuple[TrialState, float | None, dict[int, float]]:
-        """A trial as the sampler sees it: state, value, curve.
+    def _seen(self, trial: Trial | Lesson) -> tuple[TrialState, _Values | None, dict[int, float]]:
+        """A trial as the sampler sees it: state, values, curve.
 
         An error is nobody's fault but the user's; all else says something on the configuration.
-        A trial that ran out of memory also violates a constraint, where the sampler asks for any.
         """
-        has_value = trial.outcome in ("complete", "pruned")
-        if has_value and trial.value is not None and math.isfinite(trial.value):
-            if trial.outcome == "pruned" and self._kind.learns_from_pruned:
-                return TrialState.PRUNED, None, {trial.n_evaluations - 1: trial.value}
-            self._worst = trial.value if self._worst is None else self._worse(trial.value)
-            return TrialState.COMPLETE, trial.value, {}
         if trial.outcome == "failed" and not is_out_of_memory(trial.reason):
             return TrialState.FAIL, None, {}
-        if self._kind.learns_from_pruned:
-            return TrialState.PRUNED, None, {}
-        if self._worst is None:
+        if self._kind.learns_from_pruned and trial.outcome != "complete":
+            return TrialState.PRUNED, None, self._end_of_curve(trial)
+        values = self._values(trial)
+        if values is None:
             return TrialState.FAIL, None, {}
-        return TrialState.COMPLETE, self._worst, {}
+        if trial.outcome in ("complete", "pruned"):
+            self._worst = values if self._worst is None else self._worse(values)
+        return TrialState.COMPLETE, values, {}
 
-    def _worse(self, value: float) -> float:
+    def _values(self, trial: Trial | Lesson) -> _Values | None:
+        """Of a trial that counts as complete: what it lacks is as bad as the worst so far."""
+        if trial.values and all(map(math.isfinite, trial.values)):
+            return trial.values
+        mean = _last_mean(trial)
+        if mean is None:
+            return self._worst
+        if len(self._directions) == 1:
+            return (mean,)
+        return (mean, *self._worst[1:]) if self._worst is not None else None
+
+    def _end_of_curve(self, trial: Trial | Lesson) -> dict[int, float]:
+        """Of a pruned trial; with several objectives TPE cannot read it."""
+        mean = _last_mean(trial)
+        if mean is None or len(self._directions) > 1:
+            return {}
+        return {trial.n_evaluations - 1: mean}
+
+    def _violations(self, trial: Trial | Lesson) -> dict[str, float]:
+        """By Optuna's names: limits that it breaks, one of them the memory of the machine."""
+        if not self._kind.weighs_violations:
+            return {}
+        of_memory = self._kind.learns_from_pruned and is_out_of_memory(trial.reason)
+        found = _OF_MEMORY if of_memory else trial.violations
+        return {f"{_CONSTRAINT}{name}": distance for name, distance in found.items()}
+
+    def _worse(self, values: _Values) -> _Values:
         assert self._worst is not None
-        return min(self._worst, value) if self._maximize else max(self._worst, value)
+        pairs = zip(self._worst, values, self._directions, strict=True)
+        return tuple(min(a, b) if way == "maximize" else max(a, b) for a, b, way in pairs)
 
     # --- going on
 
@@ -249,6 +273,13 @@ class Suggester:
             name in self._ranges and contains(self._ranges[name], value)
             for name, value in params.items()
         )
+
+
+def _last_mean(trial: Trial | Lesson) -> float | None:
+    """Of a pruned trial, if there is one and it can be compared."""
+    if trial.outcome != "pruned" or trial.value is None or not math.isfinite(trial.value):
+        return None
+    return trial.value
 
 
 def _key(point: Point) -> tuple[tuple[str, str], ...]:

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from tunecli.errors import StudyFileError
 from tunecli.search.database import StudyDatabase
 from tunecli.search.enumeration import Point
+from tunecli.search.front import Front
 from tunecli.search.place import Place
+from tunecli.search.stored import objective_attribute
 from tunecli.search.trials import Trial
 from tunecli.study_file.matching import match
-from tunecli.study_file.metrics import label
 from tunecli.study_file.study_file import StudyFile
 
 
@@ -35,7 +36,7 @@ def start_points(study: StudyFile, place: Place) -> Sequence[Point]:
             "the configurations out.",
         )
     try:
-        _refuse_other_objective(study, database.attribute("objective", {}))
+        _refuse_other_objective(study, _objectives(database))
         best = _best(database.trials(), study)[: study.start_from.best]
     finally:
         database.close()
@@ -43,16 +44,24 @@ def start_points(study: StudyFile, place: Place) -> Sequence[Point]:
     return [match(study.tree, trial.config, trial.params).answers for trial in best]
 
 
-def _refuse_other_objective(study: StudyFile, theirs: dict[str, str]) -> None:
-    assert study.objective is not None
-    ours = {"metric": label(study.objective.metric), "direction": study.objective.direction}
-    if theirs != ours:
+def _refuse_other_objective(study: StudyFile, theirs: Sequence[dict[str, str]]) -> None:
+    ours = [objective_attribute(objective) for objective in study.objectives]
+    if list(theirs) != ours:
         assert study.start_from is not None
+        wanted = " and ".join(f"{one['direction']} {one['metric']}" for one in ours)
         message = (
-            f"study {study.start_from.study} does not {ours['direction']} {ours['metric']}, so "
-            "that its best trials are not the best here. Write configurations out instead."
+            f"study {study.start_from.study} does not {wanted}, so that its best trials are not "
+            "the best here. Write configurations out instead."
         )
         raise _error(study, message)
+
+
+def _objectives(database: StudyDatabase) -> list[dict[str, str]]:
+    """As they were stored; a study of an earlier version has one."""
+    found: list[dict[str, str]] = database.attribute("objectives") or [
+        database.attribute("objective", {})
+    ]
+    return found
 
 
 def _error(study: StudyFile, message: str) -> StudyFileError:
@@ -60,8 +69,12 @@ def _error(study: StudyFile, message: str) -> StudyFileError:
 
 
 def _best(trials: Sequence[Trial], study: StudyFile) -> list[Trial]:
-    """Complete trials, the best first; of equals the first in number."""
-    assert study.objective is not None
-    sign = -1 if study.objective.direction == "maximize" else 1
-    complete = [t for t in trials if t.outcome == "complete" and t.value is not None]
-    return sorted(complete, key=lambda trial: sign * (trial.value or 0.0))
+    """Complete trials, the best in the first objective first; of equals the first in number.
+
+    With several objectives those that no other beats come before all others.
+    """
+    directions = [objective.direction for objective in study.objectives]
+    sign = -1 if directions[0] == "maximize" else 1
+    front = Front(directions, trials)
+    complete = [trial for trial in trials if trial.values]
+    return sorted(complete, key=lambda trial: (trial not in front, sign * trial.values[0]))

@@ -22,6 +22,7 @@ from tunecli.search.trials import Trial
 from tunecli.search.urls import shown
 from tunecli.study_file.edits import Change, changes
 from tunecli.study_file.metrics import label
+from tunecli.study_file.settings import Objective
 from tunecli.study_file.study_file import StudyFile
 from tunecli.training.evaluation import Baseline
 
@@ -206,7 +207,7 @@ def create_study(
     return StudyDatabase.create(
         place.url,
         place.name,
-        study.objective.direction,
+        [objective.direction for objective in study.objectives],
         {
             "format": FORMAT,
             "study_file": study.text,
@@ -214,10 +215,8 @@ def create_study(
             "overrides": list(study.overrides),
             "resolved": study.to_yaml(),
             "summary": dataclasses.asdict(described.summary),
-            "objective": {
-                "metric": label(study.objective.metric),
-                "direction": study.objective.direction,
-            },
+            "objective": objective_attribute(study.objective),
+            "objectives": [objective_attribute(objective) for objective in study.objectives],
             "start_with": list(start_with),
             "learned": list(learned),
             "parallel": study.search.parallel,
@@ -226,6 +225,11 @@ def create_study(
             "baselines": [],
         },
     )
+
+
+def objective_attribute(objective: Objective) -> dict[str, str]:
+    """As a study's attributes have it."""
+    return {"metric": label(objective.metric), "direction": objective.direction}
 
 
 def _refuse_newer(database: StudyDatabase) -> None:

@@ -6,12 +6,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import cast
+from statistics import fmean
+from typing import Any, cast
 
 from optuna.distributions import BaseDistribution, json_to_distribution
 from optuna.storages._rdb import models
 from optuna.trial import TrialState
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row, select
 
 from tunecli.errors import DatabaseError
 from tunecli.search import tables
@@ -19,6 +20,7 @@ from tunecli.search.cells import checked
 from tunecli.study_file.ranges import Scalar
 from tunecli.study_file.settings import TrialConfig
 from tunecli.training.evaluation import Outcome
+from tunecli.training.objectives import objective_values, violations
 
 _TRIALS = models.TrialModel.__table__
 _PARAMS = models.TrialParamModel.__table__
@@ -45,7 +47,8 @@ class Trial:
 
     Attributes:
         outcome: None while it runs.
-        value: of a complete trial, or the last mean of a pruned one.
+        value: of a complete trial, or the last mean of a pruned one: the first objective's.
+        metrics: all else that was measured; the other objectives' values are among it.
         curve: mean score over folds at each evaluation.
         fold_scores: at the best evaluation; empty while it runs.
     """
@@ -60,7 +63,24 @@ class Trial:
     value: float | None = None
     curve: list[float] = field(default_factory=list)
     fold_scores: tuple[float, ...] = ()
+    metrics: Mapping[str, float] = field(default_factory=dict)
     seconds: float = 0.0
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        """Of the objectives, in their order; empty unless it is complete."""
+        if self.outcome != "complete" or self.value is None:
+            return ()
+        return objective_values(self.config, self.value, self.metrics)
+
+    @property
+    def violations(self) -> dict[str, float]:
+        """How far it lies beyond the limits that it breaks, by their labels."""
+        if self.outcome != "infeasible":
+            return {}
+        score = fmean(self.fold_scores) if self.fold_scores else None
+        found = violations(self.config, score, self.metrics)
+        return {name: distance for name, distance in found.items() if distance > 0}
 
     @property
     def n_evaluations(self) -> int:
@@ -85,6 +105,7 @@ def read_trials(connection: Connection, study_id: int) -> list[tuple[int, Trial]
             ours.outcome,
             ours.reason,
             ours.fold_scores,
+            ours.metrics,
             ours.seconds,
         )
         .join(tables.trials, ours.trial_id == _TRIALS.c.trial_id)
@@ -92,7 +113,7 @@ def read_trials(connection: Connection, study_id: int) -> list[tuple[int, Trial]
         .order_by(_TRIALS.c.number)
     )
     params = _read_params(connection, study_id)
-    values = _read_values(connection, study_id)
+    first_values = _read_first_values(connection, study_id)
     curves = _read_curves(connection, study_id)
     found = checked(connection.execute(query).all())
     _refuse_others(connection, study_id, [row.number for row in found])
@@ -107,9 +128,10 @@ def read_trials(connection: Connection, study_id: int) -> list[tuple[int, Trial]
                 attempt=row.attempt,
                 outcome=_outcome(row.outcome),
                 reason=row.reason or "",
-                value=values.get(row.trial_id),
+                value=_value(row, first_values, curves),
                 curve=curves.get(row.trial_id, []),
                 fold_scores=tuple(map(float, json.loads(row.fold_scores or "[]"))),
+                metrics=_metrics(row.metrics),
                 seconds=row.seconds or 0.0,
             ),
         )
@@ -164,7 +186,21 @@ def _read_params(connection: Connection, study_id: int) -> Params:
     return found
 
 
-def _read_values(connection: Connection, study_id: int) -> dict[int, float]:
+def _value(
+    row: Row[Any], first_values: Mapping[int, float], curves: Mapping[int, list[float]]
+) -> float | None:
+    """Of the first objective; where there are several, Optuna keeps none of a pruned trial."""
+    value = first_values.get(row.trial_id)
+    curve = curves.get(row.trial_id)
+    return curve[-1] if value is None and curve and row.outcome == "pruned" else value
+
+
+def _metrics(stored: str | None) -> dict[str, float]:
+    found = json.loads(stored or "{}")
+    return {str(name): float(value) for name, value in found.items()}
+
+
+def _read_first_values(connection: Connection, study_id: int) -> dict[int, float]:
     query = (
         select(_VALUES.c.trial_id, _VALUES.c.value)
         .join(_TRIALS, _TRIALS.c.trial_id == _VALUES.c.trial_id)

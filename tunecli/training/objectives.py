@@ -6,10 +6,10 @@ the driver that records it and a search that goes on later judge alike. Imports 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from tunecli.study_file.metrics import label
-from tunecli.study_file.settings import Constraint, TrialConfig
+from tunecli.study_file.settings import Constraint, Direction, TrialConfig
 
 
 def objective_values(
@@ -23,6 +23,20 @@ def objective_values(
     """
     further = (metrics[label(objective.metric)] for objective in config.further_objectives)
     return (value, *further)
+
+
+def dominates(
+    one: Sequence[float], other: Sequence[float], directions: Sequence[Direction]
+) -> bool:
+    """Whether `one` is nowhere worse and somewhere better; with one objective, better."""
+    pairs = list(zip(one, other, directions, strict=True))
+    return all(a == b or _is_better(a, b, way) for a, b, way in pairs) and any(
+        _is_better(a, b, way) for a, b, way in pairs
+    )
+
+
+def _is_better(one: float, other: float, direction: Direction) -> bool:
+    return one > other if direction == "maximize" else one < other
 
 
 def violations(
