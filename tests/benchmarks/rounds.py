@@ -5,7 +5,8 @@
 The space is wrong by a factor of 30 in learning rate, weight decay and width. One side spends all
 trials in it; the other spends half, lets `next` write the second study file, and spends the rest
 there. Both see the same folds and the same seed. Printed are the medians over seeds of the best
-score and, pair by pair, how often the two rounds were better.
+score and of the training time (a second round may train longer), and, pair by pair, how often the
+two rounds were better.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from scipy.stats import wilcoxon
 
@@ -52,15 +54,18 @@ DATA = {
 
 @dataclass(frozen=True)
 class Pair:
-    """The best score of each side with one seed."""
+    """The best score and the seconds of training of each side with one seed."""
 
     one_round: float
     two_rounds: float
+    one_took: float
+    two_took: float
 
 
 def main() -> None:
     given = _arguments()
-    print(f"{'data':<10} {'seeds':>5}  {'one round':>10}  {'two rounds':>10}  better  Wilcoxon p")
+    head = f"{'data':<10} {'seeds':>5}  {'one round':>10}  {'two rounds':>10}  better  Wilcoxon p"
+    print(f"{head}  seconds of one, of two")
     for name in given.datasets:
         pairs = []
         for seed in range(given.first_seed, given.first_seed + given.seeds):
@@ -76,7 +81,12 @@ def _row(name: str, pairs: list[Pair], *, maximize: bool) -> str:
     better = sum(gain > 0 for gain in gains)
     p_value = wilcoxon(gains).pvalue if any(gains) else 1.0
     scores = f"{medians[0]:>10.4f}  {medians[1]:>10.4f}"
-    return f"{name:<10} {len(pairs):>5}  {scores}  {better} of {len(pairs)}  {p_value:.3f}"
+    took = [
+        statistics.median(p.one_took for p in pairs),
+        statistics.median(p.two_took for p in pairs),
+    ]
+    row = f"{name:<10} {len(pairs):>5}  {scores}  {better} of {len(pairs)}  {p_value:.3f}"
+    return f"{row}       {took[0]:.0f}, {took[1]:.0f}"
 
 
 def _pair(name: str, seed: int, given: argparse.Namespace) -> Pair:
@@ -92,13 +102,18 @@ def _pair(name: str, seed: int, given: argparse.Namespace) -> Pair:
         options = ["--quiet", "--jobs", "1", "--trials", str(n_second)]
         _tunecli(runs, "search", "second.yaml", *options)
         best = max if name != "concrete" else min
-        rounds = [*_scores(runs, "first"), *_scores(runs, "second")]
-        return Pair(best(_scores(runs, "long")), best(rounds))
+        one = _trials(runs, "long")
+        two = [*_trials(runs, "first"), *_trials(runs, "second")]
+        return Pair(
+            *(best(t["value"] for t in side if t["outcome"] == "complete") for side in (one, two)),
+            *(sum(t["seconds"] for t in side) for side in (one, two)),
+        )
 
 
-def _scores(runs: Path, study: str) -> list[float]:
+def _trials(runs: Path, study: str) -> list[dict[str, Any]]:
     record = json.loads(_tunecli(runs, "report", study, "--json"))
-    return [t["value"] for t in record["trials"] if t["outcome"] == "complete"]
+    found: list[dict[str, Any]] = record["trials"]
+    return found
 
 
 def _tunecli(folder: Path, *words: str) -> str:

@@ -1,8 +1,9 @@
-"""Do the good trials crowd at a bound of a range, and does the score still rise towards it?
+"""Do the good trials crowd at a bound of a range, and does the score rise towards it?
 
-Crowding alone shows little: a sampler that learns returns to where it was lucky. So what counts is
-the slope of the score at the bound while the other parameters are accounted for, by a t-test at
-5 % for all bounds of a study together.
+Crowding alone shows little: a sampler that learns returns to where it was lucky. So the score must
+rise with the parameter while the others are accounted for, by a t-test at 5 % for all bounds of a
+study together, and a parabola must not turn before the bound, within its error. Pruned trials
+count with their last mean: they were behind.
 """
 
 from __future__ import annotations
@@ -109,12 +110,13 @@ def _of(
         at_bound = [t for t in good if abs(place_of(kind, t, name) - end) <= _outer(kind)]
         if len(at_bound) < _CROWD * len(good) or wider is None or _diverges(unstable, end):
             continue
-        effect = effect_of(evidence, trials, name)
+        effect = effect_of(evidence, evidence.judged(name), name)
         if effect is None:
             return
-        slope, error = slope_at_end(effect, end)
-        chance = _one_sided_p(slope, error, effect.n_free)
-        if chance < level:
+        slope, error = slope_at_end(effect.straight, end)
+        chance = _one_sided_p(slope, error, effect.straight.n_free)
+        at_the_end, uncertain = slope_at_end(effect, end)
+        if chance < level and at_the_end > -uncertain:
             crowd = _Crowd(tuple(t.number for t in at_bound), len(good), slope, chance)
             yield _finding(name, kind, end, wider, crowd)
 
@@ -177,7 +179,7 @@ def _finding(name: str, kind: Numeric, end: float, wider: Numeric, crowd: _Crowd
     where = "upper" if end else "lower"
     sentence = (
         f"{crowd.n_inside} of the best {crowd.n_good} trials lie at the {where} end of {name} "
-        f"({scalar(bound)}), and the score still rises towards it: search up to {scalar(new)}."
+        f"({scalar(bound)}), and the score rises towards it: search up to {scalar(new)}."
     )
     if not end:
         sentence = sentence.replace("search up to", "search down to")

@@ -10,7 +10,7 @@ keeps a sampler that settles on all parameters at once from making one look like
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tunecli.report.findings.evidence import Evidence
@@ -48,6 +48,12 @@ class Effect:
     def share(self) -> float:
         """Of the variance that the others leave, what the parameter explains."""
         return _share(self.score, _orthonormal(self.columns))
+
+    @property
+    def straight(self) -> Effect:
+        """Of a number: without the square of its position."""
+        n_free = self.n_free + self.columns.shape[1] - 1
+        return replace(self, columns=self.columns[:, :1], n_free=n_free)
 
 
 def effect_of(evidence: Evidence, trials: Sequence[TrialRecord], name: str) -> Effect | None:

@@ -112,6 +112,18 @@ class Evidence:
             if name in trial.params and contains(kind, trial.params[name])
         ]
 
+    def judged(self, name: str) -> list[TrialRecord]:
+        """Those and the pruned ones, which count with their last mean."""
+        kind = self.ranges[name]
+        pruned = [
+            trial
+            for trial in self.study.trials
+            if trial.outcome == "pruned" and trial.value is not None
+            if math.isfinite(trial.value)
+            if name in trial.params and contains(kind, trial.params[name])
+        ]
+        return sorted([*self.having(name), *pruned], key=self.goodness, reverse=True)
+
     def is_parent(self, name: str) -> bool:
         """Whether other parameters exist only for some of its values."""
         inside = name.removesuffix(".or")

@@ -55,7 +55,7 @@ def _too_short(evidence: Evidence) -> list[Finding]:
     late = [trial for trial, share in shares if share > _LAST]
     if len(shares) < 3 or len(late) < _MOST * len(shares):
         return []
-    if not _still_rising(evidence, [trial for trial, _ in shares]):
+    if not _still_rising(evidence, evidence.ranked[: max(len(shares), _FEWEST_TRIALS)]):
         return []
     sentence = (
         f"{len(late)} of the best {len(shares)} trials were best in the last tenth of their "
