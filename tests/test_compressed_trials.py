@@ -21,8 +21,9 @@ from tunecli.study_file.settings import (
 from tunecli.study_file.study_file import StudyFile
 from tunecli.training.compression.loading import unpack
 from tunecli.training.compression.packing import Packed
-from tunecli.training.compression.trial import compressed_folds, finished
+from tunecli.training.compression.trial import compressed_folds
 from tunecli.training.cross_validation import CrossValidation
+from tunecli.training.finishing import finish
 from tunecli.training.fold import FoldTraining, new_model
 from tunecli.training.rehearsal import build_error
 
@@ -59,14 +60,14 @@ def trained(**compression: Any) -> CrossValidation:
 
 def test_without_compression_a_result_is_what_it_was() -> None:
     training = trained()
-    found, plain = finished(training), training.result()
+    found, plain = finish(training).result, training.result()
     assert found.predictions == plain.predictions
     assert found.metrics == plain.metrics == {}
 
 
 def test_the_score_is_that_of_what_the_packed_files_give_back() -> None:
     training = trained(prune={"amount": 0.7}, quantize="int8", fuse=True, finetune_epochs=2)
-    result, plain = finished(training), training.result()
+    result, plain = finish(training).result, training.result()
     folds = compressed_folds(training)
     assert result.fold_scores == tuple(fold.score for fold in folds)
     assert result.value == pytest.approx(np.mean(result.fold_scores))
@@ -74,6 +75,8 @@ def test_the_score_is_that_of_what_the_packed_files_give_back() -> None:
     assert result.metrics["zeros"] >= 0.69
     assert result.predictions is not None
     archive = np.load(io.BytesIO(result.predictions))
+    sizes = [len(fold.packed.to_bytes()) for fold in folds]
+    assert result.metrics["size"] == np.mean(sizes)
     for number, fold in enumerate(folds):
         loop = training.folds[number]
         assert isinstance(loop, FoldTraining)
@@ -82,12 +85,11 @@ def test_the_score_is_that_of_what_the_packed_files_give_back() -> None:
         outputs, score, _ = loop.measured(back)
         assert score == fold.score
         np.testing.assert_array_equal(outputs, archive[f"outputs_{number}"])
-        assert fold.metrics["size"] == len(content)
 
 
 def test_equal_configurations_are_compressed_to_equal_bits_in_any_process_state() -> None:
     recipe = {"share": {"clusters": 8}, "finetune_epochs": 2, "fuse": True}
-    once, twice = (finished(trained(**recipe)) for _ in range(2))
+    once, twice = (finish(trained(**recipe)).result for _ in range(2))
     assert once.fold_scores == twice.fold_scores
     assert once.metrics == twice.metrics
     assert once.predictions == twice.predictions
@@ -96,13 +98,16 @@ def test_equal_configurations_are_compressed_to_equal_bits_in_any_process_state(
 def test_compression_leaves_the_training_as_it_was() -> None:
     training = trained(share={"clusters": 2}, finetune_epochs=1)
     before = training.result()
-    finished(training)
+    finish(training)
     assert training.result().predictions == before.predictions
 
 
 def test_fine_tuning_brings_back_what_pruning_took() -> None:
     harsh = {"prune": {"amount": 0.85}}
-    without, tuned = finished(trained(**harsh)), finished(trained(**harsh, finetune_epochs=8))
+    without, tuned = (
+        finish(trained(**harsh)).result,
+        finish(trained(**harsh, finetune_epochs=8)).result,
+    )
     assert without.value is not None
     assert tuned.value is not None
     assert tuned.value > without.value
@@ -112,7 +117,7 @@ def test_fine_tuning_that_diverges_is_no_score() -> None:
     training = trained(share={"clusters": 4}, finetune_epochs=2)
     changed = training.config.model_copy(update={"optimizer": component("SGD", lr=1e30)})
     training.config = changed
-    result = finished(training)
+    result = finish(training).result
     assert result.outcome == "diverged"
     assert result.reason.startswith("in fine-tuning, ")
     assert result.value is None

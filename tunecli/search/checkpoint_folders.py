@@ -6,6 +6,9 @@ import shutil
 from collections.abc import Container
 from pathlib import Path
 
+CHECKPOINTS = "checkpoints"
+"""In the folder of the study."""
+
 
 class CheckpointFolders:
     """The folders of one study's trials.

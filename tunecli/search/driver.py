@@ -11,10 +11,11 @@ from pathlib import Path
 from statistics import fmean, stdev
 
 from tunecli.search.baselines import Baselines
-from tunecli.search.checkpoint_folders import CheckpointFolders
+from tunecli.search.checkpoint_folders import CHECKPOINTS, CheckpointFolders
 from tunecli.search.database import StudyDatabase
 from tunecli.search.executor import Executor
 from tunecli.search.front import Front
+from tunecli.search.kept_models import FOLDER, KeptModels
 from tunecli.search.messages import (
     BaselineScored,
     Evaluated,
@@ -69,7 +70,7 @@ class Driver:
     Args:
         study: a completed study file.
         history: the trials of earlier calls, in order; running ones are taken up again.
-        checkpoints: folder for those of running trials; None to save nothing.
+        folder: of the study, for checkpoints and kept models; None to save nothing.
     """
 
     def __init__(
@@ -81,7 +82,7 @@ class Driver:
         judge: Judge,
         history: list[Trial],
         limits: Limits,
-        checkpoints: Path | None = None,
+        folder: Path | None = None,
     ) -> None:
         assert study.objective is not None
         self._study = study
@@ -91,7 +92,13 @@ class Driver:
         self._judge = judge
         self._trials = history
         self._limits = limits
-        self._checkpoints = CheckpointFolders(checkpoints)
+        self._checkpoints = CheckpointFolders(folder and folder / CHECKPOINTS)
+        self._models = KeptModels(
+            folder and folder / FOLDER,
+            study.search.keep_models,
+            study.objective.direction,
+            history,
+        )
         self._baselines = Baselines(study, database, executor)
         self._directions = [objective.direction for objective in study.objectives]
         self._free = study.search.order == "free"
@@ -192,6 +199,8 @@ class Driver:
                 trial.config,
                 asks=self._judge.judges,
                 checkpoint=self._checkpoints.of(trial.number),
+                models=self._models.of(trial.number),
+                to_beat=self._models.to_beat,
             )
         )
         yield TrialStarted(trial.number, trial.params, n_evaluations(trial.config))
@@ -301,6 +310,7 @@ class Driver:
             keep_predictions=self._front.first is trial,
         )
         self._checkpoints.remove(number)
+        self._models.take(trial)
         yield told(trial, is_best=is_best)
 
     def _flush(self) -> None:

@@ -10,6 +10,7 @@ from tunecli.data.summary import DataSummary
 from tunecli.study_file.settings import TrialConfig
 from tunecli.study_file.study_file import StudyFile
 from tunecli.training.evaluation import Baseline, Evaluation, TrialResult
+from tunecli.training.objectives import dominates
 
 Answer = Literal["go on", "prune", "suspend"]
 
@@ -24,6 +25,8 @@ class TrialJob:
         asks: whether the worker waits for `reply` after each evaluation (a pruner judges), or goes
             on at once.
         checkpoint: folder of the trial's checkpoint, to go on from and to save to; empty for none.
+        models: folder for the best models of its folds; empty to keep none.
+        to_beat: the value that is worth keeping them; None for any.
     """
 
     number: int
@@ -31,11 +34,22 @@ class TrialJob:
     config: TrialConfig
     asks: bool
     checkpoint: str = ""
+    models: str = ""
+    to_beat: float | None = None
 
     @property
     def max_time(self) -> float | None:
         """Seconds that it may take; None for any."""
         return self.config.training.max_time
+
+    def is_worth_keeping(self, result: TrialResult) -> bool:
+        """Whether the models of this trial may be among the best."""
+        if not self.models or result.outcome != "complete" or self.config.train is not None:
+            return False
+        if result.value is None or self.to_beat is None:
+            return True
+        direction = self.config.objective.direction
+        return not dominates((self.to_beat,), (result.value,), (direction,))
 
 
 @dataclass(frozen=True)

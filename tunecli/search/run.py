@@ -215,7 +215,7 @@ class Search:
             judge,
             history,
             self._limits,
-            self._place.folder / "checkpoints",
+            self._place.folder,
         )
 
     def _started(

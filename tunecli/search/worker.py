@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from itertools import chain
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import sklearn
 import torch
 
 from tunecli import __version__
+from tunecli.data.dataset import FoldData
 from tunecli.data.fold_store import FoldStore
 from tunecli.data.no_data import NoData, completed_without_data
 from tunecli.data.sources import load
@@ -38,18 +38,21 @@ from tunecli.search.messages import (
     TrialJob,
     Warned,
 )
+from tunecli.study_file.metrics import costs
 from tunecli.study_file.settings import TrialConfig
 from tunecli.study_file.source_kinds import NO_SOURCE
 from tunecli.study_file.space import first_value
 from tunecli.training.checkpoints import CheckpointError, Checkpoints
-from tunecli.training.compression.trial import finished
-from tunecli.training.cross_validation import CrossValidation
+from tunecli.training.cross_validation import CrossValidation, Round
 from tunecli.training.evaluation import Baseline, TrialResult
 from tunecli.training.failures import failure, is_beyond_repair, release_memory
+from tunecli.training.finishing import EndOfTrial, finish, refused
+from tunecli.training.kept_models import keep_models
 from tunecli.training.losses import standardizes_target
 from tunecli.training.memory import PeakMemory, life_peak
 from tunecli.training.models import embeds_categories
 from tunecli.training.precision import choose_device
+from tunecli.training.quiet import NOBODY_MEASURES, Quiet
 
 
 class Trainer:
@@ -140,7 +143,8 @@ class Trainer:
         store = self._stores.of(job.config)
         if isinstance(store, NoData):
             raise ValueError("there are no rows to fit it on")
-        return fit_baseline(job.name, job.config, store)
+        with self._quiet(job.config).working():
+            return fit_baseline(job.name, job.config, store)
 
     @property
     def _peak_memory(self) -> int:
@@ -149,7 +153,10 @@ class Trainer:
 
     def _cross_validate(self, job: TrialJob) -> TrialResult | None:
         """The job's result; None if the driver suspended it."""
-        training = self._begin(job)
+        folds = self._prepare(job)
+        if (result := refused(job.config, folds[0])) is not None:
+            return result
+        training = self._begin(job, folds)
         try:
             return self._train_on(training, job)
         finally:
@@ -163,7 +170,8 @@ class Trainer:
             checkpoints = Checkpoints(Path(job.checkpoint), job.config, n_bytes)
             self._load(checkpoints, training, job)
         n_before = len(training.curve)
-        for index, evaluations in enumerate(chain(tuple(training.curve), training)):
+        quiet = self._quiet(job.config)
+        for index, evaluations in enumerate(_rounds(training, quiet)):
             is_last = training.outcome is not None
             for note in training.take_notes():
                 self._warn(job, note)
@@ -179,19 +187,37 @@ class Trainer:
                 return None
             if checkpoints is not None and checkpoints.is_due and index >= n_before:
                 self._save(checkpoints, training, job)
-        return finished(training)
+        end = finish(training, quiet)
+        if job.is_worth_keeping(end.result):
+            self._keep(end, job)
+        return end.result
 
-    def _begin(self, job: TrialJob) -> CrossValidation:
+    def _keep(self, end: EndOfTrial, job: TrialJob) -> None:
+        """Leave the models of a trial that may be one of the best."""
+        try:
+            keep_models(Path(job.models), job.config, end.models())
+        except OSError as error:
+            self._warn(job, f"its models could not be written: {error.strerror}")
+
+    def _quiet(self, config: TrialConfig) -> Quiet:
+        """Shared with all workers of this place; nobody waits in a study without latencies."""
+        cache = self._workspace.cache
+        is_measured = cache is not None and "latency" in costs(config)
+        return Quiet(cache / "latency") if cache and is_measured else NOBODY_MEASURES
+
+    def _prepare(self, job: TrialJob) -> list[FoldData]:
+        """The folds of a job."""
         config = job.config
-        device = choose_device(config.training.device)
-        self._peak = PeakMemory(device)
+        self._peak = PeakMemory(choose_device(config.training.device))
         torch.set_num_threads(config.training.threads)
-        folds = self._stores.of(config).folds(
+        return self._stores.of(config).folds(
             config.data.scale, standardizes_target(config.loss), embeds_categories(config.model)
         )
-        return CrossValidation(
-            config, folds, device, Path(job.checkpoint) if job.checkpoint else None
-        )
+
+    def _begin(self, job: TrialJob, folds: Sequence[FoldData]) -> CrossValidation:
+        device = choose_device(job.config.training.device)
+        folder = Path(job.checkpoint) if job.checkpoint else None
+        return CrossValidation(job.config, folds, device, folder)
 
     def _load(self, checkpoints: Checkpoints, training: CrossValidation, job: TrialJob) -> None:
         """Go on where the checkpoint says, if there is one that can be used."""
@@ -214,6 +240,17 @@ class Trainer:
 
     def _warn(self, job: TrialJob, text: str) -> None:
         self._say(Warned(job.number, self._worker, f"Trial {job.number}: {text}."))
+
+
+def _rounds(training: CrossValidation, quiet: Quiet) -> Iterator[Round]:
+    """Those of a checkpoint, then the ones to come."""
+    yield from tuple(training.curve)
+    while True:
+        with quiet.working():
+            evaluations = next(training, None)
+        if evaluations is None:
+            return
+        yield evaluations
 
 
 def environment(config: TrialConfig) -> dict[str, str]:

@@ -60,6 +60,7 @@ _EFFECTS: dict[str, Effect] = {
     "timeout": "budget",
     "attempts": "budget",
     "baselines": "budget",
+    "keep_models": "budget",
     "sampler": "search",
     "pruner": "search",
     "parallel": "search",

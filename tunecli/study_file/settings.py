@@ -323,6 +323,8 @@ class SearchSettings(Settings):
         order: exact (the same table for any number of jobs) or free (uses all that is known).
         attempts: how often a trial is tried whose worker dies.
         baselines: whether untuned models of scikit-learn are scored on the same folds, once.
+        keep_models: how many of the best trials leave the models of their folds in the study's
+            folder, for `tunecli refit --as-searched`.
         learn_from: studies whose trials TPE or GP learns from before the first of this one, as far
             as they fit this space, on the same data, validation and objective.
     """
@@ -335,6 +337,7 @@ class SearchSettings(Settings):
     order: Literal["exact", "free"] = "exact"
     attempts: Positive = 3
     baselines: bool = True
+    keep_models: Annotated[int, Field(ge=0)] = 1
     learn_from: Words = []
 
 

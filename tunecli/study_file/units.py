@@ -1,4 +1,4 @@
-"""Limits as a study file writes them: `5ms` and `200KB` are seconds and bytes."""
+"""Limits as a study file writes them, and costs as people read them: `5 ms`, `200 KB`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 _UNITS: dict[str, dict[str, float]] = {
-    "latency": {"s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6},
+    "latency": {"s": 1.0, "ms": 1e-3, "µs": 1e-6, "us": 1e-6},
     "size": {"B": 1.0, "KB": 1e3, "MB": 1e6, "GB": 1e9},
 }
 """By metric: the factor of each unit; the first is the one in which it is measured."""
@@ -31,3 +31,16 @@ def in_base_unit(written: Any, metric: str) -> Any:
 
 def _is_whole(written: Any) -> bool:
     return isinstance(written, int) and not isinstance(written, bool)
+
+
+def in_words(metric: str, value: float) -> str:
+    """A value of a metric with its unit, in at most four digits."""
+    units = _UNITS.get(metric)
+    if units is None:
+        return f"{value:,.0f}" if value == int(value) and abs(value) >= 1000 else f"{value:.4g}"
+    name, factor = max(
+        ((name, factor) for name, factor in units.items() if factor <= abs(value)),
+        key=lambda unit: unit[1],
+        default=min(units.items(), key=lambda unit: unit[1]),
+    )
+    return f"{value / factor:.4g} {name}"

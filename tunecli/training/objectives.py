@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from tunecli.study_file.metrics import label
 from tunecli.study_file.settings import Constraint, Direction, TrialConfig
+from tunecli.study_file.units import in_words
 
 
 def objective_values(
@@ -55,6 +56,29 @@ def violations(
         for constraint in config.constraints
         if label(constraint.metric) in known
     }
+
+
+def broken_limits(
+    config: TrialConfig, value: float | None, metrics: Mapping[str, float]
+) -> list[str]:
+    """Of each limit that a trial does not keep to, a few words with both numbers."""
+    beyond = violations(config, value, metrics)
+    known = {label(config.objective.metric): value, **metrics}
+    return [
+        _in_words(constraint, known[label(constraint.metric)] or 0.0)
+        for constraint in config.constraints
+        if beyond.get(label(constraint.metric), 0.0) > 0
+    ]
+
+
+def _in_words(constraint: Constraint, measured: float) -> str:
+    name = constraint.metric.name
+    is_above = constraint.max is not None and measured > constraint.max
+    limit = constraint.max if is_above else constraint.min
+    assert limit is not None, "one of the two is broken"
+    side = "above" if is_above else "below"
+    found, allowed = in_words(name, measured), in_words(name, limit)
+    return f"{label(constraint.metric)} of {found} is {side} {allowed}"
 
 
 def _beyond(constraint: Constraint, measured: float) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from statistics import median, quantiles
 
@@ -12,6 +12,28 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from tunecli.training.compression.layers import weight_of, weighted_layers
+from tunecli.training.compression.packing import Packed, pack
+
+
+def costs_of(
+    names: Collection[str], model: nn.Module, row: Tensor, packed: Packed | None = None
+) -> dict[str, float]:
+    """What a model costs, as the metrics of those names.
+
+    Args:
+        names: of `study_file.metrics.COSTS`.
+        row: one row as the model takes it, (1, …).
+        packed: the file that the model was read back from; None for one that was never packed,
+            whose size is that of its plain weights in the same kind of file.
+    """
+    measures: dict[str, Callable[[], float]] = {
+        "size": lambda: len((packed or pack(model, {})).to_bytes()),
+        "n_weights": lambda: sum(parameter.numel() for parameter in model.parameters()),
+        "zeros": lambda: share_of_zeros(model),
+        "macs": lambda: macs(model, row),
+        "latency": lambda: latency(model, row).median,
+    }
+    return {name: measure() for name, measure in measures.items() if name in names}
 
 
 @dataclass(frozen=True)

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from statistics import fmean
+from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from tunecli.data.dataset import FoldData
 from tunecli.data.features import as_features
 from tunecli.study_file.settings import Component, TrainingSettings, TrialConfig
-from tunecli.training.compression.costs import macs, share_of_zeros
 from tunecli.training.compression.loading import unpack
 from tunecli.training.compression.packing import Packed
 from tunecli.training.compression.recipe import thin_out, write_down
 from tunecli.training.cross_validation import CrossValidation
-from tunecli.training.evaluation import Evaluation, TrialResult
+from tunecli.training.evaluation import Evaluation
 from tunecli.training.finite import NoScoreError, checked
 from tunecli.training.fold import FoldTraining, new_model
 from tunecli.training.losses import Predictions, n_outputs
@@ -31,8 +29,7 @@ class CompressedFold:
     Attributes:
         model: as it is read back from the packed file.
         predictions: for the validation rows.
-        metrics: the study's, by name, and what the model costs: `size` (bytes of the packed
-            file), `n_weights`, `zeros` (share of the weights), `macs` (of one row).
+        metrics: the study's others that predictions give, by name.
     """
 
     model: nn.Module
@@ -40,40 +37,6 @@ class CompressedFold:
     predictions: Predictions
     score: float
     metrics: dict[str, float]
-
-
-def finished(training: CrossValidation) -> TrialResult:
-    """The result of a trial that has come to its end, compressed if the study says so.
-
-    The value is then that of the compressed models, and the metric `uncompressed` what it was.
-
-    Raises:
-        DataError: a step cannot be taken on this model.
-    """
-    result = training.result()
-    if result.outcome != "complete" or training.config.compression.is_none:
-        return result
-    start = time.perf_counter()
-    try:
-        folds = compressed_folds(training)
-    except NoScoreError as error:
-        result = TrialResult(error.outcome, error.reason, n_weights=result.n_weights)
-    else:
-        archive = training.archive([fold.predictions for fold in folds])
-        result = replace(_averaged(result, folds), predictions=archive)
-    training.seconds += time.perf_counter() - start
-    return training.measured(result)
-
-
-def _averaged(result: TrialResult, folds: Sequence[CompressedFold]) -> TrialResult:
-    assert result.value is not None
-    means = {name: fmean(fold.metrics[name] for fold in folds) for name in folds[0].metrics}
-    return replace(
-        result,
-        value=fmean(fold.score for fold in folds),
-        fold_scores=tuple(fold.score for fold in folds),
-        metrics=means | {"uncompressed": result.value},
-    )
 
 
 def compressed_folds(training: CrossValidation) -> list[CompressedFold]:
@@ -99,7 +62,7 @@ def packed_models(config: TrialConfig, folds: Sequence[FoldTraining]) -> list[Pa
     models = [fold.best_model().to(fold.device) for fold in folds]
     outputs = n_outputs(config.loss, folds[0].fold)
     is_less = [
-        thin_out(model, settings, _example(fold), outputs)
+        thin_out(model, settings, example(fold.fold), outputs)
         for model, fold in zip(models, folds, strict=True)
     ]
     if any(is_less) and settings.finetune_epochs:
@@ -140,16 +103,10 @@ def _scored(fold: FoldTraining, packed: Packed, config: TrialConfig) -> Compress
     predictions, score, metrics = fold.measured(model)
     told = Evaluation(0, config.training.epochs or 0, 0.0, score, metrics, 0.0)
     told = checked(told, fold.fold.number, config.objective.metric.name)
-    costs = {
-        "size": len(packed.to_bytes()),
-        "n_weights": sum(parameter.numel() for parameter in model.parameters()),
-        "zeros": share_of_zeros(model),
-        "macs": macs(model, _example(fold)[:1]),
-    }
-    return CompressedFold(model, packed, predictions, told.score, told.metrics | costs)
+    return CompressedFold(model, packed, predictions, told.score, told.metrics)
 
 
-def _example(fold: FoldTraining) -> Tensor:
-    """A few rows as the model takes them, (n, *shape)."""
-    rows = as_features(fold.fold.x_train)
-    return next(iter(rows.batches(None, [_EXAMPLE_ROWS])))
+def example(fold: FoldData, n_rows: int = _EXAMPLE_ROWS) -> Tensor:
+    """A few rows as the model takes them, (n_rows, *shape)."""
+    rows = as_features(fold.x_train)
+    return next(iter(rows.batches(None, [n_rows])))
