@@ -46,7 +46,14 @@ def next_round(
     if output is not None and not output.parent.is_dir():
         raise typer.BadParameter(f"there is no folder {output.parent} to write into.")
     place = find(study, runs, storage)
-    evidence = Evidence.of(read_study(place.url, place.name))
+    record = read_study(place.url, place.name)
+    if record.further_objectives:
+        raise typer.BadParameter(
+            f"study {record.name} has several objectives: which part of its Pareto front the next "
+            "round is for is yours to say. Edit the study file by hand, and begin it with "
+            f"search: {{start_with: {{study: {record.name}, best: 5}}}}."
+        )
+    evidence = Evidence.of(record)
     name = following(place.name)
     if output is not None and STUDY_NAME.match(output.stem) and output.stem != place.name:
         name = output.stem

@@ -23,6 +23,7 @@ class StoredObjective(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     metric: str = "value"
+    direction: str = ""
 
 
 class StoredEdit(BaseModel):
@@ -60,6 +61,7 @@ class StudyAttributes(BaseModel):
 
     format: int = FORMAT
     objective: StoredObjective = StoredObjective()
+    objectives: tuple[StoredObjective, ...] = ()
     file: str = ""
     study_file: str = ""
     overrides: tuple[str, ...] = ()

@@ -129,6 +129,12 @@ def compared(studies: Sequence[StudyRecord]) -> Comparison:
         DatabaseError: a database is damaged or locked.
     """
     first, *others = studies
+    for study in studies:
+        if study.further_objectives:
+            raise NotComparableError(
+                f"Study `{study.name}` has several objectives, so it has a Pareto front and no "
+                "best trial to compare: look at one report after the other."
+            )
     for other in others:
         _refuse_unlike(first, other)
     return Comparison(tuple(Contender(Evidence.of(study)) for study in studies))

@@ -10,6 +10,9 @@ seconds, memory bytes.
     summary       what the data is, or null
     baselines     [{name, fold_scores, seconds, metrics, note}]: untuned models on the same folds;
                   without fold_scores, the note says why
+    objectives    [{metric, direction}], the first one first
+    front         numbers of the complete trials that no other beats in every objective, the best
+                  in the first objective first; with one objective the best alone
     counts        {outcome: n}
     best          number of the best trial, or null
     ties          numbers of the complete trials that the best's folds cannot tell from it, itself
@@ -27,9 +30,9 @@ seconds, memory bytes.
                     advice}], the most useful first; `figures` depends on the kind
       changes     [{change, line, …}]: NewRange {parameter, range}, Fixed {parameter, value},
                   DroppedChoices {parameter, choices}, NewSetting {path, value}; `line` in words
-    trials        [{number, state, outcome, reason, traceback, value, spread, fold_scores, metrics,
-                    best_step, params, ranges, config, seconds, n_weights, peak_memory, attempt,
-                    worker, start, end, curve}]
+    trials        [{number, state, outcome, reason, traceback, value, values, spread, fold_scores,
+                    metrics, best_step, params, ranges, config, seconds, n_weights, peak_memory,
+                    attempt, worker, start, end, curve}]; `value` is the first objective's
       ranges      {parameter: {choices} or {low, high, log, step}}
       curve       {step, score, folds: [{step, epoch, train_loss, score, lr, metrics}]}, lists with
                   one entry an evaluation; `score` beside `step` is the mean over folds
@@ -56,6 +59,7 @@ from tunecli.report.findings.finding import Finding
 from tunecli.report.findings.isolation import isolations
 from tunecli.report.importance import importance
 from tunecli.report.importance_intervals import importance_intervals
+from tunecli.report.pareto import front
 from tunecli.report.records import StudyRecord, TrialRecord
 from tunecli.search.lessons import as_attribute
 from tunecli.search.urls import without_password
@@ -78,6 +82,8 @@ def to_json(study: StudyRecord) -> str:
         "name": study.name,
         "metric": study.metric,
         "direction": study.direction,
+        "objectives": [asdict(objective) for objective in study.objectives],
+        "front": [trial.number for trial in front(study).trials],
         "database": without_password(study.url),
         "file": study.file,
         "study_file": study.study_file,

@@ -14,6 +14,7 @@ from tunecli.report.comparison import Comparison
 from tunecli.report.comparison_lines import cells_of
 from tunecli.report.findings.evidence import Evidence
 from tunecli.report.findings.finding import Finding
+from tunecli.report.pareto import front, told
 from tunecli.report.records import StudyRecord, TrialRecord
 
 _VERSIONS = ("tunecli", "torch", "optuna", "python", "device")
@@ -28,11 +29,14 @@ def to_markdown(evidence: Evidence, findings: Sequence[Finding], top: int = 5) -
         top: rows of the table.
     """
     study = evidence.study
-    lines = [f"## {escaped(study.name)}: {study.direction} {escaped(study.metric)}", ""]
+    goal = ", ".join(f"{one.direction} {escaped(one.metric)}" for one in study.objectives)
+    lines = [f"## {escaped(study.name)}: {goal}", ""]
     lines += [*_best(evidence), ""]
     if findings:
         lines += [*(line for finding in findings for line in _finding(finding)), ""]
-    if evidence.ranked:
+    if study.further_objectives:
+        lines += [*_front(study), ""]
+    elif evidence.ranked:
         lines += [*_table(evidence, top), ""]
     lines += [f"{entry}  " for entry in _origin(study)]
     return "\n".join(lines).rstrip() + "\n"
@@ -77,6 +81,9 @@ def _best(evidence: Evidence) -> Iterator[str]:
     study = evidence.study
     counts = wording.tally(ranking.counts(study)) or "none yet"
     best = next(iter(evidence.ranked), None)
+    if best is not None and study.further_objectives:
+        yield f"{wording.count(len(study.trials), 'trial')} ({counts})"
+        return
     if best is None:
         yield f"No trial is complete yet ({counts})."
         return
@@ -114,6 +121,19 @@ def _table(evidence: Evidence, top: int) -> Iterator[str]:
     if tied & {trial.number for trial in evidence.ranked[:top]}:
         yield ""
         yield "≈ as good as the best, as far as its folds can tell"
+
+
+def _front(study: StudyRecord) -> Iterator[str]:
+    found = front(study)
+    yield f"The Pareto front, {len(found.trials)} of {found.n_complete} complete trials:"
+    yield ""
+    names = [escaped(objective.metric) for objective in study.objectives]
+    yield from _row(["trial", *names, "parameters"])
+    yield from _row(["---:", *("---" for _ in names), "---"])
+    for trial in found.trials:
+        values = zip(study.objectives, trial.values, strict=True)
+        cells = [told(objective, value) for objective, value in values]
+        yield from _row([str(trial.number), *cells, _parameters(study, trial)])
 
 
 def _parameters(study: StudyRecord, trial: TrialRecord) -> str:

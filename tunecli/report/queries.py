@@ -63,6 +63,7 @@ PARAMS = text(
 VALUES = text(
     "SELECT v.trial_id, v.value, v.value_type FROM trial_values v"
     " JOIN trials t ON t.trial_id = v.trial_id WHERE t.study_id = :study"
+    " ORDER BY v.trial_id, v.objective"
 ).columns(trial_id=Integer, value=Float, value_type=Text)
 
 DETAILS = text(

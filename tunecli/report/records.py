@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Row
 from tunecli.data.summary import DataSummary
 from tunecli.errors import DatabaseError, StudyNotFoundError
 from tunecli.report import queries
-from tunecli.report.attributes import StoredLook, read_attributes
+from tunecli.report.attributes import StoredLook, StudyAttributes, read_attributes
 from tunecli.report.curves import Curve, read_curves, read_mean_curves
 from tunecli.report.gates import is_gate, stored_gates
 from tunecli.search.lessons import Learned
@@ -35,6 +35,14 @@ _OUTCOMES: dict[State, Outcome] = {"complete": "complete", "pruned": "pruned", "
 
 
 @dataclass(frozen=True)
+class Objective:
+    """Attributes: `metric`: its name; `value 1` and so on in a study of another program."""
+
+    metric: str
+    direction: Direction
+
+
+@dataclass(frozen=True)
 class TrialRecord:
     """One trial as the database has it.
 
@@ -44,7 +52,9 @@ class TrialRecord:
         outcome: None while it runs or waits.
         params: in the order of the study file.
         ranges: what each parameter was suggested from.
-        value: mean over folds at `best_step` (at the last evaluation of a pruned trial), if any.
+        value: of the first objective, if any: mean over folds at `best_step` (at the last
+            evaluation of a pruned trial).
+        values: of all objectives; empty unless complete.
         fold_scores: one a fold at `best_step`; empty if unknown.
         metrics: the other metrics at `best_step`, means over folds.
         start, end: UTC.
@@ -62,6 +72,7 @@ class TrialRecord:
     params: Mapping[str, Scalar] = field(default_factory=dict)
     ranges: Mapping[str, Range] = field(default_factory=dict)
     value: float | None = None
+    values: tuple[float, ...] = ()
     fold_scores: tuple[float, ...] = ()
     metrics: Mapping[str, float] = field(default_factory=dict)
     best_step: int | None = None
@@ -88,7 +99,8 @@ class StudyRecord:
 
     Attributes:
         url: of the database.
-        metric: the objective's name; `value` in a study of another program.
+        metric, direction: of the (first) objective; `value` in a study of another program.
+        further_objectives: those beside it.
         file, study_file, overrides: what the search was called with.
         resolved: the study file with every default, YAML.
         summary: of the data; None before it was read, or in a study of another program.
@@ -116,6 +128,12 @@ class StudyRecord:
     baselines: tuple[Baseline, ...] = ()
     learned: tuple[Learned, ...] = ()
     test_looks: tuple[StoredLook, ...] = ()
+    further_objectives: tuple[Objective, ...] = ()
+
+    @property
+    def objectives(self) -> tuple[Objective, ...]:
+        """All of them, the first one first."""
+        return (Objective(self.metric, self.direction), *self.further_objectives)
 
     @cached_property
     def gates(self) -> Mapping[str, Scalar]:
@@ -162,12 +180,14 @@ def read_study(url: str, name: str | None = None) -> StudyRecord:
             raise DatabaseError(f"{shown(url)} is no Optuna study database.")
         study_id, found = _find(opened, shown(url), name)
         attributes = read_attributes(opened, study_id, found)
+        first, *further = _objectives(opened, study_id, found, attributes)
         return StudyRecord(
             url=url,
             study_id=study_id,
             name=found,
-            metric=attributes.objective.metric,
-            direction=_direction(opened, study_id, found),
+            metric=first.metric,
+            direction=first.direction,
+            further_objectives=tuple(further),
             trials=_trials(opened, study_id),
             file=attributes.file,
             study_file=attributes.study_file,
@@ -212,21 +232,28 @@ def _find(opened: Connection, place: str, name: str | None) -> tuple[int, str]:
     return studies[name], name
 
 
-def _direction(opened: Connection, study_id: int, name: str) -> Direction:
+def _objectives(
+    opened: Connection, study_id: int, name: str, attributes: StudyAttributes
+) -> list[Objective]:
+    """Directions are Optuna's; names are ours, where the study is."""
     found = queries.rows(opened, queries.DIRECTIONS, study=study_id)
-    if len(found) != 1:
-        raise DatabaseError(
-            f"Study `{name}` has {len(found)} objectives; tunecli reports on studies with one."
-        )
-    return "maximize" if found[0].direction == "MAXIMIZE" else "minimize"
+    if not found:
+        raise DatabaseError(f"Study `{name}` has no objective, so there is nothing to report.")
+    named = [one.metric for one in attributes.objectives or (attributes.objective,)]
+    if len(named) != len(found):
+        named = [f"value {number}" for number in range(1, len(found) + 1)]
+    return [
+        Objective(metric, "maximize" if row.direction == "MAXIMIZE" else "minimize")
+        for metric, row in zip(named, found, strict=True)
+    ]
 
 
 def _trials(opened: Connection, study_id: int) -> tuple[TrialRecord, ...]:
     params, ranges = _params(queries.rows(opened, queries.PARAMS, study=study_id))
-    values = {
-        row.trial_id: queries.number(row.value, row.value_type)
-        for row in queries.rows(opened, queries.VALUES, study=study_id)
-    }
+    values: dict[int, tuple[float, ...]] = {}
+    for row in queries.rows(opened, queries.VALUES, study=study_id):
+        number = queries.number(row.value, row.value_type)
+        values[row.trial_id] = (*values.get(row.trial_id, ()), number)
     has_details = "tunecli_trials" in queries.tables(opened)
     details = queries.rows(opened, queries.DETAILS, study=study_id) if has_details else []
     by_id = {row.trial_id: row for row in details}
@@ -238,7 +265,8 @@ def _trials(opened: Connection, study_id: int) -> tuple[TrialRecord, ...]:
             end=_utc(row.datetime_complete),
             params=params.get(row.trial_id, {}),
             ranges=ranges.get(row.trial_id, {}),
-            value=values.get(row.trial_id),
+            value=next(iter(values.get(row.trial_id, ())), None),
+            values=values.get(row.trial_id, ()) if row.state == "COMPLETE" else (),
             **_details(_state(row.state), by_id.get(row.trial_id), row),
         )
         for row in queries.rows(opened, queries.TRIALS, study=study_id)

@@ -12,6 +12,7 @@ from tunecli.report import wording
 from tunecli.report.layout import Line, labelled
 from tunecli.report.search_state import SearchState
 from tunecli.search.progress import SearchEnded, SearchStarted, TrialFinished
+from tunecli.study_file.units import in_words
 from tunecli.training.evaluation import Baseline, Outcome
 
 REASON = 60  # characters of a reason in a log line
@@ -28,7 +29,8 @@ STYLES: dict[Outcome, str] = {
 def beginning(started: SearchStarted) -> list[Line]:
     """Which study, what it optimizes, what was kept and changed."""
     head = Text(wording.plain(started.study), style="bold")
-    goal = f"{started.direction} {wording.plain(started.objective)}"
+    objectives = [(started.objective, started.direction), *started.further_objectives]
+    goal = ", ".join(f"{way} {wording.plain(name)}" for name, way in objectives)
     trials = wording.count(started.n_total, "trial")
     if started.n_done:
         trials = f"{_done(started.n_done, started.n_total)} done"
@@ -74,8 +76,9 @@ def finished(trial: TrialFinished, state: SearchState) -> Line:
     parts = []
     if trial.value is not None:
         parts.append(f"{metric} {wording.with_spread(trial.value, state.spread(trial))}")
+    parts += _further(trial, state)
     if trial.is_best:
-        parts.append("(best)")
+        parts.append("(on the front)" if trial.values[1:] else "(best)")
     if trial.reason:
         parts.append(wording.shortened(wording.plain(trial.reason), REASON))
     params = wording.assignments(trial.params, state.gates)
@@ -83,6 +86,13 @@ def finished(trial: TrialFinished, state: SearchState) -> Line:
     head = f"trial {trial.number:>{width}}  "
     line = Text(head).append(f"{trial.outcome:<10}  ", style=STYLES[trial.outcome])
     return Line(line.append("  ".join(parts).rstrip()))
+
+
+def _further(trial: TrialFinished, state: SearchState) -> list[str]:
+    """The objectives beside the first one."""
+    named = state.started.further_objectives if state.started else ()
+    pairs = zip(named, trial.values[1:], strict=False)
+    return [f"{wording.plain(name)} {in_words(name, value)}" for (name, _), value in pairs]
 
 
 def ending(state: SearchState, now: float, options: str) -> list[Line]:
@@ -130,6 +140,9 @@ def _best_lines(state: SearchState) -> list[Line]:
     best = state.best
     if best is None or state.started is None:
         return []
+    if state.started.further_objectives:
+        n_complete = wording.count(state.counts.get("complete", 0), "complete trial")
+        return [labelled("front", f"{len(state.front)} of {n_complete}, that no other beats")]
     metric = wording.plain(state.started.objective)
     score = wording.with_spread(best.value, state.spread(best))
     value = Text(f"{metric} {score}", style="bold green")
@@ -164,6 +177,6 @@ def _next_lines(
     if state.counts:
         label = "" if lines else "next"
         lines.append(labelled(label, f"tunecli report {name}"))
-    if state.best is not None:
+    if state.best is not None and not started.further_objectives:
         lines.append(labelled("", f"tunecli report {name} --trial {state.best.number}"))
     return lines

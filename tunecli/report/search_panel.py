@@ -98,6 +98,10 @@ def _at_work(state: SearchState) -> list[RunningTrial]:
 
 def _best(state: SearchState, started: SearchStarted) -> list[RenderableType]:
     best = state.best
+    if best is not None and started.further_objectives:
+        n_complete = wording.count(state.counts.get("complete", 0), "complete trial")
+        text = f"{len(state.front)} of {n_complete}, that no other beats"
+        return [Text(), Text.assemble((f"{'front':<{LABEL}}", ""), (text, "bold green"))]
     if best is None:
         return []
     metric = wording.plain(started.objective)

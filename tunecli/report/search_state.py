@@ -23,6 +23,8 @@ from tunecli.search.progress import (
     TrialStarted,
 )
 from tunecli.study_file.ranges import Scalar
+from tunecli.study_file.settings import Direction
+from tunecli.training.objectives import dominates
 
 ENOUGH_EVALUATIONS = 3  # before a pace is worth telling
 
@@ -43,7 +45,9 @@ class SearchState:
 
     Attributes:
         counts: ended trials of the whole study by outcome.
-        best: of the whole study, as far as it was told.
+        best: of the whole study, as far as it was told; with several objectives the last one that
+            none had beaten when it ended.
+        front: values of those that none has beaten by now.
         fold_scores: of all complete trials.
         n_planned: evaluations of a whole trial, as the last one to start had it.
     """
@@ -54,6 +58,7 @@ class SearchState:
     running: dict[int, RunningTrial] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     best: TrialFinished | None = None
+    front: list[tuple[float, ...]] = field(default_factory=list)
     fold_scores: list[tuple[float, ...]] = field(default_factory=list)
     n_planned: int = 0
     _begun_at: float = 0.0
@@ -101,6 +106,15 @@ class SearchState:
             self.fold_scores.append(trial.fold_scores)
         if trial.is_best:
             self.best = trial
+            beaten = [one for one in self.front if dominates(trial.values, one, self.directions)]
+            self.front = [one for one in self.front if one not in beaten] + [trial.values]
+
+    @property
+    def directions(self) -> list[Direction]:
+        """Of all objectives."""
+        if self.started is None:
+            return []
+        return [self.started.direction, *(way for _, way in self.started.further_objectives)]
 
     @property
     def n_done(self) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from rich.console import RenderableType
 from rich.text import Text
 
-from tunecli.report import ranking, trial_tables, wording
+from tunecli.report import pareto, ranking, trial_tables, wording
 from tunecli.report.curve_plot import curve_plot
 from tunecli.report.finding_lines import finding_lines
 from tunecli.report.findings.evidence import Evidence
@@ -52,19 +52,36 @@ def study_parts(
     yield from _findings(evidence, everything)
     best = ranking.best_trial(study)
     if best is not None:
-        yield from _best(study, best)
-        if study_file:
-            yield from heading("The best trial as a study file that runs again")
-            yield Text(wording.plain_lines(study_file.rstrip()))
-        n_complete = len(ranking.ranked(study))
-        shown = f"Top {min(top, n_complete)} of {wording.count(n_complete, 'complete trial')}"
-        yield from heading(shown)
-        yield trial_tables.top_table(study, top)
+        if study.further_objectives:
+            yield from _front(study)
+        else:
+            yield from _best(study, best)
+            yield from _leaders(study, top, study_file)
         yield from _importance(importance(study))
         yield from _isolations(evidence)
         yield from _curves(evidence)
     yield from _troubles(study)
     yield from _next(study, best, options)
+
+
+def _leaders(study: StudyRecord, top: int, study_file: str) -> Iterator[RenderableType]:
+    if study_file:
+        yield from heading("The best trial as a study file that runs again")
+        yield Text(wording.plain_lines(study_file.rstrip()))
+    n_complete = len(ranking.ranked(study))
+    yield from heading(
+        f"Top {min(top, n_complete)} of {wording.count(n_complete, 'complete trial')}"
+    )
+    yield trial_tables.top_table(study, top)
+
+
+def _front(study: StudyRecord) -> Iterator[RenderableType]:
+    """All of it, since each of its trials is best for somebody."""
+    found = pareto.front(study)
+    n_complete = wording.count(found.n_complete, "complete trial")
+    yield from heading(f"Pareto front: {len(found.trials)} of {n_complete}")
+    if found.trials:
+        yield trial_tables.front_table(study, found.trials)
 
 
 def _next(study: StudyRecord, best: TrialRecord | None, options: str) -> Iterator[RenderableType]:
@@ -114,7 +131,7 @@ def _curves(evidence: Evidence) -> list[RenderableType]:
 
 def _head(study: StudyRecord) -> list[RenderableType]:
     name = Text(wording.plain(study.name), style="bold")
-    name.append(f": {study.direction} {wording.plain(study.metric)}", style="not bold")
+    name.append(f": {pareto.goal(study)}", style="not bold")
     if not study.trials:
         return [name, beside("trials", Text("none yet"))]
     counts = Text(wording.tally(ranking.counts(study)))
@@ -216,9 +233,11 @@ def _next_commands(study: StudyRecord, best: TrialRecord | None, options: str) -
         yield f"tunecli report {name} --trial {best.number}"
         yield f"tunecli report {name} --html {wording.plain(shlex.quote(study.name + '.html'))}"
         if best.config is not None:  # else it is another program's
-            yield f"tunecli next {name} -o {wording.plain(shlex.quote(study.name + '-2.yaml'))}"
+            if not study.further_objectives:
+                file = wording.plain(shlex.quote(study.name + "-2.yaml"))
+                yield f"tunecli next {name} -o {file}"
             if best.config.get("train") is None:  # a training of the user's own makes its models
-                yield f"tunecli refit {name}"
+                yield f"tunecli refit {name}{' --pareto 1' if study.further_objectives else ''}"
     if study.file:
         file = wording.plain(shlex.quote(study.file))
         if best is None and any(trial.outcome == "failed" for trial in study.trials):

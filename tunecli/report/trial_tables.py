@@ -9,7 +9,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from tunecli.report import ranking, wording
+from tunecli.report import pareto, ranking, wording
 from tunecli.report.findings.isolation import Branch, Isolation
 from tunecli.report.gates import GATE, is_gate
 from tunecli.report.records import StudyRecord, TrialRecord
@@ -48,6 +48,30 @@ def top_table(study: StudyRecord, top: int) -> RenderableType:
     below = [Text("≈ as good as the best, as far as its folds can tell", style="dim")]
     below = below if is_marked else []
     return Group(*above, table, *below)
+
+
+def front_table(study: StudyRecord, trials: Sequence[TrialRecord]) -> RenderableType:
+    """The trials of a Pareto front: their place, all objectives, and what they differ in."""
+    common = _common(trials)
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", show_edge=False)
+    table.add_column("place", justify="right", no_wrap=True)
+    table.add_column("trial", justify="right", no_wrap=True)
+    for objective in study.objectives:
+        table.add_column(
+            Text(wording.shortened(wording.plain(objective.metric), 18)), no_wrap=True
+        )
+    table.add_column("parameters", overflow="fold")
+    for place, trial in enumerate(trials, 1):
+        first, *further = zip(study.objectives, trial.values, strict=True)
+        table.add_row(
+            str(place),
+            str(trial.number),
+            Text(wording.with_spread(first[1], trial.spread, trials[0].value)),
+            *(Text(pareto.told(objective, value)) for objective, value in further),
+            _parameters(_without(trial.params, common), study.gates),
+        )
+    above = [Text.assemble("all: ", _parameters(common, study.gates))] if common else []
+    return Group(*above, table)
 
 
 def _parameters(params: Mapping[str, Scalar], gates: Mapping[str, Scalar]) -> Text:

@@ -66,6 +66,18 @@ def lesson_mistakes(search: SearchSettings) -> Iterator[str]:
         )
 
 
+def multi_objective_mistakes(search: SearchSettings) -> Iterator[tuple[str, str]]:
+    """What does not go with several objectives: (setting, message)."""
+    if search.sampler.name == "CmaEsSampler":
+        yield (
+            "sampler",
+            "CMA-ES takes one objective. Use sampler: TPE, NSGAII or NSGAIII, or one objective "
+            "with the others as constraints.",
+        )
+    if search.learn_from:
+        yield "learn_from", "trials of other studies teach one objective only. Leave it out."
+
+
 def search_mistakes(component: Component) -> Iterator[ArgumentProblem]:
     """What is wrong with the arguments of a sampler or pruner whose types are right."""
     yield from _out_of_bounds(component)

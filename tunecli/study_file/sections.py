@@ -17,7 +17,11 @@ from tunecli.study_file.metrics import COSTS, METRICS, label
 from tunecli.study_file.naming import STUDY_NAME
 from tunecli.study_file.number_ranges import RangeMistakeError, kind_of_range
 from tunecli.study_file.plain import inline
-from tunecli.study_file.search_rules import lesson_mistakes, search_mistakes
+from tunecli.study_file.search_rules import (
+    lesson_mistakes,
+    multi_objective_mistakes,
+    search_mistakes,
+)
 from tunecli.study_file.settings import (
     Component,
     Constraint,
@@ -340,6 +344,8 @@ class SectionReader:
         read = settings.model_copy(update=kept)
         for mistake in lesson_mistakes(read):
             self._problems.add_new(("search", "learn_from"), mistake)
+        for setting, mistake in multi_objective_mistakes(read) if len(objectives) > 1 else ():
+            self._problems.add_new(("search", setting), mistake)
         return read
 
     # What the sections share

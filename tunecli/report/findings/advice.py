@@ -24,6 +24,11 @@ MOST_SHOWN = 5
 ENOUGH_TRIALS = 15  # complete ones, before more than a few things can be said
 
 _ORDER: tuple[Severity, ...] = ("problem", "advice", "note")
+_WHATEVER_IS_BEST: frozenset[Kind] = frozenset(
+    {"failures", "unstable", "baseline", "length", "fitting"}
+)
+"""What holds with several objectives, too: it does not lead away from a part of the front."""
+
 _AT_ONCE: frozenset[Kind] = frozenset({"failures", "baseline", "edge"})
 
 
@@ -45,6 +50,8 @@ def all_findings(evidence: Evidence) -> list[Finding]:
         *budget(evidence),
         *optimism(evidence),
     ]
+    if evidence.study.further_objectives:
+        found = [finding for finding in found if finding.kind in _WHATEVER_IS_BEST]
     return sorted(found, key=lambda finding: (_ORDER.index(finding.severity), -finding.weight))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tunecli.report import ranking, wording
+from tunecli.report import pareto, ranking, wording
 from tunecli.report.findings.evidence import Evidence
 from tunecli.report.records import StudyRecord, TrialRecord
 from tunecli.search.urls import without_password
@@ -37,7 +37,7 @@ def facts(evidence: Evidence) -> Facts:
     study = evidence.study
     best = ranking.best_trial(study)
     return Facts(
-        f"{study.direction} {wording.plain(study.metric)}",
+        pareto.goal(study),
         [_best_tile(study, best), *_tiles(evidence)],
         wording.data_lines(study.summary) if study.summary is not None else [],
         _origin(study),

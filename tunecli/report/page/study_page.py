@@ -24,7 +24,9 @@ from tunecli.report.page.plots.parameters import panels
 from tunecli.report.page.plots.plot import Plot
 from tunecli.report.page.plots.plot import text as plotly_text
 from tunecli.report.page.plots.scores import ScoreAxis
+from tunecli.report.page.plots.tradeoff import tradeoffs
 from tunecli.report.page.trials_table import trials_table
+from tunecli.report.pareto import told
 from tunecli.report.records import StudyRecord, TrialRecord
 
 _CURVES = 6
@@ -48,6 +50,7 @@ def study_page(evidence: Evidence, findings: Sequence[Finding] = ()) -> str:
         parameter_keys=_of("parameter", plots),
         choice_keys=_of("isolation", plots),
         curve_keys=_of("learning", plots),
+        tradeoff_keys=_of("tradeoff", plots),
         facts=facts(evidence),
         articles=articles(findings, plots),
         importance=found,
@@ -65,6 +68,7 @@ def _plots(evidence: Evidence, found: Importance, sure: Mapping[str, Interval]) 
     if study.trials:
         plots["history"] = history(study, scores)
     if evidence.ranked:
+        plots |= tradeoffs(study, scores)
         plots["leaders"] = leaders(evidence)
         if evidence.ranges:
             plots["parallel"] = parallel(evidence, scores, found.values)
@@ -102,6 +106,9 @@ def said_of(study: StudyRecord, trial: TrialRecord) -> str:
     if trial.value is not None:
         metric = wording.shortened(wording.plain(study.metric), 30)
         lines.append(plotly_text(f"{metric} {wording.with_spread(trial.value, trial.spread)}"))
+    for objective, value in zip(study.further_objectives, trial.values[1:], strict=False):
+        name = wording.shortened(wording.plain(objective.metric), 30)
+        lines.append(plotly_text(f"{name} {told(objective, value)}"))
     for assignment in wording.assignments(trial.params, study.gates, 3):
         lines.append(plotly_text(wording.shortened(assignment, 60)))
     if trial.reason:

@@ -1,0 +1,73 @@
+"""Each objective beside the first one against it, with the Pareto front as a line."""
+
+from __future__ import annotations
+
+from tunecli.report import wording
+from tunecli.report.page.plots.marks import points
+from tunecli.report.page.plots.plot import Plot, Trace, axis, layout
+from tunecli.report.page.plots.scores import STRIP, ScoreAxis
+from tunecli.report.pareto import front, told
+from tunecli.report.records import Objective, StudyRecord, TrialRecord
+
+
+def tradeoffs(study: StudyRecord, scores: ScoreAxis) -> dict[str, Plot]:
+    """By key, one for each further objective; none where there is one objective."""
+    return {
+        f"tradeoff:{index}": _tradeoff(study, scores, index, objective)
+        for index, objective in enumerate(study.further_objectives, 1)
+    }
+
+
+def _tradeoff(study: StudyRecord, scores: ScoreAxis, index: int, objective: Objective) -> Plot:
+    measured = ((_measured(trial, index, objective), trial) for trial in study.trials)
+    placed = [(value, trial) for value, trial in measured if value is not None]
+    best = front(study).trials
+    name, first = wording.plain(objective.metric), wording.plain(study.metric)
+    better = "lower" if objective.direction == "minimize" else "higher"
+    return Plot(
+        f"{first} against {name}",
+        _description(first, objective, best, index),
+        [_line(best, index), *points(placed, scores)],
+        layout(
+            xaxis=axis(f"{wording.shortened(objective.metric, 40)} ({better} is better)"),
+            yaxis=scores.layout(),
+            shapes=scores.strip_line(),
+        ),
+        note="The line joins the Pareto front: trials that no other beats in every objective."
+        + (f" {STRIP}" if scores.strip is not None else ""),
+        height=360,
+        wide=True,
+    )
+
+
+def _measured(trial: TrialRecord, index: int, objective: Objective) -> float | None:
+    """Also of a trial beyond a limit, which was measured though it has no value."""
+    return trial.values[index] if trial.values[index:] else trial.metrics.get(objective.metric)
+
+
+def _line(best: tuple[TrialRecord, ...], index: int) -> Trace:
+    ordered = sorted(best, key=lambda trial: (trial.values[index], trial.values[0]))
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "name": "Pareto front",
+        "x": [trial.values[index] for trial in ordered],
+        "y": [trial.values[0] for trial in ordered],
+        "line": {"color": "@ink", "width": 2},
+        "hoverinfo": "skip",
+    }
+
+
+def _description(
+    first: str, objective: Objective, best: tuple[TrialRecord, ...], index: int
+) -> str:
+    if not best:
+        return "No trial is complete yet."
+    ends = [
+        f"{wording.score(trial.values[0])} at {told(objective, trial.values[index])}"
+        for trial in (best[0], best[-1])
+    ]
+    return (
+        f"{wording.count(len(best), 'trial')} on the Pareto front, from {first} {ends[0]} to "
+        f"{ends[1]} of {wording.plain(objective.metric)}."
+    )
