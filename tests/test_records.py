@@ -17,7 +17,8 @@ from study_makers import CONFIG, SUMMARY, complete, made, mlp
 
 from tunecli.errors import DatabaseError, StudyNotFoundError
 from tunecli.report import queries
-from tunecli.report.records import StudyRecord, read_study
+from tunecli.report.pareto import front
+from tunecli.report.records import Objective, StudyRecord, read_study
 from tunecli.search.urls import sqlite_url
 from tunecli.study_file.ranges import Categories, FloatRange, IntRange
 from tunecli.training.evaluation import TrialResult
@@ -292,8 +293,18 @@ def test_a_newer_format_is_refused(tmp_path: Path) -> None:
         read_study(url)
 
 
-def test_several_objectives_are_refused(tmp_path: Path) -> None:
+def test_several_objectives_of_another_program_have_numbers_for_names(tmp_path: Path) -> None:
     url = sqlite_url(tmp_path / "study.db")
-    optuna.create_study(storage=url, study_name="pareto", directions=["minimize", "maximize"])
-    with pytest.raises(DatabaseError, match="`pareto` has 2 objectives"):
-        read_study(url)
+    theirs = optuna.create_study(
+        storage=url, study_name="pareto", directions=["minimize", "maximize"]
+    )
+    for number in range(3):
+        theirs.add_trial(optuna.create_trial(values=[float(number), 2.0 - number]))
+    record = read_study(url)
+    assert record.objectives == (
+        Objective("value 1", "minimize"),
+        Objective("value 2", "maximize"),
+    )
+    assert [trial.values for trial in record.trials] == [(0.0, 2.0), (1.0, 1.0), (2.0, 0.0)]
+    best = {trial.number for trial in theirs.best_trials}
+    assert {trial.number for trial in front(record).trials} == best == {0}

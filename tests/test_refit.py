@@ -14,7 +14,7 @@ from study_makers import complete, made, mlp
 
 import tunecli
 from tunecli.errors import RefitError
-from tunecli.model_folder.of_study import chosen
+from tunecli.model_folder.choosing import by_name as chosen
 from tunecli.report.records import read_study
 from tunecli.training.evaluation import TrialResult
 

@@ -496,3 +496,20 @@ def test_bytes_are_read_or_refused(tmp_path_factory: pytest.TempPathFactory, dat
     path.write_bytes(data)
     with pytest.raises(StudyFileError, match=r"a\.yaml"):
         load(path)
+
+
+@pytest.mark.parametrize(
+    ("setting", "path", "part"),
+    [
+        ("sampler: CmaEs", "search.sampler", "CMA-ES takes one objective"),
+        ("learn_from: other", "search.learn_from", "teach one objective only"),
+    ],
+)
+def test_some_settings_take_one_objective(setting: str, path: str, part: str) -> None:
+    several = "objective: [{maximize: f1}, {minimize: size}]\n"
+    [(_, at, message)] = problems(f"{QUICK}{several}search: {{{setting}}}")
+    assert at == path
+    assert part in message
+    single = StudyFile.from_text(f"{QUICK}objective: [{{maximize: f1}}]", "a.yaml")
+    assert single.search.pruner is not None
+    assert StudyFile.from_text(QUICK + several, "a.yaml").search.pruner is None

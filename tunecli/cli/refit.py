@@ -13,7 +13,9 @@ from tunecli.errors import RefitError
 
 if TYPE_CHECKING:
     from tunecli.model_folder.results import Results
-    from tunecli.report.records import StudyRecord
+    from tunecli.report.records import StudyRecord, TrialRecord
+
+_TRAINING = "training on all rows outside the test set"
 
 
 def refit(
@@ -21,6 +23,23 @@ def refit(
     trial: Annotated[
         str, typer.Option(help="A number, `best`, or `simplest`: of those as good as the best.")
     ] = "best",
+    pareto: Annotated[
+        int | None, typer.Option(help="Place on the Pareto front, as the report has it.")
+    ] = None,
+    best_within: Annotated[
+        str | None,
+        typer.Option(help="What must hold, as 'accuracy >= 0.97 and size <= 40KB'."),
+    ] = None,
+    minimize: Annotated[
+        str | None, typer.Option(help="With --best-within: the metric or cost to be small.")
+    ] = None,
+    maximize: Annotated[
+        str | None, typer.Option(help="With --best-within: the metric or cost to be large.")
+    ] = None,
+    as_searched: Annotated[
+        bool,
+        typer.Option("--as-searched", help="Average the models of the search, train nothing."),
+    ] = False,
     seeds: Annotated[
         int, typer.Option(min=1, help="Trainings to compare; the first becomes the model.")
     ] = 1,
@@ -36,17 +55,52 @@ def refit(
 
     place = find(study, runs, storage)
     record = read_study(place.url, place.name)
+    if as_searched and seeds > 1:
+        raise typer.BadParameter("--as-searched trains nothing, so --seeds says nothing.")
+    found = _chosen(record, trial, pareto, best_within, minimize, maximize)
     file = _study_file(study, record)
     allowed = allowed_by(file, code).and_also(remembered(file, place))
-    say(f"{record.name}: training on all rows outside the test set …")
+    doing = "averaging the models of its folds" if as_searched else _TRAINING
+    say(f"{record.name}: trial {found.number}, {doing} …")
 
     from tunecli.data.workspace import Workspace
     from tunecli.model_folder.of_study import refit_study
 
     workspace = Workspace(file.absolute().parent, runs.absolute() / ".cache", allowed)
     with place.held():
-        path, results = refit_study(record, trial, place, workspace, seeds)
+        path, results = refit_study(record, found, place, workspace, seeds, trains=not as_searched)
     typer.echo("\n".join([*_lines(results), f"model       {path}"]))
+
+
+def _chosen(
+    record: StudyRecord,
+    trial: str,
+    pareto: int | None,
+    best_within: str | None,
+    minimize: str | None,
+    maximize: str | None,
+) -> TrialRecord:
+    """The trial that the options mean.
+
+    Raises:
+        RefitError: there is none.
+    """
+    from tunecli.model_folder import choosing
+    from tunecli.report.records import Objective
+
+    if (trial != "best") + (pareto is not None) + (best_within is not None) > 1:
+        raise typer.BadParameter("--trial, --pareto and --best-within exclude each other.")
+    if (minimize or maximize) and best_within is None:
+        raise typer.BadParameter("--minimize and --maximize go with --best-within.")
+    if minimize and maximize:
+        raise typer.BadParameter("--minimize and --maximize exclude each other.")
+    if pareto is not None:
+        return choosing.on_front(record, pareto)
+    if best_within is not None:
+        wanted = Objective(minimize, "minimize") if minimize else None
+        wanted = Objective(maximize, "maximize") if maximize else wanted
+        return choosing.within(record, choosing.conditions(best_within), wanted)
+    return choosing.by_name(record, trial)
 
 
 def _study_file(study: str, record: StudyRecord) -> Path:

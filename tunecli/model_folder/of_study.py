@@ -12,51 +12,37 @@ from tunecli.data.fold_store import FoldStore
 from tunecli.data.user_code import permit
 from tunecli.data.workspace import Workspace
 from tunecli.errors import RefitError
+from tunecli.model_folder.as_searched import as_searched
 from tunecli.model_folder.card import card
 from tunecli.model_folder.places import MODEL
 from tunecli.model_folder.refitting import Refitted, Trial, refit
 from tunecli.model_folder.results import Results, results_of
 from tunecli.model_folder.writing import write_model
-from tunecli.report import ranking
 from tunecli.report.best import config_of
-from tunecli.report.findings.evidence import Evidence
-from tunecli.report.findings.ties import simplest
 from tunecli.report.records import StudyRecord, TrialRecord
 from tunecli.search.database import StudyDatabase
+from tunecli.search.kept_models import FOLDER as KEPT
 from tunecli.search.place import Place
 from tunecli.study_file.printing import to_yaml
 from tunecli.study_file.source_kinds import NO_SOURCE
 
 
-def chosen(study: StudyRecord, which: str) -> TrialRecord:
-    """The trial that `best`, `simplest` or a number means.
-
-    Raises:
-        RefitError: there is none, or it has no score.
-        StudyNotFoundError: the study has no trial of that number.
-    """
-    best = ranking.best_trial(study)
-    if which in ("best", "simplest"):
-        if best is None:
-            raise RefitError(f"study {study.name} has no complete trial yet.")
-        return (simplest(Evidence.of(study)) or best) if which == "simplest" else best
-    if not which.isdigit():
-        raise RefitError(f"--trial takes best, simplest or a number, but got {which!r}.")
-    trial = study.trial(int(which))
-    if trial.best_step is None or trial.state != "complete":
-        raise RefitError(
-            f"trial {which} is {trial.outcome or trial.state}: only a complete trial says how "
-            "long to train. `tunecli report` lists them."
-        )
-    return trial
-
-
 def refit_study(
-    study: StudyRecord, which: str, place: Place, workspace: Workspace, n_seeds: int
+    study: StudyRecord,
+    found: TrialRecord,
+    place: Place,
+    workspace: Workspace,
+    n_seeds: int = 1,
+    *,
+    trains: bool = True,
 ) -> tuple[Path, Results]:
     """Make a model of a trial, score it on the test rows, and write its folder.
 
     Of a study that is held by this process: a search that goes on may find a better trial.
+
+    Args:
+        trains: on all rows outside the test set; else the model is the mean of the fold models
+            that the search kept.
 
     Returns:
         the folder, and the scores.
@@ -65,7 +51,6 @@ def refit_study(
         RefitError: the trial cannot become a model, or the data is not that of the search.
         ModelFolderError: the folder cannot be written.
     """
-    found = chosen(study, which)
     config = config_of(study, found)
     trial = Trial(study.name, found.number, config, found.best_step or 0, found.fold_scores)
     permit(workspace.code)
@@ -73,7 +58,8 @@ def refit_study(
         raise RefitError(f"study {study.name} has no data of tunecli's, so there is no refit.")
     store = FoldStore(config.data, config.validation, workspace)
     _refuse_other_data(study, store)
-    refits = list(refit(trial, store, n_seeds))
+    kept = place.folder / KEPT / str(found.number)
+    refits = list(refit(trial, store, n_seeds)) if trains else [as_searched(trial, store, kept)]
     has_test = refits[0].predictions is not None
     looks = len(study.test_looks) + has_test
     results = results_of(trial, store, refits, looks)

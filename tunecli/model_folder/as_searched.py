@@ -1,0 +1,79 @@
+"""The models that a search kept, as one model: each with its fold's preprocessing, averaged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tunecli.data.dataset import FoldData
+from tunecli.data.features import as_features
+from tunecli.data.fitting import fit_preprocessing
+from tunecli.data.fold_store import FoldStore
+from tunecli.errors import DataError, RefitError
+from tunecli.model_folder.facts import MemberFacts
+from tunecli.model_folder.model import Member, Model
+from tunecli.model_folder.refitting import Refitted, Trial, facts_of, predicted
+from tunecli.training.compression.packing import Packed
+from tunecli.training.fold import new_model
+from tunecli.training.kept_models import Kept, read_models, restored
+from tunecli.training.losses import build_loss, n_outputs, standardizes_target
+from tunecli.training.models import embeds_categories
+from tunecli.training.models.embeddings import bin_counts
+from tunecli.training.precision import choose_device
+
+
+def as_searched(trial: Trial, store: FoldStore, folder: Path) -> Refitted:
+    """The mean of a trial's fold models, without training anything.
+
+    Args:
+        folder: where the search kept them.
+
+    Raises:
+        RefitError: it kept none of this trial, or they are damaged.
+    """
+    config = trial.config
+    try:
+        kept = read_models(folder, config)
+    except DataError as error:
+        raise RefitError(
+            f"trial {trial.number} left no models: {error} A search keeps those of its best "
+            "trials (search.keep_models). Without --as-searched the model is trained."
+        ) from None
+    folds = store.folds(
+        config.data.scale, standardizes_target(config.loss), embeds_categories(config.model)
+    )
+    if len(folds) != len(kept):
+        raise RefitError(
+            f"the models in {folder} are of other folds. Train without --as-searched."
+        )
+    members = [_member(trial, store, fold, one) for fold, one in zip(folds, kept, strict=True)]
+    device = choose_device(config.training.device)
+    facts = facts_of(trial, config, store, tuple(member.facts for member in members))
+    model = Model(facts, members, device)
+    predictions = predicted(model, store, store.split.test_rows)
+    return Refitted(model, config.seed, predictions, len(store.split.search_rows), 0)
+
+
+def _member(trial: Trial, store: FoldStore, fold: FoldData, kept: Kept) -> Member:
+    config = trial.config
+    train_rows, _ = store.split.folds[fold.number]
+    fitted = fit_preprocessing(
+        store.dataset,
+        train_rows,
+        store.settings,
+        config.data.scale,
+        embeds_categories(config.model),
+        store.workspace.cache,
+    )
+    try:
+        network = restored(kept, new_model(config, fold))
+    except DataError as error:
+        raise RefitError(f"trial {trial.number}: {error}") from None
+    facts = MemberFacts(
+        shape=tuple(as_features(fold.x_train).shape),
+        n_outputs=n_outputs(config.loss, fold),
+        meaning=build_loss(config.loss, fold).meaning,
+        preprocessing=type(fitted).__name__,
+        n_bins=bin_counts(network),
+        norms=kept.norms if isinstance(kept, Packed) else (),
+    )
+    return Member(facts, fitted, network)
