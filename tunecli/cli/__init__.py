@@ -9,6 +9,7 @@ import typer
 
 from tunecli import __version__
 from tunecli.cli.check import check
+from tunecli.cli.compress import compress
 from tunecli.cli.dashboard import dashboard
 from tunecli.cli.export import export
 from tunecli.cli.init import init
@@ -29,7 +30,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (search, report, dashboard, check, init, schema, refit, predict, export, remove):
+for command in (
+    search,
+    report,
+    dashboard,
+    check,
+    init,
+    schema,
+    refit,
+    predict,
+    export,
+    compress,
+    remove,
+):
     app.command()(command)
 app.command("next")(next_round)
 

@@ -58,7 +58,7 @@ def refit(
     if as_searched and seeds > 1:
         raise typer.BadParameter("--as-searched trains nothing, so --seeds says nothing.")
     found = _chosen(record, trial, pareto, best_within, minimize, maximize)
-    file = _study_file(study, record)
+    file = study_file_of(study, record)
     allowed = allowed_by(file, code).and_also(remembered(file, place))
     doing = "averaging the models of its folds" if as_searched else _TRAINING
     say(f"{record.name}: trial {found.number}, {doing} …")
@@ -69,7 +69,7 @@ def refit(
     workspace = Workspace(file.absolute().parent, runs.absolute() / ".cache", allowed)
     with place.held():
         path, results = refit_study(record, found, place, workspace, seeds, trains=not as_searched)
-    typer.echo("\n".join([*_lines(results), f"model       {path}"]))
+    typer.echo("\n".join([*results_lines(results), f"model       {path}"]))
 
 
 def _chosen(
@@ -103,7 +103,7 @@ def _chosen(
     return choosing.by_name(record, trial)
 
 
-def _study_file(study: str, record: StudyRecord) -> Path:
+def study_file_of(study: str, record: StudyRecord) -> Path:
     """Where paths in the study file start from: the one given, else where it was searched from."""
     given = Path(study)
     if given.suffix in (".yaml", ".yml"):
@@ -117,7 +117,8 @@ def _study_file(study: str, record: StudyRecord) -> Path:
     return file
 
 
-def _lines(results: Results) -> list[str]:
+def results_lines(results: Results) -> list[str]:
+    """What a refit scored."""
     from tunecli.report.wording import with_spread
 
     spread = _spread(results.fold_scores)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from tunecli.search.database import StudyDatabase
 from tunecli.search.kept_models import FOLDER as KEPT
 from tunecli.search.place import Place
 from tunecli.study_file.printing import to_yaml
+from tunecli.study_file.settings import CompressionSettings
 from tunecli.study_file.source_kinds import NO_SOURCE
 
 
@@ -35,6 +37,7 @@ def refit_study(
     n_seeds: int = 1,
     *,
     trains: bool = True,
+    compression: CompressionSettings | None = None,
 ) -> tuple[Path, Results]:
     """Make a model of a trial, score it on the test rows, and write its folder.
 
@@ -43,6 +46,7 @@ def refit_study(
     Args:
         trains: on all rows outside the test set; else the model is the mean of the fold models
             that the search kept.
+        compression: in place of the trial's.
 
     Returns:
         the folder, and the scores.
@@ -51,14 +55,11 @@ def refit_study(
         RefitError: the trial cannot become a model, or the data is not that of the search.
         ModelFolderError: the folder cannot be written.
     """
-    config = config_of(study, found)
-    trial = Trial(study.name, found.number, config, found.best_step or 0, found.fold_scores)
-    permit(workspace.code)
-    if config.data.source == NO_SOURCE:
-        raise RefitError(f"study {study.name} has no data of tunecli's, so there is no refit.")
-    store = FoldStore(config.data, config.validation, workspace)
-    _refuse_other_data(study, store)
-    kept = place.folder / KEPT / str(found.number)
+    trial, store = trial_of(study, found, workspace)
+    if compression is not None:
+        config = trial.config.model_copy(update={"compression": compression})
+        trial = replace(trial, config=config)
+    kept = kept_models(place, found.number)
     refits = list(refit(trial, store, n_seeds)) if trains else [as_searched(trial, store, kept)]
     has_test = refits[0].predictions is not None
     looks = len(study.test_looks) + has_test
@@ -68,6 +69,29 @@ def refit_study(
     path = place.folder / MODEL
     _write(path, study, refits, results)
     return path, results
+
+
+def trial_of(
+    study: StudyRecord, found: TrialRecord, workspace: Workspace
+) -> tuple[Trial, FoldStore]:
+    """A trial, and the data that it was searched on.
+
+    Raises:
+        RefitError: there is none, or it has changed since.
+    """
+    config = config_of(study, found)
+    trial = Trial(study.name, found.number, config, found.best_step or 0, found.fold_scores)
+    permit(workspace.code)
+    if config.data.source == NO_SOURCE:
+        raise RefitError(f"study {study.name} has no data of tunecli's, so there is no refit.")
+    store = FoldStore(config.data, config.validation, workspace)
+    _refuse_other_data(study, store)
+    return trial, store
+
+
+def kept_models(place: Place, number: int) -> Path:
+    """Where a search may have left the models of a trial."""
+    return place.folder / KEPT / str(number)
 
 
 def _refuse_other_data(study: StudyRecord, store: FoldStore) -> None:

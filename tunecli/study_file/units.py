@@ -33,14 +33,18 @@ def _is_whole(written: Any) -> bool:
     return isinstance(written, int) and not isinstance(written, bool)
 
 
-def in_words(metric: str, value: float) -> str:
-    """A value of a metric with its unit, in at most four digits."""
+def in_words(metric: str, value: float, digits: int = 4) -> str:
+    """A value of a metric with its unit."""
     units = _UNITS.get(metric)
     if units is None:
-        return f"{value:,.0f}" if value == int(value) and abs(value) >= 1000 else f"{value:.4g}"
+        return (
+            f"{value:,.0f}"
+            if value == int(value) and abs(value) >= 1000
+            else f"{value:.{digits}g}"
+        )
     name, factor = max(
         ((name, factor) for name, factor in units.items() if factor <= abs(value)),
         key=lambda unit: unit[1],
         default=min(units.items(), key=lambda unit: unit[1]),
     )
-    return f"{value / factor:.4g} {name}"
+    return f"{value / factor:.{digits}g} {name}"

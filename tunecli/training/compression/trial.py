@@ -47,8 +47,18 @@ def compressed_folds(training: CrossValidation) -> list[CompressedFold]:
         NoScoreError: a score, or the loss in fine-tuning, is not finite.
     """
     folds = [fold for fold in training.folds if isinstance(fold, FoldTraining)]
-    packed = packed_models(training.config, folds)
-    return [_scored(fold, one, training.config) for fold, one in zip(folds, packed, strict=True)]
+    return compress_folds(training.config, folds)
+
+
+def compress_folds(config: TrialConfig, folds: Sequence[FoldTraining]) -> list[CompressedFold]:
+    """The same for trained folds, by the compression of any configuration with their model.
+
+    Raises:
+        DataError: a step cannot be taken on this model.
+        NoScoreError: a score, or the loss in fine-tuning, is not finite.
+    """
+    packed = packed_models(config, folds)
+    return [_scored(fold, one, config) for fold, one in zip(folds, packed, strict=True)]
 
 
 def packed_models(config: TrialConfig, folds: Sequence[FoldTraining]) -> list[Packed]:

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tunecli.cli.options import CodeOption, RunsOption, StorageOption, StudyArgument
+from tunecli.cli.permitting import allowed_by, remembered
+from tunecli.cli.places import find
+from tunecli.cli.refit import results_lines, study_file_of
+from tunecli.cli.streams import console, say
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tunecli.model_folder.compressing import Row
+
+
+def compress(
+    study: StudyArgument,
+    trial: Annotated[
+        str, typer.Option(help="A number, `best`, or `simplest`: of those as good as the best.")
+    ] = "best",
+    finetune_epochs: Annotated[
+        int, typer.Option(min=0, help="After pruning and sharing, at most.")
+    ] = 5,
+    pick: Annotated[
+        int | None,
+        typer.Option(help="Refit with the compression of this row; it becomes the model."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="The table, for programs.")] = False,
+    code: CodeOption = None,
+    runs: RunsOption = Path("runs"),
+    storage: StorageOption = None,
+) -> None:
+    """Show what each way of compressing a trial's models costs and saves, before one is chosen.
+
+    Example: tunecli compress digits
+    """
+    from tunecli.model_folder.choosing import by_name
+    from tunecli.report.records import read_study
+
+    place = find(study, runs, storage)
+    record = read_study(place.url, place.name)
+    found = by_name(record, trial)
+    file = study_file_of(study, record)
+    allowed = allowed_by(file, code).and_also(remembered(file, place))
+
+    from tunecli.data.workspace import Workspace
+    from tunecli.model_folder import of_study
+    from tunecli.model_folder.compressing import compressed_ways, in_words
+
+    workspace = Workspace(file.absolute().parent, runs.absolute() / ".cache", allowed)
+    kept = of_study.kept_models(place, found.number)
+    made, store = of_study.trial_of(record, found, workspace)
+    rows = []
+    for row in compressed_ways(made, store, kept, finetune_epochs):
+        say(f"{record.name}: trial {found.number}, {in_words(row.steps)} …")
+        rows.append(row)
+        if pick is not None and len(rows) > pick:
+            break
+    if pick is None:
+        _show(rows, record.metric, maximize=record.direction == "maximize", as_json=json)
+        return
+    if not 1 <= pick < len(rows):
+        raise typer.BadParameter(f"--pick takes a row from 1 to {len(rows) - 1}.")
+    with place.held():
+        path, results = of_study.refit_study(
+            record, found, place, workspace, compression=rows[pick].steps
+        )
+    typer.echo("\n".join([*results_lines(results), f"model       {path}"]))
+
+
+def _show(rows: Sequence[Row], metric: str, *, maximize: bool, as_json: bool) -> None:
+    from tunecli.cli import compression_table
+    from tunecli.model_folder.compressing import on_front
+
+    marked = on_front(rows, maximize=maximize)
+    if as_json:
+        typer.echo(compression_table.to_json(rows, marked))
+        return
+    console(stderr=False).print(compression_table.render(rows, marked, metric))

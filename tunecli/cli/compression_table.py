@@ -1,0 +1,82 @@
+"""The table of `tunecli compress`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from tunecli.report import wording
+from tunecli.study_file.units import in_words
+
+if TYPE_CHECKING:
+    from tunecli.model_folder.compressing import Row
+    from tunecli.training.compression.costs import Latency
+
+_NOTE = (
+    "* no other row is better in score and size. change: from row 0. Latency of one row, and of\n"
+    "up to 256: median of 50 calls ± half of the range of the middle half. Structured and fuse\n"
+    "change it; all else makes the file smaller, and the model is dense again when it computes."
+)
+_DIGITS = 3
+
+
+def render(rows: Sequence[Row], marked: Sequence[bool], metric: str) -> RenderableType:
+    """The rows in their order, numbered from 0 for the models as they are.
+
+    Args:
+        marked: which rows are on the Pareto front.
+    """
+    from tunecli.model_folder.compressing import in_words as steps_in_words
+
+    table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim", show_edge=False)
+    table.add_column("row", justify="right", no_wrap=True)
+    for name in ("compression", wording.shortened(wording.plain(metric), 12), "change"):
+        table.add_column(name, no_wrap=True)
+    for name in ("size", "gzip", "1 row", "256 rows", "zeros"):
+        table.add_column(name, justify="right", no_wrap=True)
+    base = rows[0]
+    for number, (row, is_best) in enumerate(zip(rows, marked, strict=True)):
+        label = Text(f"{steps_in_words(row.steps)}{' *' if is_best else ''}")
+        if not row.fold_scores:
+            table.add_row(str(number), label, "–")
+            continue
+        table.add_row(
+            str(number),
+            label,
+            Text(wording.score(row.score)),
+            f"{row.score - base.score:+.4f}" if number else "",
+            in_words("size", row.size, _DIGITS),
+            in_words("size", row.gzipped, _DIGITS),
+            _told(row.one),
+            _told(row.many),
+            f"{row.zeros:.0%}",
+        )
+    failed = [
+        Text(f"row {number}: {wording.plain(row.reason)}")
+        for number, row in enumerate(rows)
+        if row.reason
+    ]
+    return Group(table, *failed, Text(_NOTE, style="dim"))
+
+
+def to_json(rows: Sequence[Row], marked: Sequence[bool]) -> str:
+    """A list with an object for each row: its numbers, steps as in a study file, `front`."""
+    return json.dumps(
+        [
+            asdict(row) | {"steps": row.steps.model_dump(exclude_defaults=True), "front": is_best}
+            for row, is_best in zip(rows, marked, strict=True)
+        ]
+    )
+
+
+def _told(latency: Latency | None) -> str:
+    if latency is None:
+        return "–"
+    share = (latency.high - latency.low) / 2 / latency.median if latency.median else 0.0
+    return f"{in_words('latency', latency.median, _DIGITS)} ±{share:.0%}"

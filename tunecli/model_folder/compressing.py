@@ -1,0 +1,187 @@
+"""What each way of compressing a trial's models would cost and save, on the folds of its search.
+
+The fold models that the search kept are taken, or trained anew, and each row of the grid begins
+from them. So its scores are cross-validated, and can be compared with those of the report; the
+test set is not looked at.
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+from torch import nn
+
+from tunecli.data.fold_store import FoldStore
+from tunecli.errors import DataError, RefitError
+from tunecli.model_folder.refitting import Trial
+from tunecli.study_file.settings import CompressionSettings, Direction, TrialConfig
+from tunecli.training.batches import batch_sizes
+from tunecli.training.compression.costs import Latency, latency, share_of_zeros
+from tunecli.training.compression.fusing import norm_pairs
+from tunecli.training.compression.packing import pack
+from tunecli.training.compression.trial import CompressedFold, compress_folds, example
+from tunecli.training.cross_validation import CrossValidation
+from tunecli.training.fold import FoldTraining, new_model
+from tunecli.training.kept_models import read_models, restored
+from tunecli.training.losses import standardizes_target
+from tunecli.training.models import embeds_categories
+from tunecli.training.objectives import dominates
+from tunecli.training.precision import choose_device
+
+MANY_ROWS = 256
+"""Of the larger batch whose latency is measured; fewer where a fold has fewer."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One way of compressing.
+
+    Attributes:
+        steps: none for the models as they are.
+        fold_scores: of the objective, on the validation rows; empty if it could not be done.
+        size: bytes of the packed file; `gzipped` of the same file compressed by gzip.
+        one, many: seconds for 1 row and for `MANY_ROWS`, of the first fold's model.
+        zeros: share of the weights.
+        reason: why there are no scores.
+    """
+
+    steps: CompressionSettings
+    fold_scores: tuple[float, ...] = ()
+    size: float = 0.0
+    gzipped: float = 0.0
+    one: Latency | None = None
+    many: Latency | None = None
+    zeros: float = 0.0
+    reason: str = ""
+
+    @property
+    def score(self) -> float:
+        """Mean over folds."""
+        return fmean(self.fold_scores)
+
+    @property
+    def spread(self) -> float | None:
+        """Standard deviation over folds."""
+        return stdev(self.fold_scores) if len(self.fold_scores) > 1 else None
+
+
+def grid(finetune_epochs: int, *, has_norms: bool) -> list[CompressionSettings]:
+    """The rows of the table after the models as they are."""
+    tuned: dict[str, Any] = {"finetune_epochs": finetune_epochs}
+    steps: list[dict[str, Any]] = [
+        {"quantize": "int8"},
+        {"quantize": "int4"},
+        *({"prune": {"amount": amount}, **tuned} for amount in (0.5, 0.8, 0.9)),
+        {"prune": {"amount": 0.8}, "quantize": "int8", **tuned},
+        *({"share": {"clusters": clusters}, **tuned} for clusters in (256, 16, 4)),
+        {"prune": {"amount": 0.8}, "share": {"clusters": 16}, **tuned},
+    ]
+    if find_spec("torch_pruning"):
+        steps += [
+            {"structured": {"amount": 0.3}, **tuned},
+            {"structured": {"amount": 0.5}, **tuned},
+            {"structured": {"amount": 0.5}, "quantize": "int8", **tuned},
+        ]
+    if has_norms:
+        steps += [{"fuse": True}, {"fuse": True, "quantize": "int8"}]
+    return [CompressionSettings.model_validate(one) for one in steps]
+
+
+def in_words(steps: CompressionSettings) -> str:
+    """`prune 80 % + int8`; whether it is fine-tuned is the same in the whole table."""
+    parts = [f"structured {steps.structured.amount:.0%}"] if steps.structured else []
+    parts += [f"prune {steps.prune.amount:.0%}"] if steps.prune else []
+    parts += [f"share {steps.share.clusters}"] if steps.share else []
+    parts += ["fuse"] if steps.fuse else []
+    parts += [steps.quantize] if steps.quantize else []
+    return " + ".join(parts).replace("%", " %") if parts else "as it is"
+
+
+def compressed_ways(
+    trial: Trial, store: FoldStore, kept: Path, finetune_epochs: int
+) -> Iterator[Row]:
+    """Each row of the table, the models as they are first.
+
+    Args:
+        kept: folder where the search may have left the trial's models.
+
+    Raises:
+        RefitError: the trial's models are compressed already, or not tunecli's.
+    """
+    config = trial.config
+    if config.train is not None or not config.compression.is_none:
+        why = "was trained by code of your own" if config.train else "is compressed already"
+        raise RefitError(f"trial {trial.number} {why}: take one that is not, with --trial.")
+    folds = _folds(config, store, kept)
+    models = [fold.best_model() for fold in folds]
+    yield _as_it_is(folds, models)
+    for steps in grid(finetune_epochs, has_norms=bool(norm_pairs(models[0]))):
+        changed = config.model_copy(update={"compression": steps})
+        try:
+            yield _row(steps, folds, compress_folds(changed, folds))
+        except DataError as error:
+            yield Row(steps, reason=error.message)
+
+
+def on_front(rows: Sequence[Row], *, maximize: bool) -> list[bool]:
+    """Whether no other row is better in score and size."""
+    points = [(row.score, row.size) if row.fold_scores else None for row in rows]
+    known = [point for point in points if point is not None]
+    ways: tuple[Direction, Direction] = ("maximize" if maximize else "minimize", "minimize")
+    return [
+        point is not None and not any(dominates(one, point, ways) for one in known)
+        for point in points
+    ]
+
+
+def _folds(config: TrialConfig, store: FoldStore, kept: Path) -> list[FoldTraining]:
+    """With the models of the trial: those that were kept, or new ones."""
+    data = store.folds(
+        config.data.scale, standardizes_target(config.loss), embeds_categories(config.model)
+    )
+    device = choose_device(config.training.device)
+    try:
+        weights = read_models(kept, config)
+    except DataError:
+        training = CrossValidation(config, data, device)
+        for _ in training:
+            pass
+        if training.outcome != "complete":
+            raise RefitError(f"the training failed: {training.reason}.") from None
+        return [fold for fold in training.folds if isinstance(fold, FoldTraining)]
+    fewest = min(len(batch_sizes(len(fold.y_train), config.training.batch_size)) for fold in data)
+    return [
+        FoldTraining(config, fold, device, fewest, restored(one, new_model(config, fold)))
+        for fold, one in zip(data, weights, strict=True)
+    ]
+
+
+def _as_it_is(folds: Sequence[FoldTraining], models: Sequence[nn.Module]) -> Row:
+    compressed = [
+        CompressedFold(model, pack(model, {}), *fold.measured(model))
+        for fold, model in zip(folds, models, strict=True)
+    ]
+    return _row(CompressionSettings(), folds, compressed)
+
+
+def _row(
+    steps: CompressionSettings, folds: Sequence[FoldTraining], compressed: Sequence[CompressedFold]
+) -> Row:
+    files = [fold.packed.to_bytes() for fold in compressed]
+    first, rows = compressed[0].model, folds[0].fold
+    n_rows = min(MANY_ROWS, len(rows.y_train))
+    return Row(
+        steps,
+        tuple(fold.score for fold in compressed),
+        size=fmean(map(len, files)),
+        gzipped=fmean(len(gzip.compress(file)) for file in files),
+        one=latency(first, example(rows, 1)),
+        many=latency(first, example(rows, n_rows)),
+        zeros=fmean(share_of_zeros(fold.model) for fold in compressed),
+    )
