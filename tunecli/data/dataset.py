@@ -119,6 +119,8 @@ class FoldData:
             columns before are numbers.
         train_rows: indices of the training rows in the data set, (n_train,) int64; None where the
             rows come from no data set.
+        train_weights: what each training row counts in the training loss, (n_train,) float32, not
+            negative; None where all count alike.
     """
 
     number: int
@@ -133,6 +135,7 @@ class FoldData:
     y_std: float = 1.0
     cat_cardinalities: tuple[int, ...] = ()
     train_rows: Tensor | None = None
+    train_weights: Tensor | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -145,6 +148,7 @@ class FoldData:
             self,
             x_train=self.x_train.to(device),
             y_train=self.y_train.to(device),
+            train_weights=None if self.train_weights is None else self.train_weights.to(device),
             x_valid=self.x_valid.to(device),
             y_valid=self.y_valid.to(device),
         )

@@ -90,18 +90,20 @@ class BatchChange:
         if self._augment is not None:
             x = self._augment(x)
         if self._cutmix and (not self._mixup or np.random.random() < 0.5):
-            return cut_and_mixed(x, y, self._cutmix)
-        return mixed(x, y, self._mixup) if self._mixup else Batch(x, y)
+            return cut_and_mixed(x, y, self._cutmix, batch.weights)
+        if self._mixup:
+            return mixed(x, y, self._mixup, batch.weights)
+        return batch._replace(x=x)
 
 
-def mixed(x: Tensor, y: Tensor, alpha: float) -> Batch:
+def mixed(x: Tensor, y: Tensor, alpha: float, weights: Tensor | None = None) -> Batch:
     """Mixup: all rows with others of their batch, by one share (Zhang et al. 2018)."""
     share = float(np.random.beta(alpha, alpha))
     order = torch.randperm(len(y)).to(x.device)
-    return Batch(torch.lerp(x[order], x, share), y, y[order], share)
+    return _of_pairs(torch.lerp(x[order], x, share), y, share, weights, order)
 
 
-def cut_and_mixed(x: Tensor, y: Tensor, alpha: float) -> Batch:
+def cut_and_mixed(x: Tensor, y: Tensor, alpha: float, weights: Tensor | None = None) -> Batch:
     """CutMix: a rectangle of another picture, at the same place in all (Yun et al. 2019).
 
     Args:
@@ -115,7 +117,13 @@ def cut_and_mixed(x: Tensor, y: Tensor, alpha: float) -> Batch:
     x = x.clone()
     x[..., top:bottom, left:right] = x[order, ..., top:bottom, left:right]
     share = 1 - (bottom - top) * (right - left) / (height * width)
-    return Batch(x, y, y[order], share)
+    return _of_pairs(x, y, share, weights, order)
+
+
+def _of_pairs(x: Tensor, y: Tensor, share: float, weights: Tensor | None, order: Tensor) -> Batch:
+    """Rows `x`, each mixed with the one that `order` names."""
+    others = None if weights is None else weights[order]
+    return Batch(x, y, y[order], share, weights, others)
 
 
 def _stretch(length: int, side: float) -> tuple[int, int]:

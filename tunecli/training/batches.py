@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import accumulate
+from collections.abc import Iterator, Sequence
+from itertools import accumulate, repeat
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -21,12 +21,16 @@ class Batch(NamedTuple):
         y: targets, (n,).
         other: targets of the rows that `x` is mixed with, (n,); None if it is not.
         share: of `y` in the mixture.
+        weights: what the rows of `y` count in a mean, (n,); None if all count alike.
+        other_weights: the same of the rows of `other`.
     """
 
     x: Tensor
     y: Tensor
     other: Tensor | None = None
     share: float = 1.0
+    weights: Tensor | None = None
+    other_weights: Tensor | None = None
 
 
 def batch_sizes(n_rows: int, batch_size: int | Literal["full"]) -> tuple[int, ...]:
@@ -59,6 +63,7 @@ class Batches:
         batch_size: int | Literal["full"],
         shuffle: bool,
         seed: int = 0,
+        weights: Tensor | None = None,
     ) -> None:
         """Walk over the rows of `x` (n_rows, *shape) and `y` (n_rows,).
 
@@ -67,12 +72,13 @@ class Batches:
             shuffle: a new order each epoch, drawn from torch's generator; without meaning where
                 one batch holds all rows.
             seed: of what rows draw while they are loaded, other draws in each epoch.
+            weights: of the rows, (n_rows,); None if all count alike.
         """
         self.sizes = batch_sizes(len(y), batch_size)
         self.position = len(self.sizes)
         self.n_epochs = 0
         self._seed = seed
-        self._x, self._y = as_features(x), y
+        self._x, self._y, self._weights = as_features(x), y, weights
         self._ends = (0, *accumulate(self.sizes))
         self._shuffle = shuffle and len(self.sizes) > 1
         self._order: Tensor | None = None
@@ -93,12 +99,12 @@ class Batches:
         """The batches from `position` on; `position` follows."""
         start, sizes = self._ends[self.position], self.sizes[self.position :]
         rows = None if len(self.sizes) == 1 else self._rows()[start:]
-        targets = self._y if rows is None else self._y.index_select(0, rows)
-        ys = torch.split(targets, list(sizes))
+        ys = _parts(self._y, rows, sizes)
+        weights = repeat(None) if self._weights is None else _parts(self._weights, rows, sizes)
         xs = self._x.batches(rows, sizes, seed_of(self._seed, self.n_epochs))
-        for x, y in zip(xs, ys, strict=True):
+        for x, y, weight in zip(xs, ys, weights, strict=False):  # None has no end
             self.position += 1
-            yield Batch(x, y)
+            yield Batch(x, y, weights=weight)
 
     def _rows(self) -> Tensor:
         """All rows in the order of the epoch."""
@@ -116,3 +122,9 @@ class Batches:
         self.n_epochs = state["n_epochs"]
         order = state["order"]
         self._order = None if order is None else order.to(self._y.device)
+
+
+def _parts(values: Tensor, rows: Tensor | None, sizes: Sequence[int]) -> tuple[Tensor, ...]:
+    """The values of some rows, or of all in their order, batch by batch."""
+    chosen = values if rows is None else values.index_select(0, rows)
+    return torch.split(chosen, list(sizes))

@@ -100,7 +100,12 @@ class FoldTraining:
         self._loss = loss
         self._average = average_weights(self.model, settings.ema) if settings.ema else None
         self._batches = Batches(
-            fold.x_train, fold.y_train, settings.batch_size, settings.shuffle, self._seed
+            fold.x_train,
+            fold.y_train,
+            settings.batch_size,
+            settings.shuffle,
+            self._seed,
+            fold.train_weights,
         )
         self.timetable = Timetable.of(settings, len(self._batches.sizes), fewest_batches)
         self._optimizers = build_optimizers(

@@ -124,14 +124,14 @@ class GradientStep:
         weight = self._total_weight(group)
         mean = torch.zeros_like(self._loss_sum)
         for batch in group:
-            loss = self._batch_loss(batch) * (self._loss.total_weight(batch.y) / weight)
+            loss = self._batch_loss(batch) * (self._weight_of(batch) / weight)
             self._scaled(loss).backward()  # type: ignore[no-untyped-call]
             mean += loss.detach()
         return mean
 
     def _total_weight(self, group: Sequence[Batch]) -> Tensor | int:
         """What the group's batches count together in a mean."""
-        return sum(self._loss.total_weight(batch.y) for batch in group)
+        return sum(self._weight_of(batch) for batch in group)
 
     def _batch_loss(self, batch: Batch) -> Tensor:
         with self._precision.forward():
@@ -145,10 +145,31 @@ class GradientStep:
 
     def _mixed_loss(self, outputs: Tensor, batch: Batch) -> Tensor:
         """Of rows mixed from two, the losses against both targets in the same shares."""
+        if batch.weights is not None:
+            total = self._weighted_sum(outputs, batch, batch.weights)
+            return total / self._weight_of(batch)
         loss: Tensor = self._loss(outputs, batch.y)
         if batch.other is None:
             return loss
         return torch.lerp(self._loss(outputs, batch.other), loss, batch.share)
+
+    def _weight_of(self, batch: Batch) -> Tensor | int:
+        """What a batch counts in a mean; with row weights never 0, which has no mean."""
+        if batch.weights is None:
+            return self._loss.total_weight(batch.y)
+        weight = self._loss.row_weights(batch.y, batch.weights).sum()
+        if batch.other is not None and batch.other_weights is not None:
+            other = self._loss.row_weights(batch.other, batch.other_weights).sum()
+            weight = torch.lerp(other, weight, batch.share)
+        return weight.clamp(min=torch.finfo(weight.dtype).tiny)
+
+    def _weighted_sum(self, outputs: Tensor, batch: Batch, weights: Tensor) -> Tensor:
+        """The rows' losses times their weights; a mixed row counts as either row does."""
+        total = (self._loss.of_rows(outputs, batch.y) * weights).sum()
+        if batch.other is None or batch.other_weights is None:
+            return total
+        other = (self._loss.of_rows(outputs, batch.other) * batch.other_weights).sum()
+        return torch.lerp(other, total, batch.share)
 
     def _exact(self, outputs: Tensor) -> Tensor:
         """In 32 bits: a loss in 16 bits loses what it measures."""

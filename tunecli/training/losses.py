@@ -44,6 +44,8 @@ class Loss(ABC):
     meaning: OutputMeaning
 
     def __init__(self, name: str, arguments: dict[str, Any], fold: FoldData) -> None:
+        if fold.train_weights is not None:
+            arguments = {**arguments, "reduction": "none"}
         self.module: nn.Module = getattr(nn, name)(**arguments)
         self.n_outputs = self.outputs_for(fold.n_classes)
 
@@ -56,10 +58,23 @@ class Loss(ABC):
     def __call__(self, outputs: Tensor, y: Tensor) -> Tensor:
         """The mean loss of a batch, a scalar that can be differentiated.
 
+        Where the fold's rows have weights, the loss of each row, (batch,).
+
         Args:
             outputs: of the model, (batch, n_outputs), any float dtype.
             y: targets as in `FoldData.y_train`, (batch,).
         """
+
+    def of_rows(self, outputs: Tensor, y: Tensor) -> Tensor:
+        """The loss of each row, (batch,), class weights included; where rows have weights.
+
+        Their sum over that of `row_weights` is the mean.
+        """
+        return self(outputs, y)
+
+    def row_weights(self, y: Tensor, weights: Tensor) -> Tensor:
+        """What each row counts in a mean, (batch,)."""
+        return weights
 
     def predict(self, outputs: Tensor) -> Predictions:
         """What the outputs say, computed in float64; see `outputs.OutputMeaning`."""
@@ -90,6 +105,10 @@ class _SoftmaxLoss(Loss):
         """With class weights, torch divides a batch by the sum of its rows' weights: that sum."""
         return len(y) if self.class_weights is None else self.class_weights[y].sum()
 
+    def row_weights(self, y: Tensor, weights: Tensor) -> Tensor:
+        """With class weights, the product of both."""
+        return weights if self.class_weights is None else weights * self.class_weights[y]
+
 
 class _MarginLoss(Loss):
     """MultiMarginLoss on the outputs as scores.
@@ -118,6 +137,7 @@ class _BinaryLoss(Loss):
         self.class_weights = class_weights(arguments.get("weight"), fold)
         rest = {key: value for key, value in arguments.items() if key != "weight"}
         super().__init__(name, {**rest, "reduction": "none"}, fold)
+        self._by_row = fold.train_weights is not None
 
     @staticmethod
     def outputs_for(n_classes: int) -> int:
@@ -129,7 +149,7 @@ class _BinaryLoss(Loss):
         losses: Tensor = self.module(outputs.float(), targets.float())  # (batch, n_outputs)
         if self.class_weights is not None:
             losses = losses * self.class_weights[y].unsqueeze(1)
-        return losses.mean()
+        return losses.mean(1) if self._by_row else losses.mean()
 
 
 class _ValueLoss(Loss):
@@ -183,7 +203,7 @@ class _PoissonLoss(Loss):
                 "Use MSELoss or another loss for regression."
             )
         super().__init__(name, arguments, fold)
-        mean = fold.y_train.cpu().double().mean().item()
+        mean = _mean(fold.y_train, fold.train_weights)
         self.meaning = OutputMeaning("log_rate", math.log(mean) if mean > 0 else 0.0)
 
     def __call__(self, outputs: Tensor, y: Tensor) -> Tensor:
@@ -195,6 +215,11 @@ class _UserLoss(Loss):
     """A loss of the user's own; see `user_parts`."""
 
     def __init__(self, name: str, arguments: dict[str, Any], fold: FoldData) -> None:
+        if fold.train_weights is not None:
+            raise DataError(
+                f"loss.{name}: gives one number for a batch, so its rows cannot have weights. "
+                "Use a loss of torch.nn, or leave the weights out."
+            )
         self._component = Component(name=name, arguments=arguments)
         self._loss = user_parts.build_loss(self._component)
         if isinstance(self._loss, nn.Module):
@@ -272,6 +297,8 @@ def class_weights(weight: str | Sequence[float] | None, fold: FoldData) -> Tenso
     if isinstance(weight, str):
         if weight != "balanced":
             raise ValueError(f"weight must be balanced or a list of numbers, but got {weight!r}.")
+        if fold.train_weights is not None:
+            return _balanced(y, fold.train_weights, fold.n_classes)
         counts = torch.bincount(y, minlength=fold.n_classes).clamp(min=1)
         return len(y) / (fold.n_classes * counts.float())
     if len(weight) != fold.n_classes:
@@ -285,3 +312,22 @@ def class_weights(weight: str | Sequence[float] | None, fold: FoldData) -> Tenso
 def decoded(meaning: OutputMeaning, outputs: Tensor) -> Predictions:
     """What outputs (n, n_outputs) say, computed on the CPU in float64: MPS has none."""
     return meaning(outputs.detach().cpu().double()).float().numpy()
+
+
+def _mean(y: Tensor, weights: Tensor | None) -> float:
+    """Of targets, in float64 on the CPU."""
+    values = y.cpu().double()
+    if weights is None:
+        return values.mean().item()
+    of_rows = weights.cpu().double()
+    return float((values @ of_rows / of_rows.sum()).item())
+
+
+def _balanced(y: Tensor, weights: Tensor, n_classes: int) -> Tensor:
+    """Class weights under which all classes count alike, rows counting by their weights.
+
+    A class whose rows weigh nothing has no loss to weigh; it gets 1.
+    """
+    of_classes = torch.zeros(n_classes, device=y.device).index_add_(0, y, weights.float())
+    balanced = of_classes.sum() / (n_classes * of_classes)
+    return torch.where(of_classes > 0, balanced, 1.0)

@@ -42,13 +42,13 @@ class MicroBatches:
         parts: list[Batch] = []
         for batch in group:
             sizes = list(batch_sizes(len(batch.y), self.size))
-            others = (
-                [None] * len(sizes) if batch.other is None else torch.split(batch.other, sizes)
-            )
-            rows = zip(
-                torch.split(batch.x, sizes), torch.split(batch.y, sizes), others, strict=True
-            )
-            parts += [Batch(x, y, other, batch.share) for x, y, other in rows]
+            columns = [
+                [value] * len(sizes)
+                if not isinstance(value, Tensor)
+                else torch.split(value, sizes)
+                for value in batch
+            ]
+            parts += [Batch(*values) for values in zip(*columns, strict=True)]
         return parts
 
     def most_rows(self, batch_size: int) -> int:
