@@ -222,6 +222,24 @@ def groups(series: pd.Series, where: Where) -> Codes:
     return codes
 
 
+def weights(series: pd.Series, where: Where) -> Floats:
+    """Numbers from 0 on, not all of them 0."""
+    _refuse_missing(series, f"the column {series.name!r} of weights", where)
+    numbers, bad = as_numbers(series)
+    bad = bad | ~np.isfinite(numbers) | (numbers < 0)
+    if bad.any():
+        row = int(bad.argmax())
+        raise DataError(
+            f"column {series.name!r} of weights must have numbers from 0 on, but {where(row)} has "
+            f"{str(series.iloc[row])[:50]!r}. Correct it, or leave data.weights out.",
+            "data.weights",
+        )
+    if not numbers.any():
+        message = f"all weights in column {series.name!r} are 0. Leave data.weights out."
+        raise DataError(message, "data.weights")
+    return numbers
+
+
 def times(series: pd.Series, where: Where) -> Floats:
     """Numbers as they are, dates in seconds since 1970."""
     _refuse_missing(series, f"the column {series.name!r} of time", where)

@@ -10,6 +10,7 @@ from typing import Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from tunecli.data.features import Features, as_features
@@ -44,6 +45,7 @@ class Dataset:
         target: what is predicted and how that was found, in words; empty where that is known.
         groups: (n_rows,) int64; rows of one group stay together. None for no groups.
         times: (n_rows,) float64; validation and test rows are later than training rows.
+        weights: (n_rows,) float64, what each row counts, not negative; None if all count alike.
         copies: (n_rows,) int64, of each row the first one that is equal, target included; None if
             all differ, or where copies need not stay together.
         given_test: rows that the source puts away for the test, (n,) int64; None for none.
@@ -62,6 +64,7 @@ class Dataset:
     target: str = ""
     groups: Tensor | None = None
     times: Tensor | None = None
+    weights: Tensor | None = None
     copies: Tensor | None = None
     given_test: Tensor | None = None
     given_folds: Tensor | None = None
@@ -86,7 +89,8 @@ class Dataset:
             return self.known_fingerprint
         digest = hashlib.sha256()
         assert isinstance(self.x, Tensor), "of loaded rows it is known"
-        for tensor in (self.x, self.y, self.groups, self.times, self.given_test, self.given_folds):
+        parts = [self.x, self.y, self.groups, self.times, self.given_test, self.given_folds]
+        for tensor in parts if self.weights is None else [*parts, self.weights]:
             if tensor is None:
                 digest.update(b"none;")
                 continue
@@ -99,6 +103,10 @@ class Dataset:
     def shape(self) -> tuple[int, ...]:
         """Of one row: (n_features,) or (channels, height, width)."""
         return tuple(self.x.shape[1:])
+
+    def weights_of(self, rows: Tensor) -> NDArray[np.float64] | None:
+        """What some rows count, (n,); None if all rows of the data set count alike."""
+        return None if self.weights is None else self.weights[rows].numpy()
 
 
 @dataclass(frozen=True)
@@ -119,8 +127,10 @@ class FoldData:
             columns before are numbers.
         train_rows: indices of the training rows in the data set, (n_train,) int64; None where the
             rows come from no data set.
-        train_weights: what each training row counts in the training loss, (n_train,) float32, not
-            negative; None where all count alike.
+        train_weights: what each training row counts in the training loss, (n_train,) float32 with
+            mean 1, above 0; None where all count alike.
+        valid_weights: what each validation row counts in a score, (n_valid,) float64 on the CPU,
+            not negative; None where all count alike.
     """
 
     number: int
@@ -136,6 +146,7 @@ class FoldData:
     cat_cardinalities: tuple[int, ...] = ()
     train_rows: Tensor | None = None
     train_weights: Tensor | None = None
+    valid_weights: NDArray[np.float64] | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from tunecli.data.dataset import FoldData
 from tunecli.data.fitting import Preprocessing, fit_preprocessing
-from tunecli.data.fold_store import FoldStore
+from tunecli.data.fold_store import FoldStore, training_weights
 from tunecli.data.folds import splitter_of
 from tunecli.data.preprocessing import target_scale
 from tunecli.study_file.settings import Component
@@ -67,6 +67,8 @@ def final_fit(
         y_mean=mean,
         y_std=std,
         cat_cardinalities=fitted.cardinalities,
+        train_weights=training_weights(dataset, train),
+        valid_weights=dataset.weights_of(valid),
     )
     return FinalFit(fold, fitted, cut_validation)
 

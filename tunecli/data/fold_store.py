@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cached_property
 
+from torch import Tensor
+
 from tunecli.data.dataset import Dataset, FoldData
 from tunecli.data.folds import Split
 from tunecli.data.kept_sets import kept_split
@@ -56,7 +58,9 @@ class FoldStore:
     @cached_property
     def split(self) -> Split:
         """Which rows are in which part."""
-        return kept_split(self.dataset, self.settings, self.validation, self.workspace.cache)
+        found = kept_split(self.dataset, self.settings, self.validation, self.workspace.cache)
+        weights = self.dataset.weights
+        return found if weights is None else found.weighted(weights)
 
     def folds(
         self, scale: Component | None, standardize_target: bool, embeds: bool = False
@@ -90,6 +94,8 @@ class FoldStore:
             n_classes=len(self.dataset.classes),
             cat_cardinalities=features.cat_cardinalities,
             train_rows=train_rows,
+            train_weights=training_weights(self.dataset, train_rows),
+            valid_weights=self.dataset.weights_of(valid_rows),
         )
         if not standardize_target or self.dataset.task != "regression":
             return fold
@@ -118,6 +124,19 @@ class FoldStore:
             self._prepared and n_new + sum(map(_n_bytes, self._prepared.values())) > self._largest
         ):
             del self._prepared[next(iter(self._prepared))]
+
+
+def training_weights(dataset: Dataset, rows: Tensor) -> Tensor | None:
+    """What rows count in a training loss: their weights with mean 1, so that rates mean the same.
+
+    None if all of them count alike.
+    """
+    if dataset.weights is None:
+        return None
+    weights = dataset.weights[rows]
+    if (weights == weights[0]).all():
+        return None
+    return (weights / weights.mean()).float()
 
 
 def _n_bytes(folds: PreparedFolds) -> int:

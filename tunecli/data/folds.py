@@ -40,6 +40,34 @@ class Split:
     test_rows: Tensor
     folds: tuple[tuple[Tensor, Tensor], ...]
 
+    def weighted(self, weights: Tensor) -> Split:
+        """Without training rows that count nothing, so that nothing is fitted on them either.
+
+        Args:
+            weights: of all rows of the data set.
+
+        Raises:
+            DataError: of some part no row counts.
+        """
+
+        def counting(rows: Tensor) -> Tensor:
+            return rows[weights[rows] > 0]
+
+        folds = tuple((counting(train), valid) for train, valid in self.folds)
+        parts = {"test part": self.test_rows}
+        for number, (train, valid) in enumerate(folds):
+            parts |= {f"training part of fold {number}": train}
+            parts |= {f"validation part of fold {number}": valid}
+        empty = [
+            name
+            for name, rows in parts.items()
+            if not weights[rows].any() and (len(rows) or name != "test part")
+        ]
+        if empty:
+            message = f"no row of the {empty[0]} has a weight above 0. Give it rows that count."
+            raise DataError(message, "data.weights")
+        return Split(counting(self.search_rows), self.test_rows, folds)
+
 
 def split(dataset: Dataset, data: DataSettings, validation: ValidationSettings) -> Split:
     """Cut the test set first, then the folds from what is left; stratified for classification.

@@ -25,7 +25,7 @@ from tunecli.data.folds import Split, split
 from tunecli.data.workspace import Workspace
 from tunecli.study_file.settings import DataSettings, ValidationSettings
 
-_TENSORS = ("x", "y", "groups", "times", "copies", "given_test", "given_folds")
+_TENSORS = ("x", "y", "groups", "times", "weights", "copies", "given_test", "given_folds")
 
 
 def kept_dataset(

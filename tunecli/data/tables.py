@@ -171,6 +171,7 @@ def _named(
         ("data.target", settings.target),
         ("data.group", settings.group),
         ("data.time", settings.time),
+        ("data.weights", settings.weights),
         ("validation.column", validation.column),
     ):
         yield setting, [name] if name is not None else []
@@ -183,7 +184,8 @@ def _features(
     frame: _Frame, settings: DataSettings, validation: ValidationSettings
 ) -> tuple[list[Cells], list[str]]:
     """The columns to predict from, cleaned, and notes on the others."""
-    others = {settings.target, settings.group, settings.time, validation.column, *settings.drop}
+    others = {settings.target, settings.group, settings.time, settings.weights}
+    others |= {validation.column, *settings.drop}
     notes, found, identifiers = [], [], []
     for name in (str(name) for name in frame.rows.columns if name not in others):
         column = column_kinds.cells(frame.rows[name], _given(name, settings), frame.where)
@@ -222,6 +224,9 @@ def _splits(
         notes.append(f"The {n_groups:,} groups of {settings.group} are kept whole.")
     if settings.time is not None:
         found["times"] = column_kinds.times(frame.rows[settings.time], frame.where)
+    if settings.weights is not None:
+        weights = column_kinds.weights(frame.rows[settings.weights], frame.where)
+        found |= {"weights": weights} if len(np.unique(weights)) > 1 else {}
     if (test := frame.rows_of("data.test")) is not None:
         found["given_test"] = test
     if (rows := frame.rows_of("validation.file")) is not None:

@@ -34,20 +34,22 @@ def intervals(
     y_true: NDArray[np.generic],
     predictions: NDArray[np.floating],
     n_classes: int,
+    weights: NDArray[np.float64] | None = None,
 ) -> dict[str, Interval]:
     """Percentile intervals (Efron and Tibshirani 1993, chapter 13), rows drawn with replacement.
 
     The arguments are those of `metrics.measure`. Samples in which a metric is not defined are left
     out of its interval.
     """
-    scores = measure(metrics, task, y_true, predictions, n_classes)
+    scores = measure(metrics, task, y_true, predictions, n_classes, weights)
     n_rows = len(y_true)
     n_samples = max(FEWEST, min(N_SAMPLES, MOST_CELLS // n_rows))
     rng = np.random.default_rng(0)
     drawn: dict[str, list[float]] = {name: [] for name in scores}
     for _ in range(n_samples):
         rows = rng.integers(0, n_rows, n_rows)
-        found = measure(metrics, task, y_true[rows], predictions[rows], n_classes)
+        counts = None if weights is None else weights[rows]
+        found = measure(metrics, task, y_true[rows], predictions[rows], n_classes, counts)
         for name, value in found.items():
             drawn[name].append(value)
     return {label(m): _interval(scores[label(m)], drawn[label(m)]) for m in metrics}

@@ -83,7 +83,8 @@ def results_of(trial: Trial, store: FoldStore, refits: Sequence[Refitted], looks
     test: dict[str, Interval] = {}
     confusion, residuals = None, None
     if first.predictions is not None:
-        test = intervals(metrics, dataset.task, y, first.predictions, n_classes)
+        weights = dataset.weights_of(store.split.test_rows)
+        test = intervals(metrics, dataset.task, y, first.predictions, n_classes, weights)
         if dataset.task == "classification":
             confusion = confusion_matrix(y, first.predictions, n_classes)
         else:
@@ -110,7 +111,8 @@ def _scores_of(
         return SeedScores(refitted.seed, {})
     metrics = measured(config)
     n_classes = len(store.dataset.classes)
-    scores = measure(metrics, store.dataset.task, y, refitted.predictions, n_classes)
+    weights = store.dataset.weights_of(store.split.test_rows)
+    scores = measure(metrics, store.dataset.task, y, refitted.predictions, n_classes, weights)
     return SeedScores(refitted.seed, scores)
 
 

@@ -82,18 +82,23 @@ def _guess(config: TrialConfig, store: FoldStore) -> dict[str, float]:
     scores: list[dict[str, float]] = []
     for train_rows, valid_rows in store.split.folds:
         y_train, y_valid = dataset.y[train_rows].numpy(), dataset.y[valid_rows].numpy()
-        guesses = _guesses(dataset, y_train, len(y_valid))
-        scores.append(measure(metrics, dataset.task, y_valid, guesses, len(dataset.classes)))
+        guesses = _guesses(dataset, y_train, len(y_valid), dataset.weights_of(train_rows))
+        weights = dataset.weights_of(valid_rows)
+        scores.append(
+            measure(metrics, dataset.task, y_valid, guesses, len(dataset.classes), weights)
+        )
     means = {name: float(np.mean([score[name] for score in scores])) for name in scores[0]}
     return {name: mean for name, mean in means.items() if math.isfinite(mean)}
 
 
-def _guesses(dataset: Dataset, y_train: NDArray[np.generic], n: int) -> NDArray[np.floating]:
+def _guesses(
+    dataset: Dataset, y_train: NDArray[np.generic], n: int, weights: NDArray[np.float64] | None
+) -> NDArray[np.floating]:
     """The training part's class shares, (n, n_classes), or its mean, (n,)."""
     if dataset.task == "classification":
-        counts = np.bincount(y_train.astype(np.int64), minlength=len(dataset.classes))
+        counts = np.bincount(y_train.astype(np.int64), weights, minlength=len(dataset.classes))
         return np.tile(counts / counts.sum(), (n, 1))
-    return np.full(n, y_train.mean(dtype=np.float64))
+    return np.full(n, np.average(y_train.astype(np.float64), weights=weights))
 
 
 def _class_counts(dataset: Dataset, store: FoldStore) -> tuple[int, ...]:

@@ -182,6 +182,11 @@ class SectionReader:
             function = Component(name=data.source, arguments=data.arguments)
             for below, message in user_code.mistakes("data", function, self._grammar.code):
                 self._problems.add_new((*at, data.source, *below) if below else at, message)
+        if data.weights is not None and self._has_own_training:
+            message = (
+                "is for tunecli's own loop. Weigh the rows in your function, and leave it out."
+            )
+            self._problems.add_new(("data", "weights"), message)
         for place, message in source_kinds.misplaced(kind, data, validation):
             self._problems.add_new(place, message)
         if self._folder is None or kind not in ("table", "arrays", "pictures"):

@@ -95,6 +95,8 @@ class DataSettings(Settings):
         missing: cells that count as missing beside empty ones, such as `?`.
         group: a column whose rows of one value stay together, in one fold or in the test set.
         time: a column of times: validation and test are on later rows only.
+        weights: a column of what each row counts, in the loss and in every score; 0 leaves a row
+            out of training.
         impute: what stands for a missing number: median, mean or most_frequent.
         min_frequency: share of the training rows below which categories are taken together.
         size: height and width of all pictures, as 64 or [48, 64].
@@ -120,6 +122,7 @@ class DataSettings(Settings):
     missing: Words = []
     group: str | None = None
     time: str | None = None
+    weights: str | None = None
     impute: Literal["median", "mean", "most_frequent"] = "median"
     min_frequency: Annotated[float, Field(ge=0, lt=1)] = 0.01
     size: Positive | Annotated[list[Positive], Field(min_length=2, max_length=2)] | None = None

@@ -79,6 +79,7 @@ _KINDS_OF: dict[str, tuple[SourceKind, ...]] = {
     "data.missing": _TABLE,
     "data.group": _TABLE,
     "data.time": _TABLE,
+    "data.weights": _TABLE,
     "data.impute": ("table", "arrays", "code"),
     "data.min_frequency": _TABLE,
     "data.size": _PICTURES,

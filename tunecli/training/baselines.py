@@ -74,7 +74,8 @@ def _scored(name: str, config: TrialConfig, store: FoldStore) -> Baseline:
     for fold, (_, valid_rows) in enumerate(store.split.folds):
         predicted = _predictions(model, store, fold, n_rows, fold_seed(config.seed, fold))
         y = store.dataset.y[valid_rows].numpy()
-        values = measure(metrics, task, y, predicted, len(store.dataset.classes))
+        weights = store.dataset.weights_of(valid_rows)
+        values = measure(metrics, task, y, predicted, len(store.dataset.classes), weights)
         found.append({name: number(value, name) for name, value in values.items()})
     objective = label(config.objective.metric)
     scores = tuple(finite(values.pop(objective), objective) for values in found)
@@ -128,7 +129,9 @@ def _predictions(
     drawn = _drawn(len(train_rows), most_rows, seed)
     x_train, x_valid = model.cells(store, fold, drawn)
     estimator = model.estimator(store, seed)
-    estimator.fit(x_train, store.dataset.y[train_rows[drawn]].numpy())
+    rows = train_rows[drawn]
+    weights = store.dataset.weights_of(rows)
+    estimator.fit(x_train, store.dataset.y[rows].numpy(), sample_weight=weights)
     if store.dataset.task == "regression":
         values: NDArray[np.floating] = estimator.predict(x_valid)
         return values

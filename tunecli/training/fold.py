@@ -234,7 +234,9 @@ class FoldTraining:
         predictions = self._loss.predict(self._outputs(model.eval()))
         objective, *others = wanted = measured(self._config)
         fold = self.fold
-        values = measure(wanted, fold.task, self._y_valid, predictions, fold.n_classes)
+        values = measure(
+            wanted, fold.task, self._y_valid, predictions, fold.n_classes, fold.valid_weights
+        )
         metrics = {label(metric): values[label(metric)] for metric in others}
         return predictions, values[label(objective)], metrics
 

@@ -14,7 +14,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
+from sklearn.metrics import roc_auc_score
 
+from tunecli.errors import DataError
 from tunecli.study_file.metrics import argument, label
 from tunecli.study_file.settings import Component, Task
 from tunecli.study_file.user_code import is_code
@@ -29,6 +31,7 @@ def measure(
     y_true: NDArray[np.generic],
     predictions: NDArray[np.floating],
     n_classes: int,
+    weights: Floats | None = None,
 ) -> dict[str, float]:
     """Measure predictions.
 
@@ -39,6 +42,10 @@ def measure(
         predictions: (n, n_classes) probabilities, each row with sum 1, or (n,) values in the
             original unit; as `Loss.predict` gives them.
         n_classes: of the data, whether or not all are among these rows; 0 for regression.
+        weights: (n,), what each row counts, not negative; None if all count alike.
+
+    Raises:
+        DataError: a metric of the user's own was to count rows differently.
 
     Returns:
         Values by `study_file.metrics.label`. NaN where a metric is not defined (ROC AUC when a
@@ -47,9 +54,13 @@ def measure(
     if not np.isfinite(predictions).all():
         return {label(metric): math.nan for metric in metrics}
     own = [metric for metric in metrics if is_code(metric.name)]
-    found = _library(
-        [metric for metric in metrics if metric not in own], task, y_true, predictions, n_classes
-    )
+    if own and weights is not None:
+        raise DataError(
+            f"metric.{own[0].name}: is code of your own, which knows of no weights. Leave the "
+            "metric or data.weights out."
+        )
+    others = [metric for metric in metrics if metric not in own]
+    found = _library(others, task, y_true, predictions, n_classes, weights)
     return found | {label(m): user_parts.measured(m, y_true, predictions) for m in own}
 
 
@@ -59,51 +70,73 @@ def _library(
     y_true: NDArray[np.generic],
     predictions: NDArray[np.floating],
     n_classes: int,
+    weights: Floats | None,
 ) -> dict[str, float]:
     """Those that tunecli computes itself."""
     if task == "regression":
-        values = _Values(y_true.astype(np.float64), predictions.astype(np.float64))
+        values = _Values(y_true.astype(np.float64), predictions.astype(np.float64), weights)
         return {label(metric): _REGRESSION[metric.name](values) for metric in metrics}
-    classes = _Classes(y_true.astype(np.int64), predictions.astype(np.float64), n_classes)
+    classes = _Classes(y_true.astype(np.int64), predictions.astype(np.float64), n_classes, weights)
     return {label(metric): _CLASSIFICATION[metric.name](classes, metric) for metric in metrics}
 
 
 class _Values:
     """Regression targets and predictions, (n,) each."""
 
-    def __init__(self, y: Floats, predicted: Floats) -> None:
+    def __init__(self, y: Floats, predicted: Floats, weights: Floats | None) -> None:
         self.y = y
         self.errors = y - predicted
+        self._weights = weights
+
+    def mean(self, values: Floats) -> float:
+        """Over the rows."""
+        if self._weights is None:
+            return float(np.mean(values))
+        return float(np.average(values, weights=self._weights))
+
+    def _sum(self, values: Floats) -> float:
+        return float(np.sum(values) if self._weights is None else values @ self._weights)
 
     @property
     def mse(self) -> float:
-        return float(np.mean(self.errors**2))
+        return self.mean(self.errors**2)
 
     @property
     def r2(self) -> float:
         """1 - SS_res / SS_tot; 0 (or 1, if exact) where the targets do not vary."""
         if len(self.y) < 2:
             return math.nan
-        total = float(np.sum((self.y - self.y.mean()) ** 2))
-        residual = float(np.sum(self.errors**2))
+        total = self._sum((self.y - self.mean(self.y)) ** 2)
+        residual = self._sum(self.errors**2)
         if total == 0:
             return float(residual == 0)
         return 1 - residual / total
 
 
 class _Classes:
-    """Class indices (n,), probabilities (n, n_classes), and the confusion matrix of them."""
+    """Class indices (n,), probabilities (n, n_classes), and the confusion matrix of them.
 
-    def __init__(self, y: NDArray[np.int64], probabilities: Floats, n_classes: int) -> None:
+    With weights, rows are counted by what they weigh.
+    """
+
+    def __init__(
+        self,
+        y: NDArray[np.int64],
+        probabilities: Floats,
+        n_classes: int,
+        weights: Floats | None,
+    ) -> None:
         self.y = y
         self.probabilities = probabilities
         self.n_classes = n_classes
+        self.weights = weights
+        self.total = len(y) if weights is None else float(weights.sum())
 
     @cached_property
     def confusion(self) -> Floats:
         """Rows of each true (first axis) and predicted (second) class; ties go to the first."""
         cells = self.y * self.n_classes + self.probabilities.argmax(1)
-        counts = np.bincount(cells, minlength=self.n_classes**2)
+        counts = np.bincount(cells, self.weights, minlength=self.n_classes**2)
         return counts.reshape(self.n_classes, self.n_classes).astype(np.float64)
 
     @cached_property
@@ -125,7 +158,7 @@ class _Classes:
 
     @property
     def accuracy(self) -> float:
-        return float(self.hits.sum() / len(self.y))
+        return float(self.hits.sum() / self.total)
 
     @property
     def balanced_accuracy(self) -> float:
@@ -136,7 +169,7 @@ class _Classes:
     @property
     def mcc(self) -> float:
         """Correlation of truth and prediction (Gorodkin 2004, R_K); 0 if one is constant."""
-        n = len(self.y)
+        n = self.total
         covariance = self.hits.sum() * n - self.support @ self.predicted
         variances = (n**2 - self.support @ self.support) * (n**2 - self.predicted @ self.predicted)
         return float(covariance / math.sqrt(variances)) if variances else 0.0
@@ -145,7 +178,8 @@ class _Classes:
     def log_loss(self) -> float:
         smallest = np.finfo(np.float64).eps
         of_truth = self.probabilities[np.arange(len(self.y)), self.y]
-        return float(-np.log(of_truth.clip(smallest, 1 - smallest)).mean())
+        losses = -np.log(of_truth.clip(smallest, 1 - smallest))
+        return float(losses.mean() if self.weights is None else losses @ self.weights / self.total)
 
     @property
     def aucs(self) -> Floats:
@@ -154,6 +188,8 @@ class _Classes:
         The share of pairs (a row of the class, another row) that are in order, ties counting half:
         the Mann-Whitney statistic of the ranks (Hanley and McNeil 1982).
         """
+        if self.weights is not None:
+            return self._weighted_aucs(self.weights)
         counts = self.support
         pairs = counts * (len(self.y) - counts)
         ranks = rankdata(self.probabilities, axis=0)  # (n, n_classes)
@@ -162,6 +198,15 @@ class _Classes:
         ordered = rank_sums - counts * (counts + 1) / 2
         aucs = np.full_like(pairs, math.nan)
         np.divide(ordered, pairs, out=aucs, where=pairs > 0)
+        return aucs
+
+    def _weighted_aucs(self, weights: Floats) -> Floats:
+        aucs = np.full(self.n_classes, math.nan)
+        for number, (own, predicted) in enumerate(
+            zip(self.support, self.probabilities.T, strict=True)
+        ):
+            if 0 < own < self.total:
+                aucs[number] = roc_auc_score(self.y == number, predicted, sample_weight=weights)
         return aucs
 
     def average(self, values: Floats, how: str) -> float:
@@ -186,7 +231,8 @@ def _averaged(classes: _Classes, metric: Component, of: Floats) -> float:
     how = argument(metric, "average")
     if how == "micro":  # each row has one class and one prediction, so all three are accuracy
         return classes.accuracy
-    return classes.average(classes.hits / np.maximum(of, 0.5), how)
+    shares = np.divide(classes.hits, of, out=np.zeros_like(of), where=of > 0)
+    return classes.average(shares, how)
 
 
 def _roc_auc(classes: _Classes, metric: Component) -> float:
@@ -208,6 +254,6 @@ _CLASSIFICATION: Mapping[str, Callable[[_Classes, Component], float]] = {
 _REGRESSION: Mapping[str, Callable[[_Values], float]] = {
     "rmse": lambda values: math.sqrt(values.mse),
     "mse": lambda values: values.mse,
-    "mae": lambda values: float(np.mean(np.abs(values.errors))),
+    "mae": lambda values: values.mean(np.abs(values.errors)),
     "r2": lambda values: values.r2,
 }
