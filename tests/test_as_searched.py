@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from model_cases import case
 
+from tunecli.data.user_code import permit
 from tunecli.errors import RefitError
 from tunecli.model_folder.as_searched import as_searched
 from tunecli.model_folder.loading import load_with
@@ -24,6 +25,7 @@ from tunecli.training.precision import choose_device
 @pytest.mark.parametrize("name", ["table", "embedded", "quantile", "digits", "compressed", "own"])
 def test_each_member_gives_what_its_fold_was_scored_by(name: str, tmp_path: Path) -> None:
     made = case(name)
+    permit(made.workspace.code)
     config, store = made.trial.config, made.store
     folds = store.folds(
         config.data.scale, standardizes_target(config.loss), embeds_categories(config.model)

@@ -71,6 +71,20 @@ def test_a_limit_on_a_trials_time_costs_exactness() -> None:
     assert "exact only while none comes near" in remarks(SearchSettings(), [], max_time=7200.0)
 
 
+def test_goals_and_limits_are_told_and_that_a_latency_is_inexact() -> None:
+    goals = (
+        "objective: [{maximize: accuracy}, {minimize: size}]\n"
+        "constraints: {n_weights: {max: 1e5}, recall: {min: 0.5, max: 0.9}, latency: {max: 5ms}}\n"
+    )
+    console = Console(file=io.StringIO(), width=200)
+    console.print(check_lines.goals(StudyFile.from_text(STUDY + goals, "digits.yaml")))
+    text = console.file.getvalue()
+    assert "maximize accuracy, minimize size" in text
+    assert "n_weights at most 100,000, recall at least 0.5 and at most 0.9" in text
+    assert "latency at most 5 ms" in text
+    assert "latency goes by the clock, so the study is not exact" in text
+
+
 def remarks(search: SearchSettings, independent: list[str], max_time: float | None = None) -> str:
     console = Console(file=io.StringIO(), width=200)
     console.print(check_lines.remarks(search, independent, 2, max_time))

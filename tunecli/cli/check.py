@@ -28,6 +28,8 @@ def check(
     refuse_what_optuna_refuses(study)
     out = console(stderr=False)
     out.print(check_lines.space(study))
+    if study.constraints or len(study.objectives) > 1:
+        out.print(check_lines.goals(study))
 
     from tunecli.data.workspace import Workspace
     from tunecli.search.rehearsing import StudyCheck

@@ -118,23 +118,27 @@ def study_file_of(study: str, record: StudyRecord) -> Path:
 
 
 def results_lines(results: Results) -> list[str]:
-    """What a refit scored."""
+    """What a refit scored, and what its model costs."""
     from tunecli.report.wording import with_spread
+    from tunecli.study_file.units import in_words
 
     spread = _spread(results.fold_scores)
     lines = [f"search      {results.metric} {with_spread(results.search_mean, spread)}"]
-    found = results.of_test
+    found, costs = results.of_test, results.costs
     if found is None:
-        return [*lines, "test        no rows were put away, so there is no score"]
-    interval = f"(95 %: {found.low:.4f} to {found.high:.4f}, {results.n_test:,} rows)"
-    lines.append(f"test        {results.metric} {found.score:.4f} {interval}")
-    if len(results.seeds) > 1:
+        lines.append("test        no rows were put away, so there is no score")
+    else:
+        interval = f"(95 %: {found.low:.4f} to {found.high:.4f}, {results.n_test:,} rows)"
+        lines.append(f"test        {results.metric} {found.score:.4f} {interval}")
+    if found is not None and len(results.seeds) > 1:
         scores = [seed.scores[results.metric] for seed in results.seeds]
         text = with_spread(sum(scores) / len(scores), _spread(scores))
         lines.append(f"seeds       {results.metric} {text} over {len(scores)} trainings")
     if results.looks > 1:
         lines.append(f"looks       the test set was looked at {results.looks} times by now")
-    return lines
+    latency = in_words("latency", costs.latency["1"].median)
+    size = in_words("size", costs.size)
+    return [*lines, f"costs       {size}, {costs.n_weights:,} weights, {latency} for one row"]
 
 
 def _spread(scores: list[float] | tuple[float, ...]) -> float | None:

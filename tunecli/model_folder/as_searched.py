@@ -76,4 +76,4 @@ def _member(trial: Trial, store: FoldStore, fold: FoldData, kept: Kept) -> Membe
         n_bins=bin_counts(network),
         norms=kept.norms if isinstance(kept, Packed) else (),
     )
-    return Member(facts, fitted, network)
+    return Member(facts, fitted, network, kept if isinstance(kept, Packed) else None)

@@ -7,8 +7,10 @@ from statistics import fmean, stdev
 
 from tunecli.data.summary import DataSummary
 from tunecli.model_folder.facts import ModelFacts
+from tunecli.model_folder.model_costs import ModelCosts
 from tunecli.model_folder.results import Results
 from tunecli.study_file.metrics import label, measured
+from tunecli.study_file.units import in_words
 
 MOST_LISTED = 30
 """Classes and columns that are named one by one."""
@@ -26,6 +28,7 @@ def card(facts: ModelFacts, results: Results, summary: DataSummary, n_weights: i
         [_what(facts, n_weights)],
         ["## Data", *_data(facts, summary)],
         ["## Scores", *_scores(facts, results, summary)],
+        ["## Costs", _costs(results.costs)],
         ["## Limits", *_limits(facts, results)],
         ["## Use", *_use(facts)],
         ["## Made with", *_made_with(facts)],
@@ -84,6 +87,17 @@ def _scores(facts: ModelFacts, results: Results, summary: DataSummary) -> Iterat
             f"Trained with {len(scores)} seeds: {name} {fmean(scores):.4g} ± {stdev(scores):.4g}. "
             "The model here is that of the first seed, whichever scored best."
         )
+
+
+def _costs(costs: ModelCosts) -> str:
+    times = ", ".join(
+        f"{in_words('latency', time.median)} for {n} row{'' if n == '1' else 's'}"
+        for n, time in costs.latency.items()
+    )
+    return (
+        f"It takes {in_words('size', costs.size)} ({costs.zeros:.0%} of the weights are zero) and "
+        f"{costs.macs:,} multiplications a row; on the machine that made it, {times}."
+    )
 
 
 def _limits(facts: ModelFacts, results: Results) -> Iterator[str]:

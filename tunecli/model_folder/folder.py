@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from torch import Tensor
 
 from tunecli.errors import ModelFolderError
 from tunecli.model_folder.facts import FORMAT, ModelFacts
+from tunecli.training.compression.packing import Packed
 
 FACTS = "model.json"
 WEIGHTS = "weights.safetensors"
@@ -34,7 +35,7 @@ LARGEST_FACTS = 64 * 2**20
 def write(
     folder: Path,
     facts: ModelFacts,
-    weights: Mapping[str, Tensor],
+    weights: Mapping[str, Tensor] | Sequence[bytes],
     preprocessing: Mapping[str, Tensor],
     texts: Mapping[str, str],
 ) -> None:
@@ -42,6 +43,7 @@ def write(
 
     Args:
         facts: without `files`, which are added here.
+        weights: of all members by name, or a packed file for each of them.
         texts: other files by name, for people and programs.
 
     Raises:
@@ -49,11 +51,15 @@ def write(
     """
     try:
         with _new(folder) as part:
-            for name, tensors in ((WEIGHTS, weights), (PREPROCESSING, preprocessing)):
-                save_file({key: _apart(tensor) for key, tensor in tensors.items()}, part / name)
+            _save(preprocessing, part / PREPROCESSING)
+            if isinstance(weights, Mapping):
+                _save(weights, part / WEIGHTS)
+            else:
+                for number, content in enumerate(weights):
+                    (part / _packed(number)).write_bytes(content)
+            hashes = {path.name: _hash(path) for path in part.iterdir()}
             for name, text in texts.items():
                 (part / name).write_text(text, encoding="utf-8")
-            hashes = {name: _hash(part / name) for name in (WEIGHTS, PREPROCESSING)}
             whole = facts.model_copy(update={"files": hashes})
             (part / FACTS).write_text(whole.model_dump_json(indent=1), encoding="utf-8")
     except (OSError, SafetensorError) as error:
@@ -77,7 +83,7 @@ def read(folder: Path) -> tuple[ModelFacts, dict[str, Tensor], dict[str, Tensor]
         )
     try:
         facts = _facts(path)
-        return facts, _arrays(folder, WEIGHTS, facts), _arrays(folder, PREPROCESSING, facts)
+        return facts, _weights(folder, facts), _arrays(folder, PREPROCESSING, facts)
     except OSError as error:
         raise ModelFolderError(f"{folder} cannot be read ({error.strerror}).") from None
     except _DamagedError as error:
@@ -111,12 +117,42 @@ def _facts(path: Path) -> ModelFacts:
         raise _DamagedError(f"{FACTS}: {where or 'it'}: {first['msg'][:200]}") from None
 
 
-def _arrays(folder: Path, name: str, facts: ModelFacts) -> dict[str, Tensor]:
+def _packed(number: int | str) -> str:
+    """The file of one compressed member."""
+    return f"weights-{number}.packed"
+
+
+def _save(tensors: Mapping[str, Tensor], path: Path) -> None:
+    save_file({key: _apart(tensor) for key, tensor in tensors.items()}, path)
+
+
+def _weights(folder: Path, facts: ModelFacts) -> dict[str, Tensor]:
+    """Of all members by name, dense."""
+    if _packed(0) not in facts.files:
+        return _arrays(folder, WEIGHTS, facts)
+    dense = {}
+    for number in range(len(facts.members)):
+        content = _checked(folder, _packed(number), facts).read_bytes()
+        try:
+            dense[number] = Packed.from_bytes(content).state_dict()
+        except Exception as error:  # whatever damaged contents can cause
+            reason = " ".join(str(error).split())[:200]
+            raise _DamagedError(f"{_packed(number)}: {reason}") from None
+    return nested(dense)
+
+
+def _checked(folder: Path, name: str, facts: ModelFacts) -> Path:
+    """A file of the folder whose content is what was written."""
     path = folder / name
     if not path.is_file():
         raise _DamagedError(f"{name} is missing")
     if _hash(path) != facts.files.get(name):
         raise _DamagedError(f"the checksum of {name} is wrong")
+    return path
+
+
+def _arrays(folder: Path, name: str, facts: ModelFacts) -> dict[str, Tensor]:
+    path = _checked(folder, name, facts)
     try:
         return load_file(path)
     except (SafetensorError, ValueError, KeyError) as error:

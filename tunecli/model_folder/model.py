@@ -18,6 +18,7 @@ from tunecli.data.new_rows import RowKind, blocks_of, rows_of
 from tunecli.data.workspace import HERE, Workspace
 from tunecli.errors import DataError
 from tunecli.model_folder.facts import MemberFacts, ModelFacts
+from tunecli.training.compression.packing import Packed
 from tunecli.training.losses import Predictions, decoded
 from tunecli.training.precision import Precision
 
@@ -29,11 +30,16 @@ same rows in the same order give the same bits, however many there are."""
 
 @dataclass(frozen=True)
 class Member:
-    """One trained network with the preprocessing that was fitted for it."""
+    """One trained network with the preprocessing that was fitted for it.
+
+    Attributes:
+        packed: what the network was read back from, if it is compressed.
+    """
 
     facts: MemberFacts
     preprocessing: Preprocessing
     network: nn.Module
+    packed: Packed | None = None
 
 
 class Model:

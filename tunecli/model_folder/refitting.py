@@ -24,6 +24,7 @@ from tunecli.model_folder.model import Member, Model
 from tunecli.study_file.settings import TrialConfig
 from tunecli.training.batches import batch_sizes
 from tunecli.training.compression.loading import unpack
+from tunecli.training.compression.packing import Packed
 from tunecli.training.compression.trial import packed_models
 from tunecli.training.finite import NoScoreError
 from tunecli.training.fold import FoldTraining, new_model
@@ -104,7 +105,7 @@ def _refit(trial: Trial, config: TrialConfig, store: FoldStore, fit: FinalFit) -
             next(training)
     else:
         training.train_unmeasured(n_evaluations)
-    network, norms = _network(config, fit, training)
+    network, packed = _network(config, fit, training)
     if not all(weight.isfinite().all() for weight in network.state_dict().values()):
         raise RefitError(
             f"with seed {config.seed} the training diverged: its weights are not finite. Take "
@@ -117,10 +118,11 @@ def _refit(trial: Trial, config: TrialConfig, store: FoldStore, fit: FinalFit) -
             meaning=training.meaning,
             preprocessing=type(fit.preprocessing).__name__,
             n_bins=bin_counts(network),
-            norms=norms,
+            norms=packed.norms if packed is not None else (),
         ),
         fit.preprocessing,
         network,
+        packed,
     )
     model = Model(facts_of(trial, config, store, (member.facts,)), [member], device)
     n_valid = len(fit.fold.valid_rows) if fit.has_validation else 0
@@ -130,15 +132,15 @@ def _refit(trial: Trial, config: TrialConfig, store: FoldStore, fit: FinalFit) -
 
 def _network(
     config: TrialConfig, fit: FinalFit, training: FoldTraining
-) -> tuple[nn.Module, tuple[str, ...]]:
-    """The trained network, compressed if the study does so; and the norms that were folded."""
+) -> tuple[nn.Module, Packed | None]:
+    """The trained network, read back from a packed one if the study compresses."""
     if config.compression.is_none:
-        return training.best_model(), ()
+        return training.best_model(), None
     try:
         packed = packed_models(config, [training])[0]
     except NoScoreError as error:
         raise RefitError(f"with seed {config.seed} the training failed: {error.reason}.") from None
-    return unpack(packed, new_model(config, fit.fold)), tuple(packed.norms)
+    return unpack(packed, new_model(config, fit.fold)), packed
 
 
 def _fewest_batches(config: TrialConfig, store: FoldStore) -> int:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from tunecli.data.fold_store import FoldStore
 from tunecli.model_folder.interval import Interval, intervals
+from tunecli.model_folder.model_costs import ModelCosts, costs_of_model
 from tunecli.model_folder.refitting import Refitted, Trial
 from tunecli.study_file.metrics import label, measured
 from tunecli.study_file.settings import TrialConfig
@@ -43,6 +44,7 @@ class Results:
         confusion: rows of each true (first axis) and predicted class; None for regression.
         residuals: quantiles of prediction minus truth, by share; None for classification.
         looks: how often the study's test set was looked at, this time included.
+        costs: of the model.
     """
 
     metric: str
@@ -56,6 +58,7 @@ class Results:
     confusion: tuple[tuple[int, ...], ...] | None
     residuals: dict[str, float] | None
     looks: int
+    costs: ModelCosts
 
     @property
     def of_test(self) -> Interval | None:
@@ -101,6 +104,7 @@ def results_of(trial: Trial, store: FoldStore, refits: Sequence[Refitted], looks
         confusion=confusion,
         residuals=residuals,
         looks=looks,
+        costs=costs_of_model(first.model, store),
     )
 
 

@@ -23,6 +23,7 @@ def write_model(path: Path, model: Model, texts: Mapping[str, str]) -> None:
     """
     numbered = dict(enumerate(model.members))
     weights = nested({i: member.network.state_dict() for i, member in numbered.items()})
+    packed = [member.packed.to_bytes() for member in model.members if member.packed is not None]
     fitted = nested({i: member.preprocessing.arrays() for i, member in numbered.items()})
     arrays = {name: torch.from_numpy(np.array(array)) for name, array in fitted.items()}
-    write(path, model.facts, weights, arrays, texts)
+    write(path, model.facts, packed or weights, arrays, texts)

@@ -12,8 +12,11 @@ from rich.text import Text
 from tunecli.report import wording
 from tunecli.report.gates import GATE
 from tunecli.report.layout import labelled
+from tunecli.study_file.metrics import label
 from tunecli.study_file.ranges import Categories, Condition, FloatRange, Parameter, Range, Scalar
-from tunecli.study_file.settings import SearchSettings
+from tunecli.study_file.settings import Constraint, SearchSettings
+from tunecli.study_file.tree import trains_itself
+from tunecli.study_file.units import in_words
 
 if TYPE_CHECKING:
     from tunecli.search.rehearsing import StudyRehearsal
@@ -60,6 +63,35 @@ def rehearsal(found: StudyRehearsal, gates: Mapping[str, Scalar] | None = None) 
         lines.append(labelled("time", _time(found)))
     parts: list[RenderableType] = [line.hanging() for line in lines]
     return Group(*parts, Text(), _verdict(found, gates))
+
+
+def goals(study: StudyFile) -> RenderableType:
+    """What is optimized, and within which limits; nothing where one metric is all."""
+    lines = []
+    if len(study.objectives) > 1:
+        told = [f"{one.direction} {label(one.metric)}" for one in study.objectives]
+        lines.append(labelled("objectives", ", ".join(told)))
+    if study.constraints:
+        told = [_limit(one) for one in study.constraints]
+        lines.append(labelled("limits", ", ".join(told)))
+    sentences = []
+    named = [objective.metric.name for objective in study.objectives]
+    named += [constraint.metric.name for constraint in study.constraints]
+    if "latency" in named and not trains_itself(study.tree):
+        sentences.append(
+            "latency goes by the clock, so the study is not exact: values differ from run to run, "
+            "and with them what is suggested."
+        )
+    return Group(
+        *(line.hanging() for line in lines), *(Text(one, style="yellow") for one in sentences)
+    )
+
+
+def _limit(constraint: Constraint) -> str:
+    name = constraint.metric.name
+    ends = [("at least", constraint.min), ("at most", constraint.max)]
+    bounds = [f"{word} {in_words(name, end)}" for word, end in ends if end is not None]
+    return f"{label(constraint.metric)} {' and '.join(bounds)}"
 
 
 def remarks(
