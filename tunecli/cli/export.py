@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -26,6 +27,12 @@ def export(
         str | None,
         typer.Option(help="Rows to compare on; by default the data that it was trained on."),
     ] = None,
+    int8: Annotated[
+        bool, typer.Option("--int8", help="ONNX that computes in 8 bits, if it scores the same.")
+    ] = False,
+    tolerance: Annotated[
+        float, typer.Option(min=0, help="With --int8: what share of its score it may lose.")
+    ] = 0.01,
     code: CodeOption = None,
     runs: RunsOption = Path("runs"),
 ) -> None:
@@ -39,13 +46,32 @@ def export(
     from tunecli.model_folder.places import model_at
     from tunecli.study_file.user_code import AllowedCode
 
+    if int8 and to != "onnx":
+        raise typer.BadParameter("--int8 goes with --to onnx.")
     here = Path().absolute()
     workspace = Workspace(here, runs.absolute() / ".cache", AllowedCode.of(here, code or []))
     path = model_at(model, runs)
     used = load_with(path, workspace, "cpu")
     target = output or path.with_name(f"{path.name}.{to}")
     source = data or used.facts.config.data.source
-    typer.echo("\n".join(_lines(exporting.export(used, to, target, source))))
+    if not int8:
+        typer.echo("\n".join(_lines(exporting.export(used, to, target, source))))
+        return
+
+    from tunecli.data.fold_store import FoldStore
+    from tunecli.model_folder.int8 import to_int8, words
+
+    part = target.with_name(f".{target.name}.32.part")
+    try:
+        found = exporting.export(used, to, part, source)
+        config = used.facts.config
+        changed = to_int8(
+            used, FoldStore(config.data, config.validation, workspace), part, tolerance
+        )
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+    typer.echo("\n".join([*_lines(replace(found, path=target, n_rows=0)), *words(changed)]))
 
 
 def _lines(found: Exported) -> list[str]:
