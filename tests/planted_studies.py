@@ -28,7 +28,7 @@ IDLE = "loss.CrossEntropyLoss.label_smoothing"
 
 SPACE: Mapping[str, FloatRange | IntRange] = {
     WIDTH: IntRange(16, 256, log=True),
-    DROPOUT: FloatRange(0.1, 0.6),
+    DROPOUT: FloatRange(0.0, 0.6),
     LR: FloatRange(1e-4, 1e-1, log=True),
     DECAY: FloatRange(1e-5, 1e-1, log=True),
 }

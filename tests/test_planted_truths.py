@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import pytest
-from planted_studies import IDLE, LR, SPACE, WIDTH, Plant, planted
+from planted_studies import DROPOUT, IDLE, LR, SPACE, WIDTH, Plant, planted
 
 from tunecli.report.findings.advice import all_findings
 from tunecli.report.findings.finding import DroppedChoices, Finding, Fixed, NewRange, NewSetting
@@ -85,7 +85,11 @@ def trains_longer(findings: list[Finding]) -> bool:
 
 
 def overfits(findings: list[Finding]) -> bool:
-    return any(f.severity == "advice" for f in of_kind(findings, "fitting"))
+    return any("overfit" in f.sentence for f in of_kind(findings, "fitting"))
+
+
+def underfits(findings: list[Finding]) -> bool:
+    return any(f.parameters == (DROPOUT,) for f in of_kind(findings, "fitting"))
 
 
 TRUTHS: Mapping[str, Truth] = {
@@ -107,6 +111,7 @@ TRUTHS: Mapping[str, Truth] = {
     ),
     "too few epochs": Truth(Plant(rise=12.0), trains_longer),
     "overfitting": Truth(Plant(decay=0.003), overfits),
+    "underfitting": Truth(Plant(optima={**Plant().optima, DROPOUT: -0.4}), underfits),
 }
 TPE = {name for name, truth in TRUTHS.items() if truth.plant.sampler == "TPESampler"}
 

@@ -85,7 +85,7 @@ def edges(evidence: Evidence) -> list[Finding]:
 
 
 @dataclass(frozen=True)
-class _Crowd:
+class Crowd:
     """The good trials at a bound, and how steeply the score rises there."""
 
     trials: tuple[int, ...]
@@ -101,24 +101,40 @@ class _Crowd:
 def _of(
     evidence: Evidence, name: str, kind: Numeric, level: float, unstable: Rule | None
 ) -> Iterator[Finding]:
-    trials = evidence.having(name)
-    if len(trials) < _FEWEST:
-        return
-    good = best_tenth(trials)
     for end in (0.0, 1.0):
         wider = widened(name, kind, end)
-        at_bound = [t for t in good if abs(place_of(kind, t, name) - end) <= _outer(kind)]
-        if len(at_bound) < _CROWD * len(good) or wider is None or _diverges(unstable, end):
+        if wider is None or _diverges(unstable, end):
             continue
-        effect = effect_of(evidence, evidence.judged(name), name)
-        if effect is None:
-            return
-        slope, error = slope_at_end(effect.straight, end)
-        chance = _one_sided_p(slope, error, effect.straight.n_free)
-        at_the_end, uncertain = slope_at_end(effect, end)
-        if chance < level and at_the_end > -uncertain:
-            crowd = _Crowd(tuple(t.number for t in at_bound), len(good), slope, chance)
+        crowd = crowd_at(evidence, name, kind, end, level)
+        if crowd is not None:
             yield _finding(name, kind, end, wider, crowd)
+
+
+def crowd_at(
+    evidence: Evidence, name: str, kind: Numeric, end: float, level: float
+) -> Crowd | None:
+    """The good trials at an end of a range, if they crowd there and the score rises towards it.
+
+    Args:
+        end: 0 for the low one, 1 for the high one.
+        level: of the test.
+    """
+    trials = evidence.having(name)
+    if len(trials) < _FEWEST:
+        return None
+    good = best_tenth(trials)
+    at_bound = [t for t in good if abs(place_of(kind, t, name) - end) <= _outer(kind)]
+    if len(at_bound) < _CROWD * len(good):
+        return None
+    effect = effect_of(evidence, evidence.judged(name), name)
+    if effect is None:
+        return None
+    slope, error = slope_at_end(effect.straight, end)
+    chance = _one_sided_p(slope, error, effect.straight.n_free)
+    at_the_end, uncertain = slope_at_end(effect, end)
+    if chance >= level or at_the_end <= -uncertain:
+        return None
+    return Crowd(tuple(t.number for t in at_bound), len(good), slope, chance)
 
 
 def widened(name: str, kind: Numeric, end: float) -> Numeric | None:
@@ -174,7 +190,7 @@ def _one_sided_p(slope: float, error: float, n_free: int) -> float:
     return float(stdtr(n_free, -slope / error))
 
 
-def _finding(name: str, kind: Numeric, end: float, wider: Numeric, crowd: _Crowd) -> Finding:
+def _finding(name: str, kind: Numeric, end: float, wider: Numeric, crowd: Crowd) -> Finding:
     bound, new = (kind.high, wider.high) if end else (kind.low, wider.low)
     where = "upper" if end else "lower"
     sentence = (

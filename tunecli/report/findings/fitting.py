@@ -1,7 +1,8 @@
-"""Whether the best trials overfit, and which regularization makes a difference to that.
+"""Whether the best trials over- or underfit, and which regularization makes a difference to that.
 
 A training loss and a validation score have different units. What tells overfitting in any of them
 is that the loss on the training part goes on falling while the validation score gets worse again.
+What tells underfitting is that regularization costs: the good trials crowd where there is none.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tunecli.report.curves import Curve
+from tunecli.report.findings.edges import crowd_at, widened
 from tunecli.report.findings.evidence import Evidence
 from tunecli.report.findings.finding import Finding
 from tunecli.report.findings.positions import place_of
@@ -27,6 +29,7 @@ _FEWEST_EVALUATIONS = 6
 _MOST = 0.7  # share of the good trials
 _FEWEST_CORRELATED = 15
 _LEVEL = 0.01
+_TREND = 0.05
 _DECLINE = 0.5  # standard errors over folds; a smaller loss is not worth a word
 
 
@@ -61,7 +64,43 @@ def fit_of(curve: Curve, sign: int) -> Fit | None:
 
 
 def fitting(evidence: Evidence) -> list[Finding]:
-    """One finding where the good trials overfit."""
+    """One finding where the good trials overfit, else one where they underfit."""
+    return _overfitting(evidence) or _underfitting(evidence)
+
+
+def _underfitting(evidence: Evidence) -> list[Finding]:
+    """Where a regularizer is best off, the models have too little freedom."""
+    natural = {
+        name: kind
+        for name, kind in evidence.ranges.items()
+        if name.rpartition(".")[2] in REGULARIZERS
+        and not isinstance(kind, Categories)
+        and kind.low < kind.high
+        and widened(name, kind, 0.0) is None  # else the edge itself is the finding
+    }
+    level = _TREND / len(natural) if natural else _TREND
+    crowds = {name: crowd_at(evidence, name, kind, 0.0, level) for name, kind in natural.items()}
+    found = {name: crowd for name, crowd in crowds.items() if crowd is not None}
+    if not found:
+        return []
+    name, crowd = min(found.items(), key=lambda item: item[1].chance)
+    metric = plain(evidence.study.metric)
+    return [
+        Finding(
+            "fitting",
+            "advice",
+            f"{crowd.n_inside} of the best {crowd.n_good} trials have hardly any {plain(name)}, "
+            f"and the {metric} gets worse with more of it: the models fit too little.",
+            weight=0.6,
+            figures={"slope": crowd.slope, "p": crowd.chance, "n_good": crowd.n_good},
+            parameters=(name,),
+            trials=crowd.trials,
+            advice="a larger model, or a longer training",
+        )
+    ]
+
+
+def _overfitting(evidence: Evidence) -> list[Finding]:
     fits = {trial.number: fit for trial in evidence.good if (fit := _fit(evidence, trial))}
     if len(fits) < 3:
         return []
