@@ -25,7 +25,17 @@ optimizer: {AdamW: {lr: {float: [1e-4, 1e-1], log: true}, weight_decay: {float: 
 schedule: OneCycleLR
 training: {epochs: 9}
 """
+SEVERAL = (
+    FLAT
+    + """
+compression: {prune: {amount: {float: [0, 0.8]}}, finetune_epochs: 1}
+objective: [{maximize: accuracy}, {minimize: size}]
+constraints: {n_weights: {max: 350}, f1: {min: 0.4}}
+"""
+)
 CASES = [
+    (SEVERAL, "TPE", "Median"),
+    (SEVERAL, "NSGAII", "none"),
     (BRANCHES, "TPE", "Median"),
     (BRANCHES, "Random", "Hyperband"),
     (BRANCHES, "NSGAII", "Median"),

@@ -261,3 +261,25 @@ def test_a_study_of_another_program(tmp_path: Path) -> None:
     assert {"history", "parameter:x", "parameter:kind"} <= set(page.drawn)
     for figure in page.payload["plots"].values():
         go.Figure(painted(figure, "dark"))
+
+
+def test_several_objectives_have_a_front(tmp_path: Path) -> None:
+    url = sqlite_url(tmp_path / "study.db")
+    theirs = optuna.create_study(
+        storage=url, study_name="theirs", directions=["maximize", "minimize"]
+    )
+    space = {"x": optuna.distributions.FloatDistribution(0, 1)}
+    for number in range(12):
+        x = number / 12
+        values = [x if number % 3 else x / 2, x**2]
+        trial = optuna.create_trial(values=values, params={"x": x}, distributions=space)
+        theirs.add_trial(trial)
+    record = read_study(url)
+    made = page_of(record)
+    assert "tradeoff:1" in made.drawn
+    figure = made.payload["plots"]["tradeoff:1"]
+    line, *marks = figure["data"]
+    best = {(trial.values[1], trial.values[0]) for trial in theirs.best_trials}
+    assert set(zip(line["x"], line["y"], strict=True)) == best
+    assert line["x"] == sorted(line["x"])
+    assert sum(len(trace["x"]) for trace in marks) == 12
