@@ -361,7 +361,7 @@ def test_optunas_own_tools_read_the_database(finished: Path, run: Run) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seconds", [0.1, 0.5, 2.0])
+@pytest.mark.parametrize("seconds", [0.0, 0.1, 0.5, 2.0])
 def test_ctrl_c_in_the_first_seconds_is_silent_and_leaves_no_process(
     tmp_path: Path, seconds: float
 ) -> None:
@@ -374,6 +374,7 @@ def test_ctrl_c_in_the_first_seconds_is_silent_and_leaves_no_process(
         text=True,
         start_new_session=True,
     )
+    wait_for(lambda: _catches(process.pid, signal.SIGTERM), seconds=10)  # Python alone does not
     time.sleep(seconds)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     _, told = process.communicate(timeout=30)
@@ -381,6 +382,33 @@ def test_ctrl_c_in_the_first_seconds_is_silent_and_leaves_no_process(
     assert "Aborted" not in told
     assert process.returncode == 130
     wait_for(lambda: not processes_in(tmp_path), seconds=2)
+
+
+def _catches(process: int, number: int) -> bool:
+    """Whether a process has a handler of its own for a signal, where the system tells."""
+    status = Path(f"/proc/{process}/status")
+    if not status.exists():
+        time.sleep(0.5)
+        return True
+    caught = int(status.read_text().split("SigCgt:")[1].split()[0], 16)
+    return bool(caught >> (number - 1) & 1)
+
+
+def test_the_command_hears_signals_before_it_imports_anything_of_weight(tmp_path: Path) -> None:
+    asked = (
+        "import signal, sys; before = set(sys.modules); import tunecli.__main__;"
+        "print(*sorted(set(sys.modules) - before))"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", asked], cwd=tmp_path, env=environment(), capture_output=True
+    )
+    imported = set(told.stdout.decode().split())
+    assert {name for name in imported if name.startswith("tunecli")} == {
+        "tunecli",
+        "tunecli.__main__",
+        "tunecli.signals",
+    }
+    assert not {"dataclasses", "typer", "yaml", "inspect"} & imported
 
 
 @pytest.mark.slow

@@ -1,12 +1,13 @@
-"""Tune PyTorch models from one YAML study file."""
+"""Tune PyTorch models from one YAML study file.
+
+Nothing is imported before it is asked for: the command hears signals first.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from tunecli.errors import TrialStopped
-
+TYPE_CHECKING = False  # that of `typing`, which is not imported either
 if TYPE_CHECKING:
+    from tunecli.errors import TrialStopped
     from tunecli.model_folder.loading import load
 
 __all__ = ["TrialStopped", "load"]
@@ -14,10 +15,13 @@ __all__ = ["TrialStopped", "load"]
 __version__ = "0.1.0"
 
 
-def __getattr__(name: str) -> Any:
-    """`load` with all that it needs, only once it is asked for."""
+def __getattr__(name: str) -> object:
     if name == "load":
         from tunecli.model_folder.loading import load
 
         return load
+    if name == "TrialStopped":
+        from tunecli.errors import TrialStopped
+
+        return TrialStopped
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
