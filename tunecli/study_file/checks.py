@@ -17,11 +17,12 @@ from tunecli.study_file import defaults
 from tunecli.study_file.document import Path
 from tunecli.study_file.grammar import Grammar
 from tunecli.study_file.metrics import METRICS
+from tunecli.study_file.parts import report_arguments
 from tunecli.study_file.points import answering, distinct, pairs, singles
 from tunecli.study_file.problems import Problems, covers
 from tunecli.study_file.ranges import Parameter
 from tunecli.study_file.rules import Conflict, conflicts, loss_conflicts, sampler_conflicts
-from tunecli.study_file.sections import Sections, report_arguments
+from tunecli.study_file.sections import Sections
 from tunecli.study_file.settings import (
     WITHOUT,
     Component,
