@@ -15,6 +15,7 @@ from tunecli.report.findings.failures import failures
 from tunecli.report.findings.finding import DroppedChoices, Finding, NewRange, NewSetting
 from tunecli.report.findings.fitting import fitting
 from tunecli.report.findings.lengths import lengths
+from tunecli.report.findings.limits import limits
 from tunecli.report.findings.noise import noise
 from tunecli.report.findings.positions import position
 from tunecli.report.findings.stability import unstable
@@ -82,6 +83,7 @@ def test_of_few_trials_only_what_few_can_show_is_shown() -> None:
     evidence = first(planted(EVERYTHING, 0), ENOUGH_TRIALS - 1)
     assert {f.kind for f in shown(all_findings(evidence), evidence)} <= {
         "failures",
+        "limits",
         "baseline",
         "edge",
     }
@@ -106,12 +108,15 @@ def test_a_study_of_another_program_can_be_read() -> None:
     assert not kinds & {"ties", "noise", "length", "fitting", "optimism"}
 
 
-def failed_above(place: float, evidence: Evidence, reason: str) -> Evidence:
+def failed_above(
+    place: float, evidence: Evidence, reason: str, outcome: str = "failed"
+) -> Evidence:
     def change(trial: TrialRecord) -> TrialRecord:
         if position(SPACE[WIDTH], trial.params[WIDTH]) <= place:
             return trial
         lost = {"value": None, "fold_scores": (), "best_step": None, "reason": reason}
-        return replace(trial, state="fail", outcome="failed", **lost)
+        state = "fail" if outcome == "failed" else "pruned"
+        return replace(trial, state=state, outcome=outcome, **lost)
 
     return with_trials(evidence, change)
 
@@ -127,6 +132,24 @@ def test_failures_are_told_with_what_they_have_in_common() -> None:
     assert isinstance(change, NewRange)
     assert position(SPACE[WIDTH], change.range.high) == pytest.approx(0.7, abs=0.1)
     assert failures(planted(Plant(), 0)) == []
+
+
+def test_what_is_beyond_a_limit_has_not_failed() -> None:
+    reason = "n_weights of 9,000 is above 5,000 and size of 40 KB is above 20 KB"
+    evidence = failed_above(0.7, planted(Plant(), 0), reason, "infeasible")
+    assert failures(evidence) == []
+    (finding,) = limits(evidence)
+    n = len(finding.trials)
+    assert f"{n} of 60 trials are beyond a limit: n_weights {n}, size {n}." in finding.sentence
+    assert f"{n} of these {n} have {WIDTH} above" in finding.sentence
+    assert finding.severity == "note"
+    (change,) = finding.changes
+    assert isinstance(change, NewRange)
+    assert position(SPACE[WIDTH], change.range.high) == pytest.approx(0.7, abs=0.1)
+    (everything,) = limits(failed_above(-1.0, planted(Plant(), 0), reason, "infeasible"))
+    assert everything.severity == "problem"
+    assert everything.sentence.startswith("None of 60 trials keeps to the limits")
+    assert limits(planted(Plant(), 0)) == []
 
 
 def test_the_best_trial_is_never_cut_off() -> None:

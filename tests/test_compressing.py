@@ -7,6 +7,7 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+from commands import call_in, rows
 from model_cases import case
 from rich.console import Console
 
@@ -20,6 +21,15 @@ from tunecli.training.finishing import finish
 from tunecli.training.kept_models import keep_models
 from tunecli.training.losses import standardizes_target
 from tunecli.training.precision import choose_device
+
+TINY = """
+data: wine
+validation: {folds: 2}
+model: {MLP: {width: {int: [4, 8]}}}
+optimizer: {AdamW: {lr: 0.01}}
+training: {epochs: 2}
+search: {trials: 2, pruner: none}
+"""
 
 
 def steps(**given: object) -> CompressionSettings:
@@ -78,21 +88,39 @@ def test_the_front_is_marked() -> None:
     assert on_front(rows, maximize=False) == [False, False, False, False, True]
 
 
-def test_the_table_fits_a_hundred_columns_and_says_what_failed() -> None:
+def test_the_table_fits_a_terminal_and_says_what_failed() -> None:
     rows = [
         row(0.98, 24_940),
         row(0.97, 9_961, prune={"amount": 0.8}, share={"clusters": 16}),
+        row(0.97, 9_961, structured={"amount": 0.5}, quantize="int8"),
         Row(steps(structured={"amount": 0.5}), reason="torch-pruning cannot remove channels"),
     ]
     out = StringIO()
-    Console(file=out, width=100).print(render(rows, [True, True, False], "accuracy"))
+    marked = [True, True, False, False]
+    Console(file=out, width=80).print(render(rows, marked, "balanced_accuracy"))
     text = out.getvalue()
-    assert "prune 80 % + share 16 *" in text
+    assert " *1 prune 80 % + share 16 " in text
     assert "-0.0100" in text
-    assert "9.96 KB" in text
-    assert "100 µs ±10%" in text
+    assert " 9.96 " in text
+    assert "100±10%" in text
     assert "cannot remove channels" in text
-    assert "…" not in text
-    read = json.loads(to_json(rows, [True, True, False]))
+    assert "…" not in text.replace("balance…", "")
+    read = json.loads(to_json(rows, marked))
     assert read[1]["steps"] == {"prune": {"amount": 0.8}, "share": {"clusters": 16}}
-    assert [one["front"] for one in read] == [True, True, False]
+    assert [one["front"] for one in read] == marked
+
+
+def test_a_model_folder_tells_which_trial_it_was_made_of(tmp_path: Path) -> None:
+    (tmp_path / "tiny.yaml").write_text(TINY)
+    call_in(tmp_path, "search", "tiny.yaml")
+    call_in(tmp_path, "refit", "tiny", "--trial", "1")
+    model = "runs/tiny/model"
+    done = call_in(tmp_path, "compress", model, "--finetune-epochs", "0", "--json")
+    assert "tiny: trial 1, as it is …" in done.stderr
+    [trial] = rows(
+        tmp_path / "runs/tiny/study.db", "SELECT fold_scores FROM tunecli_trials WHERE number = 1"
+    )
+    assert json.loads(done.stdout)[0]["fold_scores"] == pytest.approx(json.loads(str(trial[0])))
+    (tmp_path / model).rename(tmp_path / "elsewhere")
+    lost = call_in(tmp_path, "compress", "./elsewhere", code=1)
+    assert "was made of trial 1 of study tiny, and no longer lies" in lost.stderr

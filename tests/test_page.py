@@ -263,18 +263,24 @@ def test_a_study_of_another_program(tmp_path: Path) -> None:
         go.Figure(painted(figure, "dark"))
 
 
-def test_several_objectives_have_a_front(tmp_path: Path) -> None:
-    url = sqlite_url(tmp_path / "study.db")
-    theirs = optuna.create_study(
-        storage=url, study_name="theirs", directions=["maximize", "minimize"]
+def two_objectives(folder: Path) -> optuna.Study:
+    """A study of Optuna's own: the second objective costs what the first one gains."""
+    study = optuna.create_study(
+        storage=sqlite_url(folder / "study.db"),
+        study_name="two",
+        directions=["maximize", "minimize"],
     )
     space = {"x": optuna.distributions.FloatDistribution(0, 1)}
     for number in range(12):
         x = number / 12
         values = [x if number % 3 else x / 2, x**2]
-        trial = optuna.create_trial(values=values, params={"x": x}, distributions=space)
-        theirs.add_trial(trial)
-    record = read_study(url)
+        study.add_trial(optuna.create_trial(values=values, params={"x": x}, distributions=space))
+    return study
+
+
+def test_several_objectives_have_a_front(tmp_path: Path) -> None:
+    theirs = two_objectives(tmp_path)
+    record = read_study(sqlite_url(tmp_path / "study.db"))
     made = page_of(record)
     assert "tradeoff:1" in made.drawn
     figure = made.payload["plots"]["tradeoff:1"]

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from optuna.distributions import FloatDistribution
 from study_makers import complete, made, mlp
-from test_page import nasty, usual
+from test_page import nasty, two_objectives, usual
 
 from tunecli.report.comparison import compared
 from tunecli.report.findings.advice import all_findings
@@ -20,6 +20,7 @@ from tunecli.report.findings.evidence import Evidence
 from tunecli.report.page.comparison_page import comparison_page
 from tunecli.report.page.study_page import study_page
 from tunecli.report.records import StudyRecord, read_study
+from tunecli.search.urls import sqlite_url
 
 selenium = pytest.importorskip("selenium", reason="selenium is not installed")
 
@@ -124,6 +125,22 @@ def test_every_plot_is_drawn(fresh: webdriver.Chrome) -> None:
     for key, size, n_marks in sizes:
         assert size > 100, key
         assert n_marks > 0, key
+
+
+def test_the_front_of_several_objectives_is_drawn(
+    browser: webdriver.Chrome, tmp_path: Path
+) -> None:
+    n_best = len(two_objectives(tmp_path).best_trials)
+    study = read_study(sqlite_url(tmp_path / "study.db"))
+    opened(browser, tmp_path / "page.html", page_of(study))
+    assert browser.get_log("browser") == []
+    plot = browser.find_element(By.CSS_SELECTOR, '[data-plot="tradeoff:1"]')
+    assert len(plot.find_elements(By.CSS_SELECTOR, ".scatterlayer .point")) >= 12
+    lines = plot.find_elements(By.CSS_SELECTOR, ".js-line")
+    (front,) = [line.get_attribute("d") for line in lines]
+    assert front.count("L") >= n_best - 1  # corners of the steps, or straight pieces
+    rows = browser.find_elements(By.CSS_SELECTOR, "#front tbody tr")
+    assert len(rows) == n_best
 
 
 def test_labels_of_one_axis_do_not_overlap(fresh: webdriver.Chrome) -> None:

@@ -12,12 +12,14 @@ from tunecli.data.dataset import FoldData
 from tunecli.data.fold_store import FoldStore
 from tunecli.study_file.settings import (
     Component,
+    Constraint,
     DataSettings,
     Objective,
     TrainingSettings,
     TrialConfig,
     ValidationSettings,
 )
+from tunecli.training.compression import costs
 from tunecli.training.models import build_model
 from tunecli.training.rehearsal import rehearse
 
@@ -176,3 +178,27 @@ def test_weights_are_not_counted_as_what_a_batch_leaves_behind(digits: list[Fold
     weights = 4 * rehearsal.n_weights
     # Weights, best weights, gradients; a batch of two rows is next to nothing.
     assert 3 * weights <= rehearsal.n_bytes < 3.1 * weights
+
+
+def test_a_model_beyond_a_limit_is_told_before_it_trains(digits: list[FoldData]) -> None:
+    limit = Constraint(metric=_named("n_weights"), max=1000)
+    assert rehearse(_config(), digits).beyond == ""
+    found = rehearse(_config(constraints=(limit,)), digits)
+    assert re.fullmatch(r"n_weights of [\d,]+ is above 1,000", found.beyond)
+    assert found.error == ""
+    small = _config(constraints=(limit,), model=_named("Linear"))
+    assert rehearse(small, digits).beyond == ""
+
+
+def test_costs_are_measured_once_before_the_first_trial(
+    digits: list[FoldData], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> int:
+        raise NotImplementedError("no formula for this operator")
+
+    monkeypatch.setattr(costs, "macs", broken)
+    assert rehearse(_config(), digits).error == ""
+    config = _config(further_objectives=(Objective(direction="minimize", metric=_named("macs")),))
+    assert rehearse(config, digits).error == (
+        "model.MLP: NotImplementedError: no formula for this operator"
+    )

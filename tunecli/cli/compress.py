@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tunecli.cli.options import CodeOption, RunsOption, StorageOption, StudyArgument
+from tunecli.cli.options import CodeOption, RunsOption, StorageOption
 from tunecli.cli.permitting import allowed_by, remembered
 from tunecli.cli.places import find
 from tunecli.cli.refit import results_lines, study_file_of
@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 
 
 def compress(
-    study: StudyArgument,
+    study: Annotated[
+        str,
+        typer.Argument(
+            help="A study's name, its study file, or its model folder.", show_default=False
+        ),
+    ],
     trial: Annotated[
         str, typer.Option(help="A number, `best`, or `simplest`: of those as good as the best.")
     ] = "best",
@@ -36,10 +41,17 @@ def compress(
 ) -> None:
     """Show what each way of compressing a trial's models costs and saves, before one is chosen.
 
+    Of a model folder it is the trial that the model was made of.
+
     Example: tunecli compress digits
     """
     from tunecli.model_folder.choosing import by_name
+    from tunecli.model_folder.places import origin
     from tunecli.report.records import read_study
+
+    if Path(study).is_dir() and "/" in study:
+        runs, study, number = origin(Path(study))
+        trial = str(number) if trial == "best" else trial
 
     place = find(study, runs, storage)
     record = read_study(place.url, place.name)

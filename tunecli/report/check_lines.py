@@ -62,6 +62,8 @@ def rehearsal(found: StudyRehearsal, gates: Mapping[str, Scalar] | None = None) 
     if found.seconds:
         lines.append(labelled("time", _time(found)))
     parts: list[RenderableType] = [line.hanging() for line in lines]
+    if found.n_beyond:
+        parts.append(Text(_beyond(found), style="yellow"))
     return Group(*parts, Text(), _verdict(found, gates))
 
 
@@ -144,6 +146,19 @@ def _time(found: StudyRehearsal) -> str:
     return (
         f"about {one} a trial, {wording.about(found.seconds)} for all with {jobs}; "
         "less where trials are stopped early"
+    )
+
+
+def _beyond(found: StudyRehearsal) -> str:
+    tried = wording.count(found.n_rehearsed, "configuration")
+    if found.n_beyond == found.n_rehearsed:
+        return (
+            f"None of {tried} keeps to the limits; of the smallest, {found.beyond}. Widen the "
+            "ranges towards smaller models, or the limits: else no trial may have a score."
+        )
+    return (
+        f"{found.n_beyond} of {tried} would break a limit before any training, at no cost; of the "
+        f"smallest of these, {found.beyond}."
     )
 
 

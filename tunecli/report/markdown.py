@@ -128,12 +128,12 @@ def _front(study: StudyRecord) -> Iterator[str]:
     yield f"The Pareto front, {len(found.trials)} of {found.n_complete} complete trials:"
     yield ""
     names = [escaped(objective.metric) for objective in study.objectives]
-    yield from _row(["trial", *names, "parameters"])
-    yield from _row(["---:", *("---" for _ in names), "---"])
-    for trial in found.trials:
+    yield from _row(["place", "trial", *names, "parameters"])
+    yield from _row(["---:", "---:", *("---" for _ in names), "---"])
+    for place, trial in enumerate(found.trials, 1):
         values = zip(study.objectives, trial.values, strict=True)
         cells = [told(objective, value) for objective, value in values]
-        yield from _row([str(trial.number), *cells, _parameters(study, trial)])
+        yield from _row([str(place), str(trial.number), *cells, _parameters(study, trial)])
 
 
 def _parameters(study: StudyRecord, trial: TrialRecord) -> str:

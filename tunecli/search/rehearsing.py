@@ -43,6 +43,8 @@ class StudyRehearsal:
         n_weights: of the smallest and the largest model.
         largest: the rehearsal of the trial with the most memory; data left out.
         n_process_bytes: of this process, which has torch and the data in memory as a worker has.
+        n_beyond: configurations whose model breaks a limit before it is trained.
+        beyond: in which way the smallest of them does.
         seconds_per_trial: mean over the configurations, if nothing stops a trial early.
         n_jobs: workers that a search would use here by default.
     """
@@ -54,6 +56,8 @@ class StudyRehearsal:
     n_weights: tuple[int, int]
     largest: Rehearsal
     n_process_bytes: int
+    n_beyond: int
+    beyond: str
     seconds_per_trial: float
     n_jobs: int
 
@@ -100,6 +104,8 @@ class StudyCheck:
         n_jobs = self._n_jobs()
         good = [rehearsal for _, rehearsal in rehearsed if not rehearsal.error]
         weights = [rehearsal.n_weights for rehearsal in good] or [0]
+        beyond = [rehearsal for rehearsal in good if rehearsal.beyond]
+        seconds = [0.0 if rehearsal.beyond else rehearsal.seconds for rehearsal in good]
         point, largest = max(rehearsed, key=lambda pair: pair[1].n_bytes)
         if largest.n_bytes * n_jobs > memory():
             mistakes[_too_large(largest, n_jobs)] = point
@@ -111,7 +117,9 @@ class StudyCheck:
             n_weights=(min(weights), max(weights)),
             largest=largest,
             n_process_bytes=self._process_bytes,
-            seconds_per_trial=fmean([rehearsal.seconds for rehearsal in good] or [0.0]),
+            n_beyond=len(beyond),
+            beyond=min(beyond, key=lambda one: one.n_weights).beyond if beyond else "",
+            seconds_per_trial=fmean(seconds or [0.0]),
             n_jobs=n_jobs,
         )
 

@@ -42,9 +42,15 @@ def in_words(metric: str, value: float, digits: int = 4) -> str:
             if value == int(value) and abs(value) >= 1000
             else f"{value:.{digits}g}"
         )
-    name, factor = max(
+    name, factor = unit_for(metric, value)
+    return f"{value / factor:.{digits}g} {name}"
+
+
+def unit_for(metric: str, value: float) -> tuple[str, float]:
+    """The largest unit of a metric that is no larger than a value, and its factor."""
+    units = _UNITS[metric]
+    return max(
         ((name, factor) for name, factor in units.items() if factor <= abs(value)),
         key=lambda unit: unit[1],
         default=min(units.items(), key=lambda unit: unit[1]),
     )
-    return f"{value / factor:.{digits}g} {name}"

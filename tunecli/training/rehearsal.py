@@ -21,13 +21,16 @@ from tunecli.data.dataset import FoldData
 from tunecli.data.features import as_features
 from tunecli.data.user_code import place_in_code
 from tunecli.errors import TunecliError, UserCodeError
-from tunecli.study_file.metrics import label, measured
+from tunecli.study_file.metrics import costs, label, measured
 from tunecli.study_file.settings import Component, TrialConfig
 from tunecli.study_file.user_code import is_code
 from tunecli.training.augmentation import Augmentation
 from tunecli.training.batches import batch_sizes
+from tunecli.training.compression.costs import costs_of
 from tunecli.training.compression.loading import unpack
 from tunecli.training.compression.recipe import thin_out, write_down
+from tunecli.training.compression.trial import example
+from tunecli.training.finishing import refused
 from tunecli.training.finite import NoScoreError, number
 from tunecli.training.fold import FoldTraining, new_model
 from tunecli.training.losses import build_loss, n_outputs
@@ -61,6 +64,7 @@ class Rehearsal:
         seconds_per_batch: of training it, evaluation left out.
         seconds: of the whole trial, evaluations included, all folds one after another, if nothing
             stops it early.
+        beyond: which limit its model breaks before it is trained; such a trial costs nothing.
         error: what is wrong, in one sentence that begins with the component; empty if nothing is.
             The numbers are then 0.
     """
@@ -71,6 +75,7 @@ class Rehearsal:
     n_folds: int = 0
     seconds_per_batch: float = 0.0
     seconds: float = 0.0
+    beyond: str = ""
     error: str = ""
 
 
@@ -85,12 +90,14 @@ def rehearse(config: TrialConfig, folds: Sequence[FoldData]) -> Rehearsal:
     try:
         with torch.random.fork_rng(devices=[]):
             _build_one_by_one(config, fold)
+            infeasible = refused(config, fold)
             with _blaming("training"):
                 sizes = batch_sizes(len(fold.y_train), config.training.batch_size)[:2]
                 device = choose_device(config.training.device)
                 short = _shortened(config, len(sizes))
                 training = FoldTraining(short, _cut(fold, sizes), device)
-                return _measured(training, config, folds, fold)
+                found = _measured(training, config, folds, fold)
+                return replace(found, beyond=infeasible.reason if infeasible else "")
     except _RehearsalError as error:
         return Rehearsal(error=str(error))
 
@@ -131,6 +138,9 @@ def _build_one_by_one(config: TrialConfig, fold: FoldData) -> None:
         except (RuntimeError, ValueError, AssertionError):
             explain_size(config.model, fold.shape, wanted)
             raise
+    if names := set(costs(config)) - {"latency"}:  # what computes has a latency
+        with _blaming(f"model.{config.model.name}"):
+            costs_of(names, model, example(fold, 1))
     with _blaming(f"optimizer.{config.optimizer.name}"):
         optimizers = build_optimizers(config.optimizer, model, config.training.decay, factors)
     if config.schedule is not None:  # here for its true length, which the rehearsal shortens

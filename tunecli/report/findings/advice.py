@@ -13,6 +13,7 @@ from tunecli.report.findings.finding import Finding, Kind, NewSetting, Severity
 from tunecli.report.findings.fitting import fitting
 from tunecli.report.findings.irrelevance import dead
 from tunecli.report.findings.lengths import lengths
+from tunecli.report.findings.limits import limits
 from tunecli.report.findings.narrowing import narrow
 from tunecli.report.findings.noise import noise
 from tunecli.report.findings.optimism import optimism
@@ -25,17 +26,23 @@ ENOUGH_TRIALS = 15  # complete ones, before more than a few things can be said
 
 _ORDER: tuple[Severity, ...] = ("problem", "advice", "note")
 _WHATEVER_IS_BEST: frozenset[Kind] = frozenset(
-    {"failures", "unstable", "baseline", "length", "fitting"}
+    {"failures", "limits", "unstable", "baseline", "length", "fitting"}
 )
 """What holds with several objectives, too: it does not lead away from a part of the front."""
 
-_AT_ONCE: frozenset[Kind] = frozenset({"failures", "baseline", "edge"})
+_AT_ONCE: frozenset[Kind] = frozenset({"failures", "limits", "baseline", "edge"})
 
 
 def all_findings(evidence: Evidence) -> list[Finding]:
     """Every finding, by severity and then by weight; at most one change a parameter."""
     at_edges = edges(evidence)
-    changing = [*failures(evidence), *unstable(evidence), *at_edges, *dead(evidence)]
+    changing = [
+        *failures(evidence),
+        *limits(evidence),
+        *unstable(evidence),
+        *at_edges,
+        *dead(evidence),
+    ]
     changes = [change for finding in changing for change in finding.changes]
     taken = {change.parameter for change in changes if not isinstance(change, NewSetting)}
     found = [

@@ -6,23 +6,19 @@ from collections import Counter
 
 from tunecli.report.findings.evidence import Evidence
 from tunecli.report.findings.finding import Finding
-from tunecli.report.findings.separation import Rule, best_rule
+from tunecli.report.findings.separation import common_rule
 from tunecli.report.findings.stability import without
-from tunecli.report.records import TrialRecord
 from tunecli.report.wording import count, plain, shortened
 from tunecli.training.reasons import ERROR, alike
 
 _PROBLEM = 0.2  # share of the trials
-_FEWEST = 3
-_LEVEL = 0.01
 _PURITY = 0.6
-_CAPTURED = 0.7
 _LONGEST = 120  # characters of a reason
 
 
 def failures(evidence: Evidence) -> list[Finding]:
     """A finding for the commonest reason of failed trials, with the others counted."""
-    failed = [t for t in evidence.study.trials if t.outcome in ("failed", "infeasible")]
+    failed = [t for t in evidence.study.trials if t.outcome == "failed"]
     ended = [t for t in evidence.study.trials if t.outcome is not None]
     if not failed:
         return []
@@ -35,7 +31,7 @@ def failures(evidence: Evidence) -> list[Finding]:
     sentence += f", {n_alike} of one cause: {why}." if len(failed) > n_alike else f": {why}."
     if len(failed) == 1:
         sentence = f"1 of {count(len(ended), 'trial')} failed: {why}."
-    rule = _common(evidence, same, [t for t in ended if t.outcome not in ("failed", "infeasible")])
+    rule = common_rule(evidence, same, [t for t in ended if t.outcome != "failed"])
     if rule is not None:
         sentence += f" {rule.n_marked_inside} of these {rule.n_marked} have {rule.text}."
     changes = without(evidence, rule) if rule is not None and rule.purity >= _PURITY else ()
@@ -58,14 +54,3 @@ def failures(evidence: Evidence) -> list[Finding]:
             advice=f"see --trial {same[-1].number}",
         )
     ]
-
-
-def _common(
-    evidence: Evidence, failed: list[TrialRecord], others: list[TrialRecord]
-) -> Rule | None:
-    if len(failed) < _FEWEST or not others:
-        return None
-    rule = best_rule(evidence, failed, others)
-    if rule is None or rule.chance >= _LEVEL or rule.captured < _CAPTURED:
-        return None
-    return rule

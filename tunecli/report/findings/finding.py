@@ -16,6 +16,7 @@ from tunecli.study_file.ranges import FloatRange, IntRange, Scalar
 
 Kind = Literal[
     "failures",
+    "limits",
     "baseline",
     "edge",
     "unstable",

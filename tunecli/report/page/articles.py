@@ -12,6 +12,7 @@ _MOST_PLOTS = 2
 
 _PLOTS: dict[Kind, str] = {
     "failures": "history",
+    "limits": "history",
     "baseline": "leaders",
     "ties": "leaders",
     "noise": "leaders",

@@ -25,7 +25,7 @@ from tunecli.report.page.plots.plot import Plot
 from tunecli.report.page.plots.plot import text as plotly_text
 from tunecli.report.page.plots.scores import ScoreAxis
 from tunecli.report.page.plots.tradeoff import tradeoffs
-from tunecli.report.page.trials_table import trials_table
+from tunecli.report.page.trials_table import front_rows, trials_table
 from tunecli.report.pareto import told
 from tunecli.report.records import StudyRecord, TrialRecord
 
@@ -51,6 +51,7 @@ def study_page(evidence: Evidence, findings: Sequence[Finding] = ()) -> str:
         choice_keys=_of("isolation", plots),
         curve_keys=_of("learning", plots),
         tradeoff_keys=_of("tradeoff", plots),
+        front=front_rows(study),
         facts=facts(evidence),
         articles=articles(findings, plots),
         importance=found,

@@ -10,6 +10,7 @@ from tunecli.report import wording
 from tunecli.report.findings.evidence import Evidence
 from tunecli.report.gates import GATE, is_gate
 from tunecli.report.page.plots.marks import outcome_of
+from tunecli.report.pareto import front, told
 from tunecli.report.records import StudyRecord, TrialRecord
 
 
@@ -41,6 +42,31 @@ class Row:
 class TrialsTable:
     columns: Sequence[Column]
     rows: Sequence[Row]
+
+
+@dataclass(frozen=True)
+class FrontRow:
+    """Attributes: `cells`: values of all objectives, and the parameters."""
+
+    number: int
+    cells: Sequence[str]
+
+
+def front_rows(study: StudyRecord) -> list[FrontRow]:
+    """The Pareto front in its order; empty with one objective."""
+    if not study.further_objectives:
+        return []
+    found = front(study).trials
+    rows = []
+    for trial in found:
+        values = list(zip(study.objectives, trial.values, strict=True))
+        score = wording.with_spread(trial.values[0], trial.spread, found[0].values[0])
+        named = wording.named_values(trial.params, study.gates, 3)
+        parameters = " ".join(f"{name}={value}" for name, value in named)
+        rows.append(
+            FrontRow(trial.number, [score, *(told(*pair) for pair in values[1:]), parameters])
+        )
+    return rows
 
 
 def trials_table(evidence: Evidence) -> TrialsTable:
