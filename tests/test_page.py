@@ -21,8 +21,10 @@ from study_makers import Params, complete, made, mlp
 from tunecli.report.findings.advice import all_findings
 from tunecli.report.findings.evidence import Evidence
 from tunecli.report.findings.finding import Finding, NewSetting
+from tunecli.report.page.articles import articles
 from tunecli.report.page.document import script_json
 from tunecli.report.page.plots.plot import PALETTES
+from tunecli.report.page.plots.tradeoff import scale_of
 from tunecli.report.page.study_page import study_page
 from tunecli.report.records import StudyRecord, read_study
 from tunecli.search.urls import sqlite_url
@@ -289,3 +291,24 @@ def test_several_objectives_have_a_front(tmp_path: Path) -> None:
     assert set(zip(line["x"], line["y"], strict=True)) == best
     assert line["x"] == sorted(line["x"])
     assert sum(len(trace["x"]) for trace in marks) == 12
+
+
+def test_a_plot_stands_beside_the_first_finding_that_it_shows() -> None:
+    found = [
+        Finding("baseline", "problem", "One.", trials=(3,)),
+        Finding("ties", "advice", "Two."),
+        Finding("edge", "advice", "Three.", parameters=("lr",)),
+    ]
+    first, second, third = articles(found, ["leaders", "parameter:lr"])
+    assert (first.plots, second.plots, third.plots) == (["leaders"], [], ["parameter:lr"])
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"), [([1.0, 100.0], "log"), ([1.0, 5.0], None), ([0.0, 100.0], None)]
+)
+def test_costs_that_differ_much_have_a_logarithmic_axis(
+    values: list[float], kind: str | None
+) -> None:
+    scale = scale_of("latency", values)
+    assert scale.get("type") == kind
+    assert scale["ticksuffix"] == "s"

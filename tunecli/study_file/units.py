@@ -46,6 +46,11 @@ def in_words(metric: str, value: float, digits: int = 4) -> str:
     return f"{value / factor:.{digits}g} {name}"
 
 
+def base_unit(metric: str) -> str:
+    """In which it is measured; empty for a number without a unit."""
+    return next(iter(_UNITS.get(metric, {"": 1.0})))
+
+
 def unit_for(metric: str, value: float) -> tuple[str, float]:
     """The largest unit of a metric that is no larger than a value, and its factor."""
     units = _UNITS[metric]

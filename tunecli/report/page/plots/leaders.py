@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 
 from tunecli.report import wording
+from tunecli.report.findings.baselines import GUESSES
 from tunecli.report.findings.evidence import Baseline, Evidence
 from tunecli.report.page.plots.intervals import Row, intervals
 from tunecli.report.page.plots.plot import Plot, axis
@@ -13,10 +14,14 @@ _MOST = 10
 
 
 def leaders(evidence: Evidence) -> Plot:
-    """The best ten; hollow: those that the folds cannot tell from the best."""
+    """The best ten; hollow: those that the folds cannot tell from the best.
+
+    A guess is not drawn beside better baselines: all others would lie in one spot.
+    """
     trials = evidence.ranked[:_MOST]
     rows = [_trial_row(evidence, rank) for rank in range(len(trials))]
-    rows += [_baseline_row(baseline) for baseline in evidence.baselines]
+    tuned_none = [one for one in evidence.baselines if one.name not in GUESSES]
+    rows += [_baseline_row(baseline) for baseline in tuned_none or evidence.baselines]
     metric = wording.plain(evidence.study.metric)
     note = "Whiskers: standard deviation over folds. Diamonds: tied with the best."
     if evidence.baselines:

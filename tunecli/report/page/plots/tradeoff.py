@@ -8,6 +8,10 @@ from tunecli.report.page.plots.plot import Plot, Trace, axis, layout
 from tunecli.report.page.plots.scores import STRIP, ScoreAxis
 from tunecli.report.pareto import front, told
 from tunecli.report.records import Objective, StudyRecord, TrialRecord
+from tunecli.study_file.units import base_unit
+
+_WIDE = 10
+"""Largest over smallest cost from which a linear axis would crowd the small ones."""
 
 
 def tradeoffs(study: StudyRecord, scores: ScoreAxis) -> dict[str, Plot]:
@@ -29,7 +33,10 @@ def _tradeoff(study: StudyRecord, scores: ScoreAxis, index: int, objective: Obje
         _description(first, objective, best, index),
         [_line(best, index), *points(placed, scores)],
         layout(
-            xaxis=axis(f"{wording.shortened(objective.metric, 40)} ({better} is better)"),
+            xaxis=axis(
+                f"{wording.shortened(objective.metric, 40)} ({better} is better)",
+                **scale_of(objective.metric, [value for value, _ in placed]),
+            ),
             yaxis=scores.layout(),
             shapes=scores.strip_line(),
         ),
@@ -38,6 +45,14 @@ def _tradeoff(study: StudyRecord, scores: ScoreAxis, index: int, objective: Obje
         height=360,
         wide=True,
     )
+
+
+def scale_of(metric: str, values: list[float]) -> dict[str, object]:
+    """Logarithmic where costs differ that much, with their unit."""
+    written: dict[str, object] = {"exponentformat": "SI", "ticksuffix": base_unit(metric)}
+    if values and min(values) > 0 and max(values) > _WIDE * min(values):
+        written["type"] = "log"
+    return written
 
 
 def _measured(trial: TrialRecord, index: int, objective: Objective) -> float | None:
