@@ -5,7 +5,7 @@
 Both train the same kind of trial (digits, 5 folds, MLP 64-128-10, batches of 32, 20 epochs, AdamW,
 no pruning, no baselines) on one thread: the bare loop in a new process, tunecli in a real search
 with one worker, its database and its log. They take turns, so that a busy machine disturbs both
-alike. Prints the median ratio of their times, start-up left out, and where tunecli's share goes. The
+alike. Prints the median ratio of their times, start-up left out, and where the rest goes. The
 aim is at most 1.15.
 """
 
