@@ -22,6 +22,7 @@ from tunecli.training.baselines import fit_baseline
 from tunecli.training.cross_validation import CrossValidation
 from tunecli.training.metrics import measure
 from tunecli.training.precision import choose_device
+from tunecli.training.rehearsal import rehearse
 
 FOLDS = ValidationSettings(folds=3)
 SETTINGS: dict[str, Any] = {"source": "table.csv", "target": "y", "weights": "w"}
@@ -71,6 +72,20 @@ def test_weights_are_no_feature_and_reach_every_part(tmp_path: Path) -> None:
         np.testing.assert_array_equal(fold.valid_weights, weights[valid])
     final = final_fit(found, SCALE, False, False, cut_validation=True)
     assert final.fold.train_weights is not None
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+@pytest.mark.filterwarnings("error")
+def test_a_study_with_weights_passes_its_check(tmp_path: Path, task: str) -> None:
+    table = frame(300, task)
+    table["w"] = table["w"] / 2.0  # decimal numbers, which pandas hands out read-only
+    table.loc[:40, "w"] = 0.0
+    found = store(tmp_path, table)
+    settings = config(tmp_path, found)
+    folds = found.folds(SCALE, task == "regression")
+    rehearsal = rehearse(settings, folds)
+    assert rehearsal.error == ""
+    assert rehearsal.seconds > 0
 
 
 def test_rows_of_weight_0_change_no_training_tensor(tmp_path: Path) -> None:

@@ -81,11 +81,12 @@ def as_numbers(series: pd.Series) -> tuple[Floats, NDArray[np.bool_]]:
     if pd.api.types.is_datetime64_any_dtype(series.dtype):
         return _seconds(series), np.zeros(len(series), dtype=bool)
     if pd.api.types.is_numeric_dtype(series.dtype):  # whole, decimal, true and false
-        return series.to_numpy(dtype=np.float64, na_value=np.nan), np.zeros(len(series), bool)
+        numbers = series.to_numpy(dtype=np.float64, na_value=np.nan, copy=True)  # else read-only
+        return numbers, np.zeros(len(series), bool)
     codes, texts = pd.factorize(series)  # fewer than cells, as a rule
     found = pd.to_numeric(pd.Series(texts, dtype=object), errors="coerce")
-    numbers = np.append(found.to_numpy(dtype=np.float64, na_value=np.nan), np.nan)
-    values: Floats = numbers[codes]
+    known = np.append(found.to_numpy(dtype=np.float64, na_value=np.nan), np.nan)
+    values: Floats = known[codes]
     return values, np.isnan(values) & (codes >= 0)
 
 

@@ -196,6 +196,7 @@ def _shortened(config: TrialConfig, n_batches: int) -> TrialConfig:
 def _cut(fold: FoldData, sizes: Sequence[int]) -> FoldData:
     """Training rows for batches of these sizes, and as many validation rows at most."""
     n_rows = sum(sizes)
+    weights = fold.valid_weights  # of which the first may all be 0
     return replace(
         fold,
         x_train=as_features(fold.x_train).first(n_rows),
@@ -204,6 +205,8 @@ def _cut(fold: FoldData, sizes: Sequence[int]) -> FoldData:
         y_valid=fold.y_valid[:n_rows],
         valid_rows=fold.valid_rows[:n_rows],
         train_rows=None if fold.train_rows is None else fold.train_rows[:n_rows],
+        train_weights=None if fold.train_weights is None else fold.train_weights[:n_rows],
+        valid_weights=None if weights is None else np.ones_like(weights[:n_rows]),
     )
 
 
