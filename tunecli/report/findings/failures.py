@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 
+from tunecli.report.findings.common_cause import common_cause
 from tunecli.report.findings.evidence import Evidence
 from tunecli.report.findings.finding import Finding
-from tunecli.report.findings.separation import common_rule
-from tunecli.report.findings.stability import without
 from tunecli.report.wording import count, plain, shortened
 from tunecli.training.reasons import ERROR, alike
 
@@ -31,26 +30,24 @@ def failures(evidence: Evidence) -> list[Finding]:
     sentence += f", {n_alike} of one cause: {why}." if len(failed) > n_alike else f": {why}."
     if len(failed) == 1:
         sentence = f"1 of {count(len(ended), 'trial')} failed: {why}."
-    rule = common_rule(evidence, same, [t for t in ended if t.outcome != "failed"])
-    if rule is not None:
-        sentence += f" {rule.n_marked_inside} of these {rule.n_marked} have {rule.text}."
-    changes = without(evidence, rule) if rule is not None and rule.purity >= _PURITY else ()
+    others = [trial for trial in ended if trial.outcome != "failed"]
+    cause = common_cause(evidence, same, others, _PURITY)
     share = len(failed) / len(ended)
     return [
         Finding(
             "failures",
             "problem" if share >= _PROBLEM else "advice",
-            sentence,
+            sentence + cause.sentence,
             weight=min(1.0, 0.3 + share),
             figures={
                 "n_failed": len(failed),
                 "n_ended": len(ended),
                 "reasons": dict(Counter(alike(trial.reason) for trial in failed)),
-                "rule": rule.text if rule is not None else None,
+                "rule": cause.rule,
             },
-            parameters=(rule.parameter,) if rule is not None else (),
+            parameters=cause.parameters,
             trials=tuple(trial.number for trial in failed),
-            changes=changes,
+            changes=cause.changes,
             advice=f"see --trial {same[-1].number}",
         )
     ]

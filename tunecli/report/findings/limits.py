@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 
+from tunecli.report.findings.common_cause import common_cause
 from tunecli.report.findings.evidence import Evidence
 from tunecli.report.findings.finding import Finding
-from tunecli.report.findings.separation import common_rule
-from tunecli.report.findings.stability import without
 from tunecli.report.wording import count, plain
 
 _MANY = 0.5  # share of the trials
@@ -31,26 +30,24 @@ def limits(evidence: Evidence) -> list[Finding]:
         if is_all
         else f"{len(beyond)} of {trials} are beyond a limit: {which}."
     )
-    rule = common_rule(evidence, beyond, [one for one in ended if one.outcome == "complete"])
-    if rule is not None:
-        sentence += f" {rule.n_marked_inside} of these {rule.n_marked} have {rule.text}."
-    changes = without(evidence, rule) if rule is not None and rule.purity >= _PURITY else ()
+    complete = [trial for trial in ended if trial.outcome == "complete"]
+    cause = common_cause(evidence, beyond, complete, _PURITY)
     share = len(beyond) / len(ended)
     return [
         Finding(
             "limits",
             "problem" if is_all else "advice" if share >= _MANY else "note",
-            sentence,
+            sentence + cause.sentence,
             weight=min(1.0, 0.3 + share),
             figures={
                 "n_beyond": len(beyond),
                 "n_ended": len(ended),
                 "limits": dict(broken),
-                "rule": rule.text if rule is not None else None,
+                "rule": cause.rule,
             },
-            parameters=(rule.parameter,) if rule is not None else (),
+            parameters=cause.parameters,
             trials=tuple(trial.number for trial in beyond),
-            changes=changes,
+            changes=cause.changes,
             advice="search smaller models, or widen the limit" if share >= _MANY else "",
         )
     ]

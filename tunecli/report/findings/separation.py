@@ -17,10 +17,6 @@ from tunecli.report.records import TrialRecord
 from tunecli.report.wording import plain, scalar
 from tunecli.study_file.ranges import Categories, Scalar
 
-_FEWEST = 3
-_LEVEL = 0.01
-_CAPTURED = 0.7
-
 
 @dataclass(frozen=True)
 class Rule:
@@ -83,18 +79,6 @@ def best_rule(
     n_looks = len(evidence.ranges) * _n_looks(evidence, best.parameter, [*marked, *others])
     chance = n_looks * _hypergeometric(best)
     return Rule(**{**vars(best), "chance": min(chance, 1.0)})
-
-
-def common_rule(
-    evidence: Evidence, marked: Sequence[TrialRecord], others: Sequence[TrialRecord]
-) -> Rule | None:
-    """The best rule, if it holds most of the marked trials and chance would not bring it."""
-    if len(marked) < _FEWEST or not others:
-        return None
-    rule = best_rule(evidence, marked, others)
-    if rule is None or rule.chance >= _LEVEL or rule.captured < _CAPTURED:
-        return None
-    return rule
 
 
 def _choices(

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
+from tunecli.report.findings.common_cause import without
 from tunecli.report.findings.evidence import Evidence
-from tunecli.report.findings.finding import Change, DroppedChoices, Finding, NewRange
-from tunecli.report.findings.positions import resized, rounded
+from tunecli.report.findings.finding import Finding
 from tunecli.report.findings.separation import Rule, best_rule
 from tunecli.report.records import TrialRecord
 from tunecli.report.wording import count
-from tunecli.study_file.ranges import Categories, FloatRange
 
 _FEWEST = 3
 _SHARE = 0.05
@@ -84,24 +81,3 @@ def _figures(rule: Rule | None) -> dict[str, object]:
         "n_diverged_beyond": rule.n_marked_inside,
         "p": rule.chance,
     }
-
-
-def without(evidence: Evidence, rule: Rule) -> tuple[Change, ...]:
-    """The change that cuts off what a rule holds; none where the best trial lies there."""
-    kind, name = evidence.ranges[rule.parameter], rule.parameter
-    kept = [trial.params[name] for trial in evidence.good if name in trial.params]
-    if isinstance(kind, Categories):
-        if rule.value in kept or len(kind.choices) < 2:
-            return ()
-        return (DroppedChoices(name, (rule.value,)),)
-    numbers = [value for value in kept if isinstance(value, int | float)]
-    bound = rule.value
-    assert isinstance(bound, int | float)
-    is_float = isinstance(kind, FloatRange)
-    if rule.side == "above":
-        new = resized(kind, kind.low, rounded(bound) if is_float else math.floor(bound))
-    else:
-        new = resized(kind, rounded(bound) if is_float else math.ceil(bound), kind.high)
-    if new.low >= new.high or any(not new.low <= value <= new.high for value in numbers[:1]):
-        return ()
-    return (NewRange(name, new),)
