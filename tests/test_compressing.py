@@ -13,7 +13,7 @@ from rich.console import Console
 
 from tunecli.cli.compression_table import render, to_json
 from tunecli.errors import RefitError
-from tunecli.model_folder.compressing import Row, compressed_ways, grid, in_words, on_front
+from tunecli.model_folder.compressing import Row, compressed_ways, grid, in_words, on_front, ways
 from tunecli.study_file.settings import CompressionSettings
 from tunecli.training.compression.costs import Latency
 from tunecli.training.cross_validation import CrossValidation
@@ -52,9 +52,10 @@ def test_every_way_is_scored_on_the_folds_of_the_search(tmp_path: Path) -> None:
     for _ in training:
         pass
     end = finish(training)
-    anew = list(compressed_ways(made.trial, store, tmp_path / "none", finetune_epochs=1))
+    wanted = ways(made.trial, store, finetune_epochs=1)
+    anew = list(compressed_ways(made.trial, store, tmp_path / "none", wanted))
     keep_models(tmp_path / "3", config, end.models())
-    kept = list(compressed_ways(made.trial, store, tmp_path / "3", finetune_epochs=1))
+    kept = list(compressed_ways(made.trial, store, tmp_path / "3", wanted))
     assert kept[0].fold_scores == anew[0].fold_scores == end.result.fold_scores
     assert [one.fold_scores for one in kept] == [one.fold_scores for one in anew]
     assert [one.steps for one in kept[1:]] == grid(1, has_norms=False)
@@ -68,10 +69,10 @@ def test_every_way_is_scored_on_the_folds_of_the_search(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["compressed"])
-def test_what_is_compressed_already_is_refused(name: str, tmp_path: Path) -> None:
+def test_what_is_compressed_already_is_refused(name: str) -> None:
     made = case(name)
     with pytest.raises(RefitError, match="trial 3 is compressed already"):
-        next(compressed_ways(made.trial, made.store, tmp_path, 1))
+        ways(made.trial, made.store, 1)
 
 
 def test_norms_are_folded_only_where_there_are_any() -> None:
@@ -121,6 +122,10 @@ def test_a_model_folder_tells_which_trial_it_was_made_of(tmp_path: Path) -> None
         tmp_path / "runs/tiny/study.db", "SELECT fold_scores FROM tunecli_trials WHERE number = 1"
     )
     assert json.loads(done.stdout)[0]["fold_scores"] == pytest.approx(json.loads(str(trial[0])))
+    picked = call_in(tmp_path, "compress", model, "--finetune-epochs", "0", "--pick", "1")
+    assert "tiny: trial 1, int8 …" in picked.stderr
+    assert (tmp_path / model / "weights-0.packed").is_file()
+    call_in(tmp_path, "compress", "tiny", "--pick", "99", code=2)
     (tmp_path / model).rename(tmp_path / "elsewhere")
     lost = call_in(tmp_path, "compress", "./elsewhere", code=1)
     assert "was made of trial 1 of study tiny, and no longer lies" in lost.stderr

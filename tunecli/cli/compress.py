@@ -61,27 +61,27 @@ def compress(
 
     from tunecli.data.workspace import Workspace
     from tunecli.model_folder import of_study
-    from tunecli.model_folder.compressing import compressed_ways, in_words
+    from tunecli.model_folder.compressing import compressed_ways, in_words, ways
 
     workspace = Workspace(file.absolute().parent, runs.absolute() / ".cache", allowed)
-    kept = of_study.kept_models(place, found.number)
     made, store = of_study.trial_of(record, found, workspace)
-    rows = []
-    for row in compressed_ways(made, store, kept, finetune_epochs):
-        say(f"{record.name}: trial {found.number}, {in_words(row.steps)} …")
-        rows.append(row)
-        if pick is not None and len(rows) > pick:
-            break
-    if pick is None:
-        _show(rows, record.metric, maximize=record.direction == "maximize", as_json=json)
+    steps = ways(made, store, finetune_epochs)
+    if pick is not None:
+        if not 1 <= pick < len(steps):
+            raise typer.BadParameter(f"--pick takes a row from 1 to {len(steps) - 1}.")
+        say(f"{record.name}: trial {found.number}, {in_words(steps[pick])} …")
+        with place.held():
+            path, results = of_study.refit_study(
+                record, found, place, workspace, compression=steps[pick]
+            )
+        typer.echo("\n".join([*results_lines(results), f"model       {path}"]))
         return
-    if not 1 <= pick < len(rows):
-        raise typer.BadParameter(f"--pick takes a row from 1 to {len(rows) - 1}.")
-    with place.held():
-        path, results = of_study.refit_study(
-            record, found, place, workspace, compression=rows[pick].steps
-        )
-    typer.echo("\n".join([*results_lines(results), f"model       {path}"]))
+    found_rows = compressed_ways(made, store, of_study.kept_models(place, found.number), steps)
+    rows = []
+    for one in steps:
+        say(f"{record.name}: trial {found.number}, {in_words(one)} …")
+        rows.append(next(found_rows))
+    _show(rows, record.metric, maximize=record.direction == "maximize", as_json=json)
 
 
 def _show(rows: Sequence[Row], metric: str, *, maximize: bool, as_json: bool) -> None:

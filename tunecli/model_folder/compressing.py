@@ -15,8 +15,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-from torch import nn
-
+from tunecli.data.dataset import FoldData
 from tunecli.data.fold_store import FoldStore
 from tunecli.errors import DataError, RefitError
 from tunecli.model_folder.refitting import Trial
@@ -103,13 +102,8 @@ def in_words(steps: CompressionSettings) -> str:
     return " + ".join(parts).replace("%", " %") if parts else "as it is"
 
 
-def compressed_ways(
-    trial: Trial, store: FoldStore, kept: Path, finetune_epochs: int
-) -> Iterator[Row]:
-    """Each row of the table, the models as they are first.
-
-    Args:
-        kept: folder where the search may have left the trial's models.
+def ways(trial: Trial, store: FoldStore, finetune_epochs: int) -> list[CompressionSettings]:
+    """What each row of the table does, none for row 0.
 
     Raises:
         RefitError: the trial's models are compressed already, or not tunecli's.
@@ -118,10 +112,25 @@ def compressed_ways(
     if config.train is not None or not config.compression.is_none:
         why = "was trained by code of your own" if config.train else "is compressed already"
         raise RefitError(f"trial {trial.number} {why}: take one that is not, with --trial.")
+    model = new_model(config, _data(config, store)[0])
+    has_norms = bool(norm_pairs(model))
+    return [CompressionSettings(), *grid(finetune_epochs, has_norms=has_norms)]
+
+
+def compressed_ways(
+    trial: Trial, store: FoldStore, kept: Path, wanted: Sequence[CompressionSettings]
+) -> Iterator[Row]:
+    """The row of each of the `ways`, all from the same models.
+
+    Args:
+        kept: folder where the search may have left the trial's models.
+    """
+    config = trial.config
     folds = _folds(config, store, kept)
-    models = [fold.best_model() for fold in folds]
-    yield _as_it_is(folds, models)
-    for steps in grid(finetune_epochs, has_norms=bool(norm_pairs(models[0]))):
+    for steps in wanted:
+        if steps.is_none:
+            yield _as_it_is(folds)
+            continue
         changed = config.model_copy(update={"compression": steps})
         try:
             yield _row(steps, folds, compress_folds(changed, folds))
@@ -142,9 +151,7 @@ def on_front(rows: Sequence[Row], *, maximize: bool) -> list[bool]:
 
 def _folds(config: TrialConfig, store: FoldStore, kept: Path) -> list[FoldTraining]:
     """With the models of the trial: those that were kept, or new ones."""
-    data = store.folds(
-        config.data.scale, standardizes_target(config.loss), embeds_categories(config.model)
-    )
+    data = _data(config, store)
     device = choose_device(config.training.device)
     try:
         weights = read_models(kept, config)
@@ -162,7 +169,14 @@ def _folds(config: TrialConfig, store: FoldStore, kept: Path) -> list[FoldTraini
     ]
 
 
-def _as_it_is(folds: Sequence[FoldTraining], models: Sequence[nn.Module]) -> Row:
+def _data(config: TrialConfig, store: FoldStore) -> list[FoldData]:
+    return store.folds(
+        config.data.scale, standardizes_target(config.loss), embeds_categories(config.model)
+    )
+
+
+def _as_it_is(folds: Sequence[FoldTraining]) -> Row:
+    models = [fold.best_model() for fold in folds]
     compressed = [
         CompressedFold(model, pack(model, {}), *fold.measured(model))
         for fold, model in zip(folds, models, strict=True)
