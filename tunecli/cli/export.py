@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -59,19 +58,12 @@ def export(
         return
 
     from tunecli.data.fold_store import FoldStore
-    from tunecli.model_folder.int8 import to_int8, words
+    from tunecli.model_folder.int8 import export_int8, words
 
-    part = target.with_name(f".{target.name}.32.part")
-    try:
-        found = exporting.export(used, to, part, source)
-        config = used.facts.config
-        changed = to_int8(
-            used, FoldStore(config.data, config.validation, workspace), part, tolerance
-        )
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
-    typer.echo("\n".join([*_lines(replace(found, path=target, n_rows=0)), *words(changed)]))
+    config = used.facts.config
+    store = FoldStore(config.data, config.validation, workspace)
+    found, changed = export_int8(used, store, target, source, tolerance)
+    typer.echo("\n".join([*_lines(found), *words(changed)]))
 
 
 def _lines(found: Exported) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
@@ -103,6 +103,14 @@ class Dataset:
     def shape(self) -> tuple[int, ...]:
         """Of one row: (n_features,) or (channels, height, width)."""
         return tuple(self.x.shape[1:])
+
+    def blocks(self, rows: Tensor, n_rows: int) -> Iterator[Tensor]:
+        """Some rows as they were read, (…, *shape), in order, so many at a time at most."""
+        parts = torch.split(rows, n_rows)
+        if isinstance(self.x, LoadedRows):
+            return self.x.batches(rows, [len(part) for part in parts])
+        x = self.x
+        return (x[part] for part in parts)
 
     def weights_of(self, rows: Tensor) -> NDArray[np.float64] | None:
         """What some rows count, (n,); None if all rows of the data set count alike."""

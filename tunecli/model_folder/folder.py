@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ LARGEST_FACTS = 64 * 2**20
 def write(
     folder: Path,
     facts: ModelFacts,
-    weights: Mapping[str, Tensor] | Sequence[bytes],
+    weights: Mapping[str, bytes],
     preprocessing: Mapping[str, Tensor],
     texts: Mapping[str, str],
 ) -> None:
@@ -43,7 +43,7 @@ def write(
 
     Args:
         facts: without `files`, which are added here.
-        weights: of all members by name, or a packed file for each of them.
+        weights: files by name: one for all members, or a packed one for each.
         texts: other files by name, for people and programs.
 
     Raises:
@@ -51,12 +51,10 @@ def write(
     """
     try:
         with _new(folder) as part:
-            _save(preprocessing, part / PREPROCESSING)
-            if isinstance(weights, Mapping):
-                _save(weights, part / WEIGHTS)
-            else:
-                for number, content in enumerate(weights):
-                    (part / _packed(number)).write_bytes(content)
+            for name, content in weights.items():
+                (part / name).write_bytes(content)
+            tensors = {key: apart(tensor) for key, tensor in preprocessing.items()}
+            save_file(tensors, part / PREPROCESSING)
             hashes = {path.name: _hash(path) for path in part.iterdir()}
             for name, text in texts.items():
                 (part / name).write_text(text, encoding="utf-8")
@@ -117,27 +115,23 @@ def _facts(path: Path) -> ModelFacts:
         raise _DamagedError(f"{FACTS}: {where or 'it'}: {first['msg'][:200]}") from None
 
 
-def _packed(number: int | str) -> str:
+def packed_name(number: int) -> str:
     """The file of one compressed member."""
     return f"weights-{number}.packed"
 
 
-def _save(tensors: Mapping[str, Tensor], path: Path) -> None:
-    save_file({key: _apart(tensor) for key, tensor in tensors.items()}, path)
-
-
 def _weights(folder: Path, facts: ModelFacts) -> dict[str, Tensor]:
     """Of all members by name, dense."""
-    if _packed(0) not in facts.files:
+    if packed_name(0) not in facts.files:
         return _arrays(folder, WEIGHTS, facts)
     dense = {}
     for number in range(len(facts.members)):
-        content = _checked(folder, _packed(number), facts).read_bytes()
+        content = _checked(folder, packed_name(number), facts).read_bytes()
         try:
             dense[number] = Packed.from_bytes(content).state_dict()
         except Exception as error:  # whatever damaged contents can cause
             reason = " ".join(str(error).split())[:200]
-            raise _DamagedError(f"{_packed(number)}: {reason}") from None
+            raise _DamagedError(f"{packed_name(number)}: {reason}") from None
     return nested(dense)
 
 
@@ -188,7 +182,7 @@ def _take_the_name(part: Path, folder: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _apart(tensor: Tensor) -> Tensor:
+def apart(tensor: Tensor) -> Tensor:
     """With memory of its own, which safetensors asks for."""
     return tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
 

@@ -11,7 +11,7 @@ import os
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -23,11 +23,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tunecli.data.fold_store import FoldStore
-from tunecli.data.loaded_rows import LoadedRows
 from tunecli.errors import ExportError, MissingPackageError
+from tunecli.model_folder.exporting import Exported, export
 from tunecli.model_folder.graph import why_not_whole
 from tunecli.model_folder.model import Model
-from tunecli.study_file.metrics import METRICS, label
+from tunecli.study_file.metrics import label
 from tunecli.training.metrics import measure
 
 CALIBRATION_ROWS = 256
@@ -53,6 +53,29 @@ class Int8:
     seconds: float
     seconds_before: float
     n_rows: int
+
+
+def export_int8(
+    model: Model, store: FoldStore, path: Path, source: str, tolerance: float
+) -> tuple[Exported, Int8]:
+    """Write a model as an ONNX file in 8 bits, by way of one in 32 bits that is compared with it.
+
+    Args:
+        store: of the data that the model was trained on.
+        source: of rows to compare on.
+        tolerance: see `to_int8`.
+
+    Raises:
+        ExportError, MissingPackageError, DataError: see `to_int8` and `exporting.export`.
+    """
+    part = path.with_name(f".{path.name}.32.part")
+    try:
+        found = export(model, "onnx", part, source)
+        changed = to_int8(model, store, part, tolerance)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    return replace(found, path=path, n_rows=0), changed
 
 
 def to_int8(model: Model, store: FoldStore, path: Path, tolerance: float) -> Int8:
@@ -119,8 +142,7 @@ def _rows(store: FoldStore) -> tuple[Tensor, Tensor]:
 
 def _fed(model: Model, store: FoldStore, rows: Tensor) -> NDArray[Any]:
     """Rows as the file takes them."""
-    x = store.dataset.x
-    read = next(x.batches(rows, [len(rows)])) if isinstance(x, LoadedRows) else x[rows]
+    read = next(store.dataset.blocks(rows, len(rows)))
     given = model.members[0].preprocessing(read) if why_not_whole(model) else read
     fed: NDArray[Any] = given.numpy()
     return fed
@@ -160,10 +182,7 @@ def _score(session: Any, model: Model, store: FoldStore, rows: Tensor) -> tuple[
 
 
 def _refuse_worse(found: Int8, model: Model, tolerance: float) -> None:
-    name = model.facts.config.objective.metric.name
-    maximize = (
-        METRICS[name].direction if name in METRICS else model.facts.config.objective.direction
-    ) == "maximize"
+    maximize = model.facts.config.objective.direction == "maximize"
     loss = found.score_before - found.score if maximize else found.score - found.score_before
     if not loss <= tolerance * abs(found.score_before):
         raise ExportError(

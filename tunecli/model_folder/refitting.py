@@ -17,7 +17,6 @@ from tunecli import __version__
 from tunecli.data.features import as_features
 from tunecli.data.final_fit import FinalFit, final_fit
 from tunecli.data.fold_store import FoldStore
-from tunecli.data.loaded_rows import LoadedRows
 from tunecli.errors import RefitError
 from tunecli.model_folder.facts import MemberFacts, ModelFacts
 from tunecli.model_folder.model import Member, Model
@@ -153,12 +152,7 @@ def predicted(model: Model, store: FoldStore, rows: Tensor) -> Predictions | Non
     """A model's predictions for some rows of the data set, in their order; None for no rows."""
     if not len(rows):
         return None
-    x = store.dataset.x
-    parts = torch.split(rows, model.row_kind.block_rows(model.batch_rows))
-    if isinstance(x, LoadedRows):
-        blocks = x.batches(rows, [len(part) for part in parts])
-    else:
-        blocks = (x[part] for part in parts)
+    blocks = store.dataset.blocks(rows, model.row_kind.block_rows(model.batch_rows))
     return np.concatenate([model.of_rows(block) for block in blocks])
 
 
