@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunecli.report.pareto import front, goal, told
+from tunecli.report.pareto import front, goal
 from tunecli.report.records import Objective, StudyRecord, TrialRecord
+from tunecli.report.wording import measured
 from tunecli.study_file.settings import Direction
 from tunecli.training.objectives import dominates
 
@@ -68,9 +69,9 @@ def test_what_is_not_finite_or_lacks_a_value_is_left_out() -> None:
 )
 def test_values_have_their_unit(metric: str, value: float, text: str) -> None:
     if metric == "rmse":
-        assert told(Objective(metric, "minimize"), value).startswith("48")
+        assert measured(metric, value).startswith("48")
     else:
-        assert told(Objective(metric, "minimize"), value) == text
+        assert measured(metric, value) == text
 
 
 def test_the_goal_names_all() -> None:

@@ -11,8 +11,9 @@ from tunecli.errors import RefitError
 from tunecli.report import ranking
 from tunecli.report.findings.evidence import Evidence
 from tunecli.report.findings.ties import simplest
-from tunecli.report.pareto import front, told
+from tunecli.report.pareto import front
 from tunecli.report.records import Objective, StudyRecord, TrialRecord
+from tunecli.report.wording import measured
 from tunecli.study_file.suggestions import did_you_mean
 from tunecli.study_file.units import in_base_unit
 
@@ -138,8 +139,7 @@ def _closest(study: StudyRecord, complete: Sequence[TrialRecord], limit: Conditi
     values = [_value(study, trial, limit.metric) for trial in complete]
     reached = max(values) if limit.sign.startswith(">") else min(values)
     side = "highest" if limit.sign.startswith(">") else "lowest"
-    of = Objective(limit.metric, "maximize")
-    return f"the {side} {limit.metric} is {told(of, reached)}"
+    return f"the {side} {limit.metric} is {measured(limit.metric, reached)}"
 
 
 def _value(study: StudyRecord, trial: TrialRecord, name: str) -> float:

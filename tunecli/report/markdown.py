@@ -14,7 +14,7 @@ from tunecli.report.comparison import Comparison
 from tunecli.report.comparison_lines import cells_of
 from tunecli.report.findings.evidence import Evidence
 from tunecli.report.findings.finding import Finding
-from tunecli.report.pareto import front, told
+from tunecli.report.pareto import front
 from tunecli.report.records import StudyRecord, TrialRecord
 
 _VERSIONS = ("tunecli", "torch", "optuna", "python", "device")
@@ -132,7 +132,7 @@ def _front(study: StudyRecord) -> Iterator[str]:
     yield from _row(["---:", "---:", *("---" for _ in names), "---"])
     for place, trial in enumerate(found.trials, 1):
         values = zip(study.objectives, trial.values, strict=True)
-        cells = [told(objective, value) for objective, value in values]
+        cells = [wording.measured(objective.metric, value) for objective, value in values]
         yield from _row([str(place), str(trial.number), *cells, _parameters(study, trial)])
 
 

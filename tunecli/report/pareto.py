@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tunecli.report import wording
-from tunecli.report.records import Objective, StudyRecord, TrialRecord
-from tunecli.study_file.units import in_words
+from tunecli.report.records import StudyRecord, TrialRecord
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,12 +40,6 @@ def front(study: StudyRecord) -> Front:
     order = sorted(range(len(known)), key=lambda i: (*values[i].tolist(), known[i].number))
     kept = _unbeaten(values[order])
     return Front(tuple(known[order[i]] for i in kept), len(known))
-
-
-def told(objective: Objective, value: float) -> str:
-    """A value with its unit, or as scores are written."""
-    text = in_words(objective.metric, value)
-    return wording.score(value) if text == f"{value:.4g}" else text
 
 
 def goal(study: StudyRecord) -> str:

@@ -42,7 +42,7 @@ def facts(study: StudyRecord, trial: TrialRecord) -> list[RenderableType]:
         lines.append(("folds", scores))
     if trial.metrics:
         metrics = [
-            f"{wording.plain(name)} {wording.score(value)}"
+            f"{wording.plain(name)} {wording.measured(name, value)}"
             for name, value in trial.metrics.items()
         ]
         lines.append(("metrics", " · ".join(metrics)))

@@ -9,7 +9,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from tunecli.report import pareto, ranking, wording
+from tunecli.report import ranking, wording
 from tunecli.report.findings.isolation import Branch, Isolation
 from tunecli.report.gates import GATE, is_gate
 from tunecli.report.records import StudyRecord, TrialRecord
@@ -67,7 +67,7 @@ def front_table(study: StudyRecord, trials: Sequence[TrialRecord]) -> Renderable
             str(place),
             str(trial.number),
             Text(wording.with_spread(first[1], trial.spread, trials[0].value)),
-            *(Text(pareto.told(objective, value)) for objective, value in further),
+            *(Text(wording.measured(objective.metric, value)) for objective, value in further),
             _parameters(_without(trial.params, common), study.gates),
         )
     above = [Text.assemble("all: ", _parameters(common, study.gates))] if common else []

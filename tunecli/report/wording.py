@@ -14,6 +14,7 @@ from statistics import fmean
 from tunecli.data.summary import DataSummary
 from tunecli.report.gates import GATE, is_gate
 from tunecli.study_file.ranges import Scalar
+from tunecli.study_file.units import in_words
 from tunecli.training.evaluation import GUESSES, Baseline
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
@@ -56,6 +57,12 @@ def score(value: float | None, like: float | None = None) -> str:
         return f"{value:.3e}"
     digits = 4 if scale < 1 else max(0, 3 - math.floor(math.log10(scale)))
     return f"{value:.{digits}f}"
+
+
+def measured(metric: str, value: float) -> str:
+    """A metric's value: a cost with its unit, a score as scores are written."""
+    text = in_words(metric, value)
+    return score(value) if text == f"{value:.4g}" else text
 
 
 def with_spread(value: float | None, spread: float | None, like: float | None = None) -> str:

@@ -10,8 +10,7 @@ from tunecli.report.findings.finding import Finding, Severity
 from tunecli.report.fold_test import LEVEL, p_value
 from tunecli.report.records import TrialRecord
 from tunecli.report.wording import duration, plain, score
-
-GUESSES = frozenset({"commonest class", "mean"})
+from tunecli.training.evaluation import GUESSES
 
 
 def baseline(evidence: Evidence) -> list[Finding]:

@@ -75,7 +75,10 @@ def _best_facts(study: StudyRecord, best: TrialRecord) -> list[tuple[str, str]]:
     if len(best.fold_scores) > 1:
         scores = "  ".join(wording.score(score, best.value) for score in best.fold_scores)
         found.append(("score of each fold", scores))
-    found += [(wording.plain(name), wording.score(value)) for name, value in best.metrics.items()]
+    found += [
+        (wording.plain(name), wording.measured(name, value))
+        for name, value in best.metrics.items()
+    ]
     if best.seconds:
         found.append(("training", wording.duration(best.seconds)))
     if best.n_weights:

@@ -26,7 +26,6 @@ from tunecli.report.page.plots.plot import text as plotly_text
 from tunecli.report.page.plots.scores import ScoreAxis
 from tunecli.report.page.plots.tradeoff import tradeoffs
 from tunecli.report.page.trials_table import front_rows, trials_table
-from tunecli.report.pareto import told
 from tunecli.report.records import StudyRecord, TrialRecord
 
 _CURVES = 6
@@ -109,7 +108,7 @@ def said_of(study: StudyRecord, trial: TrialRecord) -> str:
         lines.append(plotly_text(f"{metric} {wording.with_spread(trial.value, trial.spread)}"))
     for objective, value in zip(study.further_objectives, trial.values[1:], strict=False):
         name = wording.shortened(wording.plain(objective.metric), 30)
-        lines.append(plotly_text(f"{name} {told(objective, value)}"))
+        lines.append(plotly_text(f"{name} {wording.measured(objective.metric, value)}"))
     for assignment in wording.assignments(trial.params, study.gates, 3):
         lines.append(plotly_text(wording.shortened(assignment, 60)))
     if trial.reason:

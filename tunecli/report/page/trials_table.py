@@ -10,7 +10,7 @@ from tunecli.report import wording
 from tunecli.report.findings.evidence import Evidence
 from tunecli.report.gates import GATE, is_gate
 from tunecli.report.page.plots.marks import outcome_of
-from tunecli.report.pareto import front, told
+from tunecli.report.pareto import front
 from tunecli.report.records import StudyRecord, TrialRecord
 
 
@@ -60,12 +60,11 @@ def front_rows(study: StudyRecord) -> list[FrontRow]:
     rows = []
     for trial in found:
         values = list(zip(study.objectives, trial.values, strict=True))
+        further = [wording.measured(one.metric, value) for one, value in values[1:]]
         score = wording.with_spread(trial.values[0], trial.spread, found[0].values[0])
         named = wording.named_values(trial.params, study.gates, 3)
         parameters = " ".join(f"{name}={value}" for name, value in named)
-        rows.append(
-            FrontRow(trial.number, [score, *(told(*pair) for pair in values[1:]), parameters])
-        )
+        rows.append(FrontRow(trial.number, [score, *further, parameters]))
     return rows
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import statistics
 
 from tunecli.report import wording
-from tunecli.report.findings.baselines import GUESSES
 from tunecli.report.findings.evidence import Baseline, Evidence
 from tunecli.report.page.plots.intervals import Row, intervals
 from tunecli.report.page.plots.plot import Plot, axis
+from tunecli.training.evaluation import GUESSES
 
 _MOST = 10
 

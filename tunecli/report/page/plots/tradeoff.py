@@ -6,7 +6,7 @@ from tunecli.report import wording
 from tunecli.report.page.plots.marks import points
 from tunecli.report.page.plots.plot import Plot, Trace, axis, layout
 from tunecli.report.page.plots.scores import STRIP, ScoreAxis
-from tunecli.report.pareto import front, told
+from tunecli.report.pareto import front
 from tunecli.report.records import Objective, StudyRecord, TrialRecord
 from tunecli.study_file.units import base_unit
 
@@ -78,10 +78,8 @@ def _description(
 ) -> str:
     if not best:
         return "No trial is complete yet."
-    ends = [
-        f"{wording.score(trial.values[0])} at {told(objective, trial.values[index])}"
-        for trial in (best[0], best[-1])
-    ]
+    costs = [wording.measured(objective.metric, trial.values[index]) for trial in best]
+    ends = [f"{wording.score(best[end].values[0])} at {costs[end]}" for end in (0, -1)]
     return (
         f"{wording.count(len(best), 'trial')} on the Pareto front, from {first} {ends[0]} to "
         f"{ends[1]} of {wording.plain(objective.metric)}."
