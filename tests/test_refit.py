@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from io import StringIO
 from pathlib import Path
 
@@ -122,3 +123,28 @@ def test_a_study_without_a_complete_trial_has_no_best(tmp_path: Path) -> None:
     study = read_study(made(tmp_path, [(mlp(0.1), None)]))
     with pytest.raises(RefitError, match="no complete trial yet"):
         chosen(study, "best")
+
+
+BUNDLED = """
+data: wine
+validation: {folds: 2}
+model: {MLP: {width: {int: [4, 8]}}}
+optimizer: {AdamW: {lr: 0.01}}
+training: {epochs: 2}
+search: {pruner: none}
+"""
+
+
+@pytest.mark.slow
+def test_a_study_outlives_the_folder_that_it_was_searched_from(tmp_path: Path) -> None:
+    """Data that ships with scikit-learn is found from anywhere; a table is not."""
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "tiny.yaml").write_text(BUNDLED)
+    (home / "own.csv").write_text("a,b\n" + "".join(f"{i},{i % 2}\n" for i in range(40)))
+    (home / "own.yaml").write_text(BUNDLED.replace("wine", "{source: own.csv, target: b}"))
+    for name in ("tiny", "own"):
+        call_in(tmp_path, "search", f"home/{name}.yaml", "--trials", "1")
+    shutil.rmtree(home)
+    call_in(tmp_path, "refit", "tiny")
+    assert "whose folder is not here" in call_in(tmp_path, "refit", "own", code=1).stderr

@@ -108,8 +108,11 @@ def study_file_of(study: str, record: StudyRecord) -> Path:
     given = Path(study)
     if given.suffix in (".yaml", ".yml"):
         return given
+    from tunecli.study_file.source_kinds import kind_of
+
     file = Path(record.file or "study.yaml")
-    if record.file and not file.parent.is_dir():
+    source = record.summary.source if record.summary else ""
+    if record.file and not file.parent.is_dir() and kind_of(source) != "bundled":
         raise RefitError(
             f"study {record.name} was searched with {record.file}, whose folder is not here: call "
             "this from the same folder, or name the study file in place of the study."
