@@ -37,6 +37,8 @@ FLAGS = (
     "--window-size=1280,900",
 )
 
+DRAWN = "return document.documentElement.dataset.drawn === 'all'"
+
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(
@@ -62,7 +64,7 @@ def opened(browser: webdriver.Chrome, path: Path, page: str) -> webdriver.Chrome
     path.write_text(page, encoding="utf-8")
     browser.get_log("browser"), browser.get_log("performance")
     browser.get(path.as_uri())
-    wait(browser, "return document.documentElement.dataset.drawn === 'all'")
+    wait(browser, DRAWN)
     return browser
 
 
@@ -87,17 +89,19 @@ def requests(browser: webdriver.Chrome) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def page(browser: webdriver.Chrome, tmp_path_factory: pytest.TempPathFactory) -> webdriver.Chrome:
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("page")
-    study = read_study(made(folder, usual()))
-    return opened(browser, folder / "page.html", page_of(study))
+    path = folder / "page.html"
+    path.write_text(page_of(read_study(made(folder, usual()))), encoding="utf-8")
+    return path
 
 
 @pytest.fixture
-def fresh(page: webdriver.Chrome) -> webdriver.Chrome:
-    page.refresh()
-    wait(page, "return document.documentElement.dataset.drawn === 'all'")
-    return page
+def fresh(browser: webdriver.Chrome, page: Path) -> webdriver.Chrome:
+    """The page as it is at first, whatever another test has opened."""
+    browser.get(page.as_uri())
+    wait(browser, DRAWN)
+    return browser
 
 
 SIZES = """
@@ -231,15 +235,15 @@ def test_light_and_dark(fresh: webdriver.Chrome) -> None:
     assert all(one != other for one, other in zip(before, after, strict=True))
 
 
-def test_the_system_s_wish_is_followed(browser: webdriver.Chrome, page: webdriver.Chrome) -> None:
+def test_the_system_s_wish_is_followed(fresh: webdriver.Chrome) -> None:
     background = "return getComputedStyle(document.body).backgroundColor"
     found = []
     for wish in ("light", "dark"):
         features = [{"name": "prefers-color-scheme", "value": wish}]
-        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
-        browser.refresh()
-        found.append(browser.execute_script(background))
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+        fresh.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+        fresh.refresh()
+        found.append(fresh.execute_script(background))
+    fresh.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
     assert found[0] != found[1]
 
 
