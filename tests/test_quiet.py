@@ -56,7 +56,7 @@ def test_the_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
     held = CONTEXT.Event()
     holder = CONTEXT.Process(target=_hold, args=(tmp_path, held))
     holder.start()
-    assert held.wait(10)
+    assert held.wait(60)
     assert holder.pid is not None
     os.kill(holder.pid, signal.SIGKILL)
     with Quiet(tmp_path).working():

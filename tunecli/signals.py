@@ -9,10 +9,13 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Protocol
 
 EXIT_CODES: dict[int, int] = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
+
+_ended_by: list[int] = []
+"""The signal that ended this process's command, if one did."""
 
 
 class Interruptible(Protocol):
@@ -24,7 +27,7 @@ class Interruptible(Protocol):
 
 def leave_at_once() -> None:
     """From now on a signal ends the process silently: there is nothing to save yet."""
-    atexit.register(_hear_nothing)
+    atexit.register(_end)
     for number in _heard():
         signal.signal(number, lambda received, _: _leave(received))
 
@@ -59,6 +62,12 @@ def interrupting(search: Interruptible) -> Iterator[list[int]]:
         os.close(theirs)
 
 
+def ended_by(number: int) -> int:
+    """The exit code of a command that a signal has ended; the process then ends without delay."""
+    _ended_by.append(number)
+    return EXIT_CODES[number]
+
+
 def _leave_at_the_second(signals: int) -> None:
     """Read what Python writes to its wakeup descriptor: a byte a signal, until it is closed."""
     first = 0
@@ -74,10 +83,19 @@ def _heard() -> list[int]:
     return [number for number in EXIT_CODES if signal.getsignal(number) is not signal.SIG_IGN]
 
 
-def _hear_nothing() -> None:
-    """In the last moments Python would give signals back their own ways, and exit codes."""
+def _end() -> None:
+    """The last of what runs at exit.
+
+    Python would give signals back their own ways from here on, and exit codes, and free all that
+    was imported: for a second or two on a busy machine, in which somebody presses Ctrl-C again.
+    """
     for number in _heard():
         signal.signal(number, signal.SIG_IGN)
+    if _ended_by:
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):  # nobody reads it any more
+                stream.flush()
+        os._exit(EXIT_CODES[_ended_by[0]])
 
 
 def _leave(number: int) -> None:

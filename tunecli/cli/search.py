@@ -11,7 +11,7 @@ from tunecli.cli.options import CodeOption, FileArgument, RunsOption, SetOption,
 from tunecli.cli.permitting import allowed_by, remember, remembered
 from tunecli.cli.places import options_again, place_of, set_aside
 from tunecli.cli.streams import console, say
-from tunecli.signals import EXIT_CODES, interrupting
+from tunecli.signals import ended_by, interrupting
 
 if TYPE_CHECKING:
     from tunecli.report.live import LiveView
@@ -109,7 +109,7 @@ def _run(searching: Search, view: LiveView) -> int:
         for event in searching.events():
             view.show(event)
             ending = getattr(event, "ending", ending)
-    return EXIT_CODES[received[0]] if received else int(ending == "failing")
+    return ended_by(received[0]) if received else int(ending == "failing")
 
 
 def _budget(
