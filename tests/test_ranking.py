@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -46,6 +47,30 @@ def test_only_complete_trials_are_ranked() -> None:
         "running": 1,
         "waiting": 0,
     }
+
+
+def test_a_trial_knows_how_much_its_training_parts_overlap() -> None:
+    def ratio(**config: object) -> float | None:
+        return ranking.n_valid_per_train(replace(trial(0, 0.9, 0.8, 0.7), config=config))
+
+    in_time = {"data": {"source": "t.csv", "time": "date"}}
+    assert ratio(validation={"folds": 3}) == pytest.approx(1 / 2)
+    assert ratio(validation={"folds": 3}, **in_time) == pytest.approx((1 + 1 / 2 + 1 / 3) / 3)
+    assert ratio(validation={"folds": 3, "colour": "red"}) is None
+    assert ratio() is None
+
+
+def test_growing_training_parts_tie_more_trials() -> None:
+    folds, others = (0.9, 0.9, 0.9), (0.8623, 0.85, 0.8377)
+    plain = {"validation": {"folds": 3}}
+    n_tied = []
+    for config in (plain, plain | {"data": {"time": "date"}}):
+        found = study(
+            "maximize",
+            *(replace(trial(n, *s), config=config) for n, s in enumerate((folds, others))),
+        )
+        n_tied.append(len(ranking.tied_with_best(found)))
+    assert n_tied == [1, 2]
 
 
 def test_tied_are_the_best_and_what_its_folds_cannot_tell_from_it() -> None:

@@ -21,7 +21,7 @@ _TRAINING = "training on all rows outside the test set"
 def refit(
     study: StudyArgument,
     trial: Annotated[
-        str, typer.Option(help="A number, `best`, or `simplest`: of those as good as the best.")
+        str, typer.Option(help="A number, `best`, or `simplest`: of those tied with the best.")
     ] = "best",
     pareto: Annotated[
         int | None, typer.Option(help="Place on the Pareto front, as the report has it.")

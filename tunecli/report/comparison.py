@@ -109,8 +109,8 @@ class Comparison:
         first = self.ranked[0] if self.ranked else None
         if first is None or contender is first or first.best is None or contender.best is None:
             return False
-        parts = ranking.n_parts(first.best)
-        return are_tied(first.best.fold_scores, contender.best.fold_scores, parts)
+        ratio = ranking.n_valid_per_train(first.best)
+        return are_tied(first.best.fold_scores, contender.best.fold_scores, ratio)
 
     def shared_choices(self) -> dict[str, list[Option]]:
         """The choices that at least two studies have, with their options, in order."""

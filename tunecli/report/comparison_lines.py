@@ -27,7 +27,7 @@ def comparison_parts(comparison: Comparison) -> Iterator[RenderableType]:
     yield Text()
     yield _table(comparison)
     if any(map(comparison.is_tied, comparison.contenders)):
-        yield Text("≈ as good as the best, as far as its folds can tell", style="dim")
+        yield Text("≈ tied: its folds cannot tell it from the best", style="dim")
     if comparison.ranked:
         yield from heading("Best so far, trial by trial")
         yield _curves(comparison)
@@ -49,7 +49,7 @@ def cells_of(comparison: Comparison, one: Contender) -> list[str]:
 
 
 def score_of(comparison: Comparison, contender: Contender) -> str:
-    """Its best value with the spread over folds; marked if it is as good as the best of all."""
+    """Its best value with the spread over folds; marked if it is tied with the best of all."""
     best = contender.best
     if best is None:
         return "–"

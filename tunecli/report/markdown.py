@@ -120,7 +120,7 @@ def _table(evidence: Evidence, top: int) -> Iterator[str]:
         )
     if tied & {trial.number for trial in evidence.ranked[:top]}:
         yield ""
-        yield "≈ as good as the best, as far as its folds can tell"
+        yield "≈ tied: its folds cannot tell it from the best"
 
 
 def _front(study: StudyRecord) -> Iterator[str]:

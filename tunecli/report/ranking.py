@@ -6,8 +6,11 @@ import math
 from collections import Counter
 from collections.abc import Mapping
 
+from pydantic import ValidationError
+
 from tunecli.report.fold_test import are_tied
 from tunecli.report.records import StudyRecord, TrialRecord
+from tunecli.study_file.settings import ValidationSettings
 
 WORDS = ("complete", "pruned", "diverged", "infeasible", "failed", "running", "waiting")
 
@@ -46,12 +49,16 @@ def noise_of(trial: TrialRecord) -> float | None:
     return trial.spread / math.sqrt(len(trial.fold_scores))
 
 
-def n_parts(trial: TrialRecord) -> int:
-    """Into how many parts one repeat of the validation splits the rows."""
-    validation = (trial.config or {}).get("validation") or {}
-    folds = validation.get("folds") if isinstance(validation, Mapping) else None
-    n_splits = len(trial.fold_scores)
-    return folds if isinstance(folds, int) and 2 <= folds <= n_splits else n_splits
+def n_valid_per_train(trial: TrialRecord) -> float | None:
+    """How many rows validate for each that trains; None if that is not known."""
+    config = trial.config or {}
+    validation, data = config.get("validation"), config.get("data")
+    try:
+        settings = ValidationSettings.model_validate(validation)
+    except ValidationError:  # of another program
+        return None
+    in_time = isinstance(data, Mapping) and data.get("time") is not None
+    return settings.n_valid_per_train(in_time=in_time)
 
 
 def tied_with_best(study: StudyRecord) -> list[TrialRecord]:
@@ -62,8 +69,8 @@ def tied_with_best(study: StudyRecord) -> list[TrialRecord]:
     order = ranked(study)
     if not order or order[0].spread is None:
         return []
-    best, parts = order[0], n_parts(order[0])
-    others = (t for t in order[1:] if are_tied(best.fold_scores, t.fold_scores, parts))
+    best, ratio = order[0], n_valid_per_train(order[0])
+    others = (t for t in order[1:] if are_tied(best.fold_scores, t.fold_scores, ratio))
     return [best, *others]
 
 

@@ -157,12 +157,11 @@ def _best_lines(state: SearchState) -> list[Line]:
 
 
 def tie_sentence(n_tied: int, n_folds: int) -> str:
-    """How many trials are as good as the best for all that is known."""
+    """How many trials the folds of the best cannot tell from it."""
     folds = wording.count(n_folds, "fold")
-    if n_tied == 0:
-        return f"no other trial is as good, by a test over its {folds}"
-    verb = "is" if n_tied == 1 else "are"
-    return f"{wording.count(n_tied, 'other trial')} {verb} as good, as far as its {folds} can tell"
+    others = wording.count(n_tied, "other trial") if n_tied else "no other trial"
+    verb = "are" if n_tied > 1 else "is"
+    return f"{others} {verb} tied with it, by a test over its {folds}"
 
 
 def _next_lines(

@@ -166,5 +166,5 @@ class SearchState:
         """How many other trials the best's folds cannot tell from it; None if that is unknown."""
         if self.best is None or len(self.best.fold_scores) < 2:
             return None
-        best, parts = self.best.fold_scores, self.best.n_parts
-        return sum(are_tied(best, scores, parts) for scores in self.fold_scores) - 1
+        best, ratio = self.best.fold_scores, self.best.n_valid_per_train
+        return sum(are_tied(best, scores, ratio) for scores in self.fold_scores) - 1

@@ -360,7 +360,9 @@ def told(trial: Trial, *, is_best: bool) -> TrialFinished:
         params=trial.params,
         is_best=is_best,
         fold_scores=tuple(scores),
-        n_parts=trial.config.validation.folds,
+        n_valid_per_train=trial.config.validation.n_valid_per_train(
+            in_time=trial.config.data.time is not None
+        ),
         values=trial.values,
     )
 

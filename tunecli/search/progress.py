@@ -23,7 +23,7 @@ class TrialFinished:
     Attributes:
         spread: standard deviation over folds; None with one fold.
         fold_scores: at the best evaluation, one for each split; empty without a value.
-        n_parts: folds of one repeat.
+        n_valid_per_train: rows that validate for each that trains; None if that is not known.
         values: of all objectives; empty unless complete.
     """
 
@@ -36,7 +36,7 @@ class TrialFinished:
     params: dict[str, Scalar]
     is_best: bool
     fold_scores: tuple[float, ...] = ()
-    n_parts: int | None = None
+    n_valid_per_train: float | None = None
     values: tuple[float, ...] = ()
 
 

@@ -161,6 +161,20 @@ class ValidationSettings(Settings):
         ways = (self.folds, self.holdout, self.file, self.column, self.folder)
         return all(way is None for way in ways)
 
+    def n_valid_per_train(self, *, in_time: bool) -> float | None:
+        """How many rows validate for each that trains, a mean over the splits; None if given rows.
+
+        Args:
+            in_time: rows are in the order of time, so that fold i of k trains on i parts.
+        """
+        if self.holdout is not None:
+            return self.holdout / (1 - self.holdout)
+        if self.folds is None:
+            return None
+        if in_time:
+            return sum(1 / n_earlier for n_earlier in range(1, self.folds + 1)) / self.folds
+        return 1 / (self.folds - 1)
+
 
 class EarlyStopping(Settings):
     """Stop a trial once the mean curve over its folds no longer improves.

@@ -11,7 +11,7 @@ from zlib import crc32
 
 from tunecli.errors import StudyFileError
 from tunecli.report.curves import Curve
-from tunecli.report.ranking import n_parts, ranked, tied_with_best
+from tunecli.report.ranking import n_valid_per_train, ranked, tied_with_best
 from tunecli.report.records import StudyRecord, TrialRecord
 from tunecli.study_file.document import Document
 from tunecli.study_file.ranges import Categories, Range
@@ -165,9 +165,9 @@ class Evidence:
         return name in INDEPENDENT_SAMPLERS
 
     @cached_property
-    def n_parts(self) -> int:
-        """Into how many parts one repeat of the validation splits the rows; 0 if unknown."""
-        return n_parts(self.ranked[0]) if self.ranked else 0
+    def n_valid_per_train(self) -> float | None:
+        """How many rows validate for each that trains; None if that is not known."""
+        return n_valid_per_train(self.ranked[0]) if self.ranked else None
 
     def rng(self, purpose: str) -> Generator:
         """Random numbers that are the same in every report of a study."""

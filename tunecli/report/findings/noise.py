@@ -1,4 +1,4 @@
-"""Whether the folds are enough to tell the top trials apart."""
+"""Whether the folds are enough to tell the top trials apart, the best without its luck."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from operator import sub
 
 from tunecli.report.findings.evidence import Evidence
 from tunecli.report.findings.finding import Finding, NewSetting
+from tunecli.report.findings.optimism import expected_luck
 from tunecli.report.fold_test import least_difference
 from tunecli.report.wording import score
 
@@ -24,21 +25,23 @@ def noise(evidence: Evidence) -> list[Finding]:
     n_tied = sum(trial.number in tied for trial in top[1:])
     if len(top) < _TOP or n_tied < max(_FEWEST_TIED, len(top) // 2):
         return []
-    best, parts = top[0], evidence.n_parts
+    best, ratio = top[0], evidence.n_valid_per_train
     deviation = statistics.median(
         statistics.stdev(map(sub, best.fold_scores, trial.fold_scores)) for trial in top[1:]
     )
-    gap = abs(evidence.goodness(best) - evidence.goodness(top[-1]))
-    seen = least_difference(deviation, n_splits, parts)
-    seen_with_repeats = least_difference(deviation, _REPEATS * parts, parts)
-    decides = n_splits == parts and seen_with_repeats < gap
+    luck = expected_luck(evidence) or 0.0
+    gap = max(evidence.goodness(best) - luck - evidence.goodness(top[-1]), 0.0)
+    seen = least_difference(deviation, n_splits, ratio)
+    seen_with_repeats = least_difference(deviation, _REPEATS * n_splits, ratio)
+    can_repeat = _can_repeat(evidence, n_splits)
+    decides = can_repeat and seen_with_repeats < gap
     sentence = (
-        f"{n_tied + 1} of the top {len(top)} trials are tied: {n_splits} folds show only "
-        f"differences above {score(seen)}"
+        f"{n_tied + 1} of the top {len(top)} trials are tied: {n_splits} folds show differences "
+        f"above {score(seen)} as a rule"
     )
     sentence += (
         f", {_REPEATS} repeats of them those above {score(seen_with_repeats)}."
-        if n_splits == parts
+        if can_repeat
         else "."
     )
     return [
@@ -59,3 +62,9 @@ def noise(evidence: Evidence) -> list[Finding]:
             advice="" if decides else "more rows of data, or be content with any of them",
         )
     ]
+
+
+def _can_repeat(evidence: Evidence, n_splits: int) -> bool:
+    """Whether `validation.repeats` would give other folds: not in the order of time."""
+    is_once = evidence.setting("validation.folds") == n_splits
+    return is_once and evidence.setting("data.time") is None

@@ -33,12 +33,11 @@ def ties(evidence: Evidence) -> list[Finding]:
     recommended = simplest(evidence)
     if n_others < 1 or recommended is None:
         return []
-    best = evidence.tied[0]
+    best, ratio = evidence.tied[0], evidence.n_valid_per_train
     is_simpler = _is_simpler(recommended, best)
-    verb = "is" if n_others == 1 else "are"
     sentence = (
-        f"{count(n_others, 'other trial')} {verb} as good as trial {best.number}, as far as its "
-        f"{count(len(best.fold_scores), 'fold')} can tell"
+        f"{count(len(best.fold_scores), 'fold')} cannot tell {count(n_others, 'other trial')} "
+        f"from trial {best.number}"
     )
     if is_simpler:
         saving = _saving(recommended, best)
@@ -54,7 +53,7 @@ def ties(evidence: Evidence) -> list[Finding]:
             figures={
                 "n_tied": n_others,
                 "recommended": recommended.number,
-                "p": p_value(best.fold_scores, recommended.fold_scores, evidence.n_parts),
+                "p": p_value(best.fold_scores, recommended.fold_scores, ratio),
             },
             trials=tuple(trial.number for trial in evidence.tied),
             advice=f"see --trial {recommended.number}" if is_simpler else "take any of them",

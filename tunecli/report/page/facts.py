@@ -60,8 +60,8 @@ def _tiles(evidence: Evidence) -> list[Tile]:
     counts = ranking.counts(study)
     tiles = [Tile("trials", f"{len(study.trials):,}", wording.tally(counts) or "none yet")]
     if evidence.tied:
-        below = "other complete trials, as far as the folds can tell"
-        tiles.append(Tile("as good as the best", f"{len(evidence.tied) - 1:,}", below))
+        below = "other complete trials, by a test over folds"
+        tiles.append(Tile("tied with the best", f"{len(evidence.tied) - 1:,}", below))
     seconds = sum(trial.seconds or 0.0 for trial in study.trials)
     moments = [moment for trial in study.trials for moment in (trial.start, trial.end) if moment]
     if seconds:
