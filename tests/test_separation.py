@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from scipy import stats
 
 from tunecli.report.findings.evidence import Evidence
-from tunecli.report.findings.separation import best_rule
+from tunecli.report.findings.separation import best_rule, rule_at_end
 from tunecli.report.records import StudyRecord, TrialRecord
 from tunecli.study_file.ranges import Categories, FloatRange
 
@@ -33,6 +35,20 @@ def drawn(seed: int, n: int = 40) -> list[TrialRecord]:
     return [
         trial(i, 10 ** draw.uniform(-4, 0), OPTIMIZER.choices[draw.integers(3)]) for i in range(n)
     ]
+
+
+@pytest.mark.parametrize("end", [0.0, 1.0])
+def test_the_end_of_a_range_is_told_from_the_rest(end: float) -> None:
+    trials = drawn(0)
+    outermost = sorted(trials, key=lambda t: t.params["lr"], reverse=end == 1.0)
+    marked, others = outermost[:3], outermost[3:]
+    rule = rule_at_end("lr", LR, end, marked, others, 0.6)
+    assert rule is not None
+    assert (rule.side, rule.n_inside, rule.n_marked_inside) == ("above" if end else "below", 3, 3)
+    bounds = sorted([marked[-1].params["lr"], others[0].params["lr"]])
+    assert bounds[0] < rule.value < bounds[1]
+    assert rule.chance == pytest.approx(1 / math.comb(40, 3))
+    assert rule_at_end("lr", LR, 1 - end, marked, others, 0.6) is None
 
 
 def test_a_threshold_is_found_with_its_chance() -> None:

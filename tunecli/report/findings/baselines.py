@@ -43,7 +43,7 @@ def _mean(baseline: Baseline) -> float:
 
 def _is_open(evidence: Evidence, best: TrialRecord, baseline: Baseline) -> bool:
     """Whether the folds cannot tell which one is better."""
-    p = p_value(best.fold_scores, baseline.fold_scores, evidence.n_parts or None)
+    p = p_value(best.fold_scores, baseline.fold_scores, evidence.n_valid_per_train)
     return p >= LEVEL
 
 
@@ -52,13 +52,14 @@ def _finding(
 ) -> Finding:
     reached = _mean(strongest)
     ahead = evidence.goodness(best) - evidence.sign * reached
-    p = p_value(best.fold_scores, strongest.fold_scores, evidence.n_parts or None)
+    p = p_value(best.fold_scores, strongest.fold_scores, evidence.n_valid_per_train)
     scores = f"{score(best.value)} against {score(reached, best.value)}"
     name = _described(strongest)
     severity: Severity = "problem"
     advice = ""
     if ahead <= 0:
-        sentence = f"The best trial does not reach {name}: {scores}."
+        verb = "does not reach" if ahead < 0 else "is no better than"
+        sentence = f"The best trial {verb} {name}: {scores}."
         advice = _way_out(strongest)
     elif p >= LEVEL:
         severity = "advice"

@@ -24,8 +24,8 @@ from tunecli.report.findings.positions import (
     value_at,
 )
 from tunecli.report.findings.separation import Rule
-from tunecli.report.findings.stability import boundary
-from tunecli.report.wording import scalar
+from tunecli.report.findings.stability import boundaries, cliff, rule_figures
+from tunecli.report.wording import count, plain, scalar
 from tunecli.study_file.ranges import Categories, IntRange
 
 _FEWEST = 10  # trials that have the parameter
@@ -75,12 +75,13 @@ def edges(evidence: Evidence) -> list[Finding]:
         if not isinstance(kind, Categories) and kind.low < kind.high
     }
     level = _LEVEL / (2 * len(numeric)) if numeric else _LEVEL
-    unstable = boundary(evidence)
-    cut = {unstable.parameter: unstable} if unstable is not None else {}
+    unstable = {(rule.parameter, rule.side) for rule in boundaries(evidence)}
     return [
         finding
         for name, kind in numeric.items()
-        for finding in _of(evidence, name, kind, level, cut.get(name))
+        for end in (0.0, 1.0)
+        if (name, "above" if end else "below") not in unstable
+        for finding in _of(evidence, name, kind, end, level)
     ]
 
 
@@ -99,15 +100,17 @@ class Crowd:
 
 
 def _of(
-    evidence: Evidence, name: str, kind: Numeric, level: float, unstable: Rule | None
+    evidence: Evidence, name: str, kind: Numeric, end: float, level: float
 ) -> Iterator[Finding]:
-    for end in (0.0, 1.0):
-        wider = widened(name, kind, end)
-        if wider is None or _diverges(unstable, end):
-            continue
-        crowd = crowd_at(evidence, name, kind, end, level)
-        if crowd is not None:
-            yield _finding(name, kind, end, wider, crowd)
+    wider = widened(name, kind, end)
+    crowd = crowd_at(evidence, name, kind, end, level) if wider is not None else None
+    if wider is None or crowd is None:
+        return
+    beyond = cliff(evidence, name, kind, end, _LEVEL)
+    if beyond is None:
+        yield _finding(name, kind, end, wider, crowd)
+    else:
+        yield _stays(beyond, crowd)
 
 
 def crowd_at(
@@ -177,10 +180,6 @@ def _outer(kind: Numeric) -> float:
     return min(_OUTER, 0.5 / n_steps) if n_steps * _OUTER < 1 else _OUTER
 
 
-def _diverges(boundary: Rule | None, end: float) -> bool:
-    return boundary is not None and boundary.side == ("above" if end else "below")
-
-
 def _one_sided_p(slope: float, error: float, n_free: int) -> float:
     """Of a slope this steep or steeper where there is none."""
     if n_free < 1 or error <= 0:
@@ -188,6 +187,25 @@ def _one_sided_p(slope: float, error: float, n_free: int) -> float:
     from scipy.special import stdtr
 
     return float(stdtr(n_free, -slope / error))
+
+
+def _stays(beyond: Rule, crowd: Crowd) -> Finding:
+    """The score rises towards a bound, and beyond some value trials diverge: no wider range."""
+    sentence = (
+        f"The score rises towards the bound of {plain(beyond.parameter)}, but it is unstable "
+        f"{beyond.side} {scalar(beyond.value, 2)}: {beyond.n_marked_inside} of "
+        f"{count(beyond.n_inside, 'trial')} there diverged. Stay in the range."
+    )
+    return Finding(
+        "unstable",
+        "note",
+        sentence,
+        weight=0.4,
+        figures={"boundaries": [rule_figures(beyond)]},
+        parameters=(beyond.parameter,),
+        trials=crowd.trials,
+        advice="training.clip_norm: 1.0, or training.warmup: 0.1, may move it",
+    )
 
 
 def _finding(name: str, kind: Numeric, end: float, wider: Numeric, crowd: Crowd) -> Finding:

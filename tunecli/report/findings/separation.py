@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Literal
 
 from tunecli.report.findings.evidence import Evidence
@@ -39,6 +40,11 @@ class Rule:
     chance: float
 
     @property
+    def n_sound(self) -> int:
+        """Trials that the rule holds although it should not."""
+        return self.n_inside - self.n_marked_inside
+
+    @property
     def purity(self) -> float:
         """Share of marked trials among those that the rule holds."""
         return self.n_marked_inside / self.n_inside if self.n_inside else 0.0
@@ -51,7 +57,7 @@ class Rule:
     @property
     def quality(self) -> float:
         """Youden's J."""
-        return self.captured - (self.n_inside - self.n_marked_inside) / max(self.n_others, 1)
+        return self.captured - self.n_sound / max(self.n_others, 1)
 
     @property
     def text(self) -> str:
@@ -78,7 +84,44 @@ def best_rule(
     best = max(found, key=lambda rule: rule.quality)
     n_looks = len(evidence.ranges) * _n_looks(evidence, best.parameter, [*marked, *others])
     chance = n_looks * _hypergeometric(best)
-    return Rule(**{**vars(best), "chance": min(chance, 1.0)})
+    return replace(best, chance=min(chance, 1.0))
+
+
+def rule_at_end(
+    name: str,
+    kind: Numeric,
+    end: float,
+    marked: Sequence[TrialRecord],
+    others: Sequence[TrialRecord],
+    purity: float,
+) -> Rule | None:
+    """The outermost trials at one end of a range, up to the marked one that chance explains least.
+
+    Only trials that have the parameter count. `chance` is that of this rule alone: whoever looks
+    at several ends, or at the best of several rules, asks for less.
+
+    Args:
+        end: 0 for the low one, 1 for the high one.
+        purity: least share of marked trials among those inside.
+    """
+    having = [trial for trial in others if name in trial.params]
+    n_others, n_marked = len(having), sum(name in trial.params for trial in marked)
+    placed = sorted(
+        [(abs(place_of(kind, t, name) - end), True) for t in marked if name in t.params]
+        + [(abs(place_of(kind, t, name) - end), False) for t in having]
+    )
+    best, n_inside_marked = None, 0
+    for n_inside, ((far, is_marked), (further, _)) in enumerate(pairwise(placed), 1):
+        n_inside_marked += is_marked
+        if not is_marked or far == further or n_inside_marked < purity * n_inside:
+            continue
+        bound = value_at(kind, abs(end - (far + further) / 2))
+        side: Literal["above", "below"] = "above" if end else "below"
+        rule = Rule(name, side, bound, n_inside, n_inside_marked, n_marked, n_others, 1.0)
+        rule = replace(rule, chance=_hypergeometric(rule))
+        if best is None or rule.chance < best.chance:
+            best = rule
+    return best
 
 
 def _choices(
