@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from planted_studies import DECAY, LR, SPACE, WIDTH, Plant, planted
+from scipy import stats
 
 from tunecli.report.findings.advice import ENOUGH_TRIALS, MOST_SHOWN, all_findings, shown
 from tunecli.report.findings.baselines import baseline
 from tunecli.report.findings.evidence import Baseline, Evidence
 from tunecli.report.findings.failures import failures
 from tunecli.report.findings.finding import DroppedChoices, Finding, NewRange, NewSetting
-from tunecli.report.findings.fitting import fitting
+from tunecli.report.findings.fitting import _spearman, fitting
 from tunecli.report.findings.lengths import lengths
 from tunecli.report.findings.limits import limits
 from tunecli.report.findings.noise import noise
@@ -214,6 +216,15 @@ def test_repeats_are_advised_where_they_would_decide() -> None:
         )
         figures = finding.figures
         assert figures["least_difference_with_repeats"] < figures["least_difference"]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_rank_correlation_is_scipy_s_also_with_ties(seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    one, other = draw.normal(size=40).round(1), draw.integers(0, 4, 40) * 1.0
+    expected = stats.spearmanr(one, other)
+    found = _spearman(one.tolist(), other.tolist())
+    assert found == pytest.approx((expected.statistic, expected.pvalue))
 
 
 def test_what_moved_the_overfitting_is_named() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 from statistics import fmean
 
@@ -8,6 +9,7 @@ import pytest
 from planted_studies import Plant, planted
 
 from tunecli.report.findings.budget import budget, expected_best, expected_gain
+from tunecli.report.records import TrialRecord
 
 
 @pytest.mark.parametrize("n_drawn", [1, 3, 7])
@@ -26,6 +28,16 @@ def test_the_expected_gain_is_about_what_more_trials_bring(n_parameters: int) ->
     told = fmean(expected_gain(study[:50].tolist(), 50) for study in scores)
     true = float((scores.max(axis=1) - scores[:, :50].max(axis=1)).mean())
     assert 0.5 * true < told < 2 * true
+
+
+def test_pruned_trials_bring_as_little_again() -> None:
+    """Half of the trials end early: a hundred more bring fifty scores."""
+    study = planted(Plant(), 0)
+    pruned = tuple(TrialRecord(60 + n, 60 + n, "pruned", "pruned", seconds=1.0) for n in range(60))
+    both = replace(study, study=replace(study.study, trials=study.study.trials + pruned))
+    (finding,) = budget(both)
+    goodness = [study.goodness(trial) for trial in study.ranked]
+    assert finding.figures["gains"]["100"] == pytest.approx(expected_gain(goodness, 50))
 
 
 def test_a_study_that_cannot_improve_gains_nothing() -> None:

@@ -3,7 +3,8 @@
 The expected best of m of the n trials, drawn without putting back, gives the gain of the last two
 doublings of their number. Gains of further doublings go on falling in the same ratio: the maximum
 of a bounded score has a Weibull limit (Fisher and Tippett, 1928), whose distance to the bound
-shrinks by a constant factor with each doubling.
+shrinks by a constant factor with each doubling. Trials that end without a score, pruned ones
+above all, are as many among those to come: they cost time and bring nothing.
 """
 
 from __future__ import annotations
@@ -26,11 +27,12 @@ def budget(evidence: Evidence) -> list[Finding]:
     n = len(evidence.ranked)
     if n < _FEWEST:
         return []
-    seconds = statistics.fmean(t.seconds or 0.0 for t in evidence.study.trials if t.outcome)
+    ended = [trial for trial in evidence.study.trials if trial.outcome]
+    seconds = statistics.fmean(trial.seconds or 0.0 for trial in ended)
     if not evidence.is_independent:
         return _standstill(evidence, seconds)
     goodness = [evidence.goodness(trial) for trial in evidence.ranked]
-    gains = {more: expected_gain(goodness, more) for more in MORE}
+    gains = {more: expected_gain(goodness, more * n / len(ended)) for more in MORE}
     noise = noise_of(evidence.ranked[0])
     pays = noise is None or gains[MORE[-1]] > noise
     total = len(evidence.study.trials) + MORE[-1]
@@ -56,8 +58,8 @@ def budget(evidence: Evidence) -> list[Finding]:
     ]
 
 
-def expected_gain(goodness: list[float], n_more: int) -> float:
-    """Of the best score with that many more independent trials; see the module's docstring."""
+def expected_gain(goodness: list[float], n_more: float) -> float:
+    """Of the best score with that many more independent scores; see the module's docstring."""
     n = len(goodness)
     ordered = sorted(goodness)
     whole, half, quarter = (expected_best(ordered, m) for m in (n, n // 2, n // 4))

@@ -11,6 +11,7 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from tunecli.report.curves import Curve
 from tunecli.report.findings.edges import crowd_at, widened
@@ -20,6 +21,10 @@ from tunecli.report.findings.positions import place_of
 from tunecli.report.records import TrialRecord
 from tunecli.report.wording import plain, score
 from tunecli.study_file.ranges import Categories
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 REGULARIZERS = frozenset(
     {"weight_decay", "dropout", "l1", "label_smoothing", "mixup", "cutmix", "input_noise", "ema"}
@@ -172,17 +177,24 @@ def _what_moved_it(evidence: Evidence) -> tuple[str, float] | None:
 
 
 def _spearman(one: Sequence[float], other: Sequence[float]) -> tuple[float, float]:
-    """Rank correlation, and its p by Student's t."""
+    """Rank correlation, equal values sharing their mean rank, and its p by Student's t."""
     import numpy as np
     from scipy.special import stdtr
 
     if len(set(one)) < 2 or len(set(other)) < 2:
         return 0.0, 1.0
-    ranks = [np.unique(values, return_inverse=True)[1] for values in (one, other)]
-    r = float(np.corrcoef(ranks[0], ranks[1]).item(1))
+    r = float(np.corrcoef(_ranks(one), _ranks(other)).item(1))
     n_free = len(one) - 2
     t = abs(r) * math.sqrt(n_free / max(1 - r * r, 1e-12))
     return r, float(2 * stdtr(n_free, -t))
+
+
+def _ranks(values: Sequence[float]) -> NDArray[np.float64]:
+    import numpy as np
+
+    _, place, n_equal = np.unique(values, return_inverse=True, return_counts=True)
+    means: NDArray[np.float64] = np.cumsum(n_equal) - (n_equal - 1) / 2
+    return means[place]
 
 
 def _way_out(evidence: Evidence, moved: tuple[str, float] | None) -> str:

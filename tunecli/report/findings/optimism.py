@@ -2,18 +2,22 @@
 
 The best of many noisy scores is lucky as well as good. How lucky is found by adding noise to the
 observed values as often as folds do and looking at the noise of the winner (a parametric
-bootstrap); for equal trials that is the expected maximum of N normal draws.
+bootstrap); for equal trials that is the expected maximum of N normal draws. Each trial has its own
+noise: bad trials often waver more than good ones, and never win.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from tunecli.report.findings.evidence import Evidence, TestScore
 from tunecli.report.findings.finding import Finding
 from tunecli.report.records import TrialRecord
-from tunecli.report.wording import score
+from tunecli.report.wording import count, score
+
+if TYPE_CHECKING:
+    import numpy as np
 
 _N_DRAWS = 2000
 _TOP = 50  # trials that a lucky draw could bring to the front
@@ -33,8 +37,12 @@ def optimism(evidence: Evidence) -> list[Finding]:
         f"{score(test.high)}), in the search {score(best.value, test.score)}"
     )
     if luck is not None:
+        explained, whole = (score(value, test.score) for value in (min(luck, gap), gap))
+        sentence += f"; choosing the best of {count(len(evidence.ranked), 'trial')} "
         sentence += (
-            f"; choosing the best of {len(evidence.ranked)} trials explains {score(luck)} of that"
+            f"explains about {explained} of the {whole} between"
+            if gap > 0
+            else f"flatters the latter by about {score(luck, test.score)}"
         )
     unexplained = gap > 0 and is_outside and _is_outside(evidence, test, best, luck or 0.0)
     if unexplained:
@@ -63,7 +71,7 @@ def optimism(evidence: Evidence) -> list[Finding]:
 def expected_luck(evidence: Evidence) -> float | None:
     """How much of the best value is expected to be noise; None where folds do not tell that."""
     top = [trial for trial in evidence.ranked[:_TOP] if trial.spread is not None]
-    noise = paired_noise(top)
+    noise = paired_noises(top)
     if noise is None:
         return None
     import numpy as np
@@ -74,18 +82,23 @@ def expected_luck(evidence: Evidence) -> float | None:
     return float(draws[np.arange(_N_DRAWS), winners].mean())
 
 
-def paired_noise(trials: Sequence[TrialRecord]) -> float | None:
-    """Standard error of a mean over folds, without what a fold does to all trials alike."""
+def paired_noises(trials: Sequence[TrialRecord]) -> np.ndarray | None:
+    """Standard error of each trial's mean over folds, without what a fold does to all alike.
+
+    What a fold does is the median over trials, which the few that waver do not move. None where
+    trials do not have the same two folds and more.
+    """
     sizes = {len(trial.fold_scores) for trial in trials}
     if len(trials) < 2 or len(sizes) != 1 or sizes == {1}:
         return None
     import numpy as np
 
     scores = np.array([trial.fold_scores for trial in trials])
-    rest = scores - scores.mean(axis=1, keepdims=True) - scores.mean(axis=0) + scores.mean()
+    centred = scores - scores.mean(axis=1, keepdims=True)
+    rest = centred - np.median(centred, axis=0)
     n_trials, n_folds = scores.shape
-    variance = float((rest**2).sum()) / ((n_trials - 1) * (n_folds - 1))
-    return math.sqrt(variance / n_folds) if math.isfinite(variance) else None
+    variances = rest.var(axis=1, ddof=1) * n_trials / (n_trials - 1)
+    return np.sqrt(variances / n_folds) if np.isfinite(variances).all() else None
 
 
 def _is_outside(evidence: Evidence, test: TestScore, best: TrialRecord, luck: float) -> bool:
