@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import optuna
 
 from tunecli.report.curves import Curve
-from tunecli.report.findings.evidence import Evidence
+from tunecli.report.findings.evidence import Baseline, Evidence, TestScore
 from tunecli.report.findings.positions import position, value_at
 from tunecli.report.records import StudyRecord, TrialRecord
 from tunecli.study_file.ranges import Categories, FloatRange, IntRange, Range
@@ -48,7 +48,9 @@ class Plant:
         diverges_above: position of the learning rate.
         rise: time constant of the curves, in epochs.
         decay: what the validation score loses an epoch once it has risen.
-        prune: whether the median rule stops trials in the middle.
+        n_lost: trials that fail, and as many that diverge, whatever their parameters are.
+        baseline: score of a model that nobody tuned; none without it.
+        test_noise: standard deviation of the best trial's score on the test rows; 0 for no test.
     """
 
     optima: Mapping[str, float] = field(
@@ -60,6 +62,9 @@ class Plant:
     diverges_above: float = math.inf
     rise: float = 2.0
     decay: float = 0.0
+    n_lost: int = 0
+    baseline: float | None = None
+    test_noise: float = 0.0
     sampler: str = "RandomSampler"
 
     @property
@@ -90,9 +95,12 @@ def planted(plant: Plant, seed: int, n_trials: int = 60, noise: float = 0.004) -
     folds = draw.normal(0.0, 0.01, N_FOLDS)
     sampler = _Sampler(plant, seed)
     trials, curves = [], {}
+    folds = folds - folds.mean()
+    lost = dict.fromkeys(draw.permutation(n_trials)[: 2 * plant.n_lost].tolist(), "diverged")
+    lost |= dict.fromkeys([*lost][: plant.n_lost], "failed")
     for number in range(n_trials):
         params = sampler.ask(draw)
-        trial, curve = _trial(plant, number, params, draw, folds - folds.mean(), noise)
+        trial, curve = _trial(plant, number, params, draw, folds, noise, lost.get(number))
         trials.append(trial)
         curves[number] = curve
         sampler.tell(trial.value)
@@ -103,7 +111,21 @@ def planted(plant: Plant, seed: int, n_trials: int = 60, noise: float = 0.004) -
     study = StudyRecord(
         "sqlite://", 1, f"planted-{seed}", "accuracy", "maximize", tuple(trials), resolved=resolved
     )
-    return Evidence(study, curves)
+    evidence = Evidence(study, curves, _baselines(plant, folds, draw, noise))
+    if not plant.test_noise:
+        return evidence
+    on_test = plant.score(evidence.ranked[0].params) + draw.normal(0.0, plant.test_noise)
+    reach = 1.96 * plant.test_noise
+    return replace(evidence, test=TestScore(on_test, on_test - reach, on_test + reach))
+
+
+def _baselines(
+    plant: Plant, folds: np.ndarray, draw: np.random.Generator, noise: float
+) -> tuple[Baseline, ...]:
+    if plant.baseline is None:
+        return ()
+    scores = plant.baseline + folds + draw.normal(0.0, noise, N_FOLDS)
+    return (Baseline("logistic regression", tuple(scores.tolist())),)
 
 
 def _trial(
@@ -113,6 +135,7 @@ def _trial(
     draw: np.random.Generator,
     folds: np.ndarray,
     noise: float,
+    lost: str | None = None,
 ) -> tuple[TrialRecord, Curve]:
     common = {
         "params": params,
@@ -124,9 +147,12 @@ def _trial(
             "validation": {"folds": N_FOLDS},
         },
     }
-    if position(SPACE[LR], params[LR]) > plant.diverges_above:
-        lost = TrialRecord(number, number, "pruned", "diverged", "not finite", **common)
-        return lost, Curve()
+    if lost == "failed":
+        return TrialRecord(
+            number, number, "failed", lost, "error: OSError: busy", **common
+        ), Curve()
+    if lost or position(SPACE[LR], params[LR]) > plant.diverges_above:
+        return TrialRecord(number, number, "pruned", "diverged", "not finite", **common), Curve()
     epochs = np.arange(1, N_EPOCHS + 1)
     risen = 1 - np.exp(-epochs / plant.rise)
     means = plant.score(params) - 0.5 * (1 - risen) - plant.decay * np.maximum(epochs - 6, 0)
