@@ -16,6 +16,7 @@ import optuna
 import plotly.graph_objects as go
 import pytest
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
+from planted_studies import Plant, planted
 from study_makers import Params, complete, made, mlp
 
 from tunecli.report.findings.advice import all_findings
@@ -23,6 +24,7 @@ from tunecli.report.findings.evidence import Evidence
 from tunecli.report.findings.finding import Finding, NewSetting
 from tunecli.report.page.articles import articles
 from tunecli.report.page.document import script_json
+from tunecli.report.page.plots.leaders import leaders
 from tunecli.report.page.plots.plot import PALETTES
 from tunecli.report.page.plots.tradeoff import scale_of
 from tunecli.report.page.study_page import study_page
@@ -293,14 +295,26 @@ def test_several_objectives_have_a_front(tmp_path: Path) -> None:
     assert sum(len(trace["x"]) for trace in marks) == 12
 
 
-def test_a_plot_stands_beside_the_first_finding_that_it_shows() -> None:
+def test_the_test_score_stands_among_the_best_trials() -> None:
+    evidence = planted(Plant(test_noise=0.004), 0)
+    assert evidence.test is not None
+    (dots,) = leaders(evidence).figure()["data"]
+    place = dots["marker"]["symbol"].index("star-open")
+    test = evidence.test
+    assert dots["x"][place] == test.score
+    assert dots["error_x"]["array"][place] == pytest.approx(test.high - test.score)
+    (untested,) = leaders(planted(Plant(), 0)).figure()["data"]
+    assert "star-open" not in untested["marker"]["symbol"]
+
+
+def test_each_finding_has_its_plot() -> None:
     found = [
         Finding("baseline", "problem", "One.", trials=(3,)),
         Finding("ties", "advice", "Two."),
         Finding("edge", "advice", "Three.", parameters=("lr",)),
     ]
     first, second, third = articles(found, ["leaders", "parameter:lr"])
-    assert (first.plots, second.plots, third.plots) == (["leaders"], [], ["parameter:lr"])
+    assert (first.plots, second.plots, third.plots) == (["leaders"], ["leaders"], ["parameter:lr"])
 
 
 @pytest.mark.parametrize(

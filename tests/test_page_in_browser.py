@@ -201,6 +201,8 @@ def test_columns_sort_by_keyboard(fresh: webdriver.Chrome) -> None:
         ("trial<5", 5),
         ("trial>=5 trial<8", 3),
         ("SGD outcome=complete", 8),
+        ("lr>0 outcome=complete", 24),
+        ("SGD.lr>0 outcome=complete", 8),
         ("memory", 1),
         ("nothing like it", 0),
     ],
@@ -209,6 +211,15 @@ def test_rows_are_filtered(fresh: webdriver.Chrome, words: str, n_rows: int) -> 
     fresh.find_element(By.ID, "filter").send_keys(words)
     assert len(column(fresh, 0)) == n_rows
     assert fresh.find_element(By.ID, "shown").text == f"{n_rows} of 28 trials"
+
+
+def test_a_link_leads_to_a_row_that_the_filter_hides(fresh: webdriver.Chrome) -> None:
+    link = fresh.find_element(By.CSS_SELECTOR, '.finding a[href^="#trial-"]')
+    fresh.find_element(By.ID, "filter").send_keys("nothing like it")
+    assert column(fresh, 0) == []
+    link.send_keys(Keys.ENTER)
+    assert column(fresh, 0) == [link.text]
+    assert fresh.switch_to.active_element.get_attribute("id") == f"trial-{link.text}"
 
 
 def test_an_outcome_is_hidden_in_every_plot(fresh: webdriver.Chrome) -> None:

@@ -46,28 +46,23 @@ class Article:
 
 
 def articles(findings: Sequence[Finding], plots: Collection[str]) -> list[Article]:
-    """Each finding with its plots; one stands beside the first finding that it shows.
+    """Each finding with its plots.
 
     Args:
         plots: keys of those that the page has.
     """
-    shown: set[str] = set()
-    found = []
-    for finding in findings:
-        wanted = _plots(finding, plots)
-        found.append(
-            Article(
-                finding.kind,
-                finding.severity,
-                wording.plain(finding.sentence),
-                [wording.plain(change.line) for change in finding.changes],
-                wording.plain(finding.advice),
-                [key for key in wanted if key not in shown],
-                finding.trials,
-            )
+    return [
+        Article(
+            finding.kind,
+            finding.severity,
+            wording.plain(finding.sentence),
+            [wording.plain(change.line) for change in finding.changes],
+            wording.plain(finding.advice),
+            _plots(finding, plots),
+            finding.trials,
         )
-        shown.update(wanted)
-    return found
+        for finding in findings
+    ]
 
 
 def _plots(finding: Finding, plots: Collection[str]) -> list[str]:

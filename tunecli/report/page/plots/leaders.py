@@ -5,9 +5,10 @@ from __future__ import annotations
 import statistics
 
 from tunecli.report import wording
-from tunecli.report.findings.evidence import Baseline, Evidence
+from tunecli.report.findings.evidence import Baseline, Evidence, TestScore
 from tunecli.report.page.plots.intervals import Row, intervals
 from tunecli.report.page.plots.plot import Plot, axis
+from tunecli.report.records import TrialRecord
 from tunecli.training.evaluation import GUESSES
 
 _MOST = 10
@@ -22,10 +23,13 @@ def leaders(evidence: Evidence) -> Plot:
     rows = [_trial_row(evidence, rank) for rank in range(len(trials))]
     tuned_none = [one for one in evidence.baselines if one.name not in GUESSES]
     rows += [_baseline_row(baseline) for baseline in tuned_none or evidence.baselines]
+    rows += [_test_row(evidence.ranked[0], evidence.test)] if evidence.test is not None else []
     metric = wording.plain(evidence.study.metric)
     note = "Whiskers: standard deviation over folds. Diamonds: tied with the best."
     if evidence.baselines:
         note += " Squares: not tuned, on the same folds."
+    if evidence.test is not None:
+        note += " Star: its model on the test rows, with a 95 % interval."
     return intervals(
         "The best trials",
         [[row] for row in rows],
@@ -54,6 +58,13 @@ def _baseline_row(baseline: Baseline) -> Row:
     spread = statistics.stdev(baseline.fold_scores) if len(baseline.fold_scores) > 1 else None
     said = f"{baseline.name}: {wording.with_spread(mean, spread)}, not tuned"
     return Row(baseline.name, mean, *_around(mean, spread), said, "@infeasible", "square-open")
+
+
+def _test_row(best: TrialRecord, test: TestScore) -> Row:
+    interval = f"95 %: {wording.score(test.low)} to {wording.score(test.high)}"
+    said = f"trial {best.number} on the test rows: {wording.score(test.score)} ({interval})"
+    name = f"{best.number} on test rows"
+    return Row(name, test.score, test.low, test.high, said, "@complete", "star-open", best.number)
 
 
 def _around(value: float, spread: float | None) -> tuple[float | None, float | None]:

@@ -160,19 +160,26 @@
     ">=": (order) => order >= 0,
   };
 
+  // `lr` is every optimizer's, where there is no column of just that name.
+  function columnsNamed(name) {
+    const names = headings.map((heading) => heading.dataset.name.toLowerCase());
+    if (names.includes(name)) return [names.indexOf(name)];
+    return [...names.keys()].filter((column) => names[column].endsWith(`.${name}`));
+  }
+
   // One word of the filter as a test of a row.
   function test(word) {
     const [, name, operator, value] = /^(.+?)(<=|>=|!=|=|<|>)(.+)$/.exec(word) ?? [];
-    const column = headings.findIndex((heading) => heading.dataset.name.toLowerCase() === name);
-    if (column < 0) return (row) => [...row.cells].some((cell) => cell.textContent.toLowerCase().includes(word));
+    const columns = columnsNamed(name);
+    if (!columns.length) return (row) => [...row.cells].some((cell) => cell.textContent.toLowerCase().includes(word));
     const wanted = Number(value);
-    return (row) => {
+    return (row) => columns.some((column) => {
       const cell = read(row, column);
       if (cell.text === "") return false;
       const isNumber = cell.number !== null && !Number.isNaN(wanted);
       if (isNumber) return operators[operator](cell.number - wanted);
       return operators[operator](cell.text.toLowerCase().localeCompare(value));
-    };
+    });
   }
 
   function filter() {
@@ -185,7 +192,10 @@
   }
   byId("filter").addEventListener("input", filter);
 
-  // From a point of a plot to its row.
+  // From a link or a point of a plot to its row, also where the filter hides it.
+  for (const link of document.querySelectorAll('a[href^="#trial-"]')) {
+    link.addEventListener("click", () => goTo(link.hash.slice("#trial-".length)));
+  }
   function goTo(number) {
     const row = byId(`trial-${number}`);
     if (row === null) return;
