@@ -22,6 +22,7 @@ from tunecli.search.progress import (
     TrialFinished,
     TrialStarted,
 )
+from tunecli.search.trackers import mirror as mirror_module
 from tunecli.search.trackers.destination import Destination
 from tunecli.search.trackers.mirror import Mirror, study_key
 from tunecli.search.trackers.tracker import Group, Tracker, figures, points
@@ -230,6 +231,28 @@ def test_the_end_waits_for_a_tracker_but_not_for_ever() -> None:
         assert ["not yet shown" in notice.text for notice in mirror.news()] == [True]
     finally:
         Stuck.go.set()
+
+
+def test_the_end_hardly_waits_for_a_tracker_that_was_never_reached(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(mirror_module, "LAST_CHANCE", 0.01)
+    failed, second, go = threading.Event(), threading.Event(), threading.Event()
+
+    def connect(_: Group) -> Tracker:
+        if failed.is_set():
+            second.set()
+            go.wait()
+        failed.set()
+        raise ConnectionError
+
+    mirror = Mirror("listed:x", GROUP, connect)
+    for event in (STARTED, *CURVE):
+        mirror.tell(event)
+    assert second.wait(60)
+    [notice] = ended(mirror)
+    assert notice.text.startswith("--log listed:x: ConnectionError")
+    go.set()
 
 
 def test_a_study_keeps_its_key(tmp_path: Path) -> None:

@@ -31,6 +31,9 @@ PATIENCE = 30.0
 """Seconds that a search waits, when it ends, for what is not yet shown: MLflow needs ten to make a
 new database. A second Ctrl-C ends that, too."""
 
+LAST_CHANCE = 2.0
+"""The same for a tracker that failed whenever it was tried, which was told already."""
+
 Connect = Callable[[Group], Tracker]
 
 
@@ -80,8 +83,11 @@ class Mirror:
         self._waiting.put(None)
 
     def join(self, seconds: float) -> None:
-        """Wait until all is shown, but not for ever."""
-        self._thread.join(max(seconds, 0))
+        """Wait until all is shown, but not for ever, and hardly for what was never reached."""
+        was_never_reached = self._tracker is None and self._has_failed
+        self._thread.join(max(min(seconds, LAST_CHANCE) if was_never_reached else seconds, 0))
+        if was_never_reached:
+            return
         if self._thread.is_alive():
             self._say("it is too slow; what is not yet shown there is left out.")
 

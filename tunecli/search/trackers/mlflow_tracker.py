@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import time
 
@@ -12,11 +13,17 @@ from mlflow.tracking import MlflowClient
 from tunecli.search.progress import TrialEvaluated, TrialFinished, TrialStarted
 from tunecli.search.trackers.tracker import Group, figures, points
 
+_HTTP = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+"""What MLflow waits for a server, unless the environment says otherwise. By its own patience, of
+minutes, a search would end before it hears that nobody is there."""
+
 
 class MlflowTracker:
     """Writes through MLflow's client; runs are found again by a tag."""
 
     def __init__(self, uri: str, group: Group) -> None:
+        for name, value in _HTTP.items():
+            os.environ.setdefault(name, value)
         logging.getLogger("mlflow").setLevel(logging.WARNING)  # it tells of tables that it makes
         self._group = group
         self._client = MlflowClient(tracking_uri=uri)
