@@ -4,14 +4,18 @@ import csv
 import io
 import json
 import math
+import re
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from optuna.distributions import CategoricalDistribution
+from planted_studies import Plant, planted
 from study_makers import SUMMARY, complete, made, mlp
 
+from tunecli.report import export
 from tunecli.report.export import to_csv, to_json
+from tunecli.report.findings.isolation import isolations
 from tunecli.report.records import StudyRecord, read_study
 from tunecli.search import urls
 from tunecli.training.evaluation import TrialResult
@@ -28,7 +32,9 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> StudyRecord:
         (nasty, complete(0.5)),
         (mlp(0.3), None),
     ]
-    return read_study(made(tmp_path_factory.mktemp("export"), trials))
+    look = {"trial": 0, "at": "2026-01-01T00:00:00+00:00", "score": 0.8, "low": 0.7, "high": 0.9}
+    folder = tmp_path_factory.mktemp("export")
+    return read_study(made(folder, trials, attributes={"test_looks": [look]}))
 
 
 def test_json_holds_everything(study: StudyRecord) -> None:
@@ -60,6 +66,18 @@ def test_json_holds_everything(study: StudyRecord) -> None:
     assert first["metrics"] == {"f1": 0.25, "roc_auc": None}
     assert first["ranges"]["optimizer"] == {"choices": ["SGD", "AdamW", None]}
     assert first["ranges"]["model.MLP.width"] == {"low": 8, "high": 256, "log": True, "step": 1}
+
+
+def test_every_key_of_the_json_is_described(study: StudyRecord) -> None:
+    described = set(re.findall(r"\w+", export.__doc__ or ""))
+    (choice,) = isolations(planted(Plant(optimizers={"SGD": -0.03, "AdamW": 0.0}), 0))
+    isolation, whole = asdict(choice), json.loads(to_json(study))
+    objects = [whole, *whole["trials"], *(trial["curve"] for trial in whole["trials"])]
+    objects += [isolation, *isolation["branches"], *isolation["behind"], whole["importance"]]
+    objects += [*whole["objectives"], *whole["test_looks"], *whole["findings"]]
+    assert isolation["behind"]
+    assert whole["test_looks"]
+    assert {key for one in objects for key in one} <= described
 
 
 def test_json_is_json(study: StudyRecord) -> None:

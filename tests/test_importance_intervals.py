@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+import warnings
 
 import numpy as np
 import pytest
@@ -44,6 +45,13 @@ def test_what_decides_stands_out(study: StudyRecord) -> None:
     assert found["decides"].low > found["nothing"].high
     assert all(0 <= one.low <= one.high <= 1 for one in found.values())
     assert found["rare"].low == 0.0
+
+
+def test_no_warning_of_a_rare_branch_reaches_the_user(study: StudyRecord) -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        importance_intervals(study)
+    assert caught == []
 
 
 def test_the_same_at_each_call(study: StudyRecord) -> None:

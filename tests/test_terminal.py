@@ -12,15 +12,18 @@ from typing import Any
 
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution
+from planted_studies import Plant, planted
 from rich.console import Console, Group, RenderableType
 from study_makers import complete, made, mlp
 
 from tunecli.errors import DatabaseError
 from tunecli.report.export import to_json
+from tunecli.report.findings.isolation import isolations
 from tunecli.report.one_trial import render_trial
 from tunecli.report.records import StudyRecord, read_study
 from tunecli.report.terminal import study_parts
-from tunecli.report.trial_tables import importance_bars
+from tunecli.report.trial_tables import importance_bars, isolation_table
+from tunecli.report.wording import score
 from tunecli.training.evaluation import Baseline, TrialResult
 
 HOSTILE = "\x1b]0;pwned\x07\x1b[2J[bold red]x[/bold red][/]\r\n\x9b31m\u202ee"
@@ -138,7 +141,7 @@ folds       0.9500  0.9700
 metrics     f1 0.5000
 cost        4.1 s, 1,234 weights, 256 MiB at most, at evaluation 3 of 3
 parameters  width=32 optimizer=AdamW lr=0.01
-ties        no other trial is as good, by a test over its 2 folds
+ties        no other trial is tied with it, by a test over its 2 folds
 accuracy    ▁▅█  0.5543 → 0.9600
 train loss  █▄▁  1.423 → 1.000
 
@@ -177,7 +180,7 @@ def branches(folder: Path) -> StudyRecord:
 def test_a_study_with_branches(tmp_path: Path) -> None:
     shown = lines(render_study(branches(tmp_path), top=4))
     assert "edited      from trial 5: search.trials: 5 -> 12\n" in shown
-    assert "ties        6 other trials are as good, as far as its 2 folds can tell\n" in shown
+    assert "ties        6 other trials are tied with it, by a test over its 2 folds\n" in shown
     assert (
         """
 Top 4 of 12 complete trials
@@ -187,7 +190,7 @@ trial  accuracy            time  parameters
     9  0.9250 ± 0.0099    4.1 s  optimizer=AdamW lr=0.01
    10  0.9250 ± 0.0071 ≈  4.1 s  optimizer=SGD lr=0.00909
     7  0.9210 ± 0.0099    4.1 s  optimizer=AdamW lr=0.0125
-≈ as good as the best, as far as its folds can tell
+≈ tied: its folds cannot tell it from the best
 
 Parameter importance over 12 complete trials
   optimizer."""
@@ -409,6 +412,17 @@ def test_all_findings_are_shown_if_wished(tmp_path: Path) -> None:
     assert len(everything.splitlines()) > len(few.splitlines())
 
 
+def test_long_names_of_options_leave_room_for_their_figures() -> None:
+    name = "networks/tabular.py:GatedResidualNetwork"
+    evidence = planted(Plant(optimizers={name: 0.0, "AdamW": 0.0}), 0)
+    (found,) = isolations(evidence)
+    shown = text(isolation_table([found], {}))
+    for branch in found.branches:
+        assert f"{score(branch.low)} to {score(branch.high)})" in shown
+    assert "networks/tabular.py:Gate…" in shown
+    assert max(map(len, shown.splitlines())) <= 80
+
+
 def test_curves_and_choices_are_drawn(tmp_path: Path) -> None:
     shown = lines(render_study(branches(tmp_path)))
     assert re.search(r"\n    AdamW +0\.9290  too few trials +6 of 6\n", shown)
@@ -424,8 +438,4 @@ def test_what_was_found_is_there_before_the_importance(
     shown: list[RenderableType] = []
     with pytest.raises(ImportError, match="optuna"):
         shown.extend(study_parts(study))
-    assert (
-        text(Group(*shown))
-        .rstrip()
-        .endswith("≈ as good as the best, as far as its folds can tell")
-    )
+    assert text(Group(*shown)).rstrip().endswith("≈ tied: its folds cannot tell it from the best")

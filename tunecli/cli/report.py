@@ -29,7 +29,9 @@ def report(
     ] = None,
     trial: Annotated[int | None, typer.Option(help="One trial in detail.")] = None,
     top: Annotated[int, typer.Option(min=1, help="Trials in the table.")] = 10,
-    json: Annotated[bool, typer.Option("--json", help="Everything, for programs.")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Everything, for programs; see the README.")
+    ] = False,
     csv: Annotated[bool, typer.Option("--csv", help="One row a trial.")] = False,
     markdown: Annotated[
         bool, typer.Option("--markdown", help="A few lines, for a pull request or a lab book.")

@@ -10,11 +10,14 @@ seconds, memory bytes.
     summary       what the data is, or null
     baselines     [{name, fold_scores, seconds, metrics, note}]: untuned models on the same folds;
                   without fold_scores, the note says why
+    test_looks    [{trial, at, score, low, high}]: models that were scored on the test rows, with
+                  a 95 % interval, the newest last
     objectives    [{metric, direction}], the first one first
     front         numbers of the complete trials that no other beats in every objective, the best
                   in the first objective first; with one objective the best alone
     counts        {outcome: n}
     best          number of the best trial, or null
+    again         a study file that runs the best trial again; empty without one
     ties          numbers of the complete trials that the best's folds cannot tell from it, itself
                   first; empty with one fold
     importance    {n_trials, values: {parameter: share}, left_out: {parameter: why}, reason,
@@ -24,8 +27,9 @@ seconds, memory bytes.
                   options reached at equal cost with the rest tuned
       branches    [{choice, best, trial, expected, low, high, n_complete, n_pruned, n_lost}]:
                   expected best of n_trials trials, with a 95 % interval; null with too few
-      behind      [{choice, mean, low, high, n_more}]: distance to the winner, larger is worse,
-                  with a 95 % interval; trials after which it would leave out 0, or null
+      behind      [{choice, mean, low, high, n_trials, n_more}]: distance to the winner, larger is
+                  worse, with a 95 % interval, from n_trials trials of both; n_more trials after
+                  which it would leave out 0, or null
     findings      [{kind, severity, sentence, weight, figures, parameters, trials, changes,
                     advice}], the most useful first; `figures` depends on the kind
       changes     [{change, line, …}]: NewRange {parameter, range}, Fixed {parameter, value},
@@ -51,7 +55,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from tunecli.report import ranking
+from tunecli.report import best, ranking
 from tunecli.report.curves import Curve
 from tunecli.report.findings.advice import all_findings
 from tunecli.report.findings.evidence import Evidence
@@ -74,7 +78,7 @@ _SCALARS = (
 
 def to_json(study: StudyRecord) -> str:
     """Everything that the database has on a study, see the module's docstring."""
-    best = ranking.best_trial(study)
+    winner = ranking.best_trial(study)
     curves = study.curves()
     evidence = Evidence.of(study, curves)
     whole = {
@@ -96,7 +100,8 @@ def to_json(study: StudyRecord) -> str:
         "baselines": [asdict(baseline) for baseline in study.baselines],
         "test_looks": [look.model_dump() for look in study.test_looks],
         "counts": ranking.counts(study),
-        "best": best.number if best is not None else None,
+        "best": winner.number if winner is not None else None,
+        "again": best.study_file_of(study, winner) if winner is not None else "",
         "ties": [trial.number for trial in ranking.tied_with_best(study)],
         "importance": asdict(importance(study)) | {"intervals": importance_intervals(study)},
         "isolation": [asdict(one) for one in isolations(evidence)],

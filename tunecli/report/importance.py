@@ -8,6 +8,7 @@ that have it, and weighed by their share. It asks what the best tenth of the tri
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -55,10 +56,18 @@ def importance(study: StudyRecord) -> Importance:
     if not names:
         reason = "no parameter varies"
         return Importance(len(trials), left_out=left_out, reason=reason)
+    return Importance(
+        len(trials), importances_of(rebuilt(study, trials, set(names)), names), left_out
+    )
+
+
+def importances_of(study: Study, names: Sequence[str]) -> dict[str, float]:
+    """Of these parameters, largest first, without the evaluator's warning on rare branches."""
     from optuna.importance import get_param_importances
 
-    values = get_param_importances(rebuilt(study, trials, set(names)), params=names)
-    return Importance(len(trials), values, left_out)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Some regimes for parameter", UserWarning)
+        return get_param_importances(study, params=[*names])
 
 
 def _why_not(trials: Sequence[TrialRecord]) -> str:

@@ -11,10 +11,9 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from optuna import Study
-from optuna.importance import get_param_importances
 from optuna.trial import FrozenTrial
 
-from tunecli.report.importance import hardly_differ, importance, rebuilt
+from tunecli.report.importance import hardly_differ, importance, importances_of, rebuilt
 from tunecli.report.ranking import ranked
 from tunecli.report.records import StudyRecord
 
@@ -66,7 +65,7 @@ def _importances(
     if hardly_differ(sorted(values, reverse=whole.direction.name == "MAXIMIZE")):
         return {}
     known = [name for name in names if sum(name in trial.params for trial in drawn) > 1]
-    return get_param_importances(_Resample(whole, drawn), params=known)
+    return importances_of(_Resample(whole, drawn), known)
 
 
 def _quantile(values: Sequence[float], share: float) -> float:

@@ -17,6 +17,7 @@ from tunecli.study_file.ranges import Categories, FloatRange, IntRange, Range, S
 
 _BAR = 30  # columns
 _NAME = 40  # columns of a parameter's name
+_OPTION = 25  # columns of an option's name: with its figures they are 80
 _ALWAYS_SHOWN = 10  # importances
 _ROUNDS_TO_ONE_PERCENT = 0.005
 _DIGITS = 3  # of a parameter where it stands beside others
@@ -45,7 +46,7 @@ def top_table(study: StudyRecord, top: int) -> RenderableType:
     same = _parameters(common, study.gates)
     above = [Text.assemble("all: ", same)] if common else []
     is_marked = any(trial.number in tied for trial in trials)
-    below = [Text("≈ as good as the best, as far as its folds can tell", style="dim")]
+    below = [Text("≈ tied: its folds cannot tell it from the best", style="dim")]
     below = below if is_marked else []
     return Group(*above, table, *below)
 
@@ -120,10 +121,11 @@ def isolation_table(found: Sequence[Isolation], gates: Mapping[str, Scalar]) -> 
     table.add_column("expected, 95 %", no_wrap=True)
     table.add_column("complete", justify="right", no_wrap=True)
     for one in found:
-        table.add_row(Text(f"  {wording.plain(one.parameter.removesuffix(GATE))}", style="dim"))
+        name = wording.plain(one.parameter.removesuffix(GATE))
+        table.add_row(Text(f"  {wording.shortened(name, _OPTION)}", style="dim"))
         for branch in one.branches:
             is_winner = bool(one.behind) and branch.choice == one.winner
-            label = _option(one.parameter, branch.choice, gates)
+            label = wording.shortened(_option(one.parameter, branch.choice, gates), _OPTION)
             table.add_row(
                 Text(f"    {label}", style="bold" if is_winner else ""),
                 wording.score(branch.best),
