@@ -29,12 +29,12 @@ def study_of(trials: list[TrialRecord]) -> StudyRecord:
 
 @pytest.fixture(scope="module")
 def study() -> StudyRecord:
-    """One parameter decides, one does nothing, one is known to two trials only."""
+    """One parameter decides, one does nothing, one is known to five trials only."""
     draw = random.Random(0)
     trials = []
     for n in range(200):
         params = {"decides": draw.random(), "nothing": draw.random()}
-        params |= {"rare": draw.random()} if n in (3, 30) else {}
+        params |= {"rare": draw.random()} if n in (3, 30, 31, 100, 150) else {}
         trials.append(trial(n, params["decides"], **params))
     return study_of(trials)
 

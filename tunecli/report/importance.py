@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 ENOUGH_TRIALS = 10
 
 _TOP = 0.1  # the evaluator's share of best trials
-_FEWEST = 2  # the evaluator ignores a parameter of fewer trials
+_FEWEST = 5  # trials: the share of a rare branch's parameter would be chance
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,8 @@ def _left_out(trials: Sequence[TrialRecord]) -> dict[str, str]:
     for name in _names(trials):
         ranges = [trial.ranges[name] for trial in trials if name in trial.ranges]
         if len(ranges) < _FEWEST:
-            reasons[name] = "only one complete trial has it"
+            have = "trial has" if len(ranges) == 1 else "trials have"
+            reasons[name] = f"only {len(ranges)} complete {have} it"
         elif all(_is_single(kind) for kind in ranges):
             reasons[name] = "its range is a single value"
         elif len({_shape(kind) for kind in ranges}) > 1:
