@@ -20,6 +20,7 @@ from tunecli.training.compression.pruning import LEAST_SHARE, prune
 from tunecli.training.compression.quantizing import quantize
 from tunecli.training.compression.recipe import thin_out, write_down
 from tunecli.training.compression.sharing import k_means, nearest, share, shared_codes
+from tunecli.training.compression.structured import output_layers, prune_channels
 from tunecli.training.models import CNN, MLP, ResNet
 
 
@@ -238,7 +239,7 @@ def test_a_packed_model_gives_the_same_bits_and_is_never_larger(
         pytest.importorskip("torch_pruning")
     model, x = used(build, shape)
     plain = pack(copy.deepcopy(model), {})
-    if thin_out(model, settings, x[:2], 3):
+    if thin_out(model, settings, x[:2]):
         one_step(model, x)
     packed = write_down(model, settings)
     back = unpack(Packed.from_bytes(packed.to_bytes()), build())
@@ -258,11 +259,54 @@ def test_channels_leave_in_the_wished_share_and_the_outputs_stay_as_many() -> No
     pytest.importorskip("torch_pruning")
     model, x = used(cnn, (1, 8, 8))
     before = macs(model, x[:1])
-    thin_out(model, CompressionSettings.model_validate({"structured": {"amount": 0.5}}), x[:2], 3)
+    thin_out(model, CompressionSettings.model_validate({"structured": {"amount": 0.5}}), x[:2])
     widths = [m.out_channels for m in model.modules() if isinstance(m, nn.Conv2d)]
     assert widths == [4, 8]
     assert model(x).shape == (32, 3)
     assert macs(model, x[:1]) < 0.5 * before
+
+
+class ConvHead(nn.Module):
+    """Classes by a convolution, and a mean over pixels behind it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Conv2d(1, 16, 3, padding=1)
+        self.middle = nn.Conv2d(16, 16, 3, padding=1)
+        self.gate = nn.Conv2d(16, 10, 1)
+        self.head = nn.Conv2d(16, 10, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.relu(self.middle(torch.relu(self.body(x))))
+        return (self.head(x) * torch.sigmoid(self.gate(x))).mean((2, 3))
+
+
+def test_what_makes_the_outputs_keeps_its_channels() -> None:
+    pytest.importorskip("torch_pruning")
+    model, x = ConvHead(), torch.randn(2, 1, 8, 8)
+    for is_trained in (False, True):
+        assert set(output_layers(model.requires_grad_(is_trained), x)) == {model.head, model.gate}
+    prune_channels(model, 0.5, x)
+    assert model(x).shape == (2, 10)
+    widths = [m.out_channels for m in model.modules() if isinstance(m, nn.Conv2d)]
+    assert widths == [8, 8, 10, 10]
+
+
+def test_a_model_whose_outputs_are_channels_of_a_hidden_layer_keeps_them() -> None:
+    pytest.importorskip("torch_pruning")
+
+    class Bare(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body, self.last = nn.Conv2d(1, 8, 3), nn.Conv2d(8, 6, 3)
+            self.norm = nn.BatchNorm2d(6)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.norm(self.last(torch.relu(self.body(x)))).amax((2, 3))
+
+    model, x = Bare(), torch.randn(2, 1, 8, 8)
+    prune_channels(model, 0.5, x)
+    assert (model.body.out_channels, model.last.out_channels) == (4, 6)
 
 
 def test_the_damaged_and_the_foreign_are_refused() -> None:

@@ -150,7 +150,7 @@ def _build_one_by_one(config: TrialConfig, fold: FoldData) -> None:
             Rates(config.schedule, optimizers, timetable, config.objective.direction)
     if not config.compression.is_none:
         with _blaming("compression"):
-            thin_out(model, config.compression, _two_rows(fold), wanted)
+            thin_out(model, config.compression, _two_rows(fold))
             unpack(write_down(model, config.compression), new_model(config, fold))
 
 

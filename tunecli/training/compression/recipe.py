@@ -22,9 +22,7 @@ from tunecli.training.compression.sharing import share, shared_codes
 from tunecli.training.compression.structured import prune_channels
 
 
-def thin_out(
-    model: nn.Module, settings: CompressionSettings, example: Tensor, n_outputs: int
-) -> bool:
+def thin_out(model: nn.Module, settings: CompressionSettings, example: Tensor) -> bool:
     """Take the steps before fine-tuning, in place; whether anything was lost.
 
     Args:
@@ -35,7 +33,7 @@ def thin_out(
     """
     is_less = settings.share is not None
     if settings.structured is not None and settings.structured.amount:
-        prune_channels(model, settings.structured.amount, example, n_outputs)
+        prune_channels(model, settings.structured.amount, example)
         is_less = True
     if settings.prune is not None and settings.prune.amount:
         prune(model, settings.prune.amount, settings.prune.scope)

@@ -13,21 +13,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from tunecli.errors import DataError
+from tunecli.training.compression.layers import weighted_layers
 
 MOST_SECONDS = 60.0
 """For finding what depends on what: some models (swin_t) never come to an end."""
 
 
-def prune_channels(model: nn.Module, amount: float, example: Tensor, n_outputs: int) -> None:
+def prune_channels(model: nn.Module, amount: float, example: Tensor) -> None:
     """Remove the channels of the smallest weights, in place, the same share of every layer.
+
+    The layers that make the outputs keep theirs.
 
     Args:
         amount: share of the channels of each layer. Range [0, 1).
         example: a few rows as the model takes them, (n, …).
-        n_outputs: of the model; layers that give as many keep them.
 
     Raises:
         DataError: torch-pruning is not installed, or cannot follow this model.
@@ -37,26 +41,67 @@ def prune_channels(model: nn.Module, amount: float, example: Tensor, n_outputs: 
     except ImportError:
         told = "structured pruning needs torch-pruning: pip install 'tunecli[compression]'."
         raise DataError(told, "compression.structured") from None
-    heads = [
-        module
-        for module in model.modules()
-        if isinstance(module, nn.Linear) and module.out_features == n_outputs
-    ]
     model.eval()
     try:
         with _time_limit(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of parameters that belong to no layer: they stay
+            before = _outputs(model(example))
             pruner = torch_pruning.pruner.MagnitudePruner(
                 model,
                 example_inputs=example,
                 importance=torch_pruning.importance.MagnitudeImportance(p=2),
                 pruning_ratio=amount,
-                ignored_layers=heads,
+                ignored_layers=output_layers(model, example),
             )
             pruner.step()
+            after = _outputs(model(example))
+        if [one.shape for one in before] != [one.shape for one in after]:
+            raise ValueError("its outputs would become fewer")
     except Exception as error:  # whatever it stumbles over in a model
         told = f"torch-pruning cannot remove channels of this model ({error}). Leave it out."
         raise DataError(told, "compression.structured") from error
+
+
+def output_layers(model: nn.Module, example: Tensor) -> list[nn.Module]:
+    """The layers whose channels are the model's outputs, read from the graph of derivatives.
+
+    From the outputs back to the first weighted layer on every way: what lies between has no
+    channels of its own (means over pixels, activations, sums of several layers).
+    """
+    weights = {name: value.detach().requires_grad_() for name, value in model.named_parameters()}
+    layers = {
+        id(weights[f"{name}.weight" if name else "weight"]): layer
+        for name, layer in weighted_layers(model).items()
+        if (f"{name}.weight" if name else "weight") in weights
+    }
+    with torch.enable_grad():
+        outputs = _outputs(functional_call(model, weights, (example,)))
+    found: list[nn.Module] = []
+    seen, ahead = set(), [output.grad_fn for output in outputs]
+    while ahead:
+        node = ahead.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        sources = [source for source, _ in node.next_functions]
+        made_by = [layers[leaf] for leaf in map(_leaf, sources) if leaf in layers]
+        found += made_by
+        ahead += [] if made_by else sources
+    return found
+
+
+def _leaf(node: torch.autograd.graph.Node | None) -> int | None:
+    """Which tensor a node passes on, transposed or so; None if it computes from several."""
+    while node is not None and len(node.next_functions) == 1:
+        node = node.next_functions[0][0]
+    variable = getattr(node, "variable", None)
+    return None if variable is None else id(variable)
+
+
+def _outputs(found: Tensor | tuple[Tensor | None, ...]) -> list[Tensor]:
+    """The main output, and auxiliary ones that a model may have."""
+    several = found if isinstance(found, tuple) else (found,)
+    return [output for output in several if output is not None]
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from tunecli.training.cross_validation import CrossValidation
 from tunecli.training.evaluation import Evaluation
 from tunecli.training.finite import NoScoreError, checked
 from tunecli.training.fold import FoldTraining, new_model
-from tunecli.training.losses import Predictions, n_outputs
+from tunecli.training.losses import Predictions
 
 _EXAMPLE_ROWS = 2  # batch norms in training want more than one
 
@@ -70,9 +70,8 @@ def packed_models(config: TrialConfig, folds: Sequence[FoldTraining]) -> list[Pa
     """
     settings = config.compression
     models = [fold.best_model().to(fold.device) for fold in folds]
-    outputs = n_outputs(config.loss, folds[0].fold)
     is_less = [
-        thin_out(model, settings, example(fold.fold), outputs)
+        thin_out(model, settings, example(fold.fold))
         for model, fold in zip(models, folds, strict=True)
     ]
     if any(is_less) and settings.finetune_epochs:
