@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
@@ -75,6 +76,22 @@ def test_what_is_compressed_already_is_refused(name: str) -> None:
         ways(made.trial, made.store, 1)
 
 
+def test_a_way_that_fails_leaves_the_other_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = case("arrays")
+
+    def stumbling(*_: object) -> None:
+        raise IndexError("of a sort that nobody\nthought of")
+
+    monkeypatch.setattr("tunecli.training.compression.recipe.quantize", stumbling)
+    wanted = [steps(), steps(quantize="int8"), steps(prune={"amount": 0.5})]
+    plain, failed, pruned = compressed_ways(made.trial, made.store, tmp_path, wanted)
+    assert failed.reason == "IndexError: of a sort that nobody"
+    assert plain.fold_scores
+    assert pruned.fold_scores
+
+
 def test_norms_are_folded_only_where_there_are_any() -> None:
     assert not any(one.fuse for one in grid(5, has_norms=False))
     assert any(one.fuse for one in grid(5, has_norms=True))
@@ -90,14 +107,16 @@ def test_the_front_is_marked() -> None:
 
 
 def test_the_table_fits_a_terminal_and_says_what_failed() -> None:
+    idle = replace(row(0.98, 24_940, quantize="int8"), left_out=("quantize",))
     rows = [
         row(0.98, 24_940),
         row(0.97, 9_961, prune={"amount": 0.8}, share={"clusters": 16}),
         row(0.97, 9_961, structured={"amount": 0.5}, quantize="int8"),
         Row(steps(structured={"amount": 0.5}), reason="torch-pruning cannot remove channels"),
+        idle,
     ]
     out = StringIO()
-    marked = [True, True, False, False]
+    marked = [True, True, False, False, False]
     Console(file=out, width=80).print(render(rows, marked, "balanced_accuracy"))
     text = out.getvalue()
     assert " *1 prune 80 % + share 16 " in text
@@ -105,6 +124,7 @@ def test_the_table_fits_a_terminal_and_says_what_failed() -> None:
     assert " 9.96 " in text
     assert "100±10%" in text
     assert "cannot remove channels" in text
+    assert "row 4: quantize is left out: the file would be no smaller" in text
     assert "…" not in text.replace("balance…", "")
     read = json.loads(to_json(rows, marked))
     assert read[1]["steps"] == {"prune": {"amount": 0.8}, "share": {"clusters": 16}}

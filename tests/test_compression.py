@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -15,10 +16,16 @@ from tunecli.training.compression.costs import latency, macs, share_of_zeros
 from tunecli.training.compression.fusing import fuse, norm_pairs
 from tunecli.training.compression.layers import settle, weight_of, weighted_layers
 from tunecli.training.compression.loading import unpack
-from tunecli.training.compression.packing import Packed, pack
+from tunecli.training.compression.packing import Packed, pack, plain_file
 from tunecli.training.compression.pruning import LEAST_SHARE, prune
 from tunecli.training.compression.quantizing import quantize
-from tunecli.training.compression.recipe import thin_out, write_down
+from tunecli.training.compression.recipe import (
+    idle_in_words,
+    lose_channels,
+    thin_out,
+    without_idle,
+    write_down,
+)
 from tunecli.training.compression.sharing import k_means, nearest, share, shared_codes
 from tunecli.training.compression.structured import output_layers, prune_channels
 from tunecli.training.models import CNN, MLP, ResNet
@@ -238,10 +245,8 @@ def test_a_packed_model_gives_the_same_bits_and_is_never_larger(
     if settings.structured is not None:
         pytest.importorskip("torch_pruning")
     model, x = used(build, shape)
-    plain = pack(copy.deepcopy(model), {})
-    if thin_out(model, settings, x[:2]):
-        one_step(model, x)
-    packed = write_down(model, settings)
+    plain = plain_file(model.state_dict())
+    packed = compressed(model, settings, x)
     back = unpack(Packed.from_bytes(packed.to_bytes()), build())
     again = unpack(Packed.from_bytes(packed.to_bytes()), build())
     with torch.no_grad():
@@ -249,17 +254,80 @@ def test_a_packed_model_gives_the_same_bits_and_is_never_larger(
         assert torch.allclose(back(x), model(x), atol=1e-5)
     for name, tensor in model.state_dict().items():
         assert torch.equal(back.state_dict()[name], tensor)
-    biases = 4 * 200 if settings.fuse else 0  # of layers that had none
-    assert len(packed.data) <= len(plain.data) + biases
+    assert len(packed.smallest()) <= len(plain)
     if recipe not in ("nothing", "structured"):
-        assert len(packed.data) < 0.9 * len(plain.data)
+        assert len(packed.to_bytes()) == len(packed.smallest()) < 0.9 * len(plain)
+
+
+def compressed(model: nn.Module, settings: CompressionSettings, x: Tensor) -> Packed:
+    """A model by a recipe, trained for a step where something was lost; changed in place."""
+    has_lost = lose_channels(model, settings, x[:2])
+    paying, left_out = without_idle(model, settings)
+    if thin_out(model, paying) or has_lost:
+        one_step(model, x)
+    return write_down(model, paying, left_out)
+
+
+TINY: list[tuple[Callable[[], nn.Module], tuple[int, ...]]] = [
+    (lambda: nn.Linear(4, 3), (4,)),
+    (lambda: MLP((6,), 2, width=[16], batch_norm=True), (6,)),
+    (lambda: MLP((8,), 3, width=[40]), (8,)),
+]
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize(("build", "shape"), TINY)
+def test_what_does_not_pay_is_not_applied(
+    build: Callable[[], nn.Module], shape: tuple[int, ...], recipe: str
+) -> None:
+    wanted = {step: given for step, given in RECIPES[recipe].items() if step != "structured"}
+    settings = CompressionSettings.model_validate(wanted)
+    model = build().eval()
+    before = copy.deepcopy(model.state_dict())
+    plain = plain_file(before)
+    paying, left_out = without_idle(model, settings)
+    thin_out(model, paying)
+    packed = write_down(model, paying, left_out)
+    assert len(packed.smallest()) <= len(plain)
+    asked = [step for step in ("prune", "share", "quantize") if getattr(settings, step)]
+    assert set(left_out) <= set(asked)
+    if set(left_out) == set(asked) and not settings.fuse:
+        found = packed.state_dict()
+        assert all(torch.equal(found[name], before[name]) for name in before)
+    for step in set(asked) - set(left_out):
+        fewer = paying.model_copy(update={step: None})
+        again = build().eval()
+        again.load_state_dict(before)
+        thin_out(again, fewer)
+        assert len(write_down(again, fewer).smallest()) > len(packed.smallest())
+
+
+def test_a_layer_too_small_to_gain_keeps_its_weights() -> None:
+    model = nn.Sequential(nn.Linear(6, 3), nn.Linear(3, 30))
+    before = torch.linspace(-1, 1, 18).reshape(3, 6)
+    with torch.no_grad():
+        model[0].weight.copy_(before)
+    share(model, 16)  # 18 weights: their indices and a table of 16 take 73 bytes, they take 72
+    assert list(shared_codes(model)) == ["1"]
+    assert torch.equal(weight_of(model[0]), before)
+    assert len(weight_of(model[1]).unique()) <= 16
+
+
+def test_a_step_that_is_undone_by_another_is_left_out() -> None:
+    model = nn.Linear(100, 100)
+    kept, left_out = without_idle(
+        model, CompressionSettings.model_validate(RECIPES["int8"] | {"prune": {"amount": 0.05}})
+    )
+    assert left_out == ("prune",)  # a mask takes an eighth of the bytes
+    assert kept == CompressionSettings(quantize="int8")
+    assert idle_in_words(left_out) == "prune is left out: the file would be no smaller"
 
 
 def test_channels_leave_in_the_wished_share_and_the_outputs_stay_as_many() -> None:
     pytest.importorskip("torch_pruning")
     model, x = used(cnn, (1, 8, 8))
     before = macs(model, x[:1])
-    thin_out(model, CompressionSettings.model_validate({"structured": {"amount": 0.5}}), x[:2])
+    prune_channels(model, 0.5, x[:2])
     widths = [m.out_channels for m in model.modules() if isinstance(m, nn.Conv2d)]
     assert widths == [4, 8]
     assert model(x).shape == (32, 3)
@@ -325,18 +393,41 @@ def test_the_damaged_and_the_foreign_are_refused() -> None:
 
 
 def test_a_packed_file_that_would_run_code_is_refused(tmp_path) -> None:  # type: ignore[no-untyped-def]
-    import io
     import os
+    import pickle
 
     class Hostile:
         def __reduce__(self) -> tuple[object, tuple[str]]:
             return os.mkdir, (str(tmp_path / "ran"),)
 
-    file = io.BytesIO()
-    torch.save({"manifest": "{}", "data": Hostile()}, file)
     with pytest.raises(DataError, match="no packed model"):
-        Packed.from_bytes(file.getvalue())
+        Packed.from_bytes(pickle.dumps({"manifest": "{}", "data": Hostile()}))
     assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"table": "range", "n_values": 250_000_000},
+        {"n_bits": 3},
+        {"shape": [2**40]},
+        {"shape": [-1, 4]},
+        {"zero": 300, "is_sparse": True},
+        {"dtype": "O"},
+        {"more": 1},
+    ],
+)
+def test_a_manifest_that_claims_too_much_is_refused(change: dict[str, object]) -> None:
+    model = nn.Linear(40, 40)
+    packed = pack(model, {"": quantize(weight_of(model).detach(), "int8")})
+    wrong = [dict(vars(entry)) | change for entry in packed.entries]
+    hostile = Packed(tuple(SimpleNamespace(**one) for one in wrong), packed.data)  # type: ignore[misc]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tunecli.training.compression.packing.asdict", vars)
+        content = hostile.to_bytes()
+    with pytest.raises((DataError, TypeError)) as error:
+        Packed.from_bytes(content).state_dict()
+    assert "\n" not in str(error.value)
 
 
 def test_codes_multiply_as_a_norm_does() -> None:

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from model_cases import case
+from study_makers import SUMMARY
 
+from tunecli.cli.refit import results_lines
 from tunecli.errors import ModelFolderError
-from tunecli.model_folder.folder import read
+from tunecli.model_folder.card import card
+from tunecli.model_folder.folder import WEIGHTS, read
 from tunecli.model_folder.loading import load_with
+from tunecli.model_folder.model import Model
 from tunecli.model_folder.model_costs import costs_of_model
+from tunecli.model_folder.results import results_of
 from tunecli.model_folder.writing import write_model
+from tunecli.study_file.settings import CompressionSettings
+from tunecli.training.compression.packing import pack
 
 
 @pytest.mark.parametrize("name", ["arrays", "compressed", "embedded"])
@@ -38,6 +46,31 @@ def test_a_packed_folder_gives_the_bits_that_were_scored(tmp_path: Path) -> None
     again = load_with(tmp_path / "model", made.workspace)
     rows = made.store.dataset.x[made.store.split.test_rows]
     np.testing.assert_array_equal(again.of_rows(rows), made.refitted.predictions)
+
+
+def test_where_packing_does_not_pay_the_plain_file_is_written_and_that_is_said(
+    tmp_path: Path,
+) -> None:
+    made = case("arrays")
+    given = made.refitted.model
+    [member] = given.members
+    packed = pack(member.network, {}, (), ("share", "quantize"))
+    config = given.facts.config.model_copy(
+        update={"compression": CompressionSettings(quantize="int8")}
+    )
+    facts = given.facts.model_copy(update={"config": config})
+    model = Model(facts, [replace(member, packed=packed)], given.device, made.workspace)
+    costs = costs_of_model(model, made.store)
+    assert costs.left_out == ("share", "quantize")
+    results = replace(results_of(made.trial, made.store, [made.refitted], 1), costs=costs)
+    told = "share and quantize are left out: the file would be no smaller"
+    assert f"compressed  {told}" in results_lines(results)
+    assert told in card(facts, results, SUMMARY, model.n_weights)
+    write_model(tmp_path / "model", model, {})
+    assert [path.name for path in (tmp_path / "model").glob("weights*")] == [WEIGHTS]
+    rows = made.store.dataset.x[:9]
+    again = load_with(tmp_path / "model", made.workspace)
+    np.testing.assert_array_equal(again.of_rows(rows), given.of_rows(rows))
 
 
 @pytest.mark.parametrize("damage", ["flip", "truncate", "foreign", "missing"])

@@ -35,6 +35,7 @@ def render(rows: Sequence[Row], marked: Sequence[bool], metric: str) -> Renderab
         marked: which rows are on the Pareto front.
     """
     from tunecli.model_folder.compressing import in_words as steps_in_words
+    from tunecli.training.compression.recipe import idle_in_words
 
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim", show_edge=False)
     base = rows[0]
@@ -62,12 +63,12 @@ def render(rows: Sequence[Row], marked: Sequence[bool], metric: str) -> Renderab
             _told(row.many, many[1]),
             f"{row.zeros:.0%}",
         )
-    failed = [
-        Text(f"row {number}: {wording.plain(row.reason)}")
+    told = [
+        Text(f"row {number}: {wording.plain(row.reason) or idle_in_words(row.left_out)}")
         for number, row in enumerate(rows)
-        if row.reason
+        if row.reason or row.left_out
     ]
-    return Group(table, *failed, Text(_NOTE, style="dim"))
+    return Group(table, *told, Text(_NOTE, style="dim"))
 
 
 def to_json(rows: Sequence[Row], marked: Sequence[bool]) -> str:

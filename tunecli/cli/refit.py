@@ -124,6 +124,7 @@ def results_lines(results: Results) -> list[str]:
     """What a refit scored, and what its model costs."""
     from tunecli.report.wording import with_spread
     from tunecli.study_file.units import in_words
+    from tunecli.training.compression.recipe import idle_in_words
 
     spread = _spread(results.fold_scores)
     lines = [f"search      {results.metric} {with_spread(results.search_mean, spread)}"]
@@ -139,6 +140,8 @@ def results_lines(results: Results) -> list[str]:
         lines.append(f"seeds       {results.metric} {text} over {len(scores)} trainings")
     if results.looks > 1:
         lines.append(f"looks       the test set was looked at {results.looks} times by now")
+    if costs.left_out:
+        lines.append(f"compressed  {idle_in_words(costs.left_out)}")
     latency = in_words("latency", costs.latency["1"].median)
     size = in_words("size", costs.size)
     return [*lines, f"costs       {size}, {costs.n_weights:,} weights, {latency} for one row"]

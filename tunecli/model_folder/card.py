@@ -11,6 +11,7 @@ from tunecli.model_folder.model_costs import ModelCosts
 from tunecli.model_folder.results import Results
 from tunecli.study_file.metrics import label, measured
 from tunecli.study_file.units import in_words
+from tunecli.training.compression.recipe import idle_in_words
 
 MOST_LISTED = 30
 """Classes and columns that are named one by one."""
@@ -94,9 +95,10 @@ def _costs(costs: ModelCosts) -> str:
         f"{in_words('latency', time.median)} for {n} row{'' if n == '1' else 's'}"
         for n, time in costs.latency.items()
     )
+    idle = f" Of its compression, {idle_in_words(costs.left_out)}." if costs.left_out else ""
     return (
         f"It takes {in_words('size', costs.size)} ({costs.zeros:.0%} of the weights are zero) and "
-        f"{costs.macs:,} multiplications a row; on the machine that made it, {times}."
+        f"{costs.macs:,} multiplications a row; on the machine that made it, {times}.{idle}"
     )
 
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
+
+from torch import nn
 
 from tunecli.data.dataset import FoldData
 from tunecli.data.fold_store import FoldStore
@@ -23,9 +25,10 @@ from tunecli.study_file.settings import CompressionSettings, Direction, TrialCon
 from tunecli.training.batches import batch_sizes
 from tunecli.training.compression.costs import Latency, latency, share_of_zeros
 from tunecli.training.compression.fusing import norm_pairs
-from tunecli.training.compression.packing import pack
-from tunecli.training.compression.trial import CompressedFold, compress_folds, example
+from tunecli.training.compression.packing import plain_file
+from tunecli.training.compression.trial import compress_folds, example
 from tunecli.training.cross_validation import CrossValidation
+from tunecli.training.finite import NoScoreError
 from tunecli.training.fold import FoldTraining, new_model
 from tunecli.training.kept_models import read_models, restored
 from tunecli.training.losses import standardizes_target
@@ -44,9 +47,10 @@ class Row:
     Attributes:
         steps: none for the models as they are.
         fold_scores: of the objective, on the validation rows; empty if it could not be done.
-        size: bytes of the packed file; `gzipped` of the same file compressed by gzip.
+        size: bytes of the file, packed where that pays; `gzipped` of the same file by gzip.
         one, many: seconds for 1 row and for `MANY_ROWS`, of the first fold's model.
         zeros: share of the weights.
+        left_out: steps that would not have made the file smaller.
         reason: why there are no scores.
     """
 
@@ -57,6 +61,7 @@ class Row:
     one: Latency | None = None
     many: Latency | None = None
     zeros: float = 0.0
+    left_out: tuple[str, ...] = ()
     reason: str = ""
 
     @property
@@ -128,14 +133,7 @@ def compressed_ways(
     config = trial.config
     folds = _folds(config, store, kept)
     for steps in wanted:
-        if steps.is_none:
-            yield _as_it_is(folds)
-            continue
-        changed = config.model_copy(update={"compression": steps})
-        try:
-            yield _row(steps, folds, compress_folds(changed, folds))
-        except DataError as error:
-            yield Row(steps, reason=error.message)
+        yield _as_it_is(folds) if steps.is_none else _compressed(steps, folds, config)
 
 
 def on_front(rows: Sequence[Row], *, maximize: bool) -> list[bool]:
@@ -177,25 +175,50 @@ def _data(config: TrialConfig, store: FoldStore) -> list[FoldData]:
 
 def _as_it_is(folds: Sequence[FoldTraining]) -> Row:
     models = [fold.best_model() for fold in folds]
-    compressed = [
-        CompressedFold(model, pack(model, {}), *fold.measured(model))
-        for fold, model in zip(folds, models, strict=True)
-    ]
-    return _row(CompressionSettings(), folds, compressed)
+    scores = [fold.measured(model)[1] for fold, model in zip(folds, models, strict=True)]
+    files = [plain_file(model.state_dict()) for model in models]
+    return _row(CompressionSettings(), folds, models, scores, files)
+
+
+def _compressed(
+    steps: CompressionSettings, folds: Sequence[FoldTraining], config: TrialConfig
+) -> Row:
+    """The row of some steps, or of the reason why they cannot be taken."""
+    changed = config.model_copy(update={"compression": steps})
+    try:
+        found = compress_folds(changed, folds)
+    except DataError as error:
+        return Row(steps, reason=error.message)
+    except NoScoreError as error:
+        return Row(steps, reason=f"{error.outcome}: {error.reason}")
+    except Exception as error:  # whatever a step stumbles over in a model: the other rows stand
+        told = (str(error).strip().splitlines() or [""])[0]
+        return Row(steps, reason=f"{type(error).__name__}: {told}")
+    row = _row(
+        steps,
+        folds,
+        [fold.model for fold in found],
+        [fold.score for fold in found],
+        [fold.packed.smallest() for fold in found],
+    )
+    return replace(row, left_out=found[0].packed.left_out)
 
 
 def _row(
-    steps: CompressionSettings, folds: Sequence[FoldTraining], compressed: Sequence[CompressedFold]
+    steps: CompressionSettings,
+    folds: Sequence[FoldTraining],
+    models: Sequence[nn.Module],
+    scores: Sequence[float],
+    files: Sequence[bytes],
 ) -> Row:
-    files = [fold.packed.to_bytes() for fold in compressed]
-    first, rows = compressed[0].model, folds[0].fold
+    rows = folds[0].fold
     n_rows = min(MANY_ROWS, len(rows.y_train))
     return Row(
         steps,
-        tuple(fold.score for fold in compressed),
+        tuple(scores),
         size=fmean(map(len, files)),
         gzipped=fmean(len(gzip.compress(file)) for file in files),
-        one=latency(first, example(rows, 1)),
-        many=latency(first, example(rows, n_rows)),
-        zeros=fmean(share_of_zeros(fold.model) for fold in compressed),
+        one=latency(models[0], example(rows, 1)),
+        many=latency(models[0], example(rows, n_rows)),
+        zeros=fmean(map(share_of_zeros, models)),
     )

@@ -15,15 +15,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from tunecli.errors import ModelFolderError
 from tunecli.model_folder.facts import FORMAT, ModelFacts
-from tunecli.training.compression.packing import Packed
+from tunecli.training.compression.packing import Packed, plain_file
 
 FACTS = "model.json"
 WEIGHTS = "weights.safetensors"
@@ -53,8 +52,7 @@ def write(
         with _new(folder) as part:
             for name, content in weights.items():
                 (part / name).write_bytes(content)
-            tensors = {key: apart(tensor) for key, tensor in preprocessing.items()}
-            save_file(tensors, part / PREPROCESSING)
+            (part / PREPROCESSING).write_bytes(plain_file(preprocessing))
             hashes = {path.name: _hash(path) for path in part.iterdir()}
             for name, text in texts.items():
                 (part / name).write_text(text, encoding="utf-8")
@@ -180,11 +178,6 @@ def _take_the_name(part: Path, folder: Path) -> None:
     part.rename(folder)
     _to_disk(folder.parent)
     shutil.rmtree(old, ignore_errors=True)
-
-
-def apart(tensor: Tensor) -> Tensor:
-    """With memory of its own, which safetensors asks for."""
-    return tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
 
 
 def _old(folder: Path) -> Path:

@@ -19,6 +19,7 @@ from tunecli.study_file import catalogue
 from tunecli.study_file.settings import Component, TrialConfig
 from tunecli.study_file.user_code import AllowedCode, CodeName, is_code
 from tunecli.training.compression.fusing import remove_norms
+from tunecli.training.compression.layers import settle
 from tunecli.training.compression.shapes import take_shapes
 from tunecli.training.models import Columns, build_model
 from tunecli.training.precision import choose_device
@@ -98,6 +99,8 @@ def _network(
     columns = Columns(fitted.cardinalities, n_bins=member.n_bins)
     with torch.random.fork_rng(devices=[]):
         network = build_model(component, member.shape, member.n_outputs, columns)
+    if not config.compression.is_none:
+        settle(network)
     remove_norms(network.eval(), list(member.norms))
     if not config.compression.is_none:
         take_shapes(network, weights)  # layers may have lost channels

@@ -21,6 +21,7 @@ class ModelCosts:
         n_weights: parameters.
         zeros: share of the weights of layers, mean over members.
         macs: multiplications with addition for one row.
+        left_out: steps of the compression that would not have made the files smaller.
         latency: seconds for 1 row and for `MANY_ROWS` (or as many as there are), by the number of
             rows: median, and the range of the middle half.
     """
@@ -30,6 +31,7 @@ class ModelCosts:
     zeros: float
     macs: int
     latency: dict[str, Latency]
+    left_out: tuple[str, ...] = ()
 
 
 def costs_of_model(model: Model, store: FoldStore) -> ModelCosts:
@@ -42,12 +44,14 @@ def costs_of_model(model: Model, store: FoldStore) -> ModelCosts:
         str(n): _sum([latency(m.network, p[:n]) for m, p in zip(members, prepared, strict=True)])
         for n in (1, len(rows))
     }
+    packed = [member.packed for member in members if member.packed is not None]
     return ModelCosts(
         size=sum(map(len, weight_files(model).values())),
         n_weights=model.n_weights,
         zeros=sum(share_of_zeros(member.network) for member in members) / len(members),
         macs=sum(macs(m.network, p[:1]) for m, p in zip(members, prepared, strict=True)),
         latency=times,
+        left_out=tuple(dict.fromkeys(step for one in packed for step in one.left_out)),
     )
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import save
 
-from tunecli.model_folder.folder import WEIGHTS, apart, nested, packed_name, write
+from tunecli.model_folder.folder import WEIGHTS, nested, packed_name, write
 from tunecli.model_folder.model import Model
+from tunecli.training.compression.packing import plain_file
 
 
 def write_model(path: Path, model: Model, texts: Mapping[str, str]) -> None:
@@ -28,9 +28,20 @@ def write_model(path: Path, model: Model, texts: Mapping[str, str]) -> None:
 
 
 def weight_files(model: Model) -> dict[str, bytes]:
-    """The files with a model's weights, by name."""
-    packed = [member.packed for member in model.members if member.packed is not None]
-    if packed:
-        return {packed_name(number): one.to_bytes() for number, one in enumerate(packed)}
+    """The files with a model's weights, by name: packed ones only where they are smaller."""
     weights = nested({i: m.network.state_dict() for i, m in enumerate(model.members)})
-    return {WEIGHTS: save({name: apart(weight) for name, weight in weights.items()})}
+    plain = {WEIGHTS: plain_file(weights)}
+    packed = {
+        packed_name(i): member.packed.to_bytes()
+        for i, member in enumerate(model.members)
+        if member.packed is not None and not member.packed.is_plain
+    }
+    return (
+        packed
+        if len(packed) == len(model.members) and _n_bytes(packed) < _n_bytes(plain)
+        else plain
+    )
+
+
+def _n_bytes(files: Mapping[str, bytes]) -> int:
+    return sum(map(len, files.values()))

@@ -18,6 +18,7 @@ from tunecli.data.dataset import FoldData
 from tunecli.study_file.metrics import costs, label
 from tunecli.study_file.settings import CompressionSettings, TrialConfig
 from tunecli.training.compression.costs import costs_of
+from tunecli.training.compression.recipe import idle_in_words
 from tunecli.training.compression.trial import CompressedFold, compressed_folds, example
 from tunecli.training.cross_validation import CrossValidation
 from tunecli.training.evaluation import TrialResult
@@ -37,6 +38,12 @@ class EndOfTrial:
     result: TrialResult
     _training: CrossValidation = field(repr=False)
     _compressed: Sequence[CompressedFold] = field(default=(), repr=False)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should read, in words that follow "Trial 3: "."""
+        told = idle_in_words(self._compressed[0].packed.left_out) if self._compressed else ""
+        return (f"of its compression, {told}",) if told else ()
 
     def models(self) -> Iterator[Kept]:
         """Those of the folds, one after another, as they were scored."""

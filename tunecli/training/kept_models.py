@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import zipfile
 from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
@@ -93,8 +94,7 @@ def _read(path: Path, digest: str) -> Kept:
     content = path.read_bytes()
     if hashlib.sha256(content).hexdigest() != digest:
         raise ValueError(f"the checksum of {path.name} is wrong")
-    read = torch.load(io.BytesIO(content), weights_only=True)
-    if "weights" not in read:
+    if not zipfile.is_zipfile(io.BytesIO(content)):
         return Packed.from_bytes(content)
-    weights: dict[str, Tensor] = read["weights"]
+    weights: dict[str, Tensor] = torch.load(io.BytesIO(content), weights_only=True)["weights"]
     return weights

@@ -28,7 +28,7 @@ from tunecli.training.augmentation import Augmentation
 from tunecli.training.batches import batch_sizes
 from tunecli.training.compression.costs import costs_of
 from tunecli.training.compression.loading import unpack
-from tunecli.training.compression.recipe import thin_out, write_down
+from tunecli.training.compression.recipe import lose_channels, thin_out, write_down
 from tunecli.training.compression.trial import example
 from tunecli.training.finishing import refused
 from tunecli.training.finite import NoScoreError, number
@@ -150,7 +150,8 @@ def _build_one_by_one(config: TrialConfig, fold: FoldData) -> None:
             Rates(config.schedule, optimizers, timetable, config.objective.direction)
     if not config.compression.is_none:
         with _blaming("compression"):
-            thin_out(model, config.compression, _two_rows(fold))
+            lose_channels(model, config.compression, _two_rows(fold))
+            thin_out(model, config.compression)
             unpack(write_down(model, config.compression), new_model(config, fold))
 
 

@@ -10,6 +10,7 @@ file is read back to, by the same multiplication, so that both have the same bit
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -47,9 +48,10 @@ class Codes:
         return Codes(index, self.table[used], self.scale)
 
     @property
-    def n_bits(self) -> int:
-        """The fewest of 1, 2, 4 and 8 bits that tell the table's entries apart."""
-        return next(bits for bits in (1, 2, 4, 8) if len(self.table) <= 2**bits)
+    def n_bits(self) -> Literal[1, 2, 4, 8]:
+        """The fewest bits that tell the table's entries apart."""
+        sizes: tuple[Literal[1, 2, 4, 8], ...] = (1, 2, 4, 8)
+        return next(bits for bits in sizes if len(self.table) <= 2**bits)
 
     @property
     def zero(self) -> int | None:

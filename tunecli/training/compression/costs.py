@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from tunecli.training.compression.layers import weight_of, weighted_layers
-from tunecli.training.compression.packing import Packed, pack
+from tunecli.training.compression.packing import Packed, plain_file
 
 
 def costs_of(
@@ -23,11 +23,11 @@ def costs_of(
     Args:
         names: of `study_file.metrics.COSTS`.
         row: one row as the model takes it, (1, …).
-        packed: the file that the model was read back from; None for one that was never packed,
-            whose size is that of its plain weights in the same kind of file.
+        packed: what the model was read back from; None for one that was never packed, whose size
+            is that of a plain file.
     """
     measures: dict[str, Callable[[], float]] = {
-        "size": lambda: len((packed or pack(model, {})).to_bytes()),
+        "size": lambda: len(packed.smallest() if packed else plain_file(model.state_dict())),
         "n_weights": lambda: sum(parameter.numel() for parameter in model.parameters()),
         "zeros": lambda: share_of_zeros(model),
         "macs": lambda: macs(model, row),

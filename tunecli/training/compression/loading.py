@@ -6,6 +6,7 @@ from torch import nn
 
 from tunecli.errors import DataError
 from tunecli.training.compression.fusing import remove_norms
+from tunecli.training.compression.layers import settle
 from tunecli.training.compression.packing import Packed
 from tunecli.training.compression.shapes import take_shapes
 
@@ -16,11 +17,13 @@ def unpack(packed: Packed, model: nn.Module) -> nn.Module:
     Raises:
         DataError: the file belongs to another model.
     """
-    tensors = packed.state_dict()
     try:
+        tensors = packed.state_dict()
+        settle(model)
         remove_norms(model.eval(), list(packed.norms))
         take_shapes(model, tensors)
         model.load_state_dict(tensors)
     except (RuntimeError, KeyError, AttributeError) as error:
-        raise DataError(f"The packed weights belong to another model ({error}).") from None
+        reason = " ".join(str(error).split())[:300]
+        raise DataError(f"The packed weights belong to another model ({reason}).") from None
     return model

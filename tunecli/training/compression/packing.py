@@ -1,7 +1,7 @@
-"""A compressed model as bytes, and back: one file that `torch.load(weights_only=True)` reads.
+"""A compressed model as bytes, and back: one safetensors file, so reading it can run nothing.
 
-The file holds a manifest (JSON) and one block of bytes. Each tensor is written in whichever of
-these ways takes the fewest bytes, so that nothing is ever larger than it was:
+The file holds a manifest (JSON, deflated) and one block of bytes. Each tensor is written in
+whichever of these ways takes the fewest bytes:
 
     plain    its own bytes
     codes    indices of 1, 2, 4 or 8 bits, the table that they point to, factors a channel
@@ -10,31 +10,39 @@ these ways takes the fewest bytes, so that nothing is ever larger than it was:
 
 from __future__ import annotations
 
-import io
 import json
+import math
+import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from dataclasses import asdict
+from dataclasses import dataclass as plain_dataclass
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from tunecli.errors import DataError
 from tunecli.training.compression.codes import Codes
 
-FORMAT = 1
+FORMAT = 2
+LARGEST_MANIFEST = 16 * 2**20
+"""Bytes, before they are deflated: a hundred thousand tensors have room."""
 Bytes = NDArray[np.uint8]
+Natural = Annotated[int, Field(ge=0)]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=ConfigDict(strict=True, extra="forbid"))
 class Entry:
     """How one tensor is written.
 
     Attributes:
         n_bits: of an index; 0 for a tensor that is written as it is.
-        n_values: of the table.
+        n_values: of the table, at most as many as an index tells apart.
         table: `float32` or `int8` for how its values are written; `range` for consecutive whole
             numbers from `lowest` on, which are not written.
         has_scale: whether factors of the output channels follow.
@@ -43,59 +51,80 @@ class Entry:
     """
 
     name: str
-    shape: tuple[int, ...]
+    shape: tuple[Natural, ...]
     dtype: str
-    n_bits: int = 0
-    n_values: int = 0
+    n_bits: Literal[0, 1, 2, 4, 8] = 0
+    n_values: Natural = 0
     table: Literal["float32", "int8", "range"] = "float32"
     lowest: int = 0
     has_scale: bool = False
     is_sparse: bool = False
     zero: int = -1
 
+    def __post_init__(self) -> None:
+        if not -1 <= self.zero < max(self.n_values, 1) or self.n_values > 2**self.n_bits:
+            raise ValueError(f"{self.name} has {self.n_values} values in {self.n_bits} bits")
 
-@dataclass(frozen=True)
+
+@plain_dataclass(frozen=True)
 class Packed:
     """A model in few bytes.
 
     Attributes:
         norms: batch norms that were folded into other layers.
+        left_out: steps of the compression that would not have made the file smaller.
     """
 
     entries: tuple[Entry, ...]
     data: Bytes
-    norms: tuple[str, ...] = field(default=())
+    norms: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     def to_bytes(self) -> bytes:
-        """The file."""
+        """The packed file."""
         manifest = {
             "format": FORMAT,
             "entries": [asdict(entry) for entry in self.entries],
             "norms": self.norms,
+            "left_out": self.left_out,
         }
-        file = io.BytesIO()
-        text = json.dumps(manifest, separators=(",", ":"))
-        torch.save({"manifest": text, "data": torch.from_numpy(self.data)}, file)
-        return file.getvalue()
+        text = zlib.compress(json.dumps(manifest, separators=(",", ":")).encode(), 9)
+        arrays = {"manifest": np.frombuffer(text, np.uint8).copy(), "data": self.data}
+        return save({name: torch.from_numpy(array) for name, array in arrays.items()})
+
+    def smallest(self) -> bytes:
+        """The packed file where it pays, else the plain one of the same weights."""
+        plain = plain_file(self.state_dict())
+        return plain if self.is_plain else min(plain, self.to_bytes(), key=len)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether all tensors are written as they are."""
+        return not any(entry.n_bits or entry.is_sparse for entry in self.entries)
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Packed:
-        """Read a file; runs no code, whoever wrote it.
+        """Read a packed file; runs no code, whoever wrote it.
 
         Raises:
             DataError: it is none of ours, or damaged.
         """
         try:
-            read = torch.load(io.BytesIO(content), weights_only=True)
-            manifest = json.loads(read["manifest"])
+            read = load(content)
+            text = zlib.decompressobj().decompress(
+                bytes(read["manifest"].numpy()), LARGEST_MANIFEST
+            )
+            manifest = json.loads(text)
             if manifest["format"] != FORMAT:
                 raise ValueError(f"its format is {manifest['format']}")
             entries = tuple(
                 Entry(**entry | {"shape": tuple(entry["shape"])}) for entry in manifest["entries"]
             )
-            return cls(entries, read["data"].numpy(), tuple(manifest["norms"]))
-        except Exception as error:  # torch and its unpickler raise whatever they like
-            raise DataError(f"This is no packed model of tunecli ({error}).") from None
+            norms, left_out = (tuple(map(str, manifest[name])) for name in ("norms", "left_out"))
+            return cls(entries, read["data"].numpy(), norms, left_out)
+        except Exception as error:  # whatever damaged bytes can cause
+            reason = " ".join(str(error).split())[:200]
+            raise DataError(f"This is no packed model of tunecli ({reason}).") from None
 
     def state_dict(self) -> dict[str, Tensor]:
         """The dense tensors, to the bit as they were."""
@@ -103,10 +132,25 @@ class Packed:
         return {entry.name: reader.tensor(entry) for entry in self.entries}
 
 
-def pack(model: nn.Module, codes: Mapping[str, Codes], norms: tuple[str, ...] = ()) -> Packed:
+def plain_file(tensors: Mapping[str, Tensor]) -> bytes:
+    """A safetensors file of tensors as they are, which no packed one may exceed."""
+    return save(
+        {
+            name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+            for name, tensor in tensors.items()
+        }
+    )
+
+
+def pack(
+    model: nn.Module,
+    codes: Mapping[str, Codes],
+    norms: tuple[str, ...] = (),
+    left_out: tuple[str, ...] = (),
+) -> Packed:
     """Write a model's tensors; `codes` are those of layers' weights, by the layers' names."""
     entries, parts = [], []
-    for name, tensor in model.state_dict().items():
+    for name, tensor in sorted(model.state_dict().items()):  # settling moves tensors in a model
         layer, _, leaf = name.rpartition(".")
         coded = codes.get(layer) if leaf == "weight" else None
         ways = [_written(name, tensor.detach().cpu(), coded)]
@@ -116,7 +160,16 @@ def pack(model: nn.Module, codes: Mapping[str, Codes], norms: tuple[str, ...] = 
         entries.append(entry)
         parts.append(data)
     data = np.concatenate(parts) if parts else np.zeros(0, np.uint8)
-    return Packed(tuple(entries), data, norms)
+    return Packed(tuple(entries), data, norms, left_out)
+
+
+def takes_less(codes: Codes, weight: Tensor) -> bool:
+    """Whether a weight takes fewer bytes by codes than as it is (or without its zeros)."""
+    coded, plain = (
+        min(len(data) for _, data in _written("weight", weight.detach().cpu(), way))
+        for way in (codes, None)
+    )
+    return coded < plain
 
 
 def _written(name: str, tensor: Tensor, codes: Codes | None) -> Iterator[tuple[Entry, Bytes]]:
@@ -159,7 +212,7 @@ class _Reader:
         self._at = 0
 
     def tensor(self, entry: Entry) -> Tensor:
-        n = int(np.prod(entry.shape, dtype=np.int64))
+        n = math.prod(entry.shape)
         mask = None
         if entry.is_sparse:
             mask = np.unpackbits(self._take((n + 7) // 8), count=n).astype(bool)

@@ -13,6 +13,7 @@ from torch.nn.utils import parametrize
 
 from tunecli.training.compression.codes import Codes
 from tunecli.training.compression.layers import weight_of, weighted_layers
+from tunecli.training.compression.packing import takes_less
 from tunecli.training.compression.pruning import Masked
 
 MOST_ROUNDS = 100
@@ -36,6 +37,10 @@ class Shared(nn.Module):
     def forward(self, table: Tensor) -> Tensor:
         return torch.cat([table, self.zero])[self.index]
 
+    def codes(self, table: Tensor) -> Codes:
+        """How the weight that a table gives is written."""
+        return Codes(self.index, torch.cat([table, self.zero])).without_unused()
+
     def right_inverse(self, weight: Tensor) -> Tensor:
         """The table that gives this weight."""
         return self._table.to(weight)
@@ -44,19 +49,24 @@ class Shared(nn.Module):
 def share(model: nn.Module, clusters: int) -> None:
     """Let the weights of each layer share `clusters` values, zero among them where some are out.
 
+    A layer that is too small to gain by it keeps its weights.
+
     Args:
         clusters: values a layer. Range [2, 256].
     """
     for layer in weighted_layers(model).values():
         mask = _mask_of(layer)
-        if mask is not None:
-            parametrize.remove_parametrizations(layer, "weight", leave_parametrized=True)
         weight = weight_of(layer).detach()
         kept = torch.ones_like(weight, dtype=torch.bool) if mask is None else mask
         table = k_means(weight[kept], clusters - (mask is not None and not bool(mask.all())))
         index = torch.full(weight.shape, len(table), device=weight.device)
         index[kept] = nearest(table, weight[kept])
-        parametrize.register_parametrization(layer, "weight", Shared(table, index))
+        shared = Shared(table, index)
+        if not takes_less(shared.codes(table), weight):
+            continue
+        if mask is not None:
+            parametrize.remove_parametrizations(layer, "weight", leave_parametrized=True)
+        parametrize.register_parametrization(layer, "weight", shared)
 
 
 def shared_codes(model: nn.Module) -> dict[str, Codes]:
@@ -68,8 +78,7 @@ def shared_codes(model: nn.Module) -> dict[str, Codes]:
             assert isinstance(chain, parametrize.ParametrizationList)
             shared = chain[0]
             if isinstance(shared, Shared):
-                table = torch.cat([chain.original.detach(), shared.zero])
-                found[name] = Codes(shared.index, table).without_unused()
+                found[name] = shared.codes(chain.original.detach())
     return found
 
 

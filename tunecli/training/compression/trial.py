@@ -12,7 +12,12 @@ from tunecli.data.features import as_features
 from tunecli.study_file.settings import Component, TrainingSettings, TrialConfig
 from tunecli.training.compression.loading import unpack
 from tunecli.training.compression.packing import Packed
-from tunecli.training.compression.recipe import thin_out, write_down
+from tunecli.training.compression.recipe import (
+    lose_channels,
+    thin_out,
+    without_idle,
+    write_down,
+)
 from tunecli.training.cross_validation import CrossValidation
 from tunecli.training.evaluation import Evaluation
 from tunecli.training.finite import NoScoreError, checked
@@ -64,19 +69,22 @@ def compress_folds(config: TrialConfig, folds: Sequence[FoldTraining]) -> list[C
 def packed_models(config: TrialConfig, folds: Sequence[FoldTraining]) -> list[Packed]:
     """Each fold's best model, compressed; the trainings are left as they were.
 
+    Which steps would not make the file smaller is found on the first fold, for all of them.
+
     Raises:
         DataError: a step cannot be taken on this model.
         NoScoreError: the loss in fine-tuning is not finite.
     """
-    settings = config.compression
     models = [fold.best_model().to(fold.device) for fold in folds]
-    is_less = [
-        thin_out(model, settings, example(fold.fold))
+    have_lost = [
+        lose_channels(model, config.compression, example(fold.fold))
         for model, fold in zip(models, folds, strict=True)
     ]
-    if any(is_less) and settings.finetune_epochs:
+    settings, left_out = without_idle(models[0], config.compression)
+    have_lost += [thin_out(model, settings) for model in models]
+    if any(have_lost) and settings.finetune_epochs:
         models = _finetuned(config, folds, models)
-    return [write_down(model, settings) for model in models]
+    return [write_down(model, settings, left_out) for model in models]
 
 
 def _finetuned(
