@@ -313,6 +313,23 @@ def test_a_layer_too_small_to_gain_keeps_its_weights() -> None:
     assert len(weight_of(model[1]).unique()) <= 16
 
 
+def weight_normed() -> nn.Module:
+    torch.manual_seed(0)
+    norm = nn.utils.parametrizations.weight_norm
+    return nn.Sequential(norm(nn.Linear(20, 64)), nn.ReLU(), nn.Linear(64, 3))
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_parametrizations_of_a_models_own_become_plain_weights(recipe: str) -> None:
+    model, x = used(weight_normed, (20,))
+    copied = copy.deepcopy(model)
+    before = model(x)
+    packed = compressed(copied, CompressionSettings.model_validate(RECIPES[recipe]), x)
+    back = unpack(Packed.from_bytes(packed.to_bytes()), weight_normed())
+    assert torch.equal(back(x), copied(x))
+    assert torch.equal(model(x), before)  # of which the other was a copy
+
+
 def test_a_step_that_is_undone_by_another_is_left_out() -> None:
     model = nn.Linear(100, 100)
     kept, left_out = without_idle(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
@@ -24,11 +25,18 @@ def weight_of(layer: nn.Module) -> Tensor:
     return weight
 
 
+@torch.enable_grad()  # or what is made of several tensors would become no parameter
 def settle(model: nn.Module) -> None:
-    """Make plain weights of those that were parametrized: what they are now is what they stay."""
-    for layer in weighted_layers(model).values():
-        if parametrize.is_parametrized(layer, "weight"):
-            parametrize.remove_parametrizations(layer, "weight", leave_parametrized=True)
+    """Make plain tensors of those that are parametrized, as by weight norm or a mask.
+
+    What they are now is what they stay.
+    """
+    for module in model.modules():
+        if parametrize.is_parametrized(module):
+            kind = type(module)  # copies of a module share it, and removing changes it
+            module.__class__ = type(kind.__name__, kind.__bases__, dict(vars(kind)))
+            for name in list(module.parametrizations):  # type: ignore[arg-type]
+                parametrize.remove_parametrizations(module, name, leave_parametrized=True)
 
 
 def per_channel(values: Tensor, weight: Tensor) -> Tensor:
