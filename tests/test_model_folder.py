@@ -9,14 +9,16 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from model_cases import STUDIES, Case, case
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save, save_file
 
 import tunecli
 from tunecli.errors import DataError, ModelFolderError, TunecliError, UserCodeError
@@ -238,12 +240,95 @@ def test_code_in_the_facts_is_not_imported(folder: Path, tmp_path: Path) -> None
         (lambda facts: facts["members"][0].update(n_outputs=7), "do not fit"),
         (lambda facts: facts.update(members=[]), "members"),
         (lambda facts: facts.update(evil=1), "evil"),
+        (lambda facts: facts.update(classes=["large"]), "1 classes for classification"),
+        (lambda facts: facts.update(classes=["a", "b", "c"]), "2 outputs for 3 classes"),
+        (lambda facts: facts.update(row_shape=[9]), r"rows of \(9,\) for 6 columns"),
+        (lambda facts: facts["columns"].append(facts["columns"][0]), "for 7 columns"),
+        (lambda facts: facts["columns"][0].update(name="holes"), "two columns of one name"),
+        (lambda facts: facts["columns"][2].update(categories=[]), "0 categories in a column"),
+        (lambda facts: facts["columns"][2]["categories"].append("new"), "places of"),
+        (lambda facts: facts["members"][0].update(shape=[2**40]), "features for a network that"),
+        (lambda facts: facts["members"][0].update(preprocessing="OfBytes"), "in the place of"),
+        (lambda facts: facts["members"][0]["meaning"].update(kind="value"), "that are a value"),
+        (lambda facts: arguments(facts).update(width=2**20, depth=2), "a network far larger than"),
+        (lambda facts: arguments(facts).update(width=1, depth=10**7), "a network far larger than"),
     ],
 )
 def test_facts_that_do_not_fit(folder: Path, change: object, message: str) -> None:
     edit(folder, change)
     with pytest.raises(ModelFolderError, match=message):
         tunecli.load(folder)
+
+
+def arguments(facts: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = facts["config"]["model"]["arguments"]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "value", "message"),
+    [
+        (
+            PREPROCESSING,
+            "0/numbers",
+            torch.tensor([0, 1, 99, 4]),
+            "numbers reaches outside of 0 to",
+        ),
+        (PREPROCESSING, "0/numbers", torch.tensor([0.0, 1.0]), "numbers of .* float"),
+        (PREPROCESSING, "0/with_holes", torch.tensor([-1]), "with_holes reaches outside"),
+        (PREPROCESSING, "0/places.0", torch.arange(100, 105), "places"),
+        (PREPROCESSING, "0/n_features", torch.tensor([2**40]), "1099511627776 features for"),
+        (PREPROCESSING, "0/cardinalities", torch.tensor([3]), "11 features, 6 of them"),
+        (PREPROCESSING, "0/fill", torch.zeros(1), "fill of"),
+        (PREPROCESSING, "0/fill", torch.full((4,), torch.nan), "fill has numbers that are not"),
+        (PREPROCESSING, "0/scale.0.subtract", torch.zeros(1), "subtract by"),
+        (
+            WEIGHTS,
+            "0/head.bias",
+            torch.full((2,), torch.inf),
+            "head.bias has numbers that are not",
+        ),
+    ],
+)
+def test_arrays_that_do_not_fit(
+    folder: Path, name: str, key: str, value: torch.Tensor, message: str
+) -> None:
+    arrays = load_file(folder / name)
+    assert key in arrays
+    with_arrays(folder, name, save(arrays | {key: value}))
+    with pytest.raises(ModelFolderError, match=message) as error:
+        tunecli.load(folder)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(("name", "n"), [("embedded", 2**40), ("digits", 3)])
+def test_other_facts_that_do_not_fit(name: str, n: int, tmp_path: Path) -> None:
+    folder = written(case(name), tmp_path / "model")
+
+    def change(facts: dict[str, Any]) -> None:
+        if name == "embedded":
+            facts["members"][0]["n_bins"][0] = n
+        else:
+            facts["members"][0]["shape"] = [n, 8, 8]
+
+    edit(folder, change)
+    with pytest.raises(ModelFolderError, match=r"bins, and fewer weights|become \(3, 8, 8\)"):
+        tunecli.load(folder)
+
+
+def test_layers_that_have_lost_other_channels_than_their_neighbours(tmp_path: Path) -> None:
+    found = case("compressed")
+    given = found.refitted.model
+    [member] = given.members
+    plain = Model(given.facts, [replace(member, packed=None)], given.device)
+    write_model(tmp_path, plain, {})
+    arrays = load_file(tmp_path / WEIGHTS)
+    name = next(key for key, array in arrays.items() if array.ndim == 4)
+    changed = {name: arrays[name][:2], name.replace("weight", "bias"): torch.zeros(2)}
+    with_arrays(tmp_path, WEIGHTS, save(arrays | changed))
+    with pytest.raises(ModelFolderError, match="do not fit together") as error:
+        tunecli.load(tmp_path)
+    assert "\n" not in str(error.value)
 
 
 def test_arrays_of_wrong_shapes_are_one_sentence(folder: Path) -> None:

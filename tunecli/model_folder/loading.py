@@ -12,7 +12,14 @@ from tunecli.data.fitting import Preprocessing, restored
 from tunecli.data.user_code import permit
 from tunecli.data.workspace import Workspace
 from tunecli.errors import ModelFolderError, TunecliError, UserCodeError
-from tunecli.model_folder.facts import MemberFacts
+from tunecli.model_folder.consistency import (
+    check_arrays,
+    check_facts,
+    check_preprocessing,
+    check_shapes,
+    no_larger_than,
+)
+from tunecli.model_folder.facts import MemberFacts, ModelFacts
 from tunecli.model_folder.folder import of_member, read
 from tunecli.model_folder.model import Member, Model
 from tunecli.study_file import catalogue
@@ -23,6 +30,9 @@ from tunecli.training.compression.layers import settle
 from tunecli.training.compression.shapes import take_shapes
 from tunecli.training.models import Columns, build_model
 from tunecli.training.precision import choose_device
+
+_MOST_GROWTH = 400.0
+"""How many times as many weights a network may have had whose channels left: 95 % of a layer's."""
 
 
 def load(
@@ -51,19 +61,20 @@ def load_with(path: Path, workspace: Workspace, device: str = "auto") -> Model:
     _refuse_unknown(path, model, workspace.code)
     if is_code(model.name):
         permit(workspace.code)
-    members = []
-    for number, member in enumerate(facts.members):
-        try:
-            fitted = _preprocessing(member, of_member(arrays, number))
-            network = _network(facts.config, member, fitted, of_member(weights, number))
-        except TunecliError:
-            raise
-        except Exception as error:  # whatever contents that do not fit can cause
-            reason = " ".join(str(error).split())[:200]
-            raise ModelFolderError(
-                f"{path} is damaged: its parts do not fit together ({reason})."
-            ) from None
-        members.append(Member(member, fitted, network))
+    try:
+        check_facts(facts)
+        check_arrays(weights | arrays)
+        members = [
+            _member(facts, number, of_member(weights, number), of_member(arrays, number))
+            for number in range(len(facts.members))
+        ]
+    except TunecliError:
+        raise
+    except Exception as error:  # whatever contents that do not fit can cause
+        reason = " ".join(str(error).split())[:200]
+        raise ModelFolderError(
+            f"{path} is damaged: its parts do not fit together ({reason})."
+        ) from None
     return Model(facts, members, choose_device(device), workspace)
 
 
@@ -85,8 +96,13 @@ def _refuse_unknown(path: Path, model: Component, code: AllowedCode) -> None:
         raise ModelFolderError(f"{path} is damaged: model: {problems[0][1]}")
 
 
-def _preprocessing(member: MemberFacts, arrays: dict[str, Tensor]) -> Preprocessing:
-    return restored(member.preprocessing, {name: array.numpy() for name, array in arrays.items()})
+def _member(
+    facts: ModelFacts, number: int, weights: dict[str, Tensor], arrays: dict[str, Tensor]
+) -> Member:
+    member = facts.members[number]
+    fitted = restored(member.preprocessing, {name: one.numpy() for name, one in arrays.items()})
+    check_preprocessing(fitted, member, facts)
+    return Member(member, fitted, _network(facts.config, member, fitted, weights))
 
 
 def _network(
@@ -97,7 +113,11 @@ def _network(
     own = {name: value for name, value in model.arguments.items() if name != "weights"}
     component = model if is_code(model.name) else Component(name=model.name, arguments=own)
     columns = Columns(fitted.cardinalities, n_bins=member.n_bins)
-    with torch.random.fork_rng(devices=[]):
+    if max(member.n_bins, default=0) > sum(map(Tensor.numel, weights.values())):
+        raise ValueError(f"{max(member.n_bins)} bins, and fewer weights")
+    channels = config.compression.structured
+    growth = min(1 / (1 - channels.amount) ** 2, _MOST_GROWTH) if channels else 1.0
+    with torch.random.fork_rng(devices=[]), no_larger_than(weights, growth):
         network = build_model(component, member.shape, member.n_outputs, columns)
     if not config.compression.is_none:
         settle(network)
@@ -105,4 +125,6 @@ def _network(
     if not config.compression.is_none:
         take_shapes(network, weights)  # layers may have lost channels
     network.load_state_dict(weights)
+    if channels:
+        check_shapes(network, member)
     return network
