@@ -13,9 +13,15 @@ from model_cases import STUDIES, case
 from safetensors.torch import load_file
 
 from tunecli.errors import DataError, ExportError
-from tunecli.model_folder.exporting import TOLERANCE, export
-from tunecli.model_folder.graph import why_not_whole
+from tunecli.model_folder.as_searched import as_searched
+from tunecli.model_folder.exporting import TOLERANCE, Format, export
+from tunecli.model_folder.graph import given_to_graph, why_not_whole
 from tunecli.model_folder.model import Member, Model
+from tunecli.training.cross_validation import CrossValidation
+from tunecli.training.finishing import finish
+from tunecli.training.kept_models import keep_models
+from tunecli.training.losses import standardizes_target
+from tunecli.training.models import embeds_categories
 
 SOURCES = {"digits": "digits", "compressed": "digits", "pictures": "pictures/"}
 SOURCES |= {"arrays": "arrays.npz", "plateau": "arrays.npz"}
@@ -43,8 +49,7 @@ def test_onnxruntime_predicts_what_the_model_predicts(name: str, tmp_path: Path)
     assert isinstance(x, torch.Tensor)
     for n_rows in (1, 7, 30):
         rows = x[:n_rows]
-        given = model.members[0].preprocessing(rows) if found.left_out else rows
-        told = session.run(None, {"rows": given.numpy()})[0]
+        told = session.run(None, {"rows": given_to_graph(model, rows).numpy()})[0]
         expected = model.of_rows(rows)
         np.testing.assert_allclose(told, expected, rtol=TOLERANCE, atol=TOLERANCE)
     assert [path.name for path in tmp_path.iterdir()] == ["m.onnx"]
@@ -64,8 +69,55 @@ def test_a_pt2_file_predicts_what_the_model_predicts(name: str, tmp_path: Path) 
 
 
 def test_what_cannot_be_in_a_graph_is_named() -> None:
-    assert why_not_whole(model_of("table")) == "categories"
-    assert why_not_whole(model_of("arrays")) == ""
+    assert why_not_whole(model_of("quantile")) == "scaling by rank"
+    assert why_not_whole(model_of("table")) == why_not_whole(model_of("embedded")) == ""
+
+
+def of_folds(name: str, tmp_path: Path) -> Model:
+    """The mean of fold models, each with the preprocessing of its fold."""
+    made = case(name)
+    config, store = made.trial.config, made.store
+    folds = store.folds(
+        config.data.scale, standardizes_target(config.loss), embeds_categories(config.model)
+    )
+    training = CrossValidation(config, folds, torch.device("cpu"))
+    for _ in training:
+        pass
+    keep_models(tmp_path / "kept", config, finish(training).models())
+    given = as_searched(made.trial, store, tmp_path / "kept").model
+    return Model(given.facts, given.members, torch.device("cpu"), made.workspace)
+
+
+@pytest.mark.parametrize(
+    ("name", "to"),
+    [
+        ("table", "onnx"),
+        ("table", "pt2"),
+        pytest.param("embedded", "onnx", marks=pytest.mark.slow),
+        ("quantile", "onnx"),
+        ("quantile", "pt2"),
+    ],
+)
+def test_each_network_gets_rows_by_the_preprocessing_of_its_own_fold(
+    name: str, to: Format, tmp_path: Path
+) -> None:
+    model = of_folds(name, tmp_path)
+    found = export(model, to, tmp_path / "file", "table.csv")
+    assert found.difference <= TOLERANCE
+    assert found.left_out == LEFT_OUT.get(name, "")
+    assert found.n_networks == len(model.members) > 1
+    x = case(name).store.dataset.x
+    assert isinstance(x, torch.Tensor)
+    rows = x.clone()
+    kinds = [column.kind for column in model.facts.columns]
+    rows[:40, kinds.index("categorical")] = torch.tensor([torch.nan, 99.0, 0.0, 1.0] * 10)
+    given = given_to_graph(model, rows)
+    if to == "onnx":
+        session = onnxruntime.InferenceSession(tmp_path / "file")
+        told = session.run(None, {"rows": given.numpy()})[0]
+    else:
+        told = torch.export.load(tmp_path / "file").module()(given).detach().numpy()
+    np.testing.assert_allclose(told, model.of_rows(rows), rtol=TOLERANCE, atol=TOLERANCE)
 
 
 def test_weights_alone(tmp_path: Path) -> None:

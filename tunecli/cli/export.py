@@ -72,5 +72,7 @@ def _lines(found: Exported) -> list[str]:
         rows = f"on {found.n_rows:,} rows"
         lines.append(f"differs from the model by at most {found.difference:.1g} {rows}")
     if found.left_out:
-        lines.append(f"not in the file: {found.left_out}; it takes prepared features")
+        many = found.n_networks > 1
+        each = f" of each of {found.n_networks} networks, side by side" if many else ""
+        lines.append(f"not in the file: {found.left_out}; it takes prepared features{each}")
     return lines

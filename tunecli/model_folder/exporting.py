@@ -18,7 +18,7 @@ from torch import Tensor
 
 from tunecli.data.new_rows import blocks_of
 from tunecli.errors import DataError, ExportError, MissingPackageError
-from tunecli.model_folder.graph import Graph, why_not_whole
+from tunecli.model_folder.graph import Graph, given_to_graph, why_not_whole
 from tunecli.model_folder.model import Model
 from tunecli.training.losses import Predictions
 
@@ -38,6 +38,7 @@ class Exported:
 
     Attributes:
         left_out: preprocessing that is not in the file, in words; empty for none.
+        n_networks: whose mean it gives; each takes features of its own where some is left out.
         n_rows: that were compared; 0 for weights alone.
         difference: the largest between the file's predictions and the model's.
     """
@@ -46,6 +47,7 @@ class Exported:
     left_out: str
     n_rows: int
     difference: float
+    n_networks: int = 1
 
 
 def export(model: Model, to: Format, path: Path, source: str) -> Exported:
@@ -84,8 +86,7 @@ def _graph(model: Model, to: Format, part: Path, path: Path, source: str) -> Exp
     left_out = why_not_whole(model)
     rows = _some_rows(model, source)
     expected = model.of_rows(rows)
-    if left_out:
-        rows = model.members[0].preprocessing(rows)
+    rows = given_to_graph(model, rows)
     graph = Graph(model.members, with_preprocessing=not left_out)
     run = (_onnx if to == "onnx" else _pt2)(graph, rows, part)
     # One row alone shows whether the number of rows was taken for a constant.
@@ -96,7 +97,7 @@ def _graph(model: Model, to: Format, part: Path, path: Path, source: str) -> Exp
             f"the {to} file gives other predictions than the model: they differ by "
             f"{difference:.2g}, and {TOLERANCE:g} is allowed. It was not written."
         )
-    return Exported(path, left_out, len(rows), difference)
+    return Exported(path, left_out, len(rows), difference, len(model.members))
 
 
 def _some_rows(model: Model, source: str) -> Tensor:

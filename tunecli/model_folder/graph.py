@@ -1,19 +1,21 @@
 """A model with its preprocessing as one torch module: what an export holds.
 
-Scaling, imputation with its marks, and the levels of pictures are in the graph. Ranks and
-categories are not: of such a model the graph begins at the prepared features.
+Scaling, imputation with its marks, categories by their codes, and the levels of pictures are in
+the graph. Ranks are not: of such a model the graph begins at the features that were prepared for
+each of its networks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import cast
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from tunecli.data.fitted_scale import Array, FittedScale
+from tunecli.data.fitted_table import FittedTable
 from tunecli.data.fitting import OfBytes, OfNumbers, OfTable, Preprocessing
 from tunecli.model_folder.model import Member, Model
 from tunecli.training.outputs import OutputMeaning
@@ -29,9 +31,18 @@ def why_not_whole(model: Model) -> str:
         scale = fitted.scale if isinstance(fitted, OfNumbers) else scale
         if scale is not None and any(name in RANKS for name, _ in scale.steps):
             return "scaling by rank"
-        if isinstance(fitted, OfTable) and len(fitted.fitted.categories):
-            return "categories"
     return ""
+
+
+def given_to_graph(model: Model, rows: Tensor) -> Tensor:
+    """Rows as the graph takes them: as they are read if all preprocessing is in it.
+
+    Else as each network gets them, since each has preprocessing of its own: (n, …), the features
+    (or channels) of one network behind those of the one before.
+    """
+    if not why_not_whole(model):
+        return rows
+    return torch.cat([member.preprocessing(rows) for member in model.members], dim=1)
 
 
 class Graph(nn.Module):
@@ -41,13 +52,14 @@ class Graph(nn.Module):
         """Take a model's networks, on the CPU.
 
         Args:
-            with_preprocessing: rows come as they are read; else as a network gets them.
+            with_preprocessing: whether rows come as they are read; see `given_to_graph`.
         """
         super().__init__()
         self.networks = nn.ModuleList(member.network.cpu() for member in members)
         self.preparing = nn.ModuleList(
-            _in_graph(member.preprocessing) if with_preprocessing else nn.Identity()
-            for member in members
+            map(_in_graph, (member.preprocessing for member in members))
+            if with_preprocessing
+            else _parts(members)
         )
         self.meanings: list[OutputMeaning] = [member.facts.meaning for member in members]
         self.eval()
@@ -60,6 +72,26 @@ class Graph(nn.Module):
             )
         ]
         return found[0] if len(found) == 1 else torch.stack(found).mean(0)
+
+
+def _parts(members: Sequence[Member]) -> Iterator[nn.Module]:
+    """What takes each network's features from all."""
+    if len(members) == 1:
+        yield nn.Identity()
+        return
+    ends = list(accumulate(member.facts.shape[0] for member in members))
+    yield from map(_Part, [0, *ends[:-1]], ends)
+
+
+class _Part(nn.Module):
+    """Some of the features or channels."""
+
+    def __init__(self, start: int, end: int) -> None:
+        super().__init__()
+        self.start, self.end = start, end
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x[:, self.start : self.end]
 
 
 def _in_graph(fitted: Preprocessing) -> nn.Module:
@@ -94,26 +126,61 @@ class _Scaling(nn.Module):
 
 
 class _Table(nn.Module):
-    """Columns of numbers: filled, scaled, and marks of what was missing behind them."""
+    """Columns of numbers, filled and scaled; marks of what was missing; categories."""
 
     def __init__(self, fitted: OfTable) -> None:
         super().__init__()
         table = fitted.fitted
-        self.register_buffer("numbers", _tensor(table.numbers))
-        self.has_marks = len(table.with_holes) > 0  # torch.export saves no empty tensor
+        self.has_numbers = len(table.numbers) > 0  # torch.export saves no empty tensor
+        if self.has_numbers:
+            self.register_buffer("numbers", _tensor(table.numbers))
+            self.register_buffer("fill", _tensor(table.fill))
+            self.scaling = _Scaling(table.scale, is_pictures=False)
+        self.has_marks = len(table.with_holes) > 0
         if self.has_marks:
             self.register_buffer("with_holes", _tensor(table.with_holes))
-        self.register_buffer("fill", _tensor(table.fill))
-        self.scaling = _Scaling(table.scale, is_pictures=False)
+        self.categories = nn.ModuleList(_categories(table))
 
     def forward(self, x: Tensor) -> Tensor:
-        numbers = x.index_select(1, self.get_buffer("numbers"))
-        fill = self.get_buffer("fill").to(x.dtype)
-        scaled = self.scaling(torch.where(numbers.isnan(), fill, numbers))
-        if not self.has_marks:
-            return cast(Tensor, scaled)
-        missing = x.index_select(1, self.get_buffer("with_holes")).isnan().float()
-        return torch.cat([scaled, missing], dim=1)
+        found = []
+        if self.has_numbers:
+            numbers = x.index_select(1, self.get_buffer("numbers"))
+            fill = self.get_buffer("fill").to(x.dtype)
+            found.append(self.scaling(torch.where(numbers.isnan(), fill, numbers)))
+        if self.has_marks:
+            found.append(x.index_select(1, self.get_buffer("with_holes")).isnan().float())
+        found += [column(x) for column in self.categories]
+        return found[0] if len(found) == 1 else torch.cat(found, dim=1)
+
+
+def _categories(table: FittedTable) -> Iterator[nn.Module]:
+    start = 0  # of a column's features among all one-hot ones
+    for position, places in zip(table.categories.tolist(), table.places, strict=True):
+        if table.cardinalities:
+            yield _Category(position, _tensor(places).float()[:, None])
+            continue
+        end = max(start, int(places.max()) + 1)
+        if end > start:
+            features = torch.arange(start, end)
+            yield _Category(position, (_tensor(places)[:, None] == features).float())
+        start = end
+
+
+class _Category(nn.Module):
+    """One column of categories: its features, or its code, looked up."""
+
+    def __init__(self, position: int, features: Tensor) -> None:
+        """Take the features of each code, a missing cell and an unknown one, (n + 2, …)."""
+        super().__init__()
+        self.position = position
+        self.register_buffer("features", features)
+
+    def forward(self, x: Tensor) -> Tensor:
+        cells, features = x[:, self.position], self.get_buffer("features")
+        missing, unknown = len(features) - 2, len(features) - 1
+        is_known = (cells >= 0) & (cells < missing)
+        codes = torch.where(is_known, cells, unknown)
+        return features[torch.where(cells.isnan(), missing, codes).long()]
 
 
 class _Levels(nn.Module):

@@ -25,7 +25,7 @@ from torch import Tensor
 from tunecli.data.fold_store import FoldStore
 from tunecli.errors import ExportError, MissingPackageError
 from tunecli.model_folder.exporting import Exported, export
-from tunecli.model_folder.graph import why_not_whole
+from tunecli.model_folder.graph import given_to_graph
 from tunecli.model_folder.model import Model
 from tunecli.study_file.metrics import label
 from tunecli.training.metrics import measure
@@ -143,8 +143,7 @@ def _rows(store: FoldStore) -> tuple[Tensor, Tensor]:
 def _fed(model: Model, store: FoldStore, rows: Tensor) -> NDArray[Any]:
     """Rows as the file takes them."""
     read = next(store.dataset.blocks(rows, len(rows)))
-    given = model.members[0].preprocessing(read) if why_not_whole(model) else read
-    fed: NDArray[Any] = given.numpy()
+    fed: NDArray[Any] = given_to_graph(model, read).numpy()
     return fed
 
 
