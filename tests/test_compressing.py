@@ -131,6 +131,22 @@ def test_the_table_fits_a_terminal_and_says_what_failed() -> None:
     assert [one["front"] for one in read] == marked
 
 
+def test_of_several_objectives_a_trial_is_chosen_as_for_a_refit(tmp_path: Path) -> None:
+    two = TINY + "objective: [{maximize: accuracy}, {minimize: n_weights}]\n"
+    (tmp_path / "two.yaml").write_text(two)
+    call_in(tmp_path, "search", "two.yaml", "--jobs", "1")
+    asked = call_in(tmp_path, "compress", "two", code=1)
+    assert "--pareto 1 to" in asked.stderr
+    words = ["compress", "two", "--finetune-epochs", "0", "--json"]
+    by_place = call_in(tmp_path, *words, "--pareto", "1")
+    smallest = call_in(
+        tmp_path, *words, "--best-within", "accuracy >= 0", "--minimize", "n_weights"
+    )
+    for done in (by_place, smallest):
+        assert len(json.loads(done.stdout)) > 10
+    call_in(tmp_path, "compress", "two", "--pareto", "1", "--trial", "0", code=2)
+
+
 def test_a_model_folder_tells_which_trial_it_was_made_of(tmp_path: Path) -> None:
     (tmp_path / "tiny.yaml").write_text(TINY)
     call_in(tmp_path, "search", "tiny.yaml")

@@ -5,6 +5,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tunecli.cli.choosing import (
+    BestWithinOption,
+    MaximizeOption,
+    MinimizeOption,
+    ParetoOption,
+    TrialOption,
+    chosen,
+)
 from tunecli.cli.options import CodeOption, RunsOption, StorageOption
 from tunecli.cli.permitting import allowed_by, remembered
 from tunecli.cli.places import find
@@ -24,9 +32,11 @@ def compress(
             help="A study's name, its study file, or its model folder.", show_default=False
         ),
     ],
-    trial: Annotated[
-        str, typer.Option(help="A number, `best`, or `simplest`: of those as good as the best.")
-    ] = "best",
+    trial: TrialOption = "best",
+    pareto: ParetoOption = None,
+    best_within: BestWithinOption = None,
+    minimize: MinimizeOption = None,
+    maximize: MaximizeOption = None,
     finetune_epochs: Annotated[
         int, typer.Option(min=0, help="After pruning and sharing, at most.")
     ] = 5,
@@ -45,17 +55,17 @@ def compress(
 
     Example: tunecli compress digits
     """
-    from tunecli.model_folder.choosing import by_name
     from tunecli.model_folder.places import origin
     from tunecli.report.records import read_study
 
     if Path(study).is_dir() and "/" in study:
         runs, study, number = origin(Path(study))
-        trial = str(number) if trial == "best" else trial
+        if trial == "best" and pareto is None and best_within is None:
+            trial = str(number)
 
     place = find(study, runs, storage)
     record = read_study(place.url, place.name)
-    found = by_name(record, trial)
+    found = chosen(record, trial, pareto, best_within, minimize, maximize)
     file = study_file_of(study, record)
     allowed = allowed_by(file, code).and_also(remembered(file, place))
 

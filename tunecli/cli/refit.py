@@ -5,6 +5,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tunecli.cli.choosing import (
+    BestWithinOption,
+    MaximizeOption,
+    MinimizeOption,
+    ParetoOption,
+    TrialOption,
+    chosen,
+)
 from tunecli.cli.options import CodeOption, RunsOption, StorageOption, StudyArgument
 from tunecli.cli.permitting import allowed_by, remembered
 from tunecli.cli.places import find
@@ -13,29 +21,18 @@ from tunecli.errors import RefitError
 
 if TYPE_CHECKING:
     from tunecli.model_folder.results import Results
-    from tunecli.report.records import StudyRecord, TrialRecord
+    from tunecli.report.records import StudyRecord
 
 _TRAINING = "training on all rows outside the test set"
 
 
 def refit(
     study: StudyArgument,
-    trial: Annotated[
-        str, typer.Option(help="A number, `best`, or `simplest`: of those tied with the best.")
-    ] = "best",
-    pareto: Annotated[
-        int | None, typer.Option(help="Place on the Pareto front, as the report has it.")
-    ] = None,
-    best_within: Annotated[
-        str | None,
-        typer.Option(help="What must hold, as 'accuracy >= 0.97 and size <= 40KB'."),
-    ] = None,
-    minimize: Annotated[
-        str | None, typer.Option(help="With --best-within: the metric or cost to be small.")
-    ] = None,
-    maximize: Annotated[
-        str | None, typer.Option(help="With --best-within: the metric or cost to be large.")
-    ] = None,
+    trial: TrialOption = "best",
+    pareto: ParetoOption = None,
+    best_within: BestWithinOption = None,
+    minimize: MinimizeOption = None,
+    maximize: MaximizeOption = None,
     as_searched: Annotated[
         bool,
         typer.Option("--as-searched", help="Average the models of the search, train nothing."),
@@ -57,7 +54,7 @@ def refit(
     record = read_study(place.url, place.name)
     if as_searched and seeds > 1:
         raise typer.BadParameter("--as-searched trains nothing, so --seeds says nothing.")
-    found = _chosen(record, trial, pareto, best_within, minimize, maximize)
+    found = chosen(record, trial, pareto, best_within, minimize, maximize)
     file = study_file_of(study, record)
     allowed = allowed_by(file, code).and_also(remembered(file, place))
     doing = "averaging the models of its folds" if as_searched else _TRAINING
@@ -70,37 +67,6 @@ def refit(
     with place.held():
         path, results = refit_study(record, found, place, workspace, seeds, trains=not as_searched)
     typer.echo("\n".join([*results_lines(results), f"model       {path}"]))
-
-
-def _chosen(
-    record: StudyRecord,
-    trial: str,
-    pareto: int | None,
-    best_within: str | None,
-    minimize: str | None,
-    maximize: str | None,
-) -> TrialRecord:
-    """The trial that the options mean.
-
-    Raises:
-        RefitError: there is none.
-    """
-    from tunecli.model_folder import choosing
-    from tunecli.report.records import Objective
-
-    if (trial != "best") + (pareto is not None) + (best_within is not None) > 1:
-        raise typer.BadParameter("--trial, --pareto and --best-within exclude each other.")
-    if (minimize or maximize) and best_within is None:
-        raise typer.BadParameter("--minimize and --maximize go with --best-within.")
-    if minimize and maximize:
-        raise typer.BadParameter("--minimize and --maximize exclude each other.")
-    if pareto is not None:
-        return choosing.on_front(record, pareto)
-    if best_within is not None:
-        wanted = Objective(minimize, "minimize") if minimize else None
-        wanted = Objective(maximize, "maximize") if maximize else wanted
-        return choosing.within(record, choosing.conditions(best_within), wanted)
-    return choosing.by_name(record, trial)
 
 
 def study_file_of(study: str, record: StudyRecord) -> Path:
