@@ -166,3 +166,14 @@ def test_a_network_that_torch_cannot_trace_is_told_in_one_line(tmp_path: Path) -
 def test_rows_that_are_not_there_are_asked_for(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"rows to compare on: .* Name others with --data"):
         export(model_of("arrays"), "pt2", tmp_path / "m.pt2", "nowhere.npz")
+
+
+def test_a_table_without_rows_has_none_to_compare_on(tmp_path: Path) -> None:
+    header = (case("table").folder / "table.csv").read_text().splitlines()[0]
+    (tmp_path / "empty.csv").write_text(header + "\n")
+    told = r"^rows to compare on: empty.csv has a header but no rows\. Name others with --data\.$"
+    with pytest.raises(DataError, match=told):
+        export(model_of("table"), "pt2", tmp_path / "m.pt2", str(tmp_path / "empty.csv"))
+    np.save(tmp_path / "empty.npy", np.zeros((0, 5)))
+    with pytest.raises(DataError, match=r"compare on.* Name others with --data"):
+        export(model_of("arrays"), "pt2", tmp_path / "m.pt2", str(tmp_path / "empty.npy"))

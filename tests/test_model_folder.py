@@ -157,6 +157,20 @@ def test_mistakes_of_new_tables_are_told(tmp_path: Path) -> None:
         loaded(case("quantile"), tmp_path / "values").predict_proba(good)
 
 
+def test_nothing_is_written_for_a_table_without_rows(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = loaded(case("table"), tmp_path / "model")
+    header = (case("table").folder / "table.csv").read_text().splitlines()[0]
+    (tmp_path / "empty.csv").write_text(header + "\n")
+    for output in (None, tmp_path / "out.csv", tmp_path / "out.parquet"):
+        with pytest.raises(DataError, match=r"^empty.csv has a header but no rows\.$"):
+            write_predictions(model, str(tmp_path / "empty.csv"), output, proba=False)
+    assert capsys.readouterr().out == ""
+    assert not list(tmp_path.glob("out.*"))
+    assert not list(tmp_path.glob(".out.*"))
+
+
 # Hostile and damaged folders
 
 

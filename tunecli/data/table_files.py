@@ -78,7 +78,7 @@ def table_chunks(
         texts: columns that are read as they are written, whatever they look like.
 
     Raises:
-        DataError: see `read_table`.
+        DataError: see `read_table`; it names no setting, since the table is none of a study's.
     """
     is_parquet = path.suffix == ".parquet"
     try:
@@ -87,11 +87,12 @@ def table_chunks(
             path, missing, texts, n_rows
         ):
             n_found += len(frame)
-            yield frame
+            if len(frame):
+                yield frame
     except _UNREADABLE as error:
-        raise _data_error(error, path, name) from None
+        raise DataError(_data_error(error, path, name).message) from None
     if not n_found:
-        raise DataError(f"{name} has a header but no rows.", "data.source")
+        raise DataError(f"{name} has a header but no rows.")
 
 
 def _parquet_chunks(

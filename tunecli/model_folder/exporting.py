@@ -102,9 +102,12 @@ def _graph(model: Model, to: Format, part: Path, path: Path, source: str) -> Exp
 
 def _some_rows(model: Model, source: str) -> Tensor:
     try:
-        block = next(blocks_of(source, model.row_kind, model.workspace, model.batch_rows))
+        blocks = blocks_of(source, model.row_kind, model.workspace, model.batch_rows)
+        block = next(block for block in blocks if len(block.x))
     except DataError as error:
         raise DataError(f"rows to compare on: {error.message} Name others with --data.") from None
+    except StopIteration:
+        raise DataError(f"{source} has no rows to compare on. Name others with --data.") from None
     return block.x[:ROWS]
 
 
