@@ -11,6 +11,7 @@ from tunecli.errors import StudyFileError
 from tunecli.search.constructible import refuse_what_optuna_refuses
 from tunecli.search.pruning import make_pruner
 from tunecli.study_file.catalogue import names, signature
+from tunecli.study_file.intervals import Interval
 from tunecli.study_file.search_rules import BOUNDS, HALVING, search_mistakes
 from tunecli.study_file.settings import Component
 from tunecli.study_file.study_file import StudyFile
@@ -29,9 +30,9 @@ CASES = [
 
 
 def beyond(argument: str) -> list[float]:
-    low, high = BOUNDS[argument]
-    above = [] if high == math.inf else [high + 1]
-    return [math.ceil(low) - 1, *above]
+    interval = BOUNDS[argument]
+    above = [] if interval.high == math.inf else [interval.high + 1]
+    return [interval.low - 1, *above]
 
 
 @pytest.mark.parametrize(("kind", "name", "argument"), CASES)
@@ -43,7 +44,7 @@ def test_bounds_hold_in_the_file_and_at_them_all_is_well(
         assert [path for path, _ in search_mistakes(wrong)] == [(argument,)]
     if argument == "sigma0":
         return  # open below
-    low = BOUNDS[argument][0]
+    low = int(BOUNDS[argument].low)
     right = Component(name=name, arguments={**NEEDED.get(name, {}), argument: low})
     assert list(search_mistakes(right)) == []
     if kind == "pruner" and name not in HALVING:
@@ -85,7 +86,7 @@ def test_a_wrong_value_has_its_place(search: str, column: int, path: str, messag
 
 
 def test_what_only_optuna_knows_has_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(BOUNDS, "n_startup_trials", (-math.inf, math.inf))
+    monkeypatch.setitem(BOUNDS, "n_startup_trials", Interval())
     text = f"{HEAD}search:\n  pruner: {{Median: {{n_startup_trials: -1}}}}\n"
     study = StudyFile.from_text(text, "a.yaml")
     with pytest.raises(StudyFileError, match=r"^a.yaml:5:3: search.pruner: .*negative"):

@@ -10,10 +10,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeGuard
 
+from tunecli.study_file.argument_bounds import BOUNDS, out_of_bounds
 from tunecli.study_file.catalogue import signature
 from tunecli.study_file.document import Path
+from tunecli.study_file.intervals import is_number
 from tunecli.study_file.offered import LOSS_TASKS
 from tunecli.study_file.ranges import FloatRange, Parameter
 from tunecli.study_file.settings import Component, Task, TrialConfig
@@ -41,20 +42,6 @@ Rule = Callable[[TrialConfig], Iterator[Conflict]]
 _OPTIMIZER: Path = ("optimizer",)
 _BATCH_SIZE: Path = ("training", "batch_size")
 _MOST_EVALUATIONS = 10_000
-_BOUNDS: dict[str, tuple[float, float, str]] = {
-    "lr": (0, float("inf"), "above 0"),
-    "weight_decay": (0, float("inf"), "at least 0"),
-    "momentum": (0, 1, "at least 0 and below 1"),
-    "dropout": (0, 1, "at least 0 and below 1"),
-    "label_smoothing": (0, 1, "at least 0 and at most 1"),
-    "betas": (0, 1, "at least 0 and below 1"),
-    "eps": (0, float("inf"), "at least 0"),
-    "width": (1, float("inf"), "at least 1"),
-    "depth": (1, float("inf"), "at least 1"),
-    "channels": (1, float("inf"), "at least 1"),
-    "kernel": (1, float("inf"), "at least 1"),
-}
-"""Arguments that mean the same in every component: the range, and how it is said."""
 
 
 def conflicts(config: TrialConfig) -> list[Conflict]:
@@ -216,7 +203,7 @@ def _cyclic_schedules(config: TrialConfig) -> Iterator[Conflict]:
         yield Conflict(("schedule", "cycle_momentum"), message, (_OPTIMIZER,))
     base = schedule.arguments.get("base_lr")
     top = schedule.arguments.get("max_lr", config.optimizer.arguments.get("lr"))
-    if _is_number(base) and _is_number(top) and base >= top:
+    if is_number(base) and is_number(top) and base >= top:
         message = (
             f"base_lr must be below the highest rate, {top:g} (max_lr, else the optimizer's lr), "
             f"but got {base:g}."
@@ -235,30 +222,35 @@ def _batch_norm(config: TrialConfig) -> Iterator[Conflict]:
         yield Conflict(_BATCH_SIZE, message, (("model", "batch_norm"),))
 
 
-def _argument_ranges(config: TrialConfig) -> Iterator[Conflict]:
-    """What a constructor would refuse when the trial begins."""
-    for section in ("model", "loss", "optimizer"):
-        for path, component in _with_nested((section,), getattr(config, section)):
-            if is_code(component.name):
+def _argument_values(config: TrialConfig) -> Iterator[Conflict]:
+    """What a constructor would refuse when the trial begins, or fail on in its steps."""
+    for section in BOUNDS:
+        component: Component | None = getattr(config, section)
+        if component is None:
+            continue
+        for path, part in _with_nested((section,), component):
+            if is_code(part.name):
                 continue  # its words may mean anything
-            yield from _out_of_range(path, component)
+            for below, message in out_of_bounds(section, part):
+                yield Conflict((*path, *below), message)
+            if section == "model" and part.arguments.get("width") == []:
+                message = "width must hold at least one layer's, but got []."
+                yield Conflict((*path, "width"), message)
 
 
-def _out_of_range(path: Path, component: Component) -> Iterator[Conflict]:
-    for name, (low, high, words) in _BOUNDS.items():
-        given = component.arguments.get(name)
-        if name == "width" and given == []:
-            yield Conflict((*path, name), "width must hold at least one layer's, but got [].")
-        for value in given if isinstance(given, list) else [given]:
-            if _is_number(value) and not _inside(name, value, low, high):
-                message = f"{name} must be {words}, but got {value:g}."
-                yield Conflict((*path, name), message)
-
-
-def _inside(name: str, value: float, low: float, high: float) -> bool:
-    if name == "lr":
-        return value > low
-    return low <= value <= high if name == "label_smoothing" else low <= value < high
+def _ordered_arguments(config: TrialConfig) -> Iterator[Conflict]:
+    """Arguments of which one says something of another."""
+    for path, optimizer in _with_nested(_OPTIMIZER, config.optimizer):
+        sizes = optimizer.arguments.get("step_sizes")
+        if optimizer.name == "Rprop" and isinstance(sizes, list) and 0 <= sizes[1] < sizes[0]:
+            low, high = sizes
+            message = f"step_sizes are the smallest and the largest, but got [{low:g}, {high:g}]."
+            yield Conflict((*path, "step_sizes"), message)
+    given = config.schedule.arguments if config.schedule is not None else {}
+    alone = {"epochs", "steps_per_epoch"} & {key for key in given if given[key] is not None}
+    if len(alone) == 1 and given.get("total_steps") is None:
+        message = "epochs and steps_per_epoch go together. Give both, or leave them out."
+        yield Conflict(("schedule", *alone), message)
 
 
 _RULES: tuple[Rule, ...] = (
@@ -273,7 +265,8 @@ _RULES: tuple[Rule, ...] = (
     _precision,
     _cyclic_schedules,
     _batch_norm,
-    _argument_ranges,
+    _argument_values,
+    _ordered_arguments,
 )
 
 
@@ -311,10 +304,6 @@ def sampler_conflicts(sampler: Component, parameters: Sequence[Parameter]) -> li
     return found
 
 
-def _is_number(value: object) -> TypeGuard[int | float]:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
 def _number(component: Component, argument: str) -> float:
     value = component.arguments.get(argument, 0)
-    return float(value) if _is_number(value) else 0.0
+    return float(value) if is_number(value) else 0.0

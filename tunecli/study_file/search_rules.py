@@ -6,38 +6,40 @@ constructor refuses beside them is found before the search begins (`search/const
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
-from typing import TypeGuard
 
 from tunecli.study_file.catalogue import ArgumentProblem
+from tunecli.study_file.intervals import Interval, is_number
 from tunecli.study_file.naming import STUDY_NAME
 from tunecli.study_file.plain import inline
 from tunecli.study_file.settings import Component, SearchSettings
 
-BOUNDS: dict[str, tuple[float, float]] = {
-    "n_startup_trials": (0, math.inf),
-    "n_ei_candidates": (1, math.inf),
-    "prior_weight": (0, math.inf),
-    "sigma0": (math.ulp(0.0), math.inf),
-    "popsize": (2, math.inf),
-    "population_size": (2, math.inf),
-    "mutation_prob": (0, 1),
-    "crossover_prob": (0, 1),
-    "swapping_prob": (0, 1),
-    "n_warmup_steps": (0, math.inf),
-    "interval_steps": (1, math.inf),
-    "n_min_trials": (1, math.inf),
-    "percentile": (0, 100),
-    "patience": (0, math.inf),
-    "min_delta": (0, math.inf),
-    "min_resource": (1, math.inf),
-    "max_resource": (1, math.inf),
-    "reduction_factor": (2, math.inf),
-    "min_early_stopping_rate": (0, math.inf),
-    "bootstrap_count": (0, math.inf),
+BOUNDS: dict[str, Interval] = {
+    name: Interval.of(written)
+    for name, written in {
+        "n_startup_trials": "[0, inf)",
+        "n_ei_candidates": "[1, inf)",
+        "prior_weight": "[0, inf)",
+        "sigma0": "(0, inf)",
+        "popsize": "[2, inf)",
+        "population_size": "[2, inf)",
+        "mutation_prob": "[0, 1]",
+        "crossover_prob": "[0, 1]",
+        "swapping_prob": "[0, 1]",
+        "n_warmup_steps": "[0, inf)",
+        "interval_steps": "[1, inf)",
+        "n_min_trials": "[1, inf)",
+        "percentile": "[0, 100]",
+        "patience": "[0, inf)",
+        "min_delta": "[0, inf)",
+        "min_resource": "[1, inf)",
+        "max_resource": "[1, inf)",
+        "reduction_factor": "[2, inf)",
+        "min_early_stopping_rate": "[0, inf)",
+        "bootstrap_count": "[0, inf)",
+    }.items()
 }
-"""By argument, which means the same wherever it occurs: the smallest and the largest value."""
+"""By argument, which means the same wherever it occurs."""
 
 HALVING = frozenset({"SuccessiveHalvingPruner", "HyperbandPruner"})
 
@@ -98,9 +100,8 @@ def search_mistakes(component: Component) -> Iterator[ArgumentProblem]:
 
 def _out_of_bounds(component: Component) -> Iterator[ArgumentProblem]:
     for name, value in component.arguments.items():
-        low, high = BOUNDS.get(name, (-math.inf, math.inf))
-        if _is_number(value) and not low <= value <= high:
-            yield (name,), f"{name} must be {_words(low, high)}, but got {value:g}."
+        if name in BOUNDS and is_number(value) and value not in BOUNDS[name]:
+            yield (name,), f"{name} must be {BOUNDS[name]}, but got {value:g}."
 
 
 def _contradictions(component: Component) -> Iterator[ArgumentProblem]:
@@ -114,15 +115,5 @@ def _contradictions(component: Component) -> Iterator[ArgumentProblem]:
         low, high = given.get("lower"), given.get("upper")
         if low is None and high is None:
             yield (), "Threshold needs lower or upper, the score at which a trial is stopped."
-        elif _is_number(low) and _is_number(high) and low > high:
+        elif is_number(low) and is_number(high) and low > high:
             yield ("upper",), f"lower must not be above upper, but got {low:g} and {high:g}."
-
-
-def _words(low: float, high: float) -> str:
-    if high < math.inf:
-        return f"at least {low:g} and at most {high:g}"
-    return f"at least {low:g}" if low == int(low) else "above 0"
-
-
-def _is_number(value: object) -> TypeGuard[int | float]:
-    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -154,6 +154,8 @@ def _build(
     optimizer: type[Optimizer] = getattr(torch.optim, component.name)
     accepted = inspect.signature(optimizer).parameters
     arguments = dict(component.arguments)
+    if "betas" in arguments:  # of which Adam takes no whole number, not even 0
+        arguments["betas"] = tuple(map(float, arguments["betas"]))
     if "fused" in accepted and parameters[0].device.type in FUSED_DEVICES:
         arguments["fused"] = True
     groups = decay_groups(parameters, decay if "weight_decay" in accepted else "all")

@@ -51,6 +51,8 @@ def filled_in(
         TunecliError: OneCycleLR has no room to rise and fall.
     """
     given = {name: value for name, value in component.arguments.items() if value is not None}
+    if "pct_start" in given:  # of which torch takes no whole number, not even 0 and 1
+        given["pct_start"] = float(given["pct_start"])
     return {**_defaults(component.name, given, lr, timetable, direction), **given}
 
 

@@ -1,0 +1,44 @@
+"""Intervals of numbers, written as in mathematics: `[0, 1)` holds 0 and does not hold 1."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TypeGuard
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Finite numbers from `low` to `high`.
+
+    Attributes:
+        has_low, has_high: whether the end itself belongs to it.
+    """
+
+    low: float = -math.inf
+    high: float = math.inf
+    has_low: bool = False
+    has_high: bool = False
+
+    @classmethod
+    def of(cls, written: str) -> Interval:
+        """As `[0, 1)` or `(0, inf)`."""
+        low, high = written[1:-1].split(",")
+        return cls(float(low), float(high), written[0] == "[", written[-1] == "]")
+
+    def __contains__(self, value: float) -> bool:
+        if value in (self.low, self.high):
+            return self.has_low if value == self.low else self.has_high
+        return self.low < value < self.high
+
+    def __str__(self) -> str:
+        """In words, as "at least 0 and below 1"."""
+        low = f"{'at least' if self.has_low else 'above'} {self.low:g}"
+        high = f"{'at most' if self.has_high else 'below'} {self.high:g}"
+        ends = [(low, self.low), (high, self.high)]
+        return " and ".join(words for words, end in ends if math.isfinite(end))
+
+
+def is_number(value: object) -> TypeGuard[int | float]:
+    """Whether it is a number, which a truth value is not."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
