@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 import re
+import warnings
+from typing import Any
 
+import optuna
 import pytest
+from optuna.exceptions import ExperimentalWarning
 
 from tunecli.errors import StudyFileError
 from tunecli.search.constructible import refuse_what_optuna_refuses
 from tunecli.search.pruning import make_pruner
-from tunecli.study_file.catalogue import names, signature
+from tunecli.study_file.catalogue import WITHDRAWN, names, signature
 from tunecli.study_file.intervals import Interval
 from tunecli.study_file.search_rules import BOUNDS, HALVING, search_mistakes
 from tunecli.study_file.settings import Component
@@ -42,8 +46,6 @@ def test_bounds_hold_in_the_file_and_at_them_all_is_well(
     for value in beyond(argument):
         wrong = Component(name=name, arguments={**NEEDED.get(name, {}), argument: value})
         assert [path for path, _ in search_mistakes(wrong)] == [(argument,)]
-    if argument == "sigma0":
-        return  # open below
     low = int(BOUNDS[argument].low)
     right = Component(name=name, arguments={**NEEDED.get(name, {}), argument: low})
     assert list(search_mistakes(right)) == []
@@ -91,3 +93,66 @@ def test_what_only_optuna_knows_has_its_place(monkeypatch: pytest.MonkeyPatch) -
     study = StudyFile.from_text(text, "a.yaml")
     with pytest.raises(StudyFileError, match=r"^a.yaml:5:3: search.pruner: .*negative"):
         refuse_what_optuna_refuses(study)
+
+
+GIVEN: dict[str, Any] = {
+    "qmc_type": "halton",
+    "wrapped_pruner": optuna.pruners.MedianPruner(),
+    "percentile": 50.0,
+    "min_resource": 2,
+    "max_resource": 9,
+    "popsize": 6,
+    "crossover_prob": 0.5,
+    "mutation_prob": 0.5,
+    "swapping_prob": 0.4,
+    "min_delta": 0.1,
+    "lower": 0.0,
+    "upper": 1.0,
+}
+"""Values that are no defaults, of arguments that take more than true, false or a whole number."""
+
+BESIDE: dict[str, dict[str, Any]] = {
+    "ThresholdPruner": {"upper": 1.0},
+    "PercentilePruner": {"percentile": 25.0},
+    "PatientPruner": {"wrapped_pruner": optuna.pruners.MedianPruner(), "patience": 1},
+    "SuccessiveHalvingPruner": {"min_resource": 2},
+    "HyperbandPruner": {"max_resource": 9},
+    "GridSampler": {"search_space": {"x": [1]}},
+}
+
+
+def build(kind: str, name: str, argument: str, default: object) -> None:
+    value = GIVEN.get(argument, not default if isinstance(default, bool | None) else 7)
+    module = optuna.samplers if kind == "sampler" else optuna.pruners
+    getattr(module, name)(**{**BESIDE.get(name, {}), argument: value})
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "argument", "default"),
+    [
+        (kind, name, argument.name, argument.default)
+        for kind in ("sampler", "pruner")
+        for name in names(kind)
+        for argument in signature(kind, name).arguments
+    ],
+)
+def test_no_argument_offered_is_one_that_optuna_means_to_remove(
+    kind: str, name: str, argument: str, default: object
+) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        build(kind, name, argument, default)
+
+
+@pytest.mark.parametrize(
+    ("name", "argument"), [(name, one) for name, given in WITHDRAWN.items() for one in given]
+)
+def test_what_optuna_means_to_remove_is_refused_at_its_line(name: str, argument: str) -> None:
+    with pytest.warns(FutureWarning, match="deprecated"):
+        build("sampler", name, argument, False if argument.startswith("consider") else 0)
+    text = f"{HEAD}search:\n  sampler:\n    {name}:\n      {argument}: 2\n"
+    with pytest.raises(StudyFileError, match=rf"^a\.yaml:7:7: .*{argument} of") as caught:
+        StudyFile.from_text(text, "a.yaml")
+    [problem] = caught.value.problems
+    assert "Leave it out" in problem.message or "Write" in problem.message

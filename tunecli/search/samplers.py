@@ -74,6 +74,7 @@ def make_sampler(
     arguments = _defaults(component, seed, own_seed, branches) | component.arguments
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)  # `group` and some arguments
+        warnings.simplefilter("ignore", FutureWarning)  # a newer Optuna's, at every trial
         return _CLASSES[component.name](**arguments)
 
 

@@ -32,6 +32,7 @@ from tunecli.study_file.user_code import FOR_TUNECLI, is_code, short_name
 
 __all__ = [
     "LOSS_TASKS",
+    "WITHDRAWN",
     "Kind",
     "argument_problems",
     "argument_type",
@@ -66,6 +67,22 @@ _UNSETTABLE: dict[Kind, set[str]] = {
         "warn_asynchronous_seeding",
     },
 }
+
+_DEPRECATED = "Optuna has deprecated it, and will remove it. Leave it out."
+WITHDRAWN: dict[str, dict[str, str]] = {
+    "TPESampler": {
+        "consider_prior": _DEPRECATED,
+        "prior_weight": _DEPRECATED,
+        "consider_magic_clip": _DEPRECATED,
+        "consider_endpoints": _DEPRECATED,
+    },
+    "CmaEsSampler": {
+        "sigma0": f"{_DEPRECATED} CMA-ES then begins with a sixth of the ranges.",
+        "restart_strategy": "Optuna no longer restarts, whatever it says. Leave it out.",
+        "inc_popsize": "Optuna no longer restarts, whatever it says. Write popsize, or nothing.",
+    },
+}
+"""By sampler, arguments that the library still names and does not want, and what to do."""
 
 _FILLED_IN: dict[tuple[Kind, str], set[str]] = {
     ("augmentation", "RandomCrop"): {"size"},
@@ -256,6 +273,8 @@ def closest_argument(kind: Kind, component: str, name: str) -> str | None:
 def _why_not(kind: Kind, known: Signature, name: str) -> str:
     """Why an argument of the library cannot be set, and what can be."""
     argument = library_signature(kind, known.name).argument(name)
+    if name in WITHDRAWN.get(known.name, ()):
+        return WITHDRAWN[known.name][name]
     if argument is None or _is_tunecli_s(kind, known.name, name):
         return "tunecli sets it."
     holds = "a tensor" if "Tensor" in argument.annotation else "a Python object"
@@ -283,7 +302,7 @@ def _left_open(argument: Argument) -> Argument:
 
 
 def _settable(kind: Kind, name: str, argument: Argument) -> bool:
-    if _is_tunecli_s(kind, name, argument.name):
+    if _is_tunecli_s(kind, name, argument.name) or argument.name in WITHDRAWN.get(name, ()):
         return False
     if nested_kind(kind, name, argument.name):
         return True

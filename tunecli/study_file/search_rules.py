@@ -19,8 +19,6 @@ BOUNDS: dict[str, Interval] = {
     for name, written in {
         "n_startup_trials": "[0, inf)",
         "n_ei_candidates": "[1, inf)",
-        "prior_weight": "[0, inf)",
-        "sigma0": "(0, inf)",
         "popsize": "[2, inf)",
         "population_size": "[2, inf)",
         "mutation_prob": "[0, 1]",
