@@ -173,8 +173,9 @@ def _verdict(found: StudyRehearsal, gates: Mapping[str, Scalar] | None) -> Rende
     ]
     for sentence, point in found.mistakes:
         parts.append(Text(f"  {wording.plain(sentence)}"))
-        params = " ".join(wording.assignments(point, gates))
-        parts.append(Text(f"    with {params}", style="dim"))
+        if point:
+            params = " ".join(wording.assignments(point, gates))
+            parts.append(Text(f"    with {params}", style="dim"))
     return Group(*parts)
 
 

@@ -10,7 +10,7 @@ from functools import partial
 
 from tunecli.data.dataset import FoldData
 from tunecli.data.stores import Stores
-from tunecli.errors import Problem, StudyFileError
+from tunecli.errors import StudyFileError
 from tunecli.study_file.points import Point, covering
 from tunecli.study_file.ranges import Range, Scalar
 from tunecli.study_file.settings import TrialConfig
@@ -34,15 +34,17 @@ def refuse_what_cannot_be_built(study: StudyFile, stores: Stores) -> None:
         StudyFileError: with every mistake found.
     """
     deadline = time.process_time() + MOST_SECONDS
-    mistakes = set()
+    mistakes: dict[str, Point] = {}
     for point in covering(study.parameters):
         if time.process_time() > deadline:
             break  # large models; what is left is found by `check`, or by a trial
         config, folds = configuration(study, stores, point)
         is_own = config.train is not None
-        mistakes.add(own_build_error(config) if is_own else build_error(config, folds))
-    problems = [Problem(0, 0, "", mistake) for mistake in mistakes if mistake]
-    if problems:
+        mistake = own_build_error(config) if is_own else build_error(config, folds)
+        if mistake:
+            mistakes.setdefault(mistake, point)
+    if mistakes:
+        problems = [study.problem(mistake, point) for mistake, point in mistakes.items()]
         raise StudyFileError(study.file, problems)
 
 

@@ -19,7 +19,7 @@ from tunecli.data.stores import Stores
 from tunecli.data.summary import DataSummary
 from tunecli.data.user_code import permit
 from tunecli.data.workspace import HERE, Workspace
-from tunecli.errors import DataError
+from tunecli.errors import DataError, StudyFileError
 from tunecli.search.building import configuration
 from tunecli.search.describe import describe
 from tunecli.search.machine import default_jobs
@@ -39,7 +39,8 @@ class StudyRehearsal:
 
     Attributes:
         n_rehearsed: configurations that were built and trained for two batches.
-        mistakes: each sentence once, with the parameters of the first configuration that met it.
+        mistakes: each sentence once, with its line if it is about a setting of the file, and the
+            parameters of the first configuration that met it.
         n_weights: of the smallest and the largest model.
         largest: the rehearsal of the trial with the most memory; data left out.
         n_process_bytes: of this process, which has torch and the data in memory as a worker has.
@@ -113,7 +114,7 @@ class StudyCheck:
             summary=self.summary,
             n_trials=self._study.search.trials,
             n_rehearsed=len(rehearsed),
-            mistakes=tuple(mistakes.items()),
+            mistakes=tuple((self._with_line(*mistake), mistake[1]) for mistake in mistakes.items()),
             n_weights=(min(weights), max(weights)),
             largest=largest,
             n_process_bytes=self._process_bytes,
@@ -122,6 +123,12 @@ class StudyCheck:
             seconds_per_trial=fmean(seconds or [0.0]),
             n_jobs=n_jobs,
         )
+
+    def _with_line(self, mistake: str, point: Point) -> str:
+        problem = self._study.problem(mistake, point)
+        if not (problem.line or problem.override):
+            return mistake
+        return str(StudyFileError(self._study.file, [problem]))
 
     def _n_jobs(self) -> int:
         training = self._study.training

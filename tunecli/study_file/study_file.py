@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path as FilePath
@@ -215,6 +215,23 @@ class StudyFile:
         if not error.setting:
             return error
         return self.error([(tuple(error.setting.split(".")), error.message)])
+
+    def problem(self, sentence: str, params: Mapping[str, Scalar]) -> Problem:
+        """What keeps a trial from training, at the line of the setting that it is about.
+
+        Args:
+            sentence: begins with the setting, as `model.CNN: …`; one that begins otherwise, or
+                with a setting that the file leaves out, has no line.
+            params: of the trial.
+        """
+        setting = tuple(sentence.partition(": ")[0].split("."))
+        resolved = space.resolve(self.tree, lambda name, _: params[name])
+        path = resolved.place(setting)
+        document, _ = _document(self.text, self.file, self.overrides)
+        if not any(document.holds(path[:length]) for length in range(1, len(path) + 1)):
+            return Problem(0, 0, "", sentence)
+        mark = document.mark(path)
+        return Problem(mark.line, mark.column, "", sentence, mark.override)
 
     def resolve(self, suggest: Suggest) -> TrialConfig:
         """A trial's configuration; of a completed study file.
