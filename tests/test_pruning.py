@@ -7,7 +7,7 @@ import optuna
 import pytest
 
 from tunecli.search.halving import Brackets
-from tunecli.search.pruning import Judge, make_pruner, n_evaluations
+from tunecli.search.pruning import Judge, first_verdict, make_pruner, n_evaluations
 from tunecli.search.trials import Trial
 from tunecli.study_file.settings import (
     Component,
@@ -240,3 +240,20 @@ def test_without_a_pruner_nothing_stops() -> None:
     assert not judge.judges
     judge.add(0, 0.0)
     assert not judge.stops(0)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "first"),
+    [
+        ("MedianPruner", {}, 0),
+        ("MedianPruner", {"n_warmup_steps": 4}, 4),
+        ("HyperbandPruner", {"min_resource": 5}, 5),
+        ("SuccessiveHalvingPruner", {"reduction_factor": 3, "min_early_stopping_rate": 2}, 9),
+        ("PatientPruner", {"patience": 3, "wrapped_pruner": Component(name="MedianPruner")}, 3),
+    ],
+)
+def test_no_trial_ends_before_the_first_verdict(
+    name: str, arguments: dict[str, Any], first: int
+) -> None:
+    pruner = Component(name=name, arguments=arguments)
+    assert first_verdict(pruner, 20) == first

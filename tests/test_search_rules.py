@@ -64,6 +64,12 @@ def test_bounds_hold_in_the_file_and_at_them_all_is_well(
         ),
         ("sampler: {TPE: {n_ei_candidates: 0}}", 28, "sampler.TPE.n_ei_candidates", "at least 1"),
         ("sampler: {NSGA-II: {population_size: 1}}", 32, "sampler.NSGA-II.population_size", "2"),
+        (
+            "pruner: {Hyperband: {max_resource: 3, min_resource: 9}}",
+            46,
+            "pruner.Hyperband.min_resource",
+            "min_resource must not be above max_resource, but got 9 and 3.",
+        ),
         ("pruner: Threshold", 10, "pruner", "Threshold needs lower or upper"),
         (
             "sampler: {TPE: {multivariate: false, group: true}}",

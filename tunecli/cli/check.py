@@ -32,6 +32,7 @@ def check(
         out.print(check_lines.goals(study))
 
     from tunecli.data.workspace import Workspace
+    from tunecli.search.pruning import first_verdict
     from tunecli.search.rehearsing import StudyCheck
     from tunecli.search.samplers import drawn_independently
 
@@ -46,6 +47,10 @@ def check(
     out.print(check_lines.rehearsal(found, study.gates))
     independent = drawn_independently(study.search.sampler.name, study.parameters)
     max_time = study.training.max_time
-    out.print(check_lines.remarks(study.search, independent, found.n_jobs, max_time))
+    idle = ""
+    if (pruner := study.search.pruner) is not None:
+        verdict = first_verdict(pruner, found.n_evaluations)
+        idle = check_lines.idle_pruner(pruner, verdict, found.n_evaluations)
+    out.print(check_lines.remarks(study.search, independent, found.n_jobs, max_time, idle))
     if found.mistakes:
         raise typer.Exit(2)

@@ -14,7 +14,7 @@ from tunecli.report.gates import GATE
 from tunecli.report.layout import labelled
 from tunecli.study_file.metrics import label
 from tunecli.study_file.ranges import Categories, Condition, FloatRange, Parameter, Range, Scalar
-from tunecli.study_file.settings import Constraint, SearchSettings
+from tunecli.study_file.settings import Component, Constraint, SearchSettings
 from tunecli.study_file.tree import trains_itself
 from tunecli.study_file.units import in_words
 
@@ -101,6 +101,7 @@ def remarks(
     independent: Sequence[str],
     n_jobs: int,
     max_time: float | None = None,
+    idle_pruner: str = "",
 ) -> RenderableType:
     """What one should know of the search before it runs, a sentence a line.
 
@@ -108,8 +109,9 @@ def remarks(
         independent: parameters that the sampler draws at random.
         n_jobs: workers that a search would use.
         max_time: seconds after which a trial is ended.
+        idle_pruner: why the pruner ends no trial early; empty if it may.
     """
-    sentences = []
+    sentences = [idle_pruner] if idle_pruner else []
     if independent:
         listed = ", ".join(wording.plain(name) for name in independent)
         sentences.append(
@@ -126,6 +128,22 @@ def remarks(
             "another, so the study is exact only while none comes near."
         )
     return Group(*(Text(sentence, style="yellow") for sentence in sentences))
+
+
+def idle_pruner(pruner: Component, first_verdict: int, n_evaluations: int) -> str:
+    """What to say of a pruner that its arguments keep from ending any trial early.
+
+    Args:
+        first_verdict: index of the first evaluation after which it could.
+        n_evaluations: of the longest trial; 0 if nobody knows.
+    """
+    if not pruner.arguments or not n_evaluations or first_verdict < n_evaluations - 1:
+        return ""
+    return (
+        f"search.pruner: {pruner.name.removesuffix('Pruner')} first judges after evaluation "
+        f"{first_verdict + 1}, but a trial has {wording.count(n_evaluations, 'evaluation')}: it "
+        "ends none early. Lower its arguments, train longer, or write pruner: none."
+    )
 
 
 def _memory(found: StudyRehearsal) -> str:

@@ -36,6 +36,17 @@ def n_evaluations(config: TrialConfig) -> int:
     return len(Timetable.of(config.training, n_batches=1).evaluations)
 
 
+def first_verdict(pruner: Component, length: int) -> int:
+    """Index of the first evaluation after which a pruner could stop a trial of `length`."""
+    arguments = pruner.arguments
+    if pruner.name in HALVING:
+        return Halving.of(pruner, length, bracket=0).first
+    wrapped = arguments.get("wrapped_pruner")
+    if isinstance(wrapped, Component):
+        return max(int(arguments["patience"]), first_verdict(wrapped, length))
+    return int(arguments.get("n_warmup_steps", 0))
+
+
 @dataclass
 class _Judged:
     """What the judge holds of a trial.

@@ -23,6 +23,7 @@ from tunecli.errors import DataError, StudyFileError
 from tunecli.search.building import configuration
 from tunecli.search.describe import describe
 from tunecli.search.machine import default_jobs
+from tunecli.search.pruning import n_evaluations
 from tunecli.study_file.points import Point, covering
 from tunecli.study_file.source_kinds import NO_SOURCE
 from tunecli.study_file.space import first_value
@@ -48,6 +49,7 @@ class StudyRehearsal:
         beyond: in which way the smallest of them does.
         seconds_per_trial: mean over the configurations, if nothing stops a trial early.
         n_jobs: workers that a search would use here by default.
+        n_evaluations: of the longest trial; 0 if only its own training knows.
     """
 
     summary: DataSummary
@@ -61,6 +63,7 @@ class StudyRehearsal:
     beyond: str
     seconds_per_trial: float
     n_jobs: int
+    n_evaluations: int
 
     @property
     def seconds(self) -> float:
@@ -122,6 +125,7 @@ class StudyCheck:
             beyond=min(beyond, key=lambda one: one.n_weights).beyond if beyond else "",
             seconds_per_trial=fmean(seconds or [0.0]),
             n_jobs=n_jobs,
+            n_evaluations=max(self._n_evaluations(point) for point, _ in rehearsed),
         )
 
     def _with_line(self, mistake: str, point: Point) -> str:
@@ -129,6 +133,9 @@ class StudyCheck:
         if not (problem.line or problem.override):
             return mistake
         return str(StudyFileError(self._study.file, [problem]))
+
+    def _n_evaluations(self, point: Point) -> int:
+        return n_evaluations(self._study.resolve(lambda name, _: point[name]))
 
     def _n_jobs(self) -> int:
         training = self._study.training

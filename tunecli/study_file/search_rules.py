@@ -109,6 +109,13 @@ def _contradictions(component: Component) -> Iterator[ArgumentProblem]:
             yield (other,), f"{one} and {other} do not go together. Remove one of them."
     if given.get("group") is True and given.get("multivariate") is False:
         yield ("group",), "group needs multivariate: true. Leave multivariate out, or group."
+    if component.name == "HyperbandPruner":
+        low, high = given.get("min_resource"), given.get("max_resource")
+        if is_number(low) and is_number(high) and low > high:
+            yield (
+                ("min_resource",),
+                f"min_resource must not be above max_resource, but got {low:g} and {high:g}.",
+            )
     if component.name == "ThresholdPruner":
         low, high = given.get("lower"), given.get("upper")
         if low is None and high is None:
