@@ -117,7 +117,9 @@ class StudyCheck:
             summary=self.summary,
             n_trials=self._study.search.trials,
             n_rehearsed=len(rehearsed),
-            mistakes=tuple((self._with_line(*mistake), mistake[1]) for mistake in mistakes.items()),
+            mistakes=tuple(
+                (self._with_line(*mistake), mistake[1]) for mistake in mistakes.items()
+            ),
             n_weights=(min(weights), max(weights)),
             largest=largest,
             n_process_bytes=self._process_bytes,

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic_core import PydanticCustomError
 
 from tunecli.study_file.durations import Duration
 
@@ -37,6 +38,21 @@ Words = Annotated[
     ),
 ]
 """A list of words; one alone needs no brackets."""
+
+
+def _is_size(written: Any) -> Any:
+    """One number or two; pydantic would tell what is wrong with each way of writing it."""
+    numbers = written if isinstance(written, list) and len(written) == 2 else [written]
+    if all(isinstance(n, int) and not isinstance(n, bool) and n >= 1 for n in numbers):
+        return written
+    raise PydanticCustomError("no_size", "a whole number or [height, width], each at least 1")
+
+
+Size = Annotated[
+    Positive | Annotated[list[Positive], Field(min_length=2, max_length=2)],
+    BeforeValidator(_is_size),
+]
+"""Height and width of pictures, in pixels; one number for both."""
 
 
 class Settings(BaseModel):
@@ -125,7 +141,7 @@ class DataSettings(Settings):
     weights: str | None = None
     impute: Literal["median", "mean", "most_frequent"] = "median"
     min_frequency: Annotated[float, Field(ge=0, lt=1)] = 0.01
-    size: Positive | Annotated[list[Positive], Field(min_length=2, max_length=2)] | None = None
+    size: Size | None = None
     channels: Literal[1, 3] | None = None
     skip_unreadable: bool = False
     root: str | None = None

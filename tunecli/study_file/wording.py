@@ -20,6 +20,7 @@ _REQUIREMENTS = {
     "int_type": "a whole number",
     "int_from_float": "a whole number",
     "int_parsing": "a whole number",
+    "int_parsing_size": "a smaller whole number",
     "float_type": "a number",
     "bool_type": "true or false",
     "string_type": "a text",
