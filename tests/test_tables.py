@@ -16,8 +16,9 @@ from tunecli.data import kept_sets, tables
 from tunecli.data.dataset import Dataset
 from tunecli.data.sources import load
 from tunecli.data.workspace import Workspace
-from tunecli.errors import DataError
+from tunecli.errors import DataError, DataMistakesError, StudyFileError
 from tunecli.study_file.settings import DataSettings, ValidationSettings
+from tunecli.study_file.study_file import StudyFile
 
 
 def read(
@@ -388,3 +389,27 @@ def test_a_table_from_the_cache_is_the_one_that_was_read_and_follows_the_file(
     file.write_text(file.read_text().replace("39,", "38,"))
     os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
     assert not torch.equal(load(settings, workspace).x, plain.x)
+
+
+def test_all_wrong_names_of_columns_are_told_at_once(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(MANY.replace("a,b,y", "age,b,y"))
+    text = (
+        "data:\n  source: t.csv\n  target: yy\n  group: ag\n  weights: w\n"
+        "  drop: [aeg, nothing]\n  categorical: b\n  numeric: [b]\n"
+        "model: MLP\noptimizer: AdamW\n"
+    )
+    study = StudyFile.from_text(text, "a.yaml")
+    with pytest.raises(DataMistakesError, match=r"data\.target: .*\ndata\.group: ") as caught:
+        load(study.data, Workspace(tmp_path), study.validation)
+    located = study.located(caught.value)
+    assert isinstance(located, StudyFileError)
+    found = [(p.line, p.path, p.message.split("'")[1]) for p in located.problems]
+    assert found == [
+        (3, "data.target", "yy"),
+        (4, "data.group", "ag"),
+        (5, "data.weights", "w"),
+        (6, "data.drop", "aeg"),
+        (6, "data.drop", "nothing"),
+        (8, "data.numeric", "b"),
+    ]
+    assert "Did you mean `age`?" in located.problems[1].message

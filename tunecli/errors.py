@@ -3,6 +3,7 @@
 TunecliError
 ├── StudyFileError      every mistake of a study file at once
 ├── DataError           the data cannot be read, or does not fit the study
+│   └── DataMistakesError   several settings do not fit the data
 ├── UserCodeError       code of the user's own raised, or gave the wrong thing
 ├── PlaceError          --runs or --storage names no place for a study
 ├── NoGpuError          GPUs were asked for, and the study uses none
@@ -91,6 +92,29 @@ class DataError(TunecliError):
         super().__init__(f"{setting}: {message}" if setting else message)
         self.message = message
         self.setting = setting
+
+    @property
+    def mistakes(self) -> tuple[DataError, ...]:
+        """Each by itself."""
+        return (self,)
+
+
+class DataMistakesError(DataError):
+    """Several settings do not fit the data; each is told, a line each.
+
+    Args:
+        mistakes: one at least; all have a setting.
+    """
+
+    def __init__(self, mistakes: Sequence[DataError]) -> None:
+        super().__init__("\n".join(map(str, mistakes)))
+        self.setting = mistakes[0].setting
+        self._mistakes = tuple(mistakes)
+
+    @property
+    def mistakes(self) -> tuple[DataError, ...]:
+        """Each by itself."""
+        return self._mistakes
 
 
 class UserCodeError(TunecliError):

@@ -5,7 +5,7 @@ What was read is kept, so that one process reads the files for all.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -21,7 +21,7 @@ from tunecli.data.dataset import Dataset
 from tunecli.data.kept_sets import kept_dataset, tensors
 from tunecli.data.table_files import read_table
 from tunecli.data.workspace import Workspace
-from tunecli.errors import DataError
+from tunecli.errors import DataError, DataMistakesError
 from tunecli.study_file.settings import DataSettings, ValidationSettings
 from tunecli.study_file.suggestions import did_you_mean, listed
 
@@ -150,16 +150,29 @@ def _check_alike(
 
 def _check_names(frame: _Frame, settings: DataSettings, validation: ValidationSettings) -> None:
     """Every column that a setting names must be there, and have one meaning."""
+    mistakes = [*_wrong_names(frame, settings, validation)]
+    if settings.group is not None and settings.time is not None:
+        message = "group and time exclude each other. Remove one of the two."
+        mistakes.append(DataError(message, "data.time"))
+    if len(mistakes) > 1:
+        raise DataMistakesError(mistakes)
+    if mistakes:
+        raise mistakes[0]
+
+
+def _wrong_names(
+    frame: _Frame, settings: DataSettings, validation: ValidationSettings
+) -> Iterator[DataError]:
+    known = list(map(str, frame.rows.columns))
     uses: dict[str, str] = {}
     for setting, names in _named(settings, validation):
         for name in names:
-            if name not in frame.rows.columns:
-                known = list(map(str, frame.rows.columns))
+            if name not in known:
                 hint = did_you_mean(name, known) or f" There are {listed(known, most=30)}."
-                raise DataError(f"{settings.source} has no column {name!r}.{hint}", setting)
-            if name in uses:
+                yield DataError(f"{settings.source} has no column {name!r}.{hint}", setting)
+            elif name in uses:
                 message = f"column {name!r} stands in {uses[name]} already. Remove one of the two."
-                raise DataError(message, setting)
+                yield DataError(message, setting)
             uses[name] = setting
 
 
@@ -215,9 +228,6 @@ def _splits(
     """What decides which rows go where, by its name in a data set; and notes."""
     found: dict[str, NDArray[Any]] = {}
     notes: list[str] = []
-    if settings.group is not None and settings.time is not None:
-        message = "group and time exclude each other. Remove one of the two."
-        raise DataError(message, "data.time")
     if settings.group is not None:
         found["groups"] = column_kinds.groups(frame.rows[settings.group], frame.where)
         n_groups = found["groups"].max() + 1

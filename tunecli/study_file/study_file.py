@@ -211,10 +211,10 @@ class StudyFile:
         return problems.error()
 
     def located(self, error: DataError) -> TunecliError:
-        """The error with its line, if a setting of the study file is the way out."""
+        """The error, each of its mistakes at its line, if settings are the way out."""
         if not error.setting:
             return error
-        return self.error([(tuple(error.setting.split(".")), error.message)])
+        return self.error((tuple(one.setting.split(".")), one.message) for one in error.mistakes)
 
     def problem(self, sentence: str, params: Mapping[str, Scalar]) -> Problem:
         """What keeps a trial from training, at the line of the setting that it is about.
