@@ -102,6 +102,16 @@ def mispredicts(config, fold):
 
 def too_few(config):
     pass
+
+NOW = [0.0]
+
+def takes_time(config, fold, report):
+    """On a clock of its own: the process starts once, each fold starts, each report takes."""
+    NOW[0] += config["once"] if not NOW[0] else 0
+    NOW[0] += config["fold"]
+    for step in range(config["n"]):
+        NOW[0] += config["report"]
+        report({"accuracy": 0.5}, step=step)
 '''
 
 
@@ -336,6 +346,29 @@ def test_what_cannot_be_called_is_found_first() -> None:
         in rehearse_own(config("wrong", value={"accuracy": "x"}), folds).error
     )
     assert rehearse_own(config("fit", n=1), folds).error == ""
+
+
+@pytest.mark.parametrize(
+    ("epochs", "n", "once", "seconds"),
+    [
+        (10, 10, 20.0, 3 + 10 * 2),
+        (1, 1, 20.0, 3 + 2),
+        (None, 10, 20.0, 3 + 2),
+        (10, 1, 20.0, 3 + 2),  # it ends after its first report
+        (10, 10, 95.0, 10 * (95 + 3 + 2)),  # not waited for again
+    ],
+)
+def test_what_a_process_does_once_is_no_time_of_a_trial(
+    epochs: int | None, n: int, once: float, seconds: float
+) -> None:
+    trained = config("takes_time", n=n, once=once, fold=3.0, report=2.0)
+    own = trained.training.model_copy(update={"epochs": epochs})
+    trained = trained.model_copy(update={"training": own})
+    folds = [classification(), classification(1)]
+    now = user_code.load_object("own.py:fit").__globals__["NOW"]
+    now[0] = 0.0
+    found = rehearse_own(trained, folds, clock=lambda: float(now[0]))
+    assert (found.error, found.seconds) == ("", 2 * seconds)
 
 
 # The study file

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 
 import torch
@@ -17,6 +17,11 @@ from tunecli.training.finite import NoScoreError
 from tunecli.training.own_training import OwnFoldTraining
 from tunecli.training.precision import choose_device
 from tunecli.training.rehearsal import Rehearsal
+
+Clock = Callable[[], float]
+
+LONG = 60.0
+"""Seconds to a first report from which it is not waited for again."""
 
 
 def own_build_error(config: TrialConfig) -> str:
@@ -36,8 +41,16 @@ def own_build_error(config: TrialConfig) -> str:
     return ""
 
 
-def rehearse_own(config: TrialConfig, folds: Sequence[FoldData]) -> Rehearsal:
-    """Train the first fold to its first report.
+def rehearse_own(
+    config: TrialConfig, folds: Sequence[FoldData], clock: Clock = time.perf_counter
+) -> Rehearsal:
+    """Train the first fold to its first report; and again, to time it.
+
+    The first time includes what a process does once: imports, caches that fill. It is the time
+    of a fold only where it is so long that a start hardly shows.
+
+    Args:
+        clock: gives seconds.
 
     Returns:
         its seconds, which are of one report of every fold unless `training.epochs` says how many
@@ -45,18 +58,34 @@ def rehearse_own(config: TrialConfig, folds: Sequence[FoldData]) -> Rehearsal:
     """
     if mistake := own_build_error(config):
         return Rehearsal(error=mistake)
-    begin = time.perf_counter()
+    assert config.train is not None
+    n_reports = config.training.epochs or 1
     try:
         with torch.random.fork_rng(devices=[]):
-            device = choose_device(config.training.device)
-            with closing(OwnFoldTraining(config, folds[0], device)) as training:
-                next(training)
+            first, *_ = _times(config, folds[0], 1, clock)
+            per_fold = first * n_reports
+            if first < LONG:
+                first, *others = _times(config, folds[0], min(2, n_reports), clock)
+                per_fold = first + sum(others) * (n_reports - 1)
     except StopIteration:
-        assert config.train is not None
         return Rehearsal(error=f"train.{config.train.name}: it ended without a report.")
     except NoScoreError as error:
         return Rehearsal(error=f"train.{error.reason.removeprefix('error: ')}.")
     except TunecliError as error:
         return Rehearsal(error=f"train.{error}")
-    seconds = time.perf_counter() - begin
-    return Rehearsal(seconds=seconds * len(folds) * (config.training.epochs or 1))
+    return Rehearsal(seconds=per_fold * len(folds))
+
+
+def _times(config: TrialConfig, fold: FoldData, n_reports: int, clock: Clock) -> list[float]:
+    """Seconds to the first report, and from one to the next; fewer if the training ends.
+
+    Raises:
+        StopIteration: it ends before the first.
+    """
+    begin = clock()
+    with closing(OwnFoldTraining(config, fold, choose_device(config.training.device))) as training:
+        next(training)
+        times = [clock() - begin]
+        while len(times) < n_reports and next(training, None) is not None:
+            times.append(clock() - begin - sum(times))
+    return times
