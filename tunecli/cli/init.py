@@ -7,6 +7,7 @@ import typer
 
 from tunecli.cli.options import CodeOption
 from tunecli.cli.streams import say
+from tunecli.cli.writing import write
 
 
 def init(
@@ -38,6 +39,5 @@ def init(
     permit(allowed)
     look = first_look(data, target, Workspace(Path.cwd(), code=allowed))
     options = "".join(f" --code {option}" for option in code or [])
-    with file.open("x", encoding="utf-8") as written:
-        written.write(starter(look, str(file), options))
+    write(file, starter(look, str(file), options), mode="x")
     say(f"{file} was written. Look at it, then: tunecli search {file}{options}")

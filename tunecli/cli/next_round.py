@@ -8,6 +8,7 @@ import typer
 from tunecli.cli.options import RunsOption, StorageOption, StudyArgument
 from tunecli.cli.places import find, options_again
 from tunecli.cli.streams import say
+from tunecli.cli.writing import write
 
 
 def next_round(
@@ -71,6 +72,6 @@ def next_round(
     if output is None:
         typer.echo(found.text, nl=False)
         return
-    output.write_text(found.text, encoding="utf-8")
+    write(output, found.text, "--output")
     again = options_again(runs, storage)
     say(f"{output} was written. Look at it, then: tunecli search {output} {again}".rstrip())

@@ -10,6 +10,7 @@ import typer
 from tunecli.cli.options import RunsOption, StorageOption
 from tunecli.cli.places import checked, find, options_again, shown
 from tunecli.cli.streams import console, say
+from tunecli.cli.writing import write
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -172,8 +173,5 @@ def _echo_file(text: str) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise typer.BadParameter(f"--html: {path} cannot be written ({error.strerror}).") from None
+    write(path, text, "--html")
     say(f"The report is in {path}.")
