@@ -6,14 +6,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import typer
 from commands import run_in
+from PIL import Image
 from typer.testing import CliRunner
 
 from tunecli.cli import app
+from tunecli.cli.writing import write
 from tunecli.data.first_look import first_look
+from tunecli.data.sources import load as load_data
 from tunecli.data.workspace import Workspace
 from tunecli.errors import DataError, TunecliError
-from tunecli.study_file.starter import FirstLook, starter, study_name
+from tunecli.study_file.starter import FirstLook, first_size, starter, study_name
 from tunecli.study_file.study_file import StudyFile, load
 
 
@@ -38,6 +42,7 @@ LOOKS = [
     FirstLook("CIFAR10", "classification", 60_000, (3, 32, 32), 10, 0.1, has_test=True),
     FirstLook("big/", "classification", 500, (3, 128, 96), 3, 0.4, has_validation=True),
     FirstLook("a b: c.csv", "classification", 99, (4,), 2, 0.95, target="y: yes"),
+    FirstLook("uneven/", "classification", 500, (3, 64, 64), 3, 0.4, median_side=1234),
     FirstLook("tiny.npz", "classification", 99, (1, 4, 4), 2, 0.5),
 ]
 
@@ -104,6 +109,52 @@ def test_it_runs_no_code_unless_allowed(tmp_path: Path, monkeypatch: pytest.Monk
     assert isinstance(found.exception, TunecliError)
     assert not (tmp_path / "canary").exists()
     assert not (tmp_path / "load.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("median", "size"), [(0, 8), (7, 8), (31, 24), (64, 64), (71, 64), (5000, 64)]
+)
+def test_pictures_are_made_small_and_not_blown_up(median: int, size: int) -> None:
+    assert first_size(median) == size
+
+
+def uneven_pictures(folder: Path, *sides: tuple[int, int]) -> None:
+    for name in ("ants", "bees"):
+        (folder / name).mkdir(parents=True)
+        for number, (height, width) in enumerate(sides * 6):
+            pixels = np.full((height, width, 3), 20 * number, dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / name / f"{number}.png")
+
+
+def test_pictures_that_differ_in_size_get_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    uneven_pictures(tmp_path / "insects", (40, 50), (45, 55))
+    look = first_look("insects", None, Workspace(tmp_path))
+    assert (look.shape, look.median_side) == ((3, 48, 48), 48)
+    assert CliRunner().invoke(app, ["init", "insects"]).exit_code == 0
+    text = (tmp_path / "insects.yaml").read_text()
+    assert "differ in size: height and width are 48 pixels in the median" in text
+    study = load(tmp_path / "insects.yaml")
+    assert study.data.size == 48
+    assert len(load_data(study.data, Workspace(tmp_path)).y) == 24
+
+
+def test_pictures_of_one_size_keep_theirs(tmp_path: Path) -> None:
+    uneven_pictures(tmp_path / "insects", (40, 50))
+    look = first_look("insects", None, Workspace(tmp_path))
+    assert (look.shape, look.median_side) == ((3, 40, 50), None)
+
+
+def test_a_file_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(typer.BadParameter, match=r"^-o: .*a.yaml cannot be written \(Not a dir"):
+        write(tmp_path / "file" / "a.yaml", "text", "-o")
+    with pytest.raises(typer.BadParameter, match=r"file cannot be written \(File exists\)"):
+        write(tmp_path / "file", "text", mode="x")
+    write(tmp_path / "file", "text")
+    assert (tmp_path / "file").read_text() == "text"
 
 
 @pytest.mark.slow

@@ -48,6 +48,15 @@ def decoded(path: Path, channels: int, size: tuple[int, int] | None = None) -> P
         raise UnreadableError(reason.splitlines()[0][:100]) from None
 
 
+def sides(path: Path) -> tuple[int, int] | None:
+    """Height and width that a file's header tells, as it is stored; None if it tells none."""
+    try:
+        with Image.open(path) as picture:
+            return picture.height, picture.width
+    except (Image.DecompressionBombError, *_DAMAGED):
+        return None
+
+
 def pixels(picture: Any, channels: int, size: tuple[int, int] | None = None) -> Pixels:
     """A Pillow picture as an array.
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from tunecli.data.pictures import median_side
 from tunecli.data.sources import load
 from tunecli.data.workspace import Workspace
 from tunecli.errors import DataError
 from tunecli.study_file.settings import DataSettings
 from tunecli.study_file.source_kinds import kind_of, missing_file, unknown_source
-from tunecli.study_file.starter import FirstLook
+from tunecli.study_file.starter import FirstLook, first_size
 
 
 def first_look(source: str, target: str | None, workspace: Workspace) -> FirstLook:
@@ -32,7 +33,15 @@ def first_look(source: str, target: str | None, workspace: Workspace) -> FirstLo
             raise DataError(missing)
     if kind == "table" and target is None:
         raise DataError("a table needs --target with the name of the column to predict.")
-    dataset = load(DataSettings(source=source, target=target), workspace)
+    settings, median = DataSettings(source=source, target=target), None
+    try:
+        dataset = load(settings, workspace)
+    except DataError as error:
+        if kind != "pictures" or error.setting != "data.size":
+            raise
+        median = median_side(settings, workspace)  # they differ in size
+        settings = settings.model_copy(update={"size": first_size(median)})
+        dataset = load(settings, workspace)
     shares = np.bincount(dataset.y.numpy()) / len(dataset.y) if dataset.classes else [0.0]
     return FirstLook(
         source=source,
@@ -44,4 +53,5 @@ def first_look(source: str, target: str | None, workspace: Workspace) -> FirstLo
         has_test="test" in dataset.given,
         has_validation="validation" in dataset.given,
         target=target,
+        median_side=median,
     )

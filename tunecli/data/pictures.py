@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +19,7 @@ from tunecli.data.class_folders import (
     own_parts,
 )
 from tunecli.data.dataset import Dataset
-from tunecli.data.decoding import Pixels, UnreadableError, decoded, is_grey
+from tunecli.data.decoding import Pixels, UnreadableError, decoded, is_grey, sides
 from tunecli.data.hardware import n_cores
 from tunecli.data.picture_sets import (
     VERSIONS,
@@ -53,6 +54,15 @@ def load_pictures(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's, of odd headers of pictures that are fine
         return _load(settings, validation, workspace)
+
+
+def median_side(settings: DataSettings, workspace: Workspace) -> int:
+    """Median of the heights and widths of a folder's pictures, in pixels; 0 without any."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = _found(settings, ValidationSettings(), workspace.folder)
+        known = [size for file in found.files if (size := sides(file.path)) is not None]
+    return round(statistics.median(side for size in known for side in size)) if known else 0
 
 
 def _load(settings: DataSettings, validation: ValidationSettings, workspace: Workspace) -> Dataset:

@@ -13,6 +13,9 @@ from tunecli.study_file.settings import Task
 _UNEVEN = 0.8
 """Share of the commonest class from which accuracy says little."""
 
+_QUICK_SIDE = 64
+"""Pixels; a network trains on such pictures in seconds an epoch, without an accelerator."""
+
 
 @dataclass(frozen=True)
 class FirstLook:
@@ -23,6 +26,8 @@ class FirstLook:
         shape: of one row: (n_columns,) or (channels, height, width).
         commonest: share of the commonest class; 0 for regression.
         has_test, has_validation: whether the source brings such rows of its own.
+        median_side: of pictures that differ in size, median of their heights and widths in
+            pixels; `shape` is then that of `first_size`. None of all others.
     """
 
     source: str
@@ -34,11 +39,21 @@ class FirstLook:
     has_test: bool = False
     has_validation: bool = False
     target: str | None = None
+    median_side: int | None = None
 
     @property
     def is_pictures(self) -> bool:
         """Whether rows are pictures."""
         return len(self.shape) == 3
+
+
+def first_size(median_side: int) -> int:
+    """Height and width for pictures that differ in size: quick to train on, none blown up.
+
+    Args:
+        median_side: of them, in pixels.
+    """
+    return min(_QUICK_SIDE, max(8, median_side // 8 * 8))
 
 
 def study_name(source: str) -> str:
@@ -76,6 +91,11 @@ def _data(look: FirstLook) -> Iterator[str]:
     yield f"  source: {flow(look.source)}"
     if look.target is not None:
         yield f"  target: {flow(look.target)}"
+    if look.median_side is not None:
+        side = f"{look.median_side:,} pixels"
+        yield f"  # The pictures differ in size: height and width are {side} in the median."
+        yield "  # All are scaled and cut to this one; a larger one shows more, and takes longer."
+        yield f"  size: {first_size(look.median_side)}"
     if not look.has_test:
         yield "  test: 0.2                       # put away for a last look; no trial sees it"
     yield "  scale: standard                 # fitted on each training part alone"
