@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import io
 import math
 
 import pytest
+from rich.console import Console
 
-from tunecli.report.curve_plot import curve_plot
+from tunecli.report.curve_plot import CurvePlot, curve_plot
 
 BRAILLE = range(0x2800, 0x2900)
 
@@ -47,6 +49,19 @@ def test_what_cannot_be_drawn_is_left_out() -> None:
 def test_it_fits_80_columns() -> None:
     many = [(f"trial {n}", [0.1 * n, 0.5, 1e-7]) for n in range(3)]
     assert max(len(line.plain) for line in curve_plot(many)) <= 80
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80, 200])
+def test_the_picture_is_as_wide_as_the_console_allows(columns: int) -> None:
+    console = Console(file=io.StringIO(), width=columns)
+    curves = [(f"trial {n}", [0.1 * n, 0.5, 0.7, 0.9]) for n in range(2)]
+    console.print(CurvePlot(curves))
+    lines = console.file.getvalue().splitlines()
+    assert [line.plain.rstrip() for line in curve_plot(curves, columns=columns)] == [
+        line.rstrip() for line in lines
+    ]
+    axis = next(line for line in lines if "└" in line)
+    assert len(axis.rstrip()) == min(columns, 60 + axis.index("─"))
 
 
 @pytest.mark.parametrize(

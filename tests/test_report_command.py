@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from importlib import import_module
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from commands import call_in
 from study_makers import complete, made, mlp
+
+from tunecli.study_file.study_file import StudyFile
 
 
 @pytest.fixture
@@ -34,6 +38,17 @@ def test_a_place_that_cannot_be_written_is_told(folder: Path) -> None:
     assert "nowhere/one.html cannot be written (No such file or directory)" in " ".join(
         done.stderr.replace("│", " ").split()
     )
+
+
+@pytest.mark.parametrize("words", [(), ("--trial", "0")])
+def test_the_study_file_can_be_copied_from_a_narrow_terminal(
+    folder: Path, words: tuple[str, ...]
+) -> None:
+    with patch.object(import_module("tunecli.cli.report"), "_COLUMNS", 30):
+        shown = call_in(folder, "report", "one", *words).stdout
+    copied = shown.partition("again\n")[2].partition("\n\n")[0]
+    assert max(map(len, copied.splitlines())) > 30
+    assert StudyFile.from_text(copied + "\n", "copied.yaml").name.startswith("one-")
 
 
 def test_markdown_goes_to_stdout(folder: Path) -> None:

@@ -35,7 +35,7 @@ def render_study(study: StudyRecord, **options: Any) -> RenderableType:
 
 def text(renderable: RenderableType, width: int = 80, **options: bool) -> str:
     console = Console(file=io.StringIO(), width=width, **options)
-    console.print(renderable)
+    console.print(renderable, crop=False)
     return console.file.getvalue()
 
 
@@ -98,6 +98,14 @@ Next
   tunecli check studies/digits.yaml
   tunecli search studies/digits.yaml --trials 6"""
     )
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_a_study_file_is_printed_as_it_is_to_be_copied(tmp_path: Path, width: int) -> None:
+    study = read_study(made(tmp_path, [(mlp(0.01), complete(0.95, 0.97))]))
+    file = f"study: digits-0\noptimizer: {{AdamW: {{lr: 0.01, betas: [{'0.9, ' * 20}0.99]}}}}\n"
+    assert f"\n{file}" in text(render_study(study, study_file=file), width)
+    assert f"\n{file}" in text(render_trial(study, 0, file), width)
 
 
 def test_the_head_tells_of_baselines_and_the_json_of_all_they_have(tmp_path: Path) -> None:

@@ -104,14 +104,14 @@ def _show(record: StudyRecord, top: int, options: str, everything: bool, out: Co
     winner = ranking.best_trial(record)
     file = best.study_file_of(record, winner) if winner else ""
     for part in terminal.study_parts(record, top, file, options, everything):
-        out.print(part)
+        out.print(part, crop=False)
 
 
 def _show_trial(record: StudyRecord, number: int, out: Console) -> None:
     from tunecli.report import best, one_trial
 
     file = best.study_file_of(record, record.trial(number))
-    out.print(one_trial.render_trial(record, number, file))
+    out.print(one_trial.render_trial(record, number, file), crop=False)
 
 
 def _export(record: StudyRecord, form: str, html: Path | None, everything: bool) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from tunecli.report import wording
@@ -15,8 +17,24 @@ _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))  # row by colum
 _BLANK = 0x2800
 
 
+Curves = Sequence[tuple[str, Sequence[float]]]
+
+_WIDTH = 60
+_NARROWEST = 10
+
+
+@dataclass(frozen=True)
+class CurvePlot:
+    """Curves as `curve_plot` draws them, in as many columns as the console has."""
+
+    curves: Curves
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield from curve_plot(self.curves, columns=options.max_width)
+
+
 def curve_plot(
-    curves: Sequence[tuple[str, Sequence[float]]], width: int = 60, height: int = 8
+    curves: Curves, width: int = _WIDTH, height: int = 8, columns: int = 80
 ) -> list[Text]:
     """Lines of text: the curves over a common number of evaluations, an axis, a legend.
 
@@ -26,17 +44,19 @@ def curve_plot(
     Args:
         curves: (name, value at each evaluation); the first is drawn on top.
         width, height: of the picture, in characters.
+        columns: for picture and axis; a picture too wide for them gets narrower.
     """
     usable = [(name, values) for name, values in curves if _n_drawn(values) > 1]
     if not usable:
         return []
     longest = max(len(values) for _, values in usable)
     low, high = _limits([values for _, values in usable])
+    labels = {0: wording.score(high, high), height - 1: wording.score(low, high)}
+    margin = max(map(len, labels.values()))
+    width = max(_NARROWEST, min(width, columns - margin - len("   ┤")))
     cells = [[(0, -1)] * width for _ in range(height)]
     for number, (_, values) in reversed([*enumerate(usable)]):
         _draw(cells, values, longest, (low, high), number)
-    labels = {0: wording.score(high, high), height - 1: wording.score(low, high)}
-    margin = max(map(len, labels.values()))
     lines = [
         Text.assemble((f"  {labels.get(row, ''):>{margin}} ┤", "dim"), *_row(cells[row]))
         for row in range(height)

@@ -11,7 +11,7 @@ from tunecli.report.records import StudyRecord, TrialRecord
 
 
 def render_trial(study: StudyRecord, number: int, study_file: str = "") -> RenderableType:
-    """Everything that is known of one trial.
+    """Everything that is known of one trial; to be printed with `crop=False`.
 
     Args:
         study_file: of the trial; see `best.study_file_of`; empty leaves it out.
@@ -38,7 +38,7 @@ def render_trial(study: StudyRecord, number: int, study_file: str = "") -> Rende
         parts.append(Text(wording.plain_lines(trial.traceback.rstrip())))
     if study_file:
         parts += trial_parts.heading("As a study file that runs again")
-        parts.append(Text(wording.plain_lines(study_file.rstrip())))
+        parts.append(trial_parts.yaml_lines(study_file))
     return Group(*parts)
 
 

@@ -10,14 +10,14 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from tunecli.report import pareto, ranking, trial_tables, wording
-from tunecli.report.curve_plot import curve_plot
+from tunecli.report.curve_plot import CurvePlot, curve_plot
 from tunecli.report.finding_lines import finding_lines
 from tunecli.report.findings.evidence import Evidence
 from tunecli.report.importance import Importance, importance
 from tunecli.report.layout import beside
 from tunecli.report.records import StudyRecord, TrialRecord
 from tunecli.report.search_lines import tie_sentence
-from tunecli.report.trial_parts import curve_lines, facts, heading, score_label
+from tunecli.report.trial_parts import curve_lines, facts, heading, score_label, yaml_lines
 from tunecli.training.reasons import alike
 
 _NUMBERS = 8  # of running trials that are named
@@ -33,7 +33,7 @@ def study_parts(
     options: str = "",
     everything: bool = False,
 ) -> Iterator[RenderableType]:
-    """Everything worth knowing of a study, for 80 columns and more, from top to bottom.
+    """Everything worth knowing of a study, from top to bottom; to be printed with `crop=False`.
 
     In parts, so that one can read the first ones while findings and importance are computed,
     which takes seconds.
@@ -67,7 +67,7 @@ def study_parts(
 def _leaders(study: StudyRecord, top: int, study_file: str) -> Iterator[RenderableType]:
     if study_file:
         yield from heading("The best trial as a study file that runs again")
-        yield Text(wording.plain_lines(study_file.rstrip()))
+        yield yaml_lines(study_file)
     n_complete = len(ranking.ranked(study))
     yield from heading(
         f"Top {min(top, n_complete)} of {wording.count(n_complete, 'complete trial')}"
@@ -124,9 +124,10 @@ def _curves(evidence: Evidence) -> list[RenderableType]:
         if trial.trial_id in evidence.curves
         and len(evidence.curves[trial.trial_id].score) >= _EVALUATIONS
     ]
-    lines = curve_plot(drawn)
+    if not curve_plot(drawn):
+        return []
     metric = wording.plain(evidence.study.metric)
-    return [*heading(f"Validation {metric} of the best trials"), *lines] if lines else []
+    return [*heading(f"Validation {metric} of the best trials"), CurvePlot(drawn)]
 
 
 def _head(study: StudyRecord) -> list[RenderableType]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 from rich.text import Text
 
 from tunecli.report import wording
@@ -32,6 +32,13 @@ def curve_lines(study: StudyRecord, trial: TrialRecord) -> list[RenderableType]:
             text = Text.assemble((picture, "cyan"), f"  {ends}")
             lines.append(beside(wording.shortened(wording.plain(label), 11), text))
     return lines
+
+
+def yaml_lines(study_file: str) -> RenderableType:
+    """A study file as it is to be copied: no line is broken, however narrow the terminal."""
+    text = wording.plain_lines(study_file.rstrip())
+    # A text that is printed by itself would be joined with others, and wrapped.
+    return Group(Text(text, no_wrap=True, overflow="ignore"))
 
 
 def facts(study: StudyRecord, trial: TrialRecord) -> list[RenderableType]:
