@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -86,11 +87,12 @@ def compress(
             )
         typer.echo("\n".join([*results_lines(results), f"model       {path}"]))
         return
-    found_rows = compressed_ways(made, store, of_study.kept_models(place, found.number), steps)
-    rows = []
-    for one in steps:
-        say(f"{record.name}: trial {found.number}, {in_words(one)} …")
-        rows.append(next(found_rows))
+    kept = of_study.kept_models(place, found.number)
+    with closing(compressed_ways(made, store, kept, steps)) as found_rows:
+        rows = []
+        for one in steps:
+            say(f"{record.name}: trial {found.number}, {in_words(one)} …")
+            rows.append(next(found_rows))
     _show(rows, record.metric, maximize=record.direction == "maximize", as_json=json)
 
 

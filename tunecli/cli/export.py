@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from tunecli.cli.options import CodeOption, RunsOption
+from tunecli.errors import TunecliError
 
 if TYPE_CHECKING:
     from tunecli.model_folder.exporting import Exported
@@ -47,9 +49,10 @@ def export(
 
     if int8 and to != "onnx":
         raise typer.BadParameter("--int8 goes with --to onnx.")
-    here = Path().absolute()
-    workspace = Workspace(here, runs.absolute() / ".cache", AllowedCode.of(here, code or []))
-    path = model_at(model, runs)
+    here, path = Path().absolute(), model_at(model, runs)
+    allowed = AllowedCode.of(here, code or [])
+    searched = Workspace(_searched_from(path, here), runs.absolute() / ".cache", allowed)
+    workspace = searched if data is None else replace(searched, folder=here)
     used = load_with(path, workspace, "cpu")
     target = output or path.with_name(f"{path.name}.{to}")
     source = data or used.facts.config.data.source
@@ -61,9 +64,24 @@ def export(
     from tunecli.model_folder.int8 import export_int8, words
 
     config = used.facts.config
-    store = FoldStore(config.data, config.validation, workspace)
+    store = FoldStore(config.data, config.validation, searched)
     found, changed = export_int8(used, store, target, source, tolerance)
     typer.echo("\n".join([*_lines(found), *words(changed)]))
+
+
+def _searched_from(model: Path, here: Path) -> Path:
+    """The folder of the study file, from which paths in it start; `here` if it is not known."""
+    from tunecli.cli.places import find
+    from tunecli.model_folder.places import origin
+    from tunecli.report.records import read_study
+
+    try:
+        runs, study, _ = origin(model)
+        place = find(study, runs, None)
+        file = read_study(place.url, place.name).file
+    except TunecliError:  # it was moved, or its study is gone
+        return here
+    return Path(file).absolute().parent if file else here
 
 
 def _lines(found: Exported) -> list[str]:

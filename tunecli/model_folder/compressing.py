@@ -8,7 +8,7 @@ test set is not looked at.
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -124,7 +124,7 @@ def ways(trial: Trial, store: FoldStore, finetune_epochs: int) -> list[Compressi
 
 def compressed_ways(
     trial: Trial, store: FoldStore, kept: Path, wanted: Sequence[CompressionSettings]
-) -> Iterator[Row]:
+) -> Generator[Row]:
     """The row of each of the `ways`, all from the same models.
 
     Args:

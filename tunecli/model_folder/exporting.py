@@ -13,13 +13,14 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save_file
 from torch import Tensor
 
 from tunecli.data.new_rows import blocks_of
 from tunecli.errors import DataError, ExportError, MissingPackageError
 from tunecli.model_folder.graph import Graph, given_to_graph, why_not_whole
 from tunecli.model_folder.model import Model
+from tunecli.model_folder.output import whole
+from tunecli.training.compression.packing import plain_file
 from tunecli.training.losses import Predictions
 
 Format = Literal["onnx", "pt2", "safetensors"]
@@ -57,29 +58,21 @@ def export(model: Model, to: Format, path: Path, source: str) -> Exported:
         source: of rows to compare on.
 
     Raises:
-        ExportError: the network cannot be exported, or the file gives something else.
+        ExportError: the network cannot be exported, the file gives something else, or it cannot
+            be written.
         MissingPackageError: ONNX needs its packages.
         DataError: the rows cannot be read.
     """
-    part = path.with_name(f".{path.name}.part")
-    try:
-        if to == "safetensors":
-            networks = enumerate(model.members)
-            weights = {
-                (name if len(model.members) == 1 else f"{i}/{name}"): value.clone()
-                for i, member in networks
-                for name, value in member.network.state_dict().items()
-            }
-            save_file(weights, part)
-            found = Exported(path, "all preprocessing", 0, 0.0)
-        else:
-            found = _graph(model, to, part, path, source)
-        part.replace(path)
-    except OSError as error:
-        raise ExportError(f"{path} cannot be written ({error.strerror}).") from None
-    finally:
-        part.unlink(missing_ok=True)
-    return found
+    with whole(path) as part:
+        if to != "safetensors":
+            return _graph(model, to, part, path, source)
+        weights = {
+            (name if len(model.members) == 1 else f"{i}/{name}"): value
+            for i, member in enumerate(model.members)
+            for name, value in member.network.state_dict().items()
+        }
+        part.write_bytes(plain_file(weights))
+        return Exported(path, "all preprocessing", 0, 0.0)
 
 
 def _graph(model: Model, to: Format, part: Path, path: Path, source: str) -> Exported:

@@ -7,7 +7,6 @@ few rows show. Unlike `compression: quantize`, which makes a file smaller, it co
 from __future__ import annotations
 
 import logging
-import os
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -27,6 +26,7 @@ from tunecli.errors import ExportError, MissingPackageError
 from tunecli.model_folder.exporting import Exported, export
 from tunecli.model_folder.graph import given_to_graph
 from tunecli.model_folder.model import Model
+from tunecli.model_folder.output import whole
 from tunecli.study_file.metrics import label
 from tunecli.training.metrics import measure
 
@@ -68,13 +68,9 @@ def export_int8(
     Raises:
         ExportError, MissingPackageError, DataError: see `to_int8` and `exporting.export`.
     """
-    part = path.with_name(f".{path.name}.32.part")
-    try:
+    with whole(path) as part:
         found = export(model, "onnx", part, source)
         changed = to_int8(model, store, part, tolerance)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
     return replace(found, path=path, n_rows=0), changed
 
 
@@ -98,8 +94,7 @@ def to_int8(model: Model, store: FoldStore, path: Path, tolerance: float) -> Int
     calibration, scored = _rows(store)
     if not len(scored):
         raise ExportError("--int8 needs more rows than there are, to calibrate on and to score.")
-    small = path.with_name(f"{path.name}.int8")
-    try:
+    with whole(path) as small:
         with _quietly():
             quantization.quantize_static(
                 path,
@@ -125,10 +120,7 @@ def to_int8(model: Model, store: FoldStore, path: Path, tolerance: float) -> Int
             len(scored),
         )
         _refuse_worse(found, model, tolerance)
-        os.replace(small, path)
-    finally:
-        small.unlink(missing_ok=True)
-    return found
+        return found
 
 
 def _rows(store: FoldStore) -> tuple[Tensor, Tensor]:

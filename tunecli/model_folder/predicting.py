@@ -14,6 +14,7 @@ import pandas as pd
 from tunecli.data.new_rows import Block, blocks_of
 from tunecli.errors import DataError
 from tunecli.model_folder.model import Model
+from tunecli.model_folder.output import whole
 
 
 def write_predictions(model: Model, source: str, output: Path | None, proba: bool) -> None:
@@ -24,7 +25,8 @@ def write_predictions(model: Model, source: str, output: Path | None, proba: boo
         proba: one more column for each class.
 
     Raises:
-        DataError: the source does not fit the model, or the file cannot be written.
+        DataError: the source does not fit the model.
+        ExportError: the file cannot be written.
     """
     if proba and not model.classes:
         raise DataError("a model of values has no probabilities: leave out --proba.")
@@ -91,8 +93,7 @@ def _writer(output: Path | None) -> Iterator[_Writer]:
     if output is None:
         yield _Csv(sys.stdout)
         return
-    part = output.with_name(f".{output.name}.part")
-    try:
+    with whole(output) as part:
         if output.suffix == ".parquet":
             parquet = _Parquet(part)
             yield parquet
@@ -100,8 +101,3 @@ def _writer(output: Path | None) -> Iterator[_Writer]:
         else:
             with part.open("w", encoding="utf-8", newline="") as file:
                 yield _Csv(file)
-        part.replace(output)
-    except OSError as error:
-        raise DataError(f"{output} cannot be written ({error.strerror}).") from None
-    finally:
-        part.unlink(missing_ok=True)
