@@ -437,5 +437,5 @@ def test_what_cannot_be_built_is_found_before_the_first_trial(run: Run, tmp_path
         "data: digits\nmodel: {choice: [MLP, alexnet]}\noptimizer: SGD\n"
     )
     done = run("search", "bad.yaml", "--quiet", code=2)
-    assert "bad.yaml: model.alexnet: alexnet takes pictures of at least 63" in done.stderr
+    assert "bad.yaml:2:23: model.alexnet: alexnet takes pictures of at least 63" in done.stderr
     assert not (tmp_path / "runs/bad/study.db").exists()
