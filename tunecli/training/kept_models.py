@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import zipfile
 from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
@@ -26,6 +25,8 @@ from tunecli.training.compression.packing import Packed
 
 FORMAT = 1
 _INDEX = "models.json"
+_OF_TORCH = b"PK\x03\x04"
+"""How `torch.save` begins, which writes a zip; packed models are safetensors files."""
 
 Kept = Mapping[str, Tensor] | Packed
 """The weights of a network, or a compressed one."""
@@ -94,7 +95,7 @@ def _read(path: Path, digest: str) -> Kept:
     content = path.read_bytes()
     if hashlib.sha256(content).hexdigest() != digest:
         raise ValueError(f"the checksum of {path.name} is wrong")
-    if not zipfile.is_zipfile(io.BytesIO(content)):
+    if not content.startswith(_OF_TORCH):
         return Packed.from_bytes(content)
     weights: dict[str, Tensor] = torch.load(io.BytesIO(content), weights_only=True)["weights"]
     return weights
