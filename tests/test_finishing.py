@@ -14,6 +14,7 @@ from tunecli.study_file.settings import (
     Constraint,
     Objective,
     PruneSettings,
+    ShareSettings,
     StructuredSettings,
     TrialConfig,
 )
@@ -43,6 +44,16 @@ def ended(config: TrialConfig) -> CrossValidation:
     for _ in training:
         pass
     return training
+
+
+def test_what_a_compression_leaves_out_is_the_reason_of_the_trial() -> None:
+    """As many values as these few weights have would be as long as the weights."""
+    share = CompressionSettings(share=ShareSettings(clusters=256))
+    assert finish(ended(config(compression=share))).result.reason == (
+        "share is left out: the file would be no smaller"
+    )
+    int8 = CompressionSettings(quantize="int8")
+    assert finish(ended(config(compression=int8))).result.reason == ""
 
 
 def test_costs_are_measured_where_the_study_names_them() -> None:

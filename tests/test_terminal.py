@@ -420,6 +420,13 @@ def test_all_findings_are_shown_if_wished(tmp_path: Path) -> None:
     assert len(everything.splitlines()) > len(few.splitlines())
 
 
+def test_what_a_compression_left_out_stands_with_the_trial(tmp_path: Path) -> None:
+    told = "share is left out: the file would be no smaller"
+    study = read_study(made(tmp_path, [(mlp(0.1), complete(0.9, reason=told))]))
+    assert f"note        {told}" in lines(render_study(study))
+    assert f"note        {told}" in lines(render_trial(study, 0))
+
+
 def test_long_names_of_options_leave_room_for_their_figures() -> None:
     name = "networks/tabular.py:GatedResidualNetwork"
     evidence = planted(Plant(optimizers={name: 0.0, "AdamW": 0.0}), 0)

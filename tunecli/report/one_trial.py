@@ -23,7 +23,7 @@ def render_trial(study: StudyRecord, number: int, study_file: str = "") -> Rende
     title = Text(f"Trial {number} of {wording.plain(study.name)}", style="bold")
     state = "running, or interrupted" if trial.state == "running" else trial.state
     parts: list[RenderableType] = [title.append(f": {trial.outcome or state}")]
-    if trial.reason:
+    if trial.reason and trial.outcome != "complete":
         parts.append(beside("reason", Text(wording.plain_lines(trial.reason), style="yellow")))
     if trial.value is not None:
         value = f"{wording.plain(study.metric)} {wording.with_spread(trial.value, trial.spread)}"

@@ -42,7 +42,7 @@ def yaml_lines(study_file: str) -> RenderableType:
 
 
 def facts(study: StudyRecord, trial: TrialRecord) -> list[RenderableType]:
-    """Fold scores, the other metrics, and the cost of a trial."""
+    """Fold scores, the other metrics, and the cost of a trial; what its compression left out."""
     lines: list[tuple[str, str]] = []
     if len(trial.fold_scores) > 1:
         scores = "  ".join(wording.score(score, trial.value) for score in trial.fold_scores)
@@ -60,6 +60,8 @@ def facts(study: StudyRecord, trial: TrialRecord) -> list[RenderableType]:
         _evaluation(trial, study.curve(trial)),
     ]
     lines.append(("cost", ", ".join(filter(None, cost))))
+    if trial.outcome == "complete":
+        lines.append(("note", wording.plain(trial.reason)))
     return [beside(label, Text(text)) for label, text in lines if text]
 
 

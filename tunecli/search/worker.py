@@ -188,8 +188,6 @@ class Trainer:
             if checkpoints is not None and checkpoints.is_due and index >= n_before:
                 self._save(checkpoints, training, job)
         end = finish(training, quiet)
-        for note in end.notes:
-            self._warn(job, note)
         if job.is_worth_keeping(end.result):
             self._keep(end, job)
         return end.result

@@ -42,7 +42,8 @@ class TrialResult:
 
     Attributes:
         outcome: what happened, in one of the design's five words.
-        reason: empty for a complete trial, else a sentence.
+        reason: a sentence; of a complete trial the steps of its compression that were left out,
+            or empty.
         value: mean score over folds at the best evaluation of the mean curve (the last one for a
             pruned trial); None unless complete or pruned.
         best_step: index of that evaluation; None without a value.

@@ -39,12 +39,6 @@ class EndOfTrial:
     _training: CrossValidation = field(repr=False)
     _compressed: Sequence[CompressedFold] = field(default=(), repr=False)
 
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What a user should read, in words that follow "Trial 3: "."""
-        told = idle_in_words(self._compressed[0].packed.left_out) if self._compressed else ""
-        return (f"of its compression, {told}",) if told else ()
-
     def models(self) -> Iterator[Kept]:
         """Those of the folds, one after another, as they were scored."""
         if self._compressed:
@@ -58,7 +52,8 @@ def finish(training: CrossValidation, quiet: Quiet = NOBODY_MEASURES) -> EndOfTr
     """End a trial that nothing stopped.
 
     With compression the value is that of the compressed models, and the metric `uncompressed` what
-    it was. A trial beyond a limit is infeasible: it has no value, but its scores and costs.
+    it was; the reason says which steps were left out. A trial beyond a limit is infeasible: it has
+    no value, but its scores and costs.
 
     Args:
         quiet: keeps other processes from computing while a latency is measured.
@@ -128,6 +123,7 @@ def _of_compressed(
         fold_scores=tuple(fold.score for fold in folds),
         metrics=_means([fold.metrics for fold in folds]) | {"uncompressed": result.value},
         predictions=training.archive([fold.predictions for fold in folds]),
+        reason=idle_in_words(folds[0].packed.left_out),
     )
 
 
