@@ -16,6 +16,7 @@ from sklearn.model_selection import PredefinedSplit
 from torch import Tensor
 
 from tunecli.data.dataset import Dataset
+from tunecli.data.given_splits import check_given
 from tunecli.data.splitters import ByCopies, ByGroups, ByRows, ByTime, Splitter
 from tunecli.errors import DataError
 from tunecli.study_file import defaults
@@ -73,7 +74,8 @@ def split(dataset: Dataset, data: DataSettings, validation: ValidationSettings) 
     """Cut the test set first, then the folds from what is left; stratified for classification.
 
     Rows that are equal stay together, and so do groups; with times, test and validation rows are
-    later than those before them.
+    later than those before them. Given splits are taken as they are, or refused where groups or
+    times contradict them; copies they may take apart.
 
     Args:
         dataset: its targets, groups, times, copies and given splits matter, its features do not.
@@ -81,10 +83,12 @@ def split(dataset: Dataset, data: DataSettings, validation: ValidationSettings) 
         validation: `folds` or `holdout`, or neither where the data says which rows validate.
 
     Raises:
-        DataError: if there are too few rows, groups or times, or too few of a class.
+        DataError: if there are too few rows, groups or times, or too few of a class; or if groups
+            or times contradict given splits.
     """
     if data.split_seed > LARGEST_SEED:
         raise DataError(f"data.split_seed must be at most {LARGEST_SEED}, got {data.split_seed}.")
+    check_given(dataset, data, validation, uses_given_folds=is_given(dataset, validation))
     splitter = splitter_of(dataset, data.split_seed)
     search, test = _test_cut(dataset, data, validation, splitter)
     if is_given(dataset, validation):
