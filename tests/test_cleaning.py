@@ -47,13 +47,16 @@ def test_copies_are_the_rows_that_are_equal(rows: list[tuple[int, int]]) -> None
     x = np.array([NAN if a == 3 else a for a, _ in rows])
     y = np.array([b for _, b in rows])
     firsts = [rows.index(row) for row in rows]
-    found, n_copies = copies([x], y)
-    assert n_copies == len(rows) - len(set(rows))
-    if n_copies == 0 or 2 * len(set(rows)) < len(rows):
+    found, notes = copies([x], y)
+    n_copies = len(rows) - len(set(rows))
+    if n_copies == 0:
+        assert (found, notes) == (None, [])
+    elif 2 * len(set(rows)) < len(rows):
         assert found is None
+        assert [note.split()[0] for note in notes] == [str(n_copies)]
     else:
         assert found is not None
-        assert found.tolist() == firsts
+        assert (found.tolist(), notes) == (firsts, [])
 
 
 Y = RANDOM.integers(0, 3, 90)

@@ -174,7 +174,6 @@ def test_copies_are_counted_and_found(tmp_path: Path) -> None:
     assert dataset.copies is not None
     assert dataset.copies[:40].tolist() == list(range(40))
     assert dataset.copies[40:].tolist() == [own[0] if own else 40] * 2
-    assert any("of others, target included; in folds, copies" in note for note in dataset.notes)
 
 
 def test_so_many_copies_are_rows_like_any(tmp_path: Path) -> None:
@@ -230,13 +229,6 @@ def test_files_of_their_own_stand_behind_the_first(tmp_path: Path) -> None:
     assert dataset.given_folds is not None
     assert dataset.given_folds.tolist() == [-1] * 5 + [0]
     assert dataset.columns[1].categories == ("blue", "green", "red")
-
-
-def test_rows_of_the_test_that_were_seen_before_are_counted(tmp_path: Path) -> None:
-    text = numbered(40)
-    (tmp_path / "test.csv").write_text("\n".join(text.splitlines()[:4]) + "\n99,1,no\n")
-    notes = read(tmp_path, text, test="test.csv").notes
-    assert "3 rows of the test stand among those searched on, too." in notes
 
 
 MANY = rows(*(f"{i},x{i % 3},{'ab'[i % 2]}" for i in range(100)))

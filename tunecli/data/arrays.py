@@ -6,6 +6,7 @@ They are named `x` (or `X`) and `y`, and `x_test` and `y_test` for a test set of
 
 from __future__ import annotations
 
+import hashlib
 import pickle
 from collections.abc import Mapping
 from dataclasses import replace
@@ -75,7 +76,11 @@ def from_arrays(name: str, x: Array, y: Array, settings: DataSettings) -> Datase
         message = f"{name} has {len(x):,} rows of features, but {len(y):,} targets."
         raise DataError(message, "data.source")
     dataset = with_targets(name, torch.from_numpy(x), y, settings)
-    return dataset if x.ndim == 4 else _as_table(dataset, x)
+    if x.ndim == 2:
+        return _as_table(dataset, x)
+    hashes = [hashlib.sha256(picture).digest() for picture in x]
+    copies = cleaning.picture_copies(hashes, dataset.y.tolist())
+    return replace(dataset, copies=None if copies is None else torch.from_numpy(copies))
 
 
 def with_targets(name: str, x: Tensor | LoadedRows, y: Array, settings: DataSettings) -> Dataset:
@@ -124,13 +129,13 @@ def _as_table(dataset: Dataset, x: Array) -> Dataset:
         raise DataError(f"all features of {dataset.name} are constant.", "data.source")
     y = dataset.y.numpy()
     notes += cleaning.leaks(columns, y, dataset.task == "classification")
-    copies, _ = cleaning.copies([c.values for c in columns], y)
+    copies, on_copies = cleaning.copies([c.values for c in columns], y)
     return replace(
         dataset,
         x=torch.from_numpy(np.stack([c.values for c in columns], axis=1)),
         columns=tuple(c.column for c in columns),
         copies=None if copies is None else torch.from_numpy(copies),
-        notes=tuple(notes),
+        notes=(*notes, *on_copies),
     )
 
 

@@ -57,19 +57,34 @@ def leaks(columns: Sequence[Cells], y: NDArray[np.generic], is_classes: bool) ->
     ]
 
 
-def copies(values: Sequence[Floats], y: NDArray[np.generic]) -> tuple[Rows | None, int]:
-    """Of each row the first one that is equal, target included, and how many rows have such a one.
+def copies(values: Sequence[Floats], y: NDArray[np.generic]) -> tuple[Rows | None, list[str]]:
+    """Of each row the first one that is equal, target included; None if all rows differ.
 
-    None where fewer than half of the rows are different: then equal rows are what the columns'
-    few values lead to, not copies.
+    None, with a note, where fewer than half of the rows are different: then equal rows are what
+    the columns' few values lead to, not copies.
     """
     frame = pd.DataFrame({str(i): column for i, column in enumerate(values)})
     frame["y"] = y
     codes, _ = pd.factorize(pd.util.hash_pandas_object(frame, index=False).to_numpy())
     _, firsts = np.unique(codes, return_index=True)
     n_copies = len(codes) - len(firsts)
-    together = n_copies and 2 * len(firsts) >= len(codes)
-    return (firsts[codes].astype(np.int64) if together else None), n_copies
+    if not n_copies:
+        return None, []
+    if 2 * len(firsts) < len(codes):
+        note = f"{n_copies:,} rows are copies of others, target included; being so many, they are"
+        return None, [f"{note} taken for rows like any."]
+    return firsts[codes].astype(np.int64), []
+
+
+def picture_copies(hashes: Sequence[bytes], y: Sequence[float]) -> Rows | None:
+    """Of each picture the first one that is equal, target included; None if all differ.
+
+    Args:
+        hashes: of what each one holds.
+    """
+    firsts: dict[tuple[bytes, float], int] = {}
+    own = [firsts.setdefault(key, i) for i, key in enumerate(zip(hashes, y, strict=True))]
+    return np.array(own, dtype=np.int64) if len(firsts) < len(own) else None
 
 
 def _tells_class(column: Cells, y: NDArray[np.generic]) -> bool:

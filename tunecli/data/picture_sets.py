@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from tunecli import __version__
 from tunecli.data.cache import SMALL, Entry, NewArray
 from tunecli.data.class_folders import Part
+from tunecli.data.cleaning import picture_copies
 from tunecli.data.dataset import Dataset
 from tunecli.data.decoding import Pixels
 from tunecli.data.kept_sets import dataset_of
@@ -88,7 +89,9 @@ def filled(
     y = new("y", (len(labels),), np.int64)
     y[...] = labels
     _give_splits(new, parts)
-    found = [*notes, *_keep_copies_together(new, contents, labels, parts)]
+    copies = picture_copies(contents, labels)
+    if copies is not None:
+        new("copies", copies.shape, np.int64)[...] = copies
     fingerprint = hashlib.sha256(b"".join(contents))
     fingerprint.update(f"{form} {labels} {parts} {list(classes)}".encode())
     return {
@@ -96,7 +99,7 @@ def filled(
         "classes": list(classes),
         "columns": [],
         "target": "",
-        "notes": found,
+        "notes": list(notes),
         "fingerprint": fingerprint.hexdigest(),
     }
 
@@ -120,25 +123,3 @@ def _give_splits(new: NewArray, parts: Sequence[Part]) -> None:
         new("given_test", rows.shape, np.int64)[...] = rows
     if (marks == "valid").any():
         new("given_folds", marks.shape, np.int64)[...] = np.where(marks == "valid", 0, -1)
-
-
-def _keep_copies_together(
-    new: NewArray, contents: Sequence[bytes], labels: Sequence[int], parts: Sequence[Part]
-) -> list[str]:
-    """Write of each picture the first one that is equal, class included, and say how many are."""
-    firsts: dict[tuple[bytes, int], int] = {}
-    own = [firsts.setdefault(key, i) for i, key in enumerate(zip(contents, labels, strict=True))]
-    n_copies = len(own) - len(firsts)
-    if not n_copies:
-        return []
-    new("copies", (len(own),), np.int64)[...] = own
-    pictures = "1 picture is a copy" if n_copies == 1 else f"{n_copies:,} pictures are copies"
-    notes = [f"{pictures} of others, class included; in folds, copies stay together."]
-    for part, named in (("valid", "validation"), ("test", "test")):
-        n_both = sum(parts[i] == part and parts[own[i]] == "train" for i in range(len(own)))
-        if n_both:
-            notes.append(
-                f"{n_both:,} of the {named} pictures are copies of pictures to train on: scores "
-                "there will be better than on new ones."
-            )
-    return notes

@@ -103,10 +103,8 @@ def _read(
     splits, on_splits = _splits(frame, settings, validation)
     if not columns:
         raise DataError("no column is left to predict from.", "data.drop")
-    if "groups" not in splits and "times" not in splits:
-        copies, n_copies = cleaning.copies([c.values for c in columns], found.values)
-        splits |= {"copies": copies} if copies is not None else {}
-        on_splits += _on_copies(n_copies, copies, splits.get("given_test"))
+    copies, on_copies = cleaning.copies([c.values for c in columns], found.values)
+    splits |= {"copies": copies} if copies is not None else {}
     return Dataset(
         name=settings.source,
         task=found.task,
@@ -115,7 +113,7 @@ def _read(
         classes=found.classes,
         columns=tuple(c.column for c in columns),
         target=found.words,
-        notes=(*notes, *on_splits),
+        notes=(*notes, *on_splits, *on_copies),
         **tensors(splits),
     )
 
@@ -248,22 +246,3 @@ def _splits(
         if test is not None:
             found.setdefault("given_test", test)
     return found, notes
-
-
-def _on_copies(
-    n_copies: int, copies: NDArray[np.int64] | None, test: NDArray[np.int64] | None
-) -> list[str]:
-    """What is to be said of rows that are equal."""
-    if not n_copies:
-        return []
-    rows = "1 row is a copy" if n_copies == 1 else f"{n_copies:,} rows are copies"
-    if copies is None:
-        what = "being so many, they are taken for rows like any"
-        return [f"{rows} of others, target included; {what}."]
-    notes = [f"{rows} of others, target included; in folds, copies stay together."]
-    if test is not None:
-        to_search_on = np.setdiff1d(np.arange(len(copies)), test)
-        n_both = int(np.isin(copies[test], copies[to_search_on]).sum())
-        both = "1 row of the test stands" if n_both == 1 else f"{n_both:,} rows of the test stand"
-        notes += [f"{both} among those searched on, too."] if n_both else []
-    return notes

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from tunecli.data.copies import copy_notes
 from tunecli.data.dataset import Dataset
 from tunecli.data.fold_store import FoldStore
 from tunecli.data.folds import validation_in_words
@@ -49,7 +50,7 @@ def describe(config: TrialConfig, store: FoldStore | None = None) -> DataSummary
         validation=validation_in_words(config.validation, dataset),
         guess=_guess(config, store),
         fingerprint=dataset.fingerprint,
-        notes=(*dataset.notes, *_notes(dataset, store, counts)),
+        notes=(*dataset.notes, *copy_notes(dataset, split), *_notes(dataset, store, counts)),
         given=dataset.given,
         target=dataset.target,
         n_numeric=n_numeric,
