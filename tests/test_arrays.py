@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from tunecli.data.dataset import Dataset
 from tunecli.data.sources import load
@@ -122,19 +124,89 @@ def test_what_is_no_data_is_told(
         read(tmp_path, "d.npz")
 
 
+def saved(file: Path) -> None:
+    """A right file of the kind that its name says."""
+    if file.suffix == ".pt":
+        torch.save({"x": torch.tensor(X), "y": torch.tensor(Y)}, file)
+    elif file.suffix == ".npz":
+        np.savez(file, x=X, y=Y)
+    else:
+        np.save(file, X)
+
+
 @pytest.mark.parametrize("name", ["d.npz", "x.npy", "d.pt"])
-def test_what_is_no_file_of_arrays_is_told(tmp_path: Path, name: str) -> None:
-    for file in (name, "y.npy"):
-        (tmp_path / file).write_bytes(b"nothing of the kind")
-    with pytest.raises(DataError, match=r"does not hold plain array"):
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "is empty."),
+        (b"nothing of the kind", "is text, not {kind}; a table is named .csv."),
+        (b"a,b,y\n1,2,3\n", "is text, not {kind}; a table is named .csv."),
+        (bytes(range(256)) * 4, "is no {kind} file of plain arrays, or is damaged."),
+        (bytes(1000), "is no {kind} file of plain arrays, or is damaged."),
+        (b"\x80\x04\x95", "is no {kind} file of plain arrays, or is damaged."),
+        (0.5, "is no {kind} file of plain arrays, or is damaged."),
+        (0.99, "is no {kind} file of plain arrays, or is damaged."),
+    ],
+)
+def test_what_is_no_file_of_arrays_is_told(
+    tmp_path: Path, name: str, content: bytes | float, told: str
+) -> None:
+    file = tmp_path / name
+    np.save(tmp_path / "y.npy", Y)
+    saved(file)
+    whole = file.read_bytes()
+    file.write_bytes(content if isinstance(content, bytes) else whole[: int(len(whole) * content)])
+    with pytest.raises(DataError) as caught:
         read(tmp_path, name)
+    expected = f"data.source: {name} {told.format(kind=file.suffix)} Write it with "
+    assert str(caught.value).startswith(expected)
+    assert repr(name) in str(caught.value).removeprefix(expected)
+
+
+def test_a_file_of_another_kind_than_its_name_says(tmp_path: Path) -> None:
+    np.save(tmp_path / "y.npy", Y)
+    saved(tmp_path / "d.npz")
+    (tmp_path / "d.npz").rename(tmp_path / "x.npy")
+    with pytest.raises(DataError, match=r"x.npy is no .npy file of plain arrays, or is damaged"):
+        read(tmp_path, "x.npy")
+    (tmp_path / "y.npy").rename(tmp_path / "d.npz")
+    torch.save(torch.tensor(X), tmp_path / "d.pt")
+    for name, kind in (("d.npz", "ndarray"), ("d.pt", "Tensor")):
+        with pytest.raises(
+            DataError, match=rf"{name} must hold arrays by name.* holds one {kind}"
+        ):
+            read(tmp_path, name)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float8_e4m3fn, torch.float16])
+def test_types_that_numpy_lacks_become_float32(tmp_path: Path, dtype: torch.dtype) -> None:
+    x = torch.tensor(X).to(dtype)
+    torch.save({"x": x, "y": torch.tensor(Y)}, tmp_path / "d.pt")
+    assert torch.equal(read(tmp_path, "d.pt").x, x.double())
+
+
+def test_tensors_that_were_trained_or_conjugated_are_numbers_too(tmp_path: Path) -> None:
+    x = torch.tensor(X, requires_grad=True)
+    torch.save({"x": x, "y": torch.tensor(Y)}, tmp_path / "d.pt")
+    assert torch.equal(read(tmp_path, "d.pt").x, x.detach())
+    torch.save({"x": x.detach().cfloat().conj(), "y": torch.tensor(Y)}, tmp_path / "d.pt")
+    with pytest.raises(DataError, match=r"features of d.pt must be numbers, but are complex64"):
+        read(tmp_path, "d.pt")
+
+
+@pytest.mark.parametrize("make", [torch.Tensor.to_sparse, torch.Tensor.to_sparse_csr])
+@pytest.mark.filterwarnings("ignore:Sparse CSR tensor support:UserWarning")
+def test_sparse_tensors_are_refused(tmp_path: Path, make: Callable[[Tensor], Tensor]) -> None:
+    torch.save({"x": make(torch.tensor(X)), "y": torch.tensor(Y)}, tmp_path / "d.pt")
+    with pytest.raises(DataError, match=r"data.source: x in d.pt is a sparse tensor. Make it den"):
+        read(tmp_path, "d.pt")
 
 
 def test_code_in_a_file_is_not_run(tmp_path: Path) -> None:
     np.savez(tmp_path / "d.npz", x=np.array([{}, {}], dtype=object), y=Y)
     torch.save({"x": Path("x"), "y": Y}, tmp_path / "d.pt")
     for name in ("d.npz", "d.pt"):
-        with pytest.raises(DataError, match=f"{name} does not hold plain arrays"):
+        with pytest.raises(DataError, match=f"{name} is no .* of plain arrays"):
             read(tmp_path, name)
 
 

@@ -5,11 +5,31 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from tunecli.errors import DataError
 
 Array = NDArray[Any]
+
+_SHARED = (torch.float64, torch.float32, torch.float16)
+"""Floating types that numpy has, too."""
+
+
+def tensor_array(tensor: Tensor) -> Array:
+    """A tensor as an array; of a floating type that numpy lacks, such as bfloat16, as float32.
+
+    Raises:
+        ValueError: it is sparse or quantized; a sentence to stand behind its name.
+    """
+    if tensor.layout != torch.strided:
+        raise ValueError("is a sparse tensor. Make it dense with to_dense().")
+    if tensor.is_quantized:
+        raise ValueError("is a quantized tensor. Make it numbers with dequantize().")
+    if tensor.is_floating_point() and tensor.dtype not in _SHARED:
+        tensor = tensor.float()
+    return tensor.numpy(force=True)
 
 
 def feature_array(name: str, x: Array) -> Array:

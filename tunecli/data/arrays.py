@@ -7,7 +7,6 @@ They are named `x` (or `X`) and `y`, and `x_test` and `y_test` for a test set of
 from __future__ import annotations
 
 import hashlib
-import pickle
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tunecli.data import cleaning, column_kinds
+from tunecli.data.array_files import arrays_in
 from tunecli.data.array_forms import feature_array, target_array
 from tunecli.data.column_kinds import Cells
 from tunecli.data.dataset import Column, Dataset
@@ -170,8 +170,8 @@ def _files(settings: DataSettings, folder: Path) -> dict[str, Path]:
 
 def _read(settings: DataSettings, files: Mapping[str, Path]) -> dict[str, Array]:
     if files["x"].suffix == ".npy":
-        return {name: _contents(file, settings.source)["x"] for name, file in files.items()}
-    found = _contents(files["x"], settings.source)
+        return {name: arrays_in(file, settings.source)["x"] for name, file in files.items()}
+    found = arrays_in(files["x"], settings.source)
     for wanted in ("x", "y"):
         if wanted not in found:
             raise DataError(_no_array(settings.source, wanted, found), "data.source")
@@ -184,44 +184,14 @@ def features_in(path: Path) -> Array:
     Raises:
         DataError: it cannot be read, or has no `x` where there are several arrays.
     """
-    found = _contents(path, path.name)
+    found = arrays_in(path, path.name)
     if "x" not in found and len(found) != 1:
         raise DataError(_no_array(path.name, "x", found))
     return feature_array(path.name, found.get("x", next(iter(found.values()))))
 
 
-def _contents(path: Path, name: str) -> dict[str, Array]:
-    """All arrays of a file by their names; that of a .npy file is `x`."""
-    try:
-        if path.suffix == ".npy":
-            return {"x": np.load(path, allow_pickle=False)}
-        found = _torch_file(path) if path.suffix == ".pt" else _archive(path)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise DataError(f"{name} cannot be read: {reason}.", "data.source") from None
-    except (ValueError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        message = f"{name} does not hold plain arrays: {str(error).splitlines()[0]}"
-        raise DataError(message, "data.source") from None
-    return {("x" + name[1:] if name[:1] == "X" else name): a for name, a in found.items()}
-
-
 def _no_array(name: str, wanted: str, found: Mapping[str, Array]) -> str:
     return f"{name} has no array {wanted!r}; it holds {listed(found) or 'nothing'}."
-
-
-def _archive(path: Path) -> dict[str, Array]:
-    with np.load(path, allow_pickle=False) as archive:
-        return dict(archive)
-
-
-def _torch_file(path: Path) -> dict[str, Array]:
-    """A mapping of tensors, or a pair of features and targets."""
-    found = torch.load(path, map_location="cpu", weights_only=True)
-    if isinstance(found, list | tuple) and len(found) in (2, 4):
-        found = dict(zip(("x", "y", "x_test", "y_test"), found, strict=False))
-    if not isinstance(found, dict):
-        raise ValueError("a .pt file holds a mapping with x and y, or the pair of them.")
-    return {str(k): v.numpy() for k, v in found.items() if isinstance(v, torch.Tensor)}
 
 
 def _beside(features: Path) -> Path:

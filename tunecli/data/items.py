@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 from torch.utils.data import IterableDataset
 
+from tunecli.data.array_forms import tensor_array
 from tunecli.data.decoding import GREY, pixels
 from tunecli.data.draws import generators_kept, seed_all, seed_of
 from tunecli.data.user_code import blaming
@@ -135,7 +136,7 @@ class Items:
 def as_array(values: Any) -> Array:
     """Numbers as they are; a Pillow picture as bytes (channels, height, width)."""
     if isinstance(values, Tensor):
-        return values.numpy(force=True)
+        return tensor_array(values)
     if isinstance(values, Image.Image):
         return pixels(values, 1 if values.mode in GREY else 3)
     return np.asarray(values)

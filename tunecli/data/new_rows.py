@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tunecli.data.array_forms import feature_array
+from tunecli.data.array_forms import feature_array, tensor_array
 from tunecli.data.arrays import features_in
 from tunecli.data.class_folders import SUFFIXES
 from tunecli.data.dataset import Column
@@ -79,7 +79,10 @@ def rows_of(given: object, kind: RowKind) -> Tensor:
         if not kind.columns:
             raise DataError("a table was given to a model of pictures.")
         return kind.tensor(cells_of(given, kind.columns, "the table"))
-    array = given.numpy(force=True) if isinstance(given, Tensor) else np.asarray(given)
+    try:
+        array = tensor_array(given) if isinstance(given, Tensor) else np.asarray(given)
+    except ValueError as error:
+        raise DataError(f"the array {error}") from None
     return _of_array(array, kind, "the array")
 
 
