@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import os
 import re
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ import torch
 from numpy.typing import NDArray
 
 from tunecli.data import kept_sets, tables
-from tunecli.data.dataset import Dataset
+from tunecli.data.dataset import Column, Dataset
 from tunecli.data.sources import load
+from tunecli.data.table_rows import table_blocks
 from tunecli.data.workspace import Workspace
 from tunecli.errors import DataError, DataMistakesError, StudyFileError
 from tunecli.study_file.settings import DataSettings, ValidationSettings
@@ -405,3 +407,70 @@ def test_all_wrong_names_of_columns_are_told_at_once(tmp_path: Path) -> None:
         (8, "data.numeric", "b"),
     ]
     assert "Did you mean `age`?" in located.problems[1].message
+
+
+@pytest.mark.parametrize("cells", [[1, 2], {"k": 1}, np.ones(2)])
+def test_a_parquet_column_of_several_values_a_cell_is_refused_unless_it_is_dropped(
+    tmp_path: Path, cells: Any
+) -> None:
+    frame = pd.DataFrame({"a": np.arange(40), "b": [None, *[cells] * 39], "y": [*"pq"] * 20})
+    frame.to_parquet(tmp_path / "t.parquet")
+    asked = DataSettings(source="t.parquet", target="y", missing=["3"])
+    told = (
+        r"data.drop: column 'b' of t.parquet has a list or mapping in each cell. Write drop: \[b"
+    )
+    with pytest.raises(DataError, match=told):
+        load(asked, Workspace(tmp_path))
+    dropped = load(asked.model_copy(update={"drop": ["b"]}), Workspace(tmp_path))
+    assert dropped.x.isnan().nonzero().tolist() == [[3, 0]]
+    target = asked.model_copy(update={"target": "b"})
+    with pytest.raises(
+        DataError, match=r"data.target: column 'b' .*: the target must be one numb"
+    ):
+        load(target, Workspace(tmp_path))
+    (block,) = table_blocks(tmp_path / "t.parquet", [Column("a")], [], 100)
+    assert len(block) == 40
+    with pytest.raises(DataError, match=r"column 'b' of t.parquet has a list or mapping"):
+        list(table_blocks(tmp_path / "t.parquet", [Column("b")], [], 100))
+
+
+@pytest.mark.parametrize(
+    ("cells", "dtype"),
+    [
+        ([-999, 1.5, 2, -999], "float64"),
+        ([-999, 1.5, 2, -999], "float32"),
+        ([-999, 1, 2, -999], "int16"),
+        ([-999, 1, 2, None], "Int64"),
+        ([-999, 1.5, 2, -999], "category"),
+        ([Decimal("-999.00"), Decimal("1.5"), Decimal(2), None], object),
+        (["-999.0", "x", "?", "z"], "str"),
+        (["-999.0", "1.5", "2", "?"], "str"),
+        (["x", "y", "?", "z"], "category"),
+        ([True, False, None, True], object),
+        ([True, False, False, True], "bool"),
+    ],
+)
+def test_the_same_cells_are_missing_in_a_parquet_as_in_a_csv(
+    tmp_path: Path, cells: list[Any], dtype: Any
+) -> None:
+    frame = pd.DataFrame({"a": np.arange(40) % 7, "b": pd.Series(cells * 10, dtype=dtype)})
+    frame["y"] = [*"pq"] * 20
+    frame.to_parquet(tmp_path / "t.parquet")
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    asked = {"target": "y", "missing": ["-999", "?", "6.0"]}
+    parquet, csv = (
+        load(DataSettings(source=name, **asked), Workspace(tmp_path))
+        for name in ("t.parquet", "t.csv")
+    )
+    assert parquet.columns == csv.columns
+    assert np.array_equal(parquet.x.numpy(), csv.x.numpy(), equal_nan=True)
+    assert parquet.x[:, 0].isnan().sum() == 5
+    blocks = table_blocks(tmp_path / "t.parquet", parquet.columns, ["-999", "?", "6.0"], 7)
+    assert np.array_equal(np.concatenate(list(blocks)), csv.x.numpy(), equal_nan=True)
+
+
+def test_a_decimal_number_is_missing_in_single_precision_too(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"a": np.array([-9.9, 1.5, 2.5, 3] * 10, np.float32), "y": [*"pq"] * 20})
+    frame.to_parquet(tmp_path / "t.parquet")
+    asked = DataSettings(source="t.parquet", target="y", missing=["-9.9"])
+    assert load(asked, Workspace(tmp_path)).x.isnan().sum() == 10

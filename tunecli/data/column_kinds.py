@@ -90,6 +90,14 @@ def as_numbers(series: pd.Series) -> tuple[Floats, NDArray[np.bool_]]:
     return values, np.isnan(values) & (codes >= 0)
 
 
+def is_nested(series: pd.Series) -> bool:
+    """Whether each cell holds several values, such as the lists of a Parquet file."""
+    if series.dtype != object:
+        return False
+    there = series.dropna()
+    return bool(len(there)) and isinstance(there.iloc[0], list | dict | tuple | np.ndarray)
+
+
 def tells_rows_apart(found: Cells) -> bool:
     """Whether a column of categories has another one in most rows, as identifiers have."""
     there = int(np.isfinite(found.values).sum())

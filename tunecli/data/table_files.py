@@ -10,8 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
 import pandas as pd
 
+from tunecli.data.column_kinds import as_numbers, is_nested
 from tunecli.errors import DataError
 from tunecli.study_file.suggestions import listed
 
@@ -66,7 +68,23 @@ def _parquet(path: Path, missing: Sequence[str]) -> pd.DataFrame:
 def _of_parquet(frame: pd.DataFrame, missing: Sequence[str]) -> pd.DataFrame:
     frame.columns = [str(column) for column in frame.columns]
     _refuse_twins(list(frame.columns))
-    return frame.mask(frame.astype(str).isin(list(missing))) if missing else frame
+    return frame.mask(frame.apply(_is_missing, missing=list(missing))) if missing else frame
+
+
+def _is_missing(series: pd.Series, missing: list[str]) -> pd.Series:
+    """Which cells are written so; numbers, however they are written, as in a text file."""
+    found = series.astype(str).isin(missing)
+    is_number = not (
+        is_nested(series)
+        or pd.api.types.is_datetime64_any_dtype(series.dtype)
+        or pd.api.types.infer_dtype(series) == "boolean"
+    )
+    if is_number:
+        numbers, _ = as_numbers(series)
+        wanted = pd.to_numeric(pd.Series(missing), errors="coerce").dropna().to_numpy(np.float64)
+        single = wanted.astype(np.float32) if series.dtype == np.float32 else wanted
+        found |= np.isin(numbers, single.astype(np.float64))
+    return found
 
 
 def table_chunks(

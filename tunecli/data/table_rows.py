@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tunecli.data.column_kinds import Where, as_numbers
+from tunecli.data.column_kinds import Where, as_numbers, is_nested
 from tunecli.data.dataset import Column
 from tunecli.data.table_files import table_chunks
 from tunecli.errors import DataError
@@ -57,6 +57,9 @@ def cells_of(frame: pd.DataFrame, columns: Sequence[Column], name: str, start: i
 
     for position, column in enumerate(columns):
         series = frame[present[column.name]]
+        if is_nested(series):
+            message = f"column {column.name!r} of {name} has a list or mapping in each cell"
+            raise DataError(f"{message}. Give it one number or text a row.")
         is_numeric = column.kind == "numeric"
         cells[:, position] = _numbers(series, where) if is_numeric else _codes(series, column)
     return cells

@@ -96,6 +96,7 @@ def _read(
 ) -> Dataset:
     frame = _frame(settings, paths, workspace.folder)
     _check_names(frame, settings, validation)
+    _refuse_nested(frame, settings)
     found = column_kinds.target(frame.rows[settings.target], settings.task, frame.where)
     columns, notes = _features(frame, settings, validation)
     is_classes = found.task == "classification"
@@ -172,6 +173,17 @@ def _wrong_names(
                 message = f"column {name!r} stands in {uses[name]} already. Remove one of the two."
                 yield DataError(message, setting)
             uses[name] = setting
+
+
+def _refuse_nested(frame: _Frame, settings: DataSettings) -> None:
+    """No column that is used may hold lists; what is dropped may be anything."""
+    names = [name for name in frame.rows.columns if name not in settings.drop]
+    for name in filter(lambda name: column_kinds.is_nested(frame.rows[name]), names):
+        holds = f"column {name!r} of {settings.source} has a list or mapping in each cell"
+        if name == settings.target:
+            way = "the target must be one number or text a row"
+            raise DataError(f"{holds}: {way}. Predict another column.", "data.target")
+        raise DataError(f"{holds}. Write drop: [{name}], or a column for each value.", "data.drop")
 
 
 def _named(
