@@ -214,8 +214,19 @@ def test_a_class_that_training_lacks_has_no_probability() -> None:
     y = (x[:, 0] > 0).long()
     marks = torch.full((60,), -1)
     marks[:9] = 0
-    y[0] = 2  # which nothing can be learned of
-    data = Dataset("d", "classification", x, y, ("a", "b", "c"), (Column("x"),), given_folds=marks)
+    y[[0, 20]] = 2  # which nothing can be learned of
+    weights = torch.ones(60, dtype=torch.float64)
+    weights[20] = 0
+    data = Dataset(
+        "d",
+        "classification",
+        x,
+        y,
+        ("a", "b", "c"),
+        (Column("x"),),
+        weights=weights,
+        given_folds=marks,
+    )
     validation = store_of("iris").validation.model_copy(update={"folds": None})
     store = FoldStore(DataSettings(source="iris", test=0), validation, dataset=data)
     for name in BASELINES["classification"]:

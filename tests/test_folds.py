@@ -12,7 +12,12 @@ import torch
 from hypothesis import given as given_values
 from hypothesis import settings
 from hypothesis import strategies as st
-from sklearn.model_selection import StratifiedKFold, TimeSeriesSplit, train_test_split
+from sklearn.model_selection import (
+    StratifiedGroupKFold,
+    StratifiedKFold,
+    TimeSeriesSplit,
+    train_test_split,
+)
 
 from tunecli.data.dataset import Dataset
 from tunecli.data.folds import split, validation_in_words
@@ -64,6 +69,11 @@ def copied(n: int, n_different: int, seed: int = 0) -> Dataset:
         ["a", "b"],
         copies=torch.from_numpy(copies),
     )
+
+
+def many_groups() -> Dataset:
+    """More than are stratified by class."""
+    return grouped(6000, 5001)
 
 
 def given(marks: list[int]) -> Dataset:
@@ -197,6 +207,13 @@ def test_too_little_data_is_told_with_a_way_out(
         (ValidationSettings(folds=3, repeats=2), values(5), "3 folds, 2 times"),
         (ValidationSettings(holdout=0.2), rows([5, 5]), "a stratified holdout of 0.2"),
         (FOLDS, grouped(9, 3), "5 stratified folds, groups kept whole"),
+        (
+            ValidationSettings(holdout=0.2),
+            grouped(9, 3),
+            "a stratified holdout of 0.2, groups kept whole",
+        ),
+        (FOLDS, many_groups(), "5 folds, groups kept whole"),
+        (ValidationSettings(holdout=0.2), many_groups(), "a holdout of 0.2, groups kept whole"),
         (FOLDS, timed(9), "5 folds, on later rows than it trains on"),
         (ValidationSettings(file="b.csv"), given([-1, 0, 0]), "the 2 rows of b.csv"),
         (ValidationSettings(column="c"), given([-1, 0]), "the 1 rows that the column c marks"),
@@ -239,6 +256,59 @@ def test_groups_are_never_taken_apart(
     for train, valid in parts.folds:
         assert together([train, valid], dataset.groups)
         assert len(train) + len(valid) == len(parts.search_rows)
+
+
+@settings(max_examples=40, deadline=None)
+@given_values(
+    st.lists(st.integers(4, 30), min_size=2, max_size=3),
+    st.sampled_from([0.05, 0.1, 0.2, 0.3, 0.4, 0.5]),
+    st.integers(0, 2**32 - 1),
+)
+def test_a_holdout_of_groups_has_its_share_of_each_class(
+    n_groups: list[int], share: float, seed: int
+) -> None:
+    """Of groups of four rows and one class, so that it can be had."""
+    dataset = rows([4 * n for n in n_groups])
+    order = dataset.y.argsort()
+    groups = torch.empty(len(order), dtype=torch.int64)
+    groups[order] = torch.arange(len(order)) // 4
+    dataset = replace(dataset, groups=groups)
+    validation = ValidationSettings(holdout=share, repeats=2)
+    parts = split(dataset, data(0.0, seed), validation)
+    shares = np.array(n_groups) / sum(n_groups)
+    for train, valid in parts.folds:
+        assert together([train, valid], groups)
+        n_valid = len(valid) // 4
+        assert abs(n_valid - share * sum(n_groups)) <= 2
+        found = np.bincount(dataset.y[valid].numpy(), minlength=len(n_groups)) / 4
+        assert np.abs(found - shares * n_valid).max() <= 2
+
+
+def test_a_holdout_of_groups_is_one_of_scikit_learns_folds_and_each_repeat_another() -> None:
+    dataset = grouped(120, 30)
+    assert dataset.groups is not None
+    parts = split(dataset, data(0.0, 3), ValidationSettings(holdout=0.2, repeats=2))
+    for (_, valid), seed in zip(parts.folds, (3, 4), strict=True):
+        splitter = StratifiedGroupKFold(5, shuffle=True, random_state=seed)
+        folds = [v.tolist() for _, v in splitter.split(dataset.y, dataset.y, dataset.groups)]
+        assert valid.tolist() in folds
+    assert not torch.equal(parts.folds[0][1], parts.folds[1][1])
+
+
+@pytest.mark.parametrize("split_seed", range(8))
+@pytest.mark.parametrize("share", [0.1, 0.2, 0.3])
+def test_a_class_of_two_groups_is_on_both_sides_of_a_holdout(
+    share: float, split_seed: int
+) -> None:
+    dataset = rows([380, 20])
+    order = dataset.y.argsort()
+    groups = torch.empty(400, dtype=torch.int64)
+    groups[order] = torch.arange(400) // 10
+    dataset = replace(dataset, groups=groups)
+    ((train, valid),) = split(
+        dataset, data(0.0, split_seed), ValidationSettings(holdout=share)
+    ).folds
+    assert (int(dataset.y[train].sum()), int(dataset.y[valid].sum())) == (10, 10)
 
 
 def test_many_groups_are_not_taken_apart_either(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -363,6 +433,26 @@ def test_folds_instead_of_given_rows_take_all_rows() -> None:
             "validation.folds: 3 groups are too few for 5 folds of two groups",
         ),
         (grouped(30, 1), ValidationSettings(holdout=0.2), "0.2 of 1 groups leaves 1 and 0"),
+        (
+            replace(rows([20, 10]), given_folds=(rows([20, 10]).y - 1)),
+            ValidationSettings(file="october.csv"),
+            "validation.file: class 'class 1' has no row to train on. Divide the rows otherwise",
+        ),
+        (
+            replace(rows([20, 10, 10]), given_folds=rows([20, 10, 10]).y),
+            ValidationSettings(column="c"),
+            "validation.column: class 'class 0' has no row to train on in fold 0.",
+        ),
+        (
+            replace(rows([30, 10]), times=rows([30, 10]).y.double() + torch.arange(40) / 100),
+            FOLDS,
+            "validation.folds: class 'class 1' has no row to train on in fold 0.",
+        ),
+        (
+            replace(rows([30, 10]), given_test=rows([30, 10]).y.nonzero().flatten()),
+            FOLDS,
+            "data.test: class 'class 1' stands in the test alone, and no row of it is searched",
+        ),
         (timed(30, 3), FOLDS, "3 times are too few for 5 folds of two times"),
         (
             replace(values(30), times=torch.tensor([0.0] * 28 + [1.0, 2.0])),

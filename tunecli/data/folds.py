@@ -16,8 +16,8 @@ from sklearn.model_selection import PredefinedSplit
 from torch import Tensor
 
 from tunecli.data.dataset import Dataset
-from tunecli.data.given_splits import check_given
-from tunecli.data.splitters import ByCopies, ByGroups, ByRows, ByTime, Splitter
+from tunecli.data.given_splits import check_given, setting_of
+from tunecli.data.splitters import ByCopies, ByGroups, ByRows, ByTime, Splitter, are_few
 from tunecli.errors import DataError
 from tunecli.study_file import defaults
 from tunecli.study_file.settings import DataSettings, ValidationSettings
@@ -91,11 +91,14 @@ def split(dataset: Dataset, data: DataSettings, validation: ValidationSettings) 
     check_given(dataset, data, validation, uses_given_folds=is_given(dataset, validation))
     splitter = splitter_of(dataset, data.split_seed)
     search, test = _test_cut(dataset, data, validation, splitter)
+    _check_searched(dataset, search)
     if is_given(dataset, validation):
         folds = _given_folds(dataset, search)
     else:
         folds = _new_folds(dataset, search, validation, splitter)
-    return Split(_tensor(search), _tensor(test), tuple(_fold_rows(search, folds)))
+    found = Split(_tensor(search), _tensor(test), tuple(_fold_rows(search, folds)))
+    _check_trained(dataset, found, validation)
+    return found
 
 
 def is_given(dataset: Dataset, validation: ValidationSettings) -> bool:
@@ -165,7 +168,7 @@ def validation_in_words(validation: ValidationSettings, dataset: Dataset) -> str
     """For the screen, e.g. `5 stratified folds`."""
     if is_given(dataset, validation):
         return _given_in_words(validation, dataset)
-    kind = "stratified " if dataset.task == "classification" and dataset.times is None else ""
+    kind = "stratified " if _is_stratified(dataset) else ""
     times = f", {validation.repeats} times" if validation.repeats > 1 else ""
     apart = ""
     if dataset.times is not None:
@@ -175,6 +178,13 @@ def validation_in_words(validation: ValidationSettings, dataset: Dataset) -> str
     if validation.folds:
         return f"{validation.folds} {kind}folds{times}{apart}"
     return f"a {kind}holdout of {validation.holdout:g}{times}{apart}"
+
+
+def _is_stratified(dataset: Dataset) -> bool:
+    """Whether parts that are drawn get their share of each class."""
+    if dataset.task != "classification" or dataset.times is not None:
+        return False
+    return dataset.groups is None or are_few(dataset.groups.numpy())
 
 
 def _given_in_words(validation: ValidationSettings, dataset: Dataset) -> str:
@@ -248,6 +258,40 @@ def _check_cut(dataset: Dataset, rows: Rows, share: float, setting: str) -> None
                 "parts. Leave the class out, or use more data.",
                 setting,
             )
+
+
+def _check_searched(dataset: Dataset, search: Rows) -> None:
+    """A class that stands in the test alone cannot be learned."""
+    absent = _absent(dataset, _tensor(search))
+    if absent:
+        raise DataError(
+            f"class {absent[0]!r} stands in the test alone, and no row of it is searched on. Put "
+            "other rows away (another share or data.split_seed), or leave the class out.",
+            "data.test",
+        )
+
+
+def _check_trained(dataset: Dataset, found: Split, validation: ValidationSettings) -> None:
+    """Every class must be in every training part."""
+    ways = "validation.folds" if validation.folds else "validation.holdout"
+    setting = setting_of(validation) if is_given(dataset, validation) else ways
+    for number, (train, _) in enumerate(found.folds):
+        absent = _absent(dataset, train)
+        if absent:
+            where = f" in fold {number}" if len(found.folds) > 1 else ""
+            raise DataError(
+                f"class {absent[0]!r} has no row to train on{where}. Divide the rows otherwise "
+                "(fewer folds, another data.split_seed), or leave the class out.",
+                setting,
+            )
+
+
+def _absent(dataset: Dataset, rows: Tensor) -> list[str]:
+    """Classes that no row has."""
+    if dataset.task == "regression":
+        return []
+    counts = np.bincount(dataset.y[rows].numpy(), minlength=len(dataset.classes))
+    return [name for name, count in zip(dataset.classes, counts, strict=True) if not count]
 
 
 def _n_units(dataset: Dataset, rows: Rows) -> tuple[int, str]:

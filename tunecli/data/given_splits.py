@@ -68,7 +68,7 @@ def _cuts(
     dataset: Dataset, data: DataSettings, validation: ValidationSettings, uses_given_folds: bool
 ) -> Iterator[_Cut]:
     search = np.arange(len(dataset.y))
-    validates = _setting(validation)
+    validates = setting_of(validation)
     if dataset.given_test is not None:
         test = dataset.given_test.numpy()
         search = np.setdiff1d(search, test)
@@ -83,7 +83,7 @@ def _cuts(
             yield _Cut(validates, search[~is_valid], search[is_valid], which, "to train on")
 
 
-def _setting(validation: ValidationSettings) -> str:
+def setting_of(validation: ValidationSettings) -> str:
     """What names the rows that validate."""
     ways = ("file", "column", "folder")
     return next((f"validation.{way}" for way in ways if getattr(validation, way)), "validation")

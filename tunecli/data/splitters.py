@@ -6,8 +6,10 @@ scikit-learn's.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import pairwise
 from typing import Any, Protocol
 
@@ -33,6 +35,9 @@ Pair = tuple[Rows, Rows]
 
 MANY_GROUPS = 5_000
 """Beyond so many, chance stratifies well enough; StratifiedGroupKFold takes 15 s for 57,000."""
+
+FINEST = 20
+"""Folds from which a part of groups is put together, for shares above 1/20."""
 
 
 class Splitter(Protocol):
@@ -133,8 +138,8 @@ class ByGroups:
     def folds(self, rows: Rows, strata: Rows | None, n: int, repeats: int) -> Iterable[Pair]:
         """K folds of whole groups, stratified unless they are many; see `Splitter`."""
         groups = self.groups[rows]
-        few = len(np.unique(groups)) <= MANY_GROUPS
-        kind = GroupKFold if strata is None or not few else StratifiedGroupKFold
+        is_stratified = strata is not None and are_few(self.groups)
+        kind = StratifiedGroupKFold if is_stratified else GroupKFold
         for repeat in range(repeats):
             seed = (self.seed + repeat) % 2**32
             splitter = kind(n_splits=n, shuffle=True, random_state=seed)
@@ -143,10 +148,56 @@ class ByGroups:
     def holdout(
         self, rows: Rows, strata: Rows | None, share: float, repeats: int
     ) -> Iterator[Pair]:
-        """A share of the groups, drawn at random; see `Splitter`."""
-        splitter = GroupShuffleSplit(n_splits=repeats, test_size=share, random_state=self.seed)
-        parts: Iterator[Pair] = splitter.split(rows, strata, self.groups[rows])
-        return parts
+        """Some of many stratified folds, as many as come closest to the share; see `Splitter`.
+
+        Without classes, or of many groups, a share of the groups drawn at random.
+        """
+        groups = self.groups[rows]
+        if strata is None or not are_few(self.groups):
+            splitter = GroupShuffleSplit(n_splits=repeats, test_size=share, random_state=self.seed)
+            yield from splitter.split(rows, strata, groups)
+            return
+        most = min(len(np.unique(groups)), int(np.bincount(strata).max()))
+        cut = _as_folds(share, most)
+        for repeat in range(repeats):
+            seed = (self.seed + repeat) % 2**32
+            splitter = StratifiedGroupKFold(cut.denominator, shuffle=True, random_state=seed)
+            with warnings.catch_warnings():  # of classes in fewer groups than folds
+                warnings.simplefilter("ignore", UserWarning)
+                folds = [valid for _, valid in splitter.split(rows, strata, groups)]
+            order = np.random.RandomState(seed).permutation(len(folds))
+            drawn = _evenly([folds[i] for i in order], strata, cut.numerator)
+            valid = np.sort(np.concatenate(drawn))
+            yield np.setdiff1d(np.arange(len(rows)), valid), valid
+
+
+def are_few(groups: Rows) -> bool:
+    """Whether groups are stratified by class where there are classes."""
+    return len(np.unique(groups)) <= MANY_GROUPS
+
+
+def _as_folds(share: float, most: int) -> Fraction:
+    """A share as so many of at most `most` folds, 0.3 as 3 of 10; at least one, and not all."""
+    cut = Fraction(share).limit_denominator(min(most, max(FINEST, round(1 / share))))
+    return min(max(cut, Fraction(1, most)), Fraction(most - 1, most))
+
+
+def _evenly(folds: list[Rows], strata: Rows, n: int) -> list[Rows]:
+    """N of the folds, one after the other: with each class on both sides, at its share."""
+    _, labels = np.unique(strata, return_inverse=True)
+    n_classes = labels.max() + 1
+    counts = np.array([np.bincount(labels[fold], minlength=n_classes) for fold in folds])
+    total = counts.sum(axis=0)
+    chosen: list[int] = []
+
+    def unevenness(fold: int) -> tuple[int, float]:
+        part = counts[[*chosen, fold]].sum(axis=0)
+        one_sided = int(((part == 0) | (part == total)).sum())
+        return one_sided, float(((part / total - (len(chosen) + 1) / len(folds)) ** 2).sum())
+
+    while len(chosen) < n:
+        chosen.append(min(set(range(len(folds))) - set(chosen), key=unevenness))
+    return [folds[i] for i in chosen]
 
 
 @dataclass(frozen=True)
