@@ -19,6 +19,7 @@ from tunecli.study_file.settings import DataSettings
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(40, 3))
 Y = RANDOM.integers(0, 2, 40)
+PICTURES = RANDOM.integers(0, 256, (40, 1, 8, 8), np.uint8)
 
 
 def read(folder: Path, source: str, **settings: Any) -> Dataset:
@@ -55,6 +56,13 @@ def test_a_test_of_its_own_is_put_away_unless_a_share_is_given(tmp_path: Path) -
     assert dataset.given_test.tolist() == [40, 41, 42, 43, 44]
     assert np.array_equal(dataset.x[40:].numpy(), X[:5] + 1)
     assert len(read(tmp_path, "d.npz", test=0.3).y) == 40
+
+
+def test_a_test_of_another_number_type_means_the_same(tmp_path: Path) -> None:
+    whole = (X * 10).round()
+    for x, x_test in ((X, X.astype(np.float32)), (whole, whole.astype(np.int8))):
+        np.savez(tmp_path / "d.npz", x=x, y=Y, x_test=x_test, y_test=Y)
+        assert torch.equal(read(tmp_path, "d.npz").x[40:], torch.tensor(x_test).double())
 
 
 def test_pairs_find_their_test_beside_them_or_where_it_is_named(tmp_path: Path) -> None:
@@ -113,6 +121,18 @@ def test_numbers_may_be_missing_and_idle_columns_go(tmp_path: Path) -> None:
         (
             {"x": X, "y": Y, "x_test": X[:, :2], "y_test": Y},
             "the test set of d.npz has rows of shape (2,), but those to train on (3,).",
+        ),
+        (
+            {"x": PICTURES, "y": Y, "x_test": (PICTURES / 255).astype(np.float32), "y_test": Y},
+            "the test set of d.npz has pictures of float32, but those to train on are uint8.",
+        ),
+        (
+            {"x": PICTURES / 255, "y": Y, "x_test": PICTURES, "y_test": Y},
+            "the test set of d.npz has pictures of uint8, but those to train on are float64.",
+        ),
+        (
+            {"x": X, "y": Y, "x_test": X[:3], "y_test": np.array([0, 1, 7])},
+            "data.test: row 2 of the test set of d.npz is of class '7', which no row to train on",
         ),
     ],
 )

@@ -332,6 +332,24 @@ def test_a_second_file_must_have_the_same_columns_and_rows_are_named_with_it(
         read(tmp_path, MANY, test="u.csv")
 
 
+@pytest.mark.parametrize("setting", ["data.test", "validation.file"])
+def test_a_class_that_only_the_rows_to_judge_by_have_is_refused(
+    tmp_path: Path, setting: str
+) -> None:
+    (tmp_path / "u.csv").write_text(rows("1,x1,a", "2,x1,zzz", "3,x0,b", "4,x0,zzz"))
+    asked = {"test": "u.csv"} if setting == "data.test" else {}
+    validation = None if asked else ValidationSettings(file="u.csv")
+    message = (
+        f"{setting}: row 2 of u.csv is of class 'zzz', of which t.csv has no row to learn from "
+        "(2 rows in all). Correct or remove it, or add such rows to t.csv."
+    )
+    with pytest.raises(DataError, match=re.escape(message)):
+        read(tmp_path, MANY, validation=validation, **asked)
+    (tmp_path / "u.csv").write_text(rows("1,1,7", "2,1,8.5"))
+    numbers = rows(*(f"{i % 9},{i % 4},{i}.5" for i in range(40)))
+    assert len(read(tmp_path, numbers, validation=validation, **asked).y) == 42
+
+
 def test_a_column_that_is_neither_folds_nor_marks_is_refused(tmp_path: Path) -> None:
     for text in (numbered(), numbered(line="{i},1,{k}"), numbered(line="{i},0,{k}")):
         with pytest.raises(DataError, match=r"validation.column: column 'b' must number the fo"):

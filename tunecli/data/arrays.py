@@ -112,12 +112,25 @@ def with_test(dataset: Dataset, arrays: Mapping[str, Array], settings: DataSetti
     if rows.shape[1:] != x.shape[1:]:
         message = f"has rows of shape {rows.shape[1:]}, but those to train on {x.shape[1:]}."
         raise DataError(f"{name} {message}", "data.source")
+    if rows.dtype != x.dtype:
+        ours, theirs = arrays["x"].dtype, arrays["x_test"].dtype
+        message = f"has pictures of {theirs}, but those to train on are {ours}"
+        raise DataError(f"{name} {message}. Save both with one type and range.", "data.source")
     whole = from_arrays(
         dataset.name,
-        np.concatenate([x, rows.astype(x.dtype)]),
+        np.concatenate([x, rows]),
         np.concatenate([y, targets]),
         settings,
     )
+    is_new = ~np.isin(whole.y[len(x) :].numpy(), whole.y[: len(x)].numpy())
+    if whole.task == "classification" and is_new.any():
+        row = int(is_new.argmax())
+        which = whole.classes[int(whole.y[len(x) + row])]
+        raise DataError(
+            f"row {row} of {name} is of class {which!r}, which no row to train on has. Correct or "
+            "remove it.",
+            "data.test",
+        )
     return replace(whole, given_test=torch.arange(len(x), len(x) + len(rows)))
 
 

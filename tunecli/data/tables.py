@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from tunecli.data import cleaning, column_kinds
-from tunecli.data.column_kinds import Cells
+from tunecli.data.column_kinds import Cells, Target
 from tunecli.data.dataset import Dataset
 from tunecli.data.kept_sets import kept_dataset, tensors
 from tunecli.data.table_files import read_table
@@ -98,6 +98,8 @@ def _read(
     _check_names(frame, settings, validation)
     _refuse_nested(frame, settings)
     found = column_kinds.target(frame.rows[settings.target], settings.task, frame.where)
+    if found.task == "classification":
+        _refuse_new_classes(frame, found)
     columns, notes = _features(frame, settings, validation)
     is_classes = found.task == "classification"
     notes += cleaning.leaks(columns, found.values, is_classes)
@@ -184,6 +186,23 @@ def _refuse_nested(frame: _Frame, settings: DataSettings) -> None:
             way = "the target must be one number or text a row"
             raise DataError(f"{holds}: {way}. Predict another column.", "data.target")
         raise DataError(f"{holds}. Write drop: [{name}], or a column for each value.", "data.drop")
+
+
+def _refuse_new_classes(frame: _Frame, found: Target) -> None:
+    """A file of rows to judge by must not have a class that there is no row to learn from."""
+    (_, source, n_rows), *others = frame.parts
+    for setting, *_ in others:
+        rows = frame.rows_of(setting)
+        assert rows is not None, "it is the file of this setting"
+        new = rows[~np.isin(found.values[rows], found.values[:n_rows])]
+        if len(new):
+            which = found.classes[found.values[new[0]]]
+            more = f" ({len(new):,} rows in all)" if len(new) > 1 else ""
+            raise DataError(
+                f"{frame.where(int(new[0]))} is of class {which!r}, of which {source} has no row "
+                f"to learn from{more}. Correct or remove it, or add such rows to {source}.",
+                setting,
+            )
 
 
 def _named(
