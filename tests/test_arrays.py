@@ -230,6 +230,24 @@ def test_code_in_a_file_is_not_run(tmp_path: Path) -> None:
             read(tmp_path, name)
 
 
+def test_features_are_not_taken_for_their_own_targets(tmp_path: Path) -> None:
+    np.save(tmp_path / "alone.npy", Y)
+    told = (
+        r"data.target: alone.npy holds features alone, .* Write target: with the file of its tar"
+    )
+    with pytest.raises(DataError, match=told):
+        read(tmp_path, "alone.npy")
+    np.save(tmp_path / "alone.npy", X)
+    np.save(tmp_path / "y.npy", Y)
+    np.save(tmp_path / "alone_test.npy", X)
+    assert len(read(tmp_path, "alone.npy", target="y.npy").y) == 40
+    np.save(tmp_path / "x.npy", X)
+    with pytest.raises(
+        DataError, match=r"data.test: alone.npy .* Call it alone_x.npy, beside alo"
+    ):
+        read(tmp_path, "x.npy", test="alone.npy")
+
+
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", X)
     with pytest.raises(DataError, match=r"data.target: there is no file 'y.npy' \(looked for at"):

@@ -168,11 +168,11 @@ def _files(settings: DataSettings, folder: Path) -> dict[str, Path]:
     features = folder / settings.source
     files = {"x": features}
     if features.suffix == ".npy":
-        files["y"] = folder / settings.target if settings.target else _beside(features)
+        files["y"] = folder / settings.target if settings.target else _targets(features)
         named = folder / settings.test if isinstance(settings.test, str) else None
         test = named or _test_beside(features)
         if test is not None:
-            files |= {"x_test": test, "y_test": _beside(test)}
+            files |= {"x_test": test, "y_test": _targets(test, "data.test")}
     settings_of = {"x": "data.source", "y": "data.target"}
     for name, path in files.items():
         if not path.is_file():
@@ -207,6 +207,26 @@ def _no_array(name: str, wanted: str, found: Mapping[str, Array]) -> str:
     return f"{name} has no array {wanted!r}; it holds {listed(found) or 'nothing'}."
 
 
+def _targets(features: Path, setting: str = "data.target") -> Path:
+    """The file of targets that belongs to one of features, by its name.
+
+    Raises:
+        DataError: the name does not tell.
+    """
+    targets = _beside(features)
+    if targets == features:
+        name = features.name
+        way = f"Write target: with the file of its targets, or call it {features.stem}_x.npy"
+        if setting == "data.test":
+            way = f"Call it {features.stem}_x.npy"
+        raise DataError(
+            f"{name} holds features alone, and its name has no x to tell that of its targets. "
+            f"{way}, beside {features.stem}_y.npy.",
+            setting,
+        )
+    return targets
+
+
 def _beside(features: Path) -> Path:
     """`y.npy` of `x.npy`, `y_test.npy` of `x_test.npy`, `train_y.npy` of `train_x.npy`."""
     parts = ["y" if part.lower() == "x" else part for part in features.stem.split("_")]
@@ -215,4 +235,5 @@ def _beside(features: Path) -> Path:
 
 def _test_beside(features: Path) -> Path | None:
     path = features.with_name(f"{features.stem.removesuffix('_train')}_test{features.suffix}")
-    return path if path.is_file() and _beside(path).is_file() else None
+    targets = _beside(path)
+    return path if path != targets and path.is_file() and targets.is_file() else None
