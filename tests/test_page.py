@@ -24,7 +24,7 @@ from tunecli.report.findings.evidence import Evidence
 from tunecli.report.findings.finding import Finding, NewSetting
 from tunecli.report.page.articles import articles
 from tunecli.report.page.document import script_json
-from tunecli.report.page.plots.leaders import leaders
+from tunecli.report.page.plots.leaders import on_test
 from tunecli.report.page.plots.plot import PALETTES
 from tunecli.report.page.plots.tradeoff import scale_of
 from tunecli.report.page.study_page import study_page
@@ -295,26 +295,24 @@ def test_several_objectives_have_a_front(tmp_path: Path) -> None:
     assert sum(len(trace["x"]) for trace in marks) == 12
 
 
-def test_the_test_score_stands_among_the_best_trials() -> None:
+def test_the_test_score_stands_beside_that_of_the_search() -> None:
     evidence = planted(Plant(test_noise=0.004), 0)
-    assert evidence.test is not None
-    (dots,) = leaders(evidence).figure()["data"]
-    place = dots["marker"]["symbol"].index("star-open")
-    test = evidence.test
-    assert dots["x"][place] == test.score
-    assert dots["error_x"]["array"][place] == pytest.approx(test.high - test.score)
-    (untested,) = leaders(planted(Plant(), 0)).figure()["data"]
-    assert "star-open" not in untested["marker"]["symbol"]
+    test, best = evidence.test, evidence.ranked[0]
+    assert test is not None
+    (dots,) = on_test(evidence, test).figure()["data"]
+    assert dots["x"] == [best.value, test.score]
+    assert dots["error_x"]["array"] == pytest.approx([best.spread, test.high - test.score])
 
 
 def test_each_finding_has_its_plot() -> None:
     found = [
-        Finding("baseline", "problem", "One.", trials=(3,)),
+        Finding("noise", "advice", "One.", trials=(3,)),
         Finding("ties", "advice", "Two."),
         Finding("edge", "advice", "Three.", parameters=("lr",)),
+        Finding("optimism", "note", "Four."),
     ]
-    first, second, third = articles(found, ["leaders", "parameter:lr"])
-    assert (first.plots, second.plots, third.plots) == (["leaders"], ["leaders"], ["parameter:lr"])
+    shown = articles(found, ["leaders", "parameter:lr", "test"])
+    assert [one.plots for one in shown] == [["leaders"], ["leaders"], ["parameter:lr"], ["test"]]
 
 
 @pytest.mark.parametrize(

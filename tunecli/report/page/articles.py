@@ -13,10 +13,10 @@ _MOST_PLOTS = 2
 _PLOTS: dict[Kind, str] = {
     "failures": "history",
     "limits": "history",
-    "baseline": "leaders",
+    "baseline": "baselines",
     "ties": "leaders",
     "noise": "leaders",
-    "optimism": "leaders",
+    "optimism": "test",
     "budget": "history",
     "length": "learning",
     "fitting": "learning",

@@ -16,7 +16,7 @@ from tunecli.report.page.facts import facts
 from tunecli.report.page.plots.choices import isolation_plots
 from tunecli.report.page.plots.history import history
 from tunecli.report.page.plots.importances import importances
-from tunecli.report.page.plots.leaders import leaders
+from tunecli.report.page.plots.leaders import beside_baselines, leaders, on_test
 from tunecli.report.page.plots.learning import learning, limits_of
 from tunecli.report.page.plots.marks import MARKS, outcomes
 from tunecli.report.page.plots.parallel import parallel
@@ -41,6 +41,7 @@ def study_page(evidence: Evidence, findings: Sequence[Finding] = ()) -> str:
     found = importance(study)
     plots = _plots(evidence, found, importance_intervals(study))
     winner = ranking.best_trial(study)
+    shown = articles(findings, plots)
     return document(
         "study.html",
         plots,
@@ -52,7 +53,12 @@ def study_page(evidence: Evidence, findings: Sequence[Finding] = ()) -> str:
         tradeoff_keys=_of("tradeoff", plots),
         front=front_rows(study),
         facts=facts(evidence),
-        articles=articles(findings, plots),
+        articles=shown,
+        comparison_keys=[
+            key
+            for key in ("baselines", "test")
+            if key in plots and all(key not in article.plots for article in shown)
+        ],
         importance=found,
         marks={word: MARKS[word].symbol for word in outcomes(study.trials)},
         table=trials_table(evidence),
@@ -70,6 +76,10 @@ def _plots(evidence: Evidence, found: Importance, sure: Mapping[str, Interval]) 
     if evidence.ranked:
         plots |= tradeoffs(study, scores)
         plots["leaders"] = leaders(evidence)
+        if evidence.baselines:
+            plots["baselines"] = beside_baselines(evidence)
+        if evidence.test is not None:
+            plots["test"] = on_test(evidence, evidence.test)
         if evidence.ranges:
             plots["parallel"] = parallel(evidence, scores, found.values)
     if found.values:

@@ -1,4 +1,4 @@
-"""The best trials with the spread of their folds, and what nobody tuned beside them."""
+"""The best trials with the spread of their folds; the best beside untuned models, and on test."""
 
 from __future__ import annotations
 
@@ -12,31 +12,51 @@ from tunecli.report.records import TrialRecord
 from tunecli.training.evaluation import GUESSES
 
 _MOST = 10
+_WHISKERS = "Whiskers: standard deviation over folds."
 
 
 def leaders(evidence: Evidence) -> Plot:
-    """The best ten; hollow: those that the folds cannot tell from the best.
-
-    A guess is not drawn beside better baselines: all others would lie in one spot.
-    """
-    trials = evidence.ranked[:_MOST]
-    rows = [_trial_row(evidence, rank) for rank in range(len(trials))]
-    tuned_none = [one for one in evidence.baselines if one.name not in GUESSES]
-    rows += [_baseline_row(baseline) for baseline in tuned_none or evidence.baselines]
-    rows += [_test_row(evidence.ranked[0], evidence.test)] if evidence.test is not None else []
-    metric = wording.plain(evidence.study.metric)
-    note = "Whiskers: standard deviation over folds. Diamonds: tied with the best."
-    if evidence.baselines:
-        note += " Squares: not tuned, on the same folds."
-    if evidence.test is not None:
-        note += " Star: its model on the test rows, with a 95 % interval."
-    return intervals(
+    """The best ten; hollow: those that the folds cannot tell from the best."""
+    n_trials = min(len(evidence.ranked), _MOST)
+    return _plot(
+        evidence,
         "The best trials",
-        [[row] for row in rows],
-        axis(wording.shortened(metric, 40), nticks=5),
-        f"{metric} of the best {wording.count(len(trials), 'trial')} and its spread over folds.",
-        note,
+        [_trial_row(evidence, rank) for rank in range(n_trials)],
+        f"of the best {wording.count(n_trials, 'trial')} and its spread over folds.",
+        f"{_WHISKERS} Diamonds: tied with the best.",
     )
+
+
+def beside_baselines(evidence: Evidence) -> Plot:
+    """The best trial and models that nobody tuned.
+
+    A guess is not drawn beside better ones: all others would lie in one spot.
+    """
+    untuned = [one for one in evidence.baselines if one.name not in GUESSES]
+    return _plot(
+        evidence,
+        "The best trial and what nobody tuned",
+        [_trial_row(evidence, 0), *map(_baseline_row, untuned or evidence.baselines)],
+        "of the best trial and of untuned models, and its spread over folds.",
+        f"{_WHISKERS} Squares: not tuned, on the same folds.",
+    )
+
+
+def on_test(evidence: Evidence, test: TestScore) -> Plot:
+    """The best trial in the search, and its model on the test rows."""
+    return _plot(
+        evidence,
+        "The best trial on the test rows",
+        [_trial_row(evidence, 0), _test_row(evidence.ranked[0], test)],
+        "of the best trial in the search, and of its model on the test rows.",
+        f"{_WHISKERS} Star: on the test rows, with a 95 % interval.",
+    )
+
+
+def _plot(evidence: Evidence, title: str, rows: list[Row], shows: str, note: str) -> Plot:
+    metric = wording.plain(evidence.study.metric)
+    ends = axis(wording.shortened(metric, 40), nticks=5)
+    return intervals(title, [[row] for row in rows], ends, f"{metric} {shows}", note)
 
 
 def _trial_row(evidence: Evidence, rank: int) -> Row:
