@@ -9,6 +9,7 @@ import pytest
 import typer
 from commands import run_in
 from PIL import Image
+from test_torchvision_sets import make_mnist
 from typer.testing import CliRunner
 
 from tunecli.cli import app
@@ -40,6 +41,8 @@ LOOKS = [
     FirstLook("digits", "classification", 1797, (1, 8, 8), 10, 0.1),
     FirstLook("diabetes", "regression", 442, (10,)),
     FirstLook("CIFAR10", "classification", 60_000, (3, 32, 32), 10, 0.1, has_test=True),
+    FirstLook("KMNIST", "classification", 70_000, (1, 28, 28), 10, 0.1, True, root="my sets"),
+    FirstLook("KMNIST", "classification", 70, (1, 28, 28), 10, 0.1, root="a: b", download=True),
     FirstLook("big/", "classification", 500, (3, 128, 96), 3, 0.4, has_validation=True),
     FirstLook("a b: c.csv", "classification", 99, (4,), 2, 0.95, target="y: yes"),
     FirstLook("uneven/", "classification", 500, (3, 64, 64), 3, 0.4, median_side=1234),
@@ -55,6 +58,7 @@ def test_every_starter_is_a_study_without_mistakes(look: FirstLook) -> None:
     study = StudyFile.from_text(text, "first.yaml").completed(look.task, look.n_rows, given)
     assert study.data.source == look.source
     assert study.data.target == look.target
+    assert (study.data.root, study.data.download) == (look.root, look.download)
     assert study.data.test == (None if look.has_test else 0.2)
     assert study.objective is not None
     uneven = look.commonest > 0.8
@@ -100,6 +104,38 @@ def test_it_writes_a_study_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert again.exit_code == 2
     assert "iris.yaml is there already" in again.output
     assert (tmp_path / "iris.yaml").read_text() == "mine"
+
+
+def test_a_set_of_torchvision_is_looked_at_in_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    make_mnist(tmp_path / "sets", n_train=100)
+    without = CliRunner().invoke(app, ["init", "MNIST"])
+    assert "MNIST needs --root with the folder" in str(without.exception)
+    there = CliRunner().invoke(app, ["init", "MNIST", "--root", "elsewhere"])
+    assert "no MNIST in 'elsewhere'" in str(there.exception)
+    assert "--download of init" in str(there.exception)
+    other = CliRunner().invoke(app, ["init", "digits", "--root", "sets"])
+    assert "--root and --download are for sets of torchvision, not for digits" in str(
+        other.exception
+    )
+    assert not list(tmp_path.glob("*.yaml"))
+    assert CliRunner().invoke(app, ["init", "MNIST", "--root", "sets"]).exit_code == 0
+    study = load(tmp_path / "MNIST.yaml")
+    assert (study.data.root, study.data.download, study.data.test) == ("sets", False, None)
+    done = run_in(
+        tmp_path,
+        "search",
+        "MNIST.yaml",
+        "--trials",
+        "1",
+        "--jobs",
+        "1",
+        "--set",
+        "training.epochs=1",
+    )
+    assert "1 complete" in done.stderr
 
 
 def test_it_runs_no_code_unless_allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,16 @@ def init(
     target: Annotated[
         str | None, typer.Option(help="The column of a table to predict.", show_default=False)
     ] = None,
+    root: Annotated[
+        str | None,
+        typer.Option(
+            help="The folder of a torchvision set, as in init MNIST --root data.",
+            show_default=False,
+        ),
+    ] = None,
+    download: Annotated[
+        bool, typer.Option("--download", help="Fetch a torchvision set that is not there.")
+    ] = False,
     code: CodeOption = None,
 ) -> None:
     """Write a commented first study of some data, ready to run, into the current folder.
@@ -37,7 +47,7 @@ def init(
         raise typer.BadParameter(f"{file} is there already. Rename it, or run init elsewhere.")
     allowed = AllowedCode.of(Path.cwd(), code or [])
     permit(allowed)
-    look = first_look(data, target, Workspace(Path.cwd(), code=allowed))
+    look = first_look(data, target, Workspace(Path.cwd(), code=allowed), root, download)
     options = "".join(f" --code {option}" for option in code or [])
     write(file, starter(look, str(file), options), mode="x")
     say(f"{file} was written. Look at it, then: tunecli search {file}{options}")

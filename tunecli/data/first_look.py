@@ -13,11 +13,19 @@ from tunecli.study_file.source_kinds import kind_of, missing_file, unknown_sourc
 from tunecli.study_file.starter import FirstLook, first_size
 
 
-def first_look(source: str, target: str | None, workspace: Workspace) -> FirstLook:
+def first_look(
+    source: str,
+    target: str | None,
+    workspace: Workspace,
+    root: str | None = None,
+    download: bool = False,
+) -> FirstLook:
     """Read data as a study with nothing but a source and a target would.
 
     Args:
         source: as a study file in the workspace's folder would name it; a folder may lack its `/`.
+        root: the folder of a set of torchvision.
+        download: fetch that set if it is not there.
 
     Raises:
         DataError: it is not there, or cannot be used.
@@ -33,7 +41,15 @@ def first_look(source: str, target: str | None, workspace: Workspace) -> FirstLo
             raise DataError(missing)
     if kind == "table" and target is None:
         raise DataError("a table needs --target with the name of the column to predict.")
-    settings, median = DataSettings(source=source, target=target), None
+    if kind == "torchvision" and root is None:
+        raise DataError(
+            f"{source} needs --root with the folder in which torchvision keeps it, and --download "
+            "if it is not there yet."
+        )
+    if kind != "torchvision" and (root is not None or download):
+        raise DataError(f"--root and --download are for sets of torchvision, not for {source}.")
+    settings = DataSettings(source=source, target=target, root=root, download=download)
+    median = None
     try:
         dataset = load(settings, workspace)
     except DataError as error:
@@ -54,4 +70,6 @@ def first_look(source: str, target: str | None, workspace: Workspace) -> FirstLo
         has_validation="validation" in dataset.given,
         target=target,
         median_side=median,
+        root=root,
+        download=download,
     )

@@ -161,9 +161,8 @@ def _fetch(settings: DataSettings, root: Path) -> None:
     if not settings.download:
         if not is_there:
             message = f"there is no {settings.source} in {settings.root!r} (looked for at {root})."
-            raise DataError(
-                f"{message} Write download: true to fetch it, or another root.", "data.root"
-            )
+            way = "Write download: true to fetch it (--download of init), or another root."
+            raise DataError(f"{message} {way}", "data.root")
         return
     if is_there and (mark.exists() or not os.access(root, os.W_OK)):
         return

@@ -25,6 +25,7 @@ class FirstLook:
         source: as the study file names it.
         shape: of one row: (n_columns,) or (channels, height, width).
         commonest: share of the commonest class; 0 for regression.
+        root, download: of a set of torchvision.
         has_test, has_validation: whether the source brings such rows of its own.
         median_side: of pictures that differ in size, median of their heights and widths in
             pixels; `shape` is then that of `first_size`. None of all others.
@@ -40,6 +41,8 @@ class FirstLook:
     has_validation: bool = False
     target: str | None = None
     median_side: int | None = None
+    root: str | None = None
+    download: bool = False
 
     @property
     def is_pictures(self) -> bool:
@@ -96,6 +99,10 @@ def _data(look: FirstLook) -> Iterator[str]:
         yield f"  # The pictures differ in size: height and width are {side} in the median."
         yield "  # All are scaled and cut to this one; a larger one shows more, and takes longer."
         yield f"  size: {first_size(look.median_side)}"
+    if look.root is not None:
+        yield f"  root: {flow(look.root)}"
+    if look.download:
+        yield "  download: true                  # if it is not in root"
     if not look.has_test:
         yield "  test: 0.2                       # put away for a last look; no trial sees it"
     yield "  scale: standard                 # fitted on each training part alone"
