@@ -13,16 +13,18 @@ from torch import nn
 from training_cases import CPU, classification, component, regression, trial
 
 from tunecli.data import user_code
+from tunecli.data.dataset import FoldData
 from tunecli.errors import UserCodeError
-from tunecli.study_file.settings import TrialConfig
+from tunecli.study_file.settings import Component, TrialConfig
 from tunecli.study_file.user_code import AllowedCode
+from tunecli.training.compression.costs import macs
 from tunecli.training.cross_validation import CrossValidation
 from tunecli.training.evaluation import TrialResult
 from tunecli.training.failures import failure
 from tunecli.training.fold import FoldTraining
 from tunecli.training.losses import build_loss
 from tunecli.training.metrics import measure
-from tunecli.training.models import build_model, rate_factors
+from tunecli.training.models import Columns, build_model, rate_factors
 from tunecli.training.rehearsal import build_error, rehearse
 
 PARTS = """
@@ -47,6 +49,25 @@ class Asks(Tells):
     def __init__(self, in_features, in_channels, image_size, num_classes, cat_cardinalities,
                  n_cont_features, shape, n_outputs):
         super().__init__(**{k: v for k, v in locals().items() if k not in ("self", "__class__")})
+
+class Apart(nn.Module):
+    def __init__(self, n_cont_features, cat_cardinalities, n_outputs):
+        super().__init__()
+        n, self.cardinalities = n_outputs, cat_cardinalities
+        self.numbers = nn.Linear(n_cont_features, n) if n_cont_features else None
+        self.tables = nn.ModuleList(nn.Embedding(size, n) for size in cat_cardinalities)
+    def forward(self, x_cont, x_cat):
+        assert (x_cont is None) == (self.numbers is None)
+        assert (x_cat is None) == (not self.cardinalities)
+        outputs = 0 if x_cont is None else self.numbers(x_cont)
+        for i, table in enumerate(self.tables):
+            outputs = outputs + table(x_cat[:, i])
+        return outputs
+
+class Whole(Apart):
+    def forward(self, x, scale=1.0):
+        n = x.shape[1] - len(self.cardinalities)
+        return super().forward(scale * x[:, :n], x[:, n:].long())
 
 class Deep(nn.Module):
     def __init__(self, in_features, out_features):
@@ -167,6 +188,71 @@ def test_arguments_named_after_the_data_are_filled_in() -> None:
     given = build_model(component("parts.py:Asks", num_classes=7), (3, 8, 6), 5).told
     assert given["num_classes"] == 7
     assert given["image_size"] == (8, 6)
+
+
+CODED = Columns((3, 7))
+ROWS = torch.tensor([[0.5, -1.5, 2.0, 6.0], [1.5, 0.0, 0.0, 1.0]])
+
+
+def test_numbers_and_codes_are_given_apart_to_a_model_that_takes_two() -> None:
+    torch.manual_seed(0)
+    apart = build_model(component("parts.py:Apart"), (4,), 3, CODED)
+    numbers, tables = apart.get_submodule("model.numbers"), apart.get_submodule("model.tables")
+    expected = numbers(ROWS[:, :2]) + tables[0].weight[[2, 0]] + tables[1].weight[[6, 1]]
+    assert torch.equal(apart(ROWS), expected)
+    torch.manual_seed(0)
+    whole = build_model(component("parts.py:Whole"), (4,), 3, CODED)
+    assert torch.equal(whole(ROWS), expected)
+    assert macs(apart, ROWS[:1]) == macs(whole, ROWS[:1]) == 6
+
+
+def test_what_a_table_does_not_have_is_none() -> None:
+    numbers = build_model(component("parts.py:Apart"), (4,), 3, Columns())
+    assert numbers(ROWS).shape == (2, 3)
+    codes = build_model(component("parts.py:Apart"), (2,), 3, CODED)
+    assert codes(ROWS[:, 2:]).shape == (2, 3)
+
+
+def with_codes(fold: FoldData) -> FoldData:
+    """Codes behind the numbers, of which the first tells the class."""
+
+    def coded(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return torch.cat([x, torch.stack([y, (2 * y) % 7], dim=1).float()], dim=1)
+
+    assert isinstance(fold.x_train, torch.Tensor)
+    assert isinstance(fold.x_valid, torch.Tensor)
+    return replace(
+        fold,
+        x_train=coded(fold.x_train, fold.y_train),
+        x_valid=coded(fold.x_valid, fold.y_valid),
+        cat_cardinalities=CODED.cat_cardinalities,
+    )
+
+
+def trained(model: Component, epochs: int) -> TrialResult:
+    config = trial(model=model, optimizer=component("AdamW", lr=0.05), epochs=epochs)
+    training = CrossValidation(config, [with_codes(classification(n)) for n in range(2)], CPU)
+    for _ in training:
+        pass
+    return training.result()
+
+
+def test_a_model_of_two_parts_learns_from_codes() -> None:
+    apart, whole = (trained(component(f"parts.py:{name}"), 30) for name in ("Apart", "Whole"))
+    assert apart.value == 1.0
+    assert apart.value == whole.value
+
+
+def test_an_ft_transformer_trains_and_its_costs_are_known() -> None:
+    pytest.importorskip("rtdl_revisiting_models")
+    user_code.permit(AllowedCode.of(Path(), ["rtdl_revisiting_models"]))
+    sizes = {"n_blocks": 1, "d_block": 8, "attention_n_heads": 2, "ffn_d_hidden": 8}
+    dropouts = dict.fromkeys(("attention_dropout", "ffn_dropout", "residual_dropout"), 0.0)
+    name = "rtdl_revisiting_models:FTTransformer"
+    model = component(name, d_out=3, ffn_d_hidden_multiplier=None, **sizes, **dropouts)
+    assert trained(model, 20).value > 0.8  # the commonest class: 0.4
+    built = build_model(model, (4,), 3, CODED)
+    assert macs(built, ROWS[:1]) > 0
 
 
 def _frozen(name: str, freeze: object) -> list[str]:

@@ -2,8 +2,10 @@
 
 Contracts:
     model: a class or function that gives a `torch.nn.Module`; its arguments that are named after
-        the data are filled in (`study_file.user_code.FILLED_IN`). `freeze` and `backbone_lr` are
-        tunecli's (`models.transfer`), unless the constructor has arguments of these names.
+        the data are filled in (`study_file.user_code.FILLED_IN`). It takes rows whole; or in two
+        parts, if it asks for `cat_cardinalities` and its `forward` has two arguments without
+        default (`TwoParts`). `freeze` and `backbone_lr` are tunecli's (`models.transfer`), unless
+        the constructor has arguments of these names.
     loss: a class whose objects, or a function that, given (outputs, y) and its arguments, returns
         the mean loss of the batch. Outputs are (batch, n_classes) and y class indices, or both are
         (batch,) values with standardized targets.
@@ -56,7 +58,32 @@ def build_model(
         model = make(**{**wanted, **given})
     if not isinstance(model, nn.Module):
         raise _wrong(component, "a model must be a torch.nn.Module", model)
+    if embeds_categories(component) and _takes_two(model):
+        return TwoParts(model, len(cat_cardinalities))
     return model
+
+
+class TwoParts(nn.Module):
+    """A model that takes the numbers and the codes of rows apart, as one that takes rows whole.
+
+    Args:
+        model: called with (rows, n_cont_features) float and (rows, n_categories) int64; with None
+            in place of what rows do not have.
+        n_categories: the last columns of a row, which hold the codes.
+    """
+
+    def __init__(self, model: nn.Module, n_categories: int) -> None:
+        super().__init__()
+        self.model = model
+        self._n_categories = n_categories
+
+    def forward(self, x: Tensor) -> Any:
+        """What the model gives for rows, (rows, n_columns), or for pictures."""
+        if not self._n_categories:
+            return self.model(x, None)
+        n_numbers = x.shape[1] - self._n_categories
+        codes = x[:, n_numbers:].long()
+        return self.model(x[:, :n_numbers] if n_numbers else None, codes)
 
 
 def for_tunecli(component: Component) -> dict[str, Any]:
@@ -147,6 +174,16 @@ def _of_the_data(
     if len(shape) == 3:
         filled["image_size"] = shape[1] if shape[1] == shape[2] else tuple(shape[1:])
     return filled
+
+
+def _takes_two(model: nn.Module) -> bool:
+    """Whether a model's `forward` has two arguments without default."""
+    needed = [
+        p
+        for p in inspect.signature(model.forward).parameters.values()
+        if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+    ]
+    return len(needed) == 2
 
 
 def _parameters(make: Callable[..., Any]) -> Sequence[str]:

@@ -52,7 +52,7 @@ def share_of_zeros(model: nn.Module) -> float:
     return sum(int((weight == 0).sum()) for weight in weights) / n if n else 0.0
 
 
-@torch.no_grad()
+@torch.enable_grad()  # without, torch's counter fails on modules that return a view of a weight
 def macs(model: nn.Module, row: Tensor) -> int:
     """Multiplications with addition for one row (1, …), as torch counts them; zeros count, too."""
     with FlopCounterMode(display=False) as counter:
