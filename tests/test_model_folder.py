@@ -153,6 +153,8 @@ def test_mistakes_of_new_tables_are_told(tmp_path: Path) -> None:
         model.predict(np.zeros((2, 6)))
     with pytest.raises(DataError, match="has 2 features"):
         loaded(case("arrays"), tmp_path / "other").predict(np.zeros((2, 2)))
+    with pytest.raises(DataError, match="the rows to predict: a sparse tensor is no plain array"):
+        loaded(case("arrays"), tmp_path / "third").predict(torch.zeros(2, 3).to_sparse())
     with pytest.raises(DataError, match="use predict"):
         loaded(case("quantile"), tmp_path / "values").predict_proba(good)
 

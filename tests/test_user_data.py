@@ -32,6 +32,8 @@ Y = np.arange(20) % 2
 
 def pair(n=20): return X[:n], Y[:n]
 def tensors(): return torch.from_numpy(X), torch.from_numpy(Y)
+def sparse(): return torch.from_numpy(X).to_sparse(), Y
+def brain(): return torch.from_numpy(X).bfloat16(), Y
 def mapping(): return {"X": X, "y": Y}
 def four(): return X[:15], Y[:15], X[15:], Y[15:]
 def three(): return X, Y, Y
@@ -101,12 +103,18 @@ def test_arguments_reach_the_function(tmp_path: Path) -> None:
     assert len(read("pair", tmp_path, n=8).y) == 8
 
 
+def test_brain_floats_are_numbers(tmp_path: Path) -> None:
+    expected = torch.from_numpy(np.arange(60.0).reshape(20, 3) ** 2).bfloat16().double()
+    assert torch.equal(read("brain", tmp_path).x, expected)
+
+
 @pytest.mark.parametrize(
     ("function", "error", "message"),
     [
         ("number", UserCodeError, r"must return \(x, y\), .* but returned int"),
         ("three", UserCodeError, "but returned tuple"),
         ("raises", UserCodeError, r"NameError: .*undefined.* \(own.py, line "),
+        ("sparse", UserCodeError, "own.py:sparse: ValueError: a sparse tensor is no plain array."),
         ("short", DataError, "20 rows of features, but 19 targets"),
         ("missing", UserCodeError, "missing is not there in own.py"),
     ],

@@ -78,7 +78,7 @@ def _array(value: Array | Tensor, key: str, name: str) -> Array:
     try:
         return tensor_array(value)
     except ValueError as error:
-        raise DataError(f"{key} in {name} {error}", "data.source") from None
+        raise DataError(f"{key} in {name}: {error}", "data.source") from None
 
 
 def _no_arrays(path: Path, name: str) -> str:

@@ -21,12 +21,12 @@ def tensor_array(tensor: Tensor) -> Array:
     """A tensor as an array; of a floating type that numpy lacks, such as bfloat16, as float32.
 
     Raises:
-        ValueError: it is sparse or quantized; a sentence to stand behind its name.
+        ValueError: it is sparse or quantized; with the way out.
     """
     if tensor.layout != torch.strided:
-        raise ValueError("is a sparse tensor. Make it dense with to_dense().")
+        raise ValueError("a sparse tensor is no plain array. Make it dense with to_dense().")
     if tensor.is_quantized:
-        raise ValueError("is a quantized tensor. Make it numbers with dequantize().")
+        raise ValueError("a quantized tensor is no plain array. Convert it with dequantize().")
     if tensor.is_floating_point() and tensor.dtype not in _SHARED:
         tensor = tensor.float()
     return tensor.numpy(force=True)

@@ -82,7 +82,7 @@ def rows_of(given: object, kind: RowKind) -> Tensor:
     try:
         array = tensor_array(given) if isinstance(given, Tensor) else np.asarray(given)
     except ValueError as error:
-        raise DataError(f"the array {error}") from None
+        raise DataError(f"the rows to predict: {error}") from None
     return _of_array(array, kind, "the array")
 
 
