@@ -153,8 +153,8 @@ class ValidationSettings(Settings):
     """How a trial is scored: k folds (repeated if wished), one part held out, or given rows.
 
     Nothing given means the source's own validation split, or 5 folds up to 20,000 rows and a
-    holdout of 0.2 beyond. Classification is stratified, but in the order of time or with very many
-    groups.
+    holdout of 0.2 beyond. Classification is stratified, except in the order of time or with very
+    many groups.
 
     Attributes:
         folds: the rows in k parts, each of which validates once.
