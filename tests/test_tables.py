@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import pickle
 import re
 from decimal import Decimal
 from pathlib import Path
@@ -413,7 +414,7 @@ def test_all_wrong_names_of_columns_are_told_at_once(tmp_path: Path) -> None:
     study = StudyFile.from_text(text, "a.yaml")
     with pytest.raises(DataMistakesError, match=r"data\.target: .*\ndata\.group: ") as caught:
         load(study.data, Workspace(tmp_path), study.validation)
-    located = study.located(caught.value)
+    located = study.located(pickle.loads(pickle.dumps(caught.value)))  # as from a worker
     assert isinstance(located, StudyFileError)
     found = [(p.line, p.path, p.message.split("'")[1]) for p in located.problems]
     assert found == [

@@ -111,6 +111,10 @@ class DataMistakesError(DataError):
         self.setting = mistakes[0].setting
         self._mistakes = tuple(mistakes)
 
+    def __reduce__(self) -> tuple[type, tuple[object, ...]]:
+        """Errors cross from workers; Exception would pass the text in the mistakes' place."""
+        return type(self), (self._mistakes,)
+
     @property
     def mistakes(self) -> tuple[DataError, ...]:
         """Each by itself."""

@@ -19,7 +19,7 @@ from tunecli.data.new_rows import blocks_of
 from tunecli.errors import DataError, ExportError, MissingPackageError
 from tunecli.model_folder.graph import Graph, given_to_graph, why_not_whole
 from tunecli.model_folder.model import Model
-from tunecli.model_folder.output import whole
+from tunecli.model_folder.whole_file import whole_file
 from tunecli.training.compression.packing import plain_file
 from tunecli.training.losses import Predictions
 
@@ -63,7 +63,7 @@ def export(model: Model, to: Format, path: Path, source: str) -> Exported:
         MissingPackageError: ONNX needs its packages.
         DataError: the rows cannot be read.
     """
-    with whole(path) as part:
+    with whole_file(path) as part:
         if to != "safetensors":
             return _graph(model, to, part, path, source)
         weights = {

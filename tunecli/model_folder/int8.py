@@ -26,7 +26,7 @@ from tunecli.errors import ExportError, MissingPackageError
 from tunecli.model_folder.exporting import Exported, export
 from tunecli.model_folder.graph import given_to_graph
 from tunecli.model_folder.model import Model
-from tunecli.model_folder.output import whole
+from tunecli.model_folder.whole_file import whole_file
 from tunecli.study_file.metrics import label
 from tunecli.training.metrics import measure
 
@@ -68,7 +68,7 @@ def export_int8(
     Raises:
         ExportError, MissingPackageError, DataError: see `to_int8` and `exporting.export`.
     """
-    with whole(path) as part:
+    with whole_file(path) as part:
         found = export(model, "onnx", part, source)
         changed = to_int8(model, store, part, tolerance)
     return replace(found, path=path, n_rows=0), changed
@@ -94,7 +94,7 @@ def to_int8(model: Model, store: FoldStore, path: Path, tolerance: float) -> Int
     calibration, scored = _rows(store)
     if not len(scored):
         raise ExportError("--int8 needs more rows than there are, to calibrate on and to score.")
-    with whole(path) as small:
+    with whole_file(path) as small:
         with _quietly():
             quantization.quantize_static(
                 path,

@@ -14,7 +14,7 @@ import pandas as pd
 from tunecli.data.new_rows import Block, blocks_of
 from tunecli.errors import DataError
 from tunecli.model_folder.model import Model
-from tunecli.model_folder.output import whole
+from tunecli.model_folder.whole_file import whole_file
 
 
 def write_predictions(model: Model, source: str, output: Path | None, proba: bool) -> None:
@@ -93,7 +93,7 @@ def _writer(output: Path | None) -> Iterator[_Writer]:
     if output is None:
         yield _Csv(sys.stdout)
         return
-    with whole(output) as part:
+    with whole_file(output) as part:
         if output.suffix == ".parquet":
             parquet = _Parquet(part)
             yield parquet

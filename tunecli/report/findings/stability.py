@@ -25,7 +25,7 @@ _CAPTURED = 0.5  # of those that diverge, those beyond it
 _HALF = 0.5
 
 
-def boundary(evidence: Evidence) -> Rule | None:
+def _boundary(evidence: Evidence) -> Rule | None:
     """The rule on one parameter that tells the diverged trials from the rest, if there is one."""
     diverged, rest = _diverged(evidence)
     if len(diverged) < _FEWEST or not rest:
@@ -55,7 +55,7 @@ def boundaries(evidence: Evidence) -> list[Rule]:
     """
     if not _are_many(*_diverged(evidence)):
         return []
-    rule = boundary(evidence)
+    rule = _boundary(evidence)
     if rule is not None:
         return [rule]
     numeric = {n: k for n, k in evidence.ranges.items() if not isinstance(k, Categories)}

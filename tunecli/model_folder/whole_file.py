@@ -10,7 +10,7 @@ from tunecli.errors import ExportError
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[Path]:
+def whole_file(path: Path) -> Iterator[Path]:
     """A file beside `path`, to be written; it takes that name at the end, or is gone.
 
     Raises:
