@@ -63,6 +63,10 @@ def test_the_best_within_limits() -> None:
 def test_several_objectives_have_no_best(which: str) -> None:
     with pytest.raises(RefitError, match="--pareto 1 to 3"):
         by_name(two(), which)
+    with pytest.raises(RefitError, match=r"--pareto 1 \("):
+        by_name(study(POINTS[:1], ("maximize", "minimize")), which)
+    with pytest.raises(RefitError, match="no complete trial"):
+        by_name(study([], ("maximize", "minimize")), which)
     assert (
         by_name(replace(two(), trials=(replace(two().trials[0], best_step=1),)), "0").number == 0
     )

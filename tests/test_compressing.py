@@ -136,7 +136,7 @@ def test_of_several_objectives_a_trial_is_chosen_as_for_a_refit(tmp_path: Path) 
     (tmp_path / "two.yaml").write_text(two)
     call_in(tmp_path, "search", "two.yaml", "--jobs", "1")
     asked = call_in(tmp_path, "compress", "two", code=1)
-    assert "--pareto 1 to" in asked.stderr
+    assert "--pareto 1 (`tunecli report`" in asked.stderr
     words = ["compress", "two", "--finetune-epochs", "0", "--json"]
     by_place = call_in(tmp_path, *words, "--pareto", "1")
     smallest = call_in(

@@ -34,15 +34,17 @@ def by_name(study: StudyRecord, which: str) -> TrialRecord:
         StudyNotFoundError: the study has no trial of that number.
     """
     if which in ("best", "simplest"):
-        if study.further_objectives:
-            raise RefitError(
-                f"study {study.name} has several objectives and so no {which} trial: name one of "
-                f"its front with --pareto 1 to {len(front(study).trials)} (`tunecli report` shows "
-                "it), or say what must hold with --best-within."
-            )
         best = ranking.best_trial(study)
         if best is None:
             raise _none_complete(study)
+        if study.further_objectives:
+            n_places = len(front(study).trials)
+            places = f"1 to {n_places}" if n_places > 1 else "1"
+            raise RefitError(
+                f"study {study.name} has several objectives and so no {which} trial: name one of "
+                f"its front with --pareto {places} (`tunecli report` shows it), or say what must "
+                "hold with --best-within."
+            )
         return (simplest(Evidence.of(study)) or best) if which == "simplest" else best
     if not which.isdigit():
         raise RefitError(f"--trial takes best, simplest or a number, but got {which!r}.")
