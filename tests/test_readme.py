@@ -175,6 +175,8 @@ def test_only_what_belongs_stands_at_the_top() -> None:
         "tests",
         "Dockerfile",
         "README.md",
+        "CHANGELOG.md",
+        "CONTRIBUTING.md",
         "LICENSE",
     }
     assert {name for name in top if not name.startswith(".")} <= allowed
