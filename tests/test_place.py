@@ -125,7 +125,7 @@ def test_a_link_in_a_studys_folder_is_refused_by_its_name(tmp_path: Path, name: 
     link.parent.mkdir(exist_ok=True)
     link.symlink_to(victim if name.startswith(FOLDERS) else victim / "file")
     message = (
-        rf"{Path(name).name} is a symbolic link to {victim}.*; tunecli writes and deletes only"
+        rf"{Path(name).name} is a symbolic link to {victim}.*; tunecli writes and deletes"
     )
     with pytest.raises(PlaceError, match=message), Place(tmp_path / "runs", "digits").held():
         pass
@@ -165,11 +165,9 @@ def test_a_lock_that_somebody_else_wrote_is_left_as_it_is(tmp_path: Path) -> Non
     storage = f"sqlite:///{tmp_path / 'all.db'}"
     mine = tmp_path / "all.db.digits.lock"
     mine.write_text("mine")
+    place = Place(tmp_path / "runs", "digits", storage)
     message = "all.db.digits.lock is a file that tunecli did not write"
-    with (
-        pytest.raises(PlaceError, match=message),
-        Place(tmp_path / "runs", "digits", storage).held(),
-    ):
+    with pytest.raises(PlaceError, match=message), place.held():
         pass
     assert mine.read_text() == "mine"
 

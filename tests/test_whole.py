@@ -108,8 +108,7 @@ def test_with_the_disk_full_the_old_folder_stays(tmp_path: Path) -> None:
     path = tmp_path / "model"
     for content in ("old", LONG):
         with no_room(), pytest.raises(OSError, match="File too large"), whole_folder(path) as part:
-            (part / "a").write_text("new")
-            (part / "b").write_text(LONG)
+            (part / "a").write_text("new" + LONG)
         with whole_folder(path) as part:
             (part / "a").write_text(content)
         assert (path / "a").read_text() == content

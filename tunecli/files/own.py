@@ -1,4 +1,4 @@
-"""Files and folders that tunecli made: reached without following a link, and cleaned of those alone.
+"""Files and folders that tunecli made: reached without following a link, and alone cleaned up.
 
 A folder of studies may come from somebody else, and a link in it, or a second name of a file,
 leads to what is not the study's. So nothing is written, and nothing deleted, through either.

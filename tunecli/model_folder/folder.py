@@ -97,11 +97,11 @@ def settle(folder: Path) -> None:
             set_aside(folder).rename(folder)
 
 
-def refuse_foreign_model(folder: Path, texts: Collection[str] = TEXTS) -> None:
+def refuse_foreign_model(folder: Path, texts: Collection[str] = ()) -> None:
     """Let only a model folder that tunecli wrote, or none, be replaced by a new one.
 
     Args:
-        texts: names of files beside the model's own.
+        texts: names of further files that may be there.
 
     Raises:
         ModelFolderError: it is a link, or holds something else.
@@ -113,7 +113,8 @@ def refuse_foreign_model(folder: Path, texts: Collection[str] = TEXTS) -> None:
         raise ModelFolderError(f"{error}; only a folder of tunecli's is replaced.") from None
     except OSError as error:
         raise _unwritable(folder, error) from None
-    foreign = [name for name in names if name not in texts and not _OURS.fullmatch(name)]
+    known = {*TEXTS, *texts}
+    foreign = [name for name in names if name not in known and not _OURS.fullmatch(name)]
     if foreign:
         raise ModelFolderError(
             f"{folder} is not replaced: tunecli did not write {foreign[0]!r} in it. Move that "

@@ -67,7 +67,8 @@ def export_int8(
         tolerance: see `to_int8`.
 
     Raises:
-        ExportError, OutputError, MissingPackageError, DataError: see `to_int8` and `exporting.export`.
+        ExportError, OutputError, MissingPackageError, DataError: see `to_int8` and
+            `exporting.export`.
     """
     with output(path) as part:
         found = export(model, "onnx", part, source)

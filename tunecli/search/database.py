@@ -16,7 +16,6 @@ from datetime import datetime
 from statistics import fmean
 from typing import Any
 
-import optuna
 from optuna.distributions import (
     distribution_to_json,
 )

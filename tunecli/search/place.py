@@ -123,7 +123,7 @@ class Place:
 
     @property
     def has_study_files(self) -> bool:
-        """Whether the folder holds what every search makes: a folder of that name may be another."""
+        """Whether the folder holds what every search makes; another folder may have its name."""
         return any(path.exists() for path in (self.folder / DATABASE, self.events))
 
     def _contents(self) -> list[Path]:

@@ -61,7 +61,8 @@ class Checkpoints:
         """Save a `CrossValidation.state_dict()`.
 
         Raises:
-            OSError: there is no room, no right to write, or a link; the previous checkpoint still stands.
+            OSError: there is no room, no right to write, or a link in the way; the previous
+                checkpoint still stands.
         """
         begin = time.monotonic()
         make_folder(self._folder)
