@@ -89,13 +89,34 @@ def test_a_full_disk_is_met_before_anything_is_mapped(
 
 
 def test_what_was_unused_for_a_month_goes(tmp_path: Path) -> None:
-    for key in ("old-1", "new-1"):
+    old, new = key_of("fold", 1), key_of("fold", 2)
+    for key in (old, new):
         kept(tmp_path, key, make)
+    mine = tmp_path / "photos"
+    mine.mkdir()
+    (mine / "facts.json").write_text("{}")
     month_ago = time.time() - 31 * 86400
-    os.utime(tmp_path / "old-1", (month_ago, month_ago))
+    for path in (tmp_path / old, mine):
+        os.utime(path, (month_ago, month_ago))
     kept(tmp_path, KEY, make)
-    assert not (tmp_path / "old-1").exists()
-    assert (tmp_path / "new-1").exists()
+    assert not (tmp_path / old).exists()
+    assert (tmp_path / new).exists()
+    assert mine.exists(), "the cache did not make it"
+
+
+@pytest.mark.parametrize("link", ["cache", "entry"])
+def test_no_link_is_followed(tmp_path: Path, link: str) -> None:
+    victim, cache = tmp_path / "victim", tmp_path / "cache"
+    victim.mkdir()
+    if link == "cache":
+        cache.symlink_to(victim)
+    else:
+        cache.mkdir()
+        (cache / KEY).symlink_to(victim)
+    os.utime(victim, (1, 1))
+    assert same(kept(cache, KEY, make), kept(None, KEY, make))
+    assert list(victim.iterdir()) == []
+    assert victim.stat().st_mtime == 1
 
 
 def test_keys_tell_everything_apart() -> None:

@@ -274,11 +274,33 @@ def test_a_kill_during_creation_leaves_nothing_in_the_way(tmp_path: Path, shared
         assert left <= {"study.db", "study.db.new.lock"}
 
 
-def test_a_study_that_optuna_made_and_nobody_began_is_taken_over(url: str) -> None:
+def test_a_study_that_optuna_made_is_not_taken_over_even_if_it_is_empty(url: str) -> None:
     optuna.create_study(storage=url, study_name="digits", direction="minimize")
-    assert StudyDatabase.open(url, "digits") is None
-    StudyDatabase.create(url, "digits", ["maximize"], {"format": 1}).close()
-    assert optuna.load_study(storage=url, study_name="digits").direction.name == "MAXIMIZE"
+    with pytest.raises(DatabaseError, match="holds a study of the name digits already"):
+        StudyDatabase.create(url, "digits", ["maximize"], {"format": 1})
+    assert optuna.load_study(storage=url, study_name="digits").direction.name == "MINIMIZE"
+
+
+def test_what_is_put_away_is_all_kept_and_its_name_is_free(url: str) -> None:
+    for n_trials in (1, 2):
+        database = StudyDatabase.create(url, "digits", ["maximize"], {"format": 1})
+        for number in range(n_trials):
+            database.start_trial(trial(number))
+            database.add_evaluations(number, 0, told(0, 0.5))
+            database.finish_trial(number, finished(), worker=0)
+        before = database.trials()
+        database.close()
+        name = StudyDatabase.put_away(url, "digits")
+        assert name is not None
+        assert StudyDatabase.open(url, "digits") is None
+        kept = StudyDatabase.open(url, name)
+        assert kept is not None
+        assert kept.trials() == before
+        kept.close()
+    names = sorted(summary.study_name for summary in optuna.get_all_study_summaries(url))
+    assert len(names) == 2
+    assert all(name.startswith(".trash/digits/") for name in names)
+    assert StudyDatabase.put_away(url, "digits") is None
 
 
 def test_a_study_that_was_begun_is_not_taken_over(url: str, database: StudyDatabase) -> None:
@@ -329,8 +351,8 @@ def test_opening_a_study_of_optuna_adds_no_table_of_ours(url: str) -> None:
     theirs = optuna.create_study(storage=url, study_name="theirs")
     theirs.tell(theirs.ask(), 1.0)
     assert StudyDatabase.open(url, "theirs") is not None
-    assert StudyDatabase.delete(url, "theirs")
-    assert not StudyDatabase.delete(url, "theirs")
+    assert StudyDatabase.is_foreign(url, "theirs")
+    assert not StudyDatabase.is_foreign(url, "nobody's")
     with sqlite3.connect(url.removeprefix("sqlite:///")) as connection:
         names = connection.execute("SELECT name FROM sqlite_master").fetchall()
     connection.close()

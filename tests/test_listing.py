@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +14,7 @@ from tunecli.report.listing_table import render_listing
 from tunecli.report.ranking import best_trial
 from tunecli.report.records import read_study
 from tunecli.search.database import StudyDatabase
+from tunecli.search.urls import sqlite_url
 from tunecli.training.evaluation import TrialResult
 
 
@@ -84,3 +86,19 @@ def test_states_are_said_in_words(tmp_path: Path) -> None:
     assert (
         shown(tmp_path).splitlines()[1].startswith("digits  1 failed · 1 running or interrupted")
     )
+
+
+def test_a_copied_database_is_listed_with_its_folder(tmp_path: Path) -> None:
+    made(tmp_path / "digits", [(mlp(0.1), complete(0.9))])
+    shutil.copytree(tmp_path / "digits", tmp_path / "digits-copy")
+    digits, copy = list_studies(tmp_path)
+    assert (digits.name, digits.elsewhere) == ("digits", None)
+    assert (copy.name, copy.elsewhere) == ("digits", tmp_path / "digits-copy" / "study.db")
+    lines = shown(tmp_path).splitlines()
+    assert lines[1].startswith("digits  ")
+    assert lines[2].startswith("digits (in digits-copy)  ")
+    told = " ".join(" ".join(lines[3:]).split())
+    assert told.startswith(
+        f"{tmp_path / 'digits-copy'} holds a study named digits: tunecli report"
+    )
+    assert read_study(sqlite_url(copy.elsewhere), copy.name).name == "digits"

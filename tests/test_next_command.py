@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from commands import call_in
 from optuna.distributions import FloatDistribution
+from room import no_room
 from study_makers import complete, made
 
 from tunecli.study_file.ranges import FloatRange
@@ -100,3 +101,16 @@ def test_a_second_round_runs_unchanged_and_learns(tmp_path: Path) -> None:
     (tmp_path / "second.yaml").write_text(edited)
     refused = call_in(tmp_path, "search", "second.yaml", code=2)
     assert "search.learn_from" in refused.stderr
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_with_the_disk_full_the_old_file_stays(folder: Path, there: bool) -> None:
+    if there:
+        (folder / "later.yaml").write_text("mine")
+    with no_room(100):
+        done = call_in(folder, "next", "digits", "-o", "later.yaml", "--force", code=1)
+    assert "--output: later.yaml cannot be written (File too large)" in done.stderr
+    left = {path.name: path for path in folder.iterdir() if path.name != "runs"}
+    assert {name: path.read_text() for name, path in left.items()} == (
+        {"later.yaml": "mine"} if there else {}
+    )

@@ -9,6 +9,7 @@ from unittest.mock import patch
 
 import pytest
 from commands import call_in
+from room import no_room
 from study_makers import complete, made, mlp
 
 from tunecli.study_file.study_file import StudyFile
@@ -90,3 +91,12 @@ def test_studies_that_cannot_be_compared_are_told_in_one_line(folder: Path) -> N
     done = call_in(folder, "report", "one", "other", code=2)
     assert done.stderr.count("\n") == 1
     assert "the objective is maximize accuracy in `one` and minimize" in done.stderr
+
+
+def test_with_the_disk_full_the_old_page_stays(folder: Path) -> None:
+    (folder / "one.html").write_text("old")
+    with no_room(5000):
+        done = call_in(folder, "report", "one", "--html", "one.html", code=1)
+    assert "--html: one.html cannot be written (File too large)" in done.stderr
+    assert (folder / "one.html").read_text() == "old"
+    assert sorted(path.name for path in folder.iterdir()) == ["one.html", "runs"]

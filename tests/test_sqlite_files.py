@@ -64,7 +64,7 @@ def test_what_optuna_would_write_to_is_refused_untouched(
     for refused in (
         lambda: StudyDatabase.open(url, "digits"),
         lambda: StudyDatabase.create(url, "other", ["maximize"]),
-        lambda: StudyDatabase.delete(url, "digits"),
+        lambda: StudyDatabase.put_away(url, "digits"),
     ):
         with pytest.raises(DatabaseError, match=message) as told:
             refused()

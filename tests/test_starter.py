@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import typer
 from commands import run_in
 from PIL import Image
 from test_torchvision_sets import make_mnist
@@ -17,7 +16,7 @@ from tunecli.cli.writing import write
 from tunecli.data.first_look import first_look
 from tunecli.data.sources import load as load_data
 from tunecli.data.workspace import Workspace
-from tunecli.errors import DataError, TunecliError
+from tunecli.errors import DataError, OutputError, TunecliError
 from tunecli.study_file.starter import FirstLook, first_size, starter, study_name
 from tunecli.study_file.study_file import StudyFile, load
 
@@ -185,10 +184,10 @@ def test_pictures_of_one_size_keep_theirs(tmp_path: Path) -> None:
 
 def test_a_file_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(typer.BadParameter, match=r"^-o: .*a.yaml cannot be written \(Not a dir"):
+    with pytest.raises(OutputError, match=r"^-o: .*a.yaml cannot be written \(Not a dir"):
         write(tmp_path / "file" / "a.yaml", "text", "-o")
-    with pytest.raises(typer.BadParameter, match=r"file cannot be written \(File exists\)"):
-        write(tmp_path / "file", "text", mode="x")
+    with pytest.raises(OutputError, match=r"file cannot be written \(File exists\)"):
+        write(tmp_path / "file", "text", is_new=True)
     write(tmp_path / "file", "text")
     assert (tmp_path / "file").read_text() == "text"
 

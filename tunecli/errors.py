@@ -6,6 +6,7 @@ TunecliError
 │   └── DataMistakesError   several settings do not fit the data
 ├── UserCodeError       code of the user's own raised, or gave the wrong thing
 ├── PlaceError          --runs or --storage names no place for a study
+├── OutputError         a file that the user named cannot be written
 ├── NoGpuError          GPUs were asked for, and the study uses none
 ├── AddressError        nothing can listen at --host and --port
 ├── MissingPackageError a package that only this command needs is not installed
@@ -131,6 +132,18 @@ class PlaceError(TunecliError):
     """`--runs` or `--storage` names no place for a study."""
 
     exit_code = 2
+
+
+class OutputError(TunecliError):
+    """A file that the user named cannot be written.
+
+    Args:
+        named: the file, and the option that names it.
+    """
+
+    def __init__(self, named: str, error: OSError) -> None:
+        super().__init__(f"{named} cannot be written ({error.strerror or error}).")
+        self.exit_code = 1 if error.errno in NO_ROOM else 2
 
 
 class NoGpuError(TunecliError):

@@ -49,5 +49,5 @@ def init(
     permit(allowed)
     look = first_look(data, target, Workspace(Path.cwd(), code=allowed), root, download)
     options = "".join(f" --code {option}" for option in code or [])
-    write(file, starter(look, str(file), options), mode="x")
+    write(file, starter(look, str(file), options), is_new=True)
     say(f"{file} was written. Look at it, then: tunecli search {file}{options}")

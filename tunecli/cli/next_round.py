@@ -72,6 +72,6 @@ def next_round(
     if output is None:
         typer.echo(found.text, nl=False)
         return
-    write(output, found.text, "--output")
+    write(output, found.text, "--output", is_new=not force)
     again = options_again(runs, storage)
     say(f"{output} was written. Look at it, then: tunecli search {output} {again}".rstrip())

@@ -6,7 +6,6 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tunecli.cli.streams import say
 from tunecli.errors import StudyNotFoundError
 
 if TYPE_CHECKING:
@@ -56,21 +55,3 @@ def options_again(runs: Path, storage: str | None) -> str:
 
         words += ["--storage", without_password(storage)]
     return shlex.join(words)
-
-
-def set_aside(place: Place) -> bool:
-    """Of a place that is held, move what is there to the trash, and delete rows elsewhere.
-
-    Returns:
-        whether there was anything of it.
-    """
-    found = not place.is_empty
-    if place.storage is not None:
-        from tunecli.search.database import StudyDatabase
-
-        if StudyDatabase.delete(place.url, place.name):
-            found = True
-            say(f"Study {place.name} was deleted from {shown(place.url)}.")
-    if not place.is_empty:
-        say(f"Study {place.name} was moved to {place.move_to_trash()}.")
-    return found

@@ -3,7 +3,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from tunecli.cli.options import RunsOption, StorageOption, StudyArgument
-from tunecli.cli.places import find, set_aside, shown
+from tunecli.cli.places import find, shown
+from tunecli.cli.streams import say
 from tunecli.errors import StudyNotFoundError
 
 
@@ -12,13 +13,19 @@ def remove(
     runs: RunsOption = Path("runs"),
     storage: StorageOption = None,
 ) -> None:
-    """Remove a study: its folder goes to runs/.trash; from another database it is deleted.
+    """Remove a study: its folder goes to runs/.trash; in another database it is renamed.
+
+    Nothing is deleted.
 
     Example: tunecli remove digits
     """
+    from tunecli.search.trash import put_away
+
     place = find(study, runs, storage)
-    with place.held():
-        found = set_aside(place)
-    if not found:
+    with place.locked():
+        moved = put_away(place)
+    for sentence in moved:
+        say(sentence)
+    if not moved:
         where = shown(storage) if storage else place.runs.resolve()
         raise StudyNotFoundError(f"There is no study {place.name} in {where}.")

@@ -9,7 +9,7 @@ import typer
 
 from tunecli.cli.options import CodeOption, FileArgument, RunsOption, SetOption, StorageOption
 from tunecli.cli.permitting import allowed_by, remember, remembered
-from tunecli.cli.places import options_again, place_of, set_aside
+from tunecli.cli.places import options_again, place_of
 from tunecli.cli.streams import console, say
 from tunecli.signals import ended_by, interrupting
 
@@ -56,7 +56,10 @@ def search(
         ),
     ] = None,
     restart: Annotated[
-        bool, typer.Option("--restart", help="Move the study to runs/.trash and begin anew.")
+        bool,
+        typer.Option(
+            "--restart", help="Begin anew; the old study is moved to runs/.trash, and kept."
+        ),
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show only how it ended.")] = False,
     runs: RunsOption = Path("runs"),
@@ -92,9 +95,9 @@ def search(
         from tunecli.report.live import LiveView
         from tunecli.search.run import Search
 
-        searching = Search(study, place, budget, jobs, grace, jobs_per_gpu, destinations)
-        if restart:  # only now: the study file has been accepted
-            set_aside(place)
+        searching = Search(
+            study, place, budget, jobs, grace, jobs_per_gpu, destinations, restarts=restart
+        )
         remember(place, allowed)
         view = LiveView(console(), quiet=quiet, options=options_again(runs, storage))
         code_of_exit = _run(searching, view)
@@ -132,7 +135,7 @@ def _read_study(
 ) -> StudyFile:
     """The study file with its overrides: those given, or else those of the last call."""
     study = _load(file, _named(set_ or [], as_), code)
-    if restart or (place.storage is None and place.is_empty):
+    if restart or (place.storage is None and not place.has_study_files):
         return study
     from tunecli.report.records import newest_overrides
 

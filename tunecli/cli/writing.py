@@ -1,26 +1,21 @@
-"""Files that a command writes for the user, where the user said."""
+"""Texts that a command writes for the user, where the user said."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
-import typer
+from tunecli.files.output import output
 
 
-def write(path: Path, text: str, option: str = "", mode: Literal["w", "x"] = "w") -> None:
-    """Write a file.
+def write(path: Path, text: str, option: str = "", *, is_new: bool = False) -> None:
+    """Write a file whole.
 
     Args:
         option: that names it, for messages.
-        mode: `x` leaves a file alone that is there.
+        is_new: whether it must not be there yet.
 
     Raises:
-        BadParameter: it cannot be written.
+        OutputError: it cannot be written; what was there is as it was.
     """
-    try:
-        with path.open(mode, encoding="utf-8") as file:
-            file.write(text)
-    except OSError as error:
-        named = f"{option}: {path}" if option else str(path)
-        raise typer.BadParameter(f"{named} cannot be written ({error.strerror}).") from None
+    with output(path, option=option, is_new=is_new) as part:
+        part.write_text(text, encoding="utf-8")

@@ -11,17 +11,20 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock
 from numpy.typing import DTypeLike, NDArray
+
+from tunecli.files.own import is_folder, make_folder, refuse_foreign
+from tunecli.files.turns import in_turn
+from tunecli.files.whole import whole_folder
 
 Array = NDArray[Any]
 NewArray = Callable[[str, tuple[int, ...], DTypeLike], Array]
@@ -30,6 +33,7 @@ Make = Callable[[NewArray], Mapping[str, Any]]
 """Fills arrays and returns what else belongs to them, as plain data for JSON."""
 
 FACTS = "facts.json"
+_KEY = re.compile(r".+-[0-9a-f]{32}")
 UNUSED_DAYS = 30
 SMALL = 2**20
 """Bytes up to which data is made in each process: that is as fast, and leaves no files behind."""
@@ -46,8 +50,9 @@ class Entry:
 def kept(cache: Path | None, key: str, make: Make) -> Entry:
     """The entry of this key, made now unless it is there.
 
-    Only one process makes it; others wait. Where nothing can be written (no room, no right) it is
-    made in memory.
+    Only one process makes it; others wait. Where nothing can be written (no room, no right, a link
+    in place of the folder) it is made in memory. Two that make the same entry at once, where files
+    cannot be locked, harm nothing: it is the same, and only one is kept.
 
     Args:
         cache: folder of all entries; None to make it in memory.
@@ -57,8 +62,8 @@ def kept(cache: Path | None, key: str, make: Make) -> Entry:
     if cache is None:
         return _in_memory(make)
     try:
-        cache.mkdir(parents=True, exist_ok=True)
-        with _sole_maker(cache, key):
+        make_folder(cache)
+        with in_turn(cache / f".{key}.lock"):
             entry = _read(cache / key)
             if entry is None:
                 _write(cache, key, make)
@@ -80,24 +85,6 @@ def file_hash(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-@contextmanager
-def _sole_maker(cache: Path, key: str) -> Iterator[None]:
-    """Nobody else makes this entry meanwhile; where files cannot be locked, nobody waits.
-
-    Two that make the same entry at once harm nothing: it is the same, and only one is kept.
-    """
-    lock = FileLock(cache / f".{key}.lock")
-    try:
-        lock.acquire()
-    except NotImplementedError:
-        yield
-        return
-    try:
-        yield
-    finally:
-        lock.release()
-
-
 def _in_memory(make: Make) -> Entry:
     arrays: dict[str, Array] = {}
 
@@ -112,21 +99,9 @@ def _in_memory(make: Make) -> Entry:
 def _write(cache: Path, key: str, make: Make) -> None:
     """Make the entry in a folder of its own, and give it its name at the end."""
     _remove_unused(cache)
-    for left in cache.glob(f".{key}.*.part"):  # by makers that were killed
-        shutil.rmtree(left, ignore_errors=True)
-    part = cache / f".{key}.{os.getpid()}.part"
-    part.mkdir()
-    try:
+    with whole_folder(cache / key) as part:
         facts = make(lambda name, shape, dtype: _new_file(part / f"{name}.npy", shape, dtype))
         (part / FACTS).write_text(json.dumps(facts))
-        for path in (*part.iterdir(), part):
-            _to_disk(path)
-        shutil.rmtree(cache / key, ignore_errors=True)  # one that could not be read
-        part.rename(cache / key)
-        _to_disk(cache)
-    except BaseException:
-        shutil.rmtree(part, ignore_errors=True)
-        raise
 
 
 def _new_file(path: Path, shape: tuple[int, ...], dtype: DTypeLike) -> Array:
@@ -142,17 +117,10 @@ def _new_file(path: Path, shape: tuple[int, ...], dtype: DTypeLike) -> Array:
     return array
 
 
-def _to_disk(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _read(folder: Path) -> Entry | None:
     """The entry, its arrays mapped and writable for this process only; None if not whole."""
     try:
+        refuse_foreign(folder, "folder")
         facts = json.loads((folder / FACTS).read_text())
         arrays = {path.stem: _mapped(path) for path in folder.glob("*.npy")}
         os.utime(folder)
@@ -169,6 +137,7 @@ def _mapped(path: Path) -> Array:
 def _remove_unused(cache: Path) -> None:
     """Remove entries that nobody has read for a month; one in use stays readable where it is."""
     oldest = time.time() - UNUSED_DAYS * 86400
-    for facts in cache.glob(f"*/{FACTS}"):
-        if facts.parent.stat().st_mtime < oldest:
-            shutil.rmtree(facts.parent, ignore_errors=True)
+    for entry in cache.iterdir():
+        is_entry = _KEY.fullmatch(entry.name) is not None and is_folder(entry)
+        if is_entry and entry.stat().st_mtime < oldest:
+            shutil.rmtree(entry, ignore_errors=True)

@@ -20,7 +20,6 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from filelock import FileLock
 
 from tunecli.data.cache import NewArray, kept, key_of
 from tunecli.data.class_folders import Part
@@ -29,6 +28,8 @@ from tunecli.data.decoding import Pixels, pixels
 from tunecli.data.picture_sets import VERSIONS, Described, Form, dataset_from, filled
 from tunecli.data.workspace import Workspace
 from tunecli.errors import DataError
+from tunecli.files.own import open_file
+from tunecli.files.turns import in_turn
 from tunecli.study_file.settings import DataSettings, ValidationSettings
 
 Arguments = Mapping[str, Any]
@@ -167,11 +168,11 @@ def _fetch(settings: DataSettings, root: Path) -> None:
     if is_there and (mark.exists() or not os.access(root, os.W_OK)):
         return
     root.mkdir(parents=True, exist_ok=True)
-    with FileLock(root / f".{settings.source}.lock"):
+    with in_turn(root / f".{settings.source}.lock"):
         if not (mark.exists() and _listing(root, splits)):
             with redirect_stdout(sys.stderr):  # torchvision says what it unpacks
                 _opened(settings, root, download=True)
-            mark.touch()
+            os.close(open_file(mark, os.O_WRONLY))
 
 
 def _opened(settings: DataSettings, root: Path, download: bool = False) -> dict[Part, Any]:

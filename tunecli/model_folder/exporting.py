@@ -17,9 +17,9 @@ from torch import Tensor
 
 from tunecli.data.new_rows import blocks_of
 from tunecli.errors import DataError, ExportError, MissingPackageError
+from tunecli.files.output import output
 from tunecli.model_folder.graph import Graph, given_to_graph, why_not_whole
 from tunecli.model_folder.model import Model
-from tunecli.model_folder.whole_file import whole_file
 from tunecli.training.compression.packing import plain_file
 from tunecli.training.losses import Predictions
 
@@ -58,12 +58,12 @@ def export(model: Model, to: Format, path: Path, source: str) -> Exported:
         source: of rows to compare on.
 
     Raises:
-        ExportError: the network cannot be exported, the file gives something else, or it cannot
-            be written.
+        ExportError: the network cannot be exported, or the file gives something else.
+        OutputError: it cannot be written.
         MissingPackageError: ONNX needs its packages.
         DataError: the rows cannot be read.
     """
-    with whole_file(path) as part:
+    with output(path) as part:
         if to != "safetensors":
             return _graph(model, to, part, path, source)
         weights = {

@@ -8,10 +8,9 @@ old folder under another name, and the next reader puts it back.
 from __future__ import annotations
 
 import hashlib
-import os
-import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+import re
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +20,17 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from tunecli.errors import ModelFolderError
+from tunecli.files.own import NotOwnError, is_folder, refuse_foreign
+from tunecli.files.whole import set_aside, whole_folder
 from tunecli.model_folder.facts import FORMAT, ModelFacts
 from tunecli.training.compression.packing import Packed, plain_file
 
 FACTS = "model.json"
 WEIGHTS = "weights.safetensors"
 PREPROCESSING = "preprocessing.safetensors"
+TEXTS = ("study.yaml", "metrics.json", "README.md")
+"""For people and programs, beside the model itself."""
+_OURS = re.compile(r"model\.json|(weights|preprocessing)\.safetensors|weights-\d+\.packed")
 LARGEST_FACTS = 64 * 2**20
 """Bytes of `model.json`: columns with a hundred thousand categories have room."""
 
@@ -46,10 +50,13 @@ def write(
         texts: other files by name, for people and programs.
 
     Raises:
-        ModelFolderError: there is no room, or no right to write; the old folder stands.
+        ModelFolderError: there is no room, no right to write, or something there that tunecli did
+            not write; the old folder stands.
     """
+    refuse_foreign_model(folder, texts)
+    settle(folder)
     try:
-        with _new(folder) as part:
+        with whole_folder(folder) as part:
             for name, content in weights.items():
                 (part / name).write_bytes(content)
             (part / PREPROCESSING).write_bytes(plain_file(preprocessing))
@@ -59,10 +66,7 @@ def write(
             whole = facts.model_copy(update={"files": hashes})
             (part / FACTS).write_text(whole.model_dump_json(indent=1), encoding="utf-8")
     except (OSError, SafetensorError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ModelFolderError(
-            f"{folder} cannot be written ({reason}). Make room or allow it."
-        ) from None
+        raise _unwritable(folder, error) from None
 
 
 def read(folder: Path) -> tuple[ModelFacts, dict[str, Tensor], dict[str, Tensor]]:
@@ -88,9 +92,39 @@ def read(folder: Path) -> tuple[ModelFacts, dict[str, Tensor], dict[str, Tensor]
 
 def settle(folder: Path) -> None:
     """Put the old folder back, if a writer was killed just before its new one had the name."""
-    if not folder.exists() and _old(folder).is_dir():
+    if not folder.exists() and is_folder(set_aside(folder)):
         with suppress(OSError):  # another reader was faster, or nothing may be written here
-            _old(folder).rename(folder)
+            set_aside(folder).rename(folder)
+
+
+def refuse_foreign_model(folder: Path, texts: Collection[str] = ()) -> None:
+    """Let only a model folder that tunecli wrote, or none, be replaced by a new one.
+
+    Args:
+        texts: names of further files that may be there.
+
+    Raises:
+        ModelFolderError: it is a link, or holds something else.
+    """
+    try:
+        refuse_foreign(folder, "folder")
+        names = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+    except NotOwnError as error:
+        raise ModelFolderError(f"{error}; only a folder of tunecli's is replaced.") from None
+    except OSError as error:
+        raise _unwritable(folder, error) from None
+    known = {*TEXTS, *texts}
+    foreign = [name for name in names if name not in known and not _OURS.fullmatch(name)]
+    if foreign:
+        raise ModelFolderError(
+            f"{folder} is not replaced: tunecli did not write {foreign[0]!r} in it. Move that "
+            "somewhere else."
+        )
+
+
+def _unwritable(folder: Path, error: Exception) -> ModelFolderError:
+    reason = getattr(error, "strerror", None) or str(error)
+    return ModelFolderError(f"{folder} cannot be written ({reason}). Make room or allow it.")
 
 
 class _DamagedError(Exception):
@@ -151,50 +185,9 @@ def _arrays(folder: Path, name: str, facts: ModelFacts) -> dict[str, Tensor]:
         raise _DamagedError(f"{name}: {str(error)[:200]}") from None
 
 
-@contextmanager
-def _new(folder: Path) -> Iterator[Path]:
-    """A folder to fill, which gets the name at the end, on the disk."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    settle(folder)
-    for left in folder.parent.glob(f".{folder.name}.*.part"):  # by writers that were killed
-        shutil.rmtree(left, ignore_errors=True)
-    part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
-    part.mkdir()
-    try:
-        yield part
-        for path in (*part.iterdir(), part):
-            _to_disk(path)
-        _take_the_name(part, folder)
-    except BaseException:
-        shutil.rmtree(part, ignore_errors=True)
-        raise
-
-
-def _take_the_name(part: Path, folder: Path) -> None:
-    old = _old(folder)
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        folder.rename(old)
-    part.rename(folder)
-    _to_disk(folder.parent)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _old(folder: Path) -> Path:
-    return folder.with_name(f".{folder.name}.old")
-
-
 def _hash(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _to_disk(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def nested(parts: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:

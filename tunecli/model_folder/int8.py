@@ -23,10 +23,11 @@ from torch import Tensor
 
 from tunecli.data.fold_store import FoldStore
 from tunecli.errors import ExportError, MissingPackageError
+from tunecli.files.output import output
+from tunecli.files.whole import whole_file
 from tunecli.model_folder.exporting import Exported, export
 from tunecli.model_folder.graph import given_to_graph
 from tunecli.model_folder.model import Model
-from tunecli.model_folder.whole_file import whole_file
 from tunecli.study_file.metrics import label
 from tunecli.training.metrics import measure
 
@@ -66,9 +67,10 @@ def export_int8(
         tolerance: see `to_int8`.
 
     Raises:
-        ExportError, MissingPackageError, DataError: see `to_int8` and `exporting.export`.
+        ExportError, OutputError, MissingPackageError, DataError: see `to_int8` and
+            `exporting.export`.
     """
-    with whole_file(path) as part:
+    with output(path) as part:
         found = export(model, "onnx", part, source)
         changed = to_int8(model, store, part, tolerance)
     return replace(found, path=path, n_rows=0), changed

@@ -15,6 +15,7 @@ from tunecli.data.workspace import Workspace
 from tunecli.errors import RefitError
 from tunecli.model_folder.as_searched import as_searched
 from tunecli.model_folder.card import card
+from tunecli.model_folder.folder import TEXTS, refuse_foreign_model
 from tunecli.model_folder.places import MODEL
 from tunecli.model_folder.refitting import Refitted, Trial, refit
 from tunecli.model_folder.results import Results, results_of
@@ -22,8 +23,8 @@ from tunecli.model_folder.writing import write_model
 from tunecli.report.best import config_of
 from tunecli.report.records import StudyRecord, TrialRecord
 from tunecli.search.database import StudyDatabase
-from tunecli.search.kept_models import FOLDER as KEPT
 from tunecli.search.place import Place
+from tunecli.search.trial_folders import BEST
 from tunecli.study_file.printing import to_yaml
 from tunecli.study_file.settings import CompressionSettings
 from tunecli.study_file.source_kinds import NO_SOURCE
@@ -55,6 +56,8 @@ def refit_study(
         RefitError: the trial cannot become a model, or the data is not that of the search.
         ModelFolderError: the folder cannot be written.
     """
+    path = place.folder / MODEL
+    refuse_foreign_model(path)  # before the training
     trial, store = trial_of(study, found, workspace)
     if compression is not None:
         config = trial.config.model_copy(update={"compression": compression})
@@ -66,7 +69,6 @@ def refit_study(
     results = results_of(trial, store, refits, looks)
     if has_test:
         _count_look(place, found.number, results)
-    path = place.folder / MODEL
     _write(path, study, refits, results)
     return path, results
 
@@ -91,7 +93,7 @@ def trial_of(
 
 def kept_models(place: Place, number: int) -> Path:
     """Where a search may have left the models of a trial."""
-    return place.folder / KEPT / str(number)
+    return place.folder / BEST / str(number)
 
 
 def _refuse_other_data(study: StudyRecord, store: FoldStore) -> None:
@@ -133,12 +135,12 @@ def _write(path: Path, study: StudyRecord, refits: Sequence[Refitted], results: 
     header = (
         f"Trial {model.facts.trial} of study {study.name}, which the model beside was made of."
     )
-    texts = {
-        "study.yaml": to_yaml(model.facts.config, f"{study.name}-{model.facts.trial}", header),
-        "metrics.json": to_json(results),
-        "README.md": card(model.facts, results, study.summary, model.n_weights),
-    }
-    write_model(path, model, texts)
+    contents = (
+        to_yaml(model.facts.config, f"{study.name}-{model.facts.trial}", header),
+        to_json(results),
+        card(model.facts, results, study.summary, model.n_weights),
+    )
+    write_model(path, model, dict(zip(TEXTS, contents, strict=True)))
 
 
 def to_json(results: Results) -> str:

@@ -13,24 +13,24 @@ import pandas as pd
 
 from tunecli.data.new_rows import Block, blocks_of
 from tunecli.errors import DataError
+from tunecli.files.output import output
 from tunecli.model_folder.model import Model
-from tunecli.model_folder.whole_file import whole_file
 
 
-def write_predictions(model: Model, source: str, output: Path | None, proba: bool) -> None:
+def write_predictions(model: Model, source: str, path: Path | None, proba: bool) -> None:
     """Predict all rows of a source, in their order.
 
     Args:
-        output: a .csv or .parquet file, written whole or not at all; None for CSV to stdout.
+        path: a .csv or .parquet file, written whole or not at all; None for CSV to stdout.
         proba: one more column for each class.
 
     Raises:
         DataError: the source does not fit the model.
-        ExportError: the file cannot be written.
+        OutputError: the file cannot be written.
     """
     if proba and not model.classes:
         raise DataError("a model of values has no probabilities: leave out --proba.")
-    with _writer(output) as writer:
+    with _writer(path) as writer:
         for frame in predictions(model, source, proba):
             writer.write(frame)
 
@@ -88,13 +88,13 @@ class _Parquet:
 
 
 @contextmanager
-def _writer(output: Path | None) -> Iterator[_Writer]:
+def _writer(path: Path | None) -> Iterator[_Writer]:
     """Write beside the file and give it its name at the end."""
-    if output is None:
+    if path is None:
         yield _Csv(sys.stdout)
         return
-    with whole_file(output) as part:
-        if output.suffix == ".parquet":
+    with output(path) as part:
+        if path.suffix == ".parquet":
             parquet = _Parquet(part)
             yield parquet
             parquet.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,7 @@ class StudyListing:
         n_by_state: number of trials by Optuna's state, in lower case.
         best: value of the best complete trial.
         last_activity: UTC; when a trial last started or ended.
+        elsewhere: its file, where that is not in the folder of its name: it is a copy.
         error: why the file cannot be read; then all else but the name is empty.
     """
 
@@ -50,6 +51,7 @@ class StudyListing:
     direction: Direction = "minimize"
     best: float | None = None
     last_activity: datetime | None = None
+    elsewhere: Path | None = None
     error: str = ""
 
     @property
@@ -80,9 +82,11 @@ def _listings(path: Path) -> list[StudyListing]:
     try:
         with queries.connection(sqlite_url(path)) as opened:
             studies = queries.rows(opened, queries.STUDIES)
-            return [_listing(opened, study) for study in studies]
+            found = [_listing(opened, study) for study in studies]
     except TunecliError as error:
         return [StudyListing(path.parent.name, error=str(error))]
+    home = path.parent.name
+    return [one if one.name == home else replace(one, elsewhere=path) for one in found]
 
 
 def _listing(opened: Connection, study: Row[Any]) -> StudyListing:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -10,6 +12,7 @@ from rich.text import Text
 
 from tunecli.report import wording
 from tunecli.report.listing import StudyListing
+from tunecli.search.urls import sqlite_url
 
 _WORDS = {
     "complete": "complete",
@@ -35,11 +38,20 @@ def render_listing(listings: Sequence[StudyListing], where: str) -> RenderableTy
         for listing in listings
         if listing.error
     ]
-    return Group(table, *errors)
+    copies = [_copy_line(one.name, one.elsewhere) for one in listings if one.elsewhere]
+    return Group(table, *errors, *copies)
+
+
+def _copy_line(name: str, file: Path) -> Text:
+    """How to read a study whose folder has another name."""
+    command = shlex.join(["tunecli", "report", name, "--storage", sqlite_url(file)])
+    folder = wording.plain(str(file.parent))
+    return Text(f"{folder} holds a study named {wording.plain(name)}: {wording.plain(command)}")
 
 
 def _listing_cells(listing: StudyListing) -> list[Text]:
-    name = Text(wording.plain(listing.name), style="bold")
+    where = f" (in {listing.elsewhere.parent.name})" if listing.elsewhere else ""
+    name = Text(wording.plain(listing.name + where), style="bold")
     if listing.error:
         return [name, Text("unreadable", style="yellow"), Text("–"), Text("–")]
     counts = dict(listing.n_by_state)

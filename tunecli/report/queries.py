@@ -31,10 +31,15 @@ from sqlalchemy.pool import NullPool
 
 from tunecli.errors import DatabaseError, StudyNotFoundError
 from tunecli.search.cells import checked, refuse_nonsense
+from tunecli.search.place import TRASH
 from tunecli.search.sqlite_files import WAYS_OUT, in_one_line, open_read_only
 from tunecli.search.urls import shown, sqlite_file
 
-STUDIES = text("SELECT study_id, study_name FROM studies ORDER BY study_id")
+STUDIES = text(
+    "SELECT study_id, study_name FROM studies"
+    f" WHERE study_name NOT LIKE '{TRASH}/%' ORDER BY study_id"
+)
+"""All but those that were put away."""
 
 DIRECTIONS = text(
     "SELECT direction FROM study_directions WHERE study_id = :study ORDER BY objective"

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
 from optuna.storages._rdb import models
 from optuna.study import StudyDirection
-from sqlalchemy import Connection, Engine, delete, insert, select
+from sqlalchemy import Connection, Engine, delete, insert, select, update
 
 from tunecli.errors import DatabaseError
+from tunecli.files.turns import in_turn
+from tunecli.files.whole import users_file
 from tunecli.search import tables
+from tunecli.search.clock import utc_now
 from tunecli.search.engines import clear_errors, exists, open_engine
+from tunecli.search.place import TRASH
 from tunecli.search.urls import shown, sqlite_file, sqlite_url
 from tunecli.study_file.settings import Direction
 
@@ -39,10 +42,11 @@ def create(
     with clear_errors(url):
         path = sqlite_file(url)
         if path is not None and not exists(url):
-            with FileLock(f"{path}.new.lock") as lock:  # two studies may begin a shared database
+            lock = path.with_name(f"{path.name}.new.lock")
+            with in_turn(lock):  # two studies may begin a shared database
                 if not exists(url):
                     _make_file(path, name, directions, attributes)
-                    Path(lock.lock_file).unlink()
+                    lock.unlink()  # whoever waits for it finds a database
                     return
         engine = open_engine(url)
         try:
@@ -58,15 +62,25 @@ def find(connection: Connection, name: str) -> int | None:
     return found
 
 
-def was_begun(connection: Connection, study_id: int) -> bool:
-    """Whether a study holds anything: a trial, or what tunecli knows of it."""
-    trial = select(_TRIALS.c.trial_id).where(_TRIALS.c.study_id == study_id).limit(1)
-    attribute = (
-        select(_ATTRIBUTES.c.key)
-        .where(_ATTRIBUTES.c.study_id == study_id, _ATTRIBUTES.c.key.startswith("tunecli:"))
-        .limit(1)
+def is_ours(connection: Connection, study_id: int) -> bool:
+    """Whether tunecli made a study: then it has attributes that no other program writes."""
+    query = select(_ATTRIBUTES.c.key).where(
+        _ATTRIBUTES.c.study_id == study_id, _ATTRIBUTES.c.key.startswith("tunecli:")
     )
-    return any(connection.execute(query).first() is not None for query in (trial, attribute))
+    return connection.execute(query.limit(1)).first() is not None
+
+
+def rename_to_trash(connection: Connection, study_id: int, name: str) -> str:
+    """Give a study a name that nothing else has and no study file can have; returns it."""
+    stamp = utc_now().strftime("%Y%m%d-%H%M%S")
+    names = (
+        f"{TRASH}/{name}/{stamp}{ending}" for ending in chain([""], map("-{}".format, count(2)))
+    )
+    new = next(new for new in names if find(connection, new) is None)
+    connection.execute(
+        update(_STUDIES).where(_STUDIES.c.study_id == study_id).values(study_name=new)
+    )
+    return new
 
 
 def attribute_rows(study_id: int, attributes: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -81,15 +95,12 @@ def _make_file(
     path: Path, name: str, directions: Sequence[Direction], attributes: Mapping[str, Any]
 ) -> None:
     """Make the file under another name first: Optuna needs many transactions for its tables."""
-    new = path.with_name(f"{path.name}.new")
-    for left_over in (new, new.with_name(f"{new.name}-journal")):
-        left_over.unlink(missing_ok=True)
-    engine = open_engine(sqlite_url(new))
-    _begin(engine, sqlite_url(new), name, directions, attributes)
-    engine.dispose()
-    _sync(new)
-    os.replace(new, path)
-    _sync(path.parent)
+    with users_file(path) as new:
+        engine = open_engine(sqlite_url(new))
+        try:
+            _begin(engine, sqlite_url(new), name, directions, attributes)
+        finally:
+            engine.dispose()
 
 
 def _begin(
@@ -103,7 +114,7 @@ def _begin(
     tables.metadata.create_all(engine)
     with engine.begin() as connection:
         _remove_orphans(connection)
-        study_id = _take(connection, url, name)
+        study_id = _insert_study(connection, url, name)
         rows = [
             {"study_id": study_id, "objective": i, "direction": StudyDirection[way.upper()]}
             for i, way in enumerate(directions)
@@ -113,18 +124,14 @@ def _begin(
             connection.execute(insert(_ATTRIBUTES), attribute_rows(study_id, attributes))
 
 
-def _take(connection: Connection, url: str, name: str) -> int:
-    """The id of a new study, or of one that was never begun."""
-    study_id = find(connection, name)
-    if study_id is None:
-        inserted = connection.execute(insert(_STUDIES), {"study_name": name})
-        assert inserted.inserted_primary_key is not None
-        made: int = inserted.inserted_primary_key[0]
-        return made
-    if was_begun(connection, study_id):
+def _insert_study(connection: Connection, url: str, name: str) -> int:
+    """The id of a new study."""
+    if find(connection, name) is not None:
         raise DatabaseError(f"{shown(url)} holds a study of the name {name} already.")
-    connection.execute(delete(_DIRECTIONS).where(_DIRECTIONS.c.study_id == study_id))
-    return study_id
+    inserted = connection.execute(insert(_STUDIES), {"study_name": name})
+    assert inserted.inserted_primary_key is not None
+    made: int = inserted.inserted_primary_key[0]
+    return made
 
 
 def _remove_orphans(connection: Connection) -> None:
@@ -133,12 +140,3 @@ def _remove_orphans(connection: Connection) -> None:
         connection.execute(
             delete(table).where(table.c.trial_id.not_in(select(_TRIALS.c.trial_id)))
         )
-
-
-def _sync(path: Path) -> None:
-    """Wait until a file, or the names in a folder, are on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

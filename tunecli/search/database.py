@@ -11,13 +11,11 @@ import json
 import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime
 from statistics import fmean
 from typing import Any
 
-import optuna
-import sqlalchemy
 from optuna.distributions import (
     distribution_to_json,
 )
@@ -74,15 +72,8 @@ class StudyDatabase:
 
     @classmethod
     def open(cls, url: str, name: str) -> StudyDatabase | None:
-        """Open a study, or None if there is none of that name, or one that was never begun."""
-        found = cls._find(url, name)
-        if found is None:
-            return None
-        with found._transaction() as connection:
-            if creation.was_begun(connection, found._study_id):
-                return found
-        found.close()
-        return None
+        """Open a study, or None if there is none of that name."""
+        return cls._find(url, name)
 
     @classmethod
     def _find(cls, url: str, name: str) -> StudyDatabase | None:
@@ -98,30 +89,26 @@ class StudyDatabase:
         return cls(url, engine, study_id)
 
     @classmethod
-    def exists(cls, url: str, name: str) -> bool:
-        """Whether there is a study of that name, begun or not."""
-        database = cls._find(url, name)
-        if database is not None:
-            database.close()
-        return database is not None
-
-    @classmethod
-    def delete(cls, url: str, name: str) -> bool:
-        """Delete a study with all its rows; False if there is none of that name."""
+    def is_foreign(cls, url: str, name: str) -> bool:
+        """Whether there is a study of that name that tunecli did not make."""
         database = cls._find(url, name)
         if database is None:
             return False
-        rows = _table(models.TrialModel)
-        mine = select(rows.c.trial_id).where(rows.c.study_id == database._study_id)
-        with database._transaction() as connection:
-            existing = sqlalchemy.inspect(connection).get_table_names()
-            for table in tables.OURS:
-                if table.name in existing:  # not where only Optuna has been
-                    connection.execute(delete(table).where(table.c.trial_id.in_(mine)))
-        with clear_errors(url):
-            optuna.delete_study(study_name=name, storage=url)
-        database.close()
-        return True
+        with closing(database), database._transaction() as connection:
+            return not creation.is_ours(connection, database._study_id)
+
+    @classmethod
+    def put_away(cls, url: str, name: str) -> str | None:
+        """Rename a study, so that it is in nobody's way; all of it is kept.
+
+        Returns:
+            its new name; None if there is none of that name.
+        """
+        database = cls._find(url, name)
+        if database is None:
+            return None
+        with closing(database), database._transaction() as connection:
+            return creation.rename_to_trash(connection, database._study_id, name)
 
     def close(self) -> None:
         """Write what is buffered and let go of the database.

@@ -11,11 +11,10 @@ from pathlib import Path
 from statistics import fmean, stdev
 
 from tunecli.search.baselines import Baselines
-from tunecli.search.checkpoint_folders import CHECKPOINTS, CheckpointFolders
 from tunecli.search.database import StudyDatabase
 from tunecli.search.executor import Executor
 from tunecli.search.front import Front
-from tunecli.search.kept_models import FOLDER, KeptModels
+from tunecli.search.kept_models import KeptModels
 from tunecli.search.messages import (
     BaselineScored,
     Evaluated,
@@ -37,6 +36,7 @@ from tunecli.search.progress import (
 )
 from tunecli.search.pruning import Judge, n_evaluations
 from tunecli.search.sampling import Suggester, Suggestion
+from tunecli.search.trial_folders import BEST, CHECKPOINTS, TrialFolders
 from tunecli.search.trials import Trial
 from tunecli.study_file.metrics import label
 from tunecli.study_file.settings import Direction, TrialConfig
@@ -44,6 +44,7 @@ from tunecli.study_file.study_file import StudyFile
 from tunecli.training.evaluation import TrialResult
 from tunecli.training.finite import NoScoreError, finite
 from tunecli.training.reasons import OUT_OF_MEMORY, WORKER_DIED, alike
+from tunecli.training.trial_files import CHECKPOINT
 
 TICK = 0.25  # seconds after which the driver looks at the clock and for Ctrl-C
 FLUSH = 2.0  # seconds after which running curves are written for those who watch
@@ -92,9 +93,9 @@ class Driver:
         self._judge = judge
         self._trials = history
         self._limits = limits
-        self._checkpoints = CheckpointFolders(folder and folder / CHECKPOINTS)
+        self._checkpoints = TrialFolders(folder and folder / CHECKPOINTS, CHECKPOINT)
         self._models = KeptModels(
-            folder and folder / FOLDER,
+            folder and folder / BEST,
             study.search.keep_models,
             study.objective.direction,
             history,
@@ -165,7 +166,7 @@ class Driver:
 
     def _adopt(self) -> Iterator[SearchEvent]:
         running = [trial for trial in self._trials if trial.outcome is None]
-        self._checkpoints.keep([str(trial.number) for trial in running])
+        self._checkpoints.remove_left(self._finished)
         for trial in running:
             self._begin_again(trial)
             yield from self._submit(trial)

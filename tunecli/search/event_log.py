@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from pathlib import Path
 
+from tunecli.files.own import open_file
 from tunecli.search.clock import utc_now
 from tunecli.search.progress import Notice, SearchEvent
 
@@ -22,11 +24,12 @@ class EventLog:
         if not self._works:
             return None
         try:
-            with self._path.open("a", encoding="utf-8") as file:
+            descriptor = open_file(self._path, os.O_WRONLY | os.O_APPEND)
+            with open(descriptor, "a", encoding="utf-8") as file:
                 file.write(_as_line(event))
         except OSError as error:
             self._works = False
-            return Notice(f"{self._path} is not written from here on: {error.strerror}.")
+            return Notice(f"{self._path} is not written from now on: {error.strerror}.")
         return None
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
+from tunecli.search.trial_folders import TrialFolders
 from tunecli.search.trials import Trial
 from tunecli.study_file.settings import Direction
-
-FOLDER = "best"
-"""In the folder of the study."""
+from tunecli.training.trial_files import MODELS
 
 
 class KeptModels:
@@ -29,18 +27,19 @@ class KeptModels:
     def __init__(
         self, root: Path | None, n: int, direction: Direction, trials: Sequence[Trial] = ()
     ) -> None:
-        self._root = root if n else None
+        self._folders = TrialFolders(root if n else None, MODELS)
         self._n = n
         self._sign = -1.0 if direction == "maximize" else 1.0
         self._best: list[Trial] = []
         for trial in trials:
             self._insert(trial)
-        kept = [*self._best, *(trial for trial in trials if trial.outcome is None)]
-        self._remove_all_but({str(trial.number) for trial in kept})
+        kept = {trial.number for trial in self._best}
+        ended = {trial.number for trial in trials if trial.outcome is not None}
+        self._folders.remove_left(ended - kept)
 
     def of(self, number: int) -> str:
         """The folder of trial `number`; empty to keep nothing."""
-        return str(self._root / str(number)) if self._root else ""
+        return self._folders.of(number)
 
     @property
     def to_beat(self) -> float | None:
@@ -49,20 +48,14 @@ class KeptModels:
 
     def take(self, trial: Trial) -> None:
         """A trial has ended, and that was recorded."""
-        for gone in self._insert(trial):
-            shutil.rmtree(self.of(gone.number), ignore_errors=True)
+        self._folders.remove(*(gone.number for gone in self._insert(trial)))
 
     def _insert(self, trial: Trial) -> list[Trial]:
         """Those that are not among the best, or no more."""
-        if self._root is None:
+        if not self._n:
             return []
         if not trial.values:
             return [trial]
         order = sorted([*self._best, trial], key=lambda t: (self._sign * t.values[0], t.number))
         self._best = order[: self._n]
         return order[self._n :]
-
-    def _remove_all_but(self, kept: Container[str]) -> None:
-        for folder in self._root.glob("*") if self._root else ():
-            if folder.name not in kept:
-                shutil.rmtree(folder, ignore_errors=True)

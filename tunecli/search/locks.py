@@ -7,7 +7,6 @@ recognized by host, boot and process id.
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import json
 import os
@@ -19,7 +18,11 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
-_UNLOCKABLE = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP)
+from tunecli.files.own import NotOwnError, open_file, refuse_foreign
+from tunecli.files.turns import UNLOCKABLE
+
+_BEGIN = b'{"pid": '
+"""Of what a holder writes."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +44,18 @@ class Holder:
     def read(cls, path: Path) -> Holder | None:
         """Who has written it; None if nobody, or only in part."""
         try:
-            told = json.loads(path.read_bytes())
+            refuse_foreign(path, "file")
+            return cls.parse(path.read_bytes())
+        except OSError:
+            return None
+
+    @classmethod
+    def parse(cls, content: bytes) -> Holder | None:
+        """Who is written there; None if nobody, or only in part."""
+        try:
+            told = json.loads(content)
             return cls(int(told["pid"]), str(told["host"]), str(told["boot"]), str(told["since"]))
-        except (OSError, ValueError, TypeError, LookupError, RecursionError):
+        except (ValueError, TypeError, LookupError, RecursionError):
             return None
 
     @property
@@ -80,12 +92,15 @@ def hold(path: Path) -> Iterator[None]:
 
     Raises:
         TakenError: another process holds it.
-        OSError: it cannot be written.
+        OSError: it cannot be written, or is a file of somebody else's.
     """
     descriptor = _lock(path)
     mine = path if descriptor is not None else soft(path)
     if descriptor is None:
         descriptor = _create(mine)
+    elif os.pread(descriptor, len(_BEGIN), 0) not in (b"", _BEGIN):
+        os.close(descriptor)
+        raise NotOwnError(path, "it is a file that tunecli did not write")
     try:
         os.ftruncate(descriptor, 0)
         os.write(descriptor, json.dumps(asdict(Holder.here())).encode())
@@ -103,7 +118,7 @@ def soft(path: Path) -> Path:
 def _lock(path: Path) -> int | None:
     """A descriptor with the kernel's lock; None where the kernel has none for this file."""
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        descriptor = open_file(path, os.O_RDWR)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if _is_still(path, descriptor):
@@ -113,7 +128,7 @@ def _lock(path: Path) -> int | None:
             raise TakenError(_read(path)) from None
         except OSError as error:
             os.close(descriptor)
-            if error.errno in _UNLOCKABLE:
+            if error.errno in UNLOCKABLE:
                 return None
             raise
         os.close(descriptor)  # the last holder has removed the file between the two calls

@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from tunecli.errors import UserCodeError
+from tunecli.files.whole import whole_file
 from tunecli.study_file.user_code import AllowedCode
 
 
@@ -27,7 +28,8 @@ def remember(study: str, code: AllowedCode) -> None:
     with suppress(OSError):
         _folder().mkdir(parents=True, exist_ok=True)
         for option, content in _entries(code):
-            _record(study, option).write_text(content)
+            with whole_file(_record(study, option)) as part:
+                part.write_text(content)
 
 
 def remembered(study: str, folder: Path, options: Iterable[str]) -> AllowedCode:

@@ -39,6 +39,7 @@ from tunecli.search.start_points import start_points
 from tunecli.search.stored import Edits, Stored, create_study
 from tunecli.search.trackers.destination import Destination
 from tunecli.search.trackers.mirror import Mirrors
+from tunecli.search.trash import put_away, refuse_foreign_study
 from tunecli.search.trials import Trial
 from tunecli.search.urls import without_password
 from tunecli.study_file.metrics import label
@@ -57,6 +58,7 @@ class Search:
         grace: seconds that running trials have to save when the search is interrupted.
         jobs_per_gpu: workers for each GPU, in place of `n_jobs`.
         log: trackers that mirror the trials.
+        restarts: whether a study that is there is put away, once the new one can begin.
     """
 
     def __init__(
@@ -68,6 +70,8 @@ class Search:
         grace: float = 2.0,
         jobs_per_gpu: int | None = None,
         log: Sequence[Destination] = (),
+        *,
+        restarts: bool = False,
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         refuse_what_optuna_refuses(study)
@@ -81,6 +85,7 @@ class Search:
         deadline = time.monotonic() + (budget.timeout or math.inf)
         self._limits = Limits(budget.trials, deadline, grace)
         self._log = log
+        self._restarts = restarts
         self._driver: Driver | None = None
         self._executor: Executor | None = None
         self._interrupted = False
@@ -105,11 +110,7 @@ class Search:
 
     def _search(self) -> Iterator[SearchEvent]:
         with ExitStack() as opened:
-            database = StudyDatabase.open(self._place.url, self._place.name)
-            stored = None
-            if database is not None:
-                opened.callback(database.close)
-                stored = Stored.read(database)
+            database, stored = self._before(opened)
             if stored is not None:
                 stored.refuse_unless_same(self._study)
                 stored.refuse_other_code(self._study)
@@ -133,9 +134,22 @@ class Search:
                 points = start_points(study, self._place)
                 assert described.summary is not None
                 learned = as_attribute(learn(study, described.summary, self._place))
+                if self._restarts:  # only now: the new study can begin
+                    yield from map(Notice, put_away(self._place))
                 database = create_study(self._place, study, described, points, learned)
                 opened.callback(database.close)
             yield from self._drive(study, database, described, stored)
+
+    def _before(self, opened: ExitStack) -> tuple[StudyDatabase | None, Stored | None]:
+        """The study of earlier calls, if there is one that this call goes on with."""
+        if self._restarts:
+            refuse_foreign_study(self._place)
+            return None, None
+        database = StudyDatabase.open(self._place.url, self._place.name)
+        if database is None:
+            return None, None
+        opened.callback(database.close)
+        return database, Stored.read(database)
 
     def _n_workers(self, stored: Stored | None) -> int:
         """As many as were asked for, but none that would never have a trial."""

@@ -41,7 +41,7 @@ def refuse_unusable(url: str) -> None:
 
     Raises:
         PlaceError: it is no URL, of no database that SQLAlchemy knows, without an installed
-            driver, or in memory.
+            driver, in memory, or a folder.
     """
     try:
         parsed = make_url(url)
@@ -66,4 +66,11 @@ def refuse_unusable(url: str) -> None:
         raise PlaceError(
             "--storage: an SQLite database in memory is gone when the search ends. "
             "Name a file, as sqlite:///studies.db."
+        )
+    path = sqlite_file(url)
+    if path is not None and path.exists() and not path.is_file():
+        kind = "a folder" if path.is_dir() else "not a file"
+        raise PlaceError(
+            f"--storage {url}: {path} is {kind}. An SQLite database is a file, as "
+            f"sqlite:///{path / 'studies.db' if path.is_dir() else 'studies.db'}."
         )

@@ -10,8 +10,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
-import shutil
 import time
 from collections.abc import Callable
 from functools import partial
@@ -20,7 +18,10 @@ from typing import IO, Any
 
 import torch
 
+from tunecli.files.own import make_folder, remove_files
+from tunecli.files.whole import whole_file
 from tunecli.study_file.settings import TrialConfig
+from tunecli.training.trial_files import CHECKPOINT, INDEX, STATES, state_file
 
 FORMAT = 3
 MOST_SHARE = 0.05
@@ -60,14 +61,15 @@ class Checkpoints:
         """Save a `CrossValidation.state_dict()`.
 
         Raises:
-            OSError: there is no room, or no right to write; the previous checkpoint still stands.
+            OSError: there is no room, no right to write, or a link in the way; the previous
+                checkpoint still stands.
         """
         begin = time.monotonic()
-        self._folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self._folder)
         n_rounds = len(state["curve"])
         files = {}
         for number, fold in enumerate(state["folds"]):
-            name = f"fold-{number}-{n_rounds}.pt"
+            name = state_file(number, n_rounds)
             files[name] = write_whole(self._folder / name, partial(torch.save, fold))
         rest = {key: value for key, value in state.items() if key != "folds"}
         index = {"format": FORMAT, "config": self._config, "files": files, "trial": rest}
@@ -75,8 +77,7 @@ class Checkpoints:
         line = _digest(content).encode() + b"\n"
         write_whole(self._index, lambda file: file.write(line + content))
         for path in self._folder.iterdir():
-            is_ours = path.is_file()  # folders are of a training of the user's own
-            if is_ours and path.name not in files and path != self._index:
+            if STATES.fullmatch(path.name) and path.name not in files:
                 path.unlink()
         now = time.monotonic()
         self._due = now + _pause(now - begin)
@@ -107,11 +108,11 @@ class Checkpoints:
 
     def remove(self) -> None:
         """Forget the trial, which has ended."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        remove_files(self._folder, CHECKPOINT)
 
     @property
     def _index(self) -> Path:
-        return self._folder / "trial"
+        return self._folder / INDEX
 
     def _read_fold(self, name: str, digest: str) -> Any:
         if Path(name).name != name:
@@ -145,14 +146,9 @@ def write_whole(path: Path, put: Callable[[Any], object]) -> str:
     Returns:
         its digest.
     """
-    temporary = path.with_name(f"{path.name}.tmp")
-    with temporary.open("wb") as file:
+    with whole_file(path) as part, part.open("wb") as file:
         digested = _Digested(file)
         put(digested)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    _sync_folder(path.parent)
     return digested.digest
 
 
@@ -164,14 +160,3 @@ def _pause(seconds: float) -> float:
 def _digest(content: bytes) -> str:
     """SHA-256, in hexadecimal."""
     return hashlib.sha256(content).hexdigest()
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename last; some file systems cannot, and need not."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError:
-        pass
-    finally:
-        os.close(descriptor)

@@ -21,6 +21,7 @@ import torch
 from torch import nn
 
 from tunecli.data.dataset import FoldData
+from tunecli.files.own import make_folder
 from tunecli.study_file.settings import Direction, EarlyStopping, TrialConfig
 from tunecli.training.batches import batch_sizes
 from tunecli.training.evaluation import Evaluation, Outcome, TrialResult
@@ -31,6 +32,7 @@ from tunecli.training.memory import PeakMemory
 from tunecli.training.own_training import OwnFoldTraining
 from tunecli.training.reasons import ERROR
 from tunecli.training.suspension import device_memory, must_wait_elsewhere
+from tunecli.training.trial_files import OWN_TRAINING
 
 Round = tuple[Evaluation, ...]
 """One evaluation of every fold, with one step."""
@@ -80,9 +82,9 @@ class CrossValidation:
             ]
             self.folds, self.n_evaluations = loops, len(loops[0].timetable.evaluations)
         else:
-            own = None if folder is None else folder / "own"
+            own = folder and make_folder(folder, OWN_TRAINING)
             self.folds = [
-                OwnFoldTraining(config, fold, device, own and own / str(fold.number))
+                OwnFoldTraining(config, fold, device, own and make_folder(own, str(fold.number)))
                 for fold in folds
             ]
             self.n_evaluations = config.training.epochs

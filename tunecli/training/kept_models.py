@@ -18,13 +18,14 @@ import torch
 from torch import Tensor, nn
 
 from tunecli.errors import DataError
+from tunecli.files.own import make_folder
 from tunecli.study_file.settings import TrialConfig
 from tunecli.training.checkpoints import write_whole
 from tunecli.training.compression.loading import unpack
 from tunecli.training.compression.packing import Packed
+from tunecli.training.trial_files import MODELS_INDEX, model_file
 
 FORMAT = 1
-_INDEX = "models.json"
 _OF_TORCH = b"PK\x03\x04"
 """How `torch.save` begins, which writes a zip; packed models are safetensors files."""
 
@@ -38,13 +39,13 @@ def keep_models(folder: Path, config: TrialConfig, models: Iterable[Kept]) -> No
     Raises:
         OSError: there is no room, or no right to write.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     digests = [
         write_whole(_file(folder, number), partial(_put, model))
         for number, model in enumerate(models)
     ]
     index = {"format": FORMAT, "config": config.model_dump_json(), "files": digests}
-    write_whole(folder / _INDEX, lambda file: file.write(json.dumps(index).encode()))
+    write_whole(folder / MODELS_INDEX, lambda file: file.write(json.dumps(index).encode()))
 
 
 def read_models(folder: Path, config: TrialConfig) -> list[Kept]:
@@ -54,7 +55,7 @@ def read_models(folder: Path, config: TrialConfig) -> list[Kept]:
         DataError: it is not there, damaged, or of another configuration.
     """
     try:
-        index = json.loads((folder / _INDEX).read_bytes())
+        index = json.loads((folder / MODELS_INDEX).read_bytes())
         if index["format"] != FORMAT or index["config"] != config.model_dump_json():
             raise ValueError("it belongs to another trial or version")
         digests = [str(digest) for digest in index["files"]]
@@ -81,7 +82,7 @@ def restored(kept: Kept, model: nn.Module) -> nn.Module:
 
 
 def _file(folder: Path, number: int) -> Path:
-    return folder / f"fold-{number}.pt"
+    return folder / model_file(number)
 
 
 def _put(model: Kept, file: IO[bytes]) -> None:

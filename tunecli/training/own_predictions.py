@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tunecli.errors import UserCodeError
+from tunecli.files.own import make_folder, refuse_foreign
 from tunecli.training.checkpoints import write_whole
 from tunecli.training.losses import Predictions
+from tunecli.training.trial_files import PREDICTIONS
 
 
 class OwnPredictions:
@@ -37,11 +39,12 @@ class OwnPredictions:
         Raises:
             OSError: they cannot be written.
         """
+        refuse_foreign(self._folder, "folder")
         for earlier, file in self._files():
             if earlier < step and earlier != self.best:
                 file.unlink()
         if predictions is not None:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self._folder)
             write_whole(self._file(step), lambda file: np.save(file, predictions))
 
     def of_best(self) -> Predictions | None:
@@ -55,7 +58,8 @@ class OwnPredictions:
         return self._folder / f"{step}.npy"
 
     def _files(self) -> list[tuple[int, Path]]:
-        return [(int(file.stem), file) for file in self._folder.glob("*.npy")]
+        named = ((PREDICTIONS.fullmatch(file.name), file) for file in self._folder.glob("*.npy"))
+        return [(int(found[1]), file) for found, file in named if found is not None]
 
 
 def checked(predictions: Any, n_valid: int, name: str) -> Predictions | None:

@@ -28,6 +28,7 @@ from tunecli.data.dataset import FoldData
 from tunecli.data.features import Features, TensorFeatures
 from tunecli.data.user_code import blaming, load_object
 from tunecli.errors import UserCodeError
+from tunecli.files.own import make_folder
 from tunecli.study_file.metrics import label, measured
 from tunecli.study_file.plain import component_data
 from tunecli.study_file.settings import TrialConfig
@@ -78,7 +79,7 @@ class OwnFoldTraining:
     """One fold of a trial whose training is the user's.
 
     Args:
-        folder: for reports and checkpoints of this fold; None for a temporary one.
+        folder: for reports and checkpoints of this fold, which exists; None for a temporary one.
 
     Attributes:
         fold: the data, on the device.
@@ -149,8 +150,7 @@ class OwnFoldTraining:
         """The training under way, begun when its first unrecorded step is wanted."""
         if self._fit is None:
             fit = load_object(self._name)
-            checkpoints = self._folder / "checkpoints"
-            checkpoints.mkdir(parents=True, exist_ok=True)
+            checkpoints = make_folder(self._folder, "checkpoints")
             given = self._given_fold(checkpoints)
             kind = GeneratorFit if inspect.isgeneratorfunction(fit) else ThreadFit
             self._fit = kind(fit, given_config(self._config), given)

@@ -8,9 +8,12 @@ the locks of a process that ends, however it ends.
 from __future__ import annotations
 
 import fcntl
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from tunecli.files.own import make_folder, open_file
 
 
 class Quiet:
@@ -46,8 +49,8 @@ class Quiet:
     @contextmanager
     def _locked(self, name: str, how: int) -> Iterator[None]:
         assert self._folder is not None
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with (self._folder / f"{name}.lock").open("w") as file:
+        make_folder(self._folder)
+        with open(open_file(self._folder / f"{name}.lock", os.O_WRONLY), "w") as file:
             fcntl.flock(file, how)
             yield  # closing the file releases the lock
 

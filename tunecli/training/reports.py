@@ -7,13 +7,14 @@ import os
 from dataclasses import asdict
 from pathlib import Path
 
+from tunecli.files.own import open_file
 from tunecli.training.evaluation import Evaluation
 
 
 class Reports:
     """A file with one line for each report, in the order of their steps.
 
-    A line that a kill has cut off is forgotten, and its step trained again.
+    Its folder must exist. A line that a kill has cut off is forgotten, and its step trained again.
 
     Attributes:
         kept: all of them.
@@ -31,16 +32,21 @@ class Reports:
         Raises:
             OSError: it cannot be written.
         """
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        with self._file.open("a", encoding="utf-8") as file:
+        with open(open_file(self._file, os.O_WRONLY | os.O_APPEND), "a", encoding="utf-8") as file:
             file.write(json.dumps(asdict(evaluation)) + "\n")
             file.flush()
             os.fsync(file.fileno())
         self.kept.append(evaluation)
 
     def _read(self) -> None:
+        with open(open_file(self._file, os.O_RDWR), "r+b") as file:
+            n_bytes = self._n_whole(file.read())
+            file.truncate(n_bytes)
+
+    def _n_whole(self, content: bytes) -> int:
+        """Keep the whole lines, and say how many bytes they are."""
         n_bytes = 0
-        for line in self._file.read_bytes().splitlines(keepends=True):
+        for line in content.splitlines(keepends=True):
             try:
                 found = Evaluation(**json.loads(line))
             except (ValueError, TypeError):
@@ -49,4 +55,4 @@ class Reports:
                 break
             self.kept.append(found)
             n_bytes += len(line)
-        os.truncate(self._file, n_bytes)
+        return n_bytes

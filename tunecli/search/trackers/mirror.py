@@ -12,6 +12,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
 
+from tunecli.files.whole import whole_file
 from tunecli.search.progress import (
     Notice,
     SearchEnded,
@@ -179,7 +180,8 @@ def study_key(folder: Path) -> str:
         return str(json.loads(path.read_text(encoding="utf-8"))["key"])
     key = secrets.token_hex(3)
     with suppress(OSError):  # then a later call begins new runs
-        path.write_text(json.dumps({"key": key}) + "\n", encoding="utf-8")
+        with whole_file(path) as part:
+            part.write_text(json.dumps({"key": key}) + "\n", encoding="utf-8")
     return key
 
 
