@@ -1,7 +1,7 @@
 """The folder of multiprocessing's sockets in the temporary directory: marked, and cleared.
 
-multiprocessing makes one for all processes of a command, `pymp-…`, and removes it at exit; a killed
-command leaves it. A locked file in it says that it is tunecli's and that its owner lives: the
+multiprocessing makes one, `pymp-…`, for all processes of a command and removes it at exit; one of
+a killed command stays. A locked file in it says that it is tunecli's and that its owner lives: the
 kernel frees the lock with the process, so a later command clears what is marked and free.
 """
 
