@@ -88,6 +88,9 @@ def test_dotted() -> None:
         ('"": 1', r"a key must be a plain word"),
         ("[" * 2000, rf"nested at most {DEEPEST} deep"),
         ("{a: " * 2000, rf"nested at most {DEEPEST} deep"),
+        ("{" * 5000, rf"word.*mapping.\na.yaml:1:42: .* nested at most {DEEPEST}"),
+        ("{[" * 2500, rf"nested at most {DEEPEST} deep"),
+        ("? " * 5000, rf"nested at most {DEEPEST} deep"),
         ("# " + "x" * 1_000_001, r"^a.yaml:1:1: a study file has at most 1,000,000"),
     ],
 )
@@ -101,6 +104,18 @@ def test_exploding_aliases_are_refused_before_they_explode() -> None:
     lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 10)]
     with pytest.raises(StudyFileError, match=r"at most 50,000 values"):
         parse("\n".join(lines))
+
+
+def test_aliases_are_as_deep_as_what_they_stand_for() -> None:
+    def nested(n: int) -> str:
+        return "- &a0 1\n" + "".join(f"- &a{i} [*a{i - 1}]\n" for i in range(1, n))
+
+    data = parse(nested(DEEPEST)).data
+    for _ in range(DEEPEST):
+        data = data[-1]
+    assert data == 1
+    with pytest.raises(StudyFileError, match=rf"nested at most {DEEPEST} deep"):
+        parse(nested(DEEPEST + 1))
 
 
 def test_an_alias_is_a_copy() -> None:

@@ -34,6 +34,7 @@ MAY_USE = {
     "report": {"study_file", "data", "training", "search"},
     "model_folder": {"study_file", "data", "training", "search", "report"},
 }
+FOR_ALL = {"errors", "files", "import_path", "lifeline", "temporary_folder", "__version__"}
 
 
 def modules(folder: str) -> list[Path]:
@@ -65,7 +66,7 @@ def test_no_folder_imports_what_is_not_its_business(folder: str) -> None:
 def test_folders_use_only_those_before_them(folder: str) -> None:
     for path in modules(folder):
         ours = {name.split(".")[1] for name in imported(path) if name.startswith("tunecli.")}
-        strangers = ours - MAY_USE[folder] - {folder, "files", "errors", "lifeline", "__version__"}
+        strangers = ours - MAY_USE[folder] - {folder, *FOR_ALL}
         assert not strangers, f"{path.relative_to(PACKAGE)} imports tunecli.{strangers}"
 
 

@@ -154,6 +154,14 @@ def test_names_that_a_text_may_hold() -> None:
     assert {"own.py", "lib/a.py", "timm"} <= places_in(text)
 
 
+@pytest.mark.parametrize(
+    "part", ["a", "a.", "a.py", ".py", "a:", "a.py:", "a.py:b", "_:", "é", "a b:", ":", "'a:b'"]
+)
+def test_a_text_of_any_length_is_looked_through_in_one_pass(part: str) -> None:
+    """A pattern that begins anew at every character takes hours for this."""
+    assert len(places_in(part * 300_000)) <= 1
+
+
 @pytest.mark.slow
 def test_a_resume_needs_no_code_until_it_changes(folder: Path) -> None:
     run_in(folder, "search", "own.yaml", "--code", "own.py", "--quiet")

@@ -1,9 +1,8 @@
 """Tune PyTorch models from one YAML study file.
 
-Nothing is imported before it is asked for: the command hears signals first.
+Nothing is imported before it is asked for, not even `__future__`: the command first hears signals
+and leaves the current folder out of the import path.
 """
-
-from __future__ import annotations
 
 TYPE_CHECKING = False  # that of `typing`, which is not imported either
 if TYPE_CHECKING:

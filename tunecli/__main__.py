@@ -1,13 +1,18 @@
 """The console script."""
 
-from __future__ import annotations
-
-from tunecli.signals import leave_at_once
+# No `from __future__`: Python would look for that module in the current folder, too.
 
 
 def main() -> None:
-    """Hear signals before anything heavy is imported, then run the command."""
+    """Guard the import path and hear signals before anything heavy is imported, then run."""
+    from tunecli.import_path import leave_out_the_current_folder
+
+    leave_out_the_current_folder()
+
+    from tunecli.signals import leave_at_once
+
     leave_at_once()
+
     from tunecli.cli import main as run
 
     run()

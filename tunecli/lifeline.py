@@ -3,7 +3,8 @@
 The driver's pipe ends with it, so a thread that waits for that can end a worker anywhere, and a
 worker's pipe its loader processes. Native code that never lets Python run stops such a thread; on
 Linux the kernel ends a process with its parent, too: the fork server with the driver, the workers
-with the fork server, and loaders with their worker.
+with the fork server, and loaders with their worker. The resource tracker, which cleans up behind
+all of them, is woken instead.
 """
 
 from __future__ import annotations
@@ -46,8 +47,17 @@ def ignore_the_drivers_signals() -> None:
 
 def end_with_the_parent() -> None:
     """Let the kernel kill this process as soon as its parent is gone; Linux only."""
+    _hear_of_the_parents_end(signal.SIGKILL)
+
+
+def wake_with_the_parents_end() -> None:
+    """Let the kernel continue this process, should it be stopped, once its parent is gone."""
+    _hear_of_the_parents_end(signal.SIGCONT)
+
+
+def _hear_of_the_parents_end(number: int) -> None:
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number)
 
 
 def end_with_the_parents_pipe() -> None:

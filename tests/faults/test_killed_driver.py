@@ -62,3 +62,23 @@ def test_workers_that_do_nothing_go_with_the_driver_too(tmp_path: Path) -> None:
         process.wait()
         seconds_until(lambda: not session(process.pid))
     searches.finish()
+
+
+@pytest.mark.slow
+def test_nothing_stays_of_a_search_that_was_stopped_and_then_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every process is stopped: the resource tracker, too, which ends by itself alone."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    searches = Searches.prepared(tmp_path / "searches")
+    with searches.begun() as process:
+        searches.wait_for_trials(process)
+        os.killpg(process.pid, signal.SIGSTOP)
+        process.kill()
+        process.wait()
+        seconds_until(lambda: not session(process.pid))
+    assert list(temporary.glob("pymp-*"))
+    searches.finish()
+    assert not list(temporary.glob("pymp-*"))

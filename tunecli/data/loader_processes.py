@@ -26,6 +26,7 @@ from tunecli.lifeline import (
     end_with_the_parents_pipe,
     unheard,
 )
+from tunecli.temporary_folder import claim
 
 Rows = list[int]
 Found = TypeVar("Found")
@@ -56,6 +57,7 @@ def loaded(
     if n == 0 or len(requests) == 1:
         yield from map(read, requests)
         return
+    claim()  # batches go through sockets
     loader = DataLoader(
         _Requests(read),
         batch_size=None,

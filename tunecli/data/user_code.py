@@ -18,6 +18,7 @@ from types import ModuleType
 from typing import Any
 
 from tunecli.errors import TunecliError, UserCodeError
+from tunecli.import_path import restore_for_allowed_code
 from tunecli.study_file.code_hashes import file_hash
 from tunecli.study_file.user_code import AllowedCode, CodeName
 
@@ -29,6 +30,8 @@ def permit(code: AllowedCode) -> None:
     global _permitted
     _permitted = code
     load_object.cache_clear()
+    if code.files or code.packages:
+        restore_for_allowed_code()
 
 
 @cache

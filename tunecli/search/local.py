@@ -11,7 +11,7 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing import forkserver, resource_tracker
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import BaseContext
 from threading import Thread
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from tunecli.data.workspace import HERE, Workspace
 from tunecli.lifeline import end_with_the_parents_pipe, ignore_the_drivers_signals, unheard
+from tunecli.search import resource_tracking
 from tunecli.search.fork_server import DRIVER
 from tunecli.search.machine import gpu_of, gpus
 from tunecli.search.messages import (
@@ -37,6 +38,7 @@ from tunecli.search.messages import (
 )
 from tunecli.search.out_of_memory import KernelKills, own_counters
 from tunecli.search.watching import Watch
+from tunecli.temporary_folder import claim
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
@@ -323,7 +325,8 @@ def start_server() -> None:
 
     A command may do so before its own imports, since torch takes longer than all of them.
     """
-    resource_tracker.ensure_running()  # it would unblock SIGINT here if it started meanwhile
+    claim()
+    resource_tracking.ensure_running()
     if sys.platform == "darwin":
         return
     _context()

@@ -153,6 +153,15 @@ _OPEN = object()
 """Stands for an anchored value that is still being read: an alias to it would be endless."""
 
 
+@dataclass(frozen=True)
+class _Anchored:
+    """What an alias stands for: how many nodes, and how many levels below the first one."""
+
+    data: Any
+    n_nodes: int = 1
+    height: int = 0
+
+
 class _Composer:
     """Builds a document from PyYAML's events."""
 
@@ -160,9 +169,10 @@ class _Composer:
         self.flaws: list[Flaw] = []
         self._keys: dict[Path, Mark] = {}
         self._values: dict[Path, Mark] = {}
-        self._anchors: dict[str, Any] = {}
-        self._sizes: dict[str, int] = {}
+        self._anchors: dict[str, _Anchored] = {}
         self._n_nodes = 0
+        self._depth = -1  # of the node that is read now; keys count, too
+        self._deepest = 0
         self._reached: tuple[Path, Mark] = ((), START)
 
     def document(self, text: str) -> Document:
@@ -191,21 +201,30 @@ class _Composer:
         return data
 
     def _node(self, event: yaml.Event, path: Path) -> Any:
-        self._n_nodes += 1
         self._reached = (path, _mark(event))
-        self._check_limits(event, path)
+        self._depth += 1
+        self._grow(event, path, n_nodes=1, height=0)
         self._values.setdefault(path, _mark(event))
         if isinstance(event, yaml.AliasEvent):
-            return self._alias(event, path)
+            data = self._alias(event, path)
+        else:
+            data = self._anchored(event, path)
+        self._depth -= 1
+        return data
+
+    def _anchored(self, event: yaml.Event, path: Path) -> Any:
         assert isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent)  # what is left
         if event.tag is not None:
             message = f"only plain data is read, but got the tag {event.tag}. Remove it."
             is_scalar = isinstance(event, yaml.ScalarEvent)
             self._flaw(event, path, message, unreadable=is_scalar)
-        before = self._n_nodes
-        self._remember(event.anchor, _OPEN, 0)
+        before, deepest = self._n_nodes, self._deepest
+        self._deepest = self._depth
+        self._remember(event.anchor, _Anchored(_OPEN))
         data = self._content(event, path)
-        self._remember(event.anchor, data, self._n_nodes - before + 1)
+        n_nodes, height = self._n_nodes - before + 1, self._deepest - self._depth
+        self._remember(event.anchor, _Anchored(data, n_nodes, height))
+        self._deepest = max(deepest, self._deepest)
         return data
 
     def _content(self, event: yaml.Event, path: Path) -> Any:
@@ -215,33 +234,34 @@ class _Composer:
             return self._sequence(path)
         return self._mapping(path)
 
-    def _check_limits(self, event: yaml.Event, path: Path) -> None:
-        if len(path) > DEEPEST:
+    def _grow(self, event: yaml.Event, path: Path, *, n_nodes: int, height: int) -> None:
+        """Count what stands here, within the limits."""
+        self._n_nodes += n_nodes
+        self._deepest = max(self._deepest, self._depth + height)
+        if self._depth + height > DEEPEST:
             message = f"a study file is nested at most {DEEPEST} deep."
             raise _UnreadableError(path, _mark(event), message)
         if self._n_nodes > MOST_NODES:
             message = f"a study file holds at most {MOST_NODES:,} values, aliases counted."
             raise _UnreadableError(path, _mark(event), message)
 
-    def _remember(self, anchor: str | None, data: Any, size: int) -> None:
+    def _remember(self, anchor: str | None, anchored: _Anchored) -> None:
         if anchor is not None:
-            self._anchors[anchor] = data
-            self._sizes[anchor] = size
+            self._anchors[anchor] = anchored
 
     def _alias(self, event: yaml.AliasEvent, path: Path) -> Any:
         anchor = str(event.anchor)
-        data = self._anchors.get(anchor, self)
-        if data is self:
+        anchored = self._anchors.get(anchor)
+        if anchored is None:
             message = f"no `&{anchor}` stands before `*{anchor}`."
             self._flaw(event, path, message, unreadable=True)
             return None
-        if data is _OPEN:
+        if anchored.data is _OPEN:
             message = f"`*{anchor}` stands inside what it stands for, which never ends."
             self._flaw(event, path, message, unreadable=True)
             return None
-        self._n_nodes += self._sizes[anchor]
-        self._check_limits(event, path)
-        return copy.deepcopy(data)
+        self._grow(event, path, n_nodes=anchored.n_nodes, height=anchored.height)
+        return copy.deepcopy(anchored.data)
 
     def _scalar(self, event: yaml.ScalarEvent, path: Path) -> Any:
         if event.style is not None:  # quoted, or a block of text
@@ -303,10 +323,12 @@ class _Composer:
         self._reached = (path, _mark(event))
         if not isinstance(event, yaml.ScalarEvent):
             self._flaw(event, path, "a key must be a word, but got a list or mapping.")
+            n_flaws = len(self.flaws)
             if not isinstance(event, yaml.AliasEvent):
                 self._aside(path, event)
+            del self.flaws[n_flaws:]  # of what is read over
             return None
-        self._remember(event.anchor, str(event.value), 1)
+        self._remember(event.anchor, _Anchored(str(event.value)))
         if not event.value.strip():
             self._flaw(event, path, "a key must be a plain word.")
             return None

@@ -12,6 +12,7 @@ import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 from tunecli.errors import UserCodeError
@@ -22,8 +23,10 @@ from tunecli.study_file.settings import Component
 from tunecli.study_file.signatures import Argument, Signature, Unreadable
 from tunecli.study_file.suggestions import did_you_mean, listed
 
-_PATTERN = r"(?P<place>[^\s:{}\[\],'\"]+\.py|[A-Za-z_]\w*(?:\.\w+)*):(?P<name>[A-Za-z_]\w*)"
-_NAME = re.compile(_PATTERN)
+_NAME = re.compile(
+    r"(?P<place>[^\s:{}\[\],'\"]+\.py|[A-Za-z_]\w*(?:\.\w+)*):(?P<name>[A-Za-z_]\w*)"
+)
+_BETWEEN_NAMES = re.compile(r"[\s{}\[\],'\"]")
 
 FILLED_IN: dict[str, tuple[str, ...]] = {
     "model": (
@@ -98,8 +101,8 @@ def short_name(text: str) -> str:
 
 def places_in(text: str) -> set[str]:
     """Every file and package that a study file's text might mean, most of them by chance."""
-    found = (CodeName(match["place"], match["name"]) for match in re.finditer(_PATTERN, text))
-    return {name.to_allow for name in found}
+    pairs = (pair for word in _BETWEEN_NAMES.split(text) for pair in pairwise(word.split(":")))
+    return {name.to_allow for pair in pairs if (name := CodeName.parse(":".join(pair)))}
 
 
 @dataclass(frozen=True)

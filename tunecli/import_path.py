@@ -1,0 +1,52 @@
+"""Keep the current folder off the import path: a file there must not pass for a library.
+
+Python looks there first when it starts as `python -c`, as multiprocessing's helpers do, or as
+`python -m`, and wherever `PYTHONPATH` has an empty entry. This module imports only what Python has
+loaded when it starts, so not even `__future__`: all else would be looked for on that path.
+"""
+
+import os
+import sys
+
+_PATH = "PYTHONPATH"
+_SAFE_PATH = "PYTHONSAFEPATH"
+_OURS = "tunecli"  # any text switches it on; this one says who did
+
+_STDLIB = os.path.dirname(os.__file__)
+"""What stands before it comes from the command and `PYTHONPATH`, what follows from `site`."""
+
+_HOME = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+"""The folder that holds the package tunecli."""
+
+
+def leave_out_the_current_folder() -> None:
+    """Remove it from the path of this process and its children, with what is relative to it.
+
+    Absolute entries of `PYTHONPATH` stay, and so does a folder from which tunecli runs
+    without being installed.
+    """
+    n_first = sys.path.index(_STDLIB) if _STDLIB in sys.path else len(sys.path)
+    first, installed = sys.path[:n_first], sys.path[n_first:]
+    listed = os.environ.get(_PATH, "").split(os.pathsep)
+    allowed = [entry for entry in listed if os.path.isabs(entry)]
+    left_out = {"", _absolute(""), *map(_absolute, listed)} - {*map(_absolute, allowed)}
+    if _HOME in left_out and _HOME not in installed:
+        left_out.remove(_HOME)
+        allowed.append(_HOME)
+    sys.path[:] = [*(entry for entry in first if entry not in left_out), *installed]
+    if allowed or _PATH in os.environ:
+        os.environ[_PATH] = os.pathsep.join(allowed)
+    os.environ.setdefault(_SAFE_PATH, _OURS)
+
+
+def restore_for_allowed_code() -> None:
+    """Let the Python processes that code of the user's own starts find files beside theirs."""
+    if os.environ.get(_SAFE_PATH) == _OURS:
+        del os.environ[_SAFE_PATH]
+
+
+def _absolute(entry: str) -> str:
+    try:
+        return os.path.abspath(entry)
+    except OSError:  # the current folder was removed: nothing is found there
+        return ""
