@@ -23,6 +23,8 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import DTypeLike, NDArray
 
+from tunecli.small_files import read_small
+
 Array = NDArray[Any]
 NewArray = Callable[[str, tuple[int, ...], DTypeLike], Array]
 """Makes an array to fill, of a name, a shape and a type."""
@@ -153,10 +155,10 @@ def _to_disk(path: Path) -> None:
 def _read(folder: Path) -> Entry | None:
     """The entry, its arrays mapped and writable for this process only; None if not whole."""
     try:
-        facts = json.loads((folder / FACTS).read_text())
+        facts = json.loads(read_small(folder / FACTS))
         arrays = {path.stem: _mapped(path) for path in folder.glob("*.npy")}
         os.utime(folder)
-    except (OSError, ValueError, EOFError):
+    except (OSError, ValueError, EOFError, RecursionError):
         return None
     return Entry(arrays, facts)
 

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from tunecli.errors import ModelFolderError
 from tunecli.model_folder.facts import FORMAT, ModelFacts
+from tunecli.small_files import read_small
 from tunecli.training.compression.packing import Packed, plain_file
 
 FACTS = "model.json"
@@ -98,9 +99,7 @@ class _DamagedError(Exception):
 
 
 def _facts(path: Path) -> ModelFacts:
-    if path.stat().st_size > LARGEST_FACTS:
-        raise _DamagedError(f"{FACTS} is too large")
-    content = path.read_bytes()
+    content = read_small(path, LARGEST_FACTS)
     try:
         return ModelFacts.model_validate_json(content)
     except ValidationError as error:

@@ -19,6 +19,8 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
+from tunecli.small_files import read_small
+
 _UNLOCKABLE = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP)
 
 
@@ -41,7 +43,7 @@ class Holder:
     def read(cls, path: Path) -> Holder | None:
         """Who has written it; None if nobody, or only in part."""
         try:
-            told = json.loads(path.read_bytes())
+            told = json.loads(read_small(path))
             return cls(int(told["pid"]), str(told["host"]), str(told["boot"]), str(told["since"]))
         except (OSError, ValueError, TypeError, LookupError, RecursionError):
             return None

@@ -24,6 +24,9 @@ Path = tuple[str | int, ...]
 """Where in a document: keys and list indices from the root."""
 
 LARGEST_TEXT = 1_000_000
+"""Characters of a study file."""
+LARGEST_FILE = 4 * LARGEST_TEXT
+"""Bytes of a study file: a character takes at most four."""
 DEEPEST = 40
 MOST_NODES = 50_000
 
@@ -163,6 +166,7 @@ class _Composer:
         self._anchors: dict[str, Any] = {}
         self._sizes: dict[str, int] = {}
         self._n_nodes = 0
+        self._depth = 0
         self._reached: tuple[Path, Mark] = ((), START)
 
     def document(self, text: str) -> Document:
@@ -204,7 +208,9 @@ class _Composer:
             self._flaw(event, path, message, unreadable=is_scalar)
         before = self._n_nodes
         self._remember(event.anchor, _OPEN, 0)
+        self._depth += 1
         data = self._content(event, path)
+        self._depth -= 1
         self._remember(event.anchor, data, self._n_nodes - before + 1)
         return data
 
@@ -216,7 +222,7 @@ class _Composer:
         return self._mapping(path)
 
     def _check_limits(self, event: yaml.Event, path: Path) -> None:
-        if len(path) > DEEPEST:
+        if self._depth > DEEPEST:  # a mapping in place of a key adds nothing to the path
             message = f"a study file is nested at most {DEEPEST} deep."
             raise _UnreadableError(path, _mark(event), message)
         if self._n_nodes > MOST_NODES:

@@ -20,6 +20,7 @@ from typing import IO, Any
 
 import torch
 
+from tunecli.small_files import read_small
 from tunecli.study_file.settings import TrialConfig
 
 FORMAT = 3
@@ -88,7 +89,7 @@ class Checkpoints:
             CheckpointError: it cannot be used; the trial has to start over.
         """
         try:
-            digest, _, content = self._index.read_bytes().partition(b"\n")
+            digest, _, content = read_small(self._index).partition(b"\n")
             if _digest(content) != digest.decode():
                 raise CheckpointError("its checksum is wrong")
             index = json.loads(content)

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from tunecli.errors import DataError
+from tunecli.small_files import read_small
 from tunecli.study_file.settings import TrialConfig
 from tunecli.training.checkpoints import write_whole
 from tunecli.training.compression.loading import unpack
@@ -54,7 +55,7 @@ def read_models(folder: Path, config: TrialConfig) -> list[Kept]:
         DataError: it is not there, damaged, or of another configuration.
     """
     try:
-        index = json.loads((folder / _INDEX).read_bytes())
+        index = json.loads(read_small(folder / _INDEX))
         if index["format"] != FORMAT or index["config"] != config.model_dump_json():
             raise ValueError("it belongs to another trial or version")
         digests = [str(digest) for digest in index["files"]]

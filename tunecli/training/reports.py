@@ -7,6 +7,7 @@ import os
 from dataclasses import asdict
 from pathlib import Path
 
+from tunecli.small_files import read_small
 from tunecli.training.evaluation import Evaluation
 
 
@@ -40,10 +41,10 @@ class Reports:
 
     def _read(self) -> None:
         n_bytes = 0
-        for line in self._file.read_bytes().splitlines(keepends=True):
+        for line in read_small(self._file).splitlines(keepends=True):
             try:
                 found = Evaluation(**json.loads(line))
-            except (ValueError, TypeError):
+            except (ValueError, TypeError, RecursionError):
                 break
             if not line.endswith(b"\n") or found.step != len(self.kept):
                 break

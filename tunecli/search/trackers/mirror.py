@@ -23,6 +23,7 @@ from tunecli.search.progress import (
 )
 from tunecli.search.trackers.destination import Destination
 from tunecli.search.trackers.tracker import Group, Tracker
+from tunecli.small_files import read_small
 
 N_WAITING = 10_000
 """Events that may wait for a tracker before points of curves are left out."""
@@ -175,8 +176,8 @@ class Mirrors:
 def study_key(folder: Path) -> str:
     """What tells this study from an earlier one of its name, as long as its folder exists."""
     path = folder / "trackers.json"
-    with suppress(OSError, ValueError, LookupError, TypeError):
-        return str(json.loads(path.read_text(encoding="utf-8"))["key"])
+    with suppress(OSError, ValueError, LookupError, TypeError, RecursionError):
+        return str(json.loads(read_small(path))["key"])
     key = secrets.token_hex(3)
     with suppress(OSError):  # then a later call begins new runs
         path.write_text(json.dumps({"key": key}) + "\n", encoding="utf-8")
