@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tunecli.errors import StudyFileError
-from tunecli.study_file.document import LARGEST_FILE, Document
 from tunecli.small_files import read_small
+from tunecli.study_file.document import LARGEST_FILE, Document
 from tunecli.study_file.overrides import with_overrides
 
 STUDY_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}\Z")

@@ -262,7 +262,7 @@ def _missing(source: Path, name: CodeName) -> str | None:
         tree = signatures.parsed(source)
     except (SyntaxError, ValueError, OSError, MemoryError, RecursionError) as error:
         line = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
-        reason = getattr(error, "strerror", None) or next(iter(error.args), "it is nested too deep")
+        reason = getattr(error, "strerror", None) or (error.args or ["it is nested too deep"])[0]
         return f"{name.place} cannot be read as Python: {reason}{line}."
     known = _defined(tree)
     if name.name in known or "*" in known or "__getattr__" in known:
