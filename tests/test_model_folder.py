@@ -267,7 +267,10 @@ def test_code_in_the_facts_is_not_imported(folder: Path, tmp_path: Path) -> None
         (lambda facts: facts["members"][0].update(preprocessing="OfBytes"), "in the place of"),
         (lambda facts: facts["members"][0]["meaning"].update(kind="value"), "that are a value"),
         (lambda facts: arguments(facts).update(width=2**20, depth=2), "a network far larger than"),
-        (lambda facts: arguments(facts).update(width=1, depth=10**7), "a network far larger than"),
+        (lambda facts: arguments(facts).update(width=1, depth=10**6), "a network far larger than"),
+        (lambda facts: arguments(facts).update(depth=2 * 10**9), "arguments that sum to"),
+        (lambda facts: arguments(facts).update(num_size=10**12), "arguments that sum to"),
+        (lambda facts: arguments(facts).update(width=[10**6] * 10**3), "arguments that sum to"),
     ],
 )
 def test_facts_that_do_not_fit(folder: Path, change: object, message: str) -> None:

@@ -34,6 +34,10 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 NO_RIGHT = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
+MOST_PROBLEMS = 100
+"""Of a study file that are told one by one."""
+
+
 class TunecliError(Exception):
     """A user's mistake or the machine's trouble, told in one sentence."""
 
@@ -67,7 +71,12 @@ class StudyFileError(TunecliError):
     def __init__(self, file: str, problems: Sequence[Problem]) -> None:
         self.file = file
         self.problems = tuple(sorted(problems))
-        super().__init__("\n".join(self._line(problem) for problem in self.problems))
+        lines = [self._line(problem) for problem in self.problems[:MOST_PROBLEMS]]
+        if len(self.problems) > MOST_PROBLEMS:
+            lines.append(
+                f"{file}: {len(self.problems) - MOST_PROBLEMS:,} more mistakes like these."
+            )
+        super().__init__("\n".join(lines))
 
     def __reduce__(self) -> tuple[type[StudyFileError], tuple[str, tuple[Problem, ...]]]:
         return type(self), (self.file, self.problems)  # workers send it to the driver

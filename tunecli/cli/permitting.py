@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,10 +20,14 @@ def allowed_by(file: Path, options: list[str] | None) -> AllowedCode:
 
 def remembered(file: Path, place: Place) -> AllowedCode:
     """What this user allowed for this study before, and is unchanged."""
+    from tunecli.files.small import read_small
     from tunecli.search.permissions import remembered
+    from tunecli.study_file.document import LARGEST_FILE
     from tunecli.study_file.user_code import places_in
 
-    text = file.read_bytes().decode(errors="replace") if file.is_file() else ""
+    text = ""
+    with suppress(OSError):  # which a command that needs the file reports
+        text = read_small(file, LARGEST_FILE).decode(errors="replace")
     return remembered(_identity(place), file.absolute().parent, places_in(text))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor
 
 from tunecli.data.array_forms import Array, tensor_array
+from tunecli.data.hardware import memory
 from tunecli.errors import DataError
 
 _WAYS = {
@@ -49,6 +51,10 @@ def arrays_in(path: Path, name: str) -> dict[str, Array]:
 
 
 def _read(path: Path) -> Any:
+    if zipfile.is_zipfile(path):  # as .npz and .pt are; what it unpacks to may be much larger
+        with zipfile.ZipFile(path) as members:
+            if sum(member.file_size for member in members.infolist()) > memory():
+                raise MemoryError
     if path.suffix.lower() == ".pt":
         return torch.load(path, map_location="cpu", weights_only=True)
     with path.open("rb") as file:  # numpy leaves that of a damaged archive open

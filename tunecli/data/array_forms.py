@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from tunecli.data.hardware import memory
 from tunecli.errors import DataError
 
 Array = NDArray[Any]
+
+_IN_TABLE = 16
+"""Bytes of a number in a table, which is held by rows and, while it is looked at, by columns."""
 
 _SHARED = (torch.float64, torch.float32, torch.float16)
 """Floating types that numpy has, too."""
@@ -21,22 +26,40 @@ def tensor_array(tensor: Tensor) -> Array:
     """A tensor as an array; of a floating type that numpy lacks, such as bfloat16, as float32.
 
     Raises:
-        ValueError: it is sparse or quantized; with the way out.
+        ValueError: it is sparse, quantized, or larger than the memory; with the way out.
     """
     if tensor.layout != torch.strided:
         raise ValueError("a sparse tensor is no plain array. Make it dense with to_dense().")
     if tensor.is_quantized:
         raise ValueError("a quantized tensor is no plain array. Convert it with dequantize().")
     if tensor.is_floating_point() and tensor.dtype not in _SHARED:
+        if mistake := beyond_memory(tuple(tensor.shape), 4):
+            raise ValueError(mistake)
         tensor = tensor.float()
     return tensor.numpy(force=True)
+
+
+def beyond_memory(shape: tuple[int, ...], n_bytes: int) -> str | None:
+    """What is wrong if numbers of `n_bytes` each do not fit into memory.
+
+    A file of a few bytes may hold a number that stands for billions: with a stride of zero, or
+    compressed.
+    """
+    needed = math.prod(shape) * n_bytes
+    if needed <= memory():
+        return None
+    form = " × ".join(f"{side:,}" for side in shape)
+    return (
+        f"{form} numbers take {needed / 2**30:,.1f} GiB, but this machine has "
+        f"{memory() / 2**30:,.1f} GiB of memory. Take fewer rows."
+    )
 
 
 def feature_array(name: str, x: Array) -> Array:
     """Features as (n, n_features) float64, or (n, channels, height, width) bytes or float32.
 
     Raises:
-        DataError: they are no numbers, of another shape, or infinite.
+        DataError: they are no numbers, of another shape, infinite, or larger than the memory.
     """
     if x.dtype.kind not in "biuf":
         message = f"the features of {name} must be numbers, but are {x.dtype}."
@@ -47,6 +70,9 @@ def feature_array(name: str, x: Array) -> Array:
         shape = " × ".join(map(str, x.shape)) or "one number"
         rule = "must be (rows, features) or (rows, channels, height, width)"
         raise DataError(f"the features of {name} {rule}, but are {shape}.", "data.source")
+    n_bytes = _IN_TABLE if x.ndim == 2 else 1 if x.dtype == np.uint8 else 4
+    if mistake := beyond_memory(x.shape, n_bytes):
+        raise DataError(f"{name}: {mistake}", "data.source")
     if x.ndim == 2:
         values = np.ascontiguousarray(x, dtype=np.float64)
     else:

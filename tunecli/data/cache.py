@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from tunecli.files.own import is_folder, make_folder, refuse_foreign
+from tunecli.files.small import read_small
 from tunecli.files.turns import in_turn
 from tunecli.files.whole import whole_folder
 
@@ -121,10 +122,10 @@ def _read(folder: Path) -> Entry | None:
     """The entry, its arrays mapped and writable for this process only; None if not whole."""
     try:
         refuse_foreign(folder, "folder")
-        facts = json.loads((folder / FACTS).read_text())
+        facts = json.loads(read_small(folder / FACTS))
         arrays = {path.stem: _mapped(path) for path in folder.glob("*.npy")}
         os.utime(folder)
-    except (OSError, ValueError, EOFError):
+    except (OSError, ValueError, EOFError, RecursionError):
         return None
     return Entry(arrays, facts)
 

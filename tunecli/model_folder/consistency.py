@@ -156,6 +156,42 @@ def check_shapes(network: nn.Module, member: MemberFacts) -> None:
             raise ValueError(f"{found.shape[1:]} outputs in the place of {member.n_outputs}")
 
 
+def check_arguments(
+    arguments: Mapping[str, Any], weights: Mapping[str, Tensor], growth: float = 1.0
+) -> None:
+    """Refuse whole numbers that no network of so many weights has, before they are counted to.
+
+    Args:
+        arguments: of a network of tunecli or torchvision.
+        growth: see `no_larger_than`.
+
+    Raises:
+        ValueError: together they are larger.
+    """
+    total = sum(map(abs, _whole_numbers(arguments)))
+    if total > _most_weights(weights, growth):
+        n_stored = _n_stored(weights)
+        raise ValueError(f"arguments that sum to {total:,}, and {n_stored:,} stored weights")
+
+
+def _whole_numbers(data: Any) -> Iterator[int]:
+    if isinstance(data, int) and not isinstance(data, bool):
+        yield data
+    elif isinstance(data, Mapping):
+        yield from _whole_numbers(list(data.values()))
+    elif isinstance(data, list | tuple):
+        for item in data:
+            yield from _whole_numbers(item)
+
+
+def _n_stored(weights: Mapping[str, Tensor]) -> int:
+    return sum(weight.numel() for weight in weights.values())
+
+
+def _most_weights(weights: Mapping[str, Tensor], growth: float) -> int:
+    return int(4 * growth * _n_stored(weights)) + _FREE_WEIGHTS
+
+
 @contextmanager
 def no_larger_than(weights: Mapping[str, Tensor], growth: float = 1.0) -> Iterator[None]:
     """Stop the building of a network that is much larger than its weights are.
@@ -168,9 +204,9 @@ def no_larger_than(weights: Mapping[str, Tensor], growth: float = 1.0) -> Iterat
     Raises:
         ValueError: in the building.
     """
-    n_stored = sum(weight.numel() for weight in weights.values())
+    n_stored = _n_stored(weights)
     left = {
-        "weights": int(4 * growth * n_stored) + _FREE_WEIGHTS,
+        "weights": _most_weights(weights, growth),
         "tensors": 4 * len(weights) + _FREE_TENSORS,
     }
 

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from tunecli.errors import ModelFolderError
 from tunecli.files.own import NotOwnError, is_folder, refuse_foreign
+from tunecli.files.small import read_small
 from tunecli.files.whole import set_aside, whole_folder
 from tunecli.model_folder.facts import FORMAT, ModelFacts
 from tunecli.training.compression.packing import Packed, plain_file
@@ -132,9 +133,7 @@ class _DamagedError(Exception):
 
 
 def _facts(path: Path) -> ModelFacts:
-    if path.stat().st_size > LARGEST_FACTS:
-        raise _DamagedError(f"{FACTS} is too large")
-    content = path.read_bytes()
+    content = read_small(path, LARGEST_FACTS)
     try:
         return ModelFacts.model_validate_json(content)
     except ValidationError as error:

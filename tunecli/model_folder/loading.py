@@ -13,6 +13,7 @@ from tunecli.data.user_code import permit
 from tunecli.data.workspace import Workspace
 from tunecli.errors import ModelFolderError, TunecliError, UserCodeError
 from tunecli.model_folder.consistency import (
+    check_arguments,
     check_arrays,
     check_facts,
     check_preprocessing,
@@ -113,10 +114,12 @@ def _network(
     own = {name: value for name, value in model.arguments.items() if name != "weights"}
     component = model if is_code(model.name) else Component(name=model.name, arguments=own)
     columns = Columns(fitted.cardinalities, n_bins=member.n_bins)
-    if max(member.n_bins, default=0) > sum(map(Tensor.numel, weights.values())):
-        raise ValueError(f"{max(member.n_bins)} bins, and fewer weights")
+    if sum(member.n_bins) > sum(map(Tensor.numel, weights.values())):
+        raise ValueError(f"{sum(member.n_bins):,} bins, and fewer weights")
     channels = config.compression.structured
     growth = min(1 / (1 - channels.amount) ** 2, _MOST_GROWTH) if channels else 1.0
+    if not is_code(model.name):
+        check_arguments(own, weights, growth)
     with torch.random.fork_rng(devices=[]), no_larger_than(weights, growth):
         network = build_model(component, member.shape, member.n_outputs, columns)
     if not config.compression.is_none:

@@ -13,6 +13,7 @@ from tunecli.report import wording
 from tunecli.report.gates import GATE
 from tunecli.report.layout import labelled
 from tunecli.study_file.metrics import label
+from tunecli.study_file.points import MOST_POINTS
 from tunecli.study_file.ranges import Categories, Condition, FloatRange, Parameter, Range, Scalar
 from tunecli.study_file.settings import Component, Constraint, SearchSettings
 from tunecli.study_file.tree import trains_itself
@@ -183,7 +184,8 @@ def _beyond(found: StudyRehearsal) -> str:
 def _verdict(found: StudyRehearsal, gates: Mapping[str, Scalar] | None) -> RenderableType:
     rehearsed = wording.count(found.n_rehearsed, "configuration")
     if not found.mistakes:
-        what = "trained for two batches, every pair of choices among them"
+        pairs = "the first pairs" if found.n_rehearsed == MOST_POINTS else "every pair"
+        what = f"trained for two batches, {pairs} of choices among them"
         what = what if any(found.n_weights) else "trained to its first report"
         return Text(f"All well: {rehearsed} {what}.", style="green")
     parts: list[RenderableType] = [

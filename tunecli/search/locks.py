@@ -19,6 +19,7 @@ from datetime import datetime
 from pathlib import Path
 
 from tunecli.files.own import NotOwnError, open_file, refuse_foreign
+from tunecli.files.small import read_small
 from tunecli.files.turns import UNLOCKABLE
 
 _BEGIN = b'{"pid": '
@@ -45,7 +46,7 @@ class Holder:
         """Who has written it; None if nobody, or only in part."""
         try:
             refuse_foreign(path, "file")
-            return cls.parse(path.read_bytes())
+            return cls.parse(read_small(path))
         except OSError:
             return None
 

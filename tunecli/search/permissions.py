@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from tunecli.errors import UserCodeError
+from tunecli.files.small import read_small
 from tunecli.files.whole import whole_file
 from tunecli.study_file.user_code import AllowedCode
 
@@ -41,8 +42,8 @@ def remembered(study: str, folder: Path, options: Iterable[str]) -> AllowedCode:
     found = AllowedCode(folder)
     for option in options:
         name = str((folder / option).resolve()) if option.endswith(".py") else option
-        with suppress(OSError, UserCodeError):
-            kept = _record(study, name).read_text()
+        with suppress(OSError, UserCodeError, UnicodeDecodeError):
+            kept = read_small(_record(study, name)).decode()
             now = AllowedCode.of(folder, [name])
             if kept in dict(_entries(now)).values():
                 found = found.and_also(now)

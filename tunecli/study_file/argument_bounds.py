@@ -17,7 +17,7 @@ from tunecli.study_file.settings import Component
 _MODEL = {
     "dropout": "[0, 1)",
     "width": "[1, inf)",
-    "depth": "[1, inf)",
+    "depth": "[1, 10000]",
     "channels": "[1, inf)",
     "kernel": "[1, inf)",
 }

@@ -50,12 +50,21 @@ _OF_ANY_TRAINING = ("epochs", "early_stopping", "max_time", "device", "threads",
 _USUAL = {"model": "MLP", "loss": "CrossEntropyLoss", "optimizer": "SGD"}
 
 MOST_PAIRS = 20_000
-"""Of ends and options that are tried together; only lists of hundreds of options have more."""
+"""Of ends and options that are tried together; only choices of hundreds of options have more."""
+MOST_VALUES = 500_000
+"""That all pairs together fill in; with more than 60 parameters there are fewer pairs."""
+MOST_PARAMETERS = 500
+"""That a study searches: ranges and choices."""
 
 
 def check_tree(tree: Tree, sections: Sections, task: Task | None, grammar: Grammar) -> None:
     """Report everything that is wrong at some point of the search space."""
     searched = parameters(tree)
+    if len(searched) > MOST_PARAMETERS:
+        n = f"{len(searched):,}"
+        message = f"a study searches at most {MOST_PARAMETERS} ranges and choices, but got {n}."
+        grammar.problems.add((), f"{message} Fix some of them.")
+        return
     _Checks(tree, sections, task, grammar).run(searched)
     if trains_itself(tree):
         for path, message in _of_own_training(tree, sections):
@@ -127,7 +136,8 @@ class _Checks:
         known_wrong = _with_their_lists(self._problems.paths())
         for resolved in single:
             self._check_rules(resolved, known_wrong)
-        for allowed in islice(every, MOST_PAIRS):
+        n_pairs = min(MOST_PAIRS, MOST_VALUES // max(1, len(searched)))
+        for allowed in islice(every, n_pairs):
             self._check_rules(resolve(self._tree, answering(allowed)), known_wrong)
 
     def _check_parts(self, resolved: Resolved) -> None:

@@ -6,6 +6,8 @@ import ast
 import hashlib
 from pathlib import Path
 
+from tunecli.files.small import read_small
+
 
 def file_hash(file: Path) -> str:
     """SHA-256 of a Python file and of those beside it that it imports, in hexadecimal.
@@ -15,7 +17,7 @@ def file_hash(file: Path) -> str:
     """
     digest = hashlib.sha256()
     for path in sorted(_with_neighbours(file)):
-        content = path.read_bytes()
+        content = read_small(path)
         digest.update(f"{path.relative_to(file.parent)} {len(content)}\n".encode())
         digest.update(content)
     return digest.hexdigest()
@@ -43,8 +45,8 @@ def _with_neighbours(file: Path) -> set[Path]:
 
 def _imported(path: Path, folder: Path) -> list[Path]:
     try:
-        tree = ast.parse(path.read_bytes())
-    except (SyntaxError, ValueError):
+        tree = ast.parse(read_small(path))
+    except (OSError, SyntaxError, ValueError, MemoryError, RecursionError):
         return []  # its own bytes are all that is known
     names: set[str] = set()
     for node in ast.walk(tree):

@@ -24,6 +24,9 @@ Path = tuple[str | int, ...]
 """Where in a document: keys and list indices from the root."""
 
 LARGEST_TEXT = 1_000_000
+"""Characters of a study file."""
+LARGEST_FILE = 4 * LARGEST_TEXT
+"""Bytes of a study file: a character takes at most four."""
 DEEPEST = 40
 MOST_NODES = 50_000
 

@@ -6,7 +6,7 @@ their place. See DESIGN 3 for the language.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sized
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +39,17 @@ from tunecli.study_file.tree import (
     identity,
 )
 from tunecli.study_file.user_code import AllowedCode, is_code, short_name
+
+MOST_OPTIONS = 1_000
+"""Of a choice: a sampler that has tried none of them learns nothing of the others."""
+
+
+def _too_many_options(data: Sized) -> str | None:
+    """What is wrong with the number of a choice's options."""
+    if len(data) <= MOST_OPTIONS:
+        return None
+    rule = f"a choice has at most {MOST_OPTIONS:,} options, but got {len(data):,}"
+    return f"{rule}. Write a range of numbers, or fewer options."
 
 
 def is_none(data: Any) -> bool:
@@ -149,6 +160,8 @@ class Grammar:
             return self._labelled(data, at, name, self.value)
         if not isinstance(data, list) or not data:
             return self.broken(at, f"a choice is a list of options, but got {inline(data)}.")
+        if mistake := _too_many_options(data):
+            return self.broken(at, mistake)
         options: dict[str, tuple[Any, Node]] = {}
         for index, option in enumerate(data):
             below = (*at, index)
@@ -167,6 +180,8 @@ class Grammar:
         self, data: dict[str, Any], at: Path, name: str, read: Callable[[Any, Path, str], Node]
     ) -> Node:
         """A mapping from label to branch."""
+        if mistake := _too_many_options(data):
+            return self.broken(at, mistake)
         options: dict[str, Option] = {}
         for written, branch in data.items():
             below, label = (*at, written), short_name(written)
@@ -326,6 +341,8 @@ class Grammar:
         return self.component(data, role)
 
     def _listed_components(self, options: list[Any], at: Path, role: Role) -> Node:
+        if mistake := _too_many_options(options):
+            return self.broken(at, mistake)
         found: dict[str, Node] = {}
         for index, data in enumerate(options):
             label = _label(data, role.kind)

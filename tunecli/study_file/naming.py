@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tunecli.errors import StudyFileError
-from tunecli.study_file.document import Document
+from tunecli.files.small import read_small
+from tunecli.study_file.document import LARGEST_FILE, Document
 from tunecli.study_file.overrides import with_overrides
 
 STUDY_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}\Z")
@@ -20,7 +21,7 @@ def early_name(path: Path, overrides: Sequence[str] = ()) -> str | None:
         the name that `load` will find, too; None where that will report a mistake.
     """
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = read_small(path, LARGEST_FILE).decode("utf-8-sig")
         document, _ = with_overrides(Document.parse(text, str(path)), overrides)
     except (OSError, ValueError, TypeError, StudyFileError):
         return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import combinations
+from itertools import chain, combinations
 
 from tunecli.study_file.ranges import Categories, Parameter, Range, Scalar
 from tunecli.study_file.space import Suggest, first_value
@@ -39,12 +39,15 @@ def pairs(searched: Sequence[Parameter]) -> Iterator[Allowed]:
 
 
 def _pairs(searched: Sequence[Parameter], *, with_choice: bool) -> Iterator[Allowed]:
+    needs = {one.name: [_needs(one, value) for value in ends(one.range)] for one in searched}
     for one, other in combinations(searched, 2):
         if with_choice != (_is_choice(one) or _is_choice(other)):
             continue
-        for value in ends(one.range):
-            for with_value in ends(other.range):
-                both = _both(_needs(one, value), _needs(other, with_value))
+        if _both(_conditions(one), _conditions(other)) is None:
+            continue
+        for this in needs[one.name]:
+            for that in needs[other.name]:
+                both = _both(this, that)
                 if both is not None:
                     yield both
 
@@ -74,7 +77,12 @@ def ends(range_: Range) -> tuple[Scalar, ...]:
 
 def _needs(parameter: Parameter, value: Scalar) -> Allowed:
     """What must hold for a parameter to exist and have a value."""
-    return {c.parameter: c.values for c in parameter.conditions} | {parameter.name: (value,)}
+    return _conditions(parameter) | {parameter.name: (value,)}
+
+
+def _conditions(parameter: Parameter) -> Allowed:
+    """What must hold for a parameter to exist."""
+    return {condition.parameter: condition.values for condition in parameter.conditions}
 
 
 def _both(one: Allowed, other: Allowed) -> Allowed | None:
@@ -91,19 +99,26 @@ Point = dict[str, Scalar]
 """A value for every parameter that exists there."""
 
 
+MOST_POINTS = 1_000
+"""Of `covering`: two choices of 40 options have more pairs."""
+
+
 def covering(searched: Sequence[Parameter]) -> list[Point]:
     """Few points in which every end, every option and every pair with a choice in it occurs.
 
     With every first option, all low ends occur together, and so do all high ends. Each pair that
     no earlier point holds gets one of its own, whose other parameters take their ends in turn. So
-    there are about as many points as the two longest choices have pairs.
+    there are about as many points as the two longest choices have pairs, or `MOST_POINTS` if those
+    are too many.
     """
     found: list[Point] = []
     for high in (False, True):
         corner = _fill(searched, _at_ends(searched, high=high), turn=0)
         if corner not in found:
             found.append(corner)
-    for allowed in (*_pairs(searched, with_choice=True), *singles(searched)):
+    for allowed in chain(_pairs(searched, with_choice=True), singles(searched)):
+        if len(found) == MOST_POINTS:
+            break
         if not any(_holds(point, allowed) for point in found):
             found.append(_fill(searched, allowed, turn=len(found)))
     return found
@@ -122,8 +137,7 @@ def _holds(point: Point, allowed: Allowed) -> bool:
 def _fill(searched: Sequence[Parameter], allowed: Allowed, turn: int) -> Point:
     point: Point = {}
     for parameter in searched:
-        conditions = {c.parameter: c.values for c in parameter.conditions}
-        if _holds(point, conditions):
+        if _holds(point, _conditions(parameter)):
             options = allowed.get(parameter.name) or ends(parameter.range)
             point[parameter.name] = options[turn % len(options)]
     return point

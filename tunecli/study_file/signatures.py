@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from tunecli.files.small import read_small
+
 Constants = Mapping[str, object]
 _FOLD: dict[type[ast.operator], Callable[[float, float], float]] = {
     ast.Add: operator.add,
@@ -72,7 +74,7 @@ def package_folder(package: str) -> Path:
 @cache
 def parsed(file: Path) -> ast.Module:
     """A source file's syntax tree."""
-    return ast.parse(file.read_text(encoding="utf-8"))
+    return ast.parse(read_small(file))
 
 
 @cache

@@ -9,10 +9,11 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from tunecli.errors import DataError, Problem, StudyFileError, TunecliError
+from tunecli.files.small import read_small
 from tunecli.study_file import defaults, space
 from tunecli.study_file.checks import check_metrics, check_tree, of_data, trial_config, with_loss
 from tunecli.study_file.code_in_use import code_in_use
-from tunecli.study_file.document import Document, Path
+from tunecli.study_file.document import LARGEST_FILE, Document, Path
 from tunecli.study_file.grammar import Grammar
 from tunecli.study_file.overrides import with_overrides
 from tunecli.study_file.plain import inline, to_text
@@ -261,7 +262,7 @@ def load(
         StudyFileError: it cannot be read, or has mistakes.
     """
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = read_small(path, LARGEST_FILE).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         before = error.object[: error.start]
         line, column = before.count(b"\n") + 1, error.start - before.rfind(b"\n")

@@ -12,8 +12,10 @@ the database (`name`). Places do not count when trees are compared.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from tunecli.study_file.document import Path
@@ -112,17 +114,21 @@ class Choice:
     labelled: bool = False
     at: Path = field(default=(), compare=False)
 
-    @property
+    @cached_property
     def range(self) -> Categories:
         """The options' categories."""
         return Categories(tuple(option.category for option in self.options))
 
+    @cached_property
+    def _by_category(self) -> dict[tuple[type, Scalar], Option]:
+        return {(type(option.category), option.category): option for option in self.options}
+
     def option(self, category: Scalar) -> Option:
         """The branch for which `category` stands."""
-        for option in self.options:
-            if type(option.category) is type(category) and option.category == category:
-                return option
-        raise ValueError(f"{self.name} has no category {category!r}")
+        found = self._by_category.get((type(category), category))
+        if found is None:
+            raise ValueError(f"{self.name} has no category {category!r}")
+        return found
 
 
 @dataclass(frozen=True)
@@ -238,10 +244,10 @@ def categories(values: Sequence[Any]) -> tuple[Scalar, ...]:
     Args:
         values: plain data, different in `identity`.
     """
+    n_equal = Counter(value for value in values if not isinstance(value, list | dict))
     found: list[Scalar] = []
     for value in values:
-        is_scalar = not isinstance(value, list | dict)
-        alone = is_scalar and sum(value == other for other in values) == 1
+        alone = not isinstance(value, list | dict) and n_equal[value] == 1
         found.append(value if alone else identity(value))
     if len(set(found)) < len(found):  # some text looks like another option's JSON
         return tuple(identity(value) for value in values)

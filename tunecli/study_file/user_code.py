@@ -133,7 +133,7 @@ class AllowedCode:
                 places = [path for path in (Path(option), folder / option) if path.is_file()]
                 if not places:
                     raise UserCodeError(f"--code {option}: there is no such file.")
-                files[places[0].resolve()] = file_hash(places[0].resolve())
+                files[places[0].resolve()] = _hash(places[0].resolve(), option)
             elif _package(option) is not None:
                 packages[option] = package_hash(option)
             else:
@@ -244,6 +244,13 @@ def mistakes(
     return allowed.argument_problems(kind, component, broken)
 
 
+def _hash(file: Path, option: str) -> str:
+    try:
+        return file_hash(file)
+    except OSError as error:
+        raise UserCodeError(f"--code {option} cannot be read: {error.strerror}.") from None
+
+
 @cache
 def _package(name: str) -> Path | None:
     try:
@@ -256,9 +263,10 @@ def _missing(source: Path, name: CodeName) -> str | None:
     """What to say if a file does not define a name."""
     try:
         tree = signatures.parsed(source)
-    except (SyntaxError, ValueError) as error:
+    except (SyntaxError, ValueError, OSError, MemoryError, RecursionError) as error:
         line = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
-        return f"{name.place} cannot be read as Python: {error.args[0]}{line}."
+        reason = getattr(error, "strerror", None) or (error.args or ["it is nested too deep"])[0]
+        return f"{name.place} cannot be read as Python: {reason}{line}."
     known = _defined(tree)
     if name.name in known or "*" in known or "__getattr__" in known:
         return None

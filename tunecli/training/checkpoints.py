@@ -19,6 +19,7 @@ from typing import IO, Any
 import torch
 
 from tunecli.files.own import make_folder, remove_files
+from tunecli.files.small import read_small
 from tunecli.files.whole import whole_file
 from tunecli.study_file.settings import TrialConfig
 from tunecli.training.trial_files import CHECKPOINT, INDEX, STATES, state_file
@@ -89,7 +90,7 @@ class Checkpoints:
             CheckpointError: it cannot be used; the trial has to start over.
         """
         try:
-            digest, _, content = self._index.read_bytes().partition(b"\n")
+            digest, _, content = read_small(self._index).partition(b"\n")
             if _digest(content) != digest.decode():
                 raise CheckpointError("its checksum is wrong")
             index = json.loads(content)

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from tunecli.errors import DataError
 from tunecli.files.own import make_folder
+from tunecli.files.small import read_small
 from tunecli.study_file.settings import TrialConfig
 from tunecli.training.checkpoints import write_whole
 from tunecli.training.compression.loading import unpack
@@ -55,7 +56,7 @@ def read_models(folder: Path, config: TrialConfig) -> list[Kept]:
         DataError: it is not there, damaged, or of another configuration.
     """
     try:
-        index = json.loads((folder / MODELS_INDEX).read_bytes())
+        index = json.loads(read_small(folder / MODELS_INDEX))
         if index["format"] != FORMAT or index["config"] != config.model_dump_json():
             raise ValueError("it belongs to another trial or version")
         digests = [str(digest) for digest in index["files"]]

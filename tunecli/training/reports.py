@@ -49,7 +49,7 @@ class Reports:
         for line in content.splitlines(keepends=True):
             try:
                 found = Evaluation(**json.loads(line))
-            except (ValueError, TypeError):
+            except (ValueError, TypeError, RecursionError):
                 break
             if not line.endswith(b"\n") or found.step != len(self.kept):
                 break

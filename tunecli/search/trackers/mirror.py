@@ -12,6 +12,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
 
+from tunecli.files.small import read_small
 from tunecli.files.whole import whole_file
 from tunecli.search.progress import (
     Notice,
@@ -176,8 +177,8 @@ class Mirrors:
 def study_key(folder: Path) -> str:
     """What tells this study from an earlier one of its name, as long as its folder exists."""
     path = folder / "trackers.json"
-    with suppress(OSError, ValueError, LookupError, TypeError):
-        return str(json.loads(path.read_text(encoding="utf-8"))["key"])
+    with suppress(OSError, ValueError, LookupError, TypeError, RecursionError):
+        return str(json.loads(read_small(path))["key"])
     key = secrets.token_hex(3)
     with suppress(OSError):  # then a later call begins new runs
         with whole_file(path) as part:
