@@ -64,12 +64,13 @@ def fit_pixel_scale(counts: Counts, scale: Component | None, seed: int) -> Pixel
     """Fit to how often each level occurs in the training part.
 
     Args:
-        scale: as for tables, over all pixels of a channel; None for levels from 0 to 255.
+        scale: as for tables, over all pixels of a channel; None for numbers from 0 to 1, as
+            torchvision's `ToTensor` gives them.
         seed: see `scaler_of`.
     """
     levels = np.arange(N_LEVELS, dtype=np.float32)
     if scale is None:
-        return PixelScale(torch.from_numpy(levels).expand(len(counts), -1).clone())
+        return PixelScale(torch.from_numpy(levels / 255).expand(len(counts), -1).clone())
     rows = [_fitted(scale, channel, seed).transform(levels[:, None])[:, 0] for channel in counts]
     return PixelScale(torch.from_numpy(np.stack(rows).astype(np.float32)))
 
