@@ -147,18 +147,27 @@ def _listed(folder: Path, part: Part, named: str, others: Counter[str]) -> list[
         raise DataError(message, "data.source")
     found: list[PictureFile] = []
     for name in classes:
+        if as_text(name) != name:
+            message = f"the class folder {as_text(named + name)!r} has a name that is not UTF-8."
+            raise DataError(f"{message} Rename it.", "data.source")
         before = len(found)
-        for path, below in walked(folder / name, name, (folder,)):
+        for path, below in walked(folder / name, name, (folder.resolve(),)):
             if not below.lower().endswith(SUFFIXES):
                 others[path.suffix.lower() or "without a suffix"] += 1
                 continue
-            found.append(PictureFile(path, below, named + below, name, part, _identity(path)))
+            shown = as_text(named + below)
+            found.append(PictureFile(path, below, shown, name, part, _identity(path)))
         if len(found) == before and part == "train":
             message = f"the class folder {named}{name}/ holds no pictures. Remove it, or fill it."
             raise DataError(
                 f"{message} Pictures end in {listed(SUFFIXES[:6], last='or')}, …", "data.source"
             )
     return found
+
+
+def as_text(name: str) -> str:
+    r"""A file's name as text that can be written: bytes that are not UTF-8 as `\udcff`."""
+    return name.encode(errors="backslashreplace").decode()
 
 
 def walked(
@@ -170,18 +179,19 @@ def walked(
 
     Args:
         name: of the folder, before the names; empty for none.
-        above: the folders that hold this one.
+        above: the folders that were gone through to this one, without links.
 
     Raises:
         DataError: a link leads to a folder above it, or a folder cannot be read.
     """
-    if any(folder.samefile(other) for other in above):
+    real = folder.resolve()
+    if any(other.is_relative_to(real) for other in above):
         message = f"{str(folder)!r} is a link to a folder that holds it, so its pictures would be"
         raise DataError(f"{message} read again and again. Remove the link.", "data.source")
     for entry in _names(folder):
         path, below = folder / entry, f"{name}/{entry}" if name else entry
         if path.is_dir():
-            yield from walked(path, below, (*above, folder))
+            yield from walked(path, below, (*above, real))
         else:
             yield path, below
 

@@ -26,7 +26,9 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "AVIF", "HEIF", "BMP", "DIB", "TIFF", "
 PostScript, Pillow starts programs."""
 
 _WHOLE = ("I", "I;16", "I;16B", "I;16L")  # Pillow's modes
-GREY = ("1", "L", "LA", "La", *_WHOLE, "F")
+DEEP = (*_WHOLE, "F")
+"""Those of more than 8 bits."""
+GREY = ("1", "L", "LA", "La", *DEEP)
 _COLOURS = ("RGB", "RGBA", "RGBX")
 _OTHER_BYTE = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}  # big, little
 
@@ -122,7 +124,7 @@ def pixels(picture: Any, channels: int, size: tuple[int, int] | None = None) -> 
 
 def picture_array(picture: Image.Image) -> NDArray[Any]:
     """A Pillow picture as (channels, height, width): bytes, or its numbers as they are."""
-    if picture.mode in (*_WHOLE, "F"):
+    if picture.mode in DEEP:
         return np.asarray(picture)[np.newaxis]
     return pixels(picture, 1 if picture.mode in GREY else 3)
 
@@ -178,7 +180,7 @@ def _raw_modes(picture: Any) -> set[str]:
 def _numbers(path: Path, picture: Any) -> NDArray[Any]:
     """Of an opened picture of more than 8 bits."""
     raw_modes = _raw_modes(picture)
-    if picture.mode not in (*_WHOLE, "F"):
+    if picture.mode not in DEEP:
         return _of_colours(path, picture, raw_modes)
     found = np.asarray(ImageOps.exif_transpose(picture))
     if "I;32N" in raw_modes:  # not signed, which Pillow leaves out
@@ -196,11 +198,11 @@ def _of_colours(path: Path, picture: Any, raw_modes: set[str]) -> NDArray[np.uin
             f"it has 16 bits in a form that Pillow cannot read whole ({form}): save it as 16-bit "
             "grey or RGB, or with 8 bits"
         )
-    upper = np.asarray(ImageOps.exif_transpose(picture))[..., :3]
+    upper: Pixels = np.asarray(ImageOps.exif_transpose(picture))[..., :3]
     with _opened(path) as again:
         again.tile = [tile._replace(args=_of_other_byte(tile.args)) for tile in again.tile]
-        lower = np.asarray(ImageOps.exif_transpose(again))[..., :3]
-    return upper.astype(np.uint16) * 256 + lower
+        lower: Pixels = np.asarray(ImageOps.exif_transpose(again))[..., :3]
+    return upper.astype(np.uint16) * np.uint16(256) + lower
 
 
 def _of_other_byte(arguments: Any) -> Any:

@@ -61,7 +61,7 @@ class Depth:
 
     def levels(self, numbers: NDArray[Any]) -> NDArray[np.uint8]:
         """Levels from 0 to 255, equally wide, of numbers of any shape; of 16 bits the upper 8."""
-        scaled = (numbers.astype(np.float64) - self.low) * (256 / (self.high - self.low))
+        scaled = (numbers.astype(np.float64) - self.low) / (self.high - self.low) * 256
         return scaled.clip(0, 255).astype(np.uint8)
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from tunecli.data.array_forms import feature_array, tensor_array
 from tunecli.data.arrays import features_in
-from tunecli.data.class_folders import SUFFIXES, walked
+from tunecli.data.class_folders import SUFFIXES, as_text, walked
 from tunecli.data.dataset import Column
 from tunecli.data.decoding import UnreadableError, decoded
 from tunecli.data.depth import Depth
@@ -177,7 +177,7 @@ def _pictures(path: Path, kind: RowKind, n_rows: int) -> Iterator[Block]:
         raise DataError(f"{path} holds pictures, but the model takes a table.")
     if kind.dtype != "uint8":
         raise DataError(f"{path} holds pictures, but the model was trained on arrays.")
-    files = {path: path.name} if path.is_file() else _picture_files(path)
+    files = {path: as_text(path.name)} if path.is_file() else _picture_files(path)
     if not files:
         raise DataError(f"{path} holds no pictures. They end in .jpg, .png, ….")
     paths = [*files]
@@ -191,7 +191,9 @@ def _pictures(path: Path, kind: RowKind, n_rows: int) -> Iterator[Block]:
 
 def _picture_files(folder: Path) -> dict[Path, str]:
     """All pictures below a folder, in the order of their paths, and their names below it."""
-    return {path: name for path, name in walked(folder) if name.lower().endswith(SUFFIXES)}
+    return {
+        path: as_text(name) for path, name in walked(folder) if name.lower().endswith(SUFFIXES)
+    }
 
 
 def _pixels(file: Path, name: str, kind: RowKind) -> NDArray[np.uint8]:

@@ -25,7 +25,7 @@ from filelock import FileLock
 from tunecli.data.cache import NewArray, kept, key_of
 from tunecli.data.class_folders import Part
 from tunecli.data.dataset import Dataset
-from tunecli.data.decoding import Pixels, only_pictures, pixels
+from tunecli.data.decoding import DEEP, Pixels, only_pictures, pixels
 from tunecli.data.picture_sets import (
     VERSIONS,
     Described,
@@ -259,7 +259,10 @@ def _rows(opened: Any, settings: DataSettings, form: Form | None) -> Iterator[Pi
 def _picture(opened: Any, i: int, settings: DataSettings) -> Any:
     """A picture as torchvision opens it."""
     try:
-        return opened[i][0]
+        picture = opened[i][0]
+        if picture.mode in DEEP:
+            raise ValueError("it holds more than 8 bits")
+        return picture
     except Exception as error:  # Pillow's, of damaged files, have no common base
         what = f"picture {i:,} of {settings.source} in {settings.root!r} cannot be read"
         reason = " ".join(str(error).split()).rstrip(". ") or type(error).__name__
