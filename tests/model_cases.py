@@ -53,6 +53,7 @@ STUDIES = {
     "loss: BCEWithLogitsLoss\n" + OPTIMIZER,
     "digits": "data: digits\nmodel: {CNN: {channels: 4}}\n" + OPTIMIZER,
     "pictures": "data: {source: pictures/, size: 12}\nmodel: {CNN: {channels: 4}}\n" + OPTIMIZER,
+    "deep": "data: {source: deep/, scale: none}\nmodel: {CNN: {channels: 4}}\n" + OPTIMIZER,
     "compressed": "data: digits\nmodel: {CNN: {channels: 8}}\n"
     "compression: {structured: {amount: 0.5}, fuse: true, quantize: int8, finetune_epochs: 1}\n"
     + OPTIMIZER,
@@ -103,6 +104,9 @@ def sources() -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         pixels = rng.integers(0, 120, (14, 16, 3)) + (0 if number % 2 else 130)
         Image.fromarray(pixels.astype(np.uint8)).save(path)
+        deep = folder / "deep" / name / f"{number}.png"  # 12 of 16 bits
+        deep.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels[..., 0].astype(np.uint16) * 16 + number % 16).save(deep)
     return folder
 
 

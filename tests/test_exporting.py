@@ -23,7 +23,7 @@ from tunecli.training.kept_models import keep_models
 from tunecli.training.losses import standardizes_target
 from tunecli.training.models import embeds_categories
 
-SOURCES = {"digits": "digits", "compressed": "digits", "pictures": "pictures/"}
+SOURCES = {"digits": "digits", "compressed": "digits", "pictures": "pictures/", "deep": "deep/"}
 SOURCES |= {"arrays": "arrays.npz", "plateau": "arrays.npz"}
 LEFT_OUT = {"quantile": "scaling by rank"}
 SLOW = {"table", "embedded", "counts", "compressed", "plateau", "quantile", "own"}
@@ -55,7 +55,7 @@ def test_onnxruntime_predicts_what_the_model_predicts(name: str, tmp_path: Path)
     assert [path.name for path in tmp_path.iterdir()] == ["m.onnx"]
 
 
-@pytest.mark.parametrize("name", ["arrays", "digits", "pictures"])
+@pytest.mark.parametrize("name", ["arrays", "digits", "pictures", "deep"])
 def test_a_pt2_file_predicts_what_the_model_predicts(name: str, tmp_path: Path) -> None:
     model = model_of(name)
     export(model, "pt2", tmp_path / "m.pt2", SOURCES[name])

@@ -102,3 +102,10 @@ def test_an_unknown_operation_is_refused() -> None:
         FittedScale.restored({"scale.0.exec": np.zeros(1)})
     with pytest.raises(ValueError, match="unknown preprocessing 'Pickle'"):
         restored("Pickle", {})
+
+
+def test_stored_levels_hold_whatever_none_means_today() -> None:
+    """Models of the version before were trained on levels from 0 to 255 with `scale: none`."""
+    levels = np.tile(np.arange(256, dtype=np.float32), (2, 1))
+    x = torch.arange(256, dtype=torch.uint8).reshape(1, 1, 16, 16).expand(1, 2, 16, 16)
+    assert torch.equal(restored("OfBytes", {"levels": levels})(x), x.float())

@@ -18,9 +18,11 @@ import pandas as pd
 import pytest
 import torch
 from model_cases import STUDIES, Case, case
+from PIL import Image
 from safetensors.torch import load_file, save, save_file
 
 import tunecli
+from tunecli.data.depth import Depth
 from tunecli.errors import DataError, ModelFolderError, TunecliError, UserCodeError
 from tunecli.model_folder.folder import FACTS, PREPROCESSING, WEIGHTS, read
 from tunecli.model_folder.loading import load_with
@@ -88,13 +90,12 @@ def test_arrays_are_predicted_with_the_columns_that_were_left_out(tmp_path: Path
     assert model.predict_proba(test).shape == (len(test), 2)
 
 
-def test_pictures_are_predicted_from_their_folder(tmp_path: Path) -> None:
-    found = case("pictures")
+@pytest.mark.parametrize("name", ["pictures", "deep"])
+def test_pictures_are_predicted_from_their_folder(tmp_path: Path, name: str) -> None:
+    found = case(name)
     model = loaded(found, tmp_path / "model")
     classes = found.store.dataset.classes
-    files = sorted(
-        (found.folder / "pictures").rglob("*.png"), key=lambda p: (p.parent.name, p.name)
-    )
+    files = sorted((found.folder / name).rglob("*.png"), key=lambda p: (p.parent.name, p.name))
     for row in found.store.split.test_rows.tolist():
         target = tmp_path / "test" / files[row].parent.name / files[row].name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -104,6 +105,46 @@ def test_pictures_are_predicted_from_their_folder(tmp_path: Path) -> None:
     table = pd.read_csv(tmp_path / "out.csv")
     assert list(table.columns) == ["file", "prediction", *(f"probability_{c}" for c in classes)]
     assert table["file"][0].startswith("dark/")
+
+
+def test_new_pictures_become_levels_by_the_rule_of_those_trained_on(tmp_path: Path) -> None:
+    model = loaded(case("deep"), tmp_path / "model")
+    assert model.facts.depth == Depth("whole", 0.0, 4096.0)
+    levels = np.arange(14 * 16).reshape(14, 16)
+    for name, pixels in {
+        "whole": (levels * 16 + 7).astype(np.uint16),
+        "bytes": levels.astype(np.uint8),
+        "bright": (levels * 257).astype(np.uint16),
+    }.items():
+        Image.fromarray(pixels).save(tmp_path / f"{name}.png")
+    expected = model.outputs(levels.astype(np.uint8)[None, None])
+    for name in ("whole", "bytes"):
+        np.testing.assert_array_equal(model.outputs(tmp_path / f"{name}.png"), expected)
+    with pytest.raises(
+        DataError, match=r"bright.png cannot be read: it holds values from 0 to 57"
+    ):
+        model.outputs(tmp_path / "bright.png")
+
+
+def test_a_model_of_the_version_before_takes_the_upper_byte_of_16_bits(tmp_path: Path) -> None:
+    folder = written(case("deep"), tmp_path / "model")
+    facts = json.loads((folder / FACTS).read_text())
+    del facts["depth"]
+    (folder / FACTS).write_text(json.dumps(facts))
+    model = load_with(folder, case("deep").workspace)
+    levels = np.arange(14 * 16).reshape(14, 16)
+    Image.fromarray((levels * 256 + 9).astype(np.uint16)).save(tmp_path / "new.png")
+    expected = model.outputs(levels.astype(np.uint8)[None, None])
+    np.testing.assert_array_equal(model.outputs(tmp_path / "new.png"), expected)
+
+
+@pytest.mark.parametrize("depth", [{"kind": "whole", "low": 1.0, "high": 1.0}, {"kind": "other"}])
+def test_a_rule_that_computes_nothing_is_refused(tmp_path: Path, depth: Any) -> None:
+    folder = written(case("deep"), tmp_path / "model")
+    facts = json.loads((folder / FACTS).read_text())
+    (folder / FACTS).write_text(json.dumps({**facts, "depth": depth}))
+    with pytest.raises(ModelFolderError, match="depth"):
+        load_with(folder, case("deep").workspace)
 
 
 def test_a_named_set_is_predicted_whole(tmp_path: Path) -> None:

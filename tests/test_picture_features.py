@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torchvision.transforms import ToTensor
 
 from tunecli.data.dataset import Dataset
 from tunecli.data.features import BLOCK_BYTES, Features, TensorFeatures, as_features
@@ -40,6 +41,8 @@ def test_bytes_are_scaled_as_floats_are(scale: Component | None) -> None:
     train, valid = rows[:25].sort().values, rows[25:].sort().values
     found = prepared(dataset, train, valid, DATA, scale)
     x = dataset.x.float()
+    if scale is None:
+        x = x / 255
     expected = scaled(x[train], x[valid], scale, DATA.split_seed)
     for part, oracle in zip((found.x_train, found.x_valid), expected, strict=True):
         assert isinstance(part, PictureFeatures)
@@ -113,3 +116,13 @@ def test_levels_are_counted_once_for_all_processes(tmp_path: Path) -> None:
     for cache in (None, tmp_path, tmp_path):
         assert np.array_equal(level_counts(dataset.x, rows, "f", cache), oracle)
     assert len(list(tmp_path.glob("levels-*"))) == 1
+
+
+@given(st.integers(1, 4), st.integers(0, 2**31))
+def test_unscaled_bytes_are_what_torchvision_makes_of_them(channels: int, seed: int) -> None:
+    pixels = np.random.default_rng(seed).integers(0, 256, (7, 9, channels)).astype(np.uint8)
+    scale = fit_pixel_scale(np.ones((channels, 256), dtype=np.int64), None, 0)
+    x = torch.from_numpy(np.moveaxis(pixels, -1, 0)[None].copy())
+    assert torch.equal(scale(x)[0], ToTensor()(pixels))
+    assert torch.equal(scale.table[0][x.long()], scale(x))  # what an exported graph looks up
+    assert (scale.black.unique().tolist(), scale.white.unique().tolist()) == ([0.0], [1.0])

@@ -17,6 +17,7 @@ from tunecli.data.cache import FACTS
 from tunecli.data.class_folders import SUFFIXES
 from tunecli.data.dataset import Dataset
 from tunecli.data.decoding import UnreadableError, decoded
+from tunecli.data.depth import OF_16_BITS
 from tunecli.data.pictures import load_pictures
 from tunecli.data.workspace import Workspace
 from tunecli.errors import DataError
@@ -46,7 +47,8 @@ def test_every_format_and_mode_gives_the_picture(tmp_path: Path, mode: str, suff
             Image.fromarray(pixels).convert(mode).save(path)
     except (OSError, KeyError, ValueError):
         pytest.skip(f"no {suffix} in mode {mode}")
-    grey, coloured = decoded(path, 1), decoded(path, 3)
+    depth = OF_16_BITS if mode == "I;16" else None
+    grey, coloured = decoded(path, 1, None, depth), decoded(path, 3, None, depth)
     assert grey.shape == (1, 9, 14)
     assert coloured.shape == (3, 9, 14)
     assert grey.dtype == coloured.dtype == np.uint8

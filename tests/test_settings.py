@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -50,3 +50,26 @@ def test_a_size_is_one_number_or_two(size: Any) -> None:
 def test_sizes(size: Any) -> None:
     found, mistakes = validated(DataSettings, {"source": "a", "size": size})
     assert (found and found.size, mistakes) == (size, [])
+
+
+class Words(Settings):
+    """Settings of all kinds of words."""
+
+    number: Literal[1, 3] | None = None
+    truth: Literal[True] | None = None
+    mixed: Literal["a", 2, False, "two words"] = "a"
+    bool_or_word: bool | Literal["auto"] = "auto"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("number", 2, "must be `1` or `3`, but got 2."),
+        ("number", "3", "must be `1` or `3`, but got '3'. Did you mean `3`?"),
+        ("truth", False, "must be `true`, but got false."),
+        ("mixed", 3, "must be `a`, `2`, `false` or `two words`, but got 3."),
+        ("bool_or_word", 5, "must be true or false or `auto`, but got 5."),
+    ],
+)
+def test_every_value_that_may_stand_there_is_named(name: str, value: Any, message: str) -> None:
+    assert validated(Words, {name: value})[1] == [((name,), message)]

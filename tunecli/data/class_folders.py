@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from tunecli.data.cache import file_hash
 from tunecli.errors import DataError
 from tunecli.study_file.suggestions import listed
 
@@ -120,10 +121,18 @@ def content_hash(files: Sequence[PictureFile]) -> str:
     """SHA-256 of the names, parts and contents, in hexadecimal."""
     digest = hashlib.sha256()
     for file in files:
-        with file.path.open("rb") as opened:
-            content = hashlib.file_digest(opened, "sha256").hexdigest()
-        digest.update(f"{file.part}\0{file.name}\0{content}\0".encode(errors="surrogateescape"))
+        digest.update(
+            f"{file.part}\0{file.name}\0{_hash(file)}\0".encode(errors="surrogateescape")
+        )
     return digest.hexdigest()
+
+
+def _hash(file: PictureFile) -> str:
+    """Of a file's content; empty if it cannot be read, which is said when it is decoded."""
+    try:
+        return file_hash(file.path) if file.path.is_file() else ""
+    except OSError:
+        return ""
 
 
 def _listed(folder: Path, part: Part, named: str, others: Counter[str]) -> list[PictureFile]:
@@ -138,14 +147,16 @@ def _listed(folder: Path, part: Part, named: str, others: Counter[str]) -> list[
         raise DataError(message, "data.source")
     found: list[PictureFile] = []
     for name in classes:
+        if as_text(name) != name:
+            message = f"the class folder {as_text(named + name)!r} has a name that is not UTF-8."
+            raise DataError(f"{message} Rename it.", "data.source")
         before = len(found)
-        for path, below in _walked(folder / name, name):
+        for path, below in walked(folder / name, name, (folder.resolve(),)):
             if not below.lower().endswith(SUFFIXES):
                 others[path.suffix.lower() or "without a suffix"] += 1
                 continue
-            status = path.stat()
-            identity = (status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-            found.append(PictureFile(path, below, named + below, name, part, identity))
+            shown = as_text(named + below)
+            found.append(PictureFile(path, below, shown, name, part, _identity(path)))
         if len(found) == before and part == "train":
             message = f"the class folder {named}{name}/ holds no pictures. Remove it, or fill it."
             raise DataError(
@@ -154,16 +165,44 @@ def _listed(folder: Path, part: Part, named: str, others: Counter[str]) -> list[
     return found
 
 
-def _walked(folder: Path, name: str) -> Iterator[tuple[Path, str]]:
-    """All files below a folder, sorted, and their names with those of the folders above."""
-    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
-        if entry.name.startswith("."):
-            continue
-        below = f"{name}/{entry.name}"
-        if entry.is_dir():
-            yield from _walked(Path(entry.path), below)
-        elif entry.is_file():
-            yield Path(entry.path), below
+def as_text(name: str) -> str:
+    r"""A file's name as text that can be written: bytes that are not UTF-8 as `\udcff`."""
+    return name.encode(errors="backslashreplace").decode()
+
+
+def walked(
+    folder: Path, name: str = "", above: tuple[Path, ...] = ()
+) -> Iterator[tuple[Path, str]]:
+    """All files below a folder, sorted, and their names with those of the folders above.
+
+    Links are followed. Hidden files, and what archives leave behind, are left out.
+
+    Args:
+        name: of the folder, before the names; empty for none.
+        above: the folders that were gone through to this one, without links.
+
+    Raises:
+        DataError: a link leads to a folder above it, or a folder cannot be read.
+    """
+    real = folder.resolve()
+    if any(other.is_relative_to(real) for other in above):
+        message = f"{str(folder)!r} is a link to a folder that holds it, so its pictures would be"
+        raise DataError(f"{message} read again and again. Remove the link.", "data.source")
+    for entry in _names(folder):
+        path, below = folder / entry, f"{name}/{entry}" if name else entry
+        if path.is_dir():
+            yield from walked(path, below, (*above, real))
+        else:
+            yield path, below
+
+
+def _identity(path: Path) -> tuple[int, int, int]:
+    """Size and times; of the link itself, where it leads to nothing."""
+    try:
+        status = path.stat()
+    except OSError:
+        status = path.lstat()
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _check_classes(

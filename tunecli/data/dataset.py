@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from tunecli.data.depth import Depth
 from tunecli.data.features import Features, as_features
 from tunecli.data.loaded_rows import LoadedRows
 from tunecli.study_file.settings import Task
@@ -53,6 +54,7 @@ class Dataset:
             the source does not say.
         notes: sentences on what was left out, or looks wrong.
         known_fingerprint: where the content was hashed before.
+        depth: how pictures of more than 8 bits became bytes; None if all had 8 bits.
     """
 
     name: str
@@ -70,6 +72,7 @@ class Dataset:
     given_folds: Tensor | None = None
     notes: tuple[str, ...] = ()
     known_fingerprint: str = ""
+    depth: Depth | None = None
 
     @property
     def x_bytes(self) -> int:

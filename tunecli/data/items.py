@@ -19,7 +19,7 @@ from torch.utils.data import Dataset as TorchDataset
 from torch.utils.data import IterableDataset
 
 from tunecli.data.array_forms import tensor_array
-from tunecli.data.decoding import GREY, pixels
+from tunecli.data.decoding import picture_array
 from tunecli.data.draws import generators_kept, seed_all, seed_of
 from tunecli.data.user_code import blaming
 from tunecli.errors import UserCodeError
@@ -134,11 +134,11 @@ class Items:
 
 
 def as_array(values: Any) -> Array:
-    """Numbers as they are; a Pillow picture as bytes (channels, height, width)."""
+    """Numbers as they are; a Pillow picture as (channels, height, width), see `picture_array`."""
     if isinstance(values, Tensor):
         return tensor_array(values)
     if isinstance(values, Image.Image):
-        return pixels(values, 1 if values.mode in GREY else 3)
+        return picture_array(values)
     return np.asarray(values)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -15,9 +16,10 @@ from torch import Tensor
 
 from tunecli.data.array_forms import feature_array, tensor_array
 from tunecli.data.arrays import features_in
-from tunecli.data.class_folders import SUFFIXES
+from tunecli.data.class_folders import SUFFIXES, as_text, walked
 from tunecli.data.dataset import Column
 from tunecli.data.decoding import UnreadableError, decoded
+from tunecli.data.depth import Depth
 from tunecli.data.loaded_rows import LoadedRows
 from tunecli.data.sources import load
 from tunecli.data.table_rows import cells_of, table_blocks
@@ -40,12 +42,14 @@ class RowKind:
         dtype: of a tensor of them.
         data: the settings that the model's data was read with; `missing`, `size` and others hold
             for new rows, too.
+        depth: how pictures of more than 8 bits become bytes; None if the model knows none.
     """
 
     columns: tuple[Column, ...]
     shape: tuple[int, ...]
     dtype: Literal["float64", "float32", "uint8"]
     data: DataSettings
+    depth: Depth | None = None
 
     def tensor(self, values: NDArray[Any]) -> Tensor:
         """Rows (n, *shape) in their type."""
@@ -173,37 +177,33 @@ def _pictures(path: Path, kind: RowKind, n_rows: int) -> Iterator[Block]:
         raise DataError(f"{path} holds pictures, but the model takes a table.")
     if kind.dtype != "uint8":
         raise DataError(f"{path} holds pictures, but the model was trained on arrays.")
-    files = [path] if path.is_file() else _picture_files(path)
+    files = {path: as_text(path.name)} if path.is_file() else _picture_files(path)
     if not files:
         raise DataError(f"{path} holds no pictures. They end in .jpg, .png, ….")
-    folder = path.parent if path.is_file() else path
-    for start in range(0, len(files), n_rows):
-        some = files[start : start + n_rows]
-        x = np.stack([_pixels(file, kind) for file in some])
-        names = tuple(file.relative_to(folder).as_posix() for file in some)
-        yield Block(kind.tensor(x), names)
+    paths = [*files]
+    for start in range(0, len(paths), n_rows):
+        some = paths[start : start + n_rows]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's, of odd headers of pictures that are fine
+            x = np.stack([_pixels(file, files[file], kind) for file in some])
+        yield Block(kind.tensor(x), tuple(files[file] for file in some))
 
 
-def _picture_files(folder: Path) -> Sequence[Path]:
-    """All pictures below a folder, sorted by their paths; hidden ones left out."""
-    found = (path for path in folder.rglob("*") if path.name.lower().endswith(SUFFIXES))
-    kept = [path for path in found if path.is_file()]
-    inside = {path: path.relative_to(folder).parts for path in kept}
-    hidden = (".", "__MACOSX")
-    return sorted(
-        (p for p in kept if not any(part.startswith(hidden) for part in inside[p])),
-        key=lambda p: inside[p],
-    )
+def _picture_files(folder: Path) -> dict[Path, str]:
+    """All pictures below a folder, in the order of their paths, and their names below it."""
+    return {
+        path: as_text(name) for path, name in walked(folder) if name.lower().endswith(SUFFIXES)
+    }
 
 
-def _pixels(file: Path, kind: RowKind) -> NDArray[np.uint8]:
+def _pixels(file: Path, name: str, kind: RowKind) -> NDArray[np.uint8]:
     channels, height, width = kind.shape
     fits = None if kind.data.size is None else (height, width)
     try:
-        found = decoded(file, channels, fits)
+        found = decoded(file, channels, fits, kind.depth)
     except UnreadableError as error:
-        raise DataError(f"{file.name} cannot be read: {error}. Remove or repair it.") from None
+        raise DataError(f"{name} cannot be read: {error}. Remove or repair it.") from None
     if found.shape != kind.shape:
         theirs = f"{found.shape[1]} × {found.shape[2]} pixels"
-        raise DataError(f"{file.name} has {theirs}, but the model takes {height} × {width}.")
+        raise DataError(f"{name} has {theirs}, but the model takes {height} × {width}.")
     return found

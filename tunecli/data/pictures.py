@@ -6,6 +6,7 @@ import statistics
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,27 +16,31 @@ from tunecli.data.class_folders import (
     Part,
     PictureFile,
     class_folders,
-    content_hash,
     own_parts,
 )
 from tunecli.data.dataset import Dataset
-from tunecli.data.decoding import Pixels, UnreadableError, decoded, is_grey, sides
+from tunecli.data.decoding import Pixels, UnreadableError, decoded, header
+from tunecli.data.depth import Depth
 from tunecli.data.hardware import n_cores
 from tunecli.data.picture_sets import (
     VERSIONS,
     Described,
     Form,
     cache_for,
+    check_room,
     dataset_from,
     filled,
 )
+from tunecli.data.survey import surveyed
 from tunecli.data.workspace import Workspace
 from tunecli.errors import DataError
 from tunecli.study_file.settings import DataSettings, ValidationSettings
 from tunecli.study_file.source_kinds import picture_folder
 
 AT_ONCE = 256
-"""Pictures that are decoded before they are written."""
+"""Pictures that are decoded before they are written, at most."""
+BYTES_AT_ONCE = 2**28
+"""That they take, if more than one of them does not take more."""
 LISTED = 5
 """Unreadable pictures that are named."""
 
@@ -61,32 +66,28 @@ def median_side(settings: DataSettings, workspace: Workspace) -> int:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         found = _found(settings, ValidationSettings(), workspace.folder)
-        known = [size for file in found.files if (size := sides(file.path)) is not None]
-    return round(statistics.median(side for size in known for side in size)) if known else 0
+        known = [head for file in found.files if (head := header(file.path)) is not None]
+    return round(statistics.median(side for head in known for side in head.size)) if known else 0
 
 
 def _load(settings: DataSettings, validation: ValidationSettings, workspace: Workspace) -> Dataset:
     found = _found(settings, validation, workspace.folder)
-    channels = _channels(settings, found)
-    size = _size(settings, found, channels)
+    survey = surveyed(found.files, workspace.cache)
+    channels = settings.channels or (1 if survey.is_grey else 3)
+    size = _size(settings, found, channels, survey.depth)
     if size is None:
         message = f"none of the {len(found.files):,} pictures of {settings.source} can be read"
-        reason = _pixels(found.files[0], channels, None)
+        reason = _pixels(found.files[0], channels, None, survey.depth)
         raise DataError(f"{message}: {found.files[0].named} ({reason}), …", "data.source")
     form = Form(size, channels)
     cache = cache_for(len(found.files), form, workspace.cache)
-    hashed = kept(
-        cache,
-        key_of("listing", [(f.named, f.part, f.identity) for f in found.files]),
-        lambda new: {"content": content_hash(found.files)},
-    )
-    key = key_of(
-        "pictures", hashed.facts["content"], form, settings.skip_unreadable, found.notes, VERSIONS
-    )
+    found = replace(found, notes=(*found.notes, *survey.notes))
+    key = key_of("pictures", survey.content, form, settings.skip_unreadable, found.notes, VERSIONS)
 
     def make(new: NewArray) -> Mapping[str, Any]:
-        pictures = _Reader(found, form, settings)
-        return filled(new, len(found.files), form, pictures, found.classes, pictures.notes)
+        n_files, pictures = len(found.files), _Reader(found, form, settings, survey.depth)
+        check_room(n_files, form, cache)
+        return filled(new, n_files, form, pictures, found.classes, pictures.notes, survey.depth)
 
     return dataset_from(settings.source, kept(cache, key, make))
 
@@ -124,28 +125,27 @@ def _found(settings: DataSettings, validation: ValidationSettings, folder: Path)
     return ClassFolders(found.files, found.classes, (*found.notes, *notes))
 
 
-def _channels(settings: DataSettings, found: ClassFolders) -> int:
-    """As the study file says, else grey if all pictures are."""
-    return settings.channels or (1 if all(is_grey(file.path) for file in found.files) else 3)
-
-
-def _size(settings: DataSettings, found: ClassFolders, channels: int) -> tuple[int, int] | None:
+def _size(
+    settings: DataSettings, found: ClassFolders, channels: int, depth: Depth | None
+) -> tuple[int, int] | None:
     """As the study file says, else that of the first picture which can be read."""
     if isinstance(settings.size, int):
         return settings.size, settings.size
     if settings.size is not None:
         return settings.size[0], settings.size[1]
     for file in found.files:
-        pixels = _pixels(file, channels, None)
+        pixels = _pixels(file, channels, None, depth)
         if not isinstance(pixels, str):
             return pixels.shape[1], pixels.shape[2]
     return None
 
 
-def _pixels(file: PictureFile, channels: int, size: tuple[int, int] | None) -> Pixels | str:
+def _pixels(
+    file: PictureFile, channels: int, size: tuple[int, int] | None, depth: Depth | None
+) -> Pixels | str:
     """A file's pixels, or why it has none."""
     try:
-        return decoded(file.path, channels, size)
+        return decoded(file.path, channels, size, depth)
     except UnreadableError as error:
         return str(error)
 
@@ -157,9 +157,12 @@ class _Reader:
         notes: what was left out; complete once all pictures were read.
     """
 
-    def __init__(self, found: ClassFolders, form: Form, settings: DataSettings) -> None:
+    def __init__(
+        self, found: ClassFolders, form: Form, settings: DataSettings, depth: Depth | None
+    ) -> None:
         self.notes = list(found.notes)
         self._found = found
+        self._depth = depth
         self._form = form
         self._settings = settings
 
@@ -172,16 +175,18 @@ class _Reader:
                 continue
             if pixels.shape != self._form.shape:
                 raise DataError(self._other_size(file, pixels), "data.size")
-            yield Described(pixels, numbers[file.class_name], file.part)
+            yield Described(pixels, numbers[file.class_name], file.part, file.named)
         if unreadable:
             self._tell(unreadable)
 
     def _decoded(self) -> Iterator[tuple[PictureFile, Pixels | str]]:
         size = None if self._settings.size is None else self._form.size
+        channels, depth = self._form.channels, self._depth
+        n_at_once = max(1, min(AT_ONCE, BYTES_AT_ONCE // self._form.n_bytes))
         with ThreadPoolExecutor(min(8, n_cores())) as pool:
-            for start in range(0, len(self._found.files), AT_ONCE):
-                files = self._found.files[start : start + AT_ONCE]
-                read = pool.map(lambda file: _pixels(file, self._form.channels, size), files)
+            for start in range(0, len(self._found.files), n_at_once):
+                files = self._found.files[start : start + n_at_once]
+                read = pool.map(lambda file: _pixels(file, channels, size, depth), files)
                 yield from zip(files, read, strict=True)
 
     def _other_size(self, file: PictureFile, pixels: Pixels) -> str:

@@ -45,6 +45,7 @@ class PixelScale:
         steps = torch.arange(N_LEVELS, dtype=torch.float32)
         straight = self.black[..., 0] + self._slope[..., 0] * steps
         self._is_straight = torch.allclose(straight, table, rtol=1e-4, atol=1e-5)
+        self._is_plain = torch.equal(table, (steps / (N_LEVELS - 1)).expand_as(table))
 
     def on(self, device: torch.device, x: Tensor) -> Tensor:
         """Move bytes, a quarter of the numbers, and scale them there."""
@@ -52,8 +53,10 @@ class PixelScale:
 
     def __call__(self, x: Tensor) -> Tensor:
         """Scale (n, channels, height, width) uint8 to float32, on its device."""
+        values = x.float()
+        if self._is_plain:
+            return values.div_(N_LEVELS - 1)  # the same bits as torchvision's ToTensor
         if self._is_straight:
-            values = x.float()
             return values.mul_(self._slope.to(x.device)).add_(self.black.to(x.device))
         table = self.table.to(x.device)
         channels = torch.arange(len(table), device=x.device)[:, None, None]
@@ -64,12 +67,13 @@ def fit_pixel_scale(counts: Counts, scale: Component | None, seed: int) -> Pixel
     """Fit to how often each level occurs in the training part.
 
     Args:
-        scale: as for tables, over all pixels of a channel; None for levels from 0 to 255.
+        scale: as for tables, over all pixels of a channel; None for numbers from 0 to 1, as
+            torchvision's `ToTensor` gives them.
         seed: see `scaler_of`.
     """
     levels = np.arange(N_LEVELS, dtype=np.float32)
     if scale is None:
-        return PixelScale(torch.from_numpy(levels).expand(len(counts), -1).clone())
+        return PixelScale(torch.from_numpy(levels / 255).expand(len(counts), -1).clone())
     rows = [_fitted(scale, channel, seed).transform(levels[:, None])[:, 0] for channel in counts]
     return PixelScale(torch.from_numpy(np.stack(rows).astype(np.float32)))
 

@@ -24,8 +24,15 @@ import numpy as np
 from tunecli.data.cache import NewArray, kept, key_of
 from tunecli.data.class_folders import Part
 from tunecli.data.dataset import Dataset
-from tunecli.data.decoding import Pixels, pixels
-from tunecli.data.picture_sets import VERSIONS, Described, Form, dataset_from, filled
+from tunecli.data.decoding import DEEP, Pixels, only_pictures, pixels
+from tunecli.data.picture_sets import (
+    VERSIONS,
+    Described,
+    Form,
+    check_room,
+    dataset_from,
+    filled,
+)
 from tunecli.data.workspace import Workspace
 from tunecli.errors import DataError
 from tunecli.files.own import open_file
@@ -131,9 +138,9 @@ def load_torchvision(
     key = key_of("torchvision", asked, _listing(root, splits), VERSIONS)
 
     def make(new: NewArray) -> Mapping[str, Any]:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), only_pictures():
             warnings.simplefilter("ignore")  # torchvision's, on its own files
-            return _fill(_opened(settings, root), settings, new)
+            return _fill(_opened(settings, root), settings, new, workspace.cache)
 
     return dataset_from(settings.source, kept(workspace.cache, key, make))
 
@@ -203,7 +210,9 @@ def _told(error: Exception, settings: DataSettings, is_download: bool) -> str:
     return f"{what}. Remove what is there and write download: true, or fetch it by hand."
 
 
-def _fill(sets: Mapping[Part, Any], settings: DataSettings, new: NewArray) -> Mapping[str, Any]:
+def _fill(
+    sets: Mapping[Part, Any], settings: DataSettings, new: NewArray, cache: Path | None
+) -> Mapping[str, Any]:
     rows = {part: _labels(opened) for part, opened in sets.items()}
     n_rows = sum(map(len, rows.values()))
     present = np.unique(np.concatenate(list(rows.values())))
@@ -212,6 +221,7 @@ def _fill(sets: Mapping[Part, Any], settings: DataSettings, new: NewArray) -> Ma
     classes = [_class_name(names[i]) if is_named and names else str(i) for i in present.tolist()]
     first = next(_rows(sets["train"], settings, None))
     form = _form(settings, first)
+    check_room(n_rows, form, cache)
 
     def pictures() -> Iterator[Described]:
         for part, opened in sets.items():
@@ -220,7 +230,7 @@ def _fill(sets: Mapping[Part, Any], settings: DataSettings, new: NewArray) -> Ma
                 if picture.shape != form.shape:
                     message = f"the pictures of {settings.source} differ in size. Write size: 64."
                     raise DataError(message, "data.size")
-                yield Described(picture, int(numbers[i]), part)
+                yield Described(picture, int(numbers[i]), part, f"number {i:,} of {part}")
 
     return filled(new, n_rows, form, pictures(), classes, [])
 
@@ -242,9 +252,23 @@ def _rows(opened: Any, settings: DataSettings, form: Form | None) -> Iterator[Pi
         return
     size = None if form is None or settings.size is None else form.size
     for i in range(len(opened)):
-        picture = opened[i][0]
+        picture = _picture(opened, i, settings)
         is_grey = picture.mode in ("1", "L") if form is None else form.channels == 1
         yield pixels(picture, 1 if is_grey else 3, size)
+
+
+def _picture(opened: Any, i: int, settings: DataSettings) -> Any:
+    """A picture as torchvision opens it."""
+    try:
+        picture = opened[i][0]
+        if picture.mode in DEEP:
+            raise ValueError("it holds more than 8 bits")
+        return picture
+    except Exception as error:  # Pillow's, of damaged files, have no common base
+        what = f"picture {i:,} of {settings.source} in {settings.root!r} cannot be read"
+        reason = " ".join(str(error).split()).rstrip(". ") or type(error).__name__
+        message = f"{what}: {reason[:200]}. Remove what is there and write download: true."
+        raise DataError(message, "data.source") from None
 
 
 def _raw(opened: Any) -> Any:

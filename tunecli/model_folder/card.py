@@ -58,6 +58,8 @@ def _data(facts: ModelFacts, summary: DataSummary) -> Iterator[str]:
         yield f"Columns: {_listed([column.name for column in facts.columns])}."
     else:
         yield f"Rows are {' × '.join(map(str, facts.row_shape))} of {facts.row_dtype}."
+    if facts.row_dtype == "uint8" and facts.depth is not None:
+        yield f"In files of more than 8 bits, {facts.depth.in_words} become levels from 0 to 255."
     if summary.notes:
         yield "\n".join(f"- {_plain(note)}" for note in summary.notes)
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from tunecli.data.dataset import Column
+from tunecli.data.depth import OF_16_BITS, Depth
 from tunecli.study_file.settings import Task, TrialConfig
 from tunecli.training.outputs import OutputMeaning
 
@@ -48,6 +49,8 @@ class ModelFacts(_Facts):
         classes: in the order of the probabilities; empty for regression.
         columns: of a table that it takes; empty for pictures.
         row_shape, row_dtype: of rows as they are read, before they are prepared.
+        depth: how pictures of more than 8 bits became bytes; None if all had 8 bits. Models that
+            do not say were trained on the upper 8 of 16 bits.
         fingerprint: of the data that it was trained on.
         versions: of what trained it.
         files: SHA-256 of each of the other files that are read, in hexadecimal.
@@ -62,6 +65,7 @@ class ModelFacts(_Facts):
     columns: tuple[Column, ...]
     row_shape: tuple[Positive, ...]
     row_dtype: Literal["float64", "float32", "uint8"]
+    depth: Depth | None = OF_16_BITS
     members: Annotated[tuple[MemberFacts, ...], Field(min_length=1)]
     fingerprint: str
     versions: dict[str, str]

@@ -81,7 +81,9 @@ class Model:
     def row_kind(self) -> RowKind:
         """What its rows are."""
         facts = self.facts
-        return RowKind(facts.columns, facts.row_shape, facts.row_dtype, facts.config.data)
+        return RowKind(
+            facts.columns, facts.row_shape, facts.row_dtype, facts.config.data, facts.depth
+        )
 
     @property
     def batch_rows(self) -> int:

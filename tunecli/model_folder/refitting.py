@@ -172,6 +172,7 @@ def facts_of(
             "columns": dataset.columns,
             "row_shape": tuple(dataset.x.shape[1:]),
             "row_dtype": dtypes[dataset.x.dtype],
+            "depth": dataset.depth,
             "members": members,
             "fingerprint": dataset.fingerprint,
             "versions": versions(),

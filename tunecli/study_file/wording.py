@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar, get_args
 
@@ -108,8 +107,9 @@ def _requirement(detail: ErrorDetails) -> str:
 
 
 def _words(detail: ErrorDetails) -> list[str]:
-    """The words of a Literal, from pydantic's `'a', 'b' or 'c'`."""
-    return re.findall(r"'([^']*)'", detail["ctx"]["expected"])
+    """The words and numbers of a Literal, from pydantic's `'a', 2 or True`, as YAML has them."""
+    values = detail["ctx"]["expected"].replace(" or ", ", ").split(", ")
+    return [value.strip("'") if "'" in value else value.lower() for value in values]
 
 
 def _did_you_mean(got: Any, details: list[ErrorDetails]) -> str:
