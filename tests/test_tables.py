@@ -300,7 +300,6 @@ MANY = rows(*(f"{i},x{i % 3},{'ab'[i % 2]}" for i in range(100)))
         ),
         (MANY.replace("\n7,", "\ninf,"), {}, "column 'a' is infinite in row 8 of t.csv."),
         (rows("1,2,a", "1,2,b"), {}, "data.drop: no column is left to predict from."),
-        (MANY, {"group": "b", "time": "a"}, "data.time: group and time exclude each other."),
         (MANY, {"time": "b"}, "column 'b' must be dates or numbers, but row 1 of t.csv has 'x0'."),
         (
             MANY.replace(",x1,", ",,"),

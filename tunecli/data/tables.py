@@ -152,9 +152,6 @@ def _check_alike(
 def _check_names(frame: _Frame, settings: DataSettings, validation: ValidationSettings) -> None:
     """Every column that a setting names must be there, and have one meaning."""
     mistakes = [*_wrong_names(frame, settings, validation)]
-    if settings.group is not None and settings.time is not None:
-        message = "group and time exclude each other. Remove one of the two."
-        mistakes.append(DataError(message, "data.time"))
     if len(mistakes) > 1:
         raise DataMistakesError(mistakes)
     if mistakes:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from tunecli.data.copies import copy_notes
 from tunecli.data.dataset import Dataset
 from tunecli.data.fold_store import FoldStore
-from tunecli.data.folds import validation_in_words
+from tunecli.data.folds import left_out, validation_in_words
+from tunecli.data.kept_sets import kept_split
 from tunecli.data.summary import DataSummary
 from tunecli.study_file.metrics import measured
 from tunecli.study_file.settings import TrialConfig
@@ -50,7 +51,12 @@ def describe(config: TrialConfig, store: FoldStore | None = None) -> DataSummary
         validation=validation_in_words(config.validation, dataset),
         guess=_guess(config, store),
         fingerprint=dataset.fingerprint,
-        notes=(*dataset.notes, *copy_notes(dataset, split), *_notes(dataset, store, counts)),
+        notes=(
+            *dataset.notes,
+            *_left_out(config, store),
+            *copy_notes(dataset, split),
+            *_notes(dataset, store, counts),
+        ),
         given=dataset.given,
         target=dataset.target,
         n_numeric=n_numeric,
@@ -58,6 +64,15 @@ def describe(config: TrialConfig, store: FoldStore | None = None) -> DataSummary
         n_features=_n_features(config, store),
         n_missing=_n_missing(dataset),
     )
+
+
+def _left_out(config: TrialConfig, store: FoldStore) -> list[str]:
+    """A note on rows that groups and times together leave out."""
+    dataset = store.dataset
+    if dataset.times is None or dataset.groups is None:
+        return []
+    whole = kept_split(dataset, config.data, config.validation, store.workspace.cache)
+    return left_out(dataset, whole, config.validation)
 
 
 def _n_missing(dataset: Dataset) -> int:
