@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tunecli.data.column_kinds import Where, as_numbers, is_nested
+from tunecli.data.cell_values import Where, as_numbers, is_nested
 from tunecli.data.dataset import Column
 from tunecli.data.table_files import table_chunks
 from tunecli.errors import DataError

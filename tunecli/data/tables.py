@@ -15,11 +15,13 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from tunecli.data import cleaning, column_kinds
-from tunecli.data.column_kinds import Cells, Target
+from tunecli.data import cleaning, column_kinds, split_columns
+from tunecli.data.cell_values import is_nested
+from tunecli.data.column_kinds import Cells
 from tunecli.data.dataset import Dataset
 from tunecli.data.kept_sets import kept_dataset, tensors
 from tunecli.data.table_files import read_table
+from tunecli.data.target_column import Target, target
 from tunecli.data.workspace import Workspace
 from tunecli.errors import DataError, DataMistakesError
 from tunecli.study_file.settings import DataSettings, ValidationSettings
@@ -97,7 +99,7 @@ def _read(
     frame = _frame(settings, paths, workspace.folder)
     _check_names(frame, settings, validation)
     _refuse_nested(frame, settings)
-    found = column_kinds.target(frame.rows[settings.target], settings.task, frame.where)
+    found = target(frame.rows[settings.target], settings.task, frame.where)
     if found.task == "classification":
         _refuse_new_classes(frame, found)
     columns, notes = _features(frame, settings, validation)
@@ -177,7 +179,7 @@ def _wrong_names(
 def _refuse_nested(frame: _Frame, settings: DataSettings) -> None:
     """No column that is used may hold lists; what is dropped may be anything."""
     names = [name for name in frame.rows.columns if name not in settings.drop]
-    for name in filter(lambda name: column_kinds.is_nested(frame.rows[name]), names):
+    for name in filter(lambda name: is_nested(frame.rows[name]), names):
         holds = f"column {name!r} of {settings.source} has a list or mapping in each cell"
         if name == settings.target:
             way = "the target must be one number or text a row"
@@ -255,13 +257,13 @@ def _splits(
     found: dict[str, NDArray[Any]] = {}
     notes: list[str] = []
     if settings.group is not None:
-        found["groups"] = column_kinds.groups(frame.rows[settings.group], frame.where)
+        found["groups"] = split_columns.groups(frame.rows[settings.group], frame.where)
         n_groups = found["groups"].max() + 1
         notes.append(f"The {n_groups:,} groups of {settings.group} are kept whole.")
     if settings.time is not None:
-        found["times"] = column_kinds.times(frame.rows[settings.time], frame.where)
+        found["times"] = split_columns.times(frame.rows[settings.time], frame.where)
     if settings.weights is not None:
-        weights = column_kinds.weights(frame.rows[settings.weights], frame.where)
+        weights = split_columns.weights(frame.rows[settings.weights], frame.where)
         found |= {"weights": weights} if len(np.unique(weights)) > 1 else {}
     if (test := frame.rows_of("data.test")) is not None:
         found["given_test"] = test
@@ -269,7 +271,7 @@ def _splits(
         found["given_folds"] = np.full(len(frame.rows), -1)
         found["given_folds"][rows] = 0
     if validation.column is not None:
-        folds, test = column_kinds.fold_numbers(frame.rows[validation.column])
+        folds, test = split_columns.fold_numbers(frame.rows[validation.column])
         found["given_folds"] = folds
         if test is not None:
             found.setdefault("given_test", test)

@@ -1,0 +1,109 @@
+"""Columns that decide the splits and what a row counts: groups, times, weights, folds."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pandas as pd
+
+from tunecli.data.cell_values import (
+    Codes,
+    Floats,
+    Where,
+    as_numbers,
+    coded,
+    refuse_missing,
+    seconds,
+)
+from tunecli.errors import DataError
+from tunecli.study_file.suggestions import listed
+
+_TRAIN = {"train", "training", "fit"}
+_VALID = {"valid", "val", "validation", "dev"}
+_TEST = {"test"}
+
+
+def groups(series: pd.Series, where: Where) -> Codes:
+    """A number for each different value."""
+    refuse_missing(series, f"the column {series.name!r} of group", where)
+    codes: Codes = pd.factorize(series)[0].astype(np.int64)
+    if codes.max() == 0:
+        raise DataError(f"column {series.name!r} is one group only.", "data.group")
+    return codes
+
+
+def weights(series: pd.Series, where: Where) -> Floats:
+    """Numbers from 0 on, not all of them 0."""
+    refuse_missing(series, f"the column {series.name!r} of weights", where)
+    numbers, bad = as_numbers(series)
+    bad = bad | ~np.isfinite(numbers) | (numbers < 0)
+    if bad.any():
+        row = int(bad.argmax())
+        raise DataError(
+            f"column {series.name!r} of weights must have numbers from 0 on, but {where(row)} has "
+            f"{str(series.iloc[row])[:50]!r}. Correct it, or leave data.weights out.",
+            "data.weights",
+        )
+    if not numbers.any():
+        message = f"all weights in column {series.name!r} are 0. Leave data.weights out."
+        raise DataError(message, "data.weights")
+    return numbers
+
+
+def times(series: pd.Series, where: Where) -> Floats:
+    """Numbers as they are, dates in seconds since 1970."""
+    refuse_missing(series, f"the column {series.name!r} of time", where)
+    numbers, bad = as_numbers(series)
+    if not bad.any():
+        return numbers
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that no one format was found
+        dates = pd.to_datetime(series, errors="coerce", utc=True)
+    if dates.isna().any():
+        row = int(dates.isna().to_numpy().argmax())
+        cell = str(series.iloc[row])[:50]
+        message = (
+            f"column {series.name!r} must be dates or numbers, but {where(row)} has {cell!r}."
+        )
+        raise DataError(f"{message} Write dates as 2026-01-31.", "data.time")
+    return seconds(dates)
+
+
+def fold_numbers(series: pd.Series) -> tuple[Codes, Codes | None]:
+    """What a column says of the splits.
+
+    Words (train, valid, test), true and false, and 0 and 1 mark the rows that validate; anything
+    else numbers the folds, and a row that is empty or negative always trains.
+
+    Returns:
+        (n_rows,) the fold in which a row validates, or -1; and the rows of the test, if any.
+    """
+    codes, labels = coded(series)
+    words = [label.lower() for label in labels]
+    if set(words) <= _TRAIN | _VALID | _TEST:
+        of_label = np.array([0 if word in _VALID else -1 for word in words] + [-1])
+        tests = [code for code, word in enumerate(words) if word in _TEST]
+        test = np.flatnonzero(np.isin(codes, tests))
+        folds = of_label[codes]
+        _refuse_no_fold(series, folds, labels)
+        return folds, test if len(test) else None
+    if set(words) <= {"0", "1", "true", "false"}:
+        of_label = np.array([0 if word in ("1", "true") else -1 for word in words] + [-1])
+        folds = of_label[codes]
+    else:
+        numbers, bad = as_numbers(series)
+        folds = np.where((numbers < 0) & ~bad, -1, codes)
+        folds[folds >= 0] = np.unique(folds[folds >= 0], return_inverse=True)[1]
+    _refuse_no_fold(series, folds, labels)
+    return folds, None
+
+
+def _refuse_no_fold(series: pd.Series, folds: Codes, labels: tuple[str, ...]) -> None:
+    n_folds = int(folds.max()) + 1
+    if n_folds < 1 or n_folds > len(folds) / 2 or (n_folds == 1 and (folds >= 0).all()):
+        raise DataError(
+            f"column {series.name!r} must number the folds, or mark the rows that validate as "
+            f"valid, true or 1, but has {listed(labels, most=5)}.",
+            "validation.column",
+        )
