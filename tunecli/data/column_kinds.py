@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 from tunecli.data.cell_values import Floats, Where, as_numbers, coded
 from tunecli.data.dataset import Column
+from tunecli.data.date_features import DatePart, feature_name, parts_of, values_of
+from tunecli.data.date_texts import Order
+from tunecli.data.dates import Dates, dates_in
 from tunecli.errors import DataError
 
 MOSTLY_NUMBERS = 0.95
@@ -28,22 +31,47 @@ class Cells:
     Attributes:
         values: (n_rows,); codes of categories; NaN where missing.
         note: what a user should know of it; empty for nothing.
+        dates: where the values are their elapsed times and other parts are to follow.
     """
 
     column: Column
     values: Floats
     note: str = ""
+    dates: Dates | None = None
+
+    def parts(self) -> list[Cells]:
+        """What a model sees of it: itself, or the parts of a date."""
+        if self.dates is None:
+            return [self]
+        name, form = self.column.name, self.dates.form
+        return [
+            Cells(
+                Column(feature_name(name, part), date=DatePart(name, part, form)),
+                values_of(self.dates, part),
+            )
+            for part in parts_of(self.dates)
+        ]
 
 
-def cells(series: pd.Series, given: Literal["numeric", "categorical", ""], where: Where) -> Cells:
+def cells(
+    series: pd.Series,
+    given: Literal["numeric", "categorical", ""],
+    where: Where,
+    order: Order | None = None,
+) -> Cells:
     """What a column holds: `given` if the user said so, else by its cells.
 
+    Args:
+        order: of day and month in dates that leave it open.
+
     Raises:
-        DataError: texts among numbers.
+        DataError: texts among numbers or dates.
     """
     name = str(series.name)
     if given == "categorical":
         return _categories(series)
+    if (dates := dates_in(series, order, where)) is not None:
+        return Cells(Column(name), dates.elapsed, dates=None if given else dates)
     numbers, bad = as_numbers(series)
     if not bad.any():
         infinite = np.isinf(numbers)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
+from tunecli.data.cell_values import Floats
 from tunecli.data.date_texts import DAY, Ints
-from tunecli.data.dates import Dates, Floats
+from tunecli.data.dates import DateForm, Dates
 
 Part = Literal[
     "elapsed",
@@ -20,6 +22,21 @@ Part = Literal[
     "day of year, cos",
 ]
 """What a number says of a date: seconds, or where in a day, a week or a year it is."""
+
+
+@dataclass(frozen=True)
+class DatePart:
+    """What a column of numbers says of a table's column of dates.
+
+    Attributes:
+        column: of the table.
+        form: in which its cells are read.
+    """
+
+    column: str
+    part: Part
+    form: DateForm
+
 
 _LEAST = 1e-9
 """A sine that varies less is the same in all rows, but for rounding."""

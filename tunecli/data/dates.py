@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tunecli.data.cell_values import Floats, Where, is_nested
 from tunecli.data.date_texts import (
     DAY,
     FORMS,
@@ -22,9 +23,6 @@ from tunecli.data.date_texts import (
     read,
 )
 from tunecli.errors import DataError
-
-Floats = NDArray[np.float64]
-Where = Callable[[int], str]
 
 MOST_STRAYS = 10
 """So many different texts among more dates are mistakes; more of them, among fewer dates than
@@ -106,17 +104,22 @@ def spelling(seconds: int, nanoseconds: int, form: DateForm, is_day: bool = Fals
             return f"{days} days" + ("" if is_day else f" {time}")
 
 
-def dates_in(series: pd.Series, asked: Order | None, where: Where) -> Dates | None:
+def dates_in(
+    series: pd.Series, asked: Order | None, where: Where, is_feature: bool = True
+) -> Dates | None:
     """What a column says, if most of its cells are dates, times of day or durations; else None.
 
     Args:
         asked: the order of day and month where the cells leave it open.
+        is_feature: whether the column may have holes, or categories.
 
     Raises:
         DataError: cells are no dates or not alike, or their order is open.
     """
     if (known := _native(series)) is not None:
         return known
+    if pd.api.types.is_numeric_dtype(series.dtype) or is_nested(series):
+        return None
     cells = _Cells.of(series, where)
     if not len(cells.texts):
         return None
@@ -131,7 +134,7 @@ def dates_in(series: pd.Series, asked: Order | None, where: Where) -> Dates | No
     else:
         order = _order(cells, by_order, asked)
         found = by_order[order or "day-first"]
-    _refuse_others(cells, found, kind)
+    _refuse_others(cells, found, kind, is_feature)
     form = DateForm(kind, order or "", bool(found.is_aware.any()))
     return cells.dates(found, form)
 
@@ -307,16 +310,17 @@ def _other(order: Order) -> Order:
     return "month-first" if order == "day-first" else "day-first"
 
 
-def _refuse_others(cells: _Cells, found: Moments, kind: DateKind) -> None:
+def _refuse_others(cells: _Cells, found: Moments, kind: DateKind, is_feature: bool) -> None:
     """Every text must be of one form."""
-    name, instead = cells.name, f"or write categorical: [{cells.name}]"
+    name = cells.name
+    instead = f", or write categorical: [{name}]" if is_feature else ""
     lacks = _lacks(found) & found.exists
     if lacks.any():
         cell, place = cells.first(lacks)
         why = FORMS[found.form[cells.texts.index(cell)]].why_not
         raise DataError(
             f"column {name!r} has dates, but {cell!r} in {place} {why}. Write dates as "
-            f"2026-01-31 or 2026-01-31 10:30+01:00, {instead}.",
+            f"2026-01-31 or 2026-01-31 10:30+01:00{instead}.",
             "data.source",
         )
     strays = ~found.exists | (np.array([FORMS[form].kind for form in found.form]) != kind)
@@ -326,7 +330,7 @@ def _refuse_others(cells: _Cells, found: Moments, kind: DateKind) -> None:
         more = f" (and {n_others:,} more)" if n_others else ""
         raise DataError(
             f"column {name!r} has {_PLURALS[kind]}, but {cell!r} in {place}{more} is not valid as "
-            f"one. Correct it, or write missing: [{cell!r}], {instead}.",
+            f"one. Correct it{f', or write missing: [{cell!r}]' if is_feature else ''}{instead}.",
             "data.source",
         )
     _refuse_two(cells, np.array([FORMS[form].name for form in found.form]), "formats", instead)
@@ -348,6 +352,6 @@ def _refuse_two(cells: _Cells, what: NDArray[np.str_], things: str, instead: str
     (one, place), (two, there) = (cells.first(what == word) for word in np.unique(what)[:2])
     raise DataError(
         f"column {cells.name!r} mixes {things}: {one!r} in {place}, {two!r} in {there}. Write all "
-        f"of them alike, such as 2026-01-31, {instead}.",
+        f"of them alike, such as 2026-01-31{instead}.",
         "data.source",
     )

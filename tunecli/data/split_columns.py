@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from tunecli.data.cell_values import (
     Codes,
@@ -14,8 +13,9 @@ from tunecli.data.cell_values import (
     as_numbers,
     coded,
     refuse_missing,
-    seconds,
 )
+from tunecli.data.date_texts import Order
+from tunecli.data.dates import dates_in
 from tunecli.errors import DataError
 from tunecli.study_file.suggestions import listed
 
@@ -51,23 +51,36 @@ def weights(series: pd.Series, where: Where) -> Floats:
     return numbers
 
 
-def times(series: pd.Series, where: Where) -> Floats:
-    """Numbers as they are, dates in seconds since 1970."""
+def times(series: pd.Series, where: Where, order: Order | None = None) -> Floats:
+    """Return numbers as they are and dates in seconds, or ranks where floats tell fewer apart.
+
+    Args:
+        order: of day and month in dates that leave it open.
+    """
     refuse_missing(series, f"the column {series.name!r} of time", where)
+    try:
+        dates = dates_in(series, order, where, is_feature=False)
+    except DataError as error:
+        setting = error.setting.replace("data.source", "data.time")
+        raise DataError(error.message, setting) from None
+    if dates is not None:
+        return _told_apart(dates.elapsed, dates.ranks)
     numbers, bad = as_numbers(series)
-    if not bad.any():
-        return numbers
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that no one format was found
-        dates = pd.to_datetime(series, errors="coerce", utc=True)
-    if dates.isna().any():
-        row = int(dates.isna().to_numpy().argmax())
+    if bad.any():
+        row = int(bad.argmax())
         cell = str(series.iloc[row])[:50]
         message = (
             f"column {series.name!r} must be dates or numbers, but {where(row)} has {cell!r}."
         )
         raise DataError(f"{message} Write dates as 2026-01-31.", "data.time")
-    return seconds(dates)
+    is_exact = pd.api.types.is_integer_dtype(series.dtype)
+    return _told_apart(numbers, pd.factorize(series, sort=True)[0] if is_exact else numbers)
+
+
+def _told_apart(values: Floats, ranks: NDArray[np.integer] | Floats) -> Floats:
+    """Return the values if as many of them differ as of the ranks; else the ranks."""
+    differ = len(np.unique(ranks)) > len(np.unique(values))
+    return ranks.astype(np.float64) if differ else values
 
 
 def fold_numbers(series: pd.Series) -> tuple[Codes, Codes | None]:

@@ -108,15 +108,16 @@ def _read(
     splits, on_splits = _splits(frame, settings, validation)
     if not columns:
         raise DataError("no column is left to predict from.", "data.drop")
+    parts = _parts(columns)
     copies, on_copies = cleaning.copies([c.values for c in columns], found.values)
     splits |= {"copies": copies} if copies is not None else {}
     return Dataset(
         name=settings.source,
         task=found.task,
-        x=torch.from_numpy(np.stack([c.values for c in columns], axis=1)),
+        x=torch.from_numpy(np.stack([part.values for part in parts], axis=1)),
         y=torch.from_numpy(found.values),
         classes=found.classes,
-        columns=tuple(c.column for c in columns),
+        columns=tuple(part.column for part in parts),
         target=found.words,
         notes=(*notes, *on_splits, *on_copies),
         **tensors(splits),
@@ -229,7 +230,8 @@ def _features(
     others |= {validation.column, *settings.drop}
     notes, found, identifiers = [], [], []
     for name in (str(name) for name in frame.rows.columns if name not in others):
-        column = column_kinds.cells(frame.rows[name], _given(name, settings), frame.where)
+        given = _given(name, settings)
+        column = column_kinds.cells(frame.rows[name], given, frame.where, settings.dates)
         if name not in settings.categorical and column_kinds.tells_rows_apart(column):
             identifiers.append(name)
             continue
@@ -242,6 +244,20 @@ def _features(
         )
     kept_columns, more = cleaning.without_idle_columns(found)
     return kept_columns, notes + more
+
+
+def _parts(columns: Sequence[Cells]) -> list[Cells]:
+    """What a model sees of the columns; of dates their parts, by names that no column has."""
+    parts = [part for column in columns for part in column.parts()]
+    names = [part.column.name for part in parts]
+    for part in parts:
+        if names.count(part.column.name) > 1 and part.column.date is not None:
+            raise DataError(
+                f"column {part.column.name!r} has the name of what {part.column.source!r} becomes "
+                "as a date. Rename it.",
+                "data.source",
+            )
+    return parts
 
 
 def _given(name: str, settings: DataSettings) -> Literal["numeric", "categorical", ""]:
@@ -261,7 +277,9 @@ def _splits(
         n_groups = found["groups"].max() + 1
         notes.append(f"The {n_groups:,} groups of {settings.group} are kept whole.")
     if settings.time is not None:
-        found["times"] = split_columns.times(frame.rows[settings.time], frame.where)
+        found["times"] = split_columns.times(
+            frame.rows[settings.time], frame.where, settings.dates
+        )
     if settings.weights is not None:
         weights = split_columns.weights(frame.rows[settings.weights], frame.where)
         found |= {"weights": weights} if len(np.unique(weights)) > 1 else {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -37,7 +38,7 @@ def describe(config: TrialConfig, store: FoldStore | None = None) -> DataSummary
     store = store or FoldStore(config.data, config.validation)
     dataset, split = store.dataset, store.split
     counts = _class_counts(dataset, store)
-    n_numeric = sum(column.kind == "numeric" for column in dataset.columns)
+    kinds = Counter("date" if c.date else c.kind for c in dataset.columns if c.is_first)
     return DataSummary(
         source=config.data.source,
         task=dataset.task,
@@ -59,8 +60,9 @@ def describe(config: TrialConfig, store: FoldStore | None = None) -> DataSummary
         ),
         given=dataset.given,
         target=dataset.target,
-        n_numeric=n_numeric,
-        n_categorical=len(dataset.columns) - n_numeric,
+        n_numeric=kinds["numeric"],
+        n_categorical=kinds["categorical"],
+        n_dates=kinds["date"],
         n_features=_n_features(config, store),
         n_missing=_n_missing(dataset),
     )
@@ -80,7 +82,8 @@ def _n_missing(dataset: Dataset) -> int:
     if not dataset.columns:
         return 0
     assert isinstance(dataset.x, torch.Tensor), "loaded rows have no columns"
-    return int(dataset.x.isnan().sum())
+    are_first = torch.tensor([column.is_first for column in dataset.columns])
+    return int(dataset.x[:, are_first].isnan().sum())
 
 
 def _n_features(config: TrialConfig, store: FoldStore) -> int:
