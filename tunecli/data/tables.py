@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from tunecli.data import cleaning, column_kinds, split_columns
 from tunecli.data.cell_values import is_nested
+from tunecli.data.column_facts import FEATURE, ColumnFacts, facts_of, facts_of_lists
 from tunecli.data.column_kinds import Cells
 from tunecli.data.dataset import Dataset
 from tunecli.data.kept_sets import kept_dataset, tensors
@@ -122,6 +123,56 @@ def _read(
         notes=(*notes, *on_splits, *on_copies),
         **tensors(splits),
     )
+
+
+def column_facts(
+    settings: DataSettings, validation: ValidationSettings, workspace: Workspace
+) -> list[ColumnFacts]:
+    """Read a table anew for what each of its columns holds and is for.
+
+    Raises:
+        DataError: see `load_table`.
+    """
+    frame = _frame(settings, _paths(settings, validation), workspace.folder)
+    features, _ = _features(frame, settings, validation)
+    kept = {cells.column.name: cells for cells in features}
+    uses = {
+        name: setting.removeprefix("data.").replace("drop", "left out: in drop")
+        for setting, names in _named(settings, validation)
+        for name in names
+        if setting not in ("data.categorical", "data.numeric")
+    }
+    return [
+        _facts(frame, str(name), settings, kept, uses.get(str(name), ""))
+        for name in frame.rows.columns
+    ]
+
+
+def _facts(
+    frame: _Frame, name: str, settings: DataSettings, kept: Mapping[str, Cells], use: str
+) -> ColumnFacts:
+    if name in kept:
+        return facts_of(kept[name], FEATURE)
+    series = frame.rows[name]
+    if is_nested(series):
+        return facts_of_lists(series, use)
+    try:
+        cells = column_kinds.cells(series, _given(name, settings), frame.where, settings.dates)
+    except DataError:  # of a column that is dropped, or not to predict from, nothing is demanded
+        cells = column_kinds.cells(series, "categorical", frame.where)
+    return facts_of(cells, use or f"left out: {_why_left_out(cells, kept)}")
+
+
+def _why_left_out(cells: Cells, kept: Mapping[str, Cells]) -> str:
+    there = cells.values[~np.isnan(cells.values)]
+    if not len(there):
+        return "empty"
+    if (there == there[0]).all() and len(there) == len(cells.values):
+        return "constant"
+    twins = (
+        one for one, other in kept.items() if cells.values.tobytes() == other.values.tobytes()
+    )
+    return f"same as {twin}" if (twin := next(twins, "")) else "a text per row"
 
 
 def _frame(settings: DataSettings, paths: Mapping[str, str], folder: Path) -> _Frame:

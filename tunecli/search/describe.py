@@ -10,12 +10,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from tunecli.data.column_facts import ColumnFacts, with_uses
 from tunecli.data.copies import copy_notes
 from tunecli.data.dataset import Dataset
 from tunecli.data.fold_store import FoldStore
 from tunecli.data.folds import left_out, validation_in_words
 from tunecli.data.kept_sets import kept_split
 from tunecli.data.summary import DataSummary
+from tunecli.data.tables import column_facts
 from tunecli.study_file.metrics import measured
 from tunecli.study_file.settings import TrialConfig
 from tunecli.study_file.user_code import is_code
@@ -66,6 +68,16 @@ def describe(config: TrialConfig, store: FoldStore | None = None) -> DataSummary
         n_features=_n_features(config, store),
         n_missing=_n_missing(dataset),
     )
+
+
+def described_columns(config: TrialConfig, store: FoldStore) -> tuple[ColumnFacts, ...]:
+    """Describe the columns of a table, and what becomes of them in the first fold.
+
+    Args:
+        config: any trial of the study; data and validation are read.
+    """
+    facts = column_facts(config.data, config.validation, store.workspace)
+    return with_uses(facts, store.dataset, store.split.folds[0][0], config.data)
 
 
 def _left_out(config: TrialConfig, store: FoldStore) -> list[str]:
