@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from commands import call_in
 
-from tests.commands import call_in
 from tunecli import load
 from tunecli.data.dataset import Dataset
 from tunecli.data.kept_sets import dataset_of
@@ -248,7 +248,7 @@ def test_an_array_is_refused_where_a_date_is_wanted(expected: Dataset) -> None:
 
 
 def test_a_frame_without_the_column_is_told_its_name(expected: Dataset) -> None:
-    with pytest.raises(DataError, match=r"lacks the column d\."):
+    with pytest.raises(DataError, match=r"lacks the column `d`\."):
         rows_of(pd.DataFrame({"e": [1]}), kind_of(expected))
 
 
@@ -301,4 +301,4 @@ def test_a_model_takes_dates_as_a_table_has_them(tmp_path: Path) -> None:
     assert np.array_equal(model.predict(ambiguous), model.predict(iso))
     call_in(tmp_path, "export", "s", "--to", "onnx", "-o", "m.onnx")
     assert (tmp_path / "m.onnx").is_file()
-    assert "Columns: d." in (tmp_path / "runs" / "s" / "model" / "README.md").read_text()
+    assert "Columns: `d`." in (tmp_path / "runs" / "s" / "model" / "README.md").read_text()

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from commands import call_in
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from tests.commands import call_in
 from tunecli.data.dataset import Dataset
 from tunecli.data.folds import left_out, split, validation_in_words
 from tunecli.errors import DataError

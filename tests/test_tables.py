@@ -93,8 +93,9 @@ def test_parquet_is_read_as_csv_is(tmp_path: Path) -> None:
     )
     frame.to_parquet(tmp_path / "t.parquet")
     dataset = load(DataSettings(source="t.parquet", target="y"), Workspace(tmp_path))
-    assert [c.kind for c in dataset.columns] == ["numeric", "categorical", *["numeric"] * 3]
-    x = dataset.x.numpy()
+    assert [c.source for c in dataset.columns if c.is_first] == ["a", "b", "c", "d", "e"]
+    assert [c.name for c in dataset.columns if c.categories] == ["b"]
+    x = dataset.x[:, [c.is_first for c in dataset.columns]].numpy()
     assert np.array_equal(x[:, 2], [1, np.nan, 3, 3], equal_nan=True)
     assert x[1, 3] - x[0, 3] == 86400
     assert x[:, 4].tolist() == [1, 0, 0, 1]

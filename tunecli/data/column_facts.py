@@ -98,13 +98,15 @@ def _shown(value: float, column: Column) -> str:
 
 
 def _ends(dates: Dates) -> list[str]:
-    """The first and the last time; without the time of day where no cell has one."""
+    """The first and the last time; days alone where they are on different ones."""
     rows = np.flatnonzero(~dates.missing)
     order = np.lexsort((dates.nanoseconds[rows], dates.seconds[rows]))
-    are_days = not (dates.seconds[rows] % DAY).any() and not dates.nanoseconds[rows].any()
+    ends = rows[order[[0, -1]]]
+    days = dates.seconds[ends] // DAY
+    if dates.form.kind == "date" and days[0] != days[1]:
+        return [str(day) for day in days.astype("datetime64[D]")]
     return [
-        spelling(int(dates.seconds[row]), int(dates.nanoseconds[row]), dates.form, are_days)
-        for row in (rows[order[0]], rows[order[-1]])
+        spelling(int(dates.seconds[row]), int(dates.nanoseconds[row]), dates.form) for row in ends
     ]
 
 
