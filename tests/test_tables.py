@@ -93,8 +93,9 @@ def test_parquet_is_read_as_csv_is(tmp_path: Path) -> None:
     )
     frame.to_parquet(tmp_path / "t.parquet")
     dataset = load(DataSettings(source="t.parquet", target="y"), Workspace(tmp_path))
-    assert [c.kind for c in dataset.columns] == ["numeric", "categorical", *["numeric"] * 3]
-    x = dataset.x.numpy()
+    assert [c.source for c in dataset.columns if c.is_first] == ["a", "b", "c", "d", "e"]
+    assert [c.name for c in dataset.columns if c.categories] == ["b"]
+    x = dataset.x[:, [c.is_first for c in dataset.columns]].numpy()
     assert np.array_equal(x[:, 2], [1, np.nan, 3, 3], equal_nan=True)
     assert x[1, 3] - x[0, 3] == 86400
     assert x[:, 4].tolist() == [1, 0, 0, 1]
@@ -300,7 +301,6 @@ MANY = rows(*(f"{i},x{i % 3},{'ab'[i % 2]}" for i in range(100)))
         ),
         (MANY.replace("\n7,", "\ninf,"), {}, "column 'a' is infinite in row 8 of t.csv."),
         (rows("1,2,a", "1,2,b"), {}, "data.drop: no column is left to predict from."),
-        (MANY, {"group": "b", "time": "a"}, "data.time: group and time exclude each other."),
         (MANY, {"time": "b"}, "column 'b' must be dates or numbers, but row 1 of t.csv has 'x0'."),
         (
             MANY.replace(",x1,", ",,"),

@@ -19,7 +19,7 @@ def check(
 
     Example: tunecli check studies/digits.yaml
     """
-    from tunecli.report import check_lines
+    from tunecli.report import check_lines, column_lines
     from tunecli.search.constructible import refuse_what_optuna_refuses
     from tunecli.study_file.study_file import load
 
@@ -44,6 +44,9 @@ def check(
             rehearsed.append((point, rehearsal))
             status.update(f"rehearsing: {len(rehearsed)} of {len(checking.points)}")
     found = checking.conclude(rehearsed)
+    if checking.columns:
+        out.print(column_lines.columns(checking.columns))
+        out.print(column_lines.warnings(checking.columns, study.data))
     out.print(check_lines.rehearsal(found, study.gates))
     independent = drawn_independently(study.search.sampler.name, study.parameters)
     max_time = study.training.max_time

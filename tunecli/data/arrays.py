@@ -18,13 +18,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tunecli.data import cleaning, column_kinds
+from tunecli.data import cleaning
 from tunecli.data.array_files import arrays_in
 from tunecli.data.array_forms import feature_array, target_array
 from tunecli.data.column_kinds import Cells
 from tunecli.data.dataset import Column, Dataset
 from tunecli.data.kept_sets import kept_dataset
 from tunecli.data.loaded_rows import LoadedRows
+from tunecli.data.target_column import target
 from tunecli.data.workspace import Workspace
 from tunecli.errors import DataError
 from tunecli.study_file.settings import DataSettings, ValidationSettings
@@ -93,7 +94,7 @@ def with_targets(name: str, x: Tensor | LoadedRows, y: Array, settings: DataSett
     Raises:
         DataError: if the targets do not fit the task.
     """
-    found = column_kinds.target(pd.Series(y, name="y"), settings.task, _where)
+    found = target(pd.Series(y, name="y"), settings.task, _where)
     return Dataset(
         name=name,
         task=found.task,

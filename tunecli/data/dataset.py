@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tunecli.data.depth import Depth
+from tunecli.data.date_features import DatePart
 from tunecli.data.features import Features, as_features
 from tunecli.data.loaded_rows import LoadedRows
 from tunecli.study_file.settings import Task
@@ -21,15 +22,27 @@ from tunecli.study_file.settings import Task
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table.
+    """A column of cells to predict from: one of a table, or a part of one of dates.
 
     Attributes:
         categories: names in the order of the codes; empty for numbers.
+        date: what a number says of a date; None for other numbers and categories.
     """
 
     name: str
     kind: Literal["numeric", "categorical"] = "numeric"
     categories: tuple[str, ...] = ()
+    date: DatePart | None = None
+
+    @property
+    def source(self) -> str:
+        """The table's column that it comes from."""
+        return self.name if self.date is None else self.date.column
+
+    @property
+    def is_first(self) -> bool:
+        """Whether it is the only or the first one that comes from its column."""
+        return self.date is None or self.date.part == "elapsed"
 
 
 @dataclass(frozen=True)

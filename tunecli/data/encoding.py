@@ -74,7 +74,7 @@ def fit_encoder(
     if numbers:
         imputer = SimpleImputer(strategy=settings.impute, keep_empty_features=True)
         parts.append(("numbers", make_pipeline(imputer, scaler), numbers))
-        with_holes = [i for i in numbers if np.isnan(x_train[:, i]).any()]
+        with_holes = [i for i in numbers if columns[i].is_first and np.isnan(x_train[:, i]).any()]
         parts.append(("missing", MissingIndicator(features="all"), with_holes))
     if categories:
         encoder = _codes(settings) if embeds else _one_hot(settings)

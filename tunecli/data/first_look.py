@@ -6,9 +6,10 @@ import numpy as np
 
 from tunecli.data.pictures import median_side
 from tunecli.data.sources import load
+from tunecli.data.tables import column_facts
 from tunecli.data.workspace import Workspace
 from tunecli.errors import DataError
-from tunecli.study_file.settings import DataSettings
+from tunecli.study_file.settings import DataSettings, ValidationSettings
 from tunecli.study_file.source_kinds import kind_of, missing_file, unknown_source
 from tunecli.study_file.starter import FirstLook, first_size
 
@@ -72,4 +73,11 @@ def first_look(
         median_side=median,
         root=root,
         download=download,
+        in_order_of=_in_order_of(settings, workspace) if kind == "table" else "",
     )
+
+
+def _in_order_of(settings: DataSettings, workspace: Workspace) -> str:
+    """The first column of dates that the rows of a table follow; empty for none."""
+    facts = column_facts(settings, ValidationSettings(), workspace)
+    return next((one.name for one in facts if one.is_in_order), "")

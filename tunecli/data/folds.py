@@ -17,6 +17,7 @@ from torch import Tensor
 
 from tunecli.data.dataset import Dataset
 from tunecli.data.given_splits import check_given, setting_of
+from tunecli.data.panel import ByTimeAndGroups, left_out_note
 from tunecli.data.splitters import ByCopies, ByGroups, ByRows, ByTime, Splitter, are_few
 from tunecli.errors import DataError
 from tunecli.study_file import defaults
@@ -74,7 +75,8 @@ def split(dataset: Dataset, data: DataSettings, validation: ValidationSettings) 
     """Cut the test set first, then the folds from what is left; stratified for classification.
 
     Rows that are equal stay together, and so do groups; with times, test and validation rows are
-    later than those before them. Given splits are taken as they are, or refused where groups or
+    later than those before them; with both, they are also of other groups, and what would be on
+    the wrong side is left out. Given splits are taken as they are, or refused where groups or
     times contradict them; copies they may take apart.
 
     Args:
@@ -108,6 +110,8 @@ def is_given(dataset: Dataset, validation: ValidationSettings) -> bool:
 
 def splitter_of(dataset: Dataset, seed: int) -> Splitter:
     """How rows of this data may be taken apart."""
+    if dataset.times is not None and dataset.groups is not None:
+        return ByTimeAndGroups(dataset.times.numpy(), dataset.groups.numpy(), seed)
     if dataset.times is not None:
         return ByTime(dataset.times.numpy())
     if dataset.groups is not None:
@@ -137,9 +141,28 @@ def _test_cut(
         marks = dataset.given_folds.numpy()
         candidates = rows[marks < 0] if marks.max() == 0 else rows
     _check_cut(dataset, candidates, share, "data.test")
-    _, cut = next(splitter.holdout(candidates, _strata(dataset, candidates), share, 1))
-    test = np.sort(candidates[cut])
-    return np.setdiff1d(rows, test), test
+    kept, cut = next(splitter.holdout(candidates, _strata(dataset, candidates), share, 1))
+    away = np.setdiff1d(candidates, candidates[kept])  # groups may leave out more than the test
+    return np.setdiff1d(rows, away), np.sort(candidates[cut])
+
+
+def left_out(dataset: Dataset, found: Split, validation: ValidationSettings) -> list[str]:
+    """A note on rows that are in no part, because of their group and their time.
+
+    Args:
+        dataset: has groups and times.
+        found: before weights leave rows out.
+    """
+    assert dataset.times is not None, "without times no row is left out"
+    search = found.search_rows.numpy()
+    of_test = len(dataset.y) - len(search) - len(found.test_rows)
+    if is_given(dataset, validation):
+        return left_out_note(of_test, [0])
+    once = validation.model_copy(update={"repeats": 1})
+    cuts = _new_folds(dataset, search, once, ByTime(dataset.times.numpy()))
+    wanted = [len(train) + len(valid) for train, valid in cuts] * validation.repeats
+    kept = [len(train) + len(valid) for train, valid in found.folds]
+    return left_out_note(of_test, [a - b for a, b in zip(wanted, kept, strict=True)])
 
 
 def _given_folds(dataset: Dataset, search: Rows) -> Iterable[tuple[Rows, Rows]]:
@@ -171,7 +194,9 @@ def validation_in_words(validation: ValidationSettings, dataset: Dataset) -> str
     kind = "stratified " if _is_stratified(dataset) else ""
     times = f", {validation.repeats} times" if validation.repeats > 1 else ""
     apart = ""
-    if dataset.times is not None:
+    if dataset.times is not None and dataset.groups is not None:
+        apart = ", on later rows of other groups than it trains on"
+    elif dataset.times is not None:
         apart = ", on later rows than it trains on"
     elif dataset.groups is not None:
         apart = ", groups kept whole"

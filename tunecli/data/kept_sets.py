@@ -16,6 +16,7 @@ import pandas as pd
 import sklearn
 import torch
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 from torch import Tensor
 
 from tunecli import __version__
@@ -25,6 +26,7 @@ from tunecli.data.folds import Split, split
 from tunecli.data.workspace import Workspace
 from tunecli.study_file.settings import DataSettings, ValidationSettings
 
+_COLUMNS = TypeAdapter(tuple[Column, ...])
 _TENSORS = ("x", "y", "groups", "times", "weights", "copies", "given_test", "given_folds")
 
 
@@ -104,12 +106,11 @@ def _fill(dataset: Dataset, new: NewArray) -> Mapping[str, Any]:
 def dataset_of(name: str, entry: Entry) -> Dataset:
     """What such an entry holds, on its memory."""
     facts = entry.facts
-    columns = tuple(Column(c["name"], c["kind"], tuple(c["categories"])) for c in facts["columns"])
     return Dataset(
         name=name,
         task=facts["task"],
         classes=tuple(facts["classes"]),
-        columns=columns,
+        columns=_COLUMNS.validate_python(facts["columns"]),
         target=facts["target"],
         notes=tuple(facts["notes"]),
         known_fingerprint=facts["fingerprint"],

@@ -82,7 +82,7 @@ def rows_of(given: object, kind: RowKind) -> Tensor:
     if isinstance(given, pd.DataFrame):
         if not kind.columns:
             raise DataError("a table was given to a model of pictures.")
-        return kind.tensor(cells_of(given, kind.columns, "the table"))
+        return kind.tensor(cells_of(given, kind.columns, "the table", order=kind.data.dates))
     try:
         array = tensor_array(given) if isinstance(given, Tensor) else np.asarray(given)
     except ValueError as error:
@@ -108,7 +108,9 @@ def blocks_of(source: str, kind: RowKind, workspace: Workspace, batch: int) -> I
     if found == "table":
         if not kind.columns:
             raise DataError(f"{source} is a table, but the model takes pictures.")
-        read = table_blocks(path, kind.columns, kind.data.missing, kind.block_rows(batch))
+        read = table_blocks(
+            path, kind.columns, kind.data.missing, kind.block_rows(batch), kind.data.dates
+        )
         return (Block(kind.tensor(cells)) for cells in read)
     if found == "arrays":
         return _split(_of_array(features_in(path), kind, source), kind.block_rows(batch))
@@ -141,7 +143,7 @@ def _wanted_columns(x: NDArray[Any], kind: RowKind, name: str) -> NDArray[Any]:
         raise DataError(f"{name} must have the shape (rows, features), but has {x.shape}.")
     numbers = [column.name.removeprefix("x[").removesuffix("]") for column in kind.columns]
     if not all(number.isdigit() for number in numbers):
-        if any(column.kind == "categorical" for column in kind.columns):
+        if any(column.categories or column.date for column in kind.columns):
             raise DataError(f"{name} has no column names: give a DataFrame, or a table's file.")
         return x
     wanted = [int(number) for number in numbers]

@@ -121,7 +121,7 @@ def _table(
         settings.model_dump(include={"impute", "min_frequency", "split_seed"}),
         scale.model_dump() if scale is not None else None,
         embeds,
-        [column.kind for column in dataset.columns],
+        [(column.kind, column.is_first) for column in dataset.columns],
         [__version__, np.__version__, sklearn.__version__],
     )
     entry = kept(None if dataset.x_bytes <= SMALL else cache, key, make)

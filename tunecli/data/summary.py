@@ -27,7 +27,7 @@ class DataSummary:
         notes: sentences a user should read, e.g. on a small class.
         given: what the data brings of its own: `test`, `validation`.
         target: what is predicted and how that was found, in words; empty for a bundled set.
-        n_numeric, n_categorical: columns of a table; 0 for pictures.
+        n_numeric, n_categorical, n_dates: columns of a table; 0 for pictures.
         n_features: what a model gets of one row of a table in the first fold, after encoding.
         n_missing: cells of a table that are empty.
     """
@@ -51,3 +51,4 @@ class DataSummary:
     n_categorical: int = 0
     n_features: int = 0
     n_missing: int = 0
+    n_dates: int = 0

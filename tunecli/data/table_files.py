@@ -13,7 +13,7 @@ from typing import IO, Any
 import numpy as np
 import pandas as pd
 
-from tunecli.data.column_kinds import as_numbers, is_nested
+from tunecli.data.cell_values import as_numbers, is_nested
 from tunecli.errors import DataError
 from tunecli.study_file.suggestions import listed
 

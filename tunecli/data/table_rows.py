@@ -9,8 +9,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tunecli.data.column_kinds import Where, as_numbers, is_nested
+from tunecli.data.cell_values import Where, as_numbers, is_nested
 from tunecli.data.dataset import Column
+from tunecli.data.date_features import values_of
+from tunecli.data.date_texts import Order
+from tunecli.data.dates import Dates, dates_as
 from tunecli.data.table_files import table_chunks
 from tunecli.errors import DataError
 from tunecli.study_file.suggestions import did_you_mean, listed
@@ -19,7 +22,11 @@ Floats = NDArray[np.float64]
 
 
 def table_blocks(
-    path: Path, columns: Sequence[Column], missing: Sequence[str], n_rows: int
+    path: Path,
+    columns: Sequence[Column],
+    missing: Sequence[str],
+    n_rows: int,
+    order: Order | None = None,
 ) -> Iterator[Floats]:
     """A file's rows as `cells_of` gives them, `n_rows` at a time; it may exceed the memory.
 
@@ -29,11 +36,17 @@ def table_blocks(
     texts = [column.name for column in columns if column.kind == "categorical"]
     start = 0
     for frame in table_chunks(path, missing, path.name, texts, n_rows):
-        yield cells_of(frame, columns, path.name, start)
+        yield cells_of(frame, columns, path.name, start, order)
         start += len(frame)
 
 
-def cells_of(frame: pd.DataFrame, columns: Sequence[Column], name: str, start: int = 0) -> Floats:
+def cells_of(
+    frame: pd.DataFrame,
+    columns: Sequence[Column],
+    name: str,
+    start: int = 0,
+    order: Order | None = None,
+) -> Floats:
     """The cells of a model's columns, (n_rows, n_columns); other columns are left out.
 
     NaN is missing. A category is its code; one that the model does not know is as many as there
@@ -42,12 +55,13 @@ def cells_of(frame: pd.DataFrame, columns: Sequence[Column], name: str, start: i
     Args:
         name: of the table, for messages.
         start: rows before these in the table.
+        order: of day and month in dates that leave it open.
 
     Raises:
         DataError: a column is missing, or a number's column has texts.
     """
     present = {str(given): given for given in frame.columns}
-    absent = [column.name for column in columns if column.name not in present]
+    absent = [name for name in _sources(columns) if name not in present]
     if absent:
         raise DataError(_lacks(name, absent, list(present)))
     cells = np.empty((len(frame), len(columns)))
@@ -55,14 +69,26 @@ def cells_of(frame: pd.DataFrame, columns: Sequence[Column], name: str, start: i
     def where(row: int) -> str:
         return f"row {start + row + 1} of {name}"
 
+    dates: dict[str, Dates] = {}
     for position, column in enumerate(columns):
-        series = frame[present[column.name]]
+        series = frame[present[column.source]]
         if is_nested(series):
             message = f"column {column.name!r} of {name} has a list or mapping in each cell"
             raise DataError(f"{message}. Give it one number or text a row.")
-        is_numeric = column.kind == "numeric"
-        cells[:, position] = _numbers(series, where) if is_numeric else _codes(series, column)
+        if column.date is not None:
+            form = column.date.form
+            if column.source not in dates:
+                dates[column.source] = dates_as(series, form, order, where, column.source)
+            cells[:, position] = values_of(dates[column.source], column.date.part)
+        elif column.kind == "numeric":
+            cells[:, position] = _numbers(series, where)
+        else:
+            cells[:, position] = _codes(series, column)
     return cells
+
+
+def _sources(columns: Sequence[Column]) -> list[str]:
+    return list(dict.fromkeys(column.source for column in columns))
 
 
 def _numbers(series: pd.Series, where: Where) -> Floats:

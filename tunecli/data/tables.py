@@ -15,11 +15,14 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from tunecli.data import cleaning, column_kinds
-from tunecli.data.column_kinds import Cells, Target
+from tunecli.data import cleaning, column_kinds, split_columns
+from tunecli.data.cell_values import is_nested
+from tunecli.data.column_facts import FEATURE, ColumnFacts, facts_of, facts_of_lists
+from tunecli.data.column_kinds import Cells
 from tunecli.data.dataset import Dataset
 from tunecli.data.kept_sets import kept_dataset, tensors
 from tunecli.data.table_files import read_table
+from tunecli.data.target_column import Target, target
 from tunecli.data.workspace import Workspace
 from tunecli.errors import DataError, DataMistakesError
 from tunecli.study_file.settings import DataSettings, ValidationSettings
@@ -97,7 +100,7 @@ def _read(
     frame = _frame(settings, paths, workspace.folder)
     _check_names(frame, settings, validation)
     _refuse_nested(frame, settings)
-    found = column_kinds.target(frame.rows[settings.target], settings.task, frame.where)
+    found = target(frame.rows[settings.target], settings.task, frame.where)
     if found.task == "classification":
         _refuse_new_classes(frame, found)
     columns, notes = _features(frame, settings, validation)
@@ -106,19 +109,70 @@ def _read(
     splits, on_splits = _splits(frame, settings, validation)
     if not columns:
         raise DataError("no column is left to predict from.", "data.drop")
+    parts = _parts(columns)
     copies, on_copies = cleaning.copies([c.values for c in columns], found.values)
     splits |= {"copies": copies} if copies is not None else {}
     return Dataset(
         name=settings.source,
         task=found.task,
-        x=torch.from_numpy(np.stack([c.values for c in columns], axis=1)),
+        x=torch.from_numpy(np.stack([part.values for part in parts], axis=1)),
         y=torch.from_numpy(found.values),
         classes=found.classes,
-        columns=tuple(c.column for c in columns),
+        columns=tuple(part.column for part in parts),
         target=found.words,
         notes=(*notes, *on_splits, *on_copies),
         **tensors(splits),
     )
+
+
+def column_facts(
+    settings: DataSettings, validation: ValidationSettings, workspace: Workspace
+) -> list[ColumnFacts]:
+    """Read a table anew for what each of its columns holds and is for.
+
+    Raises:
+        DataError: see `load_table`.
+    """
+    frame = _frame(settings, _paths(settings, validation), workspace.folder)
+    features, _ = _features(frame, settings, validation)
+    kept = {cells.column.name: cells for cells in features}
+    uses = {
+        name: setting.removeprefix("data.").replace("drop", "left out: in drop")
+        for setting, names in _named(settings, validation)
+        for name in names
+        if setting not in ("data.categorical", "data.numeric")
+    }
+    return [
+        _facts(frame, str(name), settings, kept, uses.get(str(name), ""))
+        for name in frame.rows.columns
+    ]
+
+
+def _facts(
+    frame: _Frame, name: str, settings: DataSettings, kept: Mapping[str, Cells], use: str
+) -> ColumnFacts:
+    if name in kept:
+        return facts_of(kept[name], FEATURE)
+    series = frame.rows[name]
+    if is_nested(series):
+        return facts_of_lists(series, use)
+    try:
+        cells = column_kinds.cells(series, _given(name, settings), frame.where, settings.dates)
+    except DataError:  # of a column that is dropped, or not to predict from, nothing is demanded
+        cells = column_kinds.cells(series, "categorical", frame.where)
+    return facts_of(cells, use or f"left out: {_why_left_out(cells, kept)}")
+
+
+def _why_left_out(cells: Cells, kept: Mapping[str, Cells]) -> str:
+    there = cells.values[~np.isnan(cells.values)]
+    if not len(there):
+        return "empty"
+    if (there == there[0]).all() and len(there) == len(cells.values):
+        return "constant"
+    twins = (
+        one for one, other in kept.items() if cells.values.tobytes() == other.values.tobytes()
+    )
+    return f"same as {twin}" if (twin := next(twins, "")) else "a text per row"
 
 
 def _frame(settings: DataSettings, paths: Mapping[str, str], folder: Path) -> _Frame:
@@ -152,9 +206,6 @@ def _check_alike(
 def _check_names(frame: _Frame, settings: DataSettings, validation: ValidationSettings) -> None:
     """Every column that a setting names must be there, and have one meaning."""
     mistakes = [*_wrong_names(frame, settings, validation)]
-    if settings.group is not None and settings.time is not None:
-        message = "group and time exclude each other. Remove one of the two."
-        mistakes.append(DataError(message, "data.time"))
     if len(mistakes) > 1:
         raise DataMistakesError(mistakes)
     if mistakes:
@@ -180,7 +231,7 @@ def _wrong_names(
 def _refuse_nested(frame: _Frame, settings: DataSettings) -> None:
     """No column that is used may hold lists; what is dropped may be anything."""
     names = [name for name in frame.rows.columns if name not in settings.drop]
-    for name in filter(lambda name: column_kinds.is_nested(frame.rows[name]), names):
+    for name in filter(lambda name: is_nested(frame.rows[name]), names):
         holds = f"column {name!r} of {settings.source} has a list or mapping in each cell"
         if name == settings.target:
             way = "the target must be one number or text a row"
@@ -230,7 +281,8 @@ def _features(
     others |= {validation.column, *settings.drop}
     notes, found, identifiers = [], [], []
     for name in (str(name) for name in frame.rows.columns if name not in others):
-        column = column_kinds.cells(frame.rows[name], _given(name, settings), frame.where)
+        given = _given(name, settings)
+        column = column_kinds.cells(frame.rows[name], given, frame.where, settings.dates)
         if name not in settings.categorical and column_kinds.tells_rows_apart(column):
             identifiers.append(name)
             continue
@@ -243,6 +295,20 @@ def _features(
         )
     kept_columns, more = cleaning.without_idle_columns(found)
     return kept_columns, notes + more
+
+
+def _parts(columns: Sequence[Cells]) -> list[Cells]:
+    """What a model sees of the columns; of dates their parts, by names that no column has."""
+    parts = [part for column in columns for part in column.parts()]
+    names = [part.column.name for part in parts]
+    for part in parts:
+        if names.count(part.column.name) > 1 and part.column.date is not None:
+            raise DataError(
+                f"column {part.column.name!r} has the name of what {part.column.source!r} becomes "
+                "as a date. Rename it.",
+                "data.source",
+            )
+    return parts
 
 
 def _given(name: str, settings: DataSettings) -> Literal["numeric", "categorical", ""]:
@@ -258,13 +324,15 @@ def _splits(
     found: dict[str, NDArray[Any]] = {}
     notes: list[str] = []
     if settings.group is not None:
-        found["groups"] = column_kinds.groups(frame.rows[settings.group], frame.where)
+        found["groups"] = split_columns.groups(frame.rows[settings.group], frame.where)
         n_groups = found["groups"].max() + 1
         notes.append(f"The {n_groups:,} groups of {settings.group} are kept whole.")
     if settings.time is not None:
-        found["times"] = column_kinds.times(frame.rows[settings.time], frame.where)
+        found["times"] = split_columns.times(
+            frame.rows[settings.time], frame.where, settings.dates
+        )
     if settings.weights is not None:
-        weights = column_kinds.weights(frame.rows[settings.weights], frame.where)
+        weights = split_columns.weights(frame.rows[settings.weights], frame.where)
         found |= {"weights": weights} if len(np.unique(weights)) > 1 else {}
     if (test := frame.rows_of("data.test")) is not None:
         found["given_test"] = test
@@ -272,7 +340,7 @@ def _splits(
         found["given_folds"] = np.full(len(frame.rows), -1)
         found["given_folds"][rows] = 0
     if validation.column is not None:
-        folds, test = column_kinds.fold_numbers(frame.rows[validation.column])
+        folds, test = split_columns.fold_numbers(frame.rows[validation.column])
         found["given_folds"] = folds
         if test is not None:
             found.setdefault("given_test", test)

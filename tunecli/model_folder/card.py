@@ -55,7 +55,8 @@ def _data(facts: ModelFacts, summary: DataSummary) -> Iterator[str]:
     if facts.classes:
         yield f"Classes: {_listed(facts.classes)}."
     if facts.columns:
-        yield f"Columns: {_listed([column.name for column in facts.columns])}."
+        names = [column.source for column in facts.columns if column.is_first]
+        yield f"Columns: {_listed(names)}."
     else:
         yield f"Rows are {' × '.join(map(str, facts.row_shape))} of {facts.row_dtype}."
     if facts.row_dtype == "uint8" and facts.depth is not None:

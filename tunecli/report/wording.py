@@ -292,7 +292,8 @@ def _features(summary: DataSummary) -> str:
     if not summary.n_categorical and summary.n_features == summary.n_numeric:
         return size((summary.n_features,)) + holes
     kinds = f"{summary.n_numeric:,} numeric, {summary.n_categorical:,} categorical"
-    columns = count(summary.n_numeric + summary.n_categorical, "column")
+    kinds += f", {count(summary.n_dates, 'date')}" if summary.n_dates else ""
+    columns = count(summary.n_numeric + summary.n_categorical + summary.n_dates, "column")
     return f"{columns} ({kinds}), {count(summary.n_features, 'feature')}{holes}"
 
 

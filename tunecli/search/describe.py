@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from tunecli.data.column_facts import ColumnFacts, with_uses
 from tunecli.data.copies import copy_notes
 from tunecli.data.dataset import Dataset
 from tunecli.data.fold_store import FoldStore
-from tunecli.data.folds import validation_in_words
+from tunecli.data.folds import left_out, validation_in_words
+from tunecli.data.kept_sets import kept_split
 from tunecli.data.summary import DataSummary
+from tunecli.data.tables import column_facts
 from tunecli.study_file.metrics import measured
 from tunecli.study_file.settings import TrialConfig
 from tunecli.study_file.user_code import is_code
@@ -36,7 +40,7 @@ def describe(config: TrialConfig, store: FoldStore | None = None) -> DataSummary
     store = store or FoldStore(config.data, config.validation)
     dataset, split = store.dataset, store.split
     counts = _class_counts(dataset, store)
-    n_numeric = sum(column.kind == "numeric" for column in dataset.columns)
+    kinds = Counter("date" if c.date else c.kind for c in dataset.columns if c.is_first)
     return DataSummary(
         source=config.data.source,
         task=dataset.task,
@@ -50,14 +54,39 @@ def describe(config: TrialConfig, store: FoldStore | None = None) -> DataSummary
         validation=validation_in_words(config.validation, dataset),
         guess=_guess(config, store),
         fingerprint=dataset.fingerprint,
-        notes=(*dataset.notes, *copy_notes(dataset, split), *_notes(dataset, store, counts)),
+        notes=(
+            *dataset.notes,
+            *_left_out(config, store),
+            *copy_notes(dataset, split),
+            *_notes(dataset, store, counts),
+        ),
         given=dataset.given,
         target=dataset.target,
-        n_numeric=n_numeric,
-        n_categorical=len(dataset.columns) - n_numeric,
+        n_numeric=kinds["numeric"],
+        n_categorical=kinds["categorical"],
+        n_dates=kinds["date"],
         n_features=_n_features(config, store),
         n_missing=_n_missing(dataset),
     )
+
+
+def described_columns(config: TrialConfig, store: FoldStore) -> tuple[ColumnFacts, ...]:
+    """Describe the columns of a table, and what becomes of them in the first fold.
+
+    Args:
+        config: any trial of the study; data and validation are read.
+    """
+    facts = column_facts(config.data, config.validation, store.workspace)
+    return with_uses(facts, store.dataset, store.split.folds[0][0], config.data)
+
+
+def _left_out(config: TrialConfig, store: FoldStore) -> list[str]:
+    """A note on rows that groups and times together leave out."""
+    dataset = store.dataset
+    if dataset.times is None or dataset.groups is None:
+        return []
+    whole = kept_split(dataset, config.data, config.validation, store.workspace.cache)
+    return left_out(dataset, whole, config.validation)
 
 
 def _n_missing(dataset: Dataset) -> int:
@@ -65,7 +94,8 @@ def _n_missing(dataset: Dataset) -> int:
     if not dataset.columns:
         return 0
     assert isinstance(dataset.x, torch.Tensor), "loaded rows have no columns"
-    return int(dataset.x.isnan().sum())
+    are_first = torch.tensor([column.is_first for column in dataset.columns])
+    return int(dataset.x[:, are_first].isnan().sum())
 
 
 def _n_features(config: TrialConfig, store: FoldStore) -> int:

@@ -11,6 +11,7 @@ from statistics import fmean
 
 import torch
 
+from tunecli.data.column_facts import ColumnFacts
 from tunecli.data.fold_store import FoldStore
 from tunecli.data.hardware import memory
 from tunecli.data.no_data import NoData, completed_without_data
@@ -21,11 +22,11 @@ from tunecli.data.user_code import permit
 from tunecli.data.workspace import HERE, Workspace
 from tunecli.errors import DataError, StudyFileError
 from tunecli.search.building import configuration
-from tunecli.search.describe import describe
+from tunecli.search.describe import describe, described_columns
 from tunecli.search.machine import default_jobs
 from tunecli.search.pruning import n_evaluations
 from tunecli.study_file.points import Point, covering
-from tunecli.study_file.source_kinds import NO_SOURCE
+from tunecli.study_file.source_kinds import NO_SOURCE, kind_of
 from tunecli.study_file.space import first_value
 from tunecli.study_file.study_file import StudyFile
 from tunecli.study_file.tree import trains_itself
@@ -76,6 +77,7 @@ class StudyCheck:
 
     Attributes:
         summary: of the data.
+        columns: of a table; empty for other data.
         points: the configurations to rehearse.
     """
 
@@ -84,7 +86,7 @@ class StudyCheck:
         permit(workspace.code)
         self._stores = Stores(workspace)
         try:
-            self._study, self.summary = _read(study, workspace, self._stores)
+            self._study, self.summary, self.columns = _read(study, workspace, self._stores)
         except DataError as error:
             raise study.located(error) from None
         self._process_bytes = life_peak()  # before a trial is part of it
@@ -146,17 +148,20 @@ class StudyCheck:
         return min(offered, search.parallel, search.trials)
 
 
-def _read(study: StudyFile, workspace: Workspace, stores: Stores) -> tuple[StudyFile, DataSummary]:
+def _read(
+    study: StudyFile, workspace: Workspace, stores: Stores
+) -> tuple[StudyFile, DataSummary, tuple[ColumnFacts, ...]]:
     """The study with what the data decides, and what that is; `stores` keeps the data."""
     if study.data.source == NO_SOURCE:
         completed = completed_without_data(study)
-        return completed, NoData(completed.validation).summary()
+        return completed, NoData(completed.validation).summary(), ()
     dataset = load(study.data, workspace, study.validation)
     completed = study.completed(dataset.task, len(dataset.y), dataset.given)
     first = completed.resolve(lambda _, range_: first_value(range_))
     store = FoldStore(first.data, first.validation, workspace, dataset=dataset)
     stores.add(first, store)
-    return completed, describe(first, store)
+    columns = described_columns(first, store) if kind_of(first.data.source) == "table" else ()
+    return completed, describe(first, store), columns
 
 
 def _too_large(trial: Rehearsal, n_jobs: int) -> str:

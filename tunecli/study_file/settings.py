@@ -109,6 +109,7 @@ class DataSettings(Settings):
         categorical: columns of categories, whatever their cells look like.
         numeric: columns of numbers, whatever their cells look like.
         missing: cells that count as missing beside empty ones, such as `?`.
+        dates: day-first or month-first, where 03.01.2026 leaves it open.
         group: a column whose rows of one value stay together, in one fold or in the test set.
         time: a column of times: validation and test are on later rows only.
         weights: a column of what each row counts, in the loss and in every score; 0 leaves a row
@@ -136,6 +137,7 @@ class DataSettings(Settings):
     categorical: Words = []
     numeric: Words = []
     missing: Words = []
+    dates: Literal["day-first", "month-first"] | None = None
     group: str | None = None
     time: str | None = None
     weights: str | None = None

@@ -77,6 +77,7 @@ _KINDS_OF: dict[str, tuple[SourceKind, ...]] = {
     "data.categorical": _TABLE,
     "data.numeric": _TABLE,
     "data.missing": _TABLE,
+    "data.dates": _TABLE,
     "data.group": _TABLE,
     "data.time": _TABLE,
     "data.weights": _TABLE,

@@ -26,6 +26,7 @@ class FirstLook:
         shape: of one row: (n_columns,) or (channels, height, width).
         commonest: share of the commonest class; 0 for regression.
         root, download: of a set of torchvision.
+        in_order_of: a table's column of dates that its rows follow; empty for none.
         has_test, has_validation: whether the source brings such rows of its own.
         median_side: of pictures that differ in size, median of their heights and widths in
             pixels; `shape` is then that of `first_size`. None of all others.
@@ -43,6 +44,7 @@ class FirstLook:
     median_side: int | None = None
     root: str | None = None
     download: bool = False
+    in_order_of: str = ""
 
     @property
     def is_pictures(self) -> bool:
@@ -94,6 +96,9 @@ def _data(look: FirstLook) -> Iterator[str]:
     yield f"  source: {flow(look.source)}"
     if look.target is not None:
         yield f"  target: {flow(look.target)}"
+    if look.in_order_of:
+        yield "  # The rows are in the order of this date; to validate and test on later ones:"
+        yield f"  # time: {flow(look.in_order_of)}"
     if look.median_side is not None:
         side = f"{look.median_side:,} pixels"
         yield f"  # The pictures differ in size: height and width are {side} in the median."

@@ -1,0 +1,102 @@
+"""Numbers out of dates: elapsed time, and sines and cosines of what repeats."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from tunecli.data.cell_values import Floats
+from tunecli.data.date_texts import DAY, Ints
+from tunecli.data.dates import DateForm, Dates
+
+Part = Literal[
+    "elapsed",
+    "hour, sin",
+    "hour, cos",
+    "weekday, sin",
+    "weekday, cos",
+    "day of year, sin",
+    "day of year, cos",
+]
+"""What a number says of a date: seconds, or where in a day, a week or a year it is."""
+
+
+@dataclass(frozen=True)
+class DatePart:
+    """What a column of numbers says of a table's column of dates.
+
+    Attributes:
+        column: of the table.
+        form: in which its cells are read.
+    """
+
+    column: str
+    part: Part
+    form: DateForm
+
+
+_LEAST = 1e-9
+"""A sine that varies less is the same in all rows, but for rounding."""
+
+
+def parts_of(dates: Dates) -> tuple[Part, ...]:
+    """The elapsed time, and each sine and cosine that is not the same in all rows."""
+    waves = [part for part in _WAVES if dates.form.kind in _WAVES[part]]
+    return ("elapsed", *(part for part in waves if _varies(values_of(dates, part))))
+
+
+def values_of(dates: Dates, part: Part) -> Floats:
+    """One number for each cell, (n,); NaN where it is missing."""
+    if part == "elapsed":
+        return dates.elapsed
+    period, wave = part.split(", ")
+    angles = 2 * np.pi * _SHARES[period](dates.seconds)
+    values: Floats = np.sin(angles) if wave == "sin" else np.cos(angles)
+    values[dates.missing] = np.nan
+    return values
+
+
+def feature_name(column: str, part: Part) -> str:
+    """The elapsed time has the name of the column."""
+    return column if part == "elapsed" else f"{column} ({part})"
+
+
+def _varies(values: Floats) -> bool:
+    there = values[~np.isnan(values)]
+    return bool(len(there) and np.ptp(there) > _LEAST)
+
+
+def _of_day(seconds: Ints) -> Floats:
+    share: Floats = seconds % DAY / DAY
+    return share
+
+
+def _of_week(seconds: Ints) -> Floats:
+    share: Floats = (seconds // DAY + 3) % 7 / 7  # 1970-01-01 was a Thursday
+    return share
+
+
+def _of_year(seconds: Ints) -> Floats:
+    days = (seconds // DAY).astype("datetime64[D]")
+    years = days.astype("datetime64[Y]")
+    start, end = (year.astype("datetime64[D]") for year in (years, years + 1))
+    share: Floats = (days - start).astype(np.int64) / (end - start).astype(np.int64)
+    return share
+
+
+_SHARES: dict[str, Callable[[Ints], Floats]] = {
+    "hour": _of_day,
+    "weekday": _of_week,
+    "day of year": _of_year,
+}
+_WAVES: dict[Part, tuple[str, ...]] = {
+    "hour, sin": ("date", "time of day"),
+    "hour, cos": ("date", "time of day"),
+    "weekday, sin": ("date",),
+    "weekday, cos": ("date",),
+    "day of year, sin": ("date",),
+    "day of year, cos": ("date",),
+}

@@ -1,0 +1,81 @@
+"""What is to be predicted: classes or numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from tunecli.data.cell_values import Floats, Where, as_numbers, coded, refuse_missing
+from tunecli.data.column_kinds import are_mistakes, text_among_numbers
+from tunecli.errors import DataError
+from tunecli.study_file.settings import Task
+
+MOST_CLASSES_OF_NUMBERS = 20
+"""Whole numbers of more different values are amounts."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is to be predicted.
+
+    Attributes:
+        values: (n_rows,) int64 class indices, or float32 values.
+        words: what it is and how that was found.
+    """
+
+    task: Task
+    values: NDArray[Any]
+    classes: tuple[str, ...]
+    words: str
+
+
+def target(series: pd.Series, task: Task | None, where: Where) -> Target:
+    """Classes or numbers, as `task` says or the cells tell.
+
+    Raises:
+        DataError: cells are missing, all alike, or do not fit the task.
+    """
+    name = str(series.name)
+    refuse_missing(series, f"the target {name!r}", where)
+    numbers, bad = as_numbers(series)
+    if task is None and bad.any() and are_mistakes(series, bad):
+        raise DataError(text_among_numbers(series, bad, where), "data.target")
+    n_values = series.nunique()
+    is_text = bool(bad.any()) or pd.api.types.is_bool_dtype(series.dtype)
+    is_few = _are_few_whole_numbers(numbers, n_values) and not is_text
+    if task == "classification" or (task is None and (is_text or is_few)):
+        how = "as task says" if task else "text" if is_text else "few whole numbers"
+        return _classes(series, name, n_values, how)
+    if bad.any():
+        message = f"task: regression needs numbers. {text_among_numbers(series, bad, where)}"
+        raise DataError(message, "data.task")
+    if not np.isfinite(numbers).all():
+        place = where(int((~np.isfinite(numbers)).argmax()))
+        raise DataError(f"the target {name!r} is infinite in {place}.", "data.target")
+    if n_values < 2:
+        raise DataError(f"the target {name!r} is {numbers[0]:g} in all rows.", "data.target")
+    how = "as task says" if task else f"{n_values:,} different ones"
+    return Target("regression", numbers.astype(np.float32), (), f"{name}, numbers ({how})")
+
+
+def _classes(series: pd.Series, name: str, n_values: int, how: str) -> Target:
+    codes, labels = coded(series)
+    if n_values < 2:
+        message = f"the target {name!r} is {labels[0]!r} in all rows: there is nothing to tell."
+        raise DataError(message, "data.target")
+    if n_values > max(MOST_CLASSES_OF_NUMBERS, len(series) / 2):
+        raise DataError(
+            f"the target {name!r} has {n_values:,} different values in {len(series):,} rows: too "
+            "many for classes. Name another column, or write task: regression for numbers.",
+            "data.target",
+        )
+    return Target("classification", codes, labels, f"{name}, {n_values} classes ({how})")
+
+
+def _are_few_whole_numbers(numbers: Floats, n_values: int) -> bool:
+    few = n_values <= min(MOST_CLASSES_OF_NUMBERS, max(2, len(numbers) // 10))
+    return bool(few and np.all(np.mod(numbers, 1) == 0))
