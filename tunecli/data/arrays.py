@@ -20,7 +20,7 @@ from torch import Tensor
 
 from tunecli.data import cleaning, column_kinds
 from tunecli.data.array_files import arrays_in
-from tunecli.data.array_forms import feature_array, target_array
+from tunecli.data.array_forms import feature_array, shortest, target_array
 from tunecli.data.column_kinds import Cells
 from tunecli.data.dataset import Column, Dataset
 from tunecli.data.kept_sets import kept_dataset
@@ -71,7 +71,7 @@ def from_arrays(name: str, x: Array, y: Array, settings: DataSettings) -> Datase
     Raises:
         DataError: if the shapes or values do not fit.
     """
-    x, y = feature_array(name, x), target_array(name, y)
+    x, y = shortest(feature_array(name, x)), target_array(name, y)
     if len(x) != len(y):
         message = f"{name} has {len(x):,} rows of features, but {len(y):,} targets."
         raise DataError(message, "data.source")
@@ -112,7 +112,7 @@ def with_test(dataset: Dataset, arrays: Mapping[str, Array], settings: DataSetti
     if rows.shape[1:] != x.shape[1:]:
         message = f"has rows of shape {rows.shape[1:]}, but those to train on {x.shape[1:]}."
         raise DataError(f"{name} {message}", "data.source")
-    if rows.dtype != x.dtype:
+    if (rows.dtype == np.uint8) != (x.dtype == np.uint8):
         ours, theirs = arrays["x"].dtype, arrays["x_test"].dtype
         message = f"has pictures of {theirs}, but those to train on are {ours}"
         raise DataError(f"{name} {message}. Save both with one type and range.", "data.source")
@@ -135,18 +135,16 @@ def with_test(dataset: Dataset, arrays: Mapping[str, Array], settings: DataSetti
 
 
 def _as_table(dataset: Dataset, x: Array) -> Dataset:
-    """Its columns are numbers without names; idle ones are left out."""
-    cells = [Cells(Column(f"x[{i}]"), np.ascontiguousarray(x[:, i])) for i in range(x.shape[1])]
-    columns, notes = cleaning.without_idle_columns(cells)
-    if not columns:
+    """Its columns are numbers without names, all of them: a constant may be a token."""
+    cells = [Cells(Column(f"x[{i}]"), x[:, i].astype(np.float64)) for i in range(x.shape[1])]
+    if not cleaning.without_idle_columns(cells)[0]:
         raise DataError(f"all features of {dataset.name} are constant.", "data.source")
     y = dataset.y.numpy()
-    notes += cleaning.leaks(columns, y, dataset.task == "classification")
-    copies, on_copies = cleaning.copies([c.values for c in columns], y)
+    notes = cleaning.leaks(cells, y, dataset.task == "classification")
+    copies, on_copies = cleaning.copies(list(x.T), y)
     return replace(
         dataset,
-        x=torch.from_numpy(np.stack([c.values for c in columns], axis=1)),
-        columns=tuple(c.column for c in columns),
+        columns=tuple(c.column for c in cells),
         copies=None if copies is None else torch.from_numpy(copies),
         notes=(*notes, *on_copies),
     )

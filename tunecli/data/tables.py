@@ -19,6 +19,7 @@ from tunecli.data import cleaning, column_kinds
 from tunecli.data.column_kinds import Cells, Target
 from tunecli.data.dataset import Dataset
 from tunecli.data.kept_sets import kept_dataset, tensors
+from tunecli.data.magnitudes import check_feature
 from tunecli.data.table_files import read_table
 from tunecli.data.workspace import Workspace
 from tunecli.errors import DataError, DataMistakesError
@@ -234,6 +235,8 @@ def _features(
         if name not in settings.categorical and column_kinds.tells_rows_apart(column):
             identifiers.append(name)
             continue
+        if column.column.kind == "numeric":
+            check_feature(name, column.values, frame.where)
         found.append(column)
         notes += [column.note] if column.note else []
     if identifiers:

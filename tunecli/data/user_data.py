@@ -8,18 +8,19 @@ batch. It is called with the arguments that the study file gives, once in every 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 
 from tunecli import __version__
 from tunecli.data.arrays import from_arrays, with_targets, with_test
 from tunecli.data.cache import NewArray, kept, key_of
-from tunecli.data.dataset import Dataset
+from tunecli.data.dataset import Dataset, first_features, first_targets
 from tunecli.data.hardware import memory
 from tunecli.data.items import Items, as_array
 from tunecli.data.loaded_rows import LoadedRows
@@ -103,12 +104,16 @@ def _loaded(x: LoadedRows, settings: DataSettings, workspace: Workspace) -> Data
     one to targets in files that are read with the items, unless the 64 show it.
     """
     sample = x.sample_rows()
-    digest = hashlib.sha256()
+    digest, first_digest = hashlib.sha256(), hashlib.sha256()
     for part in x.batches(torch.tensor(sample), [1] * len(sample)):
         digest.update(part.numpy().tobytes())
+        first_digest.update(first_features(part).numpy().tobytes())
     name = CodeName.parse(x.source)
     code = None if name is None else workspace.code.hash_of(name)
-    seen = [code, settings.arguments, x.shape, str(x.dtype), digest.hexdigest()]
+    about = [code, settings.arguments, x.shape]
+    seen = [*about, str(x.dtype), digest.hexdigest()]
+    first_dtype = first_features(torch.empty(0, *x.shape[1:], dtype=x.dtype)).dtype
+    seen_first = [*about, str(first_dtype), first_digest.hexdigest()]
 
     def make(new: NewArray) -> Mapping[str, Any]:
         y = x.targets()
@@ -117,9 +122,17 @@ def _loaded(x: LoadedRows, settings: DataSettings, workspace: Workspace) -> Data
 
     y = kept(workspace.cache, key_of("targets", seen, __version__), make).arrays["y"]
     dataset = with_targets(x.source, x, y, settings)
-    known = hashlib.sha256(f"{seen} {list(dataset.classes)}".encode())
-    known.update(dataset.y.numpy().tobytes())
-    return replace(dataset, known_fingerprint=known.hexdigest())
+    return replace(
+        dataset,
+        known_fingerprint=_hash(seen, dataset.classes, dataset.y),
+        known_first=_hash(seen_first, dataset.classes, first_targets(dataset.y)),
+    )
+
+
+def _hash(seen: Sequence[object], classes: Sequence[str], y: Tensor) -> str:
+    known = hashlib.sha256(f"{list(seen)} {list(classes)}".encode())
+    known.update(y.numpy().tobytes())
+    return known.hexdigest()
 
 
 def _arrays(returned: Any) -> dict[str, Array] | None:

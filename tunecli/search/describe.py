@@ -57,6 +57,7 @@ def describe(config: TrialConfig, store: FoldStore | None = None) -> DataSummary
         n_categorical=len(dataset.columns) - n_numeric,
         n_features=_n_features(config, store),
         n_missing=_n_missing(dataset),
+        first_fingerprint=dataset.first_fingerprint,
     )
 
 
