@@ -7,7 +7,7 @@ They are named `x` (or `X`) and `y`, and `x_test` and `y_test` for a test set of
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -58,7 +58,9 @@ def _is_share(test: float | str | None) -> bool:
     return test is not None and not isinstance(test, str)
 
 
-def from_arrays(name: str, x: Array, y: Array, settings: DataSettings) -> Dataset:
+def from_arrays(
+    name: str, x: Array, y: Array, settings: DataSettings, names: Sequence[str] = ()
+) -> Dataset:
     """A data set of features and targets that lie in memory.
 
     Args:
@@ -67,6 +69,7 @@ def from_arrays(name: str, x: Array, y: Array, settings: DataSettings) -> Datase
             one channel may lack that axis.
         y: (n_rows,) classes or numbers.
         settings: `task` is read.
+        names: of the features; none for `x[0]`, `x[1]`, ….
 
     Raises:
         DataError: if the shapes or values do not fit.
@@ -77,7 +80,7 @@ def from_arrays(name: str, x: Array, y: Array, settings: DataSettings) -> Datase
         raise DataError(message, "data.source")
     dataset = with_targets(name, torch.from_numpy(x), y, settings)
     if x.ndim == 2:
-        return _as_table(dataset, x)
+        return _as_table(dataset, x, names or [f"x[{i}]" for i in range(x.shape[1])])
     hashes = [hashlib.sha256(picture).digest() for picture in x]
     copies = cleaning.picture_copies(hashes, dataset.y.tolist())
     return replace(dataset, copies=None if copies is None else torch.from_numpy(copies))
@@ -121,6 +124,7 @@ def with_test(dataset: Dataset, arrays: Mapping[str, Array], settings: DataSetti
         np.concatenate([x, rows]),
         np.concatenate([y, targets]),
         settings,
+        [column.name for column in dataset.columns],
     )
     is_new = ~np.isin(whole.y[len(x) :].numpy(), whole.y[: len(x)].numpy())
     if whole.task == "classification" and is_new.any():
@@ -134,9 +138,12 @@ def with_test(dataset: Dataset, arrays: Mapping[str, Array], settings: DataSetti
     return replace(whole, given_test=torch.arange(len(x), len(x) + len(rows)))
 
 
-def _as_table(dataset: Dataset, x: Array) -> Dataset:
-    """Its columns are numbers without names, all of them: a constant may be a token."""
-    cells = [Cells(Column(f"x[{i}]"), x[:, i].astype(np.float64)) for i in range(x.shape[1])]
+def _as_table(dataset: Dataset, x: Array, names: Sequence[str]) -> Dataset:
+    """Its columns are numbers, and all of them stay: a constant may be a token."""
+    cells = [
+        Cells(Column(name), values.astype(np.float64))
+        for name, values in zip(names, x.T, strict=True)
+    ]
     if not cleaning.without_idle_columns(cells)[0]:
         raise DataError(f"all features of {dataset.name} are constant.", "data.source")
     y = dataset.y.numpy()

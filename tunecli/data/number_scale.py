@@ -53,8 +53,11 @@ class NumberScale:
         """Scale rows of numbers on the CPU, and move them."""
         if self.scaler is not None:
             return transformed(self.scaler, x).to(device)
-        is_kept = self._integers and x.dtype == torch.int64
-        return (x if is_kept else x.float()).to(device)
+        return (x if self.keeps(x.dtype) else x.float()).to(device)
+
+    def keeps(self, dtype: torch.dtype) -> bool:
+        """Whether rows of that type stay whole numbers."""
+        return self._integers and self.scaler is None and dtype == torch.int64
 
     @property
     def black(self) -> Tensor:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -62,7 +63,8 @@ def load_user_data(
     if settings.in_memory is False:
         message = f"false is for a torch Dataset, but {settings.source} returned what is in memory"
         raise DataError(f"{message}. Remove it.", "data.in_memory")
-    dataset = from_arrays(settings.source, found["x"], found["y"], settings)
+    names = _column_names(returned, settings.source)
+    dataset = from_arrays(settings.source, found["x"], found["y"], settings, names)
     if isinstance(settings.test, float | int) or not {"x_test", "y_test"} <= found.keys():
         return dataset
     return with_test(dataset, found, settings)
@@ -135,14 +137,39 @@ def _hash(seen: Sequence[object], classes: Sequence[str], y: Tensor) -> str:
     return known.hexdigest()
 
 
+def _named(returned: Any) -> dict[str, Any]:
+    """What was returned, by name; empty if it is nothing of the kind."""
+    if isinstance(returned, Mapping):
+        return {str(key).replace("X", "x"): value for key, value in returned.items()}
+    if isinstance(returned, list | tuple) and len(returned) in (2, 4):
+        return dict(zip(_NAMES, returned, strict=False))
+    return {}
+
+
+def _column_names(returned: Any, source: str) -> list[str]:
+    """Of features in a DataFrame; none of what has no names.
+
+    Raises:
+        DataError: two columns have one name, or the test has others.
+    """
+    named = _named(returned)
+    x, test = named.get("x"), named.get("x_test")
+    if not isinstance(x, pd.DataFrame) or isinstance(x.columns, pd.RangeIndex):
+        return []
+    names = list(map(str, x.columns))
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        message = f"the features of {source} have two columns {twice!r}. Rename one."
+        raise DataError(message, "data.source")
+    if isinstance(test, pd.DataFrame) and list(map(str, test.columns)) != names:
+        message = f"x and x_test of {source} must have the same columns in the same order"
+        raise DataError(f"{message}. Write x_test[x.columns].", "data.source")
+    return names
+
+
 def _arrays(returned: Any) -> dict[str, Array] | None:
     """Features and targets by name; None if they are not there."""
-    if isinstance(returned, Mapping):
-        named = {str(key).replace("X", "x"): value for key, value in returned.items()}
-    elif isinstance(returned, list | tuple) and len(returned) in (2, 4):
-        named = dict(zip(_NAMES, returned, strict=False))
-    else:
-        return None
+    named = _named(returned)
     found = {name: as_array(named[name]) for name in _NAMES if named.get(name) is not None}
     return found if {"x", "y"} <= found.keys() else None
 
