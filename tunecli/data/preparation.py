@@ -28,6 +28,7 @@ from tunecli.data.number_scale import fit_number_scale
 from tunecli.data.picture_features import PictureFeatures
 from tunecli.data.pixel_scale import fit_pixel_scale, level_counts
 from tunecli.data.preprocessing import as_floats, keeps_integers, scaled
+from tunecli.errors import DataError
 from tunecli.study_file.settings import Component, DataSettings
 
 
@@ -73,6 +74,8 @@ def prepared(
     x = dataset.x
     if isinstance(x, Tensor) and keeps_integers(x, scale, integers):
         return Prepared(x[train], x[valid])
+    if scale is None and isinstance(x, Tensor):
+        _refuse_overflow(dataset, x)
     if dataset.columns:
         return _table(dataset, train, valid, settings, scale, embeds, cache)
     if x.dtype == torch.uint8:
@@ -82,6 +85,25 @@ def prepared(
         return Prepared(LoadedFeatures(x, train, numbers), LoadedFeatures(x, valid, numbers))
     x_train, x_valid = as_floats(x[train]), as_floats(x[valid])
     return Prepared(*scaled(x_train, x_valid, scale, settings.split_seed))
+
+
+def _refuse_overflow(dataset: Dataset, x: Tensor) -> None:
+    """Models compute in 32 bits, which larger numbers reach only if they are scaled.
+
+    Raises:
+        DataError: one that is too large; with its row and column.
+    """
+    largest = torch.finfo(torch.float32).max
+    if x.dtype != torch.float64 or not (x.abs() > largest).any():
+        return
+    row, *rest = (int(i) for i in (x.abs() > largest).nonzero()[0])
+    what = f"column {dataset.columns[rest[0]].name!r}" if dataset.columns else "a pixel"
+    value = x[(row, *rest)].item()
+    raise DataError(
+        f"{what} of {dataset.name} is {value:g} in row {row + 1}, but without a scale numbers end "
+        f"at {largest:.2g}. Write scale: standard.",
+        "data.scale",
+    )
 
 
 def _pictures(
