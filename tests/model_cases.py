@@ -33,6 +33,16 @@ class Net(nn.Module):
 
     def forward(self, x):
         return self.layers(x)
+
+
+class Tokens(nn.Module):
+    def __init__(self, in_features, num_classes, width=4):
+        super().__init__()
+        self.embedding = nn.Embedding(12, width)
+        self.head = nn.Linear(in_features * width, num_classes)
+
+    def forward(self, x):
+        return self.head(self.embedding(x).flatten(1))
 """
 
 OPTIMIZER = "optimizer: {AdamW: {lr: 0.01}}\ntraining: {epochs: 2, batch_size: 16}\n"
@@ -58,6 +68,9 @@ STUDIES = {
     "compression: {structured: {amount: 0.5}, fuse: true, quantize: int8, finetune_epochs: 1}\n"
     + OPTIMIZER,
     "own": TABLE + "model: {'net.py:Net': {width: 5}}\n" + OPTIMIZER,
+    "tokens": "data: {source: tokens.npz, scale: none}\nmodel: {'net.py:Tokens': {width: 3}}\n"
+    + OPTIMIZER,
+    "offset": "data: {source: offset.csv, target: y}\nmodel: {MLP: {width: 8}}\n" + OPTIMIZER,
     "plateau": "data: {source: arrays.npz}\nmodel: Linear\nschedule: ReduceLROnPlateau\n"
     + OPTIMIZER,
 }
@@ -95,8 +108,14 @@ def sources() -> Path:
     )
     frame.to_csv(folder / "table.csv", index=False)
     x = rng.normal(size=(n, 5))
-    x[:, 3] = 1.0  # which says nothing and is left out
+    x[:, 3] = 1.0  # which says nothing and stays
     np.savez(folder / "arrays.npz", x=x, y=(x[:, 0] > 0).astype(int))
+    tokens = rng.integers(2, 12, (n, 4))
+    tokens[:, 0] = 1  # begins each row
+    np.savez(folder / "tokens.npz", x=tokens, y=(tokens[:, 1] > 6).astype(int))
+    numbered = pd.DataFrame({name: rng.normal(size=n).round(3) for name in ("2", "0", "1")})
+    numbered["y"] = 1e9 + 10 * numbered["2"] + rng.normal(0, 0.1, n)
+    numbered.to_csv(folder / "offset.csv", index=False)
     (folder / "net.py").write_text(NET)
     for number in range(40):
         name = "dark" if number % 2 else "light"
@@ -115,7 +134,9 @@ def case(name: str) -> Case:
     """The model of one of `STUDIES`, trained with one thread."""
     torch.set_num_threads(1)
     folder = sources()
-    allowed = AllowedCode.of(folder, ["net.py"]) if name == "own" else AllowedCode(folder)
+    allowed = (
+        AllowedCode.of(folder, ["net.py"]) if "net.py" in STUDIES[name] else AllowedCode(folder)
+    )
     workspace = Workspace(folder, None, allowed)
     permit(allowed)
     study = StudyFile.from_text(STUDIES[name], f"{name}.yaml", (), folder, allowed)

@@ -80,7 +80,7 @@ def test_pairs_find_their_test_beside_them_or_where_it_is_named(tmp_path: Path) 
     [
         ((20, 8, 8), np.uint8, torch.uint8),
         ((20, 3, 8, 8), np.float64, torch.float32),
-        ((20, 1, 8, 8), np.int64, torch.float32),
+        ((20, 1, 8, 8), np.int64, torch.int64),
     ],
 )
 def test_pictures_keep_their_shape(
@@ -93,15 +93,42 @@ def test_pictures_keep_their_shape(
     assert dataset.columns == ()
 
 
-def test_numbers_may_be_missing_and_idle_columns_go(tmp_path: Path) -> None:
-    x = np.column_stack([X, np.ones(40), X[:, 0]])
-    x[3, 1] = np.nan
+def test_numbers_may_be_missing_and_all_columns_stay(tmp_path: Path) -> None:
+    x = np.column_stack([np.ones(40), X, X[:, 0], np.full(40, np.nan)])
+    x[3, 2] = np.nan
     np.savez(tmp_path / "d.npz", x=x, y=RANDOM.normal(size=40))
     dataset = read(tmp_path, "d.npz")
     assert dataset.task == "regression"
-    assert dataset.x.shape == (40, 3)
-    assert dataset.x.isnan().sum() == 1
-    assert len(dataset.notes) == 2
+    assert np.array_equal(dataset.x.numpy(), x, equal_nan=True)
+    assert [column.name for column in dataset.columns] == [f"x[{i}]" for i in range(6)]
+    assert not dataset.notes
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int32, np.uint64, np.int64])
+def test_whole_numbers_stay_whole_to_the_last_digit(tmp_path: Path, dtype: Any) -> None:
+    x = RANDOM.integers(0, 100, (40, 3)).astype(dtype)
+    x[:4, 1] = np.iinfo(dtype).max // 2 - np.arange(4)
+    x[:, 0] = 1
+    np.savez(tmp_path / "d.npz", x=x, y=Y)
+    found = read(tmp_path, "d.npz").x
+    assert found.dtype == torch.int64
+    assert np.array_equal(found.numpy(), x.astype(np.int64))
+
+
+def test_whole_numbers_beyond_64_bits_are_refused(tmp_path: Path) -> None:
+    x = np.zeros((40, 2), np.uint64)
+    x[7, 1] = 2**63
+    np.savez(tmp_path / "d.npz", x=x, y=Y)
+    with pytest.raises(DataError, match="beyond 9,223,372,036,854,775,807 in row 7"):
+        read(tmp_path, "d.npz")
+
+
+def test_pictures_in_64_bits_keep_what_32_would_lose(tmp_path: Path) -> None:
+    for pictures, expected in ((PICTURES / 4, torch.float32), (PICTURES + 1e9, torch.float64)):
+        np.savez(tmp_path / "d.npz", x=pictures, y=Y)
+        found = read(tmp_path, "d.npz").x
+        assert found.dtype == expected
+        assert np.array_equal(found.numpy(), pictures)
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ MAY_USE = {
     "report": {"study_file", "data", "training", "search"},
     "model_folder": {"study_file", "data", "training", "search", "report"},
 }
-FOR_ALL = {"errors", "files", "import_path", "lifeline", "temporary_folder", "__version__"}
+FOR_ALL = {"errors", "files", "import_path", "lifeline", "numerics", "temporary_folder", "__version__"}
 
 
 def modules(folder: str) -> list[Path]:

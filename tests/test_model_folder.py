@@ -77,7 +77,46 @@ def test_a_file_of_the_test_rows_is_predicted_to_the_bits_of_the_refit(
     )
 
 
-def test_arrays_are_predicted_with_the_columns_that_were_left_out(tmp_path: Path) -> None:
+def test_columns_called_by_numbers_are_taken_by_position_or_by_name(tmp_path: Path) -> None:
+    found = case("offset")
+    model = loaded(found, tmp_path / "model")
+    x = pd.read_csv(found.folder / "offset.csv").drop(columns="y")
+    x = x.iloc[found.store.split.test_rows.numpy()]
+    expected = found.refitted.predictions
+    ints = x.set_axis([2, 0, 1], axis=1)
+    wider = x[["0", "1", "2"]].assign(**{"3": 5.0}).set_axis(pd.RangeIndex(4), axis=1)
+    for given in (x, x.to_numpy(), x[["0", "1", "2"]], ints, ints[[0, 1, 2]], wider):
+        np.testing.assert_array_equal(model.predict(given), expected)
+    with pytest.raises(DataError, match="without names, but those of the model are called `2`,"):
+        model.predict(pd.DataFrame(x.to_numpy()))
+    with pytest.raises(DataError, match="the array has rows of 4, but the model takes 3"):
+        model.predict(wider.to_numpy())
+
+
+def test_a_frame_without_names_is_taken_by_position(tmp_path: Path) -> None:
+    found = case("arrays")
+    model = loaded(found, tmp_path / "model")
+    x = np.load(found.folder / "arrays.npz")["x"][found.store.split.test_rows.numpy()]
+    np.testing.assert_array_equal(model.outputs(pd.DataFrame(x)), found.refitted.predictions)
+    with pytest.raises(DataError, match=r"lacks the columns `x\[0\]`"):
+        model.predict(pd.DataFrame(x, columns=list("abcde")))
+
+
+def test_a_model_of_whole_numbers_takes_no_others(tmp_path: Path) -> None:
+    found = case("tokens")
+    model = loaded(found, tmp_path / "model")
+    assert model.facts.row_dtype == "int64"
+    x = np.load(found.folder / "tokens.npz")["x"][found.store.split.test_rows.numpy()]
+    for given in (x, x.astype(np.float64), x.astype(np.uint8), pd.DataFrame(x)):
+        np.testing.assert_array_equal(model.outputs(given), found.refitted.predictions)
+    for wrong in (0.5, np.nan):
+        other = x.astype(np.float64)
+        other[3, 1] = wrong
+        with pytest.raises(DataError, match=r"row 3 .* is no whole number"):
+            model.predict(other)
+
+
+def test_arrays_are_predicted_with_all_their_columns(tmp_path: Path) -> None:
     found = case("arrays")
     model = loaded(found, tmp_path / "model")
     x = np.load(found.folder / "arrays.npz")["x"]

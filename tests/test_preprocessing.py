@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.preprocessing import QuantileTransformer, StandardScaler
 
-from tunecli.data.preprocessing import scaled, target_scale
+from tunecli.data.preprocessing import TargetScale, scaled
 from tunecli.errors import DataError
 from tunecli.study_file.settings import Component
 
@@ -112,14 +112,14 @@ def test_constant_columns_become_zero(scale: Component) -> None:
 @given(st.lists(st.floats(-1e6, 1e6, width=32), min_size=2, max_size=50))
 def test_targets_scale_to_mean_0_and_deviation_1(values: list[float]) -> None:
     y = torch.tensor(values, dtype=torch.float32)
-    mean, std = target_scale(y)
+    scale = TargetScale.of(y)
     exact = y.double().numpy()
-    assert mean == pytest.approx(exact.mean())
-    assert std == pytest.approx(exact.std() or 1.0)
+    assert scale.mean == pytest.approx(exact.mean())
+    assert scale.std == pytest.approx(exact.std() or 1.0)
 
 
 def test_equal_targets_are_not_divided_by_zero() -> None:
-    assert target_scale(torch.full((5,), 2.0)) == (2.0, 1.0)
+    assert TargetScale.of(torch.full((5,), 2.0)) == TargetScale(2.0, 1.0)
 
 
 @pytest.mark.parametrize(

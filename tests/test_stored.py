@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from study_makers import SUMMARY
 
 from tunecli.errors import DatabaseError, StudyChangedError
+from tunecli.numerics import NUMERICS
 from tunecli.search.database import StudyDatabase
 from tunecli.search.messages import Described
 from tunecli.search.place import Place
@@ -31,18 +33,35 @@ def database(tmp_path: Path) -> StudyDatabase:
 
 def test_only_the_same_content_goes_on(database: StudyDatabase) -> None:
     stored = Stored.read(database)
-    stored.refuse_other_data(SUMMARY.fingerprint)
+    stored.refuse_other_data(SUMMARY)
     with pytest.raises(
         StudyChangedError, match=r"has changed since its first trial.*\n.*--as NAME"
     ):
-        stored.refuse_other_data("1" * 64)
+        stored.refuse_other_data(replace(SUMMARY, fingerprint="1" * 64))
+
+
+def test_a_study_of_the_first_numerics_knows_its_data_by_the_first_fingerprint(
+    database: StudyDatabase,
+) -> None:
+    stored = Stored.read(database)
+    assert (stored.numerics, NUMERICS) == (1, 2)
+    stored.refuse_other_data(
+        replace(SUMMARY, fingerprint="1" * 64, first_fingerprint=SUMMARY.fingerprint)
+    )
+    with pytest.raises(StudyChangedError, match="or numerics version 2 of tunecli reads it"):
+        stored.refuse_other_data(replace(SUMMARY, first_fingerprint="1" * 64))
+
+
+def test_targets_that_differ_in_64_bits_only_are_other_data() -> None:
+    one = replace(SUMMARY, fingerprint="1" * 64, first_fingerprint="0" * 64)
+    assert one.has_content_of(one)
+    assert not one.has_content_of(replace(one, fingerprint="2" * 64))
 
 
 def test_other_versions_are_named_and_another_commit_is_not(database: StudyDatabase) -> None:
     stored = Stored.read(database)
-    assert stored.differences({"torch": "2.10", "commit": "b", "new": "1"}) == [
-        "torch: 2.9 → 2.10"
-    ]
+    now = {"torch": "2.10", "commit": "b", "new": "1", "numerics": "2"}
+    assert stored.differences(now) == ["torch: 2.9 → 2.10"]
 
 
 @pytest.mark.parametrize(

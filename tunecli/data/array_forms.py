@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tunecli.data.hardware import memory
+from tunecli.data.magnitudes import LARGEST
 from tunecli.errors import DataError
 
 Array = NDArray[Any]
@@ -20,6 +21,7 @@ _IN_TABLE = 16
 
 _SHARED = (torch.float64, torch.float32, torch.float16)
 """Floating types that numpy has, too."""
+MOST_WHOLE = 2**63 - 1
 
 
 def tensor_array(tensor: Tensor) -> Array:
@@ -56,7 +58,11 @@ def beyond_memory(shape: tuple[int, ...], n_bytes: int) -> str | None:
 
 
 def feature_array(name: str, x: Array) -> Array:
-    """Features as (n, n_features) float64, or (n, channels, height, width) bytes or float32.
+    """Features as (n, n_features), or (n, channels, height, width); nothing is lost of a value.
+
+    Returns:
+        int64 of whole numbers, but pictures as bytes stay bytes; else float64, but of pictures
+        that come in at most 32 bits float32.
 
     Raises:
         DataError: they are no numbers, of another shape, infinite, or larger than the memory.
@@ -70,18 +76,35 @@ def feature_array(name: str, x: Array) -> Array:
         shape = " × ".join(map(str, x.shape)) or "one number"
         rule = "must be (rows, features) or (rows, channels, height, width)"
         raise DataError(f"the features of {name} {rule}, but are {shape}.", "data.source")
-    n_bytes = _IN_TABLE if x.ndim == 2 else 1 if x.dtype == np.uint8 else 4
-    if mistake := beyond_memory(x.shape, n_bytes):
+    if mistake := beyond_memory(x.shape, _IN_TABLE if x.ndim == 2 else x.itemsize):
         raise DataError(f"{name}: {mistake}", "data.source")
-    if x.ndim == 2:
-        values = np.ascontiguousarray(x, dtype=np.float64)
-    else:
-        values = np.ascontiguousarray(x, dtype=x.dtype if x.dtype == np.uint8 else np.float32)
-    wrong = np.isinf(values) if x.ndim == 2 else ~np.isfinite(values)
-    if values.dtype != np.uint8 and wrong.any():
-        row = int(wrong.reshape(len(values), -1).any(axis=1).argmax())
-        raise DataError(f"the features of {name} are not finite in row {row}.", "data.source")
-    return values
+    if x.ndim == 4 and x.dtype == np.uint8:
+        return np.ascontiguousarray(x)
+    if x.dtype.kind in "iu":
+        if x.dtype == np.uint64:
+            _refuse(x > MOST_WHOLE, f"the features of {name} are beyond {MOST_WHOLE:,}")
+        return np.ascontiguousarray(x, dtype=np.int64)
+    wrong = np.isinf(x) if x.ndim == 2 else ~np.isfinite(x)
+    _refuse(wrong, f"the features of {name} are not finite")
+    if x.itemsize > 4:
+        _refuse(np.abs(x) > LARGEST, f"the features of {name} are beyond {LARGEST:g}")
+    is_long = x.ndim == 2 or x.itemsize > 4
+    return np.ascontiguousarray(x, dtype=np.float64 if is_long else np.float32)
+
+
+def _refuse(wrong: NDArray[np.bool_], rule: str) -> None:
+    if wrong.any():
+        row = int(wrong.reshape(len(wrong), -1).any(axis=1).argmax())
+        raise DataError(f"{rule} in row {row}.", "data.source")
+
+
+def shortest(x: Array) -> Array:
+    """Pictures in 32 bits if these hold every value; all else as it is."""
+    if x.ndim != 4 or x.dtype != np.float64:
+        return x
+    with np.errstate(over="ignore"):
+        short = x.astype(np.float32)
+    return short if np.array_equal(short, x) else x
 
 
 def target_array(name: str, y: Array) -> Array:

@@ -7,7 +7,7 @@ They are named `x` (or `X`) and `y`, and `x_test` and `y_test` for a test set of
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from torch import Tensor
 
 from tunecli.data import cleaning
 from tunecli.data.array_files import arrays_in
-from tunecli.data.array_forms import feature_array, target_array
+from tunecli.data.array_forms import feature_array, shortest, target_array
 from tunecli.data.column_kinds import Cells
 from tunecli.data.dataset import Column, Dataset
 from tunecli.data.kept_sets import kept_dataset
@@ -59,7 +59,9 @@ def _is_share(test: float | str | None) -> bool:
     return test is not None and not isinstance(test, str)
 
 
-def from_arrays(name: str, x: Array, y: Array, settings: DataSettings) -> Dataset:
+def from_arrays(
+    name: str, x: Array, y: Array, settings: DataSettings, names: Sequence[str] = ()
+) -> Dataset:
     """A data set of features and targets that lie in memory.
 
     Args:
@@ -68,17 +70,18 @@ def from_arrays(name: str, x: Array, y: Array, settings: DataSettings) -> Datase
             one channel may lack that axis.
         y: (n_rows,) classes or numbers.
         settings: `task` is read.
+        names: of the features; none for `x[0]`, `x[1]`, ….
 
     Raises:
         DataError: if the shapes or values do not fit.
     """
-    x, y = feature_array(name, x), target_array(name, y)
+    x, y = shortest(feature_array(name, x)), target_array(name, y)
     if len(x) != len(y):
         message = f"{name} has {len(x):,} rows of features, but {len(y):,} targets."
         raise DataError(message, "data.source")
     dataset = with_targets(name, torch.from_numpy(x), y, settings)
     if x.ndim == 2:
-        return _as_table(dataset, x)
+        return _as_table(dataset, x, names or [f"x[{i}]" for i in range(x.shape[1])])
     hashes = [hashlib.sha256(picture).digest() for picture in x]
     copies = cleaning.picture_copies(hashes, dataset.y.tolist())
     return replace(dataset, copies=None if copies is None else torch.from_numpy(copies))
@@ -113,7 +116,7 @@ def with_test(dataset: Dataset, arrays: Mapping[str, Array], settings: DataSetti
     if rows.shape[1:] != x.shape[1:]:
         message = f"has rows of shape {rows.shape[1:]}, but those to train on {x.shape[1:]}."
         raise DataError(f"{name} {message}", "data.source")
-    if rows.dtype != x.dtype:
+    if (rows.dtype == np.uint8) != (x.dtype == np.uint8):
         ours, theirs = arrays["x"].dtype, arrays["x_test"].dtype
         message = f"has pictures of {theirs}, but those to train on are {ours}"
         raise DataError(f"{name} {message}. Save both with one type and range.", "data.source")
@@ -122,6 +125,7 @@ def with_test(dataset: Dataset, arrays: Mapping[str, Array], settings: DataSetti
         np.concatenate([x, rows]),
         np.concatenate([y, targets]),
         settings,
+        [column.name for column in dataset.columns],
     )
     is_new = ~np.isin(whole.y[len(x) :].numpy(), whole.y[: len(x)].numpy())
     if whole.task == "classification" and is_new.any():
@@ -135,19 +139,20 @@ def with_test(dataset: Dataset, arrays: Mapping[str, Array], settings: DataSetti
     return replace(whole, given_test=torch.arange(len(x), len(x) + len(rows)))
 
 
-def _as_table(dataset: Dataset, x: Array) -> Dataset:
-    """Its columns are numbers without names; idle ones are left out."""
-    cells = [Cells(Column(f"x[{i}]"), np.ascontiguousarray(x[:, i])) for i in range(x.shape[1])]
-    columns, notes = cleaning.without_idle_columns(cells)
-    if not columns:
+def _as_table(dataset: Dataset, x: Array, names: Sequence[str]) -> Dataset:
+    """Its columns are numbers, and all of them stay: a constant may be a token."""
+    cells = [
+        Cells(Column(name), values.astype(np.float64))
+        for name, values in zip(names, x.T, strict=True)
+    ]
+    if not cleaning.without_idle_columns(cells)[0]:
         raise DataError(f"all features of {dataset.name} are constant.", "data.source")
     y = dataset.y.numpy()
-    notes += cleaning.leaks(columns, y, dataset.task == "classification")
-    copies, on_copies = cleaning.copies([c.values for c in columns], y)
+    notes = cleaning.leaks(cells, y, dataset.task == "classification")
+    copies, on_copies = cleaning.copies(list(x.T), y)
     return replace(
         dataset,
-        x=torch.from_numpy(np.stack([c.values for c in columns], axis=1)),
-        columns=tuple(c.column for c in columns),
+        columns=tuple(c.column for c in cells),
         copies=None if copies is None else torch.from_numpy(copies),
         notes=(*notes, *on_copies),
     )

@@ -37,7 +37,7 @@ def load_bundled(settings: DataSettings, _: ValidationSettings, __: Workspace) -
         name=settings.source,
         task=task,
         x=_tensor(x, np.float32),
-        y=_tensor(bunch.target, np.int64 if task == "classification" else np.float32),
+        y=_tensor(bunch.target, np.int64 if task == "classification" else np.float64),
         classes=[str(c) for c in bunch.target_names] if task == "classification" else [],
         columns=() if is_pictures else tuple(Column(str(name)) for name in bunch.feature_names),
         copies=None if copies is None else torch.from_numpy(copies),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -57,7 +58,9 @@ def leaks(columns: Sequence[Cells], y: NDArray[np.generic], is_classes: bool) ->
     ]
 
 
-def copies(values: Sequence[Floats], y: NDArray[np.generic]) -> tuple[Rows | None, list[str]]:
+def copies(
+    values: Sequence[NDArray[Any]], y: NDArray[np.generic]
+) -> tuple[Rows | None, list[str]]:
     """Of each row the first one that is equal, target included; None if all rows differ.
 
     None, with a note, where fewer than half of the rows are different: then equal rows are what

@@ -51,9 +51,10 @@ class Dataset:
 
     Attributes:
         x: (n_rows, n_columns) of a table, float64 or float32; NaN is a missing cell, and columns
-            of categories hold codes. (n_rows, channels, height, width) of pictures. What is loaded
-            batch by batch has the same shape, and neither columns nor copies.
-        y: (n_rows,) int64 class indices, or (n_rows,) float32 values.
+            of categories hold codes. (n_rows, channels, height, width) of pictures. int64 of whole
+            numbers in arrays of the user's own. What is loaded batch by batch has the same shape,
+            and neither columns nor copies.
+        y: (n_rows,) int64 class indices, or (n_rows,) float64 values.
         classes: names in the order of the indices; empty for regression.
         columns: of a table; empty for pictures.
         target: what is predicted and how that was found, in words; empty where that is known.
@@ -68,6 +69,7 @@ class Dataset:
         notes: sentences on what was left out, or looks wrong.
         known_fingerprint: where the content was hashed before.
         depth: how pictures of more than 8 bits became bytes; None if all had 8 bits.
+        known_fingerprint, known_first: both fingerprints, where the content was hashed before.
     """
 
     name: str
@@ -86,6 +88,7 @@ class Dataset:
     notes: tuple[str, ...] = ()
     known_fingerprint: str = ""
     depth: Depth | None = None
+    known_first: str = ""
 
     @property
     def x_bytes(self) -> int:
@@ -103,9 +106,23 @@ class Dataset:
         """SHA-256 of everything that decides a score, in hexadecimal."""
         if self.known_fingerprint:
             return self.known_fingerprint
-        digest = hashlib.sha256()
         assert isinstance(self.x, Tensor), "of loaded rows it is known"
-        parts = [self.x, self.y, self.groups, self.times, self.given_test, self.given_folds]
+        return self._hash(self.x, self.y)
+
+    @cached_property
+    def first_fingerprint(self) -> str:
+        """What numerics version 1 gave, by which its studies know this content.
+
+        Targets had 32 bits then, and arrays of whole numbers were floats.
+        """
+        if self.known_fingerprint:
+            return self.known_first or self.known_fingerprint
+        assert isinstance(self.x, Tensor), "of loaded rows it is known"
+        return self._hash(first_features(self.x), first_targets(self.y))
+
+    def _hash(self, x: Tensor, y: Tensor) -> str:
+        digest = hashlib.sha256()
+        parts = [x, y, self.groups, self.times, self.given_test, self.given_folds]
         for tensor in parts if self.weights is None else [*parts, self.weights]:
             if tensor is None:
                 digest.update(b"none;")
@@ -114,6 +131,14 @@ class Dataset:
             digest.update(f"{array.shape} {array.dtype.str};".encode())
             digest.update(array.data)
         return digest.hexdigest()
+
+    @cached_property
+    def targets_need_64_bits(self) -> bool:
+        """Whether 32 bits would change a value by more than 1e-4 of the standard deviation."""
+        if self.task == "classification":
+            return False
+        errors = (self.y.float().double() - self.y).abs()
+        return not bool((errors <= 1e-4 * self.y.std(correction=0)).all())
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -133,15 +158,28 @@ class Dataset:
         return None if self.weights is None else self.weights[rows].numpy()
 
 
+def first_features(x: Tensor) -> Tensor:
+    """Features as numerics version 1 had them."""
+    if x.ndim == 2:
+        return x.double() if x.dtype == torch.int64 else x
+    return x if x.dtype == torch.uint8 else x.float()
+
+
+def first_targets(y: Tensor) -> Tensor:
+    """Targets as numerics version 1 had them."""
+    return y.float() if y.is_floating_point() else y
+
+
 @dataclass(frozen=True)
 class FoldData:
     """One fold's tensors, preprocessed by what was fitted on its training part alone.
 
     Attributes:
         number: of the fold, from 0; the seed of its training follows from it.
-        x_train, y_train: the training part; regression targets are standardized unless the loss
-            wants counts.
-        x_valid, y_valid: the validation part; `y_valid` is in the original unit.
+        x_train, y_train: the training part; regression targets are standardized, float32, unless
+            the loss wants counts, float64.
+        x_valid, y_valid: the validation part; `y_valid` is in the original unit, float64 for
+            regression, and always on the CPU, where scores are computed.
         valid_rows: indices of the validation rows in the data set, (n_valid,) int64.
         y_mean, y_std: of the training targets: original = standardized * y_std + y_mean; 0 and 1
             where targets are not standardized.
@@ -155,6 +193,7 @@ class FoldData:
             mean 1, above 0; None where all count alike.
         valid_weights: what each validation row counts in a score, (n_valid,) float64 on the CPU,
             not negative; None where all count alike.
+        targets_need_64_bits: see `Dataset`.
     """
 
     number: int
@@ -171,6 +210,7 @@ class FoldData:
     train_rows: Tensor | None = None
     train_weights: Tensor | None = None
     valid_weights: NDArray[np.float64] | None = None
+    targets_need_64_bits: bool = False
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -185,5 +225,4 @@ class FoldData:
             y_train=self.y_train.to(device),
             train_weights=None if self.train_weights is None else self.train_weights.to(device),
             x_valid=self.x_valid.to(device),
-            y_valid=self.y_valid.to(device),
         )

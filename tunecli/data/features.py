@@ -21,6 +21,10 @@ class Features(Protocol):
     """Features of n rows, in the order of their targets."""
 
     @property
+    def are_whole(self) -> bool:
+        """Whether they are whole numbers as they came, int64; else float32."""
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """Of one row, as models get it: (n_features,) or (channels, height, width)."""
 
@@ -63,6 +67,7 @@ class TensorFeatures:
     def __init__(self, x: Tensor) -> None:
         """Take the rows of `x`, (n_rows, *shape)."""
         self.x = x
+        self.are_whole = x.dtype == torch.int64
         self.shape = tuple(x.shape[1:])
         self.row_bytes = max(1, x.element_size() * x[0].numel()) if len(x) else 1
 

@@ -11,7 +11,7 @@ from tunecli.data.dataset import FoldData
 from tunecli.data.fitting import Preprocessing, fit_preprocessing
 from tunecli.data.fold_store import FoldStore, training_weights
 from tunecli.data.folds import splitter_of
-from tunecli.data.preprocessing import target_scale
+from tunecli.data.preprocessing import TargetScale
 from tunecli.study_file.settings import Component
 
 VALIDATION_SHARE = 0.1
@@ -39,6 +39,7 @@ def final_fit(
     standardize_target: bool,
     embeds: bool,
     cut_validation: bool,
+    integers: bool = False,
 ) -> FinalFit:
     """Prepare the final training; the arguments are those of `FoldStore.folds`.
 
@@ -48,24 +49,30 @@ def final_fit(
     dataset, rows = store.dataset, store.split.search_rows
     train, valid = _cut(store, rows) if cut_validation else (rows, rows)
     fitted = fit_preprocessing(
-        dataset, train, store.settings, scale, embeds, store.workspace.cache
+        dataset,
+        train,
+        store.settings,
+        scale,
+        embeds,
+        store.workspace.cache,
+        integers=integers,
     )
     x_train = fitted.features(dataset.x, train)
     x_valid = fitted.features(dataset.x, valid) if cut_validation else x_train
     y_train = dataset.y[train]
     is_scaled = standardize_target and dataset.task == "regression"
-    mean, std = target_scale(y_train) if is_scaled else (0.0, 1.0)
+    target = TargetScale.of(y_train) if is_scaled else TargetScale()
     fold = FoldData(
         number=0,
         task=dataset.task,
         x_train=x_train,
-        y_train=(y_train - mean) / std if is_scaled else y_train,
+        y_train=target.standardized(y_train) if is_scaled else y_train,
         x_valid=x_valid,
         y_valid=dataset.y[valid],
         valid_rows=valid,
         n_classes=len(dataset.classes),
-        y_mean=mean,
-        y_std=std,
+        y_mean=target.mean,
+        y_std=target.std,
         cat_cardinalities=fitted.cardinalities,
         train_weights=training_weights(dataset, train),
         valid_weights=dataset.weights_of(valid),

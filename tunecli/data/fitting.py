@@ -23,7 +23,7 @@ from tunecli.data.loaded_rows import LoadedRows
 from tunecli.data.number_scale import NumberScale, fit_number_scale
 from tunecli.data.picture_features import CPU, PictureFeatures
 from tunecli.data.pixel_scale import PixelScale, fit_pixel_scale, level_counts
-from tunecli.data.preprocessing import columns_of, transformed
+from tunecli.data.preprocessing import as_floats, columns_of, keeps_integers, transformed
 from tunecli.data.scaling import scaler_of
 from tunecli.study_file.settings import Component, DataSettings
 
@@ -41,7 +41,10 @@ class Preprocessing(Protocol):
     def cardinalities(self) -> tuple[int, ...]: ...
 
     def __call__(self, x: Tensor) -> Tensor:
-        """From rows as they were read, (n, …), to rows as a model gets them, float32."""
+        """From rows as they were read, (n, …), to rows as a model gets them.
+
+        float32; int64 of whole numbers that stay as they are.
+        """
 
     def features(self, x: Tensor | LoadedRows, rows: Tensor) -> Tensor | Features:
         """Rows of a whole data set, as training takes them."""
@@ -61,7 +64,7 @@ class OfTable:
         return self.fitted.cardinalities
 
     def __call__(self, x: Tensor) -> Tensor:
-        return torch.from_numpy(self.fitted(x.numpy()))
+        return torch.from_numpy(self.fitted(as_floats(x).numpy()))
 
     def features(self, x: Tensor | LoadedRows, rows: Tensor) -> Tensor:
         assert isinstance(x, Tensor), "loaded rows have no columns"
@@ -99,7 +102,7 @@ class OfNumbers:
     cardinalities: tuple[int, ...] = ()
 
     def __call__(self, x: Tensor) -> Tensor:
-        return transformed(self.scale, x)
+        return transformed(self.scale, as_floats(x))
 
     def features(self, x: Tensor | LoadedRows, rows: Tensor) -> Tensor | Features:
         if isinstance(x, LoadedRows):
@@ -111,6 +114,26 @@ class OfNumbers:
         return self.scale.arrays()
 
 
+@dataclass(frozen=True)
+class OfIntegers:
+    """Of whole numbers that stay as they are, (n, *shape) int64: they are names, not amounts."""
+
+    loading: NumberScale | None = None  # where rows are loaded batch by batch
+    cardinalities: tuple[int, ...] = ()
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return x
+
+    def features(self, x: Tensor | LoadedRows, rows: Tensor) -> Tensor | Features:
+        if isinstance(x, LoadedRows):
+            assert self.loading is not None
+            return LoadedFeatures(x, rows, self.loading)
+        return x[rows]
+
+    def arrays(self) -> dict[str, Array]:
+        return {}
+
+
 def fit_preprocessing(
     dataset: Dataset,
     rows: Tensor,
@@ -118,12 +141,16 @@ def fit_preprocessing(
     scale: Component | None,
     embeds: bool,
     cache: Path | None = None,
+    *,
+    integers: bool = False,
 ) -> Preprocessing:
     """Fit on `rows` of a data set, (n,) int64; see `preparation.prepared` for the others."""
     x = dataset.x
+    if isinstance(x, Tensor) and keeps_integers(x, scale, integers):
+        return OfIntegers()
     if dataset.columns:
         assert isinstance(x, Tensor), "loaded rows have no columns"
-        x_train = x[rows].numpy()
+        x_train = as_floats(x[rows]).numpy()
         encoder = fit_encoder(dataset.columns, x_train, settings, scale, embeds)
         return OfTable(FittedTable.of(encoder, dataset.columns, x_train.dtype))
     if x.dtype == torch.uint8:
@@ -131,14 +158,16 @@ def fit_preprocessing(
         counts = level_counts(x, rows, dataset.fingerprint, where)
         return OfBytes(fit_pixel_scale(counts, scale, settings.split_seed))
     if isinstance(x, LoadedRows):
-        loading = fit_number_scale(x, rows, scale, dataset.fingerprint, cache)
-        of_rows = torch.empty(0, dtype=x.dtype).numpy().dtype
+        loading = fit_number_scale(x, rows, scale, dataset.fingerprint, cache, integers=integers)
+        if keeps_integers(x, scale, integers):
+            return OfIntegers(loading)
+        of_rows = as_floats(torch.empty(0, dtype=x.dtype)).numpy().dtype
         found = loading.scaler
         plain = FittedScale() if found is None else FittedScale.of(found, of_rows)
         return OfNumbers(plain, loading)
     if scale is None:
         return OfNumbers(FittedScale())
-    columns = columns_of(x[rows])
+    columns = columns_of(as_floats(x[rows]))
     scaler = scaler_of(scale, len(columns), settings.split_seed).fit(columns)
     return OfNumbers(FittedScale.of(scaler, columns.dtype))
 
@@ -159,6 +188,8 @@ def restored(kind: str, arrays: Mapping[str, Array]) -> Preprocessing:
         if levels.ndim != 2 or levels.shape[1] != 256:
             raise ValueError(f"levels of the shape {levels.shape}")
         return OfBytes(PixelScale(torch.from_numpy(levels)))
+    if kind == "OfIntegers":
+        return OfIntegers()
     if kind == "OfNumbers":
         return OfNumbers(FittedScale.restored(arrays))
     raise ValueError(f"unknown preprocessing {kind!r}")

@@ -11,7 +11,7 @@ from tunecli.data.dataset import Dataset, FoldData
 from tunecli.data.folds import Split
 from tunecli.data.kept_sets import kept_split
 from tunecli.data.preparation import Prepared, prepared
-from tunecli.data.preprocessing import target_scale
+from tunecli.data.preprocessing import TargetScale, keeps_integers
 from tunecli.data.sources import load
 from tunecli.data.workspace import HERE, Workspace
 from tunecli.study_file.settings import Component, DataSettings, ValidationSettings
@@ -48,7 +48,9 @@ class FoldStore:
         self.workspace = workspace
         self._loaded = dataset
         self._largest = largest
-        self._prepared: dict[tuple[str, bool], PreparedFolds] = {}  # the last used at the end
+        self._prepared: dict[
+            tuple[str, bool, bool], PreparedFolds
+        ] = {}  # the last used at the end
 
     @cached_property
     def dataset(self) -> Dataset:
@@ -63,7 +65,11 @@ class FoldStore:
         return found if weights is None else found.weighted(weights)
 
     def folds(
-        self, scale: Component | None, standardize_target: bool, embeds: bool = False
+        self,
+        scale: Component | None,
+        standardize_target: bool,
+        embeds: bool = False,
+        integers: bool = False,
     ) -> list[FoldData]:
         """Every fold's tensors, on the CPU; shared between calls, so never to be written to.
 
@@ -73,11 +79,15 @@ class FoldStore:
                 deviation 1; no effect on classification.
             embeds: the model takes categories as codes (`FoldData.cat_cardinalities`); no effect
                 on data without categories.
+            integers: whole numbers of arrays stay so where they are not scaled; no effect on
+                other data.
         """
         has_categories = any(column.kind == "categorical" for column in self.dataset.columns)
+        integers = keeps_integers(self.dataset.x, scale, integers)
+        features = self._features(scale, embeds and has_categories, integers)
         return [
-            self._fold(number, features, standardize_target)
-            for number, features in enumerate(self._features(scale, embeds and has_categories))
+            self._fold(number, of_fold, standardize_target)
+            for number, of_fold in enumerate(features)
         ]
 
     def _fold(self, number: int, features: Prepared, standardize_target: bool) -> FoldData:
@@ -96,21 +106,31 @@ class FoldStore:
             train_rows=train_rows,
             train_weights=training_weights(self.dataset, train_rows),
             valid_weights=self.dataset.weights_of(valid_rows),
+            targets_need_64_bits=self.dataset.targets_need_64_bits,
         )
         if not standardize_target or self.dataset.task != "regression":
             return fold
-        mean, std = target_scale(y_train)
-        return replace(fold, y_train=(y_train - mean) / std, y_mean=mean, y_std=std)
+        scale = TargetScale.of(y_train)
+        return replace(
+            fold, y_train=scale.standardized(y_train), y_mean=scale.mean, y_std=scale.std
+        )
 
-    def _features(self, scale: Component | None, embeds: bool) -> PreparedFolds:
+    def _features(self, scale: Component | None, embeds: bool, integers: bool) -> PreparedFolds:
         """Of each fold, from the store if they are there."""
-        key = scale.model_dump_json() if scale is not None else "", embeds
+        key = scale.model_dump_json() if scale is not None else "", embeds, integers
         if key in self._prepared:
             self._prepared[key] = self._prepared.pop(key)
             return self._prepared[key]
         folds = tuple(
             prepared(
-                self.dataset, train, valid, self.settings, scale, embeds, self.workspace.cache
+                self.dataset,
+                train,
+                valid,
+                self.settings,
+                scale,
+                embeds,
+                self.workspace.cache,
+                integers=integers,
             )
             for train, valid in self.split.folds
         )

@@ -24,6 +24,7 @@ from tunecli.data.cache import SMALL, Entry, NewArray, file_hash, kept, key_of
 from tunecli.data.dataset import Column, Dataset
 from tunecli.data.folds import Split, split
 from tunecli.data.workspace import Workspace
+from tunecli.numerics import NUMERICS
 from tunecli.study_file.settings import DataSettings, ValidationSettings
 
 _COLUMNS = TypeAdapter(tuple[Column, ...])
@@ -48,7 +49,7 @@ def kept_dataset(
         read: makes it.
     """
     hashes = [file_hash(path) for path in files]
-    versions = [__version__, pd.__version__, np.__version__]
+    versions = [__version__, NUMERICS, pd.__version__, np.__version__]
     key = key_of(kind, hashes, asked, versions)
     is_small = sum(path.stat().st_size for path in files) <= SMALL
     entry = kept(None if is_small else workspace.cache, key, lambda new: _fill(read(), new))
@@ -100,6 +101,7 @@ def _fill(dataset: Dataset, new: NewArray) -> Mapping[str, Any]:
         "target": dataset.target,
         "notes": list(dataset.notes),
         "fingerprint": dataset.fingerprint,
+        "first_fingerprint": dataset.first_fingerprint,
     }
 
 
@@ -114,5 +116,6 @@ def dataset_of(name: str, entry: Entry) -> Dataset:
         target=facts["target"],
         notes=tuple(facts["notes"]),
         known_fingerprint=facts["fingerprint"],
+        known_first=facts.get("first_fingerprint", ""),
         **tensors(entry.arrays),
     )

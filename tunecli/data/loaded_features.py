@@ -28,7 +28,8 @@ class LoadedFeatures:
         """Take `rows`, (n_rows,) int64, of `x`."""
         self.scale = scale
         self.shape = tuple(x.shape[1:])
-        self.row_bytes = 4 * math.prod(self.shape)
+        self.are_whole = isinstance(scale, NumberScale) and scale.keeps(x.dtype)
+        self.row_bytes = (8 if self.are_whole else 4) * math.prod(self.shape)
         self._x = x
         self._rows = rows
         self._device = device

@@ -25,7 +25,7 @@ class LoadedRows:
 
     Attributes:
         shape: (n_rows, n_features) or (n_rows, channels, height, width).
-        dtype: float64 of tables; uint8 or float32 of pictures.
+        dtype: int64 of whole numbers, uint8 of pictures as bytes, else float64 or float32.
         row_bytes: of one row of that type.
         n_loaders: processes that load ahead; 0 for none.
     """

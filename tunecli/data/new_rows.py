@@ -27,6 +27,7 @@ from tunecli.data.workspace import Workspace
 from tunecli.errors import DataError
 from tunecli.study_file.settings import DataSettings
 from tunecli.study_file.source_kinds import kind_of, unknown_source
+from tunecli.study_file.suggestions import listed
 
 BLOCK_BYTES = 32 * 2**20
 """Of rows as they are read, at once."""
@@ -47,12 +48,22 @@ class RowKind:
 
     columns: tuple[Column, ...]
     shape: tuple[int, ...]
-    dtype: Literal["float64", "float32", "uint8"]
+    dtype: Literal["float64", "float32", "uint8", "int64"]
     data: DataSettings
     depth: Depth | None = None
 
     def tensor(self, values: NDArray[Any]) -> Tensor:
-        """Rows (n, *shape) in their type."""
+        """Rows (n, *shape) in their type.
+
+        Raises:
+            DataError: the model takes whole numbers, and these are not.
+        """
+        if self.dtype == "int64" and values.dtype.kind == "f":
+            is_other = (np.mod(values, 1) != 0) | (np.abs(values) > 2**53)  # NaN is, too
+            if is_other.any():
+                row = int(is_other.reshape(len(values), -1).any(axis=1).argmax())
+                message = f"row {row} of the rows to predict has a cell that is no whole number"
+                raise DataError(f"{message}, but the model takes whole numbers only.")
         return torch.from_numpy(np.ascontiguousarray(values, dtype=np.dtype(self.dtype)))
 
     def block_rows(self, batch: int) -> int:
@@ -82,6 +93,8 @@ def rows_of(given: object, kind: RowKind) -> Tensor:
     if isinstance(given, pd.DataFrame):
         if not kind.columns:
             raise DataError("a table was given to a model of pictures.")
+        if _is_numbered(given, kind):
+            return _of_array(given.to_numpy(), kind, "the table")
         return kind.tensor(cells_of(given, kind.columns, "the table", order=kind.data.dates))
     try:
         array = tensor_array(given) if isinstance(given, Tensor) else np.asarray(given)
@@ -137,12 +150,37 @@ def _of_array(array: NDArray[Any], kind: RowKind, name: str) -> Tensor:
     return kind.tensor(x)
 
 
+def _is_numbered(frame: pd.DataFrame, kind: RowKind) -> bool:
+    """Whether a frame's columns have numbers in place of names, as those of an array have.
+
+    Raises:
+        DataError: the model's columns are called like these numbers, but are in another order.
+    """
+    if not isinstance(frame.columns, pd.RangeIndex):
+        return False
+    numbers, names = list(map(str, frame.columns)), [column.name for column in kind.columns]
+    if not set(names) <= set(numbers):
+        return True
+    if numbers == names or len(numbers) != len(names):
+        return False
+    raise DataError(
+        f"the table has columns 0 to {len(numbers) - 1} without names, but those of the model are "
+        f"called {listed(names, most=10)}. Name them (frame.columns = […]), or give an array with "
+        "the columns in the model's order."
+    )
+
+
 def _wanted_columns(x: NDArray[Any], kind: RowKind, name: str) -> NDArray[Any]:
-    """The columns of an array that the model uses: those that say nothing were left out."""
+    """The columns of an array that the model uses, by their positions.
+
+    Of arrays, a model of an earlier version has left out those that say nothing.
+    """
     if x.ndim != 2:
         raise DataError(f"{name} must have the shape (rows, features), but has {x.shape}.")
     numbers = [column.name.removeprefix("x[").removesuffix("]") for column in kind.columns]
-    if not all(number.isdigit() for number in numbers):
+    if kind_of(kind.data.source) not in ("arrays", "code") or [
+        f"x[{number}]" for number in numbers
+    ] != [column.name for column in kind.columns]:
         if any(column.categories or column.date for column in kind.columns):
             raise DataError(f"{name} has no column names: give a DataFrame, or a table's file.")
         return x

@@ -36,19 +36,28 @@ class NumberScale:
         scaler: of scikit-learn, fitted; None for numbers as they are.
     """
 
-    def __init__(self, scaler: Any, moments: Callable[[], Moments]) -> None:
+    def __init__(
+        self, scaler: Any, moments: Callable[[], Moments], *, integers: bool = False
+    ) -> None:
         """Scale by a fitted scaler of scikit-learn's; None for not at all.
 
         Args:
             moments: of the training part, asked for where the ends are wanted.
+            integers: give rows of int64 as they are, where they are not scaled.
         """
         self.scaler = scaler
         self._moments = moments
+        self._integers = integers
 
     def on(self, device: torch.device, x: Tensor) -> Tensor:
         """Scale rows of numbers on the CPU, and move them."""
-        numbers = x.float() if self.scaler is None else transformed(self.scaler, x)
-        return numbers.to(device)
+        if self.scaler is not None:
+            return transformed(self.scaler, x).to(device)
+        return (x if self.keeps(x.dtype) else x.float()).to(device)
+
+    def keeps(self, dtype: torch.dtype) -> bool:
+        """Whether rows of that type stay whole numbers."""
+        return self._integers and self.scaler is None and dtype == torch.int64
 
     @property
     def black(self) -> Tensor:
@@ -69,7 +78,13 @@ class NumberScale:
 
 
 def fit_number_scale(
-    x: LoadedRows, rows: Tensor, scale: Component | None, fingerprint: str, cache: Path | None
+    x: LoadedRows,
+    rows: Tensor,
+    scale: Component | None,
+    fingerprint: str,
+    cache: Path | None,
+    *,
+    integers: bool = False,
 ) -> NumberScale:
     """Fit to the training part.
 
@@ -80,6 +95,7 @@ def fit_number_scale(
         scale: standard, minmax, or None for numbers as they are.
         fingerprint: of the data set.
         cache: where what the pass found is kept; None for nowhere.
+        integers: see `NumberScale`.
 
     Raises:
         DataError: a scale needs all rows at once.
@@ -89,7 +105,7 @@ def fit_number_scale(
         return _moments(x, rows, fingerprint, cache).arrays
 
     if scale is None:
-        return NumberScale(None, moments)
+        return NumberScale(None, moments, integers=integers)
     scaler = scaler_of(scale, len(rows), seed=0)
     if isinstance(scaler, MinMaxScaler):
         found = moments()

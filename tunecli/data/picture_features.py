@@ -20,6 +20,8 @@ class PictureFeatures:
     Bytes are gathered by numpy, three times as fast as by torch, and become float32 on the device.
     """
 
+    are_whole = False
+
     def __init__(
         self, x: Tensor, rows: Tensor, scale: PixelScale, device: torch.device = CPU
     ) -> None:

@@ -27,7 +27,8 @@ from tunecli.data.loaded_rows import LoadedRows
 from tunecli.data.number_scale import fit_number_scale
 from tunecli.data.picture_features import PictureFeatures
 from tunecli.data.pixel_scale import fit_pixel_scale, level_counts
-from tunecli.data.preprocessing import scaled
+from tunecli.data.preprocessing import as_floats, keeps_integers, scaled
+from tunecli.errors import DataError
 from tunecli.study_file.settings import Component, DataSettings
 
 
@@ -57,6 +58,8 @@ def prepared(
     scale: Component | None,
     embeds: bool = False,
     cache: Path | None = None,
+    *,
+    integers: bool = False,
 ) -> Prepared:
     """Fit on `train`, and apply to both.
 
@@ -66,16 +69,41 @@ def prepared(
         scale: of the numbers of a table, or the channels of pictures; None for as they are.
         embeds: the model takes categories as codes, not one-hot.
         cache: where the result is kept for other processes; None for memory.
+        integers: whole numbers of arrays stay so where they are not scaled.
     """
+    x = dataset.x
+    if isinstance(x, Tensor) and keeps_integers(x, scale, integers):
+        return Prepared(x[train], x[valid])
+    if scale is None and isinstance(x, Tensor):
+        _refuse_overflow(dataset, x)
     if dataset.columns:
         return _table(dataset, train, valid, settings, scale, embeds, cache)
-    x = dataset.x
     if x.dtype == torch.uint8:
         return _pictures(dataset, train, valid, settings, scale, cache)
     if isinstance(x, LoadedRows):
-        numbers = fit_number_scale(x, train, scale, dataset.fingerprint, cache)
+        numbers = fit_number_scale(x, train, scale, dataset.fingerprint, cache, integers=integers)
         return Prepared(LoadedFeatures(x, train, numbers), LoadedFeatures(x, valid, numbers))
-    return Prepared(*scaled(x[train], x[valid], scale, settings.split_seed))
+    x_train, x_valid = as_floats(x[train]), as_floats(x[valid])
+    return Prepared(*scaled(x_train, x_valid, scale, settings.split_seed))
+
+
+def _refuse_overflow(dataset: Dataset, x: Tensor) -> None:
+    """Models compute in 32 bits, which larger numbers reach only if they are scaled.
+
+    Raises:
+        DataError: one that is too large; with its row and column.
+    """
+    largest = torch.finfo(torch.float32).max
+    if x.dtype != torch.float64 or not (x.abs() > largest).any():
+        return
+    row, *rest = (int(i) for i in (x.abs() > largest).nonzero()[0])
+    what = f"column {dataset.columns[rest[0]].name!r}" if dataset.columns else "a pixel"
+    value = x[(row, *rest)].item()
+    raise DataError(
+        f"{what} of {dataset.name} is {value:g} in row {row + 1}, but without a scale numbers end "
+        f"at {largest:.2g}. Write scale: standard.",
+        "data.scale",
+    )
 
 
 def _pictures(
@@ -104,14 +132,15 @@ def _table(
     embeds: bool,
     cache: Path | None,
 ) -> Prepared:
+    x = dataset.x
+    assert isinstance(x, Tensor), "loaded rows have no columns"
+
     def make(new: NewArray) -> Mapping[str, Any]:
-        assert isinstance(dataset.x, Tensor), "loaded rows have no columns"
-        x = dataset.x.numpy()
-        x_train = x[train.numpy()]
+        x_train, x_valid = (as_floats(x[rows]).numpy() for rows in (train, valid))
         encoder = fit_encoder(dataset.columns, x_train, settings, scale, embeds)
         width = encoder.n_features
         encoder.encode(x_train, new("x_train", (len(train), width), np.float32))
-        encoder.encode(x[valid.numpy()], new("x_valid", (len(valid), width), np.float32))
+        encoder.encode(x_valid, new("x_valid", (len(valid), width), np.float32))
         return {"cardinalities": encoder.cardinalities}
 
     key = key_of(

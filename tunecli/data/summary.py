@@ -9,6 +9,10 @@ from dataclasses import dataclass
 
 from tunecli.study_file.settings import Task
 
+Fingerprints = tuple[str, str]
+"""Of one content: by this numerics version, and by the first; the latter alone, then empty, of
+what that version has stored."""
+
 
 @dataclass(frozen=True)
 class DataSummary:
@@ -30,6 +34,8 @@ class DataSummary:
         n_numeric, n_categorical, n_dates: columns of a table; 0 for pictures.
         n_features: what a model gets of one row of a table in the first fold, after encoding.
         n_missing: cells of a table that are empty.
+        first_fingerprint: what numerics version 1 gave as the fingerprint of the same content;
+            empty in summaries that it made.
     """
 
     source: str
@@ -52,3 +58,21 @@ class DataSummary:
     n_features: int = 0
     n_missing: int = 0
     n_dates: int = 0
+    first_fingerprint: str = ""
+
+    def has_content_of(self, other: DataSummary) -> bool:
+        """Whether both are of the same content, whichever numerics version described it."""
+        return is_same_content(self.fingerprints, other.fingerprints)
+
+    @property
+    def fingerprints(self) -> Fingerprints:
+        """Of the content, by this version and by the first."""
+        return self.fingerprint, self.first_fingerprint
+
+
+def is_same_content(one: Fingerprints, other: Fingerprints) -> bool:
+    """Whether two fingerprints are of the same content."""
+    (ours, our_first), (theirs, their_first) = one, other
+    if bool(our_first) == bool(their_first):
+        return ours == theirs
+    return (our_first or ours) == (their_first or theirs)

@@ -21,6 +21,7 @@ from tunecli.data.column_facts import FEATURE, ColumnFacts, facts_of, facts_of_l
 from tunecli.data.column_kinds import Cells
 from tunecli.data.dataset import Dataset
 from tunecli.data.kept_sets import kept_dataset, tensors
+from tunecli.data.magnitudes import check_feature
 from tunecli.data.table_files import read_table
 from tunecli.data.target_column import Target, target
 from tunecli.data.workspace import Workspace
@@ -286,6 +287,8 @@ def _features(
         if name not in settings.categorical and column_kinds.tells_rows_apart(column):
             identifiers.append(name)
             continue
+        if column.column.kind == "numeric":
+            check_feature(name, column.values, frame.where)
         found.append(column)
         notes += [column.note] if column.note else []
     if identifiers:

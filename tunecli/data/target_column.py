@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tunecli.data.cell_values import Floats, Where, as_numbers, coded, refuse_missing
 from tunecli.data.column_kinds import are_mistakes, text_among_numbers
+from tunecli.data.magnitudes import check_target
 from tunecli.errors import DataError
 from tunecli.study_file.settings import Task
 
@@ -23,7 +24,7 @@ class Target:
     """What is to be predicted.
 
     Attributes:
-        values: (n_rows,) int64 class indices, or float32 values.
+        values: (n_rows,) int64 class indices, or float64 values.
         words: what it is and how that was found.
     """
 
@@ -56,10 +57,9 @@ def target(series: pd.Series, task: Task | None, where: Where) -> Target:
     if not np.isfinite(numbers).all():
         place = where(int((~np.isfinite(numbers)).argmax()))
         raise DataError(f"the target {name!r} is infinite in {place}.", "data.target")
-    if n_values < 2:
-        raise DataError(f"the target {name!r} is {numbers[0]:g} in all rows.", "data.target")
+    check_target(name, numbers, where)
     how = "as task says" if task else f"{n_values:,} different ones"
-    return Target("regression", numbers.astype(np.float32), (), f"{name}, numbers ({how})")
+    return Target("regression", numbers, (), f"{name}, numbers ({how})")
 
 
 def _classes(series: pd.Series, name: str, n_values: int, how: str) -> Target:

@@ -8,18 +8,20 @@ batch. It is called with the arguments that the study file gives, once in every 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import pandas as pd
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 
 from tunecli import __version__
 from tunecli.data.arrays import from_arrays, with_targets, with_test
 from tunecli.data.cache import NewArray, kept, key_of
-from tunecli.data.dataset import Dataset
+from tunecli.data.dataset import Dataset, first_features, first_targets
 from tunecli.data.hardware import memory
 from tunecli.data.items import Items, as_array
 from tunecli.data.loaded_rows import LoadedRows
@@ -61,7 +63,8 @@ def load_user_data(
     if settings.in_memory is False:
         message = f"false is for a torch Dataset, but {settings.source} returned what is in memory"
         raise DataError(f"{message}. Remove it.", "data.in_memory")
-    dataset = from_arrays(settings.source, found["x"], found["y"], settings)
+    names = _column_names(returned, settings.source)
+    dataset = from_arrays(settings.source, found["x"], found["y"], settings, names)
     if isinstance(settings.test, float | int) or not {"x_test", "y_test"} <= found.keys():
         return dataset
     return with_test(dataset, found, settings)
@@ -103,12 +106,16 @@ def _loaded(x: LoadedRows, settings: DataSettings, workspace: Workspace) -> Data
     one to targets in files that are read with the items, unless the 64 show it.
     """
     sample = x.sample_rows()
-    digest = hashlib.sha256()
+    digest, first_digest = hashlib.sha256(), hashlib.sha256()
     for part in x.batches(torch.tensor(sample), [1] * len(sample)):
         digest.update(part.numpy().tobytes())
+        first_digest.update(first_features(part).numpy().tobytes())
     name = CodeName.parse(x.source)
     code = None if name is None else workspace.code.hash_of(name)
-    seen = [code, settings.arguments, x.shape, str(x.dtype), digest.hexdigest()]
+    about = [code, settings.arguments, x.shape]
+    seen = [*about, str(x.dtype), digest.hexdigest()]
+    first_dtype = first_features(torch.empty(0, *x.shape[1:], dtype=x.dtype)).dtype
+    seen_first = [*about, str(first_dtype), first_digest.hexdigest()]
 
     def make(new: NewArray) -> Mapping[str, Any]:
         y = x.targets()
@@ -117,19 +124,52 @@ def _loaded(x: LoadedRows, settings: DataSettings, workspace: Workspace) -> Data
 
     y = kept(workspace.cache, key_of("targets", seen, __version__), make).arrays["y"]
     dataset = with_targets(x.source, x, y, settings)
-    known = hashlib.sha256(f"{seen} {list(dataset.classes)}".encode())
-    known.update(dataset.y.numpy().tobytes())
-    return replace(dataset, known_fingerprint=known.hexdigest())
+    return replace(
+        dataset,
+        known_fingerprint=_hash(seen, dataset.classes, dataset.y),
+        known_first=_hash(seen_first, dataset.classes, first_targets(dataset.y)),
+    )
+
+
+def _hash(seen: Sequence[object], classes: Sequence[str], y: Tensor) -> str:
+    known = hashlib.sha256(f"{list(seen)} {list(classes)}".encode())
+    known.update(y.numpy().tobytes())
+    return known.hexdigest()
+
+
+def _named(returned: Any) -> dict[str, Any]:
+    """What was returned, by name; empty if it is nothing of the kind."""
+    if isinstance(returned, Mapping):
+        return {str(key).replace("X", "x"): value for key, value in returned.items()}
+    if isinstance(returned, list | tuple) and len(returned) in (2, 4):
+        return dict(zip(_NAMES, returned, strict=False))
+    return {}
+
+
+def _column_names(returned: Any, source: str) -> list[str]:
+    """Of features in a DataFrame; none of what has no names.
+
+    Raises:
+        DataError: two columns have one name, or the test has others.
+    """
+    named = _named(returned)
+    x, test = named.get("x"), named.get("x_test")
+    if not isinstance(x, pd.DataFrame) or isinstance(x.columns, pd.RangeIndex):
+        return []
+    names = list(map(str, x.columns))
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        message = f"the features of {source} have two columns {twice!r}. Rename one."
+        raise DataError(message, "data.source")
+    if isinstance(test, pd.DataFrame) and list(map(str, test.columns)) != names:
+        message = f"x and x_test of {source} must have the same columns in the same order"
+        raise DataError(f"{message}. Write x_test[x.columns].", "data.source")
+    return names
 
 
 def _arrays(returned: Any) -> dict[str, Array] | None:
     """Features and targets by name; None if they are not there."""
-    if isinstance(returned, Mapping):
-        named = {str(key).replace("X", "x"): value for key, value in returned.items()}
-    elif isinstance(returned, list | tuple) and len(returned) in (2, 4):
-        named = dict(zip(_NAMES, returned, strict=False))
-    else:
-        return None
+    named = _named(returned)
     found = {name: as_array(named[name]) for name in _NAMES if named.get(name) is not None}
     return found if {"x", "y"} <= found.keys() else None
 

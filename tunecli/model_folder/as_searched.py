@@ -14,8 +14,9 @@ from tunecli.model_folder.model import Member, Model
 from tunecli.model_folder.refitting import Refitted, Trial, facts_of, predicted
 from tunecli.training.compression.packing import Packed
 from tunecli.training.fold import new_model
+from tunecli.training.fold_data import folds_of, takes_integers
 from tunecli.training.kept_models import Kept, read_models, restored
-from tunecli.training.losses import build_loss, n_outputs, standardizes_target
+from tunecli.training.losses import build_loss, n_outputs
 from tunecli.training.models import embeds_categories
 from tunecli.training.models.embeddings import bin_counts
 from tunecli.training.precision import choose_device
@@ -38,9 +39,7 @@ def as_searched(trial: Trial, store: FoldStore, folder: Path) -> Refitted:
             f"trial {trial.number} left no models: {error} A search keeps those of its best "
             "trials (search.keep_models). Without --as-searched the model is trained."
         ) from None
-    folds = store.folds(
-        config.data.scale, standardizes_target(config.loss), embeds_categories(config.model)
-    )
+    folds = folds_of(store, config)
     if len(folds) != len(kept):
         raise RefitError(
             f"the models in {folder} are of other folds. Train without --as-searched."
@@ -63,6 +62,7 @@ def _member(trial: Trial, store: FoldStore, fold: FoldData, kept: Kept) -> Membe
         config.data.scale,
         embeds_categories(config.model),
         store.workspace.cache,
+        integers=takes_integers(config),
     )
     try:
         network = restored(kept, new_model(config, fold))

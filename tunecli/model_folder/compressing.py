@@ -30,9 +30,8 @@ from tunecli.training.compression.trial import compress_folds, example
 from tunecli.training.cross_validation import CrossValidation
 from tunecli.training.finite import NoScoreError
 from tunecli.training.fold import FoldTraining, new_model
+from tunecli.training.fold_data import folds_of
 from tunecli.training.kept_models import read_models, restored
-from tunecli.training.losses import standardizes_target
-from tunecli.training.models import embeds_categories
 from tunecli.training.objectives import dominates
 from tunecli.training.precision import choose_device
 
@@ -168,9 +167,7 @@ def _folds(config: TrialConfig, store: FoldStore, kept: Path) -> list[FoldTraini
 
 
 def _data(config: TrialConfig, store: FoldStore) -> list[FoldData]:
-    return store.folds(
-        config.data.scale, standardizes_target(config.loss), embeds_categories(config.model)
-    )
+    return folds_of(store, config)
 
 
 def _as_it_is(folds: Sequence[FoldTraining]) -> Row:

@@ -67,9 +67,10 @@ def _check_outputs(member: MemberFacts, n_classes: int) -> None:
 def _check_kind(member: MemberFacts, facts: ModelFacts) -> None:
     kind = "OfTable" if facts.columns else "OfNumbers"
     kind = "OfBytes" if facts.row_dtype == "uint8" and not facts.columns else kind
+    kind = "OfIntegers" if facts.row_dtype == "int64" else kind
     if member.preprocessing != kind:
         raise ValueError(f"preprocessing {member.preprocessing!r} in the place of {kind}")
-    if not facts.columns and member.shape != facts.row_shape:
+    if (not facts.columns or kind == "OfIntegers") and member.shape != facts.row_shape:
         raise ValueError(f"rows of {facts.row_shape} become {member.shape}")
 
 
@@ -151,7 +152,9 @@ def check_shapes(network: nn.Module, member: MemberFacts) -> None:
         ValueError, RuntimeError: the layers do not fit each other.
     """
     if math.prod(member.shape) <= _FREE_WEIGHTS:
-        found = network(torch.zeros(1, *member.shape))
+        is_whole = member.preprocessing == "OfIntegers"
+        row = torch.zeros(1, *member.shape, dtype=torch.int64 if is_whole else None)
+        found = network(row)
         if found.shape != (1, member.n_outputs):
             raise ValueError(f"{found.shape[1:]} outputs in the place of {member.n_outputs}")
 

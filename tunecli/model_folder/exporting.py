@@ -26,7 +26,8 @@ from tunecli.training.losses import Predictions
 Format = Literal["onnx", "pt2", "safetensors"]
 
 TOLERANCE = 1e-4
-"""Of probabilities; of values in units of the largest one among the rows."""
+"""Of probabilities; of values in standard deviations of the training targets, of rates in units
+of the largest one among the rows."""
 ROWS = 256
 """That are compared, at most."""
 
@@ -83,8 +84,9 @@ def _graph(model: Model, to: Format, part: Path, path: Path, source: str) -> Exp
     graph = Graph(model.members, with_preprocessing=not left_out)
     run = (_onnx if to == "onnx" else _pt2)(graph, rows, part)
     # One row alone shows whether the number of rows was taken for a constant.
-    differences = [_difference(run(rows[:n]), expected[:n]) for n in (1, len(rows))]
-    difference = max(differences)
+    unit = _unit(model, expected)
+    differences = [np.abs(run(rows[:n]) - expected[:n]).max() for n in (1, len(rows))]
+    difference = float(max(differences)) / unit
     if not difference <= TOLERANCE:
         raise ExportError(
             f"the {to} file gives other predictions than the model: they differ by "
@@ -104,9 +106,12 @@ def _some_rows(model: Model, source: str) -> Tensor:
     return block.x[:ROWS]
 
 
-def _difference(found: NDArray[Any], expected: Predictions) -> float:
-    unit = 1.0 if expected.ndim == 2 else float(np.abs(expected).max()) or 1.0
-    return float(np.abs(found - expected).max()) / unit
+def _unit(model: Model, expected: Predictions) -> float:
+    """Of a difference. The mean of the targets is no measure: it may be far from their spread."""
+    meaning = model.members[0].facts.meaning
+    if meaning.is_of_classes:
+        return 1.0
+    return meaning.std if meaning.kind == "value" else float(np.abs(expected).max()) or 1.0
 
 
 def _pt2(graph: Graph, rows: Tensor, path: Path) -> Run:

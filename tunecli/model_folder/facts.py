@@ -13,6 +13,7 @@ from tunecli.training.outputs import OutputMeaning
 
 FORMAT: Literal[1] = 1
 
+RowType = Literal["float64", "float32", "uint8", "int64"]
 Positive = Annotated[int, Field(ge=1)]
 
 
@@ -64,8 +65,8 @@ class ModelFacts(_Facts):
     classes: tuple[str, ...]
     columns: tuple[Column, ...]
     row_shape: tuple[Positive, ...]
-    row_dtype: Literal["float64", "float32", "uint8"]
     depth: Depth | None = OF_16_BITS
+    row_dtype: RowType
     members: Annotated[tuple[MemberFacts, ...], Field(min_length=1)]
     fingerprint: str
     versions: dict[str, str]

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from tunecli.data.fitted_scale import Array, FittedScale
 from tunecli.data.fitted_table import FittedTable
-from tunecli.data.fitting import OfBytes, OfNumbers, OfTable, Preprocessing
+from tunecli.data.fitting import OfBytes, OfIntegers, OfNumbers, OfTable, Preprocessing
 from tunecli.model_folder.model import Member, Model
 from tunecli.training.outputs import OutputMeaning
 
@@ -46,7 +46,7 @@ def given_to_graph(model: Model, rows: Tensor) -> Tensor:
 
 
 class Graph(nn.Module):
-    """Predictions of rows: (n, n_classes) probabilities, or (n,) values, float32."""
+    """Predictions of rows: (n, n_classes) probabilities, float32; or (n,) values, float64."""
 
     def __init__(self, members: Sequence[Member], with_preprocessing: bool) -> None:
         """Take a model's networks, on the CPU.
@@ -66,12 +66,14 @@ class Graph(nn.Module):
 
     def forward(self, rows: Tensor) -> Tensor:
         found = [
-            meaning(network(prepare(rows)))
-            for prepare, network, meaning in zip(
-                self.preparing, self.networks, self.meanings, strict=True
-            )
+            meaning(outputs if meaning.is_of_classes else outputs.double())
+            for meaning, outputs in zip(self.meanings, self._outputs(rows), strict=True)
         ]
         return found[0] if len(found) == 1 else torch.stack(found).mean(0)
+
+    def _outputs(self, rows: Tensor) -> Iterator[Tensor]:
+        for prepare, network in zip(self.preparing, self.networks, strict=True):
+            yield network(prepare(rows))
 
 
 def _parts(members: Sequence[Member]) -> Iterator[nn.Module]:
@@ -99,6 +101,8 @@ def _in_graph(fitted: Preprocessing) -> nn.Module:
         return _Table(fitted)
     if isinstance(fitted, OfBytes):
         return _Levels(fitted)
+    if isinstance(fitted, OfIntegers):
+        return nn.Identity()
     assert isinstance(fitted, OfNumbers)
     return _Scaling(fitted.scale, is_pictures=True)
 

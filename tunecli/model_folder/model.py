@@ -92,7 +92,7 @@ class Model:
         return max(1, min(MOST_ROWS, BATCH_BYTES // row_bytes))
 
     def predict(self, x: object) -> NDArray[Any]:
-        """The most probable class of each row, by name; or a value each, float32.
+        """The most probable class of each row, by name; or a value each, float64.
 
         Args:
             x: a DataFrame; an array or a tensor, (n, n_features) or (n, channels, height, width);
@@ -130,15 +130,15 @@ class Model:
         with self._precision.in_force():
             parts = [self._of_batch(part) for part in torch.split(x, self.batch_rows)]
         if not parts:
-            return np.empty((0, len(self.classes)) if self.classes else 0, dtype=np.float32)
+            return np.empty((0, len(self.classes)), np.float32) if self.classes else np.empty(0)
         return np.concatenate(parts)
 
     def _of_batch(self, x: Tensor) -> Predictions:
         found = [self._of_member(member, x) for member in self.members]
         if len(found) == 1:
             return found[0]
-        mean: Predictions = np.stack(found).mean(axis=0, dtype=np.float64).astype(np.float32)
-        return mean
+        mean: Predictions = np.stack(found).mean(axis=0, dtype=np.float64)
+        return mean.astype(found[0].dtype)
 
     def _of_member(self, member: Member, x: Tensor) -> Predictions:
         prepared = member.preprocessing(x).to(self.device)

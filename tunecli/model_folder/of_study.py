@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tunecli.data.fold_store import FoldStore
+from tunecli.data.summary import is_same_content
 from tunecli.data.user_code import permit
 from tunecli.data.workspace import Workspace
 from tunecli.errors import RefitError
@@ -97,12 +98,14 @@ def kept_models(place: Place, number: int) -> Path:
 
 
 def _refuse_other_data(study: StudyRecord, store: FoldStore) -> None:
-    known = study.summary.fingerprint if study.summary else ""
+    known = study.summary
     configs = (trial.config for trial in study.trials if trial.config is not None)
     arguments = [config.get("data", {}).get("arguments") for config in configs]
     if any(other != arguments[0] for other in arguments):
         return  # each value is data of its own, and the fingerprint is of one alone
-    if known and store.dataset.fingerprint != known:
+    dataset = store.dataset
+    ours = dataset.fingerprint, dataset.first_fingerprint
+    if known and known.fingerprint and not is_same_content(known.fingerprints, ours):
         raise RefitError(
             f"the data {store.settings.source} has changed since study {study.name} was searched: "
             "its scores say nothing of a model of this data. Bring back the old data, or search "

@@ -27,6 +27,7 @@ from tunecli.training.compression.packing import Packed
 from tunecli.training.compression.trial import packed_models
 from tunecli.training.finite import NoScoreError
 from tunecli.training.fold import FoldTraining, new_model
+from tunecli.training.fold_data import takes_integers
 from tunecli.training.losses import Predictions, n_outputs, standardizes_target
 from tunecli.training.models import embeds_categories
 from tunecli.training.models.embeddings import bin_counts
@@ -89,6 +90,7 @@ def refit(trial: Trial, store: FoldStore, n_seeds: int = 1) -> Iterator[Refitted
         standardizes_target(config.loss),
         embeds_categories(config.model),
         needs_scores,
+        takes_integers(config),
     )
     for number in range(n_seeds):
         seeded = config.model_copy(update={"seed": config.seed + number})
@@ -161,7 +163,6 @@ def facts_of(
 ) -> ModelFacts:
     """What `model.json` says of a model of this trial."""
     dataset = store.dataset
-    dtypes = {torch.float64: "float64", torch.float32: "float32", torch.uint8: "uint8"}
     return ModelFacts.model_validate(
         {
             "study": trial.study,
@@ -171,13 +172,20 @@ def facts_of(
             "classes": tuple(dataset.classes),
             "columns": dataset.columns,
             "row_shape": tuple(dataset.x.shape[1:]),
-            "row_dtype": dtypes[dataset.x.dtype],
+            "row_dtype": _row_dtype(dataset.x.dtype, members[0]),
             "depth": dataset.depth,
             "members": members,
             "fingerprint": dataset.fingerprint,
             "versions": versions(),
         }
     )
+
+
+def _row_dtype(dtype: torch.dtype, member: MemberFacts) -> str:
+    """Of rows to predict: whole numbers that are scaled may come with fractions."""
+    if dtype == torch.int64 and member.preprocessing != "OfIntegers":
+        return "float64"
+    return str(dtype).removeprefix("torch.")
 
 
 def versions() -> dict[str, str]:

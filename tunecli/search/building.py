@@ -15,8 +15,7 @@ from tunecli.study_file.points import Point, covering
 from tunecli.study_file.ranges import Range, Scalar
 from tunecli.study_file.settings import TrialConfig
 from tunecli.study_file.study_file import StudyFile
-from tunecli.training.losses import standardizes_target
-from tunecli.training.models import embeds_categories
+from tunecli.training.fold_data import folds_of
 from tunecli.training.own_rehearsal import own_build_error
 from tunecli.training.rehearsal import build_error
 
@@ -53,8 +52,7 @@ def configuration(
 ) -> tuple[TrialConfig, list[FoldData]]:
     """The configuration at a point of the search space, and the folds that it would train on."""
     config = study.resolve(partial(_look_up, point))
-    standardizes, embeds = standardizes_target(config.loss), embeds_categories(config.model)
-    return config, stores.of(config).folds(config.data.scale, standardizes, embeds)
+    return config, folds_of(stores.of(config), config)
 
 
 def _look_up(point: Point, name: str, _: Range) -> Scalar:

@@ -67,6 +67,7 @@ def describe(config: TrialConfig, store: FoldStore | None = None) -> DataSummary
         n_dates=kinds["date"],
         n_features=_n_features(config, store),
         n_missing=_n_missing(dataset),
+        first_fingerprint=dataset.first_fingerprint,
     )
 
 

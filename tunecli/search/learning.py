@@ -79,8 +79,12 @@ def _differences(theirs: Stored, study: StudyFile, summary: DataSummary) -> list
     """What makes the scores of two studies incomparable, whatever the trial."""
     pairs: dict[str, tuple[Any, Any]] = {
         "data": (
-            (theirs.summary.fingerprint, theirs.summary.n_search, _facts(theirs.study.data)),
-            (summary.fingerprint, summary.n_search, _facts(study.data)),
+            (
+                theirs.summary.has_content_of(summary),
+                theirs.summary.n_search,
+                _facts(theirs.study.data),
+            ),
+            (True, summary.n_search, _facts(study.data)),
         ),
         "validation": (_facts(theirs.study.validation), _facts(study.validation)),
         "objective": (theirs.study.objectives, study.objectives),

@@ -14,6 +14,7 @@ import optuna
 
 from tunecli.data.workspace import Workspace
 from tunecli.errors import TunecliError
+from tunecli.numerics import NUMERICS, changes_since
 from tunecli.search.constructible import refuse_what_optuna_refuses
 from tunecli.search.database import StudyDatabase
 from tunecli.search.driver import Driver, Limits, earlier
@@ -162,7 +163,7 @@ class Search:
         summary = described.summary
         assert summary is not None
         if stored is not None:
-            stored.refuse_other_data(summary.fingerprint)
+            stored.refuse_other_data(summary)
         return self._study.completed(summary.task, summary.n_rows, summary.given)
 
     def _drive(
@@ -181,6 +182,7 @@ class Search:
         yield DataDescribed(described.summary)
         if stored is not None:
             yield from _other_machine(stored.differences(described.environment))
+            yield from _other_numerics(stored.numerics)
         self._driver = self._make_driver(study, database, self._executor, history, edits)
         if self._interrupted:
             self._driver.interrupt()
@@ -201,9 +203,13 @@ class Search:
         return None
 
     def _own_versions(self) -> dict[str, str]:
-        """Of what suggests trials, beside the worker's of what trains them; and the commit."""
+        """Of what suggests trials, beside the worker's of what trains them; and the commit.
+
+        `numerics` is the version of tunecli's own arithmetic.
+        """
         versions = {name: version(name) for name in ("optuna", "cmaes", "scipy")}
-        return versions | {"commit": git_commit(Path(self._study.file).parent)}
+        commit = git_commit(Path(self._study.file).parent)
+        return versions | {"commit": commit, "numerics": str(NUMERICS)}
 
     def _make_driver(
         self,
@@ -260,6 +266,15 @@ class Search:
                 (label(objective.metric), objective.direction)
                 for objective in study.objectives[1:]
             ),
+        )
+
+
+def _other_numerics(version: int) -> Iterator[Notice]:
+    if version != NUMERICS:
+        yield Notice(
+            f"The study was made with numerics version {version}, and this tunecli has {NUMERICS}:"
+            f" {changes_since(version)}. Its next trials are not comparable bit for bit with "
+            "those before."
         )
 
 

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 
 from tunecli.data.summary import DataSummary
 from tunecli.errors import DatabaseError, StudyChangedError, StudyFileError
+from tunecli.numerics import NUMERICS
 from tunecli.search.baselines import lacking, read_baselines
 from tunecli.search.cells import refuse_nonsense
 from tunecli.search.database import StudyDatabase
@@ -147,16 +148,19 @@ class Stored:
                 f"so that scores would not be comparable.\n{_ways_out()}"
             )
 
-    def refuse_other_data(self, fingerprint: str) -> None:
+    def refuse_other_data(self, summary: DataSummary) -> None:
         """Let only the same data pass.
 
         Raises:
             StudyChangedError: the content differs from that of the first trial.
         """
-        if self.summary.fingerprint != fingerprint:
+        if not self.summary.has_content_of(summary):
+            is_other = self.numerics != NUMERICS
+            reason = f", or numerics version {NUMERICS} of tunecli reads it differently"
             raise StudyChangedError(
-                f"The data of study {self.study.name} has changed since its first trial, so that "
-                f"scores would not be comparable.\n{_ways_out()}"
+                f"The data of study {self.study.name} has changed since its first trial"
+                f"{reason if is_other else ''}, so that scores would not be comparable.\n"
+                f"{_ways_out()}"
             )
 
     def differences(self, environment: dict[str, str]) -> list[str]:
@@ -164,8 +168,13 @@ class Stored:
         return [
             f"{name}: {self.environment[name]} → {value}"
             for name, value in environment.items()
-            if name != "commit" and self.environment.get(name, value) != value
+            if name not in ("commit", "numerics") and self.environment.get(name, value) != value
         ]
+
+    @property
+    def numerics(self) -> int:
+        """The version of the arithmetic at the first trial; older studies do not name it."""
+        return int(self.environment.get("numerics", 1))
 
     def record_edits(self, study: StudyFile, database: StudyDatabase) -> Edits:
         """Store this call's edits with the first trial that they touch."""

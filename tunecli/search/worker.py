@@ -47,10 +47,9 @@ from tunecli.training.cross_validation import CrossValidation, Round
 from tunecli.training.evaluation import Baseline, TrialResult
 from tunecli.training.failures import failure, is_beyond_repair, release_memory
 from tunecli.training.finishing import EndOfTrial, finish, refused
+from tunecli.training.fold_data import folds_of
 from tunecli.training.kept_models import keep_models
-from tunecli.training.losses import standardizes_target
 from tunecli.training.memory import PeakMemory, life_peak
-from tunecli.training.models import embeds_categories
 from tunecli.training.precision import choose_device
 from tunecli.training.quiet import NOBODY_MEASURES, Quiet
 
@@ -210,9 +209,7 @@ class Trainer:
         config = job.config
         self._peak = PeakMemory(choose_device(config.training.device))
         torch.set_num_threads(config.training.threads)
-        return self._stores.of(config).folds(
-            config.data.scale, standardizes_target(config.loss), embeds_categories(config.model)
-        )
+        return folds_of(self._stores.of(config), config)
 
     def _begin(self, job: TrialJob, folds: Sequence[FoldData]) -> CrossValidation:
         device = choose_device(job.config.training.device)

@@ -31,6 +31,7 @@ class Augmentation:
     def __init__(self, components: Sequence[Component], x: Features) -> None:
         """Prepare to change pictures like those of `x`, whose scale is undone and done again."""
         _check_pictures("data.augment", x.shape)
+        _refuse_whole("data.augment", x)
         self._changes = [(c.name, built(c, x.shape)) for c in components]
         self._black, white = x.ends()
         self._span = white - self._black
@@ -71,6 +72,12 @@ class BatchChange:
     def __init__(self, config: TrialConfig, x: Features, n_codes: int) -> None:
         """Prepare to change batches of `x`, of whose features the last `n_codes` are codes."""
         training = config.training
+        for setting, value in (
+            ("training.mixup", training.mixup),
+            ("training.input_noise", training.input_noise),
+        ):
+            if value:
+                _refuse_whole(setting, x)
         if training.cutmix:
             _check_pictures("training.cutmix", x.shape)
         if training.mixup and n_codes:
@@ -94,6 +101,15 @@ class BatchChange:
         if self._mixup:
             return mixed(x, y, self._mixup, batch.weights)
         return batch._replace(x=x)
+
+
+def _refuse_whole(setting: str, x: Features) -> None:
+    """Whole numbers that stay as they are cannot be mixed, or changed by a fraction."""
+    if x.are_whole:
+        raise TunecliError(
+            f"{setting}: the model gets whole numbers as they are, which cannot be mixed or "
+            "changed. Remove it, or scale the numbers with data.scale."
+        )
 
 
 def mixed(x: Tensor, y: Tensor, alpha: float, weights: Tensor | None = None) -> Batch:

@@ -219,7 +219,7 @@ class CrossValidation:
                 return None
             number = training.fold.number
             arrays[f"rows_{number}"] = training.fold.valid_rows.numpy(force=True)
-            arrays[f"outputs_{number}"] = outputs.reshape(len(outputs), -1).astype(np.float32)
+            arrays[f"outputs_{number}"] = outputs.reshape(len(outputs), -1)
         archive = io.BytesIO()
         np.savez(archive, **arrays)
         return archive.getvalue()

@@ -55,7 +55,7 @@ class TrialResult:
         traceback: of an error, for the log.
         predictions: per fold, the validation rows' indices and outputs at the best evaluation, as
             bytes of an npz archive with arrays `rows_<fold>` (n,) int64 and `outputs_<fold>`
-            (n, k) float32; None unless complete.
+            (n, k), float32 probabilities or float64 values; None unless complete.
     """
 
     outcome: Outcome

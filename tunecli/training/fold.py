@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -72,7 +73,7 @@ class FoldTraining:
             fewest_batches: the timetable's, for folds in lockstep.
             model: to train further, in place; None for a new one.
         """
-        self.fold = fold.to(device)
+        self.fold = _in_32_bits(fold).to(device)
         self.device = device
         self._config = config
         self._settings = config.training
@@ -307,6 +308,13 @@ class FoldTraining:
         self._predictions = _as_array(state["predictions"])
         self._best_weights = state["best_weights"]
         self.best_outputs = _as_array(state["best_outputs"])
+
+
+def _in_32_bits(fold: FoldData) -> FoldData:
+    """The fold with targets as losses compute with them; standardized ones are so already."""
+    if fold.task == "classification":
+        return fold
+    return replace(fold, y_train=fold.y_train.float())
 
 
 def new_model(config: TrialConfig, fold: FoldData) -> nn.Module:

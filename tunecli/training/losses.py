@@ -25,7 +25,8 @@ from tunecli.study_file.user_code import is_code
 from tunecli.training import user_parts
 from tunecli.training.outputs import OutputMeaning
 
-Predictions = NDArray[np.float32]
+Predictions = NDArray[np.floating]
+"""Probabilities, float32; or values in the original unit, float64."""
 
 
 class Loss(ABC):
@@ -197,10 +198,16 @@ class _PoissonLoss(Loss):
         if not arguments.get("log_input", True):
             raise ValueError("PoissonNLLLoss takes log_input: true only; leave it out.")
         smallest = min(fold.y_train.min().item(), fold.y_valid.min().item())
+        largest = fold.y_train.max().item()
         if smallest < 0:
             raise DataError(
                 f"PoissonNLLLoss takes counts, but the smallest target is {smallest:g}. "
                 "Use MSELoss or another loss for regression."
+            )
+        if largest > torch.finfo(torch.float32).max:
+            raise DataError(
+                f"PoissonNLLLoss computes in 32 bits, up to 3.4e+38, but the largest target is "
+                f"{largest:g}. Use MSELoss, or divide the targets."
             )
         super().__init__(name, arguments, fold)
         mean = _mean(fold.y_train, fold.train_weights)
@@ -310,8 +317,12 @@ def class_weights(weight: str | Sequence[float] | None, fold: FoldData) -> Tenso
 
 
 def decoded(meaning: OutputMeaning, outputs: Tensor) -> Predictions:
-    """What outputs (n, n_outputs) say, computed on the CPU in float64: MPS has none."""
-    return meaning(outputs.detach().cpu().double()).float().numpy()
+    """Return what outputs (n, n_outputs) say, computed on the CPU in float64: MPS has none.
+
+    Values stay float64: in 32 bits those around a large mean would all be the same.
+    """
+    found = meaning(outputs.detach().cpu().double())
+    return (found.float() if meaning.is_of_classes else found).numpy()
 
 
 def _mean(y: Tensor, weights: Tensor | None) -> float:

@@ -29,6 +29,11 @@ class OutputMeaning:
     mean: float = 0.0
     std: float = 1.0
 
+    @property
+    def is_of_classes(self) -> bool:
+        """Whether predictions are probabilities, not values."""
+        return self.kind in ("softmax", "sigmoid")
+
     def __call__(self, outputs: Tensor) -> Tensor:
         """Predictions in the type of the outputs.
 

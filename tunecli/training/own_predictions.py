@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
 from tunecli.errors import UserCodeError
@@ -62,11 +61,14 @@ class OwnPredictions:
         return [(int(found[1]), file) for found, file in named if found is not None]
 
 
-def checked(predictions: Any, n_valid: int, name: str) -> Predictions | None:
+def checked(
+    predictions: Any, n_valid: int, name: str, *, are_values: bool = False
+) -> Predictions | None:
     """What was reported as predictions, as an array; None stays None.
 
     Args:
         n_valid: validation rows of the fold; 0 in a study without data.
+        are_values: of regression, kept in float64; else float32.
         name: of the user's function, for messages.
 
     Raises:
@@ -75,9 +77,12 @@ def checked(predictions: Any, n_valid: int, name: str) -> Predictions | None:
     if predictions is None:
         return None
     if isinstance(predictions, Tensor):
-        predictions = predictions.detach().cpu().float()
+        predictions = predictions.detach().cpu()
+        predictions = predictions.double() if are_values else predictions.float()
     try:
-        found: NDArray[np.float32] = np.asarray(predictions, dtype=np.float32)
+        found: Predictions = np.asarray(
+            predictions, dtype=np.float64 if are_values else np.float32
+        )
     except (ValueError, TypeError):
         raise UserCodeError(f"{name}: predictions are an array of numbers.") from None
     if found.ndim not in (1, 2) or len(found) != n_valid or not n_valid:

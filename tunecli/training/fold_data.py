@@ -1,0 +1,26 @@
+"""The folds of a data set as the training of a configuration takes them."""
+
+from __future__ import annotations
+
+from tunecli.data.dataset import FoldData
+from tunecli.data.fold_store import FoldStore
+from tunecli.data.no_data import NoData
+from tunecli.study_file.settings import TrialConfig
+from tunecli.study_file.user_code import is_code
+from tunecli.training.losses import standardizes_target
+from tunecli.training.models import embeds_categories
+
+
+def folds_of(store: FoldStore | NoData, config: TrialConfig) -> list[FoldData]:
+    """Return every fold's tensors, on the CPU; see `FoldStore.folds`."""
+    return store.folds(
+        config.data.scale,
+        standardizes_target(config.loss),
+        embeds_categories(config.model),
+        takes_integers(config),
+    )
+
+
+def takes_integers(config: TrialConfig) -> bool:
+    """Whether rows of whole numbers stay so: for code of the user's own, which may embed them."""
+    return config.train is not None or is_code(config.model.name)
