@@ -22,7 +22,9 @@ FORBIDDEN = {
     "model_folder": {"optuna", "rich", "typer", "sqlalchemy"},
 }
 # What runs in the workers, and in `check`, in place of a worker.
-TRAINS = {"search/worker.py", "search/building.py", "search/rehearsing.py", "search/describe.py"}
+TRAINS = {
+    f"search/{name}.py" for name in ("worker", "building", "rehearsing", "describe", "measurable")
+}
 
 MAY_USE = {
     "study_file": set(),

@@ -50,6 +50,10 @@ def cells_of(frame: pd.DataFrame, columns: Sequence[Column], name: str, start: i
     absent = [column.name for column in columns if column.name not in present]
     if absent:
         raise DataError(_lacks(name, absent, list(present)))
+    names = [str(given) for given in frame.columns]
+    twins = [column.name for column in columns if names.count(column.name) > 1]
+    if twins:
+        raise DataError(f"{name} has several columns {twins[0]!r}. Give each its own name.")
     cells = np.empty((len(frame), len(columns)))
 
     def where(row: int) -> str:

@@ -24,6 +24,7 @@ from tunecli.study_file.number_ranges import (
 from tunecli.study_file.plain import inline
 from tunecli.study_file.problems import Problems
 from tunecli.study_file.suggestions import closest
+from tunecli.study_file.switching_off import is_none
 from tunecli.study_file.tree import (
     Broken,
     Choice,
@@ -39,11 +40,6 @@ from tunecli.study_file.tree import (
     identity,
 )
 from tunecli.study_file.user_code import AllowedCode, is_code, short_name
-
-
-def is_none(data: Any) -> bool:
-    """`none`, `null` and empty are one thing: without."""
-    return data is None or data == "none"
 
 
 def without_none(data: Any) -> Any:

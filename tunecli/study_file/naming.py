@@ -9,6 +9,7 @@ from pathlib import Path
 from tunecli.errors import StudyFileError
 from tunecli.study_file.document import Document
 from tunecli.study_file.overrides import with_overrides
+from tunecli.study_file.switching_off import is_none
 
 STUDY_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}\Z")
 
@@ -25,5 +26,5 @@ def early_name(path: Path, overrides: Sequence[str] = ()) -> str | None:
     except (OSError, ValueError, TypeError, StudyFileError):
         return None
     given = document.data.get("study") if isinstance(document.data, dict) else None
-    name = path.stem if given is None else given
+    name = path.stem if is_none(given) else given
     return name if isinstance(name, str) and STUDY_NAME.match(name) else None
