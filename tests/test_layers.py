@@ -23,7 +23,9 @@ FORBIDDEN = {
     "model_folder": {"optuna", "rich", "typer", "sqlalchemy"},
 }
 # What runs in the workers, and in `check`, in place of a worker.
-TRAINS = {"search/worker.py", "search/building.py", "search/rehearsing.py", "search/describe.py"}
+TRAINS = {
+    f"search/{name}.py" for name in ("worker", "building", "rehearsing", "describe", "measurable")
+}
 
 MAY_USE = {
     "files": set(),
@@ -34,7 +36,15 @@ MAY_USE = {
     "report": {"study_file", "data", "training", "search"},
     "model_folder": {"study_file", "data", "training", "search", "report"},
 }
-FOR_ALL = {"errors", "files", "import_path", "lifeline", "numerics", "temporary_folder", "__version__"}
+FOR_ALL = {
+    "errors",
+    "files",
+    "import_path",
+    "lifeline",
+    "numerics",
+    "temporary_folder",
+    "__version__",
+}
 
 
 def modules(folder: str) -> list[Path]:

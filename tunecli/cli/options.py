@@ -11,8 +11,28 @@ FileArgument = Annotated[Path, typer.Argument(help="The study file.", show_defau
 StudyArgument = Annotated[
     str, typer.Argument(help="A study's name, or its study file.", show_default=False)
 ]
+
+
+def _folder(written: str | Path) -> Path:
+    """A folder's path; an empty one would be the current folder."""
+    if not str(written).strip():
+        raise typer.BadParameter("needs a folder.")
+    return Path(written)
+
+
+def _unless_off(storage: str | None) -> str | None:
+    return None if storage is None or storage.strip() in ("", "none") else storage
+
+
 RunsOption = Annotated[
-    Path, typer.Option("--runs", envvar="TUNECLI_RUNS", help="Folder of all studies.")
+    Path,
+    typer.Option(
+        "--runs",
+        envvar="TUNECLI_RUNS",
+        help="Folder of all studies.",
+        parser=_folder,
+        metavar="PATH",
+    ),
 ]
 StorageOption = Annotated[
     str | None,
@@ -20,6 +40,7 @@ StorageOption = Annotated[
         "--storage",
         envvar="TUNECLI_STORAGE",
         help="Another database, as an SQLAlchemy URL that Optuna takes.",
+        callback=_unless_off,
         show_default=False,
     ),
 ]

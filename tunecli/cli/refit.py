@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -98,11 +99,19 @@ def results_lines(results: Results) -> list[str]:
     if found is None:
         lines.append("test        no rows were put away, so there is no score")
     else:
-        interval = f"(95 %: {found.low:.4f} to {found.high:.4f}, {results.n_test:,} rows)"
-        lines.append(f"test        {results.metric} {found.score:.4f} {interval}")
+        low, high = (_score(end) for end in (found.low, found.high))
+        interval = f"(95 %: {low} to {high}, {results.n_test:,} rows)"
+        lines.append(f"test        {results.metric} {_score(found.score)} {interval}")
+        lines += [
+            f"            {name} is not defined on the test rows"
+            for name, other in results.test.items()
+            if not isfinite(other.score)
+        ]
     if found is not None and len(results.seeds) > 1:
         scores = [seed.scores[results.metric] for seed in results.seeds]
-        text = with_spread(sum(scores) / len(scores), _spread(scores))
+        text = _score(sum(scores) / len(scores))
+        if all(map(isfinite, scores)):
+            text = with_spread(sum(scores) / len(scores), _spread(scores))
         lines.append(f"seeds       {results.metric} {text} over {len(scores)} trainings")
     if results.looks > 1:
         lines.append(f"looks       the test set was looked at {results.looks} times by now")
@@ -111,6 +120,12 @@ def results_lines(results: Results) -> list[str]:
     latency = in_words("latency", costs.latency["1"].median)
     size = in_words("size", costs.size)
     return [*lines, f"costs       {size}, {costs.n_weights:,} weights, {latency} for one row"]
+
+
+def _score(value: float) -> str:
+    from tunecli.study_file.units import NOT_DEFINED
+
+    return f"{value:.4f}" if isfinite(value) else NOT_DEFINED
 
 
 def _spread(scores: list[float] | tuple[float, ...]) -> float | None:

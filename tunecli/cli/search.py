@@ -71,8 +71,9 @@ def search(
     """
     from tunecli.search.trackers.destination import Destination
     from tunecli.study_file.naming import early_name
+    from tunecli.study_file.switching_off import is_none
 
-    if as_ is not None and not as_.strip():
+    if as_ is not None and is_none(as_.strip()):
         raise typer.BadParameter("--as needs a name.")
     if jobs is not None and jobs_per_gpu is not None:
         raise typer.BadParameter("--jobs and --jobs-per-gpu exclude each other.")
@@ -119,8 +120,8 @@ def _budget(
     file: Path, study: StudyFile, trials: int | None, timeout: str | None
 ) -> SearchSettings:
     """The search settings of this call: the file's, with what the command line says instead."""
-    given = [f"search.trials={trials}"] if trials else []
-    given += [f"search.timeout={timeout}"] if timeout else []
+    given = [f"search.trials={trials}"] if trials is not None else []
+    given += [f"search.timeout={timeout}"] if timeout is not None else []
     return _load(file, [*study.overrides, *given]).search
 
 

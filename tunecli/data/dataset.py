@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tunecli.data.depth import Depth
 from tunecli.data.date_features import DatePart
+from tunecli.data.depth import Depth
 from tunecli.data.features import Features, as_features
 from tunecli.data.loaded_rows import LoadedRows
 from tunecli.study_file.settings import Task

@@ -64,6 +64,10 @@ def cells_of(
     absent = [name for name in _sources(columns) if name not in present]
     if absent:
         raise DataError(_lacks(name, absent, list(present)))
+    names = [str(given) for given in frame.columns]
+    twins = [column.name for column in columns if names.count(column.name) > 1]
+    if twins:
+        raise DataError(f"{name} has several columns {twins[0]!r}. Give each its own name.")
     cells = np.empty((len(frame), len(columns)))
 
     def where(row: int) -> str:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from statistics import fmean, stdev
 
 from tunecli.data.summary import DataSummary
 from tunecli.model_folder.facts import ModelFacts
+from tunecli.model_folder.interval import Interval
 from tunecli.model_folder.model_costs import ModelCosts
 from tunecli.model_folder.results import Results
-from tunecli.study_file.metrics import label, measured
-from tunecli.study_file.units import in_words
+from tunecli.study_file.metrics import label, measured, needs
+from tunecli.study_file.units import NOT_DEFINED, in_words
 from tunecli.training.compression.recipe import idle_in_words
 
 MOST_LISTED = 30
@@ -80,17 +82,40 @@ def _scores(facts: ModelFacts, results: Results, summary: DataSummary) -> Iterat
     lines = ["| on the test rows | score | 95 % interval |", "| --- | --- | --- |"]
     for metric in measured(facts.config):
         found = results.test[label(metric)]
-        lines.append(
-            f"| {label(metric)} | {found.score:.4g} | {found.low:.4g} to {found.high:.4g} |"
-        )
+        lines.append(f"| {label(metric)} | {_score(found.score)} | {_interval(found)} |")
     yield "\n".join(lines)
+    yield from (
+        f"{label(metric)} is not defined on the test rows: {_why(label(metric))}."
+        for metric in measured(facts.config)
+        if not math.isfinite(results.test[label(metric)].score)
+    )
     yield f"The interval is the bootstrap's over the {results.n_test:,} test rows."
     if len(results.seeds) > 1:
         scores = [seed.scores[name] for seed in results.seeds]
         yield (
-            f"Trained with {len(scores)} seeds: {name} {fmean(scores):.4g} ± {stdev(scores):.4g}. "
+            f"Trained with {len(scores)} seeds: {name} {_mean_of(scores)}. "
             "The model here is that of the first seed, whichever scored best."
         )
+
+
+def _score(value: float) -> str:
+    return f"{value:.4g}" if math.isfinite(value) else NOT_DEFINED
+
+
+def _interval(found: Interval) -> str:
+    ends = (found.low, found.high)
+    return " to ".join(map(_score, ends)) if all(map(math.isfinite, ends)) else NOT_DEFINED
+
+
+def _why(name: str) -> str:
+    needed = needs(name)
+    return f"it needs {needed}" if needed else "it gave no finite number"
+
+
+def _mean_of(scores: list[float]) -> str:
+    if not all(map(math.isfinite, scores)):
+        return NOT_DEFINED
+    return f"{fmean(scores):.4g} ± {stdev(scores):.4g}"
 
 
 def _costs(costs: ModelCosts) -> str:

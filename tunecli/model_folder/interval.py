@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tunecli.errors import UserCodeError
 from tunecli.study_file.metrics import label
 from tunecli.study_file.settings import Component, Task
+from tunecli.study_file.user_code import is_code
+from tunecli.training.finite import NoScoreError, number
 from tunecli.training.metrics import measure
 
 N_SAMPLES = 1000
@@ -41,7 +45,7 @@ def intervals(
     The arguments are those of `metrics.measure`. Samples in which a metric is not defined are left
     out of its interval.
     """
-    scores = measure(metrics, task, y_true, predictions, n_classes, weights)
+    scores = measured(metrics, task, y_true, predictions, n_classes, weights)
     n_rows = len(y_true)
     n_samples = max(FEWEST, min(N_SAMPLES, MOST_CELLS // n_rows))
     rng = np.random.default_rng(0)
@@ -49,10 +53,35 @@ def intervals(
     for _ in range(n_samples):
         rows = rng.integers(0, n_rows, n_rows)
         counts = None if weights is None else weights[rows]
-        found = measure(metrics, task, y_true[rows], predictions[rows], n_classes, counts)
+        found = measured(metrics, task, y_true[rows], predictions[rows], n_classes, counts)
         for name, value in found.items():
             drawn[name].append(value)
     return {label(m): _interval(scores[label(m)], drawn[label(m)]) for m in metrics}
+
+
+def measured(
+    metrics: Sequence[Component],
+    task: Task,
+    y_true: NDArray[np.generic],
+    predictions: NDArray[np.floating],
+    n_classes: int,
+    weights: NDArray[np.float64] | None = None,
+) -> dict[str, float]:
+    """Measure as `metrics.measure` does; NaN where a metric of the user's own has no number.
+
+    A model that took hours to train is not lost for what one metric makes of the test rows.
+    """
+    own = [metric for metric in metrics if is_code(metric.name)]
+    others = [metric for metric in metrics if metric not in own]
+    found = measure(others, task, y_true, predictions, n_classes, weights)
+    for metric in own:
+        name = label(metric)
+        try:
+            value = measure([metric], task, y_true, predictions, n_classes, weights)[name]
+            found[name] = number(value, name)
+        except (UserCodeError, NoScoreError):
+            found[name] = math.nan
+    return found
 
 
 def _interval(score: float, drawn: Sequence[float]) -> Interval:

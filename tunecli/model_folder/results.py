@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunecli.data.fold_store import FoldStore
+from tunecli.model_folder import interval
 from tunecli.model_folder.interval import Interval, intervals
 from tunecli.model_folder.model_costs import ModelCosts, costs_of_model
 from tunecli.model_folder.refitting import Refitted, Trial
 from tunecli.study_file.metrics import label, measured
 from tunecli.study_file.settings import TrialConfig
 from tunecli.training.losses import Predictions
-from tunecli.training.metrics import measure
 
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 
@@ -116,7 +116,9 @@ def _scores_of(
     metrics = measured(config)
     n_classes = len(store.dataset.classes)
     weights = store.dataset.weights_of(store.split.test_rows)
-    scores = measure(metrics, store.dataset.task, y, refitted.predictions, n_classes, weights)
+    scores = interval.measured(
+        metrics, store.dataset.task, y, refitted.predictions, n_classes, weights
+    )
     return SeedScores(refitted.seed, scores)
 
 

@@ -19,6 +19,7 @@ from typing import Any
 
 from tunecli.report import ranking
 from tunecli.report.comparison import Comparison, Contender
+from tunecli.report.export import finite
 
 FORMAT = 1
 
@@ -44,7 +45,7 @@ def comparison_json(comparison: Comparison) -> str:
             for parameter, options in comparison.shared_choices().items()
         ],
     }
-    return json.dumps(whole, allow_nan=False)
+    return json.dumps(finite(whole), allow_nan=False)
 
 
 def _study(comparison: Comparison, one: Contender) -> dict[str, Any]:

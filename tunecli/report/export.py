@@ -36,13 +36,16 @@ seconds, memory bytes.
                   DroppedChoices {parameter, choices}, NewSetting {path, value}; `line` in words
     trials        [{number, state, outcome, reason, traceback, value, values, spread, fold_scores,
                     metrics, best_step, params, ranges, config, seconds, n_weights, peak_memory,
-                    attempt, worker, start, end, curve}]; `value` is the first objective's
+                    attempt, worker, start, end, curve, undefined}]; `value` is the first
+                    objective's
+      undefined   {metric: why}: a sentence on each metric that is null
       ranges      {parameter: {choices} or {low, high, log, step}}
       curve       {step, score, folds: [{step, epoch, train_loss, score, lr, metrics}]}, lists with
                   one entry an evaluation; `score` beside `step` is the mean over folds
 
 The CSV has the scalars of a trial, then `fold.<n>`, `metric.<name>` and `param.<name>`. A
-parameter that a trial does not have is an empty cell, one whose value is none is `none`.
+parameter that a trial does not have is an empty cell, one whose value is none is `none`. A metric
+that is not defined is `nan`.
 """
 
 from __future__ import annotations
@@ -65,6 +68,7 @@ from tunecli.report.importance import importance
 from tunecli.report.importance_intervals import importance_intervals
 from tunecli.report.pareto import front
 from tunecli.report.records import StudyRecord, TrialRecord
+from tunecli.report.undefined import undefined
 from tunecli.search.lessons import as_attribute
 from tunecli.search.urls import without_password
 
@@ -155,6 +159,7 @@ def _trial(trial: TrialRecord, curve: Curve) -> dict[str, Any]:
         "spread": trial.spread,
         "start": trial.start.isoformat() if trial.start is not None else None,
         "end": trial.end.isoformat() if trial.end is not None else None,
+        "undefined": undefined(trial, curve),
         "curve": {
             "step": curve.step,
             "score": curve.score,

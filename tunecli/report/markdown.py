@@ -16,6 +16,7 @@ from tunecli.report.findings.evidence import Evidence
 from tunecli.report.findings.finding import Finding
 from tunecli.report.pareto import front
 from tunecli.report.records import StudyRecord, TrialRecord
+from tunecli.report.undefined import undefined
 
 _VERSIONS = ("tunecli", "torch", "optuna", "python", "device")
 _FINGERPRINT = 12  # of 64 digits; enough to see that two studies differ
@@ -90,6 +91,9 @@ def _best(evidence: Evidence) -> Iterator[str]:
     folds = f" over {len(best.fold_scores)} folds" if best.spread is not None else ""
     score = wording.with_spread(best.value, best.spread)
     yield f"**{escaped(study.metric)} {score}**{folds}, trial {best.number} ({counts})"
+    for text in undefined(best, study.curve(best)).values():
+        yield ""
+        yield escaped(text)
     params = wording.assignments(best.params, study.gates)
     if params:
         yield ""

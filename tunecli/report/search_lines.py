@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from rich.text import Text
 
@@ -24,6 +25,15 @@ STYLES: dict[Outcome, str] = {
     "infeasible": "yellow",
     "failed": "red",
 }
+
+
+_IN_VAIN: Mapping[Outcome | Literal[""], str] = {
+    "failed": "all trials failed",
+    "diverged": "all trials diverged",
+    "infeasible": "no trial kept to the limits",
+}
+
+_MOST = 10  # trials of a front that are listed
 
 
 def beginning(started: SearchStarted) -> list[Line]:
@@ -126,7 +136,8 @@ def _how_it_ended(ended: SearchEnded, started: SearchStarted) -> str:
         case "interrupted":
             return f"Interrupted: {kept} done; what was running goes on with the next call."
         case "failing":
-            return f"Stopped: all trials failed. {wording.plain(ended.reason)}".rstrip()
+            what = _IN_VAIN.get(ended.outcome, "no trial has a value")
+            return f"Stopped: {what}. {wording.plain(ended.reason)}".rstrip()
 
 
 def _done(n_done: int, n_total: int) -> str:
@@ -142,7 +153,8 @@ def _best_lines(state: SearchState) -> list[Line]:
         return []
     if state.started.further_objectives:
         n_complete = wording.count(state.counts.get("complete", 0), "complete trial")
-        return [labelled("front", f"{len(state.front)} of {n_complete}, that no other beats")]
+        head = labelled("front", f"{len(state.front)} of {n_complete}, that no other beats")
+        return [head, *_front_lines(state)]
     metric = wording.plain(state.started.objective)
     score = wording.with_spread(best.value, state.spread(best))
     value = Text(f"{metric} {score}", style="bold green")
@@ -154,6 +166,22 @@ def _best_lines(state: SearchState) -> list[Line]:
     if n_tied is not None:
         lines.append(labelled("", tie_sentence(n_tied, len(best.fold_scores))))
     return lines
+
+
+def _front_lines(state: SearchState) -> list[Line]:
+    """The trials of the front in the order of the report, with the values of all objectives."""
+    assert state.started is not None
+    sign = -1.0 if state.started.direction == "maximize" else 1.0
+    ordered = sorted(state.front, key=lambda trial: (sign * trial.values[0], trial.number))
+    names = [state.started.objective, *(name for name, _ in state.started.further_objectives)]
+    lines = []
+    for trial in ordered[:_MOST]:
+        values = zip(names, trial.values, strict=True)
+        scores = [f"{wording.plain(name)} {wording.measured(name, v)}" for name, v in values]
+        params = " ".join(wording.assignments(trial.params, state.gates))
+        lines.append(labelled("", "  ".join([f"trial {trial.number}", *scores, params])))
+    more = len(ordered) - _MOST
+    return [*lines, *([labelled("", f"and {more} more")] if more > 0 else [])]
 
 
 def tie_sentence(n_tied: int, n_folds: int) -> str:

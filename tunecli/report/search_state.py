@@ -47,7 +47,7 @@ class SearchState:
         counts: ended trials of the whole study by outcome.
         best: of the whole study, as far as it was told; with several objectives the last one that
             none had beaten when it ended.
-        front: values of those that none has beaten by now.
+        front: the trials that none has beaten by now.
         fold_scores: of all complete trials.
         n_planned: evaluations of a whole trial, as the last one to start had it.
     """
@@ -58,7 +58,7 @@ class SearchState:
     running: dict[int, RunningTrial] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     best: TrialFinished | None = None
-    front: list[tuple[float, ...]] = field(default_factory=list)
+    front: list[TrialFinished] = field(default_factory=list)
     fold_scores: list[tuple[float, ...]] = field(default_factory=list)
     n_planned: int = 0
     _begun_at: float = 0.0
@@ -106,8 +106,9 @@ class SearchState:
             self.fold_scores.append(trial.fold_scores)
         if trial.is_best:
             self.best = trial
-            beaten = [one for one in self.front if dominates(trial.values, one, self.directions)]
-            self.front = [one for one in self.front if one not in beaten] + [trial.values]
+            ways = self.directions
+            kept = [one for one in self.front if not dominates(trial.values, one.values, ways)]
+            self.front = [*kept, trial]
 
     @property
     def directions(self) -> list[Direction]:

@@ -9,6 +9,7 @@ from tunecli.report import wording
 from tunecli.report.curves import Curve
 from tunecli.report.layout import beside
 from tunecli.report.records import StudyRecord, TrialRecord
+from tunecli.report.undefined import undefined
 
 
 def heading(title: str) -> list[RenderableType]:
@@ -44,6 +45,7 @@ def yaml_lines(study_file: str) -> RenderableType:
 def facts(study: StudyRecord, trial: TrialRecord) -> list[RenderableType]:
     """Fold scores, the other metrics, and the cost of a trial; what its compression left out."""
     lines: list[tuple[str, str]] = []
+    curve = study.curve(trial)
     if len(trial.fold_scores) > 1:
         scores = "  ".join(wording.score(score, trial.value) for score in trial.fold_scores)
         lines.append(("folds", scores))
@@ -53,11 +55,12 @@ def facts(study: StudyRecord, trial: TrialRecord) -> list[RenderableType]:
             for name, value in trial.metrics.items()
         ]
         lines.append(("metrics", " · ".join(metrics)))
+    lines += [("note", wording.plain(text)) for text in undefined(trial, curve).values()]
     cost = [
         wording.duration(trial.seconds) if trial.seconds else "",
         wording.count(trial.n_weights, "weight") if trial.n_weights else "",
         f"{wording.memory(trial.peak_memory)} at most" if trial.peak_memory else "",
-        _evaluation(trial, study.curve(trial)),
+        _evaluation(trial, curve),
     ]
     lines.append(("cost", ", ".join(filter(None, cost))))
     if trial.outcome == "complete":

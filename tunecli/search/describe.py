@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from tunecli.data.column_facts import ColumnFacts, with_uses
 from tunecli.data.copies import copy_notes
@@ -18,9 +17,11 @@ from tunecli.data.folds import left_out, validation_in_words
 from tunecli.data.kept_sets import kept_split
 from tunecli.data.summary import DataSummary
 from tunecli.data.tables import column_facts
+from tunecli.search.measurable import measuring_notes
 from tunecli.study_file.metrics import measured
 from tunecli.study_file.settings import TrialConfig
 from tunecli.study_file.user_code import is_code
+from tunecli.training.guessing import guesses
 from tunecli.training.metrics import measure
 
 FEW_ROWS = 5
@@ -59,6 +60,7 @@ def describe(config: TrialConfig, store: FoldStore | None = None) -> DataSummary
             *_left_out(config, store),
             *copy_notes(dataset, split),
             *_notes(dataset, store, counts),
+            *measuring_notes(config, store),
         ),
         given=dataset.given,
         target=dataset.target,
@@ -114,23 +116,13 @@ def _guess(config: TrialConfig, store: FoldStore) -> dict[str, float]:
     scores: list[dict[str, float]] = []
     for train_rows, valid_rows in store.split.folds:
         y_train, y_valid = dataset.y[train_rows].numpy(), dataset.y[valid_rows].numpy()
-        guesses = _guesses(dataset, y_train, len(y_valid), dataset.weights_of(train_rows))
+        guessed = guesses(dataset, y_train, len(y_valid), dataset.weights_of(train_rows))
         weights = dataset.weights_of(valid_rows)
         scores.append(
-            measure(metrics, dataset.task, y_valid, guesses, len(dataset.classes), weights)
+            measure(metrics, dataset.task, y_valid, guessed, len(dataset.classes), weights)
         )
     means = {name: float(np.mean([score[name] for score in scores])) for name in scores[0]}
     return {name: mean for name, mean in means.items() if math.isfinite(mean)}
-
-
-def _guesses(
-    dataset: Dataset, y_train: NDArray[np.generic], n: int, weights: NDArray[np.float64] | None
-) -> NDArray[np.floating]:
-    """The training part's class shares, (n, n_classes), or its mean, (n,)."""
-    if dataset.task == "classification":
-        counts = np.bincount(y_train.astype(np.int64), weights, minlength=len(dataset.classes))
-        return np.tile(counts / counts.sum(), (n, 1))
-    return np.full(n, np.average(y_train.astype(np.float64), weights=weights))
 
 
 def _class_counts(dataset: Dataset, store: FoldStore) -> tuple[int, ...]:

@@ -47,6 +47,7 @@ from tunecli.training.reasons import OUT_OF_MEMORY, WORKER_DIED, alike
 from tunecli.training.trial_files import CHECKPOINT
 
 TICK = 0.25  # seconds after which the driver looks at the clock and for Ctrl-C
+PATIENCE = 30  # trials that may diverge or break a limit in one way before a search ends
 FLUSH = 2.0  # seconds after which running curves are written for those who watch
 
 
@@ -123,9 +124,9 @@ class Driver:
         yield from self._baselines.tell()
         yield from self._adopt()
         while not self._interrupted:
-            if reason := self._common_failure():
+            if self._is_in_vain():
                 yield from self._suspend()
-                yield self._ended("failing", reason)
+                yield self._ended()
                 return
             yield from self._start_trials()
             self._baselines.submit()  # behind the first trials, which begin at once
@@ -137,7 +138,7 @@ class Driver:
             self._flush()
         if self._running:
             yield from self._suspend()
-        yield self._ended(*self._ending())
+        yield self._ended()
 
     def _suspend(self) -> Iterator[SearchEvent]:
         """Leave the running trials to the next call, saved as far as the grace allows."""
@@ -321,30 +322,45 @@ class Driver:
 
     # --- judging the whole
 
-    def _common_failure(self) -> str:
-        """The one reason why each of this call's first 2 × parallel trials failed; or empty."""
-        kinds = {alike(trial.reason) for trial in self._ended_here}
-        enough = len(self._ended_here) >= 2 * self._study.search.parallel
-        if not enough or len(kinds) != 1 or not _all_failed(self._ended_here):
-            return ""
-        return self._ended_here[0].reason
+    def _is_in_vain(self) -> bool:
+        """Whether all trials of this call, and enough of them, ended for one and the same reason.
 
-    def _ending(self) -> tuple[Ending, str]:
-        """How the search ends, and for `failing` the commonest reason."""
+        Where trials diverge or break a limit, another one may not, so more of them are tried than
+        where they fail.
+        """
+        kinds = {(trial.outcome, alike(trial.reason)) for trial in self._ended_here}
+        if len(kinds) != 1 or not _without_value(self._ended_here):
+            return False
+        enough = 2 * self._study.search.parallel
+        [(outcome, _)] = kinds
+        return len(self._ended_here) >= (enough if outcome == "failed" else max(enough, PATIENCE))
+
+    def _ending(self) -> Ending:
         if self._interrupted and self._first_open() < self._limits.n_total:
-            return "interrupted", ""
-        if self._ended_here and _all_failed(self._trials):
-            kinds = Counter(alike(trial.reason) for trial in self._trials)
-            [(commonest, _)] = kinds.most_common(1)
-            return "failing", next(t.reason for t in self._trials if alike(t.reason) == commonest)
+            return "interrupted"
+        if self._ended_here and (_without_value(self._trials) or self._is_in_vain()):
+            return "failing"
         if len(self._trials) >= self._limits.n_total:
-            return "done", ""
-        return ("exhausted" if self._exhausted else "timeout"), ""
+            return "done"
+        return "exhausted" if self._exhausted else "timeout"
 
-    def _ended(self, ending: Ending, reason: str = "") -> SearchEnded:
+    def _ended(self) -> SearchEnded:
         self._database.flush()
-        n_done = sum(trial.outcome is not None for trial in self._trials)
-        return SearchEnded(ending, n_done, self._limits.n_total, reason)
+        ended = [trial for trial in self._trials if trial.outcome is not None]
+        ending, n_total = self._ending(), self._limits.n_total
+        if ending == "failing":
+            return in_vain(self._ended_here if self._is_in_vain() else ended, len(ended), n_total)
+        return SearchEnded(ending, len(ended), n_total)
+
+
+def in_vain(trials: Sequence[Trial], n_done: int, n_total: int) -> SearchEnded:
+    """Tell the end of a search whose trials have no value, with the commonest reason."""
+    kinds = Counter((trial.outcome, alike(trial.reason)) for trial in trials)
+    [(commonest, _)] = kinds.most_common(1)
+    first = next(t for t in trials if (t.outcome, alike(t.reason)) == commonest)
+    outcomes = {trial.outcome for trial in trials}
+    outcome = first.outcome if len(outcomes) == 1 else None
+    return SearchEnded("failing", n_done, n_total, first.reason, outcome or "")
 
 
 def told(trial: Trial, *, is_best: bool) -> TrialFinished:
@@ -375,8 +391,8 @@ def earlier(trials: Sequence[Trial], directions: Sequence[Direction]) -> tuple[T
     return tuple(told(trial, is_best=front.take(trial)) for trial in ended)
 
 
-def _all_failed(trials: Sequence[Trial]) -> bool:
-    return all(trial.outcome == "failed" for trial in trials)
+def _without_value(trials: Sequence[Trial]) -> bool:
+    return all(trial.outcome in ("failed", "diverged", "infeasible") for trial in trials)
 
 
 def _of_dead(event: WorkerDied) -> TrialResult:

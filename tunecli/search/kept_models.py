@@ -44,7 +44,7 @@ class KeptModels:
     @property
     def to_beat(self) -> float | None:
         """What a trial must reach by now, or it is not kept; None for any value."""
-        return self._best[-1].value if len(self._best) == self._n else None
+        return self._best[-1].value if self._best and len(self._best) == self._n else None
 
     def take(self, trial: Trial) -> None:
         """A trial has ended, and that was recorded."""

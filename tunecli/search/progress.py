@@ -121,12 +121,18 @@ class Notice:
 
 @dataclass(frozen=True)
 class SearchEnded:
-    """Attributes: `reason`: for `failing`, what every trial failed of; else empty."""
+    """How a search ended.
+
+    Attributes:
+        reason: for `failing`, why every trial has no value, or the commonest of the reasons.
+        outcome: for `failing`, how each of them ended; empty where they ended in several ways.
+    """
 
     ending: Ending
     n_done: int
     n_total: int
     reason: str = ""
+    outcome: Outcome | Literal[""] = ""
 
 
 SearchEvent = (

@@ -24,6 +24,7 @@ from tunecli.errors import DataError, StudyFileError
 from tunecli.search.building import configuration
 from tunecli.search.describe import describe, described_columns
 from tunecli.search.machine import default_jobs
+from tunecli.search.measurable import refuse_what_cannot_be_measured
 from tunecli.search.pruning import n_evaluations
 from tunecli.study_file.points import Point, covering
 from tunecli.study_file.source_kinds import NO_SOURCE, kind_of
@@ -160,6 +161,7 @@ def _read(
     first = completed.resolve(lambda _, range_: first_value(range_))
     store = FoldStore(first.data, first.validation, workspace, dataset=dataset)
     stores.add(first, store)
+    refuse_what_cannot_be_measured(completed, first, store)
     columns = described_columns(first, store) if kind_of(first.data.source) == "table" else ()
     return completed, describe(first, store), columns
 

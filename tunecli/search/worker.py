@@ -24,6 +24,7 @@ from tunecli.data.workspace import Workspace
 from tunecli.errors import DataError, TunecliError
 from tunecli.search.building import refuse_what_cannot_be_built
 from tunecli.search.describe import describe
+from tunecli.search.measurable import refuse_what_cannot_be_measured
 from tunecli.search.messages import (
     Answer,
     BaselineJob,
@@ -95,6 +96,7 @@ class Trainer:
             store = FoldStore(config.data, config.validation, self._workspace, dataset=dataset)
             self._stores.add(config, store)
             if task.is_new:
+                refuse_what_cannot_be_measured(completed, config, store)
                 refuse_what_cannot_be_built(completed, self._stores)
             summary = describe(config, store)
             return Described(self._worker, summary, environment(config))

@@ -64,7 +64,8 @@ class Flaw:
     @property
     def problem(self) -> Problem:
         """The same as an error tells it."""
-        return Problem(self.mark.line, self.mark.column, dotted(self.path), self.message)
+        mark = self.mark
+        return Problem(mark.line, mark.column, dotted(self.path), self.message, mark.override)
 
 
 @dataclass(frozen=True)

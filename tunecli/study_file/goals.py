@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from tunecli.study_file.document import Path
-from tunecli.study_file.grammar import is_none
 from tunecli.study_file.metrics import COSTS, METRICS, label
 from tunecli.study_file.parts import RANGE, PartReader
 from tunecli.study_file.plain import inline
 from tunecli.study_file.settings import Component, Constraint, Direction, Objective
 from tunecli.study_file.suggestions import did_you_mean
+from tunecli.study_file.switching_off import is_none
 from tunecli.study_file.units import in_base_unit
 
 
@@ -96,6 +96,8 @@ class GoalReader:
     def _read_constraint(self, name: Any, limits: Any) -> Constraint | None:
         at: Path = ("constraints", name)
         metric = self._parts.component(name, at, "metric", optional=False)
+        if is_none(limits):
+            return None
         if not isinstance(limits, dict) or not limits:
             message = f"is written {{min: …}}, {{max: …}} or both, but got {inline(limits)}."
             self._problems.add_new(at, message)
@@ -108,10 +110,28 @@ class GoalReader:
         if constraint is None:
             return None
         low, high = constraint.min, constraint.max
+        if low is None and high is None:
+            return None
+        if not self._parts.has_own_training:  # which reports what it likes under any name
+            self._check_reach(constraint, at)
         if low is not None and high is not None and low > high:
             message = f"min is above max: {low:g} and {high:g}. No trial could keep to both."
             self._problems.add_new((*at, "min"), message)
         return constraint
+
+    def _check_reach(self, constraint: Constraint, at: Path) -> None:
+        """Report a limit beyond all that its metric can be."""
+        known = METRICS.get(constraint.metric.name)
+        if known is None:
+            return
+        name, low, high = known.name, constraint.min, constraint.max
+        if low is not None and low > known.highest:
+            message = f"no trial can keep to it: {name} is at most {known.highest:g}"
+            self._problems.add_new((*at, "min"), f"{message}, but got {low:g}.")
+        if high is not None and high < known.lowest:
+            least = f"at least {known.lowest:g}" if known.lowest in (0, 1, -1) else "above 0"
+            message = f"no trial can keep to it: {name} is {least}, but got {high:g}."
+            self._problems.add_new((*at, "max"), message)
 
     def metrics(self, data: Any, objectives: Sequence[Objective]) -> tuple[Component, ...]:
         if is_none(data):

@@ -24,6 +24,7 @@ from tunecli.study_file.number_ranges import (
 from tunecli.study_file.plain import inline
 from tunecli.study_file.problems import Problems
 from tunecli.study_file.suggestions import closest
+from tunecli.study_file.switching_off import is_none
 from tunecli.study_file.tree import (
     Broken,
     Choice,
@@ -50,11 +51,6 @@ def _too_many_options(data: Sized) -> str | None:
         return None
     rule = f"a choice has at most {MOST_OPTIONS:,} options, but got {len(data):,}"
     return f"{rule}. Write a range of numbers, or fewer options."
-
-
-def is_none(data: Any) -> bool:
-    """`none`, `null` and empty are one thing: without."""
-    return data is None or data == "none"
 
 
 def without_none(data: Any) -> Any:

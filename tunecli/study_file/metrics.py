@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import inf
 
 from tunecli.study_file.settings import Component, Direction, Task, TrialConfig
 from tunecli.study_file.user_code import short_name
@@ -21,13 +22,21 @@ class MetricInfo:
         task: the only task that it measures; None for a cost, whatever the task is.
         direction: the one in which a model gets better.
         arguments: what may be set, with the words allowed; the first word is the default.
+        lowest, highest: what it can be at all.
+        needs: what it needs of the rows that it measures, or it is not defined.
     """
 
     name: str
     task: Task | None
     direction: Direction
     arguments: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    lowest: float = 0.0
+    highest: float = 1.0
+    needs: str = ""
 
+
+_NO_TIME = 1e-12
+"""Seconds in which no machine computes anything."""
 
 _AVERAGE = {"average": ("macro", "micro", "weighted")}
 
@@ -39,23 +48,36 @@ METRICS: dict[str, MetricInfo] = {
         MetricInfo("precision", "classification", "maximize", _AVERAGE),
         MetricInfo("recall", "classification", "maximize", _AVERAGE),
         MetricInfo("f1", "classification", "maximize", _AVERAGE),
-        MetricInfo("roc_auc", "classification", "maximize", {"average": ("macro", "weighted")}),
-        MetricInfo("log_loss", "classification", "minimize"),
-        MetricInfo("mcc", "classification", "maximize"),
-        MetricInfo("rmse", "regression", "minimize"),
-        MetricInfo("mse", "regression", "minimize"),
-        MetricInfo("mae", "regression", "minimize"),
-        MetricInfo("r2", "regression", "maximize"),
-        MetricInfo("size", None, "minimize"),  # bytes of the packed file
-        MetricInfo("n_weights", None, "minimize"),
-        MetricInfo("macs", None, "minimize"),  # multiplications with addition for one row
-        MetricInfo("latency", None, "minimize"),  # seconds for one row
+        MetricInfo(
+            "roc_auc",
+            "classification",
+            "maximize",
+            {"average": ("macro", "weighted")},
+            needs="rows of every class",
+        ),
+        MetricInfo("log_loss", "classification", "minimize", highest=inf),
+        MetricInfo("mcc", "classification", "maximize", lowest=-1.0),
+        MetricInfo("rmse", "regression", "minimize", highest=inf),
+        MetricInfo("mse", "regression", "minimize", highest=inf),
+        MetricInfo("mae", "regression", "minimize", highest=inf),
+        MetricInfo("r2", "regression", "maximize", lowest=-inf, needs="at least two rows"),
+        MetricInfo("size", None, "minimize", lowest=1.0, highest=inf),  # bytes of the packed file
+        MetricInfo("n_weights", None, "minimize", lowest=1.0, highest=inf),
+        # multiplications with addition for one row
+        MetricInfo("macs", None, "minimize", highest=inf),
+        # seconds for one row
+        MetricInfo("latency", None, "minimize", lowest=_NO_TIME, highest=inf),
         MetricInfo("zeros", None, "maximize"),  # share of the weights
     )
 }
 
 COSTS = frozenset(info.name for info in METRICS.values() if info.task is None)
 """What is known of a model without a single row's target."""
+
+
+def needs(name: str) -> str:
+    """Return what the metric that is stored as `name` needs of rows; empty for any other."""
+    return _NEEDS.get(name, "")
 
 
 def argument(metric: Component, name: str) -> str:
@@ -75,6 +97,15 @@ def label(metric: Component) -> str:
     words = (argument(metric, name) for name in METRICS[metric.name].arguments)
     defaults = {options[0] for options in METRICS[metric.name].arguments.values()}
     return "_".join([metric.name, *(word for word in words if word not in defaults)])
+
+
+_NEEDS = {
+    label(Component(name=info.name, arguments=arguments)): info.needs
+    for info in METRICS.values()
+    if info.needs
+    for arguments in ({}, *({"average": word} for word in info.arguments.get("average", ())))
+}
+"""By label."""
 
 
 def measured(config: TrialConfig) -> tuple[Component, ...]:

@@ -10,6 +10,7 @@ from tunecli.errors import StudyFileError
 from tunecli.files.small import read_small
 from tunecli.study_file.document import LARGEST_FILE, Document
 from tunecli.study_file.overrides import with_overrides
+from tunecli.study_file.switching_off import is_none
 
 STUDY_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}\Z")
 
@@ -26,5 +27,5 @@ def early_name(path: Path, overrides: Sequence[str] = ()) -> str | None:
     except (OSError, ValueError, TypeError, StudyFileError):
         return None
     given = document.data.get("study") if isinstance(document.data, dict) else None
-    name = path.stem if given is None else given
+    name = path.stem if is_none(given) else given
     return name if isinstance(name, str) and STUDY_NAME.match(name) else None

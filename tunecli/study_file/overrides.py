@@ -48,8 +48,7 @@ def with_overrides(document: Document, overrides: Sequence[str]) -> tuple[Docume
             if not equals:
                 raise _OverrideError("an override is written path=value, as training.epochs=3.")
             read = Document.parse(text, "--set")
-            document = _with_value(document, _steps(path), read.data, override)
-            problems += [_problem(override, path, flaw.message) for flaw in read.flaws]
+            document = _with_value(document, _steps(path), read, override)
         except _OverrideError as error:
             problems.append(_problem(override, path, str(error)))
         except StudyFileError as error:
@@ -85,9 +84,9 @@ def _steps(path: str) -> Path:
     return tuple(steps)
 
 
-def _with_value(document: Document, steps: Path, value: Any, override: str) -> Document:
+def _with_value(document: Document, steps: Path, read: Document, override: str) -> Document:
     data = copy.deepcopy(document.data)
-    path = _put(data, steps, value)
+    path = _put(data, steps, read.data)
 
     def outside(at: Path) -> bool:
         return at[: len(path)] != path
@@ -97,7 +96,8 @@ def _with_value(document: Document, steps: Path, value: Any, override: str) -> D
     flaws = tuple(flaw for flaw in document.flaws if outside(flaw.path))
     mark = replace(NOWHERE, override=override)
     new = {path[:n]: mark for n in range(1, len(path)) if path[:n] not in values} | {path: mark}
-    return Document(data, keys | new, values | new, flaws)
+    own = (replace(flaw, path=(*path, *flaw.path), mark=mark) for flaw in read.flaws)
+    return Document(data, keys | new, values | new, (*flaws, *own))
 
 
 def _put(data: dict[str, Any], steps: Path, value: Any) -> Path:

@@ -213,13 +213,15 @@ def _cyclic_schedules(config: TrialConfig) -> Iterator[Conflict]:
 
 def _batch_norm(config: TrialConfig) -> Iterator[Conflict]:
     """A picture has many values a channel, so that only the MLP's batch norm needs more rows."""
-    if config.training.batch_size != 1 or config.model.name != "MLP":
+    training = config.training
+    single = "micro_batch" if training.micro_batch == 1 else "batch_size"
+    if getattr(training, single) != 1 or config.model.name != "MLP":
         return
     argument = signature("model", "MLP").argument("batch_norm")
     default = argument.default if argument else False
     if config.model.arguments.get("batch_norm", default) is True:
-        message = "batch_norm needs at least 2 rows a batch, but batch_size is 1. Raise it."
-        yield Conflict(_BATCH_SIZE, message, (("model", "batch_norm"),))
+        message = f"batch_norm needs at least 2 rows per batch, but {single} is 1. Raise it."
+        yield Conflict(("training", single), message, (("model", "batch_norm"),))
 
 
 def _argument_values(config: TrialConfig) -> Iterator[Conflict]:

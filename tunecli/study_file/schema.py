@@ -31,6 +31,7 @@ from tunecli.study_file.settings import (
 )
 from tunecli.study_file.signatures import Argument
 from tunecli.study_file.source_kinds import TORCHVISION
+from tunecli.study_file.switching_off import off_values
 
 Schema = dict[str, Any]
 
@@ -199,6 +200,8 @@ def _section(
     for name, schema in made["properties"].items():
         kept = {key: schema[key] for key in ("default",) if key in schema}
         schema = (replaced or {}).get(name) or _written(schema, nested)
+        if off_values(settings.model_fields[name]) not in ([], [None]):
+            schema = _any_of([schema, _NONE])
         kept |= {"description": words[name]} if name in words else {}
         properties[name] = (_searchable(schema) if searched else schema) | _plain_default(kept)
     return {"description": _first_paragraph(settings), **_closed(properties)}

@@ -12,7 +12,7 @@ from tunecli.study_file import source_kinds, user_code
 from tunecli.study_file.catalogue import Kind
 from tunecli.study_file.document import Path
 from tunecli.study_file.goals import GoalReader
-from tunecli.study_file.grammar import Grammar, is_none, searches_source
+from tunecli.study_file.grammar import Grammar, searches_source
 from tunecli.study_file.naming import STUDY_NAME
 from tunecli.study_file.parts import PartReader
 from tunecli.study_file.plain import inline
@@ -21,6 +21,8 @@ from tunecli.study_file.search_rules import (
     multi_objective_mistakes,
 )
 from tunecli.study_file.settings import (
+    LARGEST_SEED,
+    MOST_FOLDS,
     Component,
     Constraint,
     DataSettings,
@@ -29,6 +31,7 @@ from tunecli.study_file.settings import (
     Task,
     ValidationSettings,
 )
+from tunecli.study_file.switching_off import is_none
 
 SECTIONS = (
     "study",
@@ -49,8 +52,6 @@ SECTIONS = (
     "variant",
 )
 """All sections of a study file, in the order in which it is printed."""
-
-_LARGEST_SEED = 2**32 - 1
 
 
 @dataclass(frozen=True)
@@ -119,10 +120,10 @@ class SectionReader:
 
     def _read_name(self) -> str:
         given = self._data.get("study")
-        name = PurePath(self._file).stem if given is None else given
+        name = PurePath(self._file).stem if is_none(given) else given
         if not isinstance(name, str) or not STUDY_NAME.match(name):
             rule = "a study's name has letters, digits, `-`, `_` and `.`, at most 100 of them, and"
-            advice = "" if given is not None else " It is the file's name: write study: NAME."
+            advice = "" if not is_none(given) else " It is the file's name: write study: NAME."
             message = f"{rule} does not begin with a dot, but got {inline(name)}.{advice}"
             self._problems.add(("study",), message)
             return ""
@@ -131,8 +132,8 @@ class SectionReader:
     def _read_seed(self) -> int:
         seed = self._data.get("seed", 0)
         is_whole = isinstance(seed, int) and not isinstance(seed, bool)
-        if not is_whole or not 0 <= seed <= _LARGEST_SEED:
-            rule = f"must be a whole number from 0 to {_LARGEST_SEED}"
+        if not is_whole or not 0 <= seed <= LARGEST_SEED:
+            rule = f"must be a whole number from 0 to {LARGEST_SEED}"
             self._problems.add(("seed",), f"{rule}, but got {inline(seed)}.")
             return 0
         return int(seed)
@@ -141,10 +142,11 @@ class SectionReader:
         given = self._data.get("data")
         if self._has_own_training and is_none(given):
             return DataSettings(source=source_kinds.NO_SOURCE)
-        if given is None:
+        if is_none(given):
             message = "required, but not given. For example `data: digits`."
             self._problems.add(("data",), message)
             return None
+        assert given is not None
         section = self._parts.section(
             "data", {"source": given} if isinstance(given, str) else given
         )
@@ -209,6 +211,10 @@ class SectionReader:
         elif given and given != ["folds"] and settings.repeats > 1:
             message = "repeats goes with folds only. Remove it, or write folds."
             self._problems.add(("validation", given[0]), message)
+        elif (settings.folds or 1) * settings.repeats > MOST_FOLDS:
+            n_folds = f"{settings.folds:,} folds repeated {settings.repeats:,} times"
+            message = f"a trial has at most {MOST_FOLDS:,} folds, but got {n_folds}."
+            self._problems.add_new(("validation", "repeats"), message)
         return settings
 
     def _read_search(

@@ -7,6 +7,7 @@ here. So training never meets a range, and `TrialConfig` prints as a study file 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
@@ -17,8 +18,27 @@ from tunecli.study_file.durations import Duration
 Task = Literal["classification", "regression"]
 Direction = Literal["minimize", "maximize"]
 
+LARGEST = 3e38
+"""About the largest number that a model can compute with, which has 32 bits."""
+
+LARGEST_SEED = 2**32 - 1
+"""What numpy and scikit-learn take."""
+
+
+@dataclass(frozen=True)
+class Off:
+    """Stands on a setting that can be off: `none`, null and an empty value mean `value`.
+
+    A setting that may be None, a list of words, or true or false needs no mark.
+    """
+
+    value: Any
+
+
 Positive = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
+Amount = Annotated[float, Field(ge=0, le=LARGEST), Off(0.0)]
+"""Of something that a training may do without."""
 
 
 def _one_as_list(words: Any) -> Any:
@@ -127,8 +147,8 @@ class DataSettings(Settings):
 
     source: str
     arguments: dict[str, Any] = {}
-    test: Annotated[float, Field(ge=0, lt=1)] | str | None = None
-    split_seed: Annotated[int, Field(ge=0)] = 0
+    test: Annotated[Annotated[float, Field(ge=0, lt=1)] | str | None, Off(0.0)] = None
+    split_seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] = 0
     scale: Component | None = Component(name="standard")
     augment: tuple[Component, ...] = ()
     target: str | None = None
@@ -142,13 +162,17 @@ class DataSettings(Settings):
     time: str | None = None
     weights: str | None = None
     impute: Literal["median", "mean", "most_frequent"] = "median"
-    min_frequency: Annotated[float, Field(ge=0, lt=1)] = 0.01
+    min_frequency: Annotated[float, Field(ge=0, lt=1), Off(0.0)] = 0.01
     size: Size | None = None
     channels: Literal[1, 3] | None = None
     skip_unreadable: bool = False
     root: str | None = None
     download: bool = False
     in_memory: bool | Literal["auto"] = "auto"
+
+
+MOST_FOLDS = 10_000
+"""Of a trial, repeats counted."""
 
 
 class ValidationSettings(Settings):
@@ -167,8 +191,8 @@ class ValidationSettings(Settings):
         folder: of pictures that validate, beside the class folders.
     """
 
-    folds: Annotated[int, Field(ge=2)] | None = None
-    repeats: Positive = 1
+    folds: Annotated[int, Field(ge=2, le=MOST_FOLDS)] | None = None
+    repeats: Annotated[int, Field(ge=1, le=MOST_FOLDS)] = 1
     holdout: Fraction | None = None
     file: str | None = None
     column: str | None = None
@@ -205,7 +229,7 @@ class EarlyStopping(Settings):
     """
 
     patience: Positive
-    min_delta: Annotated[float, Field(ge=0)] = 0.0
+    min_delta: Amount = 0.0
     monitor: Literal["score", "train_loss"] = "score"
 
 
@@ -253,20 +277,20 @@ class TrainingSettings(Settings):
     shuffle: bool = True
     accumulate: Positive = 1
     micro_batch: Positive | Literal["auto"] | None = None
-    l1: Annotated[float, Field(ge=0)] = 0.0
+    l1: Amount = 0.0
     decay: Literal["all", "weights"] = "all"
-    clip_norm: Annotated[float, Field(gt=0)] | None = None
-    clip_value: Annotated[float, Field(gt=0)] | None = None
-    input_noise: Annotated[float, Field(ge=0)] = 0.0
-    mixup: Annotated[float, Field(ge=0)] = 0.0
-    cutmix: Annotated[float, Field(ge=0)] = 0.0
-    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    clip_norm: Annotated[float, Field(gt=0, le=LARGEST)] | None = None
+    clip_value: Annotated[float, Field(gt=0, le=LARGEST)] | None = None
+    input_noise: Amount = 0.0
+    mixup: Amount = 0.0
+    cutmix: Amount = 0.0
+    warmup: Annotated[float, Field(ge=0, lt=1), Off(0.0)] = 0.0
     ema: Fraction | None = None
     early_stopping: EarlyStopping | None = None
     max_time: Duration | None = None
     dtype: Literal["fp32", "tf32", "bf16", "fp16"] = "fp32"
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    threads: Positive = 1
+    threads: Annotated[int, Field(ge=1, le=1024)] = 1
     deterministic: Literal["auto"] | bool = "auto"
 
 
@@ -317,7 +341,7 @@ class CompressionSettings(Settings):
     structured: StructuredSettings | None = None
     prune: PruneSettings | None = None
     share: ShareSettings | None = None
-    finetune_epochs: Annotated[int, Field(ge=0)] = 0
+    finetune_epochs: Annotated[int, Field(ge=0, le=1_000_000), Off(0)] = 0
     fuse: bool = False
     quantize: Literal["int8", "int4"] | None = None
 
@@ -373,7 +397,7 @@ class SearchSettings(Settings):
     order: Literal["exact", "free"] = "exact"
     attempts: Positive = 3
     baselines: bool = True
-    keep_models: Annotated[int, Field(ge=0)] = 1
+    keep_models: Annotated[int, Field(ge=0), Off(0)] = 1
     learn_from: Words = []
 
 

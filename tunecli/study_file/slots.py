@@ -6,17 +6,11 @@ from typing import Any
 
 from tunecli.study_file import defaults
 from tunecli.study_file.document import Path
-from tunecli.study_file.grammar import (
-    Grammar,
-    Role,
-    has_ranges,
-    is_none,
-    searches_source,
-    without_none,
-)
+from tunecli.study_file.grammar import Grammar, Role, has_ranges, searches_source, without_none
 from tunecli.study_file.plain import inline
 from tunecli.study_file.settings import DataSettings
 from tunecli.study_file.suggestions import closest, listed
+from tunecli.study_file.switching_off import is_none, switched_off
 from tunecli.study_file.tree import (
     COMPONENT_SLOTS,
     LIST_SLOTS,
@@ -48,7 +42,8 @@ _STEPS: Slot = ("training", "steps")
 def read_tree(data: dict[str, Any], grammar: Grammar) -> Tree:
     """The tree of a study file; reports what is wrong and leaves `Broken` nodes there."""
     base = _read_slots(data, (), "", grammar)
-    branches = _read_variants(data.get("variant"), grammar) if "variant" in data else {}
+    variants = data.get("variant")
+    branches = {} if is_none(variants) else _read_variants(variants, grammar)
     is_own = trains_itself(Tree(base, branches))
     for name, example in REQUIRED.items():
         slot = (name,)
@@ -105,7 +100,8 @@ def _read_settings(
             grammar.problems.add(below, f"{message} Write a value.")
             continue
         name = f"{prefix}{section}.{key}"
-        slots[section, key] = grammar.value(without_none(value), below, name)
+        given = switched_off(SETTINGS[section], {key: without_none(value)})[key]
+        slots[section, key] = grammar.value(given, below, name)
     return slots
 
 

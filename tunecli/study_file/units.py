@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
@@ -10,6 +11,9 @@ _UNITS: dict[str, dict[str, float]] = {
     "size": {"B": 1.0, "KB": 1e3, "MB": 1e6, "GB": 1e9},
 }
 """By metric: the factor of each unit; the first is the one in which it is measured."""
+
+NOT_DEFINED = "not defined"
+"""Stands for a value that is NaN or infinite: a metric of rows that it does not measure."""
 
 _TEXT = re.compile(r"([0-9.]+(?:e[+-]?[0-9]+)?) *([A-Za-zµ]+)")
 
@@ -34,7 +38,9 @@ def _is_whole(written: Any) -> bool:
 
 
 def in_words(metric: str, value: float, digits: int = 4) -> str:
-    """A value of a metric with its unit."""
+    """Write a value of a metric with its unit, or `NOT_DEFINED`."""
+    if not math.isfinite(value):
+        return NOT_DEFINED
     units = _UNITS.get(metric)
     if units is None:
         return (

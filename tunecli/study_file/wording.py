@@ -12,6 +12,7 @@ from tunecli.study_file.document import Path
 from tunecli.study_file.plain import inline
 from tunecli.study_file.settings import Settings
 from tunecli.study_file.suggestions import did_you_mean, listed
+from tunecli.study_file.switching_off import switched_off
 
 AnySettings = TypeVar("AnySettings", bound=Settings)
 
@@ -44,6 +45,7 @@ def validated(
     Returns:
         The settings with defaults in place of what is wrong; None if that has none.
     """
+    data = switched_off(settings, data)
     try:
         return settings.model_validate(data), []
     except ValidationError as error:

@@ -12,7 +12,6 @@ import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
-from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -27,7 +26,7 @@ from tunecli.study_file.metrics import METRICS, label, measured
 from tunecli.study_file.settings import Component, Task, TrialConfig
 from tunecli.study_file.user_code import is_code
 from tunecli.training.evaluation import Baseline
-from tunecli.training.finite import NoScoreError, finite, number
+from tunecli.training.finite import NoScoreError, finite, mean, number
 from tunecli.training.metrics import measure
 from tunecli.training.random_state import fold_seed
 from tunecli.training.untuned_models import MODELS, Guess, UntunedModel
@@ -79,11 +78,11 @@ def _scored(name: str, config: TrialConfig, store: FoldStore) -> Baseline:
         found.append({name: number(value, name) for name, value in values.items()})
     objective = label(config.objective.metric)
     scores = tuple(finite(values.pop(objective), objective) for values in found)
-    means = {name: fmean(values[name] for values in found) for name in found[0]}
+    means = {name: mean(values[name] for values in found) for name in found[0]}
     return Baseline(
         name,
         scores,
-        metrics={name: mean for name, mean in means.items() if math.isfinite(mean)},
+        metrics={name: value for name, value in means.items() if math.isfinite(value)},
         note=f"on {n_rows:,} rows" if n_rows < n_largest else "",
     )
 

@@ -25,7 +25,7 @@ from tunecli.files.own import make_folder
 from tunecli.study_file.settings import Direction, EarlyStopping, TrialConfig
 from tunecli.training.batches import batch_sizes
 from tunecli.training.evaluation import Evaluation, Outcome, TrialResult
-from tunecli.training.finite import NoScoreError, checked
+from tunecli.training.finite import NoScoreError, checked, mean
 from tunecli.training.fold import FoldTraining
 from tunecli.training.losses import Predictions
 from tunecli.training.memory import PeakMemory
@@ -183,7 +183,7 @@ class CrossValidation:
             best_step=step,
             fold_scores=tuple(evaluation.score for evaluation in evaluations),
             metrics={
-                name: fmean(evaluation.metrics[name] for evaluation in evaluations)
+                name: mean(evaluation.metrics[name] for evaluation in evaluations)
                 for name in evaluations[0].metrics
             },
             predictions=(

@@ -22,7 +22,7 @@ from tunecli.training.compression.recipe import idle_in_words
 from tunecli.training.compression.trial import CompressedFold, compressed_folds, example
 from tunecli.training.cross_validation import CrossValidation
 from tunecli.training.evaluation import TrialResult
-from tunecli.training.finite import NoScoreError
+from tunecli.training.finite import NoScoreError, mean
 from tunecli.training.fold import FoldTraining, new_model
 from tunecli.training.kept_models import Kept
 from tunecli.training.objectives import broken_limits
@@ -170,4 +170,4 @@ def _trainings(training: CrossValidation) -> list[FoldTraining]:
 
 
 def _means(found: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    return {name: fmean(one[name] for one in found) for name in found[0]}
+    return {name: mean(one[name] for one in found) for name in found[0]}

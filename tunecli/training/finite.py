@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import math
 import reprlib
+from collections.abc import Iterable
 from dataclasses import replace
+from statistics import fmean
 from typing import Any
 
 from tunecli.training.evaluation import Evaluation, Outcome
@@ -39,7 +41,7 @@ class NoScoreError(Exception):
 def checked(
     evaluation: Evaluation, fold: int, objective: str, *, has_loss: bool = True
 ) -> Evaluation:
-    """An evaluation whose numbers are numbers, and whose loss and score are finite.
+    """An evaluation whose numbers are numbers, and whose loss, score and rate are finite.
 
     The other metrics may be NaN or infinite: they are only shown.
 
@@ -54,6 +56,7 @@ def checked(
     loss = finite if has_loss else number
     return replace(
         evaluation,
+        lr=finite(evaluation.lr, f"learning rate of fold {fold}", at),
         train_loss=loss(evaluation.train_loss, f"training loss of fold {fold}", at),
         score=finite(evaluation.score, f"{objective} of fold {fold}", at),
         metrics={
@@ -79,6 +82,17 @@ def finite(value: object, what: str, at: str = "") -> float:
     if abs(found) > LARGEST:
         raise NoScoreError("diverged", f"{what} is {found:.3g}{at}, beyond {LARGEST:g}")
     return found
+
+
+def mean(values: Iterable[float]) -> float:
+    """Return the mean; NaN where one of them is NaN or infinite, or their sum overflows."""
+    found = [*values]
+    if not all(map(math.isfinite, found)):
+        return math.nan
+    try:
+        return fmean(found)
+    except OverflowError:
+        return math.nan
 
 
 def number(value: object, what: str, at: str = "") -> float:

@@ -64,6 +64,53 @@ def measure(
     return found | {label(m): user_parts.measured(m, y_true, predictions) for m in own}
 
 
+def undefined(
+    metric: Component,
+    y_true: NDArray[np.generic],
+    classes: Sequence[str],
+    weights: Floats | None = None,
+) -> str:
+    """Return why `measure` gives NaN on these rows whatever is predicted; empty if it does not.
+
+    Args:
+        y_true: (n,) class indices, or values.
+        classes: names of all classes of the data; empty for regression.
+        weights: (n,), as `measure` takes them.
+    """
+    if metric.name == "r2" and len(y_true) < 2:
+        return f"there is {'one row' if len(y_true) else 'no row'}, and r2 needs two"
+    if metric.name == "roc_auc":
+        missing = _without_rows(y_true, classes, weights)
+        if missing:
+            return f"class {missing[0]!r} has no row, and roc_auc needs rows of every class"
+    return ""
+
+
+def constant(
+    metric: Component,
+    y_true: NDArray[np.generic],
+    classes: Sequence[str],
+    weights: Floats | None = None,
+) -> str:
+    """Return why a metric is the same for all predictions of these rows; empty if it is not.
+
+    The arguments are those of `undefined`.
+    """
+    if metric.name == "mcc" and len(_without_rows(y_true, classes, weights)) >= len(classes) - 1:
+        return "all rows are of one class, where mcc is 0 whatever is predicted"
+    if metric.name == "r2" and len(y_true) and (y_true == y_true[0]).all():
+        return "all targets are equal, where r2 is 0 unless each is met exactly"
+    return ""
+
+
+def _without_rows(
+    y_true: NDArray[np.generic], classes: Sequence[str], weights: Floats | None
+) -> list[str]:
+    """The classes that no row of any weight has."""
+    counts = np.bincount(y_true.astype(np.int64), weights, minlength=len(classes))
+    return [name for name, count in zip(classes, counts, strict=True) if not count]
+
+
 def _library(
     metrics: Sequence[Component],
     task: Task,

@@ -6,11 +6,12 @@ the driver that records it and a search that goes on later judge alike. Imports 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from tunecli.study_file.metrics import label
 from tunecli.study_file.settings import Constraint, Direction, TrialConfig
-from tunecli.study_file.units import in_words
+from tunecli.study_file.units import NOT_DEFINED, in_words
 
 
 def objective_values(
@@ -46,7 +47,8 @@ def violations(
     """How far a trial lies beyond each of its limits, by the limit's label.
 
     Above 0 is violated. The unit is the limit itself, so that bytes and shares can be compared; of
-    a limit of 0 it is 1. What was not measured is left out.
+    a limit of 0 it is 1, as it is of what is not defined, which keeps to no limit. What was not
+    measured is left out.
     """
     known = dict(metrics)
     if value is not None:
@@ -73,6 +75,8 @@ def broken_limits(
 
 def _in_words(constraint: Constraint, measured: float) -> str:
     name = constraint.metric.name
+    if not math.isfinite(measured):
+        return f"{label(constraint.metric)} is {NOT_DEFINED}, so it keeps to no limit"
     is_above = constraint.max is not None and measured > constraint.max
     limit = constraint.max if is_above else constraint.min
     assert limit is not None, "one of the two is broken"
@@ -82,6 +86,8 @@ def _in_words(constraint: Constraint, measured: float) -> str:
 
 
 def _beyond(constraint: Constraint, measured: float) -> float:
+    if not math.isfinite(measured):
+        return 1.0
     distances = []
     if constraint.max is not None:
         distances.append((measured - constraint.max) / (abs(constraint.max) or 1.0))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from tunecli.report import pareto, ranking, wording
 from tunecli.report.findings.evidence import Evidence
 from tunecli.report.records import StudyRecord, TrialRecord
+from tunecli.report.undefined import undefined
 from tunecli.search.urls import without_password
 
 
@@ -78,6 +79,9 @@ def _best_facts(study: StudyRecord, best: TrialRecord) -> list[tuple[str, str]]:
     found += [
         (wording.plain(name), wording.measured(name, value))
         for name, value in best.metrics.items()
+    ]
+    found += [
+        ("note", wording.plain(text)) for text in undefined(best, study.curve(best)).values()
     ]
     if best.seconds:
         found.append(("training", wording.duration(best.seconds)))

@@ -117,7 +117,7 @@ def _cells(
         Cell(outcome_of(trial)),
         _score(trial.value),
         _score(trial.spread),
-        *(_score(trial.metrics.get(name)) for name in metrics),
+        *(_measured(trial, name) for name in metrics),
         *(_param(study, trial, name) for name in params),
         _number(trial.seconds, wording.duration(trial.seconds) if trial.seconds else ""),
         _number(trial.n_weights, f"{trial.n_weights:,}" if trial.n_weights else ""),
@@ -127,6 +127,11 @@ def _cells(
 
 def _score(value: float | None) -> Cell:
     return _number(value, wording.score(value) if value is not None else "")
+
+
+def _measured(trial: TrialRecord, name: str) -> Cell:
+    value = trial.metrics.get(name)
+    return _number(value, wording.measured(name, value) if value is not None else "")
 
 
 def _number(value: float | None, text: str) -> Cell:

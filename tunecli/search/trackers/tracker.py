@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from statistics import fmean
 from typing import Protocol
 
 from tunecli.search.progress import TrialEvaluated, TrialFinished, TrialStarted
+from tunecli.training.finite import mean
 
 
 @dataclass(frozen=True)
@@ -45,17 +46,20 @@ class Tracker(Protocol):
 
 
 def points(told: TrialEvaluated, objective: str) -> dict[str, float]:
-    """One point of each curve: the means over folds, and the score of each fold."""
+    """One point of each curve: the means over folds, and the score of each fold.
+
+    What is not defined leaves a gap: not every tracker takes it.
+    """
     folds = told.folds
     found = {objective: told.score}
     if len(folds) > 1:
         found |= {f"{objective}/fold_{fold}": one.score for fold, one in enumerate(folds)}
     if folds:
-        found["train_loss"] = fmean(one.train_loss for one in folds)
-        found["lr"] = fmean(one.lr for one in folds)
+        found["train_loss"] = mean(one.train_loss for one in folds)
+        found["lr"] = mean(one.lr for one in folds)
         for name in folds[0].metrics:
-            found[name] = fmean(one.metrics[name] for one in folds)
-    return found
+            found[name] = mean(one.metrics[name] for one in folds)
+    return {name: value for name, value in found.items() if math.isfinite(value)}
 
 
 def figures(trial: TrialFinished) -> Mapping[str, float]:

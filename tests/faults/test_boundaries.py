@@ -1,0 +1,173 @@
+"""Every setting and every option at its boundaries, through a real search of two trials.
+
+The law: whatever is written, a command ends with 0, 1 or 2, soon and without a traceback. What is
+refused names its path. After 0 every trial has an outcome, and every form of the report works.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import random
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from commands_in_process import Told, run
+from training_in_process import TrainingExecutor
+
+from tunecli.errors import StudyFileError
+from tunecli.study_file import catalogue
+from tunecli.study_file.offered import Kind
+from tunecli.study_file.sections import SECTIONS
+from tunecli.study_file.settings import (
+    CompressionSettings,
+    DataSettings,
+    SearchSettings,
+    Settings,
+    TrainingSettings,
+    ValidationSettings,
+)
+from tunecli.study_file.study_file import load
+
+pytestmark = pytest.mark.slow
+
+STUDY = """\
+data: {source: t.csv, target: y}
+model: Linear
+optimizer: {AdamW: {lr: {float: [1e-3, 1e-1], log: true}}}
+validation: {folds: 2}
+training: {epochs: 1, max_time: 5s}
+search: {trials: 2, parallel: 2, baselines: false, timeout: 5s}
+"""
+
+VALUES = (
+    *("0", "1", "-1", "2", "1000000000000", "1" + "0" * 30, "0.5", "1e300", "1e-300", "-1e300"),
+    *(".nan", ".inf", "-.inf", "true", "false", "null", "none", "", '""', "[]", "{}", "[1]"),
+    *("[none]", "{a: 1}", "word", "x" * 3000, "{choice: [1, none]}", "{float: [0, 1e300]}"),
+)
+"""As they are written behind `--set path=`."""
+
+SECTIONS_OF_SETTINGS: Mapping[str, type[Settings]] = {
+    "data": DataSettings,
+    "validation": ValidationSettings,
+    "training": TrainingSettings,
+    "compression": CompressionSettings,
+    "search": SearchSettings,
+}
+
+COMPONENTS: Mapping[str, tuple[Kind, str]] = {
+    "model.MLP": ("model", "MLP"),
+    "model.ResNet": ("model", "ResNet"),
+    "optimizer.SGD": ("optimizer", "SGD"),
+    "optimizer.AdamW": ("optimizer", "AdamW"),
+    "loss.CrossEntropyLoss": ("loss", "CrossEntropyLoss"),
+    "schedule.StepLR": ("schedule", "StepLR"),
+    "schedule.ReduceLROnPlateau": ("schedule", "ReduceLROnPlateau"),
+    "schedule.OneCycleLR": ("schedule", "OneCycleLR"),
+    "data.scale.quantile": ("scale", "quantile"),
+    "search.sampler.TPE": ("sampler", "TPESampler"),
+    "search.sampler.CmaEs": ("sampler", "CmaEsSampler"),
+    "search.pruner.Median": ("pruner", "MedianPruner"),
+    "search.pruner.Hyperband": ("pruner", "HyperbandPruner"),
+}
+
+
+def settings_below(kind: type[Settings], path: str) -> Iterator[str]:
+    for name, field in kind.model_fields.items():
+        yield f"{path}.{name}"
+        for member in (field.annotation, *get_args(field.annotation)):
+            if isinstance(member, type) and issubclass(member, Settings):
+                yield from settings_below(member, f"{path}.{name}")
+
+
+def paths() -> dict[str, list[str]]:
+    """Every place of a study file, by what it is part of."""
+    found = {"sections": [*SECTIONS, "constraints.accuracy", "constraints.latency.max"]}
+    for section, kind in SECTIONS_OF_SETTINGS.items():
+        found[section] = [*settings_below(kind, section)]
+    for path, (kind, name) in COMPONENTS.items():
+        arguments = catalogue.signature(kind, name).arguments
+        found[path] = [f"{path}.{argument.name}" for argument in arguments]
+    return found
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Holds a study file and its data."""
+    folder = tmp_path_factory.mktemp("boundaries")
+    source = random.Random(0)
+    with (folder / "t.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["a", "b", "c", "y"])
+        for row in range(40):
+            numbers = [round(source.gauss(0, 1), 3) for _ in range(2)]
+            writer.writerow([*numbers, "pqr"[row % 3], "no" if row % 2 else "yes"])
+    (folder / "study.yaml").write_text(STUDY)
+    return folder
+
+
+@pytest.fixture
+def training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let `search` train in this process."""
+    monkeypatch.setattr("tunecli.search.run.LocalExecutor", TrainingExecutor)
+    monkeypatch.setattr("tunecli.search.local.start_server", lambda: None)
+
+
+def refusal(folder: Path, override: str) -> StudyFileError | None:
+    try:
+        load(folder / "study.yaml", [override])
+    except StudyFileError as error:
+        return error
+    return None
+
+
+def broken_law(folder: Path, path: str, value: str) -> str:
+    """What is wrong with how a value is answered; empty if nothing is."""
+    override = f"{path}={value}"
+    refused = refusal(folder, override)
+    if refused is not None:
+        named = [one for one in refused.problems if one.override or one.line]
+        return "" if named and len(str(refused)) < 5000 else f"without a place: {refused}"
+    words = ("search", "study.yaml", "--as", "swept", "--restart", "--quiet", "--grace", "0")
+    done = run(folder, *words, "--set", override)
+    if mistake := of_command(done):
+        return mistake
+    if done.code == 2 and path.rpartition(".")[2] not in done.stderr:
+        return f"names no path: {done}"
+    return of_reports(folder, value) if done.code == 0 else ""
+
+
+def of_command(done: Told) -> str:
+    if done.bug or done.code not in (0, 1, 2):
+        return str(done)
+    return "" if done.code == 0 or done.stderr.strip() else f"code {done.code} without a word"
+
+
+def of_reports(folder: Path, value: str) -> str:
+    report = run(folder, "report", "swept", "--json")
+    if mistake := of_command(report):
+        return mistake
+    whole = json.loads(
+        report.stdout, parse_constant=lambda word: pytest.fail(f"{word} is no JSON")
+    )
+    if not all(trial["outcome"] for trial in whole["trials"]):
+        return "a trial has no outcome"
+    forms = ((), ("--csv",), ("--markdown",), ("--trial", "0"), ("--html", "x.html"))
+    for form in forms if whole["trials"] else ((),):
+        told = run(folder, "report", "swept", *form)
+        if told.code or told.bug:
+            return str(told)
+    return ""
+
+
+@pytest.mark.parametrize("part", paths())
+@pytest.mark.usefixtures("training")
+def test_every_setting_at_its_boundaries(part: str, folder: Path, figure: Any) -> None:
+    broken = {}
+    for path in paths()[part]:
+        for value in VALUES:
+            if mistake := broken_law(folder, path, value):
+                broken[f"{path}={value[:30]}"] = mistake
+    assert not broken, "\n\n".join(f"{key}: {text[-1500:]}" for key, text in broken.items())
