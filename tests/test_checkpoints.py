@@ -136,6 +136,24 @@ def test_a_hostile_checkpoint_runs_no_code(tmp_path: Path) -> None:
     assert canary.exists(), "the canary sings where a pickle is read"
 
 
+def test_no_link_is_written_through(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    (victim / "mine").write_text("mine")
+    (tmp_path / "7").symlink_to(victim)
+    with pytest.raises(OSError, match="7 is a symbolic link to"):
+        Checkpoints(tmp_path / "7", CONFIG).save(begun().state_dict())
+    (tmp_path / "8").mkdir()
+    for name in ("trial", "fold-0-3.pt", "fold-0-3.pt.tmp", "notes"):
+        (tmp_path / "8" / name).symlink_to(victim / "mine")
+    checkpoints = Checkpoints(tmp_path / "8", CONFIG)
+    checkpoints.save(begun().state_dict())
+    assert checkpoints.load() is not None
+    assert (tmp_path / "8" / "notes").is_symlink()
+    assert [path.name for path in victim.iterdir()] == ["mine"]
+    assert (victim / "mine").read_text() == "mine"
+
+
 class Hostile:
     """Writes a file when it is unpickled."""
 

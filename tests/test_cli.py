@@ -294,7 +294,7 @@ def test_another_storage(run: Run, tiny: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_restart_with_another_storage_deletes_the_study_there(
+def test_restart_with_another_storage_renames_the_study_there(
     run: Run, tiny: Path, tmp_path: Path
 ) -> None:
     storage = ("--storage", f"sqlite:///{tmp_path / 'all.db'}")

@@ -66,6 +66,14 @@ def test_a_pickle_runs_no_code(tmp_path: Path) -> None:
         read_models(tmp_path, CONFIG)
 
 
+def test_no_link_is_written_through(tmp_path: Path) -> None:
+    (tmp_path / "victim").mkdir()
+    (tmp_path / "0").symlink_to(tmp_path / "victim")
+    with pytest.raises(OSError, match="0 is a symbolic link to"):
+        keep_models(tmp_path / "0", CONFIG, WEIGHTS)
+    assert list((tmp_path / "victim").iterdir()) == []
+
+
 def folders(root: Path) -> set[str]:
     return {folder.name for folder in root.glob("*")}
 

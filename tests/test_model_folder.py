@@ -507,6 +507,31 @@ def test_a_kill_between_two_renames_leaves_the_old_folder(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model"]
 
 
+@pytest.mark.parametrize("kind", ["a file", "a link"])
+def test_what_tunecli_did_not_write_is_not_replaced(tmp_path: Path, kind: str) -> None:
+    folder = tmp_path / "model"
+    if kind == "a file":
+        written(case("arrays"), folder)
+        (folder / "notes.txt").write_text("mine")
+        mine, message = folder / "notes.txt", "tunecli did not write 'notes.txt' in it"
+    else:
+        (tmp_path / "victim").mkdir()
+        folder.symlink_to(tmp_path / "victim")
+        mine, message = tmp_path / "victim" / "notes.txt", "model is a symbolic link to"
+        mine.write_text("mine")
+    with pytest.raises(ModelFolderError, match=message):
+        written(case("table"), folder)
+    assert mine.read_text() == "mine"
+    assert len(list(mine.parent.iterdir())) == (1 if kind == "a link" else 5)
+
+
+def test_a_folder_of_the_users_own_is_not_taken_for_an_old_model(tmp_path: Path) -> None:
+    (tmp_path / ".mine.old").mkdir()
+    with pytest.raises(ModelFolderError, match="no model folder"):
+        read(tmp_path / "mine")
+    assert (tmp_path / ".mine.old").exists()
+
+
 def test_where_nothing_can_be_written_a_sentence_says_so(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ModelFolderError, match="cannot be written"):

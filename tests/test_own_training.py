@@ -225,6 +225,22 @@ def test_training_that_does_not_repeat_itself_is_told(tmp_path: Path) -> None:
     assert "step 0 of fold 0 gave 0 when it was trained again, and 0.25 before" in note
 
 
+@pytest.mark.parametrize(
+    "name", ["own", "own/0", "own/0/reports.jsonl", "own/0/predictions", "own/0/checkpoints"]
+)
+def test_no_link_is_written_through(tmp_path: Path, name: str) -> None:
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    (victim / "7.npy").write_text("mine")
+    link = tmp_path / "0" / name
+    link.parent.mkdir(parents=True)
+    link.symlink_to(victim / "7.npy" if name.endswith("jsonl") else victim)
+    with pytest.raises(OSError, match="is a symbolic link to"):
+        all_scores(config("fit", n=3), tmp_path / "0")
+    assert [path.name for path in victim.iterdir()] == ["7.npy"]
+    assert (victim / "7.npy").read_text() == "mine"
+
+
 def test_a_report_that_was_cut_off_is_trained_again(tmp_path: Path) -> None:
     trained = config("fit", n=3)
     with closing(cross_validation(trained, tmp_path / "0")) as first:

@@ -61,3 +61,14 @@ def test_a_password_is_never_shown() -> None:
 def test_a_url_that_cannot_be_used_is_refused(url: str, message: str) -> None:
     with pytest.raises(PlaceError, match=message):
         refuse_unusable(url)
+
+
+@pytest.mark.parametrize("path", ["folder", "/dev/null"])
+def test_what_is_no_file_is_no_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    (tmp_path / "folder").mkdir()
+    monkeypatch.chdir(tmp_path)
+    kind = "a folder" if path == "folder" else "not a file"
+    with pytest.raises(PlaceError, match=rf"^--storage sqlite:///{path}: {path} is {kind}\."):
+        refuse_unusable(f"sqlite:///{path}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from tunecli.cli.options import CodeOption, RunsOption
-from tunecli.errors import TunecliError
+from tunecli.errors import OutputError, TunecliError
 
 if TYPE_CHECKING:
     from tunecli.model_folder.exporting import Exported
@@ -54,7 +54,7 @@ def export(
     searched = Workspace(_searched_from(path, here), runs.absolute() / ".cache", allowed)
     workspace = searched if data is None else replace(searched, folder=here)
     used = load_with(path, workspace, "cpu")
-    target = output or path.with_name(f"{path.name}.{to}")
+    target = output or _beside(path, to)
     source = data or used.facts.config.data.source
     if not int8:
         typer.echo("\n".join(_lines(exporting.export(used, to, target, source))))
@@ -67,6 +67,19 @@ def export(
     store = FoldStore(config.data, config.validation, searched)
     found, changed = export_int8(used, store, target, source, tolerance)
     typer.echo("\n".join([*_lines(found), *words(changed)]))
+
+
+def _beside(model: Path, ending: str) -> Path:
+    """The file that the user did not name: no link is followed to it."""
+    from tunecli.files.own import NotOwnError, refuse_foreign
+
+    folder = model if model.name else model.resolve()
+    target = folder.with_name(f"{folder.name}.{ending}")
+    try:
+        refuse_foreign(target, "file")
+    except NotOwnError as error:
+        raise OutputError(str(target), error) from None
+    return target
 
 
 def _searched_from(model: Path, here: Path) -> Path:

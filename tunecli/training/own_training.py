@@ -103,6 +103,7 @@ class OwnFoldTraining:
         self._folder = Path(self._temporary.name) if self._temporary else Path(str(folder))
         self._reports = Reports(self._folder / "reports.jsonl")
         self._predictions = OwnPredictions(self._folder / "predictions")
+        self._checkpoints = make_folder(self._folder, "checkpoints")
         self._random = RandomStream(fold_seed(config.seed, fold.number), device)
         self._precision = Precision(config.training, device)
         self._fit: GeneratorFit | ThreadFit | None = None
@@ -152,24 +153,23 @@ class OwnFoldTraining:
         """The training under way, begun when its first unrecorded step is wanted."""
         if self._fit is None:
             fit = load_object(self._name)
-            checkpoints = make_folder(self._folder, "checkpoints")
-            given = self._given_fold(checkpoints)
+            given = self._given_fold()
             kind = GeneratorFit if inspect.isgeneratorfunction(fit) else ThreadFit
             self._fit = kind(fit, given_config(self._config), given)
         return self._fit
 
-    def _given_fold(self, checkpoints: Path) -> Fold:
+    def _given_fold(self) -> Fold:
         fold = self.fold
         seed = fold_seed(self._config.seed, fold.number)
         kept = len(self._reports.kept)
         if not len(fold.y_train):
-            return Fold(fold.number, seed, self._device, kept, checkpoints)
+            return Fold(fold.number, seed, self._device, kept, self._checkpoints)
         return Fold(
             number=fold.number,
             seed=seed,
             device=self._device,
             resume_step=kept,
-            checkpoints=checkpoints,
+            checkpoints=self._checkpoints,
             x_train=_as_tensor(fold.x_train),
             y_train=self._targets(fold.y_train),
             x_valid=_as_tensor(fold.x_valid),
