@@ -108,15 +108,17 @@ def _loaded(x: LoadedRows, settings: DataSettings, workspace: Workspace) -> Data
         digest.update(part.numpy().tobytes())
     name = CodeName.parse(x.source)
     code = None if name is None else workspace.code.hash_of(name)
-    seen = [code, settings.arguments, x.shape, str(x.dtype), digest.hexdigest()]
+    first_code = None if name is None or code is None else workspace.code.first_hash_of(name)
+    rest = [settings.arguments, x.shape, str(x.dtype), digest.hexdigest()]
 
     def make(new: NewArray) -> Mapping[str, Any]:
         y = x.targets()
         new("y", y.shape, y.dtype)[...] = y
         return {}
 
-    y = kept(workspace.cache, key_of("targets", seen, __version__), make).arrays["y"]
+    y = kept(workspace.cache, key_of("targets", [code, *rest], __version__), make).arrays["y"]
     dataset = with_targets(x.source, x, y, settings)
+    seen = [first_code, *rest]  # the code itself is compared with the study's
     known = hashlib.sha256(f"{seen} {list(dataset.classes)}".encode())
     known.update(dataset.y.numpy().tobytes())
     return replace(dataset, known_fingerprint=known.hexdigest())

@@ -18,6 +18,7 @@ from tunecli.search.front import Front
 from tunecli.search.kept_models import FOLDER, KeptModels
 from tunecli.search.messages import (
     BaselineScored,
+    CodeLoaded,
     Evaluated,
     Event,
     Finished,
@@ -261,6 +262,8 @@ class Driver:
                 yield from self._take_death(event)
             case Warned(_, _, text):
                 yield Notice(text)
+            case CodeLoaded():
+                yield event
 
     def _take_evaluation(self, event: Evaluated) -> Iterator[SearchEvent]:
         trial = self._running[event.number]
