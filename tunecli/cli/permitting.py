@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,10 +32,11 @@ def remembered(file: Path, place: Place) -> AllowedCode:
     return remembered(_identity(place), file.absolute().parent, places_in(text))
 
 
-def remember(place: Place, code: AllowedCode) -> None:
+def remember(place: Place, code: AllowedCode, loaded: Mapping[str, str] | None = None) -> None:
+    """Keep what is allowed, and what was imported for it, for this user's next call."""
     from tunecli.search.permissions import remember
 
-    remember(_identity(place), code)
+    remember(_identity(place), code, loaded)
 
 
 def _identity(place: Place) -> str:

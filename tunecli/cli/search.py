@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -101,16 +101,24 @@ def search(
         )
         remember(place, allowed)
         view = LiveView(console(), quiet=quiet, options=options_again(runs, storage))
-        code_of_exit = _run(searching, view)
+        code_of_exit = _run(searching, view, lambda files: remember(place, known, files))
     if code_of_exit:
         raise typer.Exit(code_of_exit)
 
 
-def _run(searching: Search, view: LiveView) -> int:
-    """Search to the end, or until a signal comes; the exit code."""
+def _run(searching: Search, view: LiveView, on_code: Callable[[dict[str, str]], None]) -> int:
+    """Search to the end, or until a signal comes; the exit code.
+
+    Args:
+        on_code: is told which files of the user's own were imported.
+    """
+    from tunecli.search.messages import CodeLoaded
+
     ending = ""
     with interrupting(searching) as received, view:
         for event in searching.events():
+            if isinstance(event, CodeLoaded):
+                on_code(event.files)
             view.show(event)
             ending = getattr(event, "ending", ending)
     return ended_by(received[0]) if received else int(ending == "failing")

@@ -30,7 +30,7 @@ def permit(code: AllowedCode) -> None:
     global _permitted
     _permitted = code
     load_object.cache_clear()
-    if code.files or code.packages:
+    if code.allows_anything:
         restore_for_allowed_code()
 
 
@@ -107,7 +107,7 @@ def _file_module(name: CodeName) -> ModuleType:
     if str(file.parent) not in sys.path:
         sys.path.append(str(file.parent))  # behind all else: it shadows no library
     taken = file.stem in sys.modules or not file.stem.isidentifier()
-    module_name = f"tunecli_user_code_{file_hash(file)[:8]}" if taken else file.stem
+    module_name = f"tunecli_user_code_{file_hash(file)[-8:]}" if taken else file.stem
     spec = importlib.util.spec_from_file_location(module_name, file)
     assert spec is not None
     assert spec.loader is not None

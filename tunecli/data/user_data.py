@@ -112,22 +112,23 @@ def _loaded(x: LoadedRows, settings: DataSettings, workspace: Workspace) -> Data
         first_digest.update(first_features(part).numpy().tobytes())
     name = CodeName.parse(x.source)
     code = None if name is None else workspace.code.hash_of(name)
-    about = [code, settings.arguments, x.shape]
-    seen = [*about, str(x.dtype), digest.hexdigest()]
+    first_code = None if name is None or code is None else workspace.code.first_hash_of(name)
+    about = [settings.arguments, x.shape]
+    rest = [*about, str(x.dtype), digest.hexdigest()]
     first_dtype = first_features(torch.empty(0, *x.shape[1:], dtype=x.dtype)).dtype
-    seen_first = [*about, str(first_dtype), first_digest.hexdigest()]
+    first_rest = [*about, str(first_dtype), first_digest.hexdigest()]
 
     def make(new: NewArray) -> Mapping[str, Any]:
         y = x.targets()
         new("y", y.shape, y.dtype)[...] = y
         return {}
 
-    y = kept(workspace.cache, key_of("targets", seen, __version__), make).arrays["y"]
+    y = kept(workspace.cache, key_of("targets", [code, *rest], __version__), make).arrays["y"]
     dataset = with_targets(x.source, x, y, settings)
-    return replace(
+    return replace(  # the code itself is compared with the study's
         dataset,
-        known_fingerprint=_hash(seen, dataset.classes, dataset.y),
-        known_first=_hash(seen_first, dataset.classes, first_targets(dataset.y)),
+        known_fingerprint=_hash([first_code, *rest], dataset.classes, dataset.y),
+        known_first=_hash([first_code, *first_rest], dataset.classes, first_targets(dataset.y)),
     )
 
 

@@ -17,6 +17,7 @@ from tunecli.search.front import Front
 from tunecli.search.kept_models import KeptModels
 from tunecli.search.messages import (
     BaselineScored,
+    CodeLoaded,
     Evaluated,
     Event,
     Finished,
@@ -263,6 +264,8 @@ class Driver:
                 yield from self._take_death(event)
             case Warned(_, _, text):
                 yield Notice(text)
+            case CodeLoaded():
+                yield event
 
     def _take_evaluation(self, event: Evaluated) -> Iterator[SearchEvent]:
         trial = self._running[event.number]

@@ -151,6 +151,18 @@ class Warned:
 
 
 @dataclass(frozen=True)
+class CodeLoaded:
+    """Code of the user's own was imported.
+
+    Attributes:
+        files: the content hash of each file, by absolute path.
+    """
+
+    worker: int
+    files: dict[str, str]
+
+
+@dataclass(frozen=True)
 class LastWords:
     """Why a worker cannot go on, and ends."""
 
@@ -193,12 +205,14 @@ class Described:
     Attributes:
         environment: versions and hardware that decide the rounding, by name.
         error: a TunecliError of the worker, to be raised by the driver.
+        code: what was imported for it, as in `CodeLoaded`.
     """
 
     worker: int
     summary: DataSummary | None
     environment: dict[str, str] = field(default_factory=dict)
     error: Exception | None = None
+    code: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -220,5 +234,13 @@ def _how_it_ended(exit_code: int | None) -> str:
 
 
 Event = (
-    Evaluated | Finished | BaselineScored | Resumed | Suspended | Warned | WorkerDied | Described
+    Evaluated
+    | Finished
+    | BaselineScored
+    | Resumed
+    | Suspended
+    | Warned
+    | CodeLoaded
+    | WorkerDied
+    | Described
 )

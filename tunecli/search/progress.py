@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from tunecli.data.summary import DataSummary
+from tunecli.search.messages import CodeLoaded
 from tunecli.study_file.ranges import Scalar
 from tunecli.study_file.settings import Direction
 from tunecli.training.evaluation import Baseline, Evaluation, Outcome
@@ -143,5 +144,6 @@ SearchEvent = (
     | TrialEvaluated
     | TrialFinished
     | Notice
+    | CodeLoaded
     | SearchEnded
 )

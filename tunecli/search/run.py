@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 
 import optuna
@@ -25,7 +26,7 @@ from tunecli.search.learning import learn, learned_by
 from tunecli.search.lessons import as_attribute
 from tunecli.search.local import LocalExecutor
 from tunecli.search.machine import default_jobs, git_commit
-from tunecli.search.messages import Described, FirstTask, WorkerDied
+from tunecli.search.messages import CodeLoaded, Described, FirstTask, WorkerDied
 from tunecli.search.place import Place
 from tunecli.search.progress import (
     DataDescribed,
@@ -37,7 +38,7 @@ from tunecli.search.progress import (
 from tunecli.search.pruning import Judge
 from tunecli.search.sampling import Suggester
 from tunecli.search.start_points import start_points
-from tunecli.search.stored import Edits, Stored, create_study
+from tunecli.search.stored import Edits, Stored, create_study, keep_loaded_code
 from tunecli.search.trackers.destination import Destination
 from tunecli.search.trackers.mirror import Mirrors
 from tunecli.search.trash import put_away, refuse_foreign_study
@@ -186,7 +187,11 @@ class Search:
         self._driver = self._make_driver(study, database, self._executor, history, edits)
         if self._interrupted:
             self._driver.interrupt()
-        yield from self._driver.run()
+        first = [CodeLoaded(described.worker, described.code)] if described.code else []
+        for event in chain(first, self._driver.run()):
+            if isinstance(event, CodeLoaded):
+                keep_loaded_code(study, database, event.files)
+            yield event
 
     def _wait_for_data(self, executor: Executor) -> Described | None:
         """The first worker's word on the data; None if interrupted before it came."""

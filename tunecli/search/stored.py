@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import operator
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -21,6 +23,7 @@ from tunecli.search.messages import Described
 from tunecli.search.place import Place
 from tunecli.search.trials import Trial
 from tunecli.search.urls import shown
+from tunecli.study_file.code_hashes import content_hash
 from tunecli.study_file.edits import Change, changes
 from tunecli.study_file.metrics import label
 from tunecli.study_file.settings import Objective
@@ -60,6 +63,8 @@ class Stored:
         parallel: of the first call; later ones stand in the edits.
         edits: entries of `tunecli:edits`.
         code: hash of each file and package of the user's own, at the first call.
+        loaded: content hash of each file of the user's own that was ever imported, by its path
+            from the study file's folder.
         baselines: untuned models that were scored; None in a study of a version that had none.
     """
 
@@ -70,6 +75,7 @@ class Stored:
     edits: list[dict[str, Any]]
     trials: list[Trial]
     code: dict[str, str] = dataclasses.field(default_factory=dict)
+    loaded: dict[str, str] = dataclasses.field(default_factory=dict)
     baselines: tuple[Baseline, ...] | None = None
 
     @classmethod
@@ -104,6 +110,7 @@ class Stored:
                 edits=edits,
                 trials=database.trials(),
                 code=dict(database.attribute("code", {})),
+                loaded=dict(database.attribute("loaded_code", {})),
                 baselines=read_baselines(database),
             )
 
@@ -140,12 +147,14 @@ class Stored:
         Raises:
             StudyChangedError: its content differs from that of the first call.
         """
-        now = study.code_in_use
-        changed = [name for name, content in self.code.items() if now.get(name) != content]
+        folder = Path(study.file).parent
+        files = [path for path, was in self.loaded.items() if content_hash(folder / path) != was]
+        changed = files or study.changed_code(self.code)
         if changed:
+            have = "have" if len(changed) > 1 else "has"
             raise StudyChangedError(
-                f"{', '.join(changed)} has changed since the first trial of study {study.name}, "
-                f"so that scores would not be comparable.\n{_ways_out()}"
+                f"{', '.join(changed[:5])} {have} changed since the first trial of study "
+                f"{study.name}, so that scores would not be comparable.\n{_ways_out()}"
             )
 
     def refuse_other_data(self, summary: DataSummary) -> None:
@@ -230,10 +239,35 @@ def create_study(
             "learned": list(learned),
             "parallel": study.search.parallel,
             "code": study.code_in_use,
+            "loaded_code": below(study, described.code),
             "environment": described.environment,
             "baselines": [],
         },
     )
+
+
+def keep_loaded_code(study: StudyFile, database: StudyDatabase, files: Mapping[str, str]) -> None:
+    """Store what was imported, beside what was before.
+
+    Raises:
+        StudyChangedError: a file was imported before with another content.
+    """
+    before = dict(database.attribute("loaded_code", {}))
+    now = below(study, files)
+    for path, content in now.items():
+        if before.get(path, content) != content:
+            raise StudyChangedError(
+                f"{path} has changed while study {study.name} is searched, so that scores would "
+                f"not be comparable.\n{_ways_out()}"
+            )
+    if not now.keys() <= before.keys():
+        database.set_attributes({"loaded_code": before | now})
+
+
+def below(study: StudyFile, files: Mapping[str, str]) -> dict[str, str]:
+    """Files by their path from the study file's folder, which may stand elsewhere next time."""
+    folder = Path(study.file).absolute().parent
+    return {os.path.relpath(path, folder): content for path, content in files.items()}
 
 
 def objective_attribute(objective: Objective) -> dict[str, str]:

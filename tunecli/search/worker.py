@@ -16,9 +16,11 @@ import torch
 from tunecli import __version__
 from tunecli.data.dataset import FoldData
 from tunecli.data.fold_store import FoldStore
+from tunecli.data.loaded_code import LoadedCode
 from tunecli.data.no_data import NoData, completed_without_data
 from tunecli.data.sources import load
 from tunecli.data.stores import Stores
+from tunecli.data.summary import DataSummary
 from tunecli.data.user_code import permit
 from tunecli.data.workspace import Workspace
 from tunecli.errors import DataError, TunecliError
@@ -29,6 +31,7 @@ from tunecli.search.messages import (
     Answer,
     BaselineJob,
     BaselineScored,
+    CodeLoaded,
     Described,
     Evaluated,
     Event,
@@ -73,6 +76,7 @@ class Trainer:
     ) -> None:
         self._worker = worker
         permit(workspace.code)
+        self._loaded = LoadedCode(workspace.code)
         self._workspace = workspace
         self._say = say
         self._hear = hear
@@ -99,7 +103,7 @@ class Trainer:
                 refuse_what_cannot_be_measured(completed, config, store)
                 refuse_what_cannot_be_built(completed, self._stores)
             summary = describe(config, store)
-            return Described(self._worker, summary, environment(config))
+            return self._described(summary, config)
         except DataError as error:
             return Described(self._worker, None, error=study.located(error))
         except TunecliError as error:
@@ -112,7 +116,15 @@ class Trainer:
         if task.is_new:
             refuse_what_cannot_be_built(completed, self._stores)
         summary = NoData(config.validation).summary()
-        return Described(self._worker, summary, environment(config))
+        return self._described(summary, config)
+
+    def _described(self, summary: DataSummary, config: TrialConfig) -> Described:
+        return Described(self._worker, summary, environment(config), code=self._loaded.news())
+
+    def _tell_loaded(self) -> None:
+        """Say which code of the user's own was imported in the last job."""
+        if files := self._loaded.news():
+            self._say(CodeLoaded(self._worker, files))
 
     def train(self, job: TrialJob) -> None:
         """Train `job`; whatever happens ends in one `Finished` or `Suspended`."""
@@ -123,6 +135,7 @@ class Trainer:
             seconds = time.perf_counter() - start
             result = failure(error, seconds=seconds, peak_memory=self._peak_memory)
             is_last = is_beyond_repair(error)
+        self._tell_loaded()
         if result is not None:
             if result.outcome == "failed":
                 release_memory()
@@ -136,6 +149,7 @@ class Trainer:
         except (Exception, SystemExit, KeyboardInterrupt) as error:  # metrics may raise anything
             baseline = Baseline(job.name, note=failure(error, seconds=0, peak_memory=0).reason)
             release_memory()
+        self._tell_loaded()
         self._say(BaselineScored(job.number, self._worker, baseline))
 
     def _fit(self, job: BaselineJob) -> Baseline:

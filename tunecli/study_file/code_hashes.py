@@ -1,59 +1,178 @@
-"""What code was: the hash of a file with what it imports from beside it, a package's version."""
+"""What code was: the hash of a file or a package with all of the user's own that it names.
+
+A file stands for itself and for what it imports from its folder: modules beside it, and of a
+package every file of code below the package's folder, since what is imported there may be decided
+at run time. A package that `pip` installed stands for its version; any other, as one that is
+installed to be edited, for its files. Names count in imports, relative ones too, and as texts in
+calls: `import_module("helper.core")`, `open("parts.py")`. What is found in no such way is known
+once it has been loaded (`data/loaded_code.py`).
+"""
 
 from __future__ import annotations
 
 import ast
 import hashlib
+import os
+import sysconfig
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from tunecli.errors import UserCodeError
 from tunecli.files.small import read_small
+from tunecli.study_file import first_code_hashes
+
+OF_FILES = "files:"
+"""Begins a hash of files; the others are of the first studies, or versions."""
+
+MOST_FILES = 5_000
+LARGEST_FILE = 100_000_000  # bytes
+_SUFFIXES = (".py", ".pyc", ".pyd", ".so")
+_INSTALLED = ("site-packages", "dist-packages")
+_BY_TEXT = ("import_module", "__import__", "run_module", "find_spec")
 
 
 def file_hash(file: Path) -> str:
-    """SHA-256 of a Python file and of those beside it that it imports, in hexadecimal.
+    """SHA-256 of a Python file and of all that it names beside it, in hexadecimal.
 
     Args:
         file: absolute and without links.
+
+    Raises:
+        UserCodeError: there are too many files.
     """
+    return _hash(_named_by([file], file.parent), file.parent)
+
+
+def package_hash(package: str, origin: Path) -> str:
+    """Name and version of the distributions that bring a package, or the hash of its files.
+
+    Args:
+        origin: its `__init__.py`, or the module that it is.
+
+    Raises:
+        UserCodeError: there are too many files.
+    """
+    version = first_code_hashes.package_hash(package)
+    if (version and is_installed(origin)) or not origin.is_file():
+        return version
+    is_folder = origin.stem == "__init__"
+    files = [*_code_below(origin.parent)] if is_folder else [origin]
+    root = origin.parent.parent if is_folder else origin.parent
+    return _hash(_named_by(files, root), root)
+
+
+def content_hash(file: Path) -> str:
+    """SHA-256 of one file of code; empty if it is gone, or is none."""
+    try:
+        is_code = file.suffix in _SUFFIXES and file.is_file()
+        if not is_code or file.stat().st_size > LARGEST_FILE:
+            return ""
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    except (OSError, ValueError):
+        return ""
+
+
+def is_installed(file: Path) -> bool:
+    """Whether a file belongs to Python or to what was installed for it."""
+    own = (sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"))
+    return any(part in _INSTALLED for part in file.parts) or any(map(file.is_relative_to, own))
+
+
+def _hash(files: Iterable[Path], root: Path) -> str:
     digest = hashlib.sha256()
-    for path in sorted(_with_neighbours(file)):
-        content = read_small(path)
-        digest.update(f"{path.relative_to(file.parent)} {len(content)}\n".encode())
-        digest.update(content)
-    return digest.hexdigest()
+    for path in sorted(files):
+        digest.update(f"{path.relative_to(root)} {content_hash(path)}\n".encode())
+    return f"{OF_FILES}{digest.hexdigest()}"
 
 
-def package_hash(package: str) -> str:
-    """Name and version of the distributions that bring a package; empty if nothing says."""
-    from importlib import metadata  # which is slow to import, and seldom needed
-
-    names = sorted(set(metadata.packages_distributions().get(package, ())))
-    return ", ".join(f"{name} {metadata.version(name)}" for name in names)
-
-
-def _with_neighbours(file: Path) -> set[Path]:
-    """The file, and the files in its folder that it or one of them imports."""
+def _named_by(files: list[Path], root: Path) -> set[Path]:
+    """The files, and those below `root` that one of them names."""
     found: set[Path] = set()
-    waiting = [file]
+    waiting = [*files]
     while waiting:
         path = waiting.pop()
         if path not in found:
             found.add(path)
-            waiting += _imported(path, file.parent)
+            _refuse_more_than_most(len(found), root)
+            waiting += [] if is_installed(path) else _names_in(path, root)
     return found
 
 
-def _imported(path: Path, folder: Path) -> list[Path]:
+def _names_in(path: Path, root: Path) -> Iterator[Path]:
+    if path.suffix != ".py":
+        return
     try:
         tree = ast.parse(read_small(path))
-    except (OSError, SyntaxError, ValueError, MemoryError, RecursionError):
-        return []  # its own bytes are all that is known
-    names: set[str] = set()
+    except (SyntaxError, ValueError, RecursionError, MemoryError, OSError):
+        return  # its own bytes are all that is known
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    modules = (folder.joinpath(*name.split(".")) for name in names)
-    places = (p for m in modules for p in (m.with_name(f"{m.name}.py"), m / "__init__.py"))
-    return [place for place in places if place.is_file()]
+            for alias in node.names:
+                yield from _modules(root, alias.name)
+        elif isinstance(node, ast.ImportFrom):
+            yield from _imported_from(node, path, root)
+        elif isinstance(node, ast.Call):
+            yield from _told_in(node, path, root)
+
+
+def _imported_from(node: ast.ImportFrom, path: Path, root: Path) -> Iterator[Path]:
+    folder = path.parents[node.level - 1] if 0 < node.level <= len(path.parents) else root
+    if folder.is_relative_to(root):
+        module = f"{node.module}." if node.module else ""
+        for alias in node.names:
+            yield from _modules(folder, f"{module}{alias.name}")
+
+
+def _told_in(call: ast.Call, path: Path, root: Path) -> Iterator[Path]:
+    """What a call may load: a file that a text names, or the module of `import_module`."""
+    function = getattr(call.func, "attr", getattr(call.func, "id", ""))
+    for argument in call.args:
+        text = argument.value if isinstance(argument, ast.Constant) else None
+        if not isinstance(text, str) or "\0" in text or len(text) > 1000:
+            continue
+        if text.endswith(".py"):
+            places = {(folder / text).resolve() for folder in (root, path.parent)}
+            yield from (p for p in places if p.is_relative_to(root) and p.is_file())
+        elif function in _BY_TEXT:
+            yield from _modules(path.parent if text.startswith(".") else root, text.lstrip("."))
+
+
+def _modules(folder: Path, name: str) -> Iterator[Path]:
+    """The file of a module, or all code of the package that it is in; nothing if it is elsewhere.
+
+    Args:
+        folder: where it would be.
+        name: with dots.
+    """
+    place = folder / name.partition(".")[0]
+    module = place.with_name(f"{place.name}.py")
+    if module.is_file() and not (place / "__init__.py").is_file():
+        yield module
+    elif place.is_dir() and name:
+        yield from _code_below(place)
+
+
+def _code_below(folder: Path) -> Iterator[Path]:
+    """Every file of code in a folder; none of environments, caches and hidden folders."""
+    n_files = 0
+    for where, folders, names in os.walk(folder):
+        here = Path(where)
+        folders[:] = [name for name in folders if _may_hold_code(here / name)]
+        for path in (here / name for name in names if name.endswith(_SUFFIXES)):
+            if path.is_file():
+                n_files += 1
+                _refuse_more_than_most(n_files, folder)
+                yield path
+
+
+def _may_hold_code(folder: Path) -> bool:
+    is_other = folder.name.startswith(".") or folder.name in ("__pycache__", *_INSTALLED)
+    return not is_other and not (folder / "pyvenv.cfg").exists()
+
+
+def _refuse_more_than_most(n_files: int, folder: Path) -> None:
+    if n_files > MOST_FILES:
+        raise UserCodeError(
+            f"--code: {folder} has more than {MOST_FILES:,} files of code that would have to be "
+            "compared at each call. Move what the study needs to a folder of its own."
+        )

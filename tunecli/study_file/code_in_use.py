@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from tunecli.study_file.sections import Sections
 from tunecli.study_file.tree import Named, Node, Tree, children
@@ -16,8 +16,30 @@ def code_in_use(sections: Sections, tree: Tree, allowed: AllowedCode | None) -> 
         allowed: what was looked at; None for a study file that is only looked at, whose hashes
             are empty.
     """
-    names = [found for written in _written(sections, tree) if (found := CodeName.parse(written))]
-    return {name.to_allow: (allowed and allowed.hash_of(name)) or "" for name in names}
+    names = _names(sections, tree)
+    return {option: (allowed and allowed.hash_of(name)) or "" for option, name in names.items()}
+
+
+def changed_code(
+    sections: Sections, tree: Tree, allowed: AllowedCode, before: Mapping[str, str]
+) -> list[str]:
+    """Which files and packages are not what a study ran before, as `--code` names them.
+
+    Args:
+        before: what `code_in_use` gave then, or the like of the first studies.
+    """
+    names = _names(sections, tree)
+    return [
+        option
+        for option, content in before.items()
+        if option not in names or not allowed.is_as_before(names[option], content)
+    ]
+
+
+def _names(sections: Sections, tree: Tree) -> dict[str, CodeName]:
+    """What a study names, each by its file or package."""
+    names = (found for written in _written(sections, tree) if (found := CodeName.parse(written)))
+    return {name.to_allow: name for name in names}
 
 
 def _written(sections: Sections, tree: Tree) -> Iterator[str]:

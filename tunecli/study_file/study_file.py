@@ -12,7 +12,7 @@ from tunecli.errors import DataError, Problem, StudyFileError, TunecliError
 from tunecli.files.small import read_small
 from tunecli.study_file import defaults, space
 from tunecli.study_file.checks import check_metrics, check_tree, of_data, trial_config, with_loss
-from tunecli.study_file.code_in_use import code_in_use
+from tunecli.study_file.code_in_use import changed_code, code_in_use
 from tunecli.study_file.document import LARGEST_FILE, Document, Path
 from tunecli.study_file.grammar import Grammar
 from tunecli.study_file.overrides import with_overrides
@@ -38,7 +38,7 @@ from tunecli.study_file.space import Suggest, first_value
 from tunecli.study_file.start_with import Assignment, StartFrom, read_start_with
 from tunecli.study_file.suggestions import closest, did_you_mean, listed
 from tunecli.study_file.tree import Tree
-from tunecli.study_file.user_code import AllowedCode
+from tunecli.study_file.user_code import NO_CODE, AllowedCode
 
 
 @dataclass(frozen=True)
@@ -203,6 +203,10 @@ class StudyFile:
     def code_in_use(self) -> dict[str, str]:
         """Hash of each file and package of the user's own that it names."""
         return code_in_use(self.sections, self.tree, self.code)
+
+    def changed_code(self, before: Mapping[str, str]) -> list[str]:
+        """Which files and packages are no longer what `code_in_use` gave `before`."""
+        return changed_code(self.sections, self.tree, self.code or NO_CODE, before)
 
     def error(self, mistakes: Iterable[tuple[Path, str]]) -> StudyFileError:
         """For what is found once the data or a library is at hand: each with path and message."""

@@ -2,12 +2,13 @@
 
 A study file names it `path.py:Name` (a file, relative to the study file) or `module:Name` (of an
 installed package). Nothing of it is imported here: what it takes is read from its source, as for
-every library. It runs in the workers only, and only what `--code` allowed (`data/code.py`).
+every library. It runs in the workers only, and only what `--code` allowed (`data/user_code.py`).
 """
 
 from __future__ import annotations
 
 import ast
+import importlib.util
 import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
@@ -16,9 +17,9 @@ from itertools import pairwise
 from pathlib import Path
 
 from tunecli.errors import UserCodeError
-from tunecli.study_file import signatures
+from tunecli.study_file import first_code_hashes, signatures
 from tunecli.study_file.annotations import in_words, value_type
-from tunecli.study_file.code_hashes import file_hash, package_hash
+from tunecli.study_file.code_hashes import OF_FILES, file_hash, package_hash
 from tunecli.study_file.settings import Component
 from tunecli.study_file.signatures import Argument, Signature, Unreadable
 from tunecli.study_file.suggestions import did_you_mean, listed
@@ -112,12 +113,14 @@ class AllowedCode:
     Attributes:
         folder: of the study file.
         files: absolute path and content hash of each file.
-        packages: name and version of each package.
+        packages: name and version of each package, or the hash of its files.
+        changed: files and packages that were allowed before they changed.
     """
 
     folder: Path
     files: tuple[tuple[Path, str], ...] = ()
     packages: tuple[tuple[str, str], ...] = ()
+    changed: frozenset[Path | str] = frozenset()
 
     @classmethod
     def of(cls, folder: Path, options: Iterable[str]) -> AllowedCode:
@@ -135,18 +138,35 @@ class AllowedCode:
                     raise UserCodeError(f"--code {option}: there is no such file.")
                 files[places[0].resolve()] = _hash(places[0].resolve(), option)
             elif _package(option) is not None:
-                packages[option] = package_hash(option)
+                packages[option] = package_hash(option, _origin(option))
             else:
                 raise UserCodeError(
                     f"--code {option}: there is no such package, and a file's name ends with .py."
                 )
         return cls(folder, tuple(files.items()), tuple(packages.items()))
 
+    @property
+    def allows_anything(self) -> bool:
+        """Whether any code may run."""
+        return bool(self.files or self.packages)
+
     def hash_of(self, name: CodeName) -> str | None:
         """Of the content of what is allowed under this name; None if it is not allowed."""
         if name.is_file:
             return dict(self.files).get(self.file(name))
         return dict(self.packages).get(name.to_allow)
+
+    def is_as_before(self, name: CodeName, before: str) -> bool:
+        """Whether a study that keeps the hash `before` ran the same, by the rule of that hash."""
+        if before.startswith(OF_FILES) or self.hash_of(name) is None:
+            return self.hash_of(name) == before
+        return self.first_hash_of(name) == before
+
+    def first_hash_of(self, name: CodeName) -> str:
+        """Of the content, as the first studies keep it."""
+        if name.is_file:
+            return first_code_hashes.file_hash(self.file(name))
+        return first_code_hashes.package_hash(name.to_allow)
 
     def file(self, name: CodeName) -> Path:
         """The file of a name, absolute and without links."""
@@ -156,7 +176,8 @@ class AllowedCode:
         """What either allows."""
         files = {**dict(other.files), **dict(self.files)}
         packages = {**dict(other.packages), **dict(self.packages)}
-        return AllowedCode(self.folder, tuple(files.items()), tuple(packages.items()))
+        changed = (self.changed | other.changed) - files.keys() - packages.keys()
+        return AllowedCode(self.folder, tuple(files.items()), tuple(packages.items()), changed)
 
     def mistake(self, written: str) -> str | None:
         """Why a name cannot be used: not there, not allowed; None if it can."""
@@ -171,6 +192,9 @@ class AllowedCode:
             )
         if self.hash_of(name) is None:
             option = self._option(name)
+            if (self.file(name) if name.is_file else name.to_allow) in self.changed:
+                rule = "has changed since you allowed it, itself or what it imports"
+                return f"{written} {rule}. To allow it again, add --code {option}."
             rule = "is code, which runs only if the command line allows it"
             return f"{written} {rule}: add --code {option}."
         source = self._source(name)
@@ -257,6 +281,12 @@ def _package(name: str) -> Path | None:
         return signatures.package_folder(name)
     except (ImportError, ValueError):
         return None
+
+
+def _origin(package: str) -> Path:
+    """The file that a package begins with."""
+    spec = importlib.util.find_spec(package)
+    return Path((spec and spec.origin) or "")
 
 
 def _missing(source: Path, name: CodeName) -> str | None:
