@@ -21,7 +21,7 @@ from in_process import drive
 from study_makers import complete, made, mlp
 
 from tunecli.errors import AddressError, DatabaseError, MissingPackageError, StudyNotFoundError
-from tunecli.report.dashboard import dashboard_server, read_only_storage
+from tunecli.report.dashboard import LOOPBACK, Addresses, dashboard_server, read_only_storage
 from tunecli.search.urls import sqlite_url
 from tunecli.study_file.study_file import StudyFile
 
@@ -121,6 +121,46 @@ def test_a_search_under_way_does_not_feel_it(tmp_path: Path) -> None:
     assert watched == alone
     assert seen == sorted(seen)
     assert len(seen) > 1
+
+
+OWN = ["localhost:8", "LOCALHOST:8", "127.0.0.1:8", "[::1]:8"]
+FOREIGN = [
+    *("evil.example:8", "evil.example", "localhost", "127.0.0.1", "localhost:9", "", None),
+    *("127.0.0.1.evil.example:8", "localhost:8,evil.example:8", "localhost:8/x", "a@localhost:8"),
+    *("localhost:8@evil.example:8", "localhost:x", "[::1", "[::1]", "8", ":8", "localhost:8#"),
+    *("http://localhost:8", "localhost :8", "127.1:8", "0x7f000001:8"),
+]
+"""`Host` headers, with 8 in place of the port."""
+
+
+@pytest.mark.parametrize("host", [*OWN, *FOREIGN])
+def test_a_name_that_leads_here_from_elsewhere_gets_no_answer(host: str | None) -> None:
+    local = Addresses(frozenset(LOOPBACK), 8, numbers=False)
+    assert local.include(host) == (host in OWN)
+
+
+def test_who_listens_to_the_network_is_called_by_any_number_and_its_own_names() -> None:
+    known = Addresses(frozenset([*LOOPBACK, "lab"]), 80, numbers=True)
+    for host in ("192.168.1.5", "192.168.1.5:80", "[fe80::1]:80", "lab", "lab:80", "localhost"):
+        assert known.include(host), host
+    for host in ("evil.example", "lab.evil.example", "192.168.1.5:8080", "192.168.1.5.nip.io"):
+        assert not known.include(host), host
+
+
+@pytest.mark.parametrize("header", ["Host", "Origin"])
+def test_other_pages_read_nothing_of_a_study(tmp_path: Path, header: str) -> None:
+    with served(made(tmp_path, TRIALS)) as address:
+        port = address.rpartition(":")[2]
+        for path in ("/api/studies", "/api/studies/1", "/dashboard", "/nothing"):
+            request = urllib.request.Request(address + path)
+            request.add_header(header, f"http://evil.example:{port}"[7 * (header == "Host") :])
+            with pytest.raises(urllib.error.HTTPError, match="403") as refused:
+                urllib.request.urlopen(request)
+            assert "only at its own address" in json.loads(refused.value.read())["reason"]
+            refused.value.close()
+        for own in (address, address.replace("127.0.0.1", "localhost")):
+            request = urllib.request.Request(f"{address}/api/studies", headers={"Origin": own})
+            assert urllib.request.urlopen(request).status == 200
 
 
 def test_what_is_no_study_database_is_refused_and_left_alone(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 from pathlib import Path
 from typing import Annotated
 
@@ -37,10 +38,17 @@ def dashboard(
 
     url, path = _what_to_show(study, runs, storage)
     with dashboard_server(url, host, port) as server, interrupting(server) as received:
-        say(f"http://{host}:{server.server_port}{path} (only for reading; Ctrl-C ends it)")
+        say(f"http://{_called(host)}:{server.server_port}{path} (read-only; Ctrl-C ends it)")
+        if not server.is_local:
+            say("Anybody who reaches this machine can read it.")
         server.serve_forever()
     if received and received[0] != signal.SIGINT:  # which is how a server is meant to end
         raise typer.Exit(ended_by(received[0]))
+
+
+def _called(host: str) -> str:
+    """The name to write in a browser."""
+    return socket.gethostname() if host in ("", "0.0.0.0") else host
 
 
 def _what_to_show(study: str | None, runs: Path, storage: str | None) -> tuple[str, str]:

@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+STORAGE = "TUNECLI_STORAGE"
+"""The environment variable that `--storage` is read from where it is not given."""
+
 FileArgument = Annotated[Path, typer.Argument(help="The study file.", show_default=False)]
 StudyArgument = Annotated[
     str, typer.Argument(help="A study's name, or its study file.", show_default=False)
@@ -38,7 +41,7 @@ StorageOption = Annotated[
     str | None,
     typer.Option(
         "--storage",
-        envvar="TUNECLI_STORAGE",
+        envvar=STORAGE,
         help="Another database, as an SQLAlchemy URL that Optuna takes.",
         callback=_unless_off,
         show_default=False,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tunecli.cli.options import STORAGE
+from tunecli.cli.streams import say
 from tunecli.errors import StudyNotFoundError
 
 if TYPE_CHECKING:
@@ -48,10 +51,17 @@ def shown(url: str) -> str:
 
 
 def options_again(runs: Path, storage: str | None) -> str:
-    """What the next command needs to find the same study."""
+    """What the next command needs to find the same study; passwords stay in the environment."""
     words = ["--runs", str(runs)] if runs != Path("runs") else []
-    if storage:
-        from tunecli.search.urls import without_password
+    if not storage or os.environ.get(STORAGE) == storage:
+        return shlex.join(words)
 
-        words += ["--storage", without_password(storage)]
+    from tunecli.search.urls import has_secret, shown
+
+    if not has_secret(storage):
+        return shlex.join([*words, "--storage", storage])
+    say(
+        f"{shown(storage)} has a password, so the commands below leave it out: they read the URL "
+        f"from the environment. First: export {STORAGE}=…"
+    )
     return shlex.join(words)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from ipaddress import ip_address
 from socketserver import ThreadingMixIn
 from threading import Thread
 from typing import Any
+from urllib.parse import urlsplit
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from optuna.storages import RDBStorage
@@ -22,12 +26,18 @@ App = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 READING = ("GET", "HEAD")
 REFUSAL = "This dashboard only reads: the study belongs to `tunecli search`."
+LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
 
 class DashboardServer(ThreadingMixIn, WSGIServer):
     """Answers until it is interrupted; each request in a thread, since importances take long."""
 
     daemon_threads = True
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only this machine reaches it."""
+        return ip_address(self.server_address[0]).is_loopback
 
     def interrupt(self) -> None:
         """End soon; safe in a signal handler, where `shutdown` itself would wait for ever."""
@@ -50,7 +60,7 @@ def dashboard_server(url: str, host: str, port: int) -> DashboardServer:
         from optuna_dashboard import wsgi
     except ModuleNotFoundError as error:
         raise MissingPackageError("dashboard", error) from None
-    app = only_reading(wsgi(read_only_storage(url)))
+    app = wsgi(read_only_storage(url))
     try:
         server = make_server(
             host, port, app, server_class=DashboardServer, handler_class=_SilentHandler
@@ -61,7 +71,50 @@ def dashboard_server(url: str, host: str, port: int) -> DashboardServer:
             "Name others with --host and --port."
         ) from None
     assert isinstance(server, DashboardServer)
+    known = Addresses.of(host, server)
+    server.set_app(only_for(known, only_reading(app)))
     return server
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """How a browser may call a server.
+
+    A page of somebody else's can let its own name lead to this machine (DNS rebinding), and the
+    browser then lets it read the answers. What it cannot change is the name in the `Host` header.
+
+    Attributes:
+        names: in lower case, of this machine.
+        numbers: whether any number (IP address) is one of its own.
+    """
+
+    names: frozenset[str]
+    port: int
+    numbers: bool
+
+    @classmethod
+    def of(cls, host: str, server: DashboardServer) -> Addresses:
+        """Those of a server that listens at `host`."""
+        others = () if server.is_local else (socket.gethostname(), socket.getfqdn())
+        names = {name.lower() for name in (host, *LOOPBACK, *others)}
+        return cls(frozenset(names), server.server_port, numbers=not server.is_local)
+
+    def include(self, host: str | None) -> bool:
+        """Whether this `Host` header names the server."""
+        try:
+            parts = urlsplit(f"//{host}")
+            name, port = parts.hostname or "", parts.port or 80
+        except ValueError:
+            return False
+        is_bare = parts.netloc == host and "@" not in parts.netloc
+        name = f"[{name}]" if ":" in name else name
+        return is_bare and port == self.port and (name in self.names or self._is_number(name))
+
+    def _is_number(self, name: str) -> bool:
+        try:
+            return self.numbers and bool(ip_address(name.strip("[]")))
+        except ValueError:
+            return False
 
 
 def read_only_storage(url: str) -> RDBStorage:
@@ -92,10 +145,28 @@ def only_reading(app: App) -> App:
     def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         if environ["REQUEST_METHOD"] in READING:
             return app(environ, start_response)
-        start_response("403 Forbidden", [("Content-Type", "application/json")])
-        return [json.dumps({"reason": REFUSAL}).encode()]  # where the page looks for a reason
+        return _refused(start_response, REFUSAL)
 
     return answer
+
+
+def only_for(known: Addresses, app: App) -> App:
+    """The application for those who call it by its own address: others are answered with 403."""
+
+    def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        origin = environ.get("HTTP_ORIGIN")
+        is_ours = origin is None or known.include(origin.removeprefix("http://"))
+        if is_ours and known.include(environ.get("HTTP_HOST")):
+            return app(environ, start_response)
+        reason = f"This dashboard answers only at its own address and port {known.port}."
+        return _refused(start_response, reason)
+
+    return answer
+
+
+def _refused(start_response: Callable[..., Any], reason: str) -> list[bytes]:
+    start_response("403 Forbidden", [("Content-Type", "application/json")])
+    return [json.dumps({"reason": reason}).encode()]  # where the page looks for a reason
 
 
 class _SilentHandler(WSGIRequestHandler):

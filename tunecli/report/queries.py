@@ -33,7 +33,7 @@ from tunecli.errors import DatabaseError, StudyNotFoundError
 from tunecli.search.cells import checked, refuse_nonsense
 from tunecli.search.place import TRASH
 from tunecli.search.sqlite_files import WAYS_OUT, in_one_line, open_read_only
-from tunecli.search.urls import shown, sqlite_file
+from tunecli.search.urls import masked, shown, sqlite_file
 
 STUDIES = text(
     "SELECT study_id, study_name FROM studies"
@@ -117,9 +117,12 @@ def connection(url: str) -> Iterator[Connection]:
         finally:
             engine.dispose()
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
-        raise DatabaseError(f"Cannot open the study database: {error}") from error
+        raise DatabaseError(
+            f"Cannot open the study database: {masked(str(error), url)}"
+        ) from error
     except SQLAlchemyError as error:
-        raise DatabaseError(f"Cannot read {shown(url)}: {_cause(error)}") from error
+        cause = masked(_cause(error), url)
+        raise DatabaseError(f"Cannot read {shown(url)}: {cause}") from error
 
 
 def tables(opened: Connection) -> frozenset[str]:

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from tunecli.errors import DatabaseError, TunecliError
-from tunecli.search.urls import shown
+from tunecli.search.urls import masked, shown
 
 _TEXT: set[type] = {str}
 _WHOLE: set[type] = {int}
@@ -103,7 +103,7 @@ def refuse_nonsense(url: str) -> Iterator[None]:
     except TunecliError:
         raise
     except _NO_SENSE as error:
-        cause = f"{type(error).__name__}: {error}"[:200]
+        cause = masked(f"{type(error).__name__}: {error}", url)[:200]
         raise DatabaseError(
             f"Cannot read {shown(url)}: it holds what no study database holds ({cause!a}). "
             "Restore a copy of it, or update tunecli if a newer one has written it."

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, event
 
 from tunecli.errors import NO_RIGHT, NO_ROOM, DatabaseError
 from tunecli.search import sqlite_files, tables
-from tunecli.search.urls import refuse_unusable, shown, sqlite_file
+from tunecli.search.urls import masked, refuse_unusable, shown, sqlite_file
 
 
 def open_engine(url: str) -> Engine:
@@ -34,10 +34,13 @@ def open_engine(url: str) -> Engine:
             )
             if path is not None and _holds_something(path):
                 sqlite_files.refuse_other_columns(path, _columns())
+        except (TypeError, ValueError) as error:  # of the URL's query, which the driver takes
+            cause = masked(sqlite_files.in_one_line(error), url)
+            raise DatabaseError(f"{shown(url)} cannot be opened: {cause}.") from error
         except RuntimeError as error:  # Optuna's words on a schema of another version
             raise DatabaseError(
                 f"{shown(url)} cannot be used, and nothing was written to it: "
-                f"{sqlite_files.in_one_line(error)}"
+                f"{masked(sqlite_files.in_one_line(error), url)}"
             ) from error
         return _with_sqlite_manners(storage.engine)
 
@@ -85,7 +88,7 @@ def clear_errors(url: str) -> Iterator[None]:
         sqlite3.Error,
         OSError,
     ) as error:
-        raise DatabaseError(_sentence(shown(url), error)) from error
+        raise DatabaseError(masked(_sentence(shown(url), error), url)) from error
 
 
 def _sentence(place: str, error: Exception) -> str:

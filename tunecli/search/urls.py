@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, unquote_plus, urlsplit
 
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
@@ -25,9 +26,45 @@ def sqlite_file(url: str) -> Path | None:
     return Path(unquote(urlsplit(name).path) if name.startswith("file:") else name)
 
 
+_HIDDEN = "***"
+_USERINFO = re.compile(r"([^:/]*://[^/:@]*:)(.*)@", re.DOTALL)
+"""With a password, which may hold an `@`, `/` or `?` that should have been encoded."""
+_ENTRY = re.compile(r"([?&]([^=&]*)=)([^&]*)")
+_SECRET = re.compile(r"pass(?!file)|pwd|secret|token|credential|auth|dsn|connect\Z", re.IGNORECASE)
+"""Found in the names of what a URL's query may hold and nobody may see."""
+_SHORTEST = 3
+"""Secrets that are shorter stand in any text by chance."""
+
+
 def without_password(url: str) -> str:
-    """The URL as it may be shown and logged."""
-    return make_url(url).render_as_string(hide_password=True)
+    """The URL as it may be shown and logged, whether or not it can be read."""
+    userinfo = _USERINFO.match(url)
+    start = f"{userinfo[1]}{_HIDDEN}" if userinfo else ""
+    rest = url[userinfo.end(2) :] if userinfo else url
+    return start + _ENTRY.sub(
+        lambda entry: f"{entry[1]}{_HIDDEN}" if _is_secret(entry[2]) else entry[0], rest
+    )
+
+
+def has_secret(url: str) -> bool:
+    """Whether something of a URL is not shown."""
+    return without_password(url) != url
+
+
+def masked(text: str, url: str) -> str:
+    """The words of a database or a driver without what is secret in its URL."""
+    userinfo = _USERINFO.match(url)
+    rest = url[userinfo.end(2) :] if userinfo else url
+    written = [entry[3] for entry in _ENTRY.finditer(rest) if _is_secret(entry[2])]
+    written += [userinfo[2]] if userinfo else []
+    forms = {meant(secret) for secret in written for meant in (str, unquote, unquote_plus)}
+    for form in sorted(forms, key=len, reverse=True):
+        text = text.replace(form, _HIDDEN) if len(form) >= _SHORTEST else text
+    return text
+
+
+def _is_secret(name: str) -> bool:
+    return _SECRET.search(unquote(name)) is not None
 
 
 def shown(url: str) -> str:
@@ -52,10 +89,15 @@ def refuse_unusable(url: str) -> None:
             "Use sqlite, postgresql or mysql."
         ) from None
     except ArgumentError:
-        given = "" if "@" in url else f", got {url!r}"  # it may hold a password
+        given = "" if "@" in url or has_secret(url) else f", got {url!r}"
         raise PlaceError(
             "--storage takes a database URL, as sqlite:///studies.db or "
             f"postgresql://user@host/name{given}."
+        ) from None
+    except ValueError:  # of what should be a port, which may be the end of a password
+        raise PlaceError(
+            f"--storage {without_password(url)}: the port must be a whole number. In a password, "
+            "write @, : and / as %40, %3A and %2F."
         ) from None
     except ImportError as error:
         raise PlaceError(
