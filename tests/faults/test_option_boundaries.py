@@ -19,8 +19,8 @@ from tunecli.cli import app
 pytestmark = pytest.mark.slow
 
 VALUES = (
-    *("", "0", "1", "-1", "1000000000000", "1" + "0" * 30, "1e300", "nan", "inf", "none", "null"),
-    *(".", "/", "word", "no/such", "a=b", "x" * 3000, "\0"),
+    *("", "0", "1", "-1", "1" + "0" * 30, "1e300", "nan", "none"),
+    *(".", "word", "no/such", "a=b", "x" * 3000),
 )
 STUDY_OF_OPTIONS = STUDY.replace("timeout: 5s", "timeout: 1s")
 WORDS: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
