@@ -179,7 +179,7 @@ def test_endings(ending: Ending, sentence: str, advice: str) -> None:
 
 
 def test_a_search_that_failed_says_of_what() -> None:
-    events = [STARTED, SearchEnded("failing", 3, 3, "Each ran out of memory.")]
+    events = [STARTED, SearchEnded("failing", 3, 3, "Each ran out of memory.", "failed")]
     assert "Stopped: all trials failed. Each ran out of memory.\n" in log(events)
 
 

@@ -13,9 +13,9 @@ import sklearn.metrics as reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tunecli.study_file.metrics import METRICS, label
-from tunecli.study_file.settings import Component
-from tunecli.training.metrics import measure
+from tunecli.study_file.metrics import METRICS, label, needs
+from tunecli.study_file.settings import Component, Task
+from tunecli.training.metrics import constant, measure, undefined
 
 Arrays = tuple[np.ndarray, np.ndarray]
 
@@ -180,3 +180,41 @@ def test_labels_tell_metrics_apart() -> None:
     y, p = _classification(20, 3, 0)
     both = [Component(name="f1"), Component(name="f1", arguments={"average": "weighted"})]
     assert set(measure(both, "classification", y, p, 3)) == {"f1", "f1_weighted"}
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_what_a_metric_needs_is_known_before_anything_is_predicted(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    task: Task = "regression" if seed % 3 == 0 else "classification"
+    n, n_classes = int(rng.integers(1, 6)), int(rng.integers(2, 4))
+    classes = [f"c{i}" for i in range(n_classes)] if task == "classification" else []
+    y = rng.integers(0, n_classes, n) if classes else rng.integers(0, 2, n).astype(float)
+    weights = rng.integers(0, 2, n) + (rng.permutation(n) == 0) if seed % 2 else None
+    weights = None if weights is None else weights.astype(np.float64)
+    metrics = [Component(name=i.name) for i in METRICS.values() if i.task == task]
+    metrics += [Component(name="roc_auc", arguments={"average": "weighted"})] if classes else []
+    found = []
+    for _ in range(8):
+        drawn = rng.dirichlet(np.ones(n_classes), n) if classes else rng.normal(size=n)
+        found.append(measure(metrics, task, y, drawn, len(classes), weights))
+    for metric in metrics:
+        values = {values[label(metric)] for values in found}
+        is_nan = all(map(math.isnan, values))
+        assert is_nan == any(map(math.isnan, values))
+        assert is_nan == bool(undefined(metric, y, classes, weights)), metric
+        if constant(metric, y, classes, weights) and not is_nan:
+            assert values == {0.0}
+        if is_nan:
+            assert needs(label(metric))
+
+
+def test_values_lie_within_what_a_metric_can_be() -> None:
+    rng = np.random.default_rng(0)
+    for info in METRICS.values():
+        if info.task is None:
+            continue
+        metric, n_classes = Component(name=info.name), 3 * (info.task == "classification")
+        y = rng.integers(0, 3, 30)
+        drawn = rng.dirichlet(np.ones(3), 30) if n_classes else rng.normal(size=30)
+        value = measure([metric], info.task, y, drawn, n_classes)[info.name]
+        assert info.lowest <= value <= info.highest

@@ -513,3 +513,41 @@ def test_some_settings_take_one_objective(setting: str, path: str, part: str) ->
     single = StudyFile.from_text(f"{QUICK}objective: [{{maximize: f1}}]", "a.yaml")
     assert single.search.pruner is not None
     assert StudyFile.from_text(QUICK + several, "a.yaml").search.pruner is None
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("data.split_seed=1000000000000", "data.split_seed: must be at most "),
+        ("validation.repeats=1000000000000", "validation.repeats: must be at most 10000, "),
+        ("training.threads=1000000000000", "training.threads: must be at most 1024, "),
+        ("training.l1=1e300", "training.l1: must be at most 3e+38, "),
+        ("training.l1=.inf", "training.l1: a finite number is needed, but got .inf."),
+        (
+            "training.clip_norm=1e999",
+            "training.clip_norm: a finite number is needed, but 1e999 is",
+        ),
+        ("training.micro_batch=1", "training.micro_batch: batch_norm needs at least 2 rows per "),
+        ("constraints.accuracy.min=1.5", "constraints.accuracy.min: no trial can keep to it: "),
+        ("constraints.latency.max=0", "constraints.latency.max: no trial can keep to it: "),
+        ("constraints.n_weights.max=0", "constraints.n_weights.max: no trial can keep to it: "),
+        (
+            "constraints.mcc.max=-2",
+            "constraints.mcc.max: no trial can keep to it: mcc is at least ",
+        ),
+    ],
+)
+def test_what_is_beyond_a_bound_is_refused_once_at_its_place(override: str, told: str) -> None:
+    text = "data: digits\nmodel: {MLP: {batch_norm: true}}\noptimizer: SGD\n"
+    with pytest.raises(StudyFileError) as raised:
+        StudyFile.from_text(text, "a.yaml", [override])
+    assert str(raised.value).startswith(f"--set {override}: {told}")
+    assert len(raised.value.problems) == 1
+
+
+def test_folds_and_repeats_are_bounded_together() -> None:
+    with pytest.raises(StudyFileError, match=r"at most 10,000 folds, but got 100 folds repeated"):
+        StudyFile.from_text(
+            "data: digits\nmodel: MLP\noptimizer: SGD\nvalidation: {folds: 100, repeats: 200}\n",
+            "a",
+        )

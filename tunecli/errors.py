@@ -63,6 +63,10 @@ class Problem:
     override: str = ""
 
 
+def _shortened(text: str, longest: int = 200) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
 class StudyFileError(TunecliError):
     """All mistakes of one study file, sorted by line."""
 
@@ -83,7 +87,8 @@ class StudyFileError(TunecliError):
 
     def _line(self, problem: Problem) -> str:
         place = f"{self.file}:{problem.line}:{problem.column}" if problem.line else self.file
-        place = f"--set {problem.override}" if problem.override else place
+        if problem.override:
+            place = f"--set {_shortened(problem.override)}"
         text = f"{place}: {problem.path + ': ' if problem.path else ''}{problem.message}"
         return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)  # one line each
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from typing import Annotated
 
@@ -57,11 +58,17 @@ def main() -> None:
         text = plain_lines(str(error))
         console().print(text, markup=False, highlight=False, style="red", soft_wrap=True)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        sys.exit(130)
     except BrokenPipeError:  # `tunecli report … | head`
         sys.stderr.close()
         sys.exit(1)
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        name = str(error.filename)
+        console().print(f"The path {name[:60]!a}… is too long for a file.", style="red")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 @app.callback(invoke_without_command=True)

@@ -39,7 +39,7 @@ def compress(
     minimize: MinimizeOption = None,
     maximize: MaximizeOption = None,
     finetune_epochs: Annotated[
-        int, typer.Option(min=0, help="After pruning and sharing, at most.")
+        int, typer.Option(min=0, max=1_000_000, help="After pruning and sharing, at most.")
     ] = 5,
     pick: Annotated[
         int | None,

@@ -39,7 +39,8 @@ def refit(
         typer.Option("--as-searched", help="Average the models of the search, train nothing."),
     ] = False,
     seeds: Annotated[
-        int, typer.Option(min=1, help="Trainings to compare; the first becomes the model.")
+        int,
+        typer.Option(min=1, max=1000, help="Trainings to compare; the first becomes the model."),
     ] = 1,
     code: CodeOption = None,
     runs: RunsOption = Path("runs"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 import re
 from collections.abc import Callable, Sequence
@@ -123,6 +124,9 @@ def within(
         raise _none_complete(study)
     for name in [*(limit.metric for limit in limits), *([wanted.metric] if wanted else [])]:
         _refuse_unmeasured(study, complete, name)
+        complete = [one for one in complete if math.isfinite(_value(study, one, name))]
+        if not complete:
+            raise RefitError(f"{name} is not defined for any complete trial of {study.name}.")
     kept = [
         trial
         for trial in complete

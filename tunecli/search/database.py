@@ -32,6 +32,7 @@ from tunecli.search.engines import clear_errors, exists, open_engine
 from tunecli.search.trials import STATES, Trial, read_trials
 from tunecli.search.urls import refuse_unusable
 from tunecli.study_file.settings import Direction
+from tunecli.study_file.units import NOT_DEFINED
 from tunecli.training.evaluation import Evaluation, TrialResult
 
 
@@ -331,7 +332,8 @@ def _shown(result: TrialResult) -> dict[str, Any]:
         shown["reason"] = result.reason
     if result.fold_scores:
         shown["fold_scores"] = result.fold_scores
-    return shown | result.metrics
+    metrics = result.metrics.items()
+    return shown | {n: value if math.isfinite(value) else NOT_DEFINED for n, value in metrics}
 
 
 def _details(result: TrialResult) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -197,7 +198,7 @@ def _value(
 
 def _metrics(stored: str | None) -> dict[str, float]:
     found = json.loads(stored or "{}")
-    return {str(name): float(value) for name, value in found.items()}
+    return {str(n): math.nan if value is None else float(value) for n, value in found.items()}
 
 
 def _read_first_values(connection: Connection, study_id: int) -> dict[int, float]:

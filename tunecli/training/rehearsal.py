@@ -134,7 +134,7 @@ def _build_one_by_one(config: TrialConfig, fold: FoldData) -> None:
         model = build_model(config.model, fold.shape, wanted, Columns.of(fold))
         factors = rate_factors(config.model, model)
         try:
-            _check_outputs(model, _two_rows(fold), wanted)
+            _check_outputs(model, _rows(fold, _fewest(config)), wanted)
         except (RuntimeError, ValueError, AssertionError):
             explain_size(config.model, fold.shape, wanted)
             raise
@@ -167,7 +167,16 @@ def _try_metric(metric: Component, fold: FoldData) -> None:
 
 
 def _two_rows(fold: FoldData) -> Tensor:
-    return next(as_features(fold.x_train).batches(None, [2]))
+    return _rows(fold, 2)
+
+
+def _rows(fold: FoldData, n: int) -> Tensor:
+    return next(as_features(fold.x_train).batches(None, [n]))
+
+
+def _fewest(config: TrialConfig) -> int:
+    """Rows that go through the model at once: with a single one, batch norms fail."""
+    return 1 if 1 in (config.training.batch_size, config.training.micro_batch) else 2
 
 
 @torch.no_grad()
