@@ -124,9 +124,7 @@ def test_a_link_in_a_studys_folder_is_refused_by_its_name(tmp_path: Path, name: 
     (tmp_path / "runs" / "digits").mkdir(parents=True)
     link.parent.mkdir(exist_ok=True)
     link.symlink_to(victim if name.startswith(FOLDERS) else victim / "file")
-    message = (
-        rf"{Path(name).name} is a symbolic link to {victim}.*; tunecli writes and deletes"
-    )
+    message = rf"{Path(name).name} is a symbolic link to {victim}.*; tunecli writes and deletes"
     with pytest.raises(PlaceError, match=message), Place(tmp_path / "runs", "digits").held():
         pass
     assert link.is_symlink()
