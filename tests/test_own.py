@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 from collections.abc import Callable
@@ -112,3 +113,32 @@ def test_a_file_that_somebody_wrote_is_no_lock(tmp_path: Path) -> None:
     with pytest.raises(NotOwnError, match="did not write"), in_turn(tmp_path / "lock"):
         pass
     assert (tmp_path / "lock").read_text() == "mine"
+
+
+PACKAGE = Path(__file__).parent.parent / "tunecli"
+WRITES = {"rmtree", "unlink", "rmdir", "rename", "write_text", "write_bytes", "mkdir", "touch"}
+KNOWN = {
+    "data/cache.py": "removes its own entries, real folders with names that only it gives",
+    "data/torchvision_sets.py": "makes the folder that the user named for a download",
+    "model_folder/folder.py": "puts back what whole_folder had set aside",
+    "search/creation.py": "removes its own lock",
+    "search/locks.py": "removes its own locks",
+    "search/permissions.py": "makes the folder of this user's own state",
+    "search/place.py": "makes the user's folders; moves a study to the trash by descriptors",
+    "training/checkpoints.py": "removes names, links among them, in a folder that it made",
+    "training/memory.py": "writes to the kernel",
+    "training/own_predictions.py": "removes names in a folder that it made",
+}
+
+
+def test_whatever_else_writes_or_deletes_goes_through_the_modules_for_it() -> None:
+    """A part is a file or folder of `whole`, which nobody else has."""
+    found = set()
+    for path in sorted(PACKAGE.rglob("*.py")):
+        text = path.read_text()
+        for node in ast.walk(ast.parse(text)):
+            is_call = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+            line = text.splitlines()[node.lineno - 1] if is_call else ""
+            if is_call and node.func.attr in WRITES and "part" not in line:
+                found.add(str(path.relative_to(PACKAGE)))
+    assert {name for name in found if not name.startswith("files/")} == set(KNOWN)

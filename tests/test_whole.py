@@ -77,10 +77,16 @@ def test_the_rights_of_the_old_file_are_kept(tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o640
 
 
-def test_a_device_is_written_to_itself(tmp_path: Path) -> None:
+def test_a_device_or_a_pipe_is_written_to_itself() -> None:
     with users_file(Path("/dev/null")) as part:
         part.write_text("text")
     assert Path("/dev/null").is_char_device()
+    reading, writing = os.pipe()
+    with users_file(Path(f"/dev/fd/{writing}")) as part:  # as /dev/stdout before `| head`
+        part.write_text("text")
+    assert os.read(reading, 10) == b"text"
+    for descriptor in (reading, writing):
+        os.close(descriptor)
 
 
 @pytest.mark.parametrize("path", [".", "/", "folder"])

@@ -75,12 +75,12 @@ def users_file(path: Path, *, is_new: bool = False) -> Iterator[Path]:
     Args:
         is_new: whether it must not be there yet.
     """
-    target = path if is_new else Path(os.path.realpath(path))
-    if target.is_dir():
+    if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, "it is a folder", str(path))
-    if target.exists() and not target.is_file():
-        yield target
+    if path.exists() and not path.is_file() and not is_new:
+        yield path
         return
+    target = path if is_new else Path(os.path.realpath(path))
     with (new_file if is_new else whole_file)(target) as part:
         yield part
 

@@ -204,7 +204,7 @@ class Place:
         if isinstance(error, NotOwnError):
             return PlaceError(
                 f"{error}; tunecli writes and deletes only what is its own. Move it away, or name "
-                "another folder of studies with --runs, which may itself be a link."
+                "another place with --storage or with --runs, whose folder may itself be a link."
             )
         kind = DatabaseError if error.errno in (*NO_ROOM, *NO_RIGHT) else PlaceError
         return kind(

@@ -313,5 +313,5 @@ def _starts_sampler_over(change: Change) -> bool:
 def _ways_out() -> str:
     return (
         "Undo that to go on, or start a new study beside it with --as NAME, "
-        "or move the old one to runs/.trash with --restart."
+        "or put the old one into the trash with --restart."
     )
