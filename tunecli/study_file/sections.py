@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from os.path import isdir
 from pathlib import Path as FilePath
 from pathlib import PurePath
 from typing import Any
@@ -189,7 +190,7 @@ class SectionReader:
         files["validation", "folder"] = validation.folder
         for path, file in files.items():
             if isinstance(file, str):
-                if kind == "pictures" and (self._folder / data.source / file).is_dir():
+                if kind == "pictures" and isdir(self._folder / data.source / file):
                     continue  # val, beside the class folders
                 missing = source_kinds.missing_file(file, self._folder, kind)
                 if missing is not None:

@@ -7,6 +7,7 @@ data set's name, never a folder's, so that a study file means the same wherever 
 from __future__ import annotations
 
 import re
+from os.path import isdir, isfile  # which take any text for a path
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
@@ -58,7 +59,11 @@ TORCHVISION = (
 NO_SOURCE = "none"
 """Of a training of the user's own that brings its data."""
 
-_CODE = re.compile(r"(?:[^:]+\.py|[A-Za-z_]\w*(?:\.\w+)*):[A-Za-z_]\w*")
+CODE_NAME = re.compile(
+    r"(?P<place>[^\s\0:{}\[\],'\"]+\.py|[A-Za-z_]\w*(?:\.\w+)*):(?P<name>[A-Za-z_]\w*)"
+)
+"""How a study file names code of the user's own."""
+
 _WORDS: dict[SourceKind, str] = {
     "bundled": "a bundled set",
     "table": "a table",
@@ -102,7 +107,7 @@ def kind_of(source: str) -> SourceKind | None:
         return "bundled"
     if source in TORCHVISION:
         return "torchvision"
-    if _CODE.fullmatch(source):
+    if CODE_NAME.fullmatch(source):
         return "code"
     name = source.lower()
     if name.endswith(TABLES):
@@ -126,7 +131,7 @@ def unknown_source(source: str, folder: Path | None) -> str:
     """What to say about a name that `kind_of` does not know."""
     known = (*BUNDLED, *TORCHVISION)
     hint = did_you_mean(source, known)
-    if folder is not None and (folder / source).is_dir():
+    if folder is not None and isdir(folder / source):
         hint = f" For the folder of that name write {source}/."
     files = "Files and folders are written with their suffix or a `/`: train.csv, pictures/."
     return f"unknown data set {source!r}.{hint or f' Known are {listed(known)}. {files}'}"
@@ -162,7 +167,7 @@ def picture_folder(path: str, source: str, folder: Path) -> Path:
         folder: of the study file.
     """
     inside = folder / source / path
-    return inside if inside.is_dir() else folder / path
+    return inside if isdir(inside) else folder / path
 
 
 def missing_file(path: str, folder: Path, kind: SourceKind) -> str | None:
@@ -173,14 +178,14 @@ def missing_file(path: str, folder: Path, kind: SourceKind) -> str | None:
     """
     full = folder / path
     if kind == "pictures":
-        if full.is_dir():
+        if isdir(full):
             return None
-        if full.is_file():
+        if isfile(full):
             known = listed([*TABLES, *ARRAYS], last="or")
             return f"{path!r} is a file of no known kind. Write a file in {known}, or a folder."
-    elif full.is_file():
+    elif isfile(full):
         return None
-    elif full.is_dir():
+    elif isdir(full):
         return f"{path!r} is a folder, but a file is needed. Write the file inside it."
     what = "folder" if kind == "pictures" else "file"
     hint = _nearest(path, folder)
@@ -191,7 +196,7 @@ def _nearest(path: str, folder: Path) -> str:
     """A suggestion from what lies in the last folder of the path that is there."""
     there = Path(path).parent
     name = Path(path).name
-    while not (folder / there).is_dir() and there != there.parent:
+    while not isdir(folder / there) and there != there.parent:
         there, name = there.parent, there.name
     try:
         names = sorted(entry.name for entry in (folder / there).iterdir())[:1000]
