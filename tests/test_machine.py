@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 from collections import Counter
 from pathlib import Path
@@ -28,6 +29,33 @@ def test_the_commit_around_a_study_file(tmp_path: Path) -> None:
     (tmp_path / "study.yaml").write_text("data: wine\n")
     assert machine.git_commit(tmp_path) == f"{commit}+"
     assert machine.git_commit(tmp_path / "nowhere") == ""
+
+
+@pytest.mark.parametrize(
+    "setting",
+    ["core.fsmonitor", "filter.evil.clean", "filter.evil.process", "filter.a=b.clean", "hook", ""],
+)
+def test_no_program_that_a_repository_names_is_run(tmp_path: Path, setting: str) -> None:
+    here = tmp_path / "here"
+    here.mkdir()
+    evil = tmp_path / "evil"
+    evil.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\ncat\n")
+    evil.chmod(0o755)
+    git(here, "init", "-q")
+    (here / "study.yaml").write_text("data: iris\n")
+    git(here, "add", "study.yaml")
+    git(here, "commit", "-q", "-m", "first")
+    commit = git(here, "rev-parse", "HEAD")
+    (here / ".git/info/attributes").write_text("* filter=evil\n* filter=a=b\n")
+    if setting == "hook":
+        (here / ".git/hooks/post-index-change").symlink_to(evil)
+    elif setting:
+        git(here, "config", setting, str(evil))
+        git(here, "config", "filter.evil.required", "true")
+    os.utime(here / "study.yaml", (0, 0))  # so that its content is compared
+    found = machine.git_commit(here)
+    assert not (tmp_path / "ran").exists()
+    assert found == commit
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ _SIGNS: dict[str, Callable[[float, float], bool]] = {
     ">": operator.gt,
     "<": operator.lt,
 }
-_CONDITION = re.compile(r"\s*([\w@/.-]+)\s*(>=|<=|>|<)\s*(\S.*?)\s*")
+_CONDITION = re.compile(r"([\w@/.-]+) ?(>=|<=|>|<) ?(.+)")
 
 
 def by_name(study: StudyRecord, which: str) -> TrialRecord:
@@ -95,7 +95,7 @@ def conditions(text: str) -> list[Condition]:
         RefitError: it is written in another way.
     """
     found = []
-    for part in re.split(r"\s+and\s+", text.strip()):
+    for part in " ".join(text.split()).split(" and "):
         match = _CONDITION.fullmatch(part)
         bound = in_base_unit(match[3], match[1]) if match else None
         try:

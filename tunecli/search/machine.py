@@ -19,18 +19,38 @@ def gpus() -> list[str]:
     return [str(number) for number in range(len(list(Path("/dev").glob("nvidia[0-9]*"))))]
 
 
+_RUNS_NOTHING = ("core.fsmonitor=false", f"core.hooksPath={os.devnull}")
+_NO_TRANSPORT = {"GIT_ALLOW_PROTOCOL": "none", "GIT_NO_LAZY_FETCH": "1"}
+
+
 def git_commit(folder: Path) -> str:
-    """The commit of the repository around `folder`, with `+` if files differ from it; or empty."""
+    """The commit of the repository around `folder`, with `+` if files differ from it; or empty.
+
+    A repository may come from somebody else: no program that its configuration names is run.
+    """
     try:
         commit = _git(folder, "rev-parse", "HEAD")
-        return f"{commit}+" if _git(folder, "status", "--porcelain", "-uno") else commit
+        names = _git(folder, "config", "-z", "--name-only", "--list").split("\0")
+        filters = {name for name in names if name.startswith("filter.")}
+        if any("=" in name for name in filters):  # which no option can switch off
+            return commit
+        off = [f"{name}={'false' if name.endswith('.required') else ''}" for name in filters]
+        status = ("status", "--porcelain", "-uno", "--ignore-submodules=all")
+        return f"{commit}+" if _git(folder, *status, settings=off) else commit
     except (OSError, subprocess.SubprocessError):
         return ""
 
 
-def _git(folder: Path, *words: str) -> str:
-    command = ["git", "-C", str(folder), *words]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True)
+def _git(folder: Path, *words: str, settings: Sequence[str] = ()) -> str:
+    given = [word for one in (*_RUNS_NOTHING, *settings) for word in ("-c", one)]
+    done = subprocess.run(
+        ["git", "-C", str(folder), "--no-optional-locks", *given, *words],
+        capture_output=True,
+        text=True,
+        timeout=5,
+        check=True,
+        env=os.environ | _NO_TRANSPORT,
+    )
     return done.stdout.strip()
 
 

@@ -15,6 +15,7 @@ import hashlib
 import os
 import sysconfig
 from collections.abc import Iterable, Iterator
+from os.path import isdir, isfile  # which take any text for a path
 from pathlib import Path
 
 from tunecli.errors import UserCodeError
@@ -53,7 +54,7 @@ def package_hash(package: str, origin: Path) -> str:
         UserCodeError: there are too many files.
     """
     version = first_code_hashes.package_hash(package)
-    if (version and is_installed(origin)) or not origin.is_file():
+    if (version and is_installed(origin)) or not isfile(origin):
         return version
     is_folder = origin.stem == "__init__"
     files = [*_code_below(origin.parent)] if is_folder else [origin]
@@ -64,7 +65,7 @@ def package_hash(package: str, origin: Path) -> str:
 def content_hash(file: Path) -> str:
     """SHA-256 of one file of code; empty if it is gone, or is none."""
     try:
-        is_code = file.suffix in _SUFFIXES and file.is_file()
+        is_code = file.suffix in _SUFFIXES and isfile(file)
         if not is_code or file.stat().st_size > LARGEST_FILE:
             return ""
         return hashlib.sha256(file.read_bytes()).hexdigest()
@@ -132,7 +133,7 @@ def _told_in(call: ast.Call, path: Path, root: Path) -> Iterator[Path]:
             continue
         if text.endswith(".py"):
             places = {(folder / text).resolve() for folder in (root, path.parent)}
-            yield from (p for p in places if p.is_relative_to(root) and p.is_file())
+            yield from (p for p in places if p.is_relative_to(root) and isfile(p))
         elif function in _BY_TEXT:
             yield from _modules(path.parent if text.startswith(".") else root, text.lstrip("."))
 
@@ -146,9 +147,9 @@ def _modules(folder: Path, name: str) -> Iterator[Path]:
     """
     place = folder / name.partition(".")[0]
     module = place.with_name(f"{place.name}.py")
-    if module.is_file() and not (place / "__init__.py").is_file():
+    if isfile(module) and not isfile(place / "__init__.py"):
         yield module
-    elif place.is_dir() and name:
+    elif isdir(place) and name:
         yield from _code_below(place)
 
 
@@ -159,7 +160,7 @@ def _code_below(folder: Path) -> Iterator[Path]:
         here = Path(where)
         folders[:] = [name for name in folders if _may_hold_code(here / name)]
         for path in (here / name for name in names if name.endswith(_SUFFIXES)):
-            if path.is_file():
+            if isfile(path):
                 n_files += 1
                 _refuse_more_than_most(n_files, folder)
                 yield path

@@ -11,7 +11,8 @@ from pydantic_core import PydanticCustomError
 LONGEST = 10 * 365 * 24 * 3600
 """Seconds: ten years. No clock can wait for ever."""
 
-PATTERN = r"([0-9.]+h)? *([0-9.]+m)? *([0-9.]+s)?"
+PATTERN = r" *(?:([0-9.]+h) *)?(?:([0-9.]+m) *)?([0-9.]+s)?"
+"""Of spaces only one run at a time, so that many of them are read once."""
 
 _TEXT = re.compile(PATTERN)
 

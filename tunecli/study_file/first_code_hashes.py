@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+from os.path import isfile  # which takes any text for a path
 from pathlib import Path
 
 
@@ -57,4 +58,4 @@ def _imported(path: Path, folder: Path) -> list[Path]:
             names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
     modules = (folder.joinpath(*name.split(".")) for name in names)
     places = (p for m in modules for p in (m.with_name(f"{m.name}.py"), m / "__init__.py"))
-    return [place for place in places if place.is_file()]
+    return [place for place in places if isfile(place)]

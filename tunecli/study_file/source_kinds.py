@@ -7,7 +7,7 @@ data set's name, never a folder's, so that a study file means the same wherever 
 from __future__ import annotations
 
 import re
-from os.path import isdir, isfile  # which take names that are too long for none
+from os.path import isdir, isfile  # which take any text for a path
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
@@ -59,7 +59,11 @@ TORCHVISION = (
 NO_SOURCE = "none"
 """Of a training of the user's own that brings its data."""
 
-_CODE = re.compile(r"(?:[^:]+\.py|[A-Za-z_]\w*(?:\.\w+)*):[A-Za-z_]\w*")
+CODE_NAME = re.compile(
+    r"(?P<place>[^\s\0:{}\[\],'\"]+\.py|[A-Za-z_]\w*(?:\.\w+)*):(?P<name>[A-Za-z_]\w*)"
+)
+"""How a study file names code of the user's own."""
+
 _WORDS: dict[SourceKind, str] = {
     "bundled": "a bundled set",
     "table": "a table",
@@ -104,7 +108,7 @@ def kind_of(source: str) -> SourceKind | None:
         return "bundled"
     if source in TORCHVISION:
         return "torchvision"
-    if _CODE.fullmatch(source):
+    if CODE_NAME.fullmatch(source):
         return "code"
     name = source.lower()
     if name.endswith(TABLES):

@@ -13,6 +13,8 @@ from tunecli.study_file.settings import Task
 _UNEVEN = 0.8
 """Share of the commonest class from which accuracy says little."""
 
+_SUFFIXES = ("csv", "tsv", "parquet", "npz", "npy", "pt", "gz")
+
 _QUICK_SIDE = 64
 """Pixels; a network trains on such pictures in seconds an epoch, without an accelerator."""
 
@@ -64,8 +66,10 @@ def first_size(median_side: int) -> int:
 def study_name(source: str) -> str:
     """A name for the study: that of the file, folder, set or function."""
     last = re.split(r"[/:]", source.rstrip("/"))[-1]
-    stem = re.sub(r"(\.(csv|tsv|parquet|npz|npy|pt|gz))+$", "", last, flags=re.IGNORECASE)
-    return re.sub(r"[^A-Za-z0-9_-]+", "-", stem).strip("-")[:100] or "study"
+    parts = last.split(".")
+    while len(parts) > 1 and parts[-1].lower() in _SUFFIXES:
+        parts.pop()
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", ".".join(parts)).strip("-")[:100] or "study"
 
 
 def starter(look: FirstLook, file: str, options: str = "") -> str:

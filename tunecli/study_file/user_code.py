@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import pairwise
+from os.path import isfile  # which takes any text for a path
 from pathlib import Path
 
 from tunecli.errors import UserCodeError
@@ -22,11 +23,9 @@ from tunecli.study_file.annotations import in_words, value_type
 from tunecli.study_file.code_hashes import OF_FILES, file_hash, package_hash
 from tunecli.study_file.settings import Component
 from tunecli.study_file.signatures import Argument, Signature, Unreadable
+from tunecli.study_file.source_kinds import CODE_NAME
 from tunecli.study_file.suggestions import did_you_mean, listed
 
-_NAME = re.compile(
-    r"(?P<place>[^\s:{}\[\],'\"]+\.py|[A-Za-z_]\w*(?:\.\w+)*):(?P<name>[A-Za-z_]\w*)"
-)
 _BETWEEN_NAMES = re.compile(r"[\s{}\[\],'\"]")
 
 FILLED_IN: dict[str, tuple[str, ...]] = {
@@ -75,7 +74,7 @@ class CodeName:
     @classmethod
     def parse(cls, text: object) -> CodeName | None:
         """None if it is no such name."""
-        match = _NAME.fullmatch(text) if isinstance(text, str) else None
+        match = CODE_NAME.fullmatch(text) if isinstance(text, str) else None
         return cls(match["place"], match["name"]) if match else None
 
     @property
@@ -183,7 +182,7 @@ class AllowedCode:
         """Why a name cannot be used: not there, not allowed; None if it can."""
         name = CodeName.parse(written)
         assert name is not None
-        if name.is_file and not self.file(name).is_file():
+        if name.is_file and not isfile(self.file(name)):
             where = f"(looked for at {self.file(name)})"
             return f"there is no file {name.place!r} {where}. It is relative to the study file."
         if not name.is_file and _package(name.to_allow) is None:
