@@ -86,7 +86,8 @@ def test_pairs_find_their_test_beside_them_or_where_it_is_named(tmp_path: Path) 
 def test_pictures_keep_their_shape(
     tmp_path: Path, shape: tuple[int, ...], dtype: Any, expected: torch.dtype
 ) -> None:
-    np.savez(tmp_path / "d.npz", x=np.ones(shape, dtype), y=np.arange(20) % 2)
+    x = np.arange(np.prod(shape)).reshape(shape).astype(dtype)
+    np.savez(tmp_path / "d.npz", x=x, y=np.arange(20) % 2)
     dataset = read(tmp_path, "d.npz")
     assert dataset.x.dtype == expected
     assert dataset.x.ndim == 4
@@ -281,3 +282,16 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         read(tmp_path, "x.npy")
     with pytest.raises(DataError, match=r"data.source: there is no file 'd.npz' \(looked for at"):
         read(tmp_path, "d.npz")
+
+
+def test_pictures_that_show_nothing_are_counted_or_refused(tmp_path: Path) -> None:
+    flat = PICTURES.copy()
+    flat[3], flat[5] = 0, 7
+    np.savez(tmp_path / "d.npz", x=flat, y=Y)
+    assert read(tmp_path, "d.npz").notes == (
+        "2 of 40 pictures are of one colour, 1 of them black, such as row 3.",
+    )
+    for x in (flat[[3] * 40], flat[[3] * 40] / 255):
+        np.savez(tmp_path / "d.npz", x=x, y=Y)
+        with pytest.raises(DataError, match="all 40 pictures are the same and black: there is"):
+            read(tmp_path, "d.npz")

@@ -23,6 +23,7 @@ from tunecli.data.array_files import arrays_in
 from tunecli.data.array_forms import feature_array, shortest, target_array
 from tunecli.data.column_kinds import Cells
 from tunecli.data.dataset import Column, Dataset
+from tunecli.data.flat_pictures import flat_pictures
 from tunecli.data.kept_sets import kept_dataset
 from tunecli.data.loaded_rows import LoadedRows
 from tunecli.data.target_column import target
@@ -83,8 +84,10 @@ def from_arrays(
     if x.ndim == 2:
         return _as_table(dataset, x, names or [f"x[{i}]" for i in range(x.shape[1])])
     hashes = [hashlib.sha256(picture).digest() for picture in x]
+    flat = flat_pictures(x, len(set(hashes)))
     copies = cleaning.picture_copies(hashes, dataset.y.tolist())
-    return replace(dataset, copies=None if copies is None else torch.from_numpy(copies))
+    copies_or_none = None if copies is None else torch.from_numpy(copies)
+    return replace(dataset, copies=copies_or_none, notes=tuple(flat.notes))
 
 
 def with_targets(name: str, x: Tensor | LoadedRows, y: Array, settings: DataSettings) -> Dataset:

@@ -51,3 +51,16 @@ class FlatPictures:
         black = f", {self._n_black:,} of them black" if self._n_black else ""
         verb = "is" if self.n_flat == 1 else "are"
         return [f"{n} {verb} of one colour{black}, such as {self._first}."]
+
+
+def flat_pictures(x: NDArray[Any], n_different: int) -> FlatPictures:
+    """Look at pictures that are in memory, (n, channels, height, width).
+
+    Raises:
+        DataError: all of them are the same.
+    """
+    found = FlatPictures()
+    for row, pixels in enumerate(x):
+        found.look_at(pixels, f"row {row}")
+    found.check(n_different)
+    return found

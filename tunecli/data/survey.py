@@ -68,7 +68,7 @@ def _of_files(files: Sequence[PictureFile]) -> Survey:
 
 def _depth(known: Sequence[tuple[PictureFile, Header]]) -> tuple[Depth | None, list[str]]:
     """The rule for a set, by all of its files, and a note on it."""
-    firsts = {head.kind: file.named for file, head in reversed(known)}
+    firsts: dict[str, str] = {head.kind: file.named for file, head in reversed(known)}
     deep = [(file, head) for file, head in known if head.kind != "bytes"]
     if not deep:
         return None, []

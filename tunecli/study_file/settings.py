@@ -120,7 +120,8 @@ class DataSettings(Settings):
         test: what the search never sees: a share of the rows, 0 for none, or a second file. By
             default the source's own test split, or 0.2.
         split_seed: decides the test set and the folds; `seed` never does.
-        scale: fitted on each training part: standard, minmax, robust, quantile or none.
+        scale: fitted on each training part: standard, minmax, robust, quantile or none, which
+            leaves numbers as they are and gives pictures from 0 (black) to 1 (white).
         augment: what happens to training pictures, one draw for each picture and epoch: classes
             of kornia.augmentation, in their order.
         target: the column to predict; of a .npy file, the file with the targets.
