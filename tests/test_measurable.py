@@ -11,6 +11,7 @@ from tunecli.data.fold_store import FoldStore
 from tunecli.data.user_code import permit
 from tunecli.data.workspace import Workspace
 from tunecli.errors import StudyFileError
+from tunecli.search.database import StudyDatabase
 from tunecli.search.measurable import measuring_notes, refuse_what_cannot_be_measured
 from tunecli.study_file.space import first_value
 from tunecli.study_file.study_file import StudyFile
@@ -208,3 +209,17 @@ def test_options_that_are_off_are_left_out(folder: Path) -> None:
     call_in(folder, "search", "s.yaml", "--quiet", *off)
     assert (folder / "runs/s/study.db").is_file()
     assert "s: maximize accuracy" in call_in(folder, "report", "s", "--storage", "none").stdout
+
+
+@pytest.mark.usefixtures("training")
+def test_a_study_whose_empty_test_meant_a_fifth_is_not_resumed_without_one(folder: Path) -> None:
+    (folder / "s.yaml").write_text(BASE.replace("test: 0", "test: null"))
+    call_in(folder, "search", "s.yaml", "--quiet")
+    database = StudyDatabase.open(f"sqlite:///{folder}/runs/s/study.db", "s")
+    assert database is not None
+    summary = database.attribute("summary")
+    assert summary["n_test"] == 0
+    database.set_attributes({"summary": {**summary, "n_test": 5}})
+    database.close()
+    told = call_in(folder, "search", "s.yaml", "--quiet", "--trials", "4", code=2).stderr
+    assert "holds out 5 test rows, but its data.test is off" in told

@@ -551,3 +551,13 @@ def test_folds_and_repeats_are_bounded_together() -> None:
             "data: digits\nmodel: MLP\noptimizer: SGD\nvalidation: {folds: 100, repeats: 200}\n",
             "a",
         )
+
+
+def test_a_choice_between_a_training_of_ones_own_and_none_needs_all_parts_of_the_other() -> None:
+    text = "data: iris\nmodel: MLP\noptimizer: SGD\ntrain: {choice: ['m.py:fit', none]}\n"
+    study = StudyFile.from_text(text, "a.yaml").completed("classification", 100)
+    own, usual = (study.resolve(lambda _, given, i=i: given.choices[i]) for i in (0, 1))
+    assert own.train == Component(name="m.py:fit")
+    assert (usual.train, usual.loss.name) == (None, "CrossEntropyLoss")
+    with pytest.raises(StudyFileError, match="model: required, but not given"):
+        StudyFile.from_text(text.replace("model: MLP\n", ""), "a.yaml")

@@ -144,7 +144,7 @@ def broken_law(folder: Path, path: str, value: str, known: set[str]) -> str:
         return mistake
     if done.code == 2 and path.rpartition(".")[2] not in done.stderr:
         return f"names no path: {done}"
-    return of_reports(folder, value) if done.code == 0 else ""
+    return of_reports(folder) if done.code != 2 else ""
 
 
 def of_command(done: Told) -> str:
@@ -153,7 +153,7 @@ def of_command(done: Told) -> str:
     return "" if done.code == 0 or done.stderr.strip() else f"code {done.code} without a word"
 
 
-def of_reports(folder: Path, value: str) -> str:
+def of_reports(folder: Path) -> str:
     report = run(folder, "report", "swept", "--json")
     if mistake := of_command(report):
         return mistake

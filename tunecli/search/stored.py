@@ -102,6 +102,7 @@ class Stored:
                 newest.get("overrides", database.attribute("overrides")),
             )
             summary = TypeAdapter(DataSummary).validate_python(database.attribute("summary"))
+            _refuse_default_test(study, summary)
             return cls(
                 study=study.completed(summary.task, summary.n_rows, summary.given),
                 summary=summary,
@@ -297,6 +298,20 @@ def _study_file(text: str, file: str, overrides: Sequence[str]) -> StudyFile:
         return StudyFile.from_text(text, file, overrides)
     except StudyFileError as error:
         raise ValueError(f"its study file has mistakes: {error.problems[0].message}") from error
+
+
+def _refuse_default_test(study: StudyFile, summary: DataSummary) -> None:
+    """Refuse a study of a version in which `test: null` meant 0.2: other rows would be searched.
+
+    Raises:
+        StudyChangedError: it is one.
+    """
+    if study.data.test == 0 and summary.n_test:
+        raise StudyChangedError(
+            f"Study `{study.name}` holds out {summary.n_test:,} test rows, but its data.test is "
+            "off, which an older version took for 0.2. Write data.test: 0.2 and start a new study "
+            "with --as NAME, or move the old one to runs/.trash with --restart."
+        )
 
 
 def _edit(entry: Any) -> dict[str, Any]:

@@ -202,13 +202,15 @@ class Tree:
 
 def is_everywhere(slot: Slot, tree: Tree) -> bool:
     """Whether a slot holds something in every trial."""
-    nothing = Plain(None)
-    if not tree.branches:
-        return tree.base.get(slot, nothing) != nothing
-    return all(
-        slots.get(slot, tree.base.get(slot, nothing)) != nothing
-        for slots in tree.branches.values()
-    )
+    base = tree.base.get(slot, Plain(None))
+    held = [slots.get(slot, base) for slots in tree.branches.values()] or [base]
+    return not any(map(_may_be_empty, held))
+
+
+def _may_be_empty(node: Node) -> bool:
+    if isinstance(node, Choice):
+        return any(_may_be_empty(option.node) for option in node.options)
+    return node == Plain(None)
 
 
 def trains_itself(tree: Tree) -> bool:
