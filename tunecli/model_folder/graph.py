@@ -61,19 +61,42 @@ class Graph(nn.Module):
             if with_preprocessing
             else _parts(members)
         )
-        self.meanings: list[OutputMeaning] = [member.facts.meaning for member in members]
+        self.decoding = nn.ModuleList(_Decoding(member.facts.meaning) for member in members)
         self.eval()
 
     def forward(self, rows: Tensor) -> Tensor:
         found = [
-            meaning(outputs if meaning.is_of_classes else outputs.double())
-            for meaning, outputs in zip(self.meanings, self._outputs(rows), strict=True)
+            decode(outputs)
+            for decode, outputs in zip(self.decoding, self._outputs(rows), strict=True)
         ]
         return found[0] if len(found) == 1 else torch.stack(found).mean(0)
 
     def _outputs(self, rows: Tensor) -> Iterator[Tensor]:
         for prepare, network in zip(self.preparing, self.networks, strict=True):
             yield network(prepare(rows))
+
+
+class _Decoding(nn.Module):
+    """Predictions of a network's outputs.
+
+    Mean and deviation of values are buffers of 64 bits: ONNX writes plain numbers in 32, which
+    round a large mean by more than values differ.
+    """
+
+    def __init__(self, meaning: OutputMeaning) -> None:
+        super().__init__()
+        self.meaning = meaning
+        if not meaning.is_of_classes:
+            self.register_buffer("mean", torch.tensor(meaning.mean, dtype=torch.float64))
+            self.register_buffer("std", torch.tensor(meaning.std, dtype=torch.float64))
+
+    def forward(self, outputs: Tensor) -> Tensor:
+        if self.meaning.is_of_classes:
+            return self.meaning(outputs)
+        mean, std = self.get_buffer("mean"), self.get_buffer("std")
+        if self.meaning.kind == "value":
+            return outputs[:, 0].double() * std + mean
+        return (outputs[:, 0].double() + mean).exp()
 
 
 def _parts(members: Sequence[Member]) -> Iterator[nn.Module]:
