@@ -24,6 +24,8 @@ FEWEST_ROWS = 10
 """Of fewer rows, whole numbers that differ and dates in order say nothing."""
 _DIGITS = 10
 """Of whole numbers that are shown in full."""
+_NO_DAYS = ("0001-01-01", "9999-12-31")
+"""Days that programs write for none."""
 _FIRST_DAY, _LAST_DAY = 19_000_101, 21_001_231
 
 
@@ -57,11 +59,13 @@ def facts_of(cells: Cells, use: str) -> ColumnFacts:
     there = values[~np.isnan(values)]
     distinct = np.unique(there)
     dates = cells.dates
-    ends = distinct[[0, -1]] if len(distinct) else []
-    smallest, largest = [_shown(end, cells.column) for end in ends] or ("", "")
-    if dates is not None and len(ends):
-        smallest, largest = _ends(dates)
-    warnings = _on_numbers(name, there, distinct) if use == FEATURE and _is_plain(cells) else ()
+    smallest, largest = "", ""
+    if len(distinct):
+        ends = [_shown(float(end), cells.column) for end in distinct[[0, -1]]]
+        smallest, largest = ends if dates is None else _ends(dates)
+    warnings: list[str] = []
+    if use == FEATURE and cells.column.kind == "numeric":
+        warnings += _on_numbers(name, there, distinct) if dates is None else _on_dates(name, dates)
     return ColumnFacts(
         name=name,
         kind=_kind(cells),
@@ -87,23 +91,20 @@ def _kind(cells: Cells) -> str:
     return "category" if cells.column.kind == "categorical" else "number"
 
 
-def _is_plain(cells: Cells) -> bool:
-    return cells.dates is None and cells.column.kind == "numeric"
-
-
 def _shown(value: float, column: Column) -> str:
     if column.categories:
         return column.categories[int(value)]
-    return str(int(value)) if value.is_integer() and abs(value) < 10**_DIGITS else f"{value:.4g}"
+    return str(int(value)) if value.is_integer() and abs(value) < 10**_DIGITS else f"{value:.6g}"
 
 
 def _ends(dates: Dates) -> list[str]:
-    """The first and the last time; days alone where they are on different ones."""
+    """The first and the last time; days alone where those tell them apart, or are all."""
     rows = np.flatnonzero(~dates.missing)
     order = np.lexsort((dates.nanoseconds[rows], dates.seconds[rows]))
     ends = rows[order[[0, -1]]]
     days = dates.seconds[ends] // DAY
-    if dates.form.kind == "date" and days[0] != days[1]:
+    are_days = not (dates.seconds[ends] % DAY).any()
+    if dates.form.kind == "date" and (are_days or days[0] != days[1]):
         return [str(day) for day in days.astype("datetime64[D]")]
     return [
         spelling(int(dates.seconds[row]), int(dates.nanoseconds[row]), dates.form) for row in ends
@@ -133,6 +134,19 @@ def _on_numbers(name: str, there: Floats, distinct: Floats) -> Iterator[str]:
             yield (
                 f"Column {name!r} looks like dates written as numbers ({texts.iloc[0]}). To use "
                 "them as dates, write them as 2026-01-31."
+            )
+
+
+def _on_dates(name: str, dates: Dates) -> Iterator[str]:
+    """Days that stand for no day, far from all others."""
+    days = dates.seconds[~dates.missing] // DAY
+    for day in _NO_DAYS if dates.form.kind == "date" else ():
+        n = int((days == np.datetime64(day, "D").astype(np.int64)).sum())
+        if n and n < len(days):
+            rows = "1 row" if n == 1 else f"{n:,} rows"
+            yield (
+                f"Column {name!r} is {day} in {rows}, which makes all other dates nearly equal. "
+                f"If it means that there is no date, write missing: ['{day}']."
             )
 
 
