@@ -104,7 +104,10 @@ def _fill(dataset: Dataset, new: NewArray) -> Mapping[str, Any]:
 def dataset_of(name: str, entry: Entry) -> Dataset:
     """What such an entry holds, on its memory."""
     facts = entry.facts
-    columns = tuple(Column(c["name"], c["kind"], tuple(c["categories"])) for c in facts["columns"])
+    columns = tuple(
+        Column(**{**column, "categories": tuple(column["categories"])})
+        for column in facts["columns"]
+    )
     return Dataset(
         name=name,
         task=facts["task"],

@@ -19,6 +19,7 @@ from tunecli.data.class_folders import SUFFIXES
 from tunecli.data.dataset import Column
 from tunecli.data.decoding import UnreadableError, decoded
 from tunecli.data.loaded_rows import LoadedRows
+from tunecli.data.number_forms import NumberForm
 from tunecli.data.sources import load
 from tunecli.data.table_rows import cells_of, table_blocks
 from tunecli.data.workspace import Workspace
@@ -78,7 +79,8 @@ def rows_of(given: object, kind: RowKind) -> Tensor:
     if isinstance(given, pd.DataFrame):
         if not kind.columns:
             raise DataError("a table was given to a model of pictures.")
-        return kind.tensor(cells_of(given, kind.columns, "the table"))
+        form = NumberForm.of(kind.data)
+        return kind.tensor(cells_of(given, kind.columns, "the table", form))
     try:
         array = tensor_array(given) if isinstance(given, Tensor) else np.asarray(given)
     except ValueError as error:
@@ -104,7 +106,7 @@ def blocks_of(source: str, kind: RowKind, workspace: Workspace, batch: int) -> I
     if found == "table":
         if not kind.columns:
             raise DataError(f"{source} is a table, but the model takes pictures.")
-        read = table_blocks(path, kind.columns, kind.data.missing, kind.block_rows(batch))
+        read = table_blocks(path, kind.columns, kind.data, kind.block_rows(batch))
         return (Block(kind.tensor(cells)) for cells in read)
     if found == "arrays":
         return _split(_of_array(features_in(path), kind, source), kind.block_rows(batch))

@@ -5,7 +5,7 @@ What was read is kept, so that one process reads the files for all.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -15,13 +15,15 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from tunecli.data import cleaning, column_kinds, split_columns
-from tunecli.data.cell_values import is_nested
-from tunecli.data.column_kinds import Cells
+from tunecli.data import cleaning, split_columns
+from tunecli.data.cell_values import is_nested, is_text
+from tunecli.data.column_kinds import Cells, Reading, are_inexact, cells, tells_rows_apart
 from tunecli.data.dataset import Dataset
 from tunecli.data.kept_sets import kept_dataset, tensors
-from tunecli.data.table_files import read_table
+from tunecli.data.number_forms import NumberForm
+from tunecli.data.table_files import Table, read_table
 from tunecli.data.target_column import Target, target
+from tunecli.data.unread_numbers import refusals, unread
 from tunecli.data.workspace import Workspace
 from tunecli.errors import DataError, DataMistakesError
 from tunecli.study_file.settings import DataSettings, ValidationSettings
@@ -67,10 +69,16 @@ class _Frame:
 
     Attributes:
         parts: (setting, file, number of rows) of each.
+        is_typed: all files say which columns are text.
+        trimmed: columns with white space around some cells, which is gone.
+        index: columns that a data frame had as its index.
     """
 
     rows: pd.DataFrame
     parts: Sequence[tuple[str, str, int]]
+    is_typed: bool
+    trimmed: Sequence[str]
+    index: Sequence[str]
 
     def where(self, row: int) -> str:
         """A row for messages, counted from 1 below the header."""
@@ -96,18 +104,19 @@ def _read(
     paths: Mapping[str, str],
     workspace: Workspace,
 ) -> Dataset:
-    frame = _frame(settings, paths, workspace.folder)
+    frame = _frame(settings, validation, paths, workspace.folder)
     _check_names(frame, settings, validation)
     _refuse_nested(frame, settings)
-    found = target(frame.rows[settings.target], settings.task, frame.where)
+    form = NumberForm.of(settings)
+    found = target(frame.rows[settings.target], settings.task, frame.where, form)
     if found.task == "classification":
         _refuse_new_classes(frame, found)
     columns, notes = _features(frame, settings, validation)
     is_classes = found.task == "classification"
+    if not columns:
+        raise DataError(_nothing_left(frame, notes), "data.source")
     notes += cleaning.leaks(columns, found.values, is_classes)
     splits, on_splits = _splits(frame, settings, validation)
-    if not columns:
-        raise DataError("no column is left to predict from.", "data.drop")
     copies, on_copies = cleaning.copies([c.values for c in columns], found.values)
     splits |= {"copies": copies} if copies is not None else {}
     return Dataset(
@@ -123,21 +132,62 @@ def _read(
     )
 
 
-def _frame(settings: DataSettings, paths: Mapping[str, str], folder: Path) -> _Frame:
-    frames: list[pd.DataFrame] = []
+def _frame(
+    settings: DataSettings,
+    validation: ValidationSettings,
+    paths: Mapping[str, str],
+    folder: Path,
+) -> _Frame:
+    named = [settings.group, validation.column, *settings.categorical]
+    named += [settings.target] if settings.task != "regression" else []
+    texts = {name for name in named if name is not None}
+    tables = _tables(settings, paths, folder, texts)
+    if (more := _unlike_their_text(tables, settings) - texts) and not all(
+        table.is_typed for table in tables
+    ):
+        tables = _tables(settings, paths, folder, texts | more)
+    parts = [
+        (setting, path, len(table.rows))
+        for (setting, path), table in zip(paths.items(), tables, strict=True)
+    ]
+    return _Frame(
+        rows=pd.concat([table.rows for table in tables], ignore_index=True),
+        parts=parts,
+        is_typed=all(table.is_typed for table in tables),
+        trimmed=sorted({name for table in tables for name in table.trimmed}),
+        index=sorted({name for table in tables for name in table.index}),
+    )
+
+
+def _tables(
+    settings: DataSettings, paths: Mapping[str, str], folder: Path, texts: Collection[str]
+) -> list[Table]:
+    """All files, with these columns as they are written."""
+    tables: list[Table] = []
     for setting, path in paths.items():
         try:
-            frame = read_table(folder / path, settings.missing, path)
+            table = read_table(folder / path, settings, path, texts)
         except DataError as error:
             raise DataError(error.message, setting) from None
-        if frames:
-            _check_alike(frames[0], frame, setting, path, settings.source)
-        frames.append(frame)
-    parts = [
-        (setting, path, len(frame))
-        for (setting, path), frame in zip(paths.items(), frames, strict=True)
-    ]
-    return _Frame(pd.concat(frames, ignore_index=True), parts)
+        if tables:
+            _check_alike(tables[0].rows, table.rows, setting, path, settings.source)
+        tables.append(table)
+    return tables
+
+
+def _unlike_their_text(tables: Sequence[Table], settings: DataSettings) -> set[str]:
+    """Columns that lose something as numbers: text in another file, or too large for a float."""
+    found = set()
+    for name in tables[0].rows.columns:
+        columns = [table.rows[name] for table in tables]
+        is_text_in = {is_text(column) for column in columns}
+        is_huge = name not in settings.numeric and any(
+            column.dtype == np.float64 and are_inexact(column.to_numpy()).any()
+            for column in columns
+        )
+        if len(is_text_in) > 1 or is_huge:
+            found.add(name)
+    return found
 
 
 def _check_alike(
@@ -157,6 +207,10 @@ def _check_names(frame: _Frame, settings: DataSettings, validation: ValidationSe
     if settings.group is not None and settings.time is not None:
         message = "group and time exclude each other. Remove one of the two."
         mistakes.append(DataError(message, "data.time"))
+    _raise_all(mistakes)
+
+
+def _raise_all(mistakes: Sequence[DataError]) -> None:
     if len(mistakes) > 1:
         raise DataMistakesError(mistakes)
     if mistakes:
@@ -228,12 +282,17 @@ def _features(
     frame: _Frame, settings: DataSettings, validation: ValidationSettings
 ) -> tuple[list[Cells], list[str]]:
     """The columns to predict from, cleaned, and notes on the others."""
+    named = {*settings.categorical, *settings.numeric}
     others = {settings.target, settings.group, settings.time, settings.weights}
     others |= {validation.column, *settings.drop}
-    notes, found, identifiers = [], [], []
-    for name in (str(name) for name in frame.rows.columns if name not in others):
-        column = column_kinds.cells(frame.rows[name], _given(name, settings), frame.where)
-        if name not in settings.categorical and column_kinds.tells_rows_apart(column):
+    left_out = [name for name in frame.index if name not in others | named]
+    names = [name for name in frame.rows.columns if name not in {*others, *left_out}]
+    reading = Reading(NumberForm.of(settings), frame.is_typed)
+    _refuse_unread(frame, [name for name in names if name not in settings.categorical], settings)
+    notes, found, identifiers = _on_reading(frame, left_out), [], []
+    for name in names:
+        column = cells(frame.rows[name], _given(name, settings), frame.where, reading)
+        if name not in settings.categorical and tells_rows_apart(column):
             identifiers.append(name)
             continue
         found.append(column)
@@ -245,6 +304,32 @@ def _features(
         )
     kept_columns, more = cleaning.without_idle_columns(found)
     return kept_columns, notes + more
+
+
+def _refuse_unread(frame: _Frame, names: Iterable[str], settings: DataSettings) -> None:
+    """Refuse, all at once, the columns of numbers that are written in a way that is not read."""
+    form = NumberForm.of(settings)
+    found = [one for name in names if (one := unread(frame.rows[name], form)) is not None]
+    _raise_all([*refusals(found, form, settings.missing, frame.where)])
+
+
+def _on_reading(frame: _Frame, left_out: Sequence[str]) -> list[str]:
+    """Notes on what differs from the files."""
+    notes = []
+    if frame.trimmed:
+        notes.append(f"White space around cells is ignored in {listed(frame.trimmed)}.")
+    if left_out:
+        notes.append(
+            f"Left out, since they are the index of a data frame: {listed(left_out)}. Keep them "
+            "with numeric or categorical, or put them into drop."
+        )
+    return notes
+
+
+def _nothing_left(frame: _Frame, notes: Sequence[str]) -> str:
+    """Say why there is no column to predict from."""
+    why = " ".join(notes) or "There is none but those that other settings name."
+    return f"no column is left to predict from. {why}"
 
 
 def _given(name: str, settings: DataSettings) -> Literal["numeric", "categorical", ""]:
@@ -266,7 +351,9 @@ def _splits(
     if settings.time is not None:
         found["times"] = split_columns.times(frame.rows[settings.time], frame.where)
     if settings.weights is not None:
-        weights = split_columns.weights(frame.rows[settings.weights], frame.where)
+        weights = split_columns.weights(
+            frame.rows[settings.weights], frame.where, NumberForm.of(settings)
+        )
         found |= {"weights": weights} if len(np.unique(weights)) > 1 else {}
     if (test := frame.rows_of("data.test")) is not None:
         found["given_test"] = test
