@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,11 +10,12 @@ import pandas as pd
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tunecli.data.cell_values import Floats
+from tunecli.data.cell_values import Floats, is_nested
 from tunecli.data.column_kinds import Cells
 from tunecli.data.dataset import Column, Dataset
 from tunecli.data.date_texts import DAY
 from tunecli.data.dates import Dates, spelling
+from tunecli.errors import DataError
 from tunecli.study_file.plain import flow
 from tunecli.study_file.settings import DataSettings
 
@@ -79,7 +80,55 @@ def facts_of(cells: Cells, use: str) -> ColumnFacts:
     )
 
 
-def facts_of_lists(series: pd.Series, use: str) -> ColumnFacts:
+def facts_of_columns(
+    rows: pd.DataFrame,
+    features: Sequence[Cells],
+    uses: Mapping[str, str],
+    read: Callable[[str], Cells],
+) -> list[ColumnFacts]:
+    """Facts of every column of a table, in its order.
+
+    Args:
+        features: to predict from.
+        uses: of the columns that are for something else.
+        read: gives the cells of a column.
+    """
+    kept = {cells.column.name: cells for cells in features}
+    found = []
+    for name in rows.columns:
+        if name in kept:
+            found.append(facts_of(kept[name], FEATURE))
+        elif is_nested(rows[name]):
+            found.append(_of_lists(rows[name], uses[name]))
+        else:
+            cells = _whatever(rows[name], read)
+            use = uses.get(name) or f"left out: {_why_left_out(cells, features)}"
+            found.append(facts_of(cells, use))
+    return found
+
+
+def _whatever(series: pd.Series, read: Callable[[str], Cells]) -> Cells:
+    """Return the cells of a column of which nothing is demanded, since no model sees it."""
+    try:
+        return read(str(series.name))
+    except DataError:
+        codes, labels = pd.factorize(series.astype(str).where(series.notna()), sort=True)
+        values = np.where(codes < 0, np.nan, codes)
+        return Cells(Column(str(series.name), "categorical", tuple(labels)), values)
+
+
+def _why_left_out(cells: Cells, features: Sequence[Cells]) -> str:
+    there = cells.values[~np.isnan(cells.values)]
+    if not len(there):
+        return "empty"
+    if (there == there[0]).all() and len(there) == len(cells.values):
+        return "constant"
+    own = cells.values.tobytes()
+    twins = (other.column.name for other in features if other.values.tobytes() == own)
+    return f"same as {twin}" if (twin := next(twins, "")) else "a text per row"
+
+
+def _of_lists(series: pd.Series, use: str) -> ColumnFacts:
     """Facts of a column with several values in a cell, which has no order."""
     distinct = series.dropna().astype(str).nunique()
     return ColumnFacts(str(series.name), "list", distinct, int(series.isna().sum()), "", "", use)
