@@ -104,6 +104,13 @@ def test_what_looks_wrong_is_told(tmp_path: Path) -> None:
     assert "dates written as numbers (20260101)" in warned["day"]
 
 
+def test_a_day_that_stands_for_none_is_told(tmp_path: Path) -> None:
+    table = TABLE.assign(when=[*TABLE["when"].dt.date.astype(str)[:-2], *["9999-12-31"] * 2])
+    (warning,) = facts_of(tmp_path, table)["when"].warnings
+    assert "is 9999-12-31 in 2 rows" in warning
+    assert "missing: ['9999-12-31']" in warning
+
+
 def shown(facts: list[ColumnFacts], width: int = 80) -> str:
     console = Console(file=io.StringIO(), width=width)
     console.print(column_lines.columns(facts))

@@ -148,9 +148,10 @@ def test_a_column_named_as_a_part_is_refused(tmp_path: Path) -> None:
 def test_ambiguous_dates_are_refused(
     tmp_path: Path, setting: str, cells: list[str], is_time: bool
 ) -> None:
+    frame(cells).assign(a=range(3)).to_csv(tmp_path / "t.csv", index=False)
     settings = {"time": "d"} if is_time else {}
     with pytest.raises(DataError, match=r"column 'd' .*in row 1 of t.csv") as caught:
-        csv(tmp_path, cells, **settings)
+        read(tmp_path, "t.csv", **settings)
     wanted = setting.replace("source", "time") if is_time else setting
     assert caught.value.setting == wanted
 
@@ -224,7 +225,9 @@ def test_blocks_of_a_file_are_read_alike(tmp_path: Path, n_rows: int) -> None:
     """The order that one row decides holds for rows that alone would leave it open."""
     cells = ["03.01.2026", "", "02.02.2026", "13.01.2026", "01.03.2026"]
     whole = csv(tmp_path, cells)
-    found = list(table_blocks(tmp_path / "t.csv", whole.columns, [], n_rows))
+    found = list(
+        table_blocks(tmp_path / "t.csv", whole.columns, DataSettings(source="t.csv"), n_rows)
+    )
     assert np.array_equal(np.concatenate(found), whole.x.numpy(), equal_nan=True)
 
 

@@ -277,6 +277,11 @@ def test_a_sine_and_its_cosine_lie_on_the_circle(moments):
     assert np.allclose(values_of(dates, "weekday, sin"), np.sin(weekdays * 2 * np.pi / 7))
 
 
+@pytest.mark.parametrize("cells", [["2026-01", "2026-02"], ["2026-01-01", "2025-07-01"]])
+def test_months_have_no_weekdays(cells):
+    assert parts_of(found(*cells)) == ("elapsed", "day of year, sin", "day of year, cos")
+
+
 def test_missing_cells_are_missing_in_every_feature():
     dates = found("2026-01-01", None, "2026-02-02")
     for part in parts_of(dates):

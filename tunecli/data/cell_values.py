@@ -1,13 +1,15 @@
-"""Cells as numbers, and as the texts that tell categories apart."""
+"""Cells as numbers; which of them are text, nested or missing."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tunecli.data.number_forms import PLAIN, NumberForm
 from tunecli.errors import DataError
 
 Floats = NDArray[np.float64]
@@ -16,18 +18,30 @@ Where = Callable[[int], str]
 """Names a row for messages, from its position: `row 17 of train.csv`."""
 
 
-def as_numbers(series: pd.Series) -> tuple[Floats, NDArray[np.bool_]]:
-    """Cells as numbers, dates as seconds since 1970; and which are neither number nor missing."""
+def as_numbers(series: pd.Series, form: NumberForm = PLAIN) -> tuple[Floats, NDArray[np.bool_]]:
+    """Cells as numbers, dates as seconds since 1970; and which are neither number nor missing.
+
+    Args:
+        form: of numbers in text.
+    """
     if pd.api.types.is_datetime64_any_dtype(series.dtype):
         return seconds(series), np.zeros(len(series), dtype=bool)
     if pd.api.types.is_numeric_dtype(series.dtype):  # whole, decimal, true and false
         numbers = series.to_numpy(dtype=np.float64, na_value=np.nan, copy=True)  # else read-only
         return numbers, np.zeros(len(series), bool)
-    codes, texts = pd.factorize(series)  # fewer than cells, as a rule
-    found = pd.to_numeric(pd.Series(texts, dtype=object), errors="coerce")
-    known = np.append(found.to_numpy(dtype=np.float64, na_value=np.nan), np.nan)
-    values: Floats = known[codes]
+    codes, cells = pd.factorize(series)  # fewer than cells, as a rule
+    values: Floats = np.append(_numbers_of(list(cells), form), np.nan)[codes]
     return values, np.isnan(values) & (codes >= 0)
+
+
+def _numbers_of(cells: Sequence[Any], form: NumberForm) -> Floats:
+    is_text = np.array([isinstance(cell, str) for cell in cells], dtype=bool)
+    numbers = np.empty(len(cells))
+    numbers[is_text] = form.numbers([cell for cell in cells if isinstance(cell, str)])
+    others = pd.Series([cell for cell in cells if not isinstance(cell, str)], dtype=object)
+    found = pd.to_numeric(others, errors="coerce")
+    numbers[~is_text] = found.to_numpy(dtype=np.float64, na_value=np.nan)
+    return numbers
 
 
 def seconds(dates: pd.Series) -> Floats:
@@ -38,29 +52,21 @@ def seconds(dates: pd.Series) -> Floats:
     return seconds
 
 
+def is_text(series: pd.Series) -> bool:
+    """Return whether every cell is text or missing, and one at least is text."""
+    if isinstance(series.dtype, pd.StringDtype):
+        return bool(series.notna().any())
+    if series.dtype != object:
+        return False
+    return bool(pd.api.types.infer_dtype(series, skipna=True) == "string")
+
+
 def is_nested(series: pd.Series) -> bool:
     """Whether each cell holds several values, such as the lists of a Parquet file."""
     if series.dtype != object:
         return False
     there = series.dropna()
     return bool(len(there)) and isinstance(there.iloc[0], list | dict | tuple | np.ndarray)
-
-
-def coded(series: pd.Series) -> tuple[Codes, tuple[str, ...]]:
-    """Codes in the order of the values (-1 for missing), and the values as texts."""
-    numbers, bad = as_numbers(series)
-    if not bad.any() and not pd.api.types.is_bool_dtype(series.dtype):
-        codes, values = pd.factorize(numbers, sort=True)
-        return codes.astype(np.int64), tuple(number_text(value) for value in values)
-    codes, cells = pd.factorize(series)
-    texts, merged = np.unique([str(cell) for cell in cells], return_inverse=True)
-    codes = np.append(merged, -1)[codes]
-    return codes.astype(np.int64), tuple(str(text) for text in texts)
-
-
-def number_text(value: float) -> str:
-    """Return a number as a category is called by it."""
-    return str(int(value)) if float(value).is_integer() else repr(float(value))
 
 
 def refuse_missing(series: pd.Series, what: str, where: Where) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,11 +10,12 @@ import pandas as pd
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tunecli.data.cell_values import Floats
+from tunecli.data.cell_values import Floats, is_nested
 from tunecli.data.column_kinds import Cells
 from tunecli.data.dataset import Column, Dataset
 from tunecli.data.date_texts import DAY
 from tunecli.data.dates import Dates, spelling
+from tunecli.errors import DataError
 from tunecli.study_file.plain import flow
 from tunecli.study_file.settings import DataSettings
 
@@ -24,6 +25,8 @@ FEWEST_ROWS = 10
 """Of fewer rows, whole numbers that differ and dates in order say nothing."""
 _DIGITS = 10
 """Of whole numbers that are shown in full."""
+_NO_DAYS = ("0001-01-01", "9999-12-31")
+"""Days that programs write for none."""
 _FIRST_DAY, _LAST_DAY = 19_000_101, 21_001_231
 
 
@@ -57,11 +60,13 @@ def facts_of(cells: Cells, use: str) -> ColumnFacts:
     there = values[~np.isnan(values)]
     distinct = np.unique(there)
     dates = cells.dates
-    ends = distinct[[0, -1]] if len(distinct) else []
-    smallest, largest = [_shown(end, cells.column) for end in ends] or ("", "")
-    if dates is not None and len(ends):
-        smallest, largest = _ends(dates)
-    warnings = _on_numbers(name, there, distinct) if use == FEATURE and _is_plain(cells) else ()
+    smallest, largest = "", ""
+    if len(distinct):
+        ends = [_shown(float(end), cells.column) for end in distinct[[0, -1]]]
+        smallest, largest = ends if dates is None else _ends(dates)
+    warnings: list[str] = []
+    if use == FEATURE and cells.column.kind == "numeric":
+        warnings += _on_numbers(name, there, distinct) if dates is None else _on_dates(name, dates)
     return ColumnFacts(
         name=name,
         kind=_kind(cells),
@@ -75,7 +80,55 @@ def facts_of(cells: Cells, use: str) -> ColumnFacts:
     )
 
 
-def facts_of_lists(series: pd.Series, use: str) -> ColumnFacts:
+def facts_of_columns(
+    rows: pd.DataFrame,
+    features: Sequence[Cells],
+    uses: Mapping[str, str],
+    read: Callable[[str], Cells],
+) -> list[ColumnFacts]:
+    """Facts of every column of a table, in its order.
+
+    Args:
+        features: to predict from.
+        uses: of the columns that are for something else.
+        read: gives the cells of a column.
+    """
+    kept = {cells.column.name: cells for cells in features}
+    found = []
+    for name in rows.columns:
+        if name in kept:
+            found.append(facts_of(kept[name], FEATURE))
+        elif is_nested(rows[name]):
+            found.append(_of_lists(rows[name], uses[name]))
+        else:
+            cells = _whatever(rows[name], read)
+            use = uses.get(name) or f"left out: {_why_left_out(cells, features)}"
+            found.append(facts_of(cells, use))
+    return found
+
+
+def _whatever(series: pd.Series, read: Callable[[str], Cells]) -> Cells:
+    """Return the cells of a column of which nothing is demanded, since no model sees it."""
+    try:
+        return read(str(series.name))
+    except DataError:
+        codes, labels = pd.factorize(series.astype(str).where(series.notna()), sort=True)
+        values = np.where(codes < 0, np.nan, codes)
+        return Cells(Column(str(series.name), "categorical", tuple(labels)), values)
+
+
+def _why_left_out(cells: Cells, features: Sequence[Cells]) -> str:
+    there = cells.values[~np.isnan(cells.values)]
+    if not len(there):
+        return "empty"
+    if (there == there[0]).all() and len(there) == len(cells.values):
+        return "constant"
+    own = cells.values.tobytes()
+    twins = (other.column.name for other in features if other.values.tobytes() == own)
+    return f"same as {twin}" if (twin := next(twins, "")) else "a text per row"
+
+
+def _of_lists(series: pd.Series, use: str) -> ColumnFacts:
     """Facts of a column with several values in a cell, which has no order."""
     distinct = series.dropna().astype(str).nunique()
     return ColumnFacts(str(series.name), "list", distinct, int(series.isna().sum()), "", "", use)
@@ -87,23 +140,20 @@ def _kind(cells: Cells) -> str:
     return "category" if cells.column.kind == "categorical" else "number"
 
 
-def _is_plain(cells: Cells) -> bool:
-    return cells.dates is None and cells.column.kind == "numeric"
-
-
 def _shown(value: float, column: Column) -> str:
     if column.categories:
         return column.categories[int(value)]
-    return str(int(value)) if value.is_integer() and abs(value) < 10**_DIGITS else f"{value:.4g}"
+    return str(int(value)) if value.is_integer() and abs(value) < 10**_DIGITS else f"{value:.6g}"
 
 
 def _ends(dates: Dates) -> list[str]:
-    """The first and the last time; days alone where they are on different ones."""
+    """The first and the last time; days alone where those tell them apart, or are all."""
     rows = np.flatnonzero(~dates.missing)
     order = np.lexsort((dates.nanoseconds[rows], dates.seconds[rows]))
     ends = rows[order[[0, -1]]]
     days = dates.seconds[ends] // DAY
-    if dates.form.kind == "date" and days[0] != days[1]:
+    are_days = not (dates.seconds[ends] % DAY).any()
+    if dates.form.kind == "date" and (are_days or days[0] != days[1]):
         return [str(day) for day in days.astype("datetime64[D]")]
     return [
         spelling(int(dates.seconds[row]), int(dates.nanoseconds[row]), dates.form) for row in ends
@@ -133,6 +183,19 @@ def _on_numbers(name: str, there: Floats, distinct: Floats) -> Iterator[str]:
             yield (
                 f"Column {name!r} looks like dates written as numbers ({texts.iloc[0]}). To use "
                 "them as dates, write them as 2026-01-31."
+            )
+
+
+def _on_dates(name: str, dates: Dates) -> Iterator[str]:
+    """Days that stand for no day, far from all others."""
+    days = dates.seconds[~dates.missing] // DAY
+    for day in _NO_DAYS if dates.form.kind == "date" else ():
+        n = int((days == np.datetime64(day, "D").astype(np.int64)).sum())
+        if n and n < len(days):
+            rows = "1 row" if n == 1 else f"{n:,} rows"
+            yield (
+                f"Column {name!r} is {day} in {rows}, which makes all other dates nearly equal. "
+                f"If it means that there is no date, write missing: ['{day}']."
             )
 
 

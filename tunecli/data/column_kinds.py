@@ -9,19 +9,20 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tunecli.data.cell_values import Floats, Where, as_numbers, coded
+from tunecli.data.cell_identity import categories_of
+from tunecli.data.cell_values import Floats, Where, as_numbers, is_text
 from tunecli.data.dataset import Column
 from tunecli.data.date_features import DatePart, feature_name, parts_of, values_of
 from tunecli.data.date_texts import Order
 from tunecli.data.dates import Dates, dates_in
+from tunecli.data.number_forms import PLAIN, NumberForm
+from tunecli.data.unread_numbers import FEW_TEXTS
 from tunecli.errors import DataError
 
-MOSTLY_NUMBERS = 0.95
-"""From this share of numbers on, a few texts are taken for mistakes,"""
-FEW_TEXTS = 10
-"""if there are at most so many different ones."""
 FEWEST_ROWS_OF_IDS = 50
 """From so many rows on, a text that is different in most rows tells rows apart, nothing else."""
+EXACT = 2**53
+"""Up to here a float64 holds every whole number."""
 
 
 @dataclass(frozen=True)
@@ -53,41 +54,51 @@ class Cells:
         ]
 
 
+@dataclass(frozen=True)
+class Reading:
+    """How the cells of a table are read.
+
+    Attributes:
+        form: of numbers in text.
+        order: of day and month in dates that leave it open.
+        is_typed: the file tells text from numbers, so that text of digits is text.
+    """
+
+    form: NumberForm = PLAIN
+    is_typed: bool = False
+    order: Order | None = None
+
+
 def cells(
     series: pd.Series,
     given: Literal["numeric", "categorical", ""],
     where: Where,
-    order: Order | None = None,
+    reading: Reading = Reading(),
 ) -> Cells:
     """What a column holds: `given` if the user said so, else by its cells.
 
-    Args:
-        order: of day and month in dates that leave it open.
-
     Raises:
-        DataError: texts among numbers or dates.
+        DataError: texts among numbers or dates, or numbers that a float64 does not tell apart.
     """
-    name = str(series.name)
     if given == "categorical":
         return _categories(series)
-    if (dates := dates_in(series, order, where)) is not None:
-        return Cells(Column(name), dates.elapsed, dates=None if given else dates)
-    numbers, bad = as_numbers(series)
-    if not bad.any():
-        infinite = np.isinf(numbers)
-        if infinite.any():
-            place = where(int(infinite.argmax()))
-            message = f"column {name!r} is infinite in {place}. Write an empty cell."
-            raise DataError(message, "data.source")
-        return Cells(Column(name), numbers)
-    if given == "numeric" or are_mistakes(series, bad):
+    if (dates := dates_in(series, reading.order, where)) is not None:
+        return Cells(Column(str(series.name)), dates.elapsed, dates=None if given else dates)
+    numbers, bad = as_numbers(series, reading.form)
+    if given == "numeric" and bad.any():
         raise DataError(text_among_numbers(series, bad, where), "data.source")
-    found = _categories(series)
-    share = 1 - bad.sum() / max(1, series.notna().sum())
-    if share < MOSTLY_NUMBERS:
-        return found
-    note = f"Column {name!r} is {share:.0%} numbers, but taken for categories, as its texts are."
-    return Cells(found.column, found.values, note)
+    if reading.is_typed and not given and is_text(series) and not bad.any():
+        return _digits(series, numbers, where)
+    if bad.any():
+        return _categories(series, _mixture(series, bad, where))
+    infinite = np.isinf(numbers)
+    if infinite.any():
+        place = where(int(infinite.argmax()))
+        message = f"column {series.name!r} is infinite in {place}. Write an empty cell."
+        raise DataError(message, "data.source")
+    if not given:
+        _refuse_collapse(series, numbers, where)
+    return Cells(Column(str(series.name)), numbers)
 
 
 def tells_rows_apart(found: Cells) -> bool:
@@ -97,25 +108,77 @@ def tells_rows_apart(found: Cells) -> bool:
     return there >= FEWEST_ROWS_OF_IDS and n_categories > there / 2
 
 
-def _categories(series: pd.Series) -> Cells:
-    codes, labels = coded(series)
-    values = codes.astype(np.float64)
-    values[codes < 0] = np.nan
-    return Cells(Column(str(series.name), "categorical", labels), values)
-
-
-def are_mistakes(series: pd.Series, bad: NDArray[np.bool_]) -> bool:
-    """Return whether the texts among the numbers are few enough to be mistakes."""
-    share = 1 - bad.sum() / series.notna().sum()
-    return bool(share >= MOSTLY_NUMBERS and series[bad].nunique() <= FEW_TEXTS)
+def are_inexact(numbers: Floats) -> NDArray[np.bool_]:
+    """Return which numbers are so large that several whole numbers are one float64."""
+    return np.isfinite(numbers) & (np.abs(numbers) >= EXACT)
 
 
 def text_among_numbers(series: pd.Series, bad: NDArray[np.bool_], where: Where) -> str:
-    """Return what to say of the first text among numbers."""
+    """Return what to say of the first text in a column that must be numbers."""
     first = int(bad.argmax())
     cell = str(series.iloc[first])[:50]
     others = f" (and {bad.sum() - 1:,} more)" if bad.sum() > 1 else ""
+    way = "Correct it, or name the column in data.categorical instead"
+    if series[bad].nunique() <= FEW_TEXTS and not any(c.isdigit() for c in cell):
+        way = f"Correct it, or write missing: [{cell!r}], or categorical: [{series.name}]"
+    return f"column {series.name!r} has numbers, but {cell!r} in {where(first)}{others}. {way}."
+
+
+def _categories(series: pd.Series, note: str = "") -> Cells:
+    found = categories_of(series)
+    values = found.codes.astype(np.float64)
+    values[found.codes < 0] = np.nan
+    column = Column(str(series.name), "categorical", found.labels, found.told_by)
+    return Cells(column, values, note)
+
+
+def _mixture(series: pd.Series, bad: NDArray[np.bool_], where: Where) -> str:
+    """Return a note on a column of categories of which some are numbers."""
+    share = 1 - bad.sum() / series.notna().sum()
+    if share == 0:
+        return ""
+    first = int(bad.argmax())
     return (
-        f"column {series.name!r} has numbers, but {cell!r} in {where(first)}{others}. Correct it, "
-        f"or write missing: [{cell!r}], or categorical: [{series.name}]."
+        f"Column {series.name!r} is {share:.0%} numbers, but has various texts, such as "
+        f"{str(series.iloc[first])[:50]!r} in {where(first)}: it is read as categories."
     )
+
+
+def _digits(series: pd.Series, numbers: Floats, where: Where) -> Cells:
+    """Return digits that are stored as text, as the codes that they are.
+
+    Raises:
+        DataError: there are fractions among them, which nobody uses as codes.
+    """
+    name = series.name
+    fractions = numbers % 1 != 0
+    fractions &= ~np.isnan(numbers)
+    if fractions.any():
+        row = int(fractions.argmax())
+        raise DataError(
+            f"column {name!r} has numbers stored as text, such as {series.iloc[row]!r} in "
+            f"{where(row)}. Write numeric: [{name}], or categorical: [{name}].",
+            "data.source",
+        )
+    note = (
+        f"Column {name!r} is text of digits and read as categories. For numbers write "
+        f"numeric: [{name}]."
+    )
+    return _categories(series, note)
+
+
+def _refuse_collapse(series: pd.Series, numbers: Floats, where: Where) -> None:
+    large = are_inexact(numbers)
+    if not large.any():
+        return
+    cells = series[large].drop_duplicates()
+    twins = pd.Series(numbers, series.index)[cells.index].duplicated(keep=False)
+    if twins.any():
+        row = int(series.index.get_loc(cells.index[twins.to_numpy().argmax()]))
+        raise DataError(
+            f"column {series.name!r} has whole numbers beyond 2^53, such as {series.iloc[row]} in "
+            f"{where(row)}, of which several are one number in float64. Write "
+            f"categorical: [{series.name}] or drop: [{series.name}], or numeric: [{series.name}] "
+            "to round them.",
+            "data.source",
+        )

@@ -19,6 +19,8 @@ from tunecli.data.features import Features, as_features
 from tunecli.data.loaded_rows import LoadedRows
 from tunecli.study_file.settings import Task
 
+ToldBy = Literal["text", "number", "float"]
+
 
 @dataclass(frozen=True)
 class Column:
@@ -26,12 +28,15 @@ class Column:
 
     Attributes:
         categories: names in the order of the codes; empty for numbers.
+        told_by: what makes two cells one category: their text, or their exact number. Models of
+            earlier versions tell them by the nearest float.
         date: what a number says of a date; None for other numbers and categories.
     """
 
     name: str
     kind: Literal["numeric", "categorical"] = "numeric"
     categories: tuple[str, ...] = ()
+    told_by: ToldBy = "float"
     date: DatePart | None = None
 
     @property

@@ -43,9 +43,19 @@ _LEAST = 1e-9
 
 
 def parts_of(dates: Dates) -> tuple[Part, ...]:
-    """The elapsed time, and each sine and cosine that is not the same in all rows."""
+    """The elapsed time, and each sine and cosine that is not the same in all rows.
+
+    First days of months are months: their weekdays say nothing.
+    """
     waves = [part for part in _WAVES if dates.form.kind in _WAVES[part]]
+    if _are_months(dates):
+        waves = [part for part in waves if not part.startswith("weekday")]
     return ("elapsed", *(part for part in waves if _varies(values_of(dates, part))))
+
+
+def _are_months(dates: Dates) -> bool:
+    days = (dates.seconds[~dates.missing] // DAY).astype("datetime64[D]")
+    return bool((days == days.astype("datetime64[M]")).all())
 
 
 def values_of(dates: Dates, part: Part) -> Floats:

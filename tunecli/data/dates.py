@@ -334,7 +334,7 @@ def _refuse_others(cells: _Cells, found: Moments, kind: DateKind, is_feature: bo
             "data.source",
         )
     _refuse_two(cells, np.array([FORMS[form].name for form in found.form]), "formats", instead)
-    zones = np.where(found.is_aware, "with a zone", "without a zone")
+    zones = np.where(found.is_aware, "aware", "naive")
     _refuse_two(cells, zones, "times with and without a zone", instead)
 
 
@@ -345,6 +345,9 @@ _PLURALS: dict[DateKind, str] = {
 }
 
 
+_EXAMPLES = {"formats": "2026-01-31", "times with and without a zone": "2026-01-31 10:30+01:00"}
+
+
 def _refuse_two(cells: _Cells, what: NDArray[np.str_], things: str, instead: str) -> None:
     """All texts must be alike in something."""
     if (what == what[0]).all():
@@ -352,6 +355,6 @@ def _refuse_two(cells: _Cells, what: NDArray[np.str_], things: str, instead: str
     (one, place), (two, there) = (cells.first(what == word) for word in np.unique(what)[:2])
     raise DataError(
         f"column {cells.name!r} mixes {things}: {one!r} in {place}, {two!r} in {there}. Write all "
-        f"of them alike, such as 2026-01-31{instead}.",
+        f"of them alike, such as {_EXAMPLES[things]}{instead}.",
         "data.source",
     )

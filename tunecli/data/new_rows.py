@@ -95,7 +95,7 @@ def rows_of(given: object, kind: RowKind) -> Tensor:
             raise DataError("a table was given to a model of pictures.")
         if _is_numbered(given, kind):
             return _of_array(given.to_numpy(), kind, "the table")
-        return kind.tensor(cells_of(given, kind.columns, "the table", order=kind.data.dates))
+        return kind.tensor(cells_of(given, kind.columns, "the table", kind.data))
     try:
         array = tensor_array(given) if isinstance(given, Tensor) else np.asarray(given)
     except ValueError as error:
@@ -121,9 +121,7 @@ def blocks_of(source: str, kind: RowKind, workspace: Workspace, batch: int) -> I
     if found == "table":
         if not kind.columns:
             raise DataError(f"{source} is a table, but the model takes pictures.")
-        read = table_blocks(
-            path, kind.columns, kind.data.missing, kind.block_rows(batch), kind.data.dates
-        )
+        read = table_blocks(path, kind.columns, kind.data, kind.block_rows(batch))
         return (Block(kind.tensor(cells)) for cells in read)
     if found == "arrays":
         return _split(_of_array(features_in(path), kind, source), kind.block_rows(batch))

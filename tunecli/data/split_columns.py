@@ -6,16 +6,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tunecli.data.cell_identity import categories_of
 from tunecli.data.cell_values import (
     Codes,
     Floats,
     Where,
     as_numbers,
-    coded,
     refuse_missing,
 )
 from tunecli.data.date_texts import Order
 from tunecli.data.dates import dates_in
+from tunecli.data.number_forms import PLAIN, NumberForm
 from tunecli.errors import DataError
 from tunecli.study_file.suggestions import listed
 
@@ -27,16 +28,16 @@ _TEST = {"test"}
 def groups(series: pd.Series, where: Where) -> Codes:
     """A number for each different value."""
     refuse_missing(series, f"the column {series.name!r} of group", where)
-    codes: Codes = pd.factorize(series)[0].astype(np.int64)
+    codes: Codes = pd.factorize(categories_of(series).codes)[0].astype(np.int64)
     if codes.max() == 0:
         raise DataError(f"column {series.name!r} is one group only.", "data.group")
     return codes
 
 
-def weights(series: pd.Series, where: Where) -> Floats:
+def weights(series: pd.Series, where: Where, form: NumberForm = PLAIN) -> Floats:
     """Numbers from 0 on, not all of them 0."""
     refuse_missing(series, f"the column {series.name!r} of weights", where)
-    numbers, bad = as_numbers(series)
+    numbers, bad = as_numbers(series, form)
     bad = bad | ~np.isfinite(numbers) | (numbers < 0)
     if bad.any():
         row = int(bad.argmax())
@@ -92,7 +93,8 @@ def fold_numbers(series: pd.Series) -> tuple[Codes, Codes | None]:
     Returns:
         (n_rows,) the fold in which a row validates, or -1; and the rows of the test, if any.
     """
-    codes, labels = coded(series)
+    found = categories_of(series)
+    codes, labels = found.codes, found.labels
     words = [label.lower() for label in labels]
     if set(words) <= _TRAIN | _VALID | _TEST:
         of_label = np.array([0 if word in _VALID else -1 for word in words] + [-1])

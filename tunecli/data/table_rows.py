@@ -9,34 +9,35 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tunecli.data.cell_identity import codes_in
 from tunecli.data.cell_values import Where, as_numbers, is_nested
 from tunecli.data.dataset import Column
 from tunecli.data.date_features import values_of
-from tunecli.data.date_texts import Order
 from tunecli.data.dates import Dates, dates_as
+from tunecli.data.number_forms import NumberForm
 from tunecli.data.table_files import table_chunks
 from tunecli.errors import DataError
+from tunecli.study_file.settings import DataSettings
 from tunecli.study_file.suggestions import did_you_mean, listed
 
 Floats = NDArray[np.float64]
 
 
 def table_blocks(
-    path: Path,
-    columns: Sequence[Column],
-    missing: Sequence[str],
-    n_rows: int,
-    order: Order | None = None,
+    path: Path, columns: Sequence[Column], data: DataSettings, n_rows: int
 ) -> Iterator[Floats]:
     """A file's rows as `cells_of` gives them, `n_rows` at a time; it may exceed the memory.
+
+    Args:
+        data: the settings that the model's data was read with.
 
     Raises:
         DataError: with file, row or column, and the way out.
     """
     texts = [column.name for column in columns if column.kind == "categorical"]
     start = 0
-    for frame in table_chunks(path, missing, path.name, texts, n_rows):
-        yield cells_of(frame, columns, path.name, start, order)
+    for frame in table_chunks(path, data, path.name, texts, n_rows):
+        yield cells_of(frame, columns, path.name, data, start)
         start += len(frame)
 
 
@@ -44,8 +45,8 @@ def cells_of(
     frame: pd.DataFrame,
     columns: Sequence[Column],
     name: str,
+    data: DataSettings,
     start: int = 0,
-    order: Order | None = None,
 ) -> Floats:
     """The cells of a model's columns, (n_rows, n_columns); other columns are left out.
 
@@ -54,8 +55,8 @@ def cells_of(
 
     Args:
         name: of the table, for messages.
+        data: how its numbers and dates are written.
         start: rows before these in the table.
-        order: of day and month in dates that leave it open.
 
     Raises:
         DataError: a column is missing, or a number's column has texts.
@@ -73,21 +74,22 @@ def cells_of(
     def where(row: int) -> str:
         return f"row {start + row + 1} of {name}"
 
-    dates: dict[str, Dates] = {}
+    form, dates = NumberForm.of(data), dict[str, Dates]()
     for position, column in enumerate(columns):
         series = frame[present[column.source]]
         if is_nested(series):
             message = f"column {column.name!r} of {name} has a list or mapping in each cell"
             raise DataError(f"{message}. Give it one number or text a row.")
         if column.date is not None:
-            form = column.date.form
             if column.source not in dates:
-                dates[column.source] = dates_as(series, form, order, where, column.source)
+                dates[column.source] = dates_as(
+                    series, column.date.form, data.dates, where, column.source
+                )
             cells[:, position] = values_of(dates[column.source], column.date.part)
         elif column.kind == "numeric":
-            cells[:, position] = _numbers(series, where)
+            cells[:, position] = _numbers(series, form, where)
         else:
-            cells[:, position] = _codes(series, column)
+            cells[:, position] = codes_in(series, column)
     return cells
 
 
@@ -95,8 +97,8 @@ def _sources(columns: Sequence[Column]) -> list[str]:
     return list(dict.fromkeys(column.source for column in columns))
 
 
-def _numbers(series: pd.Series, where: Where) -> Floats:
-    numbers, bad = as_numbers(series)
+def _numbers(series: pd.Series, form: NumberForm, where: Where) -> Floats:
+    numbers, bad = as_numbers(series, form)
     if bad.any():
         row = int(bad.argmax())
         raise DataError(
@@ -109,25 +111,6 @@ def _numbers(series: pd.Series, where: Where) -> Floats:
         message = f"column {series.name!r} is infinite in {place}. Leave the cell empty."
         raise DataError(message)
     return numbers
-
-
-def _codes(series: pd.Series, column: Column) -> Floats:
-    """Each cell's place among the categories, however it is written: 1, 1.0 and True, true."""
-    known = {text: float(code) for code, text in enumerate(column.categories)}
-    codes, cells = pd.factorize(series)
-    values = [_code(cell, known) for cell in cells]
-    found: Floats = np.array([*values, np.nan])[codes]
-    return found
-
-
-def _code(cell: object, known: dict[str, float]) -> float:
-    spellings = [str(cell), str(cell).capitalize()]
-    try:
-        number = float(str(cell))
-        spellings.append(str(int(number)) if number.is_integer() else repr(number))
-    except ValueError:
-        pass
-    return next((known[text] for text in spellings if text in known), float(len(known)))
 
 
 def _lacks(name: str, absent: Sequence[str], present: Sequence[str]) -> str:

@@ -5,7 +5,7 @@ What was read is kept, so that one process reads the files for all.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -15,15 +15,17 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from tunecli.data import cleaning, column_kinds, split_columns
-from tunecli.data.cell_values import is_nested
-from tunecli.data.column_facts import FEATURE, ColumnFacts, facts_of, facts_of_lists
-from tunecli.data.column_kinds import Cells
+from tunecli.data import cleaning, split_columns
+from tunecli.data.cell_values import is_nested, is_text
+from tunecli.data.column_facts import ColumnFacts, facts_of_columns
+from tunecli.data.column_kinds import Cells, Reading, are_inexact, cells, tells_rows_apart
 from tunecli.data.dataset import Dataset
 from tunecli.data.kept_sets import kept_dataset, tensors
 from tunecli.data.magnitudes import check_feature
-from tunecli.data.table_files import read_table
+from tunecli.data.number_forms import NumberForm
+from tunecli.data.table_files import Table, read_table
 from tunecli.data.target_column import Target, target
+from tunecli.data.unread_numbers import refusals, unread
 from tunecli.data.workspace import Workspace
 from tunecli.errors import DataError, DataMistakesError
 from tunecli.study_file.settings import DataSettings, ValidationSettings
@@ -69,10 +71,16 @@ class _Frame:
 
     Attributes:
         parts: (setting, file, number of rows) of each.
+        is_typed: all files say which columns are text.
+        trimmed: columns with white space around some cells, which is gone.
+        index: columns that a data frame had as its index.
     """
 
     rows: pd.DataFrame
     parts: Sequence[tuple[str, str, int]]
+    is_typed: bool
+    trimmed: Sequence[str]
+    index: Sequence[str]
 
     def where(self, row: int) -> str:
         """A row for messages, counted from 1 below the header."""
@@ -98,18 +106,19 @@ def _read(
     paths: Mapping[str, str],
     workspace: Workspace,
 ) -> Dataset:
-    frame = _frame(settings, paths, workspace.folder)
+    frame = _frame(settings, validation, paths, workspace.folder)
     _check_names(frame, settings, validation)
     _refuse_nested(frame, settings)
-    found = target(frame.rows[settings.target], settings.task, frame.where)
+    form = NumberForm.of(settings)
+    found = target(frame.rows[settings.target], settings.task, frame.where, form)
     if found.task == "classification":
         _refuse_new_classes(frame, found)
     columns, notes = _features(frame, settings, validation)
     is_classes = found.task == "classification"
+    if not columns:
+        raise DataError(_nothing_left(frame, notes), "data.source")
     notes += cleaning.leaks(columns, found.values, is_classes)
     splits, on_splits = _splits(frame, settings, validation)
-    if not columns:
-        raise DataError("no column is left to predict from.", "data.drop")
     parts = _parts(columns)
     copies, on_copies = cleaning.copies([c.values for c in columns], found.values)
     splits |= {"copies": copies} if copies is not None else {}
@@ -134,63 +143,81 @@ def column_facts(
     Raises:
         DataError: see `load_table`.
     """
-    frame = _frame(settings, _paths(settings, validation), workspace.folder)
+    paths = _paths(settings, validation)
+    frame = _frame(settings, validation, paths, workspace.folder)
     features, _ = _features(frame, settings, validation)
-    kept = {cells.column.name: cells for cells in features}
-    uses = {
-        name: setting.removeprefix("data.").replace("drop", "left out: in drop")
-        for setting, names in _named(settings, validation)
-        for name in names
-        if setting not in ("data.categorical", "data.numeric")
-    }
-    return [
-        _facts(frame, str(name), settings, kept, uses.get(str(name), ""))
-        for name in frame.rows.columns
+    uses = dict.fromkeys(frame.index, "left out: index")
+    for setting, names in _named(settings, validation):
+        if setting in ("data.categorical", "data.numeric"):
+            uses = {name: use for name, use in uses.items() if name not in names}
+        else:
+            use = "left out: in drop" if setting == "data.drop" else setting.removeprefix("data.")
+            uses |= dict.fromkeys(names, use)
+
+    def read(name: str) -> Cells:
+        return cells(
+            frame.rows[name], _given(name, settings), frame.where, _reading(frame, settings)
+        )
+
+    return facts_of_columns(frame.rows, features, uses, read)
+
+
+def _frame(
+    settings: DataSettings,
+    validation: ValidationSettings,
+    paths: Mapping[str, str],
+    folder: Path,
+) -> _Frame:
+    named = [settings.group, validation.column, *settings.categorical]
+    named += [settings.target] if settings.task != "regression" else []
+    texts = {name for name in named if name is not None}
+    tables = _tables(settings, paths, folder, texts)
+    if (more := _unlike_their_text(tables, settings) - texts) and not all(
+        table.is_typed for table in tables
+    ):
+        tables = _tables(settings, paths, folder, texts | more)
+    parts = [
+        (setting, path, len(table.rows))
+        for (setting, path), table in zip(paths.items(), tables, strict=True)
     ]
-
-
-def _facts(
-    frame: _Frame, name: str, settings: DataSettings, kept: Mapping[str, Cells], use: str
-) -> ColumnFacts:
-    if name in kept:
-        return facts_of(kept[name], FEATURE)
-    series = frame.rows[name]
-    if is_nested(series):
-        return facts_of_lists(series, use)
-    try:
-        cells = column_kinds.cells(series, _given(name, settings), frame.where, settings.dates)
-    except DataError:  # of a column that is dropped, or not to predict from, nothing is demanded
-        cells = column_kinds.cells(series, "categorical", frame.where)
-    return facts_of(cells, use or f"left out: {_why_left_out(cells, kept)}")
-
-
-def _why_left_out(cells: Cells, kept: Mapping[str, Cells]) -> str:
-    there = cells.values[~np.isnan(cells.values)]
-    if not len(there):
-        return "empty"
-    if (there == there[0]).all() and len(there) == len(cells.values):
-        return "constant"
-    twins = (
-        one for one, other in kept.items() if cells.values.tobytes() == other.values.tobytes()
+    return _Frame(
+        rows=pd.concat([table.rows for table in tables], ignore_index=True),
+        parts=parts,
+        is_typed=all(table.is_typed for table in tables),
+        trimmed=sorted({name for table in tables for name in table.trimmed}),
+        index=sorted({name for table in tables for name in table.index}),
     )
-    return f"same as {twin}" if (twin := next(twins, "")) else "a text per row"
 
 
-def _frame(settings: DataSettings, paths: Mapping[str, str], folder: Path) -> _Frame:
-    frames: list[pd.DataFrame] = []
+def _tables(
+    settings: DataSettings, paths: Mapping[str, str], folder: Path, texts: Collection[str]
+) -> list[Table]:
+    """All files, with these columns as they are written."""
+    tables: list[Table] = []
     for setting, path in paths.items():
         try:
-            frame = read_table(folder / path, settings.missing, path)
+            table = read_table(folder / path, settings, path, texts)
         except DataError as error:
             raise DataError(error.message, setting) from None
-        if frames:
-            _check_alike(frames[0], frame, setting, path, settings.source)
-        frames.append(frame)
-    parts = [
-        (setting, path, len(frame))
-        for (setting, path), frame in zip(paths.items(), frames, strict=True)
-    ]
-    return _Frame(pd.concat(frames, ignore_index=True), parts)
+        if tables:
+            _check_alike(tables[0].rows, table.rows, setting, path, settings.source)
+        tables.append(table)
+    return tables
+
+
+def _unlike_their_text(tables: Sequence[Table], settings: DataSettings) -> set[str]:
+    """Columns that lose something as numbers: text in another file, or too large for a float."""
+    found = set()
+    for name in tables[0].rows.columns:
+        columns = [table.rows[name] for table in tables]
+        is_text_in = {is_text(column) for column in columns}
+        is_huge = name not in settings.numeric and any(
+            column.dtype == np.float64 and are_inexact(column.to_numpy()).any()
+            for column in columns
+        )
+        if len(is_text_in) > 1 or is_huge:
+            found.add(name)
+    return found
 
 
 def _check_alike(
@@ -207,6 +234,10 @@ def _check_alike(
 def _check_names(frame: _Frame, settings: DataSettings, validation: ValidationSettings) -> None:
     """Every column that a setting names must be there, and have one meaning."""
     mistakes = [*_wrong_names(frame, settings, validation)]
+    _raise_all(mistakes)
+
+
+def _raise_all(mistakes: Sequence[DataError]) -> None:
     if len(mistakes) > 1:
         raise DataMistakesError(mistakes)
     if mistakes:
@@ -278,13 +309,17 @@ def _features(
     frame: _Frame, settings: DataSettings, validation: ValidationSettings
 ) -> tuple[list[Cells], list[str]]:
     """The columns to predict from, cleaned, and notes on the others."""
+    named = {*settings.categorical, *settings.numeric}
     others = {settings.target, settings.group, settings.time, settings.weights}
     others |= {validation.column, *settings.drop}
-    notes, found, identifiers = [], [], []
-    for name in (str(name) for name in frame.rows.columns if name not in others):
-        given = _given(name, settings)
-        column = column_kinds.cells(frame.rows[name], given, frame.where, settings.dates)
-        if name not in settings.categorical and column_kinds.tells_rows_apart(column):
+    left_out = [name for name in frame.index if name not in others | named]
+    names = [name for name in frame.rows.columns if name not in {*others, *left_out}]
+    reading = _reading(frame, settings)
+    _refuse_unread(frame, [name for name in names if name not in settings.categorical], settings)
+    notes, found, identifiers = _on_reading(frame, left_out), [], []
+    for name in names:
+        column = cells(frame.rows[name], _given(name, settings), frame.where, reading)
+        if name not in settings.categorical and tells_rows_apart(column):
             identifiers.append(name)
             continue
         if column.column.kind == "numeric":
@@ -300,6 +335,10 @@ def _features(
     return kept_columns, notes + more
 
 
+def _reading(frame: _Frame, settings: DataSettings) -> Reading:
+    return Reading(NumberForm.of(settings), frame.is_typed, settings.dates)
+
+
 def _parts(columns: Sequence[Cells]) -> list[Cells]:
     """What a model sees of the columns; of dates their parts, by names that no column has."""
     parts = [part for column in columns for part in column.parts()]
@@ -312,6 +351,32 @@ def _parts(columns: Sequence[Cells]) -> list[Cells]:
                 "data.source",
             )
     return parts
+
+
+def _refuse_unread(frame: _Frame, names: Iterable[str], settings: DataSettings) -> None:
+    """Refuse, all at once, the columns of numbers that are written in a way that is not read."""
+    form = NumberForm.of(settings)
+    found = [one for name in names if (one := unread(frame.rows[name], form)) is not None]
+    _raise_all([*refusals(found, form, settings.missing, frame.where)])
+
+
+def _on_reading(frame: _Frame, left_out: Sequence[str]) -> list[str]:
+    """Notes on what differs from the files."""
+    notes = []
+    if frame.trimmed:
+        notes.append(f"White space around cells is ignored in {listed(frame.trimmed)}.")
+    if left_out:
+        notes.append(
+            f"Left out, since they are the index of a data frame: {listed(left_out)}. Keep them "
+            "with numeric or categorical, or put them into drop."
+        )
+    return notes
+
+
+def _nothing_left(frame: _Frame, notes: Sequence[str]) -> str:
+    """Say why there is no column to predict from."""
+    why = " ".join(notes) or "There is none but those that other settings name."
+    return f"no column is left to predict from. {why}"
 
 
 def _given(name: str, settings: DataSettings) -> Literal["numeric", "categorical", ""]:
@@ -335,7 +400,9 @@ def _splits(
             frame.rows[settings.time], frame.where, settings.dates
         )
     if settings.weights is not None:
-        weights = split_columns.weights(frame.rows[settings.weights], frame.where)
+        weights = split_columns.weights(
+            frame.rows[settings.weights], frame.where, NumberForm.of(settings)
+        )
         found |= {"weights": weights} if len(np.unique(weights)) > 1 else {}
     if (test := frame.rows_of("data.test")) is not None:
         found["given_test"] = test

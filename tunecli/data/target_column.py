@@ -9,9 +9,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tunecli.data.cell_values import Floats, Where, as_numbers, coded, refuse_missing
-from tunecli.data.column_kinds import are_mistakes, text_among_numbers
+from tunecli.data.cell_identity import categories_of
+from tunecli.data.cell_values import Floats, Where, as_numbers, refuse_missing
+from tunecli.data.column_kinds import text_among_numbers
 from tunecli.data.magnitudes import check_target
+from tunecli.data.number_forms import PLAIN, NumberForm
+from tunecli.data.unread_numbers import refusals, unread
 from tunecli.errors import DataError
 from tunecli.study_file.settings import Task
 
@@ -34,23 +37,26 @@ class Target:
     words: str
 
 
-def target(series: pd.Series, task: Task | None, where: Where) -> Target:
+def target(series: pd.Series, task: Task | None, where: Where, form: NumberForm = PLAIN) -> Target:
     """Classes or numbers, as `task` says or the cells tell.
+
+    Args:
+        form: of numbers in text.
 
     Raises:
         DataError: cells are missing, all alike, or do not fit the task.
     """
     name = str(series.name)
     refuse_missing(series, f"the target {name!r}", where)
-    numbers, bad = as_numbers(series)
-    if task is None and bad.any() and are_mistakes(series, bad):
-        raise DataError(text_among_numbers(series, bad, where), "data.target")
+    numbers, bad = as_numbers(series, form)
+    if task != "classification":
+        _refuse_unread(series, form, where)
     n_values = series.nunique()
     is_text = bool(bad.any()) or pd.api.types.is_bool_dtype(series.dtype)
     is_few = _are_few_whole_numbers(numbers, n_values) and not is_text
     if task == "classification" or (task is None and (is_text or is_few)):
         how = "as task says" if task else "text" if is_text else "few whole numbers"
-        return _classes(series, name, n_values, how)
+        return _classes(series, name, how)
     if bad.any():
         message = f"task: regression needs numbers. {text_among_numbers(series, bad, where)}"
         raise DataError(message, "data.task")
@@ -62,18 +68,28 @@ def target(series: pd.Series, task: Task | None, where: Where) -> Target:
     return Target("regression", numbers, (), f"{name}, numbers ({how})")
 
 
-def _classes(series: pd.Series, name: str, n_values: int, how: str) -> Target:
-    codes, labels = coded(series)
-    if n_values < 2:
-        message = f"the target {name!r} is {labels[0]!r} in all rows: there is nothing to tell."
+def _refuse_unread(series: pd.Series, form: NumberForm, where: Where) -> None:
+    found = unread(series, form)
+    if found is not None:
+        (refusal,) = refusals([found], form, (), where, "task: classification")
+        raise DataError(refusal.message, "data.target")
+
+
+def _classes(series: pd.Series, name: str, how: str) -> Target:
+    found = categories_of(series)
+    n_classes = len(found.labels)
+    if n_classes < 2:
+        label = found.labels[0]
+        message = f"the target {name!r} is {label!r} in all rows: there is nothing to tell."
         raise DataError(message, "data.target")
-    if n_values > max(MOST_CLASSES_OF_NUMBERS, len(series) / 2):
+    if n_classes > max(MOST_CLASSES_OF_NUMBERS, len(series) / 2):
         raise DataError(
-            f"the target {name!r} has {n_values:,} different values in {len(series):,} rows: too "
+            f"the target {name!r} has {n_classes:,} different values in {len(series):,} rows: too "
             "many for classes. Name another column, or write task: regression for numbers.",
             "data.target",
         )
-    return Target("classification", codes, labels, f"{name}, {n_values} classes ({how})")
+    words = f"{name}, {n_classes} classes ({how})"
+    return Target("classification", found.codes, found.labels, words)
 
 
 def _are_few_whole_numbers(numbers: Floats, n_values: int) -> bool:

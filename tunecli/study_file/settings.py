@@ -129,7 +129,10 @@ class DataSettings(Settings):
         drop: columns to leave out.
         categorical: columns of categories, whatever their cells look like.
         numeric: columns of numbers, whatever their cells look like.
-        missing: cells that count as missing beside empty ones, such as `?`.
+        missing: cells that count as missing, in addition to empty ones, such as `?`.
+        decimal: the decimal sign of numbers in text: `.` or `,`.
+        thousands: what separates groups of three digits in text: `,`, `.`, a space, `'` or `_`.
+        units: texts before or after numbers that are ignored, such as % or $; one per column.
         dates: day-first or month-first, where 03.01.2026 leaves it open.
         group: a column whose rows of one value stay together, in one fold or in the test set.
         time: a column of times: validation and test are on later rows only.
@@ -158,6 +161,9 @@ class DataSettings(Settings):
     categorical: Words = []
     numeric: Words = []
     missing: Words = []
+    decimal: Literal[".", ","] = "."
+    thousands: Literal[",", ".", " ", "'", "_"] | None = None
+    units: Words = []
     dates: Literal["day-first", "month-first"] | None = None
     group: str | None = None
     time: str | None = None

@@ -7,6 +7,7 @@ data set's name, never a folder's, so that a study file means the same wherever 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from os.path import isdir, isfile  # which take any text for a path
 from pathlib import Path
 from types import MappingProxyType
@@ -82,6 +83,9 @@ _KINDS_OF: dict[str, tuple[SourceKind, ...]] = {
     "data.categorical": _TABLE,
     "data.numeric": _TABLE,
     "data.missing": _TABLE,
+    "data.decimal": _TABLE,
+    "data.thousands": _TABLE,
+    "data.units": _TABLE,
     "data.dates": _TABLE,
     "data.group": _TABLE,
     "data.time": _TABLE,
@@ -157,7 +161,19 @@ def misplaced(
     if kind in ("bundled", "torchvision", "code") and isinstance(data.test, str):
         message = f"a file of its own is for tables, arrays and pictures, but got {data.test!r}."
         found.append((("data", "test"), f"{message} Write a share of the rows."))
-    return found
+    return [*found, *_unclear_numbers(data)]
+
+
+def _unclear_numbers(data: DataSettings) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield (path, message) of what leaves open how numbers are written."""
+    if data.thousands == data.decimal:
+        other = "," if data.decimal == "." else "."
+        message = f"{data.thousands!r} is the decimal sign already. Write decimal: {other!r}, too."
+        yield ("data", "thousands"), message
+    for unit in data.units:
+        if not unit.strip() or any(c.isdigit() or c in "+-.,_'" for c in unit):
+            message = f"must be texts without digits and signs, such as % or $, but got {unit!r}."
+            yield ("data", "units"), message
 
 
 def picture_folder(path: str, source: str, folder: Path) -> Path:
