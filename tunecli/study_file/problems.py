@@ -20,11 +20,13 @@ class Problems:
         self._file = file
         self._found: dict[tuple[Path, str], Problem] = {}
         self._paths: set[Path] = set()
+        self._around: set[Path] = set()  # those, and every part that contains one of them
         self._misspelled: set[Path] = set()
         self._unreadable = {flaw.path for flaw in document.flaws if flaw.unreadable}
         for flaw in document.flaws:
             self._found[flaw.path, flaw.message] = flaw.problem
-            self._paths |= {flaw.path} if flaw.unreadable else set()
+            if flaw.unreadable:
+                self._mark(flaw.path)
 
     def add(
         self, path: Path, message: str, *, of_key: bool = False, others: Sequence[Path] = ()
@@ -35,7 +37,7 @@ class Problems:
             of_key: point at the key itself, not at its value.
             others: places that have a part in it, to point at if `path` is not in the text.
         """
-        self._paths.add(path)
+        self._mark(path)
         self._misspelled |= {path} if of_key else set()
         if covers(self._unreadable, path):
             return
@@ -67,7 +69,11 @@ class Problems:
 
     def lie_in(self, path: Path) -> bool:
         """Whether this part, or something inside it, is known to be wrong."""
-        return any(wrong[: len(path)] == path for wrong in self._paths)
+        return path in self._around
+
+    def _mark(self, path: Path) -> None:
+        self._paths.add(path)
+        self._around.update(path[:length] for length in range(len(path) + 1))
 
     def paths(self) -> frozenset[Path]:
         """Where something is wrong."""
