@@ -4,7 +4,7 @@
 
 
 def main() -> None:
-    """Guard the import path and hear signals before anything heavy is imported, then run."""
+    """Guard the import path, hear signals, and guard the streams before anything heavy is loaded."""
     from tunecli.import_path import leave_out_the_current_folder
 
     leave_out_the_current_folder()
@@ -12,6 +12,10 @@ def main() -> None:
     from tunecli.signals import leave_at_once
 
     leave_at_once()
+
+    from tunecli.standard_streams import guard
+
+    guard()
 
     from tunecli.cli import main as run
 

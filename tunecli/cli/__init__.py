@@ -21,8 +21,9 @@ from tunecli.cli.remove import remove
 from tunecli.cli.report import report
 from tunecli.cli.schema import schema
 from tunecli.cli.search import search
-from tunecli.cli.streams import console
-from tunecli.errors import TunecliError
+from tunecli.cli.streams import console, put, say
+from tunecli.errors import StandardOutputError, TunecliError
+from tunecli.standard_streams import discard_results
 
 app = typer.Typer(
     name="tunecli",
@@ -51,16 +52,21 @@ app.command("next")(next_round)
 def main() -> None:
     """The console script: a user's mistake is one message and an exit code, never a traceback."""
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()  # what is not written is no result
+    except StandardOutputError as error:
+        discard_results()
+        if str(error):
+            say(str(error))
+        sys.exit(error.exit_code)
     except TunecliError as error:
         from tunecli.report.wording import plain_lines  # it may quote a file of somebody else's
 
         text = plain_lines(str(error))
         console().print(text, markup=False, highlight=False, style="red", soft_wrap=True)
         sys.exit(error.exit_code)
-    except BrokenPipeError:  # `tunecli report … | head`
-        sys.stderr.close()
-        sys.exit(1)
     except OSError as error:
         if error.errno != errno.ENAMETOOLONG:
             raise
@@ -76,5 +82,5 @@ def _options(
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
     if version:
-        print(__version__)
+        put(__version__)
         raise typer.Exit

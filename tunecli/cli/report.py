@@ -9,7 +9,7 @@ import typer
 
 from tunecli.cli.options import RunsOption, StorageOption
 from tunecli.cli.places import checked, find, options_again, shown
-from tunecli.cli.streams import console, say
+from tunecli.cli.streams import console, put, say
 from tunecli.cli.writing import write
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def _export(record: StudyRecord, form: str, html: Path | None, everything: bool)
     from tunecli.report.findings.evidence import Evidence
 
     if form == "--json":
-        typer.echo(export.to_json(record))
+        put(export.to_json(record))
         return
     if form == "--csv":
         _echo_file(export.to_csv(record))
@@ -153,7 +153,7 @@ def _compare(
     elif asked == ["--json"]:
         from tunecli.report.comparison_export import comparison_json
 
-        typer.echo(comparison_json(comparison))
+        put(comparison_json(comparison))
     elif asked == ["--markdown"]:
         from tunecli.report.markdown import comparison_markdown
 
@@ -169,7 +169,7 @@ def _echo_file(text: str) -> None:
     """Exact for programs and files, harmless for a terminal."""
     from tunecli.report.wording import plain_lines
 
-    typer.echo(plain_lines(text) if sys.stdout.isatty() else text, nl=False)
+    put(plain_lines(text) if sys.stdout.isatty() else text, end="")
 
 
 def _write(path: Path, text: str) -> None:

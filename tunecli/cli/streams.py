@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
-
-import typer
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -16,6 +15,11 @@ def console(*, stderr: bool = True) -> Console:
     return Console(stderr=stderr)
 
 
+def put(text: str, end: str = "\n") -> None:
+    """A result, on stdout."""
+    print(text, end=end)
+
+
 def say(text: str) -> None:
     """One plain sentence on stderr."""
-    typer.echo(text, err=True)
+    print(text, file=sys.stderr)
