@@ -187,11 +187,16 @@ def test_signed_numbers_go_from_the_least_to_the_largest(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("n_channels", [3, 4])
-@pytest.mark.parametrize("kind", ["png", "tiff"])
+@pytest.mark.parametrize("kind", ["png", "tiff", "ppm"])
 def test_colours_of_16_bits_are_read_whole(tmp_path: Path, kind: str, n_channels: int) -> None:
     pixels = np.random.default_rng(0).integers(0, 2**16, (7, 5, n_channels)).astype(np.uint16)
     path = tmp_path / f"a.{kind}"
-    write_png(path, pixels) if kind == "png" else write_tiff(path, pixels, photometric=2)
+    if kind == "png":
+        write_png(path, pixels)
+    elif kind == "tiff":
+        write_tiff(path, pixels, photometric=2)
+    else:
+        path.write_bytes(b"P6 5 7 65535\n" + pixels[..., :3].astype(">u2").tobytes())
     assert (numbers(path) == pixels[..., :3]).all()
     found = decoded(path, 3, None, OF_16_BITS)
     assert (found == np.moveaxis(pixels[..., :3] >> 8, -1, 0)).all()
@@ -223,6 +228,8 @@ def test_a_picture_of_16_bits_is_turned_as_its_camera_says(tmp_path: Path) -> No
             "cannot read whole .R.",
         ),
         (lambda path: write_tiff(path, np.zeros((4, 4), np.int8), 1), "8 bits have a sign"),
+        (lambda path: path.write_bytes(b"P3 1 1 65535\n1 2 3\n"), "cannot read whole .RGB."),
+        (lambda path: path.write_bytes(b"P6 2 2 65535\n1 2 3\n"), "cannot reshape array"),
         (lambda path: write_tiff(path, np.full((4, 4), np.nan, np.float32), 1), "not finite"),
         (lambda path: write_tiff(path, np.full((4, 4), np.inf, np.float32), 1), "not finite"),
     ],

@@ -5,6 +5,7 @@ Decoded by Pillow, as torchvision's own data sets are: `torchvision.io` is depre
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -168,7 +169,13 @@ def _kind(picture: Any) -> Literal["bytes", "whole", "real"]:
     bits, sample_format = tags.get(258, (8,)), tags.get(339, (1,))
     if picture.mode == "L" and 2 in sample_format:
         raise UnreadableError("its 8 bits have a sign, which Pillow leaves out: save it without")
-    return "whole" if picture.mode in _WHOLE or is_deep or max(bits) > 8 else "bytes"
+    is_deep |= _is_pnm_of_16_bits(picture) or max(bits) > 8
+    return "whole" if picture.mode in _WHOLE or is_deep else "bytes"
+
+
+def _is_pnm_of_16_bits(picture: Any) -> bool:
+    """Whether its colours reach to 65,535, of which Pillow makes 255 (as of any other maximum)."""
+    return picture.format == "PPM" and picture.tile[0].args == ("RGB", 65535)
 
 
 def _raw_modes(picture: Any) -> set[str]:
@@ -192,6 +199,10 @@ def _numbers(path: Path, picture: Any) -> NDArray[Any]:
 
 def _of_colours(path: Path, picture: Any, raw_modes: set[str]) -> NDArray[np.uint16]:
     """Colours of 16 bits: Pillow gives one byte of each, so they are read twice."""
+    if _is_pnm_of_16_bits(picture) and picture.tile[0].codec_name == "ppm":  # not as text
+        shape = picture.height, picture.width, 3
+        stored = np.fromfile(path, ">u2", math.prod(shape), offset=picture.tile[0].offset)
+        return stored.reshape(shape).astype(np.uint16)
     if not all(raw.partition(";16")[0] in _COLOURS and ";" in raw for raw in raw_modes):
         form = ", ".join(sorted(raw_modes))
         raise UnreadableError(
