@@ -3,6 +3,7 @@ from __future__ import annotations
 from itertools import count
 from pathlib import Path
 from statistics import median
+from typing import Literal
 
 import optuna
 import pytest
@@ -249,6 +250,24 @@ def test_reasons_that_differ_in_numbers_only_are_one(
     assert ended.ending == "failing"
     assert ended.reason.startswith("error: no room for ")
     assert sum(trial.outcome == "failed" for trial in trials) == n_run
+
+
+@pytest.mark.parametrize("outcome", ["diverged", "infeasible"])
+def test_a_search_in_which_no_trial_gets_a_value_ends_after_enough_of_them(
+    outcome: Literal["diverged", "infeasible"], new_url: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def end(executor: InProcessExecutor, job: TrialJob, *_: object) -> TrialResult:
+        return TrialResult(outcome, f"n_weights of {job.number} is above 10")
+
+    monkeypatch.setattr(InProcessExecutor, "_result", end)
+    for n_trials, n_run in ((3, 3), (60, 30)):
+        told: list[SearchEvent] = []
+        trials = drive(study(FLAT, "Random", "none"), new_url(), n_trials, told=told)
+        ended = told[-1]
+        assert [trial.outcome for trial in trials].count(outcome) == n_run
+        assert isinstance(ended, SearchEnded)
+        assert (ended.ending, ended.outcome) == ("failing", outcome)
+        assert ended.reason == "n_weights of 0 is above 10"
 
 
 def test_a_failed_study_can_go_on_once_the_cause_is_repaired(new_url: object) -> None:

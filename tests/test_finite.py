@@ -15,7 +15,7 @@ from training_cases import CPU, classification, trial
 
 from tunecli.training.cross_validation import CrossValidation
 from tunecli.training.evaluation import Evaluation
-from tunecli.training.finite import LARGEST, NoScoreError, checked, finite, number
+from tunecli.training.finite import LARGEST, NoScoreError, checked, finite, mean, number
 from tunecli.training.fold import FoldTraining
 from tunecli.training.reasons import alike, is_out_of_memory
 
@@ -137,3 +137,20 @@ def test_reasons_with_one_cause_are_alike() -> None:
     assert alike(one) == alike(other) != alike("error: RuntimeError: no kernel")
     assert is_out_of_memory("out of memory: Unable to allocate 3.1 GiB")
     assert not is_out_of_memory("error: I am out of memory: help")
+
+
+@given(st.lists(st.floats(), min_size=1, max_size=5))
+def test_a_mean_is_that_of_finite_numbers_or_nan(values: list[float]) -> None:
+    found = mean(values)
+    if all(map(math.isfinite, values)) and sum(map(abs, values)) < 1e308:
+        assert found == fmean(values)
+    elif not all(map(math.isfinite, values)):
+        assert math.isnan(found)
+
+
+@pytest.mark.parametrize("rate", [math.nan, math.inf, -math.inf])
+def test_a_rate_that_is_not_finite_is_a_divergence(rate: float) -> None:
+    told = Evaluation(0, 1.0, 0.5, 0.5, {}, rate)
+    with pytest.raises(NoScoreError, match="learning rate of fold 2 is") as raised:
+        checked(told, 2, "accuracy")
+    assert raised.value.outcome == "diverged"

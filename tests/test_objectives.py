@@ -55,6 +55,8 @@ def test_values_come_in_the_order_of_the_objectives() -> None:
         ({"min": 0.0}, -0.25, 0.25),
         ({"min": 1.0, "max": 2.0}, 3.0, 0.5),
         ({"min": 1.0, "max": 2.0}, 0.5, 0.5),
+        ({"max": 200.0}, math.nan, 1.0),
+        ({"min": 0.5}, math.inf, 1.0),
     ],
 )
 def test_distances_are_in_shares_of_the_limit(

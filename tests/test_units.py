@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 
-from tunecli.study_file.units import in_base_unit
+from tunecli.study_file.units import in_base_unit, in_words
 
 
 @pytest.mark.parametrize(
@@ -35,3 +37,9 @@ def test_numbers_and_texts_with_units_are_seconds_bytes_or_numbers(
 )
 def test_what_means_nothing_stays_as_it_is(written: object, metric: str) -> None:
     assert in_base_unit(written, metric) is written
+
+
+@pytest.mark.parametrize("metric", ["f1", "size", "latency", "my_metric"])
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_what_is_not_finite_is_not_defined(metric: str, value: float) -> None:
+    assert in_words(metric, value) == "not defined"
