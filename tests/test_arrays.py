@@ -75,6 +75,17 @@ def test_pairs_find_their_test_beside_them_or_where_it_is_named(tmp_path: Path) 
     assert len(read(tmp_path, "x.npy", target="other_y.npy", test=0.0).y) == 20
 
 
+@pytest.mark.parametrize("names", ["X.NPY Y.NPY", "X.NPY y.NPY", "X_a.npy Y_a.npy", "d.NPZ"])
+def test_names_may_be_in_capitals(tmp_path: Path, names: str) -> None:
+    first, *second = names.split()
+    with (tmp_path / first).open("wb") as file:
+        np.save(file, X) if second else np.savez(file, x=X, y=Y)
+    for name in second:
+        with (tmp_path / name).open("wb") as file:
+            np.save(file, Y)
+    assert np.array_equal(read(tmp_path, first).y.numpy(), Y)
+
+
 @pytest.mark.parametrize(
     ("shape", "dtype", "expected"),
     [

@@ -176,7 +176,7 @@ def _files(settings: DataSettings, folder: Path) -> dict[str, Path]:
     """
     features = folder / settings.source
     files = {"x": features}
-    if features.suffix == ".npy":
+    if features.suffix.lower() == ".npy":
         files["y"] = folder / settings.target if settings.target else _targets(features)
         named = folder / settings.test if isinstance(settings.test, str) else None
         test = named or _test_beside(features)
@@ -191,7 +191,7 @@ def _files(settings: DataSettings, folder: Path) -> dict[str, Path]:
 
 
 def _read(settings: DataSettings, files: Mapping[str, Path]) -> dict[str, Array]:
-    if files["x"].suffix == ".npy":
+    if files["x"].suffix.lower() == ".npy":
         return {name: arrays_in(file, settings.source)["x"] for name, file in files.items()}
     found = arrays_in(files["x"], settings.source)
     for wanted in ("x", "y"):
@@ -238,8 +238,12 @@ def _targets(features: Path, setting: str = "data.target") -> Path:
 
 def _beside(features: Path) -> Path:
     """`y.npy` of `x.npy`, `y_test.npy` of `x_test.npy`, `train_y.npy` of `train_x.npy`."""
-    parts = ["y" if part.lower() == "x" else part for part in features.stem.split("_")]
-    return features.with_name("_".join(parts) + features.suffix)
+    parts = features.stem.split("_")
+    lower, same = (
+        features.with_name("_".join(swap.get(part, part) for part in parts) + features.suffix)
+        for swap in ({"x": "y", "X": "y"}, {"x": "y", "X": "Y"})
+    )
+    return same if same.is_file() and not lower.is_file() else lower
 
 
 def _test_beside(features: Path) -> Path | None:
