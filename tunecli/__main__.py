@@ -4,7 +4,7 @@
 
 
 def main() -> None:
-    """Guard the import path, hear signals, and guard the streams before anything heavy is loaded."""
+    """Guard the import path, hear signals, guard the streams, then load and run the command."""
     from tunecli.import_path import leave_out_the_current_folder
 
     leave_out_the_current_folder()

@@ -1,8 +1,8 @@
 """Standard output and error of a command, whatever they are connected to.
 
-A result that cannot be written is a failure: standard output raises `StandardOutputError`, also where it
-was closed before the command began. What stands on standard error is for whoever watches: it is
-lost without harm. Characters that an encoding lacks are replaced in both.
+A result that cannot be written is a failure: standard output raises `StandardOutputError`, also
+where it was closed before the command began. What stands on standard error is for whoever watches:
+it is lost without harm. Characters that an encoding lacks are replaced in both.
 """
 
 from __future__ import annotations

@@ -94,7 +94,7 @@ def _writer(path: Path | None) -> Iterator[_Writer]:
         yield _Csv(sys.stdout)
         return
     with output(path) as part:
-        if path.suffix == ".parquet":
+        if path.suffix.lower() == ".parquet":
             parquet = _Parquet(part)
             yield parquet
             parquet.close()
