@@ -107,10 +107,11 @@ def test_paths_are_looked_up_beside_the_study_file(tmp_path: Path) -> None:
     (found,) = messages("data/adult/", tmp_path, validation="{folder: val}")
     assert found.startswith("validation.folder: there is no folder 'val'")
     (found,) = messages("data/adult/train.xlsx", tmp_path)
-    assert found.startswith("data: there is no folder 'data/adult/train.xlsx'")
+    assert found.startswith("data: there is no file or folder 'data/adult/train.xlsx'")
+    assert found.endswith("A spreadsheet is not read: save the sheet as .csv.")
     (tmp_path / "data" / "adult" / "train.xlsx").write_text("")
     (found,) = messages("data/adult/train.xlsx", tmp_path)
-    assert "is a file of no known kind. Write a file in `.csv`, `.tsv`" in found
+    assert found.endswith("is a file of no known kind. Save the sheet as .csv.")
     (found,) = messages("data", tmp_path)
     assert found.endswith("For the folder of that name write data/.")
     (found,) = messages("{source: data/adult/train.csv, target: y, test: no.csv}", tmp_path)

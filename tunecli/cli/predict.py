@@ -32,7 +32,7 @@ def predict(
 
     Example: tunecli predict digits new.npz -o predicted.csv
     """
-    if output is not None and output.suffix not in (".csv", ".parquet"):
+    if output is not None and output.suffix.lower() not in (".csv", ".parquet"):
         raise typer.BadParameter("--output must end in .csv or .parquet.")
 
     from tunecli.data.workspace import Workspace

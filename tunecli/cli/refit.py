@@ -72,7 +72,7 @@ def refit(
 def study_file_of(study: str, record: StudyRecord) -> Path:
     """Where paths in the study file start from: the one given, else where it was searched from."""
     given = Path(study)
-    if given.suffix in (".yaml", ".yml"):
+    if given.suffix.lower() in (".yaml", ".yml"):
         return given
     from tunecli.study_file.source_kinds import kind_of
 

@@ -168,7 +168,7 @@ def _files(settings: DataSettings, folder: Path) -> dict[str, Path]:
     """
     features = folder / settings.source
     files = {"x": features}
-    if features.suffix == ".npy":
+    if features.suffix.lower() == ".npy":
         files["y"] = folder / settings.target if settings.target else _targets(features)
         named = folder / settings.test if isinstance(settings.test, str) else None
         test = named or _test_beside(features)
@@ -183,7 +183,7 @@ def _files(settings: DataSettings, folder: Path) -> dict[str, Path]:
 
 
 def _read(settings: DataSettings, files: Mapping[str, Path]) -> dict[str, Array]:
-    if files["x"].suffix == ".npy":
+    if files["x"].suffix.lower() == ".npy":
         return {name: arrays_in(file, settings.source)["x"] for name, file in files.items()}
     found = arrays_in(files["x"], settings.source)
     for wanted in ("x", "y"):

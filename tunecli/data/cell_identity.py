@@ -1,8 +1,9 @@
 """What makes two cells one category, class or group.
 
 A cell is told by its text, without the white space around it, or by its exact number; never by a
-float, in which `01` and `1`, or two ids of 18 digits, would be one. As an exception `1.0` is `1`,
-since a column of whole numbers with holes is often written so; `True` and `true` are one, too.
+float, in which `01` and `1`, or two ids of 18 digits, would be one. What programs write in several
+ways is one, too: `1` and `1.0`, since whole numbers with holes are often written so, `true` and
+`True`, `2026-01-31` and `2026-01-31 00:00:00`.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ Codes = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 _WHOLE = re.compile(r"(-?(?:0|[1-9]\d*))\.0+", re.ASCII)
+_MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d(?::\d\d(?:\.\d+)?)?)", re.ASCII)
+_MIDNIGHT = re.compile(r"00:00(?::00(?:\.0+)?)?")
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d{1,4})?", re.ASCII)
 
 
@@ -47,7 +50,7 @@ class Categories:
 
 def categories_of(series: pd.Series) -> Categories:
     """Tell the values of a column apart."""
-    codes, cells = pd.factorize(series)
+    codes, cells = _factorized(series)
     texts = [text_of(cell) for cell in cells]
     if {text.lower() for text in texts} <= {"true", "false"}:
         texts = [text.capitalize() for text in texts]
@@ -59,6 +62,13 @@ def categories_of(series: pd.Series) -> Categories:
     of_cell = np.array([*(places[_key(text)] for text in texts), -1], dtype=np.int64)
     told_by: ToldBy = "number" if all(map(_is_number, cells)) else "text"
     return Categories(of_cell[codes], tuple(spelled[key] for key in keys), told_by)
+
+
+def _factorized(series: pd.Series) -> tuple[Codes, Sequence[Any]]:
+    codes, cells = pd.factorize(series)
+    if series.dtype in (np.float32, np.float16):  # else its cells would become float64
+        cells = cells.to_numpy()
+    return codes, cells
 
 
 def text_of(cell: object) -> str:
@@ -83,7 +93,7 @@ def codes_in(series: pd.Series, column: Column) -> Floats:
     NaN is missing; a category that the column does not have is as many as it has.
     """
     code = _by_float(column) if column.told_by == "float" else _by_identity(column)
-    codes, cells = pd.factorize(series)
+    codes, cells = _factorized(series)
     found: Floats = np.array([*map(code, cells), np.nan], dtype=np.float64)[codes]
     return found
 
@@ -130,8 +140,12 @@ def _by_float(column: Column) -> Callable[[Any], float]:
 
 
 def _key(text: str) -> str:
-    whole = _WHOLE.fullmatch(text)
-    return whole[1] if whole else text
+    """Return one text for all ways to write a whole number, or a moment."""
+    if whole := _WHOLE.fullmatch(text):
+        return whole[1]
+    if moment := _MOMENT.fullmatch(text):
+        return moment[1] if _MIDNIGHT.fullmatch(moment[2]) else f"{moment[1]} {moment[2]}"
+    return text
 
 
 def _ordered(keys: Sequence[str]) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-import re
 import warnings
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +17,8 @@ from tunecli.data.parquet_files import refuse_twins
 from tunecli.data.table_bounds import UnreadableTableError, check_bytes, check_columns
 
 SEPARATORS = (",", ";", "\t", "|")
+SAMPLE = 1000
+"""Rows that are looked at for what numbers do not tell."""
 LONGEST_HEADER = 2**24
 """Bytes of a first line."""
 
@@ -35,6 +36,19 @@ def read(path: Path, missing: Sequence[str], decimal: str, texts: Collection[str
     """
     with _clear_errors(path), _bounded(path) as file:
         return _named(_rows(path, file, missing, decimal, texts))
+
+
+def zero_padded(path: Path, names: Collection[str]) -> list[str]:
+    """Columns in whose first rows some numbers begin with a needless zero, as codes do.
+
+    Args:
+        names: of columns to look at.
+    """
+    with _opened(path) as file:
+        rows = _rows(path, file, (), ".", names, SAMPLE)
+        first = next(iter(rows))
+        rows.close()
+    return [name for name in names if first[name].str.fullmatch(r"\s*0\d+\s*").any()]
 
 
 def chunks(
@@ -114,7 +128,8 @@ def _separator(path: Path) -> str:
         UnreadableTableError: the first line has too many columns.
     """
     with _opened(path) as file:
-        line = file.readline(LONGEST_HEADER)
+        lines = iter(lambda: file.readline(LONGEST_HEADER), b"")
+        line = next((line for line in lines if line.strip()), b"")
     is_tsv = path.name.lower().endswith((".tsv", ".tsv.gz"))
     known = ("\t",) if is_tsv else SEPARATORS
     found = max(known, key=lambda separator: line.count(separator.encode()))
@@ -164,42 +179,34 @@ class _Bounded(io.RawIOBase):
 
 
 def _ragged(path: Path, message: str) -> str:
-    found = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", message)
-    if found is not None:
-        columns, line, cells = map(int, found.groups())
-    else:
-        longer = _first_longer(path)
-        if longer is None:
-            return f"is not a table: {' '.join(message.split())[:200]}"
-        columns, line, cells = longer
-    text = f"has {columns} columns, but line {line} has {cells} cells. Quote cells with commas"
-    if line == 2 or columns == 1:
-        first = _first_line(path)
-        text = (
-            f"has {columns} {'column' if columns == 1 else 'columns'} in line 1 ({first!r}), but "
-            f"line {line} has {cells} cells. Line 1 must be the header: remove lines above it, or "
-            "quote cells with commas"
-        )
-    return f"{text}."
+    found = _first_longer(path)
+    if found is None:
+        return f"is not a table: {' '.join(message.split())[:200]}."
+    (header, cells), (line, longer) = found
+    n_columns = "1 column" if len(cells) == 1 else f"{len(cells)} columns"
+    if line > header + 1 and len(cells) > 1:
+        return f"has {n_columns}, but line {line} has {longer} cells. Quote cells with commas."
+    text = ",".join(cells)[:50]
+    return (
+        f"has {n_columns} in line {header} ({text!r}), but line {line} has {longer} cells. The "
+        f"first line must be the header: remove lines above it, or quote cells with commas."
+    )
 
 
-def _first_longer(path: Path) -> tuple[int, int, int] | None:
-    """The header's cells, and the first line that has more, with its number."""
+def _first_longer(path: Path) -> tuple[tuple[int, list[str]], tuple[int, int]] | None:
+    """The header with its line, and the first line that has more cells with their number."""
     with _opened(path) as file, io.TextIOWrapper(file, "utf-8-sig", newline="") as text:
         rows = csv.reader(text, delimiter=_separator(path), skipinitialspace=True)
+        header: tuple[int, list[str]] | None = None
         try:
-            n_columns = len(next(rows))
-            for row in rows:
-                if len(row) > n_columns:
-                    return n_columns, rows.line_num, len(row)
+            for row in filter(None, rows):
+                if header is None:
+                    header = rows.line_num, row
+                elif len(row) > len(header[1]):
+                    return header, (rows.line_num, len(row))
         except csv.Error:
-            return None
+            pass
     return None
-
-
-def _first_line(path: Path) -> str:
-    with _opened(path) as file:
-        return file.readline(200).decode("utf-8-sig", "replace").strip()[:50]
 
 
 def not_utf_8(path: Path) -> str:

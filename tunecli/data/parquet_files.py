@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from tunecli.data.table_bounds import UnreadableTableError, check_columns, check_size
@@ -30,10 +31,8 @@ def read(path: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """
     with _opened(path) as file:
         check_size(file.metadata.num_rows, file.metadata.num_columns)
-        table = file.read()
-        metadata = table.schema.pandas_metadata or {}
-        index = [name for name in metadata.get("index_columns", []) if isinstance(name, str)]
-        rows = _frame(table)
+        rows = _with_range(_frame(file.read()), file, 0)
+        index = [_name(one) for one in _index(file)]
     return rows, tuple(name for name in index if name in rows.columns)
 
 
@@ -46,8 +45,10 @@ def chunks(path: Path, n_rows: int) -> Iterator[pd.DataFrame]:
     import pyarrow as pa
 
     with _opened(path) as file:
+        start = 0
         for batch in file.iter_batches(n_rows):
-            yield _frame(pa.Table.from_batches([batch]))
+            yield _with_range(_frame(pa.Table.from_batches([batch])), file, start)
+            start += len(batch)
 
 
 @contextmanager
@@ -104,6 +105,31 @@ def _frame(table: pa.Table) -> pd.DataFrame:
             table = table.set_column(place, field.name, plain)
     names = [name for name in table.column_names if not _ROW_NUMBER.fullmatch(name)]
     return table.select(names).to_pandas(ignore_metadata=True, types_mapper=exact.get)
+
+
+def _index(file: pq.ParquetFile) -> list[Any]:
+    """The index of a data frame: names of columns, or mappings of ranges that are no column."""
+    metadata = file.schema_arrow.pandas_metadata or {}
+    return list(metadata.get("index_columns") or [])
+
+
+def _name(index: Any) -> str | None:
+    return index.get("name") if isinstance(index, dict) else str(index)
+
+
+def _with_range(rows: pd.DataFrame, file: pq.ParquetFile, start: int) -> pd.DataFrame:
+    """The rows with the index that was kept as a range, if it has a name.
+
+    Args:
+        start: rows before these in the file.
+    """
+    found = {}
+    for index in _index(file):
+        name = _name(index)
+        if isinstance(index, dict) and isinstance(name, str) and name not in rows.columns:
+            first, step = index["start"], index["step"]
+            found[name] = first + step * np.arange(start, start + len(rows))
+    return rows.assign(**found) if found else rows
 
 
 def refuse_twins(names: list[str]) -> None:

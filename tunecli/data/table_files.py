@@ -25,12 +25,14 @@ class Table:
         is_typed: the file says which columns are text, as Parquet does.
         trimmed: columns with white space around some cells, which is gone.
         index: columns that a data frame had as its index.
+        zero_padded: columns of numbers such as 01234.
     """
 
     rows: pd.DataFrame
     is_typed: bool
     trimmed: tuple[str, ...] = ()
     index: tuple[str, ...] = ()
+    zero_padded: tuple[str, ...] = ()
 
 
 def read_table(path: Path, data: DataSettings, name: str, texts: Collection[str]) -> Table:
@@ -55,7 +57,13 @@ def read_table(path: Path, data: DataSettings, name: str, texts: Collection[str]
     if len(rows) == 0:
         raise DataError(f"{name} has a header but no rows.", "data.source")
     rows, trimmed = _tidied(rows, data.missing, every_column=is_parquet(path))
-    return Table(rows, is_parquet(path), trimmed, index)
+    padded = () if is_parquet(path) else _zero_padded(path, rows)
+    return Table(rows, is_parquet(path), trimmed, index, padded)
+
+
+def _zero_padded(path: Path, rows: pd.DataFrame) -> tuple[str, ...]:
+    whole = [name for name in rows.columns if pd.api.types.is_integer_dtype(rows[name].dtype)]
+    return tuple(csv_files.zero_padded(path, whole)) if whole else ()
 
 
 def table_chunks(

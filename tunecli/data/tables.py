@@ -73,6 +73,7 @@ class _Frame:
         is_typed: all files say which columns are text.
         trimmed: columns with white space around some cells, which is gone.
         index: columns that a data frame had as its index.
+        zero_padded: columns of numbers such as 01234.
     """
 
     rows: pd.DataFrame
@@ -80,6 +81,7 @@ class _Frame:
     is_typed: bool
     trimmed: Sequence[str]
     index: Sequence[str]
+    zero_padded: Sequence[str]
 
     def where(self, row: int) -> str:
         """A row for messages, counted from 1 below the header."""
@@ -185,6 +187,7 @@ def _frame(
         is_typed=all(table.is_typed for table in tables),
         trimmed=sorted({name for table in tables for name in table.trimmed}),
         index=sorted({name for table in tables for name in table.index}),
+        zero_padded=sorted({name for table in tables for name in table.zero_padded}),
     )
 
 
@@ -315,7 +318,8 @@ def _features(
     names = [name for name in frame.rows.columns if name not in {*others, *left_out}]
     reading = _reading(frame, settings)
     _refuse_unread(frame, [name for name in names if name not in settings.categorical], settings)
-    notes, found, identifiers = _on_reading(frame, left_out), [], []
+    shown = [name for name in names if name not in settings.numeric]
+    notes, found, identifiers = _on_reading(frame, shown, left_out), [], []
     for name in names:
         column = cells(frame.rows[name], _given(name, settings), frame.where, reading)
         if name not in settings.categorical and tells_rows_apart(column):
@@ -357,11 +361,17 @@ def _refuse_unread(frame: _Frame, names: Iterable[str], settings: DataSettings) 
     _raise_all([*refusals(found, form, settings.missing, frame.where)])
 
 
-def _on_reading(frame: _Frame, left_out: Sequence[str]) -> list[str]:
-    """Notes on what differs from the files."""
+def _on_reading(frame: _Frame, names: Collection[str], left_out: Sequence[str]) -> list[str]:
+    """Notes on what the cells do not show, or only the files do."""
     notes = []
     if frame.trimmed:
         notes.append(f"White space around cells is ignored in {listed(frame.trimmed)}.")
+    codes = [name for name in frame.zero_padded if name in names]
+    if codes:
+        notes.append(
+            f"Numbers begin with a zero, as codes do, in {listed(codes)}: name such columns in "
+            "categorical if they are codes."
+        )
     if left_out:
         notes.append(
             f"Left out, since they are the index of a data frame: {listed(left_out)}. Keep them "

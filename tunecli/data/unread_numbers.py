@@ -177,8 +177,9 @@ class _Ways:
             fewest = min(_n_settings(wanted, form) for wanted in best)
             self.forms = tuple(one for one in best if _n_settings(one, form) == fewest)
         else:
-            negative = _are_read([re.sub(r"^\((.*)\)$", r"\1", text) for text in some], form)
-            others = np.any([negative, *read.values()], axis=0) & ~now
+            bare = [re.sub(r"^\((.*)\)$", r"\1", text) for text in some]  # (5) is -5 in accounts
+            alone = np.array([_are_read([text], form)[0] for text in bare])
+            others = np.any([alone, *read.values()], axis=0) & ~now
             self.are_mixed = bool(others.sum() > (~now).sum() / 2)
 
 

@@ -94,7 +94,7 @@ def _writer(output: Path | None) -> Iterator[_Writer]:
         yield _Csv(sys.stdout)
         return
     with whole_file(output) as part:
-        if output.suffix == ".parquet":
+        if output.suffix.lower() == ".parquet":
             parquet = _Parquet(part)
             yield parquet
             parquet.close()

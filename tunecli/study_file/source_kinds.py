@@ -19,6 +19,7 @@ from tunecli.study_file.suggestions import closest, did_you_mean, listed
 SourceKind = Literal["bundled", "table", "arrays", "pictures", "torchvision", "code"]
 
 TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet")
+SPREADSHEETS = (".xlsx", ".xls", ".xlsm", ".ods")
 ARRAYS = (".npz", ".npy", ".pt")
 TORCHVISION = (
     "Caltech101",
@@ -194,13 +195,20 @@ def missing_file(path: str, folder: Path, kind: SourceKind) -> str | None:
             return None
         if full.is_file():
             known = listed([*TABLES, *ARRAYS], last="or")
-            return f"{path!r} is a file of no known kind. Write a file in {known}, or a folder."
+            way = f"Write a file in {known}, or a folder"
+            if full.suffix.lower() in SPREADSHEETS:
+                way = "Save the sheet as .csv"
+            return f"{path!r} is a file of no known kind. {way}."
     elif full.is_file():
         return None
     elif full.is_dir():
         return f"{path!r} is a folder, but a file is needed. Write the file inside it."
-    what = "folder" if kind == "pictures" else "file"
+    suffix = Path(path).suffix.lower()
+    is_folder = kind == "pictures" and (path.endswith("/") or not suffix)
+    what = "folder" if is_folder else "file" if kind != "pictures" else "file or folder"
     hint = _nearest(path, folder)
+    if suffix in SPREADSHEETS:
+        hint = " A spreadsheet is not read: save the sheet as .csv."
     return f"there is no {what} {path!r} (looked for at {full.absolute()}).{hint}"
 
 
