@@ -99,7 +99,7 @@ def facts_of_columns(
         if name in kept:
             found.append(facts_of(kept[name], FEATURE))
         elif is_nested(rows[name]):
-            found.append(_of_lists(rows[name], uses[name]))
+            found.append(_of_lists(rows[name], uses.get(name, "")))
         else:
             cells = _whatever(rows[name], read)
             use = uses.get(name) or f"left out: {_why_left_out(cells, features)}"
