@@ -175,7 +175,7 @@ def _kind(picture: Any) -> Literal["bytes", "whole", "real"]:
 
 def _is_pnm_of_16_bits(picture: Any) -> bool:
     """Whether its colours reach to 65,535, of which Pillow makes 255 (as of any other maximum)."""
-    return picture.format == "PPM" and picture.tile[0].args == ("RGB", 65535)
+    return bool(picture.format == "PPM" and picture.tile[0].args == ("RGB", 65535))
 
 
 def _raw_modes(picture: Any) -> set[str]:
