@@ -8,8 +8,8 @@ Study user attributes (JSON): `tunecli:format` (1), `tunecli:study_file` (the te
 `tunecli:file` (its name), `tunecli:overrides` (list of `path=value`), `tunecli:resolved` (YAML
 with every default), `tunecli:summary` (DataSummary as a mapping), `tunecli:objective`
 ({"metric", "direction"}), `tunecli:environment` (versions, numerics, device, CPU),
-`tunecli:edits` (list of {"first_trial", "changes", "study_file", "overrides"}), `tunecli:baselines` (list of Baseline as
-mappings; comes with the first trials).
+`tunecli:edits` (list of {"first_trial", "changes", "study_file", "overrides"}),
+`tunecli:baselines` (list of Baseline as mappings; comes with the first trials).
 """
 
 from __future__ import annotations
