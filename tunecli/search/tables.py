@@ -7,9 +7,9 @@ Optuna's hold what any Optuna tool reads: trials with state, parameters, values 
 Study user attributes (JSON): `tunecli:format` (1), `tunecli:study_file` (the text as written),
 `tunecli:file` (its name), `tunecli:overrides` (list of `path=value`), `tunecli:resolved` (YAML
 with every default), `tunecli:summary` (DataSummary as a mapping), `tunecli:objective`
-({"metric", "direction"}), `tunecli:environment` (versions, device, CPU), `tunecli:edits` (list of
-{"first_trial", "changes", "study_file", "overrides"}), `tunecli:baselines` (list of Baseline as
-mappings; comes with the first trials).
+({"metric", "direction"}), `tunecli:environment` (versions, numerics, device, CPU),
+`tunecli:edits` (list of {"first_trial", "changes", "study_file", "overrides"}),
+`tunecli:baselines` (list of Baseline as mappings; comes with the first trials).
 """
 
 from __future__ import annotations
