@@ -53,6 +53,25 @@ def test_what_is_damaged_or_foreign_is_refused(tmp_path: Path, damage: str) -> N
         read_models(tmp_path, config)
 
 
+def test_models_of_another_numerics_version_are_refused(tmp_path: Path) -> None:
+    keep_models(tmp_path, CONFIG, WEIGHTS)
+    index = json.loads((tmp_path / "models.json").read_text())
+    del index["numerics"]  # as the first version wrote it
+    (tmp_path / "models.json").write_text(json.dumps(index))
+    with pytest.raises(DataError, match=r"they have numerics version 1, this tunecli has 2\."):
+        read_models(tmp_path, CONFIG)
+
+
+def test_a_setting_that_came_later_does_not_part_a_trial_from_its_models(tmp_path: Path) -> None:
+    keep_models(tmp_path, CONFIG, WEIGHTS)
+    index = json.loads((tmp_path / "models.json").read_text())
+    config = json.loads(index["config"])
+    del config["data"]["impute"]  # has its default
+    index["config"] = json.dumps(config)
+    (tmp_path / "models.json").write_text(json.dumps(index))
+    assert len(read_models(tmp_path, CONFIG)) == len(WEIGHTS)
+
+
 def test_a_pickle_runs_no_code(tmp_path: Path) -> None:
     keep_models(tmp_path, CONFIG, WEIGHTS)
     evil = tmp_path / "fold-0.pt"

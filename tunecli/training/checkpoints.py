@@ -21,6 +21,7 @@ import torch
 from tunecli.files.own import make_folder, remove_files
 from tunecli.files.small import read_small
 from tunecli.files.whole import whole_file
+from tunecli.numerics import NUMERICS
 from tunecli.study_file.settings import TrialConfig
 from tunecli.training.trial_files import CHECKPOINT, INDEX, STATES, state_file
 
@@ -50,7 +51,7 @@ class Checkpoints:
 
     def __init__(self, folder: Path, config: TrialConfig, n_bytes: int = 0) -> None:
         self._folder = folder
-        self._config = _digest(config.model_dump_json().encode())
+        self._config = _digest(f"{NUMERICS} {config.model_dump_json()}".encode())
         self._due = time.monotonic() + _pause(n_bytes / WRITE_SPEED)
 
     @property

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from tunecli.errors import DataError
 from tunecli.files.own import make_folder
 from tunecli.files.small import read_small
+from tunecli.numerics import NUMERICS
 from tunecli.study_file.settings import TrialConfig
 from tunecli.training.checkpoints import write_whole
 from tunecli.training.compression.loading import unpack
@@ -45,7 +46,12 @@ def keep_models(folder: Path, config: TrialConfig, models: Iterable[Kept]) -> No
         write_whole(_file(folder, number), partial(_put, model))
         for number, model in enumerate(models)
     ]
-    index = {"format": FORMAT, "config": config.model_dump_json(), "files": digests}
+    index = {
+        "format": FORMAT,
+        "numerics": NUMERICS,
+        "config": config.model_dump_json(),
+        "files": digests,
+    }
     write_whole(folder / MODELS_INDEX, lambda file: file.write(json.dumps(index).encode()))
 
 
@@ -53,12 +59,14 @@ def read_models(folder: Path, config: TrialConfig) -> list[Kept]:
     """What `keep_models` wrote; runs no code, whoever wrote it.
 
     Raises:
-        DataError: it is not there, damaged, or of another configuration.
+        DataError: it is not there, damaged, or of another configuration or numerics version.
     """
     try:
         index = json.loads(read_small(folder / MODELS_INDEX))
-        if index["format"] != FORMAT or index["config"] != config.model_dump_json():
+        if index["format"] != FORMAT or TrialConfig.model_validate_json(index["config"]) != config:
             raise ValueError("it belongs to another trial or version")
+        if (version := index.get("numerics", 1)) != NUMERICS:  # they expect other features
+            raise ValueError(f"they have numerics version {version}, this tunecli has {NUMERICS}")
         digests = [str(digest) for digest in index["files"]]
         return [_read(_file(folder, number), digest) for number, digest in enumerate(digests)]
     except FileNotFoundError:
