@@ -17,6 +17,7 @@ TunecliError
 ├── ModelFolderError    a model folder is damaged, foreign, or cannot be written
 ├── RefitError          a trial cannot become a model
 ├── ExportError         a model cannot be exported, or the file would give something else
+├── OutputError         standard output cannot be written
 └── DatabaseError       the study database is damaged, foreign, locked or full
 
 Their text is a sentence for the user: the rule, the value, the way out. The command line prints
@@ -207,6 +208,10 @@ class RefitError(TunecliError):
 
 class ExportError(TunecliError):
     """A model cannot be exported, or the file would give something else."""
+
+
+class OutputError(TunecliError):
+    """Standard output cannot be written; without words if nobody reads it any more."""
 
 
 class DatabaseError(TunecliError):

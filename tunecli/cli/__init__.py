@@ -20,8 +20,9 @@ from tunecli.cli.remove import remove
 from tunecli.cli.report import report
 from tunecli.cli.schema import schema
 from tunecli.cli.search import search
-from tunecli.cli.streams import console
-from tunecli.errors import TunecliError
+from tunecli.cli.streams import console, put, say
+from tunecli.errors import OutputError, TunecliError
+from tunecli.standard_streams import discard_results
 
 app = typer.Typer(
     name="tunecli",
@@ -50,7 +51,15 @@ app.command("next")(next_round)
 def main() -> None:
     """The console script: a user's mistake is one message and an exit code, never a traceback."""
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()  # what is not written is no result
+    except OutputError as error:
+        discard_results()
+        if str(error):
+            say(str(error))
+        sys.exit(error.exit_code)
     except TunecliError as error:
         from tunecli.report.wording import plain_lines  # it may quote a file of somebody else's
 
@@ -59,9 +68,6 @@ def main() -> None:
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
-    except BrokenPipeError:  # `tunecli report … | head`
-        sys.stderr.close()
-        sys.exit(1)
 
 
 @app.callback(invoke_without_command=True)
@@ -69,5 +75,5 @@ def _options(
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
     if version:
-        print(__version__)
+        put(__version__)
         raise typer.Exit

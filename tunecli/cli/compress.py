@@ -18,7 +18,7 @@ from tunecli.cli.options import CodeOption, RunsOption, StorageOption
 from tunecli.cli.permitting import allowed_by, remembered
 from tunecli.cli.places import find
 from tunecli.cli.refit import results_lines, study_file_of
-from tunecli.cli.streams import console, say
+from tunecli.cli.streams import console, put, say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,7 +85,7 @@ def compress(
             path, results = of_study.refit_study(
                 record, found, place, workspace, compression=steps[pick]
             )
-        typer.echo("\n".join([*results_lines(results), f"model       {path}"]))
+        put("\n".join([*results_lines(results), f"model       {path}"]))
         return
     kept = of_study.kept_models(place, found.number)
     with closing(compressed_ways(made, store, kept, steps)) as found_rows:
@@ -102,6 +102,6 @@ def _show(rows: Sequence[Row], metric: str, *, maximize: bool, as_json: bool) ->
 
     marked = on_front(rows, maximize=maximize)
     if as_json:
-        typer.echo(compression_table.to_json(rows, marked))
+        put(compression_table.to_json(rows, marked))
         return
     console(stderr=False).print(compression_table.render(rows, marked, metric))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from tunecli.cli.options import CodeOption, RunsOption
+from tunecli.cli.streams import put
 from tunecli.errors import TunecliError
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def export(
     target = output or path.with_name(f"{path.name}.{to}")
     source = data or used.facts.config.data.source
     if not int8:
-        typer.echo("\n".join(_lines(exporting.export(used, to, target, source))))
+        put("\n".join(_lines(exporting.export(used, to, target, source))))
         return
 
     from tunecli.data.fold_store import FoldStore
@@ -66,7 +67,7 @@ def export(
     config = used.facts.config
     store = FoldStore(config.data, config.validation, searched)
     found, changed = export_int8(used, store, target, source, tolerance)
-    typer.echo("\n".join([*_lines(found), *words(changed)]))
+    put("\n".join([*_lines(found), *words(changed)]))
 
 
 def _searched_from(model: Path, here: Path) -> Path:

@@ -7,7 +7,7 @@ import typer
 
 from tunecli.cli.options import RunsOption, StorageOption, StudyArgument
 from tunecli.cli.places import find, options_again
-from tunecli.cli.streams import say
+from tunecli.cli.streams import put, say
 from tunecli.cli.writing import write
 
 
@@ -70,7 +70,7 @@ def next_round(
     if not found.made:
         say(f"Nothing to change: {found.name} goes on in the space of {place.name}.")
     if output is None:
-        typer.echo(found.text, nl=False)
+        put(found.text, end="")
         return
     write(output, found.text, "--output")
     again = options_again(runs, storage)

@@ -16,7 +16,7 @@ from tunecli.cli.choosing import (
 from tunecli.cli.options import CodeOption, RunsOption, StorageOption, StudyArgument
 from tunecli.cli.permitting import allowed_by, remembered
 from tunecli.cli.places import find
-from tunecli.cli.streams import say
+from tunecli.cli.streams import put, say
 from tunecli.errors import RefitError
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def refit(
     workspace = Workspace(file.absolute().parent, runs.absolute() / ".cache", allowed)
     with place.held():
         path, results = refit_study(record, found, place, workspace, seeds, trains=not as_searched)
-    typer.echo("\n".join([*results_lines(results), f"model       {path}"]))
+    put("\n".join([*results_lines(results), f"model       {path}"]))
 
 
 def study_file_of(study: str, record: StudyRecord) -> Path:

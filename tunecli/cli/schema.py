@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import typer
+from tunecli.cli.streams import put
 
 
 def schema() -> None:
@@ -12,4 +12,4 @@ def schema() -> None:
 
     from tunecli.study_file.schema import json_schema
 
-    typer.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+    put(json.dumps(json_schema(), indent=2, ensure_ascii=False))

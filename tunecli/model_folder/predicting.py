@@ -15,6 +15,7 @@ from tunecli.data.new_rows import Block, blocks_of
 from tunecli.errors import DataError
 from tunecli.model_folder.model import Model
 from tunecli.model_folder.whole_file import whole_file
+from tunecli.report.wording import cell
 
 
 def write_predictions(model: Model, source: str, output: Path | None, proba: bool) -> None:
@@ -64,6 +65,7 @@ class _Csv:
         self._has_header = False
 
     def write(self, frame: pd.DataFrame) -> None:
+        frame = frame.map(cell).rename(columns=cell)
         frame.to_csv(self._file, index=False, header=not self._has_header, lineterminator="\n")
         self._has_header = True
 

@@ -42,7 +42,8 @@ seconds, memory bytes.
                   one entry an evaluation; `score` beside `step` is the mean over folds
 
 The CSV has the scalars of a trial, then `fold.<n>`, `metric.<name>` and `param.<name>`. A
-parameter that a trial does not have is an empty cell, one whose value is none is `none`.
+parameter that a trial does not have is an empty cell, one whose value is none is `none`. Text that
+begins with `=`, `+`, `-` or `@` has a `'` in front, so that no spreadsheet takes it for a formula.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from tunecli.report import best, ranking
+from tunecli.report import best, ranking, wording
 from tunecli.report.curves import Curve
 from tunecli.report.findings.advice import all_findings
 from tunecli.report.findings.evidence import Evidence
@@ -125,8 +126,8 @@ def to_csv(study: StudyRecord) -> str:
         [
             *_SCALARS,
             *(f"fold.{number}" for number in range(n_folds)),
-            *(f"metric.{name}" for name in metrics),
-            *(f"param.{name}" for name in params),
+            *(wording.cell(f"metric.{name}") for name in metrics),
+            *(wording.cell(f"param.{name}") for name in params),
         ]
     )
     for trial in study.trials:
@@ -184,7 +185,7 @@ def _cell(value: Any) -> Any:
         return ""
     if isinstance(value, bool):
         return str(value).lower()
-    return value.isoformat() if hasattr(value, "isoformat") else value
+    return value.isoformat() if hasattr(value, "isoformat") else wording.cell(value)
 
 
 def _param_cell(params: Mapping[str, Any], name: str) -> Any:

@@ -1,0 +1,88 @@
+"""Standard output and error of a command, whatever they are connected to.
+
+A result that cannot be written is a failure: standard output raises `OutputError`, also where it
+was closed before the command began. What stands on standard error is for whoever watches: it is
+lost without harm. Characters that an encoding lacks are replaced in both.
+"""
+
+from __future__ import annotations
+
+import codecs
+import errno
+import io
+import os
+import sys
+from typing import Any, TextIO
+
+from tunecli.errors import OutputError
+
+_IN_ASCII = str.maketrans(
+    dict(zip("–—·×≈“”‘’▁▂▃▄▅▆▇█", "--|x~\"\"''_.,-~=*#", strict=True))
+    | {"…": "...", "±": "+-", "→": "->", "≤": "<=", "≥": ">="}
+)
+
+
+def guard() -> None:
+    """Put streams with these manners in the place of Python's own."""
+    _open_closed()
+    codecs.register_error("tunecli", _replaced)
+    sys.stdout = _stream(_Results(1, "wb", closefd=False), sys.stdout)
+    sys.stderr = _stream(_Remarks(2, "wb", closefd=False), sys.stderr, line_buffering=True)
+
+
+def discard_results() -> None:
+    """Let go of what was not written, so that Python does not try again when it ends."""
+    if isinstance(getattr(getattr(sys.stdout, "buffer", None), "raw", None), _Results):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 1)
+        os.close(nowhere)
+
+
+class _Results(io.FileIO):
+    """Standard output."""
+
+    def write(self, content: Any) -> int:
+        try:
+            return super().write(content)
+        except BrokenPipeError:
+            raise OutputError("") from None  # `tunecli report … | head` has what it wanted
+        except OSError as error:
+            raise OutputError(f"Cannot write to standard output: {error.strerror}.") from None
+
+
+class _Remarks(io.FileIO):
+    """Standard error."""
+
+    def write(self, content: Any) -> int:
+        try:
+            return super().write(content)
+        except OSError:
+            return len(content)
+
+
+def _open_closed() -> None:
+    """Open what was closed, before a database gets its number: output so that writing fails."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError as error:
+            if error.errno != errno.EBADF:
+                raise
+            os.open(os.devnull, os.O_RDONLY if number < 2 else os.O_WRONLY)  # the lowest free one
+
+
+def _stream(file: io.FileIO, before: TextIO | None, line_buffering: bool = False) -> TextIO:
+    """Text for a file, in the encoding that Python has chosen."""
+    return io.TextIOWrapper(
+        io.BufferedWriter(file),
+        encoding=getattr(before, "encoding", None) or "utf-8",
+        errors="tunecli",
+        line_buffering=line_buffering or getattr(before, "line_buffering", False),
+        write_through=getattr(before, "write_through", False),
+    )
+
+
+def _replaced(error: UnicodeError) -> tuple[str | bytes, int]:
+    assert isinstance(error, UnicodeEncodeError)
+    text = error.object[error.start : error.end].translate(_IN_ASCII)
+    return text.encode("ascii", "backslashreplace").decode(), error.end
