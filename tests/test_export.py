@@ -8,12 +8,14 @@ import re
 from dataclasses import asdict
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from hypothesis import given, strategies
 from optuna.distributions import CategoricalDistribution
 from planted_studies import Plant, planted
 from study_makers import SUMMARY, complete, made, mlp
 
+from tunecli.model_folder import predicting
 from tunecli.report import export, wording
 from tunecli.report.export import to_csv, to_json
 from tunecli.report.findings.isolation import isolations
@@ -159,6 +161,14 @@ def test_that_holds_for_all_text(text: str) -> None:
     assert found.isprintable()
     assert found.lstrip()[:1] not in tuple("=@")
     assert wording.cell(found) == found
+
+
+def test_predictions_are_written_by_the_same_rule() -> None:
+    frame = pd.DataFrame({"prediction": ["=1+1", "a", "-1"], "probability_\x1b[2J": [-0.5, 1, 2]})
+    out = io.StringIO()
+    predicting._Csv(out).write(frame)
+    written = "prediction,probability_\\x1b[2J\n'=1+1,-0.5\na,1.0\n-1,2.0\n"
+    assert out.getvalue() == written
 
 
 @pytest.mark.parametrize("value", [-0.5, -3, True, None])

@@ -65,7 +65,9 @@ class _Csv:
         self._has_header = False
 
     def write(self, frame: pd.DataFrame) -> None:
-        frame = frame.map(cell).rename(columns=cell)
+        texts = frame.select_dtypes(exclude="number")
+        frame = frame.assign(**{name: texts[name].map(cell) for name in texts})
+        frame = frame.rename(columns=cell)
         frame.to_csv(self._file, index=False, header=not self._has_header, lineterminator="\n")
         self._has_header = True
 

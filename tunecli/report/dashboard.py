@@ -37,7 +37,7 @@ class DashboardServer(ThreadingMixIn, WSGIServer):
     @property
     def is_local(self) -> bool:
         """Whether only this machine reaches it."""
-        return ip_address(self.server_address[0]).is_loopback
+        return ip_address(str(self.server_address[0])).is_loopback
 
     def interrupt(self) -> None:
         """End soon; safe in a signal handler, where `shutdown` itself would wait for ever."""
