@@ -8,12 +8,15 @@ import re
 from dataclasses import asdict
 from pathlib import Path
 
+import pandas as pd
 import pytest
+from hypothesis import given, strategies
 from optuna.distributions import CategoricalDistribution
 from planted_studies import Plant, planted
 from study_makers import SUMMARY, complete, made, mlp
 
-from tunecli.report import export
+from tunecli.model_folder import predicting
+from tunecli.report import export, wording
 from tunecli.report.export import to_csv, to_json
 from tunecli.report.findings.isolation import isolations
 from tunecli.report.records import StudyRecord, read_study
@@ -99,16 +102,17 @@ def test_csv_reads_back(study: StudyRecord) -> None:
     for row, trial in zip(rows, study.trials, strict=True):
         assert int(row["number"]) == trial.number
         assert row["state"] == trial.state
-        assert row["reason"] == trial.reason
+        assert row["reason"] == wording.plain(trial.reason)
         assert row["value"] == ("" if trial.value is None else repr(trial.value))
         for name, value in trial.params.items():
-            assert row[f"param.{name}"] == ("none" if value is None else str(value))
+            written = "none" if value is None else wording.plain(str(value))
+            assert row[f"param.{wording.plain(name)}"] == written
         for number, score in enumerate(trial.fold_scores):
             assert float(row[f"fold.{number}"]) == score
     assert rows[0]["metric.f1"] == "0.25"
     assert rows[0]["param.optimizer.None.lr"] == ""
     assert rows[2]["fold.1"] == ""
-    assert rows[2][f"param.{NASTY}"] == NASTY
+    assert rows[2][f"param.{wording.plain(NASTY)}"] == wording.plain(NASTY)
 
 
 def test_an_empty_study(tmp_path: Path) -> None:
@@ -122,3 +126,51 @@ def test_a_single_fold_has_an_empty_spread(tmp_path: Path) -> None:
     assert [trial["spread"] for trial in json.loads(to_json(one))["trials"]] == [None, 0.0]
     rows = list(csv.DictReader(io.StringIO(to_csv(one))))
     assert [row["spread"] for row in rows] == ["", "0.0"]
+
+
+FORMULAS = [
+    "=1+1",
+    "@SUM(A1)",
+    "+cmd|'/c calc'!A0",
+    "-2+3",
+    " =1",
+    "\t=1",
+    "\r=1",
+    "=\x1b[31m",
+    "-",
+    "\uff1d1",
+]
+HARMLESS = ["-0.5", "+1e-3", "-inf", "plain", "a=b", "1-2", "", "ünï"]
+
+
+@pytest.mark.parametrize("text", [*FORMULAS, *HARMLESS, "\x1b[2J", "a\u202eb", "two\nlines"])
+def test_no_cell_of_foreign_text_is_a_formula_or_moves_a_cursor(text: str) -> None:
+    found = wording.cell(text)
+    assert found.isprintable()
+    assert (found[:1] == "'") == (text in FORMULAS and text[0] not in "\t\r")
+    assert found == text or text not in HARMLESS
+    try:
+        float(found)
+    except ValueError:
+        assert not found.lstrip().startswith(("=", "+", "-", "@"))
+
+
+@given(strategies.text())
+def test_that_holds_for_all_text(text: str) -> None:
+    found = wording.cell(text)
+    assert found.isprintable()
+    assert found.lstrip()[:1] not in tuple("=@")
+    assert wording.cell(found) == found
+
+
+def test_predictions_are_written_by_the_same_rule() -> None:
+    frame = pd.DataFrame({"prediction": ["=1+1", "a", "-1"], "probability_\x1b[2J": [-0.5, 1, 2]})
+    out = io.StringIO()
+    predicting._Csv(out).write(frame)
+    written = "prediction,probability_\\x1b[2J\n'=1+1,-0.5\na,1.0\n-1,2.0\n"
+    assert out.getvalue() == written
+
+
+@pytest.mark.parametrize("value", [-0.5, -3, True, None])
+def test_numbers_stay_numbers(value: object) -> None:
+    assert wording.cell(value) is value

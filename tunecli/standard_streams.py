@@ -16,8 +16,10 @@ from typing import Any, TextIO
 
 from tunecli.errors import StandardOutputError
 
-_IN_ASCII = str.maketrans("–—…·×±≈→≤≥“”‘’▁▂▃▄▅▆▇█", "--.-x~~><>\"\"''_.,-~=*#")
-"""One character for one, so that columns stay in line."""
+_IN_ASCII = str.maketrans(
+    dict(zip("–—·×≈“”‘’▁▂▃▄▅▆▇█", "--|x~\"\"''_.,-~=*#", strict=True))
+    | {"…": "...", "±": "+-", "→": "->", "≤": "<=", "≥": ">="}
+)
 
 
 def guard() -> None:

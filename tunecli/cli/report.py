@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -124,7 +123,7 @@ def _export(record: StudyRecord, form: str, html: Path | None, everything: bool)
         put(export.to_json(record))
         return
     if form == "--csv":
-        _echo_file(export.to_csv(record))
+        put(export.to_csv(record), end="")
         return
     evidence = Evidence.of(record)
     findings = all_findings(evidence)
@@ -137,7 +136,7 @@ def _export(record: StudyRecord, form: str, html: Path | None, everything: bool)
     else:
         from tunecli.report.markdown import to_markdown
 
-        _echo_file(to_markdown(evidence, findings))
+        put(to_markdown(evidence, findings), end="")
 
 
 def _compare(
@@ -157,19 +156,12 @@ def _compare(
     elif asked == ["--markdown"]:
         from tunecli.report.markdown import comparison_markdown
 
-        _echo_file(comparison_markdown(comparison))
+        put(comparison_markdown(comparison), end="")
     else:
         from tunecli.report.comparison_lines import comparison_parts
 
         for part in comparison_parts(comparison):
             out.print(part)
-
-
-def _echo_file(text: str) -> None:
-    """Exact for programs and files, harmless for a terminal."""
-    from tunecli.report.wording import plain_lines
-
-    put(plain_lines(text) if sys.stdout.isatty() else text, end="")
 
 
 def _write(path: Path, text: str) -> None:

@@ -16,10 +16,17 @@ def console(*, stderr: bool = True) -> Console:
 
 
 def put(text: str, end: str = "\n") -> None:
-    """A result, on stdout."""
-    print(text, end=end)
+    """A result, on stdout: exact for programs and files, harmless for a terminal."""
+    print(_plain(text) if sys.stdout.isatty() else text, end=end)
 
 
 def say(text: str) -> None:
     """One plain sentence on stderr."""
-    print(text, file=sys.stderr)
+    print(_plain(text), file=sys.stderr)
+
+
+def _plain(text: str) -> str:
+    """Foreign names in it move no cursor."""
+    from tunecli.report.wording import plain_lines
+
+    return plain_lines(text)

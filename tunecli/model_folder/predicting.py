@@ -15,6 +15,7 @@ from tunecli.data.new_rows import Block, blocks_of
 from tunecli.errors import DataError
 from tunecli.files.output import output
 from tunecli.model_folder.model import Model
+from tunecli.report.wording import cell
 
 
 def write_predictions(model: Model, source: str, path: Path | None, proba: bool) -> None:
@@ -64,6 +65,9 @@ class _Csv:
         self._has_header = False
 
     def write(self, frame: pd.DataFrame) -> None:
+        texts = frame.select_dtypes(exclude="number")
+        frame = frame.assign(**{name: texts[name].map(cell) for name in texts})
+        frame = frame.rename(columns=cell)
         frame.to_csv(self._file, index=False, header=not self._has_header, lineterminator="\n")
         self._has_header = True
 

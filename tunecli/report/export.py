@@ -45,7 +45,8 @@ seconds, memory bytes.
 
 The CSV has the scalars of a trial, then `fold.<n>`, `metric.<name>` and `param.<name>`. A
 parameter that a trial does not have is an empty cell, one whose value is none is `none`. A metric
-that is not defined is `nan`.
+that is not defined is `nan`. Text that begins with `=`, `+`, `-` or `@` has a `'` in front: no
+spreadsheet takes it for a formula.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from tunecli.report import best, ranking
+from tunecli.report import best, ranking, wording
 from tunecli.report.curves import Curve
 from tunecli.report.findings.advice import all_findings
 from tunecli.report.findings.evidence import Evidence
@@ -129,8 +130,8 @@ def to_csv(study: StudyRecord) -> str:
         [
             *_SCALARS,
             *(f"fold.{number}" for number in range(n_folds)),
-            *(f"metric.{name}" for name in metrics),
-            *(f"param.{name}" for name in params),
+            *(wording.cell(f"metric.{name}") for name in metrics),
+            *(wording.cell(f"param.{name}") for name in params),
         ]
     )
     for trial in study.trials:
@@ -189,7 +190,7 @@ def _cell(value: Any) -> Any:
         return ""
     if isinstance(value, bool):
         return str(value).lower()
-    return value.isoformat() if hasattr(value, "isoformat") else value
+    return value.isoformat() if hasattr(value, "isoformat") else wording.cell(value)
 
 
 def _param_cell(params: Mapping[str, Any], name: str) -> Any:

@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from statistics import fmean
+from typing import Any
 
 from tunecli.data.summary import DataSummary
 from tunecli.report.gates import GATE, is_gate
@@ -34,6 +35,30 @@ def plain(text: str) -> str:
 def plain_lines(text: str) -> str:
     """The same for a text of several lines; tabs become spaces."""
     return "\n".join(plain(line) for line in text.expandtabs(4).split("\n"))
+
+
+_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""How a cell begins that a spreadsheet computes; the last four are wide forms of the others."""
+
+
+def cell(value: Any) -> Any:
+    """A value as a CSV file may hold it: of foreign text no spreadsheet runs anything.
+
+    Text that begins like a formula gets a quote in front, as OWASP advises; text that is a number
+    stays one.
+    """
+    if not isinstance(value, str):
+        return value
+    text = plain(value)
+    return f"'{text}" if text.lstrip().startswith(_FORMULA) and not _is_number(text) else text
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def shortened(text: str, width: int) -> str:
