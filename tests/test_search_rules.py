@@ -162,3 +162,15 @@ def test_what_optuna_means_to_remove_is_refused_at_its_line(name: str, argument:
         StudyFile.from_text(text, "a.yaml")
     [problem] = caught.value.problems
     assert "Leave it out" in problem.message or "Write" in problem.message
+
+
+@pytest.mark.parametrize("word", ["", "word", "Auto"])
+@pytest.mark.parametrize(
+    ("pruner", "argument"), [("Hyperband", "max_resource"), ("SuccessiveHalving", "min_resource")]
+)
+def test_a_length_is_a_number_or_auto(pruner: str, argument: str, word: str) -> None:
+    component = Component(name=f"{pruner}Pruner", arguments={argument: word})
+    [(path, message)] = search_mistakes(component)
+    assert path == (argument,)
+    assert message == f"{argument} must be a number or `auto`, but got {word!r}."
+    assert [*search_mistakes(Component(name=component.name, arguments={argument: "auto"}))] == []

@@ -100,6 +100,8 @@ def _out_of_bounds(component: Component) -> Iterator[ArgumentProblem]:
     for name, value in component.arguments.items():
         if name in BOUNDS and is_number(value) and value not in BOUNDS[name]:
             yield (name,), f"{name} must be {BOUNDS[name]}, but got {value:g}."
+        if name in BOUNDS and isinstance(value, str) and value != "auto":
+            yield (name,), f"{name} must be a number or `auto`, but got {inline(value)}."
 
 
 def _contradictions(component: Component) -> Iterator[ArgumentProblem]:
