@@ -12,8 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Protocol
 
-from tunecli.errors import OutputError
-
 EXIT_CODES: dict[int, int] = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 
 _ended_by: list[int] = []
@@ -95,7 +93,7 @@ def _end() -> None:
         signal.signal(number, signal.SIG_IGN)
     if _ended_by:
         for stream in (sys.stdout, sys.stderr):
-            with suppress(OSError, ValueError, OutputError):  # nobody reads it any more
+            with suppress(Exception):  # nobody reads it any more
                 stream.flush()
         os._exit(EXIT_CODES[_ended_by[0]])
 
