@@ -44,10 +44,8 @@ def zero_padded(path: Path, names: Collection[str]) -> list[str]:
     Args:
         names: of columns to look at.
     """
-    with _opened(path) as file:
-        rows = _rows(path, file, (), ".", names, SAMPLE)
-        first = next(iter(rows))
-        rows.close()
+    with _opened(path) as file, _rows(path, file, (), ".", names, SAMPLE) as rows:
+        first = next(rows)
     return [name for name in names if first[name].str.fullmatch(r"\s*0\d+\s*").any()]
 
 
