@@ -18,6 +18,7 @@ from tunecli.data.dates import Dates, dates_in
 from tunecli.data.number_forms import PLAIN, NumberForm
 from tunecli.data.unread_numbers import FEW_TEXTS
 from tunecli.errors import DataError
+from tunecli.study_file.settings import DataSettings
 
 FEWEST_ROWS_OF_IDS = 50
 """From so many rows on, a text that is different in most rows tells rows apart, nothing else."""
@@ -68,12 +69,21 @@ class Reading:
     is_typed: bool = False
     order: Order | None = None
 
+    @classmethod
+    def of(cls, settings: DataSettings, is_typed: bool = False) -> Reading:
+        """As the settings say."""
+        return cls(NumberForm.of(settings), is_typed, settings.dates)
+
+
+AS_IS = Reading()
+"""Without a word from the user."""
+
 
 def cells(
     series: pd.Series,
     given: Literal["numeric", "categorical", ""],
     where: Where,
-    reading: Reading = Reading(),
+    reading: Reading = AS_IS,
 ) -> Cells:
     """What a column holds: `given` if the user said so, else by its cells.
 

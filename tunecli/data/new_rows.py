@@ -17,6 +17,7 @@ from torch import Tensor
 from tunecli.data.array_forms import feature_array, tensor_array
 from tunecli.data.arrays import features_in
 from tunecli.data.class_folders import SUFFIXES, as_text, walked
+from tunecli.data.column_kinds import Reading
 from tunecli.data.dataset import Column
 from tunecli.data.decoding import UnreadableError, decoded
 from tunecli.data.depth import Depth
@@ -95,7 +96,7 @@ def rows_of(given: object, kind: RowKind) -> Tensor:
             raise DataError("a table was given to a model of pictures.")
         if _is_numbered(given, kind):
             return _of_array(given.to_numpy(), kind, "the table")
-        return kind.tensor(cells_of(given, kind.columns, "the table", kind.data))
+        return kind.tensor(cells_of(given, kind.columns, "the table", Reading.of(kind.data)))
     try:
         array = tensor_array(given) if isinstance(given, Tensor) else np.asarray(given)
     except ValueError as error:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tunecli.data.cell_identity import codes_in
 from tunecli.data.cell_values import Where, as_numbers, is_nested
+from tunecli.data.column_kinds import AS_IS, Reading
 from tunecli.data.dataset import Column
 from tunecli.data.date_features import values_of
 from tunecli.data.dates import Dates, dates_as
@@ -35,9 +36,9 @@ def table_blocks(
         DataError: with file, row or column, and the way out.
     """
     texts = [column.name for column in columns if column.kind == "categorical"]
-    start = 0
+    start, reading = 0, Reading.of(data)
     for frame in table_chunks(path, data, path.name, texts, n_rows):
-        yield cells_of(frame, columns, path.name, data, start)
+        yield cells_of(frame, columns, path.name, reading, start)
         start += len(frame)
 
 
@@ -45,7 +46,7 @@ def cells_of(
     frame: pd.DataFrame,
     columns: Sequence[Column],
     name: str,
-    data: DataSettings,
+    reading: Reading = AS_IS,
     start: int = 0,
 ) -> Floats:
     """The cells of a model's columns, (n_rows, n_columns); other columns are left out.
@@ -55,7 +56,7 @@ def cells_of(
 
     Args:
         name: of the table, for messages.
-        data: how its numbers and dates are written.
+        reading: how its numbers and dates are written.
         start: rows before these in the table.
 
     Raises:
@@ -74,7 +75,7 @@ def cells_of(
     def where(row: int) -> str:
         return f"row {start + row + 1} of {name}"
 
-    form, dates = NumberForm.of(data), dict[str, Dates]()
+    dates: dict[str, Dates] = {}
     for position, column in enumerate(columns):
         series = frame[present[column.source]]
         if is_nested(series):
@@ -83,11 +84,11 @@ def cells_of(
         if column.date is not None:
             if column.source not in dates:
                 dates[column.source] = dates_as(
-                    series, column.date.form, data.dates, where, column.source
+                    series, column.date.form, reading.order, where, column.source
                 )
             cells[:, position] = values_of(dates[column.source], column.date.part)
         elif column.kind == "numeric":
-            cells[:, position] = _numbers(series, form, where)
+            cells[:, position] = _numbers(series, reading.form, where)
         else:
             cells[:, position] = codes_in(series, column)
     return cells

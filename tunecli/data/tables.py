@@ -156,10 +156,10 @@ def column_facts(
             use = "left out: in drop" if setting == "data.drop" else setting.removeprefix("data.")
             uses |= dict.fromkeys(names, use)
 
+    reading = Reading.of(settings, frame.is_typed)
+
     def read(name: str) -> Cells:
-        return cells(
-            frame.rows[name], _given(name, settings), frame.where, _reading(frame, settings)
-        )
+        return cells(frame.rows[name], _given(name, settings), frame.where, reading)
 
     return facts_of_columns(frame.rows, features, uses, read)
 
@@ -317,7 +317,7 @@ def _features(
     others |= {validation.column, *settings.drop}
     left_out = [name for name in frame.index if name not in others | named]
     names = [name for name in frame.rows.columns if name not in {*others, *left_out}]
-    reading = _reading(frame, settings)
+    reading = Reading.of(settings, frame.is_typed)
     _refuse_unread(frame, [name for name in names if name not in settings.categorical], settings)
     shown = [name for name in names if name not in settings.numeric]
     notes, found, identifiers = _on_reading(frame, shown, left_out), [], []
@@ -337,10 +337,6 @@ def _features(
         )
     kept_columns, more = cleaning.without_idle_columns(found)
     return kept_columns, notes + more
-
-
-def _reading(frame: _Frame, settings: DataSettings) -> Reading:
-    return Reading(NumberForm.of(settings), frame.is_typed, settings.dates)
 
 
 def _parts(columns: Sequence[Cells]) -> list[Cells]:
