@@ -164,3 +164,27 @@ def test_what_is_left_open_follows_from_the_data() -> None:
     assert own.validation.is_open
     again = StudyFile.from_text(own.to_yaml(), "s.yaml").completed("regression", 100, own_splits)
     assert again == own
+
+
+@pytest.mark.parametrize(
+    ("numbers", "expected"),
+    [
+        ('decimal: ",", thousands: "."', []),
+        (
+            'thousands: "."',
+            ["data.thousands: '.' is the decimal sign already. Write decimal: ','"],
+        ),
+        ('decimal: ",", thousands: ","', ["data.thousands: ',' is the decimal sign already."]),
+        (
+            'units: ["%", "5"]',
+            ["data.units: must be texts without digits and signs, such as % or"],
+        ),
+    ],
+)
+def test_how_numbers_are_written_is_clear(
+    tmp_path: Path, numbers: str, expected: list[str]
+) -> None:
+    (tmp_path / "t.csv").write_text("a,y\n")
+    found = messages(f"{{source: t.csv, target: y, {numbers}}}", tmp_path)
+    assert len(found) == len(expected)
+    assert all(message.startswith(start) for message, start in zip(found, expected, strict=True))

@@ -44,10 +44,8 @@ def zero_padded(path: Path, names: Collection[str]) -> list[str]:
     Args:
         names: of columns to look at.
     """
-    with _opened(path) as file:
-        rows = _rows(path, file, (), ".", names, SAMPLE)
-        first = next(iter(rows))
-        rows.close()
+    with _opened(path) as file, _rows(path, file, (), ".", names, SAMPLE) as rows:
+        first = next(rows)
     return [name for name in names if first[name].str.fullmatch(r"\s*0\d+\s*").any()]
 
 
@@ -55,13 +53,10 @@ def chunks(
     path: Path, missing: Sequence[str], decimal: str, texts: Collection[str], n_rows: int
 ) -> Iterator[pd.DataFrame]:
     """All rows, so many at a time; see `read`."""
-    with (
-        _clear_errors(path),
-        _opened(path) as file,
-        _rows(path, file, missing, decimal, texts, n_rows) as frames,
-    ):
-        for frame in frames:
-            yield _named(frame)
+    with _clear_errors(path), _opened(path) as file:
+        with _rows(path, file, missing, decimal, texts, n_rows) as frames:
+            for frame in frames:
+                yield _named(frame)
 
 
 def _rows(

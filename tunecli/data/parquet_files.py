@@ -32,8 +32,8 @@ def read(path: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
     with _opened(path) as file:
         check_size(file.metadata.num_rows, file.metadata.num_columns)
         rows = _with_range(_frame(file.read()), file, 0)
-        index = [_name(one) for one in _index(file)]
-    return rows, tuple(name for name in index if name in rows.columns)
+        index = {_name(one) for one in _index(file)}
+    return rows, tuple(name for name in rows.columns if name in index)
 
 
 def chunks(path: Path, n_rows: int) -> Iterator[pd.DataFrame]:
