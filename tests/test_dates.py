@@ -82,7 +82,7 @@ def test_other_spellings_are_read(cell, moment):
     assert found(cell).seconds.tolist() == seconds(moment)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(day=st.dates(dt.date(1, 1, 1)), weekday=st.integers(1, 7))
 def test_weeks_are_those_of_iso_8601(day, weekday):
     year, week, _ = day.isocalendar()
@@ -149,7 +149,7 @@ def test_what_is_not_alike_is_refused(cells, words):
 NUMBERED = st.tuples(st.integers(1, 12), st.integers(1, 28), st.integers(1900, 2100))
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(cells=st.lists(NUMBERED, min_size=1, max_size=6), sign=st.sampled_from("./-"))
 def test_an_order_is_decided_by_any_cell_or_refused(cells, sign):
     texts = [f"{day}{sign}{month}{sign}{year}" for month, day, year in cells]
@@ -264,7 +264,7 @@ def test_a_cosine_that_is_the_same_in_all_rows_is_none():
     assert "weekday, cos" not in parts_of(sundays)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(moments=st.lists(st.datetimes(), min_size=1, max_size=5))
 def test_a_sine_and_its_cosine_lie_on_the_circle(moments):
     dates = found(*(str(moment) for moment in moments))

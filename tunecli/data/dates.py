@@ -123,9 +123,10 @@ def dates_in(
     cells = _Cells.of(series, where)
     if not len(cells.texts):
         return None
-    by_order: dict[Order, Moments] = {
-        order: read(cells.texts, order) for order in ("day-first", "month-first")
-    }
+    day_first = read(cells.texts, "day-first")
+    has_order = _with_order(day_first).any()
+    month_first = read(cells.texts, "month-first") if has_order else day_first
+    by_order: dict[Order, Moments] = {"day-first": day_first, "month-first": month_first}
     kind = _kind(cells, list(by_order.values()))
     if kind is None:
         return None
