@@ -14,7 +14,7 @@ import ast
 import hashlib
 import os
 import sysconfig
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from os.path import isdir, isfile  # which take any text for a path
 from pathlib import Path
 
@@ -71,6 +71,15 @@ def content_hash(file: Path) -> str:
         return hashlib.sha256(file.read_bytes()).hexdigest()
     except (OSError, ValueError):
         return ""
+
+
+def changed_files(folder: Path, before: Mapping[str, str]) -> list[str]:
+    """Which files of code are not what they were.
+
+    Args:
+        before: `content_hash` of each, by its path from `folder`.
+    """
+    return [path for path, was in before.items() if content_hash(folder / path) != was]
 
 
 def is_installed(file: Path) -> bool:
