@@ -119,6 +119,13 @@ def test_no_link_is_followed(tmp_path: Path, link: str) -> None:
     assert victim.stat().st_mtime == 1
 
 
+def test_a_pipe_in_an_entry_is_not_waited_for(tmp_path: Path) -> None:
+    kept(tmp_path, KEY, make)
+    (tmp_path / KEY / "x.npy").unlink()
+    os.mkfifo(tmp_path / KEY / "x.npy")
+    assert same(kept(tmp_path, KEY, make), kept(None, KEY, make))
+
+
 def test_keys_tell_everything_apart() -> None:
     keys = [
         key_of("fold", "a", None),

@@ -13,7 +13,14 @@ from commands import run_in
 from tunecli.data.loaded_code import LoadedCode
 from tunecli.errors import UserCodeError
 from tunecli.study_file import code_hashes, first_code_hashes
-from tunecli.study_file.code_hashes import OF_FILES, content_hash, file_hash, package_hash
+from tunecli.study_file.code_hashes import (
+    OF_FILES,
+    changed_files,
+    content_hash,
+    file_hash,
+    package_hash,
+    shadows,
+)
 from tunecli.study_file.user_code import AllowedCode, CodeName
 
 WAYS = {
@@ -195,3 +202,18 @@ def test_code_that_is_imported_during_training_alone_counts_too(
     told = run_in(tmp_path, *search, "3", "--code", "own.py", code=2).stderr
     assert "later.py has changed since the first trial" in told
     assert not (tmp_path / "CANARY").exists()
+
+
+@pytest.mark.parametrize("shadow", ["helper/__init__.py", "helper/__init__.pyc", "helper.so"])
+def test_what_is_new_in_the_place_of_a_module_counts_as_a_change_of_it(
+    tmp_path: Path, shadow: str
+) -> None:
+    helper, other = tmp_path / "helper.py", tmp_path / shadow
+    helper.write_text("")
+    loaded = {"helper.py": content_hash(helper)}
+    (tmp_path / "helper").mkdir()  # without code Python goes on to the file
+    assert changed_files(tmp_path, loaded) == []
+    other.write_text("")
+    assert shadows(helper) == [other]
+    assert changed_files(tmp_path, loaded) == ["helper.py"]
+    assert changed_files(tmp_path, {**loaded, shadow: content_hash(other)}) == []  # it was there

@@ -99,3 +99,17 @@ class Unseeded(Rows):
 def test_data_sets_that_are_none(dataset: Dataset[Any], message: str) -> None:
     with pytest.raises(UserCodeError, match=message):
         items(dataset)
+
+
+def test_more_items_than_any_data_set_has_are_refused_before_one_is_read() -> None:
+    class Endless(Rows):
+        def __len__(self) -> int:
+            return 10**12
+
+        def __getitem__(self, index: int) -> Any:
+            raise AssertionError(index)
+
+    with pytest.raises(
+        UserCodeError, match=r"of 1,000,000,000,000 items, .* Return a torch Subset"
+    ):
+        items(Endless(x_of("table")))

@@ -291,6 +291,13 @@ def test_arrays_that_are_missing_or_changed(folder: Path, name: str) -> None:
         tunecli.load(folder)
 
 
+@pytest.mark.parametrize("name", [WEIGHTS, PREPROCESSING])
+def test_a_file_larger_than_memory_is_not_hashed(folder: Path, name: str) -> None:
+    os.truncate(folder / name, 2**42)  # a hole, which takes no disk
+    with pytest.raises(ModelFolderError, match=rf"{name} has 4,398,.* do not fit into memory"):
+        tunecli.load(folder)
+
+
 def with_arrays(folder: Path, name: str, content: bytes) -> None:
     import hashlib
 

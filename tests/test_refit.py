@@ -14,9 +14,13 @@ from commands import call_in
 from study_makers import complete, made, mlp
 
 import tunecli
+from tunecli.data.workspace import Workspace
 from tunecli.errors import RefitError
 from tunecli.model_folder.choosing import by_name as chosen
-from tunecli.report.records import read_study
+from tunecli.model_folder.of_study import _refuse_other_code
+from tunecli.report.records import StudyRecord, read_study
+from tunecli.study_file.code_hashes import content_hash
+from tunecli.study_file.user_code import AllowedCode, CodeName
 from tunecli.training.evaluation import TrialResult
 
 STUDY = """
@@ -86,6 +90,30 @@ def test_other_data_than_that_of_the_search_is_refused(searched: Path) -> None:
     told = call_in(searched, "refit", "small", code=1).stderr
     assert "has changed since study small was searched" in " ".join(told.split())
     table(searched)
+
+
+@pytest.mark.parametrize("imported", [False, True])
+def test_other_code_than_that_of_the_search_is_refused(tmp_path: Path, imported: bool) -> None:
+    (tmp_path / "helper.py").write_text("RATE = 0.1\n")
+    code = tmp_path / "own.py"
+    code.write_text("import helper\n" if imported else "")
+    allowed = AllowedCode.of(tmp_path, [str(code)])
+    record = StudyRecord(
+        "",
+        1,
+        "own",
+        "accuracy",
+        "maximize",
+        code={"own.py": str(allowed.hash_of(CodeName("own.py", "Net")))},
+        loaded_code={"helper.py": content_hash(tmp_path / "helper.py")} if imported else {},
+    )
+    _refuse_other_code(record, Workspace(tmp_path, None, allowed))
+    changed = tmp_path / ("helper.py" if imported else "own.py")
+    changed.write_text("RATE = 0.2\n")
+    now = AllowedCode.of(tmp_path, [str(code)])
+    with pytest.raises(RefitError, match=rf"{changed.name} has changed since study own was sear"):
+        _refuse_other_code(record, Workspace(tmp_path, None, now))
+    _refuse_other_code(record, Workspace(tmp_path, None, AllowedCode(tmp_path)))  # nothing runs
 
 
 @pytest.mark.slow

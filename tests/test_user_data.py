@@ -161,6 +161,15 @@ def test_the_choice_is_told_with_its_reason(
     assert read("rows", tmp_path, in_memory=True).notes[-1].endswith("as data.in_memory says.")
 
 
+def test_more_than_the_memory_is_not_read_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tunecli.data.user_data.memory", lambda: 100)
+    with pytest.raises(DataError, match=r"own.py:rows takes .*, more than the memory") as told:
+        read("rows", tmp_path, in_memory=True)
+    assert told.value.setting == "data.in_memory"
+
+
 def test_listed_targets_are_used_where_they_are_true(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

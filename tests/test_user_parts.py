@@ -339,7 +339,7 @@ def test_metrics_get_classes_or_probabilities_as_they_ask() -> None:
         (trial(schedule=component("parts.py:nothing")), "nothing"),
         (trial(metric="parts.py:text"), "text is 'good', where a number is due"),
         (trial(model=component("parts.py:Missing")), "Missing is not there in parts.py"),
-        (trial(model=component("other.py:Net")), "was not allowed by --code"),
+        (trial(model=component("other.py:Net")), "there is no file 'other.py'"),
     ],
 )
 def test_what_is_wrong_is_found_before_the_first_trial(config: TrialConfig, message: str) -> None:
@@ -368,10 +368,10 @@ def test_a_file_that_changes_while_it_is_searched_is_not_imported(tmp_path: Path
 
 
 def test_nothing_is_permitted_to_begin_with() -> None:
-    user_code.permit(AllowedCode(Path()))
-    with pytest.raises(UserCodeError, match="was not allowed by --code"):
-        user_code.load_object("parts.py:Net")
-    with pytest.raises(UserCodeError, match="was not allowed by --code"):
+    user_code.permit(AllowedCode(Path(__file__).parent))
+    with pytest.raises(UserCodeError, match=r"runs only if .* add --code .*test_user_parts.py"):
+        user_code.load_object("test_user_parts.py:trial")
+    with pytest.raises(UserCodeError, match=r"runs only if .* add --code os\."):
         user_code.load_object("os:system")
 
 

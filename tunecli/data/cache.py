@@ -131,6 +131,7 @@ def _read(folder: Path) -> Entry | None:
 
 
 def _mapped(path: Path) -> Array:
+    refuse_foreign(path, "file")  # a pipe would be waited for
     array: Array = np.load(path, mmap_mode="c", allow_pickle=False)
     return array
 

@@ -21,6 +21,7 @@ from torch.utils.data import IterableDataset
 from tunecli.data.array_forms import tensor_array
 from tunecli.data.decoding import picture_array
 from tunecli.data.draws import generators_kept, seed_all, seed_of
+from tunecli.data.table_bounds import MOST_ROWS
 from tunecli.data.user_code import blaming
 from tunecli.errors import UserCodeError
 
@@ -115,6 +116,11 @@ class Items:
             n_items = len(self._dataset)
         if not n_items:
             raise UserCodeError(f"{self.source} returned a torch Dataset without items.")
+        if n_items > MOST_ROWS:
+            raise UserCodeError(
+                f"{self.source} returned a torch Dataset of {n_items:,} items, but a data set may "
+                f"have at most {MOST_ROWS:,}. Return a torch Subset of it."
+            )
         return n_items
 
     def _pair(self, index: int, seed: int) -> tuple[Array, Any]:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-from tunecli.study_file.code_hashes import content_hash, is_installed
+from tunecli.study_file.code_hashes import content_hash, is_installed, shadows
 from tunecli.study_file.user_code import AllowedCode
 
 
@@ -23,12 +23,16 @@ class LoadedCode:
         self._seen = set(sys.modules)
 
     def news(self) -> dict[str, str]:
-        """Content hash of each file that was imported since the last call, by absolute path."""
+        """Content hash of each file that was imported since the last call, by absolute path.
+
+        Beside them, of those that would be imported in their place under the same name.
+        """
         if not self._folders and not self._packages:
             return {}
         new = {name: m for name, m in sys.modules.copy().items() if name not in self._seen}
         self._seen |= new.keys()
         files = {path for name, module in new.items() if (path := self._file(name, module))}
+        files |= {other for path in files for other in shadows(path)}
         found = {str(path): content_hash(path) for path in sorted(files)}
         return {path: content for path, content in found.items() if content}
 

@@ -43,7 +43,7 @@ def load_object(written: str) -> Any:
     """
     name = CodeName.parse(written)
     if name is None or _permitted.hash_of(name) is None:
-        raise UserCodeError(f"{written} was not allowed by --code, so it is not imported.")
+        raise UserCodeError(_not_permitted(written, name))
     with blaming(written):
         module = _file_module(name) if name.is_file else importlib.import_module(name.place)
     found = getattr(module, name.name, None)
@@ -51,6 +51,12 @@ def load_object(written: str) -> Any:
         what = "is no class or function" if hasattr(module, name.name) else "is not there"
         raise UserCodeError(f"{name.name} {what} in {name.place}.")
     return found
+
+
+def _not_permitted(written: str, name: CodeName | None) -> str:
+    """Why a name is not imported, and how to allow it."""
+    mistake = _permitted.mistake(written) if name else None
+    return mistake or f"{written} was not allowed by --code, so it is not imported."
 
 
 @contextmanager

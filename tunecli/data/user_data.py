@@ -83,6 +83,10 @@ def is_read_whole(n_bytes: int, in_memory: bool | str, n_memory: int) -> bool:
 def _of_items(items: Items, settings: DataSettings, workspace: Workspace) -> Dataset:
     """A torch data set, in one way or the other; a note says which, and why."""
     is_whole = is_read_whole(items.n_bytes, settings.in_memory, memory())
+    if is_whole and items.n_bytes > memory():
+        needed = f"takes {_bytes(items.n_bytes)}, more than the memory ({_bytes(memory())})"
+        message = f"{settings.source} {needed}. Write false to load it batch by batch."
+        raise DataError(message, "data.in_memory")
     if is_whole:
         dataset = from_arrays(settings.source, *items.pairs(), settings)
         how = "is read whole"

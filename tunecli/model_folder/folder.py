@@ -19,6 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from tunecli.data.hardware import memory
 from tunecli.errors import ModelFolderError
 from tunecli.files.own import NotOwnError, is_folder, refuse_foreign
 from tunecli.files.small import read_small
@@ -172,6 +173,9 @@ def _checked(folder: Path, name: str, facts: ModelFacts) -> Path:
     path = folder / name
     if not path.is_file():
         raise _DamagedError(f"{name} is missing")
+    n_bytes = path.stat().st_size
+    if n_bytes > memory():  # one with holes costs no disk, and hashing it would take hours
+        raise _DamagedError(f"{name} has {n_bytes:,} bytes, which do not fit into memory")
     if _hash(path) != facts.files.get(name):
         raise _DamagedError(f"the checksum of {name} is wrong")
     return path

@@ -26,9 +26,11 @@ from tunecli.report.records import StudyRecord, TrialRecord
 from tunecli.search.database import StudyDatabase
 from tunecli.search.place import Place
 from tunecli.search.trial_folders import BEST
+from tunecli.study_file.code_hashes import changed_files
 from tunecli.study_file.printing import to_yaml
 from tunecli.study_file.settings import CompressionSettings
 from tunecli.study_file.source_kinds import NO_SOURCE
+from tunecli.study_file.user_code import CodeName
 
 
 def refit_study(
@@ -80,10 +82,11 @@ def trial_of(
     """A trial, and the data that it was searched on.
 
     Raises:
-        RefitError: there is none, or it has changed since.
+        RefitError: there is none, or it or the code has changed since.
     """
     config = config_of(study, found)
     trial = Trial(study.name, found.number, config, found.best_step or 0, found.fold_scores)
+    _refuse_other_code(study, workspace)
     permit(workspace.code)
     if config.data.source == NO_SOURCE:
         raise RefitError(f"study {study.name} has no data of tunecli's, so there is no refit.")
@@ -95,6 +98,31 @@ def trial_of(
 def kept_models(place: Place, number: int) -> Path:
     """Where a search may have left the models of a trial."""
     return place.folder / BEST / str(number)
+
+
+def _refuse_other_code(study: StudyRecord, workspace: Workspace) -> None:
+    """Refuse code that the trial's scores are not of, before it runs.
+
+    Code that is not allowed does not count: it never runs.
+
+    Raises:
+        RefitError: a file or package has changed since the search.
+    """
+    allowed = workspace.code
+    if not allowed.allows_anything:
+        return
+    names = {option: CodeName(option, "") for option in study.code}
+    changed = changed_files(workspace.folder, study.loaded_code) or [
+        option
+        for option, name in names.items()
+        if allowed.hash_of(name) is not None and not allowed.is_as_before(name, study.code[option])
+    ]
+    if changed:
+        have = "have" if len(changed) > 1 else "has"
+        raise RefitError(
+            f"{', '.join(changed[:5])} {have} changed since study {study.name} was searched: its "
+            "scores do not apply to this code. Restore the old code or run a new search."
+        )
 
 
 def _refuse_other_data(study: StudyRecord, store: FoldStore) -> None:

@@ -72,6 +72,8 @@ class StudyAttributes(BaseModel):
     baselines: tuple[Baseline, ...] = ()
     learned: tuple[Learned, ...] = ()
     test_looks: tuple[StoredLook, ...] = ()
+    code: dict[str, str] = {}
+    loaded_code: dict[str, str] = {}
 
 
 def read_attributes(opened: Connection, study_id: int, name: str) -> StudyAttributes:

@@ -110,6 +110,9 @@ class StudyRecord:
         baselines: untuned models on the same folds; empty before they are known. Those without
             scores have a note.
         test_looks: of models on the test rows, the newest last.
+        code: hash of each file and package of the user's own at the first trial.
+        loaded_code: content hash of each file that was imported, by its path from the study file's
+            folder.
     """
 
     url: str
@@ -128,6 +131,8 @@ class StudyRecord:
     baselines: tuple[Baseline, ...] = ()
     learned: tuple[Learned, ...] = ()
     test_looks: tuple[StoredLook, ...] = ()
+    code: Mapping[str, str] = field(default_factory=dict)
+    loaded_code: Mapping[str, str] = field(default_factory=dict)
     further_objectives: tuple[Objective, ...] = ()
 
     @property
@@ -199,6 +204,8 @@ def read_study(url: str, name: str | None = None) -> StudyRecord:
             baselines=attributes.baselines,
             learned=attributes.learned,
             test_looks=attributes.test_looks,
+            code=attributes.code,
+            loaded_code=attributes.loaded_code,
         )
 
 

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ValidationError
 from tunecli.errors import UserCodeError
 from tunecli.files.small import read_small
 from tunecli.files.whole import whole_file
-from tunecli.study_file.code_hashes import content_hash
+from tunecli.study_file.code_hashes import changed_files, content_hash
 from tunecli.study_file.user_code import AllowedCode
 
 
@@ -75,8 +75,7 @@ def remembered(study: str, folder: Path, options: Iterable[str]) -> AllowedCode:
 def _unchanged(permission: _Permission, now: AllowedCode) -> AllowedCode:
     """What is still allowed; and else, that it has changed."""
     [(_, content)] = _entries(now)
-    files = permission.loaded.items()
-    if permission.content == content and all(content_hash(Path(p)) == was for p, was in files):
+    if permission.content == content and not changed_files(Path(), permission.loaded):
         return now
     changed: list[Path | str] = [*dict(now.files), *dict(now.packages)]
     return replace(now, files=(), packages=(), changed=frozenset(changed))

@@ -23,7 +23,7 @@ from tunecli.search.messages import Described
 from tunecli.search.place import Place
 from tunecli.search.trials import Trial
 from tunecli.search.urls import shown
-from tunecli.study_file.code_hashes import content_hash
+from tunecli.study_file.code_hashes import changed_files
 from tunecli.study_file.edits import Change, changes
 from tunecli.study_file.metrics import label
 from tunecli.study_file.settings import Objective
@@ -148,8 +148,7 @@ class Stored:
         Raises:
             StudyChangedError: its content differs from that of the first call.
         """
-        folder = Path(study.file).parent
-        files = [path for path, was in self.loaded.items() if content_hash(folder / path) != was]
+        files = changed_files(Path(study.file).parent, self.loaded)
         changed = files or study.changed_code(self.code)
         if changed:
             have = "have" if len(changed) > 1 else "has"

@@ -14,7 +14,8 @@ import ast
 import hashlib
 import os
 import sysconfig
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from importlib.machinery import EXTENSION_SUFFIXES, all_suffixes
 from os.path import isdir, isfile  # which take any text for a path
 from pathlib import Path
 
@@ -70,6 +71,29 @@ def content_hash(file: Path) -> str:
             return hashlib.file_digest(content, "sha256").hexdigest()
     except (OSError, ValueError):
         return ""
+
+
+def changed_files(folder: Path, before: Mapping[str, str]) -> list[str]:
+    """Which files of code are not what they were, or have something new in their place.
+
+    Args:
+        before: `content_hash` of each, and of its `shadows`, by its path from `folder`.
+    """
+    known = {os.path.normpath(folder / path) for path in before}
+    return [
+        path
+        for path, was in before.items()
+        if content_hash(folder / path) != was
+        or any(os.path.normpath(other) not in known for other in shadows(folder / path))
+    ]
+
+
+def shadows(file: Path) -> list[Path]:
+    """What Python would import in the place of a module's file: a package, or compiled code."""
+    package = file.with_suffix("")
+    places = [package / f"__init__{suffix}" for suffix in all_suffixes()]
+    places += [file.with_name(f"{file.stem}{suffix}") for suffix in EXTENSION_SUFFIXES]
+    return [place for place in places if file.suffix == ".py" and isfile(place)]
 
 
 def is_installed(file: Path) -> bool:
