@@ -396,8 +396,12 @@ def _catches(process: int, number: int) -> bool:
 
 def test_the_command_hears_signals_before_it_imports_anything_of_weight(tmp_path: Path) -> None:
     asked = (
-        "import signal, sys; before = set(sys.modules); import tunecli.__main__;"
-        "print(*sorted(set(sys.modules) - before))"
+        "import signal, sys; before = set(sys.modules); from tunecli import __main__, signals\n"
+        "def hear():\n"
+        "    print(*sorted(set(sys.modules) - before))\n"
+        "    sys.exit()\n"
+        "signals.leave_at_once = hear\n"
+        "__main__.main()"
     )
     told = subprocess.run(
         [sys.executable, "-c", asked], cwd=tmp_path, env=environment(), capture_output=True
@@ -406,6 +410,7 @@ def test_the_command_hears_signals_before_it_imports_anything_of_weight(tmp_path
     assert {name for name in imported if name.startswith("tunecli")} == {
         "tunecli",
         "tunecli.__main__",
+        "tunecli.import_path",
         "tunecli.signals",
     }
     assert not {"dataclasses", "typer", "yaml", "inspect"} & imported

@@ -141,13 +141,15 @@ def test_a_study_of_the_first_rule_is_compared_by_it(folder: Path) -> None:
     assert not AllowedCode(folder).is_as_before(name, first)
 
 
-def test_what_was_really_imported_is_known_however_it_was_named(folder: Path) -> None:
-    own = write(folder / "own.py", "name = 'par' + 'ts'\n__import__(name)\n")
-    parts = write(folder / "parts.py", "SIZE = 1\n")
-    sys.path.append(str(folder))
+def test_what_was_really_imported_is_known_however_it_was_named(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = write(folder / "really_own.py", "name = 'really_' + 'parts'\n__import__(name)\n")
+    parts = write(folder / "really_parts.py", "SIZE = 1\n")
+    monkeypatch.syspath_prepend(str(folder))
     nothing = LoadedCode(AllowedCode(folder))
     loaded = LoadedCode(AllowedCode.of(folder, [str(own)]))
-    __import__("own")
+    __import__("really_own")
     __import__("this")  # of Python itself
     assert loaded.news() == {str(path): content_hash(path) for path in (own, parts)}
     assert loaded.news() == {}

@@ -97,8 +97,7 @@ def test_a_copied_database_is_listed_with_its_folder(tmp_path: Path) -> None:
     lines = shown(tmp_path).splitlines()
     assert lines[1].startswith("digits  ")
     assert lines[2].startswith("digits (in digits-copy)  ")
-    told = " ".join(" ".join(lines[3:]).split())
-    assert told.startswith(
-        f"{tmp_path / 'digits-copy'} holds a study named digits: tunecli report"
-    )
+    told = "".join("".join(lines[3:]).split())  # wrapped where the line ends
+    path = tmp_path / "digits-copy"
+    assert told.startswith(f"{path}holdsastudynameddigits:tuneclireport")
     assert read_study(sqlite_url(copy.elsewhere), copy.name).name == "digits"

@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from model_cases import case
 
-from tunecli.data.column_kinds import target
 from tunecli.data.fold_store import FoldStore
 from tunecli.data.preprocessing import TargetScale
 from tunecli.data.sources import load
+from tunecli.data.target_column import target
 from tunecli.data.user_code import permit
 from tunecli.data.workspace import Workspace
 from tunecli.errors import DataError

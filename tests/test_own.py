@@ -120,6 +120,7 @@ WRITES = {"rmtree", "unlink", "rmdir", "rename", "write_text", "write_bytes", "m
 KNOWN = {
     "data/cache.py": "removes its own entries, real folders with names that only it gives",
     "data/torchvision_sets.py": "makes the folder that the user named for a download",
+    "model_folder/predicting.py": "renames columns of a table in memory",
     "model_folder/folder.py": "puts back what whole_folder had set aside",
     "search/creation.py": "removes its own lock",
     "search/locks.py": "removes its own locks",
@@ -127,6 +128,7 @@ KNOWN = {
     "search/place.py": "makes the user's folders; moves a study to the trash by descriptors",
     "training/checkpoints.py": "removes names, links among them, in a folder that it made",
     "training/memory.py": "writes to the kernel",
+    "temporary_folder.py": "clears marked folders of dead owners, by names that only it gives",
     "training/own_predictions.py": "removes names in a folder that it made",
 }
 

@@ -75,7 +75,7 @@ def _folds(source: str) -> list[FoldData]:
                 "model": _named("MLP", batch_norm=True),
                 "training": TrainingSettings(batch_size=1),
             },
-            r"training: Expected more than 1 value per channel",
+            r"model\.MLP: Expected more than 1 value per channel",
         ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

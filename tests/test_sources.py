@@ -24,7 +24,7 @@ def test_a_bundled_set_is_what_scikit_learn_ships(name: str) -> None:
         assert dataset.y.dtype == torch.int64
         assert len(dataset.classes) == len(np.unique(y))
     else:
-        assert dataset.y.dtype == torch.float32
+        assert dataset.y.dtype == torch.float64
         assert dataset.classes == []
 
 

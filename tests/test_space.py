@@ -163,7 +163,7 @@ def test_the_gate_takes_the_other_value() -> None:
 
 
 @given(study_texts())
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 def test_each_gate_is_known_by_the_name_of_its_range(text: str) -> None:
     study = completed(text)
     names = {parameter.name for parameter in study.parameters}

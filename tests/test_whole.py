@@ -89,7 +89,7 @@ def test_a_device_or_a_pipe_is_written_to_itself() -> None:
         os.close(descriptor)
 
 
-@pytest.mark.parametrize("path", [".", "/", "folder"])
+@pytest.mark.parametrize("path", [".", "", "folder", "folder/..", "/"])
 def test_a_folder_is_no_file_to_write(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:

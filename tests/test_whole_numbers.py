@@ -160,4 +160,5 @@ def test_check_gives_tokens_to_a_model_as_they_are(tmp_path: Path) -> None:
         "data: {source: tokens.py:load, scale: none}\nmodel: tokens.py:Net\noptimizer: AdamW\n"
         "training: {epochs: 1}\nvalidation: {folds: 2}\n"
     )
-    call_in(tmp_path, "check", "study.yaml", "--code", "tokens.py")
+    done = call_in(tmp_path, "check", "study.yaml", "--code", "tokens.py")
+    assert "gets the features as they are: whole numbers (int64)" in done.stdout

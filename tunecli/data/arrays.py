@@ -152,7 +152,7 @@ def _as_table(dataset: Dataset, x: Array, names: Sequence[str]) -> Dataset:
     if not cleaning.without_idle_columns(cells)[0]:
         raise DataError(f"all features of {dataset.name} are constant.", "data.source")
     y = dataset.y.numpy()
-    notes = cleaning.leaks(cells, y, dataset.task == "classification")
+    notes = cleaning.leaks(cells, y, dataset.task == "classification", "remove it from x")
     copies, on_copies = cleaning.copies(list(x.T), y)
     return replace(
         dataset,

@@ -46,15 +46,21 @@ def without_idle_columns(columns: Sequence[Cells]) -> tuple[list[Cells], list[st
     return list(kept.values()), notes
 
 
-def leaks(columns: Sequence[Cells], y: NDArray[np.generic], is_classes: bool) -> list[str]:
-    """A note on columns that predict the target without a mistake."""
+def leaks(
+    columns: Sequence[Cells], y: NDArray[np.generic], is_classes: bool, way: str
+) -> list[str]:
+    """A note on columns that predict the target without a mistake.
+
+    Args:
+        way: to leave one out, in words.
+    """
     tell = _tells_class if is_classes else _tells_value
     suspects = [c.column.name for c in columns if tell(c, y)]
     if not suspects:
         return []
     return [
         f"{_columns(suspects, 'predicts', 'predict')} the target without a mistake. If it is not "
-        "known when a prediction is needed, leave it out with drop."
+        f"known when a prediction is needed, {way}."
     ]
 
 

@@ -24,8 +24,6 @@ from tunecli.study_file import defaults
 from tunecli.study_file.settings import DataSettings, ValidationSettings
 
 Rows = NDArray[np.int64]
-LARGEST_SEED = 2**32 - 1
-"""Of numpy's RandomState, which scikit-learn uses."""
 
 
 @dataclass(frozen=True)
@@ -88,8 +86,6 @@ def split(dataset: Dataset, data: DataSettings, validation: ValidationSettings) 
         DataError: if there are too few rows, groups or times, or too few of a class; or if groups
             or times contradict given splits.
     """
-    if data.split_seed > LARGEST_SEED:
-        raise DataError(f"data.split_seed must be at most {LARGEST_SEED}, got {data.split_seed}.")
     check_given(dataset, data, validation, uses_given_folds=is_given(dataset, validation))
     splitter = splitter_of(dataset, data.split_seed)
     search, test = _test_cut(dataset, data, validation, splitter)

@@ -68,7 +68,7 @@ def _read(
     is_classes = found.task == "classification"
     if not columns:
         raise DataError(_nothing_left(frame, notes), "data.source")
-    notes += cleaning.leaks(columns, found.values, is_classes)
+    notes += cleaning.leaks(columns, found.values, is_classes, "leave it out with drop")
     splits, on_splits = _splits(frame, settings, validation)
     parts = _parts(columns)
     copies, on_copies = cleaning.copies([c.values for c in columns], found.values)

@@ -21,6 +21,7 @@ from tunecli.search.measurable import measuring_notes
 from tunecli.study_file.metrics import measured
 from tunecli.study_file.settings import TrialConfig
 from tunecli.study_file.user_code import is_code
+from tunecli.training.fold_data import takes_integers
 from tunecli.training.guessing import guesses
 from tunecli.training.metrics import measure
 
@@ -58,6 +59,7 @@ def describe(config: TrialConfig, store: FoldStore | None = None) -> DataSummary
         notes=(
             *dataset.notes,
             *_left_out(config, store),
+            *_on_whole_numbers(config, dataset),
             *copy_notes(dataset, split),
             *_notes(dataset, store, counts),
             *measuring_notes(config, store),
@@ -81,6 +83,14 @@ def described_columns(config: TrialConfig, store: FoldStore) -> tuple[ColumnFact
     """
     facts = column_facts(config.data, config.validation, store.workspace)
     return with_uses(facts, store.dataset, store.split.folds[0][0], config.data)
+
+
+def _on_whole_numbers(config: TrialConfig, dataset: Dataset) -> list[str]:
+    """A note on features that are not scaled, nor made fractions."""
+    is_whole = dataset.x.dtype == torch.int64 and config.data.scale is None
+    if not (is_whole and takes_integers(config)):
+        return []
+    return ["Your own code gets the features as they are: whole numbers (int64)."]
 
 
 def _left_out(config: TrialConfig, store: FoldStore) -> list[str]:

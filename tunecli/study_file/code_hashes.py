@@ -26,7 +26,6 @@ OF_FILES = "files:"
 """Begins a hash of files; the others are of the first studies, or versions."""
 
 MOST_FILES = 5_000
-LARGEST_FILE = 100_000_000  # bytes
 _SUFFIXES = (".py", ".pyc", ".pyd", ".so")
 _INSTALLED = ("site-packages", "dist-packages")
 _BY_TEXT = ("import_module", "__import__", "run_module", "find_spec")
@@ -65,10 +64,10 @@ def package_hash(package: str, origin: Path) -> str:
 def content_hash(file: Path) -> str:
     """SHA-256 of one file of code; empty if it is gone, or is none."""
     try:
-        is_code = file.suffix in _SUFFIXES and isfile(file)
-        if not is_code or file.stat().st_size > LARGEST_FILE:
+        if file.suffix not in _SUFFIXES or not isfile(file):
             return ""
-        return hashlib.sha256(file.read_bytes()).hexdigest()
+        with file.open("rb") as content:
+            return hashlib.file_digest(content, "sha256").hexdigest()
     except (OSError, ValueError):
         return ""
 

@@ -10,6 +10,8 @@ import hashlib
 from os.path import isfile  # which takes any text for a path
 from pathlib import Path
 
+from tunecli.files.small import read_small
+
 
 def file_hash(file: Path) -> str:
     """SHA-256 of a Python file and of those beside it that it imports, in hexadecimal.
@@ -19,7 +21,7 @@ def file_hash(file: Path) -> str:
     """
     digest = hashlib.sha256()
     for path in sorted(_with_neighbours(file)):
-        content = path.read_bytes()
+        content = read_small(path)
         digest.update(f"{path.relative_to(file.parent)} {len(content)}\n".encode())
         digest.update(content)
     return digest.hexdigest()
@@ -47,7 +49,7 @@ def _with_neighbours(file: Path) -> set[Path]:
 
 def _imported(path: Path, folder: Path) -> list[Path]:
     try:
-        tree = ast.parse(path.read_bytes())
+        tree = ast.parse(read_small(path))
     except (SyntaxError, ValueError):
         return []  # its own bytes are all that is known
     names: set[str] = set()
