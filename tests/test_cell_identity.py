@@ -137,3 +137,9 @@ def test_an_empty_text_is_missing_in_every_file(tmp_path: Path) -> None:
     for name in ("t.csv", "t.parquet"):
         rows = read_table(tmp_path / name, SETTINGS, name, ["a"]).rows
         assert rows["a"].isna().tolist() == [False, True, True]
+
+
+def test_a_category_that_is_unknown_is_not_another_one_in_capitals() -> None:
+    column = Column("c", "categorical", ("Blue", "True"), "text")
+    codes = codes_in(pd.Series(["blue", "Blue", "true", "TRUE"]), column)
+    assert codes.tolist() == [2, 0, 1, 1]

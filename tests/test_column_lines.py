@@ -89,6 +89,14 @@ def test_every_column_has_its_line(tmp_path: Path) -> None:
     assert (facts["hole"].n_distinct, facts["hole"].n_missing) == (24, 96)
 
 
+def test_classes_and_groups_are_told_apart_as_they_are_written(tmp_path: Path) -> None:
+    groups = [f"{i % 8:0{1 + i % 16 // 8}d}" for i in range(N)]  # 0 to 7 and 00 to 07
+    table = TABLE.assign(y=["01", "1", "002"] * (N // 3), group=groups)
+    facts = facts_of(tmp_path, table, "data.group=group")
+    assert (facts["y"].kind, facts["y"].n_distinct) == ("category", 3)
+    assert (facts["group"].kind, facts["group"].n_distinct) == ("category", 16)
+
+
 @pytest.mark.parametrize("min_frequency", [0, 0.02, 0.1, 0.3, 0.9])
 def test_features_are_counted_as_a_model_gets_them(tmp_path: Path, min_frequency: float) -> None:
     table = TABLE.assign(city=TABLE["city"].where(TABLE["price"] > -0.5))

@@ -17,7 +17,13 @@ from tunecli.data.first_look import first_look
 from tunecli.data.sources import load as load_data
 from tunecli.data.workspace import Workspace
 from tunecli.errors import DataError, OutputError, TunecliError
-from tunecli.study_file.starter import FirstLook, first_size, starter, study_name
+from tunecli.study_file.starter import (
+    FirstLook,
+    first_size,
+    reading_settings,
+    starter,
+    study_name,
+)
 from tunecli.study_file.study_file import StudyFile, load
 
 
@@ -75,6 +81,29 @@ def test_it_looks_at_the_data(tmp_path: Path) -> None:
     assert look.n_rows == 60
     np.savez(tmp_path / "pair.npz", x=np.random.rand(30, 3), y=np.random.rand(30))
     assert first_look("pair.npz", None, Workspace(tmp_path)).task == "regression"
+
+
+def test_a_table_that_is_refused_as_it_is_gets_a_study_with_the_lines_that_the_message_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = "".join(f"{i},5;{i % 3 or 'k.A.'};{i % 7 / 2}\n".replace(".", ",") for i in range(60))
+    (tmp_path / "t.csv").write_text("a;b;y\n" + rows.replace("k,A,", "k.A."))
+    refused = run_in(tmp_path, "init", "t.csv", "--target", "a", code=2)
+    assert "Pass settings, as --set data.decimal=," in refused.stderr
+    assert not list(tmp_path.glob("*.yaml"))
+    sets = ("--set", "data.decimal=,", "--set", "data.missing=[k.A.]")
+    run_in(tmp_path, "init", "t.csv", "--target", "a", *sets)
+    study = load(tmp_path / "t.yaml")
+    assert (study.data.decimal, study.data.missing) == (",", ["k.A."])
+
+
+@pytest.mark.parametrize(
+    "override", ["data.scale=none", "seed=3", "data.decimal", "data.dates=no"]
+)
+def test_other_settings_are_no_way_to_read_a_table(override: str) -> None:
+    with pytest.raises(TunecliError):
+        reading_settings([override])
 
 
 @pytest.mark.parametrize(

@@ -285,7 +285,7 @@ MANY = rows(*(f"{i},x{i % 3},{'ab'[i % 2]}" for i in range(100)))
         (
             MANY,
             {"task": "regression"},
-            "data.task: task: regression needs numbers. column 'y' has",
+            "data.task: task: regression needs numbers, but the target 'y' has 'a' in row 1",
         ),
         (
             rows(*(f"{i},{i},n{i}" for i in range(50))),
@@ -304,6 +304,21 @@ MANY = rows(*(f"{i},x{i % 3},{'ab'[i % 2]}" for i in range(100)))
             rows("1,2,a", "1,2,b"),
             {},
             "data.source: no column is left to predict from. Columns `a` and `b` are the same in",
+        ),
+        (
+            MANY.replace(",x", ",1.00"),
+            {"time": "b", "decimal": ",", "thousands": "_", "numeric": ["a"]},
+            "data.time: column 'b' has numbers, but '1.000' in row 1 of t.csv (and 99 more).",
+        ),
+        (
+            MANY.replace("\n7,x1,b", f"\n{10**400},x1,b"),
+            {},
+            "column 'a' is infinite in row 8 of t.csv.",
+        ),
+        (
+            rows(*(f"{i},x{i % 3},{10**17 + i}" for i in range(100))),
+            {},
+            "data.target: the target 'y' has whole numbers beyond 2^53, such as 1000000000000000",
         ),
         (MANY, {"time": "b"}, "column 'b' must be dates or numbers, but row 1 of t.csv has 'x0'."),
         (

@@ -44,6 +44,7 @@ def said(*cells: str | None, form: NumberForm = PLAIN, missing: tuple[str, ...] 
             "Correct it, or write missing: ['so'], or",
         ),
         (["1,5", "2.5", "3,5", "4.5"], "Write all numbers of a column in one way, or"),
+        (["5.00-", "7", "8.5"], "Write all numbers of a column in one way, or"),
         (["(5.00)", "7", "8.5"], "Write all numbers of a column in one way, or"),
     ],
 )
@@ -53,6 +54,21 @@ def test_numbers_in_another_form_are_refused_with_the_line_to_write(
     message = said(*cells, missing=("?",))
     assert f". {ways} categorical: [a]." in message
     assert message.startswith("column 'a' has numbers, but ")
+
+
+def test_a_fraction_is_no_group_of_thousands() -> None:
+    german = NumberForm(",", ".")
+    assert np.isnan(german.numbers(["0.123", "01.234", "-0.500"])).all()
+    assert german.numbers(["1.234", "0,5", "12.345,6"]).tolist() == [1234, 0.5, 12345.6]
+    message = said("0.123", "0.5", "0.25", form=german)
+    assert "Write decimal: '.' and thousands: none, or categorical: [a]." in message
+
+
+def test_a_column_that_may_have_no_holes_is_not_told_to_have_some() -> None:
+    found = unread(pd.Series(["1,5", "2,5", "n/a"], name="a", dtype="str"), PLAIN)
+    assert found is not None
+    (refusal,) = refusals([found], PLAIN, (), str, "leave it out", may_lack=False)
+    assert "Write decimal: ',', and remove rows with `n/a`, or leave it out." in refusal.message
 
 
 @pytest.mark.parametrize(

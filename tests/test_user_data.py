@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -67,6 +68,13 @@ def unlike():
     dataset = Rows()
     dataset.targets = (1 - Y).tolist()
     return dataset
+
+import pandas as pd
+FRAME = pd.DataFrame({"a": X[:, 0], "b": [True, False] * 10})
+def holes(): return FRAME.assign(c=pd.array([1, None] * 10, dtype="Int64")), Y
+def texts(): return FRAME.assign(c="red"), Y
+def days(): return FRAME.assign(c=pd.Timestamp("2026-01-31")), Y
+def ids(): return FRAME.assign(c=np.arange(20) + 10**17), Y
 """
 
 
@@ -241,3 +249,24 @@ def test_a_search_on_what_is_loaded_is_exact_and_shows_it(tmp_path: Path) -> Non
     (tmp_path / "one.yaml").write_text(changed)
     refused = call_in(tmp_path, "search", "one.yaml", code=2)
     assert "data.in_memory" in refused.stderr
+
+
+def test_a_frame_of_numbers_of_several_types_is_numbers(tmp_path: Path) -> None:
+    dataset = read("holes", tmp_path)
+    assert [column.name for column in dataset.columns] == ["a", "b", "c"]
+    assert dataset.x[:2, 1:].nan_to_num(-1).tolist() == [[1, 1], [0, -1]]
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        ("texts", "column 'c' of own.py:texts has str cells, but a function must return numbers."),
+        ("days", "column 'c' of own.py:days has datetime64"),
+        ("ids", "has whole numbers beyond 2^53, such as 100000000000000000 in row 0, of which"),
+    ],
+)
+def test_a_frame_that_is_no_numbers_is_refused_with_its_column(
+    function: str, message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(DataError, match=re.escape(message)):
+        read(function, tmp_path)

@@ -30,6 +30,15 @@ def init(
     download: Annotated[
         bool, typer.Option("--download", help="Fetch a torchvision set that is not there.")
     ] = False,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="How a table is read, as --set data.decimal=, or --set data.missing=[NA]. "
+            "Repeatable.",
+            show_default=False,
+        ),
+    ] = None,
     code: CodeOption = None,
 ) -> None:
     """Write a commented first study of some data, ready to run, into the current folder.
@@ -39,7 +48,8 @@ def init(
     from tunecli.data.first_look import first_look
     from tunecli.data.user_code import permit
     from tunecli.data.workspace import Workspace
-    from tunecli.study_file.starter import starter, study_name
+    from tunecli.errors import DataError
+    from tunecli.study_file.starter import reading_settings, starter, study_name
     from tunecli.study_file.user_code import AllowedCode
 
     file = Path(f"{study_name(data)}.yaml")
@@ -47,7 +57,16 @@ def init(
         raise typer.BadParameter(f"{file} is there already. Rename it, or run init elsewhere.")
     allowed = AllowedCode.of(Path.cwd(), code or [])
     permit(allowed)
-    look = first_look(data, target, Workspace(Path.cwd(), code=allowed), root, download)
+    reading = reading_settings(overrides or [])
+    workspace = Workspace(Path.cwd(), code=allowed)
+    try:
+        look = first_look(data, target, workspace, root, download, reading)
+    except DataError as error:
+        if ". Write " in str(error) and target is not None:
+            say(
+                "init writes nothing yet. Pass settings, as --set data.decimal=, for decimal: ','."
+            )
+        raise
     options = "".join(f" --code {option}" for option in code or [])
     write(file, starter(look, str(file), options), is_new=True)
     say(f"{file} was written. Look at it, then: tunecli search {file}{options}")

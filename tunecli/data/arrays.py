@@ -80,6 +80,7 @@ def from_arrays(
     if len(x) != len(y):
         message = f"{name} has {len(x):,} rows of features, but {len(y):,} targets."
         raise DataError(message, "data.source")
+    x = x if x.flags.writeable else x.copy()  # as those of data frames are not
     dataset = with_targets(name, torch.from_numpy(x), y, settings)
     if x.ndim == 2:
         return _as_table(dataset, x, names or [f"x[{i}]" for i in range(x.shape[1])])

@@ -107,7 +107,8 @@ def _by_identity(column: Column) -> Callable[[Any], float]:
         text = text_of(cell)
         if not text:
             return np.nan
-        for spelling in (_key(text), text.capitalize(), str(cell)):
+        is_truth = text.lower() in ("true", "false")
+        for spelling in (_key(text), text.capitalize() if is_truth else text, str(cell)):
             if spelling in known:
                 return known[spelling]
         if column.told_by == "number" or _is_number(cell):

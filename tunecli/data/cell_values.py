@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -38,10 +39,17 @@ def _numbers_of(cells: Sequence[Any], form: NumberForm) -> Floats:
     is_text = np.array([isinstance(cell, str) for cell in cells], dtype=bool)
     numbers = np.empty(len(cells))
     numbers[is_text] = form.numbers([cell for cell in cells if isinstance(cell, str)])
-    others = pd.Series([cell for cell in cells if not isinstance(cell, str)], dtype=object)
-    found = pd.to_numeric(others, errors="coerce")
+    others = [_finite(cell) for cell in cells if not isinstance(cell, str)]
+    found = pd.to_numeric(pd.Series(others, dtype=object), errors="coerce")
     numbers[~is_text] = found.to_numpy(dtype=np.float64, na_value=np.nan)
     return numbers
+
+
+def _finite(cell: object) -> object:
+    """Return a whole number too large for a float64 as infinite, anything else as it is."""
+    if not isinstance(cell, int) or abs(cell) <= sys.float_info.max:
+        return cell
+    return float("inf") if cell > 0 else float("-inf")
 
 
 def seconds(dates: pd.Series) -> Floats:

@@ -177,14 +177,20 @@ def _digits(series: pd.Series, numbers: Floats, where: Where) -> Cells:
     return _categories(series, note)
 
 
-def _refuse_collapse(series: pd.Series, numbers: Floats, where: Where) -> None:
+def collapsed(series: pd.Series, numbers: Floats) -> int | None:
+    """Return the first row whose number is that of a row with another cell; None if none is."""
     large = are_inexact(numbers)
     if not large.any():
-        return
+        return None
     cells = series[large].drop_duplicates()
     twins = pd.Series(numbers, series.index)[cells.index].duplicated(keep=False)
-    if twins.any():
-        row = int(series.index.get_loc(cells.index[twins.to_numpy().argmax()]))
+    if not twins.any():
+        return None
+    return int(series.index.get_loc(cells.index[twins.to_numpy().argmax()]))
+
+
+def _refuse_collapse(series: pd.Series, numbers: Floats, where: Where) -> None:
+    if (row := collapsed(series, numbers)) is not None:
         raise DataError(
             f"column {series.name!r} has whole numbers beyond 2^53, such as {series.iloc[row]} in "
             f"{where(row)}, of which several are one number in float64. Write "

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 from tunecli.data.pictures import median_side
@@ -20,6 +23,7 @@ def first_look(
     workspace: Workspace,
     root: str | None = None,
     download: bool = False,
+    reading: Mapping[str, Any] | None = None,
 ) -> FirstLook:
     """Read data as a study with nothing but a source and a target would.
 
@@ -27,6 +31,7 @@ def first_look(
         source: as a study file in the workspace's folder would name it; a folder may lack its `/`.
         root: the folder of a set of torchvision.
         download: fetch that set if it is not there.
+        reading: settings by which a table is read.
 
     Raises:
         DataError: it is not there, or cannot be used.
@@ -49,7 +54,10 @@ def first_look(
         )
     if kind != "torchvision" and (root is not None or download):
         raise DataError(f"--root and --download are for sets of torchvision, not for {source}.")
-    settings = DataSettings(source=source, target=target, root=root, download=download)
+    if kind != "table" and reading:
+        raise DataError(f"--set is for tables, not for {source}.")
+    reading = reading or {}
+    settings = DataSettings(source=source, target=target, root=root, download=download, **reading)
     median = None
     try:
         dataset = load(settings, workspace)
@@ -74,6 +82,7 @@ def first_look(
         root=root,
         download=download,
         in_order_of=_in_order_of(settings, workspace) if kind == "table" else "",
+        reading=reading,
     )
 
 

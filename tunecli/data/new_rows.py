@@ -23,6 +23,7 @@ from tunecli.data.decoding import UnreadableError, decoded
 from tunecli.data.depth import Depth
 from tunecli.data.loaded_rows import LoadedRows
 from tunecli.data.sources import load
+from tunecli.data.table_files import tidied
 from tunecli.data.table_rows import cells_of, table_blocks
 from tunecli.data.workspace import Workspace
 from tunecli.errors import DataError
@@ -96,7 +97,8 @@ def rows_of(given: object, kind: RowKind) -> Tensor:
             raise DataError("a table was given to a model of pictures.")
         if _is_numbered(given, kind):
             return _of_array(given.to_numpy(), kind, "the table")
-        return kind.tensor(cells_of(given, kind.columns, "the table", Reading.of(kind.data)))
+        frame, _ = tidied(given, kind.data.missing, every_column=True)
+        return kind.tensor(cells_of(frame, kind.columns, "the table", Reading.of(kind.data)))
     try:
         array = tensor_array(given) if isinstance(given, Tensor) else np.asarray(given)
     except ValueError as error:

@@ -66,7 +66,7 @@ class NumberForm:
         decimal, whole = re.escape(self.decimal), r"\d+"
         if self.thousands:
             gap = re.escape(_LIKE.get(self.thousands, self.thousands))
-            whole = rf"\d{{1,3}}(?:[{gap}]\d{{3}})+|\d+"
+            whole = rf"[1-9]\d{{0,2}}(?:[{gap}]\d{{3}})+|\d+"  # 0.123 is a fraction
         return re.compile(
             rf"(?P<sign>[+-]?)(?P<before>{units})\s*(?P<inner>[+-]?)"
             rf"(?P<whole>{whole}|(?={decimal}\d))(?P<part>{decimal}\d*)?(?P<power>[eE][+-]?\d+)?"

@@ -14,9 +14,10 @@ from tunecli.data.cell_values import (
     as_numbers,
     refuse_missing,
 )
-from tunecli.data.date_texts import Order
+from tunecli.data.column_kinds import AS_IS, Reading
 from tunecli.data.dates import dates_in
 from tunecli.data.number_forms import PLAIN, NumberForm
+from tunecli.data.unread_numbers import refusals, unread
 from tunecli.errors import DataError
 from tunecli.study_file.suggestions import listed
 
@@ -37,6 +38,7 @@ def groups(series: pd.Series, where: Where) -> Codes:
 def weights(series: pd.Series, where: Where, form: NumberForm = PLAIN) -> Floats:
     """Numbers from 0 on, not all of them 0."""
     refuse_missing(series, f"the column {series.name!r} of weights", where)
+    _refuse_unread(series, form, "data.weights", where)
     numbers, bad = as_numbers(series, form)
     bad = bad | ~np.isfinite(numbers) | (numbers < 0)
     if bad.any():
@@ -52,21 +54,18 @@ def weights(series: pd.Series, where: Where, form: NumberForm = PLAIN) -> Floats
     return numbers
 
 
-def times(series: pd.Series, where: Where, order: Order | None = None) -> Floats:
-    """Return numbers as they are and dates in seconds, or ranks where floats tell fewer apart.
-
-    Args:
-        order: of day and month in dates that leave it open.
-    """
+def times(series: pd.Series, where: Where, reading: Reading = AS_IS) -> Floats:
+    """Return numbers as they are and dates in seconds, or ranks where floats tell fewer apart."""
     refuse_missing(series, f"the column {series.name!r} of time", where)
     try:
-        dates = dates_in(series, order, where, is_feature=False)
+        dates = dates_in(series, reading.order, where, is_feature=False)
     except DataError as error:
         setting = error.setting.replace("data.source", "data.time")
         raise DataError(error.message, setting) from None
     if dates is not None:
         return _told_apart(dates.elapsed, dates.ranks)
-    numbers, bad = as_numbers(series)
+    _refuse_unread(series, reading.form, "data.time", where)
+    numbers, bad = as_numbers(series, reading.form)
     if bad.any():
         row = int(bad.argmax())
         cell = str(series.iloc[row])[:50]
@@ -76,6 +75,14 @@ def times(series: pd.Series, where: Where, order: Order | None = None) -> Floats
         raise DataError(f"{message} Write dates as 2026-01-31.", "data.time")
     is_exact = pd.api.types.is_integer_dtype(series.dtype)
     return _told_apart(numbers, pd.factorize(series, sort=True)[0] if is_exact else numbers)
+
+
+def _refuse_unread(series: pd.Series, form: NumberForm, setting: str, where: Where) -> None:
+    found = unread(series, form)
+    if found is not None:
+        way_out = f"leave {setting} out"
+        (refusal,) = refusals([found], form, (), where, way_out, may_lack=False)
+        raise DataError(refusal.message, setting)
 
 
 def _told_apart(values: Floats, ranks: NDArray[np.integer] | Floats) -> Floats:

@@ -56,7 +56,7 @@ def read_table(path: Path, data: DataSettings, name: str, texts: Collection[str]
             rows, index = csv_files.read(path, data.missing, data.decimal, texts), ()
     if len(rows) == 0:
         raise DataError(f"{name} has a header but no rows.", "data.source")
-    rows, trimmed = _tidied(rows, data.missing, every_column=is_parquet(path))
+    rows, trimmed = tidied(rows, data.missing, every_column=is_parquet(path))
     padded = () if is_parquet(path) else _zero_padded(path, rows)
     return Table(rows, is_parquet(path), trimmed, index, padded)
 
@@ -88,7 +88,7 @@ def table_chunks(
             for rows in chunks:
                 n_found += len(rows)
                 if len(rows):
-                    yield _tidied(rows, data.missing, every_column=is_parquet(path))[0]
+                    yield tidied(rows, data.missing, every_column=is_parquet(path))[0]
     except DataError as error:
         raise DataError(error.message) from None
     if not n_found:
@@ -116,10 +116,12 @@ def _told(path: Path, name: str) -> Iterator[None]:
         raise DataError(f"{name} cannot be read: {reason}.", "data.source") from None
 
 
-def _tidied(
+def tidied(
     rows: pd.DataFrame, missing: Sequence[str], *, every_column: bool
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Texts without white space around them, and without those that are missing.
+
+    Columns of one name, of which a data frame may have several, stay as they are.
 
     Args:
         every_column: columns of other types too have cells that are to be missing.
@@ -129,7 +131,7 @@ def _tidied(
     """
     changed: dict[str, pd.Series] = {}
     trimmed: list[str] = []
-    for name in rows.columns:
+    for name in rows.columns[~rows.columns.duplicated(keep=False)]:
         column = rows[name]
         if is_text(column):
             cells = column.str.strip()
@@ -139,7 +141,10 @@ def _tidied(
                 changed[name] = cells.mask(gone)
         elif every_column and missing:
             changed[name] = column.mask(_are_missing(column, missing))
-    return (rows.assign(**changed) if changed else rows), tuple(trimmed)
+    rows = rows.copy(deep=False) if changed else rows
+    for name, column in changed.items():
+        rows[name] = column
+    return rows, tuple(trimmed)
 
 
 def _spellings(missing: Sequence[str]) -> list[str]:

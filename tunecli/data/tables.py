@@ -6,24 +6,21 @@ What was read is kept, so that one process reads the files for all.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import NDArray
 
 from tunecli.data import cleaning, split_columns
-from tunecli.data.cell_values import is_nested, is_text
+from tunecli.data.cell_values import is_nested
 from tunecli.data.column_facts import ColumnFacts, facts_of_columns
-from tunecli.data.column_kinds import Cells, Reading, are_inexact, cells, tells_rows_apart
+from tunecli.data.column_kinds import Cells, Reading, cells, tells_rows_apart
 from tunecli.data.dataset import Dataset
 from tunecli.data.kept_sets import kept_dataset, tensors
 from tunecli.data.magnitudes import check_feature
 from tunecli.data.number_forms import NumberForm
-from tunecli.data.table_files import Table, read_table
+from tunecli.data.table_frame import Frame, frame_of, paths_of
 from tunecli.data.target_column import Target, target
 from tunecli.data.unread_numbers import refusals, unread
 from tunecli.data.workspace import Workspace
@@ -42,7 +39,7 @@ def load_table(
     Raises:
         DataError: with file, row or column, and the way out.
     """
-    paths = _paths(settings, validation)
+    paths = paths_of(settings, validation)
     files = {name: workspace.folder / path for name, path in paths.items()}
     for name, path in files.items():
         if not path.is_file():
@@ -55,64 +52,16 @@ def load_table(
     return kept_dataset("table", settings.source, list(files.values()), asked, workspace, read)
 
 
-def _paths(settings: DataSettings, validation: ValidationSettings) -> dict[str, str]:
-    """Files by the setting that names them."""
-    paths = {"data.source": settings.source}
-    if isinstance(settings.test, str):
-        paths["data.test"] = settings.test
-    if validation.file is not None:
-        paths["validation.file"] = validation.file
-    return paths
-
-
-@dataclass(frozen=True)
-class _Frame:
-    """The rows of all files, one below the other.
-
-    Attributes:
-        parts: (setting, file, number of rows) of each.
-        is_typed: all files say which columns are text.
-        trimmed: columns with white space around some cells, which is gone.
-        index: columns that a data frame had as its index.
-        zero_padded: columns of numbers such as 01234.
-    """
-
-    rows: pd.DataFrame
-    parts: Sequence[tuple[str, str, int]]
-    is_typed: bool
-    trimmed: Sequence[str]
-    index: Sequence[str]
-    zero_padded: Sequence[str]
-
-    def where(self, row: int) -> str:
-        """A row for messages, counted from 1 below the header."""
-        for _, name, n_rows in self.parts:
-            if row < n_rows:
-                return f"row {row + 1} of {name}"
-            row -= n_rows
-        raise IndexError(row)
-
-    def rows_of(self, setting: str) -> NDArray[np.int64] | None:
-        """Rows of the file that a setting names; None if it names none."""
-        start = 0
-        for name, _, n_rows in self.parts:
-            if name == setting:
-                return np.arange(start, start + n_rows)
-            start += n_rows
-        return None
-
-
 def _read(
     settings: DataSettings,
     validation: ValidationSettings,
     paths: Mapping[str, str],
     workspace: Workspace,
 ) -> Dataset:
-    frame = _frame(settings, validation, paths, workspace.folder)
+    frame = frame_of(settings, validation, paths, workspace.folder)
     _check_names(frame, settings, validation)
     _refuse_nested(frame, settings)
-    form = NumberForm.of(settings)
-    found = target(frame.rows[settings.target], settings.task, frame.where, form)
+    found = _target(frame, settings)
     if found.task == "classification":
         _refuse_new_classes(frame, found)
     columns, notes = _features(frame, settings, validation)
@@ -145,8 +94,8 @@ def column_facts(
     Raises:
         DataError: see `load_table`.
     """
-    paths = _paths(settings, validation)
-    frame = _frame(settings, validation, paths, workspace.folder)
+    paths = paths_of(settings, validation)
+    frame = frame_of(settings, validation, paths, workspace.folder)
     features, _ = _features(frame, settings, validation)
     uses = dict.fromkeys(frame.index, "left out: index")
     for setting, names in _named(settings, validation):
@@ -157,84 +106,22 @@ def column_facts(
             uses |= dict.fromkeys(names, use)
 
     reading = Reading.of(settings, frame.is_typed)
+    codes = {settings.group, validation.column}
+    codes |= {settings.target} if _target(frame, settings).task == "classification" else set()
 
     def read(name: str) -> Cells:
-        return cells(frame.rows[name], _given(name, settings), frame.where, reading)
+        given = "categorical" if name in codes else _given(name, settings)
+        return cells(frame.rows[name], given, frame.where, reading)
 
     return facts_of_columns(frame.rows, features, uses, read)
 
 
-def _frame(
-    settings: DataSettings,
-    validation: ValidationSettings,
-    paths: Mapping[str, str],
-    folder: Path,
-) -> _Frame:
-    named = [settings.group, validation.column, *settings.categorical]
-    named += [settings.target] if settings.task != "regression" else []
-    texts = {name for name in named if name is not None}
-    tables = _tables(settings, paths, folder, texts)
-    if (more := _unlike_their_text(tables, settings) - texts) and not all(
-        table.is_typed for table in tables
-    ):
-        tables = _tables(settings, paths, folder, texts | more)
-    parts = [
-        (setting, path, len(table.rows))
-        for (setting, path), table in zip(paths.items(), tables, strict=True)
-    ]
-    return _Frame(
-        rows=pd.concat([table.rows for table in tables], ignore_index=True),
-        parts=parts,
-        is_typed=all(table.is_typed for table in tables),
-        trimmed=sorted({name for table in tables for name in table.trimmed}),
-        index=sorted({name for table in tables for name in table.index}),
-        zero_padded=sorted({name for table in tables for name in table.zero_padded}),
-    )
+def _target(frame: Frame, settings: DataSettings) -> Target:
+    form = NumberForm.of(settings)
+    return target(frame.rows[settings.target], settings.task, frame.where, form)
 
 
-def _tables(
-    settings: DataSettings, paths: Mapping[str, str], folder: Path, texts: Collection[str]
-) -> list[Table]:
-    """All files, with these columns as they are written."""
-    tables: list[Table] = []
-    for setting, path in paths.items():
-        try:
-            table = read_table(folder / path, settings, path, texts)
-        except DataError as error:
-            raise DataError(error.message, setting) from None
-        if tables:
-            _check_alike(tables[0].rows, table.rows, setting, path, settings.source)
-        tables.append(table)
-    return tables
-
-
-def _unlike_their_text(tables: Sequence[Table], settings: DataSettings) -> set[str]:
-    """Columns that lose something as numbers: text in another file, or too large for a float."""
-    found = set()
-    for name in tables[0].rows.columns:
-        columns = [table.rows[name] for table in tables]
-        is_text_in = {is_text(column) for column in columns}
-        is_huge = name not in settings.numeric and any(
-            column.dtype == np.float64 and are_inexact(column.to_numpy()).any()
-            for column in columns
-        )
-        if len(is_text_in) > 1 or is_huge:
-            found.add(name)
-    return found
-
-
-def _check_alike(
-    first: pd.DataFrame, other: pd.DataFrame, setting: str, name: str, source: str
-) -> None:
-    absent = [column for column in first.columns if column not in other.columns]
-    extra = [column for column in other.columns if column not in first.columns]
-    if absent or extra:
-        lacks = f" lacks {listed(absent)}" if absent else ""
-        has = f"{' and' if absent else ''} has also {listed(extra)}" if extra else ""
-        raise DataError(f"{name}{lacks}{has}, unlike {source}: give both one header.", setting)
-
-
-def _check_names(frame: _Frame, settings: DataSettings, validation: ValidationSettings) -> None:
+def _check_names(frame: Frame, settings: DataSettings, validation: ValidationSettings) -> None:
     """Every column that a setting names must be there, and have one meaning."""
     mistakes = [*_wrong_names(frame, settings, validation)]
     _raise_all(mistakes)
@@ -248,7 +135,7 @@ def _raise_all(mistakes: Sequence[DataError]) -> None:
 
 
 def _wrong_names(
-    frame: _Frame, settings: DataSettings, validation: ValidationSettings
+    frame: Frame, settings: DataSettings, validation: ValidationSettings
 ) -> Iterator[DataError]:
     known = list(map(str, frame.rows.columns))
     uses: dict[str, str] = {}
@@ -263,7 +150,7 @@ def _wrong_names(
             uses[name] = setting
 
 
-def _refuse_nested(frame: _Frame, settings: DataSettings) -> None:
+def _refuse_nested(frame: Frame, settings: DataSettings) -> None:
     """No column that is used may hold lists; what is dropped may be anything."""
     names = [name for name in frame.rows.columns if name not in settings.drop]
     for name in filter(lambda name: is_nested(frame.rows[name]), names):
@@ -274,7 +161,7 @@ def _refuse_nested(frame: _Frame, settings: DataSettings) -> None:
         raise DataError(f"{holds}. Write drop: [{name}], or a column for each value.", "data.drop")
 
 
-def _refuse_new_classes(frame: _Frame, found: Target) -> None:
+def _refuse_new_classes(frame: Frame, found: Target) -> None:
     """A file of rows to judge by must not have a class that there is no row to learn from."""
     (_, source, n_rows), *others = frame.parts
     for setting, *_ in others:
@@ -309,7 +196,7 @@ def _named(
 
 
 def _features(
-    frame: _Frame, settings: DataSettings, validation: ValidationSettings
+    frame: Frame, settings: DataSettings, validation: ValidationSettings
 ) -> tuple[list[Cells], list[str]]:
     """The columns to predict from, cleaned, and notes on the others."""
     named = {*settings.categorical, *settings.numeric}
@@ -353,14 +240,14 @@ def _parts(columns: Sequence[Cells]) -> list[Cells]:
     return parts
 
 
-def _refuse_unread(frame: _Frame, names: Iterable[str], settings: DataSettings) -> None:
+def _refuse_unread(frame: Frame, names: Iterable[str], settings: DataSettings) -> None:
     """Refuse, all at once, the columns of numbers that are written in a way that is not read."""
     form = NumberForm.of(settings)
     found = [one for name in names if (one := unread(frame.rows[name], form)) is not None]
     _raise_all([*refusals(found, form, settings.missing, frame.where)])
 
 
-def _on_reading(frame: _Frame, names: Collection[str], left_out: Sequence[str]) -> list[str]:
+def _on_reading(frame: Frame, names: Collection[str], left_out: Sequence[str]) -> list[str]:
     """Notes on what the cells do not show, or only the files do."""
     notes = []
     if frame.trimmed:
@@ -379,7 +266,7 @@ def _on_reading(frame: _Frame, names: Collection[str], left_out: Sequence[str]) 
     return notes
 
 
-def _nothing_left(frame: _Frame, notes: Sequence[str]) -> str:
+def _nothing_left(frame: Frame, notes: Sequence[str]) -> str:
     """Say why there is no column to predict from."""
     why = " ".join(notes) or "There is none but those that other settings name."
     return f"no column is left to predict from. {why}"
@@ -392,7 +279,7 @@ def _given(name: str, settings: DataSettings) -> Literal["numeric", "categorical
 
 
 def _splits(
-    frame: _Frame, settings: DataSettings, validation: ValidationSettings
+    frame: Frame, settings: DataSettings, validation: ValidationSettings
 ) -> tuple[dict[str, NDArray[Any]], list[str]]:
     """What decides which rows go where, by its name in a data set; and notes."""
     found: dict[str, NDArray[Any]] = {}
@@ -403,7 +290,7 @@ def _splits(
         notes.append(f"The {n_groups:,} groups of {settings.group} are kept whole.")
     if settings.time is not None:
         found["times"] = split_columns.times(
-            frame.rows[settings.time], frame.where, settings.dates
+            frame.rows[settings.time], frame.where, Reading.of(settings)
         )
     if settings.weights is not None:
         weights = split_columns.weights(

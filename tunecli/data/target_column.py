@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tunecli.data.cell_identity import categories_of
 from tunecli.data.cell_values import Floats, Where, as_numbers, refuse_missing
-from tunecli.data.column_kinds import text_among_numbers
+from tunecli.data.column_kinds import collapsed
 from tunecli.data.magnitudes import check_target
 from tunecli.data.number_forms import PLAIN, NumberForm
 from tunecli.data.unread_numbers import refusals, unread
@@ -58,11 +58,23 @@ def target(series: pd.Series, task: Task | None, where: Where, form: NumberForm 
         how = "as task says" if task else "text" if is_text else "few whole numbers"
         return _classes(series, name, how)
     if bad.any():
-        message = f"task: regression needs numbers. {text_among_numbers(series, bad, where)}"
-        raise DataError(message, "data.task")
+        row = int(bad.argmax())
+        raise DataError(
+            f"task: regression needs numbers, but the target {name!r} has "
+            f"{str(series.iloc[row])[:50]!r} in {where(row)}. Correct it, or write task: "
+            "classification.",
+            "data.task",
+        )
     if not np.isfinite(numbers).all():
         place = where(int((~np.isfinite(numbers)).argmax()))
         raise DataError(f"the target {name!r} is infinite in {place}.", "data.target")
+    if (twin := collapsed(series, numbers)) is not None:
+        raise DataError(
+            f"the target {name!r} has whole numbers beyond 2^53, such as {series.iloc[twin]} in "
+            f"{where(twin)}, of which several are one number in float64. Subtract an offset, or "
+            "write task: classification.",
+            "data.target",
+        )
     check_target(name, numbers, where)
     how = "as task says" if task else f"{n_values:,} different ones"
     return Target("regression", numbers, (), f"{name}, numbers ({how})")
@@ -71,7 +83,8 @@ def target(series: pd.Series, task: Task | None, where: Where, form: NumberForm 
 def _refuse_unread(series: pd.Series, form: NumberForm, where: Where) -> None:
     found = unread(series, form)
     if found is not None:
-        (refusal,) = refusals([found], form, (), where, "task: classification")
+        way_out = "task: classification"
+        (refusal,) = refusals([found], form, (), where, way_out, may_lack=False)
         raise DataError(refusal.message, "data.target")
 
 

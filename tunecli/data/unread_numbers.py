@@ -16,7 +16,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from tunecli.data.cell_values import Where, is_text
 from tunecli.data.number_forms import NumberForm
 from tunecli.errors import DataError
+from tunecli.study_file.suggestions import listed
 
 MOSTLY_NUMBERS = 0.95
 FEW_TEXTS = 10
@@ -114,18 +115,20 @@ def refusals(
     missing: Sequence[str],
     where: Where,
     way_out: str = "categorical: [{}]",
+    may_lack: bool = True,
 ) -> Iterator[DataError]:
     """Yield what to say of each column; the words to write as missing are those of all.
 
     Args:
         form: in which they were read.
         missing: what is missing already.
-        way_out: what to write for categories.
+        way_out: what to write instead of a way to read numbers.
+        may_lack: cells may be missing.
     """
     words = list(dict.fromkeys([*missing, *(word for one in found for word in one.words)]))
     units = {unit: None for one in found for wanted in one.forms for unit in wanted.units}
     for one in found:
-        ways = f"{_ways(one, form, words, list(units))}, or {way_out.format(one.column)}"
+        ways = f"{_ways(one, form, words, list(units), may_lack)}, or {way_out.format(one.column)}"
         yield DataError(f"{_holds(one, where)}. {ways}.", "data.source")
 
 
@@ -135,14 +138,21 @@ def _holds(one: Unread, where: Where) -> str:
     return f"column {one.column!r} has numbers, but {one.cell[:50]!r} in {place}{more}"
 
 
-def _ways(one: Unread, form: NumberForm, words: Sequence[str], units: Sequence[str]) -> str:
+def _ways(
+    one: Unread, form: NumberForm, words: Sequence[str], units: Sequence[str], may_lack: bool
+) -> str:
     if one.are_mixed:
         return "Write all numbers of a column in one way"
     if one.others:
-        return f"Correct it, or write missing: {[*(words if one.words else ()), *one.others]}"
-    ways = [" and ".join(_lines(wanted, form, units)) for wanted in one.forms]
-    missing = [f"missing: {list(words)}"] if one.words else []
-    return "Write " + " and ".join([*([" or ".join(ways)] if ways else []), *missing])
+        lacking = f"write missing: {[*(words if one.words else ()), *one.others]}"
+        return f"Correct it, or {lacking if may_lack else 'remove such rows'}"
+    ways = " or ".join(" and ".join(_lines(wanted, form, units)) for wanted in one.forms)
+    if one.words and not may_lack:
+        also = f"Write {ways}, and remove" if ways else "Remove"
+        return f"{also} rows with {listed(one.words)}"
+    lines = [ways] if ways else []
+    lines += [f"missing: {list(words)}"] if one.words else []
+    return "Write " + " and ".join(lines)
 
 
 def _lines(wanted: NumberForm, form: NumberForm, units: Sequence[str] = ()) -> Iterator[str]:
@@ -150,7 +160,7 @@ def _lines(wanted: NumberForm, form: NumberForm, units: Sequence[str] = ()) -> I
     if wanted.decimal != form.decimal:
         yield f"decimal: {wanted.decimal!r}"
     if wanted.thousands != form.thousands:
-        yield f"thousands: {wanted.thousands!r}"
+        yield f"thousands: {wanted.thousands!r}" if wanted.thousands else "thousands: none"
     if wanted.units != form.units:
         yield f"units: {list(units)}"
 
@@ -174,10 +184,15 @@ class _Ways:
         most = max(int(are.sum()) for are in read.values())
         best = [wanted for wanted, are in read.items() if are.sum() == most]
         if most > max(now.sum(), len(some) / 2):
-            fewest = min(_n_settings(wanted, form) for wanted in best)
-            self.forms = tuple(one for one in best if _n_settings(one, form) == fewest)
+            needed = [
+                one
+                for one in best
+                if not one.thousands or replace(one, thousands=None) not in best
+            ]
+            fewest = min(_n_settings(wanted, form) for wanted in needed)
+            self.forms = tuple(one for one in needed if _n_settings(one, form) == fewest)
         else:
-            bare = [re.sub(r"^\((.*)\)$", r"\1", text) for text in some]  # (5) is -5 in accounts
+            bare = [re.sub(r"^\((.*)\)$|(?<=\d)-$", r"\1", text) for text in some]  # (5), 5-: -5
             alone = np.array([_are_read([text], form)[0] for text in bare])
             others = np.any([alone, *read.values()], axis=0) & ~now
             self.are_mixed = bool(others.sum() > (~now).sum() / 2)

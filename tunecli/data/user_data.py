@@ -22,6 +22,7 @@ from tunecli import __version__
 from tunecli.data.arrays import from_arrays, with_targets, with_test
 from tunecli.data.cache import NewArray, kept, key_of
 from tunecli.data.dataset import Dataset, first_features, first_targets
+from tunecli.data.frame_arrays import frame_array
 from tunecli.data.hardware import memory
 from tunecli.data.items import Items, as_array
 from tunecli.data.loaded_rows import LoadedRows
@@ -55,8 +56,7 @@ def load_user_data(
         returned = function(**settings.arguments)
     if isinstance(returned, TorchDataset):
         return _of_items(Items(settings.source, returned), settings, workspace)
-    with blaming(settings.source):
-        found = _arrays(returned)
+    found = _arrays(returned, settings.source)
     if found is None:
         rule = "must return (x, y), a mapping with x and y, or a torch Dataset of such pairs"
         raise UserCodeError(f"{settings.source} {rule}, but returned {type(returned).__name__}.")
@@ -172,11 +172,19 @@ def _column_names(returned: Any, source: str) -> list[str]:
     return names
 
 
-def _arrays(returned: Any) -> dict[str, Array] | None:
+def _arrays(returned: Any, source: str) -> dict[str, Array] | None:
     """Features and targets by name; None if they are not there."""
-    named = _named(returned)
-    found = {name: as_array(named[name]) for name in _NAMES if named.get(name) is not None}
+    found = {}
+    for name, given in _named(returned).items():
+        if name in _NAMES and given is not None:
+            is_table = isinstance(given, pd.DataFrame) and name.startswith("x")
+            found[name] = frame_array(given, source) if is_table else _array(given, source)
     return found if {"x", "y"} <= found.keys() else None
+
+
+def _array(given: Any, source: str) -> Array:
+    with blaming(source):
+        return as_array(given)
 
 
 def _loaders(n: int) -> str:

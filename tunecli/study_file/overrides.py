@@ -47,13 +47,18 @@ def with_overrides(document: Document, overrides: Sequence[str]) -> tuple[Docume
         try:
             if not equals:
                 raise _OverrideError("an override is written path=value, as training.epochs=3.")
-            read = Document.parse(text, "--set")
+            read = Document.parse(_quoted(text), "--set")
             document = _with_value(document, _steps(path), read, override)
         except _OverrideError as error:
             problems.append(_problem(override, path, str(error)))
         except StudyFileError as error:
             problems.append(_problem(override, path, error.problems[0].message))
     return document, problems
+
+
+def _quoted(text: str) -> str:
+    """Return a comma or an apostrophe alone, which is no YAML, as a text: `data.decimal=,`."""
+    return f'"{text.strip()}"' if text.strip() in (",", "'") else text
 
 
 def put(data: dict[str, Any], path: str, value: Any) -> Path:

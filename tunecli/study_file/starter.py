@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
+from tunecli.errors import DataError
 from tunecli.study_file.defaults import MOST_ROWS_FOR_FOLDS
 from tunecli.study_file.plain import flow
 from tunecli.study_file.settings import Task
+from tunecli.study_file.study_file import StudyFile
+from tunecli.study_file.suggestions import listed
 
 _UNEVEN = 0.8
 """Share of the commonest class from which accuracy says little."""
@@ -29,6 +33,7 @@ class FirstLook:
         commonest: share of the commonest class; 0 for regression.
         root, download: of a set of torchvision.
         in_order_of: a table's column of dates that its rows follow; empty for none.
+        reading: settings of `data` by which a table is read, as `reading_settings` gives them.
         has_test, has_validation: whether the source brings such rows of its own.
         median_side: of pictures that differ in size, median of their heights and widths in
             pixels; `shape` is then that of `first_size`. None of all others.
@@ -47,11 +52,35 @@ class FirstLook:
     root: str | None = None
     download: bool = False
     in_order_of: str = ""
+    reading: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def is_pictures(self) -> bool:
         """Whether rows are pictures."""
         return len(self.shape) == 3
+
+
+def reading_settings(overrides: Sequence[str]) -> dict[str, Any]:
+    """Return what each `data.name=value` sets of how a table is read, by its name.
+
+    Raises:
+        StudyFileError: a value is invalid.
+        DataError: it is another setting.
+    """
+    names = [override.partition("=")[0].strip() for override in overrides]
+    others = [name for name in names if name.removeprefix("data.") not in _READING]
+    if others:
+        known = listed(f"data.{name}" for name in _READING)
+        raise DataError(f"init takes --set for {known}, but got {others[0]!r}.")
+    study = StudyFile.from_text(_SHORTEST, "init", overrides)
+    return study.data.model_dump(include={name.removeprefix("data.") for name in names})
+
+
+_READING = (
+    *("task", "decimal", "thousands", "units", "missing", "dates"),
+    *("drop", "categorical", "numeric", "group", "time", "weights"),
+)
+_SHORTEST = "data: {source: t.csv, target: y}\nmodel: Linear\noptimizer: SGD\n"
 
 
 def first_size(median_side: int) -> int:
@@ -100,6 +129,8 @@ def _data(look: FirstLook) -> Iterator[str]:
     yield f"  source: {flow(look.source)}"
     if look.target is not None:
         yield f"  target: {flow(look.target)}"
+    for name, value in look.reading.items():
+        yield f"  {name}: {flow(value)}"
     if look.in_order_of:
         yield "  # The rows are in the order of this date; to validate and test on later ones:"
         yield f"  # time: {flow(look.in_order_of)}"
