@@ -58,8 +58,8 @@ def target(series: pd.Series, task: Task | None, where: Where, form: NumberForm 
         how = "as task says" if task else "text" if is_text else "few whole numbers"
         return _classes(series, name, how)
     if bad.any():
-        message = f"task: regression needs numbers. {text_among_numbers(series, bad, where)}"
-        raise DataError(message, "data.task")
+        text = text_among_numbers(series, bad, where, "task: classification")
+        raise DataError(f"task: regression needs numbers. {text}", "data.task")
     if not np.isfinite(numbers).all():
         place = where(int((~np.isfinite(numbers)).argmax()))
         raise DataError(f"the target {name!r} is infinite in {place}.", "data.target")
