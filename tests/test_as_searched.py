@@ -53,7 +53,7 @@ def test_each_member_gives_what_its_fold_was_scored_by(name: str, tmp_path: Path
 
 def test_a_trial_without_models_says_what_to_do(tmp_path: Path) -> None:
     made = case("arrays")
-    with pytest.raises(RefitError, match=r"trial 3 left no models: .*search\.keep_models"):
+    with pytest.raises(RefitError, match=r"3 has no models to average: .*search\.keep_models"):
         as_searched(made.trial, made.store, tmp_path)
     keep_models(tmp_path, made.trial.config, [{}, {}])
     with pytest.raises(RefitError, match="of other folds"):

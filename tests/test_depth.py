@@ -6,11 +6,11 @@ import struct
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
@@ -154,10 +154,12 @@ def test_a_rule_that_computes_nothing_is_refused(ends: tuple[float, float]) -> N
         ("tiff", "uint16", 4095, "values from 0 to 4,095 (12 bits)"),
         ("pgm", "uint16", 255, "values from 0 to 255 (8 bits)"),
         ("tiff", "int32", 4095, "values from 0 to 4,095 (12 bits)"),
-        ("tiff", "int32", 2**30, "values from 0 to 4,294,967,295 (32 bits)"),
+        ("tiff", "int32", 2**30, "values from 0 to 2,147,483,647 (31 bits)"),
         ("tiff", "float32", 1.0, "values from 0 to 1"),
         ("tiff", "float32", 0.5, "values from 0 to 1"),
         ("tiff", "float32", 300.0, "values from 0 to 300"),
+        ("tiff", "float32", 0.125, "values from 0 to 0.125"),
+        ("tiff", "int32", 100_000, "values from 0 to 131,071 (17 bits)"),
     ],
 )
 def test_a_set_keeps_its_grey_levels(
@@ -183,6 +185,31 @@ def test_signed_numbers_go_from_the_least_to_the_largest(tmp_path: Path) -> None
     make_set(tmp_path, "tiff", lambda i: ramp(4000, "int32", i) - 1000)
     dataset = load(tmp_path)
     assert dataset.depth == Depth("whole", -1000.0, 3000.0)
+    assert len(dataset.x.unique()) > 240
+
+
+@given(
+    st.one_of(
+        st.tuples(st.just("whole"), st.integers(0, 2**32 - 300), st.integers(255, 2**32)),
+        st.tuples(st.just("real"), st.floats(0, 1), st.floats(1e-3, 1)),
+    )
+)
+def test_a_quarter_of_the_levels_is_used_wherever_the_values_lie(
+    set_of: tuple[Literal["whole", "real"], float, float],
+) -> None:
+    kind, least, span = set_of
+    largest = min(least + span, 2**32 - 1 if kind == "whole" else 1.0)
+    assume(largest - least > 1e-4)
+    depth = Depth.of(kind, least, largest)
+    assert depth.holds(np.array([least, largest]))
+    low, high = depth.levels(np.array([least, largest])).astype(int)
+    assert high - low >= 63
+
+
+def test_values_far_from_black_keep_their_levels(tmp_path: Path) -> None:
+    make_set(tmp_path, "png", lambda i: ramp(1000, "uint16", i) + 29_000)
+    dataset = load(tmp_path)
+    assert dataset.depth == Depth("whole", 29_000.0, 30_000.0)
     assert len(dataset.x.unique()) > 240
 
 

@@ -27,6 +27,7 @@ from tunecli.errors import DataError, ModelFolderError, TunecliError, UserCodeEr
 from tunecli.model_folder.folder import FACTS, PREPROCESSING, WEIGHTS, read
 from tunecli.model_folder.loading import load_with
 from tunecli.model_folder.model import Model
+from tunecli.model_folder.places import model_at
 from tunecli.model_folder.predicting import write_predictions
 from tunecli.model_folder.writing import write_model
 
@@ -559,3 +560,9 @@ def test_a_model_of_two_networks_predicts_their_mean(tmp_path: Path) -> None:
 
 def test_every_error_of_a_folder_is_one_of_tunecli() -> None:
     assert issubclass(ModelFolderError, TunecliError)
+
+
+@pytest.mark.parametrize("named", ["", ".", "/", ".."])
+def test_a_folder_without_a_name_of_its_own_is_no_model(tmp_path: Path, named: str) -> None:
+    with pytest.raises(ModelFolderError, match="there is no model"):
+        model_at(named, tmp_path)

@@ -59,6 +59,7 @@ class Words(Settings):
     truth: Literal[True] | None = None
     mixed: Literal["a", 2, False, "two words"] = "a"
     bool_or_word: bool | Literal["auto"] = "auto"
+    whole: int = 1
 
 
 @pytest.mark.parametrize(
@@ -69,6 +70,9 @@ class Words(Settings):
         ("truth", False, "must be `true`, but got false."),
         ("mixed", 3, "must be `a`, `2`, `false` or `two words`, but got 3."),
         ("bool_or_word", 5, "must be true or false or `auto`, but got 5."),
+        ("whole", 1e12, "must be a whole number, but got 1000000000000.0. Write 1000000000000."),
+        ("whole", 1.5, "must be a whole number, but got 1.5."),
+        ("whole", 1e30, "must be a whole number, but got 1e+30."),
     ],
 )
 def test_every_value_that_may_stand_there_is_named(name: str, value: Any, message: str) -> None:

@@ -91,6 +91,16 @@ def test_what_does_not_belong_to_a_validation_is_told(validation: str, message: 
     assert any(found.startswith(message) for found in messages("digits", validation=validation))
 
 
+@pytest.mark.parametrize("source", ["x.xlsx", "x.feather", "nowhere/", "sub/pictures/"])
+def test_a_missing_source_is_one_mistake(tmp_path: Path, source: str) -> None:
+    file = tmp_path / "study.yaml"
+    file.write_text(f"data: {{source: {source}, target: y}}\nmodel: MLP\noptimizer: AdamW\n")
+    with pytest.raises(StudyFileError) as caught:
+        load(file)
+    (problem,) = caught.value.problems
+    assert "there is no" in problem.message
+
+
 def test_paths_are_looked_up_beside_the_study_file(tmp_path: Path) -> None:
     (tmp_path / "data" / "adult").mkdir(parents=True)
     (tmp_path / "data" / "adult" / "train.csv").write_text("a,y\n")

@@ -268,7 +268,8 @@ MANY = rows(*(f"{i},x{i % 3},{'ab'[i % 2]}" for i in range(100)))
         (
             MANY,
             {"numeric": "b"},
-            "column 'b' has numbers, but 'x0' in row 1 of t.csv (and 99 more).",
+            "data.numeric: column 'b' has no number, but 'x0' in row 1 of t.csv (and 99 more). "
+            "Correct it, or write categorical: [b].",
         ),
         (
             MANY.replace(",b\n", ",a\n"),

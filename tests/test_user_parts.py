@@ -337,7 +337,10 @@ def test_metrics_get_classes_or_probabilities_as_they_ask() -> None:
         (trial(loss=component("parts.py:rowwise")), "a loss must return one tensor"),
         (trial(optimizer=component("parts.py:nothing")), "nothing"),
         (trial(schedule=component("parts.py:nothing")), "nothing"),
-        (trial(metric="parts.py:text"), "text is 'good', where a number is due"),
+        (
+            trial(metric="parts.py:text"),
+            r"\Aobjective\.parts\.py:text: text is 'good', where a number is due",
+        ),
         (trial(model=component("parts.py:Missing")), "Missing is not there in parts.py"),
         (trial(model=component("other.py:Net")), "there is no file 'other.py'"),
     ],

@@ -17,7 +17,7 @@ from tunecli.cli.choosing import (
 from tunecli.cli.options import CodeOption, RunsOption, StorageOption
 from tunecli.cli.permitting import allowed_by, remembered
 from tunecli.cli.places import find
-from tunecli.cli.refit import results_lines, study_file_of
+from tunecli.cli.refit import results_lines, say_other_numerics, study_file_of
 from tunecli.cli.streams import console, put, say
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ def compress(
     from tunecli.model_folder.compressing import compressed_ways, in_words, ways
 
     workspace = Workspace(file.absolute().parent, runs.absolute() / ".cache", allowed)
+    say_other_numerics(record)
     made, store = of_study.trial_of(record, found, workspace)
     steps = ways(made, store, finetune_epochs)
     if pick is not None:

@@ -19,6 +19,7 @@ from tunecli.cli.permitting import allowed_by, remembered
 from tunecli.cli.places import find
 from tunecli.cli.streams import put, say
 from tunecli.errors import RefitError
+from tunecli.numerics import other_numerics, version_of
 
 if TYPE_CHECKING:
     from tunecli.model_folder.results import Results
@@ -61,6 +62,8 @@ def refit(
     allowed = allowed_by(file, code).and_also(remembered(file, place))
     doing = "averaging the models of its folds" if as_searched else _TRAINING
     say(f"{record.name}: trial {found.number}, {doing} …")
+    if not as_searched:
+        say_other_numerics(record)
 
     from tunecli.data.workspace import Workspace
     from tunecli.model_folder.of_study import refit_study
@@ -86,6 +89,12 @@ def study_file_of(study: str, record: StudyRecord) -> Path:
             "this from the same folder, or name the study file in place of the study."
         )
     return file
+
+
+def say_other_numerics(record: StudyRecord) -> None:
+    """Say why a model that is trained now may differ from those of the search."""
+    if other := other_numerics(version_of(record.environment)):
+        say(f"{other} A model that is trained now may score otherwise than in the search.")
 
 
 def results_lines(results: Results) -> list[str]:

@@ -96,7 +96,7 @@ def cells(
         return Cells(Column(str(series.name)), dates.elapsed, dates=None if given else dates)
     numbers, bad = as_numbers(series, reading.form)
     if given == "numeric" and bad.any():
-        raise DataError(text_among_numbers(series, bad, where), "data.source")
+        raise DataError(text_among_numbers(series, bad, where), "data.numeric")
     if reading.is_typed and not given and is_text(series) and not bad.any():
         return _digits(series, numbers, where)
     if bad.any():
@@ -128,10 +128,14 @@ def text_among_numbers(series: pd.Series, bad: NDArray[np.bool_], where: Where) 
     first = int(bad.argmax())
     cell = str(series.iloc[first])[:50]
     others = f" (and {bad.sum() - 1:,} more)" if bad.sum() > 1 else ""
-    way = "Correct it, or name the column in data.categorical instead"
-    if series[bad].nunique() <= FEW_TEXTS and not any(c.isdigit() for c in cell):
-        way = f"Correct it, or write missing: [{cell!r}], or categorical: [{series.name}]"
-    return f"column {series.name!r} has numbers, but {cell!r} in {where(first)}{others}. {way}."
+    has_numbers = bool((series.notna() & ~bad).any())
+    are_few = series[bad].nunique() <= FEW_TEXTS and not any(c.isdigit() for c in cell)
+    missing = f"missing: [{cell!r}], or " if has_numbers and are_few else ""
+    holds = "numbers" if has_numbers else "no number"
+    return (
+        f"column {series.name!r} has {holds}, but {cell!r} in {where(first)}{others}. "
+        f"Correct it, or write {missing}categorical: [{series.name}]."
+    )
 
 
 def _categories(series: pd.Series, note: str = "") -> Cells:

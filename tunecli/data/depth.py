@@ -9,8 +9,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-BITS = (8, 10, 12, 14, 16, 24, 32)
+BITS = (8, 10, 12, 14, *range(16, 33))
 """Depths that whole numbers may have; a set has the smallest that its largest value fits into."""
+
+FEWEST_LEVELS = 64
+"""A set whose values would have fewer levels of 256 goes from the least to the largest value."""
 
 
 @dataclass(frozen=True)
@@ -35,16 +38,19 @@ class Depth:
     @classmethod
     def of(cls, kind: Literal["whole", "real"], least: float, largest: float) -> Depth:
         """The rule for a set: by its number of bits, from 0 to 1, or from least to largest."""
+        white = 1.0
         if kind == "whole" and least >= 0:
-            return cls(kind, 0.0, float(2 ** next(n for n in BITS if largest < 2**n)))
-        if kind == "real" and least >= 0 and largest <= 1:
-            return cls(kind, 0.0, 1.0)
+            white = float(2 ** next(n for n in BITS if largest < 2**n))
+        is_narrow = white != 256 and 0 < largest - least < white * FEWEST_LEVELS / 256
+        if least >= 0 and largest <= white and not is_narrow:
+            return cls(kind, 0.0, white)
         return cls(kind, least, largest if largest > least else math.nextafter(least, math.inf))
 
     @property
     def has_white(self) -> bool:
         """Whether 0 is black and a known number white, as in pictures of 8 bits."""
-        return self.low == 0 and math.log2(self.high).is_integer()
+        is_white = math.log2(self.high).is_integer() if self.kind == "whole" else self.high == 1
+        return self.low == 0 and is_white
 
     @property
     def in_words(self) -> str:

@@ -36,8 +36,8 @@ def as_searched(trial: Trial, store: FoldStore, folder: Path) -> Refitted:
         kept = read_models(folder, config)
     except DataError as error:
         raise RefitError(
-            f"trial {trial.number} left no models: {error} A search keeps those of its best "
-            "trials (search.keep_models). Without --as-searched the model is trained."
+            f"trial {trial.number} has no models to average: {error} A search keeps those of its "
+            "best trials (search.keep_models). Without --as-searched the model is trained."
         ) from None
     folds = folds_of(store, config)
     if len(folds) != len(kept):

@@ -94,8 +94,10 @@ def read(folder: Path) -> tuple[ModelFacts, dict[str, Tensor], dict[str, Tensor]
 
 def settle(folder: Path) -> None:
     """Put the old folder back, if a writer was killed just before its new one had the name."""
+    if folder.exists():  # as `.` and `/` do, beside which nothing can be
+        return
     old = set_aside(folder)
-    if not folder.exists() and is_folder(old) and (old / FACTS).is_file():
+    if is_folder(old) and (old / FACTS).is_file():
         with suppress(OSError):  # another reader was faster, or nothing may be written here
             old.rename(folder)
 

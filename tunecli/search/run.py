@@ -15,7 +15,7 @@ import optuna
 
 from tunecli.data.workspace import Workspace
 from tunecli.errors import TunecliError
-from tunecli.numerics import NUMERICS, changes_since
+from tunecli.numerics import NUMERICS, other_numerics
 from tunecli.search.constructible import refuse_what_optuna_refuses
 from tunecli.search.database import StudyDatabase
 from tunecli.search.driver import Driver, Limits, earlier
@@ -275,12 +275,8 @@ class Search:
 
 
 def _other_numerics(version: int) -> Iterator[Notice]:
-    if version != NUMERICS:
-        yield Notice(
-            f"The study was made with numerics version {version}, and this tunecli has {NUMERICS}:"
-            f" {changes_since(version)}. Its next trials are not comparable bit for bit with "
-            "those before."
-        )
+    if other := other_numerics(version):
+        yield Notice(f"{other} Its next trials are not comparable bit for bit with those before.")
 
 
 def _other_machine(differences: Sequence[str]) -> Iterator[Notice]:

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 
 from tunecli.data.summary import DataSummary
 from tunecli.errors import DatabaseError, StudyChangedError, StudyFileError
-from tunecli.numerics import NUMERICS
+from tunecli.numerics import NUMERICS, version_of
 from tunecli.search.baselines import lacking, read_baselines
 from tunecli.search.cells import refuse_nonsense
 from tunecli.search.database import StudyDatabase
@@ -183,7 +183,7 @@ class Stored:
     @property
     def numerics(self) -> int:
         """The version of the arithmetic at the first trial; older studies do not name it."""
-        return int(self.environment.get("numerics", 1))
+        return version_of(self.environment)
 
     def record_edits(self, study: StudyFile, database: StudyDatabase) -> Edits:
         """Store this call's edits with the first trial that they touch."""

@@ -33,6 +33,7 @@ from tunecli.study_file.settings import (
     ValidationSettings,
 )
 from tunecli.study_file.switching_off import is_none
+from tunecli.study_file.wording import without_exponent
 
 SECTIONS = (
     "study",
@@ -135,7 +136,8 @@ class SectionReader:
         is_whole = isinstance(seed, int) and not isinstance(seed, bool)
         if not is_whole or not 0 <= seed <= LARGEST_SEED:
             rule = f"must be a whole number from 0 to {LARGEST_SEED}"
-            self._problems.add(("seed",), f"{rule}, but got {inline(seed)}.")
+            hint = without_exponent(seed)
+            self._problems.add(("seed",), f"{rule}, but got {inline(seed)}.{hint}")
             return 0
         return int(seed)
 
@@ -182,8 +184,9 @@ class SectionReader:
                 "is for tunecli's own loop. Weigh the rows in your function, and leave it out."
             )
             self._problems.add_new(("data", "weights"), message)
-        for place, message in source_kinds.misplaced(kind, data, validation):
-            self._problems.add_new(place, message)
+        if kind != "pictures" or self._is_there(data.source):  # else its kind is a guess
+            for place, message in source_kinds.misplaced(kind, data, validation):
+                self._problems.add_new(place, message)
         if self._folder is None or kind not in ("table", "arrays", "pictures"):
             return
         files: dict[Path, str | float | None] = {at: data.source}
@@ -197,6 +200,11 @@ class SectionReader:
                 missing = source_kinds.missing_file(file, self._folder, kind)
                 if missing is not None:
                     self._problems.add_new(path, missing)
+
+    def _is_there(self, pictures: str) -> bool:
+        if self._folder is None:
+            return True
+        return source_kinds.missing_file(pictures, self._folder, "pictures") is None
 
     def _read_validation(self) -> ValidationSettings:
         section = self._parts.section("validation", self._data.get("validation"))

@@ -10,6 +10,7 @@ from pydantic_core import ErrorDetails
 
 from tunecli.study_file.document import Path
 from tunecli.study_file.plain import inline
+from tunecli.study_file.scalars import LARGEST_INT
 from tunecli.study_file.settings import Settings
 from tunecli.study_file.suggestions import did_you_mean, listed
 from tunecli.study_file.switching_off import switched_off
@@ -91,7 +92,15 @@ def _message(
         return "required, but not given."
     requirements = dict.fromkeys(_requirement(detail) for detail in details)
     hint = _did_you_mean(got, details)
+    if "a whole number" in requirements:
+        hint = without_exponent(got)
     return f"must be {' or '.join(requirements)}, but got {inline(got)}.{hint}"
+
+
+def without_exponent(got: Any) -> str:
+    """Return how to write a whole number that came as a float, such as 1e3; empty for others."""
+    is_whole = isinstance(got, float) and got.is_integer() and abs(got) <= LARGEST_INT
+    return f" Write {int(got)}." if is_whole else ""
 
 
 def unknown_key(key: str, known: Sequence[str]) -> str:

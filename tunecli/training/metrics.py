@@ -56,8 +56,9 @@ def measure(
     own = [metric for metric in metrics if is_code(metric.name)]
     if own and weights is not None:
         raise DataError(
-            f"metric.{own[0].name}: is code of your own, which knows of no weights. Leave the "
-            "metric or data.weights out."
+            f"{own[0].name} is code of your own, which knows of no weights. Leave the metric or "
+            "data.weights out.",
+            "data.weights",
         )
     others = [metric for metric in metrics if metric not in own]
     found = _library(others, task, y_true, predictions, n_classes, weights)

@@ -124,7 +124,7 @@ def _build_one_by_one(config: TrialConfig, fold: FoldData) -> None:
             loss(outputs.requires_grad_(), fold.y_train[:2])
     for metric in measured(config):
         if is_code(metric.name):
-            with _blaming(f"metric.{metric.name}"):
+            with _blaming(f"{_place(config, metric)}.{metric.name}"):
                 _try_metric(metric, fold)
     for component in config.data.augment:
         with _blaming(f"data.augment.{component.name}"):
@@ -153,6 +153,13 @@ def _build_one_by_one(config: TrialConfig, fold: FoldData) -> None:
             lose_channels(model, config.compression, _two_rows(fold))
             thin_out(model, config.compression)
             unpack(write_down(model, config.compression), new_model(config, fold))
+
+
+def _place(config: TrialConfig, metric: Component) -> str:
+    """The section of the study file that names a metric."""
+    if metric in [one.metric for one in (config.objective, *config.further_objectives)]:
+        return "objective"
+    return "constraints" if metric in [one.metric for one in config.constraints] else "metrics"
 
 
 def _try_metric(metric: Component, fold: FoldData) -> None:

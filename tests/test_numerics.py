@@ -1,0 +1,23 @@
+"""A study of another version of the arithmetic says so, whatever its database holds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tunecli.numerics import NUMERICS, other_numerics, version_of
+
+
+@pytest.mark.parametrize(
+    ("environment", "version"),
+    [({}, 1), ({"numerics": "2"}, 2), ({"numerics": 2}, 2), ({"numerics": "x"}, 0)],
+)
+def test_the_version_of_a_study(environment: dict[str, Any], version: int) -> None:
+    assert version_of(environment) == version
+
+
+def test_what_differs_is_told() -> None:
+    assert not other_numerics(NUMERICS)
+    assert "numerics version 1, and this tunecli has 2: targets are" in other_numerics(1)
+    assert "does not know what differs" in other_numerics(NUMERICS + 1)
