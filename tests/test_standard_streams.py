@@ -16,12 +16,22 @@ RESULTS = [
     *(["schema"], ["--help"], ["--version"], ["search", "--help"]),
 ]
 
+TEXT = """\
+study: digits
+data: digits
+model: {MLP: {width: {int: [8, 128], log: true}}}
+optimizer:
+  choice:
+  - AdamW: {lr: {float: [1e-5, 1e-1], log: true}}
+  - SGD: {lr: {float: [1e-5, 1], log: true}}
+"""
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("streams")
     trials = [(mlp(0.01 * n), complete(0.8, 0.9 - n / 100)) for n in range(1, 5)]
-    made(path / "runs" / "digits", trials)
+    made(path / "runs" / "digits", trials, attributes={"study_file": TEXT, "overrides": []})
     return path
 
 
