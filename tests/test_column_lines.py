@@ -89,6 +89,17 @@ def test_every_column_has_its_line(tmp_path: Path) -> None:
     assert (facts["hole"].n_distinct, facts["hole"].n_missing) == (24, 96)
 
 
+def test_the_smallest_and_the_largest_differ_as_shown_if_they_differ(tmp_path: Path) -> None:
+    ids = [f"{10**17 + i % 6}" for i in range(N)]
+    table = TABLE.assign(city=ids, price=1e9 + TABLE["price"].abs(), copy=np.arange(N))
+    facts = facts_of(tmp_path, table, "data.categorical=[city]")
+    out = io.StringIO()
+    Console(file=out, width=200).print(column_lines.columns([facts["city"], facts["price"]]))
+    assert "…000000000 …000000005" in out.getvalue()
+    low, high = (f"{end:.15g}"[-9:] for end in (table["price"].min(), table["price"].max()))
+    assert f"…{low} …{high}" in out.getvalue()
+
+
 def test_classes_and_groups_are_told_apart_as_they_are_written(tmp_path: Path) -> None:
     groups = [f"{i % 8:0{1 + i % 16 // 8}d}" for i in range(N)]  # 0 to 7 and 00 to 07
     table = TABLE.assign(y=["01", "1", "002"] * (N // 3), group=groups)

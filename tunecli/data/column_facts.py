@@ -62,7 +62,8 @@ def facts_of(cells: Cells, use: str) -> ColumnFacts:
     dates = cells.dates
     smallest, largest = "", ""
     if len(distinct):
-        ends = [_shown(float(end), cells.column) for end in distinct[[0, -1]]]
+        low, high = float(distinct[0]), float(distinct[-1])
+        ends = [_shown(end, cells.column, high - low) for end in (low, high)]
         smallest, largest = ends if dates is None else _ends(dates)
     warnings: list[str] = []
     if use == FEATURE and cells.column.kind == "numeric":
@@ -140,10 +141,13 @@ def _kind(cells: Cells) -> str:
     return "category" if cells.column.kind == "categorical" else "number"
 
 
-def _shown(value: float, column: Column) -> str:
+def _shown(value: float, column: Column, spread: float) -> str:
+    """Show a number in so many digits that the ends of a column differ."""
     if column.categories:
         return column.categories[int(value)]
-    return str(int(value)) if value.is_integer() and abs(value) < 10**_DIGITS else f"{value:.6g}"
+    if value.is_integer() and abs(value) < 10**_DIGITS:
+        return str(int(value))
+    return f"{value:.6g}" if spread > abs(value) * 1e-5 else f"{value:.15g}"
 
 
 def _ends(dates: Dates) -> list[str]:

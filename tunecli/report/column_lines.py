@@ -40,7 +40,7 @@ def columns(facts: Sequence[ColumnFacts]) -> RenderableType:
 
 
 def _cells(one: ColumnFacts) -> Sequence[str]:
-    smallest, largest = (_short(end, _CELL) for end in (one.smallest, one.largest))
+    smallest, largest = _ends(one)
     missing = f"{one.n_missing:,}" if one.n_missing else ""
     name = _short(one.name, _NAME)
     return (
@@ -52,6 +52,14 @@ def _cells(one: ColumnFacts) -> Sequence[str]:
         largest,
         wording.plain(one.use),
     )
+
+
+def _ends(one: ColumnFacts) -> list[str]:
+    """Both cells; of those that begin alike the ends."""
+    ends = [wording.plain(end) for end in (one.smallest, one.largest)]
+    shown = [wording.shortened(end, _CELL) for end in ends]
+    are_alike = shown[0] == shown[1] and ends[0] != ends[1]
+    return [f"…{end[1 - _CELL :]}" for end in ends] if are_alike else shown
 
 
 def _short(text: str, width: int) -> str:
