@@ -42,7 +42,7 @@ def folder(tmp_path: Path) -> Path:
     here.mkdir()
     (tmp_path / "ran").mkdir()
     (here / "study.yaml").write_text(STUDY)
-    for name in {*sys.stdlib_module_names, *packages_distributions()}:
+    for name in {*sys.stdlib_module_names, *packages_distributions(), "tunecli"}:
         if name.isidentifier():
             (here / f"{name}.py").write_text(f"open({str(tmp_path / 'ran' / name)!r}, 'w')\n")
     return here
@@ -60,10 +60,11 @@ def call(folder: Path, *words: str, **variables: str) -> str:
     return done.stdout
 
 
-def loaded_by_python_itself() -> set[str]:
-    """Modules that Python needs before it runs anything: nobody can guard their import."""
+def loaded_before_any_guard() -> set[str]:
+    """What Python needs before it runs tunecli, and tunecli: nobody can guard their import."""
     script = "import runpy, sys; print(*sys.modules)"
-    return set(subprocess.check_output([sys.executable, "-c", script], text=True).split())
+    loaded = subprocess.check_output([sys.executable, "-c", script], text=True).split()
+    return {*loaded, "sitecustomize", "usercustomize", "tunecli"}
 
 
 @pytest.mark.slow
@@ -80,7 +81,7 @@ def test_nor_does_help(folder: Path) -> None:
 
 @pytest.mark.parametrize("entry", ["", ".", "../here"])
 def test_an_entry_that_is_relative_counts_for_nothing(folder: Path, entry: str) -> None:
-    for name in loaded_by_python_itself() | {"sitecustomize", "usercustomize"}:
+    for name in loaded_before_any_guard():
         (folder / f"{name}.py").unlink(missing_ok=True)
     assert "search" in call(folder, *SCRIPT, "--help", PYTHONPATH=f"{entry}:/nowhere")
     assert "search" in call(folder, sys.executable, "-m", "tunecli", "--help")

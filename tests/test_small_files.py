@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from commands import call_in
 
-from tests.commands import call_in
 from tunecli.errors import StudyFileError
 from tunecli.files.small import read_small
 from tunecli.search.locks import Holder
