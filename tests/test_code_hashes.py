@@ -158,9 +158,32 @@ def test_what_was_really_imported_is_known_however_it_was_named(
     loaded = LoadedCode(AllowedCode.of(folder, [str(own)]))
     __import__("really_own")
     __import__("this")  # of Python itself
-    assert loaded.news() == {str(path): content_hash(path) for path in (own, parts)}
+    news = loaded.news()
     assert loaded.news() == {}
     assert nothing.news() == {}
+    assert news == {str(path): content_hash(path) for path in (own, parts)}
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        "with open('/'.join((HERE, 'plugin.py'))) as file: exec(file.read())",
+        "__import__('runpy').run_path(HERE + '/plugin.py')",
+        "__import__('pathlib').Path(HERE, 'plugin.py').read_text()",
+    ],
+)
+def test_a_file_that_is_run_by_its_path_counts_wherever_its_name_comes_from(
+    folder: Path, run: str
+) -> None:
+    own = write(folder / "own.py", run)
+    plugin = write(folder / "plugin.py", "SIZE = 1\n")
+    loaded = LoadedCode(AllowedCode.of(folder, [str(own)]))
+    assert loaded.news() == {}
+    exec(own.read_text(), {"HERE": str(folder)})
+    write(folder / "written.py", "")
+    news = loaded.news()
+    assert loaded.news() == {}
+    assert news == {str(path): content_hash(path) for path in (own, plugin)}
 
 
 LAZY = """

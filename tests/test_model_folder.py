@@ -333,6 +333,21 @@ def test_code_in_the_facts_is_not_imported(folder: Path, tmp_path: Path) -> None
     assert not (tmp_path / "was_run").exists()
 
 
+def test_a_network_is_not_built_from_code_that_has_changed(tmp_path: Path) -> None:
+    found = case("own")
+    folder = written(found, tmp_path / "model")
+    code = tmp_path / "net.py"
+    shutil.copy(found.folder / "net.py", code)
+    model = tunecli.load(folder, [str(code)], folder=tmp_path)
+    assert model.facts.code.keys() == {"net.py"}
+    code.write_text(code.read_text() + "raise SystemExit\n")
+    with pytest.raises(UserCodeError, match=r"net.py, or code that it imports, has changed since"):
+        tunecli.load(folder, [str(code)], folder=tmp_path)
+    edit(folder, lambda facts: facts.pop("code"))  # a model of a version that kept none
+    shutil.copy(found.folder / "net.py", code)
+    assert tunecli.load(folder, [str(code)], folder=tmp_path).facts.code == {}
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

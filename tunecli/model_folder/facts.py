@@ -53,6 +53,8 @@ class ModelFacts(_Facts):
         depth: how pictures of more than 8 bits became bytes; None if all had 8 bits. Models that
             do not say were trained on the upper 8 of 16 bits.
         fingerprint: of the data that it was trained on.
+        code: hash of the files of the user's own that its network is made of, by what `--code`
+            calls them; none for an installed package, and in models of the first versions.
         versions: of what trained it.
         files: SHA-256 of each of the other files that are read, in hexadecimal.
     """
@@ -69,5 +71,6 @@ class ModelFacts(_Facts):
     row_dtype: RowType
     members: Annotated[tuple[MemberFacts, ...], Field(min_length=1)]
     fingerprint: str
+    code: dict[str, str] = {}
     versions: dict[str, str]
     files: dict[str, str] = {}

@@ -59,9 +59,11 @@ def load_with(path: Path, workspace: Workspace, device: str = "auto") -> Model:
     """`load` with the code that a workspace allows."""
     facts, weights, arrays = read(path)
     model = facts.config.model
-    _refuse_unknown(path, model, workspace.code)
     if is_code(model.name):
+        _refuse_other_code(path, facts, workspace.code)
         permit(workspace.code)
+    else:
+        _refuse_unknown(path, model)
     try:
         check_facts(facts)
         check_arrays(weights | arrays)
@@ -79,17 +81,27 @@ def load_with(path: Path, workspace: Workspace, device: str = "auto") -> Model:
     return Model(facts, members, choose_device(device), workspace)
 
 
-def _refuse_unknown(path: Path, model: Component, code: AllowedCode) -> None:
+def _refuse_other_code(path: Path, facts: ModelFacts, code: AllowedCode) -> None:
+    """Build a network only of code that is allowed, and is what the network was trained with."""
+    name = CodeName.parse(facts.config.model.name)
+    assert name is not None
+    option = name.to_allow
+    if code.hash_of(name) is None:
+        raise UserCodeError(
+            f"the network of {path} is {name.place}:{name.name}, which is code of your own: "
+            f"allow it with --code {option}, or load(…, code=[{option!r}])."
+        )
+    before = facts.code.get(option)
+    if before is not None and not code.is_as_before(name, before):
+        raise UserCodeError(
+            f"{option}, or code that it imports, has changed since the network of {path} was "
+            "trained: its weights do not belong to this code. Restore the old code, or train the "
+            "model again with `tunecli refit`."
+        )
+
+
+def _refuse_unknown(path: Path, model: Component) -> None:
     """Build nothing that a study file could not name."""
-    if is_code(model.name):
-        name = CodeName.parse(model.name)
-        if name is None or code.hash_of(name) is None:
-            option = name.to_allow if name else model.name
-            raise UserCodeError(
-                f"the network of {path} is {model.name}, which is code of your own: allow it with "
-                f"--code {option}, or load(…, code=[{option!r}])."
-            )
-        return
     if model.name not in catalogue.names("model"):
         raise ModelFolderError(f"{path} is damaged: there is no model {model.name!r}.")
     problems = catalogue.argument_problems("model", model)

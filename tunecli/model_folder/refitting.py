@@ -20,7 +20,9 @@ from tunecli.data.fold_store import FoldStore
 from tunecli.errors import RefitError
 from tunecli.model_folder.facts import MemberFacts, ModelFacts
 from tunecli.model_folder.model import Member, Model
+from tunecli.study_file.code_hashes import OF_FILES
 from tunecli.study_file.settings import TrialConfig
+from tunecli.study_file.user_code import CodeName
 from tunecli.training.batches import batch_sizes
 from tunecli.training.compression.loading import unpack
 from tunecli.training.compression.packing import Packed
@@ -176,9 +178,17 @@ def facts_of(
             "depth": dataset.depth,
             "members": members,
             "fingerprint": dataset.fingerprint,
+            "code": _code_hash(config, store),
             "versions": versions(),
         }
     )
+
+
+def _code_hash(config: TrialConfig, store: FoldStore) -> dict[str, str]:
+    """Of files of the user's own that the network is made of; a package has its version."""
+    name = CodeName.parse(config.model.name)
+    content = (store.workspace.code.hash_of(name) if name else None) or ""
+    return {name.to_allow: content} if name and content.startswith(OF_FILES) else {}
 
 
 def _row_dtype(dtype: torch.dtype, member: MemberFacts) -> str:
