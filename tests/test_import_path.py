@@ -61,8 +61,8 @@ def call(folder: Path, *words: str, **variables: str) -> str:
 
 
 def loaded_before_any_guard() -> set[str]:
-    """What Python needs before it runs tunecli, and tunecli: nobody can guard their import."""
-    script = "import runpy, sys; print(*sys.modules)"
+    """What Python and the script of pip load before tunecli: nobody can guard their import."""
+    script = "import re, runpy, sys; print(*sys.modules)"
     loaded = subprocess.check_output([sys.executable, "-c", script], text=True).split()
     return {*loaded, "sitecustomize", "usercustomize", "tunecli"}
 
