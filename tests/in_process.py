@@ -29,7 +29,7 @@ from tunecli.search.pruning import Judge
 from tunecli.search.sampling import Suggester
 from tunecli.search.stored import Edits
 from tunecli.search.trials import Trial
-from tunecli.study_file.ranges import Scalar
+from tunecli.study_file.scalars import Scalar
 from tunecli.study_file.study_file import StudyFile
 from tunecli.training.evaluation import Baseline, Evaluation, TrialResult
 from tunecli.training.objectives import violations

@@ -10,7 +10,8 @@ from training_cases import classification, regression
 
 from tunecli.data.dataset import FoldData
 from tunecli.study_file.points import Point, covering
-from tunecli.study_file.ranges import Range, Scalar
+from tunecli.study_file.ranges import Range
+from tunecli.study_file.scalars import Scalar
 from tunecli.study_file.study_file import StudyFile
 from tunecli.training.rehearsal import rehearse
 

@@ -21,7 +21,8 @@ from tunecli.study_file.code_hashes import (
     package_hash,
     shadows,
 )
-from tunecli.study_file.user_code import AllowedCode, CodeName
+from tunecli.study_file.code_names import CodeName
+from tunecli.study_file.user_code import AllowedCode
 
 WAYS = {
     "import helper": "helper.py",

@@ -22,7 +22,8 @@ from tunecli.search.database import StudyDatabase
 from tunecli.search.distributions import to_distribution
 from tunecli.search.trials import Trial
 from tunecli.search.urls import sqlite_url
-from tunecli.study_file.ranges import Categories, FloatRange, IntRange, Range, Scalar
+from tunecli.study_file.ranges import Categories, FloatRange, IntRange, Range
+from tunecli.study_file.scalars import Scalar
 from tunecli.study_file.settings import (
     Component,
     DataSettings,

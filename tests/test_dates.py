@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tunecli.data.date_features import feature_name, parts_of, values_of
+from tunecli.data.date_parts import DateForm
 from tunecli.data.date_texts import FORMS, read
-from tunecli.data.dates import DateForm, dates_as, dates_in
+from tunecli.data.dates import dates_as, dates_in
 from tunecli.errors import DataError
 
 EPOCH = dt.datetime(1970, 1, 1)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tunecli.errors import StudyFileError
 from tunecli.study_file.document import DEEPEST, START, Document, Mark, dotted
-from tunecli.study_file.plain import to_text
+from tunecli.study_file.dump import to_text
 
 
 def parse(text: str) -> Document:

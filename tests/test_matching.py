@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from test_space import study_texts
 
 from tunecli.study_file.matching import match
-from tunecli.study_file.ranges import Categories, IntRange, Range, Scalar
+from tunecli.study_file.ranges import Categories, IntRange, Range
+from tunecli.study_file.scalars import Scalar
 from tunecli.study_file.study_file import StudyFile
 
 STUDIES = sorted((Path(__file__).parent.parent / "studies").glob("*.yaml"))

@@ -26,7 +26,8 @@ from tunecli.report.next_round.paths import moved
 from tunecli.report.next_round.round import Round, Style, following, next_round
 from tunecli.report.records import StudyRecord, TrialRecord
 from tunecli.study_file.matching import match
-from tunecli.study_file.ranges import Categories, FloatRange, IntRange, Parameter, Scalar
+from tunecli.study_file.ranges import Categories, FloatRange, IntRange, Parameter
+from tunecli.study_file.scalars import Scalar
 from tunecli.study_file.study_file import StudyFile
 
 STUDIES = [

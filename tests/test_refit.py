@@ -20,7 +20,8 @@ from tunecli.model_folder.choosing import by_name as chosen
 from tunecli.model_folder.of_study import _refuse_other_code
 from tunecli.report.records import StudyRecord, read_study
 from tunecli.study_file.code_hashes import content_hash
-from tunecli.study_file.user_code import AllowedCode, CodeName
+from tunecli.study_file.code_names import CodeName
+from tunecli.study_file.user_code import AllowedCode
 from tunecli.training.evaluation import TrialResult
 
 STUDY = """

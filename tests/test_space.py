@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tunecli.study_file.plain import to_text
-from tunecli.study_file.ranges import Categories, FloatRange, IntRange, Range, Scalar
+from tunecli.study_file.dump import to_text
+from tunecli.study_file.ranges import Categories, FloatRange, IntRange, Range
+from tunecli.study_file.scalars import Scalar
 from tunecli.study_file.space import contains
 from tunecli.study_file.study_file import StudyFile
 

@@ -15,7 +15,8 @@ from tunecli.data.stores import Stores
 from tunecli.data.workspace import Workspace
 from tunecli.errors import DataError, StudyFileError
 from tunecli.study_file.edits import changes
-from tunecli.study_file.ranges import IntRange, Range, Scalar
+from tunecli.study_file.ranges import IntRange, Range
+from tunecli.study_file.scalars import Scalar
 from tunecli.study_file.settings import DataSettings, TrialConfig, ValidationSettings
 from tunecli.study_file.study_file import StudyFile
 from tunecli.study_file.user_code import AllowedCode

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tunecli.errors import StudyFileError
 from tunecli.study_file.document import Document
-from tunecli.study_file.plain import to_text
+from tunecli.study_file.dump import to_text
 from tunecli.study_file.settings import Component, ValidationSettings
 from tunecli.study_file.study_file import StudyFile, load
 

@@ -9,8 +9,8 @@ import pytest
 
 from tunecli.errors import StudyFileError
 from tunecli.study_file.document import Document
+from tunecli.study_file.dump import to_text
 from tunecli.study_file.overrides import put
-from tunecli.study_file.plain import to_text
 from tunecli.study_file.settings import (
     CompressionSettings,
     DataSettings,

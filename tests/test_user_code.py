@@ -9,8 +9,9 @@ import pytest
 from commands import run_in
 
 from tunecli.errors import StudyFileError, UserCodeError
+from tunecli.study_file.code_names import CodeName, short_name
 from tunecli.study_file.study_file import StudyFile, load
-from tunecli.study_file.user_code import AllowedCode, CodeName, places_in, short_name
+from tunecli.study_file.user_code import AllowedCode, places_in
 
 CANARY = """
 from pathlib import Path

@@ -12,7 +12,7 @@ import pytest
 
 from tunecli.errors import StudyFileError
 from tunecli.study_file.document import Document
-from tunecli.study_file.plain import to_text
+from tunecli.study_file.dump import to_text
 from tunecli.study_file.study_file import StudyFile
 
 pytestmark = pytest.mark.slow

@@ -112,7 +112,7 @@ def _run(searching: Search, view: LiveView, on_code: Callable[[dict[str, str]], 
     Args:
         on_code: is told which files of the user's own were imported.
     """
-    from tunecli.search.messages import CodeLoaded
+    from tunecli.search.progress import CodeLoaded
 
     ending = ""
     with interrupting(searching) as received, view:

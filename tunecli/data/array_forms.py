@@ -22,6 +22,8 @@ _IN_TABLE = 16
 _SHARED = (torch.float64, torch.float32, torch.float16)
 """Floating types that numpy has, too."""
 MOST_WHOLE = 2**63 - 1
+MOST_ROWS = 100_000_000
+"""Of a data set; a table with more is refused before it is read."""
 
 
 def tensor_array(tensor: Tensor) -> Array:

@@ -16,7 +16,7 @@ from tunecli.data.dataset import Column, Dataset
 from tunecli.data.date_texts import DAY
 from tunecli.data.dates import Dates, spelling
 from tunecli.errors import DataError
-from tunecli.study_file.plain import flow
+from tunecli.study_file.dump import flow
 from tunecli.study_file.settings import DataSettings
 
 FEATURE = "feature"

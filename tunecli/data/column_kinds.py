@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from tunecli.data.cell_identity import categories_of
 from tunecli.data.cell_values import Floats, Where, as_numbers, is_text
 from tunecli.data.dataset import Column
-from tunecli.data.date_features import DatePart, feature_name, parts_of, values_of
+from tunecli.data.date_features import feature_name, parts_of, values_of
+from tunecli.data.date_parts import DatePart
 from tunecli.data.date_texts import Order
 from tunecli.data.dates import Dates, dates_in
 from tunecli.data.number_forms import PLAIN, NumberForm

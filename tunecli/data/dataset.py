@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tunecli.data.date_features import DatePart
+from tunecli.data.date_parts import DatePart
 from tunecli.data.depth import Depth
 from tunecli.data.features import Features, as_features
 from tunecli.data.loaded_rows import LoadedRows

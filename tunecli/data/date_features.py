@@ -3,40 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from tunecli.data.cell_values import Floats
+from tunecli.data.date_parts import Part
 from tunecli.data.date_texts import DAY, Ints
-from tunecli.data.dates import DateForm, Dates
-
-Part = Literal[
-    "elapsed",
-    "hour, sin",
-    "hour, cos",
-    "weekday, sin",
-    "weekday, cos",
-    "day of year, sin",
-    "day of year, cos",
-]
-"""What a number says of a date: seconds, or where in a day, a week or a year it is."""
-
-
-@dataclass(frozen=True)
-class DatePart:
-    """What a column of numbers says of a table's column of dates.
-
-    Attributes:
-        column: of the table.
-        form: in which its cells are read.
-    """
-
-    column: str
-    part: Part
-    form: DateForm
-
+from tunecli.data.dates import Dates
 
 _LEAST = 1e-9
 """A sine that varies less is the same in all rows, but for rounding."""

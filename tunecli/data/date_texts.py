@@ -17,8 +17,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from tunecli.data.date_parts import DateKind
+
 Order = Literal["day-first", "month-first"]
-DateKind = Literal["date", "time of day", "duration"]
 Ints = NDArray[np.int64]
 Marks = NDArray[np.bool_]
 

@@ -4,43 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from tunecli.data.cell_values import Floats, Where, is_nested
-from tunecli.data.date_texts import (
-    DAY,
-    FORMS,
-    SECOND,
-    DateKind,
-    Ints,
-    Marks,
-    Moments,
-    Order,
-    read,
-)
+from tunecli.data.date_parts import DateForm, DateKind
+from tunecli.data.date_texts import DAY, FORMS, SECOND, Ints, Marks, Moments, Order, read
 from tunecli.errors import DataError
 
 MOST_STRAYS = 10
 """So many different texts among more dates are mistakes; more of them, among fewer dates than
 half of the cells, make the column one of texts."""
-
-
-@dataclass(frozen=True)
-class DateForm:
-    """How the dates of a column are read: decided once on the data, and stored with a model.
-
-    Attributes:
-        order: of day and month; empty where no cell needs one.
-        is_aware: whether they have zones, so that they are UTC.
-    """
-
-    kind: DateKind
-    order: Literal["", "day-first", "month-first"] = ""
-    is_aware: bool = False
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,9 @@ from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 from torch.utils.data import IterableDataset
 
-from tunecli.data.array_forms import tensor_array
+from tunecli.data.array_forms import MOST_ROWS, tensor_array
 from tunecli.data.decoding import picture_array
 from tunecli.data.draws import generators_kept, seed_all, seed_of
-from tunecli.data.table_bounds import MOST_ROWS
 from tunecli.data.user_code import blaming
 from tunecli.errors import UserCodeError
 

@@ -8,8 +8,8 @@ from tunecli.data.fold_store import FoldStore
 from tunecli.data.no_data import NoData
 from tunecli.data.workspace import HERE, Workspace
 from tunecli.errors import DataError
+from tunecli.study_file.dump import inline
 from tunecli.study_file.metrics import METRICS
-from tunecli.study_file.plain import inline
 from tunecli.study_file.settings import TrialConfig
 from tunecli.study_file.source_kinds import NO_SOURCE
 

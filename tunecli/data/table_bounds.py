@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from tunecli.data.array_forms import MOST_ROWS
 from tunecli.data.hardware import memory
 
 MOST_COLUMNS = 100_000
-MOST_ROWS = 100_000_000
 COPIES = 4
 """Times that the numbers of a table are in memory while it is read, or more."""
 

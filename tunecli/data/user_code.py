@@ -20,7 +20,8 @@ from typing import Any
 from tunecli.errors import TunecliError, UserCodeError
 from tunecli.import_path import restore_for_allowed_code
 from tunecli.study_file.code_hashes import file_hash
-from tunecli.study_file.user_code import AllowedCode, CodeName
+from tunecli.study_file.code_names import CodeName
+from tunecli.study_file.user_code import AllowedCode
 
 _permitted = AllowedCode(Path())
 

@@ -30,8 +30,8 @@ from tunecli.data.loader_processes import n_loaders
 from tunecli.data.user_code import blaming, load_object
 from tunecli.data.workspace import Workspace
 from tunecli.errors import DataError, UserCodeError
+from tunecli.study_file.code_names import CodeName
 from tunecli.study_file.settings import DataSettings, ValidationSettings
-from tunecli.study_file.user_code import CodeName
 
 Array = NDArray[Any]
 

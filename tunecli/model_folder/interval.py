@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunecli.errors import UserCodeError
+from tunecli.study_file.code_names import is_code
 from tunecli.study_file.metrics import label
 from tunecli.study_file.settings import Component, Task
-from tunecli.study_file.user_code import is_code
 from tunecli.training.finite import NoScoreError, number
 from tunecli.training.metrics import measure
 

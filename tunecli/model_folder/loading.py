@@ -24,8 +24,9 @@ from tunecli.model_folder.facts import MemberFacts, ModelFacts
 from tunecli.model_folder.folder import of_member, read
 from tunecli.model_folder.model import Member, Model
 from tunecli.study_file import catalogue
+from tunecli.study_file.code_names import CodeName, is_code
 from tunecli.study_file.settings import Component, TrialConfig
-from tunecli.study_file.user_code import AllowedCode, CodeName, is_code
+from tunecli.study_file.user_code import AllowedCode
 from tunecli.training.compression.fusing import remove_norms
 from tunecli.training.compression.layers import settle
 from tunecli.training.compression.shapes import take_shapes

@@ -27,10 +27,10 @@ from tunecli.search.database import StudyDatabase
 from tunecli.search.place import Place
 from tunecli.search.trial_folders import BEST
 from tunecli.study_file.code_hashes import changed_files
+from tunecli.study_file.code_names import CodeName
 from tunecli.study_file.printing import to_yaml
 from tunecli.study_file.settings import CompressionSettings
 from tunecli.study_file.source_kinds import NO_SOURCE
-from tunecli.study_file.user_code import CodeName
 
 
 def refit_study(

@@ -21,8 +21,8 @@ from tunecli.errors import RefitError
 from tunecli.model_folder.facts import MemberFacts, ModelFacts
 from tunecli.model_folder.model import Member, Model
 from tunecli.study_file.code_hashes import OF_FILES
+from tunecli.study_file.code_names import CodeName
 from tunecli.study_file.settings import TrialConfig
-from tunecli.study_file.user_code import CodeName
 from tunecli.training.batches import batch_sizes
 from tunecli.training.compression.loading import unpack
 from tunecli.training.compression.packing import Packed

@@ -14,7 +14,8 @@ from tunecli.report.gates import GATE
 from tunecli.report.layout import labelled
 from tunecli.study_file.metrics import label
 from tunecli.study_file.points import MOST_POINTS
-from tunecli.study_file.ranges import Categories, Condition, FloatRange, Parameter, Range, Scalar
+from tunecli.study_file.ranges import Categories, Condition, FloatRange, Parameter, Range
+from tunecli.study_file.scalars import Scalar
 from tunecli.study_file.settings import Component, Constraint, SearchSettings
 from tunecli.study_file.tree import trains_itself
 from tunecli.study_file.units import in_words

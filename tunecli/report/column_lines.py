@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tunecli.report import wording
-from tunecli.study_file.plain import flow
+from tunecli.study_file.dump import flow
 from tunecli.study_file.settings import DataSettings
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from tunecli.report.findings.evidence import Evidence
 from tunecli.report.findings.isolation import Branch, Isolation, isolations
 from tunecli.report.fold_test import are_tied
 from tunecli.report.records import StudyRecord, TrialRecord
-from tunecli.study_file.ranges import Scalar
+from tunecli.study_file.scalars import Scalar
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tunecli.errors import StudyFileError
-from tunecli.study_file.ranges import Scalar
+from tunecli.study_file.scalars import Scalar
 
 GATE = ".or"
 

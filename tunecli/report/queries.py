@@ -31,9 +31,9 @@ from sqlalchemy.pool import NullPool
 
 from tunecli.errors import DatabaseError, StudyNotFoundError
 from tunecli.search.cells import checked, refuse_nonsense
-from tunecli.search.place import TRASH
 from tunecli.search.sqlite_files import WAYS_OUT, in_one_line, open_read_only
 from tunecli.search.urls import masked, shown, sqlite_file
+from tunecli.study_file.naming import TRASH
 
 STUDIES = text(
     "SELECT study_id, study_name FROM studies"

@@ -25,7 +25,8 @@ from tunecli.report.curves import Curve, read_curves, read_mean_curves
 from tunecli.report.gates import is_gate, stored_gates
 from tunecli.search.lessons import Learned
 from tunecli.search.urls import shown
-from tunecli.study_file.ranges import Categories, FloatRange, IntRange, Range, Scalar
+from tunecli.study_file.ranges import Categories, FloatRange, IntRange, Range
+from tunecli.study_file.scalars import Scalar
 from tunecli.study_file.settings import Direction
 from tunecli.training.evaluation import Baseline, Outcome
 

@@ -164,7 +164,7 @@ def _best_lines(state: SearchState) -> list[Line]:
     ]
     n_tied = state.n_tied()
     if n_tied is not None:
-        lines.append(labelled("", tie_sentence(n_tied, len(best.fold_scores))))
+        lines.append(labelled("", wording.tie_sentence(n_tied, len(best.fold_scores))))
     return lines
 
 
@@ -182,14 +182,6 @@ def _front_lines(state: SearchState) -> list[Line]:
         lines.append(labelled("", "  ".join([f"trial {trial.number}", *scores, params])))
     more = len(ordered) - _MOST
     return [*lines, *([labelled("", f"and {more} more")] if more > 0 else [])]
-
-
-def tie_sentence(n_tied: int, n_folds: int) -> str:
-    """How many trials the folds of the best cannot tell from it."""
-    folds = wording.count(n_folds, "fold")
-    others = wording.count(n_tied, "other trial") if n_tied else "no other trial"
-    verb = "are" if n_tied > 1 else "is"
-    return f"{others} {verb} tied with it, by a test over its {folds}"
 
 
 def _next_lines(

@@ -22,7 +22,7 @@ from tunecli.search.progress import (
     TrialFinished,
     TrialStarted,
 )
-from tunecli.study_file.ranges import Scalar
+from tunecli.study_file.scalars import Scalar
 from tunecli.study_file.settings import Direction
 from tunecli.training.objectives import dominates
 

@@ -16,7 +16,6 @@ from tunecli.report.findings.evidence import Evidence
 from tunecli.report.importance import Importance, importance
 from tunecli.report.layout import beside
 from tunecli.report.records import StudyRecord, TrialRecord
-from tunecli.report.search_lines import tie_sentence
 from tunecli.report.trial_parts import curve_lines, facts, heading, score_label, yaml_lines
 from tunecli.training.reasons import alike
 
@@ -196,7 +195,7 @@ def _best(study: StudyRecord, best: TrialRecord) -> list[RenderableType]:
     parts.append(beside("parameters", Text(params)))
     n_tied = len(ranking.tied_with_best(study)) - 1
     if n_tied >= 0:
-        parts.append(beside("ties", Text(tie_sentence(n_tied, len(best.fold_scores)))))
+        parts.append(beside("ties", Text(wording.tie_sentence(n_tied, len(best.fold_scores)))))
     return parts + curve_lines(study, best)
 
 

@@ -13,7 +13,8 @@ from tunecli.report import ranking, wording
 from tunecli.report.findings.isolation import Branch, Isolation
 from tunecli.report.gates import GATE, is_gate
 from tunecli.report.records import StudyRecord, TrialRecord
-from tunecli.study_file.ranges import Categories, FloatRange, IntRange, Range, Scalar
+from tunecli.study_file.ranges import Categories, FloatRange, IntRange, Range
+from tunecli.study_file.scalars import Scalar
 
 _BAR = 30  # columns
 _NAME = 40  # columns of a parameter's name

@@ -14,7 +14,7 @@ from typing import Any
 
 from tunecli.data.summary import DataSummary
 from tunecli.report.gates import GATE, is_gate
-from tunecli.study_file.ranges import Scalar
+from tunecli.study_file.scalars import Scalar
 from tunecli.study_file.units import in_words
 from tunecli.training.evaluation import GUESSES, Baseline
 
@@ -339,3 +339,11 @@ def _shortest_end(name: str, names: Iterable[str]) -> str:
 
 def _is_end_of_one(end: str, names: Iterable[str]) -> bool:
     return sum(name == end or name.endswith("." + end) for name in names) == 1
+
+
+def tie_sentence(n_tied: int, n_folds: int) -> str:
+    """How many trials the folds of the best cannot tell from it."""
+    folds = count(n_folds, "fold")
+    others = count(n_tied, "other trial") if n_tied else "no other trial"
+    verb = "are" if n_tied > 1 else "is"
+    return f"{others} {verb} tied with it, by a test over its {folds}"

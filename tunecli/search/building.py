@@ -12,7 +12,8 @@ from tunecli.data.dataset import FoldData
 from tunecli.data.stores import Stores
 from tunecli.errors import StudyFileError
 from tunecli.study_file.points import Point, covering
-from tunecli.study_file.ranges import Range, Scalar
+from tunecli.study_file.ranges import Range
+from tunecli.study_file.scalars import Scalar
 from tunecli.study_file.settings import TrialConfig
 from tunecli.study_file.study_file import StudyFile
 from tunecli.training.fold_data import folds_of

@@ -18,8 +18,8 @@ from tunecli.files.whole import users_file
 from tunecli.search import tables
 from tunecli.search.clock import utc_now
 from tunecli.search.engines import clear_errors, exists, open_engine
-from tunecli.search.place import TRASH
 from tunecli.search.urls import shown, sqlite_file, sqlite_url
+from tunecli.study_file.naming import TRASH
 from tunecli.study_file.settings import Direction
 
 _STUDIES = models.StudyModel.__table__

@@ -18,9 +18,9 @@ from tunecli.data.kept_sets import kept_split
 from tunecli.data.summary import DataSummary
 from tunecli.data.tables import column_facts
 from tunecli.search.measurable import measuring_notes
+from tunecli.study_file.code_names import is_code
 from tunecli.study_file.metrics import measured
 from tunecli.study_file.settings import TrialConfig
-from tunecli.study_file.user_code import is_code
 from tunecli.training.fold_data import takes_integers
 from tunecli.training.guessing import guesses
 from tunecli.training.metrics import measure

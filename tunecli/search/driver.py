@@ -17,7 +17,6 @@ from tunecli.search.front import Front
 from tunecli.search.kept_models import KeptModels
 from tunecli.search.messages import (
     BaselineScored,
-    CodeLoaded,
     Evaluated,
     Event,
     Finished,
@@ -27,6 +26,7 @@ from tunecli.search.messages import (
     WorkerDied,
 )
 from tunecli.search.progress import (
+    CodeLoaded,
     Ending,
     Notice,
     SearchEnded,

@@ -8,7 +8,8 @@ from itertools import islice
 from typing import Any
 
 from tunecli.errors import TunecliError
-from tunecli.study_file.ranges import Categories, FloatRange, IntRange, Range, Scalar
+from tunecli.study_file.ranges import Categories, FloatRange, IntRange, Range
+from tunecli.study_file.scalars import Scalar
 from tunecli.study_file.study_file import StudyFile
 
 MOST_POINTS = 100_000

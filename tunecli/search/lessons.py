@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from tunecli.study_file.ranges import Scalar
+from tunecli.study_file.scalars import Scalar
 from tunecli.training.evaluation import Outcome
 
 _SHOWN = 4  # reasons that a line names

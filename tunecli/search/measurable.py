@@ -15,11 +15,11 @@ from torch import Tensor
 
 from tunecli.data.fold_store import FoldStore
 from tunecli.errors import UserCodeError
+from tunecli.study_file.code_names import is_code
 from tunecli.study_file.document import Path
 from tunecli.study_file.metrics import label, measured
 from tunecli.study_file.settings import Component, TrialConfig
 from tunecli.study_file.study_file import StudyFile
-from tunecli.study_file.user_code import is_code
 from tunecli.training import metrics
 from tunecli.training.finite import NoScoreError, number
 from tunecli.training.guessing import guesses

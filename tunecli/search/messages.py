@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from tunecli.data.summary import DataSummary
+from tunecli.search.progress import CodeLoaded
 from tunecli.study_file.settings import TrialConfig
 from tunecli.study_file.study_file import StudyFile
 from tunecli.training.evaluation import Baseline, Evaluation, TrialResult
@@ -148,18 +149,6 @@ class Warned:
     number: int
     worker: int
     text: str
-
-
-@dataclass(frozen=True)
-class CodeLoaded:
-    """Code of the user's own was imported.
-
-    Attributes:
-        files: the content hash of each file, by absolute path.
-    """
-
-    worker: int
-    files: dict[str, str]
 
 
 @dataclass(frozen=True)

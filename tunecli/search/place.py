@@ -21,12 +21,11 @@ from tunecli.errors import (
 from tunecli.files.own import NotOwnError, make_folder, opened_folder, refuse_foreign
 from tunecli.search.locks import TakenError, hold, soft
 from tunecli.search.trial_folders import BEST, CHECKPOINTS
+from tunecli.study_file.naming import TRASH
 
 DATABASE = "study.db"
 JOURNALS = ("-journal", "-wal", "-shm")
 """How SQLite calls what belongs to a database."""
-TRASH = ".trash"
-"""In the folder of all studies; also how the names of studies begin that were put away."""
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from tunecli.data.summary import DataSummary
-from tunecli.search.messages import CodeLoaded
-from tunecli.study_file.ranges import Scalar
+from tunecli.study_file.scalars import Scalar
 from tunecli.study_file.settings import Direction
 from tunecli.training.evaluation import Baseline, Evaluation, Outcome
 
@@ -118,6 +117,18 @@ class Notice:
     """A sentence the user should read; the search goes on."""
 
     text: str
+
+
+@dataclass(frozen=True)
+class CodeLoaded:
+    """Code of the user's own was imported.
+
+    Attributes:
+        files: the content hash of each file, by absolute path.
+    """
+
+    worker: int
+    files: dict[str, str]
 
 
 @dataclass(frozen=True)

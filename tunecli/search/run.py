@@ -26,9 +26,10 @@ from tunecli.search.learning import learn, learned_by
 from tunecli.search.lessons import as_attribute
 from tunecli.search.local import LocalExecutor
 from tunecli.search.machine import default_jobs, git_commit
-from tunecli.search.messages import CodeLoaded, Described, FirstTask, WorkerDied
+from tunecli.search.messages import Described, FirstTask, WorkerDied
 from tunecli.search.place import Place
 from tunecli.search.progress import (
+    CodeLoaded,
     DataDescribed,
     Notice,
     SearchEnded,

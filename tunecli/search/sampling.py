@@ -27,7 +27,8 @@ from tunecli.search.lag import Lag
 from tunecli.search.lessons import Lesson
 from tunecli.search.samplers import KINDS, common_space, make_sampler, share
 from tunecli.search.trials import Trial
-from tunecli.study_file.ranges import Categories, FloatRange, IntRange, Range, Scalar
+from tunecli.study_file.ranges import Categories, FloatRange, IntRange, Range
+from tunecli.study_file.scalars import Scalar
 from tunecli.study_file.settings import TrialConfig
 from tunecli.study_file.space import contains
 from tunecli.study_file.study_file import StudyFile

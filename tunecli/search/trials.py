@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Row, select
 from tunecli.errors import DatabaseError
 from tunecli.search import tables
 from tunecli.search.cells import checked
-from tunecli.study_file.ranges import Scalar
+from tunecli.study_file.scalars import Scalar
 from tunecli.study_file.settings import TrialConfig
 from tunecli.training.evaluation import Outcome
 from tunecli.training.objectives import objective_values, violations

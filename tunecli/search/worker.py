@@ -31,7 +31,6 @@ from tunecli.search.messages import (
     Answer,
     BaselineJob,
     BaselineScored,
-    CodeLoaded,
     Described,
     Evaluated,
     Event,
@@ -42,6 +41,7 @@ from tunecli.search.messages import (
     TrialJob,
     Warned,
 )
+from tunecli.search.progress import CodeLoaded
 from tunecli.study_file.metrics import costs
 from tunecli.study_file.settings import TrialConfig
 from tunecli.study_file.source_kinds import NO_SOURCE

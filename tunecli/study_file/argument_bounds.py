@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from tunecli.study_file.document import Path, dotted
+from tunecli.study_file.dump import inline
 from tunecli.study_file.intervals import Interval, is_number
-from tunecli.study_file.plain import inline
 from tunecli.study_file.settings import Component
 
 _MODEL = {

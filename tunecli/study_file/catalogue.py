@@ -12,6 +12,7 @@ from dataclasses import replace
 from functools import cache
 
 from tunecli.study_file.annotations import ValueType, in_words, one_of, value_type
+from tunecli.study_file.code_names import is_code, short_name
 from tunecli.study_file.metrics import METRICS
 from tunecli.study_file.offered import (
     LOSS_TASKS,
@@ -28,7 +29,7 @@ from tunecli.study_file.offered import (
 from tunecli.study_file.settings import Component
 from tunecli.study_file.signatures import Argument, Signature, Unreadable
 from tunecli.study_file.suggestions import closest, did_you_mean, listed
-from tunecli.study_file.user_code import FOR_TUNECLI, is_code, short_name
+from tunecli.study_file.user_code import FOR_TUNECLI
 
 __all__ = [
     "LOSS_TASKS",

@@ -6,13 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from tunecli.study_file.plain import (
-    component_data,
-    constraint_data,
-    inline,
-    node_data,
-    objective_data,
-)
+from tunecli.study_file.dump import inline
+from tunecli.study_file.plain import component_data, constraint_data, node_data, objective_data
 from tunecli.study_file.ranges import FloatRange, IntRange
 from tunecli.study_file.sections import Sections
 from tunecli.study_file.settings import Component, Settings

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from tunecli.study_file.document import Path
+from tunecli.study_file.dump import inline
 from tunecli.study_file.metrics import COSTS, METRICS, label
 from tunecli.study_file.parts import RANGE, PartReader
-from tunecli.study_file.plain import inline
 from tunecli.study_file.settings import Component, Constraint, Direction, Objective
 from tunecli.study_file.suggestions import did_you_mean
 from tunecli.study_file.switching_off import is_none

@@ -12,7 +12,9 @@ from typing import Any
 
 from tunecli.study_file import catalogue
 from tunecli.study_file.catalogue import Kind, with_article
+from tunecli.study_file.code_names import is_code, short_name
 from tunecli.study_file.document import Path
+from tunecli.study_file.dump import inline
 from tunecli.study_file.number_ranges import (
     BESIDE,
     RANGE_WORDS,
@@ -21,7 +23,6 @@ from tunecli.study_file.number_ranges import (
     kind_of_range,
     read_number_range,
 )
-from tunecli.study_file.plain import inline
 from tunecli.study_file.problems import Problems
 from tunecli.study_file.suggestions import closest
 from tunecli.study_file.switching_off import is_none
@@ -39,7 +40,7 @@ from tunecli.study_file.tree import (
     categories,
     identity,
 )
-from tunecli.study_file.user_code import AllowedCode, is_code, short_name
+from tunecli.study_file.user_code import AllowedCode
 
 MOST_OPTIONS = 1_000
 """Of a choice: a sampler that has tried none of them learns nothing of the others."""

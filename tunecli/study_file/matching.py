@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tunecli.study_file.ranges import FloatRange, Scalar
+from tunecli.study_file.ranges import FloatRange
+from tunecli.study_file.scalars import Scalar
 from tunecli.study_file.settings import WITHOUT, Component, TrialConfig
 from tunecli.study_file.space import VARIANT, contains
 from tunecli.study_file.start_with import Assignment

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import inf
 
+from tunecli.study_file.code_names import short_name
 from tunecli.study_file.settings import Component, Direction, Task, TrialConfig
-from tunecli.study_file.user_code import short_name
 
 
 @dataclass(frozen=True)

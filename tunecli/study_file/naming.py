@@ -13,6 +13,8 @@ from tunecli.study_file.overrides import with_overrides
 from tunecli.study_file.switching_off import is_none
 
 STUDY_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}\Z")
+TRASH = ".trash"
+"""The folder of studies that were replaced, and how their names begin: no study is called so."""
 
 
 def early_name(path: Path, overrides: Sequence[str] = ()) -> str | None:

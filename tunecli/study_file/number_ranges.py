@@ -7,7 +7,7 @@ from decimal import Decimal
 from math import isinf
 from typing import Any, Literal
 
-from tunecli.study_file.plain import inline
+from tunecli.study_file.dump import inline
 from tunecli.study_file.ranges import FloatRange, IntRange
 from tunecli.study_file.suggestions import closest, did_you_mean
 

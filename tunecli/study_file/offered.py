@@ -15,11 +15,11 @@ from types import MappingProxyType
 from typing import Literal
 
 from tunecli.study_file import signatures
+from tunecli.study_file.code_names import is_code
 from tunecli.study_file.metrics import METRICS
 from tunecli.study_file.settings import Task
 from tunecli.study_file.signatures import Argument, Signature
 from tunecli.study_file.suggestions import closest, did_you_mean, listed
-from tunecli.study_file.user_code import is_code
 
 Kind = Literal[
     "model",

@@ -11,8 +11,8 @@ from typing import Any
 
 from tunecli.errors import Problem, StudyFileError
 from tunecli.study_file.document import NOWHERE, Document, Path, dotted
+from tunecli.study_file.dump import flow, inline
 from tunecli.study_file.offered import Kind, canonical
-from tunecli.study_file.plain import flow, inline
 from tunecli.study_file.suggestions import closest
 
 _COMPONENTS: dict[str, Kind] = {

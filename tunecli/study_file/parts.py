@@ -7,16 +7,16 @@ from typing import Any
 
 from tunecli.study_file import catalogue, user_code
 from tunecli.study_file.catalogue import Kind
+from tunecli.study_file.code_names import is_code
 from tunecli.study_file.document import Path, dotted
+from tunecli.study_file.dump import inline
 from tunecli.study_file.grammar import Grammar, Role, has_ranges, searches_source
 from tunecli.study_file.number_ranges import RangeMistakeError, kind_of_range
-from tunecli.study_file.plain import inline
 from tunecli.study_file.search_rules import search_mistakes
 from tunecli.study_file.settings import Component
 from tunecli.study_file.space import Resolved, resolve_slots
 from tunecli.study_file.switching_off import is_none
 from tunecli.study_file.tree import Named
-from tunecli.study_file.user_code import is_code
 from tunecli.study_file.wording import AnySettings, validated
 
 RANGE = object()

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, combinations
 
-from tunecli.study_file.ranges import Categories, Parameter, Range, Scalar
+from tunecli.study_file.ranges import Categories, Parameter, Range
+from tunecli.study_file.scalars import Scalar
 from tunecli.study_file.space import Suggest, first_value
 
 Allowed = dict[str, tuple[Scalar, ...]]

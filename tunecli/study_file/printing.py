@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tunecli.study_file.plain import component_data, constraint_data, objective_data, to_text
+from tunecli.study_file.dump import to_text
+from tunecli.study_file.plain import component_data, constraint_data, objective_data
 from tunecli.study_file.sections import SECTIONS
 from tunecli.study_file.settings import (
     WITHOUT,

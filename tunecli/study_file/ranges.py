@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-Scalar = bool | int | float | str | None
-"""What Optuna can hold as a category or a parameter's value."""
+from tunecli.study_file.scalars import Scalar
 
 
 @dataclass(frozen=True)

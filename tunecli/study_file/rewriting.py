@@ -21,7 +21,7 @@ from ruamel.yaml.tokens import CommentToken
 
 from tunecli.errors import StudyFileError
 from tunecli.study_file.document import Document, Path
-from tunecli.study_file.plain import to_text
+from tunecli.study_file.dump import to_text
 
 WIDTH = 99
 _AFTER_VALUE = 2  # where ruamel keeps the comment behind a key's value

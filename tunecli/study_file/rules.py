@@ -13,13 +13,13 @@ from dataclasses import dataclass
 
 from tunecli.study_file.argument_bounds import BOUNDS, out_of_bounds
 from tunecli.study_file.catalogue import signature
+from tunecli.study_file.code_names import is_code
 from tunecli.study_file.document import Path
 from tunecli.study_file.intervals import is_number
 from tunecli.study_file.offered import LOSS_TASKS
 from tunecli.study_file.ranges import FloatRange, Parameter
 from tunecli.study_file.settings import Component, Task, TrialConfig
 from tunecli.study_file.source_kinds import kind_of
-from tunecli.study_file.user_code import is_code
 
 
 @dataclass(frozen=True)

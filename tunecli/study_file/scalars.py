@@ -9,7 +9,9 @@ from __future__ import annotations
 import math
 import re
 
-from tunecli.study_file.ranges import Scalar
+Scalar = bool | int | float | str | None
+"""What Optuna can hold as a category or a parameter's value."""
+
 
 NULL = re.compile(r"(?:~|null|Null|NULL|)\Z")
 BOOL = re.compile(r"(?:true|True|TRUE|false|False|FALSE)\Z")

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tunecli.study_file.catalogue import ArgumentProblem
+from tunecli.study_file.dump import inline
 from tunecli.study_file.intervals import Interval, is_number
 from tunecli.study_file.naming import STUDY_NAME
-from tunecli.study_file.plain import inline
 from tunecli.study_file.settings import Component, SearchSettings
 
 BOUNDS: dict[str, Interval] = {

@@ -12,11 +12,11 @@ from typing import Any
 from tunecli.study_file import source_kinds, user_code
 from tunecli.study_file.catalogue import Kind
 from tunecli.study_file.document import Path
+from tunecli.study_file.dump import inline
 from tunecli.study_file.goals import GoalReader
 from tunecli.study_file.grammar import Grammar, searches_source
 from tunecli.study_file.naming import STUDY_NAME
 from tunecli.study_file.parts import PartReader
-from tunecli.study_file.plain import inline
 from tunecli.study_file.search_rules import (
     lesson_mistakes,
     multi_objective_mistakes,

@@ -6,8 +6,8 @@ from typing import Any
 
 from tunecli.study_file import defaults
 from tunecli.study_file.document import Path
+from tunecli.study_file.dump import inline
 from tunecli.study_file.grammar import Grammar, Role, has_ranges, searches_source, without_none
-from tunecli.study_file.plain import inline
 from tunecli.study_file.settings import DataSettings
 from tunecli.study_file.suggestions import closest, listed
 from tunecli.study_file.switching_off import is_none, switched_off

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tunecli.study_file.document import Path
-from tunecli.study_file.ranges import Categories, Condition, Parameter, Range, Scalar
+from tunecli.study_file.ranges import Categories, Condition, Parameter, Range
+from tunecli.study_file.scalars import Scalar
 from tunecli.study_file.settings import Component
 from tunecli.study_file.tree import (
     SLOTS,

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from tunecli.study_file.document import Path
+from tunecli.study_file.dump import flow, inline
 from tunecli.study_file.grammar import without_none
-from tunecli.study_file.plain import flow, inline, range_data
+from tunecli.study_file.plain import range_data
 from tunecli.study_file.problems import Problems
-from tunecli.study_file.ranges import FloatRange, Scalar
-from tunecli.study_file.scalars import read_scalar
+from tunecli.study_file.ranges import FloatRange
+from tunecli.study_file.scalars import Scalar, read_scalar
 from tunecli.study_file.space import VARIANT, contains
 from tunecli.study_file.suggestions import did_you_mean, listed
 from tunecli.study_file.switching_off import is_none

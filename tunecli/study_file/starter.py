@@ -9,7 +9,7 @@ from typing import Any
 
 from tunecli.errors import DataError
 from tunecli.study_file.defaults import MOST_ROWS_FOR_FOLDS
-from tunecli.study_file.plain import flow
+from tunecli.study_file.dump import flow
 from tunecli.study_file.settings import Task
 from tunecli.study_file.study_file import StudyFile
 from tunecli.study_file.suggestions import listed

@@ -14,12 +14,13 @@ from tunecli.study_file import defaults, space
 from tunecli.study_file.checks import check_metrics, check_tree, of_data, trial_config, with_loss
 from tunecli.study_file.code_in_use import changed_code, code_in_use
 from tunecli.study_file.document import LARGEST_FILE, Document, Path
+from tunecli.study_file.dump import inline, to_text
 from tunecli.study_file.grammar import Grammar
 from tunecli.study_file.overrides import with_overrides
-from tunecli.study_file.plain import inline, to_text
 from tunecli.study_file.problems import Problems
-from tunecli.study_file.ranges import Parameter, Scalar
+from tunecli.study_file.ranges import Parameter
 from tunecli.study_file.resolved import study_data
+from tunecli.study_file.scalars import Scalar
 from tunecli.study_file.sections import SECTIONS, SectionReader, Sections
 from tunecli.study_file.settings import (
     Component,

@@ -20,7 +20,8 @@ from typing import Any
 
 from tunecli.study_file.document import Path
 from tunecli.study_file.offered import Kind
-from tunecli.study_file.ranges import Categories, FloatRange, IntRange, Scalar
+from tunecli.study_file.ranges import Categories, FloatRange, IntRange
+from tunecli.study_file.scalars import Scalar
 from tunecli.study_file.settings import CompressionSettings, Settings, TrainingSettings
 
 Slot = tuple[str, ...]

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from tunecli.study_file.document import Path
-from tunecli.study_file.plain import inline
+from tunecli.study_file.dump import inline
 from tunecli.study_file.scalars import LARGEST_INT
 from tunecli.study_file.settings import Settings
 from tunecli.study_file.suggestions import did_you_mean, listed

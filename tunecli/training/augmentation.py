@@ -16,8 +16,8 @@ from torch import Tensor
 from tunecli.data.features import Features
 from tunecli.data.user_code import blaming, load_object
 from tunecli.errors import TunecliError
+from tunecli.study_file.code_names import is_code
 from tunecli.study_file.settings import Component, TrialConfig
-from tunecli.study_file.user_code import is_code
 from tunecli.training.batches import Batch
 
 Change = Callable[[Tensor], Tensor]

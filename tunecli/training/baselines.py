@@ -22,9 +22,9 @@ from torch import Tensor
 
 from tunecli.data.fold_store import FoldStore
 from tunecli.data.loaded_rows import LoadedRows
+from tunecli.study_file.code_names import is_code
 from tunecli.study_file.metrics import METRICS, label, measured
 from tunecli.study_file.settings import Component, Task, TrialConfig
-from tunecli.study_file.user_code import is_code
 from tunecli.training.evaluation import Baseline
 from tunecli.training.finite import NoScoreError, finite, mean, number
 from tunecli.training.metrics import measure

@@ -5,8 +5,8 @@ from __future__ import annotations
 from tunecli.data.dataset import FoldData
 from tunecli.data.fold_store import FoldStore
 from tunecli.data.no_data import NoData
+from tunecli.study_file.code_names import is_code
 from tunecli.study_file.settings import TrialConfig
-from tunecli.study_file.user_code import is_code
 from tunecli.training.losses import standardizes_target
 from tunecli.training.models import embeds_categories
 

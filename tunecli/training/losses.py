@@ -20,8 +20,8 @@ from torch.nn import functional
 
 from tunecli.data.dataset import FoldData
 from tunecli.errors import DataError
+from tunecli.study_file.code_names import is_code
 from tunecli.study_file.settings import WITHOUT, Component
-from tunecli.study_file.user_code import is_code
 from tunecli.training import user_parts
 from tunecli.training.outputs import OutputMeaning
 

@@ -17,9 +17,9 @@ from scipy.stats import rankdata
 from sklearn.metrics import roc_auc_score
 
 from tunecli.errors import DataError
+from tunecli.study_file.code_names import is_code
 from tunecli.study_file.metrics import argument, label
 from tunecli.study_file.settings import Component, Task
-from tunecli.study_file.user_code import is_code
 from tunecli.training import user_parts
 
 Floats = NDArray[np.float64]

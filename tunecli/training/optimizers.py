@@ -12,8 +12,8 @@ from torch.optim import Optimizer
 
 from tunecli.data.user_code import load_object
 from tunecli.errors import TunecliError
+from tunecli.study_file.code_names import is_code
 from tunecli.study_file.settings import Component
-from tunecli.study_file.user_code import is_code
 from tunecli.training import user_parts
 
 NO_FACTORS: Mapping[Tensor, float] = {}

@@ -21,9 +21,9 @@ from tunecli.data.dataset import FoldData
 from tunecli.data.features import as_features
 from tunecli.data.user_code import place_in_code
 from tunecli.errors import TunecliError, UserCodeError
+from tunecli.study_file.code_names import is_code
 from tunecli.study_file.metrics import costs, label, measured
 from tunecli.study_file.settings import Component, TrialConfig
-from tunecli.study_file.user_code import is_code
 from tunecli.training.augmentation import Augmentation
 from tunecli.training.batches import batch_sizes
 from tunecli.training.compression.costs import costs_of

@@ -19,8 +19,8 @@ from torch.optim import Optimizer, lr_scheduler
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from tunecli.errors import TunecliError
+from tunecli.study_file.code_names import is_code
 from tunecli.study_file.settings import Component, Direction
-from tunecli.study_file.user_code import is_code
 from tunecli.training import user_parts
 from tunecli.training.optimizers import RATE_FACTOR
 from tunecli.training.timetable import Timetable

@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from tunecli.report.findings.divergence import boundaries, cliff, rule_figures
 from tunecli.report.findings.effects import effect_of, slope_at_end
 from tunecli.report.findings.evidence import Evidence, best_tenth
 from tunecli.report.findings.finding import Finding, NewRange
@@ -24,7 +25,6 @@ from tunecli.report.findings.positions import (
     value_at,
 )
 from tunecli.report.findings.separation import Rule
-from tunecli.report.findings.stability import boundaries, cliff, rule_figures
 from tunecli.report.wording import count, plain, scalar
 from tunecli.study_file.ranges import Categories, IntRange
 

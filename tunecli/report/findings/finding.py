@@ -11,8 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from tunecli.study_file.plain import flow, range_data
-from tunecli.study_file.ranges import FloatRange, IntRange, Scalar
+from tunecli.study_file.dump import flow
+from tunecli.study_file.plain import range_data
+from tunecli.study_file.ranges import FloatRange, IntRange
+from tunecli.study_file.scalars import Scalar
 
 Kind = Literal[
     "failures",

@@ -19,7 +19,8 @@ from tunecli.report.findings.positions import place_of, rounded
 from tunecli.report.gates import GATE
 from tunecli.report.records import TrialRecord
 from tunecli.report.wording import listed, plain
-from tunecli.study_file.ranges import Categories, FloatRange, Scalar
+from tunecli.study_file.ranges import Categories, FloatRange
+from tunecli.study_file.scalars import Scalar
 
 _FEWEST = 30  # trials that have the parameter
 _NOISE = 0.01  # a smaller p is a sign of an effect

@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING
 
 from tunecli.report.findings.evidence import Evidence
 from tunecli.report.records import TrialRecord
-from tunecli.study_file.ranges import Categories, Scalar
+from tunecli.study_file.ranges import Categories
+from tunecli.study_file.scalars import Scalar
 
 if TYPE_CHECKING:
     import numpy as np

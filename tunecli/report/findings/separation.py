@@ -16,7 +16,8 @@ from tunecli.report.findings.evidence import Evidence
 from tunecli.report.findings.positions import Numeric, place_of, value_at
 from tunecli.report.records import TrialRecord
 from tunecli.report.wording import plain, scalar
-from tunecli.study_file.ranges import Categories, Scalar
+from tunecli.study_file.ranges import Categories
+from tunecli.study_file.scalars import Scalar
 
 
 @dataclass(frozen=True)

@@ -1,76 +1,28 @@
-"""How many trials diverge, and above or below which value of which parameter.
-
-One rule may tell them from the rest. Where each optimizer has a learning rate of its own, none
-does; then each end of a range is looked at for itself.
-"""
+"""How many trials diverge, and above or below which value of which parameter."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from tunecli.report.findings.common_cause import without
+from tunecli.report.findings.divergence import (
+    are_many,
+    boundaries,
+    diverged_and_rest,
+    rule_figures,
+)
 from tunecli.report.findings.evidence import Evidence
 from tunecli.report.findings.finding import Finding
-from tunecli.report.findings.positions import Numeric
-from tunecli.report.findings.separation import Rule, best_rule, rule_at_end
-from tunecli.report.records import TrialRecord
+from tunecli.report.findings.separation import Rule
 from tunecli.report.wording import count
-from tunecli.study_file.ranges import Categories
 
-_FEWEST = 3
-_SHARE = 0.05
-_LEVEL = 0.01
-_PURITY = 0.6  # of the trials beyond a boundary, those that diverge
-_CAPTURED = 0.5  # of those that diverge, those beyond it
 _HALF = 0.5
-
-
-def _boundary(evidence: Evidence) -> Rule | None:
-    """The rule on one parameter that tells the diverged trials from the rest, if there is one."""
-    diverged, rest = _diverged(evidence)
-    if len(diverged) < _FEWEST or not rest:
-        return None
-    rule = best_rule(evidence, diverged, rest)
-    if rule is None or rule.chance >= _LEVEL:
-        return None
-    return rule if rule.purity >= _PURITY and rule.captured >= _CAPTURED else None
-
-
-def cliff(evidence: Evidence, name: str, kind: Numeric, end: float, level: float) -> Rule | None:
-    """What tells diverged trials from the rest at one end of a range, if chance would not.
-
-    Args:
-        end: 0 for the low one, 1 for the high one.
-        level: of the test.
-    """
-    diverged, rest = _diverged(evidence)
-    rule = rule_at_end(name, kind, end, diverged, rest, _PURITY)
-    return rule if rule is not None and rule.chance <= level else None
-
-
-def boundaries(evidence: Evidence) -> list[Rule]:
-    """The rule that tells the diverged trials from the rest, or the ends at which they lie.
-
-    None while too few diverged to be worth a finding.
-    """
-    if not _are_many(*_diverged(evidence)):
-        return []
-    rule = _boundary(evidence)
-    if rule is not None:
-        return [rule]
-    numeric = {n: k for n, k in evidence.ranges.items() if not isinstance(k, Categories)}
-    found = (
-        cliff(evidence, name, kind, end, _LEVEL / len(numeric))
-        for name, kind in numeric.items()
-        for end in (0.0, 1.0)
-    )
-    return [rule for rule in found if rule is not None]
 
 
 def unstable(evidence: Evidence) -> list[Finding]:
     """One finding where more than a few trials diverge."""
-    diverged, rest = _diverged(evidence)
-    if not _are_many(diverged, rest):
+    diverged, rest = diverged_and_rest(evidence)
+    if not are_many(diverged, rest):
         return []
     n = len(diverged) + len(rest)
     rules = boundaries(evidence)
@@ -96,10 +48,6 @@ def unstable(evidence: Evidence) -> list[Finding]:
     ]
 
 
-def _are_many(diverged: Sequence[TrialRecord], rest: Sequence[TrialRecord]) -> bool:
-    return len(diverged) >= max(_FEWEST, _SHARE * (len(diverged) + len(rest)))
-
-
 def _where(rules: Sequence[Rule]) -> str:
     if not rules:
         return "; no single parameter tells most of them from the others"
@@ -112,23 +60,3 @@ def _told(rule: Rule) -> str:
     n_sound = rule.n_sound
     rest = f"where {n_sound} of {rule.n_inside} did not" if n_sound else "where all did"
     return f"{rule.text}, {rest}"
-
-
-def _diverged(evidence: Evidence) -> tuple[list[TrialRecord], list[TrialRecord]]:
-    trials = evidence.study.trials
-    return (
-        [trial for trial in trials if trial.outcome == "diverged"],
-        [trial for trial in trials if trial.outcome in ("complete", "pruned")],
-    )
-
-
-def rule_figures(rule: Rule) -> dict[str, object]:
-    """What stands in a finding's figures of one boundary."""
-    return {
-        "parameter": rule.parameter,
-        "side": rule.side,
-        "boundary": rule.value,
-        "n_beyond": rule.n_inside,
-        "n_diverged_beyond": rule.n_marked_inside,
-        "p": rule.chance,
-    }

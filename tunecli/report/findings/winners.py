@@ -12,7 +12,7 @@ from tunecli.report.findings.evidence import Evidence
 from tunecli.report.findings.finding import DroppedChoices, Finding
 from tunecli.report.findings.isolation import Difference, Isolation, isolations
 from tunecli.report.wording import listed, plain, scalar, score
-from tunecli.study_file.ranges import Scalar
+from tunecli.study_file.scalars import Scalar
 
 
 def isolation(evidence: Evidence, at_edges: Collection[str] = ()) -> list[Finding]:

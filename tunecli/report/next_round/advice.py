@@ -13,7 +13,8 @@ from tunecli.report.findings.finding import (
     Kind,
     NewSetting,
 )
-from tunecli.study_file.ranges import Categories, Parameter, Scalar
+from tunecli.study_file.ranges import Categories, Parameter
+from tunecli.study_file.scalars import Scalar
 
 FIRST: tuple[Kind, ...] = (
     "isolation",

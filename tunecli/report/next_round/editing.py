@@ -11,7 +11,8 @@ from tunecli.study_file.document import Path
 from tunecli.study_file.offered import canonical
 from tunecli.study_file.overrides import put
 from tunecli.study_file.places import Place, places
-from tunecli.study_file.ranges import FloatRange, IntRange, Scalar
+from tunecli.study_file.ranges import FloatRange, IntRange
+from tunecli.study_file.scalars import Scalar
 from tunecli.study_file.study_file import StudyFile
 from tunecli.study_file.switching_off import is_none
 from tunecli.study_file.tree import SETTINGS, Choice, Gate, Named, Number, identity

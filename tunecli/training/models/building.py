@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import nn
 
+from tunecli.study_file.code_names import is_code
 from tunecli.study_file.settings import Component
-from tunecli.study_file.user_code import is_code
 from tunecli.training import user_parts
 from tunecli.training.models.columns import Columns
 from tunecli.training.models.convolutional import CNN

@@ -7,8 +7,8 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from tunecli.study_file.code_names import is_code
 from tunecli.study_file.settings import Component
-from tunecli.study_file.user_code import is_code
 from tunecli.training import user_parts
 from tunecli.training.models.blocks import backbone_parameters, blocks, containers
 

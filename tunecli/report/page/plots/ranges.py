@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tunecli.report import wording
-from tunecli.study_file.ranges import Categories, FloatRange, IntRange, Range, Scalar
+from tunecli.study_file.ranges import Categories, FloatRange, IntRange, Range
+from tunecli.study_file.scalars import Scalar
 
 _MOST_TICKS = 6
 _COARSE = 0.05  # a step as large a share of the range is seen as one
