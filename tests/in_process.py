@@ -9,11 +9,16 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tunecli.search.database import StudyDatabase
+from tunecli.database.lessons import Lesson
+from tunecli.database.trials import Trial
+from tunecli.database.write import StudyDatabase
 from tunecli.search.driver import Driver, Limits
-from tunecli.search.lag import Lag
-from tunecli.search.lessons import Lesson
-from tunecli.search.messages import (
+from tunecli.search.events.events import SearchEvent
+from tunecli.search.prune.judge import Judge
+from tunecli.search.resume import Edits
+from tunecli.search.suggest.suggester import Suggester
+from tunecli.search.suggest.visible_trials import Lag
+from tunecli.search.workers.messages import (
     BaselineJob,
     BaselineScored,
     Evaluated,
@@ -24,16 +29,11 @@ from tunecli.search.messages import (
     TrialJob,
     WorkerDied,
 )
-from tunecli.search.progress import SearchEvent
-from tunecli.search.pruning import Judge
-from tunecli.search.sampling import Suggester
-from tunecli.search.stored import Edits
-from tunecli.search.trials import Trial
-from tunecli.study_file.scalars import Scalar
 from tunecli.study_file.study_file import StudyFile
-from tunecli.training.evaluation import Baseline, Evaluation, TrialResult
-from tunecli.training.objectives import violations
-from tunecli.training.reasons import OUT_OF_MEMORY
+from tunecli.study_file.text.scalars import Scalar
+from tunecli.training.outcome.evaluation import Baseline, Evaluation, TrialResult
+from tunecli.training.outcome.failure_reasons import OUT_OF_MEMORY
+from tunecli.training.outcome.objectives import violations
 
 N_FOLDS = 2
 N_EVALUATIONS = 9

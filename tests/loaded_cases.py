@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch.utils.data import Dataset
 
-from tunecli.data.items import Items
-from tunecli.data.loaded_rows import LoadedRows
+from tunecli.data.rows.items import Items
+from tunecli.data.rows.streamed_rows import LoadedRows
 
 N = 40
 

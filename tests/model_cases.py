@@ -14,11 +14,11 @@ import torch
 from PIL import Image
 
 from tunecli.data.fold_store import FoldStore
-from tunecli.data.user_code import permit
-from tunecli.data.workspace import Workspace
+from tunecli.data.rows.workspace import Workspace
+from tunecli.data.user_code.import_user_code import permit
 from tunecli.model_folder.refitting import Refitted, Trial, refit
+from tunecli.study_file.catalogue.allowed_code import AllowedCode
 from tunecli.study_file.study_file import StudyFile
-from tunecli.study_file.user_code import AllowedCode
 
 NET = """
 from torch import nn

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from tunecli.data.dataset import FoldData
+from tunecli.data.rows.dataset import FoldData
 
 
 def pictures(

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import optuna
 
-from tunecli.report.curves import Curve
-from tunecli.report.findings.evidence import Baseline, Evidence, TestScore
-from tunecli.report.findings.positions import position, value_at
-from tunecli.report.records import StudyRecord, TrialRecord
-from tunecli.study_file.ranges import Categories, FloatRange, IntRange, Range
+from tunecli.report.analysis.curves import Curve
+from tunecli.report.analysis.records import StudyRecord, TrialRecord
+from tunecli.report.findings.evidence.evidence import Baseline, Evidence, TestScore
+from tunecli.report.findings.evidence.positions import position, value_at
+from tunecli.study_file.settings.ranges import Categories, FloatRange, IntRange, Range
 
 LR = "optimizer.AdamW.lr"
 DECAY = "optimizer.AdamW.weight_decay"

@@ -17,11 +17,11 @@ from optuna.distributions import (
 )
 from optuna.storages import RDBStorage
 
-from tunecli.data.summary import DataSummary
-from tunecli.search.database import StudyDatabase
-from tunecli.search.trials import Trial
-from tunecli.search.urls import sqlite_url
-from tunecli.study_file.settings import (
+from tunecli.data.rows.summary import DataSummary
+from tunecli.database.trials import Trial
+from tunecli.database.url import sqlite_url
+from tunecli.database.write import StudyDatabase
+from tunecli.study_file.settings.settings import (
     Component,
     DataSettings,
     Direction,
@@ -30,7 +30,7 @@ from tunecli.study_file.settings import (
     TrialConfig,
     ValidationSettings,
 )
-from tunecli.training.evaluation import Evaluation, TrialResult
+from tunecli.training.outcome.evaluation import Evaluation, TrialResult
 
 SUMMARY = DataSummary(
     source="digits",

@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
-from tunecli.data.dataset import FoldData
-from tunecli.study_file.settings import (
+from tunecli.data.rows.dataset import FoldData
+from tunecli.study_file.settings.settings import (
     Component,
     DataSettings,
     Direction,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
-from tunecli.data.workspace import HERE, Workspace
-from tunecli.search.messages import Answer, BaselineJob, Event, FirstTask, Job, Suspended
-from tunecli.search.worker import Trainer
+from tunecli.data.rows.workspace import HERE, Workspace
+from tunecli.search.workers.messages import Answer, BaselineJob, Event, FirstTask, Job, Suspended
+from tunecli.search.workers.worker import Trainer
 
 
 class TrainingExecutor:

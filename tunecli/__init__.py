@@ -7,7 +7,7 @@ and leaves the current folder out of the import path.
 TYPE_CHECKING = False  # that of `typing`, which is not imported either
 if TYPE_CHECKING:
     from tunecli.errors import TrialStopped
-    from tunecli.model_folder.loading import load
+    from tunecli.model_folder.format.loading import load
 
 __all__ = ["TrialStopped", "load"]
 
@@ -16,7 +16,7 @@ __version__ = "0.1.0"
 
 def __getattr__(name: str) -> object:
     if name == "load":
-        from tunecli.model_folder.loading import load
+        from tunecli.model_folder.format.loading import load
 
         return load
     if name == "TrialStopped":

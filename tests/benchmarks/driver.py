@@ -26,14 +26,14 @@ from typing import Any
 import optuna
 from optuna.storages import BaseStorage, _CachedStorage
 
-from tunecli.search.database import StudyDatabase
+from tunecli.database.write import StudyDatabase
 from tunecli.search.driver import Driver, Limits
-from tunecli.search.lag import Lag
-from tunecli.search.messages import Evaluated, Event, Finished, TrialJob
-from tunecli.search.pruning import Judge
-from tunecli.search.sampling import Suggester
+from tunecli.search.prune.judge import Judge
+from tunecli.search.suggest.suggester import Suggester
+from tunecli.search.suggest.visible_trials import Lag
+from tunecli.search.workers.messages import Evaluated, Event, Finished, TrialJob
 from tunecli.study_file.study_file import StudyFile
-from tunecli.training.evaluation import Evaluation, TrialResult
+from tunecli.training.outcome.evaluation import Evaluation, TrialResult
 
 NAME, N_EVALUATIONS, N_FOLDS = "driver", 10, 5
 WIDTHS = ", ".join(["{int: [8, 256], log: true}"] * 4)

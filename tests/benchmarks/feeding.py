@@ -26,12 +26,12 @@ from torch.utils.data import DataLoader, TensorDataset
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
-from tunecli.data.features import Features, as_features
 from tunecli.data.fold_store import FoldStore
-from tunecli.data.workspace import Workspace
-from tunecli.study_file.settings import Component, DataSettings, ValidationSettings
-from tunecli.training.augmentation import Augmentation
-from tunecli.training.batches import Batches
+from tunecli.data.rows.features import Features, as_features
+from tunecli.data.rows.workspace import Workspace
+from tunecli.study_file.settings.settings import Component, DataSettings, ValidationSettings
+from tunecli.training.step.augmentation import Augmentation
+from tunecli.training.step.batches import Batches
 
 BATCH = 256
 N_ROWS = 20_000

@@ -14,8 +14,8 @@ from statistics import median
 import numpy as np
 from sklearn import metrics
 
-from tunecli.study_file.settings import Component
-from tunecli.training.metrics import measure
+from tunecli.study_file.settings.settings import Component
+from tunecli.training.outcome.metrics import measure
 
 FOUR = [Component(name=name) for name in ("accuracy", "f1", "recall", "log_loss")]
 

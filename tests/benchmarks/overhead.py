@@ -25,11 +25,11 @@ from statistics import median
 import torch
 from torch import nn
 
-from tunecli.data.dataset import FoldData
 from tunecli.data.fold_store import FoldStore
-from tunecli.search.place import Place
-from tunecli.search.progress import SearchEnded, SearchEvent, TrialFinished, TrialStarted
+from tunecli.data.rows.dataset import FoldData
+from tunecli.search.events.events import SearchEnded, SearchEvent, TrialFinished, TrialStarted
 from tunecli.search.run import Search
+from tunecli.search.study.study_folder import Place
 from tunecli.study_file.study_file import StudyFile
 from tunecli.training.cross_validation import CrossValidation
 

@@ -21,11 +21,11 @@ from report import write
 from selenium import webdriver
 from selenium.webdriver.support.wait import WebDriverWait
 
-from tunecli.report.findings.advice import all_findings, shown
-from tunecli.report.findings.evidence import Evidence
+from tunecli.database.url import sqlite_url
+from tunecli.report.analysis.records import read_study
+from tunecli.report.findings.all_findings import all_findings, shown
+from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.page.study_page import study_page
-from tunecli.report.records import read_study
-from tunecli.search.urls import sqlite_url
 
 _RUNS = 5
 _FLAGS = (

@@ -25,17 +25,17 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from optuna.distributions import FloatDistribution
 from study_makers import CONFIG, SUMMARY, complete, mlp
 
-from tunecli.report.export import to_csv, to_json
-from tunecli.report.findings.advice import all_findings
-from tunecli.report.findings.evidence import Evidence
-from tunecli.report.importance import importance
-from tunecli.report.listing import list_studies
-from tunecli.report.records import read_study
-from tunecli.report.terminal import study_parts
-from tunecli.search.database import StudyDatabase
-from tunecli.search.trials import Trial
-from tunecli.search.urls import sqlite_url
-from tunecli.training.evaluation import Evaluation
+from tunecli.database.trials import Trial
+from tunecli.database.url import sqlite_url
+from tunecli.database.write import StudyDatabase
+from tunecli.report.analysis.importance import importance
+from tunecli.report.analysis.records import read_study
+from tunecli.report.export.study_export import to_csv, to_json
+from tunecli.report.findings.all_findings import all_findings
+from tunecli.report.findings.evidence.evidence import Evidence
+from tunecli.report.screen.terminal import study_parts
+from tunecli.report.studies.listing import list_studies
+from tunecli.training.outcome.evaluation import Evaluation
 
 
 @contextmanager

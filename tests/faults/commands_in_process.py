@@ -22,7 +22,7 @@ from in_process import InProcessExecutor
 from study_makers import SUMMARY
 
 from tunecli import cli
-from tunecli.search.messages import Described, Event, FirstTask
+from tunecli.search.workers.messages import Described, Event, FirstTask
 
 SECONDS = 30  # that a command may take before it counts as hanging
 

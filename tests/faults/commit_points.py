@@ -21,7 +21,7 @@ from sqlalchemy import Engine, event
 from sqlalchemy.pool import Pool
 
 from tunecli.search import run
-from tunecli.search.place import Place
+from tunecli.search.study.study_folder import Place
 from tunecli.study_file.study_file import load
 
 STUDY = """

@@ -18,8 +18,8 @@ from typing import Any
 import torch
 
 from tunecli.cli import main
-from tunecli.training.evaluation import Evaluation
 from tunecli.training.fold import FoldTraining
+from tunecli.training.outcome.evaluation import Evaluation
 
 ROOM = 600_000_000  # bytes that a worker may take beyond what it holds
 

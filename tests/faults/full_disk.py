@@ -24,8 +24,8 @@ from commands import table
 from test_damage import STUDY
 
 import tunecli.search.run
-from tunecli.report.records import read_study
-from tunecli.search.urls import sqlite_url
+from tunecli.database.url import sqlite_url
+from tunecli.report.analysis.records import read_study
 
 ROOM = 20_000  # KiB, enough for everything
 

@@ -18,10 +18,10 @@ from commands_in_process import Told, run
 from training_in_process import TrainingExecutor
 
 from tunecli.errors import StudyFileError
-from tunecli.study_file import catalogue
-from tunecli.study_file.offered import Kind
-from tunecli.study_file.sections import SECTIONS
-from tunecli.study_file.settings import (
+from tunecli.study_file.catalogue import component_arguments
+from tunecli.study_file.catalogue.names import Kind
+from tunecli.study_file.read.read_sections import SECTIONS
+from tunecli.study_file.settings.settings import (
     CompressionSettings,
     DataSettings,
     SearchSettings,
@@ -88,7 +88,7 @@ def paths() -> dict[str, list[str]]:
     for section, kind in SECTIONS_OF_SETTINGS.items():
         found[section] = [*settings_below(kind, section)]
     for path, (kind, name) in COMPONENTS.items():
-        arguments = catalogue.signature(kind, name).arguments
+        arguments = component_arguments.signature(kind, name).arguments
         found[path] = [f"{path}.{argument.name}" for argument in arguments]
     return found
 
@@ -120,7 +120,7 @@ def training(monkeypatch: pytest.MonkeyPatch) -> None:
 def in_this_process(patch: pytest.MonkeyPatch) -> None:
     """Let `search` train in this process."""
     patch.setattr("tunecli.search.run.LocalExecutor", TrainingExecutor)
-    patch.setattr("tunecli.search.local.start_server", lambda: None)
+    patch.setattr("tunecli.search.workers.local.start_server", lambda: None)
 
 
 def broken_law(folder: Path, path: str, value: str, known: set[str]) -> str:

@@ -20,9 +20,9 @@ from typing import Any
 import pytest
 from commands import command, environment, rows, run_in
 
-from tunecli.report.records import read_study
-from tunecli.search.urls import sqlite_url
-from tunecli.search.watching import seen
+from tunecli.database.url import sqlite_url
+from tunecli.report.analysis.records import read_study
+from tunecli.search.workers.watching import seen
 
 pytestmark = pytest.mark.slow
 

@@ -22,9 +22,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # where this file is run for
 from commands import call_in, table
 from in_process import drive
 
-from tunecli.search.stored import Edits
-from tunecli.search.trials import Trial
-from tunecli.study_file.offered import names
+from tunecli.database.trials import Trial
+from tunecli.search.resume import Edits
+from tunecli.study_file.catalogue.names import names
 from tunecli.study_file.study_file import StudyFile
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -27,8 +27,8 @@ from searches import (
     workers,
 )
 
-from tunecli.search.place import Place
 from tunecli.search.run import Search
+from tunecli.search.study.study_folder import Place
 from tunecli.study_file.study_file import load
 
 SEED = 3

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from tunecli.errors import StudyFileError
-from tunecli.study_file.document import Document
-from tunecli.study_file.dump import to_text
 from tunecli.study_file.study_file import StudyFile
+from tunecli.study_file.text.document import Document
+from tunecli.study_file.text.dump import to_text
 
 pytestmark = pytest.mark.slow
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_checkpoints import CONFIG, begun, equal
+from checkpoint_cases import CONFIG, begun, equal
 
-from tunecli.training.checkpoints import Checkpoints
+from tunecli.training.state.checkpoints import Checkpoints
 
 SEED = 4
 

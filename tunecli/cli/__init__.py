@@ -21,7 +21,7 @@ from tunecli.cli.remove import remove
 from tunecli.cli.report import report
 from tunecli.cli.schema import schema
 from tunecli.cli.search import search
-from tunecli.cli.streams import console, put, say
+from tunecli.cli.shared.streams import console, put, say
 from tunecli.errors import StandardOutputError, TunecliError
 from tunecli.standard_streams import discard_results
 
@@ -62,7 +62,9 @@ def main() -> None:
             say(str(error))
         sys.exit(error.exit_code)
     except TunecliError as error:
-        from tunecli.report.wording import plain_lines  # it may quote a file of somebody else's
+        from tunecli.report.phrases.wording import (
+            plain_lines,  # it may quote a file of somebody else's
+        )
 
         text = plain_lines(str(error))
         console().print(text, markup=False, highlight=False, style="red", soft_wrap=True)

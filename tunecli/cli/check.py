@@ -4,9 +4,9 @@ from pathlib import Path
 
 import typer
 
-from tunecli.cli.options import CodeOption, FileArgument, RunsOption, SetOption
-from tunecli.cli.permitting import allowed_by
-from tunecli.cli.streams import console
+from tunecli.cli.shared.options import CodeOption, FileArgument, RunsOption, SetOption
+from tunecli.cli.shared.permitting import allowed_by
+from tunecli.cli.shared.streams import console
 
 
 def check(
@@ -19,8 +19,8 @@ def check(
 
     Example: tunecli check studies/digits.yaml
     """
-    from tunecli.report import check_lines, column_lines
-    from tunecli.search.constructible import refuse_what_optuna_refuses
+    from tunecli.report.screen import check_lines, column_lines
+    from tunecli.search.try_optuna import refuse_what_optuna_refuses
     from tunecli.study_file.study_file import load
 
     allowed = allowed_by(file, code)
@@ -31,10 +31,10 @@ def check(
     if study.constraints or len(study.objectives) > 1:
         out.print(check_lines.goals(study))
 
-    from tunecli.data.workspace import Workspace
-    from tunecli.search.pruning import first_verdict
-    from tunecli.search.rehearsing import StudyCheck
-    from tunecli.search.samplers import drawn_independently
+    from tunecli.data.rows.workspace import Workspace
+    from tunecli.search.prune.judge import first_verdict
+    from tunecli.search.suggest.samplers import drawn_independently
+    from tunecli.search.workers.check_study import StudyCheck
 
     with console().status("reading the data …") as status:
         workspace = Workspace(allowed.folder, runs.absolute() / ".cache", allowed)

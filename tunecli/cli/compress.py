@@ -6,7 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tunecli.cli.choosing import (
+from tunecli.cli.refit import results_lines, say_other_numerics, study_file_of
+from tunecli.cli.shared.find_study import find
+from tunecli.cli.shared.options import CodeOption, RunsOption, StorageOption
+from tunecli.cli.shared.permitting import allowed_by, remembered
+from tunecli.cli.shared.streams import console, put, say
+from tunecli.cli.shared.trial_options import (
     BestWithinOption,
     MaximizeOption,
     MinimizeOption,
@@ -14,11 +19,6 @@ from tunecli.cli.choosing import (
     TrialOption,
     chosen,
 )
-from tunecli.cli.options import CodeOption, RunsOption, StorageOption
-from tunecli.cli.permitting import allowed_by, remembered
-from tunecli.cli.places import find
-from tunecli.cli.refit import results_lines, say_other_numerics, study_file_of
-from tunecli.cli.streams import console, put, say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,8 +56,8 @@ def compress(
 
     Example: tunecli compress digits
     """
-    from tunecli.model_folder.places import origin
-    from tunecli.report.records import read_study
+    from tunecli.model_folder.find import origin
+    from tunecli.report.analysis.records import read_study
 
     if Path(study).is_dir() and "/" in study:
         runs, study, number = origin(Path(study))
@@ -70,25 +70,25 @@ def compress(
     file = study_file_of(study, record)
     allowed = allowed_by(file, code).and_also(remembered(file, place))
 
-    from tunecli.data.workspace import Workspace
-    from tunecli.model_folder import of_study
+    from tunecli.data.rows.workspace import Workspace
+    from tunecli.model_folder import refit_study
     from tunecli.model_folder.compressing import compressed_ways, in_words, ways
 
     workspace = Workspace(file.absolute().parent, runs.absolute() / ".cache", allowed)
     say_other_numerics(record)
-    made, store = of_study.trial_of(record, found, workspace)
+    made, store = refit_study.trial_of(record, found, workspace)
     steps = ways(made, store, finetune_epochs)
     if pick is not None:
         if not 1 <= pick < len(steps):
             raise typer.BadParameter(f"--pick takes a row from 1 to {len(steps) - 1}.")
         say(f"{record.name}: trial {found.number}, {in_words(steps[pick])} …")
         with place.held():
-            path, results = of_study.refit_study(
+            path, results = refit_study.refit_study(
                 record, found, place, workspace, compression=steps[pick]
             )
         put("\n".join([*results_lines(results), f"model       {path}"]))
         return
-    kept = of_study.kept_models(place, found.number)
+    kept = refit_study.kept_models(place, found.number)
     with closing(compressed_ways(made, store, kept, steps)) as found_rows:
         rows = []
         for one in steps:
@@ -98,7 +98,7 @@ def compress(
 
 
 def _show(rows: Sequence[Row], metric: str, *, maximize: bool, as_json: bool) -> None:
-    from tunecli.cli import compression_table
+    from tunecli.cli.shared import compression_table
     from tunecli.model_folder.compressing import on_front
 
     marked = on_front(rows, maximize=maximize)

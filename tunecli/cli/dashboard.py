@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from tunecli.cli.options import RunsOption, StorageOption
-from tunecli.cli.places import checked, find
-from tunecli.cli.streams import say
+from tunecli.cli.shared.find_study import checked, find
+from tunecli.cli.shared.options import RunsOption, StorageOption
+from tunecli.cli.shared.streams import say
 from tunecli.errors import StudyNotFoundError
 from tunecli.signals import ended_by, interrupting
 
@@ -53,7 +53,7 @@ def _called(host: str) -> str:
 
 def _what_to_show(study: str | None, runs: Path, storage: str | None) -> tuple[str, str]:
     """The database, and the page of the dashboard to begin with."""
-    from tunecli.report.records import read_study
+    from tunecli.report.analysis.records import read_study
 
     if study is None and storage:
         return checked(storage), "/dashboard"
@@ -62,7 +62,7 @@ def _what_to_show(study: str | None, runs: Path, storage: str | None) -> tuple[s
 
 
 def _only_study(runs: Path) -> str:
-    from tunecli.report.listing import list_studies
+    from tunecli.report.studies.listing import list_studies
 
     names = [listing.name for listing in list_studies(runs)]
     if len(names) == 1:

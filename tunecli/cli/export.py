@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from tunecli.cli.options import CodeOption, RunsOption
-from tunecli.cli.streams import put
+from tunecli.cli.shared.options import CodeOption, RunsOption
+from tunecli.cli.shared.streams import put
 from tunecli.errors import OutputError, TunecliError
 
 if TYPE_CHECKING:
-    from tunecli.model_folder.exporting import Exported
+    from tunecli.model_folder.exports.exporting import Exported
 
 
 def export(
@@ -42,11 +42,11 @@ def export(
 
     Example: tunecli export digits --to onnx -o digits.onnx
     """
-    from tunecli.data.workspace import Workspace
-    from tunecli.model_folder import exporting
-    from tunecli.model_folder.loading import load_with
-    from tunecli.model_folder.places import model_at
-    from tunecli.study_file.user_code import AllowedCode
+    from tunecli.data.rows.workspace import Workspace
+    from tunecli.model_folder.exports import exporting
+    from tunecli.model_folder.find import model_at
+    from tunecli.model_folder.format.loading import load_with
+    from tunecli.study_file.catalogue.allowed_code import AllowedCode
 
     if int8 and to != "onnx":
         raise typer.BadParameter("--int8 goes with --to onnx.")
@@ -62,7 +62,7 @@ def export(
         return
 
     from tunecli.data.fold_store import FoldStore
-    from tunecli.model_folder.int8 import export_int8, words
+    from tunecli.model_folder.exports.int8 import export_int8, words
 
     config = used.facts.config
     store = FoldStore(config.data, config.validation, searched)
@@ -85,9 +85,9 @@ def _beside(model: Path, ending: str) -> Path:
 
 def _searched_from(model: Path, here: Path) -> Path:
     """The folder of the study file, from which paths in it start; `here` if it is not known."""
-    from tunecli.cli.places import find
-    from tunecli.model_folder.places import origin
-    from tunecli.report.records import read_study
+    from tunecli.cli.shared.find_study import find
+    from tunecli.model_folder.find import origin
+    from tunecli.report.analysis.records import read_study
 
     try:
         runs, study, _ = origin(model)

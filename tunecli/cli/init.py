@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from tunecli.cli.options import CodeOption
-from tunecli.cli.streams import say
-from tunecli.cli.writing import write
+from tunecli.cli.shared.options import CodeOption
+from tunecli.cli.shared.streams import say
+from tunecli.cli.shared.writing import write
 
 
 def init(
@@ -46,11 +46,11 @@ def init(
     Example: tunecli init train.csv --target price
     """
     from tunecli.data.first_look import first_look
-    from tunecli.data.user_code import permit
-    from tunecli.data.workspace import Workspace
+    from tunecli.data.rows.workspace import Workspace
+    from tunecli.data.user_code.import_user_code import permit
     from tunecli.errors import DataError
+    from tunecli.study_file.catalogue.allowed_code import AllowedCode
     from tunecli.study_file.starter import reading_settings, starter, study_name
-    from tunecli.study_file.user_code import AllowedCode
 
     file = Path(f"{study_name(data)}.yaml")
     if file.exists():

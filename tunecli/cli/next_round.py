@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from tunecli.cli.options import RunsOption, StorageOption, StudyArgument
-from tunecli.cli.places import find, options_again
-from tunecli.cli.streams import put, say
-from tunecli.cli.writing import write
+from tunecli.cli.shared.find_study import find, options_again
+from tunecli.cli.shared.options import RunsOption, StorageOption, StudyArgument
+from tunecli.cli.shared.streams import put, say
+from tunecli.cli.shared.writing import write
 
 
 def next_round(
@@ -33,12 +33,12 @@ def next_round(
 
     Example: tunecli next digits -o studies/digits-2.yaml
     """
-    from tunecli.report.findings.advice import all_findings, sure
-    from tunecli.report.findings.evidence import Evidence
-    from tunecli.report.next_round.advice import advice_of
+    from tunecli.report.analysis.records import read_study
+    from tunecli.report.findings.all_findings import all_findings, sure
+    from tunecli.report.findings.evidence.evidence import Evidence
+    from tunecli.report.next_round.chosen_changes import advice_of
     from tunecli.report.next_round.round import Style, following, next_round
-    from tunecli.report.records import read_study
-    from tunecli.study_file.naming import STUDY_NAME
+    from tunecli.study_file.read.study_name import STUDY_NAME
 
     if explore and exploit:
         raise typer.BadParameter("--explore and --exploit exclude each other.")

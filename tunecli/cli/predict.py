@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from tunecli.cli.options import CodeOption, RunsOption
+from tunecli.cli.shared.options import CodeOption, RunsOption
 
 
 def predict(
@@ -35,11 +35,11 @@ def predict(
     if output is not None and output.suffix.lower() not in (".csv", ".parquet"):
         raise typer.BadParameter("--output must end in .csv or .parquet.")
 
-    from tunecli.data.workspace import Workspace
-    from tunecli.model_folder.loading import load_with
-    from tunecli.model_folder.places import model_at
-    from tunecli.model_folder.predicting import write_predictions
-    from tunecli.study_file.user_code import AllowedCode
+    from tunecli.data.rows.workspace import Workspace
+    from tunecli.model_folder.find import model_at
+    from tunecli.model_folder.format.loading import load_with
+    from tunecli.model_folder.format.predicting import write_predictions
+    from tunecli.study_file.catalogue.allowed_code import AllowedCode
 
     here = Path().absolute()
     allowed = AllowedCode.of(here, code or [])

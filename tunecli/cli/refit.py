@@ -6,7 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tunecli.cli.choosing import (
+from tunecli.cli.shared.find_study import find
+from tunecli.cli.shared.options import CodeOption, RunsOption, StorageOption, StudyArgument
+from tunecli.cli.shared.permitting import allowed_by, remembered
+from tunecli.cli.shared.streams import put, say
+from tunecli.cli.shared.trial_options import (
     BestWithinOption,
     MaximizeOption,
     MinimizeOption,
@@ -14,16 +18,12 @@ from tunecli.cli.choosing import (
     TrialOption,
     chosen,
 )
-from tunecli.cli.options import CodeOption, RunsOption, StorageOption, StudyArgument
-from tunecli.cli.permitting import allowed_by, remembered
-from tunecli.cli.places import find
-from tunecli.cli.streams import put, say
 from tunecli.errors import RefitError
 from tunecli.numerics import other_numerics, version_of
 
 if TYPE_CHECKING:
     from tunecli.model_folder.results import Results
-    from tunecli.report.records import StudyRecord
+    from tunecli.report.analysis.records import StudyRecord
 
 _TRAINING = "training on all rows outside the test set"
 
@@ -51,7 +51,7 @@ def refit(
 
     Example: tunecli refit digits
     """
-    from tunecli.report.records import read_study
+    from tunecli.report.analysis.records import read_study
 
     place = find(study, runs, storage)
     record = read_study(place.url, place.name)
@@ -65,8 +65,8 @@ def refit(
     if not as_searched:
         say_other_numerics(record)
 
-    from tunecli.data.workspace import Workspace
-    from tunecli.model_folder.of_study import refit_study
+    from tunecli.data.rows.workspace import Workspace
+    from tunecli.model_folder.refit_study import refit_study
 
     workspace = Workspace(file.absolute().parent, runs.absolute() / ".cache", allowed)
     with place.held():
@@ -79,7 +79,7 @@ def study_file_of(study: str, record: StudyRecord) -> Path:
     given = Path(study)
     if given.suffix.lower() in (".yaml", ".yml"):
         return given
-    from tunecli.study_file.source_kinds import kind_of
+    from tunecli.study_file.settings.source_kinds import kind_of
 
     file = Path(record.file or "study.yaml")
     source = record.summary.source if record.summary else ""
@@ -99,8 +99,8 @@ def say_other_numerics(record: StudyRecord) -> None:
 
 def results_lines(results: Results) -> list[str]:
     """What a refit scored, and what its model costs."""
-    from tunecli.report.wording import with_spread
-    from tunecli.study_file.units import in_words
+    from tunecli.report.phrases.wording import with_spread
+    from tunecli.study_file.settings.units import in_words
     from tunecli.training.compression.recipe import idle_in_words
 
     spread = _spread(results.fold_scores)
@@ -133,7 +133,7 @@ def results_lines(results: Results) -> list[str]:
 
 
 def _score(value: float) -> str:
-    from tunecli.study_file.units import NOT_DEFINED
+    from tunecli.study_file.settings.units import NOT_DEFINED
 
     return f"{value:.4f}" if isfinite(value) else NOT_DEFINED
 

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tunecli.cli.options import RunsOption, StorageOption, StudyArgument
-from tunecli.cli.places import find, shown
-from tunecli.cli.streams import say
+from tunecli.cli.shared.find_study import find, shown
+from tunecli.cli.shared.options import RunsOption, StorageOption, StudyArgument
+from tunecli.cli.shared.streams import say
 from tunecli.errors import StudyNotFoundError
 
 
@@ -19,7 +19,7 @@ def remove(
 
     Example: tunecli remove digits
     """
-    from tunecli.search.trash import put_away
+    from tunecli.search.study.trash import put_away
 
     place = find(study, runs, storage)
     with place.locked():

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tunecli.cli.options import RunsOption, StorageOption
-from tunecli.cli.places import checked, find, options_again, shown
-from tunecli.cli.streams import console, put, say
-from tunecli.cli.writing import write
+from tunecli.cli.shared.find_study import checked, find, options_again, shown
+from tunecli.cli.shared.options import RunsOption, StorageOption
+from tunecli.cli.shared.streams import console, put, say
+from tunecli.cli.shared.writing import write
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from tunecli.report.records import StudyRecord
+    from tunecli.report.analysis.records import StudyRecord
 
 _COLUMNS = 80
 
@@ -61,7 +61,7 @@ def report(
         _list(runs, storage, _console(wide))
         return
     places = [find(name, runs, storage) for name in study]
-    from tunecli.report.records import read_study
+    from tunecli.report.analysis.records import read_study
 
     records = [read_study(place.url, place.name) for place in places]
     if len(records) > 1:
@@ -90,7 +90,8 @@ def _console(wide: bool) -> Console:
 
 
 def _list(runs: Path, storage: str | None, out: Console) -> None:
-    from tunecli.report import listing, listing_table
+    from tunecli.report.screen import listing_table
+    from tunecli.report.studies import listing
 
     found = listing.studies_in(checked(storage)) if storage else listing.list_studies(runs)
     where = shown(storage) if storage else str(runs)
@@ -98,7 +99,9 @@ def _list(runs: Path, storage: str | None, out: Console) -> None:
 
 
 def _show(record: StudyRecord, top: int, options: str, everything: bool, out: Console) -> None:
-    from tunecli.report import best, ranking, terminal
+    from tunecli.report.analysis import ranking
+    from tunecli.report.screen import terminal
+    from tunecli.report.studies import best
 
     winner = ranking.best_trial(record)
     file = best.study_file_of(record, winner) if winner else ""
@@ -107,23 +110,24 @@ def _show(record: StudyRecord, top: int, options: str, everything: bool, out: Co
 
 
 def _show_trial(record: StudyRecord, number: int, out: Console) -> None:
-    from tunecli.report import best, one_trial
+    from tunecli.report.screen import trial_report
+    from tunecli.report.studies import best
 
     file = best.study_file_of(record, record.trial(number))
-    out.print(one_trial.render_trial(record, number, file), crop=False)
+    out.print(trial_report.render_trial(record, number, file), crop=False)
 
 
 def _export(record: StudyRecord, form: str, html: Path | None, everything: bool) -> None:
     """A study in another form than for the terminal."""
-    from tunecli.report import export
-    from tunecli.report.findings.advice import all_findings, shown
-    from tunecli.report.findings.evidence import Evidence
+    from tunecli.report.export import study_export
+    from tunecli.report.findings.all_findings import all_findings, shown
+    from tunecli.report.findings.evidence.evidence import Evidence
 
     if form == "--json":
-        put(export.to_json(record))
+        put(study_export.to_json(record))
         return
     if form == "--csv":
-        put(export.to_csv(record), end="")
+        put(study_export.to_csv(record), end="")
         return
     evidence = Evidence.of(record)
     findings = all_findings(evidence)
@@ -134,7 +138,7 @@ def _export(record: StudyRecord, form: str, html: Path | None, everything: bool)
 
         _write(html, study_page(evidence, findings))
     else:
-        from tunecli.report.markdown import to_markdown
+        from tunecli.report.export.markdown import to_markdown
 
         put(to_markdown(evidence, findings), end="")
 
@@ -142,7 +146,7 @@ def _export(record: StudyRecord, form: str, html: Path | None, everything: bool)
 def _compare(
     records: list[StudyRecord], asked: list[str], html: Path | None, out: Console
 ) -> None:
-    from tunecli.report.comparison import compared
+    from tunecli.report.studies.comparison import compared
 
     comparison = compared(records)
     if html is not None:
@@ -150,15 +154,15 @@ def _compare(
 
         _write(html, comparison_page(comparison))
     elif asked == ["--json"]:
-        from tunecli.report.comparison_export import comparison_json
+        from tunecli.report.export.comparison_export import comparison_json
 
         put(comparison_json(comparison))
     elif asked == ["--markdown"]:
-        from tunecli.report.markdown import comparison_markdown
+        from tunecli.report.export.markdown import comparison_markdown
 
         put(comparison_markdown(comparison), end="")
     else:
-        from tunecli.report.comparison_lines import comparison_parts
+        from tunecli.report.screen.comparison_lines import comparison_parts
 
         for part in comparison_parts(comparison):
             out.print(part)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from tunecli.cli.streams import put
+from tunecli.cli.shared.streams import put
 
 
 def schema() -> None:
@@ -10,6 +10,6 @@ def schema() -> None:
     """
     import json
 
-    from tunecli.study_file.schema import json_schema
+    from tunecli.study_file.json_schema import json_schema
 
     put(json.dumps(json_schema(), indent=2, ensure_ascii=False))

@@ -7,19 +7,25 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tunecli.cli.options import CodeOption, FileArgument, RunsOption, SetOption, StorageOption
-from tunecli.cli.permitting import allowed_by, remember, remembered
-from tunecli.cli.places import options_again, place_of
-from tunecli.cli.streams import console, say
+from tunecli.cli.shared.find_study import options_again, place_of
+from tunecli.cli.shared.options import (
+    CodeOption,
+    FileArgument,
+    RunsOption,
+    SetOption,
+    StorageOption,
+)
+from tunecli.cli.shared.permitting import allowed_by, remember, remembered
+from tunecli.cli.shared.streams import console, say
 from tunecli.signals import ended_by, interrupting
 
 if TYPE_CHECKING:
-    from tunecli.report.live import LiveView
-    from tunecli.search.place import Place
+    from tunecli.report.live.live import LiveView
     from tunecli.search.run import Search
-    from tunecli.study_file.settings import SearchSettings
+    from tunecli.search.study.study_folder import Place
+    from tunecli.study_file.catalogue.allowed_code import AllowedCode
+    from tunecli.study_file.settings.settings import SearchSettings
     from tunecli.study_file.study_file import StudyFile
-    from tunecli.study_file.user_code import AllowedCode
 
 
 def search(
@@ -69,9 +75,9 @@ def search(
 
     Example: tunecli search studies/digits.yaml --trials 30
     """
-    from tunecli.search.trackers.destination import Destination
-    from tunecli.study_file.naming import early_name
-    from tunecli.study_file.switching_off import is_none
+    from tunecli.search.events.trackers.destination import Destination
+    from tunecli.study_file.read.study_name import early_name
+    from tunecli.study_file.settings.switching_off import is_none
 
     if as_ is not None and is_none(as_.strip()):
         raise typer.BadParameter("--as needs a name.")
@@ -89,11 +95,11 @@ def search(
         if not quiet:
             say(f"{study.name}: reading the data …")
 
-        from tunecli.search.local import start_server
+        from tunecli.search.workers.local import start_server
 
         start_server()  # loads torch while this process loads the rest
 
-        from tunecli.report.live import LiveView
+        from tunecli.report.live.live import LiveView
         from tunecli.search.run import Search
 
         searching = Search(
@@ -112,7 +118,7 @@ def _run(searching: Search, view: LiveView, on_code: Callable[[dict[str, str]], 
     Args:
         on_code: is told which files of the user's own were imported.
     """
-    from tunecli.search.progress import CodeLoaded
+    from tunecli.search.events.events import CodeLoaded
 
     ending = ""
     with interrupting(searching) as received, view:
@@ -146,7 +152,7 @@ def _read_study(
     study = _load(file, _named(set_ or [], as_), code)
     if restart or (place.storage is None and not place.has_study_files):
         return study
-    from tunecli.report.records import newest_overrides
+    from tunecli.report.analysis.records import newest_overrides
 
     before = newest_overrides(place.url, study.name)  # looks at the database, before all else
     kept = _named(before, as_)

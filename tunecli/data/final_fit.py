@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tunecli.data.dataset import FoldData
-from tunecli.data.fitting import Preprocessing, fit_preprocessing
 from tunecli.data.fold_store import FoldStore, training_weights
-from tunecli.data.folds import splitter_of
-from tunecli.data.preprocessing import TargetScale
-from tunecli.study_file.settings import Component
+from tunecli.data.preprocessing.fitted_preprocessing import Preprocessing, fit_preprocessing
+from tunecli.data.preprocessing.scale_rows import TargetScale
+from tunecli.data.rows.dataset import FoldData
+from tunecli.data.splits.split import splitter_of
+from tunecli.study_file.settings.settings import Component
 
 VALIDATION_SHARE = 0.1
 """Of the rows, where a schedule needs a score to go by."""

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from tunecli.data.pictures import median_side
+from tunecli.data.pictures.pictures import median_side
+from tunecli.data.rows.workspace import Workspace
 from tunecli.data.sources import load
-from tunecli.data.tables import column_facts
-from tunecli.data.workspace import Workspace
+from tunecli.data.tables.tables import column_facts
 from tunecli.errors import DataError
-from tunecli.study_file.settings import DataSettings, ValidationSettings
-from tunecli.study_file.source_kinds import kind_of, missing_file, unknown_source
+from tunecli.study_file.settings.settings import DataSettings, ValidationSettings
+from tunecli.study_file.settings.source_kinds import kind_of, missing_file, unknown_source
 from tunecli.study_file.starter import FirstLook, first_size
 
 

@@ -7,14 +7,14 @@ from functools import cached_property
 
 from torch import Tensor
 
-from tunecli.data.dataset import Dataset, FoldData
-from tunecli.data.folds import Split
-from tunecli.data.kept_sets import kept_split
-from tunecli.data.preparation import Prepared, prepared
-from tunecli.data.preprocessing import TargetScale, keeps_integers
+from tunecli.data.cache.cached_datasets import kept_split
+from tunecli.data.preprocessing.preparation import Prepared, prepared
+from tunecli.data.preprocessing.scale_rows import TargetScale, keeps_integers
+from tunecli.data.rows.dataset import Dataset, FoldData
+from tunecli.data.rows.workspace import HERE, Workspace
 from tunecli.data.sources import load
-from tunecli.data.workspace import HERE, Workspace
-from tunecli.study_file.settings import Component, DataSettings, ValidationSettings
+from tunecli.data.splits.split import Split
+from tunecli.study_file.settings.settings import Component, DataSettings, ValidationSettings
 
 LARGEST_STORE = 2**30
 """Bytes of prepared features kept; beyond it those unused for longest are made again, or read

@@ -14,22 +14,22 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tunecli.data.array_forms import feature_array, tensor_array
-from tunecli.data.arrays import features_in
-from tunecli.data.class_folders import SUFFIXES, as_text, walked
-from tunecli.data.column_kinds import Reading
-from tunecli.data.dataset import Column
-from tunecli.data.decoding import UnreadableError, decoded
-from tunecli.data.depth import Depth
-from tunecli.data.loaded_rows import LoadedRows
+from tunecli.data.arrays.arrays import features_in
+from tunecli.data.columns.column_kinds import Reading
+from tunecli.data.pictures.class_folders import SUFFIXES, as_text, walked
+from tunecli.data.rows.array_forms import feature_array, tensor_array
+from tunecli.data.rows.dataset import Column
+from tunecli.data.rows.decoding import UnreadableError, decoded
+from tunecli.data.rows.depth import Depth
+from tunecli.data.rows.streamed_rows import LoadedRows
+from tunecli.data.rows.workspace import Workspace
 from tunecli.data.sources import load
-from tunecli.data.table_files import tidied
-from tunecli.data.table_rows import cells_of, table_blocks
-from tunecli.data.workspace import Workspace
+from tunecli.data.tables.table_files import tidied
+from tunecli.data.tables.table_rows import cells_of, table_blocks
 from tunecli.errors import DataError
-from tunecli.study_file.settings import DataSettings
-from tunecli.study_file.source_kinds import kind_of, unknown_source
-from tunecli.study_file.suggestions import listed
+from tunecli.study_file.settings.settings import DataSettings
+from tunecli.study_file.settings.source_kinds import kind_of, unknown_source
+from tunecli.study_file.text.suggestions import listed
 
 BLOCK_BYTES = 32 * 2**20
 """Of rows as they are read, at once."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 
-from tunecli.data.dataset import FoldData
-from tunecli.data.summary import DataSummary
-from tunecli.study_file.settings import Component, ValidationSettings
-from tunecli.study_file.source_kinds import NO_SOURCE
+from tunecli.data.rows.dataset import FoldData
+from tunecli.data.rows.summary import DataSummary
+from tunecli.study_file.settings.settings import Component, ValidationSettings
+from tunecli.study_file.settings.source_kinds import NO_SOURCE
 from tunecli.study_file.study_file import StudyFile
 
 GIVEN = ("test", "validation")

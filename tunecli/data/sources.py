@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tunecli.data.arrays import load_arrays
-from tunecli.data.bundled_sets import load_bundled
-from tunecli.data.dataset import Dataset
-from tunecli.data.pictures import load_pictures
-from tunecli.data.tables import load_table
-from tunecli.data.torchvision_sets import load_torchvision
-from tunecli.data.user_data import load_user_data
-from tunecli.data.workspace import HERE, Workspace
+from tunecli.data.arrays.arrays import load_arrays
+from tunecli.data.arrays.user_data import load_user_data
+from tunecli.data.pictures.pictures import load_pictures
+from tunecli.data.pictures.torchvision_sets import load_torchvision
+from tunecli.data.rows.dataset import Dataset
+from tunecli.data.rows.workspace import HERE, Workspace
+from tunecli.data.tables.bundled_sets import load_bundled
+from tunecli.data.tables.tables import load_table
 from tunecli.errors import DataError
-from tunecli.study_file.settings import DataSettings, ValidationSettings
-from tunecli.study_file.source_kinds import SourceKind, kind_of, unknown_source
+from tunecli.study_file.settings.settings import DataSettings, ValidationSettings
+from tunecli.study_file.settings.source_kinds import SourceKind, kind_of, unknown_source
 
 Loader = Callable[[DataSettings, ValidationSettings, Workspace], Dataset]
 

@@ -6,12 +6,12 @@ import json
 
 from tunecli.data.fold_store import FoldStore
 from tunecli.data.no_data import NoData
-from tunecli.data.workspace import HERE, Workspace
+from tunecli.data.rows.workspace import HERE, Workspace
 from tunecli.errors import DataError
-from tunecli.study_file.dump import inline
-from tunecli.study_file.metrics import METRICS
-from tunecli.study_file.settings import TrialConfig
-from tunecli.study_file.source_kinds import NO_SOURCE
+from tunecli.study_file.settings.metric_names import METRICS
+from tunecli.study_file.settings.settings import TrialConfig
+from tunecli.study_file.settings.source_kinds import NO_SOURCE
+from tunecli.study_file.text.dump import inline
 
 MOST = 2
 """Data sets that are kept in memory: a trial's own, and the one before it."""

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tunecli.data.dataset import FoldData
-from tunecli.data.features import as_features
-from tunecli.data.fitting import fit_preprocessing
 from tunecli.data.fold_store import FoldStore
+from tunecli.data.preprocessing.fitted_preprocessing import fit_preprocessing
+from tunecli.data.rows.dataset import FoldData
+from tunecli.data.rows.features import as_features
 from tunecli.errors import DataError, RefitError
-from tunecli.model_folder.facts import MemberFacts
-from tunecli.model_folder.model import Member, Model
+from tunecli.model_folder.format.manifest import MemberFacts
+from tunecli.model_folder.format.model import Member, Model
 from tunecli.model_folder.refitting import Refitted, Trial, facts_of, predicted
 from tunecli.training.compression.packing import Packed
 from tunecli.training.fold import new_model
 from tunecli.training.fold_data import folds_of, takes_integers
-from tunecli.training.kept_models import Kept, read_models, restored
-from tunecli.training.losses import build_loss, n_outputs
 from tunecli.training.models import embeds_categories
 from tunecli.training.models.embeddings import bin_counts
-from tunecli.training.precision import choose_device
+from tunecli.training.saved_models import Kept, read_models, restored
+from tunecli.training.step.losses import build_loss, n_outputs
+from tunecli.training.step.precision import choose_device
 
 
 def as_searched(trial: Trial, store: FoldStore, folder: Path) -> Refitted:

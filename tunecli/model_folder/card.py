@@ -6,13 +6,13 @@ import math
 from collections.abc import Iterator
 from statistics import fmean, stdev
 
-from tunecli.data.summary import DataSummary
-from tunecli.model_folder.facts import ModelFacts
+from tunecli.data.rows.summary import DataSummary
+from tunecli.model_folder.format.manifest import ModelFacts
 from tunecli.model_folder.interval import Interval
 from tunecli.model_folder.model_costs import ModelCosts
 from tunecli.model_folder.results import Results
-from tunecli.study_file.metrics import label, measured, needs
-from tunecli.study_file.units import NOT_DEFINED, in_words
+from tunecli.study_file.settings.metric_names import label, measured, needs
+from tunecli.study_file.settings.units import NOT_DEFINED, in_words
 from tunecli.training.compression.recipe import idle_in_words
 
 MOST_LISTED = 30

@@ -17,23 +17,23 @@ from typing import Any
 
 from torch import nn
 
-from tunecli.data.dataset import FoldData
 from tunecli.data.fold_store import FoldStore
+from tunecli.data.rows.dataset import FoldData
 from tunecli.errors import DataError, RefitError
 from tunecli.model_folder.refitting import Trial
-from tunecli.study_file.settings import CompressionSettings, Direction, TrialConfig
-from tunecli.training.batches import batch_sizes
+from tunecli.study_file.settings.settings import CompressionSettings, Direction, TrialConfig
+from tunecli.training.compress_trial import compress_folds, example
 from tunecli.training.compression.costs import Latency, latency, share_of_zeros
 from tunecli.training.compression.fusing import norm_pairs
 from tunecli.training.compression.packing import plain_file
-from tunecli.training.compression.trial import compress_folds, example
 from tunecli.training.cross_validation import CrossValidation
-from tunecli.training.finite import NoScoreError
 from tunecli.training.fold import FoldTraining, new_model
 from tunecli.training.fold_data import folds_of
-from tunecli.training.kept_models import read_models, restored
-from tunecli.training.objectives import dominates
-from tunecli.training.precision import choose_device
+from tunecli.training.outcome.objectives import dominates
+from tunecli.training.outcome.score_guard import NoScoreError
+from tunecli.training.saved_models import read_models, restored
+from tunecli.training.step.batches import batch_sizes
+from tunecli.training.step.precision import choose_device
 
 MANY_ROWS = 256
 """Of the larger batch whose latency is measured; fewer where a fold has fewer."""

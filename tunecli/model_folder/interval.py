@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunecli.errors import UserCodeError
-from tunecli.study_file.code_names import is_code
-from tunecli.study_file.metrics import label
-from tunecli.study_file.settings import Component, Task
-from tunecli.training.finite import NoScoreError, number
-from tunecli.training.metrics import measure
+from tunecli.study_file.settings.code_names import is_code
+from tunecli.study_file.settings.metric_names import label
+from tunecli.study_file.settings.settings import Component, Task
+from tunecli.training.outcome.metrics import measure
+from tunecli.training.outcome.score_guard import NoScoreError, number
 
 N_SAMPLES = 1000
 MOST_CELLS = 2 * 10**8

@@ -14,26 +14,26 @@ import torch
 from torch import Tensor, nn
 
 from tunecli import __version__
-from tunecli.data.features import as_features
 from tunecli.data.final_fit import FinalFit, final_fit
 from tunecli.data.fold_store import FoldStore
+from tunecli.data.rows.features import as_features
 from tunecli.errors import RefitError
-from tunecli.model_folder.facts import MemberFacts, ModelFacts
-from tunecli.model_folder.model import Member, Model
-from tunecli.study_file.code_hashes import OF_FILES
-from tunecli.study_file.code_names import CodeName
-from tunecli.study_file.settings import TrialConfig
-from tunecli.training.batches import batch_sizes
-from tunecli.training.compression.loading import unpack
+from tunecli.model_folder.format.manifest import MemberFacts, ModelFacts
+from tunecli.model_folder.format.model import Member, Model
+from tunecli.study_file.catalogue.code_hashes import OF_FILES
+from tunecli.study_file.settings.code_names import CodeName
+from tunecli.study_file.settings.settings import TrialConfig
+from tunecli.training.compress_trial import packed_models
 from tunecli.training.compression.packing import Packed
-from tunecli.training.compression.trial import packed_models
-from tunecli.training.finite import NoScoreError
+from tunecli.training.compression.unpacking import unpack
 from tunecli.training.fold import FoldTraining, new_model
 from tunecli.training.fold_data import takes_integers
-from tunecli.training.losses import Predictions, n_outputs, standardizes_target
 from tunecli.training.models import embeds_categories
 from tunecli.training.models.embeddings import bin_counts
-from tunecli.training.precision import choose_device
+from tunecli.training.outcome.score_guard import NoScoreError
+from tunecli.training.step.batches import batch_sizes
+from tunecli.training.step.losses import Predictions, n_outputs, standardizes_target
+from tunecli.training.step.precision import choose_device
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ from tunecli.model_folder import interval
 from tunecli.model_folder.interval import Interval, intervals
 from tunecli.model_folder.model_costs import ModelCosts, costs_of_model
 from tunecli.model_folder.refitting import Refitted, Trial
-from tunecli.study_file.metrics import label, measured
-from tunecli.study_file.settings import TrialConfig
-from tunecli.training.losses import Predictions
+from tunecli.study_file.settings.metric_names import label, measured
+from tunecli.study_file.settings.settings import TrialConfig
+from tunecli.training.step.losses import Predictions
 
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 

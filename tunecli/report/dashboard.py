@@ -16,10 +16,10 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from optuna.storages import RDBStorage
 from sqlalchemy.pool import NullPool
 
+from tunecli.database.sqlite_files import open_read_only, refuse_unfit
+from tunecli.database.url import sqlite_file
 from tunecli.errors import AddressError, MissingPackageError
-from tunecli.report.listing import studies_in
-from tunecli.search.sqlite_files import open_read_only, refuse_unfit
-from tunecli.search.urls import sqlite_file
+from tunecli.report.studies.listing import studies_in
 
 App = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 """What WSGI calls an application, see PEP 3333."""

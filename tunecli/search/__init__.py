@@ -1,0 +1,1 @@
+"""Run a search: resume, suggest, train, prune, record."""

@@ -10,22 +10,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean, stdev
 
-from tunecli.search.baselines import Baselines
-from tunecli.search.database import StudyDatabase
-from tunecli.search.executor import Executor
-from tunecli.search.front import Front
-from tunecli.search.kept_models import KeptModels
-from tunecli.search.messages import (
-    BaselineScored,
-    Evaluated,
-    Event,
-    Finished,
-    Suspended,
-    TrialJob,
-    Warned,
-    WorkerDied,
-)
-from tunecli.search.progress import (
+from tunecli.database.trials import Trial
+from tunecli.database.write import StudyDatabase
+from tunecli.search.baseline_jobs import Baselines
+from tunecli.search.events.events import (
     CodeLoaded,
     Ending,
     Notice,
@@ -35,17 +23,29 @@ from tunecli.search.progress import (
     TrialFinished,
     TrialStarted,
 )
-from tunecli.search.pruning import Judge, n_evaluations
-from tunecli.search.sampling import Suggester, Suggestion
-from tunecli.search.trial_folders import BEST, CHECKPOINTS, TrialFolders
-from tunecli.search.trials import Trial
-from tunecli.study_file.metrics import label
-from tunecli.study_file.settings import Direction, TrialConfig
+from tunecli.search.prune.judge import Judge, n_evaluations
+from tunecli.search.study.best_models import KeptModels
+from tunecli.search.study.front import Front
+from tunecli.search.study.trial_folders import BEST, CHECKPOINTS, TrialFolders
+from tunecli.search.suggest.suggester import Suggester, Suggestion
+from tunecli.search.workers.executor import Executor
+from tunecli.search.workers.messages import (
+    BaselineScored,
+    Evaluated,
+    Event,
+    Finished,
+    Suspended,
+    TrialJob,
+    Warned,
+    WorkerDied,
+)
+from tunecli.study_file.settings.metric_names import label
+from tunecli.study_file.settings.settings import Direction, TrialConfig
 from tunecli.study_file.study_file import StudyFile
-from tunecli.training.evaluation import TrialResult
-from tunecli.training.finite import NoScoreError, finite
-from tunecli.training.reasons import OUT_OF_MEMORY, WORKER_DIED, alike
-from tunecli.training.trial_files import CHECKPOINT
+from tunecli.training.outcome.evaluation import TrialResult
+from tunecli.training.outcome.failure_reasons import OUT_OF_MEMORY, WORKER_DIED, alike
+from tunecli.training.outcome.score_guard import NoScoreError, finite
+from tunecli.training.state.trial_files import CHECKPOINT
 
 TICK = 0.25  # seconds after which the driver looks at the clock and for Ctrl-C
 PATIENCE = 30  # trials that may diverge or break a limit in one way before a search ends

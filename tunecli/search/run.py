@@ -13,22 +13,16 @@ from pathlib import Path
 
 import optuna
 
-from tunecli.data.workspace import Workspace
+from tunecli.data.rows.workspace import Workspace
+from tunecli.database.lessons import as_attribute
+from tunecli.database.trials import Trial
+from tunecli.database.url import without_password
+from tunecli.database.write import StudyDatabase
 from tunecli.errors import TunecliError
 from tunecli.numerics import NUMERICS, other_numerics
-from tunecli.search.constructible import refuse_what_optuna_refuses
-from tunecli.search.database import StudyDatabase
 from tunecli.search.driver import Driver, Limits, earlier
-from tunecli.search.event_log import EventLog
-from tunecli.search.executor import Executor
-from tunecli.search.lag import Lag
-from tunecli.search.learning import learn, learned_by
-from tunecli.search.lessons import as_attribute
-from tunecli.search.local import LocalExecutor
-from tunecli.search.machine import default_jobs, git_commit
-from tunecli.search.messages import Described, FirstTask, WorkerDied
-from tunecli.search.place import Place
-from tunecli.search.progress import (
+from tunecli.search.events.event_log import EventLog
+from tunecli.search.events.events import (
     CodeLoaded,
     DataDescribed,
     Notice,
@@ -36,19 +30,25 @@ from tunecli.search.progress import (
     SearchEvent,
     SearchStarted,
 )
-from tunecli.search.pruning import Judge
-from tunecli.search.sampling import Suggester
-from tunecli.search.start_points import start_points
-from tunecli.search.stored import Edits, Stored, create_study, keep_loaded_code
-from tunecli.search.trackers.destination import Destination
-from tunecli.search.trackers.mirror import Mirrors
-from tunecli.search.trash import put_away, refuse_foreign_study
-from tunecli.search.trials import Trial
-from tunecli.search.urls import without_password
-from tunecli.study_file.metrics import label
-from tunecli.study_file.settings import SearchSettings
+from tunecli.search.events.trackers.destination import Destination
+from tunecli.search.events.trackers.mirror import Mirrors
+from tunecli.search.prune.judge import Judge
+from tunecli.search.resume import Edits, Stored, create_study, keep_loaded_code
+from tunecli.search.start_configs import start_points
+from tunecli.search.study.study_folder import Place
+from tunecli.search.study.trash import put_away, refuse_foreign_study
+from tunecli.search.suggest.suggester import Suggester
+from tunecli.search.suggest.visible_trials import Lag
+from tunecli.search.transfer import learn, learned_by
+from tunecli.search.try_optuna import refuse_what_optuna_refuses
+from tunecli.search.workers.executor import Executor
+from tunecli.search.workers.local import LocalExecutor
+from tunecli.search.workers.machine import default_jobs, git_commit
+from tunecli.search.workers.messages import Described, FirstTask, WorkerDied
+from tunecli.study_file.catalogue.allowed_code import AllowedCode
+from tunecli.study_file.settings.metric_names import label
+from tunecli.study_file.settings.settings import SearchSettings
 from tunecli.study_file.study_file import StudyFile
-from tunecli.study_file.user_code import AllowedCode
 
 
 class Search:

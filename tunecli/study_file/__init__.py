@@ -1,0 +1,1 @@
+"""Read one study file: check it, compare it, print it."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from tunecli.study_file.code_names import CodeName
-from tunecli.study_file.sections import Sections
-from tunecli.study_file.tree import Named, Node, Tree, children
-from tunecli.study_file.user_code import AllowedCode
+from tunecli.study_file.catalogue.allowed_code import AllowedCode
+from tunecli.study_file.read.read_sections import Sections
+from tunecli.study_file.settings.code_names import CodeName
+from tunecli.study_file.space.tree import Named, Node, Tree, children
 
 
 def code_in_use(sections: Sections, tree: Tree, allowed: AllowedCode | None) -> dict[str, str]:

@@ -6,13 +6,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from tunecli.study_file.dump import inline
-from tunecli.study_file.plain import component_data, constraint_data, node_data, objective_data
-from tunecli.study_file.ranges import FloatRange, IntRange
-from tunecli.study_file.sections import Sections
-from tunecli.study_file.settings import Component, Settings
-from tunecli.study_file.study_file import StudyFile
-from tunecli.study_file.tree import (
+from tunecli.study_file.read.read_sections import Sections
+from tunecli.study_file.settings.ranges import FloatRange, IntRange
+from tunecli.study_file.settings.settings import Component, Settings
+from tunecli.study_file.space.node_data import (
+    component_data,
+    constraint_data,
+    node_data,
+    objective_data,
+)
+from tunecli.study_file.space.tree import (
     SLOTS,
     Choice,
     Gate,
@@ -24,6 +27,8 @@ from tunecli.study_file.tree import (
     Slots,
     Tree,
 )
+from tunecli.study_file.study_file import StudyFile
+from tunecli.study_file.text.dump import inline
 
 Effect = Literal["budget", "search", "space", "refused"]
 

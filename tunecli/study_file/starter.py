@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tunecli.errors import DataError
-from tunecli.study_file.defaults import MOST_ROWS_FOR_FOLDS
-from tunecli.study_file.dump import flow
-from tunecli.study_file.settings import Task
+from tunecli.study_file.read.defaults import MOST_ROWS_FOR_FOLDS
+from tunecli.study_file.settings.settings import Task
 from tunecli.study_file.study_file import StudyFile
-from tunecli.study_file.suggestions import listed
+from tunecli.study_file.text.dump import flow
+from tunecli.study_file.text.suggestions import listed
 
 _UNEVEN = 0.8
 """Share of the commonest class from which accuracy says little."""

@@ -10,19 +10,24 @@ from typing import Any
 
 from tunecli.errors import DataError, Problem, StudyFileError, TunecliError
 from tunecli.files.small import read_small
-from tunecli.study_file import defaults, space
-from tunecli.study_file.checks import check_metrics, check_tree, of_data, trial_config, with_loss
+from tunecli.study_file.catalogue.allowed_code import NO_CODE, AllowedCode
+from tunecli.study_file.check_space import (
+    check_metrics,
+    check_tree,
+    of_data,
+    trial_config,
+    with_loss,
+)
 from tunecli.study_file.code_in_use import changed_code, code_in_use
-from tunecli.study_file.document import LARGEST_FILE, Document, Path
-from tunecli.study_file.dump import inline, to_text
-from tunecli.study_file.grammar import Grammar
-from tunecli.study_file.overrides import with_overrides
-from tunecli.study_file.problems import Problems
-from tunecli.study_file.ranges import Parameter
-from tunecli.study_file.resolved import study_data
-from tunecli.study_file.scalars import Scalar
-from tunecli.study_file.sections import SECTIONS, SectionReader, Sections
-from tunecli.study_file.settings import (
+from tunecli.study_file.print_study import study_data
+from tunecli.study_file.read import defaults
+from tunecli.study_file.read.overrides import with_overrides
+from tunecli.study_file.read.read_components import Grammar
+from tunecli.study_file.read.read_sections import SECTIONS, SectionReader, Sections
+from tunecli.study_file.read.read_tree import read_tree
+from tunecli.study_file.read_start_with import Assignment, StartFrom, read_start_with
+from tunecli.study_file.settings.ranges import Parameter
+from tunecli.study_file.settings.settings import (
     Component,
     CompressionSettings,
     Constraint,
@@ -34,12 +39,14 @@ from tunecli.study_file.settings import (
     TrialConfig,
     ValidationSettings,
 )
-from tunecli.study_file.slots import read_tree
-from tunecli.study_file.space import Suggest, first_value
-from tunecli.study_file.start_with import Assignment, StartFrom, read_start_with
-from tunecli.study_file.suggestions import closest, did_you_mean, listed
-from tunecli.study_file.tree import Tree
-from tunecli.study_file.user_code import NO_CODE, AllowedCode
+from tunecli.study_file.space import walk
+from tunecli.study_file.space.tree import Tree
+from tunecli.study_file.space.walk import Suggest, first_value
+from tunecli.study_file.text.document import LARGEST_FILE, Document, Path
+from tunecli.study_file.text.dump import inline, to_text
+from tunecli.study_file.text.problems import Problems
+from tunecli.study_file.text.scalars import Scalar
+from tunecli.study_file.text.suggestions import closest, did_you_mean, listed
 
 
 @dataclass(frozen=True)
@@ -113,9 +120,9 @@ class StudyFile:
         return self.sections.seed
 
     @cached_property
-    def _first(self) -> space.Resolved:
+    def _first(self) -> walk.Resolved:
         """The tree with every range at its first value."""
-        return space.resolve(self.tree, lambda name, range_: first_value(range_))
+        return walk.resolve(self.tree, lambda name, range_: first_value(range_))
 
     @cached_property
     def data(self) -> DataSettings:
@@ -161,7 +168,7 @@ class StudyFile:
     @cached_property
     def parameters(self) -> tuple[Parameter, ...]:
         """What is searched, in the order in which `resolve` asks."""
-        return space.parameters(self.tree)
+        return walk.parameters(self.tree)
 
     @cached_property
     def gates(self) -> dict[str, Scalar]:
@@ -169,7 +176,7 @@ class StudyFile:
 
         Whether it does is the parameter of that name with `.or` behind it.
         """
-        return space.gates(self.tree)
+        return walk.gates(self.tree)
 
     def completed(self, task: Task, n_rows: int, given: Collection[str] = ()) -> StudyFile:
         """The same study with what the file leaves open filled in: loss, objective, validation.
@@ -231,7 +238,7 @@ class StudyFile:
             params: of the trial.
         """
         setting = tuple(sentence.partition(": ")[0].split("."))
-        resolved = space.resolve(self.tree, lambda name, _: params[name])
+        resolved = walk.resolve(self.tree, lambda name, _: params[name])
         path = resolved.place(setting)
         document, _ = _document(self.text, self.file, self.overrides)
         if not any(document.holds(path[:length]) for length in range(1, len(path) + 1)):
@@ -245,7 +252,7 @@ class StudyFile:
         Args:
             suggest: is asked for each parameter that exists, in the order of `parameters`.
         """
-        config = trial_config(space.resolve(self.tree, suggest), self.sections)
+        config = trial_config(walk.resolve(self.tree, suggest), self.sections)
         if config is None or self.objective is None:
             raise ValueError("only a completed study file gives configurations")
         return config

@@ -20,19 +20,19 @@ import numpy as np
 import torch
 from torch import nn
 
-from tunecli.data.dataset import FoldData
+from tunecli.data.rows.dataset import FoldData
 from tunecli.files.own import make_folder
-from tunecli.study_file.settings import Direction, EarlyStopping, TrialConfig
-from tunecli.training.batches import batch_sizes
-from tunecli.training.evaluation import Evaluation, Outcome, TrialResult
-from tunecli.training.finite import NoScoreError, checked, mean
+from tunecli.study_file.settings.settings import Direction, EarlyStopping, TrialConfig
 from tunecli.training.fold import FoldTraining
-from tunecli.training.losses import Predictions
-from tunecli.training.memory import PeakMemory
-from tunecli.training.own_training import OwnFoldTraining
-from tunecli.training.reasons import ERROR
-from tunecli.training.suspension import device_memory, must_wait_elsewhere
-from tunecli.training.trial_files import OWN_TRAINING
+from tunecli.training.outcome.evaluation import Evaluation, Outcome, TrialResult
+from tunecli.training.outcome.failure_reasons import ERROR
+from tunecli.training.outcome.score_guard import NoScoreError, checked, mean
+from tunecli.training.state.memory import PeakMemory
+from tunecli.training.state.offload import device_memory, must_wait_elsewhere
+from tunecli.training.state.trial_files import OWN_TRAINING
+from tunecli.training.step.batches import batch_sizes
+from tunecli.training.step.losses import Predictions
+from tunecli.training.user_loop.own_training import OwnFoldTraining
 
 Round = tuple[Evaluation, ...]
 """One evaluation of every fold, with one step."""

@@ -17,17 +17,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tunecli.data.dataset import FoldData
-from tunecli.data.features import BLOCK_BYTES, as_features
-from tunecli.study_file.metrics import label, measured
-from tunecli.study_file.settings import TrialConfig
-from tunecli.training.augmentation import BatchChange
-from tunecli.training.averaging import average_weights
-from tunecli.training.batches import Batches
-from tunecli.training.evaluation import Evaluation
-from tunecli.training.gradient_step import GradientStep
-from tunecli.training.losses import Predictions, build_loss, n_outputs
-from tunecli.training.metrics import measure
+from tunecli.data.rows.dataset import FoldData
+from tunecli.data.rows.features import BLOCK_BYTES, as_features
+from tunecli.study_file.settings.metric_names import label, measured
+from tunecli.study_file.settings.settings import TrialConfig
 from tunecli.training.models import (
     Columns,
     auxiliary_weight,
@@ -35,13 +28,20 @@ from tunecli.training.models import (
     rate_factors,
     set_training,
 )
-from tunecli.training.optimizers import build_optimizers
-from tunecli.training.outputs import OutputMeaning
-from tunecli.training.precision import Precision
-from tunecli.training.random_state import RandomStream, fold_seed
-from tunecli.training.schedules import Rates
-from tunecli.training.suspension import Movable
-from tunecli.training.timetable import Timetable
+from tunecli.training.outcome.evaluation import Evaluation
+from tunecli.training.outcome.metrics import measure
+from tunecli.training.outcome.output_meaning import OutputMeaning
+from tunecli.training.state.offload import Movable
+from tunecli.training.state.random_state import RandomStream, fold_seed
+from tunecli.training.step.augmentation import BatchChange
+from tunecli.training.step.averaging import average_weights
+from tunecli.training.step.batches import Batches
+from tunecli.training.step.gradient_step import GradientStep
+from tunecli.training.step.losses import Predictions, build_loss, n_outputs
+from tunecli.training.step.optimizers import build_optimizers
+from tunecli.training.step.precision import Precision
+from tunecli.training.step.schedules import Rates
+from tunecli.training.step.timetable import Timetable
 
 BLOCK_BATCHES = 8
 """Evaluated at once, at most, so that an evaluation takes no more memory than training does."""

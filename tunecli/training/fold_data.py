@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from tunecli.data.dataset import FoldData
 from tunecli.data.fold_store import FoldStore
 from tunecli.data.no_data import NoData
-from tunecli.study_file.code_names import is_code
-from tunecli.study_file.settings import TrialConfig
-from tunecli.training.losses import standardizes_target
+from tunecli.data.rows.dataset import FoldData
+from tunecli.study_file.settings.code_names import is_code
+from tunecli.study_file.settings.settings import TrialConfig
 from tunecli.training.models import embeds_categories
+from tunecli.training.step.losses import standardizes_target
 
 
 def folds_of(store: FoldStore | NoData, config: TrialConfig) -> list[FoldData]:

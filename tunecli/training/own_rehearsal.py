@@ -9,14 +9,14 @@ from contextlib import closing
 
 import torch
 
-from tunecli.data.dataset import FoldData
-from tunecli.data.user_code import load_object
+from tunecli.data.rows.dataset import FoldData
+from tunecli.data.user_code.import_user_code import load_object
 from tunecli.errors import TunecliError
-from tunecli.study_file.settings import TrialConfig
-from tunecli.training.finite import NoScoreError
-from tunecli.training.own_training import OwnFoldTraining
-from tunecli.training.precision import choose_device
+from tunecli.study_file.settings.settings import TrialConfig
+from tunecli.training.outcome.score_guard import NoScoreError
 from tunecli.training.rehearsal import Rehearsal
+from tunecli.training.step.precision import choose_device
+from tunecli.training.user_loop.own_training import OwnFoldTraining
 
 Clock = Callable[[], float]
 

@@ -17,29 +17,29 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tunecli.data.dataset import FoldData
-from tunecli.data.features import as_features
-from tunecli.data.user_code import place_in_code
+from tunecli.data.rows.dataset import FoldData
+from tunecli.data.rows.features import as_features
+from tunecli.data.user_code.import_user_code import place_in_code
 from tunecli.errors import TunecliError, UserCodeError
-from tunecli.study_file.code_names import is_code
-from tunecli.study_file.metrics import costs, label, measured
-from tunecli.study_file.settings import Component, TrialConfig
-from tunecli.training.augmentation import Augmentation
-from tunecli.training.batches import batch_sizes
+from tunecli.study_file.settings.code_names import is_code
+from tunecli.study_file.settings.metric_names import costs, label, measured
+from tunecli.study_file.settings.settings import Component, TrialConfig
+from tunecli.training.compress_trial import example
 from tunecli.training.compression.costs import costs_of
-from tunecli.training.compression.loading import unpack
 from tunecli.training.compression.recipe import lose_channels, thin_out, write_down
-from tunecli.training.compression.trial import example
-from tunecli.training.finishing import refused
-from tunecli.training.finite import NoScoreError, number
+from tunecli.training.compression.unpacking import unpack
 from tunecli.training.fold import FoldTraining, new_model
-from tunecli.training.losses import build_loss, n_outputs
-from tunecli.training.metrics import measure
 from tunecli.training.models import Columns, build_model, explain_size, rate_factors
-from tunecli.training.optimizers import build_optimizers
-from tunecli.training.precision import Precision, choose_device
-from tunecli.training.schedules import Rates
-from tunecli.training.timetable import Timetable
+from tunecli.training.outcome.metrics import measure
+from tunecli.training.outcome.score_guard import NoScoreError, number
+from tunecli.training.step.augmentation import Augmentation
+from tunecli.training.step.batches import batch_sizes
+from tunecli.training.step.losses import build_loss, n_outputs
+from tunecli.training.step.optimizers import build_optimizers
+from tunecli.training.step.precision import Precision, choose_device
+from tunecli.training.step.schedules import Rates
+from tunecli.training.step.timetable import Timetable
+from tunecli.training.trial_end import refused
 
 TIMED_STEPS = 32
 """At most so many optimizer steps are timed,"""

@@ -18,10 +18,10 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from sklearn.linear_model import LogisticRegression, Ridge
 from torch import Tensor
 
-from tunecli.data.dataset import Dataset
-from tunecli.data.features import as_features
 from tunecli.data.fold_store import FoldStore
-from tunecli.study_file.settings import Component
+from tunecli.data.rows.dataset import Dataset
+from tunecli.data.rows.features import as_features
+from tunecli.study_file.settings.settings import Component
 
 Cells = NDArray[np.float64]
 """(n_rows, n_features)."""

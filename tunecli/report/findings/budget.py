@@ -12,11 +12,11 @@ from __future__ import annotations
 import math
 import statistics
 
-from tunecli.report.findings.evidence import Evidence
-from tunecli.report.findings.finding import Finding
-from tunecli.report.fold_test import LEVEL
-from tunecli.report.ranking import noise_of
-from tunecli.report.wording import count, duration, score
+from tunecli.report.analysis.fold_test import LEVEL
+from tunecli.report.analysis.ranking import noise_of
+from tunecli.report.findings.evidence.evidence import Evidence
+from tunecli.report.findings.evidence.finding import Finding
+from tunecli.report.phrases.wording import count, duration, score
 
 _FEWEST = 20
 MORE = (10, 50, 100)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 
-from tunecli.report.findings.common_cause import common_cause
-from tunecli.report.findings.evidence import Evidence
-from tunecli.report.findings.finding import Finding
-from tunecli.report.wording import count, plain, shortened
-from tunecli.training.reasons import ERROR, alike
+from tunecli.report.findings.evidence.common_cause import common_cause
+from tunecli.report.findings.evidence.evidence import Evidence
+from tunecli.report.findings.evidence.finding import Finding
+from tunecli.report.phrases.wording import count, plain, shortened
+from tunecli.training.outcome.failure_reasons import ERROR, alike
 
 _PROBLEM = 0.2  # share of the trials
 _PURITY = 0.6

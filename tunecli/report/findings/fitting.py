@@ -13,14 +13,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tunecli.report.curves import Curve
-from tunecli.report.findings.edges import crowd_at, widened
-from tunecli.report.findings.evidence import Evidence
-from tunecli.report.findings.finding import Finding
-from tunecli.report.findings.positions import place_of
-from tunecli.report.records import TrialRecord
-from tunecli.report.wording import plain, score
-from tunecli.study_file.ranges import Categories
+from tunecli.report.analysis.curves import Curve
+from tunecli.report.analysis.records import TrialRecord
+from tunecli.report.findings.evidence.evidence import Evidence
+from tunecli.report.findings.evidence.finding import Finding
+from tunecli.report.findings.evidence.positions import place_of
+from tunecli.report.findings.space.edges import crowd_at, widened
+from tunecli.report.phrases.wording import plain, score
+from tunecli.study_file.settings.ranges import Categories
 
 if TYPE_CHECKING:
     import numpy as np

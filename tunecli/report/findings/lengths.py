@@ -6,10 +6,10 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 
-from tunecli.report.findings.evidence import Evidence
-from tunecli.report.findings.finding import Finding, NewSetting
-from tunecli.report.findings.positions import rounded
-from tunecli.report.records import TrialRecord
+from tunecli.report.analysis.records import TrialRecord
+from tunecli.report.findings.evidence.evidence import Evidence
+from tunecli.report.findings.evidence.finding import Finding, NewSetting
+from tunecli.report.findings.evidence.positions import rounded
 
 _LAST, _FIRST = 0.9, 0.1  # of the training
 _MOST = 0.6  # share of the good trials

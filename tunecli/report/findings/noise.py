@@ -5,11 +5,11 @@ from __future__ import annotations
 import statistics
 from operator import sub
 
-from tunecli.report.findings.evidence import Evidence
-from tunecli.report.findings.finding import Finding, NewSetting
+from tunecli.report.analysis.fold_test import least_difference
+from tunecli.report.findings.evidence.evidence import Evidence
+from tunecli.report.findings.evidence.finding import Finding, NewSetting
 from tunecli.report.findings.optimism import expected_luck
-from tunecli.report.fold_test import least_difference
-from tunecli.report.wording import score
+from tunecli.report.phrases.wording import score
 
 _TOP = 10
 _FEWEST_TIED = 3

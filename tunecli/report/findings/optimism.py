@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tunecli.report.findings.evidence import Evidence, TestScore
-from tunecli.report.findings.finding import Finding
-from tunecli.report.records import TrialRecord
-from tunecli.report.wording import count, score
+from tunecli.report.analysis.records import TrialRecord
+from tunecli.report.findings.evidence.evidence import Evidence, TestScore
+from tunecli.report.findings.evidence.finding import Finding
+from tunecli.report.phrases.wording import count, score
 
 if TYPE_CHECKING:
     import numpy as np

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tunecli.report.findings.common_cause import without
-from tunecli.report.findings.divergence import (
+from tunecli.report.findings.evidence.common_cause import without
+from tunecli.report.findings.evidence.divergence import (
     are_many,
     boundaries,
     diverged_and_rest,
     rule_figures,
 )
-from tunecli.report.findings.evidence import Evidence
-from tunecli.report.findings.finding import Finding
-from tunecli.report.findings.separation import Rule
-from tunecli.report.wording import count
+from tunecli.report.findings.evidence.evidence import Evidence
+from tunecli.report.findings.evidence.finding import Finding
+from tunecli.report.findings.evidence.separation import Rule
+from tunecli.report.phrases.wording import count
 
 _HALF = 0.5
 

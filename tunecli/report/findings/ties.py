@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 
-from tunecli.report.findings.evidence import Evidence
-from tunecli.report.findings.finding import Finding
-from tunecli.report.fold_test import p_value
-from tunecli.report.ranking import noise_of
-from tunecli.report.records import TrialRecord
-from tunecli.report.wording import count, duration, score
+from tunecli.report.analysis.fold_test import p_value
+from tunecli.report.analysis.ranking import noise_of
+from tunecli.report.analysis.records import TrialRecord
+from tunecli.report.findings.evidence.evidence import Evidence
+from tunecli.report.findings.evidence.finding import Finding
+from tunecli.report.phrases.wording import count, duration, score
 
 _WORTH = 0.9  # of the best's weights or time; a smaller saving is no reason
 

@@ -6,16 +6,16 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from tunecli.report.findings.finding import Change, Fixed, NewRange, NewSetting
-from tunecli.study_file.document import Path
-from tunecli.study_file.offered import canonical
-from tunecli.study_file.overrides import put
-from tunecli.study_file.places import Place, places
-from tunecli.study_file.ranges import FloatRange, IntRange
-from tunecli.study_file.scalars import Scalar
+from tunecli.report.findings.evidence.finding import Change, Fixed, NewRange, NewSetting
+from tunecli.study_file.catalogue.names import canonical
+from tunecli.study_file.read.overrides import put
+from tunecli.study_file.settings.ranges import FloatRange, IntRange
+from tunecli.study_file.settings.switching_off import is_none
+from tunecli.study_file.space.parameter_locations import Place, places
+from tunecli.study_file.space.tree import SETTINGS, Choice, Gate, Named, Number, identity
 from tunecli.study_file.study_file import StudyFile
-from tunecli.study_file.switching_off import is_none
-from tunecli.study_file.tree import SETTINGS, Choice, Gate, Named, Number, identity
+from tunecli.study_file.text.document import Path
+from tunecli.study_file.text.scalars import Scalar
 
 Where = tuple[Any, Any]
 """A mapping or list of the data, and a key or index of it."""

@@ -10,20 +10,20 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tunecli.errors import StudyFileError, TunecliError
-from tunecli.report import wording
-from tunecli.report.findings.evidence import Evidence
-from tunecli.report.findings.finding import NewSetting
-from tunecli.report.gates import newest
-from tunecli.report.next_round.advice import Advice, is_possible, settled
-from tunecli.report.next_round.closer import closer
+from tunecli.report.analysis.records import StudyRecord
+from tunecli.report.findings.evidence.evidence import Evidence
+from tunecli.report.findings.evidence.finding import NewSetting
+from tunecli.report.next_round.chosen_changes import Advice, is_possible, settled
 from tunecli.report.next_round.editing import Editing, UnfitError
+from tunecli.report.next_round.exploit import closer
 from tunecli.report.next_round.paths import moved
-from tunecli.report.records import StudyRecord
-from tunecli.study_file.document import Document
-from tunecli.study_file.overrides import with_overrides
-from tunecli.study_file.rewriting import annotated, rewritten
-from tunecli.study_file.search_rules import LEARNERS
+from tunecli.report.phrases import wording
+from tunecli.report.phrases.gates import newest
+from tunecli.study_file.read.overrides import with_overrides
+from tunecli.study_file.read.sampler_rules import LEARNERS
 from tunecli.study_file.study_file import StudyFile
+from tunecli.study_file.text.comments import annotated, rewritten
+from tunecli.study_file.text.document import Document
 
 Style = Literal["go on", "explore", "exploit"]
 """As the study did; everywhere alike; or only where the best trials lie."""

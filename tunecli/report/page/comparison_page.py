@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from tunecli.report import wording
-from tunecli.report.comparison import Comparison
-from tunecli.report.comparison_lines import cells_of
-from tunecli.report.page.document import document
-from tunecli.report.page.plots.contenders import best_so_far, shared_choices
+from tunecli.report.page.html_document import document
+from tunecli.report.page.plots.compared_studies import best_so_far, shared_choices
 from tunecli.report.page.plots.plot import Plot
+from tunecli.report.phrases import wording
+from tunecli.report.screen.comparison_lines import cells_of
+from tunecli.report.studies.comparison import Comparison
 
 
 def comparison_page(comparison: Comparison) -> str:

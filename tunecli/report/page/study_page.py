@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from tunecli.report import best, ranking, wording
-from tunecli.report.findings.evidence import Evidence
-from tunecli.report.findings.finding import Finding
-from tunecli.report.findings.isolation import isolations
-from tunecli.report.importance import Importance, importance
-from tunecli.report.importance_intervals import Interval, importance_intervals
-from tunecli.report.page.articles import articles
-from tunecli.report.page.document import document
-from tunecli.report.page.facts import facts
+from tunecli.report.analysis import ranking
+from tunecli.report.analysis.importance import Importance, importance
+from tunecli.report.analysis.importance_intervals import Interval, importance_intervals
+from tunecli.report.analysis.records import StudyRecord, TrialRecord
+from tunecli.report.findings.evidence.evidence import Evidence
+from tunecli.report.findings.evidence.finding import Finding
+from tunecli.report.findings.evidence.isolation import isolations
+from tunecli.report.page.finding_cards import articles
+from tunecli.report.page.html_document import document
+from tunecli.report.page.page_header import facts
 from tunecli.report.page.plots.choices import isolation_plots
 from tunecli.report.page.plots.history import history
 from tunecli.report.page.plots.importances import importances
-from tunecli.report.page.plots.leaders import beside_baselines, leaders, on_test
 from tunecli.report.page.plots.learning import learning, limits_of
 from tunecli.report.page.plots.marks import MARKS, outcomes
 from tunecli.report.page.plots.parallel import parallel
@@ -24,9 +24,11 @@ from tunecli.report.page.plots.parameters import panels
 from tunecli.report.page.plots.plot import Plot
 from tunecli.report.page.plots.plot import text as plotly_text
 from tunecli.report.page.plots.scores import ScoreAxis
+from tunecli.report.page.plots.top_trials import beside_baselines, leaders, on_test
 from tunecli.report.page.plots.tradeoff import tradeoffs
 from tunecli.report.page.trials_table import front_rows, trials_table
-from tunecli.report.records import StudyRecord, TrialRecord
+from tunecli.report.phrases import wording
+from tunecli.report.studies import best
 
 _CURVES = 6
 

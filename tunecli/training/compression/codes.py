@@ -15,7 +15,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from tunecli.training.compression.layers import per_channel
+from tunecli.training.compression.compressible_layers import per_channel
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from tunecli.training.compression.layers import weight_of, weighted_layers
+from tunecli.training.compression.compressible_layers import weight_of, weighted_layers
 from tunecli.training.compression.packing import Packed, plain_file
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights, fuse_linear_bn_weights
 
 from tunecli.training.compression.codes import Codes
-from tunecli.training.compression.layers import KINDS, weight_of
+from tunecli.training.compression.compressible_layers import KINDS, weight_of
 
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from tunecli.training.compression.layers import weight_of, weighted_layers
+from tunecli.training.compression.compressible_layers import weight_of, weighted_layers
 
 LEAST_SHARE = 0.02
 """Of each layer's weights that stay: a layer without weights passes nothing on."""

@@ -15,9 +15,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from tunecli.study_file.settings import CompressionSettings
+from tunecli.study_file.settings.settings import CompressionSettings
+from tunecli.training.compression.compressible_layers import settle, weight_of, weighted_layers
 from tunecli.training.compression.fusing import fuse
-from tunecli.training.compression.layers import settle, weight_of, weighted_layers
 from tunecli.training.compression.packing import Packed, pack, takes_less
 from tunecli.training.compression.pruning import prune
 from tunecli.training.compression.quantizing import BITS, quantize

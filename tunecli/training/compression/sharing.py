@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from tunecli.training.compression.codes import Codes
-from tunecli.training.compression.layers import weight_of, weighted_layers
+from tunecli.training.compression.compressible_layers import weight_of, weighted_layers
 from tunecli.training.compression.packing import takes_less
 from tunecli.training.compression.pruning import Masked
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from tunecli.errors import DataError
-from tunecli.training.compression.layers import weighted_layers
+from tunecli.training.compression.compressible_layers import weighted_layers
 
 MOST_SECONDS = 60.0
 """For finding what depends on what: some models (swin_t) never come to an end."""

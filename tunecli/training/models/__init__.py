@@ -13,12 +13,12 @@ from tunecli.training.models.building import (
 from tunecli.training.models.columns import Columns
 from tunecli.training.models.convolutional import CNN
 from tunecli.training.models.dense import MLP, Linear, ResNet
-from tunecli.training.models.needs import Needs, check_fit, needs
-from tunecli.training.models.transfer import (
+from tunecli.training.models.fine_tuning import (
     auxiliary_weight,
     rate_factors,
     set_training,
 )
+from tunecli.training.models.needs import Needs, check_fit, needs
 
 __all__ = [
     "CNN",

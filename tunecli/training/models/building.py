@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from torch import nn
 
-from tunecli.study_file.code_names import is_code
-from tunecli.study_file.settings import Component
-from tunecli.training import user_parts
+from tunecli.study_file.settings.code_names import is_code
+from tunecli.study_file.settings.settings import Component
+from tunecli.training.models import user_parts
 from tunecli.training.models.columns import Columns
 from tunecli.training.models.convolutional import CNN
 from tunecli.training.models.dense import MLP, NO_COLUMNS, Linear, ResNet
+from tunecli.training.models.fine_tuning import freeze
 from tunecli.training.models.needs import check_fit, too_small
-from tunecli.training.models.transfer import freeze
 
 _PLAIN: dict[str, type[nn.Module]] = {"Linear": Linear, "CNN": CNN}
 _OF_COLUMNS: dict[str, type[nn.Module]] = {"MLP": MLP, "ResNet": ResNet}

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from tunecli.data.dataset import FoldData
-from tunecli.data.features import Features, as_features
+from tunecli.data.rows.dataset import FoldData
+from tunecli.data.rows.features import Features, as_features
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from typing import Any, cast
 import torch
 from torch import nn
 
-from tunecli.study_file.settings import Component
+from tunecli.study_file.settings.settings import Component
 from tunecli.training.models.activation_checkpoints import checkpoint_activations
 from tunecli.training.models.channels import take_channels
+from tunecli.training.models.fine_tuning import freeze
 from tunecli.training.models.pretrained import load_pretrained
-from tunecli.training.models.transfer import freeze
 
 LARGEST_SIDE = 320
 """No convolutional model of torchvision needs larger pictures."""

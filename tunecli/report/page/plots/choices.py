@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tunecli.report import wording
-from tunecli.report.findings.isolation import Branch, Isolation
-from tunecli.report.page.plots.intervals import Row, intervals
+from tunecli.report.analysis.records import StudyRecord
+from tunecli.report.findings.evidence.isolation import Branch, Isolation
+from tunecli.report.page.plots.interval_bars import Row, intervals
 from tunecli.report.page.plots.plot import Plot, axis
-from tunecli.report.records import StudyRecord
+from tunecli.report.phrases import wording
 
 
 def isolation_plots(study: StudyRecord, found: Sequence[Isolation]) -> dict[str, Plot]:

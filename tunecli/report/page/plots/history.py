@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from tunecli.report import ranking, wording
+from tunecli.report.analysis import ranking
+from tunecli.report.analysis.records import StudyRecord
 from tunecli.report.page.plots.marks import points
 from tunecli.report.page.plots.plot import Plot, Trace, axis, layout
 from tunecli.report.page.plots.scores import STRIP, ScoreAxis
-from tunecli.report.records import StudyRecord
+from tunecli.report.phrases import wording
 
 
 def history(study: StudyRecord, scores: ScoreAxis) -> Plot:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tunecli.report import wording
-from tunecli.report.importance import Importance
-from tunecli.report.importance_intervals import N_RESAMPLES, Interval
-from tunecli.report.page.plots.intervals import Row, intervals
+from tunecli.report.analysis.importance import Importance
+from tunecli.report.analysis.importance_intervals import N_RESAMPLES, Interval
+from tunecli.report.page.plots.interval_bars import Row, intervals
 from tunecli.report.page.plots.plot import Plot, axis
+from tunecli.report.phrases import wording
 
 _MOST = 12
 

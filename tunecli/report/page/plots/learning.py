@@ -6,10 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tunecli.report import wording
-from tunecli.report.curves import Curve
+from tunecli.report.analysis.curves import Curve
+from tunecli.report.analysis.records import StudyRecord, TrialRecord
 from tunecli.report.page.plots.plot import Plot, Trace, axis, layout
-from tunecli.report.records import StudyRecord, TrialRecord
+from tunecli.report.phrases import wording
 
 
 def learning(study: StudyRecord, trial: TrialRecord, curve: Curve, limits: Limits) -> Plot:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from tunecli.report.analysis.records import TrialRecord
 from tunecli.report.page.plots.plot import Trace
 from tunecli.report.page.plots.scores import ScoreAxis
-from tunecli.report.records import TrialRecord
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tunecli.report import wording
-from tunecli.report.findings.evidence import Evidence
+from tunecli.report.analysis.records import TrialRecord
+from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.page.plots.plot import Plot, Trace, axis, layout, text
-from tunecli.report.page.plots.ranges import Scale, scale_of, shortest
+from tunecli.report.page.plots.range_axes import Scale, scale_of, shortest
 from tunecli.report.page.plots.scores import ScoreAxis
-from tunecli.report.records import TrialRecord
+from tunecli.report.phrases import wording
 
 _MOST_AXES = 12
 _ABSENT = -0.14  # where a line goes that has no such parameter

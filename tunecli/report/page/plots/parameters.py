@@ -6,14 +6,14 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from tunecli.report import wording
-from tunecli.report.findings.evidence import Evidence
+from tunecli.report.analysis.records import TrialRecord
+from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.page.plots.marks import points
 from tunecli.report.page.plots.plot import Plot, Trace, axis, layout, text
-from tunecli.report.page.plots.ranges import Scale, scale_of, shortest
+from tunecli.report.page.plots.range_axes import Scale, scale_of, shortest
 from tunecli.report.page.plots.scores import ScoreAxis
-from tunecli.report.records import TrialRecord
-from tunecli.report.trial_tables import range_text
+from tunecli.report.phrases import wording
+from tunecli.report.screen.trial_tables import range_text
 
 _GOLDEN = 0.618034  # multiples of it spread evenly, whatever their number
 _JITTER = 0.5  # of the way to the next category or whole number

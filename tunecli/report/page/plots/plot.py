@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tunecli.report import wording
+from tunecli.report.phrases import wording
 
 Trace = dict[str, Any]
 

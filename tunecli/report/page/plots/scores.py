@@ -13,10 +13,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tunecli.report import wording
-from tunecli.report.curves import Curve
+from tunecli.report.analysis.curves import Curve
+from tunecli.report.analysis.records import StudyRecord, TrialRecord
 from tunecli.report.page.plots.plot import axis
-from tunecli.report.records import StudyRecord, TrialRecord
+from tunecli.report.phrases import wording
 
 STRIP = "Beyond the dotted line: trials without a score, or with one far out."
 

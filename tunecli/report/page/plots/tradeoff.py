@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from tunecli.report import wording
+from tunecli.report.analysis.pareto import front
+from tunecli.report.analysis.records import Objective, StudyRecord, TrialRecord
 from tunecli.report.page.plots.marks import points
 from tunecli.report.page.plots.plot import Plot, Trace, axis, layout
 from tunecli.report.page.plots.scores import STRIP, ScoreAxis
-from tunecli.report.pareto import front
-from tunecli.report.records import Objective, StudyRecord, TrialRecord
-from tunecli.study_file.units import base_unit
+from tunecli.report.phrases import wording
+from tunecli.study_file.settings.units import base_unit
 
 _WIDE = 10
 """Largest over smallest cost from which a linear axis would crowd the small ones."""

@@ -1,0 +1,179 @@
+"""The commands refit and predict, and what a report tells of the test set afterwards."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from commands import call_in
+from study_makers import complete, made, mlp
+
+import tunecli
+from tunecli.data.rows.workspace import Workspace
+from tunecli.errors import RefitError
+from tunecli.model_folder.refit_study import _refuse_other_code
+from tunecli.model_folder.select_trial import by_name as chosen
+from tunecli.report.analysis.records import StudyRecord, read_study
+from tunecli.study_file.catalogue.allowed_code import AllowedCode
+from tunecli.study_file.catalogue.code_hashes import content_hash
+from tunecli.study_file.settings.code_names import CodeName
+from tunecli.training.outcome.evaluation import TrialResult
+
+STUDY = """
+data: {source: table.csv, target: y}
+validation: {folds: 2}
+model: {MLP: {width: {int: [4, 16]}}}
+optimizer: {AdamW: {lr: 0.01}}
+training: {epochs: 2}
+search: {trials: 2}
+"""
+
+
+def table(folder: Path, seed: int = 0) -> None:
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=100)
+    frame = pd.DataFrame(
+        {"x": x, "z": rng.choice(["a", "b"], 100), "y": np.where(x > 0, "p", "q")}
+    )
+    frame.to_csv(folder / "table.csv", index=False)
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("searched")
+    table(folder)
+    (folder / "small.yaml").write_text(STUDY)
+    call_in(folder, "search", "small.yaml", "--jobs", "1", "--quiet")
+    return folder
+
+
+@pytest.mark.slow
+def test_from_search_to_predictions(searched: Path) -> None:
+    first = call_in(searched, "refit", "small", "--seeds", "2").stdout
+    assert "test        accuracy" in first
+    assert "over 2 trainings" in first
+    assert "looks" not in first
+    folder = searched / "runs" / "small" / "model"
+    metrics = json.loads((folder / "metrics.json").read_text())
+    confusion = np.array(metrics["confusion"])
+    assert confusion.sum() == metrics["n_test"] == 20
+    score = metrics["test"]["accuracy"]
+    assert score["score"] == confusion.trace() / confusion.sum()
+    assert "looked at" not in (folder / "README.md").read_text()
+
+    told = call_in(searched, "predict", "small", "table.csv", "--proba").stdout
+    found = pd.read_csv(StringIO(told))
+    assert list(found.columns) == ["prediction", "probability_p", "probability_q"]
+    assert len(found) == 100
+    model = tunecli.load(folder)
+    np.testing.assert_array_equal(found["prediction"], model.predict(searched / "table.csv"))
+    call_in(searched, "predict", str(folder), "table.csv", "-o", "out.parquet")
+    assert pd.read_parquet(searched / "out.parquet")["prediction"].equals(found["prediction"])
+
+    again = call_in(searched, "refit", "small.yaml", "--trial", "0").stdout
+    assert "the test set was looked at 2 times by now" in again
+    assert "looked at 2 times" in (folder / "README.md").read_text()
+    report = call_in(searched, "report", "small").stdout
+    assert "looked at 2 times" in report
+    looks = json.loads(call_in(searched, "report", "small", "--json").stdout)["test_looks"]
+    assert looks[0]["score"] == score["score"]
+    assert (looks[0]["low"], looks[0]["high"]) == (score["low"], score["high"])
+
+
+@pytest.mark.slow
+def test_other_data_than_that_of_the_search_is_refused(searched: Path) -> None:
+    table(searched, seed=1)
+    told = call_in(searched, "refit", "small", code=1).stderr
+    assert "has changed since study small was searched" in " ".join(told.split())
+    table(searched)
+
+
+@pytest.mark.parametrize("imported", [False, True])
+def test_other_code_than_that_of_the_search_is_refused(tmp_path: Path, imported: bool) -> None:
+    (tmp_path / "helper.py").write_text("RATE = 0.1\n")
+    code = tmp_path / "own.py"
+    code.write_text("import helper\n" if imported else "")
+    allowed = AllowedCode.of(tmp_path, [str(code)])
+    record = StudyRecord(
+        "",
+        1,
+        "own",
+        "accuracy",
+        "maximize",
+        code={"own.py": str(allowed.hash_of(CodeName("own.py", "Net")))},
+        loaded_code={"helper.py": content_hash(tmp_path / "helper.py")} if imported else {},
+    )
+    _refuse_other_code(record, Workspace(tmp_path, None, allowed))
+    changed = tmp_path / ("helper.py" if imported else "own.py")
+    changed.write_text("RATE = 0.2\n")
+    now = AllowedCode.of(tmp_path, [str(code)])
+    with pytest.raises(RefitError, match=rf"{changed.name} has changed since study own was sear"):
+        _refuse_other_code(record, Workspace(tmp_path, None, now))
+    _refuse_other_code(record, Workspace(tmp_path, None, AllowedCode(tmp_path)))  # nothing runs
+
+
+@pytest.mark.slow
+def test_what_is_not_there_is_told(searched: Path) -> None:
+    assert "there is no model" in call_in(searched, "predict", "none", "table.csv", code=1).stderr
+    told = call_in(searched, "predict", "small", "table.csv", "-o", "out.txt", code=2).stderr
+    assert "must end in .csv or .parquet" in told
+
+
+def test_which_trial_is_meant(tmp_path: Path) -> None:
+    pruned = TrialResult("pruned", "pruned", value=0.5, best_step=1, fold_scores=(0.5, 0.5))
+    few = complete(0.9, 0.89, n_weights=10)  # within a standard error of the best
+    url = made(
+        tmp_path,
+        [
+            (mlp(0.1), complete(0.92, 0.88)),
+            (mlp(0.2), few),
+            (mlp(0.3), pruned),
+            (mlp(0.4), None),
+        ],
+    )
+    study = read_study(url)
+    assert chosen(study, "best").number == 0
+    assert chosen(study, "simplest").number == 1
+    assert chosen(study, "1").number == 1
+    with pytest.raises(RefitError, match="trial 2 is pruned: only a complete trial"):
+        chosen(study, "2")
+    with pytest.raises(RefitError, match="trial 3 is running"):
+        chosen(study, "3")
+    with pytest.raises(RefitError, match="best, simplest or a number, but got 'worst'"):
+        chosen(study, "worst")
+
+
+def test_a_study_without_a_complete_trial_has_no_best(tmp_path: Path) -> None:
+    study = read_study(made(tmp_path, [(mlp(0.1), None)]))
+    with pytest.raises(RefitError, match="no complete trial yet"):
+        chosen(study, "best")
+
+
+BUNDLED = """
+data: wine
+validation: {folds: 2}
+model: {MLP: {width: {int: [4, 8]}}}
+optimizer: {AdamW: {lr: 0.01}}
+training: {epochs: 2}
+search: {pruner: none}
+"""
+
+
+@pytest.mark.slow
+def test_a_study_outlives_the_folder_that_it_was_searched_from(tmp_path: Path) -> None:
+    """Data that ships with scikit-learn is found from anywhere; a table is not."""
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "tiny.yaml").write_text(BUNDLED)
+    (home / "own.csv").write_text("a,b\n" + "".join(f"{i},{i % 2}\n" for i in range(40)))
+    (home / "own.yaml").write_text(BUNDLED.replace("wine", "{source: own.csv, target: b}"))
+    for name in ("tiny", "own"):
+        call_in(tmp_path, "search", f"home/{name}.yaml", "--trials", "1")
+    shutil.rmtree(home)
+    call_in(tmp_path, "refit", "tiny")
+    assert "whose folder is not here" in call_in(tmp_path, "refit", "own", code=1).stderr

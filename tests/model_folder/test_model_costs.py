@@ -1,0 +1,90 @@
+"""What a refitted model costs, and that a compressed one is kept packed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from model_cases import case
+from study_makers import SUMMARY
+
+from tunecli.cli.refit import results_lines
+from tunecli.errors import ModelFolderError
+from tunecli.model_folder.card import card
+from tunecli.model_folder.format.folder import WEIGHTS, read
+from tunecli.model_folder.format.loading import load_with
+from tunecli.model_folder.format.model import Model
+from tunecli.model_folder.format.writing import write_model
+from tunecli.model_folder.model_costs import costs_of_model
+from tunecli.model_folder.results import results_of
+from tunecli.study_file.settings.settings import CompressionSettings
+from tunecli.training.compression.packing import pack
+
+
+@pytest.mark.parametrize("name", ["arrays", "compressed", "embedded"])
+def test_the_size_is_that_of_the_files_that_are_written(name: str, tmp_path: Path) -> None:
+    made = case(name)
+    found = costs_of_model(made.refitted.model, made.store)
+    write_model(tmp_path / "model", made.refitted.model, {})
+    files = [*(tmp_path / "model").glob("weights*")]
+    assert [path.suffix for path in files] == [
+        ".packed" if name == "compressed" else ".safetensors"
+    ]
+    assert found.size == sum(path.stat().st_size for path in files)
+    network = made.refitted.model.members[0].network
+    assert found.n_weights == sum(p.numel() for p in network.parameters())
+    assert found.macs > 0
+    for time in found.latency.values():
+        assert 0 < time.low <= time.median <= time.high
+
+
+def test_a_packed_folder_gives_the_bits_that_were_scored(tmp_path: Path) -> None:
+    made = case("compressed")
+    write_model(tmp_path / "model", made.refitted.model, {})
+    again = load_with(tmp_path / "model", made.workspace)
+    rows = made.store.dataset.x[made.store.split.test_rows]
+    np.testing.assert_array_equal(again.of_rows(rows), made.refitted.predictions)
+
+
+def test_where_packing_does_not_pay_the_plain_file_is_written_and_that_is_said(
+    tmp_path: Path,
+) -> None:
+    made = case("arrays")
+    given = made.refitted.model
+    [member] = given.members
+    packed = pack(member.network, {}, (), ("share", "quantize"))
+    config = given.facts.config.model_copy(
+        update={"compression": CompressionSettings(quantize="int8")}
+    )
+    facts = given.facts.model_copy(update={"config": config})
+    model = Model(facts, [replace(member, packed=packed)], given.device, made.workspace)
+    costs = costs_of_model(model, made.store)
+    assert costs.left_out == ("share", "quantize")
+    results = replace(results_of(made.trial, made.store, [made.refitted], 1), costs=costs)
+    told = "share and quantize are left out: the file would be no smaller"
+    assert f"compressed  {told}" in results_lines(results)
+    assert told in card(facts, results, SUMMARY, model.n_weights)
+    write_model(tmp_path / "model", model, {})
+    assert [path.name for path in (tmp_path / "model").glob("weights*")] == [WEIGHTS]
+    rows = made.store.dataset.x[:9]
+    again = load_with(tmp_path / "model", made.workspace)
+    np.testing.assert_array_equal(again.of_rows(rows), given.of_rows(rows))
+
+
+@pytest.mark.parametrize("damage", ["flip", "truncate", "foreign", "missing"])
+def test_a_damaged_packed_file_is_told_in_one_line(damage: str, tmp_path: Path) -> None:
+    made = case("compressed")
+    folder = tmp_path / "model"
+    write_model(folder, made.refitted.model, {})
+    path = folder / "weights-0.packed"
+    content = path.read_bytes()
+    if damage == "missing":
+        path.unlink()
+    else:
+        changed = {"flip": bytes([content[0] ^ 1]) + content[1:], "truncate": content[:-20]}
+        path.write_bytes(changed.get(damage, b"not a model"))
+    with pytest.raises(ModelFolderError, match=r"is damaged or no model") as caught:
+        read(folder)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tunecli.report.analysis import ranking
+from tunecli.report.analysis.records import StudyRecord, TrialRecord
+from tunecli.study_file.settings.settings import Direction
+
+
+def study(direction: Direction, *trials: TrialRecord) -> StudyRecord:
+    return StudyRecord("sqlite://", 1, "s", "accuracy", direction, trials)
+
+
+def trial(number: int, *folds: float, value: float | None = None) -> TrialRecord:
+    mean = sum(folds) / len(folds) if folds else value
+    return TrialRecord(number, number, "complete", "complete", value=mean, fold_scores=folds)
+
+
+@given(st.lists(st.sampled_from([0.1, 0.2, 0.3, math.nan, math.inf]), max_size=8))
+def test_the_best_is_the_first_of_the_best_finite_values(values: list[float]) -> None:
+    trials = [trial(number, value=value) for number, value in enumerate(values)]
+    finite = [value for value in values if math.isfinite(value)]
+    for direction, extreme in (("maximize", max), ("minimize", min)):
+        best = ranking.best_trial(study(direction, *trials))
+        if not finite:
+            assert best is None
+        else:
+            assert best is not None
+            assert best.number == values.index(extreme(finite))
+
+
+def test_only_complete_trials_are_ranked() -> None:
+    pruned = TrialRecord(1, 1, "pruned", "pruned", value=0.99)
+    found = study("maximize", trial(0, 0.5), pruned, TrialRecord(2, 2, "running"))
+    assert [t.number for t in ranking.ranked(found)] == [0]
+    assert ranking.counts(found) == {
+        "complete": 1,
+        "pruned": 1,
+        "diverged": 0,
+        "infeasible": 0,
+        "failed": 0,
+        "running": 1,
+        "waiting": 0,
+    }
+
+
+def test_a_trial_knows_how_much_its_training_parts_overlap() -> None:
+    def ratio(**config: object) -> float | None:
+        return ranking.n_valid_per_train(replace(trial(0, 0.9, 0.8, 0.7), config=config))
+
+    in_time = {"data": {"source": "t.csv", "time": "date"}}
+    assert ratio(validation={"folds": 3}) == pytest.approx(1 / 2)
+    assert ratio(validation={"folds": 3}, **in_time) == pytest.approx((1 + 1 / 2 + 1 / 3) / 3)
+    assert ratio(validation={"folds": 3, "colour": "red"}) is None
+    assert ratio() is None
+
+
+def test_growing_training_parts_tie_more_trials() -> None:
+    folds, others = (0.9, 0.9, 0.9), (0.8623, 0.85, 0.8377)
+    plain = {"validation": {"folds": 3}}
+    n_tied = []
+    for config in (plain, plain | {"data": {"time": "date"}}):
+        found = study(
+            "maximize",
+            *(replace(trial(n, *s), config=config) for n, s in enumerate((folds, others))),
+        )
+        n_tied.append(len(ranking.tied_with_best(found)))
+    assert n_tied == [1, 2]
+
+
+def test_tied_are_the_best_and_what_its_folds_cannot_tell_from_it() -> None:
+    best = trial(0, 0.90, 0.92, 0.88, 0.91, 0.89)
+    near = trial(1, 0.91, 0.90, 0.88, 0.90, 0.90)  # better in some folds, worse in others
+    shifted = trial(2, *(score - 0.01 for score in best.fold_scores))  # worse in every fold
+    other_folds = trial(3, 0.9, 0.9)
+    found = study("maximize", shifted, near, other_folds, best)
+    assert [t.number for t in ranking.tied_with_best(found)] == [0, 1]
+    turned = study("minimize", shifted, near, best)
+    assert ranking.tied_with_best(turned)[0] is shifted
+
+
+def test_with_one_fold_nothing_is_known_of_ties() -> None:
+    assert ranking.tied_with_best(study("maximize", trial(0, 0.9), trial(1, 0.9))) == []
+    assert ranking.tied_with_best(study("maximize")) == []
+    assert ranking.noise_of(trial(0, 0.9)) is None
+
+
+def test_equal_scores_are_tied() -> None:
+    found = study("minimize", trial(0, 0.5, 0.5), trial(1, 0.5, 0.5), trial(2, 0.6, 0.6))
+    assert [t.number for t in ranking.tied_with_best(found)] == [0, 1]
+
+
+def test_noise_is_the_standard_error_of_the_mean() -> None:
+    d = 0.02 * math.sqrt(3) / 2
+    assert ranking.noise_of(trial(0, 0.9 - d, 0.9 - d, 0.9 + d, 0.9 + d)) == pytest.approx(0.01)

@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import pytest
+from study_makers import SUMMARY
+
+from tunecli.report.live import cost_tips
+from tunecli.report.live.search_state import SearchState
+from tunecli.search.events.events import (
+    DataDescribed,
+    SearchStarted,
+    TrialEvaluated,
+    TrialFinished,
+    TrialStarted,
+)
+
+
+def started(**changes: object) -> SearchStarted:
+    values = {"n_done": 0, "n_total": 20, "n_jobs": 2, "parallel": 8}
+    values |= changes
+    return SearchStarted("digits", "runs/digits/study.db", "accuracy", "maximize", **values)
+
+
+def finished(number: int, value: float | None = 0.5, **changes: object) -> TrialFinished:
+    values = {"outcome": "complete", "reason": "", "spread": 0.01, "seconds": 1.0}
+    values |= {"params": {}, "is_best": False} | changes
+    return TrialFinished(number=number, value=value, **values)
+
+
+def ran(
+    n_trials: int, n_workers: int, pruned_after: int | None = None
+) -> tuple[SearchState, float]:
+    """A search at one evaluation a second and worker, ten to a trial; the time it stands at."""
+    state, now = SearchState(), 100.0
+    state.update(started(), now)
+    for first in range(0, n_trials, n_workers):
+        batch = range(first, first + n_workers)
+        for number in batch:
+            state.update(TrialStarted(number, {}, 10), now)
+        for step in range(pruned_after or 10):
+            now += 1.0
+            for number in batch:
+                state.update(TrialEvaluated(number, step, 0.5, 0.5), now)
+        for number in batch:
+            state.update(finished(number), now)
+    return state, now
+
+
+@pytest.mark.parametrize("n_workers", [1, 2, 4])
+@pytest.mark.parametrize("pruned_after", [None, 4])
+def test_at_a_steady_pace_the_estimate_is_right(n_workers: int, pruned_after: int | None) -> None:
+    state, now = ran(12, n_workers, pruned_after)
+    per_batch = pruned_after or 10
+    assert state.remaining(now) == pytest.approx(8 / n_workers * per_batch)
+    assert state.elapsed(now) == pytest.approx(12 / n_workers * per_batch)
+
+
+def test_the_first_evaluations_give_an_estimate() -> None:
+    state = SearchState()
+    state.update(started(n_total=10, n_jobs=1), 0.0)
+    assert state.remaining(0.0) is None
+    state.update(TrialStarted(0, {}, 10), 5.0)
+    for step in range(3):
+        assert state.remaining(5.0 + 2 * step) is None
+        state.update(TrialEvaluated(0, step, 0.5, 0.5), 5.0 + 2 * (step + 1))
+    assert state.remaining(11.0) == pytest.approx(97 * 2.0)
+
+
+def test_nothing_remains_at_the_end() -> None:
+    state, now = ran(20, 2)
+    assert (state.n_done, state.remaining(now)) == (20, 0.0)
+
+
+def test_a_search_that_goes_on_counts_what_was_before() -> None:
+    earlier = (
+        finished(0, 0.7, is_best=True, fold_scores=(0.69, 0.71)),
+        finished(1, 0.69, fold_scores=(0.68, 0.70)),
+        finished(2, None, outcome="failed"),
+        finished(3, 0.4, outcome="pruned"),
+    )
+    state = SearchState()
+    state.update(started(n_done=4, n_total=6, earlier=earlier), 0.0)
+    state.update(DataDescribed(SUMMARY), 0.0)
+    assert (state.n_done, state.n_finished_here) == (4, 0)
+    assert {word: n for word, n in state.ordered_counts.items() if n} == {
+        "complete": 2,
+        "pruned": 1,
+        "failed": 1,
+    }
+    assert state.best == earlier[0]
+    state.update(finished(4, 0.695, fold_scores=(0.70, 0.69)), 1.0)
+    assert (state.n_done, state.n_finished_here, state.best) == (5, 1, earlier[0])
+    assert state.n_tied() == 1  # trial 1 is worse in both folds alike, trial 4 is not
+
+
+def test_ties_are_unknown_without_a_best_or_folds() -> None:
+    state = SearchState()
+    state.update(started(), 0.0)
+    assert state.n_tied() is None
+    state.update(finished(0, 0.7, is_best=True, fold_scores=(0.7,)), 0.0)
+    assert state.n_tied() is None
+
+
+def test_the_state_does_not_grow_with_evaluations() -> None:
+    state = SearchState()
+    state.update(started(), 0.0)
+    state.update(TrialStarted(0, {}, 100_000), 0.0)
+    for step in range(10_000):
+        state.update(TrialEvaluated(0, step, random.random(), 1.0), float(step))
+    assert len(state.running) == 1
+    assert state.fold_scores == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "n_cores", "n_folds", "n_planned", "sentence"),
+    [
+        (
+            {},
+            8,
+            5,
+            20,
+            "What would make it cheaper: `--jobs 8` (about 4.0 times as fast), or half as many "
+            "`training.epochs` in a new study (about 2.0 times as fast).",
+        ),
+        (
+            {"has_pruner": False},
+            2,
+            5,
+            5,
+            "What would make it cheaper: a pruner such as `pruner: Median` (about 2.0 times as "
+            "fast), or `validation: {folds: 3}` in a new study (about 1.7 times as fast).",
+        ),
+        (
+            {"parallel": 2},
+            64,
+            3,
+            5,
+            "What would make it cheaper: `validation: {holdout: 0.2}` in a new study (about 3.0 "
+            "times as fast).",
+        ),
+        ({}, 2, 1, 5, "Fewer trials (`search.trials`) would make it cheaper."),
+    ],
+)
+def test_advice_names_what_the_search_has(
+    changes: dict[str, object], n_cores: int, n_folds: int, n_planned: int, sentence: str
+) -> None:
+    state = SearchState()
+    state.update(started(**changes), 0.0)
+    state.update(DataDescribed(replace(SUMMARY, n_folds=n_folds)), 0.0)
+    state.update(TrialStarted(0, {}, n_planned), 0.0)
+    assert cost_tips.advice(state, n_cores) == sentence

@@ -1,0 +1,116 @@
+"""`tunecli next` as a user calls it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from commands import call_in
+from optuna.distributions import FloatDistribution
+from room import no_room
+from study_makers import complete, made
+
+from tunecli.study_file.settings.ranges import FloatRange
+from tunecli.study_file.study_file import StudyFile, load
+
+TEXT = """\
+study: digits
+data: digits      # small
+model: MLP
+optimizer: {AdamW: {lr: {float: [1e-5, 1e-3], log: true}}}
+"""
+LR = FloatDistribution(1e-5, 1e-3, log=True)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """With a study that is the better the nearer its learning rate is to the upper end."""
+    rates = [10 ** (-5 + 2 * n / 29) for n in range(30)]
+    trials = [
+        ({"optimizer.AdamW.lr": (lr, LR)}, complete(300 * lr + 0.5, 300 * lr + 0.51))
+        for lr in rates
+    ]
+    made(tmp_path / "runs/digits", trials, attributes={"study_file": TEXT, "overrides": []})
+    return tmp_path
+
+
+def test_it_writes_a_file_that_goes_on_beyond_the_edge(folder: Path) -> None:
+    done = call_in(folder, "next", "digits", "-o", "later.yaml")
+    study = load(folder / "later.yaml")
+    assert study.name == "later"
+    [lr] = study.parameters
+    assert isinstance(lr.range, FloatRange)
+    assert lr.range.high > 1e-3
+    text = (folder / "later.yaml").read_text()
+    assert "# small" in text
+    assert "# The next round after digits: 30 trials, best accuracy 0.805" in text
+    told = [line for line in done.stderr.splitlines() if line.startswith("optimizer.AdamW.lr: ")]
+    assert len(told) == 1
+    assert "tunecli search later.yaml" in done.stderr
+    assert done.stdout == ""
+
+
+def test_without_a_file_it_prints(folder: Path) -> None:
+    for option in ("--explore", "--exploit"):
+        done = call_in(folder, "next", "digits", option)
+        assert StudyFile.from_text(done.stdout, "x.yaml").name == "digits-2"
+
+
+def test_a_file_that_is_there_stays_unless_forced(folder: Path) -> None:
+    (folder / "later.yaml").write_text("mine")
+    refused = call_in(folder, "next", "digits", "-o", "later.yaml", code=2)
+    assert "later.yaml is there already. Use --force" in " ".join(refused.stderr.split())
+    assert (folder / "later.yaml").read_text() == "mine"
+    call_in(folder, "next", "digits", "-o", "later.yaml", "--force")
+    assert load(folder / "later.yaml").name == "later"
+
+
+def test_nothing_to_change_is_said_and_goes_on(tmp_path: Path) -> None:
+    made(tmp_path / "runs/digits", [], attributes={"study_file": TEXT, "overrides": []})
+    done = call_in(tmp_path, "next", "digits")
+    assert "Nothing to change: digits-2 goes on in the space of digits." in done.stderr
+    assert StudyFile.from_text(done.stdout, "x.yaml").parameters
+
+
+def test_a_study_of_another_program_has_no_file(tmp_path: Path) -> None:
+    made(tmp_path / "runs/digits", [])
+    done = call_in(tmp_path, "next", "digits", code=2)
+    assert "no study file from which a next round could be written" in done.stderr
+
+
+def test_wrong_calls_are_refused(folder: Path) -> None:
+    call_in(folder, "next", "digits", "--explore", "--exploit", code=2)
+    call_in(folder, "next", "digits", "-o", "nowhere/x.yaml", code=2)
+
+
+@pytest.mark.slow
+def test_a_second_round_runs_unchanged_and_learns(tmp_path: Path) -> None:
+    text = (
+        "data: iris\nvalidation: {folds: 2}\nmodel: MLP\ntraining: {epochs: 3}\n"
+        "optimizer: {AdamW: {lr: {float: [1e-5, 1e-1], log: true}}}\nsearch: {trials: 6}\n"
+    )
+    (tmp_path / "first.yaml").write_text(text)
+    call_in(tmp_path, "search", "first.yaml", "--jobs", "1")
+    call_in(tmp_path, "next", "first", "-o", "second.yaml")
+    call_in(tmp_path, "check", "second.yaml")
+    done = call_in(tmp_path, "search", "second.yaml", "--jobs", "1")
+    assert "from 6 of 6 trials of first" in done.stderr
+    again = call_in(tmp_path, "report", "second")
+    assert "from 6 of 6 trials of first" in again.stdout
+    edited = (tmp_path / "second.yaml").read_text().replace("learn_from: first", "learn_from: []")
+    (tmp_path / "second.yaml").write_text(edited)
+    refused = call_in(tmp_path, "search", "second.yaml", code=2)
+    assert "search.learn_from" in refused.stderr
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_with_the_disk_full_the_old_file_stays(folder: Path, there: bool) -> None:
+    if there:
+        (folder / "later.yaml").write_text("mine")
+    with no_room(100):
+        done = call_in(folder, "next", "digits", "-o", "later.yaml", "--force", code=1)
+    assert "--output: later.yaml cannot be written (File too large)" in done.stderr
+    left = {path.name: path for path in folder.iterdir() if path.name != "runs"}
+    assert {name: path.read_text() for name, path in left.items()} == (
+        {"later.yaml": "mine"} if there else {}
+    )

@@ -1,0 +1,269 @@
+"""The page without a browser: what is in the file, and that nothing foreign leaves its place."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import math
+import re
+from collections.abc import Sequence
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import optuna
+import plotly.graph_objects as go
+import pytest
+from page_studies import NASTY, Made, nasty, two_objectives, usual
+from planted_studies import Plant, planted
+from study_makers import complete, made, mlp
+
+from tunecli.database.url import sqlite_url
+from tunecli.report.analysis.records import StudyRecord, read_study
+from tunecli.report.findings.all_findings import all_findings
+from tunecli.report.findings.evidence.evidence import Evidence
+from tunecli.report.findings.evidence.finding import Finding, NewSetting
+from tunecli.report.page.finding_cards import articles
+from tunecli.report.page.html_document import script_json
+from tunecli.report.page.plots.plot import PALETTES
+from tunecli.report.page.plots.top_trials import on_test
+from tunecli.report.page.plots.tradeoff import scale_of
+from tunecli.report.page.study_page import study_page
+from tunecli.training.outcome.evaluation import TrialResult
+
+
+class Page(HTMLParser):
+    """What a browser would make of it."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.scripts: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self._is_script = False
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        self._is_script = tag == "script"
+        if self._is_script:
+            self.scripts.append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._is_script = False
+
+    def handle_data(self, data: str) -> None:
+        if self._is_script:
+            self.scripts[-1] += data
+        else:
+            self.text += data
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        return json.loads(self.scripts[0])
+
+    @property
+    def drawn(self) -> list[str]:
+        return [key for _, attrs in self.tags if (key := attrs.get("data-plot")) is not None]
+
+
+def page_of(study: StudyRecord, findings: Sequence[Finding] | None = None) -> Page:
+    evidence = Evidence.of(study)
+    return Page(study_page(evidence, all_findings(evidence) if findings is None else findings))
+
+
+def painted(value: Any, palette: str, key: str = "") -> Any:
+    """What the page's script makes of a figure."""
+    if isinstance(value, dict):
+        return {name: painted(entry, palette, name) for name, entry in value.items()}
+    if isinstance(value, list):
+        return [painted(entry, palette, key) for entry in value]
+    is_token = isinstance(value, str) and value.startswith("@") and key.endswith("color")
+    return PALETTES[palette][value[1:]] if is_token else value
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Page:
+    return page_of(read_study(made(tmp_path_factory.mktemp("page"), usual())))
+
+
+def test_every_place_for_a_plot_has_one(page: Page) -> None:
+    families = {key.partition(":")[0] for key in page.drawn}
+    assert families >= {"history", "leaders", "parallel", "importance", "parameter", "learning"}
+    assert set(page.drawn) == set(page.payload["plots"])
+
+
+@pytest.mark.parametrize("palette", PALETTES)
+def test_plotly_takes_every_figure(page: Page, palette: str) -> None:
+    for figure in page.payload["plots"].values():
+        go.Figure(painted(figure, palette))  # refuses what it does not know
+
+
+def test_both_palettes_know_the_same_colours(page: Page) -> None:
+    light, dark = PALETTES.values()
+    assert light.keys() == dark.keys()
+    used = re.findall(r'color":"@([\w-]+)"', page.scripts[0])
+    assert set(used) <= light.keys()
+
+
+def test_outcomes_differ_in_shape(page: Page) -> None:
+    symbols = {
+        trace["name"]: trace["marker"]["symbol"]
+        for trace in page.payload["plots"]["history"]["data"]
+        if "marker" in trace
+    }
+    assert symbols.keys() == {"complete", "pruned", "diverged", "failed", "running"}
+    assert len(set(symbols.values())) == len(symbols)
+
+
+def test_every_trial_is_drawn_and_has_a_row(page: Page) -> None:
+    numbers = {
+        number
+        for trace in page.payload["plots"]["history"]["data"]
+        for number in trace.get("customdata", ())
+    }
+    rows = {attrs["id"] for tag, attrs in page.tags if tag == "tr" and "id" in attrs}
+    assert numbers == set(range(28))
+    assert rows == {f"trial-{number}" for number in numbers}
+
+
+def test_the_policy_lets_only_our_scripts_run(page: Page) -> None:
+    (policy,) = [attrs["content"] for _, attrs in page.tags if "http-equiv" in attrs]
+    assert policy is not None
+    allowed = re.findall(r"'sha256-([^']+)'", policy)
+    hashes = [
+        base64.b64encode(hashlib.sha256(s.encode()).digest()).decode() for s in page.scripts[1:]
+    ]
+    assert allowed == hashes
+    assert policy.startswith("default-src 'none'")
+    assert not any("src" in attrs or "http" in (attrs.get("href") or "") for _, attrs in page.tags)
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Page:
+    finding = Finding("dead", "note", NASTY, advice=NASTY, changes=(NewSetting(NASTY, NASTY),))
+    return page_of(nasty(tmp_path_factory.mktemp("hostile")), [finding])
+
+
+def test_foreign_text_stays_text(hostile: Page) -> None:
+    assert len(hostile.scripts) == 3
+    assert {tag for tag, _ in hostile.tags} <= {
+        *("html", "head", "meta", "title", "style", "body", "a", "header", "div", "p", "h1", "h2"),
+        *("h3", "button", "svg", "circle", "path", "span", "nav", "main", "noscript", "ul", "li"),
+        *("strong", "section", "article", "pre", "code", "figure", "figcaption", "dl", "dt", "dd"),
+        *("details", "summary", "label", "input", "output", "table", "thead", "tbody", "tr", "th"),
+        *("td", "footer", "script"),
+    }
+    assert not any(name.startswith("on") for _, attrs in hostile.tags for name in attrs)
+    assert hostile.text.count(NASTY) > 10
+    assert hostile.payload["plots"].keys() == set(hostile.drawn)
+
+
+def test_plotly_is_given_no_markup(hostile: Page) -> None:
+    """Plotly takes a few tags in its texts; there are none but our line breaks and bold words."""
+    for said in hostile.payload["said"].values():
+        assert not re.findall(r"<(?!br>|/?b>)", said)
+    titles = json.dumps([figure["layout"] for figure in hostile.payload["plots"].values()])
+    assert "<" not in titles
+
+
+@pytest.mark.parametrize("text", [NASTY, "\u2028", "]]>", "\x00", "<script", "a\nb"])
+def test_json_in_a_script_is_the_same_json(text: str) -> None:
+    written = script_json({text: [text, math.nan, 1.5]})
+    assert not set("<>&") & set(written)
+    assert json.loads(written) == {text: [text, None, 1.5]}
+
+
+STUDIES: dict[str, Made] = {
+    "empty": [],
+    "running": [(mlp(0.1), None), (mlp(0.2), None)],
+    "failed": [(mlp(0.1), TrialResult("failed", "out of memory", traceback="Traceback"))] * 3,
+    "diverged": [(mlp(0.1), TrialResult("diverged", "loss is not finite"))] * 2,
+    "one": [(mlp(0.1), complete(0.5, 0.6))],
+    "one fold": [(mlp(n / 20 + 0.01), complete(n / 20)) for n in range(16)],
+    "equal": [(mlp(0.1), complete(0.5, 0.5))] * 12,
+    "huge": [(mlp(0.1 + n / 100), complete(10.0 ** (40 * n), 1.0)) for n in range(8)],
+    "without parameters": [({}, complete(0.5, 0.6)), ({}, complete(0.7, 0.6))],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "direction"),
+    [
+        *((name, ("maximize", "minimize")[place % 2]) for place, name in enumerate(STUDIES)),
+        pytest.param("huge", "maximize", marks=pytest.mark.slow),
+        pytest.param("one fold", "maximize", marks=pytest.mark.slow),
+    ],
+)
+def test_what_is_there_is_shown(name: str, direction: str, tmp_path: Path) -> None:
+    page = page_of(read_study(made(tmp_path, STUDIES[name], direction=direction)))  # type: ignore[arg-type]
+    assert set(page.drawn) == set(page.payload["plots"])
+    for figure in page.payload["plots"].values():
+        go.Figure(painted(figure, "light"))
+    assert "nan" not in re.sub(r"[A-Za-z]*nan[A-Za-z]+", "", page.text)
+    rows = [attrs for tag, attrs in page.tags if tag == "tr" and "id" in attrs]
+    assert len(rows) == len(STUDIES[name])
+
+
+def test_a_study_of_another_program(tmp_path: Path) -> None:
+    url = sqlite_url(tmp_path / "other.db")
+    study = optuna.create_study(storage=url, study_name="other")
+
+    def objective(trial: optuna.Trial) -> float:
+        x = trial.suggest_float("x", -5, 5)
+        if trial.suggest_categorical("kind", ["a", "b"]) == "b" and x > 4:
+            raise optuna.TrialPruned
+        for step in range(3):
+            trial.report(x**2 / (step + 1), step)
+        return x**2
+
+    study.optimize(objective, n_trials=6)
+    page = page_of(read_study(url))
+    assert {"history", "parameter:x", "parameter:kind"} <= set(page.drawn)
+    for figure in page.payload["plots"].values():
+        go.Figure(painted(figure, "dark"))
+
+
+def test_several_objectives_have_a_front(tmp_path: Path) -> None:
+    theirs = two_objectives(tmp_path)
+    record = read_study(sqlite_url(tmp_path / "study.db"))
+    made = page_of(record)
+    assert "tradeoff:1" in made.drawn
+    figure = made.payload["plots"]["tradeoff:1"]
+    line, *marks = figure["data"]
+    best = {(trial.values[1], trial.values[0]) for trial in theirs.best_trials}
+    assert set(zip(line["x"], line["y"], strict=True)) == best
+    assert line["x"] == sorted(line["x"])
+    assert sum(len(trace["x"]) for trace in marks) == 12
+
+
+def test_the_test_score_stands_beside_that_of_the_search() -> None:
+    evidence = planted(Plant(test_noise=0.004), 0)
+    test, best = evidence.test, evidence.ranked[0]
+    assert test is not None
+    (dots,) = on_test(evidence, test).figure()["data"]
+    assert dots["x"] == [best.value, test.score]
+    assert dots["error_x"]["array"] == pytest.approx([best.spread, test.high - test.score])
+
+
+def test_each_finding_has_its_plot() -> None:
+    found = [
+        Finding("noise", "advice", "One.", trials=(3,)),
+        Finding("ties", "advice", "Two."),
+        Finding("edge", "advice", "Three.", parameters=("lr",)),
+        Finding("optimism", "note", "Four."),
+    ]
+    shown = articles(found, ["leaders", "parameter:lr", "test"])
+    assert [one.plots for one in shown] == [["leaders"], ["leaders"], ["parameter:lr"], ["test"]]
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"), [([1.0, 100.0], "log"), ([1.0, 5.0], None), ([0.0, 100.0], None)]
+)
+def test_costs_that_differ_much_have_a_logarithmic_axis(
+    values: list[float], kind: str | None
+) -> None:
+    scale = scale_of("latency", values)
+    assert scale.get("type") == kind
+    assert scale["ticksuffix"] == "s"

@@ -1,0 +1,91 @@
+"""What `check` says of a search space."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from tunecli.report.screen import check_lines
+from tunecli.study_file.settings.settings import SearchSettings
+from tunecli.study_file.study_file import StudyFile
+
+STUDY = """study: digits
+data: digits
+model: {choice: {MLP: {width: {int: [8, 64], log: true}}, Linear: {}}}
+optimizer: {AdamW: {weight_decay: {float: [1e-4, 1], log: true, or: 0}}}
+training:
+  batch_size: {choice: [32, 64]}
+  l1: {float: [1e-8, 1e-4], log: true, or: 0}
+"""
+
+
+def shown(text: str) -> list[str]:
+    console = Console(file=io.StringIO(), width=100)
+    console.print(check_lines.space(StudyFile.from_text(text, "digits.yaml")))
+    return [" ".join(line.split()) for line in console.file.getvalue().splitlines()]
+
+
+def test_a_range_and_its_other_value_are_one_row() -> None:
+    assert shown(STUDY) == [
+        "digits: 5 searched parameters",
+        "",
+        "parameter kind range only if",
+        "model choice MLP, Linear",
+        "model.MLP.width int 8 … 64, log model = MLP",
+        "optimizer.AdamW.weight_decay float 0.0001 … 1, log, or 0",
+        "training.batch_size choice 32, 64",
+        "training.l1 float 1e-08 … 0.0001, log, or 0",
+        "",
+    ]
+
+
+def test_the_condition_of_its_branch_stays() -> None:
+    in_branch = STUDY.replace("log: true}}, Linear", "log: true, or: 100}}, Linear")
+    assert "model.MLP.width int 8 … 64, log, or 100 model = MLP" in shown(in_branch)
+
+
+def test_nothing_to_search() -> None:
+    assert shown("study: s\ndata: digits\nmodel: MLP\noptimizer: AdamW\n") == [
+        "s: 0 searched parameters"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("search", "independent", "told"),
+    [
+        (SearchSettings(), ["model"], "draws these independently of the others, at random: model"),
+        (SearchSettings(parallel=3), [], "4 would keep them busy"),
+        (SearchSettings(timeout=60.0), [], "search.timeout goes by the clock"),
+    ],
+)
+def test_what_one_should_know_is_said(
+    search: SearchSettings, independent: list[str], told: str
+) -> None:
+    assert told in remarks(search, independent)
+    assert remarks(SearchSettings(), []).strip() == ""
+
+
+def test_a_limit_on_a_trials_time_costs_exactness() -> None:
+    assert "exact only while none comes near" in remarks(SearchSettings(), [], max_time=7200.0)
+
+
+def test_goals_and_limits_are_told_and_that_a_latency_is_inexact() -> None:
+    goals = (
+        "objective: [{maximize: accuracy}, {minimize: size}]\n"
+        "constraints: {n_weights: {max: 1e5}, recall: {min: 0.5, max: 0.9}, latency: {max: 5ms}}\n"
+    )
+    console = Console(file=io.StringIO(), width=200)
+    console.print(check_lines.goals(StudyFile.from_text(STUDY + goals, "digits.yaml")))
+    text = console.file.getvalue()
+    assert "maximize accuracy, minimize size" in text
+    assert "n_weights at most 100,000, recall at least 0.5 and at most 0.9" in text
+    assert "latency at most 5 ms" in text
+    assert "latency goes by the clock, so the study is not exact" in text
+
+
+def remarks(search: SearchSettings, independent: list[str], max_time: float | None = None) -> str:
+    console = Console(file=io.StringIO(), width=200)
+    console.print(check_lines.remarks(search, independent, 2, max_time))
+    return console.file.getvalue()

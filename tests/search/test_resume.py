@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from study_makers import SUMMARY
+
+from tunecli.database.write import StudyDatabase
+from tunecli.errors import DatabaseError, StudyChangedError
+from tunecli.numerics import NUMERICS
+from tunecli.search.resume import Stored, create_study
+from tunecli.search.study.study_folder import Place
+from tunecli.search.workers.messages import Described
+from tunecli.study_file.study_file import StudyFile
+
+TEXT = """
+data: digits
+model: MLP
+optimizer: {AdamW: {lr: {float: [1e-4, 1e-1], log: true}}}
+objective: {maximize: accuracy}
+"""
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> StudyDatabase:
+    """A new study in its place."""
+    place = Place(tmp_path, "digits")
+    place.folder.mkdir()
+    study = StudyFile.from_text(TEXT, "digits.yaml").completed("classification", 1797)
+    return create_study(place, study, Described(0, SUMMARY, {"torch": "2.9", "commit": "a"}), [])
+
+
+def test_only_the_same_content_goes_on(database: StudyDatabase) -> None:
+    stored = Stored.read(database)
+    stored.refuse_other_data(SUMMARY)
+    with pytest.raises(
+        StudyChangedError, match=r"has changed since its first trial.*\n.*--as NAME"
+    ):
+        stored.refuse_other_data(replace(SUMMARY, fingerprint="1" * 64))
+
+
+def test_a_study_of_the_first_numerics_knows_its_data_by_the_first_fingerprint(
+    database: StudyDatabase,
+) -> None:
+    stored = Stored.read(database)
+    assert (stored.numerics, NUMERICS) == (1, 2)
+    stored.refuse_other_data(
+        replace(SUMMARY, fingerprint="1" * 64, first_fingerprint=SUMMARY.fingerprint)
+    )
+    with pytest.raises(StudyChangedError, match="or numerics version 2 of tunecli reads it"):
+        stored.refuse_other_data(replace(SUMMARY, first_fingerprint="1" * 64))
+
+
+def test_targets_that_differ_in_64_bits_only_are_other_data() -> None:
+    one = replace(SUMMARY, fingerprint="1" * 64, first_fingerprint="0" * 64)
+    assert one.has_content_of(one)
+    assert not one.has_content_of(replace(one, fingerprint="2" * 64))
+
+
+def test_other_versions_are_named_and_another_commit_is_not(database: StudyDatabase) -> None:
+    stored = Stored.read(database)
+    now = {"torch": "2.10", "commit": "b", "new": "1", "numerics": "2"}
+    assert stored.differences(now) == ["torch: 2.9 → 2.10"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("format", 2, r"is of a newer tunecli \(format 2.*nothing was written to it"),
+        ("study_file", "data: nowhere", "its study file has mistakes"),
+        ("study_file", ["data"], "the study file is no text"),
+        ("summary", {}, "holds what no study database holds"),
+        ("parallel", "many", "holds what no study database holds"),
+        ("edits", [{}], "holds what no study database holds"),
+    ],
+)
+def test_what_cannot_be_gone_on_with_is_one_line(
+    database: StudyDatabase, key: str, value: object, message: str
+) -> None:
+    database.set_attributes({key: value})
+    with pytest.raises(DatabaseError, match=message) as told:
+        Stored.read(database)
+    assert "\n" not in str(told.value)

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from in_process import drive
+
+from tunecli.database.write import StudyDatabase
+from tunecli.errors import StudyFileError
+from tunecli.search.start_configs import start_points
+from tunecli.search.study.study_folder import Place
+from tunecli.study_file.study_file import StudyFile
+
+LINE = r"\.yaml:\d+:\d+: search\.start_with\.study"
+TEXT = """
+data: digits
+model: {MLP: {width: {int: [8, 256], log: true}}}
+optimizer: {choice: {SGD: {lr: {float: [1e-4, 1e-2], log: true}}, AdamW: {lr: 0.01}}}
+training: {epochs: 9}
+objective: {maximize: accuracy}
+"""
+
+
+def study(text: str = TEXT, search: str = "trials: 9") -> StudyFile:
+    whole = f"study: later\n{text}\nsearch: {{{search}, parallel: 1, sampler: Random}}"
+    return StudyFile.from_text(whole, "later.yaml").completed("classification", 1797)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a finished study of another name."""
+    folder = tmp_path_factory.mktemp("runs")
+    place = Place(folder, "earlier")
+    place.folder.mkdir()
+    earlier = StudyFile.from_text(
+        f"study: earlier\n{TEXT}\nsearch: {{parallel: 1, sampler: Random, pruner: none}}", "e.yaml"
+    ).completed("classification", 1797)
+    drive(earlier, place.url, 9)
+    database = StudyDatabase.open(place.url, "earlier")
+    assert database is not None
+    database.set_attributes({"objective": {"metric": "accuracy", "direction": "maximize"}})
+    database.close()
+    return folder
+
+
+def best_of(runs: Path) -> list[dict[str, object]]:
+    database = StudyDatabase.open(Place(runs, "earlier").url, "earlier")
+    assert database is not None
+    complete = [trial for trial in database.trials() if trial.outcome == "complete"]
+    database.close()
+    return [t.params for t in sorted(complete, key=lambda t: -(t.value or 0))]
+
+
+def test_the_best_trials_of_another_study_come_first(runs: Path) -> None:
+    later = study(search="start_with: {study: earlier, best: 3}")
+    assert start_points(later, Place(runs, "later")) == best_of(runs)[:3]
+
+
+def test_values_outside_todays_ranges_are_left_to_the_sampler(runs: Path) -> None:
+    narrow = TEXT.replace("[8, 256]", "[8, 9]").replace("choice: {SGD", "choice: {SGD2: SGD, SGD")
+    later = study(narrow, search="start_with: {study: earlier, best: 9}")
+    ranges = {parameter.name for parameter in later.parameters}
+    points = start_points(later, Place(runs, "later"))
+    assert any("optimizer" in point for point in points)
+    for point in points:
+        assert point.keys() <= ranges
+        assert point.get("model.MLP.width", 8) in (8, 9)
+    trials = drive(later, f"sqlite:///{runs / 'later.db'}", 9, points=points)
+    for trial, point in zip(trials, points, strict=False):
+        assert point.items() <= trial.params.items()
+
+
+def test_a_study_that_optimizes_something_else_lends_nothing(runs: Path) -> None:
+    other = TEXT.replace("maximize: accuracy", "minimize: log_loss")
+    later = study(other, search="start_with: {study: earlier, best: 3}")
+    with pytest.raises(StudyFileError, match=f"{LINE}: study earlier does not minimize log_loss"):
+        start_points(later, Place(runs, "later"))
+
+
+def test_a_study_that_is_not_there_is_said(runs: Path) -> None:
+    later = study(search="start_with: {study: nowhere, best: 3}")
+    with pytest.raises(StudyFileError, match=f"{LINE}: there is no study nowhere in "):
+        start_points(later, Place(runs, "later"))

@@ -1,0 +1,229 @@
+"""`tunecli init`: a first study of any data, which runs as it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from commands import run_in
+from PIL import Image
+from test_torchvision_sets import make_mnist
+from typer.testing import CliRunner
+
+from tunecli.cli import app
+from tunecli.cli.shared.writing import write
+from tunecli.data.first_look import first_look
+from tunecli.data.rows.workspace import Workspace
+from tunecli.data.sources import load as load_data
+from tunecli.errors import DataError, OutputError, TunecliError
+from tunecli.study_file.starter import (
+    FirstLook,
+    first_size,
+    reading_settings,
+    starter,
+    study_name,
+)
+from tunecli.study_file.study_file import StudyFile, load
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("digits", "digits"),
+        ("data/Train Set.csv.gz", "Train-Set"),
+        ("pictures/flowers/", "flowers"),
+        ("my_data.py:load", "load"),
+        ("x.npz", "x"),
+        ("…/…", "study"),
+    ],
+)
+def test_study_names(source: str, name: str) -> None:
+    assert study_name(source) == name
+
+
+LOOKS = [
+    FirstLook("digits", "classification", 1797, (1, 8, 8), 10, 0.1),
+    FirstLook("diabetes", "regression", 442, (10,)),
+    FirstLook("CIFAR10", "classification", 60_000, (3, 32, 32), 10, 0.1, has_test=True),
+    FirstLook("KMNIST", "classification", 70_000, (1, 28, 28), 10, 0.1, True, root="my sets"),
+    FirstLook("KMNIST", "classification", 70, (1, 28, 28), 10, 0.1, root="a: b", download=True),
+    FirstLook("big/", "classification", 500, (3, 128, 96), 3, 0.4, has_validation=True),
+    FirstLook("a b: c.csv", "classification", 99, (4,), 2, 0.95, target="y: yes"),
+    FirstLook("uneven/", "classification", 500, (3, 64, 64), 3, 0.4, median_side=1234),
+    FirstLook("tiny.npz", "classification", 99, (1, 4, 4), 2, 0.5),
+]
+
+
+@pytest.mark.parametrize("look", LOOKS, ids=lambda look: look.source)
+def test_every_starter_is_a_study_without_mistakes(look: FirstLook) -> None:
+    text = starter(look, "first.yaml")
+    brought = {"test": look.has_test, "validation": look.has_validation}
+    given = [name for name, there in brought.items() if there]
+    study = StudyFile.from_text(text, "first.yaml").completed(look.task, look.n_rows, given)
+    assert study.data.source == look.source
+    assert study.data.target == look.target
+    assert (study.data.root, study.data.download) == (look.root, look.download)
+    assert study.data.test == (None if look.has_test else 0.2)
+    assert study.objective is not None
+    uneven = look.commonest > 0.8
+    names = {"regression": "rmse", "classification": "accuracy"}
+    assert study.objective.metric.name == ("balanced_accuracy" if uneven else names[look.task])
+    assert all(len(line) <= 99 for line in text.splitlines())
+
+
+def test_it_looks_at_the_data(tmp_path: Path) -> None:
+    rows = "".join(f"{i / 7},{i % 5},{'yes' if i % 10 else 'no'}\n" for i in range(60))
+    (tmp_path / "table.csv").write_text("a,b,bought\n" + rows)
+    look = first_look("table.csv", "bought", Workspace(tmp_path))
+    assert look.task == "classification"
+    assert look.commonest == 0.9
+    assert look.n_rows == 60
+    np.savez(tmp_path / "pair.npz", x=np.random.rand(30, 3), y=np.random.rand(30))
+    assert first_look("pair.npz", None, Workspace(tmp_path)).task == "regression"
+
+
+def test_a_table_that_is_refused_as_it_is_gets_a_study_with_the_lines_that_the_message_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = "".join(f"{i},5;{i % 3 or 'k.A.'};{i % 7 / 2}\n".replace(".", ",") for i in range(60))
+    (tmp_path / "t.csv").write_text("a;b;y\n" + rows.replace("k,A,", "k.A."))
+    refused = run_in(tmp_path, "init", "t.csv", "--target", "a", code=2)
+    assert "Pass settings, as --set data.decimal=," in refused.stderr
+    assert not list(tmp_path.glob("*.yaml"))
+    sets = ("--set", "data.decimal=,", "--set", "data.missing=[k.A.]")
+    run_in(tmp_path, "init", "t.csv", "--target", "a", *sets)
+    study = load(tmp_path / "t.yaml")
+    assert (study.data.decimal, study.data.missing) == (",", ["k.A."])
+
+
+@pytest.mark.parametrize(
+    "override", ["data.scale=none", "seed=3", "data.decimal", "data.dates=no"]
+)
+def test_other_settings_are_no_way_to_read_a_table(override: str) -> None:
+    with pytest.raises(TunecliError):
+        reading_settings([override])
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "message"),
+    [
+        ("digts", None, "Did you mean `digits`"),
+        ("nothing.csv", "y", "there is no file 'nothing.csv'"),
+        ("table.csv", None, "a table needs --target"),
+        ("table.csv", "bougt", "Did you mean `bought`"),
+    ],
+)
+def test_what_it_cannot_look_at_is_told(
+    source: str, target: str | None, message: str, tmp_path: Path
+) -> None:
+    (tmp_path / "table.csv").write_text("a,bought\n1,2\n3,4\n")
+    with pytest.raises(DataError, match=message):
+        first_look(source, target, Workspace(tmp_path))
+
+
+def test_it_writes_a_study_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert CliRunner().invoke(app, ["init", "iris"]).exit_code == 0
+    assert load(tmp_path / "iris.yaml").name == "iris"
+    (tmp_path / "iris.yaml").write_text("mine")
+    again = CliRunner().invoke(app, ["init", "iris"])
+    assert again.exit_code == 2
+    assert "iris.yaml is there already" in again.output
+    assert (tmp_path / "iris.yaml").read_text() == "mine"
+
+
+def test_a_set_of_torchvision_is_looked_at_in_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    make_mnist(tmp_path / "sets", n_train=100)
+    without = CliRunner().invoke(app, ["init", "MNIST"])
+    assert "MNIST needs --root with the folder" in str(without.exception)
+    there = CliRunner().invoke(app, ["init", "MNIST", "--root", "elsewhere"])
+    assert "no MNIST in 'elsewhere'" in str(there.exception)
+    assert "--download of init" in str(there.exception)
+    other = CliRunner().invoke(app, ["init", "digits", "--root", "sets"])
+    assert "--root and --download are for sets of torchvision, not for digits" in str(
+        other.exception
+    )
+    assert not list(tmp_path.glob("*.yaml"))
+    assert CliRunner().invoke(app, ["init", "MNIST", "--root", "sets"]).exit_code == 0
+    study = load(tmp_path / "MNIST.yaml")
+    assert (study.data.root, study.data.download, study.data.test) == ("sets", False, None)
+    done = run_in(
+        tmp_path,
+        "search",
+        "MNIST.yaml",
+        "--trials",
+        "1",
+        "--jobs",
+        "1",
+        "--set",
+        "training.epochs=1",
+    )
+    assert "1 complete" in done.stderr
+
+
+def test_it_runs_no_code_unless_allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own.py").write_text("open('canary', 'w')\ndef load(): ...\n")
+    found = CliRunner().invoke(app, ["init", "own.py:load"])
+    assert isinstance(found.exception, TunecliError)
+    assert not (tmp_path / "canary").exists()
+    assert not (tmp_path / "load.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("median", "size"), [(0, 8), (7, 8), (31, 24), (64, 64), (71, 64), (5000, 64)]
+)
+def test_pictures_are_made_small_and_not_blown_up(median: int, size: int) -> None:
+    assert first_size(median) == size
+
+
+def uneven_pictures(folder: Path, *sides: tuple[int, int]) -> None:
+    for name in ("ants", "bees"):
+        (folder / name).mkdir(parents=True)
+        for number, (height, width) in enumerate(sides * 6):
+            pixels = np.full((height, width, 3), 20 * number, dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / name / f"{number}.png")
+
+
+def test_pictures_that_differ_in_size_get_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    uneven_pictures(tmp_path / "insects", (40, 50), (45, 55))
+    look = first_look("insects", None, Workspace(tmp_path))
+    assert (look.shape, look.median_side) == ((3, 48, 48), 48)
+    assert CliRunner().invoke(app, ["init", "insects"]).exit_code == 0
+    text = (tmp_path / "insects.yaml").read_text()
+    assert "differ in size: height and width are 48 pixels in the median" in text
+    study = load(tmp_path / "insects.yaml")
+    assert study.data.size == 48
+    assert len(load_data(study.data, Workspace(tmp_path)).y) == 24
+
+
+def test_pictures_of_one_size_keep_theirs(tmp_path: Path) -> None:
+    uneven_pictures(tmp_path / "insects", (40, 50))
+    look = first_look("insects", None, Workspace(tmp_path))
+    assert (look.shape, look.median_side) == ((3, 40, 50), None)
+
+
+def test_a_file_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match=r"^-o: .*a.yaml cannot be written \(Not a dir"):
+        write(tmp_path / "file" / "a.yaml", "text", "-o")
+    with pytest.raises(OutputError, match=r"file cannot be written \(File exists\)"):
+        write(tmp_path / "file", "text", is_new=True)
+    write(tmp_path / "file", "text")
+    assert (tmp_path / "file").read_text() == "text"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("source", ["digits", "diabetes"])
+def test_what_it_writes_runs_unchanged(source: str, tmp_path: Path) -> None:
+    run_in(tmp_path, "init", source)
+    done = run_in(tmp_path, "search", f"{source}.yaml", "--trials", "1", "--jobs", "1")
+    assert "1 complete" in done.stderr

@@ -1,0 +1,116 @@
+"""A study file's text that takes on other content."""
+
+from __future__ import annotations
+
+import copy
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from locations import STUDIES
+from study_texts import study_texts
+
+from tunecli.study_file.text.comments import annotated, rewritten
+from tunecli.study_file.text.document import Document
+
+
+def read(text: str) -> Any:
+    return Document.parse(text, "a.yaml").data
+
+
+def mutated(data: Any, draw: random.Random) -> Any:
+    """The same with some entries gone, some new and some of other values."""
+    if isinstance(data, dict):
+        kept = {key: mutated(value, draw) for key, value in data.items() if draw.random() < 0.8}
+        return kept | ({"new": [1e-7, "none", None]} if draw.random() < 0.2 else {})
+    if isinstance(data, list):
+        return [mutated(item, draw) for item in data if draw.random() < 0.8]
+    return draw.choice([data, data, 1e-5, "no", True, 12, None, "1e3", {"a b": [1.5]}, []])
+
+
+@settings(max_examples=60, deadline=None)
+@given(study_texts(), st.integers(0, 2**16))
+def test_it_reads_as_what_was_wanted(text: str, seed: int) -> None:
+    wanted = mutated(read(text), random.Random(seed))
+    assert repr(read(rewritten(text, wanted))) == repr(wanted)
+
+
+@pytest.mark.parametrize("path", sorted(STUDIES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_shipped_studies_too(path: Path) -> None:
+    text = path.read_text()
+    for seed in range(10):
+        wanted = mutated(read(text), random.Random(seed))
+        assert repr(read(rewritten(text, wanted))) == repr(wanted)
+
+
+@pytest.mark.parametrize("path", sorted(STUDIES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_nothing_to_change_changes_nothing_but_line_breaks_in_flow_mappings(path: Path) -> None:
+    text = path.read_text()
+    assert rewritten(text, read(text)).split() == text.split()
+
+
+TEXT = """\
+# the head
+data: digits
+model:
+  choice:
+    MLP:              # the usual one
+      width: {int: [8, 64]}   # columns
+      depth: 1
+    CNN:
+      channels: 8     # few
+
+# what drives it
+optimizer: {AdamW: {lr: {float: [1e-4, 1E-1], log: true}}}
+training:
+  epochs: 012   # odd
+"""
+
+
+def test_comments_and_notation_stay_where_nothing_changes() -> None:
+    wanted = copy.deepcopy(read(TEXT))
+    wanted["optimizer"]["AdamW"]["lr"]["float"][0] = 1e-5
+    before, after = TEXT.splitlines(), rewritten(TEXT, wanted).splitlines()
+    assert [x for x, y in zip(before, after, strict=True) if x != y] == [before[11]]
+    assert "1E-1], log: true" in after[11]
+
+
+def test_a_comment_on_what_follows_survives_what_is_dropped_before_it() -> None:
+    wanted = copy.deepcopy(read(TEXT))
+    del wanted["model"]["choice"]["CNN"]
+    found = rewritten(TEXT, wanted)
+    assert "\n\n# what drives it\noptimizer" in found
+    assert "few" not in found
+
+
+def test_an_option_in_the_place_of_its_choice_keeps_its_comments() -> None:
+    wanted = copy.deepcopy(read(TEXT))
+    wanted["model"] = {"MLP": wanted["model"]["choice"]["MLP"]}
+    found = rewritten(TEXT, wanted)
+    assert "width: {int: [8, 64]}" in found
+    assert "# columns" in found
+    assert "# what drives it" in found
+
+
+def test_what_the_library_cannot_do_is_written_anew() -> None:
+    text = "a: &x {b: 1}\nc: *x\n"
+    wanted = {"a": {"b": 1}, "c": {"b": 2}}
+    assert read(rewritten(text, wanted)) == wanted
+
+
+def test_notes_stand_above_their_lines() -> None:
+    found = annotated(TEXT, {("model", "choice", "MLP", "width"): ["so " * 50], ("data",): ["x"]})
+    lines = found.splitlines()
+    assert lines[1:3] == ["# x", "data: digits"]
+    above = [line for line in lines if line.startswith("      #")]
+    assert len(above) == 2
+    assert all(len(line) <= 99 for line in lines)
+    assert read(found) == read(TEXT)
+
+
+def test_a_note_that_would_change_the_content_is_left_out() -> None:
+    text = "a: one\n  two\nb: {c: 'x\n  y', d: 1}\n"
+    assert read(annotated(text, {("b", "d"): ["so"]})) == read(text)

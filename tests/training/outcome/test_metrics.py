@@ -1,0 +1,220 @@
+"""Metrics against scikit-learn, their laws, their edges, and their time."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import sklearn.metrics as reference
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tunecli.study_file.settings.metric_names import METRICS, label, needs
+from tunecli.study_file.settings.settings import Component, Task
+from tunecli.training.outcome.metrics import constant, measure, undefined
+
+Arrays = tuple[np.ndarray, np.ndarray]
+
+
+def _variants(task: str) -> list[Component]:
+    """Every metric of a task with every word of its arguments."""
+    found = []
+    for info in METRICS.values():
+        if info.task == task:
+            averages = info.arguments.get("average", (None,))
+            found += [
+                Component(name=info.name, arguments={"average": word} if word else {})
+                for word in averages
+            ]
+    return found
+
+
+def _classification(n: int, n_classes: int, seed: int, classes_present: int = 0) -> Arrays:
+    rng = np.random.default_rng(seed)
+    y = rng.integers(0, classes_present or n_classes, n)
+    # Rounded scores make ties, which ranks must share.
+    scores = np.round(rng.normal(size=(n, n_classes)) + 1.5 * np.eye(n_classes)[y], 1)
+    odds = np.exp(scores)
+    return y, odds / odds.sum(1, keepdims=True)
+
+
+def _sklearn(metric: Component, y: np.ndarray, p: np.ndarray) -> float:
+    """The same metric by scikit-learn, with all columns of `p` as labels."""
+    labels, predicted = np.arange(p.shape[1]), p.argmax(1)
+    average = metric.arguments.get("average", "macro")
+    shared: dict[str, Any] = {"labels": labels, "average": average, "zero_division": 0.0}
+    by_name: dict[str, Callable[[], float]] = {
+        "accuracy": lambda: reference.accuracy_score(y, predicted),
+        "balanced_accuracy": lambda: reference.balanced_accuracy_score(y, predicted),
+        "precision": lambda: reference.precision_score(y, predicted, **shared),
+        "recall": lambda: reference.recall_score(y, predicted, **shared),
+        "f1": lambda: reference.f1_score(y, predicted, **shared),
+        "roc_auc": lambda: (
+            reference.roc_auc_score(y, p[:, 1])
+            if p.shape[1] == 2
+            else reference.roc_auc_score(y, p, multi_class="ovr", average=average, labels=labels)
+        ),
+        "log_loss": lambda: reference.log_loss(y, p, labels=labels),
+        "mcc": lambda: reference.matthews_corrcoef(y, predicted),
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of classes without rows
+        return float(by_name[metric.name]())
+
+
+@pytest.mark.parametrize("metric", _variants("classification"), ids=label)
+@pytest.mark.parametrize("n_classes", [2, 3, 10])
+def test_classification_is_scikit_learns(metric: Component, n_classes: int) -> None:
+    for seed in range(5):
+        y, p = _classification(200, n_classes, seed)
+        ours = measure([metric], "classification", y, p, n_classes)
+        assert ours == {label(metric): pytest.approx(_sklearn(metric, y, p), abs=1e-12)}
+
+
+@pytest.mark.parametrize(
+    "metric", [m for m in _variants("classification") if m.name != "roc_auc"], ids=label
+)
+def test_a_class_without_rows_counts_as_in_scikit_learn(metric: Component) -> None:
+    y, p = _classification(50, 5, seed=0, classes_present=3)
+    ours = measure([metric], "classification", y, p, 5)
+    assert ours[label(metric)] == pytest.approx(_sklearn(metric, y, p), abs=1e-12)
+
+
+@pytest.mark.parametrize("metric", _variants("regression"), ids=label)
+def test_regression_is_scikit_learns(metric: Component) -> None:
+    rng = np.random.default_rng(0)
+    y = rng.normal(150, 70, 88)
+    predicted = y + rng.normal(0, 50, 88)
+    oracle = {
+        "rmse": reference.root_mean_squared_error,
+        "mse": reference.mean_squared_error,
+        "mae": reference.mean_absolute_error,
+        "r2": reference.r2_score,
+    }[metric.name]
+    ours = measure([metric], "regression", y, predicted, 0)
+    assert ours == {metric.name: pytest.approx(oracle(y, predicted), rel=1e-12)}
+
+
+@given(st.permutations(range(40)), st.integers(0, 1000))
+@settings(max_examples=25, deadline=None)
+def test_the_order_of_rows_does_not_matter(order: list[int], seed: int) -> None:
+    y, p = _classification(40, 4, seed)
+    metrics = _variants("classification")
+    before = measure(metrics, "classification", y, p, 4)
+    after = measure(metrics, "classification", y[order], p[order], 4)
+    assert after == pytest.approx(before, abs=1e-12, nan_ok=True)
+
+
+@given(st.integers(0, 1000), st.sampled_from([2, 3, 5]))
+@settings(max_examples=25, deadline=None)
+def test_the_truth_is_best_in_the_metrics_direction(seed: int, n_classes: int) -> None:
+    y = np.arange(30) % n_classes
+    _, guess = _classification(30, n_classes, seed)
+    metrics = _variants("classification")
+    perfect = measure(metrics, "classification", y, np.eye(n_classes)[y], n_classes)
+    guessed = measure(metrics, "classification", y, guess, n_classes)
+    for metric in metrics:
+        sign = 1 if METRICS[metric.name].direction == "maximize" else -1
+        assert sign * perfect[label(metric)] >= sign * guessed[label(metric)]
+        assert perfect[label(metric)] == pytest.approx(1.0 if sign == 1 else 0.0)
+
+
+def test_regression_is_best_at_the_truth() -> None:
+    y = np.array([1.0, 5.0, 2.0])
+    assert measure(_variants("regression"), "regression", y, y, 0) == {
+        "rmse": 0.0,
+        "mse": 0.0,
+        "mae": 0.0,
+        "r2": 1.0,
+    }
+
+
+def test_roc_auc_without_rows_of_a_class_is_nan() -> None:
+    auc = [Component(name="roc_auc")]
+    one_class = np.zeros(10, dtype=np.int64)
+    _, p = _classification(10, 2, 0)
+    assert math.isnan(measure(auc, "classification", one_class, p, 2)["roc_auc"])
+    y, p = _classification(30, 4, 0, classes_present=3)
+    assert math.isnan(measure(auc, "classification", y, p, 4)["roc_auc"])
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_one_bad_prediction_makes_everything_nan(bad: float) -> None:
+    y, p = _classification(20, 3, 0)
+    p[7, 1] = bad
+    values = measure(_variants("classification"), "classification", y, p, 3)
+    assert all(math.isnan(value) for value in values.values())
+    assert len(values) == len(_variants("classification"))
+    predicted = np.array([1.0, bad])
+    values = measure(_variants("regression"), "regression", np.array([1.0, 2.0]), predicted, 0)
+    assert all(math.isnan(value) for value in values.values())
+
+
+@pytest.mark.parametrize(
+    ("y", "predicted", "expected"),
+    [([3.0], [3.0], math.nan), ([2.0, 2.0], [2.0, 2.0], 1.0), ([2.0, 2.0], [1.0, 2.0], 0.0)],
+)
+def test_r2_at_its_edges(y: list[float], predicted: list[float], expected: float) -> None:
+    ours = measure([Component(name="r2")], "regression", np.array(y), np.array(predicted), 0)
+    assert ours["r2"] == pytest.approx(expected, nan_ok=True)
+
+
+def test_a_certain_mistake_costs_a_finite_log_loss() -> None:
+    y, p = np.array([0, 1]), np.array([[0.0, 1.0], [0.0, 1.0]])
+    loss = measure([Component(name="log_loss")], "classification", y, p, 2)["log_loss"]
+    assert loss == pytest.approx(-math.log(np.finfo(np.float64).eps) / 2)
+
+
+def test_labels_tell_metrics_apart() -> None:
+    everything = _variants("classification") + _variants("regression")
+    labels = [label(metric) for metric in everything]
+    assert len(set(labels)) == len(labels)
+    assert label(Component(name="f1")) == label(
+        Component(name="f1", arguments={"average": "macro"})
+    )
+    assert "f1_micro" in labels
+    y, p = _classification(20, 3, 0)
+    both = [Component(name="f1"), Component(name="f1", arguments={"average": "weighted"})]
+    assert set(measure(both, "classification", y, p, 3)) == {"f1", "f1_weighted"}
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_what_a_metric_needs_is_known_before_anything_is_predicted(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    task: Task = "regression" if seed % 3 == 0 else "classification"
+    n, n_classes = int(rng.integers(1, 6)), int(rng.integers(2, 4))
+    classes = [f"c{i}" for i in range(n_classes)] if task == "classification" else []
+    y = rng.integers(0, n_classes, n) if classes else rng.integers(0, 2, n).astype(float)
+    weights = rng.integers(0, 2, n) + (rng.permutation(n) == 0) if seed % 2 else None
+    weights = None if weights is None else weights.astype(np.float64)
+    metrics = [Component(name=i.name) for i in METRICS.values() if i.task == task]
+    metrics += [Component(name="roc_auc", arguments={"average": "weighted"})] if classes else []
+    found = []
+    for _ in range(8):
+        drawn = rng.dirichlet(np.ones(n_classes), n) if classes else rng.normal(size=n)
+        found.append(measure(metrics, task, y, drawn, len(classes), weights))
+    for metric in metrics:
+        values = {values[label(metric)] for values in found}
+        is_nan = all(map(math.isnan, values))
+        assert is_nan == any(map(math.isnan, values))
+        assert is_nan == bool(undefined(metric, y, classes, weights)), metric
+        if constant(metric, y, classes, weights) and not is_nan:
+            assert values == {0.0}
+        if is_nan:
+            assert needs(label(metric))
+
+
+def test_values_lie_within_what_a_metric_can_be() -> None:
+    rng = np.random.default_rng(0)
+    for info in METRICS.values():
+        if info.task is None:
+            continue
+        metric, n_classes = Component(name=info.name), 3 * (info.task == "classification")
+        y = rng.integers(0, 3, 30)
+        drawn = rng.dirichlet(np.ones(3), 30) if n_classes else rng.normal(size=30)
+        value = measure([metric], info.task, y, drawn, n_classes)[info.name]
+        assert info.lowest <= value <= info.highest

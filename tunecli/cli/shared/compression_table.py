@@ -1,0 +1,88 @@
+"""The table of `tunecli compress`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from tunecli.report.phrases import wording
+from tunecli.study_file.settings.units import unit_for
+
+if TYPE_CHECKING:
+    from tunecli.model_folder.compressing import Row
+    from tunecli.training.compression.costs import Latency
+
+_NOTE = (
+    "* no other row is better in score and size. change: from row 0. Latency of one row, and of "
+    "up to 256: median of 50 calls ± half of the range of the middle half. Structured and fuse "
+    "change it; all else makes the file smaller, and the model is dense again when it computes."
+)
+_DIGITS = 3
+
+
+def render(rows: Sequence[Row], marked: Sequence[bool], metric: str) -> RenderableType:
+    """The rows in their order, numbered from 0 for the models as they are; 80 columns hold it.
+
+    Sizes, and latencies, have one unit for a whole column.
+
+    Args:
+        marked: which rows are on the Pareto front.
+    """
+    from tunecli.model_folder.compressing import in_words as steps_in_words
+    from tunecli.training.compression.recipe import idle_in_words
+
+    table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim", show_edge=False)
+    base = rows[0]
+    size = unit_for("size", base.size)
+    one = unit_for("latency", base.one.median) if base.one else ("s", 1.0)
+    many = unit_for("latency", base.many.median) if base.many else ("s", 1.0)
+    table.add_column("row", justify="right", no_wrap=True)
+    for name in ("compression", wording.shortened(wording.plain(metric), 8), "change"):
+        table.add_column(name, no_wrap=True)
+    for name, (unit, _) in (("size", size), ("gzip", size), ("1 row", one), ("256 rows", many)):
+        table.add_column(f"{name}\n{unit}", justify="right", no_wrap=True)
+    table.add_column("zeros", justify="right", no_wrap=True)
+    for number, (row, is_best) in enumerate(zip(rows, marked, strict=True)):
+        named = (f"{'*' if is_best else ''}{number}", steps_in_words(row.steps))
+        if not row.fold_scores:
+            table.add_row(*named, "–")
+            continue
+        table.add_row(
+            *named,
+            Text(wording.score(row.score)),
+            f"{row.score - base.score:+.4f}" if number else "",
+            f"{row.size / size[1]:.{_DIGITS}g}",
+            f"{row.gzipped / size[1]:.{_DIGITS}g}",
+            _told(row.one, one[1]),
+            _told(row.many, many[1]),
+            f"{row.zeros:.0%}",
+        )
+    told = [
+        Text(f"row {number}: {wording.plain(row.reason) or idle_in_words(row.left_out)}")
+        for number, row in enumerate(rows)
+        if row.reason or row.left_out
+    ]
+    return Group(table, *told, Text(_NOTE, style="dim"))
+
+
+def to_json(rows: Sequence[Row], marked: Sequence[bool]) -> str:
+    """A list with an object for each row: its numbers, steps as in a study file, `front`."""
+    return json.dumps(
+        [
+            asdict(row) | {"steps": row.steps.model_dump(exclude_defaults=True), "front": is_best}
+            for row, is_best in zip(rows, marked, strict=True)
+        ]
+    )
+
+
+def _told(latency: Latency | None, unit: float) -> str:
+    if latency is None:
+        return "–"
+    share = (latency.high - latency.low) / 2 / latency.median if latency.median else 0.0
+    return f"{latency.median / unit:.{_DIGITS}g}±{share:.0%}"

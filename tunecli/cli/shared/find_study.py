@@ -1,0 +1,67 @@
+"""Finding the study that a command names, and telling the next command where it is."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tunecli.cli.shared.options import STORAGE
+from tunecli.cli.shared.streams import say
+from tunecli.errors import StudyNotFoundError
+
+if TYPE_CHECKING:
+    from tunecli.search.study.study_folder import Place
+
+
+def find(study: str, runs: Path, storage: str | None) -> Place:
+    """A study by its name or by its study file."""
+    from tunecli.study_file.read.study_name import STUDY_NAME
+
+    if study.endswith((".yaml", ".yml")) or "/" in study:
+        from tunecli.study_file.study_file import load
+
+        return place_of(load(Path(study)).name, runs, storage)
+    if not STUDY_NAME.match(study):  # `..` is a folder, too
+        raise StudyNotFoundError(
+            f"{study!r} is no study's name: that has letters, digits, `-`, `_` and `.`, and does "
+            "not begin with a dot. `tunecli report` lists the studies."
+        )
+    return place_of(study, runs, storage)
+
+
+def place_of(name: str, runs: Path, storage: str | None) -> Place:
+    from tunecli.search.study.study_folder import Place
+
+    return Place(runs, name, storage and checked(storage))
+
+
+def checked(storage: str) -> str:
+    from tunecli.database.url import refuse_unusable
+
+    refuse_unusable(storage)
+    return storage
+
+
+def shown(url: str) -> str:
+    from tunecli.database.url import shown
+
+    return shown(url)
+
+
+def options_again(runs: Path, storage: str | None) -> str:
+    """What the next command needs to find the same study; passwords stay in the environment."""
+    words = ["--runs", str(runs)] if runs != Path("runs") else []
+    if not storage or os.environ.get(STORAGE) == storage:
+        return shlex.join(words)
+
+    from tunecli.database.url import has_secret, shown
+
+    if not has_secret(storage):
+        return shlex.join([*words, "--storage", storage])
+    say(
+        f"{shown(storage)} has a password, so the commands below leave it out: they read the URL "
+        f"from the environment. First: export {STORAGE}=…"
+    )
+    return shlex.join(words)

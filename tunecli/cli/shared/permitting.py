@@ -1,0 +1,43 @@
+"""What code a study file may run: what `--code` allows, now and before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tunecli.search.study.study_folder import Place
+    from tunecli.study_file.catalogue.allowed_code import AllowedCode
+
+
+def allowed_by(file: Path, options: list[str] | None) -> AllowedCode:
+    """What `--code` allows."""
+    from tunecli.study_file.catalogue.allowed_code import AllowedCode
+
+    return AllowedCode.of(file.absolute().parent, options or [])
+
+
+def remembered(file: Path, place: Place) -> AllowedCode:
+    """What this user allowed for this study before, and is unchanged."""
+    from tunecli.files.small import read_small
+    from tunecli.search.study.permissions import remembered
+    from tunecli.study_file.catalogue.allowed_code import places_in
+    from tunecli.study_file.text.document import LARGEST_FILE
+
+    text = ""
+    with suppress(OSError):  # which a command that needs the file reports
+        text = read_small(file, LARGEST_FILE).decode(errors="replace")
+    return remembered(_identity(place), file.absolute().parent, places_in(text))
+
+
+def remember(place: Place, code: AllowedCode, loaded: Mapping[str, str] | None = None) -> None:
+    """Keep what is allowed, and what was imported for it, for this user's next call."""
+    from tunecli.search.study.permissions import remember
+
+    remember(_identity(place), code, loaded)
+
+
+def _identity(place: Place) -> str:
+    return f"{place.storage or place.folder.resolve()} {place.name}"

@@ -1,0 +1,32 @@
+"""Where commands write: results to stdout, everything else to stderr."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def console(*, stderr: bool = True) -> Console:
+    from rich.console import Console
+
+    return Console(stderr=stderr)
+
+
+def put(text: str, end: str = "\n") -> None:
+    """A result, on stdout: exact for programs and files, harmless for a terminal."""
+    print(_plain(text) if sys.stdout.isatty() else text, end=end)
+
+
+def say(text: str) -> None:
+    """One plain sentence on stderr."""
+    print(_plain(text), file=sys.stderr)
+
+
+def _plain(text: str) -> str:
+    """Foreign names in it move no cursor."""
+    from tunecli.report.phrases.wording import plain_lines
+
+    return plain_lines(text)

@@ -1,0 +1,1 @@
+"""Arrays, and what the user's own functions return, as data sets."""

@@ -1,0 +1,48 @@
+"""Data frames of a user's own function as arrays of numbers, in which no number is another one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from tunecli.data.columns.column_kinds import collapsed
+from tunecli.errors import DataError
+
+
+def frame_array(frame: pd.DataFrame, source: str) -> NDArray[Any]:
+    """Return the columns of a data frame as one array; NaN where a cell is missing.
+
+    Args:
+        source: the function, for messages.
+
+    Raises:
+        DataError: a column is no numbers, or has numbers that a float64 does not tell apart.
+    """
+    for name, column in frame.items():
+        if not pd.api.types.is_numeric_dtype(column.dtype):
+            raise DataError(
+                f"column {str(name)!r} of {source} has {column.dtype} cells, but a function must "
+                "return numbers. Save the table as .parquet or .csv and name that file as source, "
+                "or turn the column into numbers.",
+                "data.source",
+            )
+    values: NDArray[Any] = frame.to_numpy()
+    if values.dtype == object:  # whole numbers with holes, or true and false beside numbers
+        values = frame.to_numpy(dtype=np.float64, na_value=np.nan)
+    if values.dtype.kind == "f":
+        _refuse_collapse(frame, values, source)
+    return values
+
+
+def _refuse_collapse(frame: pd.DataFrame, values: NDArray[Any], source: str) -> None:
+    for (name, column), numbers in zip(frame.items(), values.T, strict=True):
+        if (row := collapsed(column.reset_index(drop=True), numbers)) is not None:
+            raise DataError(
+                f"column {str(name)!r} of {source} has whole numbers beyond 2^53, such as "
+                f"{column.iloc[row]} in row {row}, of which several are one number in float64. "
+                "Leave the column out, or number its values from 0.",
+                "data.source",
+            )

@@ -1,0 +1,197 @@
+"""Data that a function of the user's own returns.
+
+It returns (x, y), or (x, y, x_test, y_test), each an array, a tensor or a list; or a mapping with
+these names; or a map-style torch `Dataset` of pairs (x, y), which is read whole or loaded batch by
+batch. It is called with the arguments that the study file gives, once in every process.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset as TorchDataset
+
+from tunecli import __version__
+from tunecli.data.arrays.arrays import from_arrays, with_targets, with_test
+from tunecli.data.arrays.frame_arrays import frame_array
+from tunecli.data.cache.entries import NewArray, kept, key_of
+from tunecli.data.rows.dataset import Dataset, first_features, first_targets
+from tunecli.data.rows.hardware import memory
+from tunecli.data.rows.items import Items, as_array
+from tunecli.data.rows.loader_processes import n_loaders
+from tunecli.data.rows.streamed_rows import LoadedRows
+from tunecli.data.rows.workspace import Workspace
+from tunecli.data.user_code.import_user_code import blaming, load_object
+from tunecli.errors import DataError, UserCodeError
+from tunecli.study_file.settings.code_names import CodeName
+from tunecli.study_file.settings.settings import DataSettings, ValidationSettings
+
+Array = NDArray[Any]
+
+_NAMES = ("x", "y", "x_test", "y_test")
+
+SHARE = 8
+"""A data set is read whole if it takes at most one part in so many of the memory: each worker
+reads its own, and `search.parallel` is 8 by default."""
+
+
+def load_user_data(
+    settings: DataSettings, validation: ValidationSettings, workspace: Workspace
+) -> Dataset:
+    """Call the function and take what it returns.
+
+    Raises:
+        UserCodeError: it raises, or returns something else than data.
+        DataError: the arrays are of a shape or type that is no data.
+    """
+    function = load_object(settings.source)
+    with blaming(settings.source):
+        returned = function(**settings.arguments)
+    if isinstance(returned, TorchDataset):
+        return _of_items(Items(settings.source, returned), settings, workspace)
+    found = _arrays(returned, settings.source)
+    if found is None:
+        rule = "must return (x, y), a mapping with x and y, or a torch Dataset of such pairs"
+        raise UserCodeError(f"{settings.source} {rule}, but returned {type(returned).__name__}.")
+    if settings.in_memory is False:
+        message = f"false is for a torch Dataset, but {settings.source} returned what is in memory"
+        raise DataError(f"{message}. Remove it.", "data.in_memory")
+    names = _column_names(returned, settings.source)
+    dataset = from_arrays(settings.source, found["x"], found["y"], settings, names)
+    if isinstance(settings.test, float | int) or not {"x_test", "y_test"} <= found.keys():
+        return dataset
+    return with_test(dataset, found, settings)
+
+
+def is_read_whole(n_bytes: int, in_memory: bool | str, n_memory: int) -> bool:
+    """Whether a data set of so many bytes is read whole.
+
+    Args:
+        in_memory: the setting; `auto` decides.
+        n_memory: bytes of main memory.
+    """
+    return bool(in_memory) if isinstance(in_memory, bool) else n_bytes * SHARE <= n_memory
+
+
+def _of_items(items: Items, settings: DataSettings, workspace: Workspace) -> Dataset:
+    """A torch data set, in one way or the other; a note says which, and why."""
+    is_whole = is_read_whole(items.n_bytes, settings.in_memory, memory())
+    if is_whole and items.n_bytes > memory():
+        needed = f"takes {_bytes(items.n_bytes)}, more than the memory ({_bytes(memory())})"
+        message = f"{settings.source} {needed}. Write false to load it batch by batch."
+        raise DataError(message, "data.in_memory")
+    if is_whole:
+        dataset = from_arrays(settings.source, *items.pairs(), settings)
+        how = "is read whole"
+    else:
+        x = LoadedRows(items, n_loaders())
+        dataset = _loaded(x, settings, workspace)
+        how = f"is loaded batch by batch by {_loaders(x.n_loaders)}"
+    note = f"{settings.source} {how}, as data.in_memory says."
+    if settings.in_memory == "auto":
+        than = "not more" if is_whole else "more"
+        share = f"{than} than an eighth of the memory ({_bytes(memory())})"
+        note = f"{settings.source} {how}: it takes {_bytes(items.n_bytes)}, {share}."
+    return replace(dataset, notes=(*dataset.notes, note))
+
+
+def _loaded(x: LoadedRows, settings: DataSettings, workspace: Workspace) -> Dataset:
+    """A data set whose features stay where they are.
+
+    Its fingerprint is of the function's code and arguments, the number of items, all targets and
+    the features of at most 64 items. A change to the features of other items is not noticed, nor
+    one to targets in files that are read with the items, unless the 64 show it.
+    """
+    sample = x.sample_rows()
+    digest, first_digest = hashlib.sha256(), hashlib.sha256()
+    for part in x.batches(torch.tensor(sample), [1] * len(sample)):
+        digest.update(part.numpy().tobytes())
+        first_digest.update(first_features(part).numpy().tobytes())
+    name = CodeName.parse(x.source)
+    code = None if name is None else workspace.code.hash_of(name)
+    first_code = None if name is None or code is None else workspace.code.first_hash_of(name)
+    about = [settings.arguments, x.shape]
+    rest = [*about, str(x.dtype), digest.hexdigest()]
+    first_dtype = first_features(torch.empty(0, *x.shape[1:], dtype=x.dtype)).dtype
+    first_rest = [*about, str(first_dtype), first_digest.hexdigest()]
+
+    def make(new: NewArray) -> Mapping[str, Any]:
+        y = x.targets()
+        new("y", y.shape, y.dtype)[...] = y
+        return {}
+
+    y = kept(workspace.cache, key_of("targets", [code, *rest], __version__), make).arrays["y"]
+    dataset = with_targets(x.source, x, y, settings)
+    return replace(  # the code itself is compared with the study's
+        dataset,
+        known_fingerprint=_hash([first_code, *rest], dataset.classes, dataset.y),
+        known_first=_hash([first_code, *first_rest], dataset.classes, first_targets(dataset.y)),
+    )
+
+
+def _hash(seen: Sequence[object], classes: Sequence[str], y: Tensor) -> str:
+    known = hashlib.sha256(f"{list(seen)} {list(classes)}".encode())
+    known.update(y.numpy().tobytes())
+    return known.hexdigest()
+
+
+def _named(returned: Any) -> dict[str, Any]:
+    """What was returned, by name; empty if it is nothing of the kind."""
+    if isinstance(returned, Mapping):
+        return {str(key).replace("X", "x"): value for key, value in returned.items()}
+    if isinstance(returned, list | tuple) and len(returned) in (2, 4):
+        return dict(zip(_NAMES, returned, strict=False))
+    return {}
+
+
+def _column_names(returned: Any, source: str) -> list[str]:
+    """Of features in a DataFrame; none of what has no names.
+
+    Raises:
+        DataError: two columns have one name, or the test has others.
+    """
+    named = _named(returned)
+    x, test = named.get("x"), named.get("x_test")
+    if not isinstance(x, pd.DataFrame) or isinstance(x.columns, pd.RangeIndex):
+        return []
+    names = list(map(str, x.columns))
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        message = f"the features of {source} have two columns {twice!r}. Rename one."
+        raise DataError(message, "data.source")
+    if isinstance(test, pd.DataFrame) and list(map(str, test.columns)) != names:
+        message = f"x and x_test of {source} must have the same columns in the same order"
+        raise DataError(f"{message}. Write x_test[x.columns].", "data.source")
+    return names
+
+
+def _arrays(returned: Any, source: str) -> dict[str, Array] | None:
+    """Features and targets by name; None if they are not there."""
+    found = {}
+    for name, given in _named(returned).items():
+        if name in _NAMES and given is not None:
+            is_table = isinstance(given, pd.DataFrame) and name.startswith("x")
+            found[name] = frame_array(given, source) if is_table else _array(given, source)
+    return found if {"x", "y"} <= found.keys() else None
+
+
+def _array(given: Any, source: str) -> Array:
+    with blaming(source):
+        return as_array(given)
+
+
+def _loaders(n: int) -> str:
+    if n == 0:
+        return "each worker itself"
+    return f"{n} loader process{'es' if n > 1 else ''} of each worker"
+
+
+def _bytes(n: int) -> str:
+    return f"{n / 2**30:.1f} GiB" if n >= 2**30 / 10 else f"{n / 2**20:.1f} MiB"

@@ -1,0 +1,121 @@
+"""Data sets that were read from files once, and their splits, kept for other processes.
+
+They are known by the content of the files: each process maps them into memory, and one alone has
+read them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import sklearn
+import torch
+from numpy.typing import NDArray
+from pydantic import TypeAdapter
+from torch import Tensor
+
+from tunecli import __version__
+from tunecli.data.cache.entries import SMALL, Entry, NewArray, file_hash, kept, key_of
+from tunecli.data.rows.dataset import Column, Dataset
+from tunecli.data.rows.workspace import Workspace
+from tunecli.data.splits.split import Split, split
+from tunecli.numerics import NUMERICS
+from tunecli.study_file.settings.settings import DataSettings, ValidationSettings
+
+_COLUMNS = TypeAdapter(tuple[Column, ...])
+_TENSORS = ("x", "y", "groups", "times", "weights", "copies", "given_test", "given_folds")
+
+
+def kept_dataset(
+    kind: str,
+    name: str,
+    files: Sequence[Path],
+    asked: object,
+    workspace: Workspace,
+    read: Callable[[], Dataset],
+) -> Dataset:
+    """The data set of these files, read now unless it was before.
+
+    Args:
+        kind: a word for people, in the name of the entry.
+        name: of the data set.
+        files: all that it is read from; they exist.
+        asked: plain data; the settings that decide what is read from them.
+        read: makes it.
+    """
+    hashes = [file_hash(path) for path in files]
+    versions = [__version__, NUMERICS, pd.__version__, np.__version__]
+    key = key_of(kind, hashes, asked, versions)
+    is_small = sum(path.stat().st_size for path in files) <= SMALL
+    entry = kept(None if is_small else workspace.cache, key, lambda new: _fill(read(), new))
+    return dataset_of(name, entry)
+
+
+def kept_split(
+    dataset: Dataset, data: DataSettings, validation: ValidationSettings, cache: Path | None
+) -> Split:
+    """Which rows of the data set are in which part, decided now unless it was before.
+
+    Raises:
+        DataError: see `split`.
+    """
+
+    def make(new: NewArray) -> Mapping[str, Any]:
+        found = split(dataset, data, validation)
+        parts = {"search": found.search_rows, "test": found.test_rows}
+        for number, (train, valid) in enumerate(found.folds):
+            parts |= {f"train_{number}": train, f"valid_{number}": valid}
+        for name, rows in parts.items():
+            new(name, tuple(rows.shape), np.int64)[...] = rows.numpy()
+        return {"n_folds": len(found.folds)}
+
+    chosen = data.model_dump(include={"test", "split_seed"})
+    versions = [__version__, np.__version__, sklearn.__version__]
+    key = key_of("split", dataset.fingerprint, chosen, validation.model_dump(), versions)
+    entry = kept(None if dataset.x_bytes <= SMALL else cache, key, make)
+    rows = tensors(entry.arrays)
+    folds = ((rows[f"train_{n}"], rows[f"valid_{n}"]) for n in range(entry.facts["n_folds"]))
+    return Split(rows["search"], rows["test"], tuple(folds))
+
+
+def tensors(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+    """The arrays as tensors on the same memory."""
+    return {name: torch.from_numpy(array) for name, array in arrays.items()}
+
+
+def _fill(dataset: Dataset, new: NewArray) -> Mapping[str, Any]:
+    for name in _TENSORS:
+        tensor: Tensor | None = getattr(dataset, name)
+        if tensor is not None:
+            array = tensor.numpy()
+            new(name, array.shape, array.dtype)[...] = array
+    return {
+        "task": dataset.task,
+        "classes": list(dataset.classes),
+        "columns": [asdict(column) for column in dataset.columns],
+        "target": dataset.target,
+        "notes": list(dataset.notes),
+        "fingerprint": dataset.fingerprint,
+        "first_fingerprint": dataset.first_fingerprint,
+    }
+
+
+def dataset_of(name: str, entry: Entry) -> Dataset:
+    """What such an entry holds, on its memory."""
+    facts = entry.facts
+    return Dataset(
+        name=name,
+        task=facts["task"],
+        classes=tuple(facts["classes"]),
+        columns=_COLUMNS.validate_python(facts["columns"]),
+        target=facts["target"],
+        notes=tuple(facts["notes"]),
+        known_fingerprint=facts["fingerprint"],
+        known_first=facts.get("first_fingerprint", ""),
+        **tensors(entry.arrays),
+    )

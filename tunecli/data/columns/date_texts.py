@@ -1,0 +1,353 @@
+"""Dates, times of day and durations as people and programs write them, read exactly.
+
+Every form says its own order (2026-01-31, 31 Jan 2026), but for days and months in digits: of
+those the caller gives the order. Years have no range; fractions of a second have nine digits.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from tunecli.data.rows.date_parts import DateKind
+
+Order = Literal["day-first", "month-first"]
+Ints = NDArray[np.int64]
+Marks = NDArray[np.bool_]
+
+DAY = 86_400
+"""Seconds."""
+SECOND = 10**9
+"""Nanoseconds."""
+_NANOSECONDS = 9  # digits
+_LAST_HOUR, _LEAP_SECOND = 24, 60  # as ISO 8601 has them
+
+_MONTHS = (
+    "january february march april may june july august september october november december"
+).split()
+_PM = "p"
+
+
+@dataclass(frozen=True)
+class Moments:
+    """What some texts say.
+
+    Attributes:
+        form: (n,) index into `FORMS`, -1 for texts of no form.
+        seconds: (n,) since 1970-01-01 (UTC where the text has a zone), since midnight, or of a
+            duration.
+        nanoseconds: (n,) from 0, to be added.
+        exists: (n,) whether there is such a day and time.
+        is_aware: (n,) whether the text has a zone.
+    """
+
+    form: Ints
+    seconds: Ints
+    nanoseconds: Ints
+    exists: Marks
+    is_aware: Marks
+
+
+class _Fields:
+    """The named parts of texts that are of one form; a part that a form lacks has its default."""
+
+    def __init__(self, found: pa.StructArray) -> None:
+        self.n = len(found)
+        self._parts = {field.name: found.field(i) for i, field in enumerate(found.type)}
+
+    def text(self, name: str) -> pa.Array:
+        """Lower-case texts, empty where there are none."""
+        return pc.utf8_lower(self._parts.get(name, pa.array([""] * self.n, pa.string())))
+
+    def as_written(self, name: str) -> list[str]:
+        """Texts of a part that the form has."""
+        found: list[str] = self._parts[name].to_pylist()
+        return found
+
+    def number(self, name: str, default: int = 0) -> Ints:
+        """Whole numbers."""
+        if name not in self._parts:
+            return np.full(self.n, default, dtype=np.int64)
+        return _whole(self._parts[name], default)
+
+    def fraction(self, name: str) -> Ints:
+        """Nanoseconds of the digits behind a point."""
+        padded = pc.utf8_rpad(self.text(name), _NANOSECONDS, "0")
+        return _whole(pc.utf8_slice_codeunits(padded, 0, _NANOSECONDS), 0)
+
+    def mapped(self, name: str, meaning: Callable[[str], int]) -> Ints:
+        """A number for each text."""
+        coded = self.text(name).dictionary_encode()
+        numbers = np.array([meaning(text) for text in coded.dictionary.to_pylist()], np.int64)
+        found: Ints = numbers[coded.indices.to_numpy()]
+        return found
+
+    def has(self, name: str) -> Marks:
+        """Where the part is there."""
+        found: Marks = pc.not_equal(self.text(name), "").to_numpy(zero_copy_only=False)
+        return found
+
+
+def _whole(texts: pa.Array, default: int) -> Ints:
+    filled = pc.if_else(pc.equal(texts, ""), str(default), texts)
+    numbers: Ints = pc.cast(filled, pa.int64()).to_numpy(zero_copy_only=False).astype(np.int64)
+    return numbers
+
+
+@dataclass(frozen=True)
+class _Found:
+    """As `Moments`, of texts of one form."""
+
+    seconds: Ints
+    nanoseconds: Ints
+    exists: Marks
+    is_aware: Marks
+
+
+@dataclass(frozen=True)
+class Form:
+    """One way to write.
+
+    Attributes:
+        name: for messages; texts of forms with one name may stand in one column.
+        pattern: of the whole text, for RE2.
+        read: gives what the fields say, where the order of day and month is given.
+        kind: of what is written so.
+        has_order: whether day or month may be first.
+        why_not: what such a text lacks to be a date; empty for nothing.
+    """
+
+    name: str
+    pattern: str
+    read: Callable[[_Fields, Order], _Found]
+    kind: DateKind = "date"
+    has_order: bool = False
+    why_not: str = ""
+
+    @property
+    def whole(self) -> str:
+        """Pattern of a text that is this and nothing else."""
+        return rf"^\s*(?:{self.pattern})\s*$"
+
+
+def _days(year: Ints, month: Ints, day: Ints) -> tuple[Ints, Marks]:
+    """Days since 1970-01-01, and whether there is such a day."""
+    months = ((year - 1970) * 12 + month - 1).astype("datetime64[M]")
+    first, end = (m.astype("datetime64[D]").astype(np.int64) for m in (months, months + 1))
+    exists = (month >= 1) & (month <= 12) & (day >= 1) & (day <= end - first)
+    return first + day - 1, exists
+
+
+def _clock(fields: _Fields) -> tuple[Ints, Ints, Marks]:
+    """Seconds since midnight, nanoseconds, and whether there is such a time; 0 for no time."""
+    hour, minute, second = (fields.number(name) for name in ("hour", "minute", "second"))
+    nanoseconds = fields.fraction("fraction")
+    has_half = fields.has("half")
+    is_pm = fields.mapped("half", lambda half: half.startswith(_PM)) > 0
+    exists = np.where(has_half, (hour >= 1) & (hour <= 12), True)
+    hour = np.where(has_half, hour % 12 + 12 * is_pm, hour)
+    exists &= (minute < 60) & (second <= _LEAP_SECOND)
+    is_end = (hour == _LAST_HOUR) & (minute == 0) & (second == 0) & (nanoseconds == 0)
+    return hour * 3600 + minute * 60 + second, nanoseconds, exists & ((hour < 24) | is_end)
+
+
+def _offset(zone: str) -> int:
+    """Seconds east of Greenwich."""
+    zone = zone.replace(":", "").removeprefix("utc").removeprefix("gmt")
+    if zone in ("", "z"):
+        return 0
+    hours, minutes = int(zone[1:3]), int(zone[3:5] or 0)
+    return (-1 if zone[0] == "-" else 1) * (hours * 3600 + minutes * 60)
+
+
+def _moment(days: Ints, is_day: Marks, fields: _Fields) -> _Found:
+    seconds, nanoseconds, is_time = _clock(fields)
+    seconds = days * DAY + seconds - fields.mapped("zone", _offset)
+    return _Found(seconds, nanoseconds, is_day & is_time, fields.has("zone"))
+
+
+def _year_first(fields: _Fields, _: Order) -> _Found:
+    year, month, day = (fields.number(name, 1) for name in ("year", "month", "day"))
+    days, exists = _days(year, month, day)
+    return _moment(days, exists & _same_signs(fields), fields)
+
+
+def _numbered(fields: _Fields, order: Order) -> _Found:
+    one, two = fields.number("one"), fields.number("two")
+    day, month = (one, two) if order == "day-first" else (two, one)
+    return _moment(*_days(fields.number("year"), month, day), fields)
+
+
+def _same_signs(fields: _Fields) -> Marks:
+    """Whether the signs between the numbers are alike: no `2026-01.31`."""
+    alike: Marks = pc.equal(fields.text("sign"), fields.text("sign_2")).to_numpy(
+        zero_copy_only=False
+    )
+    return alike
+
+
+def _month_number(name: str) -> int:
+    """1 to 12; 0 for no month."""
+    name = "sep" if name == "sept" else name
+    found = (i for i, month in enumerate(_MONTHS, 1) if name in (month, month[:3]))
+    return next(found, 0)
+
+
+def _named(fields: _Fields, _: Order) -> _Found:
+    month = fields.mapped("month", _month_number)
+    days, exists = _days(fields.number("year"), month, fields.number("day"))
+    return _moment(days, exists, fields)
+
+
+def _month_by_name(fields: _Fields, _: Order) -> _Found:
+    month = fields.mapped("month", _month_number)
+    return _moment(*_days(fields.number("year"), month, np.ones_like(month)), fields)
+
+
+def _week(fields: _Fields, _: Order) -> _Found:
+    year, week = fields.number("year"), fields.number("week")
+    one = np.ones_like(year)
+    in_first, _always = _days(year, one, 4 * one)  # 4 January is in week 1
+    monday = in_first - (in_first + 3) % 7 + 7 * (week - 1)  # 1970-01-01 was a Thursday
+    start, end = _days(year, one, one)[0], _days(year + 1, one, one)[0]
+    exists = (week >= 1) & (start <= monday + 3) & (monday + 3 < end)
+    return _moment(monday + fields.number("weekday", 1) - 1, exists, fields)
+
+
+def _quarter(fields: _Fields, _: Order) -> _Found:
+    year, quarter = fields.number("year"), fields.number("quarter")
+    return _moment(*_days(year, 3 * quarter - 2, np.ones_like(year)), fields)
+
+
+def _time_of_day(fields: _Fields, _: Order) -> _Found:
+    seconds, nanoseconds, exists = _clock(fields)
+    return _Found(seconds, nanoseconds, exists, np.zeros(fields.n, bool))
+
+
+def _abbreviated(fields: _Fields, order: Order) -> _Found:
+    """Whether it may be a date at all: with a day and a month somewhere."""
+    one, two, three = (fields.number(name) for name in ("one", "two", "three"))
+    is_month, is_day = (
+        [(1 <= n) & (n <= 12) for n in (one, two)],
+        [n <= 31 for n in (one, two, three)],
+    )
+    may_be = (is_day[0] & is_month[1]) | (is_month[0] & is_day[1]) | (is_month[1] & is_day[2])
+    nothing = np.zeros(fields.n, np.int64)
+    return _Found(nothing, nothing, may_be & _same_signs(fields), nothing > 0)
+
+
+def _duration(fields: _Fields, _: Order) -> _Found:
+    texts = pd.Series(fields.as_written("whole"), dtype=object).str.replace(",", "")
+    found = pd.to_timedelta(texts, errors="coerce")
+    exists = found.notna().to_numpy()
+    whole = found.fillna(pd.Timedelta(0)).to_numpy().astype("timedelta64[ns]").astype(np.int64)
+    return _Found(whole // SECOND, whole % SECOND, exists, np.zeros(fields.n, bool))
+
+
+_TIME = (
+    r"(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,](?P<fraction>\d+))?)?"
+    r"(?:\s*(?P<half>[AaPp])\.?[Mm]\.?)?"
+)
+_ZONE = (
+    r"(?:\s*(?P<zone>Z|z|(?:UTC|GMT)(?:[+-]\d{2}(?::?\d{2})?)?|[+-]\d{2}(?::?\d{2})?)"
+    r"(?:\[[\w/+-]+\])?)?"
+)
+_AT = rf"(?:(?:[T:]|,?\s+(?:at\s+)?){_TIME}{_ZONE})?"
+_ISO = r"(?P<year>\d{4})(?P<sign>[-/.])(?P<month>\d{1,2})(?P<sign_2>[-/.])(?P<day>\d{1,2})"
+_COMPACT = (
+    r"(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})T"
+    r"(?P<hour>\d{2})(?P<minute>\d{2})(?:(?P<second>\d{2})(?:[.,](?P<fraction>\d+))?)?"
+)
+_WEEKDAY = r"(?:(?:[A-Za-z]{3}|[A-Za-z]{3,6}day),?\s+)?"
+_DAY = r"(?P<day>\d{1,2})(?:st|nd|rd|th)?"
+_NAME = r"(?P<month>[A-Za-z]{3,9})\.?"
+_YEAR = r"(?P<year>\d{4})"
+_SHORT = r"(?P<one>\d{2})(?P<sign>[-/.])(?P<two>\d{2})(?P<sign_2>[-/.])(?P<three>\d{2})"
+_SLASHED = r"(?P<one>\d{1,2})/(?P<two>\d{1,2})/(?P<three>\d{2})"
+_SHORT_YEAR = "has a year of two digits"
+
+FORMS = (
+    Form("year-month-day", _ISO + _AT, _year_first),
+    Form("year-month-day", _COMPACT + _ZONE, _year_first),
+    *(
+        Form(
+            f"day and month with {sign}",
+            rf"(?P<one>\d{{1,2}})[{sign}](?P<two>\d{{1,2}})[{sign}]{_YEAR}{_AT}",
+            _numbered,
+            has_order=True,
+        )
+        for sign in ".-/"
+    ),
+    Form("month by name", rf"{_WEEKDAY}{_DAY}[ /-]?{_NAME},?[ /-]?{_YEAR}{_AT}", _named),
+    Form("month by name", rf"{_WEEKDAY}{_NAME}[ -]{_DAY},?[ -]{_YEAR}{_AT}", _named),
+    Form("month by name", rf"{_WEEKDAY}{_NAME}\s+{_DAY} {_TIME}{_ZONE} {_YEAR}", _named),
+    Form("year-month", r"(?P<year>[12]\d{3})-(?P<month>\d{2})", _year_first),
+    Form("month/year", r"(?P<month>\d{1,2})/(?P<year>[12]\d{3})", _year_first),
+    Form("month by name and year", rf"{_NAME}[ -](?P<year>[12]\d{{3}})", _month_by_name),
+    Form("week", rf"{_YEAR}-?W(?P<week>\d{{2}})(?:-?(?P<weekday>[1-7]))?", _week),
+    Form("quarter", rf"{_YEAR}[ -]?Q(?P<quarter>[1-4])", _quarter),
+    Form("time of day", _TIME, _time_of_day, "time of day"),
+    Form("duration", r"(?P<whole>-?\d+:[0-5]\d:[0-5]\d(?:\.\d+)?)", _duration, "duration"),
+    Form(
+        "duration",
+        r"(?P<whole>-?\d+ days?(?:,? [+-]?\d{1,2}:\d{2}:\d{2}(?:\.\d+)?)?)",
+        _duration,
+        "duration",
+    ),
+    Form(
+        "duration",
+        r"(?P<whole>-?P(?:\d+D)?(?:T(?:\d+H)?(?:\d+M)?(?:\d+(?:\.\d+)?S)?)?)",
+        _duration,
+        "duration",
+    ),
+    Form("", rf"{_ISO}[T ]{_TIME} ?[A-Za-z]{{2,5}}", _year_first, why_not="has an unknown zone"),
+    Form("", _SHORT + _AT, _abbreviated, why_not=_SHORT_YEAR),
+    Form("", _SLASHED + _AT, _abbreviated, why_not=_SHORT_YEAR),
+    Form("", rf"{_DAY}[ /-]{_NAME}[ /-](?P<year>\d{{2}}){_AT}", _named, why_not=_SHORT_YEAR),
+    Form("", r"(?P<one>\d{1,2})\.(?P<two>\d{1,2})\.", _abbreviated, why_not="has no year"),
+)
+"""In the order in which they are tried."""
+_ANY = "|".join(re.sub(r"\?P<\w+>", "?:", form.whole) for form in FORMS)
+"""Without parts, which is quick to match: most texts of a table are no dates."""
+
+
+def read(texts: Sequence[str], order: Order, kind: DateKind | None = None) -> Moments:
+    """What texts say, each for itself.
+
+    Args:
+        order: of day and month where both are in digits.
+        kind: what they are read as; None for whatever they look like.
+    """
+    n = len(texts)
+    form, exists, is_aware = np.full(n, -1), np.zeros(n, bool), np.zeros(n, bool)
+    seconds, nanoseconds = np.zeros(n, np.int64), np.zeros(n, np.int64)
+    whole = _as_arrow(texts)
+    may_be = pc.match_substring_regex(whole, _ANY).to_numpy(zero_copy_only=False)
+    for number, one in enumerate(FORMS):
+        open_ = np.flatnonzero(may_be & ~exists)
+        if kind not in (None, one.kind) or not len(open_):
+            continue
+        found = pc.extract_regex(whole.take(pa.array(open_)), one.whole)
+        is_match = found.is_valid().to_numpy(zero_copy_only=False)
+        rows = open_[is_match]
+        if not len(rows):
+            continue
+        said = one.read(_Fields(found.filter(pa.array(is_match))), order)
+        form[rows], exists[rows], is_aware[rows] = number, said.exists, said.is_aware
+        seconds[rows], nanoseconds[rows] = said.seconds, said.nanoseconds
+    return Moments(form, seconds, nanoseconds, exists, is_aware)
+
+
+def _as_arrow(texts: Sequence[str]) -> pa.Array:
+    try:
+        return pa.array(texts, pa.string())
+    except UnicodeEncodeError:  # half a surrogate pair, which no date has
+        return pa.array([text.encode(errors="replace").decode() for text in texts], pa.string())

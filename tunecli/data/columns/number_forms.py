@@ -1,0 +1,92 @@
+"""How numbers are written in texts: the decimal sign, the separator of thousands, and units."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from tunecli.study_file.settings.settings import DataSettings
+
+Floats = NDArray[np.float64]
+
+_MINUS = "\u2212"
+_LIKE = {" ": " \u00a0\u2009\u202f", "'": "'\u2019"}
+"""Characters that mean one separator: narrow and unbreakable spaces, the curly apostrophe."""
+
+
+@dataclass(frozen=True)
+class NumberForm:
+    """One way to write numbers.
+
+    Attributes:
+        decimal: the decimal sign.
+        thousands: what separates groups of three digits; None for nothing.
+        units: texts that may stand before or after a number, such as % or $.
+    """
+
+    decimal: str = "."
+    thousands: str | None = None
+    units: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, settings: DataSettings) -> NumberForm:
+        """Return the form that a study asks for."""
+        return cls(settings.decimal, settings.thousands, tuple(settings.units))
+
+    def numbers(self, texts: Sequence[str]) -> Floats:
+        """Return the numbers; NaN for a text that is none in this form."""
+        plain = [text.replace(_MINUS, "-") for text in texts]
+        if self != PLAIN:
+            plain = self._plain(plain)
+        found = pd.to_numeric(pd.Series(plain, dtype=object), errors="coerce")
+        numbers: Floats = found.to_numpy(dtype=np.float64, na_value=np.nan)
+        return numbers
+
+    def _plain(self, texts: Sequence[str]) -> list[str]:
+        """Return the texts as `-1234.5`; empty for one that is no number.
+
+        The numbers of a column have one unit, or none: those with a rarer one are no numbers.
+        """
+        matches = [self._pattern.fullmatch(text.strip()) for text in texts]
+        units = Counter(_unit(match) for match in matches if match)
+        unit = units.most_common(1)[0][0] if units else ""
+        return [_number(match) if match and _unit(match) == unit else "" for match in matches]
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        longest_first = sorted(self.units, key=len, reverse=True)
+        units = "|".join(re.escape(unit) for unit in (*longest_first, ""))
+        decimal, whole = re.escape(self.decimal), r"\d+"
+        if self.thousands:
+            gap = re.escape(_LIKE.get(self.thousands, self.thousands))
+            whole = rf"[1-9]\d{{0,2}}(?:[{gap}]\d{{3}})+|\d+"  # 0.123 is a fraction
+        return re.compile(
+            rf"(?P<sign>[+-]?)(?P<before>{units})\s*(?P<inner>[+-]?)"
+            rf"(?P<whole>{whole}|(?={decimal}\d))(?P<part>{decimal}\d*)?(?P<power>[eE][+-]?\d+)?"
+            rf"\s*(?P<after>{units})",
+            re.ASCII,
+        )
+
+
+PLAIN = NumberForm()
+"""Numbers as programs write them."""
+
+
+def _unit(match: re.Match[str]) -> str:
+    return match["before"] + match["after"]
+
+
+def _number(match: re.Match[str]) -> str:
+    """Return a number as `-1234.5`; with two signs or two units it is none."""
+    if (match["sign"] and match["inner"]) or (match["before"] and match["after"]):
+        return ""
+    whole = re.sub(r"\D", "", match["whole"])
+    part = f".{match['part'][1:]}" if match["part"] else ""
+    return f"{match['sign']}{match['inner']}{whole}{part}{match['power'] or ''}"

@@ -1,0 +1,234 @@
+"""Columns of numbers of which some cells cannot be read, and what to write for each.
+
+A column without a word from the user is refused, never guessed, if the different texts in it are
+
+- numbers, and words that mean a missing value, such as NA, - or ?, however many cells have them;
+- for the most part numbers in a known form: a decimal comma, thousands, percent, currency, units;
+- numbers and a few other texts: at most ten, with at least five times as many numbers, or with at
+  least 95 % of the cells numbers.
+
+Everything else, such as codes (V57 beside 250.83) or grades (1, 2, 3+), is categories.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from tunecli.data.columns.cell_values import Where, is_text
+from tunecli.data.columns.number_forms import NumberForm
+from tunecli.errors import DataError
+from tunecli.study_file.text.suggestions import listed
+
+MOSTLY_NUMBERS = 0.95
+FEW_TEXTS = 10
+NUMBERS_A_TEXT = 5
+FEWEST_MEASURES = 20
+"""From so many different numbers on, letters behind all of them are a unit, not a code."""
+SAMPLE = 1000
+
+MISSING_WORDS = frozenset(
+    "na n/a n.a. n.a <na> #n/a #na nan -nan nat null #null! none nil void missing empty unknown "
+    "unk undefined undef nd n.d. n/d k.a. not_available not_applicable no_data keine_angabe - -- "
+    "--- \u2013 \u2014 . .. ... ? ?? ??? * ** / # #div/0! #value! #ref! #name? #num! \\n".split()
+)
+"""What people write where a number is missing; compared without case."""
+
+_PERCENT = {"%", "\u2030", "percent", "pct"}
+_CURRENCIES = set(
+    "USD EUR GBP CHF JPY CNY INR AUD CAD SEK NOK DKK PLN CZK BRL R$ Rs kr z\u0142".split()
+)
+_AROUND = re.compile(
+    r"[+-]?(?P<before>[^\d\s+-]*)\s*[+-]?\d[\d.,'\u2019_ \u00a0\u2009\u202f]*(?P<after>[^\d]*)",
+    re.ASCII,
+)
+
+
+@dataclass(frozen=True)
+class Unread:
+    """A column of numbers with cells that are not read.
+
+    Attributes:
+        rows: of these cells; one at least.
+        cell: the first of them.
+        forms: the ways to write numbers by which they could be read; several if it is open which
+            is meant, none if they are no numbers.
+        words: those that mean a missing value.
+        others: the texts that are neither.
+        are_mixed: the numbers are written in several ways.
+    """
+
+    column: str
+    rows: NDArray[np.int64]
+    cell: str
+    forms: tuple[NumberForm, ...]
+    words: tuple[str, ...]
+    others: tuple[str, ...] = ()
+    are_mixed: bool = False
+
+
+def unread(series: pd.Series, form: NumberForm) -> Unread | None:
+    """Return what cannot be read of a column of numbers; None if it is none, or can be read.
+
+    Args:
+        form: in which its numbers are read.
+    """
+    if not is_text(series):
+        return None
+    codes, cells = pd.factorize(series)
+    texts = [str(cell).strip() for cell in cells]
+    bad = np.isnan(form.numbers(texts))
+    if not bad.any():
+        return None
+    is_word = bad & np.array([_means_missing(text) for text in texts])
+    rest = bad & ~is_word
+    n_numbers, n_rest = int((~bad).sum()), int(rest.sum())
+    ways = _Ways([text for text, word in zip(texts, is_word, strict=True) if not word], form)
+    share = (~bad)[codes[codes >= 0]].mean()
+    is_few = n_rest <= FEW_TEXTS and (
+        n_numbers >= NUMBERS_A_TEXT * n_rest or share >= MOSTLY_NUMBERS
+    )
+    if not (ways.forms or ways.are_mixed or (is_few and n_numbers)):
+        return None
+    rows = np.flatnonzero(np.append(bad, False)[codes])
+    words = tuple(text for text, word in zip(texts, is_word, strict=True) if word)
+    others = tuple(text for text, other in zip(texts, rest, strict=True) if other)
+    others = () if ways.forms or ways.are_mixed else others
+    name, cell = str(series.name), texts[codes[rows[0]]]
+    return Unread(name, rows, cell, ways.forms, words, others, ways.are_mixed)
+
+
+def _means_missing(text: str) -> bool:
+    return text.casefold().replace(" ", "_") in MISSING_WORDS
+
+
+def refusals(
+    found: Sequence[Unread],
+    form: NumberForm,
+    missing: Sequence[str],
+    where: Where,
+    way_out: str = "categorical: [{}]",
+    may_lack: bool = True,
+) -> Iterator[DataError]:
+    """Yield what to say of each column; the words to write as missing are those of all.
+
+    Args:
+        form: in which they were read.
+        missing: what is missing already.
+        way_out: what to write instead of a way to read numbers.
+        may_lack: cells may be missing.
+    """
+    words = list(dict.fromkeys([*missing, *(word for one in found for word in one.words)]))
+    units = {unit: None for one in found for wanted in one.forms for unit in wanted.units}
+    for one in found:
+        ways = f"{_ways(one, form, words, list(units), may_lack)}, or {way_out.format(one.column)}"
+        yield DataError(f"{_holds(one, where)}. {ways}.", "data.source")
+
+
+def _holds(one: Unread, where: Where) -> str:
+    more = f" (and {len(one.rows) - 1:,} more)" if len(one.rows) > 1 else ""
+    place = where(int(one.rows[0]))
+    return f"column {one.column!r} has numbers, but {one.cell[:50]!r} in {place}{more}"
+
+
+def _ways(
+    one: Unread, form: NumberForm, words: Sequence[str], units: Sequence[str], may_lack: bool
+) -> str:
+    if one.are_mixed:
+        return "Write all numbers of a column in one way"
+    if one.others:
+        lacking = f"write missing: {[*(words if one.words else ()), *one.others]}"
+        return f"Correct it, or {lacking if may_lack else 'remove such rows'}"
+    ways = " or ".join(" and ".join(_lines(wanted, form, units)) for wanted in one.forms)
+    if one.words and not may_lack:
+        also = f"Write {ways}, and remove" if ways else "Remove"
+        return f"{also} rows with {listed(one.words)}"
+    lines = [ways] if ways else []
+    lines += [f"missing: {list(words)}"] if one.words else []
+    return "Write " + " and ".join(lines)
+
+
+def _lines(wanted: NumberForm, form: NumberForm, units: Sequence[str] = ()) -> Iterator[str]:
+    """Yield the settings that make one form of another."""
+    if wanted.decimal != form.decimal:
+        yield f"decimal: {wanted.decimal!r}"
+    if wanted.thousands != form.thousands:
+        yield f"thousands: {wanted.thousands!r}" if wanted.thousands else "thousands: none"
+    if wanted.units != form.units:
+        yield f"units: {list(units)}"
+
+
+class _Ways:
+    """The ways in which texts are numbers.
+
+    Attributes:
+        forms: the simplest ones in which most of the texts are numbers, more than in this form.
+        are_mixed: no one form reads most of the texts, but several together do.
+    """
+
+    def __init__(self, texts: Sequence[str], form: NumberForm) -> None:
+        self.forms: tuple[NumberForm, ...] = ()
+        self.are_mixed = False
+        some = texts[:: max(1, len(texts) // SAMPLE)]
+        if sum(_AROUND.fullmatch(text) is not None for text in some) <= len(some) / 2:
+            return
+        now = _are_read(some, form)
+        read = {wanted: _are_read(some, wanted) for wanted in _candidates(form, _unit(some))}
+        most = max(int(are.sum()) for are in read.values())
+        best = [wanted for wanted, are in read.items() if are.sum() == most]
+        if most > max(now.sum(), len(some) / 2):
+            needed = [
+                one
+                for one in best
+                if not one.thousands or replace(one, thousands=None) not in best
+            ]
+            fewest = min(_n_settings(wanted, form) for wanted in needed)
+            self.forms = tuple(one for one in needed if _n_settings(one, form) == fewest)
+        else:
+            bare = [re.sub(r"^\((.*)\)$|(?<=\d)-$", r"\1", text) for text in some]  # (5), 5-: -5
+            alone = np.array([_are_read([text], form)[0] for text in bare])
+            others = np.any([alone, *read.values()], axis=0) & ~now
+            self.are_mixed = bool(others.sum() > (~now).sum() / 2)
+
+
+def _candidates(form: NumberForm, unit: str) -> Iterator[NumberForm]:
+    more = [(*form.units, unit)] if unit and unit not in form.units else []
+    for units in (form.units, *more, ()):
+        for thousands in (None, ",", ".", " ", "'", "_"):
+            for decimal in (".", ","):
+                wanted = NumberForm(decimal, thousands, units)
+                if thousands != decimal and wanted != form:
+                    yield wanted
+
+
+def _n_settings(wanted: NumberForm, form: NumberForm) -> int:
+    return len(list(_lines(wanted, form)))
+
+
+def _are_read(texts: Sequence[str], form: NumberForm) -> NDArray[np.bool_]:
+    return ~np.isnan(form.numbers(texts))
+
+
+def _unit(texts: Sequence[str]) -> str:
+    """Return what stands before or after the numbers of a column; empty for nothing."""
+    around = [match for match in map(_AROUND.fullmatch, texts) if match]
+    units = Counter((match["before"], match["after"].strip()) for match in around)
+    units.pop(("", ""), 0)
+    if not units:
+        return ""
+    (before, after), n = units.most_common(1)[0]
+    unit = before or after
+    is_known = unit.casefold() in _PERCENT or unit in _CURRENCIES or _is_currency(unit)
+    is_measure = not before and len(unit) <= 6 and n >= max(FEWEST_MEASURES, 0.9 * len(texts))
+    return unit if (is_known or is_measure) and not (before and after) else ""
+
+
+def _is_currency(unit: str) -> bool:
+    return len(unit) == 1 and unicodedata.category(unit) == "Sc"

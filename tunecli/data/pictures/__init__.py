@@ -1,0 +1,1 @@
+"""Folders of pictures and the sets of torchvision as data sets."""

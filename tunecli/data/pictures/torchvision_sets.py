@@ -1,0 +1,298 @@
+"""The classification sets of `torchvision.datasets`, read once and kept as bytes like folders are.
+
+A set's own test split is put away for the test, its own validation split validates; where it has
+no test split with labels, what it calls `val` is the test.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tarfile
+import warnings
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import redirect_stdout
+from dataclasses import dataclass, field
+from http.client import HTTPException
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from tunecli.data.cache.entries import NewArray, kept, key_of
+from tunecli.data.pictures.class_folders import Part
+from tunecli.data.pictures.picture_sets import (
+    VERSIONS,
+    Described,
+    Form,
+    check_room,
+    dataset_from,
+    filled,
+)
+from tunecli.data.rows.dataset import Dataset
+from tunecli.data.rows.decoding import DEEP, Pixels, only_pictures, pixels
+from tunecli.data.rows.workspace import Workspace
+from tunecli.errors import DataError
+from tunecli.files.own import open_file
+from tunecli.files.turns import in_turn
+from tunecli.study_file.settings.settings import DataSettings, ValidationSettings
+
+Arguments = Mapping[str, Any]
+
+_UNREADABLE = (
+    *(RuntimeError, OSError, ValueError, EOFError, HTTPException),
+    *(tarfile.TarError, zipfile.BadZipFile),
+)
+"""What torchvision raises where a download or its files are incomplete."""
+
+
+@dataclass(frozen=True)
+class Splits:
+    """How torchvision names the parts of a set.
+
+    Attributes:
+        parts: arguments of the constructor for each part; one for all rows where there are none.
+        files: where in the root it lies, as a pattern.
+        arguments: that every part needs.
+    """
+
+    parts: Mapping[Part, Arguments]
+    files: str
+    arguments: Arguments = field(default_factory=dict)
+
+
+def _by_train(files: str, **arguments: Any) -> Splits:
+    return Splits({"train": {"train": True}, "test": {"train": False}}, files, arguments)
+
+
+def _by_split(files: str, valid: str = "", test: str = "test", train: str = "train") -> Splits:
+    parts: dict[Part, Arguments] = {"train": {"split": train}}
+    if valid:
+        parts["valid"] = {"split": valid}
+    return Splits({**parts, "test": {"split": test}}, files)
+
+
+def _whole(files: str, **arguments: Any) -> Splits:
+    return Splits({"train": {}}, files, arguments)
+
+
+SETS: Mapping[str, Splits] = MappingProxyType(
+    {
+        "CIFAR10": _by_train("cifar-10-batches-py"),
+        "CIFAR100": _by_train("cifar-100-python"),
+        "Caltech101": _whole("caltech101"),
+        "Caltech256": _whole("caltech256"),
+        "Country211": _by_split("country211", valid="valid"),
+        "DTD": _by_split("dtd", valid="val"),
+        "EMNIST": _by_train("EMNIST", split="balanced"),
+        "EuroSAT": _whole("eurosat"),
+        "FER2013": _by_split("fer2013"),
+        "FGVCAircraft": _by_split("fgvc-aircraft*", valid="val"),
+        "FashionMNIST": _by_train("FashionMNIST"),
+        "Flowers102": _by_split("flowers-102", valid="val"),
+        "Food101": _by_split("food-101"),
+        "GTSRB": _by_split("gtsrb"),
+        "INaturalist": Splits(
+            {"train": {"version": "2021_train_mini"}, "test": {"version": "2021_valid"}}, "2021_*"
+        ),
+        "ImageNet": _by_split("*", test="val"),
+        "Imagenette": _by_split("imagenette2*", test="val"),
+        "KMNIST": _by_train("KMNIST"),
+        "LFWPeople": _by_split("lfw-py"),
+        "MNIST": _by_train("MNIST"),
+        "Omniglot": _whole("omniglot-py"),
+        "OxfordIIITPet": _by_split("oxford-iiit-pet", train="trainval"),
+        "PCAM": _by_split("pcam", valid="val"),
+        "Places365": Splits(
+            {"train": {"split": "train-standard"}, "test": {"split": "val"}}, "*", {"small": True}
+        ),
+        "QMNIST": _by_train("QMNIST"),
+        "RenderedSST2": _by_split("rendered-sst2", valid="val"),
+        "SEMEION": _whole("semeion.data"),
+        "STL10": _by_split("stl10_binary"),
+        "SUN397": _whole("SUN397"),
+        "SVHN": _by_split("*_32x32.mat"),
+        "StanfordCars": _by_split("stanford_cars"),
+        "USPS": _by_train("usps*"),
+    }
+)
+
+
+def load_torchvision(
+    settings: DataSettings, _: ValidationSettings, workspace: Workspace
+) -> Dataset:
+    """Read a set from `data.root`, after a download if it is not there and that is wished.
+
+    Raises:
+        DataError: if it is not there, or pictures differ in size and none is given.
+    """
+    if settings.root is None:
+        message = f"{settings.source} needs data.root: the folder in which torchvision keeps it."
+        raise DataError(f"{message} Write root: data, and download: true if it is not there yet.")
+    root = workspace.folder / settings.root
+    splits = SETS[settings.source]
+    _fetch(settings, root)
+    asked = settings.model_dump(include={"source", "size", "channels", "test"})
+    key = key_of("torchvision", asked, _listing(root, splits), VERSIONS)
+
+    def make(new: NewArray) -> Mapping[str, Any]:
+        with warnings.catch_warnings(), only_pictures():
+            warnings.simplefilter("ignore")  # torchvision's, on its own files
+            return _fill(_opened(settings, root), settings, new, workspace.cache)
+
+    return dataset_from(settings.source, kept(workspace.cache, key, make))
+
+
+def _listing(root: Path, splits: Splits) -> list[tuple[str, int, int, int]]:
+    """Names, sizes and times of a set's files: they change with the content."""
+    found = [
+        path
+        for top in sorted(root.glob(splits.files))
+        for path in ([top] if top.is_file() else sorted(top.rglob("*")))
+    ]
+    files = ((path, path.stat()) for path in found if path.is_file() and path.name[0] != ".")
+    return [
+        (path.relative_to(root).as_posix(), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+        for path, stat in files
+    ]
+
+
+def _fetch(settings: DataSettings, root: Path) -> None:
+    """Download a set that is not there, once for all processes.
+
+    A mark says that a download has come to its end: one that was interrupted is taken up again.
+    """
+    splits, mark = SETS[settings.source], root / f".{settings.source}.downloaded"
+    is_there = bool(_listing(root, splits))
+    if not settings.download:
+        if not is_there:
+            message = f"there is no {settings.source} in {settings.root!r} (looked for at {root})."
+            way = "Write download: true to fetch it (--download of init), or another root."
+            raise DataError(f"{message} {way}", "data.root")
+        return
+    if is_there and (mark.exists() or not os.access(root, os.W_OK)):
+        return
+    root.mkdir(parents=True, exist_ok=True)
+    with in_turn(root / f".{settings.source}.lock"):
+        if not (mark.exists() and _listing(root, splits)):
+            with redirect_stdout(sys.stderr):  # torchvision says what it unpacks
+                _opened(settings, root, download=True)
+            os.close(open_file(mark, os.O_WRONLY))
+
+
+def _opened(settings: DataSettings, root: Path, download: bool = False) -> dict[Part, Any]:
+    """Torchvision's data sets, by part."""
+    from torchvision import datasets
+
+    name, splits = settings.source, SETS[settings.source]
+    kind = getattr(datasets, name)
+    given = {"download": True} if download and name not in ("FER2013", "ImageNet") else {}
+    found: dict[Part, Any] = {}
+    for part, arguments in splits.parts.items():
+        if part == "test" and settings.test is not None:
+            continue  # a share of the rows is asked for instead
+        try:
+            found[part] = kind(str(root), **splits.arguments, **arguments, **given)
+        except (*_UNREADABLE, ImportError) as error:
+            raise DataError(_told(error, settings, bool(given)), "data.source") from None
+    return found
+
+
+def _told(error: Exception, settings: DataSettings, is_download: bool) -> str:
+    """A sentence with a way out; torchvision's reasons may take several lines."""
+    reason = " ".join(str(error).split()).rstrip(". ") or type(error).__name__
+    if is_download:
+        what = f"{settings.source} could not be downloaded to {settings.root!r}: {reason[:300]}"
+        return f"{what}. Try again, or put its files there by hand, as torchvision's docs show."
+    what = f"torchvision cannot read {settings.source} in {settings.root!r}: {reason[:300]}"
+    return f"{what}. Remove what is there and write download: true, or fetch it by hand."
+
+
+def _fill(
+    sets: Mapping[Part, Any], settings: DataSettings, new: NewArray, cache: Path | None
+) -> Mapping[str, Any]:
+    rows = {part: _labels(opened) for part, opened in sets.items()}
+    n_rows = sum(map(len, rows.values()))
+    present = np.unique(np.concatenate(list(rows.values())))
+    names = getattr(sets["train"], "classes", None)
+    is_named = names is not None and len(names) > present.max()
+    classes = [_class_name(names[i]) if is_named and names else str(i) for i in present.tolist()]
+    first = next(_rows(sets["train"], settings, None))
+    form = _form(settings, first)
+    check_room(n_rows, form, cache)
+
+    def pictures() -> Iterator[Described]:
+        for part, opened in sets.items():
+            numbers = np.searchsorted(present, rows[part])
+            for i, picture in enumerate(_rows(opened, settings, form)):
+                if picture.shape != form.shape:
+                    message = f"the pictures of {settings.source} differ in size. Write size: 64."
+                    raise DataError(message, "data.size")
+                yield Described(picture, int(numbers[i]), part, f"number {i:,} of {part}")
+
+    return filled(new, n_rows, form, pictures(), classes, [])
+
+
+def _form(settings: DataSettings, first: Pixels) -> Form:
+    channels = settings.channels or first.shape[0]
+    if isinstance(settings.size, int):
+        return Form((settings.size, settings.size), channels)
+    height, width = settings.size or first.shape[1:]
+    return Form((height, width), channels)
+
+
+def _rows(opened: Any, settings: DataSettings, form: Form | None) -> Iterator[Pixels]:
+    """A set's pictures; as they are without a form."""
+    raw = _raw(opened)
+    is_as_wanted = raw is not None and (form is None or raw.shape[1:] == form.shape)
+    if raw is not None and is_as_wanted:
+        yield from raw
+        return
+    size = None if form is None or settings.size is None else form.size
+    for i in range(len(opened)):
+        picture = _picture(opened, i, settings)
+        is_grey = picture.mode in ("1", "L") if form is None else form.channels == 1
+        yield pixels(picture, 1 if is_grey else 3, size)
+
+
+def _picture(opened: Any, i: int, settings: DataSettings) -> Any:
+    """A picture as torchvision opens it."""
+    try:
+        picture = opened[i][0]
+        if picture.mode in DEEP:
+            raise ValueError("it holds more than 8 bits")
+        return picture
+    except Exception as error:  # Pillow's, of damaged files, have no common base
+        what = f"picture {i:,} of {settings.source} in {settings.root!r} cannot be read"
+        reason = " ".join(str(error).split()).rstrip(". ") or type(error).__name__
+        message = f"{what}: {reason[:200]}. Remove what is there and write download: true."
+        raise DataError(message, "data.source") from None
+
+
+def _raw(opened: Any) -> Any:
+    """All pictures as (n, channels, height, width) bytes, where the set has them in memory."""
+    data = getattr(opened, "data", None)
+    array = None if data is None or isinstance(data, list) else np.asarray(data)
+    if array is None or array.dtype != np.uint8:
+        return None
+    if array.ndim == 3:
+        return array[:, None]
+    return array if array.shape[1] in (1, 3) else np.moveaxis(array, -1, 1)
+
+
+def _labels(opened: Any) -> Any:
+    """The class of each row, (n,) int64."""
+    for name in ("targets", "labels", "_labels", "y"):
+        found = getattr(opened, name, None)
+        if found is not None and len(found) == len(opened):
+            labels = np.asarray(found)
+            if labels.ndim == 1 and labels.dtype.kind in "iu":
+                return labels.astype(np.int64)
+    return np.array([int(opened[i][1]) for i in range(len(opened))], dtype=np.int64)
+
+
+def _class_name(name: Any) -> str:
+    """ImageNet has several words for each class."""
+    return str(name[0]) if isinstance(name, tuple) else str(name)

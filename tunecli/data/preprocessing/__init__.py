@@ -1,0 +1,1 @@
+"""What is fitted on training rows: scaling, encoding, imputation."""

@@ -1,0 +1,127 @@
+"""Bytes of pictures as numbers for a model, channel by channel, fitted on the training part."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
+from torch import Tensor
+
+from tunecli.data.cache.entries import NewArray, kept, key_of
+from tunecli.data.preprocessing.scaling import scaler_of
+from tunecli.data.rows.streamed_rows import LoadedRows
+from tunecli.study_file.settings.settings import Component
+
+N_LEVELS = 256
+MOST_VALUES = 10**6
+"""To which scalers that take no weights are fitted: their quantiles are off by a millionth."""
+AT_ONCE = 2**24
+"""Bytes counted at a time."""
+
+Counts = NDArray[np.int64]
+"""(channels, 256): how often each level occurs."""
+
+
+class PixelScale:
+    """What each level becomes in each channel.
+
+    Attributes:
+        table: (channels, 256) float32 on the CPU.
+        black, white: (channels, 1, 1), what 0 and 255 become.
+    """
+
+    def __init__(self, table: Tensor) -> None:
+        self.table = table
+        self.black = table[:, :1, None]
+        self.white = table[:, -1:, None]
+        self._slope = (self.white - self.black) / (N_LEVELS - 1)
+        steps = torch.arange(N_LEVELS, dtype=torch.float32)
+        straight = self.black[..., 0] + self._slope[..., 0] * steps
+        self._is_straight = torch.allclose(straight, table, rtol=1e-4, atol=1e-5)
+        self._is_plain = torch.equal(table, (steps / (N_LEVELS - 1)).expand_as(table))
+
+    def on(self, device: torch.device, x: Tensor) -> Tensor:
+        """Move bytes, a quarter of the numbers, and scale them there."""
+        return self(x.to(device))
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Scale (n, channels, height, width) uint8 to float32, on its device."""
+        values = x.float()
+        if self._is_plain:
+            return values.div_(N_LEVELS - 1)  # the same bits as torchvision's ToTensor
+        if self._is_straight:
+            return values.mul_(self._slope.to(x.device)).add_(self.black.to(x.device))
+        table = self.table.to(x.device)
+        channels = torch.arange(len(table), device=x.device)[:, None, None]
+        return table[channels, x.long()]
+
+
+def fit_pixel_scale(counts: Counts, scale: Component | None, seed: int) -> PixelScale:
+    """Fit to how often each level occurs in the training part.
+
+    Args:
+        scale: as for tables, over all pixels of a channel; None for numbers from 0 to 1, as
+            torchvision's `ToTensor` gives them.
+        seed: see `scaler_of`.
+    """
+    levels = np.arange(N_LEVELS, dtype=np.float32)
+    if scale is None:
+        return PixelScale(torch.from_numpy(levels / 255).expand(len(counts), -1).clone())
+    rows = [_fitted(scale, channel, seed).transform(levels[:, None])[:, 0] for channel in counts]
+    return PixelScale(torch.from_numpy(np.stack(rows).astype(np.float32)))
+
+
+def _fitted(scale: Component, counts: NDArray[np.int64], seed: int) -> Any:
+    """Scikit-learn's scaler, as if fitted to all pixels one by one."""
+    present = np.flatnonzero(counts)
+    levels, n_of_each = present.astype(np.float32)[:, None], counts[present]
+    scaler = scaler_of(scale, int(min(n_of_each.sum(), MOST_VALUES)), seed)
+    if isinstance(scaler, StandardScaler):
+        return scaler.fit(levels.astype(np.float64), sample_weight=n_of_each)
+    if isinstance(scaler, MinMaxScaler):
+        return scaler.fit(levels)
+    share = min(1.0, MOST_VALUES / n_of_each.sum())
+    return scaler.fit(np.repeat(levels, np.maximum(1, np.rint(n_of_each * share).astype(int)), 0))
+
+
+def level_counts(
+    x: Tensor | LoadedRows, rows: Tensor, fingerprint: str, cache: Path | None
+) -> Counts:
+    """How often each level occurs in some rows, counted once for all processes.
+
+    Args:
+        x: (n, channels, height, width) uint8 of all rows.
+        rows: to count, (n_rows,) int64.
+        fingerprint: of the data set.
+        cache: where the result is kept; None for nowhere.
+    """
+
+    def make(new: NewArray) -> Mapping[str, Any]:
+        counts = new("counts", (x.shape[1], N_LEVELS), np.int64)
+        counts[...] = 0
+        for block in _blocks(x, rows):
+            for channel in range(x.shape[1]):
+                levels = block[:, channel].reshape(-1)
+                counts[channel] += torch.bincount(levels, minlength=N_LEVELS).numpy()
+        return {}
+
+    which = hashlib.sha256(rows.numpy().tobytes()).hexdigest()
+    return kept(cache, key_of("levels", fingerprint, which), make).arrays["counts"]
+
+
+def _blocks(x: Tensor | LoadedRows, rows: Tensor) -> Iterator[Tensor]:
+    """The rows, some megabytes at a time."""
+    parts = torch.split(rows, max(1, AT_ONCE // max(1, math.prod(x.shape[1:]))))
+    if isinstance(x, LoadedRows):
+        yield from x.batches(rows, [len(some) for some in parts])
+        return
+    for some in parts:
+        is_run = len(some) == some[-1] - some[0] + 1
+        yield x[some[0] : some[-1] + 1] if is_run else x[some]

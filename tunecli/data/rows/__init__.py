@@ -1,0 +1,1 @@
+"""What rows of every kind share: data sets, arrays, decoded pictures, rows that are streamed."""

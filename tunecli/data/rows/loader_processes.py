@@ -1,0 +1,135 @@
+"""Processes that load batches ahead of the training: torch's `DataLoader`, made to fit a search.
+
+They are forked, so that a user's data set need not be pickled and no code is imported anew. They
+end with the process that started them, however it ends, and hear no signal that it does not hear.
+Where forking is not safe (macOS), batches are loaded without them.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from tunecli.data.rows.hardware import n_cores
+from tunecli.errors import TunecliError, UserCodeError
+from tunecli.lifeline import THE_DRIVERS, end_with_the_parent, end_with_the_parents_pipe, unheard
+from tunecli.temporary_folder import claim
+
+Rows = list[int]
+Found = TypeVar("Found")
+
+MOST = 2
+"""Loader processes of one worker: there is a worker for each core already."""
+
+
+def n_loaders() -> int:
+    """Loader processes that a worker on this machine may have; 0 where it must do without."""
+    return 0 if sys.platform == "darwin" else min(MOST, n_cores())
+
+
+def loaded(
+    source: str, read: Callable[[Rows], Found], requests: Sequence[Rows], n: int
+) -> Iterator[Found]:
+    """What `read` gives for each request, in their order.
+
+    Torch's global generator is left alone, which `DataLoader` would draw from.
+
+    Args:
+        source: for messages.
+        n: loader processes; with 0, or for a single request, this process reads.
+
+    Raises:
+        TunecliError: what `read` raises, or a sentence on a loader that died.
+    """
+    if n == 0 or len(requests) == 1:
+        yield from map(read, requests)
+        return
+    claim()  # batches go through sockets
+    loader = DataLoader(
+        _Requests(read),
+        batch_size=None,
+        sampler=requests,
+        num_workers=n,
+        collate_fn=_as_it_is,
+        worker_init_fn=_Begin(os.getpid(), threading.current_thread()),
+        multiprocessing_context="fork",
+        generator=torch.Generator(),
+    )
+    with unheard():
+        walk = iter(loader)
+    try:
+        for found in walk:
+            if isinstance(found, _Failure):
+                raise found.kind(found.text)
+            yield found
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise UserCodeError(_told(source, f"{error} {error.__cause__ or ''}".strip())) from error
+    finally:
+        del walk  # ends the processes
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """An error as a result: torch would put a traceback into its text."""
+
+    kind: type[UserCodeError | MemoryError]
+    text: str
+
+
+class _Requests(Dataset[Found | _Failure], Generic[Found]):
+    """What `DataLoader` fetches from, one whole request at a time."""
+
+    def __init__(self, read: Callable[[Rows], Found]) -> None:
+        self._read = read
+
+    def __getitem__(self, rows: Rows) -> Found | _Failure:
+        try:
+            return self._read(rows)
+        except TunecliError as error:
+            return _Failure(UserCodeError, str(error))
+        except MemoryError as error:
+            return _Failure(MemoryError, str(error))
+
+
+class _Begin:
+    """What a loader does first."""
+
+    def __init__(self, parent: int, thread: threading.Thread) -> None:
+        self._parent = parent
+        self._is_main = thread is threading.main_thread()
+
+    def __call__(self, _: int) -> None:
+        end_with_the_parents_pipe()
+        if self._is_main:  # the kernel takes the end of the thread that forked for the parent's
+            end_with_the_parent()
+        if os.getppid() != self._parent:
+            os._exit(1)
+        for number in THE_DRIVERS:  # torch has let SIGTERM be heard again
+            if number == signal.SIGINT or signal.getsignal(number) is signal.SIG_IGN:
+                signal.signal(number, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, THE_DRIVERS)
+
+
+def _as_it_is(found: Found) -> Found:
+    return found
+
+
+def _told(source: str, text: str) -> str:
+    """A sentence on a loader that died, from what torch says of it."""
+    if "Bus error" in text or "shared memory" in text:
+        return (
+            f"{source}: a loader process found no room in /dev/shm, through which batches go. "
+            "Give the container more (docker run --shm-size), or write a smaller batch_size."
+        )
+    why = "The memory may have run out, or native code crashed"
+    return f"{source}: a loader process died. {why}; torch says: {text}"

@@ -1,0 +1,1 @@
+"""Test sets and folds: pure functions of targets, groups and times."""

@@ -1,0 +1,49 @@
+"""The data sets that come with scikit-learn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn import datasets
+from torch import Tensor
+
+from tunecli.data.columns import cleaning
+from tunecli.data.rows.dataset import Column, Dataset
+from tunecli.data.rows.workspace import Workspace
+from tunecli.study_file.settings.bundled import BUNDLED
+from tunecli.study_file.settings.settings import DataSettings, ValidationSettings
+
+# Diabetes in its original units: scaling is fitted inside the folds.
+_LOADERS: dict[str, Callable[[], Any]] = {
+    "breast_cancer": datasets.load_breast_cancer,
+    "diabetes": lambda: datasets.load_diabetes(scaled=False),
+    "digits": datasets.load_digits,
+    "iris": datasets.load_iris,
+    "wine": datasets.load_wine,
+}
+
+
+def load_bundled(settings: DataSettings, _: ValidationSettings, __: Workspace) -> Dataset:
+    """One of scikit-learn's sets; digits as pictures, which MLP and Linear flatten again."""
+    bunch = _LOADERS[settings.source]()
+    task = BUNDLED[settings.source]
+    is_pictures = settings.source == "digits"
+    x = bunch.images[:, np.newaxis] if is_pictures else bunch.data  # (1797, 1, 8, 8) for digits
+    copies = None if is_pictures else cleaning.copies(list(x.T), bunch.target)[0]
+    return Dataset(
+        name=settings.source,
+        task=task,
+        x=_tensor(x, np.float32),
+        y=_tensor(bunch.target, np.int64 if task == "classification" else np.float64),
+        classes=[str(c) for c in bunch.target_names] if task == "classification" else [],
+        columns=() if is_pictures else tuple(Column(str(name)) for name in bunch.feature_names),
+        copies=None if copies is None else torch.from_numpy(copies),
+    )
+
+
+def _tensor(values: Any, dtype: type[np.generic]) -> Tensor:
+    """A tensor with memory of its own: scikit-learn's arrays may be views or read-only."""
+    return torch.from_numpy(np.array(values, dtype=dtype, order="C"))

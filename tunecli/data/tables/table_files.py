@@ -1,0 +1,170 @@
+"""Reading table files: CSV, TSV (compressed or not) and Parquet into data frames."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from tunecli.data.columns.cell_values import as_numbers, is_nested, is_text
+from tunecli.data.tables import csv_files, parquet_files
+from tunecli.data.tables.table_bounds import UnreadableTableError
+from tunecli.errors import DataError
+from tunecli.study_file.settings.settings import DataSettings
+
+
+@dataclass(frozen=True)
+class Table:
+    """All rows of a file.
+
+    Attributes:
+        is_typed: the file says which columns are text, as Parquet does.
+        trimmed: columns with white space around some cells, which is gone.
+        index: columns that a data frame had as its index.
+        zero_padded: columns of numbers such as 01234.
+    """
+
+    rows: pd.DataFrame
+    is_typed: bool
+    trimmed: tuple[str, ...] = ()
+    index: tuple[str, ...] = ()
+    zero_padded: tuple[str, ...] = ()
+
+
+def read_table(path: Path, data: DataSettings, name: str, texts: Collection[str]) -> Table:
+    """All rows of a table; only empty cells and those in `missing` are missing.
+
+    Columns without a name, as a saved row number has, are left out.
+
+    Args:
+        data: `missing` and `decimal` are read.
+        name: of the file, for messages.
+        texts: columns that are read as they are written, whatever they look like; a file that
+            stores types is read by them.
+
+    Raises:
+        DataError: if it cannot be read, has no rows, or two columns of one name.
+    """
+    with _told(path, name):
+        if is_parquet(path):
+            rows, index = parquet_files.read(path)
+        else:
+            rows, index = csv_files.read(path, data.missing, data.decimal, texts), ()
+    if len(rows) == 0:
+        raise DataError(f"{name} has a header but no rows.", "data.source")
+    rows, trimmed = tidied(rows, data.missing, every_column=is_parquet(path))
+    padded = () if is_parquet(path) else _zero_padded(path, rows)
+    return Table(rows, is_parquet(path), trimmed, index, padded)
+
+
+def _zero_padded(path: Path, rows: pd.DataFrame) -> tuple[str, ...]:
+    whole = [name for name in rows.columns if pd.api.types.is_integer_dtype(rows[name].dtype)]
+    return tuple(csv_files.zero_padded(path, whole)) if whole else ()
+
+
+def table_chunks(
+    path: Path, data: DataSettings, name: str, texts: Collection[str], n_rows: int
+) -> Iterator[pd.DataFrame]:
+    """All rows of a table, `n_rows` at a time, so that it may be larger than memory.
+
+    Args:
+        data, texts: see `read_table`.
+
+    Raises:
+        DataError: see `read_table`; it names no setting, since the table is none of a study's.
+    """
+    n_found = 0
+    try:
+        with _told(path, name):
+            chunks = (
+                parquet_files.chunks(path, n_rows)
+                if is_parquet(path)
+                else csv_files.chunks(path, data.missing, data.decimal, texts, n_rows)
+            )
+            for rows in chunks:
+                n_found += len(rows)
+                if len(rows):
+                    yield tidied(rows, data.missing, every_column=is_parquet(path))[0]
+    except DataError as error:
+        raise DataError(error.message) from None
+    if not n_found:
+        raise DataError(f"{name} has a header but no rows.")
+
+
+def is_parquet(path: Path) -> bool:
+    """Return whether a file is Parquet, by its name."""
+    return path.suffix.lower() == ".parquet"
+
+
+@contextmanager
+def _told(path: Path, name: str) -> Iterator[None]:
+    """Say what is wrong with a file behind its name."""
+    try:
+        yield
+    except UnreadableTableError as error:
+        raise DataError(f"{name} {error}", "data.source") from None
+    except UnicodeDecodeError:
+        raise DataError(f"{name} {csv_files.not_utf_8(path)}", "data.source") from None
+    except MemoryError:
+        raise DataError(f"{name} does not fit into memory.", "data.source") from None
+    except (OSError, EOFError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise DataError(f"{name} cannot be read: {reason}.", "data.source") from None
+
+
+def tidied(
+    rows: pd.DataFrame, missing: Sequence[str], *, every_column: bool
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Texts without white space around them, and without those that are missing.
+
+    Columns of one name, of which a data frame may have several, stay as they are.
+
+    Args:
+        every_column: columns of other types too have cells that are to be missing.
+
+    Returns:
+        The rows, and the names of the columns with such white space.
+    """
+    changed: dict[str, pd.Series] = {}
+    trimmed: list[str] = []
+    for name in rows.columns[~rows.columns.duplicated(keep=False)]:
+        column = rows[name]
+        if is_text(column):
+            cells = column.str.strip()
+            trimmed += [name] if (cells != column)[column.notna()].any() else []
+            gone = cells.isin(_spellings(missing))
+            if gone.any() or trimmed[-1:] == [name]:
+                changed[name] = cells.mask(gone)
+        elif every_column and missing:
+            changed[name] = column.mask(_are_missing(column, missing))
+    rows = rows.copy(deep=False) if changed else rows
+    for name, column in changed.items():
+        rows[name] = column
+    return rows, tuple(trimmed)
+
+
+def _spellings(missing: Sequence[str]) -> list[str]:
+    """Texts that are missing: nothing, the words, and a whole number with and without `.0`."""
+    whole = [word.removesuffix(".0") for word in missing]
+    return ["", *missing, *whole, *(f"{word}.0" for word in whole if word.lstrip("-").isdecimal())]
+
+
+def _are_missing(series: pd.Series, missing: Sequence[str]) -> pd.Series:
+    """Which cells of no text are written so; numbers, however they are written."""
+    found = series.astype(str).isin(missing)
+    wanted = pd.to_numeric(pd.Series(missing), errors="coerce").dropna().to_numpy(np.float64)
+    is_number = not (
+        is_nested(series)
+        or pd.api.types.is_datetime64_any_dtype(series.dtype)
+        or pd.api.types.is_timedelta64_dtype(series.dtype)
+        or pd.api.types.infer_dtype(series) == "boolean"
+    )
+    if is_number:
+        numbers, _ = as_numbers(series)
+        single = wanted.astype(np.float32) if series.dtype == np.float32 else wanted
+        found |= np.isin(numbers, single.astype(np.float64))
+    return found

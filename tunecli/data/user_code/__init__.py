@@ -1,0 +1,1 @@
+"""The one gate through which the user's own code is imported."""

@@ -1,0 +1,132 @@
+"""Imports the user's own code: the one gate, in the processes that train.
+
+Nothing is permitted until `permit` is called, so no study file, database or checkpoint can have
+anything imported that the command line did not allow.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from tunecli.errors import TunecliError, UserCodeError
+from tunecli.import_path import restore_for_allowed_code
+from tunecli.study_file.catalogue.allowed_code import AllowedCode
+from tunecli.study_file.catalogue.code_hashes import file_hash
+from tunecli.study_file.settings.code_names import CodeName
+
+_permitted = AllowedCode(Path())
+
+
+def permit(code: AllowedCode) -> None:
+    """From now on, `code` may be imported by this process; what was permitted before may not."""
+    global _permitted
+    _permitted = code
+    load_object.cache_clear()
+    if code.allows_anything:
+        restore_for_allowed_code()
+
+
+@cache
+def load_object(written: str) -> Any:
+    """The class or function that a study file names.
+
+    Raises:
+        UserCodeError: it is not permitted, is not there, or raises when it is imported.
+    """
+    name = CodeName.parse(written)
+    if name is None or _permitted.hash_of(name) is None:
+        raise UserCodeError(_not_permitted(written, name))
+    with blaming(written):
+        module = _file_module(name) if name.is_file else importlib.import_module(name.place)
+    found = getattr(module, name.name, None)
+    if not callable(found):
+        what = "is no class or function" if hasattr(module, name.name) else "is not there"
+        raise UserCodeError(f"{name.name} {what} in {name.place}.")
+    return found
+
+
+def _not_permitted(written: str, name: CodeName | None) -> str:
+    """Why a name is not imported, and how to allow it."""
+    mistake = _permitted.mistake(written) if name else None
+    return mistake or f"{written} was not allowed by --code, so it is not imported."
+
+
+@contextmanager
+def blaming(written: str) -> Iterator[None]:
+    """Turn whatever code raises into one sentence with file and line; the cause stays attached.
+
+    Memory that runs out is nobody's mistake, and passes through.
+    """
+    try:
+        yield
+    except (TunecliError, MemoryError):
+        raise
+    except Exception as error:
+        if "out of memory" in str(error).lower():
+            raise
+        raise UserCodeError(f"{written}: {told(error)}") from error
+
+
+def told(error: BaseException) -> str:
+    """An exception in words, with the place in the user's code that raised it."""
+    lines = str(error).strip().splitlines()
+    text = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+    return f"{text}{place_in_code(error)}"
+
+
+def place_in_code(error: BaseException) -> str:
+    """` (my_models.py, line 12)`: the innermost line of permitted code; empty if there is none."""
+    if isinstance(error, SyntaxError) and error.filename and _is_permitted(error.filename):
+        return f" ({Path(error.filename).name}, line {error.lineno})"
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if _is_permitted(frame.filename)]
+    return f" ({Path(ours[-1].filename).name}, line {ours[-1].lineno})" if ours else ""
+
+
+def _is_permitted(filename: str) -> bool:
+    """Whether a source file is the user's, or beside it, or of a permitted package."""
+    path = Path(filename)
+    if any(path.parent == file.parent for file, _ in _permitted.files):
+        return True
+    return any(package in path.parts for package, _ in _permitted.packages)
+
+
+def _file_module(name: CodeName) -> ModuleType:
+    """A file as a module of its own name, which its classes need to be pickled.
+
+    Files beside it can be imported by it, as if it were run by itself.
+    """
+    file = _permitted.file(name)
+    known = next((m for m in sys.modules.copy().values() if _comes_from(m, file)), None)
+    if known is not None:
+        return known
+    if file_hash(file) != _permitted.hash_of(name):
+        raise UserCodeError(f"{name.place} has changed since the search began. Start it again.")
+    if str(file.parent) not in sys.path:
+        sys.path.append(str(file.parent))  # behind all else: it shadows no library
+    taken = file.stem in sys.modules or not file.stem.isidentifier()
+    module_name = f"tunecli_user_code_{file_hash(file)[-8:]}" if taken else file.stem
+    spec = importlib.util.spec_from_file_location(module_name, file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module_name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[module_name]
+        raise
+    return module
+
+
+def _comes_from(module: ModuleType, file: Path) -> bool:
+    return getattr(module, "__file__", None) == str(file)

@@ -1,0 +1,78 @@
+"""Which files of the user's own a process has really run, however they were named."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from tunecli.study_file.catalogue.allowed_code import AllowedCode
+from tunecli.study_file.catalogue.code_hashes import content_hash, is_installed, shadows
+
+
+class LoadedCode:
+    """Looks at what was imported, or opened to be read, since it was made or last asked.
+
+    What counts is beside an allowed file, in an allowed package, or elsewhere on the import path;
+    what was installed is known by its version, and what libraries generate is no code of a user's.
+    """
+
+    def __init__(self, code: AllowedCode) -> None:
+        self._code = code
+        self._seen = set(sys.modules)
+        self._opened = _opened() if code.allows_anything else set()
+        self._opened.clear()
+
+    def news(self) -> dict[str, str]:
+        """Content hash of each file that was run since the last call, by absolute path.
+
+        Beside them, of those that would be imported in their place under the same name.
+        """
+        if not self._code.allows_anything:
+            return {}
+        files = {path for path in (*self._imported(), *self._read()) if not is_installed(path)}
+        files |= {other for path in files for other in shadows(path)}
+        found = {str(path): content_hash(path) for path in sorted(files)}
+        self._opened.clear()  # also of those that were opened here
+        return {path: content for path, content in found.items() if content}
+
+    def _imported(self) -> Iterator[Path]:
+        new = {name: m for name, m in sys.modules.copy().items() if name not in self._seen}
+        self._seen |= new.keys()
+        packages = {package for package, _ in self._code.packages}
+        for name, module in new.items():
+            file, package = getattr(module, "__file__", None), name.partition(".")[0]
+            if isinstance(file, str) and package != "tunecli":
+                path = Path(file).absolute()
+                if package in packages or self._is_theirs(path):
+                    yield path
+
+    def _read(self) -> Iterator[Path]:
+        return filter(self._is_theirs, map(Path, self._opened.copy()))
+
+    def _is_theirs(self, path: Path) -> bool:
+        folders = (file.parent for file, _ in self._code.files)
+        return any(map(path.is_relative_to, (*folders, *(Path(e) for e in sys.path if e))))
+
+
+@cache
+def _opened() -> set[str]:
+    """Files of Python that this process opens to read from now on, by absolute path.
+
+    Python tells of each file it opens, also one whose name code has put together
+    (`exec(open(name).read())`, `runpy.run_path(name)`). The hook stays until the process ends.
+    """
+    found: set[str] = set()
+
+    def hear(event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "open" and isinstance(arguments[0], str) and arguments[0].endswith(".py"):
+            with suppress(OSError):  # the current folder was removed
+                if not arguments[2] & (os.O_WRONLY | os.O_RDWR):
+                    found.add(os.path.abspath(arguments[0]))
+
+    sys.addaudithook(hear)
+    return found

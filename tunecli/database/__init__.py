@@ -1,0 +1,1 @@
+"""The study database: one schema, one writer."""

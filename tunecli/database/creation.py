@@ -1,0 +1,142 @@
+"""How a study comes into a database: whole, or not at all, wherever a kill falls."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from itertools import chain, count
+from pathlib import Path
+from typing import Any
+
+from optuna.storages._rdb import models
+from optuna.study import StudyDirection
+from sqlalchemy import Connection, Engine, delete, insert, select, update
+
+from tunecli.database import schema
+from tunecli.database.clock import utc_now
+from tunecli.database.engines import clear_errors, exists, open_engine
+from tunecli.database.url import shown, sqlite_file, sqlite_url
+from tunecli.errors import DatabaseError
+from tunecli.files.turns import in_turn
+from tunecli.files.whole import users_file
+from tunecli.study_file.read.study_name import TRASH
+from tunecli.study_file.settings.settings import Direction
+
+_STUDIES = models.StudyModel.__table__
+_DIRECTIONS = models.StudyDirectionModel.__table__
+_ATTRIBUTES = models.StudyUserAttributeModel.__table__
+_TRIALS = models.TrialModel.__table__
+
+
+def create(
+    url: str, name: str, directions: Sequence[Direction], attributes: Mapping[str, Any]
+) -> None:
+    """Make an empty study with its attributes, and its database where there is none.
+
+    Args:
+        directions: of the objectives, in their order.
+
+    Raises:
+        DatabaseError: there is a study of that name, or the database cannot be used.
+    """
+    with clear_errors(url):
+        path = sqlite_file(url)
+        if path is not None and not exists(url):
+            lock = path.with_name(f"{path.name}.new.lock")
+            with in_turn(lock):  # two studies may begin a shared database
+                if not exists(url):
+                    _make_file(path, name, directions, attributes)
+                    lock.unlink()  # whoever waits for it finds a database
+                    return
+        engine = open_engine(url)
+        try:
+            _begin(engine, url, name, directions, attributes)
+        finally:
+            engine.dispose()
+
+
+def find(connection: Connection, name: str) -> int | None:
+    """The id of a study, or None if there is none of that name."""
+    query = select(_STUDIES.c.study_id).where(_STUDIES.c.study_name == name)
+    found: int | None = connection.execute(query).scalar()
+    return found
+
+
+def is_ours(connection: Connection, study_id: int) -> bool:
+    """Whether tunecli made a study: then it has attributes that no other program writes."""
+    query = select(_ATTRIBUTES.c.key).where(
+        _ATTRIBUTES.c.study_id == study_id, _ATTRIBUTES.c.key.startswith("tunecli:")
+    )
+    return connection.execute(query.limit(1)).first() is not None
+
+
+def rename_to_trash(connection: Connection, study_id: int, name: str) -> str:
+    """Give a study a name that nothing else has and no study file can have; returns it."""
+    stamp = utc_now().strftime("%Y%m%d-%H%M%S")
+    names = (
+        f"{TRASH}/{name}/{stamp}{ending}" for ending in chain([""], map("-{}".format, count(2)))
+    )
+    new = next(new for new in names if find(connection, new) is None)
+    connection.execute(
+        update(_STUDIES).where(_STUDIES.c.study_id == study_id).values(study_name=new)
+    )
+    return new
+
+
+def attribute_rows(study_id: int, attributes: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Rows of Optuna's table of a study's user attributes."""
+    return [
+        {"study_id": study_id, "key": f"tunecli:{key}", "value_json": json.dumps(value)}
+        for key, value in attributes.items()
+    ]
+
+
+def _make_file(
+    path: Path, name: str, directions: Sequence[Direction], attributes: Mapping[str, Any]
+) -> None:
+    """Make the file under another name first: Optuna needs many transactions for its tables."""
+    with users_file(path) as new:
+        engine = open_engine(sqlite_url(new))
+        try:
+            _begin(engine, sqlite_url(new), name, directions, attributes)
+        finally:
+            engine.dispose()
+
+
+def _begin(
+    engine: Engine,
+    url: str,
+    name: str,
+    directions: Sequence[Direction],
+    attributes: Mapping[str, Any],
+) -> None:
+    """Write the study in one transaction."""
+    schema.metadata.create_all(engine)
+    with engine.begin() as connection:
+        _remove_orphans(connection)
+        study_id = _insert_study(connection, url, name)
+        rows = [
+            {"study_id": study_id, "objective": i, "direction": StudyDirection[way.upper()]}
+            for i, way in enumerate(directions)
+        ]
+        connection.execute(insert(_DIRECTIONS), rows)
+        if attributes:
+            connection.execute(insert(_ATTRIBUTES), attribute_rows(study_id, attributes))
+
+
+def _insert_study(connection: Connection, url: str, name: str) -> int:
+    """The id of a new study."""
+    if find(connection, name) is not None:
+        raise DatabaseError(f"{shown(url)} holds a study of the name {name} already.")
+    inserted = connection.execute(insert(_STUDIES), {"study_name": name})
+    assert inserted.inserted_primary_key is not None
+    made: int = inserted.inserted_primary_key[0]
+    return made
+
+
+def _remove_orphans(connection: Connection) -> None:
+    """Remove our rows of trials that other tools have deleted; ids are used again."""
+    for table in schema.OURS:
+        connection.execute(
+            delete(table).where(table.c.trial_id.not_in(select(_TRIALS.c.trial_id)))
+        )

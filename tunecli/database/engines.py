@@ -1,0 +1,125 @@
+"""How a study database is opened: SQLite's manners, and errors in plain sentences."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import optuna
+import sqlalchemy
+from sqlalchemy import Connection, Engine, event
+
+from tunecli.database import schema, sqlite_files
+from tunecli.database.url import masked, refuse_unusable, shown, sqlite_file
+from tunecli.errors import NO_RIGHT, NO_ROOM, DatabaseError
+
+
+def open_engine(url: str) -> Engine:
+    """Open a database with Optuna's tables, making them in a new one.
+
+    Raises:
+        DatabaseError: it cannot be opened, or is of another version of Optuna.
+    """
+    refuse_unusable(url)
+    path = sqlite_file(url)
+    arguments = {"timeout": sqlite_files.BUSY_SECONDS} if path is not None else {}
+    with clear_errors(url):
+        try:
+            storage = optuna.storages.RDBStorage(
+                url,
+                engine_kwargs={"connect_args": arguments},
+                skip_table_creation=path is not None and _holds_something(path),
+            )
+            if path is not None and _holds_something(path):
+                sqlite_files.refuse_other_columns(path, _columns())
+        except (TypeError, ValueError) as error:  # of the URL's query, which the driver takes
+            cause = masked(sqlite_files.in_one_line(error), url)
+            raise DatabaseError(f"{shown(url)} cannot be opened: {cause}.") from error
+        except RuntimeError as error:  # Optuna's words on a schema of another version
+            raise DatabaseError(
+                f"{shown(url)} cannot be used, and nothing was written to it: "
+                f"{masked(sqlite_files.in_one_line(error), url)}"
+            ) from error
+        return _with_sqlite_manners(storage.engine)
+
+
+def _columns() -> dict[str, set[str]]:
+    """Of each table, Optuna's and ours."""
+    known = [*optuna.storages._rdb.models.BaseModel.metadata.tables.values()]
+    known += [table for name, table in schema.metadata.tables.items() if name != "trials"]
+    return {table.name: set(table.columns.keys()) for table in known}
+
+
+def exists(url: str) -> bool:
+    """Whether there is a database at all; asks a server only when it is opened.
+
+    Raises:
+        DatabaseError: there is a file that is no whole study database.
+    """
+    path = sqlite_file(url)
+    if path is None:
+        return True
+    with clear_errors(url):
+        if not _holds_something(path):
+            return False
+        sqlite_files.refuse_unfit(path)
+    return True
+
+
+def _holds_something(path: Path) -> bool:
+    return path.exists() and path.stat().st_size > 0
+
+
+@contextmanager
+def clear_errors(url: str) -> Iterator[None]:
+    """Turn what a database raises into a sentence for the user."""
+    try:
+        yield
+    except sqlalchemy.exc.IntegrityError as error:
+        raise DatabaseError(
+            f"Another search writes to the same study in {shown(url)}, so this one stops; what "
+            "it had stored is kept. End the other one, then run the same command."
+        ) from error
+    except (
+        sqlalchemy.exc.SQLAlchemyError,
+        optuna.exceptions.StorageInternalError,
+        sqlite3.Error,
+        OSError,
+    ) as error:
+        raise DatabaseError(masked(_sentence(shown(url), error), url)) from error
+
+
+def _sentence(place: str, error: Exception) -> str:
+    original = getattr(error, "orig", None) or error.__cause__ or error
+    cause, number = sqlite_files.in_one_line(original), getattr(original, "errno", None)
+    again = "What was stored is kept: run the same command to go on."
+    if "locked" in cause:
+        waited = f"{sqlite_files.BUSY_SECONDS:g} s"
+        return f"{place} was locked by another program for {waited}. End that. {again}"
+    if "readonly" in cause or "unable to open" in cause or number in NO_RIGHT:
+        return f"{place} cannot be written ({cause}). Allow it, with its folder. {again}"
+    if "full" in cause or "disk I/O" in cause or number in NO_ROOM:
+        return f"{place} cannot be written: the disk is full or fails ({cause}). {again}"
+    if "malformed" in cause or "not a database" in cause:
+        return f"{place} is damaged ({cause}). {sqlite_files.WAYS_OUT}"
+    return f"The study database {place} cannot be used: {cause}."
+
+
+def _with_sqlite_manners(engine: Engine) -> Engine:
+    """Begin every transaction with the write lock, and wait for the disk at its end."""
+    if engine.dialect.name != "sqlite":
+        return engine
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: sqlite3.Connection, _: object) -> None:
+        connection.isolation_level = None  # SQLAlchemy says BEGIN, not the driver
+        connection.execute("PRAGMA synchronous=FULL")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    engine.dispose()  # connections that Optuna opened before know no manners
+    return engine

@@ -1,0 +1,110 @@
+"""What the columns of a study database may hold: SQLite keeps whatever it is given in any column.
+
+A file can be damaged, or made by somebody else. What is read is checked here, at the border, so
+that nothing behind it meets a text where a number belongs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+from tunecli.database.url import masked, shown
+from tunecli.errors import DatabaseError, TunecliError
+
+_TEXT: set[type] = {str}
+_WHOLE: set[type] = {int}
+_NUMBER: set[type] = {int, float}
+_TIME: set[type] = {datetime}
+_NONE: set[type] = {type(None)}
+
+_KINDS: Mapping[str, set[type]] = {
+    "study_id": _WHOLE,
+    "study_name": _TEXT,
+    "direction": _TEXT,
+    "key": _TEXT,
+    "value_json": _TEXT,
+    "trial_id": _WHOLE,
+    "number": _WHOLE,
+    "datetime_start": _TIME | _NONE,
+    "datetime_complete": _TIME | _NONE,
+    "started": _TIME | _NONE,
+    "ended": _TIME | _NONE,
+    "param_name": _TEXT,
+    "param_value": _NUMBER,
+    "distribution_json": _TEXT,
+    "value": _NUMBER | _NONE,  # NULL beside a word: not finite
+    "intermediate_value": _NUMBER | _NONE,
+    "lowest": _NUMBER | _NONE,
+    "highest": _NUMBER | _NONE,
+    "config": _TEXT,
+    "attempt": _WHOLE,
+    "worker": _WHOLE | _NONE,
+    "outcome": _TEXT | _NONE,
+    "reason": _TEXT | _NONE,
+    "traceback": _TEXT | _NONE,
+    "best_step": _WHOLE | _NONE,
+    "fold_scores": _TEXT | _NONE,
+    "metrics": _TEXT | _NONE,
+    "seconds": _NUMBER | _NONE,
+    "n_weights": _WHOLE | _NONE,
+    "peak_memory": _WHOLE | _NONE,
+    "step": _WHOLE,
+    "fold": _WHOLE,
+    "epoch": _NUMBER,
+    "train_loss": _NUMBER | _NONE,
+    "score": _NUMBER | _NONE,
+    "lr": _NUMBER,
+}
+
+_LONGEST = 1e9
+"""Seconds that a trial can have taken: thirty years, which still add up to a finite number."""
+
+_NO_SENSE = (
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    AssertionError,
+    ArithmeticError,
+    RecursionError,
+)
+"""What damaged values cause in whatever reads them, Optuna and pydantic included."""
+
+
+def checked(rows: Sequence[Any]) -> Sequence[Any]:
+    """The same rows of a query.
+
+    Raises:
+        TypeError: a cell holds another kind of value than its column.
+        ValueError: a duration is none.
+    """
+    if rows:
+        for name, column in zip(rows[0]._fields, zip(*rows, strict=True), strict=True):
+            wrong = set(map(type, column)) - _KINDS[name] if name in _KINDS else set()
+            if wrong:
+                raise TypeError(f"{name} is {' and '.join(sorted(k.__name__ for k in wrong))}")
+            if name == "seconds" and not all(s is None or 0 <= s < _LONGEST for s in column):
+                raise ValueError("seconds are no duration")
+    return rows
+
+
+@contextmanager
+def refuse_nonsense(url: str) -> Iterator[None]:
+    """Whatever the body of the `with` statement cannot make sense of is damage of the database.
+
+    Raises:
+        DatabaseError: in place of the error.
+    """
+    try:
+        yield
+    except TunecliError:
+        raise
+    except _NO_SENSE as error:
+        cause = masked(f"{type(error).__name__}: {error}", url)[:200]
+        raise DatabaseError(
+            f"Cannot read {shown(url)}: it holds what no study database holds ({cause!a}). "
+            "Restore a copy of it, or update tunecli if a newer one has written it."
+        ) from error

@@ -1,0 +1,147 @@
+"""A trained model in use: rows as they were read go in, classes or values come out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from tunecli.data.new_rows import RowKind, blocks_of, rows_of
+from tunecli.data.preprocessing.fitted_preprocessing import Preprocessing
+from tunecli.data.rows.workspace import HERE, Workspace
+from tunecli.errors import DataError
+from tunecli.model_folder.format.manifest import MemberFacts, ModelFacts
+from tunecli.training.compression.packing import Packed
+from tunecli.training.step.losses import Predictions, decoded
+from tunecli.training.step.precision import Precision
+
+BATCH_BYTES = 8 * 2**20
+MOST_ROWS = 1024
+"""Rows that are predicted at once, at most. It depends on the shape of a row alone, so that the
+same rows in the same order give the same bits, however many there are."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """One trained network with the preprocessing that was fitted for it.
+
+    Attributes:
+        packed: what the network was read back from, if it is compressed.
+    """
+
+    facts: MemberFacts
+    preprocessing: Preprocessing
+    network: nn.Module
+    packed: Packed | None = None
+
+
+class Model:
+    """What `tunecli refit` made; `tunecli.load` gives it.
+
+    Attributes:
+        facts: what it is.
+        members: networks whose predictions are averaged; one, as a rule.
+        device: that it computes on.
+        workspace: where sources that are named are found.
+    """
+
+    def __init__(
+        self,
+        facts: ModelFacts,
+        members: Sequence[Member],
+        device: torch.device,
+        workspace: Workspace = HERE,
+    ) -> None:
+        self.facts = facts
+        self.members = tuple(members)
+        self.device = device
+        self.workspace = workspace
+        self._precision = Precision(facts.config.training, device)
+        for member in self.members:
+            member.network.to(device).eval()
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """In the order of the probabilities; empty for regression."""
+        return self.facts.classes
+
+    @property
+    def n_weights(self) -> int:
+        """Parameters of all networks."""
+        return sum(p.numel() for m in self.members for p in m.network.parameters())
+
+    @cached_property
+    def row_kind(self) -> RowKind:
+        """What its rows are."""
+        facts = self.facts
+        return RowKind(
+            facts.columns, facts.row_shape, facts.row_dtype, facts.config.data, facts.depth
+        )
+
+    @property
+    def batch_rows(self) -> int:
+        """Rows that are predicted at once."""
+        row_bytes = 4 * max(int(np.prod(member.facts.shape)) for member in self.members)
+        return max(1, min(MOST_ROWS, BATCH_BYTES // row_bytes))
+
+    def predict(self, x: object) -> NDArray[Any]:
+        """The most probable class of each row, by name; or a value each, float64.
+
+        Args:
+            x: a DataFrame; an array or a tensor, (n, n_features) or (n, channels, height, width);
+                or the path of a file or a folder, or a data set's name, as in a study file.
+
+        Raises:
+            DataError: it does not fit the model, and why.
+        """
+        found = self.outputs(x)
+        if not self.classes:
+            return found
+        names: NDArray[Any] = np.array(self.classes)[found.argmax(1)]
+        return names
+
+    def predict_proba(self, x: object) -> Predictions:
+        """Probabilities of the classes, (n, n_classes) float32; see `predict`.
+
+        Raises:
+            DataError: the model predicts values.
+        """
+        if not self.classes:
+            raise DataError("a model of values has no probabilities: use predict.")
+        return self.outputs(x)
+
+    def outputs(self, x: object) -> Predictions:
+        """Probabilities (n, n_classes), or values (n,); see `predict`."""
+        if not isinstance(x, str | Path):
+            return self.of_rows(rows_of(x, self.row_kind))
+        blocks = blocks_of(str(x), self.row_kind, self.workspace, self.batch_rows)
+        return np.concatenate([self.of_rows(block.x) for block in blocks])
+
+    @torch.no_grad()
+    def of_rows(self, x: Tensor) -> Predictions:
+        """Predictions for rows as they are read, (n, *row_shape); see `outputs`."""
+        with self._precision.in_force():
+            parts = [self._of_batch(part) for part in torch.split(x, self.batch_rows)]
+        if not parts:
+            return np.empty((0, len(self.classes)), np.float32) if self.classes else np.empty(0)
+        return np.concatenate(parts)
+
+    def _of_batch(self, x: Tensor) -> Predictions:
+        found = [self._of_member(member, x) for member in self.members]
+        if len(found) == 1:
+            return found[0]
+        mean: Predictions = np.stack(found).mean(axis=0, dtype=np.float64)
+        return mean.astype(found[0].dtype)
+
+    def _of_member(self, member: Member, x: Tensor) -> Predictions:
+        prepared = member.preprocessing(x).to(self.device)
+        with self._precision.forward():
+            outputs = member.network(prepared)
+        return decoded(member.facts.meaning, outputs)

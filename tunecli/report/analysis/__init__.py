@@ -1,0 +1,1 @@
+"""A study's records, and what follows from them: pure functions."""

@@ -1,0 +1,113 @@
+"""How trials went, evaluation by evaluation: read only where a curve is shown."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import Row
+
+from tunecli.report.analysis import queries
+
+
+@dataclass(frozen=True)
+class FoldCurve:
+    """How one fold went, evaluation by evaluation; a number that was not finite is NaN."""
+
+    step: tuple[int, ...]
+    epoch: tuple[float, ...]
+    train_loss: tuple[float, ...]
+    score: tuple[float, ...]
+    lr: tuple[float, ...]
+    metrics: tuple[Mapping[str, float], ...]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """How one trial went.
+
+    Attributes:
+        step, score: the mean score over folds at each evaluation.
+        train_loss: the mean over folds; empty in a study of another program.
+        folds: empty there, too, and where only means were read.
+    """
+
+    step: tuple[int, ...] = ()
+    score: tuple[float, ...] = ()
+    train_loss: tuple[float, ...] = ()
+    folds: tuple[FoldCurve, ...] = ()
+
+
+def read_curves(url: str, study_id: int, trial_id: int | None = None) -> dict[int, Curve]:
+    """The curves of one trial, or of all that have one, by `trial_id`.
+
+    Raises:
+        DatabaseError: the database is damaged or locked.
+    """
+    with queries.connection(url) as opened:
+        keys = {"study": study_id, "trial": trial_id}
+        means = queries.rows(opened, queries.MEAN_CURVES, **keys)
+        has_folds = "tunecli_curves" in queries.tables(opened)
+        folds = queries.rows(opened, queries.FOLD_CURVES, **keys) if has_folds else []
+        return _assemble(means, folds)
+
+
+def read_mean_curves(url: str, study_id: int) -> dict[int, Curve]:
+    """The same for all trials without their folds, in a fraction of the time.
+
+    Raises:
+        DatabaseError: the database is damaged or locked.
+    """
+    with queries.connection(url) as opened:
+        keys = {"study": study_id, "trial": None}
+        means = queries.rows(opened, queries.MEAN_CURVES, **keys)
+        has_folds = "tunecli_curves" in queries.tables(opened)
+        rows = queries.rows(opened, queries.MEAN_LOSSES, study=study_id) if has_folds else []
+        losses: dict[int, list[float]] = {}
+        for row in rows:
+            losses.setdefault(row.trial_id, []).append(queries.finite_or_nan(row.train_loss))
+        return {
+            trial_id: replace(curve, train_loss=tuple(losses.get(trial_id, ())))
+            for trial_id, curve in _assemble(means, []).items()
+        }
+
+
+def _assemble(means: Iterable[Row[Any]], folds: Iterable[Row[Any]]) -> dict[int, Curve]:
+    points: dict[int, list[Row[Any]]] = {}
+    for row in means:
+        points.setdefault(row.trial_id, []).append(row)
+    by_fold: dict[int, dict[int, list[Row[Any]]]] = {}
+    for row in folds:
+        by_fold.setdefault(row.trial_id, {}).setdefault(row.fold, []).append(row)
+    return {
+        trial_id: Curve(
+            step=tuple(row.step for row in points.get(trial_id, ())),
+            score=tuple(
+                queries.number(row.intermediate_value, row.intermediate_value_type)
+                for row in points.get(trial_id, ())
+            ),
+            train_loss=_mean_losses(by_fold.get(trial_id, {}).values()),
+            folds=tuple(_fold_curve(fold) for fold in by_fold.get(trial_id, {}).values()),
+        )
+        for trial_id in points.keys() | by_fold.keys()
+    }
+
+
+def _mean_losses(folds: Iterable[list[Row[Any]]]) -> tuple[float, ...]:
+    return tuple(
+        statistics.fmean(queries.finite_or_nan(row.train_loss) for row in rows)
+        for rows in zip(*folds, strict=False)
+    )
+
+
+def _fold_curve(found: list[Row[Any]]) -> FoldCurve:
+    return FoldCurve(
+        step=tuple(row.step for row in found),
+        epoch=tuple(row.epoch for row in found),
+        train_loss=tuple(queries.finite_or_nan(row.train_loss) for row in found),
+        score=tuple(queries.finite_or_nan(row.score) for row in found),
+        lr=tuple(row.lr for row in found),
+        metrics=tuple(queries.metrics(row.metrics) for row in found),
+    )

@@ -1,0 +1,173 @@
+"""How much each parameter mattered: Optuna's default evaluator, on a study rebuilt in memory.
+
+That evaluator is PED-ANOVA (https://arxiv.org/abs/2304.10255) in its form for conditional
+parameters (https://arxiv.org/abs/2601.20800): a parameter of a branch is judged among the trials
+that have it, and weighed by their share. It asks what the best tenth of the trials have in common.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tunecli.report.analysis.ranking import ranked
+from tunecli.report.analysis.records import StudyRecord, TrialRecord
+from tunecli.study_file.settings.ranges import Categories, FloatRange, IntRange, Range
+
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.distributions import BaseDistribution
+
+ENOUGH_TRIALS = 10
+
+_TOP = 0.1  # the evaluator's share of best trials
+_FEWEST = 5  # trials: the share of a rare branch's parameter would be chance
+
+
+@dataclass(frozen=True)
+class Importance:
+    """The importance of each parameter, largest first.
+
+    Attributes:
+        n_trials: complete trials that it rests on.
+        values: shares; they add up to 1.
+        left_out: why a parameter has none.
+        reason: why nothing could be computed; empty if something could.
+    """
+
+    n_trials: int
+    values: Mapping[str, float] = field(default_factory=dict)
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    reason: str = ""
+
+
+def importance(study: StudyRecord) -> Importance:
+    """Importance over the complete trials of a study."""
+    trials = ranked(study)
+    reason = _why_not(trials)
+    if reason:
+        return Importance(len(trials), reason=reason)
+    left_out = _left_out(trials)
+    names = [name for name in _names(trials) if name not in left_out]
+    if not names:
+        reason = "no parameter varies"
+        return Importance(len(trials), left_out=left_out, reason=reason)
+    return Importance(
+        len(trials), importances_of(rebuilt(study, trials, set(names)), names), left_out
+    )
+
+
+def importances_of(study: Study, names: Sequence[str]) -> dict[str, float]:
+    """Of these parameters, largest first, without the evaluator's warning on rare branches."""
+    from optuna.importance import get_param_importances
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Some regimes for parameter", UserWarning)
+        return get_param_importances(study, params=[*names])
+
+
+def _why_not(trials: Sequence[TrialRecord]) -> str:
+    """`trials`: best first."""
+    if len(trials) < ENOUGH_TRIALS:
+        return f"needs {ENOUGH_TRIALS} complete trials, there are {len(trials)}"
+    values = [trial.value for trial in trials if trial.value is not None]
+    return "the scores hardly differ" if hardly_differ(values) else ""
+
+
+def hardly_differ(values: Sequence[float]) -> bool:
+    """Whether nothing sets the best tenth apart from the rest.
+
+    Args:
+        values: best first.
+    """
+    return values[math.ceil(_TOP * len(values)) - 1] == values[-1]
+
+
+def _names(trials: Sequence[TrialRecord]) -> list[str]:
+    return list(dict.fromkeys(name for trial in trials for name in trial.params))
+
+
+def _left_out(trials: Sequence[TrialRecord]) -> dict[str, str]:
+    reasons = {}
+    for name in _names(trials):
+        ranges = [trial.ranges[name] for trial in trials if name in trial.ranges]
+        if len(ranges) < _FEWEST:
+            have = "trial has" if len(ranges) == 1 else "trials have"
+            reasons[name] = f"only {len(ranges)} complete {have} it"
+        elif all(_is_single(kind) for kind in ranges):
+            reasons[name] = "its range is a single value"
+        elif len({_shape(kind) for kind in ranges}) > 1:
+            reasons[name] = "its kind of range was changed"
+    return reasons
+
+
+def _is_single(kind: Range) -> bool:
+    match kind:
+        case Categories(choices):
+            return len(choices) == 1
+        case FloatRange() | IntRange():
+            return kind.low == kind.high
+
+
+def _shape(kind: Range) -> object:
+    """What Optuna wants to stay the same in all trials of a study."""
+    match kind:
+        case Categories(choices):
+            return tuple((type(choice), choice) for choice in choices)
+        case FloatRange() | IntRange():
+            return type(kind), kind.log
+
+
+def rebuilt(study: StudyRecord, trials: Sequence[TrialRecord], names: set[str]) -> Study:
+    """These trials as a study in memory, by number, with only the named parameters."""
+    import optuna
+
+    with _silence():
+        in_memory = optuna.create_study(direction=study.direction)
+    distributions = {
+        kind: _distribution(kind) for trial in trials for kind in trial.ranges.values()
+    }
+    in_memory.add_trials(
+        optuna.trial.create_trial(
+            value=trial.value,
+            params={name: value for name, value in trial.params.items() if name in names},
+            distributions={
+                name: distributions[kind] for name, kind in trial.ranges.items() if name in names
+            },
+        )
+        for trial in sorted(trials, key=lambda trial: trial.number)
+    )
+    return in_memory
+
+
+def _distribution(kind: Range) -> BaseDistribution:
+    from optuna.distributions import (
+        CategoricalDistribution,
+        FloatDistribution,
+        IntDistribution,
+    )
+
+    match kind:
+        case Categories(choices):
+            return CategoricalDistribution(choices)
+        case IntRange(low, high, log, step):
+            return IntDistribution(low, high, log, step)
+        case FloatRange(low, high, log, width):
+            return FloatDistribution(low, high, log, width)
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Optuna announces each study that it creates."""
+    import optuna
+
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(before)

@@ -1,0 +1,76 @@
+"""How sure an importance is: its bootstrap interval over trials.
+
+A trial that is drawn twice counts twice. A parameter that a resample has too few trials of counts
+as 0 in it, so that the interval of a rare branch's parameter is as wide as what is known of it.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from optuna import Study
+from optuna.trial import FrozenTrial
+
+from tunecli.report.analysis.importance import hardly_differ, importance, importances_of, rebuilt
+from tunecli.report.analysis.ranking import ranked
+from tunecli.report.analysis.records import StudyRecord
+
+N_RESAMPLES = 20
+
+
+class Interval(NamedTuple):
+    """From the 5th to the 95th percentile of the resamples."""
+
+    low: float
+    high: float
+
+
+def importance_intervals(
+    study: StudyRecord, n_resamples: int = N_RESAMPLES, seed: int = 0
+) -> dict[str, Interval]:
+    """The interval of each parameter that has an importance, by name; the same at each call."""
+    names = [*importance(study).values]
+    if not names:
+        return {}
+    whole = rebuilt(study, ranked(study), set(names))
+    trials = whole.get_trials(deepcopy=False)
+    draw = random.Random(seed)
+    drawn = [
+        _importances(whole, draw.choices(trials, k=len(trials)), names) for _ in range(n_resamples)
+    ]
+    shares = {name: sorted(found.get(name, 0.0) for found in drawn) for name in names}
+    return {
+        name: Interval(_quantile(values, 0.05), _quantile(values, 0.95))
+        for name, values in shares.items()
+    }
+
+
+class _Resample(Study):
+    """A study that shows these trials and no others."""
+
+    def __init__(self, whole: Study, trials: Sequence[FrozenTrial]) -> None:
+        super().__init__(whole.study_name, whole._storage)
+        self._drawn = trials
+
+    def get_trials(self, deepcopy: bool = True, states: object = None) -> list[FrozenTrial]:
+        return [*self._drawn]  # all of them are complete
+
+
+def _importances(
+    whole: Study, drawn: Sequence[FrozenTrial], names: Sequence[str]
+) -> Mapping[str, float]:
+    values = [trial.value for trial in drawn if trial.value is not None]
+    if hardly_differ(sorted(values, reverse=whole.direction.name == "MAXIMIZE")):
+        return {}
+    known = [name for name in names if sum(name in trial.params for trial in drawn) > 1]
+    return importances_of(_Resample(whole, drawn), known)
+
+
+def _quantile(values: Sequence[float], share: float) -> float:
+    """Of sorted values, linear between neighbours, as NumPy has it by default."""
+    place = share * (len(values) - 1)
+    below = int(place)
+    above = min(below + 1, len(values) - 1)
+    return values[below] + (values[above] - values[below]) * (place - below)

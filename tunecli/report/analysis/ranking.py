@@ -1,0 +1,80 @@
+"""Which trials are best, and which of them their folds cannot tell apart."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+
+from pydantic import ValidationError
+
+from tunecli.report.analysis.fold_test import are_tied
+from tunecli.report.analysis.records import StudyRecord, TrialRecord
+from tunecli.study_file.settings.settings import ValidationSettings
+
+WORDS = ("complete", "pruned", "diverged", "infeasible", "failed", "running", "waiting")
+
+
+def ranked(study: StudyRecord) -> list[TrialRecord]:
+    """The complete trials with a finite value, best first; of equals the earlier first."""
+    sign = -1.0 if study.direction == "maximize" else 1.0
+    usable = [
+        (sign * trial.value, trial.number, trial)
+        for trial in study.trials
+        if trial.state == "complete" and trial.value is not None and math.isfinite(trial.value)
+    ]
+    return [trial for _, _, trial in sorted(usable, key=lambda entry: entry[:2])]
+
+
+def best_trial(study: StudyRecord) -> TrialRecord | None:
+    """The best complete trial; None before there is one."""
+    return next(iter(ranked(study)), None)
+
+
+def best_so_far(study: StudyRecord) -> list[tuple[int, float]]:
+    """Each complete trial that was better than all before it: (its number, its value)."""
+    sign = 1.0 if study.direction == "maximize" else -1.0
+    steps: list[tuple[int, float]] = []
+    for trial in sorted(ranked(study), key=lambda trial: trial.number):
+        value = trial.value
+        if value is not None and (not steps or sign * value > sign * steps[-1][1]):
+            steps.append((trial.number, value))
+    return steps
+
+
+def noise_of(trial: TrialRecord) -> float | None:
+    """The standard error of a trial's mean over its folds; None with one fold or none."""
+    if trial.spread is None:
+        return None
+    return trial.spread / math.sqrt(len(trial.fold_scores))
+
+
+def n_valid_per_train(trial: TrialRecord) -> float | None:
+    """How many rows validate for each that trains; None if that is not known."""
+    config = trial.config or {}
+    validation, data = config.get("validation"), config.get("data")
+    try:
+        settings = ValidationSettings.model_validate(validation)
+    except ValidationError:  # of another program
+        return None
+    in_time = isinstance(data, Mapping) and data.get("time") is not None
+    return settings.n_valid_per_train(in_time=in_time)
+
+
+def tied_with_best(study: StudyRecord) -> list[TrialRecord]:
+    """The best complete trial and those that its folds cannot tell from it, best first.
+
+    Empty where that cannot be known: with one fold, or before a trial is complete.
+    """
+    order = ranked(study)
+    if not order or order[0].spread is None:
+        return []
+    best, ratio = order[0], n_valid_per_train(order[0])
+    others = (t for t in order[1:] if are_tied(best.fold_scores, t.fold_scores, ratio))
+    return [best, *others]
+
+
+def counts(study: StudyRecord) -> dict[str, int]:
+    """Number of trials by outcome, and of those that have none yet; all words, some of them 0."""
+    found = Counter[str](trial.outcome or trial.state for trial in study.trials)
+    return {word: found[word] for word in WORDS}

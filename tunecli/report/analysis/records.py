@@ -1,0 +1,368 @@
+"""A study as plain values: what the report, the exports and the findings are made from.
+
+Read by SQL without Optuna, so that a study of thousands of trials is there at once. A study that
+another Optuna program made is read as far as it goes: trials, parameters, values, mean curves.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any, Literal, cast, get_args
+
+from sqlalchemy import Connection, Row
+
+from tunecli.data.rows.summary import DataSummary
+from tunecli.database.lessons import Learned
+from tunecli.database.url import shown
+from tunecli.errors import DatabaseError, StudyNotFoundError
+from tunecli.report.analysis import queries
+from tunecli.report.analysis.attributes import StoredLook, StudyAttributes, read_attributes
+from tunecli.report.analysis.curves import Curve, read_curves, read_mean_curves
+from tunecli.report.phrases.gates import is_gate, stored_gates
+from tunecli.study_file.settings.ranges import Categories, FloatRange, IntRange, Range
+from tunecli.study_file.settings.settings import Direction
+from tunecli.study_file.text.scalars import Scalar
+from tunecli.training.outcome.evaluation import Baseline, Outcome
+
+State = Literal["running", "complete", "pruned", "fail", "waiting"]
+
+_OUTCOMES: dict[State, Outcome] = {"complete": "complete", "pruned": "pruned", "fail": "failed"}
+
+
+@dataclass(frozen=True)
+class Objective:
+    """Attributes: `metric`: its name; `value 1` and so on in a study of another program."""
+
+    metric: str
+    direction: Direction
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """One trial as the database has it.
+
+    Attributes:
+        trial_id: the database's key.
+        state: Optuna's; a running trial may be one that was interrupted.
+        outcome: None while it runs or waits.
+        params: in the order of the study file.
+        ranges: what each parameter was suggested from.
+        value: of the first objective, if any: mean over folds at `best_step` (at the last
+            evaluation of a pruned trial).
+        values: of all objectives; empty unless complete.
+        fold_scores: one a fold at `best_step`; empty if unknown.
+        metrics: the other metrics at `best_step`, means over folds.
+        start, end: UTC.
+        peak_memory: bytes.
+        config: the resolved configuration (TrialConfig as a mapping); None in a study of another
+            program.
+    """
+
+    trial_id: int
+    number: int
+    state: State
+    outcome: Outcome | None = None
+    reason: str = ""
+    traceback: str = ""
+    params: Mapping[str, Scalar] = field(default_factory=dict)
+    ranges: Mapping[str, Range] = field(default_factory=dict)
+    value: float | None = None
+    values: tuple[float, ...] = ()
+    fold_scores: tuple[float, ...] = ()
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    best_step: int | None = None
+    seconds: float | None = None
+    n_weights: int | None = None
+    peak_memory: int | None = None
+    start: datetime | None = None
+    end: datetime | None = None
+    attempt: int | None = None
+    worker: int | None = None
+    config: Mapping[str, Any] | None = None
+
+    @property
+    def spread(self) -> float | None:
+        """Standard deviation over folds (n - 1 below the line); None if unknown, or one fold."""
+        if len(self.fold_scores) < 2 or not all(map(math.isfinite, self.fold_scores)):
+            return None
+        return statistics.stdev(self.fold_scores)
+
+
+@dataclass(frozen=True)
+class StudyRecord:
+    """One study; its curves are read when they are asked for.
+
+    Attributes:
+        url: of the database.
+        metric, direction: of the (first) objective; `value` in a study of another program.
+        further_objectives: those beside it.
+        file, study_file, overrides: what the search was called with.
+        resolved: the study file with every default, YAML.
+        summary: of the data; None before it was read, or in a study of another program.
+        learned: what the sampler was told of other studies' trials.
+        edits: `{"first_trial", "changes", …}` of every edit of the study file.
+        trials: by number.
+        baselines: untuned models on the same folds; empty before they are known. Those without
+            scores have a note.
+        test_looks: of models on the test rows, the newest last.
+        code: hash of each file and package of the user's own at the first trial.
+        loaded_code: content hash of each file that was imported, by its path from the study file's
+            folder.
+    """
+
+    url: str
+    study_id: int
+    name: str
+    metric: str
+    direction: Direction
+    trials: tuple[TrialRecord, ...] = ()
+    file: str = ""
+    study_file: str = ""
+    overrides: tuple[str, ...] = ()
+    resolved: str = ""
+    summary: DataSummary | None = None
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    edits: tuple[Mapping[str, Any], ...] = ()
+    baselines: tuple[Baseline, ...] = ()
+    learned: tuple[Learned, ...] = ()
+    test_looks: tuple[StoredLook, ...] = ()
+    code: Mapping[str, str] = field(default_factory=dict)
+    loaded_code: Mapping[str, str] = field(default_factory=dict)
+    further_objectives: tuple[Objective, ...] = ()
+
+    @property
+    def objectives(self) -> tuple[Objective, ...]:
+        """All of them, the first one first."""
+        return (Objective(self.metric, self.direction), *self.further_objectives)
+
+    @cached_property
+    def gates(self) -> Mapping[str, Scalar]:
+        """What `or:` puts in a range's place, by the range's name; empty if it is not known."""
+        params = (trial.params.items() for trial in self.trials)
+        if not any(is_gate(name, value) for items in params for name, value in items):
+            return {}
+        return stored_gates(self.study_file, self.file, self.overrides, self.edits)
+
+    def trial(self, number: int) -> TrialRecord:
+        """The trial of that number.
+
+        Raises:
+            StudyNotFoundError: there is none.
+        """
+        for trial in self.trials:
+            if trial.number == number:
+                return trial
+        known = f"its trials are 0 to {self.trials[-1].number}" if self.trials else "it has none"
+        raise StudyNotFoundError(f"Study `{self.name}` has no trial {number}; {known}.")
+
+    def curve(self, trial: TrialRecord) -> Curve:
+        """Mean curve and fold curves of one trial."""
+        return read_curves(self.url, self.study_id, trial.trial_id).get(trial.trial_id, Curve())
+
+    def curves(self) -> dict[int, Curve]:
+        """The curves of all trials that have one, by `trial_id`."""
+        return read_curves(self.url, self.study_id)
+
+    def mean_curves(self) -> dict[int, Curve]:
+        """The same without folds, in a fraction of the time."""
+        return read_mean_curves(self.url, self.study_id)
+
+
+def read_study(url: str, name: str | None = None) -> StudyRecord:
+    """Read one study; without a name, the only one of the database.
+
+    Raises:
+        StudyNotFoundError: no such database, no such study, or no name where there are several.
+        DatabaseError: the database is damaged, foreign or locked, or the study not reportable.
+    """
+    with queries.connection(url) as opened:
+        if "studies" not in queries.tables(opened):
+            raise DatabaseError(f"{shown(url)} is no Optuna study database.")
+        study_id, found = _find(opened, shown(url), name)
+        attributes = read_attributes(opened, study_id, found)
+        first, *further = _objectives(opened, study_id, found, attributes)
+        return StudyRecord(
+            url=url,
+            study_id=study_id,
+            name=found,
+            metric=first.metric,
+            direction=first.direction,
+            further_objectives=tuple(further),
+            trials=_trials(opened, study_id),
+            file=attributes.file,
+            study_file=attributes.study_file,
+            overrides=attributes.overrides,
+            resolved=attributes.resolved,
+            summary=attributes.summary,
+            environment=attributes.environment,
+            edits=tuple(edit.model_dump(exclude_unset=True) for edit in attributes.edits),
+            baselines=attributes.baselines,
+            learned=attributes.learned,
+            test_looks=attributes.test_looks,
+            code=attributes.code,
+            loaded_code=attributes.loaded_code,
+        )
+
+
+def newest_overrides(url: str, name: str) -> tuple[str, ...]:
+    """The `path=value` overrides that a study went on with last; empty where there is no study.
+
+    Raises:
+        DatabaseError: the database cannot be read, or the study is of a newer tunecli.
+    """
+    try:
+        with queries.connection(url) as opened:
+            if "studies" not in queries.tables(opened):
+                return ()  # a new database on a server
+            study_id, _ = _find(opened, shown(url), name)
+            attributes = read_attributes(opened, study_id, name)
+    except StudyNotFoundError:
+        return ()
+    edits = [edit for edit in attributes.edits if "overrides" in edit.model_fields_set]
+    return tuple(edits[-1].overrides) if edits else attributes.overrides
+
+
+def _find(opened: Connection, place: str, name: str | None) -> tuple[int, str]:
+    studies = {row.study_name: row.study_id for row in queries.rows(opened, queries.STUDIES)}
+    names = ", ".join(f"`{known}`" for known in studies) or "none"
+    if name is None:
+        if len(studies) != 1:
+            raise StudyNotFoundError(f"Name one of the studies of {place}: it has {names}.")
+        (name,) = studies
+    if name not in studies:
+        raise StudyNotFoundError(f"There is no study `{name}` in {place}: it has {names}.")
+    return studies[name], name
+
+
+def _objectives(
+    opened: Connection, study_id: int, name: str, attributes: StudyAttributes
+) -> list[Objective]:
+    """Directions are Optuna's; names are ours, where the study is."""
+    found = queries.rows(opened, queries.DIRECTIONS, study=study_id)
+    if not found:
+        raise DatabaseError(f"Study `{name}` has no objective, so there is nothing to report.")
+    named = [one.metric for one in attributes.objectives or (attributes.objective,)]
+    if len(named) != len(found):
+        named = [f"value {number}" for number in range(1, len(found) + 1)]
+    return [
+        Objective(metric, "maximize" if row.direction == "MAXIMIZE" else "minimize")
+        for metric, row in zip(named, found, strict=True)
+    ]
+
+
+def _trials(opened: Connection, study_id: int) -> tuple[TrialRecord, ...]:
+    params, ranges = _params(queries.rows(opened, queries.PARAMS, study=study_id))
+    values: dict[int, tuple[float, ...]] = {}
+    for row in queries.rows(opened, queries.VALUES, study=study_id):
+        number = queries.number(row.value, row.value_type)
+        values[row.trial_id] = (*values.get(row.trial_id, ()), number)
+    has_details = "tunecli_trials" in queries.tables(opened)
+    details = queries.rows(opened, queries.DETAILS, study=study_id) if has_details else []
+    by_id = {row.trial_id: row for row in details}
+    return tuple(
+        TrialRecord(
+            trial_id=row.trial_id,
+            number=row.number,
+            start=_utc(row.datetime_start),
+            end=_utc(row.datetime_complete),
+            params=params.get(row.trial_id, {}),
+            ranges=ranges.get(row.trial_id, {}),
+            value=next(iter(values.get(row.trial_id, ())), None),
+            values=values.get(row.trial_id, ()) if row.state == "COMPLETE" else (),
+            **_details(_state(row.state), by_id.get(row.trial_id), row),
+        )
+        for row in queries.rows(opened, queries.TRIALS, study=study_id)
+    )
+
+
+def _state(stored: str) -> State:
+    state = stored.lower()
+    if state not in get_args(State):
+        raise ValueError(f"unknown trial state {stored!r}")
+    return cast(State, state)
+
+
+def _outcome(stored: str | None) -> Outcome | None:
+    if stored is not None and stored not in get_args(Outcome):
+        raise ValueError(f"unknown outcome {stored!r}")
+    return cast(Outcome | None, stored)
+
+
+def _details(state: State, row: Row[Any] | None, trial: Row[Any]) -> dict[str, Any]:
+    """What our own table adds to a trial, as keyword arguments of TrialRecord."""
+    if row is None:
+        start, end = trial.datetime_start, trial.datetime_complete
+        seconds = (end - start).total_seconds() if start and end else None
+        return {"state": state, "outcome": _OUTCOMES.get(state), "seconds": seconds}
+    return {
+        "state": state,
+        "outcome": _outcome(row.outcome),
+        "reason": row.reason or "",
+        "traceback": row.traceback or "",
+        "fold_scores": queries.numbers(row.fold_scores or "[]"),
+        "metrics": queries.metrics(row.metrics or "{}"),
+        "best_step": row.best_step,
+        "seconds": row.seconds,
+        "n_weights": row.n_weights,
+        "peak_memory": row.peak_memory,
+        "attempt": row.attempt,
+        "worker": row.worker,
+        "config": queries.mapping(row.config),
+    }
+
+
+def _params(
+    found: Iterable[Row[Any]],
+) -> tuple[dict[int, dict[str, Scalar]], dict[int, dict[str, Range]]]:
+    """Decode Optuna's storage: a category is the index of its choice, all else a float."""
+    params: dict[int, dict[str, Scalar]] = {}
+    ranges: dict[int, dict[str, Range]] = {}
+    known: dict[str, Range] = {}  # the same few texts thousands of times
+    for row in found:
+        distribution = row.distribution_json
+        kind = known.get(distribution)
+        if kind is None:
+            kind = known[distribution] = _range(json.loads(distribution))
+        params.setdefault(row.trial_id, {})[row.param_name] = _decode(row.param_value, kind)
+        ranges.setdefault(row.trial_id, {})[row.param_name] = kind
+    return params, ranges
+
+
+def _decode(stored: float, kind: Range) -> Scalar:
+    match kind:
+        case Categories(choices):
+            return choices[int(stored)]
+        case IntRange():
+            return int(stored)
+        case FloatRange():
+            return float(stored)
+
+
+def _range(distribution: Mapping[str, Any]) -> Range:
+    """One of Optuna's distributions; also those that it had before version 3."""
+    name, attributes = distribution["name"], distribution["attributes"]
+    if name == "CategoricalDistribution":
+        return _categories(attributes["choices"])
+    low, high = attributes["low"], attributes["high"]
+    log = bool(attributes.get("log", "Log" in name))
+    step = attributes.get("step", attributes.get("q"))
+    if name.startswith("Int"):
+        return IntRange(int(low), int(high), log, int(step or 1))
+    return FloatRange(float(low), float(high), log, None if step is None else float(step))
+
+
+def _categories(choices: Iterable[Any]) -> Categories:
+    found = tuple(choices)
+    if not all(isinstance(choice, Scalar) for choice in found):
+        raise TypeError(f"no choices: {found!r}")
+    return Categories(found)
+
+
+def _utc(stored: datetime | None) -> datetime | None:
+    return stored.replace(tzinfo=UTC) if stored is not None else None

@@ -1,0 +1,51 @@
+"""Which metrics of a trial are not defined, where, and why."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from tunecli.report.analysis.curves import Curve
+from tunecli.report.analysis.records import TrialRecord
+from tunecli.report.phrases.wording import listed
+from tunecli.study_file.settings.metric_names import needs
+
+
+def undefined(trial: TrialRecord, curve: Curve) -> Mapping[str, str]:
+    """Return a sentence on each metric of a trial that is NaN or infinite, by its name.
+
+    Args:
+        curve: of the trial; without its folds the sentence does not say in which of them.
+    """
+    return {
+        name: _sentence(name, _values(name, trial, curve))
+        for name, value in trial.metrics.items()
+        if not math.isfinite(value)
+    }
+
+
+def _values(name: str, trial: TrialRecord, curve: Curve) -> dict[int, float]:
+    """By fold, what is not finite at the evaluation that counts."""
+    step = trial.best_step
+    at_best = {
+        number: dict(zip(fold.step, fold.metrics, strict=True)).get(-1 if step is None else step)
+        for number, fold in enumerate(curve.folds)
+    }
+    values = {number: (found or {}).get(name, 0.0) for number, found in at_best.items()}
+    return {number: value for number, value in values.items() if not math.isfinite(value)}
+
+
+def _sentence(name: str, values: Mapping[int, float]) -> str:
+    folds = ""
+    if values:
+        some = listed([*map(str, [*values][:_MOST])])
+        more = f" and {len(values) - _MOST} more" if len(values) > _MOST else ""
+        folds = f" in {'fold' if len(values) == 1 else 'folds'} {some}{more}"
+    needed = needs(name)
+    got = listed([*dict.fromkeys(map(str, values.values()))] or ["nan"])
+    why = f"it needs {needed} to validate on" if needed else f"its value there is {got}"
+    return f"{name} is not defined{folds}: {why}."
+
+
+_MOST = 5
+"""Folds that are named."""

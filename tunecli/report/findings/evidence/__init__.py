@@ -1,0 +1,1 @@
+"""What findings are computed from: effects, rules, and the trials that tell options apart."""

@@ -1,0 +1,178 @@
+"""What one parameter does to the score while the others are accounted for: a linear model.
+
+Scores are turned into normal scores of their ranks, so that a few terrible trials do not hide what
+tells the good ones apart. A number counts by its position in its range and the square of that, a
+choice by an indicator for each option; a parameter that a trial does not have adds nothing. What
+the other parameters explain is taken out of both sides first (Frisch and Waugh, 1933), which also
+keeps a sampler that settles on all parameters at once from making one look like another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from tunecli.report.analysis.records import TrialRecord
+from tunecli.report.findings.evidence.evidence import Evidence
+from tunecli.report.findings.evidence.positions import place_of
+from tunecli.study_file.settings.ranges import Categories
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+
+_TRIALS_PER_COLUMN = 4
+_N_PERMUTATIONS = 300
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What is left of a parameter beside the others.
+
+    Attributes:
+        score: (n,) normal scores of the trials without what the other parameters explain.
+        columns: (n, 1 or more) of the parameter, without the same.
+        explained: share of the variance of all normal scores that the others explain.
+        n_free: degrees of freedom that are left for the residual.
+    """
+
+    score: Array
+    columns: Array
+    explained: float
+    n_free: int
+
+    @property
+    def share(self) -> float:
+        """Of the variance that the others leave, what the parameter explains."""
+        return _share(self.score, _orthonormal(self.columns))
+
+    @property
+    def straight(self) -> Effect:
+        """Of a number: without the square of its position."""
+        n_free = self.n_free + self.columns.shape[1] - 1
+        return replace(self, columns=self.columns[:, :1], n_free=n_free)
+
+
+def effect_of(evidence: Evidence, trials: Sequence[TrialRecord], name: str) -> Effect | None:
+    """The effect of a parameter among trials that all have it; None where it does not vary.
+
+    Args:
+        trials: ranked, best first.
+    """
+    import numpy as np
+
+    own = columns_of(evidence, trials, name)
+    if not own.shape[1]:
+        return None
+    score = _normal_scores([evidence.goodness(trial) for trial in trials])
+    nuisance = _orthonormal(_others(evidence, trials, name, score, own.shape[1]))
+    left = score - nuisance @ (nuisance.T @ score)
+    own = own - nuisance @ (nuisance.T @ own)
+    if np.linalg.norm(own) < 1e-9 * len(trials):
+        return None
+    explained = 1.0 - float(left @ left) / max(float(score @ score), 1e-12)
+    return Effect(left, own, explained, len(trials) - 1 - nuisance.shape[1] - own.shape[1])
+
+
+def columns_of(evidence: Evidence, trials: Sequence[TrialRecord], name: str) -> Array:
+    """(n, k): the centred columns of a parameter; none where it has one value in all trials."""
+    import numpy as np
+
+    kind = evidence.ranges[name]
+    has = np.array([name in trial.params for trial in trials])
+    if isinstance(kind, Categories):
+        values = [repr(trial.params[name]) if name in trial.params else "" for trial in trials]
+        levels = sorted(set(values))[1:]
+        found = np.array([[value == level for level in levels] for value in values], float)
+    else:
+        places = np.array([place_of(kind, t, name) if name in t.params else 0.5 for t in trials])
+        centred = np.where(has, places - 0.5, 0.0)
+        n_distinct = len(set(places[has].tolist()))
+        powers = [] if n_distinct < 2 else [centred] if n_distinct == 2 else [centred, centred**2]
+        found = np.array(powers).T
+    return (found - found.mean(axis=0)) if found.size else np.zeros((len(trials), 0))
+
+
+def slope_at_end(effect: Effect, end: float) -> tuple[float, float]:
+    """How steeply the score changes with a number's position at an end of its range.
+
+    Args:
+        end: 0 for the low end, 1 for the high one.
+
+    Returns:
+        the slope in standard deviations of the score over the width of the range, positive where
+        it still rises outwards, and its standard error.
+    """
+    import numpy as np
+
+    outwards = 1.0 if end else -1.0
+    weights = outwards * np.array([1.0, 2 * (end - 0.5)])[: effect.columns.shape[1]]
+    inverse = np.linalg.pinv(effect.columns.T @ effect.columns)
+    fitted = inverse @ effect.columns.T @ effect.score
+    residual = effect.score - effect.columns @ fitted
+    variance = float(residual @ residual) / max(effect.n_free, 1)
+    error = np.sqrt(variance * float(weights @ inverse @ weights))
+    return float(weights @ fitted), float(error)
+
+
+def permutation_p(effect: Effect, rng: np.random.Generator) -> float:
+    """How often values of the parameter in another order explain as much."""
+    import numpy as np
+
+    own = _orthonormal(effect.columns)
+    observed = _share(effect.score, own)
+    orders = np.array([rng.permutation(len(own)) for _ in range(_N_PERMUTATIONS)])
+    projected = np.einsum("pnk,n->pk", own[orders], effect.score)
+    shares = (projected**2).sum(axis=1) / max(float(effect.score @ effect.score), 1e-12)
+    return float((1 + (shares >= observed - 1e-12).sum()) / (1 + _N_PERMUTATIONS))
+
+
+def _others(
+    evidence: Evidence, trials: Sequence[TrialRecord], name: str, score: Array, n_own: int
+) -> Array:
+    """Columns of the other parameters, those that explain most first, as many as there is room."""
+    import numpy as np
+
+    room = len(trials) // _TRIALS_PER_COLUMN - n_own - 1
+    candidates = [
+        columns_of(evidence, trials, other) for other in evidence.ranges if other != name
+    ]
+    filled = [columns for columns in candidates if columns.shape[1]]
+    filled.sort(key=lambda columns: -_share(score, _orthonormal(columns)))
+    chosen = [np.zeros((len(trials), 0))]
+    for columns in filled:
+        if columns.shape[1] <= room:
+            chosen.append(columns)
+            room -= columns.shape[1]
+    return np.hstack(chosen)
+
+
+def _orthonormal(columns: Array) -> Array:
+    """(n, rank): an orthonormal basis of the space of the columns."""
+    import numpy as np
+
+    if not columns.shape[1]:
+        return columns
+    left, sizes, _ = np.linalg.svd(columns, full_matrices=False)
+    return left[:, sizes > 1e-9 * max(float(sizes[0]), 1e-12)]
+
+
+def _share(score: Array, basis: Array) -> float:
+    return float(((basis.T @ score) ** 2).sum() / max(float(score @ score), 1e-12))
+
+
+def _normal_scores(values: Sequence[float]) -> Array:
+    """Blom's normal scores of the ranks, ties averaged; mean 0."""
+    import numpy as np
+    from scipy.special import ndtri
+
+    given = np.asarray(values)
+    _, inverse, counts = np.unique(given, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    ranks = (last - (counts - 1) / 2)[inverse]
+    scores: Array = ndtri((ranks - 0.375) / (len(given) + 0.25))
+    centred: Array = scores - scores.mean()
+    return centred

@@ -1,0 +1,192 @@
+"""What findings are made from: a study's records, its curves, and what stood by for comparison."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+from zlib import crc32
+
+from tunecli.errors import StudyFileError
+from tunecli.report.analysis.curves import Curve
+from tunecli.report.analysis.ranking import n_valid_per_train, ranked, tied_with_best
+from tunecli.report.analysis.records import StudyRecord, TrialRecord
+from tunecli.study_file.settings.ranges import Categories, Range
+from tunecli.study_file.space.walk import contains
+from tunecli.study_file.text.document import Document
+from tunecli.training.outcome.evaluation import Baseline
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
+
+FEWEST_GOOD = 5
+_GOOD_SHARE = 0.1
+
+INDEPENDENT_SAMPLERS = frozenset({"RandomSampler", "QMCSampler"})
+"""Their trials do not depend on each other's results."""
+
+__all__ = ["Baseline", "Evidence", "TestScore"]
+
+
+@dataclass(frozen=True)
+class TestScore:
+    """What the refitted best trial reaches on the rows that were put away.
+
+    Attributes:
+        score: of the objective's metric.
+        low, high: a 95 % interval of it.
+    """
+
+    score: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A study with everything that findings rest on; nothing is read from here on.
+
+    Attributes:
+        curves: by `trial_id`; means over folds are enough.
+        baselines: untuned models on the same folds, those that have scores.
+        test: of the best trial, once it was refitted.
+    """
+
+    study: StudyRecord
+    curves: Mapping[int, Curve] = field(default_factory=dict)
+    baselines: tuple[Baseline, ...] = ()
+    test: TestScore | None = None
+
+    @classmethod
+    def of(cls, study: StudyRecord, curves: Mapping[int, Curve] | None = None) -> Evidence:
+        """Read what belongs to a study.
+
+        Args:
+            curves: if they were read already; else their means are.
+
+        Raises:
+            DatabaseError: the database is damaged or locked.
+        """
+        scored = tuple(baseline for baseline in study.baselines if baseline.fold_scores)
+        means = study.mean_curves() if curves is None else curves
+        return cls(study, means, scored, test_score(study))
+
+    @cached_property
+    def ranked(self) -> list[TrialRecord]:
+        """The complete trials with a finite value, best first."""
+        return ranked(self.study)
+
+    @cached_property
+    def good(self) -> list[TrialRecord]:
+        """The best tenth of the complete trials, at least five; best first."""
+        return best_tenth(self.ranked)
+
+    @cached_property
+    def tied(self) -> list[TrialRecord]:
+        """The best trial and those that its folds cannot tell from it, best first."""
+        return tied_with_best(self.study)
+
+    @cached_property
+    def ranges(self) -> dict[str, Range]:
+        """What each parameter is searched in now: the newest trial's range that has it."""
+        return {name: kind for trial in self.study.trials for name, kind in trial.ranges.items()}
+
+    @property
+    def sign(self) -> int:
+        """1 where larger values are better, -1 where smaller ones are."""
+        return 1 if self.study.direction == "maximize" else -1
+
+    def goodness(self, trial: TrialRecord) -> float:
+        """The value of a ranked trial, turned so that larger is better."""
+        assert trial.value is not None
+        return self.sign * trial.value
+
+    def having(self, name: str) -> list[TrialRecord]:
+        """The ranked trials that have a parameter, where it still may lie; best first."""
+        kind = self.ranges[name]
+        return [
+            trial
+            for trial in self.ranked
+            if name in trial.params and contains(kind, trial.params[name])
+        ]
+
+    def judged(self, name: str) -> list[TrialRecord]:
+        """Those and the pruned ones, which count with their last mean."""
+        kind = self.ranges[name]
+        pruned = [
+            trial
+            for trial in self.study.trials
+            if trial.outcome == "pruned" and trial.value is not None
+            if math.isfinite(trial.value)
+            if name in trial.params and contains(kind, trial.params[name])
+        ]
+        return sorted([*self.having(name), *pruned], key=self.goodness, reverse=True)
+
+    def is_parent(self, name: str) -> bool:
+        """Whether other parameters exist only for some of its values."""
+        inside = name.removesuffix(".or")
+        return any(
+            other != name and (other.startswith(f"{inside}.") or other == inside)
+            for other in self.ranges
+        )
+
+    @cached_property
+    def choices(self) -> dict[str, Categories]:
+        """The parameters that choose among two values and more."""
+        return {
+            name: kind
+            for name, kind in self.ranges.items()
+            if isinstance(kind, Categories) and len(kind.choices) > 1
+        }
+
+    @cached_property
+    def settings(self) -> Mapping[str, Any]:
+        """The resolved study file; empty for a study of another program."""
+        try:
+            found = Document.parse(self.study.resolved, self.study.name).data
+        except StudyFileError:
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def setting(self, path: str) -> Any:
+        """What the resolved study file says at `training.epochs`; None if it does not."""
+        found: Any = self.settings
+        for step in path.split("."):
+            found = found.get(step) if isinstance(found, dict) else None
+        return found
+
+    @property
+    def is_independent(self) -> bool:
+        """Whether no trial was suggested from another's result."""
+        sampler = self.setting("search.sampler")
+        name = next(iter(sampler), "") if isinstance(sampler, dict) else sampler
+        return name in INDEPENDENT_SAMPLERS
+
+    @cached_property
+    def n_valid_per_train(self) -> float | None:
+        """How many rows validate for each that trains; None if that is not known."""
+        return n_valid_per_train(self.ranked[0]) if self.ranked else None
+
+    def rng(self, purpose: str) -> Generator:
+        """Random numbers that are the same in every report of a study."""
+        import numpy as np
+
+        return np.random.default_rng([crc32(self.study.name.encode()), crc32(purpose.encode())])
+
+
+def test_score(study: StudyRecord) -> TestScore | None:
+    """What the best trial reached when its model was last scored on the test rows."""
+    best = next(iter(ranked(study)), None)
+    for look in reversed(study.test_looks):
+        if best is None or look.trial != best.number:
+            continue
+        if look.score is not None and look.low is not None and look.high is not None:
+            return TestScore(look.score, look.low, look.high)
+    return None
+
+
+def best_tenth(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """Of trials that are ranked, at least five."""
+    return list(trials[: max(FEWEST_GOOD, math.ceil(_GOOD_SHARE * len(trials)))])

@@ -1,0 +1,124 @@
+"""What a finding is: one sentence, the figures behind it, and what to change in the study file.
+
+A change names a parameter as the database does (`optimizer.AdamW.lr`) or a setting by its path in
+the study file (`training.epochs`). `tunecli next` applies changes to the file; the report prints
+their `line`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from tunecli.study_file.settings.ranges import FloatRange, IntRange
+from tunecli.study_file.space.node_data import range_data
+from tunecli.study_file.text.dump import flow
+from tunecli.study_file.text.scalars import Scalar
+
+Kind = Literal[
+    "failures",
+    "limits",
+    "baseline",
+    "edge",
+    "unstable",
+    "isolation",
+    "ties",
+    "length",
+    "fitting",
+    "dead",
+    "narrow",
+    "noise",
+    "budget",
+    "optimism",
+]
+
+Severity = Literal["problem", "advice", "note"]
+"""Problem: the result cannot be believed or used as it is. Advice: a better study is at hand."""
+
+
+def _written(value: Scalar) -> str:
+    """As a study file would have it."""
+    return "none" if value is None else flow(value)
+
+
+@dataclass(frozen=True)
+class NewRange:
+    """Search a numeric parameter in another range: wider or narrower; kind and scale stay."""
+
+    parameter: str
+    range: FloatRange | IntRange
+
+    @property
+    def line(self) -> str:
+        """As the study file would have it."""
+        return f"{self.parameter}: {flow(range_data(self.range))}"
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """Search a parameter no longer: this value takes the place of its range or choice."""
+
+    parameter: str
+    value: Scalar
+
+    @property
+    def line(self) -> str:
+        """As the study file would have it."""
+        return f"{self.parameter}: {_written(self.value)}"
+
+
+@dataclass(frozen=True)
+class DroppedChoices:
+    """Search some of the choices of a parameter no longer, with all that is below them."""
+
+    parameter: str
+    choices: tuple[Scalar, ...]
+
+    @property
+    def line(self) -> str:
+        """In words."""
+        dropped = ", ".join(_written(choice) for choice in self.choices)
+        return f"{self.parameter}: without {dropped}"
+
+
+@dataclass(frozen=True)
+class NewSetting:
+    """Give a setting that is not searched another value, as `training.epochs: 40`."""
+
+    path: str
+    value: Scalar
+
+    @property
+    def line(self) -> str:
+        """As the study file would have it."""
+        return f"{self.path}: {_written(self.value)}"
+
+
+Change = NewRange | Fixed | DroppedChoices | NewSetting
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that a study shows.
+
+    Attributes:
+        kind: which of the questions it answers.
+        sentence: one or two of them, for people, figures included.
+        weight: how useful it is among those of the same severity, from 0 to 1.
+        figures: what the sentence rests on, plain values for JSON and the page.
+        parameters: that it is about, by their names in the database.
+        trials: numbers of the trials that show it.
+        changes: what to do about it.
+        advice: the way out in words, where no change of the study file is one.
+    """
+
+    kind: Kind
+    severity: Severity
+    sentence: str
+    weight: float = 0.5
+    figures: Mapping[str, Any] = field(default_factory=dict)
+    parameters: tuple[str, ...] = ()
+    trials: tuple[int, ...] = ()
+    changes: tuple[Change, ...] = ()
+    advice: str = ""

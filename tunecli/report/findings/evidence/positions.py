@@ -1,0 +1,54 @@
+"""Where a value lies in its range on its scale, from 0 at the low end to 1 at the high one."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from tunecli.report.analysis.records import TrialRecord
+from tunecli.study_file.settings.ranges import FloatRange, IntRange
+
+Numeric = FloatRange | IntRange
+
+
+def position(kind: Numeric, value: float) -> float:
+    """0 at the low end, 1 at the high one; beyond them for a value outside."""
+    if kind.low == kind.high:
+        return 0.5
+    low, high = _scaled(kind, kind.low), _scaled(kind, kind.high)
+    return (_scaled(kind, value) - low) / (high - low)
+
+
+def place_of(kind: Numeric, trial: TrialRecord, name: str) -> float:
+    """The position of a trial's number.
+
+    Raises:
+        KeyError, TypeError: the trial has no such number.
+    """
+    value = trial.params[name]
+    if not isinstance(value, int | float):
+        raise TypeError(f"{name} is no number: {value!r}")
+    return position(kind, value)
+
+
+def value_at(kind: Numeric, place: float) -> float:
+    """The value at a position, also outside 0 to 1; not rounded, also for whole numbers."""
+    low, high = _scaled(kind, kind.low), _scaled(kind, kind.high)
+    scaled = low + place * (high - low)
+    return math.exp(scaled) if kind.log else scaled
+
+
+def resized(kind: Numeric, low: float, high: float) -> Numeric:
+    """The same kind of range from `low` to `high`, whole numbers if it is one of those."""
+    if isinstance(kind, IntRange):
+        return replace(kind, low=int(low), high=int(high))
+    return replace(kind, low=float(low), high=float(high))
+
+
+def rounded(value: float, digits: int = 2) -> float:
+    """To significant digits, so that a range in a study file can be read."""
+    return float(f"{value:.{digits - 1}e}") if value else 0.0
+
+
+def _scaled(kind: Numeric, value: float) -> float:
+    return math.log(value) if kind.log else float(value)

@@ -1,0 +1,136 @@
+"""Which parameters have no effect that could be told from noise.
+
+That an effect was not seen, among all trials or among the better half of them, is no reason to
+believe that there is none: it must also be certain (at 95 %, one-sided) that it explains little,
+and would do so if the sampler had spread its values over the whole range.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tunecli.report.analysis.records import TrialRecord
+from tunecli.report.findings.evidence.effects import Effect, effect_of, permutation_p
+from tunecli.report.findings.evidence.evidence import Evidence
+from tunecli.report.findings.evidence.finding import Finding, Fixed
+from tunecli.report.findings.evidence.positions import place_of, rounded
+from tunecli.report.phrases.gates import GATE
+from tunecli.report.phrases.wording import listed, plain
+from tunecli.study_file.settings.ranges import Categories, FloatRange
+from tunecli.study_file.text.scalars import Scalar
+
+_FEWEST = 30  # trials that have the parameter
+_NOISE = 0.01  # a smaller p is a sign of an effect
+_SMALL = 0.05  # share of the variance of the scores that would still be worth searching
+_UNIFORM = 1 / 12  # variance of a position that is uniform from 0 to 1
+_QUANTILE = 1.645  # of the normal distribution, 95 %, one-sided
+
+
+@dataclass(frozen=True)
+class Dead:
+    """A parameter without an effect.
+
+    Attributes:
+        value: about that of the best trial that has it.
+        p: of an effect, among all trials and among the better half of them.
+        most_explained: share of the variance of the scores that it can explain.
+    """
+
+    parameter: str
+    value: Scalar
+    n_trials: int
+    p: tuple[float, float]
+    most_explained: float
+
+
+def dead(evidence: Evidence) -> list[Finding]:
+    """One finding with all parameters that could as well be fixed."""
+    found = dead_parameters(evidence)
+    if not found:
+        return []
+    names = listed([plain(one.parameter) for one in found])
+    verb = "makes" if len(found) == 1 else "make"
+    n_trials = min(one.n_trials for one in found)
+    largest = max(one.most_explained for one in found)
+    sentence = (
+        f"{names} {verb} no difference that {n_trials} trials could tell from noise: at most "
+        f"{max(largest, 0.01):.0%} of how scores differ{'' if len(found) == 1 else ' each'}."
+    )
+    return [
+        Finding(
+            "dead",
+            "advice",
+            sentence,
+            weight=0.4,
+            figures={"parameters": [vars(one) for one in found]},
+            parameters=tuple(one.parameter for one in found),
+            changes=tuple(Fixed(one.parameter, one.value) for one in found),
+        )
+    ]
+
+
+def dead_parameters(evidence: Evidence) -> list[Dead]:
+    """In the order of the study file.
+
+    None that other parameters hang on (see `isolation`), and no range with `or:`.
+    """
+    names = [
+        name
+        for name in evidence.ranges
+        if not evidence.is_parent(name) and name + GATE not in evidence.ranges
+        if _varies(evidence, name)
+    ]
+    return [one for name in names if (one := _if_dead(evidence, name)) is not None]
+
+
+def _varies(evidence: Evidence, name: str) -> bool:
+    kind = evidence.ranges[name]
+    return len(kind.choices) > 1 if isinstance(kind, Categories) else kind.low < kind.high
+
+
+def _if_dead(evidence: Evidence, name: str) -> Dead | None:
+    trials = evidence.having(name)
+    if len(trials) < _FEWEST:
+        return None
+    whole = effect_of(evidence, trials, name)
+    better = effect_of(evidence, trials[: len(trials) // 2], name)
+    if whole is None or better is None:
+        return None
+    most = most_explained(whole) * _spread_out(evidence, trials, name)
+    if most > _SMALL:
+        return None
+    rng = evidence.rng(f"dead {name}")
+    chances = permutation_p(whole, rng), permutation_p(better, rng)
+    if min(chances) < _NOISE:
+        return None
+    return Dead(name, _value(evidence, trials[0], name), len(trials), chances, most)
+
+
+def _value(evidence: Evidence, best: TrialRecord, name: str) -> Scalar:
+    """The best trial's; any other is as good, so one that can be read."""
+    value, kind = best.params[name], evidence.ranges[name]
+    if not isinstance(value, float) or not isinstance(kind, FloatRange) or kind.step:
+        return value
+    return min(max(rounded(value), kind.low), kind.high)
+
+
+def _spread_out(evidence: Evidence, trials: Sequence[TrialRecord], name: str) -> float:
+    """How much larger the variance of a number would be if it were uniform over its range."""
+    kind = evidence.ranges[name]
+    if isinstance(kind, Categories):
+        return 1.0
+    variance = statistics.pvariance(place_of(kind, trial, name) for trial in trials)
+    return max(1.0, _UNIFORM / variance) if variance > 0 else math.inf
+
+
+def most_explained(effect: Effect) -> float:
+    """An upper limit (95 %) of the share of all variance that a parameter explains.
+
+    From the normal approximation to the square root of a noncentral chi-squared variable.
+    """
+    n = len(effect.score)
+    root = math.sqrt(effect.share * n)
+    return min(1.0, (root + _QUANTILE) ** 2 / n) * (1 - effect.explained)

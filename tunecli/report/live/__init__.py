@@ -1,0 +1,1 @@
+"""What a running search shows on the terminal."""

@@ -1,0 +1,43 @@
+"""What would make a long search cheaper, chosen by what the search has."""
+
+from __future__ import annotations
+
+from tunecli.report.live.search_state import SearchState
+
+LONG = 3600.0  # seconds; below it nobody needs advice
+
+_FEW_FOLDS = 3
+_MANY_EVALUATIONS = 10
+
+
+def advice(state: SearchState, n_cores: int) -> str:
+    """One sentence with the one or two largest savings.
+
+    Args:
+        n_cores: that this process may use.
+    """
+    options = sorted(_options(state, n_cores), key=lambda option: -option[0])[:2]
+    if not options:
+        return "Fewer trials (`search.trials`) would make it cheaper."
+    texts = [f"{text} (about {factor:.1f} times as fast)" for factor, text in options]
+    return f"What would make it cheaper: {', or '.join(texts)}."
+
+
+def _options(state: SearchState, n_cores: int) -> list[tuple[float, str]]:
+    """(how many times as fast, what to do)."""
+    options: list[tuple[float, str]] = []
+    started, summary = state.started, state.summary
+    if started is not None:
+        n_jobs = min(n_cores, started.parallel)
+        if n_jobs > started.n_jobs:
+            options.append((n_jobs / started.n_jobs, f"`--jobs {n_jobs}`"))
+        if not started.has_pruner:
+            options.append((2.0, "a pruner such as `pruner: Median`"))
+    if summary is not None and summary.n_folds > _FEW_FOLDS:
+        factor = summary.n_folds / _FEW_FOLDS
+        options.append((factor, f"`validation: {{folds: {_FEW_FOLDS}}}` in a new study"))
+    elif summary is not None and summary.n_folds > 1:
+        options.append((float(summary.n_folds), "`validation: {holdout: 0.2}` in a new study"))
+    if state.n_planned >= _MANY_EVALUATIONS:
+        options.append((2.0, "half as many `training.epochs` in a new study"))
+    return options

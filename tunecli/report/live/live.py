@@ -1,0 +1,151 @@
+"""The screen of a running search.
+
+On a terminal the data is printed once, and a panel below it is redrawn a few times a second,
+however many events come. Elsewhere each finished trial is one line, without control characters.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, ConsoleRenderable
+from rich.live import Live
+
+from tunecli.data.rows.hardware import n_cores as usable_cores
+from tunecli.report.live import cost_tips, search_lines
+from tunecli.report.live.search_panel import panel
+from tunecli.report.live.search_state import SearchState
+from tunecli.report.phrases.layout import Line
+from tunecli.search.events.events import (
+    BaselinesScored,
+    DataDescribed,
+    Notice,
+    SearchEnded,
+    SearchEvent,
+    SearchStarted,
+    TrialFinished,
+)
+
+REFRESHES = 4  # a second
+_SOON = 60.0  # seconds after which a long first trial is enough for an estimate
+
+
+class LiveView:
+    """Shows the events of a search; use it in a `with` statement, which restores the terminal."""
+
+    def __init__(
+        self,
+        console: Console,
+        *,
+        quiet: bool = False,
+        options: str = "",
+        clock: Callable[[], float] = time.monotonic,
+        n_cores: int | None = None,
+    ) -> None:
+        """Prepare; nothing is shown yet.
+
+        Args:
+            console: where to; standard error for the command line.
+            quiet: show only how it ended.
+            options: what the next commands need to find the study, e.g. `--runs elsewhere`.
+            clock: seconds that only go forward.
+            n_cores: that this process may use; asked from the system by default.
+        """
+        self._console = console
+        self._quiet = quiet
+        self._options = options
+        self._clock = clock
+        self._n_cores = n_cores if n_cores is not None else usable_cores()
+        self._state = SearchState()
+        self._lock = threading.Lock()  # the panel is drawn by a thread of its own
+        self._estimated = False
+        on_terminal = console.is_terminal and not console.is_dumb_terminal and not quiet
+        self._live = (
+            Live(
+                console=console,
+                get_renderable=self._panel,
+                refresh_per_second=REFRESHES,
+                transient=True,
+                redirect_stdout=False,  # standard output is for results
+            )
+            if on_terminal
+            else None
+        )
+
+    def __enter__(self) -> Self:
+        """Begin to show."""
+        if self._live is not None:
+            self._live.start(refresh=True)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Remove the panel and give the cursor back, whatever happened."""
+        self._stop()
+
+    def show(self, event: SearchEvent) -> None:
+        """Take in one event of the search."""
+        with self._lock:
+            self._state.update(event, self._clock())
+        if isinstance(event, SearchEnded):
+            self._stop()
+            self._print(search_lines.ending(self._state, self._clock(), self._options))
+        elif not self._quiet:
+            self._tell(event)
+            self._estimate()
+
+    def _tell(self, event: SearchEvent) -> None:
+        """Print what stays on the screen. Not under the lock: printing redraws the panel."""
+        match event:
+            case SearchStarted():
+                self._print(search_lines.beginning(event))
+            case DataDescribed(summary):
+                self._print(search_lines.data(summary))
+            case BaselinesScored(baselines):
+                self._print(search_lines.baselines(baselines))
+            case Notice(text):
+                self._print([search_lines.notice(text)])
+            case TrialFinished() if self._live is None:
+                self._print([search_lines.finished(event, self._state)])
+
+    def _estimate(self) -> None:
+        """Once the pace is known: say how long, where no panel does, and how to save time."""
+        started = self._state.started
+        if self._estimated or started is None:
+            return
+        now = self._clock()
+        enough = self._state.n_finished_here >= started.n_jobs
+        if not enough and self._state.elapsed(now) < _SOON:
+            return
+        remaining = self._state.remaining(now)
+        if remaining is None:
+            return
+        self._estimated = True
+        whole = self._state.elapsed(now) + remaining
+        if self._live is None or whole > cost_tips.LONG:
+            self._print([search_lines.estimate(whole)])
+        if whole > cost_tips.LONG:
+            self._print([search_lines.notice(cost_tips.advice(self._state, self._n_cores))])
+
+    def _print(self, lines: list[Line]) -> None:
+        for line in lines:
+            if self._console.is_terminal:
+                self._console.print(line.hanging(), highlight=False)
+            else:
+                self._console.print(line.flat(), soft_wrap=True, highlight=False)
+
+    def _panel(self) -> ConsoleRenderable:
+        with self._lock:
+            return panel(self._state, self._clock(), self._console.height)
+
+    def _stop(self) -> None:
+        if self._live is not None:
+            self._live.stop()

@@ -1,0 +1,137 @@
+"""The panel of a running search: progress, running trials, the best so far.
+
+At most as high as the terminal, whatever the number of running trials and parameters.
+"""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from tunecli.report.live.search_state import RunningTrial, SearchState
+from tunecli.report.phrases import wording
+from tunecli.report.phrases.layout import LABEL, beside
+from tunecli.search.events.events import SearchStarted
+
+_BAR = 24  # columns
+_OTHER_LINES = 11  # of the panel, beside the running trials
+
+
+def panel(state: SearchState, now: float, height: int) -> Text | Group:
+    """What is redrawn while a search runs.
+
+    Args:
+        height: of the terminal, in lines.
+    """
+    if state.started is None:
+        return Text("starting …", style="dim")
+    parts: list[RenderableType] = [Text()]
+    if state.summary is None and not state.running:
+        parts.append(Text("starting the workers, reading the data …", style="dim"))
+        return Group(*parts)
+    parts += [_progress(state, state.started, now), _counts(state), Text()]
+    parts += [*_running(state, state.started, max(height - _OTHER_LINES, 1))]
+    return Group(*parts, *_best(state, state.started))
+
+
+def _progress(state: SearchState, started: SearchStarted, now: float) -> Table:
+    grid = _grid()
+    grid.add_row(
+        Text("trials"),
+        _bar(state.n_done, started.n_total, "green"),
+        Text(f"{state.n_done}/{started.n_total}"),
+        Text(_times(state, now)),
+    )
+    return grid
+
+
+def _times(state: SearchState, now: float) -> str:
+    seconds = int(state.elapsed(now))
+    elapsed = f"{seconds} s" if seconds < 60 else wording.duration(seconds)
+    remaining = state.remaining(now)
+    return elapsed if remaining is None else f"{elapsed}, about {wording.about(remaining)} left"
+
+
+def _counts(state: SearchState) -> Text:
+    """Ended and running trials by outcome; indented as the bars are."""
+    counts = state.ordered_counts
+    counts["running"] = len(_at_work(state))
+    return Text(
+        f"{'':{LABEL}}{wording.tally(counts)}", style="dim", no_wrap=True, overflow="ellipsis"
+    )
+
+
+def _running(state: SearchState, started: SearchStarted, n_lines: int) -> list[RenderableType]:
+    """A bar for each trial at work; trials that wait for a worker are only counted."""
+    metric = wording.plain(started.objective)
+    at_work = _at_work(state)
+    shown = at_work if len(at_work) <= n_lines else at_work[: max(n_lines - 1, 1)]
+    grid = _grid()
+    for trial in shown:
+        score = "–" if trial.score is None else f"{metric} {wording.score(trial.score)}"
+        grid.add_row(
+            Text(f"trial {trial.number}"),
+            _bar(trial.n_done, trial.n_evaluations, "cyan"),
+            Text(_evaluations(trial), style="dim"),
+            Text(score, no_wrap=True, overflow="ellipsis"),
+        )
+    more = len(at_work) - len(shown)
+    rest = [Text(f"  and {more} more", style="dim")] if more else []
+    return [grid, *rest]
+
+
+def _evaluations(trial: RunningTrial) -> str:
+    """Evaluations done, and how many there will be, if that is known."""
+    return f"{trial.n_done}/{trial.n_evaluations}" if trial.n_evaluations else f"{trial.n_done}"
+
+
+def _at_work(state: SearchState) -> list[RunningTrial]:
+    """The running trials but those that only wait for a worker: they have no evaluation yet."""
+    n_jobs = state.started.n_jobs if state.started else 1
+    begun = [trial for trial in state.running.values() if trial.n_done]
+    fresh = [trial for trial in state.running.values() if not trial.n_done]
+    fresh.sort(key=lambda trial: trial.number)
+    return sorted(begun + fresh[: max(n_jobs - len(begun), 0)], key=lambda trial: trial.number)
+
+
+def _best(state: SearchState, started: SearchStarted) -> list[RenderableType]:
+    best = state.best
+    if best is not None and started.further_objectives:
+        n_complete = wording.count(state.counts.get("complete", 0), "complete trial")
+        text = f"{len(state.front)} of {n_complete}, that no other beats"
+        return [Text(), Text.assemble((f"{'front':<{LABEL}}", ""), (text, "bold green"))]
+    if best is None:
+        return []
+    metric = wording.plain(started.objective)
+    head = Text.assemble(
+        (f"{'best':<{LABEL}}", ""),
+        (f"{metric} {wording.with_spread(best.value, state.spread(best))}", "bold green"),
+        (f"  trial {best.number}", ""),
+    )
+    return [Text(), head, _configuration(wording.assignments(best.params, state.gates))]
+
+
+def _configuration(assignments: list[str]) -> Table:
+    """The parameters, wrapped beside their label; three lines of a usual terminal at most."""
+    return beside("", Text(wording.shortened(" ".join(assignments), 190), style="dim"))
+
+
+def _grid() -> Table:
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(width=LABEL - 2, no_wrap=True, overflow="ellipsis")
+    grid.add_column(width=_BAR)
+    grid.add_column(width=9, no_wrap=True)
+    grid.add_column(no_wrap=True, overflow="ellipsis")
+    return grid
+
+
+def _bar(done: int, total: int, style: str) -> ProgressBar:
+    return ProgressBar(
+        total=max(total, 1),
+        completed=min(done, total),
+        width=_BAR,
+        complete_style=style,
+        finished_style=style,
+    )

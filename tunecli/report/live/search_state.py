@@ -1,0 +1,171 @@
+"""What a running search has told so far; an event costs the same however many came before.
+
+Also how long it will still take: the evaluations that are left times the pace of evaluations since
+the first trial of this call. A trial not begun yet is taken to be as long as those that have ended
+and those that run, the latter at full length: early on only short trials have ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tunecli.data.rows.summary import DataSummary
+from tunecli.report.analysis import ranking
+from tunecli.report.analysis.fold_test import are_tied
+from tunecli.search.events.events import (
+    DataDescribed,
+    SearchEnded,
+    SearchEvent,
+    SearchStarted,
+    TrialEvaluated,
+    TrialFinished,
+    TrialStarted,
+)
+from tunecli.study_file.settings.settings import Direction
+from tunecli.study_file.text.scalars import Scalar
+from tunecli.training.outcome.objectives import dominates
+
+ENOUGH_EVALUATIONS = 3  # before a pace is worth telling
+
+
+@dataclass
+class RunningTrial:
+    """Attributes: `score`: mean over folds at its last evaluation, None before the first."""
+
+    number: int
+    n_evaluations: int
+    n_done: int = 0
+    score: float | None = None
+
+
+@dataclass
+class SearchState:
+    """The sum of all events.
+
+    Attributes:
+        counts: ended trials of the whole study by outcome.
+        best: of the whole study, as far as it was told; with several objectives the last one that
+            none had beaten when it ended.
+        front: the trials that none has beaten by now.
+        fold_scores: of all complete trials.
+        n_planned: evaluations of a whole trial, as the last one to start had it.
+    """
+
+    started: SearchStarted | None = None
+    summary: DataSummary | None = None
+    ended: SearchEnded | None = None
+    running: dict[int, RunningTrial] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+    best: TrialFinished | None = None
+    front: list[TrialFinished] = field(default_factory=list)
+    fold_scores: list[tuple[float, ...]] = field(default_factory=list)
+    n_planned: int = 0
+    _begun_at: float = 0.0
+    _first_trial_at: float | None = None
+    _n_seen: int = 0
+    _n_finished: int = 0
+    _n_finished_evaluations: int = 0
+
+    def update(self, event: SearchEvent, now: float) -> None:
+        """Take in one event; `now` in seconds of any clock that only goes forward."""
+        match event:
+            case SearchStarted():
+                self.started, self._begun_at = event, now
+                for earlier in event.earlier:
+                    self._count(earlier)
+            case DataDescribed(summary):
+                self.summary = summary
+            case TrialStarted(number=number, n_evaluations=planned):
+                self.running[number] = RunningTrial(number, planned)
+                self.n_planned = planned
+                if self._first_trial_at is None:
+                    self._first_trial_at = now
+            case TrialEvaluated():
+                self._evaluated(event)
+            case TrialFinished():
+                self._finished(event)
+            case SearchEnded():
+                self.ended = event
+
+    def _evaluated(self, event: TrialEvaluated) -> None:
+        trial = self.running.get(event.number)
+        if trial is not None:
+            self._n_seen += 1
+            trial.n_done, trial.score = event.step + 1, event.score
+
+    def _finished(self, event: TrialFinished) -> None:
+        trial = self.running.pop(event.number, None)
+        self._n_finished += 1
+        self._n_finished_evaluations += trial.n_done if trial is not None else 0
+        self._count(event)
+
+    def _count(self, trial: TrialFinished) -> None:
+        self.counts[trial.outcome] = self.counts.get(trial.outcome, 0) + 1
+        if trial.outcome == "complete" and trial.value is not None:
+            self.fold_scores.append(trial.fold_scores)
+        if trial.is_best:
+            self.best = trial
+            ways = self.directions
+            kept = [one for one in self.front if not dominates(trial.values, one.values, ways)]
+            self.front = [*kept, trial]
+
+    @property
+    def directions(self) -> list[Direction]:
+        """Of all objectives."""
+        if self.started is None:
+            return []
+        return [self.started.direction, *(way for _, way in self.started.further_objectives)]
+
+    @property
+    def n_done(self) -> int:
+        """Trials of the study that have ended."""
+        before = self.started.n_done if self.started is not None else 0
+        return before + self._n_finished
+
+    @property
+    def n_finished_here(self) -> int:
+        """Trials that ended in this call."""
+        return self._n_finished
+
+    @property
+    def ordered_counts(self) -> dict[str, int]:
+        """Ended trials by outcome, always in the same order."""
+        return {word: self.counts.get(word, 0) for word in ranking.WORDS}
+
+    def elapsed(self, now: float) -> float:
+        """Seconds since the search began."""
+        return now - self._begun_at if self.started is not None else 0.0
+
+    def remaining(self, now: float) -> float | None:
+        """Seconds until the last trial ends; None until the pace is known."""
+        if self.started is None or self._first_trial_at is None:
+            return None
+        seconds = now - self._first_trial_at
+        if self._n_seen < ENOUGH_EVALUATIONS or seconds <= 0:
+            return None
+        if not all(trial.n_evaluations for trial in self.running.values()):
+            return None  # trainings of the user's own, which end when they like
+        planned = sum(trial.n_evaluations for trial in self.running.values())
+        under_way = sum(trial.n_evaluations - trial.n_done for trial in self.running.values())
+        n_known = self._n_finished + len(self.running)
+        mean = (self._n_finished_evaluations + planned) / max(n_known, 1)
+        n_to_come = max(self.started.n_total - self.n_done - len(self.running), 0)
+        return (under_way + n_to_come * mean) * seconds / self._n_seen
+
+    def spread(self, trial: TrialFinished) -> float | None:
+        """Standard deviation over folds; None where a single fold has none."""
+        one_fold = self.summary is not None and self.summary.n_folds == 1
+        return None if one_fold else trial.spread
+
+    @property
+    def gates(self) -> Mapping[str, Scalar]:
+        """What `or:` puts in a range's place, by the range's name."""
+        return self.started.gates if self.started is not None else {}
+
+    def n_tied(self) -> int | None:
+        """How many other trials the best's folds cannot tell from it; None if that is unknown."""
+        if self.best is None or len(self.best.fold_scores) < 2:
+            return None
+        best, ratio = self.best.fold_scores, self.best.n_valid_per_train
+        return sum(are_tied(best, scores, ratio) for scores in self.fold_scores) - 1

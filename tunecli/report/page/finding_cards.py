@@ -1,0 +1,78 @@
+"""Findings as the page shows them: each with the plots that let one see it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from tunecli.report.findings.evidence.finding import Finding, Kind
+from tunecli.report.phrases import wording
+
+_MOST_PLOTS = 2
+
+_PLOTS: dict[Kind, str] = {
+    "failures": "history",
+    "limits": "history",
+    "baseline": "baselines",
+    "ties": "leaders",
+    "noise": "leaders",
+    "optimism": "test",
+    "budget": "history",
+    "length": "learning",
+    "fitting": "learning",
+}
+"""What a finding is seen on, apart from the parameters that it names."""
+
+
+@dataclass(frozen=True)
+class Article:
+    """One finding on the page.
+
+    Attributes:
+        sentence, severity: of the finding.
+        lines: what to write in the study file.
+        advice: in words, where no line does.
+        plots: keys of the page's plots.
+        trials: numbers that show it.
+    """
+
+    kind: str
+    severity: str
+    sentence: str
+    lines: Sequence[str]
+    advice: str
+    plots: Sequence[str]
+    trials: Sequence[int]
+
+
+def articles(findings: Sequence[Finding], plots: Collection[str]) -> list[Article]:
+    """Each finding with its plots.
+
+    Args:
+        plots: keys of those that the page has.
+    """
+    return [
+        Article(
+            finding.kind,
+            finding.severity,
+            wording.plain(finding.sentence),
+            [wording.plain(change.line) for change in finding.changes],
+            wording.plain(finding.advice),
+            _plots(finding, plots),
+            finding.trials,
+        )
+        for finding in findings
+    ]
+
+
+def _plots(finding: Finding, plots: Collection[str]) -> list[str]:
+    """Panels of its parameters, and what its kind is seen on."""
+    family = "isolation" if finding.kind == "isolation" else "parameter"
+    of_parameters = [f"{family}:{name}" for name in finding.parameters]
+    kind = _PLOTS.get(finding.kind)
+    if kind == "learning":
+        curves = [key for key in plots if key.startswith("learning:")]
+        wanted = [f"learning:{number}" for number in finding.trials] + curves
+        return [key for key in wanted if key in plots][:1]
+    wanted = [kind, *of_parameters] if kind else of_parameters
+    return [key for key in dict.fromkeys(wanted) if key in plots][:_MOST_PLOTS]

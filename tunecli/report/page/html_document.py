@@ -1,0 +1,88 @@
+"""One HTML document from its parts: nothing is loaded, and nothing foreign is run.
+
+Jinja escapes every text. What the script reads is JSON in which no tag can begin or end. A content
+security policy lets only our own two scripts run, by their hash, and forbids every request: the
+second wall, should an escape ever be missing.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from tunecli import __version__
+from tunecli.report.export.study_export import finite
+from tunecli.report.page.plots.plot import PALETTES, Plot
+
+
+def document(
+    template: str, plots: Mapping[str, Plot], said: Mapping[int, str], **parts: Any
+) -> str:
+    """The whole file.
+
+    Args:
+        template: file name in `templates/`.
+        plots: by the key that the template names them with.
+        said: what is shown of a trial under the pointer, by its number.
+        parts: what the template shows.
+    """
+    scripts = [get_plotlyjs(), _file("page.js")]
+    payload = {
+        "plots": {key: plot.figure() for key, plot in plots.items()},
+        "palettes": PALETTES,
+        "said": said,
+    }
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            policy=_policy(scripts),
+            style=Markup(_file("page.css")),
+            scripts=[Markup(script) for script in scripts],
+            payload=Markup(script_json(payload)),
+            plots=plots,
+            version=__version__,
+            **parts,
+        )
+    )
+
+
+def script_json(value: Any) -> str:
+    r"""JSON that may stand in a script element: `<`, `>` and `&` as `\u003c` and so on."""
+    text = json.dumps(finite(value), allow_nan=False, separators=(",", ":"))
+    for letter in "<>&":
+        text = text.replace(letter, f"\\u{ord(letter):04x}")
+    return text
+
+
+def _policy(scripts: list[str]) -> str:
+    hashes = (base64.b64encode(hashlib.sha256(script.encode()).digest()) for script in scripts)
+    allowed = " ".join(f"'sha256-{digest.decode()}'" for digest in hashes)
+    return (
+        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; "
+        "img-src data: blob:; base-uri 'none'; form-action 'none'"
+    )
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
+        loader=PackageLoader("tunecli.report.page"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _file(name: str) -> str:
+    return resources.files("tunecli.report.page").joinpath("templates", name).read_text("utf-8")

@@ -1,0 +1,80 @@
+"""Several studies in one plot: their best so far, and the options of the choices they share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tunecli.report.page.plots.choices import branch_rows
+from tunecli.report.page.plots.interval_bars import Row, intervals
+from tunecli.report.page.plots.plot import Plot, Trace, axis, layout, text
+from tunecli.report.phrases import wording
+from tunecli.report.studies.comparison import Comparison, Contender
+
+_N_COLOURS = 5
+_DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+
+
+def best_so_far(comparison: Comparison) -> Plot:
+    """A line a study, each of its own dash, its name at its end."""
+    better = "higher" if comparison.direction == "maximize" else "lower"
+    metric = wording.shortened(comparison.metric, 40)
+    shown = [one for one in comparison.contenders if one.best is not None]
+    return Plot(
+        "Best so far",
+        f"Best {wording.plain(comparison.metric)} over trials, of {len(shown)} studies.",
+        [_line(one, place) for place, one in enumerate(shown)],
+        layout(
+            xaxis=axis("trial", rangemode="tozero", showgrid=False, tickformat=",d"),
+            yaxis=axis(f"{metric} ({better} is better)", nticks=6),
+            showlegend=True,
+            legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "font": {"size": 13}},
+            margin={"l": 64, "r": 24, "t": 40, "b": 48},
+        ),
+        height=400,
+        wide=True,
+    )
+
+
+def shared_choices(comparison: Comparison) -> dict[str, Plot]:
+    """By the names of the choices: what each option reached in each study."""
+    return {
+        parameter: _choice(comparison, parameter)
+        for parameter, options in comparison.shared_choices().items()
+        if any(branch.best is not None for o in options for branch in o.branches.values())
+    }
+
+
+def _line(one: Contender, place: int) -> Trace:
+    curve = one.best_so_far()
+    known = [(number, value) for number, value in enumerate(curve) if value is not None]
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "name": text(wording.shortened(one.name, 40)),
+        "x": [number for number, _ in known],
+        "y": [value for _, value in known],
+        "line": {
+            "color": f"@series-{place % _N_COLOURS}",
+            "width": 2.5,
+            "dash": _DASHES[place % len(_DASHES)],
+            "shape": "hv",
+        },
+        "hoverinfo": "name+x+y",
+    }
+
+
+def _choice(comparison: Comparison, parameter: str) -> Plot:
+    lines: list[list[Row]] = [
+        branch_rows(branch, f"{option.name} · {study}")
+        for option in comparison.shared_choices()[parameter]
+        for study, branch in option.branches.items()
+    ]
+    metric = wording.plain(comparison.metric)
+    value_axis: dict[str, Any] = axis(wording.shortened(metric, 40), nticks=5)
+    return intervals(
+        parameter,
+        [rows for rows in lines if rows],
+        value_axis,
+        f"Best {metric} of each option of {wording.plain(parameter)} in each study.",
+        "Hollow diamond: the best trial. Dot with its 95 % interval: expected best.",
+    )

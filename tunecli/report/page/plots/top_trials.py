@@ -1,0 +1,91 @@
+"""The best trials with the spread of their folds; the best beside untuned models, and on test."""
+
+from __future__ import annotations
+
+import statistics
+
+from tunecli.report.analysis.records import TrialRecord
+from tunecli.report.findings.evidence.evidence import Baseline, Evidence, TestScore
+from tunecli.report.page.plots.interval_bars import Row, intervals
+from tunecli.report.page.plots.plot import Plot, axis
+from tunecli.report.phrases import wording
+from tunecli.training.outcome.evaluation import GUESSES
+
+_MOST = 10
+_WHISKERS = "Whiskers: standard deviation over folds."
+
+
+def leaders(evidence: Evidence) -> Plot:
+    """The best ten; hollow: those that the folds cannot tell from the best."""
+    n_trials = min(len(evidence.ranked), _MOST)
+    return _plot(
+        evidence,
+        "The best trials",
+        [_trial_row(evidence, rank) for rank in range(n_trials)],
+        f"of the best {wording.count(n_trials, 'trial')} and its spread over folds.",
+        f"{_WHISKERS} Diamonds: tied with the best.",
+    )
+
+
+def beside_baselines(evidence: Evidence) -> Plot:
+    """The best trial and models that nobody tuned.
+
+    A guess is not drawn beside better ones: all others would lie in one spot.
+    """
+    untuned = [one for one in evidence.baselines if one.name not in GUESSES]
+    return _plot(
+        evidence,
+        "The best trial and what nobody tuned",
+        [_trial_row(evidence, 0), *map(_baseline_row, untuned or evidence.baselines)],
+        "of the best trial and of untuned models, and its spread over folds.",
+        f"{_WHISKERS} Squares: not tuned, on the same folds.",
+    )
+
+
+def on_test(evidence: Evidence, test: TestScore) -> Plot:
+    """The best trial in the search, and its model on the test rows."""
+    return _plot(
+        evidence,
+        "The best trial on the test rows",
+        [_trial_row(evidence, 0), _test_row(evidence.ranked[0], test)],
+        "of the best trial in the search, and of its model on the test rows.",
+        f"{_WHISKERS} Star: on the test rows, with a 95 % interval.",
+    )
+
+
+def _plot(evidence: Evidence, title: str, rows: list[Row], shows: str, note: str) -> Plot:
+    metric = wording.plain(evidence.study.metric)
+    ends = axis(wording.shortened(metric, 40), nticks=5)
+    return intervals(title, [[row] for row in rows], ends, f"{metric} {shows}", note)
+
+
+def _trial_row(evidence: Evidence, rank: int) -> Row:
+    trial, best = evidence.ranked[rank], evidence.ranked[0]
+    assert trial.value is not None
+    is_tied = trial is not best and trial.number in {tied.number for tied in evidence.tied}
+    return Row(
+        f"trial {trial.number}",
+        trial.value,
+        *_around(trial.value, trial.spread),
+        colour="@complete",
+        symbol="diamond-open" if is_tied else "circle",
+        number=trial.number,
+    )
+
+
+def _baseline_row(baseline: Baseline) -> Row:
+    mean = statistics.fmean(baseline.fold_scores)
+    spread = statistics.stdev(baseline.fold_scores) if len(baseline.fold_scores) > 1 else None
+    said = f"{baseline.name}: {wording.with_spread(mean, spread)}, not tuned"
+    return Row(baseline.name, mean, *_around(mean, spread), said, "@infeasible", "square-open")
+
+
+def _test_row(best: TrialRecord, test: TestScore) -> Row:
+    interval = f"95 %: {wording.score(test.low)} to {wording.score(test.high)}"
+    said = f"trial {best.number} on the test rows: {wording.score(test.score)} ({interval})"
+    name = f"{best.number} on test rows"
+    return Row(name, test.score, test.low, test.high, said, "@complete", "star-open", best.number)
+
+
+def _around(value: float, spread: float | None) -> tuple[float | None, float | None]:
+    return (None, None) if spread is None else (value - spread, value + spread)

@@ -1,0 +1,42 @@
+"""What stands in place of a range with `or:`; the database knows only whether it does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from tunecli.errors import StudyFileError
+from tunecli.study_file.text.scalars import Scalar
+
+GATE = ".or"
+
+
+def is_gate(name: str, value: Scalar) -> bool:
+    """Whether a parameter says that `or:` was taken or not; others may be called like one."""
+    return name.endswith(GATE) and isinstance(value, bool)
+
+
+def stored_gates(
+    study_file: str, file: str, overrides: tuple[str, ...], edits: Iterable[Mapping[str, Any]]
+) -> dict[str, Scalar]:
+    """By the name of each range, from the study file that the search went on with last.
+
+    Empty for a study of another program, or of a version that knew other study files.
+    """
+    text, given = newest(study_file, overrides, edits)
+    if not text:
+        return {}
+    from tunecli.study_file.study_file import StudyFile
+
+    try:
+        return StudyFile.from_text(text, file, given).gates
+    except (StudyFileError, ValueError, TypeError):
+        return {}
+
+
+def newest(
+    study_file: str, overrides: tuple[str, ...], edits: Iterable[Mapping[str, Any]]
+) -> tuple[str, tuple[str, ...]]:
+    """The study file that a search went on with last, and its overrides."""
+    edit: Mapping[str, Any] = next((e for e in reversed([*edits]) if "study_file" in e), {})
+    return edit.get("study_file", study_file), tuple(edit.get("overrides", overrides))

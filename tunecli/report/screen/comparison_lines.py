@@ -1,0 +1,114 @@
+"""A comparison of studies on a terminal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from tunecli.report.analysis import ranking
+from tunecli.report.phrases import wording
+from tunecli.report.screen.trial_parts import heading
+from tunecli.report.studies.comparison import Comparison, Contender
+
+_NAME = 24  # columns
+_CURVE = 40
+
+
+def comparison_parts(comparison: Comparison) -> Iterator[RenderableType]:
+    """Everything, for 80 columns and more, from top to bottom."""
+    names = ", ".join(one.name for one in comparison.contenders)
+    title = Text(wording.shortened(names, 120), style="bold")
+    yield title.append(
+        f": {comparison.direction} {wording.plain(comparison.metric)}", style="not bold"
+    )
+    yield Text()
+    yield _table(comparison)
+    if any(map(comparison.is_tied, comparison.contenders)):
+        yield Text("≈ tied: its folds cannot tell it from the best", style="dim")
+    if comparison.ranked:
+        yield from heading("Best so far, trial by trial")
+        yield _curves(comparison)
+    shared = comparison.shared_choices()
+    if shared:
+        yield from heading("Choices, with the rest tuned")
+        yield _choices(comparison)
+
+
+def cells_of(comparison: Comparison, one: Contender) -> list[str]:
+    """A study's row: name, score, number of the best trial, time, trials by outcome."""
+    return [
+        one.name,
+        score_of(comparison, one),
+        str(one.best.number) if one.best is not None else "–",
+        wording.duration(one.seconds),
+        wording.tally(ranking.counts(one.study)) or "none yet",
+    ]
+
+
+def score_of(comparison: Comparison, contender: Contender) -> str:
+    """Its best value with the spread over folds; marked if it is tied with the best of all."""
+    best = contender.best
+    if best is None:
+        return "–"
+    like = comparison.ranked[0].best
+    score = wording.with_spread(best.value, best.spread, like.value if like else None)
+    return f"{score} ≈" if comparison.is_tied(contender) else score
+
+
+def _table(comparison: Comparison) -> Table:
+    table = _plain_table()
+    table.add_column("study", max_width=_NAME, overflow="fold")
+    table.add_column(Text(wording.shortened(wording.plain(comparison.metric), 18)), no_wrap=True)
+    table.add_column("trial", justify="right", no_wrap=True)
+    table.add_column("time", justify="right", no_wrap=True)
+    table.add_column("trials", overflow="fold")
+    for one in comparison.ordered:
+        table.add_row(*map(Text, cells_of(comparison, one)))
+    return table
+
+
+def _curves(comparison: Comparison) -> Table:
+    """On one scale, and as long as they have trials."""
+    curves = {one.name: one.best_so_far() for one in comparison.ranked}
+    values = [value for curve in curves.values() for value in curve if value is not None]
+    longest = max(map(len, curves.values()))
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(max_width=_NAME, overflow="fold")
+    grid.add_column(no_wrap=True)
+    grid.add_column(no_wrap=True)
+    for name, curve in curves.items():
+        padded = [*curve, *[None] * (longest - len(curve))]
+        points = [math.nan if value is None else value for value in padded]
+        picture = wording.sparkline(points, _CURVE, (min(values), max(values)))
+        known = [value for value in curve if value is not None]
+        ends = f"{wording.score(known[0])} → {wording.score(known[-1])}"
+        grid.add_row(Text(name), Text(picture, style="cyan"), Text(ends))
+    return grid
+
+
+def _choices(comparison: Comparison) -> Table:
+    """The best of each option by study."""
+    table = _plain_table()
+    table.add_column("choice", overflow="fold")
+    for one in comparison.contenders:
+        table.add_column(Text(wording.shortened(one.name, _NAME)), no_wrap=True)
+    for parameter, options in comparison.shared_choices().items():
+        table.add_row(Text(wording.plain(parameter), style="dim"))
+        for option in options:
+            cells = [option.branches.get(one.name) for one in comparison.contenders]
+            table.add_row(
+                Text(f"  {option.name}"),
+                *(
+                    f"{wording.score(branch.best)} of {branch.n_complete}" if branch else ""
+                    for branch in cells
+                ),
+            )
+    return table
+
+
+def _plain_table() -> Table:
+    return Table(box=None, padding=(0, 2, 0, 0), header_style="dim", show_edge=False)

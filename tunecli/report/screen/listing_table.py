@@ -1,0 +1,66 @@
+"""The studies of a folder or a database as a table."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from tunecli.database.url import sqlite_url
+from tunecli.report.phrases import wording
+from tunecli.report.studies.listing import StudyListing
+
+_WORDS = {
+    "complete": "complete",
+    "pruned": "pruned",
+    "fail": "failed",
+    "running": "running or interrupted",
+    "waiting": "waiting",
+}
+
+
+def render_listing(listings: Sequence[StudyListing], where: str) -> RenderableType:
+    """All studies of a folder or a database, one a row."""
+    place = wording.plain(where)
+    if not listings:
+        return Text(f"There are no studies in {place}.")
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", show_edge=False)
+    for title in ("study", "trials", "best", "last active (UTC)"):
+        table.add_column(title, overflow="fold")
+    for listing in listings:
+        table.add_row(*_listing_cells(listing))
+    errors = [
+        Text(f"{wording.plain(listing.name)}: {wording.plain(listing.error)}", style="yellow")
+        for listing in listings
+        if listing.error
+    ]
+    copies = [_copy_line(one.name, one.elsewhere) for one in listings if one.elsewhere]
+    return Group(table, *errors, *copies)
+
+
+def _copy_line(name: str, file: Path) -> Text:
+    """How to read a study whose folder has another name."""
+    command = shlex.join(["tunecli", "report", name, "--storage", sqlite_url(file)])
+    folder = wording.plain(str(file.parent))
+    return Text(f"{folder} holds a study named {wording.plain(name)}: {wording.plain(command)}")
+
+
+def _listing_cells(listing: StudyListing) -> list[Text]:
+    where = f" (in {listing.elsewhere.parent.name})" if listing.elsewhere else ""
+    name = Text(wording.plain(listing.name + where), style="bold")
+    if listing.error:
+        return [name, Text("unreadable", style="yellow"), Text("–"), Text("–")]
+    counts = dict(listing.n_by_state)
+    ordered = {word: counts[state] for state, word in _WORDS.items() if state in counts}
+    best = f"{wording.plain(listing.metric)} {wording.score(listing.best)}"
+    when = f"{listing.last_activity:%Y-%m-%d %H:%M}" if listing.last_activity else "–"
+    return [
+        name,
+        Text(wording.tally(ordered) or "none yet"),
+        Text(best if listing.best is not None else "–"),
+        Text(when),
+    ]

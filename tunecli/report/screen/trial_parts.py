@@ -1,0 +1,76 @@
+"""What the report of a study and the report of one trial have in common."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from tunecli.report.analysis.curves import Curve
+from tunecli.report.analysis.records import StudyRecord, TrialRecord
+from tunecli.report.analysis.undefined import undefined
+from tunecli.report.phrases import wording
+from tunecli.report.phrases.layout import beside
+
+
+def heading(title: str) -> list[RenderableType]:
+    """A blank line and a title."""
+    return [Text(), Text(title, style="bold")]
+
+
+def score_label(study: StudyRecord) -> str:
+    """What stands before a trial's value."""
+    return "mean score" if study.metric != "value" else "value"
+
+
+def curve_lines(study: StudyRecord, trial: TrialRecord) -> list[RenderableType]:
+    """Sparklines of the validation score and the training loss, means over folds."""
+    curve = study.curve(trial)
+    lines: list[RenderableType] = []
+    for label, values in ((study.metric, curve.score), ("train loss", curve.train_loss)):
+        picture = wording.sparkline(values)
+        if picture and len(values) > 1:
+            ends = f"{wording.score(values[0])} → {wording.score(values[-1])}"
+            text = Text.assemble((picture, "cyan"), f"  {ends}")
+            lines.append(beside(wording.shortened(wording.plain(label), 11), text))
+    return lines
+
+
+def yaml_lines(study_file: str) -> RenderableType:
+    """A study file as it is to be copied: no line is broken, however narrow the terminal."""
+    text = wording.plain_lines(study_file.rstrip())
+    # A text that is printed by itself would be joined with others, and wrapped.
+    return Group(Text(text, no_wrap=True, overflow="ignore"))
+
+
+def facts(study: StudyRecord, trial: TrialRecord) -> list[RenderableType]:
+    """Fold scores, the other metrics, and the cost of a trial; what its compression left out."""
+    lines: list[tuple[str, str]] = []
+    curve = study.curve(trial)
+    if len(trial.fold_scores) > 1:
+        scores = "  ".join(wording.score(score, trial.value) for score in trial.fold_scores)
+        lines.append(("folds", scores))
+    if trial.metrics:
+        metrics = [
+            f"{wording.plain(name)} {wording.measured(name, value)}"
+            for name, value in trial.metrics.items()
+        ]
+        lines.append(("metrics", " · ".join(metrics)))
+    lines += [("note", wording.plain(text)) for text in undefined(trial, curve).values()]
+    cost = [
+        wording.duration(trial.seconds) if trial.seconds else "",
+        wording.count(trial.n_weights, "weight") if trial.n_weights else "",
+        f"{wording.memory(trial.peak_memory)} at most" if trial.peak_memory else "",
+        _evaluation(trial, curve),
+    ]
+    lines.append(("cost", ", ".join(filter(None, cost))))
+    if trial.outcome == "complete":
+        lines.append(("note", wording.plain(trial.reason)))
+    return [beside(label, Text(text)) for label, text in lines if text]
+
+
+def _evaluation(trial: TrialRecord, curve: Curve) -> str:
+    """Which evaluation counts, of how many."""
+    n_evaluations = len(curve.step)
+    if trial.best_step is None or not n_evaluations:
+        return ""
+    return f"at evaluation {trial.best_step + 1} of {n_evaluations}"

@@ -1,0 +1,1 @@
+"""Several studies: listed, compared, and the best of them."""

@@ -1,0 +1,43 @@
+"""A trial as a study file that runs it again."""
+
+from __future__ import annotations
+
+import json
+
+from pydantic import ValidationError
+
+from tunecli.errors import DatabaseError
+from tunecli.report.analysis.records import StudyRecord, TrialRecord
+from tunecli.study_file.print_trial import to_yaml
+from tunecli.study_file.settings.settings import TrialConfig
+
+
+def study_file_of(study: StudyRecord, trial: TrialRecord) -> str:
+    """YAML; empty for a trial of another program, which has no configuration.
+
+    Raises:
+        DatabaseError: the stored configuration is not one of this version.
+    """
+    if trial.config is None:
+        return ""
+    return to_yaml(config_of(study, trial), f"{study.name}-{trial.number}")
+
+
+def config_of(study: StudyRecord, trial: TrialRecord) -> TrialConfig:
+    """The configuration that a trial was trained with.
+
+    Raises:
+        DatabaseError: it is not one of this version, or the trial has none.
+    """
+    if trial.config is None:
+        raise DatabaseError(
+            f"Trial {trial.number} of study `{study.name}` was not made by tunecli: the database "
+            "has no configuration of it."
+        )
+    try:
+        return TrialConfig.model_validate_json(json.dumps(trial.config))
+    except ValidationError as error:
+        raise DatabaseError(
+            f"The configuration of trial {trial.number} of study `{study.name}` is damaged: "
+            f"{error.error_count()} of its settings make no sense to this version."
+        ) from error

@@ -1,0 +1,188 @@
+"""Several studies beside each other, where their scores mean the same.
+
+They do if the data, the folds and the objective are the same. What else differs (model, ranges,
+sampler, budget) is what one compares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from tunecli.errors import NotComparableError
+from tunecli.report.analysis import ranking
+from tunecli.report.analysis.fold_test import are_tied
+from tunecli.report.analysis.records import StudyRecord, TrialRecord
+from tunecli.report.findings.evidence.evidence import Evidence
+from tunecli.report.findings.evidence.isolation import Branch, Isolation, isolations
+from tunecli.report.phrases import wording
+from tunecli.study_file.text.scalars import Scalar
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One of the studies that are compared."""
+
+    evidence: Evidence
+
+    @property
+    def study(self) -> StudyRecord:
+        """What was read of it."""
+        return self.evidence.study
+
+    @property
+    def name(self) -> str:
+        """Of the study, harmless for a terminal."""
+        return wording.plain(self.study.name)
+
+    @property
+    def best(self) -> TrialRecord | None:
+        """Its best complete trial."""
+        return next(iter(self.evidence.ranked), None)
+
+    @property
+    def seconds(self) -> float:
+        """Of training, all trials together."""
+        return sum(trial.seconds or 0.0 for trial in self.study.trials)
+
+    @cached_property
+    def isolations(self) -> dict[str, Isolation]:
+        """By the name of the choice."""
+        return {one.parameter: one for one in isolations(self.evidence)}
+
+    def best_so_far(self) -> list[float | None]:
+        """The best value after each trial, by number; None before the first complete one."""
+        steps = dict(ranking.best_so_far(self.study))
+        curve: list[float | None] = []
+        for trial in self.study.trials:
+            last = curve[-1] if curve else None
+            curve.append(steps.get(trial.number, last))
+        return curve
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option of a choice that several studies have.
+
+    Attributes:
+        name: as people read it.
+        branches: by the name of the study.
+    """
+
+    choice: Scalar
+    name: str
+    branches: Mapping[str, Branch]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Studies of the same data, folds and objective, in the order in which they were named."""
+
+    contenders: tuple[Contender, ...]
+
+    @property
+    def metric(self) -> str:
+        """The objective's name."""
+        return self.contenders[0].study.metric
+
+    @property
+    def direction(self) -> str:
+        """Of the objective."""
+        return self.contenders[0].study.direction
+
+    @cached_property
+    def ranked(self) -> list[Contender]:
+        """Those with a complete trial, best first."""
+        sign = -1.0 if self.direction == "maximize" else 1.0
+        found = [(one.best.value, one) for one in self.contenders if one.best is not None]
+        known = [(sign * value, one) for value, one in found if value is not None]
+        return [one for _, one in sorted(known, key=lambda entry: entry[0])]
+
+    @property
+    def ordered(self) -> list[Contender]:
+        """All of them, best first, then those without a complete trial."""
+        return self.ranked + [one for one in self.contenders if one.best is None]
+
+    def is_tied(self, contender: Contender) -> bool:
+        """Whether the folds cannot tell its best trial from the best of all."""
+        first = self.ranked[0] if self.ranked else None
+        if first is None or contender is first or first.best is None or contender.best is None:
+            return False
+        ratio = ranking.n_valid_per_train(first.best)
+        return are_tied(first.best.fold_scores, contender.best.fold_scores, ratio)
+
+    def shared_choices(self) -> dict[str, list[Option]]:
+        """The choices that at least two studies have, with their options, in order."""
+        names = dict.fromkeys(name for one in self.contenders for name in one.isolations)
+        shared = {
+            name: [one for one in self.contenders if name in one.isolations] for name in names
+        }
+        return {name: _options(name, having) for name, having in shared.items() if len(having) > 1}
+
+
+def compared(studies: Sequence[StudyRecord]) -> Comparison:
+    """The comparison of these studies.
+
+    Raises:
+        NotComparableError: their scores mean different things; says which setting differs.
+        DatabaseError: a database is damaged or locked.
+    """
+    first, *others = studies
+    for study in studies:
+        if study.further_objectives:
+            raise NotComparableError(
+                f"Study `{study.name}` has several objectives, so it has a Pareto front and no "
+                "best trial to compare: look at one report after the other."
+            )
+    for other in others:
+        _refuse_unlike(first, other)
+    return Comparison(tuple(Contender(Evidence.of(study)) for study in studies))
+
+
+def _options(name: str, having: Sequence[Contender]) -> list[Option]:
+    branches = [(one.name, branch) for one in having for branch in one.isolations[name].branches]
+    choices = {repr(branch.choice): branch.choice for _, branch in branches}
+    gates = having[0].study.gates
+    return [
+        Option(
+            choice,
+            wording.option(name, choice, gates),
+            {study: branch for study, branch in branches if repr(branch.choice) == key},
+        )
+        for key, choice in choices.items()
+    ]
+
+
+def _refuse_unlike(one: StudyRecord, other: StudyRecord) -> None:
+    if one.url == other.url and one.study_id == other.study_id:
+        raise NotComparableError(f"Study `{one.name}` was named twice; name two studies.")
+    ours, theirs = _meaning(one), _meaning(other)
+    differs = [what for what in ours if what in theirs and ours[what] != theirs[what]]
+    if differs:
+        what = differs[0]
+        raise NotComparableError(
+            f"Scores of `{one.name}` and `{other.name}` cannot be compared: the {what} is "
+            f"{_shown(ours[what])} in `{one.name}` and {_shown(theirs[what])} in `{other.name}`."
+        )
+
+
+def _meaning(study: StudyRecord) -> dict[str, Any]:
+    """What a score rests on, by what it is called; without settings that are not known."""
+    summary = study.summary
+    found: dict[str, Any] = {
+        "objective": f"{study.direction} {study.metric}",
+        "data fingerprint": summary.fingerprint if summary is not None else None,
+        "validation": summary.validation if summary is not None else None,
+    }
+    config = next((trial.config for trial in study.trials if trial.config), None)
+    if config is not None:
+        data = config.get("data") or {}
+        found["test set (data.test)"] = data.get("test")
+        found["seed of the folds (data.split_seed)"] = data.get("split_seed")
+    return found
+
+
+def _shown(value: Any) -> str:
+    return "not known" if value is None else wording.shortened(wording.plain(str(value)), 40)

@@ -1,0 +1,45 @@
+"""`events.jsonl`: what a search tells, one JSON object a line, for whoever watches it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from pathlib import Path
+
+from tunecli.database.clock import utc_now
+from tunecli.files.own import open_file
+from tunecli.search.events.events import Notice, SearchEvent
+
+
+class EventLog:
+    """Appends events to a file. A log that cannot be written never stops a search."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._works = True
+
+    def add(self, event: SearchEvent) -> Notice | None:
+        """Write one event; returns a notice the first time that this fails."""
+        if not self._works:
+            return None
+        try:
+            descriptor = open_file(self._path, os.O_WRONLY | os.O_APPEND)
+            with open(descriptor, "a", encoding="utf-8") as file:
+                file.write(_as_line(event))
+        except OSError as error:
+            self._works = False
+            return Notice(f"{self._path} is not written from now on: {error.strerror}.")
+        return None
+
+
+def _as_line(event: SearchEvent) -> str:
+    fields = dataclasses.asdict(event)
+    fields.pop("earlier", None)  # the log has told of them before
+    fields.pop("folds", None)  # the database has them
+    told = {
+        "time": utc_now().isoformat(timespec="milliseconds"),
+        "event": type(event).__name__,
+        **fields,
+    }
+    return json.dumps(told) + "\n"

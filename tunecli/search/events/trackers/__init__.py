@@ -1,0 +1,1 @@
+"""Copies of a search's events for MLflow, TensorBoard and Weights & Biases."""

@@ -1,0 +1,64 @@
+"""Trials as runs of a Weights & Biases project, grouped by study."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import wandb
+
+from tunecli.search.events.events import TrialEvaluated, TrialFinished, TrialStarted
+from tunecli.search.events.trackers.tracker import Group, figures, points
+
+
+class WandbTracker:
+    """Writes through wandb's client, which keeps what it cannot send."""
+
+    def __init__(self, project: str, group: Group) -> None:
+        settings = wandb.Settings(silent=True, console="off", x_disable_stats=True)
+        mode = wandb.setup(settings).settings.mode
+        if mode == "online" and not wandb.login(prompt=False):
+            raise PermissionError("not logged in: run `wandb login`, or set WANDB_MODE=offline")
+        self._project = project
+        self._group = group
+        self._settings = settings
+        self._runs: dict[int, Any] = {}
+        self._n_shown: dict[int, int] = {}  # points of each run's curve
+
+    def start(self, trial: TrialStarted) -> None:
+        """Begin a run, or go on with the one of that id."""
+        number = trial.number
+        if number in self._runs:
+            return
+        study, key = self._group.study, self._group.key
+        run = wandb.init(
+            project=self._project,
+            group=study,
+            name=f"{study} {number}",
+            id=f"{study}-{key}-{number}",
+            resume="allow",
+            reinit="create_new",
+            config={**trial.params},
+            tags=["tunecli"],
+            settings=self._settings,
+        )
+        run.config.update({"trial": number}, allow_val_change=True)
+        self._runs[number] = run
+        self._n_shown[number] = run.starting_step
+
+    def evaluate(self, told: TrialEvaluated) -> None:
+        """Add a point that is not yet shown."""
+        if told.step >= self._n_shown[told.number]:
+            self._runs[told.number].log(points(told, self._group.objective), step=told.step)
+            self._n_shown[told.number] = told.step + 1
+
+    def finish(self, trial: TrialFinished) -> None:
+        """End a run: as failed only what failed, with the outcome in its summary."""
+        run = self._runs.pop(trial.number)
+        run.summary.update({**figures(trial), "outcome": trial.outcome, "reason": trial.reason})
+        run.finish(exit_code=int(trial.outcome == "failed"))
+
+    def close(self) -> None:
+        """Mark what was interrupted; a later search takes it up again."""
+        for run in self._runs.values():
+            run.mark_preempting()
+            run.finish(exit_code=1)

@@ -1,0 +1,1 @@
+"""Stop a trial or let it continue."""

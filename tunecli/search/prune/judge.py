@@ -1,0 +1,219 @@
+"""Judging running trials by Optuna's pruners, in an order that no worker can change.
+
+A trial is compared with the finished trials that it was suggested from, and only with those of the
+same kind of curve: schedules that start low and end high (warm-up, OneCycleLR, CyclicLR) are one
+kind, all others the other. A verdict depends on the trial's own curve and on theirs, and on
+nothing that a pruner might have stored on the way: a resumed search judges as one in one go.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Container, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import optuna
+from optuna import pruners
+from optuna.exceptions import ExperimentalWarning
+from optuna.storages import InMemoryStorage
+from optuna.trial import FrozenTrial, TrialState
+
+from tunecli.database.trials import STATES, Trial
+from tunecli.search.prune.halving import HALVING, Brackets, Halving
+from tunecli.study_file.settings.settings import Component, Direction, TrialConfig
+from tunecli.training.step.timetable import Timetable
+
+RISING = frozenset({"OneCycleLR", "CyclicLR"})
+
+_EPOCH = datetime(1970, 1, 1)  # no pruner looks at times, but Optuna wants some
+
+
+def n_evaluations(config: TrialConfig) -> int:
+    """How many evaluations a trial has if nothing stops it; 0 if only its own training knows."""
+    if config.train is not None:
+        return config.training.epochs or 0
+    return len(Timetable.of(config.training, n_batches=1).evaluations)
+
+
+def first_verdict(pruner: Component, length: int) -> int:
+    """Index of the first evaluation after which a pruner could stop a trial of `length`."""
+    arguments = pruner.arguments
+    if pruner.name in HALVING:
+        return Halving.of(pruner, length, bracket=0).first
+    wrapped = arguments.get("wrapped_pruner")
+    if isinstance(wrapped, Component):
+        return max(int(arguments["patience"]), first_verdict(wrapped, length))
+    return int(arguments.get("n_warmup_steps", 0))
+
+
+@dataclass
+class _Judged:
+    """What the judge holds of a trial.
+
+    Attributes:
+        rising: whether its schedule starts low and ends high.
+        bracket: of Hyperband; 0 for all others.
+        visible: the trials that it may be compared with, once they have ended.
+        frozen: as Optuna's pruners see it; None while it runs.
+        others: those that it is compared with, once that is known.
+        view: those as a study, for Optuna's pruners.
+    """
+
+    rising: bool
+    bracket: int
+    n_evaluations: int
+    visible: Container[int]
+    curve: list[float]
+    frozen: FrozenTrial | None = None
+    others: list[_Judged] | None = None
+    view: _View | None = None
+
+
+class Judge:
+    """Says whether a running trial should stop. Holds every trial's mean curve.
+
+    Args:
+        pruner: of optuna.pruners; None lets every trial run to its end.
+        study: its name decides Hyperband's brackets, with the trial's number.
+    """
+
+    def __init__(self, pruner: Component | None, direction: Direction, study: str) -> None:
+        self._pruner = pruner
+        self._direction = direction
+        self._study = study
+        self._trials: dict[int, _Judged] = {}
+        self._storage = InMemoryStorage()  # of a study without trials, for the views
+        optuna.create_study(storage=self._storage, study_name=study, direction=direction)
+
+    @property
+    def judges(self) -> bool:
+        """Whether there is anything to ask."""
+        return self._pruner is not None
+
+    def start(self, number: int, config: TrialConfig, visible: Container[int]) -> None:
+        """Begin a trial, or another attempt at it: its curve is told from the start.
+
+        Args:
+            visible: the trials that it will be compared with, once they have ended.
+        """
+        length = n_evaluations(config)
+        schedule = config.schedule.name if config.schedule else ""
+        rising = config.training.warmup > 0 or schedule in RISING
+        self._trials[number] = _Judged(
+            rising, self._bracket(number, length), length, visible, curve=[]
+        )
+
+    def add(self, number: int, mean: float) -> None:
+        """Take in the mean score of the trial's next evaluation."""
+        self._trials[number].curve.append(mean)
+
+    def stops(self, number: int) -> bool:
+        """Whether the trial should end after its newest evaluation."""
+        if self._pruner is None:
+            return False
+        judged = self._trials[number]
+        if self._pruner.name in HALVING:
+            rule = Halving.of(self._pruner, judged.n_evaluations, judged.bracket)
+            curves = [other.curve for other in self._comparable(judged)]
+            return rule.stops(judged.curve, curves, self._direction)
+        running = _freeze(number, judged.curve, None, None)
+        return make_pruner(self._pruner).prune(self._view(judged), running)
+
+    def finish(self, trial: Trial) -> None:
+        """From now on others may be compared with this trial."""
+        assert trial.outcome is not None
+        judged = self._trials[trial.number]
+        state = STATES[trial.outcome]
+        judged.frozen = _freeze(trial.number, judged.curve, state, trial.value)
+        judged.others = judged.view = None  # as long as the study, for each trial
+
+    def restore(self, trial: Trial, visible: Container[int]) -> None:
+        """Take in a trial of an earlier call, with its curve if it has ended."""
+        self.start(trial.number, trial.config, visible)
+        if trial.outcome is not None:
+            self._trials[trial.number].curve.extend(trial.curve)
+            self.finish(trial)
+
+    def _comparable(self, judged: _Judged) -> list[_Judged]:
+        if judged.others is not None:
+            return judged.others
+        others = [
+            other
+            for number, other in self._trials.items()
+            if other.frozen is not None
+            and number in judged.visible
+            and (other.rising, other.bracket) == (judged.rising, judged.bracket)
+        ]
+        if isinstance(judged.visible, range):  # all of them had ended before the trial began
+            judged.others = others
+        return others
+
+    def _view(self, judged: _Judged) -> _View:
+        if judged.view is not None:
+            return judged.view
+        others = self._comparable(judged)
+        frozen = [other.frozen for other in others if other.frozen is not None]
+        view = _View(self._study, self._storage, frozen)
+        if judged.others is not None:
+            judged.view = view
+        return view
+
+    def _bracket(self, number: int, length: int) -> int:
+        if self._pruner is None or self._pruner.name != "HyperbandPruner":
+            return 0
+        brackets = Brackets.of(self._pruner.arguments, length)
+        return brackets.choose(f"{self._study}_{number}")
+
+
+def make_pruner(component: Component) -> pruners.BasePruner:
+    """One of Optuna's pruners that judge by curves alone.
+
+    Raises:
+        ValueError: in Optuna's words.
+    """
+    arguments = dict(component.arguments)
+    if component.name != "PatientPruner":
+        made: pruners.BasePruner = getattr(pruners, component.name)(**arguments)
+        return made
+    wrapped = arguments.pop("wrapped_pruner", None)
+    if wrapped is not None and wrapped.name in HALVING:
+        raise ValueError(
+            f"PatientPruner cannot wrap {wrapped.name}, which decides at a few evaluations only, "
+            "where patience is seldom at its end. Wrap Median, Percentile or Threshold."
+        )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        return pruners.PatientPruner(make_pruner(wrapped) if wrapped else None, **arguments)
+
+
+class _View(optuna.Study):
+    """The study as one trial may see it: `trials` and nothing else."""
+
+    def __init__(self, name: str, storage: InMemoryStorage, trials: Sequence[FrozenTrial]) -> None:
+        super().__init__(name, storage, pruner=pruners.NopPruner())
+        self._shown = trials
+
+    def get_trials(
+        self, deepcopy: bool = True, states: Container[TrialState] | None = None
+    ) -> list[FrozenTrial]:
+        return [trial for trial in self._shown if states is None or trial.state in states]
+
+
+def _freeze(
+    number: int, curve: Sequence[float], state: TrialState | None, value: float | None
+) -> FrozenTrial:
+    """A trial as Optuna's pruners take it; running if `state` is None."""
+    return FrozenTrial(
+        number=number,
+        trial_id=number,
+        state=state or TrialState.RUNNING,
+        value=value if state == TrialState.COMPLETE else None,
+        datetime_start=_EPOCH,
+        datetime_complete=_EPOCH if state else None,
+        params={},
+        distributions={},
+        user_attrs={},
+        system_attrs={},
+        intermediate_values=dict(enumerate(curve)),
+    )

@@ -1,0 +1,223 @@
+"""Where a study lives: a folder under `runs/`, a database, and locks for its one driver."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import chain, count
+from pathlib import Path
+
+from tunecli.errors import (
+    NO_RIGHT,
+    NO_ROOM,
+    DatabaseError,
+    PlaceError,
+    StudyBusyError,
+    TunecliError,
+)
+from tunecli.files.own import NotOwnError, make_folder, opened_folder, refuse_foreign
+from tunecli.search.study.locks import TakenError, hold, soft
+from tunecli.search.study.trial_folders import BEST, CHECKPOINTS
+from tunecli.study_file.read.study_name import TRASH
+
+DATABASE = "study.db"
+JOURNALS = ("-journal", "-wal", "-shm")
+"""How SQLite calls what belongs to a database."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where one study lives.
+
+    Attributes:
+        runs: the folder of all studies.
+        name: of the study; a plain file name (the study file's rules check it).
+        storage: URL of another database, or None for `runs/<name>/study.db`.
+    """
+
+    runs: Path
+    name: str
+    storage: str | None = None
+
+    @property
+    def folder(self) -> Path:
+        """Everything of this study but, perhaps, its database."""
+        return self.runs / self.name
+
+    @property
+    def url(self) -> str:
+        """The database as SQLAlchemy names it."""
+        from tunecli.database.url import sqlite_url  # SQLAlchemy takes longer than a busy study
+
+        return self.storage or sqlite_url(self.folder / DATABASE)
+
+    @property
+    def events(self) -> Path:
+        """The stream of search events, one JSON object a line."""
+        return self.folder / "events.jsonl"
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep the study to this process, which will write to its folder: see `locked`.
+
+        Raises:
+            PlaceError: also where a link, or something else, has the name of a file of the study.
+        """
+        self._refuse_foreign()
+        with self.locked():
+            yield
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep the study to this process: its folder, and its rows in a SQLite file.
+
+        On a server nothing can be locked for so long; there the database refuses a second
+        writer's trial.
+
+        Raises:
+            StudyBusyError: another process holds it.
+            PlaceError: the folder cannot be written.
+        """
+        with ExitStack() as held:
+            made_runs = [] if self.runs.exists() else [self.runs]
+            held.callback(_remove_empty, [self.folder, *made_runs])
+            for lock in self._locks():
+                held.enter_context(self._hold(lock))
+            yield
+
+    def move_to_trash(self) -> Path:
+        """Put all that is in the study's folder aside, of a study that is held.
+
+        The database goes last: until then the study is where it was.
+
+        Returns:
+            where it is now, under `runs/.trash`.
+
+        Raises:
+            PlaceError: the folder cannot be written, or the trash is a link.
+        """
+        trash = self.runs / TRASH
+        try:
+            make_folder(trash)
+            target = self._new_in(trash)
+            with opened_folder(self.folder) as source, opened_folder(target) as goal:
+                for path in sorted(self._contents(), key=_is_of_database):
+                    os.rename(path.name, path.name, src_dir_fd=source, dst_dir_fd=goal)
+        except OSError as error:
+            raise self._unwritable(trash, error) from None
+        return target
+
+    def _new_in(self, trash: Path) -> Path:
+        """A folder that was not there."""
+        stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+        for ending in chain([""], (f"-{number}" for number in count(2))):
+            target = trash / f"{self.name}-{stamp}{ending}"
+            with suppress(FileExistsError):
+                target.mkdir()
+                return target
+        raise AssertionError("numbers do not end")
+
+    @property
+    def has_study_files(self) -> bool:
+        """Whether the folder holds what every search makes; another folder may have its name."""
+        return any(path.exists() for path in (self.folder / DATABASE, self.events))
+
+    def _contents(self) -> list[Path]:
+        locks = {name for lock in self._locks() for name in (lock.name, soft(lock).name)}
+        return [path for path in self.folder.iterdir() if path.name not in locks]
+
+    def _locks(self) -> list[Path]:
+        """The lock files: searches from several folders may share a database."""
+        locks = [self.folder / "search.lock"]
+        database = self._database_file
+        if database is not None:
+            locks.append(database.with_name(f"{database.name}.{self.name}.lock"))
+        return locks
+
+    @property
+    def _database_file(self) -> Path | None:
+        """The SQLite file; None for a database on a server.
+
+        Whatever links lead to one that the user named; that of the folder must not be one.
+        """
+        if self.storage is None:
+            return self.folder.resolve() / DATABASE
+        from tunecli.database.url import sqlite_file
+
+        named = sqlite_file(self.storage)
+        return None if named is None else named.resolve()
+
+    def _refuse_foreign(self) -> None:
+        """Let only real files and folders have the names of those that a search writes.
+
+        Raises:
+            PlaceError: one is a link, of another kind, or has more than one name.
+        """
+        folders = [self.runs / ".cache", self.runs / TRASH, self.folder]
+        folders += [self.folder / name for name in (CHECKPOINTS, BEST, "model")]
+        files = [self.folder / "trackers.json", self.events]
+        if self.storage is None:
+            files.append(self.folder / DATABASE)
+        if self._database_file is not None:
+            files += [Path(f"{self._database_file}{ending}") for ending in JOURNALS]
+        for lock in self._locks():
+            files += [lock, soft(lock)]
+        try:
+            for folder in folders:
+                refuse_foreign(folder, "folder")
+            for name in (CHECKPOINTS, BEST):
+                for path in (self.folder / name).glob("[0-9]*"):
+                    refuse_foreign(path, "folder")
+            for file in files:
+                refuse_foreign(file, "file")
+        except OSError as error:
+            raise self._unwritable(self.folder, error) from None
+
+    @contextmanager
+    def _hold(self, path: Path) -> Iterator[None]:
+        """Hold one lock, or say who does."""
+        with ExitStack() as held:
+            try:
+                if path.parent == self.folder:
+                    make_folder(self.folder)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                held.enter_context(hold(path))
+            except TakenError as error:
+                raise StudyBusyError(self._busy_sentence(error)) from None
+            except OSError as error:
+                raise self._unwritable(path.parent, error) from None
+            yield
+
+    def _busy_sentence(self, taken: TakenError) -> str:
+        advice = "Wait for it, or stop it first."
+        if taken.outlives is not None:
+            advice += f" If it is gone for certain, delete {taken.outlives}."
+        who = taken.holder or "another process"
+        return f"Study {self.name} is being searched by {who}. {advice}"
+
+    def _unwritable(self, folder: Path, error: OSError) -> TunecliError:
+        """No room or no right is the machine's trouble, all else no place for a study."""
+        if isinstance(error, NotOwnError):
+            return PlaceError(
+                f"{error}; tunecli writes and deletes only what is its own. Move it away, or name "
+                "another place with --storage or with --runs, whose folder may itself be a link."
+            )
+        kind = DatabaseError if error.errno in (*NO_ROOM, *NO_RIGHT) else PlaceError
+        return kind(
+            f"{folder} cannot be written ({error.strerror}). Make room or allow it, or give "
+            "another place with --runs or --storage."
+        )
+
+
+def _is_of_database(path: Path) -> bool:
+    return path.name in (DATABASE, *(f"{DATABASE}{ending}" for ending in JOURNALS))
+
+
+def _remove_empty(folders: Iterable[Path]) -> None:
+    """Leave no trace of a search that could not begin."""
+    with suppress(OSError):  # there is something in it
+        for folder in folders:
+            folder.rmdir()

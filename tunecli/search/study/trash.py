@@ -1,0 +1,96 @@
+"""Putting a study away: its folder into another one, its rows under another name. None is deleted.
+
+Only what tunecli made is put away. A folder or a study that plain Optuna or somebody else made is
+refused, and stays as it is.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from tunecli.database import sqlite_files
+from tunecli.database.url import shown
+from tunecli.database.write import StudyDatabase
+from tunecli.errors import PlaceError
+from tunecli.search.study.study_folder import DATABASE, Place
+
+_STRANGERS = """
+SELECT study_name FROM studies WHERE study_id NOT IN
+(SELECT study_id FROM study_user_attributes WHERE key LIKE 'tunecli:%')
+"""
+_OUR_NAME = b"tunecli"
+"""Stands in every database of tunecli's, in the names of its tables."""
+
+
+def put_away(place: Place) -> list[str]:
+    """Move a study that is held to the trash: its folder, and its rows in another database.
+
+    Returns:
+        what was moved where, a sentence each; empty if there is no such study.
+
+    Raises:
+        PlaceError: tunecli did not make it, or it cannot be moved.
+        DatabaseError: the database cannot be used.
+    """
+    refuse_foreign_study(place)
+    moved = []
+    if place.storage is not None:
+        new = StudyDatabase.put_away(place.url, place.name)
+        if new is not None:
+            where = shown(place.url)
+            moved.append(f"Study {place.name} was renamed in {where}: it is now {new}.")
+    if place.has_study_files:
+        moved.append(f"Study {place.name} was moved to {place.move_to_trash()}.")
+    return moved
+
+
+def refuse_foreign_study(place: Place) -> None:
+    """Let only what tunecli made pass, or nothing at all.
+
+    Raises:
+        PlaceError: another program made the study, or the file in its place.
+        DatabaseError: the database of `--storage` cannot be used.
+    """
+    if place.storage is not None:
+        if StudyDatabase.is_foreign(place.url, place.name):
+            raise PlaceError(_sentence(shown(place.url), f"study {place.name}"))
+        return
+    path = place.folder / DATABASE
+    if path.exists() and path.stat().st_size:
+        _refuse_foreign_file(path)
+
+
+def _refuse_foreign_file(path: Path) -> None:
+    try:
+        with closing(sqlite_files.open_read_only(path)) as opened:
+            strangers = [name for (name,) in opened.execute(_STRANGERS)]
+    except sqlite3.Error:  # damaged, or of another program
+        strangers = []
+        if not _names_us(path):
+            raise PlaceError(
+                f"{path} is not a study database of tunecli, so it was not touched. Move it away, "
+                "or use --as NAME."
+            ) from None
+    if strangers:
+        raise PlaceError(_sentence(str(path), f"study {strangers[0]}"))
+
+
+def _names_us(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        before = b""
+        while block := file.read(2**20):
+            if _OUR_NAME in before + block:
+                return True
+            before = block[-len(_OUR_NAME) :]
+    return False
+
+
+def _sentence(where: str, what: str) -> str:
+    return (
+        f"{where} holds {what}, which tunecli did not make, so it was not touched. Use --as NAME "
+        "to start a study of another name, or another database."
+    )

@@ -1,0 +1,1 @@
+"""The next trial, the same after every resume."""

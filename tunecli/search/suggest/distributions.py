@@ -1,0 +1,23 @@
+"""A study file's ranges and Optuna's distributions: the same thing in two vocabularies."""
+
+from __future__ import annotations
+
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+
+from tunecli.study_file.settings.ranges import Categories, FloatRange, IntRange, Range
+
+
+def to_distribution(range_: Range) -> BaseDistribution:
+    """The Optuna distribution of a range; categories keep their order."""
+    match range_:
+        case FloatRange(low, high, log, step):
+            return FloatDistribution(low, high, log=log, step=step)
+        case IntRange(low, high, log, step):
+            return IntDistribution(low, high, log=log, step=step)
+        case Categories(choices):
+            return CategoricalDistribution(choices)

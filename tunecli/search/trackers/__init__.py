@@ -1,1 +1,0 @@
-"""Mirroring a search into experiment trackers; the study database stays what counts."""

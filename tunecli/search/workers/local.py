@@ -1,0 +1,345 @@
+"""Local worker processes: one per job, alive as long as the search."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from collections import Counter, deque
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing import forkserver
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import BaseContext
+from threading import Thread
+from typing import TYPE_CHECKING, Any
+
+from tunecli.data.rows.workspace import HERE, Workspace
+from tunecli.lifeline import end_with_the_parents_pipe, ignore_the_drivers_signals, unheard
+from tunecli.search.workers import resource_tracking
+from tunecli.search.workers.fork_server import DRIVER
+from tunecli.search.workers.machine import gpu_of, gpus
+from tunecli.search.workers.messages import (
+    Answer,
+    BaselineScored,
+    Event,
+    Finished,
+    FirstTask,
+    Job,
+    LastWords,
+    Reply,
+    Resumed,
+    Suspended,
+    TrialJob,
+    WorkerDied,
+)
+from tunecli.search.workers.out_of_memory import KernelKills, own_counters
+from tunecli.search.workers.watching import Watch
+from tunecli.temporary_folder import claim
+
+if TYPE_CHECKING:
+    from multiprocessing.process import BaseProcess
+
+
+PATIENCE = 1.0  # seconds that a worker has to end by itself
+IN_VAIN = 3  # times that a worker is replaced although none of them had a trial
+
+
+@dataclass
+class _Worker:
+    """One process.
+
+    Attributes:
+        job: what it works on now.
+        watch: of that; of the last job between two.
+        last_words: why it cannot go on.
+    """
+
+    number: int
+    process: BaseProcess
+    connection: Connection
+    watch: Watch
+    job: Job | None = None
+    last_words: str = ""
+
+
+class LocalExecutor:
+    """An `Executor` of `n_workers` processes on this machine.
+
+    Workers fork from a clean server process that has imported torch once; on macOS they are
+    spawned. They are not daemonic, so that a user's code may start processes of its own; they end
+    with the driver. The first ones start in a thread: torch takes seconds to load, in which this
+    process hears Ctrl-C. A worker that dies is replaced at once; one that cannot even wait for a
+    trial, and its successors alike, only when there is a trial.
+
+    Args:
+        first_task: for the first worker, before any job.
+        workspace: where workers find and keep the data.
+    """
+
+    def __init__(self, first_task: FirstTask, n_workers: int, workspace: Workspace = HERE) -> None:
+        self._workspace = workspace
+        self.n_workers = n_workers
+        self._context = _context()
+        self._waiting: deque[Job] = deque()
+        self._stopping: dict[int, float] = {}  # when the patience with a trial ends
+        self._unsaid: list[Event] = []  # of trials and workers that never began
+        self._workers: dict[int, _Worker] = {}
+        self._in_vain: Counter[int] = Counter()  # starts of a worker since it had a trial
+        self._is_ending = False
+        self._kernel_kills = KernelKills(own_counters(), time.monotonic())
+        self._closed = False
+        start_server()
+        self._starting = Thread(target=self._start_first, args=(first_task,), daemon=True)
+        self._starting.start()
+
+    def submit(self, job: Job) -> None:
+        """Hand `job` to a free worker, or keep it until one is free."""
+        self._waiting.append(job)
+        self._hand_out()
+
+    def reply(self, number: int, go_on: bool) -> None:
+        """Answer the newest evaluation of trial `number`."""
+        self._tell(number, "go on" if go_on else "prune")
+
+    def stop(self, number: int, grace: float) -> None:
+        """Let trial `number` save after its next evaluation; kill it if that takes too long."""
+        self._is_ending = True
+        if any(job.number == number for job in self._waiting):
+            self._waiting = deque(job for job in self._waiting if job.number != number)
+            self._unsaid.append(Suspended(number, worker=-1, saved=True))
+        else:
+            self._stopping[number] = time.monotonic() + grace
+            self._tell(number, "suspend")
+
+    def kill(self, number: int) -> None:
+        """End job `number` with its worker; another takes its place."""
+        self._waiting = deque(job for job in self._waiting if job.number != number)
+        for worker in list(self._workers.values()):
+            if worker.job is not None and worker.job.number == number:
+                self._end(worker)
+        self._hand_out()
+
+    def events(self, timeout: float) -> Sequence[Event]:
+        """What the workers have said, and which of them died."""
+        if self._starting.is_alive():
+            self._starting.join(timeout)
+            return []
+        workers = list(self._workers.values())
+        sources: list[Any] = [worker.connection for worker in workers]
+        sources += [worker.process.sentinel for worker in workers]
+        ready = set(wait(sources, 0 if self._unsaid else timeout))
+        told, self._unsaid = self._unsaid, []
+        for worker in workers:
+            if ready & {worker.connection, worker.process.sentinel}:
+                told += self._receive(worker, is_dead=worker.process.sentinel in ready)
+        for event in told:
+            if isinstance(event, Suspended | Finished):
+                self._stopping.pop(event.number, None)
+        told += self._kill_the_late()
+        told += self._end_overdue()
+        self._hand_out()
+        return told
+
+    def _end_overdue(self) -> list[Event]:
+        """End the jobs that have had all their time, in native code or wherever they hang."""
+        now = time.monotonic()
+        self._kernel_kills.look(now)
+        told: list[Event] = []
+        for worker in list(self._workers.values()):
+            if worker.job is None:
+                continue
+            worker.watch.look(now)
+            if worker.watch.is_over:
+                worker.process.terminate()  # code may listen, and leave nothing behind
+                worker.process.join(PATIENCE)
+                self._end(worker)
+                self._stopping.pop(worker.job.number, None)
+                told.append(_out_of_time(worker, worker.job))
+        return told
+
+    def _kill_the_late(self) -> list[Event]:
+        now = time.monotonic()
+        late = [number for number, deadline in self._stopping.items() if now >= deadline]
+        for number in late:
+            del self._stopping[number]
+            self.kill(number)
+        return [Suspended(number, worker=-1, saved=False) for number in late]
+
+    def close(self) -> None:
+        """End all workers."""
+        self._closed = True
+        self._waiting.clear()
+        for worker in self._workers.copy().values():
+            worker.process.kill()
+        for worker in self._workers.copy().values():
+            self._end(worker)
+
+    def _tell(self, number: int, answer: Answer) -> None:
+        for worker in self._workers.values():
+            if worker.job is not None and worker.job.number == number:
+                _send(worker.connection, Reply(answer))
+
+    def _receive(self, worker: _Worker, *, is_dead: bool) -> list[Event]:
+        """What a worker has said; a process that it left behind may hold its pipe open."""
+        told: list[Event] = []
+        try:
+            while worker.connection.poll():
+                event: Event | LastWords = worker.connection.recv()
+                if isinstance(event, LastWords):
+                    worker.last_words = event.text
+                    continue
+                if isinstance(event, Resumed):
+                    worker.watch.seconds += event.seconds
+                if isinstance(event, Finished | BaselineScored | Suspended):
+                    worker.job = None
+                if isinstance(event, Finished) and event.is_last:
+                    self._end(worker)
+                    return [*told, event]
+                told.append(event)
+        except (EOFError, OSError):
+            is_dead = True
+        if is_dead:
+            told += self._bury(worker)
+        return told
+
+    def _bury(self, worker: _Worker) -> list[Event]:
+        """What is to be said of a worker that is gone."""
+        worker.process.join(PATIENCE)  # its pipe may close before its end is known
+        self._end(worker)
+        code = worker.process.exitcode
+        return [
+            WorkerDied(
+                worker.job.number if worker.job else None,
+                worker.number,
+                code,
+                worker.last_words,
+                out_of_memory=code == -signal.SIGKILL and self._kernel_kills.explain_one(),
+                seconds=worker.watch.seconds,
+                peak_memory=worker.watch.peak_memory,
+            )
+        ]
+
+    def _hand_out(self) -> None:
+        if self._starting.is_alive():
+            return
+        for number in range(self.n_workers):
+            may_start = self._in_vain[number] <= IN_VAIN and not self._is_ending
+            if number not in self._workers and (self._waiting or may_start):
+                start_server()
+                self._start(number, None)
+            worker = self._workers.get(number)
+            if not self._waiting:
+                continue
+            if worker is None:  # nothing can be started; whoever waits must not wait for ever
+                self._unsaid.append(WorkerDied(self._waiting.popleft().number, number, None))
+            elif worker.job is None:
+                worker.job = self._waiting.popleft()
+                self._in_vain[number] = 0
+                worker.watch = _watch(worker.process, worker.job.max_time)
+                _send(worker.connection, worker.job)
+
+    def _start_first(self, first_task: FirstTask) -> None:
+        for number in range(self.n_workers):
+            if not self._closed:
+                self._start(number, first_task if number == 0 else None)
+        if 0 not in self._workers:
+            self._unsaid.append(WorkerDied(None, 0, None))
+        if self._closed:
+            self.close()
+
+    def _start(self, number: int, first_task: FirstTask | None) -> None:
+        """Start a worker; there is none if the fork server cannot."""
+        self._in_vain[number] += 1
+        ours, theirs = self._context.Pipe()
+        process = self._context.Process(  # type: ignore[attr-defined]
+            target=_run,
+            args=(theirs, number, self._workspace, first_task, gpu_of(number, gpus())),
+            name=f"worker {number}",
+        )
+        try:
+            with unheard():
+                process.start()
+            self._workers[number] = _Worker(number, process, ours, _watch(process))
+        except (EOFError, OSError):
+            ours.close()
+        finally:
+            theirs.close()  # so that the pipe ends when the worker does
+
+    def _end(self, worker: _Worker) -> None:
+        self._workers.pop(worker.number, None)
+        worker.process.kill()
+        worker.process.join()
+        worker.connection.close()
+
+
+def _out_of_time(worker: _Worker, job: Job) -> Event:
+    if isinstance(job, TrialJob):
+        return Finished(job.number, worker.number, worker.watch.timed_out())
+    words = f"it took longer than {job.max_time:g} s"
+    return WorkerDied(job.number, worker.number, None, words, seconds=worker.watch.seconds)
+
+
+def _watch(process: BaseProcess, max_time: float | None = None) -> Watch:
+    assert process.pid is not None  # it was started
+    return Watch(process.pid, max_time, time.monotonic())
+
+
+def _run(
+    connection: Connection,
+    number: int,
+    workspace: Workspace,
+    first_task: FirstTask | None,
+    gpu: str | None,
+) -> None:
+    """A worker's process; CUDA, which nobody has touched yet, shows it one GPU only."""
+    ignore_the_drivers_signals()
+    end_with_the_parents_pipe()
+    if gpu is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+    try:
+        from tunecli.search.workers.worker import worker_main  # torch: in the worker only
+
+        worker_main(connection, number, workspace, first_task)
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        return  # the driver has closed or is gone
+    except Exception as error:
+        with suppress(OSError):
+            connection.send(LastWords(f"{type(error).__name__}: {error}"))
+        sys.exit(1)
+
+
+def _context() -> BaseContext:
+    if sys.platform == "darwin":  # forking after Apple's frameworks have started threads crashes
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["__main__", "tunecli.search.workers.fork_server"])
+    return context
+
+
+def start_server() -> None:
+    """Start what workers fork from, unless it runs; it ends with the thread that calls this.
+
+    A command may do so before its own imports, since torch takes longer than all of them.
+    """
+    claim()
+    resource_tracking.ensure_running()
+    if sys.platform == "darwin":
+        return
+    _context()
+    os.environ[DRIVER] = str(os.getpid())
+    try:
+        with unheard():
+            forkserver.ensure_running()
+    finally:
+        del os.environ[DRIVER]
+
+
+def _send(connection: Connection, message: object) -> None:
+    try:
+        connection.send(message)
+    except (BrokenPipeError, ConnectionResetError):
+        pass  # the worker is gone; `events` will say so

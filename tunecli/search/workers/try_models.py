@@ -1,0 +1,60 @@
+"""Building every pair of choices before a search begins, so that nothing fails in trial 7.
+
+Like `worker.py`, which calls it, this is no part of the driver: it imports torch.
+"""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+
+from tunecli.data.rows.dataset import FoldData
+from tunecli.data.stores import Stores
+from tunecli.errors import StudyFileError
+from tunecli.study_file.settings.ranges import Range
+from tunecli.study_file.settings.settings import TrialConfig
+from tunecli.study_file.space.corner_cases import Point, covering
+from tunecli.study_file.study_file import StudyFile
+from tunecli.study_file.text.scalars import Scalar
+from tunecli.training.fold_data import folds_of
+from tunecli.training.own_rehearsal import own_build_error
+from tunecli.training.rehearsal import build_error
+
+MOST_SECONDS = 10.0
+"""Of processor time for building before a search; `check` takes its time."""
+
+
+def refuse_what_cannot_be_built(study: StudyFile, stores: Stores) -> None:
+    """Build every pair of choices, as far as a few seconds go, before a search begins.
+
+    Args:
+        study: completed.
+
+    Raises:
+        StudyFileError: with every mistake found.
+    """
+    deadline = time.process_time() + MOST_SECONDS
+    mistakes: dict[str, Point] = {}
+    for point in covering(study.parameters):
+        if time.process_time() > deadline:
+            break  # large models; what is left is found by `check`, or by a trial
+        config, folds = configuration(study, stores, point)
+        is_own = config.train is not None
+        mistake = own_build_error(config) if is_own else build_error(config, folds)
+        if mistake:
+            mistakes.setdefault(mistake, point)
+    if mistakes:
+        problems = [study.problem(mistake, point) for mistake, point in mistakes.items()]
+        raise StudyFileError(study.file, problems)
+
+
+def configuration(
+    study: StudyFile, stores: Stores, point: Point
+) -> tuple[TrialConfig, list[FoldData]]:
+    """The configuration at a point of the search space, and the folds that it would train on."""
+    config = study.resolve(partial(_look_up, point))
+    return config, folds_of(stores.of(config), config)
+
+
+def _look_up(point: Point, name: str, _: Range) -> Scalar:
+    return point[name]

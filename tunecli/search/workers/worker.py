@@ -1,0 +1,313 @@
+"""A worker process: a pure function of its jobs. It opens no database and imports no Optuna."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import numpy
+import sklearn
+import torch
+
+from tunecli import __version__
+from tunecli.data.fold_store import FoldStore
+from tunecli.data.no_data import NoData, completed_without_data
+from tunecli.data.rows.dataset import FoldData
+from tunecli.data.rows.summary import DataSummary
+from tunecli.data.rows.workspace import Workspace
+from tunecli.data.sources import load
+from tunecli.data.stores import Stores
+from tunecli.data.user_code.import_user_code import permit
+from tunecli.data.user_code.loaded_code import LoadedCode
+from tunecli.errors import DataError, TunecliError
+from tunecli.search.events.events import CodeLoaded
+from tunecli.search.workers.measurable import refuse_what_cannot_be_measured
+from tunecli.search.workers.messages import (
+    Answer,
+    BaselineJob,
+    BaselineScored,
+    Described,
+    Evaluated,
+    Event,
+    Finished,
+    FirstTask,
+    Resumed,
+    Suspended,
+    TrialJob,
+    Warned,
+)
+from tunecli.search.workers.summarize_data import describe
+from tunecli.search.workers.try_models import refuse_what_cannot_be_built
+from tunecli.study_file.settings.metric_names import costs
+from tunecli.study_file.settings.settings import TrialConfig
+from tunecli.study_file.settings.source_kinds import NO_SOURCE
+from tunecli.study_file.space.walk import first_value
+from tunecli.training.cross_validation import CrossValidation, Round
+from tunecli.training.fold_data import folds_of
+from tunecli.training.outcome.evaluation import Baseline, TrialResult
+from tunecli.training.outcome.trial_failures import failure, is_beyond_repair, release_memory
+from tunecli.training.saved_models import keep_models
+from tunecli.training.state.checkpoints import CheckpointError, Checkpoints
+from tunecli.training.state.memory import PeakMemory, life_peak
+from tunecli.training.step.latency_lock import NOBODY_MEASURES, Quiet
+from tunecli.training.step.precision import choose_device
+from tunecli.training.trial_end import EndOfTrial, finish, refused
+
+
+class Trainer:
+    """Does jobs one after another, keeping the data in memory between them.
+
+    Args:
+        workspace: where the data is found and kept.
+        say: hands an event to the driver.
+        hear: the driver's word after an evaluation; with False, only one that is there already.
+    """
+
+    def __init__(
+        self,
+        worker: int,
+        workspace: Workspace,
+        say: Callable[[Event], None],
+        hear: Callable[[bool], Answer],
+    ) -> None:
+        self._worker = worker
+        permit(workspace.code)
+        self._loaded = LoadedCode(workspace.code)
+        self._workspace = workspace
+        self._say = say
+        self._hear = hear
+        self._stores = Stores(workspace)
+        self._peak: PeakMemory | None = None
+        self._is_done_for = False
+
+    def describe(self, task: FirstTask) -> Described:
+        """Load the data and say what it is: the driver imports neither numpy nor torch."""
+        study = task.study
+        try:
+            torch.set_num_threads(1)
+            if study.data.source == NO_SOURCE:
+                return self._describe_nothing(task)
+            first = {"arguments": task.arguments}
+            data = study.data.model_copy(update=first)
+            dataset = load(data, self._workspace, study.validation)
+            completed = study.completed(dataset.task, len(dataset.y), dataset.given)
+            config = completed.resolve(lambda _, range_: first_value(range_))
+            config = config.model_copy(update={"data": config.data.model_copy(update=first)})
+            store = FoldStore(config.data, config.validation, self._workspace, dataset=dataset)
+            self._stores.add(config, store)
+            if task.is_new:
+                refuse_what_cannot_be_measured(completed, config, store)
+                refuse_what_cannot_be_built(completed, self._stores)
+            summary = describe(config, store)
+            return self._described(summary, config)
+        except DataError as error:
+            return Described(self._worker, None, error=study.located(error))
+        except TunecliError as error:
+            return Described(self._worker, None, error=error)
+
+    def _describe_nothing(self, task: FirstTask) -> Described:
+        """Of a study whose training brings its own data."""
+        completed = completed_without_data(task.study)
+        config = completed.resolve(lambda _, range_: first_value(range_))
+        if task.is_new:
+            refuse_what_cannot_be_built(completed, self._stores)
+        summary = NoData(config.validation).summary()
+        return self._described(summary, config)
+
+    def _described(self, summary: DataSummary, config: TrialConfig) -> Described:
+        return Described(self._worker, summary, environment(config), code=self._loaded.news())
+
+    def _tell_loaded(self) -> None:
+        """Say which code of the user's own was imported in the last job."""
+        if files := self._loaded.news():
+            self._say(CodeLoaded(self._worker, files))
+
+    def train(self, job: TrialJob) -> None:
+        """Train `job`; whatever happens ends in one `Finished` or `Suspended`."""
+        start, is_last = time.perf_counter(), False
+        try:
+            result = self._cross_validate(job)
+        except (Exception, SystemExit, KeyboardInterrupt) as error:  # code may raise anything
+            seconds = time.perf_counter() - start
+            result = failure(error, seconds=seconds, peak_memory=self._peak_memory)
+            is_last = is_beyond_repair(error)
+        self._tell_loaded()
+        if result is not None:
+            if result.outcome == "failed":
+                release_memory()
+            is_last = is_last or self._is_done_for
+            self._say(Finished(job.number, self._worker, result, is_last))
+
+    def fit(self, job: BaselineJob) -> None:
+        """Fit an untuned model; whatever happens ends in one `BaselineScored`."""
+        try:
+            baseline = self._fit(job)
+        except (Exception, SystemExit, KeyboardInterrupt) as error:  # metrics may raise anything
+            baseline = Baseline(job.name, note=failure(error, seconds=0, peak_memory=0).reason)
+            release_memory()
+        self._tell_loaded()
+        self._say(BaselineScored(job.number, self._worker, baseline))
+
+    def _fit(self, job: BaselineJob) -> Baseline:
+        from tunecli.training.score_baselines import fit_baseline  # no trial waits for its imports
+
+        store = self._stores.of(job.config)
+        if isinstance(store, NoData):
+            raise ValueError("there are no rows to fit it on")
+        with self._quiet(job.config).working():
+            return fit_baseline(job.name, job.config, store)
+
+    @property
+    def _peak_memory(self) -> int:
+        """Of the newest trial, in bytes."""
+        return life_peak() if self._peak is None else self._peak.n_bytes
+
+    def _cross_validate(self, job: TrialJob) -> TrialResult | None:
+        """The job's result; None if the driver suspended it."""
+        folds = self._prepare(job)
+        if (result := refused(job.config, folds[0])) is not None:
+            return result
+        training = self._begin(job, folds)
+        try:
+            return self._train_on(training, job)
+        finally:
+            if not training.close():
+                self._is_done_for = True  # code that goes on would disturb the next trial
+
+    def _train_on(self, training: CrossValidation, job: TrialJob) -> TrialResult | None:
+        checkpoints = None
+        if job.checkpoint:
+            n_bytes = training.checkpoint_bytes
+            checkpoints = Checkpoints(Path(job.checkpoint), job.config, n_bytes)
+            self._load(checkpoints, training, job)
+        n_before = len(training.curve)
+        quiet = self._quiet(job.config)
+        for index, evaluations in enumerate(_rounds(training, quiet)):
+            is_last = training.outcome is not None
+            for note in training.take_notes():
+                self._warn(job, note)
+            self._say(Evaluated(job.number, self._worker, evaluations, is_last))
+            if is_last:
+                break
+            answer = self._hear(job.asks)
+            if answer == "prune":
+                return training.result("pruned")
+            if answer == "suspend":
+                saved = checkpoints is not None and self._save(checkpoints, training, job)
+                self._say(Suspended(job.number, self._worker, saved))
+                return None
+            if checkpoints is not None and checkpoints.is_due and index >= n_before:
+                self._save(checkpoints, training, job)
+        end = finish(training, quiet)
+        if job.is_worth_keeping(end.result):
+            self._keep(end, job)
+        return end.result
+
+    def _keep(self, end: EndOfTrial, job: TrialJob) -> None:
+        """Leave the models of a trial that may be one of the best."""
+        try:
+            keep_models(Path(job.models), job.config, end.models())
+        except OSError as error:
+            self._warn(job, f"its models could not be written: {error.strerror}")
+
+    def _quiet(self, config: TrialConfig) -> Quiet:
+        """Shared with all workers of this place; nobody waits in a study without latencies."""
+        cache = self._workspace.cache
+        is_measured = cache is not None and "latency" in costs(config)
+        return Quiet(cache / "latency") if cache and is_measured else NOBODY_MEASURES
+
+    def _prepare(self, job: TrialJob) -> list[FoldData]:
+        """The folds of a job."""
+        config = job.config
+        self._peak = PeakMemory(choose_device(config.training.device))
+        torch.set_num_threads(config.training.threads)
+        return folds_of(self._stores.of(config), config)
+
+    def _begin(self, job: TrialJob, folds: Sequence[FoldData]) -> CrossValidation:
+        device = choose_device(job.config.training.device)
+        folder = Path(job.checkpoint) if job.checkpoint else None
+        return CrossValidation(job.config, folds, device, folder)
+
+    def _load(self, checkpoints: Checkpoints, training: CrossValidation, job: TrialJob) -> None:
+        """Go on where the checkpoint says, if there is one that can be used."""
+        try:
+            state = checkpoints.load()
+        except CheckpointError as error:
+            self._warn(job, f"its checkpoint is not used, since {error}; it starts over")
+            return
+        if state is not None:
+            training.load_state_dict(state)
+            self._say(Resumed(job.number, self._worker, training.seconds))
+
+    def _save(self, checkpoints: Checkpoints, training: CrossValidation, job: TrialJob) -> bool:
+        try:
+            checkpoints.save(training.state_dict())
+        except OSError as error:
+            self._warn(job, f"its checkpoint could not be written: {error.strerror}")
+            return False
+        return True
+
+    def _warn(self, job: TrialJob, text: str) -> None:
+        self._say(Warned(job.number, self._worker, f"Trial {job.number}: {text}."))
+
+
+def _rounds(training: CrossValidation, quiet: Quiet) -> Iterator[Round]:
+    """Those of a checkpoint, then the ones to come."""
+    yield from tuple(training.curve)
+    while True:
+        with quiet.working():
+            evaluations = next(training, None)
+        if evaluations is None:
+            return
+        yield evaluations
+
+
+def environment(config: TrialConfig) -> dict[str, str]:
+    """What decides the rounding beside the study file: versions, device, CPU."""
+    device = choose_device(config.training.device)
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else ""
+    return {
+        "tunecli": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": numpy.__version__,
+        "scikit-learn": sklearn.__version__,
+        "platform": platform.platform(),
+        "device": f"{device.type} {name}".strip(),
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+    }
+
+
+def worker_main(
+    connection: Connection, worker: int, workspace: Workspace, first_task: FirstTask | None
+) -> None:
+    """The first task if the worker has one, then jobs.
+
+    Raises:
+        EOFError, OSError: the driver has closed the pipe or is gone.
+    """
+    trainer = Trainer(worker, workspace, connection.send, partial(_hear, connection))
+    if first_task is not None:
+        connection.send(trainer.describe(first_task))
+    while True:
+        message = connection.recv()
+        if isinstance(message, TrialJob):  # not the driver's word on a trial that has just ended
+            trainer.train(message)
+        elif isinstance(message, BaselineJob):
+            trainer.fit(message)
+
+
+def _hear(connection: Connection, waits: bool) -> Answer:
+    if not waits and not connection.poll():
+        return "go on"
+    answer: Answer = connection.recv().answer
+    return answer
+
+
+def warm_up() -> None:
+    """Pay now what torch imports at the first optimizer."""
+    torch.optim.SGD([torch.zeros(1, requires_grad=True)])

@@ -1,0 +1,331 @@
+"""Code of the user's own: how a study file names it, and what the command line allows of it.
+
+A study file names it `path.py:Name` (a file, relative to the study file) or `module:Name` (of an
+installed package). Nothing of it is imported here: what it takes is read from its source, as for
+every library. It runs in the workers only, and only what `--code` allowed (`data/user_code.py`).
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import re
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
+from functools import cache
+from itertools import pairwise
+from os.path import isfile  # which takes any text for a path
+from pathlib import Path
+
+from tunecli.errors import UserCodeError
+from tunecli.study_file.catalogue import first_code_hashes, signatures
+from tunecli.study_file.catalogue.code_hashes import OF_FILES, file_hash, package_hash
+from tunecli.study_file.catalogue.signatures import Argument, Signature, Unreadable
+from tunecli.study_file.catalogue.value_types import in_words, value_type
+from tunecli.study_file.settings.code_names import CodeName, short_name
+from tunecli.study_file.settings.settings import Component
+from tunecli.study_file.text.suggestions import did_you_mean, listed
+
+_BETWEEN_NAMES = re.compile(r"[\s{}\[\],'\"]")
+
+FILLED_IN: dict[str, tuple[str, ...]] = {
+    "model": (
+        "in_features",
+        "in_channels",
+        "image_size",
+        "num_classes",
+        "out_features",
+        "cat_cardinalities",
+        "n_cont_features",
+        "shape",
+        "n_outputs",
+    ),
+}
+"""Arguments, by kind, that follow from the data where the study file does not give them."""
+
+FOR_TUNECLI: dict[str, tuple[Argument, ...]] = {
+    "model": (
+        Argument("freeze", "int | Literal['features'] | None", required=False),
+        Argument("backbone_lr", "float | None", required=False),
+    ),
+}
+"""Arguments, by kind, that tunecli reads where the user's class has none of that name."""
+
+_GIVEN_FIRST: dict[str, int] = {"optimizer": 1, "schedule": 1, "metric": 2}
+"""Positional arguments that tunecli gives: parameters, the optimizer, targets and predictions."""
+
+_PLAIN_BASES = ("nn.Module", "torch.nn.Module", "Module", "object")
+
+ArgumentProblem = tuple[tuple[str, ...], str]
+
+
+def places_in(text: str) -> set[str]:
+    """Every file and package that a study file's text might mean, most of them by chance."""
+    pairs = (pair for word in _BETWEEN_NAMES.split(text) for pair in pairwise(word.split(":")))
+    return {name.to_allow for pair in pairs if (name := CodeName.parse(":".join(pair)))}
+
+
+@dataclass(frozen=True)
+class AllowedCode:
+    """What the command line allows a study file to run.
+
+    Attributes:
+        folder: of the study file.
+        files: absolute path and content hash of each file.
+        packages: name and version of each package, or the hash of its files.
+        changed: files and packages that were allowed before they changed.
+    """
+
+    folder: Path
+    files: tuple[tuple[Path, str], ...] = ()
+    packages: tuple[tuple[str, str], ...] = ()
+    changed: frozenset[Path | str] = frozenset()
+
+    @classmethod
+    def of(cls, folder: Path, options: Iterable[str]) -> AllowedCode:
+        """What `--code` options mean: files as the shell sees them, or beside the study file.
+
+        Raises:
+            UserCodeError: there is no such file or package.
+        """
+        files: dict[Path, str] = {}
+        packages: dict[str, str] = {}
+        for option in options:
+            if option.endswith(".py"):
+                places = [path for path in (Path(option), folder / option) if path.is_file()]
+                if not places:
+                    raise UserCodeError(f"--code {option}: there is no such file.")
+                files[places[0].resolve()] = _hash(places[0].resolve(), option)
+            elif _package(option) is not None:
+                packages[option] = package_hash(option, _origin(option))
+            else:
+                raise UserCodeError(
+                    f"--code {option}: there is no such package, and a file's name ends with .py."
+                )
+        return cls(folder, tuple(files.items()), tuple(packages.items()))
+
+    @property
+    def allows_anything(self) -> bool:
+        """Whether any code may run."""
+        return bool(self.files or self.packages)
+
+    def hash_of(self, name: CodeName) -> str | None:
+        """Of the content of what is allowed under this name; None if it is not allowed."""
+        if name.is_file:
+            return dict(self.files).get(self.file(name))
+        return dict(self.packages).get(name.to_allow)
+
+    def is_as_before(self, name: CodeName, before: str) -> bool:
+        """Whether a study that keeps the hash `before` ran the same, by the rule of that hash."""
+        if before.startswith(OF_FILES) or self.hash_of(name) is None:
+            return self.hash_of(name) == before
+        return self.first_hash_of(name) == before
+
+    def first_hash_of(self, name: CodeName) -> str:
+        """Of the content, as the first studies keep it."""
+        if name.is_file:
+            return first_code_hashes.file_hash(self.file(name))
+        return first_code_hashes.package_hash(name.to_allow)
+
+    def file(self, name: CodeName) -> Path:
+        """The file of a name, absolute and without links."""
+        return (self.folder / name.place).resolve()
+
+    def and_also(self, other: AllowedCode) -> AllowedCode:
+        """What either allows."""
+        files = {**dict(other.files), **dict(self.files)}
+        packages = {**dict(other.packages), **dict(self.packages)}
+        changed = (self.changed | other.changed) - files.keys() - packages.keys()
+        return AllowedCode(self.folder, tuple(files.items()), tuple(packages.items()), changed)
+
+    def mistake(self, written: str) -> str | None:
+        """Why a name cannot be used: not there, not allowed; None if it can."""
+        name = CodeName.parse(written)
+        assert name is not None
+        if name.is_file and not isfile(self.file(name)):
+            where = f"(looked for at {self.file(name)})"
+            return f"there is no file {name.place!r} {where}. It is relative to the study file."
+        if not name.is_file and _package(name.to_allow) is None:
+            return (
+                f"there is no package {name.to_allow!r} here. Install it, or name a file: a.py:…"
+            )
+        if self.hash_of(name) is None:
+            option = self._option(name)
+            if (self.file(name) if name.is_file else name.to_allow) in self.changed:
+                rule = "has changed since you allowed it, itself or what it imports"
+                return f"{written} {rule}. To allow it again, add --code {option}."
+            rule = "is code, which runs only if the command line allows it"
+            return f"{written} {rule}: add --code {option}."
+        source = self._source(name)
+        return None if source is None else _missing(source, name)
+
+    def signature(self, kind: str, written: str) -> Signature:
+        """The arguments that a study file can set; open where its source does not tell."""
+        name = CodeName.parse(written)
+        source = self._source(name) if name and self.hash_of(name) is not None else None
+        if name is None or source is None or kind == "train":  # which gets them as one mapping
+            found = Signature(short_name(written), (), open=True)
+        else:
+            found = _signature(source, name.name, kind)
+        added = (a for a in FOR_TUNECLI.get(kind, ()) if found.argument(a.name) is None)
+        return replace(found, arguments=(*found.arguments, *added))
+
+    def argument_problems(
+        self, kind: str, component: Component, broken: Collection[str] = ()
+    ) -> list[ArgumentProblem]:
+        """Everything wrong with a component's arguments; see `catalogue.argument_problems`."""
+        known = self.signature(kind, component.name)
+        found: list[ArgumentProblem] = []
+        for name, value in component.arguments.items():
+            argument = known.argument(name)
+            if argument is not None:
+                found += _value_problems(argument, value)
+            elif not known.open:
+                taken = [argument.name for argument in known.arguments]
+                others = f" It takes {listed(taken)}." if taken else " It takes none."
+                hint = did_you_mean(name, taken) or others
+                found.append(((name,), f"{known.name} has no argument `{name}`.{hint}"))
+        given = {*component.arguments, *broken}
+        missing = [a.name for a in known.arguments if a.required and a.name not in given]
+        return [*found, *(((), f"{known.name} needs {name}.") for name in missing)]
+
+    def _option(self, name: CodeName) -> str:
+        """What to write behind `--code`, as the shell sees it."""
+        if not name.is_file:
+            return name.to_allow
+        try:
+            return str(self.file(name).relative_to(Path.cwd()))
+        except ValueError:
+            return str(self.file(name))
+
+    def _source(self, name: CodeName) -> Path | None:
+        """The file to read; None for what has no readable source."""
+        if name.is_file:
+            return self.file(name)
+        folder = _package(name.to_allow)
+        rest = name.place.split(".")[1:]
+        if folder is None:
+            return None
+        module = folder.joinpath(*rest)
+        places = (module.with_suffix(".py") if rest else module, module / "__init__.py")
+        return next((path for path in places if path.is_file()), None)
+
+
+NO_CODE = AllowedCode(Path())
+"""What a command without `--code` allows."""
+
+
+def mistakes(
+    kind: str, component: Component, allowed: AllowedCode | None, broken: Collection[str] = ()
+) -> list[ArgumentProblem]:
+    """What is wrong with a component of the user's own; nothing where nobody looks (None)."""
+    if allowed is None:
+        return []
+    mistake = allowed.mistake(component.name)
+    if mistake is not None:
+        return [((), mistake)]
+    return allowed.argument_problems(kind, component, broken)
+
+
+def _hash(file: Path, option: str) -> str:
+    try:
+        return file_hash(file)
+    except OSError as error:
+        raise UserCodeError(f"--code {option} cannot be read: {error.strerror}.") from None
+
+
+@cache
+def _package(name: str) -> Path | None:
+    try:
+        return signatures.package_folder(name)
+    except (ImportError, ValueError):
+        return None
+
+
+def _origin(package: str) -> Path:
+    """The file that a package begins with."""
+    spec = importlib.util.find_spec(package)
+    return Path((spec and spec.origin) or "")
+
+
+def _missing(source: Path, name: CodeName) -> str | None:
+    """What to say if a file does not define a name."""
+    try:
+        tree = signatures.parsed(source)
+    except (SyntaxError, ValueError, OSError, MemoryError, RecursionError) as error:
+        line = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
+        reason = getattr(error, "strerror", None) or (error.args or ["it is nested too deep"])[0]
+        return f"{name.place} cannot be read as Python: {reason}{line}."
+    known = _defined(tree)
+    if name.name in known or "*" in known or "__getattr__" in known:
+        return None
+    hint = did_you_mean(name.name, known) or f" It has {listed(known) if known else 'nothing'}."
+    return f"{name.place} has no class or function {name.name!r}.{hint}"
+
+
+def _defined(tree: ast.Module) -> list[str]:
+    """Names that a module has at its top, as far as its source tells; `*` if it does not."""
+    found: list[str] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            found += [node.name] if node in tree.body else []
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            found += [(alias.asname or alias.name).partition(".")[0] for alias in node.names]
+        elif isinstance(node, ast.Assign):
+            found += [target.id for target in node.targets if isinstance(target, ast.Name)]
+    return found
+
+
+@cache
+def _signature(source: Path, name: str, kind: str) -> Signature:
+    node = next(
+        (
+            node
+            for node in signatures.parsed(source).body
+            if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == name
+        ),
+        None,
+    )
+    if isinstance(node, ast.FunctionDef) and not node.decorator_list:
+        first = 2 if kind == "loss" else _GIVEN_FIRST.get(kind, 0)
+        return _settable(signatures.function_signature(source, name), kind, first)
+    if isinstance(node, ast.ClassDef) and _constructor_is_known(source, node):
+        first = _GIVEN_FIRST.get(kind, 0) if kind in ("optimizer", "schedule") else 0
+        return _settable(signatures.class_signature(source, name), kind, first)
+    return Signature(name, (), open=True)
+
+
+def _constructor_is_known(source: Path, node: ast.ClassDef) -> bool:
+    """Whether a class, or a base of it in the same file, says what it takes."""
+    if node.decorator_list or node.keywords:
+        return False
+    if any(isinstance(m, ast.FunctionDef) and m.name == "__init__" for m in node.body):
+        return True
+    classes = {n.name: n for n in signatures.parsed(source).body if isinstance(n, ast.ClassDef)}
+    bases = [ast.unparse(base) for base in node.bases]
+    return all(
+        base in _PLAIN_BASES or (base in classes and _constructor_is_known(source, classes[base]))
+        for base in bases
+    )
+
+
+def _settable(full: Signature, kind: str, n_given: int) -> Signature:
+    filled = FILLED_IN.get(kind, ())
+    kept = [
+        replace(argument, required=False) if argument.name in filled else argument
+        for argument in full.arguments[n_given:]
+    ]
+    return Signature(full.name, tuple(kept), full.open)
+
+
+def _value_problems(argument: Argument, value: object) -> list[ArgumentProblem]:
+    """An annotation binds; a default alone says nothing of the type."""
+    try:
+        accepted = value_type(argument.annotation, Unreadable)
+    except (SyntaxError, ValueError):
+        return []
+    is_default = not argument.required and value == argument.default
+    if is_default or not accepted.settable or accepted.accepts(value):
+        return []
+    message = f"{argument.name} must be {accepted.words}, but got {in_words(value)}."
+    return [((argument.name,), message)]

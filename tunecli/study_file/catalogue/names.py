@@ -1,0 +1,295 @@
+"""The names that a study file may use, and where their sources are.
+
+Fixed lists stand here where tunecli must know a class to use it (losses, samplers, pruners,
+scales, its own models); whatever torch and torchvision list themselves is read from their sources.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
+
+import tunecli
+from tunecli.study_file.catalogue import signatures
+from tunecli.study_file.catalogue.signatures import Argument, Signature
+from tunecli.study_file.settings.code_names import is_code
+from tunecli.study_file.settings.metric_names import METRICS
+from tunecli.study_file.settings.settings import Task
+from tunecli.study_file.text.suggestions import closest, did_you_mean, listed
+
+Kind = Literal[
+    "model",
+    "loss",
+    "optimizer",
+    "schedule",
+    "activation",
+    "scale",
+    "sampler",
+    "pruner",
+    "metric",
+    "train",
+    "augmentation",
+    "data",
+]
+CODE_KINDS = frozenset(
+    {"model", "loss", "optimizer", "schedule", "metric", "train", "augmentation", "data"}
+)
+"""Kinds of components that may be code of the user's own."""
+
+_LOSS_TASKS: dict[str, Task] = {
+    "CrossEntropyLoss": "classification",
+    "NLLLoss": "classification",
+    "BCEWithLogitsLoss": "classification",
+    "MultiMarginLoss": "classification",
+    "MSELoss": "regression",
+    "L1Loss": "regression",
+    "SmoothL1Loss": "regression",
+    "HuberLoss": "regression",
+    "PoissonNLLLoss": "regression",
+    "GaussianNLLLoss": "regression",
+}
+LOSS_TASKS = MappingProxyType(_LOSS_TASKS)
+"""The losses offered, and the task that each is for."""
+
+OWN_MODELS = ("Linear", "MLP", "ResNet", "CNN")
+_SAMPLERS = (
+    "RandomSampler",
+    "TPESampler",
+    "CmaEsSampler",
+    "QMCSampler",
+    "GPSampler",
+    "NSGAIISampler",
+    "NSGAIIISampler",
+    "GridSampler",
+    "BruteForceSampler",
+)
+_PRUNERS = (
+    "MedianPruner",
+    "PercentilePruner",
+    "SuccessiveHalvingPruner",
+    "HyperbandPruner",
+    "PatientPruner",
+    "ThresholdPruner",
+)
+SCALES = {
+    "standard": ("StandardScaler", ()),
+    "minmax": ("MinMaxScaler", ()),
+    "robust": ("RobustScaler", ()),
+    "quantile": ("QuantileTransformer", ("n_quantiles", "output_distribution")),
+}
+ALIASES = {"CMA-ES": "CmaEsSampler", "NSGA-II": "NSGAIISampler", "NSGA-III": "NSGAIIISampler"}
+
+_TAKES_CODE = "it takes code, and a study file is data."
+_TAKES_SCHEDULES = "it is made of other schedules in code. Write one of those"
+_ABSTRACT = "it is what all others derive from, and does nothing by itself."
+_NOT_ELEMENTWISE = "it is not elementwise. Write `ReLU` or `GELU`."
+_NO_MEASURE = "it does not compare predictions with the targets of classification or regression."
+_OTHER_SIZE = "all pictures have the size that data.size says. Write `size` there."
+_SCALES = "`data.scale` does that, fitted to the training part."
+_OTHER_PICTURE = "it is nothing without masks or boxes."
+_NOT_OFFERED: dict[Kind, dict[str, str]] = {
+    "augmentation": {
+        **dict.fromkeys(
+            ("CenterCrop", "Resize", "LongestMaxSize", "SmallestMaxSize", "PadTo"), _OTHER_SIZE
+        ),
+        **dict.fromkeys(("Normalize", "Denormalize"), _SCALES),
+        **dict.fromkeys(("RandomTransplantation", "RandomMosaic", "PatchMix"), _OTHER_PICTURE),
+        "RandomMixUpV2": "it mixes targets, too. Write training: {mixup: 0.2}.",
+        "RandomCutMixV2": "it mixes targets, too. Write training: {cutmix: 1.0}.",
+        "RandomFisheye": "its arguments are tensors, which a study file cannot give.",
+        "RandomDissolving": "it fetches a diffusion model.",
+    },
+    "optimizer": {
+        "Optimizer": _ABSTRACT,
+        "SparseAdam": "it wants sparse gradients, which no model here has. Write `Adam`.",
+    },
+    "schedule": {
+        "LambdaLR": f"{_TAKES_CODE} For a warm-up there is `training.warmup`.",
+        "MultiplicativeLR": f"{_TAKES_CODE} Write `ExponentialLR`.",
+        "SequentialLR": f"{_TAKES_SCHEDULES}, and `training.warmup` for a warm-up in front of it.",
+        "ChainedScheduler": f"{_TAKES_SCHEDULES}, with `training.warmup` for a warm-up.",
+        "LRScheduler": _ABSTRACT,
+        "_LRScheduler": _ABSTRACT,
+    },
+    "activation": {
+        **dict.fromkeys(
+            ("MultiheadAttention", "GLU", "Softmax", "Softmax2d", "LogSoftmax", "Softmin"),
+            _NOT_ELEMENTWISE,
+        ),
+        "Threshold": "it is nothing without arguments. Write `ReLU` or `Hardtanh`.",
+    },
+    "pruner": {
+        "WilcoxonPruner": "it takes steps for independent instances, and here they are "
+        "evaluations of one curve. Write `Median` or `Hyperband`.",
+        "NopPruner": "it prunes nothing. Write `pruner: none`.",
+        "BasePruner": _ABSTRACT,
+    },
+    "sampler": {
+        "PartialFixedSampler": "the study file itself says what is fixed. Write a value in place "
+        "of a range.",
+        "BaseSampler": _ABSTRACT,
+    },
+}
+"""Names that the libraries have and a study file cannot use, and why."""
+
+
+_AUGMENTATION = re.compile(
+    "Random|ColorJ"
+)  # of single pictures; the rest are bases and containers
+
+
+@cache
+def names(kind: Kind) -> tuple[str, ...]:
+    """What may be written, in the library's spelling and order."""
+    if kind == "model":
+        return OWN_MODELS + tuple(
+            name for file in _torchvision_files() for name in _builders(file)
+        )
+    if kind == "optimizer":
+        return _names_but(_torch("optim", "__init__.py"), kind, capital=True)
+    if kind == "schedule":
+        return _names_but(_torch("optim", "lr_scheduler.py"), kind)
+    if kind == "activation":
+        return _names_but(_torch("nn", "modules", "activation.py"), kind)
+    if kind == "augmentation":
+        every = _names_but(_kornia("__init__.py"), kind)
+        return tuple(n for n in every if _AUGMENTATION.match(n) and not n.endswith("3D"))
+    tables: Mapping[Kind, tuple[str, ...]] = {
+        "loss": tuple(LOSS_TASKS),
+        "scale": tuple(SCALES),
+        "sampler": _SAMPLERS,
+        "pruner": _PRUNERS,
+        "metric": tuple(METRICS),
+        "train": (),
+        "data": (),
+    }
+    return tables[kind]
+
+
+def canonical(kind: Kind, name: str) -> str | None:
+    """The name in full: `Median` is `MedianPruner`, `CMA-ES` `CmaEsSampler`; None if unknown."""
+    if kind in CODE_KINDS and is_code(name):
+        return name
+    if kind == "model" and name in OWN_MODELS:  # without a look at torchvision
+        return name
+    candidates = [name]
+    if kind in ("sampler", "pruner"):
+        candidates += [f"{name}{kind.capitalize()}", ALIASES.get(name, name)]
+    return next((candidate for candidate in candidates if candidate in names(kind)), None)
+
+
+def with_article(kind: Kind) -> str:
+    """`an optimizer`, `a model`."""
+    return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
+
+
+def unknown_name(kind: Kind, name: str) -> str:
+    """What to say about a name that `canonical` does not know."""
+    if kind == "train":
+        return f"{name!r} is no function of your own. Write {{my_train.py:fit: {{…}}}}."
+    if (reason := _why_not_offered(kind, name)) is not None:
+        return reason
+    short = _short_names(kind)
+    known = f" Known are {listed(short, most=16)}."
+    return f"there is no {kind} `{name}`.{did_you_mean(name, [*names(kind), *short]) or known}"
+
+
+def closest_name(kind: Kind, name: str) -> str | None:
+    """The name that was probably meant, as `canonical` gives it; None if none is alike."""
+    if _why_not_offered(kind, name) is not None:
+        return None
+    meant = closest(name, [*names(kind), *_short_names(kind)])
+    return canonical(kind, meant) if meant is not None else None
+
+
+def _short_names(kind: Kind) -> list[str]:
+    """`TPE`, `Median`."""
+    suffix = kind.capitalize() if kind in ("sampler", "pruner") else ""
+    return [known.removesuffix(suffix) for known in names(kind)]
+
+
+def _why_not_offered(kind: Kind, name: str) -> str | None:
+    """Why a name that the library has is no name here; None if it has none such."""
+    table = _NOT_OFFERED.get(kind, {})
+    full = next((n for n in (name, f"{name}{kind.capitalize()}") if n in table), None)
+    if full is not None:
+        return f"{full} is not offered: {table[full]}"
+    if kind == "loss" and name in signatures.exported(_torch("nn", "modules", "loss.py")):
+        return f"{name} is not offered: {_NO_MEASURE} Known are {listed(LOSS_TASKS)}."
+    return None
+
+
+@cache
+def library_signature(kind: Kind, name: str) -> Signature:
+    """All arguments as the library has them."""
+    if kind == "metric":
+        arguments = METRICS[name].arguments
+        return Signature(
+            name, tuple(Argument(a, required=False, default=w[0]) for a, w in arguments.items())
+        )
+    if kind == "model" and name not in OWN_MODELS:
+        file = next(file for file in _torchvision_files() if name in _builders(file))
+        return signatures.function_signature(file, name)
+    if kind == "scale":
+        found = signatures.class_signature(_file(kind, name), SCALES[name][0])
+        return replace(found, name=name)
+    found = signatures.class_signature(_file(kind, name), name)
+    if kind == "augmentation" and not found.arguments:  # kornia's base of all has the constructor
+        base = signatures.class_signature(_kornia("base.py"), "_BasicAugmentationBase")
+        return replace(base, name=name)
+    return found
+
+
+def _file(kind: Kind, name: str) -> Path:
+    """The source file of a class."""
+    if kind == "model":
+        module = "convolutional.py" if name == "CNN" else "dense.py"
+        return Path(tunecli.__file__).parent / "training" / "models" / module
+    if kind == "loss":
+        return _torch("nn", "modules", "loss.py")
+    if kind == "activation":
+        return _torch("nn", "modules", "activation.py")
+    if kind == "schedule":
+        return _torch("optim", "lr_scheduler.py")
+    if kind == "optimizer":
+        return signatures.imported_from("torch", _torch("optim", "__init__.py"))[name]
+    if kind == "scale":
+        return signatures.package_folder("sklearn") / "preprocessing" / "_data.py"
+    if kind == "augmentation":
+        files = sorted(_kornia("_2d").glob("*/[a-z]*.py"))
+        return next(file for file in files if f"class {name}(" in file.read_text("utf-8"))
+    init = signatures.package_folder("optuna") / f"{kind}s" / "__init__.py"
+    return signatures.imported_from("optuna", init)[name]
+
+
+def _torch(*path: str) -> Path:
+    return signatures.package_folder("torch").joinpath(*path)
+
+
+def _kornia(*path: str) -> Path:
+    return signatures.package_folder("kornia").joinpath("augmentation", *path)
+
+
+def _names_but(file: Path, kind: Kind, capital: bool = False) -> tuple[str, ...]:
+    """A module's `__all__` without what is not offered; `capital`: its classes only."""
+    left_out = _NOT_OFFERED[kind]
+    return tuple(
+        name
+        for name in signatures.exported(file)
+        if name not in left_out and (name[0].isupper() or not capital)
+    )
+
+
+@cache
+def _torchvision_files() -> tuple[Path, ...]:
+    """The modules of torchvision's classifiers; detection and the like are in folders."""
+    return tuple(sorted((signatures.package_folder("torchvision") / "models").glob("[a-z]*.py")))
+
+
+def _builders(file: Path) -> tuple[str, ...]:
+    return signatures.decorated_functions(file, "register_model")

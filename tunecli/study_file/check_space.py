@@ -1,0 +1,253 @@
+"""Tries a tree at the ends of its ranges: types, arguments, and rules between settings.
+
+A range is right if everything it can give is. Settings, arguments and rules are monotonic in each
+number, so its two ends stand for all of it; and what a rule finds wrong shows at some pair of
+parameters, so every pair of their ends and options stands for all combinations. An option brings
+along the choices that lead to it; all other parameters of a pair stay at their first values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import chain, islice
+from typing import Any
+
+from tunecli.study_file.read import defaults
+from tunecli.study_file.read.pydantic_messages import AnySettings, validated
+from tunecli.study_file.read.read_components import Grammar
+from tunecli.study_file.read.read_fixed import report_arguments
+from tunecli.study_file.read.read_sections import Sections
+from tunecli.study_file.read.rules import Conflict, conflicts, loss_conflicts, sampler_conflicts
+from tunecli.study_file.settings.metric_names import METRICS
+from tunecli.study_file.settings.ranges import Parameter
+from tunecli.study_file.settings.settings import (
+    WITHOUT,
+    Component,
+    CompressionSettings,
+    DataSettings,
+    Task,
+    TrainingSettings,
+    TrialConfig,
+)
+from tunecli.study_file.space.corner_cases import answering, distinct, pairs, singles
+from tunecli.study_file.space.tree import (
+    COMPONENT_SLOTS,
+    LIST_SLOTS,
+    SETTINGS,
+    SOURCE,
+    Plain,
+    Slot,
+    Tree,
+    trains_itself,
+)
+from tunecli.study_file.space.walk import Resolved, parameters, resolve
+from tunecli.study_file.text.document import Path
+from tunecli.study_file.text.problems import Problems, covers
+from tunecli.study_file.text.suggestions import listed
+
+_OF_ANY_TRAINING = ("epochs", "early_stopping", "max_time", "device", "threads", "deterministic")
+_USUAL = {"model": "MLP", "loss": "CrossEntropyLoss", "optimizer": "SGD"}
+
+MOST_PAIRS = 20_000
+"""Of ends and options that are tried together; only choices of hundreds of options have more."""
+MOST_VALUES = 500_000
+"""That all pairs together fill in; with more than 60 parameters there are fewer pairs."""
+MOST_PARAMETERS = 500
+"""That a study searches: ranges and choices."""
+
+
+def check_tree(tree: Tree, sections: Sections, task: Task | None, grammar: Grammar) -> None:
+    """Report everything that is wrong at some point of the search space."""
+    searched = parameters(tree)
+    if len(searched) > MOST_PARAMETERS:
+        n = f"{len(searched):,}"
+        message = f"a study searches at most {MOST_PARAMETERS} ranges and choices, but got {n}."
+        grammar.problems.add((), f"{message} Fix some of them.")
+        return
+    _Checks(tree, sections, task, grammar).run(searched)
+    if trains_itself(tree):
+        for path, message in _of_own_training(tree, sections):
+            grammar.problems.add_new(path, message)
+    for message in sampler_conflicts(sections.search.sampler, searched):
+        grammar.problems.add(("search", "sampler"), message)
+
+
+def _of_own_training(tree: Tree, sections: Sections) -> Iterator[tuple[Path, str]]:
+    """What only tunecli's own loop can do."""
+    pruner = sections.search.pruner
+    is_open = tree.base["training", "epochs"] == Plain(None)
+    if pruner is not None and pruner.name == "HyperbandPruner" and is_open:
+        message = "Hyperband needs to know how long a trial is: write training: {epochs: …}."
+        yield ("search", "pruner"), message
+    for slot, default in defaults.slots().items():
+        is_of_loop = slot[0] in SETTINGS and slot[1] not in _OF_ANY_TRAINING
+        if is_of_loop and tree.base[slot] != default:
+            message = f"is for tunecli's own loop. Write {slot[1]} under train, for your function."
+            yield slot, message
+
+
+def with_loss(tree: Tree, task: Task) -> Tree:
+    """The tree with the task's loss where it has none; a training of the user's own needs none."""
+    return tree if trains_itself(tree) else tree.with_default(("loss",), defaults.loss(task))
+
+
+def check_metrics(sections: Sections, task: Task, problems: Problems) -> None:
+    """Report metrics that do not measure the task of the data."""
+    fitting = [name for name, info in METRICS.items() if info.task in (None, task)]
+    places: list[tuple[Path, Component]] = [
+        *((("metrics", index), metric) for index, metric in enumerate(sections.metrics)),
+        *((("constraints", one.metric.name), one.metric) for one in sections.constraints),
+    ]
+    for index, one in enumerate(sections.objectives):
+        within: Path = (index,) if len(sections.objectives) > 1 else ()
+        places.append((("objective", *within, one.direction), one.metric))
+    for at, metric in places:
+        _check_metric(metric, at, fitting, task, problems)
+
+
+def _check_metric(
+    metric: Component, at: Path, fitting: list[str], task: Task, problems: Problems
+) -> None:
+    if metric.name in METRICS and metric.name not in fitting:
+        message = f"{metric.name} is for {METRICS[metric.name].task}, but the data is for {task}."
+        problems.add_new(at, f"{message} Take one of {listed(fitting, last='or')}.")
+
+
+class _Checks:
+    """One tree at many points of its space."""
+
+    def __init__(
+        self, tree: Tree, sections: Sections, task: Task | None, grammar: Grammar
+    ) -> None:
+        self._tree = tree if task is None else with_loss(tree, task)
+        self._sections = sections
+        self._task = task
+        self._grammar = grammar
+        self._problems: Problems = grammar.problems
+        self._seen: set[str] = set()
+
+    def run(self, searched: Sequence[Parameter]) -> None:
+        every = distinct(searched, chain(singles(searched), pairs(searched)))
+        n_single = sum(1 for _ in distinct(searched, singles(searched)))
+        single = [resolve(self._tree, answering(a)) for a in islice(every, n_single)]
+        for resolved in single:
+            self._check_parts(resolved)
+        known_wrong = _with_their_lists(self._problems.paths())
+        for resolved in single:
+            self._check_rules(resolved, known_wrong)
+        n_pairs = min(MOST_PAIRS, MOST_VALUES // max(1, len(searched)))
+        for allowed in islice(every, n_pairs):
+            self._check_rules(resolve(self._tree, answering(allowed)), known_wrong)
+
+    def _check_parts(self, resolved: Resolved) -> None:
+        """Each component and each setting by itself."""
+        for slot, kind in COMPONENT_SLOTS.items():
+            component = resolved.values.get(slot)
+            if isinstance(component, Component) and self._is_new(slot, component):
+                report_arguments(kind, component, slot, resolved, self._grammar)
+        for slot, kind in LIST_SLOTS.items():
+            for i, component in enumerate(resolved.values.get(slot) or ()):
+                if component is not None and self._is_new((*slot, i), component):
+                    report_arguments(kind, component, (*slot, i), resolved, self._grammar)
+        for section, settings in SETTINGS.items():
+            given = resolved.section(section)
+            if self._is_new((section,), given):
+                for path, message in validated(settings, given)[1]:
+                    self._problems.add_new(resolved.place((section, *path)), message)
+
+    def _is_new(self, slot: Path, value: Any) -> bool:
+        """Whether this value was not met in this slot before."""
+        key = f"{slot}{value!r}"
+        if key in self._seen:
+            return False
+        self._seen.add(key)
+        return True
+
+    def _check_rules(self, resolved: Resolved, known_wrong: frozenset[Path]) -> None:
+        config = trial_config(_filled(resolved, trains_itself(self._tree)), self._sections)
+        assert config is not None
+        found = conflicts(config)
+        if self._task is not None:
+            found += loss_conflicts(config.loss, self._task)
+        for conflict in found:
+            self._report(conflict, resolved, known_wrong)
+
+    def _report(
+        self, conflict: Conflict, resolved: Resolved, known_wrong: frozenset[Path]
+    ) -> None:
+        """Report a conflict, unless one of its parts is wrong by itself.
+
+        What contains all of its parts, a component whose name is misspelled, says nothing of them.
+        """
+        places = [resolved.place(path) for path in (conflict.path, *conflict.others)]
+        around = {path for path in known_wrong if all(p[: len(path)] == path for p in places)}
+        around -= set(places)
+        if not any(covers(known_wrong - around, place) for place in places):
+            self._problems.add(places[0], conflict.message, others=places[1:])
+
+
+def _filled(resolved: Resolved, is_own: bool) -> Resolved:
+    """The same with something usual where a component is wrong, so that the rules see the rest.
+
+    What the rules say of that is not reported, since its place is known to be wrong.
+    """
+    usual: dict[Slot, Any] = {(slot,): Component(name=name) for slot, name in _USUAL.items()}
+    if is_own:
+        usual = {("train",): Component(name="my_train.py:fit")}
+    return replace(resolved, values=usual | resolved.values)
+
+
+def trial_config(resolved: Resolved, sections: Sections) -> TrialConfig | None:
+    """A configuration without ranges; None where a component is wrong or still open.
+
+    A setting that is wrong has its default, so that the rules see the others.
+    """
+    parts: dict[str, Any] = {
+        name: resolved.values.get((name,))
+        for name in ("model", "loss", "optimizer", "schedule", "train")
+    }
+    for name in ("model", "loss", "optimizer"):
+        if parts[name] is None and parts["train"] is None:
+            return None
+        parts[name] = parts[name] or WITHOUT
+    data = sections.data or DataSettings(source="")
+    objectives = sections.objectives or (defaults.objective("classification"),)
+    return TrialConfig(
+        seed=sections.seed,
+        data=data.model_copy(update=of_data(resolved)),
+        validation=sections.validation,
+        training=_settings(TrainingSettings, resolved.section("training")),
+        compression=_settings(CompressionSettings, resolved.section("compression")),
+        objective=objectives[0],
+        further_objectives=objectives[1:],
+        constraints=sections.constraints,
+        metrics=sections.metrics,
+        **parts,
+    )
+
+
+def of_data(resolved: Resolved) -> dict[str, Any]:
+    """What rows are made of and how they are prepared, as far as it differs between trials."""
+    augment = resolved.values.get(("data", "augment")) or ()
+    source = resolved.values.get(SOURCE)
+    return {
+        **({"arguments": source.arguments} if isinstance(source, Component) else {}),
+        "scale": resolved.values.get(("data", "scale")),
+        "augment": tuple(component for component in augment if component is not None),
+    }
+
+
+def _with_their_lists(paths: frozenset[Path]) -> frozenset[Path]:
+    """The paths, and those of the lists whose items they are: a list is judged as a whole."""
+    found = set(paths)
+    for path in paths:
+        while path and isinstance(path[-1], int):
+            path = path[:-1]
+            found.add(path)
+    return frozenset(found)
+
+
+def _settings(kind: type[AnySettings], given: dict[str, Any]) -> AnySettings:
+    settings, _ = validated(kind, given)
+    return settings or kind()

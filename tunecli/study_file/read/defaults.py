@@ -1,0 +1,70 @@
+"""What a study file may leave open, by task and number of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from tunecli.study_file.settings.settings import (
+    Component,
+    DataSettings,
+    Objective,
+    Task,
+    ValidationSettings,
+)
+from tunecli.study_file.space.tree import SETTINGS, Named, Node, Plain, Slot
+
+EPOCHS = 20
+MOST_ROWS_FOR_FOLDS = 20_000
+FOLDS = 5
+HOLDOUT = 0.2
+TEST = 0.2
+
+_LOSSES: dict[Task, str] = {"classification": "CrossEntropyLoss", "regression": "MSELoss"}
+
+
+def loss(task: Task) -> Named:
+    """CrossEntropyLoss for classification, MSELoss for regression."""
+    return Named("loss", _LOSSES[task], at=("loss",))
+
+
+def objective(task: Task) -> Objective:
+    """Maximize the accuracy, or minimize the root of the mean squared error."""
+    if task == "classification":
+        return Objective(direction="maximize", metric=Component(name="accuracy"))
+    return Objective(direction="minimize", metric=Component(name="rmse"))
+
+
+def data(written: DataSettings | None, given: Collection[str]) -> DataSettings | None:
+    """A test set of 0.2, unless the file or the data says otherwise."""
+    if written is None or written.test is not None or "test" in given:
+        return written
+    return written.model_copy(update={"test": TEST})
+
+
+def validation(
+    written: ValidationSettings, n_rows: int, given: Collection[str] = ()
+) -> ValidationSettings:
+    """5 folds up to 20,000 rows or where they are to be repeated, a holdout of 0.2 beyond.
+
+    Left open where the data says which rows validate.
+    """
+    if not written.is_open or ("validation" in given and written.repeats == 1):
+        return written
+    if n_rows <= MOST_ROWS_FOR_FOLDS or written.repeats > 1:
+        return written.model_copy(update={"folds": FOLDS})
+    return written.model_copy(update={"holdout": HOLDOUT})
+
+
+def slots() -> dict[Slot, Node]:
+    """What holds in every slot that has a default whatever the task; epochs left out."""
+    settings: dict[Slot, Node] = {
+        (section, name): Plain(field.default, (section, name))
+        for section, kind in SETTINGS.items()
+        for name, field in kind.model_fields.items()
+    }
+    return {
+        ("data", "scale"): Named("scale", "standard", at=("data", "scale")),
+        ("data", "augment"): Plain(None, ("data", "augment")),
+        ("schedule",): Plain(None, ("schedule",)),
+        **settings,
+    }

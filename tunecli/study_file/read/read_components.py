@@ -1,0 +1,403 @@
+"""The grammar of components, choices and ranges: plain data in, nodes of the tree out.
+
+Mistakes are reported, not raised, so that one reading finds all of them; a `Broken` node stands in
+their place. See DESIGN 3 for the language.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sized
+from dataclasses import dataclass
+from typing import Any
+
+from tunecli.study_file.catalogue import component_arguments
+from tunecli.study_file.catalogue.allowed_code import AllowedCode
+from tunecli.study_file.catalogue.component_arguments import Kind, with_article
+from tunecli.study_file.read.number_ranges import (
+    BESIDE,
+    RANGE_WORDS,
+    RangeMistakeError,
+    beside_mistakes,
+    kind_of_range,
+    read_number_range,
+)
+from tunecli.study_file.settings.code_names import is_code, short_name
+from tunecli.study_file.settings.switching_off import is_none
+from tunecli.study_file.space.tree import (
+    Broken,
+    Choice,
+    Gate,
+    Items,
+    Named,
+    Node,
+    Number,
+    Option,
+    Plain,
+    Record,
+    categories,
+    identity,
+)
+from tunecli.study_file.text.document import Path
+from tunecli.study_file.text.dump import inline
+from tunecli.study_file.text.problems import Problems
+from tunecli.study_file.text.suggestions import closest
+
+MOST_OPTIONS = 1_000
+"""Of a choice: a sampler that has tried none of them learns nothing of the others."""
+
+
+def _too_many_options(data: Sized) -> str | None:
+    """What is wrong with the number of a choice's options."""
+    if len(data) <= MOST_OPTIONS:
+        return None
+    rule = f"a choice has at most {MOST_OPTIONS:,} options, but got {len(data):,}"
+    return f"{rule}. Write a range of numbers, or fewer options."
+
+
+def without_none(data: Any) -> Any:
+    """No setting or argument has a word `none`: it means null, as for components."""
+    if isinstance(data, list):
+        return [without_none(item) for item in data]
+    if isinstance(data, dict):
+        return {key: without_none(value) for key, value in data.items()}
+    return None if data == "none" else data
+
+
+def has_ranges(data: Any) -> bool:
+    """Whether plain data holds a range, or something meant as one, at any depth."""
+    if isinstance(data, dict):
+        try:
+            return kind_of_range(data) is not None or any(map(has_ranges, data.values()))
+        except RangeMistakeError:
+            return True
+    return isinstance(data, list) and any(map(has_ranges, data))
+
+
+def searches_source(data: Any) -> bool:
+    """Whether a section `data` gives ranges to a function of the user's own."""
+    source = data.get("source") if isinstance(data, dict) else None
+    if not isinstance(source, dict) or len(source) != 1:
+        return False
+    [(name, arguments)] = source.items()
+    return is_code(name) and has_ranges(arguments)
+
+
+@dataclass(frozen=True)
+class Role:
+    """What a component is there for.
+
+    Attributes:
+        at: its place in the document.
+        name: with which its parameters' names begin.
+        optional: whether there may be none.
+        has_label: it is an option of a choice, whose label stands in `name` in place of its class.
+    """
+
+    kind: Kind
+    at: Path
+    name: str
+    optional: bool
+    has_label: bool = False
+
+    def branch(self, at: Path, name: str) -> Role:
+        """The role of one option of a choice."""
+        return Role(self.kind, at, name, self.optional, has_label=True)
+
+
+class Grammar:
+    """Reads parts of one study file, and reports what is wrong with them.
+
+    Attributes:
+        code: of the user's own that may be named; None to believe all that is named.
+    """
+
+    def __init__(self, problems: Problems, code: AllowedCode | None = None) -> None:
+        self.problems = problems
+        self.code = code
+
+    def broken(self, at: Path, message: str, *, of_key: bool = False) -> Broken:
+        """Report a mistake and mark its place."""
+        self.problems.add(at, message, of_key=of_key)
+        return Broken(at)
+
+    def _report(self, at: Path, messages: Iterable[str]) -> None:
+        for message in messages:
+            self.problems.add(at, message)
+
+    # Values: settings and arguments
+
+    def value(self, data: Any, at: Path, name: str) -> Node:
+        """A setting's or an argument's value, with ranges at any depth."""
+        if isinstance(data, dict):
+            return self._mapping(data, at, name)
+        if isinstance(data, list):
+            nodes = [self.value(x, (*at, i), f"{name}[{i}]") for i, x in enumerate(data)]
+            is_plain = all(isinstance(node, Plain) for node in nodes)
+            return Plain(data, at) if is_plain else Items(tuple(nodes), at)
+        return Plain(data, at)
+
+    def _mapping(self, data: dict[str, Any], at: Path, name: str) -> Node:
+        try:
+            kind = kind_of_range(data)
+            if kind == "choice":
+                self._report(at, beside_mistakes(data))
+                return self._choice_of_values(data["choice"], (*at, "choice"), name)
+            if kind is not None:
+                return _number_node(data, at, name)
+        except RangeMistakeError as mistake:
+            if not self.problems.leave_unread(at):
+                self._report(at, mistake.messages)
+            return Broken(at)
+        fields = {key: self.value(data[key], (*at, key), f"{name}.{key}") for key in data}
+        is_plain = all(isinstance(node, Plain) for node in fields.values())
+        return Plain(data, at) if is_plain else Record(fields, at)
+
+    def _choice_of_values(self, data: Any, at: Path, name: str) -> Node:
+        if isinstance(data, dict) and data:
+            return self._labelled(data, at, name, self.value)
+        if not isinstance(data, list) or not data:
+            return self.broken(at, f"a choice is a list of options, but got {inline(data)}.")
+        if mistake := _too_many_options(data):
+            return self.broken(at, mistake)
+        options: dict[str, tuple[Any, Node]] = {}
+        for index, option in enumerate(data):
+            below = (*at, index)
+            if identity(option) in options:
+                message = f"the option {inline(option)} stands twice. Remove one of the two."
+                self.problems.add(below, message)
+                continue
+            node = self.value(option, below, f"{name}.{index}")
+            if has_ranges(option):
+                self.problems.add(below, _needs_label(option))
+            options[identity(option)] = option, node
+        values, nodes = zip(*options.values(), strict=True)
+        return Choice(name, tuple(map(Option, categories(values), nodes)), at=at[:-1])
+
+    def _labelled(
+        self, data: dict[str, Any], at: Path, name: str, read: Callable[[Any, Path, str], Node]
+    ) -> Node:
+        """A mapping from label to branch."""
+        if mistake := _too_many_options(data):
+            return self.broken(at, mistake)
+        options: dict[str, Option] = {}
+        for written, branch in data.items():
+            below, label = (*at, written), short_name(written)
+            if mistake := self.label_mistake(label):
+                self.problems.add(below, mistake, of_key=True)
+            if label in options:
+                self.problems.add(below, _stands_twice(label), of_key=True)
+            options[label] = Option(label, read(branch, below, f"{name}.{label}"))
+        return Choice(name, tuple(options.values()), labelled=True, at=at[:-1])
+
+    @staticmethod
+    def label_mistake(label: str) -> str | None:
+        """What is wrong with a label; it becomes part of names in the database."""
+        is_long_enough = label == label.strip() and 1 <= len(label) <= 64
+        if is_long_enough and all(c.isalnum() or c in "_- +:" for c in label):
+            return None
+        rule = "a label has letters, digits, `_`, `-`, `+`, `:` and, inside, blanks"
+        return f"{rule}: at least 1 and at most 64 of them."
+
+    # Components
+
+    def component(self, data: Any, role: Role) -> Node:
+        """A component, or a choice between several."""
+        if isinstance(data, dict) and "choice" in data:
+            return self._choice_of_components(data, role)
+        return self._single(data, role)
+
+    def components(self, data: Any, role: Role) -> Node:
+        """A list of components, or a choice between labelled lists; one needs no brackets."""
+        if is_none(data):
+            return Plain(None, role.at)
+        if (
+            isinstance(data, dict)
+            and list(data) == ["choice"]
+            and isinstance(data["choice"], dict)
+        ):
+            at = (*role.at, "choice")
+            lists = {k: v for k, v in data["choice"].items() if not self._is_one(v, role.kind, k)}
+            if len(lists) == len(data["choice"]) and lists:
+
+                def branch(data: Any, at: Path, name: str) -> Node:
+                    return self.components(data, Role(role.kind, at, name, role.optional))
+
+                return self._labelled(data["choice"], at, role.name, branch)
+        items = data if isinstance(data, list) else [data]
+        nodes = []
+        for i, item in enumerate(items):
+            below = (*role.at, i) if isinstance(data, list) else role.at
+            name = f"{role.name}[{i}]"
+            nodes.append(self.component(item, Role(role.kind, below, name, optional=True)))
+        return Items(tuple(nodes), role.at)
+
+    @staticmethod
+    def _is_one(data: Any, kind: Kind, label: str) -> bool:
+        """Whether an option of a choice is one component, not a list of them."""
+        is_list = isinstance(data, list) or is_none(data)
+        return not is_list or (component_arguments.canonical(kind, label) is not None)
+
+    def _single(self, data: Any, role: Role) -> Node:
+        if is_none(data):
+            if role.optional:
+                return Plain(None, role.at)
+            return self.broken(role.at, f"{with_article(role.kind)} is needed, but got none.")
+        if isinstance(data, str):
+            return self._named(data, None, role, role.at)
+        if not isinstance(data, dict) or not data:
+            got = f"but got {inline(data)}"
+            rule = f"must be a name or {{Name: {{arguments}}}}, {got}."
+            if isinstance(data, list):
+                rule += " Write choice: [...] to search over several."
+            return self.broken(role.at, rule)
+        if len(data) > 1:  # read on as the choice that was probably meant
+            self.problems.add(role.at, _too_many_names(data, role.kind))
+            options = []
+            for key in (key for key in data if component_arguments.canonical(role.kind, key)):
+                branch = role.branch(role.at, f"{role.name}.{key}")
+                options.append(Option(key, self._single({key: data[key]}, branch)))
+            return Choice(role.name, tuple(options), at=role.at) if options else Broken(role.at)
+        written, arguments = next(iter(data.items()))
+        if written in ("float", "int"):
+            message = f"{with_article(role.kind)} cannot be a range of numbers. Write a name."
+            return self.broken(role.at, message)
+        return self._named(written, arguments, role, (*role.at, written))
+
+    def _named(self, written: str, arguments: Any, role: Role, at: Path) -> Node:
+        canonical = component_arguments.canonical(role.kind, written)
+        name = role.name if role.has_label else f"{role.name}.{short_name(canonical or written)}"
+        if canonical is None:
+            return self._unknown(written, arguments, at, name, role.kind)
+        return self._arguments(canonical, arguments, at, name, role.kind)
+
+    def _unknown(self, written: str, arguments: Any, at: Path, name: str, kind: Kind) -> Node:
+        """Report a name, and read its arguments as those of the one that was probably meant."""
+        self.problems.add(at, component_arguments.unknown_name(kind, written), of_key=True)
+        meant = component_arguments.closest_name(kind, written)
+        if meant is not None:
+            return self._arguments(meant, arguments, at, name, kind)
+        self.value(arguments, at, name)
+        return Broken(at)
+
+    def _arguments(self, component: str, data: Any, at: Path, name: str, kind: Kind) -> Node:
+        """A component whose arguments' parameters begin with `name`."""
+        if is_none(data):
+            data = {}
+        if not isinstance(data, dict):
+            message = f"the arguments of {component} are a mapping, but got {inline(data)}."
+            return self.broken(at, f"{message} Write {component}: {{argument: value}}.")
+        if any(word in data for word in RANGE_WORDS):
+            message = f"a range may not stand for all arguments of {component}."
+            self.problems.add(at, f"{message} Give one to a single argument.")
+            data = {key: data[key] for key in data if key not in (*RANGE_WORDS, *BESIDE)}
+        arguments: dict[str, Node] = {}
+        for key, value in data.items():
+            unknown = component_arguments.unknown_argument(kind, component, key)
+            meant = component_arguments.closest_argument(kind, component, key) if unknown else key
+            meant = key if meant is None or meant in data else meant
+            nested = component_arguments.nested_kind(kind, component, meant)
+            below, inner = (*at, key), f"{name}.{key}"
+            arguments[meant] = (
+                self.component(value, Role(nested, below, inner, optional=False))
+                if nested is not None
+                else self.value(without_none(value), below, inner)
+            )
+            if unknown is not None:
+                self.problems.add(below, unknown, of_key=True)
+        return Named(kind, component, arguments, at)
+
+    def _choice_of_components(self, data: dict[str, Any], role: Role) -> Node:
+        if role.has_label:
+            message = "a choice may not stand directly inside a choice. Put its options outside."
+            self.problems.add(role.at, message)
+        if len(data) > 1:
+            others = ", ".join(key for key in data if key != "choice")
+            message = f"`choice` stands alone, but got {others} beside it. Move it inside."
+            self.problems.add(role.at, message)
+        options, at = data["choice"], (*role.at, "choice")
+        if isinstance(options, list) and options:
+            return self._listed_components(options, at, role)
+        if not isinstance(options, dict) or not options:
+            message = f"a choice lists what to choose from, but got {inline(options)}."
+            return self.broken(at, message)
+
+        def branch(data: Any, at: Path, name: str) -> Node:
+            return self._labelled_component(data, role.branch(at, name))
+
+        return self._labelled(options, at, role.name, branch)
+
+    def _labelled_component(self, data: Any, role: Role) -> Node:
+        """A known name with its arguments, or a label of the user's with one component."""
+        label = str(role.at[-1])
+        canonical = component_arguments.canonical(role.kind, label)
+        if canonical is not None:
+            return self._arguments(canonical, data, role.at, role.name, role.kind)
+        is_empty = is_none(data) and label != "none"
+        if is_empty or (isinstance(data, dict) and _is_misspelled_name(label, data, role.kind)):
+            return self._unknown(label, data, role.at, role.name, role.kind)
+        return self.component(data, role)
+
+    def _listed_components(self, options: list[Any], at: Path, role: Role) -> Node:
+        if mistake := _too_many_options(options):
+            return self.broken(at, mistake)
+        found: dict[str, Node] = {}
+        for index, data in enumerate(options):
+            label = _label(data, role.kind)
+            below = (*at, index)
+            if label in found:
+                self.problems.add(below, _stands_twice(label))
+                label = f"{label}[{index}]"
+            found[label] = self.component(data, role.branch(below, f"{role.name}.{label}"))
+        branches = tuple(Option(label, node) for label, node in found.items())
+        return Choice(role.name, branches, at=role.at)
+
+
+def _label(data: Any, kind: Kind) -> str:
+    """What stands in the database for an option of a list of components."""
+    if is_none(data):
+        return "none"
+    written = next(iter(data), "") if isinstance(data, dict) else str(data)
+    return short_name(component_arguments.canonical(kind, written) or written)
+
+
+def _stands_twice(label: str) -> str:
+    if label == "none":
+        return "none stands twice. Remove one of the two."
+    both = f"choice: {{first: {{{label}: …}}, second: {{{label}: …}}}}"
+    return f"{label} stands twice. Give both a label: {both}."
+
+
+def _needs_label(option: Any) -> str:
+    """What to say of an option in a list that holds a range."""
+    label, inside = next(iter(option.items())) if isinstance(option, dict) else ("", None)
+    shown = inline(inside) if label and label not in RANGE_WORDS else "…"
+    first = label if shown != "…" else "small"
+    advice = f"Write the options as a mapping: choice: {{{first}: {shown}, …}}."
+    return f"an option with a range of its own needs a label. {advice}"
+
+
+def _number_node(data: dict[str, Any], at: Path, name: str) -> Number | Gate:
+    number = Number(name, read_number_range(data), at)
+    return Gate(f"{name}.or", number, data["or"], at) if "or" in data else number
+
+
+def _too_many_names(data: dict[str, Any], kind: Kind) -> str:
+    got = ", ".join(data)
+    known = component_arguments.names(kind)
+    meant = [component_arguments.canonical(kind, name) or closest(name, known) for name in data]
+    if meant[0] is None:
+        advice = f"Write {{Name: {{arguments}}}} with the name of one {kind}."
+        return f"one {kind} is needed, but got {got}. {advice}"
+    hint = "" if meant[0] in data else f" Did you mean `{meant[0]}`?"
+    options = ", ".join(name for name in meant if name is not None)
+    advice = f"To search over several, write choice: {{{options}}}, each with its arguments."
+    return f"one {kind} is needed, but got {got}.{hint} {advice}"
+
+
+def _is_misspelled_name(label: str, data: dict[str, Any], kind: Kind) -> bool:
+    """Whether a label is meant as a name: what stands below it is not one component."""
+    known = component_arguments.names(kind)
+    inside = next(iter(data), "")
+    is_known = is_code(inside) or closest(inside, known) is not None
+    holds_component = len(data) == 1 and is_known
+    return not holds_component and closest(label, known) is not None

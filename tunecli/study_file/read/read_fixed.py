@@ -1,0 +1,139 @@
+"""Parts that hold no range: settings and components of sections, and what is wrong in them."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from tunecli.study_file.catalogue import allowed_code, component_arguments
+from tunecli.study_file.catalogue.component_arguments import Kind
+from tunecli.study_file.read.number_ranges import RangeMistakeError, kind_of_range
+from tunecli.study_file.read.pydantic_messages import AnySettings, validated
+from tunecli.study_file.read.read_components import Grammar, Role, has_ranges, searches_source
+from tunecli.study_file.read.sampler_rules import search_mistakes
+from tunecli.study_file.settings.code_names import is_code
+from tunecli.study_file.settings.settings import Component
+from tunecli.study_file.settings.switching_off import is_none
+from tunecli.study_file.space.tree import Named
+from tunecli.study_file.space.walk import Resolved, resolve_slots
+from tunecli.study_file.text.document import Path, dotted
+from tunecli.study_file.text.dump import inline
+
+RANGE = object()
+"""What is left of a range where none may stand."""
+
+
+class PartReader:
+    """Reads such parts, and reports what is wrong with them.
+
+    Attributes:
+        grammar: of the whole file.
+        problems: where mistakes are reported.
+        has_own_training: the study trains by a function of the user's, which names its metrics.
+    """
+
+    def __init__(self, grammar: Grammar, *, has_own_training: bool) -> None:
+        self.grammar = grammar
+        self.problems = grammar.problems
+        self.has_own_training = has_own_training
+
+    def section(self, name: str, data: Any) -> dict[str, Any]:
+        """A section's mapping, without the parts that hold ranges; those are reported."""
+        if is_none(data):
+            return {}
+        if not isinstance(data, dict):
+            message = f"must be a mapping of settings, but got {inline(data)}."
+            self.problems.add((name,), message)
+            return {}
+        apart = {"scale", "augment"} if name == "data" else {"start_with", "sampler", "pruner"}
+        if name == "data" and searches_source(data):
+            apart.add("source")
+        kept = {}
+        for key, value in data.items():
+            without = value if key in apart else self.without_ranges(value, (name, key))
+            if without is not RANGE:
+                kept[key] = without
+        return kept
+
+    def without_ranges(self, data: Any, at: Path) -> Any:
+        """The same data without its ranges, which are reported; `RANGE` if it is one."""
+        if not has_ranges(data):
+            return data
+        if _is_range(data):
+            where = (
+                "model, loss, optimizer, schedule, training, compression, data.scale, "
+                "data.augment, variant, and the arguments of a function that is data.source"
+            )
+            message = f"a range may not stand in {dotted(at[:2])}. Ranges stand in {where}."
+            self.problems.add(at, f"{message} Write a value.")
+            return RANGE
+        entries = data.items() if isinstance(data, dict) else enumerate(data)
+        walked = {key: self.without_ranges(value, (*at, key)) for key, value in entries}
+        kept = {key: value for key, value in walked.items() if value is not RANGE}
+        return kept if isinstance(data, dict) else list(kept.values())
+
+    def settings(
+        self,
+        settings: type[AnySettings],
+        data: dict[str, Any],
+        at: Path,
+        also: tuple[str, ...] = (),
+    ) -> AnySettings | None:
+        found, mistakes = validated(settings, data, also)
+        for path, message in mistakes:
+            place = (*at, *path)
+            if not self.problems.cover(place) and not self.problems.lie_in(place):
+                self.problems.add(place, message, of_key=True)
+        return found
+
+    def component(self, data: Any, at: Path, kind: Kind, optional: bool) -> Component | None:
+        """A component without ranges; without arguments, too, if some of them are wrong.
+
+        None if it is left out, or if there is no such component.
+        """
+        written = self.without_ranges(data, at)
+        if written is RANGE:
+            return None
+        if kind == "metric" and self.has_own_training and is_metric_name(written):
+            return Component(name=written)  # whatever the training reports under it
+        node = self.grammar.component(written, Role(kind, at, dotted(at), optional))
+        if not isinstance(node, Named):
+            return None
+        slot = tuple(str(step) for step in at)
+        resolved = resolve_slots({slot: node}, lambda name, range_: None)
+        component: Component = resolved.values[slot]
+        report_arguments(kind, component, slot, resolved, self.grammar)
+        mistakes = search_mistakes(component) if kind in ("sampler", "pruner") else ()
+        for path, message in mistakes:
+            self.problems.add_new(resolved.place((*slot, *path)), message)
+        is_right = not self.problems.lie_in(at)
+        return component if is_right else component.model_copy(update={"arguments": {}})
+
+
+def report_arguments(
+    kind: Kind, component: Component, slot: Path, resolved: Resolved, grammar: Grammar
+) -> bool:
+    """Report what is wrong with a component's arguments; whether anything is."""
+    given = {str(place[-1]) for place in resolved.places if place[:-1] == slot}
+    if is_code(component.name):
+        mistakes = allowed_code.mistakes(kind, component, grammar.code, given)
+    else:
+        mistakes = component_arguments.argument_problems(kind, component, given)
+    for path, message in mistakes:
+        grammar.problems.add_new(resolved.place((*slot, *path)), message)
+    return bool(mistakes)
+
+
+def is_metric_name(written: Any) -> bool:
+    """Whether a training of the user's own could report a number under this name."""
+    return (
+        isinstance(written, str) and re.fullmatch(r"[A-Za-z_][\w@/-]{0,63}", written) is not None
+    )
+
+
+def _is_range(data: Any) -> bool:
+    """Whether `data` itself is a range, or meant as one."""
+    try:
+        return isinstance(data, dict) and kind_of_range(data) is not None
+    except RangeMistakeError:
+        return True

@@ -1,0 +1,154 @@
+"""What a study is after: `objective`, `constraints` and `metrics`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from tunecli.study_file.read.read_fixed import RANGE, PartReader
+from tunecli.study_file.settings.metric_names import COSTS, METRICS, label
+from tunecli.study_file.settings.settings import Component, Constraint, Direction, Objective
+from tunecli.study_file.settings.switching_off import is_none
+from tunecli.study_file.settings.units import in_base_unit
+from tunecli.study_file.text.document import Path
+from tunecli.study_file.text.dump import inline
+from tunecli.study_file.text.suggestions import did_you_mean
+
+
+class GoalReader:
+    """Reads those sections, and reports what is wrong with them."""
+
+    def __init__(self, parts: PartReader) -> None:
+        self._parts = parts
+        self._problems = parts.problems
+
+    def objectives(self, data: Any) -> tuple[Objective, ...]:
+        at: Path = ("objective",)
+        if is_none(data):
+            return ()
+        if not isinstance(data, list):
+            one = self._read_objective(data, at)
+            return (one,) if one and not self._is_cost_alone(one, (*at, one.direction)) else ()
+        read = [(i, self._read_objective(one, (*at, i))) for i, one in enumerate(data)]
+        found: dict[str, Objective] = {}
+        for index, one in read:
+            if one is None:
+                continue
+            if label(one.metric) in found:
+                message = f"{one.metric.name} stands twice. Remove one of the two."
+                self._problems.add_new((*at, index), message)
+            found[label(one.metric)] = one
+        objectives = tuple(found.values())
+        if not objectives and not data:
+            self._problems.add(at, "an empty list. Write {maximize: accuracy}, or leave it out.")
+        elif read[0][1] and self._is_cost_alone(objectives[0], (*at, 0, objectives[0].direction)):
+            return ()
+        return objectives
+
+    def _is_cost_alone(self, first: Objective, at: Path) -> bool:
+        """Report a first objective that has no curve: no trial could be judged while it trains."""
+        if first.metric.name not in COSTS or self._parts.has_own_training:
+            return False
+        message = (
+            f"{first.metric.name} is known of a model that never saw a row, so it cannot be the "
+            f"first objective. Write [{{maximize: accuracy}}, {{{first.direction}: "
+            f"{first.metric.name}}}], with the metric that matters in front."
+        )
+        self._problems.add_new(at, message)
+        return True
+
+    def _read_objective(self, data: Any, at: Path) -> Objective | None:
+        if not isinstance(data, dict) or len(data) != 1:
+            example = "{maximize: accuracy} or {minimize: rmse}"
+            self._problems.add(at, f"is written {example}, but got {inline(data)}.")
+            return None
+        direction, metric = next(iter(data.items()))
+        at = (*at, direction)
+        if direction not in ("minimize", "maximize"):
+            hint = did_you_mean(direction, ("minimize", "maximize")) or " Write one of them."
+            message = f"must be `minimize` or `maximize`, but got {inline(direction)}.{hint}"
+            self._problems.add(at, message, of_key=True)
+            self._parts.component(metric, at, "metric", optional=False)
+            return None
+        component = self._parts.component(metric, at, "metric", optional=False)
+        return self._objective(direction, component, at) if component else None
+
+    def _objective(self, direction: Direction, metric: Component, at: Path) -> Objective | None:
+        better = METRICS[metric.name].direction if metric.name in METRICS else direction
+        if direction != better:
+            sense = "higher" if better == "maximize" else "lower"
+            message = f"{metric.name} is better when {sense}. Write {better}: {metric.name}."
+            self._problems.add(at, message, of_key=True)
+            return None
+        return Objective(direction=direction, metric=metric)
+
+    def constraints(self, data: Any) -> tuple[Constraint, ...]:
+        if is_none(data):
+            return ()
+        if not isinstance(data, dict):
+            example = "{n_weights: {max: 100000}, size: {max: 200KB}}"
+            message = f"limits by metric, as {example}, but got {inline(data)}."
+            self._problems.add(("constraints",), message)
+            return ()
+        read = [self._read_constraint(name, limits) for name, limits in data.items()]
+        return tuple(one for one in read if one is not None)
+
+    def _read_constraint(self, name: Any, limits: Any) -> Constraint | None:
+        at: Path = ("constraints", name)
+        metric = self._parts.component(name, at, "metric", optional=False)
+        if is_none(limits):
+            return None
+        if not isinstance(limits, dict) or not limits:
+            message = f"is written {{min: …}}, {{max: …}} or both, but got {inline(limits)}."
+            self._problems.add_new(at, message)
+            return None
+        limits = self._parts.without_ranges(limits, at)
+        if limits is RANGE or metric is None:
+            return None
+        in_units = {key: in_base_unit(value, metric.name) for key, value in limits.items()}
+        constraint = self._parts.settings(Constraint, {"metric": metric, **in_units}, at)
+        if constraint is None:
+            return None
+        low, high = constraint.min, constraint.max
+        if low is None and high is None:
+            return None
+        if not self._parts.has_own_training:  # which reports what it likes under any name
+            self._check_reach(constraint, at)
+        if low is not None and high is not None and low > high:
+            message = f"min is above max: {low:g} and {high:g}. No trial could keep to both."
+            self._problems.add_new((*at, "min"), message)
+        return constraint
+
+    def _check_reach(self, constraint: Constraint, at: Path) -> None:
+        """Report a limit beyond all that its metric can be."""
+        known = METRICS.get(constraint.metric.name)
+        if known is None:
+            return
+        name, low, high = known.name, constraint.min, constraint.max
+        if low is not None and low > known.highest:
+            message = f"no trial can keep to it: {name} is at most {known.highest:g}"
+            self._problems.add_new((*at, "min"), f"{message}, but got {low:g}.")
+        if high is not None and high < known.lowest:
+            least = f"at least {known.lowest:g}" if known.lowest in (0, 1, -1) else "above 0"
+            message = f"no trial can keep to it: {name} is {least}, but got {high:g}."
+            self._problems.add_new((*at, "max"), message)
+
+    def metrics(self, data: Any, objectives: Sequence[Objective]) -> tuple[Component, ...]:
+        if is_none(data):
+            return ()
+        if not isinstance(data, list):
+            message = f"must be a list of metrics, as [f1, log_loss], but got {inline(data)}."
+            self._problems.add(("metrics",), message)
+            return ()
+        found: dict[str, Component] = {}
+        for index, written in enumerate(data):
+            at: Path = ("metrics", index)
+            metric = self._parts.component(written, at, "metric", optional=False)
+            if metric is None:
+                continue
+            if label(metric) in found and not self._problems.lie_in(at):
+                self._problems.add(at, f"{metric.name} stands twice. Remove one of the two.")
+            found[label(metric)] = metric
+        for objective in objectives:
+            found.pop(label(objective.metric), None)
+        return tuple(found.values())

@@ -1,0 +1,253 @@
+"""The sections that hold no range, from `study` over `data` and `objective` to `search`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from os.path import isdir
+from pathlib import Path as FilePath
+from pathlib import PurePath
+from typing import Any
+
+from tunecli.study_file.catalogue import allowed_code
+from tunecli.study_file.catalogue.component_arguments import Kind
+from tunecli.study_file.read.pydantic_messages import without_exponent
+from tunecli.study_file.read.read_components import Grammar, searches_source
+from tunecli.study_file.read.read_fixed import PartReader
+from tunecli.study_file.read.read_objectives import GoalReader
+from tunecli.study_file.read.sampler_rules import (
+    lesson_mistakes,
+    multi_objective_mistakes,
+)
+from tunecli.study_file.read.study_name import STUDY_NAME
+from tunecli.study_file.settings import source_kinds
+from tunecli.study_file.settings.settings import (
+    LARGEST_SEED,
+    MOST_FOLDS,
+    Component,
+    Constraint,
+    DataSettings,
+    Objective,
+    SearchSettings,
+    Task,
+    ValidationSettings,
+)
+from tunecli.study_file.settings.switching_off import is_none
+from tunecli.study_file.text.document import Path
+from tunecli.study_file.text.dump import inline
+
+SECTIONS = (
+    "study",
+    "seed",
+    "data",
+    "validation",
+    "model",
+    "loss",
+    "optimizer",
+    "schedule",
+    "train",
+    "training",
+    "compression",
+    "objective",
+    "constraints",
+    "metrics",
+    "search",
+    "variant",
+)
+"""All sections of a study file, in the order in which it is printed."""
+
+
+@dataclass(frozen=True)
+class Sections:
+    """What every trial of a study shares.
+
+    Attributes:
+        data: `scale` is left at its default; it belongs to the tree, and so do `arguments` with a
+            range among them.
+        start_with: as written.
+        task: of the data, if it is known without reading it.
+    """
+
+    name: str
+    seed: int = 0
+    data: DataSettings | None = None
+    validation: ValidationSettings = field(default_factory=ValidationSettings)
+    objectives: tuple[Objective, ...] = ()
+    constraints: tuple[Constraint, ...] = ()
+    metrics: tuple[Component, ...] = ()
+    search: SearchSettings = field(default_factory=SearchSettings)
+    start_with: Any = None
+    task: Task | None = None
+
+
+class SectionReader:
+    """Reads those sections, and reports what is wrong with them.
+
+    Args:
+        folder: where files that the study names are looked up; None to believe that they exist.
+    """
+
+    def __init__(
+        self, data: dict[str, Any], file: str, grammar: Grammar, folder: FilePath | None = None
+    ) -> None:
+        self._data = data
+        self._file = file
+        self._folder = folder
+        self._grammar = grammar
+        self._problems = grammar.problems
+        self._has_own_training = not is_none(data.get("train"))
+        self._parts = PartReader(grammar, has_own_training=self._has_own_training)
+        self._goals = GoalReader(self._parts)
+
+    def read(self) -> Sections:
+        """All of them; where something is wrong, the default stands in."""
+        data = self._read_data()
+        validation = self._read_validation()
+        if data is not None:
+            self._check_source(data, validation)
+        search = self._parts.section("search", self._data.get("search"))
+        start_with = search.pop("start_with", None)
+        objectives = self._goals.objectives(self._data.get("objective"))
+        return Sections(
+            name=self._read_name(),
+            seed=self._read_seed(),
+            data=data,
+            validation=validation,
+            objectives=objectives,
+            constraints=self._goals.constraints(self._data.get("constraints")),
+            metrics=self._goals.metrics(self._data.get("metrics"), objectives),
+            search=self._read_search(search, objectives) or SearchSettings(),
+            start_with=start_with,
+            task=source_kinds.task_of(data) if data else None,
+        )
+
+    def _read_name(self) -> str:
+        given = self._data.get("study")
+        name = PurePath(self._file).stem if is_none(given) else given
+        if not isinstance(name, str) or not STUDY_NAME.match(name):
+            rule = "a study's name has letters, digits, `-`, `_` and `.`, at most 100 of them, and"
+            advice = "" if not is_none(given) else " It is the file's name: write study: NAME."
+            message = f"{rule} does not begin with a dot, but got {inline(name)}.{advice}"
+            self._problems.add(("study",), message)
+            return ""
+        return name
+
+    def _read_seed(self) -> int:
+        seed = self._data.get("seed", 0)
+        is_whole = isinstance(seed, int) and not isinstance(seed, bool)
+        if not is_whole or not 0 <= seed <= LARGEST_SEED:
+            rule = f"must be a whole number from 0 to {LARGEST_SEED}"
+            hint = without_exponent(seed)
+            self._problems.add(("seed",), f"{rule}, but got {inline(seed)}.{hint}")
+            return 0
+        return int(seed)
+
+    def _read_data(self) -> DataSettings | None:
+        given = self._data.get("data")
+        if self._has_own_training and is_none(given):
+            return DataSettings(source=source_kinds.NO_SOURCE)
+        if is_none(given):
+            message = "required, but not given. For example `data: digits`."
+            self._problems.add(("data",), message)
+            return None
+        assert given is not None
+        section = self._parts.section(
+            "data", {"source": given} if isinstance(given, str) else given
+        )
+        for slot in ("scale", "augment"):
+            section.pop(slot, None)
+        source = section.get("source")
+        if searches_source(given):
+            section["source"] = next(iter(given["source"]))
+        elif isinstance(source, dict) and len(source) == 1:  # code with its arguments
+            [(section["source"], arguments)] = source.items()
+            section["arguments"] = {} if is_none(arguments) else arguments
+        return self._parts.settings(DataSettings, section, ("data",))
+
+    def _check_source(self, data: DataSettings, validation: ValidationSettings) -> None:
+        """Report what the source is not, and what does not belong to what it is."""
+        if data.source == source_kinds.NO_SOURCE:
+            if self._has_own_training and is_none(self._data.get("objective")):
+                message = "required without data, as {maximize: NAME} of what `train` reports."
+                self._problems.add(("objective",), message)
+            return
+        at: Path = ("data",) if isinstance(self._data["data"], str) else ("data", "source")
+        kind = source_kinds.kind_of(data.source)
+        if kind is None:
+            self._problems.add(at, source_kinds.unknown_source(data.source, self._folder))
+            return
+        if kind == "code" and not searches_source(self._data["data"]):
+            function = Component(name=data.source, arguments=data.arguments)
+            for below, message in allowed_code.mistakes("data", function, self._grammar.code):
+                self._problems.add_new((*at, data.source, *below) if below else at, message)
+        if data.weights is not None and self._has_own_training:
+            message = (
+                "is for tunecli's own loop. Weigh the rows in your function, and leave it out."
+            )
+            self._problems.add_new(("data", "weights"), message)
+        if kind != "pictures" or self._is_there(data.source):  # else its kind is a guess
+            for place, message in source_kinds.misplaced(kind, data, validation):
+                self._problems.add_new(place, message)
+        if self._folder is None or kind not in ("table", "arrays", "pictures"):
+            return
+        files: dict[Path, str | float | None] = {at: data.source}
+        files["data", "test"] = data.test
+        files["validation", "file"] = validation.file
+        files["validation", "folder"] = validation.folder
+        for path, file in files.items():
+            if isinstance(file, str):
+                if kind == "pictures" and isdir(self._folder / data.source / file):
+                    continue  # val, beside the class folders
+                missing = source_kinds.missing_file(file, self._folder, kind)
+                if missing is not None:
+                    self._problems.add_new(path, missing)
+
+    def _is_there(self, pictures: str) -> bool:
+        if self._folder is None:
+            return True
+        return source_kinds.missing_file(pictures, self._folder, "pictures") is None
+
+    def _read_validation(self) -> ValidationSettings:
+        section = self._parts.section("validation", self._data.get("validation"))
+        settings = self._parts.settings(ValidationSettings, section, ("validation",))
+        if settings is None:
+            return ValidationSettings()
+        ways = ("folds", "holdout", "file", "column", "folder")
+        given = [way for way in ways if section.get(way) is not None]  # whatever it is
+        if len(given) > 1:
+            all_of_them = "both" if len(given) == 2 else "all"
+            message = f"{' or '.join(given)}, but not {all_of_them}. Remove one of them."
+            self._problems.add(("validation", given[1]), message)
+        elif given and given != ["folds"] and settings.repeats > 1:
+            message = "repeats goes with folds only. Remove it, or write folds."
+            self._problems.add(("validation", given[0]), message)
+        elif (settings.folds or 1) * settings.repeats > MOST_FOLDS:
+            n_folds = f"{settings.folds:,} folds repeated {settings.repeats:,} times"
+            message = f"a trial has at most {MOST_FOLDS:,} folds, but got {n_folds}."
+            self._problems.add_new(("validation", "repeats"), message)
+        return settings
+
+    def _read_search(
+        self, section: dict[str, Any], objectives: Sequence[Objective]
+    ) -> SearchSettings | None:
+        given = dict(section)
+        if len(objectives) > 1:  # what is behind in the first may be in front in another
+            given.setdefault("pruner", "none")
+        components: dict[str, Component | None] = {}
+        kinds: dict[str, Kind] = {"sampler": "sampler", "pruner": "pruner"}
+        for key in kinds.keys() & given.keys():
+            at: Path = ("search", key)
+            written = given.pop(key)
+            components[key] = self._parts.component(
+                written, at, kinds[key], optional=key == "pruner"
+            )
+        settings = self._parts.settings(SearchSettings, given, ("search",), also=("start_with",))
+        kept = {key: c for key, c in components.items() if c is not None or key == "pruner"}
+        if settings is None:
+            return None
+        read = settings.model_copy(update=kept)
+        for mistake in lesson_mistakes(read):
+            self._problems.add_new(("search", "learn_from"), mistake)
+        for setting, mistake in multi_objective_mistakes(read) if len(objectives) > 1 else ():
+            self._problems.add_new(("search", setting), mistake)
+        return read

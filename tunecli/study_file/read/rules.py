@@ -1,0 +1,311 @@
+"""What does not go together: rules between settings that are each right by themselves.
+
+A rule looks at one configuration without ranges. A study file is checked by trying the rules on
+the ends of its ranges and on every pair of its choices, so that no trial is spent on a combination
+that cannot train.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from tunecli.study_file.catalogue.bounds import BOUNDS, out_of_bounds
+from tunecli.study_file.catalogue.component_arguments import signature
+from tunecli.study_file.catalogue.intervals import is_number
+from tunecli.study_file.catalogue.names import LOSS_TASKS
+from tunecli.study_file.settings.code_names import is_code
+from tunecli.study_file.settings.ranges import FloatRange, Parameter
+from tunecli.study_file.settings.settings import Component, Task, TrialConfig
+from tunecli.study_file.settings.source_kinds import kind_of
+from tunecli.study_file.text.document import Path
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """Settings that exclude each other.
+
+    Attributes:
+        path: the setting or argument to look at first, as ("training", "batch_size") or
+            ("optimizer", "nesterov").
+        others: what else has a part in it.
+    """
+
+    path: Path
+    message: str
+    others: tuple[Path, ...] = ()
+
+
+Rule = Callable[[TrialConfig], Iterator[Conflict]]
+
+_OPTIMIZER: Path = ("optimizer",)
+_BATCH_SIZE: Path = ("training", "batch_size")
+_MOST_EVALUATIONS = 10_000
+
+
+def conflicts(config: TrialConfig) -> list[Conflict]:
+    """Everything in a configuration that cannot be trained as it stands."""
+    return [conflict for rule in _RULES for conflict in rule(config)]
+
+
+def _lbfgs(config: TrialConfig) -> Iterator[Conflict]:
+    """LBFGS evaluates one function many times: nothing about it may change between calls."""
+    training = config.training
+    if config.optimizer.name != "LBFGS":
+        return
+    if training.batch_size != "full":
+        yield Conflict(
+            _BATCH_SIZE,
+            f"LBFGS needs batch_size: full, but got {training.batch_size}. To search over both, "
+            "let a variant set optimizer and batch_size together.",
+            (_OPTIMIZER,),
+        )
+    unwanted = {
+        "clip_norm": training.clip_norm is not None,
+        "clip_value": training.clip_value is not None,
+        "input_noise": training.input_noise > 0,
+        "mixup": training.mixup > 0,
+        "cutmix": training.cutmix > 0,
+        "dtype": training.dtype == "fp16",
+        "decay": training.decay == "weights",
+    }
+    for name in (name for name, is_set in unwanted.items() if is_set):
+        value = getattr(training, name)
+        message = (
+            f"LBFGS does not go with {name}: {value}. Leave it out, or take another optimizer."
+        )
+        yield Conflict(("training", name), message, (_OPTIMIZER,))
+    if config.data.augment:
+        message = "LBFGS does not go with augment. Leave it out, or take another optimizer."
+        yield Conflict(("data", "augment"), message, (_OPTIMIZER,))
+    if _number(config.model, "dropout") > 0:
+        message = "LBFGS needs a model without dropout, but got {:g}. Write dropout: 0."
+        dropout = _number(config.model, "dropout")
+        yield Conflict(("model", "dropout"), message.format(dropout), (_OPTIMIZER,))
+
+
+def _pictures_only(config: TrialConfig) -> Iterator[Conflict]:
+    """Where the source is a table by its name; of others the shape of a row tells."""
+    if kind_of(config.data.source) != "table":
+        return
+    wrong: dict[Path, bool] = {
+        ("data", "augment"): bool(config.data.augment),
+        ("training", "cutmix"): config.training.cutmix > 0,
+    }
+    for path in (path for path, is_set in wrong.items() if is_set):
+        message = f"is for pictures, but {config.data.source!r} is a table. Remove it."
+        yield Conflict(path, message)
+
+
+def _muon(config: TrialConfig) -> Iterator[Conflict]:
+    if config.optimizer.name == "Muon" and config.model.name in ("Linear", "CNN"):
+        message = (
+            f"Muon trains the matrices of hidden linear layers, and {config.model.name} has none. "
+            "Take MLP, or another optimizer."
+        )
+        yield Conflict(_OPTIMIZER, message, (("model",),))
+
+
+def _nesterov(config: TrialConfig) -> Iterator[Conflict]:
+    for path, optimizer in _with_nested(_OPTIMIZER, config.optimizer):
+        if optimizer.name != "SGD" or optimizer.arguments.get("nesterov") is not True:
+            continue
+        involved: tuple[Path, ...] = ((*path, "momentum"), (*path, "dampening"))
+        if _number(optimizer, "momentum") == 0:
+            message = "nesterov needs a momentum above 0, but it is 0. Raise its low end."
+            yield Conflict((*path, "nesterov"), message, involved)
+        if _number(optimizer, "dampening") != 0:
+            message = "nesterov goes only with dampening: 0. Leave dampening out."
+            yield Conflict((*path, "nesterov"), message, involved)
+
+
+def _with_nested(path: Path, component: Component) -> Iterator[tuple[Path, Component]]:
+    """A component and those among its arguments, each with the path of its arguments."""
+    yield path, component
+    for name, value in component.arguments.items():
+        if isinstance(value, Component):
+            yield from _with_nested((*path, name, value.name), value)
+
+
+def _accumulation(config: TrialConfig) -> Iterator[Conflict]:
+    training = config.training
+    if training.accumulate > 1 and training.batch_size == "full":
+        message = (
+            f"a full batch leaves nothing to accumulate, but got {training.accumulate}. "
+            "Leave accumulate out, or give batch_size a number."
+        )
+        yield Conflict(("training", "accumulate"), message, (_BATCH_SIZE,))
+
+
+def _budget(config: TrialConfig) -> Iterator[Conflict]:
+    training = config.training
+    both: tuple[Path, ...] = (("training", "epochs"), ("training", "steps"))
+    if training.epochs is not None and training.steps is not None:
+        message = (
+            f"epochs or steps say how long to train, but got both, {training.epochs} epochs and "
+            f"{training.steps} steps. Remove one of them."
+        )
+        yield Conflict(("training", "steps"), message, both)
+    if training.epochs is None and training.steps is None and config.train is None:
+        yield Conflict(("training", "epochs"), "give epochs or steps, but got neither.", both)
+
+
+def _evaluations(config: TrialConfig) -> Iterator[Conflict]:
+    training, path = config.training, ("training", "eval_every")
+    every = training.eval_every
+    if every is None:
+        return
+    if training.steps is not None and not isinstance(every, int):
+        message = f"with steps, eval_every is a whole number of steps, but got {every:g}."
+        yield Conflict(path, message, (("training", "steps"),))
+    length, unit = (training.steps, "steps") if training.steps else (training.epochs, "epochs")
+    if length is not None and every > length:
+        message = f"no evaluation would happen: eval_every is {every:g}, but there are {length} "
+        yield Conflict(path, f"{message}{unit}. Lower eval_every.", (("training", unit),))
+
+
+def _evaluation_count(config: TrialConfig) -> Iterator[Conflict]:
+    """Each evaluation is a row of the database for every fold, and keeps the driver busy."""
+    training = config.training
+    unit, length = ("steps", training.steps) if training.steps else ("epochs", training.epochs)
+    every = training.eval_every or (1 if unit == "epochs" else None)
+    if length is None or every is None or length / every <= _MOST_EVALUATIONS:
+        return
+    least = length / _MOST_EVALUATIONS
+    message = (
+        f"a trial has at most {_MOST_EVALUATIONS:,} evaluations, but {length:,} {unit} evaluated "
+        f"every {every:g} make {length / every:,.0f}. "
+        f"Write eval_every: {math.ceil(least) if least > 1 else f'{least:g}'} or more."
+    )
+    both: tuple[Path, Path] = (("training", "eval_every"), ("training", unit))
+    path, other = both if training.eval_every else both[::-1]
+    yield Conflict(path, message, (other,))
+
+
+def _precision(config: TrialConfig) -> Iterator[Conflict]:
+    training = config.training
+    if training.dtype in ("tf32", "fp16") and training.device in ("cpu", "mps"):
+        message = (
+            f"{training.dtype} needs CUDA, but device is {training.device}. "
+            "Write dtype: fp32 or bf16, or device: cuda."
+        )
+        yield Conflict(("training", "dtype"), message, (("training", "device"),))
+
+
+def _cyclic_schedules(config: TrialConfig) -> Iterator[Conflict]:
+    schedule = config.schedule
+    if schedule is None or schedule.name not in ("OneCycleLR", "CyclicLR"):
+        return
+    without = ("Adagrad", "Adadelta", "Adafactor", "ASGD", "LBFGS", "Muon", "Rprop")
+    if schedule.arguments.get("cycle_momentum") is True and config.optimizer.name in without:
+        message = f"{config.optimizer.name} has no momentum to cycle. Write cycle_momentum: false."
+        yield Conflict(("schedule", "cycle_momentum"), message, (_OPTIMIZER,))
+    base = schedule.arguments.get("base_lr")
+    top = schedule.arguments.get("max_lr", config.optimizer.arguments.get("lr"))
+    if is_number(base) and is_number(top) and base >= top:
+        message = (
+            f"base_lr must be below the highest rate, {top:g} (max_lr, else the optimizer's lr), "
+            f"but got {base:g}."
+        )
+        yield Conflict(("schedule", "base_lr"), message, (("optimizer", "lr"),))
+
+
+def _batch_norm(config: TrialConfig) -> Iterator[Conflict]:
+    """A picture has many values a channel, so that only the MLP's batch norm needs more rows."""
+    training = config.training
+    single = "micro_batch" if training.micro_batch == 1 else "batch_size"
+    if getattr(training, single) != 1 or config.model.name != "MLP":
+        return
+    argument = signature("model", "MLP").argument("batch_norm")
+    default = argument.default if argument else False
+    if config.model.arguments.get("batch_norm", default) is True:
+        message = f"batch_norm needs at least 2 rows per batch, but {single} is 1. Raise it."
+        yield Conflict(("training", single), message, (("model", "batch_norm"),))
+
+
+def _argument_values(config: TrialConfig) -> Iterator[Conflict]:
+    """What a constructor would refuse when the trial begins, or fail on in its steps."""
+    for section in BOUNDS:
+        component: Component | None = getattr(config, section)
+        if component is None:
+            continue
+        for path, part in _with_nested((section,), component):
+            if is_code(part.name):
+                continue  # its words may mean anything
+            for below, message in out_of_bounds(section, part):
+                yield Conflict((*path, *below), message)
+            if section == "model" and part.arguments.get("width") == []:
+                message = "width must hold at least one layer's, but got []."
+                yield Conflict((*path, "width"), message)
+
+
+def _ordered_arguments(config: TrialConfig) -> Iterator[Conflict]:
+    """Arguments of which one says something of another."""
+    for path, optimizer in _with_nested(_OPTIMIZER, config.optimizer):
+        sizes = optimizer.arguments.get("step_sizes")
+        if optimizer.name == "Rprop" and isinstance(sizes, list) and 0 <= sizes[1] < sizes[0]:
+            low, high = sizes
+            message = f"step_sizes are the smallest and the largest, but got [{low:g}, {high:g}]."
+            yield Conflict((*path, "step_sizes"), message)
+    given = config.schedule.arguments if config.schedule is not None else {}
+    alone = {"epochs", "steps_per_epoch"} & {key for key in given if given[key] is not None}
+    if len(alone) == 1 and given.get("total_steps") is None:
+        message = "epochs and steps_per_epoch go together. Give both, or leave them out."
+        yield Conflict(("schedule", *alone), message)
+
+
+_RULES: tuple[Rule, ...] = (
+    _budget,
+    _evaluations,
+    _evaluation_count,
+    _lbfgs,
+    _pictures_only,
+    _muon,
+    _nesterov,
+    _accumulation,
+    _precision,
+    _cyclic_schedules,
+    _batch_norm,
+    _argument_values,
+    _ordered_arguments,
+)
+
+
+def loss_conflicts(loss: Component, task: Task) -> list[Conflict]:
+    """Whether a loss fits the task of the data."""
+    if LOSS_TASKS.get(loss.name, task) == task:  # one of the user's own may be for any
+        return []
+    fitting = "CrossEntropyLoss" if task == "classification" else "MSELoss"
+    message = (
+        f"{loss.name} is for {LOSS_TASKS[loss.name]}, but the data is for {task}. "
+        f"Write {fitting}, or leave loss out."
+    )
+    return [Conflict(("loss",), message)]
+
+
+def sampler_conflicts(sampler: Component, parameters: Sequence[Parameter]) -> list[str]:
+    """What keeps a sampler that visits every point from doing so: branches, endless ranges."""
+    short = sampler.name.removesuffix("Sampler")
+    if short not in ("Grid", "BruteForce"):
+        return []
+    found = []
+    for parameter in parameters:
+        given = parameter.range
+        if isinstance(given, FloatRange) and given.step is None and given.low < given.high:
+            found.append(
+                f"{short} needs finitely many points, but {parameter.name} is a continuous range. "
+                "Give it a step, or make it a choice; or write sampler: TPE."
+            )
+        if short == "Grid" and parameter.conditions:
+            gate = parameter.conditions[-1].parameter
+            found.append(
+                f"Grid takes no branches, but {parameter.name} depends on {gate}. "
+                "Write sampler: BruteForce or TPE."
+            )
+    return found
+
+
+def _number(component: Component, argument: str) -> float:
+    value = component.arguments.get(argument, 0)
+    return float(value) if is_number(value) else 0.0

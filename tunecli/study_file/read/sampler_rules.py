@@ -1,0 +1,126 @@
+"""What samplers and pruners ask of their arguments beyond the type, known without Optuna.
+
+The bounds are those of Optuna's constructors and of the documentation of each argument; what a
+constructor refuses beside them is found before the search begins (`search/constructible.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tunecli.study_file.catalogue.component_arguments import ArgumentProblem
+from tunecli.study_file.catalogue.intervals import Interval, is_number
+from tunecli.study_file.read.study_name import STUDY_NAME
+from tunecli.study_file.settings.settings import Component, SearchSettings
+from tunecli.study_file.text.dump import inline
+
+BOUNDS: dict[str, Interval] = {
+    name: Interval.of(written)
+    for name, written in {
+        "n_startup_trials": "[0, inf)",
+        "n_ei_candidates": "[1, inf)",
+        "popsize": "[2, inf)",
+        "population_size": "[2, inf)",
+        "mutation_prob": "[0, 1]",
+        "crossover_prob": "[0, 1]",
+        "swapping_prob": "[0, 1]",
+        "n_warmup_steps": "[0, inf)",
+        "interval_steps": "[1, inf)",
+        "n_min_trials": "[1, inf)",
+        "percentile": "[0, 100]",
+        "patience": "[0, inf)",
+        "min_delta": "[0, inf)",
+        "min_resource": "[1, inf)",
+        "max_resource": "[1, inf)",
+        "reduction_factor": "[2, inf)",
+        "min_early_stopping_rate": "[0, inf)",
+        "bootstrap_count": "[0, inf)",
+    }.items()
+}
+"""By argument, which means the same wherever it occurs."""
+
+HALVING = frozenset({"SuccessiveHalvingPruner", "HyperbandPruner"})
+
+_EXCLUSIVE = (
+    ("use_separable_cma", "with_margin"),
+    ("use_separable_cma", "lr_adapt"),
+    ("with_margin", "lr_adapt"),
+)
+"""Arguments of CmaEsSampler of which only one may be true."""
+
+
+LEARNERS = ("TPESampler", "GPSampler")
+"""Samplers that make use of trials which they did not suggest."""
+
+
+def lesson_mistakes(search: SearchSettings) -> Iterator[str]:
+    """What is wrong with `learn_from`."""
+    for name in search.learn_from:
+        if not STUDY_NAME.match(name):
+            yield f"names studies, but {inline(name)} is no study's name."
+    if search.learn_from and search.sampler.name not in LEARNERS:
+        name = search.sampler.name.removesuffix("Sampler")
+        yield (
+            f"{name} makes no use of trials that it did not suggest itself. Use sampler: TPE or "
+            "GP, or leave learn_from out."
+        )
+
+
+def multi_objective_mistakes(search: SearchSettings) -> Iterator[tuple[str, str]]:
+    """What does not go with several objectives: (setting, message)."""
+    if search.sampler.name == "CmaEsSampler":
+        yield (
+            "sampler",
+            "CMA-ES takes one objective. Use sampler: TPE, NSGAII or NSGAIII, or one objective "
+            "with the others as constraints.",
+        )
+    if search.learn_from:
+        yield "learn_from", "trials of other studies teach one objective only. Leave it out."
+
+
+def search_mistakes(component: Component) -> Iterator[ArgumentProblem]:
+    """What is wrong with the arguments of a sampler or pruner whose types are right."""
+    yield from _out_of_bounds(component)
+    yield from _contradictions(component)
+    for name, value in component.arguments.items():
+        if not isinstance(value, Component):
+            continue
+        if component.name == "PatientPruner" and value.name in HALVING:
+            short = value.name.removesuffix("Pruner")
+            yield (
+                (name,),
+                f"Patient cannot wrap {short}, which decides at a few evaluations only, where "
+                "patience is seldom at its end. Wrap Median, Percentile or Threshold.",
+            )
+        for path, message in search_mistakes(value):
+            yield (name, value.name, *path), message
+
+
+def _out_of_bounds(component: Component) -> Iterator[ArgumentProblem]:
+    for name, value in component.arguments.items():
+        if name in BOUNDS and is_number(value) and value not in BOUNDS[name]:
+            yield (name,), f"{name} must be {BOUNDS[name]}, but got {value:g}."
+        if name in BOUNDS and isinstance(value, str) and value != "auto":
+            yield (name,), f"{name} must be a number or `auto`, but got {inline(value)}."
+
+
+def _contradictions(component: Component) -> Iterator[ArgumentProblem]:
+    given = component.arguments
+    for one, other in _EXCLUSIVE:
+        if given.get(one) is True and given.get(other) is True:
+            yield (other,), f"{one} and {other} do not go together. Remove one of them."
+    if given.get("group") is True and given.get("multivariate") is False:
+        yield ("group",), "group needs multivariate: true. Leave multivariate out, or group."
+    if component.name == "HyperbandPruner":
+        low, high = given.get("min_resource"), given.get("max_resource")
+        if is_number(low) and is_number(high) and low > high:
+            yield (
+                ("min_resource",),
+                f"min_resource must not be above max_resource, but got {low:g} and {high:g}.",
+            )
+    if component.name == "ThresholdPruner":
+        low, high = given.get("lower"), given.get("upper")
+        if low is None and high is None:
+            yield (), "Threshold needs lower or upper, the score at which a trial is stopped."
+        elif is_number(low) and is_number(high) and low > high:
+            yield ("upper",), f"lower must not be above upper, but got {low:g} and {high:g}."

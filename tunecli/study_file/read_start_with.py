@@ -1,0 +1,290 @@
+"""`search.start_with`: configurations to try first, written like the study file itself.
+
+An entry names a choice by its label or value and gives values inside ranges; what it leaves out is
+suggested. `{study: NAME, best: 5}` takes them from another study instead.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from tunecli.study_file.read.read_components import without_none
+from tunecli.study_file.settings.ranges import FloatRange
+from tunecli.study_file.settings.switching_off import is_none
+from tunecli.study_file.space.node_data import range_data
+from tunecli.study_file.space.tree import (
+    Choice,
+    Gate,
+    Items,
+    Named,
+    Node,
+    Number,
+    Option,
+    Plain,
+    Record,
+    Slot,
+    Slots,
+    Tree,
+    identity,
+)
+from tunecli.study_file.space.walk import VARIANT, contains
+from tunecli.study_file.text.document import Path
+from tunecli.study_file.text.dump import flow, inline
+from tunecli.study_file.text.problems import Problems
+from tunecli.study_file.text.scalars import Scalar, read_scalar
+from tunecli.study_file.text.suggestions import did_you_mean, listed
+
+Assignment = dict[str, Scalar]
+"""Values of some parameters, by their names in the database."""
+
+
+@dataclass(frozen=True)
+class StartFrom:
+    """Begin with the best trials of another study.
+
+    Attributes:
+        best: how many of them.
+    """
+
+    study: str
+    best: int
+
+
+def read_start_with(
+    data: Any, tree: Tree, problems: Problems
+) -> tuple[tuple[Assignment, ...], StartFrom | None]:
+    """The entries as partial assignments, or the study to take them from."""
+    at: Path = ("search", "start_with")
+    if is_none(data):
+        return (), None
+    if _names_study(data):
+        return (), _start_from(data, at, problems)
+    if isinstance(data, list) and (named := [entry for entry in data if _names_study(entry)]):
+        message = "{study: …} stands without the list around it."
+        problems.add(at, f"{message} Write start_with: {inline(named[0])}.")
+    if not isinstance(data, list):
+        advice = "Write a list of configurations, or {study: NAME, best: 5}."
+        problems.add(at, f"must be a list, but got {inline(data)}. {advice}")
+        return (), None
+    entries = [(i, x) for i, x in enumerate(without_none(data)) if not _names_study(x)]
+    return tuple(_Entry(tree, problems).read(x, (*at, i)) for i, x in entries), None
+
+
+def _names_study(data: Any) -> bool:
+    return isinstance(data, dict) and "study" in data
+
+
+def _start_from(data: dict[str, Any], at: Path, problems: Problems) -> StartFrom | None:
+    for key in data:
+        if key not in ("study", "best"):
+            hint = did_you_mean(key, ("study", "best")) or " Known here are `study` and `best`."
+            problems.add((*at, key), f"unknown key.{hint}", of_key=True)
+    study, best = data["study"], data.get("best", 5)
+    if not isinstance(study, str) or not study:
+        problems.add((*at, "study"), f"must be a study's name, but got {inline(study)}.")
+    if not isinstance(best, int) or isinstance(best, bool) or best < 1:
+        message = f"must be a whole number of at least 1, but got {inline(best)}."
+        problems.add((*at, "best"), message)
+        return None
+    return StartFrom(str(study), best)
+
+
+class _Entry:
+    """Reads one entry against the tree."""
+
+    def __init__(self, tree: Tree, problems: Problems) -> None:
+        self._tree = tree
+        self._problems = problems
+
+    def read(self, data: Any, at: Path) -> Assignment:
+        self._found: Assignment = {}
+        if not isinstance(data, dict):
+            example = "{optimizer: {AdamW: {lr: 1e-3}}}"
+            self._problems.add(at, f"is written like {example}, but got {inline(data)}.")
+            return {}
+        slots: Slots = self._tree.base
+        if VARIANT in data:
+            slots = self._variant(data[VARIANT], (*at, VARIANT))
+        rest = {key: value for key, value in data.items() if key != VARIANT}
+        self._slots(rest, at, slots)
+        return self._found
+
+    def _variant(self, data: Any, at: Path) -> Slots:
+        """Choose a variant and read what is given for its parts; what holds beside them."""
+        written, parts = next(iter(data.items())) if _is_single(data) else (data, None)
+        branches = self._tree.branches
+        label = next((label for label in branches if _is_label(label, written)), None)
+        if label is None:
+            self._problems.add(at, _not_an_option(data, [flow(label) for label in branches]))
+            return self._tree.base
+        self._found[VARIANT] = label
+        branch = branches[label]
+        if isinstance(parts, dict):
+            self._slots(parts, (*at, label), branch)
+        elif not is_none(parts):
+            self._problems.add((*at, label), f"must be a mapping, but got {inline(parts)}.")
+        return {slot: node for slot, node in self._tree.base.items() if slot not in branch}
+
+    def _slots(self, data: dict[str, Any], at: Path, slots: Slots) -> None:
+        sections = {slot[0] for slot in slots}
+        for key, value in data.items():
+            below = (*at, key)
+            if (key,) in slots:
+                self._node(value, below, slots[key,])
+            elif key in sections and isinstance(value, dict):
+                self._settings(value, below, key, slots)
+            elif "." in key:
+                message = f"is written in mappings. Write {flow(_nested(key.split('.'), value))}."
+                self._problems.add(below, message, of_key=True)
+            else:
+                hint = did_you_mean(key, sections) or " It may name only what is searched."
+                message = f"there is no range in {key}.{hint}"
+                self._problems.add(below, message, of_key=True)
+
+    def _settings(self, data: dict[str, Any], at: Path, section: str, slots: Slots) -> None:
+        for key, value in data.items():
+            slot: Slot = (section, key)
+            if slot in slots:
+                self._node(value, (*at, key), slots[slot])
+            else:
+                known = [s[1] for s in slots if s[0] == section and len(s) == 2]
+                message = f"there is no such setting.{did_you_mean(key, known)}"
+                self._problems.add((*at, key), message, of_key=True)
+
+    def _node(self, data: Any, at: Path, node: Node) -> None:
+        if isinstance(node, Number):
+            self._number(data, at, node)
+        elif isinstance(node, Gate):
+            takes_other = identity(data) == identity(node.otherwise)
+            self._found[node.name] = takes_other
+            if not takes_other:
+                self._number(data, at, node.inside)
+        elif isinstance(node, Choice):
+            self._choice(data, at, node)
+        elif isinstance(node, Named):
+            self._component(data, at, node)
+        elif isinstance(node, Record):
+            self._children(data, at, node.fields, "a mapping")
+        elif isinstance(node, Items):
+            self._items(data, at, node)
+        elif isinstance(node, Plain):
+            fixed = inline(node.value)
+            message = f"may name only ranges, but this is fixed at {fixed}. Leave it out."
+            self._problems.add(at, message)
+
+    def _number(self, data: Any, at: Path, node: Number) -> None:
+        if not contains(node.range, data) or _is_wrong_kind(data, node):
+            message = f"must lie in {inline(range_data(node.range))}, but got {inline(data)}."
+            self._problems.add(at, message)
+            return
+        self._found[node.name] = float(data) if isinstance(node.range, FloatRange) else data
+
+    def _choice(self, data: Any, at: Path, node: Choice) -> None:
+        option, inside, below = _chosen(node, data, at)
+        if option is None:
+            if any(self._problems.misspell(option.node.at) for option in node.options):
+                return  # its name is misspelled, and it is perhaps the one that is meant
+            known = [_written(option, labelled=node.labelled) for option in node.options]
+            self._problems.add(at, _not_an_option(data, known))
+            return
+        self._found[node.name] = option.category
+        if is_none(inside):
+            return
+        if isinstance(option.node, Named) and _head(inside) != option.node.component:
+            self._children(inside, below, option.node.arguments, "a mapping of arguments")
+        else:
+            self._node(inside, below, option.node)
+
+    def _component(self, data: Any, at: Path, node: Named) -> None:
+        if _head(data) != node.component:
+            if self._problems.misspell(node.at):
+                return  # its name is misspelled
+            message = f"must be {{{node.component}: {{…}}}}, but got {inline(data)}."
+            self._problems.add(at, message)
+        elif isinstance(data, dict) and not is_none(data[node.component]):
+            inside = data[node.component]
+            below = (*at, node.component)
+            self._children(inside, below, node.arguments, "a mapping of arguments")
+
+    def _children(self, data: Any, at: Path, known: Any, what: str) -> None:
+        if not isinstance(data, dict):
+            self._problems.add(at, f"must be {what}, but got {inline(data)}.")
+            return
+        for key, value in data.items():
+            if key in known:
+                self._node(value, (*at, key), known[key])
+            elif not any(self._problems.misspell(node.at) for node in known.values()):
+                hint = did_you_mean(key, known) or " It may name only what is searched."
+                message = f"there is no range of this name.{hint}"
+                self._problems.add((*at, key), message, of_key=True)
+
+    def _items(self, data: Any, at: Path, node: Items) -> None:
+        if not isinstance(data, list) or len(data) != len(node.nodes):
+            message = f"must be a list of {len(node.nodes)} values, but got {inline(data)}."
+            self._problems.add(at, message)
+            return
+        for index, (value, child) in enumerate(zip(data, node.nodes, strict=True)):
+            is_same = isinstance(child, Plain) and identity(child.value) == identity(value)
+            if not is_same:  # a list is given as a whole, its fixed items too
+                self._node(value, (*at, index), child)
+
+
+def _nested(steps: list[str], value: Any) -> Any:
+    """`{optimizer: {AdamW: {lr: 1e-3}}}` for `optimizer.AdamW.lr`, as the database has it."""
+    for step in reversed(steps):
+        value = {step: value}
+    return value
+
+
+def _is_single(data: Any) -> bool:
+    return isinstance(data, dict) and len(data) == 1
+
+
+def _head(data: Any) -> Any:
+    """`AdamW` of `AdamW` and of `{AdamW: {…}}`."""
+    return next(iter(data)) if _is_single(data) else data
+
+
+def _is_wrong_kind(data: Any, node: Number) -> bool:
+    return isinstance(data, float) and not isinstance(node.range, FloatRange)
+
+
+def _chosen(node: Choice, data: Any, at: Path) -> tuple[Option | None, Any, Path]:
+    """The option that is meant, what is said about its inside, and where that stands.
+
+    A label stands for its option, and so does the value behind it; what is both is the label.
+    """
+    for option in node.options:
+        is_value = not node.labelled and isinstance(option.node, Plain)
+        if not is_value and _is_label(option.category, data):
+            return option, None, at
+        if not is_value and _is_single(data) and option.category in data:
+            return option, data[option.category], (*at, str(option.category))
+    for option in node.options:
+        if isinstance(option.node, Plain) and identity(option.node.value) == identity(data):
+            return option, None, at
+    return None, None, at
+
+
+def _is_label(label: Scalar, data: Any) -> bool:
+    """Whether `data` is a label: one like `4` is read as a number, and `none` as nothing."""
+    if identity(data) == identity(label) or (data is None and label == "none"):
+        return True
+    try:
+        return identity(data) == identity(read_scalar(str(label)))
+    except ValueError:  # like a number, but too large to be one
+        return False
+
+
+def _written(option: Option, *, labelled: bool) -> str:
+    """How an entry names an option, as YAML."""
+    if not labelled and isinstance(option.node, Plain) and option.node.value is not None:
+        return flow(option.node.value)
+    return flow(option.category)
+
+
+def _not_an_option(data: Any, known: list[str]) -> str:
+    got = inline(_head(data))
+    hint = did_you_mean(str(_head(data)), known)
+    return f"must be one of {listed(known, last='or')}, but got {got}.{hint}"

@@ -1,0 +1,1 @@
+"""What a study can say, as frozen values."""

@@ -1,0 +1,130 @@
+"""The metrics a study file can name: their task, direction and arguments.
+
+Torch-free, for reading study files and drawing reports. What predictions give is computed by
+`training/metrics.py`, what a model costs by `training/compression/costs.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import inf
+
+from tunecli.study_file.settings.code_names import short_name
+from tunecli.study_file.settings.settings import Component, Direction, Task, TrialConfig
+
+
+@dataclass(frozen=True)
+class MetricInfo:
+    """One metric, as scikit-learn defines it, or what a model costs.
+
+    Attributes:
+        task: the only task that it measures; None for a cost, whatever the task is.
+        direction: the one in which a model gets better.
+        arguments: what may be set, with the words allowed; the first word is the default.
+        lowest, highest: what it can be at all.
+        needs: what it needs of the rows that it measures, or it is not defined.
+    """
+
+    name: str
+    task: Task | None
+    direction: Direction
+    arguments: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    lowest: float = 0.0
+    highest: float = 1.0
+    needs: str = ""
+
+
+_NO_TIME = 1e-12
+"""Seconds in which no machine computes anything."""
+
+_AVERAGE = {"average": ("macro", "micro", "weighted")}
+
+METRICS: dict[str, MetricInfo] = {
+    info.name: info
+    for info in (
+        MetricInfo("accuracy", "classification", "maximize"),
+        MetricInfo("balanced_accuracy", "classification", "maximize"),
+        MetricInfo("precision", "classification", "maximize", _AVERAGE),
+        MetricInfo("recall", "classification", "maximize", _AVERAGE),
+        MetricInfo("f1", "classification", "maximize", _AVERAGE),
+        MetricInfo(
+            "roc_auc",
+            "classification",
+            "maximize",
+            {"average": ("macro", "weighted")},
+            needs="rows of every class",
+        ),
+        MetricInfo("log_loss", "classification", "minimize", highest=inf),
+        MetricInfo("mcc", "classification", "maximize", lowest=-1.0),
+        MetricInfo("rmse", "regression", "minimize", highest=inf),
+        MetricInfo("mse", "regression", "minimize", highest=inf),
+        MetricInfo("mae", "regression", "minimize", highest=inf),
+        MetricInfo("r2", "regression", "maximize", lowest=-inf, needs="at least two rows"),
+        MetricInfo("size", None, "minimize", lowest=1.0, highest=inf),  # bytes of the packed file
+        MetricInfo("n_weights", None, "minimize", lowest=1.0, highest=inf),
+        # multiplications with addition for one row
+        MetricInfo("macs", None, "minimize", highest=inf),
+        # seconds for one row
+        MetricInfo("latency", None, "minimize", lowest=_NO_TIME, highest=inf),
+        MetricInfo("zeros", None, "maximize"),  # share of the weights
+    )
+}
+
+COSTS = frozenset(info.name for info in METRICS.values() if info.task is None)
+"""What is known of a model without a single row's target."""
+
+
+def needs(name: str) -> str:
+    """Return what the metric that is stored as `name` needs of rows; empty for any other."""
+    return _NEEDS.get(name, "")
+
+
+def argument(metric: Component, name: str) -> str:
+    """The word given for an argument of `metric`, or its default."""
+    return str(metric.arguments.get(name, METRICS[metric.name].arguments[name][0]))
+
+
+def label(metric: Component) -> str:
+    """What a measured value is stored and shown under: `f1`, and `f1_micro` for `average: micro`.
+
+    Two metrics have the same label if and only if they measure the same; those of the user's own
+    are told apart by their names and arguments, not by their files.
+    """
+    if metric.name not in METRICS:
+        given = (f"{name}={value}" for name, value in metric.arguments.items())
+        return "_".join([short_name(metric.name), *given])
+    words = (argument(metric, name) for name in METRICS[metric.name].arguments)
+    defaults = {options[0] for options in METRICS[metric.name].arguments.values()}
+    return "_".join([metric.name, *(word for word in words if word not in defaults)])
+
+
+_NEEDS = {
+    label(Component(name=info.name, arguments=arguments)): info.needs
+    for info in METRICS.values()
+    if info.needs
+    for arguments in ({}, *({"average": word} for word in info.arguments.get("average", ())))
+}
+"""By label."""
+
+
+def measured(config: TrialConfig) -> tuple[Component, ...]:
+    """What predictions are measured by: the first objective, then all else, each once."""
+    return tuple(metric for metric in _named(config) if not _is_cost(metric, config))
+
+
+def costs(config: TrialConfig) -> tuple[str, ...]:
+    """What a trial's models are asked for: those of `COSTS` that its study names."""
+    return tuple(metric.name for metric in _named(config) if _is_cost(metric, config))
+
+
+def _named(config: TrialConfig) -> tuple[Component, ...]:
+    """The metrics of a study's objectives, those it shows and those it limits."""
+    optimized = [objective.metric for objective in config.objectives]
+    limited = [constraint.metric for constraint in config.constraints]
+    return tuple({label(m): m for m in (*optimized, *config.metrics, *limited)}.values())
+
+
+def _is_cost(metric: Component, config: TrialConfig) -> bool:
+    """A training of the user's own reports whatever it likes under these names."""
+    return metric.name in COSTS and config.train is None

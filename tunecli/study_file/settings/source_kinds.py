@@ -1,0 +1,233 @@
+"""What `data.source` is, and which settings belong to it.
+
+Told by name, suffix and form alone, before anything is read: a name without `/` and `.` is a
+data set's name, never a folder's, so that a study file means the same wherever it lies.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from os.path import isdir, isfile  # which take any text for a path
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
+
+from tunecli.study_file.settings.bundled import BUNDLED
+from tunecli.study_file.settings.settings import DataSettings, Task, ValidationSettings
+from tunecli.study_file.text.suggestions import closest, did_you_mean, listed
+
+SourceKind = Literal["bundled", "table", "arrays", "pictures", "torchvision", "code"]
+
+TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet")
+SPREADSHEETS = (".xlsx", ".xls", ".xlsm", ".ods")
+ARRAYS = (".npz", ".npy", ".pt")
+TORCHVISION = (
+    "Caltech101",
+    "Caltech256",
+    "CIFAR10",
+    "CIFAR100",
+    "Country211",
+    "DTD",
+    "EMNIST",
+    "EuroSAT",
+    "FashionMNIST",
+    "FER2013",
+    "FGVCAircraft",
+    "Flowers102",
+    "Food101",
+    "GTSRB",
+    "Imagenette",
+    "ImageNet",
+    "INaturalist",
+    "KMNIST",
+    "LFWPeople",
+    "MNIST",
+    "Omniglot",
+    "OxfordIIITPet",
+    "PCAM",
+    "Places365",
+    "QMNIST",
+    "RenderedSST2",
+    "SEMEION",
+    "StanfordCars",
+    "STL10",
+    "SUN397",
+    "SVHN",
+    "USPS",
+)
+"""The classification sets of `torchvision.datasets`."""
+
+NO_SOURCE = "none"
+"""Of a training of the user's own that brings its data."""
+
+CODE_NAME = re.compile(
+    r"(?P<place>[^\s\0:{}\[\],'\"]+\.py|[A-Za-z_]\w*(?:\.\w+)*):(?P<name>[A-Za-z_]\w*)"
+)
+"""How a study file names code of the user's own."""
+
+_WORDS: dict[SourceKind, str] = {
+    "bundled": "a bundled set",
+    "table": "a table",
+    "arrays": "a file of arrays",
+    "pictures": "a folder of pictures",
+    "torchvision": "a torchvision set",
+    "code": "a function of your own",
+}
+_TABLE: tuple[SourceKind, ...] = ("table",)
+_PICTURES: tuple[SourceKind, ...] = ("pictures", "torchvision")
+_KINDS_OF: dict[str, tuple[SourceKind, ...]] = {
+    "data.arguments": ("code",),
+    "data.target": ("table", "arrays"),
+    "data.task": ("table", "arrays", "code"),
+    "data.drop": _TABLE,
+    "data.categorical": _TABLE,
+    "data.numeric": _TABLE,
+    "data.missing": _TABLE,
+    "data.decimal": _TABLE,
+    "data.thousands": _TABLE,
+    "data.units": _TABLE,
+    "data.dates": _TABLE,
+    "data.group": _TABLE,
+    "data.time": _TABLE,
+    "data.weights": _TABLE,
+    "data.impute": ("table", "arrays", "code"),
+    "data.min_frequency": _TABLE,
+    "data.size": _PICTURES,
+    "data.channels": _PICTURES,
+    "data.skip_unreadable": ("pictures",),
+    "data.root": ("torchvision",),
+    "data.download": ("torchvision",),
+    "data.in_memory": ("code",),
+    "validation.file": _TABLE,
+    "validation.column": _TABLE,
+    "validation.folder": ("pictures",),
+}
+KINDS_OF = MappingProxyType(_KINDS_OF)
+"""The kinds of source that each setting is for; those left out are for all of them."""
+
+
+def kind_of(source: str) -> SourceKind | None:
+    """What a source is by its form; None for a name that is none."""
+    if source in BUNDLED:
+        return "bundled"
+    if source in TORCHVISION:
+        return "torchvision"
+    if CODE_NAME.fullmatch(source):
+        return "code"
+    name = source.lower()
+    if name.endswith(TABLES):
+        return "table"
+    if name.endswith(ARRAYS):
+        return "arrays"
+    return "pictures" if "/" in source or "." in source else None
+
+
+def task_of(data: DataSettings) -> Task | None:
+    """What is to be predicted, where it is known before the data is read."""
+    if data.task is not None:
+        return data.task
+    if data.source in BUNDLED:
+        return BUNDLED[data.source]
+    is_pictures = kind_of(data.source) in ("pictures", "torchvision")
+    return "classification" if is_pictures else BUNDLED.get(closest(data.source, BUNDLED) or "")
+
+
+def unknown_source(source: str, folder: Path | None) -> str:
+    """What to say about a name that `kind_of` does not know."""
+    known = (*BUNDLED, *TORCHVISION)
+    hint = did_you_mean(source, known)
+    if folder is not None and isdir(folder / source):
+        hint = f" For the folder of that name write {source}/."
+    files = "Files and folders are written with their suffix or a `/`: train.csv, pictures/."
+    return f"unknown data set {source!r}.{hint or f' Known are {listed(known)}. {files}'}"
+
+
+def misplaced(
+    kind: SourceKind, data: DataSettings, validation: ValidationSettings
+) -> list[tuple[tuple[str, ...], str]]:
+    """(path, message) of every setting that does not belong to this kind of source."""
+    found: list[tuple[tuple[str, ...], str]] = []
+    for section, settings in (("data", data), ("validation", validation)):
+        fields = type(settings).model_fields
+        for name in (n for n in fields if getattr(settings, n) != fields[n].default):
+            kinds = KINDS_OF.get(f"{section}.{name}")
+            if kinds is not None and kind not in kinds:
+                belongs = " or ".join(_WORDS[k] for k in kinds)
+                message = f"is for {belongs}, but the source is {_WORDS[kind]}. Remove it."
+                found.append(((section, name), message))
+    if kind == "table" and data.target is None:
+        message = "required for a table, but not given. Write target: with the column to predict."
+        found.append((("data", "target"), message))
+    if kind in ("bundled", "torchvision", "code") and isinstance(data.test, str):
+        message = f"a file of its own is for tables, arrays and pictures, but got {data.test!r}."
+        found.append((("data", "test"), f"{message} Write a share of the rows."))
+    return [*found, *_unclear_numbers(data)]
+
+
+def _unclear_numbers(data: DataSettings) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield (path, message) of what leaves open how numbers are written."""
+    if data.thousands == data.decimal:
+        other = "," if data.decimal == "." else "."
+        message = f"{data.thousands!r} is the decimal sign already. Write decimal: {other!r}, too."
+        yield ("data", "thousands"), message
+    for unit in data.units:
+        if not unit.strip() or any(c.isdigit() or c in "+-.,_'" for c in unit):
+            message = f"must be texts without digits and signs, such as % or $, but got {unit!r}."
+            yield ("data", "units"), message
+
+
+def picture_folder(path: str, source: str, folder: Path) -> Path:
+    """Where a folder beside the class folders is: inside the source, else by the study file.
+
+    Args:
+        path: as written for the validation or the test: `val`.
+        folder: of the study file.
+    """
+    inside = folder / source / path
+    return inside if isdir(inside) else folder / path
+
+
+def missing_file(path: str, folder: Path, kind: SourceKind) -> str | None:
+    """What to say of a path that leads nowhere, or to something else; None if it is fine.
+
+    Args:
+        folder: to which paths are relative.
+    """
+    full = folder / path
+    if kind == "pictures":
+        if isdir(full):
+            return None
+        if isfile(full):
+            known = listed([*TABLES, *ARRAYS], last="or")
+            way = f"Write a file in {known}, or a folder"
+            if full.suffix.lower() in SPREADSHEETS:
+                way = "Save the sheet as .csv"
+            return f"{path!r} is a file of no known kind. {way}."
+    elif isfile(full):
+        return None
+    elif isdir(full):
+        return f"{path!r} is a folder, but a file is needed. Write the file inside it."
+    suffix = Path(path).suffix.lower()
+    is_folder = kind == "pictures" and (path.endswith("/") or not suffix)
+    what = "folder" if is_folder else "file" if kind != "pictures" else "file or folder"
+    hint = _nearest(path, folder)
+    if suffix in SPREADSHEETS:
+        hint = " A spreadsheet is not read: save the sheet as .csv."
+    return f"there is no {what} {path!r} (looked for at {full.absolute()}).{hint}"
+
+
+def _nearest(path: str, folder: Path) -> str:
+    """A suggestion from what lies in the last folder of the path that is there."""
+    there = Path(path).parent
+    name = Path(path).name
+    while not isdir(folder / there) and there != there.parent:
+        there, name = there.parent, there.name
+    try:
+        names = sorted(entry.name for entry in (folder / there).iterdir())[:1000]
+    except OSError:
+        return ""
+    match = closest(name, [n for n in names if not n.startswith(".")])
+    if match is not None:
+        return f" Did you mean `{(there / match).as_posix()}`?"
+    return " A path is relative to the study file's folder."

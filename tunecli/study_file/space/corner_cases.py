@@ -1,0 +1,144 @@
+"""Points of a search space that stand for all of it: its corners, one by one and in pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, combinations
+
+from tunecli.study_file.settings.ranges import Categories, Parameter, Range
+from tunecli.study_file.space.walk import Suggest, first_value
+from tunecli.study_file.text.scalars import Scalar
+
+Allowed = dict[str, tuple[Scalar, ...]]
+"""By parameter, the values that it may have."""
+
+
+def answering(allowed: Allowed) -> Suggest:
+    """Answers with the first value allowed, else with the first of the range."""
+
+    def suggest(name: str, range_: Range) -> Scalar:
+        return allowed[name][0] if name in allowed else first_value(range_)
+
+    return suggest
+
+
+def singles(searched: Sequence[Parameter]) -> Iterator[Allowed]:
+    """Every end of every range, and every option of every choice."""
+    yield {}
+    for parameter in searched:
+        for value in ends(parameter.range):
+            yield _needs(parameter, value)
+
+
+def pairs(searched: Sequence[Parameter]) -> Iterator[Allowed]:
+    """Every end or option of every parameter with every end or option of every other.
+
+    Those in which a choice takes part come first.
+    """
+    yield from _pairs(searched, with_choice=True)
+    yield from _pairs(searched, with_choice=False)
+
+
+def _pairs(searched: Sequence[Parameter], *, with_choice: bool) -> Iterator[Allowed]:
+    needs = {one.name: [_needs(one, value) for value in ends(one.range)] for one in searched}
+    for one, other in combinations(searched, 2):
+        if with_choice != (_is_choice(one) or _is_choice(other)):
+            continue
+        if _both(_conditions(one), _conditions(other)) is None:
+            continue
+        for this in needs[one.name]:
+            for that in needs[other.name]:
+                both = _both(this, that)
+                if both is not None:
+                    yield both
+
+
+def _is_choice(parameter: Parameter) -> bool:
+    return isinstance(parameter.range, Categories)
+
+
+def distinct(searched: Sequence[Parameter], wanted: Iterable[Allowed]) -> Iterator[Allowed]:
+    """Those of `wanted` for which `answering` gives answers that it gave for none before."""
+    first = {parameter.name: first_value(parameter.range) for parameter in searched}
+    seen: set[frozenset[tuple[str, str]]] = set()
+    for allowed in wanted:
+        answers = {name: values[0] for name, values in allowed.items()}
+        key = frozenset((n, repr(v)) for n, v in answers.items() if repr(v) != repr(first[n]))
+        if key not in seen:
+            seen.add(key)
+            yield allowed
+
+
+def ends(range_: Range) -> tuple[Scalar, ...]:
+    """Both ends of a range, or all its categories."""
+    if isinstance(range_, Categories):
+        return range_.choices
+    return (range_.low,) if range_.low == range_.high else (range_.low, range_.high)
+
+
+def _needs(parameter: Parameter, value: Scalar) -> Allowed:
+    """What must hold for a parameter to exist and have a value."""
+    return _conditions(parameter) | {parameter.name: (value,)}
+
+
+def _conditions(parameter: Parameter) -> Allowed:
+    """What must hold for a parameter to exist."""
+    return {condition.parameter: condition.values for condition in parameter.conditions}
+
+
+def _both(one: Allowed, other: Allowed) -> Allowed | None:
+    """What must hold for both; None if they exclude each other."""
+    merged = {**one, **other}
+    for name in one.keys() & other.keys():
+        merged[name] = tuple(value for value in one[name] if value in other[name])
+        if not merged[name]:
+            return None
+    return merged
+
+
+Point = dict[str, Scalar]
+"""A value for every parameter that exists there."""
+
+
+MOST_POINTS = 1_000
+"""Of `covering`: two choices of 40 options have more pairs."""
+
+
+def covering(searched: Sequence[Parameter]) -> list[Point]:
+    """Few points in which every end, every option and every pair with a choice in it occurs.
+
+    With every first option, all low ends occur together, and so do all high ends. Each pair that
+    no earlier point holds gets one of its own, whose other parameters take their ends in turn. So
+    there are about as many points as the two longest choices have pairs, or `MOST_POINTS` if those
+    are too many.
+    """
+    found: list[Point] = []
+    for high in (False, True):
+        corner = _fill(searched, _at_ends(searched, high=high), turn=0)
+        if corner not in found:
+            found.append(corner)
+    for allowed in chain(_pairs(searched, with_choice=True), singles(searched)):
+        if len(found) == MOST_POINTS:
+            break
+        if not any(_holds(point, allowed) for point in found):
+            found.append(_fill(searched, allowed, turn=len(found)))
+    return found
+
+
+def _at_ends(searched: Sequence[Parameter], *, high: bool) -> Allowed:
+    """Every range of numbers at its low or at its high end."""
+    numbers = [parameter for parameter in searched if not _is_choice(parameter)]
+    return {number.name: (ends(number.range)[-1 if high else 0],) for number in numbers}
+
+
+def _holds(point: Point, allowed: Allowed) -> bool:
+    return all(name in point and point[name] in values for name, values in allowed.items())
+
+
+def _fill(searched: Sequence[Parameter], allowed: Allowed, turn: int) -> Point:
+    point: Point = {}
+    for parameter in searched:
+        if _holds(point, _conditions(parameter)):
+            options = allowed.get(parameter.name) or ends(parameter.range)
+            point[parameter.name] = options[turn % len(options)]
+    return point

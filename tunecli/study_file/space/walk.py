@@ -1,0 +1,196 @@
+"""The search space of a tree: its parameters, and the values that a sampler's answers give.
+
+Both walk the tree in the same order: `resolve` asks for parameters in the order of `parameters`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from tunecli.study_file.settings.ranges import Categories, Condition, Parameter, Range
+from tunecli.study_file.settings.settings import Component
+from tunecli.study_file.space.tree import (
+    SLOTS,
+    Broken,
+    Choice,
+    Gate,
+    Items,
+    Named,
+    Node,
+    Number,
+    Plain,
+    Record,
+    Slot,
+    Slots,
+    Tree,
+    children,
+)
+from tunecli.study_file.text.document import Path
+from tunecli.study_file.text.scalars import Scalar
+
+Suggest = Callable[[str, Range], Scalar]
+"""Answers a parameter's name and range with a number inside, or with one of the categories."""
+
+VARIANT = "variant"
+"""The parameter that chooses between variants."""
+
+
+def parameters(tree: Tree) -> tuple[Parameter, ...]:
+    """Everything that is searched, in the order in which a sampler is asked."""
+    found = [] if tree.variants is None else [Parameter(VARIANT, tree.variants)]
+    for slot in SLOTS:
+        for node, conditions in _occupants(tree, slot):
+            found += _parameters(node, conditions)
+    return tuple(found)
+
+
+def gates(tree: Tree) -> dict[str, Scalar]:
+    """By the name of each range with `or:`, the value that stands there in place of the range."""
+    found: dict[str, Scalar] = {}
+    waiting = [node for slot in SLOTS for node, _ in _occupants(tree, slot)]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, Gate):
+            found[node.inside.name] = node.otherwise
+        waiting += children(node)
+    return found
+
+
+def _occupants(tree: Tree, slot: Slot) -> Iterator[tuple[Node, tuple[Condition, ...]]]:
+    """The nodes that can stand in a slot, and under which variants."""
+    replacing = [label for label, slots in tree.branches.items() if slot in slots]
+    others = tuple(label for label in tree.branches if label not in replacing)
+    if slot in tree.base and (others or not tree.branches):
+        yield tree.base[slot], (Condition(VARIANT, others),) if replacing else ()
+    for label in replacing:
+        yield tree.branches[label][slot], (Condition(VARIANT, (label,)),)
+
+
+def _parameters(node: Node, conditions: tuple[Condition, ...]) -> Iterator[Parameter]:
+    if isinstance(node, Number):
+        yield Parameter(node.name, node.range, conditions)
+    elif isinstance(node, Gate):
+        yield Parameter(node.name, node.range, conditions)
+        yield from _parameters(node.inside, (*conditions, Condition(node.name, (False,))))
+    elif isinstance(node, Choice):
+        yield Parameter(node.name, node.range, conditions)
+        for option in node.options:
+            chosen = Condition(node.name, (option.category,))
+            yield from _parameters(option.node, (*conditions, chosen))
+    else:
+        for child in children(node):
+            yield from _parameters(child, conditions)
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A tree with every range replaced by a value.
+
+    Attributes:
+        values: by slot: a Component, None, or a setting's plain value; none for what is broken.
+        places: where in the document each part comes from; a component's argument stands directly
+            below the component's slot, a nested component's below its name.
+    """
+
+    values: dict[Slot, Any] = field(default_factory=dict)
+    places: dict[Path, Path] = field(default_factory=dict)
+
+    def section(self, name: str) -> dict[str, Any]:
+        """The values of a section whose settings are a slot each."""
+        return {slot[1]: value for slot, value in self.values.items() if slot[0] == name}
+
+    def place(self, path: Path) -> Path:
+        """The place in the document of a setting or argument, however deep below a known one."""
+        for length in range(len(path), 0, -1):
+            if path[:length] in self.places:
+                return (*self.places[path[:length]], *path[length:])
+        return path
+
+
+def resolve(tree: Tree, suggest: Suggest) -> Resolved:
+    """Replace every range by what `suggest` answers."""
+    label = None if tree.variants is None else str(suggest(VARIANT, tree.variants))
+    return resolve_slots(tree.slots(label), suggest)
+
+
+def resolve_slots(slots: Slots, suggest: Suggest) -> Resolved:
+    """Replace every range below `slots`; the paths of what is found begin with the slot."""
+    resolution = _Resolution(suggest)
+    for slot, node in slots.items():
+        value = resolution.value(node, slot)
+        if value is not _BROKEN:
+            resolution.found.values[slot] = value
+    return resolution.found
+
+
+_BROKEN = object()
+
+
+class _Resolution:
+    """One walk through a tree with one sampler's answers."""
+
+    def __init__(self, suggest: Suggest) -> None:
+        self._suggest = suggest
+        self._inside_component = False
+        self.found = Resolved()
+
+    def value(self, node: Node, here: Path) -> Any:
+        """The value of `node`; `here` is where it goes in a configuration."""
+        if isinstance(node, Choice):
+            category = self._suggest(node.name, node.range)
+            return self.value(node.option(category).node, here)
+        if isinstance(node, Gate):
+            self.found.places[here] = node.at
+            takes_other = self._suggest(node.name, node.range)
+            return node.otherwise if takes_other else self.value(node.inside, here)
+        self.found.places[here] = node.at
+        if isinstance(node, Plain):
+            return node.value
+        if isinstance(node, Number):
+            return self._suggest(node.name, node.range)
+        if isinstance(node, Broken):
+            return _BROKEN
+        return self._collection(node, here)
+
+    def _collection(self, node: Record | Items | Named, here: Path) -> Any:
+        if isinstance(node, Items):
+            walked = [self.value(item, (*here, i)) for i, item in enumerate(node.nodes)]
+            return _BROKEN if any(value is _BROKEN for value in walked) else walked
+        if isinstance(node, Record):
+            return self._fields(node.fields.items(), here)
+        return self._component(node, here)
+
+    def _component(self, node: Named, here: Path) -> Component:
+        nested, self._inside_component = self._inside_component, True
+        below = (*here, node.component) if nested else here
+        arguments = self._fields(node.arguments.items(), below)
+        self._inside_component = nested
+        return Component(name=node.component, arguments=arguments)
+
+    def _fields(self, fields: Any, below: Path) -> dict[str, Any]:
+        walked = {name: self.value(child, (*below, name)) for name, child in fields}
+        return {name: value for name, value in walked.items() if value is not _BROKEN}
+
+
+def first_value(range_: Range) -> Scalar:
+    """The low end, or the first option."""
+    return range_.choices[0] if isinstance(range_, Categories) else range_.low
+
+
+def contains(range_: Range, value: object) -> bool:
+    """Whether a sampler could answer `value`, which may be any plain data."""
+    if isinstance(range_, Categories):
+        return any(type(c) is type(value) and c == value for c in range_.choices)
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    if not range_.low <= value <= range_.high:
+        return False
+    return True if not range_.step else divides(range_.step, value - range_.low)
+
+
+def divides(step: float, distance: float) -> bool:
+    """Whether `distance` is a whole number of steps, as far as floats can tell."""
+    n_steps = round(distance / step)
+    return abs(distance - n_steps * step) <= 1e-9 * max(abs(distance), abs(step))

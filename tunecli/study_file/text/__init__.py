@@ -1,0 +1,1 @@
+"""YAML text and plain data, with places for error messages; knows no study."""

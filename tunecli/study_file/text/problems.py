@@ -1,0 +1,99 @@
+"""Collects every mistake of a study file, each once and at its place."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+
+from tunecli.errors import Problem, StudyFileError
+from tunecli.study_file.text.document import Document, Path, dotted
+
+
+class Problems:
+    """The mistakes found so far.
+
+    A mistake is known by its path, so that what is wrong at many points of the search space is
+    reported once.
+    """
+
+    def __init__(self, document: Document, file: str) -> None:
+        self._document = document
+        self._file = file
+        self._found: dict[tuple[Path, str], Problem] = {}
+        self._paths: set[Path] = set()
+        self._around: set[Path] = set()  # those, and every part that contains one of them
+        self._misspelled: set[Path] = set()
+        self._unreadable = {flaw.path for flaw in document.flaws if flaw.unreadable}
+        for flaw in document.flaws:
+            self._found[flaw.path, flaw.message] = flaw.problem
+            if flaw.unreadable:
+                self._mark(flaw.path)
+
+    def add(
+        self, path: Path, message: str, *, of_key: bool = False, others: Sequence[Path] = ()
+    ) -> None:
+        """Report a mistake; what was never read is not judged.
+
+        Args:
+            of_key: point at the key itself, not at its value.
+            others: places that have a part in it, to point at if `path` is not in the text.
+        """
+        self._mark(path)
+        self._misspelled |= {path} if of_key else set()
+        if covers(self._unreadable, path):
+            return
+        written = (place for place in (path, *others) if self._document.holds(place))
+        mark = self._document.mark(next(written, path), of_key=of_key)
+        problem = Problem(mark.line, mark.column, dotted(path), message, mark.override)
+        self._found.setdefault((path, message), problem)
+
+    def leave_unread(self, path: Path) -> bool:
+        """Whether something inside the part at `path` could not be read."""
+        return any(flawed[: len(path)] == path for flawed in self._unreadable)
+
+    def add_new(self, path: Path, message: str) -> None:
+        """Report unless something is known to be wrong at this very place."""
+        if not self.stand_at(path):
+            self.add(path, message)
+
+    def cover(self, path: Path) -> bool:
+        """Whether this part, or one that contains it, is known to be wrong."""
+        return covers(self._paths, path)
+
+    def stand_at(self, path: Path) -> bool:
+        """Whether something is known to be wrong at this very place."""
+        return path in self._paths
+
+    def misspell(self, path: Path) -> bool:
+        """Whether the very name of what stands here is wrong."""
+        return path in self._misspelled
+
+    def lie_in(self, path: Path) -> bool:
+        """Whether this part, or something inside it, is known to be wrong."""
+        return path in self._around
+
+    def _mark(self, path: Path) -> None:
+        self._paths.add(path)
+        self._around.update(path[:length] for length in range(len(path) + 1))
+
+    def paths(self) -> frozenset[Path]:
+        """Where something is wrong."""
+        return frozenset(self._paths)
+
+    def extend(self, problems: Iterable[Problem]) -> None:
+        """Report mistakes that were found elsewhere, with their places."""
+        for problem in problems:
+            self._found.setdefault(((problem.path,), problem.message), problem)
+
+    def raise_any(self) -> None:
+        """Raise StudyFileError with all of them, if there are any."""
+        if self._found:
+            raise self.error()
+
+    def error(self) -> StudyFileError:
+        """All of them as one error."""
+        return StudyFileError(self._file, list(self._found.values()))
+
+
+def covers(paths: Collection[Path], path: Path) -> bool:
+    """Whether `path`, or a part that contains it, is among `paths`."""
+    return any(path[:length] in paths for length in range(len(path) + 1))

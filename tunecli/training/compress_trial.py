@@ -1,0 +1,129 @@
+"""What compression makes of a trial: each fold's best model, compressed and scored anew."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from tunecli.data.rows.dataset import FoldData
+from tunecli.data.rows.features import as_features
+from tunecli.study_file.settings.settings import Component, TrainingSettings, TrialConfig
+from tunecli.training.compression.packing import Packed
+from tunecli.training.compression.recipe import (
+    lose_channels,
+    thin_out,
+    without_idle,
+    write_down,
+)
+from tunecli.training.compression.unpacking import unpack
+from tunecli.training.cross_validation import CrossValidation
+from tunecli.training.fold import FoldTraining, new_model
+from tunecli.training.outcome.evaluation import Evaluation
+from tunecli.training.outcome.score_guard import NoScoreError, checked
+from tunecli.training.step.losses import Predictions
+
+_EXAMPLE_ROWS = 2  # batch norms in training want more than one
+
+
+@dataclass(frozen=True)
+class CompressedFold:
+    """One fold's model after compression.
+
+    Attributes:
+        model: as it is read back from the packed file.
+        predictions: for the validation rows.
+        metrics: the study's others that predictions give, by name.
+    """
+
+    model: nn.Module
+    packed: Packed
+    predictions: Predictions
+    score: float
+    metrics: dict[str, float]
+
+
+def compressed_folds(training: CrossValidation) -> list[CompressedFold]:
+    """Each fold's best model, compressed and scored; the training is left as it was.
+
+    Raises:
+        DataError: a step cannot be taken on this model.
+        NoScoreError: a score, or the loss in fine-tuning, is not finite.
+    """
+    folds = [fold for fold in training.folds if isinstance(fold, FoldTraining)]
+    return compress_folds(training.config, folds)
+
+
+def compress_folds(config: TrialConfig, folds: Sequence[FoldTraining]) -> list[CompressedFold]:
+    """The same for trained folds, by the compression of any configuration with their model.
+
+    Raises:
+        DataError: a step cannot be taken on this model.
+        NoScoreError: a score, or the loss in fine-tuning, is not finite.
+    """
+    packed = packed_models(config, folds)
+    return [_scored(fold, one, config) for fold, one in zip(folds, packed, strict=True)]
+
+
+def packed_models(config: TrialConfig, folds: Sequence[FoldTraining]) -> list[Packed]:
+    """Each fold's best model, compressed; the trainings are left as they were.
+
+    Which steps would not make the file smaller is found on the first fold, for all of them.
+
+    Raises:
+        DataError: a step cannot be taken on this model.
+        NoScoreError: the loss in fine-tuning is not finite.
+    """
+    models = [fold.best_model().to(fold.device) for fold in folds]
+    have_lost = [
+        lose_channels(model, config.compression, example(fold.fold))
+        for model, fold in zip(models, folds, strict=True)
+    ]
+    settings, left_out = without_idle(models[0], config.compression)
+    have_lost += [thin_out(model, settings) for model in models]
+    if any(have_lost) and settings.finetune_epochs:
+        models = _finetuned(config, folds, models)
+    return [write_down(model, settings, left_out) for model in models]
+
+
+def _finetuned(
+    config: TrialConfig, folds: Sequence[FoldTraining], models: Sequence[nn.Module]
+) -> list[nn.Module]:
+    """The models trained further, all folds in lockstep, each at the best mean over them."""
+    data, device = [fold.fold for fold in folds], folds[0].device
+    further = CrossValidation(_finetuning(config), data, device, models=models)
+    for _ in further:
+        pass
+    if further.outcome != "complete":
+        raise NoScoreError(further.outcome or "failed", f"in fine-tuning, {further.reason}")
+    return [fold.best_model() for fold in further.folds if isinstance(fold, FoldTraining)]
+
+
+def _finetuning(config: TrialConfig) -> TrialConfig:
+    """As trained before, but from the learning rate down to zero along a cosine.
+
+    Renda et al. (2020), "Comparing Rewinding and Fine-tuning in Neural Network Pruning",
+    arXiv:2003.02389: the original rate, wound back, does better than its last small value.
+    """
+    kept = config.training.model_dump(
+        exclude={"epochs", "steps", "eval_every", "warmup", "ema", "early_stopping", "max_time"}
+    )
+    training = TrainingSettings(**kept, epochs=config.compression.finetune_epochs)
+    schedule = Component(name="CosineAnnealingLR", arguments={})
+    return config.model_copy(update={"training": training, "schedule": schedule})
+
+
+def _scored(fold: FoldTraining, packed: Packed, config: TrialConfig) -> CompressedFold:
+    """Measure what the file gives back, so that nobody ever sees another model's score."""
+    model = unpack(packed, new_model(config, fold.fold)).to(fold.device)
+    predictions, score, metrics = fold.measured(model)
+    told = Evaluation(0, config.training.epochs or 0, 0.0, score, metrics, 0.0)
+    told = checked(told, fold.fold.number, config.objective.metric.name)
+    return CompressedFold(model, packed, predictions, told.score, told.metrics)
+
+
+def example(fold: FoldData, n_rows: int = _EXAMPLE_ROWS) -> Tensor:
+    """A few rows as the model takes them, (n_rows, *shape)."""
+    rows = as_features(fold.x_train)
+    return next(iter(rows.batches(None, [n_rows])))

@@ -1,0 +1,199 @@
+"""Models, losses, optimizers and schedules of the user's own, checked for what the loop needs.
+
+Contracts:
+    model: a class or function that gives a `torch.nn.Module`; its arguments that are named after
+        the data are filled in (`study_file.user_code.FILLED_IN`). It takes rows whole; or in two
+        parts, if it asks for `cat_cardinalities` and its `forward` has two arguments without
+        default (`TwoParts`). `freeze` and `backbone_lr` are tunecli's (`models.transfer`), unless
+        the constructor has arguments of these names.
+    loss: a class whose objects, or a function that, given (outputs, y) and its arguments, returns
+        the mean loss of the batch. Outputs are (batch, n_classes) and y class indices, or both are
+        (batch,) values with standardized targets.
+    optimizer: gives a `torch.optim.Optimizer` of (parameters, arguments).
+    schedule: gives a scheduler of (optimizer, arguments).
+    metric: a function of (y_true, y_pred) and its arguments that returns a number. y_pred are
+        class indices or values, (n,); or, if the function calls it y_score, y_prob, y_proba or
+        probabilities, probabilities (n, n_classes).
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.optim import Optimizer, lr_scheduler
+from torch.optim.lr_scheduler import LRScheduler
+
+from tunecli.data.user_code.import_user_code import blaming, load_object
+from tunecli.errors import UserCodeError
+from tunecli.study_file.catalogue.allowed_code import FILLED_IN, FOR_TUNECLI
+from tunecli.study_file.settings.settings import Component
+
+_PROBABILITIES = ("y_score", "y_prob", "y_proba", "probabilities")
+
+
+def build_model(
+    component: Component,
+    shape: tuple[int, ...],
+    n_outputs: int,
+    cat_cardinalities: tuple[int, ...] = (),
+) -> nn.Module:
+    """The user's model, with what its constructor wants to know of the data filled in.
+
+    Raises:
+        UserCodeError: it raises, or is no module.
+    """
+    make = load_object(component.name)
+    filled = _of_the_data(shape, n_outputs, cat_cardinalities)
+    wanted = {name: filled[name] for name in FILLED_IN["model"] if name in _parameters(make)}
+    apart = for_tunecli(component)
+    given = {name: value for name, value in component.arguments.items() if name not in apart}
+    with blaming(component.name):
+        model = make(**{**wanted, **given})
+    if not isinstance(model, nn.Module):
+        raise _wrong(component, "a model must be a torch.nn.Module", model)
+    if embeds_categories(component) and _takes_two(model):
+        return TwoParts(model, len(cat_cardinalities))
+    return model
+
+
+class TwoParts(nn.Module):
+    """A model that takes the numbers and the codes of rows apart, as one that takes rows whole.
+
+    Args:
+        model: called with (rows, n_cont_features) float and (rows, n_categories) int64; with None
+            in place of what rows do not have.
+        n_categories: the last columns of a row, which hold the codes.
+    """
+
+    def __init__(self, model: nn.Module, n_categories: int) -> None:
+        super().__init__()
+        self.model = model
+        self._n_categories = n_categories
+
+    def forward(self, x: Tensor) -> Any:
+        """What the model gives for rows, (rows, n_columns), or for pictures."""
+        if not self._n_categories:
+            return self.model(x, None)
+        n_numbers = x.shape[1] - self._n_categories
+        codes = x[:, n_numbers:].long()
+        return self.model(x[:, :n_numbers] if n_numbers else None, codes)
+
+
+def for_tunecli(component: Component) -> dict[str, Any]:
+    """Those arguments of a user's model that tunecli reads in place of its constructor."""
+    taken = _parameters(load_object(component.name))
+    names = [argument.name for argument in FOR_TUNECLI["model"] if argument.name not in taken]
+    return {name: component.arguments[name] for name in names if name in component.arguments}
+
+
+def embeds_categories(component: Component) -> bool:
+    """Whether the user's model asks for columns of categories as integer codes."""
+    return "cat_cardinalities" in _parameters(load_object(component.name))
+
+
+def build_loss(component: Component) -> Callable[[Tensor, Tensor], Any]:
+    """The user's loss as a function of outputs and targets."""
+    loss = load_object(component.name)
+    if not inspect.isclass(loss):
+        return partial(loss, **component.arguments)
+    with blaming(component.name):
+        made = loss(**component.arguments)
+    if not callable(made):
+        raise _wrong(component, "a loss must be callable as loss(outputs, y)", made)
+    return made
+
+
+def checked_loss(component: Component, value: Any) -> Tensor:
+    """What a loss returned, if it can be minimized."""
+    if not isinstance(value, Tensor) or value.numel() != 1:
+        raise _wrong(component, "a loss must return one tensor with a single number", value)
+    return value.reshape(())
+
+
+def build_optimizer(component: Component, groups: Sequence[dict[str, Any]]) -> Optimizer:
+    """The user's optimizer of these parameter groups."""
+    make = load_object(component.name)
+    with blaming(component.name):
+        optimizer = make(groups, **component.arguments)
+    if not isinstance(optimizer, Optimizer):
+        raise _wrong(component, "an optimizer must be a torch.optim.Optimizer", optimizer)
+    return optimizer
+
+
+def build_schedule(component: Component, optimizer: Optimizer) -> LRScheduler:
+    """The user's schedule of an optimizer."""
+    make = load_object(component.name)
+    with blaming(component.name):
+        schedule = make(optimizer, **component.arguments)
+    if not isinstance(schedule, LRScheduler | lr_scheduler.ReduceLROnPlateau):
+        raise _wrong(
+            component, "a schedule must be a torch.optim.lr_scheduler.LRScheduler", schedule
+        )
+    return schedule
+
+
+def measured(
+    component: Component, y_true: NDArray[np.generic], predictions: NDArray[np.floating]
+) -> Any:
+    """What the user's metric makes of predictions; `finite.checked` looks at it.
+
+    Args:
+        y_true: (n,) class indices, or values in the original unit.
+        predictions: (n, n_classes) probabilities, or (n,) values in the original unit.
+    """
+    metric = load_object(component.name)
+    names = [*_parameters(metric)]
+    wants_all = predictions.ndim == 1 or (names[1:2] and names[1] in _PROBABILITIES)
+    given = predictions if wants_all else predictions.argmax(1)
+    with blaming(component.name):
+        return metric(y_true, given, **component.arguments)
+
+
+def _of_the_data(
+    shape: tuple[int, ...], n_outputs: int, cat_cardinalities: tuple[int, ...]
+) -> dict[str, Any]:
+    """The arguments that are named after the data."""
+    filled: dict[str, Any] = {
+        "in_features": math.prod(shape),
+        "num_classes": n_outputs,
+        "out_features": n_outputs,
+        "cat_cardinalities": list(cat_cardinalities),
+        "n_cont_features": math.prod(shape) - len(cat_cardinalities),
+        "shape": shape,
+        "n_outputs": n_outputs,
+        "in_channels": shape[0],
+        "image_size": None,
+    }
+    if len(shape) == 3:
+        filled["image_size"] = shape[1] if shape[1] == shape[2] else tuple(shape[1:])
+    return filled
+
+
+def _takes_two(model: nn.Module) -> bool:
+    """Whether a model's `forward` has two arguments without default."""
+    needed = [
+        p
+        for p in inspect.signature(model.forward).parameters.values()
+        if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+    ]
+    return len(needed) == 2
+
+
+def _parameters(make: Callable[..., Any]) -> Sequence[str]:
+    try:
+        return list(inspect.signature(make).parameters)
+    except (TypeError, ValueError):  # some builtins have none
+        return []
+
+
+def _wrong(component: Component, rule: str, got: object) -> UserCodeError:
+    what = f"a tensor of shape {tuple(got.shape)}" if isinstance(got, Tensor) else type(got)
+    shown = what if isinstance(what, str) else f"an object of the class {what.__name__}"
+    return UserCodeError(f"{component.name}: {rule}, but it gave {shown}.")

@@ -1,0 +1,1 @@
+"""What training gives: scores, metrics, and why it failed."""

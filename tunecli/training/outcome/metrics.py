@@ -1,0 +1,307 @@
+"""Scores of predictions, on all rows of an evaluation at once.
+
+The definitions are scikit-learn's (its labels are all classes of the data, its zero_division 0),
+computed here from one confusion matrix: on 288 rows scikit-learn spends a millisecond or more on
+checking its input for every metric, a hundred times a trial. The tests hold both equal.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+from sklearn.metrics import roc_auc_score
+
+from tunecli.errors import DataError
+from tunecli.study_file.settings.code_names import is_code
+from tunecli.study_file.settings.metric_names import argument, label
+from tunecli.study_file.settings.settings import Component, Task
+from tunecli.training.models import user_parts
+
+Floats = NDArray[np.float64]
+
+
+def measure(
+    metrics: Sequence[Component],
+    task: Task,
+    y_true: NDArray[np.generic],
+    predictions: NDArray[np.floating],
+    n_classes: int,
+    weights: Floats | None = None,
+) -> dict[str, float]:
+    """Measure predictions.
+
+    Args:
+        metrics: of this task, from `study_file.metrics.METRICS`, or of the user's own.
+        task: what was predicted.
+        y_true: (n,) class indices, or values in the original unit.
+        predictions: (n, n_classes) probabilities, each row with sum 1, or (n,) values in the
+            original unit; as `Loss.predict` gives them.
+        n_classes: of the data, whether or not all are among these rows; 0 for regression.
+        weights: (n,), what each row counts, not negative; None if all count alike.
+
+    Raises:
+        DataError: a metric of the user's own was to count rows differently.
+
+    Returns:
+        Values by `study_file.metrics.label`. NaN where a metric is not defined (ROC AUC when a
+        class has no row, R² of one row), and everywhere if a prediction is not finite.
+    """
+    if not np.isfinite(predictions).all():
+        return {label(metric): math.nan for metric in metrics}
+    own = [metric for metric in metrics if is_code(metric.name)]
+    if own and weights is not None:
+        raise DataError(
+            f"{own[0].name} is code of your own, which knows of no weights. Leave the metric or "
+            "data.weights out.",
+            "data.weights",
+        )
+    others = [metric for metric in metrics if metric not in own]
+    found = _library(others, task, y_true, predictions, n_classes, weights)
+    return found | {label(m): user_parts.measured(m, y_true, predictions) for m in own}
+
+
+def undefined(
+    metric: Component,
+    y_true: NDArray[np.generic],
+    classes: Sequence[str],
+    weights: Floats | None = None,
+) -> str:
+    """Return why `measure` gives NaN on these rows whatever is predicted; empty if it does not.
+
+    Args:
+        y_true: (n,) class indices, or values.
+        classes: names of all classes of the data; empty for regression.
+        weights: (n,), as `measure` takes them.
+    """
+    if metric.name == "r2" and len(y_true) < 2:
+        return f"there is {'one row' if len(y_true) else 'no row'}, and r2 needs two"
+    if metric.name == "roc_auc":
+        missing = _without_rows(y_true, classes, weights)
+        if missing:
+            return f"class {missing[0]!r} has no row, and roc_auc needs rows of every class"
+    return ""
+
+
+def constant(
+    metric: Component,
+    y_true: NDArray[np.generic],
+    classes: Sequence[str],
+    weights: Floats | None = None,
+) -> str:
+    """Return why a metric is the same for all predictions of these rows; empty if it is not.
+
+    The arguments are those of `undefined`.
+    """
+    if metric.name == "mcc" and len(_without_rows(y_true, classes, weights)) >= len(classes) - 1:
+        return "all rows are of one class, where mcc is 0 whatever is predicted"
+    if metric.name == "r2" and len(y_true) and (y_true == y_true[0]).all():
+        return "all targets are equal, where r2 is 0 unless each is met exactly"
+    return ""
+
+
+def _without_rows(
+    y_true: NDArray[np.generic], classes: Sequence[str], weights: Floats | None
+) -> list[str]:
+    """The classes that no row of any weight has."""
+    counts = np.bincount(y_true.astype(np.int64), weights, minlength=len(classes))
+    return [name for name, count in zip(classes, counts, strict=True) if not count]
+
+
+def _library(
+    metrics: Sequence[Component],
+    task: Task,
+    y_true: NDArray[np.generic],
+    predictions: NDArray[np.floating],
+    n_classes: int,
+    weights: Floats | None,
+) -> dict[str, float]:
+    """Those that tunecli computes itself."""
+    if task == "regression":
+        values = _Values(y_true.astype(np.float64), predictions.astype(np.float64), weights)
+        return {label(metric): _REGRESSION[metric.name](values) for metric in metrics}
+    classes = _Classes(y_true.astype(np.int64), predictions.astype(np.float64), n_classes, weights)
+    return {label(metric): _CLASSIFICATION[metric.name](classes, metric) for metric in metrics}
+
+
+class _Values:
+    """Regression targets and predictions, (n,) each."""
+
+    def __init__(self, y: Floats, predicted: Floats, weights: Floats | None) -> None:
+        self.y = y
+        self.errors = y - predicted
+        self._weights = weights
+
+    def mean(self, values: Floats) -> float:
+        """Over the rows."""
+        if self._weights is None:
+            return float(np.mean(values))
+        return float(np.average(values, weights=self._weights))
+
+    def _sum(self, values: Floats) -> float:
+        return float(np.sum(values) if self._weights is None else values @ self._weights)
+
+    @property
+    def mse(self) -> float:
+        return self.mean(self.errors**2)
+
+    @property
+    def r2(self) -> float:
+        """1 - SS_res / SS_tot; 0 (or 1, if exact) where the targets do not vary."""
+        if len(self.y) < 2:
+            return math.nan
+        total = self._sum((self.y - self.mean(self.y)) ** 2)
+        residual = self._sum(self.errors**2)
+        if total == 0:
+            return float(residual == 0)
+        return 1 - residual / total
+
+
+class _Classes:
+    """Class indices (n,), probabilities (n, n_classes), and the confusion matrix of them.
+
+    With weights, rows are counted by what they weigh.
+    """
+
+    def __init__(
+        self,
+        y: NDArray[np.int64],
+        probabilities: Floats,
+        n_classes: int,
+        weights: Floats | None,
+    ) -> None:
+        self.y = y
+        self.probabilities = probabilities
+        self.n_classes = n_classes
+        self.weights = weights
+        self.total = len(y) if weights is None else float(weights.sum())
+
+    @cached_property
+    def confusion(self) -> Floats:
+        """Rows of each true (first axis) and predicted (second) class; ties go to the first."""
+        cells = self.y * self.n_classes + self.probabilities.argmax(1)
+        counts = np.bincount(cells, self.weights, minlength=self.n_classes**2)
+        return counts.reshape(self.n_classes, self.n_classes).astype(np.float64)
+
+    @cached_property
+    def hits(self) -> Floats:
+        """Rows of each class that were recognized."""
+        return self.confusion.diagonal()
+
+    @cached_property
+    def support(self) -> Floats:
+        """Rows of each class."""
+        counts: Floats = self.confusion.sum(1)
+        return counts
+
+    @cached_property
+    def predicted(self) -> Floats:
+        """Rows taken for each class."""
+        counts: Floats = self.confusion.sum(0)
+        return counts
+
+    @property
+    def accuracy(self) -> float:
+        return float(self.hits.sum() / self.total)
+
+    @property
+    def balanced_accuracy(self) -> float:
+        """Mean recall of the classes that have rows."""
+        there = self.support > 0
+        return float(np.mean(self.hits[there] / self.support[there]))
+
+    @property
+    def mcc(self) -> float:
+        """Correlation of truth and prediction (Gorodkin 2004, R_K); 0 if one is constant."""
+        n = self.total
+        covariance = self.hits.sum() * n - self.support @ self.predicted
+        variances = (n**2 - self.support @ self.support) * (n**2 - self.predicted @ self.predicted)
+        return float(covariance / math.sqrt(variances)) if variances else 0.0
+
+    @property
+    def log_loss(self) -> float:
+        smallest = np.finfo(np.float64).eps
+        of_truth = self.probabilities[np.arange(len(self.y)), self.y]
+        losses = -np.log(of_truth.clip(smallest, 1 - smallest))
+        return float(losses.mean() if self.weights is None else losses @ self.weights / self.total)
+
+    @property
+    def aucs(self) -> Floats:
+        """Area under the ROC curve of each class against the rest; NaN if either has no row.
+
+        The share of pairs (a row of the class, another row) that are in order, ties counting half:
+        the Mann-Whitney statistic of the ranks (Hanley and McNeil 1982).
+        """
+        if self.weights is not None:
+            return self._weighted_aucs(self.weights)
+        counts = self.support
+        pairs = counts * (len(self.y) - counts)
+        ranks = rankdata(self.probabilities, axis=0)  # (n, n_classes)
+        is_class = self.y[:, None] == np.arange(self.n_classes)
+        rank_sums = np.where(is_class, ranks, 0.0).sum(0)
+        ordered = rank_sums - counts * (counts + 1) / 2
+        aucs = np.full_like(pairs, math.nan)
+        np.divide(ordered, pairs, out=aucs, where=pairs > 0)
+        return aucs
+
+    def _weighted_aucs(self, weights: Floats) -> Floats:
+        aucs = np.full(self.n_classes, math.nan)
+        for number, (own, predicted) in enumerate(
+            zip(self.support, self.probabilities.T, strict=True)
+        ):
+            if 0 < own < self.total:
+                aucs[number] = roc_auc_score(self.y == number, predicted, sample_weight=weights)
+        return aucs
+
+    def average(self, values: Floats, how: str) -> float:
+        """Of one value a class: `macro`, or `weighted` by the classes' rows."""
+        return float(np.average(values, weights=self.support if how == "weighted" else None))
+
+
+def _precision(classes: _Classes, metric: Component) -> float:
+    return _averaged(classes, metric, classes.predicted)
+
+
+def _recall(classes: _Classes, metric: Component) -> float:
+    return _averaged(classes, metric, classes.support)
+
+
+def _f1(classes: _Classes, metric: Component) -> float:
+    return _averaged(classes, metric, (classes.predicted + classes.support) / 2)
+
+
+def _averaged(classes: _Classes, metric: Component, of: Floats) -> float:
+    """Hits as a share `of` rows of each class, 0 of none, averaged over the classes."""
+    how = argument(metric, "average")
+    if how == "micro":  # each row has one class and one prediction, so all three are accuracy
+        return classes.accuracy
+    shares = np.divide(classes.hits, of, out=np.zeros_like(of), where=of > 0)
+    return classes.average(shares, how)
+
+
+def _roc_auc(classes: _Classes, metric: Component) -> float:
+    aucs = classes.aucs
+    return float(aucs[1]) if len(aucs) == 2 else classes.average(aucs, argument(metric, "average"))
+
+
+_CLASSIFICATION: Mapping[str, Callable[[_Classes, Component], float]] = {
+    "accuracy": lambda classes, _: classes.accuracy,
+    "balanced_accuracy": lambda classes, _: classes.balanced_accuracy,
+    "precision": _precision,
+    "recall": _recall,
+    "f1": _f1,
+    "roc_auc": _roc_auc,
+    "log_loss": lambda classes, _: classes.log_loss,
+    "mcc": lambda classes, _: classes.mcc,
+}
+
+_REGRESSION: Mapping[str, Callable[[_Values], float]] = {
+    "rmse": lambda values: math.sqrt(values.mse),
+    "mse": lambda values: values.mse,
+    "mae": lambda values: values.mean(np.abs(values.errors)),
+    "r2": lambda values: values.r2,
+}

@@ -1,0 +1,111 @@
+"""The best models of a trial's folds on the disk, so that nobody has to train them again.
+
+One file a fold, and a small one, written last, that says which belong together. So a worker that
+is killed leaves a folder that nobody reads, never half of a model.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Iterable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import IO
+
+import torch
+from torch import Tensor, nn
+
+from tunecli.errors import DataError
+from tunecli.files.own import make_folder
+from tunecli.files.small import read_small
+from tunecli.numerics import NUMERICS
+from tunecli.study_file.settings.settings import TrialConfig
+from tunecli.training.compression.packing import Packed
+from tunecli.training.compression.unpacking import unpack
+from tunecli.training.state.checkpoints import write_whole
+from tunecli.training.state.trial_files import MODELS_INDEX, model_file
+
+FORMAT = 1
+_OF_TORCH = b"PK\x03\x04"
+"""How `torch.save` begins, which writes a zip; packed models are safetensors files."""
+
+Kept = Mapping[str, Tensor] | Packed
+"""The weights of a network, or a compressed one."""
+
+
+def keep_models(folder: Path, config: TrialConfig, models: Iterable[Kept]) -> None:
+    """Write a trial's models, in the order of its folds.
+
+    Raises:
+        OSError: there is no room, or no right to write.
+    """
+    make_folder(folder)
+    digests = [
+        write_whole(_file(folder, number), partial(_put, model))
+        for number, model in enumerate(models)
+    ]
+    index = {
+        "format": FORMAT,
+        "numerics": NUMERICS,
+        "config": config.model_dump_json(),
+        "files": digests,
+    }
+    write_whole(folder / MODELS_INDEX, lambda file: file.write(json.dumps(index).encode()))
+
+
+def read_models(folder: Path, config: TrialConfig) -> list[Kept]:
+    """What `keep_models` wrote; runs no code, whoever wrote it.
+
+    Raises:
+        DataError: it is not there, damaged, or of another configuration or numerics version.
+    """
+    try:
+        index = json.loads(read_small(folder / MODELS_INDEX))
+        if index["format"] != FORMAT or TrialConfig.model_validate_json(index["config"]) != config:
+            raise ValueError("it belongs to another trial or version")
+        if (version := index.get("numerics", 1)) != NUMERICS:  # they expect other features
+            raise ValueError(f"they have numerics version {version}, this tunecli has {NUMERICS}")
+        digests = [str(digest) for digest in index["files"]]
+        return [_read(_file(folder, number), digest) for number, digest in enumerate(digests)]
+    except FileNotFoundError:
+        raise DataError(f"there are no models in {folder}.") from None
+    except Exception as error:  # whatever damaged bytes can cause
+        raise DataError(f"the models in {folder} cannot be used: {error}.") from None
+
+
+def restored(kept: Kept, model: nn.Module) -> nn.Module:
+    """A network, built anew from its configuration, with kept weights; in evaluation mode.
+
+    Raises:
+        DataError: they belong to another network.
+    """
+    if isinstance(kept, Packed):
+        return unpack(kept, model)
+    try:
+        model.load_state_dict(dict(kept))
+    except RuntimeError as error:
+        raise DataError(f"the kept weights belong to another model ({error}).") from None
+    return model.eval()
+
+
+def _file(folder: Path, number: int) -> Path:
+    return folder / model_file(number)
+
+
+def _put(model: Kept, file: IO[bytes]) -> None:
+    if isinstance(model, Packed):
+        file.write(model.to_bytes())
+    else:
+        torch.save({"weights": dict(model)}, file)
+
+
+def _read(path: Path, digest: str) -> Kept:
+    content = path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise ValueError(f"the checksum of {path.name} is wrong")
+    if not content.startswith(_OF_TORCH):
+        return Packed.from_bytes(content)
+    weights: dict[str, Tensor] = torch.load(io.BytesIO(content), weights_only=True)["weights"]
+    return weights

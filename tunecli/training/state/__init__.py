@@ -1,0 +1,1 @@
+"""What training keeps to resume exactly: checkpoints, random state, memory."""

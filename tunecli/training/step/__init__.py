@@ -1,0 +1,1 @@
+"""One optimizer step: batches, loss, precision, schedule, and the weights' average."""

@@ -1,0 +1,172 @@
+"""What happens to training batches: pictures are changed one by one, rows mixed with others.
+
+All draws come from the global generators, which are the fold's own while it trains.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tunecli.data.rows.features import Features
+from tunecli.data.user_code.import_user_code import blaming, load_object
+from tunecli.errors import TunecliError
+from tunecli.study_file.settings.code_names import is_code
+from tunecli.study_file.settings.settings import Component, TrialConfig
+from tunecli.training.step.batches import Batch
+
+Change = Callable[[Tensor], Tensor]
+
+_OF_THE_SIZE = ("RandomCrop", "RandomResizedCrop")
+
+
+class Augmentation:
+    """Changes pictures, one draw for each, between 0 (black) and 1 (white) as kornia has it."""
+
+    def __init__(self, components: Sequence[Component], x: Features) -> None:
+        """Prepare to change pictures like those of `x`, whose scale is undone and done again."""
+        _check_pictures("data.augment", x.shape)
+        _refuse_whole("data.augment", x)
+        self._changes = [(c.name, built(c, x.shape)) for c in components]
+        self._black, white = x.ends()
+        self._span = white - self._black
+        self._span[self._span == 0] = 1  # a channel that is the same everywhere
+
+    @torch.no_grad()
+    def __call__(self, x: Tensor) -> Tensor:
+        """Change a batch, (n, channels, height, width) as models get it."""
+        black, span = self._black.to(x.device), self._span.to(x.device)
+        values = (x - black).div_(span)
+        for name, change in self._changes:
+            values = _checked(name, change, values)
+        return values.mul(span).add_(black)
+
+
+def built(component: Component, shape: tuple[int, ...]) -> Change:
+    """One augmentation, of kornia or the user's own.
+
+    Args:
+        shape: of one row, (channels, height, width).
+    """
+    if is_code(component.name):
+        make = load_object(component.name)
+        with blaming(component.name):
+            own: Change = make(**component.arguments)
+        return own
+    from kornia import augmentation  # takes a while, and few studies need it
+
+    filled = {"size": tuple(shape[1:])} if component.name in _OF_THE_SIZE else {}
+    arguments = {name: _as_tuple(value) for name, value in component.arguments.items()}
+    change: Change = getattr(augmentation, component.name)(**{**filled, **arguments})
+    return change
+
+
+class BatchChange:
+    """Augmentation, mixup and cutmix, as far as a configuration wants them."""
+
+    def __init__(self, config: TrialConfig, x: Features, n_codes: int) -> None:
+        """Prepare to change batches of `x`, of whose features the last `n_codes` are codes."""
+        training = config.training
+        for setting, value in (
+            ("training.mixup", training.mixup),
+            ("training.input_noise", training.input_noise),
+        ):
+            if value:
+                _refuse_whole(setting, x)
+        if training.cutmix:
+            _check_pictures("training.cutmix", x.shape)
+        if training.mixup and n_codes:
+            rule = "training.mixup: codes of categories cannot be mixed"
+            raise TunecliError(f"{rule}, and {config.model.name} takes them. Write mixup: 0.")
+        self._mixup, self._cutmix = training.mixup, training.cutmix
+        self._augment = Augmentation(config.data.augment, x) if config.data.augment else None
+
+    @property
+    def is_none(self) -> bool:
+        """Whether batches stay as they are."""
+        return self._augment is None and not self._mixup and not self._cutmix
+
+    def __call__(self, batch: Batch) -> Batch:
+        """A batch as it is trained on."""
+        x, y = batch.x, batch.y
+        if self._augment is not None:
+            x = self._augment(x)
+        if self._cutmix and (not self._mixup or np.random.random() < 0.5):
+            return cut_and_mixed(x, y, self._cutmix, batch.weights)
+        if self._mixup:
+            return mixed(x, y, self._mixup, batch.weights)
+        return batch._replace(x=x)
+
+
+def _refuse_whole(setting: str, x: Features) -> None:
+    """Whole numbers that stay as they are cannot be mixed, or changed by a fraction."""
+    if x.are_whole:
+        raise TunecliError(
+            f"{setting}: the model gets whole numbers as they are, which cannot be mixed or "
+            "changed. Remove it, or scale the numbers with data.scale."
+        )
+
+
+def mixed(x: Tensor, y: Tensor, alpha: float, weights: Tensor | None = None) -> Batch:
+    """Mixup: all rows with others of their batch, by one share (Zhang et al. 2018)."""
+    share = float(np.random.beta(alpha, alpha))
+    order = torch.randperm(len(y)).to(x.device)
+    return _of_pairs(torch.lerp(x[order], x, share), y, share, weights, order)
+
+
+def cut_and_mixed(x: Tensor, y: Tensor, alpha: float, weights: Tensor | None = None) -> Batch:
+    """CutMix: a rectangle of another picture, at the same place in all (Yun et al. 2019).
+
+    Args:
+        x: (n, channels, height, width).
+    """
+    height, width = x.shape[-2:]
+    side = math.sqrt(1 - float(np.random.beta(alpha, alpha)))
+    top, bottom = _stretch(height, side)
+    left, right = _stretch(width, side)
+    order = torch.randperm(len(y)).to(x.device)
+    x = x.clone()
+    x[..., top:bottom, left:right] = x[order, ..., top:bottom, left:right]
+    share = 1 - (bottom - top) * (right - left) / (height * width)
+    return _of_pairs(x, y, share, weights, order)
+
+
+def _of_pairs(x: Tensor, y: Tensor, share: float, weights: Tensor | None, order: Tensor) -> Batch:
+    """Rows `x`, each mixed with the one that `order` names."""
+    others = None if weights is None else weights[order]
+    return Batch(x, y, y[order], share, weights, others)
+
+
+def _stretch(length: int, side: float) -> tuple[int, int]:
+    """Pixels around a random middle, cut off at the edges."""
+    middle = int(np.random.randint(length))
+    half = int(length * side) // 2
+    return max(0, middle - half), min(length, middle + half)
+
+
+def _checked(name: str, change: Change, values: Tensor) -> Tensor:
+    if not is_code(name):
+        changed = change(values)
+    else:
+        with blaming(name):
+            changed = change(values)
+    if not isinstance(changed, Tensor) or changed.shape != values.shape:
+        shape = list(changed.shape) if isinstance(changed, Tensor) else type(changed).__name__
+        rule = f"data.augment.{name}: pictures must keep their size, {list(values.shape)}"
+        raise TunecliError(f"{rule}, but became {shape}. Write the size of the data.")
+    return changed
+
+
+def _check_pictures(setting: str, shape: tuple[int, ...]) -> None:
+    if len(shape) != 3:
+        raise TunecliError(f"{setting}: is for pictures, but a row has shape {shape}. Remove it.")
+
+
+def _as_tuple(value: Any) -> Any:
+    """Kornia wants tuples where YAML has lists."""
+    return tuple(map(_as_tuple, value)) if isinstance(value, list) else value

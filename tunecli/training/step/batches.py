@@ -1,0 +1,130 @@
+"""The training rows of a fold in batches, epoch after epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import accumulate, repeat
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from tunecli.data.rows.draws import seed_of
+from tunecli.data.rows.features import Features, as_features
+
+
+class Batch(NamedTuple):
+    """Rows that are trained on together.
+
+    Attributes:
+        x: features, (n, *shape).
+        y: targets, (n,).
+        other: targets of the rows that `x` is mixed with, (n,); None if it is not.
+        share: of `y` in the mixture.
+        weights: what the rows of `y` count in a mean, (n,); None if all count alike.
+        other_weights: the same of the rows of `other`.
+    """
+
+    x: Tensor
+    y: Tensor
+    other: Tensor | None = None
+    share: float = 1.0
+    weights: Tensor | None = None
+    other_weights: Tensor | None = None
+
+
+def batch_sizes(n_rows: int, batch_size: int | Literal["full"]) -> tuple[int, ...]:
+    """Rows of each batch of an epoch.
+
+    A last batch of one row joins the one before: batch norm refuses it, and its gradient is noise.
+    """
+    size = n_rows if batch_size == "full" else min(batch_size, n_rows)
+    sizes = [size] * (n_rows // size)
+    if n_rows % size == 1:
+        sizes[-1] += 1
+    elif n_rows % size:
+        sizes.append(n_rows % size)
+    return tuple(sizes)
+
+
+class Batches:
+    """An endless walk over the rows that can be left and taken up again between any two batches.
+
+    Attributes:
+        sizes: rows of each batch of an epoch.
+        position: batches of the epoch that have been given out.
+        n_epochs: begun.
+    """
+
+    def __init__(
+        self,
+        x: Tensor | Features,
+        y: Tensor,
+        batch_size: int | Literal["full"],
+        shuffle: bool,
+        seed: int = 0,
+        weights: Tensor | None = None,
+    ) -> None:
+        """Walk over the rows of `x` (n_rows, *shape) and `y` (n_rows,).
+
+        Args:
+            batch_size: rows a batch, or all of them.
+            shuffle: a new order each epoch, drawn from torch's generator; without meaning where
+                one batch holds all rows.
+            seed: of what rows draw while they are loaded, other draws in each epoch.
+            weights: of the rows, (n_rows,); None if all count alike.
+        """
+        self.sizes = batch_sizes(len(y), batch_size)
+        self.position = len(self.sizes)
+        self.n_epochs = 0
+        self._seed = seed
+        self._x, self._y, self._weights = as_features(x), y, weights
+        self._ends = (0, *accumulate(self.sizes))
+        self._shuffle = shuffle and len(self.sizes) > 1
+        self._order: Tensor | None = None
+
+    @property
+    def epoch_is_over(self) -> bool:
+        """Whether `begin_epoch` must come before the next batch; true at the start."""
+        return self.position == len(self.sizes)
+
+    def begin_epoch(self) -> None:
+        """Go back to the first batch, in a new order."""
+        self.position = 0
+        self.n_epochs += 1
+        if self._shuffle:
+            self._order = torch.randperm(len(self._y)).to(self._y.device)
+
+    def rest_of_epoch(self) -> Iterator[Batch]:
+        """The batches from `position` on; `position` follows."""
+        start, sizes = self._ends[self.position], self.sizes[self.position :]
+        rows = None if len(self.sizes) == 1 else self._rows()[start:]
+        ys = _parts(self._y, rows, sizes)
+        weights = repeat(None) if self._weights is None else _parts(self._weights, rows, sizes)
+        xs = self._x.batches(rows, sizes, seed_of(self._seed, self.n_epochs))
+        for x, y, weight in zip(xs, ys, weights, strict=False):  # None has no end
+            self.position += 1
+            yield Batch(x, y, weights=weight)
+
+    def _rows(self) -> Tensor:
+        """All rows in the order of the epoch."""
+        if self._order is not None:
+            return self._order
+        return torch.arange(len(self._y), device=self._y.device)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Position, order and number of the epoch under way."""
+        return {"position": self.position, "order": self._order, "n_epochs": self.n_epochs}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up the walk where `state_dict` was called."""
+        self.position = state["position"]
+        self.n_epochs = state["n_epochs"]
+        order = state["order"]
+        self._order = None if order is None else order.to(self._y.device)
+
+
+def _parts(values: Tensor, rows: Tensor | None, sizes: Sequence[int]) -> tuple[Tensor, ...]:
+    """The values of some rows, or of all in their order, batch by batch."""
+    chosen = values if rows is None else values.index_select(0, rows)
+    return torch.split(chosen, list(sizes))

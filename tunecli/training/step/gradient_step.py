@@ -1,0 +1,216 @@
+"""One optimizer step: the gradient of a group of batches, what is done to it, and the update."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from tunecli.study_file.settings.settings import TrainingSettings
+from tunecli.training.step.batches import Batch
+from tunecli.training.step.losses import Loss
+from tunecli.training.step.micro_batches import MicroBatches
+from tunecli.training.step.optimizers import needs_closure
+from tunecli.training.step.precision import Precision
+
+
+class GradientStep:
+    """Moves a model's weights, and adds up the losses on the way.
+
+    Attributes:
+        is_empty: whether no step was made since the mean loss was taken last.
+        micro_batches: how batches are divided.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        loss: Loss,
+        optimizers: Sequence[Optimizer],
+        precision: Precision,
+        settings: TrainingSettings,
+        auxiliary_weight: float = 0.0,
+        n_codes: int = 0,
+        change: Callable[[Batch], Batch] | None = None,
+    ) -> None:
+        """Prepare to step.
+
+        Args:
+            auxiliary_weight: factor on the losses of outputs beside the first one.
+            n_codes: of the features, the last ones, which hold codes of categories.
+            change: what happens to each batch before it is trained on; None for nothing.
+        """
+        self._model = model
+        self._loss = loss
+        self._optimizers = optimizers
+        self._precision = precision
+        self._settings = settings
+        self._auxiliary_weight = auxiliary_weight
+        self._n_codes = n_codes
+        self._change = change
+        self.micro_batches = MicroBatches(settings.micro_batch, model)
+        self._parameters = [p for p in model.parameters() if p.requires_grad]
+        self._weights: list[Tensor] = [
+            p for p in self._parameters if p.ndim >= 2
+        ]  # what L1 pulls to zero
+        self._by_closure = any(needs_closure(optimizer) for optimizer in optimizers)
+        self._loss_sum = torch.zeros((), device=self._parameters[0].device)
+        self._weight: Tensor | int = 0  # rows, or the sum of their class weights
+        self.is_empty = True
+
+    def __call__(self, group: Sequence[Batch]) -> None:
+        """Step once along the mean gradient over all rows of `group`."""
+        if self._change is not None:
+            group = [self._change(batch) for batch in group]
+        if self._settings.input_noise:
+            group = [batch._replace(x=self._noisy(batch.x)) for batch in group]
+        loss = self._step_by_closure(group) if self._by_closure else self._step(group)
+        weight = self._total_weight(group)
+        self._loss_sum += loss * weight
+        self._weight += weight
+        self.is_empty = False
+
+    def take_mean_loss(self) -> float:
+        """Mean loss over the rows since the last call, L1 left out."""
+        mean = self._loss_sum / self._weight
+        self._loss_sum.zero_()
+        self._weight = 0
+        self.is_empty = True
+        return mean.item()
+
+    def _step(self, group: Sequence[Batch]) -> Tensor:
+        loss = self._backward(group)
+        self._adjust_gradient()
+        scaler = self._precision.scaler
+        for optimizer in self._optimizers:
+            if scaler is None:
+                optimizer.step()
+            else:
+                scaler.step(optimizer)
+            optimizer.zero_grad(set_to_none=True)
+        if scaler is not None:
+            scaler.update()
+        return loss
+
+    def _step_by_closure(self, group: Sequence[Batch]) -> Tensor:
+        """Let the optimizer ask for the loss and gradient as often as it likes.
+
+        Returns:
+            The loss at the weights before the step.
+        """
+        losses: list[Tensor] = []
+
+        def closure() -> Tensor:
+            self._model.zero_grad(set_to_none=True)
+            losses.append(self._backward(group))
+            self._adjust_gradient()
+            return losses[-1] + self._l1_penalty()
+
+        for optimizer in self._optimizers:
+            optimizer.step(closure)  # type: ignore[arg-type]  # LBFGS takes a tensor too
+        return losses[0]
+
+    def _backward(self, group: Sequence[Batch]) -> Tensor:
+        """Add the gradient of the group's mean loss to the parameters; the mean loss, detached."""
+        return self.micro_batches.run(group, self._accumulated)
+
+    def _accumulated(self, group: Sequence[Batch]) -> Tensor:
+        if len(group) == 1:
+            loss = self._batch_loss(group[0])
+            self._scaled(loss).backward()  # type: ignore[no-untyped-call]
+            return loss.detach()
+        weight = self._total_weight(group)
+        mean = torch.zeros_like(self._loss_sum)
+        for batch in group:
+            loss = self._batch_loss(batch) * (self._weight_of(batch) / weight)
+            self._scaled(loss).backward()  # type: ignore[no-untyped-call]
+            mean += loss.detach()
+        return mean
+
+    def _total_weight(self, group: Sequence[Batch]) -> Tensor | int:
+        """What the group's batches count together in a mean."""
+        return sum(self._weight_of(batch) for batch in group)
+
+    def _batch_loss(self, batch: Batch) -> Tensor:
+        with self._precision.forward():
+            outputs = self._model(batch.x)
+        main, *auxiliary = (outputs,) if isinstance(outputs, Tensor) else outputs
+        loss = self._mixed_loss(self._exact(main), batch)
+        for output in auxiliary:
+            if output is not None:  # a head that was left out
+                loss = loss + self._auxiliary_weight * self._mixed_loss(self._exact(output), batch)
+        return loss
+
+    def _mixed_loss(self, outputs: Tensor, batch: Batch) -> Tensor:
+        """Of rows mixed from two, the losses against both targets in the same shares."""
+        if batch.weights is not None:
+            total = self._weighted_sum(outputs, batch, batch.weights)
+            return total / self._weight_of(batch)
+        loss: Tensor = self._loss(outputs, batch.y)
+        if batch.other is None:
+            return loss
+        return torch.lerp(self._loss(outputs, batch.other), loss, batch.share)
+
+    def _weight_of(self, batch: Batch) -> Tensor | int:
+        """What a batch counts in a mean; with row weights never 0, which has no mean."""
+        if batch.weights is None:
+            return self._loss.total_weight(batch.y)
+        weight = self._loss.row_weights(batch.y, batch.weights).sum()
+        if batch.other is not None and batch.other_weights is not None:
+            other = self._loss.row_weights(batch.other, batch.other_weights).sum()
+            weight = torch.lerp(other, weight, batch.share)
+        return weight.clamp(min=torch.finfo(weight.dtype).tiny)
+
+    def _weighted_sum(self, outputs: Tensor, batch: Batch, weights: Tensor) -> Tensor:
+        """The rows' losses times their weights; a mixed row counts as either row does."""
+        total = (self._loss.of_rows(outputs, batch.y) * weights).sum()
+        if batch.other is None or batch.other_weights is None:
+            return total
+        other = (self._loss.of_rows(outputs, batch.other) * batch.other_weights).sum()
+        return torch.lerp(other, total, batch.share)
+
+    def _exact(self, outputs: Tensor) -> Tensor:
+        """In 32 bits: a loss in 16 bits loses what it measures."""
+        return outputs.float() if self._precision.autocast else outputs
+
+    def _scaled(self, loss: Tensor) -> Tensor:
+        scaler = self._precision.scaler
+        return loss if scaler is None else scaler.scale(loss)
+
+    def _noisy(self, x: Tensor) -> Tensor:
+        noise = self._settings.input_noise * torch.randn_like(x)
+        if self._n_codes:
+            noise[:, -self._n_codes :] = 0
+        return x + noise
+
+    def _adjust_gradient(self) -> None:
+        """Undo the scale of fp16, add the gradient of L1, then clip: norm first, then values."""
+        settings = self._settings
+        if self._precision.scaler is not None:
+            for optimizer in self._optimizers:
+                self._precision.scaler.unscale_(optimizer)
+        if settings.l1:
+            self._add_l1_gradient()
+        if settings.clip_norm is not None:
+            nn.utils.clip_grad_norm_(self._parameters, settings.clip_norm)
+        if settings.clip_value is not None:
+            nn.utils.clip_grad_value_(self._parameters, settings.clip_value)
+
+    @torch.no_grad()
+    def _add_l1_gradient(self) -> None:
+        """Add l1 · sign(w), the (sub)gradient of l1 · Σ|w|, without a graph for the penalty."""
+        pairs = [(w.grad, w) for w in self._weights if w.grad is not None]
+        gradients = [gradient for gradient, _ in pairs]
+        signs = torch._foreach_sign([weight for _, weight in pairs])
+        torch._foreach_add_(gradients, signs, alpha=self._settings.l1)
+
+    @torch.no_grad()
+    def _l1_penalty(self) -> Tensor:
+        """l1 · Σ|w| (), for optimizers that compare losses."""
+        penalty = torch.zeros_like(self._loss_sum)
+        if self._settings.l1:
+            for weight in self._weights:
+                penalty += self._settings.l1 * weight.abs().sum()
+        return penalty

@@ -1,0 +1,344 @@
+"""The losses a study file can name, and what a model's outputs mean under each.
+
+A loss decides three things at once: how many outputs the model has, what is minimized, and how
+outputs become predictions. The computation is torch.nn's; this module adds class weights, targets
+in the form that each loss wants, and predictions in the original unit.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from tunecli.data.rows.dataset import FoldData
+from tunecli.errors import DataError
+from tunecli.study_file.settings.code_names import is_code
+from tunecli.study_file.settings.settings import WITHOUT, Component
+from tunecli.training.models import user_parts
+from tunecli.training.outcome.output_meaning import OutputMeaning
+
+Predictions = NDArray[np.floating]
+"""Probabilities, float32; or values in the original unit, float64."""
+
+
+class Loss(ABC):
+    """One loss, fitted to a fold where it needs to be (class weights, units).
+
+    Losses are means over the rows of a batch. To join the means of several batches into that of
+    all their rows (gradient accumulation, the loss of an epoch), weight each by `total_weight`.
+
+    Attributes:
+        n_outputs: what the model must have.
+        meaning: of the outputs.
+        standardized_target: whether regression targets reach it standardized.
+    """
+
+    standardized_target: ClassVar[bool] = True
+    meaning: OutputMeaning
+
+    def __init__(self, name: str, arguments: dict[str, Any], fold: FoldData) -> None:
+        if fold.train_weights is not None:
+            arguments = {**arguments, "reduction": "none"}
+        self.module: nn.Module = getattr(nn, name)(**arguments)
+        self.n_outputs = self.outputs_for(fold.n_classes)
+
+    @staticmethod
+    def outputs_for(n_classes: int) -> int:
+        """Outputs that the model must have; `n_classes` is 0 for regression."""
+        return max(n_classes, 1)
+
+    @abstractmethod
+    def __call__(self, outputs: Tensor, y: Tensor) -> Tensor:
+        """The mean loss of a batch, a scalar that can be differentiated.
+
+        Where the fold's rows have weights, the loss of each row, (batch,).
+
+        Args:
+            outputs: of the model, (batch, n_outputs), any float dtype.
+            y: targets as in `FoldData.y_train`, (batch,).
+        """
+
+    def of_rows(self, outputs: Tensor, y: Tensor) -> Tensor:
+        """The loss of each row, (batch,), class weights included; where rows have weights.
+
+        Their sum over that of `row_weights` is the mean.
+        """
+        return self(outputs, y)
+
+    def row_weights(self, y: Tensor, weights: Tensor) -> Tensor:
+        """What each row counts in a mean, (batch,)."""
+        return weights
+
+    def predict(self, outputs: Tensor) -> Predictions:
+        """What the outputs say, computed in float64; see `outputs.OutputMeaning`."""
+        return decoded(self.meaning, outputs)
+
+    def total_weight(self, y: Tensor) -> Tensor | int:
+        """What the mean over these rows counts in a mean over several batches: their number."""
+        return len(y)
+
+
+class _SoftmaxLoss(Loss):
+    """CrossEntropyLoss on the outputs; NLLLoss on their logarithmic softmax."""
+
+    def __init__(self, name: str, arguments: dict[str, Any], fold: FoldData) -> None:
+        self.class_weights = class_weights(arguments.get("weight"), fold)
+        super().__init__(name, {**arguments, "weight": self.class_weights}, fold)
+        self.meaning = OutputMeaning("softmax")
+        self.of_log_probabilities = name == "NLLLoss"
+
+    def __call__(self, outputs: Tensor, y: Tensor) -> Tensor:
+        scores = outputs.float()
+        if self.of_log_probabilities:
+            scores = scores.log_softmax(1)
+        loss: Tensor = self.module(scores, y)
+        return loss
+
+    def total_weight(self, y: Tensor) -> Tensor | int:
+        """With class weights, torch divides a batch by the sum of its rows' weights: that sum."""
+        return len(y) if self.class_weights is None else self.class_weights[y].sum()
+
+    def row_weights(self, y: Tensor, weights: Tensor) -> Tensor:
+        """With class weights, the product of both."""
+        return weights if self.class_weights is None else weights * self.class_weights[y]
+
+
+class _MarginLoss(Loss):
+    """MultiMarginLoss on the outputs as scores.
+
+    A margin loss fits no probabilities. Their softmax ranks the classes as the scores do, so all
+    metrics of the predicted class and ROC AUC are sound, and log loss is only indicative.
+    """
+
+    meaning = OutputMeaning("softmax")
+
+    def __call__(self, outputs: Tensor, y: Tensor) -> Tensor:
+        loss: Tensor = self.module(outputs.float(), y)
+        return loss
+
+
+class _BinaryLoss(Loss):
+    """BCEWithLogitsLoss: one output for two classes, else one classifier for each class.
+
+    One-against-rest probabilities are divided by their sum. A row counts with the weight of its
+    class.
+    """
+
+    meaning = OutputMeaning("sigmoid")
+
+    def __init__(self, name: str, arguments: dict[str, Any], fold: FoldData) -> None:
+        self.class_weights = class_weights(arguments.get("weight"), fold)
+        rest = {key: value for key, value in arguments.items() if key != "weight"}
+        super().__init__(name, {**rest, "reduction": "none"}, fold)
+        self._by_row = fold.train_weights is not None
+
+    @staticmethod
+    def outputs_for(n_classes: int) -> int:
+        return 1 if n_classes == 2 else n_classes
+
+    def __call__(self, outputs: Tensor, y: Tensor) -> Tensor:
+        one = self.n_outputs == 1
+        targets = y.unsqueeze(1) if one else functional.one_hot(y, self.n_outputs)
+        losses: Tensor = self.module(outputs.float(), targets.float())  # (batch, n_outputs)
+        if self.class_weights is not None:
+            losses = losses * self.class_weights[y].unsqueeze(1)
+        return losses.mean(1) if self._by_row else losses.mean()
+
+
+class _ValueLoss(Loss):
+    """MSELoss, L1Loss, SmoothL1Loss, HuberLoss between one output and the standardized target.
+
+    `beta` and `delta` are in standard deviations of the training targets.
+    """
+
+    def __init__(self, name: str, arguments: dict[str, Any], fold: FoldData) -> None:
+        super().__init__(name, arguments, fold)
+        self.meaning = OutputMeaning("value", fold.y_mean, fold.y_std)
+
+    def __call__(self, outputs: Tensor, y: Tensor) -> Tensor:
+        loss: Tensor = self.module(outputs[:, 0].float(), y)
+        return loss
+
+
+class _GaussianLoss(_ValueLoss):
+    """GaussianNLLLoss of two outputs: the mean, and the variance before softplus.
+
+    A variance cannot be negative; softplus is smooth and grows linearly (as in Lakshminarayanan
+    et al. 2017, section 2.2.1).
+    """
+
+    @staticmethod
+    def outputs_for(n_classes: int) -> int:
+        return 2
+
+    def __call__(self, outputs: Tensor, y: Tensor) -> Tensor:
+        mean, raw_variance = outputs.float().unbind(1)
+        loss: Tensor = self.module(mean, y, functional.softplus(raw_variance))
+        return loss
+
+
+class _PoissonLoss(Loss):
+    """PoissonNLLLoss of one output: the logarithm of the rate, relative to the mean count.
+
+    The model starts near the mean count of the training part (its logarithm is added to the
+    output), as standardizing the target does for other losses.
+    """
+
+    standardized_target = False
+
+    def __init__(self, name: str, arguments: dict[str, Any], fold: FoldData) -> None:
+        if not arguments.get("log_input", True):
+            raise ValueError("PoissonNLLLoss takes log_input: true only; leave it out.")
+        smallest = min(fold.y_train.min().item(), fold.y_valid.min().item())
+        largest = fold.y_train.max().item()
+        if smallest < 0:
+            raise DataError(
+                f"PoissonNLLLoss takes counts, but the smallest target is {smallest:g}. "
+                "Use MSELoss or another loss for regression."
+            )
+        if largest > torch.finfo(torch.float32).max:
+            raise DataError(
+                f"PoissonNLLLoss computes in 32 bits, up to 3.4e+38, but the largest target is "
+                f"{largest:g}. Use MSELoss, or divide the targets."
+            )
+        super().__init__(name, arguments, fold)
+        mean = _mean(fold.y_train, fold.train_weights)
+        self.meaning = OutputMeaning("log_rate", math.log(mean) if mean > 0 else 0.0)
+
+    def __call__(self, outputs: Tensor, y: Tensor) -> Tensor:
+        loss: Tensor = self.module(outputs[:, 0].float() + self.meaning.mean, y)
+        return loss
+
+
+class _UserLoss(Loss):
+    """A loss of the user's own; see `user_parts`."""
+
+    def __init__(self, name: str, arguments: dict[str, Any], fold: FoldData) -> None:
+        if fold.train_weights is not None:
+            raise DataError(
+                f"loss.{name}: gives one number for a batch, so its rows cannot have weights. "
+                "Use a loss of torch.nn, or leave the weights out."
+            )
+        self._component = Component(name=name, arguments=arguments)
+        self._loss = user_parts.build_loss(self._component)
+        if isinstance(self._loss, nn.Module):
+            self._loss.to(fold.y_train.device)
+        self.n_outputs = self.outputs_for(fold.n_classes)
+        self._is_of_values = fold.n_classes == 0
+        values = OutputMeaning("value", fold.y_mean, fold.y_std)
+        self.meaning = values if self._is_of_values else OutputMeaning("softmax")
+
+    def __call__(self, outputs: Tensor, y: Tensor) -> Tensor:
+        given = outputs[:, 0] if self._is_of_values else outputs
+        return user_parts.checked_loss(self._component, self._loss(given.float(), y))
+
+
+_LOSSES: dict[str, type[Loss]] = {
+    "CrossEntropyLoss": _SoftmaxLoss,
+    "NLLLoss": _SoftmaxLoss,
+    "BCEWithLogitsLoss": _BinaryLoss,
+    "MultiMarginLoss": _MarginLoss,
+    "MSELoss": _ValueLoss,
+    "L1Loss": _ValueLoss,
+    "SmoothL1Loss": _ValueLoss,
+    "HuberLoss": _ValueLoss,
+    "PoissonNLLLoss": _PoissonLoss,
+    "GaussianNLLLoss": _GaussianLoss,
+}
+
+
+def n_outputs(component: Component, fold: FoldData) -> int:
+    """Outputs that a model needs under this loss; known before the model is built."""
+    return _class_of(component).outputs_for(fold.n_classes)
+
+
+def standardizes_target(component: Component) -> bool:
+    """Whether regression targets are standardized for this loss; counts are not."""
+    if component == WITHOUT:  # a training of the user's own gets them as they are
+        return False
+    return _class_of(component).standardized_target
+
+
+def build_loss(component: Component, fold: FoldData) -> Loss:
+    """The loss that a study file names, on the device of the fold's targets.
+
+    Args:
+        component: a loss of torch.nn, or of the user's own, and its arguments; `weight` may be
+            `balanced`.
+        fold: class weights, units and the mean count come from its training part.
+
+    Raises:
+        DataError: the targets or the number of classes do not fit.
+        TypeError, ValueError: an argument is not what the loss takes.
+    """
+    return _class_of(component)(component.name, component.arguments, fold)
+
+
+def _class_of(component: Component) -> type[Loss]:
+    return _UserLoss if is_code(component.name) else _LOSSES[component.name]
+
+
+def class_weights(weight: str | Sequence[float] | None, fold: FoldData) -> Tensor | None:
+    """Weights of the classes, (n_classes,) float32 on the device of the fold's targets.
+
+    Args:
+        weight: one number for each class; None for no weights; or `balanced`, which is
+            n_rows / (n_classes * n_rows of the class) on the training part, as in scikit-learn
+            (King and Zeng 2001): the mean weight of a row is 1. A class without rows there counts
+            as if it had one.
+
+    Raises:
+        DataError: not one number for each class.
+    """
+    y = fold.y_train
+    if weight is None:
+        return None
+    if isinstance(weight, str):
+        if weight != "balanced":
+            raise ValueError(f"weight must be balanced or a list of numbers, but got {weight!r}.")
+        if fold.train_weights is not None:
+            return _balanced(y, fold.train_weights, fold.n_classes)
+        counts = torch.bincount(y, minlength=fold.n_classes).clamp(min=1)
+        return len(y) / (fold.n_classes * counts.float())
+    if len(weight) != fold.n_classes:
+        raise DataError(
+            f"weight must have one number for each of the {fold.n_classes} classes, but has "
+            f"{len(weight)}. Use `balanced`, or give them in the order of the classes."
+        )
+    return torch.tensor(weight, dtype=torch.float32, device=y.device)
+
+
+def decoded(meaning: OutputMeaning, outputs: Tensor) -> Predictions:
+    """Return what outputs (n, n_outputs) say, computed on the CPU in float64: MPS has none.
+
+    Values stay float64: in 32 bits those around a large mean would all be the same.
+    """
+    found = meaning(outputs.detach().cpu().double())
+    return (found.float() if meaning.is_of_classes else found).numpy()
+
+
+def _mean(y: Tensor, weights: Tensor | None) -> float:
+    """Of targets, in float64 on the CPU."""
+    values = y.cpu().double()
+    if weights is None:
+        return values.mean().item()
+    of_rows = weights.cpu().double()
+    return float((values @ of_rows / of_rows.sum()).item())
+
+
+def _balanced(y: Tensor, weights: Tensor, n_classes: int) -> Tensor:
+    """Class weights under which all classes count alike, rows counting by their weights.
+
+    A class whose rows weigh nothing has no loss to weigh; it gets 1.
+    """
+    of_classes = torch.zeros(n_classes, device=y.device).index_add_(0, y, weights.float())
+    balanced = of_classes.sum() / (n_classes * of_classes)
+    return torch.where(of_classes > 0, balanced, 1.0)

@@ -1,0 +1,153 @@
+"""Where and how exactly a model computes: device, number format, determinism, threads.
+
+The switches of torch for these are global; they are set while a fold trains and put back after it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+import torch
+
+from tunecli.errors import TunecliError
+from tunecli.study_file.settings.settings import TrainingSettings
+
+AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+ON_CUDA_ONLY = ("tf32", "fp16")
+"""Number formats that no other device has, or trains soundly in."""
+
+
+def choose_device(name: str) -> torch.device:
+    """The device that `training.device` means on this machine.
+
+    Args:
+        name: auto (CUDA, then MPS, then the CPU), cpu, cuda or mps.
+
+    Raises:
+        TunecliError: the machine has no such device.
+    """
+    available = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if name == "auto":
+        name = next(device for device, is_there in available.items() if is_there)
+    if not available[name]:
+        raise TunecliError(
+            f"training.device: {name} is not available to torch on this machine. "
+            "Write `device: auto`, or install a torch built for it."
+        )
+    return torch.device(name)
+
+
+class Precision:
+    """Number format of one fold's training.
+
+    Attributes:
+        scaler: of the gradients, so that small ones do not vanish in fp16; None otherwise.
+        autocast: whether models run in a 16-bit format.
+    """
+
+    def __init__(self, settings: TrainingSettings, device: torch.device) -> None:
+        """Prepare for training on `device`.
+
+        Raises:
+            TunecliError: the device cannot train in the format, which `device: auto` tells only
+                here.
+        """
+        if settings.dtype in ON_CUDA_ONLY and device.type != "cuda":
+            raise TunecliError(
+                f"training.dtype: {settings.dtype} needs CUDA, but this trial runs on "
+                f"{device.type}. Write dtype: fp32 or bf16, or use a machine with CUDA."
+            )
+        self._settings = settings
+        self._device = device
+        self._dtype = AUTOCAST.get(settings.dtype)
+        self.autocast = self._dtype is not None
+        self.scaler = torch.amp.GradScaler(device.type) if settings.dtype == "fp16" else None
+
+    def forward(self) -> AbstractContextManager[object]:
+        """The context of a forward pass; autocast leaves the backward pass out."""
+        if self._dtype is None:
+            return nullcontext()
+        return torch.autocast(self._device.type, dtype=self._dtype)
+
+    def state_dict(self) -> dict[str, Any] | None:
+        """The scaler's state."""
+        return None if self.scaler is None else self.scaler.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any] | None) -> None:
+        """Go on with the scale where `state_dict` was called."""
+        if self.scaler is not None and state is not None:
+            self.scaler.load_state_dict(state)
+
+    @contextmanager
+    def in_force(self) -> Iterator[None]:
+        """Set threads, float32 precision and determinism inside the block."""
+        with (
+            _threads(self._settings.threads),
+            _float32(self._settings.dtype == "tf32", self._device),
+            _deterministic(self._settings, self._device),
+        ):
+            yield
+
+
+@contextmanager
+def _threads(n_threads: int) -> Iterator[None]:
+    """Let torch compute with so many threads; their number changes the order of sums."""
+    outside = torch.get_num_threads()
+    if outside == n_threads:
+        yield
+        return
+    torch.set_num_threads(n_threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(outside)
+
+
+@contextmanager
+def _float32(tf32: bool, device: torch.device) -> Iterator[None]:
+    """Let CUDA round float32 products to TF32, or not: cuDNN would by default."""
+    if device.type != "cuda":
+        yield
+        return
+    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    outside = matmul.allow_tf32, cudnn.allow_tf32
+    matmul.allow_tf32 = cudnn.allow_tf32 = tf32
+    try:
+        yield
+    finally:
+        matmul.allow_tf32, cudnn.allow_tf32 = outside
+
+
+@contextmanager
+def _deterministic(settings: TrainingSettings, device: torch.device) -> Iterator[None]:
+    """Ask for kernels that give the same bits each time.
+
+    One thread of a CPU does so anyway; asking there would cost an import of two seconds.
+    """
+    if settings.deterministic is False or (device.type == "cpu" and settings.threads == 1):
+        yield
+        return
+    if device.type == "cuda":
+        # cuBLAS reads it when its context is made, so it must stay set.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    memory: Any = torch.utils.deterministic
+    outside = (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+        memory.fill_uninitialized_memory,
+    )
+    torch.use_deterministic_algorithms(True, warn_only=settings.deterministic == "auto")
+    memory.fill_uninitialized_memory = False  # only costs time
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(outside[0], warn_only=outside[1])
+        memory.fill_uninitialized_memory = outside[2]

@@ -1,0 +1,173 @@
+"""The two ends of a trial: is it worth training, and what came of it.
+
+At the end each fold's best model is compressed if the study says so, what the models cost is
+measured, and the limits are judged. What is known of a model before it is trained is judged then.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from statistics import fmean
+
+import torch
+from torch import nn
+
+from tunecli.data.rows.dataset import FoldData
+from tunecli.study_file.settings.metric_names import costs, label
+from tunecli.study_file.settings.settings import CompressionSettings, TrialConfig
+from tunecli.training.compress_trial import CompressedFold, compressed_folds, example
+from tunecli.training.compression.costs import costs_of
+from tunecli.training.compression.recipe import idle_in_words
+from tunecli.training.cross_validation import CrossValidation
+from tunecli.training.fold import FoldTraining, new_model
+from tunecli.training.outcome.evaluation import TrialResult
+from tunecli.training.outcome.objectives import broken_limits
+from tunecli.training.outcome.score_guard import NoScoreError, mean
+from tunecli.training.saved_models import Kept
+from tunecli.training.step.latency_lock import NOBODY_MEASURES, Quiet
+
+_OF_EVERY_COMPRESSED = frozenset({"size", "n_weights", "zeros", "macs"})
+
+
+@dataclass(frozen=True)
+class EndOfTrial:
+    """What came of a trial, and the models that it came from."""
+
+    result: TrialResult
+    _training: CrossValidation = field(repr=False)
+    _compressed: Sequence[CompressedFold] = field(default=(), repr=False)
+
+    def models(self) -> Iterator[Kept]:
+        """Those of the folds, one after another, as they were scored."""
+        if self._compressed:
+            yield from (fold.packed for fold in self._compressed)
+            return
+        for fold in _trainings(self._training):
+            yield fold.best_model().state_dict()
+
+
+def finish(training: CrossValidation, quiet: Quiet = NOBODY_MEASURES) -> EndOfTrial:
+    """End a trial that nothing stopped.
+
+    With compression the value is that of the compressed models, and the metric `uncompressed` what
+    it was; the reason says which steps were left out. A trial beyond a limit is infeasible: it has
+    no value, but its scores and costs.
+
+    Args:
+        quiet: keeps other processes from computing while a latency is measured.
+
+    Raises:
+        DataError: a step of the compression cannot be taken on this model.
+    """
+    result = training.result()
+    if result.outcome != "complete":
+        return EndOfTrial(result, training)
+    start = time.perf_counter()
+    compressed: Sequence[CompressedFold] = ()
+    try:
+        if not training.config.compression.is_none:
+            with quiet.working():
+                compressed = compressed_folds(training)
+            result = _of_compressed(result, training, compressed)
+        measured = _costs(training, compressed, quiet)
+        result = _within_limits(
+            replace(result, metrics=result.metrics | measured), training.config
+        )
+    except NoScoreError as error:
+        result = TrialResult(error.outcome, error.reason)
+    training.seconds += time.perf_counter() - start
+    return EndOfTrial(training.measured(result), training, compressed)
+
+
+def refused(config: TrialConfig, fold: FoldData) -> TrialResult | None:
+    """The result of a trial that cannot keep to a limit, whatever its training brings.
+
+    Its model is built once, outside of any generator that a training draws from.
+
+    Args:
+        fold: any of the trial's.
+    """
+    limited = {constraint.metric.name for constraint in config.constraints}
+    names = limited & _known_before(config.compression) & set(costs(config))
+    if not names:
+        return None
+    with torch.random.fork_rng(devices=[]):
+        model = new_model(config, fold)
+    known = costs_of(names, model.eval(), example(fold, 1))
+    broken = broken_limits(config, None, known)
+    if not broken:
+        return None
+    n_weights = sum(parameter.numel() for parameter in model.parameters())
+    reason = " and ".join(broken)
+    return TrialResult("infeasible", reason, metrics=known, n_weights=n_weights)
+
+
+def _known_before(compression: CompressionSettings) -> frozenset[str]:
+    """Costs that neither training nor this compression changes."""
+    if compression.is_none:
+        return frozenset({"size", "n_weights", "macs"})
+    if compression.structured is None and not compression.fuse:
+        return frozenset({"n_weights", "macs"})
+    return frozenset()
+
+
+def _of_compressed(
+    result: TrialResult, training: CrossValidation, folds: Sequence[CompressedFold]
+) -> TrialResult:
+    assert result.value is not None
+    return replace(
+        result,
+        value=fmean(fold.score for fold in folds),
+        fold_scores=tuple(fold.score for fold in folds),
+        metrics=_means([fold.metrics for fold in folds]) | {"uncompressed": result.value},
+        predictions=training.archive([fold.predictions for fold in folds]),
+        reason=idle_in_words(folds[0].packed.left_out),
+    )
+
+
+def _costs(
+    training: CrossValidation,
+    compressed: Sequence[CompressedFold],
+    quiet: Quiet,
+) -> dict[str, float]:
+    """Means over folds of what the study names, and of what every compressed model is asked."""
+    names = set(costs(training.config)) | (_OF_EVERY_COMPRESSED if compressed else set())
+    if not names:
+        return {}
+    found = []
+    for number, fold in enumerate(_trainings(training)):
+        packed = compressed[number].packed if compressed else None
+        model: nn.Module = compressed[number].model if compressed else fold.best_model()
+        row = example(fold.fold, 1)
+        told = costs_of(names - {"latency"}, model, row, packed)
+        if "latency" in names:
+            with quiet.alone():
+                told |= costs_of({"latency"}, model, row)
+        found.append(told)
+    return _means(found)
+
+
+def _within_limits(result: TrialResult, config: TrialConfig) -> TrialResult:
+    broken = broken_limits(config, result.value, result.metrics)
+    if not broken:
+        return result
+    reason = " and ".join(broken)
+    scores = {label(config.objective.metric): result.value or 0.0}
+    return replace(
+        result,
+        outcome="infeasible",
+        reason=reason,
+        value=None,
+        metrics=result.metrics | scores,
+        predictions=None,
+    )
+
+
+def _trainings(training: CrossValidation) -> list[FoldTraining]:
+    return [fold for fold in training.folds if isinstance(fold, FoldTraining)]
+
+
+def _means(found: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    return {name: mean(one[name] for one in found) for name in found[0]}

@@ -1,0 +1,263 @@
+"""A training of the user's own as an iterator over one fold, like `FoldTraining`.
+
+The user writes `fit(config, fold, report)`, a plain function that calls `report` after each
+evaluation, or a generator `fit(config, fold)` that yields what it would report. A plain function
+runs in a thread of its own, but never at the same time as anything else: `next()` lets it go on,
+and `report` holds it until it is asked again. So the folds of a trial advance in lockstep, and
+each draws from random states of its own.
+
+Every report is on the disk before `report` returns, and none is asked for twice: a trial that was
+killed goes on with the first step that is not recorded.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tunecli.data.rows.dataset import FoldData
+from tunecli.data.rows.features import Features, TensorFeatures
+from tunecli.data.user_code.import_user_code import blaming, load_object
+from tunecli.errors import UserCodeError
+from tunecli.files.own import make_folder
+from tunecli.study_file.settings.metric_names import label, measured
+from tunecli.study_file.settings.settings import TrialConfig
+from tunecli.study_file.space.node_data import component_data
+from tunecli.training.outcome.evaluation import Evaluation
+from tunecli.training.outcome.score_guard import finite, number
+from tunecli.training.state.random_state import RandomStream, fold_seed
+from tunecli.training.step.losses import Predictions
+from tunecli.training.step.precision import Precision
+from tunecli.training.user_loop.handover import GeneratorFit, Report, ThreadFit
+from tunecli.training.user_loop.own_predictions import OwnPredictions, checked
+from tunecli.training.user_loop.user_reports import Reports
+
+_BESIDE_METRICS = ("step", "epoch", "train_loss", "lr")
+
+
+@dataclass(frozen=True)
+class Fold:
+    """What a training of the user's own gets of one fold.
+
+    Attributes:
+        number: from 0.
+        seed: of this fold in every trial. The global generators of torch, numpy and Python are
+            seeded with it already.
+        device: where to train; the tensors are there.
+        resume_step: the first step that is not recorded; 0 in a fresh trial.
+        checkpoints: a folder of this fold that survives a kill, and goes when the trial ends.
+        x_train, y_train, x_valid, y_valid: preprocessed features and targets in their original
+            unit, as tensors (as `Features` where they do not fit into memory); None without data.
+            Values to predict are float32; or float64 where 32 bits would change them by more than
+            a ten-thousandth of their standard deviation.
+        train_rows, valid_rows: indices of the rows in the data set, on the CPU.
+        n_classes: 0 for regression.
+    """
+
+    number: int
+    seed: int
+    device: torch.device
+    resume_step: int
+    checkpoints: Path
+    x_train: Tensor | Features | None = None
+    y_train: Tensor | None = None
+    x_valid: Tensor | Features | None = None
+    y_valid: Tensor | None = None
+    train_rows: Tensor | None = None
+    valid_rows: Tensor | None = None
+    n_classes: int = 0
+
+
+class OwnFoldTraining:
+    """One fold of a trial whose training is the user's.
+
+    Args:
+        folder: for reports and checkpoints of this fold, which exists; None for a temporary one.
+
+    Attributes:
+        fold: the data, on the device.
+        n_weights: 0: nobody knows the model.
+    """
+
+    n_weights = 0
+
+    def __init__(
+        self, config: TrialConfig, fold: FoldData, device: torch.device, folder: Path | None = None
+    ) -> None:
+        assert config.train is not None
+        self.fold = fold.to(device)
+        self._notes: list[str] = []
+        self._name = config.train.name
+        self._config = config
+        self._device = device
+        self._temporary = TemporaryDirectory() if folder is None else None
+        self._folder = Path(self._temporary.name) if self._temporary else Path(str(folder))
+        self._reports = Reports(self._folder / "reports.jsonl")
+        self._predictions = OwnPredictions(self._folder / "predictions")
+        self._checkpoints = make_folder(self._folder, "checkpoints")
+        self._random = RandomStream(fold_seed(config.seed, fold.number), device)
+        self._precision = Precision(config.training, device)
+        self._fit: GeneratorFit | ThreadFit | None = None
+        self._n_told = 0
+
+    def __next__(self) -> Evaluation:
+        while self._n_told == len(self._reports.kept):
+            with self._random.in_use(), self._precision.in_force(), blaming(self._name):
+                report = self._begun().advance()
+            if report is None:
+                raise StopIteration
+            self._take(report)
+        self._n_told += 1
+        return self._reports.kept[self._n_told - 1]
+
+    def keep(self) -> None:
+        """The evaluation told last is the best; its weights are the user's business."""
+        self._predictions.best = self._n_told - 1
+
+    @property
+    def best_outputs(self) -> Predictions | None:
+        """Predictions for the validation rows that came with the best evaluation, if any."""
+        return self._predictions.of_best()
+
+    def take_notes(self) -> list[str]:
+        """What a user should read since the last call."""
+        notes, self._notes = self._notes, []
+        return notes
+
+    def close(self) -> bool:
+        """End the training, which sees TrialStopped; whether it has ended within some seconds."""
+        ended = self._fit is None or self._fit.close()
+        if self._temporary is not None and ended:
+            self._temporary.cleanup()
+        return ended
+
+    def state_dict(self) -> dict[str, Any]:
+        """How far the trial has come; the rest is on the disk."""
+        return {"n_told": self._n_told, "best": self._predictions.best}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on behind what was told."""
+        self._n_told = min(state["n_told"], len(self._reports.kept))
+        self._predictions.best = state["best"]
+
+    def _begun(self) -> GeneratorFit | ThreadFit:
+        """The training under way, begun when its first unrecorded step is wanted."""
+        if self._fit is None:
+            fit = load_object(self._name)
+            given = self._given_fold()
+            kind = GeneratorFit if inspect.isgeneratorfunction(fit) else ThreadFit
+            self._fit = kind(fit, given_config(self._config), given)
+        return self._fit
+
+    def _given_fold(self) -> Fold:
+        fold = self.fold
+        seed = fold_seed(self._config.seed, fold.number)
+        kept = len(self._reports.kept)
+        if not len(fold.y_train):
+            return Fold(fold.number, seed, self._device, kept, self._checkpoints)
+        return Fold(
+            number=fold.number,
+            seed=seed,
+            device=self._device,
+            resume_step=kept,
+            checkpoints=self._checkpoints,
+            x_train=_as_tensor(fold.x_train),
+            y_train=self._targets(fold.y_train),
+            x_valid=_as_tensor(fold.x_valid),
+            y_valid=self._targets(fold.y_valid),
+            train_rows=fold.train_rows,
+            valid_rows=fold.valid_rows,
+            n_classes=fold.n_classes,
+        )
+
+    def _targets(self, y: Tensor) -> Tensor:
+        """On the device; values in 32 bits, as models compute, where that is exact enough."""
+        keeps = not y.is_floating_point() or self.fold.targets_need_64_bits
+        return (y if keeps else y.float()).to(self._device)
+
+    def _take(self, report: Report) -> None:
+        """Record a report, or compare it with what is recorded of its step."""
+        kept = self._reports.kept
+        evaluation = self._evaluation(report)
+        if evaluation.step < len(kept):
+            if not _same(kept[evaluation.step], evaluation):
+                self._notes.append(
+                    f"step {evaluation.step} of fold {self.fold.number} gave "
+                    f"{evaluation.score:g} when it was trained again, and "
+                    f"{kept[evaluation.step].score:g} before: {self._name} does not repeat itself"
+                )
+        elif evaluation.step > len(kept):
+            raise UserCodeError(
+                f"{self._name}: step {evaluation.step} was reported, but step {len(kept)} comes "
+                "next. Report a step before its checkpoint is saved, and go on at "
+                "fold.resume_step at the latest."
+            )
+        else:
+            are_values = self.fold.task == "regression"
+            predictions = checked(
+                report.predictions, len(self.fold.y_valid), self._name, are_values=are_values
+            )
+            self._predictions.add(evaluation.step, predictions)
+            self._reports.add(evaluation)
+
+    def _evaluation(self, report: Report) -> Evaluation:
+        values, step, _ = report
+        if not isinstance(values, Mapping):
+            got = type(values).__name__
+            raise UserCodeError(f"{self._name}: reports are mappings of numbers, but got {got}.")
+        step = values.get("step", step)
+        if not isinstance(step, int) or isinstance(step, bool) or step < 0:
+            raise UserCodeError(
+                f"{self._name}: a step is a whole number from 0, but got {step!r}."
+            )
+        objective, *others = [label(metric) for metric in measured(self._config)]
+        missing = [name for name in (objective, *others) if name not in values]
+        if missing:
+            told = ", ".join(map(str, values)) or "nothing"
+            raise UserCodeError(
+                f"{self._name}: the study needs {', '.join(missing)}, but {told} was reported."
+            )
+        where = f" of fold {self.fold.number}"
+        at = f" at step {step}"
+        loss = values.get("train_loss")
+        return Evaluation(
+            step=step,
+            epoch=finite(values.get("epoch", step + 1), f"epoch{where}", at),
+            train_loss=math.nan if loss is None else finite(loss, f"train_loss{where}", at),
+            score=finite(values[objective], objective + where, at),
+            metrics={name: number(values[name], name + where, at) for name in others},
+            lr=finite(values.get("lr", 0.0), f"lr{where}", at),
+        )
+
+
+def given_config(config: TrialConfig) -> dict[str, Any]:
+    """What the user's training gets: its arguments, and what else the study file gives it."""
+    assert config.train is not None
+    given = deepcopy(config.train.arguments)
+    for section in ("model", "loss", "optimizer", "schedule"):
+        component = getattr(config, section)
+        if component is not None and component.name != "none":
+            given.setdefault(section, component_data(component))
+    return given
+
+
+def _as_tensor(x: Tensor | Features) -> Tensor | Features:
+    return x.x if isinstance(x, TensorFeatures) else x
+
+
+def _same(one: Evaluation, other: Evaluation) -> bool:
+    """Whether two evaluations of one step say the same; a loss that nobody reported is NaN."""
+    pairs = (
+        (one.score, other.score),
+        *zip(one.metrics.values(), other.metrics.values(), strict=True),
+    )
+    return all(a == b or (math.isnan(a) and math.isnan(b)) for a, b in pairs)
