@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from tunecli.report.analysis.records import Objective, StudyRecord, TrialRecord
+from tunecli.report.analysis.records import RecordedObjective, StudyRecord, TrialRecord
 from tunecli.study_file.settings.settings import Direction
 
 
 def study(points: list[tuple[float, ...]], ways: tuple[Direction, ...]) -> StudyRecord:
-    first, *further = (Objective(f"m{i}", way) for i, way in enumerate(ways))
+    first, *further = (RecordedObjective(f"m{i}", way) for i, way in enumerate(ways))
     trials = tuple(
         TrialRecord(number, number, "complete", "complete", value=point[0], values=point)
         for number, point in enumerate(points)

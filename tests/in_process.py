@@ -17,7 +17,7 @@ from tunecli.search.events.events import SearchEvent
 from tunecli.search.prune.judge import Judge
 from tunecli.search.resume import Edits
 from tunecli.search.suggest.suggester import Suggester
-from tunecli.search.suggest.visible_trials import Lag
+from tunecli.search.suggest.visible_trials import VisibleTrials
 from tunecli.search.workers.messages import (
     BaselineJob,
     BaselineScored,
@@ -168,7 +168,7 @@ def drive(
     )
     history = database.trials()
     edits = edits or Edits.none(study)
-    lag = Lag(edits.parallel)
+    lag = VisibleTrials(edits.parallel)
     judge = Judge(study.search.pruner, study.objective.direction, study.name)
     for trial in history:
         judge.restore(trial, range(lag.n_shown(trial.number)))

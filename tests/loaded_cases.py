@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch.utils.data import Dataset
 
-from tunecli.data.rows.items import Items
+from tunecli.data.rows.items import DatasetItems
 from tunecli.data.rows.streamed_rows import LoadedRows
 
 N = 40
@@ -58,4 +58,4 @@ KINDS = ("table", "bytes", "numbers")
 
 
 def loaded_rows(dataset: Dataset[Any], n_loaders: int = 0) -> LoadedRows:
-    return LoadedRows(Items("own.py:load", dataset), n_loaders)
+    return LoadedRows(DatasetItems("own.py:load", dataset), n_loaders)

@@ -16,7 +16,7 @@ from PIL import Image
 from tunecli.data.fold_store import FoldStore
 from tunecli.data.rows.workspace import Workspace
 from tunecli.data.user_code.import_user_code import permit
-from tunecli.model_folder.refitting import Refitted, Trial, refit
+from tunecli.model_folder.refitting import Refitted, RefitTrial, refit_seeds
 from tunecli.study_file.catalogue.allowed_code import AllowedCode
 from tunecli.study_file.study_file import StudyFile
 
@@ -82,7 +82,7 @@ class Case:
 
     folder: Path
     workspace: Workspace
-    trial: Trial
+    trial: RefitTrial
     store: FoldStore
     refitted: Refitted
 
@@ -145,8 +145,8 @@ def case(name: str) -> Case:
     completed = study.completed(dataset.task, len(dataset.y), dataset.given)
     config = completed.resolve(_refuse)
     store = FoldStore(config.data, config.validation, workspace, dataset=dataset)
-    trial = Trial(name, 3, config, best_step=1, fold_scores=(0.8, 0.9))
-    return Case(folder, workspace, trial, store, next(refit(trial, store)))
+    trial = RefitTrial(name, 3, config, best_step=1, fold_scores=(0.8, 0.9))
+    return Case(folder, workspace, trial, store, next(refit_seeds(trial, store)))
 
 
 def _refuse(name: str, _: object) -> NoReturn:

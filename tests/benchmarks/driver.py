@@ -30,7 +30,7 @@ from tunecli.database.write import StudyDatabase
 from tunecli.search.driver import Driver, Limits
 from tunecli.search.prune.judge import Judge
 from tunecli.search.suggest.suggester import Suggester
-from tunecli.search.suggest.visible_trials import Lag
+from tunecli.search.suggest.visible_trials import VisibleTrials
 from tunecli.search.workers.messages import Evaluated, Event, Finished, TrialJob
 from tunecli.study_file.study_file import StudyFile
 from tunecli.training.outcome.evaluation import Evaluation, TrialResult
@@ -147,7 +147,7 @@ def drive(path: Path, sampler: str, n_total: int) -> tuple[float, Counter[str]]:
         url, study.name, ["maximize"]
     )
     history = database.trials()
-    lag = Lag([(0, study.search.parallel)])
+    lag = VisibleTrials([(0, study.search.parallel)])
     suggester = Suggester(study, [], history, lag, segment=len(history))
     judge = Judge(study.search.pruner, "maximize", study.name)
     for trial in history:

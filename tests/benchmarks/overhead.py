@@ -29,7 +29,7 @@ from tunecli.data.fold_store import FoldStore
 from tunecli.data.rows.dataset import FoldData
 from tunecli.search.events.events import SearchEnded, SearchEvent, TrialFinished, TrialStarted
 from tunecli.search.run import Search
-from tunecli.search.study.study_folder import Place
+from tunecli.search.study.study_folder import StudyFolder
 from tunecli.study_file.study_file import StudyFile
 from tunecli.training.cross_validation import CrossValidation
 
@@ -96,7 +96,7 @@ def searched(n_trials: int) -> list[tuple[float, SearchEvent]]:
     """A real search with one worker: its events and when they came."""
     with tempfile.TemporaryDirectory() as runs:
         budget = STUDY.search.model_copy(update={"trials": n_trials})
-        place = Place(Path(runs), STUDY.name)
+        place = StudyFolder(Path(runs), STUDY.name)
         search = Search(STUDY, place, budget, n_jobs=1)
         with place.held():
             return [(time.perf_counter(), event) for event in search.events()]

@@ -23,7 +23,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 from tunecli.database.url import sqlite_url
 from tunecli.report.analysis.records import read_study
-from tunecli.report.findings.all_findings import all_findings, shown
+from tunecli.report.findings.all_findings import all_findings, leading_findings
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.page.study_page import study_page
 
@@ -40,7 +40,7 @@ _ALL_DRAWN = {
 
 def our_page(url: str) -> str:
     evidence = Evidence.of(read_study(url))
-    return study_page(evidence, shown(all_findings(evidence), evidence))
+    return study_page(evidence, leading_findings(all_findings(evidence), evidence))
 
 
 def optuna_page(url: str) -> str:

@@ -30,7 +30,7 @@ from tunecli.database.url import sqlite_url
 from tunecli.database.write import StudyDatabase
 from tunecli.report.analysis.importance import importance
 from tunecli.report.analysis.records import read_study
-from tunecli.report.export.study_export import to_csv, to_json
+from tunecli.report.export.study_export import study_json, to_csv
 from tunecli.report.findings.all_findings import all_findings
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.screen.terminal import study_parts
@@ -119,7 +119,7 @@ def main(n_trials: int) -> None:
         with timed("to_csv"):
             to_csv(study)
         with timed("to_json with all curves"):
-            to_json(study)
+            study_json(study)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn import datasets
 
-from tunecli.data.sources import load
+from tunecli.data.sources import load_dataset
 from tunecli.errors import DataError
 from tunecli.study_file.settings.bundled import BUNDLED
 from tunecli.study_file.settings.settings import DataSettings
@@ -13,7 +13,7 @@ from tunecli.study_file.settings.settings import DataSettings
 
 @pytest.mark.parametrize("name", BUNDLED)
 def test_a_bundled_set_is_what_scikit_learn_ships(name: str) -> None:
-    dataset = load(DataSettings(source=name))
+    dataset = load_dataset(DataSettings(source=name))
     options = {"scaled": False} if name == "diabetes" else {}
     x, y = getattr(datasets, f"load_{name}")(return_X_y=True, **options)
     assert dataset.task == BUNDLED[name]
@@ -29,13 +29,13 @@ def test_a_bundled_set_is_what_scikit_learn_ships(name: str) -> None:
 
 
 def test_digits_are_pictures() -> None:
-    digits = load(DataSettings(source="digits"))
+    digits = load_dataset(DataSettings(source="digits"))
     assert digits.shape == (1, 8, 8)
     assert torch.equal(digits.x[0, 0], torch.from_numpy(datasets.load_digits().images[0]).float())
 
 
 def test_tables_keep_their_column_names() -> None:
-    diabetes = load(DataSettings(source="diabetes"))
+    diabetes = load_dataset(DataSettings(source="diabetes"))
     assert diabetes.shape == (len(diabetes.columns),) == (10,)
     assert [column.name for column in diabetes.columns[:3]] == ["age", "sex", "bmi"]
     assert diabetes.x[:, 0].max() == 79  # years, not standardized
@@ -43,4 +43,4 @@ def test_tables_keep_their_column_names() -> None:
 
 def test_an_unknown_set_is_an_error_that_names_the_known_ones() -> None:
     with pytest.raises(DataError, match=r"unknown data set 'mnist'. Did you mean `MNIST`"):
-        load(DataSettings(source="mnist"))
+        load_dataset(DataSettings(source="mnist"))

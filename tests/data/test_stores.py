@@ -11,7 +11,7 @@ from training_cases import trial
 
 from tunecli.data.fold_store import FoldStore
 from tunecli.data.rows.workspace import Workspace
-from tunecli.data.stores import Stores
+from tunecli.data.stores import FoldStoreCache
 from tunecli.data.user_code import import_user_code
 from tunecli.errors import DataError, StudyFileError
 from tunecli.study_file.catalogue.allowed_code import AllowedCode
@@ -134,7 +134,7 @@ def test_without_code_no_range_runs_it(tmp_path: Path) -> None:
 
 
 def test_the_last_two_data_sets_are_kept(tmp_path: Path) -> None:
-    stores = Stores(Workspace(tmp_path, None, _code(tmp_path)))
+    stores = FoldStoreCache(Workspace(tmp_path, None, _code(tmp_path)))
     found = [stores.of(_config(n_lags=n)) for n in (1, 2, 1, 3, 1, 2)]
     assert [fold.shape for store in found for fold in store.folds(None, True)[:1]] == [
         (1,), (2,), (1,), (3,), (1,), (2,)
@@ -144,7 +144,7 @@ def test_the_last_two_data_sets_are_kept(tmp_path: Path) -> None:
 
 
 def test_rows_are_split_alike_whatever_the_arguments_are(tmp_path: Path) -> None:
-    stores = Stores(Workspace(tmp_path, None, _code(tmp_path)))
+    stores = FoldStoreCache(Workspace(tmp_path, None, _code(tmp_path)))
     one, other = (stores.of(_config(n_lags=n)) for n in (1, 3))
     assert isinstance(one, FoldStore)
     assert isinstance(other, FoldStore)
@@ -154,7 +154,7 @@ def test_rows_are_split_alike_whatever_the_arguments_are(tmp_path: Path) -> None
 
 
 def test_data_for_another_task_is_refused(tmp_path: Path) -> None:
-    stores = Stores(Workspace(tmp_path, None, _code(tmp_path)))
+    stores = FoldStoreCache(Workspace(tmp_path, None, _code(tmp_path)))
     with pytest.raises(
         DataError, match="returns data for classification, but the study's objective"
     ):

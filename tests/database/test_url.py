@@ -11,16 +11,16 @@ from commands import call_in
 from tunecli.cli.shared.find_study import options_again
 from tunecli.database.engines import open_engine
 from tunecli.database.url import (
+    display_url,
     has_secret,
     masked,
     refuse_unusable,
-    shown,
     sqlite_file,
     sqlite_url,
     without_password,
 )
 from tunecli.errors import DatabaseError, PlaceError
-from tunecli.search.study.study_folder import Place
+from tunecli.search.study.study_folder import StudyFolder
 
 SECRET = "postgresql://me:secret@host/base"
 
@@ -29,11 +29,11 @@ SECRET = "postgresql://me:secret@host/base"
 def test_a_path_comes_back_from_its_url(tmp_path: Path, name: str) -> None:
     path = tmp_path / name / "study.db"
     assert sqlite_file(sqlite_url(path)) == path
-    assert shown(sqlite_url(path)) == str(path)
+    assert display_url(sqlite_url(path)) == str(path)
 
 
 def test_optuna_opens_the_file_whatever_the_folder_is_called(tmp_path: Path) -> None:
-    place = Place(tmp_path / "what? #1 50%41", "digits")
+    place = StudyFolder(tmp_path / "what? #1 50%41", "digits")
     place.folder.mkdir(parents=True)
     optuna.create_study(storage=place.url, study_name="digits")
     connection = sqlite3.connect(place.folder / "study.db")
@@ -50,7 +50,7 @@ def test_a_server_has_no_file() -> None:
 
 
 def test_a_password_is_never_shown() -> None:
-    assert without_password(SECRET) == shown(SECRET) == "postgresql://me:***@host/base"
+    assert without_password(SECRET) == display_url(SECRET) == "postgresql://me:***@host/base"
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from in_process import InProcessExecutor
 from study_makers import SUMMARY
 
 from tunecli import cli
-from tunecli.search.workers.messages import Described, Event, FirstTask
+from tunecli.search.workers.messages import DataReady, Event, FirstTask
 
 SECONDS = 30  # that a command may take before it counts as hanging
 
@@ -51,7 +51,7 @@ class FormulaExecutor(InProcessExecutor):
     def events(self, timeout: float) -> Sequence[Event]:
         if not self._described:
             self._described = True
-            return [Described(0, SUMMARY, {"torch": "2"})]
+            return [DataReady(0, SUMMARY, {"torch": "2"})]
         return super().events(timeout)
 
 

@@ -21,8 +21,8 @@ from sqlalchemy import Engine, event
 from sqlalchemy.pool import Pool
 
 from tunecli.search import run
-from tunecli.search.study.study_folder import Place
-from tunecli.study_file.study_file import load
+from tunecli.search.study.study_folder import StudyFolder
+from tunecli.study_file.study_file import read_study_file
 
 STUDY = """
 data: digits
@@ -35,8 +35,8 @@ search: {trials: 8, parallel: 2, pruner: Median, sampler: TPE}
 def search(folder: Path) -> None:
     """One call of `search`."""
     run.LocalExecutor = FormulaExecutor  # type: ignore[misc,assignment]
-    study = load(folder / "study.yaml", [])
-    place = Place(folder / "runs", study.name)
+    study = read_study_file(folder / "study.yaml", [])
+    place = StudyFolder(folder / "runs", study.name)
     searching = run.Search(study, place, study.search, n_jobs=2)
     with place.held():
         for _ in searching.events():

@@ -29,7 +29,7 @@ from tunecli.study_file.settings.settings import (
     TrainingSettings,
     ValidationSettings,
 )
-from tunecli.study_file.study_file import load
+from tunecli.study_file.study_file import read_study_file
 
 pytestmark = pytest.mark.slow
 
@@ -131,7 +131,7 @@ def broken_law(folder: Path, path: str, value: str, known: set[str]) -> str:
     """
     override = f"{path}={value}"
     try:
-        meaning = load(folder / "study.yaml", [override]).to_yaml()
+        meaning = read_study_file(folder / "study.yaml", [override]).to_yaml()
     except StudyFileError as refused:
         named = [one for one in refused.problems if one.override or one.line]
         return "" if named else f"without a place: {refused}"

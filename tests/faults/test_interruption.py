@@ -28,8 +28,8 @@ from searches import (
 )
 
 from tunecli.search.run import Search
-from tunecli.search.study.study_folder import Place
-from tunecli.study_file.study_file import load
+from tunecli.search.study.study_folder import StudyFolder
+from tunecli.study_file.study_file import read_study_file
 
 SEED = 3
 FORMULAS = """
@@ -129,10 +129,10 @@ def test_a_trial_that_ends_although_it_was_told_to_stop_keeps_its_curve(
 ) -> None:
     monkeypatch.setattr("tunecli.search.run.LocalExecutor", NeverStopping)
     (tmp_path / "study.yaml").write_text(FORMULAS)
-    study = load(tmp_path / "study.yaml", [])
+    study = read_study_file(tmp_path / "study.yaml", [])
 
     def call(runs: str, n_events: int) -> Rows:
-        place = Place(tmp_path / runs, study.name)
+        place = StudyFolder(tmp_path / runs, study.name)
         searching = Search(study, place, study.search, n_jobs=2)
         with place.held():
             for count, _ in enumerate(searching.events()):

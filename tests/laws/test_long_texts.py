@@ -12,7 +12,7 @@ import pytest
 from tunecli.errors import RefitError, StudyFileError
 from tunecli.model_folder.select_trial import conditions
 from tunecli.study_file.catalogue.allowed_code import NO_CODE
-from tunecli.study_file.starter import study_name
+from tunecli.study_file.starter import starter_name
 from tunecli.study_file.study_file import StudyFile
 
 N = 100_000
@@ -53,8 +53,8 @@ def test_so_is_a_long_condition(text: str) -> None:
 
 
 def test_and_a_long_name_of_a_file_names_a_study() -> None:
-    assert study_name("x" + ".csv" * N) == "x"
-    assert study_name(".csv" * N + "x") == "csv-" * 25
-    assert study_name("data/Wine.CSV.gz") == "Wine"
-    assert study_name("v1.2.csv") == "v1-2"
-    assert study_name(".csv") == "study"
+    assert starter_name("x" + ".csv" * N) == "x"
+    assert starter_name(".csv" * N + "x") == "csv-" * 25
+    assert starter_name("data/Wine.CSV.gz") == "Wine"
+    assert starter_name("v1.2.csv") == "v1-2"
+    assert starter_name(".csv") == "study"

@@ -13,13 +13,13 @@ from tunecli.data.user_code.import_user_code import permit
 from tunecli.errors import RefitError
 from tunecli.model_folder.as_searched import as_searched
 from tunecli.model_folder.format.loading import load_with
-from tunecli.model_folder.format.writing import write_model
+from tunecli.model_folder.format.write_model import write_model
 from tunecli.training.cross_validation import CrossValidation
 from tunecli.training.models import embeds_categories
 from tunecli.training.saved_models import keep_models
 from tunecli.training.step.losses import standardizes_target
 from tunecli.training.step.precision import choose_device
-from tunecli.training.trial_end import finish
+from tunecli.training.trial_end import conclude
 
 
 @pytest.mark.parametrize("name", ["table", "embedded", "quantile", "digits", "compressed", "own"])
@@ -33,7 +33,7 @@ def test_each_member_gives_what_its_fold_was_scored_by(name: str, tmp_path: Path
     training = CrossValidation(config, folds, choose_device("cpu"))
     for _ in training:
         pass
-    end = finish(training)
+    end = conclude(training)
     keep_models(tmp_path / "3", config, end.models())
     found = as_searched(made.trial, store, tmp_path / "3")
     assert end.result.predictions is not None

@@ -12,16 +12,23 @@ from commands import call_in, rows
 from model_cases import case
 from rich.console import Console
 
-from tunecli.cli.shared.compression_table import render, to_json
+from tunecli.cli.shared.compression_table import compression_json, render
 from tunecli.errors import RefitError
-from tunecli.model_folder.compressing import Row, compressed_ways, grid, in_words, on_front, ways
+from tunecli.model_folder.compressing import (
+    CompressedModel,
+    compressed_ways,
+    grid,
+    mark_front,
+    recipe_in_words,
+    ways,
+)
 from tunecli.study_file.settings.settings import CompressionSettings
 from tunecli.training.compression.costs import Latency
 from tunecli.training.cross_validation import CrossValidation
 from tunecli.training.saved_models import keep_models
 from tunecli.training.step.losses import standardizes_target
 from tunecli.training.step.precision import choose_device
-from tunecli.training.trial_end import finish
+from tunecli.training.trial_end import conclude
 
 TINY = """
 data: wine
@@ -37,9 +44,9 @@ def steps(**given: object) -> CompressionSettings:
     return CompressionSettings.model_validate(given)
 
 
-def row(score: float, size: float, **given: object) -> Row:
+def row(score: float, size: float, **given: object) -> CompressedModel:
     time = Latency(1e-4, 0.9e-4, 1.1e-4)
-    return Row(steps(**given), (score, score), size, size / 2, time, time, 0.25)
+    return CompressedModel(steps(**given), (score, score), size, size / 2, time, time, 0.25)
 
 
 def test_every_way_is_scored_on_the_folds_of_the_search(tmp_path: Path) -> None:
@@ -52,7 +59,7 @@ def test_every_way_is_scored_on_the_folds_of_the_search(tmp_path: Path) -> None:
     )
     for _ in training:
         pass
-    end = finish(training)
+    end = conclude(training)
     wanted = ways(made.trial, store, finetune_epochs=1)
     anew = list(compressed_ways(made.trial, store, tmp_path / "none", wanted))
     keep_models(tmp_path / "3", config, end.models())
@@ -60,7 +67,7 @@ def test_every_way_is_scored_on_the_folds_of_the_search(tmp_path: Path) -> None:
     assert kept[0].fold_scores == anew[0].fold_scores == end.result.fold_scores
     assert [one.fold_scores for one in kept] == [one.fold_scores for one in anew]
     assert [one.steps for one in kept[1:]] == grid(1, has_norms=False)
-    by_name = {in_words(one.steps): one for one in kept}
+    by_name = {recipe_in_words(one.steps): one for one in kept}
     assert by_name["int8"].size < kept[0].size
     assert by_name["prune 80 %"].zeros >= 0.75
     for one in kept:
@@ -101,9 +108,15 @@ def test_norms_are_folded_only_where_there_are_any() -> None:
 
 
 def test_the_front_is_marked() -> None:
-    rows = [row(0.9, 100), row(0.9, 50), row(0.8, 60), Row(steps(), reason="no"), row(0.7, 10)]
-    assert on_front(rows, maximize=True) == [False, True, False, False, True]
-    assert on_front(rows, maximize=False) == [False, False, False, False, True]
+    rows = [
+        row(0.9, 100),
+        row(0.9, 50),
+        row(0.8, 60),
+        CompressedModel(steps(), reason="no"),
+        row(0.7, 10),
+    ]
+    assert mark_front(rows, maximize=True) == [False, True, False, False, True]
+    assert mark_front(rows, maximize=False) == [False, False, False, False, True]
 
 
 def test_the_table_fits_a_terminal_and_says_what_failed() -> None:
@@ -112,7 +125,9 @@ def test_the_table_fits_a_terminal_and_says_what_failed() -> None:
         row(0.98, 24_940),
         row(0.97, 9_961, prune={"amount": 0.8}, share={"clusters": 16}),
         row(0.97, 9_961, structured={"amount": 0.5}, quantize="int8"),
-        Row(steps(structured={"amount": 0.5}), reason="torch-pruning cannot remove channels"),
+        CompressedModel(
+            steps(structured={"amount": 0.5}), reason="torch-pruning cannot remove channels"
+        ),
         idle,
     ]
     out = StringIO()
@@ -126,7 +141,7 @@ def test_the_table_fits_a_terminal_and_says_what_failed() -> None:
     assert "cannot remove channels" in text
     assert "row 4: quantize is left out: the file would be no smaller" in text
     assert "…" not in text.replace("balance…", "")
-    read = json.loads(to_json(rows, marked))
+    read = json.loads(compression_json(rows, marked))
     assert read[1]["steps"] == {"prune": {"amount": 0.8}, "share": {"clusters": 16}}
     assert [one["front"] for one in read] == marked
 

@@ -13,10 +13,10 @@ from study_makers import SUMMARY
 from tunecli.cli.refit import results_lines
 from tunecli.errors import ModelFolderError
 from tunecli.model_folder.card import card
-from tunecli.model_folder.format.folder import WEIGHTS, read
+from tunecli.model_folder.format.folder import WEIGHTS, read_folder
 from tunecli.model_folder.format.loading import load_with
 from tunecli.model_folder.format.model import Model
-from tunecli.model_folder.format.writing import write_model
+from tunecli.model_folder.format.write_model import write_model
 from tunecli.model_folder.model_costs import costs_of_model
 from tunecli.model_folder.results import results_of
 from tunecli.study_file.settings.settings import CompressionSettings
@@ -86,5 +86,5 @@ def test_a_damaged_packed_file_is_told_in_one_line(damage: str, tmp_path: Path) 
         changed = {"flip": bytes([content[0] ^ 1]) + content[1:], "truncate": content[:-20]}
         path.write_bytes(changed.get(damage, b"not a model"))
     with pytest.raises(ModelFolderError, match=r"is damaged or no model") as caught:
-        read(folder)
+        read_folder(folder)
     assert "\n" not in str(caught.value)

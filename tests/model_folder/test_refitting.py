@@ -8,7 +8,7 @@ from model_cases import STUDIES, case
 
 from tunecli.data.final_fit import final_fit
 from tunecli.errors import RefitError
-from tunecli.model_folder.refitting import Trial, refit
+from tunecli.model_folder.refitting import RefitTrial, refit_seeds
 from tunecli.study_file.settings.settings import Component
 from tunecli.training.fold import FoldTraining
 from tunecli.training.models import embeds_categories
@@ -61,15 +61,15 @@ def test_unmeasured_training_gives_the_bits_of_a_measured_one() -> None:
 
 def test_it_stops_at_the_best_evaluation_of_the_search() -> None:
     found = case("arrays")
-    short = Trial("arrays", 3, found.trial.config, best_step=0)
-    fewer = next(refit(short, found.store)).model.members[0].network.state_dict()
+    short = RefitTrial("arrays", 3, found.trial.config, best_step=0)
+    fewer = next(refit_seeds(short, found.store)).model.members[0].network.state_dict()
     more = found.refitted.model.members[0].network.state_dict()
     assert any(not torch.equal(fewer[key], more[key]) for key in fewer)
 
 
 def test_seeds_follow_the_study_s_and_differ() -> None:
     found = case("arrays")
-    first, second = refit(found.trial, found.store, n_seeds=2)
+    first, second = refit_seeds(found.trial, found.store, n_seeds=2)
     assert (first.seed, second.seed) == (0, 1)
     assert first.predictions is not None
     assert second.predictions is not None
@@ -82,7 +82,7 @@ def test_a_training_of_one_s_own_is_refused() -> None:
     found = case("arrays")
     own = found.trial.config.model_copy(update={"train": Component(name="mine.py:fit")})
     with pytest.raises(RefitError, match="keeps its model to itself"):
-        next(refit(Trial("own", 0, own, 0), found.store))
+        next(refit_seeds(RefitTrial("own", 0, own, 0), found.store))
 
 
 def test_a_training_that_diverges_is_no_model() -> None:
@@ -90,4 +90,4 @@ def test_a_training_that_diverges_is_no_model() -> None:
     huge = Component(name="SGD", arguments={"lr": 1e38})
     config = found.trial.config.model_copy(update={"optimizer": huge})
     with pytest.raises(RefitError, match="diverged"):
-        next(refit(Trial("huge", 0, config, 1), found.store))
+        next(refit_seeds(RefitTrial("huge", 0, config, 1), found.store))

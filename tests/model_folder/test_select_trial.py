@@ -8,8 +8,8 @@ import pytest
 from front_studies import study
 
 from tunecli.errors import RefitError
-from tunecli.model_folder.select_trial import Condition, by_name, conditions, on_front, within
-from tunecli.report.analysis.records import Objective, StudyRecord
+from tunecli.model_folder.select_trial import CostLimit, by_name, conditions, front_trial, within
+from tunecli.report.analysis.records import RecordedObjective, StudyRecord
 
 POINTS: list[tuple[float, ...]] = [(0.99, 300e3), (0.98, 40e3), (0.97, 50e3), (0.96, 20e3)]
 
@@ -25,9 +25,9 @@ def two() -> StudyRecord:
 
 def test_conditions_are_read_with_their_units() -> None:
     assert conditions("accuracy >= 0.97 and size<40KB  and latency <= 5 ms") == [
-        Condition("accuracy", ">=", 0.97),
-        Condition("size", "<", 40e3),
-        Condition("latency", "<=", 0.005),
+        CostLimit("accuracy", ">=", 0.97),
+        CostLimit("size", "<", 40e3),
+        CostLimit("latency", "<=", 0.005),
     ]
 
 
@@ -40,17 +40,19 @@ def test_anything_else_is_no_condition(text: str) -> None:
 
 
 def test_places_are_those_of_the_report() -> None:
-    assert [on_front(two(), place).number for place in (1, 2, 3)] == [0, 1, 3]
+    assert [front_trial(two(), place).number for place in (1, 2, 3)] == [0, 1, 3]
     with pytest.raises(RefitError, match="places 1 to 3, but got 4"):
-        on_front(two(), 4)
+        front_trial(two(), 4)
     with pytest.raises(RefitError, match="no complete trial"):
-        on_front(study([], ("maximize", "minimize")), 1)
+        front_trial(study([], ("maximize", "minimize")), 1)
 
 
 def test_the_best_within_limits() -> None:
-    assert within(two(), conditions("m0 >= 0.97"), Objective("m1", "minimize")).number == 1
+    assert within(two(), conditions("m0 >= 0.97"), RecordedObjective("m1", "minimize")).number == 1
     assert within(two(), conditions("m1 <= 60e3"), None).number == 1
-    assert within(two(), conditions("n_weights < 8"), Objective("f1", "minimize")).number == 3
+    assert (
+        within(two(), conditions("n_weights < 8"), RecordedObjective("f1", "minimize")).number == 3
+    )
     with pytest.raises(RefitError, match=r"the highest m0 is 0\.99"):
         within(two(), conditions("m0 > 0.99"), None)
     with pytest.raises(RefitError, match="m2 was not measured"):

@@ -22,7 +22,7 @@ from study_makers import complete, made, mlp
 
 from tunecli.database.url import sqlite_url
 from tunecli.errors import AddressError, DatabaseError, MissingPackageError, StudyNotFoundError
-from tunecli.report.dashboard import LOOPBACK, Addresses, dashboard_server, read_only_storage
+from tunecli.report.serve_dashboard import LOOPBACK, Addresses, dashboard_server, read_only_storage
 from tunecli.study_file.study_file import StudyFile
 
 pytest.importorskip("optuna_dashboard", reason="optuna-dashboard is not installed")

@@ -11,7 +11,7 @@ from in_process import InProcessExecutor, drive
 
 from tunecli.database.trials import Trial
 from tunecli.search.events.events import SearchEnded, SearchEvent, TrialFinished
-from tunecli.search.study.front import Front
+from tunecli.search.study.front import FrontTracker
 from tunecli.search.workers.messages import TrialJob
 from tunecli.study_file.settings.settings import Direction
 from tunecli.study_file.study_file import StudyFile
@@ -144,7 +144,7 @@ def test_optuna_reads_several_objectives_and_their_front(new_url: object) -> Non
     assert theirs == [trial.values for trial in trials]
     front = {trial.number for trial in found.best_trials}
     directions: list[Direction] = ["maximize", "minimize"]
-    ours = Front(directions, trials)
+    ours = FrontTracker(directions, trials)
     assert {trial.number for trial in trials if trial in ours} == front
     assert ours.first is max((trials[n] for n in front), key=lambda trial: trial.values[0])
     ended = [event for event in told if isinstance(event, TrialFinished)]

@@ -9,9 +9,9 @@ from study_makers import SUMMARY
 from tunecli.database.write import StudyDatabase
 from tunecli.errors import DatabaseError, StudyChangedError
 from tunecli.numerics import NUMERICS
-from tunecli.search.resume import Stored, create_study
-from tunecli.search.study.study_folder import Place
-from tunecli.search.workers.messages import Described
+from tunecli.search.resume import StoredStudy, create_study
+from tunecli.search.study.study_folder import StudyFolder
+from tunecli.search.workers.messages import DataReady
 from tunecli.study_file.study_file import StudyFile
 
 TEXT = """
@@ -25,14 +25,14 @@ objective: {maximize: accuracy}
 @pytest.fixture
 def database(tmp_path: Path) -> StudyDatabase:
     """A new study in its place."""
-    place = Place(tmp_path, "digits")
+    place = StudyFolder(tmp_path, "digits")
     place.folder.mkdir()
     study = StudyFile.from_text(TEXT, "digits.yaml").completed("classification", 1797)
-    return create_study(place, study, Described(0, SUMMARY, {"torch": "2.9", "commit": "a"}), [])
+    return create_study(place, study, DataReady(0, SUMMARY, {"torch": "2.9", "commit": "a"}), [])
 
 
 def test_only_the_same_content_goes_on(database: StudyDatabase) -> None:
-    stored = Stored.read(database)
+    stored = StoredStudy.read(database)
     stored.refuse_other_data(SUMMARY)
     with pytest.raises(
         StudyChangedError, match=r"has changed since its first trial.*\n.*--as NAME"
@@ -43,7 +43,7 @@ def test_only_the_same_content_goes_on(database: StudyDatabase) -> None:
 def test_a_study_of_the_first_numerics_knows_its_data_by_the_first_fingerprint(
     database: StudyDatabase,
 ) -> None:
-    stored = Stored.read(database)
+    stored = StoredStudy.read(database)
     assert (stored.numerics, NUMERICS) == (1, 2)
     stored.refuse_other_data(
         replace(SUMMARY, fingerprint="1" * 64, first_fingerprint=SUMMARY.fingerprint)
@@ -59,7 +59,7 @@ def test_targets_that_differ_in_64_bits_only_are_other_data() -> None:
 
 
 def test_other_versions_are_named_and_another_commit_is_not(database: StudyDatabase) -> None:
-    stored = Stored.read(database)
+    stored = StoredStudy.read(database)
     now = {"torch": "2.10", "commit": "b", "new": "1", "numerics": "2"}
     assert stored.differences(now) == ["torch: 2.9 → 2.10"]
 
@@ -80,5 +80,5 @@ def test_what_cannot_be_gone_on_with_is_one_line(
 ) -> None:
     database.set_attributes({key: value})
     with pytest.raises(DatabaseError, match=message) as told:
-        Stored.read(database)
+        StoredStudy.read(database)
     assert "\n" not in str(told.value)

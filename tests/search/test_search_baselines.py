@@ -18,7 +18,7 @@ from tunecli.report.analysis.records import read_study
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.search.baseline_jobs import read_baselines
 from tunecli.search.events.events import BaselinesScored, Notice, SearchEvent, TrialStarted
-from tunecli.search.resume import Stored
+from tunecli.search.resume import StoredStudy
 from tunecli.study_file.study_file import StudyFile
 from tunecli.training.outcome.evaluation import BASELINES, Baseline
 
@@ -105,7 +105,7 @@ def test_a_study_that_was_finished_without_them_stays_so(url: str) -> None:
     database = StudyDatabase.open(url, "study")
     assert database is not None
     assert read_baselines(database) is None
-    old = Stored(file(), SUMMARY, {}, 4, [], database.trials(), baselines=None)
+    old = StoredStudy(file(), SUMMARY, {}, 4, [], database.trials(), baselines=None)
     killed = replace(old, baselines=ALL[:2])
     whole = replace(old, baselines=ALL)
     database.close()

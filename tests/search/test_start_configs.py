@@ -8,7 +8,7 @@ from in_process import drive
 from tunecli.database.write import StudyDatabase
 from tunecli.errors import StudyFileError
 from tunecli.search.start_configs import start_points
-from tunecli.search.study.study_folder import Place
+from tunecli.search.study.study_folder import StudyFolder
 from tunecli.study_file.study_file import StudyFile
 
 LINE = r"\.yaml:\d+:\d+: search\.start_with\.study"
@@ -30,7 +30,7 @@ def study(text: str = TEXT, search: str = "trials: 9") -> StudyFile:
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a finished study of another name."""
     folder = tmp_path_factory.mktemp("runs")
-    place = Place(folder, "earlier")
+    place = StudyFolder(folder, "earlier")
     place.folder.mkdir()
     earlier = StudyFile.from_text(
         f"study: earlier\n{TEXT}\nsearch: {{parallel: 1, sampler: Random, pruner: none}}", "e.yaml"
@@ -44,7 +44,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def best_of(runs: Path) -> list[dict[str, object]]:
-    database = StudyDatabase.open(Place(runs, "earlier").url, "earlier")
+    database = StudyDatabase.open(StudyFolder(runs, "earlier").url, "earlier")
     assert database is not None
     complete = [trial for trial in database.trials() if trial.outcome == "complete"]
     database.close()
@@ -53,14 +53,14 @@ def best_of(runs: Path) -> list[dict[str, object]]:
 
 def test_the_best_trials_of_another_study_come_first(runs: Path) -> None:
     later = study(search="start_with: {study: earlier, best: 3}")
-    assert start_points(later, Place(runs, "later")) == best_of(runs)[:3]
+    assert start_points(later, StudyFolder(runs, "later")) == best_of(runs)[:3]
 
 
 def test_values_outside_todays_ranges_are_left_to_the_sampler(runs: Path) -> None:
     narrow = TEXT.replace("[8, 256]", "[8, 9]").replace("choice: {SGD", "choice: {SGD2: SGD, SGD")
     later = study(narrow, search="start_with: {study: earlier, best: 9}")
     ranges = {parameter.name for parameter in later.parameters}
-    points = start_points(later, Place(runs, "later"))
+    points = start_points(later, StudyFolder(runs, "later"))
     assert any("optimizer" in point for point in points)
     for point in points:
         assert point.keys() <= ranges
@@ -74,10 +74,10 @@ def test_a_study_that_optimizes_something_else_lends_nothing(runs: Path) -> None
     other = TEXT.replace("maximize: accuracy", "minimize: log_loss")
     later = study(other, search="start_with: {study: earlier, best: 3}")
     with pytest.raises(StudyFileError, match=f"{LINE}: study earlier does not minimize log_loss"):
-        start_points(later, Place(runs, "later"))
+        start_points(later, StudyFolder(runs, "later"))
 
 
 def test_a_study_that_is_not_there_is_said(runs: Path) -> None:
     later = study(search="start_with: {study: nowhere, best: 3}")
     with pytest.raises(StudyFileError, match=f"{LINE}: there is no study nowhere in "):
-        start_points(later, Place(runs, "later"))
+        start_points(later, StudyFolder(runs, "later"))

@@ -14,11 +14,11 @@ from tunecli.database.lessons import Learned, Lesson, as_attribute, from_attribu
 from tunecli.database.write import StudyDatabase
 from tunecli.errors import StudyFileError
 from tunecli.search.resume import create_study
-from tunecli.search.study.study_folder import Place
+from tunecli.search.study.study_folder import StudyFolder
 from tunecli.search.suggest.suggester import Suggester
-from tunecli.search.suggest.visible_trials import Lag
+from tunecli.search.suggest.visible_trials import VisibleTrials
 from tunecli.search.transfer import learn
-from tunecli.search.workers.messages import Described
+from tunecli.search.workers.messages import DataReady
 from tunecli.study_file.study_file import StudyFile
 
 TEXT = """
@@ -44,15 +44,15 @@ def later(text: str = TEXT, search: str = "learn_from: earlier") -> StudyFile:
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a finished study of 20 trials."""
     folder = tmp_path_factory.mktemp("runs")
-    place, file = Place(folder, "earlier"), study("earlier", search="sampler: Random")
+    place, file = StudyFolder(folder, "earlier"), study("earlier", search="sampler: Random")
     place.folder.mkdir()
-    create_study(place, file, Described(0, SUMMARY), []).close()
+    create_study(place, file, DataReady(0, SUMMARY), []).close()
     drive(file, place.url, 20)
     return folder
 
 
 def test_trials_that_lie_in_the_space_are_learned(runs: Path) -> None:
-    place = Place(runs, "later")
+    place = StudyFolder(runs, "later")
     [all_of_them] = learn(later(), SUMMARY, place)
     assert all_of_them.n_trials == 20
     assert len(all_of_them.lessons) + sum(all_of_them.left_out.values()) == 20
@@ -72,7 +72,7 @@ def test_a_fixed_parameter_and_a_longer_training_leave_out_what_differs(runs: Pa
     fixed = later(TEXT.replace("{int: [8, 256], log: true}", "32"))
     longer = later(TEXT.replace("epochs: 9", "epochs: 10"))
     for file in (fixed, longer):
-        [learned] = learn(file, SUMMARY, Place(runs, "later"))
+        [learned] = learn(file, SUMMARY, StudyFolder(runs, "later"))
         assert learned.lessons == ()
         assert sum(learned.left_out.values()) == 20
 
@@ -92,7 +92,7 @@ def test_scores_that_mean_something_else_are_refused(
 ) -> None:
     file = later(text, search or "learn_from: earlier")
     with pytest.raises(StudyFileError, match=rf"search\.learn_from: .*{message}"):
-        learn(file, summary, Place(runs, "later"))  # type: ignore[arg-type]
+        learn(file, summary, StudyFolder(runs, "later"))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("sampler", ["Random", "CmaEs", "QMC", "NSGAII", "BruteForce"])
@@ -102,7 +102,7 @@ def test_samplers_that_learn_from_no_other_trials_are_refused(sampler: str) -> N
 
 
 def test_what_is_kept_reads_back_equal(runs: Path) -> None:
-    learned = learn(later(), SUMMARY, Place(runs, "later"))
+    learned = learn(later(), SUMMARY, StudyFolder(runs, "later"))
     assert from_attribute(as_attribute(learned)) == learned
 
 
@@ -119,7 +119,7 @@ LESSONS = [
 
 
 def test_tpe_sees_lessons_as_it_sees_its_own_trials() -> None:
-    seen = Suggester(later(), [], [], Lag([(0, 2)]), lessons=LESSONS)._study.get_trials()
+    seen = Suggester(later(), [], [], VisibleTrials([(0, 2)]), lessons=LESSONS)._study.get_trials()
     assert [trial.state for trial in seen] == [TrialState.COMPLETE] + [TrialState.PRUNED] * 3
     assert seen[1].intermediate_values == {1: 0.4}
     assert seen[3].constraints == {"memory": 1.0}
@@ -127,13 +127,15 @@ def test_tpe_sees_lessons_as_it_sees_its_own_trials() -> None:
 
 def test_lessons_outside_todays_ranges_are_not_told() -> None:
     narrow = later(TEXT.replace("[1e-4, 1]", "[1e-4, 1e-2]"))
-    assert not Suggester(narrow, [], [], Lag([(0, 2)]), lessons=LESSONS)._study.get_trials()
+    assert not Suggester(
+        narrow, [], [], VisibleTrials([(0, 2)]), lessons=LESSONS
+    )._study.get_trials()
 
 
 @pytest.mark.parametrize("sampler", ["TPE", pytest.param("GP", marks=pytest.mark.slow)])
 def test_a_search_that_goes_on_suggests_the_same(sampler: str, tmp_path: Path, runs: Path) -> None:
     file = later(search=f"learn_from: earlier, sampler: {sampler}")
-    [learned] = learn(file, SUMMARY, Place(runs, "later"))
+    [learned] = learn(file, SUMMARY, StudyFolder(runs, "later"))
     whole = drive(file, f"sqlite:///{tmp_path / 'a.db'}", 12, lessons=learned.lessons)
     for stop in (20, 60):
         url = f"sqlite:///{tmp_path / f'{stop}.db'}"
@@ -151,10 +153,10 @@ def test_it_is_told_in_words() -> None:
 
 
 def test_the_database_of_a_study_keeps_it(tmp_path: Path, runs: Path) -> None:
-    learned = learn(later(), SUMMARY, Place(runs, "later"))
-    place = Place(tmp_path, "later")
+    learned = learn(later(), SUMMARY, StudyFolder(runs, "later"))
+    place = StudyFolder(tmp_path, "later")
     place.folder.mkdir()
-    create_study(place, later(), Described(0, SUMMARY), [], as_attribute(learned)).close()
+    create_study(place, later(), DataReady(0, SUMMARY), [], as_attribute(learned)).close()
     database = StudyDatabase.open(place.url, "later")
     assert database is not None
     assert from_attribute(database.attribute("learned")) == learned

@@ -12,19 +12,19 @@ from test_torchvision_sets import make_mnist
 from typer.testing import CliRunner
 
 from tunecli.cli import app
-from tunecli.cli.shared.writing import write
+from tunecli.cli.shared.write_output import write_output
 from tunecli.data.first_look import first_look
 from tunecli.data.rows.workspace import Workspace
-from tunecli.data.sources import load as load_data
+from tunecli.data.sources import load_dataset as load_data
 from tunecli.errors import DataError, OutputError, TunecliError
 from tunecli.study_file.starter import (
     FirstLook,
     first_size,
     reading_settings,
     starter,
-    study_name,
+    starter_name,
 )
-from tunecli.study_file.study_file import StudyFile, load
+from tunecli.study_file.study_file import StudyFile, read_study_file
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ from tunecli.study_file.study_file import StudyFile, load
     ],
 )
 def test_study_names(source: str, name: str) -> None:
-    assert study_name(source) == name
+    assert starter_name(source) == name
 
 
 LOOKS = [
@@ -94,7 +94,7 @@ def test_a_table_that_is_refused_as_it_is_gets_a_study_with_the_lines_that_the_m
     assert not list(tmp_path.glob("*.yaml"))
     sets = ("--set", "data.decimal=,", "--set", "data.missing=[k.A.]")
     run_in(tmp_path, "init", "t.csv", "--target", "a", *sets)
-    study = load(tmp_path / "t.yaml")
+    study = read_study_file(tmp_path / "t.yaml")
     assert (study.data.decimal, study.data.missing) == (",", ["k.A."])
 
 
@@ -126,7 +126,7 @@ def test_what_it_cannot_look_at_is_told(
 def test_it_writes_a_study_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert CliRunner().invoke(app, ["init", "iris"]).exit_code == 0
-    assert load(tmp_path / "iris.yaml").name == "iris"
+    assert read_study_file(tmp_path / "iris.yaml").name == "iris"
     (tmp_path / "iris.yaml").write_text("mine")
     again = CliRunner().invoke(app, ["init", "iris"])
     assert again.exit_code == 2
@@ -150,7 +150,7 @@ def test_a_set_of_torchvision_is_looked_at_in_its_folder(
     )
     assert not list(tmp_path.glob("*.yaml"))
     assert CliRunner().invoke(app, ["init", "MNIST", "--root", "sets"]).exit_code == 0
-    study = load(tmp_path / "MNIST.yaml")
+    study = read_study_file(tmp_path / "MNIST.yaml")
     assert (study.data.root, study.data.download, study.data.test) == ("sets", False, None)
     done = run_in(
         tmp_path,
@@ -200,7 +200,7 @@ def test_pictures_that_differ_in_size_get_one(
     assert CliRunner().invoke(app, ["init", "insects"]).exit_code == 0
     text = (tmp_path / "insects.yaml").read_text()
     assert "differ in size: height and width are 48 pixels in the median" in text
-    study = load(tmp_path / "insects.yaml")
+    study = read_study_file(tmp_path / "insects.yaml")
     assert study.data.size == 48
     assert len(load_data(study.data, Workspace(tmp_path)).y) == 24
 
@@ -214,10 +214,10 @@ def test_pictures_of_one_size_keep_theirs(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match=r"^-o: .*a.yaml cannot be written \(Not a dir"):
-        write(tmp_path / "file" / "a.yaml", "text", "-o")
+        write_output(tmp_path / "file" / "a.yaml", "text", "-o")
     with pytest.raises(OutputError, match=r"file cannot be written \(File exists\)"):
-        write(tmp_path / "file", "text", is_new=True)
-    write(tmp_path / "file", "text")
+        write_output(tmp_path / "file", "text", is_new=True)
+    write_output(tmp_path / "file", "text")
     assert (tmp_path / "file").read_text() == "text"
 
 

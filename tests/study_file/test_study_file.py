@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tunecli.errors import StudyFileError
 from tunecli.study_file.settings.settings import Component, ValidationSettings
-from tunecli.study_file.study_file import StudyFile, load
+from tunecli.study_file.study_file import StudyFile, read_study_file
 from tunecli.study_file.text.document import Document
 from tunecli.study_file.text.dump import to_text
 
@@ -364,14 +364,14 @@ def test_an_argument_without_its_component_is_told_the_way_which_works(
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(StudyFileError, match=r"no.yaml: cannot be read: No such file"):
-        load(tmp_path / "no.yaml")
+        read_study_file(tmp_path / "no.yaml")
     with pytest.raises(StudyFileError, match=r"cannot be read: Is a directory"):
-        load(tmp_path)
+        read_study_file(tmp_path)
     (tmp_path / "latin.yaml").write_bytes(b"study: caf\xe9\n")
     with pytest.raises(StudyFileError, match=r"must be UTF-8, but byte 10 is not"):
-        load(tmp_path / "latin.yaml")
+        read_study_file(tmp_path / "latin.yaml")
     (tmp_path / "bom.yaml").write_bytes(b"\xef\xbb\xbf" + QUICK.encode())
-    assert load(tmp_path / "bom.yaml").name == "bom"
+    assert read_study_file(tmp_path / "bom.yaml").name == "bom"
 
 
 # Mutations: whatever is done to a study file, it is read, or refused with all its mistakes
@@ -495,7 +495,7 @@ def test_bytes_are_read_or_refused(tmp_path_factory: pytest.TempPathFactory, dat
     path = tmp_path_factory.mktemp("bytes") / "a.yaml"
     path.write_bytes(data)
     with pytest.raises(StudyFileError, match=r"a\.yaml"):
-        load(path)
+        read_study_file(path)
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from tunecli.training.compression.unpacking import unpack
 from tunecli.training.cross_validation import CrossValidation
 from tunecli.training.fold import FoldTraining, new_model
 from tunecli.training.rehearsal import build_error
-from tunecli.training.trial_end import finish
+from tunecli.training.trial_end import conclude
 
 FOLDS = [classification(number) for number in range(2)]
 
@@ -60,14 +60,14 @@ def trained(**compression: Any) -> CrossValidation:
 
 def test_without_compression_a_result_is_what_it_was() -> None:
     training = trained()
-    found, plain = finish(training).result, training.result()
+    found, plain = conclude(training).result, training.result()
     assert found.predictions == plain.predictions
     assert found.metrics == plain.metrics == {}
 
 
 def test_the_score_is_that_of_what_the_packed_files_give_back() -> None:
     training = trained(prune={"amount": 0.7}, quantize="int8", fuse=True, finetune_epochs=2)
-    result, plain = finish(training).result, training.result()
+    result, plain = conclude(training).result, training.result()
     folds = compressed_folds(training)
     assert result.fold_scores == tuple(fold.score for fold in folds)
     assert result.value == pytest.approx(np.mean(result.fold_scores))
@@ -89,7 +89,7 @@ def test_the_score_is_that_of_what_the_packed_files_give_back() -> None:
 
 def test_equal_configurations_are_compressed_to_equal_bits_in_any_process_state() -> None:
     recipe = {"share": {"clusters": 8}, "finetune_epochs": 2, "fuse": True}
-    once, twice = (finish(trained(**recipe)).result for _ in range(2))
+    once, twice = (conclude(trained(**recipe)).result for _ in range(2))
     assert once.fold_scores == twice.fold_scores
     assert once.metrics == twice.metrics
     assert once.predictions == twice.predictions
@@ -98,15 +98,15 @@ def test_equal_configurations_are_compressed_to_equal_bits_in_any_process_state(
 def test_compression_leaves_the_training_as_it_was() -> None:
     training = trained(share={"clusters": 2}, finetune_epochs=1)
     before = training.result()
-    finish(training)
+    conclude(training)
     assert training.result().predictions == before.predictions
 
 
 def test_fine_tuning_brings_back_what_pruning_took() -> None:
     harsh = {"prune": {"amount": 0.85}}
     without, tuned = (
-        finish(trained(**harsh)).result,
-        finish(trained(**harsh, finetune_epochs=8)).result,
+        conclude(trained(**harsh)).result,
+        conclude(trained(**harsh, finetune_epochs=8)).result,
     )
     assert without.value is not None
     assert tuned.value is not None
@@ -117,7 +117,7 @@ def test_fine_tuning_that_diverges_is_no_score() -> None:
     training = trained(share={"clusters": 4}, finetune_epochs=2)
     changed = training.config.model_copy(update={"optimizer": component("SGD", lr=1e30)})
     training.config = changed
-    result = finish(training).result
+    result = conclude(training).result
     assert result.outcome == "diverged"
     assert result.reason.startswith("in fine-tuning, ")
     assert result.value is None

@@ -22,7 +22,7 @@ from tunecli.training.cross_validation import (
 from tunecli.training.fold import FoldTraining
 from tunecli.training.outcome.evaluation import Evaluation
 from tunecli.training.outcome.metrics import measure
-from tunecli.training.outcome.score_guard import NoScoreError, checked
+from tunecli.training.outcome.score_guard import NoScoreError, finite_evaluation
 from tunecli.training.state.memory import PeakMemory, life_peak
 
 FOLDS = [classification(number, n_train=40 + number) for number in range(3)]
@@ -262,7 +262,7 @@ def test_divergence_ends_a_trial_with_what_and_when() -> None:
 def test_reason_of_a_divergence(loss: float, score: float, sentence: str) -> None:
     evaluation = Evaluation(0, 2.5, loss, score, {}, 0.1)
     with pytest.raises(NoScoreError, match=f"^{sentence}$") as caught:
-        checked(evaluation, 4, "accuracy")
+        finite_evaluation(evaluation, 4, "accuracy")
     assert caught.value.outcome == "diverged"
 
 

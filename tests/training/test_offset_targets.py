@@ -18,7 +18,7 @@ from tunecli.data.columns.target_column import target
 from tunecli.data.fold_store import FoldStore
 from tunecli.data.preprocessing.scale_rows import TargetScale
 from tunecli.data.rows.workspace import Workspace
-from tunecli.data.sources import load
+from tunecli.data.sources import load_dataset
 from tunecli.data.user_code.import_user_code import permit
 from tunecli.errors import DataError
 from tunecli.study_file.catalogue.allowed_code import AllowedCode
@@ -33,7 +33,7 @@ NOISE = np.random.default_rng(0).normal(size=60)
 def read(folder: Path, y: object) -> torch.Tensor:
     pd.DataFrame({"a": NOISE, "y": y}).to_csv(folder / "t.csv", index=False)
     settings = DataSettings(source="t.csv", target="y", task="regression")
-    return load(settings, Workspace(folder)).y
+    return load_dataset(settings, Workspace(folder)).y
 
 
 @settings(max_examples=50, deadline=None)
@@ -127,7 +127,7 @@ def test_a_training_of_one_s_own_gets_64_bits_only_where_32_lose_something(
         f"train: {{'mine.py:fit': {{dtype: torch.{dtype}}}}}\n"
     )
     study = StudyFile.from_text(text, "own.yaml", (), tmp_path, allowed)
-    dataset = load(study.data, Workspace(tmp_path))
+    dataset = load_dataset(study.data, Workspace(tmp_path))
     completed = study.completed(dataset.task, len(dataset.y), dataset.given)
     config = completed.resolve(lambda name, _: name)
     store = FoldStore(config.data, config.validation, Workspace(tmp_path), dataset=dataset)

@@ -21,8 +21,8 @@ from tunecli.study_file.settings.settings import (
 from tunecli.training.compression.packing import Packed, plain_file
 from tunecli.training.cross_validation import CrossValidation
 from tunecli.training.fold import new_model
-from tunecli.training.saved_models import keep_models, read_models, restored
-from tunecli.training.trial_end import finish, refused
+from tunecli.training.saved_models import keep_models, load_network, read_models
+from tunecli.training.trial_end import conclude, infeasible_before_training
 
 FOLDS = [classification(number) for number in range(2)]
 N_WEIGHTS = 4 * 8 + 8 + 8 * 8 + 8 + 8 * 3 + 3
@@ -49,18 +49,18 @@ def ended(config: TrialConfig) -> CrossValidation:
 def test_what_a_compression_leaves_out_is_the_reason_of_the_trial() -> None:
     """As many values as these few weights have would be as long as the weights."""
     share = CompressionSettings(share=ShareSettings(clusters=256))
-    assert finish(ended(config(compression=share))).result.reason == (
+    assert conclude(ended(config(compression=share))).result.reason == (
         "share is left out: the file would be no smaller"
     )
     int8 = CompressionSettings(quantize="int8")
-    assert finish(ended(config(compression=int8))).result.reason == ""
+    assert conclude(ended(config(compression=int8))).result.reason == ""
 
 
 def test_costs_are_measured_where_the_study_names_them() -> None:
     size = Objective(direction="minimize", metric=component("size"))
     shown = (component("n_weights"), component("macs"), component("zeros"))
     training = ended(config(further_objectives=(size,), metrics=shown))
-    found = finish(training).result.metrics
+    found = conclude(training).result.metrics
     sizes = [len(plain_file(fold.best_model().state_dict())) for fold in training.folds]  # type: ignore[union-attr]
     assert found == {
         "size": fmean(sizes),
@@ -68,19 +68,21 @@ def test_costs_are_measured_where_the_study_names_them() -> None:
         "macs": 4 * 8 + 8 * 8 + 8 * 3,
         "zeros": 0.0,
     }
-    assert finish(ended(config())).result.metrics == {}
+    assert conclude(ended(config())).result.metrics == {}
 
 
 def test_a_latency_is_a_time() -> None:
-    found = finish(ended(config(metrics=(component("latency"),)))).result.metrics["latency"]
+    found = conclude(ended(config(metrics=(component("latency"),)))).result.metrics["latency"]
     assert 1e-6 < found < 1.0
 
 
 def test_a_metric_that_is_limited_is_measured_and_judged() -> None:
-    kept = finish(ended(config(constraints=limited(f1=(0.0, None))))).result
+    kept = conclude(ended(config(constraints=limited(f1=(0.0, None))))).result
     assert kept.outcome == "complete"
     assert 0 <= kept.metrics["f1"] <= 1
-    broken = finish(ended(config(constraints=limited(f1=(1.5, None), accuracy=(2, None))))).result
+    broken = conclude(
+        ended(config(constraints=limited(f1=(1.5, None), accuracy=(2, None))))
+    ).result
     assert broken.outcome == "infeasible"
     assert broken.value is None
     assert broken.predictions is None
@@ -106,7 +108,7 @@ def test_what_is_known_before_is_refused_before(
     limits: dict[str, tuple[float | None, float | None]], reason: str | None
 ) -> None:
     state = torch.random.get_rng_state()
-    found = refused(config(constraints=limited(**limits)), FOLDS[0])
+    found = infeasible_before_training(config(constraints=limited(**limits)), FOLDS[0])
     assert torch.equal(torch.random.get_rng_state(), state)
     if reason is None:
         assert found is None
@@ -129,10 +131,15 @@ def test_what_compression_changes_is_not_known_before(
     compression: CompressionSettings, knows: bool
 ) -> None:
     tight = limited(n_weights=(None, 10), size=(None, 1e6))
-    found = refused(config(constraints=tight, compression=compression), FOLDS[0])
+    found = infeasible_before_training(
+        config(constraints=tight, compression=compression), FOLDS[0]
+    )
     assert (found is not None) == knows
     small = limited(size=(None, 1))
-    assert refused(config(constraints=small, compression=compression), FOLDS[0]) is None
+    assert (
+        infeasible_before_training(config(constraints=small, compression=compression), FOLDS[0])
+        is None
+    )
 
 
 @pytest.mark.parametrize("compression", [{}, {"quantize": "int8"}])
@@ -141,10 +148,10 @@ def test_kept_models_are_those_that_were_scored(
 ) -> None:
     settings = config(compression=CompressionSettings.model_validate(compression))
     training = ended(settings)
-    end = finish(training)
+    end = conclude(training)
     keep_models(tmp_path / "7", settings, end.models())
     kept = read_models(tmp_path / "7", settings)
     assert [isinstance(one, Packed) for one in kept] == [bool(compression)] * 2
     for one, fold in zip(kept, training.folds, strict=True):
-        model = restored(one, new_model(settings, fold.fold))
+        model = load_network(one, new_model(settings, fold.fold))
         assert fold.measured(model)[1] == end.result.fold_scores[fold.fold.number]  # type: ignore[union-attr]

@@ -21,7 +21,7 @@ from tunecli.cli.remove import remove
 from tunecli.cli.report import report
 from tunecli.cli.schema import schema
 from tunecli.cli.search import search
-from tunecli.cli.shared.streams import console, put, say
+from tunecli.cli.shared.streams import console, print_result, say
 from tunecli.errors import StandardOutputError, TunecliError
 from tunecli.standard_streams import discard_results
 
@@ -84,5 +84,5 @@ def _options(
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
     if version:
-        put(__version__)
+        print_result(__version__)
         raise typer.Exit

@@ -21,10 +21,10 @@ def check(
     """
     from tunecli.report.screen import check_lines, column_lines
     from tunecli.search.try_optuna import refuse_what_optuna_refuses
-    from tunecli.study_file.study_file import load
+    from tunecli.study_file.study_file import read_study_file
 
     allowed = allowed_by(file, code)
-    study = load(file, set_ or [], allowed)
+    study = read_study_file(file, set_ or [], allowed)
     refuse_what_optuna_refuses(study)
     out = console(stderr=False)
     out.print(check_lines.space(study))
@@ -45,9 +45,9 @@ def check(
             status.update(f"rehearsing: {len(rehearsed)} of {len(checking.points)}")
     found = checking.conclude(rehearsed)
     if checking.columns:
-        out.print(column_lines.columns(checking.columns))
+        out.print(column_lines.column_table(checking.columns))
         out.print(column_lines.warnings(checking.columns, study.data))
-    out.print(check_lines.rehearsal(found, study.gates))
+    out.print(check_lines.rehearsal_lines(found, study.gates))
     independent = drawn_independently(study.search.sampler.name, study.parameters)
     max_time = study.training.max_time
     idle = ""

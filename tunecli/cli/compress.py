@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tunecli.cli.refit import results_lines, say_other_numerics, study_file_of
-from tunecli.cli.shared.find_study import find
+from tunecli.cli.refit import results_lines, say_other_numerics, study_folder_of
+from tunecli.cli.shared.find_study import study_at
 from tunecli.cli.shared.options import CodeOption, RunsOption, StorageOption
-from tunecli.cli.shared.permitting import allowed_by, remembered
-from tunecli.cli.shared.streams import console, put, say
+from tunecli.cli.shared.permitting import allowed_before, allowed_by
+from tunecli.cli.shared.streams import console, print_result, say
 from tunecli.cli.shared.trial_options import (
     BestWithinOption,
     MaximizeOption,
@@ -23,7 +23,7 @@ from tunecli.cli.shared.trial_options import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tunecli.model_folder.compressing import Row
+    from tunecli.model_folder.compressing import CompressedModel
 
 
 def compress(
@@ -64,15 +64,15 @@ def compress(
         if trial == "best" and pareto is None and best_within is None:
             trial = str(number)
 
-    place = find(study, runs, storage)
+    place = study_at(study, runs, storage)
     record = read_study(place.url, place.name)
     found = chosen(record, trial, pareto, best_within, minimize, maximize)
-    file = study_file_of(study, record)
-    allowed = allowed_by(file, code).and_also(remembered(file, place))
+    file = study_folder_of(study, record)
+    allowed = allowed_by(file, code).and_also(allowed_before(file, place))
 
     from tunecli.data.rows.workspace import Workspace
     from tunecli.model_folder import refit_study
-    from tunecli.model_folder.compressing import compressed_ways, in_words, ways
+    from tunecli.model_folder.compressing import compressed_ways, recipe_in_words, ways
 
     workspace = Workspace(file.absolute().parent, runs.absolute() / ".cache", allowed)
     say_other_numerics(record)
@@ -81,28 +81,28 @@ def compress(
     if pick is not None:
         if not 1 <= pick < len(steps):
             raise typer.BadParameter(f"--pick takes a row from 1 to {len(steps) - 1}.")
-        say(f"{record.name}: trial {found.number}, {in_words(steps[pick])} …")
+        say(f"{record.name}: trial {found.number}, {recipe_in_words(steps[pick])} …")
         with place.held():
             path, results = refit_study.refit_study(
                 record, found, place, workspace, compression=steps[pick]
             )
-        put("\n".join([*results_lines(results), f"model       {path}"]))
+        print_result("\n".join([*results_lines(results), f"model       {path}"]))
         return
     kept = refit_study.kept_models(place, found.number)
     with closing(compressed_ways(made, store, kept, steps)) as found_rows:
         rows = []
         for one in steps:
-            say(f"{record.name}: trial {found.number}, {in_words(one)} …")
+            say(f"{record.name}: trial {found.number}, {recipe_in_words(one)} …")
             rows.append(next(found_rows))
     _show(rows, record.metric, maximize=record.direction == "maximize", as_json=json)
 
 
-def _show(rows: Sequence[Row], metric: str, *, maximize: bool, as_json: bool) -> None:
+def _show(rows: Sequence[CompressedModel], metric: str, *, maximize: bool, as_json: bool) -> None:
     from tunecli.cli.shared import compression_table
-    from tunecli.model_folder.compressing import on_front
+    from tunecli.model_folder.compressing import mark_front
 
-    marked = on_front(rows, maximize=maximize)
+    marked = mark_front(rows, maximize=maximize)
     if as_json:
-        put(compression_table.to_json(rows, marked))
+        print_result(compression_table.compression_json(rows, marked))
         return
     console(stderr=False).print(compression_table.render(rows, marked, metric))

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tunecli.cli.shared.find_study import checked, find
+from tunecli.cli.shared.find_study import existing_study, study_at
 from tunecli.cli.shared.options import RunsOption, StorageOption
 from tunecli.cli.shared.streams import say
 from tunecli.errors import StudyNotFoundError
@@ -34,7 +34,7 @@ def dashboard(
 
     It only reads. Ctrl-C ends it. Example: tunecli dashboard digits
     """
-    from tunecli.report.dashboard import dashboard_server
+    from tunecli.report.serve_dashboard import dashboard_server
 
     url, path = _what_to_show(study, runs, storage)
     with dashboard_server(url, host, port) as server, interrupting(server) as received:
@@ -56,8 +56,8 @@ def _what_to_show(study: str | None, runs: Path, storage: str | None) -> tuple[s
     from tunecli.report.analysis.records import read_study
 
     if study is None and storage:
-        return checked(storage), "/dashboard"
-    place = find(study or _only_study(runs), runs, storage)
+        return existing_study(storage), "/dashboard"
+    place = study_at(study or _only_study(runs), runs, storage)
     return place.url, f"/dashboard/studies/{read_study(place.url, place.name).study_id}"
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from tunecli.cli.shared.options import CodeOption, RunsOption
-from tunecli.cli.shared.streams import put
+from tunecli.cli.shared.streams import print_result
 from tunecli.errors import OutputError, TunecliError
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def export(
     target = output or _beside(path, to)
     source = data or used.facts.config.data.source
     if not int8:
-        put("\n".join(_lines(exporting.export(used, to, target, source))))
+        print_result("\n".join(_lines(exporting.export_model(used, to, target, source))))
         return
 
     from tunecli.data.fold_store import FoldStore
@@ -67,7 +67,7 @@ def export(
     config = used.facts.config
     store = FoldStore(config.data, config.validation, searched)
     found, changed = export_int8(used, store, target, source, tolerance)
-    put("\n".join([*_lines(found), *words(changed)]))
+    print_result("\n".join([*_lines(found), *words(changed)]))
 
 
 def _beside(model: Path, ending: str) -> Path:
@@ -85,13 +85,13 @@ def _beside(model: Path, ending: str) -> Path:
 
 def _searched_from(model: Path, here: Path) -> Path:
     """The folder of the study file, from which paths in it start; `here` if it is not known."""
-    from tunecli.cli.shared.find_study import find
+    from tunecli.cli.shared.find_study import study_at
     from tunecli.model_folder.find import origin
     from tunecli.report.analysis.records import read_study
 
     try:
         runs, study, _ = origin(model)
-        place = find(study, runs, None)
+        place = study_at(study, runs, None)
         file = read_study(place.url, place.name).file
     except TunecliError:  # it was moved, or its study is gone
         return here

@@ -7,7 +7,7 @@ import typer
 
 from tunecli.cli.shared.options import CodeOption
 from tunecli.cli.shared.streams import say
-from tunecli.cli.shared.writing import write
+from tunecli.cli.shared.write_output import write_output
 
 
 def init(
@@ -50,9 +50,9 @@ def init(
     from tunecli.data.user_code.import_user_code import permit
     from tunecli.errors import DataError
     from tunecli.study_file.catalogue.allowed_code import AllowedCode
-    from tunecli.study_file.starter import reading_settings, starter, study_name
+    from tunecli.study_file.starter import reading_settings, starter, starter_name
 
-    file = Path(f"{study_name(data)}.yaml")
+    file = Path(f"{starter_name(data)}.yaml")
     if file.exists():
         raise typer.BadParameter(f"{file} is there already. Rename it, or run init elsewhere.")
     allowed = AllowedCode.of(Path.cwd(), code or [])
@@ -68,5 +68,5 @@ def init(
             )
         raise
     options = "".join(f" --code {option}" for option in code or [])
-    write(file, starter(look, str(file), options), is_new=True)
+    write_output(file, starter(look, str(file), options), is_new=True)
     say(f"{file} was written. Look at it, then: tunecli search {file}{options}")

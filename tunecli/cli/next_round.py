@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from tunecli.cli.shared.find_study import find, options_again
+from tunecli.cli.shared.find_study import options_again, study_at
 from tunecli.cli.shared.options import RunsOption, StorageOption, StudyArgument
-from tunecli.cli.shared.streams import put, say
-from tunecli.cli.shared.writing import write
+from tunecli.cli.shared.streams import print_result, say
+from tunecli.cli.shared.write_output import write_output
 
 
 def next_round(
@@ -37,7 +37,7 @@ def next_round(
     from tunecli.report.findings.all_findings import all_findings, sure
     from tunecli.report.findings.evidence.evidence import Evidence
     from tunecli.report.next_round.chosen_changes import advice_of
-    from tunecli.report.next_round.round import Style, following, next_round
+    from tunecli.report.next_round.round import Style, following, write_next_round
     from tunecli.study_file.read.study_name import STUDY_NAME
 
     if explore and exploit:
@@ -46,7 +46,7 @@ def next_round(
         raise typer.BadParameter(f"{output} is there already. Use --force to overwrite it.")
     if output is not None and not output.parent.is_dir():
         raise typer.BadParameter(f"there is no folder {output.parent} to write into.")
-    place = find(study, runs, storage)
+    place = study_at(study, runs, storage)
     record = read_study(place.url, place.name)
     if record.further_objectives:
         raise typer.BadParameter(
@@ -60,7 +60,7 @@ def next_round(
         name = output.stem
     style: Style = "explore" if explore else "exploit" if exploit else "go on"
     folder = output.parent if output is not None else None
-    found = next_round(
+    found = write_next_round(
         evidence, advice_of(sure(all_findings(evidence), evidence)), name, folder, style
     )
     for one in found.made:
@@ -70,8 +70,8 @@ def next_round(
     if not found.made:
         say(f"Nothing to change: {found.name} goes on in the space of {place.name}.")
     if output is None:
-        put(found.text, end="")
+        print_result(found.text, end="")
         return
-    write(output, found.text, "--output", is_new=not force)
+    write_output(output, found.text, "--output", is_new=not force)
     again = options_again(runs, storage)
     say(f"{output} was written. Look at it, then: tunecli search {output} {again}".rstrip())

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tunecli.cli.shared.find_study import find
+from tunecli.cli.shared.find_study import study_at
 from tunecli.cli.shared.options import CodeOption, RunsOption, StorageOption, StudyArgument
-from tunecli.cli.shared.permitting import allowed_by, remembered
-from tunecli.cli.shared.streams import put, say
+from tunecli.cli.shared.permitting import allowed_before, allowed_by
+from tunecli.cli.shared.streams import print_result, say
 from tunecli.cli.shared.trial_options import (
     BestWithinOption,
     MaximizeOption,
@@ -53,13 +53,13 @@ def refit(
     """
     from tunecli.report.analysis.records import read_study
 
-    place = find(study, runs, storage)
+    place = study_at(study, runs, storage)
     record = read_study(place.url, place.name)
     if as_searched and seeds > 1:
         raise typer.BadParameter("--as-searched trains nothing, so --seeds says nothing.")
     found = chosen(record, trial, pareto, best_within, minimize, maximize)
-    file = study_file_of(study, record)
-    allowed = allowed_by(file, code).and_also(remembered(file, place))
+    file = study_folder_of(study, record)
+    allowed = allowed_by(file, code).and_also(allowed_before(file, place))
     doing = "averaging the models of its folds" if as_searched else _TRAINING
     say(f"{record.name}: trial {found.number}, {doing} …")
     if not as_searched:
@@ -71,10 +71,10 @@ def refit(
     workspace = Workspace(file.absolute().parent, runs.absolute() / ".cache", allowed)
     with place.held():
         path, results = refit_study(record, found, place, workspace, seeds, trains=not as_searched)
-    put("\n".join([*results_lines(results), f"model       {path}"]))
+    print_result("\n".join([*results_lines(results), f"model       {path}"]))
 
 
-def study_file_of(study: str, record: StudyRecord) -> Path:
+def study_folder_of(study: str, record: StudyRecord) -> Path:
     """Where paths in the study file start from: the one given, else where it was searched from."""
     given = Path(study)
     if given.suffix.lower() in (".yaml", ".yml"):
@@ -100,7 +100,7 @@ def say_other_numerics(record: StudyRecord) -> None:
 def results_lines(results: Results) -> list[str]:
     """What a refit scored, and what its model costs."""
     from tunecli.report.phrases.wording import with_spread
-    from tunecli.study_file.settings.units import in_words
+    from tunecli.study_file.settings.units import with_unit
     from tunecli.training.compression.recipe import idle_in_words
 
     spread = _spread(results.fold_scores)
@@ -127,8 +127,8 @@ def results_lines(results: Results) -> list[str]:
         lines.append(f"looks       the test set was looked at {results.looks} times by now")
     if costs.left_out:
         lines.append(f"compressed  {idle_in_words(costs.left_out)}")
-    latency = in_words("latency", costs.latency["1"].median)
-    size = in_words("size", costs.size)
+    latency = with_unit("latency", costs.latency["1"].median)
+    size = with_unit("size", costs.size)
     return [*lines, f"costs       {size}, {costs.n_weights:,} weights, {latency} for one row"]
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tunecli.cli.shared.find_study import find, shown
+from tunecli.cli.shared.find_study import display_storage, study_at
 from tunecli.cli.shared.options import RunsOption, StorageOption, StudyArgument
 from tunecli.cli.shared.streams import say
 from tunecli.errors import StudyNotFoundError
@@ -21,11 +21,11 @@ def remove(
     """
     from tunecli.search.study.trash import put_away
 
-    place = find(study, runs, storage)
+    place = study_at(study, runs, storage)
     with place.locked():
         moved = put_away(place)
     for sentence in moved:
         say(sentence)
     if not moved:
-        where = shown(storage) if storage else place.runs.resolve()
+        where = display_storage(storage) if storage else place.runs.resolve()
         raise StudyNotFoundError(f"There is no study {place.name} in {where}.")

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tunecli.cli.shared.find_study import checked, find, options_again, shown
+from tunecli.cli.shared.find_study import display_storage, existing_study, options_again, study_at
 from tunecli.cli.shared.options import RunsOption, StorageOption
-from tunecli.cli.shared.streams import console, put, say
-from tunecli.cli.shared.writing import write
+from tunecli.cli.shared.streams import console, print_result, say
+from tunecli.cli.shared.write_output import write_output
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -60,7 +60,7 @@ def report(
             raise typer.BadParameter(f"{(*asked, '--trial')[0]} needs a study.")
         _list(runs, storage, _console(wide))
         return
-    places = [find(name, runs, storage) for name in study]
+    places = [study_at(name, runs, storage) for name in study]
     from tunecli.report.analysis.records import read_study
 
     records = [read_study(place.url, place.name) for place in places]
@@ -93,8 +93,8 @@ def _list(runs: Path, storage: str | None, out: Console) -> None:
     from tunecli.report.screen import listing_table
     from tunecli.report.studies import listing
 
-    found = listing.studies_in(checked(storage)) if storage else listing.list_studies(runs)
-    where = shown(storage) if storage else str(runs)
+    found = listing.studies_in(existing_study(storage)) if storage else listing.list_studies(runs)
+    where = display_storage(storage) if storage else str(runs)
     out.print(listing_table.render_listing(found, where))
 
 
@@ -104,7 +104,7 @@ def _show(record: StudyRecord, top: int, options: str, everything: bool, out: Co
     from tunecli.report.studies import best
 
     winner = ranking.best_trial(record)
-    file = best.study_file_of(record, winner) if winner else ""
+    file = best.config_yaml(record, winner) if winner else ""
     for part in terminal.study_parts(record, top, file, options, everything):
         out.print(part, crop=False)
 
@@ -113,26 +113,26 @@ def _show_trial(record: StudyRecord, number: int, out: Console) -> None:
     from tunecli.report.screen import trial_report
     from tunecli.report.studies import best
 
-    file = best.study_file_of(record, record.trial(number))
+    file = best.config_yaml(record, record.trial(number))
     out.print(trial_report.render_trial(record, number, file), crop=False)
 
 
 def _export(record: StudyRecord, form: str, html: Path | None, everything: bool) -> None:
     """A study in another form than for the terminal."""
     from tunecli.report.export import study_export
-    from tunecli.report.findings.all_findings import all_findings, shown
+    from tunecli.report.findings.all_findings import all_findings, leading_findings
     from tunecli.report.findings.evidence.evidence import Evidence
 
     if form == "--json":
-        put(study_export.to_json(record))
+        print_result(study_export.study_json(record))
         return
     if form == "--csv":
-        put(study_export.to_csv(record), end="")
+        print_result(study_export.to_csv(record), end="")
         return
     evidence = Evidence.of(record)
     findings = all_findings(evidence)
     if not everything:
-        findings = shown(findings, evidence)
+        findings = leading_findings(findings, evidence)
     if html is not None:
         from tunecli.report.page.study_page import study_page
 
@@ -140,7 +140,7 @@ def _export(record: StudyRecord, form: str, html: Path | None, everything: bool)
     else:
         from tunecli.report.export.markdown import to_markdown
 
-        put(to_markdown(evidence, findings), end="")
+        print_result(to_markdown(evidence, findings), end="")
 
 
 def _compare(
@@ -156,11 +156,11 @@ def _compare(
     elif asked == ["--json"]:
         from tunecli.report.export.comparison_export import comparison_json
 
-        put(comparison_json(comparison))
+        print_result(comparison_json(comparison))
     elif asked == ["--markdown"]:
         from tunecli.report.export.markdown import comparison_markdown
 
-        put(comparison_markdown(comparison), end="")
+        print_result(comparison_markdown(comparison), end="")
     else:
         from tunecli.report.screen.comparison_lines import comparison_parts
 
@@ -169,5 +169,5 @@ def _compare(
 
 
 def _write(path: Path, text: str) -> None:
-    write(path, text, "--html")
+    write_output(path, text, "--html")
     say(f"The report is in {path}.")

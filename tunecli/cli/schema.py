@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from tunecli.cli.shared.streams import put
+from tunecli.cli.shared.streams import print_result
 
 
 def schema() -> None:
@@ -12,4 +12,4 @@ def schema() -> None:
 
     from tunecli.study_file.json_schema import json_schema
 
-    put(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+    print_result(json.dumps(json_schema(), indent=2, ensure_ascii=False))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tunecli.cli.shared.find_study import options_again, place_of
+from tunecli.cli.shared.find_study import options_again, study_folder_at
 from tunecli.cli.shared.options import (
     CodeOption,
     FileArgument,
@@ -15,14 +15,14 @@ from tunecli.cli.shared.options import (
     SetOption,
     StorageOption,
 )
-from tunecli.cli.shared.permitting import allowed_by, remember, remembered
+from tunecli.cli.shared.permitting import allowed_before, allowed_by, remember_allowed
 from tunecli.cli.shared.streams import console, say
 from tunecli.signals import ended_by, interrupting
 
 if TYPE_CHECKING:
     from tunecli.report.live.live import LiveView
     from tunecli.search.run import Search
-    from tunecli.search.study.study_folder import Place
+    from tunecli.search.study.study_folder import StudyFolder
     from tunecli.study_file.catalogue.allowed_code import AllowedCode
     from tunecli.study_file.settings.settings import SearchSettings
     from tunecli.study_file.study_file import StudyFile
@@ -86,10 +86,10 @@ def search(
     destinations = [Destination.parse(text) for text in log or []]
     overrides = _named(set_ or [], as_)
     name = early_name(file, overrides) or _load(file, overrides).name
-    place = place_of(name, runs, storage)
+    place = study_folder_at(name, runs, storage)
     with place.held():  # before anything that takes time: a second search is told at once
         allowed = allowed_by(file, code)
-        known = allowed.and_also(remembered(file, place))
+        known = allowed.and_also(allowed_before(file, place))
         study = _read_study(file, set_, as_, place, known, restart=restart)
         budget = _budget(file, study, trials, timeout)
         if not quiet:
@@ -105,9 +105,9 @@ def search(
         searching = Search(
             study, place, budget, jobs, grace, jobs_per_gpu, destinations, restarts=restart
         )
-        remember(place, allowed)
+        remember_allowed(place, allowed)
         view = LiveView(console(), quiet=quiet, options=options_again(runs, storage))
-        code_of_exit = _run(searching, view, lambda files: remember(place, known, files))
+        code_of_exit = _run(searching, view, lambda files: remember_allowed(place, known, files))
     if code_of_exit:
         raise typer.Exit(code_of_exit)
 
@@ -143,7 +143,7 @@ def _read_study(
     file: Path,
     set_: list[str] | None,
     as_: str | None,
-    place: Place,
+    place: StudyFolder,
     code: AllowedCode,
     *,
     restart: bool,
@@ -164,9 +164,9 @@ def _read_study(
 
 
 def _load(file: Path, overrides: Sequence[str], code: AllowedCode | None = None) -> StudyFile:
-    from tunecli.study_file.study_file import load
+    from tunecli.study_file.study_file import read_study_file
 
-    return load(file, overrides, code)
+    return read_study_file(file, overrides, code)
 
 
 def _named(overrides: Iterable[str], as_: str | None) -> list[str]:

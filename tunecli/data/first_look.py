@@ -9,8 +9,8 @@ import numpy as np
 
 from tunecli.data.pictures.pictures import median_side
 from tunecli.data.rows.workspace import Workspace
-from tunecli.data.sources import load
-from tunecli.data.tables.tables import column_facts
+from tunecli.data.sources import load_dataset
+from tunecli.data.tables.tables import table_column_facts
 from tunecli.errors import DataError
 from tunecli.study_file.settings.settings import DataSettings, ValidationSettings
 from tunecli.study_file.settings.source_kinds import kind_of, missing_file, unknown_source
@@ -60,13 +60,13 @@ def first_look(
     settings = DataSettings(source=source, target=target, root=root, download=download, **reading)
     median = None
     try:
-        dataset = load(settings, workspace)
+        dataset = load_dataset(settings, workspace)
     except DataError as error:
         if kind != "pictures" or error.setting != "data.size":
             raise
         median = median_side(settings, workspace)  # they differ in size
         settings = settings.model_copy(update={"size": first_size(median)})
-        dataset = load(settings, workspace)
+        dataset = load_dataset(settings, workspace)
     shares = np.bincount(dataset.y.numpy()) / len(dataset.y) if dataset.classes else [0.0]
     return FirstLook(
         source=source,
@@ -88,5 +88,5 @@ def first_look(
 
 def _in_order_of(settings: DataSettings, workspace: Workspace) -> str:
     """The first column of dates that the rows of a table follow; empty for none."""
-    facts = column_facts(settings, ValidationSettings(), workspace)
+    facts = table_column_facts(settings, ValidationSettings(), workspace)
     return next((one.name for one in facts if one.is_in_order), "")

@@ -12,7 +12,7 @@ from tunecli.data.preprocessing.preparation import Prepared, prepared
 from tunecli.data.preprocessing.scale_rows import TargetScale, keeps_integers
 from tunecli.data.rows.dataset import Dataset, FoldData
 from tunecli.data.rows.workspace import HERE, Workspace
-from tunecli.data.sources import load
+from tunecli.data.sources import load_dataset
 from tunecli.data.splits.split import Split
 from tunecli.study_file.settings.settings import Component, DataSettings, ValidationSettings
 
@@ -55,7 +55,7 @@ class FoldStore:
     @cached_property
     def dataset(self) -> Dataset:
         """All rows, as they were read."""
-        return self._loaded or load(self.settings, self.workspace, self.validation)
+        return self._loaded or load_dataset(self.settings, self.workspace, self.validation)
 
     @cached_property
     def split(self) -> Split:

@@ -19,13 +19,13 @@ from tunecli.data.columns.column_kinds import Reading
 from tunecli.data.pictures.class_folders import SUFFIXES, as_text, walked
 from tunecli.data.rows.array_forms import feature_array, tensor_array
 from tunecli.data.rows.dataset import Column
-from tunecli.data.rows.decoding import UnreadableError, decoded
+from tunecli.data.rows.decoding import UnreadableError, decode_picture
 from tunecli.data.rows.depth import Depth
 from tunecli.data.rows.streamed_rows import LoadedRows
 from tunecli.data.rows.workspace import Workspace
-from tunecli.data.sources import load
+from tunecli.data.sources import load_dataset
 from tunecli.data.tables.table_files import tidied
-from tunecli.data.tables.table_rows import cells_of, table_blocks
+from tunecli.data.tables.table_rows import model_cells, table_blocks
 from tunecli.errors import DataError
 from tunecli.study_file.settings.settings import DataSettings
 from tunecli.study_file.settings.source_kinds import kind_of, unknown_source
@@ -98,7 +98,7 @@ def rows_of(given: object, kind: RowKind) -> Tensor:
         if _is_numbered(given, kind):
             return _of_array(given.to_numpy(), kind, "the table")
         frame, _ = tidied(given, kind.data.missing, every_column=True)
-        return kind.tensor(cells_of(frame, kind.columns, "the table", Reading.of(kind.data)))
+        return kind.tensor(model_cells(frame, kind.columns, "the table", Reading.of(kind.data)))
     try:
         array = tensor_array(given) if isinstance(given, Tensor) else np.asarray(given)
     except ValueError as error:
@@ -201,7 +201,7 @@ def _named_set(source: str, kind: RowKind, workspace: Workspace, n_rows: int) ->
         shared = data.model_dump(include={"root", "size", "channels", "download"})
         settings = DataSettings(source=source, **shared)
     whole = settings.model_copy(update={"test": None})
-    dataset = load(whole, workspace)
+    dataset = load_dataset(whole, workspace)
     if dataset.shape != kind.shape or [c.name for c in dataset.columns] != [
         column.name for column in kind.columns
     ]:
@@ -241,7 +241,7 @@ def _pixels(file: Path, name: str, kind: RowKind) -> NDArray[np.uint8]:
     channels, height, width = kind.shape
     fits = None if kind.data.size is None else (height, width)
     try:
-        found = decoded(file, channels, fits, kind.depth)
+        found = decode_picture(file, channels, fits, kind.depth)
     except UnreadableError as error:
         raise DataError(f"{name} cannot be read: {error}. Remove or repair it.") from None
     if found.shape != kind.shape:

@@ -28,7 +28,7 @@ _LOADERS: dict[SourceKind, Loader] = {
 }
 
 
-def load(
+def load_dataset(
     settings: DataSettings,
     workspace: Workspace = HERE,
     validation: ValidationSettings | None = None,

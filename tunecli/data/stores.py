@@ -17,7 +17,7 @@ MOST = 2
 """Data sets that are kept in memory: a trial's own, and the one before it."""
 
 
-class Stores:
+class FoldStoreCache:
     """Gives the folds of a study's trials: a `FoldStore` for each mapping of data arguments.
 
     Args:

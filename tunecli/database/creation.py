@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, delete, insert, select, update
 from tunecli.database import schema
 from tunecli.database.clock import utc_now
 from tunecli.database.engines import clear_errors, exists, open_engine
-from tunecli.database.url import shown, sqlite_file, sqlite_url
+from tunecli.database.url import display_url, sqlite_file, sqlite_url
 from tunecli.errors import DatabaseError
 from tunecli.files.turns import in_turn
 from tunecli.files.whole import users_file
@@ -55,7 +55,7 @@ def create(
             engine.dispose()
 
 
-def find(connection: Connection, name: str) -> int | None:
+def find_study_id(connection: Connection, name: str) -> int | None:
     """The id of a study, or None if there is none of that name."""
     query = select(_STUDIES.c.study_id).where(_STUDIES.c.study_name == name)
     found: int | None = connection.execute(query).scalar()
@@ -76,7 +76,7 @@ def rename_to_trash(connection: Connection, study_id: int, name: str) -> str:
     names = (
         f"{TRASH}/{name}/{stamp}{ending}" for ending in chain([""], map("-{}".format, count(2)))
     )
-    new = next(new for new in names if find(connection, new) is None)
+    new = next(new for new in names if find_study_id(connection, new) is None)
     connection.execute(
         update(_STUDIES).where(_STUDIES.c.study_id == study_id).values(study_name=new)
     )
@@ -126,8 +126,8 @@ def _begin(
 
 def _insert_study(connection: Connection, url: str, name: str) -> int:
     """The id of a new study."""
-    if find(connection, name) is not None:
-        raise DatabaseError(f"{shown(url)} holds a study of the name {name} already.")
+    if find_study_id(connection, name) is not None:
+        raise DatabaseError(f"{display_url(url)} holds a study of the name {name} already.")
     inserted = connection.execute(insert(_STUDIES), {"study_name": name})
     assert inserted.inserted_primary_key is not None
     made: int = inserted.inserted_primary_key[0]

@@ -12,7 +12,7 @@ import sqlalchemy
 from sqlalchemy import Connection, Engine, event
 
 from tunecli.database import schema, sqlite_files
-from tunecli.database.url import masked, refuse_unusable, shown, sqlite_file
+from tunecli.database.url import display_url, masked, refuse_unusable, sqlite_file
 from tunecli.errors import NO_RIGHT, NO_ROOM, DatabaseError
 
 
@@ -36,10 +36,10 @@ def open_engine(url: str) -> Engine:
                 sqlite_files.refuse_other_columns(path, _columns())
         except (TypeError, ValueError) as error:  # of the URL's query, which the driver takes
             cause = masked(sqlite_files.in_one_line(error), url)
-            raise DatabaseError(f"{shown(url)} cannot be opened: {cause}.") from error
+            raise DatabaseError(f"{display_url(url)} cannot be opened: {cause}.") from error
         except RuntimeError as error:  # Optuna's words on a schema of another version
             raise DatabaseError(
-                f"{shown(url)} cannot be used, and nothing was written to it: "
+                f"{display_url(url)} cannot be used, and nothing was written to it: "
                 f"{masked(sqlite_files.in_one_line(error), url)}"
             ) from error
         return _with_sqlite_manners(storage.engine)
@@ -79,8 +79,8 @@ def clear_errors(url: str) -> Iterator[None]:
         yield
     except sqlalchemy.exc.IntegrityError as error:
         raise DatabaseError(
-            f"Another search writes to the same study in {shown(url)}, so this one stops; what "
-            "it had stored is kept. End the other one, then run the same command."
+            f"Another search writes to the same study in {display_url(url)}, so this one stops; "
+            "what it had stored is kept. End the other one, then run the same command."
         ) from error
     except (
         sqlalchemy.exc.SQLAlchemyError,
@@ -88,7 +88,7 @@ def clear_errors(url: str) -> Iterator[None]:
         sqlite3.Error,
         OSError,
     ) as error:
-        raise DatabaseError(masked(_sentence(shown(url), error), url)) from error
+        raise DatabaseError(masked(_sentence(display_url(url), error), url)) from error
 
 
 def _sentence(place: str, error: Exception) -> str:

@@ -16,7 +16,7 @@ from optuna.trial import TrialState
 from sqlalchemy import Connection, Row, select
 
 from tunecli.database import schema
-from tunecli.database.validate_rows import checked
+from tunecli.database.validate_rows import validated_rows
 from tunecli.errors import DatabaseError
 from tunecli.study_file.settings.settings import TrialConfig
 from tunecli.study_file.text.scalars import Scalar
@@ -116,7 +116,7 @@ def read_trials(connection: Connection, study_id: int) -> list[tuple[int, Trial]
     params = _read_params(connection, study_id)
     first_values = _read_first_values(connection, study_id)
     curves = _read_curves(connection, study_id)
-    found = checked(connection.execute(query).all())
+    found = validated_rows(connection.execute(query).all())
     _refuse_others(connection, study_id, [row.number for row in found])
     return [
         (
@@ -178,7 +178,7 @@ def _read_params(connection: Connection, study_id: int) -> Params:
         .order_by(_PARAMS.c.param_id)
     )
     found: Params = {}
-    for trial_id, name, stored, text in checked(connection.execute(query).all()):
+    for trial_id, name, stored, text in validated_rows(connection.execute(query).all()):
         distribution = _distribution(text)
         if not distribution._contains(stored):
             raise ValueError(f"{name} of {stored} lies outside {distribution}")
@@ -207,7 +207,7 @@ def _read_first_values(connection: Connection, study_id: int) -> dict[int, float
         .join(_TRIALS, _TRIALS.c.trial_id == _VALUES.c.trial_id)
         .where(_TRIALS.c.study_id == study_id, _VALUES.c.objective == 0)
     )
-    return {row.trial_id: row.value for row in checked(connection.execute(query).all())}
+    return {row.trial_id: row.value for row in validated_rows(connection.execute(query).all())}
 
 
 def _read_curves(connection: Connection, study_id: int) -> dict[int, list[float]]:
@@ -218,7 +218,7 @@ def _read_curves(connection: Connection, study_id: int) -> dict[int, list[float]
         .order_by(_MEANS.c.trial_id, _MEANS.c.step)
     )
     curves: dict[int, list[float]] = {}
-    for trial_id, stored, kind in checked(connection.execute(query).all()):
+    for trial_id, stored, kind in validated_rows(connection.execute(query).all()):
         value = models.TrialIntermediateValueModel.stored_repr_to_intermediate_value(stored, kind)
         curves.setdefault(trial_id, []).append(value)
     return curves

@@ -67,7 +67,7 @@ def _is_secret(name: str) -> bool:
     return _SECRET.search(unquote(name)) is not None
 
 
-def shown(url: str) -> str:
+def display_url(url: str) -> str:
     """How a database is called on screen: the file, or the URL without its password."""
     path = sqlite_file(url)
     return without_password(url) if path is None else str(path)

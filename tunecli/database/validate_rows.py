@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-from tunecli.database.url import masked, shown
+from tunecli.database.url import display_url, masked
 from tunecli.errors import DatabaseError, TunecliError
 
 _TEXT: set[type] = {str}
@@ -74,7 +74,7 @@ _NO_SENSE = (
 """What damaged values cause in whatever reads them, Optuna and pydantic included."""
 
 
-def checked(rows: Sequence[Any]) -> Sequence[Any]:
+def validated_rows(rows: Sequence[Any]) -> Sequence[Any]:
     """The same rows of a query.
 
     Raises:
@@ -105,6 +105,6 @@ def refuse_nonsense(url: str) -> Iterator[None]:
     except _NO_SENSE as error:
         cause = masked(f"{type(error).__name__}: {error}", url)[:200]
         raise DatabaseError(
-            f"Cannot read {shown(url)}: it holds what no study database holds ({cause!a}). "
+            f"Cannot read {display_url(url)}: it holds what no study database holds ({cause!a}). "
             "Restore a copy of it, or update tunecli if a newer one has written it."
         ) from error

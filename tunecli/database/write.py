@@ -83,7 +83,7 @@ class StudyDatabase:
             return None
         engine = open_engine(url)
         with clear_errors(url), engine.begin() as connection:
-            study_id = creation.find(connection, name)
+            study_id = creation.find_study_id(connection, name)
         if study_id is None:
             engine.dispose()
             return None

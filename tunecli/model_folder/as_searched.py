@@ -9,20 +9,20 @@ from tunecli.data.preprocessing.fitted_preprocessing import fit_preprocessing
 from tunecli.data.rows.dataset import FoldData
 from tunecli.data.rows.features import as_features
 from tunecli.errors import DataError, RefitError
-from tunecli.model_folder.format.manifest import MemberFacts
+from tunecli.model_folder.format.manifest import MemberManifest
 from tunecli.model_folder.format.model import Member, Model
-from tunecli.model_folder.refitting import Refitted, Trial, facts_of, predicted
+from tunecli.model_folder.refitting import Refitted, RefitTrial, manifest_of, predicted
 from tunecli.training.compression.packing import Packed
 from tunecli.training.fold import new_model
 from tunecli.training.fold_data import folds_of, takes_integers
 from tunecli.training.models import embeds_categories
 from tunecli.training.models.embeddings import bin_counts
-from tunecli.training.saved_models import Kept, read_models, restored
+from tunecli.training.saved_models import Kept, load_network, read_models
 from tunecli.training.step.losses import build_loss, n_outputs
 from tunecli.training.step.precision import choose_device
 
 
-def as_searched(trial: Trial, store: FoldStore, folder: Path) -> Refitted:
+def as_searched(trial: RefitTrial, store: FoldStore, folder: Path) -> Refitted:
     """The mean of a trial's fold models, without training anything.
 
     Args:
@@ -46,13 +46,13 @@ def as_searched(trial: Trial, store: FoldStore, folder: Path) -> Refitted:
         )
     members = [_member(trial, store, fold, one) for fold, one in zip(folds, kept, strict=True)]
     device = choose_device(config.training.device)
-    facts = facts_of(trial, config, store, tuple(member.facts for member in members))
+    facts = manifest_of(trial, config, store, tuple(member.facts for member in members))
     model = Model(facts, members, device)
     predictions = predicted(model, store, store.split.test_rows)
     return Refitted(model, config.seed, predictions, len(store.split.search_rows), 0)
 
 
-def _member(trial: Trial, store: FoldStore, fold: FoldData, kept: Kept) -> Member:
+def _member(trial: RefitTrial, store: FoldStore, fold: FoldData, kept: Kept) -> Member:
     config = trial.config
     train_rows, _ = store.split.folds[fold.number]
     fitted = fit_preprocessing(
@@ -65,10 +65,10 @@ def _member(trial: Trial, store: FoldStore, fold: FoldData, kept: Kept) -> Membe
         integers=takes_integers(config),
     )
     try:
-        network = restored(kept, new_model(config, fold))
+        network = load_network(kept, new_model(config, fold))
     except DataError as error:
         raise RefitError(f"trial {trial.number}: {error}") from None
-    facts = MemberFacts(
+    facts = MemberManifest(
         shape=tuple(as_features(fold.x_train).shape),
         n_outputs=n_outputs(config.loss, fold),
         meaning=build_loss(config.loss, fold).meaning,

@@ -7,19 +7,19 @@ from collections.abc import Iterator
 from statistics import fmean, stdev
 
 from tunecli.data.rows.summary import DataSummary
-from tunecli.model_folder.format.manifest import ModelFacts
-from tunecli.model_folder.interval import Interval
+from tunecli.model_folder.format.manifest import Manifest
 from tunecli.model_folder.model_costs import ModelCosts
 from tunecli.model_folder.results import Results
-from tunecli.study_file.settings.metric_names import label, measured, needs
-from tunecli.study_file.settings.units import NOT_DEFINED, in_words
+from tunecli.model_folder.score_interval import ScoreInterval
+from tunecli.study_file.settings.metric_names import label, metric_needs, prediction_metrics
+from tunecli.study_file.settings.units import NOT_DEFINED, with_unit
 from tunecli.training.compression.recipe import idle_in_words
 
 MOST_LISTED = 30
 """Classes and columns that are named one by one."""
 
 
-def card(facts: ModelFacts, results: Results, summary: DataSummary, n_weights: int) -> str:
+def card(facts: Manifest, results: Results, summary: DataSummary, n_weights: int) -> str:
     """The text of a model folder's README.md.
 
     Args:
@@ -39,7 +39,7 @@ def card(facts: ModelFacts, results: Results, summary: DataSummary, n_weights: i
     return "\n\n".join("\n\n".join(block) for block in blocks) + "\n"
 
 
-def _what(facts: ModelFacts, n_weights: int) -> str:
+def _what(facts: Manifest, n_weights: int) -> str:
     predicts = "a value" if not facts.classes else f"one of {len(facts.classes)} classes"
     many = f", the mean of {len(facts.members)} networks," if len(facts.members) > 1 else ""
     return (
@@ -49,7 +49,7 @@ def _what(facts: ModelFacts, n_weights: int) -> str:
     )
 
 
-def _data(facts: ModelFacts, summary: DataSummary) -> Iterator[str]:
+def _data(facts: Manifest, summary: DataSummary) -> Iterator[str]:
     rows = f"{summary.n_rows:,} rows, {summary.n_test:,} of them put away for the test"
     yield f"{_plain(facts.config.data.source)}: {rows}. Fingerprint `{facts.fingerprint[:16]}`."
     if summary.target:
@@ -67,7 +67,7 @@ def _data(facts: ModelFacts, summary: DataSummary) -> Iterator[str]:
         yield "\n".join(f"- {_plain(note)}" for note in summary.notes)
 
 
-def _scores(facts: ModelFacts, results: Results, summary: DataSummary) -> Iterator[str]:
+def _scores(facts: Manifest, results: Results, summary: DataSummary) -> Iterator[str]:
     name = results.metric
     if results.fold_scores:
         spread = f" ± {stdev(results.fold_scores):.4g}" if len(results.fold_scores) > 1 else ""
@@ -80,13 +80,13 @@ def _scores(facts: ModelFacts, results: Results, summary: DataSummary) -> Iterat
         yield "No rows were put away for a test, so there is no score that was not chosen."
         return
     lines = ["| on the test rows | score | 95 % interval |", "| --- | --- | --- |"]
-    for metric in measured(facts.config):
+    for metric in prediction_metrics(facts.config):
         found = results.test[label(metric)]
         lines.append(f"| {label(metric)} | {_score(found.score)} | {_interval(found)} |")
     yield "\n".join(lines)
     yield from (
         f"{label(metric)} is not defined on the test rows: {_why(label(metric))}."
-        for metric in measured(facts.config)
+        for metric in prediction_metrics(facts.config)
         if not math.isfinite(results.test[label(metric)].score)
     )
     yield f"The interval is the bootstrap's over the {results.n_test:,} test rows."
@@ -102,13 +102,13 @@ def _score(value: float) -> str:
     return f"{value:.4g}" if math.isfinite(value) else NOT_DEFINED
 
 
-def _interval(found: Interval) -> str:
+def _interval(found: ScoreInterval) -> str:
     ends = (found.low, found.high)
     return " to ".join(map(_score, ends)) if all(map(math.isfinite, ends)) else NOT_DEFINED
 
 
 def _why(name: str) -> str:
-    needed = needs(name)
+    needed = metric_needs(name)
     return f"it needs {needed}" if needed else "it gave no finite number"
 
 
@@ -120,17 +120,17 @@ def _mean_of(scores: list[float]) -> str:
 
 def _costs(costs: ModelCosts) -> str:
     times = ", ".join(
-        f"{in_words('latency', time.median)} for {n} row{'' if n == '1' else 's'}"
+        f"{with_unit('latency', time.median)} for {n} row{'' if n == '1' else 's'}"
         for n, time in costs.latency.items()
     )
     idle = f" Of its compression, {idle_in_words(costs.left_out)}." if costs.left_out else ""
     return (
-        f"It takes {in_words('size', costs.size)} ({costs.zeros:.0%} of the weights are zero) and "
-        f"{costs.macs:,} multiplications a row; on the machine that made it, {times}.{idle}"
+        f"It takes {with_unit('size', costs.size)} ({costs.zeros:.0%} of the weights are zero) "
+        f"and {costs.macs:,} multiplications a row; on the machine that made it, {times}.{idle}"
     )
 
 
-def _limits(facts: ModelFacts, results: Results) -> Iterator[str]:
+def _limits(facts: Manifest, results: Results) -> Iterator[str]:
     yield "It is as good as that on rows like those above, and nothing is known of others."
     if results.looks > 1:
         yield (
@@ -146,7 +146,7 @@ def _limits(facts: ModelFacts, results: Results) -> Iterator[str]:
         )
 
 
-def _use(facts: ModelFacts) -> Iterator[str]:
+def _use(facts: Manifest) -> Iterator[str]:
     yield "```sh\ntunecli predict FOLDER new_rows\n```"
     proba = "\nmodel.predict_proba(x)  # one column a class" if facts.classes else ""
     yield (
@@ -155,7 +155,7 @@ def _use(facts: ModelFacts) -> Iterator[str]:
     )
 
 
-def _made_with(facts: ModelFacts) -> Iterator[str]:
+def _made_with(facts: Manifest) -> Iterator[str]:
     yield ", ".join(f"{name} {version}" for name, version in facts.versions.items()) + "."
 
 

@@ -20,7 +20,7 @@ from torch import nn
 from tunecli.data.fold_store import FoldStore
 from tunecli.data.rows.dataset import FoldData
 from tunecli.errors import DataError, RefitError
-from tunecli.model_folder.refitting import Trial
+from tunecli.model_folder.refitting import RefitTrial
 from tunecli.study_file.settings.settings import CompressionSettings, Direction, TrialConfig
 from tunecli.training.compress_trial import compress_folds, example
 from tunecli.training.compression.costs import Latency, latency, share_of_zeros
@@ -31,7 +31,7 @@ from tunecli.training.fold import FoldTraining, new_model
 from tunecli.training.fold_data import folds_of
 from tunecli.training.outcome.objectives import dominates
 from tunecli.training.outcome.score_guard import NoScoreError
-from tunecli.training.saved_models import read_models, restored
+from tunecli.training.saved_models import load_network, read_models
 from tunecli.training.step.batches import batch_sizes
 from tunecli.training.step.precision import choose_device
 
@@ -40,7 +40,7 @@ MANY_ROWS = 256
 
 
 @dataclass(frozen=True)
-class Row:
+class CompressedModel:
     """One way of compressing.
 
     Attributes:
@@ -96,7 +96,7 @@ def grid(finetune_epochs: int, *, has_norms: bool) -> list[CompressionSettings]:
     return [CompressionSettings.model_validate(one) for one in steps]
 
 
-def in_words(steps: CompressionSettings) -> str:
+def recipe_in_words(steps: CompressionSettings) -> str:
     """`prune 80 % + int8`; whether it is fine-tuned is the same in the whole table."""
     parts = [f"structured {steps.structured.amount:.0%}"] if steps.structured else []
     parts += [f"prune {steps.prune.amount:.0%}"] if steps.prune else []
@@ -106,7 +106,7 @@ def in_words(steps: CompressionSettings) -> str:
     return " + ".join(parts).replace("%", " %") if parts else "as it is"
 
 
-def ways(trial: Trial, store: FoldStore, finetune_epochs: int) -> list[CompressionSettings]:
+def ways(trial: RefitTrial, store: FoldStore, finetune_epochs: int) -> list[CompressionSettings]:
     """What each row of the table does, none for row 0.
 
     Raises:
@@ -122,8 +122,8 @@ def ways(trial: Trial, store: FoldStore, finetune_epochs: int) -> list[Compressi
 
 
 def compressed_ways(
-    trial: Trial, store: FoldStore, kept: Path, wanted: Sequence[CompressionSettings]
-) -> Generator[Row]:
+    trial: RefitTrial, store: FoldStore, kept: Path, wanted: Sequence[CompressionSettings]
+) -> Generator[CompressedModel]:
     """The row of each of the `ways`, all from the same models.
 
     Args:
@@ -135,7 +135,7 @@ def compressed_ways(
         yield _as_it_is(folds) if steps.is_none else _compressed(steps, folds, config)
 
 
-def on_front(rows: Sequence[Row], *, maximize: bool) -> list[bool]:
+def mark_front(rows: Sequence[CompressedModel], *, maximize: bool) -> list[bool]:
     """Whether no other row is better in score and size."""
     points = [(row.score, row.size) if row.fold_scores else None for row in rows]
     known = [point for point in points if point is not None]
@@ -161,7 +161,7 @@ def _folds(config: TrialConfig, store: FoldStore, kept: Path) -> list[FoldTraini
         return [fold for fold in training.folds if isinstance(fold, FoldTraining)]
     fewest = min(len(batch_sizes(len(fold.y_train), config.training.batch_size)) for fold in data)
     return [
-        FoldTraining(config, fold, device, fewest, restored(one, new_model(config, fold)))
+        FoldTraining(config, fold, device, fewest, load_network(one, new_model(config, fold)))
         for fold, one in zip(data, weights, strict=True)
     ]
 
@@ -170,7 +170,7 @@ def _data(config: TrialConfig, store: FoldStore) -> list[FoldData]:
     return folds_of(store, config)
 
 
-def _as_it_is(folds: Sequence[FoldTraining]) -> Row:
+def _as_it_is(folds: Sequence[FoldTraining]) -> CompressedModel:
     models = [fold.best_model() for fold in folds]
     scores = [fold.measured(model)[1] for fold, model in zip(folds, models, strict=True)]
     files = [plain_file(model.state_dict()) for model in models]
@@ -179,18 +179,18 @@ def _as_it_is(folds: Sequence[FoldTraining]) -> Row:
 
 def _compressed(
     steps: CompressionSettings, folds: Sequence[FoldTraining], config: TrialConfig
-) -> Row:
+) -> CompressedModel:
     """The row of some steps, or of the reason why they cannot be taken."""
     changed = config.model_copy(update={"compression": steps})
     try:
         found = compress_folds(changed, folds)
     except DataError as error:
-        return Row(steps, reason=error.message)
+        return CompressedModel(steps, reason=error.message)
     except NoScoreError as error:
-        return Row(steps, reason=f"{error.outcome}: {error.reason}")
+        return CompressedModel(steps, reason=f"{error.outcome}: {error.reason}")
     except Exception as error:  # whatever a step stumbles over in a model: the other rows stand
         told = (str(error).strip().splitlines() or [""])[0]
-        return Row(steps, reason=f"{type(error).__name__}: {told}")
+        return CompressedModel(steps, reason=f"{type(error).__name__}: {told}")
     row = _row(
         steps,
         folds,
@@ -207,10 +207,10 @@ def _row(
     models: Sequence[nn.Module],
     scores: Sequence[float],
     files: Sequence[bytes],
-) -> Row:
+) -> CompressedModel:
     rows = folds[0].fold
     n_rows = min(MANY_ROWS, len(rows.y_train))
-    return Row(
+    return CompressedModel(
         steps,
         tuple(scores),
         size=fmean(map(len, files)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tunecli.errors import ModelFolderError
-from tunecli.model_folder.format.folder import FACTS, read, settle
+from tunecli.model_folder.format.folder import FACTS, read_folder, restore_interrupted
 
 MODEL = "model"
 """The folder of a model in that of its study."""
@@ -21,7 +21,7 @@ def model_at(named: str, runs: Path) -> Path:
     if "/" not in named:
         candidates.append(runs / named / MODEL)
     for path in candidates:
-        settle(path)
+        restore_interrupted(path)
         if (path / FACTS).is_file():
             return path
     if (runs / named / "study.db").is_file():
@@ -36,7 +36,7 @@ def origin(folder: Path) -> tuple[Path, str, int]:
     Raises:
         ModelFolderError: it is no model folder, or no longer lies in that of its study.
     """
-    facts, _, _ = read(folder)
+    facts, _, _ = read_folder(folder)
     home = folder.absolute().parent
     if home.name != facts.study:
         raise ModelFolderError(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tunecli.data.fold_store import FoldStore
 from tunecli.model_folder.format.model import Model
-from tunecli.model_folder.format.writing import weight_files
+from tunecli.model_folder.format.write_model import weight_files
 from tunecli.training.compression.costs import Latency, latency, macs, share_of_zeros
 
 MANY_ROWS = 256

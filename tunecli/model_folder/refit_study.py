@@ -19,12 +19,12 @@ from tunecli.model_folder.as_searched import as_searched
 from tunecli.model_folder.card import card
 from tunecli.model_folder.find import MODEL
 from tunecli.model_folder.format.folder import TEXTS, refuse_foreign_model
-from tunecli.model_folder.format.writing import write_model
-from tunecli.model_folder.refitting import Refitted, Trial, refit
+from tunecli.model_folder.format.write_model import write_model
+from tunecli.model_folder.refitting import Refitted, RefitTrial, refit_seeds
 from tunecli.model_folder.results import Results, results_of
 from tunecli.report.analysis.records import StudyRecord, TrialRecord
 from tunecli.report.studies.best import config_of
-from tunecli.search.study.study_folder import Place
+from tunecli.search.study.study_folder import StudyFolder
 from tunecli.search.study.trial_folders import BEST
 from tunecli.study_file.catalogue.code_hashes import changed_files
 from tunecli.study_file.print_trial import to_yaml
@@ -36,7 +36,7 @@ from tunecli.study_file.settings.source_kinds import NO_SOURCE
 def refit_study(
     study: StudyRecord,
     found: TrialRecord,
-    place: Place,
+    place: StudyFolder,
     workspace: Workspace,
     n_seeds: int = 1,
     *,
@@ -66,7 +66,9 @@ def refit_study(
         config = trial.config.model_copy(update={"compression": compression})
         trial = replace(trial, config=config)
     kept = kept_models(place, found.number)
-    refits = list(refit(trial, store, n_seeds)) if trains else [as_searched(trial, store, kept)]
+    refits = (
+        list(refit_seeds(trial, store, n_seeds)) if trains else [as_searched(trial, store, kept)]
+    )
     has_test = refits[0].predictions is not None
     looks = len(study.test_looks) + has_test
     results = results_of(trial, store, refits, looks)
@@ -78,14 +80,14 @@ def refit_study(
 
 def trial_of(
     study: StudyRecord, found: TrialRecord, workspace: Workspace
-) -> tuple[Trial, FoldStore]:
+) -> tuple[RefitTrial, FoldStore]:
     """A trial, and the data that it was searched on.
 
     Raises:
         RefitError: there is none, or it or the code has changed since.
     """
     config = config_of(study, found)
-    trial = Trial(study.name, found.number, config, found.best_step or 0, found.fold_scores)
+    trial = RefitTrial(study.name, found.number, config, found.best_step or 0, found.fold_scores)
     _refuse_other_code(study, workspace)
     permit(workspace.code)
     if config.data.source == NO_SOURCE:
@@ -95,7 +97,7 @@ def trial_of(
     return trial, store
 
 
-def kept_models(place: Place, number: int) -> Path:
+def kept_models(place: StudyFolder, number: int) -> Path:
     """Where a search may have left the models of a trial."""
     return place.folder / BEST / str(number)
 
@@ -141,7 +143,7 @@ def _refuse_other_data(study: StudyRecord, store: FoldStore) -> None:
         )
 
 
-def _count_look(place: Place, trial: int, results: Results) -> None:
+def _count_look(place: StudyFolder, trial: int, results: Results) -> None:
     """Before anybody sees a score."""
     found = results.of_test
     assert found is not None
@@ -168,12 +170,12 @@ def _write(path: Path, study: StudyRecord, refits: Sequence[Refitted], results: 
     )
     contents = (
         to_yaml(model.facts.config, f"{study.name}-{model.facts.trial}", header),
-        to_json(results),
+        metrics_json(results),
         card(model.facts, results, study.summary, model.n_weights),
     )
     write_model(path, model, dict(zip(TEXTS, contents, strict=True)))
 
 
-def to_json(results: Results) -> str:
+def metrics_json(results: Results) -> str:
     """As `metrics.json` has it."""
     return json.dumps(results.data(), indent=1, allow_nan=False) + "\n"

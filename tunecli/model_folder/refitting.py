@@ -18,7 +18,7 @@ from tunecli.data.final_fit import FinalFit, final_fit
 from tunecli.data.fold_store import FoldStore
 from tunecli.data.rows.features import as_features
 from tunecli.errors import RefitError
-from tunecli.model_folder.format.manifest import MemberFacts, ModelFacts
+from tunecli.model_folder.format.manifest import Manifest, MemberManifest
 from tunecli.model_folder.format.model import Member, Model
 from tunecli.study_file.catalogue.code_hashes import OF_FILES
 from tunecli.study_file.settings.code_names import CodeName
@@ -37,7 +37,7 @@ from tunecli.training.step.precision import choose_device
 
 
 @dataclass(frozen=True)
-class Trial:
+class RefitTrial:
     """What is known of the trial that becomes a model.
 
     Attributes:
@@ -71,7 +71,7 @@ class Refitted:
     validation_rows: int
 
 
-def refit(trial: Trial, store: FoldStore, n_seeds: int = 1) -> Iterator[Refitted]:
+def refit_seeds(trial: RefitTrial, store: FoldStore, n_seeds: int = 1) -> Iterator[Refitted]:
     """Train as often as there are seeds: the study's, and those behind it.
 
     Raises:
@@ -99,7 +99,7 @@ def refit(trial: Trial, store: FoldStore, n_seeds: int = 1) -> Iterator[Refitted
         yield _refit(trial, seeded, store, fit)
 
 
-def _refit(trial: Trial, config: TrialConfig, store: FoldStore, fit: FinalFit) -> Refitted:
+def _refit(trial: RefitTrial, config: TrialConfig, store: FoldStore, fit: FinalFit) -> Refitted:
     device = choose_device(config.training.device)
     training = FoldTraining(config, fit.fold, device, _fewest_batches(config, store))
     n_evaluations = min(trial.best_step + 1, len(training.timetable.evaluations))
@@ -115,7 +115,7 @@ def _refit(trial: Trial, config: TrialConfig, store: FoldStore, fit: FinalFit) -
             "another trial."
         )
     member = Member(
-        MemberFacts(
+        MemberManifest(
             shape=tuple(as_features(fit.fold.x_train).shape),
             n_outputs=n_outputs(config.loss, fit.fold),
             meaning=training.meaning,
@@ -127,7 +127,7 @@ def _refit(trial: Trial, config: TrialConfig, store: FoldStore, fit: FinalFit) -
         network,
         packed,
     )
-    model = Model(facts_of(trial, config, store, (member.facts,)), [member], device)
+    model = Model(manifest_of(trial, config, store, (member.facts,)), [member], device)
     n_valid = len(fit.fold.valid_rows) if fit.has_validation else 0
     predictions = predicted(model, store, store.split.test_rows)
     return Refitted(model, config.seed, predictions, len(fit.fold.y_train), n_valid)
@@ -160,12 +160,12 @@ def predicted(model: Model, store: FoldStore, rows: Tensor) -> Predictions | Non
     return np.concatenate([model.of_rows(block) for block in blocks])
 
 
-def facts_of(
-    trial: Trial, config: TrialConfig, store: FoldStore, members: tuple[MemberFacts, ...]
-) -> ModelFacts:
+def manifest_of(
+    trial: RefitTrial, config: TrialConfig, store: FoldStore, members: tuple[MemberManifest, ...]
+) -> Manifest:
     """What `model.json` says of a model of this trial."""
     dataset = store.dataset
-    return ModelFacts.model_validate(
+    return Manifest.model_validate(
         {
             "study": trial.study,
             "trial": trial.number,
@@ -191,7 +191,7 @@ def _code_hash(config: TrialConfig, store: FoldStore) -> dict[str, str]:
     return {name.to_allow: content} if name and content.startswith(OF_FILES) else {}
 
 
-def _row_dtype(dtype: torch.dtype, member: MemberFacts) -> str:
+def _row_dtype(dtype: torch.dtype, member: MemberManifest) -> str:
     """Of rows to predict: whole numbers that are scaled may come with fractions."""
     if dtype == torch.int64 and member.preprocessing != "OfIntegers":
         return "float64"

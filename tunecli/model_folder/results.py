@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunecli.data.fold_store import FoldStore
-from tunecli.model_folder import interval
-from tunecli.model_folder.interval import Interval, intervals
+from tunecli.model_folder import score_interval
 from tunecli.model_folder.model_costs import ModelCosts, costs_of_model
-from tunecli.model_folder.refitting import Refitted, Trial
-from tunecli.study_file.settings.metric_names import label, measured
+from tunecli.model_folder.refitting import Refitted, RefitTrial
+from tunecli.model_folder.score_interval import ScoreInterval, bootstrap_intervals
+from tunecli.study_file.settings.metric_names import label, prediction_metrics
 from tunecli.study_file.settings.settings import TrialConfig
 from tunecli.training.step.losses import Predictions
 
@@ -50,7 +50,7 @@ class Results:
     metric: str
     direction: str
     fold_scores: tuple[float, ...]
-    test: dict[str, Interval]
+    test: dict[str, ScoreInterval]
     n_test: int
     n_train: int
     n_validation: int
@@ -61,7 +61,7 @@ class Results:
     costs: ModelCosts
 
     @property
-    def of_test(self) -> Interval | None:
+    def of_test(self) -> ScoreInterval | None:
         """The objective's score on the test rows."""
         return self.test.get(self.metric)
 
@@ -76,18 +76,20 @@ class Results:
         return found
 
 
-def results_of(trial: Trial, store: FoldStore, refits: Sequence[Refitted], looks: int) -> Results:
+def results_of(
+    trial: RefitTrial, store: FoldStore, refits: Sequence[Refitted], looks: int
+) -> Results:
     """Measure the first model, and the others beside it."""
     config, dataset = trial.config, store.dataset
-    metrics = measured(config)
+    metrics = prediction_metrics(config)
     first = refits[0]
     y = dataset.y[store.split.test_rows].numpy()
     n_classes = len(dataset.classes)
-    test: dict[str, Interval] = {}
+    test: dict[str, ScoreInterval] = {}
     confusion, residuals = None, None
     if first.predictions is not None:
         weights = dataset.weights_of(store.split.test_rows)
-        test = intervals(metrics, dataset.task, y, first.predictions, n_classes, weights)
+        test = bootstrap_intervals(metrics, dataset.task, y, first.predictions, n_classes, weights)
         if dataset.task == "classification":
             confusion = confusion_matrix(y, first.predictions, n_classes)
         else:
@@ -113,10 +115,10 @@ def _scores_of(
 ) -> SeedScores:
     if refitted.predictions is None:
         return SeedScores(refitted.seed, {})
-    metrics = measured(config)
+    metrics = prediction_metrics(config)
     n_classes = len(store.dataset.classes)
     weights = store.dataset.weights_of(store.split.test_rows)
-    scores = interval.measured(
+    scores = score_interval.measure_sample(
         metrics, store.dataset.task, y, refitted.predictions, n_classes, weights
     )
     return SeedScores(refitted.seed, scores)

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from tunecli.errors import RefitError
 from tunecli.report.analysis import ranking
 from tunecli.report.analysis.pareto import front
-from tunecli.report.analysis.records import Objective, StudyRecord, TrialRecord
+from tunecli.report.analysis.records import RecordedObjective, StudyRecord, TrialRecord
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.ties import simplest
-from tunecli.report.phrases.wording import measured
+from tunecli.report.phrases.wording import metric_text
 from tunecli.study_file.settings.units import in_base_unit
 from tunecli.study_file.text.suggestions import did_you_mean
 
@@ -58,7 +58,7 @@ def by_name(study: StudyRecord, which: str) -> TrialRecord:
     return trial
 
 
-def on_front(study: StudyRecord, place: int) -> TrialRecord:
+def front_trial(study: StudyRecord, place: int) -> TrialRecord:
     """The trial at a place of the Pareto front, from 1 on, as the report numbers them.
 
     Raises:
@@ -76,7 +76,7 @@ def on_front(study: StudyRecord, place: int) -> TrialRecord:
 
 
 @dataclass(frozen=True)
-class Condition:
+class CostLimit:
     """Attributes: `metric`: a metric or a cost; `sign`: one of >=, <=, >, <."""
 
     metric: str
@@ -88,7 +88,7 @@ class Condition:
         return _SIGNS[self.sign](value, self.bound)
 
 
-def conditions(text: str) -> list[Condition]:
+def conditions(text: str) -> list[CostLimit]:
     """Read `accuracy >= 0.97 and size <= 40KB`.
 
     Raises:
@@ -99,7 +99,7 @@ def conditions(text: str) -> list[Condition]:
         match = _CONDITION.fullmatch(part)
         bound = in_base_unit(match[3], match[1]) if match else None
         try:
-            found.append(Condition(match[1], match[2], float(bound)))  # type: ignore[index, arg-type]
+            found.append(CostLimit(match[1], match[2], float(bound)))  # type: ignore[index, arg-type]
         except (TypeError, ValueError):
             raise RefitError(
                 f"--best-within is written like 'accuracy >= 0.97 and size <= 40KB', but got "
@@ -109,7 +109,7 @@ def conditions(text: str) -> list[Condition]:
 
 
 def within(
-    study: StudyRecord, limits: Sequence[Condition], wanted: Objective | None
+    study: StudyRecord, limits: Sequence[CostLimit], wanted: RecordedObjective | None
 ) -> TrialRecord:
     """The best complete trial among those that keep to all limits.
 
@@ -140,12 +140,12 @@ def within(
     return min(kept, key=lambda trial: (sign * _value(study, trial, by.metric), trial.number))
 
 
-def _closest(study: StudyRecord, complete: Sequence[TrialRecord], limit: Condition) -> str:
+def _closest(study: StudyRecord, complete: Sequence[TrialRecord], limit: CostLimit) -> str:
     """How far the best of them comes."""
     values = [_value(study, trial, limit.metric) for trial in complete]
     reached = max(values) if limit.sign.startswith(">") else min(values)
     side = "highest" if limit.sign.startswith(">") else "lowest"
-    return f"the {side} {limit.metric} is {measured(limit.metric, reached)}"
+    return f"the {side} {limit.metric} is {metric_text(limit.metric, reached)}"
 
 
 def _value(study: StudyRecord, trial: TrialRecord, name: str) -> float:

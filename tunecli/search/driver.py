@@ -24,8 +24,8 @@ from tunecli.search.events.events import (
     TrialStarted,
 )
 from tunecli.search.prune.judge import Judge, n_evaluations
-from tunecli.search.study.best_models import KeptModels
-from tunecli.search.study.front import Front
+from tunecli.search.study.best_models import BestModels
+from tunecli.search.study.front import FrontTracker
 from tunecli.search.study.trial_folders import BEST, CHECKPOINTS, TrialFolders
 from tunecli.search.suggest.suggester import Suggester, Suggestion
 from tunecli.search.workers.executor import Executor
@@ -44,7 +44,7 @@ from tunecli.study_file.settings.settings import Direction, TrialConfig
 from tunecli.study_file.study_file import StudyFile
 from tunecli.training.outcome.evaluation import TrialResult
 from tunecli.training.outcome.failure_reasons import OUT_OF_MEMORY, WORKER_DIED, alike
-from tunecli.training.outcome.score_guard import NoScoreError, finite
+from tunecli.training.outcome.score_guard import NoScoreError, finite_float
 from tunecli.training.state.trial_files import CHECKPOINT
 
 TICK = 0.25  # seconds after which the driver looks at the clock and for Ctrl-C
@@ -96,7 +96,7 @@ class Driver:
         self._trials = history
         self._limits = limits
         self._checkpoints = TrialFolders(folder and folder / CHECKPOINTS, CHECKPOINT)
-        self._models = KeptModels(
+        self._models = BestModels(
             folder and folder / BEST,
             study.search.keep_models,
             study.objective.direction,
@@ -114,7 +114,7 @@ class Driver:
         self._exhausted = False
         self._interrupted = False
         self._flushed = time.monotonic()
-        self._front = Front(self._directions, history)
+        self._front = FrontTracker(self._directions, history)
 
     def interrupt(self) -> None:
         """Start nothing more and leave what runs to the next call; safe in a signal handler."""
@@ -316,7 +316,7 @@ class Driver:
         )
         self._checkpoints.remove(number)
         self._models.take(trial)
-        yield told(trial, is_best=is_best)
+        yield finished_event(trial, is_best=is_best)
 
     def _flush(self) -> None:
         if time.monotonic() - self._flushed > FLUSH:
@@ -366,7 +366,7 @@ def in_vain(trials: Sequence[Trial], n_done: int, n_total: int) -> SearchEnded:
     return SearchEnded("failing", n_done, n_total, first.reason, outcome or "")
 
 
-def told(trial: Trial, *, is_best: bool) -> TrialFinished:
+def finished_event(trial: Trial, *, is_best: bool) -> TrialFinished:
     """A trial that has ended, as the screen hears of it."""
     assert trial.outcome is not None
     scores = trial.fold_scores
@@ -389,9 +389,9 @@ def told(trial: Trial, *, is_best: bool) -> TrialFinished:
 
 def earlier(trials: Sequence[Trial], directions: Sequence[Direction]) -> tuple[TrialFinished, ...]:
     """The trials that have ended, each marked if none before was better when it ended."""
-    front = Front(directions)
+    front = FrontTracker(directions)
     ended = (trial for trial in trials if trial.outcome is not None)
-    return tuple(told(trial, is_best=front.take(trial)) for trial in ended)
+    return tuple(finished_event(trial, is_best=front.take(trial)) for trial in ended)
 
 
 def _without_value(trials: Sequence[Trial]) -> bool:
@@ -414,11 +414,11 @@ def _with_finite_values(result: TrialResult, config: TrialConfig) -> TrialResult
     if result.value is None:
         return result
     try:
-        result = replace(result, value=finite(result.value, "the trial's score"))
+        result = replace(result, value=finite_float(result.value, "the trial's score"))
         if result.outcome == "complete":
             for objective in config.further_objectives:
                 name = label(objective.metric)
-                finite(result.metrics.get(name), f"the trial's {name}")
+                finite_float(result.metrics.get(name), f"the trial's {name}")
     except NoScoreError as error:
         return replace(result, outcome=error.outcome, reason=error.reason, value=None)
     return result

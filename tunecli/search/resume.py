@@ -14,15 +14,15 @@ from pydantic import TypeAdapter
 
 from tunecli.data.rows.summary import DataSummary
 from tunecli.database.trials import Trial
-from tunecli.database.url import shown
+from tunecli.database.url import display_url
 from tunecli.database.validate_rows import refuse_nonsense
 from tunecli.database.write import StudyDatabase
 from tunecli.errors import DatabaseError, StudyChangedError, StudyFileError
 from tunecli.numerics import NUMERICS, version_of
 from tunecli.search.baseline_jobs import lacking, read_baselines
-from tunecli.search.study.study_folder import Place
+from tunecli.search.study.study_folder import StudyFolder
 from tunecli.search.suggest.enumeration import Point
-from tunecli.search.workers.messages import Described
+from tunecli.search.workers.messages import DataReady
 from tunecli.study_file.catalogue.code_hashes import changed_files
 from tunecli.study_file.edits import Change, changes
 from tunecli.study_file.settings.metric_names import label
@@ -54,7 +54,7 @@ class Edits:
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredStudy:
     """A study of an earlier call.
 
     Attributes:
@@ -79,7 +79,7 @@ class Stored:
     baselines: tuple[Baseline, ...] | None = None
 
     @classmethod
-    def read(cls, database: StudyDatabase) -> Stored:
+    def read(cls, database: StudyDatabase) -> StoredStudy:
         """What the database holds.
 
         Raises:
@@ -213,9 +213,9 @@ class Stored:
 
 
 def create_study(
-    place: Place,
+    place: StudyFolder,
     study: StudyFile,
-    described: Described,
+    described: DataReady,
     start_with: Sequence[Point],
     learned: Sequence[dict[str, Any]] = (),
 ) -> StudyDatabase:
@@ -279,9 +279,9 @@ def _refuse_newer(database: StudyDatabase) -> None:
     stored = database.attribute("format", FORMAT)
     if stored > FORMAT:
         raise DatabaseError(
-            f"{shown(database.url)} is of a newer tunecli (format {stored}; this one goes on with "
-            f"up to {FORMAT}); nothing was written to it. Update tunecli, or begin a new study "
-            "with --as NAME."
+            f"{display_url(database.url)} is of a newer tunecli (format {stored}; this one goes "
+            f"on with up to {FORMAT}); nothing was written to it. Update tunecli, or begin a new "
+            "study with --as NAME."
         )
 
 

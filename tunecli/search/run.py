@@ -33,18 +33,18 @@ from tunecli.search.events.events import (
 from tunecli.search.events.trackers.destination import Destination
 from tunecli.search.events.trackers.mirror import Mirrors
 from tunecli.search.prune.judge import Judge
-from tunecli.search.resume import Edits, Stored, create_study, keep_loaded_code
+from tunecli.search.resume import Edits, StoredStudy, create_study, keep_loaded_code
 from tunecli.search.start_configs import start_points
-from tunecli.search.study.study_folder import Place
+from tunecli.search.study.study_folder import StudyFolder
 from tunecli.search.study.trash import put_away, refuse_foreign_study
 from tunecli.search.suggest.suggester import Suggester
-from tunecli.search.suggest.visible_trials import Lag
+from tunecli.search.suggest.visible_trials import VisibleTrials
 from tunecli.search.transfer import learn, learned_by
 from tunecli.search.try_optuna import refuse_what_optuna_refuses
 from tunecli.search.workers.executor import Executor
 from tunecli.search.workers.local import LocalExecutor
 from tunecli.search.workers.machine import default_jobs, git_commit
-from tunecli.search.workers.messages import Described, FirstTask, WorkerDied
+from tunecli.search.workers.messages import DataReady, FirstTask, WorkerDied
 from tunecli.study_file.catalogue.allowed_code import AllowedCode
 from tunecli.study_file.settings.metric_names import label
 from tunecli.study_file.settings.settings import SearchSettings
@@ -67,7 +67,7 @@ class Search:
     def __init__(
         self,
         study: StudyFile,
-        place: Place,
+        place: StudyFolder,
         budget: SearchSettings,
         n_jobs: int | None = None,
         grace: float = 2.0,
@@ -143,7 +143,7 @@ class Search:
                 opened.callback(database.close)
             yield from self._drive(study, database, described, stored)
 
-    def _before(self, opened: ExitStack) -> tuple[StudyDatabase | None, Stored | None]:
+    def _before(self, opened: ExitStack) -> tuple[StudyDatabase | None, StoredStudy | None]:
         """The study of earlier calls, if there is one that this call goes on with."""
         if self._restarts:
             refuse_foreign_study(self._place)
@@ -152,15 +152,15 @@ class Search:
         if database is None:
             return None, None
         opened.callback(database.close)
-        return database, Stored.read(database)
+        return database, StoredStudy.read(database)
 
-    def _n_workers(self, stored: Stored | None) -> int:
+    def _n_workers(self, stored: StoredStudy | None) -> int:
         """As many as were asked for, but none that would never have a trial."""
         n_ended = sum(trial.outcome is not None for trial in stored.trials) if stored else 0
         n_left = max(self._limits.n_total - n_ended, 1)  # what was interrupted is finished anyway
         return min(self._n_jobs, self._study.search.parallel, n_left)
 
-    def _complete(self, described: Described, stored: Stored | None) -> StudyFile:
+    def _complete(self, described: DataReady, stored: StoredStudy | None) -> StudyFile:
         """The study with what the data decides filled in, if the data is what it was."""
         summary = described.summary
         assert summary is not None
@@ -172,8 +172,8 @@ class Search:
         self,
         study: StudyFile,
         database: StudyDatabase,
-        described: Described,
-        stored: Stored | None,
+        described: DataReady,
+        stored: StoredStudy | None,
     ) -> Iterator[SearchEvent]:
         assert self._executor is not None
         assert described.summary is not None
@@ -194,11 +194,11 @@ class Search:
                 keep_loaded_code(study, database, event.files)
             yield event
 
-    def _wait_for_data(self, executor: Executor) -> Described | None:
+    def _wait_for_data(self, executor: Executor) -> DataReady | None:
         """The first worker's word on the data; None if interrupted before it came."""
         while not self._interrupted:
             for event in executor.events(timeout=0.25):
-                if isinstance(event, Described):
+                if isinstance(event, DataReady):
                     if event.error is not None:
                         raise event.error
                     versions = event.environment | self._own_versions()
@@ -226,7 +226,7 @@ class Search:
         edits: Edits,
     ) -> Driver:
         assert study.objective is not None
-        lag = Lag(edits.parallel)
+        lag = VisibleTrials(edits.parallel)
         points = database.attribute("start_with", [])
         lessons = [lesson for one in learned_by(database) for lesson in one.lessons]
         suggester = Suggester(study, points, history, lag, edits.segment, lessons)

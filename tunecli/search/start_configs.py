@@ -8,14 +8,14 @@ from tunecli.database.trials import Trial
 from tunecli.database.write import StudyDatabase
 from tunecli.errors import StudyFileError
 from tunecli.search.resume import objective_attribute
-from tunecli.search.study.front import Front
-from tunecli.search.study.study_folder import Place
+from tunecli.search.study.front import FrontTracker
+from tunecli.search.study.study_folder import StudyFolder
 from tunecli.search.suggest.enumeration import Point
 from tunecli.study_file.locate_config import match
 from tunecli.study_file.study_file import StudyFile
 
 
-def start_points(study: StudyFile, place: Place) -> Sequence[Point]:
+def start_points(study: StudyFile, place: StudyFolder) -> Sequence[Point]:
     """Partial assignments for a study's first trials.
 
     Args:
@@ -27,7 +27,7 @@ def start_points(study: StudyFile, place: Place) -> Sequence[Point]:
     """
     if study.start_from is None:
         return study.start_with
-    source = Place(place.runs, study.start_from.study, place.storage)
+    source = StudyFolder(place.runs, study.start_from.study, place.storage)
     database = StudyDatabase.open(source.url, source.name)
     if database is None:
         raise _error(
@@ -75,6 +75,6 @@ def _best(trials: Sequence[Trial], study: StudyFile) -> list[Trial]:
     """
     directions = [objective.direction for objective in study.objectives]
     sign = -1 if directions[0] == "maximize" else 1
-    front = Front(directions, trials)
+    front = FrontTracker(directions, trials)
     complete = [trial for trial in trials if trial.values]
     return sorted(complete, key=lambda trial: (trial not in front, sign * trial.values[0]))

@@ -16,16 +16,16 @@ from tunecli.database.trials import Trial
 from tunecli.database.validate_rows import refuse_nonsense
 from tunecli.database.write import StudyDatabase
 from tunecli.errors import StudyFileError
-from tunecli.search.resume import Stored
-from tunecli.search.study.study_folder import Place
+from tunecli.search.resume import StoredStudy
+from tunecli.search.study.study_folder import StudyFolder
 from tunecli.study_file.locate_config import match
 from tunecli.study_file.settings.settings import DataSettings, TrialConfig, ValidationSettings
 from tunecli.study_file.space.tree import SETTINGS
 from tunecli.study_file.study_file import StudyFile
-from tunecli.training.outcome.failure_reasons import is_out_of_memory
+from tunecli.training.outcome.failure_reasons import says_out_of_memory
 
 
-def learn(study: StudyFile, summary: DataSummary, place: Place) -> tuple[Learned, ...]:
+def learn(study: StudyFile, summary: DataSummary, place: StudyFolder) -> tuple[Learned, ...]:
     """Read what the studies of `search.learn_from` teach.
 
     Args:
@@ -48,14 +48,14 @@ def learned_by(database: StudyDatabase) -> tuple[Learned, ...]:
         return from_attribute(database.attribute("learned", []))
 
 
-def _learn(study: StudyFile, summary: DataSummary, place: Place, name: str) -> Learned:
-    other = Place(place.runs, name, place.storage)
+def _learn(study: StudyFile, summary: DataSummary, place: StudyFolder, name: str) -> Learned:
+    other = StudyFolder(place.runs, name, place.storage)
     database = StudyDatabase.open(other.url, name) if name != study.name else None
     if database is None:
         where = "itself" if name == study.name else f"no study of {place.runs.resolve()}"
         raise _error(study, f"{name} is {where}. Name a study that has trials, or leave it out.")
     try:
-        theirs = Stored.read(database)
+        theirs = StoredStudy.read(database)
     finally:
         database.close()
     differences = _differences(theirs, study, summary)
@@ -75,7 +75,7 @@ def _error(study: StudyFile, message: str) -> StudyFileError:
     return study.error([(("search", "learn_from"), message)])
 
 
-def _differences(theirs: Stored, study: StudyFile, summary: DataSummary) -> list[str]:
+def _differences(theirs: StoredStudy, study: StudyFile, summary: DataSummary) -> list[str]:
     """What makes the scores of two studies incomparable, whatever the trial."""
     pairs: dict[str, tuple[Any, Any]] = {
         "data": (
@@ -104,7 +104,7 @@ def _lesson(study: StudyFile, trial: Trial) -> Lesson | str:
     """What a trial teaches, or in a few words why it teaches nothing here."""
     if trial.outcome is None:
         return "no end yet"
-    if trial.outcome == "failed" and not is_out_of_memory(trial.reason):
+    if trial.outcome == "failed" and not says_out_of_memory(trial.reason):
         return "no result"
     found = match(study.tree, trial.config, trial.params)
     if found.misfits:

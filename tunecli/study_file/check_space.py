@@ -41,7 +41,7 @@ from tunecli.study_file.space.tree import (
     Tree,
     trains_itself,
 )
-from tunecli.study_file.space.walk import Resolved, parameters, resolve
+from tunecli.study_file.space.walk import Resolved, parameters_of, resolve
 from tunecli.study_file.text.document import Path
 from tunecli.study_file.text.problems import Problems, covers
 from tunecli.study_file.text.suggestions import listed
@@ -59,7 +59,7 @@ MOST_PARAMETERS = 500
 
 def check_tree(tree: Tree, sections: Sections, task: Task | None, grammar: Grammar) -> None:
     """Report everything that is wrong at some point of the search space."""
-    searched = parameters(tree)
+    searched = parameters_of(tree)
     if len(searched) > MOST_PARAMETERS:
         n = f"{len(searched):,}"
         message = f"a study searches at most {MOST_PARAMETERS} ranges and choices, but got {n}."

@@ -18,11 +18,11 @@ from tunecli.study_file.space.node_data import (
 from tunecli.study_file.space.tree import (
     SLOTS,
     Choice,
-    Gate,
-    Items,
+    ListNode,
     Named,
     Node,
     Number,
+    OptionalRange,
     Record,
     Slots,
     Tree,
@@ -129,7 +129,7 @@ def _nodes(path: str, old: Node | None, new: Node | None) -> Iterator[Change]:
     """Differences between what stands at one place, down to single ranges and values."""
     if isinstance(old, Number) and isinstance(new, Number):
         yield from _ranges(path, old.range, new.range)
-    elif isinstance(old, Gate) and isinstance(new, Gate):
+    elif isinstance(old, OptionalRange) and isinstance(new, OptionalRange):
         yield from _nodes(path, old.inside, new.inside)
         yield from _differing(f"{path}.or", old.otherwise, new.otherwise)
     elif isinstance(old, Choice) and isinstance(new, Choice) and old.range == new.range:
@@ -140,7 +140,11 @@ def _nodes(path: str, old: Node | None, new: Node | None) -> Iterator[Change]:
         yield from _fields(f"{path}.{old.component}", old.arguments, new.arguments)
     elif isinstance(old, Record) and isinstance(new, Record):
         yield from _fields(path, old.fields, new.fields)
-    elif isinstance(old, Items) and isinstance(new, Items) and len(old.nodes) == len(new.nodes):
+    elif (
+        isinstance(old, ListNode)
+        and isinstance(new, ListNode)
+        and len(old.nodes) == len(new.nodes)
+    ):
         for index, pair in enumerate(zip(old.nodes, new.nodes, strict=True)):
             yield from _nodes(f"{path}[{index}]", *pair)
     else:

@@ -17,12 +17,12 @@ from tunecli.study_file.space.tree import (
     LIST_SLOTS,
     SETTINGS,
     Choice,
-    Gate,
-    Items,
+    ListNode,
     Named,
     Node,
     Number,
     Option,
+    OptionalRange,
     Plain,
     Record,
     Slot,
@@ -113,7 +113,7 @@ class _Walk:
                 self.answers[node.name] = float(value) if is_float else value
             else:
                 self.misfits.append(f"{node.name} outside its range")
-        elif isinstance(node, Gate):
+        elif isinstance(node, OptionalRange):
             takes_other = _same(node.otherwise, value)
             self.answers[node.name] = takes_other
             if not takes_other:
@@ -153,7 +153,7 @@ class _Walk:
             self.misfits += [f"another {below}.{key}" for key in sorted(extra)]
         elif isinstance(node, Record) and isinstance(value, dict):
             self._fields(node.fields, value, name)
-        elif isinstance(node, Items) and isinstance(value, list | tuple):
+        elif isinstance(node, ListNode) and isinstance(value, list | tuple):
             if len(value) != len(node.nodes):
                 self.misfits.append(f"another {name}")
                 return
@@ -174,7 +174,7 @@ class _Walk:
         if isinstance(node, Choice):
             self._choice(node, values, name)
             return
-        if not isinstance(node, Items):
+        if not isinstance(node, ListNode):
             self.node(node, values or None, name)
             return
         left = [*values]

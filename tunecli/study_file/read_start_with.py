@@ -15,12 +15,12 @@ from tunecli.study_file.settings.switching_off import is_none
 from tunecli.study_file.space.node_data import range_data
 from tunecli.study_file.space.tree import (
     Choice,
-    Gate,
-    Items,
+    ListNode,
     Named,
     Node,
     Number,
     Option,
+    OptionalRange,
     Plain,
     Record,
     Slot,
@@ -155,7 +155,7 @@ class _Entry:
     def _node(self, data: Any, at: Path, node: Node) -> None:
         if isinstance(node, Number):
             self._number(data, at, node)
-        elif isinstance(node, Gate):
+        elif isinstance(node, OptionalRange):
             takes_other = identity(data) == identity(node.otherwise)
             self._found[node.name] = takes_other
             if not takes_other:
@@ -166,7 +166,7 @@ class _Entry:
             self._component(data, at, node)
         elif isinstance(node, Record):
             self._children(data, at, node.fields, "a mapping")
-        elif isinstance(node, Items):
+        elif isinstance(node, ListNode):
             self._items(data, at, node)
         elif isinstance(node, Plain):
             fixed = inline(node.value)
@@ -183,7 +183,7 @@ class _Entry:
     def _choice(self, data: Any, at: Path, node: Choice) -> None:
         option, inside, below = _chosen(node, data, at)
         if option is None:
-            if any(self._problems.misspell(option.node.at) for option in node.options):
+            if any(self._problems.misspelled_at(option.node.at) for option in node.options):
                 return  # its name is misspelled, and it is perhaps the one that is meant
             known = [_written(option, labelled=node.labelled) for option in node.options]
             self._problems.add(at, _not_an_option(data, known))
@@ -198,7 +198,7 @@ class _Entry:
 
     def _component(self, data: Any, at: Path, node: Named) -> None:
         if _head(data) != node.component:
-            if self._problems.misspell(node.at):
+            if self._problems.misspelled_at(node.at):
                 return  # its name is misspelled
             message = f"must be {{{node.component}: {{…}}}}, but got {inline(data)}."
             self._problems.add(at, message)
@@ -214,12 +214,12 @@ class _Entry:
         for key, value in data.items():
             if key in known:
                 self._node(value, (*at, key), known[key])
-            elif not any(self._problems.misspell(node.at) for node in known.values()):
+            elif not any(self._problems.misspelled_at(node.at) for node in known.values()):
                 hint = did_you_mean(key, known) or " It may name only what is searched."
                 message = f"there is no range of this name.{hint}"
                 self._problems.add((*at, key), message, of_key=True)
 
-    def _items(self, data: Any, at: Path, node: Items) -> None:
+    def _items(self, data: Any, at: Path, node: ListNode) -> None:
         if not isinstance(data, list) or len(data) != len(node.nodes):
             message = f"must be a list of {len(node.nodes)} values, but got {inline(data)}."
             self._problems.add(at, message)

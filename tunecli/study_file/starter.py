@@ -92,7 +92,7 @@ def first_size(median_side: int) -> int:
     return min(_QUICK_SIDE, max(8, median_side // 8 * 8))
 
 
-def study_name(source: str) -> str:
+def starter_name(source: str) -> str:
     """A name for the study: that of the file, folder, set or function."""
     last = re.split(r"[/:]", source.rstrip("/"))[-1]
     parts = last.split(".")
@@ -117,7 +117,7 @@ def _head(look: FirstLook, file: str, options: str) -> Iterator[str]:
     yield "#"
     yield f"#   tunecli check {file}{options}     # what it will take, and whether all of it runs"
     yield f"#   tunecli search {file}{options}    # Ctrl-C stops it; the same command goes on"
-    yield f"#   tunecli report {study_name(look.source)}"
+    yield f"#   tunecli report {starter_name(look.source)}"
     yield "#"
     yield "# A range is searched; a value in its place is fixed. What is not here has a default:"
     yield "# the README lists them all."

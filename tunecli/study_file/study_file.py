@@ -168,7 +168,7 @@ class StudyFile:
     @cached_property
     def parameters(self) -> tuple[Parameter, ...]:
         """What is searched, in the order in which `resolve` asks."""
-        return walk.parameters(self.tree)
+        return walk.parameters_of(self.tree)
 
     @cached_property
     def gates(self) -> dict[str, Scalar]:
@@ -176,7 +176,7 @@ class StudyFile:
 
         Whether it does is the parameter of that name with `.or` behind it.
         """
-        return walk.gates(self.tree)
+        return walk.optional_ranges(self.tree)
 
     def completed(self, task: Task, n_rows: int, given: Collection[str] = ()) -> StudyFile:
         """The same study with what the file leaves open filled in: loss, objective, validation.
@@ -195,7 +195,7 @@ class StudyFile:
         sections = replace(
             self.sections,
             task=task,
-            data=defaults.data(self.sections.data, given),
+            data=defaults.with_data_defaults(self.sections.data, given),
             validation=defaults.validation(self.validation, n_rows, given),
             objectives=objectives,
             metrics=tuple(m for m in self.metrics if m not in optimized),
@@ -250,7 +250,7 @@ class StudyFile:
         """A trial's configuration; of a completed study file.
 
         Args:
-            suggest: is asked for each parameter that exists, in the order of `parameters`.
+            suggest: is asked for each parameter that exists, in the order of `parameters_of`.
         """
         config = trial_config(walk.resolve(self.tree, suggest), self.sections)
         if config is None or self.objective is None:
@@ -262,7 +262,7 @@ class StudyFile:
         return to_text(study_data(self.sections, self.tree))
 
 
-def load(
+def read_study_file(
     path: FilePath, overrides: Sequence[str] = (), code: AllowedCode | None = None
 ) -> StudyFile:
     """Read a study file from disk.

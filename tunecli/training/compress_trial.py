@@ -21,7 +21,7 @@ from tunecli.training.compression.unpacking import unpack
 from tunecli.training.cross_validation import CrossValidation
 from tunecli.training.fold import FoldTraining, new_model
 from tunecli.training.outcome.evaluation import Evaluation
-from tunecli.training.outcome.score_guard import NoScoreError, checked
+from tunecli.training.outcome.score_guard import NoScoreError, finite_evaluation
 from tunecli.training.step.losses import Predictions
 
 _EXAMPLE_ROWS = 2  # batch norms in training want more than one
@@ -119,7 +119,7 @@ def _scored(fold: FoldTraining, packed: Packed, config: TrialConfig) -> Compress
     model = unpack(packed, new_model(config, fold.fold)).to(fold.device)
     predictions, score, metrics = fold.measured(model)
     told = Evaluation(0, config.training.epochs or 0, 0.0, score, metrics, 0.0)
-    told = checked(told, fold.fold.number, config.objective.metric.name)
+    told = finite_evaluation(told, fold.fold.number, config.objective.metric.name)
     return CompressedFold(model, packed, predictions, told.score, told.metrics)
 
 

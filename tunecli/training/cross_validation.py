@@ -26,13 +26,13 @@ from tunecli.study_file.settings.settings import Direction, EarlyStopping, Trial
 from tunecli.training.fold import FoldTraining
 from tunecli.training.outcome.evaluation import Evaluation, Outcome, TrialResult
 from tunecli.training.outcome.failure_reasons import ERROR
-from tunecli.training.outcome.score_guard import NoScoreError, checked, mean
+from tunecli.training.outcome.score_guard import NoScoreError, finite_evaluation, mean
 from tunecli.training.state.memory import PeakMemory
 from tunecli.training.state.offload import device_memory, must_wait_elsewhere
 from tunecli.training.state.trial_files import OWN_TRAINING
 from tunecli.training.step.batches import batch_sizes
 from tunecli.training.step.losses import Predictions
-from tunecli.training.user_loop.own_training import OwnFoldTraining
+from tunecli.training.user_loop.user_training import UserFoldTraining
 
 Round = tuple[Evaluation, ...]
 """One evaluation of every fold, with one step."""
@@ -71,7 +71,7 @@ class CrossValidation:
         """
         self._peak = PeakMemory(device)
         self._device_memory = device_memory(device)
-        self.folds: Sequence[FoldTraining | OwnFoldTraining]
+        self.folds: Sequence[FoldTraining | UserFoldTraining]
         self.n_evaluations: int | None
         if config.train is None:
             size = config.training.batch_size
@@ -84,7 +84,7 @@ class CrossValidation:
         else:
             own = folder and make_folder(folder, OWN_TRAINING)
             self.folds = [
-                OwnFoldTraining(config, fold, device, own and make_folder(own, str(fold.number)))
+                UserFoldTraining(config, fold, device, own and make_folder(own, str(fold.number)))
                 for fold in folds
             ]
             self.n_evaluations = config.training.epochs
@@ -125,10 +125,12 @@ class CrossValidation:
             told = next(training)
             if self._leaves_device(training):
                 training.leave_device()
-            evaluations.append(checked(told, training.fold.number, name, has_loss=has_loss))
+            evaluations.append(
+                finite_evaluation(told, training.fold.number, name, has_loss=has_loss)
+            )
         return tuple(evaluations)
 
-    def _leaves_device(self, training: FoldTraining | OwnFoldTraining) -> TypeGuard[FoldTraining]:
+    def _leaves_device(self, training: FoldTraining | UserFoldTraining) -> TypeGuard[FoldTraining]:
         """Whether a fold waits for its next turn in host memory."""
         if not isinstance(training, FoldTraining) or self._device_memory is None:
             return False
@@ -205,7 +207,7 @@ class CrossValidation:
 
     def close(self) -> bool:
         """End what runs beside this; whether it has ended."""
-        ends = [fold.close() for fold in self.folds if isinstance(fold, OwnFoldTraining)]
+        ends = [fold.close() for fold in self.folds if isinstance(fold, UserFoldTraining)]
         return all(ends)
 
     def archive(self, outputs_of_folds: Sequence[Predictions | None]) -> bytes | None:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from tunecli.data.rows.dataset import FoldData
 from tunecli.data.rows.features import BLOCK_BYTES, as_features
-from tunecli.study_file.settings.metric_names import label, measured
+from tunecli.study_file.settings.metric_names import label, prediction_metrics
 from tunecli.study_file.settings.settings import TrialConfig
 from tunecli.training.models import (
     Columns,
@@ -233,7 +233,7 @@ class FoldTraining:
     def measured(self, model: nn.Module) -> tuple[Predictions, float, dict[str, float]]:
         """A model's predictions for the validation rows, its score, the other metrics by name."""
         predictions = self._loss.predict(self._outputs(model.eval()))
-        objective, *others = wanted = measured(self._config)
+        objective, *others = wanted = prediction_metrics(self._config)
         fold = self.fold
         values = measure(
             wanted, fold.task, self._y_valid, predictions, fold.n_classes, fold.valid_weights

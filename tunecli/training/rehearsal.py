@@ -22,7 +22,7 @@ from tunecli.data.rows.features import as_features
 from tunecli.data.user_code.import_user_code import place_in_code
 from tunecli.errors import TunecliError, UserCodeError
 from tunecli.study_file.settings.code_names import is_code
-from tunecli.study_file.settings.metric_names import costs, label, measured
+from tunecli.study_file.settings.metric_names import cost_metrics, label, prediction_metrics
 from tunecli.study_file.settings.settings import Component, TrialConfig
 from tunecli.training.compress_trial import example
 from tunecli.training.compression.costs import costs_of
@@ -31,7 +31,7 @@ from tunecli.training.compression.unpacking import unpack
 from tunecli.training.fold import FoldTraining, new_model
 from tunecli.training.models import Columns, build_model, explain_size, rate_factors
 from tunecli.training.outcome.metrics import measure
-from tunecli.training.outcome.score_guard import NoScoreError, number
+from tunecli.training.outcome.score_guard import NoScoreError, float_of
 from tunecli.training.step.augmentation import Augmentation
 from tunecli.training.step.batches import batch_sizes
 from tunecli.training.step.losses import build_loss, n_outputs
@@ -39,7 +39,7 @@ from tunecli.training.step.optimizers import build_optimizers
 from tunecli.training.step.precision import Precision, choose_device
 from tunecli.training.step.schedules import Rates
 from tunecli.training.step.timetable import Timetable
-from tunecli.training.trial_end import refused
+from tunecli.training.trial_end import infeasible_before_training
 
 TIMED_STEPS = 32
 """At most so many optimizer steps are timed,"""
@@ -90,7 +90,7 @@ def rehearse(config: TrialConfig, folds: Sequence[FoldData]) -> Rehearsal:
     try:
         with torch.random.fork_rng(devices=[]):
             _build_one_by_one(config, fold)
-            infeasible = refused(config, fold)
+            infeasible = infeasible_before_training(config, fold)
             with _blaming("training"):
                 sizes = batch_sizes(len(fold.y_train), config.training.batch_size)[:2]
                 device = choose_device(config.training.device)
@@ -122,7 +122,7 @@ def _build_one_by_one(config: TrialConfig, fold: FoldData) -> None:
         if is_code(config.loss.name):
             outputs = torch.zeros(2, loss.n_outputs, device=fold.y_train.device)
             loss(outputs.requires_grad_(), fold.y_train[:2])
-    for metric in measured(config):
+    for metric in prediction_metrics(config):
         if is_code(metric.name):
             with _blaming(f"{_place(config, metric)}.{metric.name}"):
                 _try_metric(metric, fold)
@@ -138,7 +138,7 @@ def _build_one_by_one(config: TrialConfig, fold: FoldData) -> None:
         except (RuntimeError, ValueError, AssertionError):
             explain_size(config.model, fold.shape, wanted)
             raise
-    if names := set(costs(config)) - {"latency"}:  # what computes has a latency
+    if names := set(cost_metrics(config)) - {"latency"}:  # what computes has a latency
         with _blaming(f"model.{config.model.name}"):
             costs_of(names, model, example(fold, 1))
     with _blaming(f"optimizer.{config.optimizer.name}"):
@@ -168,7 +168,7 @@ def _try_metric(metric: Component, fold: FoldData) -> None:
     predictions = y if fold.task == "regression" else np.eye(fold.n_classes, dtype=np.float32)[y]
     name = label(metric)
     try:
-        number(measure([metric], fold.task, y, predictions, fold.n_classes)[name], name)
+        float_of(measure([metric], fold.task, y, predictions, fold.n_classes)[name], name)
     except NoScoreError as error:
         raise TunecliError(f"{error.reason.removeprefix('error: ')}.") from None
 

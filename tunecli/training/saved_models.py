@@ -75,7 +75,7 @@ def read_models(folder: Path, config: TrialConfig) -> list[Kept]:
         raise DataError(f"the models in {folder} cannot be used: {error}.") from None
 
 
-def restored(kept: Kept, model: nn.Module) -> nn.Module:
+def load_network(kept: Kept, model: nn.Module) -> nn.Module:
     """A network, built anew from its configuration, with kept weights; in evaluation mode.
 
     Raises:

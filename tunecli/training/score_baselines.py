@@ -23,11 +23,11 @@ from torch import Tensor
 from tunecli.data.fold_store import FoldStore
 from tunecli.data.rows.streamed_rows import LoadedRows
 from tunecli.study_file.settings.code_names import is_code
-from tunecli.study_file.settings.metric_names import METRICS, label, measured
+from tunecli.study_file.settings.metric_names import METRICS, label, prediction_metrics
 from tunecli.study_file.settings.settings import Component, Task, TrialConfig
 from tunecli.training.outcome.evaluation import Baseline
 from tunecli.training.outcome.metrics import measure
-from tunecli.training.outcome.score_guard import NoScoreError, finite, mean, number
+from tunecli.training.outcome.score_guard import NoScoreError, finite_float, float_of, mean
 from tunecli.training.state.random_state import fold_seed
 from tunecli.training.untuned_models import MODELS, Guess, UntunedModel
 
@@ -75,9 +75,9 @@ def _scored(name: str, config: TrialConfig, store: FoldStore) -> Baseline:
         y = store.dataset.y[valid_rows].numpy()
         weights = store.dataset.weights_of(valid_rows)
         values = measure(metrics, task, y, predicted, len(store.dataset.classes), weights)
-        found.append({name: number(value, name) for name, value in values.items()})
+        found.append({name: float_of(value, name) for name, value in values.items()})
     objective = label(config.objective.metric)
-    scores = tuple(finite(values.pop(objective), objective) for values in found)
+    scores = tuple(finite_float(values.pop(objective), objective) for values in found)
     means = {name: mean(values[name] for values in found) for name in found[0]}
     return Baseline(
         name,
@@ -92,7 +92,7 @@ def _measurable(config: TrialConfig, task: Task) -> Sequence[Component]:
     objective = config.objective.metric
     known = [
         metric
-        for metric in measured(config)
+        for metric in prediction_metrics(config)
         if is_code(metric.name) or (metric.name in METRICS and METRICS[metric.name].task == task)
     ]
     if objective not in known:

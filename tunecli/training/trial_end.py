@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from tunecli.data.rows.dataset import FoldData
-from tunecli.study_file.settings.metric_names import costs, label
+from tunecli.study_file.settings.metric_names import cost_metrics, label
 from tunecli.study_file.settings.settings import CompressionSettings, TrialConfig
 from tunecli.training.compress_trial import CompressedFold, compressed_folds, example
 from tunecli.training.compression.costs import costs_of
@@ -26,13 +26,13 @@ from tunecli.training.outcome.evaluation import TrialResult
 from tunecli.training.outcome.objectives import broken_limits
 from tunecli.training.outcome.score_guard import NoScoreError, mean
 from tunecli.training.saved_models import Kept
-from tunecli.training.step.latency_lock import NOBODY_MEASURES, Quiet
+from tunecli.training.step.latency_lock import NOBODY_MEASURES, LatencyLock
 
 _OF_EVERY_COMPRESSED = frozenset({"size", "n_weights", "zeros", "macs"})
 
 
 @dataclass(frozen=True)
-class EndOfTrial:
+class ConcludedTrial:
     """What came of a trial, and the models that it came from."""
 
     result: TrialResult
@@ -48,7 +48,7 @@ class EndOfTrial:
             yield fold.best_model().state_dict()
 
 
-def finish(training: CrossValidation, quiet: Quiet = NOBODY_MEASURES) -> EndOfTrial:
+def conclude(training: CrossValidation, quiet: LatencyLock = NOBODY_MEASURES) -> ConcludedTrial:
     """End a trial that nothing stopped.
 
     With compression the value is that of the compressed models, and the metric `uncompressed` what
@@ -63,7 +63,7 @@ def finish(training: CrossValidation, quiet: Quiet = NOBODY_MEASURES) -> EndOfTr
     """
     result = training.result()
     if result.outcome != "complete":
-        return EndOfTrial(result, training)
+        return ConcludedTrial(result, training)
     start = time.perf_counter()
     compressed: Sequence[CompressedFold] = ()
     try:
@@ -78,10 +78,10 @@ def finish(training: CrossValidation, quiet: Quiet = NOBODY_MEASURES) -> EndOfTr
     except NoScoreError as error:
         result = TrialResult(error.outcome, error.reason)
     training.seconds += time.perf_counter() - start
-    return EndOfTrial(training.measured(result), training, compressed)
+    return ConcludedTrial(training.measured(result), training, compressed)
 
 
-def refused(config: TrialConfig, fold: FoldData) -> TrialResult | None:
+def infeasible_before_training(config: TrialConfig, fold: FoldData) -> TrialResult | None:
     """The result of a trial that cannot keep to a limit, whatever its training brings.
 
     Its model is built once, outside of any generator that a training draws from.
@@ -90,7 +90,7 @@ def refused(config: TrialConfig, fold: FoldData) -> TrialResult | None:
         fold: any of the trial's.
     """
     limited = {constraint.metric.name for constraint in config.constraints}
-    names = limited & _known_before(config.compression) & set(costs(config))
+    names = limited & _known_before(config.compression) & set(cost_metrics(config))
     if not names:
         return None
     with torch.random.fork_rng(devices=[]):
@@ -130,10 +130,10 @@ def _of_compressed(
 def _costs(
     training: CrossValidation,
     compressed: Sequence[CompressedFold],
-    quiet: Quiet,
+    quiet: LatencyLock,
 ) -> dict[str, float]:
     """Means over folds of what the study names, and of what every compressed model is asked."""
-    names = set(costs(training.config)) | (_OF_EVERY_COMPRESSED if compressed else set())
+    names = set(cost_metrics(training.config)) | (_OF_EVERY_COMPRESSED if compressed else set())
     if not names:
         return {}
     found = []

@@ -66,7 +66,7 @@ class Guess:
         return 0.0, 0.0
 
 
-class Linear:
+class LinearBaseline:
     """Logistic or ridge regression."""
 
     def estimator(self, store: FoldStore, seed: int) -> Any:
@@ -154,8 +154,8 @@ def _n_outputs(dataset: Dataset) -> int:
 MODELS: Mapping[str, UntunedModel] = {
     "commonest class": Guess(),
     "mean": Guess(),
-    "logistic regression": Linear(),
-    "ridge regression": Linear(),
+    "logistic regression": LinearBaseline(),
+    "ridge regression": LinearBaseline(),
     "gradient-boosted trees": Trees(),
 }
 """By the names in `evaluation.BASELINES`."""

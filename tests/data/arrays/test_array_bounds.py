@@ -14,7 +14,7 @@ from tunecli.data.arrays import array_files
 from tunecli.data.rows import array_forms
 from tunecli.data.rows.array_forms import feature_array, tensor_array
 from tunecli.data.rows.workspace import Workspace
-from tunecli.data.sources import load
+from tunecli.data.sources import load_dataset
 from tunecli.data.user_code.import_user_code import permit
 from tunecli.errors import DataError
 from tunecli.study_file.catalogue.allowed_code import AllowedCode
@@ -57,7 +57,7 @@ def test_a_file_of_more_numbers_than_memory_is_refused(
     source = write(tmp_path)
     assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 5000
     with pytest.raises(DataError, match=r"GiB of memory\. Take fewer rows|not fit into memory"):
-        load(DataSettings(source=source), Workspace(tmp_path))
+        load_dataset(DataSettings(source=source), Workspace(tmp_path))
 
 
 def test_what_a_function_returns_is_held_to_the_same(tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_what_a_function_returns_is_held_to_the_same(tmp_path: Path) -> None:
     allowed = AllowedCode.of(tmp_path, ["own.py"])
     permit(allowed)
     with pytest.raises(DataError, match=r"own.py:f: 1,000,000,000,000 × 2 numbers take"):
-        load(DataSettings(source="own.py:f"), Workspace(tmp_path, code=allowed))
+        load_dataset(DataSettings(source="own.py:f"), Workspace(tmp_path, code=allowed))
 
 
 @pytest.mark.parametrize("name", ["d.npz", "d.pt"])
@@ -85,7 +85,7 @@ def test_an_archive_is_measured_before_it_is_unpacked(
     monkeypatch.setattr(array_files, "memory", lambda: 10**6)
     assert (tmp_path / name).stat().st_size < 10**5
     with pytest.raises(DataError, match=f"{name} does not fit into memory"):
-        load(DataSettings(source=name), Workspace(tmp_path))
+        load_dataset(DataSettings(source=name), Workspace(tmp_path))
 
 
 def test_what_repeats_itself_is_read_as_it_is_where_it_fits() -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tunecli.data.rows.dataset import Dataset
 from tunecli.data.rows.workspace import Workspace
-from tunecli.data.sources import load
+from tunecli.data.sources import load_dataset
 from tunecli.errors import DataError
 from tunecli.study_file.settings.settings import DataSettings
 
@@ -23,7 +23,7 @@ PICTURES = RANDOM.integers(0, 256, (40, 1, 8, 8), np.uint8)
 
 
 def read(folder: Path, source: str, **settings: Any) -> Dataset:
-    return load(DataSettings(source=source, **settings), Workspace(folder))
+    return load_dataset(DataSettings(source=source, **settings), Workspace(folder))
 
 
 def test_an_archive_of_numbers(tmp_path: Path) -> None:

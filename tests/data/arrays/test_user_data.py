@@ -20,7 +20,7 @@ from tunecli.data.rows import streamed_rows
 from tunecli.data.rows.dataset import Dataset
 from tunecli.data.rows.streamed_rows import LoadedRows
 from tunecli.data.rows.workspace import Workspace
-from tunecli.data.sources import load
+from tunecli.data.sources import load_dataset
 from tunecli.data.user_code import import_user_code
 from tunecli.errors import DataError, UserCodeError
 from tunecli.study_file.catalogue.allowed_code import AllowedCode
@@ -97,7 +97,7 @@ def read(
 ) -> Dataset:
     settings = DataSettings(source=f"own.py:{function}", arguments=arguments, in_memory=in_memory)
     code = AllowedCode.of(folder, [str(folder / "own.py")])
-    return load(settings, Workspace(folder, cache, code))
+    return load_dataset(settings, Workspace(folder, cache, code))
 
 
 @pytest.mark.parametrize("function", ["pair", "tensors", "mapping", "four", "rows"])

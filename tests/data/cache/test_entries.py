@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tunecli.data.cache.entries import Entry, NewArray, file_hash, kept, key_of
+from tunecli.data.cache.entries import CacheEntry, NewArray, content_sha256, kept, key_of
 
 KEY = "thing-1"
 
@@ -29,7 +29,7 @@ def never(new: NewArray) -> Mapping[str, Any]:
     raise AssertionError("it is there already")
 
 
-def same(one: Entry, other: Entry) -> bool:
+def same(one: CacheEntry, other: CacheEntry) -> bool:
     return one.facts == other.facts and all(
         np.array_equal(array, other.arrays[name]) and array.dtype == other.arrays[name].dtype
         for name, array in one.arrays.items()
@@ -140,11 +140,11 @@ def test_keys_tell_everything_apart() -> None:
 
 def test_a_file_is_known_by_its_content(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"1")
-    first = file_hash(tmp_path / "a")
+    first = content_sha256(tmp_path / "a")
     stat = (tmp_path / "a").stat()
     (tmp_path / "a").write_bytes(b"2")
     os.utime(tmp_path / "a", ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    assert file_hash(tmp_path / "a") != first
+    assert content_sha256(tmp_path / "a") != first
 
 
 def make_in_process(folder: str, log: str) -> None:

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tunecli.data.columns.cell_identity import Categories, categories_of, codes_in, text_of
+from tunecli.data.columns.cell_identity import CellCategories, categories_of, codes_in, text_of
 from tunecli.data.rows.dataset import Column
 from tunecli.data.tables.table_files import read_table
-from tunecli.data.tables.table_rows import cells_of, table_blocks
+from tunecli.data.tables.table_rows import model_cells, table_blocks
 from tunecli.study_file.settings.settings import DataSettings
 
 SETTINGS = DataSettings(source="t.csv", target="y")
@@ -23,7 +23,7 @@ words = st.sampled_from("a|b | b|01|1|001|1.5|1.50|V57|true|No|no".split("|"))
 whole = st.integers(-(2**63), 2**63 - 1) | st.integers(2**53, 2**53 + 5) | st.integers(-9, 9)
 
 
-def column_of(found: Categories, name: str = "c") -> Column:
+def column_of(found: CellCategories, name: str = "c") -> Column:
     return Column(name, "categorical", found.labels, found.told_by)
 
 
@@ -124,7 +124,7 @@ def test_csv_and_parquet_of_the_same_cells_have_the_same_codes(
         assert csv.labels == parquet.labels
         assert csv.codes.tolist() == parquet.codes.tolist()
     columns = [column_of(categories_of(read[0][name]), name) for name in "abcd"]
-    expected = cells_of(frame, columns, "the frame")
+    expected = model_cells(frame, columns, "the frame")
     for name in ("t.csv", "t.parquet"):
         blocks = table_blocks(folder / name, columns, SETTINGS, 3)
         assert np.array_equal(np.concatenate(list(blocks)), expected, equal_nan=True)

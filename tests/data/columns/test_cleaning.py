@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tunecli.data.columns.cleaning import copies, leaks, without_idle_columns
+from tunecli.data.columns.cleaning import duplicate_rows, leaks, without_idle_columns
 from tunecli.data.columns.column_kinds import Cells
 from tunecli.data.rows.dataset import Column
 
@@ -47,7 +47,7 @@ def test_copies_are_the_rows_that_are_equal(rows: list[tuple[int, int]]) -> None
     x = np.array([NAN if a == 3 else a for a, _ in rows])
     y = np.array([b for _, b in rows])
     firsts = [rows.index(row) for row in rows]
-    found, notes = copies([x], y)
+    found, notes = duplicate_rows([x], y)
     n_copies = len(rows) - len(set(rows))
     if n_copies == 0:
         assert (found, notes) == (None, [])

@@ -18,7 +18,7 @@ from tunecli.data.cache.cached_datasets import dataset_of
 from tunecli.data.new_rows import RowKind, rows_of
 from tunecli.data.rows.dataset import Dataset
 from tunecli.data.rows.workspace import Workspace
-from tunecli.data.sources import load as load_data
+from tunecli.data.sources import load_dataset as load_data
 from tunecli.data.tables.table_rows import table_blocks
 from tunecli.errors import DataError
 from tunecli.study_file.settings.settings import DataSettings
@@ -263,7 +263,7 @@ def test_numbers_in_the_place_of_dates_are_refused(expected: Dataset) -> None:
 def test_a_cached_data_set_keeps_what_its_columns_are(expected: Dataset) -> None:
     from dataclasses import asdict
 
-    from tunecli.data.cache.entries import Entry
+    from tunecli.data.cache.entries import CacheEntry
 
     facts = {
         "task": expected.task,
@@ -273,7 +273,7 @@ def test_a_cached_data_set_keeps_what_its_columns_are(expected: Dataset) -> None
         "notes": [],
         "fingerprint": "",
     }
-    again = dataset_of("t", Entry({"x": expected.x.numpy(), "y": expected.y.numpy()}, facts))
+    again = dataset_of("t", CacheEntry({"x": expected.x.numpy(), "y": expected.y.numpy()}, facts))
     assert again.columns == expected.columns
 
 

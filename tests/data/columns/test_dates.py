@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tunecli.data.columns.date_features import feature_name, parts_of, values_of
-from tunecli.data.columns.date_texts import FORMS, read
+from tunecli.data.columns.date_texts import FORMS, read_dates
 from tunecli.data.columns.dates import dates_as, dates_in
 from tunecli.data.rows.date_parts import DateForm
 from tunecli.errors import DataError
@@ -333,8 +333,8 @@ def test_texts_of_cells_are_one_spelling_each():
 
 def test_reading_is_each_text_for_itself():
     texts = ["2026-01-31", "hello", "10:30", "13/01/2026", "P1D", "3 Jan 2026"]
-    whole = read(texts, "day-first")
+    whole = read_dates(texts, "day-first")
     for row, text in enumerate(texts):
-        alone = read([text], "day-first")
+        alone = read_dates([text], "day-first")
         assert (alone.form, alone.seconds) == (whole.form[row], whole.seconds[row])
     assert len({FORMS[form].name for form in whole.form if form >= 0}) == 5

@@ -16,11 +16,17 @@ from torchvision import datasets
 
 from tunecli.data.first_look import first_look
 from tunecli.data.new_rows import RowKind, blocks_of
-from tunecli.data.pictures.picture_sets import Form, check_room
+from tunecli.data.pictures.picture_sets import PictureForm, check_room
 from tunecli.data.pictures.pictures import load_pictures
 from tunecli.data.pictures.torchvision_sets import load_torchvision
 from tunecli.data.rows.dataset import Dataset
-from tunecli.data.rows.decoding import FORMATS, UnreadableError, decoded, header, only_pictures
+from tunecli.data.rows.decoding import (
+    FORMATS,
+    UnreadableError,
+    decode_picture,
+    header,
+    only_pictures,
+)
 from tunecli.data.rows.workspace import Workspace
 from tunecli.errors import DataError
 from tunecli.study_file.settings.settings import DataSettings, ValidationSettings
@@ -170,7 +176,7 @@ def test_a_picture_that_claims_too_many_pixels_is_not_read(tmp_path: Path) -> No
     path = tmp_path / "a.ppm"
     path.write_bytes(b"P6 60000 60000 255\n" + b"\0" * 12)
     with pytest.raises(UnreadableError, match="it claims to have too many pixels"):
-        decoded(path, 3)
+        decode_picture(path, 3)
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "gif", "webp", "bmp", "tiff", "ppm", "avif"])
@@ -185,7 +191,7 @@ def test_a_damaged_picture_has_a_reason_wherever_it_ends(tmp_path: Path, suffix:
         path.write_bytes(whole[:end])
         header(path)
         try:
-            assert decoded(path, 3).shape == (3, 40, 40)
+            assert decode_picture(path, 3).shape == (3, 40, 40)
         except UnreadableError as error:
             reasons.append(str(error))
     assert len(reasons) > 10
@@ -235,7 +241,7 @@ def test_a_size_for_which_there_is_no_room_is_refused(tmp_path: Path, size: obje
 
 
 def test_a_set_for_which_there_is_no_room_is_refused(tmp_path: Path) -> None:
-    form = Form((1000, 1000), 3)
+    form = PictureForm((1000, 1000), 3)
     check_room(1, form, None)
     for cache in (None, tmp_path / "not" / "there"):
         with pytest.raises(DataError, match=r"1,000,000,000 pictures .* need 2,793,967\.7 GiB"):

@@ -17,7 +17,7 @@ from tunecli.data.cache.entries import FACTS
 from tunecli.data.pictures.class_folders import SUFFIXES
 from tunecli.data.pictures.pictures import load_pictures
 from tunecli.data.rows.dataset import Dataset
-from tunecli.data.rows.decoding import UnreadableError, decoded
+from tunecli.data.rows.decoding import UnreadableError, decode_picture
 from tunecli.data.rows.depth import OF_16_BITS
 from tunecli.data.rows.workspace import Workspace
 from tunecli.errors import DataError
@@ -48,7 +48,7 @@ def test_every_format_and_mode_gives_the_picture(tmp_path: Path, mode: str, suff
     except (OSError, KeyError, ValueError):
         pytest.skip(f"no {suffix} in mode {mode}")
     depth = OF_16_BITS if mode == "I;16" else None
-    grey, coloured = decoded(path, 1, None, depth), decoded(path, 3, None, depth)
+    grey, coloured = decode_picture(path, 1, None, depth), decode_picture(path, 3, None, depth)
     assert grey.shape == (1, 9, 14)
     assert coloured.shape == (3, 9, 14)
     assert grey.dtype == coloured.dtype == np.uint8
@@ -65,15 +65,15 @@ def test_a_picture_is_turned_as_its_camera_says(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # turned by 90 degrees
     Image.fromarray(smooth(1, 8, 20)).save(tmp_path / "a.jpg", exif=exif)
-    assert decoded(tmp_path / "a.jpg", 3).shape == (3, 20, 8)
+    assert decode_picture(tmp_path / "a.jpg", 3).shape == (3, 20, 8)
 
 
 def test_fitting_cuts_both_sides_alike_and_distorts_nothing(tmp_path: Path) -> None:
     pixels = np.zeros((10, 30, 3), np.uint8)
     pixels[:, 10:20] = 200
     save(tmp_path / "a.png", pixels)
-    assert (decoded(tmp_path / "a.png", 3, (10, 10)) == 200).all()
-    assert decoded(tmp_path / "a.png", 3, (40, 7)).shape == (3, 40, 7)
+    assert (decode_picture(tmp_path / "a.png", 3, (10, 10)) == 200).all()
+    assert decode_picture(tmp_path / "a.png", 3, (40, 7)).shape == (3, 40, 7)
 
 
 def test_a_folder_of_class_folders(tmp_path: Path) -> None:
@@ -276,4 +276,4 @@ def test_every_suffix_is_in_small_letters() -> None:
 def test_an_unreadable_file_says_why(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_text("text")
     with pytest.raises(UnreadableError, match="no known format"):
-        decoded(tmp_path / "a.png", 3)
+        decode_picture(tmp_path / "a.png", 3)

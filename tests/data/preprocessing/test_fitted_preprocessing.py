@@ -9,7 +9,7 @@ import torch
 from tunecli.data.preprocessing.fitted_preprocessing import (
     Preprocessing,
     fit_preprocessing,
-    restored,
+    preprocessing_from,
 )
 from tunecli.data.preprocessing.fitted_scale import FittedScale
 from tunecli.data.preprocessing.preparation import prepared
@@ -69,7 +69,7 @@ DATASETS = {
 
 
 def stored_and_read(fitted: Preprocessing) -> Preprocessing:
-    return restored(type(fitted).__name__, fitted.arrays())
+    return preprocessing_from(type(fitted).__name__, fitted.arrays())
 
 
 def rows_of(x: object) -> torch.Tensor:
@@ -105,11 +105,11 @@ def test_an_unknown_operation_is_refused() -> None:
     with pytest.raises(ValueError, match="unknown operation 'exec'"):
         FittedScale.restored({"scale.0.exec": np.zeros(1)})
     with pytest.raises(ValueError, match="unknown preprocessing 'Pickle'"):
-        restored("Pickle", {})
+        preprocessing_from("Pickle", {})
 
 
 def test_stored_levels_hold_whatever_none_means_today() -> None:
     """Models of the version before were trained on levels from 0 to 255 with `scale: none`."""
     levels = np.tile(np.arange(256, dtype=np.float32), (2, 1))
     x = torch.arange(256, dtype=torch.uint8).reshape(1, 1, 16, 16).expand(1, 2, 16, 16)
-    assert torch.equal(restored("OfBytes", {"levels": levels})(x), x.float())
+    assert torch.equal(preprocessing_from("OfBytes", {"levels": levels})(x), x.float())

@@ -17,7 +17,7 @@ from PIL import Image
 
 from tunecli.data.pictures.pictures import load_pictures
 from tunecli.data.rows.dataset import Dataset
-from tunecli.data.rows.decoding import UnreadableError, decoded, header, numbers
+from tunecli.data.rows.decoding import UnreadableError, decode_picture, deep_pixels, header
 from tunecli.data.rows.depth import BITS, OF_16_BITS, Depth
 from tunecli.data.rows.items import as_array
 from tunecli.data.rows.workspace import Workspace
@@ -224,15 +224,15 @@ def test_colours_of_16_bits_are_read_whole(tmp_path: Path, kind: str, n_channels
         write_tiff(path, pixels, photometric=2)
     else:
         path.write_bytes(b"P6 5 7 65535\n" + pixels[..., :3].astype(">u2").tobytes())
-    assert (numbers(path) == pixels[..., :3]).all()
-    found = decoded(path, 3, None, OF_16_BITS)
+    assert (deep_pixels(path) == pixels[..., :3]).all()
+    found = decode_picture(path, 3, None, OF_16_BITS)
     assert (found == np.moveaxis(pixels[..., :3] >> 8, -1, 0)).all()
 
 
 def test_numbers_without_a_sign_keep_their_upper_half(tmp_path: Path) -> None:
     pixels = np.array([[2**32 - 1, 2**31], [5, 0]], np.uint32)
     write_tiff(tmp_path / "a.tiff", pixels, photometric=1)
-    assert (numbers(tmp_path / "a.tiff") == pixels).all()
+    assert (deep_pixels(tmp_path / "a.tiff") == pixels).all()
 
 
 def test_a_picture_of_16_bits_is_turned_as_its_camera_says(tmp_path: Path) -> None:
@@ -240,7 +240,7 @@ def test_a_picture_of_16_bits_is_turned_as_its_camera_says(tmp_path: Path) -> No
     exif = Image.Exif()
     exif[0x0112] = 6  # turned by 90 degrees
     Image.fromarray(pixels).save(tmp_path / "a.png", exif=exif)
-    assert (numbers(tmp_path / "a.png") == np.rot90(pixels, -1)).all()
+    assert (deep_pixels(tmp_path / "a.png") == np.rot90(pixels, -1)).all()
 
 
 @pytest.mark.parametrize(
@@ -330,7 +330,7 @@ def test_a_picture_of_another_depth_is_refused(
 ) -> None:
     write_grey(tmp_path / "a.tiff", pixels)
     with pytest.raises(UnreadableError, match=reason):
-        decoded(tmp_path / "a.tiff", 1, None, depth)
+        decode_picture(tmp_path / "a.tiff", 1, None, depth)
 
 
 def test_pillow_pictures_of_ones_own_are_taken_as_they_are() -> None:

@@ -18,8 +18,8 @@ def test_a_container_may_have_less_memory_than_its_machine(
     text: str, limit: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hardware, "_LIMITS", (tmp_path / "nowhere",))
-    whole = hardware.memory()
+    whole = hardware.main_memory()
     assert whole == os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     (tmp_path / "memory.max").write_text(text)
     monkeypatch.setattr(hardware, "_LIMITS", (tmp_path / "memory.max", tmp_path / "nowhere"))
-    assert hardware.memory() == min(whole, limit)
+    assert hardware.main_memory() == min(whole, limit)

@@ -8,12 +8,12 @@ import torch
 from loaded_cases import N, Noisy, Pillow, Rows, x_of
 from torch.utils.data import Dataset, IterableDataset
 
-from tunecli.data.rows.items import Items
+from tunecli.data.rows.items import DatasetItems
 from tunecli.errors import UserCodeError
 
 
-def items(dataset: Dataset[Any]) -> Items:
-    return Items("own.py:load", dataset)
+def items(dataset: Dataset[Any]) -> DatasetItems:
+    return DatasetItems("own.py:load", dataset)
 
 
 @pytest.mark.parametrize("kind", [Rows, Noisy])

@@ -10,7 +10,7 @@ import torch
 from picture_files import make_folders
 
 from tunecli.data.rows.workspace import Workspace
-from tunecli.data.sources import load
+from tunecli.data.sources import load_dataset
 from tunecli.data.splits.copies import copy_notes
 from tunecli.data.splits.split import Split, split
 from tunecli.study_file.settings.settings import DataSettings, ValidationSettings
@@ -24,7 +24,7 @@ Y = RANDOM.normal(size=40).round(6)
 def notes(folder: Path, validation: dict[str, Any], **settings: Any) -> list[str]:
     asked = ValidationSettings(**validation)
     data = DataSettings(**settings)
-    dataset = load(data, Workspace(folder), asked)
+    dataset = load_dataset(data, Workspace(folder), asked)
     found = copy_notes(dataset, split(dataset, data, asked))
     assert not any("cop" in note for note in dataset.notes)
     return found
@@ -127,7 +127,7 @@ def test_copies_among_pictures_are_told(tmp_path: Path) -> None:
 
 
 def test_what_is_told_is_what_the_split_does() -> None:
-    dataset = load(DataSettings(source="iris"))  # two of its rows are equal
+    dataset = load_dataset(DataSettings(source="iris"))  # two of its rows are equal
     assert dataset.copies is not None
     one, other = (dataset.copies == int(dataset.copies.bincount().argmax())).nonzero().flatten()
     others = torch.tensor([row for row in range(150) if row not in (one, other)])

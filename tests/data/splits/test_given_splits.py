@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tunecli.data.rows.workspace import Workspace
-from tunecli.data.sources import load
+from tunecli.data.sources import load_dataset
 from tunecli.data.splits.split import Split, split
 from tunecli.errors import DataError
 from tunecli.study_file.settings.settings import DataSettings, ValidationSettings
@@ -27,7 +27,7 @@ def parts(folder: Path, validation: dict[str, Any], **settings: Any) -> Split:
     data = DataSettings(source="t.csv", target="y", **settings)
     if asked.column is None:
         data = data.model_copy(update={"drop": ["part"]})
-    return split(load(data, Workspace(folder), asked), data, asked)
+    return split(load_dataset(data, Workspace(folder), asked), data, asked)
 
 
 GROUPS: list[Row] = [(f"g{i // 4}", "train" if i < 24 else "valid") for i in range(32)]

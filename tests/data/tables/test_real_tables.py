@@ -12,10 +12,10 @@ from locations import DATA, STUDIES
 from tunecli.data.fold_store import FoldStore
 from tunecli.data.rows.summary import DataSummary
 from tunecli.data.rows.workspace import Workspace
-from tunecli.data.sources import load as load_data
+from tunecli.data.sources import load_dataset as load_data
 from tunecli.search.workers.summarize_data import describe
 from tunecli.study_file.space.walk import first_value
-from tunecli.study_file.study_file import load
+from tunecli.study_file.study_file import read_study_file
 
 MOST_LINES = 15
 
@@ -27,7 +27,7 @@ pytestmark = [
 
 def described(name: str, folder: Path) -> tuple[DataSummary, FoldStore]:
     (folder / "data").symlink_to(DATA)
-    study = load(Path(shutil.copy(STUDIES / f"{name}.yaml", folder)))
+    study = read_study_file(Path(shutil.copy(STUDIES / f"{name}.yaml", folder)))
     workspace = Workspace(folder, folder / "cache")
     dataset = load_data(study.data, workspace, study.validation)
     completed = study.completed(dataset.task, len(dataset.y), dataset.given)

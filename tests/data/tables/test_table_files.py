@@ -11,7 +11,7 @@ import pytest
 
 from tunecli.data.rows.dataset import Column, Dataset
 from tunecli.data.rows.workspace import Workspace
-from tunecli.data.sources import load
+from tunecli.data.sources import load_dataset
 from tunecli.data.tables import table_bounds
 from tunecli.data.tables.table_bounds import UnreadableTableError
 from tunecli.data.tables.table_rows import table_blocks
@@ -26,7 +26,9 @@ CSV = FRAME.to_csv(index=False)
 
 
 def read(folder: Path, name: str, **settings: Any) -> Dataset:
-    return load(DataSettings(**{"source": name, "target": "y", **settings}), Workspace(folder))
+    return load_dataset(
+        DataSettings(**{"source": name, "target": "y", **settings}), Workspace(folder)
+    )
 
 
 @pytest.mark.parametrize(

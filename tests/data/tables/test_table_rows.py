@@ -5,7 +5,7 @@ import pytest
 
 from tunecli.data.new_rows import RowKind, rows_of
 from tunecli.data.rows.dataset import Column
-from tunecli.data.tables.table_rows import cells_of
+from tunecli.data.tables.table_rows import model_cells
 from tunecli.errors import DataError
 from tunecli.study_file.settings.settings import DataSettings
 
@@ -16,12 +16,12 @@ COLUMNS = (Column("a"), Column("b"))
 def test_a_column_that_is_there_twice_is_refused(names: list[str]) -> None:
     twice = pd.DataFrame([[1.0, 2.0, 3.0]], columns=names)
     with pytest.raises(DataError, match=r"^the table has several columns '[ab]'\. Give each"):
-        cells_of(twice, COLUMNS, "the table")
+        model_cells(twice, COLUMNS, "the table")
 
 
 def test_columns_that_the_model_does_not_take_may_be_there_twice() -> None:
     frame = pd.DataFrame([[1.0, 9.0, 2.0, 9.0]], columns=["b", "c", "a", "c"])
-    assert cells_of(frame, COLUMNS, "the table").tolist() == [[2.0, 1.0]]
+    assert model_cells(frame, COLUMNS, "the table").tolist() == [[2.0, 1.0]]
 
 
 def test_words_that_are_missing_are_missing_in_data_frames_too() -> None:

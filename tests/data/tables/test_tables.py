@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from tunecli.data.cache import cached_datasets
 from tunecli.data.rows.dataset import Column, Dataset
 from tunecli.data.rows.workspace import Workspace
-from tunecli.data.sources import load
+from tunecli.data.sources import load_dataset
 from tunecli.data.tables import tables
 from tunecli.data.tables.table_rows import table_blocks
 from tunecli.errors import DataError, DataMistakesError, StudyFileError
@@ -34,7 +34,7 @@ def read(
 ) -> Dataset:
     (folder / name).write_bytes(text.encode() if isinstance(text, str) else text)
     data = DataSettings(**{"source": name, "target": "y", **settings})
-    return load(data, Workspace(folder), validation)
+    return load_dataset(data, Workspace(folder), validation)
 
 
 def rows(*lines: str, header: str = "a,b,y") -> str:
@@ -93,7 +93,7 @@ def test_parquet_is_read_as_csv_is(tmp_path: Path) -> None:
         }
     )
     frame.to_parquet(tmp_path / "t.parquet")
-    dataset = load(DataSettings(source="t.parquet", target="y"), Workspace(tmp_path))
+    dataset = load_dataset(DataSettings(source="t.parquet", target="y"), Workspace(tmp_path))
     assert [c.source for c in dataset.columns if c.is_first] == ["a", "b", "c", "d", "e"]
     assert [c.name for c in dataset.columns if c.categories] == ["b"]
     x = dataset.x[:, [c.is_first for c in dataset.columns]].numpy()
@@ -403,11 +403,11 @@ def test_a_table_from_the_cache_is_the_one_that_was_read_and_follows_the_file(
     file = tmp_path / "t.csv"
     file.write_text(numbered(40, "a,b,y,g", "{i},c{j},{k},{j}"))
     settings = DataSettings(source="t.csv", target="y", categorical=["b"], group="g")
-    plain = load(settings, Workspace(tmp_path))
+    plain = load_dataset(settings, Workspace(tmp_path))
     workspace = Workspace(tmp_path, tmp_path / "cache")
-    cold = load(settings, workspace)
+    cold = load_dataset(settings, workspace)
     monkeypatch.setattr(tables, "_read", lambda *_: pytest.fail("it was read before"))
-    warm = load(settings, workspace)
+    warm = load_dataset(settings, workspace)
     for other in (cold, warm):
         assert other.columns == plain.columns
         assert other.fingerprint == plain.fingerprint
@@ -423,7 +423,7 @@ def test_a_table_from_the_cache_is_the_one_that_was_read_and_follows_the_file(
     stat = file.stat()
     file.write_text(file.read_text().replace("39,", "38,"))
     os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    assert not torch.equal(load(settings, workspace).x, plain.x)
+    assert not torch.equal(load_dataset(settings, workspace).x, plain.x)
 
 
 def test_all_wrong_names_of_columns_are_told_at_once(tmp_path: Path) -> None:
@@ -435,7 +435,7 @@ def test_all_wrong_names_of_columns_are_told_at_once(tmp_path: Path) -> None:
     )
     study = StudyFile.from_text(text, "a.yaml")
     with pytest.raises(DataMistakesError, match=r"data\.target: .*\ndata\.group: ") as caught:
-        load(study.data, Workspace(tmp_path), study.validation)
+        load_dataset(study.data, Workspace(tmp_path), study.validation)
     located = study.located(pickle.loads(pickle.dumps(caught.value)))  # as from a worker
     assert isinstance(located, StudyFileError)
     found = [(p.line, p.path, p.message.split("'")[1]) for p in located.problems]
@@ -461,14 +461,14 @@ def test_a_parquet_column_of_several_values_a_cell_is_refused_unless_it_is_dropp
         r"data.drop: column 'b' of t.parquet has a list or mapping in each cell. Write drop: \[b"
     )
     with pytest.raises(DataError, match=told):
-        load(asked, Workspace(tmp_path))
-    dropped = load(asked.model_copy(update={"drop": ["b"]}), Workspace(tmp_path))
+        load_dataset(asked, Workspace(tmp_path))
+    dropped = load_dataset(asked.model_copy(update={"drop": ["b"]}), Workspace(tmp_path))
     assert dropped.x.isnan().nonzero().tolist() == [[3, 0]]
     target = asked.model_copy(update={"target": "b"})
     with pytest.raises(
         DataError, match=r"data.target: column 'b' .*: the target must be one numb"
     ):
-        load(target, Workspace(tmp_path))
+        load_dataset(target, Workspace(tmp_path))
     asked = DataSettings(source="t.parquet", target="y")
     (block,) = table_blocks(tmp_path / "t.parquet", [Column("a")], asked, 100)
     assert len(block) == 40
@@ -500,7 +500,7 @@ def test_the_same_cells_are_missing_in_a_parquet_as_in_a_csv(
     frame.to_csv(tmp_path / "t.csv", index=False)
     asked = {"target": "y", "missing": ["-999", "?", "6.0"]}
     parquet, csv = (
-        load(DataSettings(source=name, **asked), Workspace(tmp_path))
+        load_dataset(DataSettings(source=name, **asked), Workspace(tmp_path))
         for name in ("t.parquet", "t.csv")
     )
     assert parquet.columns == csv.columns
@@ -515,4 +515,4 @@ def test_a_decimal_number_is_missing_in_single_precision_too(tmp_path: Path) -> 
     frame = pd.DataFrame({"a": np.array([-9.9, 1.5, 2.5, 3] * 10, np.float32), "y": [*"pq"] * 20})
     frame.to_parquet(tmp_path / "t.parquet")
     asked = DataSettings(source="t.parquet", target="y", missing=["-9.9"])
-    assert load(asked, Workspace(tmp_path)).x.isnan().sum() == 10
+    assert load_dataset(asked, Workspace(tmp_path)).x.isnan().sum() == 10

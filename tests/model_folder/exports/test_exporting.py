@@ -14,14 +14,14 @@ from safetensors.torch import load_file
 
 from tunecli.errors import DataError, ExportError
 from tunecli.model_folder.as_searched import as_searched
-from tunecli.model_folder.exports.exporting import TOLERANCE, Format, export
+from tunecli.model_folder.exports.exporting import TOLERANCE, Format, export_model
 from tunecli.model_folder.exports.graph import given_to_graph, why_not_whole
 from tunecli.model_folder.format.model import Member, Model
 from tunecli.training.cross_validation import CrossValidation
 from tunecli.training.models import embeds_categories
 from tunecli.training.saved_models import keep_models
 from tunecli.training.step.losses import Predictions, standardizes_target
-from tunecli.training.trial_end import finish
+from tunecli.training.trial_end import conclude
 
 SOURCES = {"digits": "digits", "compressed": "digits", "pictures": "pictures/", "deep": "deep/"}
 SOURCES |= {"arrays": "arrays.npz", "plateau": "arrays.npz"}
@@ -42,7 +42,7 @@ CASES = [pytest.param(n, marks=pytest.mark.slow if n in SLOW else ()) for n in S
 @pytest.mark.parametrize("name", CASES)
 def test_onnxruntime_predicts_what_the_model_predicts(name: str, tmp_path: Path) -> None:
     model = model_of(name)
-    found = export(model, "onnx", tmp_path / "m.onnx", SOURCES.get(name, "table.csv"))
+    found = export_model(model, "onnx", tmp_path / "m.onnx", SOURCES.get(name, "table.csv"))
     assert found.difference <= TOLERANCE
     assert found.left_out == why_not_whole(model)
     session = onnxruntime.InferenceSession(tmp_path / "m.onnx")
@@ -67,7 +67,7 @@ def _assert_near(told: Predictions, expected: Predictions, model: Model) -> None
 @pytest.mark.parametrize("name", ["arrays", "digits", "pictures", "deep", "tokens", "offset"])
 def test_a_pt2_file_predicts_what_the_model_predicts(name: str, tmp_path: Path) -> None:
     model = model_of(name)
-    export(model, "pt2", tmp_path / "m.pt2", SOURCES[name])
+    export_model(model, "pt2", tmp_path / "m.pt2", SOURCES[name])
     x = case(name).store.dataset.x
     assert isinstance(x, torch.Tensor)
     module = torch.export.load(tmp_path / "m.pt2").module()
@@ -92,7 +92,7 @@ def of_folds(name: str, tmp_path: Path) -> Model:
     training = CrossValidation(config, folds, torch.device("cpu"))
     for _ in training:
         pass
-    keep_models(tmp_path / "kept", config, finish(training).models())
+    keep_models(tmp_path / "kept", config, conclude(training).models())
     given = as_searched(made.trial, store, tmp_path / "kept").model
     return Model(given.facts, given.members, torch.device("cpu"), made.workspace)
 
@@ -111,7 +111,7 @@ def test_each_network_gets_rows_by_the_preprocessing_of_its_own_fold(
     name: str, to: Format, tmp_path: Path
 ) -> None:
     model = of_folds(name, tmp_path)
-    found = export(model, to, tmp_path / "file", "table.csv")
+    found = export_model(model, to, tmp_path / "file", "table.csv")
     assert found.difference <= TOLERANCE
     assert found.left_out == LEFT_OUT.get(name, "")
     assert found.n_networks == len(model.members) > 1
@@ -131,7 +131,7 @@ def test_each_network_gets_rows_by_the_preprocessing_of_its_own_fold(
 
 def test_weights_alone(tmp_path: Path) -> None:
     model = model_of("arrays")
-    export(model, "safetensors", tmp_path / "m.safetensors", "nowhere.csv")
+    export_model(model, "safetensors", tmp_path / "m.safetensors", "nowhere.csv")
     state = model.members[0].network.state_dict()
     found = load_file(tmp_path / "m.safetensors")
     assert found.keys() == state.keys()
@@ -149,7 +149,7 @@ def test_a_file_that_would_give_something_else_is_not_written(
     changed = Model(model.facts, [wrong], model.device, model.workspace)
     monkeypatch.setattr(changed, "of_rows", model.of_rows)
     with pytest.raises(ExportError, match="gives other predictions than the model: they differ"):
-        export(changed, "pt2", tmp_path / "m.pt2", "arrays.npz")
+        export_model(changed, "pt2", tmp_path / "m.pt2", "arrays.npz")
     assert not list(tmp_path.iterdir())
 
 
@@ -168,13 +168,13 @@ def test_a_network_that_torch_cannot_trace_is_told_in_one_line(tmp_path: Path) -
     member = dataclasses.replace(model.members[0], network=_Branching())
     branching = Model(model.facts, [member], model.device, model.workspace)
     with pytest.raises(ExportError, match="torch cannot export this network") as error:
-        export(branching, "pt2", tmp_path / "m.pt2", "arrays.npz")
+        export_model(branching, "pt2", tmp_path / "m.pt2", "arrays.npz")
     assert "\n" not in str(error.value)
 
 
 def test_rows_that_are_not_there_are_asked_for(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"rows to compare on: .* Name others with --data"):
-        export(model_of("arrays"), "pt2", tmp_path / "m.pt2", "nowhere.npz")
+        export_model(model_of("arrays"), "pt2", tmp_path / "m.pt2", "nowhere.npz")
 
 
 def test_a_table_without_rows_has_none_to_compare_on(tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_a_table_without_rows_has_none_to_compare_on(tmp_path: Path) -> None:
     (tmp_path / "empty.csv").write_text(header + "\n")
     told = r"^rows to compare on: empty.csv has a header but no rows\. Name others with --data\.$"
     with pytest.raises(DataError, match=told):
-        export(model_of("table"), "pt2", tmp_path / "m.pt2", str(tmp_path / "empty.csv"))
+        export_model(model_of("table"), "pt2", tmp_path / "m.pt2", str(tmp_path / "empty.csv"))
     np.save(tmp_path / "empty.npy", np.zeros((0, 5)))
     with pytest.raises(DataError, match=r"compare on.* Name others with --data"):
-        export(model_of("arrays"), "pt2", tmp_path / "m.pt2", str(tmp_path / "empty.npy"))
+        export_model(model_of("arrays"), "pt2", tmp_path / "m.pt2", str(tmp_path / "empty.npy"))

@@ -12,7 +12,7 @@ import torch
 from model_cases import case
 
 from tunecli.errors import ExportError
-from tunecli.model_folder.exports.exporting import export
+from tunecli.model_folder.exports.exporting import export_model
 from tunecli.model_folder.exports.int8 import to_int8, words
 from tunecli.model_folder.format.model import Model
 
@@ -31,7 +31,7 @@ def test_it_computes_in_8_bits_and_scores_nearly_the_same(
     name: str, source: str, tmp_path: Path
 ) -> None:
     model, store, path = on_cpu(name), case(name).store, tmp_path / "m.onnx"
-    export(model, "onnx", path, source)
+    export_model(model, "onnx", path, source)
     found = to_int8(model, store, path, tolerance=0.2)
     kinds = {node.op_type for node in onnx.load(path).graph.node}
     assert {"QuantizeLinear", "DequantizeLinear"} <= kinds
@@ -51,7 +51,7 @@ def test_it_computes_in_8_bits_and_scores_nearly_the_same(
 
 def test_what_loses_too_much_is_not_written(tmp_path: Path) -> None:
     model, store, path = on_cpu("digits"), case("digits").store, tmp_path / "m.onnx"
-    export(model, "onnx", path, "digits")
+    export_model(model, "onnx", path, "digits")
     before = path.read_bytes()
     with pytest.raises(ExportError, match="It was not written"):
         to_int8(model, store, path, tolerance=-2.0)  # the score would have to be three times it

@@ -26,11 +26,11 @@ import tunecli
 from tunecli.data.rows.depth import Depth
 from tunecli.errors import DataError, ModelFolderError, TunecliError, UserCodeError
 from tunecli.model_folder.find import model_at
-from tunecli.model_folder.format.folder import FACTS, PREPROCESSING, WEIGHTS, read
+from tunecli.model_folder.format.folder import FACTS, PREPROCESSING, WEIGHTS, read_folder
 from tunecli.model_folder.format.loading import load_with
 from tunecli.model_folder.format.model import Model
 from tunecli.model_folder.format.predicting import write_predictions
-from tunecli.model_folder.format.writing import write_model
+from tunecli.model_folder.format.write_model import write_model
 
 
 def written(found: Case, folder: Path) -> Path:
@@ -471,7 +471,7 @@ WRITER = """
 import sys
 from pathlib import Path
 from model_cases import case
-from tunecli.model_folder.format.writing import write_model
+from tunecli.model_folder.format.write_model import write_model
 
 model = case("arrays").refitted.model
 print("ready", flush=True)
@@ -496,7 +496,7 @@ def test_a_writer_killed_at_any_instant_leaves_a_whole_folder(tmp_path: Path) ->
             time.sleep(rng.uniform(0, 0.2))
             process.send_signal(signal.SIGKILL)
             told = [1, *(int(line) for line in process.stdout.read().split("\n") if line)]
-        read(folder)
+        read_folder(folder)
         assert int((folder / "number.txt").read_text()) in (told[-1], told[-1] + 1)
 
 
@@ -524,7 +524,7 @@ def test_a_kill_between_two_renames_leaves_the_old_folder(
     except KilledError:
         pass
     monkeypatch.undo()
-    read(folder)
+    read_folder(folder)
     assert ((folder / FACTS).read_bytes() == before) == (nth < 2)
     written(case("table"), folder)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model"]
@@ -551,7 +551,7 @@ def test_what_tunecli_did_not_write_is_not_replaced(tmp_path: Path, kind: str) -
 def test_a_folder_of_the_users_own_is_not_taken_for_an_old_model(tmp_path: Path) -> None:
     (tmp_path / ".mine.old").mkdir()
     with pytest.raises(ModelFolderError, match="no model folder"):
-        read(tmp_path / "mine")
+        read_folder(tmp_path / "mine")
     assert (tmp_path / ".mine.old").exists()
 
 

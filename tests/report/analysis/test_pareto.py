@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunecli.report.analysis.pareto import front, goal
-from tunecli.report.phrases.wording import measured
+from tunecli.report.phrases.wording import metric_text
 from tunecli.study_file.settings.settings import Direction
 from tunecli.training.outcome.objectives import dominates
 
@@ -58,9 +58,9 @@ def test_what_is_not_finite_or_lacks_a_value_is_left_out() -> None:
 )
 def test_values_have_their_unit(metric: str, value: float, text: str) -> None:
     if metric == "rmse":
-        assert measured(metric, value).startswith("48")
+        assert metric_text(metric, value).startswith("48")
     else:
-        assert measured(metric, value) == text
+        assert metric_text(metric, value) == text
 
 
 def test_the_goal_names_all() -> None:

@@ -19,7 +19,7 @@ from tunecli.database.url import sqlite_url
 from tunecli.errors import DatabaseError, StudyNotFoundError
 from tunecli.report.analysis import queries
 from tunecli.report.analysis.pareto import front
-from tunecli.report.analysis.records import Objective, StudyRecord, read_study
+from tunecli.report.analysis.records import RecordedObjective, StudyRecord, read_study
 from tunecli.study_file.settings.ranges import Categories, FloatRange, IntRange
 from tunecli.training.outcome.evaluation import TrialResult
 
@@ -302,8 +302,8 @@ def test_several_objectives_of_another_program_have_numbers_for_names(tmp_path: 
         theirs.add_trial(optuna.create_trial(values=[float(number), 2.0 - number]))
     record = read_study(url)
     assert record.objectives == (
-        Objective("value 1", "minimize"),
-        Objective("value 2", "maximize"),
+        RecordedObjective("value 1", "minimize"),
+        RecordedObjective("value 2", "maximize"),
     )
     assert [trial.values for trial in record.trials] == [(0.0, 2.0), (1.0, 1.0), (2.0, 0.0)]
     best = {trial.number for trial in theirs.best_trials}

@@ -18,7 +18,7 @@ from study_makers import SUMMARY, complete, made, mlp
 from tunecli.model_folder.format import predicting
 from tunecli.report.analysis.records import StudyRecord, read_study
 from tunecli.report.export import study_export
-from tunecli.report.export.study_export import to_csv, to_json
+from tunecli.report.export.study_export import study_json, to_csv
 from tunecli.report.findings.evidence.isolation import isolations
 from tunecli.report.phrases import wording
 from tunecli.training.outcome.evaluation import TrialResult
@@ -41,7 +41,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> StudyRecord:
 
 
 def test_json_holds_everything(study: StudyRecord) -> None:
-    whole = json.loads(to_json(study))
+    whole = json.loads(study_json(study))
     assert whole["format"] == 1
     assert (whole["name"], whole["metric"], whole["direction"]) == (
         "digits",
@@ -74,7 +74,7 @@ def test_json_holds_everything(study: StudyRecord) -> None:
 def test_every_key_of_the_json_is_described(study: StudyRecord) -> None:
     described = set(re.findall(r"\w+", study_export.__doc__ or ""))
     (choice,) = isolations(planted(Plant(optimizers={"SGD": -0.03, "AdamW": 0.0}), 0))
-    isolation, whole = asdict(choice), json.loads(to_json(study))
+    isolation, whole = asdict(choice), json.loads(study_json(study))
     objects = [whole, *whole["trials"], *(trial["curve"] for trial in whole["trials"])]
     objects += [isolation, *isolation["branches"], *isolation["behind"], whole["importance"]]
     objects += [*whole["objectives"], *whole["test_looks"], *whole["findings"]]
@@ -87,7 +87,7 @@ def test_json_is_json(study: StudyRecord) -> None:
     def refuse(constant: str) -> None:
         raise AssertionError(constant)
 
-    assert json.loads(to_json(study), parse_constant=refuse)
+    assert json.loads(study_json(study), parse_constant=refuse)
 
 
 def test_a_password_does_not_leave_the_house() -> None:
@@ -117,13 +117,13 @@ def test_csv_reads_back(study: StudyRecord) -> None:
 
 def test_an_empty_study(tmp_path: Path) -> None:
     study = read_study(made(tmp_path, []))
-    assert json.loads(to_json(study))["trials"] == []
+    assert json.loads(study_json(study))["trials"] == []
     assert to_csv(study).count("\n") == 1
 
 
 def test_a_single_fold_has_an_empty_spread(tmp_path: Path) -> None:
     one = read_study(made(tmp_path, [(mlp(0.1), complete(0.9)), (mlp(0.1), complete(0.9, 0.9))]))
-    assert [trial["spread"] for trial in json.loads(to_json(one))["trials"]] == [None, 0.0]
+    assert [trial["spread"] for trial in json.loads(study_json(one))["trials"]] == [None, 0.0]
     rows = list(csv.DictReader(io.StringIO(to_csv(one))))
     assert [row["spread"] for row in rows] == ["", "0.0"]
 

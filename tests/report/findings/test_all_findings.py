@@ -11,7 +11,12 @@ from planted_studies import DECAY, LR, SPACE, WIDTH, Plant, planted
 from scipy import stats
 
 from tunecli.report.analysis.records import StudyRecord, TrialRecord
-from tunecli.report.findings.all_findings import ENOUGH_TRIALS, MOST_SHOWN, all_findings, shown
+from tunecli.report.findings.all_findings import (
+    ENOUGH_TRIALS,
+    MOST_SHOWN,
+    all_findings,
+    leading_findings,
+)
 from tunecli.report.findings.baseline import baseline
 from tunecli.report.findings.evidence.evidence import Baseline, Evidence
 from tunecli.report.findings.evidence.finding import DroppedChoices, Finding, NewRange, NewSetting
@@ -21,7 +26,7 @@ from tunecli.report.findings.fitting import _spearman, fitting
 from tunecli.report.findings.lengths import lengths
 from tunecli.report.findings.limits import limits
 from tunecli.report.findings.noise import noise
-from tunecli.report.findings.space.losing_options import isolation
+from tunecli.report.findings.space.losing_options import isolated_options
 from tunecli.report.findings.stability import unstable
 from tunecli.report.findings.ties import simplest, ties
 
@@ -48,7 +53,7 @@ EVERYTHING = Plant(
 def test_the_most_useful_are_shown_and_end_in_a_change_or_a_way_out() -> None:
     evidence = planted(EVERYTHING, 0)
     found = all_findings(evidence)
-    few = shown(found, evidence)
+    few = leading_findings(found, evidence)
     assert few == found[:MOST_SHOWN]
     assert len(found) > MOST_SHOWN
     assert {"edge", "isolation", "length"} <= {finding.kind for finding in few}
@@ -69,12 +74,12 @@ def test_no_parameter_is_changed_twice() -> None:
 
 def test_an_option_whose_range_ends_too_early_has_not_lost() -> None:
     evidence = planted(Plant(optimizers={"SGD": -0.03, "AdamW": 0.0}), 0)
-    (lost,) = isolation(evidence)
+    (lost,) = isolated_options(evidence)
     assert lost.changes == (DroppedChoices("optimizer", ("SGD",)),)
-    (waits,) = isolation(evidence, at_edges=["optimizer.SGD.lr"])
+    (waits,) = isolated_options(evidence, at_edges=["optimizer.SGD.lr"])
     assert not waits.changes
     assert "optimizer (SGD needs wider ranges first)" in waits.sentence
-    assert isolation(evidence, at_edges=["optimizer.AdamW.lr"]) == [lost]
+    assert isolated_options(evidence, at_edges=["optimizer.AdamW.lr"]) == [lost]
 
 
 def test_a_report_is_the_same_each_time() -> None:
@@ -83,7 +88,7 @@ def test_a_report_is_the_same_each_time() -> None:
 
 def test_of_few_trials_only_what_few_can_show_is_shown() -> None:
     evidence = first(planted(EVERYTHING, 0), ENOUGH_TRIALS - 1)
-    assert {f.kind for f in shown(all_findings(evidence), evidence)} <= {
+    assert {f.kind for f in leading_findings(all_findings(evidence), evidence)} <= {
         "failures",
         "limits",
         "baseline",

@@ -18,7 +18,7 @@ from rich.console import Console
 from study_makers import SUMMARY
 
 from tunecli.report.live.live import LiveView
-from tunecli.report.live.search_panel import panel
+from tunecli.report.live.search_panel import live_panel
 from tunecli.report.live.search_state import SearchState
 from tunecli.search.events.events import (
     BaselinesScored,
@@ -259,7 +259,7 @@ def test_the_panel_has_no_foreign_control_characters() -> None:
     console = Console(file=io.StringIO(), force_terminal=True, width=80, height=24)
     for event in hostile_events():
         state.update(event, 0.0)
-        console.print(panel(state, 1.0, 24))
+        console.print(live_panel(state, 1.0, 24))
     left = re.sub(r"\x1b\[[\d;]*m", "", console.file.getvalue())
     assert not [letter for letter in left if not letter.isprintable() and letter != "\n"]
 
@@ -276,7 +276,7 @@ def test_the_panel_fits_the_terminal(n_running: int) -> None:
     for number in range(1, n_running + 1):
         state.update(TrialEvaluated(number, 4, 0.5, 0.5), 3.0)
     console = Console(file=io.StringIO(), width=80, height=24)
-    console.print(panel(state, 4.0, 24))
+    console.print(live_panel(state, 4.0, 24))
     shown = console.file.getvalue().splitlines()
     assert len(shown) < 24
     assert max(map(len, shown)) <= 80
@@ -290,7 +290,7 @@ def test_the_panel_fits_the_terminal(n_running: int) -> None:
 
 def panel_text(state: SearchState, now: float) -> str:
     console = Console(file=io.StringIO(), width=80, height=24)
-    console.print(panel(state, now, 24))
+    console.print(live_panel(state, now, 24))
     return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines())
 
 

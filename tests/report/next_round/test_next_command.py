@@ -11,7 +11,7 @@ from room import no_room
 from study_makers import complete, made
 
 from tunecli.study_file.settings.ranges import FloatRange
-from tunecli.study_file.study_file import StudyFile, load
+from tunecli.study_file.study_file import StudyFile, read_study_file
 
 TEXT = """\
 study: digits
@@ -36,7 +36,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_it_writes_a_file_that_goes_on_beyond_the_edge(folder: Path) -> None:
     done = call_in(folder, "next", "digits", "-o", "later.yaml")
-    study = load(folder / "later.yaml")
+    study = read_study_file(folder / "later.yaml")
     assert study.name == "later"
     [lr] = study.parameters
     assert isinstance(lr.range, FloatRange)
@@ -62,7 +62,7 @@ def test_a_file_that_is_there_stays_unless_forced(folder: Path) -> None:
     assert "later.yaml is there already. Use --force" in " ".join(refused.stderr.split())
     assert (folder / "later.yaml").read_text() == "mine"
     call_in(folder, "next", "digits", "-o", "later.yaml", "--force")
-    assert load(folder / "later.yaml").name == "later"
+    assert read_study_file(folder / "later.yaml").name == "later"
 
 
 def test_nothing_to_change_is_said_and_goes_on(tmp_path: Path) -> None:

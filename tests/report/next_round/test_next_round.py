@@ -25,7 +25,7 @@ from tunecli.report.findings.evidence.finding import (
 )
 from tunecli.report.next_round.chosen_changes import Advice, advice_of, settled
 from tunecli.report.next_round.paths import moved
-from tunecli.report.next_round.round import Round, Style, following, next_round
+from tunecli.report.next_round.round import Round, Style, following, write_next_round
 from tunecli.study_file.locate_config import match
 from tunecli.study_file.settings.ranges import Categories, FloatRange, IntRange, Parameter
 from tunecli.study_file.study_file import StudyFile
@@ -79,7 +79,7 @@ def record(text: str, file: str = "a.yaml", trials: Sequence[TrialRecord] = ()) 
 
 
 def written(text: str, *advice: Advice, style: Style = "go on", file: str = "a.yaml") -> Round:
-    return next_round(Evidence(record(text, file)), advice, style=style)
+    return write_next_round(Evidence(record(text, file)), advice, style=style)
 
 
 def advice(change: Change, kind: Kind = "narrow", reason: str = "Because.") -> Advice:
@@ -263,7 +263,7 @@ def test_exploiting_cuts_to_where_the_best_lie() -> None:
         )
         for n, lr in enumerate([1e-4, 1e-3, 0.008, 0.009, 0.01, 0.011, 0.012, 0.3, 1.0])
     ]
-    found = next_round(Evidence(record(text, trials=trials)), [], style="exploit")
+    found = write_next_round(Evidence(record(text, trials=trials)), [], style="exploit")
     new = StudyFile.from_text(found.text, "a.yaml")
     [lr] = new.parameters
     assert isinstance(lr.range, FloatRange)
@@ -280,7 +280,7 @@ def test_overrides_and_edits_are_folded_in() -> None:
         overrides=("search.trials=7",),
         edits=({"study_file": edited, "overrides": ["search.trials=9"]},),
     )
-    new = StudyFile.from_text(next_round(Evidence(study), []).text, "a.yaml")
+    new = StudyFile.from_text(write_next_round(Evidence(study), []).text, "a.yaml")
     assert new.search.trials == 9
     ranges = {parameter.name: parameter.range for parameter in new.parameters}
     assert ranges["optimizer.AdamW.lr"] == FloatRange(1e-5, 1e-1, log=True)

@@ -28,7 +28,7 @@ from tunecli.report.page.finding_cards import articles
 from tunecli.report.page.html_document import script_json
 from tunecli.report.page.plots.plot import PALETTES
 from tunecli.report.page.plots.top_trials import on_test
-from tunecli.report.page.plots.tradeoff import scale_of
+from tunecli.report.page.plots.tradeoff import cost_scale
 from tunecli.report.page.study_page import study_page
 from tunecli.training.outcome.evaluation import TrialResult
 
@@ -264,6 +264,6 @@ def test_each_finding_has_its_plot() -> None:
 def test_costs_that_differ_much_have_a_logarithmic_axis(
     values: list[float], kind: str | None
 ) -> None:
-    scale = scale_of("latency", values)
+    scale = cost_scale("latency", values)
     assert scale.get("type") == kind
     assert scale["ticksuffix"] == "s"

@@ -185,8 +185,8 @@ def test_counting_words() -> None:
         "3 classes",
     ]
     assert wording.tally({"complete": 3, "pruned": 0, "failed": 1}) == "3 complete · 1 failed"
-    assert wording.memory(2**28) == "256 MiB"
-    assert wording.memory(3 * 2**30) == "3.0 GiB"
+    assert wording.memory_text(2**28) == "256 MiB"
+    assert wording.memory_text(3 * 2**30) == "3.0 GiB"
     assert wording.shortened("abcdef", 4) == "abc…"
 
 

@@ -94,7 +94,7 @@ def test_the_smallest_and_the_largest_differ_as_shown_if_they_differ(tmp_path: P
     table = TABLE.assign(city=ids, price=1e9 + TABLE["price"].abs(), copy=np.arange(N))
     facts = facts_of(tmp_path, table, "data.categorical=[city]")
     out = io.StringIO()
-    Console(file=out, width=200).print(column_lines.columns([facts["city"], facts["price"]]))
+    Console(file=out, width=200).print(column_lines.column_table([facts["city"], facts["price"]]))
     assert "…000000000 …000000005" in out.getvalue()
     low, high = (f"{end:.15g}"[-9:] for end in (table["price"].min(), table["price"].max()))
     assert f"…{low} …{high}" in out.getvalue()
@@ -132,7 +132,7 @@ def test_a_day_that_stands_for_none_is_told(tmp_path: Path) -> None:
 
 def shown(facts: list[ColumnFacts], width: int = 80) -> str:
     console = Console(file=io.StringIO(), width=width)
-    console.print(column_lines.columns(facts))
+    console.print(column_lines.column_table(facts))
     return console.file.getvalue()
 
 

@@ -18,7 +18,7 @@ from study_makers import complete, made, mlp
 
 from tunecli.errors import DatabaseError
 from tunecli.report.analysis.records import StudyRecord, read_study
-from tunecli.report.export.study_export import to_json
+from tunecli.report.export.study_export import study_json
 from tunecli.report.findings.evidence.isolation import isolations
 from tunecli.report.phrases.wording import score
 from tunecli.report.screen.terminal import study_parts
@@ -114,7 +114,7 @@ def test_the_head_tells_of_baselines_and_the_json_of_all_they_have(tmp_path: Pat
     study = read_study(made(tmp_path, [(mlp(0.1), complete(0.9))], attributes=told))
     assert study.baselines == (linear,)
     assert "\nbaselines   logistic regression 0.9100 (0.50 s)\n" in lines(render_study(study))
-    whole = json.loads(to_json(study))
+    whole = json.loads(study_json(study))
     assert whole["baselines"] == [asdict(linear) | {"fold_scores": [0.9, 0.92]}]
 
 

@@ -9,13 +9,13 @@ from study_makers import CONFIG, complete, made, mlp
 
 from tunecli.errors import DatabaseError
 from tunecli.report.analysis.records import StudyRecord, TrialRecord, read_study
-from tunecli.report.studies.best import study_file_of
+from tunecli.report.studies.best import config_yaml
 from tunecli.study_file.study_file import StudyFile
 
 
 def test_a_trial_is_a_study_file_that_runs_again(tmp_path: Path) -> None:
     study = read_study(made(tmp_path, [(mlp(0.1), complete(0.9))]))
-    text = study_file_of(study, study.trials[0])
+    text = config_yaml(study, study.trials[0])
     again = StudyFile.from_text(text, "again.yaml").completed("classification", 1797)
     assert (again.name, again.parameters, again.search.trials) == ("digits-0", (), 1)
     assert again.resolve(lambda name, range: pytest.fail(name)) == CONFIG
@@ -28,16 +28,16 @@ def study(config: dict[str, object] | None) -> StudyRecord:
 
 def test_a_trial_of_another_program_has_none() -> None:
     other = study(None)
-    assert study_file_of(other, other.trials[0]) == ""
+    assert config_yaml(other, other.trials[0]) == ""
 
 
 def test_a_damaged_configuration_is_one_clear_error() -> None:
     config = json.loads(CONFIG.model_dump_json())
     whole = study(config)
-    assert study_file_of(whole, whole.trials[0])
+    assert config_yaml(whole, whole.trials[0])
     for broken in ({}, config | {"seed": "none"}, config | {"more": 1}):
         damaged = replace(whole.trials[0], config=broken)
         with pytest.raises(
             DatabaseError, match="configuration of trial 0 of study `s` is damaged"
         ):
-            study_file_of(whole, damaged)
+            config_yaml(whole, damaged)

@@ -27,7 +27,7 @@ from tunecli.search.events.events import (
 from tunecli.search.events.trackers import mirror as mirror_module
 from tunecli.search.events.trackers.destination import Destination
 from tunecli.search.events.trackers.mirror import Mirror, study_key
-from tunecli.search.events.trackers.tracker import Group, Tracker, figures, points
+from tunecli.search.events.trackers.tracker import Group, Tracker, curve_points, figures
 from tunecli.study_file.study_file import StudyFile
 from tunecli.training.outcome.evaluation import Evaluation
 
@@ -138,7 +138,7 @@ def test_a_target_may_hold_colons() -> None:
 
 
 def test_points_are_means_over_folds_and_each_fold() -> None:
-    assert points(CURVE[0], "accuracy") == {
+    assert curve_points(CURVE[0], "accuracy") == {
         "accuracy": 0.625,
         "accuracy/fold_0": 0.5,
         "accuracy/fold_1": 0.75,
@@ -146,7 +146,7 @@ def test_points_are_means_over_folds_and_each_fold() -> None:
         "lr": 0.125,
         "f1": 0.3125,
     }
-    assert "accuracy/fold_0" not in points(evaluated(0, 0.5), "accuracy")
+    assert "accuracy/fold_0" not in curve_points(evaluated(0, 0.5), "accuracy")
     assert "value" not in figures(replace(FINISHED, value=None, outcome="failed"))
 
 
@@ -297,7 +297,7 @@ def test_mlflow_shows_a_trial_as_one_run(tmp_path: Path, monkeypatch: pytest.Mon
     for name in ("accuracy", "accuracy/fold_0", "accuracy/fold_1", "train_loss", "f1"):
         curve = client.get_metric_history(run.info.run_id, name)
         assert [(point.step, point.value) for point in curve] == [
-            (event.step, points(event, "accuracy")[name]) for event in CURVE
+            (event.step, curve_points(event, "accuracy")[name]) for event in CURVE
         ]
 
 
@@ -315,7 +315,7 @@ def test_tensorboard_reads_each_point_once(tmp_path: Path) -> None:
     read.Reload()
     for name in ("accuracy", "accuracy/fold_0", "accuracy/fold_1", "train_loss", "f1"):
         assert [(point.step, point.value) for point in read.Scalars(name)] == [
-            (event.step, points(event, "accuracy")[name]) for event in CURVE
+            (event.step, curve_points(event, "accuracy")[name]) for event in CURVE
         ]
     assert [point.value for point in read.Scalars("trial/value")] == [0.875]
     [told] = read.Tensors("trial/outcome")

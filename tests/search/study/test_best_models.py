@@ -12,8 +12,8 @@ import torch
 from training_cases import trial
 
 from tunecli.errors import DataError
-from tunecli.search.study.best_models import KeptModels
-from tunecli.training.saved_models import keep_models, read_models, restored
+from tunecli.search.study.best_models import BestModels
+from tunecli.training.saved_models import keep_models, load_network, read_models
 
 CONFIG = trial()
 WEIGHTS = [{"weight": torch.full((2, 3), float(i)), "bias": torch.zeros(2)} for i in range(2)]
@@ -27,10 +27,10 @@ def ended(number: int, value: float | None) -> Any:
 def test_what_was_kept_is_read(tmp_path: Path) -> None:
     keep_models(tmp_path / "3", CONFIG, iter(WEIGHTS))
     for fold, kept in enumerate(read_models(tmp_path / "3", CONFIG)):
-        layer = restored(kept, torch.nn.Linear(3, 2))
+        layer = load_network(kept, torch.nn.Linear(3, 2))
         assert torch.equal(layer.state_dict()["weight"], WEIGHTS[fold]["weight"])
         with pytest.raises(DataError, match="belong to another model"):
-            restored(kept, torch.nn.Linear(4, 2))
+            load_network(kept, torch.nn.Linear(4, 2))
 
 
 @pytest.mark.parametrize("damage", ["flip", "truncate", "no index", "other config", "no json"])
@@ -98,7 +98,7 @@ def folders(root: Path) -> set[str]:
 
 
 def test_the_best_stay_and_the_rest_go(tmp_path: Path) -> None:
-    kept = KeptModels(tmp_path, 2, "minimize")
+    kept = BestModels(tmp_path, 2, "minimize")
     assert kept.to_beat is None
     for number, value in enumerate([3.0, None, 1.0, 2.0, 2.0, 5.0]):
         Path(kept.of(number)).mkdir()
@@ -112,12 +112,12 @@ def test_a_later_search_removes_what_an_earlier_one_could_not(tmp_path: Path) ->
         (tmp_path / str(number)).mkdir()
     running = ended(3, None)
     running.outcome = None
-    KeptModels(tmp_path, 1, "maximize", [ended(0, 0.1), ended(1, 0.9), ended(2, 0.3), running])
+    BestModels(tmp_path, 1, "maximize", [ended(0, 0.1), ended(1, 0.9), ended(2, 0.3), running])
     assert folders(tmp_path) == {"1", "3"}
 
 
 def test_none_are_kept_if_none_are_wanted(tmp_path: Path) -> None:
-    kept = KeptModels(tmp_path, 0, "maximize")
+    kept = BestModels(tmp_path, 0, "maximize")
     assert kept.of(0) == ""
     kept.take(ended(0, 1.0))
-    KeptModels(None, 1, "maximize").take(ended(0, 1.0))
+    BestModels(None, 1, "maximize").take(ended(0, 1.0))

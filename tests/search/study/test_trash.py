@@ -14,9 +14,9 @@ from study_makers import SUMMARY, complete, made, mlp
 
 from tunecli.database.url import sqlite_url
 from tunecli.errors import DataError, PlaceError
-from tunecli.search.study.study_folder import Place
+from tunecli.search.study.study_folder import StudyFolder
 from tunecli.search.study.trash import put_away
-from tunecli.search.workers.messages import Described, Event, FirstTask
+from tunecli.search.workers.messages import DataReady, Event, FirstTask
 
 STUDY = """
 data: digits
@@ -35,7 +35,7 @@ class Formulas(InProcessExecutor):
     def __init__(self, first_task: FirstTask, n_workers: int, *_: object) -> None:
         super().__init__(n_workers)
         error = None if self.fits else DataError("the data does not fit.")
-        self._stopped.append(Described(0, SUMMARY if self.fits else None, {}, error=error))
+        self._stopped.append(DataReady(0, SUMMARY if self.fits else None, {}, error=error))
 
     def events(self, timeout: float) -> list[Event]:
         return list(super().events(timeout))
@@ -122,7 +122,7 @@ def test_what_plain_optuna_made_is_not_touched(folder: Path, storage: bool, n_tr
 
 @pytest.mark.parametrize("kind", ["another program's", "text", "folder"])
 def test_a_file_in_the_place_of_the_database_is_not_touched(tmp_path: Path, kind: str) -> None:
-    place = Place(tmp_path, "digits")
+    place = StudyFolder(tmp_path, "digits")
     path = place.folder / "study.db"
     place.folder.mkdir()
     if kind == "folder":
@@ -139,7 +139,7 @@ def test_a_file_in_the_place_of_the_database_is_not_touched(tmp_path: Path, kind
 
 
 def test_a_damaged_database_of_tunecli_is_moved(tmp_path: Path) -> None:
-    place = Place(tmp_path, "digits")
+    place = StudyFolder(tmp_path, "digits")
     made(place.folder, TRIALS)
     path = place.folder / "study.db"
     content = path.read_bytes()
@@ -159,7 +159,7 @@ def test_a_folder_that_is_no_study_is_not_removed(tmp_path: Path) -> None:
 
 
 def test_a_study_of_optuna_beside_ours_keeps_the_file_where_it_is(tmp_path: Path) -> None:
-    place = Place(tmp_path, "digits")
+    place = StudyFolder(tmp_path, "digits")
     url = made(place.folder, TRIALS)
     optuna.create_study(storage=url, study_name="theirs")
     with pytest.raises(PlaceError, match="holds study theirs, which"), place.locked():

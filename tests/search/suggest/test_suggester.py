@@ -8,7 +8,7 @@ from optuna.trial import TrialState
 
 from tunecli.database.trials import Trial
 from tunecli.search.suggest.suggester import Suggester
-from tunecli.search.suggest.visible_trials import Lag
+from tunecli.search.suggest.visible_trials import VisibleTrials
 from tunecli.study_file.study_file import StudyFile
 from tunecli.training.outcome.evaluation import Outcome
 
@@ -22,7 +22,7 @@ search: {parallel: 1, sampler: %s}
 
 def suggester(sampler: str) -> Suggester:
     study = StudyFile.from_text(STUDY % sampler, "a.yaml").completed("classification", 1797)
-    return Suggester(study, [], [], Lag([(0, 1)]))
+    return Suggester(study, [], [], VisibleTrials([(0, 1)]))
 
 
 def ended(

@@ -8,7 +8,7 @@ import torch
 from sklearn.metrics import accuracy_score, log_loss, root_mean_squared_error
 
 from tunecli.data.fold_store import FoldStore
-from tunecli.data.sources import load
+from tunecli.data.sources import load_dataset
 from tunecli.search.workers.summarize_data import describe
 from tunecli.study_file.settings.settings import (
     Component,
@@ -97,8 +97,8 @@ def test_the_store_of_the_process_is_used() -> None:
 
 
 def test_the_fingerprint_follows_the_content_alone() -> None:
-    iris = load(DataSettings(source="iris"))
-    again = load(DataSettings(source="iris", test=0.5, split_seed=3))
+    iris = load_dataset(DataSettings(source="iris"))
+    again = load_dataset(DataSettings(source="iris", test=0.5, split_seed=3))
     assert iris.fingerprint == again.fingerprint
     x, y = iris.x.clone(), iris.y.clone()
     x[7, 2] += 1e-4

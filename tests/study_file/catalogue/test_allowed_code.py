@@ -11,7 +11,7 @@ from commands import run_in
 from tunecli.errors import StudyFileError, UserCodeError
 from tunecli.study_file.catalogue.allowed_code import AllowedCode, places_in
 from tunecli.study_file.settings.code_names import CodeName, short_name
-from tunecli.study_file.study_file import StudyFile, load
+from tunecli.study_file.study_file import StudyFile, read_study_file
 
 CANARY = """
 from pathlib import Path
@@ -80,7 +80,7 @@ def test_without_code_nothing_is_imported_and_every_name_is_told(
 
 
 def test_looking_at_a_study_runs_nothing(folder: Path) -> None:
-    study = load(folder / "own.yaml", (), AllowedCode.of(folder, ["own.py"]))
+    study = read_study_file(folder / "own.yaml", (), AllowedCode.of(folder, ["own.py"]))
     assert [parameter.name for parameter in study.parameters] == ["model.Net.width"]
     assert "own.py:Net" in study.to_yaml()
     assert not (folder / "canary").exists()

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunecli.study_file.catalogue.value_types import in_words, one_of, value_type
+from tunecli.study_file.catalogue.value_types import one_of, value_in_words, value_type
 
 plain = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
@@ -86,7 +86,7 @@ def test_without_an_annotation_the_default_decides(
 @given(plain, st.sampled_from(["float", "int | None", "tuple[float, float]", "bool", "Any"]))
 def test_any_value_is_judged_and_put_in_words(value: object, annotation: str) -> None:
     assert value_type(annotation).accepts(value) in (True, False)
-    assert in_words(value)
+    assert value_in_words(value)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_any_value_is_judged_and_put_in_words(value: object, annotation: str) ->
     ],
 )
 def test_values_in_words(value: object, words: str) -> None:
-    assert in_words(value) == words
+    assert value_in_words(value) == words
 
 
 def test_types_in_words() -> None:

@@ -8,7 +8,7 @@ import torchvision
 from tunecli.errors import StudyFileError
 from tunecli.study_file.settings import settings
 from tunecli.study_file.settings.source_kinds import KINDS_OF, TORCHVISION, kind_of
-from tunecli.study_file.study_file import StudyFile, load
+from tunecli.study_file.study_file import StudyFile, read_study_file
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_a_missing_source_is_one_mistake(tmp_path: Path, source: str) -> None:
     file = tmp_path / "study.yaml"
     file.write_text(f"data: {{source: {source}, target: y}}\nmodel: MLP\noptimizer: AdamW\n")
     with pytest.raises(StudyFileError) as caught:
-        load(file)
+        read_study_file(file)
     (problem,) = caught.value.problems
     assert "there is no" in problem.message
 
@@ -132,7 +132,7 @@ def test_a_missing_file_has_a_line(tmp_path: Path) -> None:
     file = tmp_path / "s.yaml"
     file.write_text("data:\n  source: no.csv\n  target: y\nmodel: MLP\noptimizer: SGD\n")
     with pytest.raises(StudyFileError, match=r"s.yaml:2:11: data.source: there is no file"):
-        load(file)
+        read_study_file(file)
 
 
 def test_a_stored_study_is_read_where_its_data_is_not(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import get_args
 import pytest
 
 from tunecli.errors import StudyFileError
-from tunecli.study_file.read.overrides import put
+from tunecli.study_file.read.overrides import set_path
 from tunecli.study_file.settings.settings import (
     CompressionSettings,
     DataSettings,
@@ -67,7 +67,7 @@ def answer(text: str, *overrides: str) -> tuple[object, ...]:
 def written(path: str, value: str) -> str:
     """The study file with a setting as it would be typed; empty for nothing behind the colon."""
     data = Document.parse(BASE, "a.yaml").data
-    put(data, path, "\0")
+    set_path(data, path, "\0")
     return to_text(data).replace('"\\0"', value)
 
 

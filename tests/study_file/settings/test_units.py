@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from tunecli.study_file.settings.units import in_base_unit, in_words
+from tunecli.study_file.settings.units import in_base_unit, with_unit
 
 
 @pytest.mark.parametrize(
@@ -42,4 +42,4 @@ def test_what_means_nothing_stays_as_it_is(written: object, metric: str) -> None
 @pytest.mark.parametrize("metric", ["f1", "size", "latency", "my_metric"])
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_what_is_not_finite_is_not_defined(metric: str, value: float) -> None:
-    assert in_words(metric, value) == "not defined"
+    assert with_unit(metric, value) == "not defined"

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunecli.errors import StudyFileError
-from tunecli.study_file.text.document import DEEPEST, START, Document, Mark, dotted
+from tunecli.study_file.text.document import DEEPEST, START, Document, TextPosition, dotted
 from tunecli.study_file.text.dump import to_text
 
 
@@ -53,11 +53,13 @@ def test_scalars_are_those_of_yaml_1_2(text: str, value: object) -> None:
 
 def test_places_of_keys_and_values() -> None:
     document = parse("a: 1\nb:\n  c: [x,\n      y]\n")
-    assert document.mark(("a",)) == Mark(1, 4)
-    assert document.mark(("a",), of_key=True) == Mark(1, 1)
-    assert document.mark(("b",)) == Mark(2, 1), "a block is looked for at its key"
-    assert document.mark(("b", "c", 1)) == Mark(4, 7)
-    assert document.mark(("b", "c", 1, "deeper")) == Mark(4, 7), "else the nearest around it"
+    assert document.mark(("a",)) == TextPosition(1, 4)
+    assert document.mark(("a",), of_key=True) == TextPosition(1, 1)
+    assert document.mark(("b",)) == TextPosition(2, 1), "a block is looked for at its key"
+    assert document.mark(("b", "c", 1)) == TextPosition(4, 7)
+    assert document.mark(("b", "c", 1, "deeper")) == TextPosition(4, 7), (
+        "else the nearest around it"
+    )
     assert document.mark(("z",)) == START
 
 

@@ -12,7 +12,7 @@ from torch.nn.utils import parametrize
 from tunecli.errors import DataError
 from tunecli.study_file.settings.settings import CompressionSettings
 from tunecli.training.compression.codes import Codes
-from tunecli.training.compression.compressible_layers import settle, weight_of, weighted_layers
+from tunecli.training.compression.compressible_layers import make_plain, weight_of, weighted_layers
 from tunecli.training.compression.costs import latency, macs, share_of_zeros
 from tunecli.training.compression.fusing import fuse, norm_pairs
 from tunecli.training.compression.packing import Packed, pack, plain_file
@@ -25,8 +25,8 @@ from tunecli.training.compression.recipe import (
     without_idle,
     write_down,
 )
-from tunecli.training.compression.sharing import k_means, nearest, share, shared_codes
-from tunecli.training.compression.structured import output_layers, prune_channels
+from tunecli.training.compression.sharing import k_means, nearest, share_weights, shared_codes
+from tunecli.training.compression.structured import prune_channels, traced_output_layers
 from tunecli.training.compression.unpacking import unpack
 from tunecli.training.models import CNN, MLP, ResNet
 
@@ -90,7 +90,7 @@ def test_pruned_weights_stay_zero_whatever_the_optimizer_does(
     prune(model, 0.8, scope)  # type: ignore[arg-type]
     before = {name: weight_of(layer) == 0 for name, layer in weighted_layers(model).items()}
     one_step(model, x)
-    settle(model)
+    make_plain(model)
     n = sum(mask.numel() for mask in before.values())
     assert sum(int(mask.sum()) for mask in before.values()) == pytest.approx(0.8 * n, rel=0.01)
     for name, layer in weighted_layers(model).items():
@@ -138,7 +138,7 @@ def test_few_values_are_their_own_clusters() -> None:
 def test_a_shared_value_moves_by_the_sum_of_its_weights_gradients() -> None:
     layer = nn.Linear(6, 4, bias=False)
     model = nn.Sequential(layer)
-    share(model, 3)
+    share_weights(model, 3)
     table = layer.parametrizations.weight.original
     index = layer.parametrizations.weight[0].index
     dense = layer.weight.detach().clone().requires_grad_()
@@ -154,10 +154,10 @@ def test_shared_weights_have_that_many_values_and_keep_their_zeros() -> None:
     model, x = used(mlp, (20,))
     prune(model, 0.6)
     zeros = {name: weight_of(layer) == 0 for name, layer in weighted_layers(model).items()}
-    share(model, 8)
+    share_weights(model, 8)
     one_step(model, x)
     codes = shared_codes(model)
-    settle(model)
+    make_plain(model)
     for name, layer in weighted_layers(model).items():
         assert len(weight_of(layer).unique()) <= 8
         assert torch.equal(weight_of(layer), codes[name].dense())
@@ -307,7 +307,9 @@ def test_a_layer_too_small_to_gain_keeps_its_weights() -> None:
     before = torch.linspace(-1, 1, 18).reshape(3, 6)
     with torch.no_grad():
         model[0].weight.copy_(before)
-    share(model, 16)  # 18 weights: their indices and a table of 16 take 73 bytes, they take 72
+    share_weights(
+        model, 16
+    )  # 18 weights: their indices and a table of 16 take 73 bytes, they take 72
     assert list(shared_codes(model)) == ["1"]
     assert torch.equal(weight_of(model[0]), before)
     assert len(weight_of(model[1]).unique()) <= 16
@@ -370,7 +372,10 @@ def test_what_makes_the_outputs_keeps_its_channels() -> None:
     pytest.importorskip("torch_pruning")
     model, x = ConvHead(), torch.randn(2, 1, 8, 8)
     for is_trained in (False, True):
-        assert set(output_layers(model.requires_grad_(is_trained), x)) == {model.head, model.gate}
+        assert set(traced_output_layers(model.requires_grad_(is_trained), x)) == {
+            model.head,
+            model.gate,
+        }
     prune_channels(model, 0.5, x)
     assert model(x).shape == (2, 10)
     widths = [m.out_channels for m in model.modules() if isinstance(m, nn.Conv2d)]

@@ -12,11 +12,11 @@ from tunecli.errors import TunecliError
 from tunecli.training.fold import FoldTraining
 from tunecli.training.models import build_model, rate_factors, set_training
 from tunecli.training.models.blocks import (
+    backbone_blocks,
     backbone_parameters,
-    blocks,
     containers,
+    head_layers,
     heads,
-    output_layers,
 )
 from tunecli.training.models.torchvision_models import _fresh
 from tunecli.training.step.optimizers import build_optimizers
@@ -42,13 +42,15 @@ QUICK = ("resnet18", "vgg11_bn", "vit_b_16", "swin_t", "densenet121", "googlenet
 
 def _check_partition(name: str) -> None:
     model = _on_paper(name)
-    parts = [p for block in blocks(model) for module in block for p in module.parameters()]
+    parts = [
+        p for block in backbone_blocks(model) for module in block for p in module.parameters()
+    ]
     parts += [p for head in heads(model) for p in head.parameters()]
     parts += [p for c in containers(model) for p in c.parameters(recurse=False)]
     assert len(parts) == len({id(p) for p in parts})
     assert {id(p) for p in parts} == {id(p) for p in model.parameters()}
-    assert len(blocks(model)) >= 5
-    outputs = [model.get_submodule(layer) for layer in output_layers(model)]
+    assert len(backbone_blocks(model)) >= 5
+    outputs = [model.get_submodule(layer) for layer in head_layers(model)]
     assert all(5 in layer.weight.shape[:1] for layer in outputs)
     assert sum(p.numel() for p in backbone_parameters(model)) > 0
 
@@ -70,7 +72,7 @@ def test_blocks_and_heads_are_all_of_every_model() -> None:
 def test_blocks_of_a_resnet_are_its_stem_and_stages() -> None:
     model = _named("resnet18")
     names = {id(module): name for name, module in model.named_modules()}
-    assert [[names[id(m)] for m in block] for block in blocks(model)] == [
+    assert [[names[id(m)] for m in block] for block in backbone_blocks(model)] == [
         ["conv1", "bn1"],
         ["layer1"],
         ["layer2"],

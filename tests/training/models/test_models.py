@@ -17,7 +17,7 @@ from torch import nn
 
 from tunecli.errors import DataError
 from tunecli.study_file.settings.settings import Component
-from tunecli.training.models import CNN, MLP, Linear, build_model, needs
+from tunecli.training.models import CNN, MLP, Linear, build_model, model_needs
 
 TABLE = (13,)
 DIGIT = (1, 8, 8)
@@ -37,7 +37,7 @@ def _n_weights(model: nn.Module) -> int:
         (name, shape)
         for name in ("Linear", "MLP", "CNN")
         for shape in (TABLE, DIGIT, (3, 9, 11))
-        if len(shape) == 3 or not needs(name).pictures
+        if len(shape) == 3 or not model_needs(name).pictures
     ],
 )
 @pytest.mark.parametrize("n_outputs", [1, 10])

@@ -14,7 +14,7 @@ from training_cases import component, trial
 
 from tunecli.errors import TunecliError
 from tunecli.training.models import build_model
-from tunecli.training.models.blocks import output_layers
+from tunecli.training.models.blocks import head_layers
 from tunecli.training.models.channels import for_channels
 from tunecli.training.rehearsal import build_error
 
@@ -49,7 +49,7 @@ def _put(hub: Path, name: str, **arguments: Any) -> dict[str, torch.Tensor]:
 def test_all_but_the_outputs_are_those_of_the_file(hub: Path, name: str) -> None:
     saved = _put(hub, name)
     model = _named(name, weights="DEFAULT")
-    [outputs] = output_layers(model)
+    [outputs] = head_layers(model)
     for key, value in model.state_dict().items():
         if key.startswith(f"{outputs}."):
             assert len(value) == 5

@@ -13,9 +13,9 @@ import sklearn.metrics as reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tunecli.study_file.settings.metric_names import METRICS, label, needs
+from tunecli.study_file.settings.metric_names import METRICS, label, metric_needs
 from tunecli.study_file.settings.settings import Component, Task
-from tunecli.training.outcome.metrics import constant, measure, undefined
+from tunecli.training.outcome.metrics import constant, measure, why_undefined
 
 Arrays = tuple[np.ndarray, np.ndarray]
 
@@ -201,11 +201,11 @@ def test_what_a_metric_needs_is_known_before_anything_is_predicted(seed: int) ->
         values = {values[label(metric)] for values in found}
         is_nan = all(map(math.isnan, values))
         assert is_nan == any(map(math.isnan, values))
-        assert is_nan == bool(undefined(metric, y, classes, weights)), metric
+        assert is_nan == bool(why_undefined(metric, y, classes, weights)), metric
         if constant(metric, y, classes, weights) and not is_nan:
             assert values == {0.0}
         if is_nan:
-            assert needs(label(metric))
+            assert metric_needs(label(metric))
 
 
 def test_values_lie_within_what_a_metric_can_be() -> None:

@@ -16,14 +16,14 @@ from training_cases import CPU, classification, trial
 from tunecli.training.cross_validation import CrossValidation
 from tunecli.training.fold import FoldTraining
 from tunecli.training.outcome.evaluation import Evaluation
-from tunecli.training.outcome.failure_reasons import alike, is_out_of_memory
+from tunecli.training.outcome.failure_reasons import alike, says_out_of_memory
 from tunecli.training.outcome.score_guard import (
     LARGEST,
     NoScoreError,
-    checked,
-    finite,
+    finite_evaluation,
+    finite_float,
+    float_of,
     mean,
-    number,
 )
 
 
@@ -81,7 +81,7 @@ def cases(odd: list[tuple[str, Any, str]]) -> list[Any]:
 @pytest.mark.parametrize(("value", "outcome"), cases(ODD + MORE))
 def test_what_is_no_score_has_an_outcome_and_a_sentence(value: Any, outcome: str) -> None:
     with pytest.raises(NoScoreError, match=r"^(error: )?f1 of fold 2 is ") as caught:
-        finite(value, "f1 of fold 2", " at epoch 3")
+        finite_float(value, "f1 of fold 2", " at epoch 3")
     assert caught.value.outcome == outcome
     assert " at epoch 3" in caught.value.reason
     assert caught.value.reason.startswith("error: ") == (outcome == "failed")
@@ -91,7 +91,7 @@ def test_what_is_no_score_has_an_outcome_and_a_sentence(value: Any, outcome: str
 
 @pytest.mark.parametrize("value", GOOD, ids=lambda value: type(value).__name__)
 def test_a_number_in_any_dress_is_a_plain_float(value: Any) -> None:
-    found = finite(value, "f1")
+    found = finite_float(value, "f1")
     assert type(found) is float
     assert found == 0.5
 
@@ -101,7 +101,7 @@ def test_what_passes_has_a_finite_mean_and_spread(values: list[Any]) -> None:
     passed = []
     for value in values:
         try:
-            passed.append(finite(value, "score"))
+            passed.append(finite_float(value, "score"))
         except NoScoreError:
             assert isinstance(value, str) or not abs(value) <= LARGEST
     if len(passed) > 1:
@@ -111,13 +111,13 @@ def test_what_passes_has_a_finite_mean_and_spread(values: list[Any]) -> None:
 
 def test_metrics_that_are_only_shown_need_not_be_finite() -> None:
     odd = {"roc_auc": math.nan, "r2": -math.inf, "f1": np.float64(0.5)}
-    evaluation = checked(Evaluation(0, 1.0, 0.1, 0.5, odd, 0.1), 0, "accuracy")
+    evaluation = finite_evaluation(Evaluation(0, 1.0, 0.1, 0.5, odd, 0.1), 0, "accuracy")
     assert math.isnan(evaluation.metrics["roc_auc"])
     assert evaluation.metrics["r2"] == -math.inf
     assert type(evaluation.metrics["f1"]) is float
     with pytest.raises(NoScoreError, match=r"^error: f1 of fold 1 is None at epoch 1, where"):
-        checked(Evaluation(0, 1.0, 0.1, 0.5, {"f1": None}, 0.1), 1, "accuracy")  # type: ignore[dict-item]
-    assert number(True + 1, "x") == 2.0
+        finite_evaluation(Evaluation(0, 1.0, 0.1, 0.5, {"f1": None}, 0.1), 1, "accuracy")  # type: ignore[dict-item]
+    assert float_of(True + 1, "x") == 2.0
 
 
 @pytest.mark.parametrize(("value", "outcome"), cases(ODD))
@@ -142,8 +142,8 @@ def test_reasons_with_one_cause_are_alike() -> None:
     one = "error: RuntimeError: shapes cannot be multiplied (32x17 and 34x10)"
     other = "error: RuntimeError: shapes cannot be multiplied (16x17 and 68x10)"
     assert alike(one) == alike(other) != alike("error: RuntimeError: no kernel")
-    assert is_out_of_memory("out of memory: Unable to allocate 3.1 GiB")
-    assert not is_out_of_memory("error: I am out of memory: help")
+    assert says_out_of_memory("out of memory: Unable to allocate 3.1 GiB")
+    assert not says_out_of_memory("error: I am out of memory: help")
 
 
 @given(st.lists(st.floats(), min_size=1, max_size=5))
@@ -159,5 +159,5 @@ def test_a_mean_is_that_of_finite_numbers_or_nan(values: list[float]) -> None:
 def test_a_rate_that_is_not_finite_is_a_divergence(rate: float) -> None:
     told = Evaluation(0, 1.0, 0.5, 0.5, {}, rate)
     with pytest.raises(NoScoreError, match="learning rate of fold 2 is") as raised:
-        checked(told, 2, "accuracy")
+        finite_evaluation(told, 2, "accuracy")
     assert raised.value.outcome == "diverged"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from tunecli.training.outcome.failure_reasons import is_out_of_memory
+from tunecli.training.outcome.failure_reasons import says_out_of_memory
 from tunecli.training.outcome.trial_failures import (
     MOST_OF_A_REASON,
     MOST_OF_A_TRACEBACK,
@@ -60,7 +60,7 @@ def test_torch_and_numpy_without_memory_are_out_of_memory() -> None:
     with pytest.raises(MemoryError, match="Unable to allocate") as by_numpy:
         np.zeros(2**55)
     for caught in (by_torch, by_numpy):
-        assert is_out_of_memory(failure(caught.value, seconds=0, peak_memory=0).reason)
+        assert says_out_of_memory(failure(caught.value, seconds=0, peak_memory=0).reason)
 
 
 def test_what_is_stored_has_a_bound() -> None:

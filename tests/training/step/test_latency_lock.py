@@ -9,13 +9,13 @@ import time
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
-from tunecli.training.step.latency_lock import NOBODY_MEASURES, Quiet
+from tunecli.training.step.latency_lock import NOBODY_MEASURES, LatencyLock
 
 CONTEXT = multiprocessing.get_context("fork")
 
 
 def _work(folder: Path, log: Path, stop: Event) -> None:
-    quiet = Quiet(folder)
+    quiet = LatencyLock(folder)
     while not stop.is_set():
         with quiet.working(), log.open("a") as file:
             file.write(f"{time.monotonic()}\n")
@@ -25,7 +25,7 @@ def _work(folder: Path, log: Path, stop: Event) -> None:
 
 
 def _hold(folder: Path, held: Event) -> None:
-    with Quiet(folder).alone():
+    with LatencyLock(folder).alone():
         held.set()
         time.sleep(60)
 
@@ -39,7 +39,7 @@ def test_nobody_works_while_one_measures_and_nobody_waits_for_ever(tmp_path: Pat
         time.sleep(0.01)
     spans = []
     for _ in range(20):
-        with Quiet(tmp_path / "q").alone():
+        with LatencyLock(tmp_path / "q").alone():
             begin = time.monotonic()
             time.sleep(0.005)
             spans.append((begin, time.monotonic()))
@@ -59,7 +59,7 @@ def test_the_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
     assert held.wait(60)
     assert holder.pid is not None
     os.kill(holder.pid, signal.SIGKILL)
-    with Quiet(tmp_path).working():
+    with LatencyLock(tmp_path).working():
         holder.join(10)
 
 

@@ -15,7 +15,7 @@ from tunecli.report.phrases import wording
 from tunecli.study_file.settings.units import unit_for
 
 if TYPE_CHECKING:
-    from tunecli.model_folder.compressing import Row
+    from tunecli.model_folder.compressing import CompressedModel
     from tunecli.training.compression.costs import Latency
 
 _NOTE = (
@@ -26,7 +26,7 @@ _NOTE = (
 _DIGITS = 3
 
 
-def render(rows: Sequence[Row], marked: Sequence[bool], metric: str) -> RenderableType:
+def render(rows: Sequence[CompressedModel], marked: Sequence[bool], metric: str) -> RenderableType:
     """The rows in their order, numbered from 0 for the models as they are; 80 columns hold it.
 
     Sizes, and latencies, have one unit for a whole column.
@@ -34,7 +34,7 @@ def render(rows: Sequence[Row], marked: Sequence[bool], metric: str) -> Renderab
     Args:
         marked: which rows are on the Pareto front.
     """
-    from tunecli.model_folder.compressing import in_words as steps_in_words
+    from tunecli.model_folder.compressing import recipe_in_words as steps_in_words
     from tunecli.training.compression.recipe import idle_in_words
 
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim", show_edge=False)
@@ -71,7 +71,7 @@ def render(rows: Sequence[Row], marked: Sequence[bool], metric: str) -> Renderab
     return Group(table, *told, Text(_NOTE, style="dim"))
 
 
-def to_json(rows: Sequence[Row], marked: Sequence[bool]) -> str:
+def compression_json(rows: Sequence[CompressedModel], marked: Sequence[bool]) -> str:
     """A list with an object for each row: its numbers, steps as in a study file, `front`."""
     return json.dumps(
         [

@@ -12,42 +12,42 @@ from tunecli.cli.shared.streams import say
 from tunecli.errors import StudyNotFoundError
 
 if TYPE_CHECKING:
-    from tunecli.search.study.study_folder import Place
+    from tunecli.search.study.study_folder import StudyFolder
 
 
-def find(study: str, runs: Path, storage: str | None) -> Place:
+def study_at(study: str, runs: Path, storage: str | None) -> StudyFolder:
     """A study by its name or by its study file."""
     from tunecli.study_file.read.study_name import STUDY_NAME
 
     if study.endswith((".yaml", ".yml")) or "/" in study:
-        from tunecli.study_file.study_file import load
+        from tunecli.study_file.study_file import read_study_file
 
-        return place_of(load(Path(study)).name, runs, storage)
+        return study_folder_at(read_study_file(Path(study)).name, runs, storage)
     if not STUDY_NAME.match(study):  # `..` is a folder, too
         raise StudyNotFoundError(
             f"{study!r} is no study's name: that has letters, digits, `-`, `_` and `.`, and does "
             "not begin with a dot. `tunecli report` lists the studies."
         )
-    return place_of(study, runs, storage)
+    return study_folder_at(study, runs, storage)
 
 
-def place_of(name: str, runs: Path, storage: str | None) -> Place:
-    from tunecli.search.study.study_folder import Place
+def study_folder_at(name: str, runs: Path, storage: str | None) -> StudyFolder:
+    from tunecli.search.study.study_folder import StudyFolder
 
-    return Place(runs, name, storage and checked(storage))
+    return StudyFolder(runs, name, storage and existing_study(storage))
 
 
-def checked(storage: str) -> str:
+def existing_study(storage: str) -> str:
     from tunecli.database.url import refuse_unusable
 
     refuse_unusable(storage)
     return storage
 
 
-def shown(url: str) -> str:
-    from tunecli.database.url import shown
+def display_storage(url: str) -> str:
+    from tunecli.database.url import display_url
 
-    return shown(url)
+    return display_url(url)
 
 
 def options_again(runs: Path, storage: str | None) -> str:
@@ -56,12 +56,12 @@ def options_again(runs: Path, storage: str | None) -> str:
     if not storage or os.environ.get(STORAGE) == storage:
         return shlex.join(words)
 
-    from tunecli.database.url import has_secret, shown
+    from tunecli.database.url import display_url, has_secret
 
     if not has_secret(storage):
         return shlex.join([*words, "--storage", storage])
     say(
-        f"{shown(storage)} has a password, so the commands below leave it out: they read the URL "
-        f"from the environment. First: export {STORAGE}=…"
+        f"{display_url(storage)} has a password, so the commands below leave it out: they read "
+        f"the URL from the environment. First: export {STORAGE}=…"
     )
     return shlex.join(words)

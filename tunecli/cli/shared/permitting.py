@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tunecli.search.study.study_folder import Place
+    from tunecli.search.study.study_folder import StudyFolder
     from tunecli.study_file.catalogue.allowed_code import AllowedCode
 
 
@@ -19,7 +19,7 @@ def allowed_by(file: Path, options: list[str] | None) -> AllowedCode:
     return AllowedCode.of(file.absolute().parent, options or [])
 
 
-def remembered(file: Path, place: Place) -> AllowedCode:
+def allowed_before(file: Path, place: StudyFolder) -> AllowedCode:
     """What this user allowed for this study before, and is unchanged."""
     from tunecli.files.small import read_small
     from tunecli.search.study.permissions import remembered
@@ -32,12 +32,14 @@ def remembered(file: Path, place: Place) -> AllowedCode:
     return remembered(_identity(place), file.absolute().parent, places_in(text))
 
 
-def remember(place: Place, code: AllowedCode, loaded: Mapping[str, str] | None = None) -> None:
+def remember_allowed(
+    place: StudyFolder, code: AllowedCode, loaded: Mapping[str, str] | None = None
+) -> None:
     """Keep what is allowed, and what was imported for it, for this user's next call."""
     from tunecli.search.study.permissions import remember
 
     remember(_identity(place), code, loaded)
 
 
-def _identity(place: Place) -> str:
+def _identity(place: StudyFolder) -> str:
     return f"{place.storage or place.folder.resolve()} {place.name}"

@@ -15,7 +15,7 @@ def console(*, stderr: bool = True) -> Console:
     return Console(stderr=stderr)
 
 
-def put(text: str, end: str = "\n") -> None:
+def print_result(text: str, end: str = "\n") -> None:
     """A result, on stdout: exact for programs and files, harmless for a terminal."""
     print(_plain(text) if sys.stdout.isatty() else text, end=end)
 

@@ -40,7 +40,7 @@ def chosen(
         RefitError: there is none.
     """
     from tunecli.model_folder import select_trial
-    from tunecli.report.analysis.records import Objective
+    from tunecli.report.analysis.records import RecordedObjective
 
     if (trial != "best") + (pareto is not None) + (best_within is not None) > 1:
         raise typer.BadParameter("--trial, --pareto and --best-within exclude each other.")
@@ -49,9 +49,9 @@ def chosen(
     if minimize and maximize:
         raise typer.BadParameter("--minimize and --maximize exclude each other.")
     if pareto is not None:
-        return select_trial.on_front(record, pareto)
+        return select_trial.front_trial(record, pareto)
     if best_within is not None:
-        wanted = Objective(minimize, "minimize") if minimize else None
-        wanted = Objective(maximize, "maximize") if maximize else wanted
+        wanted = RecordedObjective(minimize, "minimize") if minimize else None
+        wanted = RecordedObjective(maximize, "maximize") if maximize else wanted
         return select_trial.within(record, select_trial.conditions(best_within), wanted)
     return select_trial.by_name(record, trial)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from tunecli.data.rows.array_forms import Array, tensor_array
-from tunecli.data.rows.hardware import memory
+from tunecli.data.rows.hardware import main_memory
 from tunecli.errors import DataError
 
 _WAYS = {
@@ -53,7 +53,7 @@ def arrays_in(path: Path, name: str) -> dict[str, Array]:
 def _read(path: Path) -> Any:
     if zipfile.is_zipfile(path):  # as .npz and .pt are; what it unpacks to may be much larger
         with zipfile.ZipFile(path) as members:
-            if sum(member.file_size for member in members.infolist()) > memory():
+            if sum(member.file_size for member in members.infolist()) > main_memory():
                 raise MemoryError
     if path.suffix.lower() == ".pt":
         return torch.load(path, map_location="cpu", weights_only=True)

@@ -24,7 +24,7 @@ from tunecli.data.columns import cleaning
 from tunecli.data.columns.column_kinds import Cells
 from tunecli.data.columns.target_column import target
 from tunecli.data.pictures.flat_pictures import flat_pictures
-from tunecli.data.rows.array_forms import feature_array, shortest, target_array
+from tunecli.data.rows.array_forms import feature_array, smallest_dtype, target_array
 from tunecli.data.rows.dataset import Column, Dataset
 from tunecli.data.rows.streamed_rows import LoadedRows
 from tunecli.data.rows.workspace import Workspace
@@ -76,7 +76,7 @@ def from_arrays(
     Raises:
         DataError: if the shapes or values do not fit.
     """
-    x, y = shortest(feature_array(name, x)), target_array(name, y)
+    x, y = smallest_dtype(feature_array(name, x)), target_array(name, y)
     if len(x) != len(y):
         message = f"{name} has {len(x):,} rows of features, but {len(y):,} targets."
         raise DataError(message, "data.source")
@@ -153,7 +153,7 @@ def _as_table(dataset: Dataset, x: Array, names: Sequence[str]) -> Dataset:
         raise DataError(f"all features of {dataset.name} are constant.", "data.source")
     y = dataset.y.numpy()
     notes = cleaning.leaks(cells, y, dataset.task == "classification", "remove it from x")
-    copies, on_copies = cleaning.copies(list(x.T), y)
+    copies, on_copies = cleaning.duplicate_rows(list(x.T), y)
     return replace(
         dataset,
         columns=tuple(c.column for c in cells),

@@ -23,8 +23,8 @@ from tunecli.data.arrays.arrays import from_arrays, with_targets, with_test
 from tunecli.data.arrays.frame_arrays import frame_array
 from tunecli.data.cache.entries import NewArray, kept, key_of
 from tunecli.data.rows.dataset import Dataset, first_features, first_targets
-from tunecli.data.rows.hardware import memory
-from tunecli.data.rows.items import Items, as_array
+from tunecli.data.rows.hardware import main_memory
+from tunecli.data.rows.items import DatasetItems, as_array
 from tunecli.data.rows.loader_processes import n_loaders
 from tunecli.data.rows.streamed_rows import LoadedRows
 from tunecli.data.rows.workspace import Workspace
@@ -55,7 +55,7 @@ def load_user_data(
     with blaming(settings.source):
         returned = function(**settings.arguments)
     if isinstance(returned, TorchDataset):
-        return _of_items(Items(settings.source, returned), settings, workspace)
+        return _of_items(DatasetItems(settings.source, returned), settings, workspace)
     found = _arrays(returned, settings.source)
     if found is None:
         rule = "must return (x, y), a mapping with x and y, or a torch Dataset of such pairs"
@@ -80,11 +80,11 @@ def is_read_whole(n_bytes: int, in_memory: bool | str, n_memory: int) -> bool:
     return bool(in_memory) if isinstance(in_memory, bool) else n_bytes * SHARE <= n_memory
 
 
-def _of_items(items: Items, settings: DataSettings, workspace: Workspace) -> Dataset:
+def _of_items(items: DatasetItems, settings: DataSettings, workspace: Workspace) -> Dataset:
     """A torch data set, in one way or the other; a note says which, and why."""
-    is_whole = is_read_whole(items.n_bytes, settings.in_memory, memory())
-    if is_whole and items.n_bytes > memory():
-        needed = f"takes {_bytes(items.n_bytes)}, more than the memory ({_bytes(memory())})"
+    is_whole = is_read_whole(items.n_bytes, settings.in_memory, main_memory())
+    if is_whole and items.n_bytes > main_memory():
+        needed = f"takes {_bytes(items.n_bytes)}, more than the memory ({_bytes(main_memory())})"
         message = f"{settings.source} {needed}. Write false to load it batch by batch."
         raise DataError(message, "data.in_memory")
     if is_whole:
@@ -97,7 +97,7 @@ def _of_items(items: Items, settings: DataSettings, workspace: Workspace) -> Dat
     note = f"{settings.source} {how}, as data.in_memory says."
     if settings.in_memory == "auto":
         than = "not more" if is_whole else "more"
-        share = f"{than} than an eighth of the memory ({_bytes(memory())})"
+        share = f"{than} than an eighth of the memory ({_bytes(main_memory())})"
         note = f"{settings.source} {how}: it takes {_bytes(items.n_bytes)}, {share}."
     return replace(dataset, notes=(*dataset.notes, note))
 

@@ -20,7 +20,7 @@ from pydantic import TypeAdapter
 from torch import Tensor
 
 from tunecli import __version__
-from tunecli.data.cache.entries import SMALL, Entry, NewArray, file_hash, kept, key_of
+from tunecli.data.cache.entries import SMALL, CacheEntry, NewArray, content_sha256, kept, key_of
 from tunecli.data.rows.dataset import Column, Dataset
 from tunecli.data.rows.workspace import Workspace
 from tunecli.data.splits.split import Split, split
@@ -48,7 +48,7 @@ def kept_dataset(
         asked: plain data; the settings that decide what is read from them.
         read: makes it.
     """
-    hashes = [file_hash(path) for path in files]
+    hashes = [content_sha256(path) for path in files]
     versions = [__version__, NUMERICS, pd.__version__, np.__version__]
     key = key_of(kind, hashes, asked, versions)
     is_small = sum(path.stat().st_size for path in files) <= SMALL
@@ -105,7 +105,7 @@ def _fill(dataset: Dataset, new: NewArray) -> Mapping[str, Any]:
     }
 
 
-def dataset_of(name: str, entry: Entry) -> Dataset:
+def dataset_of(name: str, entry: CacheEntry) -> Dataset:
     """What such an entry holds, on its memory."""
     facts = entry.facts
     return Dataset(

@@ -41,14 +41,14 @@ SMALL = 2**20
 
 
 @dataclass(frozen=True)
-class Entry:
+class CacheEntry:
     """What was made: arrays by name, and plain data. Arrays may be written to; no file changes."""
 
     arrays: Mapping[str, Array]
     facts: Mapping[str, Any]
 
 
-def kept(cache: Path | None, key: str, make: Make) -> Entry:
+def kept(cache: Path | None, key: str, make: Make) -> CacheEntry:
     """The entry of this key, made now unless it is there.
 
     Only one process makes it; others wait. Where nothing can be written (no room, no right, a link
@@ -80,13 +80,13 @@ def key_of(kind: str, *parts: object) -> str:
     return f"{kind}-{hashlib.sha256(text.encode()).hexdigest()[:32]}"
 
 
-def file_hash(path: Path) -> str:
+def content_sha256(path: Path) -> str:
     """SHA-256 of a file's content, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _in_memory(make: Make) -> Entry:
+def _in_memory(make: Make) -> CacheEntry:
     arrays: dict[str, Array] = {}
 
     def new(name: str, shape: tuple[int, ...], dtype: DTypeLike) -> Array:
@@ -94,7 +94,7 @@ def _in_memory(make: Make) -> Entry:
         return arrays[name]
 
     facts = make(new)
-    return Entry(arrays, json.loads(json.dumps(facts)))
+    return CacheEntry(arrays, json.loads(json.dumps(facts)))
 
 
 def _write(cache: Path, key: str, make: Make) -> None:
@@ -118,7 +118,7 @@ def _new_file(path: Path, shape: tuple[int, ...], dtype: DTypeLike) -> Array:
     return array
 
 
-def _read(folder: Path) -> Entry | None:
+def _read(folder: Path) -> CacheEntry | None:
     """The entry, its arrays mapped and writable for this process only; None if not whole."""
     try:
         refuse_foreign(folder, "folder")
@@ -127,7 +127,7 @@ def _read(folder: Path) -> Entry | None:
         os.utime(folder)
     except (OSError, ValueError, EOFError, RecursionError):
         return None
-    return Entry(arrays, facts)
+    return CacheEntry(arrays, facts)
 
 
 def _mapped(path: Path) -> Array:

@@ -33,7 +33,7 @@ _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d{1,4})?", re.ASCI
 
 
 @dataclass(frozen=True)
-class Categories:
+class CellCategories:
     """The different values of a column.
 
     Attributes:
@@ -48,7 +48,7 @@ class Categories:
     told_by: ToldBy
 
 
-def categories_of(series: pd.Series) -> Categories:
+def categories_of(series: pd.Series) -> CellCategories:
     """Tell the values of a column apart."""
     codes, cells = _factorized(series)
     texts = [text_of(cell) for cell in cells]
@@ -61,7 +61,7 @@ def categories_of(series: pd.Series) -> Categories:
     places = {key: place for place, key in enumerate(keys)}
     of_cell = np.array([*(places[_key(text)] for text in texts), -1], dtype=np.int64)
     told_by: ToldBy = "number" if all(map(_is_number, cells)) else "text"
-    return Categories(of_cell[codes], tuple(spelled[key] for key in keys), told_by)
+    return CellCategories(of_cell[codes], tuple(spelled[key] for key in keys), told_by)
 
 
 def _factorized(series: pd.Series) -> tuple[Codes, Sequence[Any]]:

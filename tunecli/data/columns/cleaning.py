@@ -64,7 +64,7 @@ def leaks(
     ]
 
 
-def copies(
+def duplicate_rows(
     values: Sequence[NDArray[Any]], y: NDArray[np.generic]
 ) -> tuple[Rows | None, list[str]]:
     """Of each row the first one that is equal, target included; None if all rows differ.

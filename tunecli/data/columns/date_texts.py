@@ -113,7 +113,7 @@ class _Found:
 
 
 @dataclass(frozen=True)
-class Form:
+class DateNotation:
     """One way to write.
 
     Attributes:
@@ -275,10 +275,10 @@ _SLASHED = r"(?P<one>\d{1,2})/(?P<two>\d{1,2})/(?P<three>\d{2})"
 _SHORT_YEAR = "has a year of two digits"
 
 FORMS = (
-    Form("year-month-day", _ISO + _AT, _year_first),
-    Form("year-month-day", _COMPACT + _ZONE, _year_first),
+    DateNotation("year-month-day", _ISO + _AT, _year_first),
+    DateNotation("year-month-day", _COMPACT + _ZONE, _year_first),
     *(
-        Form(
+        DateNotation(
             f"day and month with {sign}",
             rf"(?P<one>\d{{1,2}})[{sign}](?P<two>\d{{1,2}})[{sign}]{_YEAR}{_AT}",
             _numbered,
@@ -286,40 +286,44 @@ FORMS = (
         )
         for sign in ".-/"
     ),
-    Form("month by name", rf"{_WEEKDAY}{_DAY}[ /-]?{_NAME},?[ /-]?{_YEAR}{_AT}", _named),
-    Form("month by name", rf"{_WEEKDAY}{_NAME}[ -]{_DAY},?[ -]{_YEAR}{_AT}", _named),
-    Form("month by name", rf"{_WEEKDAY}{_NAME}\s+{_DAY} {_TIME}{_ZONE} {_YEAR}", _named),
-    Form("year-month", r"(?P<year>[12]\d{3})-(?P<month>\d{2})", _year_first),
-    Form("month/year", r"(?P<month>\d{1,2})/(?P<year>[12]\d{3})", _year_first),
-    Form("month by name and year", rf"{_NAME}[ -](?P<year>[12]\d{{3}})", _month_by_name),
-    Form("week", rf"{_YEAR}-?W(?P<week>\d{{2}})(?:-?(?P<weekday>[1-7]))?", _week),
-    Form("quarter", rf"{_YEAR}[ -]?Q(?P<quarter>[1-4])", _quarter),
-    Form("time of day", _TIME, _time_of_day, "time of day"),
-    Form("duration", r"(?P<whole>-?\d+:[0-5]\d:[0-5]\d(?:\.\d+)?)", _duration, "duration"),
-    Form(
+    DateNotation("month by name", rf"{_WEEKDAY}{_DAY}[ /-]?{_NAME},?[ /-]?{_YEAR}{_AT}", _named),
+    DateNotation("month by name", rf"{_WEEKDAY}{_NAME}[ -]{_DAY},?[ -]{_YEAR}{_AT}", _named),
+    DateNotation("month by name", rf"{_WEEKDAY}{_NAME}\s+{_DAY} {_TIME}{_ZONE} {_YEAR}", _named),
+    DateNotation("year-month", r"(?P<year>[12]\d{3})-(?P<month>\d{2})", _year_first),
+    DateNotation("month/year", r"(?P<month>\d{1,2})/(?P<year>[12]\d{3})", _year_first),
+    DateNotation("month by name and year", rf"{_NAME}[ -](?P<year>[12]\d{{3}})", _month_by_name),
+    DateNotation("week", rf"{_YEAR}-?W(?P<week>\d{{2}})(?:-?(?P<weekday>[1-7]))?", _week),
+    DateNotation("quarter", rf"{_YEAR}[ -]?Q(?P<quarter>[1-4])", _quarter),
+    DateNotation("time of day", _TIME, _time_of_day, "time of day"),
+    DateNotation("duration", r"(?P<whole>-?\d+:[0-5]\d:[0-5]\d(?:\.\d+)?)", _duration, "duration"),
+    DateNotation(
         "duration",
         r"(?P<whole>-?\d+ days?(?:,? [+-]?\d{1,2}:\d{2}:\d{2}(?:\.\d+)?)?)",
         _duration,
         "duration",
     ),
-    Form(
+    DateNotation(
         "duration",
         r"(?P<whole>-?P(?:\d+D)?(?:T(?:\d+H)?(?:\d+M)?(?:\d+(?:\.\d+)?S)?)?)",
         _duration,
         "duration",
     ),
-    Form("", rf"{_ISO}[T ]{_TIME} ?[A-Za-z]{{2,5}}", _year_first, why_not="has an unknown zone"),
-    Form("", _SHORT + _AT, _abbreviated, why_not=_SHORT_YEAR),
-    Form("", _SLASHED + _AT, _abbreviated, why_not=_SHORT_YEAR),
-    Form("", rf"{_DAY}[ /-]{_NAME}[ /-](?P<year>\d{{2}}){_AT}", _named, why_not=_SHORT_YEAR),
-    Form("", r"(?P<one>\d{1,2})\.(?P<two>\d{1,2})\.", _abbreviated, why_not="has no year"),
+    DateNotation(
+        "", rf"{_ISO}[T ]{_TIME} ?[A-Za-z]{{2,5}}", _year_first, why_not="has an unknown zone"
+    ),
+    DateNotation("", _SHORT + _AT, _abbreviated, why_not=_SHORT_YEAR),
+    DateNotation("", _SLASHED + _AT, _abbreviated, why_not=_SHORT_YEAR),
+    DateNotation(
+        "", rf"{_DAY}[ /-]{_NAME}[ /-](?P<year>\d{{2}}){_AT}", _named, why_not=_SHORT_YEAR
+    ),
+    DateNotation("", r"(?P<one>\d{1,2})\.(?P<two>\d{1,2})\.", _abbreviated, why_not="has no year"),
 )
 """In the order in which they are tried."""
 _ANY = "|".join(re.sub(r"\?P<\w+>", "?:", form.whole) for form in FORMS)
 """Without parts, which is quick to match: most texts of a table are no dates."""
 
 
-def read(texts: Sequence[str], order: Order, kind: DateKind | None = None) -> Moments:
+def read_dates(texts: Sequence[str], order: Order, kind: DateKind | None = None) -> Moments:
     """What texts say, each for itself.
 
     Args:

@@ -11,7 +11,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tunecli.data.columns.cell_values import Floats, Where, is_nested
-from tunecli.data.columns.date_texts import DAY, FORMS, SECOND, Ints, Marks, Moments, Order, read
+from tunecli.data.columns.date_texts import (
+    DAY,
+    FORMS,
+    SECOND,
+    Ints,
+    Marks,
+    Moments,
+    Order,
+    read_dates,
+)
 from tunecli.data.rows.date_parts import DateForm, DateKind
 from tunecli.errors import DataError
 
@@ -100,15 +109,15 @@ def dates_in(
     cells = _Cells.of(series, where)
     if not len(cells.texts):
         return None
-    day_first = read(cells.texts, "day-first")
+    day_first = read_dates(cells.texts, "day-first")
     has_order = _with_order(day_first).any()
-    month_first = read(cells.texts, "month-first") if has_order else day_first
+    month_first = read_dates(cells.texts, "month-first") if has_order else day_first
     by_order: dict[Order, Moments] = {"day-first": day_first, "month-first": month_first}
     kind = _kind(cells, list(by_order.values()))
     if kind is None:
         return None
     if kind == "duration":
-        found, order = read(cells.texts, "day-first", kind), None
+        found, order = read_dates(cells.texts, "day-first", kind), None
     else:
         order = _order(cells, by_order, asked)
         found = by_order[order or "day-first"]
@@ -138,7 +147,7 @@ def dates_as(
         return known
     cells = _Cells.of(series, where)
     order = form.order or asked
-    found = read(cells.texts, order or "day-first", form.kind)
+    found = read_dates(cells.texts, order or "day-first", form.kind)
     numbered = _with_order(found)
     good = found.exists & (found.is_aware == form.is_aware) & ~_lacks(found)
     good &= ~numbered if order is None else True

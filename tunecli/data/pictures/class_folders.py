@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from tunecli.data.cache.entries import file_hash
+from tunecli.data.cache.entries import content_sha256
 from tunecli.errors import DataError
 from tunecli.study_file.text.suggestions import listed
 
@@ -117,7 +117,7 @@ def class_folders(parts: dict[Part, Path], named: dict[Part, str]) -> ClassFolde
     return ClassFolders(tuple(files), tuple(classes), tuple(notes))
 
 
-def content_hash(files: Sequence[PictureFile]) -> str:
+def folder_hash(files: Sequence[PictureFile]) -> str:
     """SHA-256 of the names, parts and contents, in hexadecimal."""
     digest = hashlib.sha256()
     for file in files:
@@ -130,7 +130,7 @@ def content_hash(files: Sequence[PictureFile]) -> str:
 def _hash(file: PictureFile) -> str:
     """Of a file's content; empty if it cannot be read, which is said when it is decoded."""
     try:
-        return file_hash(file.path) if file.path.is_file() else ""
+        return content_sha256(file.path) if file.path.is_file() else ""
     except OSError:
         return ""
 

@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 
 from tunecli import __version__
 from tunecli.data.cache.cached_datasets import dataset_of
-from tunecli.data.cache.entries import SMALL, Entry, NewArray
+from tunecli.data.cache.entries import SMALL, CacheEntry, NewArray
 from tunecli.data.columns.cleaning import picture_copies
 from tunecli.data.pictures.class_folders import Part
 from tunecli.data.pictures.flat_pictures import FlatPictures
 from tunecli.data.rows.dataset import Dataset
 from tunecli.data.rows.decoding import Pixels
 from tunecli.data.rows.depth import Depth
-from tunecli.data.rows.hardware import memory
+from tunecli.data.rows.hardware import main_memory
 from tunecli.errors import DataError
 
 VERSIONS = (2, __version__, *map(importlib.metadata.version, ("torch", "torchvision", "pillow")))
@@ -35,7 +35,7 @@ BYTES_A_PIXEL = 16
 
 
 @dataclass(frozen=True)
-class Form:
+class PictureForm:
     """What all pictures of a set are brought to.
 
     Attributes:
@@ -58,7 +58,7 @@ class Form:
 
 
 @dataclass(frozen=True)
-class Described:
+class KnownPicture:
     """A picture with what is known of it, and how messages call it."""
 
     pixels: Pixels
@@ -67,7 +67,7 @@ class Described:
     name: str
 
 
-def is_small(n_pictures: int, form: Form) -> bool:
+def is_small(n_pictures: int, form: PictureForm) -> bool:
     """Whether the pictures are as soon decoded as read from the cache."""
     return n_pictures * form.n_bytes <= SMALL
 
@@ -75,8 +75,8 @@ def is_small(n_pictures: int, form: Form) -> bool:
 def filled(
     new: NewArray,
     n_pictures: int,
-    form: Form,
-    pictures: Iterable[Described],
+    form: PictureForm,
+    pictures: Iterable[KnownPicture],
     classes: Sequence[str],
     notes: Sequence[str],
     depth: Depth | None = None,
@@ -123,19 +123,19 @@ def filled(
     }
 
 
-def dataset_from(name: str, entry: Entry) -> Dataset:
+def dataset_from(name: str, entry: CacheEntry) -> Dataset:
     """The data set that `filled` left in an entry, on its memory."""
     dataset, depth = dataset_of(name, entry), entry.facts["depth"]
     x = torch.from_numpy(entry.arrays["x"][: len(dataset.y)])
     return replace(dataset, x=x, depth=None if depth is None else Depth(**depth))
 
 
-def cache_for(n_pictures: int, form: Form, cache: Path | None) -> Path | None:
+def cache_for(n_pictures: int, form: PictureForm, cache: Path | None) -> Path | None:
     """Where the pictures are kept: nowhere if they are few and small."""
     return None if is_small(n_pictures, form) else cache
 
 
-def check_room(n_pictures: int, form: Form, cache: Path | None) -> None:
+def check_room(n_pictures: int, form: PictureForm, cache: Path | None) -> None:
     """Refuse a size for which there is no room, before anything is decoded.
 
     Args:
@@ -147,14 +147,16 @@ def check_room(n_pictures: int, form: Form, cache: Path | None) -> None:
     height, width = form.size
     what = f"{n_pictures:,} pictures of {height:,} × {width:,} pixels"
     working = BYTES_A_PIXEL * height * width
-    if working > memory():
+    if working > main_memory():
         need = f"one picture of {height:,} × {width:,} pixels needs {_gib(working)} of memory"
-        raise DataError(f"{need}, which has {_gib(memory())}. Write a smaller size.", "data.size")
+        raise DataError(
+            f"{need}, which has {_gib(main_memory())}. Write a smaller size.", "data.size"
+        )
     needed = n_pictures * form.n_bytes
     free = 0 if cache is None else _free(cache)
-    if needed > max(free, memory()):
+    if needed > max(free, main_memory()):
         disk = "" if cache is None else f" and the disk of {cache} {_gib(free)} free"
-        message = f"{what} need {_gib(needed)}, but memory has {_gib(memory())}{disk}"
+        message = f"{what} need {_gib(needed)}, but memory has {_gib(main_memory())}{disk}"
         raise DataError(f"{message}. Write a smaller size.", "data.size")
 
 

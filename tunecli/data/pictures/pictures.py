@@ -20,8 +20,8 @@ from tunecli.data.pictures.class_folders import (
 )
 from tunecli.data.pictures.picture_sets import (
     VERSIONS,
-    Described,
-    Form,
+    KnownPicture,
+    PictureForm,
     cache_for,
     check_room,
     dataset_from,
@@ -29,7 +29,7 @@ from tunecli.data.pictures.picture_sets import (
 )
 from tunecli.data.pictures.survey import surveyed
 from tunecli.data.rows.dataset import Dataset
-from tunecli.data.rows.decoding import Pixels, UnreadableError, decoded, header
+from tunecli.data.rows.decoding import Pixels, UnreadableError, decode_picture, header
 from tunecli.data.rows.depth import Depth
 from tunecli.data.rows.hardware import n_cores
 from tunecli.data.rows.workspace import Workspace
@@ -79,7 +79,7 @@ def _load(settings: DataSettings, validation: ValidationSettings, workspace: Wor
         message = f"none of the {len(found.files):,} pictures of {settings.source} can be read"
         reason = _pixels(found.files[0], channels, None, survey.depth)
         raise DataError(f"{message}: {found.files[0].named} ({reason}), …", "data.source")
-    form = Form(size, channels)
+    form = PictureForm(size, channels)
     cache = cache_for(len(found.files), form, workspace.cache)
     found = replace(found, notes=(*found.notes, *survey.notes))
     key = key_of("pictures", survey.content, form, settings.skip_unreadable, found.notes, VERSIONS)
@@ -145,7 +145,7 @@ def _pixels(
 ) -> Pixels | str:
     """A file's pixels, or why it has none."""
     try:
-        return decoded(file.path, channels, size, depth)
+        return decode_picture(file.path, channels, size, depth)
     except UnreadableError as error:
         return str(error)
 
@@ -158,7 +158,7 @@ class _Reader:
     """
 
     def __init__(
-        self, found: ClassFolders, form: Form, settings: DataSettings, depth: Depth | None
+        self, found: ClassFolders, form: PictureForm, settings: DataSettings, depth: Depth | None
     ) -> None:
         self.notes = list(found.notes)
         self._found = found
@@ -166,7 +166,7 @@ class _Reader:
         self._form = form
         self._settings = settings
 
-    def __iter__(self) -> Iterator[Described]:
+    def __iter__(self) -> Iterator[KnownPicture]:
         numbers = {name: i for i, name in enumerate(self._found.classes)}
         unreadable: list[str] = []
         for file, pixels in self._decoded():
@@ -175,7 +175,7 @@ class _Reader:
                 continue
             if pixels.shape != self._form.shape:
                 raise DataError(self._other_size(file, pixels), "data.size")
-            yield Described(pixels, numbers[file.class_name], file.part, file.named)
+            yield KnownPicture(pixels, numbers[file.class_name], file.part, file.named)
         if unreadable:
             self._tell(unreadable)
 

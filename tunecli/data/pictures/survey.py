@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from tunecli.data.cache.entries import SMALL, NewArray, kept, key_of
-from tunecli.data.pictures.class_folders import PictureFile, content_hash
+from tunecli.data.pictures.class_folders import PictureFile, folder_hash
 from tunecli.data.pictures.picture_sets import VERSIONS
-from tunecli.data.rows.decoding import Header, UnreadableError, header, numbers
+from tunecli.data.rows.decoding import Header, UnreadableError, deep_pixels, header
 from tunecli.data.rows.depth import Depth
 from tunecli.data.rows.hardware import n_cores
 from tunecli.errors import DataError
@@ -59,7 +59,7 @@ def _of_files(files: Sequence[PictureFile]) -> Survey:
     known = [(file, head) for file, head in zip(files, headers, strict=True) if head is not None]
     depth, notes = _depth(known)
     return Survey(
-        content_hash(files),
+        folder_hash(files),
         all(head.is_grey for _, head in known),
         depth,
         (*notes, *_frames(known)),
@@ -107,7 +107,7 @@ def _ends(files: Sequence[PictureFile]) -> tuple[float, float] | None:
 
 def _ends_of(file: PictureFile) -> tuple[float, float] | None:
     try:
-        found = numbers(file.path)
+        found = deep_pixels(file.path)
     except UnreadableError:
         return None  # said when it is decoded
     return float(found.min()), float(found.max())

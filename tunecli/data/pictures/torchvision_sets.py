@@ -25,8 +25,8 @@ from tunecli.data.cache.entries import NewArray, kept, key_of
 from tunecli.data.pictures.class_folders import Part
 from tunecli.data.pictures.picture_sets import (
     VERSIONS,
-    Described,
-    Form,
+    KnownPicture,
+    PictureForm,
     check_room,
     dataset_from,
     filled,
@@ -223,27 +223,27 @@ def _fill(
     form = _form(settings, first)
     check_room(n_rows, form, cache)
 
-    def pictures() -> Iterator[Described]:
+    def pictures() -> Iterator[KnownPicture]:
         for part, opened in sets.items():
             numbers = np.searchsorted(present, rows[part])
             for i, picture in enumerate(_rows(opened, settings, form)):
                 if picture.shape != form.shape:
                     message = f"the pictures of {settings.source} differ in size. Write size: 64."
                     raise DataError(message, "data.size")
-                yield Described(picture, int(numbers[i]), part, f"number {i:,} of {part}")
+                yield KnownPicture(picture, int(numbers[i]), part, f"number {i:,} of {part}")
 
     return filled(new, n_rows, form, pictures(), classes, [])
 
 
-def _form(settings: DataSettings, first: Pixels) -> Form:
+def _form(settings: DataSettings, first: Pixels) -> PictureForm:
     channels = settings.channels or first.shape[0]
     if isinstance(settings.size, int):
-        return Form((settings.size, settings.size), channels)
+        return PictureForm((settings.size, settings.size), channels)
     height, width = settings.size or first.shape[1:]
-    return Form((height, width), channels)
+    return PictureForm((height, width), channels)
 
 
-def _rows(opened: Any, settings: DataSettings, form: Form | None) -> Iterator[Pixels]:
+def _rows(opened: Any, settings: DataSettings, form: PictureForm | None) -> Iterator[Pixels]:
     """A set's pictures; as they are without a form."""
     raw = _raw(opened)
     is_as_wanted = raw is not None and (form is None or raw.shape[1:] == form.shape)

@@ -21,8 +21,8 @@ from tunecli.data.preprocessing.number_scale import NumberScale, fit_number_scal
 from tunecli.data.preprocessing.picture_features import CPU, PictureFeatures
 from tunecli.data.preprocessing.pixel_scale import PixelScale, fit_pixel_scale, level_counts
 from tunecli.data.preprocessing.scale_rows import (
+    as_columns,
     as_floats,
-    columns_of,
     keeps_integers,
     transformed,
 )
@@ -55,7 +55,7 @@ class Preprocessing(Protocol):
         """Rows of a whole data set, as training takes them."""
 
     def arrays(self) -> dict[str, Array]:
-        """Everything that was fitted, to be stored; see `restored`."""
+        """Everything that was fitted, to be stored; see `preprocessing_from`."""
 
 
 @dataclass(frozen=True)
@@ -172,12 +172,12 @@ def fit_preprocessing(
         return OfNumbers(plain, loading)
     if scale is None:
         return OfNumbers(FittedScale())
-    columns = columns_of(as_floats(x[rows]))
+    columns = as_columns(as_floats(x[rows]))
     scaler = scaler_of(scale, len(columns), settings.split_seed).fit(columns)
     return OfNumbers(FittedScale.of(scaler, columns.dtype))
 
 
-def restored(kind: str, arrays: Mapping[str, Array]) -> Preprocessing:
+def preprocessing_from(kind: str, arrays: Mapping[str, Array]) -> Preprocessing:
     """From what `arrays` gave.
 
     Args:

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from torch import Tensor
 
-from tunecli.data.cache.entries import Entry, NewArray, kept, key_of
-from tunecli.data.preprocessing.scale_rows import columns_of, transformed
+from tunecli.data.cache.entries import CacheEntry, NewArray, kept, key_of
+from tunecli.data.preprocessing.scale_rows import as_columns, transformed
 from tunecli.data.preprocessing.scaling import scaler_of
 from tunecli.data.rows.streamed_rows import LoadedRows
 from tunecli.errors import DataError
@@ -130,7 +130,7 @@ def _restored(scaler: StandardScaler, found: Moments, n_rows: int) -> StandardSc
     return scaler
 
 
-def _moments(x: LoadedRows, rows: Tensor, fingerprint: str, cache: Path | None) -> Entry:
+def _moments(x: LoadedRows, rows: Tensor, fingerprint: str, cache: Path | None) -> CacheEntry:
     """What one pass over the rows finds, once for all processes."""
 
     def make(new: NewArray) -> Mapping[str, Any]:
@@ -138,7 +138,7 @@ def _moments(x: LoadedRows, rows: Tensor, fingerprint: str, cache: Path | None) 
         n_at_once = max(1, AT_ONCE // x.row_bytes)
         sizes = [len(part) for part in torch.split(rows, n_at_once)]
         for block in x.batches(rows, sizes):
-            columns = columns_of(block)
+            columns = as_columns(block)
             scaler.partial_fit(columns)
             least = np.minimum(least, columns.min(axis=0))
             largest = np.maximum(largest, columns.max(axis=0))

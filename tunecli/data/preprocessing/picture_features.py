@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from tunecli.data.preprocessing.pixel_scale import PixelScale
-from tunecli.data.rows.features import blocks
+from tunecli.data.rows.features import batch_blocks
 
 CPU = torch.device("cpu")
 
@@ -40,7 +40,7 @@ class PictureFeatures:
         """The rows in groups of `sizes`; see `Features`."""
         base = self._x.numpy()
         wanted = self._rows if rows is None else self._rows[rows.cpu()]
-        for start, end, group in blocks(sizes, self.row_bytes):
+        for start, end, group in batch_blocks(sizes, self.row_bytes):
             block = torch.from_numpy(np.take(base, wanted[start:end].numpy(), axis=0))
             for part in torch.split(block, group):  # scaled one by one, while in the CPU's cache
                 yield self.scale.on(self._device, part)

@@ -35,7 +35,7 @@ def scaled(
     """
     if scale is None:
         return x_train.float(), x_valid.float()
-    columns = columns_of(x_train)
+    columns = as_columns(x_train)
     scaler = scaler_of(scale, len(columns), seed).fit(columns)
     return transformed(scaler, x_train), transformed(scaler, x_valid)
 
@@ -74,15 +74,15 @@ def as_floats(x: Tensor) -> Tensor:
     return x.double() if x.dtype == torch.int64 else x
 
 
-def columns_of(x: Tensor) -> Floats:
+def as_columns(x: Tensor) -> Floats:
     """(n, n_features) as it is; (n, channels, height, width) as (n * height * width, channels)."""
     array: Floats = x.numpy()
     return array if array.ndim == 2 else np.moveaxis(array, 1, -1).reshape(-1, array.shape[1])
 
 
 def transformed(scaler: Any, x: Tensor) -> Tensor:
-    """Undo `columns_of` on what the scaler makes of them."""
-    values = np.asarray(scaler.transform(columns_of(x)), dtype=np.float32)
+    """Undo `as_columns` on what the scaler makes of them."""
+    values = np.asarray(scaler.transform(as_columns(x)), dtype=np.float32)
     if x.ndim > 2:
         n, channels, *size = x.shape
         values = np.moveaxis(values.reshape(n, *size, channels), -1, 1)

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tunecli.data.rows.hardware import memory
+from tunecli.data.rows.hardware import main_memory
 from tunecli.data.rows.magnitudes import LARGEST
 from tunecli.errors import DataError
 
@@ -50,12 +50,12 @@ def beyond_memory(shape: tuple[int, ...], n_bytes: int) -> str | None:
     compressed.
     """
     needed = math.prod(shape) * n_bytes
-    if needed <= memory():
+    if needed <= main_memory():
         return None
     form = " × ".join(f"{side:,}" for side in shape)
     return (
         f"{form} numbers take {needed / 2**30:,.1f} GiB, but this machine has "
-        f"{memory() / 2**30:,.1f} GiB of memory. Take fewer rows."
+        f"{main_memory() / 2**30:,.1f} GiB of memory. Take fewer rows."
     )
 
 
@@ -100,7 +100,7 @@ def _refuse(wrong: NDArray[np.bool_], rule: str) -> None:
         raise DataError(f"{rule} in row {row}.", "data.source")
 
 
-def shortest(x: Array) -> Array:
+def smallest_dtype(x: Array) -> Array:
     """Pictures in 32 bits if these hold every value; all else as it is."""
     if x.ndim != 4 or x.dtype != np.float64:
         return x

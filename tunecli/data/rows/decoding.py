@@ -76,7 +76,7 @@ def header(path: Path) -> Header | None:
         return None
 
 
-def numbers(path: Path) -> NDArray[Any]:
+def deep_pixels(path: Path) -> NDArray[Any]:
     """What a file of more than 8 bits holds, upright: (height, width) or (height, width, 3).
 
     Raises:
@@ -86,7 +86,7 @@ def numbers(path: Path) -> NDArray[Any]:
         return _numbers(path, picture)
 
 
-def decoded(
+def decode_picture(
     path: Path, channels: int, size: tuple[int, int] | None = None, depth: Depth | None = None
 ) -> Pixels:
     """A file's picture, upright, its transparency left out.

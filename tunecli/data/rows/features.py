@@ -76,7 +76,7 @@ class TensorFeatures:
 
     def batches(self, rows: Tensor | None, sizes: Sequence[int], _: int = 0) -> Iterator[Tensor]:
         """The rows in groups of `sizes`; see `Features`."""
-        for start, end, group in blocks(sizes, self.row_bytes):
+        for start, end, group in batch_blocks(sizes, self.row_bytes):
             if rows is None:
                 block = self.x[start:end]
             else:
@@ -102,7 +102,7 @@ def as_features(x: Tensor | Features) -> Features:
     return TensorFeatures(x) if isinstance(x, Tensor) else x
 
 
-def blocks(sizes: Sequence[int], row_bytes: int) -> Iterator[tuple[int, int, list[int]]]:
+def batch_blocks(sizes: Sequence[int], row_bytes: int) -> Iterator[tuple[int, int, list[int]]]:
     """Consecutive batches that are gathered together.
 
     Yields:

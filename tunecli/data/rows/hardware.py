@@ -19,7 +19,7 @@ def n_cores() -> int:
     return os.cpu_count() or 1
 
 
-def memory() -> int:
+def main_memory() -> int:
     """Bytes of main memory: of the machine, or as many as its container or batch job may use."""
     whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return int(min(whole, *(_limit(file) for file in _LIMITS)))

@@ -27,7 +27,7 @@ from tunecli.errors import UserCodeError
 Array = NDArray[Any]
 
 
-class Items:
+class DatasetItems:
     """What a user's data set holds.
 
     Attributes:

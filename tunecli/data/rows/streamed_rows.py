@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from tunecli.data.rows.array_forms import Array, feature_array, target_array
-from tunecli.data.rows.items import Items
+from tunecli.data.rows.items import DatasetItems
 from tunecli.data.rows.loader_processes import loaded
 from tunecli.errors import UserCodeError
 
@@ -30,7 +30,7 @@ class LoadedRows:
         n_loaders: processes that load ahead; 0 for none.
     """
 
-    def __init__(self, items: Items, n_loaders: int) -> None:
+    def __init__(self, items: DatasetItems, n_loaders: int) -> None:
         """Take all items, and read the first."""
         self._items = items
         self.source = items.source

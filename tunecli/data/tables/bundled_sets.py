@@ -32,7 +32,7 @@ def load_bundled(settings: DataSettings, _: ValidationSettings, __: Workspace) -
     task = BUNDLED[settings.source]
     is_pictures = settings.source == "digits"
     x = bunch.images[:, np.newaxis] if is_pictures else bunch.data  # (1797, 1, 8, 8) for digits
-    copies = None if is_pictures else cleaning.copies(list(x.T), bunch.target)[0]
+    copies = None if is_pictures else cleaning.duplicate_rows(list(x.T), bunch.target)[0]
     return Dataset(
         name=settings.source,
         task=task,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tunecli.data.rows.array_forms import MOST_ROWS
-from tunecli.data.rows.hardware import memory
+from tunecli.data.rows.hardware import main_memory
 
 MOST_COLUMNS = 100_000
 COPIES = 4
@@ -38,10 +38,10 @@ def check_size(n_rows: int, n_columns: int) -> None:
             f"has {n_rows:,} rows, but a table may have at most {MOST_ROWS:,}. Take a sample."
         )
     needed = COPIES * 8 * n_rows * n_columns
-    if needed > memory():
+    if needed > main_memory():
         raise UnreadableTableError(
             f"has {n_rows:,} rows of {n_columns:,} columns, which need about {_gib(needed)} of "
-            f"memory; there are {_gib(memory())}. Take a sample, or fewer columns."
+            f"memory; there are {_gib(main_memory())}. Take a sample, or fewer columns."
         )
 
 
@@ -51,9 +51,10 @@ def check_bytes(n_bytes: int) -> None:
     Raises:
         UnreadableTableError: with the bytes.
     """
-    if n_bytes > memory():
+    if n_bytes > main_memory():
         raise UnreadableTableError(
-            f"has more than {_gib(memory())} of text, which do not fit into memory. Take a sample."
+            f"has more than {_gib(main_memory())} of text, which do not fit into memory. Take a "
+            "sample."
         )
 
 

@@ -27,7 +27,7 @@ Floats = NDArray[np.float64]
 def table_blocks(
     path: Path, columns: Sequence[Column], data: DataSettings, n_rows: int
 ) -> Iterator[Floats]:
-    """A file's rows as `cells_of` gives them, `n_rows` at a time; it may exceed the memory.
+    """A file's rows as `model_cells` gives them, `n_rows` at a time; it may exceed the memory.
 
     Args:
         data: the settings that the model's data was read with.
@@ -38,11 +38,11 @@ def table_blocks(
     texts = [column.name for column in columns if column.kind == "categorical"]
     start, reading = 0, Reading.of(data)
     for frame in table_chunks(path, data, path.name, texts, n_rows):
-        yield cells_of(frame, columns, path.name, reading, start)
+        yield model_cells(frame, columns, path.name, reading, start)
         start += len(frame)
 
 
-def cells_of(
+def model_cells(
     frame: pd.DataFrame,
     columns: Sequence[Column],
     name: str,

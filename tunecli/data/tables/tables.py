@@ -71,7 +71,7 @@ def _read(
     notes += cleaning.leaks(columns, found.values, is_classes, "leave it out with drop")
     splits, on_splits = _splits(frame, settings, validation)
     parts = _parts(columns)
-    copies, on_copies = cleaning.copies([c.values for c in columns], found.values)
+    copies, on_copies = cleaning.duplicate_rows([c.values for c in columns], found.values)
     splits |= {"copies": copies} if copies is not None else {}
     return Dataset(
         name=settings.source,
@@ -86,7 +86,7 @@ def _read(
     )
 
 
-def column_facts(
+def table_column_facts(
     settings: DataSettings, validation: ValidationSettings, workspace: Workspace
 ) -> list[ColumnFacts]:
     """Read a table anew for what each of its columns holds and is for.

@@ -73,10 +73,10 @@ def blaming(written: str) -> Iterator[None]:
     except Exception as error:
         if "out of memory" in str(error).lower():
             raise
-        raise UserCodeError(f"{written}: {told(error)}") from error
+        raise UserCodeError(f"{written}: {error_text(error)}") from error
 
 
-def told(error: BaseException) -> str:
+def error_text(error: BaseException) -> str:
     """An exception in words, with the place in the user's code that raised it."""
     lines = str(error).strip().splitlines()
     text = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

@@ -52,7 +52,7 @@ class Exported:
     n_networks: int = 1
 
 
-def export(model: Model, to: Format, path: Path, source: str) -> Exported:
+def export_model(model: Model, to: Format, path: Path, source: str) -> Exported:
     """Write a model as `to` says, if it gives what the model gives.
 
     Args:

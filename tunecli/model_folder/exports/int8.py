@@ -25,7 +25,7 @@ from tunecli.data.fold_store import FoldStore
 from tunecli.errors import ExportError, MissingPackageError
 from tunecli.files.output import output
 from tunecli.files.whole import whole_file
-from tunecli.model_folder.exports.exporting import Exported, export
+from tunecli.model_folder.exports.exporting import Exported, export_model
 from tunecli.model_folder.exports.graph import given_to_graph
 from tunecli.model_folder.format.model import Model
 from tunecli.study_file.settings.metric_names import label
@@ -71,7 +71,7 @@ def export_int8(
             `exporting.export`.
     """
     with output(path) as part:
-        found = export(model, "onnx", part, source)
+        found = export_model(model, "onnx", part, source)
         changed = to_int8(model, store, part, tolerance)
     return replace(found, path=path, n_rows=0), changed
 

@@ -25,7 +25,7 @@ from tunecli.data.preprocessing.fitted_preprocessing import (
 )
 from tunecli.data.preprocessing.fitted_scale import FittedScale
 from tunecli.data.preprocessing.fitted_table import FittedTable
-from tunecli.model_folder.format.manifest import MemberFacts, ModelFacts
+from tunecli.model_folder.format.manifest import Manifest, MemberManifest
 
 Array = NDArray[Any]
 
@@ -34,7 +34,7 @@ _FREE_TENSORS = 1000
 """That a network may have in any case, whatever is in its file."""
 
 
-def check_facts(facts: ModelFacts) -> None:
+def check_facts(facts: Manifest) -> None:
     """Hold what `model.json` says against itself.
 
     Raises:
@@ -58,7 +58,7 @@ def check_facts(facts: ModelFacts) -> None:
         _check_kind(member, facts)
 
 
-def _check_outputs(member: MemberFacts, n_classes: int) -> None:
+def _check_outputs(member: MemberManifest, n_classes: int) -> None:
     meaning = member.meaning
     if (meaning.kind in ("softmax", "sigmoid")) != (n_classes > 0):
         raise ValueError(f"outputs that are a {meaning.kind} for {n_classes} classes")
@@ -69,7 +69,7 @@ def _check_outputs(member: MemberFacts, n_classes: int) -> None:
         raise ValueError("a target's mean or deviation is not finite")
 
 
-def _check_kind(member: MemberFacts, facts: ModelFacts) -> None:
+def _check_kind(member: MemberManifest, facts: Manifest) -> None:
     kind = "OfTable" if facts.columns else "OfNumbers"
     kind = "OfBytes" if facts.row_dtype == "uint8" and not facts.columns else kind
     kind = "OfIntegers" if facts.row_dtype == "int64" else kind
@@ -90,7 +90,7 @@ def check_arrays(arrays: Mapping[str, Tensor]) -> None:
             raise ValueError(f"{name} has numbers that are not finite")
 
 
-def check_preprocessing(fitted: Preprocessing, member: MemberFacts, facts: ModelFacts) -> None:
+def check_preprocessing(fitted: Preprocessing, member: MemberManifest, facts: Manifest) -> None:
     """Hold fitted preprocessing against the rows that it takes and gives.
 
     Raises:
@@ -106,7 +106,7 @@ def check_preprocessing(fitted: Preprocessing, member: MemberFacts, facts: Model
         _check_scale(fitted.scale, n_channels)
 
 
-def _check_table(fitted: FittedTable, member: MemberFacts, facts: ModelFacts) -> None:
+def _check_table(fitted: FittedTable, member: MemberManifest, facts: Manifest) -> None:
     if member.shape != (fitted.n_features,):
         raise ValueError(f"{fitted.n_features} features for a network that takes {member.shape}")
     n_columns = len(facts.columns)
@@ -150,7 +150,7 @@ def _check_scale(scale: FittedScale, n_columns: int) -> None:
 
 
 @torch.no_grad()
-def check_shapes(network: nn.Module, member: MemberFacts) -> None:
+def check_shapes(network: nn.Module, member: MemberManifest) -> None:
     """Let a row pass through a network whose layers have taken the shapes of their weights.
 
     Raises:

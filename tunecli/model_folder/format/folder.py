@@ -19,12 +19,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from tunecli.data.rows.hardware import memory
+from tunecli.data.rows.hardware import main_memory
 from tunecli.errors import ModelFolderError
 from tunecli.files.own import NotOwnError, is_folder, refuse_foreign
 from tunecli.files.small import read_small
 from tunecli.files.whole import set_aside, whole_folder
-from tunecli.model_folder.format.manifest import FORMAT, ModelFacts
+from tunecli.model_folder.format.manifest import FORMAT, Manifest
 from tunecli.training.compression.packing import Packed, plain_file
 
 FACTS = "model.json"
@@ -37,9 +37,9 @@ LARGEST_FACTS = 64 * 2**20
 """Bytes of `model.json`: columns with a hundred thousand categories have room."""
 
 
-def write(
+def write_folder(
     folder: Path,
-    facts: ModelFacts,
+    facts: Manifest,
     weights: Mapping[str, bytes],
     preprocessing: Mapping[str, Tensor],
     texts: Mapping[str, str],
@@ -56,7 +56,7 @@ def write(
             not write; the old folder stands.
     """
     refuse_foreign_model(folder, texts)
-    settle(folder)
+    restore_interrupted(folder)
     try:
         with whole_folder(folder) as part:
             for name, content in weights.items():
@@ -71,13 +71,13 @@ def write(
         raise _unwritable(folder, error) from None
 
 
-def read(folder: Path) -> tuple[ModelFacts, dict[str, Tensor], dict[str, Tensor]]:
+def read_folder(folder: Path) -> tuple[Manifest, dict[str, Tensor], dict[str, Tensor]]:
     """What the folder says, its weights, and its preprocessing.
 
     Raises:
         ModelFolderError: it is no model folder, damaged, or of a newer version.
     """
-    settle(folder)
+    restore_interrupted(folder)
     path = folder / FACTS
     if not path.is_file():
         raise ModelFolderError(
@@ -92,7 +92,7 @@ def read(folder: Path) -> tuple[ModelFacts, dict[str, Tensor], dict[str, Tensor]
         raise ModelFolderError(f"{folder} is damaged or no model of tunecli: {error}.") from None
 
 
-def settle(folder: Path) -> None:
+def restore_interrupted(folder: Path) -> None:
     """Put the old folder back, if a writer was killed just before its new one had the name."""
     if folder.exists():  # as `.` and `/` do, beside which nothing can be
         return
@@ -136,10 +136,10 @@ class _DamagedError(Exception):
     """What is wrong with a folder, in a few words."""
 
 
-def _facts(path: Path) -> ModelFacts:
+def _facts(path: Path) -> Manifest:
     content = read_small(path, LARGEST_FACTS)
     try:
-        return ModelFacts.model_validate_json(content)
+        return Manifest.model_validate_json(content)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
@@ -155,7 +155,7 @@ def packed_name(number: int) -> str:
     return f"weights-{number}.packed"
 
 
-def _weights(folder: Path, facts: ModelFacts) -> dict[str, Tensor]:
+def _weights(folder: Path, facts: Manifest) -> dict[str, Tensor]:
     """Of all members by name, dense."""
     if packed_name(0) not in facts.files:
         return _arrays(folder, WEIGHTS, facts)
@@ -170,20 +170,20 @@ def _weights(folder: Path, facts: ModelFacts) -> dict[str, Tensor]:
     return nested(dense)
 
 
-def _checked(folder: Path, name: str, facts: ModelFacts) -> Path:
+def _checked(folder: Path, name: str, facts: Manifest) -> Path:
     """A file of the folder whose content is what was written."""
     path = folder / name
     if not path.is_file():
         raise _DamagedError(f"{name} is missing")
     n_bytes = path.stat().st_size
-    if n_bytes > memory():  # one with holes costs no disk, and hashing it would take hours
+    if n_bytes > main_memory():  # one with holes costs no disk, and hashing it would take hours
         raise _DamagedError(f"{name} has {n_bytes:,} bytes, which do not fit into memory")
     if _hash(path) != facts.files.get(name):
         raise _DamagedError(f"the checksum of {name} is wrong")
     return path
 
 
-def _arrays(folder: Path, name: str, facts: ModelFacts) -> dict[str, Tensor]:
+def _arrays(folder: Path, name: str, facts: Manifest) -> dict[str, Tensor]:
     path = _checked(folder, name, facts)
     try:
         return load_file(path)

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from tunecli.data.preprocessing.fitted_preprocessing import Preprocessing, restored
+from tunecli.data.preprocessing.fitted_preprocessing import Preprocessing, preprocessing_from
 from tunecli.data.rows.workspace import Workspace
 from tunecli.data.user_code.import_user_code import permit
 from tunecli.errors import ModelFolderError, TunecliError, UserCodeError
@@ -20,14 +20,14 @@ from tunecli.model_folder.format.consistency import (
     check_shapes,
     no_larger_than,
 )
-from tunecli.model_folder.format.folder import of_member, read
-from tunecli.model_folder.format.manifest import MemberFacts, ModelFacts
+from tunecli.model_folder.format.folder import of_member, read_folder
+from tunecli.model_folder.format.manifest import Manifest, MemberManifest
 from tunecli.model_folder.format.model import Member, Model
 from tunecli.study_file.catalogue import component_arguments
 from tunecli.study_file.catalogue.allowed_code import AllowedCode
 from tunecli.study_file.settings.code_names import CodeName, is_code
 from tunecli.study_file.settings.settings import Component, TrialConfig
-from tunecli.training.compression.compressible_layers import settle
+from tunecli.training.compression.compressible_layers import make_plain
 from tunecli.training.compression.fusing import remove_norms
 from tunecli.training.compression.shapes import take_shapes
 from tunecli.training.models import Columns, build_model
@@ -58,7 +58,7 @@ def load(
 
 def load_with(path: Path, workspace: Workspace, device: str = "auto") -> Model:
     """`load` with the code that a workspace allows."""
-    facts, weights, arrays = read(path)
+    facts, weights, arrays = read_folder(path)
     model = facts.config.model
     if is_code(model.name):
         _refuse_other_code(path, facts, workspace.code)
@@ -82,7 +82,7 @@ def load_with(path: Path, workspace: Workspace, device: str = "auto") -> Model:
     return Model(facts, members, choose_device(device), workspace)
 
 
-def _refuse_other_code(path: Path, facts: ModelFacts, code: AllowedCode) -> None:
+def _refuse_other_code(path: Path, facts: Manifest, code: AllowedCode) -> None:
     """Build a network only of code that is allowed, and is what the network was trained with."""
     name = CodeName.parse(facts.config.model.name)
     assert name is not None
@@ -111,16 +111,18 @@ def _refuse_unknown(path: Path, model: Component) -> None:
 
 
 def _member(
-    facts: ModelFacts, number: int, weights: dict[str, Tensor], arrays: dict[str, Tensor]
+    facts: Manifest, number: int, weights: dict[str, Tensor], arrays: dict[str, Tensor]
 ) -> Member:
     member = facts.members[number]
-    fitted = restored(member.preprocessing, {name: one.numpy() for name, one in arrays.items()})
+    fitted = preprocessing_from(
+        member.preprocessing, {name: one.numpy() for name, one in arrays.items()}
+    )
     check_preprocessing(fitted, member, facts)
     return Member(member, fitted, _network(facts.config, member, fitted, weights))
 
 
 def _network(
-    config: TrialConfig, member: MemberFacts, fitted: Preprocessing, weights: dict[str, Tensor]
+    config: TrialConfig, member: MemberManifest, fitted: Preprocessing, weights: dict[str, Tensor]
 ) -> nn.Module:
     """Built with the stored weights; no pretrained ones are fetched, no generator moves."""
     model = config.model
@@ -136,7 +138,7 @@ def _network(
     with torch.random.fork_rng(devices=[]), no_larger_than(weights, growth):
         network = build_model(component, member.shape, member.n_outputs, columns)
     if not config.compression.is_none:
-        settle(network)
+        make_plain(network)
     remove_norms(network.eval(), list(member.norms))
     if not config.compression.is_none:
         take_shapes(network, weights)  # layers may have lost channels

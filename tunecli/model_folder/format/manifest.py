@@ -21,7 +21,7 @@ class _Facts(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
 
-class MemberFacts(_Facts):
+class MemberManifest(_Facts):
     """One trained network; a model is one of them, or the mean of several.
 
     Attributes:
@@ -41,7 +41,7 @@ class MemberFacts(_Facts):
     norms: tuple[str, ...] = ()
 
 
-class ModelFacts(_Facts):
+class Manifest(_Facts):
     """A model in use.
 
     Attributes:
@@ -69,7 +69,7 @@ class ModelFacts(_Facts):
     row_shape: tuple[Positive, ...]
     depth: Depth | None = OF_16_BITS
     row_dtype: RowType
-    members: Annotated[tuple[MemberFacts, ...], Field(min_length=1)]
+    members: Annotated[tuple[MemberManifest, ...], Field(min_length=1)]
     fingerprint: str
     code: dict[str, str] = {}
     versions: dict[str, str]

@@ -17,9 +17,9 @@ from tunecli.data.new_rows import RowKind, blocks_of, rows_of
 from tunecli.data.preprocessing.fitted_preprocessing import Preprocessing
 from tunecli.data.rows.workspace import HERE, Workspace
 from tunecli.errors import DataError
-from tunecli.model_folder.format.manifest import MemberFacts, ModelFacts
+from tunecli.model_folder.format.manifest import Manifest, MemberManifest
 from tunecli.training.compression.packing import Packed
-from tunecli.training.step.losses import Predictions, decoded
+from tunecli.training.step.losses import Predictions, decode_outputs
 from tunecli.training.step.precision import Precision
 
 BATCH_BYTES = 8 * 2**20
@@ -36,7 +36,7 @@ class Member:
         packed: what the network was read back from, if it is compressed.
     """
 
-    facts: MemberFacts
+    facts: MemberManifest
     preprocessing: Preprocessing
     network: nn.Module
     packed: Packed | None = None
@@ -54,7 +54,7 @@ class Model:
 
     def __init__(
         self,
-        facts: ModelFacts,
+        facts: Manifest,
         members: Sequence[Member],
         device: torch.device,
         workspace: Workspace = HERE,
@@ -144,4 +144,4 @@ class Model:
         prepared = member.preprocessing(x).to(self.device)
         with self._precision.forward():
             outputs = member.network(prepared)
-        return decoded(member.facts.meaning, outputs)
+        return decode_outputs(member.facts.meaning, outputs)

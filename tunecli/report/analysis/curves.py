@@ -49,7 +49,7 @@ def read_curves(url: str, study_id: int, trial_id: int | None = None) -> dict[in
     with queries.connection(url) as opened:
         keys = {"study": study_id, "trial": trial_id}
         means = queries.rows(opened, queries.MEAN_CURVES, **keys)
-        has_folds = "tunecli_curves" in queries.tables(opened)
+        has_folds = "tunecli_curves" in queries.existing_tables(opened)
         folds = queries.rows(opened, queries.FOLD_CURVES, **keys) if has_folds else []
         return _assemble(means, folds)
 
@@ -63,7 +63,7 @@ def read_mean_curves(url: str, study_id: int) -> dict[int, Curve]:
     with queries.connection(url) as opened:
         keys = {"study": study_id, "trial": None}
         means = queries.rows(opened, queries.MEAN_CURVES, **keys)
-        has_folds = "tunecli_curves" in queries.tables(opened)
+        has_folds = "tunecli_curves" in queries.existing_tables(opened)
         rows = queries.rows(opened, queries.MEAN_LOSSES, study=study_id) if has_folds else []
         losses: dict[int, list[float]] = {}
         for row in rows:
@@ -85,7 +85,7 @@ def _assemble(means: Iterable[Row[Any]], folds: Iterable[Row[Any]]) -> dict[int,
         trial_id: Curve(
             step=tuple(row.step for row in points.get(trial_id, ())),
             score=tuple(
-                queries.number(row.intermediate_value, row.intermediate_value_type)
+                queries.stored_float(row.intermediate_value, row.intermediate_value_type)
                 for row in points.get(trial_id, ())
             ),
             train_loss=_mean_losses(by_fold.get(trial_id, {}).values()),
@@ -109,5 +109,5 @@ def _fold_curve(found: list[Row[Any]]) -> FoldCurve:
         train_loss=tuple(queries.finite_or_nan(row.train_loss) for row in found),
         score=tuple(queries.finite_or_nan(row.score) for row in found),
         lr=tuple(row.lr for row in found),
-        metrics=tuple(queries.metrics(row.metrics) for row in found),
+        metrics=tuple(queries.metric_rows(row.metrics) for row in found),
     )

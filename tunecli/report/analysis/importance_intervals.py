@@ -20,7 +20,7 @@ from tunecli.report.analysis.records import StudyRecord
 N_RESAMPLES = 20
 
 
-class Interval(NamedTuple):
+class ImportanceInterval(NamedTuple):
     """From the 5th to the 95th percentile of the resamples."""
 
     low: float
@@ -29,7 +29,7 @@ class Interval(NamedTuple):
 
 def importance_intervals(
     study: StudyRecord, n_resamples: int = N_RESAMPLES, seed: int = 0
-) -> dict[str, Interval]:
+) -> dict[str, ImportanceInterval]:
     """The interval of each parameter that has an importance, by name; the same at each call."""
     names = [*importance(study).values]
     if not names:
@@ -42,7 +42,7 @@ def importance_intervals(
     ]
     shares = {name: sorted(found.get(name, 0.0) for found in drawn) for name in names}
     return {
-        name: Interval(_quantile(values, 0.05), _quantile(values, 0.95))
+        name: ImportanceInterval(_quantile(values, 0.05), _quantile(values, 0.95))
         for name, values in shares.items()
     }
 

@@ -30,8 +30,8 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, S
 from sqlalchemy.pool import NullPool
 
 from tunecli.database.sqlite_files import WAYS_OUT, in_one_line, open_read_only
-from tunecli.database.url import masked, shown, sqlite_file
-from tunecli.database.validate_rows import checked, refuse_nonsense
+from tunecli.database.url import display_url, masked, sqlite_file
+from tunecli.database.validate_rows import refuse_nonsense, validated_rows
 from tunecli.errors import DatabaseError, StudyNotFoundError
 from tunecli.study_file.read.study_name import TRASH
 
@@ -122,10 +122,10 @@ def connection(url: str) -> Iterator[Connection]:
         ) from error
     except SQLAlchemyError as error:
         cause = masked(_cause(error), url)
-        raise DatabaseError(f"Cannot read {shown(url)}: {cause}") from error
+        raise DatabaseError(f"Cannot read {display_url(url)}: {cause}") from error
 
 
-def tables(opened: Connection) -> frozenset[str]:
+def existing_tables(opened: Connection) -> frozenset[str]:
     """Names of the tables that exist."""
     return frozenset(inspect(opened).get_table_names())
 
@@ -136,10 +136,10 @@ def rows(opened: Connection, query: TextClause | Any, **parameters: object) -> S
     Raises:
         TypeError: a cell holds another kind of value than its column.
     """
-    return checked(opened.execute(query, parameters).all())
+    return validated_rows(opened.execute(query, parameters).all())
 
 
-def number(stored: float | None, kind: str) -> float:
+def stored_float(stored: float | None, kind: str) -> float:
     """Optuna keeps numbers that are not finite as a word beside an empty value."""
     special = {"INF_POS": math.inf, "INF_NEG": -math.inf, "NAN": math.nan}
     return special[kind] if kind in special else finite_or_nan(stored)
@@ -162,7 +162,7 @@ def mapping(stored: str) -> dict[str, Any]:
     return found
 
 
-def metrics(stored: str) -> dict[str, float]:
+def metric_rows(stored: str) -> dict[str, float]:
     """A JSON object of numbers, null for one that was not finite.
 
     Raises:
@@ -171,7 +171,7 @@ def metrics(stored: str) -> dict[str, float]:
     return {key: finite_or_nan(value) for key, value in mapping(stored).items()}
 
 
-def numbers(stored: str) -> tuple[float, ...]:
+def stored_floats(stored: str) -> tuple[float, ...]:
     """A JSON list of numbers, null for one that was not finite.
 
     Raises:

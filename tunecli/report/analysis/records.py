@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Row
 
 from tunecli.data.rows.summary import DataSummary
 from tunecli.database.lessons import Learned
-from tunecli.database.url import shown
+from tunecli.database.url import display_url
 from tunecli.errors import DatabaseError, StudyNotFoundError
 from tunecli.report.analysis import queries
 from tunecli.report.analysis.attributes import StoredLook, StudyAttributes, read_attributes
@@ -36,7 +36,7 @@ _OUTCOMES: dict[State, Outcome] = {"complete": "complete", "pruned": "pruned", "
 
 
 @dataclass(frozen=True)
-class Objective:
+class RecordedObjective:
     """Attributes: `metric`: its name; `value 1` and so on in a study of another program."""
 
     metric: str
@@ -134,12 +134,12 @@ class StudyRecord:
     test_looks: tuple[StoredLook, ...] = ()
     code: Mapping[str, str] = field(default_factory=dict)
     loaded_code: Mapping[str, str] = field(default_factory=dict)
-    further_objectives: tuple[Objective, ...] = ()
+    further_objectives: tuple[RecordedObjective, ...] = ()
 
     @property
-    def objectives(self) -> tuple[Objective, ...]:
+    def objectives(self) -> tuple[RecordedObjective, ...]:
         """All of them, the first one first."""
-        return (Objective(self.metric, self.direction), *self.further_objectives)
+        return (RecordedObjective(self.metric, self.direction), *self.further_objectives)
 
     @cached_property
     def gates(self) -> Mapping[str, Scalar]:
@@ -182,9 +182,9 @@ def read_study(url: str, name: str | None = None) -> StudyRecord:
         DatabaseError: the database is damaged, foreign or locked, or the study not reportable.
     """
     with queries.connection(url) as opened:
-        if "studies" not in queries.tables(opened):
-            raise DatabaseError(f"{shown(url)} is no Optuna study database.")
-        study_id, found = _find(opened, shown(url), name)
+        if "studies" not in queries.existing_tables(opened):
+            raise DatabaseError(f"{display_url(url)} is no Optuna study database.")
+        study_id, found = _find(opened, display_url(url), name)
         attributes = read_attributes(opened, study_id, found)
         first, *further = _objectives(opened, study_id, found, attributes)
         return StudyRecord(
@@ -218,9 +218,9 @@ def newest_overrides(url: str, name: str) -> tuple[str, ...]:
     """
     try:
         with queries.connection(url) as opened:
-            if "studies" not in queries.tables(opened):
+            if "studies" not in queries.existing_tables(opened):
                 return ()  # a new database on a server
-            study_id, _ = _find(opened, shown(url), name)
+            study_id, _ = _find(opened, display_url(url), name)
             attributes = read_attributes(opened, study_id, name)
     except StudyNotFoundError:
         return ()
@@ -242,7 +242,7 @@ def _find(opened: Connection, place: str, name: str | None) -> tuple[int, str]:
 
 def _objectives(
     opened: Connection, study_id: int, name: str, attributes: StudyAttributes
-) -> list[Objective]:
+) -> list[RecordedObjective]:
     """Directions are Optuna's; names are ours, where the study is."""
     found = queries.rows(opened, queries.DIRECTIONS, study=study_id)
     if not found:
@@ -251,7 +251,7 @@ def _objectives(
     if len(named) != len(found):
         named = [f"value {number}" for number in range(1, len(found) + 1)]
     return [
-        Objective(metric, "maximize" if row.direction == "MAXIMIZE" else "minimize")
+        RecordedObjective(metric, "maximize" if row.direction == "MAXIMIZE" else "minimize")
         for metric, row in zip(named, found, strict=True)
     ]
 
@@ -260,9 +260,9 @@ def _trials(opened: Connection, study_id: int) -> tuple[TrialRecord, ...]:
     params, ranges = _params(queries.rows(opened, queries.PARAMS, study=study_id))
     values: dict[int, tuple[float, ...]] = {}
     for row in queries.rows(opened, queries.VALUES, study=study_id):
-        number = queries.number(row.value, row.value_type)
+        number = queries.stored_float(row.value, row.value_type)
         values[row.trial_id] = (*values.get(row.trial_id, ()), number)
-    has_details = "tunecli_trials" in queries.tables(opened)
+    has_details = "tunecli_trials" in queries.existing_tables(opened)
     details = queries.rows(opened, queries.DETAILS, study=study_id) if has_details else []
     by_id = {row.trial_id: row for row in details}
     return tuple(
@@ -305,8 +305,8 @@ def _details(state: State, row: Row[Any] | None, trial: Row[Any]) -> dict[str, A
         "outcome": _outcome(row.outcome),
         "reason": row.reason or "",
         "traceback": row.traceback or "",
-        "fold_scores": queries.numbers(row.fold_scores or "[]"),
-        "metrics": queries.metrics(row.metrics or "{}"),
+        "fold_scores": queries.stored_floats(row.fold_scores or "[]"),
+        "metrics": queries.metric_rows(row.metrics or "{}"),
         "best_step": row.best_step,
         "seconds": row.seconds,
         "n_weights": row.n_weights,

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 
 from tunecli.report.analysis.curves import Curve
 from tunecli.report.analysis.records import TrialRecord
-from tunecli.report.phrases.wording import listed
-from tunecli.study_file.settings.metric_names import needs
+from tunecli.report.phrases.wording import joined
+from tunecli.study_file.settings.metric_names import metric_needs
 
 
-def undefined(trial: TrialRecord, curve: Curve) -> Mapping[str, str]:
+def undefined_metrics(trial: TrialRecord, curve: Curve) -> Mapping[str, str]:
     """Return a sentence on each metric of a trial that is NaN or infinite, by its name.
 
     Args:
@@ -38,11 +38,11 @@ def _values(name: str, trial: TrialRecord, curve: Curve) -> dict[int, float]:
 def _sentence(name: str, values: Mapping[int, float]) -> str:
     folds = ""
     if values:
-        some = listed([*map(str, [*values][:_MOST])])
+        some = joined([*map(str, [*values][:_MOST])])
         more = f" and {len(values) - _MOST} more" if len(values) > _MOST else ""
         folds = f" in {'fold' if len(values) == 1 else 'folds'} {some}{more}"
-    needed = needs(name)
-    got = listed([*dict.fromkeys(map(str, values.values()))] or ["nan"])
+    needed = metric_needs(name)
+    got = joined([*dict.fromkeys(map(str, values.values()))] or ["nan"])
     why = f"it needs {needed} to validate on" if needed else f"its value there is {got}"
     return f"{name} is not defined{folds}: {why}."
 

@@ -18,8 +18,8 @@ from dataclasses import asdict
 from typing import Any
 
 from tunecli.report.analysis import ranking
-from tunecli.report.export.study_export import finite
-from tunecli.report.studies.comparison import Comparison, Contender
+from tunecli.report.export.study_export import without_nan
+from tunecli.report.studies.comparison import ComparedStudy, Comparison
 
 FORMAT = 1
 
@@ -45,10 +45,10 @@ def comparison_json(comparison: Comparison) -> str:
             for parameter, options in comparison.shared_choices().items()
         ],
     }
-    return json.dumps(finite(whole), allow_nan=False)
+    return json.dumps(without_nan(whole), allow_nan=False)
 
 
-def _study(comparison: Comparison, one: Contender) -> dict[str, Any]:
+def _study(comparison: Comparison, one: ComparedStudy) -> dict[str, Any]:
     best = one.best
     return {
         "name": one.study.name,

@@ -12,11 +12,11 @@ from collections.abc import Iterator, Sequence
 from tunecli.report.analysis import ranking
 from tunecli.report.analysis.pareto import front
 from tunecli.report.analysis.records import StudyRecord, TrialRecord
-from tunecli.report.analysis.undefined import undefined
+from tunecli.report.analysis.undefined import undefined_metrics
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.finding import Finding
 from tunecli.report.phrases import wording
-from tunecli.report.screen.comparison_lines import cells_of
+from tunecli.report.screen.comparison_lines import study_row
 from tunecli.report.studies.comparison import Comparison
 
 _VERSIONS = ("tunecli", "torch", "optuna", "python", "device")
@@ -52,7 +52,7 @@ def comparison_markdown(comparison: Comparison) -> str:
     lines += _row(["study", metric, "trial", "time", "trials"])
     lines += _row(["---", "---", "---:", "---:", "---"])
     for one in comparison.ordered:
-        name, *cells = cells_of(comparison, one)
+        name, *cells = study_row(comparison, one)
         lines += _row([escaped(name), *cells])
     for parameter, options in comparison.shared_choices().items():
         lines += ["", f"{code(parameter)}, the best with the rest tuned:", ""]
@@ -92,7 +92,7 @@ def _best(evidence: Evidence) -> Iterator[str]:
     folds = f" over {len(best.fold_scores)} folds" if best.spread is not None else ""
     score = wording.with_spread(best.value, best.spread)
     yield f"**{escaped(study.metric)} {score}**{folds}, trial {best.number} ({counts})"
-    for text in undefined(best, study.curve(best)).values():
+    for text in undefined_metrics(best, study.curve(best)).values():
         yield ""
         yield escaped(text)
     params = wording.assignments(best.params, study.gates)
@@ -137,7 +137,7 @@ def _front(study: StudyRecord) -> Iterator[str]:
     yield from _row(["---:", "---:", *("---" for _ in names), "---"])
     for place, trial in enumerate(found.trials, 1):
         values = zip(study.objectives, trial.values, strict=True)
-        cells = [wording.measured(objective.metric, value) for objective, value in values]
+        cells = [wording.metric_text(objective.metric, value) for objective, value in values]
         yield from _row([str(place), str(trial.number), *cells, _parameters(study, trial)])
 
 

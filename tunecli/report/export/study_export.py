@@ -67,7 +67,7 @@ from tunecli.report.analysis.importance import importance
 from tunecli.report.analysis.importance_intervals import importance_intervals
 from tunecli.report.analysis.pareto import front
 from tunecli.report.analysis.records import StudyRecord, TrialRecord
-from tunecli.report.analysis.undefined import undefined
+from tunecli.report.analysis.undefined import undefined_metrics
 from tunecli.report.findings.all_findings import all_findings
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.finding import Finding
@@ -83,7 +83,7 @@ _SCALARS = (
 )
 
 
-def to_json(study: StudyRecord) -> str:
+def study_json(study: StudyRecord) -> str:
     """Everything that the database has on a study, see the module's docstring."""
     winner = ranking.best_trial(study)
     curves = study.curves()
@@ -108,7 +108,7 @@ def to_json(study: StudyRecord) -> str:
         "test_looks": [look.model_dump() for look in study.test_looks],
         "counts": ranking.counts(study),
         "best": winner.number if winner is not None else None,
-        "again": best.study_file_of(study, winner) if winner is not None else "",
+        "again": best.config_yaml(study, winner) if winner is not None else "",
         "ties": [trial.number for trial in ranking.tied_with_best(study)],
         "importance": asdict(importance(study)) | {"intervals": importance_intervals(study)},
         "isolation": [asdict(one) for one in isolations(evidence)],
@@ -118,7 +118,7 @@ def to_json(study: StudyRecord) -> str:
     try:
         return json.dumps(whole, allow_nan=False)
     except ValueError:  # rare, and looking at every number takes longer than writing them
-        return json.dumps(finite(whole), allow_nan=False)
+        return json.dumps(without_nan(whole), allow_nan=False)
 
 
 def to_csv(study: StudyRecord) -> str:
@@ -162,7 +162,7 @@ def _trial(trial: TrialRecord, curve: Curve) -> dict[str, Any]:
         "spread": trial.spread,
         "start": trial.start.isoformat() if trial.start is not None else None,
         "end": trial.end.isoformat() if trial.end is not None else None,
-        "undefined": undefined(trial, curve),
+        "undefined": undefined_metrics(trial, curve),
         "curve": {
             "step": curve.step,
             "score": curve.score,
@@ -171,14 +171,14 @@ def _trial(trial: TrialRecord, curve: Curve) -> dict[str, Any]:
     }
 
 
-def finite(value: Any) -> Any:
+def without_nan(value: Any) -> Any:
     """The same with null for every number that JSON does not have."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {key: finite(entry) for key, entry in value.items()}
+        return {key: without_nan(entry) for key, entry in value.items()}
     if isinstance(value, (list, tuple)):
-        return [finite(entry) for entry in value]
+        return [without_nan(entry) for entry in value]
     return value
 
 

@@ -16,7 +16,7 @@ from tunecli.report.findings.noise import noise
 from tunecli.report.findings.optimism import optimism
 from tunecli.report.findings.space.edges import edges
 from tunecli.report.findings.space.irrelevance import dead
-from tunecli.report.findings.space.losing_options import isolation
+from tunecli.report.findings.space.losing_options import isolated_options
 from tunecli.report.findings.space.narrowing import narrow
 from tunecli.report.findings.stability import unstable
 from tunecli.report.findings.ties import ties
@@ -48,7 +48,7 @@ def all_findings(evidence: Evidence) -> list[Finding]:
     found = [
         *changing,
         *narrow(evidence, taken),
-        *isolation(evidence, [name for finding in at_edges for name in finding.parameters]),
+        *isolated_options(evidence, [name for finding in at_edges for name in finding.parameters]),
         *baseline(evidence),
         *ties(evidence),
         *lengths(evidence),
@@ -62,7 +62,7 @@ def all_findings(evidence: Evidence) -> list[Finding]:
     return sorted(found, key=lambda finding: (_ORDER.index(finding.severity), -finding.weight))
 
 
-def shown(findings: Sequence[Finding], evidence: Evidence) -> list[Finding]:
+def leading_findings(findings: Sequence[Finding], evidence: Evidence) -> list[Finding]:
     """The few that a report leads with; of a small study only what a few trials can show."""
     return sure(findings, evidence)[:MOST_SHOWN]
 

@@ -17,7 +17,7 @@ from tunecli.report.analysis.curves import Curve
 from tunecli.report.analysis.records import TrialRecord
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.finding import Finding
-from tunecli.report.findings.evidence.positions import place_of
+from tunecli.report.findings.evidence.positions import number_position
 from tunecli.report.findings.space.edges import crowd_at, widened
 from tunecli.report.phrases.wording import plain, score
 from tunecli.study_file.settings.ranges import Categories
@@ -169,7 +169,7 @@ def _what_moved_it(evidence: Evidence) -> tuple[str, float] | None:
         pairs = [(trial, fit) for trial, fit in fits if name in trial.params]
         if isinstance(kind, Categories) or len(pairs) < _FEWEST_CORRELATED:
             continue
-        places = [place_of(kind, trial, name) for trial, _ in pairs]
+        places = [number_position(kind, trial, name) for trial, _ in pairs]
         correlation, p = _spearman(places, [fit.decline for _, fit in pairs])
         if p < _LEVEL / len(names):
             found[name] = correlation

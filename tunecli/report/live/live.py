@@ -17,7 +17,7 @@ from rich.live import Live
 
 from tunecli.data.rows.hardware import n_cores as usable_cores
 from tunecli.report.live import cost_tips, search_lines
-from tunecli.report.live.search_panel import panel
+from tunecli.report.live.search_panel import live_panel
 from tunecli.report.live.search_state import SearchState
 from tunecli.report.phrases.layout import Line
 from tunecli.search.events.events import (
@@ -108,7 +108,7 @@ class LiveView:
             case SearchStarted():
                 self._print(search_lines.beginning(event))
             case DataDescribed(summary):
-                self._print(search_lines.data(summary))
+                self._print(search_lines.summary_lines(summary))
             case BaselinesScored(baselines):
                 self._print(search_lines.baselines(baselines))
             case Notice(text):
@@ -144,7 +144,7 @@ class LiveView:
 
     def _panel(self) -> ConsoleRenderable:
         with self._lock:
-            return panel(self._state, self._clock(), self._console.height)
+            return live_panel(self._state, self._clock(), self._console.height)
 
     def _stop(self) -> None:
         if self._live is not None:

@@ -13,7 +13,7 @@ from tunecli.report.live.search_state import SearchState
 from tunecli.report.phrases import wording
 from tunecli.report.phrases.layout import Line, labelled
 from tunecli.search.events.events import SearchEnded, SearchStarted, TrialFinished
-from tunecli.study_file.settings.units import in_words
+from tunecli.study_file.settings.units import with_unit
 from tunecli.training.outcome.evaluation import Baseline, Outcome
 
 REASON = 60  # characters of a reason in a log line
@@ -58,7 +58,7 @@ def beginning(started: SearchStarted) -> list[Line]:
     return lines + [notice(f"Changed: {change}") for change in started.changes]
 
 
-def data(summary: DataSummary) -> list[Line]:
+def summary_lines(summary: DataSummary) -> list[Line]:
     """What the data is, what was put away, how a trial is scored, what guessing scores."""
     return [labelled(label, text) for label, text in wording.data_lines(summary)]
 
@@ -102,7 +102,7 @@ def _further(trial: TrialFinished, state: SearchState) -> list[str]:
     """The objectives beside the first one."""
     named = state.started.further_objectives if state.started else ()
     pairs = zip(named, trial.values[1:], strict=False)
-    return [f"{wording.plain(name)} {in_words(name, value)}" for (name, _), value in pairs]
+    return [f"{wording.plain(name)} {with_unit(name, value)}" for (name, _), value in pairs]
 
 
 def ending(state: SearchState, now: float, options: str) -> list[Line]:
@@ -177,7 +177,7 @@ def _front_lines(state: SearchState) -> list[Line]:
     lines = []
     for trial in ordered[:_MOST]:
         values = zip(names, trial.values, strict=True)
-        scores = [f"{wording.plain(name)} {wording.measured(name, v)}" for name, v in values]
+        scores = [f"{wording.plain(name)} {wording.metric_text(name, v)}" for name, v in values]
         params = " ".join(wording.assignments(trial.params, state.gates))
         lines.append(labelled("", "  ".join([f"trial {trial.number}", *scores, params])))
     more = len(ordered) - _MOST

@@ -19,7 +19,7 @@ _BAR = 24  # columns
 _OTHER_LINES = 11  # of the panel, beside the running trials
 
 
-def panel(state: SearchState, now: float, height: int) -> Text | Group:
+def live_panel(state: SearchState, now: float, height: int) -> Text | Group:
     """What is redrawn while a search runs.
 
     Args:

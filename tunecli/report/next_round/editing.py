@@ -8,11 +8,11 @@ from typing import Any
 
 from tunecli.report.findings.evidence.finding import Change, Fixed, NewRange, NewSetting
 from tunecli.study_file.catalogue.names import canonical
-from tunecli.study_file.read.overrides import put
+from tunecli.study_file.read.overrides import set_path
 from tunecli.study_file.settings.ranges import FloatRange, IntRange
 from tunecli.study_file.settings.switching_off import is_none
-from tunecli.study_file.space.parameter_locations import Place, places
-from tunecli.study_file.space.tree import SETTINGS, Choice, Gate, Named, Number, identity
+from tunecli.study_file.space.parameter_locations import ParameterLocation, places
+from tunecli.study_file.space.tree import SETTINGS, Choice, Named, Number, OptionalRange, identity
 from tunecli.study_file.study_file import StudyFile
 from tunecli.study_file.text.document import Path
 from tunecli.study_file.text.scalars import Scalar
@@ -83,10 +83,10 @@ class Editing:
         place = self._place(one.parameter)
         if place.node is None:
             return -1, ()
-        is_coin = isinstance(place.node, Gate) and one.parameter == place.node.name
+        is_coin = isinstance(place.node, OptionalRange) and one.parameter == place.node.name
         return len(place.at) - 0.5 * is_coin, place.at
 
-    def _place(self, parameter: str) -> Place:
+    def _place(self, parameter: str) -> ParameterLocation:
         if parameter not in self._places:
             raise UnfitError(f"{parameter} is not searched in this file")
         return self._places[parameter]
@@ -111,14 +111,14 @@ class Editing:
         if place is not None:
             raise UnfitError(f"{change.path} is searched")
         try:
-            path = put(self.data, change.path, change.value)
+            path = set_path(self.data, change.path, change.value)
         except ValueError as error:
             raise UnfitError(str(error)) from None
         self._notes.append((self._find(path), note))
 
     def _search_in(self, change: NewRange, note: str) -> None:
         place = self._place(change.parameter)
-        node = place.node.inside if isinstance(place.node, Gate) else place.node
+        node = place.node.inside if isinstance(place.node, OptionalRange) else place.node
         if not isinstance(node, Number) or type(node.range) is not type(change.range):
             raise UnfitError(f"{change.parameter} has another kind of range")
         holder, key = self._where[change.parameter]
@@ -136,7 +136,7 @@ class Editing:
                 raise UnfitError(f"{change.parameter} has no option {change.value!r}")
             others = tuple(choice for choice in choices if not _is_same(choice, change.value))
             self._drop(change.parameter, others, note)
-        elif not isinstance(place.node, Gate):
+        elif not isinstance(place.node, OptionalRange):
             self._put(where, change.value, note)
         elif change.parameter != place.node.name:
             # The coin goes on: off, or this value.
@@ -155,7 +155,7 @@ class Editing:
 
     def _drop(self, parameter: str, dropped: tuple[Scalar, ...], note: str) -> None:
         node = self._place(parameter).node
-        if isinstance(node, Gate):
+        if isinstance(node, OptionalRange):
             if len(dropped) != 1:
                 raise UnfitError(f"of {parameter} nothing would be left")
             self._fix(Fixed(node.name, not dropped[0]), note)

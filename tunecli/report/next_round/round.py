@@ -53,7 +53,7 @@ class Round:
     left_out: tuple[str, ...]
 
 
-def next_round(
+def write_next_round(
     evidence: Evidence,
     advice: Sequence[Advice],
     name: str | None = None,

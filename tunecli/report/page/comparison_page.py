@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from tunecli.report.page.html_document import document
-from tunecli.report.page.plots.compared_studies import best_so_far, shared_choices
+from tunecli.report.page.html_document import html_page
+from tunecli.report.page.plots.compared_studies import best_so_far_plot, shared_choices
 from tunecli.report.page.plots.plot import Plot
 from tunecli.report.phrases import wording
-from tunecli.report.screen.comparison_lines import cells_of
+from tunecli.report.screen.comparison_lines import study_row
 from tunecli.report.studies.comparison import Comparison
 
 
@@ -14,18 +14,18 @@ def comparison_page(comparison: Comparison) -> str:
     """One HTML file."""
     plots: dict[str, Plot] = {}
     if comparison.ranked:
-        plots["best"] = best_so_far(comparison)
+        plots["best"] = best_so_far_plot(comparison)
     choices = shared_choices(comparison)
     plots |= {f"choice:{name}": plot for name, plot in choices.items()}
     summary = next((one.study.summary for one in comparison.contenders if one.study.summary), None)
-    return document(
+    return html_page(
         "comparison.html",
         plots,
         {},
         names=[one.study.name for one in comparison.contenders],
         goal=f"{comparison.direction} {wording.plain(comparison.metric)}",
         metric=comparison.metric,
-        rows=[cells_of(comparison, one) for one in comparison.ordered],
+        rows=[study_row(comparison, one) for one in comparison.ordered],
         choice_keys=[f"choice:{name}" for name in choices],
         data=wording.data_lines(summary) if summary is not None else [],
         marks={},

@@ -20,11 +20,11 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from tunecli import __version__
-from tunecli.report.export.study_export import finite
+from tunecli.report.export.study_export import without_nan
 from tunecli.report.page.plots.plot import PALETTES, Plot
 
 
-def document(
+def html_page(
     template: str, plots: Mapping[str, Plot], said: Mapping[int, str], **parts: Any
 ) -> str:
     """The whole file.
@@ -58,7 +58,7 @@ def document(
 
 def script_json(value: Any) -> str:
     r"""JSON that may stand in a script element: `<`, `>` and `&` as `\u003c` and so on."""
-    text = json.dumps(finite(value), allow_nan=False, separators=(",", ":"))
+    text = json.dumps(without_nan(value), allow_nan=False, separators=(",", ":"))
     for letter in "<>&":
         text = text.replace(letter, f"\\u{ord(letter):04x}")
     return text

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tunecli.database.url import without_password
 from tunecli.report.analysis import pareto, ranking
 from tunecli.report.analysis.records import StudyRecord, TrialRecord
-from tunecli.report.analysis.undefined import undefined
+from tunecli.report.analysis.undefined import undefined_metrics
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.phrases import wording
 
@@ -34,7 +34,7 @@ class Facts:
     best_facts: Sequence[tuple[str, str]]
 
 
-def facts(evidence: Evidence) -> Facts:
+def header_facts(evidence: Evidence) -> Facts:
     """All of them."""
     study = evidence.study
     best = ranking.best_trial(study)
@@ -78,18 +78,19 @@ def _best_facts(study: StudyRecord, best: TrialRecord) -> list[tuple[str, str]]:
         scores = "  ".join(wording.score(score, best.value) for score in best.fold_scores)
         found.append(("score of each fold", scores))
     found += [
-        (wording.plain(name), wording.measured(name, value))
+        (wording.plain(name), wording.metric_text(name, value))
         for name, value in best.metrics.items()
     ]
     found += [
-        ("note", wording.plain(text)) for text in undefined(best, study.curve(best)).values()
+        ("note", wording.plain(text))
+        for text in undefined_metrics(best, study.curve(best)).values()
     ]
     if best.seconds:
         found.append(("training", wording.duration(best.seconds)))
     if best.n_weights:
         found.append(("weights", f"{best.n_weights:,}"))
     if best.peak_memory:
-        found.append(("memory at most", wording.memory(best.peak_memory)))
+        found.append(("memory at most", wording.memory_text(best.peak_memory)))
     return found
 
 

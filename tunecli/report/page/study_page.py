@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 
 from tunecli.report.analysis import ranking
 from tunecli.report.analysis.importance import Importance, importance
-from tunecli.report.analysis.importance_intervals import Interval, importance_intervals
+from tunecli.report.analysis.importance_intervals import ImportanceInterval, importance_intervals
 from tunecli.report.analysis.records import StudyRecord, TrialRecord
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.finding import Finding
 from tunecli.report.findings.evidence.isolation import isolations
 from tunecli.report.page.finding_cards import articles
-from tunecli.report.page.html_document import document
-from tunecli.report.page.page_header import facts
+from tunecli.report.page.html_document import html_page
+from tunecli.report.page.page_header import header_facts
 from tunecli.report.page.plots.choices import isolation_plots
 from tunecli.report.page.plots.history import history
 from tunecli.report.page.plots.importances import importances
@@ -44,7 +44,7 @@ def study_page(evidence: Evidence, findings: Sequence[Finding] = ()) -> str:
     plots = _plots(evidence, found, importance_intervals(study))
     winner = ranking.best_trial(study)
     shown = articles(findings, plots)
-    return document(
+    return html_page(
         "study.html",
         plots,
         {trial.number: said_of(study, trial) for trial in study.trials},
@@ -54,7 +54,7 @@ def study_page(evidence: Evidence, findings: Sequence[Finding] = ()) -> str:
         curve_keys=_of("learning", plots),
         tradeoff_keys=_of("tradeoff", plots),
         front=front_rows(study),
-        facts=facts(evidence),
+        facts=header_facts(evidence),
         articles=shown,
         comparison_keys=[
             key
@@ -64,11 +64,13 @@ def study_page(evidence: Evidence, findings: Sequence[Finding] = ()) -> str:
         importance=found,
         marks={word: MARKS[word].symbol for word in outcomes(study.trials)},
         table=trials_table(evidence),
-        again=best.study_file_of(study, winner) if winner is not None else "",
+        again=best.config_yaml(study, winner) if winner is not None else "",
     )
 
 
-def _plots(evidence: Evidence, found: Importance, sure: Mapping[str, Interval]) -> dict[str, Plot]:
+def _plots(
+    evidence: Evidence, found: Importance, sure: Mapping[str, ImportanceInterval]
+) -> dict[str, Plot]:
     """By key; what has nothing to show is left out."""
     study = evidence.study
     scores = ScoreAxis.of(study, evidence.curves)
@@ -120,7 +122,7 @@ def said_of(study: StudyRecord, trial: TrialRecord) -> str:
         lines.append(plotly_text(f"{metric} {wording.with_spread(trial.value, trial.spread)}"))
     for objective, value in zip(study.further_objectives, trial.values[1:], strict=False):
         name = wording.shortened(wording.plain(objective.metric), 30)
-        lines.append(plotly_text(f"{name} {wording.measured(objective.metric, value)}"))
+        lines.append(plotly_text(f"{name} {wording.metric_text(objective.metric, value)}"))
     for assignment in wording.assignments(trial.params, study.gates, 3):
         lines.append(plotly_text(wording.shortened(assignment, 60)))
     if trial.reason:

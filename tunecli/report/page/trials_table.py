@@ -15,7 +15,7 @@ from tunecli.report.phrases.gates import GATE, is_gate
 
 
 @dataclass(frozen=True)
-class Column:
+class TableColumn:
     """Attributes: `name`: above it; `title`: in full; `is_number`: it stands to the right."""
 
     name: str
@@ -32,7 +32,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
     number: int
     outcome: str
     cells: Sequence[Cell]
@@ -40,8 +40,8 @@ class Row:
 
 @dataclass(frozen=True)
 class TrialsTable:
-    columns: Sequence[Column]
-    rows: Sequence[Row]
+    columns: Sequence[TableColumn]
+    rows: Sequence[TableRow]
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def front_rows(study: StudyRecord) -> list[FrontRow]:
     rows = []
     for trial in found:
         values = list(zip(study.objectives, trial.values, strict=True))
-        further = [wording.measured(one.metric, value) for one, value in values[1:]]
+        further = [wording.metric_text(one.metric, value) for one, value in values[1:]]
         score = wording.with_spread(trial.values[0], trial.spread, found[0].values[0])
         named = wording.named_values(trial.params, study.gates, 3)
         parameters = " ".join(f"{name}={value}" for name, value in named)
@@ -75,20 +75,23 @@ def trials_table(evidence: Evidence) -> TrialsTable:
     params = _params(study.trials)
     short = wording.short_names(params)
     columns = [
-        Column("trial", "number of the trial", True),
-        Column("outcome", "how it ended"),
-        Column(wording.shortened(wording.plain(study.metric), 24), "mean over folds", True),
-        Column("±", "standard deviation over folds", True),
-        *(Column(wording.plain(name), "mean over folds", True) for name in metrics),
-        *(Column(short[name], wording.plain(name), _is_number(study, name)) for name in params),
-        Column("time", "seconds of training", True),
-        Column("weights", "number of weights", True),
-        Column("reason", "of a trial that gave no result"),
+        TableColumn("trial", "number of the trial", True),
+        TableColumn("outcome", "how it ended"),
+        TableColumn(wording.shortened(wording.plain(study.metric), 24), "mean over folds", True),
+        TableColumn("±", "standard deviation over folds", True),
+        *(TableColumn(wording.plain(name), "mean over folds", True) for name in metrics),
+        *(
+            TableColumn(short[name], wording.plain(name), _is_number(study, name))
+            for name in params
+        ),
+        TableColumn("time", "seconds of training", True),
+        TableColumn("weights", "number of weights", True),
+        TableColumn("reason", "of a trial that gave no result"),
     ]
     complete = {trial.trial_id for trial in evidence.ranked}
     others = (trial for trial in study.trials if trial.trial_id not in complete)
     rows = [
-        Row(trial.number, outcome_of(trial), _cells(study, trial, metrics, params))
+        TableRow(trial.number, outcome_of(trial), _cells(study, trial, metrics, params))
         for trial in (*evidence.ranked, *others)
     ]
     return TrialsTable(columns, rows)
@@ -131,7 +134,7 @@ def _score(value: float | None) -> Cell:
 
 def _measured(trial: TrialRecord, name: str) -> Cell:
     value = trial.metrics.get(name)
-    return _number(value, wording.measured(name, value) if value is not None else "")
+    return _number(value, wording.metric_text(name, value) if value is not None else "")
 
 
 def _number(value: float | None, text: str) -> Cell:

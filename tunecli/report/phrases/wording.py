@@ -14,7 +14,7 @@ from typing import Any
 
 from tunecli.data.rows.summary import DataSummary
 from tunecli.report.phrases.gates import GATE, is_gate
-from tunecli.study_file.settings.units import in_words
+from tunecli.study_file.settings.units import with_unit
 from tunecli.study_file.text.scalars import Scalar
 from tunecli.training.outcome.evaluation import GUESSES, Baseline
 
@@ -84,9 +84,9 @@ def score(value: float | None, like: float | None = None) -> str:
     return f"{value:.{digits}f}"
 
 
-def measured(metric: str, value: float) -> str:
+def metric_text(metric: str, value: float) -> str:
     """A metric's value: a cost with its unit, a score as scores are written."""
-    text = in_words(metric, value)
+    text = with_unit(metric, value)
     return score(value) if text == f"{value:.4g}" else text
 
 
@@ -190,7 +190,7 @@ def about(seconds: float) -> str:
     return f"{seconds / 86400:.1f} days"
 
 
-def memory(n_bytes: int) -> str:
+def memory_text(n_bytes: int) -> str:
     """In MiB or GiB."""
     if n_bytes < 2**20:
         return "less than 1 MiB"
@@ -203,7 +203,7 @@ def count(n: int, noun: str) -> str:
     return f"{n:,} {noun if n == 1 else plural}"
 
 
-def listed(words: Sequence[str]) -> str:
+def joined(words: Sequence[str]) -> str:
     """`a`, `a and b`, `a, b and c`."""
     *rest, last = words
     return f"{', '.join(rest)} and {last}" if rest else last

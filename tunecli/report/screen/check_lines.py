@@ -15,7 +15,7 @@ from tunecli.report.phrases.layout import labelled
 from tunecli.study_file.settings.metric_names import label
 from tunecli.study_file.settings.ranges import Categories, Condition, FloatRange, Parameter, Range
 from tunecli.study_file.settings.settings import Component, Constraint, SearchSettings
-from tunecli.study_file.settings.units import in_words
+from tunecli.study_file.settings.units import with_unit
 from tunecli.study_file.space.corner_cases import MOST_POINTS
 from tunecli.study_file.space.tree import trains_itself
 from tunecli.study_file.text.scalars import Scalar
@@ -45,7 +45,9 @@ def space(study: StudyFile) -> RenderableType:
     return Group(title, Text(), table, Text())
 
 
-def rehearsal(found: StudyRehearsal, gates: Mapping[str, Scalar] | None = None) -> RenderableType:
+def rehearsal_lines(
+    found: StudyRehearsal, gates: Mapping[str, Scalar] | None = None
+) -> RenderableType:
     """Data, number of fits, memory and time; and what would have failed.
 
     Args:
@@ -94,7 +96,7 @@ def goals(study: StudyFile) -> RenderableType:
 def _limit(constraint: Constraint) -> str:
     name = constraint.metric.name
     ends = [("at least", constraint.min), ("at most", constraint.max)]
-    bounds = [f"{word} {in_words(name, end)}" for word, end in ends if end is not None]
+    bounds = [f"{word} {with_unit(name, end)}" for word, end in ends if end is not None]
     return f"{label(constraint.metric)} {' and '.join(bounds)}"
 
 
@@ -149,11 +151,11 @@ def idle_pruner(pruner: Component, first_verdict: int, n_evaluations: int) -> st
 
 
 def _memory(found: StudyRehearsal) -> str:
-    largest, process = found.largest, wording.memory(found.n_process_bytes)
-    trial, fold = wording.memory(largest.n_bytes), wording.memory(largest.fold_bytes)
+    largest, process = found.largest, wording.memory_text(found.n_process_bytes)
+    trial, fold = wording.memory_text(largest.n_bytes), wording.memory_text(largest.fold_bytes)
     folds = f", of which each of its {largest.n_folds} folds holds {fold}"
     folds = folds if largest.n_folds > 1 else ""
-    checkpoint = wording.memory(largest.fold_bytes * largest.n_folds)
+    checkpoint = wording.memory_text(largest.fold_bytes * largest.n_folds)
     return (
         f"{trial} for the largest trial{folds}, beside about {process} of a worker's process; "
         f"{checkpoint} on disk for a checkpoint"

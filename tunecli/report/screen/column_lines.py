@@ -23,7 +23,7 @@ _NAME, _CELL = 18, 10
 """Characters of a column's name, and of its smallest and largest cell."""
 
 
-def columns(facts: Sequence[ColumnFacts]) -> RenderableType:
+def column_table(facts: Sequence[ColumnFacts]) -> RenderableType:
     """One line per column: name, kind, distinct, missing, smallest, largest, and its use."""
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 1, 0, 0))
     table.add_column("column", no_wrap=True)

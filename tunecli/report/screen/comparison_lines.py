@@ -12,7 +12,7 @@ from rich.text import Text
 from tunecli.report.analysis import ranking
 from tunecli.report.phrases import wording
 from tunecli.report.screen.trial_parts import heading
-from tunecli.report.studies.comparison import Comparison, Contender
+from tunecli.report.studies.comparison import ComparedStudy, Comparison
 
 _NAME = 24  # columns
 _CURVE = 40
@@ -38,7 +38,7 @@ def comparison_parts(comparison: Comparison) -> Iterator[RenderableType]:
         yield _choices(comparison)
 
 
-def cells_of(comparison: Comparison, one: Contender) -> list[str]:
+def study_row(comparison: Comparison, one: ComparedStudy) -> list[str]:
     """A study's row: name, score, number of the best trial, time, trials by outcome."""
     return [
         one.name,
@@ -49,7 +49,7 @@ def cells_of(comparison: Comparison, one: Contender) -> list[str]:
     ]
 
 
-def score_of(comparison: Comparison, contender: Contender) -> str:
+def score_of(comparison: Comparison, contender: ComparedStudy) -> str:
     """Its best value with the spread over folds; marked if it is tied with the best of all."""
     best = contender.best
     if best is None:
@@ -67,7 +67,7 @@ def _table(comparison: Comparison) -> Table:
     table.add_column("time", justify="right", no_wrap=True)
     table.add_column("trials", overflow="fold")
     for one in comparison.ordered:
-        table.add_row(*map(Text, cells_of(comparison, one)))
+        table.add_row(*map(Text, study_row(comparison, one)))
     return table
 
 

@@ -18,7 +18,13 @@ from tunecli.report.phrases.layout import beside
 from tunecli.report.screen import trial_tables
 from tunecli.report.screen.curve_plot import CurvePlot, curve_plot
 from tunecli.report.screen.finding_lines import finding_lines
-from tunecli.report.screen.trial_parts import curve_lines, facts, heading, score_label, yaml_lines
+from tunecli.report.screen.trial_parts import (
+    curve_lines,
+    heading,
+    score_label,
+    trial_facts,
+    yaml_lines,
+)
 from tunecli.training.outcome.failure_reasons import alike
 
 _NUMBERS = 8  # of running trials that are named
@@ -92,10 +98,10 @@ def _next(study: StudyRecord, best: TrialRecord | None, options: str) -> Iterato
 
 def _findings(evidence: Evidence, everything: bool) -> list[RenderableType]:
     """What to do, or how many trials it takes until that can be said."""
-    from tunecli.report.findings.all_findings import ENOUGH_TRIALS, all_findings, shown
+    from tunecli.report.findings.all_findings import ENOUGH_TRIALS, all_findings, leading_findings
 
     found = all_findings(evidence)
-    chosen = found if everything else shown(found, evidence)
+    chosen = found if everything else leading_findings(found, evidence)
     parts = finding_lines(chosen, len(found) - len(chosen))
     if len(evidence.ranked) < ENOUGH_TRIALS:
         few = f"More can be said from {ENOUGH_TRIALS} complete trials on."
@@ -192,7 +198,7 @@ def _best(study: StudyRecord, best: TrialRecord) -> list[RenderableType]:
     folds = f" over {len(best.fold_scores)} folds" if len(best.fold_scores) > 1 else ""
     parts = heading(f"Best: trial {best.number}")
     parts.append(beside(score_label(study), Text(value + folds, style="bold green")))
-    parts += facts(study, best)
+    parts += trial_facts(study, best)
     params = " ".join(wording.assignments(best.params, study.gates))
     parts.append(beside("parameters", Text(params)))
     n_tied = len(ranking.tied_with_best(study)) - 1

@@ -7,7 +7,7 @@ from rich.text import Text
 
 from tunecli.report.analysis.curves import Curve
 from tunecli.report.analysis.records import StudyRecord, TrialRecord
-from tunecli.report.analysis.undefined import undefined
+from tunecli.report.analysis.undefined import undefined_metrics
 from tunecli.report.phrases import wording
 from tunecli.report.phrases.layout import beside
 
@@ -42,7 +42,7 @@ def yaml_lines(study_file: str) -> RenderableType:
     return Group(Text(text, no_wrap=True, overflow="ignore"))
 
 
-def facts(study: StudyRecord, trial: TrialRecord) -> list[RenderableType]:
+def trial_facts(study: StudyRecord, trial: TrialRecord) -> list[RenderableType]:
     """Fold scores, the other metrics, and the cost of a trial; what its compression left out."""
     lines: list[tuple[str, str]] = []
     curve = study.curve(trial)
@@ -51,15 +51,15 @@ def facts(study: StudyRecord, trial: TrialRecord) -> list[RenderableType]:
         lines.append(("folds", scores))
     if trial.metrics:
         metrics = [
-            f"{wording.plain(name)} {wording.measured(name, value)}"
+            f"{wording.plain(name)} {wording.metric_text(name, value)}"
             for name, value in trial.metrics.items()
         ]
         lines.append(("metrics", " · ".join(metrics)))
-    lines += [("note", wording.plain(text)) for text in undefined(trial, curve).values()]
+    lines += [("note", wording.plain(text)) for text in undefined_metrics(trial, curve).values()]
     cost = [
         wording.duration(trial.seconds) if trial.seconds else "",
         wording.count(trial.n_weights, "weight") if trial.n_weights else "",
-        f"{wording.memory(trial.peak_memory)} at most" if trial.peak_memory else "",
+        f"{wording.memory_text(trial.peak_memory)} at most" if trial.peak_memory else "",
         _evaluation(trial, curve),
     ]
     lines.append(("cost", ", ".join(filter(None, cost))))

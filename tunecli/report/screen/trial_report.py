@@ -29,7 +29,7 @@ def render_trial(study: StudyRecord, number: int, study_file: str = "") -> Rende
     if trial.value is not None:
         value = f"{wording.plain(study.metric)} {wording.with_spread(trial.value, trial.spread)}"
         parts.append(beside(trial_parts.score_label(study), Text(value, style="bold")))
-    parts += trial_parts.facts(study, trial)
+    parts += trial_parts.trial_facts(study, trial)
     parts += [beside(label, Text(text)) for label, text in _origin(trial)]
     parts += trial_parts.curve_lines(study, trial)
     if trial.params:

@@ -70,7 +70,7 @@ def front_table(study: StudyRecord, trials: Sequence[TrialRecord]) -> Renderable
             str(place),
             str(trial.number),
             Text(wording.with_spread(first[1], trial.spread, trials[0].value)),
-            *(Text(wording.measured(objective.metric, value)) for objective, value in further),
+            *(Text(wording.metric_text(objective.metric, value)) for objective, value in further),
             _parameters(_without(trial.params, common), study.gates),
         )
     above = [Text.assemble("all: ", _parameters(common, study.gates))] if common else []

@@ -12,7 +12,7 @@ from tunecli.study_file.print_trial import to_yaml
 from tunecli.study_file.settings.settings import TrialConfig
 
 
-def study_file_of(study: StudyRecord, trial: TrialRecord) -> str:
+def config_yaml(study: StudyRecord, trial: TrialRecord) -> str:
     """YAML; empty for a trial of another program, which has no configuration.
 
     Raises:

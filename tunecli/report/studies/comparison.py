@@ -22,7 +22,7 @@ from tunecli.study_file.text.scalars import Scalar
 
 
 @dataclass(frozen=True)
-class Contender:
+class ComparedStudy:
     """One of the studies that are compared."""
 
     evidence: Evidence
@@ -63,7 +63,7 @@ class Contender:
 
 
 @dataclass(frozen=True)
-class Option:
+class SharedOption:
     """One option of a choice that several studies have.
 
     Attributes:
@@ -80,7 +80,7 @@ class Option:
 class Comparison:
     """Studies of the same data, folds and objective, in the order in which they were named."""
 
-    contenders: tuple[Contender, ...]
+    contenders: tuple[ComparedStudy, ...]
 
     @property
     def metric(self) -> str:
@@ -93,7 +93,7 @@ class Comparison:
         return self.contenders[0].study.direction
 
     @cached_property
-    def ranked(self) -> list[Contender]:
+    def ranked(self) -> list[ComparedStudy]:
         """Those with a complete trial, best first."""
         sign = -1.0 if self.direction == "maximize" else 1.0
         found = [(one.best.value, one) for one in self.contenders if one.best is not None]
@@ -101,11 +101,11 @@ class Comparison:
         return [one for _, one in sorted(known, key=lambda entry: entry[0])]
 
     @property
-    def ordered(self) -> list[Contender]:
+    def ordered(self) -> list[ComparedStudy]:
         """All of them, best first, then those without a complete trial."""
         return self.ranked + [one for one in self.contenders if one.best is None]
 
-    def is_tied(self, contender: Contender) -> bool:
+    def is_tied(self, contender: ComparedStudy) -> bool:
         """Whether the folds cannot tell its best trial from the best of all."""
         first = self.ranked[0] if self.ranked else None
         if first is None or contender is first or first.best is None or contender.best is None:
@@ -113,7 +113,7 @@ class Comparison:
         ratio = ranking.n_valid_per_train(first.best)
         return are_tied(first.best.fold_scores, contender.best.fold_scores, ratio)
 
-    def shared_choices(self) -> dict[str, list[Option]]:
+    def shared_choices(self) -> dict[str, list[SharedOption]]:
         """The choices that at least two studies have, with their options, in order."""
         names = dict.fromkeys(name for one in self.contenders for name in one.isolations)
         shared = {
@@ -138,15 +138,15 @@ def compared(studies: Sequence[StudyRecord]) -> Comparison:
             )
     for other in others:
         _refuse_unlike(first, other)
-    return Comparison(tuple(Contender(Evidence.of(study)) for study in studies))
+    return Comparison(tuple(ComparedStudy(Evidence.of(study)) for study in studies))
 
 
-def _options(name: str, having: Sequence[Contender]) -> list[Option]:
+def _options(name: str, having: Sequence[ComparedStudy]) -> list[SharedOption]:
     branches = [(one.name, branch) for one in having for branch in one.isolations[name].branches]
     choices = {repr(branch.choice): branch.choice for _, branch in branches}
     gates = having[0].study.gates
     return [
-        Option(
+        SharedOption(
             choice,
             wording.option(name, choice, gates),
             {study: branch for study, branch in branches if repr(branch.choice) == key},

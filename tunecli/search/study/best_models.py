@@ -11,7 +11,7 @@ from tunecli.study_file.settings.settings import Direction
 from tunecli.training.state.trial_files import MODELS
 
 
-class KeptModels:
+class BestModels:
     """The folders of the best trials in the first objective.
 
     A worker writes the models of a trial that may be among them before it tells the trial's end,

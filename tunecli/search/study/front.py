@@ -9,7 +9,7 @@ from tunecli.study_file.settings.settings import Direction
 from tunecli.training.outcome.objectives import dominates
 
 
-class Front:
+class FrontTracker:
     """Takes trials as they end; of two with equal values it keeps the first in number.
 
     Args:

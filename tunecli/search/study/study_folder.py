@@ -29,7 +29,7 @@ JOURNALS = ("-journal", "-wal", "-shm")
 
 
 @dataclass(frozen=True)
-class Place:
+class StudyFolder:
     """Where one study lives.
 
     Attributes:

@@ -11,10 +11,10 @@ from contextlib import closing
 from pathlib import Path
 
 from tunecli.database import sqlite_files
-from tunecli.database.url import shown
+from tunecli.database.url import display_url
 from tunecli.database.write import StudyDatabase
 from tunecli.errors import PlaceError
-from tunecli.search.study.study_folder import DATABASE, Place
+from tunecli.search.study.study_folder import DATABASE, StudyFolder
 
 _STRANGERS = """
 SELECT study_name FROM studies WHERE study_id NOT IN
@@ -24,7 +24,7 @@ _OUR_NAME = b"tunecli"
 """Stands in every database of tunecli's, in the names of its tables."""
 
 
-def put_away(place: Place) -> list[str]:
+def put_away(place: StudyFolder) -> list[str]:
     """Move a study that is held to the trash: its folder, and its rows in another database.
 
     Returns:
@@ -39,14 +39,14 @@ def put_away(place: Place) -> list[str]:
     if place.storage is not None:
         new = StudyDatabase.put_away(place.url, place.name)
         if new is not None:
-            where = shown(place.url)
+            where = display_url(place.url)
             moved.append(f"Study {place.name} was renamed in {where}: it is now {new}.")
     if place.has_study_files:
         moved.append(f"Study {place.name} was moved to {place.move_to_trash()}.")
     return moved
 
 
-def refuse_foreign_study(place: Place) -> None:
+def refuse_foreign_study(place: StudyFolder) -> None:
     """Let only what tunecli made pass, or nothing at all.
 
     Raises:
@@ -55,7 +55,7 @@ def refuse_foreign_study(place: Place) -> None:
     """
     if place.storage is not None:
         if StudyDatabase.is_foreign(place.url, place.name):
-            raise PlaceError(_sentence(shown(place.url), f"study {place.name}"))
+            raise PlaceError(_sentence(display_url(place.url), f"study {place.name}"))
         return
     path = place.folder / DATABASE
     if path.exists() and path.stat().st_size:

@@ -30,7 +30,7 @@ def values(range_: Range) -> list[Any]:
             return [min(low + index * step, high) for index in range(n_values)]
 
 
-def points(study: StudyFile) -> Iterator[Point]:
+def all_points(study: StudyFile) -> Iterator[Point]:
     """Every point once, the last parameter varying fastest."""
     walk = _Walk([])
     while True:
@@ -73,7 +73,7 @@ def shuffled_points(study: StudyFile) -> list[Point]:
     Raises:
         TunecliError: more than 100,000 points.
     """
-    found = list(islice(points(study), MOST_POINTS + 1))
+    found = list(islice(all_points(study), MOST_POINTS + 1))
     if len(found) > MOST_POINTS:
         raise TunecliError(
             f"The search space has more than {MOST_POINTS:,} points, too many to try one by one. "

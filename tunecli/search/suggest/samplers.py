@@ -115,7 +115,7 @@ def common_space(component: Component, searched: Sequence[Parameter]) -> Interse
     return space
 
 
-def share(space: IntersectionSearchSpace, sampler: samplers.BaseSampler) -> None:
+def share_space(space: IntersectionSearchSpace, sampler: samplers.BaseSampler) -> None:
     """Let a sampler go on from the search space of the one before it."""
     for name in ("_search_space", "_intersection_search_space"):
         if isinstance(getattr(sampler, name, None), IntersectionSearchSpace):

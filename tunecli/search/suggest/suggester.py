@@ -25,14 +25,14 @@ from tunecli.database.trials import Trial
 from tunecli.errors import TunecliError
 from tunecli.search.suggest.distributions import to_distribution
 from tunecli.search.suggest.enumeration import Point, shuffled_points
-from tunecli.search.suggest.samplers import KINDS, common_space, make_sampler, share
-from tunecli.search.suggest.visible_trials import Lag
+from tunecli.search.suggest.samplers import KINDS, common_space, make_sampler, share_space
+from tunecli.search.suggest.visible_trials import VisibleTrials
 from tunecli.study_file.settings.ranges import Categories, FloatRange, IntRange, Range
 from tunecli.study_file.settings.settings import TrialConfig
 from tunecli.study_file.space.walk import contains
 from tunecli.study_file.study_file import StudyFile
 from tunecli.study_file.text.scalars import Scalar
-from tunecli.training.outcome.failure_reasons import is_out_of_memory
+from tunecli.training.outcome.failure_reasons import says_out_of_memory
 
 _CONSTRAINT = "constraints:"  # Optuna's name for a constraint begins so; above 0 is violated
 _OF_MEMORY = {"memory": 1.0}  # the worst of the bad
@@ -71,7 +71,7 @@ class Suggester:
         study: StudyFile,
         start_with: Sequence[Point],
         history: Sequence[Trial],
-        lag: Lag,
+        lag: VisibleTrials,
         segment: int = 0,
         lessons: Sequence[Lesson] = (),
     ) -> None:
@@ -126,7 +126,7 @@ class Suggester:
             branches=self._branches,
         )
         if self._worst is not None:  # a trial is complete
-            share(self._space, sampler)
+            share_space(self._space, sampler)
         self._study.sampler = sampler
         if fixed:
             self._study.enqueue_trial(fixed)
@@ -189,7 +189,7 @@ class Suggester:
 
         An error is nobody's fault but the user's; all else says something on the configuration.
         """
-        if trial.outcome == "failed" and not is_out_of_memory(trial.reason):
+        if trial.outcome == "failed" and not says_out_of_memory(trial.reason):
             return TrialState.FAIL, None, {}
         if self._kind.learns_from_pruned and trial.outcome != "complete":
             return TrialState.PRUNED, None, self._end_of_curve(trial)
@@ -222,7 +222,7 @@ class Suggester:
         """By Optuna's names: limits that it breaks, one of them the memory of the machine."""
         if not self._kind.weighs_violations:
             return {}
-        of_memory = self._kind.learns_from_pruned and is_out_of_memory(trial.reason)
+        of_memory = self._kind.learns_from_pruned and says_out_of_memory(trial.reason)
         found = _OF_MEMORY if of_memory else trial.violations
         return {f"{_CONSTRAINT}{name}": distance for name, distance in found.items()}
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Lag:
+class VisibleTrials:
     """Trial n is suggested from trials 0 … n - parallel, whatever is known of the others.
 
     Attributes:

@@ -14,11 +14,11 @@ import torch
 from tunecli.data.columns.column_facts import ColumnFacts
 from tunecli.data.fold_store import FoldStore
 from tunecli.data.no_data import NoData, completed_without_data
-from tunecli.data.rows.hardware import memory
+from tunecli.data.rows.hardware import main_memory
 from tunecli.data.rows.summary import DataSummary
 from tunecli.data.rows.workspace import HERE, Workspace
-from tunecli.data.sources import load
-from tunecli.data.stores import Stores
+from tunecli.data.sources import load_dataset
+from tunecli.data.stores import FoldStoreCache
 from tunecli.data.user_code.import_user_code import permit
 from tunecli.errors import DataError, StudyFileError
 from tunecli.search.prune.judge import n_evaluations
@@ -31,8 +31,8 @@ from tunecli.study_file.space.corner_cases import Point, covering
 from tunecli.study_file.space.tree import trains_itself
 from tunecli.study_file.space.walk import first_value
 from tunecli.study_file.study_file import StudyFile
-from tunecli.training.own_rehearsal import rehearse_own
 from tunecli.training.rehearsal import Rehearsal, rehearse
+from tunecli.training.rehearse_user_loop import rehearse_own
 from tunecli.training.state.memory import life_peak
 
 
@@ -85,7 +85,7 @@ class StudyCheck:
     def __init__(self, study: StudyFile, workspace: Workspace = HERE) -> None:
         torch.set_num_threads(study.training.threads)
         permit(workspace.code)
-        self._stores = Stores(workspace)
+        self._stores = FoldStoreCache(workspace)
         try:
             self._study, self.summary, self.columns = _read(study, workspace, self._stores)
         except DataError as error:
@@ -114,7 +114,7 @@ class StudyCheck:
         beyond = [rehearsal for rehearsal in good if rehearsal.beyond]
         seconds = [0.0 if rehearsal.beyond else rehearsal.seconds for rehearsal in good]
         point, largest = max(rehearsed, key=lambda pair: pair[1].n_bytes)
-        if largest.n_bytes * n_jobs > memory():
+        if largest.n_bytes * n_jobs > main_memory():
             mistakes[_too_large(largest, n_jobs)] = point
         return StudyRehearsal(
             summary=self.summary,
@@ -150,13 +150,13 @@ class StudyCheck:
 
 
 def _read(
-    study: StudyFile, workspace: Workspace, stores: Stores
+    study: StudyFile, workspace: Workspace, stores: FoldStoreCache
 ) -> tuple[StudyFile, DataSummary, tuple[ColumnFacts, ...]]:
     """The study with what the data decides, and what that is; `stores` keeps the data."""
     if study.data.source == NO_SOURCE:
         completed = completed_without_data(study)
         return completed, NoData(completed.validation).summary(), ()
-    dataset = load(study.data, workspace, study.validation)
+    dataset = load_dataset(study.data, workspace, study.validation)
     completed = study.completed(dataset.task, len(dataset.y), dataset.given)
     first = completed.resolve(lambda _, range_: first_value(range_))
     store = FoldStore(first.data, first.validation, workspace, dataset=dataset)
@@ -167,7 +167,7 @@ def _read(
 
 
 def _too_large(trial: Rehearsal, n_jobs: int) -> str:
-    needs, here = trial.n_bytes / 2**30, memory() / 2**30
+    needs, here = trial.n_bytes / 2**30, main_memory() / 2**30
     what = f"a trial needs {needs:.1f} GiB"
     if trial.n_folds > 1:
         what += f" ({trial.n_folds} folds of {trial.fold_bytes / 2**30:.1f} GiB among it)"

@@ -16,13 +16,13 @@ from torch import Tensor
 from tunecli.data.fold_store import FoldStore
 from tunecli.errors import UserCodeError
 from tunecli.study_file.settings.code_names import is_code
-from tunecli.study_file.settings.metric_names import label, measured
+from tunecli.study_file.settings.metric_names import label, prediction_metrics
 from tunecli.study_file.settings.settings import Component, TrialConfig
 from tunecli.study_file.study_file import StudyFile
 from tunecli.study_file.text.document import Path
 from tunecli.training.outcome import metrics
 from tunecli.training.outcome.guessing import guesses
-from tunecli.training.outcome.score_guard import NoScoreError, number
+from tunecli.training.outcome.score_guard import NoScoreError, float_of
 
 Rows = tuple[str, Tensor]
 """What a part of the rows is called, and their numbers."""
@@ -64,7 +64,7 @@ def measuring_notes(config: TrialConfig, store: FoldStore) -> list[str]:
     found: list[str] = []
     if config.train is not None:  # which measures by itself
         return found
-    for metric in measured(config):
+    for metric in prediction_metrics(config):
         if is_code(metric.name):
             why = _no_guess(metric, store)
             found += [f"{label(metric)} of a constant guess: {why}."] if why else []
@@ -85,7 +85,7 @@ def _undefined(metric: Component, parts: list[Rows], store: FoldStore) -> str:
     data = store.dataset
     for name, rows in parts:
         weights = data.weights_of(rows)
-        why = metrics.undefined(metric, _targets(store, rows), data.classes, weights)
+        why = metrics.why_undefined(metric, _targets(store, rows), data.classes, weights)
         if why and len(rows):
             return f"in {name} {why}"
     return ""
@@ -121,7 +121,7 @@ def _of_guess(metric: Component, store: FoldStore, train_rows: Tensor, valid_row
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             values = metrics.measure([metric], data.task, y_valid, guessed, len(data.classes))
-        value = number(values[name], name)
+        value = float_of(values[name], name)
     except (UserCodeError, NoScoreError) as error:
         return str(error).removeprefix("error: ")
     return "" if math.isfinite(value) else f"it is {value}"

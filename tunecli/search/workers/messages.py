@@ -188,7 +188,7 @@ class WorkerDied:
 
 
 @dataclass(frozen=True)
-class Described:
+class DataReady:
     """The first thing the first worker says: what the data is, or why it cannot be used.
 
     Attributes:
@@ -231,5 +231,5 @@ Event = (
     | Warned
     | CodeLoaded
     | WorkerDied
-    | Described
+    | DataReady
 )

@@ -16,10 +16,10 @@ from tunecli.data.rows.dataset import Dataset
 from tunecli.data.rows.summary import DataSummary
 from tunecli.data.splits.copies import copy_notes
 from tunecli.data.splits.split import left_out, validation_in_words
-from tunecli.data.tables.tables import column_facts
+from tunecli.data.tables.tables import table_column_facts
 from tunecli.search.workers.measurable import measuring_notes
 from tunecli.study_file.settings.code_names import is_code
-from tunecli.study_file.settings.metric_names import measured
+from tunecli.study_file.settings.metric_names import prediction_metrics
 from tunecli.study_file.settings.settings import TrialConfig
 from tunecli.training.fold_data import takes_integers
 from tunecli.training.outcome.guessing import guesses
@@ -81,7 +81,7 @@ def described_columns(config: TrialConfig, store: FoldStore) -> tuple[ColumnFact
     Args:
         config: any trial of the study; data and validation are read.
     """
-    facts = column_facts(config.data, config.validation, store.workspace)
+    facts = table_column_facts(config.data, config.validation, store.workspace)
     return with_uses(facts, store.dataset, store.split.folds[0][0], config.data)
 
 
@@ -121,7 +121,9 @@ def _n_features(config: TrialConfig, store: FoldStore) -> int:
 
 def _guess(config: TrialConfig, store: FoldStore) -> dict[str, float]:
     """Mean over folds of each metric, without those that a constant guess cannot have."""
-    metrics = [m for m in measured(config) if not is_code(m.name)]  # they may not take a guess
+    metrics = [
+        m for m in prediction_metrics(config) if not is_code(m.name)
+    ]  # they may not take a guess
     dataset = store.dataset
     scores: list[dict[str, float]] = []
     for train_rows, valid_rows in store.split.folds:

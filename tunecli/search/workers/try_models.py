@@ -9,7 +9,7 @@ import time
 from functools import partial
 
 from tunecli.data.rows.dataset import FoldData
-from tunecli.data.stores import Stores
+from tunecli.data.stores import FoldStoreCache
 from tunecli.errors import StudyFileError
 from tunecli.study_file.settings.ranges import Range
 from tunecli.study_file.settings.settings import TrialConfig
@@ -17,14 +17,14 @@ from tunecli.study_file.space.corner_cases import Point, covering
 from tunecli.study_file.study_file import StudyFile
 from tunecli.study_file.text.scalars import Scalar
 from tunecli.training.fold_data import folds_of
-from tunecli.training.own_rehearsal import own_build_error
 from tunecli.training.rehearsal import build_error
+from tunecli.training.rehearse_user_loop import own_build_error
 
 MOST_SECONDS = 10.0
 """Of processor time for building before a search; `check` takes its time."""
 
 
-def refuse_what_cannot_be_built(study: StudyFile, stores: Stores) -> None:
+def refuse_what_cannot_be_built(study: StudyFile, stores: FoldStoreCache) -> None:
     """Build every pair of choices, as far as a few seconds go, before a search begins.
 
     Args:
@@ -49,7 +49,7 @@ def refuse_what_cannot_be_built(study: StudyFile, stores: Stores) -> None:
 
 
 def configuration(
-    study: StudyFile, stores: Stores, point: Point
+    study: StudyFile, stores: FoldStoreCache, point: Point
 ) -> tuple[TrialConfig, list[FoldData]]:
     """The configuration at a point of the search space, and the folds that it would train on."""
     config = study.resolve(partial(_look_up, point))

@@ -19,8 +19,8 @@ from tunecli.data.no_data import NoData, completed_without_data
 from tunecli.data.rows.dataset import FoldData
 from tunecli.data.rows.summary import DataSummary
 from tunecli.data.rows.workspace import Workspace
-from tunecli.data.sources import load
-from tunecli.data.stores import Stores
+from tunecli.data.sources import load_dataset
+from tunecli.data.stores import FoldStoreCache
 from tunecli.data.user_code.import_user_code import permit
 from tunecli.data.user_code.loaded_code import LoadedCode
 from tunecli.errors import DataError, TunecliError
@@ -30,7 +30,7 @@ from tunecli.search.workers.messages import (
     Answer,
     BaselineJob,
     BaselineScored,
-    Described,
+    DataReady,
     Evaluated,
     Event,
     Finished,
@@ -42,7 +42,7 @@ from tunecli.search.workers.messages import (
 )
 from tunecli.search.workers.summarize_data import describe
 from tunecli.search.workers.try_models import refuse_what_cannot_be_built
-from tunecli.study_file.settings.metric_names import costs
+from tunecli.study_file.settings.metric_names import cost_metrics
 from tunecli.study_file.settings.settings import TrialConfig
 from tunecli.study_file.settings.source_kinds import NO_SOURCE
 from tunecli.study_file.space.walk import first_value
@@ -53,9 +53,9 @@ from tunecli.training.outcome.trial_failures import failure, is_beyond_repair, r
 from tunecli.training.saved_models import keep_models
 from tunecli.training.state.checkpoints import CheckpointError, Checkpoints
 from tunecli.training.state.memory import PeakMemory, life_peak
-from tunecli.training.step.latency_lock import NOBODY_MEASURES, Quiet
+from tunecli.training.step.latency_lock import NOBODY_MEASURES, LatencyLock
 from tunecli.training.step.precision import choose_device
-from tunecli.training.trial_end import EndOfTrial, finish, refused
+from tunecli.training.trial_end import ConcludedTrial, conclude, infeasible_before_training
 
 
 class Trainer:
@@ -80,11 +80,11 @@ class Trainer:
         self._workspace = workspace
         self._say = say
         self._hear = hear
-        self._stores = Stores(workspace)
+        self._stores = FoldStoreCache(workspace)
         self._peak: PeakMemory | None = None
         self._is_done_for = False
 
-    def describe(self, task: FirstTask) -> Described:
+    def describe(self, task: FirstTask) -> DataReady:
         """Load the data and say what it is: the driver imports neither numpy nor torch."""
         study = task.study
         try:
@@ -93,7 +93,7 @@ class Trainer:
                 return self._describe_nothing(task)
             first = {"arguments": task.arguments}
             data = study.data.model_copy(update=first)
-            dataset = load(data, self._workspace, study.validation)
+            dataset = load_dataset(data, self._workspace, study.validation)
             completed = study.completed(dataset.task, len(dataset.y), dataset.given)
             config = completed.resolve(lambda _, range_: first_value(range_))
             config = config.model_copy(update={"data": config.data.model_copy(update=first)})
@@ -105,11 +105,11 @@ class Trainer:
             summary = describe(config, store)
             return self._described(summary, config)
         except DataError as error:
-            return Described(self._worker, None, error=study.located(error))
+            return DataReady(self._worker, None, error=study.located(error))
         except TunecliError as error:
-            return Described(self._worker, None, error=error)
+            return DataReady(self._worker, None, error=error)
 
-    def _describe_nothing(self, task: FirstTask) -> Described:
+    def _describe_nothing(self, task: FirstTask) -> DataReady:
         """Of a study whose training brings its own data."""
         completed = completed_without_data(task.study)
         config = completed.resolve(lambda _, range_: first_value(range_))
@@ -118,8 +118,8 @@ class Trainer:
         summary = NoData(config.validation).summary()
         return self._described(summary, config)
 
-    def _described(self, summary: DataSummary, config: TrialConfig) -> Described:
-        return Described(self._worker, summary, environment(config), code=self._loaded.news())
+    def _described(self, summary: DataSummary, config: TrialConfig) -> DataReady:
+        return DataReady(self._worker, summary, environment(config), code=self._loaded.news())
 
     def _tell_loaded(self) -> None:
         """Say which code of the user's own was imported in the last job."""
@@ -169,7 +169,7 @@ class Trainer:
     def _cross_validate(self, job: TrialJob) -> TrialResult | None:
         """The job's result; None if the driver suspended it."""
         folds = self._prepare(job)
-        if (result := refused(job.config, folds[0])) is not None:
+        if (result := infeasible_before_training(job.config, folds[0])) is not None:
             return result
         training = self._begin(job, folds)
         try:
@@ -202,23 +202,23 @@ class Trainer:
                 return None
             if checkpoints is not None and checkpoints.is_due and index >= n_before:
                 self._save(checkpoints, training, job)
-        end = finish(training, quiet)
+        end = conclude(training, quiet)
         if job.is_worth_keeping(end.result):
             self._keep(end, job)
         return end.result
 
-    def _keep(self, end: EndOfTrial, job: TrialJob) -> None:
+    def _keep(self, end: ConcludedTrial, job: TrialJob) -> None:
         """Leave the models of a trial that may be one of the best."""
         try:
             keep_models(Path(job.models), job.config, end.models())
         except OSError as error:
             self._warn(job, f"its models could not be written: {error.strerror}")
 
-    def _quiet(self, config: TrialConfig) -> Quiet:
+    def _quiet(self, config: TrialConfig) -> LatencyLock:
         """Shared with all workers of this place; nobody waits in a study without latencies."""
         cache = self._workspace.cache
-        is_measured = cache is not None and "latency" in costs(config)
-        return Quiet(cache / "latency") if cache and is_measured else NOBODY_MEASURES
+        is_measured = cache is not None and "latency" in cost_metrics(config)
+        return LatencyLock(cache / "latency") if cache and is_measured else NOBODY_MEASURES
 
     def _prepare(self, job: TrialJob) -> list[FoldData]:
         """The folds of a job."""
@@ -255,7 +255,7 @@ class Trainer:
         self._say(Warned(job.number, self._worker, f"Trial {job.number}: {text}."))
 
 
-def _rounds(training: CrossValidation, quiet: Quiet) -> Iterator[Round]:
+def _rounds(training: CrossValidation, quiet: LatencyLock) -> Iterator[Round]:
     """Those of a checkpoint, then the ones to come."""
     yield from tuple(training.curve)
     while True:

@@ -21,7 +21,7 @@ from tunecli.errors import UserCodeError
 from tunecli.study_file.catalogue import first_code_hashes, signatures
 from tunecli.study_file.catalogue.code_hashes import OF_FILES, file_hash, package_hash
 from tunecli.study_file.catalogue.signatures import Argument, Signature, Unreadable
-from tunecli.study_file.catalogue.value_types import in_words, value_type
+from tunecli.study_file.catalogue.value_types import value_in_words, value_type
 from tunecli.study_file.settings.code_names import CodeName, short_name
 from tunecli.study_file.settings.settings import Component
 from tunecli.study_file.text.suggestions import did_you_mean, listed
@@ -327,5 +327,5 @@ def _value_problems(argument: Argument, value: object) -> list[ArgumentProblem]:
     is_default = not argument.required and value == argument.default
     if is_default or not accepted.settable or accepted.accepts(value):
         return []
-    message = f"{argument.name} must be {accepted.words}, but got {in_words(value)}."
+    message = f"{argument.name} must be {accepted.words}, but got {value_in_words(value)}."
     return [((argument.name,), message)]

@@ -25,7 +25,7 @@ from tunecli.study_file.catalogue.names import (
     with_article,
 )
 from tunecli.study_file.catalogue.signatures import Argument, Signature, Unreadable
-from tunecli.study_file.catalogue.value_types import ValueType, in_words, one_of, value_type
+from tunecli.study_file.catalogue.value_types import ValueType, one_of, value_in_words, value_type
 from tunecli.study_file.settings.code_names import is_code, short_name
 from tunecli.study_file.settings.metric_names import METRICS
 from tunecli.study_file.settings.settings import Component
@@ -218,7 +218,7 @@ def _value_problems(
     accepted = argument_type(kind, name, argument)
     if accepted.accepts(value) or (value is None and _none_is_default(argument)):
         return []
-    words, got = accepted.words, in_words(value)
+    words, got = accepted.words, value_in_words(value)
     hint = did_you_mean(value, _options(accepted)) if isinstance(value, str) else ""
     return [((argument.name,), f"{argument.name} must be {words}, but got {got}.{hint}")]
 
@@ -236,9 +236,8 @@ def _nested_problems(
         return []
     component = Component(name=value) if isinstance(value, str) else value
     if not isinstance(component, Component):
-        message = (
-            f"{argument.name} must be the name of {with_article(kind)}, but got {in_words(value)}."
-        )
+        what = f"the name of {with_article(kind)}"
+        message = f"{argument.name} must be {what}, but got {value_in_words(value)}."
         return [((argument.name,), message)]
     known = canonical(kind, component.name)
     if known is None:

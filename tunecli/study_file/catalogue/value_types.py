@@ -141,7 +141,7 @@ def value_type(annotation: str, default: object = None) -> ValueType:
     return ANYTHING
 
 
-def in_words(value: object) -> str:
+def value_in_words(value: object) -> str:
     """A study file's value as an error message names it: `the text 'abc'`, `the number 3`."""
     if value is None:
         return "none"

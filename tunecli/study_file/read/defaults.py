@@ -34,7 +34,9 @@ def objective(task: Task) -> Objective:
     return Objective(direction="minimize", metric=Component(name="rmse"))
 
 
-def data(written: DataSettings | None, given: Collection[str]) -> DataSettings | None:
+def with_data_defaults(
+    written: DataSettings | None, given: Collection[str]
+) -> DataSettings | None:
     """A test set of 0.2, unless the file or the data says otherwise."""
     if written is None or written.test is not None or "test" in given:
         return written

@@ -61,7 +61,7 @@ def _quoted(text: str) -> str:
     return f'"{text.strip()}"' if text.strip() in (",", "'") else text
 
 
-def put(data: dict[str, Any], path: str, value: Any) -> Path:
+def set_path(data: dict[str, Any], path: str, value: Any) -> Path:
     """Put a value into plain data as `--set path=value` does, and return where it went.
 
     Raises:

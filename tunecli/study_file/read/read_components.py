@@ -26,12 +26,12 @@ from tunecli.study_file.settings.switching_off import is_none
 from tunecli.study_file.space.tree import (
     Broken,
     Choice,
-    Gate,
-    Items,
+    ListNode,
     Named,
     Node,
     Number,
     Option,
+    OptionalRange,
     Plain,
     Record,
     categories,
@@ -133,7 +133,7 @@ class Grammar:
         if isinstance(data, list):
             nodes = [self.value(x, (*at, i), f"{name}[{i}]") for i, x in enumerate(data)]
             is_plain = all(isinstance(node, Plain) for node in nodes)
-            return Plain(data, at) if is_plain else Items(tuple(nodes), at)
+            return Plain(data, at) if is_plain else ListNode(tuple(nodes), at)
         return Plain(data, at)
 
     def _mapping(self, data: dict[str, Any], at: Path, name: str) -> Node:
@@ -229,7 +229,7 @@ class Grammar:
             below = (*role.at, i) if isinstance(data, list) else role.at
             name = f"{role.name}[{i}]"
             nodes.append(self.component(item, Role(role.kind, below, name, optional=True)))
-        return Items(tuple(nodes), role.at)
+        return ListNode(tuple(nodes), role.at)
 
     @staticmethod
     def _is_one(data: Any, kind: Kind, label: str) -> bool:
@@ -376,9 +376,9 @@ def _needs_label(option: Any) -> str:
     return f"an option with a range of its own needs a label. {advice}"
 
 
-def _number_node(data: dict[str, Any], at: Path, name: str) -> Number | Gate:
+def _number_node(data: dict[str, Any], at: Path, name: str) -> Number | OptionalRange:
     number = Number(name, read_number_range(data), at)
-    return Gate(f"{name}.or", number, data["or"], at) if "or" in data else number
+    return OptionalRange(f"{name}.or", number, data["or"], at) if "or" in data else number
 
 
 def _too_many_names(data: dict[str, Any], kind: Kind) -> str:

@@ -23,7 +23,7 @@ RANGE = object()
 """What is left of a range where none may stand."""
 
 
-class PartReader:
+class FixedReader:
     """Reads such parts, and reports what is wrong with them.
 
     Attributes:
@@ -82,7 +82,7 @@ class PartReader:
         found, mistakes = validated(settings, data, also)
         for path, message in mistakes:
             place = (*at, *path)
-            if not self.problems.cover(place) and not self.problems.lie_in(place):
+            if not self.problems.covers(place) and not self.problems.any_below(place):
                 self.problems.add(place, message, of_key=True)
         return found
 
@@ -106,7 +106,7 @@ class PartReader:
         mistakes = search_mistakes(component) if kind in ("sampler", "pruner") else ()
         for path, message in mistakes:
             self.problems.add_new(resolved.place((*slot, *path)), message)
-        is_right = not self.problems.lie_in(at)
+        is_right = not self.problems.any_below(at)
         return component if is_right else component.model_copy(update={"arguments": {}})
 
 

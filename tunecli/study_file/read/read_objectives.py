@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tunecli.study_file.read.read_fixed import RANGE, PartReader
+from tunecli.study_file.read.read_fixed import RANGE, FixedReader
 from tunecli.study_file.settings.metric_names import COSTS, METRICS, label
 from tunecli.study_file.settings.settings import Component, Constraint, Direction, Objective
 from tunecli.study_file.settings.switching_off import is_none
@@ -15,10 +15,10 @@ from tunecli.study_file.text.dump import inline
 from tunecli.study_file.text.suggestions import did_you_mean
 
 
-class GoalReader:
+class ObjectiveReader:
     """Reads those sections, and reports what is wrong with them."""
 
-    def __init__(self, parts: PartReader) -> None:
+    def __init__(self, parts: FixedReader) -> None:
         self._parts = parts
         self._problems = parts.problems
 
@@ -146,7 +146,7 @@ class GoalReader:
             metric = self._parts.component(written, at, "metric", optional=False)
             if metric is None:
                 continue
-            if label(metric) in found and not self._problems.lie_in(at):
+            if label(metric) in found and not self._problems.any_below(at):
                 self._problems.add(at, f"{metric.name} stands twice. Remove one of the two.")
             found[label(metric)] = metric
         for objective in objectives:

@@ -13,8 +13,8 @@ from tunecli.study_file.catalogue import allowed_code
 from tunecli.study_file.catalogue.component_arguments import Kind
 from tunecli.study_file.read.pydantic_messages import without_exponent
 from tunecli.study_file.read.read_components import Grammar, searches_source
-from tunecli.study_file.read.read_fixed import PartReader
-from tunecli.study_file.read.read_objectives import GoalReader
+from tunecli.study_file.read.read_fixed import FixedReader
+from tunecli.study_file.read.read_objectives import ObjectiveReader
 from tunecli.study_file.read.sampler_rules import (
     lesson_mistakes,
     multi_objective_mistakes,
@@ -96,8 +96,8 @@ class SectionReader:
         self._grammar = grammar
         self._problems = grammar.problems
         self._has_own_training = not is_none(data.get("train"))
-        self._parts = PartReader(grammar, has_own_training=self._has_own_training)
-        self._goals = GoalReader(self._parts)
+        self._parts = FixedReader(grammar, has_own_training=self._has_own_training)
+        self._goals = ObjectiveReader(self._parts)
 
     def read(self) -> Sections:
         """All of them; where something is wrong, the default stands in."""

@@ -75,7 +75,7 @@ COSTS = frozenset(info.name for info in METRICS.values() if info.task is None)
 """What is known of a model without a single row's target."""
 
 
-def needs(name: str) -> str:
+def metric_needs(name: str) -> str:
     """Return what the metric that is stored as `name` needs of rows; empty for any other."""
     return _NEEDS.get(name, "")
 
@@ -108,12 +108,12 @@ _NEEDS = {
 """By label."""
 
 
-def measured(config: TrialConfig) -> tuple[Component, ...]:
+def prediction_metrics(config: TrialConfig) -> tuple[Component, ...]:
     """What predictions are measured by: the first objective, then all else, each once."""
     return tuple(metric for metric in _named(config) if not _is_cost(metric, config))
 
 
-def costs(config: TrialConfig) -> tuple[str, ...]:
+def cost_metrics(config: TrialConfig) -> tuple[str, ...]:
     """What a trial's models are asked for: those of `COSTS` that its study names."""
     return tuple(metric.name for metric in _named(config) if _is_cost(metric, config))
 

@@ -37,7 +37,7 @@ def _is_whole(written: Any) -> bool:
     return isinstance(written, int) and not isinstance(written, bool)
 
 
-def in_words(metric: str, value: float, digits: int = 4) -> str:
+def with_unit(metric: str, value: float, digits: int = 4) -> str:
     """Write a value of a metric with its unit, or `NOT_DEFINED`."""
     if not math.isfinite(value):
         return NOT_DEFINED

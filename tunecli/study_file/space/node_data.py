@@ -10,11 +10,11 @@ from tunecli.study_file.settings.settings import Component, Constraint, Objectiv
 from tunecli.study_file.space.tree import (
     Broken,
     Choice,
-    Gate,
-    Items,
+    ListNode,
     Named,
     Node,
     Number,
+    OptionalRange,
     Plain,
     Record,
 )
@@ -64,11 +64,11 @@ def node_data(node: Node) -> Any:
         return node.value
     if isinstance(node, Number):
         return range_data(node.range)
-    if isinstance(node, Gate):
+    if isinstance(node, OptionalRange):
         return {**range_data(node.inside.range), "or": node.otherwise}
     if isinstance(node, Choice):
         return {"choice": _options(node)}
-    if isinstance(node, Items):
+    if isinstance(node, ListNode):
         return [node_data(item) for item in node.nodes]
     if isinstance(node, Record):
         return {key: node_data(child) for key, child in node.fields.items()}

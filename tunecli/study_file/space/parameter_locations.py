@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tunecli.study_file.space.tree import Choice, Gate, Node, Number, Tree, children
+from tunecli.study_file.space.tree import Choice, Node, Number, OptionalRange, Tree, children
 from tunecli.study_file.space.walk import VARIANT
 from tunecli.study_file.text.document import Path
 
 
 @dataclass(frozen=True)
-class Place:
+class ParameterLocation:
     """Where one parameter stands.
 
     Attributes:
@@ -20,26 +20,26 @@ class Place:
     """
 
     at: Path
-    node: Number | Gate | Choice | None
+    node: Number | OptionalRange | Choice | None
 
 
-def places(tree: Tree) -> dict[str, Place]:
+def places(tree: Tree) -> dict[str, ParameterLocation]:
     """By the name of each parameter, where it stands.
 
     A range that is written under several branches of a choice is several parameters, each with a
     place of its own.
     """
-    found: dict[str, Place] = {}
+    found: dict[str, ParameterLocation] = {}
     if tree.branches:
-        found[VARIANT] = Place((VARIANT,), None)
+        found[VARIANT] = ParameterLocation((VARIANT,), None)
     waiting: list[Node] = [*tree.base.values()]
     waiting += [node for slots in tree.branches.values() for node in slots.values()]
     while waiting:
         node = waiting.pop()
-        if isinstance(node, Gate):
-            found[node.name] = found[node.inside.name] = Place(node.at, node)
+        if isinstance(node, OptionalRange):
+            found[node.name] = found[node.inside.name] = ParameterLocation(node.at, node)
             continue
         if isinstance(node, Number | Choice):
-            found[node.name] = Place(node.at, node)
+            found[node.name] = ParameterLocation(node.at, node)
         waiting += children(node)
     return found

@@ -76,7 +76,7 @@ class Number:
 
 
 @dataclass(frozen=True)
-class Gate:
+class OptionalRange:
     """A range with `or:`: first a coin, whether the fixed value is taken, then the range.
 
     Attributes:
@@ -141,7 +141,7 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Items:
+class ListNode:
     """A list with a range somewhere inside."""
 
     nodes: tuple[Node, ...]
@@ -169,7 +169,7 @@ class Broken:
     at: Path = field(default=(), compare=False)
 
 
-Node = Plain | Number | Gate | Choice | Record | Items | Named | Broken
+Node = Plain | Number | OptionalRange | Choice | Record | ListNode | Named | Broken
 Slots = Mapping[Slot, Node]
 
 
@@ -221,13 +221,13 @@ def trains_itself(tree: Tree) -> bool:
 
 def children(node: Node) -> Iterator[Node]:
     """The nodes directly below `node`."""
-    if isinstance(node, Gate):
+    if isinstance(node, OptionalRange):
         yield node.inside
     elif isinstance(node, Choice):
         yield from (option.node for option in node.options)
     elif isinstance(node, Record):
         yield from node.fields.values()
-    elif isinstance(node, Items):
+    elif isinstance(node, ListNode):
         yield from node.nodes
     elif isinstance(node, Named):
         yield from node.arguments.values()

@@ -1,6 +1,6 @@
 """The search space of a tree: its parameters, and the values that a sampler's answers give.
 
-Both walk the tree in the same order: `resolve` asks for parameters in the order of `parameters`.
+Both walk the tree in the same order: `resolve` asks for parameters in that of `parameters_of`.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from tunecli.study_file.space.tree import (
     SLOTS,
     Broken,
     Choice,
-    Gate,
-    Items,
+    ListNode,
     Named,
     Node,
     Number,
+    OptionalRange,
     Plain,
     Record,
     Slot,
@@ -37,7 +37,7 @@ VARIANT = "variant"
 """The parameter that chooses between variants."""
 
 
-def parameters(tree: Tree) -> tuple[Parameter, ...]:
+def parameters_of(tree: Tree) -> tuple[Parameter, ...]:
     """Everything that is searched, in the order in which a sampler is asked."""
     found = [] if tree.variants is None else [Parameter(VARIANT, tree.variants)]
     for slot in SLOTS:
@@ -46,13 +46,13 @@ def parameters(tree: Tree) -> tuple[Parameter, ...]:
     return tuple(found)
 
 
-def gates(tree: Tree) -> dict[str, Scalar]:
+def optional_ranges(tree: Tree) -> dict[str, Scalar]:
     """By the name of each range with `or:`, the value that stands there in place of the range."""
     found: dict[str, Scalar] = {}
     waiting = [node for slot in SLOTS for node, _ in _occupants(tree, slot)]
     while waiting:
         node = waiting.pop()
-        if isinstance(node, Gate):
+        if isinstance(node, OptionalRange):
             found[node.inside.name] = node.otherwise
         waiting += children(node)
     return found
@@ -71,7 +71,7 @@ def _occupants(tree: Tree, slot: Slot) -> Iterator[tuple[Node, tuple[Condition, 
 def _parameters(node: Node, conditions: tuple[Condition, ...]) -> Iterator[Parameter]:
     if isinstance(node, Number):
         yield Parameter(node.name, node.range, conditions)
-    elif isinstance(node, Gate):
+    elif isinstance(node, OptionalRange):
         yield Parameter(node.name, node.range, conditions)
         yield from _parameters(node.inside, (*conditions, Condition(node.name, (False,))))
     elif isinstance(node, Choice):
@@ -141,7 +141,7 @@ class _Resolution:
         if isinstance(node, Choice):
             category = self._suggest(node.name, node.range)
             return self.value(node.option(category).node, here)
-        if isinstance(node, Gate):
+        if isinstance(node, OptionalRange):
             self.found.places[here] = node.at
             takes_other = self._suggest(node.name, node.range)
             return node.otherwise if takes_other else self.value(node.inside, here)
@@ -154,8 +154,8 @@ class _Resolution:
             return _BROKEN
         return self._collection(node, here)
 
-    def _collection(self, node: Record | Items | Named, here: Path) -> Any:
-        if isinstance(node, Items):
+    def _collection(self, node: Record | ListNode | Named, here: Path) -> Any:
+        if isinstance(node, ListNode):
             walked = [self.value(item, (*here, i)) for i, item in enumerate(node.nodes)]
             return _BROKEN if any(value is _BROKEN for value in walked) else walked
         if isinstance(node, Record):

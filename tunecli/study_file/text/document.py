@@ -32,7 +32,7 @@ MOST_NODES = 50_000
 
 
 @dataclass(frozen=True)
-class Mark:
+class TextPosition:
     """A place in the text, both counted from 1; zeros for what is not in the text.
 
     Attributes:
@@ -44,8 +44,8 @@ class Mark:
     override: str = ""
 
 
-NOWHERE = Mark(0, 0)
-START = Mark(1, 1)
+NOWHERE = TextPosition(0, 0)
+START = TextPosition(1, 1)
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Flaw:
     """
 
     path: Path
-    mark: Mark
+    mark: TextPosition
     message: str
     unreadable: bool = False
 
@@ -80,8 +80,8 @@ class Document:
     """
 
     data: Any
-    keys: dict[Path, Mark] = field(default_factory=dict)
-    values: dict[Path, Mark] = field(default_factory=dict)
+    keys: dict[Path, TextPosition] = field(default_factory=dict)
+    values: dict[Path, TextPosition] = field(default_factory=dict)
     flaws: tuple[Flaw, ...] = ()
 
     @classmethod
@@ -115,7 +115,7 @@ class Document:
         """Whether something was written at `path`."""
         return path in self.values
 
-    def mark(self, path: Path, *, of_key: bool = False) -> Mark:
+    def mark(self, path: Path, *, of_key: bool = False) -> TextPosition:
         """The place of `path`, or else of the nearest part that contains it."""
         if of_key and path in self.keys:
             return self.keys[path]
@@ -136,7 +136,7 @@ def dotted(path: Path) -> str:
 class _UnreadableError(Exception):
     """Reading cannot go on behind this flaw."""
 
-    def __init__(self, path: Path, mark: Mark, message: str) -> None:
+    def __init__(self, path: Path, mark: TextPosition, message: str) -> None:
         super().__init__(message)
         self.flaw = Flaw(path, mark, message)
 
@@ -144,7 +144,7 @@ class _UnreadableError(Exception):
 class _SyntaxError(Exception):
     """PyYAML gives up at this place."""
 
-    def __init__(self, mark: Mark | None, message: str) -> None:
+    def __init__(self, mark: TextPosition | None, message: str) -> None:
         super().__init__(message)
         self.mark = mark
         self.message = message
@@ -171,13 +171,13 @@ class _Composer:
 
     def __init__(self) -> None:
         self.flaws: list[Flaw] = []
-        self._keys: dict[Path, Mark] = {}
-        self._values: dict[Path, Mark] = {}
+        self._keys: dict[Path, TextPosition] = {}
+        self._values: dict[Path, TextPosition] = {}
         self._anchors: dict[str, _Anchored] = {}
         self._n_nodes = 0
         self._depth = -1  # of the node that is read now; keys count, too
         self._deepest = 0
-        self._reached: tuple[Path, Mark] = ((), START)
+        self._reached: tuple[Path, TextPosition] = ((), START)
 
     def document(self, text: str) -> Document:
         if len(text) > LARGEST_TEXT:
@@ -346,9 +346,9 @@ class _Composer:
         self.flaws.append(Flaw(path, _mark(event), message, unreadable))
 
 
-def _mark(event: yaml.Event) -> Mark:
+def _mark(event: yaml.Event) -> TextPosition:
     place = event.start_mark
-    return Mark(place.line + 1, place.column + 1) if place else NOWHERE
+    return TextPosition(place.line + 1, place.column + 1) if place else NOWHERE
 
 
 def _events(text: str) -> Iterator[yaml.Event]:
@@ -357,12 +357,12 @@ def _events(text: str) -> Iterator[yaml.Event]:
         yield from yaml.parse(text, Loader=yaml.SafeLoader)
     except yaml.reader.ReaderError as error:
         before = text[: error.position]
-        mark = Mark(before.count("\n") + 1, len(before) - before.rfind("\n"))
+        mark = TextPosition(before.count("\n") + 1, len(before) - before.rfind("\n"))
         message = f"the character U+{int(error.character):04X} may not stand in a study file."
         raise _SyntaxError(mark, message) from None
     except yaml.MarkedYAMLError as error:
         place = error.problem_mark or error.context_mark
-        where = Mark(place.line + 1, place.column + 1) if place else None
+        where = TextPosition(place.line + 1, place.column + 1) if place else None
         raise _SyntaxError(where, _yaml_words(error)) from None
     except (ValueError, OverflowError):
         # An escape such as "\UFFFFFFFF", or a %YAML directive with a huge number.

@@ -52,22 +52,22 @@ class Problems:
 
     def add_new(self, path: Path, message: str) -> None:
         """Report unless something is known to be wrong at this very place."""
-        if not self.stand_at(path):
+        if not self.has_at(path):
             self.add(path, message)
 
-    def cover(self, path: Path) -> bool:
+    def covers(self, path: Path) -> bool:
         """Whether this part, or one that contains it, is known to be wrong."""
         return covers(self._paths, path)
 
-    def stand_at(self, path: Path) -> bool:
+    def has_at(self, path: Path) -> bool:
         """Whether something is known to be wrong at this very place."""
         return path in self._paths
 
-    def misspell(self, path: Path) -> bool:
+    def misspelled_at(self, path: Path) -> bool:
         """Whether the very name of what stands here is wrong."""
         return path in self._misspelled
 
-    def lie_in(self, path: Path) -> bool:
+    def any_below(self, path: Path) -> bool:
         """Whether this part, or something inside it, is known to be wrong."""
         return path in self._around
 

@@ -26,7 +26,7 @@ def weight_of(layer: nn.Module) -> Tensor:
 
 
 @torch.enable_grad()  # or what is made of several tensors would become no parameter
-def settle(model: nn.Module) -> None:
+def make_plain(model: nn.Module) -> None:
     """Make plain tensors of those that are parametrized, as by weight norm or a mask.
 
     What they are now is what they stay.

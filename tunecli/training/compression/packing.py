@@ -37,7 +37,7 @@ Natural = Annotated[int, Field(ge=0)]
 
 
 @dataclass(frozen=True, config=ConfigDict(strict=True, extra="forbid"))
-class Entry:
+class PackedTensor:
     """How one tensor is written.
 
     Attributes:
@@ -75,7 +75,7 @@ class Packed:
         left_out: steps of the compression that would not have made the file smaller.
     """
 
-    entries: tuple[Entry, ...]
+    entries: tuple[PackedTensor, ...]
     data: Bytes
     norms: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
@@ -118,7 +118,8 @@ class Packed:
             if manifest["format"] != FORMAT:
                 raise ValueError(f"its format is {manifest['format']}")
             entries = tuple(
-                Entry(**entry | {"shape": tuple(entry["shape"])}) for entry in manifest["entries"]
+                PackedTensor(**entry | {"shape": tuple(entry["shape"])})
+                for entry in manifest["entries"]
             )
             norms, left_out = (tuple(map(str, manifest[name])) for name in ("norms", "left_out"))
             return cls(entries, read["data"].numpy(), norms, left_out)
@@ -172,16 +173,18 @@ def takes_less(codes: Codes, weight: Tensor) -> bool:
     return coded < plain
 
 
-def _written(name: str, tensor: Tensor, codes: Codes | None) -> Iterator[tuple[Entry, Bytes]]:
+def _written(
+    name: str, tensor: Tensor, codes: Codes | None
+) -> Iterator[tuple[PackedTensor, Bytes]]:
     """Every way to write a tensor, with its bytes."""
     shape, dtype = tuple(tensor.shape), str(tensor.dtype).removeprefix("torch.")
     if codes is None:
         values = tensor.contiguous().reshape(-1).numpy()
-        yield Entry(name, shape, dtype), _bytes_of(values)
+        yield PackedTensor(name, shape, dtype), _bytes_of(values)
         if values.dtype == np.float32 and not np.signbit(values[values == 0]).any():
             mask = values != 0
             yield (
-                Entry(name, shape, dtype, is_sparse=True),
+                PackedTensor(name, shape, dtype, is_sparse=True),
                 np.concatenate([np.packbits(mask), _bytes_of(values[mask])]),
             )
         return
@@ -193,11 +196,13 @@ def _written(name: str, tensor: Tensor, codes: Codes | None) -> Iterator[tuple[E
     if codes.scale is not None:
         tail.append(_bytes_of(codes.scale.cpu().contiguous().numpy()))
     lowest = int(table[0]) if way == "range" else 0
-    entry = Entry(name, shape, dtype, n_bits, len(table), way, lowest, codes.scale is not None)
+    entry = PackedTensor(
+        name, shape, dtype, n_bits, len(table), way, lowest, codes.scale is not None
+    )
     yield entry, np.concatenate([_pack_bits(index, n_bits), *tail])
     if codes.zero is not None:
         mask = index != codes.zero
-        sparse = Entry(**asdict(entry) | {"is_sparse": True, "zero": codes.zero})
+        sparse = PackedTensor(**asdict(entry) | {"is_sparse": True, "zero": codes.zero})
         yield (
             sparse,
             np.concatenate([np.packbits(mask), _pack_bits(index[mask], n_bits), *tail]),
@@ -211,7 +216,7 @@ class _Reader:
         self._data = data
         self._at = 0
 
-    def tensor(self, entry: Entry) -> Tensor:
+    def tensor(self, entry: PackedTensor) -> Tensor:
         n = math.prod(entry.shape)
         mask = None
         if entry.is_sparse:
@@ -227,7 +232,7 @@ class _Reader:
         return torch.from_numpy(values).reshape(entry.shape)
 
     def _coded(
-        self, entry: Entry, mask: NDArray[np.bool_] | None, n: int, n_written: int
+        self, entry: PackedTensor, mask: NDArray[np.bool_] | None, n: int, n_written: int
     ) -> Tensor:
         n_bytes = (n_written * entry.n_bits + 7) // 8
         written = _unpack_bits(self._take(n_bytes), entry.n_bits, n_written)
@@ -241,7 +246,7 @@ class _Reader:
             scale = torch.from_numpy(self._numbers(entry.shape[0], "float32"))
         return Codes(torch.from_numpy(index).reshape(entry.shape), table, scale).dense()
 
-    def _table(self, entry: Entry) -> Tensor:
+    def _table(self, entry: PackedTensor) -> Tensor:
         n = entry.n_values
         if entry.table == "float32":
             return torch.from_numpy(self._numbers(n, "float32"))

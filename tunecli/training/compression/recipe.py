@@ -16,12 +16,12 @@ import torch
 from torch import Tensor, nn
 
 from tunecli.study_file.settings.settings import CompressionSettings
-from tunecli.training.compression.compressible_layers import settle, weight_of, weighted_layers
+from tunecli.training.compression.compressible_layers import make_plain, weight_of, weighted_layers
 from tunecli.training.compression.fusing import fuse
 from tunecli.training.compression.packing import Packed, pack, takes_less
 from tunecli.training.compression.pruning import prune
 from tunecli.training.compression.quantizing import BITS, quantize
-from tunecli.training.compression.sharing import share, shared_codes
+from tunecli.training.compression.sharing import share_weights, shared_codes
 from tunecli.training.compression.structured import prune_channels
 
 _FOR_SIZE = ("prune", "share", "quantize")
@@ -37,7 +37,7 @@ def lose_channels(model: nn.Module, settings: CompressionSettings, example: Tens
     Raises:
         DataError: channels were to leave a model that torch-pruning cannot follow.
     """
-    settle(model)
+    make_plain(model)
     if settings.structured is None or not settings.structured.amount:
         return False
     prune_channels(model, settings.structured.amount, example)
@@ -81,7 +81,7 @@ def thin_out(model: nn.Module, settings: CompressionSettings) -> bool:
     if settings.prune is not None and _prunes(settings):
         prune(model, settings.prune.amount, settings.prune.scope)
     if settings.share is not None:
-        share(model, settings.share.clusters)
+        share_weights(model, settings.share.clusters)
     return _prunes(settings) or settings.share is not None
 
 
@@ -95,7 +95,7 @@ def write_down(
     those of a layer that is too small to gain by it are not quantized.
     """
     codes = shared_codes(model)
-    settle(model.eval())
+    make_plain(model.eval())
     norms = fuse(model, codes) if settings.fuse else []
     if settings.quantize is not None:
         for name, layer in weighted_layers(model).items():

@@ -46,7 +46,7 @@ class Shared(nn.Module):
         return self._table.to(weight)
 
 
-def share(model: nn.Module, clusters: int) -> None:
+def share_weights(model: nn.Module, clusters: int) -> None:
     """Let the weights of each layer share `clusters` values, zero among them where some are out.
 
     A layer that is too small to gain by it keeps its weights.

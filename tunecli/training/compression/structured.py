@@ -51,7 +51,7 @@ def prune_channels(model: nn.Module, amount: float, example: Tensor) -> None:
                 example_inputs=example,
                 importance=torch_pruning.importance.MagnitudeImportance(p=2),
                 pruning_ratio=amount,
-                ignored_layers=output_layers(model, example),
+                ignored_layers=traced_output_layers(model, example),
             )
             pruner.step()
             after = _outputs(model(example))
@@ -62,7 +62,7 @@ def prune_channels(model: nn.Module, amount: float, example: Tensor) -> None:
         raise DataError(told, "compression.structured") from error
 
 
-def output_layers(model: nn.Module, example: Tensor) -> list[nn.Module]:
+def traced_output_layers(model: nn.Module, example: Tensor) -> list[nn.Module]:
     """The layers whose channels are the model's outputs, read from the graph of derivatives.
 
     From the outputs back to the first weighted layer on every way: what lies between has no

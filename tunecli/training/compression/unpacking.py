@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from tunecli.errors import DataError
-from tunecli.training.compression.compressible_layers import settle
+from tunecli.training.compression.compressible_layers import make_plain
 from tunecli.training.compression.fusing import remove_norms
 from tunecli.training.compression.packing import Packed
 from tunecli.training.compression.shapes import take_shapes
@@ -19,7 +19,7 @@ def unpack(packed: Packed, model: nn.Module) -> nn.Module:
     """
     try:
         tensors = packed.state_dict()
-        settle(model)
+        make_plain(model)
         remove_norms(model.eval(), list(packed.norms))
         take_shapes(model, tensors)
         model.load_state_dict(tensors)

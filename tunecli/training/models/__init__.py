@@ -18,7 +18,7 @@ from tunecli.training.models.fine_tuning import (
     rate_factors,
     set_training,
 )
-from tunecli.training.models.needs import Needs, check_fit, needs
+from tunecli.training.models.needs import Needs, check_fit, model_needs
 
 __all__ = [
     "CNN",
@@ -32,7 +32,7 @@ __all__ = [
     "check_fit",
     "embeds_categories",
     "explain_size",
-    "needs",
+    "model_needs",
     "rate_factors",
     "set_training",
 ]

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
-from tunecli.training.models.blocks import blocks, containers
+from tunecli.training.models.blocks import backbone_blocks, containers
 
 
 def checkpoint_activations(model: nn.Module, name: str) -> None:
@@ -28,7 +28,7 @@ def checkpoint_activations(model: nn.Module, name: str) -> None:
     Raises:
         ValueError: there is nothing to divide it by.
     """
-    modules = [module for block in blocks(model) for module in block]
+    modules = [module for block in backbone_blocks(model) for module in block]
     parts = [module for module in modules if any(True for _ in module.children())]
     chains = [c for c in containers(model) if isinstance(c, nn.Sequential)]
     if not parts and not chains:

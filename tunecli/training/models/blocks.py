@@ -20,7 +20,7 @@ _AUXILIARY = {"aux1", "aux2", "AuxLogits"}
 _NORMS = (_NormBase, nn.LayerNorm, nn.GroupNorm)
 
 
-def blocks(model: nn.Module) -> list[Block]:
+def backbone_blocks(model: nn.Module) -> list[Block]:
     """The blocks before the head, in the order of the computation.
 
     A block is a child with weights: a convolution, a stage of a ResNet, an item of `features`, a
@@ -53,7 +53,7 @@ def backbone_parameters(model: nn.Module) -> list[Tensor]:
     return [parameter for parameter in model.parameters() if id(parameter) not in behind]
 
 
-def output_layers(model: nn.Module) -> list[str]:
+def head_layers(model: nn.Module) -> list[str]:
     """Names of the layers that give the outputs: the last linear one or convolution of a head."""
     names = {id(module): name for name, module in model.named_modules()}
     found = []

@@ -53,7 +53,7 @@ def _build_own(
     component: Component, shape: tuple[int, ...], n_outputs: int, columns: Columns
 ) -> nn.Module:
     """A model of the user's own, part of it frozen if the study file says so."""
-    model = user_parts.build_model(component, shape, n_outputs, columns.cat_cardinalities)
+    model = user_parts.build_user_model(component, shape, n_outputs, columns.cat_cardinalities)
     frozen = user_parts.for_tunecli(component).get("freeze")
     if frozen:
         freeze(model, component.name, frozen)
@@ -63,7 +63,7 @@ def _build_own(
 def embeds_categories(component: Component) -> bool:
     """Whether a model wants columns of categories as integer codes, and not one column each."""
     if is_code(component.name):
-        return user_parts.embeds_categories(component)
+        return user_parts.user_embeds_categories(component)
     return component.name in _OF_COLUMNS and component.arguments.get("embed") is not None
 
 

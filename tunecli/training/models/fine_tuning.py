@@ -10,7 +10,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from tunecli.study_file.settings.code_names import is_code
 from tunecli.study_file.settings.settings import Component
 from tunecli.training.models import user_parts
-from tunecli.training.models.blocks import backbone_parameters, blocks, containers
+from tunecli.training.models.blocks import backbone_blocks, backbone_parameters, containers
 
 Freeze = int | Literal["features"]
 
@@ -34,7 +34,7 @@ def freeze(model: nn.Module, name: str, what: Freeze) -> None:
 
 def _leading(model: nn.Module, name: str, n_blocks: int) -> list[Tensor]:
     """Parameters of the first blocks; what stands beside all blocks belongs to the first one."""
-    found = blocks(model)
+    found = backbone_blocks(model)
     if not 0 <= n_blocks <= len(found):
         raise ValueError(
             f"freeze must be from 0 to {len(found)}, the blocks of {name} before its head, or "

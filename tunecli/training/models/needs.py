@@ -35,7 +35,7 @@ _OWN = {
 }
 
 
-def needs(name: str) -> Needs:
+def model_needs(name: str) -> Needs:
     """What the model of that name needs of the data; torchvision's all classify pictures."""
     if name.startswith("vit_"):  # vit_b_16 cuts pictures into patches of 16 × 16
         return Needs(True, multiple=int(name.rpartition("_")[2]), square=True)
@@ -48,7 +48,7 @@ def check_fit(name: str, shape: tuple[int, ...]) -> None:
     Raises:
         DataError: what it needs, what the data is, what to use.
     """
-    wanted = needs(name)
+    wanted = model_needs(name)
     if not wanted.pictures:
         return
     if len(shape) != 3:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from tunecli.errors import TunecliError
-from tunecli.training.models.blocks import output_layers
+from tunecli.training.models.blocks import head_layers
 from tunecli.training.models.channels import first_convolution, for_channels
 
 _UNUSABLE = (OSError, RuntimeError, EOFError, pickle.UnpicklingError)
@@ -37,7 +37,7 @@ def load_pretrained(model: nn.Module, name: str, weights: str) -> None:
     convolution = f"{first_convolution(model)[0]}.weight"
     state[convolution] = for_channels(state[convolution], own[convolution].shape[1])
     _interpolate_positions(model, source, state)
-    fresh = tuple(f"{layer}." for layer in output_layers(model))
+    fresh = tuple(f"{layer}." for layer in head_layers(model))
     state = {key: value for key, value in state.items() if not key.startswith(fresh)}
     state = {key: value for key, value in state.items() if key in own}
     misfit = [key for key, value in state.items() if value.shape != own[key].shape]

@@ -38,7 +38,7 @@ from tunecli.study_file.settings.settings import Component
 _PROBABILITIES = ("y_score", "y_prob", "y_proba", "probabilities")
 
 
-def build_model(
+def build_user_model(
     component: Component,
     shape: tuple[int, ...],
     n_outputs: int,
@@ -58,7 +58,7 @@ def build_model(
         model = make(**{**wanted, **given})
     if not isinstance(model, nn.Module):
         raise _wrong(component, "a model must be a torch.nn.Module", model)
-    if embeds_categories(component) and _takes_two(model):
+    if user_embeds_categories(component) and _takes_two(model):
         return TwoParts(model, len(cat_cardinalities))
     return model
 
@@ -93,12 +93,12 @@ def for_tunecli(component: Component) -> dict[str, Any]:
     return {name: component.arguments[name] for name in names if name in component.arguments}
 
 
-def embeds_categories(component: Component) -> bool:
+def user_embeds_categories(component: Component) -> bool:
     """Whether the user's model asks for columns of categories as integer codes."""
     return "cat_cardinalities" in _parameters(load_object(component.name))
 
 
-def build_loss(component: Component) -> Callable[[Tensor, Tensor], Any]:
+def build_user_loss(component: Component) -> Callable[[Tensor, Tensor], Any]:
     """The user's loss as a function of outputs and targets."""
     loss = load_object(component.name)
     if not inspect.isclass(loss):
@@ -139,7 +139,7 @@ def build_schedule(component: Component, optimizer: Optimizer) -> LRScheduler:
     return schedule
 
 
-def measured(
+def user_metric(
     component: Component, y_true: NDArray[np.generic], predictions: NDArray[np.floating]
 ) -> Any:
     """What the user's metric makes of predictions; `finite.checked` looks at it.

@@ -16,7 +16,7 @@ WORKER_DIED = "worker died"
 _NUMBER = re.compile(r"\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 
 
-def is_out_of_memory(reason: str) -> bool:
+def says_out_of_memory(reason: str) -> bool:
     """Whether a failed trial asked for more memory than there was."""
     return reason.partition(":")[0] == OUT_OF_MEMORY
 

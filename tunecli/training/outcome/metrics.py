@@ -62,10 +62,10 @@ def measure(
         )
     others = [metric for metric in metrics if metric not in own]
     found = _library(others, task, y_true, predictions, n_classes, weights)
-    return found | {label(m): user_parts.measured(m, y_true, predictions) for m in own}
+    return found | {label(m): user_parts.user_metric(m, y_true, predictions) for m in own}
 
 
-def undefined(
+def why_undefined(
     metric: Component,
     y_true: NDArray[np.generic],
     classes: Sequence[str],
@@ -95,7 +95,7 @@ def constant(
 ) -> str:
     """Return why a metric is the same for all predictions of these rows; empty if it is not.
 
-    The arguments are those of `undefined`.
+    The arguments are those of `why_undefined`.
     """
     if metric.name == "mcc" and len(_without_rows(y_true, classes, weights)) >= len(classes) - 1:
         return "all rows are of one class, where mcc is 0 whatever is predicted"

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from tunecli.study_file.settings.metric_names import label
 from tunecli.study_file.settings.settings import Constraint, Direction, TrialConfig
-from tunecli.study_file.settings.units import NOT_DEFINED, in_words
+from tunecli.study_file.settings.units import NOT_DEFINED, with_unit
 
 
 def objective_values(
@@ -81,7 +81,7 @@ def _in_words(constraint: Constraint, measured: float) -> str:
     limit = constraint.max if is_above else constraint.min
     assert limit is not None, "one of the two is broken"
     side = "above" if is_above else "below"
-    found, allowed = in_words(name, measured), in_words(name, limit)
+    found, allowed = with_unit(name, measured), with_unit(name, limit)
     return f"{label(constraint.metric)} of {found} is {side} {allowed}"
 
 

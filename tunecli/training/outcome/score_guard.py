@@ -38,7 +38,7 @@ class NoScoreError(Exception):
         super().__init__(reason)
 
 
-def checked(
+def finite_evaluation(
     evaluation: Evaluation, fold: int, objective: str, *, has_loss: bool = True
 ) -> Evaluation:
     """An evaluation whose numbers are numbers, and whose loss, score and rate are finite.
@@ -53,20 +53,20 @@ def checked(
         NoScoreError: otherwise.
     """
     at = f" at epoch {evaluation.epoch:g}"
-    loss = finite if has_loss else number
+    loss = finite_float if has_loss else float_of
     return replace(
         evaluation,
-        lr=finite(evaluation.lr, f"learning rate of fold {fold}", at),
+        lr=finite_float(evaluation.lr, f"learning rate of fold {fold}", at),
         train_loss=loss(evaluation.train_loss, f"training loss of fold {fold}", at),
-        score=finite(evaluation.score, f"{objective} of fold {fold}", at),
+        score=finite_float(evaluation.score, f"{objective} of fold {fold}", at),
         metrics={
-            name: number(value, f"{name} of fold {fold}", at)
+            name: float_of(value, f"{name} of fold {fold}", at)
             for name, value in evaluation.metrics.items()
         },
     )
 
 
-def finite(value: object, what: str, at: str = "") -> float:
+def finite_float(value: object, what: str, at: str = "") -> float:
     """`value` as a float of at most `LARGEST`.
 
     Args:
@@ -76,7 +76,7 @@ def finite(value: object, what: str, at: str = "") -> float:
     Raises:
         NoScoreError: with `diverged` if it is a number, else with `failed`.
     """
-    found = number(value, what, at)
+    found = float_of(value, what, at)
     if not math.isfinite(found):
         raise NoScoreError("diverged", f"{what} is {found}{at}")
     if abs(found) > LARGEST:
@@ -95,7 +95,7 @@ def mean(values: Iterable[float]) -> float:
         return math.nan
 
 
-def number(value: object, what: str, at: str = "") -> float:
+def float_of(value: object, what: str, at: str = "") -> float:
     """`value` as a float, perhaps an infinite one.
 
     Raises:

@@ -16,7 +16,7 @@ from pathlib import Path
 from tunecli.files.own import make_folder, open_file
 
 
-class Quiet:
+class LatencyLock:
     """The lock of all processes that are given the same folder.
 
     Args:
@@ -55,4 +55,4 @@ class Quiet:
             yield  # closing the file releases the lock
 
 
-NOBODY_MEASURES = Quiet(None)
+NOBODY_MEASURES = LatencyLock(None)

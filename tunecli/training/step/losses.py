@@ -79,7 +79,7 @@ class Loss(ABC):
 
     def predict(self, outputs: Tensor) -> Predictions:
         """What the outputs say, computed in float64; see `outputs.OutputMeaning`."""
-        return decoded(self.meaning, outputs)
+        return decode_outputs(self.meaning, outputs)
 
     def total_weight(self, y: Tensor) -> Tensor | int:
         """What the mean over these rows counts in a mean over several batches: their number."""
@@ -228,7 +228,7 @@ class _UserLoss(Loss):
                 "Use a loss of torch.nn, or leave the weights out."
             )
         self._component = Component(name=name, arguments=arguments)
-        self._loss = user_parts.build_loss(self._component)
+        self._loss = user_parts.build_user_loss(self._component)
         if isinstance(self._loss, nn.Module):
             self._loss.to(fold.y_train.device)
         self.n_outputs = self.outputs_for(fold.n_classes)
@@ -316,7 +316,7 @@ def class_weights(weight: str | Sequence[float] | None, fold: FoldData) -> Tenso
     return torch.tensor(weight, dtype=torch.float32, device=y.device)
 
 
-def decoded(meaning: OutputMeaning, outputs: Tensor) -> Predictions:
+def decode_outputs(meaning: OutputMeaning, outputs: Tensor) -> Predictions:
     """Return what outputs (n, n_outputs) say, computed on the CPU in float64: MPS has none.
 
     Values stay float64: in 32 bits those around a large mean would all be the same.

@@ -11,7 +11,7 @@ from tunecli.files.own import open_file
 from tunecli.training.outcome.evaluation import Evaluation
 
 
-class Reports:
+class UserReports:
     """A file with one line for each report, in the order of their steps.
 
     Its folder must exist. A line that a kill has cut off is forgotten, and its step trained again.

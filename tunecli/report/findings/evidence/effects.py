@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from tunecli.report.analysis.records import TrialRecord
 from tunecli.report.findings.evidence.evidence import Evidence
-from tunecli.report.findings.evidence.positions import place_of
+from tunecli.report.findings.evidence.positions import number_position
 from tunecli.study_file.settings.ranges import Categories
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def effect_of(evidence: Evidence, trials: Sequence[TrialRecord], name: str) -> E
     """
     import numpy as np
 
-    own = columns_of(evidence, trials, name)
+    own = design_columns(evidence, trials, name)
     if not own.shape[1]:
         return None
     score = _normal_scores([evidence.goodness(trial) for trial in trials])
@@ -77,7 +77,7 @@ def effect_of(evidence: Evidence, trials: Sequence[TrialRecord], name: str) -> E
     return Effect(left, own, explained, len(trials) - 1 - nuisance.shape[1] - own.shape[1])
 
 
-def columns_of(evidence: Evidence, trials: Sequence[TrialRecord], name: str) -> Array:
+def design_columns(evidence: Evidence, trials: Sequence[TrialRecord], name: str) -> Array:
     """(n, k): the centred columns of a parameter; none where it has one value in all trials."""
     import numpy as np
 
@@ -88,7 +88,9 @@ def columns_of(evidence: Evidence, trials: Sequence[TrialRecord], name: str) -> 
         levels = sorted(set(values))[1:]
         found = np.array([[value == level for level in levels] for value in values], float)
     else:
-        places = np.array([place_of(kind, t, name) if name in t.params else 0.5 for t in trials])
+        places = np.array(
+            [number_position(kind, t, name) if name in t.params else 0.5 for t in trials]
+        )
         centred = np.where(has, places - 0.5, 0.0)
         n_distinct = len(set(places[has].tolist()))
         powers = [] if n_distinct < 2 else [centred] if n_distinct == 2 else [centred, centred**2]
@@ -138,7 +140,7 @@ def _others(
 
     room = len(trials) // _TRIALS_PER_COLUMN - n_own - 1
     candidates = [
-        columns_of(evidence, trials, other) for other in evidence.ranges if other != name
+        design_columns(evidence, trials, other) for other in evidence.ranges if other != name
     ]
     filled = [columns for columns in candidates if columns.shape[1]]
     filled.sort(key=lambda columns: -_share(score, _orthonormal(columns)))

@@ -19,7 +19,7 @@ def position(kind: Numeric, value: float) -> float:
     return (_scaled(kind, value) - low) / (high - low)
 
 
-def place_of(kind: Numeric, trial: TrialRecord, name: str) -> float:
+def number_position(kind: Numeric, trial: TrialRecord, name: str) -> float:
     """The position of a trial's number.
 
     Raises:

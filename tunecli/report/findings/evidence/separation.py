@@ -14,7 +14,7 @@ from typing import Literal
 
 from tunecli.report.analysis.records import TrialRecord
 from tunecli.report.findings.evidence.evidence import Evidence
-from tunecli.report.findings.evidence.positions import Numeric, place_of, value_at
+from tunecli.report.findings.evidence.positions import Numeric, number_position, value_at
 from tunecli.report.phrases.wording import plain, scalar
 from tunecli.study_file.settings.ranges import Categories
 from tunecli.study_file.text.scalars import Scalar
@@ -108,8 +108,8 @@ def rule_at_end(
     having = [trial for trial in others if name in trial.params]
     n_others, n_marked = len(having), sum(name in trial.params for trial in marked)
     placed = sorted(
-        [(abs(place_of(kind, t, name) - end), True) for t in marked if name in t.params]
-        + [(abs(place_of(kind, t, name) - end), False) for t in having]
+        [(abs(number_position(kind, t, name) - end), True) for t in marked if name in t.params]
+        + [(abs(number_position(kind, t, name) - end), False) for t in having]
     )
     best, n_inside_marked = None, 0
     for n_inside, ((far, is_marked), (further, _)) in enumerate(pairwise(placed), 1):
@@ -142,8 +142,12 @@ def _thresholds(
     """The best bound from above and from below."""
     import numpy as np
 
-    here = np.sort([place_of(kind, trial, name) for trial in marked if name in trial.params])
-    rest = np.sort([place_of(kind, trial, name) for trial in others if name in trial.params])
+    here = np.sort(
+        [number_position(kind, trial, name) for trial in marked if name in trial.params]
+    )
+    rest = np.sort(
+        [number_position(kind, trial, name) for trial in others if name in trial.params]
+    )
     places = np.unique(np.concatenate([here, rest]))
     if not len(here) or len(places) < 2:
         return

@@ -18,7 +18,7 @@ from tunecli.report.findings.evidence.evidence import Evidence, best_tenth
 from tunecli.report.findings.evidence.finding import Finding, NewRange
 from tunecli.report.findings.evidence.positions import (
     Numeric,
-    place_of,
+    number_position,
     position,
     resized,
     rounded,
@@ -126,7 +126,7 @@ def crowd_at(
     if len(trials) < _FEWEST:
         return None
     good = best_tenth(trials)
-    at_bound = [t for t in good if abs(place_of(kind, t, name) - end) <= _outer(kind)]
+    at_bound = [t for t in good if abs(number_position(kind, t, name) - end) <= _outer(kind)]
     if len(at_bound) < _CROWD * len(good):
         return None
     effect = effect_of(evidence, evidence.judged(name), name)

@@ -16,9 +16,9 @@ from tunecli.report.analysis.records import TrialRecord
 from tunecli.report.findings.evidence.effects import Effect, effect_of, permutation_p
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.finding import Finding, Fixed
-from tunecli.report.findings.evidence.positions import place_of, rounded
+from tunecli.report.findings.evidence.positions import number_position, rounded
 from tunecli.report.phrases.gates import GATE
-from tunecli.report.phrases.wording import listed, plain
+from tunecli.report.phrases.wording import joined, plain
 from tunecli.study_file.settings.ranges import Categories, FloatRange
 from tunecli.study_file.text.scalars import Scalar
 
@@ -30,7 +30,7 @@ _QUANTILE = 1.645  # of the normal distribution, 95 %, one-sided
 
 
 @dataclass(frozen=True)
-class Dead:
+class WithoutEffect:
     """A parameter without an effect.
 
     Attributes:
@@ -51,7 +51,7 @@ def dead(evidence: Evidence) -> list[Finding]:
     found = dead_parameters(evidence)
     if not found:
         return []
-    names = listed([plain(one.parameter) for one in found])
+    names = joined([plain(one.parameter) for one in found])
     verb = "makes" if len(found) == 1 else "make"
     n_trials = min(one.n_trials for one in found)
     largest = max(one.most_explained for one in found)
@@ -72,7 +72,7 @@ def dead(evidence: Evidence) -> list[Finding]:
     ]
 
 
-def dead_parameters(evidence: Evidence) -> list[Dead]:
+def dead_parameters(evidence: Evidence) -> list[WithoutEffect]:
     """In the order of the study file.
 
     None that other parameters hang on (see `isolation`), and no range with `or:`.
@@ -91,7 +91,7 @@ def _varies(evidence: Evidence, name: str) -> bool:
     return len(kind.choices) > 1 if isinstance(kind, Categories) else kind.low < kind.high
 
 
-def _if_dead(evidence: Evidence, name: str) -> Dead | None:
+def _if_dead(evidence: Evidence, name: str) -> WithoutEffect | None:
     trials = evidence.having(name)
     if len(trials) < _FEWEST:
         return None
@@ -106,7 +106,7 @@ def _if_dead(evidence: Evidence, name: str) -> Dead | None:
     chances = permutation_p(whole, rng), permutation_p(better, rng)
     if min(chances) < _NOISE:
         return None
-    return Dead(name, _value(evidence, trials[0], name), len(trials), chances, most)
+    return WithoutEffect(name, _value(evidence, trials[0], name), len(trials), chances, most)
 
 
 def _value(evidence: Evidence, best: TrialRecord, name: str) -> Scalar:
@@ -122,7 +122,7 @@ def _spread_out(evidence: Evidence, trials: Sequence[TrialRecord], name: str) ->
     kind = evidence.ranges[name]
     if isinstance(kind, Categories):
         return 1.0
-    variance = statistics.pvariance(place_of(kind, trial, name) for trial in trials)
+    variance = statistics.pvariance(number_position(kind, trial, name) for trial in trials)
     return max(1.0, _UNIFORM / variance) if variance > 0 else math.inf
 
 

@@ -1,7 +1,8 @@
 """Which options of a choice have lost, and how many trials would decide what is still open.
 
-An option has lost if it is behind by more than trials explain (see `isolation`), if the folds of
-its best trial, too, tell it from the best of all, and if no range of its own ends too early.
+An option has lost if it is behind by more than trials explain (see `isolated_options`), if the
+folds of its best trial, too, tell it from the best of all, and if no range of its own ends too
+early.
 """
 
 from __future__ import annotations
@@ -11,11 +12,11 @@ from collections.abc import Collection, Sequence
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.finding import DroppedChoices, Finding
 from tunecli.report.findings.evidence.isolation import Difference, Isolation, isolations
-from tunecli.report.phrases.wording import listed, plain, scalar, score
+from tunecli.report.phrases.wording import joined, plain, scalar, score
 from tunecli.study_file.text.scalars import Scalar
 
 
-def isolation(evidence: Evidence, at_edges: Collection[str] = ()) -> list[Finding]:
+def isolated_options(evidence: Evidence, at_edges: Collection[str] = ()) -> list[Finding]:
     """A finding for each choice that has losers, and one for all that is open.
 
     Args:
@@ -54,7 +55,7 @@ def _won(one: Isolation, losers: Sequence[Difference]) -> Finding:
     return Finding(
         "isolation",
         "advice",
-        f"{_called(one, one.winner)} beats {listed(parts)}, with the rest tuned for "
+        f"{_called(one, one.winner)} beats {joined(parts)}, with the rest tuned for "
         f"{n_trials} trials each.",
         weight=0.7,
         figures={
@@ -73,7 +74,7 @@ def _open(undecided: Sequence[Isolation], at_edges: Collection[str]) -> Finding:
     return Finding(
         "isolation",
         "note",
-        f"Not decided yet: the options of {listed(parts)}.",
+        f"Not decided yet: the options of {joined(parts)}.",
         weight=0.3,
         figures={
             "undecided": [
@@ -90,7 +91,7 @@ def _needed(one: Isolation, at_edges: Collection[str]) -> str:
     """What would decide: a wider range, or so many trials if that is a sensible number."""
     untuned = [d.choice for d in one.behind if _is_untuned(one, d.choice, at_edges)]
     if untuned:
-        return f"{listed([_called(one, choice) for choice in untuned])} needs wider ranges first"
+        return f"{joined([_called(one, choice) for choice in untuned])} needs wider ranges first"
     more = [difference.n_more for difference in one.behind if difference.n_more is not None]
     if len(more) < len(one.behind):
         return "no sensible number of trials would tell"

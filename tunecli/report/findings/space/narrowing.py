@@ -9,7 +9,7 @@ from tunecli.report.findings.evidence.evidence import Evidence, best_tenth
 from tunecli.report.findings.evidence.finding import Finding, NewRange
 from tunecli.report.findings.evidence.positions import (
     Numeric,
-    place_of,
+    number_position,
     resized,
     rounded,
     value_at,
@@ -60,7 +60,7 @@ def _of(evidence: Evidence, name: str, kind: Numeric) -> list[NewRange]:
     trials = evidence.having(name)
     if len(trials) < _FEWEST:
         return []
-    places = [place_of(kind, trial, name) for trial in best_tenth(trials)]
+    places = [number_position(kind, trial, name) for trial in best_tenth(trials)]
     low, high = max(min(places) - _MARGIN, 0.0), min(max(places) + _MARGIN, 1.0)
     if high - low > _NARROW:
         return []

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tunecli.report.analysis.records import StudyRecord
 from tunecli.report.findings.evidence.isolation import Branch, Isolation
-from tunecli.report.page.plots.interval_bars import Row, intervals
+from tunecli.report.page.plots.interval_bars import Row, interval_plot
 from tunecli.report.page.plots.plot import Plot, axis
 from tunecli.report.phrases import wording
 
@@ -32,7 +32,7 @@ def _plot(study: StudyRecord, one: Isolation) -> Plot:
         )
     best = max if study.direction == "maximize" else min
     first = best((b for b in one.branches if b.best is not None), key=lambda b: b.best or 0.0)
-    return intervals(
+    return interval_plot(
         one.parameter,
         [rows for rows in found if rows],
         axis(wording.shortened(metric, 40), nticks=5),

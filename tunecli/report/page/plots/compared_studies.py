@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from tunecli.report.page.plots.choices import branch_rows
-from tunecli.report.page.plots.interval_bars import Row, intervals
-from tunecli.report.page.plots.plot import Plot, Trace, axis, layout, text
+from tunecli.report.page.plots.interval_bars import Row, interval_plot
+from tunecli.report.page.plots.plot import Plot, Trace, axis, plot_layout, text
 from tunecli.report.phrases import wording
-from tunecli.report.studies.comparison import Comparison, Contender
+from tunecli.report.studies.comparison import ComparedStudy, Comparison
 
 _N_COLOURS = 5
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 
 
-def best_so_far(comparison: Comparison) -> Plot:
+def best_so_far_plot(comparison: Comparison) -> Plot:
     """A line a study, each of its own dash, its name at its end."""
     better = "higher" if comparison.direction == "maximize" else "lower"
     metric = wording.shortened(comparison.metric, 40)
@@ -23,7 +23,7 @@ def best_so_far(comparison: Comparison) -> Plot:
         "Best so far",
         f"Best {wording.plain(comparison.metric)} over trials, of {len(shown)} studies.",
         [_line(one, place) for place, one in enumerate(shown)],
-        layout(
+        plot_layout(
             xaxis=axis("trial", rangemode="tozero", showgrid=False, tickformat=",d"),
             yaxis=axis(f"{metric} ({better} is better)", nticks=6),
             showlegend=True,
@@ -44,7 +44,7 @@ def shared_choices(comparison: Comparison) -> dict[str, Plot]:
     }
 
 
-def _line(one: Contender, place: int) -> Trace:
+def _line(one: ComparedStudy, place: int) -> Trace:
     curve = one.best_so_far()
     known = [(number, value) for number, value in enumerate(curve) if value is not None]
     return {
@@ -71,7 +71,7 @@ def _choice(comparison: Comparison, parameter: str) -> Plot:
     ]
     metric = wording.plain(comparison.metric)
     value_axis: dict[str, Any] = axis(wording.shortened(metric, 40), nticks=5)
-    return intervals(
+    return interval_plot(
         parameter,
         [rows for rows in lines if rows],
         value_axis,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tunecli.report.analysis import ranking
 from tunecli.report.analysis.records import StudyRecord
-from tunecli.report.page.plots.marks import points
-from tunecli.report.page.plots.plot import Plot, Trace, axis, layout
+from tunecli.report.page.plots.marks import outcome_points
+from tunecli.report.page.plots.plot import Plot, Trace, axis, plot_layout
 from tunecli.report.page.plots.scores import STRIP, ScoreAxis
 from tunecli.report.phrases import wording
 
@@ -14,12 +14,12 @@ def history(study: StudyRecord, scores: ScoreAxis) -> Plot:
     """Every trial, and the best complete one up to it."""
     seen = [trial for trial in study.trials if trial.state != "waiting"]
     line = _best_so_far(study)
-    traces = points(((trial.number, trial) for trial in seen), scores)
+    traces = outcome_points(((trial.number, trial) for trial in seen), scores)
     return Plot(
         "Score over trials",
         _description(study),
         [line, *traces] if line["x"] else traces,
-        layout(
+        plot_layout(
             xaxis=axis("trial", rangemode="tozero", showgrid=False, tickformat=",d"),
             yaxis=scores.layout(),
             shapes=scores.strip_line(),

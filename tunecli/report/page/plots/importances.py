@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tunecli.report.analysis.importance import Importance
-from tunecli.report.analysis.importance_intervals import N_RESAMPLES, Interval
-from tunecli.report.page.plots.interval_bars import Row, intervals
+from tunecli.report.analysis.importance_intervals import N_RESAMPLES, ImportanceInterval
+from tunecli.report.page.plots.interval_bars import Row, interval_plot
 from tunecli.report.page.plots.plot import Plot, axis
 from tunecli.report.phrases import wording
 
 _MOST = 12
 
 
-def importances(found: Importance, sure: Mapping[str, Interval]) -> Plot:
+def importances(found: Importance, sure: Mapping[str, ImportanceInterval]) -> Plot:
     """The most important first; those that hardly count are left out."""
     short = wording.short_names(found.values)
     shown = [*found.values.items()][:_MOST]
@@ -25,7 +25,7 @@ def importances(found: Importance, sure: Mapping[str, Interval]) -> Plot:
         n_others = len(found.values) - len(shown)
         note += f" {wording.count(n_others, 'parameter')} of less importance left out."
     most, share = shown[0]
-    return intervals(
+    return interval_plot(
         "Importance of parameters",
         [[_row(name, short[name], value, sure.get(name))] for name, value in shown],
         axis("share of importance", rangemode="tozero", tickformat=".0%"),
@@ -34,7 +34,7 @@ def importances(found: Importance, sure: Mapping[str, Interval]) -> Plot:
     )
 
 
-def _row(name: str, short: str, value: float, interval: Interval | None) -> Row:
+def _row(name: str, short: str, value: float, interval: ImportanceInterval | None) -> Row:
     said = f"{wording.plain(name)}: {value:.0%}"
     if interval is None:
         return Row(f"{wording.plain(short)}  {value:.0%}", value, said=said)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tunecli.report.page.plots.plot import Plot, Trace, axis, layout, text
+from tunecli.report.page.plots.plot import Plot, Trace, axis, plot_layout, text
 from tunecli.report.phrases import wording
 
 _ROW = 26  # pixels
@@ -35,7 +35,7 @@ class Row:
     number: int | None = None
 
 
-def intervals(
+def interval_plot(
     title: str,
     lines: Sequence[Sequence[Row]],
     value_axis: dict[str, Any],
@@ -52,7 +52,7 @@ def intervals(
         title,
         description,
         [_dots(lines)],
-        layout(
+        plot_layout(
             xaxis=value_axis,
             yaxis=axis(
                 tickvals=list(range(len(lines))),

@@ -8,7 +8,7 @@ from typing import Any
 
 from tunecli.report.analysis.curves import Curve
 from tunecli.report.analysis.records import StudyRecord, TrialRecord
-from tunecli.report.page.plots.plot import Plot, Trace, axis, layout
+from tunecli.report.page.plots.plot import Plot, Trace, axis, plot_layout
 from tunecli.report.phrases import wording
 
 
@@ -30,7 +30,7 @@ def learning(study: StudyRecord, trial: TrialRecord, curve: Curve, limits: Limit
         f"Trial {trial.number}: {wording.with_spread(trial.value, trial.spread)}",
         _description(study, trial, curve),
         traces,
-        layout(
+        plot_layout(
             xaxis=axis(
                 label, anchor="y2" if has_loss else "y", rangemode="tozero", showgrid=False
             ),

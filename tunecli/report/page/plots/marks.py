@@ -41,7 +41,7 @@ def outcomes(trials: Iterable[TrialRecord]) -> list[str]:
     return [word for word in reversed(MARKS) if word in found]
 
 
-def points(
+def outcome_points(
     positions: Iterable[tuple[float, TrialRecord]], scores: ScoreAxis, **changes: object
 ) -> list[Trace]:
     """One trace an outcome: the score of each trial against a position of its own."""

@@ -11,8 +11,8 @@ from typing import Any
 
 from tunecli.report.analysis.records import TrialRecord
 from tunecli.report.findings.evidence.evidence import Evidence
-from tunecli.report.page.plots.plot import Plot, Trace, axis, layout, text
-from tunecli.report.page.plots.range_axes import Scale, scale_of, shortest
+from tunecli.report.page.plots.plot import Plot, Trace, axis, plot_layout, text
+from tunecli.report.page.plots.range_axes import Scale, parameter_scale, shortest_labels
 from tunecli.report.page.plots.scores import ScoreAxis
 from tunecli.report.phrases import wording
 
@@ -28,7 +28,9 @@ def parallel(evidence: Evidence, scores: ScoreAxis, importances: Mapping[str, fl
         importances: of many parameters the most important are shown, largest first.
     """
     shown = _chosen(evidence, importances)
-    scales = {name: scale_of(name, evidence.ranges[name], evidence.study.gates) for name in shown}
+    scales = {
+        name: parameter_scale(name, evidence.ranges[name], evidence.study.gates) for name in shown
+    }
     n_left_out = len(evidence.ranges) - len(shown)
     short = wording.short_names(evidence.ranges)
     titles = [*(short[name] for name in shown), wording.shortened(evidence.study.metric, 18)]
@@ -42,7 +44,7 @@ def parallel(evidence: Evidence, scores: ScoreAxis, importances: Mapping[str, fl
         f"One line a complete trial through {wording.count(len(shown), 'parameter')} and the "
         "score; the table of trials has the same numbers.",
         _lines(evidence, scales, scores),
-        layout(
+        plot_layout(
             xaxis=axis(
                 tickvals=list(range(len(titles))),
                 ticktext=[text(wording.shortened(title, 18)) for title in titles],
@@ -137,7 +139,7 @@ def _labels(
     """Ticks of every axis, and a dash for what has no value there."""
     found = []
     for i, (name, scale) in enumerate(scales.items()):
-        labels = shortest(scale.labels, 12)
+        labels = shortest_labels(scale.labels, 12)
         found += [_label(i, y, label) for y, label in zip(scale.positions, labels, strict=True)]
         if any(name not in trial.params for trial in evidence.ranked):
             found.append(_label(i, _ABSENT, "–"))

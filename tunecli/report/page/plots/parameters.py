@@ -8,9 +8,9 @@ from typing import Any
 
 from tunecli.report.analysis.records import TrialRecord
 from tunecli.report.findings.evidence.evidence import Evidence
-from tunecli.report.page.plots.marks import points
-from tunecli.report.page.plots.plot import Plot, Trace, axis, layout, text
-from tunecli.report.page.plots.range_axes import Scale, scale_of, shortest
+from tunecli.report.page.plots.marks import outcome_points
+from tunecli.report.page.plots.plot import Plot, Trace, axis, plot_layout, text
+from tunecli.report.page.plots.range_axes import Scale, parameter_scale, shortest_labels
 from tunecli.report.page.plots.scores import ScoreAxis
 from tunecli.report.phrases import wording
 from tunecli.report.screen.trial_tables import range_text
@@ -23,12 +23,16 @@ def panels(evidence: Evidence, scores: ScoreAxis) -> dict[str, Plot]:
     """By the names of the parameters, in the order of the study file."""
     good = {trial.trial_id for trial in evidence.good}
     return {
-        name: panel(evidence, scores, name, scale_of(name, kind, evidence.study.gates), good)
+        name: parameter_panel(
+            evidence, scores, name, parameter_scale(name, kind, evidence.study.gates), good
+        )
         for name, kind in evidence.ranges.items()
     }
 
 
-def panel(evidence: Evidence, scores: ScoreAxis, name: str, scale: Scale, good: set[int]) -> Plot:
+def parameter_panel(
+    evidence: Evidence, scores: ScoreAxis, name: str, scale: Scale, good: set[int]
+) -> Plot:
     """The panel of one parameter.
 
     Args:
@@ -38,7 +42,7 @@ def panel(evidence: Evidence, scores: ScoreAxis, name: str, scale: Scale, good: 
     region = _region(scale, [x for x, trial in placed if trial.trial_id in good])
     best = evidence.ranked[0] if evidence.ranked else None
     winner = [(x, trial) for x, trial in placed if trial is best]
-    traces = points(placed, scores)
+    traces = outcome_points(placed, scores)
     traces += _medians(scale, placed, scores) if scale.is_choice else []
     traces += _ring(winner, scores)
     shapes = [*scores.strip_line(), *_region_shape(region), *_bounds(scale)]
@@ -46,7 +50,7 @@ def panel(evidence: Evidence, scores: ScoreAxis, name: str, scale: Scale, good: 
         name,
         _description(evidence, name, scale, placed, region),
         traces,
-        layout(
+        plot_layout(
             xaxis=_x_axis(scale, [x for x, _ in placed]),
             yaxis=scores.layout(title=scores.name),
             shapes=shapes,
@@ -79,7 +83,7 @@ def _x_axis(scale: Scale, positions: Sequence[float]) -> dict[str, Any]:
     """Positions in place of values: every scale has ticks as the study file writes them."""
     low, high = min(positions, default=0.0), max(positions, default=1.0)
     n = max(len(scale.labels), 1)
-    labels = shortest(scale.labels, max(6, 36 // n))
+    labels = shortest_labels(scale.labels, max(6, 36 // n))
     return axis(
         range=[min(low, 0.0) - 0.04, max(high, 1.0) + 0.04],
         tickvals=list(scale.positions),

@@ -107,7 +107,7 @@ def text(foreign: str) -> str:
     return html.escape(wording.plain(foreign), quote=False)
 
 
-def layout(**changes: Any) -> dict[str, Any]:
+def plot_layout(**changes: Any) -> dict[str, Any]:
     """What all plots have in common, and what one of them changes."""
     common = {
         "font": {"family": FONT, "size": 12, "color": "@soft"},

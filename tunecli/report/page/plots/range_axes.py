@@ -53,7 +53,7 @@ class Scale:
         return _share(self.range, value)
 
 
-def scale_of(name: str, kind: Range, gates: Mapping[str, Scalar]) -> Scale:
+def parameter_scale(name: str, kind: Range, gates: Mapping[str, Scalar]) -> Scale:
     """The scale of one parameter; the two values of a gate are called by what they mean."""
     match kind:
         case Categories(choices):
@@ -114,7 +114,7 @@ def _share(kind: FloatRange | IntRange, value: float) -> float | None:
     return (value - kind.low) / (kind.high - kind.low)
 
 
-def shortest(labels: tuple[str, ...], width: int) -> tuple[str, ...]:
+def shortest_labels(labels: tuple[str, ...], width: int) -> tuple[str, ...]:
     """Labels that fit, and still differ from each other where they did before."""
     cut = tuple(wording.shortened(label, width) for label in labels)
     if len(set(cut)) == len(set(labels)):

@@ -6,7 +6,7 @@ import statistics
 
 from tunecli.report.analysis.records import TrialRecord
 from tunecli.report.findings.evidence.evidence import Baseline, Evidence, TestScore
-from tunecli.report.page.plots.interval_bars import Row, intervals
+from tunecli.report.page.plots.interval_bars import Row, interval_plot
 from tunecli.report.page.plots.plot import Plot, axis
 from tunecli.report.phrases import wording
 from tunecli.training.outcome.evaluation import GUESSES
@@ -56,7 +56,7 @@ def on_test(evidence: Evidence, test: TestScore) -> Plot:
 def _plot(evidence: Evidence, title: str, rows: list[Row], shows: str, note: str) -> Plot:
     metric = wording.plain(evidence.study.metric)
     ends = axis(wording.shortened(metric, 40), nticks=5)
-    return intervals(title, [[row] for row in rows], ends, f"{metric} {shows}", note)
+    return interval_plot(title, [[row] for row in rows], ends, f"{metric} {shows}", note)
 
 
 def _trial_row(evidence: Evidence, rank: int) -> Row:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from tunecli.report.analysis.pareto import front
-from tunecli.report.analysis.records import Objective, StudyRecord, TrialRecord
-from tunecli.report.page.plots.marks import points
-from tunecli.report.page.plots.plot import Plot, Trace, axis, layout
+from tunecli.report.analysis.records import RecordedObjective, StudyRecord, TrialRecord
+from tunecli.report.page.plots.marks import outcome_points
+from tunecli.report.page.plots.plot import Plot, Trace, axis, plot_layout
 from tunecli.report.page.plots.scores import STRIP, ScoreAxis
 from tunecli.report.phrases import wording
 from tunecli.study_file.settings.units import base_unit
@@ -22,7 +22,9 @@ def tradeoffs(study: StudyRecord, scores: ScoreAxis) -> dict[str, Plot]:
     }
 
 
-def _tradeoff(study: StudyRecord, scores: ScoreAxis, index: int, objective: Objective) -> Plot:
+def _tradeoff(
+    study: StudyRecord, scores: ScoreAxis, index: int, objective: RecordedObjective
+) -> Plot:
     measured = ((_measured(trial, index, objective), trial) for trial in study.trials)
     placed = [(value, trial) for value, trial in measured if value is not None]
     best = front(study).trials
@@ -31,11 +33,11 @@ def _tradeoff(study: StudyRecord, scores: ScoreAxis, index: int, objective: Obje
     return Plot(
         f"{first} against {name}",
         _description(first, objective, best, index),
-        [_line(best, index), *points(placed, scores)],
-        layout(
+        [_line(best, index), *outcome_points(placed, scores)],
+        plot_layout(
             xaxis=axis(
                 f"{wording.shortened(objective.metric, 40)} ({better} is better)",
-                **scale_of(objective.metric, [value for value, _ in placed]),
+                **cost_scale(objective.metric, [value for value, _ in placed]),
             ),
             yaxis=scores.layout(),
             shapes=scores.strip_line(),
@@ -47,7 +49,7 @@ def _tradeoff(study: StudyRecord, scores: ScoreAxis, index: int, objective: Obje
     )
 
 
-def scale_of(metric: str, values: list[float]) -> dict[str, object]:
+def cost_scale(metric: str, values: list[float]) -> dict[str, object]:
     """Logarithmic where costs differ that much, with their unit."""
     written: dict[str, object] = {"exponentformat": "SI", "ticksuffix": base_unit(metric)}
     if values and min(values) > 0 and max(values) > _WIDE * min(values):
@@ -55,7 +57,7 @@ def scale_of(metric: str, values: list[float]) -> dict[str, object]:
     return written
 
 
-def _measured(trial: TrialRecord, index: int, objective: Objective) -> float | None:
+def _measured(trial: TrialRecord, index: int, objective: RecordedObjective) -> float | None:
     """Also of a trial beyond a limit, which was measured though it has no value."""
     return trial.values[index] if trial.values[index:] else trial.metrics.get(objective.metric)
 
@@ -74,11 +76,11 @@ def _line(best: tuple[TrialRecord, ...], index: int) -> Trace:
 
 
 def _description(
-    first: str, objective: Objective, best: tuple[TrialRecord, ...], index: int
+    first: str, objective: RecordedObjective, best: tuple[TrialRecord, ...], index: int
 ) -> str:
     if not best:
         return "No trial is complete yet."
-    costs = [wording.measured(objective.metric, trial.values[index]) for trial in best]
+    costs = [wording.metric_text(objective.metric, trial.values[index]) for trial in best]
     ends = [f"{wording.score(best[end].values[0])} at {costs[end]}" for end in (0, -1)]
     return (
         f"{wording.count(len(best), 'trial')} on the Pareto front, from {first} {ends[0]} to "

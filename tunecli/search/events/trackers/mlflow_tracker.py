@@ -11,7 +11,7 @@ from mlflow.entities import Metric, Param, RunTag
 from mlflow.tracking import MlflowClient
 
 from tunecli.search.events.events import TrialEvaluated, TrialFinished, TrialStarted
-from tunecli.search.events.trackers.tracker import Group, figures, points
+from tunecli.search.events.trackers.tracker import Group, curve_points, figures
 
 _HTTP = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
 """What MLflow waits for a server, unless the environment says otherwise. By its own patience, of
@@ -67,7 +67,7 @@ class MlflowTracker:
         now = _milliseconds()
         metrics = [
             Metric(_name(name), value, now, told.step)
-            for name, value in points(told, self._group.objective).items()
+            for name, value in curve_points(told, self._group.objective).items()
         ]
         self._client.log_batch(self._runs[told.number], metrics=metrics)
         self._n_shown[told.number] = told.step + 1

@@ -14,7 +14,7 @@ from tensorboard.plugins.text.summary_v2 import text_pb
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 from tunecli.search.events.events import TrialEvaluated, TrialFinished, TrialStarted
-from tunecli.search.events.trackers.tracker import Group, figures, points
+from tunecli.search.events.trackers.tracker import Group, curve_points, figures
 
 
 class TensorBoardTracker:
@@ -38,7 +38,7 @@ class TensorBoardTracker:
 
     def evaluate(self, told: TrialEvaluated) -> None:
         """Add a point, and put it on disk for those who watch."""
-        found = points(told, self._objective)
+        found = curve_points(told, self._objective)
         self._write(told.number, summary=_scalars(found), step=told.step)
         self._writers[told.number].flush()
 

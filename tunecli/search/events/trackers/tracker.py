@@ -45,7 +45,7 @@ class Tracker(Protocol):
         """Let go; trials that have not ended go on in a later search."""
 
 
-def points(told: TrialEvaluated, objective: str) -> dict[str, float]:
+def curve_points(told: TrialEvaluated, objective: str) -> dict[str, float]:
     """One point of each curve: the means over folds, and the score of each fold.
 
     What is not defined leaves a gap: not every tracker takes it.

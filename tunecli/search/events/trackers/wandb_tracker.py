@@ -7,7 +7,7 @@ from typing import Any
 import wandb
 
 from tunecli.search.events.events import TrialEvaluated, TrialFinished, TrialStarted
-from tunecli.search.events.trackers.tracker import Group, figures, points
+from tunecli.search.events.trackers.tracker import Group, curve_points, figures
 
 
 class WandbTracker:
@@ -48,7 +48,7 @@ class WandbTracker:
     def evaluate(self, told: TrialEvaluated) -> None:
         """Add a point that is not yet shown."""
         if told.step >= self._n_shown[told.number]:
-            self._runs[told.number].log(points(told, self._group.objective), step=told.step)
+            self._runs[told.number].log(curve_points(told, self._group.objective), step=told.step)
             self._n_shown[told.number] = told.step + 1
 
     def finish(self, trial: TrialFinished) -> None:

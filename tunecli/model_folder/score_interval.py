@@ -14,7 +14,7 @@ from tunecli.study_file.settings.code_names import is_code
 from tunecli.study_file.settings.metric_names import label
 from tunecli.study_file.settings.settings import Component, Task
 from tunecli.training.outcome.metrics import measure
-from tunecli.training.outcome.score_guard import NoScoreError, number
+from tunecli.training.outcome.score_guard import NoScoreError, float_of
 
 N_SAMPLES = 1000
 MOST_CELLS = 2 * 10**8
@@ -24,7 +24,7 @@ LEVEL = 0.95
 
 
 @dataclass(frozen=True)
-class Interval:
+class ScoreInterval:
     """A score on the test rows, and the 95 % interval of what other rows would give."""
 
     score: float
@@ -32,20 +32,20 @@ class Interval:
     high: float
 
 
-def intervals(
+def bootstrap_intervals(
     metrics: Sequence[Component],
     task: Task,
     y_true: NDArray[np.generic],
     predictions: NDArray[np.floating],
     n_classes: int,
     weights: NDArray[np.float64] | None = None,
-) -> dict[str, Interval]:
+) -> dict[str, ScoreInterval]:
     """Percentile intervals (Efron and Tibshirani 1993, chapter 13), rows drawn with replacement.
 
     The arguments are those of `metrics.measure`. Samples in which a metric is not defined are left
     out of its interval.
     """
-    scores = measured(metrics, task, y_true, predictions, n_classes, weights)
+    scores = measure_sample(metrics, task, y_true, predictions, n_classes, weights)
     n_rows = len(y_true)
     n_samples = max(FEWEST, min(N_SAMPLES, MOST_CELLS // n_rows))
     rng = np.random.default_rng(0)
@@ -53,13 +53,13 @@ def intervals(
     for _ in range(n_samples):
         rows = rng.integers(0, n_rows, n_rows)
         counts = None if weights is None else weights[rows]
-        found = measured(metrics, task, y_true[rows], predictions[rows], n_classes, counts)
+        found = measure_sample(metrics, task, y_true[rows], predictions[rows], n_classes, counts)
         for name, value in found.items():
             drawn[name].append(value)
     return {label(m): _interval(scores[label(m)], drawn[label(m)]) for m in metrics}
 
 
-def measured(
+def measure_sample(
     metrics: Sequence[Component],
     task: Task,
     y_true: NDArray[np.generic],
@@ -78,16 +78,16 @@ def measured(
         name = label(metric)
         try:
             value = measure([metric], task, y_true, predictions, n_classes, weights)[name]
-            found[name] = number(value, name)
+            found[name] = float_of(value, name)
         except (UserCodeError, NoScoreError):
             found[name] = math.nan
     return found
 
 
-def _interval(score: float, drawn: Sequence[float]) -> Interval:
+def _interval(score: float, drawn: Sequence[float]) -> ScoreInterval:
     values = np.array(drawn)
     values = values[np.isfinite(values)]
     if not len(values):
-        return Interval(score, float("nan"), float("nan"))
+        return ScoreInterval(score, float("nan"), float("nan"))
     low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Interval(score, float(low), float(high))
+    return ScoreInterval(score, float(low), float(high))

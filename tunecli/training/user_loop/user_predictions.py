@@ -15,7 +15,7 @@ from tunecli.training.state.trial_files import PREDICTIONS
 from tunecli.training.step.losses import Predictions
 
 
-class OwnPredictions:
+class UserPredictions:
     """One file for each step that may still be the best one.
 
     They are on the disk before their report is, so that a trial that was killed still has those of
@@ -61,7 +61,7 @@ class OwnPredictions:
         return [(int(found[1]), file) for found, file in named if found is not None]
 
 
-def checked(
+def validated_predictions(
     predictions: Any, n_valid: int, name: str, *, are_values: bool = False
 ) -> Predictions | None:
     """What was reported as predictions, as an array; None stays None.

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from tunecli.model_folder.format.folder import WEIGHTS, nested, packed_name, write
+from tunecli.model_folder.format.folder import WEIGHTS, nested, packed_name, write_folder
 from tunecli.model_folder.format.model import Model
 from tunecli.training.compression.packing import plain_file
 
@@ -24,7 +24,7 @@ def write_model(path: Path, model: Model, texts: Mapping[str, str]) -> None:
     """
     fitted = nested({i: m.preprocessing.arrays() for i, m in enumerate(model.members)})
     arrays = {name: torch.from_numpy(np.array(array)) for name, array in fitted.items()}
-    write(path, model.facts, weight_files(model), arrays, texts)
+    write_folder(path, model.facts, weight_files(model), arrays, texts)
 
 
 def weight_files(model: Model) -> dict[str, bytes]:

@@ -16,7 +16,7 @@ from tunecli.study_file.settings.settings import TrialConfig
 from tunecli.training.outcome.score_guard import NoScoreError
 from tunecli.training.rehearsal import Rehearsal
 from tunecli.training.step.precision import choose_device
-from tunecli.training.user_loop.own_training import OwnFoldTraining
+from tunecli.training.user_loop.user_training import UserFoldTraining
 
 Clock = Callable[[], float]
 
@@ -83,7 +83,9 @@ def _times(config: TrialConfig, fold: FoldData, n_reports: int, clock: Clock) ->
         StopIteration: it ends before the first.
     """
     begin = clock()
-    with closing(OwnFoldTraining(config, fold, choose_device(config.training.device))) as training:
+    with closing(
+        UserFoldTraining(config, fold, choose_device(config.training.device))
+    ) as training:
         next(training)
         times = [clock() - begin]
         while len(times) < n_reports and next(training, None) is not None:

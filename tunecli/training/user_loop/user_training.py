@@ -29,17 +29,17 @@ from tunecli.data.rows.features import Features, TensorFeatures
 from tunecli.data.user_code.import_user_code import blaming, load_object
 from tunecli.errors import UserCodeError
 from tunecli.files.own import make_folder
-from tunecli.study_file.settings.metric_names import label, measured
+from tunecli.study_file.settings.metric_names import label, prediction_metrics
 from tunecli.study_file.settings.settings import TrialConfig
 from tunecli.study_file.space.node_data import component_data
 from tunecli.training.outcome.evaluation import Evaluation
-from tunecli.training.outcome.score_guard import finite, number
+from tunecli.training.outcome.score_guard import finite_float, float_of
 from tunecli.training.state.random_state import RandomStream, fold_seed
 from tunecli.training.step.losses import Predictions
 from tunecli.training.step.precision import Precision
 from tunecli.training.user_loop.handover import GeneratorFit, Report, ThreadFit
-from tunecli.training.user_loop.own_predictions import OwnPredictions, checked
-from tunecli.training.user_loop.user_reports import Reports
+from tunecli.training.user_loop.user_predictions import UserPredictions, validated_predictions
+from tunecli.training.user_loop.user_reports import UserReports
 
 _BESIDE_METRICS = ("step", "epoch", "train_loss", "lr")
 
@@ -77,7 +77,7 @@ class Fold:
     n_classes: int = 0
 
 
-class OwnFoldTraining:
+class UserFoldTraining:
     """One fold of a trial whose training is the user's.
 
     Args:
@@ -101,8 +101,8 @@ class OwnFoldTraining:
         self._device = device
         self._temporary = TemporaryDirectory() if folder is None else None
         self._folder = Path(self._temporary.name) if self._temporary else Path(str(folder))
-        self._reports = Reports(self._folder / "reports.jsonl")
-        self._predictions = OwnPredictions(self._folder / "predictions")
+        self._reports = UserReports(self._folder / "reports.jsonl")
+        self._predictions = UserPredictions(self._folder / "predictions")
         self._checkpoints = make_folder(self._folder, "checkpoints")
         self._random = RandomStream(fold_seed(config.seed, fold.number), device)
         self._precision = Precision(config.training, device)
@@ -203,7 +203,7 @@ class OwnFoldTraining:
             )
         else:
             are_values = self.fold.task == "regression"
-            predictions = checked(
+            predictions = validated_predictions(
                 report.predictions, len(self.fold.y_valid), self._name, are_values=are_values
             )
             self._predictions.add(evaluation.step, predictions)
@@ -219,7 +219,7 @@ class OwnFoldTraining:
             raise UserCodeError(
                 f"{self._name}: a step is a whole number from 0, but got {step!r}."
             )
-        objective, *others = [label(metric) for metric in measured(self._config)]
+        objective, *others = [label(metric) for metric in prediction_metrics(self._config)]
         missing = [name for name in (objective, *others) if name not in values]
         if missing:
             told = ", ".join(map(str, values)) or "nothing"
@@ -231,11 +231,11 @@ class OwnFoldTraining:
         loss = values.get("train_loss")
         return Evaluation(
             step=step,
-            epoch=finite(values.get("epoch", step + 1), f"epoch{where}", at),
-            train_loss=math.nan if loss is None else finite(loss, f"train_loss{where}", at),
-            score=finite(values[objective], objective + where, at),
-            metrics={name: number(values[name], name + where, at) for name in others},
-            lr=finite(values.get("lr", 0.0), f"lr{where}", at),
+            epoch=finite_float(values.get("epoch", step + 1), f"epoch{where}", at),
+            train_loss=math.nan if loss is None else finite_float(loss, f"train_loss{where}", at),
+            score=finite_float(values[objective], objective + where, at),
+            metrics={name: float_of(values[name], name + where, at) for name in others},
+            lr=finite_float(values.get("lr", 0.0), f"lr{where}", at),
         )
 
 

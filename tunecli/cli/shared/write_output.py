@@ -7,7 +7,7 @@ from pathlib import Path
 from tunecli.files.output import output
 
 
-def write(path: Path, text: str, option: str = "", *, is_new: bool = False) -> None:
+def write_output(path: Path, text: str, option: str = "", *, is_new: bool = False) -> None:
     """Write a file whole.
 
     Args:

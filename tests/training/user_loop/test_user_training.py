@@ -33,8 +33,8 @@ from tunecli.study_file.settings.settings import (
 )
 from tunecli.study_file.study_file import StudyFile
 from tunecli.training.cross_validation import CrossValidation
-from tunecli.training.own_rehearsal import own_build_error, rehearse_own
-from tunecli.training.user_loop.own_training import OwnFoldTraining
+from tunecli.training.rehearse_user_loop import own_build_error, rehearse_own
+from tunecli.training.user_loop.user_training import UserFoldTraining
 
 CODE = '''
 import random
@@ -172,7 +172,7 @@ def test_each_fold_draws_from_its_own_generators(function: str) -> None:
     for fold in range(2):
         torch.manual_seed(5)  # the world outside changes nothing
         with closing(
-            OwnFoldTraining(config(function, n=4, draws=True), classification(fold), CPU)
+            UserFoldTraining(config(function, n=4, draws=True), classification(fold), CPU)
         ) as alone:
             assert [next(alone).score for _ in range(4)] == [row[fold] for row in rounds]
 
