@@ -9,7 +9,7 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from study_makers import Params, complete, made, mlp
 
-from tunecli.database.url import sqlite_url
+from tunecli.database.urls import sqlite_url
 from tunecli.report.analysis.records import StudyRecord, read_study
 from tunecli.training.outcome.evaluation import TrialResult
 

@@ -19,7 +19,7 @@ from optuna.storages import RDBStorage
 
 from tunecli.data.rows.summary import DataSummary
 from tunecli.database.trials import Trial
-from tunecli.database.url import sqlite_url
+from tunecli.database.urls import sqlite_url
 from tunecli.database.write import StudyDatabase
 from tunecli.study_file.settings.settings import (
     Component,

@@ -21,7 +21,7 @@ from report import write
 from selenium import webdriver
 from selenium.webdriver.support.wait import WebDriverWait
 
-from tunecli.database.url import sqlite_url
+from tunecli.database.urls import sqlite_url
 from tunecli.report.analysis.records import read_study
 from tunecli.report.findings.all_findings import all_findings, leading_findings
 from tunecli.report.findings.evidence.evidence import Evidence

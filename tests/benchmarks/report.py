@@ -26,7 +26,7 @@ from optuna.distributions import FloatDistribution
 from study_makers import CONFIG, SUMMARY, complete, mlp
 
 from tunecli.database.trials import Trial
-from tunecli.database.url import sqlite_url
+from tunecli.database.urls import sqlite_url
 from tunecli.database.write import StudyDatabase
 from tunecli.report.analysis.importance import importance
 from tunecli.report.analysis.records import read_study

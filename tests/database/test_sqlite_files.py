@@ -9,7 +9,7 @@ import optuna
 import pytest
 from study_makers import complete, made, mlp
 
-from tunecli.database.url import sqlite_url
+from tunecli.database.urls import sqlite_url
 from tunecli.database.write import StudyDatabase
 from tunecli.errors import DatabaseError
 from tunecli.report.analysis.records import read_study

@@ -10,7 +10,7 @@ from commands import call_in
 
 from tunecli.cli.shared.find_study import options_again
 from tunecli.database.engines import open_engine
-from tunecli.database.url import (
+from tunecli.database.urls import (
     display_url,
     has_secret,
     masked,

@@ -19,7 +19,7 @@ from sqlalchemy.schema import CreateTable
 from tunecli.database import schema, sqlite_files
 from tunecli.database.clock import utc_now
 from tunecli.database.trials import Trial
-from tunecli.database.url import sqlite_url
+from tunecli.database.urls import sqlite_url
 from tunecli.database.write import StudyDatabase
 from tunecli.errors import DatabaseError
 from tunecli.search.suggest.distributions import to_distribution
@@ -222,7 +222,7 @@ import os, signal, sys
 from pathlib import Path
 from sqlalchemy import Engine, event
 from tunecli.database.write import StudyDatabase
-from tunecli.database.url import sqlite_url
+from tunecli.database.urls import sqlite_url
 
 counted = 0
 

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 from commands import command, environment, rows, run_in
 
-from tunecli.database.url import sqlite_url
+from tunecli.database.urls import sqlite_url
 from tunecli.report.analysis.records import read_study
 from tunecli.search.workers.watching import seen
 

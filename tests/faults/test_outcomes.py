@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from commands import environment, run_in
 
-from tunecli.database.url import sqlite_url
+from tunecli.database.urls import sqlite_url
 from tunecli.report.analysis.records import StudyRecord, TrialRecord, read_study
 
 pytestmark = pytest.mark.slow

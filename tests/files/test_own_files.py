@@ -118,18 +118,18 @@ def test_a_file_that_somebody_wrote_is_no_lock(tmp_path: Path) -> None:
 
 WRITES = {"rmtree", "unlink", "rmdir", "rename", "write_text", "write_bytes", "mkdir", "touch"}
 KNOWN = {
-    "data/cache.py": "removes its own entries, real folders with names that only it gives",
-    "data/torchvision_sets.py": "makes the folder that the user named for a download",
-    "model_folder/predicting.py": "renames columns of a table in memory",
-    "model_folder/folder.py": "puts back what whole_folder had set aside",
-    "search/creation.py": "removes its own lock",
-    "search/locks.py": "removes its own locks",
-    "search/permissions.py": "makes the folder of this user's own state",
-    "search/place.py": "makes the user's folders; moves a study to the trash by descriptors",
-    "training/checkpoints.py": "removes names, links among them, in a folder that it made",
-    "training/memory.py": "writes to the kernel",
+    "data/cache/entries.py": "removes its own entries, real folders with names that only it gives",
+    "data/pictures/torchvision_sets.py": "makes the folder that the user named for a download",
+    "model_folder/format/predicting.py": "renames columns of a table in memory",
+    "model_folder/format/folder.py": "puts back what whole_folder had set aside",
+    "database/creation.py": "removes its own lock",
+    "search/study/locks.py": "removes its own locks",
+    "search/study/permissions.py": "makes the folder of this user's own state",
+    "search/study/study_folder.py": "makes the user's folders; moves studies by descriptors",
+    "training/state/checkpoints.py": "removes names, links among them, in a folder that it made",
+    "training/state/memory.py": "writes to the kernel",
     "temporary_folder.py": "clears marked folders of dead owners, by names that only it gives",
-    "training/own_predictions.py": "removes names in a folder that it made",
+    "training/user_loop/user_predictions.py": "removes names in a folder that it made",
 }
 
 

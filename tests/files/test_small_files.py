@@ -69,12 +69,17 @@ def test_a_file_is_read_whole_up_to_its_limit(tmp_path: Path) -> None:
 
 
 SYSTEM_FILES = {
-    *("search/out_of_memory.py", "search/watching.py", "data/hardware.py", "training/memory.py"),
-    "search/locks.py",  # the machine's boot
-    *("report/page/document.py", "study_file/offered.py"),  # of installed packages
+    *(
+        "search/workers/out_of_memory.py",
+        "search/workers/watching.py",
+        "data/rows/hardware.py",
+        "training/state/memory.py",
+    ),
+    "search/study/locks.py",  # the machine's boot
+    *("report/page/html_document.py", "study_file/catalogue/names.py"),  # of installed packages
 }
 """Read whole what no user can name."""
-CHECKED = {"model_folder/folder.py", "training/kept_models.py"}
+CHECKED = {"model_folder/format/folder.py", "training/saved_models.py"}
 """Read weights, which are compared with a checksum of their folder."""
 
 

@@ -20,7 +20,7 @@ from commands import call_in, command, environment
 from in_process import drive
 from study_makers import complete, made, mlp
 
-from tunecli.database.url import sqlite_url
+from tunecli.database.urls import sqlite_url
 from tunecli.errors import AddressError, DatabaseError, MissingPackageError, StudyNotFoundError
 from tunecli.report.serve_dashboard import LOOPBACK, Addresses, dashboard_server, read_only_storage
 from tunecli.study_file.study_file import StudyFile

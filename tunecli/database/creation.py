@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, delete, insert, select, update
 from tunecli.database import schema
 from tunecli.database.clock import utc_now
 from tunecli.database.engines import clear_errors, exists, open_engine
-from tunecli.database.url import display_url, sqlite_file, sqlite_url
+from tunecli.database.urls import display_url, sqlite_file, sqlite_url
 from tunecli.errors import DatabaseError
 from tunecli.files.turns import in_turn
 from tunecli.files.whole import users_file

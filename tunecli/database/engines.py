@@ -12,7 +12,7 @@ import sqlalchemy
 from sqlalchemy import Connection, Engine, event
 
 from tunecli.database import schema, sqlite_files
-from tunecli.database.url import display_url, masked, refuse_unusable, sqlite_file
+from tunecli.database.urls import display_url, masked, refuse_unusable, sqlite_file
 from tunecli.errors import NO_RIGHT, NO_ROOM, DatabaseError
 
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-from tunecli.database.url import display_url, masked
+from tunecli.database.urls import display_url, masked
 from tunecli.errors import DatabaseError, TunecliError
 
 _TEXT: set[type] = {str}

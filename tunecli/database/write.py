@@ -28,7 +28,7 @@ from tunecli.database import creation, schema
 from tunecli.database.clock import utc_now
 from tunecli.database.engines import clear_errors, exists, open_engine
 from tunecli.database.trials import STATES, Trial, read_trials
-from tunecli.database.url import refuse_unusable
+from tunecli.database.urls import refuse_unusable
 from tunecli.database.validate_rows import refuse_nonsense
 from tunecli.errors import DatabaseError
 from tunecli.study_file.settings.settings import Direction

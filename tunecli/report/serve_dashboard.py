@@ -17,7 +17,7 @@ from optuna.storages import RDBStorage
 from sqlalchemy.pool import NullPool
 
 from tunecli.database.sqlite_files import open_read_only, refuse_unfit
-from tunecli.database.url import sqlite_file
+from tunecli.database.urls import sqlite_file
 from tunecli.errors import AddressError, MissingPackageError
 from tunecli.report.studies.listing import studies_in
 

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 
 from tunecli.data.rows.summary import DataSummary
 from tunecli.database.trials import Trial
-from tunecli.database.url import display_url
+from tunecli.database.urls import display_url
 from tunecli.database.validate_rows import refuse_nonsense
 from tunecli.database.write import StudyDatabase
 from tunecli.errors import DatabaseError, StudyChangedError, StudyFileError

@@ -16,7 +16,7 @@ import optuna
 from tunecli.data.rows.workspace import Workspace
 from tunecli.database.lessons import as_attribute
 from tunecli.database.trials import Trial
-from tunecli.database.url import without_password
+from tunecli.database.urls import without_password
 from tunecli.database.write import StudyDatabase
 from tunecli.errors import TunecliError
 from tunecli.numerics import NUMERICS, other_numerics

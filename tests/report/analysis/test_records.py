@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import text
 from study_makers import CONFIG, SUMMARY, complete, made, mlp
 
-from tunecli.database.url import sqlite_url
+from tunecli.database.urls import sqlite_url
 from tunecli.errors import DatabaseError, StudyNotFoundError
 from tunecli.report.analysis import queries
 from tunecli.report.analysis.pareto import front

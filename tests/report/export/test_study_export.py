@@ -15,6 +15,7 @@ from optuna.distributions import CategoricalDistribution
 from planted_studies import Plant, planted
 from study_makers import SUMMARY, complete, made, mlp
 
+from tunecli.database import urls
 from tunecli.model_folder.format import predicting
 from tunecli.report.analysis.records import StudyRecord, read_study
 from tunecli.report.export import study_export
@@ -92,8 +93,8 @@ def test_json_is_json(study: StudyRecord) -> None:
 
 def test_a_password_does_not_leave_the_house() -> None:
     url = "postgresql://me:secret@host/base"
-    assert "secret" not in url.without_password(url)
-    assert "secret" not in url.shown(url)
+    assert "secret" not in urls.without_password(url)
+    assert "secret" not in urls.display_url(url)
 
 
 def test_csv_reads_back(study: StudyRecord) -> None:

@@ -19,7 +19,7 @@ from page_studies import NASTY, Made, nasty, two_objectives, usual
 from planted_studies import Plant, planted
 from study_makers import complete, made, mlp
 
-from tunecli.database.url import sqlite_url
+from tunecli.database.urls import sqlite_url
 from tunecli.report.analysis.records import StudyRecord, read_study
 from tunecli.report.findings.all_findings import all_findings
 from tunecli.report.findings.evidence.evidence import Evidence

@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from study_makers import complete, made, mlp
 
-from tunecli.database.url import sqlite_url
+from tunecli.database.urls import sqlite_url
 from tunecli.database.write import StudyDatabase
 from tunecli.report.analysis.ranking import best_trial
 from tunecli.report.analysis.records import read_study

@@ -15,7 +15,7 @@ from commands import call_in, run_in
 from in_process import drive
 
 from tunecli.database.trials import Trial
-from tunecli.database.url import sqlite_url
+from tunecli.database.urls import sqlite_url
 from tunecli.errors import TrackerError
 from tunecli.search.events.events import (
     Notice,

@@ -12,7 +12,7 @@ from commands import call_in, rows, table
 from in_process import InProcessExecutor
 from study_makers import SUMMARY, complete, made, mlp
 
-from tunecli.database.url import sqlite_url
+from tunecli.database.urls import sqlite_url
 from tunecli.errors import DataError, PlaceError
 from tunecli.search.study.study_folder import StudyFolder
 from tunecli.search.study.trash import put_away

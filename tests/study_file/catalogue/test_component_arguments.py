@@ -148,7 +148,7 @@ def test_what_is_offered_can_be_named_and_its_own_defaults_are_accepted(
 def test_reading_names_and_signatures_imports_no_library() -> None:
     script = """
 import sys
-from tunecli.study_file import catalogue
+from tunecli.study_file.catalogue import component_arguments as catalogue
 for kind in ("model", "optimizer", "schedule", "activation", "scale", "sampler", "pruner"):
     for name in catalogue.names(kind):
         catalogue.signature(kind, name)

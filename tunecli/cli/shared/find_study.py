@@ -38,14 +38,14 @@ def study_folder_at(name: str, runs: Path, storage: str | None) -> StudyFolder:
 
 
 def existing_study(storage: str) -> str:
-    from tunecli.database.url import refuse_unusable
+    from tunecli.database.urls import refuse_unusable
 
     refuse_unusable(storage)
     return storage
 
 
 def display_storage(url: str) -> str:
-    from tunecli.database.url import display_url
+    from tunecli.database.urls import display_url
 
     return display_url(url)
 
@@ -56,7 +56,7 @@ def options_again(runs: Path, storage: str | None) -> str:
     if not storage or os.environ.get(STORAGE) == storage:
         return shlex.join(words)
 
-    from tunecli.database.url import display_url, has_secret
+    from tunecli.database.urls import display_url, has_secret
 
     if not has_secret(storage):
         return shlex.join([*words, "--storage", storage])

@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Row
 
 from tunecli.data.rows.summary import DataSummary
 from tunecli.database.lessons import Learned
-from tunecli.database.url import display_url
+from tunecli.database.urls import display_url
 from tunecli.errors import DatabaseError, StudyNotFoundError
 from tunecli.report.analysis import queries
 from tunecli.report.analysis.attributes import StoredLook, StudyAttributes, read_attributes

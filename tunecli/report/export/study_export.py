@@ -60,7 +60,7 @@ from dataclasses import asdict
 from typing import Any
 
 from tunecli.database.lessons import as_attribute
-from tunecli.database.url import without_password
+from tunecli.database.urls import without_password
 from tunecli.report.analysis import ranking
 from tunecli.report.analysis.curves import Curve
 from tunecli.report.analysis.importance import importance

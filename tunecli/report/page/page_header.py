@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tunecli.database.url import without_password
+from tunecli.database.urls import without_password
 from tunecli.report.analysis import pareto, ranking
 from tunecli.report.analysis.records import StudyRecord, TrialRecord
 from tunecli.report.analysis.undefined import undefined_metrics

@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from tunecli.database.url import sqlite_url
+from tunecli.database.urls import sqlite_url
 from tunecli.report.phrases import wording
 from tunecli.report.studies.listing import StudyListing
 

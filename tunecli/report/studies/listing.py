@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, DateTime, Float, Row, text
 
-from tunecli.database.url import sqlite_url
+from tunecli.database.urls import sqlite_url
 from tunecli.errors import TunecliError
 from tunecli.report.analysis import queries
 from tunecli.study_file.settings.settings import Direction

@@ -50,7 +50,7 @@ class StudyFolder:
     @property
     def url(self) -> str:
         """The database as SQLAlchemy names it."""
-        from tunecli.database.url import sqlite_url  # SQLAlchemy takes longer than a busy study
+        from tunecli.database.urls import sqlite_url  # SQLAlchemy takes longer than a busy study
 
         return self.storage or sqlite_url(self.folder / DATABASE)
 
@@ -145,7 +145,7 @@ class StudyFolder:
         """
         if self.storage is None:
             return self.folder.resolve() / DATABASE
-        from tunecli.database.url import sqlite_file
+        from tunecli.database.urls import sqlite_file
 
         named = sqlite_file(self.storage)
         return None if named is None else named.resolve()

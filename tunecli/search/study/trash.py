@@ -11,7 +11,7 @@ from contextlib import closing
 from pathlib import Path
 
 from tunecli.database import sqlite_files
-from tunecli.database.url import display_url
+from tunecli.database.urls import display_url
 from tunecli.database.write import StudyDatabase
 from tunecli.errors import PlaceError
 from tunecli.search.study.study_folder import DATABASE, StudyFolder
