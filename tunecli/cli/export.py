@@ -9,6 +9,7 @@ import typer
 from tunecli.cli.shared.options import CodeOption, RunsOption
 from tunecli.cli.shared.streams import print_result
 from tunecli.errors import OutputError, TunecliError
+from tunecli.study_file.text.counts import count
 
 if TYPE_CHECKING:
     from tunecli.model_folder.exports.exporting import Exported
@@ -79,7 +80,7 @@ def _beside(model: Path, ending: str) -> Path:
     try:
         refuse_foreign(target, "file")
     except NotOwnError as error:
-        raise OutputError(str(target), error) from None
+        raise OutputError(target, error) from None
     return target
 
 
@@ -101,7 +102,7 @@ def _searched_from(model: Path, here: Path) -> Path:
 def _lines(found: Exported) -> list[str]:
     lines = [f"{found.path}: {found.path.stat().st_size:,} bytes"]
     if found.n_rows:
-        rows = f"on {found.n_rows:,} rows"
+        rows = f"on {count(found.n_rows, 'row')}"
         lines.append(f"differs from the model by at most {found.difference:.1g} {rows}")
     if found.left_out:
         many = found.n_networks > 1

@@ -20,6 +20,7 @@ from tunecli.cli.shared.trial_options import (
 )
 from tunecli.errors import RefitError
 from tunecli.numerics import other_numerics, version_of
+from tunecli.study_file.text.counts import count
 
 if TYPE_CHECKING:
     from tunecli.model_folder.results import Results
@@ -61,16 +62,20 @@ def refit(
     file = study_folder_of(study, record)
     allowed = allowed_by(file, code).and_also(allowed_before(file, place))
     doing = "averaging the models of its folds" if as_searched else _TRAINING
-    say(f"{record.name}: trial {found.number}, {doing} …")
-    if not as_searched:
-        say_other_numerics(record)
+
+    def announce() -> None:
+        say(f"{record.name}: trial {found.number}, {doing} …")
+        if not as_searched:
+            say_other_numerics(record)
 
     from tunecli.data.rows.workspace import Workspace
     from tunecli.model_folder.refit_study import refit_study
 
     workspace = Workspace(file.absolute().parent, runs.absolute() / ".cache", allowed)
     with place.held():
-        path, results = refit_study(record, found, place, workspace, seeds, trains=not as_searched)
+        path, results = refit_study(
+            record, found, place, workspace, seeds, trains=not as_searched, announce=announce
+        )
     print_result("\n".join([*results_lines(results), f"model       {path}"]))
 
 
@@ -110,7 +115,7 @@ def results_lines(results: Results) -> list[str]:
         lines.append("test        no rows were put away, so there is no score")
     else:
         low, high = (_score(end) for end in (found.low, found.high))
-        interval = f"(95 %: {low} to {high}, {results.n_test:,} rows)"
+        interval = f"(95 %: {low} to {high}, {count(results.n_test, 'row')})"
         lines.append(f"test        {results.metric} {_score(found.score)} {interval}")
         lines += [
             f"            {name} is not defined on the test rows"

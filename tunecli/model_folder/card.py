@@ -13,6 +13,7 @@ from tunecli.model_folder.results import Results
 from tunecli.model_folder.score_interval import ScoreInterval
 from tunecli.study_file.settings.metric_names import label, metric_needs, prediction_metrics
 from tunecli.study_file.settings.units import NOT_DEFINED, with_unit
+from tunecli.study_file.text.counts import count
 from tunecli.training.compression.recipe import idle_in_words
 
 MOST_LISTED = 30
@@ -50,7 +51,7 @@ def _what(facts: Manifest, n_weights: int) -> str:
 
 
 def _data(facts: Manifest, summary: DataSummary) -> Iterator[str]:
-    rows = f"{summary.n_rows:,} rows, {summary.n_test:,} of them put away for the test"
+    rows = f"{count(summary.n_rows, 'row')}, {summary.n_test:,} of them put away for the test"
     yield f"{_plain(facts.config.data.source)}: {rows}. Fingerprint `{facts.fingerprint[:16]}`."
     if summary.target:
         yield f"Target: {_plain(summary.target)}."
@@ -89,7 +90,7 @@ def _scores(facts: Manifest, results: Results, summary: DataSummary) -> Iterator
         for metric in prediction_metrics(facts.config)
         if not math.isfinite(results.test[label(metric)].score)
     )
-    yield f"The interval is the bootstrap's over the {results.n_test:,} test rows."
+    yield f"The interval is the bootstrap's over {count(results.n_test, 'test row')}."
     if len(results.seeds) > 1:
         scores = [seed.scores[name] for seed in results.seeds]
         yield (
@@ -141,8 +142,8 @@ def _limits(facts: Manifest, results: Results) -> Iterator[str]:
         yield "A category that was not there to train on is treated as a rare one."
     if results.n_validation:
         yield (
-            f"{results.n_validation:,} rows were left out of the training for the scores that its "
-            "schedule goes by."
+            f"{count(results.n_validation, 'row was', 'rows were')} left out of the training for "
+            "the scores that its schedule goes by."
         )
 
 

@@ -12,10 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunecli.data.fold_store import FoldStore
-from tunecli.model_folder import score_interval
 from tunecli.model_folder.model_costs import ModelCosts, costs_of_model
 from tunecli.model_folder.refitting import Refitted, RefitTrial
-from tunecli.model_folder.score_interval import ScoreInterval, bootstrap_intervals
+from tunecli.model_folder.score_interval import Predicted, ScoreInterval, bootstrap_intervals
 from tunecli.study_file.settings.metric_names import label, prediction_metrics
 from tunecli.study_file.settings.settings import TrialConfig
 from tunecli.training.step.losses import Predictions
@@ -88,8 +87,7 @@ def results_of(
     test: dict[str, ScoreInterval] = {}
     confusion, residuals = None, None
     if first.predictions is not None:
-        weights = dataset.weights_of(store.split.test_rows)
-        test = bootstrap_intervals(metrics, dataset.task, y, first.predictions, n_classes, weights)
+        test = bootstrap_intervals(metrics, _on_test(store, y, first.predictions))
         if dataset.task == "classification":
             confusion = confusion_matrix(y, first.predictions, n_classes)
         else:
@@ -115,13 +113,13 @@ def _scores_of(
 ) -> SeedScores:
     if refitted.predictions is None:
         return SeedScores(refitted.seed, {})
-    metrics = prediction_metrics(config)
-    n_classes = len(store.dataset.classes)
-    weights = store.dataset.weights_of(store.split.test_rows)
-    scores = score_interval.measure_sample(
-        metrics, store.dataset.task, y, refitted.predictions, n_classes, weights
-    )
+    scores = _on_test(store, y, refitted.predictions).measured(prediction_metrics(config))
     return SeedScores(refitted.seed, scores)
+
+
+def _on_test(store: FoldStore, y: NDArray[np.generic], predictions: Predictions) -> Predicted:
+    dataset, weights = store.dataset, store.dataset.weights_of(store.split.test_rows)
+    return Predicted(dataset.task, y, predictions, len(dataset.classes), weights)
 
 
 def confusion_matrix(

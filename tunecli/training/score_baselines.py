@@ -25,6 +25,7 @@ from tunecli.data.rows.streamed_rows import LoadedRows
 from tunecli.study_file.settings.code_names import is_code
 from tunecli.study_file.settings.metric_names import METRICS, label, prediction_metrics
 from tunecli.study_file.settings.settings import Component, Task, TrialConfig
+from tunecli.study_file.text.counts import count
 from tunecli.training.outcome.evaluation import Baseline
 from tunecli.training.outcome.metrics import measure
 from tunecli.training.outcome.score_guard import NoScoreError, finite_float, float_of, mean
@@ -83,7 +84,7 @@ def _scored(name: str, config: TrialConfig, store: FoldStore) -> Baseline:
         name,
         scores,
         metrics={name: value for name, value in means.items() if math.isfinite(value)},
-        note=f"on {n_rows:,} rows" if n_rows < n_largest else "",
+        note=f"on {count(n_rows, 'row')}" if n_rows < n_largest else "",
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from os.path import isfile  # which takes any text for a path
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from tunecli.data.rows.streamed_rows import LoadedRows
 from tunecli.data.rows.workspace import Workspace
 from tunecli.errors import DataError
 from tunecli.study_file.settings.settings import DataSettings, ValidationSettings
+from tunecli.study_file.text.counts import count
 from tunecli.study_file.text.suggestions import listed
 
 Array = NDArray[Any]
@@ -78,7 +80,7 @@ def from_arrays(
     """
     x, y = smallest_dtype(feature_array(name, x)), target_array(name, y)
     if len(x) != len(y):
-        message = f"{name} has {len(x):,} rows of features, but {len(y):,} targets."
+        message = f"{name} has {count(len(x), 'row')} of features, but {count(len(y), 'target')}."
         raise DataError(message, "data.source")
     x = x if x.flags.writeable else x.copy()  # as those of data frames are not
     dataset = with_targets(name, torch.from_numpy(x), y, settings)
@@ -185,7 +187,7 @@ def _files(settings: DataSettings, folder: Path) -> dict[str, Path]:
             files |= {"x_test": test, "y_test": _targets(test, "data.test")}
     settings_of = {"x": "data.source", "y": "data.target"}
     for name, path in files.items():
-        if not path.is_file():
+        if not isfile(path):
             message = f"there is no file {path.name!r} (looked for at {path})."
             raise DataError(message, settings_of.get(name, "data.test"))
     return files

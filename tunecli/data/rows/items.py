@@ -23,6 +23,7 @@ from tunecli.data.rows.decoding import picture_array
 from tunecli.data.rows.draws import generators_kept, seed_all, seed_of
 from tunecli.data.user_code.import_user_code import blaming
 from tunecli.errors import UserCodeError
+from tunecli.study_file.text.counts import count
 
 Array = NDArray[Any]
 
@@ -117,8 +118,8 @@ class DatasetItems:
             raise UserCodeError(f"{self.source} returned a torch Dataset without items.")
         if n_items > MOST_ROWS:
             raise UserCodeError(
-                f"{self.source} returned a torch Dataset of {n_items:,} items, but a data set may "
-                f"have at most {MOST_ROWS:,}. Return a torch Subset of it."
+                f"{self.source} returned a torch Dataset of {count(n_items, 'item')}, but a data "
+                f"set may have at most {MOST_ROWS:,}. Return a torch Subset of it."
             )
         return n_items
 

@@ -26,6 +26,7 @@ from tunecli.data.rows.workspace import Workspace
 from tunecli.data.tables.table_frame import Frame, frame_of, paths_of
 from tunecli.errors import DataError, DataMistakesError
 from tunecli.study_file.settings.settings import DataSettings, ValidationSettings
+from tunecli.study_file.text.counts import count
 from tunecli.study_file.text.suggestions import did_you_mean, listed
 
 _PREPARED_LATER = {"scale", "split_seed", "impute", "min_frequency"}
@@ -67,7 +68,7 @@ def _read(
     columns, notes = _features(frame, settings, validation)
     is_classes = found.task == "classification"
     if not columns:
-        raise DataError(_nothing_left(frame, notes), "data.source")
+        raise _nothing_left(frame, settings, validation, notes)
     notes += cleaning.leaks(columns, found.values, is_classes, "leave it out with drop")
     splits, on_splits = _splits(frame, settings, validation)
     parts = _parts(columns)
@@ -117,8 +118,8 @@ def table_column_facts(
 
 
 def _target(frame: Frame, settings: DataSettings) -> Target:
-    form = NumberForm.of(settings)
-    return target(frame.rows[settings.target], settings.task, frame.where, form)
+    reading = Reading.of(settings, frame.is_typed)
+    return target(frame.rows[settings.target], settings.task, frame.where, reading)
 
 
 def _check_names(frame: Frame, settings: DataSettings, validation: ValidationSettings) -> None:
@@ -170,7 +171,7 @@ def _refuse_new_classes(frame: Frame, found: Target) -> None:
         new = rows[~np.isin(found.values[rows], found.values[:n_rows])]
         if len(new):
             which = found.classes[found.values[new[0]]]
-            more = f" ({len(new):,} rows in all)" if len(new) > 1 else ""
+            more = f" ({count(len(new), 'row')} in all)" if len(new) > 1 else ""
             raise DataError(
                 f"{frame.where(int(new[0]))} is of class {which!r}, of which {source} has no row "
                 f"to learn from{more}. Correct or remove it, or add such rows to {source}.",
@@ -200,8 +201,7 @@ def _features(
 ) -> tuple[list[Cells], list[str]]:
     """The columns to predict from, cleaned, and notes on the others."""
     named = {*settings.categorical, *settings.numeric}
-    others = {settings.target, settings.group, settings.time, settings.weights}
-    others |= {validation.column, *settings.drop}
+    others = _no_features(settings, validation)
     left_out = [name for name in frame.index if name not in others | named]
     names = [name for name in frame.rows.columns if name not in {*others, *left_out}]
     reading = Reading.of(settings, frame.is_typed)
@@ -266,10 +266,23 @@ def _on_reading(frame: Frame, names: Collection[str], left_out: Sequence[str]) -
     return notes
 
 
-def _nothing_left(frame: Frame, notes: Sequence[str]) -> str:
-    """Say why there is no column to predict from."""
-    why = " ".join(notes) or "There is none but those that other settings name."
-    return f"no column is left to predict from. {why}"
+def _no_features(settings: DataSettings, validation: ValidationSettings) -> set[str | None]:
+    """Return the columns that settings use for something else than to predict from them."""
+    used = {settings.target, settings.group, settings.time, settings.weights}
+    return {*used, validation.column, *settings.drop}
+
+
+def _nothing_left(
+    frame: Frame, settings: DataSettings, validation: ValidationSettings, notes: Sequence[str]
+) -> DataError:
+    """Say why there is no column to predict from, at the setting that can change it."""
+    nothing = "no column is left to predict from."
+    if not {*frame.rows.columns} <= _no_features(settings, validation):
+        return DataError(f"{nothing} {' '.join(notes)}", "data.source")
+    if settings.drop:
+        why = f"Remove from drop what is to be predicted from ({listed(settings.drop, most=5)})."
+        return DataError(f"{nothing} {why}", "data.drop")
+    return DataError(f"{nothing} There is none but those that other settings name.", "data.source")
 
 
 def _given(name: str, settings: DataSettings) -> Literal["numeric", "categorical", ""]:
@@ -286,8 +299,9 @@ def _splits(
     notes: list[str] = []
     if settings.group is not None:
         found["groups"] = split_columns.groups(frame.rows[settings.group], frame.where)
-        n_groups = found["groups"].max() + 1
-        notes.append(f"The {n_groups:,} groups of {settings.group} are kept whole.")
+        of = f"of {settings.group}"
+        groups = count(found["groups"].max() + 1, f"group {of} is", f"groups {of} are")
+        notes.append(f"{groups} kept whole.")
     if settings.time is not None:
         found["times"] = split_columns.times(
             frame.rows[settings.time], frame.where, Reading.of(settings)

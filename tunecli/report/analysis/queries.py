@@ -29,7 +29,12 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from tunecli.database.sqlite_files import WAYS_OUT, in_one_line, open_read_only
+from tunecli.database.sqlite_files import (
+    WAYS_OUT,
+    in_one_line,
+    open_read_only,
+    refuse_other_file,
+)
 from tunecli.database.urls import display_url, masked, sqlite_file
 from tunecli.database.validate_rows import refuse_nonsense, validated_rows
 from tunecli.errors import DatabaseError, StudyNotFoundError
@@ -191,6 +196,7 @@ def _engine(url: str) -> Engine:
         raise StudyNotFoundError(
             f"There is no study database at {path}. `tunecli report` lists the studies."
         )
+    refuse_other_file(path)
     return create_engine("sqlite://", creator=lambda: open_read_only(path), poolclass=NullPool)
 
 

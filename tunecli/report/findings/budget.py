@@ -16,7 +16,8 @@ from tunecli.report.analysis.fold_test import LEVEL
 from tunecli.report.analysis.ranking import noise_of
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.finding import Finding
-from tunecli.report.phrases.wording import count, duration, score
+from tunecli.report.phrases.wording import duration, score
+from tunecli.study_file.text.counts import count
 
 _FEWEST = 20
 MORE = (10, 50, 100)

@@ -7,7 +7,8 @@ from collections import Counter
 from tunecli.report.findings.evidence.common_cause import common_cause
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.finding import Finding
-from tunecli.report.phrases.wording import count, plain, shortened
+from tunecli.report.phrases.wording import plain, shortened
+from tunecli.study_file.text.counts import count
 from tunecli.training.outcome.failure_reasons import ERROR, alike
 
 _PROBLEM = 0.2  # share of the trials

@@ -7,7 +7,8 @@ from collections import Counter
 from tunecli.report.findings.evidence.common_cause import common_cause
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.finding import Finding
-from tunecli.report.phrases.wording import count, plain
+from tunecli.report.phrases.wording import plain
+from tunecli.study_file.text.counts import count
 
 _MANY = 0.5  # share of the trials
 _PURITY = 0.95  # the best trials often lie close to a limit: what keeps to it must not be cut off

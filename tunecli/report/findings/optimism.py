@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from tunecli.report.analysis.records import TrialRecord
 from tunecli.report.findings.evidence.evidence import Evidence, TestScore
 from tunecli.report.findings.evidence.finding import Finding
-from tunecli.report.phrases.wording import count, score
+from tunecli.report.phrases.wording import score
+from tunecli.study_file.text.counts import count
 
 if TYPE_CHECKING:
     import numpy as np

@@ -14,7 +14,7 @@ from tunecli.report.findings.evidence.divergence import (
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.finding import Finding
 from tunecli.report.findings.evidence.separation import Rule
-from tunecli.report.phrases.wording import count
+from tunecli.study_file.text.counts import count
 
 _HALF = 0.5
 

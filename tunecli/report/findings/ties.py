@@ -9,7 +9,8 @@ from tunecli.report.analysis.ranking import noise_of
 from tunecli.report.analysis.records import TrialRecord
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.finding import Finding
-from tunecli.report.phrases.wording import count, duration, score
+from tunecli.report.phrases.wording import duration, score
+from tunecli.study_file.text.counts import count
 
 _WORTH = 0.9  # of the best's weights or time; a smaller saving is no reason
 

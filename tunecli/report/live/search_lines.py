@@ -14,6 +14,7 @@ from tunecli.report.phrases import wording
 from tunecli.report.phrases.layout import Line, labelled
 from tunecli.search.events.events import SearchEnded, SearchStarted, TrialFinished
 from tunecli.study_file.settings.units import with_unit
+from tunecli.study_file.text.counts import count
 from tunecli.training.outcome.evaluation import Baseline, Outcome
 
 REASON = 60  # characters of a reason in a log line
@@ -41,7 +42,7 @@ def beginning(started: SearchStarted) -> list[Line]:
     head = Text(wording.plain(started.study), style="bold")
     objectives = [(started.objective, started.direction), *started.further_objectives]
     goal = ", ".join(f"{way} {wording.plain(name)}" for name, way in objectives)
-    trials = wording.count(started.n_total, "trial")
+    trials = count(started.n_total, "trial")
     if started.n_done:
         trials = f"{_done(started.n_done, started.n_total)} done"
     if started.n_jobs:
@@ -137,14 +138,15 @@ def _how_it_ended(ended: SearchEnded, started: SearchStarted) -> str:
             return f"Interrupted: {kept} done; what was running goes on with the next call."
         case "failing":
             what = _IN_VAIN.get(ended.outcome, "no trial has a value")
-            return f"Stopped: {what}. {wording.plain(ended.reason)}".rstrip()
+            way = f". {wording.WIDEN}" if ended.outcome == "infeasible" else ""
+            return f"Stopped: {what}. {wording.plain(ended.reason)}{way}".rstrip()
 
 
 def _done(n_done: int, n_total: int) -> str:
     """Of the trials that are wanted; there may be more already."""
     if n_done > n_total:
-        return wording.count(n_done, "trial")
-    return f"{n_done} of {wording.count(n_total, 'trial')}"
+        return count(n_done, "trial")
+    return f"{n_done} of {count(n_total, 'trial')}"
 
 
 def _best_lines(state: SearchState) -> list[Line]:
@@ -152,7 +154,7 @@ def _best_lines(state: SearchState) -> list[Line]:
     if best is None or state.started is None:
         return []
     if state.started.further_objectives:
-        n_complete = wording.count(state.counts.get("complete", 0), "complete trial")
+        n_complete = count(state.counts.get("complete", 0), "complete trial")
         head = labelled("front", f"{len(state.front)} of {n_complete}, that no other beats")
         return [head, *_front_lines(state)]
     metric = wording.plain(state.started.objective)

@@ -23,6 +23,7 @@ from tunecli.study_file.read.overrides import with_overrides
 from tunecli.study_file.read.sampler_rules import LEARNERS
 from tunecli.study_file.study_file import StudyFile
 from tunecli.study_file.text.comments import annotated, rewritten
+from tunecli.study_file.text.counts import count
 from tunecli.study_file.text.document import Document
 
 Style = Literal["go on", "explore", "exploit"]
@@ -172,7 +173,7 @@ class _Draft:
 
     def _parent(self) -> str:
         """The study before, in words."""
-        n_trials = wording.count(len(self.study.trials), "trial")
+        n_trials = count(len(self.study.trials), "trial")
         ranked = Evidence(self.study).ranked
         if not ranked:
             return f"{self.study.name}: {n_trials}"

@@ -15,11 +15,16 @@ from typing import Any
 from tunecli.data.rows.summary import DataSummary
 from tunecli.report.phrases.gates import GATE, is_gate
 from tunecli.study_file.settings.units import with_unit
+from tunecli.study_file.text.counts import count
 from tunecli.study_file.text.scalars import Scalar
 from tunecli.training.outcome.evaluation import GUESSES, Baseline
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _SMALL, _LARGE = 1e-3, 1e9  # scores beyond have an exponent
+
+
+WIDEN = "Widen the ranges, or the limits in constraints."
+"""Where no configuration keeps to the limits."""
 
 
 def plain(text: str) -> str:
@@ -195,12 +200,6 @@ def memory_text(n_bytes: int) -> str:
     if n_bytes < 2**20:
         return "less than 1 MiB"
     return f"{n_bytes / 2**30:.1f} GiB" if n_bytes >= 2**30 else f"{n_bytes / 2**20:.0f} MiB"
-
-
-def count(n: int, noun: str) -> str:
-    """`1 trial`, `2 trials`, `3 classes`."""
-    plural = noun + ("es" if noun.endswith("s") else "s")
-    return f"{n:,} {noun if n == 1 else plural}"
 
 
 def joined(words: Sequence[str]) -> str:

@@ -18,6 +18,7 @@ from tunecli.study_file.settings.settings import Component, Constraint, SearchSe
 from tunecli.study_file.settings.units import with_unit
 from tunecli.study_file.space.corner_cases import MOST_POINTS
 from tunecli.study_file.space.tree import trains_itself
+from tunecli.study_file.text.counts import count
 from tunecli.study_file.text.scalars import Scalar
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def space(study: StudyFile) -> RenderableType:
         if parameter.name.removesuffix(GATE) not in study.gates or parameter.name in study.gates
     ]
     title = Text(f"{wording.plain(study.name)}: ", style="bold")
-    title.append(wording.count(len(ranges), "searched parameter"))
+    title.append(count(len(ranges), "searched parameter"))
     if not ranges:
         return title
     table = Table(box=None, pad_edge=False, header_style="dim")
@@ -56,8 +57,9 @@ def rehearsal_lines(
     summary = found.summary
     n_fits = found.n_trials * summary.n_folds
     lines = [labelled(label, text) for label, text in wording.data_lines(summary)]
-    trials = wording.count(found.n_trials, "trial")
-    lines.append(labelled("search", f"{trials} of {summary.n_folds} fits each: {n_fits:,} fits"))
+    trials = count(found.n_trials, "trial")
+    fits = f"{trials} of {count(summary.n_folds, 'fit')} each: {count(n_fits, 'fit')}"
+    lines.append(labelled("search", fits))
     smallest, largest = found.n_weights
     weights = f"{smallest:,}" if smallest == largest else f"{smallest:,} to {largest:,}"
     if any(found.n_weights):
@@ -66,7 +68,7 @@ def rehearsal_lines(
     if found.seconds:
         lines.append(labelled("time", _time(found)))
     parts: list[RenderableType] = [line.hanging() for line in lines]
-    if found.n_beyond:
+    if found.n_beyond and not found.keeps_none:
         parts.append(Text(_beyond(found), style="yellow"))
     return Group(*parts, Text(), _verdict(found, gates))
 
@@ -145,7 +147,7 @@ def idle_pruner(pruner: Component, first_verdict: int, n_evaluations: int) -> st
         return ""
     return (
         f"search.pruner: {pruner.name.removesuffix('Pruner')} first judges after evaluation "
-        f"{first_verdict + 1}, but a trial has {wording.count(n_evaluations, 'evaluation')}: it "
+        f"{first_verdict + 1}, but a trial has {count(n_evaluations, 'evaluation')}: it "
         "ends none early. Lower its arguments, train longer, or write pruner: none."
     )
 
@@ -164,7 +166,7 @@ def _memory(found: StudyRehearsal) -> str:
 
 def _time(found: StudyRehearsal) -> str:
     one = wording.duration(found.seconds_per_trial)
-    jobs = wording.count(found.n_jobs, "job")
+    jobs = count(found.n_jobs, "job")
     return (
         f"about {one} a trial, {wording.about(found.seconds)} for all with {jobs}; "
         "less where trials are stopped early"
@@ -172,11 +174,11 @@ def _time(found: StudyRehearsal) -> str:
 
 
 def _beyond(found: StudyRehearsal) -> str:
-    tried = wording.count(found.n_rehearsed, "configuration")
+    tried = count(found.n_rehearsed, "configuration")
     if found.n_beyond == found.n_rehearsed:
         return (
-            f"None of {tried} keeps to the limits; of the smallest, {found.beyond}. Widen the "
-            "ranges towards smaller models, or the limits: else no trial may have a score."
+            f"None of {tried} keeps to the limits, but some between them may; of the smallest, "
+            f"{found.beyond}."
         )
     return (
         f"{found.n_beyond} of {tried} would break a limit before any training, at no cost; of the "
@@ -184,8 +186,18 @@ def _beyond(found: StudyRehearsal) -> str:
     )
 
 
+def _keeps_none(found: StudyRehearsal) -> str:
+    tried = count(found.n_rehearsed, "configuration")
+    return (
+        f"None of {tried} keeps to the limits; of the smallest, {found.beyond}. A search would "
+        f"stop without a value. {wording.WIDEN}"
+    )
+
+
 def _verdict(found: StudyRehearsal, gates: Mapping[str, Scalar] | None) -> RenderableType:
-    rehearsed = wording.count(found.n_rehearsed, "configuration")
+    rehearsed = count(found.n_rehearsed, "configuration")
+    if found.keeps_none and not found.mistakes:
+        return Text(_keeps_none(found), style="bold red")
     if not found.mistakes:
         pairs = "the first pairs" if found.n_rehearsed == MOST_POINTS else "every pair"
         what = f"trained for two batches, {pairs} of choices among them"

@@ -10,6 +10,7 @@ from tunecli.report.analysis.records import StudyRecord, TrialRecord
 from tunecli.report.analysis.undefined import undefined_metrics
 from tunecli.report.phrases import wording
 from tunecli.report.phrases.layout import beside
+from tunecli.study_file.text.counts import count
 
 
 def heading(title: str) -> list[RenderableType]:
@@ -58,7 +59,7 @@ def trial_facts(study: StudyRecord, trial: TrialRecord) -> list[RenderableType]:
     lines += [("note", wording.plain(text)) for text in undefined_metrics(trial, curve).values()]
     cost = [
         wording.duration(trial.seconds) if trial.seconds else "",
-        wording.count(trial.n_weights, "weight") if trial.n_weights else "",
+        count(trial.n_weights, "weight") if trial.n_weights else "",
         f"{wording.memory_text(trial.peak_memory)} at most" if trial.peak_memory else "",
         _evaluation(trial, curve),
     ]

@@ -21,6 +21,7 @@ from tunecli.search.workers.measurable import measuring_notes
 from tunecli.study_file.settings.code_names import is_code
 from tunecli.study_file.settings.metric_names import prediction_metrics
 from tunecli.study_file.settings.settings import TrialConfig
+from tunecli.study_file.text.counts import count
 from tunecli.training.fold_data import takes_integers
 from tunecli.training.outcome.guessing import guesses
 from tunecli.training.outcome.metrics import measure
@@ -164,7 +165,7 @@ def _notes(dataset: Dataset, store: FoldStore, counts: Sequence[int]) -> list[st
             notes.append(f"Class {name!r} has no row to validate on in some fold.")
         elif mean < FEW_ROWS:
             notes.append(
-                f"Class {name!r} has {counts[label]} rows to search on, about {mean:.0f} in each "
-                "validation part: its scores will be noisy."
+                f"Class {name!r} has {count(counts[label], 'row')} to search on, about {mean:.0f} "
+                "in each validation part: its scores will be noisy."
             )
     return notes

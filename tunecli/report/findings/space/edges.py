@@ -25,8 +25,9 @@ from tunecli.report.findings.evidence.positions import (
     value_at,
 )
 from tunecli.report.findings.evidence.separation import Rule
-from tunecli.report.phrases.wording import count, plain, scalar
+from tunecli.report.phrases.wording import plain, scalar
 from tunecli.study_file.settings.ranges import Categories, IntRange
+from tunecli.study_file.text.counts import count
 
 _FEWEST = 10  # trials that have the parameter
 _OUTER = 0.2  # of the range, at its bound

@@ -14,8 +14,9 @@ from tunecli.report.findings.evidence.positions import (
     rounded,
     value_at,
 )
-from tunecli.report.phrases.wording import count, plain
+from tunecli.report.phrases.wording import plain
 from tunecli.study_file.settings.ranges import Categories
+from tunecli.study_file.text.counts import count
 
 _FEWEST = 25  # trials that have the parameter
 _MARGIN = 0.1  # of the range, kept on both sides of the good trials

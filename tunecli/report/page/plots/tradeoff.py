@@ -9,6 +9,7 @@ from tunecli.report.page.plots.plot import Plot, Trace, axis, plot_layout
 from tunecli.report.page.plots.scores import STRIP, ScoreAxis
 from tunecli.report.phrases import wording
 from tunecli.study_file.settings.units import base_unit
+from tunecli.study_file.text.counts import count
 
 _WIDE = 10
 """Largest over smallest cost from which a linear axis would crowd the small ones."""
@@ -83,6 +84,6 @@ def _description(
     costs = [wording.metric_text(objective.metric, trial.values[index]) for trial in best]
     ends = [f"{wording.score(best[end].values[0])} at {costs[end]}" for end in (0, -1)]
     return (
-        f"{wording.count(len(best), 'trial')} on the Pareto front, from {first} {ends[0]} to "
+        f"{count(len(best), 'trial')} on the Pareto front, from {first} {ends[0]} to "
         f"{ends[1]} of {wording.plain(objective.metric)}."
     )
