@@ -62,8 +62,8 @@ def check_tree(tree: Tree, sections: Sections, task: Task | None, grammar: Gramm
     searched = parameters_of(tree)
     if len(searched) > MOST_PARAMETERS:
         n = f"{len(searched):,}"
-        message = f"a study searches at most {MOST_PARAMETERS} ranges and choices, but got {n}."
-        grammar.problems.add((), f"{message} Fix some of them.")
+        message = f"a study can have at most {MOST_PARAMETERS} ranges and choices, but got {n}."
+        grammar.problems.add((), f"{message} Replace some of them with values.")
         return
     _Checks(tree, sections, task, grammar).run(searched)
     if trains_itself(tree):
@@ -78,12 +78,15 @@ def _of_own_training(tree: Tree, sections: Sections) -> Iterator[tuple[Path, str
     pruner = sections.search.pruner
     is_open = tree.base["training", "epochs"] == Plain(None)
     if pruner is not None and pruner.name == "HyperbandPruner" and is_open:
-        message = "Hyperband needs to know how long a trial is: write training: {epochs: …}."
+        message = "Hyperband requires the length of a trial: write training: {epochs: …}."
         yield ("search", "pruner"), message
     for slot, default in defaults.slots().items():
         is_of_loop = slot[0] in SETTINGS and slot[1] not in _OF_ANY_TRAINING
         if is_of_loop and tree.base[slot] != default:
-            message = f"is for tunecli's own loop. Write {slot[1]} under train, for your function."
+            message = (
+                f"applies only to tunecli's own training loop. For your function, write {slot[1]} "
+                "under train."
+            )
             yield slot, message
 
 
@@ -110,8 +113,8 @@ def _check_metric(
     metric: Component, at: Path, fitting: list[str], task: Task, problems: Problems
 ) -> None:
     if metric.name in METRICS and metric.name not in fitting:
-        message = f"{metric.name} is for {METRICS[metric.name].task}, but the data is for {task}."
-        problems.add_new(at, f"{message} Take one of {listed(fitting, last='or')}.")
+        message = f"{metric.name} is for {METRICS[metric.name].task}, but the task is {task}."
+        problems.add_new(at, f"{message} Choose one of {listed(fitting, last='or')}.")
 
 
 class _Checks:

@@ -157,10 +157,10 @@ def _labels(path: str, old: Choice, new: Choice) -> Iterator[Change]:
     shared = [label for label in before if label in after]
     for label in before:
         if label not in after:
-            yield Change(f"{path}.{label}", "an option", "removed", "refused")
+            yield Change(f"{path}.{label}", "present", "removed", "refused")
     for label in after:
         if label not in before:
-            yield Change(f"{path}.{label}", "no option", "added", "refused")
+            yield Change(f"{path}.{label}", "absent", "added", "refused")
     if shared != [label for label in after if label in before] or len(before) == len(shared):
         names = [", ".join(str(label) for label in labels) for labels in (before, after)]
         yield Change(path, names[0], names[1], "refused")

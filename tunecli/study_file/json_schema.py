@@ -47,7 +47,7 @@ _SCALAR: Schema = {"type": ["number", "string", "boolean", "null"]}
 _DURATION: Schema = {
     "type": "string",
     "pattern": f"^{PATTERN}$",
-    "description": "2h, 90m, 1h30m or 45s.",
+    "description": "A time, such as 2h, 90m, 1h30m or 45s.",
 }
 
 
@@ -73,7 +73,10 @@ def json_schema() -> Schema:
 def _sections() -> dict[str, Schema]:
     """Every key of a study file, in the order of the README."""
     return {
-        "study": {"type": "string", "description": "Its name; without one, the file's."},
+        "study": {
+            "type": "string",
+            "description": "Name of the study. Default: the name of the file.",
+        },
         "seed": {"type": "integer", "minimum": 0, "default": 0},
         "data": _data(),
         "validation": _any_of([_section(ValidationSettings), _NONE]),
@@ -83,7 +86,7 @@ def _sections() -> dict[str, Schema]:
         "metrics": _any_of([{"type": "array", "items": _ref("metric")}, _NONE]),
         "search": _any_of([_search(), _NONE]),
         "variant": {
-            "description": "Settings that belong together: the chosen branch replaces them.",
+            "description": "Settings that change together: the chosen branch replaces them.",
             **_only("choice", _labelled_branches()),
         },
     }
@@ -173,7 +176,7 @@ def _search() -> Schema:
         },
     )
     section["properties"]["start_with"] = {
-        "description": "Configurations tried first; what one leaves out is suggested.",
+        "description": "Configurations to try first; the sampler suggests what one leaves out.",
         **_any_of([{"type": "array", "items": {"type": "object"}}, another_study]),
     }
     return section
@@ -335,7 +338,10 @@ def _number_range(word: str, number: str) -> Schema:
             word: {**ends, "description": "Lowest and highest value, both included."},
             "log": {"type": "boolean", "description": "Search on a logarithmic scale."},
             "step": {"type": number, "exclusiveMinimum": 0},
-            "or": {**_SCALAR, "description": "A value apart from the range, such as 0 for off."},
+            "or": {
+                **_SCALAR,
+                "description": "A value to try as an alternative to the range, such as 0 for off.",
+            },
         },
         required=[word],
     )

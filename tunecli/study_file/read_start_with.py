@@ -61,7 +61,7 @@ def read_start_with(
     if _names_study(data):
         return (), _start_from(data, at, problems)
     if isinstance(data, list) and (named := [entry for entry in data if _names_study(entry)]):
-        message = "{study: …} stands without the list around it."
+        message = "{study: …} must not be inside a list."
         problems.add(at, f"{message} Write start_with: {inline(named[0])}.")
     if not isinstance(data, list):
         advice = "Write a list of configurations, or {study: NAME, best: 5}."
@@ -78,11 +78,11 @@ def _names_study(data: Any) -> bool:
 def _start_from(data: dict[str, Any], at: Path, problems: Problems) -> StartFrom | None:
     for key in data:
         if key not in ("study", "best"):
-            hint = did_you_mean(key, ("study", "best")) or " Known here are `study` and `best`."
+            hint = did_you_mean(key, ("study", "best")) or " Valid keys are `study` and `best`."
             problems.add((*at, key), f"unknown key.{hint}", of_key=True)
     study, best = data["study"], data.get("best", 5)
     if not isinstance(study, str) or not study:
-        problems.add((*at, "study"), f"must be a study's name, but got {inline(study)}.")
+        problems.add((*at, "study"), f"must be the name of a study, but got {inline(study)}.")
     if not isinstance(best, int) or isinstance(best, bool) or best < 1:
         message = f"must be a whole number of at least 1, but got {inline(best)}."
         problems.add((*at, "best"), message)
@@ -101,7 +101,7 @@ class _Entry:
         self._found: Assignment = {}
         if not isinstance(data, dict):
             example = "{optimizer: {AdamW: {lr: 1e-3}}}"
-            self._problems.add(at, f"is written like {example}, but got {inline(data)}.")
+            self._problems.add(at, f"must be a mapping such as {example}, but got {inline(data)}.")
             return {}
         slots: Slots = self._tree.base
         if VARIANT in data:
@@ -135,11 +135,11 @@ class _Entry:
             elif key in sections and isinstance(value, dict):
                 self._settings(value, below, key, slots)
             elif "." in key:
-                message = f"is written in mappings. Write {flow(_nested(key.split('.'), value))}."
+                message = f"must be nested mappings. Write {flow(_nested(key.split('.'), value))}."
                 self._problems.add(below, message, of_key=True)
             else:
-                hint = did_you_mean(key, sections) or " It may name only what is searched."
-                message = f"there is no range in {key}.{hint}"
+                hint = did_you_mean(key, sections) or " Only searched settings are allowed here."
+                message = f"{key} contains no range.{hint}"
                 self._problems.add(below, message, of_key=True)
 
     def _settings(self, data: dict[str, Any], at: Path, section: str, slots: Slots) -> None:
@@ -149,7 +149,7 @@ class _Entry:
                 self._node(value, (*at, key), slots[slot])
             else:
                 known = [s[1] for s in slots if s[0] == section and len(s) == 2]
-                message = f"there is no such setting.{did_you_mean(key, known)}"
+                message = f"unknown setting.{did_you_mean(key, known)}"
                 self._problems.add((*at, key), message, of_key=True)
 
     def _node(self, data: Any, at: Path, node: Node) -> None:
@@ -170,7 +170,9 @@ class _Entry:
             self._items(data, at, node)
         elif isinstance(node, Plain):
             fixed = inline(node.value)
-            message = f"may name only ranges, but this is fixed at {fixed}. Leave it out."
+            message = (
+                f"only searched settings are allowed, but this is fixed at {fixed}. Remove it."
+            )
             self._problems.add(at, message)
 
     def _number(self, data: Any, at: Path, node: Number) -> None:
@@ -215,8 +217,8 @@ class _Entry:
             if key in known:
                 self._node(value, (*at, key), known[key])
             elif not any(self._problems.misspelled_at(node.at) for node in known.values()):
-                hint = did_you_mean(key, known) or " It may name only what is searched."
-                message = f"there is no range of this name.{hint}"
+                hint = did_you_mean(key, known) or " Only searched settings are allowed here."
+                message = f"no range has this name.{hint}"
                 self._problems.add((*at, key), message, of_key=True)
 
     def _items(self, data: Any, at: Path, node: ListNode) -> None:

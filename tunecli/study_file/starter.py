@@ -71,7 +71,7 @@ def reading_settings(overrides: Sequence[str]) -> dict[str, Any]:
     others = [name for name in names if name.removeprefix("data.") not in _READING]
     if others:
         known = listed(f"data.{name}" for name in _READING)
-        raise DataError(f"init takes --set for {known}, but got {others[0]!r}.")
+        raise DataError(f"init accepts --set only for {known}, but got {others[0]!r}.")
     study = StudyFile.from_text(_SHORTEST, "init", overrides)
     return study.data.model_dump(include={name.removeprefix("data.") for name in names})
 
@@ -115,12 +115,12 @@ def _head(look: FirstLook, file: str, options: str) -> Iterator[str]:
     what = f"{look.n_classes} classes" if look.n_classes else "numbers"
     yield f"# A first study of {look.source}: {look.n_rows:,} rows, {what} to predict."
     yield "#"
-    yield f"#   tunecli check {file}{options}     # what it will take, and whether all of it runs"
-    yield f"#   tunecli search {file}{options}    # Ctrl-C stops it; the same command goes on"
+    yield f"#   tunecli check {file}{options}     # estimates time and memory, tests every branch"
+    yield f"#   tunecli search {file}{options}    # Ctrl-C stops it; the same command resumes it"
     yield f"#   tunecli report {starter_name(look.source)}"
     yield "#"
-    yield "# A range is searched; a value in its place is fixed. What is not here has a default:"
-    yield "# the README lists them all."
+    yield "# A range is searched; a single value is fixed. All other settings have defaults,"
+    yield "# which the README lists."
     yield ""
 
 
@@ -132,20 +132,20 @@ def _data(look: FirstLook) -> Iterator[str]:
     for name, value in look.reading.items():
         yield f"  {name}: {flow(value)}"
     if look.in_order_of:
-        yield "  # The rows are in the order of this date; to validate and test on later ones:"
+        yield "  # The rows are in the order of this date. To validate and test on later rows:"
         yield f"  # time: {flow(look.in_order_of)}"
     if look.median_side is not None:
         side = f"{look.median_side:,} pixels"
-        yield f"  # The pictures differ in size: height and width are {side} in the median."
-        yield "  # All are scaled and cut to this one; a larger one shows more, and takes longer."
+        yield f"  # The pictures differ in size: the median of heights and widths is {side}."
+        yield "  # All are scaled and cropped to this size; larger shows more and takes longer."
         yield f"  size: {first_size(look.median_side)}"
     if look.root is not None:
         yield f"  root: {flow(look.root)}"
     if look.download:
-        yield "  download: true                  # if it is not in root"
+        yield "  download: true                  # if root does not contain it"
     if not look.has_test:
-        yield "  test: 0.2                       # put away for a last look; no trial sees it"
-    yield "  scale: standard                 # fitted on each training part alone"
+        yield "  test: 0.2                       # held out for the end; no trial sees it"
+    yield "  scale: standard                 # fitted on each training part only"
     yield ""
     if not look.has_validation:
         few = look.n_rows <= MOST_ROWS_FOR_FOLDS
@@ -155,7 +155,7 @@ def _data(look: FirstLook) -> Iterator[str]:
 
 def _parts(look: FirstLook) -> Iterator[str]:
     yield "model:"
-    yield "  choice:                         # each trial takes one of these"
+    yield "  choice:                         # each trial uses one of these"
     yield from _models(look)
     yield ""
     yield "optimizer:"
@@ -168,12 +168,12 @@ def _parts(look: FirstLook) -> Iterator[str]:
     yield "training:"
     yield f"  epochs: {20 if look.n_rows <= MOST_ROWS_FOR_FOLDS else 10}"
     yield f"  batch_size: {{choice: {_batch_sizes(look.n_rows)}}}"
-    yield "  early_stopping: {patience: 5}   # evaluations without a better mean over the folds"
+    yield "  early_stopping: {patience: 5}   # evaluations without a better mean of the folds"
     yield ""
     yield from _objective(look)
     yield ""
     yield "search:"
-    yield "  trials: 30                      # a total: raise it, and run the same command again"
+    yield "  trials: 30                      # in total; to continue, raise it and search again"
 
 
 def _models(look: FirstLook) -> Iterator[str]:
@@ -201,14 +201,15 @@ def _batch_sizes(n_rows: int) -> list[int]:
 def _objective(look: FirstLook) -> Iterator[str]:
     if look.task == "regression":
         yield "objective: {minimize: rmse}"
-        yield "metrics: [mae, r2]                # measured and shown, too"
+        yield "metrics: [mae, r2]                # also measured and shown"
         return
     if look.commonest > _UNEVEN:
-        yield f"# {look.commonest:.0%} of the rows are of one class, so accuracy would say little."
+        share = f"{look.commonest:.0%}"
+        yield f"# {share} of the rows belong to one class, so accuracy would mean little."
         yield "objective: {maximize: balanced_accuracy}"
         others = ["accuracy", "f1", "log_loss"]
     else:
         yield "objective: {maximize: accuracy}"
         others = ["f1", "log_loss"]
     others += ["roc_auc"] if look.n_classes == 2 else []
-    yield f"metrics: [{', '.join(others)}]   # measured and shown, too"
+    yield f"metrics: [{', '.join(others)}]   # also measured and shown"

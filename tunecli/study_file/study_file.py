@@ -294,7 +294,9 @@ def _document(text: str, file: str, overrides: Sequence[str]) -> tuple[Document,
         document = replace(document, data={})
     if not isinstance(document.data, dict):
         got = inline(document.data)
-        message = f"a study file is a mapping of sections, but got {got}. Begin with data: digits."
+        message = (
+            f"a study file must be a mapping of sections, but got {got}. Start with data: digits."
+        )
         found = [flaw.problem for flaw in document.flaws]
         raise StudyFileError(file, [*found, Problem(1, 1, "", message)])
     document, mistakes = with_overrides(document, overrides)
@@ -339,5 +341,5 @@ _ELSEWHERE = {
 def _unknown_section(key: str) -> str:
     if key in _ELSEWHERE:
         return f"unknown section. Write {_ELSEWHERE[key]}."
-    known = f" Known are {listed(SECTIONS, most=20)}."
+    known = f" Valid sections are {listed(SECTIONS, most=20)}."
     return f"unknown section.{did_you_mean(key, SECTIONS) or known}"

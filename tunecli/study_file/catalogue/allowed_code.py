@@ -54,6 +54,8 @@ FOR_TUNECLI: dict[str, tuple[Argument, ...]] = {
 _GIVEN_FIRST: dict[str, int] = {"optimizer": 1, "schedule": 1, "metric": 2}
 """Positional arguments that tunecli gives: parameters, the optimizer, targets and predictions."""
 
+_RELATIVE = "Paths are relative to the study file's folder."
+
 _PLAIN_BASES = ("nn.Module", "torch.nn.Module", "Module", "object")
 
 ArgumentProblem = tuple[tuple[str, ...], str]
@@ -94,13 +96,17 @@ class AllowedCode:
             if option.endswith(".py"):
                 places = [path for path in (Path(option), folder / option) if path.is_file()]
                 if not places:
-                    raise UserCodeError(f"--code {option}: there is no such file.")
+                    raise UserCodeError(
+                        f"--code {option}: this file does not exist, neither in the current "
+                        "folder nor in the study file's folder."
+                    )
                 files[places[0].resolve()] = _hash(places[0].resolve(), option)
             elif _package(option) is not None:
                 packages[option] = package_hash(option, _origin(option))
             else:
                 raise UserCodeError(
-                    f"--code {option}: there is no such package, and a file's name ends with .py."
+                    f"--code {option}: no such package is installed. To allow a file, give its "
+                    "name with .py."
                 )
         return cls(folder, tuple(files.items()), tuple(packages.items()))
 
@@ -144,15 +150,16 @@ class AllowedCode:
         assert name is not None
         if name.is_file and not isfile(self.file(name)):
             where = f"(looked for at {self.file(name)})"
-            return f"there is no file {name.place!r} {where}. It is relative to the study file."
+            return f"file {name.place!r} does not exist {where}. {_RELATIVE}"
         if not name.is_file and _package(name.to_allow) is None:
             return (
-                f"there is no package {name.to_allow!r} here. Install it, or name a file: a.py:…"
+                f"package {name.to_allow!r} is not installed. Install it, or name a file: "
+                f"my_code.py:{name.name}."
             )
         if self.hash_of(name) is None:
             option = self._option(name)
             if (self.file(name) if name.is_file else name.to_allow) in self.changed:
-                rule = "has changed since you allowed it, itself or what it imports"
+                rule = "or something it imports has changed since you allowed it"
                 return f"{written} {rule}. To allow it again, add --code {option}."
             rule = "is code, which runs only if the command line allows it"
             return f"{written} {rule}: add --code {option}."
@@ -182,7 +189,7 @@ class AllowedCode:
                 found += _value_problems(argument, value)
             elif not known.open:
                 taken = [argument.name for argument in known.arguments]
-                others = f" It takes {listed(taken)}." if taken else " It takes none."
+                others = f" It takes {listed(taken)}." if taken else " It takes no arguments."
                 hint = did_you_mean(name, taken) or others
                 found.append(((name,), f"{known.name} has no argument `{name}`.{hint}"))
         given = {*component.arguments, *broken}
@@ -254,12 +261,13 @@ def _missing(source: Path, name: CodeName) -> str | None:
         tree = signatures.parsed(source)
     except (SyntaxError, ValueError, OSError, MemoryError, RecursionError) as error:
         line = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
-        reason = getattr(error, "strerror", None) or (error.args or ["it is nested too deep"])[0]
+        reason = getattr(error, "strerror", None) or (error.args or ["too deeply nested"])[0]
         return f"{name.place} cannot be read as Python: {reason}{line}."
     known = _defined(tree)
     if name.name in known or "*" in known or "__getattr__" in known:
         return None
-    hint = did_you_mean(name.name, known) or f" It has {listed(known) if known else 'nothing'}."
+    names = f" It defines {listed(known)}." if known else " It defines none."
+    hint = did_you_mean(name.name, known) or names
     return f"{name.place} has no class or function {name.name!r}.{hint}"
 
 

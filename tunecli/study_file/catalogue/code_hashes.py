@@ -197,6 +197,6 @@ def _may_hold_code(folder: Path) -> bool:
 def _refuse_more_than_most(n_files: int, folder: Path) -> None:
     if n_files > MOST_FILES:
         raise UserCodeError(
-            f"--code: {folder} has more than {MOST_FILES:,} files of code that would have to be "
-            "compared at each call. Move what the study needs to a folder of its own."
+            f"--code: {folder} contains more than {MOST_FILES:,} code files, and every call would "
+            "compare all of them. Move the files that the study needs to a separate folder."
         )

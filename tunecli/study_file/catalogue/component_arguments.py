@@ -69,7 +69,7 @@ _UNSETTABLE: dict[Kind, set[str]] = {
     },
 }
 
-_DEPRECATED = "Optuna has deprecated it, and will remove it. Leave it out."
+_DEPRECATED = "Optuna has deprecated it and will remove it. Leave it out."
 WITHDRAWN: dict[str, dict[str, str]] = {
     "TPESampler": {
         "consider_prior": _DEPRECATED,
@@ -78,9 +78,10 @@ WITHDRAWN: dict[str, dict[str, str]] = {
         "consider_endpoints": _DEPRECATED,
     },
     "CmaEsSampler": {
-        "sigma0": f"{_DEPRECATED} CMA-ES then begins with a sixth of the ranges.",
-        "restart_strategy": "Optuna no longer restarts, whatever it says. Leave it out.",
-        "inc_popsize": "Optuna no longer restarts, whatever it says. Write popsize, or nothing.",
+        "sigma0": f"{_DEPRECATED} CMA-ES then starts with a sixth of each range.",
+        "restart_strategy": "it has no effect: Optuna no longer restarts CMA-ES. Leave it out.",
+        "inc_popsize": "it has no effect: Optuna no longer restarts CMA-ES. Write popsize, "
+        "or leave both out.",
     },
 }
 """By sampler, arguments that the library still names and does not want, and what to do."""
@@ -261,7 +262,7 @@ def unknown_argument(kind: Kind, component: str, name: str) -> str | None:
     if known.open:
         return None
     taken = [argument.name for argument in known.arguments]
-    others = f" It takes {listed(taken)}." if taken else " It takes none."
+    others = f" It takes {listed(taken)}." if taken else " It takes no arguments."
     return f"{known.name} has no argument `{name}`.{did_you_mean(name, taken) or others}"
 
 
@@ -280,7 +281,7 @@ def _why_not(kind: Kind, known: Signature, name: str) -> str:
     holds = "a tensor" if "Tensor" in argument.annotation else "a Python object"
     holds = "code" if "Callable" in argument.annotation else holds
     way_out = " Write weight: balanced." if name == "pos_weight" else ""
-    return f"it takes {holds}, which a study file cannot give.{way_out}"
+    return f"it takes {holds}, which a study file cannot contain.{way_out}"
 
 
 def _expected(kind: Kind, known: Signature, argument: Argument) -> str:

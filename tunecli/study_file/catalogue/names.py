@@ -84,14 +84,14 @@ SCALES = {
 }
 ALIASES = {"CMA-ES": "CmaEsSampler", "NSGA-II": "NSGAIISampler", "NSGA-III": "NSGAIIISampler"}
 
-_TAKES_CODE = "it takes code, and a study file is data."
-_TAKES_SCHEDULES = "it is made of other schedules in code. Write one of those"
-_ABSTRACT = "it is what all others derive from, and does nothing by itself."
+_TAKES_CODE = "it takes code, and a study file can contain only data."
+_TAKES_SCHEDULES = "it combines other schedules in code. Write one of those, with"
+_ABSTRACT = "it is the abstract base class of all others."
 _NOT_ELEMENTWISE = "it is not elementwise. Write `ReLU` or `GELU`."
 _NO_MEASURE = "it does not compare predictions with the targets of classification or regression."
-_OTHER_SIZE = "all pictures have the size that data.size says. Write `size` there."
-_SCALES = "`data.scale` does that, fitted to the training part."
-_OTHER_PICTURE = "it is nothing without masks or boxes."
+_OTHER_SIZE = "it changes the size of pictures. Write `data.size` instead."
+_SCALES = "`data.scale` does this, fitted on the training part."
+_OTHER_PICTURE = "it requires masks or boxes."
 _NOT_OFFERED: dict[Kind, dict[str, str]] = {
     "augmentation": {
         **dict.fromkeys(
@@ -99,20 +99,20 @@ _NOT_OFFERED: dict[Kind, dict[str, str]] = {
         ),
         **dict.fromkeys(("Normalize", "Denormalize"), _SCALES),
         **dict.fromkeys(("RandomTransplantation", "RandomMosaic", "PatchMix"), _OTHER_PICTURE),
-        "RandomMixUpV2": "it mixes targets, too. Write training: {mixup: 0.2}.",
-        "RandomCutMixV2": "it mixes targets, too. Write training: {cutmix: 1.0}.",
-        "RandomFisheye": "its arguments are tensors, which a study file cannot give.",
-        "RandomDissolving": "it fetches a diffusion model.",
+        "RandomMixUpV2": "it also mixes targets. Write training: {mixup: 0.2}.",
+        "RandomCutMixV2": "it also mixes targets. Write training: {cutmix: 1.0}.",
+        "RandomFisheye": "its arguments are tensors, which a study file cannot contain.",
+        "RandomDissolving": "it downloads a diffusion model.",
     },
     "optimizer": {
         "Optimizer": _ABSTRACT,
-        "SparseAdam": "it wants sparse gradients, which no model here has. Write `Adam`.",
+        "SparseAdam": "it requires sparse gradients, which no model here has. Write `Adam`.",
     },
     "schedule": {
-        "LambdaLR": f"{_TAKES_CODE} For a warm-up there is `training.warmup`.",
+        "LambdaLR": f"{_TAKES_CODE} For a warm-up, write `training.warmup`.",
         "MultiplicativeLR": f"{_TAKES_CODE} Write `ExponentialLR`.",
-        "SequentialLR": f"{_TAKES_SCHEDULES}, and `training.warmup` for a warm-up in front of it.",
-        "ChainedScheduler": f"{_TAKES_SCHEDULES}, with `training.warmup` for a warm-up.",
+        "SequentialLR": f"{_TAKES_SCHEDULES} `training.warmup` for a warm-up before it.",
+        "ChainedScheduler": f"{_TAKES_SCHEDULES} `training.warmup` for a warm-up.",
         "LRScheduler": _ABSTRACT,
         "_LRScheduler": _ABSTRACT,
     },
@@ -121,17 +121,17 @@ _NOT_OFFERED: dict[Kind, dict[str, str]] = {
             ("MultiheadAttention", "GLU", "Softmax", "Softmax2d", "LogSoftmax", "Softmin"),
             _NOT_ELEMENTWISE,
         ),
-        "Threshold": "it is nothing without arguments. Write `ReLU` or `Hardtanh`.",
+        "Threshold": "it requires arguments. Write `ReLU` or `Hardtanh`.",
     },
     "pruner": {
-        "WilcoxonPruner": "it takes steps for independent instances, and here they are "
+        "WilcoxonPruner": "it expects steps to be independent instances, but here they are "
         "evaluations of one curve. Write `Median` or `Hyperband`.",
         "NopPruner": "it prunes nothing. Write `pruner: none`.",
         "BasePruner": _ABSTRACT,
     },
     "sampler": {
-        "PartialFixedSampler": "the study file itself says what is fixed. Write a value in place "
-        "of a range.",
+        "PartialFixedSampler": "the study file itself fixes parameters. Write a value instead of "
+        "a range.",
         "BaseSampler": _ABSTRACT,
     },
 }
@@ -191,12 +191,12 @@ def with_article(kind: Kind) -> str:
 def unknown_name(kind: Kind, name: str) -> str:
     """What to say about a name that `canonical` does not know."""
     if kind == "train":
-        return f"{name!r} is no function of your own. Write {{my_train.py:fit: {{…}}}}."
+        return f"{name!r} is not the name of a function. Write {{my_train.py:fit: {{…}}}}."
     if (reason := _why_not_offered(kind, name)) is not None:
         return reason
     short = _short_names(kind)
-    known = f" Known are {listed(short, most=16)}."
-    return f"there is no {kind} `{name}`.{did_you_mean(name, [*names(kind), *short]) or known}"
+    known = f" Valid names are {listed(short, most=16)}."
+    return f"unknown {kind} `{name}`.{did_you_mean(name, [*names(kind), *short]) or known}"
 
 
 def closest_name(kind: Kind, name: str) -> str | None:
@@ -218,9 +218,9 @@ def _why_not_offered(kind: Kind, name: str) -> str | None:
     table = _NOT_OFFERED.get(kind, {})
     full = next((n for n in (name, f"{name}{kind.capitalize()}") if n in table), None)
     if full is not None:
-        return f"{full} is not offered: {table[full]}"
+        return f"{full} is not supported: {table[full]}"
     if kind == "loss" and name in signatures.exported(_torch("nn", "modules", "loss.py")):
-        return f"{name} is not offered: {_NO_MEASURE} Known are {listed(LOSS_TASKS)}."
+        return f"{name} is not supported: {_NO_MEASURE} Valid names are {listed(LOSS_TASKS)}."
     return None
 
 

@@ -44,7 +44,7 @@ def _is_whole(value: object) -> bool:
 
 NUMBER = ValueType("a number", _is_number, {"type": "number"})
 WHOLE = ValueType("a whole number", _is_whole, {"type": "integer"})
-TEXT = ValueType("a text", lambda value: isinstance(value, str), {"type": "string"})
+TEXT = ValueType("a string", lambda value: isinstance(value, str), {"type": "string"})
 TRUTH = ValueType("true or false", lambda value: isinstance(value, bool), {"type": "boolean"})
 NONE = ValueType("none", lambda value: value is None, {"enum": [None, "none"]})
 ANYTHING = ValueType("anything", lambda value: True)
@@ -142,13 +142,13 @@ def value_type(annotation: str, default: object = None) -> ValueType:
 
 
 def value_in_words(value: object) -> str:
-    """A study file's value as an error message names it: `the text 'abc'`, `the number 3`."""
+    """A study file's value as an error message names it: `the string 'abc'`, `the number 3`."""
     if value is None:
         return "none"
     if isinstance(value, bool):
         return _plain(value)
     if isinstance(value, str):
-        return f"the text {value!r}"
+        return f"the string {value!r}"
     if isinstance(value, int | float):
         return f"the number {value}"
     if isinstance(value, list | tuple):

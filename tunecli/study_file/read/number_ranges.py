@@ -39,7 +39,7 @@ def kind_of_range(data: dict[str, Any]) -> Literal["float", "int", "choice"] | N
     kinds = [word for word in RANGE_WORDS if word in data]
     if len(kinds) > 1:
         got = " and ".join(kinds)
-        raise RangeMistakeError(f"a range has one of float, int and choice, but got {got}.")
+        raise RangeMistakeError(f"a range has only one of float, int and choice, but got {got}.")
     if not kinds:
         _refuse_misspelled(data)
         return None
@@ -55,8 +55,8 @@ def beside_mistakes(data: dict[str, Any]) -> list[str]:
 
 def _not_beside(key: str, kind: str) -> str:
     if kind == "choice":
-        return f"`choice` stands alone, but got `{key}` beside it. Make it one of the options."
-    return f"beside `{kind}` stand log, step and or, but got `{key}`.{did_you_mean(key, BESIDE)}"
+        return f"`choice` allows no other key, but got `{key}`. Make it one of the options."
+    return f"`{kind}` allows only log, step and or, but got `{key}`.{did_you_mean(key, BESIDE)}"
 
 
 def _refuse_misspelled(data: dict[str, Any]) -> None:
@@ -67,7 +67,7 @@ def _refuse_misspelled(data: dict[str, Any]) -> None:
         if meant and isinstance(value, list) and all(closest(o, BESIDE) for o in others):
             raise RangeMistakeError(f"unknown kind of range `{key}`. Did you mean `{meant}`?")
     if data and all(key in (*BESIDE, "low", "high") for key in data):
-        raise RangeMistakeError("a range is written {float: [low, high]} or {int: [low, high]}.")
+        raise RangeMistakeError("a range must be {float: [low, high]} or {int: [low, high]}.")
 
 
 def read_number_range(data: dict[str, Any]) -> FloatRange | IntRange:
@@ -103,13 +103,13 @@ def _mistakes_alone(data: dict[str, Any], kind: str) -> Iterator[str]:
         what = "whole number" if kind == "int" else "number"
         yield f"step must be a {what} above 0, but got {inline(step)}."
     if isinstance(data.get("or"), list | dict):
-        yield f"`or` takes a single value, as `or: 0`, but got {inline(data['or'])}."
+        yield f"`or` takes a single value, such as `or: 0`, but got {inline(data['or'])}."
 
 
 def _ends(data: Any, kind: str) -> tuple[float, float]:
     if not isinstance(data, list) or len(data) != 2:
         got = f"but got {inline(data)}"
-        raise RangeMistakeError(f"a range of numbers is written {{{kind}: [low, high]}}, {got}.")
+        raise RangeMistakeError(f"a range of numbers must be {{{kind}: [low, high]}}, {got}.")
     for end in data:
         if not _is_number(end, kind):
             what = "whole numbers" if kind == "int" else "numbers"
@@ -130,18 +130,18 @@ def _mistakes_together(low: float, high: float, step: Any, log: bool) -> Iterato
     if step is None:
         return
     if log:
-        yield "log and step do not go together. Remove one of them."
+        yield "log and step cannot be combined. Remove one of them."
         return
     if (high - low) / step > MOST_STEPS:
         message = f"a range has at most {MOST_STEPS:,} steps, but this one has more."
-        yield f"{message} Leave step out, or make it larger."
+        yield f"{message} Remove step, or make it larger."
         return
     width, exact_step = Decimal(str(high)) - Decimal(str(low)), Decimal(str(step))
     if width % exact_step:
         reached = Decimal(str(low)) + width // exact_step * exact_step
         yield (
             f"steps of {inline(step)} from {inline(low)} do not reach {inline(high)}. "
-            f"Write {reached} as the high end, or another step."
+            f"Write {reached} as the high end, or change the step."
         )
 
 

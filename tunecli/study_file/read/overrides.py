@@ -46,7 +46,7 @@ def with_overrides(document: Document, overrides: Sequence[str]) -> tuple[Docume
         path, equals, text = override.partition("=")
         try:
             if not equals:
-                raise _OverrideError("an override is written path=value, as training.epochs=3.")
+                raise _OverrideError("an override must be path=value, such as training.epochs=3.")
             read = Document.parse(_quoted(text), "--set")
             document = _with_value(document, _steps(path), read, override)
         except _OverrideError as error:
@@ -85,7 +85,7 @@ def _steps(path: str) -> Path:
         steps.append(word.strip() if word is not None else int(index))
         position = match.end()
     if position < len(path) or not steps or steps[0] == "" or isinstance(steps[0], int):
-        raise _OverrideError(f"a path is written as training.epochs, but got {inline(path)}.")
+        raise _OverrideError(f"a path must look like training.epochs, but got {inline(path)}.")
     return tuple(steps)
 
 
@@ -138,7 +138,7 @@ def _opened(node: Any, path: Path, following: str | int) -> Any:
     if isinstance(node, str) and node == following:
         return {node: {}}
     where = ".".join(map(str, path))
-    raise _OverrideError(f"{where} is {inline(node)}, which holds no settings.")
+    raise _OverrideError(f"{where} is {inline(node)}, which has no settings.")
 
 
 def _through_choice(node: Any, path: Path, step: str | int) -> tuple[Any, Path]:
@@ -159,9 +159,11 @@ def _check_step(node: Any, path: Path, step: str | int) -> None:
     where = ".".join(map(str, path)) or "a study file"
     if isinstance(node, list):
         if not isinstance(step, int) or step >= len(node):
-            raise _OverrideError(f"{where} is a list of {len(node)} items, and has no [{step}].")
+            raise _OverrideError(
+                f"{where} is a list of {len(node)} items and has no item [{step}]."
+            )
     elif isinstance(step, int):
-        raise _OverrideError(f"{where} is no list, so [{step}] leads nowhere.")
+        raise _OverrideError(f"{where} is not a list and has no item [{step}].")
 
 
 def _check_component(node: Any, path: Path, steps: Path, value: Any) -> None:

@@ -24,7 +24,7 @@ _REQUIREMENTS = {
     "int_parsing_size": "a smaller whole number",
     "float_type": "a number",
     "bool_type": "true or false",
-    "string_type": "a text",
+    "string_type": "a string",
     "greater_than_equal": "at least {ge:g}",
     "greater_than": "above {gt:g}",
     "less_than_equal": "at most {le:g}",
@@ -89,7 +89,7 @@ def _message(
     if kind == "extra_forbidden":
         return unknown_key(str(path[-1]), [*_fields(settings, path[:-1]), *also])
     if kind == "missing":
-        return "required, but not given."
+        return "required, but missing."
     requirements = dict.fromkeys(_requirement(detail) for detail in details)
     hint = _did_you_mean(got, details)
     if "a whole number" in requirements:
@@ -106,7 +106,7 @@ def without_exponent(got: Any) -> str:
 def unknown_key(key: str, known: Sequence[str]) -> str:
     """What to say about a key that stands where only `known` may."""
     return (
-        f"unknown key.{did_you_mean(key, known) or f' Known here are {listed(known, most=30)}.'}"
+        f"unknown key.{did_you_mean(key, known) or f' Valid keys are {listed(known, most=30)}.'}"
     )
 
 

@@ -156,14 +156,14 @@ class Grammar:
         if isinstance(data, dict) and data:
             return self._labelled(data, at, name, self.value)
         if not isinstance(data, list) or not data:
-            return self.broken(at, f"a choice is a list of options, but got {inline(data)}.")
+            return self.broken(at, f"a choice must be a list of options, but got {inline(data)}.")
         if mistake := _too_many_options(data):
             return self.broken(at, mistake)
         options: dict[str, tuple[Any, Node]] = {}
         for index, option in enumerate(data):
             below = (*at, index)
             if identity(option) in options:
-                message = f"the option {inline(option)} stands twice. Remove one of the two."
+                message = f"the option {inline(option)} occurs twice. Remove one of them."
                 self.problems.add(below, message)
                 continue
             node = self.value(option, below, f"{name}.{index}")
@@ -185,7 +185,7 @@ class Grammar:
             if mistake := self.label_mistake(label):
                 self.problems.add(below, mistake, of_key=True)
             if label in options:
-                self.problems.add(below, _stands_twice(label), of_key=True)
+                self.problems.add(below, _occurs_twice(label), of_key=True)
             options[label] = Option(label, read(branch, below, f"{name}.{label}"))
         return Choice(name, tuple(options.values()), labelled=True, at=at[:-1])
 
@@ -195,8 +195,8 @@ class Grammar:
         is_long_enough = label == label.strip() and 1 <= len(label) <= 64
         if is_long_enough and all(c.isalnum() or c in "_- +:" for c in label):
             return None
-        rule = "a label has letters, digits, `_`, `-`, `+`, `:` and, inside, blanks"
-        return f"{rule}: at least 1 and at most 64 of them."
+        characters = "letters, digits, `_`, `-`, `+`, `:`, and spaces between them"
+        return f"a label must have 1 to 64 characters: {characters}."
 
     # Components
 
@@ -241,14 +241,14 @@ class Grammar:
         if is_none(data):
             if role.optional:
                 return Plain(None, role.at)
-            return self.broken(role.at, f"{with_article(role.kind)} is needed, but got none.")
+            return self.broken(role.at, f"{with_article(role.kind)} is required, but got none.")
         if isinstance(data, str):
             return self._named(data, None, role, role.at)
         if not isinstance(data, dict) or not data:
             got = f"but got {inline(data)}"
             rule = f"must be a name or {{Name: {{arguments}}}}, {got}."
             if isinstance(data, list):
-                rule += " Write choice: [...] to search over several."
+                rule += " To search over several, write choice: [...]."
             return self.broken(role.at, rule)
         if len(data) > 1:  # read on as the choice that was probably meant
             self.problems.add(role.at, _too_many_names(data, role.kind))
@@ -284,11 +284,11 @@ class Grammar:
         if is_none(data):
             data = {}
         if not isinstance(data, dict):
-            message = f"the arguments of {component} are a mapping, but got {inline(data)}."
+            message = f"the arguments of {component} must be a mapping, but got {inline(data)}."
             return self.broken(at, f"{message} Write {component}: {{argument: value}}.")
         if any(word in data for word in RANGE_WORDS):
-            message = f"a range may not stand for all arguments of {component}."
-            self.problems.add(at, f"{message} Give one to a single argument.")
+            message = f"a range cannot replace all arguments of {component}."
+            self.problems.add(at, f"{message} Write it for a single argument.")
             data = {key: data[key] for key in data if key not in (*RANGE_WORDS, *BESIDE)}
         arguments: dict[str, Node] = {}
         for key, value in data.items():
@@ -308,17 +308,19 @@ class Grammar:
 
     def _choice_of_components(self, data: dict[str, Any], role: Role) -> Node:
         if role.has_label:
-            message = "a choice may not stand directly inside a choice. Put its options outside."
+            message = (
+                "a choice cannot be an option of a choice. Move its options to the outer choice."
+            )
             self.problems.add(role.at, message)
         if len(data) > 1:
             others = ", ".join(key for key in data if key != "choice")
-            message = f"`choice` stands alone, but got {others} beside it. Move it inside."
+            message = f"`choice` allows no other key, but got {others}. Move it into the choice."
             self.problems.add(role.at, message)
         options, at = data["choice"], (*role.at, "choice")
         if isinstance(options, list) and options:
             return self._listed_components(options, at, role)
         if not isinstance(options, dict) or not options:
-            message = f"a choice lists what to choose from, but got {inline(options)}."
+            message = f"a choice must be a list of options, but got {inline(options)}."
             return self.broken(at, message)
 
         def branch(data: Any, at: Path, name: str) -> Node:
@@ -345,7 +347,7 @@ class Grammar:
             label = _label(data, role.kind)
             below = (*at, index)
             if label in found:
-                self.problems.add(below, _stands_twice(label))
+                self.problems.add(below, _occurs_twice(label))
                 label = f"{label}[{index}]"
             found[label] = self.component(data, role.branch(below, f"{role.name}.{label}"))
         branches = tuple(Option(label, node) for label, node in found.items())
@@ -360,11 +362,11 @@ def _label(data: Any, kind: Kind) -> str:
     return short_name(component_arguments.canonical(kind, written) or written)
 
 
-def _stands_twice(label: str) -> str:
+def _occurs_twice(label: str) -> str:
     if label == "none":
-        return "none stands twice. Remove one of the two."
+        return "none occurs twice. Remove one of them."
     both = f"choice: {{first: {{{label}: …}}, second: {{{label}: …}}}}"
-    return f"{label} stands twice. Give both a label: {both}."
+    return f"{label} occurs twice. Give both a label: {both}."
 
 
 def _needs_label(option: Any) -> str:
@@ -373,7 +375,7 @@ def _needs_label(option: Any) -> str:
     shown = inline(inside) if label and label not in RANGE_WORDS else "…"
     first = label if shown != "…" else "small"
     advice = f"Write the options as a mapping: choice: {{{first}: {shown}, …}}."
-    return f"an option with a range of its own needs a label. {advice}"
+    return f"an option that contains a range needs a label. {advice}"
 
 
 def _number_node(data: dict[str, Any], at: Path, name: str) -> Number | OptionalRange:
@@ -387,11 +389,11 @@ def _too_many_names(data: dict[str, Any], kind: Kind) -> str:
     meant = [component_arguments.canonical(kind, name) or closest(name, known) for name in data]
     if meant[0] is None:
         advice = f"Write {{Name: {{arguments}}}} with the name of one {kind}."
-        return f"one {kind} is needed, but got {got}. {advice}"
+        return f"only one {kind} is allowed, but got {got}. {advice}"
     hint = "" if meant[0] in data else f" Did you mean `{meant[0]}`?"
     options = ", ".join(name for name in meant if name is not None)
     advice = f"To search over several, write choice: {{{options}}}, each with its arguments."
-    return f"one {kind} is needed, but got {got}.{hint} {advice}"
+    return f"only one {kind} is allowed, but got {got}.{hint} {advice}"
 
 
 def _is_misspelled_name(label: str, data: dict[str, Any], kind: Kind) -> bool:

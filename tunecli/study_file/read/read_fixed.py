@@ -64,7 +64,7 @@ class FixedReader:
                 "model, loss, optimizer, schedule, training, compression, data.scale, "
                 "data.augment, variant, and the arguments of a function that is data.source"
             )
-            message = f"a range may not stand in {dotted(at[:2])}. Ranges stand in {where}."
+            message = f"{dotted(at[:2])} cannot be a range. Ranges are allowed in {where}."
             self.problems.add(at, f"{message} Write a value.")
             return RANGE
         entries = data.items() if isinstance(data, dict) else enumerate(data)

@@ -35,12 +35,14 @@ class ObjectiveReader:
             if one is None:
                 continue
             if label(one.metric) in found:
-                message = f"{one.metric.name} stands twice. Remove one of the two."
+                message = f"{one.metric.name} occurs twice. Remove one of them."
                 self._problems.add_new((*at, index), message)
             found[label(one.metric)] = one
         objectives = tuple(found.values())
         if not objectives and not data:
-            self._problems.add(at, "an empty list. Write {maximize: accuracy}, or leave it out.")
+            self._problems.add(
+                at, "the list is empty. Write {maximize: accuracy}, or leave objective out."
+            )
         elif read[0][1] and self._is_cost_alone(objectives[0], (*at, 0, objectives[0].direction)):
             return ()
         return objectives
@@ -50,9 +52,9 @@ class ObjectiveReader:
         if first.metric.name not in COSTS or self._parts.has_own_training:
             return False
         message = (
-            f"{first.metric.name} is known of a model that never saw a row, so it cannot be the "
-            f"first objective. Write [{{maximize: accuracy}}, {{{first.direction}: "
-            f"{first.metric.name}}}], with the metric that matters in front."
+            f"{first.metric.name} is the same before training, so it cannot be the first "
+            f"objective. Put a score first: [{{maximize: accuracy}}, {{{first.direction}: "
+            f"{first.metric.name}}}]."
         )
         self._problems.add_new(at, message)
         return True
@@ -60,7 +62,7 @@ class ObjectiveReader:
     def _read_objective(self, data: Any, at: Path) -> Objective | None:
         if not isinstance(data, dict) or len(data) != 1:
             example = "{maximize: accuracy} or {minimize: rmse}"
-            self._problems.add(at, f"is written {example}, but got {inline(data)}.")
+            self._problems.add(at, f"must be {example}, but got {inline(data)}.")
             return None
         direction, metric = next(iter(data.items()))
         at = (*at, direction)
@@ -87,7 +89,7 @@ class ObjectiveReader:
             return ()
         if not isinstance(data, dict):
             example = "{n_weights: {max: 100000}, size: {max: 200KB}}"
-            message = f"limits by metric, as {example}, but got {inline(data)}."
+            message = f"must be limits by metric, such as {example}, but got {inline(data)}."
             self._problems.add(("constraints",), message)
             return ()
         read = [self._read_constraint(name, limits) for name, limits in data.items()]
@@ -99,7 +101,7 @@ class ObjectiveReader:
         if is_none(limits):
             return None
         if not isinstance(limits, dict) or not limits:
-            message = f"is written {{min: …}}, {{max: …}} or both, but got {inline(limits)}."
+            message = f"must have min, max or both, as in {{max: 5}}, but got {inline(limits)}."
             self._problems.add_new(at, message)
             return None
         limits = self._parts.without_ranges(limits, at)
@@ -115,7 +117,7 @@ class ObjectiveReader:
         if not self._parts.has_own_training:  # which reports what it likes under any name
             self._check_reach(constraint, at)
         if low is not None and high is not None and low > high:
-            message = f"min is above max: {low:g} and {high:g}. No trial could keep to both."
+            message = f"min must not be above max, but got {low:g} and {high:g}."
             self._problems.add_new((*at, "min"), message)
         return constraint
 
@@ -126,18 +128,18 @@ class ObjectiveReader:
             return
         name, low, high = known.name, constraint.min, constraint.max
         if low is not None and low > known.highest:
-            message = f"no trial can keep to it: {name} is at most {known.highest:g}"
+            message = f"no trial can satisfy this: {name} is at most {known.highest:g}"
             self._problems.add_new((*at, "min"), f"{message}, but got {low:g}.")
         if high is not None and high < known.lowest:
             least = f"at least {known.lowest:g}" if known.lowest in (0, 1, -1) else "above 0"
-            message = f"no trial can keep to it: {name} is {least}, but got {high:g}."
+            message = f"no trial can satisfy this: {name} is {least}, but got {high:g}."
             self._problems.add_new((*at, "max"), message)
 
     def metrics(self, data: Any, objectives: Sequence[Objective]) -> tuple[Component, ...]:
         if is_none(data):
             return ()
         if not isinstance(data, list):
-            message = f"must be a list of metrics, as [f1, log_loss], but got {inline(data)}."
+            message = f"must be a list of metrics, such as [f1, log_loss], but got {inline(data)}."
             self._problems.add(("metrics",), message)
             return ()
         found: dict[str, Component] = {}
@@ -147,7 +149,7 @@ class ObjectiveReader:
             if metric is None:
                 continue
             if label(metric) in found and not self._problems.any_below(at):
-                self._problems.add(at, f"{metric.name} stands twice. Remove one of the two.")
+                self._problems.add(at, f"{metric.name} occurs twice. Remove one of them.")
             found[label(metric)] = metric
         for objective in objectives:
             found.pop(label(objective.metric), None)

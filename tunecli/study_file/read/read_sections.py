@@ -125,9 +125,9 @@ class SectionReader:
         given = self._data.get("study")
         name = PurePath(self._file).stem if is_none(given) else given
         if not isinstance(name, str) or not STUDY_NAME.match(name):
-            rule = "a study's name has letters, digits, `-`, `_` and `.`, at most 100 of them, and"
+            rule = "Use up to 100 letters, digits, `-`, `_` and `.`; do not start with a dot."
             advice = "" if not is_none(given) else " It is the file's name: write study: NAME."
-            message = f"{rule} does not begin with a dot, but got {inline(name)}.{advice}"
+            message = f"{inline(name)} is not a valid study name. {rule}{advice}"
             self._problems.add(("study",), message)
             return ""
         return name
@@ -147,7 +147,7 @@ class SectionReader:
         if self._has_own_training and is_none(given):
             return DataSettings(source=source_kinds.NO_SOURCE)
         if is_none(given):
-            message = "required, but not given. For example `data: digits`."
+            message = "required, but missing. For example `data: digits`."
             self._problems.add(("data",), message)
             return None
         assert given is not None
@@ -168,7 +168,7 @@ class SectionReader:
         """Report what the source is not, and what does not belong to what it is."""
         if data.source == source_kinds.NO_SOURCE:
             if self._has_own_training and is_none(self._data.get("objective")):
-                message = "required without data, as {maximize: NAME} of what `train` reports."
+                message = "required without data. Write {maximize: NAME}: a name `train` reports."
                 self._problems.add(("objective",), message)
             return
         at: Path = ("data",) if isinstance(self._data["data"], str) else ("data", "source")
@@ -182,7 +182,8 @@ class SectionReader:
                 self._problems.add_new((*at, data.source, *below) if below else at, message)
         if data.weights is not None and self._has_own_training:
             message = (
-                "is for tunecli's own loop. Weigh the rows in your function, and leave it out."
+                "applies only to tunecli's own training loop. Weight the rows in your function, "
+                "and leave this out."
             )
             self._problems.add_new(("data", "weights"), message)
         if kind != "pictures" or self._is_there(data.source):  # else its kind is a guess
@@ -215,11 +216,10 @@ class SectionReader:
         ways = ("folds", "holdout", "file", "column", "folder")
         given = [way for way in ways if section.get(way) is not None]  # whatever it is
         if len(given) > 1:
-            all_of_them = "both" if len(given) == 2 else "all"
-            message = f"{' or '.join(given)}, but not {all_of_them}. Remove one of them."
+            message = f"only one of {' and '.join(given)} is allowed. Remove the others."
             self._problems.add(("validation", given[1]), message)
         elif given and given != ["folds"] and settings.repeats > 1:
-            message = "repeats goes with folds only. Remove it, or write folds."
+            message = "repeats requires folds. Remove it, or write folds."
             self._problems.add(("validation", given[0]), message)
         elif (settings.folds or 1) * settings.repeats > MOST_FOLDS:
             n_folds = f"{settings.folds:,} folds repeated {settings.repeats:,} times"

@@ -73,11 +73,12 @@ def _lbfgs(config: TrialConfig) -> Iterator[Conflict]:
     for name in (name for name, is_set in unwanted.items() if is_set):
         value = getattr(training, name)
         message = (
-            f"LBFGS does not go with {name}: {value}. Leave it out, or take another optimizer."
+            f"LBFGS cannot be combined with {name}: {value}. Leave it out, or use another "
+            "optimizer."
         )
         yield Conflict(("training", name), message, (_OPTIMIZER,))
     if config.data.augment:
-        message = "LBFGS does not go with augment. Leave it out, or take another optimizer."
+        message = "LBFGS cannot be combined with augment. Leave it out, or use another optimizer."
         yield Conflict(("data", "augment"), message, (_OPTIMIZER,))
     if _number(config.model, "dropout") > 0:
         message = "LBFGS needs a model without dropout, but got {:g}. Write dropout: 0."
@@ -94,15 +95,15 @@ def _pictures_only(config: TrialConfig) -> Iterator[Conflict]:
         ("training", "cutmix"): config.training.cutmix > 0,
     }
     for path in (path for path, is_set in wrong.items() if is_set):
-        message = f"is for pictures, but {config.data.source!r} is a table. Remove it."
+        message = f"applies only to pictures, but {config.data.source!r} is a table. Remove it."
         yield Conflict(path, message)
 
 
 def _muon(config: TrialConfig) -> Iterator[Conflict]:
     if config.optimizer.name == "Muon" and config.model.name in ("Linear", "CNN"):
         message = (
-            f"Muon trains the matrices of hidden linear layers, and {config.model.name} has none. "
-            "Take MLP, or another optimizer."
+            f"Muon trains the matrices of hidden linear layers, but {config.model.name} has none. "
+            "Use MLP, or another optimizer."
         )
         yield Conflict(_OPTIMIZER, message, (("model",),))
 
@@ -113,10 +114,10 @@ def _nesterov(config: TrialConfig) -> Iterator[Conflict]:
             continue
         involved: tuple[Path, ...] = ((*path, "momentum"), (*path, "dampening"))
         if _number(optimizer, "momentum") == 0:
-            message = "nesterov needs a momentum above 0, but it is 0. Raise its low end."
+            message = "nesterov requires a momentum above 0, but got 0. Raise its low end."
             yield Conflict((*path, "nesterov"), message, involved)
         if _number(optimizer, "dampening") != 0:
-            message = "nesterov goes only with dampening: 0. Leave dampening out."
+            message = "nesterov requires dampening: 0. Leave dampening out."
             yield Conflict((*path, "nesterov"), message, involved)
 
 
@@ -132,7 +133,7 @@ def _accumulation(config: TrialConfig) -> Iterator[Conflict]:
     training = config.training
     if training.accumulate > 1 and training.batch_size == "full":
         message = (
-            f"a full batch leaves nothing to accumulate, but got {training.accumulate}. "
+            f"accumulate has no effect with batch_size: full, but got {training.accumulate}. "
             "Leave accumulate out, or give batch_size a number."
         )
         yield Conflict(("training", "accumulate"), message, (_BATCH_SIZE,))
@@ -143,12 +144,14 @@ def _budget(config: TrialConfig) -> Iterator[Conflict]:
     both: tuple[Path, ...] = (("training", "epochs"), ("training", "steps"))
     if training.epochs is not None and training.steps is not None:
         message = (
-            f"epochs or steps say how long to train, but got both, {training.epochs} epochs and "
+            f"only one of epochs and steps is allowed, but got {training.epochs} epochs and "
             f"{training.steps} steps. Remove one of them."
         )
         yield Conflict(("training", "steps"), message, both)
     if training.epochs is None and training.steps is None and config.train is None:
-        yield Conflict(("training", "epochs"), "give epochs or steps, but got neither.", both)
+        yield Conflict(
+            ("training", "epochs"), "epochs or steps is required, but got neither.", both
+        )
 
 
 def _evaluations(config: TrialConfig) -> Iterator[Conflict]:
@@ -157,7 +160,7 @@ def _evaluations(config: TrialConfig) -> Iterator[Conflict]:
     if every is None:
         return
     if training.steps is not None and not isinstance(every, int):
-        message = f"with steps, eval_every is a whole number of steps, but got {every:g}."
+        message = f"with steps, eval_every must be a whole number of steps, but got {every:g}."
         yield Conflict(path, message, (("training", "steps"),))
     length, unit = (training.steps, "steps") if training.steps else (training.epochs, "epochs")
     if length is not None and every > length:
@@ -205,7 +208,7 @@ def _cyclic_schedules(config: TrialConfig) -> Iterator[Conflict]:
     top = schedule.arguments.get("max_lr", config.optimizer.arguments.get("lr"))
     if is_number(base) and is_number(top) and base >= top:
         message = (
-            f"base_lr must be below the highest rate, {top:g} (max_lr, else the optimizer's lr), "
+            f"base_lr must be below the highest rate, {top:g} (max_lr or the optimizer's lr), "
             f"but got {base:g}."
         )
         yield Conflict(("schedule", "base_lr"), message, (("optimizer", "lr"),))
@@ -236,7 +239,7 @@ def _argument_values(config: TrialConfig) -> Iterator[Conflict]:
             for below, message in out_of_bounds(section, part):
                 yield Conflict((*path, *below), message)
             if section == "model" and part.arguments.get("width") == []:
-                message = "width must hold at least one layer's, but got []."
+                message = "width must have at least one entry, but got []."
                 yield Conflict((*path, "width"), message)
 
 
@@ -246,12 +249,14 @@ def _ordered_arguments(config: TrialConfig) -> Iterator[Conflict]:
         sizes = optimizer.arguments.get("step_sizes")
         if optimizer.name == "Rprop" and isinstance(sizes, list) and 0 <= sizes[1] < sizes[0]:
             low, high = sizes
-            message = f"step_sizes are the smallest and the largest, but got [{low:g}, {high:g}]."
+            message = f"step_sizes must be [smallest, largest], but got [{low:g}, {high:g}]."
             yield Conflict((*path, "step_sizes"), message)
     given = config.schedule.arguments if config.schedule is not None else {}
     alone = {"epochs", "steps_per_epoch"} & {key for key in given if given[key] is not None}
     if len(alone) == 1 and given.get("total_steps") is None:
-        message = "epochs and steps_per_epoch go together. Give both, or leave them out."
+        message = (
+            "epochs and steps_per_epoch must be given together. Give both, or leave both out."
+        )
         yield Conflict(("schedule", *alone), message)
 
 
@@ -278,7 +283,7 @@ def loss_conflicts(loss: Component, task: Task) -> list[Conflict]:
         return []
     fitting = "CrossEntropyLoss" if task == "classification" else "MSELoss"
     message = (
-        f"{loss.name} is for {LOSS_TASKS[loss.name]}, but the data is for {task}. "
+        f"{loss.name} is for {LOSS_TASKS[loss.name]}, but the task is {task}. "
         f"Write {fitting}, or leave loss out."
     )
     return [Conflict(("loss",), message)]
@@ -295,12 +300,12 @@ def sampler_conflicts(sampler: Component, parameters: Sequence[Parameter]) -> li
         if isinstance(given, FloatRange) and given.step is None and given.low < given.high:
             found.append(
                 f"{short} needs finitely many points, but {parameter.name} is a continuous range. "
-                "Give it a step, or make it a choice; or write sampler: TPE."
+                "Give it a step, make it a choice, or write sampler: TPE."
             )
         if short == "Grid" and parameter.conditions:
             gate = parameter.conditions[-1].parameter
             found.append(
-                f"Grid takes no branches, but {parameter.name} depends on {gate}. "
+                f"Grid does not support branches, but {parameter.name} depends on {gate}. "
                 "Write sampler: BruteForce or TPE."
             )
     return found
