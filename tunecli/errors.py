@@ -90,10 +90,10 @@ class StudyFileError(TunecliError):
         )  # to pickle it: workers send it to the driver
 
     def _line(self, problem: Problem) -> str:
-        place = f"{self.file}:{problem.line}:{problem.column}" if problem.line else self.file
+        position = f"{self.file}:{problem.line}:{problem.column}" if problem.line else self.file
         if problem.override:
-            place = f"--set {_shortened(problem.override)}"
-        text = f"{place}: {problem.path + ': ' if problem.path else ''}{problem.message}"
+            position = f"--set {_shortened(problem.override)}"
+        text = f"{position}: {problem.path + ': ' if problem.path else ''}{problem.message}"
         return "".join(
             c if c.isprintable() else repr(c)[1:-1] for c in text
         )  # keeps each problem on one line

@@ -1,4 +1,4 @@
-"""A commented first study of a data set, which runs as it is."""
+"""Write a commented first study of a data set, ready to run."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from tunecli.study_file.text.dump import flow
 from tunecli.study_file.text.suggestions import listed
 
 _UNEVEN = 0.8
-"""Share of the commonest class from which accuracy says little."""
+"""Share of the most frequent class above which accuracy is not informative."""
 
 _SUFFIXES = ("csv", "tsv", "parquet", "npz", "npy", "pt", "gz")
 
 _QUICK_SIDE = 64
-"""Pixels; a network trains on such pictures in seconds an epoch, without an accelerator."""
+"""Side in pixels of pictures on which an epoch takes seconds, without an accelerator."""
 
 
 @dataclass(frozen=True)
 class FirstLook:
-    """What decides a first study.
+    """The properties of a data set that determine a first study.
 
     Attributes:
-        source: as the study file names it.
-        shape: of one row: (n_columns,) or (channels, height, width).
-        commonest: share of the commonest class; 0 for regression.
-        root, download: of a set of torchvision.
-        in_order_of: a table's column of dates that its rows follow; empty for none.
-        reading: settings of `data` by which a table is read, as `reading_settings` gives them.
-        has_test, has_validation: whether the source brings such rows of its own.
-        median_side: of pictures that differ in size, median of their heights and widths in
-            pixels; `shape` is then that of `first_size`. None of all others.
+        source: its name in the study file.
+        shape: shape of one row: (n_columns,) or (channels, height, width).
+        commonest: share of the most frequent class; 0 for regression.
+        root, download: settings of a torchvision data set.
+        in_order_of: the column of dates that sorts a table's rows; empty without one.
+        reading: settings of `data` for reading a table, from `reading_settings`.
+        has_test, has_validation: whether the source has its own rows for this.
+        median_side: median of heights and widths in pixels, of pictures that differ in size;
+            `shape` then has `first_size`. None for all other data.
     """
 
     source: str
@@ -61,11 +61,11 @@ class FirstLook:
 
 
 def reading_settings(overrides: Sequence[str]) -> dict[str, Any]:
-    """Return what each `data.name=value` sets of how a table is read, by its name.
+    """Return the settings of `data.name=value` overrides for reading a table, by name.
 
     Raises:
         StudyFileError: a value is invalid.
-        DataError: it is another setting.
+        DataError: an override is of another setting.
     """
     names = [override.partition("=")[0].strip() for override in overrides]
     others = [name for name in names if name.removeprefix("data.") not in _READING]
@@ -84,16 +84,16 @@ _SHORTEST = "data: {source: t.csv, target: y}\nmodel: Linear\noptimizer: SGD\n"
 
 
 def first_size(median_side: int) -> int:
-    """Height and width for pictures that differ in size: quick to train on, none blown up.
+    """Return a height and width for pictures that differ in size: small, and not enlarged.
 
     Args:
-        median_side: of them, in pixels.
+        median_side: median of their heights and widths in pixels.
     """
     return min(_QUICK_SIDE, max(8, median_side // 8 * 8))
 
 
 def starter_name(source: str) -> str:
-    """A name for the study: that of the file, folder, set or function."""
+    """Return a study's name: that of the file, folder, data set or function."""
     last = re.split(r"[/:]", source.rstrip("/"))[-1]
     parts = last.split(".")
     while len(parts) > 1 and parts[-1].lower() in _SUFFIXES:
@@ -102,11 +102,11 @@ def starter_name(source: str) -> str:
 
 
 def starter(look: FirstLook, file: str, options: str = "") -> str:
-    """The text of a study file.
+    """Return the text of a study file.
 
     Args:
-        file: that it is for, to say how it is run.
-        options: what `search` and `check` need beside it.
+        file: name of the file, for the commands in its comments.
+        options: further options of `search` and `check`.
     """
     return "\n".join([*_head(look, file, options), *_data(look), *_parts(look)]) + "\n"
 

@@ -1,4 +1,4 @@
-"""What a study is after: `objective`, `constraints` and `metrics`."""
+"""Read the sections `objective`, `constraints` and `metrics`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tunecli.study_file.text.suggestions import did_you_mean
 
 
 class ObjectiveReader:
-    """Reads those sections, and reports what is wrong with them."""
+    """A reader of these sections, which reports their mistakes."""
 
     def __init__(self, parts: FixedReader) -> None:
         self._parts = parts
@@ -30,15 +30,15 @@ class ObjectiveReader:
             one = self._read_objective(data, at)
             return (one,) if one and not self._is_cost_alone(one, (*at, one.direction)) else ()
         read = [(i, self._read_objective(one, (*at, i))) for i, one in enumerate(data)]
-        found: dict[str, Objective] = {}
+        by_label: dict[str, Objective] = {}
         for index, one in read:
             if one is None:
                 continue
-            if label(one.metric) in found:
+            if label(one.metric) in by_label:
                 message = f"{one.metric.name} occurs twice. Remove one of them."
                 self._problems.add_new((*at, index), message)
-            found[label(one.metric)] = one
-        objectives = tuple(found.values())
+            by_label[label(one.metric)] = one
+        objectives = tuple(by_label.values())
         if not objectives and not data:
             self._problems.add(
                 at, "the list is empty. Write {maximize: accuracy}, or leave objective out."
@@ -48,7 +48,7 @@ class ObjectiveReader:
         return objectives
 
     def _is_cost_alone(self, first: Objective, at: Path) -> bool:
-        """Report a first objective that has no curve: no trial could be judged while it trains."""
+        """Report a first objective without a curve, which could not judge a trial in training."""
         if first.metric.name not in COSTS or self._parts.has_own_training:
             return False
         message = (
@@ -114,7 +114,7 @@ class ObjectiveReader:
         low, high = constraint.min, constraint.max
         if low is None and high is None:
             return None
-        if not self._parts.has_own_training:  # which reports what it likes under any name
+        if not self._parts.has_own_training:  # which can report anything under any name
             self._check_reach(constraint, at)
         if low is not None and high is not None and low > high:
             message = f"min must not be above max, but got {low:g} and {high:g}."
@@ -122,7 +122,7 @@ class ObjectiveReader:
         return constraint
 
     def _check_reach(self, constraint: Constraint, at: Path) -> None:
-        """Report a limit beyond all that its metric can be."""
+        """Report a limit outside the range of its metric."""
         known = METRICS.get(constraint.metric.name)
         if known is None:
             return
@@ -142,15 +142,15 @@ class ObjectiveReader:
             message = f"must be a list of metrics, such as [f1, log_loss], but got {inline(data)}."
             self._problems.add(("metrics",), message)
             return ()
-        found: dict[str, Component] = {}
+        by_label: dict[str, Component] = {}
         for index, written in enumerate(data):
             at: Path = ("metrics", index)
             metric = self._parts.component(written, at, "metric", optional=False)
             if metric is None:
                 continue
-            if label(metric) in found and not self._problems.any_below(at):
+            if label(metric) in by_label and not self._problems.any_below(at):
                 self._problems.add(at, f"{metric.name} occurs twice. Remove one of them.")
-            found[label(metric)] = metric
+            by_label[label(metric)] = metric
         for objective in objectives:
-            found.pop(label(objective.metric), None)
-        return tuple(found.values())
+            by_label.pop(label(objective.metric), None)
+        return tuple(by_label.values())

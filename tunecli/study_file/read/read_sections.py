@@ -1,4 +1,4 @@
-"""The sections that hold no range, from `study` over `data` and `objective` to `search`."""
+"""Read the sections without ranges, such as `study`, `data`, `objective` and `search`."""
 
 from __future__ import annotations
 
@@ -54,18 +54,17 @@ SECTIONS = (
     "search",
     "variant",
 )
-"""All sections of a study file, in the order in which it is printed."""
+"""All sections of a study file, in the order of printed files."""
 
 
 @dataclass(frozen=True)
 class Sections:
-    """What every trial of a study shares.
+    """The settings that every trial of a study shares.
 
     Attributes:
-        data: `scale` is left at its default; it belongs to the tree, and so do `arguments` with a
-            range among them.
-        start_with: as written.
-        task: of the data, if it is known without reading it.
+        data: the data settings; `scale`, `augment` and `arguments` with ranges are in the tree.
+        start_with: the entry as written.
+        task: the task of the data, if it is known without reading it.
     """
 
     name: str
@@ -81,10 +80,10 @@ class Sections:
 
 
 class SectionReader:
-    """Reads those sections, and reports what is wrong with them.
+    """A reader of these sections, which reports their mistakes.
 
     Args:
-        folder: where files that the study names are looked up; None to believe that they exist.
+        folder: the folder that files of the study are relative to; None to assume that they exist.
     """
 
     def __init__(
@@ -100,7 +99,7 @@ class SectionReader:
         self._goals = ObjectiveReader(self._parts)
 
     def read(self) -> Sections:
-        """All of them; where something is wrong, the default stands in."""
+        """Return all sections, with defaults instead of wrong values."""
         data = self._read_data()
         validation = self._read_validation()
         if data is not None:
@@ -165,7 +164,7 @@ class SectionReader:
         return self._parts.settings(DataSettings, section, ("data",))
 
     def _check_source(self, data: DataSettings, validation: ValidationSettings) -> None:
-        """Report what the source is not, and what does not belong to what it is."""
+        """Report mistakes in the source, and settings that do not apply to it."""
         if data.source == source_kinds.NO_SOURCE:
             if self._has_own_training and is_none(self._data.get("objective")):
                 message = "required without data. Write {maximize: NAME}: a name `train` reports."
@@ -186,9 +185,9 @@ class SectionReader:
                 "and leave this out."
             )
             self._problems.add_new(("data", "weights"), message)
-        if kind != "pictures" or self._is_there(data.source):  # else its kind is a guess
-            for place, message in source_kinds.misplaced(kind, data, validation):
-                self._problems.add_new(place, message)
+        if kind != "pictures" or self._is_there(data.source):  # otherwise its kind is a guess
+            for setting, message in source_kinds.misplaced(kind, data, validation):
+                self._problems.add_new(setting, message)
         if self._folder is None or kind not in ("table", "arrays", "pictures"):
             return
         files: dict[Path, str | float | None] = {at: data.source}
@@ -198,7 +197,7 @@ class SectionReader:
         for path, file in files.items():
             if isinstance(file, str):
                 if kind == "pictures" and isdir(self._folder / data.source / file):
-                    continue  # val, beside the class folders
+                    continue  # val, next to the class folders
                 missing = source_kinds.missing_file(file, self._folder, kind)
                 if missing is not None:
                     self._problems.add_new(path, missing)
@@ -214,7 +213,9 @@ class SectionReader:
         if settings is None:
             return ValidationSettings()
         ways = ("folds", "holdout", "file", "column", "folder")
-        given = [way for way in ways if section.get(way) is not None]  # whatever it is
+        given = [
+            way for way in ways if section.get(way) is not None
+        ]  # even if its value is invalid
         if len(given) > 1:
             message = f"only one of {' and '.join(given)} is allowed. Remove the others."
             self._problems.add(("validation", given[1]), message)
@@ -231,7 +232,7 @@ class SectionReader:
         self, section: dict[str, Any], objectives: Sequence[Objective]
     ) -> SearchSettings | None:
         given = dict(section)
-        if len(objectives) > 1:  # what is behind in the first may be in front in another
+        if len(objectives) > 1:  # a trial that is behind in one may lead in another
             given.setdefault("pruner", "none")
         components: dict[str, Component | None] = {}
         kinds: dict[str, Kind] = {"sampler": "sampler", "pruner": "pruner"}
@@ -242,10 +243,10 @@ class SectionReader:
                 written, at, kinds[key], optional=key == "pruner"
             )
         settings = self._parts.settings(SearchSettings, given, ("search",), also=("start_with",))
-        kept = {key: c for key, c in components.items() if c is not None or key == "pruner"}
+        update = {key: c for key, c in components.items() if c is not None or key == "pruner"}
         if settings is None:
             return None
-        read = settings.model_copy(update=kept)
+        read = settings.model_copy(update=update)
         for mistake in lesson_mistakes(read):
             self._problems.add_new(("search", "learn_from"), mistake)
         for setting, mistake in multi_objective_mistakes(read) if len(objectives) > 1 else ():

@@ -1,4 +1,4 @@
-"""Grows the tree: what stands in each slot, and what each variant puts there instead."""
+"""Build the tree: the node of each slot, and the slots that each variant replaces."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ REQUIRED = {
     "model": "model: MLP",
     "optimizer": "optimizer: {AdamW: {lr: 1e-3}}",
 }
-"""Slots without a default, and what might stand there."""
+"""Slots without a default, with an example of each."""
 
 _IN_VARIANTS = ("data", "model", "loss", "optimizer", "schedule", "train", *SETTINGS)
 _OF_DATA = "data.scale and data.augment"
@@ -46,7 +46,7 @@ _STEPS: Slot = ("training", "steps")
 
 
 def read_tree(data: dict[str, Any], grammar: Grammar) -> Tree:
-    """The tree of a study file; reports what is wrong and leaves `Broken` nodes there."""
+    """Return the tree of a study file; report mistakes, and leave `Broken` nodes there."""
     base = _read_slots(data, (), "", grammar)
     variants = data.get("variant")
     branches = {} if is_none(variants) else _read_variants(variants, grammar)
@@ -62,17 +62,17 @@ def read_tree(data: dict[str, Any], grammar: Grammar) -> Tree:
 
 
 def _read_slots(data: dict[str, Any], at: Path, prefix: str, grammar: Grammar) -> dict[Slot, Node]:
-    """The slots that are given in a study file or in a branch of its variants.
+    """Return the slots that a study file or a branch of its variants gives.
 
     Args:
-        at: where `data` stands.
-        prefix: of the names of parameters, "" or "variant.<label>.".
+        at: path of `data`.
+        prefix: prefix of the names of parameters, "" or "variant.<label>.".
     """
     slots: dict[Slot, Node] = {}
     for slot, kind in (COMPONENT_SLOTS | LIST_SLOTS).items():
         section = data.get(slot[0]) if len(slot) == 2 else data
         if slot == SOURCE and (at or not searches_source(section)):
-            continue  # every trial shares it
+            continue  # shared by every trial
         if isinstance(section, dict) and slot[-1] in section:
             role = Role(kind, (*at, *slot), prefix + ".".join(slot), slot in OPTIONAL_SLOTS)
             read = grammar.components if slot in LIST_SLOTS else grammar.component

@@ -1,7 +1,7 @@
-"""What does not go together: rules between settings that are each right by themselves.
+"""Rules between settings that are each valid by themselves.
 
-A rule looks at one configuration without ranges. A study file is checked by trying the rules on
-the ends of its ranges and on every pair of its choices, so that no trial is spent on a combination
+A rule checks one configuration without ranges. To check a study file, the rules are applied to the
+ends of its ranges and to every pair of its choices, so that no trial is spent on a combination
 that cannot train.
 """
 
@@ -27,9 +27,9 @@ class Conflict:
     """Settings that exclude each other.
 
     Attributes:
-        path: the setting or argument to look at first, as ("training", "batch_size") or
+        path: the setting or argument to look at first, such as ("training", "batch_size") or
             ("optimizer", "nesterov").
-        others: what else has a part in it.
+        others: the other settings that take part in the conflict.
     """
 
     path: Path
@@ -45,12 +45,12 @@ _MOST_EVALUATIONS = 10_000
 
 
 def conflicts(config: TrialConfig) -> list[Conflict]:
-    """Everything in a configuration that cannot be trained as it stands."""
+    """Return all conflicts of a configuration, which keep it from being trained."""
     return [conflict for rule in _RULES for conflict in rule(config)]
 
 
 def _lbfgs(config: TrialConfig) -> Iterator[Conflict]:
-    """LBFGS evaluates one function many times: nothing about it may change between calls."""
+    """Yield settings that change the loss between the evaluations of one LBFGS step."""
     training = config.training
     if config.optimizer.name != "LBFGS":
         return
@@ -87,7 +87,7 @@ def _lbfgs(config: TrialConfig) -> Iterator[Conflict]:
 
 
 def _pictures_only(config: TrialConfig) -> Iterator[Conflict]:
-    """Where the source is a table by its name; of others the shape of a row tells."""
+    """Yield picture settings of a table; for other sources, the shape of a row decides later."""
     if kind_of(config.data.source) != "table":
         return
     wrong: dict[Path, bool] = {
@@ -122,7 +122,7 @@ def _nesterov(config: TrialConfig) -> Iterator[Conflict]:
 
 
 def _with_nested(path: Path, component: Component) -> Iterator[tuple[Path, Component]]:
-    """A component and those among its arguments, each with the path of its arguments."""
+    """Yield a component and its nested components, each with the path of its arguments."""
     yield path, component
     for name, value in component.arguments.items():
         if isinstance(value, Component):
@@ -169,7 +169,7 @@ def _evaluations(config: TrialConfig) -> Iterator[Conflict]:
 
 
 def _evaluation_count(config: TrialConfig) -> Iterator[Conflict]:
-    """Each evaluation is a row of the database for every fold, and keeps the driver busy."""
+    """Limit evaluations: each one is a row per fold in the database, and work for the driver."""
     training = config.training
     unit, length = ("steps", training.steps) if training.steps else ("epochs", training.epochs)
     every = training.eval_every or (1 if unit == "epochs" else None)
@@ -215,7 +215,7 @@ def _cyclic_schedules(config: TrialConfig) -> Iterator[Conflict]:
 
 
 def _batch_norm(config: TrialConfig) -> Iterator[Conflict]:
-    """A picture has many values a channel, so that only the MLP's batch norm needs more rows."""
+    """Refuse one row per batch for an MLP; pictures have many values per channel for the norm."""
     training = config.training
     single = "micro_batch" if training.micro_batch == 1 else "batch_size"
     if getattr(training, single) != 1 or config.model.name != "MLP":
@@ -228,14 +228,14 @@ def _batch_norm(config: TrialConfig) -> Iterator[Conflict]:
 
 
 def _argument_values(config: TrialConfig) -> Iterator[Conflict]:
-    """What a constructor would refuse when the trial begins, or fail on in its steps."""
+    """Yield arguments that a constructor would refuse, or that would fail in training."""
     for section in BOUNDS:
         component: Component | None = getattr(config, section)
         if component is None:
             continue
         for path, part in _with_nested((section,), component):
             if is_code(part.name):
-                continue  # its words may mean anything
+                continue  # its arguments may mean anything
             for below, message in out_of_bounds(section, part):
                 yield Conflict((*path, *below), message)
             if section == "model" and part.arguments.get("width") == []:
@@ -244,7 +244,7 @@ def _argument_values(config: TrialConfig) -> Iterator[Conflict]:
 
 
 def _ordered_arguments(config: TrialConfig) -> Iterator[Conflict]:
-    """Arguments of which one says something of another."""
+    """Yield arguments that contradict each other."""
     for path, optimizer in _with_nested(_OPTIMIZER, config.optimizer):
         sizes = optimizer.arguments.get("step_sizes")
         if optimizer.name == "Rprop" and isinstance(sizes, list) and 0 <= sizes[1] < sizes[0]:
@@ -278,8 +278,8 @@ _RULES: tuple[Rule, ...] = (
 
 
 def loss_conflicts(loss: Component, task: Task) -> list[Conflict]:
-    """Whether a loss fits the task of the data."""
-    if LOSS_TASKS.get(loss.name, task) == task:  # one of the user's own may be for any
+    """Return a conflict if a loss does not fit the task of the data."""
+    if LOSS_TASKS.get(loss.name, task) == task:  # the user's own loss may fit any task
         return []
     fitting = "CrossEntropyLoss" if task == "classification" else "MSELoss"
     message = (
@@ -290,25 +290,25 @@ def loss_conflicts(loss: Component, task: Task) -> list[Conflict]:
 
 
 def sampler_conflicts(sampler: Component, parameters: Sequence[Parameter]) -> list[str]:
-    """What keeps a sampler that visits every point from doing so: branches, endless ranges."""
+    """Return what keeps an exhaustive sampler from visiting every point."""
     short = sampler.name.removesuffix("Sampler")
     if short not in ("Grid", "BruteForce"):
         return []
-    found = []
+    messages = []
     for parameter in parameters:
         given = parameter.range
         if isinstance(given, FloatRange) and given.step is None and given.low < given.high:
-            found.append(
+            messages.append(
                 f"{short} needs finitely many points, but {parameter.name} is a continuous range. "
                 "Give it a step, make it a choice, or write sampler: TPE."
             )
         if short == "Grid" and parameter.conditions:
-            gate = parameter.conditions[-1].parameter
-            found.append(
-                f"Grid does not support branches, but {parameter.name} depends on {gate}. "
+            condition = parameter.conditions[-1].parameter
+            messages.append(
+                f"Grid does not support branches, but {parameter.name} depends on {condition}. "
                 "Write sampler: BruteForce or TPE."
             )
-    return found
+    return messages
 
 
 def _number(component: Component, argument: str) -> float:

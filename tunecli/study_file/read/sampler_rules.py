@@ -1,7 +1,7 @@
-"""What samplers and pruners ask of their arguments beyond the type, known without Optuna.
+"""Rules for arguments of samplers and pruners beyond their types, checked without Optuna.
 
-The bounds are those of Optuna's constructors and of the documentation of each argument; what a
-constructor refuses beside them is found before the search begins (`search/constructible.py`).
+The bounds are those of Optuna's constructors and of the documentation of each argument. Before a
+search starts, the constructors themselves are called (`search/try_optuna.py`).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ BOUNDS: dict[str, Interval] = {
         "bootstrap_count": "[0, inf)",
     }.items()
 }
-"""By argument, which means the same wherever it occurs."""
+"""Bounds by argument, which have the same meaning in every class."""
 
 HALVING = frozenset({"SuccessiveHalvingPruner", "HyperbandPruner"})
 
@@ -50,11 +50,11 @@ _EXCLUSIVE = (
 
 
 LEARNERS = ("TPESampler", "GPSampler")
-"""Samplers that make use of trials which they did not suggest."""
+"""Samplers that can learn from trials that they did not suggest."""
 
 
 def lesson_mistakes(search: SearchSettings) -> Iterator[str]:
-    """What is wrong with `learn_from`."""
+    """Yield mistakes in `learn_from`."""
     for name in search.learn_from:
         if not STUDY_NAME.match(name):
             yield f"must be study names, but {inline(name)} is not a valid study name."
@@ -67,7 +67,7 @@ def lesson_mistakes(search: SearchSettings) -> Iterator[str]:
 
 
 def multi_objective_mistakes(search: SearchSettings) -> Iterator[tuple[str, str]]:
-    """What does not go with several objectives: (setting, message)."""
+    """Yield (setting, message) of what cannot be combined with several objectives."""
     if search.sampler.name == "CmaEsSampler":
         yield (
             "sampler",
@@ -82,7 +82,7 @@ def multi_objective_mistakes(search: SearchSettings) -> Iterator[tuple[str, str]
 
 
 def search_mistakes(component: Component) -> Iterator[ArgumentProblem]:
-    """What is wrong with the arguments of a sampler or pruner whose types are right."""
+    """Yield mistakes in the arguments of a sampler or pruner whose types are right."""
     yield from _out_of_bounds(component)
     yield from _contradictions(component)
     for name, value in component.arguments.items():

@@ -32,7 +32,7 @@ class CodeName:
 
     @property
     def to_allow(self) -> str:
-        """What `--code` must name: the file, or the package."""
+        """The value of `--code` that allows it: the file, or the package."""
         return self.place if self.is_file else self.place.partition(".")[0]
 
 

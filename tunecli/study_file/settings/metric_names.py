@@ -1,6 +1,6 @@
 """The metrics that a study file can name: their task, direction and arguments.
 
-Does not import torch, so that study files and reports are read fast. `training/metrics.py`
+Does not import torch, so that study files and reports are read fast. `training/outcome/metrics.py`
 computes metrics of predictions, `training/compression/costs.py` costs of models.
 """
 

@@ -1,8 +1,8 @@
 """The settings of a study file, with every range replaced by a value.
 
 A section has the same class in a study file and in a trial: ranges exist only in the study file's
-tree (`tree.py`), and a range is checked by validating its ends and choices here. So training never
-sees a range, and `TrialConfig` can be printed as a study file that runs again.
+tree (`space/tree.py`), and a range is checked by validating its ends and choices here. So training
+never sees a range, and `TrialConfig` can be printed as a study file that runs again.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ WITHOUT = Component(name="none")
 
 
 class DataSettings(Settings):
-    """Where the rows come from, which are held out, and how features are prepared.
+    """Source of the rows, rows to hold out, and preparation of the features.
 
     A setting that does not apply to the source (`size` for a table) is an error: see
     `source_kinds`.
@@ -185,7 +185,7 @@ MOST_FOLDS = 10_000
 
 
 class ValidationSettings(Settings):
-    """How a trial is scored: k folds (optionally repeated), one holdout, or given rows.
+    """Validation of a trial: k folds (optionally repeated), one holdout, or given rows.
 
     The default is the source's own validation split, or else 5 folds up to 20,000 rows and a
     holdout of 0.2 beyond. Classification is stratified, except in time order or with very many
@@ -243,7 +243,7 @@ class EarlyStopping(Settings):
 
 
 class TrainingSettings(Settings):
-    """How a model is trained.
+    """Training of a model.
 
     Attributes:
         epochs: passes over the training part; 20 unless `steps` is given.
@@ -336,7 +336,7 @@ class ShareSettings(Settings):
 
 
 class CompressionSettings(Settings):
-    """How each fold's model is compressed after training; the compressed model is scored.
+    """Compression of each fold's model after training; the compressed model is scored.
 
     Attributes:
         structured: removes whole channels; smaller and faster.
@@ -363,7 +363,7 @@ class CompressionSettings(Settings):
 
 
 class Objective(Settings):
-    """What the search optimizes: a metric and its direction."""
+    """The metric that the search optimizes, and its direction."""
 
     direction: Direction
     metric: Component
@@ -382,7 +382,7 @@ class Constraint(Settings):
 
 
 class SearchSettings(Settings):
-    """How the space is searched. Budgets can be changed between calls.
+    """Search of the space. Budgets can be changed between calls.
 
     Attributes:
         trials: total number of trials of the study; a resumed study continues up to it.

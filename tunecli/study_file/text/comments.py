@@ -162,17 +162,17 @@ def _fresh(value: Any) -> Any:
     return copy.deepcopy(value)
 
 
-def _below(place: CommentedMap, key: str) -> str:
+def _below(mapping: CommentedMap, key: str) -> str:
     """Return the empty lines and comments between an entry and what follows it."""
-    holder, last = _last(place, key)
+    holder, last = _last(mapping, key)
     comment = holder.ca.items.get(last, [None] * 4)[_AFTER_VALUE]
     return comment.value.partition("\n")[2] if isinstance(comment, CommentToken) else ""
 
 
-def _move_below(place: CommentedMap, key: str, text: str) -> None:
+def _move_below(mapping: CommentedMap, key: str, text: str) -> None:
     if not text:
         return
-    holder, last = _last(place, key)
+    holder, last = _last(mapping, key)
     entry = holder.ca.items.setdefault(last, [None] * 4)
     comment = entry[_AFTER_VALUE]
     first = comment.value.partition("\n")[0] if isinstance(comment, CommentToken) else ""
@@ -180,9 +180,9 @@ def _move_below(place: CommentedMap, key: str, text: str) -> None:
     entry[_AFTER_VALUE] = CommentToken(f"{first}\n{text}", mark, None)
 
 
-def _last(place: CommentedMap, key: str) -> tuple[CommentedMap, str]:
+def _last(mapping: CommentedMap, key: str) -> tuple[CommentedMap, str]:
     """Return where the text of an entry ends: the last entry of its innermost mapping."""
-    while isinstance(place[key], CommentedMap) and place[key] and not place[key].fa.flow_style():
-        place = place[key]
-        key = [*place][-1]
-    return place, key
+    while isinstance(inner := mapping[key], CommentedMap) and inner and not inner.fa.flow_style():
+        mapping = inner
+        key = [*mapping][-1]
+    return mapping, key

@@ -41,7 +41,7 @@ class Problems:
         self._misspelled |= {path} if of_key else set()
         if covers(self._unreadable, path):
             return
-        written = (place for place in (path, *others) if self._document.holds(place))
+        written = (one for one in (path, *others) if self._document.holds(one))
         mark = self._document.mark(next(written, path), of_key=of_key)
         problem = Problem(mark.line, mark.column, dotted(path), message, mark.override)
         self._found.setdefault((path, message), problem)
