@@ -243,7 +243,7 @@ class DatabaseError(TunecliError):
 
 
 class TrialStopped(BaseException):
-    """Raised by `report` in the user's own training once its trial is over.
+    """The end of a trial, raised by `report` in the user's own training.
 
     It ends the training; catch it only to clean up, and raise it again. Like KeyboardInterrupt,
     it is not an Exception, so `except Exception` does not swallow it.

@@ -182,7 +182,7 @@ def test_ten_mistakes_are_ten_errors_with_their_lines() -> None:
             "objective[1]",
             "occurs twice",
         ),
-        ("constraints: 5", "constraints", "limits by metric"),
+        ("constraints: 5", "constraints", "must map metrics to limits"),
         ("constraints: {sise: {max: 1}}", "constraints.sise", "Did you mean `size`"),
         ("constraints: {size: 1}", "constraints.size", "must have min, max or both"),
         ("constraints: {size: {max: 3XB}}", "constraints.size.max", "got '3XB'"),

@@ -1,9 +1,9 @@
 """Check a tree at the ends of its ranges: types, arguments, and rules between settings.
 
 A range is valid if all of its values are. Settings, arguments and rules are monotonic in each
-number, so checking its two ends is enough. A conflict involves two parameters, so checking every
-pair of their ends and options is enough. An option implies the choices that lead to it; the other
-parameters of a pair keep their first values.
+number, so checking its two ends is enough. Every conflict shows at some pair of parameters, so
+checking every pair of their ends and options is enough. An option implies the choices that lead to
+it; the other parameters of a pair keep their first values.
 """
 
 from __future__ import annotations

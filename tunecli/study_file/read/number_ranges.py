@@ -39,7 +39,9 @@ def kind_of_range(data: dict[str, Any]) -> Literal["float", "int", "choice"] | N
     kinds = [word for word in RANGE_WORDS if word in data]
     if len(kinds) > 1:
         got = " and ".join(kinds)
-        raise RangeMistakeError(f"a range has only one of float, int and choice, but got {got}.")
+        raise RangeMistakeError(
+            f"a range must have only one of float, int and choice, but got {got}."
+        )
     if not kinds:
         _refuse_misspelled(data)
         return None
@@ -56,7 +58,7 @@ def beside_mistakes(data: dict[str, Any]) -> list[str]:
 def _disallowed_key(key: str, kind: str) -> str:
     if kind == "choice":
         return f"`choice` allows no other key, but got `{key}`. Make it one of the options."
-    return f"`{kind}` allows only log, step and or, but got `{key}`.{did_you_mean(key, BESIDE)}"
+    return f"`{kind}` goes only with log, step and or, but got `{key}`.{did_you_mean(key, BESIDE)}"
 
 
 def _refuse_misspelled(data: dict[str, Any]) -> None:

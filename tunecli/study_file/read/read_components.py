@@ -47,7 +47,7 @@ MOST_OPTIONS = 1_000
 
 
 def _too_many_options(data: Sized) -> str | None:
-    """Return the message for a choice with too many options; None if it has not."""
+    """Return the message for a choice with too many options; None for any other choice."""
     if len(data) <= MOST_OPTIONS:
         return None
     rule = f"a choice has at most {MOST_OPTIONS:,} options, but got {len(data):,}"

@@ -52,7 +52,7 @@ class ObjectiveReader:
         if first.metric.name not in COSTS or self._parts.has_own_training:
             return False
         message = (
-            f"{first.metric.name} is the same before training, so it cannot be the first "
+            f"{first.metric.name} does not measure predictions, so it cannot be the first "
             f"objective. Put a score first: [{{maximize: accuracy}}, {{{first.direction}: "
             f"{first.metric.name}}}]."
         )
@@ -89,7 +89,7 @@ class ObjectiveReader:
             return ()
         if not isinstance(data, dict):
             example = "{n_weights: {max: 100000}, size: {max: 200KB}}"
-            message = f"must be limits by metric, such as {example}, but got {inline(data)}."
+            message = f"must map metrics to limits, as in {example}, but got {inline(data)}."
             self._problems.add(("constraints",), message)
             return ()
         read = [self._read_constraint(name, limits) for name, limits in data.items()]

@@ -217,7 +217,7 @@ class SectionReader:
             way for way in ways if section.get(way) is not None
         ]  # even if its value is invalid
         if len(given) > 1:
-            message = f"only one of {' and '.join(given)} is allowed. Remove the others."
+            message = f"only one of {' and '.join(given)} is allowed. Keep one of them."
             self._problems.add(("validation", given[1]), message)
         elif given and given != ["folds"] and settings.repeats > 1:
             message = "repeats requires folds. Remove it, or write folds."

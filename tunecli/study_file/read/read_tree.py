@@ -116,7 +116,7 @@ def _read_variants(data: Any, grammar: Grammar) -> dict[str, dict[Slot, Node]]:
     is_written_so = isinstance(options, dict) and bool(options)
     if not is_written_so or len(data) > 1:
         written = "variant: {choice: {label: {parts of the file}, …}}"
-        grammar.problems.add(at, f"variants must be {written}, but got {inline(data)}.")
+        grammar.problems.add(at, f"variants must be written as {written}, but got {inline(data)}.")
     if not isinstance(options, dict):
         return {}
     return {

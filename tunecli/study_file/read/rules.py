@@ -114,7 +114,7 @@ def _nesterov(config: TrialConfig) -> Iterator[Conflict]:
             continue
         involved: tuple[Path, ...] = ((*path, "momentum"), (*path, "dampening"))
         if _number(optimizer, "momentum") == 0:
-            message = "nesterov requires a momentum above 0, but got 0. Raise its low end."
+            message = "nesterov requires a momentum above 0, but got 0. Raise momentum."
             yield Conflict((*path, "nesterov"), message, involved)
         if _number(optimizer, "dampening") != 0:
             message = "nesterov requires dampening: 0. Leave dampening out."

@@ -268,7 +268,7 @@ class TrainingSettings(Settings):
         cutmix: pastes a rectangle of another picture into each picture; its area is drawn from
             Beta(cutmix, cutmix). With mixup, each batch uses one of the two at random.
         warmup: share of all optimizer steps over which the learning rate rises linearly from 0.
-        ema: decay of an exponential moving average of the weights, which is evaluated instead.
+        ema: decay of an exponential moving average of the weights, which evaluations use.
         early_stopping: when to stop a trial that no longer improves; none for never.
         max_time: longest training time of a trial (30m, 2h), after which it is stopped and counts
             as failed; for trials that hang. The time before a checkpoint counts after a resume.
@@ -389,7 +389,7 @@ class SearchSettings(Settings):
         timeout: seconds per call of `search`; at most ten years.
         sampler: a class of optuna.samplers.
         pruner: a class of optuna.pruners.
-        parallel: number of trials that run at once; trial n is suggested from trials
+        parallel: largest number of trials at once; trial n is suggested from trials
             0 … n - parallel.
         order: exact (the same table for any number of jobs) or free (uses every result so far).
         attempts: number of times to run a trial whose worker dies.
