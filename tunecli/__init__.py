@@ -1,10 +1,10 @@
 """Tune PyTorch models from one YAML study file.
 
-Nothing is imported before it is asked for, not even `__future__`: the command first hears signals
-and leaves the current folder out of the import path.
+Everything is imported lazily, even `__future__`: the command first installs its signal handlers
+and removes the current folder from the import path.
 """
 
-TYPE_CHECKING = False  # that of `typing`, which is not imported either
+TYPE_CHECKING = False  # stands in for `typing.TYPE_CHECKING`, without importing `typing`
 if TYPE_CHECKING:
     from tunecli.errors import TrialStopped
     from tunecli.model_folder.format.loading import load

@@ -1,10 +1,10 @@
-"""The console script."""
+"""Run the command `tunecli`."""
 
-# No `from __future__`: Python would look for that module in the current folder, too.
+# No `from __future__`: Python would also look for that module in the current folder.
 
 
 def main() -> None:
-    """Guard the import path, hear signals, guard the streams, then load and run the command."""
+    """Guard the import path, handle signals, guard the streams, then load and run the command."""
     from tunecli.import_path import leave_out_the_current_folder
 
     leave_out_the_current_folder()

@@ -4,25 +4,25 @@ TunecliError
 ├── StudyFileError      every mistake of a study file at once
 ├── DataError           the data cannot be read, or does not fit the study
 │   └── DataMistakesError   several settings do not fit the data
-├── UserCodeError       code of the user's own raised, or gave the wrong thing
-├── PlaceError          --runs or --storage names no place for a study
+├── UserCodeError       the user's own code raised, or returned the wrong thing
+├── PlaceError          --runs or --storage cannot hold a study
 ├── OutputError         a file that the user named cannot be written
-├── NoGpuError          GPUs were asked for, and the study uses none
-├── AddressError        nothing can listen at --host and --port
-├── MissingPackageError a package that only this command needs is not installed
-├── TrackerError        --log names no tracker
-├── StudyNotFoundError  no study of that name where it was looked for
-├── StudyBusyError      another search holds the study
-├── NotComparableError  studies whose scores mean different things
-├── StudyChangedError   the study file no longer belongs to the stored study
+├── NoGpuError          GPUs were requested, but the study uses none
+├── AddressError        no server can listen on --host and --port
+├── MissingPackageError an optional package that this command needs is not installed
+├── TrackerError        --log names an unknown tracker
+├── StudyNotFoundError  no study has that name in this place
+├── StudyBusyError      another search is using the study
+├── NotComparableError  the scores of several studies mean different things
+├── StudyChangedError   the study file no longer matches the stored study
 ├── ModelFolderError    a model folder is damaged, foreign, or cannot be written
 ├── RefitError          a trial cannot become a model
-├── ExportError         a model cannot be exported, or the file would give something else
-├── OutputError         standard output cannot be written
+├── ExportError         a model cannot be exported, or the file would predict differently
+├── StandardOutputError standard output cannot be written
 └── DatabaseError       the study database is damaged, foreign, locked or full
 
-Their text is a sentence for the user: the rule, the value, the way out. The command line prints
-it without a traceback; every other exception is a bug and keeps its traceback.
+The text of each is a message for the user: the rule, the value, the next step. The command line
+prints it without a traceback; every other exception is a bug and keeps its traceback.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ NO_RIGHT = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 MOST_PROBLEMS = 100
-"""Of a study file that are told one by one."""
+"""Number of mistakes of a study file that are listed."""
 
 
 class TunecliError(Exception):
-    """A user's mistake or the machine's trouble, told in one sentence."""
+    """A user's mistake or a problem of the machine, described in one message."""
 
     exit_code = 1
 
@@ -52,11 +52,11 @@ class Problem:
     """One mistake in a study file.
 
     Attributes:
-        line: counted from 1; 0 if the mistake has no place in the text.
+        line: counted from 1; 0 if the mistake has no position in the text.
         column: counted from 1.
-        path: where in the study file, as `optimizer.SGD.lr`; empty for the file itself.
-        message: what is wrong, what was given, what to write instead.
-        override: the `path=value` of a `--set` that it comes from, in place of a line.
+        path: the setting, such as `optimizer.SGD.lr`; empty for the file itself.
+        message: the rule, the value, and what to write instead.
+        override: the `path=value` of the `--set` that caused it, instead of a line.
     """
 
     line: int
@@ -81,19 +81,24 @@ class StudyFileError(TunecliError):
         lines = [self._line(problem) for problem in self.problems[:MOST_PROBLEMS]]
         if len(self.problems) > MOST_PROBLEMS:
             lines.append(
-                f"{file}: {len(self.problems) - MOST_PROBLEMS:,} more mistakes like these."
+                f"{file}: {len(self.problems) - MOST_PROBLEMS:,} more mistakes are not shown."
             )
         super().__init__("\n".join(lines))
 
     def __reduce__(self) -> tuple[type[StudyFileError], tuple[str, tuple[Problem, ...]]]:
-        return type(self), (self.file, self.problems)  # workers send it to the driver
+        return type(self), (
+            self.file,
+            self.problems,
+        )  # to pickle it: workers send it to the driver
 
     def _line(self, problem: Problem) -> str:
-        place = f"{self.file}:{problem.line}:{problem.column}" if problem.line else self.file
+        position = f"{self.file}:{problem.line}:{problem.column}" if problem.line else self.file
         if problem.override:
-            place = f"--set {_shortened(problem.override)}"
-        text = f"{place}: {problem.path + ': ' if problem.path else ''}{problem.message}"
-        return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)  # one line each
+            position = f"--set {_shortened(problem.override)}"
+        text = f"{position}: {problem.path + ': ' if problem.path else ''}{problem.message}"
+        return "".join(
+            c if c.isprintable() else repr(c)[1:-1] for c in text
+        )  # keeps each problem on one line
 
 
 class DataError(TunecliError):
@@ -101,7 +106,8 @@ class DataError(TunecliError):
 
     Args:
         message: a sentence.
-        setting: where in the study file the way out is, as `data.test`; empty for elsewhere.
+        setting: the setting of the study file that can fix it, such as `data.test`; empty if no
+            setting can.
     """
 
     exit_code = 2
@@ -113,7 +119,7 @@ class DataError(TunecliError):
 
     @property
     def mistakes(self) -> tuple[DataError, ...]:
-        """Each by itself."""
+        """The individual mistakes: this one alone."""
         return (self,)
 
 
@@ -122,10 +128,10 @@ class DataWarning(UserWarning):
 
 
 class DataMistakesError(DataError):
-    """Several settings do not fit the data; each is told, a line each.
+    """Several settings do not fit the data; the message has one line per setting.
 
     Args:
-        mistakes: one at least; all have a setting.
+        mistakes: at least one; all have a setting.
     """
 
     def __init__(self, mistakes: Sequence[DataError]) -> None:
@@ -134,23 +140,23 @@ class DataMistakesError(DataError):
         self._mistakes = tuple(mistakes)
 
     def __reduce__(self) -> tuple[type, tuple[object, ...]]:
-        """Errors cross from workers; Exception would pass the text in the mistakes' place."""
+        """Pickle the mistakes, not the text: workers send this error to the driver."""
         return type(self), (self._mistakes,)
 
     @property
     def mistakes(self) -> tuple[DataError, ...]:
-        """Each by itself."""
+        """The individual mistakes."""
         return self._mistakes
 
 
 class UserCodeError(TunecliError):
-    """Code of the user's own raised, or gave something else than what is due."""
+    """The user's own code raised, or returned something other than expected."""
 
     exit_code = 2
 
 
 class PlaceError(TunecliError):
-    """`--runs` or `--storage` names no place for a study."""
+    """`--runs` or `--storage` cannot hold a study."""
 
     exit_code = 2
 
@@ -159,7 +165,8 @@ class OutputError(TunecliError):
     """A file that the user named cannot be written.
 
     Args:
-        option: that names it; empty for an argument.
+        path: the file.
+        option: the option that names it; empty for an argument.
     """
 
     def __init__(self, path: Path, error: OSError, option: str = "") -> None:
@@ -182,22 +189,22 @@ def _way_to_write(path: Path, error: OSError) -> str:
 
 
 class NoGpuError(TunecliError):
-    """GPUs were asked for, and the study uses none."""
+    """GPUs were requested, but the study uses none."""
 
     exit_code = 2
 
 
 class AddressError(TunecliError):
-    """Nothing can listen at `--host` and `--port`."""
+    """No server can listen on `--host` and `--port`."""
 
     exit_code = 2
 
 
 class MissingPackageError(TunecliError):
-    """A package that only this command needs is not installed.
+    """An optional package that this command needs is not installed.
 
     Args:
-        extra: the name that installs it, as in `tunecli[extra]`.
+        extra: the extra that installs it, as in `tunecli[extra]`.
     """
 
     exit_code = 2
@@ -209,23 +216,23 @@ class MissingPackageError(TunecliError):
 
 
 class TrackerError(TunecliError):
-    """`--log` names no tracker."""
+    """`--log` names an unknown tracker."""
 
     exit_code = 2
 
 
 class StudyNotFoundError(TunecliError):
-    """No study of that name where it was looked for."""
+    """No study has that name in this place."""
 
     exit_code = 2
 
 
 class StudyBusyError(TunecliError):
-    """Another search holds the study."""
+    """Another search is using the study."""
 
 
 class StudyChangedError(TunecliError):
-    """The study file no longer belongs to the stored study."""
+    """The study file no longer matches the stored study."""
 
     exit_code = 2
 
@@ -245,11 +252,11 @@ class RefitError(TunecliError):
 
 
 class ExportError(TunecliError):
-    """A model cannot be exported, or the file would give something else."""
+    """A model cannot be exported, or the file would predict differently."""
 
 
 class StandardOutputError(TunecliError):
-    """Standard output cannot be written; without words if nobody reads it any more."""
+    """Standard output cannot be written; the message is empty if its reader has closed it."""
 
 
 class DatabaseError(TunecliError):
@@ -257,8 +264,8 @@ class DatabaseError(TunecliError):
 
 
 class TrialStopped(BaseException):
-    """Raised by `report` in a training of the user's own once its trial is over.
+    """The end of a trial, raised by `report` in the user's own training.
 
-    It ends the training on its way out; catch it only to clean up, and raise it again. Like
-    KeyboardInterrupt it is no Exception, so that no `except Exception` swallows it.
+    It ends the training; catch it only to clean up, and raise it again. Like KeyboardInterrupt,
+    it is not an Exception, so `except Exception` does not swallow it.
     """

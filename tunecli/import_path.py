@@ -1,8 +1,8 @@
-"""Keep the current folder off the import path: a file there must not pass for a library.
+"""Keep the current folder off the import path, so that a file there cannot replace a library.
 
-Python looks there first when it starts as `python -c`, as multiprocessing's helpers do, or as
-`python -m`, and wherever `PYTHONPATH` has an empty entry. This module imports only what Python has
-loaded when it starts, so not even `__future__`: all else would be looked for on that path.
+Python searches it first when it starts as `python -c`, as multiprocessing's helpers do, or as
+`python -m`, and wherever `PYTHONPATH` has an empty entry. This module imports only what Python
+itself loads at startup, so not even `__future__`: anything else would be searched for there.
 """
 
 import os
@@ -10,17 +10,17 @@ import sys
 
 _PATH = "PYTHONPATH"
 _SAFE_PATH = "PYTHONSAFEPATH"
-_OURS = "tunecli"  # any text switches it on; this one says who did
+_OURS = "tunecli"  # any string switches it on; this one shows that tunecli did
 
 _STDLIB = os.path.dirname(os.__file__)
-"""What stands before it comes from the command and `PYTHONPATH`, what follows from `site`."""
+"""Entries before it come from the command and `PYTHONPATH`, entries after it from `site`."""
 
 _HOME = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 """The folder that holds the package tunecli."""
 
 
 def leave_out_the_current_folder() -> None:
-    """Remove it from the path of this process and its children, with what is relative to it.
+    """Remove it and all relative entries from the path of this process and its children.
 
     Absolute entries of `PYTHONPATH` stay, and so does a folder from which tunecli runs
     without being installed.
@@ -40,7 +40,7 @@ def leave_out_the_current_folder() -> None:
 
 
 def restore_for_allowed_code() -> None:
-    """Let the Python processes that code of the user's own starts find files beside theirs."""
+    """Let Python processes that the user's code starts import files next to their script."""
     if os.environ.get(_SAFE_PATH) == _OURS:
         del os.environ[_SAFE_PATH]
 
@@ -48,5 +48,5 @@ def restore_for_allowed_code() -> None:
 def _absolute(entry: str) -> str:
     try:
         return os.path.abspath(entry)
-    except OSError:  # the current folder was removed: nothing is found there
+    except OSError:  # the current folder was removed, so nothing can be imported from it
         return ""

@@ -1,10 +1,10 @@
-"""No process outlives the driver, however that died: kernel, pipe, and which signals are heard.
+"""End every process with the driver, however it died, and choose who handles which signals.
 
-The driver's pipe ends with it, so a thread that waits for that can end a worker anywhere, and a
-worker's pipe its loader processes. Native code that never lets Python run stops such a thread; on
-Linux the kernel ends a process with its parent, too: the fork server with the driver, the workers
-with the fork server, and loaders with their worker. The resource tracker, which cleans up behind
-all of them, is woken instead.
+The driver's pipe closes when it ends. A thread that waits for this can end a worker at any point,
+and in the same way a worker's pipe ends its loader processes. Native code that never lets Python
+run blocks such a thread, so on Linux the kernel also ends a process with its parent: the fork
+server with the driver, the workers with the fork server, and loaders with their worker. The
+resource tracker, which cleans up after all of them, is woken instead.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from multiprocessing import parent_process
 from multiprocessing.connection import wait
 
 THE_DRIVERS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
-"""Signals that a terminal or a batch system sends to every process, and the driver answers."""
+"""Signals that a terminal or batch system sends to every process, but only the driver handles."""
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
@@ -29,7 +29,7 @@ PR_SET_PDEATHSIG = 1  # linux/prctl.h
 def unheard() -> Iterator[None]:
     """Block the driver's signals in this thread, and in the processes that it starts meanwhile.
 
-    Those are deaf from their first moment; this thread hears afterwards.
+    Those processes ignore the signals from the start; this thread receives them afterwards.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, THE_DRIVERS)
     try:
@@ -39,19 +39,19 @@ def unheard() -> Iterator[None]:
 
 
 def ignore_the_drivers_signals() -> None:
-    """Ignore what was blocked: a user's own processes can hear again, if they ask for it."""
+    """Ignore the blocked signals; processes that user code starts can handle them again."""
     for number in THE_DRIVERS:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, THE_DRIVERS)
 
 
 def end_with_the_parent() -> None:
-    """Let the kernel kill this process as soon as its parent is gone; Linux only."""
+    """Let the kernel kill this process when its parent ends; Linux only."""
     _hear_of_the_parents_end(signal.SIGKILL)
 
 
 def wake_with_the_parents_end() -> None:
-    """Let the kernel continue this process, should it be stopped, once its parent is gone."""
+    """Let the kernel resume this process, if it is stopped, when its parent ends; Linux only."""
     _hear_of_the_parents_end(signal.SIGCONT)
 
 
@@ -61,7 +61,7 @@ def _hear_of_the_parents_end(number: int) -> None:
 
 
 def end_with_the_parents_pipe() -> None:
-    """End this process as soon as its parent's pipe does, even in the middle of an epoch."""
+    """End this process when its parent's pipe closes, even in the middle of an epoch."""
     parent = parent_process()
     if parent is None:
         return

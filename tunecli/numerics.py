@@ -1,6 +1,6 @@
-"""The version of the arithmetic that decides a score beside the study file.
+"""The version of tunecli's own arithmetic, which affects scores as the study file does.
 
-It is stored with a study, and compared when the study is resumed: a higher version gives other
+It is stored with a study and compared when the study is resumed: a higher version gives different
 bits for the same study file.
 """
 
@@ -13,27 +13,27 @@ NUMERICS = 2
 
 CHANGES = {
     2: "targets are standardized in 64 bits, pictures under `scale: none` range from 0 to 1, and "
-    "arrays keep all their columns, and their whole numbers for models of your own",
+    "arrays keep all their columns and, for models of your own, their whole numbers",
 }
-"""What each version does differently from the one before; studies without a version have 1."""
+"""Changes of each version from the one before; studies without a version have version 1."""
 
 
 def version_of(environment: Mapping[str, Any]) -> int:
-    """Return the version that a study was begun with; older studies do not name it."""
+    """Return the version that a study was started with; the oldest studies do not store it."""
     named = str(environment.get("numerics", 1))
     return int(named) if named.isdecimal() and len(named) < 10 else 0
 
 
 def other_numerics(version: int) -> str:
-    """Return what to say of a study of another version; nothing where it is this one."""
+    """Return the warning for a study of another version; empty for this version."""
     if version == NUMERICS:
         return ""
     return (
-        f"The study was made with numerics version {version}, and this tunecli has {NUMERICS}: "
-        f"{_changes_since(version)}."
+        f"The study was made with numerics version {version}, but this tunecli uses version "
+        f"{NUMERICS}: {_changes_since(version)}."
     )
 
 
 def _changes_since(version: int) -> str:
     known = [text for number, text in CHANGES.items() if number > version]
-    return "; ".join(known) or "this tunecli is older and does not know what differs"
+    return "; ".join(known) or "this tunecli is older and cannot list the differences"

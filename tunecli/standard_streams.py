@@ -1,8 +1,8 @@
 """Standard output and error of a command, whatever they are connected to.
 
-A result that cannot be written is a failure: standard output raises `StandardOutputError`, also
-where it was closed before the command began. What stands on standard error is for whoever watches:
-it is lost without harm. Characters that an encoding lacks are replaced in both.
+A result that cannot be written is a failure: standard output raises `StandardOutputError`, even if
+it was closed before the command started. Standard error is only for a human reader, so failures to
+write to it are ignored. Both replace characters that their encoding lacks.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _IN_ASCII = str.maketrans(
 
 
 def guard() -> None:
-    """Put streams with these manners in the place of Python's own."""
+    """Replace Python's standard streams with streams that behave like this."""
     _open_closed()
     codecs.register_error("tunecli", _replaced)
     sys.stdout = _stream(_Results(1, "wb", closefd=False), sys.stdout)
@@ -31,7 +31,7 @@ def guard() -> None:
 
 
 def discard_results() -> None:
-    """Let go of what was not written, so that Python does not try again when it ends."""
+    """Discard unwritten output, so that Python does not try to write it again at exit."""
     if isinstance(getattr(getattr(sys.stdout, "buffer", None), "raw", None), _Results):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, 1)
@@ -45,7 +45,7 @@ class _Results(io.FileIO):
         try:
             return super().write(content)
         except BrokenPipeError:
-            raise StandardOutputError("") from None  # `tunecli report … | head` has what it wanted
+            raise StandardOutputError("") from None  # `tunecli report … | head` needs no more
         except OSError as error:
             raise StandardOutputError(
                 f"Cannot write to standard output: {error.strerror}."
@@ -63,18 +63,20 @@ class _Remarks(io.FileIO):
 
 
 def _open_closed() -> None:
-    """Open what was closed, before a database gets its number: output so that writing fails."""
+    """Reopen closed streams before a database gets their numbers; writing to them fails."""
     for number in (0, 1, 2):
         try:
             os.fstat(number)
         except OSError as error:
             if error.errno != errno.EBADF:
                 raise
-            os.open(os.devnull, os.O_RDONLY if number < 2 else os.O_WRONLY)  # the lowest free one
+            os.open(
+                os.devnull, os.O_RDONLY if number < 2 else os.O_WRONLY
+            )  # gets the lowest free number
 
 
 def _stream(file: io.FileIO, before: TextIO | None, line_buffering: bool = False) -> TextIO:
-    """Text for a file, in the encoding that Python has chosen."""
+    """Return a text stream on a file, with the encoding that Python chose for the old stream."""
     return io.TextIOWrapper(
         io.BufferedWriter(file),
         encoding=getattr(before, "encoding", None) or "utf-8",

@@ -1,8 +1,9 @@
-"""The folder of multiprocessing's sockets in the temporary directory: marked, and cleared.
+"""Mark and clear the folders of multiprocessing's sockets in the temporary directory.
 
-multiprocessing makes one, `pymp-…`, for all processes of a command and removes it at exit; one of
-a killed command stays. A locked file in it says that it is tunecli's and that its owner lives: the
-kernel frees the lock with the process, so a later command clears what is marked and free.
+multiprocessing makes one, `pymp-…`, for all processes of a command and removes it at exit, but not
+if the command is killed. A locked file in it shows that tunecli made it and that its owner is
+alive: the kernel frees the lock with the process, so a later command can clear folders that are
+marked but not locked.
 """
 
 from __future__ import annotations
@@ -18,24 +19,24 @@ _MARK = "tunecli.lock"
 
 
 def claim() -> None:
-    """Mark the folder of this process, unless it or its parent has; clear those of dead owners."""
+    """Mark the folder of this process, unless it is marked already; clear those of dead owners."""
     folder = Path(util.get_temp_dir())
     if (folder / _MARK).exists():
         return
     with suppress(OSError):  # a file system without locks: the folder stays unmarked
         new = folder / "unlocked"
         fcntl.flock(os.open(new, os.O_CREAT | os.O_EXCL), fcntl.LOCK_EX)  # until this process ends
-        new.rename(folder / _MARK)  # never there without being locked
+        new.rename(folder / _MARK)  # so the mark is always locked
     for other in folder.parent.glob("pymp-*"):
         with suppress(OSError):
             _clear(other)
 
 
 def _clear(folder: Path) -> None:
-    """Remove a marked folder that nobody owns, with only what has a known name in it.
+    """Remove a marked folder without an owner, if it holds only files of known names.
 
     Raises:
-        OSError: it is not marked, its owner lives, or it holds something else.
+        OSError: the folder is not marked, its owner is alive, or it holds something else.
     """
     if not _is_ours(folder):
         return
@@ -50,6 +51,7 @@ def _clear(folder: Path) -> None:
 
 
 def _is_ours(folder: Path) -> bool:
-    """Whether it is a folder, no link, where this user alone can write."""
-    found = folder.lstat()
-    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o77
+    """Return whether it is a folder, not a link, and only this user can access it."""
+    status = folder.lstat()
+    is_private = status.st_uid == os.getuid() and not status.st_mode & 0o77
+    return stat.S_ISDIR(status.st_mode) and is_private

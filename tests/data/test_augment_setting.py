@@ -77,9 +77,12 @@ def test_the_resolved_study_and_the_trial_read_back_the_same(augment: str) -> No
     [
         ("[RandomHorizontalFlop]", r"Did you mean `RandomHorizontalFlip`"),
         ("[{RandomCrop: {pading: 4}}]", r"no argument `pading`. Did you mean `padding`"),
-        ("[{RandomHorizontalFlip: {p: often}}]", r"p must be a number, but got the text 'often'"),
-        ("[RandomMixUpV2]", r"mixes targets, too. Write training: {mixup: 0.2}"),
-        ("[Resize]", r"all pictures have the size that data.size says"),
+        (
+            "[{RandomHorizontalFlip: {p: often}}]",
+            r"p must be a number, but got the string 'often'",
+        ),
+        ("[RandomMixUpV2]", r"also mixes targets. Write training: {mixup: 0.2}"),
+        ("[Resize]", r"it changes the size of pictures"),
         ("[RandomAffine]", r"RandomAffine needs degrees"),
     ],
 )
@@ -90,7 +93,9 @@ def test_mistakes_are_told_with_their_place(augment: str, message: str) -> None:
 
 
 def test_a_table_has_no_pictures_to_change() -> None:
-    with pytest.raises(StudyFileError, match=r"data.augment: is for pictures, but 't.csv' is a t"):
+    with pytest.raises(
+        StudyFileError, match=r"data.augment: applies only to pictures, but 't.csv' is"
+    ):
         read("[RandomHorizontalFlip], target: y", source="t.csv")
 
 

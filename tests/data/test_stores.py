@@ -109,11 +109,15 @@ def test_only_another_range_leaves_scores_comparable(tmp_path: Path) -> None:
     ("old", "new", "message"),
     [
         ("n_lags:", "n_legs:", "load has no argument `n_legs`. Did you mean `n_lags`"),
-        ("load: {n_lags: {int: [1, 3]}, noise: 0.5}", "load: {int: [1, 3]}", "for all arguments"),
+        (
+            "load: {n_lags: {int: [1, 3]}, noise: 0.5}",
+            "load: {int: [1, 3]}",
+            "replace all arguments",
+        ),
         (
             "lags.py:load: {n_lags: {int: [1, 3]}, noise: 0.5}",
             "choice: [iris, wine]",
-            "may not stand",
+            "cannot be a range",
         ),
         (
             "test: 0.2",

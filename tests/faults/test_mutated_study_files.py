@@ -265,8 +265,8 @@ def refuse_bad_answer(text: str) -> bool:
 
 def is_of_the_file(message: str) -> bool:
     """Whether an error is about the text as a whole, before or beside any key."""
-    whole = ("a study file", "this is not YAML", "a line may not begin", "the character U+")
-    return message.startswith((*whole, "a key must be", "only plain data is read"))
+    whole = ("a study file", "invalid YAML", "a line must not begin", "the character U+")
+    return message.startswith((*whole, "a key must be", "YAML tags are"))
 
 
 @pytest.mark.parametrize("mutate", MUTATIONS, ids=lambda mutate: mutate.__name__)

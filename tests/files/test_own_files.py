@@ -50,7 +50,7 @@ def test_only_a_real_file_with_one_name_is_opened(
     victim, path = tmp_path / "victim", tmp_path / "ours"
     victim.write_text("mine")
     made(path, victim)
-    words = "symbolic link to|2 names|not a file"
+    words = "symbolic link to|2 hard links|not a file"
     with pytest.raises(NotOwnError, match=f"ours (is|has) ({words}|a symbolic)"):
         open_file(path, flags)
     with pytest.raises(NotOwnError, match=words):

@@ -19,5 +19,5 @@ def test_the_version_of_a_study(environment: dict[str, Any], version: int) -> No
 
 def test_what_differs_is_told() -> None:
     assert not other_numerics(NUMERICS)
-    assert "numerics version 1, and this tunecli has 2: targets are" in other_numerics(1)
-    assert "does not know what differs" in other_numerics(NUMERICS + 1)
+    assert "numerics version 1, but this tunecli uses version 2: targets are" in other_numerics(1)
+    assert "cannot list the differences" in other_numerics(NUMERICS + 1)

@@ -262,14 +262,14 @@ def test_many_mistakes_at_once_give_the_errors_of_all() -> None:
         ("trials: 3", "unknown section. Write search: {trials: …}."),
         ("metric: f1", "unknown section. Write objective: {maximize: accuracy}."),
         ("dataset: digits", "unknown section. Write data: digits."),
-        ("schedule: ChainedScheduler", "ChainedScheduler is not offered: it is made of other"),
-        ("schedule: LambdaLR", "LambdaLR is not offered: it takes code"),
-        ("search: {pruner: Nop}", "NopPruner is not offered: it prunes nothing"),
+        ("schedule: ChainedScheduler", "ChainedScheduler is not supported: it combines other"),
+        ("schedule: LambdaLR", "LambdaLR is not supported: it takes code"),
+        ("search: {pruner: Nop}", "NopPruner is not supported: it prunes nothing"),
         (
             "search: {start_with: [{optimizer.AdamW.lr: 1}]}",
             "Write {optimizer: {AdamW: {lr: 1}}}.",
         ),
-        ("loss: CTCLoss", "CTCLoss is not offered: it does not compare"),
+        ("loss: CTCLoss", "CTCLoss is not supported: it does not compare"),
     ],
 )
 def test_words_of_the_field_are_told_where_they_belong(text: str, line: str) -> None:

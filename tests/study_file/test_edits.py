@@ -181,8 +181,8 @@ def test_changes_are_none_for_itself_and_some_for_another(one: str, other: str) 
         (
             "{choice: {MLP: {depth: 3}, CNN: {channels: 8}}}",
             [
-                "model.small: an option → removed",
-                "model.CNN: no option → added",
+                "model.small: present → removed",
+                "model.CNN: absent → added",
                 "model.MLP.depth: 2 → 3",
             ],
         ),

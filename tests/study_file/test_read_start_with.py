@@ -84,6 +84,6 @@ def test_variants_are_named_by_their_labels() -> None:
 
 def test_another_study_stands_without_the_list() -> None:
     text = "data: digits\nmodel: MLP\noptimizer: Adam\nsearch: {start_with: [{study: x}]}\n"
-    wanted = r"stands without the list around it. Write start_with: {study: x}\."
+    wanted = r"must not be inside a list. Write start_with: {study: x}\."
     with pytest.raises(StudyFileError, match=wanted):
         StudyFile.from_text(text, "a.yaml")

@@ -110,7 +110,7 @@ def test_other_settings_are_no_way_to_read_a_table(override: str) -> None:
     ("source", "target", "message"),
     [
         ("digts", None, "Did you mean `digits`"),
-        ("nothing.csv", "y", "there is no file 'nothing.csv'"),
+        ("nothing.csv", "y", "file 'nothing.csv' does not exist"),
         ("table.csv", None, "a table needs --target"),
         ("table.csv", "bougt", "Did you mean `bought`"),
     ],
@@ -199,7 +199,7 @@ def test_pictures_that_differ_in_size_get_one(
     assert (look.shape, look.median_side) == ((3, 48, 48), 48)
     assert CliRunner().invoke(app, ["init", "insects"]).exit_code == 0
     text = (tmp_path / "insects.yaml").read_text()
-    assert "differ in size: height and width are 48 pixels in the median" in text
+    assert "differ in size: the median of heights and widths is 48 pixels" in text
     study = read_study_file(tmp_path / "insects.yaml")
     assert study.data.size == 48
     assert len(load_data(study.data, Workspace(tmp_path)).y) == 24

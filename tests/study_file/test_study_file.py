@@ -142,7 +142,7 @@ def test_ten_mistakes_are_ten_errors_with_their_lines() -> None:
         (7, "optimizer.choice.AdmaW", "Did you mean `AdamW`"),
         (8, "optimizer.choice.Adam.lr", "Did you mean `float`"),
         (10, "training.epochs", "must be at least 1, but got -3"),
-        (11, "training.batch_size.choice[2]", "the option 32 stands twice"),
+        (11, "training.batch_size.choice[2]", "the option 32 occurs twice"),
         (12, "objective.maximize", "log_loss is better when lower. Write minimize: log_loss"),
         (15, "search.trials", "must be a whole number, but got 'many'"),
     ]
@@ -157,32 +157,36 @@ def test_ten_mistakes_are_ten_errors_with_their_lines() -> None:
     [
         ("seed: -1", "seed", "must be a whole number from 0 to"),
         ("seed: true", "seed", "must be a whole number from 0 to"),
-        ("study: ../x", "study", "a study's name has letters"),
-        ("study: .x", "study", "does not begin with a dot"),
+        ("study: ../x", "study", "is not a valid study name"),
+        ("study: .x", "study", "do not start with a dot"),
         ("validation: {folds: 1}", "validation.folds", "at least 2, but got 1"),
-        ("validation: {folds: 3, holdout: 0.2}", "validation.holdout", "not both"),
-        ("validation: {repeats: 3, holdout: 0.2}", "validation.holdout", "folds only"),
+        (
+            "validation: {folds: 3, holdout: 0.2}",
+            "validation.holdout",
+            "only one of folds and holdout",
+        ),
+        ("validation: {repeats: 3, holdout: 0.2}", "validation.holdout", "repeats requires folds"),
         ("objective: []", "objective", "Write {maximize: accuracy}"),
         (
             "objective: {minimize: size}",
             "objective.minimize",
-            "with the metric that matters in front",
+            "Put a score first",
         ),
         (
             "objective: [{minimize: size}, {maximize: f1}]",
             "objective[0].minimize",
-            "with the metric that matters in front",
+            "Put a score first",
         ),
         (
             "objective: [{maximize: f1}, {maximize: {f1: {average: macro}}}]",
             "objective[1]",
-            "stands twice",
+            "occurs twice",
         ),
-        ("constraints: 5", "constraints", "limits by metric"),
+        ("constraints: 5", "constraints", "must map metrics to limits"),
         ("constraints: {sise: {max: 1}}", "constraints.sise", "Did you mean `size`"),
-        ("constraints: {size: 1}", "constraints.size", "{min: …}, {max: …} or both"),
+        ("constraints: {size: 1}", "constraints.size", "must have min, max or both"),
         ("constraints: {size: {max: 3XB}}", "constraints.size.max", "got '3XB'"),
-        ("constraints: {size: {most: 3}}", "constraints.size.most", "Known here are"),
+        ("constraints: {size: {most: 3}}", "constraints.size.most", "Valid keys are"),
         ("constraints: {f1: {min: 1, max: 0.5}}", "constraints.f1.min", "above max"),
         ("constraints: {rmse: {max: 1}}", "constraints.rmse", "for regression"),
         ("objective: accuracy", "objective", "{maximize: accuracy}"),
@@ -191,20 +195,20 @@ def test_ten_mistakes_are_ten_errors_with_their_lines() -> None:
         ("objective: {minimize: rmse}", "objective.minimize", "rmse is for regression"),
         ("metrics: [rmse]", "metrics[0]", "rmse is for regression"),
         ("metrics: f1", "metrics", "must be a list of metrics"),
-        ("metrics: [f1, f1]", "metrics[1]", "stands twice"),
+        ("metrics: [f1, f1]", "metrics[1]", "occurs twice"),
         ("loss: MSELoss", "loss", "MSELoss is for regression"),
         ("search: {timeout: 2x}", "search.timeout", "`1h30m`"),
         ("search: {timeout: 87601h}", "search.timeout", "at most ten years, 87600h, but got"),
         ("search: {timeout: 1e300}", "search.timeout", "at most ten years, 87600h, but got 1"),
         ("search: {timeout: 0}", "search.timeout", "above 0, but got 0"),
-        ("training: {max_time: 1.2.3h}", "training.max_time", "or a time as `2h`"),
+        ("training: {max_time: 1.2.3h}", "training.max_time", "or a time such as `2h`"),
         ("training: {max_time: true}", "training.max_time", "a number, but got true"),
         ("training: {max_time: 100000h}", "training.max_time", "at most ten years, 87600h"),
-        ("training: {max_time: {choice: [1h, 2h]}}", "training.max_time", "a range may not"),
+        ("training: {max_time: {choice: [1h, 2h]}}", "training.max_time", "cannot be a range"),
         ("search: {order: exakt}", "search.order", "Did you mean `exact`"),
-        ("search: {pruner: Wilcoxon}", "search.pruner", "not offered"),
+        ("search: {pruner: Wilcoxon}", "search.pruner", "not supported"),
         ("search: {sampler: TEP}", "search.sampler", "Did you mean `TPE`"),
-        ("search: {sampler: none}", "search.sampler", "a sampler is needed"),
+        ("search: {sampler: none}", "search.sampler", "a sampler is required"),
         ("search: {sampler: Grid}", "search.sampler", "optimizer.AdamW.lr is a continuous"),
         ("search: {sampler: BruteForce}", "search.sampler", "optimizer.AdamW.lr is a continuous"),
         ("search: {start_with: 3}", "search.start_with", "must be a list"),
@@ -222,12 +226,12 @@ def test_one_mistake_is_one_error_on_its_line(text: str, path: str, part: str) -
 
 def test_missing_sections_are_told_with_an_example() -> None:
     assert problems("") == [
-        (1, "data", "required, but not given. For example `data: digits`."),
-        (1, "model", "required, but not given. For example `model: MLP`."),
+        (1, "data", "required, but missing. For example `data: digits`."),
+        (1, "model", "required, but missing. For example `model: MLP`."),
         (
             1,
             "optimizer",
-            "required, but not given. For example `optimizer: {AdamW: {lr: 1e-3}}`.",
+            "required, but missing. For example `optimizer: {AdamW: {lr: 1e-3}}`.",
         ),
     ]
 
@@ -302,12 +306,12 @@ def test_an_override_finds_its_way_into_a_choice() -> None:
         ("trianing.epochs=3", "trianing", "Did you mean `training`"),
         ("training.epoch=3", "training.epoch", "Did you mean `epochs`"),
         ("training.epochs=-1", "training.epochs", "at least 1, but got -1"),
-        ("training", "training", "an override is written path=value"),
-        ("=3", "", "a path is written as"),
-        ("a..b=3", "a..b", "a path is written as"),
-        ("training[0]=3", "training[0]", "leads nowhere"),
-        ("seed.x=3", "seed.x", "seed is 7, which holds no settings"),
-        ("model=[", "model", "this is not YAML"),
+        ("training", "training", "an override must be path=value"),
+        ("=3", "", "a path must look like"),
+        ("a..b=3", "a..b", "a path must look like"),
+        ("training[0]=3", "training[0]", "has no item"),
+        ("seed.x=3", "seed.x", "seed is 7, which has no settings"),
+        ("model=[", "model", "invalid YAML"),
     ],
 )
 def test_a_mistake_in_an_override_has_a_path_and_no_line(
@@ -501,8 +505,8 @@ def test_bytes_are_read_or_refused(tmp_path_factory: pytest.TempPathFactory, dat
 @pytest.mark.parametrize(
     ("setting", "path", "part"),
     [
-        ("sampler: CmaEs", "search.sampler", "CMA-ES takes one objective"),
-        ("learn_from: other", "search.learn_from", "teach one objective only"),
+        ("sampler: CmaEs", "search.sampler", "CMA-ES supports only one objective"),
+        ("learn_from: other", "search.learn_from", "supports only one objective"),
     ],
 )
 def test_some_settings_take_one_objective(setting: str, path: str, part: str) -> None:
@@ -522,18 +526,18 @@ def test_some_settings_take_one_objective(setting: str, path: str, part: str) ->
         ("validation.repeats=1000000000000", "validation.repeats: must be at most 10000, "),
         ("training.threads=1000000000000", "training.threads: must be at most 1024, "),
         ("training.l1=1e300", "training.l1: must be at most 3e+38, "),
-        ("training.l1=.inf", "training.l1: a finite number is needed, but got .inf."),
+        ("training.l1=.inf", "training.l1: numbers must be finite, but got .inf."),
         (
             "training.clip_norm=1e999",
-            "training.clip_norm: a finite number is needed, but 1e999 is",
+            "training.clip_norm: numbers must be finite, but 1e999 is",
         ),
         ("training.micro_batch=1", "training.micro_batch: batch_norm needs at least 2 rows per "),
-        ("constraints.accuracy.min=1.5", "constraints.accuracy.min: no trial can keep to it: "),
-        ("constraints.latency.max=0", "constraints.latency.max: no trial can keep to it: "),
-        ("constraints.n_weights.max=0", "constraints.n_weights.max: no trial can keep to it: "),
+        ("constraints.accuracy.min=1.5", "constraints.accuracy.min: no trial can satisfy this: "),
+        ("constraints.latency.max=0", "constraints.latency.max: no trial can satisfy this: "),
+        ("constraints.n_weights.max=0", "constraints.n_weights.max: no trial can satisfy this: "),
         (
             "constraints.mcc.max=-2",
-            "constraints.mcc.max: no trial can keep to it: mcc is at least ",
+            "constraints.mcc.max: no trial can satisfy this: mcc is at least ",
         ),
     ],
 )
@@ -559,5 +563,5 @@ def test_a_choice_between_a_training_of_ones_own_and_none_needs_all_parts_of_the
     own, usual = (study.resolve(lambda _, given, i=i: given.choices[i]) for i in (0, 1))
     assert own.train == Component(name="m.py:fit")
     assert (usual.train, usual.loss.name) == (None, "CrossEntropyLoss")
-    with pytest.raises(StudyFileError, match="model: required, but not given"):
+    with pytest.raises(StudyFileError, match="model: required, but missing"):
         StudyFile.from_text(text.replace("model: MLP\n", ""), "a.yaml")

@@ -119,7 +119,7 @@ def test_of_very_many_mistakes_the_first_are_told_and_the_others_counted() -> No
         StudyFile.from_text(unknown_sections(n), "x.yaml")
     lines = str(error.value).splitlines()
     assert len(lines) == MOST_PROBLEMS + 1
-    assert lines[-1] == "x.yaml: 1,234 more mistakes like these."
+    assert lines[-1] == "x.yaml: 1,234 more mistakes are not shown."
     assert len(error.value.problems) == n
 
 

@@ -236,5 +236,5 @@ def test_a_training_of_the_users_own_weighs_its_rows_itself() -> None:
         "data: {source: table.csv, target: y, weights: w}\ntrain: 'my.py:fit'\n"
         "objective: {maximize: accuracy}\n"
     )
-    with pytest.raises(StudyFileError, match="Weigh the rows in your function"):
+    with pytest.raises(StudyFileError, match="Weight the rows in your function"):
         StudyFile.from_text(text, "a.yaml")

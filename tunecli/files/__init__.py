@@ -1,1 +1,1 @@
-"""How files and folders are written: whole or not at all, and never through somebody's link."""
+"""Write files and folders whole or not at all, and never through another user's link."""

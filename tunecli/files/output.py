@@ -1,4 +1,4 @@
-"""Files that a command writes where the user said: whole, and with a sentence where that fails."""
+"""Write the files that a user names: whole, or with a message why not."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from tunecli.files.whole import users_file
 
 @contextmanager
 def output(path: Path, *, option: str = "", is_new: bool = False) -> Iterator[Path]:
-    """A file to be written, which takes the name `path` at the end; see `users_file`.
+    """Yield a file to write, which is renamed to `path` at the end; see `users_file`.
 
     Args:
-        option: that names it, for messages.
-        is_new: whether it must not be there yet.
+        option: the option that names the file, for messages.
+        is_new: whether the file must not exist yet.
 
     Raises:
-        OutputError: there is no room, no folder, or no right to write; the old file is as it was.
+        OutputError: space, the folder or the permission to write is missing; the old file is
+            unchanged.
     """
     try:
         with users_file(path, is_new=is_new) as part:

@@ -1,7 +1,7 @@
-"""Files and folders that tunecli made: reached without following a link, and alone cleaned up.
+"""Open and remove only files and folders that tunecli made, without following links.
 
-A folder of studies may come from somebody else, and a link in it, or a second name of a file,
-leads to what is not the study's. So nothing is written, and nothing deleted, through either.
+A folder of studies may come from somebody else. A link in it, or a hard link to a file, may lead
+outside the study, so tunecli writes and deletes nothing through either.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ Kind = Literal["file", "folder"]
 
 
 class NotOwnError(OSError):
-    """What has the name of something of tunecli's is a link, or of another kind.
+    """A path that tunecli wants to use is a link, or something of another kind.
 
     Attributes:
-        strerror: what it is, in words.
+        strerror: what the path is, as in "it is not a file".
     """
 
     def __init__(self, path: Path, what: str) -> None:
@@ -34,41 +34,41 @@ class NotOwnError(OSError):
 
 
 def refuse_foreign(path: Path, kind: Kind) -> None:
-    """Let only a real file with one name, a real folder, or nothing have this name.
+    """Refuse a path unless it is a real file without hard links, a real folder, or missing.
 
     Raises:
-        NotOwnError: something else has it.
-        OSError: nobody may look.
+        NotOwnError: the path is something else.
+        OSError: the path cannot be examined.
     """
     with suppress(FileNotFoundError):
-        found = path.lstat()
-        if stat.S_ISLNK(found.st_mode):
+        status = path.lstat()
+        if stat.S_ISLNK(status.st_mode):
             raise NotOwnError(path, f"it is a symbolic link to {_printable(os.readlink(path))}")
-        _refuse_other_kind(path, found, kind)
+        _refuse_other_kind(path, status, kind)
 
 
 def _printable(text: str) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
-def _refuse_other_kind(path: Path, found: os.stat_result, kind: Kind) -> None:
+def _refuse_other_kind(path: Path, status: os.stat_result, kind: Kind) -> None:
     is_one = stat.S_ISREG if kind == "file" else stat.S_ISDIR
-    if not is_one(found.st_mode):
+    if not is_one(status.st_mode):
         raise NotOwnError(path, f"it is not a {kind}")
-    if kind == "file" and found.st_nlink > 1:  # 0: it was removed a moment ago
-        raise NotOwnError(path, f"it has {found.st_nlink} names (hard links)")
+    if kind == "file" and status.st_nlink > 1:  # 0: it was just removed
+        raise NotOwnError(path, f"it has {status.st_nlink} hard links")
 
 
 def open_file(path: Path, flags: int) -> int:
-    """Open a file of tunecli's, which is made where there is none; the flags are `os.open`'s.
+    """Open a file of tunecli, and create it if it is missing; the flags are those of `os.open`.
 
-    Do not pass O_TRUNC, which empties a file before it is known whose it is.
+    Do not pass O_TRUNC, which empties a file before it is checked.
 
     Raises:
-        NotOwnError: it is a link, no file, or has other names.
+        NotOwnError: it is a link, is not a file, or has hard links.
         OSError: it cannot be opened.
     """
-    safe = os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK  # a FIFO would wait
+    safe = os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK  # a FIFO would block
     try:
         descriptor = os.open(path, flags | safe, 0o666)
     except OSError as error:
@@ -84,17 +84,17 @@ def open_file(path: Path, flags: int) -> int:
 
 
 def make_folder(path: Path, *below: str) -> Path:
-    """Make a folder of tunecli's, and one in it after another, unless they are there.
+    """Make a folder of tunecli and nested folders in it, unless they exist.
 
     Args:
-        below: names of folders, each in the one before.
+        below: names of folders, each inside the one before.
 
     Returns:
-        the last one.
+        the innermost folder.
 
     Raises:
-        NotOwnError: one of them is a link, or no folder.
-        OSError: one cannot be made.
+        NotOwnError: one of them is a link, or is not a folder.
+        OSError: one of them cannot be made.
     """
     refuse_foreign(path, "folder")
     path.mkdir(parents=True, exist_ok=True)
@@ -102,19 +102,19 @@ def make_folder(path: Path, *below: str) -> Path:
 
 
 def is_folder(path: Path) -> bool:
-    """Whether this is a folder itself, and no link to one."""
+    """Return whether this is a folder, not a link to one."""
     return path.is_dir() and not path.is_symlink()
 
 
 @contextmanager
 def opened_folder(path: Path | str, within: int | None = None) -> Iterator[int]:
-    """A descriptor of a real folder.
+    """Yield a descriptor of a real folder.
 
     Args:
-        within: descriptor of the folder that the path starts from.
+        within: descriptor of the folder that the path is relative to.
 
     Raises:
-        OSError: there is none, or it is a link.
+        OSError: the folder does not exist, or is a link.
     """
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(path, flags, dir_fd=within)
@@ -125,15 +125,15 @@ def opened_folder(path: Path | str, within: int | None = None) -> Iterator[int]:
 
 
 def remove_files(folder: Path | str, ours: re.Pattern[str], within: int | None = None) -> None:
-    """Remove what tunecli made in a folder, as far as that goes, and the folder once it is empty.
+    """Remove as much as possible of what tunecli made in a folder, and the folder if empty then.
 
-    A link is not followed, neither to the folder nor in it; what has another name stays.
+    Links are not followed, neither to the folder nor in it; files of other names stay.
 
     Args:
-        ours: names of the files, and of the folders with all that is in them.
-        within: descriptor of the folder that the path starts from.
+        ours: matches the names of files, and of folders to remove with all their contents.
+        within: descriptor of the folder that the path is relative to.
     """
-    with suppress(OSError):  # there is none, it is a link, or something else is in it
+    with suppress(OSError):  # it is missing, is a link, or holds something else
         with opened_folder(folder, within) as descriptor:
             for name in filter(ours.fullmatch, os.listdir(descriptor)):
                 _remove(name, descriptor)

@@ -1,4 +1,4 @@
-"""One process after another: whoever comes second waits until the first is done or gone."""
+"""Let one process at a time use a resource; others wait until it is done or dead."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from pathlib import Path
 from tunecli.files.own import NotOwnError, open_file
 
 UNLOCKABLE = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP)
-"""What a file system without locks says."""
+"""Errors of file systems without locks."""
 
 
 @contextmanager
 def in_turn(path: Path) -> Iterator[None]:
-    """Wait for a lock file and hold it; nobody waits where files cannot be locked.
+    """Wait for a lock file and hold it; without waiting where files cannot be locked.
 
-    The file is empty and stays: to remove it would let two in that wait for the same one.
+    The file is empty and stays: removing it would let in two processes that wait for it.
 
     Raises:
-        OSError: it cannot be made, is a link, or a file of somebody else's.
+        OSError: the file cannot be made, is a link, or was not made by tunecli.
     """
     descriptor = open_file(path, os.O_RDWR)
     try:

@@ -1,8 +1,8 @@
-"""Files and folders that are written whole: whatever ends the writer, others see all or nothing.
+"""Write files and folders atomically: however the writer ends, others see all or nothing.
 
-What is new is written beside the old under a name of its own, goes to the disk, and takes the name
-of the old in one step. With the disk full the old one stays as it was. What a killed writer left
-beside goes when the same name is written again.
+New content is written next to the old under a temporary name, flushed to the disk, and renamed in
+one step. If the disk is full, the old content is unchanged. Leftovers of a killed writer are
+removed when the same name is written again.
 """
 
 from __future__ import annotations
@@ -21,19 +21,20 @@ from pathlib import Path
 from tunecli.files.own import is_folder
 
 PART = r"\.[0-9a-f]{8}\.part"
-"""How the names end that files and folders have until they are whole."""
+"""Pattern of the end of a temporary name, until a file or folder is complete."""
 
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """A new file beside `path`, to be written; it takes that name at the end, or is gone.
+    """Yield a temporary file next to `path`; it is renamed to `path` at the end, or removed.
 
-    A link of that name is replaced, not followed; the rights of a file of that name are kept.
+    A link of that name is replaced, not followed; an existing file's permissions are kept.
 
     Raises:
-        OSError: it cannot be written, as what the body raises; the old file is as it was.
+        OSError: the file cannot be written; the old file is unchanged. Errors of the body pass
+            through likewise.
     """
-    if path.exists() and not os.access(path, os.W_OK):  # a rename would not ask
+    if path.exists() and not os.access(path, os.W_OK):  # a rename would ignore this
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
     _remove_left(path)
     part = _beside(path)
@@ -52,10 +53,10 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def new_file(path: Path) -> Iterator[Path]:
-    """The same for a file that must not be there yet, nor come meanwhile.
+    """Do the same for a file that must not exist yet, and must not appear meanwhile.
 
     Raises:
-        FileExistsError: it is there.
+        FileExistsError: the file exists.
     """
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666))
     try:
@@ -68,12 +69,12 @@ def new_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def users_file(path: Path, *, is_new: bool = False) -> Iterator[Path]:
-    """The same for a file that the user named: through a link, whose target is the one meant.
+    """Do the same for a file that the user names; a link is followed to its target.
 
-    A device or a pipe, as `/dev/stdout`, is written to itself.
+    A device or pipe, such as `/dev/stdout`, is written directly.
 
     Args:
-        is_new: whether it must not be there yet.
+        is_new: whether the file must not exist yet.
     """
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, "it is a folder", str(path))
@@ -87,12 +88,12 @@ def users_file(path: Path, *, is_new: bool = False) -> Iterator[Path]:
 
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
-    """A new folder beside `path`, to be filled; it takes that name at the end, or is gone.
+    """Yield a temporary folder next to `path`; it is renamed to `path` at the end, or removed.
 
-    A writer that is killed between its two renames leaves the old folder as `set_aside` says.
+    A writer that is killed between its two renames leaves the old folder at `set_aside`.
 
     Raises:
-        OSError: it cannot be written; the old folder is as it was.
+        OSError: the folder cannot be written; the old folder is unchanged.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_left(path)
@@ -110,12 +111,12 @@ def whole_folder(path: Path) -> Iterator[Path]:
 
 
 def set_aside(path: Path) -> Path:
-    """Where the old folder is for a moment while a new one takes its name."""
+    """Return the path of the old folder for the moment in which a new one takes its name."""
     return path.with_name(f".{path.name}.old")
 
 
 def to_disk(path: Path) -> None:
-    """Wait until a file, or the names in a folder, are on the disk; some systems need not."""
+    """Flush a file, or the names in a folder, to the disk; not all systems can flush folders."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -144,7 +145,7 @@ def _beside(path: Path) -> Path:
 
 @contextmanager
 def _in_use(descriptor: int) -> Iterator[None]:
-    """Show other writers that this one lives, as long as the descriptor is open."""
+    """Lock the descriptor while it is open, so that other writers know that this one is alive."""
     try:
         with suppress(OSError):  # a file system without locks
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -154,8 +155,10 @@ def _in_use(descriptor: int) -> Iterator[None]:
 
 
 def _remove_left(path: Path) -> None:
-    """Remove what killed writers of this name left; where nobody can tell, it stays."""
-    ours = re.compile(rf"\.{re.escape(path.name)}{PART}(-journal)?")  # SQLite's, of a part
+    """Remove leftovers of killed writers of this name; files that may be in use stay."""
+    ours = re.compile(
+        rf"\.{re.escape(path.name)}{PART}(-journal)?"
+    )  # SQLite's journal of a temporary file
     with suppress(OSError):
         for entry in os.scandir(path.parent):
             if ours.fullmatch(entry.name) and not _is_written(entry.path):
@@ -170,7 +173,7 @@ def _remove(left: Path) -> None:
 
 
 def _is_written(path: str) -> bool:
-    """Whether somebody writes it now, or that cannot be known."""
+    """Return whether a writer may be using the file now."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:

@@ -1,1 +1,1 @@
-"""Read one study file: check it, compare it, print it."""
+"""Read, check, compare and print a study file."""

@@ -1,9 +1,9 @@
-"""Tries a tree at the ends of its ranges: types, arguments, and rules between settings.
+"""Check a tree at the ends of its ranges: types, arguments, and rules between settings.
 
-A range is right if everything it can give is. Settings, arguments and rules are monotonic in each
-number, so its two ends stand for all of it; and what a rule finds wrong shows at some pair of
-parameters, so every pair of their ends and options stands for all combinations. An option brings
-along the choices that lead to it; all other parameters of a pair stay at their first values.
+A range is valid if all of its values are. Settings, arguments and rules are monotonic in each
+number, so checking its two ends is enough. Every conflict shows at some pair of parameters, so
+checking every pair of their ends and options is enough. An option implies the choices that lead to
+it; the other parameters of a pair keep their first values.
 """
 
 from __future__ import annotations
@@ -50,11 +50,11 @@ _OF_ANY_TRAINING = ("epochs", "early_stopping", "max_time", "device", "threads",
 _USUAL = {"model": "MLP", "loss": "CrossEntropyLoss", "optimizer": "SGD"}
 
 MOST_PAIRS = 20_000
-"""Of ends and options that are tried together; only choices of hundreds of options have more."""
+"""Largest number of pairs that are checked; only choices of hundreds of options have more."""
 MOST_VALUES = 500_000
-"""That all pairs together fill in; with more than 60 parameters there are fewer pairs."""
+"""Largest number of values in all pairs; with over 60 parameters, fewer pairs are checked."""
 MOST_PARAMETERS = 500
-"""That a study searches: ranges and choices."""
+"""Largest number of ranges and choices of a study."""
 
 
 def check_tree(tree: Tree, sections: Sections, task: Task | None, grammar: Grammar) -> None:
@@ -62,8 +62,8 @@ def check_tree(tree: Tree, sections: Sections, task: Task | None, grammar: Gramm
     searched = parameters_of(tree)
     if len(searched) > MOST_PARAMETERS:
         n = f"{len(searched):,}"
-        message = f"a study searches at most {MOST_PARAMETERS} ranges and choices, but got {n}."
-        grammar.problems.add((), f"{message} Fix some of them.")
+        message = f"a study can have at most {MOST_PARAMETERS} ranges and choices, but got {n}."
+        grammar.problems.add((), f"{message} Replace some of them with values.")
         return
     _Checks(tree, sections, task, grammar).run(searched)
     if trains_itself(tree):
@@ -74,35 +74,38 @@ def check_tree(tree: Tree, sections: Sections, task: Task | None, grammar: Gramm
 
 
 def _of_own_training(tree: Tree, sections: Sections) -> Iterator[tuple[Path, str]]:
-    """What only tunecli's own loop can do."""
+    """Yield settings that only tunecli's own training loop supports."""
     pruner = sections.search.pruner
     is_open = tree.base["training", "epochs"] == Plain(None)
     if pruner is not None and pruner.name == "HyperbandPruner" and is_open:
-        message = "Hyperband needs to know how long a trial is: write training: {epochs: …}."
+        message = "Hyperband requires the length of a trial: write training: {epochs: …}."
         yield ("search", "pruner"), message
     for slot, default in defaults.slots().items():
         is_of_loop = slot[0] in SETTINGS and slot[1] not in _OF_ANY_TRAINING
         if is_of_loop and tree.base[slot] != default:
-            message = f"is for tunecli's own loop. Write {slot[1]} under train, for your function."
+            message = (
+                f"applies only to tunecli's own training loop. For your function, write {slot[1]} "
+                "under train."
+            )
             yield slot, message
 
 
 def with_loss(tree: Tree, task: Task) -> Tree:
-    """The tree with the task's loss where it has none; a training of the user's own needs none."""
+    """Return the tree with the task's default loss, unless it has a loss or its own training."""
     return tree if trains_itself(tree) else tree.with_default(("loss",), defaults.loss(task))
 
 
 def check_metrics(sections: Sections, task: Task, problems: Problems) -> None:
-    """Report metrics that do not measure the task of the data."""
+    """Report metrics that do not fit the task of the data."""
     fitting = [name for name, info in METRICS.items() if info.task in (None, task)]
-    places: list[tuple[Path, Component]] = [
+    metrics: list[tuple[Path, Component]] = [
         *((("metrics", index), metric) for index, metric in enumerate(sections.metrics)),
         *((("constraints", one.metric.name), one.metric) for one in sections.constraints),
     ]
     for index, one in enumerate(sections.objectives):
         within: Path = (index,) if len(sections.objectives) > 1 else ()
-        places.append((("objective", *within, one.direction), one.metric))
-    for at, metric in places:
+        metrics.append((("objective", *within, one.direction), one.metric))
+    for at, metric in metrics:
         _check_metric(metric, at, fitting, task, problems)
 
 
@@ -110,12 +113,12 @@ def _check_metric(
     metric: Component, at: Path, fitting: list[str], task: Task, problems: Problems
 ) -> None:
     if metric.name in METRICS and metric.name not in fitting:
-        message = f"{metric.name} is for {METRICS[metric.name].task}, but the data is for {task}."
-        problems.add_new(at, f"{message} Take one of {listed(fitting, last='or')}.")
+        message = f"{metric.name} is for {METRICS[metric.name].task}, but the task is {task}."
+        problems.add_new(at, f"{message} Choose one of {listed(fitting, last='or')}.")
 
 
 class _Checks:
-    """One tree at many points of its space."""
+    """The checks of one tree at many points of its space."""
 
     def __init__(
         self, tree: Tree, sections: Sections, task: Task | None, grammar: Grammar
@@ -141,7 +144,7 @@ class _Checks:
             self._check_rules(resolve(self._tree, answering(allowed)), known_wrong)
 
     def _check_parts(self, resolved: Resolved) -> None:
-        """Each component and each setting by itself."""
+        """Check each component and each setting by itself."""
         for slot, kind in COMPONENT_SLOTS.items():
             component = resolved.values.get(slot)
             if isinstance(component, Component) and self._is_new(slot, component):
@@ -157,7 +160,7 @@ class _Checks:
                     self._problems.add_new(resolved.place((section, *path)), message)
 
     def _is_new(self, slot: Path, value: Any) -> bool:
-        """Whether this value was not met in this slot before."""
+        """Return whether this value is new in this slot."""
         key = f"{slot}{value!r}"
         if key in self._seen:
             return False
@@ -167,10 +170,10 @@ class _Checks:
     def _check_rules(self, resolved: Resolved, known_wrong: frozenset[Path]) -> None:
         config = trial_config(_filled(resolved, trains_itself(self._tree)), self._sections)
         assert config is not None
-        found = conflicts(config)
+        all_conflicts = conflicts(config)
         if self._task is not None:
-            found += loss_conflicts(config.loss, self._task)
-        for conflict in found:
+            all_conflicts += loss_conflicts(config.loss, self._task)
+        for conflict in all_conflicts:
             self._report(conflict, resolved, known_wrong)
 
     def _report(
@@ -178,19 +181,19 @@ class _Checks:
     ) -> None:
         """Report a conflict, unless one of its parts is wrong by itself.
 
-        What contains all of its parts, a component whose name is misspelled, says nothing of them.
+        A mistake in what contains all of its parts, such as a misspelled name, does not count.
         """
-        places = [resolved.place(path) for path in (conflict.path, *conflict.others)]
-        around = {path for path in known_wrong if all(p[: len(path)] == path for p in places)}
-        around -= set(places)
-        if not any(covers(known_wrong - around, place) for place in places):
-            self._problems.add(places[0], conflict.message, others=places[1:])
+        paths = [resolved.place(path) for path in (conflict.path, *conflict.others)]
+        around = {path for path in known_wrong if all(p[: len(path)] == path for p in paths)}
+        around -= set(paths)
+        if not any(covers(known_wrong - around, path) for path in paths):
+            self._problems.add(paths[0], conflict.message, others=paths[1:])
 
 
 def _filled(resolved: Resolved, is_own: bool) -> Resolved:
-    """The same with something usual where a component is wrong, so that the rules see the rest.
+    """Replace wrong components by usual ones, so that the rules can check the rest.
 
-    What the rules say of that is not reported, since its place is known to be wrong.
+    Conflicts of the replacements are not reported, since their paths are known to be wrong.
     """
     usual: dict[Slot, Any] = {(slot,): Component(name=name) for slot, name in _USUAL.items()}
     if is_own:
@@ -199,9 +202,9 @@ def _filled(resolved: Resolved, is_own: bool) -> Resolved:
 
 
 def trial_config(resolved: Resolved, sections: Sections) -> TrialConfig | None:
-    """A configuration without ranges; None where a component is wrong or still open.
+    """Return a configuration without ranges; None if a component is wrong or not yet known.
 
-    A setting that is wrong has its default, so that the rules see the others.
+    Wrong settings have their defaults, so that the rules can check the others.
     """
     parts: dict[str, Any] = {
         name: resolved.values.get((name,))
@@ -228,7 +231,7 @@ def trial_config(resolved: Resolved, sections: Sections) -> TrialConfig | None:
 
 
 def of_data(resolved: Resolved) -> dict[str, Any]:
-    """What rows are made of and how they are prepared, as far as it differs between trials."""
+    """Return the data settings that can differ between trials."""
     augment = resolved.values.get(("data", "augment")) or ()
     source = resolved.values.get(SOURCE)
     return {
@@ -239,13 +242,13 @@ def of_data(resolved: Resolved) -> dict[str, Any]:
 
 
 def _with_their_lists(paths: frozenset[Path]) -> frozenset[Path]:
-    """The paths, and those of the lists whose items they are: a list is judged as a whole."""
-    found = set(paths)
+    """Return the paths and those of the lists that contain them; a list is judged as a whole."""
+    with_lists = set(paths)
     for path in paths:
         while path and isinstance(path[-1], int):
             path = path[:-1]
-            found.add(path)
-    return frozenset(found)
+            with_lists.add(path)
+    return frozenset(with_lists)
 
 
 def _settings(kind: type[AnySettings], given: dict[str, Any]) -> AnySettings:

@@ -1,4 +1,4 @@
-"""Which code of the user's own a study runs, and what it was: it decides scores like a setting."""
+"""Hash the user's own code that a study runs, which affects scores as a setting does."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from tunecli.study_file.space.tree import Named, Node, Tree, children
 
 
 def code_in_use(sections: Sections, tree: Tree, allowed: AllowedCode | None) -> dict[str, str]:
-    """Hash of each file and package that a study names, as `--code` names it.
+    """Return the hash of each file and package that a study names, by its name for `--code`.
 
     Args:
-        allowed: what was looked at; None for a study file that is only looked at, whose hashes
-            are empty.
+        allowed: the allowed code; None if the study file is only read, with empty hashes.
     """
     names = _names(sections, tree)
     return {option: (allowed and allowed.hash_of(name)) or "" for option, name in names.items()}
@@ -24,10 +23,10 @@ def code_in_use(sections: Sections, tree: Tree, allowed: AllowedCode | None) -> 
 def changed_code(
     sections: Sections, tree: Tree, allowed: AllowedCode, before: Mapping[str, str]
 ) -> list[str]:
-    """Which files and packages are not what a study ran before, as `--code` names them.
+    """Return the files and packages that changed since a study ran, by their names for `--code`.
 
     Args:
-        before: what `code_in_use` gave then, or the like of the first studies.
+        before: earlier result of `code_in_use`, or hashes of the oldest studies.
     """
     names = _names(sections, tree)
     return [
@@ -38,13 +37,13 @@ def changed_code(
 
 
 def _names(sections: Sections, tree: Tree) -> dict[str, CodeName]:
-    """What a study names, each by its file or package."""
-    names = (found for written in _written(sections, tree) if (found := CodeName.parse(written)))
-    return {name.to_allow: name for name in names}
+    """Return the names of code in a study, by their file or package."""
+    names = map(CodeName.parse, _written(sections, tree))
+    return {name.to_allow: name for name in names if name is not None}
 
 
 def _written(sections: Sections, tree: Tree) -> Iterator[str]:
-    """The names of all components, and of the data's source."""
+    """Yield the names of all components, and of the data source."""
     if sections.data is not None:
         yield sections.data.source
     yield from (objective.metric.name for objective in sections.objectives)

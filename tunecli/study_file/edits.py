@@ -1,4 +1,4 @@
-"""What changed between two versions of a study file, and what that means for a study under way."""
+"""Compare two versions of a study file, and classify the effect of each change on a study."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ Effect = Literal["budget", "search", "space", "refused"]
 
 @dataclass(frozen=True)
 class Change:
-    """One difference between a study file and the one that a study began with.
+    """One difference between a study file and the one that a study was started with.
 
     Attributes:
-        path: of the setting or parameter.
-        old: its value before, in words; "none" if it was not there.
-        new: its value now.
-        effect: `budget`: how long and from where the study goes on; `search`: how the next trials
-            are found; `space`: a range was widened or narrowed; `refused`: scores before and after
-            could not be compared, or rows would lack something.
+        path: the setting or parameter.
+        old: its old value, as text; "none" if it was missing.
+        new: its new value.
+        effect: `budget`: changes how long the study runs; `search`: changes how the next trials
+            are suggested; `space`: widens or narrows a range; `refused`: makes old and new scores
+            incomparable, or leaves rows incomplete.
     """
 
     path: str
@@ -72,9 +72,9 @@ _MAX_TIME = ("training", "max_time")  # ends a trial, but changes no score
 
 
 def changes(old: StudyFile, new: StudyFile) -> tuple[Change, ...]:
-    """Every difference that means something, in the order of the sections.
+    """Return every difference that matters, in the order of the sections.
 
-    Names, texts and the order of keys mean nothing here. Both must be completed, or neither.
+    Names, text and the order of keys do not matter. Both must be completed, or neither.
     """
     return (
         *_shared(old.sections, new.sections),
@@ -84,7 +84,7 @@ def changes(old: StudyFile, new: StudyFile) -> tuple[Change, ...]:
 
 
 def _shared(old: Sections, new: Sections) -> Iterator[Change]:
-    """What every trial shares: all of it decides scores."""
+    """Yield changes in what every trial shares, all of which affects scores."""
     yield from _settings("", {"seed": old.seed}, {"seed": new.seed})
     in_tree = {"scale", "augment"}
     yield from _settings("data.", _dump(old.data, in_tree), _dump(new.data, in_tree))
@@ -126,7 +126,7 @@ def _slots(old: Slots, new: Slots, prefix: str) -> Iterator[Change]:
 
 
 def _nodes(path: str, old: Node | None, new: Node | None) -> Iterator[Change]:
-    """Differences between what stands at one place, down to single ranges and values."""
+    """Yield the differences between two nodes, down to single ranges and values."""
     if isinstance(old, Number) and isinstance(new, Number):
         yield from _ranges(path, old.range, new.range)
     elif isinstance(old, OptionalRange) and isinstance(new, OptionalRange):
@@ -152,24 +152,24 @@ def _nodes(path: str, old: Node | None, new: Node | None) -> Iterator[Change]:
 
 
 def _labels(path: str, old: Choice, new: Choice) -> Iterator[Change]:
-    """Options that were added, removed or moved, and what changed inside the others."""
+    """Yield options that were added, removed or moved, and changes inside the others."""
     before, after = ({o.category: o for o in choice.options} for choice in (old, new))
     shared = [label for label in before if label in after]
     for label in before:
         if label not in after:
-            yield Change(f"{path}.{label}", "an option", "removed", "refused")
+            yield Change(f"{path}.{label}", "present", "removed", "refused")
     for label in after:
         if label not in before:
-            yield Change(f"{path}.{label}", "no option", "added", "refused")
+            yield Change(f"{path}.{label}", "absent", "added", "refused")
     if shared != [label for label in after if label in before] or len(before) == len(shared):
         names = [", ".join(str(label) for label in labels) for labels in (before, after)]
         yield Change(path, names[0], names[1], "refused")
-    kept = tuple(before[label] for label in shared), tuple(after[label] for label in shared)
-    yield from _options(path, replace(old, options=kept[0]), replace(new, options=kept[1]))
+    pair = tuple(before[label] for label in shared), tuple(after[label] for label in shared)
+    yield from _options(path, replace(old, options=pair[0]), replace(new, options=pair[1]))
 
 
 def _options(path: str, old: Choice, new: Choice) -> Iterator[Change]:
-    """Differences inside the options of a choice, whose labels stand in place of classes."""
+    """Yield differences inside the options of a choice, whose labels replace classes in paths."""
     for before, after in zip(old.options, new.options, strict=True):
         below, one, other = f"{path}.{before.category}", before.node, after.node
         if isinstance(one, Named) and isinstance(other, Named):
@@ -181,7 +181,7 @@ def _options(path: str, old: Choice, new: Choice) -> Iterator[Change]:
 
 
 def _have_names(*choices: Choice) -> bool:
-    """Whether options are told apart by labels or the names of components."""
+    """Return whether options are identified by labels or names of components."""
     nodes = [option.node for choice in choices for option in choice.options]
     return any(choice.labelled for choice in choices) or any(isinstance(n, Named) for n in nodes)
 
@@ -192,7 +192,7 @@ def _fields(path: str, old: Mapping[str, Node], new: Mapping[str, Node]) -> Iter
 
 
 def _ranges(path: str, old: FloatRange | IntRange, new: FloatRange | IntRange) -> Iterator[Change]:
-    """A range that keeps its kind and scale may get other ends: earlier trials stay valid."""
+    """Yield a changed range; with the same kind and scale, earlier trials stay valid."""
     if old == new:
         return
     same_kind = type(old) is type(new) and old.log == new.log
@@ -216,10 +216,10 @@ def _settings(prefix: str, old: dict[str, Any], new: dict[str, Any]) -> Iterator
 def _differing(path: str, old: Any, new: Any, effect: Effect = "refused") -> Iterator[Change]:
     # In Python 1 equals true, in a study file it does not.
     if old != new or isinstance(old, bool) != isinstance(new, bool):
-        yield Change(path, _shown(old), _shown(new), effect)
+        yield Change(path, _as_text(old), _as_text(new), effect)
 
 
-def _shown(data: Any) -> str:
+def _as_text(data: Any) -> str:
     return data if isinstance(data, str) else inline(data)
 
 

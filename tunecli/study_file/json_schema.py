@@ -1,8 +1,8 @@
 """The JSON Schema of study files, for completion and underlining in editors.
 
-It is made of the settings and the catalogue, so it knows the names and arguments of the torch that
-is installed. It is looser than tunecli itself: rules between settings, and whether the ends of a
-range fit, are told by `check` and `search`.
+It is built from the settings and the catalogue, so it has the names and arguments of the
+installed torch. It is less strict than tunecli itself: only `check` and `search` check rules
+between settings and the ends of ranges.
 
 Source: https://json-schema.org/draft/2020-12
 """
@@ -40,26 +40,26 @@ _SEARCHED: tuple[Kind, ...] = (
 )
 _FIXED: tuple[Kind, ...] = ("sampler", "pruner", "metric")
 _CODE = r"^[^:]+:[A-Za-z_]\w*$"
-"""Code of the user's own, as path.py:Name or module:Name; labels are words without a colon."""
+"""Pattern of the user's own code, path.py:Name or module:Name; labels have no such colon."""
 
 _NONE: Schema = {"enum": [None, "none"]}
 _SCALAR: Schema = {"type": ["number", "string", "boolean", "null"]}
 _DURATION: Schema = {
     "type": "string",
     "pattern": f"^{PATTERN}$",
-    "description": "2h, 90m, 1h30m or 45s.",
+    "description": "A time, such as 2h, 90m, 1h30m or 45s.",
 }
 
 
 def json_schema() -> Schema:
-    """The schema of a whole study file; its component parts stand under `$defs`."""
+    """Return the schema of a whole study file, with its components under `$defs`."""
     parts: dict[str, Schema] = {}
     for kind in (*_SEARCHED, *_FIXED):
         parts[kind] = _component(kind)
         parts |= _arguments_of_all(kind)
     parts["training"] = _section(TrainingSettings, searched=True)
     parts["compression"] = _section(CompressionSettings, searched=True)
-    parts["training"]["properties"]["max_time"].update(_duration())  # no range may stand there
+    parts["training"]["properties"]["max_time"].update(_duration())  # cannot be a range
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "tunecli study file",
@@ -71,9 +71,12 @@ def json_schema() -> Schema:
 
 
 def _sections() -> dict[str, Schema]:
-    """Every key of a study file, in the order of the README."""
+    """Return the schema of every section, in the order of a study file."""
     return {
-        "study": {"type": "string", "description": "Its name; without one, the file's."},
+        "study": {
+            "type": "string",
+            "description": "Name of the study. Default: the name of the file.",
+        },
         "seed": {"type": "integer", "minimum": 0, "default": 0},
         "data": _data(),
         "validation": _any_of([_section(ValidationSettings), _NONE]),
@@ -83,14 +86,14 @@ def _sections() -> dict[str, Schema]:
         "metrics": _any_of([{"type": "array", "items": _ref("metric")}, _NONE]),
         "search": _any_of([_search(), _NONE]),
         "variant": {
-            "description": "Settings that belong together: the chosen branch replaces them.",
+            "description": "Settings that change together: the chosen branch replaces them.",
             **_only("choice", _labelled_branches()),
         },
     }
 
 
 def _trained_parts() -> dict[str, Schema]:
-    """The sections in which ranges may stand, and which a variant may replace."""
+    """Return the sections that can contain ranges and that a variant can replace."""
     return {
         "model": _ref("model"),
         "loss": _ref("loss"),
@@ -103,14 +106,14 @@ def _trained_parts() -> dict[str, Schema]:
 
 
 def _labelled_branches() -> Schema:
-    """The branches of a variant: parts of the file by label."""
+    """Return the schema of the branches of a variant: parts of the file, by label."""
     parts = _closed({"data": _closed(_prepared()), **_trained_parts()})
     branch = _any_of([parts, _NONE])
     return {"type": "object", "minProperties": 1, "additionalProperties": branch}
 
 
 def _data() -> Schema:
-    """A bundled set's name, or settings around it."""
+    """Return the schema of `data`: the name of a source, or settings with a source."""
     files = {"type": "string", "pattern": "[./:]", "description": "A file, folder or function."}
     code = {**_closed({}), "patternProperties": {_CODE: {"type": ["object", "null"]}}}
     source = _any_of([{"enum": [*sorted(BUNDLED), *TORCHVISION]}, files, code])
@@ -119,7 +122,7 @@ def _data() -> Schema:
 
 
 def _prepared() -> dict[str, Schema]:
-    """How rows are prepared: what a variant may replace of the data."""
+    """Return the data settings that a variant can replace."""
     one = _any_of([_ref("augmentation"), _NONE])
     several = _any_of([{"type": "array", "items": one}, one])
     labelled = {"type": "object", "additionalProperties": several, "minProperties": 1}
@@ -130,7 +133,7 @@ def _prepared() -> dict[str, Schema]:
 
 
 def _objectives() -> Schema:
-    """`{maximize: metric}` or `{minimize: metric}`: those that go that way, and the user's own."""
+    """Return the schema of objectives: metrics of the right direction, and the user's own."""
     directions: tuple[Direction, ...] = ("maximize", "minimize")
     one = _any_of(
         [
@@ -142,7 +145,7 @@ def _objectives() -> Schema:
 
 
 def _constraints() -> Schema:
-    """Limits by metric, some with a unit: `{size: {max: 200KB}}`."""
+    """Return the schema of limits by metric, some with a unit: `{size: {max: 200KB}}`."""
     limit = _any_of(
         [{"type": "number"}, {"type": "string", "pattern": r"^[0-9.e+-]+ *[A-Za-zµ]+$"}]
     )
@@ -161,7 +164,7 @@ def _duration() -> Schema:
 
 
 def _search() -> Schema:
-    """Budgets, sampler and pruner, and what to start with."""
+    """Return the schema of `search`: budgets, sampler, pruner, and `start_with`."""
     best: Schema = {"type": "integer", "minimum": 1}
     another_study = {**_closed({"study": {"type": "string"}, "best": best}), "required": ["study"]}
     section = _section(
@@ -173,7 +176,7 @@ def _search() -> Schema:
         },
     )
     section["properties"]["start_with"] = {
-        "description": "Configurations tried first; what one leaves out is suggested.",
+        "description": "Configurations to try first; the sampler suggests what one leaves out.",
         **_any_of([{"type": "array", "items": {"type": "object"}}, another_study]),
     }
     return section
@@ -185,30 +188,30 @@ def _search() -> Schema:
 def _section(
     settings: type[Settings], searched: bool = False, replaced: dict[str, Schema] | None = None
 ) -> Schema:
-    """A section's settings as pydantic describes them, with their descriptions.
+    """Return the schema of a section by pydantic, with the descriptions of its settings.
 
     Args:
         settings: the section's class.
-        searched: whether ranges may stand in place of values.
-        replaced: schemas of the settings that are written in another way than they are held.
+        searched: whether values can be ranges.
+        replaced: schemas of settings whose written form differs from the stored one.
     """
     made = settings.model_json_schema()
-    made["properties"].pop("arguments", None)  # stand below the source
+    made["properties"].pop("arguments", None)  # are written below the source
     nested = made.get("$defs", {})
     words = described(settings)
     properties = {}
     for name, schema in made["properties"].items():
-        kept = {key: schema[key] for key in ("default",) if key in schema}
+        extras = {key: schema[key] for key in ("default",) if key in schema}
         schema = (replaced or {}).get(name) or _written(schema, nested)
         if off_values(settings.model_fields[name]) not in ([], [None]):
             schema = _any_of([schema, _NONE])
-        kept |= {"description": words[name]} if name in words else {}
-        properties[name] = (_searchable(schema) if searched else schema) | _plain_default(kept)
+        extras |= {"description": words[name]} if name in words else {}
+        properties[name] = (_searchable(schema) if searched else schema) | _plain_default(extras)
     return {"description": _first_paragraph(settings), **_closed(properties)}
 
 
 def _written(schema: Schema, nested: dict[str, Schema]) -> Schema:
-    """As it stands in a file: nested settings in place, `none` for null, no titles."""
+    """Return the schema of the written form: nested settings inline, `none`, no titles."""
     if "$ref" in schema:
         schema = nested[schema["$ref"].rpartition("/")[2]]
     if schema.get("type") == "null":
@@ -222,24 +225,24 @@ def _written(schema: Schema, nested: dict[str, Schema]) -> Schema:
 
 
 def _plain_default(extras: Schema) -> Schema:
-    """Components print as data of their own, which is no way to write them."""
+    """Replace the default of a component, which pydantic prints as a mapping, by its name."""
     if isinstance(extras.get("default"), dict):
         extras["default"] = extras["default"]["name"]
     return extras
 
 
 def described(settings: type[Settings]) -> dict[str, str]:
-    """The `Attributes:` of a settings class's docstring, by name."""
-    found: dict[str, str] = {}
+    """Return the `Attributes:` of a settings class's docstring, by name."""
+    descriptions: dict[str, str] = {}
     name = ""
     for line in (inspect.getdoc(settings) or "").partition("Attributes:\n")[2].splitlines():
         start = re.match(r" {4}(\w+): (.*)", line)
         if start:
             name = start[1]
-            found[name] = start[2]
+            descriptions[name] = start[2]
         elif name and line.strip():
-            found[name] += f" {line.strip()}"
-    return found
+            descriptions[name] += f" {line.strip()}"
+    return descriptions
 
 
 def _first_paragraph(settings: type[Settings]) -> str:
@@ -250,7 +253,7 @@ def _first_paragraph(settings: type[Settings]) -> str:
 
 
 def _component(kind: Kind) -> Schema:
-    """`Name`, `{Name: {arguments}}`, or where it can be searched a choice between several."""
+    """Return the schema of a component: `Name`, `{Name: {arguments}}`, or a choice of these."""
     arguments = {
         written: _ref(_arguments_name(kind, full))
         for full in component_arguments.names(kind)
@@ -279,13 +282,13 @@ def _component(kind: Kind) -> Schema:
 
 
 def _spellings(kind: Kind, full: str) -> list[str]:
-    """All ways to write a name: `MedianPruner` and `Median`."""
+    """Return all ways to write a name, such as `MedianPruner` and `Median`."""
     short = full.removesuffix(kind.capitalize()) if kind in ("sampler", "pruner") else full
     return list(dict.fromkeys([full, short, *(a for a, name in ALIASES.items() if name == full)]))
 
 
 def _arguments_name(kind: Kind, name: str) -> str:
-    """Under `$defs`; one for all of torchvision's builders, since they take `**kwargs`."""
+    """Return the name in `$defs`; the same for all torchvision builders, which take `**kwargs`."""
     is_open = kind == "model" and component_arguments.signature(kind, name).open
     return "torchvision" if is_open else f"{kind}.{name}"
 
@@ -298,7 +301,7 @@ def _arguments_of_all(kind: Kind) -> dict[str, Schema]:
 
 
 def _arguments(kind: Kind, name: str) -> Schema:
-    """The mapping of a component's arguments."""
+    """Return the schema of the mapping of a component's arguments."""
     signature = component_arguments.signature(kind, name)
     properties = {a.name: _argument(kind, name, a) for a in signature.arguments}
     required = [argument.name for argument in signature.arguments if argument.required]
@@ -321,7 +324,7 @@ def _argument(kind: Kind, name: str, argument: Argument) -> Schema:
 
 
 def _ranges() -> dict[str, Schema]:
-    """What may stand in place of a value."""
+    """Return the schemas of ranges, which can replace values."""
     return {
         "float_range": _number_range("float", "number"),
         "int_range": _number_range("int", "integer"),
@@ -335,14 +338,17 @@ def _number_range(word: str, number: str) -> Schema:
             word: {**ends, "description": "Lowest and highest value, both included."},
             "log": {"type": "boolean", "description": "Search on a logarithmic scale."},
             "step": {"type": number, "exclusiveMinimum": 0},
-            "or": {**_SCALAR, "description": "A value apart from the range, such as 0 for off."},
+            "or": {
+                **_SCALAR,
+                "description": "A value to try as an alternative to the range, such as 0 for off.",
+            },
         },
         required=[word],
     )
 
 
 def _searchable(schema: Schema) -> Schema:
-    """The same value, or a range of such values, at any depth of it."""
+    """Return the schema of a value or of a range of such values, at any depth."""
     inner = _with_searchable_parts(schema)
     options: Schema = {"type": "array", "items": inner, "minItems": 1}
     labelled: Schema = {"type": "object", "minProperties": 1}
@@ -351,7 +357,7 @@ def _searchable(schema: Schema) -> Schema:
 
 
 def _with_searchable_parts(schema: Schema) -> Schema:
-    """Items of lists and settings of nested sections may be ranges themselves."""
+    """Allow ranges in items of lists and in settings of nested sections."""
     result = dict(schema)
     for key in ("anyOf", "prefixItems"):
         if key in schema:
@@ -365,7 +371,7 @@ def _with_searchable_parts(schema: Schema) -> Schema:
 
 
 def _number_ranges(schema: Schema) -> list[Schema]:
-    """References to the ranges whose values fit; whole numbers are numbers."""
+    """Return references to the ranges whose values fit; whole numbers are numbers."""
     types = _types(schema)
     if not schema:  # anything
         types = {"number"}
@@ -374,7 +380,7 @@ def _number_ranges(schema: Schema) -> list[Schema]:
 
 
 def _types(schema: Schema) -> set[Any]:
-    """Of a value's alternatives, at any depth of them."""
+    """Return the types of a value's alternatives, at any depth."""
     below = (_types(member) for member in schema.get("anyOf", ()))
     return {schema.get("type")}.union(*below)
 
@@ -387,7 +393,7 @@ def _ref(name: str) -> Schema:
 
 
 def _any_of(members: Sequence[Schema]) -> Schema:
-    """`anyOf`, with nested ones flattened."""
+    """Return `anyOf`, with nested ones flattened."""
     flat: list[Schema] = []
     for member in members:
         flat += member["anyOf"] if set(member) == {"anyOf"} else [member]
@@ -395,7 +401,7 @@ def _any_of(members: Sequence[Schema]) -> Schema:
 
 
 def _closed(properties: dict[str, Schema], required: Sequence[str] = ()) -> Schema:
-    """A mapping of these keys only."""
+    """Return the schema of a mapping with these keys only."""
     closed: Schema = {
         "type": "object",
         "properties": properties,
@@ -405,5 +411,5 @@ def _closed(properties: dict[str, Schema], required: Sequence[str] = ()) -> Sche
 
 
 def _only(key: str, value: Schema) -> Schema:
-    """A mapping of exactly one key."""
+    """Return the schema of a mapping with exactly one key."""
     return _closed({key: value}, required=[key])

@@ -1,7 +1,7 @@
-"""What a sampler would have had to answer for a given configuration: `space.resolve` backwards.
+"""Find the answers of a sampler that give a configuration: the inverse of `walk.resolve`.
 
-Names of parameters may have changed since a trial was made, when a choice became the one option
-that was left, or an option got a label. Its configuration tells all the same where it lies.
+Names of parameters may have changed since a trial, when a choice was reduced to its only option or
+an option got a label. The configuration still determines its position in the space.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ from tunecli.study_file.text.scalars import Scalar
 
 @dataclass(frozen=True)
 class Match:
-    """How far a search space holds a configuration.
+    """The fit of a configuration into a search space.
 
     Attributes:
-        answers: values of the parameters in which it lies inside.
-        misfits: what else there is to it, each in a few words; empty if the space holds it.
+        answers: values of the parameters whose ranges contain the configuration.
+        misfits: other parts, in a few words each; empty if the space contains the configuration.
     """
 
     answers: Assignment
@@ -50,16 +50,16 @@ def match(tree: Tree, config: TrialConfig, params: Mapping[str, Scalar]) -> Matc
     """Find a configuration in a search space.
 
     Args:
-        params: of the trial that had it, to tell options apart that hold the same.
+        params: parameters of its trial, to distinguish options with equal content.
     """
     values = _values(config)
-    found: list[Match] = []
+    matches: list[Match] = []
     for label in _in_order(list(tree.branches) or [None], params.get(VARIANT)):
         walk = _Walk(params)
         walk.slots(tree.slots(label), values)
         answers = {VARIANT: label, **walk.answers} if label is not None else walk.answers
-        found.append(Match(answers, tuple(walk.misfits)))
-    return min(found, key=lambda one: len(one.misfits))  # of equals, the trial's own variant
+        matches.append(Match(answers, tuple(walk.misfits)))
+    return min(matches, key=lambda one: len(one.misfits))  # on ties, the trial's own variant
 
 
 def _values(config: TrialConfig) -> dict[Slot, Any]:
@@ -102,10 +102,10 @@ class _Walk:
                 self.misfits.append(f"another {'.'.join(slot)}")
 
     def node(self, node: Node, value: Any, name: str) -> None:
-        """Walk into what may stand in one place.
+        """Match a value to a node.
 
         Args:
-            name: of the place, for words.
+            name: name of the part, for misfits.
         """
         if isinstance(node, Number):
             if contains(node.range, value):
@@ -170,7 +170,7 @@ class _Walk:
                 self.misfits.append(f"another {name}.{key}")
 
     def _list(self, node: Node, values: list[Any], name: str) -> None:
-        """A list of components, in whose values those that are none do not stand."""
+        """Match a list of components, whose values leave out components that are none."""
         if isinstance(node, Choice):
             self._choice(node, values, name)
             return
@@ -194,14 +194,14 @@ class _Walk:
 
 
 def _takes_none(node: Node, walk: _Walk) -> bool:
-    """Whether an item of a list was answered with none."""
+    """Return whether the answer for an item of a list is none."""
     if isinstance(node, Choice) and node.name in walk.answers:
         return _takes_none(node.option(walk.answers[node.name]).node, walk)
     return isinstance(node, Plain) and node.value is None
 
 
 def _same(written: Any, value: Any) -> bool:
-    """Whether a value is what the study file says; of a mapping, as far as it says it."""
+    """Return whether a value equals the written one; a mapping can have more keys."""
     if isinstance(written, dict):
         return isinstance(value, dict) and all(
             key in value and _same(inside, value[key]) for key, inside in written.items()

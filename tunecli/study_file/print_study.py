@@ -1,4 +1,4 @@
-"""A study as plain data with every default written out, in the order of the sections."""
+"""Return a study as plain data with all defaults, in the order of the sections."""
 
 from __future__ import annotations
 
@@ -19,63 +19,63 @@ _OFF_BY_DEFAULT = frozenset({*LIST_SLOTS, *(slot for slot in SLOTS if slot[0] in
 
 
 def study_data(sections: Sections, tree: Tree) -> dict[str, Any]:
-    """What a study file would say that leaves nothing open but what only the data can tell."""
+    """Return the data of a study file in which only what depends on the data is left open."""
     slots = _nested(tree.base, drop_none=True)
     data = _data_settings(sections.data) if sections.data else {}
     scale = slots.pop("data")
-    found: dict[str, Any] = {
+    file: dict[str, Any] = {
         "study": sections.name,
         "seed": sections.seed,
         "data": {**data, **scale} if data.get("source") != NO_SOURCE else NO_SOURCE,
     }
     if sections.validation != ValidationSettings():
-        found["validation"] = sections.validation.model_dump(exclude_none=True)
-    found |= slots
+        file["validation"] = sections.validation.model_dump(exclude_none=True)
+    file |= slots
     if sections.objectives:
-        found["objective"] = objective_data(sections.objectives)
+        file["objective"] = objective_data(sections.objectives)
     if sections.constraints:
-        found["constraints"] = constraint_data(sections.constraints)
+        file["constraints"] = constraint_data(sections.constraints)
     if sections.metrics:
-        found["metrics"] = [component_data(metric) for metric in sections.metrics]
-    found["search"] = _search_data(sections.search)
+        file["metrics"] = [component_data(metric) for metric in sections.metrics]
+    file["search"] = _search_data(sections.search)
     if sections.start_with:
-        found["search"]["start_with"] = sections.start_with
+        file["search"]["start_with"] = sections.start_with
     if tree.branches:
         branches = {label: _nested(slots) for label, slots in tree.branches.items()}
-        found["variant"] = {"choice": branches}
-    return {name: found[name] for name in SECTIONS if name in found}
+        file["variant"] = {"choice": branches}
+    return {name: file[name] for name in SECTIONS if name in file}
 
 
 def _data_settings(data: DataSettings) -> dict[str, Any]:
-    """What is on, or off against the default, and belongs to this kind of source."""
+    """Return settings that are on, or off against their default, and apply to the source."""
     kind = kind_of(data.source)
     fields = DataSettings.model_fields
-    found = {
+    settings = {
         name: value
         for name, value in data.model_dump(exclude={"scale", "augment", "arguments"}).items()
         if not (value is None or value is False or value == []) or value != fields[name].default
         if f"data.{name}" not in KINDS_OF or kind in KINDS_OF[f"data.{name}"]
     }
     if data.arguments:
-        found["source"] = {data.source: data.arguments}
-    return found
+        settings["source"] = {data.source: data.arguments}
+    return settings
 
 
 def _nested(slots: Slots, drop_none: bool = False) -> dict[str, Any]:
-    """Slots as sections; `drop_none` leaves out settings that are off, as they are by default."""
-    found: dict[str, Any] = {}
+    """Return slots as sections; `drop_none` leaves out settings that are off by default."""
+    sections: dict[str, Any] = {}
     for slot, node in slots.items():
         if drop_none and slot in _OFF_BY_DEFAULT and node == Plain(None):
             continue
-        section = found
+        section = sections
         for step in slot[:-1]:
             section = section.setdefault(step, {})
         section[slot[-1]] = node_data(node)
-    return found
+    return sections
 
 
 def _search_data(search: SearchSettings) -> dict[str, Any]:
-    """Plain data of the search; a pruner that is none is written out, since it is no default."""
+    """Return plain data of the search, with `pruner: none`, which is not the default."""
     data = search.model_dump(exclude={"sampler", "pruner"}, exclude_none=True)
     data["sampler"] = component_data(search.sampler)
     data["pruner"] = component_data(search.pruner) or "none"

@@ -1,4 +1,4 @@
-"""A trial's configuration as a study file that runs again, as short as its defaults allow."""
+"""Print a trial's configuration as a study file that runs again, without defaults."""
 
 from __future__ import annotations
 
@@ -18,35 +18,35 @@ from tunecli.study_file.text.dump import to_text
 
 
 def to_yaml(config: TrialConfig, name: str, header: str = "") -> str:
-    """The study file of one trial.
+    """Return the study file of one trial.
 
-    It says all that scores depend on: what has a default whatever the task is left out. Its
-    search is that one trial.
+    It contains everything that scores depend on, except defaults that are independent of the task.
+    Its search is this one trial.
 
     Args:
-        name: of the study that it makes.
-        header: lines to put in front, each as a comment.
+        name: name of the new study.
+        header: lines to put at the top as comments.
     """
-    found: dict[str, Any] = {"study": name, "seed": config.seed}
-    found["data"] = _data(config.data)
-    found["validation"] = _changed(config.validation, ValidationSettings())
+    file: dict[str, Any] = {"study": name, "seed": config.seed}
+    file["data"] = _data(config.data)
+    file["validation"] = _changed(config.validation, ValidationSettings())
     for section in ("model", "loss", "optimizer"):
         component = getattr(config, section)
-        found[section] = None if component == WITHOUT else component_data(component)
+        file[section] = None if component == WITHOUT else component_data(component)
     if config.train is not None:
-        found["train"] = component_data(config.train)
+        file["train"] = component_data(config.train)
     if config.schedule is not None:
-        found["schedule"] = component_data(config.schedule)
-    found["training"] = _changed(config.training, TrainingSettings())
-    found["compression"] = _changed(config.compression, CompressionSettings()) or None
-    found["objective"] = objective_data(config.objectives)
-    found["constraints"] = constraint_data(config.constraints) or None
+        file["schedule"] = component_data(config.schedule)
+    file["training"] = _changed(config.training, TrainingSettings())
+    file["compression"] = _changed(config.compression, CompressionSettings()) or None
+    file["objective"] = objective_data(config.objectives)
+    file["constraints"] = constraint_data(config.constraints) or None
     if config.metrics:
-        found["metrics"] = [component_data(metric) for metric in config.metrics]
-    found["search"] = {"trials": 1}
+        file["metrics"] = [component_data(metric) for metric in config.metrics]
+    file["search"] = {"trials": 1}
     comment = "".join(f"# {line}".rstrip() + "\n" for line in header.splitlines())
-    kept = {section: found[section] for section in SECTIONS if found.get(section) is not None}
-    return comment + to_text(kept)
+    sections = {name: file[name] for name in SECTIONS if file.get(name) is not None}
+    return comment + to_text(sections)
 
 
 def _data(data: DataSettings) -> Any:
@@ -62,10 +62,10 @@ def _data(data: DataSettings) -> Any:
 
 
 def _changed(settings: Any, default: Any, but: tuple[str, ...] = ()) -> dict[str, Any]:
-    """The settings that differ from their default, as plain data."""
+    """Return the settings that differ from their default, as plain data."""
     given = settings.model_dump(exclude=set(but))
-    kept = {key: value for key, value in given.items() if value != getattr(default, key)}
-    return {key: _without_defaults(key, settings, value) for key, value in kept.items()}
+    changed = {key: value for key, value in given.items() if value != getattr(default, key)}
+    return {key: _without_defaults(key, settings, value) for key, value in changed.items()}
 
 
 def _without_defaults(key: str, settings: Any, value: Any) -> Any:

@@ -1,7 +1,7 @@
-"""`search.start_with`: configurations to try first, written like the study file itself.
+"""Read `search.start_with`: configurations to try first, written like the study file itself.
 
-An entry names a choice by its label or value and gives values inside ranges; what it leaves out is
-suggested. `{study: NAME, best: 5}` takes them from another study instead.
+An entry names an option by its label or value, and gives values inside ranges; the sampler
+suggests what it leaves out. `{study: NAME, best: 5}` takes the entries from another study.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ from tunecli.study_file.text.scalars import Scalar, read_scalar
 from tunecli.study_file.text.suggestions import did_you_mean, listed
 
 Assignment = dict[str, Scalar]
-"""Values of some parameters, by their names in the database."""
+"""Values of some parameters, by name in the database."""
 
 
 @dataclass(frozen=True)
 class StartFrom:
-    """Begin with the best trials of another study.
+    """Another study whose best trials are tried first.
 
     Attributes:
-        best: how many of them.
+        best: number of trials.
     """
 
     study: str
@@ -54,14 +54,14 @@ class StartFrom:
 def read_start_with(
     data: Any, tree: Tree, problems: Problems
 ) -> tuple[tuple[Assignment, ...], StartFrom | None]:
-    """The entries as partial assignments, or the study to take them from."""
+    """Return the entries as partial assignments, or the study to take them from."""
     at: Path = ("search", "start_with")
     if is_none(data):
         return (), None
     if _names_study(data):
         return (), _start_from(data, at, problems)
     if isinstance(data, list) and (named := [entry for entry in data if _names_study(entry)]):
-        message = "{study: …} stands without the list around it."
+        message = "{study: …} must not be inside a list."
         problems.add(at, f"{message} Write start_with: {inline(named[0])}.")
     if not isinstance(data, list):
         advice = "Write a list of configurations, or {study: NAME, best: 5}."
@@ -78,11 +78,11 @@ def _names_study(data: Any) -> bool:
 def _start_from(data: dict[str, Any], at: Path, problems: Problems) -> StartFrom | None:
     for key in data:
         if key not in ("study", "best"):
-            hint = did_you_mean(key, ("study", "best")) or " Known here are `study` and `best`."
+            hint = did_you_mean(key, ("study", "best")) or " Valid keys are `study` and `best`."
             problems.add((*at, key), f"unknown key.{hint}", of_key=True)
     study, best = data["study"], data.get("best", 5)
     if not isinstance(study, str) or not study:
-        problems.add((*at, "study"), f"must be a study's name, but got {inline(study)}.")
+        problems.add((*at, "study"), f"must be the name of a study, but got {inline(study)}.")
     if not isinstance(best, int) or isinstance(best, bool) or best < 1:
         message = f"must be a whole number of at least 1, but got {inline(best)}."
         problems.add((*at, "best"), message)
@@ -91,34 +91,34 @@ def _start_from(data: dict[str, Any], at: Path, problems: Problems) -> StartFrom
 
 
 class _Entry:
-    """Reads one entry against the tree."""
+    """A reader of one entry, which matches it to the tree."""
 
     def __init__(self, tree: Tree, problems: Problems) -> None:
         self._tree = tree
         self._problems = problems
 
     def read(self, data: Any, at: Path) -> Assignment:
-        self._found: Assignment = {}
+        self._assignment: Assignment = {}
         if not isinstance(data, dict):
             example = "{optimizer: {AdamW: {lr: 1e-3}}}"
-            self._problems.add(at, f"is written like {example}, but got {inline(data)}.")
+            self._problems.add(at, f"must be a mapping such as {example}, but got {inline(data)}.")
             return {}
         slots: Slots = self._tree.base
         if VARIANT in data:
             slots = self._variant(data[VARIANT], (*at, VARIANT))
         rest = {key: value for key, value in data.items() if key != VARIANT}
         self._slots(rest, at, slots)
-        return self._found
+        return self._assignment
 
     def _variant(self, data: Any, at: Path) -> Slots:
-        """Choose a variant and read what is given for its parts; what holds beside them."""
+        """Choose a variant, read the entry for its slots, and return the other slots."""
         written, parts = next(iter(data.items())) if _is_single(data) else (data, None)
         branches = self._tree.branches
         label = next((label for label in branches if _is_label(label, written)), None)
         if label is None:
             self._problems.add(at, _not_an_option(data, [flow(label) for label in branches]))
             return self._tree.base
-        self._found[VARIANT] = label
+        self._assignment[VARIANT] = label
         branch = branches[label]
         if isinstance(parts, dict):
             self._slots(parts, (*at, label), branch)
@@ -135,11 +135,11 @@ class _Entry:
             elif key in sections and isinstance(value, dict):
                 self._settings(value, below, key, slots)
             elif "." in key:
-                message = f"is written in mappings. Write {flow(_nested(key.split('.'), value))}."
+                message = f"must be nested mappings. Write {flow(_nested(key.split('.'), value))}."
                 self._problems.add(below, message, of_key=True)
             else:
-                hint = did_you_mean(key, sections) or " It may name only what is searched."
-                message = f"there is no range in {key}.{hint}"
+                hint = did_you_mean(key, sections) or " Only searched settings are allowed here."
+                message = f"{key} contains no range.{hint}"
                 self._problems.add(below, message, of_key=True)
 
     def _settings(self, data: dict[str, Any], at: Path, section: str, slots: Slots) -> None:
@@ -149,7 +149,7 @@ class _Entry:
                 self._node(value, (*at, key), slots[slot])
             else:
                 known = [s[1] for s in slots if s[0] == section and len(s) == 2]
-                message = f"there is no such setting.{did_you_mean(key, known)}"
+                message = f"unknown setting.{did_you_mean(key, known)}"
                 self._problems.add((*at, key), message, of_key=True)
 
     def _node(self, data: Any, at: Path, node: Node) -> None:
@@ -157,7 +157,7 @@ class _Entry:
             self._number(data, at, node)
         elif isinstance(node, OptionalRange):
             takes_other = identity(data) == identity(node.otherwise)
-            self._found[node.name] = takes_other
+            self._assignment[node.name] = takes_other
             if not takes_other:
                 self._number(data, at, node.inside)
         elif isinstance(node, Choice):
@@ -170,7 +170,9 @@ class _Entry:
             self._items(data, at, node)
         elif isinstance(node, Plain):
             fixed = inline(node.value)
-            message = f"may name only ranges, but this is fixed at {fixed}. Leave it out."
+            message = (
+                f"only searched settings are allowed, but this is fixed at {fixed}. Remove it."
+            )
             self._problems.add(at, message)
 
     def _number(self, data: Any, at: Path, node: Number) -> None:
@@ -178,17 +180,17 @@ class _Entry:
             message = f"must lie in {inline(range_data(node.range))}, but got {inline(data)}."
             self._problems.add(at, message)
             return
-        self._found[node.name] = float(data) if isinstance(node.range, FloatRange) else data
+        self._assignment[node.name] = float(data) if isinstance(node.range, FloatRange) else data
 
     def _choice(self, data: Any, at: Path, node: Choice) -> None:
         option, inside, below = _chosen(node, data, at)
         if option is None:
             if any(self._problems.misspelled_at(option.node.at) for option in node.options):
-                return  # its name is misspelled, and it is perhaps the one that is meant
+                return  # the entry may mean the option whose name is misspelled
             known = [_written(option, labelled=node.labelled) for option in node.options]
             self._problems.add(at, _not_an_option(data, known))
             return
-        self._found[node.name] = option.category
+        self._assignment[node.name] = option.category
         if is_none(inside):
             return
         if isinstance(option.node, Named) and _head(inside) != option.node.component:
@@ -215,8 +217,8 @@ class _Entry:
             if key in known:
                 self._node(value, (*at, key), known[key])
             elif not any(self._problems.misspelled_at(node.at) for node in known.values()):
-                hint = did_you_mean(key, known) or " It may name only what is searched."
-                message = f"there is no range of this name.{hint}"
+                hint = did_you_mean(key, known) or " Only searched settings are allowed here."
+                message = f"no range has this name.{hint}"
                 self._problems.add((*at, key), message, of_key=True)
 
     def _items(self, data: Any, at: Path, node: ListNode) -> None:
@@ -231,7 +233,7 @@ class _Entry:
 
 
 def _nested(steps: list[str], value: Any) -> Any:
-    """`{optimizer: {AdamW: {lr: 1e-3}}}` for `optimizer.AdamW.lr`, as the database has it."""
+    """Return `{optimizer: {AdamW: {lr: 1e-3}}}` for the parameter `optimizer.AdamW.lr`."""
     for step in reversed(steps):
         value = {step: value}
     return value
@@ -242,7 +244,7 @@ def _is_single(data: Any) -> bool:
 
 
 def _head(data: Any) -> Any:
-    """`AdamW` of `AdamW` and of `{AdamW: {…}}`."""
+    """Return `AdamW` for both `AdamW` and `{AdamW: {…}}`."""
     return next(iter(data)) if _is_single(data) else data
 
 
@@ -251,9 +253,9 @@ def _is_wrong_kind(data: Any, node: Number) -> bool:
 
 
 def _chosen(node: Choice, data: Any, at: Path) -> tuple[Option | None, Any, Path]:
-    """The option that is meant, what is said about its inside, and where that stands.
+    """Return the option that an entry names, the data for its inside, and the path of that.
 
-    A label stands for its option, and so does the value behind it; what is both is the label.
+    An option is named by its label or by its value; the label takes precedence.
     """
     for option in node.options:
         is_value = not node.labelled and isinstance(option.node, Plain)
@@ -268,17 +270,17 @@ def _chosen(node: Choice, data: Any, at: Path) -> tuple[Option | None, Any, Path
 
 
 def _is_label(label: Scalar, data: Any) -> bool:
-    """Whether `data` is a label: one like `4` is read as a number, and `none` as nothing."""
+    """Return whether `data` is a label, which may be read as a number (`4`) or None (`none`)."""
     if identity(data) == identity(label) or (data is None and label == "none"):
         return True
     try:
         return identity(data) == identity(read_scalar(str(label)))
-    except ValueError:  # like a number, but too large to be one
+    except ValueError:  # looks like a number, but is too large
         return False
 
 
 def _written(option: Option, *, labelled: bool) -> str:
-    """How an entry names an option, as YAML."""
+    """Return the YAML by which an entry names an option."""
     if not labelled and isinstance(option.node, Plain) and option.node.value is not None:
         return flow(option.node.value)
     return flow(option.category)

@@ -1,4 +1,4 @@
-"""A commented first study of a data set, which runs as it is."""
+"""Write a commented first study of a data set, ready to run."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from tunecli.study_file.text.dump import flow
 from tunecli.study_file.text.suggestions import listed
 
 _UNEVEN = 0.8
-"""Share of the commonest class from which accuracy says little."""
+"""Share of the most frequent class above which accuracy is not informative."""
 
 _SUFFIXES = ("csv", "tsv", "parquet", "npz", "npy", "pt", "gz")
 
 _QUICK_SIDE = 64
-"""Pixels; a network trains on such pictures in seconds an epoch, without an accelerator."""
+"""Side in pixels of pictures on which an epoch takes seconds, without an accelerator."""
 
 
 @dataclass(frozen=True)
 class FirstLook:
-    """What decides a first study.
+    """The properties of a data set that determine a first study.
 
     Attributes:
-        source: as the study file names it.
-        shape: of one row: (n_columns,) or (channels, height, width).
-        commonest: share of the commonest class; 0 for regression.
-        root, download: of a set of torchvision.
-        in_order_of: a table's column of dates that its rows follow; empty for none.
-        reading: settings of `data` by which a table is read, as `reading_settings` gives them.
-        has_test, has_validation: whether the source brings such rows of its own.
-        median_side: of pictures that differ in size, median of their heights and widths in
-            pixels; `shape` is then that of `first_size`. None of all others.
+        source: its name in the study file.
+        shape: shape of one row: (n_columns,) or (channels, height, width).
+        commonest: share of the most frequent class; 0 for regression.
+        root, download: settings of a torchvision data set.
+        in_order_of: the column of dates that sorts a table's rows; empty without one.
+        reading: settings of `data` for reading a table, from `reading_settings`.
+        has_test, has_validation: whether the source has its own rows for this.
+        median_side: median of heights and widths in pixels, of pictures that differ in size;
+            `shape` then has `first_size`. None for all other data.
     """
 
     source: str
@@ -62,17 +62,17 @@ class FirstLook:
 
 
 def reading_settings(overrides: Sequence[str]) -> dict[str, Any]:
-    """Return what each `data.name=value` sets of how a table is read, by its name.
+    """Return the settings of `data.name=value` overrides for reading a table, by name.
 
     Raises:
         StudyFileError: a value is invalid.
-        DataError: it is another setting.
+        DataError: an override is of another setting.
     """
     names = [override.partition("=")[0].strip() for override in overrides]
     others = [name for name in names if name.removeprefix("data.") not in _READING]
     if others:
         known = listed(f"data.{name}" for name in _READING)
-        raise DataError(f"init takes --set for {known}, but got {others[0]!r}.")
+        raise DataError(f"init accepts --set only for {known}, but got {others[0]!r}.")
     study = StudyFile.from_text(_SHORTEST, "init", overrides)
     return study.data.model_dump(include={name.removeprefix("data.") for name in names})
 
@@ -85,16 +85,16 @@ _SHORTEST = "data: {source: t.csv, target: y}\nmodel: Linear\noptimizer: SGD\n"
 
 
 def first_size(median_side: int) -> int:
-    """Height and width for pictures that differ in size: quick to train on, none blown up.
+    """Return a height and width for pictures that differ in size: small, and not enlarged.
 
     Args:
-        median_side: of them, in pixels.
+        median_side: median of their heights and widths in pixels.
     """
     return min(_QUICK_SIDE, max(8, median_side // 8 * 8))
 
 
 def starter_name(source: str) -> str:
-    """A name for the study: that of the file, folder, set or function."""
+    """Return a study's name: that of the file, folder, data set or function."""
     last = re.split(r"[/:]", source.rstrip("/"))[-1]
     parts = last.split(".")
     while len(parts) > 1 and parts[-1].lower() in _SUFFIXES:
@@ -103,11 +103,11 @@ def starter_name(source: str) -> str:
 
 
 def starter(look: FirstLook, file: str, options: str = "") -> str:
-    """The text of a study file.
+    """Return the text of a study file.
 
     Args:
-        file: that it is for, to say how it is run.
-        options: what `search` and `check` need beside it.
+        file: name of the file, for the commands in its comments.
+        options: further options of `search` and `check`.
     """
     return "\n".join([*_head(look, file, options), *_data(look), *_parts(look)]) + "\n"
 
@@ -116,12 +116,12 @@ def _head(look: FirstLook, file: str, options: str) -> Iterator[str]:
     what = count(look.n_classes, "class") if look.n_classes else "numbers"
     yield f"# A first study of {look.source}: {count(look.n_rows, 'row')}, {what} to predict."
     yield "#"
-    yield f"#   tunecli check {file}{options}     # what it will take, and whether all of it runs"
-    yield f"#   tunecli search {file}{options}    # Ctrl-C stops it; the same command goes on"
+    yield f"#   tunecli check {file}{options}     # estimates time and memory, tests every branch"
+    yield f"#   tunecli search {file}{options}    # Ctrl-C stops it; the same command resumes it"
     yield f"#   tunecli report {starter_name(look.source)}"
     yield "#"
-    yield "# A range is searched; a value in its place is fixed. What is not here has a default:"
-    yield "# the README lists them all."
+    yield "# A range is searched; a single value is fixed. All other settings have defaults,"
+    yield "# which the README lists."
     yield ""
 
 
@@ -133,20 +133,20 @@ def _data(look: FirstLook) -> Iterator[str]:
     for name, value in look.reading.items():
         yield f"  {name}: {flow(value)}"
     if look.in_order_of:
-        yield "  # The rows are in the order of this date; to validate and test on later ones:"
+        yield "  # The rows are in the order of this date. To validate and test on later rows:"
         yield f"  # time: {flow(look.in_order_of)}"
     if look.median_side is not None:
         side = f"{look.median_side:,} pixels"
-        yield f"  # The pictures differ in size: height and width are {side} in the median."
-        yield "  # All are scaled and cut to this one; a larger one shows more, and takes longer."
+        yield f"  # The pictures differ in size: the median of heights and widths is {side}."
+        yield "  # All are scaled and cropped to this size; larger shows more and takes longer."
         yield f"  size: {first_size(look.median_side)}"
     if look.root is not None:
         yield f"  root: {flow(look.root)}"
     if look.download:
-        yield "  download: true                  # if it is not in root"
+        yield "  download: true                  # if root does not contain it"
     if not look.has_test:
-        yield "  test: 0.2                       # put away for a last look; no trial sees it"
-    yield "  scale: standard                 # fitted on each training part alone"
+        yield "  test: 0.2                       # held out for the end; no trial sees it"
+    yield "  scale: standard                 # fitted on each training part only"
     yield ""
     if not look.has_validation:
         few = look.n_rows <= MOST_ROWS_FOR_FOLDS
@@ -156,7 +156,7 @@ def _data(look: FirstLook) -> Iterator[str]:
 
 def _parts(look: FirstLook) -> Iterator[str]:
     yield "model:"
-    yield "  choice:                         # each trial takes one of these"
+    yield "  choice:                         # each trial uses one of these"
     yield from _models(look)
     yield ""
     yield "optimizer:"
@@ -169,12 +169,12 @@ def _parts(look: FirstLook) -> Iterator[str]:
     yield "training:"
     yield f"  epochs: {20 if look.n_rows <= MOST_ROWS_FOR_FOLDS else 10}"
     yield f"  batch_size: {{choice: {_batch_sizes(look.n_rows)}}}"
-    yield "  early_stopping: {patience: 5}   # evaluations without a better mean over the folds"
+    yield "  early_stopping: {patience: 5}   # evaluations without a better mean of the folds"
     yield ""
     yield from _objective(look)
     yield ""
     yield "search:"
-    yield "  trials: 30                      # a total: raise it, and run the same command again"
+    yield "  trials: 30                      # in total; to continue, raise it and search again"
 
 
 def _models(look: FirstLook) -> Iterator[str]:
@@ -202,14 +202,15 @@ def _batch_sizes(n_rows: int) -> list[int]:
 def _objective(look: FirstLook) -> Iterator[str]:
     if look.task == "regression":
         yield "objective: {minimize: rmse}"
-        yield "metrics: [mae, r2]                # measured and shown, too"
+        yield "metrics: [mae, r2]                # also measured and shown"
         return
     if look.commonest > _UNEVEN:
-        yield f"# {look.commonest:.0%} of the rows are of one class, so accuracy would say little."
+        share = f"{look.commonest:.0%}"
+        yield f"# {share} of the rows belong to one class, so accuracy would mean little."
         yield "objective: {maximize: balanced_accuracy}"
         others = ["accuracy", "f1", "log_loss"]
     else:
         yield "objective: {maximize: accuracy}"
         others = ["f1", "log_loss"]
     others += ["roc_auc"] if look.n_classes == 2 else []
-    yield f"metrics: [{', '.join(others)}]   # measured and shown, too"
+    yield f"metrics: [{', '.join(others)}]   # also measured and shown"

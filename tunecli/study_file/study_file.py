@@ -1,4 +1,4 @@
-"""A study file, read and checked: what is fixed, what is searched, and how."""
+"""Read and check a study file: fixed settings, searched ranges, and the search itself."""
 
 from __future__ import annotations
 
@@ -53,17 +53,17 @@ from tunecli.study_file.text.suggestions import closest, did_you_mean, listed
 class StudyFile:
     """A study file without mistakes.
 
-    Two are equal if they mean the same study, whatever their text.
+    Two are equal if they mean the same study, even if their texts differ.
 
     Attributes:
-        text: as it was read.
+        text: the text as read.
         file: its path, for messages.
-        overrides: `path=value` from the command line, applied.
-        sections: what every trial shares.
-        tree: what may be searched.
+        overrides: `path=value` from the command line, already applied.
+        sections: the settings that every trial shares.
+        tree: the settings that can be searched.
         start_with: partial assignments to try first, by parameter name.
         start_from: another study whose best trials are tried first.
-        code: of the user's own that may be named and run; None where nobody looked.
+        code: the user's code that may be named and run; None if code was not checked.
     """
 
     text: str = field(compare=False, repr=False)
@@ -87,15 +87,15 @@ class StudyFile:
         """Read and check a study file.
 
         Args:
-            file: named in messages; its stem is the study's name if the text gives none.
+            file: path for messages; its stem is the default of the study's name.
             overrides: `path=value`, applied in order before anything is checked.
-            folder: to which paths are relative, to see whether the data is there; None to believe
-                that it is.
-            code: of the user's own that may be named; None to believe whatever is named, of a
-                study file that is only looked at.
+            folder: the folder that paths are relative to, to check that the data exists; None to
+                assume that it does.
+            code: the user's code that may be named; None to accept all code, if the study file is
+                only read.
 
         Raises:
-            StudyFileError: with every mistake.
+            StudyFileError: the file has mistakes; lists all of them.
         """
         document, problems = _document(text, file, overrides)
         grammar = Grammar(problems, code)
@@ -111,12 +111,12 @@ class StudyFile:
 
     @property
     def name(self) -> str:
-        """The study's."""
+        """The name of the study."""
         return self.sections.name
 
     @property
     def seed(self) -> int:
-        """Of sampling and training; never of the folds."""
+        """The seed of sampling and training; it does not affect the folds."""
         return self.sections.seed
 
     @cached_property
@@ -126,65 +126,64 @@ class StudyFile:
 
     @cached_property
     def data(self) -> DataSettings:
-        """The data, with what is searched of it at the first value of its range."""
+        """The data settings, with every range at its first value."""
         assert self.sections.data is not None  # required
         return self.sections.data.model_copy(update=of_data(self._first))
 
     @cached_property
     def training(self) -> TrainingSettings:
-        """How models are trained, with every range at its first value."""
+        """The training settings, with every range at its first value."""
         return TrainingSettings(**self._first.section("training"))
 
     @property
     def validation(self) -> ValidationSettings:
-        """How a trial is scored; open until `completed` unless the file says it."""
+        """The validation settings; open until `completed` unless the file sets them."""
         return self.sections.validation
 
     @property
     def objective(self) -> Objective | None:
-        """What is optimized first; None until `completed` unless the file says it."""
+        """The first objective; None until `completed` unless the file sets it."""
         return next(iter(self.objectives), None)
 
     @property
     def objectives(self) -> tuple[Objective, ...]:
-        """All of them, the first one first."""
+        """All objectives, in order."""
         return self.sections.objectives
 
     @property
     def constraints(self) -> tuple[Constraint, ...]:
-        """What every trial must keep to."""
+        """The limits of every trial."""
         return self.sections.constraints
 
     @property
     def metrics(self) -> tuple[Component, ...]:
-        """What else is measured."""
+        """Other metrics to measure."""
         return self.sections.metrics
 
     @property
     def search(self) -> SearchSettings:
-        """How the space is searched."""
+        """The settings of the search."""
         return self.sections.search
 
     @cached_property
     def parameters(self) -> tuple[Parameter, ...]:
-        """What is searched, in the order in which `resolve` asks."""
+        """All searched parameters, in the order in which `resolve` asks."""
         return walk.parameters_of(self.tree)
 
     @cached_property
     def gates(self) -> dict[str, Scalar]:
-        """What `or:` puts in a range's place, by the range's name, e.g. `training.l1`.
+        """The value of `or:` of each range, by the range's name, such as `training.l1`.
 
-        Whether it does is the parameter of that name with `.or` behind it.
+        The parameter `training.l1.or` decides between the two.
         """
         return walk.optional_ranges(self.tree)
 
     def completed(self, task: Task, n_rows: int, given: Collection[str] = ()) -> StudyFile:
-        """The same study with what the file leaves open filled in: loss, objective, validation.
+        """Return the study with defaults that depend on the data: loss, objective, validation.
 
         Args:
-            n_rows: of the whole data set.
-            given: what the data brings of its own, unless the file says otherwise: `test`,
-                `validation`.
+            n_rows: number of rows of the whole data set.
+            given: splits of the data itself, unless the file sets them: `test`, `validation`.
 
         Raises:
             StudyFileError: something does not fit the task.
@@ -200,7 +199,7 @@ class StudyFile:
             objectives=objectives,
             metrics=tuple(m for m in self.metrics if m not in optimized),
         )
-        if self.sections.task != task:  # else `from_text` has checked it
+        if self.sections.task != task:  # otherwise `from_text` has checked it
             _, problems = _document(self.text, self.file, self.overrides)
             check_tree(tree, sections, task, Grammar(problems, self.code))
             check_metrics(sections, task, problems)
@@ -209,33 +208,33 @@ class StudyFile:
 
     @cached_property
     def code_in_use(self) -> dict[str, str]:
-        """Hash of each file and package of the user's own that it names."""
+        """Hash of each file and package of the user's own code that the study names."""
         return code_in_use(self.sections, self.tree, self.code)
 
     def changed_code(self, before: Mapping[str, str]) -> list[str]:
-        """Which files and packages are no longer what `code_in_use` gave `before`."""
+        """Return the files and packages that have changed since `before`, a `code_in_use`."""
         return changed_code(self.sections, self.tree, self.code or NO_CODE, before)
 
     def error(self, mistakes: Iterable[tuple[Path, str]]) -> StudyFileError:
-        """For what is found once the data or a library is at hand: each with path and message."""
+        """Return an error of mistakes, as (path, message), that need the data or a library."""
         _, problems = _document(self.text, self.file, self.overrides)
         for path, message in mistakes:
             problems.add(path, message)
         return problems.error()
 
     def located(self, error: DataError) -> TunecliError:
-        """The error, each of its mistakes at its line, if settings are the way out."""
+        """Return the error with the line of each mistake, if settings can fix it."""
         if not error.setting:
             return error
         return self.error((tuple(one.setting.split(".")), one.message) for one in error.mistakes)
 
     def problem(self, sentence: str, params: Mapping[str, Scalar]) -> Problem:
-        """What keeps a trial from training, at the line of the setting that it is about.
+        """Return why a trial cannot be trained, with the line of the setting.
 
         Args:
-            sentence: begins with the setting, as `model.CNN: …`; one that begins otherwise, or
-                with a setting that the file leaves out, has no line.
-            params: of the trial.
+            sentence: begins with the setting, as in `model.CNN: …`; otherwise, or if the file does
+                not contain the setting, there is no line.
+            params: parameters of the trial.
         """
         setting = tuple(sentence.partition(": ")[0].split("."))
         resolved = walk.resolve(self.tree, lambda name, _: params[name])
@@ -247,10 +246,10 @@ class StudyFile:
         return Problem(mark.line, mark.column, "", sentence, mark.override)
 
     def resolve(self, suggest: Suggest) -> TrialConfig:
-        """A trial's configuration; of a completed study file.
+        """Return a trial's configuration, from a completed study file.
 
         Args:
-            suggest: is asked for each parameter that exists, in the order of `parameters_of`.
+            suggest: is called for each parameter that exists, in the order of `parameters_of`.
         """
         config = trial_config(walk.resolve(self.tree, suggest), self.sections)
         if config is None or self.objective is None:
@@ -258,7 +257,7 @@ class StudyFile:
         return config
 
     def to_yaml(self) -> str:
-        """The resolved study file: overrides applied, defaults written out; reads back equal."""
+        """Return the resolved study file, with overrides and defaults; it reads back equal."""
         return to_text(study_data(self.sections, self.tree))
 
 
@@ -271,7 +270,7 @@ def read_study_file(
         code: see `StudyFile.from_text`.
 
     Raises:
-        StudyFileError: it cannot be read, or has mistakes.
+        StudyFileError: the file cannot be read, or has mistakes.
     """
     try:
         text = read_small(path, LARGEST_FILE).decode("utf-8-sig")
@@ -288,15 +287,17 @@ def read_study_file(
 
 
 def _document(text: str, file: str, overrides: Sequence[str]) -> tuple[Document, Problems]:
-    """The text's mapping of sections with the overrides put in."""
+    """Return the document of a text with the overrides applied, and its problems."""
     document = Document.parse(text, file)
     if document.data is None:
         document = replace(document, data={})
     if not isinstance(document.data, dict):
         got = inline(document.data)
-        message = f"a study file is a mapping of sections, but got {got}. Begin with data: digits."
-        found = [flaw.problem for flaw in document.flaws]
-        raise StudyFileError(file, [*found, Problem(1, 1, "", message)])
+        message = (
+            f"a study file must be a mapping of sections, but got {got}. Start with data: digits."
+        )
+        flaws = [flaw.problem for flaw in document.flaws]
+        raise StudyFileError(file, [*flaws, Problem(1, 1, "", message)])
     document, mistakes = with_overrides(document, overrides)
     unknown = [key for key in document.data if key not in SECTIONS]
     meant = {key: closest(key, SECTIONS) for key in unknown if key not in _ELSEWHERE}
@@ -333,11 +334,11 @@ _ELSEWHERE = {
     "start_with": "search: {start_with: […]}",
     "n_trials": "search: {trials: …}",
 }
-"""Words of the field that are no sections, and how what they mean is written."""
+"""Common names that are not sections, and how to write what they mean."""
 
 
 def _unknown_section(key: str) -> str:
     if key in _ELSEWHERE:
         return f"unknown section. Write {_ELSEWHERE[key]}."
-    known = f" Known are {listed(SECTIONS, most=20)}."
+    known = f" Valid sections are {listed(SECTIONS, most=20)}."
     return f"unknown section.{did_you_mean(key, SECTIONS) or known}"

@@ -88,9 +88,9 @@ def test_looking_at_a_study_runs_nothing(folder: Path) -> None:
 
 def test_arguments_are_read_from_the_source(folder: Path) -> None:
     found = mistakes(folder, "{own.py:Net: {width: wide, depht: 2, act: 3}}", "own.py")
-    assert any("width must be a whole number, but got the text 'wide'" in text for text in found)
+    assert any("width must be a whole number, but got the string 'wide'" in text for text in found)
     assert any("Net has no argument `depht`" in text for text in found)
-    assert any("act must be a text" in text for text in found)
+    assert any("act must be a string" in text for text in found)
     assert mistakes(folder, "{own.py:Deeper: {width: 4}}", "own.py") == []
     assert mistakes(folder, "{own.py:Torchs: {whatever: 4}}", "own.py") == []
     assert (
@@ -106,13 +106,13 @@ def test_what_is_not_there_is_told(folder: Path) -> None:
     [text] = mistakes(folder, "own.py:Nett", "own.py")
     assert "has no class or function 'Nett'. Did you mean `Net`?" in text
     [text] = mistakes(folder, "others.py:Net", "own.py")
-    assert "there is no file 'others.py'" in text
+    assert "file 'others.py' does not exist" in text
     [text] = mistakes(folder, "no_such_package:Net")
-    assert "there is no package 'no_such_package'" in text
+    assert "package 'no_such_package' is not installed" in text
     (folder / "broken.py").write_text("def f(:\n")
     [text] = mistakes(folder, "broken.py:f", "broken.py")
     assert "cannot be read as Python" in text
-    with pytest.raises(UserCodeError, match=r"--code no\.py: there is no such file"):
+    with pytest.raises(UserCodeError, match=r"--code no\.py: this file does not exist"):
         AllowedCode.of(folder, ["no.py"])
     with pytest.raises(UserCodeError, match="no such package"):
         AllowedCode.of(folder, ["no_such_package"])
@@ -133,7 +133,7 @@ def test_labels_are_the_classes_names(folder: Path) -> None:
     again = StudyFile.from_text(study.to_yaml(), "own.yaml", (), folder, code)
     assert again == study
     [text] = mistakes(folder, "{choice: [own.py:Net, other.py:Net]}", "own.py", "other.py")
-    assert "Net stands twice. Give both a label" in text
+    assert "Net occurs twice. Give both a label" in text
 
 
 def test_the_hash_covers_what_a_file_imports_from_beside_it(folder: Path) -> None:

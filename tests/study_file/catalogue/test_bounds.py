@@ -221,9 +221,9 @@ def test_a_rate_may_be_a_whole_number(name: str) -> None:
             "optimizer",
             "{Rprop: {step_sizes: [1, 0.1]}}",
             "Rprop.step_sizes",
-            "the smallest and the largest, but got [1, 0.1]",
+            "must be [smallest, largest], but got [1, 0.1]",
         ),
-        ("schedule", "{OneCycleLR: {epochs: 3}}", "OneCycleLR.epochs", "go together"),
+        ("schedule", "{OneCycleLR: {epochs: 3}}", "OneCycleLR.epochs", "be given together"),
     ],
 )
 def test_ends_of_ranges_and_what_is_in_order(

@@ -130,7 +130,7 @@ def test_too_many_files_are_refused(folder: Path, monkeypatch: pytest.MonkeyPatc
     own = write(folder / "own.py", "import helper")
     for name in ("a.py", "b.py", "c.py", "d.py"):
         write(folder / "helper" / name, "")
-    with pytest.raises(UserCodeError, match=r"helper has more than 3 files of code"):
+    with pytest.raises(UserCodeError, match=r"helper contains more than 3 code files"):
         file_hash(own)
 
 

@@ -226,7 +226,7 @@ def test_what_only_code_could_give_is_not_settable(
     [(path, message)] = problems(kind, name, **{argument: 1})[:1]
     assert path == (argument,)
     way_out = " Write weight: balanced." if argument == "pos_weight" else ""
-    reason = f"{why}, which a study file cannot give.{way_out}"
+    reason = f"{why}, which a study file cannot contain.{way_out}"
     assert message == f"{argument} of {name} cannot be set in a study file: {reason}"
 
 
@@ -257,7 +257,13 @@ def test_what_is_filled_in_does_not_show_the_librarys_default() -> None:
 @pytest.mark.parametrize(
     ("kind", "name", "arguments", "path", "message"),
     [
-        ("optimizer", "SGD", {"lr": "abc"}, "lr", "lr must be a number, but got the text 'abc'."),
+        (
+            "optimizer",
+            "SGD",
+            {"lr": "abc"},
+            "lr",
+            "lr must be a number, but got the string 'abc'.",
+        ),
         ("optimizer", "SGD", {"lr": True}, "lr", "lr must be a number, but got true."),
         (
             "optimizer",
@@ -285,7 +291,7 @@ def test_what_is_filled_in_does_not_show_the_librarys_default() -> None:
             "Linear",
             {"width": 3},
             "width",
-            "Linear has no argument `width`. It takes none.",
+            "Linear has no argument `width`. It takes no arguments.",
         ),
         (
             "model",
@@ -293,14 +299,14 @@ def test_what_is_filled_in_does_not_show_the_librarys_default() -> None:
             {"activation": "relu"},
             "activation",
             "activation must be one of ReLU, RReLU, Hardtanh, ReLU6, Sigmoid, Hardsigmoid, Tanh, "
-            "SiLU, …, but got the text 'relu'. Did you mean `ReLU`?",
+            "SiLU, …, but got the string 'relu'. Did you mean `ReLU`?",
         ),
         (
             "model",
             "resnet18",
             {"weights": True},
             "weights",
-            "weights must be a text or none, but got true.",
+            "weights must be a string or none, but got true.",
         ),
         ("schedule", "StepLR", {}, "", "StepLR needs step_size: a whole number."),
         (
@@ -308,14 +314,14 @@ def test_what_is_filled_in_does_not_show_the_librarys_default() -> None:
             "ReduceLROnPlateau",
             {"mode": "mix"},
             "mode",
-            "mode must be min or max, but got the text 'mix'. Did you mean `min`?",
+            "mode must be min or max, but got the string 'mix'. Did you mean `min`?",
         ),
         (
             "loss",
             "CrossEntropyLoss",
             {"weight": "balance"},
             "weight",
-            "weight must be balanced or a list (each a number) or none, but got the text "
+            "weight must be balanced or a list (each a number) or none, but got the string "
             "'balance'. "
             "Did you mean `balanced`?",
         ),
@@ -324,7 +330,7 @@ def test_what_is_filled_in_does_not_show_the_librarys_default() -> None:
             "f1",
             {"average": "binary"},
             "average",
-            "average must be macro or micro or weighted, but got the text 'binary'.",
+            "average must be macro or micro or weighted, but got the string 'binary'.",
         ),
         (
             "optimizer",
@@ -339,7 +345,7 @@ def test_what_is_filled_in_does_not_show_the_librarys_default() -> None:
             "Muon",
             {"rest": Component(name="AdamW", arguments={"lr": "x"})},
             "rest.AdamW.lr",
-            "lr must be a number, but got the text 'x'.",
+            "lr must be a number, but got the string 'x'.",
         ),
         (
             "pruner",

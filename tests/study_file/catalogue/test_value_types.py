@@ -92,7 +92,7 @@ def test_any_value_is_judged_and_put_in_words(value: object, annotation: str) ->
 @pytest.mark.parametrize(
     ("value", "words"),
     [
-        ("a", "the text 'a'"),
+        ("a", "the string 'a'"),
         (3, "the number 3"),
         (True, "true"),
         (None, "none"),
@@ -106,6 +106,6 @@ def test_values_in_words(value: object, words: str) -> None:
 
 def test_types_in_words() -> None:
     assert value_type("tuple[float, float]").words == "a list of 2 values (each a number)"
-    assert value_type("tuple[int, str]").words == "a list of 2 values (a whole number; a text)"
+    assert value_type("tuple[int, str]").words == "a list of 2 values (a whole number; a string)"
     assert value_type("list[float] | None").words == "a list (each a number) or none"
     assert one_of(["a", None]).words == "a or none"

@@ -54,7 +54,7 @@ LBFGS = {"optimizer": "LBFGS", "training": "{batch_size: full}"}
             "LBFGS",
         ),
         ({"training": "{batch_size: full, accumulate: 2}"}, "training.accumulate", "but got 2"),
-        ({"training": "{epochs: 3, steps: 3}"}, "training.steps", "got both"),
+        ({"training": "{epochs: 3, steps: 3}"}, "training.steps", "only one of epochs and steps"),
         ({"training": "{epochs: none}"}, "training.epochs", "got neither"),
         ({"training": "{steps: 9, eval_every: 0.5}"}, "training.eval_every", "whole number"),
         ({"training": "{steps: 9, eval_every: 10}"}, "training.eval_every", "no evaluation"),
@@ -183,7 +183,7 @@ def test_what_a_constructor_would_refuse(section: str, text: str, path: str) -> 
     [(at, message)] = mistakes({section: text})
     component = text[1:].partition(":")[0]
     assert at.startswith(f"{section}.{component}.{path}")
-    assert "must" in message or "needs" in message
+    assert "must" in message or "requires" in message
 
 
 @pytest.mark.parametrize("model", ["Linear", "CNN"])

@@ -70,12 +70,12 @@ def test_bounds_hold_in_the_file_and_at_them_all_is_well(
             "pruner.Hyperband.min_resource",
             "min_resource must not be above max_resource, but got 9 and 3.",
         ),
-        ("pruner: Threshold", 10, "pruner", "Threshold needs lower or upper"),
+        ("pruner: Threshold", 10, "pruner", "Threshold requires lower or upper"),
         (
             "sampler: {TPE: {multivariate: false, group: true}}",
             49,
             "sampler.TPE.group",
-            "group needs multivariate: true",
+            "group requires multivariate: true",
         ),
         (
             "pruner: {Patient: {patience: 1, wrapped_pruner: Hyperband}}",

@@ -63,15 +63,30 @@ def messages(
     [
         ("digts", "data: unknown data set 'digts'. Did you mean `digits`?"),
         ("mnist", "data: unknown data set 'mnist'. Did you mean `MNIST`?"),
-        ("xyzzy", "data: unknown data set 'xyzzy'. Known are `breast_cancer`, `diabetes`,"),
-        ("{source: digits, target: y}", "data.target: is for a table or a file of arrays, but"),
-        ("{source: t.csv}", "data.target: required for a table, but not given."),
-        ("{source: t.csv, target: y, root: x}", "data.root: is for a torchvision set, but the"),
-        ("{source: a.npz, drop: [a]}", "data.drop: is for a table, but the source is a file of"),
-        ("{source: MNIST, test: t.csv}", "data.test: a file of its own is for tables, arrays"),
-        ("{source: digits, group: a}", "data.group: is for a table, but the source is a bundled"),
-        ("{source: t.csv, target: y, test: 1.0}", "data.test: must be below 1 or a text, but"),
-        ("{source: t.csv, target: y, drop: [true]}", "data.drop: must be a text, but got"),
+        ("xyzzy", "data: unknown data set 'xyzzy'. Valid names are `breast_cancer`, `diabetes`,"),
+        (
+            "{source: digits, target: y}",
+            "data.target: applies only to a table or a file of arrays, but",
+        ),
+        ("{source: t.csv}", "data.target: required for a table, but missing."),
+        (
+            "{source: t.csv, target: y, root: x}",
+            "data.root: applies only to a torchvision data set,",
+        ),
+        (
+            "{source: a.npz, drop: [a]}",
+            "data.drop: applies only to a table, but the source is a file of",
+        ),
+        (
+            "{source: MNIST, test: t.csv}",
+            "data.test: only tables, arrays and pictures can have a test file",
+        ),
+        (
+            "{source: digits, group: a}",
+            "data.group: applies only to a table, but the source is a bundled",
+        ),
+        ("{source: t.csv, target: y, test: 1.0}", "data.test: must be below 1 or a string, but"),
+        ("{source: t.csv, target: y, drop: [true]}", "data.drop: must be a string, but got"),
     ],
 )
 def test_what_does_not_belong_to_a_source_is_told(data: str, message: str) -> None:
@@ -82,9 +97,9 @@ def test_what_does_not_belong_to_a_source_is_told(data: str, message: str) -> No
 @pytest.mark.parametrize(
     ("validation", "message"),
     [
-        ("{file: b.csv}", "validation.file: is for a table, but the source is a bundled set."),
-        ("{folds: 5, column: a}", "validation.column: folds or column, but not both. Remove one"),
-        ("{file: b.csv, repeats: 2}", "validation.file: repeats goes with folds only."),
+        ("{file: b.csv}", "validation.file: applies only to a table, but the source is a bundled"),
+        ("{folds: 5, column: a}", "validation.column: only one of folds and column is allowed."),
+        ("{file: b.csv, repeats: 2}", "validation.file: repeats requires folds."),
     ],
 )
 def test_what_does_not_belong_to_a_validation_is_told(validation: str, message: str) -> None:
@@ -98,7 +113,7 @@ def test_a_missing_source_is_one_mistake(tmp_path: Path, source: str) -> None:
     with pytest.raises(StudyFileError) as caught:
         read_study_file(file)
     (problem,) = caught.value.problems
-    assert "there is no" in problem.message
+    assert "does not exist" in problem.message
 
 
 def test_paths_are_looked_up_beside_the_study_file(tmp_path: Path) -> None:
@@ -107,31 +122,33 @@ def test_paths_are_looked_up_beside_the_study_file(tmp_path: Path) -> None:
     table = "{source: %s, target: y}"
     assert messages(table % "data/adult/train.csv", tmp_path) == []
     (found,) = messages(table % "data/adult/trian.csv", tmp_path)
-    assert found.startswith("data.source: there is no file 'data/adult/trian.csv' (looked for at")
+    assert found.startswith(
+        "data.source: file 'data/adult/trian.csv' does not exist (looked for at"
+    )
     assert str(tmp_path / "data" / "adult" / "trian.csv") in found
     assert found.endswith("Did you mean `data/adult/train.csv`?")
     (found,) = messages(table % "data/aduld/train.csv", tmp_path)
     assert found.endswith("Did you mean `data/adult`?")
     (found,) = messages(table % "zzz.csv", tmp_path)
-    assert found.endswith("A path is relative to the study file's folder.")
+    assert found.endswith("Paths are relative to the study file's folder.")
     (found,) = messages("data/adult/", tmp_path, validation="{folder: val}")
-    assert found.startswith("validation.folder: there is no folder 'val'")
+    assert found.startswith("validation.folder: folder 'val' does not exist")
     (found,) = messages("data/adult/train.xlsx", tmp_path)
-    assert found.startswith("data: there is no file or folder 'data/adult/train.xlsx'")
-    assert found.endswith("A spreadsheet is not read: save the sheet as .csv.")
+    assert found.startswith("data: file or folder 'data/adult/train.xlsx' does not exist")
+    assert found.endswith("Spreadsheets are not supported: save the sheet as .csv.")
     (tmp_path / "data" / "adult" / "train.xlsx").write_text("")
     (found,) = messages("data/adult/train.xlsx", tmp_path)
-    assert found.endswith("is a file of no known kind. Save the sheet as .csv.")
+    assert found.endswith("is a file of an unknown type. Save the sheet as .csv.")
     (found,) = messages("data", tmp_path)
-    assert found.endswith("For the folder of that name write data/.")
+    assert found.endswith("To use the folder of that name, write data/.")
     (found,) = messages("{source: data/adult/train.csv, target: y, test: no.csv}", tmp_path)
-    assert found.startswith("data.test: there is no file 'no.csv'")
+    assert found.startswith("data.test: file 'no.csv' does not exist")
 
 
 def test_a_missing_file_has_a_line(tmp_path: Path) -> None:
     file = tmp_path / "s.yaml"
     file.write_text("data:\n  source: no.csv\n  target: y\nmodel: MLP\noptimizer: SGD\n")
-    with pytest.raises(StudyFileError, match=r"s.yaml:2:11: data.source: there is no file"):
+    with pytest.raises(StudyFileError, match=r"s.yaml:2:11: data.source: file 'no.csv' does not"):
         read_study_file(file)
 
 
@@ -182,12 +199,12 @@ def test_what_is_left_open_follows_from_the_data() -> None:
         ('decimal: ",", thousands: "."', []),
         (
             'thousands: "."',
-            ["data.thousands: '.' is the decimal sign already. Write decimal: ','"],
+            ["data.thousands: '.' is already the decimal sign. Also write decimal: ','"],
         ),
-        ('decimal: ",", thousands: ","', ["data.thousands: ',' is the decimal sign already."]),
+        ('decimal: ",", thousands: ","', ["data.thousands: ',' is already the decimal sign."]),
         (
             'units: ["%", "5"]',
-            ["data.units: must be texts without digits and signs, such as % or"],
+            ["data.units: must be strings without digits and signs, such as % or"],
         ),
     ],
 )

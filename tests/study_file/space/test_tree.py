@@ -110,23 +110,23 @@ def test_one_and_true_are_told_apart() -> None:
         ("{flaot: [0, 1]}", "unknown kind of range `flaot`. Did you mean `float`"),
         ("{float: [0, 1], lgo: true}", "got `lgo`. Did you mean `log`"),
         ("{float: [0, 1], int: [0, 1]}", "one of float, int and choice, but got float and int"),
-        ("{low: 0, high: 1}", r"a range is written \{float: \[low, high\]\}"),
+        ("{low: 0, high: 1}", r"a range must be \{float: \[low, high\]\}"),
         ("{float: [1, 0]}", r"low must not be above high, but got 1 and 0. Write \[0, 1\]"),
         ("{float: [0, 1], log: true}", "a log scale needs a low end above 0, but got 0"),
         ("{float: [0, 1], log: 1}", "log must be true or false, but got 1"),
         ("{float: [0, 1], step: 0.3}", "do not reach 1. Write 0.9 as the high end"),
-        ("{float: [0.1, 1], step: 0.3, log: true}", "log and step do not go together"),
+        ("{float: [0.1, 1], step: 0.3, log: true}", "log and step cannot be combined"),
         ("{float: [0, 1], step: 0}", "step must be a number above 0, but got 0"),
         ("{float: [0, true]}", "the ends must be numbers, but got true"),
-        ("{float: 3}", r"written \{float: \[low, high\]\}, but got 3"),
+        ("{float: 3}", r"must be \{float: \[low, high\]\}, but got 3"),
         ("{int: [0, 1.5]}", "the ends must be whole numbers, but got 1.5"),
         ("{float: [0, 1], or: [1]}", "`or` takes a single value"),
-        ("{choice: [1, 2], or: 0}", "`choice` stands alone, but got `or`"),
-        ("{choice: []}", r"a choice is a list of options, but got \[\]"),
-        ("{choice: [1, 1]}", "the option 1 stands twice"),
-        ("{choice: [1, {float: [0, 1]}]}", "an option with a range of its own needs a label"),
-        ("{choice: {a.b: 1}}", "a label has letters"),
-        ("{choice: {' a': 1}}", "a label has letters.* and, inside, blanks"),
+        ("{choice: [1, 2], or: 0}", "`choice` allows no other key, but got `or`"),
+        ("{choice: []}", r"a choice must be a list of options, but got \[\]"),
+        ("{choice: [1, 1]}", "the option 1 occurs twice"),
+        ("{choice: [1, {float: [0, 1]}]}", "an option that contains a range needs a label"),
+        ("{choice: {a.b: 1}}", "a label must have"),
+        ("{choice: {' a': 1}}", "a label must have .* and spaces between them"),
     ],
 )
 def test_mistakes_in_ranges(text: str, message: str) -> None:
@@ -140,23 +140,23 @@ def test_mistakes_in_ranges(text: str, message: str) -> None:
     ("text", "message"),
     [
         ("AdmaW", "Did you mean `AdamW`"),
-        ("{AdamW: 3}", "the arguments of AdamW are a mapping, but got 3"),
+        ("{AdamW: 3}", "the arguments of AdamW must be a mapping, but got 3"),
         ("{AdamW: {}, SGD: {}}", r"but got AdamW, SGD. .* choice: \{AdamW, SGD\}"),
         ("{adamw: {}, sgd: {}}", r"Did you mean `AdamW`\? .* choice: \{AdamW, SGD\}"),
         ("{lr: 1, betas: [0, 1]}", r"Write \{Name: \{arguments\}\}"),
         ("3", "must be a name"),
-        ("none", "an optimizer is needed, but got none"),
+        ("none", "an optimizer is required, but got none"),
         ("{float: [0, 1]}", "cannot be a range of numbers"),
-        ("{AdamW: {float: [0, 1]}}", "a range may not stand for all arguments"),
+        ("{AdamW: {float: [0, 1]}}", "a range cannot replace all arguments"),
         ("{AdamW: {ler: 1}}", "no argument .ler.. Did you mean .lr."),
         ("{AdamW: {lr: fast}}", "lr must be"),
-        ("{choice: [AdamW, AdamW]}", "AdamW stands twice. Give both a label"),
-        ("{choice: [AdamW, none]}", "optimizer is needed, but got none"),
+        ("{choice: [AdamW, AdamW]}", "AdamW occurs twice. Give both a label"),
+        ("{choice: [AdamW, none]}", "optimizer is required, but got none"),
         ("{choice: {AdmaW: {lr: 1}}}", "Did you mean `AdamW`"),
         ("{choice: {mine: {AdmaW: {lr: 1}}}}", "Did you mean `AdamW`"),
-        ("{choice: {mine: {choice: [SGD]}}}", "a choice may not stand directly inside"),
-        ("{choice: [SGD], log: true}", "`choice` stands alone, but got log"),
-        ("SparseAdam", "SparseAdam is not offered: it wants sparse gradients"),
+        ("{choice: {mine: {choice: [SGD]}}}", "a choice cannot be an option of a choice"),
+        ("{choice: [SGD], log: true}", "`choice` allows no other key, but got log"),
+        ("SparseAdam", "SparseAdam is not supported: it requires sparse gradients"),
         ("{Muon: {rest: {AdamW: {x: 1}}}}", "AdamW has no argument .x."),
     ],
 )
@@ -168,7 +168,7 @@ def test_mistakes_in_components(text: str, message: str) -> None:
 
 
 def test_a_second_none_is_to_be_removed() -> None:
-    with pytest.raises(StudyFileError, match=r"\[1\]: none stands twice. Remove one"):
+    with pytest.raises(StudyFileError, match=r"\[1\]: none occurs twice. Remove one"):
         study(schedule="{choice: [none, null]}")
 
 
@@ -195,14 +195,17 @@ def test_nothing_is_told_twice_of_an_argument(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{choice: {a: {seed: 1}}}", r"may replace .* only: every trial shares it"),
-        ("{choice: {a: {search: {}}}}", r"may replace .* only: every trial shares it"),
+        ("{choice: {a: {seed: 1}}}", r"can replace only .*: every trial shares it"),
+        ("{choice: {a: {search: {}}}}", r"can replace only .*: every trial shares it"),
         ("{choice: {a: {trianing: {}}}}", "Did you mean `training`"),
-        ("{choice: {a: {data: {source: iris}}}}", "data.augment only: every trial shares this"),
-        ("{choice: {a: {data: iris}}}", "data.augment only, but got 'iris'"),
-        ("{choice: [a, b]}", r"written variant: \{choice"),
-        ("{a: {model: MLP}}", r"written variant: \{choice"),
-        ("{choice: {a: 3}}", "must hold parts of the file, but got 3"),
+        ("{choice: {a: {data: {source: iris}}}}", "data.augment: every trial shares this"),
+        (
+            "{choice: {a: {data: iris}}}",
+            "replace only data.scale and data.augment, but got 'iris'",
+        ),
+        ("{choice: [a, b]}", r"must be written as variant: \{choice"),
+        ("{a: {model: MLP}}", r"must be written as variant: \{choice"),
+        ("{choice: {a: 3}}", "must contain parts of the file, but got 3"),
         ("{choice: {a: {training: {epoch: 3}}}}", "Did you mean `epochs`"),
     ],
 )
@@ -224,5 +227,5 @@ def test_mistakes_in_variants(text: str, message: str) -> None:
 )
 def test_ranges_stand_only_where_they_may(section: str) -> None:
     text = "\n".join([*BASE.values(), section])
-    with pytest.raises(StudyFileError, match=r"may not stand|must be a whole number"):
+    with pytest.raises(StudyFileError, match=r"cannot be a range|must be a whole number"):
         StudyFile.from_text(text, "a.yaml")

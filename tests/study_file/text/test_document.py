@@ -70,29 +70,29 @@ def test_dotted() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a: 1\nb: 2\na: 3\n", r"^a.yaml:3:1: a: this key stands on line 1 already"),
-        ("a: !!python/object:os.system x", r"^a.yaml:1:4: a: only plain data.*got the tag"),
-        ("a: &x [*x]", r"^a.yaml:1:8: a\[0\]: `\*x` stands inside what it stands for"),
-        ("a: *x", r"^a.yaml:1:4: a: no `&x` stands before `\*x`"),
-        ("a: [1", r"^a.yaml:\d:\d: a\[0\]: this is not YAML"),
-        ("a: 1\n\tb: 2", r"^a.yaml:2:1: a: a line may not begin with a tab"),
-        ("a: b: c", r"^a.yaml:1:5: a: this is not YAML: a second `:`"),
-        ("data: iris\n model: MLP", r"^a.yaml:2:7: .* or a line that is indented further"),
+        ("a: 1\nb: 2\na: 3\n", r"^a.yaml:3:1: a: this key is already on line 1"),
+        ("a: !!python/object:os.system x", r"^a.yaml:1:4: a: YAML tags are not supported"),
+        ("a: &x [*x]", r"^a.yaml:1:8: a\[0\]: the alias `\*x` is inside its own anchor"),
+        ("a: *x", r"^a.yaml:1:4: a: the alias `\*x` has no anchor `&x` before it"),
+        ("a: [1", r"^a.yaml:\d:\d: a\[0\]: invalid YAML"),
+        ("a: 1\n\tb: 2", r"^a.yaml:2:1: a: a line must not begin with a tab"),
+        ("a: b: c", r"^a.yaml:1:5: a: invalid YAML: a line has a second `:`"),
+        ("data: iris\n model: MLP", r"^a.yaml:2:7: .* or is indented further"),
         ("a: &b {c: 1}\nd:\n  <<: *b", r"^a.yaml:3:3: d\.<<: `<<` merges .* not in YAML 1.2"),
-        ("a: 1\n---\nb: 2", r"^a.yaml:2:1: a study file holds one document"),
-        ("a: \x00", r"^a.yaml:1:4: the character U\+0000 may not"),
-        ("a: .inf", r"^a.yaml:1:4: a: a finite number is needed"),
-        ("a: 1e999", r"^a.yaml:1:4: a: a finite number is needed"),
+        ("a: 1\n---\nb: 2", r"^a.yaml:2:1: a study file must be one YAML document"),
+        ("a: \x00", r"^a.yaml:1:4: the character U\+0000 is not allowed"),
+        ("a: .inf", r"^a.yaml:1:4: a: numbers must be finite"),
+        ("a: 1e999", r"^a.yaml:1:4: a: numbers must be finite"),
         ("a: " + "9" * 5000, r"whole numbers go up to 9223372036854775807"),
         ("a: 9223372036854775808", r"whole numbers go up to"),
-        ('a: "\\UFFFFFFFF"', r"this is not YAML: an escape"),
+        ('a: "\\UFFFFFFFF"', r"invalid YAML: an escape"),
         ("? [a]\n: 1", r"^a.yaml:1:3: a key must be a word"),
         ('"": 1', r"a key must be a plain word"),
-        ("[" * 2000, rf"nested at most {DEEPEST} deep"),
-        ("{a: " * 2000, rf"nested at most {DEEPEST} deep"),
+        ("[" * 2000, rf"nested at most {DEEPEST} levels"),
+        ("{a: " * 2000, rf"nested at most {DEEPEST} levels"),
         ("{" * 5000, rf"word.*mapping.\na.yaml:1:42: .* nested at most {DEEPEST}"),
-        ("{[" * 2500, rf"nested at most {DEEPEST} deep"),
-        ("? " * 5000, rf"nested at most {DEEPEST} deep"),
+        ("{[" * 2500, rf"nested at most {DEEPEST} levels"),
+        ("? " * 5000, rf"nested at most {DEEPEST} levels"),
         ("# " + "x" * 1_000_001, r"^a.yaml:1:1: a study file has at most 1,000,000"),
     ],
 )
@@ -116,7 +116,7 @@ def test_aliases_are_as_deep_as_what_they_stand_for() -> None:
     for _ in range(DEEPEST):
         data = data[-1]
     assert data == 1
-    with pytest.raises(StudyFileError, match=rf"nested at most {DEEPEST} deep"):
+    with pytest.raises(StudyFileError, match=rf"nested at most {DEEPEST} levels"):
         parse(nested(DEEPEST + 1))
 
 
@@ -128,7 +128,7 @@ def test_an_alias_is_a_copy() -> None:
 
 
 def test_every_repeated_key_and_tag_is_told_at_once() -> None:
-    with pytest.raises(StudyFileError, match="stands on line 1") as caught:
+    with pytest.raises(StudyFileError, match="already on line 1") as caught:
         parse("a: 1\na: 2\nb: !x 1\nc: .nan")
     assert [problem.line for problem in caught.value.problems] == [2, 3, 4]
 

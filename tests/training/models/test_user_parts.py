@@ -342,7 +342,7 @@ def test_metrics_get_classes_or_probabilities_as_they_ask() -> None:
             r"\Aobjective\.parts\.py:text: text is 'good', where a number is due",
         ),
         (trial(model=component("parts.py:Missing")), "Missing is not there in parts.py"),
-        (trial(model=component("other.py:Net")), "there is no file 'other.py'"),
+        (trial(model=component("other.py:Net")), "file 'other.py' does not exist"),
     ],
 )
 def test_what_is_wrong_is_found_before_the_first_trial(config: TrialConfig, message: str) -> None:

@@ -419,14 +419,14 @@ def test_model_and_data_are_optional() -> None:
 
 def test_own_training_says_what_it_needs() -> None:
     assert mistakes("train: own.py:fit") == [
-        "objective: required without data, as {maximize: NAME} of what `train` reports."
+        "objective: required without data. Write {maximize: NAME}: a name `train` reports."
     ]
     [text] = mistakes("data: iris\ntrain: own.py:fit\ntraining: {batch_size: 8}")
     assert "Write batch_size under train" in text
     [text] = mistakes("data: iris\ntrain: own.py:fit\nsearch: {pruner: Hyperband}")
     assert "write training: {epochs: …}" in text
     [text] = mistakes("data: iris\ntrain: fit")
-    assert "'fit' is no function of your own" in text
+    assert "'fit' is not the name of a function" in text
 
 
 # Whole searches

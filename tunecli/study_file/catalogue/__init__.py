@@ -1,1 +1,1 @@
-"""What installed libraries and the user's own code offer, read without importing them."""
+"""Look up names and arguments of libraries and of the user's code, without importing them."""

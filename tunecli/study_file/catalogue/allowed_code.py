@@ -1,8 +1,8 @@
-"""Code of the user's own: how a study file names it, and what the command line allows of it.
+"""The user's own code: how a study file names it, and what the command line allows.
 
-A study file names it `path.py:Name` (a file, relative to the study file) or `module:Name` (of an
-installed package). Nothing of it is imported here: what it takes is read from its source, as for
-every library. It runs in the workers only, and only what `--code` allowed (`data/user_code.py`).
+A study file names it `path.py:Name` (a file, relative to the study file) or `module:Name` (in an
+installed package). It is not imported here: its arguments are read from its source, as for every
+library. It runs only in the workers, and only if `--code` allows it (`data/user_code`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import pairwise
-from os.path import isfile  # which takes any text for a path
+from os.path import isfile  # which accepts any string as a path
 from pathlib import Path
 
 from tunecli.errors import UserCodeError
@@ -41,7 +41,7 @@ FILLED_IN: dict[str, tuple[str, ...]] = {
         "n_outputs",
     ),
 }
-"""Arguments, by kind, that follow from the data where the study file does not give them."""
+"""Arguments, by kind, that tunecli derives from the data unless the study file gives them."""
 
 FOR_TUNECLI: dict[str, tuple[Argument, ...]] = {
     "model": (
@@ -49,10 +49,12 @@ FOR_TUNECLI: dict[str, tuple[Argument, ...]] = {
         Argument("backbone_lr", "float | None", required=False),
     ),
 }
-"""Arguments, by kind, that tunecli reads where the user's class has none of that name."""
+"""Arguments, by kind, that tunecli reads itself unless the user's class has them."""
 
 _GIVEN_FIRST: dict[str, int] = {"optimizer": 1, "schedule": 1, "metric": 2}
-"""Positional arguments that tunecli gives: parameters, the optimizer, targets and predictions."""
+"""Number of positional arguments that tunecli passes: parameters, optimizer, targets, outputs."""
+
+_RELATIVE = "Paths are relative to the study file's folder."
 
 _PLAIN_BASES = ("nn.Module", "torch.nn.Module", "Module", "object")
 
@@ -60,17 +62,17 @@ ArgumentProblem = tuple[tuple[str, ...], str]
 
 
 def places_in(text: str) -> set[str]:
-    """Every file and package that a study file's text might mean, most of them by chance."""
+    """Return each file and package that a study file's text might name, most of them by chance."""
     pairs = (pair for word in _BETWEEN_NAMES.split(text) for pair in pairwise(word.split(":")))
     return {name.to_allow for pair in pairs if (name := CodeName.parse(":".join(pair)))}
 
 
 @dataclass(frozen=True)
 class AllowedCode:
-    """What the command line allows a study file to run.
+    """The code that the command line allows a study file to run.
 
     Attributes:
-        folder: of the study file.
+        folder: the folder of the study file.
         files: absolute path and content hash of each file.
         packages: name and version of each package, or the hash of its files.
         changed: files and packages that were allowed before they changed.
@@ -83,76 +85,81 @@ class AllowedCode:
 
     @classmethod
     def of(cls, folder: Path, options: Iterable[str]) -> AllowedCode:
-        """What `--code` options mean: files as the shell sees them, or beside the study file.
+        """Read `--code` options: files relative to the current or to the study file's folder.
 
         Raises:
-            UserCodeError: there is no such file or package.
+            UserCodeError: a file or package does not exist.
         """
         files: dict[Path, str] = {}
         packages: dict[str, str] = {}
         for option in options:
             if option.endswith(".py"):
-                places = [path for path in (Path(option), folder / option) if path.is_file()]
-                if not places:
-                    raise UserCodeError(f"--code {option}: there is no such file.")
-                files[places[0].resolve()] = _hash(places[0].resolve(), option)
+                paths = [path for path in (Path(option), folder / option) if path.is_file()]
+                if not paths:
+                    raise UserCodeError(
+                        f"--code {option}: this file does not exist, neither in the current "
+                        "folder nor in the study file's folder."
+                    )
+                files[paths[0].resolve()] = _hash(paths[0].resolve(), option)
             elif _package(option) is not None:
                 packages[option] = package_hash(option, _origin(option))
             else:
                 raise UserCodeError(
-                    f"--code {option}: there is no such package, and a file's name ends with .py."
+                    f"--code {option}: no such package is installed. To allow a file, give its "
+                    "name with .py."
                 )
         return cls(folder, tuple(files.items()), tuple(packages.items()))
 
     @property
     def allows_anything(self) -> bool:
-        """Whether any code may run."""
+        """Whether any code is allowed."""
         return bool(self.files or self.packages)
 
     def hash_of(self, name: CodeName) -> str | None:
-        """Of the content of what is allowed under this name; None if it is not allowed."""
+        """Return the hash of the content that is allowed under this name; None if not allowed."""
         if name.is_file:
             return dict(self.files).get(self.file(name))
         return dict(self.packages).get(name.to_allow)
 
     def is_as_before(self, name: CodeName, before: str) -> bool:
-        """Whether a study that keeps the hash `before` ran the same, by the rule of that hash."""
+        """Return whether the code still has the hash `before`, by the rule that made that hash."""
         if before.startswith(OF_FILES) or self.hash_of(name) is None:
             return self.hash_of(name) == before
         return self.first_hash_of(name) == before
 
     def first_hash_of(self, name: CodeName) -> str:
-        """Of the content, as the first studies keep it."""
+        """Return the hash of the content by the rule of the oldest studies."""
         if name.is_file:
             return first_code_hashes.file_hash(self.file(name))
         return first_code_hashes.package_hash(name.to_allow)
 
     def file(self, name: CodeName) -> Path:
-        """The file of a name, absolute and without links."""
+        """Return the file of a name, absolute and without links."""
         return (self.folder / name.place).resolve()
 
     def and_also(self, other: AllowedCode) -> AllowedCode:
-        """What either allows."""
+        """Return the union of both."""
         files = {**dict(other.files), **dict(self.files)}
         packages = {**dict(other.packages), **dict(self.packages)}
         changed = (self.changed | other.changed) - files.keys() - packages.keys()
         return AllowedCode(self.folder, tuple(files.items()), tuple(packages.items()), changed)
 
     def mistake(self, written: str) -> str | None:
-        """Why a name cannot be used: not there, not allowed; None if it can."""
+        """Return why a name cannot be used (missing or not allowed); None if it can."""
         name = CodeName.parse(written)
         assert name is not None
         if name.is_file and not isfile(self.file(name)):
             where = f"(looked for at {self.file(name)})"
-            return f"there is no file {name.place!r} {where}. It is relative to the study file."
+            return f"file {name.place!r} does not exist {where}. {_RELATIVE}"
         if not name.is_file and _package(name.to_allow) is None:
             return (
-                f"there is no package {name.to_allow!r} here. Install it, or name a file: a.py:…"
+                f"package {name.to_allow!r} is not installed. Install it, or name a file: "
+                f"my_code.py:{name.name}."
             )
         if self.hash_of(name) is None:
             option = self._option(name)
             if (self.file(name) if name.is_file else name.to_allow) in self.changed:
-                rule = "has changed since you allowed it, itself or what it imports"
+                rule = "or something it imports has changed since you allowed it"
                 return f"{written} {rule}. To allow it again, add --code {option}."
             rule = "is code, which runs only if the command line allows it"
             return f"{written} {rule}: add --code {option}."
@@ -160,37 +167,37 @@ class AllowedCode:
         return None if source is None else _missing(source, name)
 
     def signature(self, kind: str, written: str) -> Signature:
-        """The arguments that a study file can set; open where its source does not tell."""
+        """Return the arguments that a study file can set; open if its source lacks them."""
         name = CodeName.parse(written)
         source = self._source(name) if name and self.hash_of(name) is not None else None
         if name is None or source is None or kind == "train":  # which gets them as one mapping
-            found = Signature(short_name(written), (), open=True)
+            signature = Signature(short_name(written), (), open=True)
         else:
-            found = _signature(source, name.name, kind)
-        added = (a for a in FOR_TUNECLI.get(kind, ()) if found.argument(a.name) is None)
-        return replace(found, arguments=(*found.arguments, *added))
+            signature = _signature(source, name.name, kind)
+        added = (a for a in FOR_TUNECLI.get(kind, ()) if signature.argument(a.name) is None)
+        return replace(signature, arguments=(*signature.arguments, *added))
 
     def argument_problems(
         self, kind: str, component: Component, broken: Collection[str] = ()
     ) -> list[ArgumentProblem]:
-        """Everything wrong with a component's arguments; see `catalogue.argument_problems`."""
+        """Return everything wrong with a component's arguments, as `argument_problems` does."""
         known = self.signature(kind, component.name)
-        found: list[ArgumentProblem] = []
+        problems: list[ArgumentProblem] = []
         for name, value in component.arguments.items():
             argument = known.argument(name)
             if argument is not None:
-                found += _value_problems(argument, value)
+                problems += _value_problems(argument, value)
             elif not known.open:
                 taken = [argument.name for argument in known.arguments]
-                others = f" It takes {listed(taken)}." if taken else " It takes none."
+                others = f" It takes {listed(taken)}." if taken else " It takes no arguments."
                 hint = did_you_mean(name, taken) or others
-                found.append(((name,), f"{known.name} has no argument `{name}`.{hint}"))
+                problems.append(((name,), f"{known.name} has no argument `{name}`.{hint}"))
         given = {*component.arguments, *broken}
         missing = [a.name for a in known.arguments if a.required and a.name not in given]
-        return [*found, *(((), f"{known.name} needs {name}.") for name in missing)]
+        return [*problems, *(((), f"{known.name} needs {name}.") for name in missing)]
 
     def _option(self, name: CodeName) -> str:
-        """What to write behind `--code`, as the shell sees it."""
+        """Return the value for `--code`, relative to the current folder."""
         if not name.is_file:
             return name.to_allow
         try:
@@ -199,7 +206,7 @@ class AllowedCode:
             return str(self.file(name))
 
     def _source(self, name: CodeName) -> Path | None:
-        """The file to read; None for what has no readable source."""
+        """Return the source file to read; None if there is no readable source."""
         if name.is_file:
             return self.file(name)
         folder = _package(name.to_allow)
@@ -207,18 +214,18 @@ class AllowedCode:
         if folder is None:
             return None
         module = folder.joinpath(*rest)
-        places = (module.with_suffix(".py") if rest else module, module / "__init__.py")
-        return next((path for path in places if path.is_file()), None)
+        paths = (module.with_suffix(".py") if rest else module, module / "__init__.py")
+        return next((path for path in paths if path.is_file()), None)
 
 
 NO_CODE = AllowedCode(Path())
-"""What a command without `--code` allows."""
+"""The code that a command without `--code` allows."""
 
 
 def mistakes(
     kind: str, component: Component, allowed: AllowedCode | None, broken: Collection[str] = ()
 ) -> list[ArgumentProblem]:
-    """What is wrong with a component of the user's own; nothing where nobody looks (None)."""
+    """Return the mistakes in a component of the user's own; none if code is not checked (None)."""
     if allowed is None:
         return []
     mistake = allowed.mistake(component.name)
@@ -243,37 +250,38 @@ def _package(name: str) -> Path | None:
 
 
 def _origin(package: str) -> Path:
-    """The file that a package begins with."""
+    """Return the first file of a package: its `__init__.py`, or the module."""
     spec = importlib.util.find_spec(package)
     return Path((spec and spec.origin) or "")
 
 
 def _missing(source: Path, name: CodeName) -> str | None:
-    """What to say if a file does not define a name."""
+    """Return the message for a file that does not define a name; None if it does."""
     try:
         tree = signatures.parsed(source)
     except (SyntaxError, ValueError, OSError, MemoryError, RecursionError) as error:
         line = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
-        reason = getattr(error, "strerror", None) or (error.args or ["it is nested too deep"])[0]
+        reason = getattr(error, "strerror", None) or (error.args or ["too deeply nested"])[0]
         return f"{name.place} cannot be read as Python: {reason}{line}."
     known = _defined(tree)
     if name.name in known or "*" in known or "__getattr__" in known:
         return None
-    hint = did_you_mean(name.name, known) or f" It has {listed(known) if known else 'nothing'}."
+    names = f" It defines {listed(known)}." if known else " It defines none."
+    hint = did_you_mean(name.name, known) or names
     return f"{name.place} has no class or function {name.name!r}.{hint}"
 
 
 def _defined(tree: ast.Module) -> list[str]:
-    """Names that a module has at its top, as far as its source tells; `*` if it does not."""
-    found: list[str] = []
+    """Return the top-level names of a module's source; `*` if it imports unknown names."""
+    defined: list[str] = []
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            found += [node.name] if node in tree.body else []
+            defined += [node.name] if node in tree.body else []
         elif isinstance(node, ast.Import | ast.ImportFrom):
-            found += [(alias.asname or alias.name).partition(".")[0] for alias in node.names]
+            defined += [(alias.asname or alias.name).partition(".")[0] for alias in node.names]
         elif isinstance(node, ast.Assign):
-            found += [target.id for target in node.targets if isinstance(target, ast.Name)]
-    return found
+            defined += [target.id for target in node.targets if isinstance(target, ast.Name)]
+    return defined
 
 
 @cache
@@ -296,7 +304,7 @@ def _signature(source: Path, name: str, kind: str) -> Signature:
 
 
 def _constructor_is_known(source: Path, node: ast.ClassDef) -> bool:
-    """Whether a class, or a base of it in the same file, says what it takes."""
+    """Return whether a class, or a base in the same file, defines its constructor."""
     if node.decorator_list or node.keywords:
         return False
     if any(isinstance(m, ast.FunctionDef) and m.name == "__init__" for m in node.body):
@@ -311,15 +319,15 @@ def _constructor_is_known(source: Path, node: ast.ClassDef) -> bool:
 
 def _settable(full: Signature, kind: str, n_given: int) -> Signature:
     filled = FILLED_IN.get(kind, ())
-    kept = [
+    settable = [
         replace(argument, required=False) if argument.name in filled else argument
         for argument in full.arguments[n_given:]
     ]
-    return Signature(full.name, tuple(kept), full.open)
+    return Signature(full.name, tuple(settable), full.open)
 
 
 def _value_problems(argument: Argument, value: object) -> list[ArgumentProblem]:
-    """An annotation binds; a default alone says nothing of the type."""
+    """Check a value by its annotation; a default alone does not determine the type."""
     try:
         accepted = value_type(argument.annotation, Unreadable)
     except (SyntaxError, ValueError):

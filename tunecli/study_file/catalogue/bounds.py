@@ -1,8 +1,8 @@
-"""Which numbers the arguments of models, losses, optimizers and schedules may be.
+"""Bounds of the numeric arguments of models, losses, optimizers and schedules.
 
-The bounds of optimizers and schedules are those of torch's constructors, and of what their
-formulas can be computed with where the constructors look at nothing: a step size of 0 divides by
-zero, a decay above 1 takes the root of a negative average. torch and Optuna are not imported.
+The bounds of optimizers and schedules are those of torch's constructors and, where these check
+nothing, those of their formulas: a step size of 0 divides by zero, a decay above 1 takes the root
+of a negative average. torch and Optuna are not imported.
 """
 
 from __future__ import annotations
@@ -96,23 +96,23 @@ BOUNDS: Mapping[str, Mapping[str, Interval]] = {
         "schedule": _SCHEDULE,
     }.items()
 }
-"""By section and argument; by `Class.argument` where that means something else, or is rare; by
-`Class.argument[i]` for one item of a list. All items of a list keep to the bound of the list."""
+"""Bounds by section and argument; by `Class.argument` if its meaning differs or it is rare; by
+`Class.argument[i]` for one item of a list. The bound of a list applies to all of its items."""
 
 
 def bound(
     section: str, component: str, argument: str, index: int | None = None
 ) -> Interval | None:
-    """What an argument, or item `index` of a list, must lie in; None where that is not known."""
+    """Return the bounds of an argument, or of item `index` of a list; None if unknown."""
     bounds, full = BOUNDS[section], f"{component}.{argument}"
     return bounds.get(f"{full}[{index}]") or bounds.get(full) or bounds.get(argument)
 
 
 def out_of_bounds(section: str, component: Component) -> Iterator[tuple[Path, str]]:
-    """Numbers among the arguments of a component that are out of their bounds.
+    """Yield each number among the arguments of a component that is out of its bounds.
 
     Yields:
-        The path below the component, as ("lr",) or ("betas", 1), and what is wrong.
+        The path below the component, such as ("lr",) or ("betas", 1), and the message.
     """
     for argument, given in component.arguments.items():
         items = enumerate(given) if isinstance(given, list) else [(None, given)]

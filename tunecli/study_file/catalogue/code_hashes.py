@@ -1,11 +1,11 @@
-"""What code was: the hash of a file or a package with all of the user's own that it names.
+"""Hash a file or a package together with all of the user's own code that it names.
 
-A file stands for itself and for what it imports from its folder: modules beside it, and of a
-package every file of code below the package's folder, since what is imported there may be decided
-at run time. A package that `pip` installed stands for its version; any other, as one that is
-installed to be edited, for its files. Names count in imports, relative ones too, and as texts in
-calls: `import_module("helper.core")`, `open("parts.py")`. What is found in no such way is known
-once it has been loaded (`data/loaded_code.py`).
+The hash of a file covers the file and what it imports from its folder: neighbouring modules, and
+every code file below the folder of an imported package, since imports inside it may be decided at
+run time. A package that `pip` installed is identified by its version; any other, such as an
+editable installation, by its files. Names count in imports, including relative ones, and as
+strings in calls: `import_module("helper.core")`, `open("parts.py")`. Code that is named in no such
+way is found once it is loaded (`data/user_code/loaded_code.py`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import os
 import sysconfig
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.machinery import EXTENSION_SUFFIXES, all_suffixes
-from os.path import isdir, isfile  # which take any text for a path
+from os.path import isdir, isfile  # which accept any string as a path
 from pathlib import Path
 
 from tunecli.errors import UserCodeError
@@ -24,7 +24,7 @@ from tunecli.files.small import read_small
 from tunecli.study_file.catalogue import first_code_hashes
 
 OF_FILES = "files:"
-"""Begins a hash of files; the others are of the first studies, or versions."""
+"""Prefix of a hash of files; hashes without it are versions, or from the oldest studies."""
 
 MOST_FILES = 5_000
 _SUFFIXES = (".py", ".pyc", ".pyd", ".so")
@@ -33,25 +33,25 @@ _BY_TEXT = ("import_module", "__import__", "run_module", "find_spec")
 
 
 def file_hash(file: Path) -> str:
-    """SHA-256 of a Python file and of all that it names beside it, in hexadecimal.
+    """Return the hexadecimal SHA-256 of a Python file and all that it names in its folder.
 
     Args:
         file: absolute and without links.
 
     Raises:
-        UserCodeError: there are too many files.
+        UserCodeError: it has too many files.
     """
     return _hash(_named_by([file], file.parent), file.parent)
 
 
 def package_hash(package: str, origin: Path) -> str:
-    """Name and version of the distributions that bring a package, or the hash of its files.
+    """Return name and version of the distributions of a package, or the hash of its files.
 
     Args:
-        origin: its `__init__.py`, or the module that it is.
+        origin: its `__init__.py`, or its only module.
 
     Raises:
-        UserCodeError: there are too many files.
+        UserCodeError: it has too many files.
     """
     version = first_code_hashes.package_hash(package)
     if (version and is_installed(origin)) or not isfile(origin):
@@ -63,7 +63,7 @@ def package_hash(package: str, origin: Path) -> str:
 
 
 def content_hash(file: Path) -> str:
-    """SHA-256 of one file of code; empty if it is gone, or is none."""
+    """Return the SHA-256 of one code file; empty if it is missing or not a code file."""
     try:
         if file.suffix not in _SUFFIXES or not isfile(file):
             return ""
@@ -74,10 +74,10 @@ def content_hash(file: Path) -> str:
 
 
 def changed_files(folder: Path, before: Mapping[str, str]) -> list[str]:
-    """Which files of code are not what they were, or have something new in their place.
+    """Return the code files that have changed, or that something new shadows.
 
     Args:
-        before: `content_hash` of each, and of its `shadows`, by its path from `folder`.
+        before: `content_hash` of each file and of its `shadows`, by its path from `folder`.
     """
     known = {os.path.normpath(folder / path) for path in before}
     return [
@@ -89,15 +89,15 @@ def changed_files(folder: Path, before: Mapping[str, str]) -> list[str]:
 
 
 def shadows(file: Path) -> list[Path]:
-    """What Python would import in the place of a module's file: a package, or compiled code."""
+    """Return what Python would import instead of a module's file: a package, or compiled code."""
     package = file.with_suffix("")
-    places = [package / f"__init__{suffix}" for suffix in all_suffixes()]
-    places += [file.with_name(f"{file.stem}{suffix}") for suffix in EXTENSION_SUFFIXES]
-    return [place for place in places if file.suffix == ".py" and isfile(place)]
+    paths = [package / f"__init__{suffix}" for suffix in all_suffixes()]
+    paths += [file.with_name(f"{file.stem}{suffix}") for suffix in EXTENSION_SUFFIXES]
+    return [path for path in paths if file.suffix == ".py" and isfile(path)]
 
 
 def is_installed(file: Path) -> bool:
-    """Whether a file belongs to Python or to what was installed for it."""
+    """Return whether a file belongs to Python or to an installed package."""
     own = (sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"))
     return any(part in _INSTALLED for part in file.parts) or any(map(file.is_relative_to, own))
 
@@ -110,16 +110,16 @@ def _hash(files: Iterable[Path], root: Path) -> str:
 
 
 def _named_by(files: list[Path], root: Path) -> set[Path]:
-    """The files, and those below `root` that one of them names."""
-    found: set[Path] = set()
+    """Return the files, and those below `root` that they name, directly or indirectly."""
+    named: set[Path] = set()
     waiting = [*files]
     while waiting:
         path = waiting.pop()
-        if path not in found:
-            found.add(path)
-            _refuse_more_than_most(len(found), root)
+        if path not in named:
+            named.add(path)
+            _refuse_more_than_most(len(named), root)
             waiting += [] if is_installed(path) else _names_in(path, root)
-    return found
+    return named
 
 
 def _names_in(path: Path, root: Path) -> Iterator[Path]:
@@ -128,7 +128,7 @@ def _names_in(path: Path, root: Path) -> Iterator[Path]:
     try:
         tree = ast.parse(read_small(path))
     except (SyntaxError, ValueError, RecursionError, MemoryError, OSError):
-        return  # its own bytes are all that is known
+        return  # only its own content is known
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
@@ -136,7 +136,7 @@ def _names_in(path: Path, root: Path) -> Iterator[Path]:
         elif isinstance(node, ast.ImportFrom):
             yield from _imported_from(node, path, root)
         elif isinstance(node, ast.Call):
-            yield from _told_in(node, path, root)
+            yield from _named_in_call(node, path, root)
 
 
 def _imported_from(node: ast.ImportFrom, path: Path, root: Path) -> Iterator[Path]:
@@ -147,37 +147,37 @@ def _imported_from(node: ast.ImportFrom, path: Path, root: Path) -> Iterator[Pat
             yield from _modules(folder, f"{module}{alias.name}")
 
 
-def _told_in(call: ast.Call, path: Path, root: Path) -> Iterator[Path]:
-    """What a call may load: a file that a text names, or the module of `import_module`."""
+def _named_in_call(call: ast.Call, path: Path, root: Path) -> Iterator[Path]:
+    """Yield what a call may load: a file that a string names, or the module of `import_module`."""
     function = getattr(call.func, "attr", getattr(call.func, "id", ""))
     for argument in call.args:
         text = argument.value if isinstance(argument, ast.Constant) else None
         if not isinstance(text, str) or "\0" in text or len(text) > 1000:
             continue
         if text.endswith(".py"):
-            places = {(folder / text).resolve() for folder in (root, path.parent)}
-            yield from (p for p in places if p.is_relative_to(root) and isfile(p))
+            paths = {(folder / text).resolve() for folder in (root, path.parent)}
+            yield from (p for p in paths if p.is_relative_to(root) and isfile(p))
         elif function in _BY_TEXT:
             yield from _modules(path.parent if text.startswith(".") else root, text.lstrip("."))
 
 
 def _modules(folder: Path, name: str) -> Iterator[Path]:
-    """The file of a module, or all code of the package that it is in; nothing if it is elsewhere.
+    """Yield the file of a module, or all code of its package; nothing if it is elsewhere.
 
     Args:
-        folder: where it would be.
-        name: with dots.
+        folder: the folder that would contain it.
+        name: the dotted name.
     """
-    place = folder / name.partition(".")[0]
-    module = place.with_name(f"{place.name}.py")
-    if isfile(module) and not isfile(place / "__init__.py"):
+    package = folder / name.partition(".")[0]
+    module = package.with_name(f"{package.name}.py")
+    if isfile(module) and not isfile(package / "__init__.py"):
         yield module
-    elif isdir(place) and name:
-        yield from _code_below(place)
+    elif isdir(package) and name:
+        yield from _code_below(package)
 
 
 def _code_below(folder: Path) -> Iterator[Path]:
-    """Every file of code in a folder; none of environments, caches and hidden folders."""
+    """Yield every code file in a folder, except in environments, caches and hidden folders."""
     n_files = 0
     for where, folders, names in os.walk(folder):
         here = Path(where)
@@ -197,6 +197,6 @@ def _may_hold_code(folder: Path) -> bool:
 def _refuse_more_than_most(n_files: int, folder: Path) -> None:
     if n_files > MOST_FILES:
         raise UserCodeError(
-            f"--code: {folder} has more than {MOST_FILES:,} files of code that would have to be "
-            "compared at each call. Move what the study needs to a folder of its own."
+            f"--code: {folder} contains more than {MOST_FILES:,} code files, and every call would "
+            "compare all of them. Move the files that the study needs to a separate folder."
         )

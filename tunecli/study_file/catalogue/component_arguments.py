@@ -1,8 +1,8 @@
-"""Which arguments a component of a study file takes, and what is wrong with those given.
+"""The arguments of the components of a study file, and mistakes in those that are given.
 
 Names and arguments are those of the installed torch, torchvision, scikit-learn and Optuna, so
-their documentation is tunecli's; they are read from the sources, importing none of them. Files are
-read only when something in them is asked for.
+their documentation applies. They are read from the sources without importing the libraries, and a
+file is read only when it is needed.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ __all__ = [
 ]
 
 ArgumentProblem = tuple[tuple[str, ...], str]
-"""Where below the component, as ("lr",) or ("rest", "AdamW", "lr"), and what is wrong."""
+"""A path below the component, such as ("lr",) or ("rest", "AdamW", "lr"), and the message."""
 
 _COMMON_UNSETTABLE = {"params", "maximize", "foreach", "fused", "capturable", "differentiable"}
 _COMMON_UNSETTABLE |= {"reduction", "size_average", "reduce", "last_epoch", "optimizer"}
@@ -57,7 +57,7 @@ _COMMON_UNSETTABLE |= {"device", "dtype", "inplace"}
 _UNSETTABLE: dict[Kind, set[str]] = {
     "model": {"shape", "n_outputs", "columns", "num_classes", "progress"},
     "augmentation": {"same_on_batch", "keepdim", "data_keys"},
-    # Every row counts, and predictions are the rate.
+    # No target is ignored, and predictions are the rate.
     "loss": {"ignore_index", "log_input"},
     "sampler": {
         "seed",
@@ -69,7 +69,7 @@ _UNSETTABLE: dict[Kind, set[str]] = {
     },
 }
 
-_DEPRECATED = "Optuna has deprecated it, and will remove it. Leave it out."
+_DEPRECATED = "Optuna has deprecated it and will remove it. Leave it out."
 WITHDRAWN: dict[str, dict[str, str]] = {
     "TPESampler": {
         "consider_prior": _DEPRECATED,
@@ -78,12 +78,13 @@ WITHDRAWN: dict[str, dict[str, str]] = {
         "consider_endpoints": _DEPRECATED,
     },
     "CmaEsSampler": {
-        "sigma0": f"{_DEPRECATED} CMA-ES then begins with a sixth of the ranges.",
-        "restart_strategy": "Optuna no longer restarts, whatever it says. Leave it out.",
-        "inc_popsize": "Optuna no longer restarts, whatever it says. Write popsize, or nothing.",
+        "sigma0": f"{_DEPRECATED} CMA-ES then starts with a sixth of each range.",
+        "restart_strategy": "it has no effect: Optuna no longer restarts CMA-ES. Leave it out.",
+        "inc_popsize": "it has no effect: Optuna no longer restarts CMA-ES. Write popsize, "
+        "or leave both out.",
     },
 }
-"""By sampler, arguments that the library still names and does not want, and what to do."""
+"""Arguments, by sampler, that the library still accepts but has deprecated, and what to do."""
 
 _FILLED_IN: dict[tuple[Kind, str], set[str]] = {
     ("augmentation", "RandomCrop"): {"size"},
@@ -94,7 +95,7 @@ _FILLED_IN: dict[tuple[Kind, str], set[str]] = {
     ("schedule", "CyclicLR"): {"base_lr", "max_lr", "step_size_up", "cycle_momentum"},
     ("schedule", "OneCycleLR"): {"max_lr", "total_steps", "cycle_momentum"},
 }
-"""Arguments that follow from the data or from other settings where the file does not give them."""
+"""Arguments that tunecli derives from the data or other settings unless the file gives them."""
 
 _WEIGHT = Argument("weight", "Literal['balanced'] | list[float] | None", required=False)
 _OUTPUT_DISTRIBUTION = Argument(
@@ -107,14 +108,14 @@ _REPLACED: dict[tuple[Kind, str], tuple[Argument, ...]] = {
     ("optimizer", "Muon"): (Argument("rest", "Component", required=False, default="AdamW"),),
     ("scale", "quantile"): (_OUTPUT_DISTRIBUTION,),
 }
-"""Arguments that tunecli has in place of the library's, or in addition."""
+"""Arguments that tunecli has instead of the library's, or in addition."""
 
 _OF_TORCHVISION = (
     Argument("weights", "str | None", required=False),
     *FOR_TUNECLI["model"],
     Argument("checkpoint_activations", "bool", required=False, default=False),
 )
-"""The same for every model of torchvision; see `training/models/torchvision_models.py`."""
+"""Arguments of every torchvision model; see `training/models/torchvision_models.py`."""
 
 # Words that the constructors document but annotate as `str`.
 _WORDS: dict[tuple[str, str], tuple[object, ...]] = {
@@ -131,37 +132,37 @@ _NOT_NESTED = {"Muon": ("Muon", "LBFGS"), "PatientPruner": ("PatientPruner",)}
 
 
 def nested_kind(kind: Kind, name: str, argument: str) -> Kind | None:
-    """The kind of component that an argument holds: Muon's `rest` is an optimizer."""
+    """Return the kind of component that an argument holds: Muon's `rest` is an optimizer."""
     nested = _NESTED.get((name, argument))
     return nested if nested is not None and kind == nested else None
 
 
 @cache
 def signature(kind: Kind, name: str) -> Signature:
-    """The arguments of a component that a study file can set.
+    """Return the arguments of a component that a study file can set.
 
     Args:
-        kind: of the component.
-        name: as `canonical` gives it.
+        kind: the kind of component.
+        name: its name in full, as `canonical` returns it.
 
     Returns:
-        The library's arguments and defaults in its order, without those that tunecli decides or
-        that only code could give; those that it fills in are not required.
+        The library's arguments and defaults in its order, without those that tunecli sets or that
+        only code can provide; those that tunecli fills in are not required.
     """
-    if is_code(name):  # what it takes is read apart, by those who know where it is
+    if is_code(name):  # its arguments are read by `AllowedCode`, which knows its file
         return Signature(short_name(name), (), open=True)
-    if kind == "scale" and not SCALES[name][1]:  # the default scale: spare a long file
+    if kind == "scale" and not SCALES[name][1]:  # the default scale: avoids parsing a long file
         return Signature(name, ())
     full = library_signature(kind, name)
     replaced = _replaced(kind, name)
-    kept = [
+    settable = [
         _left_open(argument)
         if argument.name in _FILLED_IN.get((kind, name), ()) or argument.default is Unreadable
         else argument
         for argument in full.arguments
         if _settable(kind, name, argument) and argument.name not in {r.name for r in replaced}
     ]
-    return Signature(name, (*kept, *replaced), full.open)
+    return Signature(name, (*settable, *replaced), full.open)
 
 
 def _replaced(kind: Kind, name: str) -> tuple[Argument, ...]:
@@ -172,7 +173,7 @@ def _replaced(kind: Kind, name: str) -> tuple[Argument, ...]:
 
 @cache
 def argument_type(kind: Kind, name: str, argument: Argument) -> ValueType:
-    """What `argument` of a component accepts; a nested component is checked apart."""
+    """Return the type of an argument; nested components are checked separately."""
     if kind == "metric":
         return one_of(METRICS[name].arguments[argument.name])
     if kind == "model" and argument.name == "activation":
@@ -184,13 +185,13 @@ def argument_type(kind: Kind, name: str, argument: Argument) -> ValueType:
 def argument_problems(
     kind: Kind, component: Component, broken: Collection[str] = ()
 ) -> list[ArgumentProblem]:
-    """Everything wrong with a component's arguments, its ranges resolved.
+    """Return everything wrong with a component's arguments, with ranges replaced by values.
 
     Args:
-        kind: of the component.
-        component: with a name as `canonical` gives it; a nested component is a `Component`, or its
-            name as text.
-        broken: arguments that are given, but without a value, since their range is wrong.
+        kind: the kind of component.
+        component: has its name in full, as `canonical` returns it; a nested component is a
+            `Component`, or its name as a string.
+        broken: arguments that are given, but have no value because their range is wrong.
     """
     known = signature(kind, component.name)
     problems: list[ArgumentProblem] = []
@@ -224,7 +225,7 @@ def _value_problems(
 
 
 def _options(accepted: ValueType) -> list[str]:
-    """The texts among which one must be chosen, if that is what the type is."""
+    """Return the strings that the type allows, if it is a choice between strings."""
     members = [accepted.schema, *accepted.schema.get("anyOf", ())]
     return [word for m in members for word in m.get("enum", ()) if isinstance(word, str)]
 
@@ -242,15 +243,15 @@ def _nested_problems(
     known = canonical(kind, component.name)
     if known is None:
         return [((argument.name,), unknown_name(kind, component.name))]
-    found = argument_problems(kind, component.model_copy(update={"name": known}))
-    inner = [((argument.name, component.name, *path), message) for path, message in found]
+    problems = argument_problems(kind, component.model_copy(update={"name": known}))
+    inner = [((argument.name, component.name, *path), message) for path, message in problems]
     if known in _NOT_NESTED[outer]:
         inner.append(((argument.name,), f"{argument.name} of {outer} cannot be {known}."))
     return inner
 
 
 def unknown_argument(kind: Kind, component: str, name: str) -> str | None:
-    """What to say about an argument that a component does not take; None if it may be given."""
+    """Return the message for an argument that a component does not take; None if it takes it."""
     known = signature(kind, component)
     if known.argument(name) is not None or is_code(component):
         return None
@@ -261,17 +262,17 @@ def unknown_argument(kind: Kind, component: str, name: str) -> str | None:
     if known.open:
         return None
     taken = [argument.name for argument in known.arguments]
-    others = f" It takes {listed(taken)}." if taken else " It takes none."
+    others = f" It takes {listed(taken)}." if taken else " It takes no arguments."
     return f"{known.name} has no argument `{name}`.{did_you_mean(name, taken) or others}"
 
 
 def closest_argument(kind: Kind, component: str, name: str) -> str | None:
-    """The argument that was probably meant by an unknown one; None if none is alike."""
+    """Return the argument that an unknown one probably means; None if none is similar."""
     return closest(name, [argument.name for argument in signature(kind, component).arguments])
 
 
 def _why_not(kind: Kind, known: Signature, name: str) -> str:
-    """Why an argument of the library cannot be set, and what can be."""
+    """Return why an argument of the library cannot be set, and what to set instead."""
     argument = library_signature(kind, known.name).argument(name)
     if name in WITHDRAWN.get(known.name, ()):
         return WITHDRAWN[known.name][name]
@@ -280,7 +281,7 @@ def _why_not(kind: Kind, known: Signature, name: str) -> str:
     holds = "a tensor" if "Tensor" in argument.annotation else "a Python object"
     holds = "code" if "Callable" in argument.annotation else holds
     way_out = " Write weight: balanced." if name == "pos_weight" else ""
-    return f"it takes {holds}, which a study file cannot give.{way_out}"
+    return f"it takes {holds}, which a study file cannot contain.{way_out}"
 
 
 def _expected(kind: Kind, known: Signature, argument: Argument) -> str:
@@ -297,7 +298,7 @@ def _takes_none(argument: Argument) -> bool:
 
 
 def _left_open(argument: Argument) -> Argument:
-    """The same without the library's default, which is not what a study gets."""
+    """Return the argument without the library's default, which a study does not use."""
     return replace(argument, required=False, default=None)
 
 
@@ -310,7 +311,7 @@ def _settable(kind: Kind, name: str, argument: Argument) -> bool:
 
 
 def _is_tunecli_s(kind: Kind, name: str, argument: str) -> bool:
-    """Whether tunecli sets an argument by itself."""
+    """Return whether tunecli sets an argument itself."""
     if kind == "scale" and argument not in SCALES[name][1]:
         return True
     return argument in _COMMON_UNSETTABLE | _UNSETTABLE.get(kind, set())
@@ -318,8 +319,8 @@ def _is_tunecli_s(kind: Kind, name: str, argument: str) -> bool:
 
 @cache
 def _unsettable_names(kind: Kind, name: str) -> frozenset[str]:
-    """The library's arguments that a study file cannot set, those behind `**kwargs` included."""
-    kept = {argument.name for argument in signature(kind, name).arguments}
+    """Return the library's arguments that a study file cannot set, including `**kwargs`."""
+    settable = {argument.name for argument in signature(kind, name).arguments}
     library = library_signature(kind, name)
     hidden = _COMMON_UNSETTABLE | _UNSETTABLE.get(kind, set()) if library.open else set()
-    return frozenset({argument.name for argument in library.arguments} | hidden) - kept
+    return frozenset({argument.name for argument in library.arguments} | hidden) - settable

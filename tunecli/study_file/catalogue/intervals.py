@@ -1,4 +1,4 @@
-"""Intervals of numbers, written as in mathematics: `[0, 1)` holds 0 and does not hold 1."""
+"""Intervals of numbers, written as in mathematics: `[0, 1)` contains 0 but not 1."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class Interval:
     """Finite numbers from `low` to `high`.
 
     Attributes:
-        has_low, has_high: whether the end itself belongs to it.
+        has_low, has_high: whether the interval contains the end itself.
     """
 
     low: float = -math.inf
@@ -22,7 +22,7 @@ class Interval:
 
     @classmethod
     def of(cls, written: str) -> Interval:
-        """As `[0, 1)` or `(0, inf)`."""
+        """Return the interval for a text such as `[0, 1)` or `(0, inf)`."""
         low, high = written[1:-1].split(",")
         return cls(float(low), float(high), written[0] == "[", written[-1] == "]")
 
@@ -32,7 +32,7 @@ class Interval:
         return self.low < value < self.high
 
     def __str__(self) -> str:
-        """In words, as "at least 0 and below 1"."""
+        """Return words such as "at least 0 and below 1"."""
         low = f"{'at least' if self.has_low else 'above'} {self.low:g}"
         high = f"{'at most' if self.has_high else 'below'} {self.high:g}"
         ends = [(low, self.low), (high, self.high)]
@@ -40,5 +40,5 @@ class Interval:
 
 
 def is_number(value: object) -> TypeGuard[int | float]:
-    """Whether it is a number, which a truth value is not."""
+    """Return whether a value is a number, which a boolean is not."""
     return isinstance(value, int | float) and not isinstance(value, bool)

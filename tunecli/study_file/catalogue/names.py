@@ -1,7 +1,8 @@
-"""The names that a study file may use, and where their sources are.
+"""The names that a study file can use, and the files of their sources.
 
-Fixed lists stand here where tunecli must know a class to use it (losses, samplers, pruners,
-scales, its own models); whatever torch and torchvision list themselves is read from their sources.
+Names of classes that tunecli must know to use them (losses, samplers, pruners, scales, its own
+models) are fixed lists; names that torch and torchvision list themselves are read from their
+sources.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ Kind = Literal[
 CODE_KINDS = frozenset(
     {"model", "loss", "optimizer", "schedule", "metric", "train", "augmentation", "data"}
 )
-"""Kinds of components that may be code of the user's own."""
+"""Kinds of components that can be the user's own code."""
 
 _LOSS_TASKS: dict[str, Task] = {
     "CrossEntropyLoss": "classification",
@@ -54,7 +55,7 @@ _LOSS_TASKS: dict[str, Task] = {
     "GaussianNLLLoss": "regression",
 }
 LOSS_TASKS = MappingProxyType(_LOSS_TASKS)
-"""The losses offered, and the task that each is for."""
+"""The supported losses, and the task of each."""
 
 OWN_MODELS = ("Linear", "MLP", "ResNet", "CNN")
 _SAMPLERS = (
@@ -84,14 +85,14 @@ SCALES = {
 }
 ALIASES = {"CMA-ES": "CmaEsSampler", "NSGA-II": "NSGAIISampler", "NSGA-III": "NSGAIIISampler"}
 
-_TAKES_CODE = "it takes code, and a study file is data."
-_TAKES_SCHEDULES = "it is made of other schedules in code. Write one of those"
-_ABSTRACT = "it is what all others derive from, and does nothing by itself."
+_TAKES_CODE = "it takes code, and a study file can contain only data."
+_TAKES_SCHEDULES = "it combines other schedules in code. Write one of those, with"
+_ABSTRACT = "it is the abstract base class of all others."
 _NOT_ELEMENTWISE = "it is not elementwise. Write `ReLU` or `GELU`."
 _NO_MEASURE = "it does not compare predictions with the targets of classification or regression."
-_OTHER_SIZE = "all pictures have the size that data.size says. Write `size` there."
-_SCALES = "`data.scale` does that, fitted to the training part."
-_OTHER_PICTURE = "it is nothing without masks or boxes."
+_OTHER_SIZE = "it changes the size of pictures. Write `data.size` instead."
+_SCALES = "`data.scale` does this, fitted on the training part."
+_OTHER_PICTURE = "it requires masks or boxes."
 _NOT_OFFERED: dict[Kind, dict[str, str]] = {
     "augmentation": {
         **dict.fromkeys(
@@ -99,20 +100,20 @@ _NOT_OFFERED: dict[Kind, dict[str, str]] = {
         ),
         **dict.fromkeys(("Normalize", "Denormalize"), _SCALES),
         **dict.fromkeys(("RandomTransplantation", "RandomMosaic", "PatchMix"), _OTHER_PICTURE),
-        "RandomMixUpV2": "it mixes targets, too. Write training: {mixup: 0.2}.",
-        "RandomCutMixV2": "it mixes targets, too. Write training: {cutmix: 1.0}.",
-        "RandomFisheye": "its arguments are tensors, which a study file cannot give.",
-        "RandomDissolving": "it fetches a diffusion model.",
+        "RandomMixUpV2": "it also mixes targets. Write training: {mixup: 0.2}.",
+        "RandomCutMixV2": "it also mixes targets. Write training: {cutmix: 1.0}.",
+        "RandomFisheye": "its arguments are tensors, which a study file cannot contain.",
+        "RandomDissolving": "it downloads a diffusion model.",
     },
     "optimizer": {
         "Optimizer": _ABSTRACT,
-        "SparseAdam": "it wants sparse gradients, which no model here has. Write `Adam`.",
+        "SparseAdam": "it requires sparse gradients, which no model here has. Write `Adam`.",
     },
     "schedule": {
-        "LambdaLR": f"{_TAKES_CODE} For a warm-up there is `training.warmup`.",
+        "LambdaLR": f"{_TAKES_CODE} For a warm-up, write `training.warmup`.",
         "MultiplicativeLR": f"{_TAKES_CODE} Write `ExponentialLR`.",
-        "SequentialLR": f"{_TAKES_SCHEDULES}, and `training.warmup` for a warm-up in front of it.",
-        "ChainedScheduler": f"{_TAKES_SCHEDULES}, with `training.warmup` for a warm-up.",
+        "SequentialLR": f"{_TAKES_SCHEDULES} `training.warmup` for a warm-up before it.",
+        "ChainedScheduler": f"{_TAKES_SCHEDULES} `training.warmup` for a warm-up.",
         "LRScheduler": _ABSTRACT,
         "_LRScheduler": _ABSTRACT,
     },
@@ -121,31 +122,31 @@ _NOT_OFFERED: dict[Kind, dict[str, str]] = {
             ("MultiheadAttention", "GLU", "Softmax", "Softmax2d", "LogSoftmax", "Softmin"),
             _NOT_ELEMENTWISE,
         ),
-        "Threshold": "it is nothing without arguments. Write `ReLU` or `Hardtanh`.",
+        "Threshold": "it requires arguments. Write `ReLU` or `Hardtanh`.",
     },
     "pruner": {
-        "WilcoxonPruner": "it takes steps for independent instances, and here they are "
+        "WilcoxonPruner": "it expects steps to be independent instances, but here they are "
         "evaluations of one curve. Write `Median` or `Hyperband`.",
         "NopPruner": "it prunes nothing. Write `pruner: none`.",
         "BasePruner": _ABSTRACT,
     },
     "sampler": {
-        "PartialFixedSampler": "the study file itself says what is fixed. Write a value in place "
-        "of a range.",
+        "PartialFixedSampler": "the study file itself fixes parameters. Write a value instead of "
+        "a range.",
         "BaseSampler": _ABSTRACT,
     },
 }
-"""Names that the libraries have and a study file cannot use, and why."""
+"""Names of the libraries that a study file cannot use, and the reason."""
 
 
 _AUGMENTATION = re.compile(
     "Random|ColorJ"
-)  # of single pictures; the rest are bases and containers
+)  # augmentations of single pictures; the rest are bases and containers
 
 
 @cache
 def names(kind: Kind) -> tuple[str, ...]:
-    """What may be written, in the library's spelling and order."""
+    """Return the valid names of a kind, in the library's spelling and order."""
     if kind == "model":
         return OWN_MODELS + tuple(
             name for file in _torchvision_files() for name in _builders(file)
@@ -172,10 +173,10 @@ def names(kind: Kind) -> tuple[str, ...]:
 
 
 def canonical(kind: Kind, name: str) -> str | None:
-    """The name in full: `Median` is `MedianPruner`, `CMA-ES` `CmaEsSampler`; None if unknown."""
+    """Return the name in full: `MedianPruner` for `Median`; None if it is unknown."""
     if kind in CODE_KINDS and is_code(name):
         return name
-    if kind == "model" and name in OWN_MODELS:  # without a look at torchvision
+    if kind == "model" and name in OWN_MODELS:  # without reading torchvision's sources
         return name
     candidates = [name]
     if kind in ("sampler", "pruner"):
@@ -184,23 +185,23 @@ def canonical(kind: Kind, name: str) -> str | None:
 
 
 def with_article(kind: Kind) -> str:
-    """`an optimizer`, `a model`."""
+    """Return a kind with its article: `an optimizer`, `a model`."""
     return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
 
 
 def unknown_name(kind: Kind, name: str) -> str:
-    """What to say about a name that `canonical` does not know."""
+    """Return the message for a name that `canonical` does not know."""
     if kind == "train":
-        return f"{name!r} is no function of your own. Write {{my_train.py:fit: {{…}}}}."
+        return f"{name!r} is not the name of a function. Write {{my_train.py:fit: {{…}}}}."
     if (reason := _why_not_offered(kind, name)) is not None:
         return reason
     short = _short_names(kind)
-    known = f" Known are {listed(short, most=16)}."
-    return f"there is no {kind} `{name}`.{did_you_mean(name, [*names(kind), *short]) or known}"
+    known = f" Valid names are {listed(short, most=16)}."
+    return f"unknown {kind} `{name}`.{did_you_mean(name, [*names(kind), *short]) or known}"
 
 
 def closest_name(kind: Kind, name: str) -> str | None:
-    """The name that was probably meant, as `canonical` gives it; None if none is alike."""
+    """Return the name in full that was probably meant; None if none is similar."""
     if _why_not_offered(kind, name) is not None:
         return None
     meant = closest(name, [*names(kind), *_short_names(kind)])
@@ -208,25 +209,25 @@ def closest_name(kind: Kind, name: str) -> str | None:
 
 
 def _short_names(kind: Kind) -> list[str]:
-    """`TPE`, `Median`."""
+    """Return names without the suffix of their kind, such as `TPE` and `Median`."""
     suffix = kind.capitalize() if kind in ("sampler", "pruner") else ""
     return [known.removesuffix(suffix) for known in names(kind)]
 
 
 def _why_not_offered(kind: Kind, name: str) -> str | None:
-    """Why a name that the library has is no name here; None if it has none such."""
+    """Return why a name of the library is not supported; None if the library lacks it."""
     table = _NOT_OFFERED.get(kind, {})
     full = next((n for n in (name, f"{name}{kind.capitalize()}") if n in table), None)
     if full is not None:
-        return f"{full} is not offered: {table[full]}"
+        return f"{full} is not supported: {table[full]}"
     if kind == "loss" and name in signatures.exported(_torch("nn", "modules", "loss.py")):
-        return f"{name} is not offered: {_NO_MEASURE} Known are {listed(LOSS_TASKS)}."
+        return f"{name} is not supported: {_NO_MEASURE} Valid names are {listed(LOSS_TASKS)}."
     return None
 
 
 @cache
 def library_signature(kind: Kind, name: str) -> Signature:
-    """All arguments as the library has them."""
+    """Return all arguments of a component in the library."""
     if kind == "metric":
         arguments = METRICS[name].arguments
         return Signature(
@@ -236,17 +237,17 @@ def library_signature(kind: Kind, name: str) -> Signature:
         file = next(file for file in _torchvision_files() if name in _builders(file))
         return signatures.function_signature(file, name)
     if kind == "scale":
-        found = signatures.class_signature(_file(kind, name), SCALES[name][0])
-        return replace(found, name=name)
-    found = signatures.class_signature(_file(kind, name), name)
-    if kind == "augmentation" and not found.arguments:  # kornia's base of all has the constructor
+        scaler = signatures.class_signature(_file(kind, name), SCALES[name][0])
+        return replace(scaler, name=name)
+    signature = signatures.class_signature(_file(kind, name), name)
+    if kind == "augmentation" and not signature.arguments:  # kornia's base has the constructor
         base = signatures.class_signature(_kornia("base.py"), "_BasicAugmentationBase")
         return replace(base, name=name)
-    return found
+    return signature
 
 
 def _file(kind: Kind, name: str) -> Path:
-    """The source file of a class."""
+    """Return the source file of a class."""
     if kind == "model":
         module = "convolutional.py" if name == "CNN" else "dense.py"
         return Path(tunecli.__file__).parent / "training" / "models" / module
@@ -276,7 +277,7 @@ def _kornia(*path: str) -> Path:
 
 
 def _names_but(file: Path, kind: Kind, capital: bool = False) -> tuple[str, ...]:
-    """A module's `__all__` without what is not offered; `capital`: its classes only."""
+    """Return a module's `__all__` without unsupported names; with `capital` only its classes."""
     left_out = _NOT_OFFERED[kind]
     return tuple(
         name
@@ -287,7 +288,7 @@ def _names_but(file: Path, kind: Kind, capital: bool = False) -> tuple[str, ...]
 
 @cache
 def _torchvision_files() -> tuple[Path, ...]:
-    """The modules of torchvision's classifiers; detection and the like are in folders."""
+    """Return the modules of torchvision's classifiers; other tasks are in subfolders."""
     return tuple(sorted((signatures.package_folder("torchvision") / "models").glob("[a-z]*.py")))
 
 

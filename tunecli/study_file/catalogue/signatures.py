@@ -1,7 +1,7 @@
-"""Names and arguments of installed classes and functions, read from their sources with `ast`.
+"""Read names and arguments of installed classes and functions from their sources with `ast`.
 
-Importing torch, torchvision and Optuna to look at their signatures takes ten seconds; reading the
-few files needed takes a fraction of one, and runs none of their code.
+Importing torch, torchvision and Optuna to inspect their signatures takes ten seconds. Reading the
+few files that are needed takes a fraction of a second, and runs none of their code.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _FOLD: dict[type[ast.operator], Callable[[float, float], float]] = {
 
 
 class Unreadable:
-    """The default of an argument whose source is not a plain value."""
+    """Placeholder of a default whose source is not a plain value."""
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,9 @@ class Argument:
     """One argument of a constructor or function.
 
     Attributes:
-        annotation: its source text; empty where there is none.
-        required: whether the library gives no default.
-        default: None if required; the class `Unreadable` if it is no plain value.
+        annotation: its source text; empty without an annotation.
+        required: whether the library has no default for it.
+        default: None if required; the class `Unreadable` if it is not a plain value.
     """
 
     name: str
@@ -47,10 +47,10 @@ class Argument:
 
 @dataclass(frozen=True)
 class Signature:
-    """The arguments of a constructor or function, `self` left out.
+    """The arguments of a constructor or function, without `self`.
 
     Attributes:
-        open: whether a `**kwargs` takes names that are not listed.
+        open: whether `**kwargs` accepts names that are not listed.
     """
 
     name: str
@@ -58,13 +58,13 @@ class Signature:
     open: bool = False
 
     def argument(self, name: str) -> Argument | None:
-        """The argument of that name, if it is listed."""
+        """Return the argument of that name; None if it is not listed."""
         return next((argument for argument in self.arguments if argument.name == name), None)
 
 
 @cache
 def package_folder(package: str) -> Path:
-    """Where a top-level package is installed, without importing it."""
+    """Return the folder of a top-level package, without importing it."""
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError(f"{package} is not installed; install tunecli again")
@@ -73,13 +73,13 @@ def package_folder(package: str) -> Path:
 
 @cache
 def parsed(file: Path) -> ast.Module:
-    """A source file's syntax tree."""
+    """Return the syntax tree of a source file."""
     return ast.parse(read_small(file))
 
 
 @cache
 def exported(file: Path) -> tuple[str, ...]:
-    """The names in the module's `__all__`."""
+    """Return the names in the module's `__all__`."""
     for node in parsed(file).body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
             return tuple(ast.literal_eval(node.value))
@@ -88,19 +88,19 @@ def exported(file: Path) -> tuple[str, ...]:
 
 @cache
 def imported_from(package: str, file: Path) -> Mapping[str, Path]:
-    """The source file of each name that `file` imports by `from package.… import name`."""
+    """Return the source file of each name that `file` imports by `from package.… import name`."""
     root = package_folder(package).parent
-    found = {}
+    sources = {}
     for node in parsed(file).body:
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(f"{package}."):
             source = root.joinpath(*(node.module or "").split(".")).with_suffix(".py")
-            found.update({alias.name: source for alias in node.names})
-    return found
+            sources.update({alias.name: source for alias in node.names})
+    return sources
 
 
 @cache
 def decorated_functions(file: Path, decorator: str) -> tuple[str, ...]:
-    """Names of the functions under `@decorator(...)`."""
+    """Return the names of the functions under `@decorator(...)`."""
     return tuple(
         node.name
         for node in parsed(file).body
@@ -114,7 +114,7 @@ def decorated_functions(file: Path, decorator: str) -> tuple[str, ...]:
 
 @cache
 def class_signature(file: Path, name: str) -> Signature:
-    """Of the constructor: the class's own, or the nearest base's in the same file.
+    """Return the constructor's signature: the class's own, or the nearest base's in the same file.
 
     A class whose constructor is in another file (torch's `Module`) takes no arguments.
     """
@@ -133,7 +133,7 @@ def class_signature(file: Path, name: str) -> Signature:
 
 @cache
 def function_signature(file: Path, name: str) -> Signature:
-    """Of a function at the top of a module."""
+    """Return the signature of a top-level function of a module."""
     for node in parsed(file).body:
         if isinstance(node, ast.FunctionDef) and node.name == name:
             return _signature(name, node.args, _constants(file), skip=0)
@@ -159,7 +159,7 @@ def _argument(arg: ast.arg, default: ast.expr | None, constants: Constants) -> A
 
 @cache
 def _constants(file: Path) -> Constants:
-    """Plain values assigned at the top of a module, such as torch's `EPS = 1e-7`."""
+    """Return plain values assigned at the top of a module, such as torch's `EPS = 1e-7`."""
     constants: dict[str, object] = {}
     for node in parsed(file).body:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
@@ -168,7 +168,7 @@ def _constants(file: Path) -> Constants:
 
 
 def _value(node: ast.expr, constants: Constants) -> object:
-    """A default's value: a literal, a constant of its module, or arithmetic of both."""
+    """Return a default's value: a literal, a constant of its module, or arithmetic on these."""
     if isinstance(node, ast.Name):
         return constants.get(node.id, Unreadable)
     if isinstance(node, ast.Tuple):

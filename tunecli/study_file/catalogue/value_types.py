@@ -1,8 +1,8 @@
-"""What an argument accepts, read from its annotation without importing the library.
+"""The values that an argument accepts, read from its annotation without importing the library.
 
 `float | Tensor` accepts a number, `tuple[float, float]` two of them, `Callable[...]` nothing that
-a study file could hold. An annotation that is not understood accepts anything: the constructor has
-the last word, in `check` and before the first trial.
+a study file can contain. An unknown annotation accepts anything: the constructor decides, in
+`check` and before the first trial.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 CODE_OR_OBJECTS = frozenset({"Callable", "Tensor", "Optimizer", "Study", "FrozenTrial", "ndarray"})
-"""Annotations of values that a study file cannot hold."""
+"""Annotations of values that a study file cannot contain."""
 
 
 @dataclass(frozen=True)
 class ValueType:
-    """The values that an argument takes.
+    """The values that an argument accepts.
 
     Attributes:
-        words: as in "must be …".
-        accepts: whether a value of a study file (ranges resolved) is one of them.
-        schema: the same as JSON Schema.
-        settable: False if no value of a study file could be one of them.
+        words: the words after "must be".
+        accepts: returns whether a value of a study file (without ranges) is one of them.
+        schema: the JSON Schema of the values.
+        settable: False if no value in a study file can be one of them.
     """
 
     words: str
@@ -44,7 +44,7 @@ def _is_whole(value: object) -> bool:
 
 NUMBER = ValueType("a number", _is_number, {"type": "number"})
 WHOLE = ValueType("a whole number", _is_whole, {"type": "integer"})
-TEXT = ValueType("a text", lambda value: isinstance(value, str), {"type": "string"})
+TEXT = ValueType("a string", lambda value: isinstance(value, str), {"type": "string"})
 TRUTH = ValueType("true or false", lambda value: isinstance(value, bool), {"type": "boolean"})
 NONE = ValueType("none", lambda value: value is None, {"enum": [None, "none"]})
 ANYTHING = ValueType("anything", lambda value: True)
@@ -62,18 +62,18 @@ _SEQUENCES = {"list", "List", "tuple", "Tuple", "Sequence", "Iterable"}
 
 
 def one_of(values: Sequence[object]) -> ValueType:
-    """Exactly these values; `true` is not 1."""
+    """Return the type of exactly these values; `true` is not 1."""
 
     def accepts(value: object) -> bool:
         return any(type(value) is type(known) and value == known for known in values)
 
     words = [value if isinstance(value, str) else _plain(value) for value in values]
-    shown = f"one of {', '.join(words[:8])}, …" if len(words) > 10 else " or ".join(words)
-    return ValueType(shown, accepts, {"enum": list(values)})
+    text = f"one of {', '.join(words[:8])}, …" if len(words) > 10 else " or ".join(words)
+    return ValueType(text, accepts, {"enum": list(values)})
 
 
 def sequence_of(items: ValueType) -> ValueType:
-    """A list of any length."""
+    """Return the type of a list of any length."""
 
     def accepts(value: object) -> bool:
         return isinstance(value, list | tuple) and all(map(items.accepts, value))
@@ -83,7 +83,7 @@ def sequence_of(items: ValueType) -> ValueType:
 
 
 def fixed_sequence_of(items: Sequence[ValueType]) -> ValueType:
-    """A list with one value for each of `items`."""
+    """Return the type of a list with one value for each of `items`."""
 
     def accepts(value: object) -> bool:
         if not isinstance(value, list | tuple) or len(value) != len(items):
@@ -103,28 +103,29 @@ def fixed_sequence_of(items: Sequence[ValueType]) -> ValueType:
 
 
 def any_of(members: Sequence[ValueType]) -> ValueType:
-    """What one of `members` accepts; those that no study file can hold are left out.
+    """Return the union of `members`, without those that a study file cannot contain.
 
-    `Tensor | None` is unsettable as a whole: only leaving it out is possible.
+    `Tensor | None` cannot be set: it can only be left out.
     """
-    kept = [member for member in members if member.settable]
-    if not kept or (len(kept) < len(members) and all(member is NONE for member in kept)):
+    settable = [member for member in members if member.settable]
+    only_none = len(settable) < len(members) and all(member is NONE for member in settable)
+    if not settable or only_none:
         return UNSETTABLE
-    if ANYTHING in kept:
+    if ANYTHING in settable:
         return ANYTHING
-    if len(kept) == 1:
-        return kept[0]
-    words = " or ".join(member.words for member in kept)
-    schema = {"anyOf": [member.schema for member in kept]}
-    return ValueType(words, lambda value: any(m.accepts(value) for m in kept), schema)
+    if len(settable) == 1:
+        return settable[0]
+    words = " or ".join(member.words for member in settable)
+    schema = {"anyOf": [member.schema for member in settable]}
+    return ValueType(words, lambda value: any(m.accepts(value) for m in settable), schema)
 
 
 def value_type(annotation: str, default: object = None) -> ValueType:
-    """Read an annotation; where there is none, the type of the default decides.
+    """Return the type of an annotation or, without one, that of the default.
 
     Args:
-        annotation: source text, empty for none.
-        default: of the argument; None decides nothing.
+        annotation: source text; empty without an annotation.
+        default: default of the argument; None decides nothing.
     """
     if annotation:
         return _read(ast.parse(annotation, mode="eval").body)
@@ -142,13 +143,13 @@ def value_type(annotation: str, default: object = None) -> ValueType:
 
 
 def value_in_words(value: object) -> str:
-    """A study file's value as an error message names it: `the text 'abc'`, `the number 3`."""
+    """Return a value in the words of an error message: `the string 'abc'`, `the number 3`."""
     if value is None:
         return "none"
     if isinstance(value, bool):
         return _plain(value)
     if isinstance(value, str):
-        return f"the text {value!r}"
+        return f"the string {value!r}"
     if isinstance(value, int | float):
         return f"the number {value}"
     if isinstance(value, list | tuple):
@@ -157,12 +158,12 @@ def value_in_words(value: object) -> str:
 
 
 def _plain(value: object) -> str:
-    """A value as YAML writes it."""
+    """Return a value as YAML writes it."""
     return json.dumps(value, default=str, ensure_ascii=False) if value is not None else "none"
 
 
 def _read(node: ast.expr) -> ValueType:
-    """One node of an annotation; strings in it are forward references."""
+    """Return the type of one node of an annotation; strings are forward references."""
     if isinstance(node, ast.Constant):
         if node.value is None:
             return NONE
@@ -175,7 +176,7 @@ def _read(node: ast.expr) -> ValueType:
 
 
 def _subscript(name: str, items: list[ast.expr]) -> ValueType:
-    """`name[items]`."""
+    """Return the type of `name[items]`."""
     if name == "Literal":
         return one_of([ast.literal_eval(item) for item in items])
     if name == "Optional":
@@ -199,7 +200,7 @@ def _named(name: str) -> ValueType:
 
 
 def _members(node: ast.expr) -> list[ast.expr]:
-    """`a | b | c`, flat."""
+    """Return the members of `a | b | c` as a flat list."""
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
         return [*_members(node.left), *_members(node.right)]
     return [node]
@@ -214,7 +215,7 @@ def _is_ellipsis(node: ast.expr) -> bool:
 
 
 def _last_name(node: ast.expr) -> str:
-    """`Tensor` for `torch.Tensor`."""
+    """Return `Tensor` for `torch.Tensor`."""
     if isinstance(node, ast.Attribute):
         return node.attr
     return node.id if isinstance(node, ast.Name) else ""

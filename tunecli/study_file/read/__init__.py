@@ -1,1 +1,1 @@
-"""From plain data to settings and the search space, with every mistake at its place."""
+"""Read plain data into settings and the search space, and report every mistake."""

@@ -1,4 +1,4 @@
-"""What a study file may leave open, by task and number of rows."""
+"""Defaults of a study file, by task and number of rows."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _LOSSES: dict[Task, str] = {"classification": "CrossEntropyLoss", "regression": 
 
 
 def loss(task: Task) -> Named:
-    """CrossEntropyLoss for classification, MSELoss for regression."""
+    """Return CrossEntropyLoss for classification, MSELoss for regression."""
     return Named("loss", _LOSSES[task], at=("loss",))
 
 
 def objective(task: Task) -> Objective:
-    """Maximize the accuracy, or minimize the root of the mean squared error."""
+    """Return the default: maximize accuracy, or minimize the root mean squared error."""
     if task == "classification":
         return Objective(direction="maximize", metric=Component(name="accuracy"))
     return Objective(direction="minimize", metric=Component(name="rmse"))
@@ -37,7 +37,7 @@ def objective(task: Task) -> Objective:
 def with_data_defaults(
     written: DataSettings | None, given: Collection[str]
 ) -> DataSettings | None:
-    """A test set of 0.2, unless the file or the data says otherwise."""
+    """Return the settings with a test set of 0.2, unless the file or the data has its own."""
     if written is None or written.test is not None or "test" in given:
         return written
     return written.model_copy(update={"test": TEST})
@@ -46,9 +46,9 @@ def with_data_defaults(
 def validation(
     written: ValidationSettings, n_rows: int, given: Collection[str] = ()
 ) -> ValidationSettings:
-    """5 folds up to 20,000 rows or where they are to be repeated, a holdout of 0.2 beyond.
+    """Return 5 folds up to 20,000 rows or if they are repeated, a holdout of 0.2 beyond.
 
-    Left open where the data says which rows validate.
+    Settings that are given, and data with its own validation rows, are left unchanged.
     """
     if not written.is_open or ("validation" in given and written.repeats == 1):
         return written
@@ -58,7 +58,7 @@ def validation(
 
 
 def slots() -> dict[Slot, Node]:
-    """What holds in every slot that has a default whatever the task; epochs left out."""
+    """Return the slots whose default does not depend on the task, except epochs."""
     settings: dict[Slot, Node] = {
         (section, name): Plain(field.default, (section, name))
         for section, kind in SETTINGS.items()

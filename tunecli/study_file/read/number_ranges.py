@@ -1,4 +1,4 @@
-"""`{float: [low, high], log: true}` and `{int: [low, high], step: 2}`."""
+"""Read ranges such as `{float: [low, high], log: true}` and `{int: [low, high], step: 2}`."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ MOST_STEPS = 10**9
 
 
 class RangeMistakeError(Exception):
-    """Something is a range, or was meant as one, and is wrong; the texts say how.
+    """A range, or something meant as one, is invalid.
 
     Attributes:
-        messages: each a sentence.
+        messages: one sentence per mistake.
     """
 
     def __init__(self, *messages: str) -> None:
@@ -29,17 +29,19 @@ class RangeMistakeError(Exception):
 
 
 def kind_of_range(data: dict[str, Any]) -> Literal["float", "int", "choice"] | None:
-    """Which range a mapping is; None if it is none.
+    """Return the kind of range of a mapping; None if it is not a range.
 
-    What stands beside it is not looked at.
+    Other keys of the mapping are not checked.
 
     Raises:
-        RangeMistakeError: it was meant as one.
+        RangeMistakeError: it was meant as a range, but is invalid.
     """
     kinds = [word for word in RANGE_WORDS if word in data]
     if len(kinds) > 1:
         got = " and ".join(kinds)
-        raise RangeMistakeError(f"a range has one of float, int and choice, but got {got}.")
+        raise RangeMistakeError(
+            f"a range must have only one of float, int and choice, but got {got}."
+        )
     if not kinds:
         _refuse_misspelled(data)
         return None
@@ -47,34 +49,34 @@ def kind_of_range(data: dict[str, Any]) -> Literal["float", "int", "choice"] | N
 
 
 def beside_mistakes(data: dict[str, Any]) -> list[str]:
-    """What stands beside `float`, `int` or `choice` and may not."""
+    """Return a message for each key that `float`, `int` or `choice` does not allow."""
     kind = next(word for word in RANGE_WORDS if word in data)
     allowed = BESIDE if kind != "choice" else ()
-    return [_not_beside(key, kind) for key in data if key not in (kind, *allowed)]
+    return [_disallowed_key(key, kind) for key in data if key not in (kind, *allowed)]
 
 
-def _not_beside(key: str, kind: str) -> str:
+def _disallowed_key(key: str, kind: str) -> str:
     if kind == "choice":
-        return f"`choice` stands alone, but got `{key}` beside it. Make it one of the options."
-    return f"beside `{kind}` stand log, step and or, but got `{key}`.{did_you_mean(key, BESIDE)}"
+        return f"`choice` allows no other key, but got `{key}`. Make it one of the options."
+    return f"`{kind}` goes only with log, step and or, but got `{key}`.{did_you_mean(key, BESIDE)}"
 
 
 def _refuse_misspelled(data: dict[str, Any]) -> None:
-    """Raise if a mapping without a range word looks like a range all the same."""
+    """Refuse a mapping without a range word that still looks like a range."""
     for key, value in data.items():
         meant = closest(key, RANGE_WORDS, likeness=0.7)
         others = [other for other in data if other != key]
         if meant and isinstance(value, list) and all(closest(o, BESIDE) for o in others):
             raise RangeMistakeError(f"unknown kind of range `{key}`. Did you mean `{meant}`?")
     if data and all(key in (*BESIDE, "low", "high") for key in data):
-        raise RangeMistakeError("a range is written {float: [low, high]} or {int: [low, high]}.")
+        raise RangeMistakeError("a range must be {float: [low, high]} or {int: [low, high]}.")
 
 
 def read_number_range(data: dict[str, Any]) -> FloatRange | IntRange:
-    """A float or int range, its ends in order, its step dividing it.
+    """Return a float or int range, with its ends in order and a step that divides it.
 
     Raises:
-        RangeMistakeError: with everything that is wrong with it.
+        RangeMistakeError: it is invalid; has all mistakes.
     """
     kind = "float" if "float" in data else "int"
     log, step = data.get("log", False), data.get("step")
@@ -95,7 +97,7 @@ def read_number_range(data: dict[str, Any]) -> FloatRange | IntRange:
 
 
 def _mistakes_alone(data: dict[str, Any], kind: str) -> Iterator[str]:
-    """What is wrong with `log`, `step` and `or` by themselves."""
+    """Yield mistakes of `log`, `step` and `or` by themselves."""
     log, step = data.get("log", False), data.get("step")
     if not isinstance(log, bool):
         yield f"log must be true or false, but got {inline(log)}."
@@ -103,13 +105,13 @@ def _mistakes_alone(data: dict[str, Any], kind: str) -> Iterator[str]:
         what = "whole number" if kind == "int" else "number"
         yield f"step must be a {what} above 0, but got {inline(step)}."
     if isinstance(data.get("or"), list | dict):
-        yield f"`or` takes a single value, as `or: 0`, but got {inline(data['or'])}."
+        yield f"`or` takes a single value, such as `or: 0`, but got {inline(data['or'])}."
 
 
 def _ends(data: Any, kind: str) -> tuple[float, float]:
     if not isinstance(data, list) or len(data) != 2:
         got = f"but got {inline(data)}"
-        raise RangeMistakeError(f"a range of numbers is written {{{kind}: [low, high]}}, {got}.")
+        raise RangeMistakeError(f"a range of numbers must be {{{kind}: [low, high]}}, {got}.")
     for end in data:
         if not _is_number(end, kind):
             what = "whole numbers" if kind == "int" else "numbers"
@@ -124,24 +126,24 @@ def _ends(data: Any, kind: str) -> tuple[float, float]:
 
 
 def _mistakes_together(low: float, high: float, step: Any, log: bool) -> Iterator[str]:
-    """What does not go together in a range whose parts are right."""
+    """Yield contradictions in a range whose parts are valid."""
     if log and low <= 0:
         yield f"a log scale needs a low end above 0, but got {inline(low)}."
     if step is None:
         return
     if log:
-        yield "log and step do not go together. Remove one of them."
+        yield "log and step cannot be combined. Remove one of them."
         return
     if (high - low) / step > MOST_STEPS:
         message = f"a range has at most {MOST_STEPS:,} steps, but this one has more."
-        yield f"{message} Leave step out, or make it larger."
+        yield f"{message} Remove step, or make it larger."
         return
     width, exact_step = Decimal(str(high)) - Decimal(str(low)), Decimal(str(step))
     if width % exact_step:
         reached = Decimal(str(low)) + width // exact_step * exact_step
         yield (
             f"steps of {inline(step)} from {inline(low)} do not reach {inline(high)}. "
-            f"Write {reached} as the high end, or another step."
+            f"Write {reached} as the high end, or change the step."
         )
 
 

@@ -1,4 +1,4 @@
-"""`--set path=value`: settings from the command line, put into a document before it is read."""
+"""Apply `--set path=value`: settings from the command line that replace those of a document."""
 
 from __future__ import annotations
 
@@ -26,27 +26,27 @@ _COMPONENTS: dict[str, Kind] = {
     "rest": "optimizer",
     "wrapped_pruner": "pruner",
 }
-"""Keys below which a component stands."""
+"""Keys whose value is a component, with its kind."""
 
 _STEP = re.compile(r"\.?([^.\[\]=]+)|\[([0-9]{1,6})\]")
 
 
 class _OverrideError(Exception):
-    """An override that cannot be put anywhere; the text says why."""
+    """An override cannot be applied; the text is the reason."""
 
 
 def with_overrides(document: Document, overrides: Sequence[str]) -> tuple[Document, list[Problem]]:
-    """The document with each `path=value` put in; what is put in has no place in the text.
+    """Return the document with each `path=value` applied; these values have no line in the text.
 
     Returns:
-        The document, and what is wrong with those overrides that could not be put in.
+        The document, and a problem for each override that could not be applied.
     """
     problems: list[Problem] = []
     for override in overrides:
         path, equals, text = override.partition("=")
         try:
             if not equals:
-                raise _OverrideError("an override is written path=value, as training.epochs=3.")
+                raise _OverrideError("an override must be path=value, such as training.epochs=3.")
             read = Document.parse(_quoted(text), "--set")
             document = _with_value(document, _steps(path), read, override)
         except _OverrideError as error:
@@ -57,15 +57,15 @@ def with_overrides(document: Document, overrides: Sequence[str]) -> tuple[Docume
 
 
 def _quoted(text: str) -> str:
-    """Return a comma or an apostrophe alone, which is no YAML, as a text: `data.decimal=,`."""
+    """Quote a single comma or apostrophe, which is not valid YAML: `data.decimal=,`."""
     return f'"{text.strip()}"' if text.strip() in (",", "'") else text
 
 
 def set_path(data: dict[str, Any], path: str, value: Any) -> Path:
-    """Put a value into plain data as `--set path=value` does, and return where it went.
+    """Put a value into plain data as `--set path=value` does, and return its path.
 
     Raises:
-        ValueError: there is no such place; the text says why.
+        ValueError: the path is invalid; the text is the reason.
     """
     try:
         return _put(data, _steps(path), value)
@@ -85,7 +85,7 @@ def _steps(path: str) -> Path:
         steps.append(word.strip() if word is not None else int(index))
         position = match.end()
     if position < len(path) or not steps or steps[0] == "" or isinstance(steps[0], int):
-        raise _OverrideError(f"a path is written as training.epochs, but got {inline(path)}.")
+        raise _OverrideError(f"a path must look like training.epochs, but got {inline(path)}.")
     return tuple(steps)
 
 
@@ -106,7 +106,7 @@ def _with_value(document: Document, steps: Path, read: Document, override: str) 
 
 
 def _put(data: dict[str, Any], steps: Path, value: Any) -> Path:
-    """Put `value` in, and return where it went: choices need not be named in `steps`."""
+    """Put `value` in, and return its path; `steps` can leave out choices."""
     node: Any = data
     path: Path = ()
     for index, (step, following) in enumerate(pairwise(steps)):
@@ -121,14 +121,14 @@ def _put(data: dict[str, Any], steps: Path, value: Any) -> Path:
 
 
 def _enter(node: Any, path: Path, steps: Path, value: Any) -> tuple[Any, Path]:
-    """Where the first of `steps` can be taken, which may be inside a choice."""
+    """Return the node that has the first of `steps`, which can be inside a choice."""
     node, path = _through_choice(node, path, steps[0])
     _check_step(node, path, steps[0])
     return node, path
 
 
 def _opened(node: Any, path: Path, following: str | int) -> Any:
-    """What stands at `path` as something that can hold more: `AdamW` is `{AdamW: {}}`."""
+    """Return the node at `path` as a container: `AdamW` becomes `{AdamW: {}}`."""
     if isinstance(node, dict | list):
         return node
     if isinstance(node, str) and path == ("data",):
@@ -138,11 +138,11 @@ def _opened(node: Any, path: Path, following: str | int) -> Any:
     if isinstance(node, str) and node == following:
         return {node: {}}
     where = ".".join(map(str, path))
-    raise _OverrideError(f"{where} is {inline(node)}, which holds no settings.")
+    raise _OverrideError(f"{where} is {inline(node)}, which has no settings.")
 
 
 def _through_choice(node: Any, path: Path, step: str | int) -> tuple[Any, Path]:
-    """Step into a choice if one of its options is meant."""
+    """Return the option of a choice, if the step names one."""
     options = node.get("choice") if isinstance(node, dict) and step not in node else None
     if isinstance(options, dict) and step in options:
         return options, (*path, "choice")
@@ -159,48 +159,50 @@ def _check_step(node: Any, path: Path, step: str | int) -> None:
     where = ".".join(map(str, path)) or "a study file"
     if isinstance(node, list):
         if not isinstance(step, int) or step >= len(node):
-            raise _OverrideError(f"{where} is a list of {len(node)} items, and has no [{step}].")
+            raise _OverrideError(
+                f"{where} is a list of {len(node)} items and has no item [{step}]."
+            )
     elif isinstance(step, int):
-        raise _OverrideError(f"{where} is no list, so [{step}] leads nowhere.")
+        raise _OverrideError(f"{where} is not a list and has no item [{step}].")
 
 
 def _check_component(node: Any, path: Path, steps: Path, value: Any) -> None:
-    """Refuse an argument right below the place of a component, and say where it belongs.
+    """Refuse an argument directly below a component's key, and suggest the right path.
 
     Args:
-        node: what stands at `path`.
-        steps: where to go from there.
+        node: the node at `path`.
+        steps: the rest of the path.
     """
     kind = _kind_of_component(path)
     options = _components(node)
     if kind is None or not options or steps[0] in (*options, "choice"):
         return
-    place = _without_choices(path)
+    slot = _without_choices(path)
     meant = closest(str(steps[0]), options) if len(steps) > 1 else None
     if meant is not None:
-        advice = f"Did you mean {_written(place, (meant, *steps[1:]), value)}?"
+        advice = f"Did you mean {_written(slot, (meant, *steps[1:]), value)}?"
     elif canonical(kind, str(steps[0])) is None:
-        advice = f"Write {_written(place, (options[0], *steps), value)}."
+        advice = f"Write {_written(slot, (options[0], *steps), value)}."
     elif "choice" in node:
-        advice = f"Write {place}.choice.{steps[0]}={{…}} to add an option."
+        advice = f"Write {slot}.choice.{steps[0]}={{…}} to add an option."
     else:
-        advice = f"Write {place}={flow(_nested(steps, value))}."
+        advice = f"Write {slot}={flow(_nested(steps, value))}."
     what = "a choice" if "choice" in node else options[0]
-    raise _OverrideError(f"{place} is {what}, which has no {inline(steps[0])}. {advice}")
+    raise _OverrideError(f"{slot} is {what}, which has no {inline(steps[0])}. {advice}")
 
 
 def _without_choices(path: Path) -> str:
-    """The same place as a user writes it: no `choice`, and no index into a list of options."""
-    kept = [
+    """Return a path as a user writes it, without `choice` and indices of options."""
+    steps = [
         step
         for before, step in pairwise(("", *path))
         if step != "choice" and not (before == "choice" and isinstance(step, int))
     ]
-    return dotted(tuple(kept))
+    return dotted(tuple(steps))
 
 
 def _kind_of_component(path: Path) -> Kind | None:
-    """Of the component that stands at `path`, in a slot or behind a label in a choice."""
+    """Return the kind of the component at `path`, in a slot or below a label of a choice."""
     if path[-2:-1] == ("choice",) and len(path) > 2:
         kind = _COMPONENTS.get(str(path[-3]))
         is_label = kind is not None and canonical(kind, str(path[-1])) is None
@@ -209,7 +211,7 @@ def _kind_of_component(path: Path) -> Kind | None:
 
 
 def _components(node: Any) -> list[str]:
-    """The name of the component at a place, or the labels of a choice of them."""
+    """Return the name of a component, or the labels of a choice of components."""
     if isinstance(node, str):
         return [] if node == "none" else [node]
     if not isinstance(node, dict):
@@ -220,12 +222,12 @@ def _components(node: Any) -> list[str]:
     return list(options) if isinstance(options, dict) else []
 
 
-def _written(place: str, steps: Path, value: Any) -> str:
-    return f"{dotted((place, *steps))}={flow(value)}"
+def _written(slot: str, steps: Path, value: Any) -> str:
+    return f"{dotted((slot, *steps))}={flow(value)}"
 
 
 def _nested(steps: Path, value: Any) -> Any:
-    """`{SGD: {lr: 0.1}}` for the steps SGD and lr."""
+    """Return `{SGD: {lr: 0.1}}` for the steps SGD and lr."""
     for step in reversed(steps):
         value = {str(step): value}
     return value

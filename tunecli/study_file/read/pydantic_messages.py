@@ -1,4 +1,4 @@
-"""pydantic's findings in our words: the rule, the value got, what to write instead."""
+"""Reword pydantic's errors: the rule, the value, and what to write instead."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _REQUIREMENTS = {
     "int_parsing_size": "a smaller whole number",
     "float_type": "a number",
     "bool_type": "true or false",
-    "string_type": "a text",
+    "string_type": "a string",
     "greater_than_equal": "at least {ge:g}",
     "greater_than": "above {gt:g}",
     "less_than_equal": "at most {le:g}",
@@ -38,13 +38,13 @@ _REQUIREMENTS = {
 def validated(
     settings: type[AnySettings], data: dict[str, Any], also: Sequence[str] = ()
 ) -> tuple[AnySettings | None, list[tuple[Path, str]]]:
-    """Settings from plain data, and every (path below `data`, message) that is wrong with it.
+    """Validate plain data, and return settings and a (path below `data`, message) per mistake.
 
     Args:
-        also: keys that the section has beside the settings' own.
+        also: valid keys of the section besides the settings.
 
     Returns:
-        The settings with defaults in place of what is wrong; None if that has none.
+        The settings with defaults instead of wrong values; None if a wrong value has no default.
     """
     data = switched_off(settings, data)
     try:
@@ -52,14 +52,14 @@ def validated(
     except ValidationError as error:
         mistakes = list(_mistakes(settings, data, error, also))
         wrong = {path[0] for path, _ in mistakes if path}
-        kept = {key: value for key, value in data.items() if key not in wrong}
-        return _without_mistakes(settings, kept), mistakes
+        valid = {key: value for key, value in data.items() if key not in wrong}
+        return _without_mistakes(settings, valid), mistakes
 
 
 def _without_mistakes(settings: type[AnySettings], data: dict[str, Any]) -> AnySettings | None:
     try:
         return settings.model_validate(data)
-    except ValidationError:  # what is wrong is required
+    except ValidationError:  # a wrong value is required
         return None
 
 
@@ -74,7 +74,7 @@ def _mistakes(
 
 
 def _path(detail: ErrorDetails, data: Any) -> Path:
-    """The part of pydantic's location that is in the data; it also names members of unions."""
+    """Return pydantic's location without the steps into members of unions."""
     path: Path = ()
     for step in detail["loc"]:
         if isinstance(data, dict) and (step in data or detail["type"] == "missing"):
@@ -89,7 +89,7 @@ def _message(
     if kind == "extra_forbidden":
         return unknown_key(str(path[-1]), [*_fields(settings, path[:-1]), *also])
     if kind == "missing":
-        return "required, but not given."
+        return "required, but missing."
     requirements = dict.fromkeys(_requirement(detail) for detail in details)
     hint = _did_you_mean(got, details)
     if "a whole number" in requirements:
@@ -98,15 +98,15 @@ def _message(
 
 
 def without_exponent(got: Any) -> str:
-    """Return how to write a whole number that came as a float, such as 1e3; empty for others."""
+    """Return advice for a whole number that was written as a float, such as 1e3; else empty."""
     is_whole = isinstance(got, float) and got.is_integer() and abs(got) <= LARGEST_INT
     return f" Write {int(got)}." if is_whole else ""
 
 
 def unknown_key(key: str, known: Sequence[str]) -> str:
-    """What to say about a key that stands where only `known` may."""
+    """Return the message for a key that is not among `known`."""
     return (
-        f"unknown key.{did_you_mean(key, known) or f' Known here are {listed(known, most=30)}.'}"
+        f"unknown key.{did_you_mean(key, known) or f' Valid keys are {listed(known, most=30)}.'}"
     )
 
 
@@ -118,7 +118,7 @@ def _requirement(detail: ErrorDetails) -> str:
 
 
 def _words(detail: ErrorDetails) -> list[str]:
-    """The words and numbers of a Literal, from pydantic's `'a', 2 or True`, as YAML has them."""
+    """Return the values of a Literal as in YAML, from pydantic's `'a', 2 or True`."""
     values = detail["ctx"]["expected"].replace(" or ", ", ").split(", ")
     return [value.strip("'") if "'" in value else value.lower() for value in values]
 
@@ -129,7 +129,7 @@ def _did_you_mean(got: Any, details: list[ErrorDetails]) -> str:
 
 
 def _fields(settings: type[Settings], path: Path) -> list[str]:
-    """The keys of the settings at `path` below `settings`."""
+    """Return the keys of the settings at `path` below `settings`."""
     for step in path:
         annotation = settings.model_fields[str(step)].annotation
         members = [annotation, *get_args(annotation)]

@@ -1,7 +1,7 @@
-"""The grammar of components, choices and ranges: plain data in, nodes of the tree out.
+"""Read components, choices and ranges from plain data into nodes of the tree.
 
-Mistakes are reported, not raised, so that one reading finds all of them; a `Broken` node stands in
-their place. See DESIGN 3 for the language.
+Mistakes are reported, not raised, so that one pass finds all of them; a `Broken` node replaces
+each wrong part.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ from tunecli.study_file.text.problems import Problems
 from tunecli.study_file.text.suggestions import closest
 
 MOST_OPTIONS = 1_000
-"""Of a choice: a sampler that has tried none of them learns nothing of the others."""
+"""Largest number of options of a choice; a sampler learns each option only by trying it."""
 
 
 def _too_many_options(data: Sized) -> str | None:
-    """What is wrong with the number of a choice's options."""
+    """Return the message for a choice with too many options; None for any other choice."""
     if len(data) <= MOST_OPTIONS:
         return None
     rule = f"a choice has at most {MOST_OPTIONS:,} options, but got {len(data):,}"
@@ -55,7 +55,7 @@ def _too_many_options(data: Sized) -> str | None:
 
 
 def without_none(data: Any) -> Any:
-    """No setting or argument has a word `none`: it means null, as for components."""
+    """Replace the word `none` by None, its meaning in every setting and argument."""
     if isinstance(data, list):
         return [without_none(item) for item in data]
     if isinstance(data, dict):
@@ -64,7 +64,7 @@ def without_none(data: Any) -> Any:
 
 
 def has_ranges(data: Any) -> bool:
-    """Whether plain data holds a range, or something meant as one, at any depth."""
+    """Return whether plain data contains a range, or something meant as one, at any depth."""
     if isinstance(data, dict):
         try:
             return kind_of_range(data) is not None or any(map(has_ranges, data.values()))
@@ -74,7 +74,7 @@ def has_ranges(data: Any) -> bool:
 
 
 def searches_source(data: Any) -> bool:
-    """Whether a section `data` gives ranges to a function of the user's own."""
+    """Return whether a section `data` has ranges in the arguments of the user's own function."""
     source = data.get("source") if isinstance(data, dict) else None
     if not isinstance(source, dict) or len(source) != 1:
         return False
@@ -84,13 +84,14 @@ def searches_source(data: Any) -> bool:
 
 @dataclass(frozen=True)
 class Role:
-    """What a component is there for.
+    """The role of a component in the study file.
 
     Attributes:
-        at: its place in the document.
-        name: with which its parameters' names begin.
-        optional: whether there may be none.
-        has_label: it is an option of a choice, whose label stands in `name` in place of its class.
+        at: its path in the document.
+        name: prefix of the names of its parameters.
+        optional: whether the component can be left out.
+        has_label: whether it is an option of a choice, so that `name` has its label instead of its
+            class.
     """
 
     kind: Kind
@@ -100,15 +101,15 @@ class Role:
     has_label: bool = False
 
     def branch(self, at: Path, name: str) -> Role:
-        """The role of one option of a choice."""
+        """Return the role of one option of a choice."""
         return Role(self.kind, at, name, self.optional, has_label=True)
 
 
 class Grammar:
-    """Reads parts of one study file, and reports what is wrong with them.
+    """A reader of parts of one study file, which reports their mistakes.
 
     Attributes:
-        code: of the user's own that may be named; None to believe all that is named.
+        code: the user's code that the study file may name; None to accept all code.
     """
 
     def __init__(self, problems: Problems, code: AllowedCode | None = None) -> None:
@@ -116,7 +117,7 @@ class Grammar:
         self.code = code
 
     def broken(self, at: Path, message: str, *, of_key: bool = False) -> Broken:
-        """Report a mistake and mark its place."""
+        """Report a mistake, and return a node that marks it."""
         self.problems.add(at, message, of_key=of_key)
         return Broken(at)
 
@@ -127,7 +128,7 @@ class Grammar:
     # Values: settings and arguments
 
     def value(self, data: Any, at: Path, name: str) -> Node:
-        """A setting's or an argument's value, with ranges at any depth."""
+        """Return the node of a setting or an argument, with ranges at any depth."""
         if isinstance(data, dict):
             return self._mapping(data, at, name)
         if isinstance(data, list):
@@ -156,14 +157,14 @@ class Grammar:
         if isinstance(data, dict) and data:
             return self._labelled(data, at, name, self.value)
         if not isinstance(data, list) or not data:
-            return self.broken(at, f"a choice is a list of options, but got {inline(data)}.")
+            return self.broken(at, f"a choice must be a list of options, but got {inline(data)}.")
         if mistake := _too_many_options(data):
             return self.broken(at, mistake)
         options: dict[str, tuple[Any, Node]] = {}
         for index, option in enumerate(data):
             below = (*at, index)
             if identity(option) in options:
-                message = f"the option {inline(option)} stands twice. Remove one of the two."
+                message = f"the option {inline(option)} occurs twice. Remove one of them."
                 self.problems.add(below, message)
                 continue
             node = self.value(option, below, f"{name}.{index}")
@@ -176,7 +177,7 @@ class Grammar:
     def _labelled(
         self, data: dict[str, Any], at: Path, name: str, read: Callable[[Any, Path, str], Node]
     ) -> Node:
-        """A mapping from label to branch."""
+        """Return the choice of a mapping from labels to branches."""
         if mistake := _too_many_options(data):
             return self.broken(at, mistake)
         options: dict[str, Option] = {}
@@ -185,29 +186,29 @@ class Grammar:
             if mistake := self.label_mistake(label):
                 self.problems.add(below, mistake, of_key=True)
             if label in options:
-                self.problems.add(below, _stands_twice(label), of_key=True)
+                self.problems.add(below, _occurs_twice(label), of_key=True)
             options[label] = Option(label, read(branch, below, f"{name}.{label}"))
         return Choice(name, tuple(options.values()), labelled=True, at=at[:-1])
 
     @staticmethod
     def label_mistake(label: str) -> str | None:
-        """What is wrong with a label; it becomes part of names in the database."""
+        """Return the message for an invalid label; labels are part of names in the database."""
         is_long_enough = label == label.strip() and 1 <= len(label) <= 64
         if is_long_enough and all(c.isalnum() or c in "_- +:" for c in label):
             return None
-        rule = "a label has letters, digits, `_`, `-`, `+`, `:` and, inside, blanks"
-        return f"{rule}: at least 1 and at most 64 of them."
+        characters = "letters, digits, `_`, `-`, `+`, `:`, and spaces between them"
+        return f"a label must have 1 to 64 characters: {characters}."
 
     # Components
 
     def component(self, data: Any, role: Role) -> Node:
-        """A component, or a choice between several."""
+        """Return the node of a component, or of a choice between several."""
         if isinstance(data, dict) and "choice" in data:
             return self._choice_of_components(data, role)
         return self._single(data, role)
 
     def components(self, data: Any, role: Role) -> Node:
-        """A list of components, or a choice between labelled lists; one needs no brackets."""
+        """Return a list of components (one needs no brackets), or a choice of labelled lists."""
         if is_none(data):
             return Plain(None, role.at)
         if (
@@ -233,7 +234,7 @@ class Grammar:
 
     @staticmethod
     def _is_one(data: Any, kind: Kind, label: str) -> bool:
-        """Whether an option of a choice is one component, not a list of them."""
+        """Return whether an option of a choice is one component, not a list."""
         is_list = isinstance(data, list) or is_none(data)
         return not is_list or (component_arguments.canonical(kind, label) is not None)
 
@@ -241,16 +242,16 @@ class Grammar:
         if is_none(data):
             if role.optional:
                 return Plain(None, role.at)
-            return self.broken(role.at, f"{with_article(role.kind)} is needed, but got none.")
+            return self.broken(role.at, f"{with_article(role.kind)} is required, but got none.")
         if isinstance(data, str):
             return self._named(data, None, role, role.at)
         if not isinstance(data, dict) or not data:
             got = f"but got {inline(data)}"
             rule = f"must be a name or {{Name: {{arguments}}}}, {got}."
             if isinstance(data, list):
-                rule += " Write choice: [...] to search over several."
+                rule += " To search over several, write choice: [...]."
             return self.broken(role.at, rule)
-        if len(data) > 1:  # read on as the choice that was probably meant
+        if len(data) > 1:  # probably meant as a choice
             self.problems.add(role.at, _too_many_names(data, role.kind))
             options = []
             for key in (key for key in data if component_arguments.canonical(role.kind, key)):
@@ -271,7 +272,7 @@ class Grammar:
         return self._arguments(canonical, arguments, at, name, role.kind)
 
     def _unknown(self, written: str, arguments: Any, at: Path, name: str, kind: Kind) -> Node:
-        """Report a name, and read its arguments as those of the one that was probably meant."""
+        """Report an unknown name, and read its arguments as those of the most similar name."""
         self.problems.add(at, component_arguments.unknown_name(kind, written), of_key=True)
         meant = component_arguments.closest_name(kind, written)
         if meant is not None:
@@ -280,15 +281,15 @@ class Grammar:
         return Broken(at)
 
     def _arguments(self, component: str, data: Any, at: Path, name: str, kind: Kind) -> Node:
-        """A component whose arguments' parameters begin with `name`."""
+        """Return a component whose parameters have names that begin with `name`."""
         if is_none(data):
             data = {}
         if not isinstance(data, dict):
-            message = f"the arguments of {component} are a mapping, but got {inline(data)}."
+            message = f"the arguments of {component} must be a mapping, but got {inline(data)}."
             return self.broken(at, f"{message} Write {component}: {{argument: value}}.")
         if any(word in data for word in RANGE_WORDS):
-            message = f"a range may not stand for all arguments of {component}."
-            self.problems.add(at, f"{message} Give one to a single argument.")
+            message = f"a range cannot replace all arguments of {component}."
+            self.problems.add(at, f"{message} Write it for a single argument.")
             data = {key: data[key] for key in data if key not in (*RANGE_WORDS, *BESIDE)}
         arguments: dict[str, Node] = {}
         for key, value in data.items():
@@ -308,17 +309,19 @@ class Grammar:
 
     def _choice_of_components(self, data: dict[str, Any], role: Role) -> Node:
         if role.has_label:
-            message = "a choice may not stand directly inside a choice. Put its options outside."
+            message = (
+                "a choice cannot be an option of a choice. Move its options to the outer choice."
+            )
             self.problems.add(role.at, message)
         if len(data) > 1:
             others = ", ".join(key for key in data if key != "choice")
-            message = f"`choice` stands alone, but got {others} beside it. Move it inside."
+            message = f"`choice` allows no other key, but got {others}. Move it into the choice."
             self.problems.add(role.at, message)
         options, at = data["choice"], (*role.at, "choice")
         if isinstance(options, list) and options:
             return self._listed_components(options, at, role)
         if not isinstance(options, dict) or not options:
-            message = f"a choice lists what to choose from, but got {inline(options)}."
+            message = f"a choice must be a list of options, but got {inline(options)}."
             return self.broken(at, message)
 
         def branch(data: Any, at: Path, name: str) -> Node:
@@ -327,7 +330,7 @@ class Grammar:
         return self._labelled(options, at, role.name, branch)
 
     def _labelled_component(self, data: Any, role: Role) -> Node:
-        """A known name with its arguments, or a label of the user's with one component."""
+        """Return a known component with its arguments, or the component below a label."""
         label = str(role.at[-1])
         canonical = component_arguments.canonical(role.kind, label)
         if canonical is not None:
@@ -340,40 +343,40 @@ class Grammar:
     def _listed_components(self, options: list[Any], at: Path, role: Role) -> Node:
         if mistake := _too_many_options(options):
             return self.broken(at, mistake)
-        found: dict[str, Node] = {}
+        nodes: dict[str, Node] = {}
         for index, data in enumerate(options):
             label = _label(data, role.kind)
             below = (*at, index)
-            if label in found:
-                self.problems.add(below, _stands_twice(label))
+            if label in nodes:
+                self.problems.add(below, _occurs_twice(label))
                 label = f"{label}[{index}]"
-            found[label] = self.component(data, role.branch(below, f"{role.name}.{label}"))
-        branches = tuple(Option(label, node) for label, node in found.items())
+            nodes[label] = self.component(data, role.branch(below, f"{role.name}.{label}"))
+        branches = tuple(Option(label, node) for label, node in nodes.items())
         return Choice(role.name, branches, at=role.at)
 
 
 def _label(data: Any, kind: Kind) -> str:
-    """What stands in the database for an option of a list of components."""
+    """Return the category in the database of an option of a list of components."""
     if is_none(data):
         return "none"
     written = next(iter(data), "") if isinstance(data, dict) else str(data)
     return short_name(component_arguments.canonical(kind, written) or written)
 
 
-def _stands_twice(label: str) -> str:
+def _occurs_twice(label: str) -> str:
     if label == "none":
-        return "none stands twice. Remove one of the two."
+        return "none occurs twice. Remove one of them."
     both = f"choice: {{first: {{{label}: …}}, second: {{{label}: …}}}}"
-    return f"{label} stands twice. Give both a label: {both}."
+    return f"{label} occurs twice. Give both a label: {both}."
 
 
 def _needs_label(option: Any) -> str:
-    """What to say of an option in a list that holds a range."""
+    """Return the message for an option of a list that contains a range."""
     label, inside = next(iter(option.items())) if isinstance(option, dict) else ("", None)
-    shown = inline(inside) if label and label not in RANGE_WORDS else "…"
-    first = label if shown != "…" else "small"
-    advice = f"Write the options as a mapping: choice: {{{first}: {shown}, …}}."
-    return f"an option with a range of its own needs a label. {advice}"
+    branch = inline(inside) if label and label not in RANGE_WORDS else "…"
+    first = label if branch != "…" else "small"
+    advice = f"Write the options as a mapping: choice: {{{first}: {branch}, …}}."
+    return f"an option that contains a range needs a label. {advice}"
 
 
 def _number_node(data: dict[str, Any], at: Path, name: str) -> Number | OptionalRange:
@@ -387,15 +390,15 @@ def _too_many_names(data: dict[str, Any], kind: Kind) -> str:
     meant = [component_arguments.canonical(kind, name) or closest(name, known) for name in data]
     if meant[0] is None:
         advice = f"Write {{Name: {{arguments}}}} with the name of one {kind}."
-        return f"one {kind} is needed, but got {got}. {advice}"
+        return f"only one {kind} is allowed, but got {got}. {advice}"
     hint = "" if meant[0] in data else f" Did you mean `{meant[0]}`?"
     options = ", ".join(name for name in meant if name is not None)
     advice = f"To search over several, write choice: {{{options}}}, each with its arguments."
-    return f"one {kind} is needed, but got {got}.{hint} {advice}"
+    return f"only one {kind} is allowed, but got {got}.{hint} {advice}"
 
 
 def _is_misspelled_name(label: str, data: dict[str, Any], kind: Kind) -> bool:
-    """Whether a label is meant as a name: what stands below it is not one component."""
+    """Return whether a label is probably a misspelled name, not a label of one component."""
     known = component_arguments.names(kind)
     inside = next(iter(data), "")
     is_known = is_code(inside) or closest(inside, known) is not None

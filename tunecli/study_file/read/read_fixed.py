@@ -1,4 +1,4 @@
-"""Parts that hold no range: settings and components of sections, and what is wrong in them."""
+"""Read parts without ranges: the settings and components of sections."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from tunecli.study_file.text.document import Path, dotted
 from tunecli.study_file.text.dump import inline
 
 RANGE = object()
-"""What is left of a range where none may stand."""
+"""Placeholder of a range that is not allowed."""
 
 
 class FixedReader:
-    """Reads such parts, and reports what is wrong with them.
+    """A reader of parts without ranges, which reports their mistakes.
 
     Attributes:
-        grammar: of the whole file.
-        problems: where mistakes are reported.
-        has_own_training: the study trains by a function of the user's, which names its metrics.
+        grammar: the reader of the whole file.
+        problems: the mistakes found so far.
+        has_own_training: whether the study uses the user's own training, which names its metrics.
     """
 
     def __init__(self, grammar: Grammar, *, has_own_training: bool) -> None:
@@ -38,7 +38,7 @@ class FixedReader:
         self.has_own_training = has_own_training
 
     def section(self, name: str, data: Any) -> dict[str, Any]:
-        """A section's mapping, without the parts that hold ranges; those are reported."""
+        """Return a section's mapping without ranges, which are reported."""
         if is_none(data):
             return {}
         if not isinstance(data, dict):
@@ -48,15 +48,15 @@ class FixedReader:
         apart = {"scale", "augment"} if name == "data" else {"start_with", "sampler", "pruner"}
         if name == "data" and searches_source(data):
             apart.add("source")
-        kept = {}
+        section = {}
         for key, value in data.items():
             without = value if key in apart else self.without_ranges(value, (name, key))
             if without is not RANGE:
-                kept[key] = without
-        return kept
+                section[key] = without
+        return section
 
     def without_ranges(self, data: Any, at: Path) -> Any:
-        """The same data without its ranges, which are reported; `RANGE` if it is one."""
+        """Return the data without its ranges, which are reported; `RANGE` if it is a range."""
         if not has_ranges(data):
             return data
         if _is_range(data):
@@ -64,13 +64,13 @@ class FixedReader:
                 "model, loss, optimizer, schedule, training, compression, data.scale, "
                 "data.augment, variant, and the arguments of a function that is data.source"
             )
-            message = f"a range may not stand in {dotted(at[:2])}. Ranges stand in {where}."
+            message = f"{dotted(at[:2])} cannot be a range. Ranges are allowed in {where}."
             self.problems.add(at, f"{message} Write a value.")
             return RANGE
         entries = data.items() if isinstance(data, dict) else enumerate(data)
         walked = {key: self.without_ranges(value, (*at, key)) for key, value in entries}
-        kept = {key: value for key, value in walked.items() if value is not RANGE}
-        return kept if isinstance(data, dict) else list(kept.values())
+        fixed = {key: value for key, value in walked.items() if value is not RANGE}
+        return fixed if isinstance(data, dict) else list(fixed.values())
 
     def settings(
         self,
@@ -79,23 +79,23 @@ class FixedReader:
         at: Path,
         also: tuple[str, ...] = (),
     ) -> AnySettings | None:
-        found, mistakes = validated(settings, data, also)
+        valid, mistakes = validated(settings, data, also)
         for path, message in mistakes:
-            place = (*at, *path)
-            if not self.problems.covers(place) and not self.problems.any_below(place):
-                self.problems.add(place, message, of_key=True)
-        return found
+            below = (*at, *path)
+            if not self.problems.covers(below) and not self.problems.any_below(below):
+                self.problems.add(below, message, of_key=True)
+        return valid
 
     def component(self, data: Any, at: Path, kind: Kind, optional: bool) -> Component | None:
-        """A component without ranges; without arguments, too, if some of them are wrong.
+        """Return a component without ranges, and without arguments if one of them is wrong.
 
-        None if it is left out, or if there is no such component.
+        None if it is left out or unknown.
         """
         written = self.without_ranges(data, at)
         if written is RANGE:
             return None
         if kind == "metric" and self.has_own_training and is_metric_name(written):
-            return Component(name=written)  # whatever the training reports under it
+            return Component(name=written)  # the training reports it under this name
         node = self.grammar.component(written, Role(kind, at, dotted(at), optional))
         if not isinstance(node, Named):
             return None
@@ -113,8 +113,8 @@ class FixedReader:
 def report_arguments(
     kind: Kind, component: Component, slot: Path, resolved: Resolved, grammar: Grammar
 ) -> bool:
-    """Report what is wrong with a component's arguments; whether anything is."""
-    given = {str(place[-1]) for place in resolved.places if place[:-1] == slot}
+    """Report mistakes in a component's arguments, and return whether there are any."""
+    given = {str(path[-1]) for path in resolved.places if path[:-1] == slot}
     if is_code(component.name):
         mistakes = allowed_code.mistakes(kind, component, grammar.code, given)
     else:
@@ -125,14 +125,14 @@ def report_arguments(
 
 
 def is_metric_name(written: Any) -> bool:
-    """Whether a training of the user's own could report a number under this name."""
+    """Return whether the user's own training could report a number under this name."""
     return (
         isinstance(written, str) and re.fullmatch(r"[A-Za-z_][\w@/-]{0,63}", written) is not None
     )
 
 
 def _is_range(data: Any) -> bool:
-    """Whether `data` itself is a range, or meant as one."""
+    """Return whether `data` itself is a range, or meant as one."""
     try:
         return isinstance(data, dict) and kind_of_range(data) is not None
     except RangeMistakeError:

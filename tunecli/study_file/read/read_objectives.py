@@ -1,4 +1,4 @@
-"""What a study is after: `objective`, `constraints` and `metrics`."""
+"""Read the sections `objective`, `constraints` and `metrics`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tunecli.study_file.text.suggestions import did_you_mean
 
 
 class ObjectiveReader:
-    """Reads those sections, and reports what is wrong with them."""
+    """A reader of these sections, which reports their mistakes."""
 
     def __init__(self, parts: FixedReader) -> None:
         self._parts = parts
@@ -30,29 +30,31 @@ class ObjectiveReader:
             one = self._read_objective(data, at)
             return (one,) if one and not self._is_cost_alone(one, (*at, one.direction)) else ()
         read = [(i, self._read_objective(one, (*at, i))) for i, one in enumerate(data)]
-        found: dict[str, Objective] = {}
+        by_label: dict[str, Objective] = {}
         for index, one in read:
             if one is None:
                 continue
-            if label(one.metric) in found:
-                message = f"{one.metric.name} stands twice. Remove one of the two."
+            if label(one.metric) in by_label:
+                message = f"{one.metric.name} occurs twice. Remove one of them."
                 self._problems.add_new((*at, index), message)
-            found[label(one.metric)] = one
-        objectives = tuple(found.values())
+            by_label[label(one.metric)] = one
+        objectives = tuple(by_label.values())
         if not objectives and not data:
-            self._problems.add(at, "an empty list. Write {maximize: accuracy}, or leave it out.")
+            self._problems.add(
+                at, "the list is empty. Write {maximize: accuracy}, or leave objective out."
+            )
         elif read[0][1] and self._is_cost_alone(objectives[0], (*at, 0, objectives[0].direction)):
             return ()
         return objectives
 
     def _is_cost_alone(self, first: Objective, at: Path) -> bool:
-        """Report a first objective that has no curve: no trial could be judged while it trains."""
+        """Report a first objective without a curve, which could not judge a trial in training."""
         if first.metric.name not in COSTS or self._parts.has_own_training:
             return False
         message = (
-            f"{first.metric.name} is known of a model that never saw a row, so it cannot be the "
-            f"first objective. Write [{{maximize: accuracy}}, {{{first.direction}: "
-            f"{first.metric.name}}}], with the metric that matters in front."
+            f"{first.metric.name} does not measure predictions, so it cannot be the first "
+            f"objective. Put a score first: [{{maximize: accuracy}}, {{{first.direction}: "
+            f"{first.metric.name}}}]."
         )
         self._problems.add_new(at, message)
         return True
@@ -60,7 +62,7 @@ class ObjectiveReader:
     def _read_objective(self, data: Any, at: Path) -> Objective | None:
         if not isinstance(data, dict) or len(data) != 1:
             example = "{maximize: accuracy} or {minimize: rmse}"
-            self._problems.add(at, f"is written {example}, but got {inline(data)}.")
+            self._problems.add(at, f"must be {example}, but got {inline(data)}.")
             return None
         direction, metric = next(iter(data.items()))
         at = (*at, direction)
@@ -87,7 +89,7 @@ class ObjectiveReader:
             return ()
         if not isinstance(data, dict):
             example = "{n_weights: {max: 100000}, size: {max: 200KB}}"
-            message = f"limits by metric, as {example}, but got {inline(data)}."
+            message = f"must map metrics to limits, as in {example}, but got {inline(data)}."
             self._problems.add(("constraints",), message)
             return ()
         read = [self._read_constraint(name, limits) for name, limits in data.items()]
@@ -99,7 +101,7 @@ class ObjectiveReader:
         if is_none(limits):
             return None
         if not isinstance(limits, dict) or not limits:
-            message = f"is written {{min: …}}, {{max: …}} or both, but got {inline(limits)}."
+            message = f"must have min, max or both, as in {{max: 5}}, but got {inline(limits)}."
             self._problems.add_new(at, message)
             return None
         limits = self._parts.without_ranges(limits, at)
@@ -112,43 +114,43 @@ class ObjectiveReader:
         low, high = constraint.min, constraint.max
         if low is None and high is None:
             return None
-        if not self._parts.has_own_training:  # which reports what it likes under any name
+        if not self._parts.has_own_training:  # which can report anything under any name
             self._check_reach(constraint, at)
         if low is not None and high is not None and low > high:
-            message = f"min is above max: {low:g} and {high:g}. No trial could keep to both."
+            message = f"min must not be above max, but got {low:g} and {high:g}."
             self._problems.add_new((*at, "min"), message)
         return constraint
 
     def _check_reach(self, constraint: Constraint, at: Path) -> None:
-        """Report a limit beyond all that its metric can be."""
+        """Report a limit outside the range of its metric."""
         known = METRICS.get(constraint.metric.name)
         if known is None:
             return
         name, low, high = known.name, constraint.min, constraint.max
         if low is not None and low > known.highest:
-            message = f"no trial can keep to it: {name} is at most {known.highest:g}"
+            message = f"no trial can satisfy this: {name} is at most {known.highest:g}"
             self._problems.add_new((*at, "min"), f"{message}, but got {low:g}.")
         if high is not None and high < known.lowest:
             least = f"at least {known.lowest:g}" if known.lowest in (0, 1, -1) else "above 0"
-            message = f"no trial can keep to it: {name} is {least}, but got {high:g}."
+            message = f"no trial can satisfy this: {name} is {least}, but got {high:g}."
             self._problems.add_new((*at, "max"), message)
 
     def metrics(self, data: Any, objectives: Sequence[Objective]) -> tuple[Component, ...]:
         if is_none(data):
             return ()
         if not isinstance(data, list):
-            message = f"must be a list of metrics, as [f1, log_loss], but got {inline(data)}."
+            message = f"must be a list of metrics, such as [f1, log_loss], but got {inline(data)}."
             self._problems.add(("metrics",), message)
             return ()
-        found: dict[str, Component] = {}
+        by_label: dict[str, Component] = {}
         for index, written in enumerate(data):
             at: Path = ("metrics", index)
             metric = self._parts.component(written, at, "metric", optional=False)
             if metric is None:
                 continue
-            if label(metric) in found and not self._problems.any_below(at):
-                self._problems.add(at, f"{metric.name} stands twice. Remove one of the two.")
-            found[label(metric)] = metric
+            if label(metric) in by_label and not self._problems.any_below(at):
+                self._problems.add(at, f"{metric.name} occurs twice. Remove one of them.")
+            by_label[label(metric)] = metric
         for objective in objectives:
-            found.pop(label(objective.metric), None)
-        return tuple(found.values())
+            by_label.pop(label(objective.metric), None)
+        return tuple(by_label.values())

@@ -1,4 +1,4 @@
-"""The sections that hold no range, from `study` over `data` and `objective` to `search`."""
+"""Read the sections without ranges, such as `study`, `data`, `objective` and `search`."""
 
 from __future__ import annotations
 
@@ -54,18 +54,17 @@ SECTIONS = (
     "search",
     "variant",
 )
-"""All sections of a study file, in the order in which it is printed."""
+"""All sections of a study file, in the order of printed files."""
 
 
 @dataclass(frozen=True)
 class Sections:
-    """What every trial of a study shares.
+    """The settings that every trial of a study shares.
 
     Attributes:
-        data: `scale` is left at its default; it belongs to the tree, and so do `arguments` with a
-            range among them.
-        start_with: as written.
-        task: of the data, if it is known without reading it.
+        data: the data settings; `scale`, `augment` and `arguments` with ranges are in the tree.
+        start_with: the entry as written.
+        task: the task of the data, if it is known without reading it.
     """
 
     name: str
@@ -81,10 +80,10 @@ class Sections:
 
 
 class SectionReader:
-    """Reads those sections, and reports what is wrong with them.
+    """A reader of these sections, which reports their mistakes.
 
     Args:
-        folder: where files that the study names are looked up; None to believe that they exist.
+        folder: the folder that files of the study are relative to; None to assume that they exist.
     """
 
     def __init__(
@@ -100,7 +99,7 @@ class SectionReader:
         self._goals = ObjectiveReader(self._parts)
 
     def read(self) -> Sections:
-        """All of them; where something is wrong, the default stands in."""
+        """Return all sections, with defaults instead of wrong values."""
         data = self._read_data()
         validation = self._read_validation()
         if data is not None:
@@ -125,9 +124,9 @@ class SectionReader:
         given = self._data.get("study")
         name = PurePath(self._file).stem if is_none(given) else given
         if not isinstance(name, str) or not STUDY_NAME.match(name):
-            rule = "a study's name has letters, digits, `-`, `_` and `.`, at most 100 of them, and"
+            rule = "Use up to 100 letters, digits, `-`, `_` and `.`; do not start with a dot."
             advice = "" if not is_none(given) else " It is the file's name: write study: NAME."
-            message = f"{rule} does not begin with a dot, but got {inline(name)}.{advice}"
+            message = f"{inline(name)} is not a valid study name. {rule}{advice}"
             self._problems.add(("study",), message)
             return ""
         return name
@@ -147,7 +146,7 @@ class SectionReader:
         if self._has_own_training and is_none(given):
             return DataSettings(source=source_kinds.NO_SOURCE)
         if is_none(given):
-            message = "required, but not given. For example `data: digits`."
+            message = "required, but missing. For example `data: digits`."
             self._problems.add(("data",), message)
             return None
         assert given is not None
@@ -165,10 +164,10 @@ class SectionReader:
         return self._parts.settings(DataSettings, section, ("data",))
 
     def _check_source(self, data: DataSettings, validation: ValidationSettings) -> None:
-        """Report what the source is not, and what does not belong to what it is."""
+        """Report mistakes in the source, and settings that do not apply to it."""
         if data.source == source_kinds.NO_SOURCE:
             if self._has_own_training and is_none(self._data.get("objective")):
-                message = "required without data, as {maximize: NAME} of what `train` reports."
+                message = "required without data. Write {maximize: NAME}: a name `train` reports."
                 self._problems.add(("objective",), message)
             return
         at: Path = ("data",) if isinstance(self._data["data"], str) else ("data", "source")
@@ -182,12 +181,13 @@ class SectionReader:
                 self._problems.add_new((*at, data.source, *below) if below else at, message)
         if data.weights is not None and self._has_own_training:
             message = (
-                "is for tunecli's own loop. Weigh the rows in your function, and leave it out."
+                "applies only to tunecli's own training loop. Weight the rows in your function, "
+                "and leave this out."
             )
             self._problems.add_new(("data", "weights"), message)
-        if kind != "pictures" or self._is_there(data.source):  # else its kind is a guess
-            for place, message in source_kinds.misplaced(kind, data, validation):
-                self._problems.add_new(place, message)
+        if kind != "pictures" or self._is_there(data.source):  # otherwise its kind is a guess
+            for setting, message in source_kinds.misplaced(kind, data, validation):
+                self._problems.add_new(setting, message)
         if self._folder is None or kind not in ("table", "arrays", "pictures"):
             return
         files: dict[Path, str | float | None] = {at: data.source}
@@ -197,7 +197,7 @@ class SectionReader:
         for path, file in files.items():
             if isinstance(file, str):
                 if kind == "pictures" and isdir(self._folder / data.source / file):
-                    continue  # val, beside the class folders
+                    continue  # val, next to the class folders
                 missing = source_kinds.missing_file(file, self._folder, kind)
                 if missing is not None:
                     self._problems.add_new(path, missing)
@@ -213,13 +213,14 @@ class SectionReader:
         if settings is None:
             return ValidationSettings()
         ways = ("folds", "holdout", "file", "column", "folder")
-        given = [way for way in ways if section.get(way) is not None]  # whatever it is
+        given = [
+            way for way in ways if section.get(way) is not None
+        ]  # even if its value is invalid
         if len(given) > 1:
-            all_of_them = "both" if len(given) == 2 else "all"
-            message = f"{' or '.join(given)}, but not {all_of_them}. Remove one of them."
+            message = f"only one of {' and '.join(given)} is allowed. Keep one of them."
             self._problems.add(("validation", given[1]), message)
         elif given and given != ["folds"] and settings.repeats > 1:
-            message = "repeats goes with folds only. Remove it, or write folds."
+            message = "repeats requires folds. Remove it, or write folds."
             self._problems.add(("validation", given[0]), message)
         elif (settings.folds or 1) * settings.repeats > MOST_FOLDS:
             n_folds = f"{settings.folds:,} folds repeated {settings.repeats:,} times"
@@ -231,7 +232,7 @@ class SectionReader:
         self, section: dict[str, Any], objectives: Sequence[Objective]
     ) -> SearchSettings | None:
         given = dict(section)
-        if len(objectives) > 1:  # what is behind in the first may be in front in another
+        if len(objectives) > 1:  # a trial that is behind in one may lead in another
             given.setdefault("pruner", "none")
         components: dict[str, Component | None] = {}
         kinds: dict[str, Kind] = {"sampler": "sampler", "pruner": "pruner"}
@@ -242,10 +243,10 @@ class SectionReader:
                 written, at, kinds[key], optional=key == "pruner"
             )
         settings = self._parts.settings(SearchSettings, given, ("search",), also=("start_with",))
-        kept = {key: c for key, c in components.items() if c is not None or key == "pruner"}
+        update = {key: c for key, c in components.items() if c is not None or key == "pruner"}
         if settings is None:
             return None
-        read = settings.model_copy(update=kept)
+        read = settings.model_copy(update=update)
         for mistake in lesson_mistakes(read):
             self._problems.add_new(("search", "learn_from"), mistake)
         for setting, mistake in multi_objective_mistakes(read) if len(objectives) > 1 else ():

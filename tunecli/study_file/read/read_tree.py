@@ -1,4 +1,4 @@
-"""Grows the tree: what stands in each slot, and what each variant puts there instead."""
+"""Build the tree: the node of each slot, and the slots that each variant replaces."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ REQUIRED = {
     "model": "model: MLP",
     "optimizer": "optimizer: {AdamW: {lr: 1e-3}}",
 }
-"""Slots without a default, and what might stand there."""
+"""Slots without a default, with an example of each."""
 
 _IN_VARIANTS = ("data", "model", "loss", "optimizer", "schedule", "train", *SETTINGS)
 _OF_DATA = "data.scale and data.augment"
@@ -46,7 +46,7 @@ _STEPS: Slot = ("training", "steps")
 
 
 def read_tree(data: dict[str, Any], grammar: Grammar) -> Tree:
-    """The tree of a study file; reports what is wrong and leaves `Broken` nodes there."""
+    """Return the tree of a study file; report mistakes, and leave `Broken` nodes there."""
     base = _read_slots(data, (), "", grammar)
     variants = data.get("variant")
     branches = {} if is_none(variants) else _read_variants(variants, grammar)
@@ -54,7 +54,7 @@ def read_tree(data: dict[str, Any], grammar: Grammar) -> Tree:
     for name, example in REQUIRED.items():
         slot = (name,)
         if not is_own and not is_everywhere(slot, Tree(base, branches)):
-            grammar.problems.add(slot, f"required, but not given. For example `{example}`.")
+            grammar.problems.add(slot, f"required, but missing. For example `{example}`.")
             base[slot] = Broken(slot)
     if _EPOCHS not in base and _STEPS not in base and not is_own:
         base[_EPOCHS] = Plain(defaults.EPOCHS, _EPOCHS)
@@ -62,17 +62,17 @@ def read_tree(data: dict[str, Any], grammar: Grammar) -> Tree:
 
 
 def _read_slots(data: dict[str, Any], at: Path, prefix: str, grammar: Grammar) -> dict[Slot, Node]:
-    """The slots that are given in a study file or in a branch of its variants.
+    """Return the slots that a study file or a branch of its variants gives.
 
     Args:
-        at: where `data` stands.
-        prefix: of the names of parameters, "" or "variant.<label>.".
+        at: path of `data`.
+        prefix: prefix of the names of parameters, "" or "variant.<label>.".
     """
     slots: dict[Slot, Node] = {}
     for slot, kind in (COMPONENT_SLOTS | LIST_SLOTS).items():
         section = data.get(slot[0]) if len(slot) == 2 else data
         if slot == SOURCE and (at or not searches_source(section)):
-            continue  # every trial shares it
+            continue  # shared by every trial
         if isinstance(section, dict) and slot[-1] in section:
             role = Role(kind, (*at, *slot), prefix + ".".join(slot), slot in OPTIONAL_SLOTS)
             read = grammar.components if slot in LIST_SLOTS else grammar.component
@@ -102,8 +102,7 @@ def _read_settings(
                 continue
             key = meant
         if key == "max_time" and has_ranges(value):
-            message = "a range may not stand in training.max_time, which is no part of training."
-            grammar.problems.add(below, f"{message} Write a value.")
+            grammar.problems.add(below, "training.max_time cannot be a range. Write a value.")
             continue
         name = f"{prefix}{section}.{key}"
         given = switched_off(SETTINGS[section], {key: without_none(value)})[key]
@@ -117,7 +116,7 @@ def _read_variants(data: Any, grammar: Grammar) -> dict[str, dict[Slot, Node]]:
     is_written_so = isinstance(options, dict) and bool(options)
     if not is_written_so or len(data) > 1:
         written = "variant: {choice: {label: {parts of the file}, …}}"
-        grammar.problems.add(at, f"variants are written {written}, but got {inline(data)}.")
+        grammar.problems.add(at, f"variants must be written as {written}, but got {inline(data)}.")
     if not isinstance(options, dict):
         return {}
     return {
@@ -132,7 +131,7 @@ def _read_branch(label: str, data: Any, at: Path, grammar: Grammar) -> dict[Slot
     if is_none(data):
         return {}
     if not isinstance(data, dict):
-        grammar.problems.add(at, f"must hold parts of the file, but got {inline(data)}.")
+        grammar.problems.add(at, f"must contain parts of the file, but got {inline(data)}.")
         return {}
     for key in data:
         _check_replaceable(key, data[key], (*at, key), grammar)
@@ -149,16 +148,16 @@ def _check_replaceable(key: str, data: Any, at: Path, grammar: Grammar) -> None:
         parts = listed([*_IN_VARIANTS[1:], "data.scale", "data.augment"])
         fixed = ("study", "seed", "validation", "objective", "metrics", "search", "variant")
         reason = "every trial shares it." if key in fixed else unknown_key(key, [*_IN_VARIANTS])
-        grammar.problems.add(at, f"a variant may replace {parts} only: {reason}", of_key=True)
+        grammar.problems.add(at, f"a variant can replace only {parts}: {reason}", of_key=True)
     elif key == "data":
         if not isinstance(data, dict):
-            message = f"a variant may replace {_OF_DATA} only, but got {inline(data)}."
+            message = f"a variant can replace only {_OF_DATA}, but got {inline(data)}."
             grammar.problems.add(at, message)
             return
         for name in data:
             if name in ("scale", "augment"):
                 continue
-            message = f"a variant may replace {_OF_DATA} only"
+            message = f"a variant can replace only {_OF_DATA}"
             known = (
                 "every trial shares this."
                 if name in DataSettings.model_fields

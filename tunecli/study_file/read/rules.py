@@ -1,7 +1,7 @@
-"""What does not go together: rules between settings that are each right by themselves.
+"""Rules between settings that are each valid by themselves.
 
-A rule looks at one configuration without ranges. A study file is checked by trying the rules on
-the ends of its ranges and on every pair of its choices, so that no trial is spent on a combination
+A rule checks one configuration without ranges. To check a study file, the rules are applied to the
+ends of its ranges and to every pair of its choices, so that no trial is spent on a combination
 that cannot train.
 """
 
@@ -27,9 +27,9 @@ class Conflict:
     """Settings that exclude each other.
 
     Attributes:
-        path: the setting or argument to look at first, as ("training", "batch_size") or
+        path: the setting or argument to look at first, such as ("training", "batch_size") or
             ("optimizer", "nesterov").
-        others: what else has a part in it.
+        others: the other settings that take part in the conflict.
     """
 
     path: Path
@@ -45,12 +45,12 @@ _MOST_EVALUATIONS = 10_000
 
 
 def conflicts(config: TrialConfig) -> list[Conflict]:
-    """Everything in a configuration that cannot be trained as it stands."""
+    """Return all conflicts of a configuration, which keep it from being trained."""
     return [conflict for rule in _RULES for conflict in rule(config)]
 
 
 def _lbfgs(config: TrialConfig) -> Iterator[Conflict]:
-    """LBFGS evaluates one function many times: nothing about it may change between calls."""
+    """Yield settings that change the loss between the evaluations of one LBFGS step."""
     training = config.training
     if config.optimizer.name != "LBFGS":
         return
@@ -73,11 +73,12 @@ def _lbfgs(config: TrialConfig) -> Iterator[Conflict]:
     for name in (name for name, is_set in unwanted.items() if is_set):
         value = getattr(training, name)
         message = (
-            f"LBFGS does not go with {name}: {value}. Leave it out, or take another optimizer."
+            f"LBFGS cannot be combined with {name}: {value}. Leave it out, or use another "
+            "optimizer."
         )
         yield Conflict(("training", name), message, (_OPTIMIZER,))
     if config.data.augment:
-        message = "LBFGS does not go with augment. Leave it out, or take another optimizer."
+        message = "LBFGS cannot be combined with augment. Leave it out, or use another optimizer."
         yield Conflict(("data", "augment"), message, (_OPTIMIZER,))
     if _number(config.model, "dropout") > 0:
         message = "LBFGS needs a model without dropout, but got {:g}. Write dropout: 0."
@@ -86,7 +87,7 @@ def _lbfgs(config: TrialConfig) -> Iterator[Conflict]:
 
 
 def _pictures_only(config: TrialConfig) -> Iterator[Conflict]:
-    """Where the source is a table by its name; of others the shape of a row tells."""
+    """Yield picture settings of a table; for other sources, the shape of a row decides later."""
     if kind_of(config.data.source) != "table":
         return
     wrong: dict[Path, bool] = {
@@ -94,15 +95,15 @@ def _pictures_only(config: TrialConfig) -> Iterator[Conflict]:
         ("training", "cutmix"): config.training.cutmix > 0,
     }
     for path in (path for path, is_set in wrong.items() if is_set):
-        message = f"is for pictures, but {config.data.source!r} is a table. Remove it."
+        message = f"applies only to pictures, but {config.data.source!r} is a table. Remove it."
         yield Conflict(path, message)
 
 
 def _muon(config: TrialConfig) -> Iterator[Conflict]:
     if config.optimizer.name == "Muon" and config.model.name in ("Linear", "CNN"):
         message = (
-            f"Muon trains the matrices of hidden linear layers, and {config.model.name} has none. "
-            "Take MLP, or another optimizer."
+            f"Muon trains the matrices of hidden linear layers, but {config.model.name} has none. "
+            "Use MLP, or another optimizer."
         )
         yield Conflict(_OPTIMIZER, message, (("model",),))
 
@@ -113,15 +114,15 @@ def _nesterov(config: TrialConfig) -> Iterator[Conflict]:
             continue
         involved: tuple[Path, ...] = ((*path, "momentum"), (*path, "dampening"))
         if _number(optimizer, "momentum") == 0:
-            message = "nesterov needs a momentum above 0, but it is 0. Raise its low end."
+            message = "nesterov requires a momentum above 0, but got 0. Raise momentum."
             yield Conflict((*path, "nesterov"), message, involved)
         if _number(optimizer, "dampening") != 0:
-            message = "nesterov goes only with dampening: 0. Leave dampening out."
+            message = "nesterov requires dampening: 0. Leave dampening out."
             yield Conflict((*path, "nesterov"), message, involved)
 
 
 def _with_nested(path: Path, component: Component) -> Iterator[tuple[Path, Component]]:
-    """A component and those among its arguments, each with the path of its arguments."""
+    """Yield a component and its nested components, each with the path of its arguments."""
     yield path, component
     for name, value in component.arguments.items():
         if isinstance(value, Component):
@@ -132,7 +133,7 @@ def _accumulation(config: TrialConfig) -> Iterator[Conflict]:
     training = config.training
     if training.accumulate > 1 and training.batch_size == "full":
         message = (
-            f"a full batch leaves nothing to accumulate, but got {training.accumulate}. "
+            f"accumulate has no effect with batch_size: full, but got {training.accumulate}. "
             "Leave accumulate out, or give batch_size a number."
         )
         yield Conflict(("training", "accumulate"), message, (_BATCH_SIZE,))
@@ -143,12 +144,14 @@ def _budget(config: TrialConfig) -> Iterator[Conflict]:
     both: tuple[Path, ...] = (("training", "epochs"), ("training", "steps"))
     if training.epochs is not None and training.steps is not None:
         message = (
-            f"epochs or steps say how long to train, but got both, {training.epochs} epochs and "
+            f"only one of epochs and steps is allowed, but got {training.epochs} epochs and "
             f"{training.steps} steps. Remove one of them."
         )
         yield Conflict(("training", "steps"), message, both)
     if training.epochs is None and training.steps is None and config.train is None:
-        yield Conflict(("training", "epochs"), "give epochs or steps, but got neither.", both)
+        yield Conflict(
+            ("training", "epochs"), "epochs or steps is required, but got neither.", both
+        )
 
 
 def _evaluations(config: TrialConfig) -> Iterator[Conflict]:
@@ -157,7 +160,7 @@ def _evaluations(config: TrialConfig) -> Iterator[Conflict]:
     if every is None:
         return
     if training.steps is not None and not isinstance(every, int):
-        message = f"with steps, eval_every is a whole number of steps, but got {every:g}."
+        message = f"with steps, eval_every must be a whole number of steps, but got {every:g}."
         yield Conflict(path, message, (("training", "steps"),))
     length, unit = (training.steps, "steps") if training.steps else (training.epochs, "epochs")
     if length is not None and every > length:
@@ -166,7 +169,7 @@ def _evaluations(config: TrialConfig) -> Iterator[Conflict]:
 
 
 def _evaluation_count(config: TrialConfig) -> Iterator[Conflict]:
-    """Each evaluation is a row of the database for every fold, and keeps the driver busy."""
+    """Limit evaluations: each one is a row per fold in the database, and work for the driver."""
     training = config.training
     unit, length = ("steps", training.steps) if training.steps else ("epochs", training.epochs)
     every = training.eval_every or (1 if unit == "epochs" else None)
@@ -205,14 +208,14 @@ def _cyclic_schedules(config: TrialConfig) -> Iterator[Conflict]:
     top = schedule.arguments.get("max_lr", config.optimizer.arguments.get("lr"))
     if is_number(base) and is_number(top) and base >= top:
         message = (
-            f"base_lr must be below the highest rate, {top:g} (max_lr, else the optimizer's lr), "
+            f"base_lr must be below the highest rate, {top:g} (max_lr or the optimizer's lr), "
             f"but got {base:g}."
         )
         yield Conflict(("schedule", "base_lr"), message, (("optimizer", "lr"),))
 
 
 def _batch_norm(config: TrialConfig) -> Iterator[Conflict]:
-    """A picture has many values a channel, so that only the MLP's batch norm needs more rows."""
+    """Refuse one row per batch for an MLP; pictures have many values per channel for the norm."""
     training = config.training
     single = "micro_batch" if training.micro_batch == 1 else "batch_size"
     if getattr(training, single) != 1 or config.model.name != "MLP":
@@ -225,33 +228,35 @@ def _batch_norm(config: TrialConfig) -> Iterator[Conflict]:
 
 
 def _argument_values(config: TrialConfig) -> Iterator[Conflict]:
-    """What a constructor would refuse when the trial begins, or fail on in its steps."""
+    """Yield arguments that a constructor would refuse, or that would fail in training."""
     for section in BOUNDS:
         component: Component | None = getattr(config, section)
         if component is None:
             continue
         for path, part in _with_nested((section,), component):
             if is_code(part.name):
-                continue  # its words may mean anything
+                continue  # its arguments may mean anything
             for below, message in out_of_bounds(section, part):
                 yield Conflict((*path, *below), message)
             if section == "model" and part.arguments.get("width") == []:
-                message = "width must hold at least one layer's, but got []."
+                message = "width must have at least one entry, but got []."
                 yield Conflict((*path, "width"), message)
 
 
 def _ordered_arguments(config: TrialConfig) -> Iterator[Conflict]:
-    """Arguments of which one says something of another."""
+    """Yield arguments that contradict each other."""
     for path, optimizer in _with_nested(_OPTIMIZER, config.optimizer):
         sizes = optimizer.arguments.get("step_sizes")
         if optimizer.name == "Rprop" and isinstance(sizes, list) and 0 <= sizes[1] < sizes[0]:
             low, high = sizes
-            message = f"step_sizes are the smallest and the largest, but got [{low:g}, {high:g}]."
+            message = f"step_sizes must be [smallest, largest], but got [{low:g}, {high:g}]."
             yield Conflict((*path, "step_sizes"), message)
     given = config.schedule.arguments if config.schedule is not None else {}
     alone = {"epochs", "steps_per_epoch"} & {key for key in given if given[key] is not None}
     if len(alone) == 1 and given.get("total_steps") is None:
-        message = "epochs and steps_per_epoch go together. Give both, or leave them out."
+        message = (
+            "epochs and steps_per_epoch must be given together. Give both, or leave both out."
+        )
         yield Conflict(("schedule", *alone), message)
 
 
@@ -273,37 +278,37 @@ _RULES: tuple[Rule, ...] = (
 
 
 def loss_conflicts(loss: Component, task: Task) -> list[Conflict]:
-    """Whether a loss fits the task of the data."""
-    if LOSS_TASKS.get(loss.name, task) == task:  # one of the user's own may be for any
+    """Return a conflict if a loss does not fit the task of the data."""
+    if LOSS_TASKS.get(loss.name, task) == task:  # the user's own loss may fit any task
         return []
     fitting = "CrossEntropyLoss" if task == "classification" else "MSELoss"
     message = (
-        f"{loss.name} is for {LOSS_TASKS[loss.name]}, but the data is for {task}. "
+        f"{loss.name} is for {LOSS_TASKS[loss.name]}, but the task is {task}. "
         f"Write {fitting}, or leave loss out."
     )
     return [Conflict(("loss",), message)]
 
 
 def sampler_conflicts(sampler: Component, parameters: Sequence[Parameter]) -> list[str]:
-    """What keeps a sampler that visits every point from doing so: branches, endless ranges."""
+    """Return what keeps an exhaustive sampler from visiting every point."""
     short = sampler.name.removesuffix("Sampler")
     if short not in ("Grid", "BruteForce"):
         return []
-    found = []
+    messages = []
     for parameter in parameters:
         given = parameter.range
         if isinstance(given, FloatRange) and given.step is None and given.low < given.high:
-            found.append(
+            messages.append(
                 f"{short} needs finitely many points, but {parameter.name} is a continuous range. "
-                "Give it a step, or make it a choice; or write sampler: TPE."
+                "Give it a step, make it a choice, or write sampler: TPE."
             )
         if short == "Grid" and parameter.conditions:
-            gate = parameter.conditions[-1].parameter
-            found.append(
-                f"Grid takes no branches, but {parameter.name} depends on {gate}. "
+            condition = parameter.conditions[-1].parameter
+            messages.append(
+                f"Grid does not support branches, but {parameter.name} depends on {condition}. "
                 "Write sampler: BruteForce or TPE."
             )
-    return found
+    return messages
 
 
 def _number(component: Component, argument: str) -> float:

@@ -1,7 +1,7 @@
-"""What samplers and pruners ask of their arguments beyond the type, known without Optuna.
+"""Rules for arguments of samplers and pruners beyond their types, checked without Optuna.
 
-The bounds are those of Optuna's constructors and of the documentation of each argument; what a
-constructor refuses beside them is found before the search begins (`search/constructible.py`).
+The bounds are those of Optuna's constructors and of the documentation of each argument. Before a
+search starts, the constructors themselves are called (`search/try_optuna.py`).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ BOUNDS: dict[str, Interval] = {
         "bootstrap_count": "[0, inf)",
     }.items()
 }
-"""By argument, which means the same wherever it occurs."""
+"""Bounds by argument, which have the same meaning in every class."""
 
 HALVING = frozenset({"SuccessiveHalvingPruner", "HyperbandPruner"})
 
@@ -50,36 +50,39 @@ _EXCLUSIVE = (
 
 
 LEARNERS = ("TPESampler", "GPSampler")
-"""Samplers that make use of trials which they did not suggest."""
+"""Samplers that can learn from trials that they did not suggest."""
 
 
 def lesson_mistakes(search: SearchSettings) -> Iterator[str]:
-    """What is wrong with `learn_from`."""
+    """Yield mistakes in `learn_from`."""
     for name in search.learn_from:
         if not STUDY_NAME.match(name):
-            yield f"names studies, but {inline(name)} is no study's name."
+            yield f"must be study names, but {inline(name)} is not a valid study name."
     if search.learn_from and search.sampler.name not in LEARNERS:
         name = search.sampler.name.removesuffix("Sampler")
         yield (
-            f"{name} makes no use of trials that it did not suggest itself. Use sampler: TPE or "
-            "GP, or leave learn_from out."
+            f"{name} cannot learn from trials that it did not suggest. Use sampler: TPE or GP, "
+            "or leave learn_from out."
         )
 
 
 def multi_objective_mistakes(search: SearchSettings) -> Iterator[tuple[str, str]]:
-    """What does not go with several objectives: (setting, message)."""
+    """Yield (setting, message) of what cannot be combined with several objectives."""
     if search.sampler.name == "CmaEsSampler":
         yield (
             "sampler",
-            "CMA-ES takes one objective. Use sampler: TPE, NSGAII or NSGAIII, or one objective "
-            "with the others as constraints.",
+            "CMA-ES supports only one objective. Use sampler: TPE, NSGAII or NSGAIII, or turn the "
+            "other objectives into constraints.",
         )
     if search.learn_from:
-        yield "learn_from", "trials of other studies teach one objective only. Leave it out."
+        yield (
+            "learn_from",
+            "learning from other studies supports only one objective. Leave learn_from out.",
+        )
 
 
 def search_mistakes(component: Component) -> Iterator[ArgumentProblem]:
-    """What is wrong with the arguments of a sampler or pruner whose types are right."""
+    """Yield mistakes in the arguments of a sampler or pruner whose types are right."""
     yield from _out_of_bounds(component)
     yield from _contradictions(component)
     for name, value in component.arguments.items():
@@ -89,8 +92,8 @@ def search_mistakes(component: Component) -> Iterator[ArgumentProblem]:
             short = value.name.removesuffix("Pruner")
             yield (
                 (name,),
-                f"Patient cannot wrap {short}, which decides at a few evaluations only, where "
-                "patience is seldom at its end. Wrap Median, Percentile or Threshold.",
+                f"Patient cannot wrap {short}, which decides at only a few evaluations, so "
+                "patience rarely runs out there. Wrap Median, Percentile or Threshold.",
             )
         for path, message in search_mistakes(value):
             yield (name, value.name, *path), message
@@ -108,9 +111,9 @@ def _contradictions(component: Component) -> Iterator[ArgumentProblem]:
     given = component.arguments
     for one, other in _EXCLUSIVE:
         if given.get(one) is True and given.get(other) is True:
-            yield (other,), f"{one} and {other} do not go together. Remove one of them."
+            yield (other,), f"{one} and {other} cannot be combined. Remove one of them."
     if given.get("group") is True and given.get("multivariate") is False:
-        yield ("group",), "group needs multivariate: true. Leave multivariate out, or group."
+        yield ("group",), "group requires multivariate: true. Leave out multivariate or group."
     if component.name == "HyperbandPruner":
         low, high = given.get("min_resource"), given.get("max_resource")
         if is_number(low) and is_number(high) and low > high:
@@ -121,6 +124,6 @@ def _contradictions(component: Component) -> Iterator[ArgumentProblem]:
     if component.name == "ThresholdPruner":
         low, high = given.get("lower"), given.get("upper")
         if low is None and high is None:
-            yield (), "Threshold needs lower or upper, the score at which a trial is stopped."
+            yield (), "Threshold requires lower or upper, the score at which a trial is stopped."
         elif is_number(low) and is_number(high) and low > high:
             yield ("upper",), f"lower must not be above upper, but got {low:g} and {high:g}."

@@ -1,4 +1,4 @@
-"""What a study is called: by `--set study=…`, in its file, or as its file."""
+"""Find the name of a study: from `--set study=…`, its file's content, or its file's name."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from tunecli.study_file.text.document import LARGEST_FILE, Document
 
 STUDY_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}\Z")
 TRASH = ".trash"
-"""The folder of studies that were replaced, and how their names begin: no study is called so."""
+"""The folder of replaced studies, and the prefix of their names; invalid as a study's name."""
 
 
 def early_name(path: Path, overrides: Sequence[str] = ()) -> str | None:
-    """The name of a study before its file is checked, in a tenth of the time.
+    """Return the name of a study without checking its file, in a tenth of the time.
 
     Returns:
-        the name that `load` will find, too; None where that will report a mistake.
+        the name that the full check finds as well; None if that will report a mistake.
     """
     try:
         text = read_small(path, LARGEST_FILE).decode("utf-8-sig")

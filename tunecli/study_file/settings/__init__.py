@@ -1,1 +1,1 @@
-"""What a study can say, as frozen values."""
+"""All settings of a study, as frozen values."""

@@ -1,7 +1,7 @@
-"""The data sets that come with scikit-learn: what a study file may name as `data`.
+"""The data sets that come with scikit-learn, which a study file can name as `data`.
 
-The table stands here, beside the study file's defaults, because the task decides the loss, the
-metric and the direction before any data is read. `tunecli.data.sources` loads them.
+The table belongs to the settings because the task decides the loss, the metric and the direction
+before any data is read. `tunecli.data.sources` loads the data.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The metrics a study file can name: their task, direction and arguments.
+"""The metrics that a study file can name: their task, direction and arguments.
 
-Torch-free, for reading study files and drawing reports. What predictions give is computed by
-`training/metrics.py`, what a model costs by `training/compression/costs.py`.
+Does not import torch, so that study files and reports are read fast. `training/outcome/metrics.py`
+computes metrics of predictions, `training/compression/costs.py` costs of models.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from tunecli.study_file.settings.settings import Component, Direction, Task, Tri
 
 @dataclass(frozen=True)
 class MetricInfo:
-    """One metric, as scikit-learn defines it, or what a model costs.
+    """One metric as scikit-learn defines it, or one cost of a model.
 
     Attributes:
-        task: the only task that it measures; None for a cost, whatever the task is.
-        direction: the one in which a model gets better.
-        arguments: what may be set, with the words allowed; the first word is the default.
-        lowest, highest: what it can be at all.
-        needs: what it needs of the rows that it measures, or it is not defined.
+        task: the only task that it measures; None for a cost, which fits every task.
+        direction: the direction of improvement.
+        arguments: arguments with their allowed words; the first word is the default.
+        lowest, highest: the range of possible values.
+        needs: the rows without which it is not defined.
     """
 
     name: str
@@ -36,7 +36,7 @@ class MetricInfo:
 
 
 _NO_TIME = 1e-12
-"""Seconds in which no machine computes anything."""
+"""Seconds, less than any computation takes."""
 
 _AVERAGE = {"average": ("macro", "micro", "weighted")}
 
@@ -72,24 +72,24 @@ METRICS: dict[str, MetricInfo] = {
 }
 
 COSTS = frozenset(info.name for info in METRICS.values() if info.task is None)
-"""What is known of a model without a single row's target."""
+"""Metrics of the model alone, which need no targets."""
 
 
 def metric_needs(name: str) -> str:
-    """Return what the metric that is stored as `name` needs of rows; empty for any other."""
+    """Return the rows that the metric stored as `name` needs; empty if it needs none."""
     return _NEEDS.get(name, "")
 
 
 def argument(metric: Component, name: str) -> str:
-    """The word given for an argument of `metric`, or its default."""
+    """Return the word given for an argument of `metric`, or its default."""
     return str(metric.arguments.get(name, METRICS[metric.name].arguments[name][0]))
 
 
 def label(metric: Component) -> str:
-    """What a measured value is stored and shown under: `f1`, and `f1_micro` for `average: micro`.
+    """Return the name under which values are stored: `f1`, or `f1_micro` for `average: micro`.
 
-    Two metrics have the same label if and only if they measure the same; those of the user's own
-    are told apart by their names and arguments, not by their files.
+    Two metrics have the same label if and only if they measure the same; the user's own metrics
+    differ by their names and arguments, not by their files.
     """
     if metric.name not in METRICS:
         given = (f"{name}={value}" for name, value in metric.arguments.items())
@@ -105,26 +105,26 @@ _NEEDS = {
     if info.needs
     for arguments in ({}, *({"average": word} for word in info.arguments.get("average", ())))
 }
-"""By label."""
+"""The rows that metrics need, by label."""
 
 
 def prediction_metrics(config: TrialConfig) -> tuple[Component, ...]:
-    """What predictions are measured by: the first objective, then all else, each once."""
+    """Return the metrics of predictions: the first objective, then all others, each once."""
     return tuple(metric for metric in _named(config) if not _is_cost(metric, config))
 
 
 def cost_metrics(config: TrialConfig) -> tuple[str, ...]:
-    """What a trial's models are asked for: those of `COSTS` that its study names."""
+    """Return the metrics of `COSTS` that a trial's study names."""
     return tuple(metric.name for metric in _named(config) if _is_cost(metric, config))
 
 
 def _named(config: TrialConfig) -> tuple[Component, ...]:
-    """The metrics of a study's objectives, those it shows and those it limits."""
+    """Return the metrics of a study's objectives, those it shows and those it limits."""
     optimized = [objective.metric for objective in config.objectives]
     limited = [constraint.metric for constraint in config.constraints]
     return tuple({label(m): m for m in (*optimized, *config.metrics, *limited)}.values())
 
 
 def _is_cost(metric: Component, config: TrialConfig) -> bool:
-    """A training of the user's own reports whatever it likes under these names."""
+    """Return whether a metric is a cost; the user's own training may reuse the names of costs."""
     return metric.name in COSTS and config.train is None

@@ -1,6 +1,6 @@
-"""What can be searched: the ranges of a study file, each a plain frozen value.
+"""The ranges of a study file, each a plain frozen value.
 
-The words are Optuna's (`low`, `high`, `log`, `step`, choices); this module knows no Optuna.
+The names are Optuna's (`low`, `high`, `log`, `step`, choices), but Optuna is not imported.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from tunecli.study_file.text.scalars import Scalar
 
 @dataclass(frozen=True)
 class FloatRange:
-    """Real numbers from `low` to `high`, both included; on a log scale, or in steps."""
+    """Real numbers from `low` to `high`, both included; on a log scale or in steps."""
 
     low: float
     high: float
@@ -22,7 +22,7 @@ class FloatRange:
 
 @dataclass(frozen=True)
 class IntRange:
-    """Whole numbers from `low` to `high`, both included; on a log scale, or in steps."""
+    """Whole numbers from `low` to `high`, both included; on a log scale or in steps."""
 
     low: int
     high: int
@@ -42,7 +42,7 @@ Range = FloatRange | IntRange | Categories
 
 @dataclass(frozen=True)
 class Condition:
-    """A parameter is only asked for while `parameter` holds one of `values`."""
+    """A condition under which a parameter exists: `parameter` has one of `values`."""
 
     parameter: str
     values: tuple[Scalar, ...]

@@ -1,8 +1,8 @@
 """The settings of a study file, with every range replaced by a value.
 
-There is one class for a section whether it stands in a study file or in a trial: ranges live in
-the study file's tree only (`tree.py`), and a range is checked by putting its ends and choices
-here. So training never meets a range, and `TrialConfig` prints as a study file that runs again.
+A section has the same class in a study file and in a trial: ranges exist only in the study file's
+tree (`space/tree.py`), and a range is checked by validating its ends and choices here. So training
+never sees a range, and `TrialConfig` can be printed as a study file that runs again.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ Task = Literal["classification", "regression"]
 Direction = Literal["minimize", "maximize"]
 
 LARGEST = 3e38
-"""About the largest number that a model can compute with, which has 32 bits."""
+"""Approximately the largest number that a model can compute with, in 32 bits."""
 
 LARGEST_SEED = 2**32 - 1
-"""What numpy and scikit-learn take."""
+"""The largest seed that numpy and scikit-learn accept."""
 
 
 @dataclass(frozen=True)
 class Off:
-    """Stands on a setting that can be off: `none`, null and an empty value mean `value`.
+    """Annotation of a setting that can be off: `none`, null and an empty value mean `value`.
 
-    A setting that may be None, a list of words, or true or false needs no mark.
+    Settings that accept None, lists of words and booleans do not need it.
     """
 
     value: Any
@@ -38,11 +38,11 @@ class Off:
 Positive = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Amount = Annotated[float, Field(ge=0, le=LARGEST), Off(0.0)]
-"""Of something that a training may do without."""
+"""The strength of an optional part of training; 0 is off."""
 
 
 def _one_as_list(words: Any) -> Any:
-    """One word where several may stand; numbers as they would stand in a cell."""
+    """Return a list, also for a single word, with numbers written as in a table's cells."""
     listed = words if isinstance(words, list) else [words]
     numbers = (int, float)
     return [
@@ -57,11 +57,11 @@ Words = Annotated[
         _one_as_list, json_schema_input_type=str | int | float | list[str | int | float]
     ),
 ]
-"""A list of words; one alone needs no brackets."""
+"""A list of words; a single word needs no brackets."""
 
 
 def _is_size(written: Any) -> Any:
-    """One number or two; pydantic would tell what is wrong with each way of writing it."""
+    """Accept one number or two; pydantic would report an error for each form."""
     numbers = written if isinstance(written, list) and len(written) == 2 else [written]
     if all(isinstance(n, int) and not isinstance(n, bool) and n >= 1 for n in numbers):
         return written
@@ -72,11 +72,11 @@ Size = Annotated[
     Positive | Annotated[list[Positive], Field(min_length=2, max_length=2)],
     BeforeValidator(_is_size),
 ]
-"""Height and width of pictures, in pixels; one number for both."""
+"""Height and width of pictures in pixels; one number means both."""
 
 
 class Settings(BaseModel):
-    """Frozen, strict (`true` is no number), and closed to unknown keys."""
+    """Base of all settings: frozen, strict (`true` is not a number), without unknown keys."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
@@ -85,8 +85,8 @@ class Component(Settings):
     """A named thing with arguments: a model, loss, optimizer, sampler, metric and so on.
 
     Attributes:
-        name: as torch, scikit-learn, Optuna or tunecli call it, e.g. `AdamW`.
-        arguments: for its constructor; plain data, or a nested Component (Muon's `rest`).
+        name: its name in torch, scikit-learn, Optuna or tunecli, such as `AdamW`.
+        arguments: arguments of its constructor; plain data, or a nested Component (Muon's `rest`).
     """
 
     name: str
@@ -95,7 +95,7 @@ class Component(Settings):
     @field_validator("arguments")
     @classmethod
     def _nested_from_json(cls, arguments: dict[str, Any]) -> dict[str, Any]:
-        """A nested component that was stored as JSON is one again."""
+        """Turn nested components that were stored as JSON back into components."""
         return {
             key: cls(**value)
             if isinstance(value, dict) and value.keys() == {"name", "arguments"}
@@ -105,48 +105,50 @@ class Component(Settings):
 
 
 WITHOUT = Component(name="none")
-"""Stands where a training of the user's own needs no component."""
+"""The placeholder of a component that the user's own training does not need."""
 
 
 class DataSettings(Settings):
-    """Where the rows come from, what is put away, how features are prepared.
+    """Source of the rows, rows to hold out, and preparation of the features.
 
-    What a setting below is not meant for (`size` for a table) is an error: see `source_kinds`.
+    A setting that does not apply to the source (`size` for a table) is an error: see
+    `source_kinds`.
 
     Attributes:
         source: a bundled set, a table (.csv, .tsv, .csv.gz, .parquet), arrays (.npz, .npy, .pt), a
             folder of class folders, a torchvision set, or a function of your own.
-        arguments: for a function that is the source; they may as well stand below its name.
-        test: what the search never sees: a share of the rows, 0 for none, or a second file. By
-            default the source's own test split, or 0.2.
-        split_seed: decides the test set and the folds; `seed` never does.
-        scale: fitted on each training part: standard, minmax, robust, quantile or none, which
-            leaves numbers as they are and gives pictures from 0 (black) to 1 (white).
-        augment: what happens to training pictures, one draw for each picture and epoch: classes
-            of kornia.augmentation, in their order.
-        target: the column to predict; of a .npy file, the file with the targets.
-        task: classification or regression, where the target leaves it open.
-        drop: columns to leave out.
-        categorical: columns of categories, whatever their cells look like.
-        numeric: columns of numbers, whatever their cells look like.
+        arguments: arguments of a function that is the source; they can also be written below its
+            name.
+        test: the rows to hold out from the search: a share of the rows, 0 for none, or a second
+            file. Default: the source's own test split, or 0.2.
+        split_seed: seed of the test split and the folds, which `seed` does not affect.
+        scale: scaling, fitted on each training part: standard, minmax, robust, quantile or none.
+            Without scaling, numbers are unchanged and pictures range from 0 (black) to 1 (white).
+        augment: augmentation of training pictures, drawn anew for each picture and epoch: classes
+            of kornia.augmentation, applied in order.
+        target: the column to predict; for a .npy file, the file of the targets.
+        task: classification or regression. Default: decided by the target.
+        drop: columns to ignore.
+        categorical: columns to treat as categories, whatever their cells look like.
+        numeric: columns to treat as numbers, whatever their cells look like.
         missing: cells that count as missing, in addition to empty ones, such as `?`.
         decimal: the decimal sign of numbers in text: `.` or `,`.
-        thousands: what separates groups of three digits in text: `,`, `.`, a space, `'` or `_`.
-        units: texts before or after numbers, such as % or $; one per column, the same in rows to
+        thousands: the separator of groups of three digits in text: `,`, `.`, a space, `'` or `_`.
+        units: strings before or after numbers, such as % or $; one per column, the same in rows to
             predict.
-        dates: day-first or month-first, where 03.01.2026 leaves it open.
-        group: a column whose rows of one value stay together, in one fold or in the test set.
-        time: a column of times: validation and test are on later rows only.
-        weights: a column of what each row counts, in the loss and in every score; 0 leaves a row
-            out of training.
-        impute: what stands for a missing number: median, mean or most_frequent.
-        min_frequency: share of the training rows below which categories are taken together.
-        size: height and width of all pictures, as 64 or [48, 64].
-        channels: of pictures: 1 for grey, 3 for colour.
-        skip_unreadable: leave pictures out that cannot be read.
-        root: folder of torchvision's sets.
-        download: fetch a torchvision set that is not there.
-        in_memory: of a torch Dataset of your own: true to read it whole, false to load it batch by
+        dates: day-first or month-first, needed if dates such as 03.01.2026 are ambiguous.
+        group: a column of groups; all rows of a group stay in one fold or in the test set.
+        time: a column of times; validation and test rows are later than the training rows.
+        weights: a column of row weights, used in the loss and in every score; 0 excludes a row
+            from training.
+        impute: the replacement of missing numbers: median, mean or most_frequent.
+        min_frequency: share of the training rows below which categories are merged into one.
+        size: height and width of all pictures in pixels, such as 64 or [48, 64].
+        channels: number of channels of pictures: 1 for grey, 3 for colour.
+        skip_unreadable: whether to leave out pictures that cannot be read.
+        root: folder of torchvision's data sets.
+        download: whether to download a torchvision data set that is missing.
+        in_memory: for a torch Dataset of your own: true reads it whole, false loads it batch by
             batch; auto decides by its size.
     """
 
@@ -180,23 +182,23 @@ class DataSettings(Settings):
 
 
 MOST_FOLDS = 10_000
-"""Of a trial, repeats counted."""
+"""Largest number of folds of a trial, including repeats."""
 
 
 class ValidationSettings(Settings):
-    """How a trial is scored: k folds (repeated if wished), one part held out, or given rows.
+    """Validation of a trial: k folds (optionally repeated), one holdout, or given rows.
 
-    Nothing given means the source's own validation split, or 5 folds up to 20,000 rows and a
-    holdout of 0.2 beyond. Classification is stratified, except in the order of time or with very
-    many groups.
+    The default is the source's own validation split, or else 5 folds up to 20,000 rows and a
+    holdout of 0.2 beyond. Classification is stratified, except in time order or with very many
+    groups.
 
     Attributes:
-        folds: the rows in k parts, each of which validates once.
-        repeats: of the folds, each time in other parts.
-        holdout: share of the rows that validates.
-        file: a table whose rows validate.
-        column: numbers the folds, or marks the rows that validate.
-        folder: of pictures that validate, beside the class folders.
+        folds: number of parts of the rows; each part validates once.
+        repeats: how many times to repeat the folds, each time with different parts.
+        holdout: share of the rows to validate on.
+        file: a table of rows to validate on.
+        column: a column that numbers the folds, or marks the rows to validate on.
+        folder: a folder of pictures to validate on, next to the class folders.
     """
 
     folds: Annotated[int, Field(ge=2, le=MOST_FOLDS)] | None = None
@@ -208,15 +210,15 @@ class ValidationSettings(Settings):
 
     @property
     def is_open(self) -> bool:
-        """Whether nothing says how."""
+        """Whether no way to validate is given."""
         ways = (self.folds, self.holdout, self.file, self.column, self.folder)
         return all(way is None for way in ways)
 
     def n_valid_per_train(self, *, in_time: bool) -> float | None:
-        """How many rows validate for each that trains, a mean over the splits; None if given rows.
+        """Return validation rows per training row, a mean over the splits; None for given rows.
 
         Args:
-            in_time: rows are in the order of time, so that fold i of k trains on i parts.
+            in_time: whether rows are in time order, so that fold i of k trains on i parts.
         """
         if self.holdout is not None:
             return self.holdout / (1 - self.holdout)
@@ -231,7 +233,7 @@ class EarlyStopping(Settings):
     """Stop a trial once the mean curve over its folds no longer improves.
 
     Attributes:
-        patience: evaluations without improvement before the trial ends.
+        patience: number of evaluations without improvement before the trial ends.
         min_delta: an improvement must be larger than this.
         monitor: the objective's score, or the training loss.
     """
@@ -242,40 +244,40 @@ class EarlyStopping(Settings):
 
 
 class TrainingSettings(Settings):
-    """How a model is trained.
+    """Training of a model.
 
     Attributes:
         epochs: passes over the training part; 20 unless `steps` is given.
-        steps: optimizer steps instead of epochs; schedules then count steps too, but for
+        steps: optimizer steps instead of epochs; schedules then also count steps, except
             ReduceLROnPlateau.
-        eval_every: evaluate every so many epochs (a fraction is allowed) or, with `steps`, every
-            so many steps. Default: each epoch, or ten times in all with `steps`.
-        batch_size: rows a batch; `full` is plain gradient descent. A last batch of one row joins
-            the one before.
-        shuffle: a new order each epoch.
-        accumulate: batches whose gradients make one optimizer step.
-        micro_batch: rows that go through the model at once, where a whole batch does not fit into
-            memory; their gradients add up. auto halves it when memory runs out.
-        l1: factor of the sum of absolute weights (biases and norms left out) in the loss.
-        decay: `all` parameters feel the optimizer's weight_decay, or `weights` only (tensors of
-            two and more dimensions).
+        eval_every: number of epochs between evaluations (a fraction is allowed) or, with `steps`,
+            number of steps. Default: one epoch or, with `steps`, a tenth of all steps.
+        batch_size: rows per batch; `full` is plain gradient descent. A last batch of one row is
+            merged into the one before.
+        shuffle: whether each epoch has a new order of rows.
+        accumulate: number of batches whose gradients are combined in one optimizer step.
+        micro_batch: rows per pass through the model, if a whole batch does not fit into memory;
+            their gradients are summed. auto halves it when memory runs out.
+        l1: factor of the sum of absolute weights (without biases and norms) in the loss.
+        decay: parameters that the optimizer's weight_decay applies to: `all`, or `weights` only
+            (tensors of two or more dimensions).
         clip_norm: largest norm of the gradient of all parameters together.
         clip_value: largest absolute value of any gradient entry.
         input_noise: standard deviation of Gaussian noise on (scaled) training inputs.
-        mixup: each batch is mixed with itself in another order, features and losses alike, by a
-            share drawn from Beta(mixup, mixup); 0 for not at all.
-        cutmix: each picture gets a rectangle of another one, whose area is drawn from
-            Beta(cutmix, cutmix); with mixup, a coin decides for each batch.
-        warmup: share of all optimizer steps over which the rate rises linearly from 0.
-        ema: decay of an exponential average of the weights that is evaluated in their place.
-        early_stopping: when to end a trial that no longer improves; none for never.
-        max_time: a trial that trains longer (30m, 2h) is ended and counts as failed; for trials
-            that hang. Of a trial that goes on from a checkpoint, the time up to there counts.
+        mixup: mixes each batch with itself in another order, both features and losses, by a share
+            drawn from Beta(mixup, mixup); 0 is off.
+        cutmix: pastes a rectangle of another picture into each picture; its area is drawn from
+            Beta(cutmix, cutmix). With mixup, each batch uses one of the two at random.
+        warmup: share of all optimizer steps over which the learning rate rises linearly from 0.
+        ema: decay of an exponential moving average of the weights, which evaluations use.
+        early_stopping: when to stop a trial that no longer improves; none for never.
+        max_time: longest training time of a trial (30m, 2h), after which it is stopped and counts
+            as failed; for trials that hang. The time before a checkpoint counts after a resume.
         dtype: fp32; bf16 (autocast); on CUDA only, tf32 (matrix products) and fp16 (autocast with
             a gradient scaler).
-        device: auto takes CUDA, then MPS, then the CPU.
-        threads: torch threads of one worker on the CPU; part of the study, for the rounding.
-        deterministic: auto asks for deterministic kernels and says so where one is missing.
+        device: auto uses CUDA, then MPS, then the CPU.
+        threads: torch threads per worker on the CPU; part of the study, as it affects rounding.
+        deterministic: auto uses deterministic kernels, and warns where one is missing.
     """
 
     epochs: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
@@ -303,11 +305,11 @@ class TrainingSettings(Settings):
 
 
 class PruneSettings(Settings):
-    """Weights of the smallest magnitude become zero, and stay so through fine-tuning.
+    """Weights of the smallest magnitude become zero, and stay zero in fine-tuning.
 
     Attributes:
         amount: share of the weights.
-        scope: compare the weights of all layers (global), or those within one (layer).
+        scope: whether to compare the weights of all layers (global) or within each (layer).
     """
 
     amount: Annotated[float, Field(ge=0, lt=1)]
@@ -328,22 +330,23 @@ class ShareSettings(Settings):
     """The weights of a layer share a few values, by k-means.
 
     Attributes:
-        clusters: values a layer.
+        clusters: number of values per layer.
     """
 
     clusters: Annotated[int, Field(ge=2, le=256)]
 
 
 class CompressionSettings(Settings):
-    """What happens to each fold's model once it is trained; its score is the compressed one's.
+    """Compression of each fold's model after training; the compressed model is scored.
 
     Attributes:
-        structured: whole channels leave; smaller and faster.
-        prune: single weights become zero; smaller.
-        share: weights share values; smaller.
-        finetune_epochs: trained further after these three, masks and shared values kept.
-        fuse: batch norms are folded into the layers before them; faster.
-        quantize: weights become whole numbers of 8 or 4 bits, a factor for each channel; smaller.
+        structured: removes whole channels; smaller and faster.
+        prune: sets single weights to zero; smaller.
+        share: makes weights share values; smaller.
+        finetune_epochs: epochs of training after these three, with masks and shared values kept.
+        fuse: folds batch norms into the layers before them; faster.
+        quantize: stores weights as whole numbers of 8 or 4 bits, with one factor per channel;
+            smaller.
     """
 
     structured: StructuredSettings | None = None
@@ -355,23 +358,23 @@ class CompressionSettings(Settings):
 
     @property
     def is_none(self) -> bool:
-        """Whether nothing happens."""
+        """Whether nothing is compressed."""
         steps = (self.structured, self.prune, self.share, self.quantize)
         return not self.fuse and all(step is None for step in steps)
 
 
 class Objective(Settings):
-    """What the search optimizes: a metric and its direction."""
+    """The metric that the search optimizes, and its direction."""
 
     direction: Direction
     metric: Component
 
 
 class Constraint(Settings):
-    """What a trial must keep to, or it is infeasible.
+    """Limits of a metric; a trial beyond them is infeasible.
 
     Attributes:
-        min, max: of the metric, in its own unit (seconds, bytes); one of them may be left open.
+        min, max: limits in the metric's own unit (seconds, bytes); one of them may be None.
     """
 
     metric: Component
@@ -380,21 +383,22 @@ class Constraint(Settings):
 
 
 class SearchSettings(Settings):
-    """How the space is searched. Budgets may be edited while a study lives.
+    """Search of the space. Budgets can be changed between calls.
 
     Attributes:
-        trials: the study's total; running again continues up to it.
-        timeout: seconds for one call of `search`; at most ten years.
-        sampler: of optuna.samplers.
-        pruner: of optuna.pruners.
-        parallel: trials under way at once; trial n is suggested from trials 0 … n - parallel.
-        order: exact (the same table for any number of jobs) or free (uses all that is known).
-        attempts: how often a trial is tried whose worker dies.
-        baselines: whether untuned models of scikit-learn are scored on the same folds, once.
-        keep_models: how many of the best trials leave the models of their folds in the study's
-            folder, for `tunecli refit --as-searched`.
-        learn_from: studies whose trials TPE or GP learns from before the first of this one, as far
-            as they fit this space, on the same data, validation and objective.
+        trials: total number of trials of the study; a resumed study continues up to it.
+        timeout: seconds per call of `search`; at most ten years.
+        sampler: a class of optuna.samplers.
+        pruner: a class of optuna.pruners.
+        parallel: largest number of trials at once; trial n is suggested from trials
+            0 … n - parallel.
+        order: exact (the same table for any number of jobs) or free (uses every result so far).
+        attempts: number of times to run a trial whose worker dies.
+        baselines: whether to score untuned scikit-learn models on the same folds, once.
+        keep_models: number of best trials whose fold models stay in the study's folder, for
+            `tunecli refit --as-searched`.
+        learn_from: studies whose trials TPE or GP learns from before the first trial, if they fit
+            this space and have the same data, validation and objective.
     """
 
     trials: Positive = 50
@@ -410,13 +414,14 @@ class SearchSettings(Settings):
 
 
 class TrialConfig(Settings):
-    """All that decides a trial's training, with no range left and no default open.
+    """Everything that decides a trial's training, with a value for each range and default.
 
     Attributes:
-        train: a training of the user's own; all else that it leaves out is `WITHOUT`.
-        objective: the first one, which the curve, the best evaluation and early stopping follow.
-        further_objectives: those beside it, in the order of the file.
-        metrics: what else is shown.
+        train: the user's own training; parts that it does not need are `WITHOUT`.
+        objective: the first objective; the curve, the best evaluation and early stopping follow
+            it.
+        further_objectives: the other objectives, in the order of the file.
+        metrics: other metrics to measure and show.
     """
 
     seed: Annotated[int, Field(ge=0)]
@@ -436,5 +441,5 @@ class TrialConfig(Settings):
 
     @property
     def objectives(self) -> tuple[Objective, ...]:
-        """All of them, the first one first."""
+        """All objectives, in order."""
         return (self.objective, *self.further_objectives)

@@ -1,14 +1,14 @@
-"""What `data.source` is, and which settings belong to it.
+"""The kinds of `data.source`, and the settings that apply to each.
 
-Told by name, suffix and form alone, before anything is read: a name without `/` and `.` is a
-data set's name, never a folder's, so that a study file means the same wherever it lies.
+The name alone decides the kind, before anything is read: a name without `/` and `.` is always a
+data set, never a folder, so a study file means the same in every folder.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from os.path import isdir, isfile  # which take any text for a path
+from os.path import isdir, isfile  # which accept any string as a path
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
@@ -59,19 +59,19 @@ TORCHVISION = (
 """The classification sets of `torchvision.datasets`."""
 
 NO_SOURCE = "none"
-"""Of a training of the user's own that brings its data."""
+"""The source of a study whose own training loads its data."""
 
 CODE_NAME = re.compile(
     r"(?P<place>[^\s\0:{}\[\],'\"]+\.py|[A-Za-z_]\w*(?:\.\w+)*):(?P<name>[A-Za-z_]\w*)"
 )
-"""How a study file names code of the user's own."""
+"""Pattern of the name of the user's own code."""
 
 _WORDS: dict[SourceKind, str] = {
-    "bundled": "a bundled set",
+    "bundled": "a bundled data set",
     "table": "a table",
     "arrays": "a file of arrays",
     "pictures": "a folder of pictures",
-    "torchvision": "a torchvision set",
+    "torchvision": "a torchvision data set",
     "code": "a function of your own",
 }
 _TABLE: tuple[SourceKind, ...] = ("table",)
@@ -104,11 +104,11 @@ _KINDS_OF: dict[str, tuple[SourceKind, ...]] = {
     "validation.folder": ("pictures",),
 }
 KINDS_OF = MappingProxyType(_KINDS_OF)
-"""The kinds of source that each setting is for; those left out are for all of them."""
+"""Kinds of source that each setting applies to; settings without an entry apply to all."""
 
 
 def kind_of(source: str) -> SourceKind | None:
-    """What a source is by its form; None for a name that is none."""
+    """Return the kind of a source by its name; None for an unknown name."""
     if source in BUNDLED:
         return "bundled"
     if source in TORCHVISION:
@@ -124,7 +124,7 @@ def kind_of(source: str) -> SourceKind | None:
 
 
 def task_of(data: DataSettings) -> Task | None:
-    """What is to be predicted, where it is known before the data is read."""
+    """Return the task, if it is known before the data is read."""
     if data.task is not None:
         return data.task
     if data.source in BUNDLED:
@@ -134,65 +134,69 @@ def task_of(data: DataSettings) -> Task | None:
 
 
 def unknown_source(source: str, folder: Path | None) -> str:
-    """What to say about a name that `kind_of` does not know."""
+    """Return the message for a name that `kind_of` does not know."""
     known = (*BUNDLED, *TORCHVISION)
     hint = did_you_mean(source, known)
     if folder is not None and isdir(folder / source):
-        hint = f" For the folder of that name write {source}/."
-    files = "Files and folders are written with their suffix or a `/`: train.csv, pictures/."
-    return f"unknown data set {source!r}.{hint or f' Known are {listed(known)}. {files}'}"
+        hint = f" To use the folder of that name, write {source}/."
+    files = "Write files with their suffix and folders with a `/`: train.csv, pictures/."
+    return f"unknown data set {source!r}.{hint or f' Valid names are {listed(known)}. {files}'}"
 
 
 def misplaced(
     kind: SourceKind, data: DataSettings, validation: ValidationSettings
 ) -> list[tuple[tuple[str, ...], str]]:
-    """(path, message) of every setting that does not belong to this kind of source."""
-    found: list[tuple[tuple[str, ...], str]] = []
+    """Return (path, message) of every setting that does not apply to this kind of source."""
+    mistakes: list[tuple[tuple[str, ...], str]] = []
     for section, settings in (("data", data), ("validation", validation)):
         fields = type(settings).model_fields
         for name in (n for n in fields if getattr(settings, n) != fields[n].default):
             kinds = KINDS_OF.get(f"{section}.{name}")
             if kinds is not None and kind not in kinds:
                 belongs = " or ".join(_WORDS[k] for k in kinds)
-                message = f"is for {belongs}, but the source is {_WORDS[kind]}. Remove it."
-                found.append(((section, name), message))
+                message = (
+                    f"applies only to {belongs}, but the source is {_WORDS[kind]}. Remove it."
+                )
+                mistakes.append(((section, name), message))
     if kind == "table" and data.target is None:
-        message = "required for a table, but not given. Write target: with the column to predict."
-        found.append((("data", "target"), message))
+        message = "required for a table, but missing. Write target: COLUMN, the column to predict."
+        mistakes.append((("data", "target"), message))
     if kind in ("bundled", "torchvision", "code") and isinstance(data.test, str):
-        message = f"a file of its own is for tables, arrays and pictures, but got {data.test!r}."
-        found.append((("data", "test"), f"{message} Write a share of the rows."))
-    return [*found, *_unclear_numbers(data)]
+        message = f"only tables, arrays and pictures can have a test file, but got {data.test!r}."
+        mistakes.append((("data", "test"), f"{message} Write a share of the rows."))
+    return [*mistakes, *_unclear_numbers(data)]
 
 
 def _unclear_numbers(data: DataSettings) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Yield (path, message) of what leaves open how numbers are written."""
+    """Yield (path, message) of settings that make the form of numbers ambiguous."""
     if data.thousands == data.decimal:
         other = "," if data.decimal == "." else "."
-        message = f"{data.thousands!r} is the decimal sign already. Write decimal: {other!r}, too."
+        message = f"{data.thousands!r} is already the decimal sign. Also write decimal: {other!r}."
         yield ("data", "thousands"), message
     for unit in data.units:
         if not unit.strip() or any(c.isdigit() or c in "+-.,_'" for c in unit):
-            message = f"must be texts without digits and signs, such as % or $, but got {unit!r}."
+            message = (
+                f"must be strings without digits and signs, such as % or $, but got {unit!r}."
+            )
             yield ("data", "units"), message
 
 
 def picture_folder(path: str, source: str, folder: Path) -> Path:
-    """Where a folder beside the class folders is: inside the source, else by the study file.
+    """Return a folder next to the class folders: in the source, or else next to the study file.
 
     Args:
-        path: as written for the validation or the test: `val`.
-        folder: of the study file.
+        path: the path written for validation or test, such as `val`.
+        folder: the folder of the study file.
     """
     inside = folder / source / path
     return inside if isdir(inside) else folder / path
 
 
 def missing_file(path: str, folder: Path, kind: SourceKind) -> str | None:
-    """What to say of a path that leads nowhere, or to something else; None if it is fine.
+    """Return the message for a path that is missing or of another kind; None if it is valid.
 
     Args:
-        folder: to which paths are relative.
+        folder: the folder that paths are relative to.
     """
     full = folder / path
     if kind == "pictures":
@@ -200,34 +204,34 @@ def missing_file(path: str, folder: Path, kind: SourceKind) -> str | None:
             return None
         if isfile(full):
             known = listed([*TABLES, *ARRAYS], last="or")
-            way = f"Write a file in {known}, or a folder"
+            way = f"Use a file that ends with {known}, or a folder"
             if full.suffix.lower() in SPREADSHEETS:
                 way = "Save the sheet as .csv"
-            return f"{path!r} is a file of no known kind. {way}."
+            return f"{path!r} is a file of an unknown type. {way}."
     elif isfile(full):
         return None
     elif isdir(full):
-        return f"{path!r} is a folder, but a file is needed. Write the file inside it."
+        return f"{path!r} is a folder, but a file is required. Name the file inside it."
     suffix = Path(path).suffix.lower()
     is_folder = kind == "pictures" and (path.endswith("/") or not suffix)
     what = "folder" if is_folder else "file" if kind != "pictures" else "file or folder"
     hint = _nearest(path, folder)
     if suffix in SPREADSHEETS:
-        hint = " A spreadsheet is not read: save the sheet as .csv."
-    return f"there is no {what} {path!r} (looked for at {full.absolute()}).{hint}"
+        hint = " Spreadsheets are not supported: save the sheet as .csv."
+    return f"{what} {path!r} does not exist (looked for at {full.absolute()}).{hint}"
 
 
 def _nearest(path: str, folder: Path) -> str:
-    """A suggestion from what lies in the last folder of the path that is there."""
-    there = Path(path).parent
+    """Return a suggestion from the deepest existing folder of the path."""
+    parent = Path(path).parent
     name = Path(path).name
-    while not isdir(folder / there) and there != there.parent:
-        there, name = there.parent, there.name
+    while not isdir(folder / parent) and parent != parent.parent:
+        parent, name = parent.parent, parent.name
     try:
-        names = sorted(entry.name for entry in (folder / there).iterdir())[:1000]
+        names = sorted(entry.name for entry in (folder / parent).iterdir())[:1000]
     except OSError:
         return ""
     match = closest(name, [n for n in names if not n.startswith(".")])
     if match is not None:
-        return f" Did you mean `{(there / match).as_posix()}`?"
-    return " A path is relative to the study file's folder."
+        return f" Did you mean `{(parent / match).as_posix()}`?"
+    return " Paths are relative to the study file's folder."

@@ -1,4 +1,4 @@
-"""`none`, null and an empty value: a setting that can be off is off, any other needs a value."""
+"""Switch settings off by `none`, null or an empty value; settings that cannot be off refuse it."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from tunecli.study_file.settings.settings import Off, Settings
 
 
 def is_none(data: Any) -> bool:
-    """`none`, `null` and empty are one thing: without."""
+    """Return whether a value means "off": `none`, `null` or empty."""
     return data is None or data in ("none", "")
 
 
 def switched_off(settings: type[Settings], data: dict[str, Any]) -> dict[str, Any]:
-    """Return plain data of a section in which everything that is off has the value that means it.
+    """Return a section's plain data with the value that means "off" for each setting that is off.
 
-    A setting that cannot be off is null then, which is refused.
+    A setting that cannot be off becomes null, which is refused later.
     """
     return {
         key: _value(settings.model_fields[key], value) if key in settings.model_fields else value
@@ -26,7 +26,7 @@ def switched_off(settings: type[Settings], data: dict[str, Any]) -> dict[str, An
 
 
 def off_values(field: FieldInfo) -> list[Any]:
-    """Return the value that means off, alone in a list; an empty list where there is none."""
+    """Return a list with the value that means "off"; an empty list if there is none."""
     marks = [mark.value for mark in field.metadata if isinstance(mark, Off)]
     if marks:
         return marks

@@ -1,4 +1,4 @@
-"""Limits as a study file writes them, and costs as people read them: `5 ms`, `200 KB`."""
+"""Read limits and write costs with units: `5 ms`, `200 KB`."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ _UNITS: dict[str, dict[str, float]] = {
     "latency": {"s": 1.0, "ms": 1e-3, "µs": 1e-6, "us": 1e-6},
     "size": {"B": 1.0, "KB": 1e3, "MB": 1e6, "GB": 1e9},
 }
-"""By metric: the factor of each unit; the first is the one in which it is measured."""
+"""Factor of each unit, by metric; values are measured in the first unit."""
 
 NOT_DEFINED = "not defined"
-"""Stands for a value that is NaN or infinite: a metric of rows that it does not measure."""
+"""Text for a value that is NaN or infinite: the rows do not define the metric."""
 
 _TEXT = re.compile(r"([0-9.]+(?:e[+-]?[0-9]+)?) *([A-Za-zµ]+)")
 
 
 def in_base_unit(written: Any, metric: str) -> Any:
-    """The number that a text means for a metric; what is none stays as it is, for others to judge.
+    """Return the number of a string with a unit; return other values unchanged, for validation.
 
-    Sizes are decimal, as files are listed: 200KB is 200,000 bytes.
+    Sizes are decimal: 200KB is 200,000 bytes.
     """
     units = _UNITS.get(metric)
     match = _TEXT.fullmatch(written.strip()) if isinstance(written, str) and units else None
@@ -38,7 +38,7 @@ def _is_whole(written: Any) -> bool:
 
 
 def with_unit(metric: str, value: float, digits: int = 4) -> str:
-    """Write a value of a metric with its unit, or `NOT_DEFINED`."""
+    """Return a value of a metric as text with its unit, or `NOT_DEFINED`."""
     if not math.isfinite(value):
         return NOT_DEFINED
     units = _UNITS.get(metric)
@@ -53,12 +53,12 @@ def with_unit(metric: str, value: float, digits: int = 4) -> str:
 
 
 def base_unit(metric: str) -> str:
-    """In which it is measured; empty for a number without a unit."""
+    """Return the unit in which a metric is measured; empty without a unit."""
     return next(iter(_UNITS.get(metric, {"": 1.0})))
 
 
 def unit_for(metric: str, value: float) -> tuple[str, float]:
-    """The largest unit of a metric that is no larger than a value, and its factor."""
+    """Return the largest unit of a metric that is not larger than a value, and its factor."""
     units = _UNITS[metric]
     return max(
         ((name, factor) for name, factor in units.items() if factor <= abs(value)),

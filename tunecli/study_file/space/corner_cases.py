@@ -1,4 +1,4 @@
-"""Points of a search space that stand for all of it: its corners, one by one and in pairs."""
+"""Points that represent a search space: its corners, one by one and in pairs."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from tunecli.study_file.space.walk import Suggest, first_value
 from tunecli.study_file.text.scalars import Scalar
 
 Allowed = dict[str, tuple[Scalar, ...]]
-"""By parameter, the values that it may have."""
+"""The values that each parameter may have."""
 
 
 def answering(allowed: Allowed) -> Suggest:
-    """Answers with the first value allowed, else with the first of the range."""
+    """Return a `Suggest` that answers with the first allowed value, or else the first value."""
 
     def suggest(name: str, range_: Range) -> Scalar:
         return allowed[name][0] if name in allowed else first_value(range_)
@@ -23,7 +23,7 @@ def answering(allowed: Allowed) -> Suggest:
 
 
 def singles(searched: Sequence[Parameter]) -> Iterator[Allowed]:
-    """Every end of every range, and every option of every choice."""
+    """Yield every end of every range, and every option of every choice."""
     yield {}
     for parameter in searched:
         for value in ends(parameter.range):
@@ -31,9 +31,9 @@ def singles(searched: Sequence[Parameter]) -> Iterator[Allowed]:
 
 
 def pairs(searched: Sequence[Parameter]) -> Iterator[Allowed]:
-    """Every end or option of every parameter with every end or option of every other.
+    """Yield every pair of ends or options of two parameters.
 
-    Those in which a choice takes part come first.
+    Pairs with a choice come first.
     """
     yield from _pairs(searched, with_choice=True)
     yield from _pairs(searched, with_choice=False)
@@ -58,7 +58,7 @@ def _is_choice(parameter: Parameter) -> bool:
 
 
 def distinct(searched: Sequence[Parameter], wanted: Iterable[Allowed]) -> Iterator[Allowed]:
-    """Those of `wanted` for which `answering` gives answers that it gave for none before."""
+    """Yield those of `wanted` whose answers by `answering` differ from all earlier ones."""
     first = {parameter.name: first_value(parameter.range) for parameter in searched}
     seen: set[frozenset[tuple[str, str]]] = set()
     for allowed in wanted:
@@ -70,24 +70,24 @@ def distinct(searched: Sequence[Parameter], wanted: Iterable[Allowed]) -> Iterat
 
 
 def ends(range_: Range) -> tuple[Scalar, ...]:
-    """Both ends of a range, or all its categories."""
+    """Return both ends of a range, or all its categories."""
     if isinstance(range_, Categories):
         return range_.choices
     return (range_.low,) if range_.low == range_.high else (range_.low, range_.high)
 
 
 def _needs(parameter: Parameter, value: Scalar) -> Allowed:
-    """What must hold for a parameter to exist and have a value."""
+    """Return the conditions under which a parameter exists and has a value."""
     return _conditions(parameter) | {parameter.name: (value,)}
 
 
 def _conditions(parameter: Parameter) -> Allowed:
-    """What must hold for a parameter to exist."""
+    """Return the conditions under which a parameter exists."""
     return {condition.parameter: condition.values for condition in parameter.conditions}
 
 
 def _both(one: Allowed, other: Allowed) -> Allowed | None:
-    """What must hold for both; None if they exclude each other."""
+    """Return the conditions of both; None if they exclude each other."""
     merged = {**one, **other}
     for name in one.keys() & other.keys():
         merged[name] = tuple(value for value in one[name] if value in other[name])
@@ -97,36 +97,36 @@ def _both(one: Allowed, other: Allowed) -> Allowed | None:
 
 
 Point = dict[str, Scalar]
-"""A value for every parameter that exists there."""
+"""A value for every parameter that exists at this point."""
 
 
 MOST_POINTS = 1_000
-"""Of `covering`: two choices of 40 options have more pairs."""
+"""Largest number of points of `covering`; two choices of 40 options have more pairs."""
 
 
 def covering(searched: Sequence[Parameter]) -> list[Point]:
-    """Few points in which every end, every option and every pair with a choice in it occurs.
+    """Return few points that cover every end, every option and every pair with a choice.
 
-    With every first option, all low ends occur together, and so do all high ends. Each pair that
-    no earlier point holds gets one of its own, whose other parameters take their ends in turn. So
-    there are about as many points as the two longest choices have pairs, or `MOST_POINTS` if those
-    are too many.
+    One point has the first options with all low ends, one with all high ends. Each pair that no
+    earlier point contains gets its own point, in which the other parameters alternate between
+    their ends. So the number of points is about the number of pairs of the two longest choices, or
+    `MOST_POINTS` if those are too many.
     """
-    found: list[Point] = []
+    points: list[Point] = []
     for high in (False, True):
         corner = _fill(searched, _at_ends(searched, high=high), turn=0)
-        if corner not in found:
-            found.append(corner)
+        if corner not in points:
+            points.append(corner)
     for allowed in chain(_pairs(searched, with_choice=True), singles(searched)):
-        if len(found) == MOST_POINTS:
+        if len(points) == MOST_POINTS:
             break
-        if not any(_holds(point, allowed) for point in found):
-            found.append(_fill(searched, allowed, turn=len(found)))
-    return found
+        if not any(_holds(point, allowed) for point in points):
+            points.append(_fill(searched, allowed, turn=len(points)))
+    return points
 
 
 def _at_ends(searched: Sequence[Parameter], *, high: bool) -> Allowed:
-    """Every range of numbers at its low or at its high end."""
+    """Return every range of numbers at its low or at its high end."""
     numbers = [parameter for parameter in searched if not _is_choice(parameter)]
     return {number.name: (ends(number.range)[-1 if high else 0],) for number in numbers}
 

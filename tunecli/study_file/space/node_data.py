@@ -1,4 +1,4 @@
-"""Trees and components as the plain data that a study file holds."""
+"""Convert trees and components back to the plain data of a study file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tunecli.study_file.space.tree import (
 
 
 def component_data(component: Component | None) -> Any:
-    """`Name`, or `{Name: {arguments}}`; None for none."""
+    """Return `Name` or `{Name: {arguments}}`; None without a component."""
     if component is None:
         return None
     if not component.arguments:
@@ -34,13 +34,13 @@ def component_data(component: Component | None) -> Any:
 
 
 def objective_data(objectives: Sequence[Objective]) -> Any:
-    """`{maximize: accuracy}`, or a list of several; None for none."""
+    """Return `{maximize: accuracy}`, or a list of several; None without objectives."""
     listed = [{one.direction: component_data(one.metric)} for one in objectives]
     return listed if len(listed) > 1 else next(iter(listed), None)
 
 
 def constraint_data(constraints: Sequence[Constraint]) -> dict[str, Any]:
-    """`{metric: {min: …, max: …}}`."""
+    """Return `{metric: {min: …, max: …}}`."""
     return {
         one.metric.name: one.model_dump(include={"min", "max"}, exclude_none=True)
         for one in constraints
@@ -48,7 +48,7 @@ def constraint_data(constraints: Sequence[Constraint]) -> dict[str, Any]:
 
 
 def range_data(number: FloatRange | IntRange) -> dict[str, Any]:
-    """`{float: [low, high], log: true}`."""
+    """Return a range such as `{float: [low, high], log: true}`."""
     is_float = isinstance(number, FloatRange)
     data: dict[str, Any] = {"float" if is_float else "int": [number.low, number.high]}
     if number.log:
@@ -59,7 +59,7 @@ def range_data(number: FloatRange | IntRange) -> dict[str, Any]:
 
 
 def node_data(node: Node) -> Any:
-    """What the grammar would read as `node`."""
+    """Return the plain data that the grammar reads as `node`."""
     if isinstance(node, Plain):
         return node.value
     if isinstance(node, Number):

@@ -1,4 +1,4 @@
-"""Where in a study file each parameter stands."""
+"""Find where in a study file each parameter is written."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from tunecli.study_file.text.document import Path
 
 @dataclass(frozen=True)
 class ParameterLocation:
-    """Where one parameter stands.
+    """The location of one parameter in a study file.
 
     Attributes:
         at: path in the document of the mapping with `float`, `int` or `choice`.
-        node: what the mapping is; a Gate for its coin and for the range behind it; None for
+        node: node of the mapping; an OptionalRange for its coin as well as for its range; None for
             `variant`. The options of a Choice are in the order of the document.
     """
 
@@ -24,22 +24,23 @@ class ParameterLocation:
 
 
 def places(tree: Tree) -> dict[str, ParameterLocation]:
-    """By the name of each parameter, where it stands.
+    """Return the location of each parameter, by its name.
 
-    A range that is written under several branches of a choice is several parameters, each with a
-    place of its own.
+    A range that is written under several branches of a choice is several parameters, each with its
+    own location.
     """
-    found: dict[str, ParameterLocation] = {}
+    locations: dict[str, ParameterLocation] = {}
     if tree.branches:
-        found[VARIANT] = ParameterLocation((VARIANT,), None)
+        locations[VARIANT] = ParameterLocation((VARIANT,), None)
     waiting: list[Node] = [*tree.base.values()]
     waiting += [node for slots in tree.branches.values() for node in slots.values()]
     while waiting:
         node = waiting.pop()
         if isinstance(node, OptionalRange):
-            found[node.name] = found[node.inside.name] = ParameterLocation(node.at, node)
+            location = ParameterLocation(node.at, node)
+            locations[node.name] = locations[node.inside.name] = location
             continue
         if isinstance(node, Number | Choice):
-            found[node.name] = ParameterLocation(node.at, node)
+            locations[node.name] = ParameterLocation(node.at, node)
         waiting += children(node)
-    return found
+    return locations

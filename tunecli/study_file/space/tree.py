@@ -1,12 +1,11 @@
 """A study file's settings with their ranges, as a tree of frozen values.
 
-Ranges live here and nowhere else. The tree has one node per *slot*, a component or a single
-setting, which is what a variant may replace. `grammar.py` grows it from plain data,
-`space.py` reads the parameters off it and resolves it to values, `plain.py` turns it back into
-plain data.
+Only the tree contains ranges. It has one node per *slot*, a component or a single setting, which a
+variant can replace. `read/read_tree.py` builds it from plain data, `walk.py` lists its parameters
+and resolves it to values, `node_data.py` turns it back into plain data.
 
-Every node knows its place in the document (`at`), and one that asks a sampler knows its name in
-the database (`name`). Places do not count when trees are compared.
+Every node knows its path in the document (`at`), and a node that asks a sampler knows its name in
+the database (`name`). Comparisons of trees ignore the paths.
 """
 
 from __future__ import annotations
@@ -25,10 +24,10 @@ from tunecli.study_file.text.document import Path
 from tunecli.study_file.text.scalars import Scalar
 
 Slot = tuple[str, ...]
-"""Where in the study file a variant may replace something: ("optimizer",), ("training", "l1")."""
+"""A part of the study file that a variant can replace: ("optimizer",), ("training", "l1")."""
 
 SOURCE: Slot = ("data", "source")
-"""A function of the user's own whose arguments are searched; nothing for all other sources."""
+"""The slot of the user's own data function with searched arguments; unused for other sources."""
 
 COMPONENT_SLOTS: dict[Slot, Kind] = {
     SOURCE: "data",
@@ -40,22 +39,22 @@ COMPONENT_SLOTS: dict[Slot, Kind] = {
     ("train",): "train",
 }
 LIST_SLOTS: dict[Slot, Kind] = {("data", "augment"): "augmentation"}
-"""Slots that hold any number of components, in their order."""
+"""Slots of lists of components, in their order."""
 OPTIONAL_SLOTS = frozenset({("data", "scale"), ("schedule",), ("train",)})
-"""Slots that may hold no component."""
+"""Slots whose component is optional."""
 
 SETTINGS: dict[str, type[Settings]] = {
     "training": TrainingSettings,
     "compression": CompressionSettings,
 }
-"""Sections whose settings are a slot each."""
+"""Sections in which each setting is a slot."""
 
 SLOTS: tuple[Slot, ...] = (
     *COMPONENT_SLOTS,
     *LIST_SLOTS,
     *((section, name) for section, fields in SETTINGS.items() for name in fields.model_fields),
 )
-"""All of them, in the order in which a sampler is asked."""
+"""All slots, in the order in which a sampler is asked."""
 
 
 @dataclass(frozen=True)
@@ -77,10 +76,10 @@ class Number:
 
 @dataclass(frozen=True)
 class OptionalRange:
-    """A range with `or:`: first a coin, whether the fixed value is taken, then the range.
+    """A range with `or:`: first a coin decides whether to use the fixed value, then the range.
 
     Attributes:
-        name: of the coin, e.g. `training.l1.or`; True takes `otherwise`.
+        name: name of the coin, such as `training.l1.or`; True means `otherwise`.
     """
 
     name: str
@@ -90,13 +89,13 @@ class OptionalRange:
 
     @property
     def range(self) -> Categories:
-        """The coin's categories."""
+        """The categories of the coin."""
         return Categories((False, True))
 
 
 @dataclass(frozen=True)
 class Option:
-    """One branch of a choice, and the category that stands for it in the database."""
+    """One branch of a choice, and its category in the database."""
 
     category: Scalar
     node: Node
@@ -104,7 +103,7 @@ class Option:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of several branches, each with ranges of its own.
+    """A choice between branches, each with its own ranges.
 
     Attributes:
         labelled: whether it was written as a mapping from label to branch.
@@ -117,7 +116,7 @@ class Choice:
 
     @cached_property
     def range(self) -> Categories:
-        """The options' categories."""
+        """The categories of the options."""
         return Categories(tuple(option.category for option in self.options))
 
     @cached_property
@@ -125,11 +124,11 @@ class Choice:
         return {(type(option.category), option.category): option for option in self.options}
 
     def option(self, category: Scalar) -> Option:
-        """The branch for which `category` stands."""
-        found = self._by_category.get((type(category), category))
-        if found is None:
+        """Return the option of a category."""
+        option = self._by_category.get((type(category), category))
+        if option is None:
             raise ValueError(f"{self.name} has no category {category!r}")
-        return found
+        return option
 
 
 @dataclass(frozen=True)
@@ -153,7 +152,7 @@ class Named:
     """A component: its class and its arguments.
 
     Attributes:
-        component: the name as the catalogue has it.
+        component: its name in the catalogue.
     """
 
     kind: Kind
@@ -164,7 +163,7 @@ class Named:
 
 @dataclass(frozen=True)
 class Broken:
-    """Stands where a mistake has been reported already."""
+    """Placeholder of a part whose mistake has already been reported."""
 
     at: Path = field(default=(), compare=False)
 
@@ -175,11 +174,12 @@ Slots = Mapping[Slot, Node]
 
 @dataclass(frozen=True)
 class Tree:
-    """All that a trial's training depends on and that may be searched.
+    """Everything that a trial's training depends on and that can be searched.
 
     Attributes:
-        base: what holds unless a variant says otherwise.
-        branches: of `variant`, by label: the slots that each replaces. Empty without variants.
+        base: the slots, unless a variant replaces them.
+        branches: the slots that each branch of `variant` replaces, by label; empty without
+            variants.
     """
 
     base: Slots
@@ -187,25 +187,25 @@ class Tree:
 
     @property
     def variants(self) -> Categories | None:
-        """The labels of `variant`, if there are any."""
+        """The labels of `variant`; None without variants."""
         return Categories(tuple(self.branches)) if self.branches else None
 
     def slots(self, label: str | None) -> dict[Slot, Node]:
-        """What holds under a variant's label, in the order of `SLOTS`."""
+        """Return the slots under a variant's label, in the order of `SLOTS`."""
         replaced = self.branches[label] if label is not None else {}
         both = {**self.base, **replaced}
         return {slot: both[slot] for slot in SLOTS if slot in both}
 
     def with_default(self, slot: Slot, node: Node) -> Tree:
-        """The same tree where `slot`, if the study file leaves it open, is `node`."""
+        """Return the tree with `node` in `slot`, unless the study file sets it."""
         return Tree({slot: node, **self.base}, self.branches)
 
 
 def is_everywhere(slot: Slot, tree: Tree) -> bool:
-    """Whether a slot holds something in every trial."""
+    """Return whether a slot has a value in every trial."""
     base = tree.base.get(slot, Plain(None))
-    held = [slots.get(slot, base) for slots in tree.branches.values()] or [base]
-    return not any(map(_may_be_empty, held))
+    nodes = [slots.get(slot, base) for slots in tree.branches.values()] or [base]
+    return not any(map(_may_be_empty, nodes))
 
 
 def _may_be_empty(node: Node) -> bool:
@@ -215,12 +215,12 @@ def _may_be_empty(node: Node) -> bool:
 
 
 def trains_itself(tree: Tree) -> bool:
-    """Whether every trial has a training of the user's own."""
+    """Return whether every trial uses the user's own training."""
     return is_everywhere(("train",), tree)
 
 
 def children(node: Node) -> Iterator[Node]:
-    """The nodes directly below `node`."""
+    """Yield the nodes directly below `node`."""
     if isinstance(node, OptionalRange):
         yield node.inside
     elif isinstance(node, Choice):
@@ -234,24 +234,24 @@ def children(node: Node) -> Iterator[Node]:
 
 
 def identity(value: Any) -> str:
-    """Equal for equal plain data only: JSON keeps 1, 1.0, true and "1" apart."""
+    """Return a string that is equal only for equal plain data; 1, 1.0, true and "1" differ."""
     return json.dumps(value, ensure_ascii=False, sort_keys=True)
 
 
 def categories(values: Sequence[Any]) -> tuple[Scalar, ...]:
-    """What stands for each option of a choice of values.
+    """Return the category of each option of a choice of values.
 
-    A scalar stands for itself unless another option equals it in Python's eyes (1, 1.0 and true);
-    what Optuna cannot hold or tell apart is stored as its JSON text.
+    A scalar is its own category unless it equals another option in Python (1, 1.0 and true).
+    Values that Optuna cannot store or tell apart are represented by their JSON text.
 
     Args:
         values: plain data, different in `identity`.
     """
     n_equal = Counter(value for value in values if not isinstance(value, list | dict))
-    found: list[Scalar] = []
+    scalars: list[Scalar] = []
     for value in values:
         alone = not isinstance(value, list | dict) and n_equal[value] == 1
-        found.append(value if alone else identity(value))
-    if len(set(found)) < len(found):  # some text looks like another option's JSON
+        scalars.append(value if alone else identity(value))
+    if len(set(scalars)) < len(scalars):  # a string looks like another option's JSON
         return tuple(identity(value) for value in values)
-    return tuple(found)
+    return tuple(scalars)

@@ -1,6 +1,7 @@
-"""The search space of a tree: its parameters, and the values that a sampler's answers give.
+"""List the parameters of a tree, and resolve the tree with a sampler's answers.
 
-Both walk the tree in the same order: `resolve` asks for parameters in that of `parameters_of`.
+Both walk the tree in the same order: `resolve` asks for parameters in the order of
+`parameters_of`.
 """
 
 from __future__ import annotations
@@ -31,35 +32,35 @@ from tunecli.study_file.text.document import Path
 from tunecli.study_file.text.scalars import Scalar
 
 Suggest = Callable[[str, Range], Scalar]
-"""Answers a parameter's name and range with a number inside, or with one of the categories."""
+"""A function from a parameter's name and range to a number in the range, or to a category."""
 
 VARIANT = "variant"
 """The parameter that chooses between variants."""
 
 
 def parameters_of(tree: Tree) -> tuple[Parameter, ...]:
-    """Everything that is searched, in the order in which a sampler is asked."""
-    found = [] if tree.variants is None else [Parameter(VARIANT, tree.variants)]
+    """Return all searched parameters, in the order in which a sampler is asked."""
+    parameters = [] if tree.variants is None else [Parameter(VARIANT, tree.variants)]
     for slot in SLOTS:
         for node, conditions in _occupants(tree, slot):
-            found += _parameters(node, conditions)
-    return tuple(found)
+            parameters += _parameters(node, conditions)
+    return tuple(parameters)
 
 
 def optional_ranges(tree: Tree) -> dict[str, Scalar]:
-    """By the name of each range with `or:`, the value that stands there in place of the range."""
-    found: dict[str, Scalar] = {}
+    """Return the alternative value of each range with `or:`, by the range's name."""
+    alternatives: dict[str, Scalar] = {}
     waiting = [node for slot in SLOTS for node, _ in _occupants(tree, slot)]
     while waiting:
         node = waiting.pop()
         if isinstance(node, OptionalRange):
-            found[node.inside.name] = node.otherwise
+            alternatives[node.inside.name] = node.otherwise
         waiting += children(node)
-    return found
+    return alternatives
 
 
 def _occupants(tree: Tree, slot: Slot) -> Iterator[tuple[Node, tuple[Condition, ...]]]:
-    """The nodes that can stand in a slot, and under which variants."""
+    """Yield the nodes that can be in a slot, and the variants in which they are."""
     replacing = [label for label, slots in tree.branches.items() if slot in slots]
     others = tuple(label for label in tree.branches if label not in replacing)
     if slot in tree.base and (others or not tree.branches):
@@ -89,20 +90,20 @@ class Resolved:
     """A tree with every range replaced by a value.
 
     Attributes:
-        values: by slot: a Component, None, or a setting's plain value; none for what is broken.
-        places: where in the document each part comes from; a component's argument stands directly
-            below the component's slot, a nested component's below its name.
+        values: a Component, None, or a setting's plain value, by slot; without broken slots.
+        places: path in the document of each part; a component's argument is directly below the
+            component's slot, a nested component's argument below its name.
     """
 
     values: dict[Slot, Any] = field(default_factory=dict)
     places: dict[Path, Path] = field(default_factory=dict)
 
     def section(self, name: str) -> dict[str, Any]:
-        """The values of a section whose settings are a slot each."""
+        """Return the values of a section in which each setting is a slot."""
         return {slot[1]: value for slot, value in self.values.items() if slot[0] == name}
 
     def place(self, path: Path) -> Path:
-        """The place in the document of a setting or argument, however deep below a known one."""
+        """Return the path in the document of a setting or argument, at any depth."""
         for length in range(len(path), 0, -1):
             if path[:length] in self.places:
                 return (*self.places[path[:length]], *path[length:])
@@ -110,19 +111,19 @@ class Resolved:
 
 
 def resolve(tree: Tree, suggest: Suggest) -> Resolved:
-    """Replace every range by what `suggest` answers."""
+    """Replace every range of a tree by the answer of `suggest`."""
     label = None if tree.variants is None else str(suggest(VARIANT, tree.variants))
     return resolve_slots(tree.slots(label), suggest)
 
 
 def resolve_slots(slots: Slots, suggest: Suggest) -> Resolved:
-    """Replace every range below `slots`; the paths of what is found begin with the slot."""
+    """Replace every range below `slots`; paths in the result begin with the slot."""
     resolution = _Resolution(suggest)
     for slot, node in slots.items():
         value = resolution.value(node, slot)
         if value is not _BROKEN:
-            resolution.found.values[slot] = value
-    return resolution.found
+            resolution.resolved.values[slot] = value
+    return resolution.resolved
 
 
 _BROKEN = object()
@@ -134,18 +135,18 @@ class _Resolution:
     def __init__(self, suggest: Suggest) -> None:
         self._suggest = suggest
         self._inside_component = False
-        self.found = Resolved()
+        self.resolved = Resolved()
 
     def value(self, node: Node, here: Path) -> Any:
-        """The value of `node`; `here` is where it goes in a configuration."""
+        """Return the value of `node`; `here` is its path in a configuration."""
         if isinstance(node, Choice):
             category = self._suggest(node.name, node.range)
             return self.value(node.option(category).node, here)
         if isinstance(node, OptionalRange):
-            self.found.places[here] = node.at
+            self.resolved.places[here] = node.at
             takes_other = self._suggest(node.name, node.range)
             return node.otherwise if takes_other else self.value(node.inside, here)
-        self.found.places[here] = node.at
+        self.resolved.places[here] = node.at
         if isinstance(node, Plain):
             return node.value
         if isinstance(node, Number):
@@ -175,12 +176,12 @@ class _Resolution:
 
 
 def first_value(range_: Range) -> Scalar:
-    """The low end, or the first option."""
+    """Return the low end of a range, or the first option."""
     return range_.choices[0] if isinstance(range_, Categories) else range_.low
 
 
 def contains(range_: Range, value: object) -> bool:
-    """Whether a sampler could answer `value`, which may be any plain data."""
+    """Return whether a sampler could answer `value`, which may be any plain data."""
     if isinstance(range_, Categories):
         return any(type(c) is type(value) and c == value for c in range_.choices)
     if not isinstance(value, int | float) or isinstance(value, bool):
@@ -191,6 +192,6 @@ def contains(range_: Range, value: object) -> bool:
 
 
 def divides(step: float, distance: float) -> bool:
-    """Whether `distance` is a whole number of steps, as far as floats can tell."""
+    """Return whether `distance` is a whole number of steps, within float precision."""
     n_steps = round(distance / step)
     return abs(distance - n_steps * step) <= 1e-9 * max(abs(distance), abs(step))

@@ -1,1 +1,1 @@
-"""YAML text and plain data, with places for error messages; knows no study."""
+"""Convert YAML text to plain data with positions and back; independent of studies."""

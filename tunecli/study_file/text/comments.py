@@ -1,8 +1,8 @@
-"""A study file's text with other content, its comments and its order kept.
+"""Change the content of a study file's text, but keep its comments and order.
 
-ruamel.yaml carries comments through. It joins flow mappings that go over several lines, and drops
-comments inside them; where what it writes would not read as what is wanted, the file is written
-anew, without comments.
+ruamel.yaml preserves comments, but it joins flow mappings of several lines and drops comments
+inside them. If its output does not read back as the wanted data, the file is written anew, without
+comments.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from tunecli.study_file.text.document import Document, Path
 from tunecli.study_file.text.dump import to_text
 
 WIDTH = 99
-_AFTER_VALUE = 2  # where ruamel keeps the comment behind a key's value
+_AFTER_VALUE = 2  # index at which ruamel keeps the comment after a key's value
 
 
 def rewritten(text: str, data: dict[str, Any]) -> str:
-    """Text that reads as `data`, as like `text` as may be.
+    """Return text that reads back as `data`, as similar to `text` as possible.
 
     Args:
         text: a study file.
-        data: plain data, its keys in the order of `text` where they stand there.
+        data: plain data, whose keys that are in `text` have the same order.
     """
     yaml = _yaml()
     out = io.StringIO()
@@ -44,12 +44,12 @@ def rewritten(text: str, data: dict[str, Any]) -> str:
             if _reads_as(out.getvalue(), data):
                 return out.getvalue()
     except (YAMLError, ValueError, TypeError, LookupError, AttributeError, NotImplementedError):
-        pass  # what ruamel cannot do, as with keys that are no words
+        pass  # ruamel cannot do this, for example with keys that are not words
     return to_text(data)
 
 
 def annotated(text: str, notes: Mapping[Path, Sequence[str]]) -> str:
-    """The same study file with comments, each above the line of what it is about."""
+    """Return the study file with comments, each above the line that it describes."""
     document = Document.parse(text, "")
     lines = text.splitlines()
     above: dict[int, list[str]] = {}
@@ -68,8 +68,8 @@ def annotated(text: str, notes: Mapping[Path, Sequence[str]]) -> str:
                 )
             )
     with_notes = [x for index, line in enumerate(lines) for x in (*above.get(index, ()), line)]
-    found = "\n".join(with_notes) + "\n"
-    return found if _reads_as(found, document.data) else text
+    commented = "\n".join(with_notes) + "\n"
+    return commented if _reads_as(commented, document.data) else text
 
 
 def _yaml() -> YAML:
@@ -86,13 +86,13 @@ def _reads_as(text: str, data: Any) -> bool:
         read = Document.parse(text, "")
     except StudyFileError:
         return False
-    return not read.flaws and json.dumps(read.data) == json.dumps(data)  # the order counts, too
+    return not read.flaws and json.dumps(read.data) == json.dumps(data)  # also compares the order
 
 
 def _update(old: CommentedMap, new: Mapping[str, Any]) -> None:
-    """Make a mapping of the text hold `new`, touching only what differs.
+    """Make a mapping of the text hold `new`, and change only what differs.
 
-    A comment below an entry that goes is on what follows: it moves to the entry before.
+    A comment below a removed entry describes what follows, so it moves to the entry before.
     """
     behind = _below(old, [*old][-1]) if old else ""
     removed = {}
@@ -105,7 +105,7 @@ def _update(old: CommentedMap, new: Mapping[str, Any]) -> None:
     for index, (key, value) in enumerate(new.items()):
         inside = removed.get("choice")
         if key not in old and isinstance(inside, CommentedMap) and key in inside:
-            old.insert(index, key, inside[key])  # an option takes the place of its choice
+            old.insert(index, key, inside[key])  # an option replaces its choice
         if key in old:
             _put(old, key, value)
         else:
@@ -114,8 +114,8 @@ def _update(old: CommentedMap, new: Mapping[str, Any]) -> None:
         _move_below(old, [*old][-1], behind)
 
 
-def _put(place: CommentedMap | CommentedSeq, key: Any, value: Any) -> None:
-    present = place[key]
+def _put(parent: CommentedMap | CommentedSeq, key: Any, value: Any) -> None:
+    present = parent[key]
     if isinstance(present, CommentedMap) and isinstance(value, dict) and value:
         _update(present, value)
     elif isinstance(present, CommentedSeq) and isinstance(value, list):
@@ -125,13 +125,13 @@ def _put(place: CommentedMap | CommentedSeq, key: Any, value: Any) -> None:
             for index, item in enumerate(value):
                 _put(present, index, item)
         else:
-            place[key] = _fresh(value)
+            parent[key] = _fresh(value)
     elif not _equal(present, value):
-        place[key] = _fresh(value)
+        parent[key] = _fresh(value)
 
 
 def _dropped(present: CommentedSeq, wanted: list[Any]) -> list[int]:
-    """Which items are not wanted, where the others are, in their order; else none."""
+    """Return indices of items to drop, if the others are `wanted`, in order; otherwise none."""
     left = [*wanted]
     dropped = []
     for index, item in enumerate(present):
@@ -143,12 +143,12 @@ def _dropped(present: CommentedSeq, wanted: list[Any]) -> list[int]:
 
 
 def _equal(present: Any, value: Any) -> bool:
-    """Whether what the text has is this plain data; ruamel's values are children of Python's."""
+    """Return whether a value equals plain data; ruamel's types are subclasses of Python's."""
     return json.dumps(present) == json.dumps(value)
 
 
 def _fresh(value: Any) -> Any:
-    """New data, short mappings and lists on one line."""
+    """Return new data for ruamel, with short mappings and lists on one line."""
     if isinstance(value, dict):
         mapping = CommentedMap((key, _fresh(inside)) for key, inside in value.items())
         if len(str(value)) <= WIDTH:
@@ -162,17 +162,17 @@ def _fresh(value: Any) -> Any:
     return copy.deepcopy(value)
 
 
-def _below(place: CommentedMap, key: str) -> str:
-    """Empty lines and comments between an entry and what follows it."""
-    holder, last = _last(place, key)
+def _below(mapping: CommentedMap, key: str) -> str:
+    """Return the empty lines and comments between an entry and what follows it."""
+    holder, last = _last(mapping, key)
     comment = holder.ca.items.get(last, [None] * 4)[_AFTER_VALUE]
     return comment.value.partition("\n")[2] if isinstance(comment, CommentToken) else ""
 
 
-def _move_below(place: CommentedMap, key: str, text: str) -> None:
+def _move_below(mapping: CommentedMap, key: str, text: str) -> None:
     if not text:
         return
-    holder, last = _last(place, key)
+    holder, last = _last(mapping, key)
     entry = holder.ca.items.setdefault(last, [None] * 4)
     comment = entry[_AFTER_VALUE]
     first = comment.value.partition("\n")[0] if isinstance(comment, CommentToken) else ""
@@ -180,9 +180,9 @@ def _move_below(place: CommentedMap, key: str, text: str) -> None:
     entry[_AFTER_VALUE] = CommentToken(f"{first}\n{text}", mark, None)
 
 
-def _last(place: CommentedMap, key: str) -> tuple[CommentedMap, str]:
-    """Where the text of an entry ends: the last entry of the innermost mapping inside."""
-    while isinstance(place[key], CommentedMap) and place[key] and not place[key].fa.flow_style():
-        place = place[key]
-        key = [*place][-1]
-    return place, key
+def _last(mapping: CommentedMap, key: str) -> tuple[CommentedMap, str]:
+    """Return where the text of an entry ends: the last entry of its innermost mapping."""
+    while isinstance(inner := mapping[key], CommentedMap) and inner and not inner.fa.flow_style():
+        mapping = inner
+        key = [*mapping][-1]
+    return mapping, key

@@ -1,11 +1,11 @@
-"""YAML text as plain data that remembers the line and column of every key and value.
+"""Read YAML text as plain data with the line and column of every key and value.
 
-Stricter than PyYAML's `safe_load`: YAML 1.2 numbers and booleans, no duplicate keys, no tags, no
-endless or exploding aliases, limits on size and depth. Keys are always text, as written. Built on
-PyYAML's events, so that depth is bounded before anything recurses.
+This is stricter than PyYAML's `safe_load`: YAML 1.2 numbers and booleans, no duplicate keys, no
+tags, no endless or exploding aliases, limits on size and depth. Keys are always strings, as
+written. It uses PyYAML's events, so that depth is checked before any recursion.
 
-Reading goes on behind a mistake wherever it can: of a repeated key the first one counts, and
-something likely stands in for a value that cannot be read.
+Reading continues after a mistake if possible: the first of repeated keys is used, and a plausible
+value replaces one that cannot be read.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from tunecli.errors import Problem, StudyFileError
 from tunecli.study_file.text.scalars import read_scalar
 
 Path = tuple[str | int, ...]
-"""Where in a document: keys and list indices from the root."""
+"""A path in a document: keys and list indices from the root."""
 
 LARGEST_TEXT = 1_000_000
-"""Characters of a study file."""
+"""Largest number of characters of a study file."""
 LARGEST_FILE = 4 * LARGEST_TEXT
-"""Bytes of a study file: a character takes at most four."""
+"""Largest size of a study file in bytes: a character takes at most four."""
 DEEPEST = 40
 MOST_NODES = 50_000
 
 
 @dataclass(frozen=True)
 class TextPosition:
-    """A place in the text, both counted from 1; zeros for what is not in the text.
+    """A position in the text, counted from 1; zeros for data that is not in the text.
 
     Attributes:
-        override: the `path=value` of the command line that stands there in place of the text.
+        override: the `path=value` of the command line that replaces the text there.
     """
 
     line: int
@@ -50,10 +50,10 @@ START = TextPosition(1, 1)
 
 @dataclass(frozen=True)
 class Flaw:
-    """A mistake of the text, whatever it means.
+    """A mistake of the text itself, independent of its meaning.
 
     Attributes:
-        unreadable: something stands in for the value at `path`, so nothing else can be said of it.
+        unreadable: whether a placeholder replaces the value at `path`, which is not checked then.
     """
 
     path: Path
@@ -63,20 +63,20 @@ class Flaw:
 
     @property
     def problem(self) -> Problem:
-        """The same as an error tells it."""
+        """This flaw as a problem of the study file."""
         mark = self.mark
         return Problem(mark.line, mark.column, dotted(self.path), self.message, mark.override)
 
 
 @dataclass(frozen=True)
 class Document:
-    """Plain data (dict, list, str, int, float, bool, None) and where each part stands.
+    """Plain data (dict, list, str, int, float, bool, None) and the position of each part.
 
     Attributes:
-        keys: of each mapping entry, the place of its key.
-        values: of each entry, the place of its value; for a mapping or list below a key, the
-            place of that key, which is where a reader looks.
-        flaws: what is wrong with the text, in its order.
+        keys: position of the key of each mapping entry.
+        values: position of the value of each entry; for a mapping or list below a key, the
+            position of that key, where a reader looks first.
+        flaws: mistakes of the text, in its order.
     """
 
     data: Any
@@ -86,22 +86,22 @@ class Document:
 
     @classmethod
     def parse(cls, text: str, file: str) -> Document:
-        """Read a study file's text; what is wrong with parts of it is in `flaws`.
+        """Read a study file's text; mistakes in parts of it are in `flaws`.
 
         Raises:
-            StudyFileError: it is not YAML, or too large.
+            StudyFileError: the text is not YAML, or too large.
         """
         composer = _Composer()
         try:
             return composer.document(text)
         except _UnreadableError as error:
-            found = [flaw.problem for flaw in (*composer.flaws, error.flaw)]
-            raise StudyFileError(file, found) from None
+            problems = [flaw.problem for flaw in (*composer.flaws, error.flaw)]
+            raise StudyFileError(file, problems) from None
 
     def renamed(self, key: str, name: str) -> Document:
-        """The same with what stands at the outermost `key` standing at `name`, too.
+        """Return the document with the content of the outermost `key` under `name` as well.
 
-        The key stays where it is, for messages.
+        The positions of the key remain, for messages.
         """
         below = {at: (name, *at[1:]) for at in self.values if at[:1] == (key,)}
         return replace(
@@ -112,11 +112,11 @@ class Document:
         )
 
     def holds(self, path: Path) -> bool:
-        """Whether something was written at `path`."""
+        """Return whether something was written at `path`."""
         return path in self.values
 
     def mark(self, path: Path, *, of_key: bool = False) -> TextPosition:
-        """The place of `path`, or else of the nearest part that contains it."""
+        """Return the position of `path`, or of the nearest part that contains it."""
         if of_key and path in self.keys:
             return self.keys[path]
         for length in range(len(path), 0, -1):
@@ -126,7 +126,7 @@ class Document:
 
 
 def dotted(path: Path) -> str:
-    """`optimizer.SGD.lr`, `model.MLP.width[0]`."""
+    """Return a path as text, such as `optimizer.SGD.lr` or `model.MLP.width[0]`."""
     text = ""
     for step in path:
         text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
@@ -134,7 +134,7 @@ def dotted(path: Path) -> str:
 
 
 class _UnreadableError(Exception):
-    """Reading cannot go on behind this flaw."""
+    """Reading cannot continue after this flaw."""
 
     def __init__(self, path: Path, mark: TextPosition, message: str) -> None:
         super().__init__(message)
@@ -142,7 +142,7 @@ class _UnreadableError(Exception):
 
 
 class _SyntaxError(Exception):
-    """PyYAML gives up at this place."""
+    """PyYAML stops at this position."""
 
     def __init__(self, mark: TextPosition | None, message: str) -> None:
         super().__init__(message)
@@ -151,15 +151,15 @@ class _SyntaxError(Exception):
 
 
 _STAND_IN = 1e300
-"""For a number that cannot be read: an end of a range, if it is one, and no other option."""
+"""Placeholder of an unreadable number: valid as the end of a range, equal to no other option."""
 
 _OPEN = object()
-"""Stands for an anchored value that is still being read: an alias to it would be endless."""
+"""Placeholder of an anchored value that is still being read: an alias to it would be endless."""
 
 
 @dataclass(frozen=True)
 class _Anchored:
-    """What an alias stands for: how many nodes, and how many levels below the first one."""
+    """The value of an alias, with its number of nodes and of levels below the first one."""
 
     data: Any
     n_nodes: int = 1
@@ -175,7 +175,7 @@ class _Composer:
         self._values: dict[Path, TextPosition] = {}
         self._anchors: dict[str, _Anchored] = {}
         self._n_nodes = 0
-        self._depth = -1  # of the node that is read now; keys count, too
+        self._depth = -1  # of the current node; keys count as well
         self._deepest = 0
         self._reached: tuple[Path, TextPosition] = ((), START)
 
@@ -193,14 +193,14 @@ class _Composer:
         return Document(data, self._keys, self._values, tuple(self.flaws))
 
     def _root(self) -> Any:
-        next(self._events)  # the stream's start
+        next(self._events)  # the start of the stream
         if isinstance(next(self._events), yaml.StreamEndEvent):
             return None
         data = self._node(next(self._events), ())
-        next(self._events)  # the document's end
+        next(self._events)  # the end of the document
         second = next(self._events)
         if not isinstance(second, yaml.StreamEndEvent):
-            message = "a study file holds one document. Remove `---` and what follows it."
+            message = "a study file must be one YAML document. Remove `---` and what follows it."
             self._flaw(second, (), message)
         return data
 
@@ -217,9 +217,9 @@ class _Composer:
         return data
 
     def _anchored(self, event: yaml.Event, path: Path) -> Any:
-        assert isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent)  # what is left
+        assert isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent)
         if event.tag is not None:
-            message = f"only plain data is read, but got the tag {event.tag}. Remove it."
+            message = f"YAML tags are not supported, but got {event.tag}. Remove it."
             is_scalar = isinstance(event, yaml.ScalarEvent)
             self._flaw(event, path, message, unreadable=is_scalar)
         before, deepest = self._n_nodes, self._deepest
@@ -239,14 +239,14 @@ class _Composer:
         return self._mapping(path)
 
     def _grow(self, event: yaml.Event, path: Path, *, n_nodes: int, height: int) -> None:
-        """Count what stands here, within the limits."""
+        """Count nodes and levels, and refuse more than the limits."""
         self._n_nodes += n_nodes
         self._deepest = max(self._deepest, self._depth + height)
         if self._depth + height > DEEPEST:
-            message = f"a study file is nested at most {DEEPEST} deep."
+            message = f"a study file can be nested at most {DEEPEST} levels deep."
             raise _UnreadableError(path, _mark(event), message)
         if self._n_nodes > MOST_NODES:
-            message = f"a study file holds at most {MOST_NODES:,} values, aliases counted."
+            message = f"a study file can have at most {MOST_NODES:,} values, including aliases."
             raise _UnreadableError(path, _mark(event), message)
 
     def _remember(self, anchor: str | None, anchored: _Anchored) -> None:
@@ -257,11 +257,11 @@ class _Composer:
         anchor = str(event.anchor)
         anchored = self._anchors.get(anchor)
         if anchored is None:
-            message = f"no `&{anchor}` stands before `*{anchor}`."
+            message = f"the alias `*{anchor}` has no anchor `&{anchor}` before it."
             self._flaw(event, path, message, unreadable=True)
             return None
         if anchored.data is _OPEN:
-            message = f"`*{anchor}` stands inside what it stands for, which never ends."
+            message = f"the alias `*{anchor}` is inside its own anchor, so it never ends."
             self._flaw(event, path, message, unreadable=True)
             return None
         self._grow(event, path, n_nodes=anchored.n_nodes, height=anchored.height)
@@ -296,7 +296,7 @@ class _Composer:
                 merged |= value if isinstance(value, dict) else {}
             elif key in data:
                 first = self._keys[(*path, key)].line
-                message = f"this key stands on line {first} already. Remove one of the two."
+                message = f"this key is already on line {first}. Remove one of them."
                 self._flaw(event, (*path, key), message)
                 self._aside((*path, key))
             else:
@@ -311,26 +311,26 @@ class _Composer:
         return self._node(value_event, path)
 
     def _aside(self, path: Path, event: yaml.Event | None = None) -> Any:
-        """Read what has no place in the document, or whose place another has taken.
+        """Read a value that is not part of the document, without keeping its positions.
 
         Args:
-            event: with which it begins; the next one if it is not given.
+            event: its first event; by default the next one.
         """
-        kept = self._keys, self._values
+        positions = self._keys, self._values
         self._keys, self._values = {}, {}
         value = self._node(event or next(self._events), path)
-        self._keys, self._values = kept
+        self._keys, self._values = positions
         return value
 
     def _key(self, event: yaml.Event, path: Path) -> str | None:
-        """A key as written; None for what cannot be one, which is read over."""
+        """Return a key as written; None for an invalid key, which is skipped."""
         self._reached = (path, _mark(event))
         if not isinstance(event, yaml.ScalarEvent):
             self._flaw(event, path, "a key must be a word, but got a list or mapping.")
             n_flaws = len(self.flaws)
             if not isinstance(event, yaml.AliasEvent):
                 self._aside(path, event)
-            del self.flaws[n_flaws:]  # of what is read over
+            del self.flaws[n_flaws:]  # flaws of what is skipped
             return None
         self._remember(event.anchor, _Anchored(str(event.value)))
         if not event.value.strip():
@@ -347,37 +347,35 @@ class _Composer:
 
 
 def _mark(event: yaml.Event) -> TextPosition:
-    place = event.start_mark
-    return TextPosition(place.line + 1, place.column + 1) if place else NOWHERE
+    mark = event.start_mark
+    return TextPosition(mark.line + 1, mark.column + 1) if mark else NOWHERE
 
 
 def _events(text: str) -> Iterator[yaml.Event]:
-    """PyYAML's events, its errors in our words."""
+    """Yield PyYAML's events, and reword its errors."""
     try:
         yield from yaml.parse(text, Loader=yaml.SafeLoader)
     except yaml.reader.ReaderError as error:
         before = text[: error.position]
         mark = TextPosition(before.count("\n") + 1, len(before) - before.rfind("\n"))
-        message = f"the character U+{int(error.character):04X} may not stand in a study file."
+        message = f"the character U+{int(error.character):04X} is not allowed in a study file."
         raise _SyntaxError(mark, message) from None
     except yaml.MarkedYAMLError as error:
-        place = error.problem_mark or error.context_mark
-        where = TextPosition(place.line + 1, place.column + 1) if place else None
-        raise _SyntaxError(where, _yaml_words(error)) from None
+        at = error.problem_mark or error.context_mark
+        position = TextPosition(at.line + 1, at.column + 1) if at else None
+        raise _SyntaxError(position, _yaml_words(error)) from None
     except (ValueError, OverflowError):
         # An escape such as "\UFFFFFFFF", or a %YAML directive with a huge number.
-        message = "this is not YAML: an escape or a directive holds a number out of range."
+        message = "invalid YAML: an escape or directive contains a number that is out of range."
         raise _SyntaxError(None, message) from None
 
 
 def _yaml_words(error: yaml.MarkedYAMLError) -> str:
     what = error.problem or error.context or "it cannot be read"
     if "'\\t'" in what:
-        return "a line may not begin with a tab. Indent with spaces."
+        return "a line must not begin with a tab. Indent with spaces."
     if "mapping values are not allowed" in what:
-        causes = "a second `:` on one line, or a line that is indented further than the one above"
-        return (
-            f"this is not YAML: {causes}. Quote the text, or begin the line where that one does."
-        )
-    advice = "Look at indentation, brackets, quotes, and the space behind each colon."
-    return f"this is not YAML: {what}. {advice}"
+        causes = "a line has a second `:`, or is indented further than the line above"
+        return f"invalid YAML: {causes}. Quote the text, or align the line with the one above."
+    advice = "Check the indentation, brackets, quotes, and the space after each colon."
+    return f"invalid YAML: {what}. {advice}"

@@ -1,4 +1,4 @@
-"""Plain data as YAML text that reads back exactly."""
+"""Write plain data as YAML text that reads back exactly."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import yaml
 from tunecli.study_file.text.scalars import BOOL, FLOAT, INT, NULL
 
 LONGEST_FLOW = 75
-"""Characters of a mapping that stays on one line, as Python writes it."""
+"""Longest mapping on one line, in characters of its Python form."""
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes YAML 1.2: quotes only what would read back as something else."""
+    """A dumper for YAML 1.2, which quotes only what would read back as something else."""
 
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012  # as PyYAML declares it
 
@@ -47,7 +47,7 @@ _Dumper.add_representer(
 
 
 class _Sections(dict[str, Any]):
-    """The outermost mapping, which stands on lines of its own however short it is."""
+    """The outermost mapping, which is never written on one line."""
 
 
 _Dumper.add_representer(
@@ -57,7 +57,7 @@ _Dumper.add_representer(
 
 
 def to_text(sections: dict[str, Any]) -> str:
-    """YAML of a study file's sections; short mappings and lists stay on one line."""
+    """Return the YAML of a study file's sections; short mappings and lists stay on one line."""
     return yaml.dump(
         _Sections(sections),
         Dumper=_Dumper,
@@ -69,13 +69,13 @@ def to_text(sections: dict[str, Any]) -> str:
 
 
 def flow(data: Any) -> str:
-    """Plain data as YAML on one line, as it may stand inside a list."""
+    """Return plain data as YAML on one line, valid inside a list."""
     text = yaml.dump([data], Dumper=_Dumper, default_flow_style=True, sort_keys=False, width=10**6)
     return text.strip()[1:-1]
 
 
 def inline(data: Any, longest: int = 60) -> str:
-    """Plain data on one line, for messages; what is too long is cut."""
+    """Return plain data on one line for messages, cut if it is too long."""
     if data is None:
         return "none"
     if isinstance(data, str):

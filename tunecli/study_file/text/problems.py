@@ -1,4 +1,4 @@
-"""Collects every mistake of a study file, each once and at its place."""
+"""Collect every mistake of a study file, each once and at its position."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tunecli.study_file.text.document import Document, Path, dotted
 class Problems:
     """The mistakes found so far.
 
-    A mistake is known by its path, so that what is wrong at many points of the search space is
+    A mistake is identified by its path, so that a mistake at many points of the search space is
     reported once.
     """
 
@@ -20,7 +20,7 @@ class Problems:
         self._file = file
         self._found: dict[tuple[Path, str], Problem] = {}
         self._paths: set[Path] = set()
-        self._around: set[Path] = set()  # those, and every part that contains one of them
+        self._around: set[Path] = set()  # these, and every part that contains one of them
         self._misspelled: set[Path] = set()
         self._unreadable = {flaw.path for flaw in document.flaws if flaw.unreadable}
         for flaw in document.flaws:
@@ -31,44 +31,44 @@ class Problems:
     def add(
         self, path: Path, message: str, *, of_key: bool = False, others: Sequence[Path] = ()
     ) -> None:
-        """Report a mistake; what was never read is not judged.
+        """Report a mistake, unless the part could not be read.
 
         Args:
-            of_key: point at the key itself, not at its value.
-            others: places that have a part in it, to point at if `path` is not in the text.
+            of_key: whether to point at the key itself, not at its value.
+            others: other paths of the mistake, to point at if `path` is not in the text.
         """
         self._mark(path)
         self._misspelled |= {path} if of_key else set()
         if covers(self._unreadable, path):
             return
-        written = (place for place in (path, *others) if self._document.holds(place))
+        written = (one for one in (path, *others) if self._document.holds(one))
         mark = self._document.mark(next(written, path), of_key=of_key)
         problem = Problem(mark.line, mark.column, dotted(path), message, mark.override)
         self._found.setdefault((path, message), problem)
 
     def leave_unread(self, path: Path) -> bool:
-        """Whether something inside the part at `path` could not be read."""
+        """Return whether something inside the part at `path` could not be read."""
         return any(flawed[: len(path)] == path for flawed in self._unreadable)
 
     def add_new(self, path: Path, message: str) -> None:
-        """Report unless something is known to be wrong at this very place."""
+        """Report a mistake unless one is known at exactly this path."""
         if not self.has_at(path):
             self.add(path, message)
 
     def covers(self, path: Path) -> bool:
-        """Whether this part, or one that contains it, is known to be wrong."""
+        """Return whether this part, or one that contains it, is known to be wrong."""
         return covers(self._paths, path)
 
     def has_at(self, path: Path) -> bool:
-        """Whether something is known to be wrong at this very place."""
+        """Return whether a mistake is known at exactly this path."""
         return path in self._paths
 
     def misspelled_at(self, path: Path) -> bool:
-        """Whether the very name of what stands here is wrong."""
+        """Return whether the name of what is here is wrong."""
         return path in self._misspelled
 
     def any_below(self, path: Path) -> bool:
-        """Whether this part, or something inside it, is known to be wrong."""
+        """Return whether this part, or something inside it, is known to be wrong."""
         return path in self._around
 
     def _mark(self, path: Path) -> None:
@@ -76,24 +76,24 @@ class Problems:
         self._around.update(path[:length] for length in range(len(path) + 1))
 
     def paths(self) -> frozenset[Path]:
-        """Where something is wrong."""
+        """Return the paths of all mistakes."""
         return frozenset(self._paths)
 
     def extend(self, problems: Iterable[Problem]) -> None:
-        """Report mistakes that were found elsewhere, with their places."""
+        """Add problems that were found elsewhere, with their positions."""
         for problem in problems:
             self._found.setdefault(((problem.path,), problem.message), problem)
 
     def raise_any(self) -> None:
-        """Raise StudyFileError with all of them, if there are any."""
+        """Raise StudyFileError with all mistakes, if there are any."""
         if self._found:
             raise self.error()
 
     def error(self) -> StudyFileError:
-        """All of them as one error."""
+        """Return all mistakes as one error."""
         return StudyFileError(self._file, list(self._found.values()))
 
 
 def covers(paths: Collection[Path], path: Path) -> bool:
-    """Whether `path`, or a part that contains it, is among `paths`."""
+    """Return whether `path`, or a part that contains it, is among `paths`."""
     return any(path[:length] in paths for length in range(len(path) + 1))

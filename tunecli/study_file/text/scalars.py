@@ -1,6 +1,6 @@
-"""Plain scalars of YAML 1.2's core schema, for reading and for writing.
+"""Read and recognize plain scalars of YAML 1.2's core schema.
 
-PyYAML follows YAML 1.1, where `1e-4` is text, `no` is false, `012` is ten and `12:30` is 750.
+PyYAML follows YAML 1.1, where `1e-4` is a string, `no` is false, `012` is ten and `12:30` is 750.
 Source: https://yaml.org/spec/1.2.2/#103-core-schema
 """
 
@@ -10,7 +10,7 @@ import math
 import re
 
 Scalar = bool | int | float | str | None
-"""What Optuna can hold as a category or a parameter's value."""
+"""A value that Optuna can store as a category or a parameter's value."""
 
 
 NULL = re.compile(r"(?:~|null|Null|NULL|)\Z")
@@ -22,14 +22,14 @@ FLOAT = re.compile(
 )
 
 LARGEST_INT = 2**63 - 1
-"""What a database column holds."""
+"""The largest whole number that a database column holds."""
 
 
 def read_scalar(text: str) -> Scalar:
-    """The value of an unquoted scalar.
+    """Return the value of an unquoted scalar.
 
     Raises:
-        ValueError: a number that is not finite, or too large for a database; says which.
+        ValueError: the number is not finite, or too large for a database; the message says which.
     """
     if NULL.match(text):
         return None
@@ -55,8 +55,8 @@ def _whole_number(text: str) -> int:
 
 def _real_number(text: str) -> float:
     if "." in text and text.lower().lstrip("+-") in (".inf", ".nan"):
-        raise ValueError(f"a finite number is needed, but got {text}")
+        raise ValueError(f"numbers must be finite, but got {text}")
     number = float(text)
     if not math.isfinite(number):
-        raise ValueError(f"a finite number is needed, but {text[:40]} is beyond 1.8e308")
+        raise ValueError(f"numbers must be finite, but {text[:40]} is beyond 1.8e308")
     return number

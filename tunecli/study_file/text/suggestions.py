@@ -1,4 +1,4 @@
-"""What a misspelled word was probably meant to be."""
+"""Suggest words for misspelled ones, and list words in sentences."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 LONGEST_WORD = 100
-"""Longer texts are no names, and take long to compare."""
+"""Longer strings are not names, and take long to compare."""
 
 
 def closest(word: str, known: Iterable[str], likeness: float = 0.6) -> str | None:
-    """The known word most like `word`, whatever their case; None if none is like it."""
+    """Return the known word most similar to `word`, ignoring case; None if none is similar."""
     if len(word) > LONGEST_WORD:
         return None
     by_lower = {name.lower(): name for name in reversed(list(known))}
-    found = get_close_matches(word.lower(), by_lower, n=1, cutoff=likeness)
-    return by_lower[found[0]] if found else None
+    matches = get_close_matches(word.lower(), by_lower, n=1, cutoff=likeness)
+    return by_lower[matches[0]] if matches else None
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A sentence to append to an error, with its leading space; empty if nothing is alike."""
+    """Return a sentence to append to an error, with a leading space; empty if none is similar."""
     match = closest(word, known)
     return f" Did you mean `{match}`?" if match is not None else ""
 
 
 def listed(words: Iterable[str], last: str = "and", most: int = 12) -> str:
-    """`a`, `b` and `c`; of more than `most` words the first ones and a count of the others."""
+    """Return `a`, `b` and `c`; if more than `most`, the first ones and a count of the others."""
     quoted = [f"`{word}`" for word in words]
     if len(quoted) > most:
         return ", ".join(quoted[:most]) + f" {last} {len(quoted) - most} more"
