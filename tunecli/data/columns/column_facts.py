@@ -126,7 +126,7 @@ def _why_left_out(cells: Cells, features: Sequence[Cells]) -> str:
         return "constant"
     own = cells.values.tobytes()
     twins = (other.column.name for other in features if other.values.tobytes() == own)
-    return f"same as {twin}" if (twin := next(twins, "")) else "a text per row"
+    return f"identical to {twin}" if (twin := next(twins, "")) else "unique texts"
 
 
 def _of_lists(series: pd.Series, use: str) -> ColumnFacts:
@@ -199,7 +199,7 @@ def _on_dates(name: str, dates: Dates) -> Iterator[str]:
             rows = "1 row" if n == 1 else f"{n:,} rows"
             yield (
                 f"Column {name!r} is {day} in {rows}, which makes all other dates nearly equal. "
-                f"If it means that there is no date, write missing: ['{day}']."
+                f"If it stands for a missing date, write missing: ['{day}']."
             )
 
 
@@ -247,14 +247,14 @@ def _of_categories(
     is_rare = counts < data.min_frequency * len(codes)
     n_rare = int(is_rare.sum())
     n_features = len(counts) - n_rare + bool(n_rare)
-    together = f", {n_rare:,} rare ones as one" if n_rare else ""
+    together = f", {n_rare:,} rare ones merged" if n_rare else ""
     plural = "feature" if n_features == 1 else "features"
     use = f"{n_features:,} {plural}{together}"
     if n_rare < len(counts) or n_rare < 2:
         return replace(facts, use=use)
     warning = (
         f"Every category of {facts.name!r} is rarer than min_frequency ({data.min_frequency:g} of "
-        "the training rows), so all become one feature that says nothing. Lower "
+        "the training rows), so all are merged into one feature without information. Lower "
         f"data.min_frequency, or write drop: [{flow(facts.name)}]."
     )
     return replace(facts, use=use, warnings=(*facts.warnings, warning))

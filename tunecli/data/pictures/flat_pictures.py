@@ -39,8 +39,8 @@ class FlatPictures:
         """
         if self._n > 1 and n_different == 1:
             how = " and black" if self._n_black else " and of one colour" if self.n_flat else ""
-            message = f"all {self._n:,} pictures are the same{how}: there is nothing to learn from"
-            raise DataError(f"{message}. Look at the files.", "data.source")
+            message = f"all {self._n:,} pictures are identical{how}, so there is nothing to learn"
+            raise DataError(f"{message}. Check the files.", "data.source")
 
     @property
     def notes(self) -> list[str]:

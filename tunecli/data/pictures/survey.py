@@ -83,7 +83,7 @@ def _depth(known: Sequence[tuple[PictureFile, Header]]) -> tuple[Depth | None, l
     n = f"All {len(deep):,}" if len(deep) == len(known) else f"{len(deep):,} of {len(known):,}"
     note = (
         f"{n} pictures are stored with more than 8 bits and hold values from {ends[0]:g} to "
-        f"{ends[1]:g}: {depth.in_words} become levels from 0 to 255, in new pictures too."
+        f"{ends[1]:g}: {depth.in_words} are mapped to levels from 0 to 255, in new pictures too."
     )
     if "bytes" in firsts:
         note += f" Pictures of 8 bits, such as {firsts['bytes']}, keep their levels."
@@ -91,9 +91,9 @@ def _depth(known: Sequence[tuple[PictureFile, Header]]) -> tuple[Depth | None, l
 
 
 def _mixed(firsts: Mapping[str, str], one: str, other: str) -> DataError:
-    which = f"{firsts[one]} holds {_WORDS[one]} and {firsts[other]} {_WORDS[other]}"
+    which = f"{firsts[one]} holds {_WORDS[one]} and {firsts[other]} holds {_WORDS[other]}"
     return DataError(
-        f"{which}, which cannot be scaled by one rule. Save all pictures in one format.",
+        f"{which}, which no single rule can scale. Save all pictures in one format.",
         "data.source",
     )
 
@@ -118,4 +118,4 @@ def _frames(known: Sequence[tuple[PictureFile, Header]]) -> list[str]:
     if not some:
         return []
     n = "1 picture has" if len(some) == 1 else f"{len(some):,} pictures have"
-    return [f"{n} several frames or pages, such as {some[0]}: the first one is taken."]
+    return [f"{n} several frames or pages, such as {some[0]}. Only the first is used."]

@@ -34,10 +34,8 @@ class ByTimeAndGroups:
         cuts = list(ByTime(self.times).folds(rows, strata, n, 1))
         spanned = [len(self._spanning(rows, cut)) for cut in cuts]
         if repeats > 1 and not any(spanned):
-            message = (
-                "repeats gives the same folds again: no group spans a cut in time. Remove it."
-            )
-            raise DataError(message, "validation.repeats")
+            message = "repeats gives the same folds again, because no group spans a cut in time"
+            raise DataError(f"{message}. Remove it.", "validation.repeats")
         for repeat in range(repeats):
             order = self._drawn(repeat)
             for number, cut in enumerate(cuts):
@@ -72,9 +70,9 @@ class ByTimeAndGroups:
         if least > most:
             side = "to validate on" if inner[0] else "to train on"
             raise DataError(
-                f"{len(spanning)} groups are left for both sides of a cut in time, so no row is "
-                f"left {side}: rows that validate must be later than the others and of other "
-                "groups. Use fewer folds, or leave group or time out.",
+                f"only {len(spanning)} groups are left for both sides of a cut in time, so no row "
+                f"is left {side}: validation rows must be later than training rows and from other "
+                "groups. Use fewer folds, or remove group or time.",
                 "data.group",
             )
         share = len(valid) / (len(train) + len(valid))
@@ -90,11 +88,11 @@ def left_out_note(of_test: int, of_folds: Sequence[int]) -> list[str]:
     """How many rows are in neither part, since their group is on the other side of the cut."""
     found = []
     if of_test:
-        found.append(f"{of_test:,} rows are neither searched on nor in the test")
+        found.append(f"{of_test:,} rows are in neither the search nor the test set")
     if any(of_folds):
         least, most = min(of_folds), max(of_folds)
         span = f"{most:,}" if least == most else f"{least:,} to {most:,}"
-        found.append(f"{span} rows per fold neither train nor validate")
+        found.append(f"{span} rows per fold are in neither training nor validation")
     if not found:
         return []
     return [f"Groups with rows before and after a cut in time keep one side: {'; '.join(found)}."]

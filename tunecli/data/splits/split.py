@@ -64,7 +64,7 @@ class Split:
             if not weights[rows].any() and (len(rows) or name != "test part")
         ]
         if empty:
-            message = f"no row of the {empty[0]} has a weight above 0. Give it rows that count."
+            message = f"no row of the {empty[0]} has a weight above 0. Add rows with a weight."
             raise DataError(message, "data.weights")
         return Split(counting(self.search_rows), self.test_rows, folds)
 
@@ -165,9 +165,9 @@ def _given_folds(dataset: Dataset, search: Rows) -> Iterable[tuple[Rows, Rows]]:
     assert dataset.given_folds is not None
     folds = list(PredefinedSplit(dataset.given_folds.numpy()[search]).split())
     if not folds:
-        raise DataError("no row is left to validate on: the given ones are all in the test set.")
+        raise DataError("no validation row is left: all given ones are in the test set.")
     if any(len(train) == 0 for train, _ in folds):
-        raise DataError("all rows validate, and none is left to train on.", "validation")
+        raise DataError("all rows are validation rows: none is left to train on.", "validation")
     return folds
 
 
@@ -191,9 +191,9 @@ def validation_in_words(validation: ValidationSettings, dataset: Dataset) -> str
     times = f", {validation.repeats} times" if validation.repeats > 1 else ""
     apart = ""
     if dataset.times is not None and dataset.groups is not None:
-        apart = ", on later rows of other groups than it trains on"
+        apart = ", validated on later rows of other groups"
     elif dataset.times is not None:
-        apart = ", on later rows than it trains on"
+        apart = ", validated on later rows"
     elif dataset.groups is not None:
         apart = ", groups kept whole"
     if validation.folds:
@@ -217,8 +217,8 @@ def _given_in_words(validation: ValidationSettings, dataset: Dataset) -> str:
         return f"the {n_rows:,} rows of {source}"
     source = f"the column {validation.column}" if validation.column else "the data"
     if n_folds == 1:
-        return f"the {n_rows:,} rows that {source} marks"
-    return f"{n_folds} folds, as {source} numbers them"
+        return f"the {n_rows:,} rows marked by {source}"
+    return f"{n_folds} folds, as numbered by {source}"
 
 
 def _fold_rows(
@@ -244,7 +244,7 @@ def _check_folds(dataset: Dataset, search: Rows, n_folds: int) -> None:
     n_rows, what = _n_units(dataset, search)
     if n_rows < 2 * n_folds:
         raise DataError(
-            f"{n_rows} {what} are too few for {n_folds} folds of two {what}. {ways}",
+            f"{n_rows} {what} are too few for {n_folds} folds of at least two {what}. {ways}",
             "validation.folds",
         )
     if dataset.times is not None:
@@ -252,8 +252,8 @@ def _check_folds(dataset: Dataset, search: Rows, n_folds: int) -> None:
     for name, count in _class_counts(dataset, search):
         if count < n_folds:
             raise DataError(
-                f"class {name!r} has {count} of the {what} to search on, too few for "
-                f"{n_folds} folds: each validation part needs one. {ways}",
+                f"class {name!r} has {count} {what} for the search, too few for {n_folds} folds: "
+                f"each validation part needs one. {ways}",
                 "validation.folds",
             )
 
@@ -276,7 +276,7 @@ def _check_cut(dataset: Dataset, rows: Rows, share: float, setting: str) -> None
         if count < 2:
             raise DataError(
                 f"class {name!r} has {count} {what.removesuffix('s')}, so it cannot be in both "
-                "parts. Leave the class out, or use more data.",
+                "parts. Remove the class, or use more data.",
                 setting,
             )
 
@@ -286,8 +286,8 @@ def _check_searched(dataset: Dataset, search: Rows) -> None:
     absent = _absent(dataset, _tensor(search))
     if absent:
         raise DataError(
-            f"class {absent[0]!r} stands in the test alone, and no row of it is searched on. Put "
-            "other rows away (another share or data.split_seed), or leave the class out.",
+            f"class {absent[0]!r} is only in the test set, and the search has no row of it. Hold "
+            "out other rows (another share or data.split_seed), or remove the class.",
             "data.test",
         )
 
@@ -301,8 +301,8 @@ def _check_trained(dataset: Dataset, found: Split, validation: ValidationSetting
         if absent:
             where = f" in fold {number}" if len(found.folds) > 1 else ""
             raise DataError(
-                f"class {absent[0]!r} has no row to train on{where}. Divide the rows otherwise "
-                "(fewer folds, another data.split_seed), or leave the class out.",
+                f"class {absent[0]!r} has no training row{where}. Split the rows differently "
+                "(fewer folds, another data.split_seed), or remove the class.",
                 setting,
             )
 

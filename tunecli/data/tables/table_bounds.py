@@ -23,7 +23,7 @@ def check_columns(n_columns: int) -> None:
     if n_columns > MOST_COLUMNS:
         raise UnreadableTableError(
             f"has {n_columns:,} columns, but a table may have at most {MOST_COLUMNS:,}. Store the "
-            "numbers as an array (.npy), or select columns before."
+            "numbers as an array (.npy), or select fewer columns."
         )
 
 
@@ -35,13 +35,13 @@ def check_size(n_rows: int, n_columns: int) -> None:
     """
     if n_rows > MOST_ROWS:
         raise UnreadableTableError(
-            f"has {n_rows:,} rows, but a table may have at most {MOST_ROWS:,}. Take a sample."
+            f"has {n_rows:,} rows, but a table may have at most {MOST_ROWS:,}. Use a sample."
         )
     needed = COPIES * 8 * n_rows * n_columns
     if needed > main_memory():
         raise UnreadableTableError(
             f"has {n_rows:,} rows of {n_columns:,} columns, which need about {_gib(needed)} of "
-            f"memory; there are {_gib(main_memory())}. Take a sample, or fewer columns."
+            f"memory, but this machine has {_gib(main_memory())}. Use a sample, or fewer columns."
         )
 
 
@@ -53,7 +53,7 @@ def check_bytes(n_bytes: int) -> None:
     """
     if n_bytes > main_memory():
         raise UnreadableTableError(
-            f"has more than {_gib(main_memory())} of text, which do not fit into memory. Take a "
+            f"has more than {_gib(main_memory())} of text, which does not fit into memory. Use a "
             "sample."
         )
 
