@@ -140,12 +140,12 @@ def test_a_set_of_torchvision_is_looked_at_in_its_folder(
     monkeypatch.chdir(tmp_path)
     make_mnist(tmp_path / "sets", n_train=100)
     without = CliRunner().invoke(app, ["init", "MNIST"])
-    assert "MNIST needs --root with the folder" in str(without.exception)
+    assert "MNIST needs --root, the folder" in str(without.exception)
     there = CliRunner().invoke(app, ["init", "MNIST", "--root", "elsewhere"])
     assert "no MNIST in 'elsewhere'" in str(there.exception)
-    assert "--download of init" in str(there.exception)
+    assert "(init: --download)" in str(there.exception)
     other = CliRunner().invoke(app, ["init", "digits", "--root", "sets"])
-    assert "--root and --download are for sets of torchvision, not for digits" in str(
+    assert "--root and --download apply only to torchvision data sets, not to digits" in str(
         other.exception
     )
     assert not list(tmp_path.glob("*.yaml"))

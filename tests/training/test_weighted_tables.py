@@ -200,15 +200,15 @@ def test_weighted_regression_is_scikit_learns(name: str, oracle: Any) -> None:
         (
             lambda t: t.assign(w="many"),
             {},
-            "'w' of weights must have numbers from 0 on, but row 1",
+            "the weights column 'w' must hold numbers of at least 0, but row 1",
         ),
         (lambda t: t.assign(w=-1.0), {}, "row 1 of table.csv has '-1.0'"),
         (lambda t: t.assign(w=np.inf), {}, "has 'inf'"),
         (lambda t: t.assign(w=0.0), {}, "all weights in column 'w' are 0"),
         (lambda t: t.assign(w=np.where(t.index == 4, np.nan, 1.0)), {}, "row 5 of table.csv"),
-        (lambda t: t, {"weights": "v"}, "no column 'v'"),
-        (lambda t: t, {"weights": "y"}, "'y' stands in data.target already"),
-        (lambda t: t, {"drop": ["w"]}, "'w' stands in data.weights already"),
+        (lambda t: t, {"weights": "v"}, "column 'v' does not exist"),
+        (lambda t: t, {"weights": "y"}, "'y' is already listed in data.target"),
+        (lambda t: t, {"drop": ["w"]}, "'w' is already listed in data.weights"),
     ],
 )
 def test_what_cannot_be_weights_is_told(

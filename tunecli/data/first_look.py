@@ -49,13 +49,14 @@ def first_look(
         raise DataError("a table needs --target with the name of the column to predict.")
     if kind == "torchvision" and root is None:
         raise DataError(
-            f"{source} needs --root with the folder in which torchvision keeps it, and --download "
-            "if it is not there yet."
+            f"{source} needs --root, the folder where torchvision stores it, and --download if it "
+            "is not there yet."
         )
     if kind != "torchvision" and (root is not None or download):
-        raise DataError(f"--root and --download are for sets of torchvision, not for {source}.")
+        message = "--root and --download apply only to torchvision data sets"
+        raise DataError(f"{message}, not to {source}.")
     if kind != "table" and reading:
-        raise DataError(f"--set is for tables, not for {source}.")
+        raise DataError(f"--set applies only to tables, not to {source}.")
     reading = reading or {}
     settings = DataSettings(source=source, target=target, root=root, download=download, **reading)
     median = None

@@ -65,8 +65,8 @@ class RowKind:
             is_other = (np.mod(values, 1) != 0) | (np.abs(values) > 2**53)  # NaN is, too
             if is_other.any():
                 row = int(is_other.reshape(len(values), -1).any(axis=1).argmax())
-                message = f"row {row} of the rows to predict has a cell that is no whole number"
-                raise DataError(f"{message}, but the model takes whole numbers only.")
+                message = f"row {row} of the rows to predict has a cell that is not a whole number"
+                raise DataError(f"{message}, but the model takes only whole numbers.")
         return torch.from_numpy(np.ascontiguousarray(values, dtype=np.dtype(self.dtype)))
 
     def block_rows(self, batch: int) -> int:
@@ -95,7 +95,7 @@ def rows_of(given: object, kind: RowKind) -> Tensor:
     """
     if isinstance(given, pd.DataFrame):
         if not kind.columns:
-            raise DataError("a table was given to a model of pictures.")
+            raise DataError("the rows to predict are a table, but the model takes pictures.")
         if _is_numbered(given, kind):
             return _of_array(given.to_numpy(), kind, "the table")
         frame, _ = tidied(given, kind.data.missing, every_column=True)
@@ -148,7 +148,7 @@ def _of_array(array: NDArray[Any], kind: RowKind, name: str) -> Tensor:
         raise DataError(f"{name} has pictures as {x.dtype}, but the model takes bytes (uint8).")
     if x.shape[1:] != kind.shape:
         ours, theirs = (" × ".join(map(str, shape)) for shape in (kind.shape, x.shape[1:]))
-        raise DataError(f"{name} has rows of {theirs}, but the model takes {ours}.")
+        raise DataError(f"{name} has rows of shape {theirs}, but the model takes {ours}.")
     return kind.tensor(x)
 
 
@@ -166,9 +166,9 @@ def _is_numbered(frame: pd.DataFrame, kind: RowKind) -> bool:
     if numbers == names or len(numbers) != len(names):
         return False
     raise DataError(
-        f"the table has columns 0 to {len(numbers) - 1} without names, but those of the model are "
-        f"called {listed(names, most=10)}. Name them (frame.columns = […]), or give an array with "
-        "the columns in the model's order."
+        f"the table has columns 0 to {len(numbers) - 1} without names, but the model expects "
+        f"{listed(names, most=10)}. Name them (frame.columns = […]), or pass an array with the "
+        "columns in the model's order."
     )
 
 
@@ -184,7 +184,7 @@ def _wanted_columns(x: NDArray[Any], kind: RowKind, name: str) -> NDArray[Any]:
         f"x[{number}]" for number in numbers
     ] != [column.name for column in kind.columns]:
         if any(column.categories or column.date or column.unit for column in kind.columns):
-            raise DataError(f"{name} has no column names: give a DataFrame, or a table's file.")
+            raise DataError(f"{name} has no column names. Pass a DataFrame or a table file.")
         return x
     wanted = [int(number) for number in numbers]
     if x.shape[1] <= max(wanted):
@@ -206,7 +206,8 @@ def _named_set(source: str, kind: RowKind, workspace: Workspace, n_rows: int) ->
     if dataset.shape != kind.shape or [c.name for c in dataset.columns] != [
         column.name for column in kind.columns
     ]:
-        raise DataError(f"{source} has other features than {data.source}, which was trained on.")
+        message = f"{source} has different features from {data.source}"
+        raise DataError(f"{message}, which the model was trained on.")
     if isinstance(dataset.x, LoadedRows):
         sizes = [len(part) for part in torch.split(torch.arange(len(dataset.y)), n_rows)]
         yield from map(Block, dataset.x.batches(torch.arange(len(dataset.y)), sizes))
@@ -216,12 +217,12 @@ def _named_set(source: str, kind: RowKind, workspace: Workspace, n_rows: int) ->
 
 def _pictures(path: Path, kind: RowKind, n_rows: int) -> Iterator[Block]:
     if kind.columns:
-        raise DataError(f"{path} holds pictures, but the model takes a table.")
+        raise DataError(f"{path} contains pictures, but the model takes a table.")
     if kind.dtype != "uint8":
-        raise DataError(f"{path} holds pictures, but the model was trained on arrays.")
+        raise DataError(f"{path} contains pictures, but the model was trained on arrays.")
     files = {path: as_text(path.name)} if path.is_file() else _picture_files(path)
     if not files:
-        raise DataError(f"{path} holds no pictures. They end in .jpg, .png, ….")
+        raise DataError(f"{path} contains no pictures. Picture files end in .jpg, .png, …")
     paths = [*files]
     for start in range(0, len(paths), n_rows):
         some = paths[start : start + n_rows]

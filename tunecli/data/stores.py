@@ -66,5 +66,5 @@ def _check_task(config: TrialConfig, store: FoldStore) -> None:
         raise DataError(
             f"{config.data.source} with {inline(config.data.arguments)} returns data for {task}, "
             f"but the study's objective is {config.objective.metric.name}, for {measure.task}. "
-            "It must be of one task whatever its arguments are."
+            "The task must be the same for all arguments."
         )

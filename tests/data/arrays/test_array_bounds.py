@@ -56,7 +56,7 @@ def test_a_file_of_more_numbers_than_memory_is_refused(
 ) -> None:
     source = write(tmp_path)
     assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 5000
-    with pytest.raises(DataError, match=r"GiB of memory\. Take fewer rows|not fit into memory"):
+    with pytest.raises(DataError, match=r"GiB of memory\. Use fewer rows|not fit into memory"):
         load_dataset(DataSettings(source=source), Workspace(tmp_path))
 
 
@@ -66,7 +66,7 @@ def test_what_a_function_returns_is_held_to_the_same(tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text(code)
     allowed = AllowedCode.of(tmp_path, ["own.py"])
     permit(allowed)
-    with pytest.raises(DataError, match=r"own.py:f: 1,000,000,000,000 × 2 numbers take"):
+    with pytest.raises(DataError, match=r"own.py:f: 1,000,000,000,000 × 2 numbers need"):
         load_dataset(DataSettings(source="own.py:f"), Workspace(tmp_path, code=allowed))
 
 
@@ -82,7 +82,7 @@ def test_an_archive_is_measured_before_it_is_unpacked(
             with zipfile.ZipFile(tmp_path / name, "w", zipfile.ZIP_DEFLATED) as packed:
                 for member in plain.namelist():
                     packed.writestr(member, plain.read(member))
-    monkeypatch.setattr(array_files, "memory", lambda: 10**6)
+    monkeypatch.setattr(array_files, "main_memory", lambda: 10**6)
     assert (tmp_path / name).stat().st_size < 10**5
     with pytest.raises(DataError, match=f"{name} does not fit into memory"):
         load_dataset(DataSettings(source=name), Workspace(tmp_path))
@@ -101,8 +101,8 @@ def test_exactly_what_fits_is_taken(
     shape: tuple[int, ...], n_bytes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     x = np.random.default_rng(0).normal(size=shape)
-    monkeypatch.setattr(array_forms, "memory", lambda: x.size * n_bytes)
+    monkeypatch.setattr(array_forms, "main_memory", lambda: x.size * n_bytes)
     assert feature_array("x", x).shape == shape
-    monkeypatch.setattr(array_forms, "memory", lambda: x.size * n_bytes - 1)
-    with pytest.raises(DataError, match=r"^data.source: x: 10 × .* numbers take 0.0 GiB"):
+    monkeypatch.setattr(array_forms, "main_memory", lambda: x.size * n_bytes - 1)
+    with pytest.raises(DataError, match=r"^data.source: x: 10 × .* numbers need 0.0 GiB"):
         feature_array("x", x)

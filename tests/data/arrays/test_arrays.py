@@ -146,32 +146,32 @@ def test_pictures_in_64_bits_keep_what_32_would_lose(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"x": X}, "d.npz has no array 'y'; it holds `x`."),
+        ({"x": X}, "d.npz has no array 'y'; it contains `x`."),
         ({"x": X, "y": Y[:9]}, "d.npz has 40 rows of features, but 9 targets."),
         ({"x": X[0], "y": Y}, "must be (rows, features) or (rows, channels, height, width), but"),
         ({"x": X.astype(str), "y": Y}, "the features of d.npz must be numbers, but are <U"),
         (
             {"x": X, "y": X},
-            "the targets of d.npz must be one number or text a row, but are 40 × 3",
+            "the targets of d.npz must be one number or text per row, but are 40 × 3",
         ),
         ({"x": X, "y": Y * 0}, "data.target: the target 'y' is '0' in all rows"),
         ({"x": X + np.inf, "y": Y}, "the features of d.npz are not finite in row 0."),
         ({"x": X * 0, "y": Y}, "all features of d.npz are constant."),
         (
             {"x": X, "y": Y, "x_test": X[:, :2], "y_test": Y},
-            "the test set of d.npz has rows of shape (2,), but those to train on (3,).",
+            "the test set of d.npz has rows of shape (2,), but training rows (3,).",
         ),
         (
             {"x": PICTURES, "y": Y, "x_test": (PICTURES / 255).astype(np.float32), "y_test": Y},
-            "the test set of d.npz has pictures of float32, but those to train on are uint8.",
+            "the test set of d.npz has pictures of float32, but the training pictures are uint8.",
         ),
         (
             {"x": PICTURES / 255, "y": Y, "x_test": PICTURES, "y_test": Y},
-            "the test set of d.npz has pictures of uint8, but those to train on are float64.",
+            "the test set of d.npz has pictures of uint8, but the training pictures are float64.",
         ),
         (
             {"x": X, "y": Y, "x_test": X[:3], "y_test": np.array([0, 1, 7])},
-            "data.test: row 2 of the test set of d.npz is of class '7', which no row to train on",
+            "data.test: row 2 of the test set of d.npz has class '7', which no training row has",
         ),
     ],
 )
@@ -198,13 +198,13 @@ def saved(file: Path) -> None:
     ("content", "told"),
     [
         (b"", "is empty."),
-        (b"nothing of the kind", "is text, not {kind}; a table is named .csv."),
-        (b"a,b,y\n1,2,3\n", "is text, not {kind}; a table is named .csv."),
-        (bytes(range(256)) * 4, "is no {kind} file of plain arrays, or is damaged."),
-        (bytes(1000), "is no {kind} file of plain arrays, or is damaged."),
-        (b"\x80\x04\x95", "is no {kind} file of plain arrays, or is damaged."),
-        (0.5, "is no {kind} file of plain arrays, or is damaged."),
-        (0.99, "is no {kind} file of plain arrays, or is damaged."),
+        (b"nothing of the kind", "is text, not {kind}; a table must be named .csv."),
+        (b"a,b,y\n1,2,3\n", "is text, not {kind}; a table must be named .csv."),
+        (bytes(range(256)) * 4, "is not a {kind} file of plain arrays, or is damaged."),
+        (bytes(1000), "is not a {kind} file of plain arrays, or is damaged."),
+        (b"\x80\x04\x95", "is not a {kind} file of plain arrays, or is damaged."),
+        (0.5, "is not a {kind} file of plain arrays, or is damaged."),
+        (0.99, "is not a {kind} file of plain arrays, or is damaged."),
     ],
 )
 def test_what_is_no_file_of_arrays_is_told(
@@ -226,13 +226,15 @@ def test_a_file_of_another_kind_than_its_name_says(tmp_path: Path) -> None:
     np.save(tmp_path / "y.npy", Y)
     saved(tmp_path / "d.npz")
     (tmp_path / "d.npz").rename(tmp_path / "x.npy")
-    with pytest.raises(DataError, match=r"x.npy is no .npy file of plain arrays, or is damaged"):
+    with pytest.raises(
+        DataError, match=r"x.npy is not a .npy file of plain arrays, or is damaged"
+    ):
         read(tmp_path, "x.npy")
     (tmp_path / "y.npy").rename(tmp_path / "d.npz")
     torch.save(torch.tensor(X), tmp_path / "d.pt")
     for name, kind in (("d.npz", "ndarray"), ("d.pt", "Tensor")):
         with pytest.raises(
-            DataError, match=rf"{name} must hold arrays by name.* holds one {kind}"
+            DataError, match=rf"{name} must contain arrays by name.* contains one {kind}"
         ):
             read(tmp_path, name)
 
@@ -257,7 +259,9 @@ def test_tensors_that_were_trained_or_conjugated_are_numbers_too(tmp_path: Path)
 @pytest.mark.filterwarnings("ignore:Sparse CSR tensor support:UserWarning")
 def test_sparse_tensors_are_refused(tmp_path: Path, make: Callable[[Tensor], Tensor]) -> None:
     torch.save({"x": make(torch.tensor(X)), "y": torch.tensor(Y)}, tmp_path / "d.pt")
-    with pytest.raises(DataError, match=r"data.source: x in d.pt: a sparse tensor is no plain ar"):
+    with pytest.raises(
+        DataError, match=r"data.source: x in d.pt: a sparse tensor is not a plain ar"
+    ):
         read(tmp_path, "d.pt")
 
 
@@ -265,15 +269,13 @@ def test_code_in_a_file_is_not_run(tmp_path: Path) -> None:
     np.savez(tmp_path / "d.npz", x=np.array([{}, {}], dtype=object), y=Y)
     torch.save({"x": Path("x"), "y": Y}, tmp_path / "d.pt")
     for name in ("d.npz", "d.pt"):
-        with pytest.raises(DataError, match=f"{name} is no .* of plain arrays"):
+        with pytest.raises(DataError, match=f"{name} is not a .* of plain arrays"):
             read(tmp_path, name)
 
 
 def test_features_are_not_taken_for_their_own_targets(tmp_path: Path) -> None:
     np.save(tmp_path / "alone.npy", Y)
-    told = (
-        r"data.target: alone.npy holds features alone, .* Write target: with the file of its tar"
-    )
+    told = r"data.target: alone.npy contains only features, .* Set data.target to the file"
     with pytest.raises(DataError, match=told):
         read(tmp_path, "alone.npy")
     np.save(tmp_path / "alone.npy", X)
@@ -281,9 +283,7 @@ def test_features_are_not_taken_for_their_own_targets(tmp_path: Path) -> None:
     np.save(tmp_path / "alone_test.npy", X)
     assert len(read(tmp_path, "alone.npy", target="y.npy").y) == 40
     np.save(tmp_path / "x.npy", X)
-    with pytest.raises(
-        DataError, match=r"data.test: alone.npy .* Call it alone_x.npy, beside alo"
-    ):
+    with pytest.raises(DataError, match=r"data.test: alone.npy .* Rename it to alone_x.npy"):
         read(tmp_path, "x.npy", test="alone.npy")
 
 
@@ -304,5 +304,7 @@ def test_pictures_that_show_nothing_are_counted_or_refused(tmp_path: Path) -> No
     )
     for x in (flat[[3] * 40], flat[[3] * 40] / 255):
         np.savez(tmp_path / "d.npz", x=x, y=Y)
-        with pytest.raises(DataError, match="all 40 pictures are the same and black: there is"):
+        with pytest.raises(
+            DataError, match="all 40 pictures are identical and black, so there is"
+        ):
             read(tmp_path, "d.npz")

@@ -124,9 +124,13 @@ def test_brain_floats_are_numbers(tmp_path: Path) -> None:
         ("number", UserCodeError, r"must return \(x, y\), .* but returned int"),
         ("three", UserCodeError, "but returned tuple"),
         ("raises", UserCodeError, r"NameError: .*undefined.* \(own.py, line "),
-        ("sparse", UserCodeError, "own.py:sparse: ValueError: a sparse tensor is no plain array."),
+        (
+            "sparse",
+            UserCodeError,
+            "own.py:sparse: ValueError: a sparse tensor is not a plain array.",
+        ),
         ("short", DataError, "20 rows of features, but 19 targets"),
-        ("missing", UserCodeError, "missing is not there in own.py"),
+        ("missing", UserCodeError, "missing does not exist in own.py"),
     ],
 )
 def test_what_is_no_data_is_told(
@@ -156,26 +160,26 @@ def test_what_is_loaded_batch_by_batch_is_the_same_data(tmp_path: Path) -> None:
 def test_the_choice_is_told_with_its_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read_whole = "own.py:rows is read whole: it takes 0.0 MiB, not more than an eighth of the mem"
+    read_whole = "own.py:rows is read into memory: it needs 0.0 MiB, at most an eighth of the mem"
     assert read("rows", tmp_path).notes[-1].startswith(read_whole)
-    monkeypatch.setattr(user_data, "memory", lambda: 8 * 20 * 3 * 8)
+    monkeypatch.setattr(user_data, "main_memory", lambda: 8 * 20 * 3 * 8)
     assert isinstance(read("rows", tmp_path).x, torch.Tensor)
-    monkeypatch.setattr(user_data, "memory", lambda: 8 * 20 * 3 * 8 - 1)
+    monkeypatch.setattr(user_data, "main_memory", lambda: 8 * 20 * 3 * 8 - 1)
     monkeypatch.setattr(user_data, "n_loaders", lambda: 2)
     dataset = read("rows", tmp_path)
     assert isinstance(dataset.x, LoadedRows)
     assert dataset.notes[-1].startswith(
-        "own.py:rows is loaded batch by batch by 2 loader processes of each worker: it takes "
+        "own.py:rows is loaded batch by batch by 2 loader processes per worker: it needs "
         "0.0 MiB, more than an eighth of the memory ("
     )
-    assert read("rows", tmp_path, in_memory=True).notes[-1].endswith("as data.in_memory says.")
+    assert read("rows", tmp_path, in_memory=True).notes[-1].endswith("as set by data.in_memory.")
 
 
 def test_more_than_the_memory_is_not_read_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tunecli.data.arrays.user_data.memory", lambda: 100)
-    with pytest.raises(DataError, match=r"own.py:rows takes .*, more than the memory") as told:
+    monkeypatch.setattr("tunecli.data.arrays.user_data.main_memory", lambda: 100)
+    with pytest.raises(DataError, match=r"own.py:rows needs .*, more than the memory") as told:
         read("rows", tmp_path, in_memory=True)
     assert told.value.setting == "data.in_memory"
 
@@ -201,7 +205,7 @@ def test_the_fingerprint_notices_features_targets_and_number(tmp_path: Path) -> 
 
 
 def test_only_a_torch_data_set_can_stay_where_it_is(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"in_memory: false is for a torch Dataset, but own.py:pa"):
+    with pytest.raises(DataError, match=r"in_memory: false needs a torch Dataset, but own.py:pa"):
         read("pair", tmp_path, in_memory=False)
 
 
@@ -264,7 +268,7 @@ def test_a_frame_of_numbers_of_several_types_is_numbers(tmp_path: Path) -> None:
     [
         ("texts", "column 'c' of own.py:texts has str cells, but a function must return numbers."),
         ("days", "column 'c' of own.py:days has datetime64"),
-        ("ids", "has whole numbers beyond 2^53, such as 100000000000000000 in row 0, of which"),
+        ("ids", "has whole numbers beyond 2^53, such as 100000000000000000 in row 0, and float64"),
     ],
 )
 def test_a_frame_that_is_no_numbers_is_refused_with_its_column(

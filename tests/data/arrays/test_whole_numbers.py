@@ -102,7 +102,7 @@ def test_whole_numbers_are_not_mixed(setting: str) -> None:
 def test_numbers_that_end_nowhere_in_32_bits_need_a_scale(x: np.ndarray) -> None:
     x.reshape(40, -1)[7, 3] = 1e45
     dataset = in_memory(x)
-    with pytest.raises(DataError, match=r"is 1e\+45 in row 8, but without a scale"):
+    with pytest.raises(DataError, match=r"is 1e\+45 in row 8, but unscaled numbers"):
         prepared(dataset, TRAIN, VALID, DATA, None)
     assert whole(prepared(dataset, TRAIN, VALID, DATA, STANDARD)).isfinite().all()
 
@@ -136,7 +136,7 @@ def test_frames_of_one_s_own_keep_the_names_of_their_columns(tmp_path: Path) -> 
     assert dataset.x[3].tolist() == [1, 3, 9]  # type: ignore[union-attr]
     with pytest.raises(DataError, match="must have the same columns in the same order"):
         read("abc", "bac")
-    with pytest.raises(DataError, match="have two columns 'b'"):
+    with pytest.raises(DataError, match="have two columns named 'b'"):
         read("abb", "a")
 
 

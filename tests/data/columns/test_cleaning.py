@@ -28,7 +28,7 @@ def test_the_first_of_equal_columns_is_kept() -> None:
     columns = [cells("a", [1, NAN, 2]), cells("b", [1, NAN, 2]), cells("c", [1, 2, NAN])]
     kept, notes = without_idle_columns(columns)
     assert [column.column.name for column in kept] == ["a", "c"]
-    assert notes == ["Column 'b' holds the same as 'a' and is left out."]
+    assert notes == ["Column 'b' is identical to 'a' and is left out."]
 
 
 def test_several_idle_columns_share_a_note() -> None:
@@ -36,7 +36,7 @@ def test_several_idle_columns_share_a_note() -> None:
     kept, notes = without_idle_columns(columns)
     assert [column.column.name for column in kept] == ["d"]
     assert notes == [
-        "Columns `a` and `b` are the same in all rows and left out.",
+        "Columns `a` and `b` are constant and left out.",
         "Column `c` is empty and left out.",
     ]
 

@@ -101,7 +101,7 @@ def test_weeks_are_those_of_iso_8601(day, weekday):
     "cell", ["2026-02-30", "2026-13-01", "0000-00-00", "2025-W53", "2026-1-32"]
 )
 def test_a_day_that_does_not_exist_is_refused_with_its_row(cell):
-    with pytest.raises(DataError, match=rf"'{cell}' in row 2 of t.csv is not valid"):
+    with pytest.raises(DataError, match=rf"'{cell}' in row 2 of t.csv is not a valid date"):
         found("2026-01-01", cell, "2026-01-03")
 
 
@@ -138,9 +138,9 @@ def test_a_text_among_dates_is_refused_with_its_row_and_the_line_to_write():
         (["1/5/26", "1/6/26"], "a year of two digits"),
         (["03-Jan-26", "03-Jan-26"], "a year of two digits"),
         (["03.01.", "02.02."], "has no year"),
-        (["2026-01-01 10:00 CET", "2026-01-01 10:00 CET"], "has an unknown zone"),
+        (["2026-01-01 10:00 CET", "2026-01-01 10:00 CET"], "has an unknown time zone"),
         (["2026-01-01", "10:30", "2026-01-02"], "'10:30' in row 2"),
-        (["13.01.2026", "01.13.2026"], "mixes the orders of day and month"),
+        (["13.01.2026", "01.13.2026"], "mixes orders of day and month"),
     ],
 )
 def test_what_is_not_alike_is_refused(cells, words):
@@ -317,13 +317,13 @@ def test_new_rows_keep_the_order_of_the_old_ones():
     ],
 )
 def test_new_rows_of_another_form_are_refused_with_their_row(old, new):
-    with pytest.raises(DataError, match=r"column 'd' must be .* but row 2 of t.csv has"):
+    with pytest.raises(DataError, match=r"column 'd' must hold .* but row 2 of t.csv has"):
         dates_as(column(old, new), found(old).form, None, where, "d")
 
 
 def test_new_rows_of_another_type_are_refused():
     aware = pd.Series(pd.to_datetime(["2026-01-01"], utc=True))
-    with pytest.raises(DataError, match=r"without a zone.*but is dates with a zone"):
+    with pytest.raises(DataError, match=r"without a zone.*but holds dates with a zone"):
         dates_as(aware, DateForm("date"), None, where, "d")
 
 

@@ -43,9 +43,9 @@ def said(*cells: str | None, form: NumberForm = PLAIN, missing: tuple[str, ...] 
             [*map(str, range(9)), "so", "so", "so", "so"],
             "Correct it, or write missing: ['so'], or",
         ),
-        (["1,5", "2.5", "3,5", "4.5"], "Write all numbers of a column in one way, or"),
-        (["5.00-", "7", "8.5"], "Write all numbers of a column in one way, or"),
-        (["(5.00)", "7", "8.5"], "Write all numbers of a column in one way, or"),
+        (["1,5", "2.5", "3,5", "4.5"], "Write all numbers of the column in one format, or"),
+        (["5.00-", "7", "8.5"], "Write all numbers of the column in one format, or"),
+        (["(5.00)", "7", "8.5"], "Write all numbers of the column in one format, or"),
     ],
 )
 def test_numbers_in_another_form_are_refused_with_the_line_to_write(
@@ -144,7 +144,7 @@ def test_a_column_has_one_unit() -> None:
     assert form.numbers(["5 cm", "6cm", "7"])[:2].tolist() == [5, 6]
     is_none = np.isnan(form.numbers(["5 cm", "6 cm", "7 m", "8"]))
     assert is_none.tolist() == [False, False, True, True]
-    assert "in one way" in said("5 cm", "6 cm", "7 m", form=form)
+    assert "in one format" in said("5 cm", "6 cm", "7 m", form=form)
 
 
 @pytest.mark.parametrize("text", ["1.23.456", "1,5", "12.34", "", "$-", "- 5 -", "1e", "٣"])

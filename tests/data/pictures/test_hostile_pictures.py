@@ -68,7 +68,7 @@ def test_postscript_called_png_is_no_picture_and_starts_nothing(
         lambda: first_look("set/", None, Workspace(tmp_path)),
     ]
     for way in ways:
-        with pytest.raises(DataError, match=r"000.png .*it is no known format"):
+        with pytest.raises(DataError, match=r"000.png .*its format is unknown"):
             way()
     assert len(load(tmp_path, skip_unreadable=True).y) == 3
     assert header(path) is None
@@ -110,7 +110,9 @@ def test_a_loop_of_links_is_named(tmp_path: Path, target: str) -> None:
     (tmp_path / "set" / "class0" / "deep").mkdir()
     (tmp_path / "set" / "class0" / "deep" / "up").symlink_to(Path("..", target))
     for way in (load, predicted_files):
-        with pytest.raises(DataError, match=r"class0/deep/up' is a link to a folder that holds"):
+        with pytest.raises(
+            DataError, match=r"class0/deep/up' is a link to a folder that contains"
+        ):
             way(tmp_path)
 
 
@@ -127,7 +129,7 @@ def test_a_loop_over_two_links_is_named(tmp_path: Path) -> None:
 def test_a_class_that_is_the_source_itself_is_named(tmp_path: Path) -> None:
     make_folders(tmp_path / "set", {"": [2, 2]})
     (tmp_path / "set" / "all").symlink_to(".")
-    with pytest.raises(DataError, match=r"set/all' is a link to a folder that holds it"):
+    with pytest.raises(DataError, match=r"set/all' is a link to a folder that contains it"):
         load(tmp_path)
 
 
@@ -149,13 +151,13 @@ def test_what_is_no_file_is_named_and_not_waited_for(tmp_path: Path) -> None:
     (folder / "self.png").symlink_to("self.png")
     (folder / "gone.png").symlink_to("nowhere.png")
     reason = (
-        r"3 of 7 pictures .*gone.png \(there is no such file\), .*pipe.png \(it is no file\), "
-        r".*self.png \(there is no such file\)"
+        r"3 of 7 pictures .*gone.png \(it does not exist\), .*pipe.png \(it is not a file\), "
+        r".*self.png \(it does not exist\)"
     )
     with pytest.raises(DataError, match=reason):
         load(tmp_path)
     assert len(load(tmp_path, skip_unreadable=True).y) == 4
-    with pytest.raises(DataError, match=r"class0/gone.png cannot be read: there is no such file"):
+    with pytest.raises(DataError, match=r"class0/gone.png cannot be read: it does not exist"):
         predicted_files(tmp_path)
 
 
@@ -175,7 +177,7 @@ def test_names_that_are_not_utf_8_are_shown(tmp_path: Path) -> None:
 def test_a_picture_that_claims_too_many_pixels_is_not_read(tmp_path: Path) -> None:
     path = tmp_path / "a.ppm"
     path.write_bytes(b"P6 60000 60000 255\n" + b"\0" * 12)
-    with pytest.raises(UnreadableError, match="it claims to have too many pixels"):
+    with pytest.raises(UnreadableError, match="its header claims too many pixels"):
         decode_picture(path, 3)
 
 
@@ -217,7 +219,9 @@ def test_pictures_that_are_all_the_same_are_refused(tmp_path: Path, level: int, 
     make_folders(tmp_path / "set", {"": [2, 2]})
     for path in (tmp_path / "set").rglob("*.png"):
         Image.new("L", (12, 12), level).save(path)
-    with pytest.raises(DataError, match=f"all 4 pictures are the same {how}: there is nothing"):
+    with pytest.raises(
+        DataError, match=f"all 4 pictures are identical {how}, so there is nothing"
+    ):
         load(tmp_path)
 
 

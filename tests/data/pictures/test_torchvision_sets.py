@@ -207,7 +207,9 @@ def test_a_download_that_fails_is_told_in_a_sentence(
             told = str(caught.value)
             assert told.startswith("data.source: MNIST could not be downloaded to 'root': Error")
             assert reason in told
-            assert told.endswith("put its files there by hand, as torchvision's docs show.")
+            assert told.endswith(
+                "put its files there by hand, as torchvision's documentation describes."
+            )
             assert len(told.splitlines()) == 1
 
 

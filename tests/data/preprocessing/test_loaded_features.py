@@ -140,7 +140,7 @@ def test_numbers_must_be_finite() -> None:
     x = x_of("table")
     x[33, 1] = np.nan
     rows = loaded_rows(Rows(x))
-    with pytest.raises(UserCodeError, match="item 33: what is loaded batch by batch must be fin"):
+    with pytest.raises(UserCodeError, match="item 33: features loaded batch by batch must be fin"):
         list(rows.batches(torch.arange(N), [20, 20]))
 
 

@@ -169,7 +169,7 @@ def test_a_set_keeps_its_grey_levels(
     assert dataset.depth is not None
     assert dataset.depth.in_words == words
     assert len(dataset.x.unique()) >= 64
-    assert f"hold values from 0 to {largest:g}: {words} become levels" in dataset.notes[0]
+    assert f"hold values from 0 to {largest:g}: {words} are mapped to levels" in dataset.notes[0]
     for i in range(6):
         row = i // 2 if i % 2 == 0 else 3 + i // 2
         assert (dataset.x[row, 0].numpy() == dataset.depth.levels(ramp(largest, dtype, i))).all()
@@ -248,14 +248,14 @@ def test_a_picture_of_16_bits_is_turned_as_its_camera_says(tmp_path: Path) -> No
     [
         (
             lambda path: write_png(path, np.zeros((4, 4, 2), np.uint16)),
-            "cannot read whole .LA;16B",
+            "cannot read in full .LA;16B",
         ),
         (
             lambda path: write_tiff(path, np.zeros((4, 4, 3), np.uint16), 2, planar=2),
-            "cannot read whole .R.",
+            "cannot read in full .R.",
         ),
         (lambda path: write_tiff(path, np.zeros((4, 4), np.int8), 1), "8 bits have a sign"),
-        (lambda path: path.write_bytes(b"P3 1 1 65535\n1 2 3\n"), "cannot read whole .RGB."),
+        (lambda path: path.write_bytes(b"P3 1 1 65535\n1 2 3\n"), "cannot read in full .RGB."),
         (lambda path: path.write_bytes(b"P6 2 2 65535\n1 2 3\n"), "cannot reshape array"),
         (lambda path: write_tiff(path, np.full((4, 4), np.nan, np.float32), 1), "not finite"),
         (lambda path: write_tiff(path, np.full((4, 4), np.inf, np.float32), 1), "not finite"),
@@ -287,7 +287,7 @@ def test_bytes_beside_deeper_pictures_keep_their_levels(tmp_path: Path) -> None:
 def test_no_rule_fits_fractions_and_whole_numbers(tmp_path: Path, dtype: str) -> None:
     make_set(tmp_path, "tiff", lambda i: ramp(300, "float32", i))
     write_grey(tmp_path / "set" / "b" / "z.png", ramp(255, dtype))
-    with pytest.raises(DataError, match=r"set/.*cannot be scaled by one rule. Save all"):
+    with pytest.raises(DataError, match=r"set/.*no single rule can scale. Save all"):
         load(tmp_path)
 
 

@@ -61,8 +61,11 @@ class Other(Rows):
     ("what", "message"),
     [
         (ValueError("no such file"), r"own.py:load: item 7: ValueError: no such file"),
-        ((np.zeros(4), 1), r"items must be alike, but item 7 is 4 of float64, and item 0 3 of fl"),
-        ((np.zeros(3, np.uint8), 1), r"item 7 is 3 of uint8, and item 0 3 of float64"),
+        (
+            (np.zeros(4), 1),
+            r"items must have one shape and type, but item 7 is 4 of float64, and item 0 is 3",
+        ),
+        ((np.zeros(3, np.uint8), 1), r"item 7 is 3 of uint8, and item 0 is 3 of float64"),
         (3, r"item 7 must be a pair \(x, y\), but is int"),
     ],
 )
@@ -93,7 +96,7 @@ class Unseeded(Rows):
         (Endless(), "no fold can be cut from an IterableDataset"),
         (Unmeasured(), "but Unmeasured has no __len__. Add it"),
         (Rows(np.zeros((0, 3))), "returned a torch Dataset without items"),
-        (Unseeded(x_of("table")), "item 0 differs when it is read again"),
+        (Unseeded(x_of("table")), "item 0 changes when it is read again"),
     ],
 )
 def test_data_sets_that_are_none(dataset: Dataset[Any], message: str) -> None:

@@ -56,9 +56,9 @@ def test_copies_that_stay_together_are_told(tmp_path: Path) -> None:
     assert notes(tmp_path, FOLDS, source="t.csv", target="y") == []
 
 
-BOTH = "among those {}: scores there will be better than on new ones."
-IN_VALID = BOTH.format("trained on")
-IN_TEST = BOTH.format("searched on")
+BOTH = "in the {} data, so the scores will be better than on new data."
+IN_VALID = BOTH.format("training")
+IN_TEST = BOTH.format("search")
 
 
 def test_given_rows_that_are_judged_after_copies_of_them_are_counted(tmp_path: Path) -> None:

@@ -45,13 +45,13 @@ def with_two_in_the_other_part(rows: list[Row]) -> list[Row]:
         (
             GROUPS,
             {"group": "mark"},
-            "2 groups stand on both sides: in 2 of 8 rows {judge}, and in rows {learn}, though "
-            "groups of mark are to stay whole. Leave group out, or put each group on one side.",
+            "2 groups are on both sides: in 2 of 8 {judge}, and in {learn}, but groups of mark "
+            "must stay whole. Remove group, or put each group on one side.",
         ),
         (
             TIMES,
             {"time": "mark"},
-            "2 of 8 rows {judge} are not later, by mark, than all rows {learn}. Leave time out",
+            "2 of 8 {judge} are not later, by mark, than all {learn}. Remove time",
         ),
     ],
     ids=["group", "time"],
@@ -82,9 +82,9 @@ def test_a_given_split_must_keep_to_groups_and_times(
     found = tried(rows)
     judged = found.test_rows if "test" in way else found.folds[0][1]
     assert judged.tolist() == list(range(24, 32))
-    words = {"judge": "of the test", "learn": "searched on"}
+    words = {"judge": "test rows", "learn": "search rows"}
     if "validation" in way:
-        words = {"judge": "that validate", "learn": "to train on"}
+        words = {"judge": "validation rows", "learn": "training rows"}
     setting = {
         "validation file": "validation.file",
         "test file": "data.test",
@@ -92,7 +92,7 @@ def test_a_given_split_must_keep_to_groups_and_times(
     expected = re.escape(f"{setting}: {message.format(**words)}")
     with pytest.raises(DataError, match=expected):
         tried(with_two_in_the_other_part(rows))
-    with pytest.raises(DataError, match="1 group stands" if "group" in keeps else "1 of 8 rows"):
+    with pytest.raises(DataError, match="1 group is" if "group" in keeps else "1 of 8 "):
         tried([*rows[:24], (rows[23][0], rows[24][1]), *rows[25:]])
 
 
@@ -101,7 +101,7 @@ def test_numbered_folds_must_keep_to_groups(tmp_path: Path) -> None:
     written(tmp_path / "t.csv", rows)
     assert len(parts(tmp_path, {"column": "part"}, test=0.0, group="mark").folds) == 4
     written(tmp_path / "t.csv", [*rows[:-1], ("g0", "3")])
-    with pytest.raises(DataError, match=r"1 group stands on both sides: in 4 of 8 rows of fold 0"):
+    with pytest.raises(DataError, match=r"1 group is on both sides: in 4 of 8 rows of fold 0"):
         parts(tmp_path, {"column": "part"}, test=0.0, group="mark")
 
 
@@ -120,9 +120,7 @@ def test_groups_that_validate_are_not_in_a_test_that_is_drawn(tmp_path: Path) ->
 
 def test_no_test_is_drawn_that_is_earlier_than_the_rows_that_validate(tmp_path: Path) -> None:
     written(tmp_path / "t.csv", TIMES)
-    with pytest.raises(
-        DataError, match=r"data.test: the rows that validate are the latest by mar"
-    ):
+    with pytest.raises(DataError, match=r"data.test: the validation rows are the latest by mark"):
         parts(tmp_path, {"column": "part"}, time="mark")
 
 

@@ -116,11 +116,12 @@ def test_the_number_of_rows_left_out_is_told() -> None:
     assert (len(found.search_rows), len(found.test_rows)) == (32, 2)
     # 16 of 32 rows are late, and 2 of 4 groups are drawn: 8 rows of each side are out.
     assert left_out(dataset, found, validation) == [
-        "Groups with rows before and after a cut in time keep one side: 16 rows are neither "
-        "searched on nor in the test; 16 rows per fold neither train nor validate."
+        "Groups with rows before and after a cut in time keep one side: 16 rows are in "
+        "neither the search nor the test set; 16 rows per fold are in neither training "
+        "nor validation."
     ]
     assert validation_in_words(validation, dataset).endswith(
-        "on later rows of other groups than it trains on"
+        "validated on later rows of other groups"
     )
 
 

@@ -172,7 +172,7 @@ def test_repeats_are_different_partitions() -> None:
             rows([30, 4]),
             data(0.0),
             FOLDS,
-            "class 'class 1' has 4 of the rows to search on, too few for 5 folds: each "
+            "class 'class 1' has 4 rows for the search, too few for 5 folds: each "
             "validation part needs one. Write validation: {folds: …} with fewer than 5",
         ),
         (rows([30, 1]), data(), FOLDS, "data.test: class 'class 1' has 1 row, so it cannot be in"),
@@ -188,7 +188,7 @@ def test_repeats_are_different_partitions() -> None:
             FOLDS,
             "data.test: 0.1 of 15 rows leaves 2 and 13, but both parts need at least 3.",
         ),
-        (values(6), data(0.0), FOLDS, "6 rows are too few for 5 folds of two rows"),
+        (values(6), data(0.0), FOLDS, "6 rows are too few for 5 folds of at least two rows"),
         (values(1), data(), FOLDS, "0.2 of 1 row leaves 1 and 0"),
     ],
 )
@@ -213,11 +213,11 @@ def test_too_little_data_is_told_with_a_way_out(
         ),
         (FOLDS, many_groups(), "5 folds, groups kept whole"),
         (ValidationSettings(holdout=0.2), many_groups(), "a holdout of 0.2, groups kept whole"),
-        (FOLDS, timed(9), "5 folds, on later rows than it trains on"),
+        (FOLDS, timed(9), "5 folds, validated on later rows"),
         (ValidationSettings(file="b.csv"), given([-1, 0, 0]), "the 2 rows of b.csv"),
-        (ValidationSettings(column="c"), given([-1, 0]), "the 1 row that the column c marks"),
-        (ValidationSettings(column="c"), given([1, 0]), "2 folds, as the column c numbers them"),
-        (ValidationSettings(), given([1, 0]), "2 folds, as the data numbers them"),
+        (ValidationSettings(column="c"), given([-1, 0]), "the 1 row marked by the column c"),
+        (ValidationSettings(column="c"), given([1, 0]), "2 folds, as numbered by the column c"),
+        (ValidationSettings(), given([1, 0]), "2 folds, as numbered by the data"),
         (FOLDS, given([1, 0]), "5 folds"),
     ],
 )
@@ -425,38 +425,38 @@ def test_folds_instead_of_given_rows_take_all_rows() -> None:
 @pytest.mark.parametrize(
     ("dataset", "validation", "message"),
     [
-        (given([0, 0, 0]), ValidationSettings(column="c"), "all rows validate"),
+        (given([0, 0, 0]), ValidationSettings(column="c"), "all rows are validation rows"),
         (
             grouped(30, 3),
             FOLDS,
-            "validation.folds: 3 groups are too few for 5 folds of two groups",
+            "validation.folds: 3 groups are too few for 5 folds of at least two groups",
         ),
         (grouped(30, 1), ValidationSettings(holdout=0.2), "0.2 of 1 group leaves 1 and 0"),
         (
             replace(rows([20, 10]), given_folds=(rows([20, 10]).y - 1)),
             ValidationSettings(file="october.csv"),
-            "validation.file: class 'class 1' has no row to train on. Divide the rows otherwise",
+            "validation.file: class 'class 1' has no training row. Split the rows differently",
         ),
         (
             replace(rows([20, 10, 10]), given_folds=rows([20, 10, 10]).y),
             ValidationSettings(column="c"),
-            "validation.column: class 'class 0' has no row to train on in fold 0.",
+            "validation.column: class 'class 0' has no training row in fold 0.",
         ),
         (
             replace(rows([30, 10]), times=rows([30, 10]).y.double() + torch.arange(40) / 100),
             FOLDS,
-            "validation.folds: class 'class 1' has no row to train on in fold 0.",
+            "validation.folds: class 'class 1' has no training row in fold 0.",
         ),
         (
             replace(rows([30, 10]), given_test=rows([30, 10]).y.nonzero().flatten()),
             FOLDS,
-            "data.test: class 'class 1' stands in the test alone, and no row of it is searched",
+            "data.test: class 'class 1' is only in the test set, and the search has no row of it",
         ),
-        (timed(30, 3), FOLDS, "3 times are too few for 5 folds of two times"),
+        (timed(30, 3), FOLDS, "3 times are too few for 5 folds of at least two times"),
         (
             replace(values(30), times=torch.tensor([0.0] * 28 + [1.0, 2.0])),
             ValidationSettings(holdout=0.2),
-            "data.time: 3 different times are too few, or one of them has too many rows",
+            "data.time: 3 distinct times are too few, or one of them has too many rows",
         ),
     ],
 )

@@ -57,9 +57,12 @@ def parquet_bytes(folder: Path) -> bytes:
     ("damage", "message"),
     [
         (lambda raw: b"", "is empty."),
-        (lambda raw: CSV.encode(), "does not begin with PAR1. It is text: call it .csv or .tsv."),
+        (
+            lambda raw: CSV.encode(),
+            "does not begin with PAR1. It is text: rename it to .csv or .tsv.",
+        ),
         (lambda raw: b"\x89PNG\r\n\x1a\n" * 9, "does not begin with PAR1. Write it with to_parq"),
-        (lambda raw: raw[:-9], "is cut off: a Parquet file ends with PAR1."),
+        (lambda raw: raw[:-9], "is truncated: a Parquet file ends with PAR1."),
         (lambda raw: b"PAR1" + b"\0" * 99 + raw[-60:], "is Parquet, but cannot be read: "),
     ],
 )
@@ -105,7 +108,7 @@ def test_text_of_digits_stays_text_in_parquet(tmp_path: Path) -> None:
         read(tmp_path, "t.parquet")
     found = read(tmp_path, "t.parquet", numeric="f")
     assert [c.categories for c in found.columns if c.name == "z"] == [("01234", "1234")]
-    assert any("'z' is text of digits" in note for note in found.notes)
+    assert any("'z' has digits stored as text" in note for note in found.notes)
     as_numbers = read(tmp_path, "t.parquet", numeric=["f", "z"])
     assert as_numbers.columns[-1].kind == "numeric"
 
@@ -127,13 +130,13 @@ def test_a_bound_on_rows_and_columns_is_said_before_the_work(
             patch.setattr(table_bounds, bound, 2)
             with pytest.raises(DataError, match=message):
                 read(tmp_path, "s.parquet")
-    monkeypatch.setattr(table_bounds, "memory", lambda: 2000)
+    monkeypatch.setattr(table_bounds, "main_memory", lambda: 2000)
     with pytest.raises(DataError, match=r"has 40 rows of 3 columns, which need about 0.0 GiB"):
         read(tmp_path, "s.parquet")
     for name, content in {"s.csv": 9 * CSV, "s.csv.gz": 9 * CSV}.items():
         packed = gzip.compress(content.encode()) if name.endswith("gz") else content.encode()
         (tmp_path / name).write_bytes(packed)
-        with pytest.raises(DataError, match=r"of text, which do not fit into memory"):
+        with pytest.raises(DataError, match=r"of text, which does not fit into memory"):
             read(tmp_path, name)
         blocks = table_blocks(tmp_path / name, [Column("b", "categorical", ("c0",))], S, 10)
         assert next(iter(blocks)).shape == (10, 1)
@@ -165,7 +168,7 @@ def test_a_file_that_looks_like_numbers_is_read_as_the_other_is(tmp_path: Path) 
     FRAME.assign(z=["01", "x"] * 20).to_csv(tmp_path / "u.csv", index=False)
     found = read(tmp_path, "t.csv", test="u.csv")
     assert found.columns[-1].categories == ("01", "1", "x")
-    assert "begin with a zero, as codes do, in `z`" in read(tmp_path, "t.csv").notes[0]
+    assert "begin with a zero, as codes do: `z`" in read(tmp_path, "t.csv").notes[0]
 
 
 def test_ids_and_labels_beyond_2_53_are_told_apart(tmp_path: Path) -> None:
@@ -196,5 +199,7 @@ def test_classes_are_called_as_they_are_written(tmp_path: Path) -> None:
 def test_why_no_column_is_left_is_said(tmp_path: Path) -> None:
     frame = pd.DataFrame({"t": [f"this is text {i}" for i in range(60)], "y": ["a", "b"] * 30})
     frame.to_csv(tmp_path / "t.csv", index=False)
-    with pytest.raises(DataError, match=r"data.source: no column is left .* text there: `t`\. "):
+    with pytest.raises(
+        DataError, match=r"data.source: no column is left .* different text: `t`\. "
+    ):
         read(tmp_path, "t.csv")

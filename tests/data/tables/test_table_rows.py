@@ -22,7 +22,9 @@ COLUMNS = (Column("a"), Column("b"))
 @pytest.mark.parametrize("names", [["a", "b", "a"], ["b", "a", "b"], ["a", "a", "b"]])
 def test_a_column_that_is_there_twice_is_refused(names: list[str]) -> None:
     twice = pd.DataFrame([[1.0, 2.0, 3.0]], columns=names)
-    with pytest.raises(DataError, match=r"^the table has several columns '[ab]'\. Give each"):
+    with pytest.raises(
+        DataError, match=r"^the table has several columns named '[ab]'\. Give each"
+    ):
         model_cells(twice, COLUMNS, "the table")
 
 

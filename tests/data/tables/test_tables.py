@@ -106,12 +106,12 @@ def test_parquet_is_read_as_csv_is(tmp_path: Path) -> None:
     ("cells", "task", "kind", "words"),
     [
         ("12321", None, "classification", "y, 3 classes (few whole numbers)"),
-        ("12321", "regression", "regression", "y, numbers (as task says)"),
-        (range(40), None, "regression", "y, numbers (40 different ones)"),
-        ([0.5, 1.5], None, "regression", "y, numbers (2 different ones)"),
+        ("12321", "regression", "regression", "y, numbers (set by task)"),
+        (range(40), None, "regression", "y, numbers (40 distinct values)"),
+        ([0.5, 1.5], None, "regression", "y, numbers (2 distinct values)"),
         (["1.0", "2.0"], None, "classification", "y, 2 classes (few whole numbers)"),
         (["True", "False"], None, "classification", "y, 2 classes (text)"),
-        ([0.5, 1.5], "classification", "classification", "y, 2 classes (as task says)"),
+        ([0.5, 1.5], "classification", "classification", "y, 2 classes (set by task)"),
     ],
 )
 def test_the_task_is_told_by_the_target(
@@ -141,11 +141,11 @@ def test_columns_that_say_nothing_are_left_out_with_a_note(tmp_path: Path) -> No
     dataset = read(tmp_path, text)
     assert [column.name for column in dataset.columns] == ["a", "b"]
     assert dataset.notes == (
-        "Left out, since nearly every row has another text there: `id`. Keep them with "
-        "categorical, or put them into drop.",
-        "Column `one` is the same in all rows and left out.",
+        "Columns left out because nearly every row has a different text: `id`. To keep them, "
+        "list them in categorical; otherwise in drop.",
+        "Column `one` is constant and left out.",
         "Column `none` is empty and left out.",
-        "Column 'again' holds the same as 'a' and is left out.",
+        "Column 'again' is identical to 'a' and is left out.",
     )
 
 
@@ -162,7 +162,7 @@ def test_a_column_that_tells_the_target_is_suspected(tmp_path: Path, leak: Any) 
     y = random.integers(0, 2, 60)
     lines = [f"{random.normal()},{leak(y[i], i)},c{y[i]}" for i in range(60)]
     (note,) = read(tmp_path, rows(*lines)).notes
-    assert note.startswith("Column `b` predicts the target without a mistake.")
+    assert note.startswith("Column `b` predicts the target perfectly.")
 
 
 def test_a_number_that_rises_with_the_target_is_suspected(tmp_path: Path) -> None:
@@ -247,18 +247,18 @@ MANY = rows(*(f"{i},x{i % 3},{'ab'[i % 2]}" for i in range(100)))
         (
             MANY,
             {"target": "z"},
-            "data.target: t.csv has no column 'z'. There are `a`, `b` and `y`",
+            "data.target: column 'z' does not exist in t.csv. There are `a`, `b` and `y`",
         ),
         (
             MANY.replace("a,b,y", "age,b,y"),
             {"drop": ["aeg"]},
-            "data.drop: t.csv has no column 'aeg'. Did you mean `age`?",
+            "data.drop: column 'aeg' does not exist in t.csv. Did you mean `age`?",
         ),
-        (MANY, {"drop": ["y"]}, "data.drop: column 'y' stands in data.target already."),
+        (MANY, {"drop": ["y"]}, "data.drop: column 'y' is already listed in data.target."),
         (
             MANY,
             {"categorical": "a", "numeric": "a"},
-            "data.numeric: column 'a' stands in data.categorical",
+            "data.numeric: column 'a' is already listed in data.categorical",
         ),
         (
             MANY.replace("\n7,", "\nseven,"),
@@ -269,7 +269,7 @@ MANY = rows(*(f"{i},x{i % 3},{'ab'[i % 2]}" for i in range(100)))
         (
             MANY,
             {"numeric": "b"},
-            "data.numeric: column 'b' has no number, but 'x0' in row 1 of t.csv (and 99 more). "
+            "data.numeric: column 'b' has no numbers: 'x0' in row 1 of t.csv (and 99 more). "
             "Correct it, or write categorical: [b].",
         ),
         (
@@ -280,21 +280,21 @@ MANY = rows(*(f"{i},x{i % 3},{'ab'[i % 2]}" for i in range(100)))
         (
             MANY.replace("\n7,x1,b", "\n7,x1,"),
             {},
-            "the target 'y' is empty in row 8 of t.csv. Remove what is empty.",
+            "the target 'y' is empty in row 8 of t.csv. Fill in the value, or remove the row.",
         ),
         (rows("1,2,", "1,3,"), {}, "the target 'y' is empty in all rows."),
-        (rows("1,2,3", "1,3,3"), {"task": "regression"}, "the target 'y' is 3 in all rows."),
+        (rows("1,2,3", "1,3,3"), {"task": "regression"}, "the target 'y' is 3 in all rows:"),
         (
             MANY,
             {"task": "regression"},
-            "data.task: task: regression needs numbers, but the target 'y' has 'a' in row 1",
+            "data.task: regression needs numbers, but the target 'y' has 'a' in row 1",
         ),
         (
             rows(*(f"{i},{i},n{i}" for i in range(50))),
             {},
             "50 different values in 50 rows: too many for classes.",
         ),
-        (MANY.replace("a,b,y", "a,a,y"), {}, "has several columns of the name `a`. Give each"),
+        (MANY.replace("a,b,y", "a,a,y"), {}, "has several columns named `a`. Give each"),
         (MANY.replace("\n7,x1,b", "\n7,x1,b,9,9"), {}, "has 3 columns, but line 9 has 5 cells."),
         (
             MANY.replace("x1", "\xe9").encode("latin-1"),
@@ -305,7 +305,7 @@ MANY = rows(*(f"{i},x{i % 3},{'ab'[i % 2]}" for i in range(100)))
         (
             rows("1,2,a", "1,2,b"),
             {},
-            "data.source: no column is left to predict from. Columns `a` and `b` are the same in",
+            "data.source: no column is left for the features. Columns `a` and `b` are constant",
         ),
         (
             MANY.replace("x1", " x1"),
@@ -344,16 +344,20 @@ MANY = rows(*(f"{i},x{i % 3},{'ab'[i % 2]}" for i in range(100)))
             {},
             "data.target: the target 'y' has whole numbers beyond 2^53, such as 1000000000000000",
         ),
-        (MANY, {"time": "b"}, "column 'b' must be dates or numbers, but row 1 of t.csv has 'x0'."),
+        (
+            MANY,
+            {"time": "b"},
+            "column 'b' must hold dates or numbers, but row 1 of t.csv has 'x0'.",
+        ),
         (
             MANY.replace(",x1,", ",,"),
             {"group": "b"},
-            "the column 'b' of group is empty in row 2 of t.csv and 32 more.",
+            "the group column 'b' is empty in row 2 of t.csv and 32 more.",
         ),
         (
             MANY.replace("x1", "x0").replace("x2", "x0"),
             {"group": "b"},
-            "column 'b' is one group only.",
+            "column 'b' has only one group.",
         ),
         (MANY, {"source": "u.csv"}, "there is no file 'u.csv' (looked for at "),
     ],
@@ -369,7 +373,7 @@ def test_a_second_file_must_have_the_same_columns_and_rows_are_named_with_it(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "u.csv").write_text("a,y,c\n1,a,2\n")
-    with pytest.raises(DataError, match=r"data.test: u.csv lacks `b` and has also `c`, unlike t"):
+    with pytest.raises(DataError, match=r"data.test: u.csv lacks `b` and also has `c`, unlike t"):
         read(tmp_path, MANY, test="u.csv")
     (tmp_path / "u.csv").write_text(rows("1,x1,a", "oh,x1,b"))
     with pytest.raises(DataError, match=r"but 'oh' in row 2 of u.csv"):
@@ -384,8 +388,8 @@ def test_a_class_that_only_the_rows_to_judge_by_have_is_refused(
     asked = {"test": "u.csv"} if setting == "data.test" else {}
     validation = None if asked else ValidationSettings(file="u.csv")
     message = (
-        f"{setting}: row 2 of u.csv is of class 'zzz', of which t.csv has no row to learn from "
-        "(2 rows in all). Correct or remove it, or add such rows to t.csv."
+        f"{setting}: row 2 of u.csv has class 'zzz', but no training row in t.csv has it "
+        "(2 rows have such a class). Correct or remove the row, or add such rows to t.csv."
     )
     with pytest.raises(DataError, match=re.escape(message)):
         read(tmp_path, MANY, validation=validation, **asked)
@@ -396,12 +400,12 @@ def test_a_class_that_only_the_rows_to_judge_by_have_is_refused(
 
 def test_a_column_that_is_neither_folds_nor_marks_is_refused(tmp_path: Path) -> None:
     for text in (numbered(), numbered(line="{i},1,{k}"), numbered(line="{i},0,{k}")):
-        with pytest.raises(DataError, match=r"validation.column: column 'b' must number the fo"):
+        with pytest.raises(DataError, match=r"validation.column: column 'b' must hold fold n"):
             read(tmp_path, text, validation=ValidationSettings(column="b"))
 
 
 def test_no_parquet(tmp_path: Path) -> None:
-    message = "t.parquet is not a Parquet file: it does not begin with PAR1. It is text: call"
+    message = "t.parquet is not a Parquet file: it does not begin with PAR1. It is text: rename"
     with pytest.raises(DataError, match=re.escape(message)):
         read(tmp_path, "a,b,y\n", "t.parquet")
 
@@ -410,7 +414,9 @@ def test_texts_among_many_numbers_are_noted_if_they_are_various(tmp_path: Path) 
     lines = [f"{'V' + str(i) if i < 12 else i % 40},{i},{'ab'[i * 7 % 5 % 2]}" for i in range(400)]
     dataset = read(tmp_path, rows(*lines))
     assert dataset.columns[0].kind == "categorical"
-    assert dataset.notes[0].startswith("Column 'a' is 97% numbers, but has various texts, such")
+    assert dataset.notes[0].startswith(
+        "Column 'a' is 97% numbers, but also has various texts, such"
+    )
 
 
 def arrays_of(dataset: Dataset) -> list[NDArray[Any] | None]:

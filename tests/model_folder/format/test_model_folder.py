@@ -89,9 +89,9 @@ def test_columns_called_by_numbers_are_taken_by_position_or_by_name(tmp_path: Pa
     wider = x[["0", "1", "2"]].assign(**{"3": 5.0}).set_axis(pd.RangeIndex(4), axis=1)
     for given in (x, x.to_numpy(), x[["0", "1", "2"]], ints, ints[[0, 1, 2]], wider):
         np.testing.assert_array_equal(model.predict(given), expected)
-    with pytest.raises(DataError, match="without names, but those of the model are called `2`,"):
+    with pytest.raises(DataError, match="without names, but the model expects `2`,"):
         model.predict(pd.DataFrame(x.to_numpy()))
-    with pytest.raises(DataError, match="the array has rows of 4, but the model takes 3"):
+    with pytest.raises(DataError, match="the array has rows of shape 4, but the model takes 3"):
         model.predict(wider.to_numpy())
 
 
@@ -114,7 +114,7 @@ def test_a_model_of_whole_numbers_takes_no_others(tmp_path: Path) -> None:
     for wrong in (0.5, np.nan):
         other = x.astype(np.float64)
         other[3, 1] = wrong
-        with pytest.raises(DataError, match=r"row 3 .* is no whole number"):
+        with pytest.raises(DataError, match=r"row 3 .* is not a whole number"):
             model.predict(other)
 
 
@@ -235,7 +235,7 @@ def test_mistakes_of_new_tables_are_told(tmp_path: Path) -> None:
         model.predict(np.zeros((2, 6)))
     with pytest.raises(DataError, match="has 2 features"):
         loaded(case("arrays"), tmp_path / "other").predict(np.zeros((2, 2)))
-    with pytest.raises(DataError, match="the rows to predict: a sparse tensor is no plain array"):
+    with pytest.raises(DataError, match="to predict: a sparse tensor is not a plain array"):
         loaded(case("arrays"), tmp_path / "third").predict(torch.zeros(2, 3).to_sparse())
     with pytest.raises(DataError, match="use predict"):
         loaded(case("quantile"), tmp_path / "values").predict_proba(good)

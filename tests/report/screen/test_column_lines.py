@@ -75,14 +75,14 @@ def test_every_column_has_its_line(tmp_path: Path) -> None:
         "when": "elapsed, hour, weekday, day of year",
         "price": "standardized",
         "city": "3 features",
-        "street": f"1 feature, {n_streets} rare ones as one",
+        "street": f"1 feature, {n_streets} rare ones merged",
         "const": "left out: constant",
-        "text": "left out: a text per row",
+        "text": "left out: unique texts",
         "day": "standardized",
         "hole": "standardized, marks where missing",
         "gone": "left out: in drop",
         "y": "target",
-        "copy": "left out: same as price",
+        "copy": "left out: identical to price",
     }
     assert (facts["when"].smallest, facts["when"].largest) == ("2026-01-01", "2026-02-04")
     assert (facts["id"].smallest, facts["id"].largest) == ("1000", "1119")

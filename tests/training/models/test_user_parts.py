@@ -341,7 +341,7 @@ def test_metrics_get_classes_or_probabilities_as_they_ask() -> None:
             trial(metric="parts.py:text"),
             r"\Aobjective\.parts\.py:text: text is 'good', where a number is due",
         ),
-        (trial(model=component("parts.py:Missing")), "Missing is not there in parts.py"),
+        (trial(model=component("parts.py:Missing")), "Missing does not exist in parts.py"),
         (trial(model=component("other.py:Net")), "file 'other.py' does not exist"),
     ],
 )

@@ -71,7 +71,7 @@ def _named(found: Any, path: Path, name: str) -> Mapping[str, Array | Tensor]:
         found = dict(zip(_NAMES, found, strict=False))
     if not isinstance(found, Mapping):
         kind = type(found).__name__
-        rule = f"must hold arrays by name, or the pair of x and y, but holds one {kind}"
+        rule = f"must contain arrays by name, or the pair (x, y), but contains one {kind}"
         raise DataError(f"{name} {rule}. {_way(path)}", "data.source")
     return {
         str(key): value for key, value in found.items() if isinstance(value, np.ndarray | Tensor)
@@ -90,11 +90,11 @@ def _array(value: Array | Tensor, key: str, name: str) -> Array:
 def _no_arrays(path: Path, name: str) -> str:
     with path.open("rb") as file:
         start = file.read(1000)
-    what = f"is no {path.suffix} file of plain arrays, or is damaged"
+    what = f"is not a {path.suffix} file of plain arrays, or is damaged"
     if not start:
         what = "is empty"
     elif start.isascii() and all(c.isprintable() or c.isspace() for c in start.decode()):
-        what = f"is text, not {path.suffix}; a table is named .csv"
+        what = f"is text, not {path.suffix}; a table must be named .csv"
     return f"{name} {what}. {_way(path)}"
 
 

@@ -120,12 +120,12 @@ def with_test(dataset: Dataset, arrays: Mapping[str, Array], settings: DataSetti
     rows, targets = feature_array(name, arrays["x_test"]), target_array(name, arrays["y_test"])
     x, y = feature_array(dataset.name, arrays["x"]), target_array(dataset.name, arrays["y"])
     if rows.shape[1:] != x.shape[1:]:
-        message = f"has rows of shape {rows.shape[1:]}, but those to train on {x.shape[1:]}."
+        message = f"has rows of shape {rows.shape[1:]}, but training rows {x.shape[1:]}."
         raise DataError(f"{name} {message}", "data.source")
     if (rows.dtype == np.uint8) != (x.dtype == np.uint8):
         ours, theirs = arrays["x"].dtype, arrays["x_test"].dtype
-        message = f"has pictures of {theirs}, but those to train on are {ours}"
-        raise DataError(f"{name} {message}. Save both with one type and range.", "data.source")
+        message = f"has pictures of {theirs}, but the training pictures are {ours}"
+        raise DataError(f"{name} {message}. Use the same type and range for both.", "data.source")
     whole = from_arrays(
         dataset.name,
         np.concatenate([x, rows]),
@@ -138,7 +138,7 @@ def with_test(dataset: Dataset, arrays: Mapping[str, Array], settings: DataSetti
         row = int(is_new.argmax())
         which = whole.classes[int(whole.y[len(x) + row])]
         raise DataError(
-            f"row {row} of {name} is of class {which!r}, which no row to train on has. Correct or "
+            f"row {row} of {name} has class {which!r}, which no training row has. Correct or "
             "remove it.",
             "data.test",
         )
@@ -216,7 +216,7 @@ def features_in(path: Path) -> Array:
 
 
 def _no_array(name: str, wanted: str, found: Mapping[str, Array]) -> str:
-    return f"{name} has no array {wanted!r}; it holds {listed(found) or 'nothing'}."
+    return f"{name} has no array {wanted!r}; it contains {listed(found) or 'nothing'}."
 
 
 def _targets(features: Path, setting: str = "data.target") -> Path:
@@ -228,12 +228,13 @@ def _targets(features: Path, setting: str = "data.target") -> Path:
     targets = _beside(features)
     if targets == features:
         name = features.name
-        way = f"Write target: with the file of its targets, or call it {features.stem}_x.npy"
+        pair = f"{features.stem}_x.npy, and store the targets in {features.stem}_y.npy"
+        way = f"Set data.target to the file with the targets, or rename it to {pair}"
         if setting == "data.test":
-            way = f"Call it {features.stem}_x.npy"
+            way = f"Rename it to {pair}"
         raise DataError(
-            f"{name} holds features alone, and its name has no x to tell that of its targets. "
-            f"{way}, beside {features.stem}_y.npy.",
+            f"{name} contains only features, and without an x in its name the file of the targets "
+            f"is unknown. {way}.",
             setting,
         )
     return targets

@@ -25,8 +25,8 @@ def frame_array(frame: pd.DataFrame, source: str) -> NDArray[Any]:
         if not pd.api.types.is_numeric_dtype(column.dtype):
             raise DataError(
                 f"column {str(name)!r} of {source} has {column.dtype} cells, but a function must "
-                "return numbers. Save the table as .parquet or .csv and name that file as source, "
-                "or turn the column into numbers.",
+                "return numbers. Convert the column to numbers, or save the table as .parquet or "
+                ".csv and use that file as the source.",
                 "data.source",
             )
     values: NDArray[Any] = frame.to_numpy()
@@ -42,7 +42,7 @@ def _refuse_collapse(frame: pd.DataFrame, values: NDArray[Any], source: str) -> 
         if (row := collapsed(column.reset_index(drop=True), numbers)) is not None:
             raise DataError(
                 f"column {str(name)!r} of {source} has whole numbers beyond 2^53, such as "
-                f"{column.iloc[row]} in row {row}, of which several are one number in float64. "
-                "Leave the column out, or number its values from 0.",
+                f"{column.iloc[row]} in row {row}, and float64 cannot tell some of them apart. "
+                "Remove the column, or number its values from 0.",
                 "data.source",
             )

@@ -61,8 +61,8 @@ def load_user_data(
         rule = "must return (x, y), a mapping with x and y, or a torch Dataset of such pairs"
         raise UserCodeError(f"{settings.source} {rule}, but returned {type(returned).__name__}.")
     if settings.in_memory is False:
-        message = f"false is for a torch Dataset, but {settings.source} returned what is in memory"
-        raise DataError(f"{message}. Remove it.", "data.in_memory")
+        message = f"false needs a torch Dataset, but {settings.source} returned data in memory"
+        raise DataError(f"{message}. Remove the setting.", "data.in_memory")
     names = _column_names(returned, settings.source)
     dataset = from_arrays(settings.source, found["x"], found["y"], settings, names)
     if isinstance(settings.test, float | int) or not {"x_test", "y_test"} <= found.keys():
@@ -84,21 +84,21 @@ def _of_items(items: DatasetItems, settings: DataSettings, workspace: Workspace)
     """A torch data set, in one way or the other; a note says which, and why."""
     is_whole = is_read_whole(items.n_bytes, settings.in_memory, main_memory())
     if is_whole and items.n_bytes > main_memory():
-        needed = f"takes {_bytes(items.n_bytes)}, more than the memory ({_bytes(main_memory())})"
+        needed = f"needs {_bytes(items.n_bytes)}, more than the memory ({_bytes(main_memory())})"
         message = f"{settings.source} {needed}. Write false to load it batch by batch."
         raise DataError(message, "data.in_memory")
     if is_whole:
         dataset = from_arrays(settings.source, *items.pairs(), settings)
-        how = "is read whole"
+        how = "is read into memory"
     else:
         x = LoadedRows(items, n_loaders())
         dataset = _loaded(x, settings, workspace)
         how = f"is loaded batch by batch by {_loaders(x.n_loaders)}"
-    note = f"{settings.source} {how}, as data.in_memory says."
+    note = f"{settings.source} {how}, as set by data.in_memory."
     if settings.in_memory == "auto":
-        than = "not more" if is_whole else "more"
-        share = f"{than} than an eighth of the memory ({_bytes(main_memory())})"
-        note = f"{settings.source} {how}: it takes {_bytes(items.n_bytes)}, {share}."
+        than = "at most" if is_whole else "more than"
+        share = f"{than} an eighth of the memory ({_bytes(main_memory())})"
+        note = f"{settings.source} {how}: it needs {_bytes(items.n_bytes)}, {share}."
     return replace(dataset, notes=(*dataset.notes, note))
 
 
@@ -164,7 +164,7 @@ def _column_names(returned: Any, source: str) -> list[str]:
     names = list(map(str, x.columns))
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
-        message = f"the features of {source} have two columns {twice!r}. Rename one."
+        message = f"the features of {source} have two columns named {twice!r}. Rename one."
         raise DataError(message, "data.source")
     if isinstance(test, pd.DataFrame) and list(map(str, test.columns)) != names:
         message = f"x and x_test of {source} must have the same columns in the same order"
@@ -190,7 +190,7 @@ def _array(given: Any, source: str) -> Array:
 def _loaders(n: int) -> str:
     if n == 0:
         return "each worker itself"
-    return f"{n} loader process{'es' if n > 1 else ''} of each worker"
+    return f"{n} loader process{'es' if n > 1 else ''} per worker"
 
 
 def _bytes(n: int) -> str:

@@ -85,4 +85,6 @@ def refuse_missing(series: pd.Series, what: str, where: Where) -> None:
     if len(missing):
         more = f" and {len(missing) - 1:,} more" if len(missing) > 1 else ""
         place = f"{where(int(missing[0]))}{more}"
-        raise DataError(f"{what} is empty in {place}. Remove what is empty.", "data.source")
+        raise DataError(
+            f"{what} is empty in {place}. Fill in the value, or remove the row.", "data.source"
+        )

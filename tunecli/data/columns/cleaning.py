@@ -38,12 +38,12 @@ def without_idle_columns(columns: Sequence[Cells]) -> tuple[list[Cells], list[st
         else:
             twin = kept.setdefault(column.values.tobytes(), column)
             if twin is not column:
-                names = f"{column.column.name!r} holds the same as {twin.column.name!r}"
+                names = f"{column.column.name!r} is identical to {twin.column.name!r}"
                 notes.append(f"Column {names} and is left out.")
     if empty:
         notes.insert(0, f"{_columns(empty)} empty and left out.")
     if constant:
-        notes.insert(0, f"{_columns(constant)} the same in all rows and left out.")
+        notes.insert(0, f"{_columns(constant)} constant and left out.")
     return list(kept.values()), notes
 
 
@@ -60,8 +60,8 @@ def leaks(
     if not suspects:
         return []
     return [
-        f"{_columns(suspects, 'predicts', 'predict')} the target without a mistake. If it is not "
-        f"known when a prediction is needed, {way}."
+        f"{_columns(suspects, 'predicts', 'predict')} the target perfectly. If this is not known "
+        f"at prediction time, {way}."
     ]
 
 
@@ -82,8 +82,8 @@ def duplicate_rows(
         return None, []
     if 2 * len(firsts) < len(codes):
         n = count(n_copies, "row is a copy", "rows are copies")
-        note = f"{n} of others, target included; being so many, they are"
-        return None, [f"{note} taken for rows like any."]
+        note = f"{n} of others, target included. They are more than half"
+        return None, [f"{note} of the rows, so they are treated as ordinary rows."]
     return firsts[codes].astype(np.int64), []
 
 

@@ -130,7 +130,7 @@ def _why_left_out(cells: Cells, features: Sequence[Cells]) -> str:
         return "constant"
     own = cells.values.tobytes()
     twins = (other.column.name for other in features if other.values.tobytes() == own)
-    return f"same as {twin}" if (twin := next(twins, "")) else "a text per row"
+    return f"identical to {twin}" if (twin := next(twins, "")) else "unique texts"
 
 
 def _of_lists(series: pd.Series, use: str) -> ColumnFacts:
@@ -211,7 +211,7 @@ def _on_dates(name: str, dates: Dates) -> Iterator[str]:
         if n and n < len(days):
             yield (
                 f"Column {name!r} is {day} in {count(n, 'row')}, which makes all other dates "
-                f"nearly equal. If it means that there is no date, write missing: ['{day}']."
+                f"nearly equal. If it stands for a missing date, write missing: ['{day}']."
             )
 
 
@@ -259,13 +259,13 @@ def _of_categories(
     is_rare = counts < data.min_frequency * len(codes)
     n_rare = int(is_rare.sum())
     n_features = len(counts) - n_rare + bool(n_rare)
-    together = f", {count(n_rare, 'rare one')} as one" if n_rare else ""
+    together = f", {count(n_rare, 'rare one')} merged" if n_rare else ""
     use = f"{count(n_features, 'feature')}{together}"
     if n_rare < len(counts) or n_rare < 2:
         return replace(facts, use=use)
     warning = (
         f"Every category of {facts.name!r} is rarer than min_frequency ({data.min_frequency:g} of "
-        "the training rows), so all become one feature that says nothing. Lower "
+        "the training rows), so all are merged into one feature without information. Lower "
         f"data.min_frequency, or write drop: [{flow(facts.name)}]."
     )
     return replace(facts, use=use, warnings=(*facts.warnings, warning))

@@ -107,7 +107,7 @@ def cells(
     infinite = np.isinf(numbers)
     if infinite.any():
         place = where(int(infinite.argmax()))
-        message = f"column {series.name!r} is infinite in {place}. Write an empty cell."
+        message = f"column {series.name!r} is infinite in {place}. Leave the cell empty."
         raise DataError(message, "data.source")
     if not given:
         _refuse_collapse(series, numbers, where)
@@ -141,9 +141,9 @@ def text_among_numbers(series: pd.Series, bad: NDArray[np.bool_], where: Where) 
     has_numbers = bool((series.notna() & ~bad).any())
     are_few = series[bad].nunique() <= FEW_TEXTS and not any(c.isdigit() for c in cell)
     missing = f"missing: [{cell!r}], or " if has_numbers and are_few else ""
-    holds = "numbers" if has_numbers else "no number"
+    holds = "numbers, but" if has_numbers else "no numbers:"
     return (
-        f"column {series.name!r} has {holds}, but {cell!r} in {where(first)}{others}. "
+        f"column {series.name!r} has {holds} {cell!r} in {where(first)}{others}. "
         f"Correct it, or write {missing}categorical: [{series.name}]."
     )
 
@@ -163,8 +163,8 @@ def _mixture(series: pd.Series, bad: NDArray[np.bool_], where: Where) -> str:
         return ""
     first = int(bad.argmax())
     return (
-        f"Column {series.name!r} is {share:.0%} numbers, but has various texts, such as "
-        f"{str(series.iloc[first])[:50]!r} in {where(first)}: it is read as categories."
+        f"Column {series.name!r} is {share:.0%} numbers, but also has various texts, such as "
+        f"{str(series.iloc[first])[:50]!r} in {where(first)}. It is read as categories."
     )
 
 
@@ -185,8 +185,8 @@ def _digits(series: pd.Series, numbers: Floats, where: Where) -> Cells:
             "data.source",
         )
     note = (
-        f"Column {name!r} is text of digits and read as categories. For numbers write "
-        f"numeric: [{name}]."
+        f"Column {name!r} has digits stored as text and is read as categories. To read it as "
+        f"numbers, write numeric: [{name}]."
     )
     return _categories(series, note)
 
@@ -207,7 +207,7 @@ def _refuse_collapse(series: pd.Series, numbers: Floats, where: Where) -> None:
     if (row := collapsed(series, numbers)) is not None:
         raise DataError(
             f"column {series.name!r} has whole numbers beyond 2^53, such as {series.iloc[row]} in "
-            f"{where(row)}, of which several are one number in float64. Write "
+            f"{where(row)}, and float64 cannot tell some of them apart. Write "
             f"categorical: [{series.name}] or drop: [{series.name}], or numeric: [{series.name}] "
             "to round them.",
             "data.source",

@@ -309,7 +309,7 @@ FORMS = (
         "duration",
     ),
     DateNotation(
-        "", rf"{_ISO}[T ]{_TIME} ?[A-Za-z]{{2,5}}", _year_first, why_not="has an unknown zone"
+        "", rf"{_ISO}[T ]{_TIME} ?[A-Za-z]{{2,5}}", _year_first, why_not="has an unknown time zone"
     ),
     DateNotation("", _SHORT + _AT, _abbreviated, why_not=_SHORT_YEAR),
     DateNotation("", _SLASHED + _AT, _abbreviated, why_not=_SHORT_YEAR),

@@ -127,7 +127,7 @@ def dates_as(
     if known is not None:
         if (known.form.kind, known.form.is_aware) != (form.kind, form.is_aware):
             raise DataError(
-                f"column {name!r} must be {_wanted(form)}, but is {_wanted(known.form)}."
+                f"column {name!r} must hold {_wanted(form)}, but holds {_wanted(known.form)}."
             )
         return known
     cells = _Cells.of(series, where)
@@ -138,7 +138,7 @@ def dates_as(
     good &= ~numbered if order is None else True
     if not good.all():
         cell, place = cells.first(~good)
-        raise DataError(f"column {name!r} must be {_wanted(form)}, but {place} has {cell!r}.")
+        raise DataError(f"column {name!r} must hold {_wanted(form)}, but {place} has {cell!r}.")
     return cells.dates(found, form)
 
 
@@ -254,7 +254,7 @@ def _order(cells: _Cells, found: dict[Order, Moments], asked: Order | None) -> O
     if len(decided) == 2:
         (one, place), (two, there) = (cells.first(only[order]) for order in decided)
         raise DataError(
-            f"column {cells.name!r} mixes the orders of day and month: {one!r} in {place} is "
+            f"column {cells.name!r} mixes orders of day and month: {one!r} in {place} is "
             f"day-first, but {two!r} in {there} is month-first. Write dates as 2026-01-31.",
             "data.source",
         )
@@ -273,7 +273,7 @@ def _order(cells: _Cells, found: dict[Order, Moments], asked: Order | None) -> O
     cell, place = cells.first(differ)
     raise DataError(
         f"the order of day and month in column {cells.name!r} is ambiguous: {cell!r} in {place}, "
-        "and no date in it decides. Write dates: day-first or dates: month-first.",
+        "and no other date decides it. Write dates: day-first or dates: month-first.",
         "data.dates",
     )
 
@@ -300,9 +300,10 @@ def _refuse_others(cells: _Cells, found: Moments, kind: DateKind, is_feature: bo
         cell, place = cells.first(strays)
         n_others = cells.n_rows(strays) - 1
         more = f" (and {n_others:,} more)" if n_others else ""
+        missing = f", or write missing: [{cell!r}]" if is_feature else ""
         raise DataError(
-            f"column {name!r} has {PLURALS[kind]}, but {cell!r} in {place}{more} is not valid as "
-            f"one. Correct it{f', or write missing: [{cell!r}]' if is_feature else ''}{instead}.",
+            f"column {name!r} has {PLURALS[kind]}, but {cell!r} in {place}{more} is not a valid "
+            f"{kind}. Correct it{missing}{instead}.",
             "data.source",
         )
     _refuse_two(cells, np.array([FORMS[form].name for form in found.form]), "formats", instead)
@@ -327,6 +328,6 @@ def _refuse_two(cells: _Cells, what: NDArray[np.str_], things: str, instead: str
     (one, place), (two, there) = (cells.first(what == word) for word in np.unique(what)[:2])
     raise DataError(
         f"column {cells.name!r} mixes {things}: {one!r} in {place}, {two!r} in {there}. Write all "
-        f"of them alike, such as {_EXAMPLES[things]}{instead}.",
+        f"of them in one form, such as {_EXAMPLES[things]}{instead}.",
         "data.source",
     )

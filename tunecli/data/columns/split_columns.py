@@ -28,35 +28,35 @@ _TEST = {"test"}
 
 def groups(series: pd.Series, where: Where) -> Codes:
     """A number for each different value."""
-    refuse_missing(series, f"the column {series.name!r} of group", where)
+    refuse_missing(series, f"the group column {series.name!r}", where)
     codes: Codes = pd.factorize(categories_of(series).codes)[0].astype(np.int64)
     if codes.max() == 0:
-        raise DataError(f"column {series.name!r} is one group only.", "data.group")
+        raise DataError(f"column {series.name!r} has only one group.", "data.group")
     return codes
 
 
 def weights(series: pd.Series, where: Where, form: NumberForm = PLAIN) -> Floats:
     """Numbers from 0 on, not all of them 0."""
-    refuse_missing(series, f"the column {series.name!r} of weights", where)
+    refuse_missing(series, f"the weights column {series.name!r}", where)
     _refuse_unread(series, form, "data.weights", where)
     numbers, bad = as_numbers(series, form)
     bad = bad | ~np.isfinite(numbers) | (numbers < 0)
     if bad.any():
         row = int(bad.argmax())
         raise DataError(
-            f"column {series.name!r} of weights must have numbers from 0 on, but {where(row)} has "
-            f"{str(series.iloc[row])[:50]!r}. Correct it, or leave data.weights out.",
+            f"the weights column {series.name!r} must hold numbers of at least 0, but "
+            f"{where(row)} has {str(series.iloc[row])[:50]!r}. Correct it, or remove weights.",
             "data.weights",
         )
     if not numbers.any():
-        message = f"all weights in column {series.name!r} are 0. Leave data.weights out."
+        message = f"all weights in column {series.name!r} are 0. Remove data.weights."
         raise DataError(message, "data.weights")
     return numbers
 
 
 def times(series: pd.Series, where: Where, reading: Reading = AS_IS) -> Floats:
     """Return numbers as they are and dates in seconds, or ranks where floats tell fewer apart."""
-    refuse_missing(series, f"the column {series.name!r} of time", where)
+    refuse_missing(series, f"the time column {series.name!r}", where)
     try:
         dates = dates_in(series, reading.order, where, is_feature=False)
     except DataError as error:
@@ -70,7 +70,7 @@ def times(series: pd.Series, where: Where, reading: Reading = AS_IS) -> Floats:
         row = int(bad.argmax())
         cell = str(series.iloc[row])[:50]
         message = (
-            f"column {series.name!r} must be dates or numbers, but {where(row)} has {cell!r}."
+            f"column {series.name!r} must hold dates or numbers, but {where(row)} has {cell!r}."
         )
         raise DataError(f"{message} Write dates as 2026-01-31.", "data.time")
     is_exact = pd.api.types.is_integer_dtype(series.dtype)
@@ -80,7 +80,7 @@ def times(series: pd.Series, where: Where, reading: Reading = AS_IS) -> Floats:
 def _refuse_unread(series: pd.Series, form: NumberForm, setting: str, where: Where) -> None:
     found = unread(series, form)
     if found is not None:
-        way_out = f"leave {setting} out"
+        way_out = f"remove {setting}"
         (refusal,) = refusals([found], form, (), where, way_out, may_lack=False)
         raise DataError(refusal.message, setting)
 
@@ -125,7 +125,7 @@ def _refuse_no_fold(series: pd.Series, folds: Codes, labels: tuple[str, ...]) ->
     n_folds = int(folds.max()) + 1
     if n_folds < 1 or n_folds > len(folds) / 2 or (n_folds == 1 and (folds >= 0).all()):
         raise DataError(
-            f"column {series.name!r} must number the folds, or mark the rows that validate as "
-            f"valid, true or 1, but has {listed(labels, most=5)}.",
+            f"column {series.name!r} must hold fold numbers, or mark validation rows as valid, "
+            f"true or 1, but it has {listed(labels, most=5)}.",
             "validation.column",
         )

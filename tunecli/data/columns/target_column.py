@@ -62,28 +62,28 @@ def target(series: pd.Series, task: Task | None, where: Where, reading: Reading 
     is_text = bool(bad.any()) or pd.api.types.is_bool_dtype(series.dtype)
     is_few = _are_few_whole_numbers(numbers, n_values) and not is_text
     if task == "classification" or (task is None and (is_text or is_few)):
-        how = "as task says" if task else "text" if is_text else "few whole numbers"
+        how = "set by task" if task else "text" if is_text else "few whole numbers"
         return _classes(series, name, how)
     if bad.any():
         row = int(bad.argmax())
         raise DataError(
-            f"task: regression needs numbers, but the target {name!r} has "
+            f"regression needs numbers, but the target {name!r} has "
             f"{str(series.iloc[row])[:50]!r} in {where(row)}. Correct it, or write task: "
             "classification.",
             "data.task",
         )
     if not np.isfinite(numbers).all():
         place = where(int((~np.isfinite(numbers)).argmax()))
-        raise DataError(f"the target {name!r} is infinite in {place}.", "data.target")
+        raise DataError(f"the target {name!r} is infinite in {place}. Correct it.", "data.target")
     if (twin := collapsed(series, numbers)) is not None:
         raise DataError(
             f"the target {name!r} has whole numbers beyond 2^53, such as {series.iloc[twin]} in "
-            f"{where(twin)}, of which several are one number in float64. Subtract an offset, or "
+            f"{where(twin)}, and float64 cannot tell some of them apart. Subtract an offset, or "
             "write task: classification.",
             "data.target",
         )
     check_target(name, numbers, where)
-    how = "as task says" if task else f"{n_values:,} different ones"
+    how = "set by task" if task else f"{n_values:,} distinct values"
     return Target("regression", numbers, (), f"{name}, numbers ({how})")
 
 
@@ -122,13 +122,13 @@ def _classes(series: pd.Series, name: str, how: str) -> Target:
     n_classes = len(found.labels)
     if n_classes < 2:
         label = found.labels[0]
-        message = f"the target {name!r} is {label!r} in all rows: there is nothing to tell."
+        message = f"the target {name!r} is {label!r} in all rows: there is nothing to predict."
         raise DataError(message, "data.target")
     if n_classes > max(MOST_CLASSES_OF_NUMBERS, len(series) / 2):
         raise DataError(
             f"the target {name!r} has {n_classes:,} different values in "
-            f"{count(len(series), 'row')}: too "
-            "many for classes. Name another column, or write task: regression for numbers.",
+            f"{count(len(series), 'row')}: too many for classes. Choose another column, or write "
+            "task: regression for numbers.",
             "data.target",
         )
     words = f"{name}, {count(n_classes, 'class')} ({how})"

@@ -142,7 +142,7 @@ def _ways(
     one: Unread, form: NumberForm, words: Sequence[str], units: Sequence[str], may_lack: bool
 ) -> str:
     if one.are_mixed:
-        return "Write all numbers of a column in one way"
+        return "Write all numbers of the column in one format"
     if one.others:
         lacking = f"write missing: {[*(words if one.words else ()), *one.others]}"
         return f"Correct it, or {lacking if may_lack else 'remove such rows'}"

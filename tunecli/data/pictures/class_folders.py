@@ -85,7 +85,7 @@ def own_parts(folder: Path) -> dict[Part, Path]:
     for name in names:
         part = PARTS.get(name.lower())
         if part is not None and part in found:
-            message = f"{folder.name}/ holds both {found[part].name}/ and {name}/. Remove one."
+            message = f"{folder.name}/ contains both {found[part].name}/ and {name}/. Remove one."
             raise DataError(message, "data.source")
         if part is not None:
             found[part] = folder / name
@@ -114,8 +114,8 @@ def class_folders(parts: dict[Part, Path], named: dict[Part, str]) -> ClassFolde
     if others:
         kinds = listed([kind for kind, _ in others.most_common(5)])
         n = sum(others.values())
-        one, more = "is no picture by its name", "are no pictures by their names"
-        left_out = count(n, f"file that {one} is", f"files that {more} are")
+        without = "without the suffix of a picture"
+        left_out = count(n, f"file {without} is", f"files {without} are")
         notes.append(f"{left_out} left out ({kinds}).")
     return ClassFolders(tuple(files), tuple(classes), tuple(notes))
 
@@ -143,11 +143,11 @@ def _listed(folder: Path, part: Part, named: str, others: Counter[str]) -> list[
     classes = _subfolders(folder)
     if not classes:
         pictures = [n for n in _names(folder) if n.lower().endswith(SUFFIXES)]
-        holds = (
+        content = (
             f"{count(len(pictures), 'picture')}, but no folders" if pictures else "nothing to read"
         )
         message = (
-            f"{named} holds {holds}. It must hold a folder for each class, with its pictures."
+            f"{named} contains {content}. It must contain one folder per class, with its pictures."
         )
         raise DataError(message, "data.source")
     found: list[PictureFile] = []
@@ -163,9 +163,10 @@ def _listed(folder: Path, part: Part, named: str, others: Counter[str]) -> list[
             shown = as_text(named + below)
             found.append(PictureFile(path, below, shown, name, part, _identity(path)))
         if len(found) == before and part == "train":
-            message = f"the class folder {named}{name}/ holds no pictures. Remove it, or fill it."
+            message = f"the class folder {named}{name}/ contains no pictures. Remove or fill it."
             raise DataError(
-                f"{message} Pictures end in {listed(SUFFIXES[:6], last='or')}, …", "data.source"
+                f"{message} Picture files end in {listed(SUFFIXES[:6], last='or')}, …",
+                "data.source",
             )
     return found
 
@@ -191,8 +192,8 @@ def walked(
     """
     real = folder.resolve()
     if any(other.is_relative_to(real) for other in above):
-        message = f"{str(folder)!r} is a link to a folder that holds it, so its pictures would be"
-        raise DataError(f"{message} read again and again. Remove the link.", "data.source")
+        message = f"{str(folder)!r} is a link to a folder that contains it, so its pictures would"
+        raise DataError(f"{message} be read endlessly. Remove the link.", "data.source")
     for entry in _names(folder):
         path, below = folder / entry, f"{name}/{entry}" if name else entry
         if path.is_dir():
@@ -215,9 +216,10 @@ def _check_classes(
 ) -> None:
     if len(classes) < 2:
         message = (
-            f"{named['train']} holds one class only, {classes[0]!r}: two are needed to choose."
+            f"{named['train']} contains only one class, {classes[0]!r}, but needs at least two"
         )
-        raise DataError(f"{message} Put the pictures of each class into a folder.", "data.source")
+        way = "Put the pictures of each class into a separate folder."
+        raise DataError(f"{message}. {way}", "data.source")
     for file in files:
         if file.class_name not in classes:
             message = (

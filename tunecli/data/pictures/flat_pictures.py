@@ -40,8 +40,8 @@ class FlatPictures:
         """
         if self._n > 1 and n_different == 1:
             how = " and black" if self._n_black else " and of one colour" if self.n_flat else ""
-            message = f"all {count(self._n, 'picture')} are the same{how}: there is nothing to"
-            raise DataError(f"{message} learn from. Look at the files.", "data.source")
+            message = f"all {count(self._n, 'picture')} are identical{how}, so there is nothing to"
+            raise DataError(f"{message} learn. Check the files.", "data.source")
 
     @property
     def notes(self) -> list[str]:

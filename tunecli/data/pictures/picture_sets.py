@@ -151,13 +151,15 @@ def check_room(n_pictures: int, form: PictureForm, cache: Path | None) -> None:
     if working > main_memory():
         need = f"one picture of {height:,} × {width:,} pixels needs {_gib(working)} of memory"
         raise DataError(
-            f"{need}, which has {_gib(main_memory())}. Write a smaller size.", "data.size"
+            f"{need}, but this machine has {_gib(main_memory())}. Write a smaller size.",
+            "data.size",
         )
     needed = n_pictures * form.n_bytes
     free = 0 if cache is None else _free(cache)
     if needed > max(free, main_memory()):
-        disk = "" if cache is None else f" and the disk of {cache} {_gib(free)} free"
-        message = f"{what} need {_gib(needed)}, but memory has {_gib(main_memory())}{disk}"
+        disk = "" if cache is None else f" and {_gib(free)} free on the disk of {cache}"
+        there = f"this machine has {_gib(main_memory())} of memory{disk}"
+        message = f"{what} need {_gib(needed)}, but {there}"
         raise DataError(f"{message}. Write a smaller size.", "data.size")
 
 

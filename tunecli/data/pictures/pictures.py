@@ -121,7 +121,7 @@ def _found(settings: DataSettings, validation: ValidationSettings, folder: Path)
                 raise DataError(message, setting)
         elif asked is not None and part in parts:
             notes.append(
-                f"{named[part]} is left out, since {setting} asks for {asked:g} of the rows."
+                f"{named[part]} is left out, because {setting} asks for {asked:g} of the rows."
             )
             del parts[part], named[part]
     found = class_folders(parts, named)
@@ -196,8 +196,9 @@ class _Reader:
         (height, width), (_, other, another) = self._form.size, pixels.shape
         first = self._found.files[0].named
         return (
-            f"pictures must be of one size, but {first} is {height} pixels high and {width} wide, "
-            f"{file.named} {other} and {another}. Write size: 64, or another, to fit all to it."
+            f"all pictures must have one size, but {first} is {height} pixels high and {width} "
+            f"wide, and {file.named} is {other} high and {another} wide. Write size: 64, or "
+            "another size, to fit all pictures to it."
         )
 
     def _tell(self, unreadable: Sequence[str]) -> None:

@@ -85,8 +85,8 @@ def _depth(known: Sequence[tuple[PictureFile, Header]]) -> tuple[Depth | None, l
     some = f"{len(deep):,} of {of_all}" if len(deep) < len(known) else f"All {of_all}"
     note = (
         f"{of_all if len(known) == 1 else some} {'is' if is_one else 'are'} stored with more than "
-        f"8 bits and {'holds' if is_one else 'hold'} values from {ends[0]:g} to "
-        f"{ends[1]:g}: {depth.in_words} become levels from 0 to 255, in new pictures too."
+        f"8 bits and {'holds' if is_one else 'hold'} values from {ends[0]:g} to {ends[1]:g}: "
+        f"{depth.in_words} are mapped to levels from 0 to 255, in new pictures too."
     )
     if "bytes" in firsts:
         note += f" Pictures of 8 bits, such as {firsts['bytes']}, keep their levels."
@@ -94,9 +94,9 @@ def _depth(known: Sequence[tuple[PictureFile, Header]]) -> tuple[Depth | None, l
 
 
 def _mixed(firsts: Mapping[str, str], one: str, other: str) -> DataError:
-    which = f"{firsts[one]} holds {_WORDS[one]} and {firsts[other]} {_WORDS[other]}"
+    which = f"{firsts[one]} holds {_WORDS[one]} and {firsts[other]} holds {_WORDS[other]}"
     return DataError(
-        f"{which}, which cannot be scaled by one rule. Save all pictures in one format.",
+        f"{which}, which no single rule can scale. Save all pictures in one format.",
         "data.source",
     )
 
@@ -121,4 +121,4 @@ def _frames(known: Sequence[tuple[PictureFile, Header]]) -> list[str]:
     if not some:
         return []
     n = count(len(some), "picture has", "pictures have")
-    return [f"{n} several frames or pages, such as {some[0]}: the first one is taken."]
+    return [f"{n} several frames or pages, such as {some[0]}. Only the first is used."]

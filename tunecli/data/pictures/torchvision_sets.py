@@ -129,7 +129,7 @@ def load_torchvision(
         DataError: if it is not there, or pictures differ in size and none is given.
     """
     if settings.root is None:
-        message = f"{settings.source} needs data.root: the folder in which torchvision keeps it."
+        message = f"{settings.source} needs data.root, the folder where torchvision stores it."
         raise DataError(f"{message} Write root: data, and download: true if it is not there yet.")
     root = workspace.folder / settings.root
     splits = SETS[settings.source]
@@ -169,7 +169,7 @@ def _fetch(settings: DataSettings, root: Path) -> None:
     if not settings.download:
         if not is_there:
             message = f"there is no {settings.source} in {settings.root!r} (looked for at {root})."
-            way = "Write download: true to fetch it (--download of init), or another root."
+            way = "Write download: true to fetch it (init: --download), or change root."
             raise DataError(f"{message} {way}", "data.root")
         return
     if is_there and (mark.exists() or not os.access(root, os.W_OK)):
@@ -205,7 +205,8 @@ def _told(error: Exception, settings: DataSettings, is_download: bool) -> str:
     reason = " ".join(str(error).split()).rstrip(". ") or type(error).__name__
     if is_download:
         what = f"{settings.source} could not be downloaded to {settings.root!r}: {reason[:300]}"
-        return f"{what}. Try again, or put its files there by hand, as torchvision's docs show."
+        way = "put its files there by hand, as torchvision's documentation describes"
+        return f"{what}. Try again, or {way}."
     what = f"torchvision cannot read {settings.source} in {settings.root!r}: {reason[:300]}"
     return f"{what}. Remove what is there and write download: true, or fetch it by hand."
 

@@ -82,7 +82,7 @@ def _steps(scaler: Any, dtype: np.dtype[Any]) -> list[tuple[Operation, Array]]:
         case "QuantileTransformer":
             is_normal = scaler.output_distribution == "normal"
             return [("normal_rank" if is_normal else "uniform_rank", scaler.quantiles_)]
-    raise TypeError(f"{type(scaler).__name__} is no scaler of data.scale")
+    raise TypeError(f"{type(scaler).__name__} is not a scaler of data.scale")
 
 
 def _some(*steps: tuple[Operation, Array | None]) -> list[tuple[Operation, Array]]:

@@ -114,7 +114,7 @@ def fit_number_scale(
         return NumberScale(_restored(scaler, moments(), len(rows)), moments)
     raise DataError(
         f"{scale.name} needs all rows at once, but {x.source} is loaded batch by batch. Write "
-        "standard, minmax or none, let it give pictures as bytes (uint8), or write "
+        "standard, minmax or none, return pictures as bytes (uint8), or write "
         "data.in_memory: true.",
         "data.scale",
     )

@@ -100,8 +100,8 @@ def _refuse_overflow(dataset: Dataset, x: Tensor) -> None:
     what = f"column {dataset.columns[rest[0]].name!r}" if dataset.columns else "a pixel"
     value = x[(row, *rest)].item()
     raise DataError(
-        f"{what} of {dataset.name} is {value:g} in row {row + 1}, but without a scale numbers end "
-        f"at {largest:.2g}. Write scale: standard.",
+        f"{what} of {dataset.name} is {value:g} in row {row + 1}, but unscaled numbers must be at "
+        f"most {largest:.2g}. Write scale: standard.",
         "data.scale",
     )
 

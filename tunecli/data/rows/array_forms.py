@@ -33,9 +33,9 @@ def tensor_array(tensor: Tensor) -> Array:
         ValueError: it is sparse, quantized, or larger than the memory; with the way out.
     """
     if tensor.layout != torch.strided:
-        raise ValueError("a sparse tensor is no plain array. Make it dense with to_dense().")
+        raise ValueError("a sparse tensor is not a plain array. Make it dense with to_dense().")
     if tensor.is_quantized:
-        raise ValueError("a quantized tensor is no plain array. Convert it with dequantize().")
+        raise ValueError("a quantized tensor is not a plain array. Convert it with dequantize().")
     if tensor.is_floating_point() and tensor.dtype not in _SHARED:
         if mistake := beyond_memory(tuple(tensor.shape), 4):
             raise ValueError(mistake)
@@ -54,8 +54,8 @@ def beyond_memory(shape: tuple[int, ...], n_bytes: int) -> str | None:
         return None
     form = " × ".join(f"{side:,}" for side in shape)
     return (
-        f"{form} numbers take {needed / 2**30:,.1f} GiB, but this machine has "
-        f"{main_memory() / 2**30:,.1f} GiB of memory. Take fewer rows."
+        f"{form} numbers need {needed / 2**30:,.1f} GiB, but this machine has "
+        f"{main_memory() / 2**30:,.1f} GiB of memory. Use fewer rows."
     )
 
 
@@ -118,7 +118,7 @@ def target_array(name: str, y: Array) -> Array:
     y = y.squeeze(1) if y.ndim == 2 and y.shape[1] == 1 else y
     if y.ndim != 1 or y.dtype.kind not in "biufUS":
         shape = " × ".join(map(str, y.shape))
-        rule = "must be one number or text a row"
+        rule = "must be one number or text per row"
         message = f"the targets of {name} {rule}, but are {shape} of {y.dtype}."
         raise DataError(message, "data.source")
     return y

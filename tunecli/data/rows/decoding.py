@@ -138,7 +138,7 @@ def _formats() -> tuple[str, ...]:
 
 def _opened(path: Path) -> Any:
     if not path.is_file():  # a pipe would be waited for
-        raise UnreadableError("it is no file" if path.exists() else "there is no such file")
+        raise UnreadableError("it is not a file" if path.exists() else "it does not exist")
     return Image.open(path, formats=_formats())
 
 
@@ -151,11 +151,11 @@ def _reasons(path: Path) -> Iterator[None]:
         raise
     except UnidentifiedImageError:
         is_empty = path.stat().st_size == 0
-        raise UnreadableError("it is empty" if is_empty else "it is no known format") from None
+        raise UnreadableError("it is empty" if is_empty else "its format is unknown") from None
     except Image.DecompressionBombError:
-        raise UnreadableError("it claims to have too many pixels") from None
+        raise UnreadableError("its header claims too many pixels") from None
     except MemoryError:
-        raise UnreadableError("it needs more memory than there is") from None
+        raise UnreadableError("it needs more memory than this machine has") from None
     except Exception as error:
         reason = getattr(error, "strerror", None) or str(error).strip() or type(error).__name__
         raise UnreadableError(reason.splitlines()[0][:100]) from None
@@ -168,7 +168,7 @@ def _kind(picture: Any) -> Literal["bytes", "whole", "real"]:
     tags = getattr(picture, "tag_v2", {})  # of TIFF
     bits, sample_format = tags.get(258, (8,)), tags.get(339, (1,))
     if picture.mode == "L" and 2 in sample_format:
-        raise UnreadableError("its 8 bits have a sign, which Pillow leaves out: save it without")
+        raise UnreadableError("its 8 bits have a sign, which Pillow ignores: save it without")
     is_deep |= _is_pnm_of_16_bits(picture) or max(bits) > 8
     return "whole" if picture.mode in _WHOLE or is_deep else "bytes"
 
@@ -206,8 +206,8 @@ def _of_colours(path: Path, picture: Any, raw_modes: set[str]) -> NDArray[np.uin
     if not all(raw.partition(";16")[0] in _COLOURS and ";" in raw for raw in raw_modes):
         form = ", ".join(sorted(raw_modes))
         raise UnreadableError(
-            f"it has 16 bits in a form that Pillow cannot read whole ({form}): save it as 16-bit "
-            "grey or RGB, or with 8 bits"
+            f"it has 16 bits in a form that Pillow cannot read in full ({form}): save it as "
+            "16-bit grey or RGB, or with 8 bits"
         )
     upper: Pixels = np.asarray(ImageOps.exif_transpose(picture))[..., :3]
     with _opened(path) as again:

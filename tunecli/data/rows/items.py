@@ -48,7 +48,7 @@ class DatasetItems:
             self._first, again = self._pair(0, seed=0)[0], self._pair(0, seed=0)[0]
         if not np.array_equal(self._first, again, equal_nan=self._first.dtype.kind == "f"):
             raise UserCodeError(
-                f"{source}: item 0 differs when it is read again, so no trial would repeat. "
+                f"{source}: item 0 changes when it is read again, so no trial could be repeated. "
                 "Draw from the global generators of torch, numpy and random: they are seeded."
             )
 
@@ -135,8 +135,8 @@ class DatasetItems:
     def _checked(self, index: int, x: Array) -> Array:
         if x.shape == self._first.shape and x.dtype == self._first.dtype:
             return x
-        rule = f"{self.source}: items must be alike, but item {index:,} is {_form(x)}"
-        raise UserCodeError(f"{rule}, and item 0 {_form(self._first)}.")
+        rule = f"{self.source}: items must have one shape and type, but item {index:,} is"
+        raise UserCodeError(f"{rule} {_form(x)}, and item 0 is {_form(self._first)}.")
 
 
 def as_array(values: Any) -> Array:

@@ -128,8 +128,8 @@ def _told(source: str, text: str) -> str:
     """A sentence on a loader that died, from what torch says of it."""
     if "Bus error" in text or "shared memory" in text:
         return (
-            f"{source}: a loader process found no room in /dev/shm, through which batches go. "
+            f"{source}: a loader process ran out of space in /dev/shm, which passes the batches. "
             "Give the container more (docker run --shm-size), or write a smaller batch_size."
         )
-    why = "The memory may have run out, or native code crashed"
-    return f"{source}: a loader process died. {why}; torch says: {text}"
+    why = "Memory may have run out, or native code crashed"
+    return f"{source}: a loader process died. {why}. Torch reports: {text}"

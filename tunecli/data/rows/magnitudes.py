@@ -40,7 +40,7 @@ def check_feature(name: str, values: Floats, where: Where) -> None:
         raise DataError(text, "data.source")
     largest = sizes.max(initial=0.0, where=~np.isnan(sizes))
     if 0 < largest < SMALLEST:
-        message = f"column {name!r} has numbers up to {largest:g} only"
+        message = f"the numbers of column {name!r} reach only {largest:g}"
         raise DataError(f"{message}, but at least {SMALLEST:g} is needed. {_UNIT}", "data.source")
 
 
@@ -60,14 +60,15 @@ def check_target(name: str, values: Floats, where: Where) -> None:
         raise DataError(text, "data.target")
     spread = float(np.ptp(values))
     if spread == 0:
-        raise DataError(f"the target {name!r} is {values[0]:g} in all rows.", "data.target")
+        message = f"the target {name!r} is {values[0]:g} in all rows"
+        raise DataError(f"{message}: there is nothing to predict.", "data.target")
     if spread < SMALLEST:
-        message = f"the target {name!r} differs by {spread:g} at most"
+        message = f"the values of the target {name!r} differ by at most {spread:g}"
         raise DataError(f"{message}, but at least {SMALLEST:g} is needed. {_UNIT}", "data.target")
 
 
-def _too_large(what: str, value: float, largest: float, place: str) -> str:
-    return f"{what} is {value:g} in {place}, but must be at most {largest:g}. {_UNIT}"
+def _too_large(what: str, value: float, largest: float, row: str) -> str:
+    return f"{what} is {value:g} in {row}, but must be at most {largest:g}. {_UNIT}"
 
 
-_UNIT = "Write it in another unit."
+_UNIT = "Use another unit."

@@ -87,6 +87,6 @@ class LoadedRows:
             bad = ~np.isfinite(x).reshape(len(x), -1).all(axis=1)
             if bad.any():
                 index = rows[int(bad.argmax())]
-                rule = "what is loaded batch by batch must be finite, since no gap can be filled"
+                rule = "features loaded batch by batch must be finite, because gaps are not filled"
                 raise UserCodeError(f"{self.source}: item {index:,}: {rule}.")
         return torch.from_numpy(feature_array(self.source, x))

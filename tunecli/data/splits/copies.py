@@ -22,16 +22,16 @@ def copy_notes(dataset: Dataset, split: Split) -> list[str]:
         return []
     what = "row" if dataset.columns else "picture"
     rows = count(n_copies, f"{what} is a copy", f"{what}s are copies")
-    told = f"{rows} of others, target included"
+    copied = f"{rows} of others, target included"
     seen = [valid[np.isin(copies[valid], copies[train])] for train, valid in split.folds]
     of_valid = np.unique(np.concatenate(seen))
     of_test = split.test_rows[np.isin(copies[split.test_rows], copies[split.search_rows])]
     if not len(of_valid) and not len(of_test):
-        return [f"{told}; copies stay together in every split."]
+        return [f"{copied}; copies stay together in every split."]
     return [
-        f"{told}.",
-        *_seen(len(of_valid), f"validation {what}", "those trained on"),
-        *_seen(len(of_test), f"test {what}", "those searched on"),
+        f"{copied}.",
+        *_seen(len(of_valid), f"validation {what}", "training"),
+        *_seen(len(of_test), f"test {what}", "search"),
     ]
 
 
@@ -39,4 +39,4 @@ def _seen(n: int, what: str, others: str) -> list[str]:
     if not n:
         return []
     rows = count(n, f"{what} has a copy", f"{what}s have copies")
-    return [f"{rows} among {others}: scores there will be better than on new ones."]
+    return [f"{rows} in the {others} data, so the scores will be better than on new data."]

@@ -58,9 +58,8 @@ def check_given(
         return
     if data.test != 0:
         raise DataError(
-            f"the rows that validate are the latest by {data.time}, and a test must be later "
-            "still: none is left for it. Write test: 0, or name a file of later rows, or leave "
-            "time out.",
+            f"the validation rows are the latest by {data.time}, so no later rows are left for "
+            "the test set. Write test: 0, name a file of later rows, or remove time.",
             "data.test",
         )
 
@@ -74,14 +73,14 @@ def _cuts(
         test = dataset.given_test.numpy()
         search = np.setdiff1d(search, test)
         setting = "data.test" if isinstance(data.test, str) else validates
-        yield _Cut(setting, search, test, "of the test", "searched on")
+        yield _Cut(setting, search, test, "test rows", "search rows")
     if uses_given_folds:
         assert dataset.given_folds is not None
         marks = dataset.given_folds.numpy()[search]
         for fold in np.unique(marks[marks >= 0]):
-            which = "that validate" if marks.max() == 0 else f"of fold {fold}"
+            which = "validation rows" if marks.max() == 0 else f"rows of fold {fold}"
             is_valid = marks == fold
-            yield _Cut(validates, search[~is_valid], search[is_valid], which, "to train on")
+            yield _Cut(validates, search[~is_valid], search[is_valid], which, "training rows")
 
 
 def setting_of(validation: ValidationSettings) -> str:
@@ -94,11 +93,11 @@ def _check_groups(groups: Rows, cut: _Cut, data: DataSettings) -> None:
     both = np.intersect1d(groups[cut.judged], groups[cut.learned])
     if len(both):
         n_rows = int(np.isin(groups[cut.judged], both).sum())
-        n = count(len(both), "group stands", "groups stand")
+        n = count(len(both), "group is", "groups are")
         raise DataError(
-            f"{n} on both sides: in {n_rows:,} of {count(len(cut.judged), 'row')} {cut.judge}, "
-            f"and in rows {cut.learn}, though groups of {data.group} are to stay whole. Leave "
-            "group out, or put each group on one side.",
+            f"{n} on both sides: in {n_rows:,} of {len(cut.judged):,} {cut.judge}, and in "
+            f"{cut.learn}, but groups of {data.group} must stay whole. Remove group, or put each "
+            "group on one side.",
             cut.setting,
         )
 
@@ -109,8 +108,7 @@ def _check_times(times: NDArray[np.float64], cut: _Cut, data: DataSettings) -> N
     n_early = int((times[cut.judged] <= times[cut.learned].max()).sum())
     if n_early:
         raise DataError(
-            f"{n_early:,} of {count(len(cut.judged), 'row')} {cut.judge} "
-            f"{'is' if n_early == 1 else 'are'} not later, by {data.time}, than all rows "
-            f"{cut.learn}. Leave time out, or judge on the latest rows.",
+            f"{n_early:,} of {len(cut.judged):,} {cut.judge} {'is' if n_early == 1 else 'are'} "
+            f"not later, by {data.time}, than all {cut.learn}. Remove time, or use later rows.",
             cut.setting,
         )

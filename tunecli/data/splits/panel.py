@@ -35,10 +35,8 @@ class ByTimeAndGroups:
         cuts = list(ByTime(self.times).folds(rows, strata, n, 1))
         spanned = [len(self._spanning(rows, cut)) for cut in cuts]
         if repeats > 1 and not any(spanned):
-            message = (
-                "repeats gives the same folds again: no group spans a cut in time. Remove it."
-            )
-            raise DataError(message, "validation.repeats")
+            message = "repeats gives the same folds again, because no group spans a cut in time"
+            raise DataError(f"{message}. Remove it.", "validation.repeats")
         for repeat in range(repeats):
             order = self._drawn(repeat)
             for number, cut in enumerate(cuts):
@@ -73,9 +71,9 @@ class ByTimeAndGroups:
         if least > most:
             side = "to validate on" if inner[0] else "to train on"
             raise DataError(
-                f"{count(len(spanning), 'group is', 'groups are')} left for both sides of a cut "
-                f"in time, so no row is left {side}: rows that validate must be later than the "
-                "others and of other groups. Use fewer folds, or leave group or time out.",
+                f"only {count(len(spanning), 'group is', 'groups are')} left for both sides of a "
+                f"cut in time, so no row is left {side}: validation rows must be later than "
+                "training rows and from other groups. Use fewer folds, or remove group or time.",
                 "data.group",
             )
         share = len(valid) / (len(train) + len(valid))
@@ -91,12 +89,14 @@ def left_out_note(of_test: int, of_folds: Sequence[int]) -> list[str]:
     """How many rows are in neither part, since their group is on the other side of the cut."""
     found = []
     if of_test:
-        found.append(f"{count(of_test, 'row is', 'rows are')} neither searched on nor in the test")
+        found.append(
+            f"{count(of_test, 'row is', 'rows are')} in neither the search nor the test set"
+        )
     if any(of_folds):
         least, most = min(of_folds), max(of_folds)
         span = "" if least == most else f"{least:,} to "
-        rows = count(most, "row per fold neither trains", "rows per fold neither train")
-        found.append(f"{span}{rows} nor {'validates' if most == 1 else 'validate'}")
+        rows = count(most, "row per fold is", "rows per fold are")
+        found.append(f"{span}{rows} in neither training nor validation")
     if not found:
         return []
     return [f"Groups with rows before and after a cut in time keep one side: {'; '.join(found)}."]

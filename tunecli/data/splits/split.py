@@ -65,7 +65,7 @@ class Split:
             if not weights[rows].any() and (len(rows) or name != "test part")
         ]
         if empty:
-            message = f"no row of the {empty[0]} has a weight above 0. Give it rows that count."
+            message = f"no row of the {empty[0]} has a weight above 0. Add rows with a weight."
             raise DataError(message, "data.weights")
         return Split(counting(self.search_rows), self.test_rows, folds)
 
@@ -166,9 +166,9 @@ def _given_folds(dataset: Dataset, search: Rows) -> Iterable[tuple[Rows, Rows]]:
     assert dataset.given_folds is not None
     folds = list(PredefinedSplit(dataset.given_folds.numpy()[search]).split())
     if not folds:
-        raise DataError("no row is left to validate on: the given ones are all in the test set.")
+        raise DataError("no validation row is left: all given ones are in the test set.")
     if any(len(train) == 0 for train, _ in folds):
-        raise DataError("all rows validate, and none is left to train on.", "validation")
+        raise DataError("all rows are validation rows: none is left to train on.", "validation")
     return folds
 
 
@@ -192,9 +192,9 @@ def validation_in_words(validation: ValidationSettings, dataset: Dataset) -> str
     times = f", {validation.repeats} times" if validation.repeats > 1 else ""
     apart = ""
     if dataset.times is not None and dataset.groups is not None:
-        apart = ", on later rows of other groups than it trains on"
+        apart = ", validated on later rows of other groups"
     elif dataset.times is not None:
-        apart = ", on later rows than it trains on"
+        apart = ", validated on later rows"
     elif dataset.groups is not None:
         apart = ", groups kept whole"
     if validation.folds:
@@ -218,8 +218,8 @@ def _given_in_words(validation: ValidationSettings, dataset: Dataset) -> str:
         return f"the {count(n_rows, 'row')} of {source}"
     source = f"the column {validation.column}" if validation.column else "the data"
     if n_folds == 1:
-        return f"the {count(n_rows, 'row')} that {source} marks"
-    return f"{count(n_folds, 'fold')}, as {source} numbers them"
+        return f"the {count(n_rows, 'row')} marked by {source}"
+    return f"{count(n_folds, 'fold')}, as numbered by {source}"
 
 
 def _fold_rows(
@@ -245,8 +245,8 @@ def _check_folds(dataset: Dataset, search: Rows, n_folds: int) -> None:
     n_rows, what = _n_units(dataset, search)
     if n_rows < 2 * n_folds:
         raise DataError(
-            f"{count(n_rows, f'{what} is', f'{what}s are')} too few for {n_folds} folds of two "
-            f"{what}s. {ways}",
+            f"{count(n_rows, f'{what} is', f'{what}s are')} too few for {n_folds} folds of at "
+            f"least two {what}s. {ways}",
             "validation.folds",
         )
     if dataset.times is not None:
@@ -254,8 +254,8 @@ def _check_folds(dataset: Dataset, search: Rows, n_folds: int) -> None:
     for name, n in _class_counts(dataset, search):
         if n < n_folds:
             raise DataError(
-                f"class {name!r} has {n:,} of the {what}s to search on, too few for "
-                f"{n_folds} folds: each validation part needs one. {ways}",
+                f"class {name!r} has {count(n, what)} for the search, too "
+                f"few for {n_folds} folds: each validation part needs one. {ways}",
                 "validation.folds",
             )
 
@@ -278,7 +278,7 @@ def _check_cut(dataset: Dataset, rows: Rows, share: float, setting: str) -> None
         if n < 2:
             raise DataError(
                 f"class {name!r} has {n} {what}, so it cannot be in both "
-                "parts. Leave the class out, or use more data.",
+                "parts. Remove the class, or use more data.",
                 setting,
             )
 
@@ -288,8 +288,8 @@ def _check_searched(dataset: Dataset, search: Rows) -> None:
     absent = _absent(dataset, _tensor(search))
     if absent:
         raise DataError(
-            f"class {absent[0]!r} stands in the test alone, and no row of it is searched on. Put "
-            "other rows away (another share or data.split_seed), or leave the class out.",
+            f"class {absent[0]!r} is only in the test set, and the search has no row of it. Hold "
+            "out other rows (another share or data.split_seed), or remove the class.",
             "data.test",
         )
 
@@ -303,8 +303,8 @@ def _check_trained(dataset: Dataset, found: Split, validation: ValidationSetting
         if absent:
             where = f" in fold {number}" if len(found.folds) > 1 else ""
             raise DataError(
-                f"class {absent[0]!r} has no row to train on{where}. Divide the rows otherwise "
-                "(fewer folds, another data.split_seed), or leave the class out.",
+                f"class {absent[0]!r} has no training row{where}. Split the rows differently "
+                "(fewer folds, another data.split_seed), or remove the class.",
                 setting,
             )
 

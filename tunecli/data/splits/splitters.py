@@ -236,9 +236,9 @@ class ByTime:
         moved = [int(np.searchsorted(ordered, ordered[b])) if b < len(rows) else b for b in bounds]
         if moved[0] == 0 or any(start == end for start, end in pairwise(moved)):
             raise DataError(
-                f"{len(np.unique(times))} different times are too few, or one of them has too "
+                f"{len(np.unique(times))} distinct times are too few, or one of them has too "
                 f"many rows, for {len(bounds) - 1} parts in the order of time. Use fewer folds, "
-                "or leave time out.",
+                "or remove time.",
                 "data.time",
             )
         return [(order[:start], order[start:end]) for start, end in pairwise(moved)]

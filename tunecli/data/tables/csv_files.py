@@ -184,11 +184,12 @@ def _ragged(path: Path, message: str) -> str:
     (header, cells), (line, longer) = found
     n_columns = count(len(cells), "column")
     if line > header + 1 and len(cells) > 1:
-        return f"has {n_columns}, but line {line} has {longer} cells. Quote cells with commas."
+        way = "Quote cells that contain commas."
+        return f"has {n_columns}, but line {line} has {longer} cells. {way}"
     text = ",".join(cells)[:50]
     return (
         f"has {n_columns} in line {header} ({text!r}), but line {line} has {longer} cells. The "
-        f"first line must be the header: remove lines above it, or quote cells with commas."
+        "first line must be the header: remove lines above it, or quote cells that contain commas."
     )
 
 

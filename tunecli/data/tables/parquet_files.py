@@ -77,10 +77,10 @@ def _what_is_wrong(path: Path, error: Exception) -> str:
         return "is empty."
     if not start.startswith(MAGIC):
         is_words = start.isascii() and all(c.isprintable() or c.isspace() for c in start.decode())
-        way = "It is text: call it .csv or .tsv." if is_words else "Write it with to_parquet."
+        way = "It is text: rename it to .csv or .tsv." if is_words else "Write it with to_parquet."
         return f"is not a Parquet file: it does not begin with {MAGIC.decode()}. {way}"
     if end != MAGIC:
-        return "is cut off: a Parquet file ends with PAR1. Write or copy it again."
+        return "is truncated: a Parquet file ends with PAR1. Write or copy it again."
     reason = " ".join(str(error).split())[:200].rstrip(".")
     return f"is Parquet, but cannot be read: {reason}. Write it again."
 
@@ -142,6 +142,5 @@ def refuse_twins(names: list[str]) -> None:
     twins = sorted(set(found[found.duplicated()]))
     if twins:
         raise UnreadableTableError(
-            f"has several columns of the name {listed(twins, most=10)}. Give each column its own "
-            "name."
+            f"has several columns named {listed(twins, most=10)}. Give each column its own name."
         )

@@ -24,7 +24,7 @@ def check_columns(n_columns: int) -> None:
     if n_columns > MOST_COLUMNS:
         raise UnreadableTableError(
             f"has {count(n_columns, 'column')}, but a table may have at most {MOST_COLUMNS:,}. "
-            "Store the numbers as an array (.npy), or select columns before."
+            "Store the numbers as an array (.npy), or select fewer columns."
         )
 
 
@@ -36,15 +36,15 @@ def check_size(n_rows: int, n_columns: int) -> None:
     """
     if n_rows > MOST_ROWS:
         raise UnreadableTableError(
-            f"has {count(n_rows, 'row')}, but a table may have at most {MOST_ROWS:,}. Take a "
+            f"has {count(n_rows, 'row')}, but a table may have at most {MOST_ROWS:,}. Use a "
             "sample."
         )
     needed = COPIES * 8 * n_rows * n_columns
     if needed > main_memory():
         raise UnreadableTableError(
             f"has {count(n_rows, 'row')} of {count(n_columns, 'column')}, which need about "
-            f"{_gib(needed)} of memory; there are {_gib(main_memory())}. Take a sample, or "
-            "fewer columns."
+            f"{_gib(needed)} of memory, but this machine has {_gib(main_memory())}. Use a sample, "
+            "or fewer columns."
         )
 
 
@@ -56,7 +56,7 @@ def check_bytes(n_bytes: int) -> None:
     """
     if n_bytes > main_memory():
         raise UnreadableTableError(
-            f"has more than {_gib(main_memory())} of text, which do not fit into memory. Take a "
+            f"has more than {_gib(main_memory())} of text, which does not fit into memory. Use a "
             "sample."
         )
 

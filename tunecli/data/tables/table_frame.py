@@ -140,5 +140,6 @@ def _check_alike(
     extra = [column for column in other.columns if column not in first.columns]
     if absent or extra:
         lacks = f" lacks {listed(absent)}" if absent else ""
-        has = f"{' and' if absent else ''} has also {listed(extra)}" if extra else ""
-        raise DataError(f"{name}{lacks}{has}, unlike {source}: give both one header.", setting)
+        has = f"{' and' if absent else ''} also has {listed(extra)}" if extra else ""
+        way = "Give both files the same header."
+        raise DataError(f"{name}{lacks}{has}, unlike {source}. {way}", setting)

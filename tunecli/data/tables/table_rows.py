@@ -85,7 +85,7 @@ def _cells_of(
     names = [str(given) for given in frame.columns]
     twins = [column.name for column in columns if names.count(column.name) > 1]
     if twins:
-        raise DataError(f"{name} has several columns {twins[0]!r}. Give each its own name.")
+        raise DataError(f"{name} has several columns named {twins[0]!r}. Give each its own name.")
     cells = np.empty((len(frame), len(columns)))
 
     def where(row: int) -> str:
@@ -96,7 +96,7 @@ def _cells_of(
         series = frame[present[column.source]]
         if is_nested(series):
             message = f"column {column.name!r} of {name} has a list or mapping in each cell"
-            raise DataError(f"{message}. Give it one number or text a row.")
+            raise DataError(f"{message}. Give it one number or text per row.")
         if column.date is not None:
             if column.source not in dates:
                 dates[column.source] = dates_as(

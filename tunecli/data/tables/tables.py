@@ -144,9 +144,11 @@ def _wrong_names(
         for name in names:
             if name not in known:
                 hint = did_you_mean(name, known) or f" There are {listed(known, most=30)}."
-                yield DataError(f"{settings.source} has no column {name!r}.{hint}", setting)
+                yield DataError(
+                    f"column {name!r} does not exist in {settings.source}.{hint}", setting
+                )
             elif name in uses:
-                message = f"column {name!r} stands in {uses[name]} already. Remove one of the two."
+                message = f"column {name!r} is already listed in {uses[name]}. Remove one of them."
                 yield DataError(message, setting)
             uses[name] = setting
 
@@ -157,9 +159,11 @@ def _refuse_nested(frame: Frame, settings: DataSettings) -> None:
     for name in filter(lambda name: is_nested(frame.rows[name]), names):
         holds = f"column {name!r} of {settings.source} has a list or mapping in each cell"
         if name == settings.target:
-            way = "the target must be one number or text a row"
+            way = "the target must be one number or text per row"
             raise DataError(f"{holds}: {way}. Predict another column.", "data.target")
-        raise DataError(f"{holds}. Write drop: [{name}], or a column for each value.", "data.drop")
+        raise DataError(
+            f"{holds}. Write drop: [{name}], or store each value in its own column.", "data.drop"
+        )
 
 
 def _refuse_new_classes(frame: Frame, found: Target) -> None:
@@ -171,10 +175,14 @@ def _refuse_new_classes(frame: Frame, found: Target) -> None:
         new = rows[~np.isin(found.values[rows], found.values[:n_rows])]
         if len(new):
             which = found.classes[found.values[new[0]]]
-            more = f" ({count(len(new), 'row')} in all)" if len(new) > 1 else ""
+            more = (
+                f" ({count(len(new), 'row has', 'rows have')} such a class)"
+                if len(new) > 1
+                else ""
+            )
             raise DataError(
-                f"{frame.where(int(new[0]))} is of class {which!r}, of which {source} has no row "
-                f"to learn from{more}. Correct or remove it, or add such rows to {source}.",
+                f"{frame.where(int(new[0]))} has class {which!r}, but no training row in {source} "
+                f"has it{more}. Correct or remove the row, or add such rows to {source}.",
                 setting,
             )
 
@@ -219,8 +227,8 @@ def _features(
         notes += [column.note] if column.note else []
     if identifiers:
         notes.append(
-            f"Left out, since nearly every row has another text there: {listed(identifiers)}. "
-            "Keep them with categorical, or put them into drop."
+            f"Columns left out because nearly every row has a different text: "
+            f"{listed(identifiers)}. To keep them, list them in categorical; otherwise in drop."
         )
     kept_columns, more = cleaning.without_idle_columns(found)
     return kept_columns, notes + more
@@ -233,8 +241,8 @@ def _parts(columns: Sequence[Cells]) -> list[Cells]:
     for part in parts:
         if names.count(part.column.name) > 1 and part.column.date is not None:
             raise DataError(
-                f"column {part.column.name!r} has the name of what {part.column.source!r} becomes "
-                "as a date. Rename it.",
+                f"column {part.column.name!r} has the same name as a feature made from the date "
+                f"column {part.column.source!r}. Rename it.",
                 "data.source",
             )
     return parts
@@ -255,19 +263,19 @@ def _on_reading(frame: Frame, names: Collection[str], left_out: Sequence[str]) -
     codes = [name for name in frame.zero_padded if name in names]
     if codes:
         notes.append(
-            f"Numbers begin with a zero, as codes do, in {listed(codes)}: name such columns in "
-            "categorical if they are codes."
+            f"Columns whose numbers begin with a zero, as codes do: {listed(codes)}. If they are "
+            "codes, list them in categorical."
         )
     if left_out:
         notes.append(
-            f"Left out, since they are the index of a data frame: {listed(left_out)}. Keep them "
-            "with numeric or categorical, or put them into drop."
+            f"Columns left out as the index of a data frame: {listed(left_out)}. To keep them, "
+            "list them in numeric or categorical; otherwise in drop."
         )
     return notes
 
 
 def _no_features(settings: DataSettings, validation: ValidationSettings) -> set[str | None]:
-    """Return the columns that settings use for something else than to predict from them."""
+    """Return the columns that settings use for something other than features."""
     used = {settings.target, settings.group, settings.time, settings.weights}
     return {*used, validation.column, *settings.drop}
 
@@ -276,13 +284,13 @@ def _nothing_left(
     frame: Frame, settings: DataSettings, validation: ValidationSettings, notes: Sequence[str]
 ) -> DataError:
     """Say why there is no column to predict from, at the setting that can change it."""
-    nothing = "no column is left to predict from."
+    nothing = "no column is left for the features."
     if not {*frame.rows.columns} <= _no_features(settings, validation):
         return DataError(f"{nothing} {' '.join(notes)}", "data.source")
     if settings.drop:
-        why = f"Remove from drop what is to be predicted from ({listed(settings.drop, most=5)})."
+        why = f"Remove a column from drop ({listed(settings.drop, most=5)})."
         return DataError(f"{nothing} {why}", "data.drop")
-    return DataError(f"{nothing} There is none but those that other settings name.", "data.source")
+    return DataError(f"{nothing} Other settings name all columns.", "data.source")
 
 
 def _given(name: str, settings: DataSettings) -> Literal["numeric", "categorical", ""]:

@@ -49,7 +49,7 @@ def load_object(written: str) -> Any:
         module = _file_module(name) if name.is_file else importlib.import_module(name.place)
     found = getattr(module, name.name, None)
     if not callable(found):
-        what = "is no class or function" if hasattr(module, name.name) else "is not there"
+        what = "is not a class or function" if hasattr(module, name.name) else "does not exist"
         raise UserCodeError(f"{name.name} {what} in {name.place}.")
     return found
 
@@ -57,7 +57,7 @@ def load_object(written: str) -> Any:
 def _not_permitted(written: str, name: CodeName | None) -> str:
     """Why a name is not imported, and how to allow it."""
     mistake = _permitted.mistake(written) if name else None
-    return mistake or f"{written} was not allowed by --code, so it is not imported."
+    return mistake or f"{written} is not allowed by --code, so it is not imported."
 
 
 @contextmanager
@@ -110,7 +110,9 @@ def _file_module(name: CodeName) -> ModuleType:
     if known is not None:
         return known
     if file_hash(file) != _permitted.hash_of(name):
-        raise UserCodeError(f"{name.place} has changed since the search began. Start it again.")
+        raise UserCodeError(
+            f"{name.place} has changed since the search began. Start the search again."
+        )
     if str(file.parent) not in sys.path:
         sys.path.append(str(file.parent))  # behind all else: it shadows no library
     taken = file.stem in sys.modules or not file.stem.isidentifier()
