@@ -41,7 +41,7 @@ LIFE = """
 import sys
 from pathlib import Path
 import torch
-from tunecli.training import memory
+from tunecli.training.state import memory
 block = torch.ones(200_000_000 // 4)
 del block
 memory._CLEAR = Path(sys.argv[1])
