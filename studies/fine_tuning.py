@@ -1,6 +1,7 @@
 """Fine-tuning the last layers of a network from torchvision, as a generator.
 
-The weights are random here, so that nothing is downloaded; `weights="DEFAULT"` takes trained ones.
+The weights are random here, so that nothing is downloaded; `weights="DEFAULT"` loads pretrained
+ones.
 """
 
 import torch
@@ -10,7 +11,7 @@ from torchvision import models
 
 
 def fit(config, fold):
-    """Yield the accuracy after each epoch; what is frozen never moves."""
+    """Train the last layers of one fold; yield the accuracy after each epoch."""
     torch.manual_seed(fold.seed)
     model = models.shufflenet_v2_x0_5(weights=None, num_classes=fold.n_classes).to(fold.device)
     parts = [model.conv1, model.stage2, model.stage3, model.stage4, model.conv5]
@@ -33,5 +34,5 @@ def fit(config, fold):
 
 
 def as_pictures(x):
-    """Three channels of 32 × 32 pixels, since the network halves them five times."""
+    """Return pictures of 3 × 32 × 32, since the network halves their size five times."""
     return nn.functional.interpolate(x, size=32).expand(-1, 3, -1, -1)

@@ -1,4 +1,4 @@
-"""A Lightning module: `report` in a callback is all that tunecli needs (pip install lightning)."""
+"""A Lightning module: tunecli only needs `report` in a callback (pip install lightning)."""
 
 import logging
 
@@ -34,7 +34,7 @@ class Classifier(lightning.LightningModule):
 
 
 class Reporting(lightning.Callback):
-    """Reports after each validation; TrialStopped goes up through the trainer and ends it."""
+    """Reports after each validation; TrialStopped propagates through the trainer and ends it."""
 
     def __init__(self, report):
         self.report = report

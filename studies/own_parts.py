@@ -1,11 +1,11 @@
-"""A model, a loss and a metric of one's own."""
+"""Your own model, loss and metric."""
 
 import torch
 from torch import nn
 
 
 class Net(nn.Module):
-    """Two branches over a flat row; what is named after the data is filled in."""
+    """Two branches over a flat row; tunecli fills in arguments named after the data."""
 
     def __init__(self, in_features: int, num_classes: int, width: int = 32) -> None:
         super().__init__()
@@ -20,7 +20,7 @@ class Net(nn.Module):
 
 
 class FocalLoss(nn.Module):
-    """Cross-entropy that looks away from easy rows (Lin et al. 2017)."""
+    """Cross-entropy that gives less weight to easy rows (Lin et al. 2017)."""
 
     def __init__(self, gamma: float = 2.0) -> None:
         super().__init__()
@@ -32,5 +32,5 @@ class FocalLoss(nn.Module):
 
 
 def worst_recall(y_true, y_pred) -> float:
-    """The recall of the class that is recognized least."""
+    """Return the lowest recall of any class."""
     return min(float((y_pred[y_true == label] == label).mean()) for label in set(y_true.tolist()))

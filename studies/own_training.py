@@ -1,8 +1,8 @@
-"""A training loop of one's own: what tunecli asks of it is `report`, nothing else.
+"""Your own training loop: tunecli only requires that it calls `report`.
 
 `fold` has the training and validation tensors of one fold, its seed and device, and a folder for
-checkpoints. Report a step first and save it after that: whatever was reported is never asked for
-again, so a search that was killed goes on behind it.
+checkpoints. Report a step before you save its checkpoint: a reported step is never requested
+again, so a killed search resumes after it.
 """
 
 import torch
@@ -10,7 +10,7 @@ from torch import nn
 
 
 def fit(config, fold, report):
-    """Train a small network; each call is one fold of one trial."""
+    """Train a small network on one fold of one trial."""
     torch.manual_seed(fold.seed)
     n_features = fold.x_train[0].numel()
     model = nn.Sequential(
@@ -35,14 +35,14 @@ def fit(config, fold, report):
 
 
 def save(fold, model, optimizer, epoch):
-    """Keep what is needed to go on, under a name that is never half written."""
+    """Save a checkpoint; renaming keeps `last.pt` complete at any time."""
     state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "epoch": epoch}
     torch.save(state, fold.checkpoints / "new.pt")
     (fold.checkpoints / "new.pt").replace(fold.checkpoints / "last.pt")
 
 
 def load(fold, model, optimizer):
-    """The epoch to go on with."""
+    """Load the checkpoint, if any; return the epoch to resume with."""
     file = fold.checkpoints / "last.pt"
     if not file.exists():
         return 0

@@ -171,9 +171,9 @@ def test_a_users_mistake_is_one_message(run: Run, words: tuple[str, ...], messag
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
-        (("search", "tiny.yaml", "--storage", "nonsense"), 2, "takes a database URL"),
-        (("report", "tiny", "--storage", "nonsense"), 2, "takes a database URL"),
-        (("report", "--storage", "nonsense"), 2, "takes a database URL"),
+        (("search", "tiny.yaml", "--storage", "nonsense"), 2, "must be a database URL"),
+        (("report", "tiny", "--storage", "nonsense"), 2, "must be a database URL"),
+        (("report", "--storage", "nonsense"), 2, "must be a database URL"),
         (("search", "tiny.yaml", "--storage", "mysql://me:secret@host/db"), 2, "MySQLdb"),
         (("remove", "tiny", "--storage", "mysql://me:secret@host/db"), 2, "MySQLdb"),
         (("search", "tiny.yaml", "--runs", "tiny.yaml"), 2, "tiny.yaml/tiny cannot be written"),

@@ -48,8 +48,8 @@ def test_what_a_killed_search_left_half_written_is_rolled_back(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("DROP TABLE trial_params", "no whole study database, it has no table trial_params"),
-        ("DELETE FROM version_info", "does not say which version of Optuna made it"),
+        ("DROP TABLE trial_params", "not a complete study database: table trial_params is"),
+        ("DELETE FROM version_info", "does not record which version of Optuna created it"),
         ("UPDATE alembic_version SET version_num = 'v9.9.9.a'", "try updating optuna"),
         ("UPDATE alembic_version SET version_num = 'v2.6.0.a'", "optuna storage upgrade"),
         ("DROP TABLE studies", "is a database, but not a study database"),
@@ -95,7 +95,7 @@ def test_trials_of_another_program_stop_the_search_but_not_the_report(tmp_path: 
     optuna.load_study(storage=url, study_name="digits").enqueue_trial({"x": 1})
     database = StudyDatabase.open(url, "digits")
     assert database is not None
-    with pytest.raises(DatabaseError, match=r"trials that tunecli did not make \(trial 1\)"):
+    with pytest.raises(DatabaseError, match=r"trials that tunecli did not create \(trial 1\)"):
         database.trials()
     database.close()
     assert len(read_study(url).trials) == 2
@@ -106,7 +106,7 @@ def test_a_missing_trial_is_damage(tmp_path: Path) -> None:
     execute(tmp_path / "study.db", "DELETE FROM trials WHERE number = 0")
     database = StudyDatabase.open(url, "digits")
     assert database is not None
-    with pytest.raises(DatabaseError, match="of the trials 0 to 1 there are only 1"):
+    with pytest.raises(DatabaseError, match="only 1 of the trials 0 to 1 exist"):
         database.trials()
     database.close()
 
@@ -130,7 +130,7 @@ def test_values_of_the_wrong_kind_are_one_error_for_search_and_report(
     execute(tmp_path / "study.db", damage)
     database = StudyDatabase.open(url, "digits")
     assert database is not None
-    with pytest.raises(DatabaseError, match="holds what no study database holds") as told:
+    with pytest.raises(DatabaseError, match="holds invalid values") as told:
         database.trials()
     assert "\n" not in str(told.value)
     database.close()

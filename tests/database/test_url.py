@@ -58,12 +58,12 @@ def test_a_password_is_never_shown() -> None:
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        ("nonsense", r"takes a database URL, .* got 'nonsense'"),
-        ("me:secret@nonsense", r"takes a database URL, as [^']+\.$"),
-        ("nonsense://host/db", "knows no kind of database `nonsense`"),
+        ("nonsense", r"must be a database URL such as .* got 'nonsense'"),
+        ("me:secret@nonsense", r"must be a database URL such as [^']+\.$"),
+        ("nonsense://host/db", "does not support the database `nonsense`"),
         ("mysql://me:secret@host/db", r"mysql://me:\*\*\*@host/db needs the Python package"),
-        ("sqlite://", "in memory is gone"),
-        ("sqlite:///:memory:", "in memory is gone"),
+        ("sqlite://", "in memory is lost"),
+        ("sqlite:///:memory:", "in memory is lost"),
     ],
 )
 def test_a_url_that_cannot_be_used_is_refused(url: str, message: str) -> None:

@@ -278,7 +278,7 @@ def test_a_kill_during_creation_leaves_nothing_in_the_way(tmp_path: Path, shared
 
 def test_a_study_that_optuna_made_is_not_taken_over_even_if_it_is_empty(url: str) -> None:
     optuna.create_study(storage=url, study_name="digits", direction="minimize")
-    with pytest.raises(DatabaseError, match="holds a study of the name digits already"):
+    with pytest.raises(DatabaseError, match="already holds a study named digits"):
         StudyDatabase.create(url, "digits", ["maximize"], {"format": 1})
     assert optuna.load_study(storage=url, study_name="digits").direction.name == "MINIMIZE"
 
@@ -307,7 +307,7 @@ def test_what_is_put_away_is_all_kept_and_its_name_is_free(url: str) -> None:
 
 def test_a_study_that_was_begun_is_not_taken_over(url: str, database: StudyDatabase) -> None:
     database.start_trial(trial(0))
-    with pytest.raises(DatabaseError, match="holds a study of the name digits already"):
+    with pytest.raises(DatabaseError, match="already holds a study named digits"):
         StudyDatabase.create(url, "digits", ["maximize"])
     assert len(database.trials()) == 1
 
@@ -471,7 +471,7 @@ def test_a_full_disk_is_told_and_keeps_what_was_stored(tmp_path: Path) -> None:
     assert done.returncode == 1
     last = done.stderr.splitlines()[-1]
     assert last.startswith("tunecli.errors.DatabaseError: ")
-    assert "the disk is full or fails" in last
+    assert "the disk is full or failing" in last
     (read,) = StudyDatabase.open(url, "digits").trials()  # type: ignore[union-attr]
     assert len(read.curve) > 0
     assert len(read.curve) % 100 == 0

@@ -72,7 +72,7 @@ DEATHS = {
     106: "timeout: it ran longer than training.max_time, 10 s",
     107: "timeout: it ran longer than training.max_time, 10 s",
     111: "error: RuntimeError: CUDA error: device-side assert triggered",
-    112: "error: OddError: its text cannot be made",
+    112: "error: OddError: its message cannot be read",
     114: "worker died: killed by SIGKILL",
 }
 
@@ -103,7 +103,7 @@ def test_a_worker_that_dies_or_hangs_ends_its_trial_alone(
     report = run_in(tmp_path, "report", "study").stdout
     assert re.search(r"failed +2 trials: timeout: it ran longer", report)
     one = run_in(tmp_path, "report", "study", "--trial", str(ended[112].number)).stdout
-    assert "OddError: its text cannot be made" in one
+    assert "OddError: its message cannot be read" in one
     assert "raise OddError" in one  # the traceback
     figure(f"{len(DEATHS)} ways to end badly: that trial alone, {len(good)} others unchanged")
 

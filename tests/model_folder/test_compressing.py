@@ -139,7 +139,7 @@ def test_the_table_fits_a_terminal_and_says_what_failed() -> None:
     assert " 9.96 " in text
     assert "100±10%" in text
     assert "cannot remove channels" in text
-    assert "row 4: quantize is left out: the file would be no smaller" in text
+    assert "row 4: quantize was skipped: it would not make the file smaller" in text
     assert "…" not in text.replace("balance…", "")
     read = json.loads(compression_json(rows, marked))
     assert read[1]["steps"] == {"prune": {"amount": 0.8}, "share": {"clusters": 16}}

@@ -63,7 +63,7 @@ def test_where_packing_does_not_pay_the_plain_file_is_written_and_that_is_said(
     costs = costs_of_model(model, made.store)
     assert costs.left_out == ("share", "quantize")
     results = replace(results_of(made.trial, made.store, [made.refitted], 1), costs=costs)
-    told = "share and quantize are left out: the file would be no smaller"
+    told = "share and quantize were skipped: they would not make the file smaller"
     assert f"compressed  {told}" in results_lines(results)
     assert told in card(facts, results, SUMMARY, model.n_weights)
     write_model(tmp_path / "model", model, {})

@@ -70,9 +70,9 @@ def test_other_versions_are_named_and_another_commit_is_not(database: StudyDatab
         ("format", 2, r"is of a newer tunecli \(format 2.*nothing was written to it"),
         ("study_file", "data: nowhere", "its study file has mistakes"),
         ("study_file", ["data"], "the study file is no text"),
-        ("summary", {}, "holds what no study database holds"),
-        ("parallel", "many", "holds what no study database holds"),
-        ("edits", [{}], "holds what no study database holds"),
+        ("summary", {}, "holds invalid values"),
+        ("parallel", "many", "holds invalid values"),
+        ("edits", [{}], "holds invalid values"),
     ],
 )
 def test_what_cannot_be_gone_on_with_is_one_line(

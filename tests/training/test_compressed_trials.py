@@ -119,7 +119,7 @@ def test_fine_tuning_that_diverges_is_no_score() -> None:
     training.config = changed
     result = conclude(training).result
     assert result.outcome == "diverged"
-    assert result.reason.startswith("in fine-tuning, ")
+    assert result.reason.startswith("in fine-tuning: ")
     assert result.value is None
 
 

@@ -136,7 +136,7 @@ def test_a_pruned_trial_has_its_last_mean() -> None:
 
 def test_no_result_before_the_first_evaluation() -> None:
     for outcome in ("complete", "pruned"):
-        with pytest.raises(ValueError, match="after its first evaluation"):
+        with pytest.raises(ValueError, match="before its first evaluation"):
             validation_of(trial()).result(outcome)  # type: ignore[arg-type]
 
 

@@ -59,7 +59,7 @@ def _folds(source: str) -> list[FoldData]:
         ({"model": _named("CNN", channels=0)}, r"model\.CNN: channels must be at least 1"),
         ({"model": _named("MLP", widht=3)}, r"model\.MLP: .*unexpected keyword.*widht"),
         ({"model": _named("densenet121")}, r"model\.densenet121: densenet121 takes .* 29 × 29"),
-        ({"model": _named("nothing")}, r"model\.nothing: nothing is neither Linear"),
+        ({"model": _named("nothing")}, r"model\.nothing: nothing is not a known model"),
         ({"loss": _named("CrossEntropyLoss", weight=[1, 2])}, r"loss\.CrossEntropyLoss: weight"),
         (
             {"optimizer": _named("SGD", lr=0.1, nesterov=True)},

@@ -208,7 +208,7 @@ def test_large_pictures_have_a_guess_only() -> None:
         fit_baseline(name, config(store), store) for name in BASELINES["classification"]
     )
     assert guess.fold_scores == (0.5, 0.5)
-    assert linear.note == trees.note == "3,072 features are more than 1,024"
+    assert linear.note == trees.note == "3,072 features exceed the limit of 1,024"
     assert linear.fold_scores == trees.fold_scores == ()
 
 

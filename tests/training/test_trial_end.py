@@ -50,7 +50,7 @@ def test_what_a_compression_leaves_out_is_the_reason_of_the_trial() -> None:
     """As many values as these few weights have would be as long as the weights."""
     share = CompressionSettings(share=ShareSettings(clusters=256))
     assert conclude(ended(config(compression=share))).result.reason == (
-        "share is left out: the file would be no smaller"
+        "share was skipped: it would not make the file smaller"
     )
     int8 = CompressionSettings(quantize="int8")
     assert conclude(ended(config(compression=int8))).result.reason == ""

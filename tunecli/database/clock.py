@@ -1,8 +1,8 @@
 """The time of day, as a study stores it: UTC, and never running backwards within one process.
 
-Clocks are set while a search runs: by hand, by NTP, by a virtual machine that wakes. So the date
-is read once, and from there on a clock that nobody can set is added; one that goes on while the
-machine sleeps, where the system has one.
+The system clock may be set while a search runs: by hand, by NTP, by a virtual machine that wakes.
+So the date is read once, and the time since then comes from a clock that nobody can set; where the
+system has one that also counts while the machine sleeps, it is used.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 
 def _seconds() -> float:
-    """Of a clock that cannot be set."""
+    """Return the seconds of a clock that cannot be set."""
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
@@ -21,5 +21,5 @@ _SECONDS_AT_START = _seconds()
 
 
 def utc_now() -> datetime:
-    """The time of day in UTC, with its zone."""
+    """Return the time of day in UTC, with its zone."""
     return _START + timedelta(seconds=_seconds() - _SECONDS_AT_START)

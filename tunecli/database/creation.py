@@ -1,4 +1,4 @@
-"""How a study comes into a database: whole, or not at all, wherever a kill falls."""
+"""Create a study in a database: completely, or not at all, even if the process is killed."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ _TRIALS = models.TrialModel.__table__
 def create(
     url: str, name: str, directions: Sequence[Direction], attributes: Mapping[str, Any]
 ) -> None:
-    """Make an empty study with its attributes, and its database where there is none.
+    """Create an empty study with its attributes, and its database if it does not exist.
 
     Args:
-        directions: of the objectives, in their order.
+        directions: directions of the objectives, in their order.
 
     Raises:
-        DatabaseError: there is a study of that name, or the database cannot be used.
+        DatabaseError: a study of that name exists, or the database cannot be used.
     """
     with clear_errors(url):
         path = sqlite_file(url)
         if path is not None and not exists(url):
             lock = path.with_name(f"{path.name}.new.lock")
-            with in_turn(lock):  # two studies may begin a shared database
+            with in_turn(lock):  # two studies may create a shared database
                 if not exists(url):
                     _make_file(path, name, directions, attributes)
-                    lock.unlink()  # whoever waits for it finds a database
+                    lock.unlink()  # a process that waits for it finds a database
                     return
         engine = open_engine(url)
         try:
@@ -56,14 +56,14 @@ def create(
 
 
 def find_study_id(connection: Connection, name: str) -> int | None:
-    """The id of a study, or None if there is none of that name."""
+    """Return the id of a study, or None if no study has that name."""
     query = select(_STUDIES.c.study_id).where(_STUDIES.c.study_name == name)
-    found: int | None = connection.execute(query).scalar()
-    return found
+    study_id: int | None = connection.execute(query).scalar()
+    return study_id
 
 
 def is_ours(connection: Connection, study_id: int) -> bool:
-    """Whether tunecli made a study: then it has attributes that no other program writes."""
+    """Return whether tunecli created a study: only tunecli writes attributes with its prefix."""
     query = select(_ATTRIBUTES.c.key).where(
         _ATTRIBUTES.c.study_id == study_id, _ATTRIBUTES.c.key.startswith("tunecli:")
     )
@@ -71,7 +71,7 @@ def is_ours(connection: Connection, study_id: int) -> bool:
 
 
 def rename_to_trash(connection: Connection, study_id: int, name: str) -> str:
-    """Give a study a name that nothing else has and no study file can have; returns it."""
+    """Rename a study to an unused name that no study file can have; return that name."""
     stamp = utc_now().strftime("%Y%m%d-%H%M%S")
     names = (
         f"{TRASH}/{name}/{stamp}{ending}" for ending in chain([""], map("-{}".format, count(2)))
@@ -84,7 +84,7 @@ def rename_to_trash(connection: Connection, study_id: int, name: str) -> str:
 
 
 def attribute_rows(study_id: int, attributes: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Rows of Optuna's table of a study's user attributes."""
+    """Return attributes as rows of Optuna's table of study user attributes."""
     return [
         {"study_id": study_id, "key": f"tunecli:{key}", "value_json": json.dumps(value)}
         for key, value in attributes.items()
@@ -94,7 +94,7 @@ def attribute_rows(study_id: int, attributes: Mapping[str, Any]) -> list[dict[st
 def _make_file(
     path: Path, name: str, directions: Sequence[Direction], attributes: Mapping[str, Any]
 ) -> None:
-    """Make the file under another name first: Optuna needs many transactions for its tables."""
+    """Create the file under another name first: Optuna needs many transactions for its tables."""
     with users_file(path) as new:
         engine = open_engine(sqlite_url(new))
         try:
@@ -125,17 +125,17 @@ def _begin(
 
 
 def _insert_study(connection: Connection, url: str, name: str) -> int:
-    """The id of a new study."""
+    """Insert a study and return its id."""
     if find_study_id(connection, name) is not None:
-        raise DatabaseError(f"{display_url(url)} holds a study of the name {name} already.")
+        raise DatabaseError(f"{display_url(url)} already holds a study named {name}.")
     inserted = connection.execute(insert(_STUDIES), {"study_name": name})
     assert inserted.inserted_primary_key is not None
-    made: int = inserted.inserted_primary_key[0]
-    return made
+    study_id: int = inserted.inserted_primary_key[0]
+    return study_id
 
 
 def _remove_orphans(connection: Connection) -> None:
-    """Remove our rows of trials that other tools have deleted; ids are used again."""
+    """Remove our rows of trials that other tools deleted, since their ids are used again."""
     for table in schema.OURS:
         connection.execute(
             delete(table).where(table.c.trial_id.not_in(select(_TRIALS.c.trial_id)))

@@ -1,4 +1,4 @@
-"""How a study database is opened: SQLite's manners, and errors in plain sentences."""
+"""Open a study database: SQLite's settings, and errors as plain sentences."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from tunecli.errors import NO_RIGHT, NO_ROOM, DatabaseError
 
 
 def open_engine(url: str) -> Engine:
-    """Open a database with Optuna's tables, making them in a new one.
+    """Open a database with Optuna's tables, and create them in a new database.
 
     Raises:
-        DatabaseError: it cannot be opened, or is of another version of Optuna.
+        DatabaseError: it cannot be opened, or belongs to another version of Optuna.
     """
     refuse_unusable(url)
     path = sqlite_file(url)
@@ -34,29 +34,29 @@ def open_engine(url: str) -> Engine:
             )
             if path is not None and _holds_something(path):
                 sqlite_files.refuse_other_columns(path, _columns())
-        except (TypeError, ValueError) as error:  # of the URL's query, which the driver takes
+        except (TypeError, ValueError) as error:  # from the URL's query, which the driver reads
             cause = masked(sqlite_files.in_one_line(error), url)
             raise DatabaseError(f"{display_url(url)} cannot be opened: {cause}.") from error
-        except RuntimeError as error:  # Optuna's words on a schema of another version
+        except RuntimeError as error:  # Optuna's message about a schema of another version
             raise DatabaseError(
                 f"{display_url(url)} cannot be used, and nothing was written to it: "
                 f"{masked(sqlite_files.in_one_line(error), url)}"
             ) from error
-        return _with_sqlite_manners(storage.engine)
+        return _with_sqlite_settings(storage.engine)
 
 
 def _columns() -> dict[str, set[str]]:
-    """Of each table, Optuna's and ours."""
+    """Return the column names of each table, Optuna's and ours."""
     known = [*optuna.storages._rdb.models.BaseModel.metadata.tables.values()]
     known += [table for name, table in schema.metadata.tables.items() if name != "trials"]
     return {table.name: set(table.columns.keys()) for table in known}
 
 
 def exists(url: str) -> bool:
-    """Whether there is a database at all; asks a server only when it is opened.
+    """Return whether the database exists; a server is contacted only when it is opened.
 
     Raises:
-        DatabaseError: there is a file that is no whole study database.
+        DatabaseError: the file exists, but is not a complete study database.
     """
     path = sqlite_file(url)
     if path is None:
@@ -74,13 +74,13 @@ def _holds_something(path: Path) -> bool:
 
 @contextmanager
 def clear_errors(url: str) -> Iterator[None]:
-    """Turn what a database raises into a sentence for the user."""
+    """Turn the errors of a database into sentences for the user."""
     try:
         yield
     except sqlalchemy.exc.IntegrityError as error:
         raise DatabaseError(
-            f"Another search writes to the same study in {display_url(url)}, so this one stops; "
-            "what it had stored is kept. End the other one, then run the same command."
+            f"Another search writes to the same study in {display_url(url)}, so this one stopped; "
+            "its stored results are kept. Stop the other search, then run the same command."
         ) from error
     except (
         sqlalchemy.exc.SQLAlchemyError,
@@ -91,35 +91,36 @@ def clear_errors(url: str) -> Iterator[None]:
         raise DatabaseError(masked(_sentence(display_url(url), error), url)) from error
 
 
-def _sentence(place: str, error: Exception) -> str:
+def _sentence(database: str, error: Exception) -> str:
     original = getattr(error, "orig", None) or error.__cause__ or error
     cause, number = sqlite_files.in_one_line(original), getattr(original, "errno", None)
-    again = "What was stored is kept: run the same command to go on."
+    again = "Stored results are kept: run the same command to resume."
     if "locked" in cause:
         waited = f"{sqlite_files.BUSY_SECONDS:g} s"
-        return f"{place} was locked by another program for {waited}. End that. {again}"
+        return f"{database} was locked by another program for {waited}. Close it. {again}"
     if "readonly" in cause or "unable to open" in cause or number in NO_RIGHT:
-        return f"{place} cannot be written ({cause}). Allow it, with its folder. {again}"
+        advice = "Make the file and its folder writable."
+        return f"{database} cannot be written ({cause}). {advice} {again}"
     if "full" in cause or "disk I/O" in cause or number in NO_ROOM:
-        return f"{place} cannot be written: the disk is full or fails ({cause}). {again}"
+        return f"{database} cannot be written: the disk is full or failing ({cause}). {again}"
     if "malformed" in cause or "not a database" in cause:
-        return f"{place} is damaged ({cause}). {sqlite_files.WAYS_OUT}"
-    return f"The study database {place} cannot be used: {cause}."
+        return f"{database} is damaged ({cause}). {sqlite_files.WAYS_OUT}"
+    return f"The study database {database} cannot be used: {cause}."
 
 
-def _with_sqlite_manners(engine: Engine) -> Engine:
-    """Begin every transaction with the write lock, and wait for the disk at its end."""
+def _with_sqlite_settings(engine: Engine) -> Engine:
+    """Take the write lock at the start of every transaction, and wait for the disk at its end."""
     if engine.dialect.name != "sqlite":
         return engine
 
     @event.listens_for(engine, "connect")
     def _configure(connection: sqlite3.Connection, _: object) -> None:
-        connection.isolation_level = None  # SQLAlchemy says BEGIN, not the driver
+        connection.isolation_level = None  # SQLAlchemy sends BEGIN, not the driver
         connection.execute("PRAGMA synchronous=FULL")
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
-    engine.dispose()  # connections that Optuna opened before know no manners
+    engine.dispose()  # connections that Optuna opened before lack these settings
     return engine

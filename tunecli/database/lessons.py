@@ -1,4 +1,4 @@
-"""What a study learned from others when it was made, as plain values for the database."""
+"""What a study learned from others when it was created, as plain values for the database."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from pydantic import TypeAdapter
 from tunecli.study_file.text.scalars import Scalar
 from tunecli.training.outcome.evaluation import Outcome
 
-_SHOWN = 4  # reasons that a line names
+_SHOWN = 4  # reasons that a line lists
 
 
 @dataclass(frozen=True)
 class Lesson:
-    """How a trial of another study ended, as one of this study's space.
+    """How a trial of another study ended, expressed in this study's search space.
 
     Attributes:
-        params: by this study's names.
-        n_evaluations: how far it got.
+        params: parameters by this study's names.
+        n_evaluations: number of evaluations that the trial reached.
     """
 
     params: dict[str, Scalar]
@@ -31,22 +31,24 @@ class Lesson:
 
     @property
     def values(self) -> tuple[float, ...]:
-        """Of the one objective that studies which learn have; empty unless it is complete."""
+        """The value of the objective; studies that learn have one. Empty unless complete."""
         return (self.value,) if self.outcome == "complete" and self.value is not None else ()
 
     @property
     def violations(self) -> dict[str, float]:
-        """Nothing is known of them."""
+        """Always empty: violations of another study are not known."""
         return {}
 
 
 @dataclass(frozen=True)
 class Learned:
-    """What another study teaches.
+    """The lessons of one other study.
 
     Attributes:
-        n_trials: of the other study.
-        left_out: how many of them do not fit, by what is in the way.
+        study: name of the other study.
+        n_trials: number of its trials.
+        lessons: one per trial that fits this study's space.
+        left_out: number of trials that do not fit, by reason.
     """
 
     study: str
@@ -56,24 +58,24 @@ class Learned:
 
     def __str__(self) -> str:
         n = self.n_trials
-        told = f"from {len(self.lessons)} of {n} trial{'' if n == 1 else 's'} of {self.study}"
+        source = f"from {len(self.lessons)} of {n} trial{'' if n == 1 else 's'} of {self.study}"
         reasons = [f"{count} with {reason}" for reason, count in [*self.left_out.items()][:_SHOWN]]
         reasons += ["others"] if len(self.left_out) > _SHOWN else []
-        return f"{told}; left out: {', '.join(reasons)}" if reasons else told
+        return f"{source}; left out: {', '.join(reasons)}" if reasons else source
 
 
 _STORED = TypeAdapter(tuple[Learned, ...])
 
 
 def as_attribute(learned: Sequence[Learned]) -> list[dict[str, Any]]:
-    """As an attribute of the study."""
+    """Return the lessons as an attribute of the study."""
     return [asdict(one) for one in learned]
 
 
 def from_attribute(stored: Any) -> tuple[Learned, ...]:
-    """What `as_attribute` wrote.
+    """Read what `as_attribute` wrote.
 
     Raises:
-        ValueError: it is damaged.
+        ValueError: the stored value is damaged.
     """
     return _STORED.validate_python(stored)

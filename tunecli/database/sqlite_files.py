@@ -1,7 +1,7 @@
-"""SQLite files, opened for reading: whether one is a whole study database.
+"""Check SQLite files before use: whether a file is a complete study database.
 
-Nothing is written to a file that is refused, and Optuna, which writes what is missing into
-whatever it is given, does not see it.
+Nothing is written to a file that is refused. Optuna, which adds missing tables to any file, is
+never given such a file.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ BUSY_SECONDS = 60.0  # how long a read or a write waits for another process that
 
 
 def open_read_only(path: Path) -> sqlite3.Connection:
-    """Open read-only; but let SQLite roll back what a killed search left half written.
+    """Open a database read-only, but let SQLite roll back what a killed search left unfinished.
 
-    Such a file has a hot journal, and a read-only connection may not touch it.
+    Such a file has a hot journal, which a read-only connection may not roll back.
 
     Raises:
-        sqlite3.Error: it is no database, or locked.
+        sqlite3.Error: the file is not a database, or is locked.
     """
     try:
         return _connect(path, "ro")
@@ -53,11 +53,11 @@ def refuse_other_file(path: Path) -> None:
 
 
 def refuse_unfit(path: Path) -> None:
-    """Let only a whole study database pass, which Optuna opens without writing to it.
+    """Refuse a file unless it is a complete study database, which Optuna opens without writing.
 
     Raises:
-        DatabaseError: it is none, or damaged.
-        sqlite3.OperationalError: it cannot be read now.
+        DatabaseError: the file is not a complete study database, or is damaged.
+        sqlite3.OperationalError: the file cannot be read now.
     """
     refuse_other_file(path)
     try:
@@ -65,7 +65,7 @@ def refuse_unfit(path: Path) -> None:
             _refuse_foreign(opened, path)
             _refuse_damaged(opened, path)
     except sqlite3.OperationalError:
-        raise  # nothing is wrong with the file itself
+        raise  # the file itself is fine
     except sqlite3.DatabaseError as error:
         raise DatabaseError(
             f"{path} cannot be read as a study database ({in_one_line(error)}); nothing was "
@@ -74,18 +74,18 @@ def refuse_unfit(path: Path) -> None:
 
 
 def refuse_other_columns(path: Path, wanted: Mapping[str, set[str]]) -> None:
-    """Let only a database pass whose tables have the columns that will be read and written.
+    """Refuse a database whose tables lack a column that will be read or written.
 
     Args:
-        wanted: columns by table; a table may be missing.
+        wanted: column names by table; a table may be missing.
 
     Raises:
-        DatabaseError: a table has others.
+        DatabaseError: a table lacks a column.
     """
     with closing(open_read_only(path)) as opened:
         for table, columns in wanted.items():
-            found = {row[1] for row in opened.execute(f"PRAGMA table_info({table})")}
-            missing = columns - found if found else ()
+            existing = {row[1] for row in opened.execute(f"PRAGMA table_info({table})")}
+            missing = columns - existing if existing else ()
             if missing:
                 raise DatabaseError(
                     f"{path} is damaged (table {table} has no column {min(missing)}); nothing was "
@@ -94,8 +94,8 @@ def refuse_other_columns(path: Path, wanted: Mapping[str, set[str]]) -> None:
 
 
 WAYS_OUT = (
-    "Restore a copy of it, save what `sqlite3 FILE .recover` finds, or give another place with "
-    "--runs or --storage."
+    "Restore a backup, recover what you can with `sqlite3 FILE .recover`, or choose another place "
+    "with --runs or --storage."
 )
 
 _NEEDED = {
@@ -116,27 +116,27 @@ def _refuse_foreign(opened: sqlite3.Connection, path: Path) -> None:
     if "studies" not in names:
         raise DatabaseError(
             f"{path} is a database, but not a study database; nothing was written to it. "
-            "Give another place with --runs or --storage."
+            "Choose another place with --runs or --storage."
         )
     missing = _NEEDED - names
     if missing:
         raise DatabaseError(
-            f"{path} is no whole study database, it has no table {min(missing)}; nothing was "
-            f"written to it. {WAYS_OUT}"
+            f"{path} is not a complete study database: table {min(missing)} is missing; nothing "
+            f"was written to it. {WAYS_OUT}"
         )
-    for table in ("alembic_version", "version_info"):  # Optuna would fill in its own version
+    for table in ("alembic_version", "version_info"):  # Optuna would insert its own version
         if opened.execute(f"SELECT 1 FROM {table}").fetchone() is None:
             raise DatabaseError(
-                f"{path} does not say which version of Optuna made it ({table} is empty); nothing "
-                f"was written to it. {WAYS_OUT}"
+                f"{path} does not record which version of Optuna created it (table {table} is "
+                f"empty); nothing was written to it. {WAYS_OUT}"
             )
 
 
 def _refuse_damaged(opened: sqlite3.Connection, path: Path) -> None:
-    (found,) = opened.execute("PRAGMA integrity_check(1)").fetchone()
-    if found != "ok":
+    (state,) = opened.execute("PRAGMA integrity_check(1)").fetchone()
+    if state != "ok":
         raise DatabaseError(
-            f"{path} is damaged ({found.splitlines()[-1]}); nothing was written to it. {WAYS_OUT}"
+            f"{path} is damaged ({state.splitlines()[-1]}); nothing was written to it. {WAYS_OUT}"
         )
 
 
@@ -157,5 +157,5 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
 
 
 def in_one_line(error: BaseException) -> str:
-    """What SQLite says; of a damaged schema it shows pieces, with line breaks."""
+    """Return SQLite's message on one line; for a damaged schema it quotes SQL with line breaks."""
     return " ".join(str(error).split())

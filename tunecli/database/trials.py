@@ -1,4 +1,4 @@
-"""Trials as a study database holds them, and how they are read back."""
+"""Read the trials of a study from its database."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _PARAMS = models.TrialParamModel.__table__
 _VALUES = models.TrialValueModel.__table__
 _MEANS = models.TrialIntermediateValueModel.__table__
 
-_SHOWN = 5  # numbers that a message names
+_MOST_LISTED = 5  # trial numbers in a message
 
 Params = dict[int, list[tuple[str, Scalar, BaseDistribution]]]
-"""Of each trial, by its id: names, values and distributions, in the order of suggestion."""
+"""Names, values and distributions of each trial's parameters, by trial id, as suggested."""
 
 STATES: Mapping[Outcome, TrialState] = {
     "complete": TrialState.COMPLETE,
@@ -44,14 +44,14 @@ STATES: Mapping[Outcome, TrialState] = {
 
 @dataclass
 class Trial:
-    """What is known of one trial.
+    """One trial as the database stores it.
 
     Attributes:
-        outcome: None while it runs.
-        value: of a complete trial, or the last mean of a pruned one: the first objective's.
-        metrics: all else that was measured; the other objectives' values are among it.
+        outcome: None while the trial runs.
+        value: value of the first objective: that of a complete trial, or a pruned one's last mean.
+        metrics: all other measurements, including the values of further objectives.
         curve: mean score over folds at each evaluation.
-        fold_scores: at the best evaluation; empty while it runs.
+        fold_scores: scores of the folds at the best evaluation; empty while the trial runs.
     """
 
     number: int
@@ -69,32 +69,32 @@ class Trial:
 
     @property
     def values(self) -> tuple[float, ...]:
-        """Of the objectives, in their order; empty unless it is complete."""
+        """Values of the objectives, in their order; empty unless the trial is complete."""
         if self.outcome != "complete" or self.value is None:
             return ()
         return objective_values(self.config, self.value, self.metrics)
 
     @property
     def violations(self) -> dict[str, float]:
-        """How far it lies beyond the limits that it breaks, by their labels."""
+        """How far the trial exceeds each violated limit, by the limit's label."""
         if self.outcome != "infeasible":
             return {}
         score = fmean(self.fold_scores) if self.fold_scores else None
-        found = violations(self.config, score, self.metrics)
-        return {name: distance for name, distance in found.items() if distance > 0}
+        distances = violations(self.config, score, self.metrics)
+        return {name: distance for name, distance in distances.items() if distance > 0}
 
     @property
     def n_evaluations(self) -> int:
-        """How far it got."""
+        """Number of evaluations so far."""
         return len(self.curve)
 
 
 def read_trials(connection: Connection, study_id: int) -> list[tuple[int, Trial]]:
-    """All trials of a study by number, the running ones included, each with its id.
+    """Return all trials of a study by number, running ones included, each with its id.
 
     Raises:
         DatabaseError: another program has added trials.
-        ValueError, TypeError, LookupError: what is stored makes no sense.
+        ValueError, TypeError, LookupError: a stored value is invalid.
     """
     ours = schema.trials.c
     query = (
@@ -116,8 +116,8 @@ def read_trials(connection: Connection, study_id: int) -> list[tuple[int, Trial]
     params = _read_params(connection, study_id)
     first_values = _read_first_values(connection, study_id)
     curves = _read_curves(connection, study_id)
-    found = validated_rows(connection.execute(query).all())
-    _refuse_others(connection, study_id, [row.number for row in found])
+    rows = validated_rows(connection.execute(query).all())
+    _refuse_others(connection, study_id, [row.number for row in rows])
     return [
         (
             row.trial_id,
@@ -136,27 +136,29 @@ def read_trials(connection: Connection, study_id: int) -> list[tuple[int, Trial]
                 seconds=row.seconds or 0.0,
             ),
         )
-        for row in found
+        for row in rows
     ]
 
 
 def _refuse_others(connection: Connection, study_id: int, ours: list[int]) -> None:
-    """Our trials must be 0, 1, 2, …: the order decides what each is suggested from."""
+    """Refuse numbers other than 0, 1, 2, …: each suggestion depends on the trials before it."""
     query = select(_TRIALS.c.number).where(_TRIALS.c.study_id == study_id)
     others = set(connection.execute(query).scalars()) - set(ours)
     if others:
         raise DatabaseError(
-            f"The study holds trials that tunecli did not make ({_listed(others)}), so it cannot "
-            "go on exactly. Take them out with the program that added them, or begin a new study "
-            "with --as NAME."
+            f"The study holds trials that tunecli did not create ({_listed(others)}), so it "
+            "cannot be resumed exactly. Remove them with the program that added them, or start a "
+            "new study with --as NAME."
         )
     if ours != list(range(len(ours))):
-        raise ValueError(f"of the trials 0 to {ours[-1]} there are only {len(set(ours))}")
+        raise ValueError(f"only {len(set(ours))} of the trials 0 to {ours[-1]} exist")
 
 
 def _listed(numbers: set[int]) -> str:
-    shown = ", ".join(str(number) for number in sorted(numbers)[:_SHOWN])
-    return f"trials {shown}, …" if len(numbers) > _SHOWN else f"trial {shown}"
+    first = ", ".join(str(number) for number in sorted(numbers)[:_MOST_LISTED])
+    if len(numbers) > _MOST_LISTED:
+        return f"trials {first}, …"
+    return f"trial {first}" if len(numbers) == 1 else f"trials {first}"
 
 
 def _outcome(stored: str | None) -> Outcome | None:
@@ -177,28 +179,28 @@ def _read_params(connection: Connection, study_id: int) -> Params:
         .where(_TRIALS.c.study_id == study_id)
         .order_by(_PARAMS.c.param_id)
     )
-    found: Params = {}
+    params: Params = {}
     for trial_id, name, stored, text in validated_rows(connection.execute(query).all()):
         distribution = _distribution(text)
         if not distribution._contains(stored):
             raise ValueError(f"{name} of {stored} lies outside {distribution}")
         value = distribution.to_external_repr(stored)
-        found.setdefault(trial_id, []).append((name, value, distribution))
-    return found
+        params.setdefault(trial_id, []).append((name, value, distribution))
+    return params
 
 
 def _value(
     row: Row[Any], first_values: Mapping[int, float], curves: Mapping[int, list[float]]
 ) -> float | None:
-    """Of the first objective; where there are several, Optuna keeps none of a pruned trial."""
+    """Return the value of the first objective; a pruned trial may have only its curve."""
     value = first_values.get(row.trial_id)
     curve = curves.get(row.trial_id)
     return curve[-1] if value is None and curve and row.outcome == "pruned" else value
 
 
 def _metrics(stored: str | None) -> dict[str, float]:
-    found = json.loads(stored or "{}")
-    return {str(n): math.nan if value is None else float(value) for n, value in found.items()}
+    metrics = json.loads(stored or "{}")
+    return {str(n): math.nan if value is None else float(value) for n, value in metrics.items()}
 
 
 def _read_first_values(connection: Connection, study_id: int) -> dict[int, float]:

@@ -1,4 +1,4 @@
-"""URLs of databases: of a SQLite file, as they may be shown, and whether they can be used."""
+"""Database URLs: of SQLite files, with secrets masked, and checked before use."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tunecli.errors import PlaceError
 
 
 def sqlite_url(path: Path) -> str:
-    """The database URL of a SQLite file, whatever characters its path holds."""
+    """Return the database URL of a SQLite file; its path may hold any characters."""
     return URL.create("sqlite", database=str(path)).render_as_string(hide_password=False)
 
 
 def sqlite_file(url: str) -> Path | None:
-    """The file behind a SQLite URL; None for a database on a server."""
+    """Return the file that a SQLite URL names; None for a database on a server."""
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite" or not parsed.database:
         return None
@@ -29,35 +29,35 @@ def sqlite_file(url: str) -> Path | None:
 
 _HIDDEN = "***"
 _USERINFO = re.compile(r"[^:/]*://[^/:;#?&]*[:;#?&](.*)@", re.DOTALL)
-"""With a password, which may hold an `@`, `/` or `?` that should have been encoded."""
+"""User and password; the password may hold an `@`, `/` or `?` that should have been encoded."""
 _PORT = re.compile(r"[^:/]*://[^/?]*?:(?!\d*(?:[/?]|\Z))([^\]]*?)(?=[?&][^?&=]+=|\Z)", re.DOTALL)
-"""That is no number, with what follows: it may be a password whose `@` is missing."""
+"""A port that is not a number, with what follows: it may be a password whose `@` is missing."""
 _NAME = re.compile(r"([^?&;#=\s]*)=")
 _VALUE = re.compile(r"[^&]*(?:&[^=&]*(?=&|\Z))*")
-"""Holds whatever should have been encoded: an `&` before what has no name is part of it."""
+"""A value with what should have been encoded, such as an `&` before what has no name."""
 _SECRET = re.compile(r"pass(?!file)|pwd|secret|token|credential|auth|dsn|connect\Z", re.IGNORECASE)
-"""Found in the names of what a URL may hold and nobody may see."""
+"""Matches names in a URL's query whose values are secret."""
 _PLAIN = re.compile(r"(\w+:/)?[\w./-]*")
 _SHORTEST = 3
-"""Secrets that are shorter stand in any text by chance."""
+"""Length in characters; shorter secrets occur in any text by chance."""
 
 
 def without_password(url: str) -> str:
-    """The URL as it may be shown and logged, whether or not it can be read."""
-    told, done = "", 0
+    """Return the URL with its secrets masked; the URL may be malformed."""
+    masked_url, done = "", 0
     for start, end in sorted(_secrets(url)):
-        told += url[done:start] + _HIDDEN if start >= done else ""  # else within the one before
+        masked_url += url[done:start] + _HIDDEN if start >= done else ""  # else within the last
         done = max(done, end)
-    return told + url[done:]
+    return masked_url + url[done:]
 
 
 def has_secret(url: str) -> bool:
-    """Whether something of a URL is not shown."""
+    """Return whether a URL holds anything that must not be shown."""
     return without_password(url) != url
 
 
 def masked(text: str, url: str) -> str:
-    """The words of a database or a driver without what is secret in its URL."""
+    """Return the text of a database or driver with the secrets of its URL masked."""
     written = [url[start:end] for start, end in _secrets(url)]
     forms = {meant(secret) for secret in written for meant in (str, unquote, unquote_plus)}
     for form in sorted(forms, key=len, reverse=True):
@@ -79,33 +79,33 @@ def _secrets(url: str) -> Iterator[tuple[int, int]]:
 
 
 def display_url(url: str) -> str:
-    """How a database is called on screen: the file, or the URL without its password."""
+    """Return the name of a database for the screen: the file, or the URL without its password."""
     path = sqlite_file(url)
     return without_password(url) if path is None else str(path)
 
 
 def refuse_unusable(url: str) -> None:
-    """Let only URLs pass that a study can be stored at.
+    """Refuse a URL that cannot store a study.
 
     Raises:
-        PlaceError: it is no URL, of no database that SQLAlchemy knows, without an installed
-            driver, in memory, or a folder.
+        PlaceError: it is not a URL, SQLAlchemy does not support the database, its driver is not
+            installed, or it names a database in memory or a folder.
     """
     try:
         parsed = make_url(url)
         parsed.get_dialect().import_dbapi()
     except NoSuchModuleError:
         raise PlaceError(
-            f"--storage: SQLAlchemy knows no kind of database `{parsed.drivername}`. "
+            f"--storage: SQLAlchemy does not support the database `{parsed.drivername}`. "
             "Use sqlite, postgresql or mysql."
         ) from None
     except ArgumentError:
         given = f", got {url!r}" if _PLAIN.fullmatch(url) else ""
         raise PlaceError(
-            "--storage takes a database URL, as sqlite:///studies.db or "
+            "--storage must be a database URL such as sqlite:///studies.db or "
             f"postgresql://user@host/name{given}."
         ) from None
-    except ValueError:  # of what should be a port, which may be the end of a password
+    except ValueError:  # from what should be a port, but may be the end of a password
         raise PlaceError(
             f"--storage {without_password(url)}: the port must be a whole number. In a password, "
             "write @, : and / as %40, %3A and %2F."
@@ -113,17 +113,17 @@ def refuse_unusable(url: str) -> None:
     except ImportError as error:
         raise PlaceError(
             f"--storage {without_password(url)} needs the Python package {error.name}, which is "
-            "not installed. Install it, or name another driver, as mysql+pymysql://."
+            "not installed. Install it, or name another driver, such as mysql+pymysql://."
         ) from None
     if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
         raise PlaceError(
-            "--storage: an SQLite database in memory is gone when the search ends. "
-            "Name a file, as sqlite:///studies.db."
+            "--storage: an SQLite database in memory is lost when the search ends. "
+            "Name a file, such as sqlite:///studies.db."
         )
     path = sqlite_file(url)
     if path is not None and path.exists() and not path.is_file():
         kind = "a folder" if path.is_dir() else "not a file"
         raise PlaceError(
-            f"--storage {without_password(url)}: {path} is {kind}. An SQLite database is a file, "
-            f"as sqlite:///{path / 'studies.db' if path.is_dir() else 'studies.db'}."
+            f"--storage {without_password(url)}: {path} is {kind}. Name a file, such as "
+            f"sqlite:///{path / 'studies.db' if path.is_dir() else 'studies.db'}."
         )

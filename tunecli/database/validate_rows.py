@@ -1,7 +1,7 @@
-"""What the columns of a study database may hold: SQLite keeps whatever it is given in any column.
+"""Check the types of what a study database returns: SQLite stores any value in any column.
 
-A file can be damaged, or made by somebody else. What is read is checked here, at the border, so
-that nothing behind it meets a text where a number belongs.
+A file can be damaged, or written by another program. Every value that is read is checked here, so
+that no other code meets a string where it needs a number.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _KINDS: Mapping[str, set[type]] = {
     "param_name": _TEXT,
     "param_value": _NUMBER,
     "distribution_json": _TEXT,
-    "value": _NUMBER | _NONE,  # NULL beside a word: not finite
+    "value": _NUMBER | _NONE,  # NULL, with the kind in value_type: not finite
     "intermediate_value": _NUMBER | _NONE,
     "lowest": _NUMBER | _NONE,
     "highest": _NUMBER | _NONE,
@@ -60,7 +60,7 @@ _KINDS: Mapping[str, set[type]] = {
 }
 
 _LONGEST = 1e9
-"""Seconds that a trial can have taken: thirty years, which still add up to a finite number."""
+"""Longest possible duration of a trial in seconds: thirty years, so that sums stay finite."""
 
 _NO_SENSE = (
     ValueError,
@@ -71,32 +71,33 @@ _NO_SENSE = (
     ArithmeticError,
     RecursionError,
 )
-"""What damaged values cause in whatever reads them, Optuna and pydantic included."""
+"""Errors that damaged values cause in any reader, Optuna and pydantic included."""
 
 
 def validated_rows(rows: Sequence[Any]) -> Sequence[Any]:
-    """The same rows of a query.
+    """Return the rows of a query unchanged, once their types are checked.
 
     Raises:
-        TypeError: a cell holds another kind of value than its column.
-        ValueError: a duration is none.
+        TypeError: a cell holds a value of another type than its column.
+        ValueError: a duration is negative, not finite or too long.
     """
     if rows:
         for name, column in zip(rows[0]._fields, zip(*rows, strict=True), strict=True):
             wrong = set(map(type, column)) - _KINDS[name] if name in _KINDS else set()
             if wrong:
-                raise TypeError(f"{name} is {' and '.join(sorted(k.__name__ for k in wrong))}")
+                types = " and ".join(sorted(k.__name__ for k in wrong))
+                raise TypeError(f"column {name} holds {types}")
             if name == "seconds" and not all(s is None or 0 <= s < _LONGEST for s in column):
-                raise ValueError("seconds are no duration")
+                raise ValueError("column seconds holds an invalid duration")
     return rows
 
 
 @contextmanager
 def refuse_nonsense(url: str) -> Iterator[None]:
-    """Whatever the body of the `with` statement cannot make sense of is damage of the database.
+    """Report errors of the `with` body that damaged values cause as damage of the database.
 
     Raises:
-        DatabaseError: in place of the error.
+        DatabaseError: in place of such an error.
     """
     try:
         yield
@@ -105,6 +106,6 @@ def refuse_nonsense(url: str) -> Iterator[None]:
     except _NO_SENSE as error:
         cause = masked(f"{type(error).__name__}: {error}", url)[:200]
         raise DatabaseError(
-            f"Cannot read {display_url(url)}: it holds what no study database holds ({cause!a}). "
-            "Restore a copy of it, or update tunecli if a newer one has written it."
+            f"Cannot read {display_url(url)}: it holds invalid values ({cause!a}). "
+            "Restore a backup, or update tunecli if a newer version wrote it."
         ) from error

@@ -1,8 +1,8 @@
-"""The study database: one writer, plain Optuna tables, and our own beside them (`tables.py`).
+"""Write a study to its database: plain Optuna tables, and our own (`schema.py`).
 
-Optuna makes and checks the schema; rows are written by SQLAlchemy Core, one transaction for a
-trial's start and one for its end (Optuna's public API takes dozens of commits for the same).
-Curves are buffered and written in batches, at the latest with the next end of a trial.
+Optuna creates and checks the schema. SQLAlchemy Core writes the rows: one transaction each for
+the start and the end of a trial (Optuna's public API takes dozens of commits for the same). Curves
+are buffered and written in batches, at the latest when the next trial ends.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ from tunecli.training.outcome.evaluation import Evaluation, TrialResult
 class StudyDatabase:
     """One study's rows. Only the driver holds one; others read (`report.analysis.records`).
 
-    Every method raises DatabaseError if the database fails; then the transaction is undone.
+    Every method raises DatabaseError if the database fails; the transaction is then rolled back.
 
     Attributes:
-        url: of the database.
+        url: URL of the database.
     """
 
     def __init__(self, url: str, engine: Engine, study_id: int) -> None:
@@ -60,20 +60,20 @@ class StudyDatabase:
         directions: Sequence[Direction],
         attributes: Mapping[str, Any] | None = None,
     ) -> StudyDatabase:
-        """Make an empty study, and its database where there is none: whole, or not at all.
+        """Create an empty study, and its database if missing: completely, or not at all.
 
         Args:
-            directions: of the objectives, in their order.
-            attributes: of the study, as for `set_attributes`.
+            directions: directions of the objectives, in their order.
+            attributes: attributes of the study, as for `set_attributes`.
         """
         creation.create(url, name, directions, attributes or {})
-        found = cls._find(url, name)
-        assert found is not None
-        return found
+        database = cls._find(url, name)
+        assert database is not None
+        return database
 
     @classmethod
     def open(cls, url: str, name: str) -> StudyDatabase | None:
-        """Open a study, or None if there is none of that name."""
+        """Open a study; return None if no study has that name."""
         return cls._find(url, name)
 
     @classmethod
@@ -91,7 +91,7 @@ class StudyDatabase:
 
     @classmethod
     def is_foreign(cls, url: str, name: str) -> bool:
-        """Whether there is a study of that name that tunecli did not make."""
+        """Return whether a study of that name exists that tunecli did not create."""
         database = cls._find(url, name)
         if database is None:
             return False
@@ -100,10 +100,10 @@ class StudyDatabase:
 
     @classmethod
     def put_away(cls, url: str, name: str) -> str | None:
-        """Rename a study, so that it is in nobody's way; all of it is kept.
+        """Rename a study to free its name; all of its content is kept.
 
         Returns:
-            its new name; None if there is none of that name.
+            The new name; None if no study has that name.
         """
         database = cls._find(url, name)
         if database is None:
@@ -112,15 +112,15 @@ class StudyDatabase:
             return creation.rename_to_trash(connection, database._study_id, name)
 
     def close(self) -> None:
-        """Write what is buffered and let go of the database.
+        """Write the buffered evaluations and close the database.
 
-        An error of writing is left out where another is under way, which must be heard.
+        While another exception propagates, an error of writing is suppressed in its favour.
         """
-        under_way = sys.exception()
+        propagating = sys.exception()
         try:
             self.flush()
         except DatabaseError:
-            if under_way is None:
+            if propagating is None:
                 raise
         finally:
             self._engine.dispose()
@@ -133,7 +133,7 @@ class StudyDatabase:
     # --- the study
 
     def attribute(self, key: str, default: Any = None) -> Any:
-        """A user attribute of the study, stored under `tunecli:<key>`."""
+        """Return a user attribute of the study, stored under `tunecli:<key>`."""
         attributes = _table(models.StudyUserAttributeModel)
         query = select(attributes.c.value_json).where(
             attributes.c.study_id == self._study_id, attributes.c.key == f"tunecli:{key}"
@@ -158,11 +158,11 @@ class StudyDatabase:
     # --- trials
 
     def trials(self) -> list[Trial]:
-        """All trials by number, the running ones included."""
+        """Return all trials by number, running ones included."""
         with refuse_nonsense(self.url), self._transaction() as connection:
-            found = read_trials(connection, self._study_id)
-        self._trial_ids = {trial.number: trial_id for trial_id, trial in found}
-        return [trial for _, trial in found]
+            trials = read_trials(connection, self._study_id)
+        self._trial_ids = {trial.number: trial_id for trial_id, trial in trials}
+        return [trial for _, trial in trials]
 
     def start_trial(self, trial: Trial) -> None:
         """Write a new running trial with all its parameters, in one transaction."""
@@ -176,7 +176,7 @@ class StudyDatabase:
             inserted = connection.execute(insert(_table(models.TrialModel)), row)
             assert inserted.inserted_primary_key is not None
             trial_id = inserted.inserted_primary_key[0]
-            for table in schema.OURS:  # left by a tool that deleted this trial's namesake
+            for table in schema.OURS:  # left over from a deleted trial of the same id
                 connection.execute(delete(table).where(table.c.trial_id == trial_id))
             params = [
                 {
@@ -201,7 +201,7 @@ class StudyDatabase:
         self._trial_ids[trial.number] = trial_id
 
     def restart_trial(self, number: int, attempt: int) -> None:
-        """Begin another attempt at a running trial: what it had told is told again."""
+        """Start another attempt at a running trial: its earlier evaluations are deleted."""
         trial_id = self._trial_ids[number]
         intermediate = _table(models.TrialIntermediateValueModel)
         with self._transaction() as connection:
@@ -215,11 +215,11 @@ class StudyDatabase:
         self._buffer = [entry for entry in self._buffer if entry[0] != number]
 
     def add_evaluations(self, number: int, step: int, folds: Sequence[Evaluation]) -> None:
-        """Remember one evaluation of all folds; `flush` or the next end of a trial writes it."""
+        """Buffer one evaluation of all folds; `flush` or the next `finish_trial` writes it."""
         self._buffer.append((number, step, folds))
 
     def flush(self) -> None:
-        """Write the remembered evaluations in one transaction."""
+        """Write the buffered evaluations in one transaction."""
         if self._buffer:
             with self._transaction() as connection:
                 self._write_evaluations(connection)
@@ -234,11 +234,13 @@ class StudyDatabase:
         values: Sequence[float] | None = None,
         keep_predictions: bool = False,
     ) -> None:
-        """Write how a trial ended, its values and all curves still remembered: one transaction.
+        """Write a trial's end, its values and all buffered curves in one transaction.
 
         Args:
-            values: of the objectives, in their order; None for the only one, which `result` has.
-            keep_predictions: replace the stored out-of-fold predictions by this trial's.
+            values: values of the objectives, in their order; None takes the only one from
+                `result`.
+            keep_predictions: whether to replace the stored out-of-fold predictions by this
+                trial's.
         """
         trial_id = self._trial_ids[number]
         rows = _table(models.TrialModel)
@@ -251,11 +253,11 @@ class StudyDatabase:
             )
             if values is None:
                 values = () if result.value is None else (result.value,)
-            found = [_value_row(trial_id, i, value) for i, value in enumerate(values)]
-            _insert(connection, _table(models.TrialValueModel), found)
+            value_rows = [_value_row(trial_id, i, value) for i, value in enumerate(values)]
+            _insert(connection, _table(models.TrialValueModel), value_rows)
             attributes = [
                 {"trial_id": trial_id, "key": key, "value_json": json.dumps(value)}
-                for key, value in _shown(result).items()
+                for key, value in _user_attributes(result).items()
             ]
             _insert(connection, _table(models.TrialUserAttributeModel), attributes)
             connection.execute(
@@ -291,7 +293,7 @@ class StudyDatabase:
                     "intermediate_value_type": kind,
                 }
             )
-            curves += [_curve_row(trial_id, fold, told) for fold, told in enumerate(folds)]
+            curves += [_curve_row(trial_id, fold, each) for fold, each in enumerate(folds)]
         _insert(connection, _table(models.TrialIntermediateValueModel), means)
         _insert(connection, schema.curves, curves)
 
@@ -312,28 +314,29 @@ def _value_row(trial_id: int, objective: int, value: float) -> dict[str, Any]:
     return {"trial_id": trial_id, "objective": objective, "value": stored, "value_type": kind}
 
 
-def _curve_row(trial_id: int, fold: int, told: Evaluation) -> dict[str, Any]:
+def _curve_row(trial_id: int, fold: int, evaluation: Evaluation) -> dict[str, Any]:
+    train_loss, score = evaluation.train_loss, evaluation.score
     return {
         "trial_id": trial_id,
-        "step": told.step,
+        "step": evaluation.step,
         "fold": fold,
-        "epoch": told.epoch,
-        "train_loss": told.train_loss if math.isfinite(told.train_loss) else None,
-        "score": told.score if math.isfinite(told.score) else None,
-        "lr": told.lr,
-        "metrics": json.dumps(told.metrics),
+        "epoch": evaluation.epoch,
+        "train_loss": train_loss if math.isfinite(train_loss) else None,
+        "score": score if math.isfinite(score) else None,
+        "lr": evaluation.lr,
+        "metrics": json.dumps(evaluation.metrics),
     }
 
 
-def _shown(result: TrialResult) -> dict[str, Any]:
-    """The few user attributes that other Optuna tools show."""
-    shown: dict[str, Any] = {"outcome": result.outcome}
+def _user_attributes(result: TrialResult) -> dict[str, Any]:
+    """Return the few user attributes that other Optuna tools show."""
+    attributes: dict[str, Any] = {"outcome": result.outcome}
     if result.reason:
-        shown["reason"] = result.reason
+        attributes["reason"] = result.reason
     if result.fold_scores:
-        shown["fold_scores"] = result.fold_scores
+        attributes["fold_scores"] = result.fold_scores
     metrics = result.metrics.items()
-    return shown | {n: value if math.isfinite(value) else NOT_DEFINED for n, value in metrics}
+    return attributes | {n: value if math.isfinite(value) else NOT_DEFINED for n, value in metrics}
 
 
 def _details(result: TrialResult) -> dict[str, Any]:
@@ -351,7 +354,7 @@ def _details(result: TrialResult) -> dict[str, Any]:
 
 
 def _end_of(rows: Table) -> ColumnElement[Any]:
-    """Now, or the trial's start if that is later: the clock was set back between two calls."""
+    """Return the later of now and the trial's start: the clock may have been set back between."""
     now, start = _now(), rows.c.datetime_start
     return case((start > now, start), else_=now)
 

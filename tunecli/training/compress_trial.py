@@ -1,4 +1,4 @@
-"""What compression makes of a trial: each fold's best model, compressed and scored anew."""
+"""Compress a trial: each fold's best model is compressed and scored again."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tunecli.training.outcome.evaluation import Evaluation
 from tunecli.training.outcome.score_guard import NoScoreError, finite_evaluation
 from tunecli.training.step.losses import Predictions
 
-_EXAMPLE_ROWS = 2  # batch norms in training want more than one
+_EXAMPLE_ROWS = 2  # batch norms in training need more than one
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,11 @@ class CompressedFold:
     """One fold's model after compression.
 
     Attributes:
-        model: as it is read back from the packed file.
-        predictions: for the validation rows.
-        metrics: the study's others that predictions give, by name.
+        model: the model as read back from the packed file.
+        packed: the compressed model.
+        predictions: predictions for the validation rows.
+        score: the objective's metric on the validation rows.
+        metrics: the study's other metrics of predictions, by name.
     """
 
     model: nn.Module
@@ -45,10 +47,10 @@ class CompressedFold:
 
 
 def compressed_folds(training: CrossValidation) -> list[CompressedFold]:
-    """Each fold's best model, compressed and scored; the training is left as it was.
+    """Compress and score each fold's best model; the training is not changed.
 
     Raises:
-        DataError: a step cannot be taken on this model.
+        DataError: a compression step cannot be applied to this model.
         NoScoreError: a score, or the loss in fine-tuning, is not finite.
     """
     folds = [fold for fold in training.folds if isinstance(fold, FoldTraining)]
@@ -56,10 +58,13 @@ def compressed_folds(training: CrossValidation) -> list[CompressedFold]:
 
 
 def compress_folds(config: TrialConfig, folds: Sequence[FoldTraining]) -> list[CompressedFold]:
-    """The same for trained folds, by the compression of any configuration with their model.
+    """Compress and score the best models of trained folds.
+
+    Args:
+        config: a configuration with their model, whose compression is applied.
 
     Raises:
-        DataError: a step cannot be taken on this model.
+        DataError: a compression step cannot be applied to this model.
         NoScoreError: a score, or the loss in fine-tuning, is not finite.
     """
     packed = packed_models(config, folds)
@@ -67,22 +72,23 @@ def compress_folds(config: TrialConfig, folds: Sequence[FoldTraining]) -> list[C
 
 
 def packed_models(config: TrialConfig, folds: Sequence[FoldTraining]) -> list[Packed]:
-    """Each fold's best model, compressed; the trainings are left as they were.
+    """Compress each fold's best model; the trainings are not changed.
 
-    Which steps would not make the file smaller is found on the first fold, for all of them.
+    The first fold decides for all folds which steps are skipped because they make the file no
+    smaller.
 
     Raises:
-        DataError: a step cannot be taken on this model.
+        DataError: a compression step cannot be applied to this model.
         NoScoreError: the loss in fine-tuning is not finite.
     """
     models = [fold.best_model().to(fold.device) for fold in folds]
-    have_lost = [
+    have_changed = [
         lose_channels(model, config.compression, example(fold.fold))
         for model, fold in zip(models, folds, strict=True)
     ]
     settings, left_out = without_idle(models[0], config.compression)
-    have_lost += [thin_out(model, settings) for model in models]
-    if any(have_lost) and settings.finetune_epochs:
+    have_changed += [thin_out(model, settings) for model in models]
+    if any(have_changed) and settings.finetune_epochs:
         models = _finetuned(config, folds, models)
     return [write_down(model, settings, left_out) for model in models]
 
@@ -90,40 +96,40 @@ def packed_models(config: TrialConfig, folds: Sequence[FoldTraining]) -> list[Pa
 def _finetuned(
     config: TrialConfig, folds: Sequence[FoldTraining], models: Sequence[nn.Module]
 ) -> list[nn.Module]:
-    """The models trained further, all folds in lockstep, each at the best mean over them."""
+    """Fine-tune the models, all folds in lockstep; return them at the best mean score."""
     data, device = [fold.fold for fold in folds], folds[0].device
     further = CrossValidation(_finetuning(config), data, device, models=models)
     for _ in further:
         pass
     if further.outcome != "complete":
-        raise NoScoreError(further.outcome or "failed", f"in fine-tuning, {further.reason}")
+        raise NoScoreError(further.outcome or "failed", f"in fine-tuning: {further.reason}")
     return [fold.best_model() for fold in further.folds if isinstance(fold, FoldTraining)]
 
 
 def _finetuning(config: TrialConfig) -> TrialConfig:
-    """As trained before, but from the learning rate down to zero along a cosine.
+    """Return the configuration for fine-tuning: a cosine from the learning rate down to zero.
 
     Renda et al. (2020), "Comparing Rewinding and Fine-tuning in Neural Network Pruning",
-    arXiv:2003.02389: the original rate, wound back, does better than its last small value.
+    arXiv:2003.02389: rewinding to the original rate works better than its last small value.
     """
-    kept = config.training.model_dump(
+    settings = config.training.model_dump(
         exclude={"epochs", "steps", "eval_every", "warmup", "ema", "early_stopping", "max_time"}
     )
-    training = TrainingSettings(**kept, epochs=config.compression.finetune_epochs)
+    training = TrainingSettings(**settings, epochs=config.compression.finetune_epochs)
     schedule = Component(name="CosineAnnealingLR", arguments={})
     return config.model_copy(update={"training": training, "schedule": schedule})
 
 
 def _scored(fold: FoldTraining, packed: Packed, config: TrialConfig) -> CompressedFold:
-    """Measure what the file gives back, so that nobody ever sees another model's score."""
+    """Score the model that the packed file holds, not the model before packing."""
     model = unpack(packed, new_model(config, fold.fold)).to(fold.device)
     predictions, score, metrics = fold.measured(model)
-    told = Evaluation(0, config.training.epochs or 0, 0.0, score, metrics, 0.0)
-    told = finite_evaluation(told, fold.fold.number, config.objective.metric.name)
-    return CompressedFold(model, packed, predictions, told.score, told.metrics)
+    scored = Evaluation(0, config.training.epochs or 0, 0.0, score, metrics, 0.0)
+    scored = finite_evaluation(scored, fold.fold.number, config.objective.metric.name)
+    return CompressedFold(model, packed, predictions, scored.score, scored.metrics)
 
 
 def example(fold: FoldData, n_rows: int = _EXAMPLE_ROWS) -> Tensor:
-    """A few rows as the model takes them, (n_rows, *shape)."""
+    """Return a few rows as the model takes them, (n_rows, *shape)."""
     rows = as_features(fold.x_train)
     return next(iter(rows.batches(None, [n_rows])))

@@ -1,7 +1,7 @@
-"""The training of one trial: all its folds, one evaluation of each at a time.
+"""Train one trial: all its folds in lockstep, one evaluation of each fold at a time.
 
-In lockstep a trial is judged by the mean over all folds from its first evaluation on, by whoever
-asks for the next one, and by early stopping here. The value of a trial is that mean at its best.
+So the mean score over all folds is known from the first evaluation on, for the pruner, which stops
+asking for evaluations, and for early stopping here. The value of a trial is the best mean.
 """
 
 from __future__ import annotations
@@ -35,24 +35,24 @@ from tunecli.training.step.losses import Predictions
 from tunecli.training.user_loop.user_training import UserFoldTraining
 
 Round = tuple[Evaluation, ...]
-"""One evaluation of every fold, with one step."""
+"""One evaluation of every fold, all with the same step."""
 
 
 class CrossValidation:
     """Trains all folds of a trial; each item is one evaluation of every fold.
 
     Attributes:
-        config: of the trial.
-        folds: in the order of the data's folds.
-        n_evaluations: planned; early stopping may end sooner. None if only the user's own training
-            knows.
+        config: the configuration of the trial.
+        folds: trainings in the order of the data's folds.
+        n_evaluations: planned number of evaluations; early stopping may end the trial sooner. None
+            if only the user's own training determines it.
         curve: the evaluations so far.
-        outcome: None while training, then complete, diverged, or failed where something else than
-            a number came back.
-        reason: in a sentence, unless complete.
-        seconds: time in training and evaluation, that of a loaded state included.
-        best_step: index of the evaluation whose mean score is best, the earliest of equals; None
-            before the first.
+        outcome: None while training, then complete, diverged, or failed if a score is not a
+            number.
+        reason: why the trial diverged or failed; empty otherwise.
+        seconds: time spent in training and evaluation, that of a loaded state included.
+        best_step: index of the evaluation with the best mean score, the earliest of equals; None
+            before the first evaluation.
     """
 
     def __init__(
@@ -66,8 +66,8 @@ class CrossValidation:
         """Prepare all folds.
 
         Args:
-            folder: where the user's own training keeps checkpoints.
-            models: to train further, in place, one a fold; None for new ones.
+            folder: folder for the checkpoints of the user's own training.
+            models: models to train further, in place, one per fold; None for new ones.
         """
         self._peak = PeakMemory(device)
         self._device_memory = device_memory(device)
@@ -108,30 +108,30 @@ class CrossValidation:
         except NoScoreError as error:
             self.outcome, self.reason = error.outcome, error.reason
             raise StopIteration from None
-        except StopIteration:  # a training of the user's own has come to its end
+        except StopIteration:  # the user's own training has ended
             self.outcome = "complete" if self.curve else "failed"
-            self.reason = "" if self.curve else f"{ERROR}: nothing was reported"
+            self.reason = "" if self.curve else f"{ERROR}: the training ended without a report"
             raise
         finally:
             self.seconds += time.perf_counter() - start
         return evaluations
 
     def _evaluate_all(self) -> Round:
-        """The next evaluation of every fold, up to the first that cannot be judged."""
+        """Evaluate every fold once; raise at the first evaluation that is not usable."""
         name = self.config.objective.metric.name
         has_loss = self.config.train is None
         evaluations = []
         for training in self.folds:
-            told = next(training)
+            evaluation = next(training)
             if self._leaves_device(training):
                 training.leave_device()
             evaluations.append(
-                finite_evaluation(told, training.fold.number, name, has_loss=has_loss)
+                finite_evaluation(evaluation, training.fold.number, name, has_loss=has_loss)
             )
         return tuple(evaluations)
 
     def _leaves_device(self, training: FoldTraining | UserFoldTraining) -> TypeGuard[FoldTraining]:
-        """Whether a fold waits for its next turn in host memory."""
+        """Return whether a fold waits for its next turn in host memory."""
         if not isinstance(training, FoldTraining) or self._device_memory is None:
             return False
         return must_wait_elsewhere(training.n_bytes, len(self.folds), self._device_memory)
@@ -153,11 +153,11 @@ class CrossValidation:
         return [fmean(evaluation.score for evaluation in row) for row in self.curve]
 
     def take_notes(self) -> list[str]:
-        """What a user should read since the last call, each sentence once."""
+        """Return the notes for the user since the last call, each once."""
         return list(dict.fromkeys(note for fold in self.folds for note in fold.take_notes()))
 
     def _is_exhausted(self) -> bool:
-        """Whether early stopping ends the trial now."""
+        """Return whether early stopping ends the trial now."""
         stopping = self.config.training.early_stopping
         if stopping is None:
             return False
@@ -167,17 +167,17 @@ class CrossValidation:
         return no_longer_improves(self.mean_scores, self.config.objective.direction, stopping)
 
     def result(self, outcome: Literal["complete", "pruned"] = "complete") -> TrialResult:
-        """What is known of the trial when the caller stops asking.
+        """Return the result of the trial when the caller stops iterating.
 
         Args:
-            outcome: `pruned` if the caller ended it before its time. A diverged or failed trial
-                stays so.
+            outcome: `pruned` if the caller stopped it early. The result of a diverged or failed
+                trial has that outcome in any case.
         """
         if self.outcome is not None and self.outcome != "complete":
             return self.measured(TrialResult(self.outcome, self.reason))
         step = self.best_step if outcome == "complete" else len(self.curve) - 1
         if step is None or step < 0:
-            raise ValueError("A trial has a result after its first evaluation, and not before.")
+            raise ValueError("A trial has no result before its first evaluation.")
         evaluations = self.curve[step]
         result = TrialResult(
             outcome=outcome,
@@ -197,7 +197,7 @@ class CrossValidation:
         return self.measured(result)
 
     def measured(self, result: TrialResult) -> TrialResult:
-        """With what the trial cost."""
+        """Return the result with the trial's number of weights, duration and peak memory."""
         return replace(
             result,
             n_weights=self.folds[0].n_weights,
@@ -206,14 +206,14 @@ class CrossValidation:
         )
 
     def close(self) -> bool:
-        """End what runs beside this; whether it has ended."""
+        """End the user's own trainings; return whether all have ended."""
         ends = [fold.close() for fold in self.folds if isinstance(fold, UserFoldTraining)]
         return all(ends)
 
     def archive(self, outputs_of_folds: Sequence[Predictions | None]) -> bytes | None:
-        """Validation rows and outputs of every fold, as an npz archive.
+        """Return validation rows and outputs of every fold as an npz archive.
 
-        None where the user's own training keeps them to itself.
+        None if the user's own training did not report predictions.
         """
         arrays: dict[str, Any] = {}
         for training, outputs in zip(self.folds, outputs_of_folds, strict=True):
@@ -228,11 +228,11 @@ class CrossValidation:
 
     @property
     def checkpoint_bytes(self) -> int:
-        """What `state_dict` will take, roughly: weights, their best, two moments of each."""
+        """Approximate size of `state_dict`: weights, best weights, two moments of each."""
         return sum(4 * 4 * fold.n_weights for fold in self.folds)
 
     def state_dict(self) -> dict[str, Any]:
-        """All that `load_state_dict` needs to go on bit for bit; see `FoldTraining.state_dict`."""
+        """Return the state to resume from bit for bit; see `FoldTraining.state_dict`."""
         return {
             "folds": [training.state_dict() for training in self.folds],
             "curve": [[asdict(evaluation) for evaluation in row] for row in self.curve],
@@ -243,7 +243,7 @@ class CrossValidation:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where `state_dict` was called, in a trial of the same configuration and folds."""
+        """Resume from a `state_dict` of a trial with the same configuration and folds."""
         for training, saved in zip(self.folds, state["folds"], strict=True):
             training.load_state_dict(saved)
         self.curve = [tuple(Evaluation(**saved) for saved in row) for row in state["curve"]]
@@ -254,7 +254,7 @@ class CrossValidation:
 
 
 def best_index(values: Sequence[float], direction: Direction) -> int:
-    """Index of the best of `values`, the earliest of equals."""
+    """Return the index of the best of `values`, the earliest of equals."""
     choose = max if direction == "maximize" else min
     return choose(range(len(values)), key=values.__getitem__)  # both return the first of equals
 
@@ -262,10 +262,10 @@ def best_index(values: Sequence[float], direction: Direction) -> int:
 def no_longer_improves(
     values: Sequence[float], direction: Direction, stopping: EarlyStopping
 ) -> bool:
-    """Whether none of the last `patience` values was better than all before by `min_delta`.
+    """Return whether none of the last `patience` values improved the best one by `min_delta`.
 
-    An improvement must exceed the best value that counted as one, so that a slow creep of steps
-    below `min_delta` each counts once they add up to more.
+    An improvement is measured from the last value that counted as one, so many steps below
+    `min_delta` each count once they add up to more.
     """
     sign = 1 if direction == "maximize" else -1
     best, since = -math.inf, 0

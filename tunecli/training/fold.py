@@ -1,8 +1,8 @@
-"""The training of one fold, as an iterator with state.
+"""Train one fold, as an iterator with state.
 
 `next()` trains to the next evaluation and returns it. There is no callback and no pruner: to stop
-a training, stop asking. Between two evaluations the whole can be saved and taken up elsewhere, and
-the folds of a trial can be trained in any order: the bits are the same.
+a training, stop iterating. Between two evaluations the state can be saved and resumed elsewhere,
+and the folds of a trial can be trained in any order, with the same bits.
 """
 
 from __future__ import annotations
@@ -44,18 +44,18 @@ from tunecli.training.step.schedules import Rates
 from tunecli.training.step.timetable import Timetable
 
 BLOCK_BATCHES = 8
-"""Evaluated at once, at most, so that an evaluation takes no more memory than training does."""
+"""Most batches evaluated at once, so that evaluation needs no more memory than training."""
 
 
 class FoldTraining:
-    """Trains one model on one fold; depends on the configuration, its seed and the fold alone.
+    """Trains one model on one fold; the result depends only on the configuration and the fold.
 
     Attributes:
         fold: the data, on the device.
-        device: where it trains.
-        model: in training; `best_model` is what to use afterwards.
-        timetable: the steps to come.
-        best_outputs: predictions for the validation rows when `keep` was called last, (n_valid,
+        device: the device of the training.
+        model: the model in training; use `best_model` afterwards.
+        timetable: the planned steps and evaluations.
+        best_outputs: predictions for the validation rows at the last call of `keep`, (n_valid,
             n_classes) probabilities or (n_valid,) values in the original unit; None before.
     """
 
@@ -70,8 +70,9 @@ class FoldTraining:
         """Prepare the training.
 
         Args:
-            fewest_batches: the timetable's, for folds in lockstep.
-            model: to train further, in place; None for a new one.
+            fewest_batches: smallest number of batches of any fold, for folds in lockstep; see
+                `Timetable.of`.
+            model: model to train further, in place; None for a new one.
         """
         self.fold = _in_32_bits(fold).to(device)
         self.device = device
@@ -80,7 +81,7 @@ class FoldTraining:
         self._precision = Precision(self._settings, device)
         self._seed = fold_seed(config.seed, fold.number)
         self._random = RandomStream(self._seed, device)
-        with self._own_world():
+        with self._own_context():
             self._build(device, fewest_batches, model)
         self._y_valid = fold.y_valid.numpy(force=True)
         self._n_steps = 0  # done
@@ -136,7 +137,7 @@ class FoldTraining:
         if self._n_evaluations == len(self.timetable.evaluations):
             raise StopIteration
         self._movable.come_back()
-        with self._own_world():
+        with self._own_context():
             self._train_to(self.timetable.evaluations[self._n_evaluations])
             evaluation = self._evaluate()
         self._n_evaluations += 1
@@ -144,41 +145,41 @@ class FoldTraining:
         return evaluation
 
     def train_unmeasured(self, n_evaluations: int) -> None:
-        """Train as far as that many evaluations go, and evaluate at none of them.
+        """Train as far as `n_evaluations` evaluations reach, without evaluating.
 
-        Leads to the same weights, bit for bit, unless a schedule waits for scores.
+        The weights are the same bit for bit, unless a schedule depends on scores.
         """
         self._movable.come_back()
-        with self._own_world():
+        with self._own_context():
             self._train_to(self.timetable.evaluations[n_evaluations - 1])
         self._n_evaluations = n_evaluations
 
     @property
     def meaning(self) -> OutputMeaning:
-        """Of the model's outputs."""
+        """Meaning of the model's outputs."""
         return self._loss.meaning
 
     @property
     def n_weights(self) -> int:
-        """Parameters of the model."""
+        """Number of the model's parameters."""
         return sum(parameter.numel() for parameter in self.model.parameters())
 
     @property
     def n_bytes(self) -> int:
-        """Of all that it holds between two turns: as many weights are kept as the best ones."""
+        """Bytes held between two turns, including a copy of the best weights."""
         weights = self._evaluated_model.state_dict().values()
         return self._movable.n_bytes + sum(int(weight.nbytes) for weight in weights)
 
     def leave_device(self) -> None:
-        """Wait for the next turn in host memory."""
+        """Move to host memory until the next turn."""
         host = torch.device("cpu")
         self._movable.leave(host)
         if self._best_weights is not None:
-            kept = self._best_weights.items()
-            self._best_weights = {name: weight.to(host) for name, weight in kept}
+            weights = self._best_weights.items()
+            self._best_weights = {name: weight.to(host) for name, weight in weights}
 
     def take_notes(self) -> list[str]:
-        """What a user should read since the last call."""
+        """Return the notes for the user since the last call."""
         notes = self._step.micro_batches.notes
         self._step.micro_batches.notes = []
         return notes
@@ -188,8 +189,8 @@ class FoldTraining:
         return self.model if self._average is None else self._average.module
 
     @contextmanager
-    def _own_world(self) -> Iterator[None]:
-        """This fold's random numbers and precision; what was outside comes back after it."""
+    def _own_context(self) -> Iterator[None]:
+        """Use this fold's random state and precision within the block."""
         with self._random.in_use(), self._precision.in_force():
             yield
 
@@ -217,7 +218,7 @@ class FoldTraining:
 
     def _evaluate(self) -> Evaluation:
         """Measure the model on the validation part; NaN if an output is not finite."""
-        if not self._step.is_empty:  # else `eval_every` is less than a step, and the loss stands
+        if not self._step.is_empty:  # else `eval_every` is less than a step: keep the loss
             self._train_loss = self._step.take_mean_loss()
         self._predictions, score, metrics = self.measured(self._evaluated_model)
         done = self._batches.position / len(self._batches.sizes)
@@ -231,7 +232,7 @@ class FoldTraining:
         )
 
     def measured(self, model: nn.Module) -> tuple[Predictions, float, dict[str, float]]:
-        """A model's predictions for the validation rows, its score, the other metrics by name."""
+        """Return a model's validation predictions, its score, and the other metrics by name."""
         predictions = self._loss.predict(self._outputs(model.eval()))
         objective, *others = wanted = prediction_metrics(self._config)
         fold = self.fold
@@ -243,7 +244,7 @@ class FoldTraining:
 
     @torch.no_grad()
     def _outputs(self, model: nn.Module) -> Tensor:
-        """What a model gives for the validation rows, (n_valid, n_outputs) float32."""
+        """Return a model's outputs for the validation rows, (n_valid, n_outputs) float32."""
         x = as_features(self.fold.x_valid)
         batch = self._step.micro_batches.most_rows(self._batches.sizes[0])
         n_rows = min(max(BLOCK_BYTES // x.row_bytes, batch), BLOCK_BATCHES * batch)
@@ -254,7 +255,7 @@ class FoldTraining:
         return torch.cat(parts).float()
 
     def keep(self) -> None:
-        """Remember the weights and the outputs of the last evaluation as the best."""
+        """Keep the weights and the outputs of the last evaluation as the best."""
         weights = self._evaluated_model.state_dict()
         if self._best_weights is None:
             self._best_weights = {name: weight.clone() for name, weight in weights.items()}
@@ -263,17 +264,17 @@ class FoldTraining:
         self.best_outputs = self._predictions
 
     def best_model(self) -> nn.Module:
-        """A copy of the model with the weights last kept (averaged ones with `ema`), for use."""
+        """Return a copy of the model with the best weights (averaged ones with `ema`)."""
         model = copy.deepcopy(self._evaluated_model)
         if self._best_weights is not None:
             model.load_state_dict(self._best_weights)
         return model.eval()
 
     def state_dict(self) -> dict[str, Any]:
-        """All that `load_state_dict` needs to go on bit for bit.
+        """Return the state to resume from bit for bit.
 
-        Tensors and plain values only, for `torch.load(weights_only=True)`; like a module's, they
-        change with the training, so save or copy them at once.
+        It holds only tensors and plain values, for `torch.load(weights_only=True)`. As with a
+        module's state, the tensors change with the training, so save or copy them at once.
         """
         return {
             "model": self.model.state_dict(),
@@ -292,7 +293,7 @@ class FoldTraining:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where `state_dict` was called, with the same configuration and fold."""
+        """Resume from a `state_dict` with the same configuration and fold."""
         self.model.load_state_dict(state["model"])
         if self._average is not None:
             self._average.load_state_dict(state["average"])
@@ -311,14 +312,14 @@ class FoldTraining:
 
 
 def _in_32_bits(fold: FoldData) -> FoldData:
-    """The fold with targets as losses compute with them; standardized ones are so already."""
+    """Return the fold with 32-bit targets, as losses need; standardized targets already are."""
     if fold.task == "classification":
         return fold
     return replace(fold, y_train=fold.y_train.float())
 
 
 def new_model(config: TrialConfig, fold: FoldData) -> nn.Module:
-    """The model of a configuration, for the data of a fold."""
+    """Build the model of a configuration for the data of a fold."""
     return build_model(config.model, fold.shape, n_outputs(config.loss, fold), Columns.of(fold))
 
 

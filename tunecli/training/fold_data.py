@@ -1,4 +1,4 @@
-"""The folds of a data set as the training of a configuration takes them."""
+"""Return the folds of a data set as a configuration trains on them."""
 
 from __future__ import annotations
 
@@ -22,5 +22,5 @@ def folds_of(store: FoldStore | NoData, config: TrialConfig) -> list[FoldData]:
 
 
 def takes_integers(config: TrialConfig) -> bool:
-    """Whether rows of whole numbers stay so: for code of the user's own, which may embed them."""
+    """Return whether rows of integers stay integers: user code may embed them."""
     return config.train is not None or is_code(config.model.name)

@@ -1,7 +1,7 @@
-"""A trial in miniature: does it build, does it train, how much memory and time does it take?
+"""Rehearse a trial: does it build, does it train, how much memory and time does it take?
 
 `tunecli check` rehearses configurations so that nothing fails an hour into a search. A rehearsal
-is the real training loop on a fold cut to two batches.
+runs the real training loop on a fold that is cut to two batches.
 """
 
 from __future__ import annotations
@@ -42,31 +42,31 @@ from tunecli.training.step.timetable import Timetable
 from tunecli.training.trial_end import infeasible_before_training
 
 TIMED_STEPS = 32
-"""At most so many optimizer steps are timed,"""
+"""Largest number of optimizer steps that are timed."""
 
 TIMED_SECONDS = 0.05
-"""and none is begun after so long: one step of a large model, several of a small one."""
+"""No timed step starts after this time: a large model takes one step, a small one several."""
 
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """What two batches tell of a trial.
+    """Costs of a trial, estimated from two batches.
 
     Attributes:
-        n_weights: parameters of the model.
-        n_bytes: memory of the trial's folds: for each, weights and buffers, the best weights kept,
-            averaged ones (ema) and the optimizer's state; and, for the one fold that computes,
-            gradients and what a batch leaves behind for its backward pass (of recomputed blocks,
-            what goes into them). Data is not counted.
-        fold_bytes: of that, what each fold holds while it waits for its turn; a checkpoint holds
-            as much of each.
-        n_folds: of the trial.
-        seconds_per_batch: of training it, evaluation left out.
-        seconds: of the whole trial, evaluations included, all folds one after another, if nothing
+        n_weights: number of the model's parameters.
+        n_bytes: memory of the trial's folds: for each fold, weights and buffers, the best weights,
+            averaged weights (ema) and the optimizer's state; and, for the one fold that computes,
+            gradients and what a batch saves for its backward pass (for recomputed blocks, their
+            inputs). Data is not counted.
+        fold_bytes: the part of `n_bytes` that each fold holds while it waits for its turn; a
+            checkpoint holds as much per fold.
+        n_folds: number of the trial's folds.
+        seconds_per_batch: training time per batch, without evaluation.
+        seconds: time of the whole trial with evaluations, all folds one after another, if nothing
             stops it early.
-        beyond: which limit its model breaks before it is trained; such a trial costs nothing.
-        error: what is wrong, in one sentence that begins with the component; empty if nothing is.
-            The numbers are then 0.
+        beyond: the limit that its model violates before training; such a trial costs nothing.
+        error: what is wrong, in one sentence that begins with the component; empty if nothing is
+            wrong. The numbers are then 0.
     """
 
     n_weights: int = 0
@@ -83,8 +83,8 @@ def rehearse(config: TrialConfig, folds: Sequence[FoldData]) -> Rehearsal:
     """Build a configuration and train it on two batches.
 
     Args:
-        config: any trial of a study.
-        folds: of the study's data, scaled as `config` says; the largest one is used.
+        config: the configuration of any trial of a study.
+        folds: folds of the study's data, scaled as in `config`; the largest one is used.
     """
     fold = max(folds, key=lambda fold: len(fold.y_train))
     try:
@@ -96,14 +96,14 @@ def rehearse(config: TrialConfig, folds: Sequence[FoldData]) -> Rehearsal:
                 device = choose_device(config.training.device)
                 short = _shortened(config, len(sizes))
                 training = FoldTraining(short, _cut(fold, sizes), device)
-                found = _measured(training, config, folds, fold)
-                return replace(found, beyond=infeasible.reason if infeasible else "")
+                rehearsal = _measured(training, config, folds, fold)
+                return replace(rehearsal, beyond=infeasible.reason if infeasible else "")
     except _RehearsalError as error:
         return Rehearsal(error=str(error))
 
 
 def build_error(config: TrialConfig, folds: Sequence[FoldData]) -> str:
-    """What is wrong with a configuration before it trains, in a sentence; empty if it builds."""
+    """Return why a configuration cannot be built, in a sentence; empty if it can."""
     fold = max(folds, key=lambda fold: len(fold.y_train))
     try:
         with torch.random.fork_rng(devices=[]):
@@ -116,7 +116,7 @@ def build_error(config: TrialConfig, folds: Sequence[FoldData]) -> str:
 
 
 def _build_one_by_one(config: TrialConfig, fold: FoldData) -> None:
-    """Build what the loop will build, to know whose fault an error is."""
+    """Build each part that the loop builds by itself, to attribute errors to it."""
     with _blaming(f"loss.{config.loss.name}"):
         loss = build_loss(config.loss, fold)
         if is_code(config.loss.name):
@@ -124,7 +124,7 @@ def _build_one_by_one(config: TrialConfig, fold: FoldData) -> None:
             loss(outputs.requires_grad_(), fold.y_train[:2])
     for metric in prediction_metrics(config):
         if is_code(metric.name):
-            with _blaming(f"{_place(config, metric)}.{metric.name}"):
+            with _blaming(f"{_section(config, metric)}.{metric.name}"):
                 _try_metric(metric, fold)
     for component in config.data.augment:
         with _blaming(f"data.augment.{component.name}"):
@@ -138,12 +138,12 @@ def _build_one_by_one(config: TrialConfig, fold: FoldData) -> None:
         except (RuntimeError, ValueError, AssertionError):
             explain_size(config.model, fold.shape, wanted)
             raise
-    if names := set(cost_metrics(config)) - {"latency"}:  # what computes has a latency
+    if names := set(cost_metrics(config)) - {"latency"}:  # a model that computes has a latency
         with _blaming(f"model.{config.model.name}"):
             costs_of(names, model, example(fold, 1))
     with _blaming(f"optimizer.{config.optimizer.name}"):
         optimizers = build_optimizers(config.optimizer, model, config.training.decay, factors)
-    if config.schedule is not None:  # here for its true length, which the rehearsal shortens
+    if config.schedule is not None:  # of full length, which the rehearsal shortens
         with _blaming(f"schedule.{config.schedule.name}"):
             n_batches = len(batch_sizes(len(fold.y_train), config.training.batch_size))
             timetable = Timetable.of(config.training, n_batches)
@@ -155,15 +155,15 @@ def _build_one_by_one(config: TrialConfig, fold: FoldData) -> None:
             unpack(write_down(model, config.compression), new_model(config, fold))
 
 
-def _place(config: TrialConfig, metric: Component) -> str:
-    """The section of the study file that names a metric."""
+def _section(config: TrialConfig, metric: Component) -> str:
+    """Return the section of the study file that names a metric."""
     if metric in [one.metric for one in (config.objective, *config.further_objectives)]:
         return "objective"
     return "constraints" if metric in [one.metric for one in config.constraints] else "metrics"
 
 
 def _try_metric(metric: Component, fold: FoldData) -> None:
-    """Measure the truth itself, as if it were predicted."""
+    """Measure perfect predictions."""
     y = fold.y_valid.numpy(force=True)
     predictions = y if fold.task == "regression" else np.eye(fold.n_classes, dtype=np.float32)[y]
     name = label(metric)
@@ -182,7 +182,7 @@ def _rows(fold: FoldData, n: int) -> Tensor:
 
 
 def _fewest(config: TrialConfig) -> int:
-    """Rows that go through the model at once: with a single one, batch norms fail."""
+    """Return the smallest number of rows per forward pass: batch norms fail with a single row."""
     return 1 if 1 in (config.training.batch_size, config.training.micro_batch) else 2
 
 
@@ -192,13 +192,13 @@ def _check_outputs(model: nn.Module, rows: Tensor, wanted: int) -> None:
     main, *auxiliary = outputs if isinstance(outputs, tuple) else (outputs,)
     for output in (main, *(output for output in auxiliary if output is not None)):
         if not isinstance(output, Tensor) or output.shape != (len(rows), wanted):
-            raise TunecliError(f"a model must give one tensor with {wanted} outputs for each row.")
+            raise TunecliError(f"a model must return one tensor with {wanted} outputs per row.")
 
 
 def _shortened(config: TrialConfig, n_batches: int) -> TrialConfig:
-    """The same with few steps on `n_batches` batches, evaluated twice after each step.
+    """Return the configuration with few steps on `n_batches` batches, evaluated twice per step.
 
-    So every second evaluation tells the time of an evaluation alone.
+    So every second evaluation gives the time of an evaluation alone.
     """
     steps_per_epoch = math.ceil(n_batches / config.training.accumulate)
     changes = {
@@ -211,9 +211,9 @@ def _shortened(config: TrialConfig, n_batches: int) -> TrialConfig:
 
 
 def _cut(fold: FoldData, sizes: Sequence[int]) -> FoldData:
-    """Training rows for batches of these sizes, and as many validation rows at most."""
+    """Cut a fold to batches of these sizes, and to as many validation rows at most."""
     n_rows = sum(sizes)
-    weights = fold.valid_weights  # of which the first may all be 0
+    weights = fold.valid_weights  # the first ones may all be 0
     return replace(
         fold,
         x_train=as_features(fold.x_train).first(n_rows),
@@ -230,7 +230,7 @@ def _cut(fold: FoldData, sizes: Sequence[int]) -> FoldData:
 def _measured(
     training: FoldTraining, config: TrialConfig, folds: Sequence[FoldData], fold: FoldData
 ) -> Rehearsal:
-    """Train: the first step for the memory, the others for the time."""
+    """Train: the first step measures memory, the others time."""
     saved = _SavedBytes(training)
     with saved.counted():
         next(training)
@@ -242,7 +242,7 @@ def _measured(
     n_batches = timetable.n_steps * len(sizes) / timetable.steps_per_epoch
     parts_of_valid = len(fold.y_valid) / len(training.fold.y_valid)
     evaluating = per_evaluation * parts_of_valid * len(timetable.evaluations)
-    fold_bytes = _kept_bytes(training)
+    fold_bytes = _waiting_bytes(training)
     return Rehearsal(
         n_weights=training.n_weights,
         n_bytes=fold_bytes * len(folds) + _gradient_bytes(training) + saved.n_bytes,
@@ -254,7 +254,7 @@ def _measured(
 
 
 def _seconds(training: FoldTraining) -> tuple[float, float]:
-    """Of an optimizer step and of an evaluation; medians of as many as fit into the time."""
+    """Return the median seconds of an optimizer step and of an evaluation."""
     with_step: list[float] = []
     without: list[float] = []
     while len(without) < TIMED_STEPS and sum(with_step) < TIMED_SECONDS:
@@ -266,8 +266,8 @@ def _seconds(training: FoldTraining) -> tuple[float, float]:
     return max(0.0, statistics.median(with_step) - evaluation), evaluation
 
 
-def _kept_bytes(training: FoldTraining) -> int:
-    """Of a fold that waits for its turn: model, best weights, average, optimizers."""
+def _waiting_bytes(training: FoldTraining) -> int:
+    """Return the bytes of a waiting fold: model, best weights, average, optimizers."""
     state = training.state_dict()
     model = _tensor_bytes(state["model"])
     return 2 * model + _tensor_bytes(state["average"]) + _tensor_bytes(state["optimizers"])
@@ -279,7 +279,7 @@ def _gradient_bytes(training: FoldTraining) -> int:
 
 
 def _tensor_bytes(tree: object) -> int:
-    """Of all tensors in nested lists and mappings."""
+    """Return the bytes of all tensors in nested lists and mappings."""
     if isinstance(tree, Tensor):
         return tree.numel() * tree.element_size()
     if isinstance(tree, dict):
@@ -290,7 +290,7 @@ def _tensor_bytes(tree: object) -> int:
 
 
 class _SavedBytes:
-    """Counts what autograd saves for backward passes, each storage once, weights left out."""
+    """Counts what autograd saves for backward passes: each storage once, without weights."""
 
     def __init__(self, training: FoldTraining) -> None:
         self._weights = {p.untyped_storage().data_ptr() for p in training.model.parameters()}
@@ -308,18 +308,18 @@ class _SavedBytes:
         storage = tensor.untyped_storage()
         if storage.data_ptr() not in self._weights:
             self._sizes[storage.data_ptr()] = storage.nbytes()
-        return tensor.detach()  # else an output holds itself, for ever if no backward follows
+        return tensor.detach()  # else an output references itself and is never freed
 
 
 class _RehearsalError(Exception):
-    """What is wrong, in a sentence."""
+    """A rehearsal failed; the text is one sentence."""
 
 
 @contextmanager
 def _blaming(component: str) -> Iterator[None]:
-    """Turn any error into a sentence on `component`.
+    """Turn any error into a sentence about `component`.
 
-    Whatever torch, torchvision or tunecli finds wrong here is what `check` is there to tell.
+    `check` reports every error that torch, torchvision or tunecli raises here.
     """
     try:
         yield
@@ -328,13 +328,13 @@ def _blaming(component: str) -> Iterator[None]:
 
 
 def _sentence(component: str, error: Exception) -> str:
-    """One line: the component, and what its library or tunecli says."""
+    """Return one line: the component, and the message of its library or of tunecli."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return f"{component}: out of memory. Try a smaller model or training.batch_size."
     text = (str(error).strip().splitlines() or [""])[0]
-    if text.startswith(("training.", "data.")):  # it names its setting itself
+    if text.startswith(("training.", "data.")):  # the text already names its setting
         return text
-    if isinstance(error, UserCodeError):  # it names the component itself
+    if isinstance(error, UserCodeError):  # the text already names the component
         return f"{component.partition('.')[0]}.{text}"
     place = place_in_code(error)
     if place or not isinstance(error, TunecliError | ValueError | TypeError):

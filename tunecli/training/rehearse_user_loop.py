@@ -1,4 +1,4 @@
-"""A training of the user's own in miniature: can it be called, and does its first report fit?"""
+"""Rehearse the user's own training: can it be called, and is its first report valid?"""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from tunecli.training.user_loop.user_training import UserFoldTraining
 Clock = Callable[[], float]
 
 LONG = 60.0
-"""Seconds to a first report from which it is not waited for again."""
+"""Seconds to the first report from which on the training is not timed a second time."""
 
 
 def own_build_error(config: TrialConfig) -> str:
-    """Why the function cannot be called, in a sentence; empty if it can."""
+    """Return why the function cannot be called, in a sentence; empty if it can."""
     assert config.train is not None
     name = config.train.name
     try:
@@ -35,8 +35,8 @@ def own_build_error(config: TrialConfig) -> str:
     except TunecliError as error:
         return f"train.{error}"
     except TypeError as error:
-        return f"train.{name}: it is called as fit(config, fold, report), but {error}."
-    except ValueError:  # no signature to look at
+        return f"train.{name}: tunecli calls fit(config, fold, report), but {error}."
+    except ValueError:  # the function has no signature
         return ""
     return ""
 
@@ -44,17 +44,17 @@ def own_build_error(config: TrialConfig) -> str:
 def rehearse_own(
     config: TrialConfig, folds: Sequence[FoldData], clock: Clock = time.perf_counter
 ) -> Rehearsal:
-    """Train the first fold to its first report; and again, to time it.
+    """Train the first fold to its first report, and again to time it.
 
-    The first time includes what a process does once: imports, caches that fill. It is the time
-    of a fold only where it is so long that a start hardly shows.
+    The first run includes one-time costs of a process: imports, filling caches. Its time is used
+    only if it is so long that these hardly matter.
 
     Args:
-        clock: gives seconds.
+        clock: a function that returns seconds.
 
     Returns:
-        its seconds, which are of one report of every fold unless `training.epochs` says how many
-        there are; nothing is known of its memory.
+        The seconds of the trial: those of `training.epochs` reports per fold, or of one report per
+        fold if it is not set. The memory is unknown.
     """
     if mistake := own_build_error(config):
         return Rehearsal(error=mistake)
@@ -68,7 +68,7 @@ def rehearse_own(
                 first, *others = _times(config, folds[0], min(2, n_reports), clock)
                 per_fold = first + sum(others) * (n_reports - 1)
     except StopIteration:
-        return Rehearsal(error=f"train.{config.train.name}: it ended without a report.")
+        return Rehearsal(error=f"train.{config.train.name}: the training ended without a report.")
     except NoScoreError as error:
         return Rehearsal(error=f"train.{error.reason.removeprefix('error: ')}.")
     except TunecliError as error:
@@ -77,10 +77,10 @@ def rehearse_own(
 
 
 def _times(config: TrialConfig, fold: FoldData, n_reports: int, clock: Clock) -> list[float]:
-    """Seconds to the first report, and from one to the next; fewer if the training ends.
+    """Return the seconds to each report from the one before; fewer if the training ends.
 
     Raises:
-        StopIteration: it ends before the first.
+        StopIteration: the training ends before its first report.
     """
     begin = clock()
     with closing(

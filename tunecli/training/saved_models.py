@@ -1,7 +1,7 @@
-"""The best models of a trial's folds on the disk, so that nobody has to train them again.
+"""Save the best models of a trial's folds, so that they need not be trained again.
 
-One file a fold, and a small one, written last, that says which belong together. So a worker that
-is killed leaves a folder that nobody reads, never half of a model.
+There is one file per fold, and an index that is written last. A worker that is killed leaves a
+folder without an index, which is ignored, and never half a model.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ from tunecli.training.state.trial_files import MODELS_INDEX, model_file
 
 FORMAT = 1
 _OF_TORCH = b"PK\x03\x04"
-"""How `torch.save` begins, which writes a zip; packed models are safetensors files."""
+"""First bytes of files by `torch.save`, which are zips; packed models are safetensors files."""
 
 Kept = Mapping[str, Tensor] | Packed
-"""The weights of a network, or a compressed one."""
+"""The weights of a network, or a compressed network."""
 
 
 def keep_models(folder: Path, config: TrialConfig, models: Iterable[Kept]) -> None:
     """Write a trial's models, in the order of its folds.
 
     Raises:
-        OSError: there is no room, or no right to write.
+        OSError: the disk is full, or writing is not permitted.
     """
     make_folder(folder)
     digests = [
@@ -56,17 +56,18 @@ def keep_models(folder: Path, config: TrialConfig, models: Iterable[Kept]) -> No
 
 
 def read_models(folder: Path, config: TrialConfig) -> list[Kept]:
-    """What `keep_models` wrote; runs no code, whoever wrote it.
+    """Read what `keep_models` wrote, without running any code from it.
 
     Raises:
-        DataError: it is not there, damaged, or of another configuration or numerics version.
+        DataError: the models are missing, damaged, or belong to another configuration or numerics
+            version.
     """
     try:
         index = json.loads(read_small(folder / MODELS_INDEX))
         if index["format"] != FORMAT or TrialConfig.model_validate_json(index["config"]) != config:
-            raise ValueError("it belongs to another trial or version")
-        if (version := index.get("numerics", 1)) != NUMERICS:  # they expect other features
-            raise ValueError(f"they have numerics version {version}, this tunecli has {NUMERICS}")
+            raise ValueError("they belong to another trial or version")
+        if (version := index.get("numerics", 1)) != NUMERICS:  # their features differ
+            raise ValueError(f"their numerics version is {version}, expected {NUMERICS}")
         digests = [str(digest) for digest in index["files"]]
         return [_read(_file(folder, number), digest) for number, digest in enumerate(digests)]
     except FileNotFoundError:
@@ -76,17 +77,17 @@ def read_models(folder: Path, config: TrialConfig) -> list[Kept]:
 
 
 def load_network(kept: Kept, model: nn.Module) -> nn.Module:
-    """A network, built anew from its configuration, with kept weights; in evaluation mode.
+    """Load saved weights into a network built from its configuration; in evaluation mode.
 
     Raises:
-        DataError: they belong to another network.
+        DataError: the weights belong to another network.
     """
     if isinstance(kept, Packed):
         return unpack(kept, model)
     try:
         model.load_state_dict(dict(kept))
     except RuntimeError as error:
-        raise DataError(f"the kept weights belong to another model ({error}).") from None
+        raise DataError(f"the saved weights belong to another model ({error}).") from None
     return model.eval()
 
 

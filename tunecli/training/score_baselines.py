@@ -1,8 +1,8 @@
-"""What untuned models of scikit-learn reach on a study's folds: what a tuned network must beat.
+"""Score untuned scikit-learn models on a study's folds, as baselines that tuning must beat.
 
-They are fitted with their defaults on the training part of each fold alone, and scored on its
-validation part by the metrics of the study. Each takes seconds: of many rows a part is drawn, and
-what would take longer even so is left out, which a note says.
+They are fitted with default arguments on the training part of each fold, and scored on its
+validation part by the study's metrics. Each takes seconds: large data is subsampled, and a model
+that would still take longer is skipped, with a note.
 """
 
 from __future__ import annotations
@@ -33,32 +33,32 @@ from tunecli.training.state.random_state import fold_seed
 from tunecli.training.untuned_models import MODELS, Guess, UntunedModel
 
 MOST_FEATURES = 1024
-"""Of a row: a table, or a picture of 32 × 32 pixels."""
+"""Largest number of features per row: those of a picture of 32 × 32 pixels."""
 
 SECONDS = 30.0
-"""That a model may take, as far as that can be told before."""
+"""Estimated time that a model may take."""
 
 LEAST_SHARE = 0.25
-"""Of the rows; a model that has time for fewer says little."""
+"""Smallest share of the rows that a baseline is fitted on; fewer would say little."""
 
 
 class NoBaselineError(Exception):
-    """A model is left out; the text says why."""
+    """A baseline is skipped; the text is the reason."""
 
 
 def fit_baseline(name: str, config: TrialConfig, store: FoldStore) -> Baseline:
     """Fit and score one of `evaluation.BASELINES` on every fold.
 
-    The same study gives the same bits: on `training.threads` threads, with the seeds of its folds.
+    The same study gives the same bits: it uses `training.threads` threads and the folds' seeds.
 
     Args:
-        config: of any trial; seed, objective, metrics and threads are read.
-        store: of the study's data.
+        config: configuration of any trial; its seed, objective, metrics and threads are used.
+        store: the study's data.
     """
     start = time.perf_counter()
     try:
         with threadpool_limits(config.training.threads), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of convergence: it is taken as it is
+            warnings.simplefilter("ignore")  # about convergence
             baseline = _scored(name, config, store)
     except (NoBaselineError, NoScoreError) as error:
         return Baseline(name, note=str(error))
@@ -70,16 +70,16 @@ def _scored(name: str, config: TrialConfig, store: FoldStore) -> Baseline:
     metrics = _measurable(config, task)
     n_largest = max(len(train) for train, _ in store.split.folds)
     n_rows = _affordable(model, store, n_largest)
-    found = []
+    fold_values = []
     for fold, (_, valid_rows) in enumerate(store.split.folds):
         predicted = _predictions(model, store, fold, n_rows, fold_seed(config.seed, fold))
         y = store.dataset.y[valid_rows].numpy()
         weights = store.dataset.weights_of(valid_rows)
         values = measure(metrics, task, y, predicted, len(store.dataset.classes), weights)
-        found.append({name: float_of(value, name) for name, value in values.items()})
+        fold_values.append({name: float_of(value, name) for name, value in values.items()})
     objective = label(config.objective.metric)
-    scores = tuple(finite_float(values.pop(objective), objective) for values in found)
-    means = {name: mean(values[name] for values in found) for name in found[0]}
+    scores = tuple(finite_float(values.pop(objective), objective) for values in fold_values)
+    means = {n: mean(values[n] for values in fold_values) for n in fold_values[0]}
     return Baseline(
         name,
         scores,
@@ -89,32 +89,32 @@ def _scored(name: str, config: TrialConfig, store: FoldStore) -> Baseline:
 
 
 def _measurable(config: TrialConfig, task: Task) -> Sequence[Component]:
-    """The objective and the other metrics, but for those that only a user's training knows."""
+    """Return the objective and the metrics that do not depend on the user's own training."""
     objective = config.objective.metric
-    known = [
+    measurable = [
         metric
         for metric in prediction_metrics(config)
         if is_code(metric.name) or (metric.name in METRICS and METRICS[metric.name].task == task)
     ]
-    if objective not in known:
-        raise NoBaselineError(f"only the training itself knows {label(objective)}")
-    return known
+    if objective not in measurable:
+        raise NoBaselineError(f"only your own training computes {label(objective)}")
+    return measurable
 
 
 def _affordable(model: UntunedModel, store: FoldStore, n_rows: int) -> int:
-    """How many of `n_rows` training rows there is time for.
+    """Return how many of `n_rows` training rows fit into the time limit.
 
     Raises:
-        NoBaselineError: too few of them, or they are too large.
+        NoBaselineError: too few rows fit, or the rows are too large.
     """
     if isinstance(store.dataset.x, LoadedRows) and not isinstance(model, Guess):
-        raise NoBaselineError("rows are loaded batch by batch")
+        raise NoBaselineError("the rows are loaded batch by batch")
     n_features = model.n_features(store)
     if n_features > MOST_FEATURES:
-        raise NoBaselineError(f"{n_features:,} features are more than {MOST_FEATURES:,}")
-    at_least, of_a_row = model.seconds(store, n_rows)
-    left = SECONDS / len(store.split.folds) - at_least
-    affordable = n_rows if n_rows * of_a_row <= left else int(left / of_a_row)
+        raise NoBaselineError(f"{n_features:,} features exceed the limit of {MOST_FEATURES:,}")
+    fixed, per_row = model.seconds(store, n_rows)
+    left = SECONDS / len(store.split.folds) - fixed
+    affordable = n_rows if n_rows * per_row <= left else int(left / per_row)
     if affordable < LEAST_SHARE * n_rows:
         raise NoBaselineError("it would take minutes")
     return affordable
@@ -123,7 +123,7 @@ def _affordable(model: UntunedModel, store: FoldStore, n_rows: int) -> int:
 def _predictions(
     model: UntunedModel, store: FoldStore, fold: int, most_rows: int, seed: int
 ) -> NDArray[np.floating]:
-    """For the validation part of a fold, as `measure` takes them."""
+    """Return predictions for the validation part of a fold, as `measure` takes them."""
     train_rows, _ = store.split.folds[fold]
     seed = seed % 2**32  # as scikit-learn takes it
     drawn = _drawn(len(train_rows), most_rows, seed)
@@ -139,14 +139,14 @@ def _predictions(
 
 
 def _of_all_classes(estimator: Any, x: NDArray[np.float64], n: int) -> NDArray[np.floating]:
-    """Probabilities (n_rows, n), 0 for classes that it was not shown."""
+    """Return probabilities (n_rows, n), 0 for classes that the training part lacks."""
     probabilities = np.zeros((len(x), n))
     probabilities[:, estimator.classes_] = estimator.predict_proba(x)
     return probabilities
 
 
 def _drawn(n: int, most: int, seed: int) -> Tensor:
-    """Which of `n` rows it is fitted on: all, or `most` of them, ascending."""
+    """Return the positions of the rows to fit on: all `n`, or `most` drawn ones, ascending."""
     if n <= most:
         return torch.arange(n)
     return torch.from_numpy(np.sort(np.random.default_rng(seed).choice(n, most, replace=False)))

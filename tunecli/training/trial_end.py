@@ -1,7 +1,8 @@
-"""The two ends of a trial: is it worth training, and what came of it.
+"""Conclude a trial, or reject it before its training.
 
-At the end each fold's best model is compressed if the study says so, what the models cost is
-measured, and the limits are judged. What is known of a model before it is trained is judged then.
+At the end each fold's best model is compressed if the study asks for it, the models' costs are
+measured, and the limits are checked. Limits on costs that are known before training are checked
+before training.
 """
 
 from __future__ import annotations
@@ -33,14 +34,14 @@ _OF_EVERY_COMPRESSED = frozenset({"size", "n_weights", "zeros", "macs"})
 
 @dataclass(frozen=True)
 class ConcludedTrial:
-    """What came of a trial, and the models that it came from."""
+    """The result of a trial, and its models."""
 
     result: TrialResult
     _training: CrossValidation = field(repr=False)
     _compressed: Sequence[CompressedFold] = field(default=(), repr=False)
 
     def models(self) -> Iterator[Kept]:
-        """Those of the folds, one after another, as they were scored."""
+        """Yield the model of each fold, as it was scored."""
         if self._compressed:
             yield from (fold.packed for fold in self._compressed)
             return
@@ -51,15 +52,15 @@ class ConcludedTrial:
 def conclude(training: CrossValidation, quiet: LatencyLock = NOBODY_MEASURES) -> ConcludedTrial:
     """End a trial that nothing stopped.
 
-    With compression the value is that of the compressed models, and the metric `uncompressed` what
-    it was; the reason says which steps were left out. A trial beyond a limit is infeasible: it has
-    no value, but its scores and costs.
+    With compression, the value is that of the compressed models, the metric `uncompressed` is the
+    value before compression, and the reason names skipped steps. A trial that violates a limit is
+    infeasible: it has scores and costs, but no value.
 
     Args:
-        quiet: keeps other processes from computing while a latency is measured.
+        quiet: lock that keeps other processes from computing while a latency is measured.
 
     Raises:
-        DataError: a step of the compression cannot be taken on this model.
+        DataError: a compression step cannot be applied to this model.
     """
     result = training.result()
     if result.outcome != "complete":
@@ -82,12 +83,12 @@ def conclude(training: CrossValidation, quiet: LatencyLock = NOBODY_MEASURES) ->
 
 
 def infeasible_before_training(config: TrialConfig, fold: FoldData) -> TrialResult | None:
-    """The result of a trial that cannot keep to a limit, whatever its training brings.
+    """Return the result of a trial that violates a limit whatever its training gives, or None.
 
-    Its model is built once, outside of any generator that a training draws from.
+    The model is built once, without changing the random state of any training.
 
     Args:
-        fold: any of the trial's.
+        fold: any fold of the trial.
     """
     limited = {constraint.metric.name for constraint in config.constraints}
     names = limited & _known_before(config.compression) & set(cost_metrics(config))
@@ -105,7 +106,7 @@ def infeasible_before_training(config: TrialConfig, fold: FoldData) -> TrialResu
 
 
 def _known_before(compression: CompressionSettings) -> frozenset[str]:
-    """Costs that neither training nor this compression changes."""
+    """Return the names of costs that neither training nor this compression changes."""
     if compression.is_none:
         return frozenset({"size", "n_weights", "macs"})
     if compression.structured is None and not compression.fuse:
@@ -132,21 +133,21 @@ def _costs(
     compressed: Sequence[CompressedFold],
     quiet: LatencyLock,
 ) -> dict[str, float]:
-    """Means over folds of what the study names, and of what every compressed model is asked."""
+    """Return mean costs over folds: those the study names, and the standard ones if compressed."""
     names = set(cost_metrics(training.config)) | (_OF_EVERY_COMPRESSED if compressed else set())
     if not names:
         return {}
-    found = []
+    costs_by_fold = []
     for number, fold in enumerate(_trainings(training)):
         packed = compressed[number].packed if compressed else None
         model: nn.Module = compressed[number].model if compressed else fold.best_model()
         row = example(fold.fold, 1)
-        told = costs_of(names - {"latency"}, model, row, packed)
+        costs = costs_of(names - {"latency"}, model, row, packed)
         if "latency" in names:
             with quiet.alone():
-                told |= costs_of({"latency"}, model, row)
-        found.append(told)
-    return _means(found)
+                costs |= costs_of({"latency"}, model, row)
+        costs_by_fold.append(costs)
+    return _means(costs_by_fold)
 
 
 def _within_limits(result: TrialResult, config: TrialConfig) -> TrialResult:
@@ -169,5 +170,5 @@ def _trainings(training: CrossValidation) -> list[FoldTraining]:
     return [fold for fold in training.folds if isinstance(fold, FoldTraining)]
 
 
-def _means(found: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    return {name: mean(one[name] for one in found) for name in found[0]}
+def _means(folds: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    return {name: mean(fold[name] for fold in folds) for name in folds[0]}

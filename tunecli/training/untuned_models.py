@@ -1,7 +1,7 @@
-"""The models that nobody tunes, as scikit-learn makes them: their features and their cost.
+"""The untuned scikit-learn models of the baselines: their features and their cost.
 
-Each takes a fold's rows in the form that suits it: linear models what networks get, standardized
-and one-hot, fitted on the training part; trees the cells as they were read.
+Each takes a fold's rows in a suitable form: linear models take the features of networks,
+standardized and one-hot, fitted on the training part; trees take the cells as they were read.
 """
 
 from __future__ import annotations
@@ -24,41 +24,41 @@ from tunecli.data.rows.features import as_features
 from tunecli.study_file.settings.settings import Component
 
 Cells = NDArray[np.float64]
-"""(n_rows, n_features)."""
+"""Features of rows, (n_rows, n_features)."""
 
-_LEAVES, _LEAST_ROWS_OF_A_LEAF = 31, 20  # of a tree, scikit-learn's defaults
-_MOST_CATEGORIES = 255  # of a column, that its trees tell apart
+_LEAVES, _LEAST_ROWS_OF_A_LEAF = 31, 20  # per tree, scikit-learn's defaults
+_MOST_CATEGORIES = 255  # per column, scikit-learn's limit
 
 
 class UntunedModel(Protocol):
-    """One of `evaluation.BASELINES`."""
+    """A baseline of `evaluation.BASELINES`."""
 
     def estimator(self, store: FoldStore, seed: int) -> Any:
-        """Scikit-learn's, not fitted yet."""
+        """Return the scikit-learn estimator, not fitted yet."""
 
     def n_features(self, store: FoldStore) -> int:
-        """Of a row as it takes it."""
+        """Return the number of features per row that the model takes."""
 
     def cells(self, store: FoldStore, fold: int, drawn: Tensor) -> tuple[Cells, Cells]:
-        """The rows of the training part at the positions `drawn`, and the validation part."""
+        """Return the training rows at the positions `drawn`, and the validation rows."""
 
     def seconds(self, store: FoldStore, n_rows: int) -> tuple[float, float]:
-        """Roughly, of a fold with `n_rows` to train on: at least, and for each of these."""
+        """Estimate a fold's fit on `n_rows` rows in seconds: a fixed part, and a part per row."""
 
 
 class Guess:
-    """The shares of the classes in the training part, or its mean."""
+    """Predicts the training part's class shares, or its mean target."""
 
     def estimator(self, store: FoldStore, seed: int) -> Any:
         """See `UntunedModel`."""
         return DummyClassifier(strategy="prior") if store.dataset.classes else DummyRegressor()
 
     def n_features(self, store: FoldStore) -> int:
-        """It looks at none."""
+        """Return 0: it uses no features."""
         return 0
 
     def cells(self, store: FoldStore, fold: int, drawn: Tensor) -> tuple[Cells, Cells]:
-        """Rows without a cell."""
+        """Return rows without features."""
         return np.empty((len(drawn), 0)), np.empty((len(store.split.folds[fold][1]), 0))
 
     def seconds(self, store: FoldStore, n_rows: int) -> tuple[float, float]:
@@ -74,7 +74,7 @@ class LinearBaseline:
         return LogisticRegression() if store.dataset.classes else Ridge()
 
     def n_features(self, store: FoldStore) -> int:
-        """After encoding."""
+        """Return the number of features after encoding."""
         return math.prod(self._folds(store)[0].shape)
 
     def cells(self, store: FoldStore, fold: int, drawn: Tensor) -> tuple[Cells, Cells]:
@@ -94,10 +94,10 @@ class LinearBaseline:
 
 
 class Trees:
-    """Gradient-boosted trees on histograms; they take missing cells and categories as they are.
+    """Gradient-boosted trees on histograms, which handle missing cells and categories natively.
 
-    A round has a tree for each output. Where folds and classes are many, there are fewer rounds
-    with larger steps: on the digits, the same accuracy in a third of the time.
+    A round fits one tree per output. With many folds and classes, there are fewer rounds with
+    larger steps: on the digits, the same accuracy in a third of the time.
     """
 
     def estimator(self, store: FoldStore, seed: int) -> Any:
@@ -120,33 +120,33 @@ class Trees:
         )
 
     def _n_rounds(self, store: FoldStore) -> int:
-        """Scikit-learn's 100 up to 2,000 trees in all, then fewer, but 30 at least."""
-        n_of_a_round = len(store.split.folds) * _n_outputs(store.dataset)
-        return max(30, min(100, 2_000 // n_of_a_round))
+        """Return scikit-learn's 100, or fewer to limit all trees to 2,000, but at least 30."""
+        n_per_round = len(store.split.folds) * _n_outputs(store.dataset)
+        return max(30, min(100, 2_000 // n_per_round))
 
     def n_features(self, store: FoldStore) -> int:
-        """As they were read."""
+        """Return the number of features as read."""
         return math.prod(store.dataset.shape)
 
     def cells(self, store: FoldStore, fold: int, drawn: Tensor) -> tuple[Cells, Cells]:
         """See `UntunedModel`; NaN is missing, categories are codes."""
         train, valid = store.split.folds[fold]
         x = store.dataset.x
-        assert isinstance(x, Tensor), "loaded rows are left out"
+        assert isinstance(x, Tensor), "loaded rows have no trees"
         parts = (x[rows].flatten(1).numpy().astype(np.float64) for rows in (train[drawn], valid))
         return next(parts), next(parts)
 
     def seconds(self, store: FoldStore, n_rows: int) -> tuple[float, float]:
-        """Measured: a split has its price, as have the bins that it looks at and their rows."""
+        """See `UntunedModel`; from measured costs per split, per bin and per row."""
         n_trees = self._n_rounds(store) * _n_outputs(store.dataset)
         n_features = self.n_features(store)
         n_splits = min(_LEAVES - 1, n_rows // _LEAST_ROWS_OF_A_LEAF)
-        of_splits = n_splits * (8e-5 + 2.7e-7 * n_features)
-        return n_trees * of_splits, n_trees * 8.5e-9 * n_features
+        for_splits = n_splits * (8e-5 + 2.7e-7 * n_features)
+        return n_trees * for_splits, n_trees * 8.5e-9 * n_features
 
 
 def _n_outputs(dataset: Dataset) -> int:
-    """Functions that are fitted: one for values and two classes, else one for each class."""
+    """Return the number of fitted functions: one for values or two classes, else one per class."""
     n_classes = len(dataset.classes)
     return n_classes if n_classes > 2 else 1
 
@@ -158,4 +158,4 @@ MODELS: Mapping[str, UntunedModel] = {
     "ridge regression": LinearBaseline(),
     "gradient-boosted trees": Trees(),
 }
-"""By the names in `evaluation.BASELINES`."""
+"""The models by the names in `evaluation.BASELINES`."""

@@ -255,7 +255,7 @@ def test_untuned_models_in_words() -> None:
     assert wording.untuned([linear, trees]) == (
         "ridge regression 3.000 (on 700 rows, 1 min 1 s), gradient-boosted trees 1.500 (3.0 s)"
     )
-    why = "3,072 features are more than 1,024"
+    why = "3,072 features exceed the limit of 1,024"
     without = [Baseline(one.name, note=why) for one in (linear, trees)]
     assert wording.untuned(without) == f"no ridge regression or gradient-boosted trees: {why}"
     hostile = Baseline("ridge regression", note="error: \x1b[31m")

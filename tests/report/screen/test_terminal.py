@@ -421,7 +421,7 @@ def test_all_findings_are_shown_if_wished(tmp_path: Path) -> None:
 
 
 def test_what_a_compression_left_out_stands_with_the_trial(tmp_path: Path) -> None:
-    told = "share is left out: the file would be no smaller"
+    told = "share was skipped: it would not make the file smaller"
     study = read_study(made(tmp_path, [(mlp(0.1), complete(0.9, reason=told))]))
     assert f"note        {told}" in lines(render_study(study))
     assert f"note        {told}" in lines(render_trial(study, 0))

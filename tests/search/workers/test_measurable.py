@@ -199,7 +199,7 @@ def test_the_end_of_a_search_lists_its_front(folder: Path) -> None:
         (("--as", "none"), "--as needs a name"),
         (("--timeout", "0"), "search.timeout: must be above 0"),
         (("--trials", "0"), "'--trials'"),
-        (("--storage", "word"), "--storage takes a database URL"),
+        (("--storage", "word"), "--storage must be a database URL"),
     ],
 )
 def test_options_that_are_empty_or_wrong_are_refused(

@@ -103,7 +103,9 @@ def test_a_frozen_batch_norm_evaluates_while_the_others_train() -> None:
 
 
 def test_more_blocks_than_there_are_cannot_be_frozen() -> None:
-    with pytest.raises(ValueError, match=r"from 0 to 5, the blocks of resnet18 .* but got 6"):
+    with pytest.raises(
+        ValueError, match=r"between 0 and 5, the number of blocks of resnet18 .* but got 6"
+    ):
         _named("resnet18", freeze=6)
 
 

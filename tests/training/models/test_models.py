@@ -201,12 +201,18 @@ def test_pictures_below_8_pixels_are_refused() -> None:
         (_named("MLP", width=[8, 0]), "width must be at least 1, but got 0"),
         (_named("MLP", depth=0), "depth must be at least 1, but got 0"),
         (_named("MLP", dropout=1.0), "dropout must be at least 0 and below 1, but got 1.0"),
-        (_named("MLP", activation="Relu"), "activation must be one of torch.nn .* 'Relu'"),
+        (
+            _named("MLP", activation="Relu"),
+            "activation must be an activation of torch.nn .* 'Relu'",
+        ),
         (_named("CNN", channels=0), "channels must be at least 1"),
         (_named("CNN", kernel=0), "kernel must be at least 1"),
         (_named("CNN", dropout=-0.1), "dropout must be at least 0"),
-        (_named("fcn_resnet50"), "neither Linear, MLP, ResNet, CNN nor a classifier"),
-        (_named("resnet1"), "neither Linear, MLP, ResNet, CNN nor a classifier"),
+        (
+            _named("fcn_resnet50"),
+            "not a known model. Use Linear, MLP, ResNet, CNN or a classifier",
+        ),
+        (_named("resnet1"), "not a known model. Use Linear, MLP, ResNet, CNN or a classifier"),
     ],
     ids=str,
 )

@@ -104,7 +104,9 @@ def test_what_cannot_be_fetched_is_one_sentence_with_the_way_out(hub: Path) -> N
     with pytest.raises(TunecliError) as caught:
         _named("squeezenet1_1", weights="DEFAULT")
     text = str(caught.value)
-    assert text.startswith("the weights DEFAULT of squeezenet1_1 could not be fetched from https:")
+    assert text.startswith(
+        "the weights DEFAULT of squeezenet1_1 could not be downloaded from https:"
+    )
     assert f"Put the file squeezenet1_1-b8a52dc0.pth into {hub}" in text
     assert text.endswith("or write `weights: none`.")
     config = trial(model=component("squeezenet1_1", weights="DEFAULT"))
@@ -114,7 +116,7 @@ def test_what_cannot_be_fetched_is_one_sentence_with_the_way_out(hub: Path) -> N
 
 def test_a_file_that_is_no_weights_is_told(hub: Path) -> None:
     (hub / "squeezenet1_1-b8a52dc0.pth").write_bytes(b"<html>not found</html>")
-    with pytest.raises(TunecliError, match=r"could not be fetched from .* Put the file"):
+    with pytest.raises(TunecliError, match=r"could not be downloaded from .* Put the file"):
         _named("squeezenet1_1", weights="DEFAULT")
 
 

@@ -272,7 +272,7 @@ def test_leading_children_are_frozen_and_a_lone_child_is_entered() -> None:
 @pytest.mark.parametrize(
     ("name", "arguments", "message"),
     [
-        ("Deep", {"freeze": 3}, r"from 0 to 2, the blocks of parts.py:Deep before its head"),
+        ("Deep", {"freeze": 3}, r"between 0 and 2, the number of blocks of parts.py:Deep before"),
         ("Bare", {"freeze": "features"}, "Bare has no weights before its head"),
         ("Bare", {"backbone_lr": 0.1}, "Bare has no weights before its head"),
         ("Deep", {"backbone_lr": 0.0}, "backbone_lr must be above 0"),
@@ -333,13 +333,13 @@ def test_metrics_get_classes_or_probabilities_as_they_ask() -> None:
             r"ValueError: no such thing \(parts.py, line ",
         ),
         (trial(model=component("parts.py:nothing")), "a model must be a torch.nn.Module"),
-        (trial(model=component("parts.py:Wide")), "3 outputs for each row"),
+        (trial(model=component("parts.py:Wide")), "3 outputs per row"),
         (trial(loss=component("parts.py:rowwise")), "a loss must return one tensor"),
         (trial(optimizer=component("parts.py:nothing")), "nothing"),
         (trial(schedule=component("parts.py:nothing")), "nothing"),
         (
             trial(metric="parts.py:text"),
-            r"\Aobjective\.parts\.py:text: text is 'good', where a number is due",
+            r"\Aobjective\.parts\.py:text: text is 'good', but must be a number",
         ),
         (trial(model=component("parts.py:Missing")), "Missing does not exist in parts.py"),
         (trial(model=component("other.py:Net")), "file 'other.py' does not exist"),

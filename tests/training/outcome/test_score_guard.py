@@ -115,7 +115,7 @@ def test_metrics_that_are_only_shown_need_not_be_finite() -> None:
     assert math.isnan(evaluation.metrics["roc_auc"])
     assert evaluation.metrics["r2"] == -math.inf
     assert type(evaluation.metrics["f1"]) is float
-    with pytest.raises(NoScoreError, match=r"^error: f1 of fold 1 is None at epoch 1, where"):
+    with pytest.raises(NoScoreError, match=r"^error: f1 of fold 1 is None at epoch 1, but"):
         finite_evaluation(Evaluation(0, 1.0, 0.1, 0.5, {"f1": None}, 0.1), 1, "accuracy")  # type: ignore[dict-item]
     assert float_of(True + 1, "x") == 2.0
 

@@ -35,7 +35,7 @@ class SilentError(Exception):
         (ValueError("no such width"), "error: ValueError: no such width"),
         (ValueError(), "error: ValueError"),
         (SystemExit(3), "error: SystemExit: 3"),
-        (SilentError(), "error: SilentError: its text cannot be made"),
+        (SilentError(), "error: SilentError: its message cannot be read"),
         (MemoryError(), "out of memory"),
         (MemoryError("Unable to allocate 3 GiB"), "out of memory: Unable to allocate 3 GiB"),
         (

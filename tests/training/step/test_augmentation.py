@@ -108,7 +108,7 @@ def test_there_is_one_draw_for_each_picture() -> None:
 def test_a_crop_has_the_size_of_the_data_and_no_other() -> None:
     features = as_features(FOLD.x_train)
     assert Augmentation([CROP], features)(rows()).shape == (40, 3, 12, 12)
-    with pytest.raises(TunecliError, match=r"RandomCrop: pictures must keep their size"):
+    with pytest.raises(TunecliError, match=r"RandomCrop: batches must keep their shape"):
         Augmentation([component("RandomCrop", size=[8, 8])], features)(rows())
 
 
@@ -121,11 +121,13 @@ def test_pictures_that_are_numbers_are_changed_too() -> None:
 
 def test_a_table_is_refused() -> None:
     x = TensorFeatures(torch.zeros(5, 3))
-    with pytest.raises(TunecliError, match=r"data.augment: is for pictures, but a row has shape"):
+    with pytest.raises(TunecliError, match=r"data.augment: needs pictures, but rows have shape"):
         Augmentation([FLIP], x)
-    with pytest.raises(TunecliError, match=r"training.cutmix: is for pictures"):
+    with pytest.raises(TunecliError, match=r"training.cutmix: needs pictures"):
         BatchChange(trial(cutmix=1.0), x, 0)
-    with pytest.raises(TunecliError, match=r"training.mixup: codes of categories cannot"):
+    with pytest.raises(
+        TunecliError, match=r"training.mixup: .* takes categories as codes, which cannot"
+    ):
         BatchChange(trial(mixup=1.0), x, 1)
 
 

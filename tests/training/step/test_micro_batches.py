@@ -99,8 +99,8 @@ def test_parts_are_halved_until_they_fit_and_stay_so() -> None:
     _gradients(model, micro_batches, x)
     assert model.seen == [4] * 8
     assert micro_batches.notes == [
-        "memory ran out, so it takes batches in parts of 8 rows",
-        "memory ran out, so it takes batches in parts of 4 rows",
+        "memory ran out, so batches are now split into parts of 8 rows",
+        "memory ran out, so batches are now split into parts of 4 rows",
     ]
 
 

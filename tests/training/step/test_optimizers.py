@@ -237,5 +237,5 @@ def test_muon_leaves_embeddings_to_rest() -> None:
 
 def test_muon_without_hidden_matrices_is_an_error() -> None:
     model = build_model(component("Linear"), (4,), 3)
-    with pytest.raises(TunecliError, match=r"this model has none\. Take another optimizer"):
+    with pytest.raises(TunecliError, match=r"this model has none\. Use another optimizer"):
         build_optimizers(component("Muon"), model, "all")

@@ -109,7 +109,7 @@ def test_a_generator_that_reports_is_refused() -> None:
         report({"score": 1})
         yield {}
 
-    with pytest.raises(TypeError, match="yields what it reports"):
+    with pytest.raises(TypeError, match="must yield its reports"):
         GeneratorFit(fit, {}, None).advance()
 
 

@@ -228,7 +228,7 @@ def test_training_that_does_not_repeat_itself_is_told(tmp_path: Path) -> None:
         assert [e.score for e in next(again)] == [0.25, 0.0]
         next(again)
         [note] = again.take_notes()
-    assert "step 0 of fold 0 gave 0 when it was trained again, and 0.25 before" in note
+    assert "step 0 of fold 0 scored 0 when trained again, but 0.25 before" in note
 
 
 @pytest.mark.parametrize(
@@ -262,10 +262,10 @@ def test_a_report_that_was_cut_off_is_trained_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("function", "value", "message"),
     [
-        ("wrong", 3, "reports are mappings of numbers, but got int"),
-        ("wrong", {"f1": 0.3}, "the study needs accuracy, but f1 was reported"),
-        ("wrong", {"accuracy": 0.3, "step": "one"}, "a step is a whole number from 0"),
-        ("skips", None, "step 3 was reported, but step 0 comes next"),
+        ("wrong", 3, "a report must be a mapping of numbers, but got int"),
+        ("wrong", {"f1": 0.3}, "the study needs accuracy, but the report has only f1"),
+        ("wrong", {"accuracy": 0.3, "step": "one"}, "a step must be a whole number of at least 0"),
+        ("skips", None, "step 3 was reported, but step 0 is next"),
         ("raises", None, r"ZeroDivisionError: by zero \(own.py, line "),
     ],
 )
@@ -330,9 +330,9 @@ def test_predictions_survive_a_kill(n_before: int, saved_at: int | None, tmp_pat
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ([0.5], r"one row for each of the fold's \d+ validation rows, .* but got \(1,\)"),
-        (0.5, r"but got \(\)"),
-        (["a", "b"], "predictions are an array of numbers"),
+        ([0.5], r"one row per validation row, shape \(\d+,\) .* but got shape \(1,\)"),
+        (0.5, r"but got shape \(\)"),
+        (["a", "b"], "predictions must be an array of numbers"),
     ],
 )
 def test_predictions_of_another_shape_are_told(value: object, message: str) -> None:
@@ -345,7 +345,7 @@ def test_a_training_without_a_report_fails() -> None:
     with closing(cross_validation(config("silent"))) as training:
         assert list(training) == []
     assert training.result().outcome == "failed"
-    assert training.result().reason == "error: nothing was reported"
+    assert training.result().reason == "error: the training ended without a report"
 
 
 def test_without_data_there_are_folds_without_rows() -> None:
@@ -359,12 +359,12 @@ def test_without_data_there_are_folds_without_rows() -> None:
 
 
 def test_what_cannot_be_called_is_found_first() -> None:
-    assert "it is called as fit(config, fold, report)" in own_build_error(config("too_few"))
+    assert "tunecli calls fit(config, fold, report)" in own_build_error(config("too_few"))
     assert own_build_error(config("fit")) == ""
     folds = [classification()]
     assert "ended without a report" in rehearse_own(config("silent"), folds).error
     assert (
-        "where a number is due"
+        "but must be a number"
         in rehearse_own(config("wrong", value={"accuracy": "x"}), folds).error
     )
     assert rehearse_own(config("fit", n=1), folds).error == ""

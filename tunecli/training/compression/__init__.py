@@ -1,5 +1,5 @@
-"""Making trained models smaller: whole channels, single weights, shared values, fewer bits.
+"""Make trained models smaller: remove channels and weights, share values, use fewer bits.
 
-Each step works on any model with `Linear` and `Conv` layers. `recipe.compress` puts them in order,
-`packing` writes the result as bytes and reads it back to the bit.
+Each step works on any model with `Linear` and `Conv` layers. `recipe` holds the steps in their
+order; `packing` writes the result as bytes and reads it back bit for bit.
 """

@@ -2,9 +2,9 @@
 
     weight[c, …] = table[index[c, …]] · scale[c]
 
-Weight sharing has a table and one factor for all; quantization has whole numbers as its table; a
-batch norm that is folded in multiplies the factors. `dense` is what is scored and what a packed
-file is read back to, by the same multiplication, so that both have the same bits.
+Weight sharing has a table and no factors; quantization has whole numbers as its table; folding a
+batch norm in multiplies the factors. Both scoring and reading a packed file use `dense`, so both
+get the same bits.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from tunecli.training.compression.compressible_layers import per_channel
 
 @dataclass(frozen=True)
 class Codes:
-    """One layer's weight.
+    """One layer's weight, coded.
 
     Attributes:
-        index: entries of the table, (n_out, …) int64.
-        table: (n_values,) float32.
+        index: positions in the table, (n_out, …) int64.
+        table: the distinct values, (n_values,) float32.
         scale: factors of the output channels, (n_out,) float32; None for 1.
     """
 
@@ -33,28 +33,28 @@ class Codes:
     scale: Tensor | None = None
 
     def dense(self) -> Tensor:
-        """The weight, (n_out, …) float32."""
+        """Return the weight, (n_out, …) float32."""
         weight = self.table[self.index]
         return weight if self.scale is None else weight * per_channel(self.scale, weight)
 
     def scaled(self, factors: Tensor) -> Codes:
-        """With each output channel multiplied by a factor, (n_out,)."""
+        """Return the codes with each output channel multiplied by its factor, (n_out,)."""
         scale = factors if self.scale is None else self.scale * factors
         return replace(self, scale=scale)
 
     def without_unused(self) -> Codes:
-        """The same weight by a table of the entries that occur."""
+        """Return the same weight with a table of only the entries that occur."""
         used, index = torch.unique(self.index, return_inverse=True)
         return Codes(index, self.table[used], self.scale)
 
     @property
     def n_bits(self) -> Literal[1, 2, 4, 8]:
-        """The fewest bits that tell the table's entries apart."""
+        """The fewest bits that can index the table."""
         sizes: tuple[Literal[1, 2, 4, 8], ...] = (1, 2, 4, 8)
         return next(bits for bits in sizes if len(self.table) <= 2**bits)
 
     @property
     def zero(self) -> int | None:
-        """Which entry of the table is zero, if one is."""
-        found = torch.nonzero(self.table == 0)
-        return int(found[0]) if len(found) else None
+        """The position of zero in the table; None if it holds no zero."""
+        zeros = torch.nonzero(self.table == 0)
+        return int(zeros[0]) if len(zeros) else None

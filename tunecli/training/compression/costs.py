@@ -1,4 +1,4 @@
-"""What a model costs to keep and to use: zeros, multiplications, latency."""
+"""Measure what a model costs to store and to run: size, zeros, multiplications, latency."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from tunecli.training.compression.packing import Packed, plain_file
 def costs_of(
     names: Collection[str], model: nn.Module, row: Tensor, packed: Packed | None = None
 ) -> dict[str, float]:
-    """What a model costs, as the metrics of those names.
+    """Return the named costs of a model.
 
     Args:
-        names: of `study_file.metrics.COSTS`.
+        names: cost metrics, from `study_file.settings.metric_names.COSTS`.
         row: one row as the model takes it, (1, …).
-        packed: what the model was read back from; None for one that was never packed, whose size
-            is that of a plain file.
+        packed: the packed model that `model` was read from; None for a model that was never
+            packed, whose size is that of a plain file.
     """
     measures: dict[str, Callable[[], float]] = {
         "size": lambda: len(packed.smallest() if packed else plain_file(model.state_dict())),
@@ -38,7 +38,7 @@ def costs_of(
 
 @dataclass(frozen=True)
 class Latency:
-    """Seconds of a call: the median, and the range that holds the middle half."""
+    """Seconds per call: the median and the quartiles."""
 
     median: float
     low: float
@@ -46,15 +46,15 @@ class Latency:
 
 
 def share_of_zeros(model: nn.Module) -> float:
-    """Of the weights of linear and convolutional layers. Range [0, 1]."""
+    """Return the share of zeros among linear and convolutional weights. Range [0, 1]."""
     weights = [weight_of(layer) for layer in weighted_layers(model).values()]
     n = sum(weight.numel() for weight in weights)
     return sum(int((weight == 0).sum()) for weight in weights) / n if n else 0.0
 
 
-@torch.enable_grad()  # without, torch's counter fails on modules that return a view of a weight
+@torch.enable_grad()  # else torch's counter fails on modules that return a view of a weight
 def macs(model: nn.Module, row: Tensor) -> int:
-    """Multiplications with addition for one row (1, …), as torch counts them; zeros count, too."""
+    """Return the multiply-adds for one row (1, …), as torch counts them, zeros included."""
     with FlopCounterMode(display=False) as counter:
         model.eval()(row)
     return int(counter.get_total_flops()) // 2
@@ -62,7 +62,7 @@ def macs(model: nn.Module, row: Tensor) -> int:
 
 @torch.no_grad()
 def latency(model: nn.Module, rows: Tensor, n_calls: int = 50) -> Latency:
-    """How long calls with `rows` (n, …) take, after five that warm up."""
+    """Time `n_calls` calls with `rows` (n, …), after five warm-up calls."""
     model.eval()
     times: list[float] = []
     for call in range(5 + n_calls):

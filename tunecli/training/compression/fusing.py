@@ -1,4 +1,4 @@
-"""Batch norms that are folded into the layer before them: one layer less to compute."""
+"""Fold batch norms into the layers before them, so that they need no computation."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
 def norm_pairs(model: nn.Module) -> dict[str, str]:
-    """The batch norms that see one layer's output and nothing else does: norm's name → layer's.
+    """Return the batch norms that are the only user of one layer's output: norm → layer, by name.
 
-    Read from the model's graph; where it cannot be traced (control flow that depends on data),
-    from neighbours in an `nn.Sequential`.
+    The pairs are read from the model's graph. If it cannot be traced (control flow that depends on
+    data), they are the neighbours in each `nn.Sequential`.
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of asserts on shapes in a model's forward
+            warnings.simplefilter("ignore")  # about asserts on shapes in a model's forward
             graph = fx.Tracer().trace(model)
     except Exception:  # a user's model may raise anything at a proxy
         return dict(_neighbours(model))
@@ -56,14 +56,14 @@ def _neighbours(model: nn.Module) -> Iterator[tuple[str, str]]:
 
 @torch.no_grad()
 def fuse(model: nn.Module, codes: dict[str, Codes] | None = None) -> list[str]:
-    """Fold batch norms into the layers before them, in place; the outputs stay, up to rounding.
+    """Fold batch norms into the layers before them, in place; outputs change only by rounding.
 
     Args:
-        model: in evaluation mode: what a batch norm does there is fixed.
-        codes: of layers whose weights are shared; their factors take the norm's in.
+        model: a model in evaluation mode, where a batch norm is a fixed linear map.
+        codes: codes of layers whose weights are shared; the norm is multiplied into their factors.
 
     Returns:
-        names of the norms that are gone, for `remove_norms` when the model is built anew.
+        Names of the removed norms, for `remove_norms` when the model is built again.
     """
     pairs = {
         norm: layer
@@ -80,7 +80,7 @@ def fuse(model: nn.Module, codes: dict[str, Codes] | None = None) -> list[str]:
 
 
 def remove_norms(model: nn.Module, norms: list[str]) -> None:
-    """Put nothing in the place of these norms, and a bias in front of each."""
+    """Replace these norms by identities, and give the layer before each a bias."""
     pairs = norm_pairs(model)
     for norm in norms:
         layer = model.get_submodule(pairs[norm])
@@ -105,7 +105,7 @@ def _fold(layer: nn.Module, norm: nn.Module) -> None:
 
 
 def _factors(norm: nn.Module) -> Tensor:
-    """γ / √(σ² + ε), (n_out,)."""
+    """Return γ / √(σ² + ε), (n_out,)."""
     variance, weight = norm.running_var, norm.weight
     assert isinstance(variance, Tensor)
     factors = torch.rsqrt(variance + norm.eps)  # type: ignore[operator]

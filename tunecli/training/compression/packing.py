@@ -1,11 +1,11 @@
-"""A compressed model as bytes, and back: one safetensors file, so reading it can run nothing.
+"""Pack a compressed model into bytes and unpack it: a safetensors file, so reading runs no code.
 
 The file holds a manifest (JSON, deflated) and one block of bytes. Each tensor is written in
 whichever of these ways takes the fewest bytes:
 
     plain    its own bytes
-    codes    indices of 1, 2, 4 or 8 bits, the table that they point to, factors a channel
-    sparse   one bit an entry that says where it is zero, then the others in either way
+    codes    indices of 1, 2, 4 or 8 bits, the table that they point to, one factor per channel
+    sparse   one bit per entry that marks zeros, then the other entries in either of these ways
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from tunecli.training.compression.codes import Codes
 
 FORMAT = 2
 LARGEST_MANIFEST = 16 * 2**20
-"""Bytes, before they are deflated: a hundred thousand tensors have room."""
+"""Bytes before deflating: enough for a hundred thousand tensors."""
 Bytes = NDArray[np.uint8]
 Natural = Annotated[int, Field(ge=0)]
 
@@ -41,13 +41,14 @@ class PackedTensor:
     """How one tensor is written.
 
     Attributes:
-        n_bits: of an index; 0 for a tensor that is written as it is.
-        n_values: of the table, at most as many as an index tells apart.
-        table: `float32` or `int8` for how its values are written; `range` for consecutive whole
-            numbers from `lowest` on, which are not written.
+        n_bits: bits per index; 0 for a tensor that is written as its own bytes.
+        n_values: number of values in the table, at most 2 ** n_bits.
+        table: `float32` or `int8`, the type in which the values are written; `range` for
+            consecutive whole numbers from `lowest` on, which are not written.
+        lowest: the first value of a `range`.
         has_scale: whether factors of the output channels follow.
-        zero: index that stands for zero where zeros are left out; -1 where zeros are 0 itself.
-        is_sparse: whether a mask comes first.
+        is_sparse: whether a mask of the non-zero entries comes first.
+        zero: index of zero in the table of a sparse tensor; -1 without a table.
     """
 
     name: str
@@ -71,8 +72,10 @@ class Packed:
     """A model in few bytes.
 
     Attributes:
-        norms: batch norms that were folded into other layers.
-        left_out: steps of the compression that would not have made the file smaller.
+        entries: how each tensor is written, in the order of `data`.
+        data: the bytes of all tensors.
+        norms: names of batch norms that were folded into other layers.
+        left_out: compression steps that were skipped because they make the file no smaller.
     """
 
     entries: tuple[PackedTensor, ...]
@@ -81,7 +84,7 @@ class Packed:
     left_out: tuple[str, ...] = ()
 
     def to_bytes(self) -> bytes:
-        """The packed file."""
+        """Return the packed file."""
         manifest = {
             "format": FORMAT,
             "entries": [asdict(entry) for entry in self.entries],
@@ -93,48 +96,48 @@ class Packed:
         return save({name: torch.from_numpy(array) for name, array in arrays.items()})
 
     def smallest(self) -> bytes:
-        """The packed file where it pays, else the plain one of the same weights."""
+        """Return the packed file, or the plain file of the same weights if that is smaller."""
         plain = plain_file(self.state_dict())
         return plain if self.is_plain else min(plain, self.to_bytes(), key=len)
 
     @property
     def is_plain(self) -> bool:
-        """Whether all tensors are written as they are."""
+        """Whether every tensor is written as its own bytes."""
         return not any(entry.n_bits or entry.is_sparse for entry in self.entries)
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Packed:
-        """Read a packed file; runs no code, whoever wrote it.
+        """Read a packed file without running any code from it.
 
         Raises:
-            DataError: it is none of ours, or damaged.
+            DataError: it is not a packed model, or is damaged.
         """
         try:
-            read = load(content)
+            arrays = load(content)
             text = zlib.decompressobj().decompress(
-                bytes(read["manifest"].numpy()), LARGEST_MANIFEST
+                bytes(arrays["manifest"].numpy()), LARGEST_MANIFEST
             )
             manifest = json.loads(text)
             if manifest["format"] != FORMAT:
-                raise ValueError(f"its format is {manifest['format']}")
+                raise ValueError(f"its format is {manifest['format']}, expected {FORMAT}")
             entries = tuple(
                 PackedTensor(**entry | {"shape": tuple(entry["shape"])})
                 for entry in manifest["entries"]
             )
             norms, left_out = (tuple(map(str, manifest[name])) for name in ("norms", "left_out"))
-            return cls(entries, read["data"].numpy(), norms, left_out)
+            return cls(entries, arrays["data"].numpy(), norms, left_out)
         except Exception as error:  # whatever damaged bytes can cause
             reason = " ".join(str(error).split())[:200]
-            raise DataError(f"This is no packed model of tunecli ({reason}).") from None
+            raise DataError(f"This is not a packed model of tunecli ({reason}).") from None
 
     def state_dict(self) -> dict[str, Tensor]:
-        """The dense tensors, to the bit as they were."""
+        """Return the dense tensors, bit for bit as they were packed."""
         reader = _Reader(self.data)
         return {entry.name: reader.tensor(entry) for entry in self.entries}
 
 
 def plain_file(tensors: Mapping[str, Tensor]) -> bytes:
-    """A safetensors file of tensors as they are, which no packed one may exceed."""
+    """Return a safetensors file of uncompressed tensors, the upper bound for a packed file."""
     return save(
         {
             name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
@@ -149,15 +152,21 @@ def pack(
     norms: tuple[str, ...] = (),
     left_out: tuple[str, ...] = (),
 ) -> Packed:
-    """Write a model's tensors; `codes` are those of layers' weights, by the layers' names."""
+    """Pack a model's tensors.
+
+    Args:
+        codes: codes of weights, by the layers' names.
+        norms: names of batch norms that were folded into other layers.
+        left_out: compression steps that were skipped.
+    """
     entries, parts = [], []
-    for name, tensor in sorted(model.state_dict().items()):  # settling moves tensors in a model
+    for name, tensor in sorted(model.state_dict().items()):  # parametrizations change the order
         layer, _, leaf = name.rpartition(".")
         coded = codes.get(layer) if leaf == "weight" else None
         ways = [_written(name, tensor.detach().cpu(), coded)]
         if coded is not None:
             ways.append(_written(name, tensor.detach().cpu(), None))
-        entry, data = min((way for found in ways for way in found), key=lambda way: len(way[1]))
+        entry, data = min((way for group in ways for way in group), key=lambda way: len(way[1]))
         entries.append(entry)
         parts.append(data)
     data = np.concatenate(parts) if parts else np.zeros(0, np.uint8)
@@ -165,7 +174,7 @@ def pack(
 
 
 def takes_less(codes: Codes, weight: Tensor) -> bool:
-    """Whether a weight takes fewer bytes by codes than as it is (or without its zeros)."""
+    """Return whether codes take fewer bytes than the weight itself, plain or sparse."""
     coded, plain = (
         min(len(data) for _, data in _written("weight", weight.detach().cpu(), way))
         for way in (codes, None)
@@ -176,7 +185,7 @@ def takes_less(codes: Codes, weight: Tensor) -> bool:
 def _written(
     name: str, tensor: Tensor, codes: Codes | None
 ) -> Iterator[tuple[PackedTensor, Bytes]]:
-    """Every way to write a tensor, with its bytes."""
+    """Yield every way to write a tensor, with its bytes."""
     shape, dtype = tuple(tensor.shape), str(tensor.dtype).removeprefix("torch.")
     if codes is None:
         values = tensor.contiguous().reshape(-1).numpy()
@@ -210,7 +219,7 @@ def _written(
 
 
 class _Reader:
-    """Takes tensors from a block of bytes, one after another."""
+    """Reads tensors from a block of bytes, one after another."""
 
     def __init__(self, data: Bytes) -> None:
         self._data = data
@@ -260,7 +269,7 @@ class _Reader:
 
     def _take(self, n: int) -> Bytes:
         if self._at + n > len(self._data):
-            raise DataError("This packed model is cut off.")
+            raise DataError("This packed model is truncated.")
         self._at += n
         return self._data[self._at - n : self._at]
 
@@ -270,7 +279,7 @@ def _bytes_of(values: NDArray[Any]) -> Bytes:
 
 
 def _table(table: NDArray[np.float32]) -> tuple[Literal["float32", "int8", "range"], Bytes]:
-    """The shortest way to write a table, and its bytes."""
+    """Return the shortest way to write a table, and its bytes."""
     whole = table.astype(np.int8) if np.abs(table).max() <= 127 else None
     if whole is None or not np.array_equal(whole, table):
         return "float32", _bytes_of(table)
@@ -279,7 +288,7 @@ def _table(table: NDArray[np.float32]) -> tuple[Literal["float32", "int8", "rang
 
 
 def _pack_bits(index: NDArray[np.int64], n_bits: int) -> Bytes:
-    """Indices, each of `n_bits` bits, without gaps."""
+    """Pack indices of `n_bits` bits each without gaps."""
     bits = (index[:, None] >> np.arange(n_bits - 1, -1, -1)) & 1
     return np.packbits(bits.astype(np.uint8).reshape(-1))
 

@@ -1,4 +1,4 @@
-"""Single weights that are left out: the smallest ones, once, with masks that training respects."""
+"""Prune the smallest single weights with masks that fine-tuning respects."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from torch.nn.utils import parametrize
 from tunecli.training.compression.compressible_layers import weight_of, weighted_layers
 
 LEAST_SHARE = 0.02
-"""Of each layer's weights that stay: a layer without weights passes nothing on."""
+"""Smallest share of weights that every layer keeps: a layer without weights passes nothing on."""
 
 
 class Masked(nn.Module):
-    """Holds a weight to zero where its mask is False, whatever the optimizer does below it."""
+    """Keeps a weight at zero where its mask is False, whatever the optimizer does."""
 
     mask: Tensor
 
@@ -28,18 +28,18 @@ class Masked(nn.Module):
         return torch.where(self.mask, weight, 0.0)  # a product would leave negative zeros
 
     def right_inverse(self, weight: Tensor) -> Tensor:
-        """What gives this weight, if its masked entries are zero."""
+        """Return the tensor that `forward` maps to this weight, if its masked entries are zero."""
         return weight
 
 
 def prune(model: nn.Module, amount: float, scope: Literal["global", "layer"] = "global") -> None:
-    """Leave out the weights of the smallest magnitude; biases and norms stay.
+    """Prune the weights of the smallest magnitude; biases and norms are kept.
 
     Han et al. (2015), "Learning both Weights and Connections", arXiv:1506.02626. Fine-tuning
-    afterwards keeps the zeros; `settle` makes them plain.
+    keeps the zeros; `compressible_layers.make_plain` makes the weights plain tensors again.
 
     Args:
-        amount: share of the weights. Range [0, 1).
+        amount: share of the weights to prune. Range [0, 1).
         scope: `global` compares the weights of all layers, `layer` those within one.
     """
     layers = weighted_layers(model)
@@ -49,26 +49,26 @@ def prune(model: nn.Module, amount: float, scope: Literal["global", "layer"] = "
 
 
 def _masks(weights: Mapping[str, Tensor], amount: float, scope: str) -> dict[str, Tensor]:
-    """True for what stays."""
+    """Return a mask per layer: True for the weights to keep."""
     if scope == "layer":
         return {
             name: _largest(weight, round(amount * weight.numel()))
             for name, weight in weights.items()
         }
     magnitudes = torch.cat([weight.abs().flatten() for weight in weights.values()])
-    kept = _largest(magnitudes, round(amount * len(magnitudes)))
-    parts = torch.split(kept, [weight.numel() for weight in weights.values()])
+    mask = _largest(magnitudes, round(amount * len(magnitudes)))
+    parts = torch.split(mask, [weight.numel() for weight in weights.values()])
     masks = {}
     for (name, weight), part in zip(weights.items(), parts, strict=True):
         n_least = max(1, round(LEAST_SHARE * weight.numel()))
-        n_left_out = min(int((~part).sum()), weight.numel() - n_least)
-        masks[name] = _largest(weight, n_left_out)
+        n_pruned = min(int((~part).sum()), weight.numel() - n_least)
+        masks[name] = _largest(weight, n_pruned)
     return masks
 
 
-def _largest(weight: Tensor, n_left_out: int) -> Tensor:
-    """True but for the `n_left_out` smallest magnitudes; of equals the earlier ones leave."""
+def _largest(weight: Tensor, n_pruned: int) -> Tensor:
+    """Return a mask: False for the `n_pruned` smallest magnitudes, earlier ones first on ties."""
     order = torch.argsort(weight.abs().flatten(), stable=True)
     mask = torch.ones(weight.numel(), dtype=torch.bool, device=weight.device)
-    mask[order[:n_left_out]] = False
+    mask[order[:n_pruned]] = False
     return mask.reshape(weight.shape)

@@ -1,4 +1,4 @@
-"""Weights as whole numbers of few bits, times one factor an output channel."""
+"""Quantize weights to whole numbers of few bits, times one factor per output channel."""
 
 from __future__ import annotations
 

@@ -1,10 +1,9 @@
 """The steps of compression in their order.
 
-    channels leave → weights leave → weights share values → fine-tuning → norms are folded in
-    → whole numbers
+    prune channels → prune weights → share values → fine-tune → fold norms in → quantize
 
-Fine-tuning comes while masks and shared values are in force, so that nothing of them is lost in
-it; norms are still there then, since a network without them learns worse.
+Fine-tuning runs while masks and shared values are active, so it keeps both; norms are still there
+then, since a network without them learns worse.
 """
 
 from __future__ import annotations
@@ -25,17 +24,20 @@ from tunecli.training.compression.sharing import share_weights, shared_codes
 from tunecli.training.compression.structured import prune_channels
 
 _FOR_SIZE = ("prune", "share", "quantize")
-"""Steps that make the file smaller, and the model no faster."""
+"""Steps that make the file smaller, but not the model faster."""
 
 
 def lose_channels(model: nn.Module, settings: CompressionSettings, example: Tensor) -> bool:
-    """Take the first step, in place, on weights that are plain from now on; whether any left.
+    """Prune channels in place, and make all weights plain tensors.
 
     Args:
         example: a few rows as the model takes them.
 
+    Returns:
+        Whether channels were pruned.
+
     Raises:
-        DataError: channels were to leave a model that torch-pruning cannot follow.
+        DataError: torch-pruning cannot analyse the model.
     """
     make_plain(model)
     if settings.structured is None or not settings.structured.amount:
@@ -47,14 +49,14 @@ def lose_channels(model: nn.Module, settings: CompressionSettings, example: Tens
 def without_idle(
     model: nn.Module, settings: CompressionSettings
 ) -> tuple[CompressionSettings, tuple[str, ...]]:
-    """Leave out the steps that would not make the file smaller; also their names.
+    """Return the settings without the steps that make the file no smaller, and their names.
 
-    Each is judged by the bytes of the file with and without it, the others being taken. What
-    fine-tuning changes is not known yet, and hardly counts: it moves values, and masks and the
-    number of values stay.
+    Each step is judged by the size of the file with and without it, all other steps being applied.
+    Fine-tuning hardly changes the size: it changes values, but neither masks nor the number of
+    values.
 
     Args:
-        model: after channels have left it; stays as it is.
+        model: a model after its channels were pruned; it is not changed.
     """
     size, left_out = _size(model, settings), []
     for step in _FOR_SIZE:
@@ -68,16 +70,17 @@ def without_idle(
 
 
 def idle_in_words(left_out: Sequence[str]) -> str:
-    """`prune and quantize are left out: without them the file is no larger`; empty for none."""
+    """Return a clause such as `share was skipped: it would not make the file smaller`, or ""."""
     if not left_out:
         return ""
-    is_one = len(left_out) == 1
-    named = " and ".join([", ".join(left_out[:-1]), left_out[-1]] if not is_one else left_out)
-    return f"{named} {'is' if is_one else 'are'} left out: the file would be no smaller"
+    if len(left_out) == 1:
+        return f"{left_out[0]} was skipped: it would not make the file smaller"
+    steps = f"{', '.join(left_out[:-1])} and {left_out[-1]}"
+    return f"{steps} were skipped: they would not make the file smaller"
 
 
 def thin_out(model: nn.Module, settings: CompressionSettings) -> bool:
-    """Take the other steps before fine-tuning, in place; whether anything was lost."""
+    """Prune weights and share values, in place; return whether the model changed."""
     if settings.prune is not None and _prunes(settings):
         prune(model, settings.prune.amount, settings.prune.scope)
     if settings.share is not None:
@@ -89,10 +92,10 @@ def thin_out(model: nn.Module, settings: CompressionSettings) -> bool:
 def write_down(
     model: nn.Module, settings: CompressionSettings, left_out: tuple[str, ...] = ()
 ) -> Packed:
-    """Take the steps after fine-tuning, in place: the weights as they will stand in the file.
+    """Fold norms in, quantize and pack: the model's weights become those of the file, in place.
 
-    Weights that share values in no more bits than quantization would take are left at that, and
-    those of a layer that is too small to gain by it are not quantized.
+    Weights that share values in no more bits than quantization takes are not quantized, nor are
+    weights of layers that are too small to gain from it.
     """
     codes = shared_codes(model)
     make_plain(model.eval())
@@ -114,7 +117,7 @@ def _prunes(settings: CompressionSettings) -> bool:
 
 
 def _size(model: nn.Module, settings: CompressionSettings) -> int:
-    """Bytes of the file, if nothing is fine-tuned."""
-    tried = copy.deepcopy(model)
-    thin_out(tried, settings)
-    return len(write_down(tried, settings).smallest())
+    """Return the size of the file in bytes without fine-tuning."""
+    trial = copy.deepcopy(model)
+    thin_out(trial, settings)
+    return len(write_down(trial, settings).smallest())

@@ -1,4 +1,4 @@
-"""Giving a freshly built model the shapes of one that has lost channels."""
+"""Give a newly built model the shapes of a model whose channels were pruned."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from torch.nn.modules.conv import _ConvNd
 
 
 def take_shapes(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    """Give each parameter and buffer the shape of the tensor of its name, and layers their sizes.
+    """Give each parameter and buffer the shape of the tensor of the same name; update layer sizes.
 
-    The values are undefined until they are loaded.
+    Resized tensors hold undefined values until weights are loaded.
     """
     for name, module in model.named_modules():
         changed = False
@@ -35,14 +35,14 @@ def _replace(module: nn.Module, leaf: str, tensor: Tensor) -> None:
 
 
 def _resize(module: nn.Module) -> None:
-    """Let a layer's sizes say what its weights are."""
+    """Set a layer's size attributes to those of its weights."""
     weight = module.weight
     assert isinstance(weight, Tensor)
     if isinstance(module, nn.Linear):
         module.out_features, module.in_features = weight.shape
     elif isinstance(module, _ConvNd):
         module.out_channels = weight.shape[0]
-        if module.groups > 1 and weight.shape[1] == 1:  # depthwise: a group a channel
+        if module.groups > 1 and weight.shape[1] == 1:  # depthwise: one group per channel
             module.groups = weight.shape[0]
         module.in_channels = weight.shape[1] * module.groups
     elif isinstance(module, _BatchNorm):

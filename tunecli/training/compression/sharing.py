@@ -1,6 +1,6 @@
-"""Weights that share a few values: k-means within each layer, and training of what is shared.
+"""Let weights share a few values: k-means within each layer, and training of the shared values.
 
-Han et al. (2016), "Deep Compression", arXiv:1510.00149, section 3: centroids begin evenly spaced
+Han et al. (2016), "Deep Compression", arXiv:1510.00149, section 3: centroids start evenly spaced
 between the smallest and the largest weight, since the few large weights matter; a centroid's
 gradient is the sum of its weights' gradients.
 """
@@ -20,9 +20,9 @@ MOST_ROUNDS = 100
 
 
 class Shared(nn.Module):
-    """A weight made of a table's values; the table is what is trained.
+    """A weight made of a table's values; training changes the table.
 
-    The entry after the last is a zero that stays: that of weights which were left out.
+    The table is followed by a constant zero, for pruned weights.
     """
 
     index: Tensor
@@ -38,29 +38,29 @@ class Shared(nn.Module):
         return torch.cat([table, self.zero])[self.index]
 
     def codes(self, table: Tensor) -> Codes:
-        """How the weight that a table gives is written."""
+        """Return the codes of the weight that a table gives."""
         return Codes(self.index, torch.cat([table, self.zero])).without_unused()
 
     def right_inverse(self, weight: Tensor) -> Tensor:
-        """The table that gives this weight."""
+        """Return the table that gives this weight."""
         return self._table.to(weight)
 
 
 def share_weights(model: nn.Module, clusters: int) -> None:
-    """Let the weights of each layer share `clusters` values, zero among them where some are out.
+    """Let the weights of each layer share `clusters` values; zero is one of them after pruning.
 
-    A layer that is too small to gain by it keeps its weights.
+    A layer that is too small to gain from it keeps its weights.
 
     Args:
-        clusters: values a layer. Range [2, 256].
+        clusters: values per layer. Range [2, 256].
     """
     for layer in weighted_layers(model).values():
         mask = _mask_of(layer)
         weight = weight_of(layer).detach()
-        kept = torch.ones_like(weight, dtype=torch.bool) if mask is None else mask
-        table = k_means(weight[kept], clusters - (mask is not None and not bool(mask.all())))
+        unpruned = torch.ones_like(weight, dtype=torch.bool) if mask is None else mask
+        table = k_means(weight[unpruned], clusters - (mask is not None and not bool(mask.all())))
         index = torch.full(weight.shape, len(table), device=weight.device)
-        index[kept] = nearest(table, weight[kept])
+        index[unpruned] = nearest(table, weight[unpruned])
         shared = Shared(table, index)
         if not takes_less(shared.codes(table), weight):
             continue
@@ -70,26 +70,27 @@ def share_weights(model: nn.Module, clusters: int) -> None:
 
 
 def shared_codes(model: nn.Module) -> dict[str, Codes]:
-    """What the layers share now, by the layers' names."""
-    found = {}
+    """Return the codes of the layers that share values now, by name."""
+    codes = {}
     for name, layer in weighted_layers(model).items():
         if parametrize.is_parametrized(layer, "weight"):
             chain = layer.parametrizations["weight"]  # type: ignore[index]
             assert isinstance(chain, parametrize.ParametrizationList)
             shared = chain[0]
             if isinstance(shared, Shared):
-                found[name] = shared.codes(chain.original.detach())
-    return found
+                codes[name] = shared.codes(chain.original.detach())
+    return codes
 
 
 def k_means(values: Tensor, clusters: int) -> Tensor:
-    """Lloyd's algorithm on a line, which sorts in place of measuring distances.
+    """Cluster numbers by Lloyd's algorithm; in one dimension, sorting replaces distances.
 
     Args:
         values: (n,), at least one.
+        clusters: number of centroids.
 
     Returns:
-        the centroids in rising order, at most `clusters` of them.
+        The centroids in ascending order, at most `clusters` of them.
     """
     distinct: Tensor = torch.unique(values)
     if len(distinct) <= clusters:
@@ -109,12 +110,12 @@ def k_means(values: Tensor, clusters: int) -> Tensor:
         if torch.equal(moved, centroids):
             break
         centroids = moved
-    found: Tensor = centroids[n_in_each > 0].to(values.dtype)
-    return found
+    used: Tensor = centroids[n_in_each > 0].to(values.dtype)
+    return used
 
 
 def nearest(table: Tensor, values: Tensor) -> Tensor:
-    """The index of the entry next to each value; `table` in rising order."""
+    """Return the index of the entry nearest to each value; `table` is in ascending order."""
     middles: Tensor = (table[1:] + table[:-1]) / 2
     index: Tensor = torch.searchsorted(middles, values.contiguous())
     return index

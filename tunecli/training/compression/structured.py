@@ -1,7 +1,7 @@
-"""Whole channels that leave a model, with all that depends on them: smaller and faster.
+"""Prune whole channels with everything that depends on them: smaller and faster models.
 
-By torch-pruning (Fang et al. 2023, "DepGraph: Towards Any Structural Pruning", arXiv:2301.12900),
-which follows how layers depend on each other's channels.
+Uses torch-pruning (Fang et al. 2023, "DepGraph: Towards Any Structural Pruning",
+arXiv:2301.12900), which tracks how layers depend on each other's channels.
 """
 
 from __future__ import annotations
@@ -21,30 +21,30 @@ from tunecli.errors import DataError
 from tunecli.training.compression.compressible_layers import weighted_layers
 
 MOST_SECONDS = 60.0
-"""For finding what depends on what: some models (swin_t) never come to an end."""
+"""Time limit for the analysis of dependencies: for some models (swin_t) it never ends."""
 
 
 def prune_channels(model: nn.Module, amount: float, example: Tensor) -> None:
     """Remove the channels of the smallest weights, in place, the same share of every layer.
 
-    The layers that make the outputs keep theirs.
+    The layers that compute the outputs keep all channels.
 
     Args:
-        amount: share of the channels of each layer. Range [0, 1).
+        amount: share of each layer's channels to remove. Range [0, 1).
         example: a few rows as the model takes them, (n, …).
 
     Raises:
-        DataError: torch-pruning is not installed, or cannot follow this model.
+        DataError: torch-pruning is not installed, or cannot analyse this model.
     """
     try:
         import torch_pruning
     except ImportError:
-        told = "structured pruning needs torch-pruning: pip install 'tunecli[compression]'."
-        raise DataError(told, "compression.structured") from None
+        message = "structured pruning needs torch-pruning: pip install 'tunecli[compression]'."
+        raise DataError(message, "compression.structured") from None
     model.eval()
     try:
         with _time_limit(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of parameters that belong to no layer: they stay
+            warnings.simplefilter("ignore")  # about parameters outside of layers, which are kept
             before = _outputs(model(example))
             pruner = torch_pruning.pruner.MagnitudePruner(
                 model,
@@ -56,16 +56,18 @@ def prune_channels(model: nn.Module, amount: float, example: Tensor) -> None:
             pruner.step()
             after = _outputs(model(example))
         if [one.shape for one in before] != [one.shape for one in after]:
-            raise ValueError("its outputs would become fewer")
-    except Exception as error:  # whatever it stumbles over in a model
-        told = f"torch-pruning cannot remove channels of this model ({error}). Leave it out."
-        raise DataError(told, "compression.structured") from error
+            raise ValueError("the number of its outputs would change")
+    except Exception as error:  # it may raise anything on an unusual model
+        message = (
+            f"torch-pruning cannot remove channels of this model ({error}). Remove this setting."
+        )
+        raise DataError(message, "compression.structured") from error
 
 
 def traced_output_layers(model: nn.Module, example: Tensor) -> list[nn.Module]:
-    """The layers whose channels are the model's outputs, read from the graph of derivatives.
+    """Return the layers whose channels are the model's outputs, read from the autograd graph.
 
-    From the outputs back to the first weighted layer on every way: what lies between has no
+    These are the first weighted layers on every path back from the outputs. Nothing in between has
     channels of its own (means over pixels, activations, sums of several layers).
     """
     weights = {name: value.detach().requires_grad_() for name, value in model.named_parameters()}
@@ -76,7 +78,7 @@ def traced_output_layers(model: nn.Module, example: Tensor) -> list[nn.Module]:
     }
     with torch.enable_grad():
         outputs = _outputs(functional_call(model, weights, (example,)))
-    found: list[nn.Module] = []
+    output_layers: list[nn.Module] = []
     seen, ahead = set(), [output.grad_fn for output in outputs]
     while ahead:
         node = ahead.pop()
@@ -85,34 +87,34 @@ def traced_output_layers(model: nn.Module, example: Tensor) -> list[nn.Module]:
         seen.add(node)
         sources = [source for source, _ in node.next_functions]
         made_by = [layers[leaf] for leaf in map(_leaf, sources) if leaf in layers]
-        found += made_by
+        output_layers += made_by
         ahead += [] if made_by else sources
-    return found
+    return output_layers
 
 
 def _leaf(node: torch.autograd.graph.Node | None) -> int | None:
-    """Which tensor a node passes on, transposed or so; None if it computes from several."""
+    """Return the id of the tensor that a node only reshapes; None if it computes from several."""
     while node is not None and len(node.next_functions) == 1:
         node = node.next_functions[0][0]
     variable = getattr(node, "variable", None)
     return None if variable is None else id(variable)
 
 
-def _outputs(found: Tensor | tuple[Tensor | None, ...]) -> list[Tensor]:
-    """The main output, and auxiliary ones that a model may have."""
-    several = found if isinstance(found, tuple) else (found,)
-    return [output for output in several if output is not None]
+def _outputs(returned: Tensor | tuple[Tensor | None, ...]) -> list[Tensor]:
+    """Return the main output, and the auxiliary ones that a model may have."""
+    outputs = returned if isinstance(returned, tuple) else (returned,)
+    return [output for output in outputs if output is not None]
 
 
 @contextmanager
 def _time_limit() -> Iterator[None]:
-    """Raise after `MOST_SECONDS`, where signals can be heard."""
+    """Raise after `MOST_SECONDS`; without effect outside the main thread, which gets signals."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def stop(_: int, __: FrameType | None) -> None:
-        raise TimeoutError(f"it found no end within {MOST_SECONDS:.0f} s")
+        raise TimeoutError(f"it did not finish within {MOST_SECONDS:.0f} s")
 
     before = signal.signal(signal.SIGALRM, stop)
     signal.setitimer(signal.ITIMER_REAL, MOST_SECONDS)

@@ -1,4 +1,4 @@
-"""A packed model as a module again."""
+"""Turn a packed model into a module."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tunecli.training.compression.shapes import take_shapes
 
 
 def unpack(packed: Packed, model: nn.Module) -> nn.Module:
-    """Give a model, built anew from its configuration, the packed weights; in evaluation mode.
+    """Load packed weights into a model that was built from its configuration; in evaluation mode.
 
     Raises:
         DataError: the file belongs to another model.

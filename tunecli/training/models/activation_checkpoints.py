@@ -1,4 +1,4 @@
-"""Recomputing activations in the backward pass in place of keeping them: less memory, more time.
+"""Recompute activations in the backward pass instead of storing them: less memory, more time.
 
 Chen et al. (2016), "Training Deep Nets with Sublinear Memory Cost". The bits are those of a plain
 training: torch replays the random numbers (dropout), and batch norms count each batch once.
@@ -20,13 +20,13 @@ from tunecli.training.models.blocks import backbone_blocks, containers
 
 
 def checkpoint_activations(model: nn.Module, name: str) -> None:
-    """Let the blocks of a model recompute what they need for the backward pass.
+    """Let the blocks of a model recompute their activations for the backward pass.
 
     Args:
-        name: of the model, for messages.
+        name: name of the model, for messages.
 
     Raises:
-        ValueError: there is nothing to divide it by.
+        ValueError: the model cannot be divided into blocks.
     """
     modules = [module for block in backbone_blocks(model) for module in block]
     parts = [module for module in modules if any(True for _ in module.children())]
@@ -35,18 +35,18 @@ def checkpoint_activations(model: nn.Module, name: str) -> None:
         raise ValueError(f"checkpoint_activations: {name} has no blocks to recompute.")
     for part in parts:
         _replace_forward(part, partial(_recomputed, [part], part.forward))
-    if not parts:  # VGG, AlexNet: plain layers, which pooling divides
+    if not parts:  # VGG, AlexNet: plain layers, divided at pooling layers
         for chain in chains:
             _replace_forward(chain, partial(_in_segments, _segments(chain)))
 
 
 def _replace_forward(module: nn.Module, forward: Any) -> None:
-    """In this module alone; names in the state dict stay, and copies of the module keep it."""
+    """Replace `forward` of this module alone; state-dict names stay, and copies keep it."""
     module.forward = forward
 
 
 def _segments(chain: nn.Sequential) -> list[list[nn.Module]]:
-    """The layers of a chain, divided behind each pooling."""
+    """Divide the layers of a chain after each pooling layer."""
     segments: list[list[nn.Module]] = [[]]
     for layer in chain:
         segments[-1].append(layer)
@@ -68,7 +68,7 @@ def _through(layers: Sequence[nn.Module], x: Tensor) -> Tensor:
 
 
 def _recomputed(modules: Sequence[nn.Module], forward: Any, x: Tensor) -> Tensor:
-    """`forward(x)`, which keeps nothing but `x`."""
+    """Return `forward(x)`, storing only `x` for the backward pass."""
     if not torch.is_grad_enabled():
         return cast(Tensor, forward(x))
     contexts = partial(_contexts, modules)
@@ -78,13 +78,13 @@ def _recomputed(modules: Sequence[nn.Module], forward: Any, x: Tensor) -> Tensor
 def _contexts(
     modules: Sequence[nn.Module],
 ) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
-    """Around the first computation, and around the second."""
+    """Return the contexts of the first and the second computation."""
     return nullcontext(), _uncounted(modules)
 
 
 @contextmanager
 def _uncounted(modules: Sequence[nn.Module]) -> Iterator[None]:
-    """Let batch norms update copies of their running statistics, which decide nothing here."""
+    """Let batch norms update copies of their running statistics, which are then discarded."""
     norms = [n for module in modules for n in module.modules() if isinstance(n, _BatchNorm)]
     counted = [dict(norm.named_buffers()) for norm in norms]
     for norm, buffers in zip(norms, counted, strict=True):

@@ -1,8 +1,9 @@
-"""A model as a row of blocks, and the head behind them.
+"""Divide a model into a sequence of blocks and a head.
 
-torchvision's models are built alike: children in the order of the computation, the last of which
-with weights is the head; a few of them (`features`, a transformer's `encoder`) hold the rest.
-Models of the user's own are read in the same way, and so is what stands alone in one of them.
+torchvision's models have a common structure: children in the order of the computation, the last of
+them with weights is the head; a few children (`features`, a transformer's `encoder`) are
+containers of blocks. The user's own models are read in the same way; a single child with weights
+also counts as a container.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
 Block = list[nn.Module]
-"""Modules that follow one another: one with weights, and norms behind it."""
+"""Consecutive modules: one with weights, and the norms after it."""
 
 _CONTAINERS = {"features", "encoder", "layers", "blocks", "trunk_output", "backbone"}
 _AUXILIARY = {"aux1", "aux2", "AuxLogits"}
@@ -21,50 +22,50 @@ _NORMS = (_NormBase, nn.LayerNorm, nn.GroupNorm)
 
 
 def backbone_blocks(model: nn.Module) -> list[Block]:
-    """The blocks before the head, in the order of the computation.
+    """Return the blocks before the head, in the order of the computation.
 
     A block is a child with weights: a convolution, a stage of a ResNet, an item of `features`, a
     layer of a transformer. A norm belongs to the block before it.
     """
-    behind = {id(head) for head in heads(model)}
-    found: list[Block] = []
+    head_ids = {id(head) for head in heads(model)}
+    blocks: list[Block] = []
     for child in _opened(model):
-        if id(child) in behind or not _has_weights(child):
+        if id(child) in head_ids or not _has_weights(child):
             continue
-        if found and isinstance(child, _NORMS):
-            found[-1].append(child)
+        if blocks and isinstance(child, _NORMS):
+            blocks[-1].append(child)
         else:
-            found.append([child])
-    return found
+            blocks.append([child])
+    return blocks
 
 
 def heads(model: nn.Module) -> list[nn.Module]:
-    """The classifying head, and auxiliary ones before it.
+    """Return the classifying head, and auxiliary heads.
 
-    A model without parts that have weights is its own head.
+    A model without children that have weights is its own head.
     """
     last = [model, *(child for child in _opened(model) if _has_weights(child))][-1]
     return [last, *(child for name, child in model.named_children() if name in _AUXILIARY)]
 
 
 def backbone_parameters(model: nn.Module) -> list[Tensor]:
-    """All parameters but those of the heads."""
-    behind = {id(p) for head in heads(model) for p in head.parameters()}
-    return [parameter for parameter in model.parameters() if id(parameter) not in behind]
+    """Return all parameters except those of the heads."""
+    in_heads = {id(p) for head in heads(model) for p in head.parameters()}
+    return [parameter for parameter in model.parameters() if id(parameter) not in in_heads]
 
 
 def head_layers(model: nn.Module) -> list[str]:
-    """Names of the layers that give the outputs: the last linear one or convolution of a head."""
+    """Return the names of the output layers: each head's last linear layer or convolution."""
     names = {id(module): name for name, module in model.named_modules()}
-    found = []
+    output_layers = []
     for head in heads(model):
         layers = [m for m in head.modules() if isinstance(m, nn.Linear | nn.Conv2d)]
-        found.append(names[id(layers[-1])])
-    return found
+        output_layers.append(names[id(layers[-1])])
+    return output_layers
 
 
 def containers(model: nn.Module) -> Iterator[nn.Module]:
-    """The model itself, and the modules that hold its blocks."""
+    """Yield the model itself, and the modules that contain its blocks."""
     yield model
     for child, is_container in _children(model):
         if is_container:
@@ -72,7 +73,7 @@ def containers(model: nn.Module) -> Iterator[nn.Module]:
 
 
 def _opened(module: nn.Module) -> Iterator[nn.Module]:
-    """Children, those of containers in place of these."""
+    """Yield the children, with containers replaced by their own children."""
     for child, is_container in _children(module):
         if is_container:
             yield from _opened(child)
@@ -81,7 +82,7 @@ def _opened(module: nn.Module) -> Iterator[nn.Module]:
 
 
 def _children(module: nn.Module) -> Iterator[tuple[nn.Module, bool]]:
-    """Children, and whether each is a container: by its name, or since it is the only one."""
+    """Yield the children, and whether each is a container: by its name, or as the only child."""
     children = dict(module.named_children())
     is_alone = sum(map(_has_weights, children.values())) == 1
     for name, child in children.items():

@@ -1,4 +1,4 @@
-"""The one door to all models: a component of a study file becomes a module."""
+"""Build any model from a component of a study file."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ def build_model(
     n_outputs: int,
     columns: Columns = NO_COLUMNS,
 ) -> nn.Module:
-    """The model that a study file names, with fresh weights from torch's global random state.
+    """Build the model that a study file names, with weights from torch's global random state.
 
     Args:
-        component: Linear, MLP, ResNet, CNN, a classifier of torchvision.models, or a model of the
-            user's own; and its arguments.
-        shape: of one row: (n_features,) or (channels, height, width).
-        n_outputs: as the loss wants it (`losses.n_outputs`).
-        columns: of a table, for models that embed them.
+        component: Linear, MLP, ResNet, CNN, a classifier of torchvision.models, or the user's own
+            model, with its arguments.
+        shape: shape of one row: (n_features,) or (channels, height, width).
+        n_outputs: number of outputs that the loss requires (`losses.n_outputs`).
+        columns: columns of a table, for models that embed them.
 
     Raises:
-        DataError: the data is not what the model needs.
-        TypeError, ValueError: an argument is not what the model takes.
+        DataError: the data does not fit the model.
+        TypeError, ValueError: an argument is invalid for the model.
     """
     if is_code(component.name):
         return _build_own(component, shape, n_outputs, columns)
@@ -52,7 +52,7 @@ def build_model(
 def _build_own(
     component: Component, shape: tuple[int, ...], n_outputs: int, columns: Columns
 ) -> nn.Module:
-    """A model of the user's own, part of it frozen if the study file says so."""
+    """Build the user's own model, and freeze a part of it if the study file asks for it."""
     model = user_parts.build_user_model(component, shape, n_outputs, columns.cat_cardinalities)
     frozen = user_parts.for_tunecli(component).get("freeze")
     if frozen:
@@ -61,17 +61,17 @@ def _build_own(
 
 
 def embeds_categories(component: Component) -> bool:
-    """Whether a model wants columns of categories as integer codes, and not one column each."""
+    """Return whether a model takes categorical columns as integer codes instead of one-hot."""
     if is_code(component.name):
         return user_parts.user_embeds_categories(component)
     return component.name in _OF_COLUMNS and component.arguments.get("embed") is not None
 
 
 def explain_size(component: Component, shape: tuple[int, ...], n_outputs: int) -> None:
-    """Tell why pictures of `shape` did not go through a model, if their size is the reason.
+    """Explain why pictures of `shape` fail in a model, if their size is the reason.
 
     Raises:
-        DataError: they are too small; how large they must be.
+        DataError: they are too small; the message names the smallest size.
     """
     if len(shape) != 3 or component.name in _PLAIN or component.name in _OF_COLUMNS:
         return

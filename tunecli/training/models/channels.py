@@ -1,4 +1,4 @@
-"""The first convolution of a model, made to fit the channels of the pictures."""
+"""Adapt the first convolution of a model to the channels of the pictures."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from torch import Tensor, nn
 
 
 def first_convolution(model: nn.Module) -> tuple[str, nn.Conv2d]:
-    """Its name, and itself."""
+    """Return the name and the module of a model's first convolution."""
     return next((n, m) for n, m in model.named_modules() if isinstance(m, nn.Conv2d))
 
 
 def take_channels(model: nn.Module, n_channels: int) -> None:
-    """Replace the first convolution, in place, where pictures have other than its channels.
+    """Replace the first convolution, in place, if pictures have another number of channels.
 
-    Some of torchvision's models refuse an argument for it, others swallow it in silence. The
-    settings and the bias stay; weights are drawn with the spread that the model gave them.
+    Some of torchvision's models refuse an argument for it, others ignore it silently. Settings and
+    bias are kept; new weights have the standard deviation of the old ones.
     """
     name, first = first_convolution(model)
     if first.in_channels == n_channels:
@@ -40,10 +40,10 @@ def take_channels(model: nn.Module, n_channels: int) -> None:
 
 
 def for_channels(weight: Tensor, n_channels: int) -> Tensor:
-    """The weight (n_out, n_in, height, width) of a convolution, for other channels.
+    """Adapt the weight (n_out, n_in, height, width) of a convolution to other channels.
 
-    Each channel gets the sum over the old ones divided by their new number, so that a grey picture
-    gives the same in one channel as in three.
+    Each channel gets the sum over the old channels divided by the new number, so that a grey
+    picture gives the same result in one channel as in three.
     """
     if weight.shape[1] == n_channels:
         return weight

@@ -1,4 +1,4 @@
-"""What a model that embeds columns must know of a table beside the shape of its rows."""
+"""The columns of a table, for models that embed them."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ class Columns:
     """The columns of a fold's rows.
 
     Attributes:
-        cat_cardinalities: codes that each of the last columns may hold, from 0; the columns before
+        cat_cardinalities: number of codes, from 0, of each of the last columns; the columns before
             them are numbers.
-        x_train: the rows of the training part, on the CPU or where they train: what is computed
-            from the data (the bins of piecewise-linear embeddings) is computed from these alone.
-        n_bins: of each number, of a model whose weights, bins among them, are stored; so it can be
-            built without training rows.
+        x_train: the training rows, on the CPU or the device of the training; the bins of
+            piecewise-linear embeddings are computed from these alone.
+        n_bins: number of bins of each number, for a model whose stored weights include the bins,
+            so that it can be built without training rows.
     """
 
     cat_cardinalities: tuple[int, ...] = ()
@@ -29,18 +29,18 @@ class Columns:
 
     @classmethod
     def of(cls, fold: FoldData) -> Columns:
-        """Those of a fold."""
+        """Return the columns of a fold."""
         return cls(fold.cat_cardinalities, as_features(fold.x_train))
 
     def n_cont_features(self, n_columns: int) -> int:
-        """Numbers among the columns of a row."""
+        """Return how many of the columns are numbers."""
         return n_columns - len(self.cat_cardinalities)
 
     def training_numbers(self, n_columns: int, most_rows: int) -> Tensor:
-        """Numbers of the training rows, or of the first of them, (n, n_cont_features).
+        """Return the numbers of the first `most_rows` training rows, (n, n_cont_features).
 
         Raises:
-            ValueError: there are no training rows to learn from.
+            ValueError: there are no training rows.
         """
         if self.x_train is None:
             raise ValueError("piecewise_linear embeddings need training rows to compute bins from")

@@ -1,4 +1,4 @@
-"""tunecli's own model for pictures."""
+"""tunecli's own convolutional network for pictures."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from tunecli.training.models.layers import activation_layer, check_at_least_one,
 class CNN(nn.Module):
     """Convolutions of doubling channels, global average pooling, and a linear head.
 
-    Each block is Conv2d, BatchNorm2d (if wished) and activation, and halves the picture by
-    max-pooling while it has at least 4 pixels each way.
+    Each block is Conv2d, BatchNorm2d (optional) and activation, and halves the picture by
+    max-pooling while each side has at least 4 pixels.
 
     Args:
         shape: (channels, height, width) of one picture, each side at least 8 pixels.
-        n_outputs: of the head.
-        channels: of the first block; the next ones double it.
-        depth: blocks, at least 1.
-        kernel: side of the convolutions, at least 1; an odd one keeps the picture's size.
+        n_outputs: number of outputs.
+        channels: channels of the first block; each further block doubles them.
+        depth: number of blocks, at least 1.
+        kernel: side of the kernels, at least 1; odd kernels keep the picture's size.
         activation: a class of torch.nn, e.g. ReLU, GELU, SiLU, Tanh.
         dropout: probability of dropping a pooled channel before the head. Range [0, 1).
         batch_norm: normalize each convolution's output before its activation.
@@ -53,7 +53,7 @@ class CNN(nn.Module):
         self.blocks = nn.Sequential(*blocks)
         self.pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(dropout))
         self.head = nn.Linear(n_in, n_outputs)
-        self.to(memory_format=torch.channels_last)  # 1.3 × as fast
+        self.to(memory_format=torch.channels_last)  # 1.3 times as fast
 
     def forward(self, x: Tensor) -> Tensor:  # (batch, *shape) -> (batch, n_outputs)
         x = x.contiguous(memory_format=torch.channels_last)
@@ -63,7 +63,7 @@ class CNN(nn.Module):
 def _convolution(
     n_in: int, n_out: int, kernel: int, activation: str, batch_norm: bool
 ) -> Sequence[nn.Module]:
-    # A batch norm subtracts a bias in front of it again.
+    # A batch norm cancels a bias before it.
     convolution = nn.Conv2d(n_in, n_out, kernel, padding=kernel // 2, bias=not batch_norm)
     norm = [nn.BatchNorm2d(n_out)] if batch_norm else []
     return [convolution, *norm, activation_layer(activation)]

@@ -35,24 +35,25 @@ class Linear(nn.Module):
 class MLP(nn.Module):
     """Fully connected layers on the flattened row, and a linear head.
 
-    Each hidden layer is Linear, BatchNorm1d (if wished), activation, Dropout (if above 0).
+    Each hidden layer is Linear, BatchNorm1d (optional), activation, Dropout (if above 0).
 
     Args:
-        shape: of one row.
-        n_outputs: of the head.
-        width: of every hidden layer; or a list with one width a layer, which `depth` then follows.
-        depth: hidden layers, at least 1; unused where `width` is a list.
+        shape: shape of one row.
+        n_outputs: number of outputs.
+        width: width of every hidden layer; or a list with one width per layer, which sets the
+            depth.
+        depth: number of hidden layers, at least 1; ignored if `width` is a list.
         activation: a class of torch.nn, e.g. ReLU, GELU, SiLU, Tanh.
         dropout: probability of dropping a hidden unit in training. Range [0, 1).
         batch_norm: normalize each hidden layer before its activation.
-        residual: add a hidden layer's input to its output where their widths agree.
-        embed: size of the vector that stands for a category; none for one column a category.
-        num_embeddings: vectors in place of numbers: periodic or piecewise_linear.
-        num_size: of those vectors.
-        n_bins: of piecewise_linear: quantiles of the fold's training part.
-        n_frequencies: of periodic.
-        frequency_scale: of periodic: standard deviation of the initial frequencies; it matters.
-        columns: which of the features are categories, and training rows to compute bins from.
+        residual: add a hidden layer's input to its output if their widths are equal.
+        embed: size of the vector per category; none for one-hot columns.
+        num_embeddings: embedding of numbers as vectors: periodic or piecewise_linear.
+        num_size: size of those vectors.
+        n_bins: bins for piecewise_linear: quantiles of the fold's training part.
+        n_frequencies: number of frequencies for periodic.
+        frequency_scale: standard deviation of the initial frequencies for periodic; sensitive.
+        columns: which features are categories, and training rows to compute bins from.
     """
 
     def __init__(
@@ -95,26 +96,26 @@ class MLP(nn.Module):
 
 
 class ResNet(nn.Module):
-    """The ResNet for tables of Gorishniy et al. (2021), in its authors' implementation.
+    """The ResNet for tables by Gorishniy et al. (2021), in its authors' implementation.
 
     "Revisiting Deep Learning Models for Tabular Data", section 3.2, arXiv:2106.11959. Each block
     adds to its input: BatchNorm1d, Linear, ReLU, Dropout, Linear, Dropout.
 
     Args:
-        shape: of one row.
-        n_outputs: of the head.
-        width: of the blocks' input and output.
-        depth: blocks, at least 1.
-        hidden_factor: hidden units of a block, as a multiple of `width`.
+        shape: shape of one row.
+        n_outputs: number of outputs.
+        width: width of the blocks' input and output.
+        depth: number of blocks, at least 1.
+        hidden_factor: hidden units per block, as a multiple of `width`.
         dropout: probability of dropping a hidden unit in training. Range [0, 1).
-        residual_dropout: of dropping a unit of what a block adds. Range [0, 1).
-        embed: size of the vector that stands for a category; none for one column a category.
-        num_embeddings: vectors in place of numbers: periodic or piecewise_linear.
-        num_size: of those vectors.
-        n_bins: of piecewise_linear: quantiles of the fold's training part.
-        n_frequencies: of periodic.
-        frequency_scale: of periodic: standard deviation of the initial frequencies; it matters.
-        columns: which of the features are categories, and training rows to compute bins from.
+        residual_dropout: probability of dropping a unit of a block's output. Range [0, 1).
+        embed: size of the vector per category; none for one-hot columns.
+        num_embeddings: embedding of numbers as vectors: periodic or piecewise_linear.
+        num_size: size of those vectors.
+        n_bins: bins for piecewise_linear: quantiles of the fold's training part.
+        n_frequencies: number of frequencies for periodic.
+        frequency_scale: standard deviation of the initial frequencies for periodic; sensitive.
+        columns: which features are categories, and training rows to compute bins from.
     """
 
     def __init__(
@@ -161,7 +162,7 @@ class ResNet(nn.Module):
 def _dense(
     n_in: int, n_out: int, activation: str, dropout: float, batch_norm: bool, residual: bool
 ) -> nn.Module:
-    # A batch norm subtracts a bias in front of it again.
+    # A batch norm cancels a bias before it.
     layers: list[nn.Module] = [nn.Linear(n_in, n_out, bias=not batch_norm)]
     if batch_norm:
         layers.append(nn.BatchNorm1d(n_out))

@@ -1,9 +1,9 @@
-"""Vectors in place of single columns: for categories, and for numbers where that is asked for.
+"""Embed single columns as vectors: categories, and optionally numbers.
 
-The vectors of numbers are those of Gorishniy, Rubachev and Babenko (2022), "On Embeddings for
+Embeddings of numbers are those of Gorishniy, Rubachev and Babenko (2022), "On Embeddings for
 Numerical Features in Tabular Deep Learning", https://arxiv.org/abs/2203.05556, in its authors'
-implementation (rtdl_num_embeddings); those of categories are the ones of Gorishniy et al. (2021),
-https://arxiv.org/abs/2106.11959 (rtdl_revisiting_models).
+implementation (rtdl_num_embeddings); embeddings of categories are those of Gorishniy et al.
+(2021), https://arxiv.org/abs/2106.11959 (rtdl_revisiting_models).
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from tunecli.training.models.layers import check_at_least_one
 NumberEmbedding = Literal["periodic", "piecewise_linear"]
 
 MOST_VALUES = 2**24
-"""torch.quantile takes no larger tensor; first rows of a larger training part tell the bins."""
+"""Limit of torch.quantile; the bins of larger training parts are computed from the first rows."""
 
 
 class RowEmbedding(nn.Module):
-    """Rows of a table, or any other rows, as flat vectors.
+    """Maps rows to flat vectors.
 
-    Columns of categories become learned vectors; the others stay numbers, or become vectors too.
+    Categorical columns become learned vectors; the others stay numbers, or become vectors too.
 
     Attributes:
         n_features: length of the flat vector.
@@ -47,7 +47,7 @@ class RowEmbedding(nn.Module):
         """Prepare to embed rows of `shape`; for the other arguments see `dense.MLP`.
 
         Raises:
-            ValueError: an argument out of its range.
+            ValueError: an argument is out of its range.
         """
         super().__init__()
         n_columns = math.prod(shape)
@@ -70,7 +70,7 @@ class RowEmbedding(nn.Module):
     def forward(self, x: Tensor) -> Tensor:  # (batch, *shape) -> (batch, n_features)
         x = x.flatten(1)
         if self.categories is None:
-            return self._embedded(x)  # cutting off nothing would cost small models a few percent
+            return self._embedded(x)  # an empty slice would cost small models a few percent
         numbers, codes = x[:, : self.n_numbers], x[:, self.n_numbers :]
         vectors = cast(Tensor, self.categories(codes.long()))
         return torch.cat([self._embedded(numbers), vectors.flatten(1)], dim=1)
@@ -82,13 +82,13 @@ class RowEmbedding(nn.Module):
 
 
 def bin_counts(model: nn.Module) -> tuple[int, ...]:
-    """Bins of each number that a model embeds piecewise linearly; empty if it does not."""
+    """Return the number of bins per number of a piecewise-linear embedding; empty without one."""
     from rtdl_num_embeddings import PiecewiseLinearEmbeddings
 
     for module in model.modules():
         if isinstance(module, PiecewiseLinearEmbeddings):
             n_numbers, most = module.impl.weight.shape
-            mask = module.impl.mask  # of the bins that each number has; None where it has most
+            mask = module.impl.mask  # marks the bins of each number; None if all have the most
             return tuple(mask.sum(1).tolist()) if mask is not None else (most,) * n_numbers
     return ()
 
@@ -97,9 +97,11 @@ def _categories(cardinalities: tuple[int, ...], size: int | None) -> nn.Module:
     from rtdl_revisiting_models import CategoricalEmbeddings
 
     if size is None:
-        raise ValueError("columns of categories came as codes, but `embed` gives no size for them")
+        raise ValueError(
+            "categorical columns came as codes, but `embed` sets no size for their vectors"
+        )
     check_at_least_one(embed=size)
-    # The bias is one of the layer behind it.
+    # The bias of the next layer is enough.
     return cast(nn.Module, CategoricalEmbeddings(list(cardinalities), size, bias=False))
 
 
@@ -117,23 +119,23 @@ def _periodic(n_features: int, size: int, n_frequencies: int, scale: float) -> n
 def _piecewise_linear(columns: Columns, n_columns: int, size: int, n_bins: int) -> nn.Module:
     from rtdl_num_embeddings import PiecewiseLinearEmbeddings
 
-    if columns.n_bins:  # the edges themselves come with the weights
+    if columns.n_bins:  # the edges themselves are loaded with the weights
         bins = [torch.arange(n + 1.0) for n in columns.n_bins]
     else:
         numbers = columns.training_numbers(n_columns, max(2, MOST_VALUES // n_columns))
         bins = quantile_bins(numbers, n_bins)
-    # Version B begins as a linear embedding, as its authors advise.
+    # Version B starts as a linear embedding, as its authors advise.
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # one bin is all that a yes-or-no column needs
+        warnings.simplefilter("ignore")  # about single bins, which are enough for binary columns
         embeddings = PiecewiseLinearEmbeddings(bins, size, activation=False, version="B")
     return cast(nn.Module, embeddings)
 
 
 def quantile_bins(x: Tensor, n_bins: int) -> list[Tensor]:
-    """Edges of bins that hold equally many of the rows of `x` (n, n_features), for each feature.
+    """Return the edges of bins with equally many rows of `x` (n, n_features) for each feature.
 
-    As in section 3.2.1 of the paper. Of equal edges one is kept, so that a feature of few distinct
-    values has fewer bins, and a constant one has one.
+    See section 3.2.1 of the paper. Equal edges are merged, so a feature with few distinct values
+    has fewer bins, and a constant feature has one.
     """
     check_at_least_one(n_bins=n_bins)
     quantiles = torch.quantile(x, torch.linspace(0, 1, n_bins + 1).to(x), dim=0)

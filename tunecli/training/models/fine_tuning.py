@@ -1,4 +1,4 @@
-"""Fine-tuning: which weights stay as they are, and which learn more slowly."""
+"""Fine-tuning: freeze weights, or train them with a smaller learning rate."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ def freeze(model: nn.Module, name: str, what: Freeze) -> None:
     """Exclude weights from training.
 
     Args:
-        name: of the model, for messages.
-        what: how many leading blocks (`blocks.blocks`), or `features`: everything but the head.
+        name: name of the model, for messages.
+        what: number of leading blocks (`blocks.backbone_blocks`), or `features` for everything but
+            the head.
 
     Raises:
-        ValueError: the model has fewer blocks, or nothing before its head.
+        ValueError: the model has fewer blocks, or no weights before its head.
     """
     frozen = _before_head(model, name) if what == "features" else _leading(model, name, what)
     for parameter in frozen:
@@ -33,34 +34,34 @@ def freeze(model: nn.Module, name: str, what: Freeze) -> None:
 
 
 def _leading(model: nn.Module, name: str, n_blocks: int) -> list[Tensor]:
-    """Parameters of the first blocks; what stands beside all blocks belongs to the first one."""
-    found = backbone_blocks(model)
-    if not 0 <= n_blocks <= len(found):
+    """Return parameters of the first blocks; those outside of all blocks belong to the first."""
+    blocks = backbone_blocks(model)
+    if not 0 <= n_blocks <= len(blocks):
         raise ValueError(
-            f"freeze must be from 0 to {len(found)}, the blocks of {name} before its head, or "
-            f"`features`, but got {n_blocks}."
+            f"freeze must be between 0 and {len(blocks)}, the number of blocks of {name} before "
+            f"its head, or `features`, but got {n_blocks}."
         )
     if not n_blocks:
         return []
-    beside = [p for container in containers(model) for p in container.parameters(recurse=False)]
-    modules = [module for block in found[:n_blocks] for module in block]
-    return [*beside, *(p for module in modules for p in module.parameters())]
+    outside = [p for container in containers(model) for p in container.parameters(recurse=False)]
+    modules = [module for block in blocks[:n_blocks] for module in block]
+    return [*outside, *(p for module in modules for p in module.parameters())]
 
 
 def _before_head(model: nn.Module, name: str) -> list[Tensor]:
-    found = backbone_parameters(model)
-    if not found:
+    parameters = backbone_parameters(model)
+    if not parameters:
         raise ValueError(
-            f"{name} has no weights before its head, which is its last part with weights. Leave "
-            "freeze and backbone_lr out."
+            f"{name} has no weights before its head, the last child module with weights. Remove "
+            "freeze and backbone_lr."
         )
-    return found
+    return parameters
 
 
 def set_training(model: nn.Module) -> None:
-    """Put a model into training mode, but for batch norms whose own weights are frozen.
+    """Put a model into training mode, except batch norms whose own weights are frozen.
 
-    Those keep the statistics they came with, as the layers before them keep their weights.
+    These keep their statistics, as the layers before them keep their weights.
     """
     model.train()
     for module in model.modules():
@@ -71,10 +72,10 @@ def set_training(model: nn.Module) -> None:
 
 
 def rate_factors(component: Component, model: nn.Module) -> dict[Tensor, float]:
-    """Factors on the learning rate, of parameters that have one: `backbone_lr` of a model.
+    """Return the factors on the learning rate by parameter: those of `backbone_lr`.
 
     Raises:
-        ValueError: the factor is not positive, or there is nothing before the head.
+        ValueError: the factor is not positive, or the model has no weights before its head.
     """
     arguments = component.arguments
     if is_code(component.name):
@@ -84,14 +85,14 @@ def rate_factors(component: Component, model: nn.Module) -> dict[Tensor, float]:
         return {}
     if not factor > 0:
         raise ValueError(
-            f"backbone_lr must be above 0, but got {factor}. To leave weights as they are, write "
+            f"backbone_lr must be above 0, but got {factor}. To keep the weights fixed, write "
             "`freeze: features`."
         )
     return dict.fromkeys(_before_head(model, component.name), float(factor))
 
 
 def auxiliary_weight(component: Component) -> float:
-    """The factor on the losses of auxiliary outputs in training.
+    """Return the factor on the losses of auxiliary outputs in training.
 
     0.3 for GoogLeNet (Szegedy et al. 2015, section 5, https://arxiv.org/abs/1409.4842), 0.4 for
     Inception v3 (PyTorch's tutorial on fine-tuning, and TensorFlow's `inception_v3`).

@@ -1,4 +1,4 @@
-"""What tunecli's own models are built from, and how their arguments are checked."""
+"""Layers of tunecli's own models, and checks of their arguments."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch.nn.modules import activation as activations
 
 
 class Residual(nn.Module):
-    """Adds what some layers give to what they got."""
+    """Adds the input of some layers to their output."""
 
     def __init__(self, layers: nn.Module) -> None:
         super().__init__()
@@ -20,21 +20,22 @@ class Residual(nn.Module):
 
 
 def activation_layer(name: str) -> nn.Module:
-    """An elementwise activation by the name of its class in torch.nn."""
+    """Return an elementwise activation by the name of its class in torch.nn."""
     if name not in activations.__all__:
-        raise ValueError(f"activation must be one of torch.nn such as ReLU, but got {name!r}.")
+        rule = "activation must be an activation of torch.nn such as ReLU"
+        raise ValueError(f"{rule}, but got {name!r}.")
     return cast(nn.Module, getattr(nn, name)())
 
 
 def check_at_least_one(**values: int) -> None:
-    """Refuse a count below 1, by its name."""
+    """Refuse counts below 1; the message uses their names."""
     for name, value in values.items():
         if value < 1:
             raise ValueError(f"{name} must be at least 1, but got {value}.")
 
 
 def check_dropout(**values: float) -> None:
-    """Refuse a probability outside [0, 1), by its name."""
+    """Refuse probabilities outside [0, 1); the message uses their names."""
     for name, value in values.items():
         if not 0 <= value < 1:
             raise ValueError(f"{name} must be at least 0 and below 1, but got {value}.")

@@ -1,4 +1,4 @@
-"""What a model needs of the data."""
+"""Check whether the data fits a model."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from tunecli.study_file.text.counts import count
 
 @dataclass(frozen=True)
 class Needs:
-    """What a model needs of the data.
+    """The requirements of a model on the data.
 
     Attributes:
-        pictures: rows must be (channels, height, width); else any row is flattened.
-        smallest: fewest pixels of height and width; 0 where only building the model can tell.
-        multiple: of which height and width must be multiples.
-        square: height and width must be the same.
+        pictures: whether rows must be (channels, height, width); otherwise rows are flattened.
+        smallest: smallest height and width in pixels; 0 if only building the model shows it.
+        multiple: height and width must be multiples of it.
+        square: whether height and width must be equal.
     """
 
     pictures: bool
@@ -31,13 +31,13 @@ _OWN = {
     "MLP": Needs(False),
     "ResNet": Needs(False),
     "CNN": Needs(True, smallest=8),
-    # Every stage of it divides its picture into windows of 7 × 7, the last one at 1/32.
+    # Every stage divides its picture into windows of 7 × 7, the last one at 1/32 of the size.
     "maxvit_t": Needs(True, multiple=224),
 }
 
 
 def model_needs(name: str) -> Needs:
-    """What the model of that name needs of the data; torchvision's all classify pictures."""
+    """Return the requirements of a model; all of torchvision's classifiers take pictures."""
     if name.startswith("vit_"):  # vit_b_16 cuts pictures into patches of 16 × 16
         return Needs(True, multiple=int(name.rpartition("_")[2]), square=True)
     return _OWN.get(name, Needs(pictures=True))
@@ -47,7 +47,7 @@ def check_fit(name: str, shape: tuple[int, ...]) -> None:
     """Refuse a model that cannot take rows of `shape`.
 
     Raises:
-        DataError: what it needs, what the data is, what to use.
+        DataError: the rows do not fit; the message names the requirement and an alternative.
     """
     wanted = model_needs(name)
     if not wanted.pictures:
@@ -65,7 +65,7 @@ def check_fit(name: str, shape: tuple[int, ...]) -> None:
 
 
 def too_small(name: str, smallest: int, shape: tuple[int, ...]) -> DataError:
-    """The sentence for pictures that are too small."""
+    """Return the error for pictures that are too small."""
     return DataError(
         f"{name} takes pictures of at least {smallest} × {smallest} pixels, but "
         f"these have {shape[1]} × {shape[2]}. Use MLP or Linear, or larger pictures."
@@ -78,5 +78,5 @@ def _indivisible(name: str, wanted: Needs, shape: tuple[int, ...]) -> DataError:
     side = math.ceil(max(height, width) / wanted.multiple) * wanted.multiple
     return DataError(
         f"{name} takes {what} whose sides are multiples of {wanted.multiple} pixels, but these "
-        f"have {height} × {width}. Write `data: {{size: {side}}}`, or take another model."
+        f"have {height} × {width}. Write `data: {{size: {side}}}`, or use another model."
     )

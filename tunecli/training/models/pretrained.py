@@ -1,4 +1,4 @@
-"""Weights that torchvision's classifiers were trained to, for other pictures and classes."""
+"""Load torchvision's pretrained weights into classifiers for other pictures and classes."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from tunecli.training.models.blocks import head_layers
 from tunecli.training.models.channels import first_convolution, for_channels
 
 _UNUSABLE = (OSError, RuntimeError, EOFError, pickle.UnpicklingError)
-"""What torch raises where there is no connection, or a file that is not what it should be."""
+"""Errors of torch without a connection, or for a damaged file."""
 
 
 def load_pretrained(model: nn.Module, name: str, weights: str) -> None:
-    """Give a fresh classifier the weights of a pretrained one, all but those of its outputs.
+    """Load pretrained weights into a new classifier, except those of its output layers.
 
-    The first convolution is adapted to the channels, a vision transformer's positions to the size
-    of the pictures. Auxiliary heads that were not trained stay as they are.
+    The first convolution is adapted to the channels, a vision transformer's position embeddings to
+    the size of the pictures. Auxiliary heads without pretrained weights stay unchanged.
 
     Args:
-        model: with its own number of outputs and channels.
-        name: of its builder in torchvision.models.
+        model: a classifier with its own number of outputs and channels.
+        name: name of its builder in torchvision.models.
         weights: `DEFAULT`, or another name in torchvision's enumeration of that model's weights.
 
     Raises:
-        ValueError: there are no such weights, or they do not fit the model's other arguments.
-        TunecliError: they are not here and cannot be downloaded.
+        ValueError: the weights do not exist, or do not fit the model's other arguments.
+        TunecliError: the weights are not on this machine and cannot be downloaded.
     """
     source = _pretrained(name, weights)
     state = dict(source.state_dict())
@@ -44,10 +44,10 @@ def load_pretrained(model: nn.Module, name: str, weights: str) -> None:
     if misfit:
         raise ValueError(
             f"weights: {weights} does not fit {name} with these arguments ({misfit[0]} differs). "
-            "Leave out the arguments that change its layers, or write `weights: none`."
+            "Remove the arguments that change its layers, or write `weights: none`."
         )
     model.load_state_dict(state, strict=False)
-    if hasattr(source, "transform_input"):  # another normalization, of three channels
+    if hasattr(source, "transform_input"):  # normalizes three channels in another way
         transforms = source.transform_input and own[convolution].shape[1] == 3
         cast(Any, model).transform_input = transforms
 
@@ -66,13 +66,13 @@ def _pretrained(name: str, weights: str) -> nn.Module:
     except _UNUSABLE as error:
         folder = f"{torch.hub.get_dir()}/checkpoints"
         raise TunecliError(
-            f"the weights {weights} of {name} could not be fetched from {url} ({error}). Put the "
-            f"file {url.rpartition('/')[2]} into {folder}, or write `weights: none`."
+            f"the weights {weights} of {name} could not be downloaded from {url} ({error}). Put "
+            f"the file {url.rpartition('/')[2]} into {folder}, or write `weights: none`."
         ) from error
 
 
 def _interpolate_positions(model: nn.Module, source: nn.Module, state: dict[str, Tensor]) -> None:
-    """Spread a vision transformer's positions over pictures of another size."""
+    """Interpolate a vision transformer's position embeddings for another picture size."""
     from torchvision.models.vision_transformer import VisionTransformer, interpolate_embeddings
 
     if isinstance(model, VisionTransformer) and model.image_size != source.image_size:

@@ -1,4 +1,4 @@
-"""Every classifier of torchvision.models, fitted to the pictures and to how it is trained."""
+"""Build any classifier of torchvision.models for the pictures and the training settings."""
 
 from __future__ import annotations
 
@@ -15,28 +15,30 @@ from tunecli.training.models.fine_tuning import freeze
 from tunecli.training.models.pretrained import load_pretrained
 
 LARGEST_SIDE = 320
-"""No convolutional model of torchvision needs larger pictures."""
+"""Pixels; no convolutional model of torchvision needs larger pictures."""
 
 INCEPTION_SIDE = 299
-"""Of the pictures that Inception v3 was made for."""
+"""Side in pixels of the pictures that Inception v3 was designed for."""
 
 OWN_ARGUMENTS = ("weights", "freeze", "backbone_lr", "checkpoint_activations")
-"""What tunecli reads in place of torchvision."""
+"""Arguments that tunecli handles itself instead of passing them to torchvision."""
 
 
 def build_torchvision(component: Component, shape: tuple[int, ...], n_outputs: int) -> nn.Module:
-    """A classifier for pictures of `shape`, (channels, height, width).
+    """Build a classifier for pictures of `shape`, (channels, height, width).
 
     Args:
-        component: its name in torchvision.models, and arguments: torchvision's, and
-            `weights`: of torchvision's pretrained ones, e.g. DEFAULT; none for random ones;
-            `freeze`: leading blocks that are not trained, or `features` for all but the head;
+        component: the name in torchvision.models, and arguments: torchvision's, and
+            `weights`: name of torchvision's pretrained weights, e.g. DEFAULT; none for random
+            weights;
+            `freeze`: number of leading blocks that are not trained, or `features` for all but the
+            head;
             `backbone_lr`: factor on the learning rate of all but the head (`rate_factors`);
-            `checkpoint_activations`: recompute activations in place of keeping them.
+            `checkpoint_activations`: recompute activations instead of storing them.
 
     Raises:
-        TunecliError: pretrained weights that cannot be fetched.
-        TypeError, ValueError: an argument is not what the model takes.
+        TunecliError: pretrained weights cannot be downloaded.
+        TypeError, ValueError: an argument is invalid for the model.
     """
     name, arguments = component.name, component.arguments
     model = _fresh(component, shape, n_outputs)
@@ -50,13 +52,14 @@ def build_torchvision(component: Component, shape: tuple[int, ...], n_outputs: i
 
 
 def _fresh(component: Component, shape: tuple[int, ...], n_outputs: int) -> nn.Module:
-    """With random weights, for the right channels and outputs."""
+    """Build a classifier with random weights and the right channels and outputs."""
     from torchvision import models
 
     name = component.name
     if name not in models.list_models(module=models):
         raise ValueError(
-            f"{name} is neither Linear, MLP, ResNet, CNN nor a classifier of torchvision.models."
+            f"{name} is not a known model. Use Linear, MLP, ResNet, CNN or a classifier of "
+            "torchvision.models."
         )
     given = {k: value for k, value in component.arguments.items() if k not in OWN_ARGUMENTS}
     arguments = {**_filled_in(name, shape), **given, "num_classes": n_outputs}
@@ -66,10 +69,10 @@ def _fresh(component: Component, shape: tuple[int, ...], n_outputs: int) -> nn.M
 
 
 def _filled_in(name: str, shape: tuple[int, ...]) -> dict[str, Any]:
-    """What torchvision cannot know of the data."""
-    if name == "googlenet":  # leaving init_weights open warns
+    """Return arguments that follow from the shape of the data."""
+    if name == "googlenet":  # torchvision warns without init_weights
         return {"aux_logits": True, "init_weights": True}
-    if name == "inception_v3":  # smaller pictures end before its auxiliary head
+    if name == "inception_v3":  # smaller pictures do not reach its auxiliary head
         return {"aux_logits": min(shape[1:]) >= INCEPTION_SIDE, "init_weights": True}
     if name.startswith("vit_"):
         return {"image_size": shape[1]}
@@ -79,18 +82,18 @@ def _filled_in(name: str, shape: tuple[int, ...]) -> dict[str, Any]:
 
 
 def smallest_side(component: Component, shape: tuple[int, ...], n_outputs: int) -> int | None:
-    """Fewest pixels of square pictures that go through a model's layers in training.
+    """Return the smallest side of square pictures that a model can be trained on, in pixels.
 
-    Shapes are tried without computing anything, on torch's meta device.
+    Sizes are tried on torch's meta device, without any computation.
 
     Returns:
-        None where pictures larger than `shape` do not go through either.
+        None if pictures larger than `shape` fail as well.
     """
     sides = range(min(shape[1:]) + 1, LARGEST_SIDE + 1)
-    found = bisect_left(
+    index = bisect_left(
         sides, True, key=lambda side: _takes(component, (shape[0], side, side), n_outputs)
     )
-    return sides[found] if found < len(sides) else None
+    return sides[index] if index < len(sides) else None
 
 
 def _takes(component: Component, shape: tuple[int, ...], n_outputs: int) -> bool:

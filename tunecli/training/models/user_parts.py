@@ -1,19 +1,19 @@
-"""Models, losses, optimizers and schedules of the user's own, checked for what the loop needs.
+"""Build the user's own models, losses, optimizers, schedules and metrics, and check them.
 
 Contracts:
-    model: a class or function that gives a `torch.nn.Module`; its arguments that are named after
-        the data are filled in (`study_file.user_code.FILLED_IN`). It takes rows whole; or in two
-        parts, if it asks for `cat_cardinalities` and its `forward` has two arguments without
-        default (`TwoParts`). `freeze` and `backbone_lr` are tunecli's (`models.transfer`), unless
-        the constructor has arguments of these names.
-    loss: a class whose objects, or a function that, given (outputs, y) and its arguments, returns
-        the mean loss of the batch. Outputs are (batch, n_classes) and y class indices, or both are
-        (batch,) values with standardized targets.
-    optimizer: gives a `torch.optim.Optimizer` of (parameters, arguments).
-    schedule: gives a scheduler of (optimizer, arguments).
+    model: a class or function that returns a `torch.nn.Module`; arguments named after the data are
+        filled in (`allowed_code.FILLED_IN`). The module takes whole rows; or numbers and codes
+        separately, if its constructor takes `cat_cardinalities` and its `forward` has two
+        arguments without default (`TwoParts`). tunecli handles `freeze` and `backbone_lr`
+        (`models.fine_tuning`), unless the constructor has arguments of these names.
+    loss: a class or function; an instance or the function, called with (outputs, y) and its
+        arguments, returns the mean loss of the batch. Outputs are (batch, n_classes) and y class
+        indices, or both are (batch,) values with standardized targets.
+    optimizer: called with (parameters, arguments), returns a `torch.optim.Optimizer`.
+    schedule: called with (optimizer, arguments), returns a scheduler.
     metric: a function of (y_true, y_pred) and its arguments that returns a number. y_pred are
-        class indices or values, (n,); or, if the function calls it y_score, y_prob, y_proba or
-        probabilities, probabilities (n, n_classes).
+        class indices or values, (n,); or probabilities (n, n_classes), if the parameter is named
+        y_score, y_prob, y_proba or probabilities.
 """
 
 from __future__ import annotations
@@ -44,16 +44,16 @@ def build_user_model(
     n_outputs: int,
     cat_cardinalities: tuple[int, ...] = (),
 ) -> nn.Module:
-    """The user's model, with what its constructor wants to know of the data filled in.
+    """Build the user's model; arguments named after the data are filled in.
 
     Raises:
-        UserCodeError: it raises, or is no module.
+        UserCodeError: the code raises, or does not return a module.
     """
     make = load_object(component.name)
     filled = _of_the_data(shape, n_outputs, cat_cardinalities)
     wanted = {name: filled[name] for name in FILLED_IN["model"] if name in _parameters(make)}
-    apart = for_tunecli(component)
-    given = {name: value for name, value in component.arguments.items() if name not in apart}
+    handled = for_tunecli(component)
+    given = {name: value for name, value in component.arguments.items() if name not in handled}
     with blaming(component.name):
         model = make(**{**wanted, **given})
     if not isinstance(model, nn.Module):
@@ -64,12 +64,12 @@ def build_user_model(
 
 
 class TwoParts(nn.Module):
-    """A model that takes the numbers and the codes of rows apart, as one that takes rows whole.
+    """Wraps a model that takes numbers and codes separately, so that it takes whole rows.
 
     Args:
-        model: called with (rows, n_cont_features) float and (rows, n_categories) int64; with None
-            in place of what rows do not have.
-        n_categories: the last columns of a row, which hold the codes.
+        model: a model called with (rows, n_cont_features) float and (rows, n_categories) int64,
+            each None if rows have no such columns.
+        n_categories: number of the last columns, which hold the codes.
     """
 
     def __init__(self, model: nn.Module, n_categories: int) -> None:
@@ -78,7 +78,7 @@ class TwoParts(nn.Module):
         self._n_categories = n_categories
 
     def forward(self, x: Tensor) -> Any:
-        """What the model gives for rows, (rows, n_columns), or for pictures."""
+        """Return the model's outputs for rows, (rows, n_columns), or for pictures."""
         if not self._n_categories:
             return self.model(x, None)
         n_numbers = x.shape[1] - self._n_categories
@@ -87,38 +87,38 @@ class TwoParts(nn.Module):
 
 
 def for_tunecli(component: Component) -> dict[str, Any]:
-    """Those arguments of a user's model that tunecli reads in place of its constructor."""
-    taken = _parameters(load_object(component.name))
-    names = [argument.name for argument in FOR_TUNECLI["model"] if argument.name not in taken]
+    """Return the arguments of a user's model that tunecli handles, not its constructor."""
+    own = _parameters(load_object(component.name))
+    names = [argument.name for argument in FOR_TUNECLI["model"] if argument.name not in own]
     return {name: component.arguments[name] for name in names if name in component.arguments}
 
 
 def user_embeds_categories(component: Component) -> bool:
-    """Whether the user's model asks for columns of categories as integer codes."""
+    """Return whether the user's model takes categorical columns as integer codes."""
     return "cat_cardinalities" in _parameters(load_object(component.name))
 
 
 def build_user_loss(component: Component) -> Callable[[Tensor, Tensor], Any]:
-    """The user's loss as a function of outputs and targets."""
+    """Return the user's loss as a function of outputs and targets."""
     loss = load_object(component.name)
     if not inspect.isclass(loss):
         return partial(loss, **component.arguments)
     with blaming(component.name):
-        made = loss(**component.arguments)
-    if not callable(made):
-        raise _wrong(component, "a loss must be callable as loss(outputs, y)", made)
-    return made
+        instance = loss(**component.arguments)
+    if not callable(instance):
+        raise _wrong(component, "a loss must be callable as loss(outputs, y)", instance)
+    return instance
 
 
 def checked_loss(component: Component, value: Any) -> Tensor:
-    """What a loss returned, if it can be minimized."""
+    """Return the value of a loss as a scalar tensor; refuse anything else."""
     if not isinstance(value, Tensor) or value.numel() != 1:
         raise _wrong(component, "a loss must return one tensor with a single number", value)
     return value.reshape(())
 
 
 def build_optimizer(component: Component, groups: Sequence[dict[str, Any]]) -> Optimizer:
-    """The user's optimizer of these parameter groups."""
+    """Build the user's optimizer for parameter groups."""
     make = load_object(component.name)
     with blaming(component.name):
         optimizer = make(groups, **component.arguments)
@@ -128,7 +128,7 @@ def build_optimizer(component: Component, groups: Sequence[dict[str, Any]]) -> O
 
 
 def build_schedule(component: Component, optimizer: Optimizer) -> LRScheduler:
-    """The user's schedule of an optimizer."""
+    """Build the user's schedule for an optimizer."""
     make = load_object(component.name)
     with blaming(component.name):
         schedule = make(optimizer, **component.arguments)
@@ -142,7 +142,7 @@ def build_schedule(component: Component, optimizer: Optimizer) -> LRScheduler:
 def user_metric(
     component: Component, y_true: NDArray[np.generic], predictions: NDArray[np.floating]
 ) -> Any:
-    """What the user's metric makes of predictions; `finite.checked` looks at it.
+    """Return the user's metric of predictions, not checked yet (see `score_guard`).
 
     Args:
         y_true: (n,) class indices, or values in the original unit.
@@ -159,7 +159,7 @@ def user_metric(
 def _of_the_data(
     shape: tuple[int, ...], n_outputs: int, cat_cardinalities: tuple[int, ...]
 ) -> dict[str, Any]:
-    """The arguments that are named after the data."""
+    """Return the arguments that are named after the data."""
     filled: dict[str, Any] = {
         "in_features": math.prod(shape),
         "num_classes": n_outputs,
@@ -177,7 +177,7 @@ def _of_the_data(
 
 
 def _takes_two(model: nn.Module) -> bool:
-    """Whether a model's `forward` has two arguments without default."""
+    """Return whether a model's `forward` has two arguments without default."""
     needed = [
         p
         for p in inspect.signature(model.forward).parameters.values()
@@ -189,11 +189,11 @@ def _takes_two(model: nn.Module) -> bool:
 def _parameters(make: Callable[..., Any]) -> Sequence[str]:
     try:
         return list(inspect.signature(make).parameters)
-    except (TypeError, ValueError):  # some builtins have none
+    except (TypeError, ValueError):  # some builtins have no signature
         return []
 
 
 def _wrong(component: Component, rule: str, got: object) -> UserCodeError:
     what = f"a tensor of shape {tuple(got.shape)}" if isinstance(got, Tensor) else type(got)
-    shown = what if isinstance(what, str) else f"an object of the class {what.__name__}"
-    return UserCodeError(f"{component.name}: {rule}, but it gave {shown}.")
+    value = what if isinstance(what, str) else f"an object of the class {what.__name__}"
+    return UserCodeError(f"{component.name}: {rule}, but got {value}.")

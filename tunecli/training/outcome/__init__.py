@@ -1,1 +1,1 @@
-"""What training gives: scores, metrics, and why it failed."""
+"""The outcome of training: scores, metrics, limits, and reasons of failures."""

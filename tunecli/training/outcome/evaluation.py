@@ -1,6 +1,6 @@
-"""What training tells: plain numbers that fit into a message, a database row and a checkpoint.
+"""The results of training as plain numbers, for messages, database rows and checkpoints.
 
-Imports no torch, so that the driver and the report can use it.
+This module does not import torch, so that the driver and the report can use it.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ Outcome = Literal["complete", "pruned", "diverged", "infeasible", "failed"]
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One fold, evaluated once.
+    """One evaluation of one fold.
 
     Attributes:
         step: the evaluation's index from 0; Optuna's step.
         epoch: epochs trained so far, fractional between two of them.
-        train_loss: mean loss over the rows trained on since the last evaluation, regularization
-            (L1) left out.
+        train_loss: mean loss over the rows trained on since the last evaluation, without
+            regularization (L1).
         score: the objective's metric on the fold's validation part.
         metrics: the other metrics of the study, by name, on the validation part.
         lr: learning rate of the first parameter group at the evaluation.
@@ -41,18 +41,18 @@ class TrialResult:
     """How a trial ended, from the worker's side.
 
     Attributes:
-        outcome: what happened, in one of the design's five words.
-        reason: a sentence; of a complete trial the steps of its compression that were left out,
-            or empty.
+        outcome: one of the five outcomes.
+        reason: why the trial ended so; for a complete trial, the compression steps that were
+            skipped, or empty.
         value: mean score over folds at the best evaluation of the mean curve (the last one for a
             pruned trial); None unless complete or pruned.
         best_step: index of that evaluation; None without a value.
         fold_scores: score of each fold at that evaluation.
         metrics: mean over folds of the other metrics at that evaluation.
-        n_weights: parameters of the model.
-        seconds: time in training and evaluation, waiting left out.
-        peak_memory: most bytes held at once in the trial, by the process or on the CUDA device.
-        traceback: of an error, for the log.
+        n_weights: number of the model's parameters.
+        seconds: time spent in training and evaluation, without waiting.
+        peak_memory: largest number of bytes held at once, by the process or on the CUDA device.
+        traceback: traceback of an error, for the log.
         predictions: per fold, the validation rows' indices and outputs at the best evaluation, as
             bytes of an npz archive with arrays `rows_<fold>` (n,) int64 and `outputs_<fold>`
             (n, k), float32 probabilities or float64 values; None unless complete.
@@ -75,22 +75,23 @@ BASELINES: Mapping[Task, tuple[str, ...]] = {
     "classification": ("commonest class", "logistic regression", "gradient-boosted trees"),
     "regression": ("mean", "ridge regression", "gradient-boosted trees"),
 }
-"""What nobody tunes, by the task: a guess first, then what learns."""
+"""Names of the untuned baselines by task: a guess first, then models that learn."""
 
 GUESSES = tuple(names[0] for names in BASELINES.values())
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """What something that nobody tuned reaches on the same folds.
+    """The scores of an untuned baseline on the same folds.
 
     Attributes:
         name: one of `BASELINES`.
-        fold_scores: of the objective's metric, one a fold, in the order of the folds; empty where
-            there are none.
-        seconds: to fit and score it on all folds.
-        metrics: the study's other metrics, means over folds, without those that are not finite.
-        note: on how few rows it was fitted, if not on all of them; or why there are no scores.
+        fold_scores: scores by the objective's metric, one per fold, in the order of the folds;
+            empty if there are none.
+        seconds: time to fit and score it on all folds.
+        metrics: the study's other metrics, means over folds; metrics that are not finite are
+            omitted.
+        note: number of rows it was fitted on, if not all; or why there are no scores.
     """
 
     name: str

@@ -1,7 +1,7 @@
-"""Why trials fail, in the words that the database keeps. Imports no torch.
+"""Why trials fail, in the words that the database stores. Does not import torch.
 
-A reason is one of these words, followed by `: ` and what is known of the case. An `error` names
-the exception's class and text.
+A reason is one of these words, followed by `: ` and details. An `error` names the class and text
+of the exception.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ _NUMBER = re.compile(r"\d+(?:,\d{3})*(?:\.\d+)?(?:e[+-]?\d+)?(?: (?:[KMG]?B|[mµ
 
 
 def says_out_of_memory(reason: str) -> bool:
-    """Whether a failed trial asked for more memory than there was."""
+    """Return whether a trial failed because it ran out of memory."""
     return reason.partition(":")[0] == OUT_OF_MEMORY
 
 
 def alike(reason: str) -> str:
-    """The reason without its numbers: equal for trials that failed of the same thing.
+    """Return the reason without its numbers: equal for trials with the same cause.
 
-    Shapes, sizes and epochs differ between trials that have one and the same cause.
+    Shapes, sizes and epochs differ between trials that fail for the same cause.
     """
     return _NUMBER.sub("…", reason)

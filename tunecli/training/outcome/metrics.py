@@ -1,8 +1,8 @@
-"""Scores of predictions, on all rows of an evaluation at once.
+"""Compute metrics of predictions, on all rows of an evaluation at once.
 
-The definitions are scikit-learn's (its labels are all classes of the data, its zero_division 0),
-computed here from one confusion matrix: on 288 rows scikit-learn spends a millisecond or more on
-checking its input for every metric, a hundred times a trial. The tests hold both equal.
+The definitions are scikit-learn's (with all classes of the data as labels, and zero_division=0),
+computed here from one confusion matrix: on 288 rows, scikit-learn spends a millisecond or more per
+metric on validating its input, a hundred times per trial. Tests compare both.
 """
 
 from __future__ import annotations
@@ -36,19 +36,20 @@ def measure(
     """Measure predictions.
 
     Args:
-        metrics: of this task, from `study_file.metrics.METRICS`, or of the user's own.
-        task: what was predicted.
+        metrics: metrics of this task, from `metric_names.METRICS`, or the user's own.
+        task: the kind of prediction.
         y_true: (n,) class indices, or values in the original unit.
         predictions: (n, n_classes) probabilities, each row with sum 1, or (n,) values in the
             original unit; as `Loss.predict` gives them.
-        n_classes: of the data, whether or not all are among these rows; 0 for regression.
-        weights: (n,), what each row counts, not negative; None if all count alike.
+        n_classes: number of classes in the data, whether or not they occur in these rows; 0 for
+            regression.
+        weights: weight of each row, (n,), at least 0; None for equal weights.
 
     Raises:
-        DataError: a metric of the user's own was to count rows differently.
+        DataError: a metric of the user's own cannot take weights.
 
     Returns:
-        Values by `study_file.metrics.label`. NaN where a metric is not defined (ROC AUC when a
+        Values by `metric_names.label`. NaN where a metric is not defined (ROC AUC when a
         class has no row, R² of one row), and everywhere if a prediction is not finite.
     """
     if not np.isfinite(predictions).all():
@@ -56,13 +57,13 @@ def measure(
     own = [metric for metric in metrics if is_code(metric.name)]
     if own and weights is not None:
         raise DataError(
-            f"{own[0].name} is code of your own, which knows of no weights. Leave the metric or "
-            "data.weights out.",
+            f"{own[0].name} is your own code, which does not take row weights. Remove the metric "
+            "or data.weights.",
             "data.weights",
         )
     others = [metric for metric in metrics if metric not in own]
-    found = _library(others, task, y_true, predictions, n_classes, weights)
-    return found | {label(m): user_parts.user_metric(m, y_true, predictions) for m in own}
+    values = _library(others, task, y_true, predictions, n_classes, weights)
+    return values | {label(m): user_parts.user_metric(m, y_true, predictions) for m in own}
 
 
 def why_undefined(
@@ -71,19 +72,19 @@ def why_undefined(
     classes: Sequence[str],
     weights: Floats | None = None,
 ) -> str:
-    """Return why `measure` gives NaN on these rows whatever is predicted; empty if it does not.
+    """Return why `measure` gives NaN on these rows for any predictions; empty if it does not.
 
     Args:
         y_true: (n,) class indices, or values.
         classes: names of all classes of the data; empty for regression.
-        weights: (n,), as `measure` takes them.
+        weights: weight of each row, (n,), as in `measure`.
     """
     if metric.name == "r2" and len(y_true) < 2:
-        return f"there is {'one row' if len(y_true) else 'no row'}, and r2 needs two"
+        return f"there {'is only one row' if len(y_true) else 'are no rows'}, but r2 needs two"
     if metric.name == "roc_auc":
         missing = _without_rows(y_true, classes, weights)
         if missing:
-            return f"class {missing[0]!r} has no row, and roc_auc needs rows of every class"
+            return f"class {missing[0]!r} has no rows, but roc_auc needs rows of every class"
     return ""
 
 
@@ -93,21 +94,21 @@ def constant(
     classes: Sequence[str],
     weights: Floats | None = None,
 ) -> str:
-    """Return why a metric is the same for all predictions of these rows; empty if it is not.
+    """Return why a metric is the same for all predictions of these rows; empty if it varies.
 
     The arguments are those of `why_undefined`.
     """
     if metric.name == "mcc" and len(_without_rows(y_true, classes, weights)) >= len(classes) - 1:
-        return "all rows are of one class, where mcc is 0 whatever is predicted"
+        return "all rows belong to one class, so mcc is 0 for any predictions"
     if metric.name == "r2" and len(y_true) and (y_true == y_true[0]).all():
-        return "all targets are equal, where r2 is 0 unless each is met exactly"
+        return "all targets are equal, so r2 is 0 unless every prediction is exact"
     return ""
 
 
 def _without_rows(
     y_true: NDArray[np.generic], classes: Sequence[str], weights: Floats | None
 ) -> list[str]:
-    """The classes that no row of any weight has."""
+    """Return the classes without a row of positive weight."""
     counts = np.bincount(y_true.astype(np.int64), weights, minlength=len(classes))
     return [name for name, count in zip(classes, counts, strict=True) if not count]
 
@@ -120,7 +121,7 @@ def _library(
     n_classes: int,
     weights: Floats | None,
 ) -> dict[str, float]:
-    """Those that tunecli computes itself."""
+    """Compute the metrics that tunecli defines."""
     if task == "regression":
         values = _Values(y_true.astype(np.float64), predictions.astype(np.float64), weights)
         return {label(metric): _REGRESSION[metric.name](values) for metric in metrics}
@@ -137,7 +138,7 @@ class _Values:
         self._weights = weights
 
     def mean(self, values: Floats) -> float:
-        """Over the rows."""
+        """Return the (weighted) mean over the rows."""
         if self._weights is None:
             return float(np.mean(values))
         return float(np.average(values, weights=self._weights))
@@ -164,7 +165,7 @@ class _Values:
 class _Classes:
     """Class indices (n,), probabilities (n, n_classes), and the confusion matrix of them.
 
-    With weights, rows are counted by what they weigh.
+    With weights, counts are sums of the weights.
     """
 
     def __init__(
@@ -182,14 +183,14 @@ class _Classes:
 
     @cached_property
     def confusion(self) -> Floats:
-        """Rows of each true (first axis) and predicted (second) class; ties go to the first."""
+        """Rows by true (first axis) and predicted (second) class; ties go to the first class."""
         cells = self.y * self.n_classes + self.probabilities.argmax(1)
         counts = np.bincount(cells, self.weights, minlength=self.n_classes**2)
         return counts.reshape(self.n_classes, self.n_classes).astype(np.float64)
 
     @cached_property
     def hits(self) -> Floats:
-        """Rows of each class that were recognized."""
+        """Correctly predicted rows of each class."""
         return self.confusion.diagonal()
 
     @cached_property
@@ -200,7 +201,7 @@ class _Classes:
 
     @cached_property
     def predicted(self) -> Floats:
-        """Rows taken for each class."""
+        """Rows predicted as each class."""
         counts: Floats = self.confusion.sum(0)
         return counts
 
@@ -211,12 +212,12 @@ class _Classes:
     @property
     def balanced_accuracy(self) -> float:
         """Mean recall of the classes that have rows."""
-        there = self.support > 0
-        return float(np.mean(self.hits[there] / self.support[there]))
+        present = self.support > 0
+        return float(np.mean(self.hits[present] / self.support[present]))
 
     @property
     def mcc(self) -> float:
-        """Correlation of truth and prediction (Gorodkin 2004, R_K); 0 if one is constant."""
+        """Correlation of true and predicted classes (Gorodkin 2004, R_K); 0 if one is constant."""
         n = self.total
         covariance = self.hits.sum() * n - self.support @ self.predicted
         variances = (n**2 - self.support @ self.support) * (n**2 - self.predicted @ self.predicted)
@@ -231,10 +232,10 @@ class _Classes:
 
     @property
     def aucs(self) -> Floats:
-        """Area under the ROC curve of each class against the rest; NaN if either has no row.
+        """Area under the ROC curve of each class against the rest; NaN if either has no rows.
 
-        The share of pairs (a row of the class, another row) that are in order, ties counting half:
-        the Mann-Whitney statistic of the ranks (Hanley and McNeil 1982).
+        It is the share of correctly ordered pairs (a row of the class, another row), ties counting
+        half: the Mann-Whitney statistic of the ranks (Hanley and McNeil 1982).
         """
         if self.weights is not None:
             return self._weighted_aucs(self.weights)
@@ -258,7 +259,7 @@ class _Classes:
         return aucs
 
     def average(self, values: Floats, how: str) -> float:
-        """Of one value a class: `macro`, or `weighted` by the classes' rows."""
+        """Average one value per class: `macro`, or `weighted` by the classes' rows."""
         return float(np.average(values, weights=self.support if how == "weighted" else None))
 
 
@@ -275,7 +276,7 @@ def _f1(classes: _Classes, metric: Component) -> float:
 
 
 def _averaged(classes: _Classes, metric: Component, of: Floats) -> float:
-    """Hits as a share `of` rows of each class, 0 of none, averaged over the classes."""
+    """Average over the classes the hits divided by `of`, (n_classes,); 0 / 0 counts as 0."""
     how = argument(metric, "average")
     if how == "micro":  # each row has one class and one prediction, so all three are accuracy
         return classes.accuracy

@@ -1,7 +1,7 @@
-"""What a trial that has ended is judged by: the values of its objectives, and its limits.
+"""Judge a trial that has ended: the values of its objectives, and its limits.
 
-Pure functions of a configuration and of what was measured, so that the worker that ends a trial,
-the driver that records it and a search that goes on later judge alike. Imports no torch.
+These are pure functions of a configuration and its measurements, so that the worker that ends a
+trial, the driver that records it and a resumed search judge alike. Does not import torch.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from tunecli.study_file.settings.units import NOT_DEFINED, with_unit
 def objective_values(
     config: TrialConfig, value: float, metrics: Mapping[str, float]
 ) -> tuple[float, ...]:
-    """One number an objective, in their order.
+    """Return the value of each objective, in their order.
 
     Args:
-        value: of the first objective.
-        metrics: all else that was measured, by label.
+        value: value of the first objective.
+        metrics: all other measurements, by label.
     """
     further = (metrics[label(objective.metric)] for objective in config.further_objectives)
     return (value, *further)
@@ -30,7 +30,7 @@ def objective_values(
 def dominates(
     one: Sequence[float], other: Sequence[float], directions: Sequence[Direction]
 ) -> bool:
-    """Whether `one` is nowhere worse and somewhere better; with one objective, better."""
+    """Return whether `one` is nowhere worse and somewhere better; with one objective, better."""
     pairs = list(zip(one, other, directions, strict=True))
     return all(a == b or _is_better(a, b, way) for a, b, way in pairs) and any(
         _is_better(a, b, way) for a, b, way in pairs
@@ -44,11 +44,11 @@ def _is_better(one: float, other: float, direction: Direction) -> bool:
 def violations(
     config: TrialConfig, value: float | None, metrics: Mapping[str, float]
 ) -> dict[str, float]:
-    """How far a trial lies beyond each of its limits, by the limit's label.
+    """Return how far a trial exceeds each of its limits, by the limit's label.
 
-    Above 0 is violated. The unit is the limit itself, so that bytes and shares can be compared; of
-    a limit of 0 it is 1, as it is of what is not defined, which keeps to no limit. What was not
-    measured is left out.
+    A positive number is a violation. It is relative to the limit, so that bytes and shares can be
+    compared; for a limit of 0 it is absolute. A value that is not defined counts as 1. Limits
+    without a measurement are omitted.
     """
     known = dict(metrics)
     if value is not None:
@@ -63,7 +63,7 @@ def violations(
 def broken_limits(
     config: TrialConfig, value: float | None, metrics: Mapping[str, float]
 ) -> list[str]:
-    """Of each limit that a trial does not keep to, a few words with both numbers."""
+    """Describe each violated limit of a trial, with the value and the limit."""
     beyond = violations(config, value, metrics)
     known = {label(config.objective.metric): value, **metrics}
     return [
@@ -76,13 +76,15 @@ def broken_limits(
 def _in_words(constraint: Constraint, measured: float) -> str:
     name = constraint.metric.name
     if not math.isfinite(measured):
-        return f"{label(constraint.metric)} is {NOT_DEFINED}, so it keeps to no limit"
+        return f"{label(constraint.metric)} is {NOT_DEFINED}, so it violates its limit"
     is_above = constraint.max is not None and measured > constraint.max
     limit = constraint.max if is_above else constraint.min
-    assert limit is not None, "one of the two is broken"
+    assert limit is not None, "one of the two is violated"
     side = "above" if is_above else "below"
-    found, allowed = with_unit(name, measured), with_unit(name, limit)
-    return f"{label(constraint.metric)} of {found} is {side} {allowed}"
+    return (
+        f"{label(constraint.metric)} of {with_unit(name, measured)} is {side} "
+        f"{with_unit(name, limit)}"
+    )
 
 
 def _beyond(constraint: Constraint, measured: float) -> float:

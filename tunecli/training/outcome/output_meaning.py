@@ -1,6 +1,6 @@
-"""What a model's outputs mean, as plain data: it is stored with a model and goes into its exports.
+"""The meaning of a model's outputs, as plain data that is stored with models and exports.
 
-A loss decides it; whoever only uses a model needs no loss.
+The loss determines it, but using a model takes no loss.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from torch.nn import functional
 
 @dataclass(frozen=True)
 class OutputMeaning:
-    """From outputs to predictions.
+    """Maps a model's outputs to predictions.
 
     Attributes:
         kind: `softmax` (scores of classes), `sigmoid` (one score for two classes, or one
             classifier for each class), `value` (the first output is a standardized target),
             `log_rate` (the first output is the logarithm of a rate).
-        mean: what is added to values, or to the logarithm of rates.
-        std: what values are multiplied with before.
+        mean: added to values, or to the logarithm of rates.
+        std: factor of values, applied before the mean is added.
     """
 
     kind: Literal["softmax", "sigmoid", "value", "log_rate"]
@@ -35,10 +35,10 @@ class OutputMeaning:
         return self.kind in ("softmax", "sigmoid")
 
     def __call__(self, outputs: Tensor) -> Tensor:
-        """Predictions in the type of the outputs.
+        """Return predictions in the type of the outputs.
 
         Args:
-            outputs: of the model, (n, n_outputs).
+            outputs: outputs of the model, (n, n_outputs).
 
         Returns:
             Probabilities (n, n_classes), each row with sum 1; or values (n,) in the original unit.

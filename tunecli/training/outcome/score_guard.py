@@ -1,11 +1,11 @@
-"""The gate for what a metric or a user's code gives: a finite number, or an outcome that says why.
+"""Check the numbers that metrics and user code return: finite, or else an outcome with a reason.
 
-Every number that a search decides by goes through here before anybody compares it, so the best is
-always finite. What is not a number at all fails the trial; what is none that can be compared (NaN,
-infinity, a number too large for the mean and the variance over folds) is a divergence.
+Every number that a search compares passes through here first, so the best one is always finite. A
+value that is not a number fails the trial. A number that cannot be compared (NaN, infinity, or too
+large for the mean and variance over folds) makes it diverge.
 
-A truth value is refused, as it is in a study file: it is most often a comparison that somebody
-meant to count. A tensor or array of a single element is that element.
+A boolean is refused, as in a study file: most often it is a comparison whose results should have
+been counted. A tensor or array with a single element counts as that element.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from tunecli.training.outcome.evaluation import Evaluation, Outcome
 from tunecli.training.outcome.failure_reasons import ERROR
 
 LARGEST = 1e150
-"""Beyond it squares overflow, and with them variances over folds."""
+"""Largest magnitude: the squares of larger numbers, and so variances over folds, overflow."""
 
 
 class NoScoreError(Exception):
-    """A value that no trial can be judged by.
+    """A value is not a usable score.
 
     Attributes:
-        outcome: of the trial.
-        reason: a sentence.
+        outcome: the outcome of the trial.
+        reason: one sentence.
     """
 
     def __init__(self, outcome: Outcome, reason: str) -> None:
@@ -41,16 +41,16 @@ class NoScoreError(Exception):
 def finite_evaluation(
     evaluation: Evaluation, fold: int, objective: str, *, has_loss: bool = True
 ) -> Evaluation:
-    """An evaluation whose numbers are numbers, and whose loss, score and rate are finite.
+    """Return the evaluation with all numbers as floats; loss, score and rate must be finite.
 
-    The other metrics may be NaN or infinite: they are only shown.
+    The other metrics may be NaN or infinite: they are only displayed.
 
     Args:
         objective: name of the metric that is the score.
-        has_loss: the training loss must be finite, too; else it may be unknown, which is NaN.
+        has_loss: whether the training loss must be finite; otherwise it may be NaN for unknown.
 
     Raises:
-        NoScoreError: otherwise.
+        NoScoreError: a value is not a number, or one of these three is not finite.
     """
     at = f" at epoch {evaluation.epoch:g}"
     loss = finite_float if has_loss else float_of
@@ -67,65 +67,65 @@ def finite_evaluation(
 
 
 def finite_float(value: object, what: str, at: str = "") -> float:
-    """`value` as a float of at most `LARGEST`.
+    """Return `value` as a finite float of magnitude at most `LARGEST`.
 
     Args:
-        what: it is, for the sentence.
-        at: words after it.
+        what: what the value is, for the message.
+        at: where it occurred, for the message.
 
     Raises:
-        NoScoreError: with `diverged` if it is a number, else with `failed`.
+        NoScoreError: with `diverged` if the value is a number, else with `failed`.
     """
-    found = float_of(value, what, at)
-    if not math.isfinite(found):
-        raise NoScoreError("diverged", f"{what} is {found}{at}")
-    if abs(found) > LARGEST:
-        raise NoScoreError("diverged", f"{what} is {found:.3g}{at}, beyond {LARGEST:g}")
-    return found
+    number = float_of(value, what, at)
+    if not math.isfinite(number):
+        raise NoScoreError("diverged", f"{what} is {number}{at}")
+    if abs(number) > LARGEST:
+        raise NoScoreError("diverged", f"{what} is {number:.3g}{at}, beyond {LARGEST:g}")
+    return number
 
 
 def mean(values: Iterable[float]) -> float:
-    """Return the mean; NaN where one of them is NaN or infinite, or their sum overflows."""
-    found = [*values]
-    if not all(map(math.isfinite, found)):
+    """Return the mean; NaN if a value is NaN or infinite, or the sum overflows."""
+    numbers = [*values]
+    if not all(map(math.isfinite, numbers)):
         return math.nan
     try:
-        return fmean(found)
+        return fmean(numbers)
     except OverflowError:
         return math.nan
 
 
 def float_of(value: object, what: str, at: str = "") -> float:
-    """`value` as a float, perhaps an infinite one.
+    """Return `value` as a float, which may be NaN or infinite.
 
     Raises:
-        NoScoreError: it is no number.
+        NoScoreError: the value is not a number.
     """
     try:
         single = _single(value)
         if not isinstance(single, bool | str | bytes | bytearray | complex):
             return float(single)
-    except OverflowError:  # a whole number beyond all floats
+    except OverflowError:  # an integer beyond the range of floats
         return math.inf if single > 0 else -math.inf
-    except Exception as error:  # whatever a user's object raises when it is asked for a number
+    except Exception as error:  # a user's object may raise anything when it is converted
         why = f" ({type(error).__name__})" if hasattr(type(value), "__float__") else ""
         raise NoScoreError("failed", _refusal(value, what, at) + why) from None
     raise NoScoreError("failed", _refusal(value, what, at))
 
 
 def _single(value: Any) -> Any:
-    """The Python number inside a tensor, an array or a NumPy scalar; raises if there are more."""
+    """Return the Python number in a tensor, array or NumPy scalar; raise if there are several."""
     if hasattr(value, "dtype") and callable(getattr(value, "item", None)):
         return value.item()
     return value
 
 
 def _refusal(value: object, what: str, at: str) -> str:
-    return f"{ERROR}: {what} is {_shown(value)}{at}, where a number is due"
+    return f"{ERROR}: {what} is {_one_line(value)}{at}, but must be a number"
 
 
-def _shown(value: object) -> str:
-    """Short and on one line, even where `repr` raises."""
+def _one_line(value: object) -> str:
+    """Return a short text on one line, even if `repr` raises."""
     try:
         return " ".join(reprlib.repr(value).split())
     except Exception:

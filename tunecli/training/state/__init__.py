@@ -1,1 +1,1 @@
-"""What training keeps to resume exactly: checkpoints, random state, memory."""
+"""The state of training: checkpoints, random numbers, memory."""

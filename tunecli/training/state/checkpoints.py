@@ -1,8 +1,8 @@
-"""Checkpoints of a trial under way: one file a fold, and a small one that says which belong.
+"""Checkpoints of a running trial: one file per fold, and an index of the files.
 
-A save writes the folds under new names, then the small file over the old one, then removes the old
-folds. Each write goes to a temporary file, to the disk, and only then to its name. So a process
-killed at any instant leaves the previous checkpoint or the new one, never half of one.
+A save writes the folds under new names, replaces the index, then removes the old folds. Each file
+is written under a temporary name, flushed to the disk, and then renamed. So a process killed at
+any instant leaves the previous or the new checkpoint, never a partial one.
 """
 
 from __future__ import annotations
@@ -27,26 +27,27 @@ from tunecli.training.state.trial_files import CHECKPOINT, INDEX, STATES, state_
 
 FORMAT = 3
 MOST_SHARE = 0.05
-"""Of a trial's time that may go into saving."""
+"""Largest share of a trial's time that is spent on saving."""
 
 LEAST_SECONDS = 10.0
-"""Between two saves."""
+"""Shortest time between two saves."""
 
 WRITE_SPEED = 200e6
-"""Bytes a second that a save is taken to write until the first one has been timed."""
+"""Assumed bytes per second of a save, until the first one was timed."""
 
 
 class CheckpointError(Exception):
-    """A checkpoint that is torn, damaged or of another trial; the text says which."""
+    """A checkpoint is incomplete, damaged or of another trial; the text is the reason."""
 
 
 class Checkpoints:
     """The checkpoint of one trial.
 
     Args:
-        folder: of this trial alone; made by the first save.
-        config: of the trial. What was saved under another configuration is not loaded.
-        n_bytes: that a save will take, roughly; large ones begin late, to keep to their share.
+        folder: folder of this trial alone; created by the first save.
+        config: configuration of the trial; a checkpoint of another configuration is not loaded.
+        n_bytes: approximate size of a save; large saves start later, to keep to their share of
+            the time.
     """
 
     def __init__(self, folder: Path, config: TrialConfig, n_bytes: int = 0) -> None:
@@ -56,15 +57,15 @@ class Checkpoints:
 
     @property
     def is_due(self) -> bool:
-        """Whether a save is worth it: at most 5 % of the trial's time, and 10 s after the last."""
+        """Whether to save now: saves take at most 5 % of the time, and are at least 10 s apart."""
         return time.monotonic() >= self._due
 
     def save(self, state: dict[str, Any]) -> None:
         """Save a `CrossValidation.state_dict()`.
 
         Raises:
-            OSError: there is no room, no right to write, or a link in the way; the previous
-                checkpoint still stands.
+            OSError: the disk is full, writing is not permitted, or a link is in the way; the
+                previous checkpoint is kept.
         """
         begin = time.monotonic()
         make_folder(self._folder)
@@ -85,10 +86,10 @@ class Checkpoints:
         self._due = now + _pause(now - begin)
 
     def load(self) -> dict[str, Any] | None:
-        """What `save` was given last; None if nothing was saved.
+        """Return the last saved state; None if nothing was saved.
 
         Raises:
-            CheckpointError: it cannot be used; the trial has to start over.
+            CheckpointError: the checkpoint cannot be used; the trial has to start over.
         """
         try:
             digest, _, content = read_small(self._index).partition(b"\n")
@@ -109,7 +110,7 @@ class Checkpoints:
             raise CheckpointError(f"it cannot be read ({type(error).__name__})") from error
 
     def remove(self) -> None:
-        """Forget the trial, which has ended."""
+        """Remove the checkpoint of a trial that has ended."""
         remove_files(self._folder, CHECKPOINT)
 
     @property
@@ -127,7 +128,7 @@ class Checkpoints:
 
 
 class _Digested(io.RawIOBase):
-    """A file that is only written to, whose digest is known without reading it again."""
+    """A write-only file that computes its digest while it is written."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -143,10 +144,10 @@ class _Digested(io.RawIOBase):
 
 
 def write_whole(path: Path, put: Callable[[Any], object]) -> str:
-    """Let `put` write a file to `path`, at once and for good, and without a copy in memory.
+    """Let `put` write a file to `path`, completely or not at all, without a copy in memory.
 
     Returns:
-        its digest.
+        The digest of the file.
     """
     with whole_file(path) as part, part.open("wb") as file:
         digested = _Digested(file)
@@ -155,10 +156,10 @@ def write_whole(path: Path, put: Callable[[Any], object]) -> str:
 
 
 def _pause(seconds: float) -> float:
-    """Seconds of training around a save that takes `seconds`."""
+    """Return the seconds between two saves, if a save takes `seconds`."""
     return max(LEAST_SECONDS, seconds / MOST_SHARE)
 
 
 def _digest(content: bytes) -> str:
-    """SHA-256, in hexadecimal."""
+    """Return the SHA-256 digest in hexadecimal."""
     return hashlib.sha256(content).hexdigest()

@@ -1,4 +1,4 @@
-"""The most memory that a trial holds at once."""
+"""Measure the peak memory of a trial."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _STATUS = Path("/proc/self/status")
 
 
 class PeakMemory:
-    """The peak since this was made: of the device on CUDA, else of the process.
+    """The peak memory since creation: of the device on CUDA, otherwise of the process.
 
-    The process's peak begins at what it holds already, torch and data included. Where the system
-    does not let a process begin a new peak (other than Linux, and some containers), it is the peak
-    of the process's whole life.
+    The process's peak includes what it already holds, such as torch and data. If the system does
+    not let a process reset its peak (systems other than Linux, and some containers), it is the
+    peak since the process started.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -30,20 +30,20 @@ class PeakMemory:
 
     @property
     def n_bytes(self) -> int:
-        """The peak so far."""
+        """The peak so far, in bytes."""
         if self._device.type == "cuda":
             return torch.cuda.max_memory_allocated(self._device)
         return (_peak_from_status() if self._is_reset else None) or life_peak()
 
 
 def life_peak() -> int:
-    """The most bytes that the process ever held."""
+    """Return the largest number of bytes that the process ever held."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024  # Linux counts in KiB
 
 
 def _begin_new_peak() -> bool:
-    """Let Linux forget the process's peak; see proc(5), /proc/pid/clear_refs."""
+    """Reset the process's peak on Linux; see proc(5), /proc/pid/clear_refs."""
     try:
         _CLEAR.write_text("5", encoding="ascii")
     except OSError:
@@ -52,7 +52,7 @@ def _begin_new_peak() -> bool:
 
 
 def _peak_from_status() -> int | None:
-    """`VmHWM`, which begins anew where `ru_maxrss` does not; None where it is not told."""
+    """Return `VmHWM` in bytes, which can be reset unlike `ru_maxrss`; None if unavailable."""
     try:
         lines = _STATUS.read_text(encoding="ascii", errors="replace").splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""Folds that wait for their turn in host memory, where the device has no room for all of them."""
+"""Keep waiting folds in host memory if the device has too little memory for all folds."""
 
 from __future__ import annotations
 
@@ -9,28 +9,29 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 LARGEST_SHARE = 0.1
-"""Of the device's memory that a waiting fold may hold there."""
+"""Largest share of the device's memory that a waiting fold may use."""
 
 
 def device_memory(device: torch.device) -> int | None:
-    """Bytes of an accelerator's memory; None where that is the main memory, or is not told."""
+    """Return the bytes of a device's own memory; None if it has none, or it is unknown."""
     if device.type != "cuda":
         return None
     return int(torch.cuda.get_device_properties(device).total_memory)
 
 
 def must_wait_elsewhere(n_bytes: int, n_folds: int, memory: int | None) -> bool:
-    """Whether a fold of so many bytes leaves the device between its turns.
+    """Return whether a fold must leave the device between its turns.
 
     Args:
-        n_bytes: of its weights, best weights, average and optimizer states.
-        memory: of the device; None for main memory, where folds are anyway.
+        n_bytes: size of its weights, best weights, average and optimizer states.
+        n_folds: number of folds of the trial.
+        memory: bytes of the device's memory; None for main memory, where folds are anyway.
     """
     return n_folds > 1 and memory is not None and n_bytes > LARGEST_SHARE * memory
 
 
 class Movable:
-    """The tensors of a fold that can leave a device and come back to the same bits."""
+    """Moves the tensors of a fold off a device and back, bit for bit."""
 
     def __init__(self, modules: Sequence[nn.Module], optimizers: Sequence[Optimizer]) -> None:
         self._modules = modules
@@ -39,17 +40,17 @@ class Movable:
 
     @property
     def n_bytes(self) -> int:
-        """Of all of them."""
+        """Bytes of all tensors."""
         return sum(tensor.numel() * tensor.element_size() for tensor in self._tensors())
 
     def leave(self, host: torch.device) -> None:
-        """Move to the host what is not there."""
+        """Move all tensors to the host."""
         self._moved = [(t, t.device) for t in self._tensors() if t.device != host]
         for tensor, _ in self._moved:
             tensor.data = tensor.data.to(host)
 
     def come_back(self) -> None:
-        """Move back what has left."""
+        """Move the tensors back that left."""
         for tensor, device in self._moved:
             tensor.data = tensor.data.to(device)
         self._moved = []

@@ -1,8 +1,8 @@
-"""The random numbers of one fold: its own, wherever and beside whatever it is trained.
+"""Give each fold its own random numbers, independent of what else is trained.
 
 A fold draws from the global generators of torch, numpy and Python, since layers and user code draw
-from there. So its state is put there before it trains and taken away afterwards; the world outside
-gets back what it had. Then it does not matter which folds are trained in between.
+from them. So its state is set before it trains and saved afterwards, and the outer state is
+restored. Then it does not matter which folds are trained in between.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from torch import Tensor
 
 
 def fold_seed(study_seed: int, fold: int) -> int:
-    """Seed of a fold's training, from the study's seed and the fold's number alone.
+    """Return the seed of a fold's training, from only the study's seed and the fold's number.
 
-    Hashed, so that neighbouring seeds and folds share no stream.
+    It is hashed, so that neighbouring seeds and folds have unrelated streams.
 
     Returns:
         A number in [0, 2**63).
@@ -36,10 +36,11 @@ class RandomState:
     """States of all generators that training may draw from.
 
     Attributes:
-        cpu: torch's, uint8 on the CPU.
-        device: the accelerator's, uint8 on the CPU; None without an accelerator.
-        numpy: as `np.random.get_state()` gives it.
-        python: as `random.getstate()` gives it.
+        cpu: state of torch's CPU generator, uint8 on the CPU.
+        device: state of the accelerator's generator, uint8 on the CPU; None without an
+            accelerator.
+        numpy: state as returned by `np.random.get_state()`.
+        python: state as returned by `random.getstate()`.
     """
 
     cpu: Tensor
@@ -49,7 +50,7 @@ class RandomState:
 
     @classmethod
     def seeded(cls, seed: int, device: torch.device) -> RandomState:
-        """Fresh generators; the global ones are not touched."""
+        """Return states of newly seeded generators; the global ones are not changed."""
         accelerator = None
         if device.type != "cpu":
             accelerator = torch.Generator(device).manual_seed(seed).get_state()
@@ -62,7 +63,7 @@ class RandomState:
 
     @classmethod
     def current(cls, device: torch.device) -> RandomState:
-        """What the global generators are at."""
+        """Return the states of the global generators."""
         return cls(
             cpu=torch.get_rng_state(),
             device=_device_state(device),
@@ -71,7 +72,7 @@ class RandomState:
         )
 
     def restore(self, device: torch.device) -> None:
-        """Put these states into the global generators."""
+        """Set the global generators to these states."""
         torch.set_rng_state(self.cpu)
         if self.device is not None and device.type == "cuda":
             torch.cuda.set_rng_state(self.device, device)
@@ -81,7 +82,7 @@ class RandomState:
         random.setstate(self.python)
 
     def state_dict(self) -> dict[str, Any]:
-        """Tensors and plain lists, as `torch.load(weights_only=True)` accepts them."""
+        """Return tensors and plain lists, as `torch.load(weights_only=True)` accepts them."""
         name, keys, *rest = self.numpy
         version, internal, gauss = self.python
         return {
@@ -93,7 +94,7 @@ class RandomState:
 
     @classmethod
     def from_state_dict(cls, state: dict[str, Any]) -> RandomState:
-        """The inverse of `state_dict`."""
+        """Restore from a `state_dict`."""
         name, keys, *rest = state["numpy"]
         version, internal, gauss = state["python"]
         return cls(
@@ -105,7 +106,7 @@ class RandomState:
 
 
 class RandomStream:
-    """A random state that is lent to the global generators for a while."""
+    """A random state that the global generators take over within a block."""
 
     def __init__(self, seed: int, device: torch.device) -> None:
         self.state = RandomState.seeded(seed, device)
@@ -113,7 +114,7 @@ class RandomStream:
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
-        """Draw from this stream inside the block, and from the former one after it."""
+        """Draw from this stream within the block, and from the previous one after it."""
         outside = RandomState.current(self._device)
         self.state.restore(self._device)
         try:
@@ -127,7 +128,7 @@ class RandomStream:
         return self.state.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Draw from where `state_dict` was called."""
+        """Resume from a `state_dict`."""
         self.state = RandomState.from_state_dict(state)
 
 

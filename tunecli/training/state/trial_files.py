@@ -1,4 +1,4 @@
-"""What the files of a trial are called: so whoever cleans up removes these and nothing else."""
+"""Names of a trial's files, so that cleaning up removes only these."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ import re
 from tunecli.files.whole import PART
 
 INDEX = "trial"
-"""Of a checkpoint: which files belong together."""
+"""The index of a checkpoint: the files that belong together."""
 
 MODELS_INDEX = "models.json"
-"""The same of kept models."""
+"""The index of saved models."""
 
 OWN_TRAINING = "own"
-"""The folder that a training of the user's own has in its trial's, with one for each fold."""
+"""Folder of the user's own training within that of its trial, with one folder per fold."""
 
 _UNFINISHED = rf"(\.tmp|{PART})?"
 
 CHECKPOINT = re.compile(rf"\.?(trial|fold-\d+-\d+\.pt){_UNFINISHED}|{OWN_TRAINING}")
-"""Files of a trial's checkpoint, and the folder of a training of the user's own."""
+"""Files of a trial's checkpoint, and the folder of the user's own training."""
 
 STATES = re.compile(rf"\.?fold-\d+-\d+\.pt{_UNFINISHED}|\.?trial(\.tmp|{PART})")
-"""Those that the next save takes the place of."""
+"""Files of a checkpoint that the next save replaces."""
 
 MODELS = re.compile(rf"\.?(models\.json|fold-\d+\.pt){_UNFINISHED}")
 
@@ -29,10 +29,10 @@ PREDICTIONS = re.compile(r"(\d+)\.npy")
 
 
 def state_file(fold: int, n_rounds: int) -> str:
-    """A fold of a checkpoint."""
+    """Return the file name of a fold in a checkpoint."""
     return f"fold-{fold}-{n_rounds}.pt"
 
 
 def model_file(fold: int) -> str:
-    """A fold of kept models."""
+    """Return the file name of a fold's saved model."""
     return f"fold-{fold}.pt"

@@ -1,1 +1,1 @@
-"""One optimizer step: batches, loss, precision, schedule, and the weights' average."""
+"""Make one optimizer step: batches, loss, precision, schedule, and averaging of weights."""

@@ -1,6 +1,6 @@
-"""What happens to training batches: pictures are changed one by one, rows mixed with others.
+"""Augment training batches: change single pictures, and mix rows with others.
 
-All draws come from the global generators, which are the fold's own while it trains.
+All random numbers come from the global generators, which hold the fold's state while it trains.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ _OF_THE_SIZE = ("RandomCrop", "RandomResizedCrop")
 
 
 class Augmentation:
-    """Changes pictures, one draw for each, between 0 (black) and 1 (white) as kornia has it."""
+    """Changes pictures, each with its own draw, on kornia's scale from 0 (black) to 1 (white)."""
 
     def __init__(self, components: Sequence[Component], x: Features) -> None:
-        """Prepare to change pictures like those of `x`, whose scale is undone and done again."""
+        """Prepare to change pictures like those of `x`; their scale is undone and reapplied."""
         _check_pictures("data.augment", x.shape)
         _refuse_whole("data.augment", x)
         self._changes = [(c.name, built(c, x.shape)) for c in components]
         self._black, white = x.ends()
         self._span = white - self._black
-        self._span[self._span == 0] = 1  # a channel that is the same everywhere
+        self._span[self._span == 0] = 1  # a constant channel
 
     @torch.no_grad()
     def __call__(self, x: Tensor) -> Tensor:
-        """Change a batch, (n, channels, height, width) as models get it."""
+        """Change a batch, (n, channels, height, width), as models get it."""
         black, span = self._black.to(x.device), self._span.to(x.device)
         values = (x - black).div_(span)
         for name, change in self._changes:
@@ -48,17 +48,17 @@ class Augmentation:
 
 
 def built(component: Component, shape: tuple[int, ...]) -> Change:
-    """One augmentation, of kornia or the user's own.
+    """Build one augmentation, from kornia or the user's own.
 
     Args:
-        shape: of one row, (channels, height, width).
+        shape: shape of one row, (channels, height, width).
     """
     if is_code(component.name):
         make = load_object(component.name)
         with blaming(component.name):
             own: Change = make(**component.arguments)
         return own
-    from kornia import augmentation  # takes a while, and few studies need it
+    from kornia import augmentation  # slow to import, and few studies need it
 
     filled = {"size": tuple(shape[1:])} if component.name in _OF_THE_SIZE else {}
     arguments = {name: _as_tuple(value) for name, value in component.arguments.items()}
@@ -67,10 +67,10 @@ def built(component: Component, shape: tuple[int, ...]) -> Change:
 
 
 class BatchChange:
-    """Augmentation, mixup and cutmix, as far as a configuration wants them."""
+    """Applies augmentation, mixup and cutmix as a configuration sets them."""
 
     def __init__(self, config: TrialConfig, x: Features, n_codes: int) -> None:
-        """Prepare to change batches of `x`, of whose features the last `n_codes` are codes."""
+        """Prepare to change batches of `x`, whose last `n_codes` features are codes."""
         training = config.training
         for setting, value in (
             ("training.mixup", training.mixup),
@@ -81,18 +81,18 @@ class BatchChange:
         if training.cutmix:
             _check_pictures("training.cutmix", x.shape)
         if training.mixup and n_codes:
-            rule = "training.mixup: codes of categories cannot be mixed"
-            raise TunecliError(f"{rule}, and {config.model.name} takes them. Write mixup: 0.")
+            rule = f"{config.model.name} takes categories as codes, which cannot be mixed"
+            raise TunecliError(f"training.mixup: {rule}. Write mixup: 0.")
         self._mixup, self._cutmix = training.mixup, training.cutmix
         self._augment = Augmentation(config.data.augment, x) if config.data.augment else None
 
     @property
     def is_none(self) -> bool:
-        """Whether batches stay as they are."""
+        """Whether batches stay unchanged."""
         return self._augment is None and not self._mixup and not self._cutmix
 
     def __call__(self, batch: Batch) -> Batch:
-        """A batch as it is trained on."""
+        """Return the batch as it is trained on."""
         x, y = batch.x, batch.y
         if self._augment is not None:
             x = self._augment(x)
@@ -104,23 +104,23 @@ class BatchChange:
 
 
 def _refuse_whole(setting: str, x: Features) -> None:
-    """Whole numbers that stay as they are cannot be mixed, or changed by a fraction."""
+    """Refuse unscaled integers: they cannot be mixed, or changed by a fraction."""
     if x.are_whole:
         raise TunecliError(
-            f"{setting}: the model gets whole numbers as they are, which cannot be mixed or "
-            "changed. Remove it, or scale the numbers with data.scale."
+            f"{setting}: the model gets unscaled integers, which cannot be mixed or changed. "
+            "Remove it, or scale the numbers with data.scale."
         )
 
 
 def mixed(x: Tensor, y: Tensor, alpha: float, weights: Tensor | None = None) -> Batch:
-    """Mixup: all rows with others of their batch, by one share (Zhang et al. 2018)."""
+    """Mixup: mix all rows with others of their batch, by one share (Zhang et al. 2018)."""
     share = float(np.random.beta(alpha, alpha))
     order = torch.randperm(len(y)).to(x.device)
     return _of_pairs(torch.lerp(x[order], x, share), y, share, weights, order)
 
 
 def cut_and_mixed(x: Tensor, y: Tensor, alpha: float, weights: Tensor | None = None) -> Batch:
-    """CutMix: a rectangle of another picture, at the same place in all (Yun et al. 2019).
+    """CutMix: paste a rectangle of another picture, at one position for all (Yun et al. 2019).
 
     Args:
         x: (n, channels, height, width).
@@ -137,13 +137,13 @@ def cut_and_mixed(x: Tensor, y: Tensor, alpha: float, weights: Tensor | None = N
 
 
 def _of_pairs(x: Tensor, y: Tensor, share: float, weights: Tensor | None, order: Tensor) -> Batch:
-    """Rows `x`, each mixed with the one that `order` names."""
+    """Return the batch of rows `x`, each mixed with the row at its position in `order`."""
     others = None if weights is None else weights[order]
     return Batch(x, y, y[order], share, weights, others)
 
 
 def _stretch(length: int, side: float) -> tuple[int, int]:
-    """Pixels around a random middle, cut off at the edges."""
+    """Return the range of pixels around a random centre, clipped to the picture."""
     middle = int(np.random.randint(length))
     half = int(length * side) // 2
     return max(0, middle - half), min(length, middle + half)
@@ -157,16 +157,16 @@ def _checked(name: str, change: Change, values: Tensor) -> Tensor:
             changed = change(values)
     if not isinstance(changed, Tensor) or changed.shape != values.shape:
         shape = list(changed.shape) if isinstance(changed, Tensor) else type(changed).__name__
-        rule = f"data.augment.{name}: pictures must keep their size, {list(values.shape)}"
-        raise TunecliError(f"{rule}, but became {shape}. Write the size of the data.")
+        rule = f"data.augment.{name}: batches must keep their shape {list(values.shape)}"
+        raise TunecliError(f"{rule}, but got {shape}. Set the size to that of the data.")
     return changed
 
 
 def _check_pictures(setting: str, shape: tuple[int, ...]) -> None:
     if len(shape) != 3:
-        raise TunecliError(f"{setting}: is for pictures, but a row has shape {shape}. Remove it.")
+        raise TunecliError(f"{setting}: needs pictures, but rows have shape {shape}. Remove it.")
 
 
 def _as_tuple(value: Any) -> Any:
-    """Kornia wants tuples where YAML has lists."""
+    """Return lists as tuples, which kornia requires."""
     return tuple(map(_as_tuple, value)) if isinstance(value, list) else value

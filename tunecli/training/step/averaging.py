@@ -1,4 +1,4 @@
-"""An exponential average of the weights, evaluated in their place."""
+"""Average weights exponentially; the average is evaluated in place of the weights."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
 def average_weights(model: nn.Module, decay: float) -> AveragedModel:
-    """A copy of `model` that follows it: call `update_parameters(model)` after each step.
+    """Return an averaged copy of `model`; call `update_parameters(model)` on it after each step.
 
-    Buffers are averaged too: the running mean and variance of a batch norm then belong to the
-    averaged weights, and not to the newest ones.
+    Buffers are averaged too, so that the running mean and variance of a batch norm belong to the
+    averaged weights, not to the newest ones.
 
     The decay rises as (1 + t) / (10 + t) over the updates t until it reaches `decay`, as in
-    TensorFlow's ExponentialMovingAverage; with a constant one the initial weights would make up
-    half of the average after 700 steps at 0.999.
+    TensorFlow's ExponentialMovingAverage; with a constant decay of 0.999, the initial weights
+    would make up half of the average after 700 steps.
 
     Args:
         decay: weight of the old average at each step. Range (0, 1).

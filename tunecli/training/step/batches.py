@@ -1,4 +1,4 @@
-"""The training rows of a fold in batches, epoch after epoch."""
+"""Divide the training rows of a fold into batches, epoch after epoch."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class Batch(NamedTuple):
     Attributes:
         x: features, (n, *shape).
         y: targets, (n,).
-        other: targets of the rows that `x` is mixed with, (n,); None if it is not.
-        share: of `y` in the mixture.
-        weights: what the rows of `y` count in a mean, (n,); None if all count alike.
-        other_weights: the same of the rows of `other`.
+        other: targets of the rows that `x` is mixed with, (n,); None without mixing.
+        share: share of `y` in the mixture.
+        weights: weights of the rows of `y` in a mean, (n,); None for equal weights.
+        other_weights: weights of the rows of `other`, (n,).
     """
 
     x: Tensor
@@ -34,7 +34,7 @@ class Batch(NamedTuple):
 
 
 def batch_sizes(n_rows: int, batch_size: int | Literal["full"]) -> tuple[int, ...]:
-    """Rows of each batch of an epoch.
+    """Return the number of rows of each batch of an epoch.
 
     A last batch of one row joins the one before: batch norm refuses it, and its gradient is noise.
     """
@@ -48,12 +48,12 @@ def batch_sizes(n_rows: int, batch_size: int | Literal["full"]) -> tuple[int, ..
 
 
 class Batches:
-    """An endless walk over the rows that can be left and taken up again between any two batches.
+    """An endless iteration over the rows that can be stopped and resumed between any two batches.
 
     Attributes:
-        sizes: rows of each batch of an epoch.
-        position: batches of the epoch that have been given out.
-        n_epochs: begun.
+        sizes: number of rows of each batch of an epoch.
+        position: number of batches of the epoch that were returned.
+        n_epochs: number of epochs that were started.
     """
 
     def __init__(
@@ -65,14 +65,14 @@ class Batches:
         seed: int = 0,
         weights: Tensor | None = None,
     ) -> None:
-        """Walk over the rows of `x` (n_rows, *shape) and `y` (n_rows,).
+        """Iterate over the rows of `x` (n_rows, *shape) and `y` (n_rows,).
 
         Args:
-            batch_size: rows a batch, or all of them.
-            shuffle: a new order each epoch, drawn from torch's generator; without meaning where
+            batch_size: rows per batch, or `full` for all rows.
+            shuffle: whether each epoch has a new order, drawn from torch's generator; no effect if
                 one batch holds all rows.
-            seed: of what rows draw while they are loaded, other draws in each epoch.
-            weights: of the rows, (n_rows,); None if all count alike.
+            seed: seed of random draws while rows are loaded, which differ in each epoch.
+            weights: weights of the rows, (n_rows,); None for equal weights.
         """
         self.sizes = batch_sizes(len(y), batch_size)
         self.position = len(self.sizes)
@@ -85,18 +85,18 @@ class Batches:
 
     @property
     def epoch_is_over(self) -> bool:
-        """Whether `begin_epoch` must come before the next batch; true at the start."""
+        """Whether `begin_epoch` must be called before the next batch; true at the start."""
         return self.position == len(self.sizes)
 
     def begin_epoch(self) -> None:
-        """Go back to the first batch, in a new order."""
+        """Start at the first batch again, in a new order if shuffled."""
         self.position = 0
         self.n_epochs += 1
         if self._shuffle:
             self._order = torch.randperm(len(self._y)).to(self._y.device)
 
     def rest_of_epoch(self) -> Iterator[Batch]:
-        """The batches from `position` on; `position` follows."""
+        """Yield the batches from `position` on, and advance `position`."""
         start, sizes = self._ends[self.position], self.sizes[self.position :]
         rows = None if len(self.sizes) == 1 else self._rows()[start:]
         ys = _parts(self._y, rows, sizes)
@@ -107,17 +107,17 @@ class Batches:
             yield Batch(x, y, weights=weight)
 
     def _rows(self) -> Tensor:
-        """All rows in the order of the epoch."""
+        """Return the positions of all rows in the order of the epoch."""
         if self._order is not None:
             return self._order
         return torch.arange(len(self._y), device=self._y.device)
 
     def state_dict(self) -> dict[str, Any]:
-        """Position, order and number of the epoch under way."""
+        """Return position, order and number of the current epoch."""
         return {"position": self.position, "order": self._order, "n_epochs": self.n_epochs}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take up the walk where `state_dict` was called."""
+        """Resume from a `state_dict`."""
         self.position = state["position"]
         self.n_epochs = state["n_epochs"]
         order = state["order"]
@@ -125,6 +125,6 @@ class Batches:
 
 
 def _parts(values: Tensor, rows: Tensor | None, sizes: Sequence[int]) -> tuple[Tensor, ...]:
-    """The values of some rows, or of all in their order, batch by batch."""
+    """Split the values of `rows`, or of all rows in their order, into batches."""
     chosen = values if rows is None else values.index_select(0, rows)
     return torch.split(chosen, list(sizes))

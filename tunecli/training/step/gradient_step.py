@@ -1,4 +1,4 @@
-"""One optimizer step: the gradient of a group of batches, what is done to it, and the update."""
+"""Make an optimizer step: the gradient of a group of batches, its adjustment, and the update."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from tunecli.training.step.precision import Precision
 
 
 class GradientStep:
-    """Moves a model's weights, and adds up the losses on the way.
+    """Updates a model's weights, and sums up the losses.
 
     Attributes:
-        is_empty: whether no step was made since the mean loss was taken last.
-        micro_batches: how batches are divided.
+        is_empty: whether no step was made since the last call of `take_mean_loss`.
+        micro_batches: divides batches.
     """
 
     def __init__(
@@ -38,9 +38,9 @@ class GradientStep:
         """Prepare to step.
 
         Args:
-            auxiliary_weight: factor on the losses of outputs beside the first one.
-            n_codes: of the features, the last ones, which hold codes of categories.
-            change: what happens to each batch before it is trained on; None for nothing.
+            auxiliary_weight: factor on the losses of auxiliary outputs.
+            n_codes: number of the last features, which hold codes of categories.
+            change: applied to each batch before it is trained on; None for no change.
         """
         self._model = model
         self._loss = loss
@@ -54,7 +54,7 @@ class GradientStep:
         self._parameters = [p for p in model.parameters() if p.requires_grad]
         self._weights: list[Tensor] = [
             p for p in self._parameters if p.ndim >= 2
-        ]  # what L1 pulls to zero
+        ]  # those that L1 penalizes
         self._by_closure = any(needs_closure(optimizer) for optimizer in optimizers)
         self._loss_sum = torch.zeros((), device=self._parameters[0].device)
         self._weight: Tensor | int = 0  # rows, or the sum of their class weights
@@ -73,7 +73,7 @@ class GradientStep:
         self.is_empty = False
 
     def take_mean_loss(self) -> float:
-        """Mean loss over the rows since the last call, L1 left out."""
+        """Return the mean loss over the rows since the last call, without L1."""
         mean = self._loss_sum / self._weight
         self._loss_sum.zero_()
         self._weight = 0
@@ -95,7 +95,7 @@ class GradientStep:
         return loss
 
     def _step_by_closure(self, group: Sequence[Batch]) -> Tensor:
-        """Let the optimizer ask for the loss and gradient as often as it likes.
+        """Let the optimizer compute the loss and gradient as often as it needs.
 
         Returns:
             The loss at the weights before the step.
@@ -113,7 +113,7 @@ class GradientStep:
         return losses[0]
 
     def _backward(self, group: Sequence[Batch]) -> Tensor:
-        """Add the gradient of the group's mean loss to the parameters; the mean loss, detached."""
+        """Add the gradient of the group's mean loss; return the mean loss, detached."""
         return self.micro_batches.run(group, self._accumulated)
 
     def _accumulated(self, group: Sequence[Batch]) -> Tensor:
@@ -130,7 +130,7 @@ class GradientStep:
         return mean
 
     def _total_weight(self, group: Sequence[Batch]) -> Tensor | int:
-        """What the group's batches count together in a mean."""
+        """Return the total weight of the group's batches in a mean."""
         return sum(self._weight_of(batch) for batch in group)
 
     def _batch_loss(self, batch: Batch) -> Tensor:
@@ -139,12 +139,12 @@ class GradientStep:
         main, *auxiliary = (outputs,) if isinstance(outputs, Tensor) else outputs
         loss = self._mixed_loss(self._exact(main), batch)
         for output in auxiliary:
-            if output is not None:  # a head that was left out
+            if output is not None:  # an auxiliary head that is absent
                 loss = loss + self._auxiliary_weight * self._mixed_loss(self._exact(output), batch)
         return loss
 
     def _mixed_loss(self, outputs: Tensor, batch: Batch) -> Tensor:
-        """Of rows mixed from two, the losses against both targets in the same shares."""
+        """Return the loss; for mixed rows, the losses against both targets in the same shares."""
         if batch.weights is not None:
             total = self._weighted_sum(outputs, batch, batch.weights)
             return total / self._weight_of(batch)
@@ -154,7 +154,7 @@ class GradientStep:
         return torch.lerp(self._loss(outputs, batch.other), loss, batch.share)
 
     def _weight_of(self, batch: Batch) -> Tensor | int:
-        """What a batch counts in a mean; with row weights never 0, which has no mean."""
+        """Return the weight of a batch in a mean; with row weights never 0, which has no mean."""
         if batch.weights is None:
             return self._loss.total_weight(batch.y)
         weight = self._loss.row_weights(batch.y, batch.weights).sum()
@@ -164,7 +164,7 @@ class GradientStep:
         return weight.clamp(min=torch.finfo(weight.dtype).tiny)
 
     def _weighted_sum(self, outputs: Tensor, batch: Batch, weights: Tensor) -> Tensor:
-        """The rows' losses times their weights; a mixed row counts as either row does."""
+        """Return the sum of losses times weights; a mixed row counts as both of its rows."""
         total = (self._loss.of_rows(outputs, batch.y) * weights).sum()
         if batch.other is None or batch.other_weights is None:
             return total
@@ -172,7 +172,7 @@ class GradientStep:
         return torch.lerp(other, total, batch.share)
 
     def _exact(self, outputs: Tensor) -> Tensor:
-        """In 32 bits: a loss in 16 bits loses what it measures."""
+        """Return outputs in 32 bits: a loss in 16 bits would be too inexact."""
         return outputs.float() if self._precision.autocast else outputs
 
     def _scaled(self, loss: Tensor) -> Tensor:
@@ -186,7 +186,7 @@ class GradientStep:
         return x + noise
 
     def _adjust_gradient(self) -> None:
-        """Undo the scale of fp16, add the gradient of L1, then clip: norm first, then values."""
+        """Undo the scale of fp16, add the gradient of L1, then clip the norm, then the values."""
         settings = self._settings
         if self._precision.scaler is not None:
             for optimizer in self._optimizers:
@@ -208,7 +208,7 @@ class GradientStep:
 
     @torch.no_grad()
     def _l1_penalty(self) -> Tensor:
-        """l1 · Σ|w| (), for optimizers that compare losses."""
+        """Return l1 · Σ|w|, a scalar, for optimizers that compare losses."""
         penalty = torch.zeros_like(self._loss_sum)
         if self._settings.l1:
             for weight in self._weights:

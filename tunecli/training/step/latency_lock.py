@@ -1,8 +1,8 @@
-"""Quiet on the machine while a latency is measured: processes that compute wait meanwhile.
+"""Keep the machine idle while a latency is measured: other processes wait.
 
-Each process holds a shared lock while it computes, and whoever measures takes the lock alone. A
-gate in front keeps new rounds from beginning while somebody waits for quiet. The kernel releases
-the locks of a process that ends, however it ends.
+Each process holds a shared lock while it computes; a process that measures takes the lock
+exclusively. A second lock, the gate, keeps processes from starting to compute while another waits
+to measure. The kernel releases the locks of a process however it ends.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from tunecli.files.own import make_folder, open_file
 
 
 class LatencyLock:
-    """The lock of all processes that are given the same folder.
+    """A lock of all processes that use the same folder.
 
     Args:
-        folder: for the two files; None where nobody measures, so that nobody waits.
+        folder: folder of the two lock files; None if no process measures, so that none waits.
     """
 
     def __init__(self, folder: Path | None) -> None:
@@ -28,7 +28,7 @@ class LatencyLock:
 
     @contextmanager
     def working(self) -> Iterator[None]:
-        """For a while of computing, that others do not interrupt; not within `alone`."""
+        """Compute within the block while no other process measures; not within `alone`."""
         if self._folder is None:
             yield
             return
@@ -39,7 +39,7 @@ class LatencyLock:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """While nobody else is within `working`; not within it either."""
+        """Measure within the block while no process computes; not within `working`."""
         if self._folder is None:
             yield
             return

@@ -1,8 +1,8 @@
-"""The losses a study file can name, and what a model's outputs mean under each.
+"""The losses a study file can name, and the meaning of a model's outputs under each.
 
-A loss decides three things at once: how many outputs the model has, what is minimized, and how
-outputs become predictions. The computation is torch.nn's; this module adds class weights, targets
-in the form that each loss wants, and predictions in the original unit.
+A loss determines three things: how many outputs the model has, what is minimized, and how outputs
+become predictions. torch.nn computes the losses; this module adds class weights, targets in the
+form that each loss requires, and predictions in the original unit.
 """
 
 from __future__ import annotations
@@ -30,15 +30,16 @@ Predictions = NDArray[np.floating]
 
 
 class Loss(ABC):
-    """One loss, fitted to a fold where it needs to be (class weights, units).
+    """A loss, fitted to a fold if necessary (class weights, units).
 
-    Losses are means over the rows of a batch. To join the means of several batches into that of
-    all their rows (gradient accumulation, the loss of an epoch), weight each by `total_weight`.
+    Losses are means over the rows of a batch. To combine the means of several batches into the
+    mean over all their rows (gradient accumulation, the loss of an epoch), weight each by
+    `total_weight`.
 
     Attributes:
-        n_outputs: what the model must have.
-        meaning: of the outputs.
-        standardized_target: whether regression targets reach it standardized.
+        n_outputs: number of outputs that the model must have.
+        meaning: meaning of the outputs.
+        standardized_target: whether the loss takes standardized regression targets.
     """
 
     standardized_target: ClassVar[bool] = True
@@ -52,37 +53,37 @@ class Loss(ABC):
 
     @staticmethod
     def outputs_for(n_classes: int) -> int:
-        """Outputs that the model must have; `n_classes` is 0 for regression."""
+        """Return the number of outputs of the model; `n_classes` is 0 for regression."""
         return max(n_classes, 1)
 
     @abstractmethod
     def __call__(self, outputs: Tensor, y: Tensor) -> Tensor:
-        """The mean loss of a batch, a scalar that can be differentiated.
+        """Return the mean loss of a batch, a differentiable scalar.
 
-        Where the fold's rows have weights, the loss of each row, (batch,).
+        If the fold's rows have weights, return the loss of each row, (batch,).
 
         Args:
-            outputs: of the model, (batch, n_outputs), any float dtype.
+            outputs: outputs of the model, (batch, n_outputs), any float dtype.
             y: targets as in `FoldData.y_train`, (batch,).
         """
 
     def of_rows(self, outputs: Tensor, y: Tensor) -> Tensor:
-        """The loss of each row, (batch,), class weights included; where rows have weights.
+        """Return the loss of each row with class weights, (batch,), if rows have weights.
 
-        Their sum over that of `row_weights` is the mean.
+        The mean is their sum divided by the sum of `row_weights`.
         """
         return self(outputs, y)
 
     def row_weights(self, y: Tensor, weights: Tensor) -> Tensor:
-        """What each row counts in a mean, (batch,)."""
+        """Return the weight of each row in a mean, (batch,)."""
         return weights
 
     def predict(self, outputs: Tensor) -> Predictions:
-        """What the outputs say, computed in float64; see `outputs.OutputMeaning`."""
+        """Return predictions, computed in float64; see `OutputMeaning`."""
         return decode_outputs(self.meaning, outputs)
 
     def total_weight(self, y: Tensor) -> Tensor | int:
-        """What the mean over these rows counts in a mean over several batches: their number."""
+        """Return the weight of these rows in a mean over several batches: their number."""
         return len(y)
 
 
@@ -103,19 +104,19 @@ class _SoftmaxLoss(Loss):
         return loss
 
     def total_weight(self, y: Tensor) -> Tensor | int:
-        """With class weights, torch divides a batch by the sum of its rows' weights: that sum."""
+        """Return the sum of class weights, by which torch divides, or the number of rows."""
         return len(y) if self.class_weights is None else self.class_weights[y].sum()
 
     def row_weights(self, y: Tensor, weights: Tensor) -> Tensor:
-        """With class weights, the product of both."""
+        """Return the row weights times the class weights, if any."""
         return weights if self.class_weights is None else weights * self.class_weights[y]
 
 
 class _MarginLoss(Loss):
     """MultiMarginLoss on the outputs as scores.
 
-    A margin loss fits no probabilities. Their softmax ranks the classes as the scores do, so all
-    metrics of the predicted class and ROC AUC are sound, and log loss is only indicative.
+    A margin loss does not fit probabilities. The softmax ranks the classes as the scores do, so
+    metrics of the predicted class and ROC AUC are valid, but log loss is only indicative.
     """
 
     meaning = OutputMeaning("softmax")
@@ -126,9 +127,9 @@ class _MarginLoss(Loss):
 
 
 class _BinaryLoss(Loss):
-    """BCEWithLogitsLoss: one output for two classes, else one classifier for each class.
+    """BCEWithLogitsLoss: one output for two classes, otherwise one classifier per class.
 
-    One-against-rest probabilities are divided by their sum. A row counts with the weight of its
+    One-against-rest probabilities are divided by their sum. The weight of a row is that of its
     class.
     """
 
@@ -196,7 +197,7 @@ class _PoissonLoss(Loss):
 
     def __init__(self, name: str, arguments: dict[str, Any], fold: FoldData) -> None:
         if not arguments.get("log_input", True):
-            raise ValueError("PoissonNLLLoss takes log_input: true only; leave it out.")
+            raise ValueError("PoissonNLLLoss supports only log_input: true. Remove log_input.")
         smallest = min(fold.y_train.min().item(), fold.y_valid.min().item())
         largest = fold.y_train.max().item()
         if smallest < 0:
@@ -219,13 +220,13 @@ class _PoissonLoss(Loss):
 
 
 class _UserLoss(Loss):
-    """A loss of the user's own; see `user_parts`."""
+    """The user's own loss; see `user_parts`."""
 
     def __init__(self, name: str, arguments: dict[str, Any], fold: FoldData) -> None:
         if fold.train_weights is not None:
             raise DataError(
-                f"loss.{name}: gives one number for a batch, so its rows cannot have weights. "
-                "Use a loss of torch.nn, or leave the weights out."
+                f"loss.{name}: returns one number per batch, so rows cannot have weights. "
+                "Use a loss of torch.nn, or remove data.weights."
             )
         self._component = Component(name=name, arguments=arguments)
         self._loss = user_parts.build_user_loss(self._component)
@@ -256,28 +257,28 @@ _LOSSES: dict[str, type[Loss]] = {
 
 
 def n_outputs(component: Component, fold: FoldData) -> int:
-    """Outputs that a model needs under this loss; known before the model is built."""
+    """Return the number of outputs that a model needs for this loss, before it is built."""
     return _class_of(component).outputs_for(fold.n_classes)
 
 
 def standardizes_target(component: Component) -> bool:
-    """Whether regression targets are standardized for this loss; counts are not."""
-    if component == WITHOUT:  # a training of the user's own gets them as they are
+    """Return whether regression targets are standardized for this loss; counts are not."""
+    if component == WITHOUT:  # the user's own training gets the original targets
         return False
     return _class_of(component).standardized_target
 
 
 def build_loss(component: Component, fold: FoldData) -> Loss:
-    """The loss that a study file names, on the device of the fold's targets.
+    """Build the loss that a study file names, on the device of the fold's targets.
 
     Args:
-        component: a loss of torch.nn, or of the user's own, and its arguments; `weight` may be
+        component: a loss of torch.nn or the user's own, with its arguments; `weight` may be
             `balanced`.
-        fold: class weights, units and the mean count come from its training part.
+        fold: the fold whose training part gives class weights, units and the mean count.
 
     Raises:
         DataError: the targets or the number of classes do not fit.
-        TypeError, ValueError: an argument is not what the loss takes.
+        TypeError, ValueError: an argument is invalid for the loss.
     """
     return _class_of(component)(component.name, component.arguments, fold)
 
@@ -287,23 +288,25 @@ def _class_of(component: Component) -> type[Loss]:
 
 
 def class_weights(weight: str | Sequence[float] | None, fold: FoldData) -> Tensor | None:
-    """Weights of the classes, (n_classes,) float32 on the device of the fold's targets.
+    """Return the class weights, (n_classes,) float32, on the device of the fold's targets.
 
     Args:
-        weight: one number for each class; None for no weights; or `balanced`, which is
+        weight: one number per class; None for no weights; or `balanced`, which is
             n_rows / (n_classes * n_rows of the class) on the training part, as in scikit-learn
-            (King and Zeng 2001): the mean weight of a row is 1. A class without rows there counts
-            as if it had one.
+            (King and Zeng 2001): the mean weight of a row is 1. A class without training rows
+            counts as if it had one.
 
     Raises:
-        DataError: not one number for each class.
+        DataError: the number of weights differs from the number of classes.
     """
     y = fold.y_train
     if weight is None:
         return None
     if isinstance(weight, str):
         if weight != "balanced":
-            raise ValueError(f"weight must be balanced or a list of numbers, but got {weight!r}.")
+            raise ValueError(
+                f"weight must be `balanced` or a list of numbers, but got {weight!r}."
+            )
         if fold.train_weights is not None:
             return _balanced(y, fold.train_weights, fold.n_classes)
         counts = torch.bincount(y, minlength=fold.n_classes).clamp(min=1)
@@ -311,34 +314,34 @@ def class_weights(weight: str | Sequence[float] | None, fold: FoldData) -> Tenso
     if len(weight) != fold.n_classes:
         raise DataError(
             f"weight must have one number for each of the {fold.n_classes} classes, but has "
-            f"{len(weight)}. Use `balanced`, or give them in the order of the classes."
+            f"{len(weight)}. Use `balanced`, or list the numbers in the order of the classes."
         )
     return torch.tensor(weight, dtype=torch.float32, device=y.device)
 
 
 def decode_outputs(meaning: OutputMeaning, outputs: Tensor) -> Predictions:
-    """Return what outputs (n, n_outputs) say, computed on the CPU in float64: MPS has none.
+    """Return predictions from outputs (n, n_outputs), in float64 on the CPU (MPS lacks float64).
 
-    Values stay float64: in 32 bits those around a large mean would all be the same.
+    Values stay float64: in 32 bits, values around a large mean would all be equal.
     """
-    found = meaning(outputs.detach().cpu().double())
-    return (found.float() if meaning.is_of_classes else found).numpy()
+    predictions = meaning(outputs.detach().cpu().double())
+    return (predictions.float() if meaning.is_of_classes else predictions).numpy()
 
 
 def _mean(y: Tensor, weights: Tensor | None) -> float:
-    """Of targets, in float64 on the CPU."""
+    """Return the (weighted) mean of targets, in float64 on the CPU."""
     values = y.cpu().double()
     if weights is None:
         return values.mean().item()
-    of_rows = weights.cpu().double()
-    return float((values @ of_rows / of_rows.sum()).item())
+    row_weights = weights.cpu().double()
+    return float((values @ row_weights / row_weights.sum()).item())
 
 
 def _balanced(y: Tensor, weights: Tensor, n_classes: int) -> Tensor:
-    """Class weights under which all classes count alike, rows counting by their weights.
+    """Return class weights that give all classes the same total weight, with row weights.
 
-    A class whose rows weigh nothing has no loss to weigh; it gets 1.
+    A class whose rows all have weight 0 gets 1.
     """
-    of_classes = torch.zeros(n_classes, device=y.device).index_add_(0, y, weights.float())
-    balanced = of_classes.sum() / (n_classes * of_classes)
-    return torch.where(of_classes > 0, balanced, 1.0)
+    totals = torch.zeros(n_classes, device=y.device).index_add_(0, y, weights.float())
+    balanced = totals.sum() / (n_classes * totals)
+    return torch.where(totals > 0, balanced, 1.0)

@@ -1,7 +1,7 @@
-"""Batches in parts, where a whole one does not fit into memory.
+"""Divide batches into parts if a whole batch does not fit into memory.
 
-The gradients of the parts add up to that of the batch, so that a model learns the same from either
-(up to rounding), unless it has batch norms: those see one part at a time.
+The gradients of the parts add up to that of the batch, so training is the same up to rounding,
+unless the model has batch norms, which see one part at a time.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from tunecli.training.step.batches import Batch, batch_sizes
 
 
 class MicroBatches:
-    """Divides batches, and divides them further when memory runs out if that is wished.
+    """Divides batches; with `auto`, divides them further when memory runs out.
 
     Attributes:
-        size: rows of a part at most (one more where a single row would be left); None for whole
-            batches.
-        notes: what a user should read, in words that follow "Trial 3: ".
+        size: largest number of rows of a part (one more if a single row would be left); None for
+            whole batches.
+        notes: notes for the user, in words that follow "Trial 3: ".
     """
 
     def __init__(self, setting: int | Literal["auto"] | None, model: nn.Module) -> None:
-        """Divide as `training.micro_batch` says."""
+        """Divide as `training.micro_batch` sets it."""
         self.size = setting if isinstance(setting, int) else None
         self.notes: list[str] = []
         self._adapts = setting == "auto"
@@ -37,7 +37,7 @@ class MicroBatches:
         self._has_batch_norm = any(isinstance(m, _BatchNorm) for m in model.modules())
 
     def split(self, group: Sequence[Batch]) -> Sequence[Batch]:
-        """The rows of a group of batches, in order, in parts."""
+        """Divide the batches of a group into parts; the rows keep their order."""
         if self.size is None:
             return group
         parts: list[Batch] = []
@@ -53,16 +53,16 @@ class MicroBatches:
         return parts
 
     def most_rows(self, batch_size: int) -> int:
-        """Rows of the largest part of a batch."""
+        """Return the number of rows of the largest part of a batch."""
         return min(batch_size, self.size or batch_size)
 
     def run(
         self, group: Sequence[Batch], accumulate: Callable[[Sequence[Batch]], Tensor]
     ) -> Tensor:
-        """Call `accumulate` with the parts of a group, again with smaller ones if it must be.
+        """Call `accumulate` with the parts of a group; retry with smaller ones if memory runs out.
 
         Args:
-            accumulate: adds gradients to parameters that have none, and returns the mean loss.
+            accumulate: adds gradients to parameters without gradients, and returns the mean loss.
         """
         if not self._adapts:
             return accumulate(self.split(group))
@@ -73,30 +73,31 @@ class MicroBatches:
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error) or not self._halve(group):
                     raise
-            # Only here, where the error no longer holds what it was raised among.
+            # Only here: within `except`, the error still references tensors.
             self._model.zero_grad(set_to_none=True)
             release_memory()
             before.restore()
 
     def _halve(self, group: Sequence[Batch]) -> bool:
-        """Take smaller parts; False if they cannot be smaller."""
+        """Halve the size of parts; return False if it cannot be halved."""
         least = 2 if self._has_batch_norm else 1
         now = self.most_rows(max(len(batch.y) for batch in group))
         if now // 2 < least:
             return False
         self.size = now // 2
-        note = f"memory ran out, so it takes batches in parts of {count(self.size, 'row')}"
+        rows = count(self.size, "row")
+        note = f"memory ran out, so batches are now split into parts of {rows}"
         if self._has_batch_norm:
             note += (
-                ", and its batch norms see one part at a time: its score is that of another "
-                "training than with whole batches"
+                "; batch norms see one part at a time, so the score differs from that of training "
+                "with whole batches"
             )
         self.notes.append(note)
         return True
 
 
 class _Before:
-    """What a forward pass changes beside gradients: random numbers and statistics."""
+    """Restores what a forward pass changes apart from gradients: random state and buffers."""
 
     def __init__(self, model: nn.Module, device: torch.device) -> None:
         self._device = device

@@ -1,4 +1,4 @@
-"""Optimizers: every class of `torch.optim`, by name, on the parameters it is meant for."""
+"""Build optimizers: any class of `torch.optim` by name, for the parameters that suit it."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from tunecli.training.models import user_parts
 NO_FACTORS: Mapping[Tensor, float] = {}
 
 RATE_FACTOR = "rate_factor"
-"""Key of a parameter group with a factor on the learning rate; schedules keep it."""
+"""Key in a parameter group of its factor on the learning rate, which schedules respect."""
 
 FUSED_DEVICES = ("cpu", "cuda")
-"""Where every optimizer that has a fused kernel has it."""
+"""Devices on which every optimizer with a fused kernel has it."""
 
 
 def build_optimizers(
@@ -31,18 +31,18 @@ def build_optimizers(
     decay: Literal["all", "weights"],
     factors: Mapping[Tensor, float] = NO_FACTORS,
 ) -> list[Optimizer]:
-    """The optimizers that together train all parameters of `model`.
+    """Build the optimizers that together train all parameters of `model`.
 
-    That is one, except for Muon: it trains the hidden matrices, and its argument `rest`, an
-    optimizer of its own (AdamW if not given), everything else.
+    This is a single optimizer, except for Muon: it trains the hidden matrices, and the optimizer
+    in its argument `rest` (default AdamW) trains everything else.
 
     Args:
-        component: a class of `torch.optim` and its arguments.
-        decay: which parameters feel `weight_decay`, see `decay_groups`.
-        factors: on the learning rate, of parameters that have another one.
+        component: a class of `torch.optim` with its arguments.
+        decay: the parameters that `weight_decay` applies to, see `decay_groups`.
+        factors: factors on the learning rate, of parameters with another rate.
 
     Raises:
-        TunecliError: Muon with a model that has no hidden matrix, or LBFGS with factors.
+        TunecliError: Muon with a model without hidden matrices, or LBFGS with factors.
     """
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if component.name != "Muon":
@@ -51,7 +51,7 @@ def build_optimizers(
     if not hidden:
         raise TunecliError(
             "optimizer: Muon trains the two-dimensional weights of hidden layers, and this model "
-            "has none. Take another optimizer, or a model with hidden linear layers."
+            "has none. Use another optimizer, or a model with hidden linear layers."
         )
     arguments = dict(component.arguments)
     rest = as_component(arguments.pop("rest", Component(name="AdamW")))
@@ -62,10 +62,10 @@ def build_optimizers(
 
 
 def hidden_matrices(model: nn.Module) -> list[Tensor]:
-    """The two-dimensional weights that produce a hidden layer.
+    """Return the two-dimensional weights that produce a hidden layer.
 
-    Embeddings and the output head (the last matrix) are left out, as Muon's author advises; the
-    first linear layer of dense features stays in, for its output is a hidden layer.
+    Embeddings and the output head (the last matrix) are excluded, as Muon's author advises; the
+    first linear layer of dense features is included, since its output is a hidden layer.
     https://kellerjordan.github.io/posts/muon/
     """
     embeddings = {
@@ -82,11 +82,11 @@ def hidden_matrices(model: nn.Module) -> list[Tensor]:
 def decay_groups(
     parameters: Sequence[Tensor], decay: Literal["all", "weights"]
 ) -> list[dict[str, Any]]:
-    """Parameter groups of an optimizer that has `weight_decay`; they partition `parameters`.
+    """Divide `parameters` into groups for an optimizer that has `weight_decay`.
 
     Args:
-        decay: `all` parameters feel it; or `weights` only, tensors of two and more dimensions, so
-            that biases and the scales of norms are not pulled to zero.
+        decay: `all` applies it to all parameters; `weights` only to tensors of two or more
+            dimensions, so that biases and the scales of norms are not decayed.
     """
     if decay == "all":
         return [{"params": list(parameters)}]
@@ -99,40 +99,41 @@ def decay_groups(
 def rate_groups(
     groups: Sequence[dict[str, Any]], factors: Mapping[Tensor, float], lr: float
 ) -> list[dict[str, Any]]:
-    """Parameter groups divided by their rate; those of the full rate come first.
+    """Divide parameter groups by their learning rate; groups with the full rate come first.
 
     Args:
-        groups: with `params`.
-        factors: of parameters whose rate is another one than `lr`.
+        groups: parameter groups with `params`.
+        factors: factors of parameters whose rate differs from `lr`.
+        lr: the full learning rate.
     """
     divided = []
     for group in groups:
-        of_factor: dict[float, list[Tensor]] = {}
+        by_factor: dict[float, list[Tensor]] = {}
         for parameter in group["params"]:
-            of_factor.setdefault(factors.get(parameter, 1.0), []).append(parameter)
-        for factor, parameters in of_factor.items():
+            by_factor.setdefault(factors.get(parameter, 1.0), []).append(parameter)
+        for factor, parameters in by_factor.items():
             own = {"lr": lr * factor, RATE_FACTOR: factor} if factors else {}
             divided.append({**group, "params": parameters, **own})
     return sorted(divided, key=lambda group: group.get(RATE_FACTOR, 1.0) != 1.0)
 
 
 def needs_closure(optimizer: Optimizer) -> bool:
-    """Whether a step evaluates the loss more than once, as LBFGS does.
+    """Return whether a step evaluates the loss more than once, as with LBFGS.
 
-    All others take `closure=None` and then step along the gradients that are there, which gives
-    the same as calling the closure once.
+    All others take `closure=None` and step along the existing gradients, with the same result as
+    calling the closure once.
     """
     closure = inspect.signature(type(optimizer).step).parameters.get("closure")
     return closure is not None and closure.default is inspect.Parameter.empty
 
 
 def as_component(value: Component | dict[str, Any] | str) -> Component:
-    """An optimizer inside the arguments of another, however the study file wrote it."""
+    """Return the optimizer in the arguments of another one, in any notation of study files."""
     if isinstance(value, Component):
         return value
     if isinstance(value, str):
         return Component(name=value)
-    if set(value) == {"name", "arguments"}:  # as Component.model_dump() writes it
+    if set(value) == {"name", "arguments"}:  # from Component.model_dump()
         return Component.model_validate(value)
     [(name, arguments)] = value.items()
     return Component(name=name, arguments=arguments or {})
@@ -144,7 +145,7 @@ def _build(
     decay: Literal["all", "weights"],
     factors: Mapping[Tensor, float],
 ) -> Optimizer:
-    """One optimizer, by its fused kernel where it has one."""
+    """Build one optimizer, with its fused kernel if it has one."""
     if is_code(component.name):
         own = inspect.signature(load_object(component.name)).parameters
         accepts = "weight_decay" in own
@@ -154,14 +155,14 @@ def _build(
     optimizer: type[Optimizer] = getattr(torch.optim, component.name)
     accepted = inspect.signature(optimizer).parameters
     arguments = dict(component.arguments)
-    if "betas" in arguments:  # of which Adam takes no whole number, not even 0
+    if "betas" in arguments:  # Adam refuses integers, even 0
         arguments["betas"] = tuple(map(float, arguments["betas"]))
     if "fused" in accepted and parameters[0].device.type in FUSED_DEVICES:
         arguments["fused"] = True
     groups = decay_groups(parameters, decay if "weight_decay" in accepted else "all")
     if factors and component.name == "LBFGS":
         raise TunecliError(
-            "LBFGS has one learning rate for all weights. Leave backbone_lr out, or take another "
+            "LBFGS has one learning rate for all weights. Remove backbone_lr, or use another "
             "optimizer."
         )
     lr = float(arguments.get("lr", accepted["lr"].default))

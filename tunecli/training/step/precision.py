@@ -1,6 +1,6 @@
-"""Where and how exactly a model computes: device, number format, determinism, threads.
+"""Set how a model computes: device, number format, determinism, threads.
 
-The switches of torch for these are global; they are set while a fold trains and put back after it.
+torch's settings for these are global; they are set while a fold trains, and restored after it.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from tunecli.study_file.settings.settings import TrainingSettings
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 ON_CUDA_ONLY = ("tf32", "fp16")
-"""Number formats that no other device has, or trains soundly in."""
+"""Number formats that no other device supports, or trains reliably in."""
 
 
 def choose_device(name: str) -> torch.device:
-    """The device that `training.device` means on this machine.
+    """Return the device that `training.device` names on this machine.
 
     Args:
         name: auto (CUDA, then MPS, then the CPU), cpu, cuda or mps.
@@ -36,7 +36,7 @@ def choose_device(name: str) -> torch.device:
         "cpu": True,
     }
     if name == "auto":
-        name = next(device for device, is_there in available.items() if is_there)
+        name = next(device for device, exists in available.items() if exists)
     if not available[name]:
         raise TunecliError(
             f"training.device: {name} is not available to torch on this machine. "
@@ -49,7 +49,7 @@ class Precision:
     """Number format of one fold's training.
 
     Attributes:
-        scaler: of the gradients, so that small ones do not vanish in fp16; None otherwise.
+        scaler: scales gradients in fp16, so that small ones do not vanish; None otherwise.
         autocast: whether models run in a 16-bit format.
     """
 
@@ -57,8 +57,8 @@ class Precision:
         """Prepare for training on `device`.
 
         Raises:
-            TunecliError: the device cannot train in the format, which `device: auto` tells only
-                here.
+            TunecliError: the device does not support the format; with `device: auto`, this is
+                known only here.
         """
         if settings.dtype in ON_CUDA_ONLY and device.type != "cuda":
             raise TunecliError(
@@ -72,17 +72,17 @@ class Precision:
         self.scaler = torch.amp.GradScaler(device.type) if settings.dtype == "fp16" else None
 
     def forward(self) -> AbstractContextManager[object]:
-        """The context of a forward pass; autocast leaves the backward pass out."""
+        """Return the context of a forward pass; autocast does not cover the backward pass."""
         if self._dtype is None:
             return nullcontext()
         return torch.autocast(self._device.type, dtype=self._dtype)
 
     def state_dict(self) -> dict[str, Any] | None:
-        """The scaler's state."""
+        """Return the scaler's state; None without a scaler."""
         return None if self.scaler is None else self.scaler.state_dict()
 
     def load_state_dict(self, state: dict[str, Any] | None) -> None:
-        """Go on with the scale where `state_dict` was called."""
+        """Resume the scale from a `state_dict`."""
         if self.scaler is not None and state is not None:
             self.scaler.load_state_dict(state)
 
@@ -99,7 +99,7 @@ class Precision:
 
 @contextmanager
 def _threads(n_threads: int) -> Iterator[None]:
-    """Let torch compute with so many threads; their number changes the order of sums."""
+    """Let torch compute with `n_threads` threads; their number changes the order of sums."""
     outside = torch.get_num_threads()
     if outside == n_threads:
         yield
@@ -113,7 +113,7 @@ def _threads(n_threads: int) -> Iterator[None]:
 
 @contextmanager
 def _float32(tf32: bool, device: torch.device) -> Iterator[None]:
-    """Let CUDA round float32 products to TF32, or not: cuDNN would by default."""
+    """Set whether CUDA rounds float32 products to TF32, as cuDNN does by default."""
     if device.type != "cuda":
         yield
         return
@@ -128,15 +128,15 @@ def _float32(tf32: bool, device: torch.device) -> Iterator[None]:
 
 @contextmanager
 def _deterministic(settings: TrainingSettings, device: torch.device) -> Iterator[None]:
-    """Ask for kernels that give the same bits each time.
+    """Request kernels that give the same bits each time.
 
-    One thread of a CPU does so anyway; asking there would cost an import of two seconds.
+    A single CPU thread does so anyway, where the request would cost an import of two seconds.
     """
     if settings.deterministic is False or (device.type == "cpu" and settings.threads == 1):
         yield
         return
     if device.type == "cuda":
-        # cuBLAS reads it when its context is made, so it must stay set.
+        # cuBLAS reads it when its context is created, so it must stay set.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     memory: Any = torch.utils.deterministic
     outside = (
@@ -145,7 +145,7 @@ def _deterministic(settings: TrainingSettings, device: torch.device) -> Iterator
         memory.fill_uninitialized_memory,
     )
     torch.use_deterministic_algorithms(True, warn_only=settings.deterministic == "auto")
-    memory.fill_uninitialized_memory = False  # only costs time
+    memory.fill_uninitialized_memory = False  # it only costs time
     try:
         yield
     finally:

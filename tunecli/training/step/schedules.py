@@ -1,13 +1,13 @@
-"""Learning rates over the steps of a fold: a warm-up, and then any scheduler of torch.
+"""Set the learning rates over the steps of a fold: a warm-up, then any scheduler of torch.
 
-A training given in epochs steps its scheduler once an epoch, and OneCycleLR and CyclicLR with the
-optimizer. With `training.steps` every scheduler steps with the optimizer, so that `T_max`,
+With `training.epochs`, the scheduler steps once per epoch; OneCycleLR and CyclicLR step with the
+optimizer. With `training.steps`, every scheduler steps with the optimizer, so that `T_max`,
 `total_iters` and `step_size` are steps like the training itself, however long an epoch is.
-ReduceLROnPlateau counts the epochs that bring a score in both.
+ReduceLROnPlateau counts epochs with a new score in both cases.
 
-The warm-up is a factor of our own on the rate, since torch's SequentialLR cannot hold every
-scheduler. The rate is scaled just for the step and put back after it, so that schedulers that
-multiply the present rate never see the factor.
+The warm-up is an extra factor on the rate, since torch's SequentialLR cannot hold every scheduler.
+The rate is scaled for each step and restored after it, so that schedulers that multiply the
+current rate never see the factor.
 """
 
 from __future__ import annotations
@@ -26,32 +26,33 @@ from tunecli.training.step.optimizers import RATE_FACTOR
 from tunecli.training.step.timetable import Timetable
 
 PER_STEP = ("OneCycleLR", "CyclicLR")
-"""Schedulers that always step with the optimizer; all others do with `training.steps` only."""
+"""Schedulers that always step with the optimizer; others do only with `training.steps`."""
 
 GIVEN_RATES = ("max_lr", "base_lr", "min_lr")
-"""Arguments that set a rate, whatever it was; torch takes one for each parameter group."""
+"""Arguments that set absolute rates; torch takes one value per parameter group."""
 
 CYCLES = 5
-"""Of a CyclicLR in a training, up and down again, unless `step_size_up` says otherwise."""
+"""Number of CyclicLR's cycles in a training, up and down, unless `step_size_up` is set."""
 
 
 def filled_in(
     component: Component, lr: float, timetable: Timetable, direction: Direction
 ) -> dict[str, Any]:
-    """A scheduler's arguments, with those that follow from other settings where none is given.
+    """Return a scheduler's arguments, with defaults that follow from other settings.
 
     Args:
-        lr: the optimizer's rate: the highest one of OneCycleLR and CyclicLR, whose lowest is a
-            tenth of it. They leave momentum alone, for it is the optimizer's too.
+        component: the scheduler with its given arguments.
+        lr: the optimizer's rate: the highest rate of OneCycleLR and CyclicLR; CyclicLR's lowest is
+            a tenth of it. Both leave the optimizer's momentum unchanged.
         timetable: gives `T_max` and `total_iters` (epochs, or steps with `training.steps`),
             `total_steps` and `step_size_up` (steps), all without the warm-up.
-        direction: of the objective, whose score ReduceLROnPlateau watches.
+        direction: direction of the objective, whose score ReduceLROnPlateau watches.
 
     Raises:
-        TunecliError: OneCycleLR has no room to rise and fall.
+        TunecliError: OneCycleLR has too few steps to rise and fall.
     """
     given = {name: value for name, value in component.arguments.items() if value is not None}
-    if "pct_start" in given:  # of which torch takes no whole number, not even 0 and 1
+    if "pct_start" in given:  # torch refuses integers, even 0 and 1
         given["pct_start"] = float(given["pct_start"])
     return {**_defaults(component.name, given, lr, timetable, direction), **given}
 
@@ -59,7 +60,7 @@ def filled_in(
 def _defaults(
     name: str, given: dict[str, Any], lr: float, timetable: Timetable, direction: Direction
 ) -> dict[str, Any]:
-    """What stands in for arguments that the file does not give."""
+    """Return defaults for arguments that the file does not set."""
     match name:
         case "CosineAnnealingLR":
             return {"T_max": timetable.schedule_length}
@@ -79,7 +80,7 @@ def _defaults(
 def _build(
     component: Component, optimizer: Optimizer, timetable: Timetable, direction: Direction
 ) -> LRScheduler:
-    """One scheduler, of torch or of the user's own."""
+    """Build one scheduler, from torch or the user's own."""
     if is_code(component.name):
         return user_parts.build_schedule(component, optimizer)
     group = optimizer.param_groups[0]
@@ -90,7 +91,7 @@ def _build(
 
 
 def _for_groups(arguments: dict[str, Any], optimizer: Optimizer) -> dict[str, Any]:
-    """Rates given in numbers, times the factor of each parameter group."""
+    """Return the arguments with absolute rates multiplied by each parameter group's factor."""
     factors = [group.get(RATE_FACTOR, 1.0) for group in optimizer.param_groups]
     if all(factor == 1.0 for factor in factors):
         return arguments
@@ -110,22 +111,22 @@ def _one_cycle(given: dict[str, Any], lr: float, timetable: Timetable) -> dict[s
     if n_steps < 2:
         raise TunecliError(
             f"OneCycleLR needs at least 2 steps after the warm-up, but has {n_steps}. "
-            "Train longer, or take another schedule."
+            "Train longer, or use another schedule."
         )
     return {"total_steps": n_steps, **defaults}
 
 
 def steps_with_optimizer(component: Component, timetable: Timetable) -> bool:
-    """Whether a scheduler counts optimizer steps, and not epochs."""
+    """Return whether a scheduler counts optimizer steps, not epochs."""
     if component.name in PER_STEP:
         return True
     return timetable.in_steps and component.name != "ReduceLROnPlateau"
 
 
 class Rates:
-    """The learning rates of a fold's optimizers, which move together.
+    """Sets the learning rates of a fold's optimizers, which change together.
 
-    `before_step`, the optimizers' steps, `after_step`; and `new_epoch` between two epochs.
+    Call `before_step`, step the optimizers, call `after_step`; call `new_epoch` between epochs.
     """
 
     def __init__(
@@ -139,22 +140,22 @@ class Rates:
         self._timetable = timetable
         self._schedulers: list[LRScheduler] = []
         self._per_step = component is not None and steps_with_optimizer(component, timetable)
-        self._scheduled: list[float] = []  # what `after_step` puts back while the rate warms up
+        self._scheduled: list[float] = []  # restored by `after_step` during the warm-up
         self._score: float | None = None
         if component is not None:
             for optimizer in optimizers:
                 self._schedulers.append(_build(component, optimizer, timetable, direction))
-                # Schedulers warn unless their optimizer has stepped in this process; one that goes
-                # on from a checkpoint, or whose first step overflowed in fp16, has not.
+                # Schedulers warn unless their optimizer has stepped in this process. It has not if
+                # it resumes from a checkpoint, or if its first step overflowed in fp16.
                 optimizer._opt_called = True  # type: ignore[attr-defined]
 
     @property
     def _groups(self) -> list[dict[str, Any]]:
-        """Parameter groups; loading an optimizer's state replaces them."""
+        """The current parameter groups; loading an optimizer's state replaces them."""
         return [group for optimizer in self._optimizers for group in optimizer.param_groups]
 
     def warmup_factor(self, step: int) -> float:
-        """Share of the rate at optimizer step `step` (from 0); above 0 from the first on."""
+        """Return the share of the rate at optimizer step `step`, from 0; always above 0."""
         return min(1.0, (step + 1) / (self._timetable.n_warmup + 1))
 
     def before_step(self, step: int) -> None:
@@ -166,22 +167,22 @@ class Rates:
                 group["lr"] = rate * factor
         elif self._per_step and step > self._timetable.n_warmup:
             for scheduler in self._schedulers:
-                # A OneCycleLR with fewer steps of its own stays at its last rate.
+                # A OneCycleLR with a smaller `total_steps` stays at its last rate.
                 if scheduler.last_epoch + 1 < getattr(scheduler, "total_steps", float("inf")):
                     scheduler.step()
 
     def after_step(self) -> None:
-        """Take the factor of the warm-up away again, exactly."""
+        """Remove the factor of the warm-up exactly."""
         if self._scheduled:
             for group, rate in zip(self._groups, self._scheduled, strict=True):
                 group["lr"] = rate
             self._scheduled = []
 
     def new_epoch(self, step: int) -> None:
-        """Step the schedulers that count epochs; `step` optimizer steps are done.
+        """Step the schedulers that count epochs, after `step` optimizer steps.
 
-        An epoch that began during the warm-up does not count. ReduceLROnPlateau counts the epochs
-        since which there is a new score.
+        An epoch that began during the warm-up does not count. ReduceLROnPlateau counts only epochs
+        with a new score.
         """
         score, self._score = self._score, None
         if self._per_step or step - self._timetable.steps_per_epoch < self._timetable.n_warmup:
@@ -193,22 +194,22 @@ class Rates:
                 scheduler.step(score)
 
     def watch(self, score: float) -> None:
-        """Note the fold's own newest score, for ReduceLROnPlateau."""
+        """Store the fold's newest score for ReduceLROnPlateau."""
         self._score = score
 
     def rate(self, step: int) -> float:
-        """Of the first parameter group at step `step`, the newest one done."""
+        """Return the rate of the first parameter group at step `step`, the last one done."""
         return float(self._groups[0]["lr"]) * self.warmup_factor(step)
 
     def state_dict(self) -> dict[str, Any]:
-        """Of the schedulers; the rates themselves are in the optimizers'."""
+        """Return the schedulers' states; the optimizers' states hold the rates."""
         return {
             "schedulers": [scheduler.state_dict() for scheduler in self._schedulers],
             "score": self._score,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take up the schedule; the optimizers' states must have been loaded before."""
+        """Resume the schedule; the optimizers' states must be loaded before."""
         for scheduler, saved in zip(self._schedulers, state["schedulers"], strict=True):
             scheduler.load_state_dict(saved)
         self._score = state["score"]

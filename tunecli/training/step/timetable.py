@@ -1,8 +1,8 @@
-"""When things happen in one fold's training, counted in optimizer steps.
+"""Plan one fold's training in optimizer steps.
 
-Everything is known before the first step: how many there are, where a fold is evaluated, how long
-the rate warms up. Folds differ by a row or two in size and so may differ in steps, but never in
-the number of evaluations.
+Everything is known before the first step: the number of steps, the evaluations, the length of the
+warm-up. Folds differ by a row or two in size and so may differ in steps, but never in the number
+of evaluations.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from tunecli.study_file.read import defaults
 from tunecli.study_file.settings.settings import TrainingSettings
 
 EVALUATIONS_OVER_STEPS = 10
-"""Evaluations of a training that is given in steps, unless `eval_every` says otherwise."""
+"""Number of evaluations with `training.steps`, unless `eval_every` is set."""
 
 
 @dataclass(frozen=True)
@@ -23,11 +23,11 @@ class Timetable:
 
     Attributes:
         steps_per_epoch: optimizer steps of one pass over the training part.
-        n_steps: optimizer steps in all.
-        n_warmup: steps at the start during which the rate rises.
-        in_steps: whether the training is given in steps; schedules then count steps too.
-        evaluations: the number of steps done at each evaluation; never decreasing, the last is
-            `n_steps`. Two are equal only where `eval_every` is less than one step and the fewest
+        n_steps: total number of optimizer steps.
+        n_warmup: number of first steps during which the rate rises.
+        in_steps: whether the length is set in steps; schedules then count steps too.
+        evaluations: the number of steps done at each evaluation, not decreasing; the last is
+            `n_steps`. Two are equal only if `eval_every` is less than one step and the fewest
             batches are not known.
     """
 
@@ -41,11 +41,12 @@ class Timetable:
     def of(
         cls, settings: TrainingSettings, n_batches: int, fewest_batches: int | None = None
     ) -> Timetable:
-        """The timetable of a fold whose training part has `n_batches` batches.
+        """Return the timetable of a fold whose training part has `n_batches` batches.
 
         Args:
-            fewest_batches: of any fold of the trial. Evaluations that have no step between them
-                in that fold are then one, in every fold alike; else all are planned.
+            fewest_batches: smallest number of batches of any fold of the trial. Evaluations
+                without a step between them in that fold are merged in every fold; None plans all
+                evaluations.
         """
         steps_per_epoch = math.ceil(n_batches / settings.accumulate)
         if settings.steps is not None:
@@ -75,19 +76,19 @@ class Timetable:
 
     @property
     def schedule_length(self) -> int:
-        """What a schedule counts, steps or epochs, after the warm-up; at least 1."""
+        """Length of the schedule after the warm-up, in steps or epochs; at least 1."""
         return max(1, self.n_schedule_steps) if self.in_steps else self.n_schedule_epochs
 
 
 def _moments(length: int, every: float, n_steps: int, least: float = 0.0) -> tuple[int, ...]:
-    """Steps at multiples of `every`, and at the end.
+    """Return the steps at multiples of `every`, and at the end.
 
     Args:
-        n_steps: in one unit of `length`.
-        least: time between two moments, in units of `length`.
+        n_steps: number of steps in one unit of `length`.
+        least: smallest distance of two moments, in units of `length`.
     """
     every = max(every, least)
-    n_evaluations = math.ceil(length / every - 1e-9)  # 0.1 + 0.2 must not make one more
+    n_evaluations = math.ceil(length / every - 1e-9)  # rounding as in 0.1 + 0.2 must not add one
     ends = [min(length, k * every) for k in range(1, n_evaluations)]
     if ends and length - ends[-1] < least - 1e-9:
         ends.pop()

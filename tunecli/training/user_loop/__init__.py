@@ -1,1 +1,1 @@
-"""Training loops of the user's own."""
+"""Run training loops that the user writes."""

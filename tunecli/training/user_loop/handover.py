@@ -1,4 +1,4 @@
-"""Lets a user's training run from one report to the next, and no further."""
+"""Let the user's training run from one report to the next, and no further."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ Fit = Callable[..., Any]
 Message = tuple[Literal["report", "end", "error"], Any]
 
 PATIENCE = 5.0
-"""Seconds that a training has to end once it is told to."""
+"""Seconds that a training has to end after it is stopped."""
 
 
 class Report(NamedTuple):
-    """What was reported.
+    """A report of the user's training, not validated yet.
 
     Attributes:
-        values: a mapping, unless the user is mistaken.
-        step: that it is, if `values` does not say another.
-        predictions: for the validation rows; None if there are none.
+        values: should be a mapping of numbers.
+        step: the step of the report, unless `values` holds another one.
+        predictions: predictions for the validation rows; None if there are none.
     """
 
     values: Any
@@ -34,9 +34,9 @@ class Report(NamedTuple):
 
 
 class GeneratorFit:
-    """A generator `fit(config, fold)`: it goes on when the next item is asked for.
+    """A generator `fit(config, fold)`, which continues when its next item is requested.
 
-    An item is a mapping, or a pair of it and predictions.
+    An item is a mapping, or a pair of a mapping and predictions.
     """
 
     def __init__(self, fit: Fit, config: Mapping[str, Any], fold: object) -> None:
@@ -44,7 +44,7 @@ class GeneratorFit:
         self._n_reports = 0
 
     def advance(self) -> Report | None:
-        """Run to the next report; None if the training is over."""
+        """Run to the next report; return None if the training is over."""
         try:
             values = next(self._reports)
         except StopIteration:
@@ -56,10 +56,10 @@ class GeneratorFit:
         return Report(values, self._n_reports - 1, predictions)
 
     def close(self) -> bool:
-        """End it; whether it has ended."""
+        """End the training; return True, since a generator always ends."""
         try:
             self._reports.close()  # type: ignore[attr-defined]  # it is a generator
-        except Exception:  # what it raises on its way out changes nothing any more
+        except Exception:  # an error while ending changes nothing
             return True
         return True
 
@@ -76,7 +76,7 @@ class ThreadFit:
         self._thread = Thread(target=self._run, args=(fit, config, fold), daemon=True)
 
     def advance(self) -> Report | None:
-        """Run to the next report; None if the training is over."""
+        """Run to the next report; return None if the training is over."""
         if self._thread.ident is None:
             self._thread.start()
         else:
@@ -91,7 +91,7 @@ class ThreadFit:
         return None
 
     def close(self) -> bool:
-        """Let `report` raise TrialStopped; whether the training has ended soon after."""
+        """Let `report` raise TrialStopped; return whether the training ended within `PATIENCE`."""
         self._stopped = True
         self._turn.release()
         if self._thread.ident is not None:
@@ -99,7 +99,7 @@ class ThreadFit:
         return not self._thread.is_alive()
 
     def _run(self, fit: Fit, config: Mapping[str, Any], fold: object) -> None:
-        torch.set_num_threads(self._n_threads)  # of this thread, which starts with its own
+        torch.set_num_threads(self._n_threads)  # a new thread starts with its own setting
         try:
             fit(config, fold, self._report)
         except (TrialStopped, GeneratorExit, SystemExit):
@@ -112,8 +112,8 @@ class ThreadFit:
     def _report(
         self, metrics: Mapping[str, Any], step: int | None = None, predictions: Any = None
     ) -> None:
-        """What the user calls; see the README."""
-        if self._stopped:  # and it was told so before
+        """Hand a report over; this is the function that the user calls."""
+        if self._stopped:  # the training caught TrialStopped before
             raise TrialStopped
         report = Report(metrics, self._n_reports if step is None else step, predictions)
         self._messages.put(("report", report))
@@ -124,9 +124,9 @@ class ThreadFit:
 
 
 def _refusal(fit: Fit) -> list[Callable[..., None]]:
-    """What a generator gets for `report`, if it wants one."""
+    """Return the `report` argument for a generator that takes one: it raises when called."""
 
     def report(*_: Any) -> None:
-        raise TypeError("a generator yields what it reports, and does not call report")
+        raise TypeError("a generator must yield its reports instead of calling report")
 
     return [report] if len(inspect.signature(fit).parameters) > 2 else []

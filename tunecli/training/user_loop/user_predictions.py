@@ -1,4 +1,4 @@
-"""Predictions that a user's training reports of one fold, kept on the disk for its best step."""
+"""Predictions that the user's training reports for one fold, stored for its best step."""
 
 from __future__ import annotations
 
@@ -10,23 +10,22 @@ from torch import Tensor
 
 from tunecli.errors import UserCodeError
 from tunecli.files.own import make_folder, refuse_foreign
-from tunecli.study_file.text.counts import count
 from tunecli.training.state.checkpoints import write_whole
 from tunecli.training.state.trial_files import PREDICTIONS
 from tunecli.training.step.losses import Predictions
 
 
 class UserPredictions:
-    """One file for each step that may still be the best one.
+    """Stores one file per step that may still be the best one.
 
-    They are on the disk before their report is, so that a trial that was killed still has those of
-    its best step, and of the one that was reported last.
+    Predictions are written before their report, so a killed trial still has those of its best step
+    and of its last report.
 
     Args:
-        folder: of this fold, for these files alone.
+        folder: folder for only these files of one fold.
 
     Attributes:
-        best: the step whose predictions are wanted; None before the first.
+        best: the best step, whose predictions are kept; None before the first.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -34,10 +33,10 @@ class UserPredictions:
         self.best: int | None = None
 
     def add(self, step: int, predictions: Predictions | None) -> None:
-        """Write those of a step, if it has any, and forget all before it but the best.
+        """Write the predictions of a step, if any, and delete earlier ones except the best.
 
         Raises:
-            OSError: they cannot be written.
+            OSError: the file cannot be written.
         """
         refuse_foreign(self._folder, "folder")
         for earlier, file in self._files():
@@ -48,32 +47,32 @@ class UserPredictions:
             write_whole(self._file(step), lambda file: np.save(file, predictions))
 
     def of_best(self) -> Predictions | None:
-        """Those of the best step; None if it came without."""
+        """Return the predictions of the best step; None if it has none."""
         if self.best is None or not self._file(self.best).exists():
             return None
-        found: Predictions = np.load(self._file(self.best), allow_pickle=False)
-        return found
+        predictions: Predictions = np.load(self._file(self.best), allow_pickle=False)
+        return predictions
 
     def _file(self, step: int) -> Path:
         return self._folder / f"{step}.npy"
 
     def _files(self) -> list[tuple[int, Path]]:
         named = ((PREDICTIONS.fullmatch(file.name), file) for file in self._folder.glob("*.npy"))
-        return [(int(found[1]), file) for found, file in named if found is not None]
+        return [(int(name[1]), file) for name, file in named if name is not None]
 
 
 def validated_predictions(
     predictions: Any, n_valid: int, name: str, *, are_values: bool = False
 ) -> Predictions | None:
-    """What was reported as predictions, as an array; None stays None.
+    """Return reported predictions as an array; None stays None.
 
     Args:
-        n_valid: validation rows of the fold; 0 in a study without data.
-        are_values: of regression, kept in float64; else float32.
-        name: of the user's function, for messages.
+        n_valid: number of the fold's validation rows; 0 in a study without data.
+        name: name of the user's function, for messages.
+        are_values: whether they are values of a regression, kept in float64; else float32.
 
     Raises:
-        UserCodeError: they are not numbers, or not one or more for each validation row.
+        UserCodeError: they are not numbers, or not one or more per validation row.
     """
     if predictions is None:
         return None
@@ -81,15 +80,14 @@ def validated_predictions(
         predictions = predictions.detach().cpu()
         predictions = predictions.double() if are_values else predictions.float()
     try:
-        found: Predictions = np.asarray(
+        array: Predictions = np.asarray(
             predictions, dtype=np.float64 if are_values else np.float32
         )
     except (ValueError, TypeError):
-        raise UserCodeError(f"{name}: predictions are an array of numbers.") from None
-    if found.ndim not in (1, 2) or len(found) != n_valid or not n_valid:
+        raise UserCodeError(f"{name}: predictions must be an array of numbers.") from None
+    if array.ndim not in (1, 2) or len(array) != n_valid or not n_valid:
         raise UserCodeError(
-            f"{name}: predictions have one row for each of the fold's "
-            f"{count(n_valid, 'validation row')}, ({n_valid},) or ({n_valid}, k), but got "
-            f"{found.shape}."
+            f"{name}: predictions must have one row per validation row, shape ({n_valid},) or "
+            f"({n_valid}, k), but got shape {array.shape}."
         )
-    return found
+    return array

@@ -1,4 +1,4 @@
-"""What a user's training has reported of one fold, on the disk before anybody goes on."""
+"""Store the reports of the user's training on one fold, before the training continues."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from tunecli.training.outcome.evaluation import Evaluation
 class UserReports:
     """A file with one line for each report, in the order of their steps.
 
-    Its folder must exist. A line that a kill has cut off is forgotten, and its step trained again.
+    Its folder must exist. A line that a kill truncated is dropped, and its step is trained again.
 
     Attributes:
-        kept: all of them.
+        kept: all stored reports.
     """
 
     def __init__(self, file: Path) -> None:
@@ -27,10 +27,10 @@ class UserReports:
             self._read()
 
     def add(self, evaluation: Evaluation) -> None:
-        """Keep a report for good.
+        """Store a report on the disk.
 
         Raises:
-            OSError: it cannot be written.
+            OSError: the report cannot be written.
         """
         with open(open_file(self._file, os.O_WRONLY | os.O_APPEND), "a", encoding="utf-8") as file:
             file.write(json.dumps(asdict(evaluation)) + "\n")
@@ -40,19 +40,19 @@ class UserReports:
 
     def _read(self) -> None:
         with open(open_file(self._file, os.O_RDWR), "r+b") as file:
-            n_bytes = self._n_whole(file.read())
+            n_bytes = self._load_complete(file.read())
             file.truncate(n_bytes)
 
-    def _n_whole(self, content: bytes) -> int:
-        """Keep the whole lines, and say how many bytes they are."""
+    def _load_complete(self, content: bytes) -> int:
+        """Load the complete lines; return their number of bytes."""
         n_bytes = 0
         for line in content.splitlines(keepends=True):
             try:
-                found = Evaluation(**json.loads(line))
+                evaluation = Evaluation(**json.loads(line))
             except (ValueError, TypeError, RecursionError):
                 break
-            if not line.endswith(b"\n") or found.step != len(self.kept):
+            if not line.endswith(b"\n") or evaluation.step != len(self.kept):
                 break
-            self.kept.append(found)
+            self.kept.append(evaluation)
             n_bytes += len(line)
         return n_bytes

@@ -1,13 +1,13 @@
-"""A training of the user's own as an iterator over one fold, like `FoldTraining`.
+"""Run the user's own training as an iterator over one fold, like `FoldTraining`.
 
 The user writes `fit(config, fold, report)`, a plain function that calls `report` after each
-evaluation, or a generator `fit(config, fold)` that yields what it would report. A plain function
-runs in a thread of its own, but never at the same time as anything else: `next()` lets it go on,
-and `report` holds it until it is asked again. So the folds of a trial advance in lockstep, and
-each draws from random states of its own.
+evaluation, or a generator `fit(config, fold)` that yields its reports. A plain function runs in
+its own thread, but never at the same time as anything else: `next()` lets it continue, and
+`report` blocks until the next call. So the folds of a trial advance in lockstep, each with its own
+random state.
 
-Every report is on the disk before `report` returns, and none is asked for twice: a trial that was
-killed goes on with the first step that is not recorded.
+Every report is stored on the disk before `report` returns, and no step is requested twice: a
+killed trial resumes with the first step that is not recorded.
 """
 
 from __future__ import annotations
@@ -41,26 +41,25 @@ from tunecli.training.user_loop.handover import GeneratorFit, Report, ThreadFit
 from tunecli.training.user_loop.user_predictions import UserPredictions, validated_predictions
 from tunecli.training.user_loop.user_reports import UserReports
 
-_BESIDE_METRICS = ("step", "epoch", "train_loss", "lr")
-
 
 @dataclass(frozen=True)
 class Fold:
-    """What a training of the user's own gets of one fold.
+    """The data and settings of one fold for the user's own training.
 
     Attributes:
-        number: from 0.
-        seed: of this fold in every trial. The global generators of torch, numpy and Python are
-            seeded with it already.
-        device: where to train; the tensors are there.
+        number: number of the fold, from 0.
+        seed: seed of this fold, the same in every trial. The global generators of torch, numpy and
+            Python are already seeded with it.
+        device: the device to train on; the tensors are on it.
         resume_step: the first step that is not recorded; 0 in a fresh trial.
-        checkpoints: a folder of this fold that survives a kill, and goes when the trial ends.
+        checkpoints: a folder for this fold that survives a kill and is deleted when the trial
+            ends.
         x_train, y_train, x_valid, y_valid: preprocessed features and targets in their original
-            unit, as tensors (as `Features` where they do not fit into memory); None without data.
-            Values to predict are float32; or float64 where 32 bits would change them by more than
-            a ten-thousandth of their standard deviation.
+            unit, as tensors (as `Features` if they do not fit into memory); None without data.
+            Regression targets are float32, or float64 if 32 bits would change them by more than a
+            ten-thousandth of their standard deviation.
         train_rows, valid_rows: indices of the rows in the data set, on the CPU.
-        n_classes: 0 for regression.
+        n_classes: number of classes; 0 for regression.
     """
 
     number: int
@@ -78,14 +77,14 @@ class Fold:
 
 
 class UserFoldTraining:
-    """One fold of a trial whose training is the user's.
+    """Runs the user's own training on one fold of a trial.
 
     Args:
-        folder: for reports and checkpoints of this fold, which exists; None for a temporary one.
+        folder: existing folder for reports and checkpoints of this fold; None for a temporary one.
 
     Attributes:
         fold: the data, on the device.
-        n_weights: 0: nobody knows the model.
+        n_weights: always 0, since the model is unknown.
     """
 
     n_weights = 0
@@ -107,68 +106,68 @@ class UserFoldTraining:
         self._random = RandomStream(fold_seed(config.seed, fold.number), device)
         self._precision = Precision(config.training, device)
         self._fit: GeneratorFit | ThreadFit | None = None
-        self._n_told = 0
+        self._n_returned = 0
 
     def __next__(self) -> Evaluation:
-        while self._n_told == len(self._reports.kept):
+        while self._n_returned == len(self._reports.kept):
             with self._random.in_use(), self._precision.in_force(), blaming(self._name):
-                report = self._begun().advance()
+                report = self._running_fit().advance()
             if report is None:
                 raise StopIteration
-            self._take(report)
-        self._n_told += 1
-        return self._reports.kept[self._n_told - 1]
+            self._record(report)
+        self._n_returned += 1
+        return self._reports.kept[self._n_returned - 1]
 
     def keep(self) -> None:
-        """The evaluation told last is the best; its weights are the user's business."""
-        self._predictions.best = self._n_told - 1
+        """Mark the last evaluation as the best; its weights are up to the user."""
+        self._predictions.best = self._n_returned - 1
 
     @property
     def best_outputs(self) -> Predictions | None:
-        """Predictions for the validation rows that came with the best evaluation, if any."""
+        """Predictions for the validation rows at the best evaluation, if reported."""
         return self._predictions.of_best()
 
     def take_notes(self) -> list[str]:
-        """What a user should read since the last call."""
+        """Return the notes for the user since the last call."""
         notes, self._notes = self._notes, []
         return notes
 
     def close(self) -> bool:
-        """End the training, which sees TrialStopped; whether it has ended within some seconds."""
+        """End the training with TrialStopped; return whether it ended within some seconds."""
         ended = self._fit is None or self._fit.close()
         if self._temporary is not None and ended:
             self._temporary.cleanup()
         return ended
 
     def state_dict(self) -> dict[str, Any]:
-        """How far the trial has come; the rest is on the disk."""
-        return {"n_told": self._n_told, "best": self._predictions.best}
+        """Return the progress of the trial; reports and checkpoints are on the disk."""
+        return {"n_told": self._n_returned, "best": self._predictions.best}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on behind what was told."""
-        self._n_told = min(state["n_told"], len(self._reports.kept))
+        """Resume after the evaluations that were already returned."""
+        self._n_returned = min(state["n_told"], len(self._reports.kept))
         self._predictions.best = state["best"]
 
-    def _begun(self) -> GeneratorFit | ThreadFit:
-        """The training under way, begun when its first unrecorded step is wanted."""
+    def _running_fit(self) -> GeneratorFit | ThreadFit:
+        """Return the running training; start it when its first unrecorded step is requested."""
         if self._fit is None:
             fit = load_object(self._name)
-            given = self._given_fold()
+            fold = self._fold_argument()
             kind = GeneratorFit if inspect.isgeneratorfunction(fit) else ThreadFit
-            self._fit = kind(fit, given_config(self._config), given)
+            self._fit = kind(fit, given_config(self._config), fold)
         return self._fit
 
-    def _given_fold(self) -> Fold:
+    def _fold_argument(self) -> Fold:
         fold = self.fold
         seed = fold_seed(self._config.seed, fold.number)
-        kept = len(self._reports.kept)
+        n_recorded = len(self._reports.kept)
         if not len(fold.y_train):
-            return Fold(fold.number, seed, self._device, kept, self._checkpoints)
+            return Fold(fold.number, seed, self._device, n_recorded, self._checkpoints)
         return Fold(
             number=fold.number,
             seed=seed,
             device=self._device,
-            resume_step=kept,
+            resume_step=n_recorded,
             checkpoints=self._checkpoints,
             x_train=_as_tensor(fold.x_train),
             y_train=self._targets(fold.y_train),
@@ -180,26 +179,26 @@ class UserFoldTraining:
         )
 
     def _targets(self, y: Tensor) -> Tensor:
-        """On the device; values in 32 bits, as models compute, where that is exact enough."""
-        keeps = not y.is_floating_point() or self.fold.targets_need_64_bits
-        return (y if keeps else y.float()).to(self._device)
+        """Move targets to the device; in 32 bits, as models compute, if that is exact enough."""
+        is_unchanged = not y.is_floating_point() or self.fold.targets_need_64_bits
+        return (y if is_unchanged else y.float()).to(self._device)
 
-    def _take(self, report: Report) -> None:
-        """Record a report, or compare it with what is recorded of its step."""
-        kept = self._reports.kept
+    def _record(self, report: Report) -> None:
+        """Record a report, or compare it with the recorded report of its step."""
+        recorded = self._reports.kept
         evaluation = self._evaluation(report)
-        if evaluation.step < len(kept):
-            if not _same(kept[evaluation.step], evaluation):
+        if evaluation.step < len(recorded):
+            if not _same(recorded[evaluation.step], evaluation):
                 self._notes.append(
-                    f"step {evaluation.step} of fold {self.fold.number} gave "
-                    f"{evaluation.score:g} when it was trained again, and "
-                    f"{kept[evaluation.step].score:g} before: {self._name} does not repeat itself"
+                    f"step {evaluation.step} of fold {self.fold.number} scored "
+                    f"{evaluation.score:g} when trained again, but "
+                    f"{recorded[evaluation.step].score:g} before: {self._name} is not reproducible"
                 )
-        elif evaluation.step > len(kept):
+        elif evaluation.step > len(recorded):
             raise UserCodeError(
-                f"{self._name}: step {evaluation.step} was reported, but step {len(kept)} comes "
-                "next. Report a step before its checkpoint is saved, and go on at "
-                "fold.resume_step at the latest."
+                f"{self._name}: step {evaluation.step} was reported, but step {len(recorded)} is "
+                "next. Report a step before you save its checkpoint, and resume at "
+                "fold.resume_step or before."
             )
         else:
             are_values = self.fold.task == "regression"
@@ -213,18 +212,20 @@ class UserFoldTraining:
         values, step, _ = report
         if not isinstance(values, Mapping):
             got = type(values).__name__
-            raise UserCodeError(f"{self._name}: reports are mappings of numbers, but got {got}.")
+            raise UserCodeError(
+                f"{self._name}: a report must be a mapping of numbers, but got {got}."
+            )
         step = values.get("step", step)
         if not isinstance(step, int) or isinstance(step, bool) or step < 0:
             raise UserCodeError(
-                f"{self._name}: a step is a whole number from 0, but got {step!r}."
+                f"{self._name}: a step must be a whole number of at least 0, but got {step!r}."
             )
         objective, *others = [label(metric) for metric in prediction_metrics(self._config)]
         missing = [name for name in (objective, *others) if name not in values]
         if missing:
-            told = ", ".join(map(str, values)) or "nothing"
+            given = f"has only {', '.join(map(str, values))}" if values else "is empty"
             raise UserCodeError(
-                f"{self._name}: the study needs {', '.join(missing)}, but {told} was reported."
+                f"{self._name}: the study needs {', '.join(missing)}, but the report {given}."
             )
         where = f" of fold {self.fold.number}"
         at = f" at step {step}"
@@ -240,14 +241,14 @@ class UserFoldTraining:
 
 
 def given_config(config: TrialConfig) -> dict[str, Any]:
-    """What the user's training gets: its arguments, and what else the study file gives it."""
+    """Return the user's `config`: the arguments, and the other components of the study file."""
     assert config.train is not None
-    given = deepcopy(config.train.arguments)
+    values = deepcopy(config.train.arguments)
     for section in ("model", "loss", "optimizer", "schedule"):
         component = getattr(config, section)
         if component is not None and component.name != "none":
-            given.setdefault(section, component_data(component))
-    return given
+            values.setdefault(section, component_data(component))
+    return values
 
 
 def _as_tensor(x: Tensor | Features) -> Tensor | Features:
@@ -255,7 +256,7 @@ def _as_tensor(x: Tensor | Features) -> Tensor | Features:
 
 
 def _same(one: Evaluation, other: Evaluation) -> bool:
-    """Whether two evaluations of one step say the same; a loss that nobody reported is NaN."""
+    """Return whether two evaluations of one step have equal scores and metrics; NaN equals NaN."""
     pairs = (
         (one.score, other.score),
         *zip(one.metrics.values(), other.metrics.values(), strict=True),
