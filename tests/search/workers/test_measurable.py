@@ -186,9 +186,9 @@ def test_the_end_of_a_search_lists_its_front(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (("--runs", ""), "needs a folder"),
-        (("--as", ""), "--as needs a name"),
-        (("--as", "none"), "--as needs a name"),
+        (("--runs", ""), "the folder must not be empty"),
+        (("--as", ""), "--as requires a name"),
+        (("--as", "none"), "--as requires a name"),
         (("--timeout", "0"), "search.timeout: must be above 0"),
         (("--trials", "0"), "'--trials'"),
         (("--storage", "word"), "--storage takes a database URL"),
