@@ -340,7 +340,7 @@ def test_one_database_has_one_driver_wherever_it_is_started(run: Run, tmp_path: 
     try:
         wait_for((tmp_path / "all.db").exists)
         done = run_in(tmp_path / "second", "search", "tiny.yaml", *storage, code=1)
-        assert f"Study tiny is being searched by process {process.pid} on " in done.stderr
+        assert f"Study tiny is in use by process {process.pid} on " in done.stderr
     finally:
         process.send_signal(signal.SIGINT)
         process.wait()
