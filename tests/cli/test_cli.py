@@ -178,9 +178,9 @@ def test_a_users_mistake_is_one_message(run: Run, words: tuple[str, ...], messag
         (("remove", "tiny", "--storage", "mysql://me:secret@host/db"), 2, "MySQLdb"),
         (("search", "tiny.yaml", "--runs", "tiny.yaml"), 2, "tiny.yaml/tiny cannot be written"),
         (("search", "tiny.yaml", "--runs", "/proc/x"), 2, "/proc/x/tiny cannot be written"),
-        (("remove", ".."), 2, "'..' is no study's name"),
-        (("remove", "."), 2, "'.' is no study's name"),
-        (("report", ".trash"), 2, "'.trash' is no study's name"),
+        (("remove", ".."), 2, "'..' is not a valid study name"),
+        (("remove", "."), 2, "'.' is not a valid study name"),
+        (("report", ".trash"), 2, "'.trash' is not a valid study name"),
     ],
 )
 def test_a_place_that_cannot_be_is_one_message(
@@ -267,7 +267,8 @@ def test_as_and_restart_start_anew(run: Run, tiny: Path, tmp_path: Path) -> None
 def test_a_resume_without_set_goes_on_with_the_stored_one(run: Run, tiny: Path) -> None:
     run("search", "tiny.yaml", "--trials", "2", "--set", "training.epochs=1")
     assert (
-        "--set training.epochs=1, as before" in run("search", "tiny.yaml", "--trials", "3").stderr
+        "Keeping --set training.epochs=1 from the last call"
+        in run("search", "tiny.yaml", "--trials", "3").stderr
     )
     trials = json.loads(run("report", "tiny", "--json").stdout)["trials"]
     assert {trial["config"]["training"]["epochs"] for trial in trials} == {1}
@@ -339,7 +340,7 @@ def test_one_database_has_one_driver_wherever_it_is_started(run: Run, tmp_path: 
     try:
         wait_for((tmp_path / "all.db").exists)
         done = run_in(tmp_path / "second", "search", "tiny.yaml", *storage, code=1)
-        assert f"Study tiny is being searched by process {process.pid} on " in done.stderr
+        assert f"Study tiny is in use by process {process.pid} on " in done.stderr
     finally:
         process.send_signal(signal.SIGINT)
         process.wait()

@@ -58,7 +58,7 @@ def test_from_search_to_predictions(searched: Path) -> None:
     assert "training on all rows outside the test set" in done.stderr
     first = done.stdout
     assert "test        accuracy" in first
-    assert "over 2 trainings" in first
+    assert "over 2 training runs" in first
     assert "looks" not in first
     folder = searched / "runs" / "small" / "model"
     metrics = json.loads((folder / "metrics.json").read_text())
@@ -78,7 +78,7 @@ def test_from_search_to_predictions(searched: Path) -> None:
     assert pd.read_parquet(searched / "out.parquet")["prediction"].equals(found["prediction"])
 
     again = call_in(searched, "refit", "small.yaml", "--trial", "0").stdout
-    assert "the test set was looked at 2 times by now" in again
+    assert "the test set has been looked at 2 times" in again
     assert "looked at 2 times" in (folder / "README.md").read_text()
     report = call_in(searched, "report", "small").stdout
     assert "looked at 2 times" in report
@@ -181,4 +181,4 @@ def test_a_study_outlives_the_folder_that_it_was_searched_from(tmp_path: Path) -
         call_in(tmp_path, "search", f"home/{name}.yaml", "--trials", "1")
     shutil.rmtree(home)
     call_in(tmp_path, "refit", "tiny")
-    assert "whose folder is not here" in call_in(tmp_path, "refit", "own", code=1).stderr
+    assert "whose folder does not exist here" in call_in(tmp_path, "refit", "own", code=1).stderr

@@ -27,7 +27,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_a_page_is_written(folder: Path) -> None:
     done = call_in(folder, "report", "one", "--html", "one.html")
-    assert done.stderr == "The report is in one.html.\n"
+    assert done.stderr == "Wrote the report to one.html.\n"
     assert done.stdout == ""
     page = (folder / "one.html").read_text()
     assert page.startswith("<!doctype html>")
@@ -70,13 +70,16 @@ def test_several_studies_are_compared(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("one", "--json", "--csv"), "--json and --csv exclude each other"),
-        (("one", "--markdown", "--html", "x.html"), "--markdown and --html exclude each other"),
-        (("--json",), "--json needs a study"),
-        (("--trial", "3"), "--trial needs a study"),
-        (("one", "two", "--csv"), "--csv takes one study"),
-        (("one", "two", "--trial", "1"), "--trial takes one study"),
-        (("one", "--trial", "1", "--markdown"), "--markdown shows a study, not one --trial"),
+        (("one", "--json", "--csv"), "--json and --csv are mutually exclusive"),
+        (
+            ("one", "--markdown", "--html", "x.html"),
+            "--markdown and --html are mutually exclusive",
+        ),
+        (("--json",), "--json requires a study"),
+        (("--trial", "3"), "--trial requires a study"),
+        (("one", "two", "--csv"), "--csv requires exactly one study"),
+        (("one", "two", "--trial", "1"), "--trial requires exactly one study"),
+        (("one", "--trial", "1", "--markdown"), "--markdown cannot be combined with --trial"),
     ],
 )
 def test_what_does_not_go_together_is_told(

@@ -81,7 +81,7 @@ def delays(searches: Searches, killed: list[float]) -> list[float]:
     found = []
     told = searches.events()
     for index, event in enumerate(told):
-        if event["event"] != "Notice" or "it is tried again" not in event["text"]:
+        if event["event"] != "Notice" or "Retrying." not in event["text"]:
             continue
         number = int(event["text"].split(":")[0].removeprefix("Trial "))
         kill = max((when for when in killed if when <= moment(event) + 0.001), default=None)

@@ -87,7 +87,7 @@ def assert_told(ended: list[Ended], winner: int) -> None:
     for loser in ended:
         assert loser.code == 1, loser
         (line,) = loser.stderr.splitlines()
-        assert f"is being searched by process {winner} on " in line
+        assert f"is in use by process {winner} on " in line
         assert " since 2" in line
         assert loser.cpu < PROMISED  # the clock on the wall counts other tests of this machine
 

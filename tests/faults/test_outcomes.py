@@ -156,6 +156,6 @@ def test_the_kernels_kill_for_want_of_memory_is_told_from_others(
     good = ("complete", "", 1)
     assert outcomes == [good, killed, ("failed", "worker died", 2), good, killed, good]
     for trial in (record.trials[1], record.trials[4]):
-        assert "ended by the kernel, since memory ran out" in trial.reason
+        assert "killed by the kernel because memory ran out" in trial.reason
         assert 300_000_000 < (trial.peak_memory or 0) < 1_500_000_000
     figure("killed by the kernel for want of memory 2 times: told so, not tried again")

@@ -67,9 +67,9 @@ def test_other_versions_are_named_and_another_commit_is_not(database: StudyDatab
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("format", 2, r"is of a newer tunecli \(format 2.*nothing was written to it"),
-        ("study_file", "data: nowhere", "its study file has mistakes"),
-        ("study_file", ["data"], "the study file is no text"),
+        ("format", 2, r"written by a newer version of tunecli \(format 2.*It was not changed"),
+        ("study_file", "data: nowhere", "its study file is invalid"),
+        ("study_file", ["data"], "the study file is not a string"),
         ("summary", {}, "holds invalid values"),
         ("parallel", "many", "holds invalid values"),
         ("edits", [{}], "holds invalid values"),

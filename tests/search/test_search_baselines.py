@@ -84,7 +84,10 @@ def test_a_worker_that_dies_costs_its_baseline_alone(url: str) -> None:
     assert [trial.outcome for trial in trials] == ["failed"] * 3
     notices = [event.text for event in told if isinstance(event, Notice)]
     for name in BASELINES["classification"]:
-        assert notices.count(f"No baseline from {name}: worker died: killed by SIGKILL.") == 1
+        assert (
+            notices.count(f"The baseline {name} has no score: worker died: killed by SIGKILL.")
+            == 1
+        )
     assert [baseline.fold_scores for baseline in stored(url)] == [(), (), ()]
     assert {baseline.note for baseline in stored(url)} == {"worker died: killed by SIGKILL"}
     assert Evidence.of(read_study(url)).baselines == ()
@@ -162,7 +165,7 @@ def test_code_that_kills_its_worker_in_a_baseline_ends_no_search(tmp_path: Path)
     text = SMALL + "objective: {maximize: 'deadly.py:share_right'}\n"
     (tmp_path / "study.yaml").write_text(text)
     done = call_in(tmp_path, "search", "study.yaml", "--jobs", "1", "--code", "deadly.py")
-    assert done.stderr.count("No baseline from ") == 3
+    assert done.stderr.count(" has no score: ") == 3
     assert "3 complete" in done.stderr
     assert not any(
         found.fold_scores for found in stored(f"sqlite:///{tmp_path}/runs/study/study.db")

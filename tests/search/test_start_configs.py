@@ -79,5 +79,5 @@ def test_a_study_that_optimizes_something_else_lends_nothing(runs: Path) -> None
 
 def test_a_study_that_is_not_there_is_said(runs: Path) -> None:
     later = study(search="start_with: {study: nowhere, best: 3}")
-    with pytest.raises(StudyFileError, match=f"{LINE}: there is no study nowhere in "):
+    with pytest.raises(StudyFileError, match=f"{LINE}: study nowhere does not exist in "):
         start_points(later, StudyFolder(runs, "later"))

@@ -80,11 +80,11 @@ def test_a_fixed_parameter_and_a_longer_training_leave_out_what_differs(runs: Pa
 @pytest.mark.parametrize(
     ("text", "search", "summary", "message"),
     [
-        (TEXT.replace("folds: 2", "folds: 3"), "", SUMMARY, "has another validation"),
-        (TEXT.replace("accuracy", "f1"), "", SUMMARY, "has another objective"),
-        (TEXT, "", replace(SUMMARY, fingerprint="1" * 64), "has another data"),
-        (TEXT, "learn_from: nowhere", SUMMARY, "nowhere is no study of "),
-        (TEXT, "learn_from: later", SUMMARY, "later is itself"),
+        (TEXT.replace("folds: 2", "folds: 3"), "", SUMMARY, "has different validation"),
+        (TEXT.replace("accuracy", "f1"), "", SUMMARY, "has different objectives"),
+        (TEXT, "", replace(SUMMARY, fingerprint="1" * 64), "has different data"),
+        (TEXT, "learn_from: nowhere", SUMMARY, "study nowhere does not exist in "),
+        (TEXT, "learn_from: later", SUMMARY, "later cannot learn from itself"),
     ],
 )
 def test_scores_that_mean_something_else_are_refused(

@@ -90,7 +90,7 @@ def test_a_table_that_is_refused_as_it_is_gets_a_study_with_the_lines_that_the_m
     rows = "".join(f"{i},5;{i % 3 or 'k.A.'};{i % 7 / 2}\n".replace(".", ",") for i in range(60))
     (tmp_path / "t.csv").write_text("a;b;y\n" + rows.replace("k,A,", "k.A."))
     refused = run_in(tmp_path, "init", "t.csv", "--target", "a", code=2)
-    assert "Pass settings, as --set data.decimal=," in refused.stderr
+    assert "Pass the setting with --set, e.g. --set data.decimal=," in refused.stderr
     assert not list(tmp_path.glob("*.yaml"))
     sets = ("--set", "data.decimal=,", "--set", "data.missing=[k.A.]")
     run_in(tmp_path, "init", "t.csv", "--target", "a", *sets)
@@ -130,7 +130,7 @@ def test_it_writes_a_study_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     (tmp_path / "iris.yaml").write_text("mine")
     again = CliRunner().invoke(app, ["init", "iris"])
     assert again.exit_code == 2
-    assert "iris.yaml is there already" in again.output
+    assert "iris.yaml already exists" in again.output
     assert (tmp_path / "iris.yaml").read_text() == "mine"
 
 

@@ -1,4 +1,7 @@
-"""The commands: parse, one call, print, exit code. Everything heavy is imported inside them."""
+"""The commands: each parses options, makes one call, prints, and sets the exit code.
+
+Heavy packages are imported inside the commands only.
+"""
 
 from __future__ import annotations
 
@@ -50,12 +53,15 @@ app.command("next")(next_round)
 
 
 def main() -> None:
-    """The console script: a user's mistake is one message and an exit code, never a traceback."""
+    """Run the console script.
+
+    A user's mistake becomes one message and an exit code, never a traceback.
+    """
     try:
         try:
             app()
         finally:
-            sys.stdout.flush()  # what is not written is no result
+            sys.stdout.flush()  # a result that is not written is a failure
     except StandardOutputError as error:
         discard_results()
         if str(error):
@@ -63,7 +69,7 @@ def main() -> None:
         sys.exit(error.exit_code)
     except TunecliError as error:
         from tunecli.report.phrases.wording import (
-            plain_lines,  # it may quote a file of somebody else's
+            plain_lines,  # the message may quote an untrusted file
         )
 
         text = plain_lines(str(error))
@@ -73,7 +79,7 @@ def main() -> None:
         if error.errno != errno.ENAMETOOLONG:
             raise
         name = str(error.filename)
-        console().print(f"The path {name[:60]!a}… is too long for a file.", style="red")
+        console().print(f"The path {name[:60]!a}… is too long.", style="red")
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -15,7 +15,7 @@ def check(
     code: CodeOption = None,
     runs: RunsOption = Path("runs"),
 ) -> None:
-    """Check a study file: its search space, its data, and two batches of every pair of choices.
+    """Check a study file: read its data and train two batches of every pair of choices.
 
     Example: tunecli check studies/digits.yaml
     """
@@ -42,20 +42,21 @@ def check(
         rehearsed = []
         for point, rehearsal in checking.rehearsals():
             rehearsed.append((point, rehearsal))
-            status.update(f"rehearsing: {len(rehearsed)} of {len(checking.points)}")
-    found = checking.conclude(rehearsed)
+            n_points = len(checking.points)
+            status.update(f"trained {len(rehearsed)} of {n_points} configurations for two batches")
+    conclusion = checking.conclude(rehearsed)
     if checking.columns:
         out.print(column_lines.column_table(checking.columns))
         out.print(column_lines.warnings(checking.columns, study.data))
-    out.print(check_lines.rehearsal_lines(found, study.gates))
+    out.print(check_lines.rehearsal_lines(conclusion, study.gates))
     independent = drawn_independently(study.search.sampler.name, study.parameters)
     max_time = study.training.max_time
     idle = ""
     if (pruner := study.search.pruner) is not None:
-        verdict = first_verdict(pruner, found.n_evaluations)
-        idle = check_lines.idle_pruner(pruner, verdict, found.n_evaluations)
-    out.print(check_lines.remarks(study.search, independent, found.n_jobs, max_time, idle))
-    if found.mistakes:
+        verdict = first_verdict(pruner, conclusion.n_evaluations)
+        idle = check_lines.idle_pruner(pruner, verdict, conclusion.n_evaluations)
+    out.print(check_lines.remarks(study.search, independent, conclusion.n_jobs, max_time, idle))
+    if conclusion.mistakes:
         raise typer.Exit(2)
-    if found.keeps_none:
+    if conclusion.keeps_none:
         raise typer.Exit(1)  # as a search would

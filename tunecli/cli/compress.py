@@ -29,9 +29,7 @@ if TYPE_CHECKING:
 def compress(
     study: Annotated[
         str,
-        typer.Argument(
-            help="A study's name, its study file, or its model folder.", show_default=False
-        ),
+        typer.Argument(help="A study's name, study file or model folder.", show_default=False),
     ],
     trial: TrialOption = "best",
     pareto: ParetoOption = None,
@@ -39,20 +37,27 @@ def compress(
     minimize: MinimizeOption = None,
     maximize: MaximizeOption = None,
     finetune_epochs: Annotated[
-        int, typer.Option(min=0, max=1_000_000, help="After pruning and sharing, at most.")
+        int,
+        typer.Option(
+            min=0,
+            max=1_000_000,
+            help="Largest number of fine-tuning epochs after pruning and sharing.",
+        ),
     ] = 5,
     pick: Annotated[
         int | None,
-        typer.Option(help="Refit with the compression of this row; it becomes the model."),
+        typer.Option(help="Refit with the compression of this row, as the study's model."),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="The table, for programs.")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print the table as JSON, for programs.")
+    ] = False,
     code: CodeOption = None,
     runs: RunsOption = Path("runs"),
     storage: StorageOption = None,
 ) -> None:
-    """Show what each way of compressing a trial's models costs and saves, before one is chosen.
+    """Compare what each way of compressing a trial's models costs and saves.
 
-    Of a model folder it is the trial that the model was made of.
+    For a model folder, the trial is the one that the model was made from.
 
     Example: tunecli compress digits
     """
@@ -66,7 +71,7 @@ def compress(
 
     place = study_at(study, runs, storage)
     record = read_study(place.url, place.name)
-    found = chosen(record, trial, pareto, best_within, minimize, maximize)
+    trial_record = chosen(record, trial, pareto, best_within, minimize, maximize)
     file = study_folder_of(study, record)
     allowed = allowed_by(file, code).and_also(allowed_before(file, place))
 
@@ -76,16 +81,18 @@ def compress(
 
     workspace = Workspace(file.absolute().parent, runs.absolute() / ".cache", allowed)
     say_other_numerics(record)
-    made, store = refit_study.trial_of(record, found, workspace)
+    made, store = refit_study.trial_of(record, trial_record, workspace)
     steps = ways(made, store, finetune_epochs)
     if pick is not None:
         if not 1 <= pick < len(steps):
-            raise typer.BadParameter(f"--pick takes a row from 1 to {len(steps) - 1}.")
-        words = f"{record.name}: trial {found.number}, {recipe_in_words(steps[pick])} …"
+            raise typer.BadParameter(
+                f"--pick must be a row from 1 to {len(steps) - 1}, got {pick}."
+            )
+        words = f"{record.name}: trial {trial_record.number}, {recipe_in_words(steps[pick])} …"
         with place.held():
             path, results = refit_study.refit_study(
                 record,
-                found,
+                trial_record,
                 place,
                 workspace,
                 compression=steps[pick],
@@ -93,12 +100,12 @@ def compress(
             )
         print_result("\n".join([*results_lines(results), f"model       {path}"]))
         return
-    kept = refit_study.kept_models(place, found.number)
-    with closing(compressed_ways(made, store, kept, steps)) as found_rows:
+    models = refit_study.kept_models(place, trial_record.number)
+    with closing(compressed_ways(made, store, models, steps)) as compressed:
         rows = []
         for one in steps:
-            say(f"{record.name}: trial {found.number}, {recipe_in_words(one)} …")
-            rows.append(next(found_rows))
+            say(f"{record.name}: trial {trial_record.number}, {recipe_in_words(one)} …")
+            rows.append(next(compressed))
     _show(rows, record.metric, maximize=record.direction == "maximize", as_json=json)
 
 

@@ -18,41 +18,43 @@ def dashboard(
     study: Annotated[
         str | None,
         typer.Argument(
-            help="A study's name or study file; without it, the only one of the folder, or all of "
-            "--storage.",
+            help="A study's name or study file. Default: the only study in --runs, or all studies "
+            "in --storage.",
             show_default=False,
         ),
     ] = None,
-    host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Its port; 0 for a free one.")
+        int, typer.Option(min=0, max=65535, help="Port to listen on; 0 for any free port.")
     ] = 8080,
     runs: RunsOption = Path("runs"),
     storage: StorageOption = None,
 ) -> None:
-    """Look at a study in the browser with optuna-dashboard; while it runs, too.
+    """Show a study in the browser with optuna-dashboard, also while it is running.
 
-    It only reads. Ctrl-C ends it. Example: tunecli dashboard digits
+    The dashboard is read-only. Ctrl-C stops it.
+
+    Example: tunecli dashboard digits
     """
     from tunecli.report.serve_dashboard import dashboard_server
 
     url, path = _what_to_show(study, runs, storage)
     with dashboard_server(url, host, port) as server, interrupting(server) as received:
-        say(f"http://{_called(host)}:{server.server_port}{path} (read-only; Ctrl-C ends it)")
+        say(f"http://{_called(host)}:{server.server_port}{path} (read-only; Ctrl-C stops it)")
         if not server.is_local:
-            say("Anybody who reaches this machine can read it.")
+            say("Anyone who can reach this machine can read it.")
         server.serve_forever()
-    if received and received[0] != signal.SIGINT:  # which is how a server is meant to end
+    if received and received[0] != signal.SIGINT:  # Ctrl-C is the normal end of a server
         raise typer.Exit(ended_by(received[0]))
 
 
 def _called(host: str) -> str:
-    """The name to write in a browser."""
+    """Return the host name to write in a browser."""
     return socket.gethostname() if host in ("", "0.0.0.0") else host
 
 
 def _what_to_show(study: str | None, runs: Path, storage: str | None) -> tuple[str, str]:
-    """The database, and the page of the dashboard to begin with."""
+    """Return the URL of the database, and the dashboard page to open first."""
     from tunecli.report.analysis.records import read_study
 
     if study is None and storage:
@@ -68,7 +70,7 @@ def _only_study(runs: Path) -> str:
     if len(names) == 1:
         return names[0]
     raise StudyNotFoundError(
-        f"Name one of the studies of {runs}: {', '.join(names)}."
+        f"{runs} contains several studies. Name one of them: {', '.join(names)}."
         if names
         else f"There are no studies in {runs}."
     )

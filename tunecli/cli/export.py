@@ -17,29 +17,31 @@ if TYPE_CHECKING:
 
 def export(
     model: Annotated[
-        str, typer.Argument(help="A model folder, or a study's name.", show_default=False)
+        str, typer.Argument(help="A model folder or a study's name.", show_default=False)
     ],
     to: Annotated[
         Literal["onnx", "pt2", "safetensors"],
-        typer.Option(help="onnx, pt2 (torch.export), or the weights alone."),
+        typer.Option(help="ONNX, pt2 (torch.export), or the weights alone as safetensors."),
     ],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The file; by default beside the model.")
+        Path | None,
+        typer.Option("--output", "-o", help="File to write. Default: next to the model folder."),
     ] = None,
     data: Annotated[
         str | None,
-        typer.Option(help="Rows to compare on; by default the data that it was trained on."),
+        typer.Option(help="Rows to compare file and model on. Default: the training data."),
     ] = None,
     int8: Annotated[
-        bool, typer.Option("--int8", help="ONNX that computes in 8 bits, if it scores the same.")
+        bool,
+        typer.Option("--int8", help="Write ONNX that computes in 8 bits, if it scores the same."),
     ] = False,
     tolerance: Annotated[
-        float, typer.Option(min=0, help="With --int8: what share of its score it may lose.")
+        float, typer.Option(min=0, help="With --int8: share of the score that it may lose.")
     ] = 0.01,
     code: CodeOption = None,
     runs: RunsOption = Path("runs"),
 ) -> None:
-    """Write a model as one file for other programs, after comparing it with the model.
+    """Export a model to one file for other programs, after comparing the file with the model.
 
     Example: tunecli export digits --to onnx -o digits.onnx
     """
@@ -50,7 +52,7 @@ def export(
     from tunecli.study_file.catalogue.allowed_code import AllowedCode
 
     if int8 and to != "onnx":
-        raise typer.BadParameter("--int8 goes with --to onnx.")
+        raise typer.BadParameter("--int8 requires --to onnx.")
     here, path = Path().absolute(), model_at(model, runs)
     allowed = AllowedCode.of(here, code or [])
     searched = Workspace(_searched_from(path, here), runs.absolute() / ".cache", allowed)
@@ -67,12 +69,16 @@ def export(
 
     config = used.facts.config
     store = FoldStore(config.data, config.validation, searched)
-    found, changed = export_int8(used, store, target, source, tolerance)
-    print_result("\n".join([*_lines(found), *words(changed)]))
+    exported, changed = export_int8(used, store, target, source, tolerance)
+    print_result("\n".join([*_lines(exported), *words(changed)]))
 
 
 def _beside(model: Path, ending: str) -> Path:
-    """The file that the user did not name: no link is followed to it."""
+    """Return the default file to write; no link is followed to it.
+
+    Raises:
+        OutputError: its name leads somewhere else.
+    """
     from tunecli.files.own import NotOwnError, refuse_foreign
 
     folder = model if model.name else model.resolve()
@@ -85,7 +91,7 @@ def _beside(model: Path, ending: str) -> Path:
 
 
 def _searched_from(model: Path, here: Path) -> Path:
-    """The folder of the study file, from which paths in it start; `here` if it is not known."""
+    """Return the folder of the study file, to which its paths are relative; else `here`."""
     from tunecli.cli.shared.find_study import study_at
     from tunecli.model_folder.find import origin
     from tunecli.report.analysis.records import read_study
@@ -94,18 +100,20 @@ def _searched_from(model: Path, here: Path) -> Path:
         runs, study, _ = origin(model)
         place = study_at(study, runs, None)
         file = read_study(place.url, place.name).file
-    except TunecliError:  # it was moved, or its study is gone
+    except TunecliError:  # the model was moved, or its study no longer exists
         return here
     return Path(file).absolute().parent if file else here
 
 
-def _lines(found: Exported) -> list[str]:
-    lines = [f"{found.path}: {found.path.stat().st_size:,} bytes"]
-    if found.n_rows:
-        rows = f"on {count(found.n_rows, 'row')}"
-        lines.append(f"differs from the model by at most {found.difference:.1g} {rows}")
-    if found.left_out:
-        many = found.n_networks > 1
-        each = f" of each of {found.n_networks} networks, side by side" if many else ""
-        lines.append(f"not in the file: {found.left_out}; it takes prepared features{each}")
+def _lines(exported: Exported) -> list[str]:
+    lines = [f"{exported.path}: {exported.path.stat().st_size:,} bytes"]
+    if exported.n_rows:
+        rows = f"on {count(exported.n_rows, 'row')}"
+        lines.append(f"differs from the model by at most {exported.difference:.1g} {rows}")
+    if exported.left_out:
+        many = exported.n_networks > 1
+        each = f", those of {exported.n_networks} networks side by side" if many else ""
+        lines.append(
+            f"not in the file: {exported.left_out}; the file takes preprocessed features{each}"
+        )
     return lines

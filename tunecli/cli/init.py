@@ -14,34 +14,35 @@ def init(
     data: Annotated[
         str,
         typer.Argument(
-            help="A file, a folder, a set's name, or my_data.py:function.", show_default=False
+            help="A file, a folder, the name of a data set, or my_data.py:function.",
+            show_default=False,
         ),
     ],
     target: Annotated[
-        str | None, typer.Option(help="The column of a table to predict.", show_default=False)
+        str | None, typer.Option(help="The column to predict, for a table.", show_default=False)
     ] = None,
     root: Annotated[
         str | None,
         typer.Option(
-            help="The folder of a torchvision set, as in init MNIST --root data.",
+            help="Folder of a torchvision data set, e.g. tunecli init MNIST --root data.",
             show_default=False,
         ),
     ] = None,
     download: Annotated[
-        bool, typer.Option("--download", help="Fetch a torchvision set that is not there.")
+        bool, typer.Option("--download", help="Download the torchvision data set if missing.")
     ] = False,
     overrides: Annotated[
         list[str] | None,
         typer.Option(
             "--set",
-            help="How a table is read, as --set data.decimal=, or --set data.missing=[NA]. "
-            "Repeatable.",
+            help="How to read a table, e.g. --set data.missing=[NA] or --set data.decimal=, "
+            "(a comma). Repeatable.",
             show_default=False,
         ),
     ] = None,
     code: CodeOption = None,
 ) -> None:
-    """Write a commented first study of some data, ready to run, into the current folder.
+    """Write a first study file for your data into the current folder, commented and ready to run.
 
     Example: tunecli init train.csv --target price
     """
@@ -54,7 +55,9 @@ def init(
 
     file = Path(f"{starter_name(data)}.yaml")
     if file.exists():
-        raise typer.BadParameter(f"{file} is there already. Rename it, or run init elsewhere.")
+        raise typer.BadParameter(
+            f"{file} already exists. Rename it, or run init in another folder."
+        )
     allowed = AllowedCode.of(Path.cwd(), code or [])
     permit(allowed)
     reading = reading_settings(overrides or [])
@@ -64,9 +67,10 @@ def init(
     except DataError as error:
         if ". Write " in str(error) and target is not None:
             say(
-                "init writes nothing yet. Pass settings, as --set data.decimal=, for decimal: ','."
+                "init wrote no file. Pass the setting with --set, e.g. --set data.decimal=, for "
+                "decimal: ','."
             )
         raise
     options = "".join(f" --code {option}" for option in code or [])
     write_output(file, starter(look, str(file), options), is_new=True)
-    say(f"{file} was written. Look at it, then: tunecli search {file}{options}")
+    say(f"Wrote {file}. Review it, then run:\n  tunecli search {file}{options}")

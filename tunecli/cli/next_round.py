@@ -15,21 +15,24 @@ def next_round(
     study: StudyArgument,
     output: Annotated[
         Path | None,
-        typer.Option(
-            "--output", "-o", help="The file to write; stdout without it.", show_default=False
-        ),
+        typer.Option("--output", "-o", help="File to write. Default: stdout.", show_default=False),
     ] = None,
     explore: Annotated[
-        bool, typer.Option("--explore", help="Sample the new space evenly, learning nothing.")
+        bool,
+        typer.Option(
+            "--explore", help="Sample the new space evenly, without learning from trials."
+        ),
     ] = False,
     exploit: Annotated[
-        bool, typer.Option("--exploit", help="Look only where the best trials lie.")
+        bool, typer.Option("--exploit", help="Search only the region of the best trials.")
     ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Overwrite the file if it exists.")
+    ] = False,
     runs: RunsOption = Path("runs"),
     storage: StorageOption = None,
 ) -> None:
-    """Write the next round's study file from what a study has shown.
+    """Write the study file of the next round, based on the findings of a study.
 
     Example: tunecli next digits -o studies/digits-2.yaml
     """
@@ -41,21 +44,21 @@ def next_round(
     from tunecli.study_file.read.study_name import STUDY_NAME
 
     if explore and exploit:
-        raise typer.BadParameter("--explore and --exploit exclude each other.")
+        raise typer.BadParameter("--explore and --exploit are mutually exclusive.")
     if output is not None and output.exists() and not force:
-        raise typer.BadParameter(f"{output} is there already. Use --force to overwrite it.")
+        raise typer.BadParameter(f"{output} already exists. Use --force to overwrite it.")
     if output is not None and not output.parent.is_dir():
         raise typer.BadParameter(
-            f"--output: {output} cannot be written. There is no folder {output.parent}: make it, "
-            "or name another file."
+            f"--output: {output} cannot be written. Folder {output.parent} does not exist: create "
+            "it, or name another file."
         )
     place = study_at(study, runs, storage)
     record = read_study(place.url, place.name)
     if record.further_objectives:
         raise typer.BadParameter(
-            f"study {record.name} has several objectives: which part of its Pareto front the next "
-            "round is for is yours to say. Edit the study file by hand, and begin it with "
-            f"search: {{start_with: {{study: {record.name}, best: 5}}}}."
+            f"study {record.name} has several objectives, and `next` cannot know which part of "
+            "its Pareto front you want. Edit the study file yourself. To begin with the best "
+            f"trials, write search: {{start_with: {{study: {record.name}, best: 5}}}}."
         )
     evidence = Evidence.of(record)
     name = following(place.name)
@@ -63,18 +66,18 @@ def next_round(
         name = output.stem
     style: Style = "explore" if explore else "exploit" if exploit else "go on"
     folder = output.parent if output is not None else None
-    found = write_next_round(
+    following_round = write_next_round(
         evidence, advice_of(sure(all_findings(evidence), evidence)), name, folder, style
     )
-    for one in found.made:
+    for one in following_round.made:
         say(f"{one.change.line}  # {one.reason}")
-    for sentence in found.left_out:
+    for sentence in following_round.left_out:
         say(f"Left out: {sentence}")
-    if not found.made:
-        say(f"Nothing to change: {found.name} goes on in the space of {place.name}.")
+    if not following_round.made:
+        say(f"No changes: {following_round.name} keeps the search space of {place.name}.")
     if output is None:
-        print_result(found.text, end="")
+        print_result(following_round.text, end="")
         return
-    write_output(output, found.text, "--output", is_new=not force)
+    write_output(output, following_round.text, "--output", is_new=not force)
     again = options_again(runs, storage)
-    say(f"{output} was written. Look at it, then: tunecli search {output} {again}".rstrip())
+    say(f"Wrote {output}. Review it, then run:\n  tunecli search {output} {again}".rstrip())

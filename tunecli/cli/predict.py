@@ -11,30 +11,33 @@ from tunecli.cli.shared.streams import warnings_said
 
 def predict(
     model: Annotated[
-        str, typer.Argument(help="A model folder, or a study's name.", show_default=False)
+        str, typer.Argument(help="A model folder or a study's name.", show_default=False)
     ],
     data: Annotated[
         str,
         typer.Argument(
-            help="A table, arrays, a folder of pictures, or a data set's name.", show_default=False
+            help="A table, arrays, a folder of pictures, or the name of a data set.",
+            show_default=False,
         ),
     ],
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="A .csv or .parquet file; without it, CSV to stdout."),
+        typer.Option(
+            "--output", "-o", help="File to write, .csv or .parquet. Default: CSV to stdout."
+        ),
     ] = None,
     proba: Annotated[
-        bool, typer.Option("--proba", help="With the probability of each class.")
+        bool, typer.Option("--proba", help="Add the probability of each class.")
     ] = False,
     code: CodeOption = None,
     runs: RunsOption = Path("runs"),
 ) -> None:
-    """Predict rows with a model that `refit` made.
+    """Predict new rows with a model from `tunecli refit`.
 
     Example: tunecli predict digits new.npz -o predicted.csv
     """
     if output is not None and output.suffix.lower() not in (".csv", ".parquet"):
-        raise typer.BadParameter("--output must end in .csv or .parquet.")
+        raise typer.BadParameter(f"--output must end in .csv or .parquet, got {output}.")
 
     from tunecli.data.rows.workspace import Workspace
     from tunecli.model_folder.find import model_at

@@ -38,17 +38,21 @@ def refit(
     maximize: MaximizeOption = None,
     as_searched: Annotated[
         bool,
-        typer.Option("--as-searched", help="Average the models of the search, train nothing."),
+        typer.Option(
+            "--as-searched", help="Average the fold models of the search instead of training."
+        ),
     ] = False,
     seeds: Annotated[
         int,
-        typer.Option(min=1, max=1000, help="Trainings to compare; the first becomes the model."),
+        typer.Option(
+            min=1, max=1000, help="Number of training runs; the first one becomes the model."
+        ),
     ] = 1,
     code: CodeOption = None,
     runs: RunsOption = Path("runs"),
     storage: StorageOption = None,
 ) -> None:
-    """Make a model of a trial: train it on all rows outside the test set, and score it there once.
+    """Train a trial on all rows outside the test set, then score the model on the test set.
 
     Example: tunecli refit digits
     """
@@ -57,14 +61,14 @@ def refit(
     place = study_at(study, runs, storage)
     record = read_study(place.url, place.name)
     if as_searched and seeds > 1:
-        raise typer.BadParameter("--as-searched trains nothing, so --seeds says nothing.")
-    found = chosen(record, trial, pareto, best_within, minimize, maximize)
+        raise typer.BadParameter("--seeds has no effect with --as-searched, which does not train.")
+    trial_record = chosen(record, trial, pareto, best_within, minimize, maximize)
     file = study_folder_of(study, record)
     allowed = allowed_by(file, code).and_also(allowed_before(file, place))
-    doing = "averaging the models of its folds" if as_searched else _TRAINING
+    doing = "averaging its fold models" if as_searched else _TRAINING
 
     def announce() -> None:
-        say(f"{record.name}: trial {found.number}, {doing} …")
+        say(f"{record.name}: trial {trial_record.number}, {doing} …")
         if not as_searched:
             say_other_numerics(record)
 
@@ -74,13 +78,23 @@ def refit(
     workspace = Workspace(file.absolute().parent, runs.absolute() / ".cache", allowed)
     with place.held():
         path, results = refit_study(
-            record, found, place, workspace, seeds, trains=not as_searched, announce=announce
+            record,
+            trial_record,
+            place,
+            workspace,
+            seeds,
+            trains=not as_searched,
+            announce=announce,
         )
     print_result("\n".join([*results_lines(results), f"model       {path}"]))
 
 
 def study_folder_of(study: str, record: StudyRecord) -> Path:
-    """Where paths in the study file start from: the one given, else where it was searched from."""
+    """Return the study file that paths are relative to: the one given, or that of the search.
+
+    Raises:
+        RefitError: the folder of the search does not exist here.
+    """
     given = Path(study)
     if given.suffix.lower() in (".yaml", ".yml"):
         return given
@@ -90,46 +104,47 @@ def study_folder_of(study: str, record: StudyRecord) -> Path:
     source = record.summary.source if record.summary else ""
     if record.file and not file.parent.is_dir() and kind_of(source) != "bundled":
         raise RefitError(
-            f"study {record.name} was searched with {record.file}, whose folder is not here: call "
-            "this from the same folder, or name the study file in place of the study."
+            f"study {record.name} was searched with {record.file}, whose folder does not exist "
+            "here. Run this command from the folder of the search, or pass the study file instead "
+            "of the study's name."
         )
     return file
 
 
 def say_other_numerics(record: StudyRecord) -> None:
-    """Say why a model that is trained now may differ from those of the search."""
+    """Print why a model that is trained now may differ from those of the search."""
     if other := other_numerics(version_of(record.environment)):
-        say(f"{other} A model that is trained now may score otherwise than in the search.")
+        say(f"{other} A model that is trained now may score differently than in the search.")
 
 
 def results_lines(results: Results) -> list[str]:
-    """What a refit scored, and what its model costs."""
+    """Return the lines on the scores of a refit and the costs of its model."""
     from tunecli.report.phrases.wording import with_spread
     from tunecli.study_file.settings.units import with_unit
     from tunecli.training.compression.recipe import idle_in_words
 
     spread = _spread(results.fold_scores)
     lines = [f"search      {results.metric} {with_spread(results.search_mean, spread)}"]
-    found, costs = results.of_test, results.costs
-    if found is None:
-        lines.append("test        no rows were put away, so there is no score")
+    test, costs = results.of_test, results.costs
+    if test is None:
+        lines.append("test        no rows were held out, so there is no test score")
     else:
-        low, high = (_score(end) for end in (found.low, found.high))
+        low, high = (_score(end) for end in (test.low, test.high))
         interval = f"(95 %: {low} to {high}, {count(results.n_test, 'row')})"
-        lines.append(f"test        {results.metric} {_score(found.score)} {interval}")
+        lines.append(f"test        {results.metric} {_score(test.score)} {interval}")
         lines += [
             f"            {name} is not defined on the test rows"
             for name, other in results.test.items()
             if not isfinite(other.score)
         ]
-    if found is not None and len(results.seeds) > 1:
+    if test is not None and len(results.seeds) > 1:
         scores = [seed.scores[results.metric] for seed in results.seeds]
         text = _score(sum(scores) / len(scores))
         if all(map(isfinite, scores)):
             text = with_spread(sum(scores) / len(scores), _spread(scores))
-        lines.append(f"seeds       {results.metric} {text} over {len(scores)} trainings")
+        lines.append(f"seeds       {results.metric} {text} over {len(scores)} training runs")
     if results.looks > 1:
-        lines.append(f"looks       the test set was looked at {results.looks} times by now")
+        lines.append(f"looks       the test set has been looked at {results.looks} times")
     if costs.left_out:
         lines.append(f"compressed  {idle_in_words(costs.left_out)}")
     latency = with_unit("latency", costs.latency["1"].median)

@@ -13,7 +13,7 @@ def remove(
     runs: RunsOption = Path("runs"),
     storage: StorageOption = None,
 ) -> None:
-    """Remove a study: its folder goes to runs/.trash; in another database it is renamed.
+    """Move a study to runs/.trash, or rename it in the database of --storage.
 
     Nothing is deleted.
 

@@ -23,41 +23,46 @@ def report(
     study: Annotated[
         list[str] | None,
         typer.Argument(
-            help="A study's name or study file; several to compare them; none for a list of all.",
+            help="Name or study file of a study; several are compared. Default: list all studies.",
             show_default=False,
         ),
     ] = None,
-    trial: Annotated[int | None, typer.Option(help="One trial in detail.")] = None,
-    top: Annotated[int, typer.Option(min=1, help="Trials in the table.")] = 10,
+    trial: Annotated[int | None, typer.Option(help="Show one trial in detail.")] = None,
+    top: Annotated[int, typer.Option(min=1, help="Number of trials in the table.")] = 10,
     json: Annotated[
-        bool, typer.Option("--json", help="Everything, for programs; see the README.")
+        bool, typer.Option("--json", help="Print everything as one JSON object, for programs.")
     ] = False,
-    csv: Annotated[bool, typer.Option("--csv", help="One row a trial.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Print one CSV row per trial.")] = False,
     markdown: Annotated[
-        bool, typer.Option("--markdown", help="A few lines, for a pull request or a lab book.")
+        bool,
+        typer.Option(
+            "--markdown", help="Print a short summary for a pull request or a lab notebook."
+        ),
     ] = False,
     html: Annotated[
         Path | None,
         typer.Option("--html", help="Write a page with plots to this file.", show_default=False),
     ] = None,
     everything: Annotated[
-        bool, typer.Option("--all", help="All findings, not only the most useful.")
+        bool, typer.Option("--all", help="Show all findings, not only the most useful ones.")
     ] = False,
-    wide: Annotated[bool, typer.Option(help="Use the whole terminal, not 80 columns.")] = False,
+    wide: Annotated[
+        bool, typer.Option(help="Use the full terminal width instead of 80 columns.")
+    ] = False,
     runs: RunsOption = Path("runs"),
     storage: StorageOption = None,
 ) -> None:
-    """Show what a study has found; while it runs, too.
+    """Show the results of a study, also while it is running.
 
     Example: tunecli report digits --html digits.html
     """
     forms = {"--json": json, "--csv": csv, "--markdown": markdown, "--html": html is not None}
     asked = [option for option, is_given in forms.items() if is_given]
     if len(asked) > 1:
-        raise typer.BadParameter(f"{' and '.join(asked)} exclude each other.")
+        raise typer.BadParameter(f"{' and '.join(asked)} are mutually exclusive.")
     if not study:
         if asked or trial is not None:
-            raise typer.BadParameter(f"{(*asked, '--trial')[0]} needs a study.")
+            raise typer.BadParameter(f"{(*asked, '--trial')[0]} requires a study.")
         _list(runs, storage, _console(wide))
         return
     places = [study_at(name, runs, storage) for name in study]
@@ -66,13 +71,15 @@ def report(
     records = [read_study(place.url, place.name) for place in places]
     if len(records) > 1:
         if csv or trial is not None:
-            raise typer.BadParameter(f"{'--csv' if csv else '--trial'} takes one study.")
+            raise typer.BadParameter(
+                f"{'--csv' if csv else '--trial'} requires exactly one study."
+            )
         _compare(records, asked, html, _console(wide))
         return
     (record,) = records
     if trial is not None:
         if markdown or html is not None:
-            raise typer.BadParameter(f"{asked[0]} shows a study, not one --trial of it.")
+            raise typer.BadParameter(f"{asked[0]} cannot be combined with --trial.")
         record = replace(record, trials=(record.trial(trial),)) if asked else record
     if asked:
         _export(record, asked[0], html, everything)
@@ -93,9 +100,11 @@ def _list(runs: Path, storage: str | None, out: Console) -> None:
     from tunecli.report.screen import listing_table
     from tunecli.report.studies import listing
 
-    found = listing.studies_in(existing_study(storage)) if storage else listing.list_studies(runs)
+    studies = (
+        listing.studies_in(existing_study(storage)) if storage else listing.list_studies(runs)
+    )
     where = display_storage(storage) if storage else str(runs)
-    out.print(listing_table.render_listing(found, where))
+    out.print(listing_table.render_listing(studies, where))
 
 
 def _show(record: StudyRecord, top: int, options: str, everything: bool, out: Console) -> None:
@@ -118,7 +127,7 @@ def _show_trial(record: StudyRecord, number: int, out: Console) -> None:
 
 
 def _export(record: StudyRecord, form: str, html: Path | None, everything: bool) -> None:
-    """A study in another form than for the terminal."""
+    """Write a study as JSON, CSV, Markdown or HTML."""
     from tunecli.report.export import study_export
     from tunecli.report.findings.all_findings import all_findings, leading_findings
     from tunecli.report.findings.evidence.evidence import Evidence
@@ -170,4 +179,4 @@ def _compare(
 
 def _write(path: Path, text: str) -> None:
     write_output(path, text, "--html")
-    say(f"The report is in {path}.")
+    say(f"Wrote the report to {path}.")

@@ -31,32 +31,37 @@ if TYPE_CHECKING:
 def search(
     file: FileArgument,
     trials: Annotated[
-        int | None, typer.Option(min=1, help="Total of trials, instead of the file's.")
+        int | None,
+        typer.Option(min=1, help="Total number of trials; overrides the study file."),
     ] = None,
     timeout: Annotated[
-        str | None, typer.Option(help="Start no trial after this long, as 90m or 2h.")
+        str | None, typer.Option(help="Start no trial after this time, e.g. 90m or 2h.")
     ] = None,
     jobs: Annotated[
         int | None,
-        typer.Option(min=1, help="Worker processes. Default: one a GPU, else one a core."),
+        typer.Option(
+            min=1,
+            help="Number of worker processes. Default: one per GPU, or one per core without GPUs.",
+        ),
     ] = None,
     jobs_per_gpu: Annotated[
         int | None,
-        typer.Option(min=1, help="Worker processes for each visible GPU, instead of one."),
+        typer.Option(min=1, help="Number of worker processes per visible GPU. Default: one."),
     ] = None,
     set_: SetOption = None,
     code: CodeOption = None,
     as_: Annotated[
-        str | None, typer.Option("--as", help="Search under another name, as a new study.")
+        str | None, typer.Option("--as", help="Search as a separate study with this name.")
     ] = None,
     grace: Annotated[
-        float, typer.Option(min=0, help="Seconds to save running trials when interrupted.")
+        float,
+        typer.Option(min=0, help="Seconds that running trials have to save on interruption."),
     ] = 2.0,
     log: Annotated[
         list[str] | None,
         typer.Option(
             "--log",
-            help="Show each trial as a run in mlflow:URI, tensorboard:DIR or wandb:PROJECT. "
+            help="Log each trial as a run to mlflow:URI, tensorboard:DIR or wandb:PROJECT. "
             "Repeatable.",
             show_default=False,
         ),
@@ -64,14 +69,16 @@ def search(
     restart: Annotated[
         bool,
         typer.Option(
-            "--restart", help="Begin anew; the old study is moved to runs/.trash, and kept."
+            "--restart", help="Start over; the old study moves to runs/.trash and is not deleted."
         ),
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Show only how it ended.")] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", help="Print only how the search ended.")
+    ] = False,
     runs: RunsOption = Path("runs"),
     storage: StorageOption = None,
 ) -> None:
-    """Search for the best configuration, or go on with an interrupted search.
+    """Search for the best configuration, or resume an interrupted search.
 
     Example: tunecli search studies/digits.yaml --trials 30
     """
@@ -80,14 +87,14 @@ def search(
     from tunecli.study_file.settings.switching_off import is_none
 
     if as_ is not None and is_none(as_.strip()):
-        raise typer.BadParameter("--as needs a name.")
+        raise typer.BadParameter("--as requires a name.")
     if jobs is not None and jobs_per_gpu is not None:
-        raise typer.BadParameter("--jobs and --jobs-per-gpu exclude each other.")
+        raise typer.BadParameter("--jobs and --jobs-per-gpu are mutually exclusive.")
     destinations = [Destination.parse(text) for text in log or []]
     overrides = _named(set_ or [], as_)
     name = early_name(file, overrides) or _load(file, overrides).name
     place = study_folder_at(name, runs, storage)
-    with place.held():  # before anything that takes time: a second search is told at once
+    with place.held():  # before anything slow: a second search is refused at once
         allowed = allowed_by(file, code)
         known = allowed.and_also(allowed_before(file, place))
         study = _read_study(file, set_, as_, place, known, restart=restart)
@@ -113,10 +120,10 @@ def search(
 
 
 def _run(searching: Search, view: LiveView, on_code: Callable[[dict[str, str]], None]) -> int:
-    """Search to the end, or until a signal comes; the exit code.
+    """Search to the end or until a signal comes, and return the exit code.
 
     Args:
-        on_code: is told which files of the user's own were imported.
+        on_code: called with the files of user code that were imported: content hash by path.
     """
     from tunecli.search.events.events import CodeLoaded
 
@@ -133,7 +140,7 @@ def _run(searching: Search, view: LiveView, on_code: Callable[[dict[str, str]], 
 def _budget(
     file: Path, study: StudyFile, trials: int | None, timeout: str | None
 ) -> SearchSettings:
-    """The search settings of this call: the file's, with what the command line says instead."""
+    """Return the search settings of this call: the file's, overridden by the command line."""
     given = [f"search.trials={trials}"] if trials is not None else []
     given += [f"search.timeout={timeout}"] if timeout is not None else []
     return _load(file, [*study.overrides, *given]).search
@@ -148,19 +155,19 @@ def _read_study(
     *,
     restart: bool,
 ) -> StudyFile:
-    """The study file with its overrides: those given, or else those of the last call."""
+    """Read the study file with the given overrides, or with those of the last call."""
     study = _load(file, _named(set_ or [], as_), code)
     if restart or (place.storage is None and not place.has_study_files):
         return study
     from tunecli.report.analysis.records import newest_overrides
 
-    before = newest_overrides(place.url, study.name)  # looks at the database, before all else
-    kept = _named(before, as_)
-    if set_ or kept == [*study.overrides]:
+    before = newest_overrides(place.url, study.name)  # checks the database, before all else
+    overrides = _named(before, as_)
+    if set_ or overrides == [*study.overrides]:
         return study
-    told = shlex.join(kept[:-1] if as_ else kept)
-    say(f"With --set {ascii(told)[1:-1]}, as before; another --set replaces it.")
-    return _load(file, kept, code)
+    values = shlex.join(overrides[:-1] if as_ else overrides)
+    say(f"Keeping --set {ascii(values)[1:-1]} from the last call. Pass --set to replace it.")
+    return _load(file, overrides, code)
 
 
 def _load(file: Path, overrides: Sequence[str], code: AllowedCode | None = None) -> StudyFile:
@@ -170,7 +177,7 @@ def _load(file: Path, overrides: Sequence[str], code: AllowedCode | None = None)
 
 
 def _named(overrides: Iterable[str], as_: str | None) -> list[str]:
-    """The overrides, with the name of `--as` in place of another one."""
+    """Return the overrides, with the study's name replaced by that of `--as`."""
     if not as_:
         return [*overrides]
     others = [text for text in overrides if text.partition("=")[0].strip() != "study"]

@@ -1,4 +1,4 @@
-"""Untuned models on a study's folds: jobs behind the first trials, stored as they come."""
+"""Score untuned models on a study's folds, in jobs behind the first trials."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ _STORED = TypeAdapter(tuple[Baseline, ...])
 
 
 class Baselines:
-    """Those that a study has, and those that it lacks. No trial depends on them.
+    """The baselines of a study: those already stored and those still missing.
 
-    Each is stored when its job ends; one that is interrupted is left to the next call.
+    No trial depends on them. Each is stored when its job ends; an interrupted one is left to the
+    next call.
 
     Args:
         study: a completed study file.
@@ -41,20 +42,20 @@ class Baselines:
 
     @property
     def are_running(self) -> bool:
-        """Whether some are waited for."""
+        """Whether baseline jobs are unfinished."""
         return bool(self._running)
 
     def __contains__(self, number: int | None) -> bool:
-        """Whether a job of that number is one of them."""
+        """Return whether the job of that number is an unfinished baseline."""
         return number in self._running
 
     def tell(self) -> Iterator[SearchEvent]:
-        """What is known, once nothing more is to come."""
+        """Yield all baselines once none is missing."""
         if self._known and not self._lacking and not self._running:
             yield BaselinesScored(tuple(self._known.values()))
 
     def submit(self) -> None:
-        """Have those computed that are lacking."""
+        """Submit jobs for the missing baselines."""
         if not self._lacking:
             return
         config = self._study.resolve(lambda _, range_: first_value(range_))
@@ -64,35 +65,35 @@ class Baselines:
         self._lacking = []
 
     def take(self, event: BaselineScored) -> Iterator[SearchEvent]:
-        """Store what a worker found."""
+        """Store a baseline that a worker has scored."""
         del self._running[event.number]
         yield from self._store(event.baseline)
 
     def take_death(self, event: WorkerDied) -> Iterator[SearchEvent]:
-        """Go without the one that a worker died under."""
+        """Store the baseline whose worker died, without scores."""
         assert event.number is not None
         name, why = self._running.pop(event.number), f"{WORKER_DIED}: {event.cause}"
-        yield Notice(f"No baseline from {name}: {why}.")
+        yield Notice(f"The baseline {name} has no score: {why}.")
         yield from self._store(Baseline(name, note=why))
 
     def _store(self, baseline: Baseline) -> Iterator[SearchEvent]:
         self._known[baseline.name] = baseline
-        found = [asdict(baseline) for baseline in self._known.values()]
-        self._database.set_attributes({"baselines": found})
+        baselines = [asdict(known) for known in self._known.values()]
+        self._database.set_attributes({"baselines": baselines})
         yield from self.tell()
 
     def stop(self) -> None:
         """Leave the rest to the next call."""
-        for number in sorted(self._running):  # those that wait before those that run
+        for number in sorted(self._running):  # waiting jobs before running ones
             self._executor.kill(number)
         self._running.clear()
 
 
 def read_baselines(database: StudyDatabase) -> tuple[Baseline, ...] | None:
-    """Those that are stored; None in a study of a version that had none.
+    """Return the stored baselines; None in a study of a version without baselines.
 
     Raises:
-        DatabaseError: they are damaged.
+        DatabaseError: the stored baselines are damaged.
     """
     with refuse_nonsense(database.url):
         stored = database.attribute("baselines")
@@ -100,7 +101,7 @@ def read_baselines(database: StudyDatabase) -> tuple[Baseline, ...] | None:
 
 
 def lacking(study: StudyFile, stored: Collection[Baseline]) -> list[str]:
-    """Names of those that a completed study is still to have: none where it brings no data."""
+    """Return the names of a completed study's missing baselines; empty for one without data."""
     task = study.sections.task
     if not study.search.baselines or study.data.source == NO_SOURCE or task is None:
         return []

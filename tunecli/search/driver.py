@@ -1,4 +1,4 @@
-"""The driver: it suggests, hands out, records, judges. It alone writes to the study database."""
+"""The driver suggests, submits, records and judges trials; it alone writes to the database."""
 
 from __future__ import annotations
 
@@ -47,18 +47,18 @@ from tunecli.training.outcome.failure_reasons import OUT_OF_MEMORY, WORKER_DIED,
 from tunecli.training.outcome.score_guard import NoScoreError, finite_float
 from tunecli.training.state.trial_files import CHECKPOINT
 
-TICK = 0.25  # seconds after which the driver looks at the clock and for Ctrl-C
-PATIENCE = 30  # trials that may diverge or break a limit in one way before a search ends
-FLUSH = 2.0  # seconds after which running curves are written for those who watch
+TICK = 0.25  # seconds between checks of the clock and of Ctrl-C
+PATIENCE = 30  # trials that may diverge or break a limit for one reason before a search ends
+FLUSH = 2.0  # seconds between writes of running curves to the database
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How far one call of `search` goes.
+    """The limits of one call of `search`.
 
     Attributes:
-        n_total: trials that the study shall have.
-        deadline: of `time.monotonic()`, after which no trial is started.
+        n_total: number of trials that the study should have in total.
+        deadline: the time by `time.monotonic()` after which no trial is started.
         grace: seconds that running trials have to save when the search is interrupted.
     """
 
@@ -68,12 +68,12 @@ class Limits:
 
 
 class Driver:
-    """One call of `search`.
+    """Runs one call of `search`.
 
     Args:
         study: a completed study file.
-        history: the trials of earlier calls, in order; running ones are taken up again.
-        folder: of the study, for checkpoints and kept models; None to save nothing.
+        history: the trials of earlier calls, in order; interrupted ones are resumed.
+        folder: the study's folder, for checkpoints and kept models; None to save nothing.
     """
 
     def __init__(
@@ -117,11 +117,14 @@ class Driver:
         self._front = FrontTracker(self._directions, history)
 
     def interrupt(self) -> None:
-        """Start nothing more and leave what runs to the next call; safe in a signal handler."""
+        """Start nothing more, and leave running trials to the next call.
+
+        Safe in a signal handler.
+        """
         self._interrupted = True
 
     def run(self) -> Iterator[SearchEvent]:
-        """Search until the study has its trials, time is up, or somebody interrupts."""
+        """Search until the study has its trials, time is up, or `interrupt` is called."""
         yield from self._baselines.tell()
         yield from self._adopt()
         while not self._interrupted:
@@ -142,7 +145,7 @@ class Driver:
         yield self._ended()
 
     def _suspend(self) -> Iterator[SearchEvent]:
-        """Leave the running trials to the next call, saved as far as the grace allows."""
+        """Leave the running trials to the next call, saved if the grace period allows it."""
         for number in self._running:
             self._executor.stop(number, self._limits.grace)
         self._baselines.stop()
@@ -155,13 +158,13 @@ class Driver:
                 elif isinstance(event, WorkerDied) and event.number in self._running:
                     del self._running[event.number]
                     lost.append(event.number)
-                else:  # a trial may still end, with all that it has told
+                else:  # a trial may still end, with all its evaluations
                     yield from self._take(event)
         if lost:
             numbers = ", ".join(str(number) for number in sorted(lost))
             yield Notice(
-                f"Not saved within {self._limits.grace:g} s: trial {numbers}, which will go on "
-                "from an earlier checkpoint or from the start."
+                f"Not saved within {self._limits.grace:g} s: trial {numbers}. The next call "
+                "resumes from an earlier checkpoint or starts over."
             )
 
     # --- starting
@@ -174,7 +177,7 @@ class Driver:
             yield from self._submit(trial)
 
     def _begin_again(self, trial: Trial) -> None:
-        """Forget what an interrupted attempt had told: the next one tells it again."""
+        """Discard the evaluations of an interrupted attempt; the next attempt repeats them."""
         trial.curve.clear()
         self._database.restart_trial(trial.number, trial.attempt)
         self._judge.start(trial.number, trial.config, self._visible(trial.number))
@@ -217,7 +220,7 @@ class Driver:
         )
 
     def _may_prepare(self) -> bool:
-        """Whether the next trial can be suggested now, on what it is allowed to see."""
+        """Return whether the next trial can be suggested now from the trials it may see."""
         number = len(self._trials)
         if self._prepared is not None or not self._wants_another():
             return False
@@ -226,13 +229,13 @@ class Driver:
         return self._first_open() >= self._suggester.lag.n_shown(number)
 
     def _first_open(self) -> int:
-        """The number of the first trial that has not ended; how many there are if all have."""
+        """Return the number of the first trial that has not ended, or else the trial count."""
         while self._n_settled < len(self._trials) and self._trials[self._n_settled].outcome:
             self._n_settled += 1
         return self._n_settled
 
     def _prepare(self) -> None:
-        """Suggest the next trial while the workers are busy, so that none waits for it."""
+        """Suggest the next trial while the workers are busy, so that no worker waits for it."""
         if not self._may_prepare():
             return
         number = len(self._trials)
@@ -282,19 +285,19 @@ class Driver:
     def _take_death(self, event: WorkerDied) -> Iterator[SearchEvent]:
         reason = f"{WORKER_DIED}: {event.cause}"
         if event.number is None or event.number not in self._running:
-            yield Notice(f"Without a trial: {reason}. Another takes its place.")
+            yield Notice(f"An idle worker died ({event.cause}); a new one was started.")
             return
         trial = self._running.pop(event.number)
         got_further = len(trial.curve) > self._furthest.get(trial.number, 0)
         self._furthest[trial.number] = max(len(trial.curve), self._furthest.get(trial.number, 0))
         is_last = trial.attempt >= self._study.search.attempts and not got_further
-        if is_last or event.out_of_memory:  # which it would be again
+        if is_last or event.out_of_memory:  # another attempt would run out of memory, too
             self._running[trial.number] = trial
             yield from self._finish(trial.number, event.worker, _of_dead(event))
             return
         trial.attempt += 0 if got_further else 1
         self._begin_again(trial)
-        yield Notice(f"Trial {trial.number}: {reason}; it is tried again.")
+        yield Notice(f"Trial {trial.number}: {reason}. Retrying.")
         yield from self._submit(trial)
 
     def _finish(self, number: int, worker: int, result: TrialResult) -> Iterator[SearchEvent]:
@@ -326,10 +329,10 @@ class Driver:
     # --- judging the whole
 
     def _is_in_vain(self) -> bool:
-        """Whether all trials of this call, and enough of them, ended for one and the same reason.
+        """Return whether this call's trials all ended without a value, for the same reason.
 
-        Where trials diverge or break a limit, another one may not, so more of them are tried than
-        where they fail.
+        More trials are needed for that if they diverge or break a limit than if they fail: another
+        configuration may then do better.
         """
         kinds = {(trial.outcome, alike(trial.reason)) for trial in self._ended_here}
         if len(kinds) != 1 or not _without_value(self._ended_here):
@@ -357,7 +360,7 @@ class Driver:
 
 
 def in_vain(trials: Sequence[Trial], n_done: int, n_total: int) -> SearchEnded:
-    """Tell the end of a search whose trials have no value, with the commonest reason."""
+    """Return the end of a search whose trials have no value, with the most common reason."""
     kinds = Counter((trial.outcome, alike(trial.reason)) for trial in trials)
     [(commonest, _)] = kinds.most_common(1)
     first = next(t for t in trials if (t.outcome, alike(t.reason)) == commonest)
@@ -367,7 +370,7 @@ def in_vain(trials: Sequence[Trial], n_done: int, n_total: int) -> SearchEnded:
 
 
 def finished_event(trial: Trial, *, is_best: bool) -> TrialFinished:
-    """A trial that has ended, as the screen hears of it."""
+    """Return the event for a trial that has ended."""
     assert trial.outcome is not None
     scores = trial.fold_scores
     return TrialFinished(
@@ -388,7 +391,7 @@ def finished_event(trial: Trial, *, is_best: bool) -> TrialFinished:
 
 
 def earlier(trials: Sequence[Trial], directions: Sequence[Direction]) -> tuple[TrialFinished, ...]:
-    """The trials that have ended, each marked if none before was better when it ended."""
+    """Return the trials that have ended, each marked if it was on the front when it ended."""
     front = FrontTracker(directions)
     ended = (trial for trial in trials if trial.outcome is not None)
     return tuple(finished_event(trial, is_best=front.take(trial)) for trial in ended)
@@ -399,7 +402,7 @@ def _without_value(trials: Sequence[Trial]) -> bool:
 
 
 def _of_dead(event: WorkerDied) -> TrialResult:
-    """The result of a trial whose worker is gone, and that is not tried again."""
+    """Return the result of a trial whose worker died and that is not tried again."""
     reason = OUT_OF_MEMORY if event.out_of_memory else WORKER_DIED
     return TrialResult(
         "failed",
@@ -410,7 +413,7 @@ def _of_dead(event: WorkerDied) -> TrialResult:
 
 
 def _with_finite_values(result: TrialResult, config: TrialConfig) -> TrialResult:
-    """The best is always finite, whatever a worker says."""
+    """Return the result, or one without a value if a value is not finite."""
     if result.value is None:
         return result
     try:

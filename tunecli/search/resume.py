@@ -1,4 +1,4 @@
-"""A study as earlier calls left it: what it was, what was edited since, what may go on."""
+"""Resume a study: what earlier calls stored, what was edited since, and what may change."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ from tunecli.study_file.study_file import StudyFile
 from tunecli.study_file.text.counts import count
 from tunecli.training.outcome.evaluation import Baseline
 
-FORMAT = 1  # of what a study database holds beside Optuna's tables
+FORMAT = 1  # of what a study database contains in addition to Optuna's tables
 
 
 @dataclass(frozen=True)
 class Edits:
-    """What was changed in the study file since the first call, as far as the search must know.
+    """The changes of the study file since the first call that the search needs to know.
 
     Attributes:
         parallel: (first trial, parallel) of each value of `search.parallel`.
@@ -50,7 +50,7 @@ class Edits:
 
     @classmethod
     def none(cls, study: StudyFile) -> Edits:
-        """Of a new study."""
+        """Return the edits of a new study: none."""
         return cls([(0, study.search.parallel)], 0, ())
 
 
@@ -59,14 +59,14 @@ class StoredStudy:
     """A study of an earlier call.
 
     Attributes:
-        study: as the search went on with it last, completed.
+        study: the study file of the last call, completed.
         environment: versions and hardware of the first call.
-        parallel: of the first call; later ones stand in the edits.
+        parallel: `search.parallel` of the first call; later values are in `edits`.
         edits: entries of `tunecli:edits`.
-        code: hash of each file and package of the user's own, at the first call.
-        loaded: content hash of each file of the user's own that was ever imported, by its path
-            from the study file's folder.
-        baselines: untuned models that were scored; None in a study of a version that had none.
+        code: hash of each file and package of user code at the first call.
+        loaded: content hash of each file of user code that was ever imported, by its path relative
+            to the study file's folder.
+        baselines: untuned models that were scored; None in a study of a version without them.
     """
 
     study: StudyFile
@@ -81,18 +81,18 @@ class StoredStudy:
 
     @classmethod
     def read(cls, database: StudyDatabase) -> StoredStudy:
-        """What the database holds.
+        """Read a study from its database.
 
         Raises:
-            StudyChangedError: the study was made by another program.
-            DatabaseError: it was made by a newer tunecli, or is damaged.
+            StudyChangedError: another program made the study.
+            DatabaseError: a newer version of tunecli wrote the study, or it is damaged.
         """
         with refuse_nonsense(database.url):
             text = database.attribute("study_file")
             if text is None:
                 raise StudyChangedError(
-                    "The database holds a study of this name that tunecli did not make. "
-                    "Use --as NAME to start one beside it."
+                    "The database contains a study of this name that tunecli did not make. "
+                    "Use --as NAME to start a study with another name."
                 )
             _refuse_newer(database)
             edits = [_edit(entry) for entry in database.attribute("edits", [])]
@@ -117,7 +117,7 @@ class StoredStudy:
             )
 
     def is_finished(self, n_total: int) -> bool:
-        """Whether there is nothing left to do."""
+        """Return whether the study has all its baselines and `n_total` trials that have ended."""
         if self.baselines is not None and lacking(self.study, self.baselines):
             return False
         return len(self.trials) >= n_total and all(
@@ -125,29 +125,29 @@ class StoredStudy:
         )
 
     def changes_to(self, study: StudyFile) -> tuple[Change, ...]:
-        """How `study` differs from what is stored."""
+        """Return how `study` differs from the stored study."""
         completed = study.completed(self.summary.task, self.summary.n_rows, self.summary.given)
         return changes(self.study, completed)
 
     def refuse_unless_same(self, study: StudyFile) -> None:
-        """Let only edits pass that leave scores comparable.
+        """Refuse edits that would make scores incomparable.
 
         Raises:
-            StudyChangedError: with the readable difference and the ways out.
+            StudyChangedError: there are such edits; the message lists them and what to do.
         """
         refused = [change for change in self.changes_to(study) if change.effect == "refused"]
         if refused:
             lines = "\n".join(f"  {change}" for change in refused)
             raise StudyChangedError(
-                f"Study {study.name} has {count(len(self.trials), 'trial')} that these edits "
-                f"would make incomparable:\n{lines}\n{_ways_out()}"
+                f"Study {study.name} has {count(len(self.trials), 'trial')}. These edits would "
+                f"make new scores incomparable with theirs:\n{lines}\n{_ways_out()}"
             )
 
     def refuse_other_code(self, study: StudyFile) -> None:
-        """Let only the same code of the user's own pass.
+        """Refuse user code that has changed.
 
         Raises:
-            StudyChangedError: its content differs from that of the first call.
+            StudyChangedError: a file or package differs from that of the first call.
         """
         files = changed_files(Path(study.file).parent, self.loaded)
         changed = files or study.changed_code(self.code)
@@ -155,11 +155,11 @@ class StoredStudy:
             have = "have" if len(changed) > 1 else "has"
             raise StudyChangedError(
                 f"{', '.join(changed[:5])} {have} changed since the first trial of study "
-                f"{study.name}, so that scores would not be comparable.\n{_ways_out()}"
+                f"{study.name}, so new scores would not be comparable.\n{_ways_out()}"
             )
 
     def refuse_other_data(self, summary: DataSummary) -> None:
-        """Let only the same data pass.
+        """Refuse data that has changed.
 
         Raises:
             StudyChangedError: the content differs from that of the first trial.
@@ -169,12 +169,12 @@ class StoredStudy:
             reason = f", or numerics version {NUMERICS} of tunecli reads it differently"
             raise StudyChangedError(
                 f"The data of study {self.study.name} has changed since its first trial"
-                f"{reason if is_other else ''}, so that scores would not be comparable.\n"
+                f"{reason if is_other else ''}, so new scores would not be comparable.\n"
                 f"{_ways_out()}"
             )
 
     def differences(self, environment: dict[str, str]) -> list[str]:
-        """Versions and hardware that are not those of the first trial, each in words."""
+        """Return the versions and hardware that differ from those of the first trial, in words."""
         return [
             f"{name}: {self.environment[name]} → {value}"
             for name, value in environment.items()
@@ -183,19 +183,19 @@ class StoredStudy:
 
     @property
     def numerics(self) -> int:
-        """The version of the arithmetic at the first trial; older studies do not name it."""
+        """The version of the arithmetic at the first trial; 1 in studies that do not store it."""
         return version_of(self.environment)
 
     def record_edits(self, study: StudyFile, database: StudyDatabase) -> Edits:
-        """Store this call's edits with the first trial that they touch."""
-        found = self.changes_to(study)
+        """Store this call's edits with the first trial that they affect."""
+        new_changes = self.changes_to(study)
         edits = list(self.edits)
-        if found:
+        if new_changes:
             edits.append(
                 {
                     "first_trial": len(self.trials),
-                    "changes": [str(change) for change in found],
-                    "starts_sampler_over": any(map(_starts_sampler_over, found)),
+                    "changes": [str(change) for change in new_changes],
+                    "starts_sampler_over": any(map(_starts_sampler_over, new_changes)),
                     "parallel": study.search.parallel,
                     "study_file": study.text,
                     "overrides": list(study.overrides),
@@ -209,7 +209,7 @@ class StoredStudy:
                 *((edit["first_trial"], edit["parallel"]) for edit in edits),
             ],
             segment=moved[-1]["first_trial"] if moved else 0,
-            news=tuple(str(change) for change in found),
+            news=tuple(str(change) for change in new_changes),
         )
 
 
@@ -220,7 +220,7 @@ def create_study(
     start_with: Sequence[Point],
     learned: Sequence[dict[str, Any]] = (),
 ) -> StudyDatabase:
-    """Make the database of a new study, with all that must not change under it."""
+    """Create the database of a new study, with everything that a resume compares."""
     assert study.objective is not None
     assert described.summary is not None
     return StudyDatabase.create(
@@ -248,31 +248,34 @@ def create_study(
 
 
 def keep_loaded_code(study: StudyFile, database: StudyDatabase, files: Mapping[str, str]) -> None:
-    """Store what was imported, beside what was before.
+    """Add the files that were imported to the stored ones.
+
+    Args:
+        files: content hash by absolute path.
 
     Raises:
-        StudyChangedError: a file was imported before with another content.
+        StudyChangedError: a file was imported before with other content.
     """
     before = dict(database.attribute("loaded_code", {}))
     now = below(study, files)
     for path, content in now.items():
         if before.get(path, content) != content:
             raise StudyChangedError(
-                f"{path} has changed while study {study.name} is searched, so that scores would "
-                f"not be comparable.\n{_ways_out()}"
+                f"{path} changed during the search of study {study.name}, so new scores would not "
+                f"be comparable.\n{_ways_out()}"
             )
     if not now.keys() <= before.keys():
         database.set_attributes({"loaded_code": before | now})
 
 
 def below(study: StudyFile, files: Mapping[str, str]) -> dict[str, str]:
-    """Files by their path from the study file's folder, which may stand elsewhere next time."""
+    """Return files by their path relative to the study file's folder, which may be moved."""
     folder = Path(study.file).absolute().parent
     return {os.path.relpath(path, folder): content for path, content in files.items()}
 
 
 def objective_attribute(objective: Objective) -> dict[str, str]:
-    """As a study's attributes have it."""
+    """Return an objective as the study's attributes store it."""
     return {"metric": label(objective.metric), "direction": objective.direction}
 
 
@@ -280,42 +283,43 @@ def _refuse_newer(database: StudyDatabase) -> None:
     stored = database.attribute("format", FORMAT)
     if stored > FORMAT:
         raise DatabaseError(
-            f"{display_url(database.url)} is of a newer tunecli (format {stored}; this one goes "
-            f"on with up to {FORMAT}); nothing was written to it. Update tunecli, or begin a new "
-            "study with --as NAME."
+            f"{display_url(database.url)} was written by a newer version of tunecli (format "
+            f"{stored}; this version supports up to {FORMAT}). It was not changed. Update "
+            "tunecli, or start a new study with --as NAME."
         )
 
 
 def _study_file(text: str, file: str, overrides: Sequence[str]) -> StudyFile:
-    """The stored study file; its mistakes are not the user's.
+    """Read the stored study file; its mistakes are not the user's.
 
     Raises:
         ValueError: this version cannot read it.
     """
     if not isinstance(text, str) or not isinstance(file, str):
-        raise TypeError("the study file is no text")
+        raise TypeError("the study file is not a string")
     try:
         return StudyFile.from_text(text, file, overrides)
     except StudyFileError as error:
-        raise ValueError(f"its study file has mistakes: {error.problems[0].message}") from error
+        raise ValueError(f"its study file is invalid: {error.problems[0].message}") from error
 
 
 def _refuse_default_test(study: StudyFile, summary: DataSummary) -> None:
-    """Refuse a study of a version in which `test: null` meant 0.2: other rows would be searched.
+    """Refuse a study of a version in which `test: null` meant 0.2: its search rows would differ.
 
     Raises:
-        StudyChangedError: it is one.
+        StudyChangedError: the study is of such a version.
     """
     if study.data.test == 0 and summary.n_test:
         raise StudyChangedError(
             f"Study `{study.name}` holds out {count(summary.n_test, 'test row')}, but its "
-            "data.test is off, which an older version took for 0.2. Write data.test: 0.2 and "
-            "start a new study with --as NAME, or move the old one to runs/.trash with --restart."
+            "data.test is off. An older version of tunecli read that as 0.2. Write data.test: "
+            "0.2, and start a new study with --as NAME or move the old one to runs/.trash with "
+            "--restart."
         )
 
 
 def _edit(entry: Any) -> dict[str, Any]:
-    """An entry of `tunecli:edits` with what going on needs of it, checked."""
+    """Return an entry of `tunecli:edits`, with the fields that a resume needs validated."""
     first, parallel = operator.index(entry["first_trial"]), operator.index(entry["parallel"])
     moved = bool(entry["starts_sampler_over"])
     return {**entry, "first_trial": first, "parallel": parallel, "starts_sampler_over": moved}
@@ -327,6 +331,6 @@ def _starts_sampler_over(change: Change) -> bool:
 
 def _ways_out() -> str:
     return (
-        "Undo that to go on, or start a new study beside it with --as NAME, "
-        "or put the old one into the trash with --restart."
+        "Undo the change to resume the study, start a new study with --as NAME, or move the old "
+        "one to the trash with --restart."
     )

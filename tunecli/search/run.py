@@ -1,4 +1,4 @@
-"""One call of `tunecli search`: open or make the study, start the workers, drive, let go."""
+"""Run one call of `tunecli search`: open or create the study, start workers, drive, close."""
 
 from __future__ import annotations
 
@@ -55,13 +55,13 @@ class Search:
     """A search that can be iterated once, and interrupted from a signal handler.
 
     Args:
-        study: as read from its file; completed once the data is known.
+        study: the study as read from its file; it is completed once the data is known.
         budget: trials and timeout of this call.
-        n_jobs: worker processes; None for as many as the GPUs or cores allow.
+        n_jobs: number of worker processes; None for as many as the GPUs or cores allow.
         grace: seconds that running trials have to save when the search is interrupted.
-        jobs_per_gpu: workers for each GPU, in place of `n_jobs`.
+        jobs_per_gpu: workers per GPU, instead of `n_jobs`.
         log: trackers that mirror the trials.
-        restarts: whether a study that is there is put away, once the new one can begin.
+        restarts: whether an existing study moves to the trash once the new one can begin.
     """
 
     def __init__(
@@ -94,20 +94,20 @@ class Search:
         self._interrupted = False
 
     def interrupt(self) -> None:
-        """End soon; what runs is taken up again by the next call."""
+        """End soon; the next call resumes what is running."""
         self._interrupted = True
         if self._driver is not None:
             self._driver.interrupt()
 
     def events(self) -> Iterator[SearchEvent]:
-        """Search in a place that is held, telling what happens, also to `events.jsonl`."""
+        """Search in a folder that is held, and yield events; also write them to `events.jsonl`."""
         log = EventLog(self._place.events)
         with closing(Mirrors(self._log, self._place.folder)) as mirrors:
             for event in self._search():
                 mirrors.tell(event)
-                for told in (*mirrors.news(), event):
-                    notice = log.add(told)
-                    yield told
+                for each in (*mirrors.news(), event):
+                    notice = log.add(each)
+                    yield each
                     if notice is not None:
                         yield notice
 
@@ -144,7 +144,7 @@ class Search:
             yield from self._drive(study, database, described, stored)
 
     def _before(self, opened: ExitStack) -> tuple[StudyDatabase | None, StoredStudy | None]:
-        """The study of earlier calls, if there is one that this call goes on with."""
+        """Return the study of earlier calls that this call resumes, if there is one."""
         if self._restarts:
             refuse_foreign_study(self._place)
             return None, None
@@ -155,13 +155,17 @@ class Search:
         return database, StoredStudy.read(database)
 
     def _n_workers(self, stored: StoredStudy | None) -> int:
-        """As many as were asked for, but none that would never have a trial."""
+        """Return the number of workers: as requested, but none that would never get a trial."""
         n_ended = sum(trial.outcome is not None for trial in stored.trials) if stored else 0
-        n_left = max(self._limits.n_total - n_ended, 1)  # what was interrupted is finished anyway
+        n_left = max(self._limits.n_total - n_ended, 1)  # interrupted trials end in any case
         return min(self._n_jobs, self._study.search.parallel, n_left)
 
     def _complete(self, described: DataReady, stored: StoredStudy | None) -> StudyFile:
-        """The study with what the data decides filled in, if the data is what it was."""
+        """Return the study completed from its data.
+
+        Raises:
+            StudyChangedError: the data differs from that of the first call.
+        """
         summary = described.summary
         assert summary is not None
         if stored is not None:
@@ -195,7 +199,11 @@ class Search:
             yield event
 
     def _wait_for_data(self, executor: Executor) -> DataReady | None:
-        """The first worker's word on the data; None if interrupted before it came."""
+        """Return the first worker's description of the data; None if interrupted before.
+
+        Raises:
+            TunecliError: the data cannot be used, or the worker died.
+        """
         while not self._interrupted:
             for event in executor.events(timeout=0.25):
                 if isinstance(event, DataReady):
@@ -204,14 +212,15 @@ class Search:
                     versions = event.environment | self._own_versions()
                     return dataclasses.replace(event, environment=versions)
                 if isinstance(event, WorkerDied) and event.worker == 0:
-                    told = f"The first worker died while it read the data: {event.cause}."
-                    raise TunecliError(told)
+                    message = f"The first worker died while reading the data: {event.cause}."
+                    raise TunecliError(message)
         return None
 
     def _own_versions(self) -> dict[str, str]:
-        """Of what suggests trials, beside the worker's of what trains them; and the commit.
+        """Return the versions of the packages that suggest trials, and the commit.
 
-        `numerics` is the version of tunecli's own arithmetic.
+        The workers report those of the packages that train. `numerics` is the version of tunecli's
+        own arithmetic.
         """
         versions = {name: version(name) for name in ("optuna", "cmaes", "scipy")}
         commit = git_commit(Path(self._study.file).parent)
@@ -277,12 +286,12 @@ class Search:
 
 def _other_numerics(version: int) -> Iterator[Notice]:
     if other := other_numerics(version):
-        yield Notice(f"{other} Its next trials are not comparable bit for bit with those before.")
+        yield Notice(f"{other} Its next trials are not bit-for-bit comparable with earlier ones.")
 
 
 def _other_machine(differences: Sequence[str]) -> Iterator[Notice]:
     if differences:
         yield Notice(
-            "The study was begun with other versions or hardware, so from here on its scores may "
-            f"differ in rounding ({'; '.join(differences)})."
+            "The study began with other versions or hardware, so new scores may differ by "
+            f"rounding ({'; '.join(differences)})."
         )

@@ -1,4 +1,4 @@
-"""`search.start_with`: what is tried first, written out or another study's best trials."""
+"""`search.start_with`: the configurations to try first, listed or from another study."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from tunecli.study_file.study_file import StudyFile
 
 
 def start_points(study: StudyFile, place: StudyFolder) -> Sequence[Point]:
-    """Partial assignments for a study's first trials.
+    """Return partial parameter assignments for a study's first trials.
 
     Args:
-        study: completed.
-        place: of the study; another study is looked for beside it.
+        study: a completed study file.
+        place: where the study lives; another study is searched for in the same `runs` or database.
 
     Raises:
-        StudyFileError: there is no such other study, or it optimizes something else.
+        StudyFileError: the other study does not exist, or it optimizes something else.
     """
     if study.start_from is None:
         return study.start_with
@@ -32,15 +32,15 @@ def start_points(study: StudyFile, place: StudyFolder) -> Sequence[Point]:
     if database is None:
         raise _error(
             study,
-            f"there is no study {source.name} in {place.runs.resolve()}. Run it first, or write "
-            "the configurations out.",
+            f"study {source.name} does not exist in {place.runs.resolve()}. Run it first, or list "
+            "the configurations here.",
         )
     try:
         _refuse_other_objective(study, _objectives(database))
         best = _best(database.trials(), study)[: study.start_from.best]
     finally:
         database.close()
-    # What today's ranges do not hold is suggested.
+    # Values outside the current ranges are left out, so the sampler suggests them.
     return [match(study.tree, trial.config, trial.params).answers for trial in best]
 
 
@@ -50,18 +50,18 @@ def _refuse_other_objective(study: StudyFile, theirs: Sequence[dict[str, str]]) 
         assert study.start_from is not None
         wanted = " and ".join(f"{one['direction']} {one['metric']}" for one in ours)
         message = (
-            f"study {study.start_from.study} does not {wanted}, so that its best trials are not "
-            "the best here. Write configurations out instead."
+            f"study {study.start_from.study} does not {wanted}, so its best trials are not the "
+            "best ones here. List configurations instead."
         )
         raise _error(study, message)
 
 
 def _objectives(database: StudyDatabase) -> list[dict[str, str]]:
-    """As they were stored; a study of an earlier version has one."""
-    found: list[dict[str, str]] = database.attribute("objectives") or [
+    """Return the stored objectives; a study of an earlier version has one."""
+    objectives: list[dict[str, str]] = database.attribute("objectives") or [
         database.attribute("objective", {})
     ]
-    return found
+    return objectives
 
 
 def _error(study: StudyFile, message: str) -> StudyFileError:
@@ -69,9 +69,9 @@ def _error(study: StudyFile, message: str) -> StudyFileError:
 
 
 def _best(trials: Sequence[Trial], study: StudyFile) -> list[Trial]:
-    """Complete trials, the best in the first objective first; of equals the first in number.
+    """Return complete trials, the best in the first objective first; ties by number.
 
-    With several objectives those that no other beats come before all others.
+    With several objectives, the trials on the Pareto front come first.
     """
     directions = [objective.direction for objective in study.objectives]
     sign = -1 if directions[0] == "maximize" else 1

@@ -1,7 +1,7 @@
-"""`search.learn_from`: trials of other studies that a sampler is told of before the first of ours.
+"""`search.learn_from`: trials of other studies that a sampler sees before a study's first trial.
 
-What is learned is kept in the study's database when it is made, so that a search that goes on
-learns the same, whatever has become of the other study.
+The lessons are stored in the study's database when it is created. So a resumed search learns the
+same, even if the other study has changed or no longer exists.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ from tunecli.training.outcome.failure_reasons import says_out_of_memory
 
 
 def learn(study: StudyFile, summary: DataSummary, place: StudyFolder) -> tuple[Learned, ...]:
-    """Read what the studies of `search.learn_from` teach.
+    """Read the trials of the studies in `search.learn_from` that fit this study.
 
     Args:
-        study: completed.
-        place: of the study; the others are looked for beside it.
+        study: a completed study file.
+        place: where the study lives; the others are searched for in the same `runs` or database.
 
     Raises:
-        StudyFileError: there is no such study, or its scores mean something else.
+        StudyFileError: a study does not exist, or its scores are not comparable.
     """
     return tuple(_learn(study, summary, place, name) for name in study.search.learn_from)
 
 
 def learned_by(database: StudyDatabase) -> tuple[Learned, ...]:
-    """What a study learned when it was made.
+    """Return what a study learned when it was created.
 
     Raises:
-        DatabaseError: that is damaged.
+        DatabaseError: the stored lessons are damaged.
     """
     with refuse_nonsense(database.url):
         return from_attribute(database.attribute("learned", []))
@@ -52,8 +52,12 @@ def _learn(study: StudyFile, summary: DataSummary, place: StudyFolder, name: str
     other = StudyFolder(place.runs, name, place.storage)
     database = StudyDatabase.open(other.url, name) if name != study.name else None
     if database is None:
-        where = "itself" if name == study.name else f"no study of {place.runs.resolve()}"
-        raise _error(study, f"{name} is {where}. Name a study that has trials, or leave it out.")
+        problem = (
+            f"study {name} cannot learn from itself"
+            if name == study.name
+            else f"study {name} does not exist in {place.runs.resolve()}"
+        )
+        raise _error(study, f"{problem}. Name a study that has trials, or remove {name}.")
     try:
         theirs = StoredStudy.read(database)
     finally:
@@ -62,13 +66,13 @@ def _learn(study: StudyFile, summary: DataSummary, place: StudyFolder, name: str
     if differences:
         raise _error(
             study,
-            f"study {name} has another {' and another '.join(differences)}, so that its scores "
-            "say nothing here. Leave it out.",
+            f"study {name} has different {' and different '.join(differences)}, so its scores do "
+            f"not apply here. Remove {name}.",
         )
-    found = [_lesson(study, trial) for trial in theirs.trials]
-    reasons = Counter(reason for reason in found if isinstance(reason, str))
-    lessons = tuple(lesson for lesson in found if isinstance(lesson, Lesson))
-    return Learned(name, len(found), lessons, dict(reasons.most_common()))
+    outcomes = [_lesson(study, trial) for trial in theirs.trials]
+    reasons = Counter(reason for reason in outcomes if isinstance(reason, str))
+    lessons = tuple(lesson for lesson in outcomes if isinstance(lesson, Lesson))
+    return Learned(name, len(outcomes), lessons, dict(reasons.most_common()))
 
 
 def _error(study: StudyFile, message: str) -> StudyFileError:
@@ -76,7 +80,7 @@ def _error(study: StudyFile, message: str) -> StudyFileError:
 
 
 def _differences(theirs: StoredStudy, study: StudyFile, summary: DataSummary) -> list[str]:
-    """What makes the scores of two studies incomparable, whatever the trial."""
+    """Return the parts that make the scores of two studies incomparable, whatever the trial."""
     pairs: dict[str, tuple[Any, Any]] = {
         "data": (
             (
@@ -87,39 +91,39 @@ def _differences(theirs: StoredStudy, study: StudyFile, summary: DataSummary) ->
             (True, summary.n_search, _facts(study.data)),
         ),
         "validation": (_facts(theirs.study.validation), _facts(study.validation)),
-        "objective": (theirs.study.objectives, study.objectives),
-        "set of limits": (theirs.study.constraints, study.constraints),
+        "objectives": (theirs.study.objectives, study.objectives),
+        "constraints": (theirs.study.constraints, study.constraints),
     }
     return [name for name, (before, now) in pairs.items() if before != now]
 
 
 def _facts(settings: DataSettings | ValidationSettings) -> dict[str, Any]:
-    """What decides which rows are scored; of a file its name, wherever it lies."""
+    """Return the settings that decide which rows are scored; a file by its name alone."""
     apart = {"source", "root", "download", "arguments", "scale", "augment"}
     facts = settings.model_dump(exclude=apart)
     return {k: PurePath(v).name if isinstance(v, str) else v for k, v in facts.items()}
 
 
 def _lesson(study: StudyFile, trial: Trial) -> Lesson | str:
-    """What a trial teaches, or in a few words why it teaches nothing here."""
+    """Return what a trial teaches, or in a few words why it teaches nothing here."""
     if trial.outcome is None:
-        return "no end yet"
+        return "no result yet"
     if trial.outcome == "failed" and not says_out_of_memory(trial.reason):
         return "no result"
-    found = match(study.tree, trial.config, trial.params)
-    if found.misfits:
-        return found.misfits[0]
-    config = study.resolve(lambda name, _: found.answers[name])
+    located = match(study.tree, trial.config, trial.params)
+    if located.misfits:
+        return located.misfits[0]
+    config = study.resolve(lambda name, _: located.answers[name])
     for part in ("data", "train", "model", "loss", "optimizer", "schedule", *SETTINGS):
         before, now = (_part(one, part) for one in (trial.config, config))
         if before != now:
             return f"another {part}"
-    return Lesson(found.answers, trial.outcome, trial.reason, trial.value, trial.n_evaluations)
+    return Lesson(located.answers, trial.outcome, trial.reason, trial.value, trial.n_evaluations)
 
 
 def _part(config: TrialConfig, part: str) -> Any:
-    """What a configuration says of one part, as far as scores depend on it."""
-    found = getattr(config, part)
+    """Return one part of a configuration, without the settings that no score depends on."""
+    settings = getattr(config, part)
     if part == "data":
-        return found.scale, found.augment
-    return found.model_dump(exclude={"max_time"}) if part == "training" else found
+        return settings.scale, settings.augment
+    return settings.model_dump(exclude={"max_time"}) if part == "training" else settings

@@ -1,7 +1,7 @@
-"""Whether Optuna takes the sampler and the pruner as they are written: found before any trial.
+"""Check before any trial that Optuna accepts the arguments of the sampler and the pruner.
 
-The study file's own rules (`study_file/search_rules.py`) find what is known of their arguments;
-this is for what only the constructors know.
+The study file's own rules (`study_file/read/sampler_rules.py`) check what is known in advance;
+this module checks what only Optuna's constructors know.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ def refuse_what_optuna_refuses(study: StudyFile) -> None:
     """Build the sampler and the pruner once, if they have arguments.
 
     Raises:
-        StudyFileError: with Optuna's own words.
+        StudyFileError: Optuna refuses them; the message is Optuna's.
     """
     sampler, pruner = study.search.sampler, study.search.pruner
     mistakes: list[tuple[Path, str]] = []
@@ -31,7 +31,7 @@ def refuse_what_optuna_refuses(study: StudyFile) -> None:
 
 
 def _build_sampler(sampler: Component, *, branches: bool) -> None:
-    from tunecli.search.suggest.samplers import (  # with Optuna, which takes a while
+    from tunecli.search.suggest.samplers import (  # imports Optuna, which is slow
         KINDS,
         make_sampler,
     )

@@ -161,4 +161,4 @@ def test_check_gives_tokens_to_a_model_as_they_are(tmp_path: Path) -> None:
         "training: {epochs: 1}\nvalidation: {folds: 2}\n"
     )
     done = call_in(tmp_path, "check", "study.yaml", "--code", "tokens.py")
-    assert "gets the features as they are: whole numbers (int64)" in done.stdout
+    assert "gets the features unscaled, as whole numbers (int64)" in done.stdout

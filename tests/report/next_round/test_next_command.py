@@ -59,7 +59,7 @@ def test_without_a_file_it_prints(folder: Path) -> None:
 def test_a_file_that_is_there_stays_unless_forced(folder: Path) -> None:
     (folder / "later.yaml").write_text("mine")
     refused = call_in(folder, "next", "digits", "-o", "later.yaml", code=2)
-    assert "later.yaml is there already. Use --force" in " ".join(refused.stderr.split())
+    assert "later.yaml already exists. Use --force" in " ".join(refused.stderr.split())
     assert (folder / "later.yaml").read_text() == "mine"
     call_in(folder, "next", "digits", "-o", "later.yaml", "--force")
     assert read_study_file(folder / "later.yaml").name == "later"
@@ -68,7 +68,7 @@ def test_a_file_that_is_there_stays_unless_forced(folder: Path) -> None:
 def test_nothing_to_change_is_said_and_goes_on(tmp_path: Path) -> None:
     made(tmp_path / "runs/digits", [], attributes={"study_file": TEXT, "overrides": []})
     done = call_in(tmp_path, "next", "digits")
-    assert "Nothing to change: digits-2 goes on in the space of digits." in done.stderr
+    assert "No changes: digits-2 keeps the search space of digits." in done.stderr
     assert StudyFile.from_text(done.stdout, "x.yaml").parameters
 
 

@@ -127,7 +127,7 @@ def test_another_form_is_told_the_three_before_anything_is_read(tmp_path: Path, 
     with pytest.raises(TrackerError, match="mlflow:URI, tensorboard:DIR or wandb:PROJECT"):
         Destination.parse(text)
     done = call_in(tmp_path, "search", "no_such_file.yaml", "--log", text, code=2)
-    assert done.stderr.startswith("--log takes mlflow:URI")
+    assert done.stderr.startswith("--log must be mlflow:URI")
     assert not [*tmp_path.iterdir()]
 
 
@@ -196,7 +196,7 @@ def test_a_tracker_that_fails_for_a_while_is_tried_again() -> None:
     for event in (STARTED, *CURVE):
         mirror.tell(event)
     assert [notice.text for notice in ended(mirror)] == [
-        "--log listed:x: TimeoutError. The search goes on; what is shown there may have gaps."
+        "--log listed:x: TimeoutError. The search continues; this tracker may miss events."
     ]
     assert tries[-1].told == CURVE[1:]
 
@@ -214,7 +214,7 @@ def test_a_search_never_waits_and_points_of_curves_are_left_out_first(
     finally:
         Stuck.go.set()
     [notice] = ended(told.mirror)
-    assert "too slow; points of curves are left out" in notice.text
+    assert "too slow, so some points of its curves are dropped" in notice.text
     runs = [event for event in told if isinstance(event, TrialStarted | TrialFinished)]
     curves = [event for event in told if isinstance(event, TrialEvaluated)]
     assert [event for event in tracker.told if not isinstance(event, TrialEvaluated)] == runs
@@ -228,7 +228,7 @@ def test_the_end_waits_for_a_tracker_but_not_for_ever() -> None:
         mirror.tell(STARTED)
         mirror.end()
         mirror.join(0.05)
-        assert ["not yet shown" in notice.text for notice in mirror.news()] == [True]
+        assert ["too slow" in notice.text for notice in mirror.news()] == [True]
     finally:
         Stuck.go.set()
 

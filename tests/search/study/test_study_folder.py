@@ -54,7 +54,7 @@ def test_a_study_is_held_while_it_is_moved_and_after(tmp_path: Path) -> None:
     with place.held():
         (place.folder / "study.db").touch()
         place.move_to_trash()
-        with pytest.raises(StudyBusyError, match="being searched"), place.held():
+        with pytest.raises(StudyBusyError, match="is in use by"), place.held():
             pass
 
 
@@ -91,7 +91,7 @@ def test_a_study_of_its_own_file_is_held_when_it_is_named_as_storage(tmp_path: P
     own = StudyFolder(tmp_path / "runs", "digits")
     with (
         own.held(),
-        pytest.raises(StudyBusyError, match="being searched"),
+        pytest.raises(StudyBusyError, match="is in use by"),
         StudyFolder(tmp_path / "elsewhere", "digits", own.url).held(),
     ):
         pass
@@ -126,7 +126,9 @@ def test_a_link_in_a_studys_folder_is_refused_by_its_name(tmp_path: Path, name: 
     (tmp_path / "runs" / "digits").mkdir(parents=True)
     link.parent.mkdir(exist_ok=True)
     link.symlink_to(victim if name.startswith(FOLDERS) else victim / "file")
-    message = rf"{Path(name).name} is a symbolic link to {victim}.*; tunecli writes and deletes"
+    message = (
+        rf"{Path(name).name} is a symbolic link to {victim}.*, and tunecli writes and deletes"
+    )
     with pytest.raises(PlaceError, match=message), StudyFolder(tmp_path / "runs", "digits").held():
         pass
     assert link.is_symlink()

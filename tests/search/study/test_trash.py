@@ -89,7 +89,7 @@ def test_what_is_put_away_is_kept_whole_and_not_listed(
     if storage:
         names = [name for (name,) in rows(folder / "all.db", "SELECT study_name FROM studies")]
         [old] = [str(name) for name in names if str(name).startswith(".trash/digits/")]
-        assert f"Study digits was renamed in all.db: it is now {old}." in told
+        assert f"Study digits was renamed to {old} in all.db." in told
         query = "UPDATE studies SET study_name = study_id || 'x'"
         with closing(sqlite3.connect(folder / "all.db")) as opened, opened:
             opened.execute("DELETE FROM trials WHERE study_id > 1")
@@ -162,6 +162,6 @@ def test_a_study_of_optuna_beside_ours_keeps_the_file_where_it_is(tmp_path: Path
     place = StudyFolder(tmp_path, "digits")
     url = made(place.folder, TRIALS)
     optuna.create_study(storage=url, study_name="theirs")
-    with pytest.raises(PlaceError, match="holds study theirs, which"), place.locked():
+    with pytest.raises(PlaceError, match="contains study theirs, which"), place.locked():
         put_away(place)
     assert (place.folder / "study.db").exists()

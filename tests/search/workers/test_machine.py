@@ -84,9 +84,11 @@ def test_jobs_are_spread_evenly_over_gpus(
     assert machine.default_jobs(1, "cpu") == n_cores()
 
 
-@pytest.mark.parametrize(("device", "why"), [("auto", "none is seen"), ("cpu", "trains on cpu")])
+@pytest.mark.parametrize(
+    ("device", "why"), [("auto", "no GPU is visible"), ("cpu", "trains on cpu")]
+)
 def test_jobs_by_gpu_need_gpus(device: str, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "" if device == "auto" else "0")
-    with pytest.raises(NoGpuError, match=f"{why}. Write --jobs instead"):
+    with pytest.raises(NoGpuError, match=f"{why}. Use --jobs instead"):
         machine.default_jobs(1, device, 2)
     assert machine.gpu_of(3, []) is None

@@ -99,8 +99,8 @@ def test_shown_metrics_and_those_of_the_user_are_noted(folder: Path) -> None:
     notes = measuring_notes(study.resolve(lambda _, r: first_value(r)), store)
     assert [note.partition(":")[0] for note in notes] == [
         "roc_auc is not defined everywhere",
-        "half of a constant guess",
-        "fails of a constant guess",
+        "half has no finite value for a constant guess",
+        "fails has no finite value for a constant guess",
     ]
     assert "ZeroDivisionError: nothing is above 0" in notes[2]
 
@@ -194,9 +194,9 @@ def test_the_end_of_a_search_lists_its_front(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (("--runs", ""), "needs a folder"),
-        (("--as", ""), "--as needs a name"),
-        (("--as", "none"), "--as needs a name"),
+        (("--runs", ""), "the folder must not be empty"),
+        (("--as", ""), "--as requires a name"),
+        (("--as", "none"), "--as requires a name"),
         (("--timeout", "0"), "search.timeout: must be above 0"),
         (("--trials", "0"), "'--trials'"),
         (("--storage", "word"), "--storage must be a database URL"),

@@ -84,7 +84,7 @@ def test_the_guess_of_a_regression_is_the_mean_of_the_training_part() -> None:
 def test_small_classes_get_a_note() -> None:
     notes = describe(config("wine", "accuracy", folds=9)).notes
     assert notes == (
-        "Class 'class_2' has 38 rows to search on, about 4 in each validation part: its scores "
+        "Class 'class_2' has 38 rows for the search, about 4 in each validation part: its scores "
         "will be noisy.",
     )
 

@@ -19,17 +19,18 @@ if TYPE_CHECKING:
     from tunecli.training.compression.costs import Latency
 
 _NOTE = (
-    "* no other row is better in score and size. change: from row 0. Latency of one row, and of "
-    "up to 256: median of 50 calls ± half of the range of the middle half. Structured and fuse "
-    "change it; all else makes the file smaller, and the model is dense again when it computes."
+    "* no other row is better in both score and size. change: relative to row 0. Latency of 1 row "
+    "and of up to 256 rows: median of 50 calls ± half the interquartile range. Only structured "
+    "and fuse change the latency. The other steps make the file smaller; the model still computes "
+    "with dense weights."
 )
 _DIGITS = 3
 
 
 def render(rows: Sequence[CompressedModel], marked: Sequence[bool], metric: str) -> RenderableType:
-    """The rows in their order, numbered from 0 for the models as they are; 80 columns hold it.
+    """Return the table of the rows in their order, within 80 columns.
 
-    Sizes, and latencies, have one unit for a whole column.
+    Row 0 is the uncompressed models. Each column of sizes or latencies has one unit.
 
     Args:
         marked: which rows are on the Pareto front.
@@ -59,20 +60,24 @@ def render(rows: Sequence[CompressedModel], marked: Sequence[bool], metric: str)
             f"{row.score - base.score:+.4f}" if number else "",
             f"{row.size / size[1]:.{_DIGITS}g}",
             f"{row.gzipped / size[1]:.{_DIGITS}g}",
-            _told(row.one, one[1]),
-            _told(row.many, many[1]),
+            _latency(row.one, one[1]),
+            _latency(row.many, many[1]),
             f"{row.zeros:.0%}",
         )
-    told = [
+    remarks = [
         Text(f"row {number}: {wording.plain(row.reason) or idle_in_words(row.left_out)}")
         for number, row in enumerate(rows)
         if row.reason or row.left_out
     ]
-    return Group(table, *told, Text(_NOTE, style="dim"))
+    return Group(table, *remarks, Text(_NOTE, style="dim"))
 
 
 def compression_json(rows: Sequence[CompressedModel], marked: Sequence[bool]) -> str:
-    """A list with an object for each row: its numbers, steps as in a study file, `front`."""
+    """Return a JSON list with one object per row.
+
+    An object has the row's numbers, `steps` as in a study file, and `front`: whether the row is on
+    the Pareto front.
+    """
     return json.dumps(
         [
             asdict(row) | {"steps": row.steps.model_dump(exclude_defaults=True), "front": is_best}
@@ -81,7 +86,7 @@ def compression_json(rows: Sequence[CompressedModel], marked: Sequence[bool]) ->
     )
 
 
-def _told(latency: Latency | None, unit: float) -> str:
+def _latency(latency: Latency | None, unit: float) -> str:
     if latency is None:
         return "–"
     share = (latency.high - latency.low) / 2 / latency.median if latency.median else 0.0

@@ -1,4 +1,4 @@
-"""Finding the study that a command names, and telling the next command where it is."""
+"""Find the study that a command names, and the options that the next command needs for it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,12 @@ if TYPE_CHECKING:
 
 
 def study_at(study: str, runs: Path, storage: str | None) -> StudyFolder:
-    """A study by its name or by its study file."""
+    """Return the folder of a study, given its name or its study file.
+
+    Raises:
+        StudyNotFoundError: `study` is not a valid name.
+        StudyFileError: the study file has mistakes.
+    """
     from tunecli.study_file.read.study_name import STUDY_NAME
 
     if study.endswith((".yaml", ".yml")) or "/" in study:
@@ -25,8 +30,8 @@ def study_at(study: str, runs: Path, storage: str | None) -> StudyFolder:
         return study_folder_at(read_study_file(Path(study)).name, runs, storage)
     if not STUDY_NAME.match(study):  # `..` is a folder, too
         raise StudyNotFoundError(
-            f"{study!r} is no study's name: that has letters, digits, `-`, `_` and `.`, and does "
-            "not begin with a dot. `tunecli report` lists the studies."
+            f"{study!r} is not a valid study name. Use letters, digits, `-`, `_` and `.`; do not "
+            "start with a dot. `tunecli report` lists the studies."
         )
     return study_folder_at(study, runs, storage)
 
@@ -51,7 +56,10 @@ def display_storage(url: str) -> str:
 
 
 def options_again(runs: Path, storage: str | None) -> str:
-    """What the next command needs to find the same study; passwords stay in the environment."""
+    """Return the options with which the next command finds the same study.
+
+    Passwords stay in the environment.
+    """
     words = ["--runs", str(runs)] if runs != Path("runs") else []
     if not storage or os.environ.get(STORAGE) == storage:
         return shlex.join(words)
@@ -61,7 +69,7 @@ def options_again(runs: Path, storage: str | None) -> str:
     if not has_secret(storage):
         return shlex.join([*words, "--storage", storage])
     say(
-        f"{display_url(storage)} has a password, so the commands below leave it out: they read "
-        f"the URL from the environment. First: export {STORAGE}=…"
+        f"{display_url(storage)} contains a password, so the commands below omit the URL and read "
+        f"it from the environment. First run:\n  export {STORAGE}=…"
     )
     return shlex.join(words)

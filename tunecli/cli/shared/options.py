@@ -1,4 +1,4 @@
-"""Arguments and options that several commands take: the same words mean the same everywhere."""
+"""Arguments and options that several commands share, with the same meaning everywhere."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Annotated
 import typer
 
 STORAGE = "TUNECLI_STORAGE"
-"""The environment variable that `--storage` is read from where it is not given."""
+"""The environment variable that provides `--storage` by default."""
 
 FileArgument = Annotated[Path, typer.Argument(help="The study file.", show_default=False)]
 StudyArgument = Annotated[
-    str, typer.Argument(help="A study's name, or its study file.", show_default=False)
+    str, typer.Argument(help="A study's name or study file.", show_default=False)
 ]
 
 
 def _folder(written: str | Path) -> Path:
-    """A folder's path; an empty one would be the current folder."""
+    """Return a folder's path; refuse an empty one, which would mean the current folder."""
     if not str(written).strip():
-        raise typer.BadParameter("needs a folder.")
+        raise typer.BadParameter("the folder must not be empty.")
     return Path(written)
 
 
@@ -32,7 +32,7 @@ RunsOption = Annotated[
     typer.Option(
         "--runs",
         envvar="TUNECLI_RUNS",
-        help="Folder of all studies.",
+        help="Folder that holds all studies.",
         parser=_folder,
         metavar="PATH",
     ),
@@ -42,20 +42,20 @@ StorageOption = Annotated[
     typer.Option(
         "--storage",
         envvar=STORAGE,
-        help="Another database, as an SQLAlchemy URL that Optuna takes.",
+        help="Another study database: an SQLAlchemy URL that Optuna supports.",
         callback=_unless_off,
         show_default=False,
     ),
 ]
 SetOption = Annotated[
     list[str] | None,
-    typer.Option("--set", help="Override a setting, as training.epochs=5. Repeatable."),
+    typer.Option("--set", help="Override a setting, e.g. training.epochs=5. Repeatable."),
 ]
 CodeOption = Annotated[
     list[str] | None,
     typer.Option(
         "--code",
-        help="Code that the study file may run: a .py file, or an installed package. Repeatable.",
+        help="Code that the study file may run: a .py file or an installed package. Repeatable.",
         show_default=False,
     ),
 ]

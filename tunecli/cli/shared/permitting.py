@@ -1,4 +1,4 @@
-"""What code a study file may run: what `--code` allows, now and before."""
+"""The code that a study file may run: what `--code` allows now, and what it allowed before."""
 
 from __future__ import annotations
 
@@ -13,14 +13,19 @@ if TYPE_CHECKING:
 
 
 def allowed_by(file: Path, options: list[str] | None) -> AllowedCode:
-    """What `--code` allows."""
+    """Return the code that `--code` allows.
+
+    Args:
+        file: the study file; code is found relative to its folder.
+        options: the values of `--code`.
+    """
     from tunecli.study_file.catalogue.allowed_code import AllowedCode
 
     return AllowedCode.of(file.absolute().parent, options or [])
 
 
 def allowed_before(file: Path, place: StudyFolder) -> AllowedCode:
-    """What this user allowed for this study before, and is unchanged."""
+    """Return the code that this user allowed for this study before and that is unchanged."""
     from tunecli.files.small import read_small
     from tunecli.search.study.permissions import remembered
     from tunecli.study_file.catalogue.allowed_code import places_in
@@ -35,7 +40,11 @@ def allowed_before(file: Path, place: StudyFolder) -> AllowedCode:
 def remember_allowed(
     place: StudyFolder, code: AllowedCode, loaded: Mapping[str, str] | None = None
 ) -> None:
-    """Keep what is allowed, and what was imported for it, for this user's next call."""
+    """Store the allowed code, and the files imported for it, for this user's next call.
+
+    Args:
+        loaded: content hash of each imported file, by path; None if it was only allowed.
+    """
     from tunecli.search.study.permissions import remember
 
     remember(_identity(place), code, loaded)

@@ -21,12 +21,12 @@ def console(*, stderr: bool = True) -> Console:
 
 
 def print_result(text: str, end: str = "\n") -> None:
-    """A result, on stdout: exact for programs and files, harmless for a terminal."""
+    """Print a result to stdout: exactly for programs and files, safely for a terminal."""
     print(_plain(text) if sys.stdout.isatty() else text, end=end)
 
 
 def say(text: str) -> None:
-    """One plain sentence on stderr."""
+    """Print plain sentences to stderr."""
     print(_plain(text), file=sys.stderr)
 
 
@@ -54,7 +54,7 @@ def warnings_said() -> Iterator[None]:
 
 
 def _plain(text: str) -> str:
-    """Foreign names in it move no cursor."""
+    """Return text in which untrusted names cannot control the terminal."""
     from tunecli.report.phrases.wording import plain_lines
 
     return plain_lines(text)

@@ -1,4 +1,4 @@
-"""The options that say which trial of a study is meant, and the trial that they mean."""
+"""The options that select a trial of a study, and the trial that they select."""
 
 from __future__ import annotations
 
@@ -10,19 +10,21 @@ if TYPE_CHECKING:
     from tunecli.report.analysis.records import StudyRecord, TrialRecord
 
 TrialOption = Annotated[
-    str, typer.Option(help="A number, `best`, or `simplest`: of those tied with the best.")
+    str,
+    typer.Option(help="A trial number, `best`, or `simplest` (of those tied with the best)."),
 ]
 ParetoOption = Annotated[
-    int | None, typer.Option(help="Place on the Pareto front, as the report has it.")
+    int | None, typer.Option(help="Place on the Pareto front, as numbered in the report.")
 ]
 BestWithinOption = Annotated[
-    str | None, typer.Option(help="What must hold, as 'accuracy >= 0.97 and size <= 40KB'.")
+    str | None,
+    typer.Option(help="Conditions on the trial, e.g. 'accuracy >= 0.97 and size <= 40KB'."),
 ]
 MinimizeOption = Annotated[
-    str | None, typer.Option(help="With --best-within: the metric or cost to be small.")
+    str | None, typer.Option(help="With --best-within: the metric or cost to minimize.")
 ]
 MaximizeOption = Annotated[
-    str | None, typer.Option(help="With --best-within: the metric or cost to be large.")
+    str | None, typer.Option(help="With --best-within: the metric or cost to maximize.")
 ]
 
 
@@ -34,20 +36,20 @@ def chosen(
     minimize: str | None,
     maximize: str | None,
 ) -> TrialRecord:
-    """The trial that the options mean.
+    """Return the trial that the options select.
 
     Raises:
-        RefitError: there is none.
+        RefitError: no trial fits them.
     """
     from tunecli.model_folder import select_trial
     from tunecli.report.analysis.records import RecordedObjective
 
     if (trial != "best") + (pareto is not None) + (best_within is not None) > 1:
-        raise typer.BadParameter("--trial, --pareto and --best-within exclude each other.")
+        raise typer.BadParameter("--trial, --pareto and --best-within are mutually exclusive.")
     if (minimize or maximize) and best_within is None:
-        raise typer.BadParameter("--minimize and --maximize go with --best-within.")
+        raise typer.BadParameter("--minimize and --maximize require --best-within.")
     if minimize and maximize:
-        raise typer.BadParameter("--minimize and --maximize exclude each other.")
+        raise typer.BadParameter("--minimize and --maximize are mutually exclusive.")
     if pareto is not None:
         return select_trial.front_trial(record, pareto)
     if best_within is not None:

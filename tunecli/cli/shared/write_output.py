@@ -1,4 +1,4 @@
-"""Texts that a command writes for the user, where the user said."""
+"""Write a command's text to the file that the user named."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from tunecli.files.output import output
 
 
 def write_output(path: Path, text: str, option: str = "", *, is_new: bool = False) -> None:
-    """Write a file whole.
+    """Write a file as a whole or not at all.
 
     Args:
-        option: that names it, for messages.
-        is_new: whether it must not be there yet.
+        option: the option that names the file, for messages.
+        is_new: whether the file must not exist yet.
 
     Raises:
-        OutputError: it cannot be written; what was there is as it was.
+        OutputError: the file cannot be written; the old content is unchanged.
     """
     with output(path, option=option, is_new=is_new) as part:
         part.write_text(text, encoding="utf-8")

@@ -1,1 +1,1 @@
-"""What a search reports while it runs."""
+"""The events that a search reports while it runs."""

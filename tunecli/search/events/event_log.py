@@ -1,4 +1,4 @@
-"""`events.jsonl`: what a search tells, one JSON object a line, for whoever watches it."""
+"""Write the events of a search to `events.jsonl`, one JSON object per line."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from tunecli.search.events.events import Notice, SearchEvent
 
 
 class EventLog:
-    """Appends events to a file. A log that cannot be written never stops a search."""
+    """Appends events to a file. A log that cannot be written does not stop a search."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._works = True
 
     def add(self, event: SearchEvent) -> Notice | None:
-        """Write one event; returns a notice the first time that this fails."""
+        """Write one event, and return a notice the first time that this fails."""
         if not self._works:
             return None
         try:
@@ -29,17 +29,17 @@ class EventLog:
                 file.write(_as_line(event))
         except OSError as error:
             self._works = False
-            return Notice(f"{self._path} is not written from now on: {error.strerror}.")
+            return Notice(f"{self._path} cannot be written any more: {error.strerror}.")
         return None
 
 
 def _as_line(event: SearchEvent) -> str:
     fields = dataclasses.asdict(event)
-    fields.pop("earlier", None)  # the log has told of them before
-    fields.pop("folds", None)  # the database has them
-    told = {
+    fields.pop("earlier", None)  # the log contains these trials already
+    fields.pop("folds", None)  # the database stores them
+    line = {
         "time": utc_now().isoformat(timespec="milliseconds"),
         "event": type(event).__name__,
         **fields,
     }
-    return json.dumps(told) + "\n"
+    return json.dumps(line) + "\n"

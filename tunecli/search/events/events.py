@@ -1,6 +1,6 @@
-"""What a search tells while it runs: one stream for the screen and for `events.jsonl`.
+"""The events of a search: one stream for the live view, the trackers and `events.jsonl`.
 
-Plain values; no torch, no Optuna, no rich.
+Events are plain values, without torch, Optuna or rich.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ class TrialFinished:
 
     Attributes:
         spread: standard deviation over folds; None with one fold.
-        fold_scores: at the best evaluation, one for each split; empty without a value.
-        n_valid_per_train: rows that validate for each that trains; None if that is not known.
-        values: of all objectives; empty unless complete.
+        fold_scores: scores at the best evaluation, one per split; empty without a value.
+        n_valid_per_train: validation rows per training row; None if unknown.
+        values: the values of all objectives; empty unless complete.
     """
 
     number: int
@@ -42,19 +42,19 @@ class TrialFinished:
 
 @dataclass(frozen=True)
 class SearchStarted:
-    """A search begins or goes on.
+    """A search begins or resumes.
 
     Attributes:
         objective: name of the metric.
-        further_objectives: name and direction of those beside it.
-        n_done: trials that had ended before; `n_total` is the study's total of trials.
-        adopted: numbers of the trials that were interrupted and are taken up again.
-        changes: sentences on what was edited in the study file since the last call.
-        earlier: the trials that had ended before, by number, so that counts, the best and its
-            noise are those of the whole study.
+        further_objectives: name and direction of each additional objective.
+        n_done: number of trials that had ended before; `n_total` is the study's total.
+        adopted: numbers of the interrupted trials that are resumed.
+        changes: sentences on the edits of the study file since the last call.
+        earlier: the trials that had ended before, by number, so that counts, the best trial and
+            its noise are those of the whole study.
         has_pruner: whether bad trials are stopped early.
         learned: sentences on what the sampler learned from other studies.
-        gates: what each parameter with an `or:` takes while it is off, by the parameter's name.
+        gates: the value that each parameter with an `or:` takes while it is off, by name.
     """
 
     study: str
@@ -76,19 +76,29 @@ class SearchStarted:
 
 @dataclass(frozen=True)
 class DataDescribed:
+    """The data was read."""
+
     summary: DataSummary
 
 
 @dataclass(frozen=True)
 class BaselinesScored:
-    """Attributes: `baselines`: all that are known; those without scores have a note."""
+    """All baselines are known.
+
+    Attributes:
+        baselines: all of them; those without scores have a note.
+    """
 
     baselines: tuple[Baseline, ...]
 
 
 @dataclass(frozen=True)
 class TrialStarted:
-    """Attributes: `n_evaluations`: how many evaluations the trial has if nothing stops it."""
+    """A trial begins or resumes.
+
+    Attributes:
+        n_evaluations: how many evaluations the trial has if nothing stops it early.
+    """
 
     number: int
     params: dict[str, Scalar]
@@ -97,12 +107,12 @@ class TrialStarted:
 
 @dataclass(frozen=True)
 class TrialEvaluated:
-    """Every fold of a trial was evaluated once more.
+    """All folds of a trial were evaluated once more.
 
     Attributes:
         score: mean over folds.
         best: the trial's best mean so far.
-        folds: what each fold told.
+        folds: the evaluation of each fold.
     """
 
     number: int
@@ -114,17 +124,17 @@ class TrialEvaluated:
 
 @dataclass(frozen=True)
 class Notice:
-    """A sentence the user should read; the search goes on."""
+    """A sentence that the user should read; the search continues."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class CodeLoaded:
-    """Code of the user's own was imported.
+    """User code was imported.
 
     Attributes:
-        files: the content hash of each file, by absolute path.
+        files: content hash of each file, by absolute path.
     """
 
     worker: int
@@ -133,11 +143,11 @@ class CodeLoaded:
 
 @dataclass(frozen=True)
 class SearchEnded:
-    """How a search ended.
+    """A search ended.
 
     Attributes:
-        reason: for `failing`, why every trial has no value, or the commonest of the reasons.
-        outcome: for `failing`, how each of them ended; empty where they ended in several ways.
+        reason: for `failing`, the most common reason why trials have no value.
+        outcome: for `failing`, the outcome that all trials share; empty if outcomes differ.
     """
 
     ending: Ending

@@ -1,1 +1,1 @@
-"""Stop a trial or let it continue."""
+"""Decide whether a running trial stops early."""

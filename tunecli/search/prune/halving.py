@@ -1,9 +1,9 @@
 """Asynchronous successive halving and Hyperband, as pure functions of curves.
 
-The rules are those of Optuna's SuccessiveHalvingPruner and HyperbandPruner, which keep the rungs
-that a trial has reached as attributes of the trial; here they are read off its curve. Li et al.
-2020, "A System for Massively Parallel Hyperparameter Tuning" (arXiv:1810.05934); Li et al. 2018,
-"Hyperband" (JMLR 18-185).
+The rules are those of Optuna's SuccessiveHalvingPruner and HyperbandPruner. Optuna stores the
+rungs that a trial has reached as attributes of the trial; here they follow from its curve. Li et
+al. 2020, "A System for Massively Parallel Hyperparameter Tuning" (arXiv:1810.05934); Li et al.
+2018, "Hyperband" (JMLR 18-185).
 """
 
 from __future__ import annotations
@@ -21,11 +21,13 @@ HALVING = frozenset({"SuccessiveHalvingPruner", "HyperbandPruner"})
 
 @dataclass(frozen=True)
 class Halving:
-    """At evaluations first, first · factor, first · factor², … only the best 1/factor go on.
+    """Successive halving: only the best 1/factor of the trials go beyond a rung.
+
+    Rungs end at evaluations first, first · factor, first · factor², …
 
     Attributes:
         first: index of the evaluation at which the first rung ends.
-        bootstrap: so many trials must reach a rung before any goes beyond it.
+        bootstrap: number of trials that must reach a rung before any goes beyond it.
     """
 
     first: int
@@ -34,7 +36,7 @@ class Halving:
 
     @classmethod
     def of(cls, pruner: Component, n_evaluations: int, bracket: int) -> Halving:
-        """The rule of a pruner for trials of so many evaluations.
+        """Return the rule of a pruner for trials of `n_evaluations` evaluations.
 
         `min_resource: auto` is a hundredth of them, at least 1.
 
@@ -51,14 +53,14 @@ class Halving:
         if not (isinstance(start, int) and start >= 1 and factor >= 2 and early >= 0):
             raise ValueError(
                 "min_resource must be at least 1 (or auto), reduction_factor at least 2 and "
-                f"min_early_stopping_rate at least 0, but got {dict(arguments)}."
+                f"min_early_stopping_rate at least 0, got {dict(arguments)}."
             )
         return cls(start * factor**early, factor, arguments.get("bootstrap_count", 0))
 
     def stops(
         self, curve: Sequence[float], others: Sequence[Sequence[float]], direction: Direction
     ) -> bool:
-        """Whether a trial stops after the last value of `curve`.
+        """Return whether a trial stops after the last value of `curve`.
 
         Args:
             others: the curves of the trials that it is compared with.
@@ -87,14 +89,14 @@ class Brackets:
     """Hyperband's brackets: bracket s halves from evaluation reduction_factor**s on.
 
     Attributes:
-        budgets: how many trials in all of `sum(budgets)` go into each.
+        budgets: how many of every `sum(budgets)` trials each bracket gets.
     """
 
     budgets: tuple[int, ...]
 
     @classmethod
     def of(cls, arguments: Mapping[str, Any], n_evaluations: int) -> Brackets:
-        """The brackets for trials of so many evaluations, Hyperband's largest resource."""
+        """Return the brackets for trials of `n_evaluations`, Hyperband's largest resource."""
         factor = arguments.get("reduction_factor", 3)
         longest = arguments.get("max_resource", "auto")
         longest = n_evaluations if longest == "auto" else longest
@@ -108,7 +110,7 @@ class Brackets:
         )
 
     def choose(self, key: str) -> int:
-        """The bracket that a hash gives, each as often as its budget says."""
+        """Return the bracket of a trial by a hash of `key`, with frequencies as the budgets."""
         left = binascii.crc32(key.encode()) % sum(self.budgets)
         for bracket, budget in enumerate(self.budgets):
             left -= budget

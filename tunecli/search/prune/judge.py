@@ -1,9 +1,9 @@
-"""Judging running trials by Optuna's pruners, in an order that no worker can change.
+"""Judge running trials by Optuna's pruners, in an order that does not depend on the workers.
 
 A trial is compared with the finished trials that it was suggested from, and only with those of the
 same kind of curve: schedules that start low and end high (warm-up, OneCycleLR, CyclicLR) are one
-kind, all others the other. A verdict depends on the trial's own curve and on theirs, and on
-nothing that a pruner might have stored on the way: a resumed search judges as one in one go.
+kind, all others another. A verdict depends on the trial's curve and on theirs alone, not on
+anything that a pruner stored before. So a resumed search judges like an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -26,18 +26,25 @@ from tunecli.training.step.timetable import Timetable
 
 RISING = frozenset({"OneCycleLR", "CyclicLR"})
 
-_EPOCH = datetime(1970, 1, 1)  # no pruner looks at times, but Optuna wants some
+_EPOCH = datetime(1970, 1, 1)  # pruners ignore times, but Optuna requires them
 
 
 def n_evaluations(config: TrialConfig) -> int:
-    """How many evaluations a trial has if nothing stops it; 0 if only its own training knows."""
+    """Return how many evaluations a trial has if nothing stops it.
+
+    0 if it trains by user code that does not say how many.
+    """
     if config.train is not None:
         return config.training.epochs or 0
     return len(Timetable.of(config.training, n_batches=1).evaluations)
 
 
 def first_verdict(pruner: Component, length: int) -> int:
-    """Index of the first evaluation after which a pruner could stop a trial of `length`."""
+    """Return the index of the first evaluation after which a pruner could stop a trial.
+
+    Args:
+        length: number of evaluations of the trial.
+    """
     arguments = pruner.arguments
     if pruner.name in HALVING:
         return Halving.of(pruner, length, bracket=0).first
@@ -49,15 +56,15 @@ def first_verdict(pruner: Component, length: int) -> int:
 
 @dataclass
 class _Judged:
-    """What the judge holds of a trial.
+    """A trial as the judge knows it.
 
     Attributes:
         rising: whether its schedule starts low and ends high.
-        bracket: of Hyperband; 0 for all others.
+        bracket: its bracket of Hyperband; 0 for all other pruners.
         visible: the trials that it may be compared with, once they have ended.
-        frozen: as Optuna's pruners see it; None while it runs.
-        others: those that it is compared with, once that is known.
-        view: those as a study, for Optuna's pruners.
+        frozen: the trial as Optuna's pruners see it; None while it runs.
+        others: the trials that it is compared with; None while they may change.
+        view: `others` as a study, for Optuna's pruners.
     """
 
     rising: bool
@@ -71,11 +78,11 @@ class _Judged:
 
 
 class Judge:
-    """Says whether a running trial should stop. Holds every trial's mean curve.
+    """The pruner: decides whether a running trial stops, from the mean curves of all trials.
 
     Args:
-        pruner: of optuna.pruners; None lets every trial run to its end.
-        study: its name decides Hyperband's brackets, with the trial's number.
+        pruner: a class of optuna.pruners; None lets every trial run to its end.
+        study: the study's name; with the trial's number, it decides Hyperband's brackets.
     """
 
     def __init__(self, pruner: Component | None, direction: Direction, study: str) -> None:
@@ -88,11 +95,11 @@ class Judge:
 
     @property
     def judges(self) -> bool:
-        """Whether there is anything to ask."""
+        """Whether there is a pruner."""
         return self._pruner is not None
 
     def start(self, number: int, config: TrialConfig, visible: Container[int]) -> None:
-        """Begin a trial, or another attempt at it: its curve is told from the start.
+        """Begin a trial, or another attempt at it: its curve begins again.
 
         Args:
             visible: the trials that it will be compared with, once they have ended.
@@ -105,11 +112,11 @@ class Judge:
         )
 
     def add(self, number: int, mean: float) -> None:
-        """Take in the mean score of the trial's next evaluation."""
+        """Add the mean score of the trial's next evaluation."""
         self._trials[number].curve.append(mean)
 
     def stops(self, number: int) -> bool:
-        """Whether the trial should end after its newest evaluation."""
+        """Return whether the trial should end after its newest evaluation."""
         if self._pruner is None:
             return False
         judged = self._trials[number]
@@ -121,15 +128,15 @@ class Judge:
         return make_pruner(self._pruner).prune(self._view(judged), running)
 
     def finish(self, trial: Trial) -> None:
-        """From now on others may be compared with this trial."""
+        """End a trial: from now on others may be compared with it."""
         assert trial.outcome is not None
         judged = self._trials[trial.number]
         state = STATES[trial.outcome]
         judged.frozen = _freeze(trial.number, judged.curve, state, trial.value)
-        judged.others = judged.view = None  # as long as the study, for each trial
+        judged.others = judged.view = None  # they would take memory for every trial
 
     def restore(self, trial: Trial, visible: Container[int]) -> None:
-        """Take in a trial of an earlier call, with its curve if it has ended."""
+        """Add a trial of an earlier call, with its curve if it has ended."""
         self.start(trial.number, trial.config, visible)
         if trial.outcome is not None:
             self._trials[trial.number].curve.extend(trial.curve)
@@ -145,7 +152,7 @@ class Judge:
             and number in judged.visible
             and (other.rising, other.bracket) == (judged.rising, judged.bracket)
         ]
-        if isinstance(judged.visible, range):  # all of them had ended before the trial began
+        if isinstance(judged.visible, range):  # all had ended before the trial began
             judged.others = others
         return others
 
@@ -167,10 +174,10 @@ class Judge:
 
 
 def make_pruner(component: Component) -> pruners.BasePruner:
-    """One of Optuna's pruners that judge by curves alone.
+    """Return one of Optuna's pruners that judge by curves alone.
 
     Raises:
-        ValueError: in Optuna's words.
+        ValueError: Optuna refuses an argument; the message is Optuna's.
     """
     arguments = dict(component.arguments)
     if component.name != "PatientPruner":
@@ -179,8 +186,8 @@ def make_pruner(component: Component) -> pruners.BasePruner:
     wrapped = arguments.pop("wrapped_pruner", None)
     if wrapped is not None and wrapped.name in HALVING:
         raise ValueError(
-            f"PatientPruner cannot wrap {wrapped.name}, which decides at a few evaluations only, "
-            "where patience is seldom at its end. Wrap Median, Percentile or Threshold."
+            f"PatientPruner cannot wrap {wrapped.name}, which judges only at a few evaluations, "
+            "where the patience has rarely run out. Wrap Median, Percentile or Threshold."
         )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
@@ -188,7 +195,7 @@ def make_pruner(component: Component) -> pruners.BasePruner:
 
 
 class _View(optuna.Study):
-    """The study as one trial may see it: `trials` and nothing else."""
+    """A study with only the trials that one trial may see."""
 
     def __init__(self, name: str, storage: InMemoryStorage, trials: Sequence[FrozenTrial]) -> None:
         super().__init__(name, storage, pruner=pruners.NopPruner())
@@ -203,7 +210,7 @@ class _View(optuna.Study):
 def _freeze(
     number: int, curve: Sequence[float], state: TrialState | None, value: float | None
 ) -> FrozenTrial:
-    """A trial as Optuna's pruners take it; running if `state` is None."""
+    """Return a trial as Optuna's pruners expect it; running if `state` is None."""
     return FrozenTrial(
         number=number,
         trial_id=number,

@@ -1,1 +1,1 @@
-"""Where a study lives, who holds it, and what it keeps in its folder."""
+"""The folder of a study, its locks, and the files in it."""

@@ -1,4 +1,4 @@
-"""Which trials' models a study keeps: those of its best, a folder each."""
+"""Keep the models of a study's best trials, one folder per trial."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from tunecli.training.state.trial_files import MODELS
 class BestModels:
     """The folders of the best trials in the first objective.
 
-    A worker writes the models of a trial that may be among them before it tells the trial's end,
-    and what is not among them goes when that was recorded. So a search that is killed in between
-    leaves a folder too many, never one too few.
+    A worker writes the models of a trial that may be among the best before it reports the trial's
+    end. A folder that is not among the best is removed once that end is recorded. So a search that
+    is killed in between leaves a folder too many, never one too few.
 
     Args:
-        root: of all folders; None to keep nothing.
-        n: how many trials.
-        trials: of earlier calls. The folders of those that ended and are not among the best go.
+        root: the folder of all these folders; None to keep nothing.
+        n: how many trials to keep models of.
+        trials: the trials of earlier calls. Folders of trials that ended and are not among the
+            best are removed.
     """
 
     def __init__(
@@ -33,25 +34,25 @@ class BestModels:
         self._best: list[Trial] = []
         for trial in trials:
             self._insert(trial)
-        kept = {trial.number for trial in self._best}
+        best = {trial.number for trial in self._best}
         ended = {trial.number for trial in trials if trial.outcome is not None}
-        self._folders.remove_left(ended - kept)
+        self._folders.remove_left(ended - best)
 
     def of(self, number: int) -> str:
-        """The folder of trial `number`; empty to keep nothing."""
+        """Return the folder of trial `number`; empty to keep nothing."""
         return self._folders.of(number)
 
     @property
     def to_beat(self) -> float | None:
-        """What a trial must reach by now, or it is not kept; None for any value."""
+        """The value that a trial must reach now to be kept; None for any value."""
         return self._best[-1].value if self._best and len(self._best) == self._n else None
 
     def take(self, trial: Trial) -> None:
-        """A trial has ended, and that was recorded."""
+        """Take a trial whose end is recorded, and remove folders that are not needed any more."""
         self._folders.remove(*(gone.number for gone in self._insert(trial)))
 
     def _insert(self, trial: Trial) -> list[Trial]:
-        """Those that are not among the best, or no more."""
+        """Insert a trial, and return those that are not, or no longer, among the best."""
         if not self._n:
             return []
         if not trial.values:

@@ -1,4 +1,4 @@
-"""The trials that no other one beats: the best, or with several objectives the Pareto front."""
+"""Track the best trial of a running search, or with several objectives its Pareto front."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from tunecli.training.outcome.objectives import dominates
 
 
 class FrontTracker:
-    """Takes trials as they end; of two with equal values it keeps the first in number.
+    """The trials that no other trial beats; of equal ones only the first in number.
 
     Args:
-        directions: of the objectives, in their order.
-        trials: that have ended, or not.
+        directions: directions of the objectives, in their order.
+        trials: trials to take at once; those that have not ended are ignored.
     """
 
     def __init__(self, directions: Sequence[Direction], trials: Sequence[Trial] = ()) -> None:
@@ -24,11 +24,15 @@ class FrontTracker:
             self.take(trial)
 
     def take(self, trial: Trial) -> bool:
-        """Whether a trial that has ended is on the front; those that it beats leave."""
+        """Add a trial that has ended if no other beats it, and remove those that it beats.
+
+        Returns:
+            whether the trial is on the front now.
+        """
         if not trial.values or any(self._yields_to(trial, other) for other in self._trials):
             return False
-        kept = [other for other in self._trials if not self._yields_to(other, trial)]
-        self._trials = [*kept, trial]
+        others = [other for other in self._trials if not self._yields_to(other, trial)]
+        self._trials = [*others, trial]
         return True
 
     def __contains__(self, trial: Trial) -> bool:

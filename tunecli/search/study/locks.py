@@ -1,8 +1,8 @@
-"""A file that one process holds at a time, and that says who does.
+"""Lock files: one process holds a file at a time, and the file names the holder.
 
-The kernel lets go of a lock however its process ends. Where a file system has no such locks (some
-network and FUSE ones), the file's existence is the lock, and one whose process is gone is
-recognized by host, boot and process id.
+The kernel releases a lock however its process ends. On file systems without such locks (some
+network and FUSE ones), the existence of a file is the lock; a stale one is recognized by host,
+boot and process id.
 """
 
 from __future__ import annotations
@@ -23,12 +23,16 @@ from tunecli.files.small import read_small
 from tunecli.files.turns import UNLOCKABLE
 
 _BEGIN = b'{"pid": '
-"""Of what a holder writes."""
+"""The first bytes of a lock file that is in use."""
 
 
 @dataclass(frozen=True)
 class Holder:
-    """The process that holds a lock. Attributes: `boot`: of its machine; empty where unknown."""
+    """The process that holds a lock.
+
+    Attributes:
+        boot: id of the machine's boot; empty if unknown.
+    """
 
     pid: int
     host: str
@@ -37,13 +41,13 @@ class Holder:
 
     @classmethod
     def here(cls) -> Holder:
-        """This process."""
+        """Return this process as a holder."""
         since = datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
         return cls(os.getpid(), socket.gethostname(), _boot(), since)
 
     @classmethod
     def read(cls, path: Path) -> Holder | None:
-        """Who has written it; None if nobody, or only in part."""
+        """Read the holder from a file; None if the file has none, or only a part."""
         try:
             refuse_foreign(path, "file")
             return cls.parse(read_small(path))
@@ -52,33 +56,33 @@ class Holder:
 
     @classmethod
     def parse(cls, content: bytes) -> Holder | None:
-        """Who is written there; None if nobody, or only in part."""
+        """Read the holder from bytes; None if they name none, or only a part."""
         try:
-            told = json.loads(content)
-            return cls(int(told["pid"]), str(told["host"]), str(told["boot"]), str(told["since"]))
+            data = json.loads(content)
+            return cls(int(data["pid"]), str(data["host"]), str(data["boot"]), str(data["since"]))
         except (ValueError, TypeError, LookupError, RecursionError):
             return None
 
     @property
     def is_gone(self) -> bool:
-        """Whether it certainly runs no more: it ran on this host, which has no such process."""
+        """Whether the process has certainly ended: it ran on this host and does not exist now."""
         if self.host != socket.gethostname():
             return False
         return self.boot != _boot() or not _is_alive(self.pid)
 
     def __str__(self) -> str:
-        """The holder in words, in printable characters."""
+        """Return the holder in words, in printable characters."""
         host, since = (ascii(text)[1:-1] for text in (self.host, self.since))
         return f"process {self.pid} on {host} since {since}"
 
 
 class TakenError(Exception):
-    """Somebody else holds a lock.
+    """Another process holds a lock.
 
     Attributes:
-        holder: who, if it is known.
-        outlives: the file that has to be deleted by hand if the holder is gone; None if the
-            kernel takes care of that.
+        holder: the process, if it is known.
+        outlives: the file to delete by hand if the holder no longer exists; None if the kernel
+            releases the lock.
     """
 
     def __init__(self, holder: Holder | None, outlives: Path | None = None) -> None:
@@ -89,11 +93,11 @@ class TakenError(Exception):
 
 @contextmanager
 def hold(path: Path) -> Iterator[None]:
-    """Hold a lock file; its folder must exist. It is removed at the end.
+    """Hold a lock file, and remove it at the end; its folder must exist.
 
     Raises:
         TakenError: another process holds it.
-        OSError: it cannot be written, or is a file of somebody else's.
+        OSError: it cannot be written, or tunecli did not write it.
     """
     descriptor = _lock(path)
     mine = path if descriptor is not None else soft(path)
@@ -107,17 +111,17 @@ def hold(path: Path) -> Iterator[None]:
         os.write(descriptor, json.dumps(asdict(Holder.here())).encode())
         yield
     finally:
-        mine.unlink(missing_ok=True)  # while it is held, so that it is nobody else's
+        mine.unlink(missing_ok=True)  # while it is held, so that nobody else has it
         os.close(descriptor)
 
 
 def soft(path: Path) -> Path:
-    """The file whose existence is the lock where the kernel has none for `path`."""
+    """Return the file whose existence is the lock if the kernel cannot lock `path`."""
     return path.with_suffix(".pid")
 
 
 def _lock(path: Path) -> int | None:
-    """A descriptor with the kernel's lock; None where the kernel has none for this file."""
+    """Return a descriptor with the kernel's lock; None if the kernel cannot lock this file."""
     while True:
         descriptor = open_file(path, os.O_RDWR)
         try:
@@ -132,11 +136,11 @@ def _lock(path: Path) -> int | None:
             if error.errno in UNLOCKABLE:
                 return None
             raise
-        os.close(descriptor)  # the last holder has removed the file between the two calls
+        os.close(descriptor)  # the last holder removed the file between the two calls
 
 
 def _is_still(path: Path, descriptor: int) -> bool:
-    """Whether the name still leads to the open file."""
+    """Return whether the path still leads to the open file."""
     try:
         return os.path.samestat(os.stat(path), os.fstat(descriptor))
     except FileNotFoundError:
@@ -144,7 +148,7 @@ def _is_still(path: Path, descriptor: int) -> bool:
 
 
 def _create(path: Path) -> int:
-    """A descriptor of a file that did not exist, or whose process is gone."""
+    """Create the file, after removing one whose process has ended, and return its descriptor."""
     for _ in range(2):
         try:
             return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
@@ -157,17 +161,17 @@ def _create(path: Path) -> int:
 
 
 def _remove_stale(path: Path, holder: Holder) -> None:
-    """Remove the lock of a process that is gone, unless somebody was quicker."""
+    """Remove the lock of a process that has ended, unless another process was faster."""
     aside = path.with_name(f"{path.name}.{os.getpid()}")
     with suppress(FileNotFoundError):
         path.rename(aside)
-        if Holder.read(aside) != holder:  # of one who has just taken the lock
+        if Holder.read(aside) != holder:  # another process has just taken the lock
             aside.rename(path)
         aside.unlink(missing_ok=True)
 
 
 def _read(path: Path) -> Holder | None:
-    """Who holds a lock; one who has just taken it needs a moment to write it down."""
+    """Return who holds a lock; a new holder needs a moment to write its name."""
     for _ in range(10):
         if holder := Holder.read(path):
             return holder
@@ -176,7 +180,7 @@ def _read(path: Path) -> Holder | None:
 
 
 def _boot() -> str:
-    """Changes with every start of the machine; empty where the system does not tell."""
+    """Return an id of the machine's boot; empty if the system has none."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
@@ -188,6 +192,6 @@ def _is_alive(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except (PermissionError, OverflowError):  # another user's; no number of a process
+    except (PermissionError, OverflowError):  # another user's process; not a process id
         return True
     return True

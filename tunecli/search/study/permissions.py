@@ -1,8 +1,8 @@
-"""What code this user has allowed for a study, so that a resume need not ask again.
+"""Remember the code that this user has allowed for a study, so that a resume needs no `--code`.
 
-It is kept in the user's own state folder, not with the study: a study folder may come from
-somebody else, and what it says about itself allows nothing. A permission holds for one study, one
-file or package, and its content as it was, with every file that was imported for it.
+Permissions are stored in the user's state folder, not with the study: a study folder may come from
+somebody else and cannot allow anything. A permission is valid for one study and one file or
+package, as long as its content and every file imported for it are unchanged.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from tunecli.study_file.catalogue.code_hashes import changed_files, content_hash
 
 
 class _Permission(BaseModel):
-    """What was allowed.
+    """One allowed file or package.
 
     Attributes:
         content: hash of the file or package.
-        loaded: of each file that was imported, by absolute path.
+        loaded: content hash of each file that was imported for it, by absolute path.
     """
 
     content: str
@@ -37,19 +37,19 @@ class _Permission(BaseModel):
 
 
 def remember(study: str, code: AllowedCode, loaded: Mapping[str, str] | None = None) -> None:
-    """Keep what the command line allowed; where nothing can be kept, it must be said again.
+    """Store the code that the command line allowed, if the state folder can be written.
 
     Args:
-        study: where it lives, the same in each call and unlike all others.
-        loaded: what was imported in this call, beside what was before; None if the command line
-            has just allowed it.
+        study: identifies the study: the same in each call, and different from all others.
+        loaded: content hash of each file imported in this call, in addition to earlier ones; None
+            if the command line has just allowed the code.
     """
     with suppress(OSError):
         _folder().mkdir(parents=True, exist_ok=True)
         for option, content in _entries(code):
             before = _read(study, option)
             files = before.loaded if before else {}
-            if loaded is None:  # they are allowed as they are now
+            if loaded is None:  # the files are allowed with their current content
                 files = {path: content_hash(Path(path)) for path in files}
             permission = _Permission(content=content, loaded=files | dict(loaded or {}))
             with whole_file(_record(study, option)) as part:
@@ -57,23 +57,23 @@ def remember(study: str, code: AllowedCode, loaded: Mapping[str, str] | None = N
 
 
 def remembered(study: str, folder: Path, options: Iterable[str]) -> AllowedCode:
-    """Those of `options` that were allowed for a study before, and have not changed since.
+    """Return the code among `options` that was allowed for a study before and is unchanged.
 
     Args:
-        folder: of the study file; files are looked for beside it alone.
+        folder: folder of the study file; files are searched for only there.
     """
-    found = AllowedCode(folder)
+    allowed = AllowedCode(folder)
     for option in options:
         name = str((folder / option).resolve()) if option.endswith(".py") else option
         permission = _read(study, name)
         if permission is not None:
             with suppress(OSError, UserCodeError):
-                found = found.and_also(_unchanged(permission, AllowedCode.of(folder, [name])))
-    return found
+                allowed = allowed.and_also(_unchanged(permission, AllowedCode.of(folder, [name])))
+    return allowed
 
 
 def _unchanged(permission: _Permission, now: AllowedCode) -> AllowedCode:
-    """What is still allowed; and else, that it has changed."""
+    """Return the code if it is unchanged; otherwise mark it as changed."""
     [(_, content)] = _entries(now)
     if permission.content == content and not changed_files(Path(), permission.loaded):
         return now
@@ -82,7 +82,7 @@ def _unchanged(permission: _Permission, now: AllowedCode) -> AllowedCode:
 
 
 def _read(study: str, option: str) -> _Permission | None:
-    """None if there is none, or one of another version."""
+    """Read a permission; None if there is none, or one of another version."""
     try:
         return _Permission.model_validate_json(read_small(_record(study, option)))
     except (OSError, ValidationError):
@@ -94,7 +94,7 @@ def _entries(code: AllowedCode) -> list[tuple[str, str]]:
 
 
 def _folder() -> Path:
-    """As the XDG base directory specification has it."""
+    """Return the folder of permissions, by the XDG base directory specification."""
     state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     return Path(state) / "tunecli" / "allowed"
 

@@ -1,4 +1,4 @@
-"""Where a study lives: a folder under `runs/`, a database, and locks for its one driver."""
+"""The folder of a study under `runs/`, its database, and the locks for its one driver."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from tunecli.study_file.read.study_name import TRASH
 
 DATABASE = "study.db"
 JOURNALS = ("-journal", "-wal", "-shm")
-"""How SQLite calls what belongs to a database."""
+"""Endings of the files that SQLite keeps next to a database."""
 
 
 @dataclass(frozen=True)
 class StudyFolder:
-    """Where one study lives.
+    """The folder and the database of one study.
 
     Attributes:
         runs: the folder of all studies.
-        name: of the study; a plain file name (the study file's rules check it).
+        name: the study's name; a plain file name (the study file's rules check it).
         storage: URL of another database, or None for `runs/<name>/study.db`.
     """
 
@@ -44,27 +44,27 @@ class StudyFolder:
 
     @property
     def folder(self) -> Path:
-        """Everything of this study but, perhaps, its database."""
+        """The folder with all files of the study, except for a database of `storage`."""
         return self.runs / self.name
 
     @property
     def url(self) -> str:
-        """The database as SQLAlchemy names it."""
-        from tunecli.database.urls import sqlite_url  # SQLAlchemy takes longer than a busy study
+        """The URL of the database, for SQLAlchemy."""
+        from tunecli.database.urls import sqlite_url  # importing SQLAlchemy is slow
 
         return self.storage or sqlite_url(self.folder / DATABASE)
 
     @property
     def events(self) -> Path:
-        """The stream of search events, one JSON object a line."""
+        """The file of search events, one JSON object per line."""
         return self.folder / "events.jsonl"
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Keep the study to this process, which will write to its folder: see `locked`.
+        """Lock the study for this process, which will write to its folder; see `locked`.
 
         Raises:
-            PlaceError: also where a link, or something else, has the name of a file of the study.
+            PlaceError: also if a link, or something else, has the name of a file of the study.
         """
         self._refuse_foreign()
         with self.locked():
@@ -72,10 +72,10 @@ class StudyFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep the study to this process: its folder, and its rows in a SQLite file.
+        """Lock the study for this process: its folder, and its rows in a SQLite file.
 
-        On a server nothing can be locked for so long; there the database refuses a second
-        writer's trial.
+        A database server cannot be locked for so long; there the database refuses the trial of a
+        second writer.
 
         Raises:
             StudyBusyError: another process holds it.
@@ -89,12 +89,12 @@ class StudyFolder:
             yield
 
     def move_to_trash(self) -> Path:
-        """Put all that is in the study's folder aside, of a study that is held.
+        """Move the files of a study that is held to the trash.
 
-        The database goes last: until then the study is where it was.
+        The database moves last: until then the study is in its old folder.
 
         Returns:
-            where it is now, under `runs/.trash`.
+            the new folder, under `runs/.trash`.
 
         Raises:
             PlaceError: the folder cannot be written, or the trash is a link.
@@ -111,18 +111,18 @@ class StudyFolder:
         return target
 
     def _new_in(self, trash: Path) -> Path:
-        """A folder that was not there."""
+        """Create a new folder in the trash."""
         stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
         for ending in chain([""], (f"-{number}" for number in count(2))):
             target = trash / f"{self.name}-{stamp}{ending}"
             with suppress(FileExistsError):
                 target.mkdir()
                 return target
-        raise AssertionError("numbers do not end")
+        raise AssertionError("unreachable: numbers do not end")
 
     @property
     def has_study_files(self) -> bool:
-        """Whether the folder holds what every search makes; another folder may have its name."""
+        """Whether the folder contains files of a search; another folder may have this name."""
         return any(path.exists() for path in (self.folder / DATABASE, self.events))
 
     def _contents(self) -> list[Path]:
@@ -130,7 +130,7 @@ class StudyFolder:
         return [path for path in self.folder.iterdir() if path.name not in locks]
 
     def _locks(self) -> list[Path]:
-        """The lock files: searches from several folders may share a database."""
+        """Return the lock files: the folder's, and that of a SQLite file, which may be shared."""
         locks = [self.folder / "search.lock"]
         database = self._database_file
         if database is not None:
@@ -141,7 +141,8 @@ class StudyFolder:
     def _database_file(self) -> Path | None:
         """The SQLite file; None for a database on a server.
 
-        Whatever links lead to one that the user named; that of the folder must not be one.
+        A file that the user named may be reached through links; one in the folder must not be a
+        link.
         """
         if self.storage is None:
             return self.folder.resolve() / DATABASE
@@ -151,7 +152,7 @@ class StudyFolder:
         return None if named is None else named.resolve()
 
     def _refuse_foreign(self) -> None:
-        """Let only real files and folders have the names of those that a search writes.
+        """Refuse anything but real files and folders under the names that a search writes.
 
         Raises:
             PlaceError: one is a link, of another kind, or has more than one name.
@@ -178,7 +179,11 @@ class StudyFolder:
 
     @contextmanager
     def _hold(self, path: Path) -> Iterator[None]:
-        """Hold one lock, or say who does."""
+        """Hold one lock.
+
+        Raises:
+            StudyBusyError: another process holds it.
+        """
         with ExitStack() as held:
             try:
                 if path.parent == self.folder:
@@ -192,23 +197,24 @@ class StudyFolder:
             yield
 
     def _busy_sentence(self, taken: TakenError) -> str:
-        advice = "Wait for it, or stop it first."
+        advice = "Wait until it ends, or stop it."
         if taken.outlives is not None:
-            advice += f" If it is gone for certain, delete {taken.outlives}."
+            advice += f" If that process no longer exists, delete {taken.outlives}."
         who = taken.holder or "another process"
-        return f"Study {self.name} is being searched by {who}. {advice}"
+        return f"Study {self.name} is in use by {who}. {advice}"
 
     def _unwritable(self, folder: Path, error: OSError) -> TunecliError:
-        """No room or no right is the machine's trouble, all else no place for a study."""
+        """Return the error: DatabaseError without room or permission, otherwise PlaceError."""
         if isinstance(error, NotOwnError):
             return PlaceError(
-                f"{error}; tunecli writes and deletes only what is its own. Move it away, or name "
-                "another place with --storage or with --runs, whose folder may itself be a link."
+                f"{error}, and tunecli writes and deletes only its own files. Move it away, or "
+                "choose another location with --storage or --runs (the folder of --runs itself "
+                "may be a link)."
             )
         kind = DatabaseError if error.errno in (*NO_ROOM, *NO_RIGHT) else PlaceError
         return kind(
-            f"{folder} cannot be written ({error.strerror}). Make room or allow it, or give "
-            "another place with --runs or --storage."
+            f"{folder} cannot be written ({error.strerror}). Free some space, change its "
+            "permissions, or choose another location with --runs or --storage."
         )
 
 
@@ -217,7 +223,7 @@ def _is_of_database(path: Path) -> bool:
 
 
 def _remove_empty(folders: Iterable[Path]) -> None:
-    """Leave no trace of a search that could not begin."""
-    with suppress(OSError):  # there is something in it
+    """Remove empty folders, so that a search that could not begin leaves no trace."""
+    with suppress(OSError):  # a folder is not empty
         for folder in folders:
             folder.rmdir()

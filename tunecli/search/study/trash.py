@@ -1,7 +1,7 @@
-"""Putting a study away: its folder into another one, its rows under another name. None is deleted.
+"""Move a study to the trash: its folder to another one, its rows to another name.
 
-Only what tunecli made is put away. A folder or a study that plain Optuna or somebody else made is
-refused, and stays as it is.
+Nothing is deleted. A folder or a study that Optuna itself or another program made is refused and
+stays unchanged.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ SELECT study_name FROM studies WHERE study_id NOT IN
 (SELECT study_id FROM study_user_attributes WHERE key LIKE 'tunecli:%')
 """
 _OUR_NAME = b"tunecli"
-"""Stands in every database of tunecli's, in the names of its tables."""
+"""Bytes that every database of tunecli contains."""
 
 
 def put_away(place: StudyFolder) -> list[str]:
     """Move a study that is held to the trash: its folder, and its rows in another database.
 
     Returns:
-        what was moved where, a sentence each; empty if there is no such study.
+        one sentence per move; empty if there is no such study.
 
     Raises:
         PlaceError: tunecli did not make it, or it cannot be moved.
@@ -40,14 +40,14 @@ def put_away(place: StudyFolder) -> list[str]:
         new = StudyDatabase.put_away(place.url, place.name)
         if new is not None:
             where = display_url(place.url)
-            moved.append(f"Study {place.name} was renamed in {where}: it is now {new}.")
+            moved.append(f"Study {place.name} was renamed to {new} in {where}.")
     if place.has_study_files:
         moved.append(f"Study {place.name} was moved to {place.move_to_trash()}.")
     return moved
 
 
 def refuse_foreign_study(place: StudyFolder) -> None:
-    """Let only what tunecli made pass, or nothing at all.
+    """Refuse a study that tunecli did not make; a study that does not exist passes.
 
     Raises:
         PlaceError: another program made the study, or the file in its place.
@@ -66,12 +66,12 @@ def _refuse_foreign_file(path: Path) -> None:
     try:
         with closing(sqlite_files.open_read_only(path)) as opened:
             strangers = [name for (name,) in opened.execute(_STRANGERS)]
-    except sqlite3.Error:  # damaged, or of another program
+    except sqlite3.Error:  # damaged, or made by another program
         strangers = []
         if not _names_us(path):
             raise PlaceError(
-                f"{path} is not a study database of tunecli, so it was not touched. Move it away, "
-                "or use --as NAME."
+                f"{path} is not a study database of tunecli, so it was not changed. Move it away, "
+                "or use --as NAME to start a study with another name."
             ) from None
     if strangers:
         raise PlaceError(_sentence(str(path), f"study {strangers[0]}"))
@@ -91,6 +91,6 @@ def _names_us(path: Path) -> bool:
 
 def _sentence(where: str, what: str) -> str:
     return (
-        f"{where} holds {what}, which tunecli did not make, so it was not touched. Use --as NAME "
-        "to start a study of another name, or another database."
+        f"{where} contains {what}, which tunecli did not make, so it was not changed. Use --as "
+        "NAME to start a study with another name, or use another database."
     )

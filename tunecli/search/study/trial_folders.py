@@ -1,4 +1,4 @@
-"""Where the trials of a study keep files: a folder each, in one of the study's own."""
+"""The folders in which the trials of a study keep files."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from tunecli.files.own import opened_folder, remove_files
 
 CHECKPOINTS = "checkpoints"
 BEST = "best"
-"""Of the trials that run and of the best, in the folder of the study."""
+"""Folders in the study's folder: checkpoints of running trials, and models of the best ones."""
 
 
 class TrialFolders:
-    """The folders of one study's trials. Only what tunecli made in them is ever removed.
+    """The folders of one study's trials. Only files that tunecli made in them are removed.
 
     Args:
-        root: of all of them; None to save nothing.
-        files: how that is called which they hold.
+        root: the folder of all these folders; None to save nothing.
+        files: pattern of the names of the files that tunecli makes in them.
     """
 
     def __init__(self, root: Path | None, files: re.Pattern[str]) -> None:
@@ -28,15 +28,15 @@ class TrialFolders:
         self._files = files
 
     def of(self, number: int) -> str:
-        """The folder of trial `number`; empty to save nothing."""
+        """Return the folder of trial `number`; empty to save nothing."""
         return str(self._root / str(number)) if self._root else ""
 
     def remove(self, *numbers: int) -> None:
-        """Remove those of trials whose files nobody needs any more."""
+        """Remove the folders of trials whose files are no longer needed."""
         self._remove([str(number) for number in numbers])
 
     def remove_left(self, numbers: Collection[int]) -> None:
-        """Remove what a driver left that died right after it wrote the end of these trials."""
+        """Remove the folders of trials that have ended, left by a driver that died."""
         names = {str(number) for number in numbers}
         if self._root:
             with suppress(OSError):

@@ -1,1 +1,1 @@
-"""The next trial, the same after every resume."""
+"""Suggest the next trial, the same one after every resume."""

@@ -1,4 +1,4 @@
-"""A study file's ranges and Optuna's distributions: the same thing in two vocabularies."""
+"""Convert the ranges of a study file into Optuna's distributions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tunecli.study_file.settings.ranges import Categories, FloatRange, IntRange,
 
 
 def to_distribution(range_: Range) -> BaseDistribution:
-    """The Optuna distribution of a range; categories keep their order."""
+    """Return the Optuna distribution of a range; categories keep their order."""
     match range_:
         case FloatRange(low, high, log, step):
             return FloatDistribution(low, high, log=log, step=step)

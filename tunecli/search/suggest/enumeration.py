@@ -1,4 +1,4 @@
-"""All points of a finite search space, branches included: the walk of Grid and BruteForce."""
+"""Enumerate all points of a finite search space, branches included, for Grid and BruteForce."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Point = dict[str, Scalar]
 
 
 def values(range_: Range) -> list[Any]:
-    """All values of a range, ascending; the study file's rules refuse a continuous one here."""
+    """Return all values of a range, ascending; the study file's rules refuse continuous ones."""
     match range_:
         case Categories(choices):
             return list(choices)
@@ -31,7 +31,7 @@ def values(range_: Range) -> list[Any]:
 
 
 def all_points(study: StudyFile) -> Iterator[Point]:
-    """Every point once, the last parameter varying fastest."""
+    """Yield every point once; the last parameter varies fastest."""
     walk = _Walk([])
     while True:
         study.resolve(walk.choose)
@@ -43,7 +43,7 @@ def all_points(study: StudyFile) -> Iterator[Point]:
 
 
 class _Walk:
-    """One descent through the branches: the given indices first, then first values."""
+    """One descent through the branches: by the given indices, then by first values."""
 
     def __init__(self, indices: list[int]) -> None:
         self._indices = indices
@@ -51,7 +51,7 @@ class _Walk:
         self.point: Point = {}
 
     def choose(self, name: str, range_: Range) -> Scalar:
-        """Answer as a sampler would."""
+        """Return a value of the range, as a sampler would."""
         options = values(range_)
         if len(self._sizes) == len(self._indices):
             self._indices.append(0)
@@ -60,7 +60,10 @@ class _Walk:
         return self.point[name]
 
     def next_indices(self) -> list[int]:
-        """Like an odometer, but its number of wheels depends on the branch; empty at the end."""
+        """Return the indices of the next point; empty at the end.
+
+        They advance like an odometer whose number of wheels depends on the branch.
+        """
         indices = list(self._indices)
         while indices and indices[-1] == self._sizes[len(indices) - 1] - 1:
             indices.pop()
@@ -68,16 +71,16 @@ class _Walk:
 
 
 def shuffled_points(study: StudyFile) -> list[Point]:
-    """All points in the order that the study's seed gives.
+    """Return all points in an order that the study's seed decides.
 
     Raises:
-        TunecliError: more than 100,000 points.
+        TunecliError: there are more than 100,000 points.
     """
-    found = list(islice(all_points(study), MOST_POINTS + 1))
-    if len(found) > MOST_POINTS:
+    points = list(islice(all_points(study), MOST_POINTS + 1))
+    if len(points) > MOST_POINTS:
         raise TunecliError(
             f"The search space has more than {MOST_POINTS:,} points, too many to try one by one. "
-            "Use sampler: TPE or Random, or fewer and coarser ranges."
+            "Use sampler: TPE or Random, or write fewer or coarser ranges."
         )
-    random.Random(study.seed).shuffle(found)
-    return found
+    random.Random(study.seed).shuffle(points)
+    return points

@@ -1,7 +1,7 @@
-"""Optuna's samplers, each made anew for every trial, and what each of them may see.
+"""Optuna's samplers: one new instance per trial, and which trials each kind may see.
 
-A fresh sampler seeded from `(seed, n)` keeps no state of its own between trials, so that a resumed
-search suggests what an uninterrupted one would have (`sampling.py`).
+A new sampler seeded from `(seed, n)` keeps no state between trials, so a resumed search suggests
+what an uninterrupted one would have suggested (`suggester.py`).
 """
 
 from __future__ import annotations
@@ -25,15 +25,17 @@ Continues = Literal["rebuilt", "replayed", "enumerated"]
 
 @dataclass(frozen=True)
 class SamplerKind:
-    """How a sampler is made, fed and continued.
+    """How a sampler learns and resumes.
 
     Attributes:
         continues: `rebuilt`: what it learned is in the trials alone; `replayed`: it keeps more in
-            the study, so a resumed search asks again from the start; `enumerated`: no sampler at
-            all, the points of a finite space in a shuffled order.
-        learns_from_pruned: sees unfinished trials as PRUNED; otherwise a pruned trial is shown as
-            complete with its last mean, and one without a value with the worst value so far.
-        weighs_violations: of two trials beyond their limits, takes the one that is less so.
+            the study, so a resumed search asks again from the start; `enumerated`: not a sampler,
+            but the points of a finite space in a shuffled order.
+        learns_from_pruned: whether it sees trials that did not complete as PRUNED. Otherwise a
+            pruned trial counts as complete with its last mean, and a trial without a value as
+            complete with the worst value so far.
+        weighs_violations: whether it prefers, of two trials that break limits, the one that breaks
+            them by less.
     """
 
     continues: Continues
@@ -55,7 +57,7 @@ KINDS: Mapping[str, SamplerKind] = {
 
 
 def trial_seed(seed: int, number: int) -> int:
-    """The seed of trial `number`'s suggestion, in [0, 2**32)."""
+    """Return the seed for the suggestion of trial `number`, in [0, 2**32)."""
     digest = hashlib.sha256(f"{seed}:{number}".encode()).digest()
     return int.from_bytes(digest[:4], "big")
 
@@ -63,7 +65,7 @@ def trial_seed(seed: int, number: int) -> int:
 def make_sampler(
     component: Component, seed: int, number: int, *, branches: bool
 ) -> samplers.BaseSampler:
-    """The sampler that suggests trial `number`.
+    """Return the sampler that suggests trial `number`.
 
     Args:
         component: its name in optuna.samplers, and its arguments.
@@ -83,10 +85,10 @@ def _defaults(component: Component, seed: int, own_seed: int, branches: bool) ->
         case "TPESampler":
             if branches and component.arguments.get("multivariate", True):
                 return {"seed": own_seed, "group": True, "multivariate": True}
-            return {"seed": own_seed}  # with several objectives Optuna's is not multivariate
+            return {"seed": own_seed}  # multivariate by default only with one objective
         case "CmaEsSampler":
             return {"seed": own_seed, "warn_independent_sampling": False}
-        case "QMCSampler":  # its scramble must be the same for every point of the sequence
+        case "QMCSampler":  # all points of the sequence need the same scramble
             independent = samplers.RandomSampler(seed=own_seed)
             return {
                 "seed": seed,
@@ -102,11 +104,11 @@ def _defaults(component: Component, seed: int, own_seed: int, branches: bool) ->
 
 
 def common_space(component: Component, searched: Sequence[Parameter]) -> IntersectionSearchSpace:
-    """What all trials have in common: the space that a sampler models together.
+    """Return the space of the parameters that all trials have, which a sampler models together.
 
-    A sampler would find it in the trials, anew for each of them. It would also begin with the
-    parameters of a branch while no trial has taken another, and CMA-ES breaks when some drop out.
-    TPE finds its own, since it models branches.
+    A sampler would derive it from the trials, again for each suggestion. It would also include the
+    parameters of a branch until a trial takes another branch, and CMA-ES breaks when parameters
+    drop out. TPE derives its own, since it models branches.
     """
     if component.name == "TPESampler":
         return IntersectionSearchSpace(include_pruned=True)
@@ -116,14 +118,14 @@ def common_space(component: Component, searched: Sequence[Parameter]) -> Interse
 
 
 def share_space(space: IntersectionSearchSpace, sampler: samplers.BaseSampler) -> None:
-    """Let a sampler go on from the search space of the one before it."""
+    """Give a sampler the search space of the previous one, so that it need not start over."""
     for name in ("_search_space", "_intersection_search_space"):
         if isinstance(getattr(sampler, name, None), IntersectionSearchSpace):
             setattr(sampler, name, space)
 
 
 def _one_torch_thread() -> None:
-    """GP computes with torch in the driver, and its rounding follows the number of threads."""
+    """Limit torch to one thread: GP uses it in the driver, and rounding depends on threads."""
     import torch
 
     torch.set_num_threads(1)
@@ -141,9 +143,9 @@ _CLASSES: Mapping[str, Callable[..., samplers.BaseSampler]] = {
 
 
 def drawn_independently(sampler: str, searched: Sequence[Parameter]) -> list[str]:
-    """Parameters that a sampler draws one by one, at random, while it models the others together.
+    """Return the parameters that a sampler draws independently while it models the others.
 
-    Random draws all so, and the rest of those not named here none.
+    Empty for Random, which draws all independently, and for the samplers that draw none so.
     """
     conditional = [p.name for p in searched if p.conditions]
     match sampler:

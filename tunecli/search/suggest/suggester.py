@@ -1,9 +1,9 @@
-"""Suggesting trials in order, from what each of them may see.
+"""Suggest trials in order (the sampler), each from the earlier trials that it may see.
 
-The suggester keeps one in-memory Optuna study for the whole search. It is changed in one order
-only: before trial n is asked for, trials are shown up to n - parallel (`lag.py`). Trials in
-between stand there as running, with their parameters. So the suggestions depend on the study file
-and the trials' results alone, not on when a worker happened to finish.
+The suggester keeps one in-memory Optuna study for the whole search, and changes it in one order
+only: before trial n is suggested, trials up to n - parallel are shown (`visible_trials.py`). The
+trials in between are in the study as running, with their parameters. So the suggestions depend on
+the study file and the trials' results alone, not on when a worker happened to finish.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ from tunecli.study_file.study_file import StudyFile
 from tunecli.study_file.text.scalars import Scalar
 from tunecli.training.outcome.failure_reasons import says_out_of_memory
 
-_CONSTRAINT = "constraints:"  # Optuna's name for a constraint begins so; above 0 is violated
-_OF_MEMORY = {"memory": 1.0}  # the worst of the bad
+_CONSTRAINT = "constraints:"  # Optuna's prefix of constraint names; above 0 is violated
+_OF_MEMORY = {"memory": 1.0}  # the violation of a trial that ran out of memory
 
 _Values = tuple[float, ...]
 
@@ -50,7 +50,7 @@ class Suggestion:
 
 
 class ReplayError(TunecliError):
-    """A replayed suggestion differs from the stored one: another version of a library, say."""
+    """A replayed suggestion differs from the stored one, e.g. after a library was updated."""
 
 
 class Suggester:
@@ -60,10 +60,10 @@ class Suggester:
         study: a completed study file.
         start_with: partial parameter assignments for the first trials.
         history: the study's trials so far, in order.
-        lag: which trials each trial may see; kept as an attribute.
-        segment: the first trial since the space or the sampler was last edited; replayed samplers
+        lag: which trials each trial may see; also an attribute.
+        segment: the first trial since the last edit of the space or the sampler; replayed samplers
             start over there.
-        lessons: trials of other studies, which come before the first of this one.
+        lessons: trials of other studies, shown before the first trial of this one.
     """
 
     def __init__(
@@ -96,22 +96,22 @@ class Suggester:
         self._restore(history, segment)
 
     def ask(self, number: int) -> Suggestion | None:
-        """Suggest trial `number`; None when every point of a finite space was tried."""
+        """Suggest trial `number`; None once every point of a finite space was tried."""
         fixed = self._start_with[number] if number < len(self._start_with) else {}
         if self._kind.continues == "enumerated":
             return self._next_point(fixed)
         return self._ask_sampler(number, fixed)
 
     def show(self, trials: Sequence[Trial], n_shown: int) -> None:
-        """Tell the sampler how the trials before `n_shown` ended, as far as it has not heard."""
+        """Show the sampler how the trials before `n_shown` ended, unless it has seen them."""
         for trial in trials[self._n_shown : n_shown]:
-            if trial.outcome is None:  # only where `order` was free before
+            if trial.outcome is None:  # only if `order` was free before
                 return
             self._show(trial)
             self._n_shown += 1
 
     def show_finished(self, trials: Sequence[Trial]) -> None:
-        """Tell the sampler of every trial that has ended, in whatever order (`order: free`)."""
+        """Show the sampler every trial that has ended, in whatever order (`order: free`)."""
         for trial in trials:
             if trial.outcome is not None:
                 self._show(trial)
@@ -139,8 +139,8 @@ class Suggester:
         return Suggestion(asked.params, asked.distributions, config)
 
     def _forget_unasked(self, trial_id: int) -> None:
-        # TPE and GP leave what they drew jointly on the running trial, also for branches that were
-        # not taken; a study rebuilt from the rows cannot know it, so nobody shall.
+        # TPE and GP store what they drew jointly in the running trial, also for branches that were
+        # not taken. A study rebuilt from the database lacks these values, so they are removed.
         for key in self._storage.get_trial(trial_id).system_attrs:
             if key.startswith(("tpe:relative_params", "gp:relative_params")):
                 self._storage.set_trial_system_attr(trial_id, key, "")
@@ -149,7 +149,7 @@ class Suggester:
         if not self._points:
             return None
         wanted = (i for i, point in enumerate(self._points) if _agrees(point, fixed))
-        point = self._points.pop(next(wanted, 0))  # a point that was tried already is no point
+        point = self._points.pop(next(wanted, 0))  # no point is tried twice
         distributions = {name: to_distribution(self._ranges[name]) for name in point}
         config = self._study_file.resolve(partial(_look_up, point))
         return Suggestion(point, distributions, config)
@@ -157,7 +157,7 @@ class Suggester:
     # --- showing
 
     def _show(self, trial: Trial) -> None:
-        trial_id = self._ids.get(trial.number)  # None: its values lie outside today's ranges
+        trial_id = self._ids.get(trial.number)  # None: values outside the current ranges
         state, values, curve = self._seen(trial)
         if trial_id is None or self._storage.get_trial(trial_id).state.is_finished():
             return
@@ -168,7 +168,7 @@ class Suggester:
         self._storage.set_trial_state_values(trial_id, state, values)
 
     def _learn(self, lesson: Lesson) -> None:
-        """Put a trial of another study into the in-memory study, as it ended."""
+        """Add a trial of another study to the in-memory study, with its result."""
         state, values, curve = self._seen(lesson)
         if state == TrialState.FAIL or not self._holds(lesson.params):
             return
@@ -185,9 +185,9 @@ class Suggester:
         self._storage.create_new_trial(study_id, ended)
 
     def _seen(self, trial: Trial | Lesson) -> tuple[TrialState, _Values | None, dict[int, float]]:
-        """A trial as the sampler sees it: state, values, curve.
+        """Return a trial as the sampler sees it: state, values, curve.
 
-        An error is nobody's fault but the user's; all else says something on the configuration.
+        An error says nothing about the configuration; every other outcome does.
         """
         if trial.outcome == "failed" and not says_out_of_memory(trial.reason):
             return TrialState.FAIL, None, {}
@@ -201,7 +201,10 @@ class Suggester:
         return TrialState.COMPLETE, values, {}
 
     def _values(self, trial: Trial | Lesson) -> _Values | None:
-        """Of a trial that counts as complete: what it lacks is as bad as the worst so far."""
+        """Return the values of a trial as if it were complete.
+
+        A missing value counts as the worst so far; None if there is none yet.
+        """
         if trial.values and all(map(math.isfinite, trial.values)):
             return trial.values
         mean = _last_mean(trial)
@@ -212,26 +215,29 @@ class Suggester:
         return (mean, *self._worst[1:]) if self._worst is not None else None
 
     def _end_of_curve(self, trial: Trial | Lesson) -> dict[int, float]:
-        """Of a pruned trial; with several objectives TPE cannot read it."""
+        """Return the last point of a pruned trial's curve; empty with several objectives.
+
+        TPE cannot read it with several objectives.
+        """
         mean = _last_mean(trial)
         if mean is None or len(self._directions) > 1:
             return {}
         return {trial.n_evaluations - 1: mean}
 
     def _violations(self, trial: Trial | Lesson) -> dict[str, float]:
-        """By Optuna's names: limits that it breaks, one of them the memory of the machine."""
+        """Return by how much a trial breaks each limit, memory included, by Optuna's names."""
         if not self._kind.weighs_violations:
             return {}
         of_memory = self._kind.learns_from_pruned and says_out_of_memory(trial.reason)
-        found = _OF_MEMORY if of_memory else trial.violations
-        return {f"{_CONSTRAINT}{name}": distance for name, distance in found.items()}
+        violations = _OF_MEMORY if of_memory else trial.violations
+        return {f"{_CONSTRAINT}{name}": distance for name, distance in violations.items()}
 
     def _worse(self, values: _Values) -> _Values:
         assert self._worst is not None
         pairs = zip(self._worst, values, self._directions, strict=True)
         return tuple(min(a, b) if way == "maximize" else max(a, b) for a, b, way in pairs)
 
-    # --- going on
+    # --- resuming
 
     def _restore(self, history: Sequence[Trial], segment: int) -> None:
         if self._kind.continues == "enumerated":
@@ -245,20 +251,20 @@ class Suggester:
             self.show_finished(rebuilt)
             return
         if rebuilt:
-            self.show(history, self.lag.n_shown(len(rebuilt) - 1))  # all that the last of them saw
+            self.show(history, self.lag.n_shown(len(rebuilt) - 1))  # all that the last one saw
         for trial in history[len(rebuilt) :]:
             self.show(history, self.lag.n_shown(trial.number))
             again = self.ask(trial.number)
             if again is None or again.params != trial.params:
                 raise ReplayError(
-                    f"{self._study_file.search.sampler.name} would suggest other parameters for "
-                    f"trial {trial.number} than the study holds, so the search cannot go on "
-                    "exactly. Was Optuna, cmaes or scipy updated? Install the versions that "
-                    "`tunecli report` shows, or set search.order to free."
+                    f"{self._study_file.search.sampler.name} suggests other parameters for trial "
+                    f"{trial.number} than the study contains, so the search cannot resume "
+                    "exactly. Optuna, cmaes or scipy may have been updated. Install the versions "
+                    "that `tunecli report` shows, or write search.order: free."
                 )
 
     def _add(self, trial: Trial) -> None:
-        """Put a trial into the in-memory study as running, if today's ranges hold its values."""
+        """Add a trial to the in-memory study as running, if the current ranges hold its values."""
         if not self._holds(trial.params):
             return
         distributions = {name: to_distribution(self._ranges[name]) for name in trial.params}
@@ -269,7 +275,7 @@ class Suggester:
         self._ids[trial.number] = self._storage.create_new_trial(study_id, running)
 
     def _holds(self, params: Point) -> bool:
-        """Whether today's ranges hold these values."""
+        """Return whether the current ranges contain these values."""
         return all(
             name in self._ranges and contains(self._ranges[name], value)
             for name, value in params.items()
@@ -277,14 +283,14 @@ class Suggester:
 
 
 def _last_mean(trial: Trial | Lesson) -> float | None:
-    """Of a pruned trial, if there is one and it can be compared."""
+    """Return the last mean of a pruned trial; None if there is none or it is not finite."""
     if trial.outcome != "pruned" or trial.value is None or not math.isfinite(trial.value):
         return None
     return trial.value
 
 
 def _key(point: Point) -> tuple[tuple[str, str], ...]:
-    """What two equal points have in common, whichever end of a range their steps start from."""
+    """Return a key that equal points share, up to the rounding of steps."""
     return tuple(sorted((name, _text(value)) for name, value in point.items()))
 
 
@@ -293,7 +299,7 @@ def _text(value: Scalar) -> str:
 
 
 def _agrees(point: Point, fixed: Point) -> bool:
-    """Whether a point has the fixed values, up to the rounding of steps."""
+    """Return whether a point has the fixed values, up to the rounding of steps."""
     return all(name in point and _equal(point[name], value) for name, value in fixed.items())
 
 

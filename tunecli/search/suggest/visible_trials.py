@@ -1,4 +1,4 @@
-"""Which earlier trials a trial is suggested from: those that lie `parallel` behind it."""
+"""The earlier trials that a trial is suggested from: those at least `parallel` before it."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class VisibleTrials:
-    """Trial n is suggested from trials 0 … n - parallel, whatever is known of the others.
+    """The rule that trial n is suggested from trials 0 … n - parallel, and from no others.
 
     Attributes:
-        parallel: (first trial, parallel) for each time the setting was changed, ascending; what
-            was once shown to the sampler stays shown.
+        parallel: (first trial, parallel) of each change of the setting, ascending; trials that the
+            sampler has seen once stay visible.
     """
 
     parallel: Sequence[tuple[int, int]]
 
     def n_shown(self, number: int) -> int:
-        """How many trials, counted from 0, trial `number` is suggested from."""
+        """Return how many of the first trials trial `number` is suggested from."""
         ends = [first for first, _ in self.parallel[1:]] + [number + 1]
         shown = 0
         for (first, parallel), end in zip(self.parallel, ends, strict=True):

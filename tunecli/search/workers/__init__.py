@@ -1,1 +1,1 @@
-"""The processes that train, and what they and the driver say to each other."""
+"""The processes that train, and the messages between them and the driver."""

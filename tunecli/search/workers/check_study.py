@@ -1,6 +1,6 @@
-"""What `tunecli check` does beyond reading the study file: data, and two batches of all choices.
+"""Check a study beyond its file: read the data, and train two batches of all choices.
 
-Like `worker.py` this is no part of the driver: it imports torch.
+Like `worker.py`, this module imports torch and is not part of the driver.
 """
 
 from __future__ import annotations
@@ -39,22 +39,22 @@ from tunecli.training.state.memory import life_peak
 
 @dataclass(frozen=True)
 class StudyRehearsal:
-    """What a study would meet.
+    """The results of a dry run.
 
     Attributes:
-        n_rehearsed: configurations that were built and trained for two batches.
+        n_rehearsed: number of configurations that were built and trained for two batches.
         mistakes: each sentence once, with its line if it is about a setting of the file, and the
-            parameters of the first configuration that met it.
-        n_weights: of the smallest and the largest model.
-        largest: the rehearsal of the trial with the most memory; data left out.
-        n_process_bytes: of this process, which has torch and the data in memory as a worker has.
-        n_beyond: configurations whose model breaks a limit before it is trained.
-        beyond: in which way the smallest of them does.
+            parameters of the first configuration with this mistake.
+        n_weights: weights of the smallest and of the largest model.
+        largest: the rehearsal of the trial with the most memory, without the data.
+        n_process_bytes: memory of this process, which holds torch and the data as a worker does.
+        n_beyond: number of configurations whose model breaks a limit before it is trained.
+        beyond: how the smallest of these models breaks it.
         keeps_none: whether all of them break one limit on the same side, so that those between
             them do too.
         seconds_per_trial: mean over the configurations, if nothing stops a trial early.
-        n_jobs: workers that a search would use here by default.
-        n_evaluations: of the longest trial; 0 if only its own training knows.
+        n_jobs: number of workers that a search would use here by default.
+        n_evaluations: evaluations of the longest trial; 0 if only user code knows.
     """
 
     summary: DataSummary
@@ -73,17 +73,17 @@ class StudyRehearsal:
 
     @property
     def seconds(self) -> float:
-        """Of the whole search, if nothing stops a trial early."""
+        """Seconds of the whole search, if nothing stops a trial early."""
         return self.n_trials * self.seconds_per_trial / self.n_jobs
 
 
 class StudyCheck:
-    """Reads a study's data, then rehearses its configurations one by one.
+    """Reads a study's data, then trains two batches of one configuration after another.
 
     Attributes:
-        summary: of the data.
-        columns: of a table; empty for other data.
-        points: the configurations to rehearse.
+        summary: description of the data.
+        columns: descriptions of a table's columns; empty for other data.
+        points: points of the search space whose configurations are trained.
     """
 
     def __init__(self, study: StudyFile, workspace: Workspace = HERE) -> None:
@@ -97,17 +97,17 @@ class StudyCheck:
         self._process_bytes = life_peak()  # before a trial is part of it
         self.points = covering(study.parameters)
         if trains_itself(study.tree):
-            del self.points[1:]  # nobody knows how long each would take
+            del self.points[1:]  # each could take any time
 
     def rehearsals(self) -> Iterator[tuple[Point, Rehearsal]]:
-        """Train two batches of every configuration."""
+        """Train two batches of every configuration, and yield each result with its point."""
         for point in self.points:
             config, folds = configuration(self._study, self._stores, point)
             is_own = config.train is not None
             yield point, rehearse_own(config, folds) if is_own else rehearse(config, folds)
 
     def conclude(self, rehearsed: list[tuple[Point, Rehearsal]]) -> StudyRehearsal:
-        """Put together what the rehearsals say."""
+        """Return the results of all rehearsals together."""
         mistakes: dict[str, Point] = {}
         for point, rehearsal in rehearsed:
             if rehearsal.error:
@@ -157,7 +157,11 @@ class StudyCheck:
 def _read(
     study: StudyFile, workspace: Workspace, stores: FoldStoreCache
 ) -> tuple[StudyFile, DataSummary, tuple[ColumnFacts, ...]]:
-    """The study with what the data decides, and what that is; `stores` keeps the data."""
+    """Return the completed study and the descriptions of its data and columns.
+
+    Args:
+        stores: keeps the data.
+    """
     if study.data.source == NO_SOURCE:
         completed = completed_without_data(study)
         return completed, NoData(completed.validation).summary(), ()
@@ -173,13 +177,16 @@ def _read(
 
 def _too_large(trial: Rehearsal, n_jobs: int) -> str:
     needs, here = trial.n_bytes / 2**30, main_memory() / 2**30
-    what = f"a trial needs {needs:.1f} GiB"
+    memory = f"a trial needs {needs:.1f} GiB of memory"
     if trial.n_folds > 1:
-        what += f" ({trial.n_folds} folds of {trial.fold_bytes / 2**30:.1f} GiB among it)"
+        memory += f", including {trial.n_folds} folds of {trial.fold_bytes / 2**30:.1f} GiB each"
     if needs <= here:
-        return f"{what}, {n_jobs} at a time more than this machine's {here:.1f} GiB. Use --jobs 1."
-    ways = "validation: {holdout: 0.2}, or " if trial.n_folds > 1 else ""
+        return (
+            f"{memory}. {n_jobs} trials at a time need more than this machine's {here:.1f} GiB. "
+            "Use --jobs 1."
+        )
+    ways = "validation: {holdout: 0.2}, " if trial.n_folds > 1 else ""
     return (
-        f"{what}, more than this machine's {here:.1f} GiB. Use {ways}a smaller model or "
+        f"{memory}. This machine has {here:.1f} GiB. Use {ways}a smaller model or "
         "training.micro_batch."
     )

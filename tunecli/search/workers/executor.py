@@ -1,4 +1,4 @@
-"""The seam between the driver and wherever trials are trained."""
+"""The interface between the driver and the place where trials are trained."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from tunecli.search.workers.messages import Event, Job
 
 
 class Executor(Protocol):
-    """Trains jobs somewhere: in this process, in local processes, on a cluster.
+    """Trains jobs: in this process, in local processes, or on a cluster.
 
-    The very first event is a worker's `Described`, unless that worker dies: what the data is, or
-    why it cannot be used. Whatever happens to a job, exactly one `Finished`, `BaselineScored`,
-    `Suspended` or `WorkerDied` tells of it, unless the driver killed it.
+    The first event is a worker's `DataReady`, unless that worker dies: what the data is, or why it
+    cannot be used. Each job ends in exactly one `Finished`, `BaselineScored`, `Suspended` or
+    `WorkerDied`, unless the driver killed it.
     """
 
     n_workers: int
@@ -21,23 +21,23 @@ class Executor(Protocol):
     def submit(self, job: Job) -> None:
         """Train `job` as soon as a worker is free; first come, first served.
 
-        Of a trial, `Evaluated` events follow, then `Finished`; of a baseline `BaselineScored`.
+        For a trial, `Evaluated` events follow, then `Finished`; for a baseline, `BaselineScored`.
         """
 
     def reply(self, number: int, go_on: bool) -> None:
         """Answer the newest `Evaluated` of trial `number`; False ends it as pruned."""
 
     def stop(self, number: int, grace: float) -> None:
-        """Suspend trial `number`: saved after its next evaluation if that comes within `grace`.
+        """Suspend trial `number`; save it after its next evaluation if that is within `grace`.
 
         `Suspended` follows in any case, after `grace` seconds at the latest.
         """
 
     def kill(self, number: int) -> None:
-        """End job `number` now, with its worker; another worker takes its place."""
+        """End job `number` now, with its worker, which is replaced."""
 
     def events(self, timeout: float) -> Sequence[Event]:
-        """What has happened; waits up to `timeout` seconds for the first."""
+        """Return the events since the last call; wait up to `timeout` seconds for the first."""
 
     def close(self) -> None:
         """End all workers; no event follows."""

@@ -1,8 +1,8 @@
-"""What the fork server imports first: it loads what workers need, and ends with the driver.
+"""The module that the fork server imports first: it loads what workers need.
 
-Workers fork from it with torch loaded, so that a new one is there at once. It has no threads and
-opens nothing. Importing this module changes the process if `LocalExecutor` has started it, and
-does nothing anywhere else.
+Workers fork from the server with torch loaded, so a new one starts at once. The server has no
+threads, opens nothing, and ends with the driver. Importing this module changes the process only if
+`LocalExecutor` has started it.
 """
 
 from __future__ import annotations
@@ -15,29 +15,29 @@ from types import TracebackType
 from tunecli.lifeline import end_with_the_parent
 
 DRIVER = "TUNECLI_DRIVER"
-"""Environment variable of the fork server: the driver's process id."""
+"""The environment variable that gives the fork server the driver's process id."""
 
 
 def _serve(driver: int) -> None:
     server = os.getpid()
     end_with_the_parent()
-    if os.getppid() != driver:  # it was gone before
+    if os.getppid() != driver:  # the driver ended before
         os._exit(1)
 
     def end_with_the_server() -> None:
-        if os.getppid() == server:  # a worker; what a worker forks is the user's
+        if os.getppid() == server:  # a worker; a process that a worker forks is the user's
             end_with_the_parent()
 
     os.register_at_fork(after_in_child=end_with_the_server)
-    sys.excepthook = _tell
-    with suppress(Exception):  # a torch that cannot be loaded is reported by the first worker
+    sys.excepthook = _report
+    with suppress(Exception):  # the first worker reports a torch that cannot be imported
         from tunecli.search.workers.worker import warm_up
 
         warm_up()
 
 
-def _tell(kind: type[BaseException], error: BaseException, at: TracebackType | None) -> None:
-    """Leave out that the driver went away in the middle of a request."""
+def _report(kind: type[BaseException], error: BaseException, at: TracebackType | None) -> None:
+    """Print an exception, unless the driver ended in the middle of a request."""
     if not issubclass(kind, EOFError | OSError):
         sys.__excepthook__(kind, error, at)
 

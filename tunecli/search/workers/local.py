@@ -1,4 +1,4 @@
-"""Local worker processes: one per job, alive as long as the search."""
+"""Train jobs in local worker processes that live as long as the search."""
 
 from __future__ import annotations
 
@@ -45,17 +45,17 @@ if TYPE_CHECKING:
 
 
 PATIENCE = 1.0  # seconds that a worker has to end by itself
-IN_VAIN = 3  # times that a worker is replaced although none of them had a trial
+IN_VAIN = 3  # times that a worker is replaced without having had a trial
 
 
 @dataclass
 class _Worker:
-    """One process.
+    """One worker process.
 
     Attributes:
-        job: what it works on now.
-        watch: of that; of the last job between two.
-        last_words: why it cannot go on.
+        job: its current job; None between jobs.
+        watch: the watch of its current or last job.
+        last_words: the reason for its end.
     """
 
     number: int
@@ -70,14 +70,14 @@ class LocalExecutor:
     """An `Executor` of `n_workers` processes on this machine.
 
     Workers fork from a clean server process that has imported torch once; on macOS they are
-    spawned. They are not daemonic, so that a user's code may start processes of its own; they end
-    with the driver. The first ones start in a thread: torch takes seconds to load, in which this
-    process hears Ctrl-C. A worker that dies is replaced at once; one that cannot even wait for a
-    trial, and its successors alike, only when there is a trial.
+    spawned. They are not daemonic, so that user code may start its own processes; they end with
+    the driver. The first workers start in a thread, so that this process reacts to Ctrl-C in the
+    seconds that torch takes to load. A worker that dies is replaced at once. If workers die
+    repeatedly without having had a trial, the next one starts only when there is a trial.
 
     Args:
-        first_task: for the first worker, before any job.
-        workspace: where workers find and keep the data.
+        first_task: task of the first worker before any job.
+        workspace: where workers find and cache the data.
     """
 
     def __init__(self, first_task: FirstTask, n_workers: int, workspace: Workspace = HERE) -> None:
@@ -85,8 +85,8 @@ class LocalExecutor:
         self.n_workers = n_workers
         self._context = _context()
         self._waiting: deque[Job] = deque()
-        self._stopping: dict[int, float] = {}  # when the patience with a trial ends
-        self._unsaid: list[Event] = []  # of trials and workers that never began
+        self._stopping: dict[int, float] = {}  # deadlines of the trials that are to stop
+        self._unsaid: list[Event] = []  # events of trials and workers that never began
         self._workers: dict[int, _Worker] = {}
         self._in_vain: Counter[int] = Counter()  # starts of a worker since it had a trial
         self._is_ending = False
@@ -106,7 +106,7 @@ class LocalExecutor:
         self._tell(number, "go on" if go_on else "prune")
 
     def stop(self, number: int, grace: float) -> None:
-        """Let trial `number` save after its next evaluation; kill it if that takes too long."""
+        """Let trial `number` save after its next evaluation; kill it after `grace` seconds."""
         self._is_ending = True
         if any(job.number == number for job in self._waiting):
             self._waiting = deque(job for job in self._waiting if job.number != number)
@@ -116,7 +116,7 @@ class LocalExecutor:
             self._tell(number, "suspend")
 
     def kill(self, number: int) -> None:
-        """End job `number` with its worker; another takes its place."""
+        """End job `number` with its worker, and replace the worker."""
         self._waiting = deque(job for job in self._waiting if job.number != number)
         for worker in list(self._workers.values()):
             if worker.job is not None and worker.job.number == number:
@@ -124,7 +124,7 @@ class LocalExecutor:
         self._hand_out()
 
     def events(self, timeout: float) -> Sequence[Event]:
-        """What the workers have said, and which of them died."""
+        """Return the workers' events, and which workers died."""
         if self._starting.is_alive():
             self._starting.join(timeout)
             return []
@@ -132,34 +132,34 @@ class LocalExecutor:
         sources: list[Any] = [worker.connection for worker in workers]
         sources += [worker.process.sentinel for worker in workers]
         ready = set(wait(sources, 0 if self._unsaid else timeout))
-        told, self._unsaid = self._unsaid, []
+        events, self._unsaid = self._unsaid, []
         for worker in workers:
             if ready & {worker.connection, worker.process.sentinel}:
-                told += self._receive(worker, is_dead=worker.process.sentinel in ready)
-        for event in told:
+                events += self._receive(worker, is_dead=worker.process.sentinel in ready)
+        for event in events:
             if isinstance(event, Suspended | Finished):
                 self._stopping.pop(event.number, None)
-        told += self._kill_the_late()
-        told += self._end_overdue()
+        events += self._kill_the_late()
+        events += self._end_overdue()
         self._hand_out()
-        return told
+        return events
 
     def _end_overdue(self) -> list[Event]:
-        """End the jobs that have had all their time, in native code or wherever they hang."""
+        """End the jobs that have exceeded their `max_time`, even if they hang in native code."""
         now = time.monotonic()
         self._kernel_kills.look(now)
-        told: list[Event] = []
+        events: list[Event] = []
         for worker in list(self._workers.values()):
             if worker.job is None:
                 continue
             worker.watch.look(now)
             if worker.watch.is_over:
-                worker.process.terminate()  # code may listen, and leave nothing behind
+                worker.process.terminate()  # user code may handle it and clean up
                 worker.process.join(PATIENCE)
                 self._end(worker)
                 self._stopping.pop(worker.job.number, None)
-                told.append(_out_of_time(worker, worker.job))
-        return told
+                events.append(_out_of_time(worker, worker.job))
+        return events
 
     def _kill_the_late(self) -> list[Event]:
         now = time.monotonic()
@@ -184,8 +184,8 @@ class LocalExecutor:
                 _send(worker.connection, Reply(answer))
 
     def _receive(self, worker: _Worker, *, is_dead: bool) -> list[Event]:
-        """What a worker has said; a process that it left behind may hold its pipe open."""
-        told: list[Event] = []
+        """Return a worker's events; a process that it left behind may keep its pipe open."""
+        events: list[Event] = []
         try:
             while worker.connection.poll():
                 event: Event | LastWords = worker.connection.recv()
@@ -198,16 +198,16 @@ class LocalExecutor:
                     worker.job = None
                 if isinstance(event, Finished) and event.is_last:
                     self._end(worker)
-                    return [*told, event]
-                told.append(event)
+                    return [*events, event]
+                events.append(event)
         except (EOFError, OSError):
             is_dead = True
         if is_dead:
-            told += self._bury(worker)
-        return told
+            events += self._bury(worker)
+        return events
 
     def _bury(self, worker: _Worker) -> list[Event]:
-        """What is to be said of a worker that is gone."""
+        """Remove a worker that has died, and return the event for it."""
         worker.process.join(PATIENCE)  # its pipe may close before its end is known
         self._end(worker)
         code = worker.process.exitcode
@@ -234,7 +234,7 @@ class LocalExecutor:
             worker = self._workers.get(number)
             if not self._waiting:
                 continue
-            if worker is None:  # nothing can be started; whoever waits must not wait for ever
+            if worker is None:  # no worker can be started, so the job must not wait for one
                 self._unsaid.append(WorkerDied(self._waiting.popleft().number, number, None))
             elif worker.job is None:
                 worker.job = self._waiting.popleft()
@@ -252,7 +252,7 @@ class LocalExecutor:
             self.close()
 
     def _start(self, number: int, first_task: FirstTask | None) -> None:
-        """Start a worker; there is none if the fork server cannot."""
+        """Start a worker, if the fork server can."""
         self._in_vain[number] += 1
         ours, theirs = self._context.Pipe()
         process = self._context.Process(  # type: ignore[attr-defined]
@@ -295,7 +295,7 @@ def _run(
     first_task: FirstTask | None,
     gpu: str | None,
 ) -> None:
-    """A worker's process; CUDA, which nobody has touched yet, shows it one GPU only."""
+    """Run a worker in its process; CUDA, not yet initialized, shows it only one GPU."""
     ignore_the_drivers_signals()
     end_with_the_parents_pipe()
     if gpu is not None:
@@ -305,7 +305,7 @@ def _run(
 
         worker_main(connection, number, workspace, first_task)
     except (EOFError, BrokenPipeError, ConnectionResetError):
-        return  # the driver has closed or is gone
+        return  # the driver has closed the pipe or has ended
     except Exception as error:
         with suppress(OSError):
             connection.send(LastWords(f"{type(error).__name__}: {error}"))
@@ -321,9 +321,10 @@ def _context() -> BaseContext:
 
 
 def start_server() -> None:
-    """Start what workers fork from, unless it runs; it ends with the thread that calls this.
+    """Start the server that workers fork from, unless it runs.
 
-    A command may do so before its own imports, since torch takes longer than all of them.
+    It ends with the thread that calls this function. A command may call it before its own imports,
+    since importing torch takes longer than all of them.
     """
     claim()
     resource_tracking.ensure_running()
@@ -342,4 +343,4 @@ def _send(connection: Connection, message: object) -> None:
     try:
         connection.send(message)
     except (BrokenPipeError, ConnectionResetError):
-        pass  # the worker is gone; `events` will say so
+        pass  # the worker has ended; `events` reports it

@@ -1,4 +1,4 @@
-"""What this machine offers to workers. Imports no torch: the driver asks."""
+"""The GPUs, cores and git commit of this machine, found without torch for the driver."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tunecli.errors import NoGpuError
 
 
 def gpus() -> list[str]:
-    """NVIDIA GPUs that CUDA would show to this process, as CUDA_VISIBLE_DEVICES names them."""
+    """Return the NVIDIA GPUs visible to this process, as CUDA_VISIBLE_DEVICES names them."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
         return [name.strip() for name in visible.split(",") if name.strip() not in ("", "-1")]
@@ -24,15 +24,16 @@ _NO_TRANSPORT = {"GIT_ALLOW_PROTOCOL": "none", "GIT_NO_LAZY_FETCH": "1"}
 
 
 def git_commit(folder: Path) -> str:
-    """The commit of the repository around `folder`, with `+` if files differ from it; or empty.
+    """Return the commit of the repository around `folder`, with `+` if files differ from it.
 
-    A repository may come from somebody else: no program that its configuration names is run.
+    Empty without a repository. It may come from somebody else, so no program that its
+    configuration names is run.
     """
     try:
         commit = _git(folder, "rev-parse", "HEAD")
         names = _git(folder, "config", "-z", "--name-only", "--list").split("\0")
         filters = {name for name in names if name.startswith("filter.")}
-        if any("=" in name for name in filters):  # which no option can switch off
+        if any("=" in name for name in filters):  # no option can switch these off
             return commit
         off = [f"{name}={'false' if name.endswith('.required') else ''}" for name in filters]
         status = ("status", "--porcelain", "-uno", "--ignore-submodules=all")
@@ -43,7 +44,7 @@ def git_commit(folder: Path) -> str:
 
 def _git(folder: Path, *words: str, settings: Sequence[str] = ()) -> str:
     given = [word for one in (*_RUNS_NOTHING, *settings) for word in ("-c", one)]
-    done = subprocess.run(
+    completed = subprocess.run(
         ["git", "-C", str(folder), "--no-optional-locks", *given, *words],
         capture_output=True,
         text=True,
@@ -51,32 +52,33 @@ def _git(folder: Path, *words: str, settings: Sequence[str] = ()) -> str:
         check=True,
         env=os.environ | _NO_TRANSPORT,
     )
-    return done.stdout.strip()
+    return completed.stdout.strip()
 
 
 def default_jobs(n_threads: int, device: str, jobs_per_gpu: int | None = None) -> int:
-    """Workers if the user does not say: some for every GPU, else one for every `n_threads` cores.
+    """Return the default number of workers: by GPUs, or one per `n_threads` cores without GPUs.
 
     Args:
-        jobs_per_gpu: 1 if it is None.
+        jobs_per_gpu: workers per GPU; None for 1.
 
     Raises:
-        NoGpuError: jobs were asked for by GPU, and the study uses none.
+        NoGpuError: `jobs_per_gpu` is given, and the study uses no GPU.
     """
-    found = gpus() if device in ("auto", "cuda") else []
-    if found:
-        return len(found) * (jobs_per_gpu or 1)
+    usable = gpus() if device in ("auto", "cuda") else []
+    if usable:
+        return len(usable) * (jobs_per_gpu or 1)
     if jobs_per_gpu is not None:
-        why = f"the study trains on {device}" if device not in ("auto", "cuda") else "none is seen"
-        raise NoGpuError(f"--jobs-per-gpu needs a GPU, but {why}. Write --jobs instead.")
+        uses_gpu = device in ("auto", "cuda")
+        why = "no GPU is visible" if uses_gpu else f"the study trains on {device}"
+        raise NoGpuError(f"--jobs-per-gpu requires a GPU, but {why}. Use --jobs instead.")
     return max(1, n_cores() // n_threads)
 
 
-def gpu_of(worker: int, found: Sequence[str]) -> str | None:
-    """The GPU of a worker, each GPU in turn; None where there are none.
+def gpu_of(worker: int, visible: Sequence[str]) -> str | None:
+    """Return the GPU of a worker, each GPU in turn; None without GPUs.
 
     Args:
-        worker: counted from 0.
-        found: GPUs as `gpus` names them.
+        worker: its number, from 0.
+        visible: GPUs as `gpus` names them.
     """
-    return found[worker % len(found)] if found else None
+    return visible[worker % len(visible)] if visible else None

@@ -1,6 +1,6 @@
-"""What a study's metrics can measure on its folds, known before the first trial.
+"""Check before the first trial that the metrics of a study are defined on its folds.
 
-Like `worker.py`, which calls it, this is no part of the driver: it imports torch.
+Like `worker.py`, which calls it, this module imports torch and is not part of the driver.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ from tunecli.training.outcome.guessing import guesses
 from tunecli.training.outcome.score_guard import NoScoreError, float_of
 
 Rows = tuple[str, Tensor]
-"""What a part of the rows is called, and their numbers."""
+"""The name of a part of the rows, and the row numbers."""
 
 
 def refuse_what_cannot_be_measured(
     study: StudyFile, config: TrialConfig, store: FoldStore
 ) -> None:
-    """Refuse objectives and limits that no trial could have a value of.
+    """Refuse objectives and limits that cannot have a value in any trial.
 
     Args:
-        study: completed.
-        config: of any trial of it.
+        study: a completed study file.
+        config: the configuration of any trial of the study.
 
     Raises:
-        StudyFileError: with each of them, at its line.
+        StudyFileError: there are such objectives or limits; each is listed with its line.
     """
     mistakes = [] if config.train is not None else [*_mistakes(config, store)]
     if mistakes:
@@ -46,33 +46,34 @@ def refuse_what_cannot_be_measured(
 
 
 def _mistakes(config: TrialConfig, store: FoldStore) -> Iterator[tuple[Path, str]]:
-    advice = "Let other rows validate, or take another metric."
+    advice = "Validate on other rows, or choose another metric."
     several = len(config.objectives) > 1
     for index, one in enumerate(config.objectives):
         place: Path = ("objective", *((index,) if several else ()), one.direction)
         why = _undefined(one.metric, _validation(store), store) or _constant(one.metric, store)
         if why:
-            yield place, f"{label(one.metric)} cannot tell trials apart: {why}. {advice}"
+            yield place, f"{label(one.metric)} cannot rank trials: {why}. {advice}"
     for limit in config.constraints:
         if why := _undefined(limit.metric, _validation(store), store):
-            message = f"no trial can keep to this limit: {why}. {advice}"
+            message = f"no trial can meet this limit: {why}. {advice}"
             yield ("constraints", limit.metric.name), message
 
 
 def measuring_notes(config: TrialConfig, store: FoldStore) -> list[str]:
     """Return a sentence on each metric that is not defined on some rows of the study."""
-    found: list[str] = []
-    if config.train is not None:  # which measures by itself
-        return found
+    notes: list[str] = []
+    if config.train is not None:  # the user's training measures by itself
+        return notes
     for metric in prediction_metrics(config):
         if is_code(metric.name):
             why = _no_guess(metric, store)
-            found += [f"{label(metric)} of a constant guess: {why}."] if why else []
+            name = label(metric)
+            notes += [f"{name} has no finite value for a constant guess: {why}."] if why else []
             continue
         for parts in (_validation(store), [("the test set", store.split.test_rows)]):
             if why := _undefined(metric, parts, store):
-                found.append(f"{label(metric)} is not defined everywhere: {why}.")
-    return found
+                notes.append(f"{label(metric)} is not defined everywhere: {why}.")
+    return notes
 
 
 def _validation(store: FoldStore) -> list[Rows]:
@@ -81,7 +82,7 @@ def _validation(store: FoldStore) -> list[Rows]:
 
 
 def _undefined(metric: Component, parts: list[Rows], store: FoldStore) -> str:
-    """Where a metric is not defined first, and why; empty if it is defined in all parts."""
+    """Return the first part where a metric is not defined, and why; empty if there is none."""
     data = store.dataset
     for name, rows in parts:
         weights = data.weights_of(rows)
@@ -92,7 +93,7 @@ def _undefined(metric: Component, parts: list[Rows], store: FoldStore) -> str:
 
 
 def _constant(metric: Component, store: FoldStore) -> str:
-    """Why a metric is the same for all predictions, if it is so in every fold."""
+    """Return why a metric is the same for all predictions in every fold; empty if it is not."""
     data = store.dataset
     reasons = [
         metrics.constant(metric, _targets(store, rows), data.classes, data.weights_of(rows))
@@ -107,7 +108,7 @@ def _targets(store: FoldStore, rows: Tensor) -> NDArray[np.generic]:
 
 
 def _no_guess(metric: Component, store: FoldStore) -> str:
-    """Why the user's metric has no finite value for a constant guess, if in no fold it has one."""
+    """Return why the user's metric is not finite for a constant guess in any fold, or empty."""
     reasons = [_of_guess(metric, store, *pair) for pair in store.split.folds]
     return f"{reasons[0]}, in every fold" if all(reasons) else ""
 

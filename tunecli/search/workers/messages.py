@@ -1,4 +1,4 @@
-"""What the driver and a worker say to each other. Plain values; no torch, no Optuna."""
+"""The messages between the driver and a worker: plain values, without torch or Optuna."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class TrialJob:
     """One trial to train.
 
     Attributes:
-        number: the trial's; training must not depend on it.
-        attempt: from 1; grows when a worker dies under the trial.
-        asks: whether the worker waits for `reply` after each evaluation (a pruner judges), or goes
-            on at once.
-        checkpoint: folder of the trial's checkpoint, to go on from and to save to; empty for none.
+        number: the trial's number; training must not depend on it.
+        attempt: counted from 1; grows when a worker dies during the trial.
+        asks: whether the worker waits for `reply` after each evaluation (because a pruner judges)
+            instead of continuing at once.
+        checkpoint: folder of the checkpoint to resume from and to save to; empty for none.
         models: folder for the best models of its folds; empty to keep none.
-        to_beat: the value that is worth keeping them; None for any.
+        to_beat: the value that makes the models worth keeping; None for any.
     """
 
     number: int
@@ -40,11 +40,11 @@ class TrialJob:
 
     @property
     def max_time(self) -> float | None:
-        """Seconds that it may take; None for any."""
+        """Largest duration of the trial in seconds; None for no limit."""
         return self.config.training.max_time
 
     def is_worth_keeping(self, result: TrialResult) -> bool:
-        """Whether the models of this trial may be among the best."""
+        """Return whether the models of this trial may be among the best."""
         if not self.models or result.outcome != "complete" or self.config.train is not None:
             return False
         if result.value is None or self.to_beat is None:
@@ -58,9 +58,10 @@ class BaselineJob:
     """One untuned model to fit and score on a study's folds.
 
     Attributes:
-        number: below 0, so that no trial has it.
+        number: a number below 0, which no trial has.
         name: one of `BASELINES`.
-        config: of any trial; what all of them share is read.
+        config: the configuration of any trial; only what all trials share is read.
+        max_time: largest duration in seconds.
     """
 
     number: int
@@ -74,12 +75,12 @@ Job = TrialJob | BaselineJob
 
 @dataclass(frozen=True)
 class FirstTask:
-    """What the first worker does before any trial: describe the study's data.
+    """The first worker's task before any trial: describe the study's data.
 
     Attributes:
-        is_new: the study has no trials yet; whether its configurations can be built is tried, too.
-        arguments: of the function that gives the data, as it was described at first, wherever a
-            range among them begins by now.
+        is_new: whether the study has no trials yet; then the worker also builds configurations.
+        arguments: arguments of the function that gives the data, as in the first call, even if
+            their ranges begin elsewhere now.
     """
 
     study: StudyFile
@@ -89,10 +90,10 @@ class FirstTask:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """Every fold of a trial was evaluated once more.
+    """All folds of a trial were evaluated once more.
 
     Attributes:
-        is_last: the trial has come to its end; nobody waits for a reply.
+        is_last: whether the trial has ended; the worker then waits for no reply.
     """
 
     number: int
@@ -103,10 +104,10 @@ class Evaluated:
 
 @dataclass(frozen=True)
 class Finished:
-    """A trial ended in the worker's hands.
+    """A trial ended in a worker.
 
     Attributes:
-        is_last: the worker can train nothing more, and another must take its place.
+        is_last: whether the worker can train nothing more and must be replaced.
     """
 
     number: int
@@ -117,7 +118,7 @@ class Finished:
 
 @dataclass(frozen=True)
 class BaselineScored:
-    """An untuned model was scored, or cannot be; nothing more comes of its job."""
+    """An untuned model was scored, or cannot be; its job has ended."""
 
     number: int
     worker: int
@@ -126,7 +127,7 @@ class BaselineScored:
 
 @dataclass(frozen=True)
 class Resumed:
-    """A trial goes on from a checkpoint, before which it had trained for `seconds`."""
+    """A trial resumes from a checkpoint, before which it had trained for `seconds`."""
 
     number: int
     worker: int
@@ -135,7 +136,7 @@ class Resumed:
 
 @dataclass(frozen=True)
 class Suspended:
-    """A trial was stopped by the driver; `saved` if a later search goes on from here."""
+    """A trial was stopped by the driver; `saved` if a later search resumes from here."""
 
     number: int
     worker: int
@@ -144,7 +145,7 @@ class Suspended:
 
 @dataclass(frozen=True)
 class Warned:
-    """Something a user should read; the trial goes on."""
+    """A sentence that the user should read; the trial continues."""
 
     number: int
     worker: int
@@ -153,22 +154,22 @@ class Warned:
 
 @dataclass(frozen=True)
 class LastWords:
-    """Why a worker cannot go on, and ends."""
+    """The reason why a worker ends."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class WorkerDied:
-    """A worker process is gone; its job, if any, has no result.
+    """A worker process has ended; its job, if any, has no result.
 
     Attributes:
-        number: of the job.
-        exit_code: minus the signal that ended it; None if it could not even be started.
-        last_words: what it said of that, if it could.
-        out_of_memory: the kernel ended it, since there was no memory left.
-        seconds: that its job had run.
-        peak_memory: most bytes of main memory that it was seen with during its job.
+        number: the job's number; None if there was no job.
+        exit_code: minus the signal that ended it; None if it could not be started.
+        last_words: the reason that the worker gave, if it could.
+        out_of_memory: whether the kernel killed it because memory ran out.
+        seconds: how long its job had run.
+        peak_memory: largest main memory in bytes that was observed during its job.
     """
 
     number: int | None
@@ -181,20 +182,20 @@ class WorkerDied:
 
     @property
     def cause(self) -> str:
-        """What ended it, in words."""
+        """The cause of its end, in words."""
         if self.out_of_memory:
-            return "ended by the kernel, since memory ran out"
+            return "killed by the kernel because memory ran out"
         return self.last_words or _how_it_ended(self.exit_code)
 
 
 @dataclass(frozen=True)
 class DataReady:
-    """The first thing the first worker says: what the data is, or why it cannot be used.
+    """The first message of the first worker: what the data is, or why it cannot be used.
 
     Attributes:
         environment: versions and hardware that decide the rounding, by name.
         error: a TunecliError of the worker, to be raised by the driver.
-        code: what was imported for it, as in `CodeLoaded`.
+        code: the user code that was imported for it, as in `CodeLoaded`.
     """
 
     worker: int
@@ -206,7 +207,7 @@ class DataReady:
 
 @dataclass(frozen=True)
 class Reply:
-    """The driver's word to a worker, after an evaluation: prune it, or save it for another day."""
+    """The driver's answer to a worker after an evaluation: continue, prune, or suspend."""
 
     answer: Answer
 
@@ -218,7 +219,7 @@ def _how_it_ended(exit_code: int | None) -> str:
         return f"exited with code {exit_code}"
     try:
         return f"killed by {signal.Signals(-exit_code).name}"
-    except ValueError:  # of real time, which have no name
+    except ValueError:  # a real-time signal, which has no name
         return f"killed by signal {-exit_code}"
 
 

@@ -1,7 +1,8 @@
 """Start multiprocessing's resource tracker so that it ends with the search even when stopped.
 
-It removes what killed processes leave in shared memory, as soon as the last of them closes its
-pipe. A stopped one would not notice that: on Linux the kernel wakes this one when the driver ends.
+The tracker removes what killed processes leave in shared memory, as soon as the last of them
+closes its pipe. A stopped tracker would not notice that, so on Linux the kernel wakes this one
+when the driver ends.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from tunecli.lifeline import THE_DRIVERS, wake_with_the_parents_end
 
 
 def ensure_running() -> None:
-    """As multiprocessing's own, with a tracker that is woken."""
+    """Start the tracker unless it runs, as multiprocessing does, but so that it is woken."""
     tracker = resource_tracker._resource_tracker
     if sys.platform == "linux" and tracker._fd is None:  # type: ignore[attr-defined]
         tracker._fd = _start()  # type: ignore[attr-defined]  # as in a process that inherits it
@@ -28,7 +29,7 @@ def serve(pipe: int) -> None:
 
 
 def _start() -> int:
-    """Start a tracker; where to write to it."""
+    """Start a tracker, and return the descriptor that writes to it."""
     theirs, ours = os.pipe()
     os.set_inheritable(theirs, True)
     command = f"from tunecli.search.workers.resource_tracking import serve; serve({theirs})"

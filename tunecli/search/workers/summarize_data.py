@@ -1,4 +1,4 @@
-"""What the data is, and how well a guess does on it: what a user sees before the first trial."""
+"""Describe a study's data, and score a constant guess, before the first trial."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def describe(config: TrialConfig, store: FoldStore | None = None) -> DataSummary
 
     Args:
         config: any trial of the study; data, validation, objective and metrics are read.
-        store: the process's store of the same data; without one the data is loaded.
+        store: the process's store of the same data; without it, the data is loaded.
 
     Raises:
         DataError: if the data cannot be read or split.
@@ -77,7 +77,7 @@ def describe(config: TrialConfig, store: FoldStore | None = None) -> DataSummary
 
 
 def described_columns(config: TrialConfig, store: FoldStore) -> tuple[ColumnFacts, ...]:
-    """Describe the columns of a table, and what becomes of them in the first fold.
+    """Describe the columns of a table, and how the first fold uses them.
 
     Args:
         config: any trial of the study; data and validation are read.
@@ -87,15 +87,15 @@ def described_columns(config: TrialConfig, store: FoldStore) -> tuple[ColumnFact
 
 
 def _on_whole_numbers(config: TrialConfig, dataset: Dataset) -> list[str]:
-    """A note on features that are not scaled, nor made fractions."""
+    """Return a note on integer features that are neither scaled nor converted."""
     is_whole = dataset.x.dtype == torch.int64 and config.data.scale is None
     if not (is_whole and takes_integers(config)):
         return []
-    return ["Your own code gets the features as they are: whole numbers (int64)."]
+    return ["Your own code gets the features unscaled, as whole numbers (int64)."]
 
 
 def _left_out(config: TrialConfig, store: FoldStore) -> list[str]:
-    """A note on rows that groups and times together leave out."""
+    """Return a note on rows that are left out because of groups and times together."""
     dataset = store.dataset
     if dataset.times is None or dataset.groups is None:
         return []
@@ -104,7 +104,7 @@ def _left_out(config: TrialConfig, store: FoldStore) -> list[str]:
 
 
 def _n_missing(dataset: Dataset) -> int:
-    """Cells of a table that are empty."""
+    """Return the number of missing cells in a table; 0 for other data."""
     if not dataset.columns:
         return 0
     assert isinstance(dataset.x, torch.Tensor), "loaded rows have no columns"
@@ -113,7 +113,7 @@ def _n_missing(dataset: Dataset) -> int:
 
 
 def _n_features(config: TrialConfig, store: FoldStore) -> int:
-    """Of a row of a table as a model gets it, one-hot; 0 for pictures."""
+    """Return the number of features of a table's row, one-hot; 0 for other data."""
     if not store.dataset.columns:
         return 0
     fold = store.folds(config.data.scale, standardize_target=False)[0]
@@ -121,10 +121,10 @@ def _n_features(config: TrialConfig, store: FoldStore) -> int:
 
 
 def _guess(config: TrialConfig, store: FoldStore) -> dict[str, float]:
-    """Mean over folds of each metric, without those that a constant guess cannot have."""
+    """Return the mean over folds of each metric of a constant guess, where it is finite."""
     metrics = [
         m for m in prediction_metrics(config) if not is_code(m.name)
-    ]  # they may not take a guess
+    ]  # user code may not accept a guess
     dataset = store.dataset
     scores: list[dict[str, float]] = []
     for train_rows, valid_rows in store.split.folds:
@@ -139,7 +139,7 @@ def _guess(config: TrialConfig, store: FoldStore) -> dict[str, float]:
 
 
 def _class_counts(dataset: Dataset, store: FoldStore) -> tuple[int, ...]:
-    """Search rows of each class; empty for regression."""
+    """Return the number of search rows of each class; empty for regression."""
     if dataset.task == "regression":
         return ()
     labels = dataset.y[store.split.search_rows].numpy()
@@ -147,7 +147,7 @@ def _class_counts(dataset: Dataset, store: FoldStore) -> tuple[int, ...]:
 
 
 def _notes(dataset: Dataset, store: FoldStore, counts: Sequence[int]) -> list[str]:
-    """Sentences on classes so small that their validation rows say little, or nothing."""
+    """Return notes on classes with too few rows to train or validate on."""
     if dataset.task == "regression":
         return []
     parts = [
@@ -160,12 +160,12 @@ def _notes(dataset: Dataset, store: FoldStore, counts: Sequence[int]) -> list[st
     for label, name in enumerate(dataset.classes):
         mean = valid[:, label].mean()
         if (train[:, label] == 0).any():
-            notes.append(f"Class {name!r} has no row to train on in some fold.")
+            notes.append(f"Class {name!r} has no training rows in at least one fold.")
         elif (valid[:, label] == 0).any():
-            notes.append(f"Class {name!r} has no row to validate on in some fold.")
+            notes.append(f"Class {name!r} has no validation rows in at least one fold.")
         elif mean < FEW_ROWS:
             notes.append(
-                f"Class {name!r} has {count(counts[label], 'row')} to search on, about {mean:.0f} "
-                "in each validation part: its scores will be noisy."
+                f"Class {name!r} has {count(counts[label], 'row')} for the search, about "
+                f"{mean:.0f} in each validation part: its scores will be noisy."
             )
     return notes

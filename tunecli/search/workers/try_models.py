@@ -1,6 +1,6 @@
-"""Building every pair of choices before a search begins, so that nothing fails in trial 7.
+"""Build every pair of choices before a search begins, so that none fails in a later trial.
 
-Like `worker.py`, which calls it, this is no part of the driver: it imports torch.
+Like `worker.py`, which calls it, this module imports torch and is not part of the driver.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from tunecli.training.rehearsal import build_error
 from tunecli.training.rehearse_user_loop import own_build_error
 
 MOST_SECONDS = 10.0
-"""Of processor time for building before a search; `check` takes its time."""
+"""Seconds of processor time for building before a search; `check` has no such limit."""
 
 
 def refuse_what_cannot_be_built(study: StudyFile, stores: FoldStoreCache) -> None:
-    """Build every pair of choices, as far as a few seconds go, before a search begins.
+    """Build every pair of choices before a search begins, for at most `MOST_SECONDS`.
 
     Args:
-        study: completed.
+        study: a completed study file.
 
     Raises:
-        StudyFileError: with every mistake found.
+        StudyFileError: some cannot be built; the message lists every mistake.
     """
     deadline = time.process_time() + MOST_SECONDS
     mistakes: dict[str, Point] = {}
     for point in covering(study.parameters):
         if time.process_time() > deadline:
-            break  # large models; what is left is found by `check`, or by a trial
+            break  # large models; `check` or a trial finds the rest
         config, folds = configuration(study, stores, point)
         is_own = config.train is not None
         mistake = own_build_error(config) if is_own else build_error(config, folds)
@@ -51,7 +51,7 @@ def refuse_what_cannot_be_built(study: StudyFile, stores: FoldStoreCache) -> Non
 def configuration(
     study: StudyFile, stores: FoldStoreCache, point: Point
 ) -> tuple[TrialConfig, list[FoldData]]:
-    """The configuration at a point of the search space, and the folds that it would train on."""
+    """Return the configuration at a point of the search space, and its folds."""
     config = study.resolve(partial(_look_up, point))
     return config, folds_of(stores.of(config), config)
 

@@ -1,8 +1,8 @@
-"""What can be seen of a worker from outside: how long its trial has run, and its memory.
+"""Watch a worker from outside: how long its trial has run, and its memory.
 
-Time counts only while both sides could have worked: of the time between two looks at most a
-second, so that a driver that was stopped, or a machine that slept, costs no trial its time; and
-none while the worker itself is stopped. The clock is monotonic: setting the date changes nothing.
+Time counts only while driver and worker could both work. At most a second counts between two
+looks, so a stopped driver or a sleeping machine costs a trial no time; nothing counts while the
+worker is stopped. The clock is monotonic: setting the date has no effect.
 """
 
 from __future__ import annotations
@@ -15,40 +15,45 @@ from tunecli.training.outcome.evaluation import TrialResult
 from tunecli.training.outcome.failure_reasons import TIMEOUT
 
 PAUSE = 0.25
-"""Seconds between two looks, at least."""
+"""Smallest number of seconds between two looks."""
 
 LONGEST = 1.0
-"""Seconds between two looks that count, at most."""
+"""Largest number of seconds that count between two looks."""
 
 
 class Seen(NamedTuple):
-    """Attributes: `is_stopped`: by a signal or a debugger; `n_bytes`: of main memory."""
+    """The state of a process.
+
+    Attributes:
+        is_stopped: whether a signal or a debugger has stopped it.
+        n_bytes: its main memory.
+    """
 
     is_stopped: bool
     n_bytes: int
 
 
 def seen(pid: int) -> Seen:
-    """A process as Linux shows it, see proc(5); elsewhere it seems to run and to hold nothing."""
+    """Return the state of a process on Linux, see proc(5); elsewhere, running with 0 bytes."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
-        fields = text.rpartition(")")[2].split()  # the name before may hold anything
+        fields = text.rpartition(")")[2].split()  # the name before may contain anything
         return Seen(fields[0] in ("T", "t"), int(fields[21]) * os.sysconf("SC_PAGE_SIZE"))
     except (OSError, IndexError, ValueError):
         return Seen(is_stopped=False, n_bytes=0)
 
 
 class Watch:
-    """One trial in one worker.
+    """Watches one trial in one worker.
 
     Args:
-        pid: of the worker.
-        max_time: seconds that the trial may take; None for any.
-        now: of a monotonic clock, in seconds.
+        pid: process id of the worker.
+        max_time: largest duration of the trial in seconds; None for no limit.
+        now: seconds of a monotonic clock.
 
     Attributes:
-        seconds: that the trial has run; of one that goes on from a checkpoint, add those before.
-        peak_memory: the most bytes that were seen.
+        seconds: how long the trial has run; for a resumed one, add the seconds before.
+        peak_memory: largest main memory in bytes that was observed.
     """
 
     def __init__(self, pid: int, max_time: float | None, now: float) -> None:
@@ -69,7 +74,7 @@ class Watch:
         self._looked = now
 
     def timed_out(self) -> TrialResult:
-        """The result of a trial that was ended for its time."""
+        """Return the result of a trial that exceeded its `max_time`."""
         return TrialResult(
             "failed",
             reason=f"{TIMEOUT}: it ran longer than training.max_time, {self._max_time:g} s",
@@ -79,5 +84,5 @@ class Watch:
 
     @property
     def is_over(self) -> bool:
-        """Whether the trial has had its time."""
+        """Whether the trial has exceeded its `max_time`."""
         return self._max_time is not None and self.seconds > self._max_time

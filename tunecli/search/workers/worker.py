@@ -1,4 +1,4 @@
-"""A worker process: a pure function of its jobs. It opens no database and imports no Optuna."""
+"""A worker process: a pure function of its jobs, without a database and without Optuna."""
 
 from __future__ import annotations
 
@@ -59,12 +59,12 @@ from tunecli.training.trial_end import ConcludedTrial, conclude, infeasible_befo
 
 
 class Trainer:
-    """Does jobs one after another, keeping the data in memory between them.
+    """Runs jobs one after another, and keeps the data in memory between them.
 
     Args:
-        workspace: where the data is found and kept.
-        say: hands an event to the driver.
-        hear: the driver's word after an evaluation; with False, only one that is there already.
+        workspace: where the data is found and cached.
+        say: sends an event to the driver.
+        hear: returns the driver's answer after an evaluation; with False, it does not wait.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Trainer:
         self._is_done_for = False
 
     def describe(self, task: FirstTask) -> DataReady:
-        """Load the data and say what it is: the driver imports neither numpy nor torch."""
+        """Load and describe the data for the driver, which imports neither numpy nor torch."""
         study = task.study
         try:
             torch.set_num_threads(1)
@@ -110,7 +110,7 @@ class Trainer:
             return DataReady(self._worker, None, error=error)
 
     def _describe_nothing(self, task: FirstTask) -> DataReady:
-        """Of a study whose training brings its own data."""
+        """Describe a study whose training loads its own data."""
         completed = completed_without_data(task.study)
         config = completed.resolve(lambda _, range_: first_value(range_))
         if task.is_new:
@@ -122,12 +122,12 @@ class Trainer:
         return DataReady(self._worker, summary, environment(config), code=self._loaded.news())
 
     def _tell_loaded(self) -> None:
-        """Say which code of the user's own was imported in the last job."""
+        """Report the files of user code that the last job imported."""
         if files := self._loaded.news():
             self._say(CodeLoaded(self._worker, files))
 
     def train(self, job: TrialJob) -> None:
-        """Train `job`; whatever happens ends in one `Finished` or `Suspended`."""
+        """Train `job`, and send exactly one `Finished` or `Suspended`, whatever happens."""
         start, is_last = time.perf_counter(), False
         try:
             result = self._cross_validate(job)
@@ -143,7 +143,7 @@ class Trainer:
             self._say(Finished(job.number, self._worker, result, is_last))
 
     def fit(self, job: BaselineJob) -> None:
-        """Fit an untuned model; whatever happens ends in one `BaselineScored`."""
+        """Fit an untuned model, and send exactly one `BaselineScored`, whatever happens."""
         try:
             baseline = self._fit(job)
         except (Exception, SystemExit, KeyboardInterrupt) as error:  # metrics may raise anything
@@ -163,11 +163,11 @@ class Trainer:
 
     @property
     def _peak_memory(self) -> int:
-        """Of the newest trial, in bytes."""
+        """Peak memory of the newest trial, in bytes."""
         return life_peak() if self._peak is None else self._peak.n_bytes
 
     def _cross_validate(self, job: TrialJob) -> TrialResult | None:
-        """The job's result; None if the driver suspended it."""
+        """Train a job and return its result; None if the driver suspended it."""
         folds = self._prepare(job)
         if (result := infeasible_before_training(job.config, folds[0])) is not None:
             return result
@@ -208,20 +208,23 @@ class Trainer:
         return end.result
 
     def _keep(self, end: ConcludedTrial, job: TrialJob) -> None:
-        """Leave the models of a trial that may be one of the best."""
+        """Write the models of a trial that may be one of the best."""
         try:
             keep_models(Path(job.models), job.config, end.models())
         except OSError as error:
             self._warn(job, f"its models could not be written: {error.strerror}")
 
     def _quiet(self, config: TrialConfig) -> LatencyLock:
-        """Shared with all workers of this place; nobody waits in a study without latencies."""
+        """Return the lock that all workers of these studies share while latency is measured.
+
+        In a study without latencies, nobody waits.
+        """
         cache = self._workspace.cache
         is_measured = cache is not None and "latency" in cost_metrics(config)
         return LatencyLock(cache / "latency") if cache and is_measured else NOBODY_MEASURES
 
     def _prepare(self, job: TrialJob) -> list[FoldData]:
-        """The folds of a job."""
+        """Return the folds of a job, after resetting memory statistics and torch threads."""
         config = job.config
         self._peak = PeakMemory(choose_device(config.training.device))
         torch.set_num_threads(config.training.threads)
@@ -233,11 +236,11 @@ class Trainer:
         return CrossValidation(job.config, folds, device, folder)
 
     def _load(self, checkpoints: Checkpoints, training: CrossValidation, job: TrialJob) -> None:
-        """Go on where the checkpoint says, if there is one that can be used."""
+        """Resume from the checkpoint, if there is a usable one."""
         try:
             state = checkpoints.load()
         except CheckpointError as error:
-            self._warn(job, f"its checkpoint is not used, since {error}; it starts over")
+            self._warn(job, f"its checkpoint is not used because {error}; the trial starts over")
             return
         if state is not None:
             training.load_state_dict(state)
@@ -256,7 +259,7 @@ class Trainer:
 
 
 def _rounds(training: CrossValidation, quiet: LatencyLock) -> Iterator[Round]:
-    """Those of a checkpoint, then the ones to come."""
+    """Yield the rounds of a checkpoint, then the new ones."""
     yield from tuple(training.curve)
     while True:
         with quiet.working():
@@ -267,7 +270,7 @@ def _rounds(training: CrossValidation, quiet: LatencyLock) -> Iterator[Round]:
 
 
 def environment(config: TrialConfig) -> dict[str, str]:
-    """What decides the rounding beside the study file: versions, device, CPU."""
+    """Return what decides the rounding besides the study file: versions, device, CPU."""
     device = choose_device(config.training.device)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else ""
     return {
@@ -285,17 +288,17 @@ def environment(config: TrialConfig) -> dict[str, str]:
 def worker_main(
     connection: Connection, worker: int, workspace: Workspace, first_task: FirstTask | None
 ) -> None:
-    """The first task if the worker has one, then jobs.
+    """Run the first task if there is one, then jobs.
 
     Raises:
-        EOFError, OSError: the driver has closed the pipe or is gone.
+        EOFError, OSError: the driver has closed the pipe or has ended.
     """
     trainer = Trainer(worker, workspace, connection.send, partial(_hear, connection))
     if first_task is not None:
         connection.send(trainer.describe(first_task))
     while True:
         message = connection.recv()
-        if isinstance(message, TrialJob):  # not the driver's word on a trial that has just ended
+        if isinstance(message, TrialJob):  # not an answer about a trial that has just ended
             trainer.train(message)
         elif isinstance(message, BaselineJob):
             trainer.fit(message)
@@ -309,5 +312,5 @@ def _hear(connection: Connection, waits: bool) -> Answer:
 
 
 def warm_up() -> None:
-    """Pay now what torch imports at the first optimizer."""
+    """Make torch import what it needs for the first optimizer."""
     torch.optim.SGD([torch.zeros(1, requires_grad=True)])

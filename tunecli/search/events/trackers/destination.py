@@ -1,4 +1,4 @@
-"""What `--log` names: a tracker, and where it keeps its runs."""
+"""The values of `--log`: a tracker, and where it stores its runs."""
 
 from __future__ import annotations
 
@@ -17,14 +17,18 @@ FORMS: dict[Kind, str] = {
 
 @dataclass(frozen=True)
 class Destination:
-    """One tracker. Attributes: `target`: its URI, folder or project."""
+    """One tracker.
+
+    Attributes:
+        target: its URI, folder or project.
+    """
 
     kind: Kind
     target: str
 
     @classmethod
     def parse(cls, text: str) -> Destination:
-        """Read what was given to `--log`.
+        """Read a value of `--log`.
 
         Raises:
             TrackerError: it has none of the three forms.
@@ -32,5 +36,5 @@ class Destination:
         kind, _, target = text.partition(":")
         if kind not in FORMS or not target.strip():
             *others, last = FORMS.values()
-            raise TrackerError(f"--log takes {', '.join(others)} or {last}, got {text!r}.")
+            raise TrackerError(f"--log must be {', '.join(others)} or {last}, got {text!r}.")
         return cls(kind, target)

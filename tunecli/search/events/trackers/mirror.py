@@ -1,4 +1,4 @@
-"""A tracker at work in a thread of its own: whatever it does, the search goes on at its pace."""
+"""Run each tracker in its own thread, so that it can neither slow nor stop the search."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ from tunecli.search.events.trackers.destination import Destination
 from tunecli.search.events.trackers.tracker import Group, Tracker
 
 N_WAITING = 10_000
-"""Events that may wait for a tracker before points of curves are left out."""
+"""Largest number of events that wait for a tracker before points of curves are dropped."""
 
 PATIENCE = 30.0
-"""Seconds that a search waits, when it ends, for what is not yet shown: MLflow needs ten to make a
-new database. A second Ctrl-C ends that, too."""
+"""Seconds that an ending search waits for its trackers: MLflow needs ten to create a new database.
+A second Ctrl-C ends the wait."""
 
 LAST_CHANCE = 2.0
-"""The same for a tracker that failed whenever it was tried, which was told already."""
+"""Seconds that an ending search waits for a tracker that has failed every time so far."""
 
 Connect = Callable[[Group], Tracker]
 
 
 class Mirror:
-    """Feeds one tracker. Nothing here raises or waits but `join`, which waits for so long.
+    """Feeds one tracker. Only `join` waits, for a limited time, and nothing here raises.
 
     Args:
-        name: of the tracker, for notices.
-        connect: makes the tracker; called in the thread, and again until it succeeds.
-        n_waiting: events that may wait before points of curves are left out; at twice as many,
-            everything is.
+        name: the tracker's name, for notices.
+        connect: makes the tracker; called in the thread, again until it succeeds.
+        n_waiting: number of waiting events at which points of curves are dropped; at twice as
+            many, all events are.
     """
 
     def __init__(self, name: str, group: Group, connect: Connect, n_waiting: int = N_WAITING):
@@ -63,7 +63,7 @@ class Mirror:
         self._thread.start()
 
     def tell(self, event: SearchEvent) -> None:
-        """Pass one event on, or leave it out if the tracker is too far behind."""
+        """Pass on one event, or drop it if the tracker is too far behind."""
         if not isinstance(event, TrialStarted | TrialEvaluated | TrialFinished):
             return
         room = self._n_waiting * (1 if isinstance(event, TrialEvaluated) else 2)
@@ -71,27 +71,30 @@ class Mirror:
             self._waiting.put(event)
             return
         if not self.n_dropped:
-            self._say("it is too slow; points of curves are left out there.")
+            self._say("the tracker is too slow, so some points of its curves are dropped.")
         self.n_dropped += 1
 
     def news(self) -> Iterator[Notice]:
-        """What the user should read since the last call."""
+        """Yield the notices since the last call."""
         with suppress(Empty):
             while True:
                 yield self._notices.get_nowait()
 
     def end(self) -> None:
-        """Pass nothing on but what waits already."""
+        """Accept no more events; those that wait are still passed on."""
         self._waiting.put(None)
 
     def join(self, seconds: float) -> None:
-        """Wait until all is shown, but not for ever, and hardly for what was never reached."""
+        """Wait until all events are passed on, for at most `seconds`.
+
+        For a tracker that was never reached, wait at most `LAST_CHANCE` seconds.
+        """
         was_never_reached = self._tracker is None and self._has_failed
         self._thread.join(max(min(seconds, LAST_CHANCE) if was_never_reached else seconds, 0))
         if was_never_reached:
             return
         if self._thread.is_alive():
-            self._say("it is too slow; what is not yet shown there is left out.")
+            self._say("the tracker is too slow, so its last events are dropped.")
 
     def _work(self) -> None:
         while (event := self._waiting.get()) is not None:
@@ -100,19 +103,19 @@ class Mirror:
             self._attempt(self._tracker.close)
 
     def _attempt(self, action: Callable[[], None]) -> None:
-        """Whatever a tracker raises is no reason to stop: the next event may pass again."""
+        """Call `action`, and report whatever a tracker raises; the next event may succeed."""
         try:
             action()
         except ModuleNotFoundError as error:
             kind = self._name.partition(":")[0]
             self._fail(f"{error.name} is not installed: pip install 'tunecli[{kind}]'")
         except Exception as error:
-            told = " ".join(str(error).split())
-            self._fail(f"{type(error).__name__}: {told[:200]}" if told else type(error).__name__)
+            text = " ".join(str(error).split())
+            self._fail(f"{type(error).__name__}: {text[:200]}" if text else type(error).__name__)
 
     def _fail(self, reason: str) -> None:
         if not self._has_failed:
-            self._say(f"{reason}. The search goes on; what is shown there may have gaps.")
+            self._say(f"{reason}. The search continues; this tracker may miss events.")
         self._has_failed = True
 
     def _pass_on(self, event: SearchEvent) -> None:
@@ -127,16 +130,16 @@ class Mirror:
                 self._tracker.finish(event)
 
     def _say(self, text: str) -> None:
-        told = re.sub(r"//[^/@\s]*@", "//", f"--log {self._name}: {text}")  # no passwords
-        self._notices.put(Notice(told))
+        safe = re.sub(r"//[^/@\s]*@", "//", f"--log {self._name}: {text}")  # no passwords
+        self._notices.put(Notice(safe))
 
 
 class Mirrors:
     """All trackers of one search.
 
     Args:
-        destinations: what `--log` names.
-        folder: the study's, where `trackers.json` keeps what ties later calls to the same runs.
+        destinations: the values of `--log`.
+        folder: the study's folder; its `trackers.json` ties later calls to the same runs.
     """
 
     def __init__(self, destinations: Sequence[Destination], folder: Path) -> None:
@@ -146,7 +149,7 @@ class Mirrors:
         self._closed = False
 
     def tell(self, event: SearchEvent) -> None:
-        """Pass one event on; at the end of a search, wait until it is shown."""
+        """Pass on one event; at the end of a search, wait for the trackers."""
         if isinstance(event, SearchStarted) and self._destinations:
             group = Group(event.study, study_key(self._folder), event.objective)
             self._mirrors = [
@@ -159,11 +162,11 @@ class Mirrors:
             self.close()
 
     def news(self) -> list[Notice]:
-        """What the user should read since the last call."""
+        """Return the notices since the last call."""
         return [notice for mirror in self._mirrors for notice in mirror.news()]
 
     def close(self) -> None:
-        """Wait until all is shown, but not for ever."""
+        """Wait until all events are passed on, for at most `PATIENCE` seconds."""
         if self._closed:
             return
         self._closed = True
@@ -175,19 +178,22 @@ class Mirrors:
 
 
 def study_key(folder: Path) -> str:
-    """What tells this study from an earlier one of its name, as long as its folder exists."""
+    """Return a key that distinguishes this study from earlier ones with its name.
+
+    It is the same in every call as long as the folder exists.
+    """
     path = folder / "trackers.json"
     with suppress(OSError, ValueError, LookupError, TypeError, RecursionError):
         return str(json.loads(read_small(path))["key"])
     key = secrets.token_hex(3)
-    with suppress(OSError):  # then a later call begins new runs
+    with suppress(OSError):  # without the file, a later call begins new runs
         with whole_file(path) as part:
             part.write_text(json.dumps({"key": key}) + "\n", encoding="utf-8")
     return key
 
 
 def _connection(destination: Destination) -> Connect:
-    """Makes the tracker; its package is imported then, which takes seconds."""
+    """Return a function that makes the tracker; it imports the package, which takes seconds."""
 
     def connect(group: Group) -> Tracker:
         match destination.kind:

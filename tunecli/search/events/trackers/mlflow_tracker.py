@@ -1,4 +1,4 @@
-"""Trials as runs of an MLflow experiment that is named after the study."""
+"""Log trials as runs of an MLflow experiment that is named after the study."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from tunecli.search.events.events import TrialEvaluated, TrialFinished, TrialSta
 from tunecli.search.events.trackers.tracker import Group, curve_points, figures
 
 _HTTP = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
-"""What MLflow waits for a server, unless the environment says otherwise. By its own patience, of
-minutes, a search would end before it hears that nobody is there."""
+"""How long MLflow waits for a server, unless the environment sets it. With MLflow's own defaults
+of minutes, a search would end before an unreachable server is noticed."""
 
 
 class MlflowTracker:
-    """Writes through MLflow's client; runs are found again by a tag."""
+    """Writes with MLflow's client; a tag identifies the runs in later calls."""
 
     def __init__(self, uri: str, group: Group) -> None:
         for name, value in _HTTP.items():
             os.environ.setdefault(name, value)
-        logging.getLogger("mlflow").setLevel(logging.WARNING)  # it tells of tables that it makes
+        logging.getLogger("mlflow").setLevel(logging.WARNING)  # it logs the tables it creates
         self._group = group
         self._client = MlflowClient(tracking_uri=uri)
         known = self._client.get_experiment_by_name(group.study)
@@ -35,14 +35,14 @@ class MlflowTracker:
         self._n_shown: dict[int, int] = {}  # points of each run's curve
 
     def start(self, trial: TrialStarted) -> None:
-        """Begin a run, or go on with the one that an earlier call began."""
+        """Begin a run, or resume the one that an earlier call began."""
         number = trial.number
         if number in self._runs:
             return
         tag = f"{self._group.study}/{self._group.key}/{number}"
-        found = self._client.search_runs([self._experiment], f"tags.`tunecli.run` = '{tag}'")
-        if found:
-            run_id = found[0].info.run_id
+        runs = self._client.search_runs([self._experiment], f"tags.`tunecli.run` = '{tag}'")
+        if runs:
+            run_id = runs[0].info.run_id
             self._client.update_run(run_id, status="RUNNING")
             history = self._client.get_metric_history(run_id, _name(self._group.objective))
             self._n_shown[number] = 1 + max((point.step for point in history), default=-1)
@@ -60,20 +60,20 @@ class MlflowTracker:
             self._client.log_batch(run_id, params=params)
         self._runs[number] = run_id
 
-    def evaluate(self, told: TrialEvaluated) -> None:
-        """Add a point that is not yet shown."""
-        if told.step < self._n_shown.get(told.number, 0):
+    def evaluate(self, event: TrialEvaluated) -> None:
+        """Add a point to the curves, unless the run has it already."""
+        if event.step < self._n_shown.get(event.number, 0):
             return
         now = _milliseconds()
         metrics = [
-            Metric(_name(name), value, now, told.step)
-            for name, value in curve_points(told, self._group.objective).items()
+            Metric(_name(name), value, now, event.step)
+            for name, value in curve_points(event, self._group.objective).items()
         ]
-        self._client.log_batch(self._runs[told.number], metrics=metrics)
-        self._n_shown[told.number] = told.step + 1
+        self._client.log_batch(self._runs[event.number], metrics=metrics)
+        self._n_shown[event.number] = event.step + 1
 
     def finish(self, trial: TrialFinished) -> None:
-        """End a run: as failed only what failed, with the outcome as a tag."""
+        """End a run, with the outcome as a tag; only a failed trial is marked as failed."""
         run_id = self._runs[trial.number]
         now = _milliseconds()
         self._client.log_batch(
@@ -89,13 +89,13 @@ class MlflowTracker:
         del self._runs[trial.number]
 
     def close(self) -> None:
-        """Mark what was interrupted; a later search takes it up again."""
+        """Mark interrupted runs; a later search resumes them."""
         for run_id in self._runs.values():
             self._client.set_terminated(run_id, "KILLED")
 
 
 def _name(text: str) -> str:
-    """A name as MLflow takes it, which knows no brackets."""
+    """Return a name that MLflow accepts; it does not allow brackets."""
     return re.sub(r"[^\w\-. :/]", "_", text)
 
 

@@ -1,4 +1,4 @@
-"""Trials as runs of TensorBoard: a folder a trial, with scalars and the HParams tab."""
+"""Log trials as TensorBoard runs: one folder per trial, with scalars and the HParams tab."""
 
 from __future__ import annotations
 
@@ -26,28 +26,28 @@ class TensorBoardTracker:
         self._writers: dict[int, Any] = {}
 
     def start(self, trial: TrialStarted) -> None:
-        """Begin a run; of one that goes on, let TensorBoard forget the points that come again."""
+        """Begin a run; for a resumed one, let TensorBoard drop the points that come again."""
         folder = self._folder / f"trial-{trial.number:04d}"
-        goes_on = folder.exists()
+        is_resumed = folder.exists()
         if trial.number not in self._writers:
             self._writers[trial.number] = EventFileWriter(str(folder))
-        if goes_on:
+        if is_resumed:
             self._write(trial.number, session_log=SessionLog(status=SessionLog.START), step=0)
         values = {name: "none" if value is None else value for name, value in trial.params.items()}
         self._write(trial.number, summary=hparams_pb(values, trial_id=str(trial.number)))
 
-    def evaluate(self, told: TrialEvaluated) -> None:
-        """Add a point, and put it on disk for those who watch."""
-        found = curve_points(told, self._objective)
-        self._write(told.number, summary=_scalars(found), step=told.step)
-        self._writers[told.number].flush()
+    def evaluate(self, event: TrialEvaluated) -> None:
+        """Add a point to the curves, and write it to the disk at once."""
+        points = curve_points(event, self._objective)
+        self._write(event.number, summary=_scalars(points), step=event.step)
+        self._writers[event.number].flush()
 
     def finish(self, trial: TrialFinished) -> None:
         """End a run."""
         numbers = {f"trial/{name}": value for name, value in figures(trial).items()}
         self._write(trial.number, summary=_scalars(numbers), step=0)
-        told = f"{trial.outcome}: {trial.reason}" if trial.reason else trial.outcome
-        self._write(trial.number, summary=text_pb("trial/outcome", told), step=0)
+        text = f"{trial.outcome}: {trial.reason}" if trial.reason else trial.outcome
+        self._write(trial.number, summary=text_pb("trial/outcome", text), step=0)
         self._writers.pop(trial.number).close()
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""What every tracker can do, and what they all show."""
+"""The interface of trackers, and the numbers that all of them log."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Group:
     """The runs of one study.
 
     Attributes:
-        key: tells a study from an earlier one of the same name, and is the same in every call.
+        key: distinguishes a study from earlier ones with its name; the same in every call.
         objective: name of the metric.
     """
 
@@ -26,43 +26,43 @@ class Group:
 
 
 class Tracker(Protocol):
-    """Shows each trial of a study as a run; may raise anything, and take any time.
+    """Logs each trial of a study as a run; may raise anything, and take any time.
 
-    A trial that goes on, in this call or a later one, is started again and tells its curve again
-    from step 0, with the same values: it belongs into the same run, each point once.
+    A trial that resumes, in this call or a later one, is started again, and its evaluations come
+    again from step 0 with the same values. It belongs to the same run, with each point once.
     """
 
     def start(self, trial: TrialStarted) -> None:
-        """Begin the run of a trial, or go on with it."""
+        """Begin the run of a trial, or resume it."""
 
-    def evaluate(self, told: TrialEvaluated) -> None:
+    def evaluate(self, event: TrialEvaluated) -> None:
         """Add a point to the curves of a trial."""
 
     def finish(self, trial: TrialFinished) -> None:
         """End the run of a trial."""
 
     def close(self) -> None:
-        """Let go; trials that have not ended go on in a later search."""
+        """Close the tracker; a later search resumes trials that have not ended."""
 
 
-def curve_points(told: TrialEvaluated, objective: str) -> dict[str, float]:
-    """One point of each curve: the means over folds, and the score of each fold.
+def curve_points(event: TrialEvaluated, objective: str) -> dict[str, float]:
+    """Return one point per curve: the means over folds, and the score of each fold.
 
-    What is not defined leaves a gap: not every tracker takes it.
+    Values that are not finite are left out, since not every tracker accepts them.
     """
-    folds = told.folds
-    found = {objective: told.score}
+    folds = event.folds
+    points = {objective: event.score}
     if len(folds) > 1:
-        found |= {f"{objective}/fold_{fold}": one.score for fold, one in enumerate(folds)}
+        points |= {f"{objective}/fold_{fold}": one.score for fold, one in enumerate(folds)}
     if folds:
-        found["train_loss"] = mean(one.train_loss for one in folds)
-        found["lr"] = mean(one.lr for one in folds)
+        points["train_loss"] = mean(one.train_loss for one in folds)
+        points["lr"] = mean(one.lr for one in folds)
         for name in folds[0].metrics:
-            found[name] = mean(one.metrics[name] for one in folds)
-    return {name: value for name, value in found.items() if math.isfinite(value)}
+            points[name] = mean(one.metrics[name] for one in folds)
+    return {name: value for name, value in points.items() if math.isfinite(value)}
 
 
 def figures(trial: TrialFinished) -> Mapping[str, float]:
-    """The numbers that a trial ends with."""
-    found = {"value": trial.value, "spread": trial.spread, "seconds": trial.seconds}
-    return {name: number for name, number in found.items() if number is not None}
+    """Return the final numbers of a trial: its value, spread and seconds, as far as known."""
+    numbers = {"value": trial.value, "spread": trial.spread, "seconds": trial.seconds}
+    return {name: number for name, number in numbers.items() if number is not None}

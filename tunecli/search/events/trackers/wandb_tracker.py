@@ -1,4 +1,4 @@
-"""Trials as runs of a Weights & Biases project, grouped by study."""
+"""Log trials as runs of a Weights & Biases project, grouped by study."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tunecli.search.events.trackers.tracker import Group, curve_points, figures
 
 
 class WandbTracker:
-    """Writes through wandb's client, which keeps what it cannot send."""
+    """Writes with wandb's client, which stores what it cannot send."""
 
     def __init__(self, project: str, group: Group) -> None:
         settings = wandb.Settings(silent=True, console="off", x_disable_stats=True)
@@ -25,7 +25,7 @@ class WandbTracker:
         self._n_shown: dict[int, int] = {}  # points of each run's curve
 
     def start(self, trial: TrialStarted) -> None:
-        """Begin a run, or go on with the one of that id."""
+        """Begin a run, or resume the one with its id."""
         number = trial.number
         if number in self._runs:
             return
@@ -45,20 +45,21 @@ class WandbTracker:
         self._runs[number] = run
         self._n_shown[number] = run.starting_step
 
-    def evaluate(self, told: TrialEvaluated) -> None:
-        """Add a point that is not yet shown."""
-        if told.step >= self._n_shown[told.number]:
-            self._runs[told.number].log(curve_points(told, self._group.objective), step=told.step)
-            self._n_shown[told.number] = told.step + 1
+    def evaluate(self, event: TrialEvaluated) -> None:
+        """Add a point to the curves, unless the run has it already."""
+        if event.step >= self._n_shown[event.number]:
+            points = curve_points(event, self._group.objective)
+            self._runs[event.number].log(points, step=event.step)
+            self._n_shown[event.number] = event.step + 1
 
     def finish(self, trial: TrialFinished) -> None:
-        """End a run: as failed only what failed, with the outcome in its summary."""
+        """End a run, with the outcome in its summary; only a failed trial exits with an error."""
         run = self._runs.pop(trial.number)
         run.summary.update({**figures(trial), "outcome": trial.outcome, "reason": trial.reason})
         run.finish(exit_code=int(trial.outcome == "failed"))
 
     def close(self) -> None:
-        """Mark what was interrupted; a later search takes it up again."""
+        """Mark interrupted runs; a later search resumes them."""
         for run in self._runs.values():
             run.mark_preempting()
             run.finish(exit_code=1)
