@@ -155,7 +155,7 @@ def test_a_refit_tells_of_a_test_that_a_metric_does_not_measure(folder: Path) ->
     ("part", "told"),
     [
         ("optimizer: {SGD: {lr: {float: [1e37, 2e38]}}}", "Stopped: all trials diverged."),
-        ("constraints: {n_weights: {max: 1}}", "Stopped: no trial kept to the limits."),
+        ("constraints: {n_weights: {max: 1}}", "Stopped: no trial met the limits."),
     ],
 )
 def test_a_search_without_a_value_does_not_end_well(part: str, told: str, folder: Path) -> None:
