@@ -162,7 +162,7 @@ trial  accuracy          time  parameters
     0  0.9600 ± 0.0141  4.1 s  width=32 optimizer=AdamW lr=0.01
 
 Parameter importance over 1 complete trial
-  needs 10 complete trials, there are 1
+  10 complete trials are needed; there are 1
 
 Next
   tunecli report digits --runs x --trial 0

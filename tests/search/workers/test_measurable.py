@@ -117,7 +117,7 @@ def test_every_form_of_the_report_shows_that_a_metric_is_not_defined(folder: Pat
     report = call_in(folder, "report", "s").stdout
     assert "roc_auc not defined" in report
     assert "roc_auc is not defined in fold 0: it needs rows of every class" in report
-    assert "half is not defined in fold 0: its value there is inf." in report
+    assert "half is not defined in fold 0: its value is inf." in report
     assert "roc_auc not defined" in call_in(folder, "report", "s", "--trial", "1").stdout
     assert "roc\\_auc is not defined" in call_in(folder, "report", "s", "--markdown").stdout
     told = call_in(folder, "report", "s", "--json").stdout
