@@ -44,8 +44,14 @@ def test_what_cannot_be_trained_has_its_line(
 @pytest.mark.parametrize(
     ("pruner", "told"),
     [
-        ("{Hyperband: {min_resource: 9}}", "Hyperband first judges after evaluation 10, but a"),
-        ("{Median: {n_warmup_steps: 2}}", "Median first judges after evaluation 3, but a trial"),
+        (
+            "{Hyperband: {min_resource: 9}}",
+            "Hyperband has no effect: it prunes from evaluation 10 on, but a",
+        ),
+        (
+            "{Median: {n_warmup_steps: 2}}",
+            "Median has no effect: it prunes from evaluation 3 on, but a",
+        ),
         ("{Hyperband: {min_resource: 1}}", ""),
         ("{Median: {n_warmup_steps: 1}}", ""),
     ],
@@ -54,7 +60,7 @@ def test_a_pruner_that_never_prunes_is_told(tmp_path: Path, pruner: str, told: s
     rest = f"model: MLP\ntraining: {{epochs: 3}}\nsearch: {{pruner: {pruner}}}\n"
     (tmp_path / "t.yaml").write_text(HEAD + rest)
     shown = call_in(tmp_path, "check", "t.yaml").stdout
-    assert ("first judges" in shown) == bool(told)
+    assert ("has no effect" in shown) == bool(told)
     assert told in shown
 
 

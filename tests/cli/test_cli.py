@@ -118,7 +118,7 @@ def test_options_that_make_no_sense_together_are_refused(run: Run, words: tuple[
 
 def test_trials_is_a_total(finished: Path, run: Run) -> None:
     again = run("search", "tiny.yaml")
-    assert "tiny is finished already: 4 of 4 trials done." in again.stderr
+    assert "tiny is already finished: 4 of 4 trials done." in again.stderr
     before = table(finished / "runs/tiny/study.db")
     more = run("search", "tiny.yaml", "--trials", "6")
     assert more.stderr.count("\ntrial ") == 2

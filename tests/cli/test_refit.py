@@ -81,7 +81,7 @@ def test_from_search_to_predictions(searched: Path) -> None:
     assert "the test set has been looked at 2 times" in again
     assert "looked at 2 times" in (folder / "README.md").read_text()
     report = call_in(searched, "report", "small").stdout
-    assert "looked at 2 times" in report
+    assert "scored 2 times" in report
     looks = json.loads(call_in(searched, "report", "small", "--json").stdout)["test_looks"]
     assert looks[0]["score"] == score["score"]
     assert (looks[0]["low"], looks[0]["high"]) == (score["low"], score["high"])

@@ -41,7 +41,7 @@ def test_ctrl_c_saves_and_the_next_call_goes_on_from_there(tmp_path: Path) -> No
     _, told = process.communicate(timeout=30)
     assert process.returncode == 130
     assert "Interrupted" in told
-    assert "run the same command to go on" in told
+    assert "run the same command to resume" in told
     assert "Traceback" not in told
     saved = sorted(path.parent.name for path in tmp_path.glob("runs/study/checkpoints/*/trial"))
     assert saved == ["0", "1"]

@@ -76,7 +76,7 @@ def test_whatever_would_change_something_is_refused(tmp_path: Path) -> None:
         for method, path in changing:
             with pytest.raises(urllib.error.HTTPError, match="403") as refused:
                 asked(address + path, method)
-            assert "only reads" in json.loads(refused.value.read())["reason"]
+            assert "read-only" in json.loads(refused.value.read())["reason"]
             refused.value.close()
     assert (tmp_path / "study.db").read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["study.db"]
@@ -156,7 +156,9 @@ def test_other_pages_read_nothing_of_a_study(tmp_path: Path, header: str) -> Non
             request.add_header(header, f"http://evil.example:{port}"[7 * (header == "Host") :])
             with pytest.raises(urllib.error.HTTPError, match="403") as refused:
                 urllib.request.urlopen(request)
-            assert "only at its own address" in json.loads(refused.value.read())["reason"]
+            assert (
+                "only requests for its own address" in json.loads(refused.value.read())["reason"]
+            )
             refused.value.close()
         for own in (address, address.replace("127.0.0.1", "localhost")):
             request = urllib.request.Request(f"{address}/api/studies", headers={"Origin": own})

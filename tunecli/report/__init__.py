@@ -1,1 +1,1 @@
-"""From the study database to knowledge, and to the terminal, a page and files."""
+"""Findings and statistics from the study database, shown on the terminal, a page and in files."""

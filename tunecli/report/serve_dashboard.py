@@ -1,4 +1,4 @@
-"""optuna-dashboard on a study's database, for looking only: a search under way never feels it."""
+"""optuna-dashboard on a study's database, read-only: it never disturbs a running search."""
 
 from __future__ import annotations
 
@@ -22,39 +22,39 @@ from tunecli.errors import AddressError, MissingPackageError
 from tunecli.report.studies.listing import studies_in
 
 App = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
-"""What WSGI calls an application, see PEP 3333."""
+"""A WSGI application, see PEP 3333."""
 
 READING = ("GET", "HEAD")
-REFUSAL = "This dashboard only reads: the study belongs to `tunecli search`."
+REFUSAL = "This dashboard is read-only: only `tunecli search` changes the study."
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
 
 class DashboardServer(ThreadingMixIn, WSGIServer):
-    """Answers until it is interrupted; each request in a thread, since importances take long."""
+    """A server that answers until it is interrupted; importances take long, so it uses threads."""
 
     daemon_threads = True
 
     @property
     def is_local(self) -> bool:
-        """Whether only this machine reaches it."""
+        """Whether only this machine can reach the server."""
         return ip_address(str(self.server_address[0])).is_loopback
 
     def interrupt(self) -> None:
-        """End soon; safe in a signal handler, where `shutdown` itself would wait for ever."""
+        """Stop the server soon; safe in a signal handler, where `shutdown` would wait forever."""
         Thread(target=self.shutdown).start()
 
 
 def dashboard_server(url: str, host: str, port: int) -> DashboardServer:
-    """A server of one database, listening from now on.
+    """Return a server of one database that already listens.
 
     Args:
-        port: 0 for any that is free; `server_port` tells which.
+        port: 0 for any free port; `server_port` is the chosen one.
 
     Raises:
         MissingPackageError: optuna-dashboard is not installed.
         StudyNotFoundError: there is no such SQLite file.
         DatabaseError: the database is damaged, foreign or locked.
-        AddressError: nothing can listen there.
+        AddressError: the address is taken, forbidden or does not exist.
     """
     try:
         from optuna_dashboard import wsgi
@@ -65,10 +65,10 @@ def dashboard_server(url: str, host: str, port: int) -> DashboardServer:
         server = make_server(
             host, port, app, server_class=DashboardServer, handler_class=_SilentHandler
         )
-    except (OSError, OverflowError) as error:  # taken, not ours, or no such address
+    except (OSError, OverflowError) as error:  # taken, forbidden, or no such address
         raise AddressError(
-            f"Nothing can listen at {host}:{port} ({getattr(error, 'strerror', None) or error}). "
-            "Name others with --host and --port."
+            f"Cannot listen at {host}:{port} ({getattr(error, 'strerror', None) or error}). "
+            "Choose another address with --host and --port."
         ) from None
     assert isinstance(server, DashboardServer)
     known = Addresses.of(host, server)
@@ -78,14 +78,14 @@ def dashboard_server(url: str, host: str, port: int) -> DashboardServer:
 
 @dataclass(frozen=True)
 class Addresses:
-    """How a browser may call a server.
+    """The addresses by which a browser may call a server.
 
-    A page of somebody else's can let its own name lead to this machine (DNS rebinding), and the
-    browser then lets it read the answers. What it cannot change is the name in the `Host` header.
+    A foreign page can make its own name lead to this machine (DNS rebinding), and the browser then
+    lets it read the answers. But it cannot change the name in the `Host` header.
 
     Attributes:
-        names: in lower case, of this machine.
-        numbers: whether any number (IP address) is one of its own.
+        names: names of this machine, in lower case.
+        numbers: whether any IP address is accepted.
     """
 
     names: frozenset[str]
@@ -94,13 +94,13 @@ class Addresses:
 
     @classmethod
     def of(cls, host: str, server: DashboardServer) -> Addresses:
-        """Those of a server that listens at `host`."""
+        """Return the addresses of a server that listens at `host`."""
         others = () if server.is_local else (socket.gethostname(), socket.getfqdn())
         names = {name.lower() for name in (host, *LOOPBACK, *others)}
         return cls(frozenset(names), server.server_port, numbers=not server.is_local)
 
     def include(self, host: str | None) -> bool:
-        """Whether this `Host` header names the server."""
+        """Whether a `Host` header names the server."""
         try:
             parts = urlsplit(f"//{host}")
             name, port = parts.hostname or "", parts.port or 80
@@ -118,15 +118,15 @@ class Addresses:
 
 
 def read_only_storage(url: str) -> RDBStorage:
-    """Optuna's storage on a database that it must not change.
+    """Return Optuna's storage on a database that it must not change.
 
-    A SQLite file is opened read-only, so that SQLite itself refuses to write or to lock it.
+    A SQLite file is opened read-only, so that SQLite itself refuses to write or lock it.
 
     Raises:
         StudyNotFoundError: there is no such SQLite file.
         DatabaseError: the database is damaged, foreign or locked.
     """
-    studies_in(url)  # Optuna would make what is missing; this says what is wrong instead
+    studies_in(url)  # Optuna would create what is missing; this raises an error instead
     path = sqlite_file(url)
     if path is None:
         return RDBStorage(url, skip_compatibility_check=True, skip_table_creation=True)
@@ -140,7 +140,7 @@ def read_only_storage(url: str) -> RDBStorage:
 
 
 def only_reading(app: App) -> App:
-    """The application without all that would change something: that is answered with 403."""
+    """Return the application with every request that would change something answered by 403."""
 
     def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         if environ["REQUEST_METHOD"] in READING:
@@ -151,14 +151,14 @@ def only_reading(app: App) -> App:
 
 
 def only_for(known: Addresses, app: App) -> App:
-    """The application for those who call it by its own address: others are answered with 403."""
+    """Return the application with every request for another address answered by 403."""
 
     def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         origin = environ.get("HTTP_ORIGIN")
         is_ours = origin is None or known.include(origin.removeprefix("http://"))
         if is_ours and known.include(environ.get("HTTP_HOST")):
             return app(environ, start_response)
-        reason = f"This dashboard answers only at its own address and port {known.port}."
+        reason = f"This dashboard answers only requests for its own address, port {known.port}."
         return _refused(start_response, reason)
 
     return answer
@@ -166,9 +166,9 @@ def only_for(known: Addresses, app: App) -> App:
 
 def _refused(start_response: Callable[..., Any], reason: str) -> list[bytes]:
     start_response("403 Forbidden", [("Content-Type", "application/json")])
-    return [json.dumps({"reason": reason}).encode()]  # where the page looks for a reason
+    return [json.dumps({"reason": reason}).encode()]  # the key that the page reads
 
 
 class _SilentHandler(WSGIRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
-        """The page asks every few seconds; that is no news for a terminal."""
+        """Print nothing: the page sends a request every few seconds."""

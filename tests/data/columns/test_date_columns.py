@@ -242,7 +242,7 @@ def test_missing_dates_are_marked_once(tmp_path: Path) -> None:
     )
     (tmp_path / "s.yaml").write_text(text)
     told = call_in(tmp_path, "check", "s.yaml").stdout
-    assert "1 date), 8 features, 1 cell missing" in " ".join(told.split())
+    assert "1 date), 8 features, 1 missing value" in " ".join(told.split())
 
 
 def test_an_array_is_refused_where_a_date_is_wanted(expected: Dataset) -> None:

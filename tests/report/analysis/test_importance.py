@@ -53,7 +53,7 @@ def test_equals_optuna_on_the_same_database(tmp_path: Path) -> None:
 
 def test_few_trials_say_nothing() -> None:
     found = importance(study([trial(n, n / 9, a=(n / 9, UNIT)) for n in range(9)]))
-    assert (dict(found.values), found.reason) == ({}, "needs 10 complete trials, there are 9")
+    assert (dict(found.values), found.reason) == ({}, "10 complete trials are needed; there are 9")
 
 
 def test_equal_scores_say_nothing() -> None:
@@ -81,8 +81,8 @@ def test_what_cannot_be_computed_is_left_out_with_a_reason() -> None:
     assert found.left_out == {
         "fixed": "its range is a single value",
         "one": "its range is a single value",
-        "changed": "its kind of range was changed",
-        "log": "its kind of range was changed",
+        "changed": "its kind of range changed",
+        "log": "its kind of range changed",
         "rare": "only 4 complete trials have it",
     }
 

@@ -219,7 +219,7 @@ def test_the_study_must_be_named_where_there_are_several(tmp_path: Path) -> None
     stock_study(url, "two", 1)
     assert read_study(url, "two").name == "two"
     assert [len(read_study(url, name).trials) for name in ("one", "two")] == [1, 1]
-    with pytest.raises(StudyNotFoundError, match=r"Name one .* it has `one`, `two`"):
+    with pytest.raises(StudyNotFoundError, match=r"Name one .*: `one`, `two`"):
         read_study(url)
     with pytest.raises(StudyNotFoundError, match=r"no study `three` .* `one`, `two`"):
         read_study(url, "three")
@@ -228,7 +228,7 @@ def test_the_study_must_be_named_where_there_are_several(tmp_path: Path) -> None
 def test_an_unknown_trial_is_said_with_those_that_exist(tmp_path: Path) -> None:
     study = read_study(made(tmp_path, [(mlp(0.1), None), (mlp(0.1), None)]))
     with pytest.raises(
-        StudyNotFoundError, match=r"`digits` has no trial 9; its trials are 0 to 1"
+        StudyNotFoundError, match=r"`digits` has no trial 9\. Its trials are 0 to 1"
     ):
         study.trial(9)
     assert study.trial(1) is study.trials[1]
@@ -260,7 +260,7 @@ def test_files_that_are_no_study_databases(tmp_path: Path) -> None:
     with pytest.raises(DatabaseError, match=r"garbage\.db is not an SQLite database"):
         read_study(sqlite_url(garbage))
     for path in (other, empty):
-        with pytest.raises(DatabaseError, match="is no Optuna study database"):
+        with pytest.raises(DatabaseError, match="is not an Optuna study database"):
             read_study(sqlite_url(path))
 
 
@@ -289,7 +289,9 @@ def test_damage_is_one_clear_error(tmp_path: Path, damage: str) -> None:
 
 def test_a_newer_format_is_refused(tmp_path: Path) -> None:
     url = made(tmp_path, [], attributes={"format": 2})
-    with pytest.raises(DatabaseError, match=r"`digits` is of a newer tunecli \(format 2"):
+    with pytest.raises(
+        DatabaseError, match=r"`digits` was written by a newer version of tunecli \(format 2"
+    ):
         read_study(url)
 
 

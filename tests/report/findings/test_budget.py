@@ -44,10 +44,10 @@ def test_a_study_that_cannot_improve_gains_nothing() -> None:
     assert expected_gain([0.5] * 30, 100) == 0.0
 
 
-def test_gains_are_told_of_independent_trials_only() -> None:
+def test_only_independent_trials_allow_a_forecast() -> None:
     (finding,) = budget(planted(Plant(), 0))
-    assert "Expected gain in accuracy: 10 more trials" in finding.sentence
+    assert "100 more trials are expected to improve accuracy by" in finding.sentence
     gains = list(finding.figures["gains"].values())
     assert gains == sorted(gains)
     learning = planted(Plant(sampler="TPESampler"), 0, n_trials=25)
-    assert all("Expected gain" not in finding.sentence for finding in budget(learning))
+    assert all("expected" not in finding.sentence for finding in budget(learning))

@@ -121,7 +121,7 @@ def test_the_state_does_not_grow_with_evaluations() -> None:
             8,
             5,
             20,
-            "What would make it cheaper: `--jobs 8` (about 4.0 times as fast), or half as many "
+            "To make the search faster, use `--jobs 8` (about 4.0 times as fast), or half as many "
             "`training.epochs` in a new study (about 2.0 times as fast).",
         ),
         (
@@ -129,7 +129,7 @@ def test_the_state_does_not_grow_with_evaluations() -> None:
             2,
             5,
             5,
-            "What would make it cheaper: a pruner such as `pruner: Median` (about 2.0 times as "
+            "To make the search faster, use a pruner such as `pruner: Median` (about 2.0 times as "
             "fast), or `validation: {folds: 3}` in a new study (about 1.7 times as fast).",
         ),
         (
@@ -137,10 +137,10 @@ def test_the_state_does_not_grow_with_evaluations() -> None:
             64,
             3,
             5,
-            "What would make it cheaper: `validation: {holdout: 0.2}` in a new study (about 3.0 "
-            "times as fast).",
+            "To make the search faster, use `validation: {holdout: 0.2}` in a new study (about "
+            "3.0 times as fast).",
         ),
-        ({}, 2, 1, 5, "Fewer trials (`search.trials`) would make it cheaper."),
+        ({}, 2, 1, 5, "To make the search faster, lower `search.trials`."),
     ],
 )
 def test_advice_names_what_the_search_has(

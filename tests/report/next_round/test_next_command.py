@@ -75,7 +75,7 @@ def test_nothing_to_change_is_said_and_goes_on(tmp_path: Path) -> None:
 def test_a_study_of_another_program_has_no_file(tmp_path: Path) -> None:
     made(tmp_path / "runs/digits", [])
     done = call_in(tmp_path, "next", "digits", code=2)
-    assert "no study file from which a next round could be written" in done.stderr
+    assert "It has no study file, which a next round needs" in done.stderr
 
 
 def test_wrong_calls_are_refused(folder: Path) -> None:

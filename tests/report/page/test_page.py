@@ -162,7 +162,7 @@ def test_foreign_text_stays_text(hostile: Page) -> None:
 
 def test_plotly_is_given_no_markup(hostile: Page) -> None:
     """Plotly takes a few tags in its texts; there are none but our line breaks and bold words."""
-    for said in hostile.payload["said"].values():
+    for said in hostile.payload["hover"].values():
         assert not re.findall(r"<(?!br>|/?b>)", said)
     titles = json.dumps([figure["layout"] for figure in hostile.payload["plots"].values()])
     assert "<" not in titles

@@ -194,9 +194,9 @@ def test_counting_words() -> None:
 def test_what_the_data_is() -> None:
     assert wording.data_lines(SUMMARY) == [
         ("data", "digits: 1,797 rows, 8 × 8 pictures, 10 classes"),
-        ("test", "360 rows put away, 1,437 searched on"),
+        ("test", "360 rows held out, 1,437 used for the search"),
         ("validation", "2 stratified folds"),
-        ("guessing", "the commonest class every time: accuracy 0.1012"),
+        ("guessing", "always the commonest class: accuracy 0.1012"),
     ]
     table = replace(
         SUMMARY,
@@ -211,7 +211,7 @@ def test_what_the_data_is() -> None:
     shown = dict(wording.data_lines(table))
     assert shown["data"] == (
         "t.csv: 1,797 rows, 14 columns (6 numeric, 8 categorical), 58 features, "
-        "9 cells missing, 10 classes"
+        "9 missing values, 10 classes"
     )
     assert shown["target"] == "sick, 10 classes (text)"
     assert shown["note"] == "Column `a` is empty and left out."
@@ -224,8 +224,8 @@ def test_what_the_data_is() -> None:
 @pytest.mark.parametrize(
     ("parallel", "n_jobs", "n_trials", "told"),
     [
-        (100, 2, 50, "none is suggested from another's result"),
-        (3, 2, 50, "4 would keep them busy"),
+        (100, 2, 50, "no trial learns from another"),
+        (3, 2, 50, "Set it to 4"),
         (8, 2, 50, ""),
         (8, 1, 4, ""),
         (8, 8, 3, ""),
@@ -257,6 +257,8 @@ def test_untuned_models_in_words() -> None:
     )
     why = "3,072 features exceed the limit of 1,024"
     without = [Baseline(one.name, note=why) for one in (linear, trees)]
-    assert wording.untuned(without) == f"no ridge regression or gradient-boosted trees: {why}"
+    assert (
+        wording.untuned(without) == f"ridge regression and gradient-boosted trees skipped: {why}"
+    )
     hostile = Baseline("ridge regression", note="error: \x1b[31m")
     assert wording.untuned([hostile]).isprintable()

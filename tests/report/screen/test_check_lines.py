@@ -55,9 +55,13 @@ def test_nothing_to_search() -> None:
 @pytest.mark.parametrize(
     ("search", "independent", "told"),
     [
-        (SearchSettings(), ["model"], "draws these independently of the others, at random: model"),
-        (SearchSettings(parallel=3), [], "4 would keep them busy"),
-        (SearchSettings(timeout=60.0), [], "search.timeout goes by the clock"),
+        (
+            SearchSettings(),
+            ["model"],
+            "samples these parameters at random, independently of the others: model",
+        ),
+        (SearchSettings(parallel=3), [], "Set it to 4"),
+        (SearchSettings(timeout=60.0), [], "search.timeout uses the clock"),
     ],
 )
 def test_what_one_should_know_is_said(
@@ -68,7 +72,7 @@ def test_what_one_should_know_is_said(
 
 
 def test_a_limit_on_a_trials_time_costs_exactness() -> None:
-    assert "exact only while none comes near" in remarks(SearchSettings(), [], max_time=7200.0)
+    assert "exact only if no trial comes close" in remarks(SearchSettings(), [], max_time=7200.0)
 
 
 def test_goals_and_limits_are_told_and_that_a_latency_is_inexact() -> None:
@@ -82,7 +86,7 @@ def test_goals_and_limits_are_told_and_that_a_latency_is_inexact() -> None:
     assert "maximize accuracy, minimize size" in text
     assert "n_weights at most 100,000, recall at least 0.5 and at most 0.9" in text
     assert "latency at most 5 ms" in text
-    assert "latency goes by the clock, so the study is not exact" in text
+    assert "latency is measured by the clock, so the study is not exact" in text
 
 
 def remarks(search: SearchSettings, independent: list[str], max_time: float | None = None) -> str:

@@ -183,13 +183,13 @@ def told(facts: list[ColumnFacts], **data: object) -> str:
 
 def test_time_is_proposed_where_dates_order_the_rows(tmp_path: Path) -> None:
     facts = list(facts_of(tmp_path, TABLE).values())
-    assert "in the order of 'when'" in told(facts)
-    assert "write time: when" in told(facts)
+    assert "sorted by 'when'" in told(facts)
+    assert "set time: when" in told(facts)
     assert "order" not in told(facts, time="id")
     mixed = TABLE.sample(frac=1, random_state=0)
     assert "order" not in told(list(facts_of(tmp_path, mixed).values()))
     latest_first = TABLE.iloc[::-1]
-    assert "in the order of 'when'" in told(list(facts_of(tmp_path, latest_first).values()))
+    assert "sorted by 'when'" in told(list(facts_of(tmp_path, latest_first).values()))
 
 
 def test_check_and_init_say_it(tmp_path: Path) -> None:

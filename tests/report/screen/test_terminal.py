@@ -80,14 +80,14 @@ trials      1 diverged · 2 failed
 best        none yet: no trial is complete
 time        2.0 s of training, last active TIME UTC
 data        digits: 1,797 rows, 8 × 8 pictures, 10 classes
-test        360 rows put away, 1,437 searched on
+test        360 rows held out, 1,437 used for the search
 validation  2 stratified folds
-guessing    the commonest class every time: accuracy 0.1012
+guessing    always the commonest class: accuracy 0.1012
 
 Findings
   ! 2 of 3 trials failed: RuntimeError: mat1 and mat2 cannot be multiplied.
     see --trial 2
-    More can be said from 15 complete trials on.
+    More findings appear after 15 complete trials.
 
 What went wrong
 failed      2 trials: error: RuntimeError: mat1 and mat2 cannot be multiplied
@@ -136,24 +136,24 @@ digits: maximize accuracy
 trials      1 complete
 time        4.1 s of training, last active TIME UTC
 data        digits: 1,797 rows, 8 × 8 pictures, 10 classes
-test        360 rows put away, 1,437 searched on
+test        360 rows held out, 1,437 used for the search
 validation  2 stratified folds
-guessing    the commonest class every time: accuracy 0.1012
+guessing    always the commonest class: accuracy 0.1012
 
 Findings
-    More can be said from 15 complete trials on.
+    More findings appear after 15 complete trials.
 
 Best: trial 0
 mean score  accuracy 0.9600 ± 0.0141 over 2 folds
 folds       0.9500  0.9700
 metrics     f1 0.5000
-cost        4.1 s, 1,234 weights, 256 MiB at most, at evaluation 3 of 3
+cost        4.1 s, 1,234 weights, 256 MiB peak, scored at evaluation 3 of 3
 parameters  width=32 optimizer=AdamW lr=0.01
-ties        no other trial is tied with it, by a test over its 2 folds
+ties        no other trial is tied with it (t-test over its 2 folds)
 accuracy    ▁▅█  0.5543 → 0.9600
 train loss  █▄▁  1.423 → 1.000
 
-The best trial as a study file that runs again
+Study file that repeats the best trial
 study: digits-0
 model: MLP
 
@@ -162,7 +162,7 @@ trial  accuracy          time  parameters
     0  0.9600 ± 0.0141  4.1 s  width=32 optimizer=AdamW lr=0.01
 
 Parameter importance over 1 complete trial
-  needs 10 complete trials, there are 1
+  10 complete trials are needed; there are 1
 
 Next
   tunecli report digits --runs x --trial 0
@@ -188,7 +188,7 @@ def branches(folder: Path) -> StudyRecord:
 def test_a_study_with_branches(tmp_path: Path) -> None:
     shown = lines(render_study(branches(tmp_path), top=4))
     assert "edited      from trial 5: search.trials: 5 -> 12\n" in shown
-    assert "ties        6 other trials are tied with it, by a test over its 2 folds\n" in shown
+    assert "ties        6 other trials are tied with it (t-test over its 2 folds)\n" in shown
     assert (
         """
 Top 4 of 12 complete trials
@@ -198,7 +198,7 @@ trial  accuracy            time  parameters
     9  0.9250 ± 0.0099    4.1 s  optimizer=AdamW lr=0.01
    10  0.9250 ± 0.0071 ≈  4.1 s  optimizer=SGD lr=0.00909
     7  0.9210 ± 0.0099    4.1 s  optimizer=AdamW lr=0.0125
-≈ tied: its folds cannot tell it from the best
+≈ tied with the best: its folds show no reliable difference
 
 Parameter importance over 12 complete trials
   optimizer."""
@@ -218,7 +218,7 @@ Trial 0 of digits: complete
 mean score  accuracy 0.9600 ± 0.0141
 folds       0.9500  0.9700
 metrics     f1 0.5000
-cost        4.1 s, 1,234 weights, 256 MiB at most, at evaluation 3 of 3
+cost        4.1 s, 1,234 weights, 256 MiB peak, scored at evaluation 3 of 3
 when        TIME UTC
 by          worker 0, attempt 1
 accuracy    ▁▅█  0.5543 → 0.9600
@@ -229,7 +229,7 @@ train loss  █▄▁  1.423 → 1.000
   optimizer           AdamW  SGD, AdamW, none
   optimizer.AdamW.lr  0.01   0.0001 to 1, log
 
-As a study file that runs again
+Study file that repeats this trial
 study: digits-0"""
     )
     assert lines(render_trial(study, 1)).splitlines()[:3] == [
@@ -325,15 +325,15 @@ def test_what_runs_or_was_interrupted_is_said(tmp_path: Path) -> None:
         lines(render_study(study)).splitlines()[1:5]
         == """\
 trials      1 running
-running     trial 0: at work, or interrupted; the next search goes on with it
+running     trial 0; if it was interrupted, the next search resumes it
 best        none yet: no trial is complete
 time        last active TIME UTC""".splitlines()
     )
-    assert lines(render_trial(study, 0)).startswith("Trial 0 of digits: running, or interrupted\n")
+    assert lines(render_trial(study, 0)).startswith("Trial 0 of digits: running or interrupted\n")
     trials = [(mlp(0.1), complete(0.9, 0.9)), *[(mlp(0.1), None)] * 10]
     shown = lines(render_study(read_study(made(tmp_path / "many", trials))))
     assert "trials      1 complete · 10 running\n" in shown
-    assert "running     trials 1, 2, 3, 4, 5, 6, 7, 8 and 2 more: at work, or" in shown
+    assert "running     trials 1, 2, 3, 4, 5, 6, 7, 8 and 2 more; if" in shown
     assert "none yet" not in shown
     # a total of twice the trials would be a strange way to take the interrupted ones up
     assert shown.endswith("\n  tunecli search studies/digits.yaml")
@@ -415,7 +415,7 @@ def test_what_hardly_counts_is_only_counted() -> None:
 def test_all_findings_are_shown_if_wished(tmp_path: Path) -> None:
     study = branches(tmp_path)
     few, everything = lines(render_study(study)), lines(render_study(study, everything=True))
-    assert re.search(r"\n    \d more findings?: --all\n", few)
+    assert re.search(r"\n    \d more findings? with --all\n", few)
     assert "--all" not in everything
     assert len(everything.splitlines()) > len(few.splitlines())
 
@@ -453,4 +453,8 @@ def test_what_was_found_is_there_before_the_importance(
     shown: list[RenderableType] = []
     with pytest.raises(ImportError, match="optuna"):
         shown.extend(study_parts(study))
-    assert text(Group(*shown)).rstrip().endswith("≈ tied: its folds cannot tell it from the best")
+    assert (
+        text(Group(*shown))
+        .rstrip()
+        .endswith("≈ tied with the best: its folds show no reliable difference")
+    )

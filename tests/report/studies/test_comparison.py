@@ -100,7 +100,7 @@ def test_other_folds_are_refused(tmp_path: Path) -> None:
 
 def test_a_study_is_not_compared_with_itself(tmp_path: Path) -> None:
     one = study(tmp_path, "a", [0.5])
-    with pytest.raises(NotComparableError, match="named twice"):
+    with pytest.raises(NotComparableError, match="is named twice"):
         compared([one, one])
 
 

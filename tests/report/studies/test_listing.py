@@ -99,5 +99,5 @@ def test_a_copied_database_is_listed_with_its_folder(tmp_path: Path) -> None:
     assert lines[2].startswith("digits (in digits-copy)  ")
     told = "".join("".join(lines[3:]).split())  # wrapped where the line ends
     path = tmp_path / "digits-copy"
-    assert told.startswith(f"{path}holdsastudynameddigits:tuneclireport")
+    assert told.startswith(f"{path}containsastudynameddigits.Toreadit:tuneclireport")
     assert read_study(sqlite_url(copy.elsewhere), copy.name).name == "digits"

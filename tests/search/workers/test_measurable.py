@@ -119,7 +119,7 @@ def test_every_form_of_the_report_shows_that_a_metric_is_not_defined(folder: Pat
     report = call_in(folder, "report", "s").stdout
     assert "roc_auc not defined" in report
     assert "roc_auc is not defined in fold 0: it needs rows of every class" in report
-    assert "half is not defined in fold 0: its value there is inf." in report
+    assert "half is not defined in fold 0: its value is inf." in report
     assert "roc_auc not defined" in call_in(folder, "report", "s", "--trial", "1").stdout
     assert "roc\\_auc is not defined" in call_in(folder, "report", "s", "--markdown").stdout
     told = call_in(folder, "report", "s", "--json").stdout
@@ -163,7 +163,7 @@ def test_a_refit_tells_of_a_test_that_a_metric_does_not_measure(folder: Path) ->
     ("part", "told"),
     [
         ("optimizer: {SGD: {lr: {float: [1e37, 2e38]}}}", "Stopped: all trials diverged."),
-        ("constraints: {n_weights: {max: 1}}", "Stopped: no trial kept to the limits."),
+        ("constraints: {n_weights: {max: 1}}", "Stopped: no trial met the limits."),
     ],
 )
 def test_a_search_without_a_value_does_not_end_well(part: str, told: str, folder: Path) -> None:

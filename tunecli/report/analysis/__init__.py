@@ -1,1 +1,1 @@
-"""A study's records, and what follows from them: pure functions."""
+"""The records of a study, and statistics on them as pure functions."""

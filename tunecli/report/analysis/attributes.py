@@ -1,4 +1,4 @@
-"""What tunecli has stored on a study as a whole: its file, its data, its edits."""
+"""What tunecli stores on a study as a whole: its file, its data, its edits."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from tunecli.errors import DatabaseError
 from tunecli.report.analysis import queries
 from tunecli.training.outcome.evaluation import Baseline
 
-FORMAT = 1  # of `tunecli:format`: what this program can read
+FORMAT = 1  # highest `tunecli:format` that this program can read
 
 
 class StoredObjective(BaseModel):
-    """`tunecli:objective`; `value` is what a study of another program optimizes."""
+    """The attribute `tunecli:objective`; a study of another program optimizes `value`."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -27,7 +27,7 @@ class StoredObjective(BaseModel):
 
 
 class StoredEdit(BaseModel):
-    """An entry of `tunecli:edits`; older ones may know less."""
+    """An entry of `tunecli:edits`; older entries may have fewer keys."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
@@ -42,7 +42,7 @@ class StoredLook(BaseModel):
 
     Attributes:
         at: UTC, ISO 8601.
-        score: of the objective; `low` to `high` is its 95 % interval. None if not finite.
+        score: value of the objective; `low` to `high` is its 95 % interval. None if not finite.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -55,7 +55,7 @@ class StoredLook(BaseModel):
 
 
 class StudyAttributes(BaseModel):
-    """User attributes of a study, see `database.schema`; all empty for another program's."""
+    """User attributes of a study, see `database.schema`; empty for a study of another program."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -77,21 +77,21 @@ class StudyAttributes(BaseModel):
 
 
 def read_attributes(opened: Connection, study_id: int, name: str) -> StudyAttributes:
-    """Read them.
+    """Read the attributes of a study.
 
     Raises:
-        DatabaseError: the study is of a newer tunecli.
-        ValueError: they are damaged.
+        DatabaseError: a newer version of tunecli wrote the study.
+        ValueError: the attributes are damaged.
     """
-    found = {
+    values = {
         row.key.removeprefix("tunecli:"): json.loads(row.value_json)
         for row in queries.rows(opened, queries.ATTRIBUTES, study=study_id)
         if row.key.startswith("tunecli:")
     }
-    stored = found.get("format", FORMAT)
+    stored = values.get("format", FORMAT)
     if stored > FORMAT:
         raise DatabaseError(
-            f"Study `{name}` is of a newer tunecli (format {stored}; this one reads up to "
-            f"{FORMAT}). Update tunecli to read it."
+            f"Study `{name}` was written by a newer version of tunecli (format {stored}; this "
+            f"version reads up to format {FORMAT}). Update tunecli to read it."
         )
-    return StudyAttributes.model_validate(found)
+    return StudyAttributes.model_validate(values)

@@ -1,4 +1,4 @@
-"""How trials went, evaluation by evaluation: read only where a curve is shown."""
+"""Curves of trials, evaluation by evaluation; they are read only where they are shown."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tunecli.report.analysis import queries
 
 @dataclass(frozen=True)
 class FoldCurve:
-    """How one fold went, evaluation by evaluation; a number that was not finite is NaN."""
+    """The curves of one fold; a number that was not finite is NaN."""
 
     step: tuple[int, ...]
     epoch: tuple[float, ...]
@@ -26,12 +26,12 @@ class FoldCurve:
 
 @dataclass(frozen=True)
 class Curve:
-    """How one trial went.
+    """The curves of one trial.
 
     Attributes:
         step, score: the mean score over folds at each evaluation.
         train_loss: the mean over folds; empty in a study of another program.
-        folds: empty there, too, and where only means were read.
+        folds: empty in a study of another program, and if only means were read.
     """
 
     step: tuple[int, ...] = ()
@@ -41,7 +41,7 @@ class Curve:
 
 
 def read_curves(url: str, study_id: int, trial_id: int | None = None) -> dict[int, Curve]:
-    """The curves of one trial, or of all that have one, by `trial_id`.
+    """Return the curves of one trial, or of all trials that have curves, by `trial_id`.
 
     Raises:
         DatabaseError: the database is damaged or locked.
@@ -55,7 +55,7 @@ def read_curves(url: str, study_id: int, trial_id: int | None = None) -> dict[in
 
 
 def read_mean_curves(url: str, study_id: int) -> dict[int, Curve]:
-    """The same for all trials without their folds, in a fraction of the time.
+    """Return the mean curves of all trials, in a fraction of the time of `read_curves`.
 
     Raises:
         DatabaseError: the database is damaged or locked.
@@ -102,12 +102,12 @@ def _mean_losses(folds: Iterable[list[Row[Any]]]) -> tuple[float, ...]:
     )
 
 
-def _fold_curve(found: list[Row[Any]]) -> FoldCurve:
+def _fold_curve(rows: list[Row[Any]]) -> FoldCurve:
     return FoldCurve(
-        step=tuple(row.step for row in found),
-        epoch=tuple(row.epoch for row in found),
-        train_loss=tuple(queries.finite_or_nan(row.train_loss) for row in found),
-        score=tuple(queries.finite_or_nan(row.score) for row in found),
-        lr=tuple(row.lr for row in found),
-        metrics=tuple(queries.metric_rows(row.metrics) for row in found),
+        step=tuple(row.step for row in rows),
+        epoch=tuple(row.epoch for row in rows),
+        train_loss=tuple(queries.finite_or_nan(row.train_loss) for row in rows),
+        score=tuple(queries.finite_or_nan(row.score) for row in rows),
+        lr=tuple(row.lr for row in rows),
+        metrics=tuple(queries.metric_rows(row.metrics) for row in rows),
     )

@@ -1,8 +1,9 @@
-"""How much each parameter mattered: Optuna's default evaluator, on a study rebuilt in memory.
+"""How much each parameter matters: Optuna's default evaluator, on a study rebuilt in memory.
 
 That evaluator is PED-ANOVA (https://arxiv.org/abs/2304.10255) in its form for conditional
-parameters (https://arxiv.org/abs/2601.20800): a parameter of a branch is judged among the trials
-that have it, and weighed by their share. It asks what the best tenth of the trials have in common.
+parameters (https://arxiv.org/abs/2601.20800): a parameter of a branch is evaluated among the
+trials that have it, and weighted by their share. It measures what the best tenth of the trials
+have in common.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 ENOUGH_TRIALS = 10
 
 _TOP = 0.1  # the evaluator's share of best trials
-_FEWEST = 5  # trials: the share of a rare branch's parameter would be chance
+_FEWEST = 5  # trials; with fewer, the share of a rare branch's parameter would be chance
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,8 @@ class Importance:
 
     Attributes:
         n_trials: complete trials that it rests on.
-        values: shares; they add up to 1.
-        left_out: why a parameter has none.
+        values: shares, with a sum of 1.
+        left_out: why a parameter has no importance.
         reason: why nothing could be computed; empty if something could.
     """
 
@@ -46,7 +47,7 @@ class Importance:
 
 
 def importance(study: StudyRecord) -> Importance:
-    """Importance over the complete trials of a study."""
+    """Return the importance of parameters over the complete trials of a study."""
     trials = ranked(study)
     reason = _why_not(trials)
     if reason:
@@ -62,7 +63,10 @@ def importance(study: StudyRecord) -> Importance:
 
 
 def importances_of(study: Study, names: Sequence[str]) -> dict[str, float]:
-    """Of these parameters, largest first, without the evaluator's warning on rare branches."""
+    """Return the importances of these parameters, largest first.
+
+    The evaluator's warning on rare branches is suppressed.
+    """
     from optuna.importance import get_param_importances
 
     with warnings.catch_warnings():
@@ -71,15 +75,15 @@ def importances_of(study: Study, names: Sequence[str]) -> dict[str, float]:
 
 
 def _why_not(trials: Sequence[TrialRecord]) -> str:
-    """`trials`: best first."""
+    """Return why importance cannot be computed, or an empty text. Args: `trials`: best first."""
     if len(trials) < ENOUGH_TRIALS:
-        return f"needs {ENOUGH_TRIALS} complete trials, there are {len(trials)}"
+        return f"{ENOUGH_TRIALS} complete trials are needed; there are {len(trials)}"
     values = [trial.value for trial in trials if trial.value is not None]
     return "the scores hardly differ" if hardly_differ(values) else ""
 
 
 def hardly_differ(values: Sequence[float]) -> bool:
-    """Whether nothing sets the best tenth apart from the rest.
+    """Whether the best tenth is no better than the rest.
 
     Args:
         values: best first.
@@ -101,7 +105,7 @@ def _left_out(trials: Sequence[TrialRecord]) -> dict[str, str]:
         elif all(_is_single(kind) for kind in ranges):
             reasons[name] = "its range is a single value"
         elif len({_shape(kind) for kind in ranges}) > 1:
-            reasons[name] = "its kind of range was changed"
+            reasons[name] = "its kind of range changed"
     return reasons
 
 
@@ -114,7 +118,7 @@ def _is_single(kind: Range) -> bool:
 
 
 def _shape(kind: Range) -> object:
-    """What Optuna wants to stay the same in all trials of a study."""
+    """Return what Optuna requires to be the same in all trials of a study."""
     match kind:
         case Categories(choices):
             return tuple((type(choice), choice) for choice in choices)
@@ -123,7 +127,7 @@ def _shape(kind: Range) -> object:
 
 
 def rebuilt(study: StudyRecord, trials: Sequence[TrialRecord], names: set[str]) -> Study:
-    """These trials as a study in memory, by number, with only the named parameters."""
+    """Return these trials as a study in memory, by number, with only the named parameters."""
     import optuna
 
     with _silence():
@@ -162,7 +166,7 @@ def _distribution(kind: Range) -> BaseDistribution:
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Optuna announces each study that it creates."""
+    """Silence Optuna, which announces each study that it creates."""
     import optuna
 
     before = optuna.logging.get_verbosity()

@@ -1,7 +1,7 @@
-"""How sure an importance is: its bootstrap interval over trials.
+"""Bootstrap intervals of importances over trials.
 
-A trial that is drawn twice counts twice. A parameter that a resample has too few trials of counts
-as 0 in it, so that the interval of a rare branch's parameter is as wide as what is known of it.
+A trial that is drawn twice counts twice. A parameter with too few trials in a resample counts as 0
+there, so that the interval of a rare branch's parameter is as wide as its uncertainty.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ N_RESAMPLES = 20
 
 
 class ImportanceInterval(NamedTuple):
-    """From the 5th to the 95th percentile of the resamples."""
+    """The 5th and the 95th percentile of the resamples."""
 
     low: float
     high: float
@@ -30,7 +30,7 @@ class ImportanceInterval(NamedTuple):
 def importance_intervals(
     study: StudyRecord, n_resamples: int = N_RESAMPLES, seed: int = 0
 ) -> dict[str, ImportanceInterval]:
-    """The interval of each parameter that has an importance, by name; the same at each call."""
+    """Return the interval of each parameter that has an importance, by name; deterministic."""
     names = [*importance(study).values]
     if not names:
         return {}
@@ -40,7 +40,7 @@ def importance_intervals(
     drawn = [
         _importances(whole, draw.choices(trials, k=len(trials)), names) for _ in range(n_resamples)
     ]
-    shares = {name: sorted(found.get(name, 0.0) for found in drawn) for name in names}
+    shares = {name: sorted(values.get(name, 0.0) for values in drawn) for name in names}
     return {
         name: ImportanceInterval(_quantile(values, 0.05), _quantile(values, 0.95))
         for name, values in shares.items()
@@ -48,7 +48,7 @@ def importance_intervals(
 
 
 class _Resample(Study):
-    """A study that shows these trials and no others."""
+    """A study that shows only these trials."""
 
     def __init__(self, whole: Study, trials: Sequence[FrozenTrial]) -> None:
         super().__init__(whole.study_name, whole._storage)
@@ -69,8 +69,8 @@ def _importances(
 
 
 def _quantile(values: Sequence[float], share: float) -> float:
-    """Of sorted values, linear between neighbours, as NumPy has it by default."""
-    place = share * (len(values) - 1)
-    below = int(place)
+    """Return a quantile of sorted values, linear between neighbours, like NumPy's default."""
+    position = share * (len(values) - 1)
+    below = int(position)
     above = min(below + 1, len(values) - 1)
-    return values[below] + (values[above] - values[below]) * (place - below)
+    return values[below] + (values[above] - values[below]) * (position - below)

@@ -1,4 +1,4 @@
-"""The trials that no other beats in every objective, from the first objective's best on."""
+"""The Pareto front of a study, from the best in the first objective on."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Front:
     """The Pareto front of a study.
 
     Attributes:
-        trials: the best in the first objective first. Of trials with equal values the first one.
-        n_complete: trials that they are chosen among.
+        trials: the best in the first objective first; of trials with equal values only the first.
+        n_complete: trials from which they are chosen.
     """
 
     trials: tuple[TrialRecord, ...]
@@ -29,7 +29,7 @@ class Front:
 
 
 def front(study: StudyRecord) -> Front:
-    """Of the complete trials; those beyond a limit are not complete."""
+    """Return the front of the complete trials; a trial that breaks a limit is not complete."""
     import numpy as np
 
     known = [trial for trial in study.trials if _counts(trial, len(study.objectives))]
@@ -43,7 +43,7 @@ def front(study: StudyRecord) -> Front:
 
 
 def goal(study: StudyRecord) -> str:
-    """`maximize accuracy, minimize size`."""
+    """Return all objectives as text: `maximize accuracy, minimize size`."""
     return ", ".join(f"{one.direction} {wording.plain(one.metric)}" for one in study.objectives)
 
 
@@ -53,7 +53,11 @@ def _counts(trial: TrialRecord, n_objectives: int) -> bool:
 
 
 def _unbeaten(values: NDArray[np.float64]) -> Sequence[int]:
-    """Rows that none before is as good as in everything; sorted, no later row beats one before."""
+    """Return the rows that no earlier row equals or beats in everything.
+
+    Args:
+        values: (n, n_objectives), smaller is better; sorted, so that no row beats an earlier one.
+    """
     import numpy as np
 
     kept: list[int] = []

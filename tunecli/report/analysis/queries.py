@@ -1,7 +1,7 @@
-"""The SQL of the report: Optuna's tables and ours, read only, one query a table.
+"""The SQL of the report on Optuna's tables and ours, read-only, one query per table.
 
-Optuna itself needs seconds to load what a few plain queries give in a fraction of one. A SQLite
-file is opened read-only, so that a report never disturbs a search.
+Optuna itself needs seconds to load what a few plain queries load in a fraction of a second. A
+SQLite file is opened read-only, so that a report never disturbs a search.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ STUDIES = text(
     "SELECT study_id, study_name FROM studies"
     f" WHERE study_name NOT LIKE '{TRASH}/%' ORDER BY study_id"
 )
-"""All but those that were put away."""
+"""All studies except those in the trash."""
 
 DIRECTIONS = text(
     "SELECT direction FROM study_directions WHERE study_id = :study ORDER BY objective"
@@ -107,12 +107,12 @@ MEAN_LOSSES = text(
 
 @contextmanager
 def connection(url: str) -> Iterator[Connection]:
-    """A read-only connection to a study database.
+    """Open a read-only connection to a study database.
 
     Raises:
         StudyNotFoundError: there is no such SQLite file.
-        DatabaseError: the database is damaged, foreign, locked, or its URL is wrong. What the body
-            of the `with` statement cannot make sense of counts as damage.
+        DatabaseError: the database is damaged, foreign, locked, or its URL is wrong. A value that
+            the body of the `with` statement cannot interpret counts as damage.
     """
     try:
         engine = _engine(url)
@@ -131,61 +131,61 @@ def connection(url: str) -> Iterator[Connection]:
 
 
 def existing_tables(opened: Connection) -> frozenset[str]:
-    """Names of the tables that exist."""
+    """Return the names of the tables that exist."""
     return frozenset(inspect(opened).get_table_names())
 
 
 def rows(opened: Connection, query: TextClause | Any, **parameters: object) -> Sequence[Row[Any]]:
-    """All rows of one query.
+    """Return all rows of one query.
 
     Raises:
-        TypeError: a cell holds another kind of value than its column.
+        TypeError: a value has another type than its column.
     """
     return validated_rows(opened.execute(query, parameters).all())
 
 
 def stored_float(stored: float | None, kind: str) -> float:
-    """Optuna keeps numbers that are not finite as a word beside an empty value."""
+    """Return a stored number; Optuna stores one that is not finite as a word and NULL."""
     special = {"INF_POS": math.inf, "INF_NEG": -math.inf, "NAN": math.nan}
     return special[kind] if kind in special else finite_or_nan(stored)
 
 
 def finite_or_nan(stored: float | None) -> float:
-    """NULL stands for a number that was not finite."""
+    """Return a stored number, or NaN for NULL, which means that it was not finite."""
     return math.nan if stored is None else float(stored)
 
 
 def mapping(stored: str) -> dict[str, Any]:
-    """A JSON object.
+    """Return a stored JSON object.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not a JSON object.
     """
-    found = json.loads(stored)
-    if not isinstance(found, dict):
+    value = json.loads(stored)
+    if not isinstance(value, dict):
         raise ValueError(f"not a mapping: {stored[:50]!r}")
-    return found
+    return value
 
 
 def metric_rows(stored: str) -> dict[str, float]:
-    """A JSON object of numbers, null for one that was not finite.
+    """Return a stored JSON object of numbers, where null was not finite.
 
     Raises:
-        ValueError, TypeError: it is none.
+        ValueError, TypeError: it is not such an object.
     """
     return {key: finite_or_nan(value) for key, value in mapping(stored).items()}
 
 
 def stored_floats(stored: str) -> tuple[float, ...]:
-    """A JSON list of numbers, null for one that was not finite.
+    """Return a stored JSON list of numbers, where null was not finite.
 
     Raises:
-        ValueError, TypeError: it is none.
+        ValueError, TypeError: it is not such a list.
     """
-    found = json.loads(stored)
-    if not isinstance(found, list):
+    values = json.loads(stored)
+    if not isinstance(values, list):
         raise ValueError(f"not a list: {stored[:50]!r}")
-    return tuple(map(finite_or_nan, found))
+    return tuple(map(finite_or_nan, values))
 
 
 def _engine(url: str) -> Engine:
@@ -194,7 +194,7 @@ def _engine(url: str) -> Engine:
         return create_engine(make_url(url), poolclass=NullPool)
     if not path.is_file():
         raise StudyNotFoundError(
-            f"There is no study database at {path}. `tunecli report` lists the studies."
+            f"There is no study database at {path}. `tunecli report` lists all studies."
         )
     refuse_other_file(path)
     return create_engine("sqlite://", creator=lambda: open_read_only(path), poolclass=NullPool)
@@ -203,7 +203,7 @@ def _engine(url: str) -> Engine:
 def _cause(error: SQLAlchemyError) -> str:
     cause = in_one_line(getattr(error, "orig", None) or error)
     if isinstance(error, OperationalError) and "locked" in cause:
-        return "another program has locked it. Try again when that has ended."
+        return "another program has locked it. Try again when that program has finished."
     if "malformed" in cause or "not a database" in cause:
         return f"{cause}. {WAYS_OUT}"
     return f"{cause}."

@@ -1,4 +1,4 @@
-"""Which trials are best, and which of them their folds cannot tell apart."""
+"""Which trials are best, and which are tied with the best."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WORDS = ("complete", "pruned", "diverged", "infeasible", "failed", "running", "w
 
 
 def ranked(study: StudyRecord) -> list[TrialRecord]:
-    """The complete trials with a finite value, best first; of equals the earlier first."""
+    """Return the complete trials with a finite value, best first; of equals the earlier first."""
     sign = -1.0 if study.direction == "maximize" else 1.0
     usable = [
         (sign * trial.value, trial.number, trial)
@@ -27,12 +27,12 @@ def ranked(study: StudyRecord) -> list[TrialRecord]:
 
 
 def best_trial(study: StudyRecord) -> TrialRecord | None:
-    """The best complete trial; None before there is one."""
+    """Return the best complete trial; None before there is one."""
     return next(iter(ranked(study)), None)
 
 
 def best_so_far(study: StudyRecord) -> list[tuple[int, float]]:
-    """Each complete trial that was better than all before it: (its number, its value)."""
+    """Return (number, value) of each complete trial that was better than all before it."""
     sign = 1.0 if study.direction == "maximize" else -1.0
     steps: list[tuple[int, float]] = []
     for trial in sorted(ranked(study), key=lambda trial: trial.number):
@@ -43,28 +43,28 @@ def best_so_far(study: StudyRecord) -> list[tuple[int, float]]:
 
 
 def noise_of(trial: TrialRecord) -> float | None:
-    """The standard error of a trial's mean over its folds; None with one fold or none."""
+    """Return the standard error of a trial's mean over its folds; None with less than two."""
     if trial.spread is None:
         return None
     return trial.spread / math.sqrt(len(trial.fold_scores))
 
 
 def n_valid_per_train(trial: TrialRecord) -> float | None:
-    """How many rows validate for each that trains; None if that is not known."""
+    """Return the number of validation rows per training row; None if unknown."""
     config = trial.config or {}
     validation, data = config.get("validation"), config.get("data")
     try:
         settings = ValidationSettings.model_validate(validation)
-    except ValidationError:  # of another program
+    except ValidationError:  # a study of another program
         return None
     in_time = isinstance(data, Mapping) and data.get("time") is not None
     return settings.n_valid_per_train(in_time=in_time)
 
 
 def tied_with_best(study: StudyRecord) -> list[TrialRecord]:
-    """The best complete trial and those that its folds cannot tell from it, best first.
+    """Return the best complete trial and the trials that are tied with it, best first.
 
-    Empty where that cannot be known: with one fold, or before a trial is complete.
+    The list is empty if that is unknown: with one fold, or before a trial is complete.
     """
     order = ranked(study)
     if not order or order[0].spread is None:
@@ -75,6 +75,6 @@ def tied_with_best(study: StudyRecord) -> list[TrialRecord]:
 
 
 def counts(study: StudyRecord) -> dict[str, int]:
-    """Number of trials by outcome, and of those that have none yet; all words, some of them 0."""
-    found = Counter[str](trial.outcome or trial.state for trial in study.trials)
-    return {word: found[word] for word in WORDS}
+    """Return the number of trials by outcome, or by state without one; every word, also with 0."""
+    by_word = Counter[str](trial.outcome or trial.state for trial in study.trials)
+    return {word: by_word[word] for word in WORDS}

@@ -1,7 +1,7 @@
 """A study as plain values: what the report, the exports and the findings are made from.
 
-Read by SQL without Optuna, so that a study of thousands of trials is there at once. A study that
-another Optuna program made is read as far as it goes: trials, parameters, values, mean curves.
+It is read by SQL without Optuna, so that thousands of trials load at once. A study of another
+Optuna program is read as far as possible: trials, parameters, values, mean curves.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _OUTCOMES: dict[State, Outcome] = {"complete": "complete", "pruned": "pruned", "
 
 @dataclass(frozen=True)
 class RecordedObjective:
-    """Attributes: `metric`: its name; `value 1` and so on in a study of another program."""
+    """One objective. Attributes: `metric`: its name, or `value 1` in a study without names."""
 
     metric: str
     direction: Direction
@@ -49,14 +49,14 @@ class TrialRecord:
 
     Attributes:
         trial_id: the database's key.
-        state: Optuna's; a running trial may be one that was interrupted.
+        state: Optuna's state; a running trial may have been interrupted.
         outcome: None while it runs or waits.
-        params: in the order of the study file.
+        params: values in the order of the study file.
         ranges: what each parameter was suggested from.
-        value: of the first objective, if any: mean over folds at `best_step` (at the last
+        value: value of the first objective, if any: mean over folds at `best_step` (at the last
             evaluation of a pruned trial).
-        values: of all objectives; empty unless complete.
-        fold_scores: one a fold at `best_step`; empty if unknown.
+        values: values of all objectives; empty unless complete.
+        fold_scores: one per fold at `best_step`; empty if unknown.
         metrics: the other metrics at `best_step`, means over folds.
         start, end: UTC.
         peak_memory: bytes.
@@ -88,7 +88,7 @@ class TrialRecord:
 
     @property
     def spread(self) -> float | None:
-        """Standard deviation over folds (n - 1 below the line); None if unknown, or one fold."""
+        """Standard deviation over folds (divisor n - 1); None if unknown, or with one fold."""
         if len(self.fold_scores) < 2 or not all(map(math.isfinite, self.fold_scores)):
             return None
         return statistics.stdev(self.fold_scores)
@@ -96,22 +96,22 @@ class TrialRecord:
 
 @dataclass(frozen=True)
 class StudyRecord:
-    """One study; its curves are read when they are asked for.
+    """One study; its curves are read on demand.
 
     Attributes:
-        url: of the database.
-        metric, direction: of the (first) objective; `value` in a study of another program.
-        further_objectives: those beside it.
+        url: URL of the database.
+        metric, direction: the (first) objective; `value` in a study of another program.
+        further_objectives: the other objectives.
         file, study_file, overrides: what the search was called with.
         resolved: the study file with every default, YAML.
-        summary: of the data; None before it was read, or in a study of another program.
-        learned: what the sampler was told of other studies' trials.
+        summary: summary of the data; None before it was read, or in a study of another program.
+        learned: what the sampler learned from other studies' trials.
         edits: `{"first_trial", "changes", …}` of every edit of the study file.
-        trials: by number.
+        trials: all trials, by number.
         baselines: untuned models on the same folds; empty before they are known. Those without
             scores have a note.
-        test_looks: of models on the test rows, the newest last.
-        code: hash of each file and package of the user's own at the first trial.
+        test_looks: scores of models on the test rows, the newest last.
+        code: hash of each of the user's own files and packages at the first trial.
         loaded_code: content hash of each file that was imported, by its path from the study file's
             folder.
     """
@@ -138,39 +138,39 @@ class StudyRecord:
 
     @property
     def objectives(self) -> tuple[RecordedObjective, ...]:
-        """All of them, the first one first."""
+        """All objectives, the first one first."""
         return (RecordedObjective(self.metric, self.direction), *self.further_objectives)
 
     @cached_property
     def gates(self) -> Mapping[str, Scalar]:
-        """What `or:` puts in a range's place, by the range's name; empty if it is not known."""
+        """What `or:` puts in place of a range, by the range's name; empty if unknown."""
         params = (trial.params.items() for trial in self.trials)
         if not any(is_gate(name, value) for items in params for name, value in items):
             return {}
         return stored_gates(self.study_file, self.file, self.overrides, self.edits)
 
     def trial(self, number: int) -> TrialRecord:
-        """The trial of that number.
+        """Return the trial of that number.
 
         Raises:
-            StudyNotFoundError: there is none.
+            StudyNotFoundError: there is no such trial.
         """
         for trial in self.trials:
             if trial.number == number:
                 return trial
-        known = f"its trials are 0 to {self.trials[-1].number}" if self.trials else "it has none"
-        raise StudyNotFoundError(f"Study `{self.name}` has no trial {number}; {known}.")
+        known = f"Its trials are 0 to {self.trials[-1].number}" if self.trials else "It has none"
+        raise StudyNotFoundError(f"Study `{self.name}` has no trial {number}. {known}.")
 
     def curve(self, trial: TrialRecord) -> Curve:
-        """Mean curve and fold curves of one trial."""
+        """Return the mean curve and the fold curves of one trial."""
         return read_curves(self.url, self.study_id, trial.trial_id).get(trial.trial_id, Curve())
 
     def curves(self) -> dict[int, Curve]:
-        """The curves of all trials that have one, by `trial_id`."""
+        """Return the curves of all trials that have one, by `trial_id`."""
         return read_curves(self.url, self.study_id)
 
     def mean_curves(self) -> dict[int, Curve]:
-        """The same without folds, in a fraction of the time."""
+        """Return the mean curves without folds, in a fraction of the time of `curves`."""
         return read_mean_curves(self.url, self.study_id)
 
 
@@ -178,19 +178,19 @@ def read_study(url: str, name: str | None = None) -> StudyRecord:
     """Read one study; without a name, the only one of the database.
 
     Raises:
-        StudyNotFoundError: no such database, no such study, or no name where there are several.
-        DatabaseError: the database is damaged, foreign or locked, or the study not reportable.
+        StudyNotFoundError: there is no such database or study, or `name` is needed.
+        DatabaseError: the database is damaged, foreign or locked, or the study has no objective.
     """
     with queries.connection(url) as opened:
         if "studies" not in queries.existing_tables(opened):
-            raise DatabaseError(f"{display_url(url)} is no Optuna study database.")
-        study_id, found = _find(opened, display_url(url), name)
-        attributes = read_attributes(opened, study_id, found)
-        first, *further = _objectives(opened, study_id, found, attributes)
+            raise DatabaseError(f"{display_url(url)} is not an Optuna study database.")
+        study_id, name = _find(opened, display_url(url), name)
+        attributes = read_attributes(opened, study_id, name)
+        first, *further = _objectives(opened, study_id, name, attributes)
         return StudyRecord(
             url=url,
             study_id=study_id,
-            name=found,
+            name=name,
             metric=first.metric,
             direction=first.direction,
             further_objectives=tuple(further),
@@ -211,10 +211,10 @@ def read_study(url: str, name: str | None = None) -> StudyRecord:
 
 
 def newest_overrides(url: str, name: str) -> tuple[str, ...]:
-    """The `path=value` overrides that a study went on with last; empty where there is no study.
+    """Return the `path=value` overrides that a study used last; empty if there is no study.
 
     Raises:
-        DatabaseError: the database cannot be read, or the study is of a newer tunecli.
+        DatabaseError: the database cannot be read, or a newer version of tunecli wrote the study.
     """
     try:
         with queries.connection(url) as opened:
@@ -228,31 +228,31 @@ def newest_overrides(url: str, name: str) -> tuple[str, ...]:
     return tuple(edits[-1].overrides) if edits else attributes.overrides
 
 
-def _find(opened: Connection, place: str, name: str | None) -> tuple[int, str]:
+def _find(opened: Connection, database: str, name: str | None) -> tuple[int, str]:
     studies = {row.study_name: row.study_id for row in queries.rows(opened, queries.STUDIES)}
     names = ", ".join(f"`{known}`" for known in studies) or "none"
     if name is None:
         if len(studies) != 1:
-            raise StudyNotFoundError(f"Name one of the studies of {place}: it has {names}.")
+            raise StudyNotFoundError(f"Name one of the studies in {database}: {names}.")
         (name,) = studies
     if name not in studies:
-        raise StudyNotFoundError(f"There is no study `{name}` in {place}: it has {names}.")
+        raise StudyNotFoundError(f"There is no study `{name}` in {database}. Studies: {names}.")
     return studies[name], name
 
 
 def _objectives(
     opened: Connection, study_id: int, name: str, attributes: StudyAttributes
 ) -> list[RecordedObjective]:
-    """Directions are Optuna's; names are ours, where the study is."""
-    found = queries.rows(opened, queries.DIRECTIONS, study=study_id)
-    if not found:
+    """Return the objectives: Optuna stores the directions, tunecli the names of its studies."""
+    directions = queries.rows(opened, queries.DIRECTIONS, study=study_id)
+    if not directions:
         raise DatabaseError(f"Study `{name}` has no objective, so there is nothing to report.")
-    named = [one.metric for one in attributes.objectives or (attributes.objective,)]
-    if len(named) != len(found):
-        named = [f"value {number}" for number in range(1, len(found) + 1)]
+    names = [one.metric for one in attributes.objectives or (attributes.objective,)]
+    if len(names) != len(directions):
+        names = [f"value {number}" for number in range(1, len(directions) + 1)]
     return [
         RecordedObjective(metric, "maximize" if row.direction == "MAXIMIZE" else "minimize")
-        for metric, row in zip(named, found, strict=True)
+        for metric, row in zip(names, directions, strict=True)
     ]
 
 
@@ -295,7 +295,7 @@ def _outcome(stored: str | None) -> Outcome | None:
 
 
 def _details(state: State, row: Row[Any] | None, trial: Row[Any]) -> dict[str, Any]:
-    """What our own table adds to a trial, as keyword arguments of TrialRecord."""
+    """Return what tunecli's own table adds to a trial, as keyword arguments of TrialRecord."""
     if row is None:
         start, end = trial.datetime_start, trial.datetime_complete
         seconds = (end - start).total_seconds() if start and end else None
@@ -318,13 +318,13 @@ def _details(state: State, row: Row[Any] | None, trial: Row[Any]) -> dict[str, A
 
 
 def _params(
-    found: Iterable[Row[Any]],
+    rows: Iterable[Row[Any]],
 ) -> tuple[dict[int, dict[str, Scalar]], dict[int, dict[str, Range]]]:
-    """Decode Optuna's storage: a category is the index of its choice, all else a float."""
+    """Decode Optuna's storage: a category is the index of its choice, everything else a float."""
     params: dict[int, dict[str, Scalar]] = {}
     ranges: dict[int, dict[str, Range]] = {}
-    known: dict[str, Range] = {}  # the same few texts thousands of times
-    for row in found:
+    known: dict[str, Range] = {}  # the same few texts occur thousands of times
+    for row in rows:
         distribution = row.distribution_json
         kind = known.get(distribution)
         if kind is None:
@@ -345,7 +345,7 @@ def _decode(stored: float, kind: Range) -> Scalar:
 
 
 def _range(distribution: Mapping[str, Any]) -> Range:
-    """One of Optuna's distributions; also those that it had before version 3."""
+    """Return the range of one of Optuna's distributions, also of those before version 3."""
     name, attributes = distribution["name"], distribution["attributes"]
     if name == "CategoricalDistribution":
         return _categories(attributes["choices"])
@@ -358,10 +358,10 @@ def _range(distribution: Mapping[str, Any]) -> Range:
 
 
 def _categories(choices: Iterable[Any]) -> Categories:
-    found = tuple(choices)
-    if not all(isinstance(choice, Scalar) for choice in found):
-        raise TypeError(f"no choices: {found!r}")
-    return Categories(found)
+    scalars = tuple(choices)
+    if not all(isinstance(choice, Scalar) for choice in scalars):
+        raise TypeError(f"not a list of choices: {scalars!r}")
+    return Categories(scalars)
 
 
 def _utc(stored: datetime | None) -> datetime | None:

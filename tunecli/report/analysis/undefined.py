@@ -1,4 +1,4 @@
-"""Which metrics of a trial are not defined, where, and why."""
+"""Which metrics of a trial are undefined, in which folds, and why."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def undefined_metrics(trial: TrialRecord, curve: Curve) -> Mapping[str, str]:
     """Return a sentence on each metric of a trial that is NaN or infinite, by its name.
 
     Args:
-        curve: of the trial; without its folds the sentence does not say in which of them.
+        curve: of the trial; without its folds the sentence does not name the folds.
     """
     return {
         name: _sentence(name, _values(name, trial, curve))
@@ -25,13 +25,13 @@ def undefined_metrics(trial: TrialRecord, curve: Curve) -> Mapping[str, str]:
 
 
 def _values(name: str, trial: TrialRecord, curve: Curve) -> dict[int, float]:
-    """By fold, what is not finite at the evaluation that counts."""
+    """Return the values that are not finite at the evaluation that counts, by fold."""
     step = trial.best_step
     at_best = {
         number: dict(zip(fold.step, fold.metrics, strict=True)).get(-1 if step is None else step)
         for number, fold in enumerate(curve.folds)
     }
-    values = {number: (found or {}).get(name, 0.0) for number, found in at_best.items()}
+    values = {number: (metrics or {}).get(name, 0.0) for number, metrics in at_best.items()}
     return {number: value for number, value in values.items() if not math.isfinite(value)}
 
 
@@ -43,7 +43,7 @@ def _sentence(name: str, values: Mapping[int, float]) -> str:
         folds = f" in {'fold' if len(values) == 1 else 'folds'} {some}{more}"
     needed = metric_needs(name)
     got = joined([*dict.fromkeys(map(str, values.values()))] or ["nan"])
-    why = f"it needs {needed} to validate on" if needed else f"its value there is {got}"
+    why = f"it needs {needed} for validation" if needed else f"its value is {got}"
     return f"{name} is not defined{folds}: {why}."
 
 

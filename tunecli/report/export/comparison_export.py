@@ -1,14 +1,14 @@
 """A comparison of studies as JSON.
 
-One object; `format` is 1 and grows when the meaning of a key changes. What a study has found
-stands in its own export.
+The JSON is one object; `format` is 1 and grows when the meaning of a key changes. The findings on
+a study are in its own export.
 
     format, metric, direction
     studies       [{name, best, value, spread, tied, counts, seconds, best_so_far}]: `best` is
-                  the number of the best trial, `tied` whether its folds cannot tell it from the
-                  best of all, `best_so_far` has one entry a trial, null before one is complete
+                  the number of the best trial, `tied` whether it is tied with the best of all,
+                  `best_so_far` has one entry per trial, null before one is complete
     choices       [{parameter, options: [{choice, studies: {name: branch}}]}], the choices that at
-                  least two studies have; a branch is that of a study's own `isolation`
+                  least two studies have; a branch is one of the study's own `isolation`
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ FORMAT = 1
 
 
 def comparison_json(comparison: Comparison) -> str:
-    """See the module's docstring."""
+    """Return a comparison as JSON; the module's docstring describes it."""
     whole = {
         "format": FORMAT,
         "metric": comparison.metric,

@@ -1,7 +1,7 @@
 """A study in a few lines of Markdown, for a pull request or a lab book.
 
-Foreign text is escaped so that it is shown letter by letter: no tag, link, table cell or heading
-begins in it.
+Foreign text is escaped so that it is shown literally: it cannot begin a tag, link, table cell or
+heading.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.finding import Finding
 from tunecli.report.phrases import wording
 from tunecli.report.screen.comparison_lines import study_row
+from tunecli.report.screen.trial_tables import TIED
 from tunecli.report.studies.comparison import Comparison
 from tunecli.study_file.text.counts import count
 
@@ -25,7 +26,7 @@ _FINGERPRINT = 12  # of 64 digits; enough to see that two studies differ
 
 
 def to_markdown(evidence: Evidence, findings: Sequence[Finding], top: int = 5) -> str:
-    """Heading, findings, best trial, the best of the others, data and versions.
+    """Return heading, best trial, findings, top trials, data and versions as Markdown.
 
     Args:
         findings: in the order in which they are listed.
@@ -46,7 +47,7 @@ def to_markdown(evidence: Evidence, findings: Sequence[Finding], top: int = 5) -
 
 
 def comparison_markdown(comparison: Comparison) -> str:
-    """A table of the studies, the best first."""
+    """Return a table of the studies, the best first."""
     metric = escaped(comparison.metric)
     names = ", ".join(escaped(one.study.name) for one in comparison.contenders)
     lines = [f"## {names}: {comparison.direction} {metric}", ""]
@@ -56,7 +57,11 @@ def comparison_markdown(comparison: Comparison) -> str:
         name, *cells = study_row(comparison, one)
         lines += _row([escaped(name), *cells])
     for parameter, options in comparison.shared_choices().items():
-        lines += ["", f"{code(parameter)}, the best with the rest tuned:", ""]
+        lines += [
+            "",
+            f"Best for each option of {code(parameter)}, with everything else tuned:",
+            "",
+        ]
         studies = [one.name for one in comparison.contenders]
         lines += _row(["option", *map(escaped, studies)])
         lines += _row(["---", *["---:"] * len(studies)])
@@ -68,12 +73,12 @@ def comparison_markdown(comparison: Comparison) -> str:
 
 
 def escaped(text: str) -> str:
-    """Foreign text in one line, shown as it is; nobody is mentioned by it."""
+    """Return foreign text in one line, shown literally; an `@` in it mentions nobody."""
     return re.sub(r"([\\`*_{}\[\]<>|~$&])", r"\\\1", wording.plain(text)).replace("@", "@\u200b")
 
 
 def code(text: str) -> str:
-    """Foreign text as code: fenced by more backticks than it has in a row."""
+    """Return foreign text as code, fenced by more backticks than it has in a row."""
     plain = wording.plain(text)
     fence = "`" * (max(map(len, re.findall("`+", plain)), default=0) + 1)
     room = " " if plain[:1] == "`" or plain[-1:] == "`" else ""
@@ -126,17 +131,17 @@ def _table(evidence: Evidence, top: int) -> Iterator[str]:
         )
     if tied & {trial.number for trial in evidence.ranked[:top]}:
         yield ""
-        yield "≈ tied: its folds cannot tell it from the best"
+        yield TIED
 
 
 def _front(study: StudyRecord) -> Iterator[str]:
-    found = front(study)
-    yield f"The Pareto front, {len(found.trials)} of {count(found.n_complete, 'complete trial')}:"
+    pareto = front(study)
+    yield f"Pareto front, {len(pareto.trials)} of {pareto.n_complete} complete trials:"
     yield ""
     names = [escaped(objective.metric) for objective in study.objectives]
     yield from _row(["place", "trial", *names, "parameters"])
     yield from _row(["---:", "---:", *("---" for _ in names), "---"])
-    for place, trial in enumerate(found.trials, 1):
+    for place, trial in enumerate(pareto.trials, 1):
         values = zip(study.objectives, trial.values, strict=True)
         cells = [wording.metric_text(objective.metric, value) for objective, value in values]
         yield from _row([str(place), str(trial.number), *cells, _parameters(study, trial)])

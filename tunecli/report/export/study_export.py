@@ -1,25 +1,25 @@
-"""A study as JSON with everything, or as CSV with one row a trial.
+"""A study as JSON with everything, or as CSV with one row per trial.
 
-The JSON is one object. `format` is 1 and grows when the meaning of a key changes; keys may be
-added without that. A number that is not finite is null; times are UTC in ISO 8601, durations
-seconds, memory bytes.
+The JSON is one object. `format` is 1 and grows when the meaning of a key changes; new keys do not
+change it. A number that is not finite is null; times are UTC in ISO 8601, durations are seconds,
+memory is bytes.
 
     format, name, metric, direction, database (no password), file, study_file, overrides,
     resolved, environment, edits
     learned       [{study, n_trials, lessons, left_out}], see `tunecli.database.lessons`
     summary       what the data is, or null
     baselines     [{name, fold_scores, seconds, metrics, note}]: untuned models on the same folds;
-                  without fold_scores, the note says why
+                  without fold_scores, the note is the reason
     test_looks    [{trial, at, score, low, high}]: models that were scored on the test rows, with
                   a 95 % interval, the newest last
     objectives    [{metric, direction}], the first one first
     front         numbers of the complete trials that no other beats in every objective, the best
-                  in the first objective first; with one objective the best alone
+                  in the first objective first; with one objective only the best trial
     counts        {outcome: n}
     best          number of the best trial, or null
-    again         a study file that runs the best trial again; empty without one
-    ties          numbers of the complete trials that the best's folds cannot tell from it, itself
-                  first; empty with one fold
+    again         a study file that repeats the best trial; empty without one
+    ties          numbers of the complete trials that are tied with the best, which is the first;
+                  empty with one fold
     importance    {n_trials, values: {parameter: share}, left_out: {parameter: why}, reason,
                   intervals: {parameter: [low, high]}}: 5th and 95th percentile of 20 bootstrap
                   resamples of the trials
@@ -28,12 +28,12 @@ seconds, memory bytes.
       branches    [{choice, best, trial, expected, low, high, n_complete, n_pruned, n_lost}]:
                   expected best of n_trials trials, with a 95 % interval; null with too few
       behind      [{choice, mean, low, high, n_trials, n_more}]: distance to the winner, larger is
-                  worse, with a 95 % interval, from n_trials trials of both; n_more trials after
-                  which it would leave out 0, or null
+                  worse, with a 95 % interval, from n_trials trials of each; after n_more further
+                  trials of each the interval would exclude 0, or null
     findings      [{kind, severity, sentence, weight, figures, parameters, trials, changes,
                     advice}], the most useful first; `figures` depends on the kind
       changes     [{change, line, …}]: NewRange {parameter, range}, Fixed {parameter, value},
-                  DroppedChoices {parameter, choices}, NewSetting {path, value}; `line` in words
+                  DroppedChoices {parameter, choices}, NewSetting {path, value}; `line` as text
     trials        [{number, state, outcome, reason, traceback, value, values, spread, fold_scores,
                     metrics, best_step, params, ranges, config, seconds, n_weights, peak_memory,
                     attempt, worker, start, end, curve, undefined}]; `value` is the first
@@ -41,12 +41,12 @@ seconds, memory bytes.
       undefined   {metric: why}: a sentence on each metric that is null
       ranges      {parameter: {choices} or {low, high, log, step}}
       curve       {step, score, folds: [{step, epoch, train_loss, score, lr, metrics}]}, lists with
-                  one entry an evaluation; `score` beside `step` is the mean over folds
+                  one entry per evaluation; the outer `score` is the mean over folds
 
 The CSV has the scalars of a trial, then `fold.<n>`, `metric.<name>` and `param.<name>`. A
-parameter that a trial does not have is an empty cell, one whose value is none is `none`. A metric
-that is not defined is `nan`, infinity too. Text that begins with `=`, `+`, `-` or `@` has a `'` in
-front: no spreadsheet takes it for a formula.
+parameter that a trial does not have is an empty cell; a value that is off is `none`. An undefined
+metric, infinity too, is `nan`. Text that begins with `=`, `+`, `-` or `@` has a `'` in front, so
+that no spreadsheet evaluates it.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ _SCALARS = (
 
 
 def study_json(study: StudyRecord) -> str:
-    """Everything that the database has on a study, see the module's docstring."""
+    """Return everything the database has on a study; the module's docstring describes it."""
     winner = ranking.best_trial(study)
     curves = study.curves()
     evidence = Evidence.of(study, curves)
@@ -117,12 +117,12 @@ def study_json(study: StudyRecord) -> str:
     }
     try:
         return json.dumps(whole, allow_nan=False)
-    except ValueError:  # rare, and looking at every number takes longer than writing them
+    except ValueError:  # rare, and checking every number takes longer than writing it
         return json.dumps(without_nan(whole), allow_nan=False)
 
 
 def to_csv(study: StudyRecord) -> str:
-    """One row a trial, all parameters, metrics and fold scores as columns."""
+    """Return one row per trial, with all parameters, metrics and fold scores as columns."""
     metrics = _union(trial.metrics for trial in study.trials)
     params = _union(trial.params for trial in study.trials)
     n_folds = max((len(trial.fold_scores) for trial in study.trials), default=0)
@@ -172,7 +172,7 @@ def _trial(trial: TrialRecord, curve: Curve) -> dict[str, Any]:
 
 
 def without_nan(value: Any) -> Any:
-    """The same with null for every number that JSON does not have."""
+    """Return the same value with null for every number that JSON cannot represent."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
@@ -183,7 +183,7 @@ def without_nan(value: Any) -> Any:
 
 
 def _union(mappings: Iterable[Mapping[str, object]]) -> list[str]:
-    """All keys in the order in which they first appear."""
+    """Return all keys in the order in which they first appear."""
     return list(dict.fromkeys(key for mapping in mappings for key in mapping))
 
 

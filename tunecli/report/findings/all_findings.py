@@ -1,4 +1,4 @@
-"""All that a study shows, the most useful first."""
+"""Every finding of a study, the most useful first."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from tunecli.report.findings.stability import unstable
 from tunecli.report.findings.ties import ties
 
 MOST_SHOWN = 5
-ENOUGH_TRIALS = 15  # complete ones, before more than a few things can be said
+ENOUGH_TRIALS = 15  # complete ones; a smaller study shows only a few kinds of findings
 
 _ORDER: tuple[Severity, ...] = ("problem", "advice", "note")
 _WHATEVER_IS_BEST: frozenset[Kind] = frozenset(
     {"failures", "limits", "unstable", "baseline", "length", "fitting"}
 )
-"""What holds with several objectives, too: it does not lead away from a part of the front."""
+"""Kinds that also hold with several objectives: they lead away from no part of the front."""
 
 _AT_ONCE: frozenset[Kind] = frozenset({"failures", "limits", "baseline", "edge"})
 
 
 def all_findings(evidence: Evidence) -> list[Finding]:
-    """Every finding, by severity and then by weight; at most one change a parameter."""
+    """Return every finding, by severity and then by weight; at most one change per parameter."""
     at_edges = edges(evidence)
     changing = [
         *failures(evidence),
@@ -45,7 +45,7 @@ def all_findings(evidence: Evidence) -> list[Finding]:
     ]
     changes = [change for finding in changing for change in finding.changes]
     taken = {change.parameter for change in changes if not isinstance(change, NewSetting)}
-    found = [
+    findings = [
         *changing,
         *narrow(evidence, taken),
         *isolated_options(evidence, [name for finding in at_edges for name in finding.parameters]),
@@ -58,16 +58,16 @@ def all_findings(evidence: Evidence) -> list[Finding]:
         *optimism(evidence),
     ]
     if evidence.study.further_objectives:
-        found = [finding for finding in found if finding.kind in _WHATEVER_IS_BEST]
-    return sorted(found, key=lambda finding: (_ORDER.index(finding.severity), -finding.weight))
+        findings = [finding for finding in findings if finding.kind in _WHATEVER_IS_BEST]
+    return sorted(findings, key=lambda finding: (_ORDER.index(finding.severity), -finding.weight))
 
 
 def leading_findings(findings: Sequence[Finding], evidence: Evidence) -> list[Finding]:
-    """The few that a report leads with; of a small study only what a few trials can show."""
+    """Return the few findings that a report shows first; see `sure` for small studies."""
     return sure(findings, evidence)[:MOST_SHOWN]
 
 
 def sure(findings: Sequence[Finding], evidence: Evidence) -> list[Finding]:
-    """Those that a study of this size can bear."""
+    """Return the findings that a study of this size can support."""
     is_small = len(evidence.ranked) < ENOUGH_TRIALS
     return [finding for finding in findings if not is_small or finding.kind in _AT_ONCE]

@@ -1,4 +1,4 @@
-"""The best trial beside models that nobody tuned, on the same folds."""
+"""The best trial compared with untuned baselines on the same folds."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from tunecli.report.analysis.fold_test import LEVEL, p_value
 from tunecli.report.analysis.records import TrialRecord
 from tunecli.report.findings.evidence.evidence import Baseline, Evidence
 from tunecli.report.findings.evidence.finding import Finding, Severity
-from tunecli.report.phrases.wording import duration, plain, score
+from tunecli.report.phrases.wording import plain, score
 from tunecli.training.outcome.evaluation import GUESSES
 
 
 def baseline(evidence: Evidence) -> list[Finding]:
-    """One finding: how far the best trial is above the best baseline, or below it."""
+    """Return one finding: how far the best trial is above or below the best baseline."""
     known = [b for b in _baselines(evidence) if b.fold_scores and math.isfinite(_mean(b))]
     if not known or not evidence.ranked:
         return []
@@ -27,7 +27,7 @@ def baseline(evidence: Evidence) -> list[Finding]:
 
 
 def _baselines(evidence: Evidence) -> tuple[Baseline, ...]:
-    """Those that were computed; else what guessing scores, which is known of every data set."""
+    """Return the computed baselines; without any, the score of guessing, which is always known."""
     if evidence.baselines or evidence.study.summary is None:
         return evidence.baselines
     guess = evidence.study.summary.guess.get(evidence.study.metric)
@@ -42,7 +42,7 @@ def _mean(baseline: Baseline) -> float:
 
 
 def _is_open(evidence: Evidence, best: TrialRecord, baseline: Baseline) -> bool:
-    """Whether the folds cannot tell which one is better."""
+    """Whether the folds cannot decide which one is better."""
     p = p_value(best.fold_scores, baseline.fold_scores, evidence.n_valid_per_train)
     return p >= LEVEL
 
@@ -54,20 +54,20 @@ def _finding(
     ahead = evidence.goodness(best) - evidence.sign * reached
     p = p_value(best.fold_scores, strongest.fold_scores, evidence.n_valid_per_train)
     scores = f"{score(best.value)} against {score(reached, best.value)}"
-    name = _described(strongest)
+    name = _name(strongest)
     severity: Severity = "problem"
     advice = ""
     if ahead <= 0:
-        verb = "does not reach" if ahead < 0 else "is no better than"
+        verb = "is worse than" if ahead < 0 else "is no better than"
         sentence = f"The best trial {verb} {name}: {scores}."
         advice = _way_out(strongest)
     elif p >= LEVEL:
         severity = "advice"
-        sentence = f"The folds cannot tell the best trial from {name}: {scores}."
+        sentence = f"The best trial is not reliably better than {name}: {scores}."
         advice = _way_out(strongest)
     else:
         severity = "note"
-        sentence = f"The best trial is better than {name}: {scores}."
+        sentence = f"The best trial beats {name}: {scores}."
     return Finding(
         "baseline",
         severity,
@@ -83,14 +83,13 @@ def _finding(
     )
 
 
-def _described(baseline: Baseline) -> str:
+def _name(baseline: Baseline) -> str:
     if baseline.name in GUESSES:
-        return f"guessing the {plain(baseline.name)} every time"
-    took = f", {duration(baseline.seconds)}" if baseline.seconds else ""
-    return f"{plain(baseline.name)} (untuned{took})"
+        return f"always predicting the {plain(baseline.name)}"
+    return f"untuned {plain(baseline.name)}"
 
 
 def _way_out(baseline: Baseline) -> str:
     if baseline.name in GUESSES:
-        return "look at the data, the loss and the learning rate before more trials"
+        return "check the data, the loss and the learning rate before you run more trials"
     return f"use {plain(baseline.name)}, or search other models and preprocessing"

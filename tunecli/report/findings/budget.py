@@ -1,10 +1,10 @@
-"""What going on would bring and cost: only where trials do not depend on each other's results.
+"""The expected gain and cost of more trials, where trials do not depend on each other's results.
 
-The expected best of m of the n trials, drawn without putting back, gives the gain of the last two
-doublings of their number. Gains of further doublings go on falling in the same ratio: the maximum
+The expected best of m of the n trials, drawn without replacement, gives the gain of the last two
+doublings of their number. Gains of further doublings keep falling by the same ratio: the maximum
 of a bounded score has a Weibull limit (Fisher and Tippett, 1928), whose distance to the bound
-shrinks by a constant factor with each doubling. Trials that end without a score, pruned ones
-above all, are as many among those to come: they cost time and bring nothing.
+shrinks by a constant factor with each doubling. The share of trials that end without a score,
+above all pruned ones, is assumed to stay the same: they cost time and gain nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tunecli.report.analysis.fold_test import LEVEL
 from tunecli.report.analysis.ranking import noise_of
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.finding import Finding
-from tunecli.report.phrases.wording import duration, score
+from tunecli.report.phrases.wording import about, plain, score
 from tunecli.study_file.text.counts import count
 
 _FEWEST = 20
@@ -24,7 +24,7 @@ MORE = (10, 50, 100)
 
 
 def budget(evidence: Evidence) -> list[Finding]:
-    """One finding: the expected gain of more trials, or for how long none improved."""
+    """Return one finding: the expected gain of more trials, or for how long none improved."""
     n = len(evidence.ranked)
     if n < _FEWEST:
         return []
@@ -37,13 +37,11 @@ def budget(evidence: Evidence) -> list[Finding]:
     noise = noise_of(evidence.ranked[0])
     pays = noise is None or gains[MORE[-1]] > noise
     total = len(evidence.study.trials) + MORE[-1]
-    like = evidence.ranked[0].value
-    parts = [f"{more} more trials {score(gain, like)}" for more, gain in gains.items()]
-    metric = evidence.study.metric
-    sentence = f"Expected gain in {metric}: {', '.join(parts)}"
-    sentence += f" ({duration(seconds * MORE[-1])} of training)." if seconds else "."
-    if not pays:
-        sentence += f" That is less than the noise of the best trial ({score(noise, like)})."
+    gain = score(gains[MORE[-1]], evidence.ranked[0].value)
+    metric = plain(evidence.study.metric)
+    cost = f" (about {about(seconds * MORE[-1])} of training)" if seconds else ""
+    more = f"{MORE[-1]} more trials are expected to improve {metric} by {gain}"
+    sentence = f"{more}." if pays else f"{more}, which is less than the noise of the best trial."
     return [
         Finding(
             "budget",
@@ -54,13 +52,18 @@ def budget(evidence: Evidence) -> list[Finding]:
                 "gains": {str(more): gain for more, gain in gains.items()},
                 "seconds_each": seconds,
             },
-            advice=f"search --trials {total}" if pays else "stop here, or change the space",
+            advice=f"search --trials {total}{cost}"
+            if pays
+            else "stop here, or change the search space",
         )
     ]
 
 
 def expected_gain(goodness: list[float], n_more: float) -> float:
-    """Of the best score with that many more independent scores; see the module's docstring."""
+    """Return the expected gain of the best score from `n_more` independent scores.
+
+    The module's docstring explains the estimate.
+    """
     n = len(goodness)
     ordered = sorted(goodness)
     whole, half, quarter = (expected_best(ordered, m) for m in (n, n // 2, n // 4))
@@ -73,7 +76,11 @@ def expected_gain(goodness: list[float], n_more: float) -> float:
 
 
 def expected_best(ordered: list[float], n_drawn: int) -> float:
-    """Mean over all ways to draw so many of the values (ascending), of their largest."""
+    """Return the mean largest of `n_drawn` values, over all ways to draw them from `ordered`.
+
+    Args:
+        ordered: ascending.
+    """
     n = len(ordered)
     total = _log_choose(n, n_drawn)
     return math.fsum(
@@ -84,23 +91,23 @@ def expected_best(ordered: list[float], n_drawn: int) -> float:
 
 
 def _standstill(evidence: Evidence, seconds: float) -> list[Finding]:
-    """Where trials learn from each other, only what has happened can be said."""
+    """Return for how long no trial improved, where trials that learn allow no forecast."""
     ended = [t for t in evidence.study.trials if t.outcome]
     best = evidence.ranked[0]
     n_since = sum(t.number > best.number for t in ended)
     if n_since < max(10, len(ended) // 3):
         return []
     chance = (len(ended) - n_since) / len(ended)
-    cost = f", {duration(seconds * n_since)} of training" if seconds else ""
+    cost = f" (about {about(seconds * n_since)} of training)" if seconds else ""
     return [
         Finding(
             "budget",
             "note",
-            f"The last {count(n_since, 'trial')}{cost} did not improve on trial {best.number}.",
+            f"The last {count(n_since, 'trial')}{cost} did not beat trial {best.number}.",
             weight=0.3 if chance > LEVEL else 0.5,
             figures={"n_since_best": n_since, "seconds_each": seconds},
             trials=(best.number,),
-            advice="change the space rather than add trials",
+            advice="change the search space instead of adding trials",
         )
     ]
 

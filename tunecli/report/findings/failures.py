@@ -1,4 +1,4 @@
-"""How many trials failed, of what, and what those have in common."""
+"""How many trials failed, why, and what they have in common."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LONGEST = 120  # characters of a reason
 
 
 def failures(evidence: Evidence) -> list[Finding]:
-    """A finding for the commonest reason of failed trials, with the others counted."""
+    """Return a finding on the most common reason of failed trials."""
     failed = [t for t in evidence.study.trials if t.outcome == "failed"]
     ended = [t for t in evidence.study.trials if t.outcome is not None]
     if not failed:
@@ -25,20 +25,17 @@ def failures(evidence: Evidence) -> list[Finding]:
     (reason, n_alike), *_ = Counter(alike(t.reason) for t in failed).most_common(1)
     same = [trial for trial in failed if alike(trial.reason) == reason]
     why = shortened(
-        plain(same[-1].reason.removeprefix(f"{ERROR}: ") or "no reason is stored"), _LONGEST
+        plain(same[-1].reason.removeprefix(f"{ERROR}: ") or "no reason was recorded"), _LONGEST
     ).rstrip(".")
-    sentence = f"{len(failed)} of {count(len(ended), 'trial')} failed"
-    sentence += f", {n_alike} of one cause: {why}." if len(failed) > n_alike else f": {why}."
-    if len(failed) == 1:
-        sentence = f"1 of {count(len(ended), 'trial')} failed: {why}."
     others = [trial for trial in ended if trial.outcome != "failed"]
     cause = common_cause(evidence, same, others, _PURITY)
+    sentence = _sentence(n_alike, len(failed), len(ended), is_explained=cause.rule is not None)
     share = len(failed) / len(ended)
     return [
         Finding(
             "failures",
             "problem" if share >= _PROBLEM else "advice",
-            sentence + cause.sentence,
+            f"{sentence}: {why}.{cause.sentence}",
             weight=min(1.0, 0.3 + share),
             figures={
                 "n_failed": len(failed),
@@ -52,3 +49,18 @@ def failures(evidence: Evidence) -> list[Finding]:
             advice=f"see --trial {same[-1].number}",
         )
     ]
+
+
+def _sentence(n_alike: int, n_failed: int, n_ended: int, *, is_explained: bool) -> str:
+    """Return how many trials failed; shorter where a rule with its own number follows."""
+    if n_alike == n_failed:
+        return f"{count(n_failed, 'trial')} failed" if is_explained else _of(n_failed, n_ended)
+    if is_explained:
+        return f"{count(n_alike, 'trial')} failed for the same reason"
+    if n_alike == 1:
+        return f"{_of(n_failed, n_ended)}, each for a different reason, for example"
+    return f"{n_alike} of {n_failed} failed trials have the same reason"
+
+
+def _of(n_failed: int, n_ended: int) -> str:
+    return f"{n_failed} of {count(n_ended, 'trial')} failed"

@@ -1,8 +1,8 @@
-"""Whether the best trials over- or underfit, and which regularization makes a difference to that.
+"""Whether the best trials over- or underfit, and which regularization affects that.
 
-A training loss and a validation score have different units. What tells overfitting in any of them
-is that the loss on the training part goes on falling while the validation score gets worse again.
-What tells underfitting is that regularization costs: the good trials crowd where there is none.
+A training loss and a validation score have different units. In any unit, a trial overfits if its
+training loss keeps falling while its validation score gets worse. The models underfit if
+regularization hurts: then the good trials crowd where there is almost none.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.finding import Finding
 from tunecli.report.findings.evidence.positions import number_position
 from tunecli.report.findings.space.edges import crowd_at, widened
-from tunecli.report.phrases.wording import plain, score
+from tunecli.report.phrases.wording import plain
 from tunecli.study_file.settings.ranges import Categories
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ _MOST = 0.7  # share of the good trials
 _FEWEST_CORRELATED = 15
 _LEVEL = 0.01
 _TREND = 0.05
-_DECLINE = 0.5  # standard errors over folds; a smaller loss is not worth a word
+_DECLINE = 0.5  # standard errors over folds; a smaller loss is not worth a finding
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,9 @@ class Fit:
     """How far a trial fell back from its best.
 
     Attributes:
-        decline: from the best fifth of the mean validation curve to its last fifth, larger worse.
-        loss_falls: whether the training loss is lower in the last fifth than it was at the best.
+        decline: from the best fifth of the mean validation curve to its last fifth; larger is
+            worse.
+        loss_falls: whether the training loss is lower in the last fifth than at the best.
     """
 
     decline: float
@@ -52,9 +53,9 @@ class Fit:
 
 
 def fit_of(curve: Curve, sign: int) -> Fit | None:
-    """How far a trial fell back; None for a curve that is too short or not finite.
+    """Return how far a trial fell back; None for a curve that is too short or not finite.
 
-    In fifths of the curve, so that one lucky evaluation of a flat curve is no peak.
+    The curve is compared in fifths, so that one lucky evaluation of a flat curve is not a peak.
     """
     scores, losses = curve.score, curve.train_loss
     n = min(len(scores), len(losses)) if losses else 0
@@ -69,12 +70,12 @@ def fit_of(curve: Curve, sign: int) -> Fit | None:
 
 
 def fitting(evidence: Evidence) -> list[Finding]:
-    """One finding where the good trials overfit, else one where they underfit."""
+    """Return a finding if the good trials overfit, else one if they underfit."""
     return _overfitting(evidence) or _underfitting(evidence)
 
 
 def _underfitting(evidence: Evidence) -> list[Finding]:
-    """Where a regularizer is best off, the models have too little freedom."""
+    """Return a finding if a regularizer is best near zero: the models have too little freedom."""
     natural = {
         name: kind
         for name, kind in evidence.ranges.items()
@@ -85,22 +86,22 @@ def _underfitting(evidence: Evidence) -> list[Finding]:
     }
     level = _TREND / len(natural) if natural else _TREND
     crowds = {name: crowd_at(evidence, name, kind, 0.0, level) for name, kind in natural.items()}
-    found = {name: crowd for name, crowd in crowds.items() if crowd is not None}
-    if not found:
+    crowded = {name: crowd for name, crowd in crowds.items() if crowd is not None}
+    if not crowded:
         return []
-    name, crowd = min(found.items(), key=lambda item: item[1].chance)
+    name, crowd = min(crowded.items(), key=lambda item: item[1].chance)
     metric = plain(evidence.study.metric)
     return [
         Finding(
             "fitting",
             "advice",
-            f"{crowd.n_inside} of the best {crowd.n_good} trials have hardly any {plain(name)}, "
-            f"and the {metric} gets worse with more of it: the models fit too little.",
+            f"The models underfit: {crowd.n_inside} of the best {crowd.n_good} trials have almost "
+            f"no {plain(name)}, and more of it makes the {metric} worse.",
             weight=0.6,
             figures={"slope": crowd.slope, "p": crowd.chance, "n_good": crowd.n_good},
             parameters=(name,),
             trials=crowd.trials,
-            advice="a larger model, or a longer training",
+            advice="use a larger model, or train longer",
         )
     ]
 
@@ -118,13 +119,13 @@ def _overfitting(evidence: Evidence) -> list[Finding]:
         return []
     moved = _what_moved_it(evidence)
     sentence = (
-        f"{len(overfit)} of the best {len(fits)} trials overfit: their training loss goes on "
-        f"falling while the validation {plain(evidence.study.metric)} loses {score(mean)} again."
+        f"{len(overfit)} of the best {len(fits)} trials overfit: their training loss keeps "
+        f"falling while the validation {plain(evidence.study.metric)} gets worse."
     )
     if moved:
         name, correlation = moved
-        less = "Less" if correlation < 0 else "More"
-        sentence += f" {less} of it with more {plain(name)} (rank correlation {correlation:+.2f})."
+        effect = "reduces" if correlation < 0 else "increases"
+        sentence += f" More {plain(name)} {effect} this."
     return [
         Finding(
             "fitting",
@@ -150,7 +151,7 @@ def _fit(evidence: Evidence, trial: TrialRecord) -> Fit | None:
 
 
 def _noise(evidence: Evidence) -> float:
-    """The usual standard error of a mean over folds; 0 where it is unknown."""
+    """Return the median standard error of a mean over folds; 0 where it is unknown."""
     errors = [
         trial.spread / math.sqrt(len(trial.fold_scores))
         for trial in evidence.good
@@ -160,24 +161,27 @@ def _noise(evidence: Evidence) -> float:
 
 
 def _what_moved_it(evidence: Evidence) -> tuple[str, float] | None:
-    """The regularization that the decline depends on most, and their rank correlation."""
+    """Return the regularizer that the decline depends on most, and their rank correlation."""
     fits = [(trial, fit) for trial in evidence.ranked if (fit := _fit(evidence, trial))]
     names = [n for n in evidence.ranges if n.rpartition(".")[2] in REGULARIZERS]
-    found: dict[str, float] = {}
+    correlations: dict[str, float] = {}
     for name in names:
         kind = evidence.ranges[name]
         pairs = [(trial, fit) for trial, fit in fits if name in trial.params]
         if isinstance(kind, Categories) or len(pairs) < _FEWEST_CORRELATED:
             continue
-        places = [number_position(kind, trial, name) for trial, _ in pairs]
-        correlation, p = _spearman(places, [fit.decline for _, fit in pairs])
+        positions = [number_position(kind, trial, name) for trial, _ in pairs]
+        correlation, p = _spearman(positions, [fit.decline for _, fit in pairs])
         if p < _LEVEL / len(names):
-            found[name] = correlation
-    return max(found.items(), key=lambda item: abs(item[1])) if found else None
+            correlations[name] = correlation
+    return max(correlations.items(), key=lambda item: abs(item[1])) if correlations else None
 
 
 def _spearman(one: Sequence[float], other: Sequence[float]) -> tuple[float, float]:
-    """Rank correlation, equal values sharing their mean rank, and its p by Student's t."""
+    """Return the rank correlation, where equal values share their mean rank, and its p.
+
+    The p-value is that of Student's t.
+    """
     import numpy as np
     from scipy.special import stdtr
 
@@ -192,18 +196,18 @@ def _spearman(one: Sequence[float], other: Sequence[float]) -> tuple[float, floa
 def _ranks(values: Sequence[float]) -> NDArray[np.float64]:
     import numpy as np
 
-    _, place, n_equal = np.unique(values, return_inverse=True, return_counts=True)
+    _, inverse, n_equal = np.unique(values, return_inverse=True, return_counts=True)
     means: NDArray[np.float64] = np.cumsum(n_equal) - (n_equal - 1) / 2
-    return means[place]
+    return means[inverse]
 
 
 def _way_out(evidence: Evidence, moved: tuple[str, float] | None) -> str:
     if moved is not None and moved[1] < 0:
-        return f"more {plain(moved[0])}"
+        return f"increase {plain(moved[0])}"
     searched = {name.rpartition(".")[2] for name in evidence.ranges}
     untried = [n for n in ("weight_decay", "dropout", "label_smoothing") if n not in searched]
     if untried:
         return f"search {' or '.join(untried)}"
     if evidence.setting("training.early_stopping") is None:
-        return "a smaller model; training.early_stopping: {patience: 5} saves the time"
-    return "a smaller model, or more data"
+        return "use a smaller model; training.early_stopping: {patience: 5} saves time"
+    return "use a smaller model or more data"

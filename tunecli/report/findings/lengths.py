@@ -1,4 +1,4 @@
-"""Whether trials train too long or too short, and what early stopping does."""
+"""Whether trials train for too long or not long enough, and what early stopping does."""
 
 from __future__ import annotations
 
@@ -21,13 +21,12 @@ _LONGER = 2
 
 
 def lengths(evidence: Evidence) -> list[Finding]:
-    """Findings on the number of epochs (or steps) and on early stopping."""
-    found = [*_too_short(evidence), *_too_long(evidence)]
-    return found or _early_stopping(evidence)
+    """Return findings on the number of epochs (or steps), else one on early stopping."""
+    return [*_too_short(evidence), *_too_long(evidence)] or _early_stopping(evidence)
 
 
 def n_planned(evidence: Evidence, trial: TrialRecord) -> int:
-    """Evaluations of a trial that nothing stops; 0 if it cannot be known."""
+    """Return the number of evaluations of a trial that runs to its end; 0 if it is unknown."""
     training = (trial.config or {}).get("training") or {}
     if not isinstance(training, Mapping):
         return 0
@@ -41,13 +40,13 @@ def n_planned(evidence: Evidence, trial: TrialRecord) -> int:
 
 
 def _shares(evidence: Evidence) -> list[tuple[TrialRecord, float]]:
-    """The good trials, and where in the planned training their best evaluation is."""
-    found = []
+    """Return each good trial with the share of its planned training at its best evaluation."""
+    shares = []
     for trial in evidence.good:
         planned = n_planned(evidence, trial)
         if trial.best_step is not None and planned >= _FEWEST_EVALUATIONS:
-            found.append((trial, (trial.best_step + 1) / planned))
-    return found
+            shares.append((trial, (trial.best_step + 1) / planned))
+    return shares
 
 
 def _too_short(evidence: Evidence) -> list[Finding]:
@@ -58,8 +57,8 @@ def _too_short(evidence: Evidence) -> list[Finding]:
     if not _still_rising(evidence, evidence.ranked[: max(len(shares), _FEWEST_TRIALS)]):
         return []
     sentence = (
-        f"{len(late)} of the best {len(shares)} trials were best in the last tenth of their "
-        "training, and their curves still improve: train longer."
+        f"Train longer: {len(late)} of the best {len(shares)} trials peak in the last tenth of "
+        "their training, and their curves still improve."
     )
     return [_finding(evidence, sentence, late, 0.85, _LONGER)]
 
@@ -67,7 +66,7 @@ def _too_short(evidence: Evidence) -> list[Finding]:
 def _still_rising(evidence: Evidence, trials: Sequence[TrialRecord]) -> bool:
     """Whether the last fifth of the curves is better than the fifth before: a t-test over trials.
 
-    A curve that has levelled off is best somewhere, too, by chance.
+    The peak alone shows nothing: a curve that has levelled off also has one, by chance.
     """
     rises = []
     for trial in trials:
@@ -92,8 +91,8 @@ def _too_long(evidence: Evidence) -> list[Finding]:
     if len(shares) < 3 or len(early) < _MOST * len(shares):
         return []
     sentence = (
-        f"{len(early)} of the best {len(shares)} trials were best in the first tenth of their "
-        "training: train shorter."
+        f"Train less: {len(early)} of the best {len(shares)} trials peak in the first tenth of "
+        "their training."
     )
     return [_finding(evidence, sentence, early, 0.6, 3 * _FIRST)]
 
@@ -113,7 +112,7 @@ def _finding(
         figures={"setting": path, "now": now, "factor": factor},
         trials=tuple(trial.number for trial in trials),
         changes=(NewSetting(path, new),) if can_change and new != now else (),
-        advice="" if can_change else f"{factor:g} times as many {path}",
+        advice="" if can_change else f"multiply {path} by {factor:g}",
     )
 
 
@@ -131,8 +130,8 @@ def _early_stopping(evidence: Evidence) -> list[Finding]:
     if len(stopped) >= _ALWAYS * len(known):
         longest = max(done / planned for done, planned, _ in known)
         sentence = (
-            f"Early stopping ends {len(stopped)} of {len(known)} complete trials, the longest "
-            f"after {longest:.0%} of its training: a schedule never reaches its end."
+            f"Plan shorter trainings: early stopping ends {len(stopped)} of {len(known)} complete "
+            "trials, so that a schedule never reaches its end."
         )
         epochs = evidence.setting("training.epochs")
         new = math.ceil(epochs * longest) if isinstance(epochs, int) else None
@@ -140,7 +139,7 @@ def _early_stopping(evidence: Evidence) -> list[Finding]:
         return [_on_stopping(sentence, stopped, len(known), changes)] if changes else []
     if stopped or any(planned <= patience for _, planned, _ in known):
         return []
-    sentence = f"Early stopping (patience {patience}) never ended one of {len(known)} trials."
+    sentence = f"Early stopping (patience {patience}) stopped none of {len(known)} trials."
     return [_on_stopping(sentence, [], len(known), ())]
 
 
@@ -155,5 +154,5 @@ def _on_stopping(
         figures={"n_stopped": len(stopped), "n_complete": n},
         trials=tuple(trial.number for trial in stopped),
         changes=changes,
-        advice="" if changes else "a lower patience would save time",
+        advice="" if changes else "lower the patience to save time",
     )

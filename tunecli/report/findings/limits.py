@@ -1,4 +1,4 @@
-"""How many trials are beyond a limit of the study, which limit, and what those have in common."""
+"""How many trials break a limit of the study, which limit, and what they have in common."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections import Counter
 from tunecli.report.findings.evidence.common_cause import common_cause
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.finding import Finding
-from tunecli.report.phrases.wording import plain
+from tunecli.report.phrases.wording import joined, plain
 from tunecli.study_file.text.counts import count
 
 _MANY = 0.5  # share of the trials
-_PURITY = 0.95  # the best trials often lie close to a limit: what keeps to it must not be cut off
+_PURITY = 0.95  # the best trials often lie close to a limit: what meets it must not be cut off
 
 
 def limits(evidence: Evidence) -> list[Finding]:
-    """One finding where any trial is infeasible."""
+    """Return a finding if any trial is infeasible."""
     ended = [trial for trial in evidence.study.trials if trial.outcome is not None]
     beyond = [trial for trial in ended if trial.outcome == "infeasible"]
     if not beyond:
@@ -23,16 +23,18 @@ def limits(evidence: Evidence) -> list[Finding]:
     broken = Counter(
         limit.partition(" of ")[0] for trial in beyond for limit in trial.reason.split(" and ")
     )
-    which = ", ".join(f"{plain(name)} {n:,}" for name, n in broken.most_common())
+    which = joined([plain(name) for name, _ in broken.most_common()])
     is_all = len(beyond) == len(ended)
-    trials = count(len(ended), "trial")
-    sentence = (
-        f"None of {trials} keeps to the limits (beyond: {which})."
-        if is_all
-        else f"{len(beyond)} of {trials} are beyond a limit: {which}."
-    )
     complete = [trial for trial in ended if trial.outcome == "complete"]
     cause = common_cause(evidence, beyond, complete, _PURITY)
+    breaks = "breaks" if len(beyond) == 1 else "break"
+    if is_all:
+        sentence = f"No trial of {len(ended):,} meets the limits. Broken: {which}."
+    elif cause.rule is not None:
+        sentence = f"{count(len(beyond), 'trial')} {breaks} a limit ({which})."
+    else:
+        trials = count(len(ended), "trial")
+        sentence = f"{len(beyond)} of {trials} {breaks} a limit ({which})."
     share = len(beyond) / len(ended)
     return [
         Finding(
@@ -49,6 +51,6 @@ def limits(evidence: Evidence) -> list[Finding]:
             parameters=cause.parameters,
             trials=tuple(trial.number for trial in beyond),
             changes=cause.changes,
-            advice="search smaller models, or widen the limit" if share >= _MANY else "",
+            advice="search smaller models, or relax the limit" if share >= _MANY else "",
         )
     ]

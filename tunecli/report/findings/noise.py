@@ -1,4 +1,4 @@
-"""Whether the folds are enough to tell the top trials apart, the best without its luck."""
+"""Whether the folds suffice to separate the top trials, after removing the luck of the best."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _REPEATS = 3
 
 
 def noise(evidence: Evidence) -> list[Finding]:
-    """One finding where most of the top trials are tied."""
+    """Return a finding if most of the top trials are tied."""
     top = [t for t in evidence.ranked[:_TOP] if t.spread is not None]
     n_splits = len(top[0].fold_scores) if top else 0
     top = [trial for trial in top if len(trial.fold_scores) == n_splits]
@@ -35,14 +35,11 @@ def noise(evidence: Evidence) -> list[Finding]:
     seen_with_repeats = least_difference(deviation, _REPEATS * n_splits, ratio)
     can_repeat = _can_repeat(evidence, n_splits)
     decides = can_repeat and seen_with_repeats < gap
-    sentence = (
-        f"{n_tied + 1} of the top {len(top)} trials are tied: {n_splits} folds show differences "
-        f"above {score(seen)} as a rule"
-    )
+    sentence = f"With {n_splits} folds only differences above {score(seen)} are reliable"
     sentence += (
-        f", {_REPEATS} repeats of them those above {score(seen_with_repeats)}."
+        f"; {_REPEATS} repeats would lower that to {score(seen_with_repeats)}."
         if can_repeat
-        else "."
+        else ", so most of the top trials are tied."
     )
     return [
         Finding(
@@ -59,12 +56,12 @@ def noise(evidence: Evidence) -> list[Finding]:
             },
             trials=tuple(trial.number for trial in top),
             changes=(NewSetting("validation.repeats", _REPEATS),) if decides else (),
-            advice="" if decides else "more rows of data, or be content with any of them",
+            advice="" if decides else "add data, or choose among the top trials by their cost",
         )
     ]
 
 
 def _can_repeat(evidence: Evidence, n_splits: int) -> bool:
-    """Whether `validation.repeats` would give other folds: not in the order of time."""
+    """Whether `validation.repeats` would give other folds; it does not for folds by time."""
     is_once = evidence.setting("validation.folds") == n_splits
     return is_once and evidence.setting("data.time") is None

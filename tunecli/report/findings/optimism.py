@@ -1,9 +1,9 @@
-"""The test score beside the search's best, and how much of the gap comes from choosing.
+"""The test score compared with the search's best, and how much of the gap comes from selection.
 
-The best of many noisy scores is lucky as well as good. How lucky is found by adding noise to the
-observed values as often as folds do and looking at the noise of the winner (a parametric
-bootstrap); for equal trials that is the expected maximum of N normal draws. Each trial has its own
-noise: bad trials often waver more than good ones, and never win.
+The best of many noisy scores is lucky as well as good. A parametric bootstrap estimates the luck:
+it adds noise like that of the folds to the observed values and takes the noise of the winner. For
+equal trials that is the expected maximum of N normal draws. Each trial has its own noise: bad
+trials often vary more than good ones, and never win.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from tunecli.report.analysis.records import TrialRecord
 from tunecli.report.findings.evidence.evidence import Evidence, TestScore
 from tunecli.report.findings.evidence.finding import Finding
 from tunecli.report.phrases.wording import score
-from tunecli.study_file.text.counts import count
 
 if TYPE_CHECKING:
     import numpy as np
 
 _N_DRAWS = 2000
-_TOP = 50  # trials that a lucky draw could bring to the front
+_TOP = 50  # trials that a lucky draw could make the best
+_ALL, _MOST = 0.99, 0.5  # shares of the gap
 
 
 def optimism(evidence: Evidence) -> list[Finding]:
-    """One finding once the test score is known."""
+    """Return one finding once the test score is known."""
     test = evidence.test
     if test is None or not evidence.ranked:
         return []
@@ -34,25 +34,19 @@ def optimism(evidence: Evidence) -> list[Finding]:
     luck = expected_luck(evidence)
     is_outside = not test.low <= (best.value or 0.0) <= test.high
     sentence = (
-        f"On the test rows the best trial scores {score(test.score)} (95 %: {score(test.low)} to "
-        f"{score(test.high)}), in the search {score(best.value, test.score)}"
+        f"The best trial scores {score(test.score)} on the test rows and "
+        f"{score(best.value, test.score)} in the search."
     )
     if luck is not None:
-        explained, whole = (score(value, test.score) for value in (min(luck, gap), gap))
-        sentence += f"; choosing the best of {count(len(evidence.ranked), 'trial')} "
-        sentence += (
-            f"explains about {explained} of the {whole} between"
-            if gap > 0
-            else f"flatters the latter by about {score(luck, test.score)}"
-        )
+        sentence += f" {_explanation(luck, gap)}"
     unexplained = gap > 0 and is_outside and _is_outside(evidence, test, best, luck or 0.0)
     if unexplained:
-        sentence += ", which is not all of it: the test rows differ from those searched on"
+        sentence += " Luck alone cannot explain the gap: the test rows differ from the others."
     return [
         Finding(
             "optimism",
             "advice" if unexplained else "note",
-            sentence + ".",
+            sentence,
             weight=0.8,
             figures={
                 "test": test.score,
@@ -62,15 +56,23 @@ def optimism(evidence: Evidence) -> list[Finding]:
                 "luck": luck,
             },
             trials=(best.number,),
-            advice="look at how the test rows were put away (data.test, data.group, data.time)"
+            advice="check how the test rows were split off (data.test, data.group, data.time)"
             if unexplained
             else "",
         )
     ]
 
 
+def _explanation(luck: float, gap: float) -> str:
+    if gap <= 0:
+        return "The score in the search was not too optimistic."
+    share = luck / gap
+    part = "all" if share >= _ALL else "most" if share >= _MOST else "only part"
+    return f"Choosing the best of many trials explains {part} of the gap."
+
+
 def expected_luck(evidence: Evidence) -> float | None:
-    """How much of the best value is expected to be noise; None where folds do not tell that."""
+    """Return how much of the best value is expected to be noise; None if folds do not show it."""
     top = [trial for trial in evidence.ranked[:_TOP] if trial.spread is not None]
     noise = paired_noises(top)
     if noise is None:
@@ -84,10 +86,10 @@ def expected_luck(evidence: Evidence) -> float | None:
 
 
 def paired_noises(trials: Sequence[TrialRecord]) -> np.ndarray | None:
-    """Standard error of each trial's mean over folds, without what a fold does to all alike.
+    """Return the standard error of each trial's mean, without the effect a fold has on all trials.
 
-    What a fold does is the median over trials, which the few that waver do not move. None where
-    trials do not have the same two folds and more.
+    The effect of a fold is the median over trials, which a few unstable trials do not move. None
+    unless all trials have the same number of folds, at least two.
     """
     sizes = {len(trial.fold_scores) for trial in trials}
     if len(trials) < 2 or len(sizes) != 1 or sizes == {1}:

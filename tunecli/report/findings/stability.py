@@ -1,4 +1,4 @@
-"""How many trials diverge, and above or below which value of which parameter."""
+"""How many trials diverge, and beyond which value of which parameter."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ from tunecli.report.findings.evidence.divergence import (
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.finding import Finding
 from tunecli.report.findings.evidence.separation import Rule
-from tunecli.study_file.text.counts import count
+from tunecli.report.phrases.wording import joined, plain
 
 _HALF = 0.5
 
 
 def unstable(evidence: Evidence) -> list[Finding]:
-    """One finding where more than a few trials diverge."""
+    """Return a finding if more than a few trials diverge."""
     diverged, rest = diverged_and_rest(evidence)
     if not are_many(diverged, rest):
         return []
     n = len(diverged) + len(rest)
     rules = boundaries(evidence)
     share = len(diverged) / n
-    sentence = f"{len(diverged)} of {count(n, 'trial')} diverged ({share:.0%}){_where(rules)}."
+    n_of = f"{len(diverged)} of {n:,}" if len(rules) != 1 else f"{len(diverged)}"
+    sentence = f"{n_of} trials diverged{_where(rules, len(diverged))}."
     changes = tuple(change for rule in rules for change in without(evidence, rule))
     return [
         Finding(
@@ -43,20 +44,27 @@ def unstable(evidence: Evidence) -> list[Finding]:
             parameters=tuple(rule.parameter for rule in rules),
             trials=tuple(trial.number for trial in diverged),
             changes=changes,
-            advice="" if changes else "training.clip_norm: 1.0, or training.warmup: 0.1",
+            advice="" if changes else "set training.clip_norm: 1.0 or training.warmup: 0.1",
         )
     ]
 
 
-def _where(rules: Sequence[Rule]) -> str:
+def _where(rules: Sequence[Rule], n_diverged: int) -> str:
+    """Return where trials diverge; with several rules only at which ends of which ranges."""
     if not rules:
-        return "; no single parameter tells most of them from the others"
-    if len(rules) == 1 and rules[0].captured == 1 and not rules[0].n_sound:
-        return f": exactly those with {rules[0].text}"
-    return "".join(f", {rule.n_marked_inside} of them with {_told(rule)}" for rule in rules)
+        return "; no single parameter explains it"
+    if len(rules) > 1:
+        return f", many of them at {joined([_end(rule) for rule in rules])}"
+    (rule,) = rules
+    if rule.n_marked_inside < n_diverged:
+        share = "most" if 2 * rule.n_marked_inside > n_diverged else "some"
+        return f", {share} of them with {rule.text}"
+    return (
+        f", all of them with {rule.text}" if rule.n_sound else f": exactly those with {rule.text}"
+    )
 
 
-def _told(rule: Rule) -> str:
-    n_sound = rule.n_sound
-    rest = f"where {n_sound} of {rule.n_inside} did not" if n_sound else "where all did"
-    return f"{rule.text}, {rest}"
+def _end(rule: Rule) -> str:
+    if rule.side == "is":
+        return rule.text
+    return f"the {'upper' if rule.side == 'above' else 'lower'} end of {plain(rule.parameter)}"

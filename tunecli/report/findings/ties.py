@@ -1,4 +1,4 @@
-"""Which trials the folds cannot tell from the best, and the simplest of them."""
+"""Which trials are tied with the best, and which of them is the simplest."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from tunecli.report.analysis.ranking import noise_of
 from tunecli.report.analysis.records import TrialRecord
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.finding import Finding
-from tunecli.report.phrases.wording import duration, score
+from tunecli.report.phrases.wording import duration
 from tunecli.study_file.text.counts import count
 
-_WORTH = 0.9  # of the best's weights or time; a smaller saving is no reason
+_WORTH = 0.9  # of the best's weights or time; a smaller saving does not count
 
 
 def simplest(evidence: Evidence) -> TrialRecord | None:
-    """Of the tied trials the one with the fewest weights, then the fastest; None without a tie.
+    """Return the tied trial with the fewest weights, then the fastest; None without a tie.
 
-    Only among those within one standard error of the best (Breiman et al., Classification and
-    Regression Trees, 1984, section 3.4.3): a few folds tie trials that nobody would take instead.
+    Only trials within one standard error of the best count (Breiman et al., Classification and
+    Regression Trees, 1984, section 3.4.3): few folds also tie clearly worse trials.
     """
     if not evidence.tied:
         return None
@@ -29,22 +29,25 @@ def simplest(evidence: Evidence) -> TrialRecord | None:
 
 
 def ties(evidence: Evidence) -> list[Finding]:
-    """One finding where the best trial is not alone."""
+    """Return a finding if other trials are tied with the best."""
     n_others = len(evidence.tied) - 1
     recommended = simplest(evidence)
     if n_others < 1 or recommended is None:
         return []
     best, ratio = evidence.tied[0], evidence.n_valid_per_train
     is_simpler = _is_simpler(recommended, best)
-    sentence = (
-        f"{count(len(best.fold_scores), 'fold')} cannot tell {count(n_others, 'other trial')} "
-        f"from trial {best.number}"
-    )
     if is_simpler:
         saving = _saving(recommended, best)
-        sentence += f"; the simplest that comes as close is trial {recommended.number} ({saving})."
+        sentence = (
+            f"Trial {recommended.number} is tied with the best (trial {best.number}) and simpler: "
+            f"{saving}."
+        )
     else:
-        sentence += "; none that comes as close is simpler."
+        are = "trials are" if n_others > 1 else "trial is"
+        sentence = (
+            f"{n_others:,} other {are} tied with the best (trial {best.number}) over "
+            f"{count(len(best.fold_scores), 'fold')}; no simpler trial comes as close."
+        )
     return [
         Finding(
             "ties",
@@ -57,7 +60,9 @@ def ties(evidence: Evidence) -> list[Finding]:
                 "p": p_value(best.fold_scores, recommended.fold_scores, ratio),
             },
             trials=tuple(trial.number for trial in evidence.tied),
-            advice=f"see --trial {recommended.number}" if is_simpler else "take any of them",
+            advice=f"see --trial {recommended.number}"
+            if is_simpler
+            else f"use trial {best.number}",
         )
     ]
 
@@ -75,9 +80,7 @@ def _is_simpler(one: TrialRecord, other: TrialRecord) -> bool:
 
 
 def _saving(one: TrialRecord, best: TrialRecord) -> str:
-    parts = [score(one.value, best.value)]
+    """Return what `one` needs less of; only for trials of which `_is_simpler` holds."""
     if one.n_weights and best.n_weights and one.n_weights != best.n_weights:
-        parts.append(f"{one.n_weights:,} weights instead of {best.n_weights:,}")
-    elif one.seconds and best.seconds:
-        parts.append(f"{duration(one.seconds)} instead of {duration(best.seconds)}")
-    return ", ".join(parts)
+        return f"{one.n_weights:,} weights instead of {best.n_weights:,}"
+    return f"{duration(one.seconds or 0.0)} instead of {duration(best.seconds or 0.0)} of training"

@@ -1,1 +1,1 @@
-"""What a running search shows on the terminal."""
+"""The view of a running search on the terminal."""

@@ -1,30 +1,30 @@
-"""What would make a long search cheaper, chosen by what the search has."""
+"""Advice on how to make a long search faster."""
 
 from __future__ import annotations
 
 from tunecli.report.live.search_state import SearchState
 
-LONG = 3600.0  # seconds; below it nobody needs advice
+LONG = 3600.0  # seconds; a shorter search needs no advice
 
 _FEW_FOLDS = 3
 _MANY_EVALUATIONS = 10
 
 
 def advice(state: SearchState, n_cores: int) -> str:
-    """One sentence with the one or two largest savings.
+    """Return one sentence with the one or two largest savings.
 
     Args:
-        n_cores: that this process may use.
+        n_cores: cores that this process may use.
     """
     options = sorted(_options(state, n_cores), key=lambda option: -option[0])[:2]
     if not options:
-        return "Fewer trials (`search.trials`) would make it cheaper."
+        return "To make the search faster, lower `search.trials`."
     texts = [f"{text} (about {factor:.1f} times as fast)" for factor, text in options]
-    return f"What would make it cheaper: {', or '.join(texts)}."
+    return f"To make the search faster, use {', or '.join(texts)}."
 
 
 def _options(state: SearchState, n_cores: int) -> list[tuple[float, str]]:
-    """(how many times as fast, what to do)."""
+    """Return each option as (how many times as fast, what to use)."""
     options: list[tuple[float, str]] = []
     started, summary = state.started, state.summary
     if started is not None:

@@ -1,7 +1,7 @@
 """The screen of a running search.
 
-On a terminal the data is printed once, and a panel below it is redrawn a few times a second,
-however many events come. Elsewhere each finished trial is one line, without control characters.
+On a terminal the data is printed once, and a panel below it is redrawn a few times per second,
+however many events arrive. Elsewhere each finished trial is one line, without control characters.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from tunecli.search.events.events import (
     TrialFinished,
 )
 
-REFRESHES = 4  # a second
+REFRESHES = 4  # per second
 _SOON = 60.0  # seconds after which a long first trial is enough for an estimate
 
 
@@ -49,11 +49,11 @@ class LiveView:
         """Prepare; nothing is shown yet.
 
         Args:
-            console: where to; standard error for the command line.
-            quiet: show only how it ended.
+            console: where to print; standard error for the command line.
+            quiet: show only how the search ended.
             options: what the next commands need to find the study, e.g. `--runs elsewhere`.
-            clock: seconds that only go forward.
-            n_cores: that this process may use; asked from the system by default.
+            clock: returns seconds of a monotonic clock.
+            n_cores: cores that this process may use; by default the system is asked.
         """
         self._console = console
         self._quiet = quiet
@@ -61,7 +61,7 @@ class LiveView:
         self._clock = clock
         self._n_cores = n_cores if n_cores is not None else usable_cores()
         self._state = SearchState()
-        self._lock = threading.Lock()  # the panel is drawn by a thread of its own
+        self._lock = threading.Lock()  # a separate thread draws the panel
         self._estimated = False
         on_terminal = console.is_terminal and not console.is_dumb_terminal and not quiet
         self._live = (
@@ -77,7 +77,7 @@ class LiveView:
         )
 
     def __enter__(self) -> Self:
-        """Begin to show."""
+        """Start the panel."""
         if self._live is not None:
             self._live.start(refresh=True)
         return self
@@ -88,21 +88,21 @@ class LiveView:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Remove the panel and give the cursor back, whatever happened."""
+        """Remove the panel and restore the cursor, whatever happened."""
         self._stop()
 
     def show(self, event: SearchEvent) -> None:
-        """Take in one event of the search."""
+        """Update the view with one event of the search."""
         with self._lock:
             self._state.update(event, self._clock())
         if isinstance(event, SearchEnded):
             self._stop()
             self._print(search_lines.ending(self._state, self._clock(), self._options))
         elif not self._quiet:
-            self._tell(event)
+            self._print_event(event)
             self._estimate()
 
-    def _tell(self, event: SearchEvent) -> None:
+    def _print_event(self, event: SearchEvent) -> None:
         """Print what stays on the screen. Not under the lock: printing redraws the panel."""
         match event:
             case SearchStarted():
@@ -117,7 +117,7 @@ class LiveView:
                 self._print([search_lines.finished(event, self._state)])
 
     def _estimate(self) -> None:
-        """Once the pace is known: say how long, where no panel does, and how to save time."""
+        """Print the expected time once the pace is known, and how to make a long search faster."""
         started = self._state.started
         if self._estimated or started is None:
             return

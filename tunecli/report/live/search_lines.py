@@ -31,14 +31,15 @@ STYLES: dict[Outcome, str] = {
 _IN_VAIN: Mapping[Outcome | Literal[""], str] = {
     "failed": "all trials failed",
     "diverged": "all trials diverged",
-    "infeasible": "no trial kept to the limits",
+    "infeasible": "no trial met the limits",
 }
 
 _MOST = 10  # trials of a front that are listed
+_RESUME = "run the same command to resume"
 
 
 def beginning(started: SearchStarted) -> list[Line]:
-    """Which study, what it optimizes, what was kept and changed."""
+    """Return the study, its objectives and trials, and what was resumed or changed."""
     head = Text(wording.plain(started.study), style="bold")
     objectives = [(started.objective, started.direction), *started.further_objectives]
     goal = ", ".join(f"{way} {wording.plain(name)}" for name, way in objectives)
@@ -50,38 +51,39 @@ def beginning(started: SearchStarted) -> list[Line]:
     lines = [Line(head.append(f": {goal}, {trials}", style="not bold"))]
     if started.adopted:
         numbers = ", ".join(map(str, started.adopted))
-        word = "trial" if len(started.adopted) == 1 else "trials"
-        lines.append(notice(f"Goes on with {word} {numbers}, interrupted before."))
+        one = len(started.adopted) == 1
+        were = "which was" if one else "which were"
+        lines.append(notice(f"Resuming trial{'' if one else 's'} {numbers}, {were} interrupted."))
     if started.n_jobs:
         remark = wording.on_parallel(started.parallel, started.n_jobs, started.n_total)
         lines += [notice(remark)] if remark else []
-    lines += [labelled("learns", wording.plain(told)) for told in started.learned]
+    lines += [labelled("learns", wording.plain(text)) for text in started.learned]
     return lines + [notice(f"Changed: {change}") for change in started.changes]
 
 
 def summary_lines(summary: DataSummary) -> list[Line]:
-    """What the data is, what was put away, how a trial is scored, what guessing scores."""
+    """Return the data, the test set, how a trial is scored, and what guessing scores."""
     return [labelled(label, text) for label, text in wording.data_lines(summary)]
 
 
 def baselines(found: Sequence[Baseline]) -> list[Line]:
-    """What untuned models reach on the same folds."""
-    told = wording.untuned(found)
-    return [labelled("baselines", told)] if told else []
+    """Return what untuned models reach on the same folds."""
+    text = wording.untuned(found)
+    return [labelled("baselines", text)] if text else []
 
 
 def notice(text: str) -> Line:
-    """A sentence that the user should read."""
+    """Return a sentence that the user should read."""
     return Line(Text(wording.plain(text), style="yellow"))
 
 
 def estimate(seconds: float) -> Line:
-    """How long the whole search will take."""
+    """Return how long the whole search will take."""
     return labelled("time", f"about {wording.about(seconds)} for the whole search")
 
 
 def finished(trial: TrialFinished, state: SearchState) -> Line:
-    """One trial in one line, however long: a log has no width."""
+    """Return one trial in one line, however long: a log has no width."""
     metric = wording.plain(state.started.objective) if state.started else "value"
     width = len(str(state.started.n_total)) if state.started else 1
     parts = []
@@ -100,20 +102,20 @@ def finished(trial: TrialFinished, state: SearchState) -> Line:
 
 
 def _further(trial: TrialFinished, state: SearchState) -> list[str]:
-    """The objectives beside the first one."""
+    """Return the values of the objectives after the first one."""
     named = state.started.further_objectives if state.started else ()
     pairs = zip(named, trial.values[1:], strict=False)
     return [f"{wording.plain(name)} {with_unit(name, value)}" for (name, _), value in pairs]
 
 
 def ending(state: SearchState, now: float, options: str) -> list[Line]:
-    """How the search ended, the best trial and what to type next."""
+    """Return how the search ended, the best trial, and the next commands."""
     ended, started = state.ended, state.started
     if ended is None:
         return []
     if started is None:
-        early = Line(Text("Interrupted while the data was read.", style="bold"))
-        return [Line(Text()), early, labelled("next", "run the same command to go on")]
+        early = Line(Text("Interrupted while reading the data.", style="bold"))
+        return [Line(Text()), early, labelled("next", _RESUME)]
     lines = [Line(Text()), Line(Text(_how_it_ended(ended, started), style="bold"))]
     counts = wording.tally(state.ordered_counts)
     if counts:
@@ -124,18 +126,18 @@ def ending(state: SearchState, now: float, options: str) -> list[Line]:
 
 
 def _how_it_ended(ended: SearchEnded, started: SearchStarted) -> str:
-    name, kept = wording.plain(started.study), _done(ended.n_done, ended.n_total)
+    name, done = wording.plain(started.study), _done(ended.n_done, ended.n_total)
     match ended.ending:
         case "done" if started.n_done >= started.n_total:
-            return f"{name} is finished already: {kept} done."
+            return f"{name} is already finished: {done} done."
         case "done":
-            return f"{name} is finished: {kept} done."
+            return f"{name} is finished: {done} done."
         case "timeout":
-            return f"Time is up: {kept} done."
+            return f"Time is up: {done} done."
         case "exhausted":
-            return f"Space exhausted: every configuration was tried, {kept} done."
+            return f"Search space exhausted: every configuration was tried, {done} done."
         case "interrupted":
-            return f"Interrupted: {kept} done; what was running goes on with the next call."
+            return f"Interrupted: {done} done. The next search resumes the running trials."
         case "failing":
             what = _IN_VAIN.get(ended.outcome, "no trial has a value")
             way = f". {wording.WIDEN}" if ended.outcome == "infeasible" else ""
@@ -143,7 +145,7 @@ def _how_it_ended(ended: SearchEnded, started: SearchStarted) -> str:
 
 
 def _done(n_done: int, n_total: int) -> str:
-    """Of the trials that are wanted; there may be more already."""
+    """Return how many of the wanted trials are done; there may already be more."""
     if n_done > n_total:
         return count(n_done, "trial")
     return f"{n_done} of {count(n_total, 'trial')}"
@@ -155,7 +157,7 @@ def _best_lines(state: SearchState) -> list[Line]:
         return []
     if state.started.further_objectives:
         n_complete = count(state.counts.get("complete", 0), "complete trial")
-        head = labelled("front", f"{len(state.front)} of {n_complete}, that no other beats")
+        head = labelled("front", f"{len(state.front)} of {n_complete}, not beaten by any other")
         return [head, *_front_lines(state)]
     metric = wording.plain(state.started.objective)
     score = wording.with_spread(best.value, state.spread(best))
@@ -171,7 +173,7 @@ def _best_lines(state: SearchState) -> list[Line]:
 
 
 def _front_lines(state: SearchState) -> list[Line]:
-    """The trials of the front in the order of the report, with the values of all objectives."""
+    """Return the trials of the front as the report orders them, with all objectives."""
     assert state.started is not None
     sign = -1.0 if state.started.direction == "maximize" else 1.0
     ordered = sorted(state.front, key=lambda trial: (sign * trial.values[0], trial.number))
@@ -192,9 +194,9 @@ def _next_lines(
     name = " ".join(filter(None, [wording.plain(shlex.quote(started.study)), options]))
     lines = []
     if ended.ending in ("interrupted", "timeout"):
-        lines.append(labelled("next", "run the same command to go on"))
+        lines.append(labelled("next", _RESUME))
     elif ended.ending == "done" and started.n_done >= started.n_total:
-        lines.append(labelled("next", f"--trials {2 * ended.n_total} goes on with it"))
+        lines.append(labelled("next", f"add --trials {2 * ended.n_total} to run more trials"))
     if state.counts:
         label = "" if lines else "next"
         lines.append(labelled(label, f"tunecli report {name}"))

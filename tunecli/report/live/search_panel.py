@@ -17,11 +17,11 @@ from tunecli.search.events.events import SearchStarted
 from tunecli.study_file.text.counts import count
 
 _BAR = 24  # columns
-_OTHER_LINES = 11  # of the panel, beside the running trials
+_OTHER_LINES = 11  # of the panel, without the running trials
 
 
 def live_panel(state: SearchState, now: float, height: int) -> Text | Group:
-    """What is redrawn while a search runs.
+    """Return the panel that is redrawn while a search runs.
 
     Args:
         height: of the terminal, in lines.
@@ -56,21 +56,21 @@ def _times(state: SearchState, now: float) -> str:
 
 
 def _counts(state: SearchState) -> Text:
-    """Ended and running trials by outcome; indented as the bars are."""
+    """Return ended and running trials by outcome, indented like the bars."""
     counts = state.ordered_counts
-    counts["running"] = len(_at_work(state))
+    counts["running"] = len(_running_trials(state))
     return Text(
         f"{'':{LABEL}}{wording.tally(counts)}", style="dim", no_wrap=True, overflow="ellipsis"
     )
 
 
 def _running(state: SearchState, started: SearchStarted, n_lines: int) -> list[RenderableType]:
-    """A bar for each trial at work; trials that wait for a worker are only counted."""
+    """Return a bar for each running trial, at most `n_lines` lines."""
     metric = wording.plain(started.objective)
-    at_work = _at_work(state)
-    shown = at_work if len(at_work) <= n_lines else at_work[: max(n_lines - 1, 1)]
+    trials = _running_trials(state)
+    first = trials if len(trials) <= n_lines else trials[: max(n_lines - 1, 1)]
     grid = _grid()
-    for trial in shown:
+    for trial in first:
         score = "–" if trial.score is None else f"{metric} {wording.score(trial.score)}"
         grid.add_row(
             Text(f"trial {trial.number}"),
@@ -78,18 +78,18 @@ def _running(state: SearchState, started: SearchStarted, n_lines: int) -> list[R
             Text(_evaluations(trial), style="dim"),
             Text(score, no_wrap=True, overflow="ellipsis"),
         )
-    more = len(at_work) - len(shown)
+    more = len(trials) - len(first)
     rest = [Text(f"  and {more} more", style="dim")] if more else []
     return [grid, *rest]
 
 
 def _evaluations(trial: RunningTrial) -> str:
-    """Evaluations done, and how many there will be, if that is known."""
+    """Return evaluations done, and how many there will be if that is known."""
     return f"{trial.n_done}/{trial.n_evaluations}" if trial.n_evaluations else f"{trial.n_done}"
 
 
-def _at_work(state: SearchState) -> list[RunningTrial]:
-    """The running trials but those that only wait for a worker: they have no evaluation yet."""
+def _running_trials(state: SearchState) -> list[RunningTrial]:
+    """Return the running trials without those that wait for a worker and have no evaluation."""
     n_jobs = state.started.n_jobs if state.started else 1
     begun = [trial for trial in state.running.values() if trial.n_done]
     fresh = [trial for trial in state.running.values() if not trial.n_done]
@@ -101,7 +101,7 @@ def _best(state: SearchState, started: SearchStarted) -> list[RenderableType]:
     best = state.best
     if best is not None and started.further_objectives:
         n_complete = count(state.counts.get("complete", 0), "complete trial")
-        text = f"{len(state.front)} of {n_complete}, that no other beats"
+        text = f"{len(state.front)} of {n_complete}, not beaten by any other"
         return [Text(), Text.assemble((f"{'front':<{LABEL}}", ""), (text, "bold green"))]
     if best is None:
         return []
@@ -115,7 +115,7 @@ def _best(state: SearchState, started: SearchStarted) -> list[RenderableType]:
 
 
 def _configuration(assignments: list[str]) -> Table:
-    """The parameters, wrapped beside their label; three lines of a usual terminal at most."""
+    """Return the parameters, indented; at most three lines of a usual terminal."""
     return beside("", Text(wording.shortened(" ".join(assignments), 190), style="dim"))
 
 

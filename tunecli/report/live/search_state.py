@@ -1,8 +1,8 @@
-"""What a running search has told so far; an event costs the same however many came before.
+"""The state of a running search; the cost of an event does not grow with their number.
 
-Also how long it will still take: the evaluations that are left times the pace of evaluations since
-the first trial of this call. A trial not begun yet is taken to be as long as those that have ended
-and those that run, the latter at full length: early on only short trials have ended.
+The state also estimates the remaining time: the remaining evaluations times the pace since the
+first trial of this call. A trial that has not begun is assumed to be as long as the mean of the
+ended and the running trials, the latter at full length: early on only short trials have ended.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from tunecli.study_file.settings.settings import Direction
 from tunecli.study_file.text.scalars import Scalar
 from tunecli.training.outcome.objectives import dominates
 
-ENOUGH_EVALUATIONS = 3  # before a pace is worth telling
+ENOUGH_EVALUATIONS = 3  # before the pace is known well enough
 
 
 @dataclass
 class RunningTrial:
-    """Attributes: `score`: mean over folds at its last evaluation, None before the first."""
+    """One running trial. Attributes: `score`: mean over folds at its last evaluation, or None."""
 
     number: int
     n_evaluations: int
@@ -45,11 +45,11 @@ class SearchState:
 
     Attributes:
         counts: ended trials of the whole study by outcome.
-        best: of the whole study, as far as it was told; with several objectives the last one that
-            none had beaten when it ended.
-        front: the trials that none has beaten by now.
-        fold_scores: of all complete trials.
-        n_planned: evaluations of a whole trial, as the last one to start had it.
+        best: best trial of the whole study so far; with several objectives the last trial that
+            was not beaten when it ended.
+        front: the trials that are not beaten so far.
+        fold_scores: those of all complete trials.
+        n_planned: evaluations of a whole trial, from the trial that started last.
     """
 
     started: SearchStarted | None = None
@@ -68,7 +68,7 @@ class SearchState:
     _n_finished_evaluations: int = 0
 
     def update(self, event: SearchEvent, now: float) -> None:
-        """Take in one event; `now` in seconds of any clock that only goes forward."""
+        """Update the state with one event; `now` is in seconds of a monotonic clock."""
         match event:
             case SearchStarted():
                 self.started, self._begun_at = event, now
@@ -107,12 +107,12 @@ class SearchState:
         if trial.is_best:
             self.best = trial
             ways = self.directions
-            kept = [one for one in self.front if not dominates(trial.values, one.values, ways)]
-            self.front = [*kept, trial]
+            others = [one for one in self.front if not dominates(trial.values, one.values, ways)]
+            self.front = [*others, trial]
 
     @property
     def directions(self) -> list[Direction]:
-        """Of all objectives."""
+        """Directions of all objectives."""
         if self.started is None:
             return []
         return [self.started.direction, *(way for _, way in self.started.further_objectives)]
@@ -130,22 +130,22 @@ class SearchState:
 
     @property
     def ordered_counts(self) -> dict[str, int]:
-        """Ended trials by outcome, always in the same order."""
+        """Ended trials by outcome, in a fixed order."""
         return {word: self.counts.get(word, 0) for word in ranking.WORDS}
 
     def elapsed(self, now: float) -> float:
-        """Seconds since the search began."""
+        """Return the seconds since the search began."""
         return now - self._begun_at if self.started is not None else 0.0
 
     def remaining(self, now: float) -> float | None:
-        """Seconds until the last trial ends; None until the pace is known."""
+        """Return the seconds until the last trial ends; None until the pace is known."""
         if self.started is None or self._first_trial_at is None:
             return None
         seconds = now - self._first_trial_at
         if self._n_seen < ENOUGH_EVALUATIONS or seconds <= 0:
             return None
         if not all(trial.n_evaluations for trial in self.running.values()):
-            return None  # trainings of the user's own, which end when they like
+            return None  # the user's own trainings, whose length is unknown
         planned = sum(trial.n_evaluations for trial in self.running.values())
         under_way = sum(trial.n_evaluations - trial.n_done for trial in self.running.values())
         n_known = self._n_finished + len(self.running)
@@ -154,17 +154,17 @@ class SearchState:
         return (under_way + n_to_come * mean) * seconds / self._n_seen
 
     def spread(self, trial: TrialFinished) -> float | None:
-        """Standard deviation over folds; None where a single fold has none."""
+        """Return a trial's standard deviation over folds; None for a single fold."""
         one_fold = self.summary is not None and self.summary.n_folds == 1
         return None if one_fold else trial.spread
 
     @property
     def gates(self) -> Mapping[str, Scalar]:
-        """What `or:` puts in a range's place, by the range's name."""
+        """What `or:` puts in place of a range, by the range's name."""
         return self.started.gates if self.started is not None else {}
 
     def n_tied(self) -> int | None:
-        """How many other trials the best's folds cannot tell from it; None if that is unknown."""
+        """Return how many other trials are tied with the best; None if that is unknown."""
         if self.best is None or len(self.best.fold_scores) < 2:
             return None
         best, ratio = self.best.fold_scores, self.best.n_valid_per_train

@@ -1,1 +1,1 @@
-"""The study file of the next round: what a study has shown, put into its file."""
+"""The study file of the next round, with the changes that the findings suggest."""

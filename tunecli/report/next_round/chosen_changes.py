@@ -1,4 +1,4 @@
-"""Which of the changes that findings ask for are made, where they contradict each other."""
+"""Which of the suggested changes are made where they contradict each other."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ FIRST: tuple[Kind, ...] = (
     "dead",
     "narrow",
 )
-"""Of two changes to one parameter, the one whose kind stands first here is made: what is dropped
-takes all below it along, an edge that diverges is not widened, and a range whose best lies beyond
-its edge is not narrowed. Kinds that do not stand here come last."""
+"""Of two changes to one parameter, the one whose kind comes first here is made: a dropped option
+removes everything inside it, an edge that diverges is not widened, and a range whose best lies
+beyond its edge is not narrowed. Other kinds come last."""
 
 
 @dataclass(frozen=True)
 class Advice:
-    """One change, and why.
+    """One change and its reason.
 
     Attributes:
         reason: the finding's sentence.
@@ -44,13 +44,13 @@ class Advice:
 
     @property
     def about(self) -> str:
-        """The parameter or the path that it changes."""
+        """The parameter or path that is changed."""
         change = self.change
         return change.path if isinstance(change, NewSetting) else change.parameter
 
 
 def advice_of(findings: Iterable[Finding]) -> list[Advice]:
-    """All changes of all findings."""
+    """Return all changes of all findings."""
     return [
         Advice(change, finding.sentence, finding.kind)
         for finding in findings
@@ -59,26 +59,26 @@ def advice_of(findings: Iterable[Finding]) -> list[Advice]:
 
 
 def is_possible(advice: Advice) -> bool:
-    """Whether a change leaves scores comparable with those of before, but for longer training."""
+    """Whether scores stay comparable with earlier ones after a change; training may differ."""
     change = advice.change
     return not isinstance(change, NewSetting) or change.path.startswith("training.")
 
 
 def settled(advice: Sequence[Advice], parameters: Sequence[Parameter]) -> list[Advice]:
-    """One change for each parameter that is left, in the order of `FIRST`.
+    """Return at most one change per parameter, in the order of `FIRST`.
 
     Args:
-        parameters: of the study file; what is no longer there is not changed.
+        parameters: of the study file; a parameter that is no longer there is not changed.
     """
     known = {parameter.name: parameter for parameter in parameters}
-    found: dict[str, Advice] = {}
+    chosen: dict[str, Advice] = {}
     for one in sorted(advice, key=lambda one: _rank(one.kind)):
         parameter = known.get(one.about)
         if parameter is None and not isinstance(one.change, NewSetting):
             continue
-        found.setdefault(one.about, one)
-    gone = {name: _dropped(one, known.get(name)) for name, one in found.items()}
-    return [one for name, one in found.items() if not _is_below(known.get(name), gone)]
+        chosen.setdefault(one.about, one)
+    gone = {name: _dropped(one, known.get(name)) for name, one in chosen.items()}
+    return [one for name, one in chosen.items() if not _is_below(known.get(name), gone)]
 
 
 def _rank(kind: Kind) -> int:
@@ -86,7 +86,7 @@ def _rank(kind: Kind) -> int:
 
 
 def _dropped(advice: Advice, parameter: Parameter | None) -> tuple[Scalar, ...]:
-    """The categories of a parameter that a change takes away."""
+    """Return the options of a parameter that a change removes."""
     change = advice.change
     if isinstance(change, DroppedChoices):
         return change.choices

@@ -1,4 +1,4 @@
-"""Changes made to a study file's plain data, each at the place of what it is about."""
+"""Changes to a study file's plain data, each at the location of its parameter."""
 
 from __future__ import annotations
 
@@ -18,35 +18,35 @@ from tunecli.study_file.text.document import Path
 from tunecli.study_file.text.scalars import Scalar
 
 Where = tuple[Any, Any]
-"""A mapping or list of the data, and a key or index of it."""
+"""A mapping or list of the data, and one of its keys or indices."""
 
 
 class UnfitError(Exception):
-    """A change that cannot be made to this file; the text says why."""
+    """A change that cannot be made to this file; the text is the reason."""
 
 
 class Editing:
-    """Plain data of a study file under change.
+    """Plain data of a study file that is being changed.
 
-    Mappings and lists keep their identity, so that places are found again after all changes.
+    Mappings and lists keep their identity, so that locations are still valid after all changes.
 
     Args:
-        data: is changed.
-        study: the same, read.
+        data: the plain data, which is changed in place.
+        study: the study file that was read from the same data.
     """
 
     def __init__(self, data: dict[str, Any], study: StudyFile) -> None:
         self.data = data
         self._study = study
-        self._places = places(study.tree)
-        self._where = {name: self._find(place.at) for name, place in self._places.items()}
+        self._locations = places(study.tree)
+        self._where = {name: self._find(one.at) for name, one in self._locations.items()}
         self._notes: list[tuple[Where, str]] = []
 
     def make(self, changes: list[tuple[Change, str]]) -> None:
-        """Make all of them, those inside of others first.
+        """Make all changes, those inside others first.
 
         Args:
-            changes: each with the comment that it gets.
+            changes: each with its comment.
 
         Raises:
             UnfitError: one of them cannot be made.
@@ -62,34 +62,34 @@ class Editing:
                 self._drop(change.parameter, change.choices, note)
 
     def note(self, key: str, sentence: str, inside: str = "") -> None:
-        """Put a comment above a section, or above a setting of it."""
+        """Put a comment above a section, or above one of its settings."""
         self._notes.append(((self.data[inside] if inside else self.data, key), sentence))
 
     @property
     def notes(self) -> dict[Path, list[str]]:
-        """Comments by the place that they are about now."""
+        """Comments by their current path."""
         paths = {id(holder): path for path, holder in _holders(self.data, ())}
-        found: dict[Path, list[str]] = {}
+        notes: dict[Path, list[str]] = {}
         for (holder, key), sentence in self._notes:
             if id(holder) in paths:
-                found.setdefault((*paths[id(holder)], key), []).append(sentence)
-        return found
+                notes.setdefault((*paths[id(holder)], key), []).append(sentence)
+        return notes
 
     def _order(self, change: tuple[Change, str]) -> tuple[float, Path]:
-        """Settings first, then from inside out, a range before its coin, variants last."""
+        """Return the sort key: settings first, then from inside out, a range before its `or:`."""
         one = change[0]
         if isinstance(one, NewSetting):
             return math.inf, ()
-        place = self._place(one.parameter)
-        if place.node is None:
+        location = self._location(one.parameter)
+        if location.node is None:  # variants come last
             return -1, ()
-        is_coin = isinstance(place.node, OptionalRange) and one.parameter == place.node.name
-        return len(place.at) - 0.5 * is_coin, place.at
+        is_gate = isinstance(location.node, OptionalRange) and one.parameter == location.node.name
+        return len(location.at) - 0.5 * is_gate, location.at
 
-    def _place(self, parameter: str) -> ParameterLocation:
-        if parameter not in self._places:
+    def _location(self, parameter: str) -> ParameterLocation:
+        if parameter not in self._locations:
             raise UnfitError(f"{parameter} is not searched in this file")
-        return self._places[parameter]
+        return self._locations[parameter]
 
     def _find(self, at: Path) -> Where:
         holder: Any = self.data
@@ -103,12 +103,12 @@ class Editing:
         self._notes.append((where, note))
 
     def _set(self, change: NewSetting, note: str) -> None:
-        place = self._places.get(change.path)
-        if place is not None and isinstance(place.node, Number):
-            number = _up_to(place.node.range, change.value)
+        location = self._locations.get(change.path)
+        if location is not None and isinstance(location.node, Number):
+            number = _up_to(location.node.range, change.value)
             self._search_in(NewRange(change.path, number), note)
             return
-        if place is not None:
+        if location is not None:
             raise UnfitError(f"{change.path} is searched")
         try:
             path = set_path(self.data, change.path, change.value)
@@ -117,10 +117,10 @@ class Editing:
         self._notes.append((self._find(path), note))
 
     def _search_in(self, change: NewRange, note: str) -> None:
-        place = self._place(change.parameter)
-        node = place.node.inside if isinstance(place.node, OptionalRange) else place.node
+        node = self._location(change.parameter).node
+        node = node.inside if isinstance(node, OptionalRange) else node
         if not isinstance(node, Number) or type(node.range) is not type(change.range):
-            raise UnfitError(f"{change.parameter} has another kind of range")
+            raise UnfitError(f"{change.parameter} now has another kind of range")
         holder, key = self._where[change.parameter]
         kind = "float" if isinstance(node.range, FloatRange) else "int"
         number = _in_steps(node.range, change.range)
@@ -128,36 +128,36 @@ class Editing:
         self._notes.append(((holder, key), note))
 
     def _fix(self, change: Fixed, note: str) -> None:
-        place = self._place(change.parameter)
+        node = self._location(change.parameter).node
         where = self._where[change.parameter]
-        if place.node is None or isinstance(place.node, Choice):
+        if node is None or isinstance(node, Choice):
             choices = self._choices(change.parameter)
             if change.value not in choices:
                 raise UnfitError(f"{change.parameter} has no option {change.value!r}")
             others = tuple(choice for choice in choices if not _is_same(choice, change.value))
             self._drop(change.parameter, others, note)
-        elif not isinstance(place.node, OptionalRange):
+        elif not isinstance(node, OptionalRange):
             self._put(where, change.value, note)
-        elif change.parameter != place.node.name:
-            # The coin goes on: off, or this value.
-            self._put(where, {"choice": [place.node.otherwise, change.value]}, note)
+        elif change.parameter != node.name:
+            # `or:` stays searched: its value, or this one.
+            self._put(where, {"choice": [node.otherwise, change.value]}, note)
         elif change.value:
-            self._put(where, place.node.otherwise, note)
+            self._put(where, node.otherwise, note)
         else:
-            self._put(where, _without_coin(where[0][where[1]]), note)
+            self._put(where, _without_gate(where[0][where[1]]), note)
 
     def _choices(self, parameter: str) -> tuple[Scalar, ...]:
-        node = self._place(parameter).node
+        node = self._location(parameter).node
         if isinstance(node, Choice):
             return node.range.choices
         variants = self._study.tree.variants
         return variants.choices if variants is not None and node is None else ()
 
     def _drop(self, parameter: str, dropped: tuple[Scalar, ...], note: str) -> None:
-        node = self._place(parameter).node
+        node = self._location(parameter).node
         if isinstance(node, OptionalRange):
             if len(dropped) != 1:
-                raise UnfitError(f"of {parameter} nothing would be left")
+                raise UnfitError(f"{parameter} would have no options left")
             self._fix(Fixed(node.name, not dropped[0]), note)
             return
         choices = self._choices(parameter)
@@ -167,7 +167,8 @@ class Editing:
             if not any(_is_same(choice, other) for other in dropped)
         ]
         if not kept or len(kept) == len(choices):
-            raise UnfitError(f"of {parameter} {'nothing' if not kept else 'everything'} is left")
+            reason = "would have no options left" if not kept else "has none of these options"
+            raise UnfitError(f"{parameter} {reason}")
         holder, key = self._where[parameter]
         options = holder[key]["choice"]
         if isinstance(options, dict):
@@ -184,10 +185,10 @@ class Editing:
             self._unfold(parameter, note)
 
     def _unfold(self, parameter: str, note: str) -> None:
-        """Put the one option that is left in the place of its choice."""
+        """Replace a choice by its last remaining option."""
         holder, key = self._where[parameter]
         options = holder[key]["choice"]
-        node = self._place(parameter).node
+        node = self._location(parameter).node
         assert isinstance(node, Choice)
         if isinstance(options, list):
             left = options[0]
@@ -198,7 +199,7 @@ class Editing:
         self._put((holder, key), left, note)
 
     def _unfold_variant(self, note: str) -> None:
-        """Put the parts of the one variant that is left where they stand without variants."""
+        """Move the parts of the last remaining variant to where they belong without variants."""
         [(label, parts)] = self.data.pop("variant")["choice"].items()
         moved: dict[int, Any] = {}
         for section, inside in ({} if is_none(parts) else parts).items():
@@ -218,13 +219,13 @@ class Editing:
 
 
 def _is_component(label: str, node: Choice) -> bool:
-    """Whether an option's label is the name of the component that it is, or none."""
+    """Whether an option's label is the name of its component, or none."""
     kinds = [option.node.kind for option in node.options if isinstance(option.node, Named)]
     return bool(kinds) and (label == "none" or canonical(kinds[0], label) is not None)
 
 
-def _without_coin(written: dict[str, Any]) -> Any:
-    """A range with `or:`, or what became of it, where that is never taken."""
+def _without_gate(written: dict[str, Any]) -> Any:
+    """Return a range with `or:`, or the choice that replaced it, without the value of `or:`."""
     if "choice" in written:
         return written["choice"][1]
     return {key: value for key, value in written.items() if key != "or"}
@@ -243,16 +244,16 @@ def _holders(data: Any, at: Path) -> Iterator[tuple[Path, Any]]:
 
 
 def _up_to(number: FloatRange | IntRange, value: Scalar) -> FloatRange | IntRange:
-    """The range with another high end, for a setting whose best value lies elsewhere."""
+    """Return the range with another high end, for a setting whose best value lies elsewhere."""
     if isinstance(value, bool) or not isinstance(value, int | float) or value <= number.low:
-        raise UnfitError(f"{value!r} lies below the range")
+        raise UnfitError(f"{value!r} is below the range")
     if isinstance(number, IntRange):
         return IntRange(number.low, int(value), number.log, number.step)
     return FloatRange(number.low, float(value), number.log, number.step)
 
 
 def _in_steps(old: FloatRange | IntRange, new: FloatRange | IntRange) -> FloatRange | IntRange:
-    """The new ends on the steps of the old range."""
+    """Return the new range with its ends on the steps of the old one."""
     step = old.step
     if not step or step == 1 or old.log:
         return new

@@ -1,4 +1,4 @@
-"""Paths of a study file that shall mean the same from another folder."""
+"""Paths of a study file, rewritten to mean the same from another folder."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ _SETTINGS = (
 
 
 def moved(data: dict[str, Any], before: Path, after: Path) -> dict[str, Any]:
-    """Plain data of a study file that moves from one folder to another.
+    """Return plain data of a study file that moves from one folder to another.
 
-    Rewritten are relative paths that lead to something from the first folder: those of settings
-    that may be paths, and those of code, wherever it is named.
+    Relative paths that exist in the first folder are rewritten: those of settings that may be
+    paths, and those of code, wherever it is named.
     """
     if before.resolve() == after.resolve():
         return data
-    found: dict[str, Any] = _code_moved(data, before, after)
-    if isinstance(found.get("data"), str):
-        found["data"] = _path_moved(found["data"], before, after)
+    new: dict[str, Any] = _code_moved(data, before, after)
+    if isinstance(new.get("data"), str):
+        new["data"] = _path_moved(new["data"], before, after)
     for section, setting in _SETTINGS:
-        inside = found.get(section)
+        inside = new.get(section)
         if isinstance(inside, dict) and isinstance(inside.get(setting), str):
             inside[setting] = _path_moved(inside[setting], before, after)
-    return found
+    return new
 
 
 def _path_moved(written: str, before: Path, after: Path) -> str:

@@ -1,4 +1,4 @@
-"""The next round of a study: its file, changed where findings say so."""
+"""The next round of a study: its file with the changes that the findings suggest."""
 
 from __future__ import annotations
 
@@ -27,25 +27,25 @@ from tunecli.study_file.text.counts import count
 from tunecli.study_file.text.document import Document
 
 Style = Literal["go on", "explore", "exploit"]
-"""As the study did; everywhere alike; or only where the best trials lie."""
+"""Search as before, evenly in the whole space, or only where the best trials lie."""
 
 N_BEST = 5  # trials with which the new study begins
-N_STARTUP = 5  # random trials of TPE where it only looks closer
+N_STARTUP = 5  # random trials of TPE in a round that exploits
 
 
 class NoStudyFileError(TunecliError):
-    """There is nothing that a next round could be written from."""
+    """There is no usable study file for a next round."""
 
     exit_code = 2
 
 
 @dataclass(frozen=True)
 class Round:
-    """A study file and what it changed.
+    """A study file and its changes.
 
     Attributes:
-        made: the changes that are in it.
-        left_out: sentences on those that could not be made.
+        made: the changes that it contains.
+        left_out: sentences on the changes that were not made.
     """
 
     name: str
@@ -65,11 +65,11 @@ def write_next_round(
 
     Args:
         advice: of the findings on the study.
-        name: of the new study; by default the old one with the next number.
-        folder: that the file will lie in; by default that of the old file.
+        name: of the new study; by default the old name with the next number.
+        folder: the folder of the new file; by default that of the old one.
 
     Raises:
-        NoStudyFileError: the study is another program's, or its file is one of another version.
+        NoStudyFileError: another program made the study, or this version cannot read its file.
     """
     study = evidence.study
     text, before = _old(study, folder)
@@ -77,8 +77,8 @@ def write_next_round(
     if style == "exploit":
         advice = [*advice, *closer(evidence, parameters)]
     left_out = [
-        f"{wording.plain(one.change.line)}, which is yours to decide, since scores would no "
-        f"longer compare with those of {study.name}. {_comment(one)}"
+        f"{wording.plain(one.change.line)}, since scores would no longer be comparable with those "
+        f"of {study.name}. {_comment(one)} Make this change yourself if you want it."
         for one in advice
         if not is_possible(one)
     ]
@@ -86,7 +86,7 @@ def write_next_round(
     new_name = name or following(study.name)
     draft = _Draft(text, before, study, new_name, style)
     written, made = draft.written(wanted), wanted
-    if isinstance(written, str):  # one of them does not fit: find out which
+    if isinstance(written, str):  # one change does not fit: find out which
         made = []
         for one in wanted:
             problem = draft.written([*made, one])
@@ -96,23 +96,25 @@ def write_next_round(
                 made.append(one)
         written = draft.written(made)
     if isinstance(written, str):
-        raise NoStudyFileError(f"The file of study {study.name} cannot be written: {written}")
+        raise NoStudyFileError(
+            f"The study file of the round after {study.name} cannot be written: {written}"
+        )
     return Round(new_name, written[0], tuple(made), tuple(left_out))
 
 
 def following(name: str) -> str:
-    """`digits-2` after `digits`, `digits-3` after `digits-2`."""
+    """Return the next study's name: `digits-2` after `digits`, `digits-3` after `digits-2`."""
     match = re.fullmatch(r"(.*)-([0-9]{1,6})", name)
     return f"{match[1]}-{int(match[2]) + 1}" if match else f"{name}-2"
 
 
 def _old(study: StudyRecord, folder: Path | None) -> tuple[str, StudyFile]:
-    """The file that the search went on with last, its overrides folded in."""
+    """Return the study file that the search used last, with its overrides applied."""
     text, overrides = newest(study.study_file, study.overrides, study.edits)
     if not text:
         raise NoStudyFileError(
-            f"Study {study.name} was made by another program: it has no study file from which a "
-            "next round could be written."
+            f"Study {study.name} was made by another program. It has no study file, which a next "
+            "round needs."
         )
     try:
         document, _ = with_overrides(Document.parse(text, study.file), overrides)
@@ -123,13 +125,13 @@ def _old(study: StudyRecord, folder: Path | None) -> tuple[str, StudyFile]:
         return folded, StudyFile.from_text(folded, study.file)
     except (StudyFileError, ValueError, TypeError) as error:
         raise NoStudyFileError(
-            f"The file of study {study.name} is none that this version reads: {error}"
+            f"This version of tunecli cannot read the study file of {study.name}: {error}"
         ) from None
 
 
 @dataclass(frozen=True)
 class _Draft:
-    """What every version of the new file has in common."""
+    """What all versions of the new file have in common."""
 
     text: str
     before: StudyFile
@@ -138,7 +140,7 @@ class _Draft:
     style: Style
 
     def written(self, advice: Sequence[Advice]) -> tuple[str] | str:
-        """The text of the file with these changes, or a sentence on what is in the way."""
+        """Return (text of the file with these changes,), or a sentence on what prevents them."""
         data = copy.deepcopy(Document.parse(self.text, "").data)
         editing = Editing(data, self.before)
         try:
@@ -156,7 +158,7 @@ class _Draft:
         """Name the new study and its parent, from which it starts and learns.
 
         Args:
-            is_same: whether trials of the parent say something on trials of the new study.
+            is_same: whether the new study can learn from trials of the parent.
         """
         data, parent = editing.data, self.study.name
         _put_first(data, "study", self.name)
@@ -172,7 +174,7 @@ class _Draft:
         data["search"] = search
 
     def _parent(self) -> str:
-        """The study before, in words."""
+        """Return the parent study in words."""
         n_trials = count(len(self.study.trials), "trial")
         ranked = Evidence(self.study).ranked
         if not ranked:
@@ -200,7 +202,7 @@ def _put_first(data: dict[str, Any], key: str, value: Any) -> None:
 
 
 def _changes_all(advice: Advice) -> bool:
-    """Whether trials from before a change differ from all trials behind it."""
+    """Whether all trials before a change differ from those after it."""
     return isinstance(advice.change, NewSetting)
 
 

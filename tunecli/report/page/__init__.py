@@ -1,1 +1,1 @@
-"""A study as one HTML file that needs no network: findings, plots, and a table of all trials."""
+"""One HTML file on a study that needs no network: findings, plots, and a table of all trials."""

@@ -7,11 +7,12 @@ from tunecli.report.page.plots.compared_studies import best_so_far_plot, shared_
 from tunecli.report.page.plots.plot import Plot
 from tunecli.report.phrases import wording
 from tunecli.report.screen.comparison_lines import study_row
+from tunecli.report.screen.trial_tables import TIED
 from tunecli.report.studies.comparison import Comparison
 
 
 def comparison_page(comparison: Comparison) -> str:
-    """One HTML file."""
+    """Return the comparison as one HTML file."""
     plots: dict[str, Plot] = {}
     if comparison.ranked:
         plots["best"] = best_so_far_plot(comparison)
@@ -28,5 +29,6 @@ def comparison_page(comparison: Comparison) -> str:
         rows=[study_row(comparison, one) for one in comparison.ordered],
         choice_keys=[f"choice:{name}" for name in choices],
         data=wording.data_lines(summary) if summary is not None else [],
+        tied=TIED,
         marks={},
     )

@@ -1,4 +1,4 @@
-"""Findings as the page shows them: each with the plots that let one see it."""
+"""Findings as the page shows them: each with the plots that show it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PLOTS: dict[Kind, str] = {
     "length": "learning",
     "fitting": "learning",
 }
-"""What a finding is seen on, apart from the parameters that it names."""
+"""The plot that shows a kind of finding, in addition to those of its parameters."""
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,11 @@ class Article:
     """One finding on the page.
 
     Attributes:
-        sentence, severity: of the finding.
+        sentence, severity: those of the finding.
         lines: what to write in the study file.
-        advice: in words, where no line does.
+        advice: what to do in words, where no line helps.
         plots: keys of the page's plots.
-        trials: numbers that show it.
+        trials: numbers of the trials that show it.
     """
 
     kind: str
@@ -46,10 +46,10 @@ class Article:
 
 
 def articles(findings: Sequence[Finding], plots: Collection[str]) -> list[Article]:
-    """Each finding with its plots.
+    """Return each finding with its plots.
 
     Args:
-        plots: keys of those that the page has.
+        plots: keys of the plots that the page has.
     """
     return [
         Article(
@@ -66,7 +66,7 @@ def articles(findings: Sequence[Finding], plots: Collection[str]) -> list[Articl
 
 
 def _plots(finding: Finding, plots: Collection[str]) -> list[str]:
-    """Panels of its parameters, and what its kind is seen on."""
+    """Return the panels of a finding's parameters and the plot of its kind."""
     family = "isolation" if finding.kind == "isolation" else "parameter"
     of_parameters = [f"{family}:{name}" for name in finding.parameters]
     kind = _PLOTS.get(finding.kind)

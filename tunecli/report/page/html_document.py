@@ -1,8 +1,8 @@
-"""One HTML document from its parts: nothing is loaded, and nothing foreign is run.
+"""One HTML document from its parts: it loads nothing, and runs nothing foreign.
 
-Jinja escapes every text. What the script reads is JSON in which no tag can begin or end. A content
-security policy lets only our own two scripts run, by their hash, and forbids every request: the
-second wall, should an escape ever be missing.
+Jinja escapes every text. The script reads JSON in which no tag can begin or end. As a second
+defence, a content security policy allows only our own two scripts, by their hash, and forbids
+every request.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ from tunecli.report.page.plots.plot import PALETTES, Plot
 
 
 def html_page(
-    template: str, plots: Mapping[str, Plot], said: Mapping[int, str], **parts: Any
+    template: str, plots: Mapping[str, Plot], hover: Mapping[int, str], **parts: Any
 ) -> str:
-    """The whole file.
+    """Return the whole file.
 
     Args:
         template: file name in `templates/`.
-        plots: by the key that the template names them with.
-        said: what is shown of a trial under the pointer, by its number.
+        plots: by their key in the template.
+        hover: text on a trial under the pointer, by the trial's number.
         parts: what the template shows.
     """
     scripts = [get_plotlyjs(), _file("page.js")]
     payload = {
         "plots": {key: plot.figure() for key, plot in plots.items()},
         "palettes": PALETTES,
-        "said": said,
+        "hover": hover,
     }
     return (
         _environment()
@@ -57,7 +57,7 @@ def html_page(
 
 
 def script_json(value: Any) -> str:
-    r"""JSON that may stand in a script element: `<`, `>` and `&` as `\u003c` and so on."""
+    r"""Return JSON that is safe in a script element: `<`, `>` and `&` as `\u003c` and so on."""
     text = json.dumps(without_nan(value), allow_nan=False, separators=(",", ":"))
     for letter in "<>&":
         text = text.replace(letter, f"\\u{ord(letter):04x}")

@@ -1,4 +1,4 @@
-"""What stands at the top of the page and at its end: the study in a few figures."""
+"""The study in a few figures: the top and the end of the page."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tunecli.report.phrases import wording
 
 @dataclass(frozen=True)
 class Tile:
-    """One large figure. Attributes: `below`: what it is of."""
+    """One large figure. Attributes: `below`: its explanation."""
 
     label: str
     figure: str
@@ -24,7 +24,7 @@ class Tile:
 
 @dataclass(frozen=True)
 class Facts:
-    """Attributes: `data`, `origin`: label and text."""
+    """Figures of the page. Attributes: `data`, `origin`, `best_facts`: label and text."""
 
     goal: str
     tiles: Sequence[Tile]
@@ -35,7 +35,7 @@ class Facts:
 
 
 def header_facts(evidence: Evidence) -> Facts:
-    """All of them."""
+    """Return the figures of a study."""
     study = evidence.study
     best = ranking.best_trial(study)
     return Facts(
@@ -62,7 +62,7 @@ def _tiles(evidence: Evidence) -> list[Tile]:
     counts = ranking.counts(study)
     tiles = [Tile("trials", f"{len(study.trials):,}", wording.tally(counts) or "none yet")]
     if evidence.tied:
-        below = "other complete trials, by a test over folds"
+        below = "other complete trials, by a t-test over folds"
         tiles.append(Tile("tied with the best", f"{len(evidence.tied) - 1:,}", below))
     seconds = sum(trial.seconds or 0.0 for trial in study.trials)
     moments = [moment for trial in study.trials for moment in (trial.start, trial.end) if moment]
@@ -73,40 +73,40 @@ def _tiles(evidence: Evidence) -> list[Tile]:
 
 
 def _best_facts(study: StudyRecord, best: TrialRecord) -> list[tuple[str, str]]:
-    found = [*wording.named_values(best.params, study.gates)]
+    facts = [*wording.named_values(best.params, study.gates)]
     if len(best.fold_scores) > 1:
         scores = "  ".join(wording.score(score, best.value) for score in best.fold_scores)
-        found.append(("score of each fold", scores))
-    found += [
+        facts.append(("score of each fold", scores))
+    facts += [
         (wording.plain(name), wording.metric_text(name, value))
         for name, value in best.metrics.items()
     ]
-    found += [
+    facts += [
         ("note", wording.plain(text))
         for text in undefined_metrics(best, study.curve(best)).values()
     ]
     if best.seconds:
-        found.append(("training", wording.duration(best.seconds)))
+        facts.append(("training", wording.duration(best.seconds)))
     if best.n_weights:
-        found.append(("weights", f"{best.n_weights:,}"))
+        facts.append(("weights", f"{best.n_weights:,}"))
     if best.peak_memory:
-        found.append(("memory at most", wording.memory_text(best.peak_memory)))
-    return found
+        facts.append(("peak memory", wording.memory_text(best.peak_memory)))
+    return facts
 
 
 def _origin(study: StudyRecord) -> list[tuple[str, str]]:
-    """Where all this comes from: enough to tell two pages apart, and to make one again."""
-    found = [("study file", wording.plain(study.file))] if study.file else []
-    found.append(("database", wording.plain(without_password(study.url))))
+    """Return where the results come from: enough to reproduce them."""
+    origin = [("study file", wording.plain(study.file))] if study.file else []
+    origin.append(("database", wording.plain(without_password(study.url))))
     if study.summary is not None and study.summary.fingerprint:
-        found.append(("data fingerprint", wording.plain(study.summary.fingerprint)))
-    found += [
+        origin.append(("data fingerprint", wording.plain(study.summary.fingerprint)))
+    origin += [
         (wording.plain(str(name)), wording.plain(str(value)))
         for name, value in study.environment.items()
     ]
-    found += [("override", wording.plain(text)) for text in study.overrides]
+    origin += [("override", wording.plain(text)) for text in study.overrides]
     for edit in study.edits:
         changes = "; ".join(map(str, edit.get("changes", ())))
         text = f"from trial {edit.get('first_trial')}: {changes}"
-        found.append(("edited", wording.plain(text)))
-    return found
+        origin.append(("edited", wording.plain(text)))
+    return origin

@@ -1,4 +1,4 @@
-"""The page of one study: which plots it has, and what stands around them."""
+"""The page of one study: its plots and texts."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ _CURVES = 6
 
 
 def study_page(evidence: Evidence, findings: Sequence[Finding] = ()) -> str:
-    """One HTML file with everything that is known of a study, also while it runs.
+    """Return one HTML file with everything about a study, also while it runs.
 
     Args:
         findings: in the order in which they are shown.
     """
     study = evidence.study
-    found = importance(study)
-    plots = _plots(evidence, found, importance_intervals(study))
+    shares = importance(study)
+    plots = _plots(evidence, shares, importance_intervals(study))
     winner = ranking.best_trial(study)
-    shown = articles(findings, plots)
+    cards = articles(findings, plots)
     return html_page(
         "study.html",
         plots,
@@ -55,13 +55,13 @@ def study_page(evidence: Evidence, findings: Sequence[Finding] = ()) -> str:
         tradeoff_keys=_of("tradeoff", plots),
         front=front_rows(study),
         facts=header_facts(evidence),
-        articles=shown,
+        articles=cards,
         comparison_keys=[
             key
             for key in ("baselines", "test")
-            if key in plots and all(key not in article.plots for article in shown)
+            if key in plots and all(key not in article.plots for article in cards)
         ],
-        importance=found,
+        importance=shares,
         marks={word: MARKS[word].symbol for word in outcomes(study.trials)},
         table=trials_table(evidence),
         again=best.config_yaml(study, winner) if winner is not None else "",
@@ -69,9 +69,9 @@ def study_page(evidence: Evidence, findings: Sequence[Finding] = ()) -> str:
 
 
 def _plots(
-    evidence: Evidence, found: Importance, sure: Mapping[str, ImportanceInterval]
+    evidence: Evidence, shares: Importance, intervals: Mapping[str, ImportanceInterval]
 ) -> dict[str, Plot]:
-    """By key; what has nothing to show is left out."""
+    """Return all plots by key, without those that have nothing to show."""
     study = evidence.study
     scores = ScoreAxis.of(study, evidence.curves)
     plots: dict[str, Plot] = {}
@@ -85,11 +85,11 @@ def _plots(
         if evidence.test is not None:
             plots["test"] = on_test(evidence, evidence.test)
         if evidence.ranges:
-            plots["parallel"] = parallel(evidence, scores, found.values)
-    if found.values:
-        plots["importance"] = importances(found, sure)
+            plots["parallel"] = parallel(evidence, scores, shares.values)
+    if shares.values:
+        plots["importance"] = importances(shares, intervals)
     by_name = panels(evidence, scores)
-    for name in sorted(by_name, key=lambda name: -found.values.get(name, 0.0)):
+    for name in sorted(by_name, key=lambda name: -shares.values.get(name, 0.0)):
         plots[f"parameter:{name}"] = by_name[name]
     choices = isolation_plots(study, isolations(evidence))
     plots |= {f"isolation:{name}": plot for name, plot in choices.items()}
@@ -101,7 +101,7 @@ def _of(family: str, plots: Mapping[str, Plot]) -> list[str]:
 
 
 def _curves(evidence: Evidence) -> dict[str, Plot]:
-    """Of the best trials, or of those that run while none is complete."""
+    """Return learning curves of the best trials, or of running ones while none is complete."""
     study = evidence.study
     top: Sequence[TrialRecord] = evidence.ranked[:_CURVES]
     top = top or [trial for trial in study.trials if trial.state == "running"][:_CURVES]
@@ -114,7 +114,7 @@ def _curves(evidence: Evidence) -> dict[str, Plot]:
 
 
 def said_of(study: StudyRecord, trial: TrialRecord) -> str:
-    """What is shown of a trial under the pointer, as Plotly takes it."""
+    """Return the text on a trial under the pointer, as Plotly expects it."""
     outcome = trial.outcome or trial.state
     lines = [f"<b>trial {trial.number}</b> {outcome}"]
     if trial.value is not None:

@@ -1,4 +1,4 @@
-"""All trials as a table: what stands in its cells, and what they are sorted by."""
+"""All trials as a table: its cells, and the keys that sort them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tunecli.report.phrases.gates import GATE, is_gate
 
 @dataclass(frozen=True)
 class TableColumn:
-    """Attributes: `name`: above it; `title`: in full; `is_number`: it stands to the right."""
+    """One column. Attributes: `name`: heading; `title`: tooltip; `is_number`: right-aligned."""
 
     name: str
     title: str
@@ -25,7 +25,7 @@ class TableColumn:
 
 @dataclass(frozen=True)
 class Cell:
-    """Attributes: `key`: what a number is sorted and compared by, exactly; empty for a text."""
+    """One cell. Attributes: `key`: exact number to sort and compare by; empty for a text."""
 
     text: str
     key: str = ""
@@ -46,22 +46,22 @@ class TrialsTable:
 
 @dataclass(frozen=True)
 class FrontRow:
-    """Attributes: `cells`: values of all objectives, and the parameters."""
+    """One trial of the front. Attributes: `cells`: all objectives, and the parameters."""
 
     number: int
     cells: Sequence[str]
 
 
 def front_rows(study: StudyRecord) -> list[FrontRow]:
-    """The Pareto front in its order; empty with one objective."""
+    """Return the Pareto front in its order; empty with one objective."""
     if not study.further_objectives:
         return []
-    found = front(study).trials
+    trials = front(study).trials
     rows = []
-    for trial in found:
+    for trial in trials:
         values = list(zip(study.objectives, trial.values, strict=True))
         further = [wording.metric_text(one.metric, value) for one, value in values[1:]]
-        score = wording.with_spread(trial.values[0], trial.spread, found[0].values[0])
+        score = wording.with_spread(trial.values[0], trial.spread, trials[0].values[0])
         named = wording.named_values(trial.params, study.gates, 3)
         parameters = " ".join(f"{name}={value}" for name, value in named)
         rows.append(FrontRow(trial.number, [score, *further, parameters]))
@@ -69,14 +69,14 @@ def front_rows(study: StudyRecord) -> list[FrontRow]:
 
 
 def trials_table(evidence: Evidence) -> TrialsTable:
-    """A row a trial, the best first, then the others by number."""
+    """Return one row per trial, complete ones first, best first, then the others by number."""
     study = evidence.study
     metrics = list(dict.fromkeys(name for trial in study.trials for name in trial.metrics))
     params = _params(study.trials)
     short = wording.short_names(params)
     columns = [
         TableColumn("trial", "number of the trial", True),
-        TableColumn("outcome", "how it ended"),
+        TableColumn("outcome", "how the trial ended"),
         TableColumn(wording.shortened(wording.plain(study.metric), 24), "mean over folds", True),
         TableColumn("±", "standard deviation over folds", True),
         *(TableColumn(wording.plain(name), "mean over folds", True) for name in metrics),
@@ -86,7 +86,7 @@ def trials_table(evidence: Evidence) -> TrialsTable:
         ),
         TableColumn("time", "seconds of training", True),
         TableColumn("weights", "number of weights", True),
-        TableColumn("reason", "of a trial that gave no result"),
+        TableColumn("reason", "why the trial has no result"),
     ]
     complete = {trial.trial_id for trial in evidence.ranked}
     others = (trial for trial in study.trials if trial.trial_id not in complete)
@@ -98,7 +98,7 @@ def trials_table(evidence: Evidence) -> TrialsTable:
 
 
 def _params(trials: Iterable[TrialRecord]) -> list[str]:
-    """All parameters; of a range and its gate one, which shows what was trained with."""
+    """Return all parameters; a range and its `or:` share one column with the value in use."""
     names = dict.fromkeys(
         name.removesuffix(GATE) if is_gate(name, value) else name
         for trial in trials
@@ -138,7 +138,7 @@ def _measured(trial: TrialRecord, name: str) -> Cell:
 
 
 def _number(value: float | None, text: str) -> Cell:
-    """Exactly as the database has it; what is not finite is sorted with what is missing."""
+    """Return a number with its exact value as key; one that is not finite counts as missing."""
     return Cell(text, repr(value) if value is not None and math.isfinite(value) else "")
 
 

@@ -1,4 +1,4 @@
-"""What stands in place of a range with `or:`; the database knows only whether it does."""
+"""The values that `or:` puts in place of ranges; the database knows only whether it does."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ GATE = ".or"
 
 
 def is_gate(name: str, value: Scalar) -> bool:
-    """Whether a parameter says that `or:` was taken or not; others may be called like one."""
+    """Whether a parameter records that `or:` was taken or not; others may have a similar name."""
     return name.endswith(GATE) and isinstance(value, bool)
 
 
 def stored_gates(
     study_file: str, file: str, overrides: tuple[str, ...], edits: Iterable[Mapping[str, Any]]
 ) -> dict[str, Scalar]:
-    """By the name of each range, from the study file that the search went on with last.
+    """Return what `or:` gives, by the name of the range, from the study file used last.
 
-    Empty for a study of another program, or of a version that knew other study files.
+    It is empty for a study of another program, or of a version with other study files.
     """
     text, given = newest(study_file, overrides, edits)
     if not text:
@@ -37,6 +37,6 @@ def stored_gates(
 def newest(
     study_file: str, overrides: tuple[str, ...], edits: Iterable[Mapping[str, Any]]
 ) -> tuple[str, tuple[str, ...]]:
-    """The study file that a search went on with last, and its overrides."""
+    """Return the study file that a search used last, and its overrides."""
     edit: Mapping[str, Any] = next((e for e in reversed([*edits]) if "study_file" in e), {})
     return edit.get("study_file", study_file), tuple(edit.get("overrides", overrides))

@@ -1,7 +1,7 @@
 """How numbers, times, parameters and foreign text are written on a terminal.
 
-Whatever comes from a study file, a database or an exception passes `plain` before it is shown: it
-may hold control characters that move the cursor, colour or retitle the terminal.
+Text from a study file, a database or an exception passes `plain` before it is shown: it may
+contain control characters that move the cursor, or colour or rename the terminal.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ WIDEN = "Widen the ranges, or the limits in constraints."
 
 
 def plain(text: str) -> str:
-    r"""One line with nothing invisible in it: `\x1b` for the character, and so on."""
+    r"""Return text as one line with every invisible character escaped, such as `\x1b`."""
     if text.isprintable():
         return text
     return "".join(
@@ -38,19 +38,19 @@ def plain(text: str) -> str:
 
 
 def plain_lines(text: str) -> str:
-    """The same for a text of several lines; tabs become spaces."""
+    """Return a text of several lines with every line made `plain`; tabs become spaces."""
     return "\n".join(plain(line) for line in text.expandtabs(4).split("\n"))
 
 
 _FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-"""How a cell begins that a spreadsheet computes; the last four are wide forms of the others."""
+"""How a cell begins that a spreadsheet evaluates; the last four are wide forms of the others."""
 
 
 def cell(value: Any) -> Any:
-    """A value as a CSV file may hold it: of foreign text no spreadsheet runs anything.
+    """Return a value for a CSV file, so that no spreadsheet evaluates foreign text.
 
-    Text that begins like a formula gets a quote in front, as OWASP advises; text that is a number
-    stays one.
+    Text that begins like a formula gets a quote in front, as OWASP recommends; text that is a
+    number stays unchanged.
     """
     if not isinstance(value, str):
         return value
@@ -67,16 +67,16 @@ def _is_number(text: str) -> bool:
 
 
 def shortened(text: str, width: int) -> str:
-    """At most `width` characters, the last an ellipsis if some are missing."""
+    """Return at most `width` characters of a text, the last an ellipsis if some are missing."""
     return text if len(text) <= width else text[: max(width - 1, 0)] + "…"
 
 
 def score(value: float | None, like: float | None = None) -> str:
-    """Four significant digits and at most four decimals: 0.9763, 54.12, 2912.
+    """Return four significant digits with at most four decimals: 0.9763, 54.12, 2912.
 
     Args:
-        like: take as many decimals as this number would get, so that a column lines up. A value
-            that is far larger (a fold that diverged) still gets an exponent.
+        like: use as many decimals as this number would get, to align a column. A value that is far
+            larger (a fold that diverged) still gets an exponent.
     """
     if value is None:
         return "–"
@@ -90,20 +90,20 @@ def score(value: float | None, like: float | None = None) -> str:
 
 
 def metric_text(metric: str, value: float) -> str:
-    """A metric's value: a cost with its unit, a score as scores are written."""
+    """Return a metric's value: a cost with its unit, a score as `score` writes it."""
     text = with_unit(metric, value)
     return score(value) if text == f"{value:.4g}" else text
 
 
 def with_spread(value: float | None, spread: float | None, like: float | None = None) -> str:
-    """A mean ± its standard deviation over folds; the mean alone where that is None."""
+    """Return a mean ± its standard deviation over folds; the mean alone if that is None."""
     like = value if like is None else like
-    shown = score(value, like)
-    return shown if spread is None else f"{shown} ± {score(spread, like)}"
+    mean = score(value, like)
+    return mean if spread is None else f"{mean} ± {score(spread, like)}"
 
 
 def scalar(value: Scalar, digits: int = 4) -> str:
-    """A parameter's value as a study file would have it, numbers rounded to a few digits."""
+    """Return a parameter's value as a study file writes it, numbers rounded to a few digits."""
     if value is None:
         return "none"
     if isinstance(value, bool):
@@ -114,9 +114,10 @@ def scalar(value: Scalar, digits: int = 4) -> str:
 
 
 def short_names(names: Iterable[str]) -> dict[str, str]:
-    """The last part of each path, or as many parts as tell it from the others.
+    """Return the last part of each path, or as many parts as make it unique.
 
-    `optimizer.AdamW.lr` is `lr` unless there is another; a gate is called as its range: `l1.or`.
+    `optimizer.AdamW.lr` becomes `lr` unless there is another `lr`; a gate is named after its
+    range: `l1.or`.
     """
     ranges = {name: name.removesuffix(GATE) for name in names}
     known = set(ranges.values())
@@ -129,13 +130,13 @@ def short_names(names: Iterable[str]) -> dict[str, str]:
 def assignments(
     params: Mapping[str, Scalar], gates: Mapping[str, Scalar] | None = None, digits: int = 4
 ) -> list[str]:
-    """`lr=0.0012` for each parameter, in order, by its short name.
+    """Return `lr=0.0012` for each parameter, in order, by its short name.
 
-    Of a range with `or:` there is one entry: its value, or that of `or:` where this was taken.
+    A range with `or:` has one entry: its value, or that of `or:` where this was taken.
 
     Args:
         gates: what `or:` gives, by the name of the range; shown as `off` if unknown.
-        digits: significant ones of a number.
+        digits: significant digits of a number.
     """
     return [f"{name}={value}" for name, value in named_values(params, gates, digits)]
 
@@ -143,7 +144,7 @@ def assignments(
 def named_values(
     params: Mapping[str, Scalar], gates: Mapping[str, Scalar] | None = None, digits: int = 4
 ) -> Iterator[tuple[str, str]]:
-    """The same as pairs of name and value."""
+    """Yield what `assignments` shows as pairs of name and value."""
     short = short_names(params)
     for name, value in params.items():
         range_ = name.removesuffix(GATE)
@@ -156,19 +157,19 @@ def named_values(
 
 
 def other_value(name: str, gates: Mapping[str, Scalar] | None, digits: int = 4) -> str:
-    """What `or:` puts in place of the range of that name."""
+    """Return what `or:` puts in place of the range of that name."""
     return scalar(gates[name], digits) if gates and name in gates else "off"
 
 
 def option(name: str, choice: Scalar, gates: Mapping[str, Scalar] | None) -> str:
-    """A value of a choice; the two of a gate by what they mean: `0` and `in its range`."""
+    """Return a value of a choice; those of a gate by their meaning: `0` and `in its range`."""
     if not is_gate(name, choice):
         return scalar(choice)
     return other_value(name.removesuffix(GATE), gates) if choice else "in its range"
 
 
 def duration(seconds: float) -> str:
-    """0.42 s, 4.1 s, 2 min 5 s, 3 h 20 min, 2 d 4 h."""
+    """Return a time in at most two units: 0.42 s, 4.1 s, 2 min 5 s, 3 h 20 min, 2 d 4 h."""
     if seconds < 1:
         return f"{seconds:.2f} s"
     if seconds < 59.95:
@@ -185,7 +186,7 @@ def duration(seconds: float) -> str:
 
 
 def about(seconds: float) -> str:
-    """A time that is only estimated: one unit, so that it does not flicker."""
+    """Return an estimated time in one unit, so that it does not flicker."""
     if seconds < 90:
         return f"{max(5, 5 * round(seconds / 5))} s"
     if seconds < 90 * 60:
@@ -196,51 +197,51 @@ def about(seconds: float) -> str:
 
 
 def memory_text(n_bytes: int) -> str:
-    """In MiB or GiB."""
+    """Return a number of bytes in MiB or GiB."""
     if n_bytes < 2**20:
         return "less than 1 MiB"
     return f"{n_bytes / 2**30:.1f} GiB" if n_bytes >= 2**30 else f"{n_bytes / 2**20:.0f} MiB"
 
 
 def joined(words: Sequence[str]) -> str:
-    """`a`, `a and b`, `a, b and c`."""
+    """Return words as a list in a sentence: `a`, `a and b`, `a, b and c`."""
     *rest, last = words
     return f"{', '.join(rest)} and {last}" if rest else last
 
 
 FEW_TRIALS = 10
-"""Of which nobody expects a sampler to learn."""
+"""So few trials that a sampler is not expected to learn from them."""
 
 
 def on_parallel(parallel: int, n_jobs: int, n_trials: int) -> str:
-    """What one should know of `search.parallel`; empty where it fits."""
+    """Return a warning about an unsuitable `search.parallel`, or an empty text."""
     if parallel >= n_trials > FEW_TRIALS:
         return (
-            f"With search.parallel {parallel} and {n_trials} trials, none is suggested from "
-            "another's result; a lower value lets the sampler learn."
+            f"search.parallel is {parallel} for {n_trials} trials, so no trial learns from "
+            "another. Lower it to let the sampler learn."
         )
-    if 1 < n_jobs and parallel < min(2 * n_jobs, n_trials):  # else none waits for another
+    if 1 < n_jobs and parallel < min(2 * n_jobs, n_trials):  # else no worker waits
         return (
-            f"With search.parallel {parallel}, {n_jobs} workers will often wait for each other; "
-            f"{2 * n_jobs} would keep them busy."
+            f"search.parallel is {parallel} for {n_jobs} workers, which will often wait for each "
+            f"other. Set it to {2 * n_jobs} to keep them busy."
         )
     return ""
 
 
 def tally(counts: Mapping[str, int]) -> str:
-    """`31 complete · 17 pruned`; what did not happen is left out."""
+    """Return counts in words without those that are 0: `31 complete · 17 pruned`."""
     return " · ".join(f"{n:,} {word}" for word, n in counts.items() if n)
 
 
 def sparkline(
     values: Iterable[float], width: int = 40, ends: tuple[float, float] | None = None
 ) -> str:
-    """A curve in one line of blocks, lowest to highest; a gap where a value is not finite.
+    """Return a curve as one line of blocks; a gap where a value is not finite.
 
     More values than `width` are averaged in equal groups.
 
     Args:
-        ends: lowest and highest of several curves that are compared; by default of this one.
+        ends: lowest and highest value of the scale; by default those of this curve.
     """
     points = list(values)
     known = [*points, *(ends or ())]
@@ -264,20 +265,21 @@ def sparkline(
 
 
 def data_lines(summary: DataSummary, baselines: Sequence[Baseline] = ()) -> list[tuple[str, str]]:
-    """What the data is, what was put away, how a trial is scored: (label, sentence)."""
+    """Return (label, text) on the data, the test set, and how a trial is scored."""
     if not summary.n_rows:
-        return [("data", "brought by the training"), ("validation", plain(summary.validation))]
+        source = "provided by the training code"
+        return [("data", source), ("validation", plain(summary.validation))]
     kind = count(len(summary.classes), "class") if summary.classes else "regression"
-    away = (
-        f"{count(summary.n_test, 'row')} put away, {summary.n_search:,} searched on"
+    test = (
+        f"{count(summary.n_test, 'row')} held out, {summary.n_search:,} used for the search"
         if summary.n_test
-        else f"none put away, all {count(summary.n_search, 'row')} searched on"
+        else f"no rows held out, all {summary.n_search:,} used for the search"
     )
     rows = count(summary.n_rows, "row")
     lines = [
         ("data", f"{plain(summary.source)}: {rows}, {_features(summary)}, {kind}"),
         *([("target", plain(summary.target))] if summary.target else []),
-        ("test", away),
+        ("test", test),
         ("validation", plain(summary.validation)),
     ]
     if summary.guess:
@@ -285,22 +287,22 @@ def data_lines(summary: DataSummary, baselines: Sequence[Baseline] = ()) -> list
         scores = ", ".join(
             f"{plain(name)} {score(value)}" for name, value in summary.guess.items()
         )
-        lines.append(("guessing", f"the {what} every time: {scores}"))
-    if told := untuned(baselines):
-        lines.append(("baselines", told))
+        lines.append(("guessing", f"always the {what}: {scores}"))
+    if text := untuned(baselines):
+        lines.append(("baselines", text))
     return lines + [("note", plain(note)) for note in summary.notes]
 
 
 def untuned(baselines: Sequence[Baseline]) -> str:
-    """What untuned models reach, and why some were left out; without the guess."""
+    """Return what untuned models reach, and why some were skipped; without guessing."""
     models = [baseline for baseline in baselines if baseline.name not in GUESSES]
     scored = [_scored(model) for model in models if model.fold_scores]
     without: dict[str, list[str]] = {}
     for model in models:
         if not model.fold_scores:
             without.setdefault(model.note, []).append(model.name)
-    left_out = [f"no {' or '.join(names)}: {note}" for note, names in without.items()]
-    return plain("; ".join(filter(None, [", ".join(scored), *left_out])))
+    skipped = [f"{joined(names)} skipped: {note}" for note, names in without.items()]
+    return plain("; ".join(filter(None, [", ".join(scored), *skipped])))
 
 
 def _scored(model: Baseline) -> str:
@@ -309,20 +311,20 @@ def _scored(model: Baseline) -> str:
 
 
 def _features(summary: DataSummary) -> str:
-    """What a row has: `14 columns (6 numeric, 8 categorical), 58 features, 9 cells missing`."""
+    """Return the size of a row: `14 columns (6 numeric, 8 categorical), 58 features`, and gaps."""
     if not summary.n_features:
         return size(summary.shape)
-    holes = f", {count(summary.n_missing, 'cell')} missing" if summary.n_missing else ""
+    missing = f", {count(summary.n_missing, 'missing value')}" if summary.n_missing else ""
     if not summary.n_categorical and summary.n_features == summary.n_numeric:
-        return size((summary.n_features,)) + holes
+        return size((summary.n_features,)) + missing
     kinds = f"{summary.n_numeric:,} numeric, {summary.n_categorical:,} categorical"
     kinds += f", {count(summary.n_dates, 'date')}" if summary.n_dates else ""
     columns = count(summary.n_numeric + summary.n_categorical + summary.n_dates, "column")
-    return f"{columns} ({kinds}), {count(summary.n_features, 'feature')}{holes}"
+    return f"{columns} ({kinds}), {count(summary.n_features, 'feature')}{missing}"
 
 
 def size(shape: Sequence[int]) -> str:
-    """Of one row: `30 features`, `28 × 28 pictures`, `32 × 32 pictures in 3 channels`."""
+    """Return the size of one row: `30 features`, `32 × 32 pictures in 3 channels`."""
     if len(shape) == 1:
         return count(shape[0], "feature")
     channels, *sides = shape
@@ -341,8 +343,8 @@ def _is_end_of_one(end: str, names: Iterable[str]) -> bool:
 
 
 def tie_sentence(n_tied: int, n_folds: int) -> str:
-    """How many trials the folds of the best cannot tell from it."""
+    """Return how many trials are tied with the best, as its folds show."""
     folds = count(n_folds, "fold")
     others = count(n_tied, "other trial") if n_tied else "no other trial"
     verb = "are" if n_tied > 1 else "is"
-    return f"{others} {verb} tied with it, by a test over its {folds}"
+    return f"{others} {verb} tied with it (t-test over its {folds})"

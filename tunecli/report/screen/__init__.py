@@ -1,1 +1,1 @@
-"""What a report shows on the terminal."""
+"""The report on the terminal."""

@@ -1,4 +1,4 @@
-"""What `tunecli check` prints: the search space as a table, then what the rehearsal found."""
+"""What `tunecli check` prints: the search space as a table, then the result of the rehearsal."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def space(study: StudyFile) -> RenderableType:
-    """The search space, and how many trials and fits it means; a range and its `or:` are one."""
+    """Return the search space as a table; a range and its `or:` share one row."""
     ranges = [
         parameter
         for parameter in study.parameters
@@ -49,21 +49,21 @@ def space(study: StudyFile) -> RenderableType:
 def rehearsal_lines(
     found: StudyRehearsal, gates: Mapping[str, Scalar] | None = None
 ) -> RenderableType:
-    """Data, number of fits, memory and time; and what would have failed.
+    """Return data, number of fits, memory and time, and which configurations would fail.
 
     Args:
-        gates: what `or:` puts in a range's place, by the range's name.
+        gates: what `or:` puts in place of a range, by the range's name.
     """
     summary = found.summary
     n_fits = found.n_trials * summary.n_folds
     lines = [labelled(label, text) for label, text in wording.data_lines(summary)]
     trials = count(found.n_trials, "trial")
-    fits = f"{trials} of {count(summary.n_folds, 'fit')} each: {count(n_fits, 'fit')}"
-    lines.append(labelled("search", fits))
+    fits = count(summary.n_folds, "fit")
+    lines.append(labelled("search", f"{trials} with {fits} each: {n_fits:,} in total"))
     smallest, largest = found.n_weights
     weights = f"{smallest:,}" if smallest == largest else f"{smallest:,} to {largest:,}"
     if any(found.n_weights):
-        lines.append(labelled("weights", f"{weights} a model"))
+        lines.append(labelled("weights", f"{weights} per model"))
         lines.append(labelled("memory", _memory(found)))
     if found.seconds:
         lines.append(labelled("time", _time(found)))
@@ -74,21 +74,21 @@ def rehearsal_lines(
 
 
 def goals(study: StudyFile) -> RenderableType:
-    """What is optimized, and within which limits; nothing where one metric is all."""
+    """Return several objectives and the limits; nothing for one objective without limits."""
     lines = []
     if len(study.objectives) > 1:
-        told = [f"{one.direction} {label(one.metric)}" for one in study.objectives]
-        lines.append(labelled("objectives", ", ".join(told)))
+        objectives = [f"{one.direction} {label(one.metric)}" for one in study.objectives]
+        lines.append(labelled("objectives", ", ".join(objectives)))
     if study.constraints:
-        told = [_limit(one) for one in study.constraints]
-        lines.append(labelled("limits", ", ".join(told)))
+        limits = [_limit(one) for one in study.constraints]
+        lines.append(labelled("limits", ", ".join(limits)))
     sentences = []
     named = [objective.metric.name for objective in study.objectives]
     named += [constraint.metric.name for constraint in study.constraints]
     if "latency" in named and not trains_itself(study.tree):
         sentences.append(
-            "latency goes by the clock, so the study is not exact: values differ from run to run, "
-            "and with them what is suggested."
+            "latency is measured by the clock, so the study is not exact: values differ from run "
+            "to run, and so do the suggestions."
         )
     return Group(
         *(line.hanging() for line in lines), *(Text(one, style="yellow") for one in sentences)
@@ -109,58 +109,58 @@ def remarks(
     max_time: float | None = None,
     idle_pruner: str = "",
 ) -> RenderableType:
-    """What one should know of the search before it runs, a sentence a line.
+    """Return warnings about the search before it runs, one sentence per line.
 
     Args:
         independent: parameters that the sampler draws at random.
         n_jobs: workers that a search would use.
-        max_time: seconds after which a trial is ended.
-        idle_pruner: why the pruner ends no trial early; empty if it may.
+        max_time: seconds after which a trial is stopped.
+        idle_pruner: why the pruner has no effect; empty if it may have one.
     """
     sentences = [idle_pruner] if idle_pruner else []
     if independent:
         listed = ", ".join(wording.plain(name) for name in independent)
         sentences.append(
-            f"{search.sampler.name} draws these independently of the others, at random: {listed}. "
-            "TPE models them together with the rest."
+            f"{search.sampler.name} samples these parameters at random, independently of the "
+            f"others: {listed}. TPE models all parameters together."
         )
     if remark := wording.on_parallel(search.parallel, n_jobs, search.trials):
         sentences.append(remark)
     if search.timeout is not None:
-        sentences.append("search.timeout goes by the clock: how many trials fit in may vary.")
+        sentences.append("search.timeout uses the clock, so the number of trials may vary.")
     if max_time is not None:
         sentences.append(
-            "training.max_time goes by the clock: a trial near it may fail on one run and not on "
-            "another, so the study is exact only while none comes near."
+            "training.max_time uses the clock: a trial close to it may fail in one run and not in "
+            "another, so the study is exact only if no trial comes close."
         )
     return Group(*(Text(sentence, style="yellow") for sentence in sentences))
 
 
 def idle_pruner(pruner: Component, first_verdict: int, n_evaluations: int) -> str:
-    """What to say of a pruner that its arguments keep from ending any trial early.
+    """Return a warning about a pruner whose arguments leave it without effect, or an empty text.
 
     Args:
-        first_verdict: index of the first evaluation after which it could.
-        n_evaluations: of the longest trial; 0 if nobody knows.
+        first_verdict: index of the first evaluation after which it could prune.
+        n_evaluations: evaluations of the longest trial; 0 if unknown.
     """
     if not pruner.arguments or not n_evaluations or first_verdict < n_evaluations - 1:
         return ""
     return (
-        f"search.pruner: {pruner.name.removesuffix('Pruner')} first judges after evaluation "
-        f"{first_verdict + 1}, but a trial has {count(n_evaluations, 'evaluation')}: it "
-        "ends none early. Lower its arguments, train longer, or write pruner: none."
+        f"search.pruner: {pruner.name.removesuffix('Pruner')} has no effect: it prunes from "
+        f"evaluation {first_verdict + 1} on, but a trial has only "
+        f"{count(n_evaluations, 'evaluation')}. Lower its arguments, train longer, or set "
+        "pruner: none."
     )
 
 
 def _memory(found: StudyRehearsal) -> str:
     largest, process = found.largest, wording.memory_text(found.n_process_bytes)
     trial, fold = wording.memory_text(largest.n_bytes), wording.memory_text(largest.fold_bytes)
-    folds = f", of which each of its {largest.n_folds} folds holds {fold}"
-    folds = folds if largest.n_folds > 1 else ""
+    folds = f" ({fold} for each of its {largest.n_folds} folds)" if largest.n_folds > 1 else ""
     checkpoint = wording.memory_text(largest.fold_bytes * largest.n_folds)
     return (
-        f"{trial} for the largest trial{folds}, beside about {process} of a worker's process; "
-        f"{checkpoint} on disk for a checkpoint"
+        f"{trial} for the largest trial{folds}, plus about {process} per worker process; "
+        f"{checkpoint} on disk per checkpoint"
     )
 
 
@@ -168,8 +168,8 @@ def _time(found: StudyRehearsal) -> str:
     one = wording.duration(found.seconds_per_trial)
     jobs = count(found.n_jobs, "job")
     return (
-        f"about {one} a trial, {wording.about(found.seconds)} for all with {jobs}; "
-        "less where trials are stopped early"
+        f"about {one} per trial, {wording.about(found.seconds)} in total with {jobs}; "
+        "less if trials stop early"
     )
 
 
@@ -177,19 +177,19 @@ def _beyond(found: StudyRehearsal) -> str:
     tried = count(found.n_rehearsed, "configuration")
     if found.n_beyond == found.n_rehearsed:
         return (
-            f"None of {tried} keeps to the limits, but some between them may; of the smallest, "
+            f"None of {tried} meets the limits, but some between them may. For the smallest, "
             f"{found.beyond}."
         )
     return (
-        f"{found.n_beyond} of {tried} would break a limit before any training, at no cost; of the "
-        f"smallest of these, {found.beyond}."
+        f"{found.n_beyond} of {tried} would break a limit; they end before training, at no cost. "
+        f"For the smallest of them, {found.beyond}."
     )
 
 
 def _keeps_none(found: StudyRehearsal) -> str:
     tried = count(found.n_rehearsed, "configuration")
     return (
-        f"None of {tried} keeps to the limits; of the smallest, {found.beyond}. A search would "
+        f"None of {tried} meets the limits; for the smallest, {found.beyond}. A search would "
         f"stop without a value. {wording.WIDEN}"
     )
 
@@ -200,9 +200,9 @@ def _verdict(found: StudyRehearsal, gates: Mapping[str, Scalar] | None) -> Rende
         return Text(_keeps_none(found), style="bold red")
     if not found.mistakes:
         pairs = "the first pairs" if found.n_rehearsed == MOST_POINTS else "every pair"
-        what = f"trained for two batches, {pairs} of choices among them"
-        what = what if any(found.n_weights) else "trained to its first report"
-        return Text(f"All well: {rehearsed} {what}.", style="green")
+        trained = f", covering {pairs} of choices, trained for two batches"
+        trained = trained if any(found.n_weights) else " trained until the first report"
+        return Text(f"OK: {rehearsed}{trained}.", style="green")
     parts: list[RenderableType] = [
         Text(f"{_how_many(found)} of {rehearsed} would fail:", style="bold red"),
     ]

@@ -1,4 +1,4 @@
-"""What `tunecli check` says of the columns of a table: one line each, then what looks wrong."""
+"""What `tunecli check` prints on the columns of a table: one line each, then warnings."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from tunecli.data.columns.column_facts import ColumnFacts
 
 MOST_LINES = 30
-"""Of a wider table the first ones are shown, and the others counted."""
+"""A wider table shows its first columns, and counts the others."""
 _NAME, _CELL = 18, 10
-"""Characters of a column's name, and of its smallest and largest cell."""
+"""Characters of a column's name, and of its smallest and largest value."""
 
 
 def column_table(facts: Sequence[ColumnFacts]) -> RenderableType:
-    """One line per column: name, kind, distinct, missing, smallest, largest, and its use."""
+    """Return one row per column: name, kind, distinct, missing, smallest, largest, and use."""
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 1, 0, 0))
     table.add_column("column", no_wrap=True)
     table.add_column("kind", no_wrap=True)
@@ -56,11 +56,11 @@ def _cells(one: ColumnFacts) -> Sequence[str]:
 
 
 def _ends(one: ColumnFacts) -> list[str]:
-    """Both cells; of those that begin alike the ends."""
+    """Return the smallest and largest value; only their ends if both begin alike."""
     ends = [wording.plain(end) for end in (one.smallest, one.largest)]
-    shown = [wording.shortened(end, _CELL) for end in ends]
-    are_alike = shown[0] == shown[1] and ends[0] != ends[1]
-    return [f"…{end[1 - _CELL :]}" for end in ends] if are_alike else shown
+    starts = [wording.shortened(end, _CELL) for end in ends]
+    are_alike = starts[0] == starts[1] and ends[0] != ends[1]
+    return [f"…{end[1 - _CELL :]}" for end in ends] if are_alike else starts
 
 
 def _short(text: str, width: int) -> str:
@@ -69,22 +69,22 @@ def _short(text: str, width: int) -> str:
 
 def _others(facts: Sequence[ColumnFacts]) -> str:
     kinds = Counter(one.kind for one in facts)
-    told = ", ".join(f"{n:,} {kind}" for kind, n in kinds.most_common())
+    counts = ", ".join(f"{n:,} {kind}" for kind, n in kinds.most_common())
     n_out = sum(one.use.startswith("left out") for one in facts)
     left_out = f"; {n_out:,} of them left out" if n_out else ""
-    return f"… and {count(len(facts), 'more column')}: {told}{left_out}."
+    return f"… and {count(len(facts), 'more column')}: {counts}{left_out}."
 
 
 def warnings(facts: Sequence[ColumnFacts], data: DataSettings) -> RenderableType:
-    """What looks wrong in the columns, and that a date may be the order of the rows."""
-    sentences = [sentence for one in facts for sentence in one.warnings]
-    shown, more = sentences[:MOST_LINES], len(sentences) - MOST_LINES
-    shown += [f"… and {count(more, 'more warning')} of this kind."] if more > 0 else []
+    """Return warnings about the columns, and a hint where the rows are sorted by a date."""
+    every = [sentence for one in facts for sentence in one.warnings]
+    sentences, n_more = every[:MOST_LINES], len(every) - MOST_LINES
+    sentences += [f"… and {count(n_more, 'more warning')}."] if n_more > 0 else []
     if data.time is None and not isinstance(data.test, str):
-        shown += [
-            f"The rows are in the order of {one.name!r}. To validate and test on later rows only, "
-            f"write time: {flow(one.name)}."
+        sentences += [
+            f"The rows are sorted by {one.name!r}. To validate and test on later rows only, set "
+            f"time: {flow(one.name)}."
             for one in facts
             if one.is_in_order
         ]
-    return Group(*(Text(wording.plain(sentence), style="yellow") for sentence in shown))
+    return Group(*(Text(wording.plain(sentence), style="yellow") for sentence in sentences))

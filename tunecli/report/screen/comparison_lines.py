@@ -1,4 +1,4 @@
-"""A comparison of studies on a terminal."""
+"""The comparison of studies on the terminal."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from rich.text import Text
 
 from tunecli.report.analysis import ranking
 from tunecli.report.phrases import wording
+from tunecli.report.screen import trial_tables
 from tunecli.report.screen.trial_parts import heading
 from tunecli.report.studies.comparison import ComparedStudy, Comparison
 
@@ -19,7 +20,7 @@ _CURVE = 40
 
 
 def comparison_parts(comparison: Comparison) -> Iterator[RenderableType]:
-    """Everything, for 80 columns and more, from top to bottom."""
+    """Yield the whole comparison from top to bottom, for at least 80 columns."""
     names = ", ".join(one.name for one in comparison.contenders)
     title = Text(wording.shortened(names, 120), style="bold")
     yield title.append(
@@ -28,18 +29,18 @@ def comparison_parts(comparison: Comparison) -> Iterator[RenderableType]:
     yield Text()
     yield _table(comparison)
     if any(map(comparison.is_tied, comparison.contenders)):
-        yield Text("≈ tied: its folds cannot tell it from the best", style="dim")
+        yield Text(trial_tables.TIED, style="dim")
     if comparison.ranked:
         yield from heading("Best so far, trial by trial")
         yield _curves(comparison)
     shared = comparison.shared_choices()
     if shared:
-        yield from heading("Choices, with the rest tuned")
+        yield from heading("Choices, with everything else tuned")
         yield _choices(comparison)
 
 
 def study_row(comparison: Comparison, one: ComparedStudy) -> list[str]:
-    """A study's row: name, score, number of the best trial, time, trials by outcome."""
+    """Return a study's row: name, score, number of the best trial, time, trials by outcome."""
     return [
         one.name,
         score_of(comparison, one),
@@ -50,7 +51,7 @@ def study_row(comparison: Comparison, one: ComparedStudy) -> list[str]:
 
 
 def score_of(comparison: Comparison, contender: ComparedStudy) -> str:
-    """Its best value with the spread over folds; marked if it is tied with the best of all."""
+    """Return a study's best value with its spread, marked if it is tied with the best of all."""
     best = contender.best
     if best is None:
         return "–"
@@ -72,7 +73,7 @@ def _table(comparison: Comparison) -> Table:
 
 
 def _curves(comparison: Comparison) -> Table:
-    """On one scale, and as long as they have trials."""
+    """Return the curves on one scale, each as long as its study has trials."""
     curves = {one.name: one.best_so_far() for one in comparison.ranked}
     values = [value for curve in curves.values() for value in curve if value is not None]
     longest = max(map(len, curves.values()))
@@ -91,7 +92,7 @@ def _curves(comparison: Comparison) -> Table:
 
 
 def _choices(comparison: Comparison) -> Table:
-    """The best of each option by study."""
+    """Return the best score of each option in each study."""
     table = _plain_table()
     table.add_column("choice", overflow="fold")
     for one in comparison.contenders:

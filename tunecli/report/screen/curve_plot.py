@@ -36,15 +36,15 @@ class CurvePlot:
 def curve_plot(
     curves: Curves, width: int = _WIDTH, height: int = 8, columns: int = 80
 ) -> list[Text]:
-    """Lines of text: the curves over a common number of evaluations, an axis, a legend.
+    """Return lines of text: the curves over a common number of evaluations, an axis, a legend.
 
-    What the worst evaluations reach is cut off where it would flatten the rest: the lowest point
-    shown is the lowest of the last three quarters of the curves.
+    Early bad evaluations are cut off if they would flatten the rest: the lowest point shown is the
+    lowest of the last three quarters of the curves.
 
     Args:
         curves: (name, value at each evaluation); the first is drawn on top.
-        width, height: of the picture, in characters.
-        columns: for picture and axis; a picture too wide for them gets narrower.
+        width, height: size of the picture in characters.
+        columns: available for picture and axis; a wider picture is made narrower.
     """
     usable = [(name, values) for name, values in curves if _n_drawn(values) > 1]
     if not usable:
@@ -71,7 +71,7 @@ def curve_plot(
 
 
 def _can_be_drawn(value: float) -> bool:
-    """Whether it is a number, and none that only a damaged database holds."""
+    """Whether a value is a number of a size that occurs outside a damaged database."""
     return abs(value) <= LARGEST
 
 
@@ -82,9 +82,9 @@ def _n_drawn(values: Sequence[float]) -> int:
 def _limits(curves: Sequence[Sequence[float]]) -> tuple[float, float]:
     late = [value for values in curves for value in values[len(values) // 4 :]]
     every = [value for values in curves for value in values]
-    shown = [*filter(_can_be_drawn, late)] or [*filter(_can_be_drawn, every)]
-    low, high = min(shown), max(shown)
-    margin = 0.5 + 1e-6 * abs(low)  # a half alone is nothing beside huge numbers
+    drawn = [*filter(_can_be_drawn, late)] or [*filter(_can_be_drawn, every)]
+    low, high = min(drawn), max(drawn)
+    margin = 0.5 + 1e-6 * abs(low)  # a half alone would vanish next to huge numbers
     return (low, high) if low < high else (low - margin, high + margin)
 
 
@@ -95,18 +95,18 @@ def _draw(
     limits: tuple[float, float],
     number: int,
 ) -> None:
-    """Set the dots of one curve, one in each column; straight lines between evaluations."""
+    """Set the dots of one curve, one per column; straight lines join the evaluations."""
     n_columns, n_rows = 2 * len(cells[0]), 4 * len(cells)
     low, high = limits
     last = len(values) - 1
     for column in range(n_columns):
-        place = column * (longest - 1) / (n_columns - 1)
-        if place > last:
+        evaluation = column * (longest - 1) / (n_columns - 1)
+        if evaluation > last:
             break
-        before = math.floor(place)
+        before = math.floor(evaluation)
         after = min(before + 1, last)
-        value = values[before] + (place - before) * (values[after] - values[before])
-        if not low <= value <= high:  # NaN is not
+        value = values[before] + (evaluation - before) * (values[after] - values[before])
+        if not low <= value <= high:  # also true for NaN
             continue
         row = round((high - value) / (high - low) * (n_rows - 1))
         dots, _ = cells[row // 4][column // 2]

@@ -20,10 +20,10 @@ MARKS: dict[Severity, tuple[str, str]] = {
 
 
 def finding_lines(findings: Sequence[Finding], n_hidden: int = 0) -> list[RenderableType]:
-    """Each finding with its mark, wrapped beside it.
+    """Return each finding with its mark in front.
 
     Args:
-        n_hidden: findings that are left out.
+        n_hidden: number of findings that are left out.
     """
     grid = Table.grid(padding=(0, 1, 0, 0))
     grid.add_column(width=3, justify="right", no_wrap=True)
@@ -34,7 +34,7 @@ def finding_lines(findings: Sequence[Finding], n_hidden: int = 0) -> list[Render
     parts: list[RenderableType] = [grid] if findings else []
     if n_hidden:
         more = count(n_hidden, "more finding")
-        parts.append(Text(f"    {more}: --all", style="dim"))
+        parts.append(Text(f"    {more} with --all", style="dim"))
     return parts
 
 

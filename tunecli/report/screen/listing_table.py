@@ -24,10 +24,9 @@ _WORDS = {
 
 
 def render_listing(listings: Sequence[StudyListing], where: str) -> RenderableType:
-    """All studies of a folder or a database, one a row."""
-    place = wording.plain(where)
+    """Return all studies of a folder or a database as a table, one per row."""
     if not listings:
-        return Text(f"There are no studies in {place}.")
+        return Text(f"There are no studies in {wording.plain(where)}.")
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", show_edge=False)
     for title in ("study", "trials", "best", "last active (UTC)"):
         table.add_column(title, overflow="fold")
@@ -43,10 +42,11 @@ def render_listing(listings: Sequence[StudyListing], where: str) -> RenderableTy
 
 
 def _copy_line(name: str, file: Path) -> Text:
-    """How to read a study whose folder has another name."""
+    """Return the command that reads a study whose folder has another name."""
     command = shlex.join(["tunecli", "report", name, "--storage", sqlite_url(file)])
     folder = wording.plain(str(file.parent))
-    return Text(f"{folder} holds a study named {wording.plain(name)}: {wording.plain(command)}")
+    sentence = f"{folder} contains a study named {wording.plain(name)}. To read it:"
+    return Text(f"{sentence}\n  {wording.plain(command)}")
 
 
 def _listing_cells(listing: StudyListing) -> list[Text]:

@@ -1,4 +1,4 @@
-"""The report of a study on a terminal: what was found, as one reads it from top to bottom."""
+"""The report of a study on a terminal, from top to bottom."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ def study_parts(
     options: str = "",
     everything: bool = False,
 ) -> Iterator[RenderableType]:
-    """Everything worth knowing of a study, from top to bottom; to be printed with `crop=False`.
+    """Yield the report of a study from top to bottom; print it with `crop=False`.
 
-    In parts, so that one can read the first ones while findings and importance are computed,
-    which takes seconds.
+    It comes in parts, so that the first ones can be read while findings and importance are
+    computed, which takes seconds.
 
     Args:
         top: rows of the table of the best trials.
         everything: show all findings.
-        study_file: of the best trial, see `best.study_file_of`; empty leaves it out.
+        study_file: of the best trial, see `best.config_yaml`; empty leaves it out.
         options: what the next commands need to find the study, e.g. `--runs elsewhere`.
     """
     yield from _head(study)
@@ -74,7 +74,7 @@ def study_parts(
 
 def _leaders(study: StudyRecord, top: int, study_file: str) -> Iterator[RenderableType]:
     if study_file:
-        yield from heading("The best trial as a study file that runs again")
+        yield from heading("Study file that repeats the best trial")
         yield yaml_lines(study_file)
     n_complete = len(ranking.ranked(study))
     yield from heading(f"Top {min(top, n_complete)} of {count(n_complete, 'complete trial')}")
@@ -82,12 +82,12 @@ def _leaders(study: StudyRecord, top: int, study_file: str) -> Iterator[Renderab
 
 
 def _front(study: StudyRecord) -> Iterator[RenderableType]:
-    """All of it, since each of its trials is best for somebody."""
-    found = pareto.front(study)
-    n_complete = count(found.n_complete, "complete trial")
-    yield from heading(f"Pareto front: {len(found.trials)} of {n_complete}")
-    if found.trials:
-        yield trial_tables.front_table(study, found.trials)
+    """Yield the whole front, since any of its trials may be the best for a user."""
+    front = pareto.front(study)
+    n_complete = count(front.n_complete, "complete trial")
+    yield from heading(f"Pareto front: {len(front.trials)} of {n_complete}")
+    if front.trials:
+        yield trial_tables.front_table(study, front.trials)
 
 
 def _next(study: StudyRecord, best: TrialRecord | None, options: str) -> Iterator[RenderableType]:
@@ -96,14 +96,14 @@ def _next(study: StudyRecord, best: TrialRecord | None, options: str) -> Iterato
 
 
 def _findings(evidence: Evidence, everything: bool) -> list[RenderableType]:
-    """What to do, or how many trials it takes until that can be said."""
+    """Return the findings, and how many trials are needed for more."""
     from tunecli.report.findings.all_findings import ENOUGH_TRIALS, all_findings, leading_findings
 
-    found = all_findings(evidence)
-    chosen = found if everything else leading_findings(found, evidence)
-    parts = finding_lines(chosen, len(found) - len(chosen))
+    findings = all_findings(evidence)
+    chosen = findings if everything else leading_findings(findings, evidence)
+    parts = finding_lines(chosen, len(findings) - len(chosen))
     if len(evidence.ranked) < ENOUGH_TRIALS:
-        few = f"More can be said from {ENOUGH_TRIALS} complete trials on."
+        few = f"More findings appear after {ENOUGH_TRIALS} complete trials."
         parts.append(Text(f"    {few}", style="dim"))
     elif not parts:
         parts.append(Text("    Nothing stands out.", style="dim"))
@@ -113,17 +113,17 @@ def _findings(evidence: Evidence, everything: bool) -> list[RenderableType]:
 def _isolations(evidence: Evidence) -> list[RenderableType]:
     from tunecli.report.findings.evidence.isolation import isolations
 
-    found = [
+    compared = [
         one for one in isolations(evidence) if sum(b.n_complete > 0 for b in one.branches) > 1
     ]
-    if not found:
+    if not compared:
         return []
-    table = trial_tables.isolation_table(found, evidence.study.gates)
-    return [*heading("Choices, the rest tuned"), table]
+    table = trial_tables.isolation_table(compared, evidence.study.gates)
+    return [*heading("Choices, with everything else tuned"), table]
 
 
 def _curves(evidence: Evidence) -> list[RenderableType]:
-    """The mean validation curves of the best trials."""
+    """Return the mean validation curves of the best trials."""
     drawn = [
         (f"trial {trial.number}", evidence.curves[trial.trial_id].score)
         for trial in evidence.ranked[:_CURVES]
@@ -152,7 +152,7 @@ def _head(study: StudyRecord) -> list[RenderableType]:
     if study.summary is not None:
         lines = wording.data_lines(study.summary, study.baselines)
         parts += [beside(label, Text(text)) for label, text in lines]
-    parts += [beside("learned", Text(wording.plain(str(told)))) for told in study.learned]
+    parts += [beside("learned", Text(wording.plain(str(one)))) for one in study.learned]
     if study.test_looks:
         parts.append(beside("test set", Text(_looks(study))))
     for edit in study.edits:
@@ -163,25 +163,25 @@ def _head(study: StudyRecord) -> list[RenderableType]:
 
 
 def _looks(study: StudyRecord) -> str:
-    """How often it was opened, and by which models."""
+    """Return how often models were scored on the test set, and which."""
     numbers = [look.trial for look in study.test_looks]
-    of = ", ".join(map(str, dict.fromkeys(numbers)))
+    trials = ", ".join(map(str, dict.fromkeys(numbers)))
     if len(numbers) == 1:
-        return f"looked at once, by the model of trial {of}"
-    models = "trial" if len(set(numbers)) == 1 else "trials"
+        return f"scored once, with the model of trial {trials}"
+    noun = "trial" if len(set(numbers)) == 1 else "trials"
     return (
-        f"looked at {len(numbers)} times, by models of {models} {of}: choosing by what it shows "
-        "makes its scores too good"
+        f"scored {len(numbers)} times, with models of {noun} {trials}. Choosing a model by these "
+        "scores makes them too optimistic."
     )
 
 
 def _under_way(numbers: Sequence[int]) -> str:
-    """A database cannot tell a trial at work from one whose search was killed."""
-    shown = ", ".join(map(str, numbers[:_NUMBERS]))
+    """Return which trials run; the database does not know whether their search was killed."""
+    listed = ", ".join(map(str, numbers[:_NUMBERS]))
     more = f" and {len(numbers) - _NUMBERS} more" if len(numbers) > _NUMBERS else ""
     if len(numbers) == 1:
-        return f"trial {shown}: at work, or interrupted; the next search goes on with it"
-    return f"trials {shown}{more}: at work, or interrupted; the next search goes on with them"
+        return f"trial {listed}; if it was interrupted, the next search resumes it"
+    return f"trials {listed}{more}; if interrupted, the next search resumes them"
 
 
 def _times(study: StudyRecord) -> list[tuple[str, str]]:
@@ -206,26 +206,27 @@ def _best(study: StudyRecord, best: TrialRecord) -> list[RenderableType]:
     return parts + curve_lines(study, best)
 
 
-def _importance(found: Importance) -> list[RenderableType]:
-    parts = heading(f"Parameter importance over {count(found.n_trials, 'complete trial')}")
-    if found.reason:
-        return [*parts, Text(f"  {found.reason}", style="dim")]
-    parts.append(trial_tables.importance_bars(found.values))
-    for name, reason in found.left_out.items():
+def _importance(result: Importance) -> list[RenderableType]:
+    n_trials = count(result.n_trials, "complete trial")
+    parts = heading(f"Parameter importance over {n_trials}")
+    if result.reason:
+        return [*parts, Text(f"  {result.reason}", style="dim")]
+    parts.append(trial_tables.importance_bars(result.values))
+    for name, reason in result.left_out.items():
         parts.append(Text(f"  {wording.plain(name)}: {reason}", style="dim"))
     return parts
 
 
 def _troubles(study: StudyRecord) -> list[RenderableType]:
-    """The commonest reasons of trials that gave no result, with a trial to look at."""
-    unhappy = [t for t in study.trials if t.outcome in ("failed", "diverged", "infeasible")]
-    if not unhappy:
+    """Return the most common reasons of trials without a result, with a trial to inspect."""
+    lost = [t for t in study.trials if t.outcome in ("failed", "diverged", "infeasible")]
+    if not lost:
         return []
-    kinds = Counter((trial.outcome, alike(trial.reason)) for trial in unhappy)
-    last = {(trial.outcome, alike(trial.reason)): trial for trial in unhappy}
+    kinds = Counter((trial.outcome, alike(trial.reason)) for trial in lost)
+    last = {(trial.outcome, alike(trial.reason)): trial for trial in lost}
     parts = heading("What went wrong")
     for kind, n in kinds.most_common(_REASONS):
-        why = wording.shortened(wording.plain(last[kind].reason or "no reason is stored"), 300)
+        why = wording.shortened(wording.plain(last[kind].reason or "no reason was recorded"), 300)
         text = f"{count(n, 'trial')}: {why} (see --trial {last[kind].number})"
         parts.append(beside(last[kind].outcome or "", Text(text)))
     if len(kinds) > _REASONS:
@@ -239,11 +240,11 @@ def _next_commands(study: StudyRecord, best: TrialRecord | None, options: str) -
     if best is not None:
         yield f"tunecli report {name} --trial {best.number}"
         yield f"tunecli report {name} --html {wording.plain(shlex.quote(study.name + '.html'))}"
-        if best.config is not None:  # else it is another program's
+        if best.config is not None:  # a trial of another program has none
             if not study.further_objectives:
                 file = wording.plain(shlex.quote(study.name + "-2.yaml"))
                 yield f"tunecli next {name} -o {file}"
-            if best.config.get("train") is None:  # a training of the user's own makes its models
+            if best.config.get("train") is None:  # the user's own training makes its own models
                 yield f"tunecli refit {name}{' --pareto 1' if study.further_objectives else ''}"
     if study.file:
         file = wording.plain(shlex.quote(study.file))
@@ -257,6 +258,6 @@ def _next_commands(study: StudyRecord, best: TrialRecord | None, options: str) -
 
 
 def _renamed(study: StudyRecord) -> str:
-    """What leads the study file to this study, where its own name is another one's."""
+    """Return the option that selects this study if the study file has another name."""
     is_renamed = any(text.partition("=")[0].strip() == "study" for text in study.overrides)
     return f"--as {wording.plain(shlex.quote(study.name))}" if is_renamed else ""

@@ -1,4 +1,4 @@
-"""What the report of a study and the report of one trial have in common."""
+"""Parts that the report of a study and the report of a trial share."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from tunecli.study_file.text.counts import count
 
 
 def heading(title: str) -> list[RenderableType]:
-    """A blank line and a title."""
+    """Return a blank line and a title."""
     return [Text(), Text(title, style="bold")]
 
 
 def score_label(study: StudyRecord) -> str:
-    """What stands before a trial's value."""
+    """Return the label of a trial's value."""
     return "mean score" if study.metric != "value" else "value"
 
 
 def curve_lines(study: StudyRecord, trial: TrialRecord) -> list[RenderableType]:
-    """Sparklines of the validation score and the training loss, means over folds."""
+    """Return sparklines of the validation score and the training loss, means over folds."""
     curve = study.curve(trial)
     lines: list[RenderableType] = []
     for label, values in ((study.metric, curve.score), ("train loss", curve.train_loss)):
@@ -37,14 +37,14 @@ def curve_lines(study: StudyRecord, trial: TrialRecord) -> list[RenderableType]:
 
 
 def yaml_lines(study_file: str) -> RenderableType:
-    """A study file as it is to be copied: no line is broken, however narrow the terminal."""
+    """Return a study file for copying: no line is broken, however narrow the terminal is."""
     text = wording.plain_lines(study_file.rstrip())
-    # A text that is printed by itself would be joined with others, and wrapped.
+    # rich would join a bare text with others and wrap it.
     return Group(Text(text, no_wrap=True, overflow="ignore"))
 
 
 def trial_facts(study: StudyRecord, trial: TrialRecord) -> list[RenderableType]:
-    """Fold scores, the other metrics, and the cost of a trial; what its compression left out."""
+    """Return fold scores, other metrics and cost of a trial, and a note on its compression."""
     lines: list[tuple[str, str]] = []
     curve = study.curve(trial)
     if len(trial.fold_scores) > 1:
@@ -60,7 +60,7 @@ def trial_facts(study: StudyRecord, trial: TrialRecord) -> list[RenderableType]:
     cost = [
         wording.duration(trial.seconds) if trial.seconds else "",
         count(trial.n_weights, "weight") if trial.n_weights else "",
-        f"{wording.memory_text(trial.peak_memory)} at most" if trial.peak_memory else "",
+        f"{wording.memory_text(trial.peak_memory)} peak" if trial.peak_memory else "",
         _evaluation(trial, curve),
     ]
     lines.append(("cost", ", ".join(filter(None, cost))))
@@ -70,8 +70,8 @@ def trial_facts(study: StudyRecord, trial: TrialRecord) -> list[RenderableType]:
 
 
 def _evaluation(trial: TrialRecord, curve: Curve) -> str:
-    """Which evaluation counts, of how many."""
+    """Return which evaluation counts, of how many."""
     n_evaluations = len(curve.step)
     if trial.best_step is None or not n_evaluations:
         return ""
-    return f"at evaluation {trial.best_step + 1} of {n_evaluations}"
+    return f"scored at evaluation {trial.best_step + 1} of {n_evaluations}"

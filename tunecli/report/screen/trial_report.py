@@ -12,17 +12,17 @@ from tunecli.report.screen import trial_parts, trial_tables
 
 
 def render_trial(study: StudyRecord, number: int, study_file: str = "") -> RenderableType:
-    """Everything that is known of one trial; to be printed with `crop=False`.
+    """Return everything about one trial; print it with `crop=False`.
 
     Args:
-        study_file: of the trial; see `best.study_file_of`; empty leaves it out.
+        study_file: of the trial; see `best.config_yaml`; empty leaves it out.
 
     Raises:
         StudyNotFoundError: the study has no such trial.
     """
     trial = study.trial(number)
     title = Text(f"Trial {number} of {wording.plain(study.name)}", style="bold")
-    state = "running, or interrupted" if trial.state == "running" else trial.state
+    state = "running or interrupted" if trial.state == "running" else trial.state
     parts: list[RenderableType] = [title.append(f": {trial.outcome or state}")]
     if trial.reason and trial.outcome != "complete":
         parts.append(beside("reason", Text(wording.plain_lines(trial.reason), style="yellow")))
@@ -38,7 +38,7 @@ def render_trial(study: StudyRecord, number: int, study_file: str = "") -> Rende
         parts += trial_parts.heading("Traceback")
         parts.append(Text(wording.plain_lines(trial.traceback.rstrip())))
     if study_file:
-        parts += trial_parts.heading("As a study file that runs again")
+        parts += trial_parts.heading("Study file that repeats this trial")
         parts.append(trial_parts.yaml_lines(study_file))
     return Group(*parts)
 

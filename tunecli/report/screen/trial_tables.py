@@ -22,12 +22,14 @@ _NAME = 40  # columns of a parameter's name
 _OPTION = 25  # columns of an option's name: with its figures they are 80
 _ALWAYS_SHOWN = 10  # importances
 _ROUNDS_TO_ONE_PERCENT = 0.005
-_DIGITS = 3  # of a parameter where it stands beside others
+_DIGITS = 3  # of a parameter in a row with others
 _MISSING = object()
+
+TIED = "≈ tied with the best: its folds show no reliable difference"
 
 
 def top_table(study: StudyRecord, top: int) -> RenderableType:
-    """The best complete trials: mean ± spread, time, and the parameters in which they differ."""
+    """Return the best complete trials: mean ± spread, time, and the parameters that differ."""
     trials = ranking.ranked(study)[:top]
     common = _common(trials)
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", show_edge=False)
@@ -48,13 +50,12 @@ def top_table(study: StudyRecord, top: int) -> RenderableType:
     same = _parameters(common, study.gates)
     above = [Text.assemble("all: ", same)] if common else []
     is_marked = any(trial.number in tied for trial in trials)
-    below = [Text("≈ tied: its folds cannot tell it from the best", style="dim")]
-    below = below if is_marked else []
+    below = [Text(TIED, style="dim")] if is_marked else []
     return Group(*above, table, *below)
 
 
 def front_table(study: StudyRecord, trials: Sequence[TrialRecord]) -> RenderableType:
-    """The trials of a Pareto front: their place, all objectives, and what they differ in."""
+    """Return the trials of a Pareto front: place, all objectives, and differing parameters."""
     common = _common(trials)
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", show_edge=False)
     table.add_column("place", justify="right", no_wrap=True)
@@ -78,13 +79,13 @@ def front_table(study: StudyRecord, trials: Sequence[TrialRecord]) -> Renderable
 
 
 def _parameters(params: Mapping[str, Scalar], gates: Mapping[str, Scalar]) -> Text:
-    """Short names, dim, and values: a row's branch is plain from the choices beside it."""
+    """Return short names and values: the choices in the same row show the branch."""
     named = wording.named_values(params, gates, _DIGITS)
     return Text(" ").join(Text.assemble((f"{name}=", "dim"), value) for name, value in named)
 
 
 def importance_bars(values: Mapping[str, float]) -> RenderableType:
-    """A bar for each parameter, the longest name cut; of many, not those that hardly count.
+    """Return a bar for each parameter, without the least important of many.
 
     Args:
         values: shares, largest first.
@@ -94,12 +95,12 @@ def importance_bars(values: Mapping[str, float]) -> RenderableType:
     grid.add_column(width=_BAR)
     grid.add_column(justify="right")
     longest = max(values.values(), default=0.0)
-    shown = {
+    leading = {
         name: value
         for rank, (name, value) in enumerate(values.items())
         if rank < _ALWAYS_SHOWN or value >= _ROUNDS_TO_ONE_PERCENT
     }
-    for name, value in shown.items():
+    for name, value in leading.items():
         bar = ProgressBar(
             total=longest or 1.0,
             completed=value,
@@ -108,7 +109,7 @@ def importance_bars(values: Mapping[str, float]) -> RenderableType:
             finished_style="cyan",
         )
         grid.add_row(Text(f"  {wording.plain(name)}"), bar, Text(f"{value:.0%}"))
-    n_others = len(values) - len(shown)
+    n_others = len(values) - len(leading)
     if not n_others:
         return grid
     noun = "other" if n_others == 1 else "others"
@@ -116,7 +117,7 @@ def importance_bars(values: Mapping[str, float]) -> RenderableType:
 
 
 def isolation_table(found: Sequence[Isolation], gates: Mapping[str, Scalar]) -> RenderableType:
-    """For each option of each choice, what it reached while the rest was tuned."""
+    """Return what each option of each choice reached with everything else tuned."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", show_edge=False)
     table.add_column("  choice", no_wrap=True, overflow="ellipsis", max_width=_NAME)
     table.add_column("best", justify="right", no_wrap=True)
@@ -135,14 +136,14 @@ def isolation_table(found: Sequence[Isolation], gates: Mapping[str, Scalar]) -> 
                 f"{branch.n_complete} of {branch.n_complete + branch.n_pruned + branch.n_lost}",
             )
     note = (
-        "best: of all trials. expected: the best of equally many trials of each option.\n"
-        "  complete: the others were pruned or diverged."
+        "best: over all trials of an option. expected: best of equally many trials per option.\n"
+        "  complete: the other trials were pruned or diverged."
     )
     return Group(table, Text(f"  {note}", style="dim"))
 
 
 def _option(parameter: str, choice: Scalar, gates: Mapping[str, Scalar]) -> str:
-    """What an option is called; of a range with `or:`, its range or its other value."""
+    """Return the name of an option; for a range with `or:`, its range or its other value."""
     if not is_gate(parameter, choice):
         return wording.scalar(choice)
     return wording.other_value(parameter.removesuffix(GATE), gates) if choice else "its range"
@@ -156,10 +157,10 @@ def _expected(branch: Branch) -> str:
 
 
 def parameter_table(trial: TrialRecord, gates: Mapping[str, Scalar]) -> Table:
-    """Every parameter of a trial by its full name, with the range it came from.
+    """Return every parameter of a trial by its full name, with the range it came from.
 
     Args:
-        gates: what `or:` puts in a range's place; range and `or:` are one row.
+        gates: what `or:` puts in place of a range; range and `or:` share one row.
     """
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", show_edge=False)
     table.add_column("  parameter", overflow="fold")
@@ -168,20 +169,20 @@ def parameter_table(trial: TrialRecord, gates: Mapping[str, Scalar]) -> Table:
     for name, value in trial.params.items():
         behind_gate = name.removesuffix(GATE)
         if not is_gate(name, value) or (not value and behind_gate not in trial.params):
-            shown, from_ = wording.scalar(value), range_text(trial.ranges[name])
+            text, from_ = wording.scalar(value), range_text(trial.ranges[name])
             if is_gate(name + GATE, trial.params.get(name + GATE)):
                 from_ += f", or {wording.other_value(name, gates)}"
         elif value:
-            name, shown = behind_gate, wording.other_value(behind_gate, gates)
+            name, text = behind_gate, wording.other_value(behind_gate, gates)
             from_ = "its `or:`"
         else:
             continue  # the range has a row
-        table.add_row(Text(f"  {wording.plain(name)}"), Text(shown), Text(from_, style="dim"))
+        table.add_row(Text(f"  {wording.plain(name)}"), Text(text), Text(from_, style="dim"))
     return table
 
 
 def range_text(kind: Range) -> str:
-    """A range in words: `0.001 to 1, log`."""
+    """Return a range in words: `0.001 to 1, log`."""
     match kind:
         case Categories(choices):
             return ", ".join(wording.scalar(choice) for choice in choices)
@@ -192,7 +193,7 @@ def range_text(kind: Range) -> str:
 
 
 def _common(trials: Sequence[TrialRecord]) -> dict[str, Scalar]:
-    """Parameters with one value in all trials; none where there is a single trial."""
+    """Return the parameters with one value in all trials; none for a single trial."""
     if len(trials) < 2:
         return {}
     return {

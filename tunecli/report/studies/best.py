@@ -13,7 +13,7 @@ from tunecli.study_file.settings.settings import TrialConfig
 
 
 def config_yaml(study: StudyRecord, trial: TrialRecord) -> str:
-    """YAML; empty for a trial of another program, which has no configuration.
+    """Return a trial's configuration as YAML; empty for a trial of another program.
 
     Raises:
         DatabaseError: the stored configuration is not one of this version.
@@ -24,20 +24,20 @@ def config_yaml(study: StudyRecord, trial: TrialRecord) -> str:
 
 
 def config_of(study: StudyRecord, trial: TrialRecord) -> TrialConfig:
-    """The configuration that a trial was trained with.
+    """Return the configuration that a trial was trained with.
 
     Raises:
-        DatabaseError: it is not one of this version, or the trial has none.
+        DatabaseError: the configuration is not one of this version, or the trial has none.
     """
     if trial.config is None:
         raise DatabaseError(
             f"Trial {trial.number} of study `{study.name}` was not made by tunecli: the database "
-            "has no configuration of it."
+            "contains no configuration for it."
         )
     try:
         return TrialConfig.model_validate_json(json.dumps(trial.config))
     except ValidationError as error:
         raise DatabaseError(
             f"The configuration of trial {trial.number} of study `{study.name}` is damaged: "
-            f"{error.error_count()} of its settings make no sense to this version."
+            f"{error.error_count()} of its settings are invalid in this version."
         ) from error

@@ -1,7 +1,7 @@
-"""Several studies beside each other, where their scores mean the same.
+"""The comparison of studies whose scores have the same meaning.
 
-They do if the data, the folds and the objective are the same. What else differs (model, ranges,
-sampler, budget) is what one compares.
+They have if the data, the folds and the objective are the same. Everything else may differ (model,
+ranges, sampler, budget): that is what is compared.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ class ComparedStudy:
 
     @property
     def study(self) -> StudyRecord:
-        """What was read of it."""
+        """The study's record."""
         return self.evidence.study
 
     @property
     def name(self) -> str:
-        """Of the study, harmless for a terminal."""
+        """Name of the study, safe for a terminal."""
         return wording.plain(self.study.name)
 
     @property
@@ -44,16 +44,16 @@ class ComparedStudy:
 
     @property
     def seconds(self) -> float:
-        """Of training, all trials together."""
+        """Training time of all trials together."""
         return sum(trial.seconds or 0.0 for trial in self.study.trials)
 
     @cached_property
     def isolations(self) -> dict[str, Isolation]:
-        """By the name of the choice."""
+        """What each option reached, by the name of the choice."""
         return {one.parameter: one for one in isolations(self.evidence)}
 
     def best_so_far(self) -> list[float | None]:
-        """The best value after each trial, by number; None before the first complete one."""
+        """Return the best value after each trial, by number; None before one is complete."""
         steps = dict(ranking.best_so_far(self.study))
         curve: list[float | None] = []
         for trial in self.study.trials:
@@ -67,8 +67,8 @@ class SharedOption:
     """One option of a choice that several studies have.
 
     Attributes:
-        name: as people read it.
-        branches: by the name of the study.
+        name: as shown to people.
+        branches: what the option reached, by the name of the study.
     """
 
     choice: Scalar
@@ -78,7 +78,7 @@ class SharedOption:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Studies of the same data, folds and objective, in the order in which they were named."""
+    """Studies of the same data, folds and objective, in the order in which they are named."""
 
     contenders: tuple[ComparedStudy, ...]
 
@@ -89,24 +89,24 @@ class Comparison:
 
     @property
     def direction(self) -> str:
-        """Of the objective."""
+        """Direction of the objective."""
         return self.contenders[0].study.direction
 
     @cached_property
     def ranked(self) -> list[ComparedStudy]:
-        """Those with a complete trial, best first."""
+        """The studies with a complete trial, best first."""
         sign = -1.0 if self.direction == "maximize" else 1.0
-        found = [(one.best.value, one) for one in self.contenders if one.best is not None]
-        known = [(sign * value, one) for value, one in found if value is not None]
+        best = [(one.best.value, one) for one in self.contenders if one.best is not None]
+        known = [(sign * value, one) for value, one in best if value is not None]
         return [one for _, one in sorted(known, key=lambda entry: entry[0])]
 
     @property
     def ordered(self) -> list[ComparedStudy]:
-        """All of them, best first, then those without a complete trial."""
+        """All studies, best first, then those without a complete trial."""
         return self.ranked + [one for one in self.contenders if one.best is None]
 
     def is_tied(self, contender: ComparedStudy) -> bool:
-        """Whether the folds cannot tell its best trial from the best of all."""
+        """Whether a study's best trial is tied with the best of all."""
         first = self.ranked[0] if self.ranked else None
         if first is None or contender is first or first.best is None or contender.best is None:
             return False
@@ -114,7 +114,7 @@ class Comparison:
         return are_tied(first.best.fold_scores, contender.best.fold_scores, ratio)
 
     def shared_choices(self) -> dict[str, list[SharedOption]]:
-        """The choices that at least two studies have, with their options, in order."""
+        """Return the choices that at least two studies have, with their options, in order."""
         names = dict.fromkeys(name for one in self.contenders for name in one.isolations)
         shared = {
             name: [one for one in self.contenders if name in one.isolations] for name in names
@@ -123,18 +123,18 @@ class Comparison:
 
 
 def compared(studies: Sequence[StudyRecord]) -> Comparison:
-    """The comparison of these studies.
+    """Return the comparison of these studies.
 
     Raises:
-        NotComparableError: their scores mean different things; says which setting differs.
+        NotComparableError: their scores have different meanings; it names what differs.
         DatabaseError: a database is damaged or locked.
     """
     first, *others = studies
     for study in studies:
         if study.further_objectives:
             raise NotComparableError(
-                f"Study `{study.name}` has several objectives, so it has a Pareto front and no "
-                "best trial to compare: look at one report after the other."
+                f"Study `{study.name}` has several objectives, so it has a Pareto front and not a "
+                "best trial to compare. Read the reports one at a time."
             )
     for other in others:
         _refuse_unlike(first, other)
@@ -157,21 +157,21 @@ def _options(name: str, having: Sequence[ComparedStudy]) -> list[SharedOption]:
 
 def _refuse_unlike(one: StudyRecord, other: StudyRecord) -> None:
     if one.url == other.url and one.study_id == other.study_id:
-        raise NotComparableError(f"Study `{one.name}` was named twice; name two studies.")
+        raise NotComparableError(f"Study `{one.name}` is named twice. Name different studies.")
     ours, theirs = _meaning(one), _meaning(other)
     differs = [what for what in ours if what in theirs and ours[what] != theirs[what]]
     if differs:
         what = differs[0]
         raise NotComparableError(
             f"Scores of `{one.name}` and `{other.name}` cannot be compared: the {what} is "
-            f"{_shown(ours[what])} in `{one.name}` and {_shown(theirs[what])} in `{other.name}`."
+            f"{_text(ours[what])} in `{one.name}` and {_text(theirs[what])} in `{other.name}`."
         )
 
 
 def _meaning(study: StudyRecord) -> dict[str, Any]:
-    """What a score rests on, by what it is called; without settings that are not known."""
+    """Return what the meaning of a score depends on, by its name; without unknown settings."""
     summary = study.summary
-    found: dict[str, Any] = {
+    meaning: dict[str, Any] = {
         "objective": f"{study.direction} {study.metric}",
         "data fingerprint": summary.fingerprint if summary is not None else None,
         "validation": summary.validation if summary is not None else None,
@@ -179,10 +179,10 @@ def _meaning(study: StudyRecord) -> dict[str, Any]:
     config = next((trial.config for trial in study.trials if trial.config), None)
     if config is not None:
         data = config.get("data") or {}
-        found["test set (data.test)"] = data.get("test")
-        found["seed of the folds (data.split_seed)"] = data.get("split_seed")
-    return found
+        meaning["test set (data.test)"] = data.get("test")
+        meaning["seed of the folds (data.split_seed)"] = data.get("split_seed")
+    return meaning
 
 
-def _shown(value: Any) -> str:
-    return "not known" if value is None else wording.shortened(wording.plain(str(value)), 40)
+def _text(value: Any) -> str:
+    return "unknown" if value is None else wording.shortened(wording.plain(str(value)), 40)

@@ -1,4 +1,4 @@
-"""The studies of a folder or a database; a damaged one in a folder must not hide the others."""
+"""The studies of a folder or a database; a damaged study in a folder does not hide the others."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ class StudyListing:
         n_by_state: number of trials by Optuna's state, in lower case.
         best: value of the best complete trial.
         last_activity: UTC; when a trial last started or ended.
-        elsewhere: its file, where that is not in the folder of its name: it is a copy.
-        error: why the file cannot be read; then all else but the name is empty.
+        elsewhere: its file, if the folder has another name: then it is a copy.
+        error: why the file cannot be read; then everything but the name is empty.
     """
 
     name: str
@@ -56,37 +56,37 @@ class StudyListing:
 
     @property
     def n_trials(self) -> int:
-        """All trials, whatever became of them."""
+        """Number of all trials, whatever their outcome."""
         return sum(self.n_by_state.values())
 
 
 def list_studies(runs: Path) -> list[StudyListing]:
-    """Every study of `runs/<name>/study.db`, by name; an empty list where there is none."""
+    """Return every study of `runs/<name>/study.db`, by name; an empty list if there is none."""
     files = sorted(path for path in runs.glob("*/study.db") if path.parent.name[0] != ".")
     return [listing for path in files for listing in _listings(path)]
 
 
 def studies_in(url: str) -> list[StudyListing]:
-    """Every study of one database, by name.
+    """Return every study of one database, by name.
 
     Raises:
         StudyNotFoundError: there is no such SQLite file.
         DatabaseError: the database cannot be read.
     """
     with queries.connection(url) as opened:
-        found = [_listing(opened, study) for study in queries.rows(opened, queries.STUDIES)]
-    return sorted(found, key=lambda listing: listing.name)
+        listings = [_listing(opened, study) for study in queries.rows(opened, queries.STUDIES)]
+    return sorted(listings, key=lambda listing: listing.name)
 
 
 def _listings(path: Path) -> list[StudyListing]:
     try:
         with queries.connection(sqlite_url(path)) as opened:
             studies = queries.rows(opened, queries.STUDIES)
-            found = [_listing(opened, study) for study in studies]
+            listings = [_listing(opened, study) for study in studies]
     except TunecliError as error:
         return [StudyListing(path.parent.name, error=str(error))]
     home = path.parent.name
-    return [one if one.name == home else replace(one, elsewhere=path) for one in found]
+    return [one if one.name == home else replace(one, elsewhere=path) for one in listings]
 
 
 def _listing(opened: Connection, study: Row[Any]) -> StudyListing:

@@ -1,1 +1,1 @@
-"""What findings are computed from: effects, rules, and the trials that tell options apart."""
+"""What findings are computed from: effects, rules, and comparisons of options."""

@@ -1,4 +1,4 @@
-"""What trials that went wrong have in common, in words, and the change that would avoid them."""
+"""What unsuccessful trials have in common, in words, and the change that would avoid them."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _CAPTURED = 0.7
 
 @dataclass(frozen=True)
 class CommonCause:
-    """One parameter that tells some trials from others; empty where none does.
+    """One parameter that separates some trials from others; empty if none does.
 
     Attributes:
-        sentence: ` 8 of these 9 have optimizer.SGD.lr above 0.3.`, to follow another one.
+        sentence: ` Most of them have optimizer.SGD.lr above 0.3.`, to follow another sentence.
         rule: the same as `Rule.text`.
         parameters: its name.
-        changes: of the study file, to be rid of them.
+        changes: to the study file, which avoid such trials.
     """
 
     sentence: str = ""
@@ -38,10 +38,10 @@ class CommonCause:
 def common_cause(
     evidence: Evidence, marked: Sequence[TrialRecord], others: Sequence[TrialRecord], purity: float
 ) -> CommonCause:
-    """What most of the marked trials have and the others have not, if chance would not bring it.
+    """Return what most of the marked trials share and the others lack, if it is not chance.
 
     Args:
-        purity: least share of marked trials where a change would cut off.
+        purity: smallest share of marked trials in the part that a change may cut off.
     """
     if len(marked) < _FEWEST or not others:
         return CommonCause()
@@ -49,7 +49,7 @@ def common_cause(
     if rule is None or rule.chance >= _LEVEL or rule.captured < _CAPTURED:
         return CommonCause()
     return CommonCause(
-        f" {rule.n_marked_inside} of these {rule.n_marked} have {rule.text}.",
+        f" {'All' if rule.captured == 1 else 'Most'} of them have {rule.text}.",
         rule.text,
         (rule.parameter,),
         without(evidence, rule) if rule.purity >= purity else (),
@@ -57,14 +57,14 @@ def common_cause(
 
 
 def without(evidence: Evidence, rule: Rule) -> tuple[Change, ...]:
-    """The change that cuts off what a rule holds; none where the best trial lies there."""
+    """Return the change that cuts off what a rule covers; none if the best trial lies there."""
     kind, name = evidence.ranges[rule.parameter], rule.parameter
-    kept = [trial.params[name] for trial in evidence.good if name in trial.params]
+    good = [trial.params[name] for trial in evidence.good if name in trial.params]
     if isinstance(kind, Categories):
-        if rule.value in kept or len(kind.choices) < 2:
+        if rule.value in good or len(kind.choices) < 2:
             return ()
         return (DroppedChoices(name, (rule.value,)),)
-    numbers = [value for value in kept if isinstance(value, int | float)]
+    numbers = [value for value in good if isinstance(value, int | float)]
     bound = rule.value
     assert isinstance(bound, int | float)
     is_float = isinstance(kind, FloatRange)

@@ -1,7 +1,7 @@
 """Above or below which value of which parameter trials diverge.
 
-One rule may tell them from the rest. Where each optimizer has a learning rate of its own, none
-does; then each end of a range is looked at for itself.
+One rule may separate them from the rest. If every optimizer has its own learning rate, no single
+rule does; then each end of each range is examined separately.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _CAPTURED = 0.5  # of those that diverge, those beyond it
 
 
 def _boundary(evidence: Evidence) -> Rule | None:
-    """The rule on one parameter that tells the diverged trials from the rest, if there is one."""
+    """Return the rule on one parameter that separates the diverged trials, if there is one."""
     diverged, rest = diverged_and_rest(evidence)
     if len(diverged) < _FEWEST or not rest:
         return None
@@ -33,11 +33,11 @@ def _boundary(evidence: Evidence) -> Rule | None:
 
 
 def cliff(evidence: Evidence, name: str, kind: Numeric, end: float, level: float) -> Rule | None:
-    """What tells diverged trials from the rest at one end of a range, if chance would not.
+    """Return the rule that separates diverged trials at one end of a range, if it is not chance.
 
     Args:
-        end: 0 for the low one, 1 for the high one.
-        level: of the test.
+        end: 0 for the low end, 1 for the high end.
+        level: significance level of the test.
     """
     diverged, rest = diverged_and_rest(evidence)
     rule = rule_at_end(name, kind, end, diverged, rest, _PURITY)
@@ -45,9 +45,9 @@ def cliff(evidence: Evidence, name: str, kind: Numeric, end: float, level: float
 
 
 def boundaries(evidence: Evidence) -> list[Rule]:
-    """The rule that tells the diverged trials from the rest, or the ends at which they lie.
+    """Return the rule that separates the diverged trials, or else the ends at which they lie.
 
-    None while too few diverged to be worth a finding.
+    The list is empty while too few trials diverged for a finding.
     """
     if not are_many(*diverged_and_rest(evidence)):
         return []
@@ -55,12 +55,12 @@ def boundaries(evidence: Evidence) -> list[Rule]:
     if rule is not None:
         return [rule]
     numeric = {n: k for n, k in evidence.ranges.items() if not isinstance(k, Categories)}
-    found = (
+    cliffs = (
         cliff(evidence, name, kind, end, _LEVEL / len(numeric))
         for name, kind in numeric.items()
         for end in (0.0, 1.0)
     )
-    return [rule for rule in found if rule is not None]
+    return [rule for rule in cliffs if rule is not None]
 
 
 def are_many(diverged: Sequence[TrialRecord], rest: Sequence[TrialRecord]) -> bool:
@@ -76,7 +76,7 @@ def diverged_and_rest(evidence: Evidence) -> tuple[list[TrialRecord], list[Trial
 
 
 def rule_figures(rule: Rule) -> dict[str, object]:
-    """What stands in a finding's figures of one boundary."""
+    """Return what a finding's figures contain on one boundary."""
     return {
         "parameter": rule.parameter,
         "side": rule.side,

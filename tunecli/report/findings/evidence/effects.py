@@ -1,10 +1,10 @@
 """What one parameter does to the score while the others are accounted for: a linear model.
 
-Scores are turned into normal scores of their ranks, so that a few terrible trials do not hide what
-tells the good ones apart. A number counts by its position in its range and the square of that, a
-choice by an indicator for each option; a parameter that a trial does not have adds nothing. What
-the other parameters explain is taken out of both sides first (Frisch and Waugh, 1933), which also
-keeps a sampler that settles on all parameters at once from making one look like another.
+Scores are turned into normal scores of their ranks, so that a few terrible trials do not hide the
+differences among the good ones. A number enters by its position in its range and the square of
+that, a choice by an indicator per option; a parameter that a trial lacks adds nothing. What the
+other parameters explain is removed from both sides first (Frisch and Waugh, 1933). This also keeps
+a sampler that converges in all parameters at once from making one look like another.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ _N_PERMUTATIONS = 300
 
 @dataclass(frozen=True)
 class Effect:
-    """What is left of a parameter beside the others.
+    """What a parameter explains in addition to the others.
 
     Attributes:
         score: (n,) normal scores of the trials without what the other parameters explain.
-        columns: (n, 1 or more) of the parameter, without the same.
+        columns: (n, 1 or more) the parameter's columns without what the others explain.
         explained: share of the variance of all normal scores that the others explain.
-        n_free: degrees of freedom that are left for the residual.
+        n_free: degrees of freedom that remain for the residual.
     """
 
     score: Array
@@ -46,18 +46,18 @@ class Effect:
 
     @property
     def share(self) -> float:
-        """Of the variance that the others leave, what the parameter explains."""
+        """Share of the variance left by the others that the parameter explains."""
         return _share(self.score, _orthonormal(self.columns))
 
     @property
     def straight(self) -> Effect:
-        """Of a number: without the square of its position."""
+        """The effect of a number without the square of its position."""
         n_free = self.n_free + self.columns.shape[1] - 1
         return replace(self, columns=self.columns[:, :1], n_free=n_free)
 
 
 def effect_of(evidence: Evidence, trials: Sequence[TrialRecord], name: str) -> Effect | None:
-    """The effect of a parameter among trials that all have it; None where it does not vary.
+    """Return the effect of a parameter among trials that all have it; None if it does not vary.
 
     Args:
         trials: ranked, best first.
@@ -78,7 +78,7 @@ def effect_of(evidence: Evidence, trials: Sequence[TrialRecord], name: str) -> E
 
 
 def design_columns(evidence: Evidence, trials: Sequence[TrialRecord], name: str) -> Array:
-    """(n, k): the centred columns of a parameter; none where it has one value in all trials."""
+    """Return (n, k) centred columns of a parameter; k is 0 if it has one value in all trials."""
     import numpy as np
 
     kind = evidence.ranges[name]
@@ -86,27 +86,27 @@ def design_columns(evidence: Evidence, trials: Sequence[TrialRecord], name: str)
     if isinstance(kind, Categories):
         values = [repr(trial.params[name]) if name in trial.params else "" for trial in trials]
         levels = sorted(set(values))[1:]
-        found = np.array([[value == level for level in levels] for value in values], float)
+        columns = np.array([[value == level for level in levels] for value in values], float)
     else:
-        places = np.array(
+        positions = np.array(
             [number_position(kind, t, name) if name in t.params else 0.5 for t in trials]
         )
-        centred = np.where(has, places - 0.5, 0.0)
-        n_distinct = len(set(places[has].tolist()))
+        centred = np.where(has, positions - 0.5, 0.0)
+        n_distinct = len(set(positions[has].tolist()))
         powers = [] if n_distinct < 2 else [centred] if n_distinct == 2 else [centred, centred**2]
-        found = np.array(powers).T
-    return (found - found.mean(axis=0)) if found.size else np.zeros((len(trials), 0))
+        columns = np.array(powers).T
+    return (columns - columns.mean(axis=0)) if columns.size else np.zeros((len(trials), 0))
 
 
 def slope_at_end(effect: Effect, end: float) -> tuple[float, float]:
-    """How steeply the score changes with a number's position at an end of its range.
+    """Return how steeply the score changes with a number's position at an end of its range.
 
     Args:
         end: 0 for the low end, 1 for the high one.
 
     Returns:
-        the slope in standard deviations of the score over the width of the range, positive where
-        it still rises outwards, and its standard error.
+        the slope in standard deviations of the score over the width of the range, positive if it
+        still rises outwards, and its standard error.
     """
     import numpy as np
 
@@ -121,7 +121,7 @@ def slope_at_end(effect: Effect, end: float) -> tuple[float, float]:
 
 
 def permutation_p(effect: Effect, rng: np.random.Generator) -> float:
-    """How often values of the parameter in another order explain as much."""
+    """Return how often the parameter's values in random order explain as much."""
     import numpy as np
 
     own = _orthonormal(effect.columns)
@@ -135,7 +135,7 @@ def permutation_p(effect: Effect, rng: np.random.Generator) -> float:
 def _others(
     evidence: Evidence, trials: Sequence[TrialRecord], name: str, score: Array, n_own: int
 ) -> Array:
-    """Columns of the other parameters, those that explain most first, as many as there is room."""
+    """Return columns of the other parameters, the most explanatory first, as many as fit."""
     import numpy as np
 
     room = len(trials) // _TRIALS_PER_COLUMN - n_own - 1
@@ -153,7 +153,7 @@ def _others(
 
 
 def _orthonormal(columns: Array) -> Array:
-    """(n, rank): an orthonormal basis of the space of the columns."""
+    """Return (n, rank) an orthonormal basis of the space of the columns."""
     import numpy as np
 
     if not columns.shape[1]:
@@ -167,7 +167,7 @@ def _share(score: Array, basis: Array) -> float:
 
 
 def _normal_scores(values: Sequence[float]) -> Array:
-    """Blom's normal scores of the ranks, ties averaged; mean 0."""
+    """Return Blom's normal scores of the ranks, ties averaged; mean 0."""
     import numpy as np
     from scipy.special import ndtri
 

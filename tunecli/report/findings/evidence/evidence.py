@@ -1,4 +1,4 @@
-"""What findings are made from: a study's records, its curves, and what stood by for comparison."""
+"""What findings are made from: a study's records, its curves, its baselines and test score."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ __all__ = ["Baseline", "Evidence", "TestScore"]
 
 @dataclass(frozen=True)
 class TestScore:
-    """What the refitted best trial reaches on the rows that were put away.
+    """What the refitted best trial reaches on the test rows.
 
     Attributes:
-        score: of the objective's metric.
-        low, high: a 95 % interval of it.
+        score: value of the objective's metric.
+        low, high: its 95 % interval.
     """
 
     score: float
@@ -46,12 +46,12 @@ class TestScore:
 
 @dataclass(frozen=True)
 class Evidence:
-    """A study with everything that findings rest on; nothing is read from here on.
+    """A study with everything that findings rest on; nothing more is read from the database.
 
     Attributes:
         curves: by `trial_id`; means over folds are enough.
-        baselines: untuned models on the same folds, those that have scores.
-        test: of the best trial, once it was refitted.
+        baselines: untuned models on the same folds that have scores.
+        test: score of the best trial on the test rows, once it is known.
     """
 
     study: StudyRecord
@@ -64,7 +64,7 @@ class Evidence:
         """Read what belongs to a study.
 
         Args:
-            curves: if they were read already; else their means are.
+            curves: curves that were read already; by default the mean curves are read.
 
         Raises:
             DatabaseError: the database is damaged or locked.
@@ -90,7 +90,7 @@ class Evidence:
 
     @cached_property
     def ranges(self) -> dict[str, Range]:
-        """What each parameter is searched in now: the newest trial's range that has it."""
+        """The current range of each parameter: that of the newest trial that has it."""
         return {name: kind for trial in self.study.trials for name, kind in trial.ranges.items()}
 
     @property
@@ -99,12 +99,12 @@ class Evidence:
         return 1 if self.study.direction == "maximize" else -1
 
     def goodness(self, trial: TrialRecord) -> float:
-        """The value of a ranked trial, turned so that larger is better."""
+        """Return the value of a ranked trial, with its sign changed so that larger is better."""
         assert trial.value is not None
         return self.sign * trial.value
 
     def having(self, name: str) -> list[TrialRecord]:
-        """The ranked trials that have a parameter, where it still may lie; best first."""
+        """Return the ranked trials that have a parameter within its current range; best first."""
         kind = self.ranges[name]
         return [
             trial
@@ -113,7 +113,7 @@ class Evidence:
         ]
 
     def judged(self, name: str) -> list[TrialRecord]:
-        """Those and the pruned ones, which count with their last mean."""
+        """Return the trials of `having` and the pruned ones, which count with their last mean."""
         kind = self.ranges[name]
         pruned = [
             trial
@@ -125,7 +125,7 @@ class Evidence:
         return sorted([*self.having(name), *pruned], key=self.goodness, reverse=True)
 
     def is_parent(self, name: str) -> bool:
-        """Whether other parameters exist only for some of its values."""
+        """Whether other parameters exist only for some values of this one."""
         inside = name.removesuffix(".or")
         return any(
             other != name and (other.startswith(f"{inside}.") or other == inside)
@@ -134,7 +134,7 @@ class Evidence:
 
     @cached_property
     def choices(self) -> dict[str, Categories]:
-        """The parameters that choose among two values and more."""
+        """The parameters that choose among at least two values."""
         return {
             name: kind
             for name, kind in self.ranges.items()
@@ -145,17 +145,17 @@ class Evidence:
     def settings(self) -> Mapping[str, Any]:
         """The resolved study file; empty for a study of another program."""
         try:
-            found = Document.parse(self.study.resolved, self.study.name).data
+            data = Document.parse(self.study.resolved, self.study.name).data
         except StudyFileError:
             return {}
-        return found if isinstance(found, dict) else {}
+        return data if isinstance(data, dict) else {}
 
     def setting(self, path: str) -> Any:
-        """What the resolved study file says at `training.epochs`; None if it does not."""
-        found: Any = self.settings
+        """Return the value at a path of the resolved study file; None if it is missing."""
+        value: Any = self.settings
         for step in path.split("."):
-            found = found.get(step) if isinstance(found, dict) else None
-        return found
+            value = value.get(step) if isinstance(value, dict) else None
+        return value
 
     @property
     def is_independent(self) -> bool:
@@ -166,18 +166,18 @@ class Evidence:
 
     @cached_property
     def n_valid_per_train(self) -> float | None:
-        """How many rows validate for each that trains; None if that is not known."""
+        """Validation rows per training row; None if unknown."""
         return n_valid_per_train(self.ranked[0]) if self.ranked else None
 
     def rng(self, purpose: str) -> Generator:
-        """Random numbers that are the same in every report of a study."""
+        """Return a generator whose numbers are the same in every report of a study."""
         import numpy as np
 
         return np.random.default_rng([crc32(self.study.name.encode()), crc32(purpose.encode())])
 
 
 def test_score(study: StudyRecord) -> TestScore | None:
-    """What the best trial reached when its model was last scored on the test rows."""
+    """Return the best trial's score when its model was last scored on the test rows."""
     best = next(iter(ranked(study)), None)
     for look in reversed(study.test_looks):
         if best is None or look.trial != best.number:
@@ -188,5 +188,5 @@ def test_score(study: StudyRecord) -> TestScore | None:
 
 
 def best_tenth(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """Of trials that are ranked, at least five."""
+    """Return the best tenth of ranked trials, at least five."""
     return list(trials[: max(FEWEST_GOOD, math.ceil(_GOOD_SHARE * len(trials)))])

@@ -34,64 +34,64 @@ Kind = Literal[
 ]
 
 Severity = Literal["problem", "advice", "note"]
-"""Problem: the result cannot be believed or used as it is. Advice: a better study is at hand."""
+"""Problem: the result cannot be trusted or used. Advice: a change would give a better study."""
 
 
 def _written(value: Scalar) -> str:
-    """As a study file would have it."""
+    """Return a value as a study file writes it."""
     return "none" if value is None else flow(value)
 
 
 @dataclass(frozen=True)
 class NewRange:
-    """Search a numeric parameter in another range: wider or narrower; kind and scale stay."""
+    """Search a numeric parameter in a wider or narrower range; kind and scale stay."""
 
     parameter: str
     range: FloatRange | IntRange
 
     @property
     def line(self) -> str:
-        """As the study file would have it."""
+        """The change as the study file writes it."""
         return f"{self.parameter}: {flow(range_data(self.range))}"
 
 
 @dataclass(frozen=True)
 class Fixed:
-    """Search a parameter no longer: this value takes the place of its range or choice."""
+    """Stop searching a parameter: this value replaces its range or choice."""
 
     parameter: str
     value: Scalar
 
     @property
     def line(self) -> str:
-        """As the study file would have it."""
+        """The change as the study file writes it."""
         return f"{self.parameter}: {_written(self.value)}"
 
 
 @dataclass(frozen=True)
 class DroppedChoices:
-    """Search some of the choices of a parameter no longer, with all that is below them."""
+    """Drop some options of a parameter, with everything inside them."""
 
     parameter: str
     choices: tuple[Scalar, ...]
 
     @property
     def line(self) -> str:
-        """In words."""
+        """The change in words."""
         dropped = ", ".join(_written(choice) for choice in self.choices)
         return f"{self.parameter}: without {dropped}"
 
 
 @dataclass(frozen=True)
 class NewSetting:
-    """Give a setting that is not searched another value, as `training.epochs: 40`."""
+    """Give a setting that is not searched another value, such as `training.epochs: 40`."""
 
     path: str
     value: Scalar
 
     @property
     def line(self) -> str:
-        """As the study file would have it."""
+        """The change as the study file writes it."""
         return f"{self.path}: {_written(self.value)}"
 
 
@@ -103,14 +103,15 @@ class Finding:
     """One thing that a study shows.
 
     Attributes:
-        kind: which of the questions it answers.
-        sentence: one or two of them, for people, figures included.
+        kind: which question it answers.
+        sentence: one or two sentences for people: what to do or what was found, then the
+            evidence, with at most two numbers.
         weight: how useful it is among those of the same severity, from 0 to 1.
         figures: what the sentence rests on, plain values for JSON and the page.
-        parameters: that it is about, by their names in the database.
+        parameters: what it is about, by their names in the database.
         trials: numbers of the trials that show it.
-        changes: what to do about it.
-        advice: the way out in words, where no change of the study file is one.
+        changes: what to change in the study file.
+        advice: what to do in words, where no change of the study file helps.
     """
 
     kind: Kind

@@ -1,16 +1,16 @@
 """For each choice, the best that every option reached with the rest tuned, and which one wins.
 
-Two options are compared at equal cost, by as many trials of each. Where a sampler learns it gives
-the luckier option more trials and tunes it better; so there the comparison is made twice, with the
-first trials of both and with those of the same time, and the more cautious one counts.
+Two options are compared at equal cost, by equally many trials. A sampler that learns gives the
+luckier option more trials and tunes it better; then the comparison is made twice, with the first
+trials of both and with trials of the same time, and the more cautious result counts.
 
 What an option reaches is the expected best of half as many trials drawn from those (Dodge et al.,
-Show Your Work, EMNLP 2019, equation 6, with trials that did not run to their end as the worst),
-and its interval a bootstrap over trials.
+Show Your Work, EMNLP 2019, equation 6; trials that did not run to their end count as the worst).
+Its interval is a bootstrap over trials.
 
 Percentile intervals of a maximum are too short: at 95 % they separate two equal options in one of
-ten studies. At 99 % they do so in one of twenty-five, so that is what is called 95 % here, divided
-by the number of comparisons with the winner.
+ten studies, at 99 % in one of twenty-five. So 99 % intervals are called 95 % here, with the level
+divided by the number of comparisons with the winner.
 """
 
 from __future__ import annotations
@@ -33,9 +33,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 FEWEST_TRIALS = 5  # of an option, complete or stopped early, before it is compared
-FEWEST_LEARNING = (
-    12  # where the sampler learns: it gives up on an option that was unlucky at first
-)
+FEWEST_LEARNING = 12  # where the sampler learns: it abandons an option that was unlucky at first
 _FEWEST_COMPLETE = 3
 _LEVEL = 0.01
 _N_BOOTSTRAPS = 1000
@@ -49,9 +47,9 @@ class Branch:
     Attributes:
         best: value of its best complete trial; None without one.
         trial: number of that trial.
-        expected: value of the best of as many trials as each option has; None with too few.
+        expected: expected best of an equal number of trials per option; None with too few.
         low, high: a 95 % interval of `expected`.
-        n_pruned: trials that ended early for being worse than others.
+        n_pruned: trials that were pruned.
         n_lost: trials that diverged.
     """
 
@@ -71,9 +69,9 @@ class Difference:
     """How far an option is behind the winner, larger is worse, with a 95 % interval.
 
     Attributes:
-        n_trials: of both that it rests on.
-        n_more: trials of both after which the interval would leave out zero, if the
-            difference stays; None where it does already, or more than anyone would run.
+        n_trials: trials of each of the two options that are compared.
+        n_more: further trials of each after which the interval would exclude zero, if the
+            difference stays; None if it does already, or if that takes more than 1,000 trials.
     """
 
     choice: Scalar
@@ -92,7 +90,7 @@ class Isolation:
         branches: in the order of the study file.
         winner: the option with the best trial; None before two can be compared.
         behind: the other options that can be compared.
-        n_trials: of each option, that `expected` of its branch rests on.
+        n_trials: trials of each option that `expected` of its branch rests on.
     """
 
     parameter: str
@@ -103,21 +101,21 @@ class Isolation:
 
 
 def isolations(evidence: Evidence) -> list[Isolation]:
-    """One for each choice of the study, in its order."""
+    """Return one comparison for each choice of the study, in its order."""
     return [_isolation(evidence, name, kind) for name, kind in evidence.choices.items()]
 
 
 def _isolation(evidence: Evidence, name: str, kind: Categories) -> Isolation:
     trials = {choice: _trials(evidence, name, choice) for choice in kind.choices}
     usable = {
-        choice: found
-        for choice, found in trials.items()
-        if len(found) >= _fewest(evidence) and _n_complete(found) >= _FEWEST_COMPLETE
+        choice: having
+        for choice, having in trials.items()
+        if len(having) >= _fewest(evidence) and _n_complete(having) >= _FEWEST_COMPLETE
     }
     n_trials = min(map(len, usable.values()), default=0)
     branches = tuple(
-        _branch(evidence, choice, found, n_trials if choice in usable else 0)
-        for choice, found in trials.items()
+        _branch(evidence, choice, having, n_trials if choice in usable else 0)
+        for choice, having in trials.items()
     )
     if len(usable) < 2:
         return Isolation(name, branches)
@@ -138,7 +136,7 @@ def _fewest(evidence: Evidence) -> int:
 
 
 def _trials(evidence: Evidence, name: str, choice: Scalar) -> list[TrialRecord]:
-    """The ended trials of an option, by number; without those that failed of something else."""
+    """Return the ended trials of an option, by number; without failed and infeasible ones."""
     return [
         trial
         for trial in evidence.study.trials
@@ -158,7 +156,7 @@ def _n_complete(trials: Sequence[TrialRecord]) -> int:
 
 
 def _goodness(evidence: Evidence, trials: Sequence[TrialRecord]) -> Array:
-    """(n,) larger is better; trials that did not run to their end as the worst of all that did."""
+    """Return (n,) values, larger is better; trials that are not complete count as the worst."""
     import numpy as np
 
     worst = evidence.goodness(evidence.ranked[-1])
@@ -166,7 +164,7 @@ def _goodness(evidence: Evidence, trials: Sequence[TrialRecord]) -> Array:
 
 
 def _expected_best(goodness: Array, n_trials: int) -> Array:
-    """Expected best of half as many draws from the last axis."""
+    """Return the expected best of `n_trials` / 2 draws from the last axis."""
     import numpy as np
 
     n = goodness.shape[-1]
@@ -177,7 +175,7 @@ def _expected_best(goodness: Array, n_trials: int) -> Array:
 
 
 def _draws(evidence: Evidence, trials: Sequence[TrialRecord], choice: Scalar) -> Array:
-    """(n_bootstraps,) of the expected best."""
+    """Return (n_bootstraps,) bootstrap draws of the expected best."""
     goodness, n = _goodness(evidence, trials), len(trials)
     rng = evidence.rng(f"isolation {choice!r}")
     return _expected_best(goodness[rng.integers(0, n, (_N_BOOTSTRAPS, n))], n)
@@ -221,16 +219,16 @@ def _difference(
     other: Sequence[TrialRecord],
     level: float,
 ) -> Difference:
-    """The most cautious one of all ways to pair the trials."""
-    found = []
+    """Return the most cautious difference of all ways to pair the trials."""
+    differences = []
     for one, two in _pairings(evidence, winner, other):
         n = len(one)
         estimates = [_expected_best(_goodness(evidence, trials), n) for trials in (one, two)]
         draws = _draws(evidence, one, "winner") - _draws(evidence, two, choice)
         low, high = _interval(draws, level)
         mean = float(estimates[0] - estimates[1])
-        found.append(Difference(choice, mean, low, high, n, _n_more(mean, low, n)))
-    return min(found, key=lambda difference: difference.low)
+        differences.append(Difference(choice, mean, low, high, n, _n_more(mean, low, n)))
+    return min(differences, key=lambda difference: difference.low)
 
 
 def _pairings(
@@ -252,18 +250,18 @@ def _pairings(
 def _of_the_same_time(
     many: Sequence[TrialRecord], few: Sequence[TrialRecord]
 ) -> Sequence[TrialRecord]:
-    """For each of `few` another one of `many`, next to it in number."""
+    """Return a different trial of `many` for each of `few`, the nearest in number."""
     left, chosen = list(many), []
     for trial in few:
-        place = bisect_left(left, trial.number, key=lambda other: other.number)
-        near = [i for i in (place - 1, place) if 0 <= i < len(left)]
+        index = bisect_left(left, trial.number, key=lambda other: other.number)
+        near = [i for i in (index - 1, index) if 0 <= i < len(left)]
         nearest = min(near, key=lambda i: abs(left[i].number - trial.number))
         chosen.append(left.pop(nearest))
     return chosen
 
 
 def _n_more(mean: float, low: float, n: int) -> int | None:
-    """The interval shrinks with the root of the number of trials."""
+    """Return `Difference.n_more`: the interval shrinks with the root of the number of trials."""
     if low > 0 or mean <= 0:
         return None
     needed = math.ceil(n * (((mean - low) / mean) ** 2 - 1))

@@ -1,4 +1,4 @@
-"""Where a value lies in its range on its scale, from 0 at the low end to 1 at the high one."""
+"""Positions of values in their ranges, from 0 at the low end to 1 at the high end of the scale."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Numeric = FloatRange | IntRange
 
 
 def position(kind: Numeric, value: float) -> float:
-    """0 at the low end, 1 at the high one; beyond them for a value outside."""
+    """Return 0 at the low end, 1 at the high end; below 0 or above 1 for a value outside."""
     if kind.low == kind.high:
         return 0.5
     low, high = _scaled(kind, kind.low), _scaled(kind, kind.high)
@@ -20,33 +20,33 @@ def position(kind: Numeric, value: float) -> float:
 
 
 def number_position(kind: Numeric, trial: TrialRecord, name: str) -> float:
-    """The position of a trial's number.
+    """Return the position of a trial's number.
 
     Raises:
         KeyError, TypeError: the trial has no such number.
     """
     value = trial.params[name]
     if not isinstance(value, int | float):
-        raise TypeError(f"{name} is no number: {value!r}")
+        raise TypeError(f"{name} is not a number: {value!r}")
     return position(kind, value)
 
 
-def value_at(kind: Numeric, place: float) -> float:
-    """The value at a position, also outside 0 to 1; not rounded, also for whole numbers."""
+def value_at(kind: Numeric, share: float) -> float:
+    """Return the value at a position, also outside 0 to 1; never rounded to a whole number."""
     low, high = _scaled(kind, kind.low), _scaled(kind, kind.high)
-    scaled = low + place * (high - low)
+    scaled = low + share * (high - low)
     return math.exp(scaled) if kind.log else scaled
 
 
 def resized(kind: Numeric, low: float, high: float) -> Numeric:
-    """The same kind of range from `low` to `high`, whole numbers if it is one of those."""
+    """Return the same kind of range from `low` to `high`, with whole ends for an int range."""
     if isinstance(kind, IntRange):
         return replace(kind, low=int(low), high=int(high))
     return replace(kind, low=float(low), high=float(high))
 
 
 def rounded(value: float, digits: int = 2) -> float:
-    """To significant digits, so that a range in a study file can be read."""
+    """Return a value rounded to significant digits, so that a study file stays readable."""
     return float(f"{value:.{digits - 1}e}") if value else 0.0
 
 

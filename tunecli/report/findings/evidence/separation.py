@@ -1,7 +1,8 @@
-"""What some trials have in common that the others have not: the best rule on one parameter.
+"""What some trials have in common and the others lack: the best rule on one parameter.
 
-`lr above 0.3` or `optimizer = SGD`, chosen by Youden's J (the share of the marked trials that it
-holds minus that of the others), with the chance that the best of so many rules does as well.
+A rule is `lr above 0.3` or `optimizer = SGD`. It is chosen by Youden's J (the share of the marked
+trials that it covers minus that of the others), with the chance that the best of so many rules
+does as well.
 """
 
 from __future__ import annotations
@@ -26,9 +27,9 @@ class Rule:
 
     Attributes:
         value: the bound, or the choice.
-        n_inside: trials that the rule holds; `n_marked_inside` of them are marked ones.
-        n_marked: trials that it should hold.
-        chance: that the best rule on values in random order would be as good; at most 1.
+        n_inside: trials that the rule covers; `n_marked_inside` of them are marked.
+        n_marked: trials that it should cover.
+        chance: probability that the best rule on values in random order is as good; at most 1.
     """
 
     parameter: str
@@ -42,17 +43,17 @@ class Rule:
 
     @property
     def n_sound(self) -> int:
-        """Trials that the rule holds although it should not."""
+        """Trials that the rule covers although it should not."""
         return self.n_inside - self.n_marked_inside
 
     @property
     def purity(self) -> float:
-        """Share of marked trials among those that the rule holds."""
+        """Share of marked trials among those that the rule covers."""
         return self.n_marked_inside / self.n_inside if self.n_inside else 0.0
 
     @property
     def captured(self) -> float:
-        """Share of the marked trials that the rule holds."""
+        """Share of the marked trials that the rule covers."""
         return self.n_marked_inside / self.n_marked if self.n_marked else 0.0
 
     @property
@@ -62,7 +63,7 @@ class Rule:
 
     @property
     def text(self) -> str:
-        """`optimizer.SGD.lr above 0.31`."""
+        """The rule in words: `optimizer.SGD.lr above 0.31`."""
         side = "=" if self.side == "is" else self.side
         return f"{plain(self.parameter)} {side} {scalar(self.value, 2)}"
 
@@ -70,8 +71,8 @@ class Rule:
 def best_rule(
     evidence: Evidence, marked: Sequence[TrialRecord], others: Sequence[TrialRecord]
 ) -> Rule | None:
-    """The rule on one parameter that best tells marked trials from others; None without any."""
-    found = [
+    """Return the rule on one parameter that best separates marked trials; None without any."""
+    rules = [
         rule
         for name, kind in evidence.ranges.items()
         for rule in (
@@ -80,9 +81,9 @@ def best_rule(
             else _thresholds(name, kind, marked, others)
         )
     ]
-    if not found:
+    if not rules:
         return None
-    best = max(found, key=lambda rule: rule.quality)
+    best = max(rules, key=lambda rule: rule.quality)
     n_looks = len(evidence.ranges) * _n_looks(evidence, best.parameter, [*marked, *others])
     chance = n_looks * _hypergeometric(best)
     return replace(best, chance=min(chance, 1.0))
@@ -96,14 +97,15 @@ def rule_at_end(
     others: Sequence[TrialRecord],
     purity: float,
 ) -> Rule | None:
-    """The outermost trials at one end of a range, up to the marked one that chance explains least.
+    """Return the rule that covers the outermost trials at one end of a range.
 
-    Only trials that have the parameter count. `chance` is that of this rule alone: whoever looks
-    at several ends, or at the best of several rules, asks for less.
+    It ends at the marked trial where chance explains it least. Only trials that have the parameter
+    count. `chance` is that of this rule alone: compare it with a stricter level if several ends or
+    rules are examined.
 
     Args:
-        end: 0 for the low one, 1 for the high one.
-        purity: least share of marked trials among those inside.
+        end: 0 for the low end, 1 for the high end.
+        purity: smallest share of marked trials among those inside.
     """
     having = [trial for trial in others if name in trial.params]
     n_others, n_marked = len(having), sum(name in trial.params for trial in marked)
@@ -139,7 +141,7 @@ def _choices(
 def _thresholds(
     name: str, kind: Numeric, marked: Sequence[TrialRecord], others: Sequence[TrialRecord]
 ) -> Iterator[Rule]:
-    """The best bound from above and from below."""
+    """Yield the best rule above a bound and the best one below a bound."""
     import numpy as np
 
     here = np.sort(
@@ -148,10 +150,10 @@ def _thresholds(
     rest = np.sort(
         [number_position(kind, trial, name) for trial in others if name in trial.params]
     )
-    places = np.unique(np.concatenate([here, rest]))
-    if not len(here) or len(places) < 2:
+    positions = np.unique(np.concatenate([here, rest]))
+    if not len(here) or len(positions) < 2:
         return
-    between = (places[1:] + places[:-1]) / 2
+    between = (positions[1:] + positions[:-1]) / 2
     marked_above = len(here) - np.searchsorted(here, between)
     others_above = len(rest) - np.searchsorted(rest, between)
     for side, n_marked, n_others in (
@@ -178,7 +180,7 @@ def _takes(trial: TrialRecord, name: str, choice: Scalar) -> bool:
 
 
 def _n_looks(evidence: Evidence, name: str, trials: Sequence[TrialRecord]) -> int:
-    """How many rules there are on one parameter."""
+    """Return the number of possible rules on one parameter."""
     kind = evidence.ranges[name]
     if isinstance(kind, Categories):
         return len(kind.choices)
@@ -186,7 +188,7 @@ def _n_looks(evidence: Evidence, name: str, trials: Sequence[TrialRecord]) -> in
 
 
 def _hypergeometric(rule: Rule) -> float:
-    """The chance of so many marked trials among those that a rule holds, if drawn blindly."""
+    """Return the chance that a random draw holds as many marked trials as a rule covers."""
     n, n_marked, n_inside = rule.n_marked + rule.n_others, rule.n_marked, rule.n_inside
     total = _log_choose(n, n_inside)
     return math.fsum(

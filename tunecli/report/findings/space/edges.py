@@ -1,9 +1,9 @@
-"""Do the good trials crowd at a bound of a range, and does the score rise towards it?
+"""Whether the good trials crowd at a bound of a range, and the score rises towards it.
 
 Crowding alone shows little: a sampler that learns returns to where it was lucky. So the score must
-rise with the parameter while the others are accounted for, by a t-test at 5 % for all bounds of a
-study together, and a parabola must not turn before the bound, within its error. Pruned trials
-count with their last mean: they were behind.
+also rise with the parameter while the others are accounted for, by a t-test at 5 % for all bounds
+of a study together, and a fitted parabola must not turn before the bound, within its error. Pruned
+trials count with their last mean.
 """
 
 from __future__ import annotations
@@ -27,14 +27,13 @@ from tunecli.report.findings.evidence.positions import (
 from tunecli.report.findings.evidence.separation import Rule
 from tunecli.report.phrases.wording import plain, scalar
 from tunecli.study_file.settings.ranges import Categories, IntRange
-from tunecli.study_file.text.counts import count
 
 _FEWEST = 10  # trials that have the parameter
 _OUTER = 0.2  # of the range, at its bound
 _CROWD = 0.5  # share of the good trials in there
 _LEVEL = 0.05
 _WIDER = 0.5  # of the width of the range, on its scale
-_LEAST_GAIN = 0.05  # of the width, or a wider range is not worth a line
+_LEAST_GAIN = 0.05  # of the width; a smaller extension is not worth a finding
 
 NATURAL: Mapping[str, tuple[float, float]] = {
     "dropout": (0.0, 0.9),
@@ -65,11 +64,11 @@ NATURAL: Mapping[str, tuple[float, float]] = {
     "freeze": (0.0, math.inf),
     "min_frequency": (0.0, 0.5),
 }
-"""By an argument's last name: no value beyond these is of use, so a bound there is no edge."""
+"""Useful lowest and highest value, by an argument's last name; a bound there is not an edge."""
 
 
 def edges(evidence: Evidence) -> list[Finding]:
-    """A finding for each bound at which the good trials crowd."""
+    """Return a finding for each bound at which the good trials crowd."""
     numeric = {
         name: kind
         for name, kind in evidence.ranges.items()
@@ -117,11 +116,11 @@ def _of(
 def crowd_at(
     evidence: Evidence, name: str, kind: Numeric, end: float, level: float
 ) -> Crowd | None:
-    """The good trials at an end of a range, if they crowd there and the score rises towards it.
+    """Return the good trials at an end of a range, if they crowd there and the score rises.
 
     Args:
-        end: 0 for the low one, 1 for the high one.
-        level: of the test.
+        end: 0 for the low end, 1 for the high end.
+        level: significance level of the test.
     """
     trials = evidence.having(name)
     if len(trials) < _FEWEST:
@@ -142,10 +141,10 @@ def crowd_at(
 
 
 def widened(name: str, kind: Numeric, end: float) -> Numeric | None:
-    """The range with its bound at `end` moved out; None where the bound is a natural one.
+    """Return the range with its bound at `end` moved outwards; None if that bound is natural.
 
-    By half of its width on its scale; on a log scale by a factor from 10 to 100, or from 2 to 4
-    for whole numbers. Rounded to two digits, or to the range's steps.
+    The bound moves by half of the range's width on its scale; on a log scale by a factor from 10
+    to 100, or from 2 to 4 for whole numbers. It is rounded to two digits, or to the range's steps.
     """
     bound = kind.high if end else kind.low
     moved = _clipped(rounded(_further(kind, end)), name, kind)
@@ -176,13 +175,13 @@ def _clipped(value: float, name: str, kind: Numeric) -> float:
 
 
 def _outer(kind: Numeric) -> float:
-    """Of the range, what counts as being at a bound; the bound alone of a few whole numbers."""
+    """Return the share of a range that counts as its end; for few whole numbers only the bound."""
     n_steps = (kind.high - kind.low) / kind.step if kind.step and not kind.log else math.inf
     return min(_OUTER, 0.5 / n_steps) if n_steps * _OUTER < 1 else _OUTER
 
 
 def _one_sided_p(slope: float, error: float, n_free: int) -> float:
-    """Of a slope this steep or steeper where there is none."""
+    """Return the probability of a slope at least this steep if the true slope is zero."""
     if n_free < 1 or error <= 0:
         return 1.0
     from scipy.special import stdtr
@@ -191,11 +190,12 @@ def _one_sided_p(slope: float, error: float, n_free: int) -> float:
 
 
 def _stays(beyond: Rule, crowd: Crowd) -> Finding:
-    """The score rises towards a bound, and beyond some value trials diverge: no wider range."""
+    """Return the advice to keep a range: the score rises towards a bound, but trials diverge."""
+    end = "upper" if beyond.side == "above" else "lower"
+    most = "most" if beyond.n_sound else "all"
     sentence = (
-        f"The score rises towards the bound of {plain(beyond.parameter)}, but it is unstable "
-        f"{beyond.side} {scalar(beyond.value, 2)}: {beyond.n_marked_inside} of "
-        f"{count(beyond.n_inside, 'trial')} there diverged. Stay in the range."
+        f"Keep the range of {plain(beyond.parameter)}: the score rises towards its {end} end, but "
+        f"{most} trials {beyond.side} {scalar(beyond.value, 2)} diverged."
     )
     return Finding(
         "unstable",
@@ -205,19 +205,17 @@ def _stays(beyond: Rule, crowd: Crowd) -> Finding:
         figures={"boundaries": [rule_figures(beyond)]},
         parameters=(beyond.parameter,),
         trials=crowd.trials,
-        advice="training.clip_norm: 1.0, or training.warmup: 0.1, may move it",
+        advice="training.clip_norm: 1.0 or training.warmup: 0.1 may allow values beyond",
     )
 
 
 def _finding(name: str, kind: Numeric, end: float, wider: Numeric, crowd: Crowd) -> Finding:
-    bound, new = (kind.high, wider.high) if end else (kind.low, wider.low)
+    bound = kind.high if end else kind.low
     where = "upper" if end else "lower"
     sentence = (
-        f"{crowd.n_inside} of the best {crowd.n_good} trials lie at the {where} end of {name} "
-        f"({scalar(bound)}), and the score rises towards it: search up to {scalar(new)}."
+        f"Search {plain(name)} beyond its {where} end: {crowd.n_inside} of the best "
+        f"{crowd.n_good} trials lie there, and the score still rises."
     )
-    if not end:
-        sentence = sentence.replace("search up to", "search down to")
     return Finding(
         "edge",
         "advice",

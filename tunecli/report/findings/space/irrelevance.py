@@ -1,8 +1,8 @@
-"""Which parameters have no effect that could be told from noise.
+"""Which parameters have no measurable effect.
 
-That an effect was not seen, among all trials or among the better half of them, is no reason to
-believe that there is none: it must also be certain (at 95 %, one-sided) that it explains little,
-and would do so if the sampler had spread its values over the whole range.
+An effect that was not seen, among all trials or among the better half of them, may still exist. So
+it must also be certain (at 95 %, one-sided) that the parameter explains little, and would explain
+little if the sampler had spread its values over the whole range.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tunecli.study_file.text.scalars import Scalar
 
 _FEWEST = 30  # trials that have the parameter
 _NOISE = 0.01  # a smaller p is a sign of an effect
-_SMALL = 0.05  # share of the variance of the scores that would still be worth searching
+_SMALL = 0.05  # share of the variance of the scores; a larger one is still worth searching
 _UNIFORM = 1 / 12  # variance of a position that is uniform from 0 to 1
 _QUANTILE = 1.645  # of the normal distribution, 95 %, one-sided
 
@@ -35,8 +35,8 @@ class WithoutEffect:
 
     Attributes:
         value: about that of the best trial that has it.
-        p: of an effect, among all trials and among the better half of them.
-        most_explained: share of the variance of the scores that it can explain.
+        p: p-values of an effect, among all trials and among the better half of them.
+        most_explained: upper limit of the share of the variance of the scores that it explains.
     """
 
     parameter: str
@@ -47,17 +47,17 @@ class WithoutEffect:
 
 
 def dead(evidence: Evidence) -> list[Finding]:
-    """One finding with all parameters that could as well be fixed."""
-    found = dead_parameters(evidence)
-    if not found:
+    """Return one finding with all parameters that could as well be fixed."""
+    without = dead_parameters(evidence)
+    if not without:
         return []
-    names = joined([plain(one.parameter) for one in found])
-    verb = "makes" if len(found) == 1 else "make"
-    n_trials = min(one.n_trials for one in found)
-    largest = max(one.most_explained for one in found)
+    names = joined([plain(one.parameter) for one in without])
+    subject = "it" if len(without) == 1 else "each"
+    n_trials = min(one.n_trials for one in without)
+    largest = max(one.most_explained for one in without)
     sentence = (
-        f"{names} {verb} no difference that {n_trials} trials could tell from noise: at most "
-        f"{max(largest, 0.01):.0%} of how scores differ{'' if len(found) == 1 else ' each'}."
+        f"Fix {names}: in {n_trials} trials {subject} explains at most {max(largest, 0.01):.0%} "
+        "of the variation in scores."
     )
     return [
         Finding(
@@ -65,17 +65,17 @@ def dead(evidence: Evidence) -> list[Finding]:
             "advice",
             sentence,
             weight=0.4,
-            figures={"parameters": [vars(one) for one in found]},
-            parameters=tuple(one.parameter for one in found),
-            changes=tuple(Fixed(one.parameter, one.value) for one in found),
+            figures={"parameters": [vars(one) for one in without]},
+            parameters=tuple(one.parameter for one in without),
+            changes=tuple(Fixed(one.parameter, one.value) for one in without),
         )
     ]
 
 
 def dead_parameters(evidence: Evidence) -> list[WithoutEffect]:
-    """In the order of the study file.
+    """Return the parameters without an effect, in the order of the study file.
 
-    None that other parameters hang on (see `isolation`), and no range with `or:`.
+    Parameters that others depend on (see `isolation`) and ranges with `or:` are left out.
     """
     names = [
         name
@@ -110,7 +110,7 @@ def _if_dead(evidence: Evidence, name: str) -> WithoutEffect | None:
 
 
 def _value(evidence: Evidence, best: TrialRecord, name: str) -> Scalar:
-    """The best trial's; any other is as good, so one that can be read."""
+    """Return the best trial's value, rounded to be readable: any other value is as good."""
     value, kind = best.params[name], evidence.ranges[name]
     if not isinstance(value, float) or not isinstance(kind, FloatRange) or kind.step:
         return value
@@ -118,7 +118,7 @@ def _value(evidence: Evidence, best: TrialRecord, name: str) -> Scalar:
 
 
 def _spread_out(evidence: Evidence, trials: Sequence[TrialRecord], name: str) -> float:
-    """How much larger the variance of a number would be if it were uniform over its range."""
+    """Return how much larger the variance of a number would be if it were uniform in its range."""
     kind = evidence.ranges[name]
     if isinstance(kind, Categories):
         return 1.0
@@ -127,9 +127,9 @@ def _spread_out(evidence: Evidence, trials: Sequence[TrialRecord], name: str) ->
 
 
 def most_explained(effect: Effect) -> float:
-    """An upper limit (95 %) of the share of all variance that a parameter explains.
+    """Return an upper limit (95 %) of the share of all variance that a parameter explains.
 
-    From the normal approximation to the square root of a noncentral chi-squared variable.
+    It uses the normal approximation to the square root of a noncentral chi-squared variable.
     """
     n = len(effect.score)
     root = math.sqrt(effect.share * n)

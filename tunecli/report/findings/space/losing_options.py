@@ -1,8 +1,7 @@
-"""Which options of a choice have lost, and how many trials would decide what is still open.
+"""Which options of a choice have lost, and how many trials would decide between the others.
 
-An option has lost if it is behind by more than trials explain (see `isolated_options`), if the
-folds of its best trial, too, tell it from the best of all, and if no range of its own ends too
-early.
+An option has lost if it is behind by more than chance explains (see `isolation`), if its best
+trial is not tied with the best of all, and if none of the ranges inside it ends too early.
 """
 
 from __future__ import annotations
@@ -15,12 +14,14 @@ from tunecli.report.findings.evidence.isolation import Difference, Isolation, is
 from tunecli.report.phrases.wording import joined, plain, scalar, score
 from tunecli.study_file.text.scalars import Scalar
 
+_MOST_NUMBERS = 2  # in a sentence
+
 
 def isolated_options(evidence: Evidence, at_edges: Collection[str] = ()) -> list[Finding]:
-    """A finding for each choice that has losers, and one for all that is open.
+    """Return a finding for each choice that has losers, and one for all undecided choices.
 
     Args:
-        at_edges: parameters whose range ends too early: an option that has one was not tuned yet.
+        at_edges: parameters whose range ends too early: an option that has one is not tuned yet.
     """
     compared = [one for one in isolations(evidence) if one.behind]
     losers = {one.parameter: _losers(evidence, one, at_edges) for one in compared}
@@ -30,7 +31,7 @@ def isolated_options(evidence: Evidence, at_edges: Collection[str] = ()) -> list
 
 
 def _losers(evidence: Evidence, one: Isolation, at_edges: Collection[str]) -> list[Difference]:
-    """The options that are behind by more than trials, folds and ranges can explain."""
+    """Return the options that are behind by more than trials, folds and ranges can explain."""
     tied = {(type(value), value) for value in (t.params.get(one.parameter) for t in evidence.tied)}
     return [
         difference
@@ -46,17 +47,15 @@ def _is_untuned(one: Isolation, choice: Scalar, at_edges: Collection[str]) -> bo
 
 
 def _won(one: Isolation, losers: Sequence[Difference]) -> Finding:
-    n_trials = min(difference.n_trials for difference in losers)
-    parts = [
-        f"{_called(one, d.choice)} by {score(d.mean)} (95 %: {score(d.low, d.mean)} to "
-        f"{score(d.high, d.mean)})"
-        for d in sorted(losers, key=lambda d: d.mean)
-    ]
+    ordered = sorted(losers, key=lambda difference: difference.mean)
+    names = joined([_option_name(one, difference.choice) for difference in ordered])
+    mean, low = ordered[0].mean, ordered[0].low
+    least = " or more" if len(losers) > 1 else f" (at least {score(low, mean)})"
     return Finding(
         "isolation",
         "advice",
-        f"{_called(one, one.winner)} beats {joined(parts)}, with the rest tuned for "
-        f"{n_trials} trials each.",
+        f"{_option_name(one, one.winner)} beats {names} by {score(mean)}{least}, with everything "
+        "else tuned.",
         weight=0.7,
         figures={
             "winner": one.winner,
@@ -70,11 +69,15 @@ def _won(one: Isolation, losers: Sequence[Difference]) -> Finding:
 
 
 def _open(undecided: Sequence[Isolation], at_edges: Collection[str]) -> Finding:
-    parts = [f"{plain(one.parameter)} ({_needed(one, at_edges)})" for one in undecided]
+    is_short = len(undecided) > _MOST_NUMBERS
+    parts = [
+        f"{plain(one.parameter)} ({_needed(one, at_edges, is_short=is_short)})"
+        for one in undecided
+    ]
     return Finding(
         "isolation",
         "note",
-        f"Not decided yet: the options of {joined(parts)}.",
+        f"No clear winner yet among the options of {joined(parts)}.",
         weight=0.3,
         figures={
             "undecided": [
@@ -83,23 +86,26 @@ def _open(undecided: Sequence[Isolation], at_edges: Collection[str]) -> Finding:
             ]
         },
         parameters=tuple(one.parameter for one in undecided),
-        advice="keep them all, or the ones that train faster",
+        advice="keep all options, or only those that train faster",
     )
 
 
-def _needed(one: Isolation, at_edges: Collection[str]) -> str:
-    """What would decide: a wider range, or so many trials if that is a sensible number."""
+def _needed(one: Isolation, at_edges: Collection[str], *, is_short: bool) -> str:
+    """Return what would decide: a wider range, or more trials if that number is reasonable."""
     untuned = [d.choice for d in one.behind if _is_untuned(one, d.choice, at_edges)]
     if untuned:
-        return f"{joined([_called(one, choice) for choice in untuned])} needs wider ranges first"
+        names = joined([_option_name(one, choice) for choice in untuned])
+        return f"{names} {'need' if len(untuned) > 1 else 'needs'} wider ranges first"
     more = [difference.n_more for difference in one.behind if difference.n_more is not None]
     if len(more) < len(one.behind):
-        return "no sensible number of trials would tell"
-    return f"about {max(more)} more trials of each would tell"
+        return "more trials are unlikely to decide"
+    if is_short:
+        return "more trials would decide"
+    return f"about {max(more)} more trials per option would decide"
 
 
-def _called(one: Isolation, choice: Scalar) -> str:
-    """A choice by its name; with the parameter where it says nothing alone."""
+def _option_name(one: Isolation, choice: Scalar) -> str:
+    """Return the name of an option; with its parameter unless it is a text."""
     if isinstance(choice, str):
         return plain(choice)
     return f"{plain(one.parameter.rpartition('.')[2])} {scalar(choice)}"

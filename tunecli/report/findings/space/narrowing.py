@@ -1,4 +1,4 @@
-"""Which part of each range holds all the good trials, for a next round that looks closer."""
+"""Which part of each range holds all the good trials, for a narrower next round."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from tunecli.report.findings.evidence.positions import (
     rounded,
     value_at,
 )
-from tunecli.report.phrases.wording import plain
+from tunecli.report.phrases.wording import joined, plain
 from tunecli.study_file.settings.ranges import Categories
 from tunecli.study_file.text.counts import count
 
 _FEWEST = 25  # trials that have the parameter
 _MARGIN = 0.1  # of the range, kept on both sides of the good trials
-_NARROW = 0.6  # of the range; a wider region is not worth a new range
+_NARROW = 0.6  # of the range; a wider part is not worth a new range
 _LEVEL = 0.01
 
 
 def narrow(evidence: Evidence, left_alone: Collection[str] = ()) -> list[Finding]:
-    """One finding with all ranges of which a part is enough.
+    """Return one finding with all ranges that can be narrowed.
 
-    Only where the parameter has an effect: otherwise the good trials lie together by chance.
+    The parameter must have an effect: otherwise the good trials lie together by chance.
 
     Args:
-        left_alone: parameters of which another finding has a change.
+        left_alone: parameters that another finding changes.
     """
     changes = [
         change
@@ -40,14 +40,15 @@ def narrow(evidence: Evidence, left_alone: Collection[str] = ()) -> list[Finding
     ]
     if not changes:
         return []
-    names = ", ".join(plain(change.parameter) for change in changes)
+    names = joined([plain(change.parameter) for change in changes])
+    ranges = "range" if len(changes) == 1 else "ranges"
     n_good = len(evidence.good)
     return [
         Finding(
             "narrow",
             "note",
-            f"The best {count(n_good, 'trial')} lie in a part of the range of {names}: "
-            "a next round can look closer there.",
+            f"Narrow the {ranges} of {names}: the best {count(n_good, 'trial')} lie in a part of "
+            f"{'it' if len(changes) == 1 else 'each'}.",
             weight=0.6,
             figures={"n_good": n_good},
             parameters=tuple(change.parameter for change in changes),
@@ -61,8 +62,8 @@ def _of(evidence: Evidence, name: str, kind: Numeric) -> list[NewRange]:
     trials = evidence.having(name)
     if len(trials) < _FEWEST:
         return []
-    places = [number_position(kind, trial, name) for trial in best_tenth(trials)]
-    low, high = max(min(places) - _MARGIN, 0.0), min(max(places) + _MARGIN, 1.0)
+    positions = [number_position(kind, trial, name) for trial in best_tenth(trials)]
+    low, high = max(min(positions) - _MARGIN, 0.0), min(max(positions) + _MARGIN, 1.0)
     if high - low > _NARROW:
         return []
     effect = effect_of(evidence, trials, name)
@@ -73,7 +74,7 @@ def _of(evidence: Evidence, name: str, kind: Numeric) -> list[NewRange]:
 
 
 def _part(kind: Numeric, low: float, high: float) -> Numeric:
-    """From one position to another, rounded; no further than the range goes."""
+    """Return the part of a range between two positions, rounded and within the range."""
     ends = value_at(kind, low), value_at(kind, high)
     if kind.step is not None:
         steps = [round((end - kind.low) / kind.step) * kind.step for end in ends]

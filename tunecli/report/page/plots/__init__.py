@@ -1,1 +1,1 @@
-"""What the page draws, as plotly.js takes it: one module a family of plots, pure functions."""
+"""The plots of the page as plotly.js reads them: pure functions, one module per kind of plot."""

@@ -1,4 +1,4 @@
-"""Several studies in one plot: their best so far, and the options of the choices they share."""
+"""Several studies in one plot: their best so far, and the options of their common choices."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 
 
 def best_so_far_plot(comparison: Comparison) -> Plot:
-    """A line a study, each of its own dash, its name at its end."""
+    """Return one line per study, each with its own dash."""
     better = "higher" if comparison.direction == "maximize" else "lower"
     metric = wording.shortened(comparison.metric, 40)
-    shown = [one for one in comparison.contenders if one.best is not None]
+    studies = [one for one in comparison.contenders if one.best is not None]
     return Plot(
         "Best so far",
-        f"Best {wording.plain(comparison.metric)} over trials, of {len(shown)} studies.",
-        [_line(one, place) for place, one in enumerate(shown)],
+        f"Best {wording.plain(comparison.metric)} so far over trials, for {len(studies)} studies.",
+        [_line(one, index) for index, one in enumerate(studies)],
         plot_layout(
             xaxis=axis("trial", rangemode="tozero", showgrid=False, tickformat=",d"),
             yaxis=axis(f"{metric} ({better} is better)", nticks=6),
@@ -36,7 +36,7 @@ def best_so_far_plot(comparison: Comparison) -> Plot:
 
 
 def shared_choices(comparison: Comparison) -> dict[str, Plot]:
-    """By the names of the choices: what each option reached in each study."""
+    """Return plots of what each option reached in each study, by the name of the choice."""
     return {
         parameter: _choice(comparison, parameter)
         for parameter, options in comparison.shared_choices().items()
@@ -44,7 +44,7 @@ def shared_choices(comparison: Comparison) -> dict[str, Plot]:
     }
 
 
-def _line(one: ComparedStudy, place: int) -> Trace:
+def _line(one: ComparedStudy, index: int) -> Trace:
     curve = one.best_so_far()
     known = [(number, value) for number, value in enumerate(curve) if value is not None]
     return {
@@ -54,9 +54,9 @@ def _line(one: ComparedStudy, place: int) -> Trace:
         "x": [number for number, _ in known],
         "y": [value for _, value in known],
         "line": {
-            "color": f"@series-{place % _N_COLOURS}",
+            "color": f"@series-{index % _N_COLOURS}",
             "width": 2.5,
-            "dash": _DASHES[place % len(_DASHES)],
+            "dash": _DASHES[index % len(_DASHES)],
             "shape": "hv",
         },
         "hoverinfo": "name+x+y",
@@ -76,5 +76,5 @@ def _choice(comparison: Comparison, parameter: str) -> Plot:
         [rows for rows in lines if rows],
         value_axis,
         f"Best {metric} of each option of {wording.plain(parameter)} in each study.",
-        "Hollow diamond: the best trial. Dot with its 95 % interval: expected best.",
+        "Hollow diamond: the best trial. Dot with a 95 % interval: the expected best.",
     )

@@ -1,4 +1,4 @@
-"""Score over trials, with the best so far."""
+"""The score over trials, with the best so far."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from tunecli.study_file.text.counts import count
 
 
 def history(study: StudyRecord, scores: ScoreAxis) -> Plot:
-    """Every trial, and the best complete one up to it."""
-    seen = [trial for trial in study.trials if trial.state != "waiting"]
+    """Return every trial's score, with the best so far as a line."""
+    trials = [trial for trial in study.trials if trial.state != "waiting"]
     line = _best_so_far(study)
-    traces = outcome_points(((trial.number, trial) for trial in seen), scores)
+    traces = outcome_points(((trial.number, trial) for trial in trials), scores)
     return Plot(
         "Score over trials",
         _description(study),

@@ -1,4 +1,4 @@
-"""How much each parameter mattered, with its interval."""
+"""How much each parameter matters, with its interval."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from tunecli.study_file.text.counts import count
 _MOST = 12
 
 
-def importances(found: Importance, sure: Mapping[str, ImportanceInterval]) -> Plot:
-    """The most important first; those that hardly count are left out."""
-    short = wording.short_names(found.values)
-    shown = [*found.values.items()][:_MOST]
+def importances(result: Importance, intervals: Mapping[str, ImportanceInterval]) -> Plot:
+    """Return the importances, largest first, without the least important of many."""
+    short = wording.short_names(result.values)
+    leading = [*result.values.items()][:_MOST]
     note = (
-        f"PED-ANOVA over {count(found.n_trials, 'complete trial')}. Whiskers: 90 % of "
+        f"PED-ANOVA over {count(result.n_trials, 'complete trial')}. Whiskers: 90 % of "
         f"{N_RESAMPLES} bootstrap resamples of the trials."
     )
-    if len(shown) < len(found.values):
-        n_others = len(found.values) - len(shown)
-        note += f" {count(n_others, 'parameter')} of less importance left out."
-    most, share = shown[0]
+    if len(leading) < len(result.values):
+        n_others = len(result.values) - len(leading)
+        note += f" {count(n_others, 'less important parameter')} not shown."
+    most, share = leading[0]
     return interval_plot(
         "Importance of parameters",
-        [[_row(name, short[name], value, sure.get(name))] for name, value in shown],
+        [[_row(name, short[name], value, intervals.get(name))] for name, value in leading],
         axis("share of importance", rangemode="tozero", tickformat=".0%"),
-        f"{wording.plain(most)} mattered most, with {share:.0%}.",
+        f"{wording.plain(most)} matters most, with {share:.0%}.",
         note,
     )
 
 
 def _row(name: str, short: str, value: float, interval: ImportanceInterval | None) -> Row:
-    said = f"{wording.plain(name)}: {value:.0%}"
+    hover = f"{wording.plain(name)}: {value:.0%}"
     if interval is None:
-        return Row(f"{wording.plain(short)}  {value:.0%}", value, said=said)
-    said += f" ({interval.low:.0%} to {interval.high:.0%})"
-    return Row(f"{wording.plain(short)}  {value:.0%}", value, *interval, said)
+        return Row(f"{wording.plain(short)}  {value:.0%}", value, hover=hover)
+    hover += f" ({interval.low:.0%} to {interval.high:.0%})"
+    return Row(f"{wording.plain(short)}  {value:.0%}", value, *interval, hover)

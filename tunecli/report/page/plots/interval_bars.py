@@ -19,17 +19,17 @@ class Row:
 
     Attributes:
         label: foreign text.
-        low, high: ends of the interval; None for none.
-        said: under the pointer.
-        colour, symbol: of its dot.
-        number: of the trial that it is, if it is one.
+        low, high: ends of the interval; None without one.
+        hover: text under the pointer.
+        colour, symbol: look of the dot.
+        number: number of the trial, if the dot is a trial.
     """
 
     label: str
     value: float
     low: float | None = None
     high: float | None = None
-    said: str = ""
+    hover: str = ""
     colour: str = "@complete"
     symbol: str = "circle"
     number: int | None = None
@@ -42,10 +42,10 @@ def interval_plot(
     description: str,
     note: str = "",
 ) -> Plot:
-    """Dots with their intervals, line by line, the first on top.
+    """Return dots with their intervals, line by line, the first on top.
 
     Args:
-        lines: the dots of each; its label is that of its first.
+        lines: the dots of each line; its label is that of its first dot.
     """
     labels = [wording.shortened(rows[0].label, 34) for rows in lines]
     return Plot(
@@ -77,7 +77,7 @@ def _dots(lines: Sequence[Sequence[Row]]) -> Trace:
         "x": [row.value for row in rows],
         "y": [y for y, _ in placed],
         "customdata": [row.number for row in rows],
-        "hovertext": [text(row.said) for row in rows],
+        "hovertext": [text(row.hover) for row in rows],
         "hoverinfo": "text",
         "error_x": {
             "type": "data",
@@ -97,5 +97,5 @@ def _dots(lines: Sequence[Sequence[Row]]) -> Trace:
 
 
 def _reach(high: float | None, low: float | None) -> float | None:
-    """Of one arm; None leaves it out, where 0 would still draw its end."""
+    """Return the length of one arm; None draws nothing, while 0 would still draw its end."""
     return max(high - low, 0.0) if high is not None and low is not None else None

@@ -14,10 +14,10 @@ from tunecli.study_file.text.counts import count
 
 
 def learning(study: StudyRecord, trial: TrialRecord, curve: Curve, limits: Limits) -> Plot:
-    """The curves of one trial.
+    """Return the curves of one trial.
 
     Args:
-        limits: of both axes, so that trials beside each other can be compared.
+        limits: of both axes, the same for all trials, so that they can be compared.
     """
     x, label = _steps(curve)
     has_loss = any(map(math.isfinite, curve.train_loss))
@@ -51,16 +51,16 @@ Limits = Mapping[str, Mapping[str, Any]]
 
 
 def limits_of(curves: Sequence[Curve]) -> Limits:
-    """Axes that hold all these curves."""
+    """Return axes that hold all these curves."""
     scores = [value for curve in curves for fold in _or_mean(curve) for value in fold]
     losses = [value for curve in curves for fold in curve.folds for value in fold.train_loss]
-    found = {}
+    limits = {}
     for name, values in (("score", scores), ("loss", losses)):
         finite = [value for value in values if math.isfinite(value)]
         if finite:
             room = 0.04 * (max(finite) - min(finite)) or 0.5
-            found[name] = {"range": [min(finite) - room, max(finite) + room]}
-    return found
+            limits[name] = {"range": [min(finite) - room, max(finite) + room]}
+    return limits
 
 
 def _or_mean(curve: Curve) -> Sequence[Sequence[float]]:
@@ -68,7 +68,7 @@ def _or_mean(curve: Curve) -> Sequence[Sequence[float]]:
 
 
 def _steps(curve: Curve) -> tuple[Sequence[float], str]:
-    """Epochs where they are known; a fraction of one is an evaluation within it."""
+    """Return epochs if they are known, else numbers of evaluations, and the axis' title."""
     epochs = next((fold.epoch for fold in curve.folds), ())
     if len(epochs) == len(curve.step) and all(map(math.isfinite, epochs)):
         return epochs, "epoch"
@@ -82,22 +82,22 @@ def _finite(values: Sequence[float]) -> list[float | None]:
 def _band(
     x: Sequence[float], folds: Sequence[Sequence[float]], colour: str, y: str
 ) -> list[Trace]:
-    """From the lowest to the highest fold at each evaluation."""
+    """Return a band from the lowest to the highest fold at each evaluation."""
     if len(folds) < 2:
         return []
     columns = [
         [value for value in column if math.isfinite(value)] for column in zip(*folds, strict=False)
     ]
-    kept = [(at, column) for at, column in zip(x, columns, strict=False) if column]
+    filled = [(at, column) for at, column in zip(x, columns, strict=False) if column]
     edge = {"type": "scatter", "mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"}
     low = {
         **edge,
-        "x": [at for at, _ in kept],
-        "y": _finite([min(c) for _, c in kept]),
+        "x": [at for at, _ in filled],
+        "y": _finite([min(c) for _, c in filled]),
         "yaxis": y,
     }
     high = low | {
-        "y": _finite([max(column) for _, column in kept]),
+        "y": _finite([max(column) for _, column in filled]),
         "fill": "tonexty",
         "fillcolor": f"@{colour}-band",
     }
@@ -126,7 +126,7 @@ def _loss_axis(limits: Limits) -> dict[str, Any]:
 
 
 def _best(trial: TrialRecord, x: Sequence[float]) -> list[dict[str, Any]]:
-    """Where the trial's value was taken."""
+    """Return a line at the evaluation that counts."""
     if trial.best_step is None or trial.best_step >= len(x):
         return []
     at = x[trial.best_step]
@@ -139,5 +139,5 @@ def _description(study: StudyRecord, trial: TrialRecord, curve: Curve) -> str:
     text = f"Trial {trial.number}, {count(len(curve.score), 'evaluation')}"
     for label, values in ((name, curve.score), ("training loss", curve.train_loss)):
         if values:
-            text += f"; {label} {wording.score(values[0])} to {wording.score(values[-1])}"
+            text += f"; {label} from {wording.score(values[0])} to {wording.score(values[-1])}"
     return text + "."

@@ -1,4 +1,4 @@
-"""How each outcome is marked: by shape first, so that nobody has to tell colours apart."""
+"""The mark of each outcome: shapes differ, so that nobody depends on colours."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tunecli.report.page.plots.scores import ScoreAxis
 
 @dataclass(frozen=True)
 class Mark:
-    """Attributes: `symbol`: Plotly's name; `size`: pixels."""
+    """The mark of an outcome. Attributes: `symbol`: Plotly's name; `size`: pixels."""
 
     symbol: str
     size: int = 8
@@ -27,24 +27,24 @@ MARKS = {
     "running": Mark("circle-open", 9),
     "complete": Mark("circle", 7, 0.8),
 }
-"""By outcome, in the order of drawing: what counts most lies on top."""
+"""Marks by outcome, in the order of drawing: the most important lie on top."""
 
 
 def outcome_of(trial: TrialRecord) -> str:
-    """Its outcome; `running` while it has none."""
+    """Return a trial's outcome, or its state, such as `running`, while it has none."""
     return trial.outcome or trial.state
 
 
 def outcomes(trials: Iterable[TrialRecord]) -> list[str]:
-    """Which marks the plots of these trials need, the most important first."""
-    found = {outcome_of(trial) for trial in trials}
-    return [word for word in reversed(MARKS) if word in found]
+    """Return the outcomes that occur among these trials, the most important first."""
+    words = {outcome_of(trial) for trial in trials}
+    return [word for word in reversed(MARKS) if word in words]
 
 
 def outcome_points(
     positions: Iterable[tuple[float, TrialRecord]], scores: ScoreAxis, **changes: object
 ) -> list[Trace]:
-    """One trace an outcome: the score of each trial against a position of its own."""
+    """Return one trace per outcome: the score of each trial against its position."""
     by_outcome: dict[str, list[tuple[float, TrialRecord]]] = {}
     for position, trial in positions:
         by_outcome.setdefault(outcome_of(trial), []).append((position, trial))

@@ -1,7 +1,7 @@
 """Parallel coordinates of the complete trials, drawn as lines of an ordinary plot.
 
 Plotly's own need WebGL, which not every machine has, and leave out a trial that lacks a parameter.
-Here a line goes through `–` where its branch has no such parameter.
+Here a line passes through `–` where its branch lacks the parameter.
 """
 
 from __future__ import annotations
@@ -18,31 +18,34 @@ from tunecli.report.phrases import wording
 from tunecli.study_file.text.counts import count
 
 _MOST_AXES = 12
-_ABSENT = -0.14  # where a line goes that has no such parameter
+_ABSENT = -0.14  # position of a line that lacks the parameter
 _PIXELS = 80  # between two axes
 
 
 def parallel(evidence: Evidence, scores: ScoreAxis, importances: Mapping[str, float]) -> Plot:
-    """The best tenth, the better half and the rest, each line a trial.
+    """Return the best tenth, the better half and the rest of the trials, one line per trial.
 
     Args:
-        importances: of many parameters the most important are shown, largest first.
+        importances: of the parameters; only the most important of many are shown.
     """
-    shown = _chosen(evidence, importances)
+    names = _chosen(evidence, importances)
     scales = {
-        name: parameter_scale(name, evidence.ranges[name], evidence.study.gates) for name in shown
+        name: parameter_scale(name, evidence.ranges[name], evidence.study.gates) for name in names
     }
-    n_left_out = len(evidence.ranges) - len(shown)
+    n_left_out = len(evidence.ranges) - len(names)
     short = wording.short_names(evidence.ranges)
-    titles = [*(short[name] for name in shown), wording.shortened(evidence.study.metric, 18)]
-    note = "Strong: the best tenth, at least five. Then the better half, then the rest."
-    if any(name not in trial.params for name in shown for trial in evidence.ranked):
-        note += " A line passes – where a trial has no such parameter."
+    titles = [*(short[name] for name in names), wording.shortened(evidence.study.metric, 18)]
+    note = (
+        "Strong lines: the best tenth, at least five trials. Medium: the better half. "
+        "Pale: the rest."
+    )
+    if any(name not in trial.params for name in names for trial in evidence.ranked):
+        note += " A line passes through – where a trial lacks the parameter."
     if n_left_out:
-        note += f" The {len(shown)} most important of {len(evidence.ranges)} parameters."
+        note += f" Shown: the {len(names)} most important of {len(evidence.ranges)} parameters."
     return Plot(
         "Parallel coordinates",
-        f"One line a complete trial through {count(len(shown), 'parameter')} and the "
+        f"One line per complete trial through {count(len(names), 'parameter')} and the "
         "score; the table of trials has the same numbers.",
         _lines(evidence, scales, scores),
         plot_layout(
@@ -69,10 +72,10 @@ def parallel(evidence: Evidence, scores: ScoreAxis, importances: Mapping[str, fl
 
 
 def _chosen(evidence: Evidence, importances: Mapping[str, float]) -> list[str]:
-    """The most important parameters that vary, in the order of the study file."""
+    """Return the most important parameters, in the order of the study file."""
     order = sorted(evidence.ranges, key=lambda name: -importances.get(name, 0.0))
-    kept = set(order[:_MOST_AXES])
-    return [name for name in evidence.ranges if name in kept]
+    most_important = set(order[:_MOST_AXES])
+    return [name for name in evidence.ranges if name in most_important]
 
 
 def _lines(evidence: Evidence, scales: Mapping[str, Scale], scores: ScoreAxis) -> list[Trace]:
@@ -93,16 +96,16 @@ def _lines(evidence: Evidence, scales: Mapping[str, Scale], scores: ScoreAxis) -
 def _group(
     name: str, trials: Sequence[TrialRecord], scales: Mapping[str, Scale], scores: ScoreAxis
 ) -> Trace:
-    """All lines of a group are one trace with gaps: a thousand traces would be slow."""
+    """Return all lines of a group as one trace with gaps: a thousand traces would be slow."""
     x: list[float | None] = []
     y: list[float | None] = []
     numbers: list[int | None] = []
     for trial in reversed(trials):  # the best on top
-        places = [_place(trial, name, scale) for name, scale in scales.items()]
+        positions = [_position(trial, name, scale) for name, scale in scales.items()]
         score = (scores.values[trial.trial_id] - scores.low) / (scores.high - scores.low)
-        x += [*range(len(places) + 1), None]
-        y += [*places, round(min(max(score, 0.0), 1.0), 4), None]
-        numbers += [trial.number] * (len(places) + 1) + [None]
+        x += [*range(len(positions) + 1), None]
+        y += [*positions, round(min(max(score, 0.0), 1.0), 4), None]
+        numbers += [trial.number] * (len(positions) + 1) + [None]
     return {
         "type": "scatter",
         "mode": "lines",
@@ -114,13 +117,13 @@ def _group(
     }
 
 
-def _place(trial: TrialRecord, name: str, scale: Scale) -> float:
-    """A category's lines are spread a little, so that one sees how many there are."""
-    found = scale.place(trial.params[name]) if name in trial.params else None
-    if found is None:
+def _position(trial: TrialRecord, name: str, scale: Scale) -> float:
+    """Return where a trial's line crosses an axis; lines of one category are spread a little."""
+    position = scale.place(trial.params[name]) if name in trial.params else None
+    if position is None:
         return round(_ABSENT + (trial.number * 0.618034 % 1 - 0.5) * 0.04, 4)
-    found += (trial.number * 0.618034 % 1 - 0.5) * 0.4 * scale.gap
-    return round(min(max(found, 0.0), 1.0), 4)
+    position += (trial.number * 0.618034 % 1 - 0.5) * 0.4 * scale.gap
+    return round(min(max(position, 0.0), 1.0), 4)
 
 
 def _axis_line(position: int) -> dict[str, Any]:
@@ -137,15 +140,15 @@ def _axis_line(position: int) -> dict[str, Any]:
 def _labels(
     evidence: Evidence, scales: Mapping[str, Scale], scores: ScoreAxis
 ) -> list[dict[str, Any]]:
-    """Ticks of every axis, and a dash for what has no value there."""
-    found = []
+    """Return the ticks of every axis, and a dash for trials without a value there."""
+    ticks = []
     for i, (name, scale) in enumerate(scales.items()):
         labels = shortest_labels(scale.labels, 12)
-        found += [_label(i, y, label) for y, label in zip(scale.positions, labels, strict=True)]
+        ticks += [_label(i, y, label) for y, label in zip(scale.positions, labels, strict=True)]
         if any(name not in trial.params for trial in evidence.ranked):
-            found.append(_label(i, _ABSENT, "–"))
+            ticks.append(_label(i, _ABSENT, "–"))
     ends = ((0.0, scores.low), (0.5, (scores.low + scores.high) / 2), (1.0, scores.high))
-    return found + [_label(len(scales), y, wording.score(value)) for y, value in ends]
+    return ticks + [_label(len(scales), y, wording.score(value)) for y, value in ends]
 
 
 def _label(x: float, y: float, label: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""One panel a parameter: score against value on its range's scale, with bounds and good region."""
+"""One panel per parameter: the score against its value, with bounds and the good region."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _JITTER = 0.5  # of the way to the next category or whole number
 
 
 def panels(evidence: Evidence, scores: ScoreAxis) -> dict[str, Plot]:
-    """By the names of the parameters, in the order of the study file."""
+    """Return the panels by the name of the parameter, in the order of the study file."""
     good = {trial.trial_id for trial in evidence.good}
     return {
         name: parameter_panel(
@@ -34,7 +34,7 @@ def panels(evidence: Evidence, scores: ScoreAxis) -> dict[str, Plot]:
 def parameter_panel(
     evidence: Evidence, scores: ScoreAxis, name: str, scale: Scale, good: set[int]
 ) -> Plot:
-    """The panel of one parameter.
+    """Return the panel of one parameter.
 
     Args:
         good: `trial_id` of the good trials.
@@ -65,15 +65,15 @@ def parameter_panel(
 def _placed(
     trials: Sequence[TrialRecord], name: str, scale: Scale
 ) -> list[tuple[float, TrialRecord]]:
-    """Where each trial that has the parameter stands; those of a category beside each other."""
-    found = []
+    """Return (position, trial) for each trial that has the parameter; categories are spread."""
+    placed = []
     for trial in trials:
         x = scale.place(trial.params[name]) if name in trial.params else None
         if x is None:
             continue
         x += (trial.number * _GOLDEN % 1 - 0.5) * _JITTER * scale.gap
-        found.append((round(x, 5), trial))
-    return found
+        placed.append((round(x, 5), trial))
+    return placed
 
 
 def _note(scale: Scale) -> str:
@@ -81,7 +81,7 @@ def _note(scale: Scale) -> str:
 
 
 def _x_axis(scale: Scale, positions: Sequence[float]) -> dict[str, Any]:
-    """Positions in place of values: every scale has ticks as the study file writes them."""
+    """Return an axis of positions whose ticks are values as the study file writes them."""
     low, high = min(positions, default=0.0), max(positions, default=1.0)
     n = max(len(scale.labels), 1)
     labels = shortest_labels(scale.labels, max(6, 36 // n))
@@ -95,7 +95,7 @@ def _x_axis(scale: Scale, positions: Sequence[float]) -> dict[str, Any]:
 
 
 def _region(scale: Scale, positions: Sequence[float]) -> tuple[float, float] | None:
-    """From the lowest to the highest of the good trials; None for a choice."""
+    """Return the range of positions of the good trials; None for a choice."""
     if scale.is_choice or len(positions) < 2:
         return None
     return min(positions), max(positions)
@@ -140,7 +140,7 @@ def _bounds(scale: Scale) -> list[dict[str, Any]]:
 def _medians(
     scale: Scale, placed: Sequence[tuple[float, TrialRecord]], scores: ScoreAxis
 ) -> list[Trace]:
-    """A short line at the median of the complete trials of each category."""
+    """Return a short line at the median of the complete trials of each category."""
     width = 0.35 / max(len(scale.labels), 1)
     x: list[float | None] = []
     y: list[float | None] = []
@@ -161,7 +161,7 @@ def _medians(
 
 
 def _ring(winner: Sequence[tuple[float, TrialRecord]], scores: ScoreAxis) -> list[Trace]:
-    """Around the best trial."""
+    """Return a ring around the best trial."""
     return [
         {
             "type": "scatter",

@@ -1,8 +1,8 @@
-"""What a plot of the page is, and how all of them look.
+"""The plots of the page, and their common look.
 
 Figures are plain mappings as plotly.js reads them. Colours are tokens such as `@complete`, which
 the page replaces by those of its light or dark palette, so that a figure is stored once for both.
-A trace's `customdata` are trial numbers; the page adds what is said of a trial under the pointer.
+A trace's `customdata` are trial numbers; the page adds the text on a trial under the pointer.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Trace = dict[str, Any]
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif"
 
-# Hues of Okabe and Ito (https://jfly.uni-koeln.de/color/), which differ for everybody's eyes.
+# Hues of Okabe and Ito (https://jfly.uni-koeln.de/color/), which colour-blind people can separate.
 PALETTES: Mapping[str, Mapping[str, str]] = {
     "light": {
         "ink": "#1c2128",
@@ -80,12 +80,12 @@ class Plot:
     """One figure of the page.
 
     Attributes:
-        title: above it.
-        description: what it shows, for those who do not see it.
-        traces, layout: as plotly.js takes them.
-        note: below it; empty for none.
+        title: heading of the figure.
+        description: what it shows, for people who cannot see it.
+        traces, layout: as plotly.js reads them.
+        note: a line under the title; may be empty.
         height, least_width: pixels; a narrower page scrolls it.
-        wide: takes the page's whole width.
+        wide: whether it takes the page's whole width.
     """
 
     title: str
@@ -98,17 +98,17 @@ class Plot:
     wide: bool = False
 
     def figure(self) -> dict[str, Any]:
-        """What the page's script draws."""
+        """Return what the page's script draws."""
         return {"data": self.traces, "layout": self.layout}
 
 
 def text(foreign: str) -> str:
-    """A name as Plotly shows it letter by letter: it takes a few HTML tags for markup."""
+    """Return foreign text that Plotly shows literally: it interprets a few HTML tags."""
     return html.escape(wording.plain(foreign), quote=False)
 
 
 def plot_layout(**changes: Any) -> dict[str, Any]:
-    """What all plots have in common, and what one of them changes."""
+    """Return the common layout of all plots with the changes of one."""
     common = {
         "font": {"family": FONT, "size": 12, "color": "@soft"},
         "paper_bgcolor": "rgba(0,0,0,0)",
@@ -128,7 +128,7 @@ def plot_layout(**changes: Any) -> dict[str, Any]:
 
 
 def axis(title: str = "", **changes: Any) -> dict[str, Any]:
-    """One axis; `title` is foreign text."""
+    """Return one axis; `title` is foreign text."""
     common = {
         "title": {"text": text(title), "standoff": 8},
         "gridcolor": "@grid",

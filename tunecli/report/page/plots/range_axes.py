@@ -1,4 +1,4 @@
-"""A parameter's axis: its range's scale, ticks as a study file has them, where values stand."""
+"""The axis of a parameter: the scale of its range, ticks, and positions of values."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tunecli.study_file.settings.ranges import Categories, FloatRange, IntRange,
 from tunecli.study_file.text.scalars import Scalar
 
 _MOST_TICKS = 6
-_COARSE = 0.05  # a step as large a share of the range is seen as one
+_COARSE = 0.05  # share of the range from which on a step is visible
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,8 @@ class Scale:
     """Positions of a parameter's values from 0 (its lowest) to 1 (its highest).
 
     Attributes:
-        labels: foreign text; of a choice one a category, of numbers the ticks.
-        positions: of the labels.
+        labels: foreign text; one per category of a choice, or the ticks of numbers.
+        positions: positions of the labels.
     """
 
     range: Range
@@ -34,7 +34,7 @@ class Scale:
 
     @property
     def gap(self) -> float:
-        """Between two categories or whole numbers; 0 where values lie anywhere."""
+        """Distance of two categories or whole numbers; 0 for continuous values."""
         kind = self.range
         if isinstance(kind, Categories):
             return 1 / len(kind.choices)
@@ -43,7 +43,7 @@ class Scale:
         return gap / 2 if gap > _COARSE else 0.0
 
     def place(self, value: Scalar) -> float | None:
-        """Where it stands, outside of 0 to 1 if it is from another range; None for nowhere."""
+        """Return the position of a value, outside 0 to 1 beyond the range; None if it has none."""
         if isinstance(self.range, Categories):
             keys = [(type(choice), choice) for choice in self.range.choices]
             key = (type(value), value)
@@ -54,7 +54,7 @@ class Scale:
 
 
 def parameter_scale(name: str, kind: Range, gates: Mapping[str, Scalar]) -> Scale:
-    """The scale of one parameter; the two values of a gate are called by what they mean."""
+    """Return the scale of one parameter; the two values of a gate are named by their meaning."""
     match kind:
         case Categories(choices):
             n = len(choices)
@@ -63,12 +63,12 @@ def parameter_scale(name: str, kind: Range, gates: Mapping[str, Scalar]) -> Scal
         case FloatRange() | IntRange():
             ticks = log_ticks(kind) if kind.log else even_ticks(kind)
             labels = tuple(wording.scalar(tick) for tick in ticks)
-            found = (_share(kind, tick) for tick in ticks)
-            return Scale(kind, labels, tuple(share for share in found if share is not None))
+            shares = (_share(kind, tick) for tick in ticks)
+            return Scale(kind, labels, tuple(share for share in shares if share is not None))
 
 
 def log_ticks(kind: FloatRange | IntRange) -> list[float]:
-    """Powers of ten within a range, with their 2- and 5-fold where there is room."""
+    """Return powers of ten within a range, with their 2- and 5-fold where there is room."""
     first, last = math.floor(math.log10(kind.low)), math.ceil(math.log10(kind.high))
     for digits in ((1, 2, 5), (1, 3), (1,)):
         powers = range(first, last + 1)
@@ -83,7 +83,7 @@ def log_ticks(kind: FloatRange | IntRange) -> list[float]:
 
 
 def even_ticks(kind: FloatRange | IntRange) -> list[float]:
-    """About five round numbers within a range; its own steps if they are few."""
+    """Return about five round numbers within a range, or its steps if they are few."""
     span = kind.high - kind.low
     if span <= 0:
         return [kind.low]
@@ -115,7 +115,7 @@ def _share(kind: FloatRange | IntRange, value: float) -> float | None:
 
 
 def shortest_labels(labels: tuple[str, ...], width: int) -> tuple[str, ...]:
-    """Labels that fit, and still differ from each other where they did before."""
+    """Return labels of at most `width` characters that still differ where they did before."""
     cut = tuple(wording.shortened(label, width) for label in labels)
     if len(set(cut)) == len(set(labels)):
         return cut

@@ -1,8 +1,8 @@
 """The axis of scores, the same in all plots of a study.
 
-Trials that went wrong, or were pruned after an epoch, would squeeze all others into a line. So
-what is far out among the complete trials by Tukey's rule (three interquartile ranges beyond the
-worse quartile) is drawn on a strip at the worse end, and so is a trial that has no score at all.
+Trials that went wrong, or were pruned after an epoch, would compress all others into a line. So
+outliers by Tukey's rule (three interquartile ranges beyond the worse quartile of the complete
+trials) are drawn on a strip at the worse end, and so are trials without a score.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tunecli.report.analysis.records import StudyRecord, TrialRecord
 from tunecli.report.page.plots.plot import axis
 from tunecli.report.phrases import wording
 
-STRIP = "Beyond the dotted line: trials without a score, or with one far out."
+STRIP = "Beyond the dotted line: trials without a score, or with an outlying one."
 
 _FAR_OUT = 3.0  # interquartile ranges
 _STRIP, _MARGIN = 0.09, 0.05  # shares of the axis
@@ -26,11 +26,11 @@ _STRIP, _MARGIN = 0.09, 0.05  # shares of the axis
 
 @dataclass(frozen=True)
 class ScoreAxis:
-    """Where a trial's score stands.
+    """The axis of scores, and the position of each trial on it.
 
     Attributes:
         low, high: ends of the axis without the strip.
-        strip: where that stands which is beyond, or has no score; None if there is nothing.
+        strip: position of outliers and trials without a score; None if there are none.
         values: score of each trial that has a finite one, by `trial_id`.
     """
 
@@ -44,7 +44,7 @@ class ScoreAxis:
 
     @classmethod
     def of(cls, study: StudyRecord, curves: Mapping[int, Curve]) -> ScoreAxis:
-        """The axis for all trials; a running one has the score of its last evaluation."""
+        """Return the axis for all trials; a running one has the score of its last evaluation."""
         maximize = study.direction == "maximize"
         values = {
             trial.trial_id: value
@@ -66,13 +66,13 @@ class ScoreAxis:
         return cls(title, name, low, high, maximize, end if beyond else None, values)
 
     def place(self, trial: TrialRecord) -> float | None:
-        """Where it stands; None for a trial without a score where there is no strip."""
+        """Return the position of a trial; None without a score if there is no strip."""
         value = self.values.get(trial.trial_id)
         inside = value is not None and self.low <= value <= self.high
         return value if inside else self.strip
 
     def layout(self, **changes: Any) -> dict[str, Any]:
-        """The axis as Plotly takes it; `title` may be changed to the shorter `name`."""
+        """Return the axis as Plotly reads it; `title` may be changed to the shorter `name`."""
         span = self.high - self.low
         ends = [self.low - _MARGIN * span, self.high + _MARGIN * span]
         if self.strip is not None:
@@ -81,7 +81,7 @@ class ScoreAxis:
         return axis(changes.pop("title", self.title), range=ends, nticks=6, **changes)
 
     def strip_line(self) -> list[dict[str, Any]]:
-        """A dotted line that parts the strip from the axis."""
+        """Return a dotted line that separates the strip from the axis."""
         if self.strip is None:
             return []
         edge = (self.strip + (self.low if self.maximize else self.high)) / 2
@@ -115,18 +115,18 @@ def _is_complete(trial: TrialRecord, values: Mapping[int, float]) -> bool:
 def _limits(
     values: Iterable[float], complete: Sequence[float], maximize: bool
 ) -> tuple[float, float]:
-    """Ends of the axis: all values but those far out on the worse side of the complete ones."""
-    found = [*values]
-    if not found:
+    """Return the ends of the axis: all values without outliers at the worse end."""
+    scores = [*values]
+    if not scores:
         return 0.0, 1.0
-    low, high = min(found), max(found)
+    low, high = min(scores), max(scores)
     if len(complete) > 3:
         first, _, third = statistics.quantiles(complete, n=4)
         reach = _FAR_OUT * (third - first)
         if maximize:
-            low = min(value for value in found if value >= first - reach)
+            low = min(value for value in scores if value >= first - reach)
         else:
-            high = max(value for value in found if value <= third + reach)
+            high = max(value for value in scores if value <= third + reach)
     if low == high:
         room = abs(low) * 0.01 or 0.5
         return low - room, high + room

@@ -1,4 +1,4 @@
-"""The best trials with the spread of their folds; the best beside untuned models, and on test."""
+"""The best trials with their spread over folds, compared with baselines, and on the test set."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _WHISKERS = "Whiskers: standard deviation over folds."
 
 
 def leaders(evidence: Evidence) -> Plot:
-    """The best ten; hollow: those that the folds cannot tell from the best."""
+    """Return the best ten trials; those that are tied with the best are hollow."""
     n_trials = min(len(evidence.ranked), _MOST)
     return _plot(
         evidence,
@@ -29,22 +29,22 @@ def leaders(evidence: Evidence) -> Plot:
 
 
 def beside_baselines(evidence: Evidence) -> Plot:
-    """The best trial and models that nobody tuned.
+    """Return the best trial and the untuned baselines.
 
-    A guess is not drawn beside better ones: all others would lie in one spot.
+    A guess is left out if there are better baselines: it would compress all others into one spot.
     """
     untuned = [one for one in evidence.baselines if one.name not in GUESSES]
     return _plot(
         evidence,
-        "The best trial and what nobody tuned",
+        "The best trial and untuned baselines",
         [_trial_row(evidence, 0), *map(_baseline_row, untuned or evidence.baselines)],
         "of the best trial and of untuned models, and its spread over folds.",
-        f"{_WHISKERS} Squares: not tuned, on the same folds.",
+        f"{_WHISKERS} Squares: untuned baselines, on the same folds.",
     )
 
 
 def on_test(evidence: Evidence, test: TestScore) -> Plot:
-    """The best trial in the search, and its model on the test rows."""
+    """Return the best trial in the search, and its model on the test rows."""
     return _plot(
         evidence,
         "The best trial on the test rows",
@@ -77,15 +77,15 @@ def _trial_row(evidence: Evidence, rank: int) -> Row:
 def _baseline_row(baseline: Baseline) -> Row:
     mean = statistics.fmean(baseline.fold_scores)
     spread = statistics.stdev(baseline.fold_scores) if len(baseline.fold_scores) > 1 else None
-    said = f"{baseline.name}: {wording.with_spread(mean, spread)}, not tuned"
-    return Row(baseline.name, mean, *_around(mean, spread), said, "@infeasible", "square-open")
+    hover = f"{baseline.name}: {wording.with_spread(mean, spread)}, untuned"
+    return Row(baseline.name, mean, *_around(mean, spread), hover, "@infeasible", "square-open")
 
 
 def _test_row(best: TrialRecord, test: TestScore) -> Row:
     interval = f"95 %: {wording.score(test.low)} to {wording.score(test.high)}"
-    said = f"trial {best.number} on the test rows: {wording.score(test.score)} ({interval})"
-    name = f"{best.number} on test rows"
-    return Row(name, test.score, test.low, test.high, said, "@complete", "star-open", best.number)
+    hover = f"trial {best.number} on the test rows: {wording.score(test.score)} ({interval})"
+    name = f"trial {best.number} on test rows"
+    return Row(name, test.score, test.low, test.high, hover, "@complete", "star-open", best.number)
 
 
 def _around(value: float, spread: float | None) -> tuple[float | None, float | None]:

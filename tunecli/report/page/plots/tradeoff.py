@@ -1,4 +1,4 @@
-"""Each objective beside the first one against it, with the Pareto front as a line."""
+"""The first objective against each further one, with the Pareto front as a line."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from tunecli.study_file.settings.units import base_unit
 from tunecli.study_file.text.counts import count
 
 _WIDE = 10
-"""Largest over smallest cost from which a linear axis would crowd the small ones."""
+"""Ratio of largest to smallest cost from which on a linear axis would crowd the small ones."""
 
 
 def tradeoffs(study: StudyRecord, scores: ScoreAxis) -> dict[str, Plot]:
-    """By key, one for each further objective; none where there is one objective."""
+    """Return one plot per further objective, by key; none with a single objective."""
     return {
         f"tradeoff:{index}": _tradeoff(study, scores, index, objective)
         for index, objective in enumerate(study.further_objectives, 1)
@@ -51,7 +51,7 @@ def _tradeoff(
 
 
 def cost_scale(metric: str, values: list[float]) -> dict[str, object]:
-    """Logarithmic where costs differ that much, with their unit."""
+    """Return an axis' changes: the unit of a cost, and a log scale if costs differ much."""
     written: dict[str, object] = {"exponentformat": "SI", "ticksuffix": base_unit(metric)}
     if values and min(values) > 0 and max(values) > _WIDE * min(values):
         written["type"] = "log"
@@ -59,7 +59,7 @@ def cost_scale(metric: str, values: list[float]) -> dict[str, object]:
 
 
 def _measured(trial: TrialRecord, index: int, objective: RecordedObjective) -> float | None:
-    """Also of a trial beyond a limit, which was measured though it has no value."""
+    """Return an objective's value, also of an infeasible trial, which is measured too."""
     return trial.values[index] if trial.values[index:] else trial.metrics.get(objective.metric)
 
 

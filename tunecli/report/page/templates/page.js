@@ -4,11 +4,11 @@
   const root = document.documentElement;
   const byId = (id) => document.getElementById(id);
 
-  // Light and dark: the system's wish, until the button says otherwise.
+  // Light or dark: the system's preference, until the button is used.
   const systemIsDark = matchMedia("(prefers-color-scheme: dark)");
   let theme = systemIsDark.matches ? "dark" : "light";
 
-  // Figures are stored once; wherever a colour stands, `@name` is looked up in the palette.
+  // Figures are stored once; a colour `@name` is looked up in the palette.
   function painted(value, isColor = false) {
     if (typeof value === "string") {
       return isColor && value[0] === "@" ? report.palettes[theme][value.slice(1)] : value;
@@ -24,10 +24,10 @@
 
   function traces(figure) {
     return figure.data.map((trace) => {
-      const said = (trace.customdata ?? []).map((number) => report.said[number] ?? "");
-      const hovertext = trace.hovertext?.map((text, i) => text || said[i]) ?? said;
-      const shown = hovertext.length ? { hovertext } : {};
-      return { ...painted(trace), ...shown, visible: !hidden.has(trace.legendgroup) };
+      const trials = (trace.customdata ?? []).map((number) => report.hover[number] ?? "");
+      const hovertext = trace.hovertext?.map((text, i) => text || trials[i]) ?? trials;
+      const hover = hovertext.length ? { hovertext } : {};
+      return { ...painted(trace), ...hover, visible: !hidden.has(trace.legendgroup) };
     });
   }
 
@@ -40,7 +40,7 @@
     });
   }
 
-  // What is in view is drawn at once, the rest while the browser has nothing else to do.
+  // What is in view is drawn at once, the rest while the browser is idle.
   const waiting = new Set(document.querySelectorAll(".canvas"));
   const drawn = new Set();
 
@@ -106,7 +106,7 @@
   for (const button of document.querySelectorAll(".copy")) {
     const code = button.parentElement.querySelector("code");
     button.addEventListener("click", async () => {
-      getSelection().selectAllChildren(code); // where there is no clipboard, one key is left
+      getSelection().selectAllChildren(code); // without a clipboard, the user presses one key
       try {
         await navigator.clipboard.writeText(code.textContent);
         button.textContent = "Copied";
@@ -160,14 +160,14 @@
     ">=": (order) => order >= 0,
   };
 
-  // `lr` is every optimizer's, where there is no column of just that name.
+  // `lr` means the lr of every optimizer unless a column has exactly that name.
   function columnsNamed(name) {
     const names = headings.map((heading) => heading.dataset.name.toLowerCase());
     if (names.includes(name)) return [names.indexOf(name)];
     return [...names.keys()].filter((column) => names[column].endsWith(`.${name}`));
   }
 
-  // One word of the filter as a test of a row.
+  // Return one word of the filter as a test of a row.
   function test(word) {
     const [, name, operator, value] = /^(.+?)(<=|>=|!=|=|<|>)(.+)$/.exec(word) ?? [];
     const columns = columnsNamed(name);
@@ -192,7 +192,7 @@
   }
   byId("filter").addEventListener("input", filter);
 
-  // From a link or a point of a plot to its row, also where the filter hides it.
+  // Go from a link or a point of a plot to its row, even if the filter hides it.
   for (const link of document.querySelectorAll('a[href^="#trial-"]')) {
     link.addEventListener("click", () => goTo(link.hash.slice("#trial-".length)));
   }
