@@ -12,6 +12,7 @@ TunecliError
 ├── MissingPackageError a package that only this command needs is not installed
 ├── TrackerError        --log names no tracker
 ├── StudyNotFoundError  no study of that name where it was looked for
+├── TopicNotFoundError  the guide has no such topic
 ├── StudyBusyError      another search holds the study
 ├── NotComparableError  studies whose scores mean different things
 ├── StudyChangedError   the study file no longer belongs to the stored study
@@ -196,6 +197,12 @@ class TrackerError(TunecliError):
 
 class StudyNotFoundError(TunecliError):
     """No study of that name where it was looked for."""
+
+    exit_code = 2
+
+
+class TopicNotFoundError(TunecliError):
+    """The guide has no such topic."""
 
     exit_code = 2
 
