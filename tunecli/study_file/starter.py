@@ -120,7 +120,7 @@ def _head(look: FirstLook, file: str, options: str) -> Iterator[str]:
     yield f"#   tunecli report {starter_name(look.source)}"
     yield "#"
     yield "# A range is searched; a value in its place is fixed. What is not here has a default:"
-    yield "# the README lists them all."
+    yield "# `tunecli guide settings` lists them all."
     yield ""
 
 
