@@ -6,12 +6,13 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from functools import partial
 from pathlib import Path
 
 import pytest
 from commands import call_in, command, environment, read_all, run_in
-from locations import PACKAGE
+from locations import PACKAGE, ROOT
 
 from tunecli.guide.topics import TOPICS, topic_text
 
@@ -111,6 +112,13 @@ def test_topics_are_completed_by_the_shell() -> None:
     assert completed("re") == ["report", "recipes"]
     assert completed("") == [*TOPICS]
     assert completed("nothing") == []
+
+
+def test_every_topic_is_shipped_with_the_package() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    patterns = project["tool"]["setuptools"]["package-data"]["tunecli"]
+    shipped = {path for pattern in patterns for path in PACKAGE.glob(pattern)}
+    assert {PACKAGE / "guide" / f"{topic}.md" for topic in TOPICS} <= shipped
 
 
 def test_help_shows_an_example(tmp_path: Path) -> None:
