@@ -27,6 +27,7 @@ def on_terminal(folder: Path, *words: str, pager: str = "cat") -> tuple[int, str
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
+        start_new_session=True,
     )
     os.close(theirs)
     shown = read_all(ours)
@@ -93,6 +94,14 @@ def test_links_to_other_topics_are_words_on_a_terminal(tmp_path: Path) -> None:
 def test_a_pager_that_ends_early_is_no_error(tmp_path: Path) -> None:
     code, shown = on_terminal(tmp_path, "guide", "settings", pager="head -c 100")
     assert code == 0
+    assert "Traceback" not in shown
+
+
+def test_ctrl_c_is_the_pagers(tmp_path: Path) -> None:
+    pager = "trap '' INT; kill -INT 0; cat > paged"  # as a terminal does: the whole group hears it
+    code, shown = on_terminal(tmp_path, "guide", "winner", pager=pager)
+    assert code == 0
+    assert "serve it" in (tmp_path / "paged").read_text()
     assert "Traceback" not in shown
 
 
