@@ -71,7 +71,7 @@ def json_schema() -> Schema:
 
 
 def _sections() -> dict[str, Schema]:
-    """Return every key of a study file, in the order of the guide."""
+    """Every key of a study file, in the order of the README."""
     return {
         "study": {"type": "string", "description": "Its name; without one, the file's."},
         "seed": {"type": "integer", "minimum": 0, "default": 0},
