@@ -12,6 +12,7 @@ TunecliError
 ├── MissingPackageError an optional package that this command needs is not installed
 ├── TrackerError        --log names an unknown tracker
 ├── StudyNotFoundError  no study has that name in this place
+├── TopicNotFoundError  the guide has no such topic
 ├── StudyBusyError      another search is using the study
 ├── NotComparableError  the scores of several studies mean different things
 ├── StudyChangedError   the study file no longer matches the stored study
@@ -223,6 +224,12 @@ class TrackerError(TunecliError):
 
 class StudyNotFoundError(TunecliError):
     """No study has that name in this place."""
+
+    exit_code = 2
+
+
+class TopicNotFoundError(TunecliError):
+    """The guide has no such topic."""
 
     exit_code = 2
 

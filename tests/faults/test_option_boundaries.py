@@ -36,6 +36,7 @@ WORDS: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
     "compress": ({"study": "done"}, ("--finetune-epochs", "0")),
     "remove": ({"study": "gone"}, ()),
     "next": ({"study": "done"}, ()),
+    "guide": ({"topic": "data"}, ()),
 }
 """Of each command, arguments and options that work."""
 

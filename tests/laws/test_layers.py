@@ -62,6 +62,7 @@ ORDER = [
     "model_folder/format",
     "model_folder/exports",
     "model_folder",
+    "guide",
     "cli/shared",
     "cli",
 ]

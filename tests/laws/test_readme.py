@@ -1,87 +1,65 @@
-"""README tells the truth: its tables, commands and study files are held against the program."""
+"""README and guide tell the truth: tables, commands and study files are held against the program.
+
+What CONTRIBUTING says of the folders is held against the folders.
+"""
 
 from __future__ import annotations
 
 import re
 import shlex
 import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
-from locations import ROOT
-from pydantic import BaseModel
+from locations import PACKAGE, ROOT
+from test_layers import ORDER
 from typer.main import get_command
 
 from tunecli.cli import app
+from tunecli.guide.topics import TOPICS
+from tunecli.report.findings.evidence.finding import Kind
 from tunecli.search.suggest.samplers import KINDS
-from tunecli.study_file.catalogue.names import LOSS_TASKS, SCALES, names
-from tunecli.study_file.json_schema import described
-from tunecli.study_file.settings import settings
+from tunecli.study_file.catalogue.names import LOSS_TASKS, OWN_MODELS, SCALES, names
 from tunecli.study_file.settings.metric_names import METRICS
 from tunecli.study_file.study_file import StudyFile
 
 README = (ROOT / "README.md").read_text()
-SECTIONS: dict[str, type[BaseModel]] = {
-    "data": settings.DataSettings,
-    "validation": settings.ValidationSettings,
-    "training": settings.TrainingSettings,
-    "training.early_stopping": settings.EarlyStopping,
-    "compression": settings.CompressionSettings,
-    "search": settings.SearchSettings,
-}
-BY_TASK = {
-    "study": "the file's name",
-    "seed": "0",
-    "validation": "the source's own, or `{folds: 5}` up to 20,000 rows, beyond `{holdout: 0.2}`",
-    "loss": "`CrossEntropyLoss` for classes, `MSELoss` for numbers",
-    "schedule": "none",
-    "objective": "`{maximize: accuracy}` for classes, `{minimize: rmse}` for numbers",
-    "metrics": "none",
-}
-
-
-def defaults_table() -> str:
-    """The table of all defaults, made from the settings themselves."""
-    lines = ["| setting | default | meaning |", "| --- | --- | --- |"]
-    lines += [f"| `{name}` | {default} | |" for name, default in BY_TASK.items()]
-    for section, cls in SECTIONS.items():
-        meanings = described(cls)
-        for name, field in cls.model_fields.items():
-            if section != "validation" and not field.is_required():
-                default = written(name, field.default)
-                lines.append(f"| `{section}.{name}` | {default} | {meanings.get(name, '')} |")
-    return "\n".join(lines)
-
-
-def written(name: str, default: object) -> str:
-    if name == "epochs":
-        return "20"
-    if name == "test":
-        return "the source's own, or 0.2"
-    if default is None or default in ([], {}, ()):
-        return "none"
-    if isinstance(default, settings.Component):
-        return f"`{re.sub('(Sampler|Pruner)$', '', default.name)}`"
-    if isinstance(default, bool):
-        return str(default).lower()
-    return f"`{default}`" if isinstance(default, str) else f"{default:g}"  # type: ignore[str-format]
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
+GUIDE = {topic: (PACKAGE / "guide" / f"{topic}.md").read_text() for topic in TOPICS}
+TEXTS = {"README": README, **GUIDE}
+"""What a user reads, by name; a fact stands in one of them."""
+ALL = "\n".join(TEXTS.values())
+COMMANDS = get_command(app).commands  # type: ignore[attr-defined]
+MOST_LINES = 250
 
 
 def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+    return re.findall(rf"^```{language}\n(.*?)^```", ALL, re.DOTALL | re.MULTILINE)
 
 
-def test_the_table_of_defaults_is_the_settings() -> None:
-    assert defaults_table() in README
+def test_readme_is_short() -> None:
+    assert len(README.splitlines()) <= MOST_LINES
+
+
+def test_readme_names_every_topic_of_the_guide() -> None:
+    for topic in TOPICS:
+        assert f"| [{topic}](tunecli/guide/{topic}.md) |" in README
+
+
+def test_every_file_of_the_guide_is_a_topic() -> None:
+    files = {path.stem for path in (PACKAGE / "guide").glob("*.md")}
+    assert files == set(TOPICS)
+    assert all(text.startswith("# ") for text in GUIDE.values())
 
 
 def test_every_name_that_can_be_selected_is_named() -> None:
-    for name in (*METRICS, *LOSS_TASKS, *SCALES, *BUNDLED_MODELS):
-        assert f"`{name}`" in README, name
+    for name in (*METRICS, *LOSS_TASKS, *SCALES, *OWN_MODELS):
+        assert f"`{name}`" in ALL, name
     for kind in ("sampler", "pruner"):
         for name in names(kind):
-            assert f"`{re.sub('(Sampler|Pruner)$', '', name)}`" in README, name
+            assert f"`{re.sub('(Sampler|Pruner)$', '', name)}`" in ALL, name
 
 
 def test_the_table_of_samplers_says_how_each_continues() -> None:
@@ -93,32 +71,35 @@ def test_the_table_of_samplers_says_how_each_continues() -> None:
     told = {
         name: continues
         for begin, continues in words.items()
-        for row in re.findall(rf"^\| ([\w, ]+) \| {begin}", README, re.MULTILINE)
-        for name in row.split(", ")
+        for row in re.findall(rf"^\| ([`\w, ]+) \| {begin}", GUIDE["guarantees"], re.MULTILINE)
+        for name in row.replace("`", "").split(", ")
     }
     assert told == {name.removesuffix("Sampler"): kind.continues for name, kind in KINDS.items()}
     assert set(KINDS) == set(names("sampler"))
 
 
-BUNDLED_MODELS = ("Linear", "MLP", "CNN")
+@pytest.mark.parametrize("kind", get_args(Kind))
+def test_every_finding_is_explained(kind: str) -> None:
+    assert f"\n| {kind} | " in GUIDE["report"]
 
 
-@pytest.mark.parametrize("name", sorted(get_command(app).commands))  # type: ignore[attr-defined]
+@pytest.mark.parametrize("name", sorted(COMMANDS))
 def test_every_command_is_shown(name: str) -> None:
     assert re.search(rf"tunecli {name}\b", README)
+    assert f"| `tunecli {name}` |" in GUIDE["options"]
 
 
-@pytest.mark.parametrize("name", sorted(get_command(app).commands))  # type: ignore[attr-defined]
+@pytest.mark.parametrize("name", sorted(COMMANDS))
 def test_every_option_is_explained(name: str) -> None:
-    command = get_command(app).commands[name]  # type: ignore[attr-defined]
-    options = {option for parameter in command.params for option in parameter.opts}
+    options = {option for parameter in COMMANDS[name].params for option in parameter.opts}
     for option in (option for option in options if option.startswith("--")):
-        assert re.search(rf"^\|.*`{option}[ `].*\|$", README, re.MULTILINE), option
+        row = rf"^\| .*`{option}[ `].*\| ([\w, ]*\b)?{name}\b.*\|$"
+        assert re.search(row, GUIDE["options"], re.MULTILINE), option
 
 
 @pytest.mark.parametrize("text", blocks("yaml"))
 def test_every_study_file_in_the_text_is_right(text: str) -> None:
-    assert StudyFile.from_text(text, "readme.yaml").name == "readme"
+    assert StudyFile.from_text(text, "readme.yaml").name in ("readme", "digits")
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "studies").glob("*.yaml")), ids=lambda p: p.stem)
@@ -128,7 +109,7 @@ def test_every_shipped_study_is_right_and_says_how_to_run_it(path: Path) -> None
     assert study.name == path.stem
     assert f"#   tunecli search studies/{path.name}" in text
     assert "# yaml-language-server: $schema=" in text
-    assert f"studies/{path.name}" in README
+    assert f"`tunecli search studies/{path.name}" in ALL
 
 
 def test_the_two_commands_stand_on_lines_of_their_own() -> None:
@@ -137,28 +118,76 @@ def test_the_two_commands_stand_on_lines_of_their_own() -> None:
     assert lines.count("pip install '.[test]' && pytest") == 1
 
 
-def test_every_option_in_the_text_exists() -> None:
+def typed_commands() -> Iterator[str]:
+    """Every command of tunecli in a block, and in a text as code."""
     for block in blocks("sh"):
         for line in block.splitlines():
-            words = shlex.split(line, comments=True)
-            if "tunecli" in words:
-                words = words[words.index("tunecli") + 1 :]
-                options = {word for word in words[1:] if word.startswith("--")}
-                help_text = subprocess.run(
-                    [sys.executable, "-m", "tunecli", words[0], "--help"],
-                    capture_output=True,
-                    text=True,
-                    check=True,
-                ).stdout
-                assert all(option in help_text for option in options), line
+            yield from (part.strip() for part in line.split("&&") if "tunecli" in part)
+    yield from re.findall(r"`(tunecli [^`]+)`", ALL)
+
+
+@pytest.mark.parametrize("line", sorted(set(typed_commands())))
+def test_every_option_in_the_text_exists(line: str) -> None:
+    words = shlex.split(line, comments=True)
+    if "tunecli" not in words or words[-1] == "tunecli":
+        return  # `pip install 'tunecli[onnx]'`, `docker build -t tunecli .`
+    name, *rest = words[words.index("tunecli") + 1 :]
+    if name in ("COMMAND", ".") or name.startswith("-"):
+        return
+    known = {option for parameter in COMMANDS[name].params for option in parameter.opts}
+    used = {word for word in rest if word.startswith("-")}
+    assert used <= known | {"--help"}
+
+
+def links() -> Iterator[tuple[Path, str]]:
+    files = [ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+    for file in [*files, *(PACKAGE / "guide" / f"{topic}.md" for topic in TOPICS)]:
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)[^)]*\)", file.read_text()):
+            yield file, target
+
+
+@pytest.mark.parametrize(("file", "target"), sorted(set(links())), ids=str)
+def test_every_link_leads_somewhere(file: Path, target: str) -> None:
+    assert (file.parent / target).exists()
+
+
+# CONTRIBUTING and the folders
 
 
 def test_every_folder_is_on_the_map() -> None:
-    folders = {
-        path.name for path in (ROOT / "tunecli").iterdir() if (path / "__init__.py").exists()
+    folders = {path.name for path in PACKAGE.iterdir() if (path / "__init__.py").exists()}
+    assert set(re.findall(r"^\| `tunecli/(\w+)/` \|", CONTRIBUTING, re.MULTILINE)) == folders
+
+
+@pytest.mark.parametrize("room", [room for room in ORDER if "/" in room])
+def test_every_room_is_on_the_map(room: str) -> None:
+    folder, _, inside = room.partition("/")
+    (row,) = re.findall(rf"^\| `tunecli/{folder}/` \|.*$", CONTRIBUTING, re.MULTILINE)
+    assert f"`{inside}`" in row
+
+
+def test_the_map_has_no_room_that_is_gone() -> None:
+    rows = re.findall(r"^\| `tunecli/(\w+)/` \|[^|]*\|([^|]*)\|", CONTRIBUTING, re.MULTILINE)
+    named = {f"{folder}/{room}" for folder, cell in rows for room in re.findall("`(.+?)`", cell)}
+    assert named <= set(ORDER)
+
+
+def named_paths() -> set[str]:
+    """What CONTRIBUTING names as code and has the form of a path."""
+    words = {word for code in re.findall("`([^`\n]+)`", CONTRIBUTING) for word in code.split()}
+    return {
+        word
+        for word in words
+        if re.fullmatch(r"[\w.-]+(/[\w.-]+)*/?", word)
+        and ("/" in word or word.endswith((".py", ".md", ".toml")))
+        and word not in {room.partition("/")[2] for room in ORDER}
     }
-    for folder in folders:
-        assert f"| `tunecli/{folder}/` |" in README
+
+
+@pytest.mark.parametrize("path", sorted(named_paths()))
+def test_every_path_that_contributing_names_exists(path: str) -> None:
+    if path != "__init__.py":
+        assert (ROOT / path).exists()
 
 
 def test_only_what_belongs_stands_at_the_top() -> None:

@@ -7,29 +7,17 @@ from typing import Literal
 
 import optuna
 import pytest
+from driver_studies import BRANCHES, study, table
 from in_process import InProcessExecutor, drive
 
-from tunecli.database.trials import Trial
 from tunecli.search.events.events import SearchEnded, SearchEvent, TrialFinished
 from tunecli.search.study.front import FrontTracker
 from tunecli.search.workers.messages import TrialJob
 from tunecli.study_file.settings.settings import Direction
-from tunecli.study_file.study_file import StudyFile
 from tunecli.training.outcome.evaluation import TrialResult
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
-BRANCHES = """
-data: digits
-model: {MLP: {width: {int: [8, 256], log: true}}}
-optimizer:
-  choice:
-    momentum: {SGD: {lr: {float: [1e-4, 1], log: true}, momentum: {float: [0.5, 0.99]}}}
-    AdamW: {lr: {float: [1e-4, 1], log: true}}
-training:
-  epochs: 9
-  l1: {float: [1e-8, 1e-4], log: true, or: 0}
-"""
 FLAT = """
 data: digits
 model: {MLP: {width: {int: [8, 256], log: true}}}
@@ -74,15 +62,6 @@ SLOW_CASES = [
 ]
 EVERY_CASE = CASES + [pytest.param(*case, marks=pytest.mark.slow) for case in SLOW_CASES]
 N_TRIALS = 30
-
-
-def study(text: str, sampler: str, pruner: str, parallel: int = 4, extra: str = "") -> StudyFile:
-    search = f"search: {{sampler: {sampler}, pruner: {pruner}, parallel: {parallel}{extra}}}"
-    return StudyFile.from_text(text + search, "study.yaml").completed("classification", 1797)
-
-
-def table(trials: list[Trial]) -> list[tuple[object, ...]]:
-    return [(t.number, t.params, t.outcome, t.value, t.values, t.curve) for t in trials]
 
 
 @pytest.fixture

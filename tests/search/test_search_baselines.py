@@ -8,10 +8,10 @@ from statistics import fmean
 
 import pytest
 from commands import call_in, table
+from driver_studies import BRANCHES, study
+from driver_studies import table as rows
 from in_process import baseline, drive
 from study_makers import SUMMARY
-from test_driver import BRANCHES, study
-from test_driver import table as rows
 
 from tunecli.database.write import StudyDatabase
 from tunecli.report.analysis.records import read_study

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from commands import run_in
 from PIL import Image
-from test_torchvision_sets import make_mnist
+from torchvision_files import make_mnist
 from typer.testing import CliRunner
 
 from tunecli.cli import app

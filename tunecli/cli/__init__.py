@@ -16,6 +16,7 @@ from tunecli.cli.check import check
 from tunecli.cli.compress import compress
 from tunecli.cli.dashboard import dashboard
 from tunecli.cli.export import export
+from tunecli.cli.guide import guide
 from tunecli.cli.init import init
 from tunecli.cli.next_round import next_round
 from tunecli.cli.predict import predict
@@ -47,6 +48,7 @@ for command in (
     export,
     compress,
     remove,
+    guide,
 ):
     app.command()(command)
 app.command("next")(next_round)
