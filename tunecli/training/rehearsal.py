@@ -116,7 +116,7 @@ def build_error(config: TrialConfig, folds: Sequence[FoldData]) -> str:
 
 
 def _build_one_by_one(config: TrialConfig, fold: FoldData) -> None:
-    """Build each part that the loop builds by itself, to attribute errors to it."""
+    """Build the parts of the loop one by one, to attribute errors to them."""
     with _blaming(f"loss.{config.loss.name}"):
         loss = build_loss(config.loss, fold)
         if is_code(config.loss.name):
