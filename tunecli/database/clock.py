@@ -1,8 +1,8 @@
-"""The time of day, as a study stores it: UTC, and never running backwards within one process.
+"""The time of day, as a study stores it: UTC, which never runs backwards within one process.
 
 The system clock may be set while a search runs: by hand, by NTP, by a virtual machine that wakes.
-So the date is read once, and the time since then comes from a clock that nobody can set; where the
-system has one that also counts while the machine sleeps, it is used.
+So the date is read once, and the time since then comes from a clock that cannot be set, and that
+also counts while the machine sleeps, if the system has such a clock.
 """
 
 from __future__ import annotations

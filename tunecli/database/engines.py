@@ -97,7 +97,8 @@ def _sentence(database: str, error: Exception) -> str:
     again = "Stored results are kept: run the same command to resume."
     if "locked" in cause:
         waited = f"{sqlite_files.BUSY_SECONDS:g} s"
-        return f"{database} was locked by another program for {waited}. Close it. {again}"
+        advice = "Close that program."
+        return f"{database} was locked by another program for {waited}. {advice} {again}"
     if "readonly" in cause or "unable to open" in cause or number in NO_RIGHT:
         advice = "Make the file and its folder writable."
         return f"{database} cannot be written ({cause}). {advice} {again}"

@@ -1,4 +1,4 @@
-"""What a study learned from others when it was created, as plain values for the database."""
+"""The lessons that a new study learned from others, as plain values for the database."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SHOWN = 4  # reasons that a line lists
 
 @dataclass(frozen=True)
 class Lesson:
-    """How a trial of another study ended, expressed in this study's search space.
+    """The end of a trial of another study, expressed in this study's search space.
 
     Attributes:
         params: parameters by this study's names.

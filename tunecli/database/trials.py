@@ -76,7 +76,7 @@ class Trial:
 
     @property
     def violations(self) -> dict[str, float]:
-        """How far the trial exceeds each violated limit, by the limit's label."""
+        """Distance beyond each violated limit, by the limit's label."""
         if self.outcome != "infeasible":
             return {}
         score = fmean(self.fold_scores) if self.fold_scores else None

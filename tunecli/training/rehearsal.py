@@ -45,7 +45,7 @@ TIMED_STEPS = 32
 """Largest number of optimizer steps that are timed."""
 
 TIMED_SECONDS = 0.05
-"""No timed step starts after this time: a large model takes one step, a small one several."""
+"""No timed step starts after this time: large models make one step, small ones several."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def build_error(config: TrialConfig, folds: Sequence[FoldData]) -> str:
 
 
 def _build_one_by_one(config: TrialConfig, fold: FoldData) -> None:
-    """Build each part that the loop builds by itself, to attribute errors to it."""
+    """Build the parts of the loop one by one, to attribute errors to them."""
     with _blaming(f"loss.{config.loss.name}"):
         loss = build_loss(config.loss, fold)
         if is_code(config.loss.name):
@@ -336,7 +336,7 @@ def _sentence(component: str, error: Exception) -> str:
         return text
     if isinstance(error, UserCodeError):  # the text already names the component
         return f"{component.partition('.')[0]}.{text}"
-    place = place_in_code(error)
-    if place or not isinstance(error, TunecliError | ValueError | TypeError):
+    location = place_in_code(error)
+    if location or not isinstance(error, TunecliError | ValueError | TypeError):
         text = f"{type(error).__name__}: {text}"
-    return f"{component}: {text}{place}"
+    return f"{component}: {text}{location}"

@@ -21,7 +21,7 @@ from tunecli.training.user_loop.user_training import UserFoldTraining
 Clock = Callable[[], float]
 
 LONG = 60.0
-"""Seconds to the first report from which on the training is not timed a second time."""
+"""If the first report takes at least this many seconds, the training is not timed again."""
 
 
 def own_build_error(config: TrialConfig) -> str:

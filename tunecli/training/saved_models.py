@@ -76,16 +76,16 @@ def read_models(folder: Path, config: TrialConfig) -> list[Kept]:
         raise DataError(f"the models in {folder} cannot be used: {error}.") from None
 
 
-def load_network(kept: Kept, model: nn.Module) -> nn.Module:
+def load_network(saved: Kept, model: nn.Module) -> nn.Module:
     """Load saved weights into a network built from its configuration; in evaluation mode.
 
     Raises:
         DataError: the weights belong to another network.
     """
-    if isinstance(kept, Packed):
-        return unpack(kept, model)
+    if isinstance(saved, Packed):
+        return unpack(saved, model)
     try:
-        model.load_state_dict(dict(kept))
+        model.load_state_dict(dict(saved))
     except RuntimeError as error:
         raise DataError(f"the saved weights belong to another model ({error}).") from None
     return model.eval()

@@ -36,7 +36,7 @@ MOST_FEATURES = 1024
 """Largest number of features per row: those of a picture of 32 × 32 pixels."""
 
 SECONDS = 30.0
-"""Estimated time that a model may take."""
+"""Largest estimated time of a baseline on all folds."""
 
 LEAST_SHARE = 0.25
 """Smallest share of the rows that a baseline is fitted on; fewer would say little."""

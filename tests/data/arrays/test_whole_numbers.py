@@ -94,7 +94,9 @@ def test_code_of_one_s_own_takes_whole_numbers() -> None:
 @pytest.mark.parametrize("setting", ["mixup", "input_noise"])
 def test_whole_numbers_are_not_mixed(setting: str) -> None:
     config = trial(**{setting: 0.2})
-    with pytest.raises(TunecliError, match=f"training.{setting}: the model gets whole numbers"):
+    with pytest.raises(
+        TunecliError, match=f"training.{setting}: the model gets unscaled integers"
+    ):
         BatchChange(config, as_features(torch.from_numpy(TOKENS)), 0)
 
 

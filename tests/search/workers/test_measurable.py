@@ -66,7 +66,7 @@ def refusal(text: str, folder: Path) -> str:
     ("text", "place", "why"),
     [
         (BASE + "objective: {maximize: roc_auc}\n", "7:23: objective.maximize", "class 'yes'"),
-        (BASE + "objective: {maximize: mcc}\n", "7:23: objective.maximize", "of one class"),
+        (BASE + "objective: {maximize: mcc}\n", "7:23: objective.maximize", "to one class"),
         (NUMBERS + "objective: {maximize: r2}\n", "7:23: objective.maximize", "targets are equal"),
         (
             BASE + "objective: [{maximize: f1}, {maximize: roc_auc}]\n",

@@ -1,4 +1,4 @@
-"""How a weight is written in few bits: whole numbers, a table of values, and factors.
+"""Code a weight in few bits: whole numbers, a table of values, and factors.
 
     weight[c, …] = table[index[c, …]] · scale[c]
 

@@ -38,7 +38,7 @@ Natural = Annotated[int, Field(ge=0)]
 
 @dataclass(frozen=True, config=ConfigDict(strict=True, extra="forbid"))
 class PackedTensor:
-    """How one tensor is written.
+    """The encoding of one tensor.
 
     Attributes:
         n_bits: bits per index; 0 for a tensor that is written as its own bytes.
@@ -48,7 +48,7 @@ class PackedTensor:
         lowest: the first value of a `range`.
         has_scale: whether factors of the output channels follow.
         is_sparse: whether a mask of the non-zero entries comes first.
-        zero: index of zero in the table of a sparse tensor; -1 without a table.
+        zero: index of zero in the table if zeros are not written; otherwise -1.
     """
 
     name: str
@@ -72,7 +72,7 @@ class Packed:
     """A model in few bytes.
 
     Attributes:
-        entries: how each tensor is written, in the order of `data`.
+        entries: encodings of the tensors, in the order of `data`.
         data: the bytes of all tensors.
         norms: names of batch norms that were folded into other layers.
         left_out: compression steps that were skipped because they make the file no smaller.
@@ -160,7 +160,9 @@ def pack(
         left_out: compression steps that were skipped.
     """
     entries, parts = [], []
-    for name, tensor in sorted(model.state_dict().items()):  # parametrizations change the order
+    for name, tensor in sorted(
+        model.state_dict().items()
+    ):  # removing parametrizations reorders tensors
         layer, _, leaf = name.rpartition(".")
         coded = codes.get(layer) if leaf == "weight" else None
         ways = [_written(name, tensor.detach().cpu(), coded)]

@@ -82,7 +82,7 @@ def _opened(module: nn.Module) -> Iterator[nn.Module]:
 
 
 def _children(module: nn.Module) -> Iterator[tuple[nn.Module, bool]]:
-    """Yield the children, and whether each is a container: by its name, or as the only child."""
+    """Yield children, and whether each is a container: by name, or the only one with weights."""
     children = dict(module.named_children())
     is_alone = sum(map(_has_weights, children.values())) == 1
     for name, child in children.items():

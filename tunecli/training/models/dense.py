@@ -53,7 +53,7 @@ class MLP(nn.Module):
         n_bins: bins for piecewise_linear: quantiles of the fold's training part.
         n_frequencies: number of frequencies for periodic.
         frequency_scale: standard deviation of the initial frequencies for periodic; sensitive.
-        columns: which features are categories, and training rows to compute bins from.
+        columns: the categorical features, and training rows to compute bins from.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class ResNet(nn.Module):
         n_bins: bins for piecewise_linear: quantiles of the fold's training part.
         n_frequencies: number of frequencies for periodic.
         frequency_scale: standard deviation of the initial frequencies for periodic; sensitive.
-        columns: which features are categories, and training rows to compute bins from.
+        columns: the categorical features, and training rows to compute bins from.
     """
 
     def __init__(

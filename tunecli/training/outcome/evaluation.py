@@ -38,7 +38,7 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class TrialResult:
-    """How a trial ended, from the worker's side.
+    """The end of a trial, from the worker's side.
 
     Attributes:
         outcome: one of the five outcomes.

@@ -1,4 +1,4 @@
-"""Why trials fail, in the words that the database stores. Does not import torch.
+"""The reasons why trials fail, in the words that the database stores. Does not import torch.
 
 A reason is one of these words, followed by `: ` and details. An `error` names the class and text
 of the exception.

@@ -1,4 +1,4 @@
-"""What an exception in training means for its trial, and for the process that trained it."""
+"""Turn an exception in training into a result, and check whether the process is still usable."""
 
 from __future__ import annotations
 

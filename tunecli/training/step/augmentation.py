@@ -43,7 +43,7 @@ class Augmentation:
         black, span = self._black.to(x.device), self._span.to(x.device)
         values = (x - black).div_(span)
         for name, change in self._changes:
-            values = _checked(name, change, values)
+            values = _applied(name, change, values)
         return values.mul(span).add_(black)
 
 
@@ -149,7 +149,7 @@ def _stretch(length: int, side: float) -> tuple[int, int]:
     return max(0, middle - half), min(length, middle + half)
 
 
-def _checked(name: str, change: Change, values: Tensor) -> Tensor:
+def _applied(name: str, change: Change, values: Tensor) -> Tensor:
     if not is_code(name):
         changed = change(values)
     else:

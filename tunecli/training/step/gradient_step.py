@@ -164,7 +164,7 @@ class GradientStep:
         return weight.clamp(min=torch.finfo(weight.dtype).tiny)
 
     def _weighted_sum(self, outputs: Tensor, batch: Batch, weights: Tensor) -> Tensor:
-        """Return the sum of losses times weights; a mixed row counts as both of its rows."""
+        """Return the sum of losses times weights; for mixed rows, of both rows in their shares."""
         total = (self._loss.of_rows(outputs, batch.y) * weights).sum()
         if batch.other is None or batch.other_weights is None:
             return total
