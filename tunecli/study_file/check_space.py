@@ -84,8 +84,8 @@ def _of_own_training(tree: Tree, sections: Sections) -> Iterator[tuple[Path, str
         is_of_loop = slot[0] in SETTINGS and slot[1] not in _OF_ANY_TRAINING
         if is_of_loop and tree.base[slot] != default:
             message = (
-                f"applies only to tunecli's own training loop. For your function, write {slot[1]} "
-                "under train."
+                "applies only to tunecli's own training loop. "
+                f"Write {slot[1]} under train, for your function."
             )
             yield slot, message
 

@@ -120,8 +120,8 @@ def _head(look: FirstLook, file: str, options: str) -> Iterator[str]:
     yield f"#   tunecli search {file}{options}    # Ctrl-C stops it; the same command resumes it"
     yield f"#   tunecli report {starter_name(look.source)}"
     yield "#"
-    yield "# A range is searched; a single value is fixed. All other settings have defaults:"
-    yield "# `tunecli guide settings` lists them."
+    yield "# A range is searched; a single value is fixed. All other settings have a default:"
+    yield "# `tunecli guide settings` lists them all."
     yield ""
 
 

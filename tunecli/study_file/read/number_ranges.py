@@ -58,7 +58,8 @@ def beside_mistakes(data: dict[str, Any]) -> list[str]:
 def _disallowed_key(key: str, kind: str) -> str:
     if kind == "choice":
         return f"`choice` allows no other key, but got `{key}`. Make it one of the options."
-    return f"`{kind}` goes only with log, step and or, but got `{key}`.{did_you_mean(key, BESIDE)}"
+    hint = did_you_mean(key, BESIDE)
+    return f"`{kind}` can be combined only with log, step and or, but got `{key}`.{hint}"
 
 
 def _refuse_misspelled(data: dict[str, Any]) -> None:
