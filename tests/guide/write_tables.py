@@ -20,7 +20,7 @@ from typer.main import get_command
 from tunecli.cli import app
 from tunecli.search.suggest.samplers import KINDS
 from tunecli.study_file.catalogue.names import LOSS_TASKS, OWN_MODELS, SCALES, Kind, names
-from tunecli.study_file.json_schema import described
+from tunecli.study_file.field_docs import described
 from tunecli.study_file.settings import settings
 from tunecli.study_file.settings.bundled import BUNDLED
 from tunecli.study_file.settings.metric_names import METRICS

@@ -10,7 +10,8 @@ from locations import STUDIES
 
 from tunecli.errors import StudyFileError
 from tunecli.study_file.catalogue import component_arguments
-from tunecli.study_file.json_schema import described, json_schema
+from tunecli.study_file.field_docs import described
+from tunecli.study_file.json_schema import json_schema
 from tunecli.study_file.settings.settings import SearchSettings, TrainingSettings
 from tunecli.study_file.study_file import StudyFile
 from tunecli.study_file.text.document import Document

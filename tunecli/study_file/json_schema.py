@@ -9,8 +9,6 @@ Source: https://json-schema.org/draft/2020-12
 
 from __future__ import annotations
 
-import inspect
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,6 +16,7 @@ from tunecli.study_file.catalogue import component_arguments
 from tunecli.study_file.catalogue.component_arguments import Kind
 from tunecli.study_file.catalogue.names import ALIASES, CODE_KINDS
 from tunecli.study_file.catalogue.signatures import Argument
+from tunecli.study_file.field_docs import described, first_paragraph
 from tunecli.study_file.settings.bundled import BUNDLED
 from tunecli.study_file.settings.durations import PATTERN
 from tunecli.study_file.settings.metric_names import METRICS
@@ -207,7 +206,7 @@ def _section(
             schema = _any_of([schema, _NONE])
         extras |= {"description": words[name]} if name in words else {}
         properties[name] = (_searchable(schema) if searched else schema) | _plain_default(extras)
-    return {"description": _first_paragraph(settings), **_closed(properties)}
+    return {"description": first_paragraph(settings), **_closed(properties)}
 
 
 def _written(schema: Schema, nested: dict[str, Schema]) -> Schema:
@@ -229,24 +228,6 @@ def _plain_default(extras: Schema) -> Schema:
     if isinstance(extras.get("default"), dict):
         extras["default"] = extras["default"]["name"]
     return extras
-
-
-def described(settings: type[Settings]) -> dict[str, str]:
-    """Return the `Attributes:` of a settings class's docstring, by name."""
-    descriptions: dict[str, str] = {}
-    name = ""
-    for line in (inspect.getdoc(settings) or "").partition("Attributes:\n")[2].splitlines():
-        start = re.match(r" {4}(\w+): (.*)", line)
-        if start:
-            name = start[1]
-            descriptions[name] = start[2]
-        elif name and line.strip():
-            descriptions[name] += f" {line.strip()}"
-    return descriptions
-
-
-def _first_paragraph(settings: type[Settings]) -> str:
-    return " ".join((inspect.getdoc(settings) or "").split("\n\n")[0].split())
 
 
 # Components, from the catalogue

@@ -6,7 +6,7 @@ each wrong part.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sized
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,14 @@ from tunecli.study_file.read.number_ranges import (
     beside_mistakes,
     kind_of_range,
     read_number_range,
+)
+from tunecli.study_file.read.option_labels import (
+    is_misspelled_name,
+    needs_label,
+    occurs_twice,
+    option_label,
+    too_many_names,
+    too_many_options,
 )
 from tunecli.study_file.settings.code_names import is_code, short_name
 from tunecli.study_file.settings.switching_off import is_none
@@ -40,18 +48,6 @@ from tunecli.study_file.space.tree import (
 from tunecli.study_file.text.document import Path
 from tunecli.study_file.text.dump import inline
 from tunecli.study_file.text.problems import Problems
-from tunecli.study_file.text.suggestions import closest
-
-MOST_OPTIONS = 1_000
-"""Largest number of options of a choice; a sampler learns each option only by trying it."""
-
-
-def _too_many_options(data: Sized) -> str | None:
-    """Return the message for a choice with too many options; None for any other choice."""
-    if len(data) <= MOST_OPTIONS:
-        return None
-    rule = f"a choice has at most {MOST_OPTIONS:,} options, but got {len(data):,}"
-    return f"{rule}. Write a range of numbers, or fewer options."
 
 
 def without_none(data: Any) -> Any:
@@ -158,7 +154,7 @@ class Grammar:
             return self._labelled(data, at, name, self.value)
         if not isinstance(data, list) or not data:
             return self.broken(at, f"a choice must be a list of options, but got {inline(data)}.")
-        if mistake := _too_many_options(data):
+        if mistake := too_many_options(data):
             return self.broken(at, mistake)
         options: dict[str, tuple[Any, Node]] = {}
         for index, option in enumerate(data):
@@ -169,7 +165,7 @@ class Grammar:
                 continue
             node = self.value(option, below, f"{name}.{index}")
             if has_ranges(option):
-                self.problems.add(below, _needs_label(option))
+                self.problems.add(below, needs_label(option))
             options[identity(option)] = option, node
         values, nodes = zip(*options.values(), strict=True)
         return Choice(name, tuple(map(Option, categories(values), nodes)), at=at[:-1])
@@ -178,7 +174,7 @@ class Grammar:
         self, data: dict[str, Any], at: Path, name: str, read: Callable[[Any, Path, str], Node]
     ) -> Node:
         """Return the choice of a mapping from labels to branches."""
-        if mistake := _too_many_options(data):
+        if mistake := too_many_options(data):
             return self.broken(at, mistake)
         options: dict[str, Option] = {}
         for written, branch in data.items():
@@ -186,7 +182,7 @@ class Grammar:
             if mistake := self.label_mistake(label):
                 self.problems.add(below, mistake, of_key=True)
             if label in options:
-                self.problems.add(below, _occurs_twice(label), of_key=True)
+                self.problems.add(below, occurs_twice(label), of_key=True)
             options[label] = Option(label, read(branch, below, f"{name}.{label}"))
         return Choice(name, tuple(options.values()), labelled=True, at=at[:-1])
 
@@ -252,7 +248,7 @@ class Grammar:
                 rule += " To search over several, write choice: [...]."
             return self.broken(role.at, rule)
         if len(data) > 1:  # probably meant as a choice
-            self.problems.add(role.at, _too_many_names(data, role.kind))
+            self.problems.add(role.at, too_many_names(data, role.kind))
             options = []
             for key in (key for key in data if component_arguments.canonical(role.kind, key)):
                 branch = role.branch(role.at, f"{role.name}.{key}")
@@ -336,71 +332,25 @@ class Grammar:
         if canonical is not None:
             return self._arguments(canonical, data, role.at, role.name, role.kind)
         is_empty = is_none(data) and label != "none"
-        if is_empty or (isinstance(data, dict) and _is_misspelled_name(label, data, role.kind)):
+        if is_empty or (isinstance(data, dict) and is_misspelled_name(label, data, role.kind)):
             return self._unknown(label, data, role.at, role.name, role.kind)
         return self.component(data, role)
 
     def _listed_components(self, options: list[Any], at: Path, role: Role) -> Node:
-        if mistake := _too_many_options(options):
+        if mistake := too_many_options(options):
             return self.broken(at, mistake)
         nodes: dict[str, Node] = {}
         for index, data in enumerate(options):
-            label = _label(data, role.kind)
+            label = option_label(data, role.kind)
             below = (*at, index)
             if label in nodes:
-                self.problems.add(below, _occurs_twice(label))
+                self.problems.add(below, occurs_twice(label))
                 label = f"{label}[{index}]"
             nodes[label] = self.component(data, role.branch(below, f"{role.name}.{label}"))
         branches = tuple(Option(label, node) for label, node in nodes.items())
         return Choice(role.name, branches, at=role.at)
 
 
-def _label(data: Any, kind: Kind) -> str:
-    """Return the category in the database of an option of a list of components."""
-    if is_none(data):
-        return "none"
-    written = next(iter(data), "") if isinstance(data, dict) else str(data)
-    return short_name(component_arguments.canonical(kind, written) or written)
-
-
-def _occurs_twice(label: str) -> str:
-    if label == "none":
-        return "none occurs twice. Remove one of them."
-    both = f"choice: {{first: {{{label}: …}}, second: {{{label}: …}}}}"
-    return f"{label} occurs twice. Give both a label: {both}."
-
-
-def _needs_label(option: Any) -> str:
-    """Return the message for an option of a list that contains a range."""
-    label, inside = next(iter(option.items())) if isinstance(option, dict) else ("", None)
-    branch = inline(inside) if label and label not in RANGE_WORDS else "…"
-    first = label if branch != "…" else "small"
-    advice = f"Write the options as a mapping: choice: {{{first}: {branch}, …}}."
-    return f"an option that contains a range needs a label. {advice}"
-
-
 def _number_node(data: dict[str, Any], at: Path, name: str) -> Number | OptionalRange:
     number = Number(name, read_number_range(data), at)
     return OptionalRange(f"{name}.or", number, data["or"], at) if "or" in data else number
-
-
-def _too_many_names(data: dict[str, Any], kind: Kind) -> str:
-    got = ", ".join(data)
-    known = component_arguments.names(kind)
-    meant = [component_arguments.canonical(kind, name) or closest(name, known) for name in data]
-    if meant[0] is None:
-        advice = f"Write {{Name: {{arguments}}}} with the name of one {kind}."
-        return f"only one {kind} is allowed, but got {got}. {advice}"
-    hint = "" if meant[0] in data else f" Did you mean `{meant[0]}`?"
-    options = ", ".join(name for name in meant if name is not None)
-    advice = f"To search over several, write choice: {{{options}}}, each with its arguments."
-    return f"only one {kind} is allowed, but got {got}.{hint} {advice}"
-
-
-def _is_misspelled_name(label: str, data: dict[str, Any], kind: Kind) -> bool:
-    """Return whether a label is probably a misspelled name, not a label of one component."""
-    known = component_arguments.names(kind)
-    inside = next(iter(data), "")
-    is_known = is_code(inside) or closest(inside, known) is not None
-    holds_component = len(data) == 1 and is_known
-    return not holds_component and closest(label, known) is not None

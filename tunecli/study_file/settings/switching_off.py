@@ -6,7 +6,8 @@ from typing import Any, get_args
 
 from pydantic.fields import FieldInfo
 
-from tunecli.study_file.settings.settings import Off, Settings
+from tunecli.study_file.settings.setting_types import Off
+from tunecli.study_file.settings.settings import Settings
 
 
 def is_none(data: Any) -> bool:

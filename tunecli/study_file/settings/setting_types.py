@@ -1,0 +1,65 @@
+"""Types of values that several settings share, and the mark of a setting that can be off."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+from pydantic_core import PydanticCustomError
+
+LARGEST = 3e38
+"""Approximately the largest number that a model can compute with, in 32 bits."""
+
+LARGEST_SEED = 2**32 - 1
+"""The largest seed that numpy and scikit-learn accept."""
+
+
+@dataclass(frozen=True)
+class Off:
+    """Annotation of a setting that can be off: `none`, null and an empty value mean `value`.
+
+    Settings that accept None, lists of words and booleans do not need it.
+    """
+
+    value: Any
+
+
+Positive = Annotated[int, Field(ge=1)]
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+Amount = Annotated[float, Field(ge=0, le=LARGEST), Off(0.0)]
+"""The strength of an optional part of training; 0 is off."""
+
+
+def _one_as_list(words: Any) -> Any:
+    """Return a list, also for a single word, with numbers written as in a table's cells."""
+    listed = words if isinstance(words, list) else [words]
+    numbers = (int, float)
+    return [
+        str(word) if isinstance(word, numbers) and not isinstance(word, bool) else word
+        for word in listed
+    ]
+
+
+Words = Annotated[
+    list[str],
+    BeforeValidator(
+        _one_as_list, json_schema_input_type=str | int | float | list[str | int | float]
+    ),
+]
+"""A list of words; a single word needs no brackets."""
+
+
+def _is_size(written: Any) -> Any:
+    """Accept one number or two; pydantic would report an error for each form."""
+    numbers = written if isinstance(written, list) and len(written) == 2 else [written]
+    if all(isinstance(n, int) and not isinstance(n, bool) and n >= 1 for n in numbers):
+        return written
+    raise PydanticCustomError("no_size", "a whole number or [height, width], each at least 1")
+
+
+Size = Annotated[
+    Positive | Annotated[list[Positive], Field(min_length=2, max_length=2)],
+    BeforeValidator(_is_size),
+]
+"""Height and width of pictures in pixels; one number means both."""
