@@ -13,6 +13,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 import yaml
@@ -88,15 +89,13 @@ class Document:
     def parse(cls, text: str, file: str) -> Document:
         """Read a study file's text; mistakes in parts of it are in `flaws`.
 
+        A command reads the same text several times, and parses it once.
+
         Raises:
             StudyFileError: the text is not YAML, or too large.
         """
-        composer = _Composer()
-        try:
-            return composer.document(text)
-        except _UnreadableError as error:
-            problems = [flaw.problem for flaw in (*composer.flaws, error.flaw)]
-            raise StudyFileError(file, problems) from None
+        document = _parsed(text, file)
+        return replace(document, data=copy.deepcopy(document.data))
 
     def renamed(self, key: str, name: str) -> Document:
         """Return the document with the content of the outermost `key` under `name` as well.
@@ -164,6 +163,16 @@ class _Anchored:
     data: Any
     n_nodes: int = 1
     height: int = 0
+
+
+@lru_cache(maxsize=8)
+def _parsed(text: str, file: str) -> Document:
+    composer = _Composer()
+    try:
+        return composer.document(text)
+    except _UnreadableError as error:
+        problems = [flaw.problem for flaw in (*composer.flaws, error.flaw)]
+        raise StudyFileError(file, problems) from None
 
 
 class _Composer:
