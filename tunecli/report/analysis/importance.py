@@ -83,7 +83,7 @@ def _why_not(trials: Sequence[TrialRecord]) -> str:
 
 
 def hardly_differ(values: Sequence[float]) -> bool:
-    """Whether the best tenth is no better than the rest.
+    """Return whether the best tenth is no better than the rest.
 
     Args:
         values: best first.

@@ -64,7 +64,7 @@ def _too_short(evidence: Evidence) -> list[Finding]:
 
 
 def _still_rising(evidence: Evidence, trials: Sequence[TrialRecord]) -> bool:
-    """Whether the last fifth of the curves is better than the fifth before: a t-test over trials.
+    """Return whether the last fifth of the curves beats the fifth before: a t-test over trials.
 
     The peak alone shows nothing: a curve that has levelled off also has one, by chance.
     """

@@ -201,7 +201,7 @@ def _put_first(data: dict[str, Any], key: str, value: Any) -> None:
 
 
 def _changes_all(advice: Advice) -> bool:
-    """Whether all trials before a change differ from those after it."""
+    """Return whether all trials before a change differ from those after it."""
     return isinstance(advice.change, NewSetting)
 
 

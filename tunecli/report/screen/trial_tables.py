@@ -116,14 +116,16 @@ def importance_bars(values: Mapping[str, float]) -> RenderableType:
     return Group(grid, Text(f"  and {n_others} {noun} below 1%", style="dim"))
 
 
-def isolation_table(found: Sequence[Isolation], gates: Mapping[str, Scalar]) -> RenderableType:
+def isolation_table(
+    isolations: Sequence[Isolation], gates: Mapping[str, Scalar]
+) -> RenderableType:
     """Return what each option of each choice reached with everything else tuned."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", show_edge=False)
     table.add_column("  choice", no_wrap=True, overflow="ellipsis", max_width=_NAME)
     table.add_column("best", justify="right", no_wrap=True)
     table.add_column("expected, 95 %", no_wrap=True)
     table.add_column("complete", justify="right", no_wrap=True)
-    for one in found:
+    for one in isolations:
         name = wording.plain(one.parameter.removesuffix(GATE))
         table.add_row(Text(f"  {wording.shortened(name, _OPTION)}", style="dim"))
         for branch in one.branches:
