@@ -11,7 +11,7 @@ from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.finding import Finding, NewSetting
 from tunecli.report.findings.evidence.positions import rounded
 
-_LAST, _FIRST = 0.9, 0.1  # of the training
+_LAST, _FIRST = 0.9, 0.1  # shares of the training
 _MOST = 0.6  # share of the good trials
 _FEWEST_EVALUATIONS = 5
 _FEWEST_TRIALS = 10

@@ -68,7 +68,7 @@ def settled(advice: Sequence[Advice], parameters: Sequence[Parameter]) -> list[A
     """Return at most one change per parameter, in the order of `FIRST`.
 
     Args:
-        parameters: of the study file; a parameter that is no longer there is not changed.
+        parameters: those of the study file; a parameter that is no longer there is not changed.
     """
     known = {parameter.name: parameter for parameter in parameters}
     chosen: dict[str, Advice] = {}

@@ -63,8 +63,8 @@ def write_next_round(
     """Write the study file of the next round.
 
     Args:
-        advice: of the findings on the study.
-        name: of the new study; by default the old name with the next number.
+        advice: changes that the findings suggest.
+        name: name of the new study; by default the old name with the next number.
         folder: the folder of the new file; by default that of the old one.
 
     Raises:

@@ -22,7 +22,7 @@ _NAME = 40  # columns of a parameter's name
 _OPTION = 25  # columns of an option's name: with its figures they are 80
 _ALWAYS_SHOWN = 10  # importances
 _ROUNDS_TO_ONE_PERCENT = 0.005
-_DIGITS = 3  # of a parameter in a row with others
+_DIGITS = 3  # significant digits of a parameter in a row with others
 _MISSING = object()
 
 TIED = "≈ tied with the best: its folds show no reliable difference"

@@ -67,7 +67,7 @@ class SharedOption:
     """One option of a choice that several studies have.
 
     Attributes:
-        name: as shown to people.
+        name: the option as shown to people.
         branches: what the option reached, by the name of the study.
     """
 

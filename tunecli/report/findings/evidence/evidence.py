@@ -49,7 +49,7 @@ class Evidence:
     """A study with everything that findings rest on; nothing more is read from the database.
 
     Attributes:
-        curves: by `trial_id`; means over folds are enough.
+        curves: curves by `trial_id`; means over folds are enough.
         baselines: untuned models on the same folds that have scores.
         test: score of the best trial on the test rows, once it is known.
     """

@@ -16,7 +16,7 @@ from tunecli.report.phrases import wording
 from tunecli.report.screen.trial_tables import range_text
 
 _GOLDEN = 0.618034  # multiples of it spread evenly, whatever their number
-_JITTER = 0.5  # of the way to the next category or whole number
+_JITTER = 0.5  # share of the distance to the next category or whole number
 
 
 def panels(evidence: Evidence, scores: ScoreAxis) -> dict[str, Plot]:
