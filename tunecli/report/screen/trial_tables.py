@@ -48,7 +48,7 @@ def top_table(study: StudyRecord, top: int) -> RenderableType:
             _parameters(_without(trial.params, common), study.gates),
         )
     same = _parameters(common, study.gates)
-    above = [Text.assemble("all: ", same)] if common else []
+    above = [Text.assemble("shared: ", same)] if common else []
     is_marked = any(trial.number in tied for trial in trials)
     below = [Text(TIED, style="dim")] if is_marked else []
     return Group(*above, table, *below)
@@ -74,7 +74,7 @@ def front_table(study: StudyRecord, trials: Sequence[TrialRecord]) -> Renderable
             *(Text(wording.metric_text(objective.metric, value)) for objective, value in further),
             _parameters(_without(trial.params, common), study.gates),
         )
-    above = [Text.assemble("all: ", _parameters(common, study.gates))] if common else []
+    above = [Text.assemble("shared: ", _parameters(common, study.gates))] if common else []
     return Group(*above, table)
 
 
