@@ -47,7 +47,8 @@ def test_the_study_file_can_be_copied_from_a_narrow_terminal(
 ) -> None:
     with patch.object(import_module("tunecli.cli.report"), "_COLUMNS", 30):
         shown = call_in(folder, "report", "one", *words).stdout
-    copied = shown.partition("again\n")[2].partition("\n\n")[0]
+    below = shown.partition("Study file that")[2].partition("trial\n")[2]
+    copied = below.partition("\n\n")[0]
     assert max(map(len, copied.splitlines())) > 30
     assert StudyFile.from_text(copied + "\n", "copied.yaml").name.startswith("one-")
 

@@ -100,7 +100,7 @@ class Addresses:
         return cls(frozenset(names), server.server_port, numbers=not server.is_local)
 
     def include(self, host: str | None) -> bool:
-        """Whether a `Host` header names the server."""
+        """Return whether a `Host` header names the server."""
         try:
             parts = urlsplit(f"//{host}")
             name, port = parts.hostname or "", parts.port or 80

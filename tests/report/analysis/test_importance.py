@@ -53,7 +53,10 @@ def test_equals_optuna_on_the_same_database(tmp_path: Path) -> None:
 
 def test_few_trials_say_nothing() -> None:
     found = importance(study([trial(n, n / 9, a=(n / 9, UNIT)) for n in range(9)]))
-    assert (dict(found.values), found.reason) == ({}, "10 complete trials are needed; there are 9")
+    assert (dict(found.values), found.reason) == (
+        {},
+        "10 complete trials are needed; this study has 9",
+    )
 
 
 def test_equal_scores_say_nothing() -> None:

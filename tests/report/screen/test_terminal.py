@@ -162,7 +162,7 @@ trial  accuracy          time  parameters
     0  0.9600 ± 0.0141  4.1 s  width=32 optimizer=AdamW lr=0.01
 
 Parameter importance over 1 complete trial
-  10 complete trials are needed; there are 1
+  10 complete trials are needed; this study has 1
 
 Next
   tunecli report digits --runs x --trial 0
@@ -192,7 +192,7 @@ def test_a_study_with_branches(tmp_path: Path) -> None:
     assert (
         """
 Top 4 of 12 complete trials
-all: width=32
+shared: width=32
 trial  accuracy            time  parameters
    11  0.9290 ± 0.0099    4.1 s  optimizer=AdamW lr=0.00833
     9  0.9250 ± 0.0099    4.1 s  optimizer=AdamW lr=0.01

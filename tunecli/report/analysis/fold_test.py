@@ -58,7 +58,7 @@ def p_value(one: Sequence[float], other: Sequence[float], ratio: float | None = 
 
 
 def are_tied(one: Sequence[float], other: Sequence[float], ratio: float | None = None) -> bool:
-    """Whether the folds show no difference between two trials; False if that is unknown."""
+    """Return whether the folds show no difference between two trials; False if that is unknown."""
     return p_value(one, other, ratio) >= LEVEL
 
 

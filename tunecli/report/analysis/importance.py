@@ -77,13 +77,13 @@ def importances_of(study: Study, names: Sequence[str]) -> dict[str, float]:
 def _why_not(trials: Sequence[TrialRecord]) -> str:
     """Return why importance cannot be computed, or an empty text. Args: `trials`: best first."""
     if len(trials) < ENOUGH_TRIALS:
-        return f"{ENOUGH_TRIALS} complete trials are needed; there are {len(trials)}"
+        return f"{ENOUGH_TRIALS} complete trials are needed; this study has {len(trials)}"
     values = [trial.value for trial in trials if trial.value is not None]
     return "the scores hardly differ" if hardly_differ(values) else ""
 
 
 def hardly_differ(values: Sequence[float]) -> bool:
-    """Whether the best tenth is no better than the rest.
+    """Return whether the best tenth is no better than the rest.
 
     Args:
         values: best first.

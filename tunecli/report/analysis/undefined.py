@@ -15,7 +15,7 @@ def undefined_metrics(trial: TrialRecord, curve: Curve) -> Mapping[str, str]:
     """Return a sentence on each metric of a trial that is NaN or infinite, by its name.
 
     Args:
-        curve: of the trial; without its folds the sentence does not name the folds.
+        curve: the trial's curves; without its folds the sentence does not name the folds.
     """
     return {
         name: _sentence(name, _values(name, trial, curve))

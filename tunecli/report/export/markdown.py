@@ -22,14 +22,14 @@ from tunecli.report.studies.comparison import Comparison
 from tunecli.study_file.text.counts import count
 
 _VERSIONS = ("tunecli", "torch", "optuna", "python", "device")
-_FINGERPRINT = 12  # of 64 digits; enough to see that two studies differ
+_FINGERPRINT = 12  # digits out of 64; enough to see that two studies differ
 
 
 def to_markdown(evidence: Evidence, findings: Sequence[Finding], top: int = 5) -> str:
     """Return heading, best trial, findings, top trials, data and versions as Markdown.
 
     Args:
-        findings: in the order in which they are listed.
+        findings: the findings in the order in which they are listed.
         top: rows of the table.
     """
     study = evidence.study

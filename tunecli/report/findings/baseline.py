@@ -42,7 +42,7 @@ def _mean(baseline: Baseline) -> float:
 
 
 def _is_open(evidence: Evidence, best: TrialRecord, baseline: Baseline) -> bool:
-    """Whether the folds cannot decide which one is better."""
+    """Return whether the folds cannot decide which one is better."""
     p = p_value(best.fold_scores, baseline.fold_scores, evidence.n_valid_per_train)
     return p >= LEVEL
 

@@ -43,8 +43,7 @@ class Fit:
     """How far a trial fell back from its best.
 
     Attributes:
-        decline: from the best fifth of the mean validation curve to its last fifth; larger is
-            worse.
+        decline: loss of score from the best fifth of the mean validation curve to its last fifth.
         loss_falls: whether the training loss is lower in the last fifth than at the best.
     """
 

@@ -11,7 +11,7 @@ from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.finding import Finding, NewSetting
 from tunecli.report.findings.evidence.positions import rounded
 
-_LAST, _FIRST = 0.9, 0.1  # of the training
+_LAST, _FIRST = 0.9, 0.1  # shares of the training
 _MOST = 0.6  # share of the good trials
 _FEWEST_EVALUATIONS = 5
 _FEWEST_TRIALS = 10
@@ -64,7 +64,7 @@ def _too_short(evidence: Evidence) -> list[Finding]:
 
 
 def _still_rising(evidence: Evidence, trials: Sequence[TrialRecord]) -> bool:
-    """Whether the last fifth of the curves is better than the fifth before: a t-test over trials.
+    """Return whether the last fifth of the curves beats the fifth before: a t-test over trials.
 
     The peak alone shows nothing: a curve that has levelled off also has one, by chance.
     """

@@ -62,6 +62,6 @@ def noise(evidence: Evidence) -> list[Finding]:
 
 
 def _can_repeat(evidence: Evidence, n_splits: int) -> bool:
-    """Whether `validation.repeats` would give other folds; it does not for folds by time."""
+    """Return whether `validation.repeats` would give other folds; not for folds by time."""
     is_once = evidence.setting("validation.folds") == n_splits
     return is_once and evidence.setting("data.time") is None

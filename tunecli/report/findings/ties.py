@@ -12,7 +12,7 @@ from tunecli.report.findings.evidence.finding import Finding
 from tunecli.report.phrases.wording import duration
 from tunecli.study_file.text.counts import count
 
-_WORTH = 0.9  # of the best's weights or time; a smaller saving does not count
+_WORTH = 0.9  # share of the best's weights or time; a smaller saving does not count
 
 
 def simplest(evidence: Evidence) -> TrialRecord | None:

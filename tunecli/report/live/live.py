@@ -46,7 +46,7 @@ class LiveView:
         clock: Callable[[], float] = time.monotonic,
         n_cores: int | None = None,
     ) -> None:
-        """Prepare; nothing is shown yet.
+        """Prepare the view; nothing is shown yet.
 
         Args:
             console: where to print; standard error for the command line.

@@ -66,9 +66,9 @@ def summary_lines(summary: DataSummary) -> list[Line]:
     return [labelled(label, text) for label, text in wording.data_lines(summary)]
 
 
-def baselines(found: Sequence[Baseline]) -> list[Line]:
+def baselines(scored: Sequence[Baseline]) -> list[Line]:
     """Return what untuned models reach on the same folds."""
-    text = wording.untuned(found)
+    text = wording.untuned(scored)
     return [labelled("baselines", text)] if text else []
 
 

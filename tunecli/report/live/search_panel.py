@@ -17,14 +17,14 @@ from tunecli.search.events.events import SearchStarted
 from tunecli.study_file.text.counts import count
 
 _BAR = 24  # columns
-_OTHER_LINES = 11  # of the panel, without the running trials
+_OTHER_LINES = 11  # lines of the panel without the running trials
 
 
 def live_panel(state: SearchState, now: float, height: int) -> Text | Group:
     """Return the panel that is redrawn while a search runs.
 
     Args:
-        height: of the terminal, in lines.
+        height: height of the terminal, in lines.
     """
     if state.started is None:
         return Text("starting …", style="dim")

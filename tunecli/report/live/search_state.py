@@ -48,7 +48,7 @@ class SearchState:
         best: best trial of the whole study so far; with several objectives the last trial that
             was not beaten when it ended.
         front: the trials that are not beaten so far.
-        fold_scores: those of all complete trials.
+        fold_scores: fold scores of all complete trials.
         n_planned: evaluations of a whole trial, from the trial that started last.
     """
 

@@ -59,7 +59,7 @@ def advice_of(findings: Iterable[Finding]) -> list[Advice]:
 
 
 def is_possible(advice: Advice) -> bool:
-    """Whether scores stay comparable with earlier ones after a change; training may differ."""
+    """Return whether scores stay comparable after a change; the training may differ."""
     change = advice.change
     return not isinstance(change, NewSetting) or change.path.startswith("training.")
 
@@ -68,7 +68,7 @@ def settled(advice: Sequence[Advice], parameters: Sequence[Parameter]) -> list[A
     """Return at most one change per parameter, in the order of `FIRST`.
 
     Args:
-        parameters: of the study file; a parameter that is no longer there is not changed.
+        parameters: those of the study file; a parameter that is no longer there is not changed.
     """
     known = {parameter.name: parameter for parameter in parameters}
     chosen: dict[str, Advice] = {}
@@ -96,7 +96,7 @@ def _dropped(advice: Advice, parameter: Parameter | None) -> tuple[Scalar, ...]:
 
 
 def _is_below(parameter: Parameter | None, gone: dict[str, tuple[Scalar, ...]]) -> bool:
-    """Whether a parameter exists only under options that are dropped."""
+    """Return whether a parameter exists only under options that are dropped."""
     return parameter is not None and any(
         all(value in gone.get(condition.parameter, ()) for value in condition.values)
         for condition in parameter.conditions

@@ -219,7 +219,7 @@ class Editing:
 
 
 def _is_component(label: str, node: Choice) -> bool:
-    """Whether an option's label is the name of its component, or none."""
+    """Return whether an option's label is the name of its component, or none."""
     kinds = [option.node.kind for option in node.options if isinstance(option.node, Named)]
     return bool(kinds) and (label == "none" or canonical(kinds[0], label) is not None)
 

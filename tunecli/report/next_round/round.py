@@ -64,8 +64,8 @@ def write_next_round(
     """Write the study file of the next round.
 
     Args:
-        advice: of the findings on the study.
-        name: of the new study; by default the old name with the next number.
+        advice: changes that the findings suggest.
+        name: name of the new study; by default the old name with the next number.
         folder: the folder of the new file; by default that of the old one.
 
     Raises:
@@ -202,7 +202,7 @@ def _put_first(data: dict[str, Any], key: str, value: Any) -> None:
 
 
 def _changes_all(advice: Advice) -> bool:
-    """Whether all trials before a change differ from those after it."""
+    """Return whether all trials before a change differ from those after it."""
     return isinstance(advice.change, NewSetting)
 
 

@@ -29,7 +29,7 @@ class Article:
     """One finding on the page.
 
     Attributes:
-        sentence, severity: those of the finding.
+        sentence, severity: taken from the finding.
         lines: what to write in the study file.
         advice: what to do in words, where no line helps.
         plots: keys of the page's plots.

@@ -31,7 +31,7 @@ def html_page(
 
     Args:
         template: file name in `templates/`.
-        plots: by their key in the template.
+        plots: the plots by their key in the template.
         hover: text on a trial under the pointer, by the trial's number.
         parts: what the template shows.
     """

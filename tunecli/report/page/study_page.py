@@ -37,7 +37,7 @@ def study_page(evidence: Evidence, findings: Sequence[Finding] = ()) -> str:
     """Return one HTML file with everything about a study, also while it runs.
 
     Args:
-        findings: in the order in which they are shown.
+        findings: the findings in the order in which they are shown.
     """
     study = evidence.study
     shares = importance(study)
@@ -105,7 +105,7 @@ def _curves(evidence: Evidence) -> dict[str, Plot]:
     study = evidence.study
     top: Sequence[TrialRecord] = evidence.ranked[:_CURVES]
     top = top or [trial for trial in study.trials if trial.state == "running"][:_CURVES]
-    known = [(trial, study.curve(trial)) for trial in top]  # with their folds
+    known = [(trial, study.curve(trial)) for trial in top]  # including folds
     drawn = [(trial, curve) for trial, curve in known if curve.score]
     limits = limits_of([curve for _, curve in drawn])
     return {

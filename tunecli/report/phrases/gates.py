@@ -12,7 +12,7 @@ GATE = ".or"
 
 
 def is_gate(name: str, value: Scalar) -> bool:
-    """Whether a parameter records that `or:` was taken or not; others may have a similar name."""
+    """Return whether a parameter records that `or:` was taken, by its name and type."""
     return name.endswith(GATE) and isinstance(value, bool)
 
 

@@ -47,30 +47,30 @@ def space(study: StudyFile) -> RenderableType:
 
 
 def rehearsal_lines(
-    found: StudyRehearsal, gates: Mapping[str, Scalar] | None = None
+    rehearsal: StudyRehearsal, gates: Mapping[str, Scalar] | None = None
 ) -> RenderableType:
     """Return data, number of fits, memory and time, and which configurations would fail.
 
     Args:
         gates: what `or:` puts in place of a range, by the range's name.
     """
-    summary = found.summary
-    n_fits = found.n_trials * summary.n_folds
+    summary = rehearsal.summary
+    n_fits = rehearsal.n_trials * summary.n_folds
     lines = [labelled(label, text) for label, text in wording.data_lines(summary)]
-    trials = count(found.n_trials, "trial")
+    trials = count(rehearsal.n_trials, "trial")
     fits = count(summary.n_folds, "fit")
     lines.append(labelled("search", f"{trials} with {fits} each: {n_fits:,} in total"))
-    smallest, largest = found.n_weights
+    smallest, largest = rehearsal.n_weights
     weights = f"{smallest:,}" if smallest == largest else f"{smallest:,} to {largest:,}"
-    if any(found.n_weights):
+    if any(rehearsal.n_weights):
         lines.append(labelled("weights", f"{weights} per model"))
-        lines.append(labelled("memory", _memory(found)))
-    if found.seconds:
-        lines.append(labelled("time", _time(found)))
+        lines.append(labelled("memory", _memory(rehearsal)))
+    if rehearsal.seconds:
+        lines.append(labelled("time", _time(rehearsal)))
     parts: list[RenderableType] = [line.hanging() for line in lines]
-    if found.n_beyond and not found.keeps_none:
-        parts.append(Text(_beyond(found), style="yellow"))
-    return Group(*parts, Text(), _verdict(found, gates))
+    if rehearsal.n_beyond and not rehearsal.keeps_none:
+        parts.append(Text(_beyond(rehearsal), style="yellow"))
+    return Group(*parts, Text(), _verdict(rehearsal, gates))
 
 
 def goals(study: StudyFile) -> RenderableType:
@@ -153,8 +153,8 @@ def idle_pruner(pruner: Component, first_verdict: int, n_evaluations: int) -> st
     )
 
 
-def _memory(found: StudyRehearsal) -> str:
-    largest, process = found.largest, wording.memory_text(found.n_process_bytes)
+def _memory(rehearsal: StudyRehearsal) -> str:
+    largest, process = rehearsal.largest, wording.memory_text(rehearsal.n_process_bytes)
     trial, fold = wording.memory_text(largest.n_bytes), wording.memory_text(largest.fold_bytes)
     folds = f" ({fold} for each of its {largest.n_folds} folds)" if largest.n_folds > 1 else ""
     checkpoint = wording.memory_text(largest.fold_bytes * largest.n_folds)
@@ -164,49 +164,49 @@ def _memory(found: StudyRehearsal) -> str:
     )
 
 
-def _time(found: StudyRehearsal) -> str:
-    one = wording.duration(found.seconds_per_trial)
-    jobs = count(found.n_jobs, "job")
+def _time(rehearsal: StudyRehearsal) -> str:
+    one = wording.duration(rehearsal.seconds_per_trial)
+    jobs = count(rehearsal.n_jobs, "job")
     return (
-        f"about {one} per trial, {wording.about(found.seconds)} in total with {jobs}; "
+        f"about {one} per trial, {wording.about(rehearsal.seconds)} in total with {jobs}; "
         "less if trials stop early"
     )
 
 
-def _beyond(found: StudyRehearsal) -> str:
-    tried = count(found.n_rehearsed, "configuration")
-    if found.n_beyond == found.n_rehearsed:
+def _beyond(rehearsal: StudyRehearsal) -> str:
+    tried = count(rehearsal.n_rehearsed, "configuration")
+    if rehearsal.n_beyond == rehearsal.n_rehearsed:
         return (
             f"None of {tried} meets the limits, but some between them may. For the smallest, "
-            f"{found.beyond}."
+            f"{rehearsal.beyond}."
         )
     return (
-        f"{found.n_beyond} of {tried} would break a limit; they end before training, at no cost. "
-        f"For the smallest of them, {found.beyond}."
+        f"{rehearsal.n_beyond} of {tried} would break a limit; they end before training, at no "
+        f"cost. For the smallest of them, {rehearsal.beyond}."
     )
 
 
-def _keeps_none(found: StudyRehearsal) -> str:
-    tried = count(found.n_rehearsed, "configuration")
+def _keeps_none(rehearsal: StudyRehearsal) -> str:
+    tried = count(rehearsal.n_rehearsed, "configuration")
     return (
-        f"None of {tried} meets the limits; for the smallest, {found.beyond}. A search would "
+        f"None of {tried} meets the limits; for the smallest, {rehearsal.beyond}. A search would "
         f"stop without a value. {wording.WIDEN}"
     )
 
 
-def _verdict(found: StudyRehearsal, gates: Mapping[str, Scalar] | None) -> RenderableType:
-    rehearsed = count(found.n_rehearsed, "configuration")
-    if found.keeps_none and not found.mistakes:
-        return Text(_keeps_none(found), style="bold red")
-    if not found.mistakes:
-        pairs = "the first pairs" if found.n_rehearsed == MOST_POINTS else "every pair"
+def _verdict(rehearsal: StudyRehearsal, gates: Mapping[str, Scalar] | None) -> RenderableType:
+    rehearsed = count(rehearsal.n_rehearsed, "configuration")
+    if rehearsal.keeps_none and not rehearsal.mistakes:
+        return Text(_keeps_none(rehearsal), style="bold red")
+    if not rehearsal.mistakes:
+        pairs = "the first pairs" if rehearsal.n_rehearsed == MOST_POINTS else "every pair"
         trained = f", covering {pairs} of choices, trained for two batches"
-        trained = trained if any(found.n_weights) else " trained until the first report"
+        trained = trained if any(rehearsal.n_weights) else " trained until the first report"
         return Text(f"OK: {rehearsed}{trained}.", style="green")
     parts: list[RenderableType] = [
-        Text(f"{_how_many(found)} of {rehearsed} would fail:", style="bold red"),
+        Text(f"{_how_many(rehearsal)} of {rehearsed} would fail:", style="bold red"),
     ]
-    for sentence, point in found.mistakes:
+    for sentence, point in rehearsal.mistakes:
         parts.append(Text(f"  {wording.plain(sentence)}"))
         if point:
             params = " ".join(wording.assignments(point, gates))
@@ -214,8 +214,8 @@ def _verdict(found: StudyRehearsal, gates: Mapping[str, Scalar] | None) -> Rende
     return Group(*parts)
 
 
-def _how_many(found: StudyRehearsal) -> str:
-    return "Some" if found.seconds else "All"
+def _how_many(rehearsal: StudyRehearsal) -> str:
+    return "Some" if rehearsal.seconds else "All"
 
 
 def _cells(parameter: Parameter, gates: Mapping[str, Scalar]) -> tuple[str, str, str, str]:

@@ -71,7 +71,7 @@ def curve_plot(
 
 
 def _can_be_drawn(value: float) -> bool:
-    """Whether a value is a number of a size that occurs outside a damaged database."""
+    """Return whether a value is a number of a size that occurs outside a damaged database."""
     return abs(value) <= LARGEST
 
 

@@ -28,10 +28,10 @@ from tunecli.report.screen.trial_parts import (
 from tunecli.study_file.text.counts import count
 from tunecli.training.outcome.failure_reasons import alike
 
-_NUMBERS = 8  # of running trials that are named
-_REASONS = 5  # kinds of failure that are worth a line
+_NUMBERS = 8  # running trials that are listed
+_REASONS = 5  # kinds of failure that are listed
 _CURVES = 3  # trials whose curves are drawn
-_EVALUATIONS = 4  # that make a curve
+_EVALUATIONS = 4  # a shorter curve is not drawn
 
 
 def study_parts(
@@ -49,7 +49,7 @@ def study_parts(
     Args:
         top: rows of the table of the best trials.
         everything: show all findings.
-        study_file: of the best trial, see `best.config_yaml`; empty leaves it out.
+        study_file: YAML of the best trial, see `best.config_yaml`; empty leaves it out.
         options: what the next commands need to find the study, e.g. `--runs elsewhere`.
     """
     yield from _head(study)

@@ -15,7 +15,7 @@ def render_trial(study: StudyRecord, number: int, study_file: str = "") -> Rende
     """Return everything about one trial; print it with `crop=False`.
 
     Args:
-        study_file: of the trial; see `best.config_yaml`; empty leaves it out.
+        study_file: YAML of the trial, see `best.config_yaml`; empty leaves it out.
 
     Raises:
         StudyNotFoundError: the study has no such trial.

@@ -22,7 +22,7 @@ _NAME = 40  # columns of a parameter's name
 _OPTION = 25  # columns of an option's name: with its figures they are 80
 _ALWAYS_SHOWN = 10  # importances
 _ROUNDS_TO_ONE_PERCENT = 0.005
-_DIGITS = 3  # of a parameter in a row with others
+_DIGITS = 3  # significant digits of a parameter in a row with others
 _MISSING = object()
 
 TIED = "≈ tied with the best: its folds show no reliable difference"
@@ -48,7 +48,7 @@ def top_table(study: StudyRecord, top: int) -> RenderableType:
             _parameters(_without(trial.params, common), study.gates),
         )
     same = _parameters(common, study.gates)
-    above = [Text.assemble("all: ", same)] if common else []
+    above = [Text.assemble("shared: ", same)] if common else []
     is_marked = any(trial.number in tied for trial in trials)
     below = [Text(TIED, style="dim")] if is_marked else []
     return Group(*above, table, *below)
@@ -74,7 +74,7 @@ def front_table(study: StudyRecord, trials: Sequence[TrialRecord]) -> Renderable
             *(Text(wording.metric_text(objective.metric, value)) for objective, value in further),
             _parameters(_without(trial.params, common), study.gates),
         )
-    above = [Text.assemble("all: ", _parameters(common, study.gates))] if common else []
+    above = [Text.assemble("shared: ", _parameters(common, study.gates))] if common else []
     return Group(*above, table)
 
 
@@ -116,14 +116,16 @@ def importance_bars(values: Mapping[str, float]) -> RenderableType:
     return Group(grid, Text(f"  and {n_others} {noun} below 1%", style="dim"))
 
 
-def isolation_table(found: Sequence[Isolation], gates: Mapping[str, Scalar]) -> RenderableType:
+def isolation_table(
+    isolations: Sequence[Isolation], gates: Mapping[str, Scalar]
+) -> RenderableType:
     """Return what each option of each choice reached with everything else tuned."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", show_edge=False)
     table.add_column("  choice", no_wrap=True, overflow="ellipsis", max_width=_NAME)
     table.add_column("best", justify="right", no_wrap=True)
     table.add_column("expected, 95 %", no_wrap=True)
     table.add_column("complete", justify="right", no_wrap=True)
-    for one in found:
+    for one in isolations:
         name = wording.plain(one.parameter.removesuffix(GATE))
         table.add_row(Text(f"  {wording.shortened(name, _OPTION)}", style="dim"))
         for branch in one.branches:

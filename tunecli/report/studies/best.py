@@ -1,4 +1,4 @@
-"""A trial as a study file that runs it again."""
+"""A trial as a study file that repeats it."""
 
 from __future__ import annotations
 

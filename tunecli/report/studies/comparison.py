@@ -39,7 +39,7 @@ class ComparedStudy:
 
     @property
     def best(self) -> TrialRecord | None:
-        """Its best complete trial."""
+        """The study's best complete trial."""
         return next(iter(self.evidence.ranked), None)
 
     @property
@@ -67,7 +67,7 @@ class SharedOption:
     """One option of a choice that several studies have.
 
     Attributes:
-        name: as shown to people.
+        name: the option as shown to people.
         branches: what the option reached, by the name of the study.
     """
 
@@ -106,7 +106,7 @@ class Comparison:
         return self.ranked + [one for one in self.contenders if one.best is None]
 
     def is_tied(self, contender: ComparedStudy) -> bool:
-        """Whether a study's best trial is tied with the best of all."""
+        """Return whether a study's best trial is tied with the best of all."""
         first = self.ranked[0] if self.ranked else None
         if first is None or contender is first or first.best is None or contender.best is None:
             return False

@@ -17,8 +17,8 @@ from tunecli.study_file.settings.ranges import Categories
 _FEWEST = 3
 _SHARE = 0.05
 _LEVEL = 0.01
-_PURITY = 0.6  # of the trials beyond a boundary, those that diverge
-_CAPTURED = 0.5  # of those that diverge, those beyond it
+_PURITY = 0.6  # share of diverged trials among those beyond a boundary
+_CAPTURED = 0.5  # share of the diverged trials that lie beyond it
 
 
 def _boundary(evidence: Evidence) -> Rule | None:

@@ -49,7 +49,7 @@ class Evidence:
     """A study with everything that findings rest on; nothing more is read from the database.
 
     Attributes:
-        curves: by `trial_id`; means over folds are enough.
+        curves: curves by `trial_id`; means over folds are enough.
         baselines: untuned models on the same folds that have scores.
         test: score of the best trial on the test rows, once it is known.
     """
@@ -85,7 +85,7 @@ class Evidence:
 
     @cached_property
     def tied(self) -> list[TrialRecord]:
-        """The best trial and those that its folds cannot tell from it, best first."""
+        """The best trial and the trials that are tied with it, best first."""
         return tied_with_best(self.study)
 
     @cached_property
@@ -125,7 +125,7 @@ class Evidence:
         return sorted([*self.having(name), *pruned], key=self.goodness, reverse=True)
 
     def is_parent(self, name: str) -> bool:
-        """Whether other parameters exist only for some values of this one."""
+        """Return whether other parameters exist only for some values of this one."""
         inside = name.removesuffix(".or")
         return any(
             other != name and (other.startswith(f"{inside}.") or other == inside)

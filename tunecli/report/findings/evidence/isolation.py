@@ -32,12 +32,12 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-FEWEST_TRIALS = 5  # of an option, complete or stopped early, before it is compared
+FEWEST_TRIALS = 5  # per option, complete or stopped early, before it is compared
 FEWEST_LEARNING = 12  # where the sampler learns: it abandons an option that was unlucky at first
 _FEWEST_COMPLETE = 3
 _LEVEL = 0.01
 _N_BOOTSTRAPS = 1000
-_MOST_TRIALS = 1000  # that may be asked for
+_MOST_TRIALS = 1000  # more trials are never suggested
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Isolation:
     """One choice with everything else tuned.
 
     Attributes:
-        branches: in the order of the study file.
+        branches: one per option, in the order of the study file.
         winner: the option with the best trial; None before two can be compared.
         behind: the other options that can be compared.
         n_trials: trials of each option that `expected` of its branch rests on.

@@ -58,7 +58,7 @@ class Rule:
 
     @property
     def quality(self) -> float:
-        """Youden's J."""
+        """Youden's J of the rule."""
         return self.captured - self.n_sound / max(self.n_others, 1)
 
     @property

@@ -29,11 +29,11 @@ from tunecli.report.phrases.wording import plain, scalar
 from tunecli.study_file.settings.ranges import Categories, IntRange
 
 _FEWEST = 10  # trials that have the parameter
-_OUTER = 0.2  # of the range, at its bound
+_OUTER = 0.2  # share of the range that counts as its end
 _CROWD = 0.5  # share of the good trials in there
 _LEVEL = 0.05
-_WIDER = 0.5  # of the width of the range, on its scale
-_LEAST_GAIN = 0.05  # of the width; a smaller extension is not worth a finding
+_WIDER = 0.5  # extension as a share of the range's width, on its scale
+_LEAST_GAIN = 0.05  # share of the width; a smaller extension is not worth a finding
 
 NATURAL: Mapping[str, tuple[float, float]] = {
     "dropout": (0.0, 0.9),

@@ -26,7 +26,7 @@ _FEWEST = 30  # trials that have the parameter
 _NOISE = 0.01  # a smaller p is a sign of an effect
 _SMALL = 0.05  # share of the variance of the scores; a larger one is still worth searching
 _UNIFORM = 1 / 12  # variance of a position that is uniform from 0 to 1
-_QUANTILE = 1.645  # of the normal distribution, 95 %, one-sided
+_QUANTILE = 1.645  # 95 % quantile of the normal distribution
 
 
 @dataclass(frozen=True)

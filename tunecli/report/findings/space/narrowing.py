@@ -19,8 +19,8 @@ from tunecli.study_file.settings.ranges import Categories
 from tunecli.study_file.text.counts import count
 
 _FEWEST = 25  # trials that have the parameter
-_MARGIN = 0.1  # of the range, kept on both sides of the good trials
-_NARROW = 0.6  # of the range; a wider part is not worth a new range
+_MARGIN = 0.1  # share of the range, kept on both sides of the good trials
+_NARROW = 0.6  # share of the range; a wider part is not worth a new range
 _LEVEL = 0.01
 
 

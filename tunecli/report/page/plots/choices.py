@@ -11,11 +11,11 @@ from tunecli.report.page.plots.plot import Plot, axis
 from tunecli.report.phrases import wording
 
 
-def isolation_plots(study: StudyRecord, found: Sequence[Isolation]) -> dict[str, Plot]:
+def isolation_plots(study: StudyRecord, isolations: Sequence[Isolation]) -> dict[str, Plot]:
     """Return plots by the name of the choice, without choices that have no complete trial."""
     return {
         one.parameter: _plot(study, one)
-        for one in found
+        for one in isolations
         if any(branch.best is not None for branch in one.branches)
     }
 

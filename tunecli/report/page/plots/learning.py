@@ -17,7 +17,7 @@ def learning(study: StudyRecord, trial: TrialRecord, curve: Curve, limits: Limit
     """Return the curves of one trial.
 
     Args:
-        limits: of both axes, the same for all trials, so that they can be compared.
+        limits: ends of both axes, the same for all trials, so that they can be compared.
     """
     x, label = _steps(curve)
     has_loss = any(map(math.isfinite, curve.train_loss))

@@ -26,7 +26,7 @@ def parallel(evidence: Evidence, scores: ScoreAxis, importances: Mapping[str, fl
     """Return the best tenth, the better half and the rest of the trials, one line per trial.
 
     Args:
-        importances: of the parameters; only the most important of many are shown.
+        importances: shares by parameter; only the most important of many are shown.
     """
     names = _chosen(evidence, importances)
     scales = {

@@ -17,7 +17,7 @@ from tunecli.report.screen.trial_tables import range_text
 from tunecli.study_file.text.counts import count
 
 _GOLDEN = 0.618034  # multiples of it spread evenly, whatever their number
-_JITTER = 0.5  # of the way to the next category or whole number
+_JITTER = 0.5  # share of the distance to the next category or whole number
 
 
 def panels(evidence: Evidence, scores: ScoreAxis) -> dict[str, Plot]:
