@@ -187,5 +187,7 @@ def test_what_was_a_database_can_be_recovered(tmp_path: Path, kept: int) -> None
     torn = path.read_bytes()
     path.write_bytes(torn[:kept] + b"\xff" * (len(torn) - kept))
     for read in (read_study, lambda url: StudyDatabase.open(url, "digits")):
-        with pytest.raises(DatabaseError, match=r"save what `sqlite3 FILE \.recover` finds"):
+        with pytest.raises(
+            DatabaseError, match=r"recover what you can with `sqlite3 FILE \.recover`"
+        ):
             read(url)

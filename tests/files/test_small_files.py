@@ -73,6 +73,7 @@ SYSTEM_FILES = {
         "search/workers/out_of_memory.py",
         "search/workers/watching.py",
         "data/rows/hardware.py",
+        "guide/topics.py",  # the package's own
         "training/state/memory.py",
     ),
     "search/study/locks.py",  # the machine's boot

@@ -310,24 +310,23 @@ MANY = rows(*(f"{i},x{i % 3},{'ab'[i % 2]}" for i in range(100)))
         (
             MANY.replace("x1", " x1"),
             {"drop": ["a", "b"]},
-            "data.drop: no column is left to predict from. Remove from drop what is to be "
-            "predicted from (`a` and `b`).",
+            "data.drop: no column is left for the features. Remove a column from drop "
+            "(`a` and `b`).",
         ),
         (
             MANY,
             {"drop": "a", "group": "b"},
-            "data.drop: no column is left to predict from. Remove from drop what is to be "
-            "predicted from (`a`).",
+            "data.drop: no column is left for the features. Remove a column from drop (`a`).",
         ),
         (
             rows(*(f"{i},this is text {i},{'ab'[i % 2]}" for i in range(60))),
             {"drop": "a"},
-            "data.source: no column is left to predict from. Left out, since nearly every row has",
+            "data.source: no column is left for the features. Columns left out because nearly",
         ),
         (
             MANY,
             {"group": "a", "weights": "b"},
-            "data.source: no column is left to predict from. There is none but those that other",
+            "data.source: no column is left for the features. Other settings name all columns.",
         ),
         (
             MANY.replace(",x", ",1.00"),

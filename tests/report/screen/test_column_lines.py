@@ -138,7 +138,7 @@ def test_texts_that_all_differ_are_told_or_left_out(
     warned = "different category in every row" in "".join(facts["text"].warnings)
     assert warned == is_warned
     assert not warned or facts["text"].warnings[0].endswith("write drop: [text].")
-    assert (facts["text"].use == "left out: a text per row") == (n_rows == 50)
+    assert (facts["text"].use == "left out: unique texts") == (n_rows == 50)
     assert not any("in every row" in one for one in facts["twice"].warnings)
 
 
