@@ -1,4 +1,4 @@
-"""What is to be said of rows that are equal, target included, once it is known where they went."""
+"""Notes on rows that are equal, target included, once their parts are known."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from tunecli.data.splits.split import Split
 
 
 def copy_notes(dataset: Dataset, split: Split) -> list[str]:
-    """How many rows are copies, and how many are judged by a model that learned from a copy.
+    """Note how many rows are copies, and how many of them test what was trained on a copy.
 
-    None are where copies stay together; given splits, groups and times may take them apart.
+    Copies usually stay together; only given splits, groups and times may separate them.
     """
     if dataset.copies is None:
         return []
