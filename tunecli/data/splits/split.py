@@ -74,8 +74,8 @@ def split(dataset: Dataset, data: DataSettings, validation: ValidationSettings) 
 
     Equal rows stay together, and so do groups. With times, test and validation rows are later than
     training rows; with times and groups, they are also from other groups, and rows on the wrong
-    side are left out. Given splits are used unchanged, or refused if groups or times contradict
-    them; only they may separate copies.
+    side are left out. Given splits are used unchanged, even if they separate copies, but refused
+    if groups or times contradict them.
 
     Args:
         dataset: the data; its targets, groups, times, copies and given splits matter, its features
