@@ -1,1 +1,1 @@
-"""From a source to a data set, its test set and folds, and fitted preprocessing."""
+"""Turn a source into a data set with a test set, folds and fitted preprocessing."""

@@ -1,4 +1,4 @@
-"""The rows that a final model trains on: all outside the test set, prepared by what they show."""
+"""The data of a final model: all rows outside the test set, with preprocessing fitted on them."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from tunecli.data.splits.split import splitter_of
 from tunecli.study_file.settings.settings import Component
 
 VALIDATION_SHARE = 0.1
-"""Of the rows, where a schedule needs a score to go by."""
+"""Share of the rows that is held out when a schedule needs validation scores."""
 
 
 @dataclass(frozen=True)
 class FinalFit:
-    """Data and fitted preprocessing of one training.
+    """Data and fitted preprocessing of the final training.
 
     Attributes:
-        fold: whose validation part is the training part itself where none was cut: its scores say
-            how well the training rows are fitted, nothing more.
-        has_validation: whether a part was cut.
+        fold: the data; without a validation part, the training part takes its place, and scores
+            only show how well the training rows are fitted.
+        has_validation: whether a validation part was cut off.
     """
 
     fold: FoldData
@@ -41,10 +41,10 @@ def final_fit(
     cut_validation: bool,
     integers: bool = False,
 ) -> FinalFit:
-    """Prepare the final training; the arguments are those of `FoldStore.folds`.
+    """Prepare the data of the final training; for other arguments see `FoldStore.folds`.
 
     Args:
-        cut_validation: leave a tenth of the rows for scores, as the folds would be cut.
+        cut_validation: hold out a tenth of the rows for scores, split in the same way as folds.
     """
     dataset, rows = store.dataset, store.split.search_rows
     train, valid = _cut(store, rows) if cut_validation else (rows, rows)

@@ -1,4 +1,4 @@
-"""A look at data of which nothing is known but its name, for a first study."""
+"""A first look at data that is known only by its name, for a starter study."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ def first_look(
     download: bool = False,
     reading: Mapping[str, Any] | None = None,
 ) -> FirstLook:
-    """Read data as a study with nothing but a source and a target would.
+    """Read data as a study with only a source and a target would, and describe it.
 
     Args:
-        source: as a study file in the workspace's folder would name it; a folder may lack its `/`.
-        root: the folder of a set of torchvision.
-        download: fetch that set if it is not there.
-        reading: settings by which a table is read.
+        source: its name as in a study file of the workspace's folder; a folder may lack its `/`.
+        root: the folder of a torchvision data set.
+        download: fetch that set if it is missing.
+        reading: settings that decide how a table is read.
 
     Raises:
-        DataError: it is not there, or cannot be used.
+        DataError: the source is missing or cannot be used.
     """
     if kind_of(source) is None and (workspace.folder / source).is_dir():
         source = f"{source}/"
@@ -65,7 +65,7 @@ def first_look(
     except DataError as error:
         if kind != "pictures" or error.setting != "data.size":
             raise
-        median = median_side(settings, workspace)  # they differ in size
+        median = median_side(settings, workspace)  # the pictures differ in size
         settings = settings.model_copy(update={"size": first_size(median)})
         dataset = load_dataset(settings, workspace)
     shares = np.bincount(dataset.y.numpy()) / len(dataset.y) if dataset.classes else [0.0]
@@ -88,6 +88,6 @@ def first_look(
 
 
 def _in_order_of(settings: DataSettings, workspace: Workspace) -> str:
-    """The first column of dates that the rows of a table follow; empty for none."""
+    """Return the first date column that sorts the rows of a table; empty if there is none."""
     facts = table_column_facts(settings, ValidationSettings(), workspace)
     return next((one.name for one in facts if one.is_in_order), "")

@@ -1,4 +1,4 @@
-"""The fold tensors of one process, loaded and prepared once and kept from trial to trial."""
+"""The fold tensors of one process: loaded and prepared once, and kept from trial to trial."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from tunecli.data.splits.split import Split
 from tunecli.study_file.settings.settings import Component, DataSettings, ValidationSettings
 
 LARGEST_STORE = 2**30
-"""Bytes of prepared features kept; beyond it those unused for longest are made again, or read
-again from the cache, when needed."""
+"""Bytes of prepared features to keep; beyond that, the least recently used are dropped and made
+again, or read again from the cache, when needed."""
 
 PreparedFolds = tuple[Prepared, ...]
 
@@ -27,12 +27,13 @@ class FoldStore:
     """The data of one study in one process.
 
     Args:
-        settings: of the data; `scale` may differ from trial to trial and is not read here.
-        validation: completed: `folds`, `holdout`, or neither where the data says which rows
-            validate.
-        workspace: where the data is found and kept.
+        settings: the settings of the data; `scale` may differ from trial to trial and is not read
+            here.
+        validation: the completed settings: `folds`, `holdout`, or neither if the data marks its
+            validation rows.
+        workspace: where the data is found and cached.
         largest: bytes of prepared features to keep; the newest are kept whatever their size.
-        dataset: where it was loaded already, to know its task and size.
+        dataset: the data set, if it was loaded already to know its task and size.
     """
 
     def __init__(
@@ -54,15 +55,15 @@ class FoldStore:
 
     @cached_property
     def dataset(self) -> Dataset:
-        """All rows, as they were read."""
+        """All rows, as read from the source."""
         return self._loaded or load_dataset(self.settings, self.workspace, self.validation)
 
     @cached_property
     def split(self) -> Split:
-        """Which rows are in which part."""
-        found = kept_split(self.dataset, self.settings, self.validation, self.workspace.cache)
+        """The rows of the search, of the test set and of each fold."""
+        split = kept_split(self.dataset, self.settings, self.validation, self.workspace.cache)
         weights = self.dataset.weights
-        return found if weights is None else found.weighted(weights)
+        return split if weights is None else split.weighted(weights)
 
     def folds(
         self,
@@ -71,23 +72,23 @@ class FoldStore:
         embeds: bool = False,
         integers: bool = False,
     ) -> list[FoldData]:
-        """Every fold's tensors, on the CPU; shared between calls, so never to be written to.
+        """Return every fold's tensors, on the CPU; calls share them, so do not write to them.
 
         Args:
             scale: how features are scaled.
-            standardize_target: regression targets of the training parts to mean 0 and standard
-                deviation 1; no effect on classification.
-            embeds: the model takes categories as codes (`FoldData.cat_cardinalities`); no effect
+            standardize_target: scale regression targets of the training parts to mean 0 and
+                standard deviation 1; no effect on classification.
+            embeds: give the model categories as codes (`FoldData.cat_cardinalities`); no effect
                 on data without categories.
-            integers: whole numbers of arrays stay so where they are not scaled; no effect on
+            integers: keep whole numbers of arrays as int64 if nothing scales them; no effect on
                 other data.
         """
         has_categories = any(column.kind == "categorical" for column in self.dataset.columns)
         integers = keeps_integers(self.dataset.x, scale, integers)
         features = self._features(scale, embeds and has_categories, integers)
         return [
-            self._fold(number, of_fold, standardize_target)
-            for number, of_fold in enumerate(features)
+            self._fold(number, fold_features, standardize_target)
+            for number, fold_features in enumerate(features)
         ]
 
     def _fold(self, number: int, features: Prepared, standardize_target: bool) -> FoldData:
@@ -116,7 +117,7 @@ class FoldStore:
         )
 
     def _features(self, scale: Component | None, embeds: bool, integers: bool) -> PreparedFolds:
-        """Of each fold, from the store if they are there."""
+        """Return the features of each fold, from the store if they are in it."""
         key = scale.model_dump_json() if scale is not None else "", embeds, integers
         if key in self._prepared:
             self._prepared[key] = self._prepared.pop(key)
@@ -139,7 +140,7 @@ class FoldStore:
         return folds
 
     def _forget(self, n_new: int) -> None:
-        """Make room for `n_new` bytes."""
+        """Drop the least recently used folds to make room for `n_new` bytes."""
         while (
             self._prepared and n_new + sum(map(_n_bytes, self._prepared.values())) > self._largest
         ):
@@ -147,9 +148,9 @@ class FoldStore:
 
 
 def training_weights(dataset: Dataset, rows: Tensor) -> Tensor | None:
-    """What rows count in a training loss: their weights with mean 1, so that rates mean the same.
+    """Return the weights of rows in a training loss; None if all of them are equal.
 
-    None if all of them count alike.
+    They have mean 1, so that learning rates keep their meaning.
     """
     if dataset.weights is None:
         return None

@@ -1,4 +1,4 @@
-"""Rows to predict, from any source that could be trained on, in blocks that fit into memory."""
+"""Read rows to predict from any source that can be trained on, in blocks that fit into memory."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ from tunecli.study_file.text.counts import count
 from tunecli.study_file.text.suggestions import listed
 
 BLOCK_BYTES = 32 * 2**20
-"""Of rows as they are read, at once."""
+"""Bytes of rows to read at once."""
 
 
 @dataclass(frozen=True)
 class RowKind:
-    """What a model's rows are, as they are read.
+    """The form of a model's input rows, before preprocessing.
 
     Attributes:
-        columns: of a table; empty for pictures.
-        shape: of a row: (n_columns,) or (channels, height, width).
-        dtype: of a tensor of them.
-        data: the settings that the model's data was read with; `missing`, `size` and others hold
-            for new rows, too.
-        depth: how pictures of more than 8 bits become bytes; None if the model knows none.
+        columns: the columns of a table; empty for pictures.
+        shape: the shape of a row: (n_columns,) or (channels, height, width).
+        dtype: the type of a tensor of rows.
+        data: the settings that the model's data was read with; `missing`, `size` and others apply
+            to new rows, too.
+        depth: how pictures of more than 8 bits become bytes; None if training had no such ones.
     """
 
     columns: tuple[Column, ...]
@@ -56,10 +56,10 @@ class RowKind:
     depth: Depth | None = None
 
     def tensor(self, values: NDArray[Any]) -> Tensor:
-        """Rows (n, *shape) in their type.
+        """Return rows, (n, *shape), as a tensor of `dtype`.
 
         Raises:
-            DataError: the model takes whole numbers, and these are not.
+            DataError: the model takes whole numbers, and a cell is not a whole number.
         """
         if self.dtype == "int64" and values.dtype.kind == "f":
             is_other = (np.mod(values, 1) != 0) | (np.abs(values) > 2**53)  # NaN is, too
@@ -70,17 +70,17 @@ class RowKind:
         return torch.from_numpy(np.ascontiguousarray(values, dtype=np.dtype(self.dtype)))
 
     def block_rows(self, batch: int) -> int:
-        """Rows to read at once: a multiple of those that are predicted at once."""
+        """Return the number of rows to read at once: a multiple of the prediction batch."""
         row_bytes = 8 * int(np.prod(self.shape))
         return batch * max(1, BLOCK_BYTES // (row_bytes * batch))
 
 
 @dataclass(frozen=True)
 class Block:
-    """Some rows, (n, *shape).
+    """Consecutive rows, (n, *shape).
 
     Attributes:
-        files: of pictures, one each; empty for others.
+        files: the file of each picture; empty for other rows.
     """
 
     x: Tensor
@@ -88,10 +88,10 @@ class Block:
 
 
 def rows_of(given: object, kind: RowKind) -> Tensor:
-    """A DataFrame, an array or a tensor as rows of that kind.
+    """Convert a DataFrame, an array or a tensor to rows of that kind.
 
     Raises:
-        DataError: columns are missing, of another type, or the shape is another one.
+        DataError: columns are missing or of another type, or the shape differs.
     """
     if isinstance(given, pd.DataFrame):
         if not kind.columns:
@@ -108,30 +108,30 @@ def rows_of(given: object, kind: RowKind) -> Tensor:
 
 
 def blocks_of(source: str, kind: RowKind, workspace: Workspace, batch: int) -> Iterator[Block]:
-    """The rows of a file, folder or named set.
+    """Read the rows of a file, folder or named set, block by block.
 
     Args:
-        batch: rows that are predicted at once; blocks are multiples of it.
+        batch: rows to predict at once; block sizes are multiples of it.
 
     Raises:
-        DataError: it cannot be read or is of another kind than what the model was trained on.
+        DataError: the source cannot be read, or differs in kind from the training data.
     """
-    found = kind_of(source)
+    source_kind = kind_of(source)
     path = workspace.folder / source
     if path.is_dir() or (path.is_file() and path.name.lower().endswith(SUFFIXES)):
         return _pictures(path, kind, kind.block_rows(batch))
-    if found in ("table", "arrays") and not path.is_file():
+    if source_kind in ("table", "arrays") and not path.is_file():
         raise DataError(f"there is no file {source!r} (looked for at {path.absolute()}).")
-    if found == "table":
+    if source_kind == "table":
         if not kind.columns:
             raise DataError(f"{source} is a table, but the model takes pictures.")
         read = table_blocks(path, kind.columns, kind.data, kind.block_rows(batch))
         return (Block(kind.tensor(cells)) for cells in read)
-    if found == "arrays":
+    if source_kind == "arrays":
         return _split(_of_array(features_in(path), kind, source), kind.block_rows(batch))
-    if found in ("bundled", "torchvision", "code"):
+    if source_kind in ("bundled", "torchvision", "code"):
         return _named_set(source, kind, workspace, kind.block_rows(batch))
-    if found == "pictures":
+    if source_kind == "pictures":
         raise DataError(f"there is no folder or picture {source!r} ({path.absolute()}).")
     raise DataError(unknown_source(source, workspace.folder))
 
@@ -153,10 +153,10 @@ def _of_array(array: NDArray[Any], kind: RowKind, name: str) -> Tensor:
 
 
 def _is_numbered(frame: pd.DataFrame, kind: RowKind) -> bool:
-    """Whether a frame's columns have numbers in place of names, as those of an array have.
+    """Return whether a frame's columns are numbered instead of named, as those of an array.
 
     Raises:
-        DataError: the model's columns are called like these numbers, but are in another order.
+        DataError: the model's columns have these numbers as names, but in another order.
     """
     if not isinstance(frame.columns, pd.RangeIndex):
         return False
@@ -173,9 +173,9 @@ def _is_numbered(frame: pd.DataFrame, kind: RowKind) -> bool:
 
 
 def _wanted_columns(x: NDArray[Any], kind: RowKind, name: str) -> NDArray[Any]:
-    """The columns of an array that the model uses, by their positions.
+    """Return the columns of an array that the model uses, by their positions.
 
-    Of arrays, a model of an earlier version has left out those that say nothing.
+    Models of earlier versions left out constant columns of arrays.
     """
     if x.ndim != 2:
         raise DataError(f"{name} must have the shape (rows, features), but has {x.shape}.")
@@ -194,7 +194,7 @@ def _wanted_columns(x: NDArray[Any], kind: RowKind, name: str) -> NDArray[Any]:
 
 
 def _named_set(source: str, kind: RowKind, workspace: Workspace, n_rows: int) -> Iterator[Block]:
-    """All rows of a bundled or torchvision set, or of the user's own function."""
+    """Read all rows of a bundled or torchvision set, or of the user's own function."""
     data = kind.data
     is_same = source == data.source
     settings = data if is_same else DataSettings(source=source)
@@ -233,7 +233,7 @@ def _pictures(path: Path, kind: RowKind, n_rows: int) -> Iterator[Block]:
 
 
 def _picture_files(folder: Path) -> dict[Path, str]:
-    """All pictures below a folder, in the order of their paths, and their names below it."""
+    """Return all pictures below a folder by path, sorted, with their names relative to it."""
     return {
         path: as_text(name) for path, name in walked(folder) if name.lower().endswith(SUFFIXES)
     }
@@ -243,10 +243,10 @@ def _pixels(file: Path, name: str, kind: RowKind) -> NDArray[np.uint8]:
     channels, height, width = kind.shape
     fits = None if kind.data.size is None else (height, width)
     try:
-        found = decode_picture(file, channels, fits, kind.depth)
+        picture = decode_picture(file, channels, fits, kind.depth)
     except UnreadableError as error:
         raise DataError(f"{name} cannot be read: {error}. Remove or repair it.") from None
-    if found.shape != kind.shape:
-        theirs = f"{found.shape[1]} × {found.shape[2]} pixels"
+    if picture.shape != kind.shape:
+        theirs = f"{picture.shape[1]} × {picture.shape[2]} pixels"
         raise DataError(f"{name} has {theirs}, but the model takes {height} × {width}.")
-    return found
+    return picture

@@ -1,4 +1,4 @@
-"""Folds without rows, for a training of the user's own that brings its own data."""
+"""Folds without rows, for a user's training loop that brings its own data."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from tunecli.study_file.settings.source_kinds import NO_SOURCE
 from tunecli.study_file.study_file import StudyFile
 
 GIVEN = ("test", "validation")
-"""What tunecli cannot cut off where it has no rows."""
+"""The splits that tunecli cannot make, because it has no rows."""
 
 
 class NoData:
-    """Stands in for a `FoldStore`: as many folds as the study asks for, all of them empty."""
+    """A stand-in for `FoldStore`: as many folds as the study asks for, all of them empty."""
 
     def __init__(self, validation: ValidationSettings) -> None:
         self._n_folds = (validation.folds or 1) * validation.repeats
 
     def folds(self, scale: Component | None = None, *_: object) -> list[FoldData]:
-        """The folds; there is nothing to scale."""
+        """Return the folds; there is nothing to scale."""
         empty = torch.empty(0, 0)
         none, rows = torch.empty(0), torch.empty(0, dtype=torch.int64)
         return [
@@ -30,7 +30,7 @@ class NoData:
         ]
 
     def summary(self) -> DataSummary:
-        """For the screen and the database."""
+        """Return a summary without rows, for the screen and the database."""
         return DataSummary(
             source=NO_SOURCE,
             task="regression",
@@ -49,5 +49,5 @@ class NoData:
 
 
 def completed_without_data(study: StudyFile) -> StudyFile:
-    """A study whose training brings its own data, with its defaults filled in."""
+    """Fill in the defaults of a study whose training brings its own data."""
     return study.completed("regression", 0, GIVEN)

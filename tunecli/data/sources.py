@@ -1,4 +1,4 @@
-"""From what a study file names as its data to a data set."""
+"""Load the data set that a study file names."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def load_dataset(
     workspace: Workspace = HERE,
     validation: ValidationSettings | None = None,
 ) -> Dataset:
-    """Read the whole data set, as it is and in its own order.
+    """Read the whole data set, unchanged and in its own order.
 
     Args:
-        validation: a file, column or folder of rows that validate is read, too.
+        validation: a file, column or folder of validation rows is read, too.
 
     Raises:
-        DataError: if there is no such source, or it cannot be used; with the way out.
+        DataError: the source does not exist or cannot be used; with a remedy.
     """
     kind = kind_of(settings.source)
     if kind is None:

@@ -1,4 +1,4 @@
-"""The data of a study in one process, of which a search over its arguments makes several."""
+"""The data of a study in one process: one store for each mapping of data arguments."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ from tunecli.study_file.settings.source_kinds import NO_SOURCE
 from tunecli.study_file.text.dump import inline
 
 MOST = 2
-"""Data sets that are kept in memory: a trial's own, and the one before it."""
+"""Data sets that stay in memory: the current trial's, and the previous one."""
 
 
 class FoldStoreCache:
-    """Gives the folds of a study's trials: a `FoldStore` for each mapping of data arguments.
+    """Cache of the folds of a study's trials: a `FoldStore` for each mapping of data arguments.
 
     Args:
-        workspace: where the data is found and kept.
+        workspace: where the data is found and cached.
     """
 
     def __init__(self, workspace: Workspace = HERE) -> None:
         self._workspace = workspace
-        self._kept: dict[str, FoldStore | NoData] = {}  # the last used at the end
+        self._stores: dict[str, FoldStore | NoData] = {}  # the last used at the end
 
     def add(self, config: TrialConfig, store: FoldStore | NoData) -> None:
-        """Keep what was opened already, as the data of `config`."""
-        self._kept[_key(config)] = store
+        """Keep a store that was opened already, as the data of `config`."""
+        self._stores[_key(config)] = store
 
     def of(self, config: TrialConfig) -> FoldStore | NoData:
-        """The data of a trial, opened when it is first asked for.
+        """Return the data of a trial, opened on first use.
 
         Raises:
-            DataError: it cannot be read, or is for another task than the study's objective.
+            DataError: the data cannot be read, or is for another task than the objective.
         """
         key = _key(config)
-        store = self._kept.pop(key, None) or self._opened(config)
-        while len(self._kept) >= MOST:
-            del self._kept[next(iter(self._kept))]
-        self._kept[key] = store
+        store = self._stores.pop(key, None) or self._opened(config)
+        while len(self._stores) >= MOST:
+            del self._stores[next(iter(self._stores))]
+        self._stores[key] = store
         return store
 
     def _opened(self, config: TrialConfig) -> FoldStore | NoData:
@@ -59,7 +59,7 @@ def _key(config: TrialConfig) -> str:
 
 
 def _check_task(config: TrialConfig, store: FoldStore) -> None:
-    """Every trial of a study is scored alike, whatever its data is made of."""
+    """Refuse data for another task than the objective: all trials must be scored alike."""
     measure = METRICS.get(config.objective.metric.name)
     task = store.dataset.task
     if measure is not None and measure.task != task:

@@ -1,1 +1,1 @@
-"""Arrays, and what the user's own functions return, as data sets."""
+"""Arrays, and the data that a user's functions return, as data sets."""

@@ -1,4 +1,4 @@
-"""Reading files of arrays: .npy, .npz and .pt with tensors. Nothing in them is ever run."""
+"""Read files of arrays: .npy, .npz and .pt with tensors. Code in them is never run."""
 
 from __future__ import annotations
 
@@ -21,60 +21,60 @@ _WAYS = {
     ".npz": "numpy.savez({name!r}, x=x, y=y)",
     ".pt": "torch.save({{'x': x, 'y': y}}, {name!r})",
 }
-"""How a file of each kind is written."""
+"""Calls that write a file of each kind."""
 
 _NAMES = ("x", "y", "x_test", "y_test")
 
 
 def arrays_in(path: Path, name: str) -> dict[str, Array]:
-    """All arrays of a file by their names; that of a .npy file is `x`, and `X` is `x`.
+    """Read all arrays of a file by name; that of a .npy file is `x`, and `X` counts as `x`.
 
     Args:
-        name: of the file, for messages.
+        name: the name of the file in messages.
 
     Raises:
-        DataError: it cannot be read, or holds something else than arrays.
+        DataError: the file cannot be read, or contains anything but arrays.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch's, of tensors that are refused here
-            found = _read(path)
+            content = _read(path)
     except OSError as error:
         reason = error.strerror or str(error)
         raise DataError(f"{name} cannot be read: {reason}.", "data.source") from None
     except MemoryError:
         raise DataError(f"{name} does not fit into memory.", "data.source") from None
-    except Exception:  # of foreign bytes the readers raise whatever comes up on the way
+    except Exception:  # on foreign bytes the readers may raise anything
         raise DataError(_no_arrays(path, name), "data.source") from None
-    arrays = {key: _array(value, key, name) for key, value in _named(found, path, name).items()}
+    arrays = {key: _array(value, key, name) for key, value in _named(content, path, name).items()}
     return {("x" + key[1:] if key[:1] == "X" else key): array for key, array in arrays.items()}
 
 
 def _read(path: Path) -> Any:
-    if zipfile.is_zipfile(path):  # as .npz and .pt are; what it unpacks to may be much larger
+    if zipfile.is_zipfile(path):  # as .npz and .pt are; they may unpack to much more
         with zipfile.ZipFile(path) as members:
             if sum(member.file_size for member in members.infolist()) > main_memory():
                 raise MemoryError
     if path.suffix.lower() == ".pt":
         return torch.load(path, map_location="cpu", weights_only=True)
-    with path.open("rb") as file:  # numpy leaves that of a damaged archive open
-        found = np.load(file, allow_pickle=False)
-        return found if isinstance(found, np.ndarray) else dict(found)
+    with path.open("rb") as file:  # numpy would leave a damaged archive open
+        content = np.load(file, allow_pickle=False)
+        return content if isinstance(content, np.ndarray) else dict(content)
 
 
-def _named(found: Any, path: Path, name: str) -> Mapping[str, Array | Tensor]:
+def _named(content: Any, path: Path, name: str) -> Mapping[str, Array | Tensor]:
     if path.suffix.lower() == ".npy":
-        if not isinstance(found, np.ndarray):
+        if not isinstance(content, np.ndarray):
             raise DataError(_no_arrays(path, name), "data.source")
-        return {"x": found}
-    if isinstance(found, list | tuple) and len(found) in (2, 4):
-        found = dict(zip(_NAMES, found, strict=False))
-    if not isinstance(found, Mapping):
-        kind = type(found).__name__
+        return {"x": content}
+    if isinstance(content, list | tuple) and len(content) in (2, 4):
+        content = dict(zip(_NAMES, content, strict=False))
+    if not isinstance(content, Mapping):
+        kind = type(content).__name__
         rule = f"must contain arrays by name, or the pair (x, y), but contains one {kind}"
         raise DataError(f"{name} {rule}. {_way(path)}", "data.source")
     return {
-        str(key): value for key, value in found.items() if isinstance(value, np.ndarray | Tensor)
+        str(key): value for key, value in content.items() if isinstance(value, np.ndarray | Tensor)
     }
 
 

@@ -1,7 +1,7 @@
-"""Arrays that are ready: .npz, pairs of .npy, and .pt with tensors.
+"""Load files of arrays: .npz, pairs of .npy, and .pt with tensors.
 
-They are named `x` (or `X`) and `y`, and `x_test` and `y_test` for a test set of their own. Beside
-`name_x.npy` or `x.npy` the targets are looked for in the file with `y` in its place.
+They are named `x` (or `X`) and `y`, and `x_test` and `y_test` for a separate test set. The targets
+of `name_x.npy` or `x.npy` are in the file of the same folder with `y` in place of `x`.
 """
 
 from __future__ import annotations
@@ -40,18 +40,18 @@ Array = NDArray[Any]
 def load_arrays(
     settings: DataSettings, validation: ValidationSettings, workspace: Workspace
 ) -> Dataset:
-    """Read features and targets, and those of the test if there are any.
+    """Read features and targets, and those of the test set if there is one.
 
     Raises:
-        DataError: if an array is missing, or of a shape or type that is no data.
+        DataError: an array is missing, or its shape or type is not that of data.
     """
     files = _files(settings, workspace.folder)
 
     def read() -> Dataset:
-        found = _read(settings, files)
-        dataset = from_arrays(settings.source, found["x"], found["y"], settings)
-        has_test = "x_test" in found and "y_test" in found and not _is_share(settings.test)
-        return with_test(dataset, found, settings) if has_test else dataset
+        arrays = _read(settings, files)
+        dataset = from_arrays(settings.source, arrays["x"], arrays["y"], settings)
+        has_test = "x_test" in arrays and "y_test" in arrays and not _is_share(settings.test)
+        return with_test(dataset, arrays, settings) if has_test else dataset
 
     asked = [_is_share(settings.test), settings.task]
     paths = list(files.values())
@@ -65,18 +65,18 @@ def _is_share(test: float | str | None) -> bool:
 def from_arrays(
     name: str, x: Array, y: Array, settings: DataSettings, names: Sequence[str] = ()
 ) -> Dataset:
-    """A data set of features and targets that lie in memory.
+    """Make a data set of features and targets in memory.
 
     Args:
-        name: of their source, for messages.
+        name: the name of their source in messages.
         x: (n_rows, n_features) numbers, or (n_rows, channels, height, width) pictures; pictures of
             one channel may lack that axis.
         y: (n_rows,) classes or numbers.
-        settings: `task` is read.
-        names: of the features; none for `x[0]`, `x[1]`, ….
+        settings: the settings; `task` is read.
+        names: the names of the features; empty for `x[0]`, `x[1]`, ….
 
     Raises:
-        DataError: if the shapes or values do not fit.
+        DataError: the shapes or values do not fit.
     """
     x, y = smallest_dtype(feature_array(name, x)), target_array(name, y)
     if len(x) != len(y):
@@ -94,28 +94,28 @@ def from_arrays(
 
 
 def with_targets(name: str, x: Tensor | LoadedRows, y: Array, settings: DataSettings) -> Dataset:
-    """A data set of features as they are, and of what the targets mean.
+    """Make a data set of features and targets, reading the targets as classes or numbers.
 
     Args:
         y: (n_rows,) classes or numbers.
-        settings: `task` is read.
+        settings: the settings; `task` is read.
 
     Raises:
-        DataError: if the targets do not fit the task.
+        DataError: the targets do not fit the task.
     """
-    found = target(pd.Series(y, name="y"), settings.task, _where)
+    read_target = target(pd.Series(y, name="y"), settings.task, _where)
     return Dataset(
         name=name,
-        task=found.task,
+        task=read_target.task,
         x=x,
-        y=torch.from_numpy(found.values),
-        classes=found.classes,
-        target=found.words,
+        y=torch.from_numpy(read_target.values),
+        classes=read_target.classes,
+        target=read_target.words,
     )
 
 
 def with_test(dataset: Dataset, arrays: Mapping[str, Array], settings: DataSettings) -> Dataset:
-    """The data set with the rows of `x_test` and `y_test` behind its own."""
+    """Append the rows of `x_test` and `y_test` to the data set, as its test set."""
     name = f"the test set of {dataset.name}"
     rows, targets = feature_array(name, arrays["x_test"]), target_array(name, arrays["y_test"])
     x, y = feature_array(dataset.name, arrays["x"]), target_array(dataset.name, arrays["y"])
@@ -146,7 +146,7 @@ def with_test(dataset: Dataset, arrays: Mapping[str, Array], settings: DataSetti
 
 
 def _as_table(dataset: Dataset, x: Array, names: Sequence[str]) -> Dataset:
-    """Its columns are numbers, and all of them stay: a constant may be a token."""
+    """Give the data set columns of numbers; constant ones stay, since they may be tokens."""
     cells = [
         Cells(Column(name), values.astype(np.float64))
         for name, values in zip(names, x.T, strict=True)
@@ -172,17 +172,17 @@ def _where(row: int) -> str:
 
 
 def _files(settings: DataSettings, folder: Path) -> dict[str, Path]:
-    """Where each array is; one file for all of them unless they are .npy.
+    """Return the file of each array; one file for all of them unless they are .npy.
 
     Raises:
-        DataError: if one is not there.
+        DataError: a file does not exist.
     """
     features = folder / settings.source
     files = {"x": features}
     if features.suffix.lower() == ".npy":
         files["y"] = folder / settings.target if settings.target else _targets(features)
         named = folder / settings.test if isinstance(settings.test, str) else None
-        test = named or _test_beside(features)
+        test = named or _test_file(features)
         if test is not None:
             files |= {"x_test": test, "y_test": _targets(test, "data.test")}
     settings_of = {"x": "data.source", "y": "data.target"}
@@ -196,36 +196,36 @@ def _files(settings: DataSettings, folder: Path) -> dict[str, Path]:
 def _read(settings: DataSettings, files: Mapping[str, Path]) -> dict[str, Array]:
     if files["x"].suffix.lower() == ".npy":
         return {name: arrays_in(file, settings.source)["x"] for name, file in files.items()}
-    found = arrays_in(files["x"], settings.source)
+    arrays = arrays_in(files["x"], settings.source)
     for wanted in ("x", "y"):
-        if wanted not in found:
-            raise DataError(_no_array(settings.source, wanted, found), "data.source")
-    return found
+        if wanted not in arrays:
+            raise DataError(_no_array(settings.source, wanted, arrays), "data.source")
+    return arrays
 
 
 def features_in(path: Path) -> Array:
-    """The features in a file of arrays, whether or not targets stand beside them.
+    """Read the features in a file of arrays, with or without targets.
 
     Raises:
-        DataError: it cannot be read, or has no `x` where there are several arrays.
+        DataError: the file cannot be read, or has several arrays but no `x`.
     """
-    found = arrays_in(path, path.name)
-    if "x" not in found and len(found) != 1:
-        raise DataError(_no_array(path.name, "x", found))
-    return feature_array(path.name, found.get("x", next(iter(found.values()))))
+    arrays = arrays_in(path, path.name)
+    if "x" not in arrays and len(arrays) != 1:
+        raise DataError(_no_array(path.name, "x", arrays))
+    return feature_array(path.name, arrays.get("x", next(iter(arrays.values()))))
 
 
-def _no_array(name: str, wanted: str, found: Mapping[str, Array]) -> str:
-    return f"{name} has no array {wanted!r}; it contains {listed(found) or 'nothing'}."
+def _no_array(name: str, wanted: str, arrays: Mapping[str, Array]) -> str:
+    return f"{name} has no array {wanted!r}; it contains {listed(arrays) or 'nothing'}."
 
 
 def _targets(features: Path, setting: str = "data.target") -> Path:
-    """The file of targets that belongs to one of features, by its name.
+    """Return the file of targets that belongs to a file of features, by its name.
 
     Raises:
-        DataError: the name does not tell.
+        DataError: the name of the features has no `x`.
     """
-    targets = _beside(features)
+    targets = _targets_file(features)
     if targets == features:
         name = features.name
         pair = f"{features.stem}_x.npy, and store the targets in {features.stem}_y.npy"
@@ -240,8 +240,8 @@ def _targets(features: Path, setting: str = "data.target") -> Path:
     return targets
 
 
-def _beside(features: Path) -> Path:
-    """`y.npy` of `x.npy`, `y_test.npy` of `x_test.npy`, `train_y.npy` of `train_x.npy`."""
+def _targets_file(features: Path) -> Path:
+    """Return `y.npy` for `x.npy`, `y_test.npy` for `x_test.npy`, `b_y.npy` for `b_x.npy`."""
     parts = features.stem.split("_")
     lower, same = (
         features.with_name("_".join(swap.get(part, part) for part in parts) + features.suffix)
@@ -250,7 +250,7 @@ def _beside(features: Path) -> Path:
     return same if same.is_file() and not lower.is_file() else lower
 
 
-def _test_beside(features: Path) -> Path | None:
+def _test_file(features: Path) -> Path | None:
     path = features.with_name(f"{features.stem.removesuffix('_train')}_test{features.suffix}")
-    targets = _beside(path)
+    targets = _targets_file(path)
     return path if path != targets and path.is_file() and targets.is_file() else None

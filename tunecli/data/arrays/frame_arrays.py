@@ -1,4 +1,4 @@
-"""Data frames of a user's own function as arrays of numbers, in which no number is another one."""
+"""Convert data frames from a user's function to arrays, without merging distinct numbers."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ def frame_array(frame: pd.DataFrame, source: str) -> NDArray[Any]:
     """Return the columns of a data frame as one array; NaN where a cell is missing.
 
     Args:
-        source: the function, for messages.
+        source: the name of the function in messages.
 
     Raises:
-        DataError: a column is no numbers, or has numbers that a float64 does not tell apart.
+        DataError: a column does not hold numbers, or float64 would merge distinct numbers.
     """
     for name, column in frame.items():
         if not pd.api.types.is_numeric_dtype(column.dtype):
@@ -30,7 +30,7 @@ def frame_array(frame: pd.DataFrame, source: str) -> NDArray[Any]:
                 "data.source",
             )
     values: NDArray[Any] = frame.to_numpy()
-    if values.dtype == object:  # whole numbers with holes, or true and false beside numbers
+    if values.dtype == object:  # whole numbers with gaps, or Booleans mixed with numbers
         values = frame.to_numpy(dtype=np.float64, na_value=np.nan)
     if values.dtype.kind == "f":
         _refuse_collapse(frame, values, source)

@@ -1,4 +1,4 @@
-"""Data that a function of the user's own returns.
+"""Load data that a user's function returns.
 
 It returns (x, y), or (x, y, x_test, y_test), each an array, a tensor or a list; or a mapping with
 these names; or a map-style torch `Dataset` of pairs (x, y), which is read whole or loaded batch by
@@ -38,50 +38,50 @@ Array = NDArray[Any]
 _NAMES = ("x", "y", "x_test", "y_test")
 
 SHARE = 8
-"""A data set is read whole if it takes at most one part in so many of the memory: each worker
-reads its own, and `search.parallel` is 8 by default."""
+"""A data set is read whole if it needs at most 1 / SHARE of the memory: each worker reads its own,
+and `search.parallel` is 8 by default."""
 
 
 def load_user_data(
     settings: DataSettings, validation: ValidationSettings, workspace: Workspace
 ) -> Dataset:
-    """Call the function and take what it returns.
+    """Call the function and make a data set of what it returns.
 
     Raises:
-        UserCodeError: it raises, or returns something else than data.
-        DataError: the arrays are of a shape or type that is no data.
+        UserCodeError: it raises, or returns anything but data.
+        DataError: the arrays have a shape or type that is not that of data.
     """
     function = load_object(settings.source)
     with blaming(settings.source):
         returned = function(**settings.arguments)
     if isinstance(returned, TorchDataset):
         return _of_items(DatasetItems(settings.source, returned), settings, workspace)
-    found = _arrays(returned, settings.source)
-    if found is None:
+    arrays = _arrays(returned, settings.source)
+    if arrays is None:
         rule = "must return (x, y), a mapping with x and y, or a torch Dataset of such pairs"
         raise UserCodeError(f"{settings.source} {rule}, but returned {type(returned).__name__}.")
     if settings.in_memory is False:
         message = f"false needs a torch Dataset, but {settings.source} returned data in memory"
         raise DataError(f"{message}. Remove the setting.", "data.in_memory")
     names = _column_names(returned, settings.source)
-    dataset = from_arrays(settings.source, found["x"], found["y"], settings, names)
-    if isinstance(settings.test, float | int) or not {"x_test", "y_test"} <= found.keys():
+    dataset = from_arrays(settings.source, arrays["x"], arrays["y"], settings, names)
+    if isinstance(settings.test, float | int) or not {"x_test", "y_test"} <= arrays.keys():
         return dataset
-    return with_test(dataset, found, settings)
+    return with_test(dataset, arrays, settings)
 
 
 def is_read_whole(n_bytes: int, in_memory: bool | str, n_memory: int) -> bool:
-    """Whether a data set of so many bytes is read whole.
+    """Return whether a data set of `n_bytes` is read whole.
 
     Args:
         in_memory: the setting; `auto` decides.
-        n_memory: bytes of main memory.
+        n_memory: the bytes of main memory.
     """
     return bool(in_memory) if isinstance(in_memory, bool) else n_bytes * SHARE <= n_memory
 
 
 def _of_items(items: DatasetItems, settings: DataSettings, workspace: Workspace) -> Dataset:
-    """A torch data set, in one way or the other; a note says which, and why."""
+    """Read a torch data set whole or batch by batch, with a note on which and why."""
     is_whole = is_read_whole(items.n_bytes, settings.in_memory, main_memory())
     if is_whole and items.n_bytes > main_memory():
         needed = f"needs {_bytes(items.n_bytes)}, more than the memory ({_bytes(main_memory())})"
@@ -103,11 +103,11 @@ def _of_items(items: DatasetItems, settings: DataSettings, workspace: Workspace)
 
 
 def _loaded(x: LoadedRows, settings: DataSettings, workspace: Workspace) -> Dataset:
-    """A data set whose features stay where they are.
+    """Make a data set whose features are not read into memory.
 
-    Its fingerprint is of the function's code and arguments, the number of items, all targets and
-    the features of at most 64 items. A change to the features of other items is not noticed, nor
-    one to targets in files that are read with the items, unless the 64 show it.
+    Its fingerprint covers the function's code and arguments, the number of items, all targets and
+    the features of at most 64 items. Changes to the features of other items are not noticed, nor
+    changes to targets in files that are read with the items, unless the 64 items show them.
     """
     sample = x.sample_rows()
     digest, first_digest = hashlib.sha256(), hashlib.sha256()
@@ -143,7 +143,7 @@ def _hash(seen: Sequence[object], classes: Sequence[str], y: Tensor) -> str:
 
 
 def _named(returned: Any) -> dict[str, Any]:
-    """What was returned, by name; empty if it is nothing of the kind."""
+    """Return the returned values by name; empty if they are not data."""
     if isinstance(returned, Mapping):
         return {str(key).replace("X", "x"): value for key, value in returned.items()}
     if isinstance(returned, list | tuple) and len(returned) in (2, 4):
@@ -152,10 +152,10 @@ def _named(returned: Any) -> dict[str, Any]:
 
 
 def _column_names(returned: Any, source: str) -> list[str]:
-    """Of features in a DataFrame; none of what has no names.
+    """Return the column names of features in a DataFrame; empty for other features.
 
     Raises:
-        DataError: two columns have one name, or the test has others.
+        DataError: two columns have one name, or the test set has other columns.
     """
     named = _named(returned)
     x, test = named.get("x"), named.get("x_test")
@@ -173,13 +173,13 @@ def _column_names(returned: Any, source: str) -> list[str]:
 
 
 def _arrays(returned: Any, source: str) -> dict[str, Array] | None:
-    """Features and targets by name; None if they are not there."""
-    found = {}
+    """Return features and targets by name; None if they are missing."""
+    arrays = {}
     for name, given in _named(returned).items():
         if name in _NAMES and given is not None:
             is_table = isinstance(given, pd.DataFrame) and name.startswith("x")
-            found[name] = frame_array(given, source) if is_table else _array(given, source)
-    return found if {"x", "y"} <= found.keys() else None
+            arrays[name] = frame_array(given, source) if is_table else _array(given, source)
+    return arrays if {"x", "y"} <= arrays.keys() else None
 
 
 def _array(given: Any, source: str) -> Array:

@@ -1,1 +1,1 @@
-"""Data sets that are made once and mapped into memory by all processes."""
+"""Data sets that one process makes and all processes map into memory."""

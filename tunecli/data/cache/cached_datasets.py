@@ -1,6 +1,6 @@
-"""Data sets that were read from files once, and their splits, kept for other processes.
+"""Data sets that were read from files once, and their splits, cached for other processes.
 
-They are known by the content of the files: each process maps them into memory, and one alone has
+They are keyed by the content of the files: each process maps them into memory, and only one has
 read them.
 """
 
@@ -39,14 +39,14 @@ def kept_dataset(
     workspace: Workspace,
     read: Callable[[], Dataset],
 ) -> Dataset:
-    """The data set of these files, read now unless it was before.
+    """Return the data set of these files from the cache, or read it.
 
     Args:
-        kind: a word for people, in the name of the entry.
-        name: of the data set.
-        files: all that it is read from; they exist.
-        asked: plain data; the settings that decide what is read from them.
-        read: makes it.
+        kind: a word for people, part of the entry's name.
+        name: the name of the data set.
+        files: all files that it is read from; they exist.
+        asked: the settings that decide what is read from them, as plain data.
+        read: reads the data set.
     """
     hashes = [content_sha256(path) for path in files]
     known = [field.name for field in fields(Column)]  # else old entries would lack some
@@ -60,20 +60,20 @@ def kept_dataset(
 def kept_split(
     dataset: Dataset, data: DataSettings, validation: ValidationSettings, cache: Path | None
 ) -> Split:
-    """Which rows of the data set are in which part, decided now unless it was before.
+    """Return the split of the data set from the cache, or decide it.
 
     Raises:
         DataError: see `split`.
     """
 
     def make(new: NewArray) -> Mapping[str, Any]:
-        found = split(dataset, data, validation)
-        parts = {"search": found.search_rows, "test": found.test_rows}
-        for number, (train, valid) in enumerate(found.folds):
+        made = split(dataset, data, validation)
+        parts = {"search": made.search_rows, "test": made.test_rows}
+        for number, (train, valid) in enumerate(made.folds):
             parts |= {f"train_{number}": train, f"valid_{number}": valid}
         for name, rows in parts.items():
             new(name, tuple(rows.shape), np.int64)[...] = rows.numpy()
-        return {"n_folds": len(found.folds)}
+        return {"n_folds": len(made.folds)}
 
     chosen = data.model_dump(include={"test", "split_seed"})
     versions = [__version__, np.__version__, sklearn.__version__]
@@ -85,7 +85,7 @@ def kept_split(
 
 
 def tensors(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
-    """The arrays as tensors on the same memory."""
+    """Return the arrays as tensors on the same memory."""
     return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
 
@@ -107,7 +107,7 @@ def _fill(dataset: Dataset, new: NewArray) -> Mapping[str, Any]:
 
 
 def dataset_of(name: str, entry: CacheEntry) -> Dataset:
-    """What such an entry holds, on its memory."""
+    """Return the data set that an entry holds, on its memory."""
     facts = entry.facts
     return Dataset(
         name=name,

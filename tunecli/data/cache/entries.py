@@ -1,9 +1,9 @@
-"""Arrays that are made once and kept in files, for other processes and later searches.
+"""Arrays that are made once and cached in files, for other processes and later searches.
 
-An entry is a folder whose name says all that decides its content. It is written under another name
-and renamed when it is whole and on the disk, so that a process that dies while it writes leaves
-nothing that is ever read. Its arrays are mapped into memory: processes that use the same ones
-share the pages.
+The name of an entry's folder identifies everything that decides its content. The folder is written
+under another name and renamed when it is complete and on the disk, so that a process that dies
+while it writes leaves nothing that is ever read. Its arrays are mapped into memory: processes that
+use the same ones share the pages.
 """
 
 from __future__ import annotations
@@ -29,36 +29,36 @@ from tunecli.files.whole import whole_folder
 
 Array = NDArray[Any]
 NewArray = Callable[[str, tuple[int, ...], DTypeLike], Array]
-"""Makes an array to fill, of a name, a shape and a type."""
+"""Makes an array to fill, with a name, a shape and a type."""
 Make = Callable[[NewArray], Mapping[str, Any]]
-"""Fills arrays and returns what else belongs to them, as plain data for JSON."""
+"""Fills arrays and returns the facts that belong to them, as plain data for JSON."""
 
 FACTS = "facts.json"
 _KEY = re.compile(r".+-[0-9a-f]{32}")
 UNUSED_DAYS = 30
 SMALL = 2**20
-"""Bytes up to which data is made in each process: that is as fast, and leaves no files behind."""
+"""Largest data, in bytes, that each process makes itself: as fast, and without any files."""
 
 
 @dataclass(frozen=True)
 class CacheEntry:
-    """What was made: arrays by name, and plain data. Arrays may be written to; no file changes."""
+    """Arrays by name, and plain data. Writing to the arrays changes no file."""
 
     arrays: Mapping[str, Array]
     facts: Mapping[str, Any]
 
 
 def kept(cache: Path | None, key: str, make: Make) -> CacheEntry:
-    """The entry of this key, made now unless it is there.
+    """Return the entry of this key from the cache, or make it.
 
-    Only one process makes it; others wait. Where nothing can be written (no room, no right, a link
-    in place of the folder) it is made in memory. Two that make the same entry at once, where files
-    cannot be locked, harm nothing: it is the same, and only one is kept.
+    Only one process makes it; others wait. If nothing can be written (no space, no permission, a
+    link in place of the folder), it is made in memory. If files cannot be locked, two processes
+    may make the same entry at once; that is harmless, since both are equal and only one is kept.
 
     Args:
-        cache: folder of all entries; None to make it in memory.
-        key: a file name that says all that decides the content.
-        make: the same bits each time.
+        cache: the folder of all entries; None to make it in memory.
+        key: a file name that identifies everything that decides the content.
+        make: makes the content, with the same bits each time.
     """
     if cache is None:
         return _in_memory(make)
@@ -75,13 +75,13 @@ def kept(cache: Path | None, key: str, make: Make) -> CacheEntry:
 
 
 def key_of(kind: str, *parts: object) -> str:
-    """A key: a word for people, and a hash of everything that decides the content."""
+    """Return a key: a word for people, and a hash of everything that decides the content."""
     text = json.dumps(parts, sort_keys=True, default=str)
     return f"{kind}-{hashlib.sha256(text.encode()).hexdigest()[:32]}"
 
 
 def content_sha256(path: Path) -> str:
-    """SHA-256 of a file's content, in hexadecimal."""
+    """Return the SHA-256 hash of a file's content, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -98,7 +98,7 @@ def _in_memory(make: Make) -> CacheEntry:
 
 
 def _write(cache: Path, key: str, make: Make) -> None:
-    """Make the entry in a folder of its own, and give it its name at the end."""
+    """Make the entry in a temporary folder, and give that its name at the end."""
     _remove_unused(cache)
     with whole_folder(cache / key) as part:
         facts = make(lambda name, shape, dtype: _new_file(part / f"{name}.npy", shape, dtype))
@@ -106,7 +106,7 @@ def _write(cache: Path, key: str, make: Make) -> None:
 
 
 def _new_file(path: Path, shape: tuple[int, ...], dtype: DTypeLike) -> Array:
-    """A file mapped into memory, with its room on the disk: without, writing ends the process."""
+    """Map a new file into memory, with disk space reserved: else writing may kill the process."""
     if 0 in shape:  # nothing to map
         empty = np.empty(shape, dtype)
         np.save(path, empty)
@@ -119,7 +119,7 @@ def _new_file(path: Path, shape: tuple[int, ...], dtype: DTypeLike) -> Array:
 
 
 def _read(folder: Path) -> CacheEntry | None:
-    """The entry, its arrays mapped and writable for this process only; None if not whole."""
+    """Read an entry, its arrays writable in this process only; return None if it is incomplete."""
     try:
         refuse_foreign(folder, "folder")
         facts = json.loads(read_small(folder / FACTS))
@@ -131,13 +131,13 @@ def _read(folder: Path) -> CacheEntry | None:
 
 
 def _mapped(path: Path) -> Array:
-    refuse_foreign(path, "file")  # a pipe would be waited for
+    refuse_foreign(path, "file")  # opening a pipe would block
     array: Array = np.load(path, mmap_mode="c", allow_pickle=False)
     return array
 
 
 def _remove_unused(cache: Path) -> None:
-    """Remove entries that nobody has read for a month; one in use stays readable where it is."""
+    """Remove entries unread for a month; processes that have one mapped can still read it."""
     oldest = time.time() - UNUSED_DAYS * 86400
     for entry in cache.iterdir():
         is_entry = _KEY.fullmatch(entry.name) is not None and is_folder(entry)

@@ -1,1 +1,1 @@
-"""Columns of a table: cells as numbers, dates and categories, and what becomes of each column."""
+"""Columns of a table: read as numbers, dates and categories, and described."""

@@ -1,9 +1,9 @@
-"""What makes two cells one category, class or group.
+"""Decide which cells are the same category, class or group.
 
-A cell is told by its text, without the white space around it, or by its exact number; never by a
-float, in which `01` and `1`, or two ids of 18 digits, would be one. What programs write in several
-ways is one, too: `1` and `1.0`, since whole numbers with holes are often written so, `true` and
-`True`, `2026-01-31` and `2026-01-31 00:00:00`.
+Cells are compared by their text, without the white space around it, or by their exact number;
+never as floats, in which `01` and `1`, or two ids of 18 digits, would be equal. Spellings that
+programs mix are equal, too: `1` and `1.0`, since whole numbers with gaps are often written so,
+`true` and `True`, `2026-01-31` and `2026-01-31 00:00:00`.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d{1,4})?", re.ASCI
 
 @dataclass(frozen=True)
 class CellCategories:
-    """The different values of a column.
+    """The distinct values of a column.
 
     Attributes:
-        codes: of each cell, (n,); -1 where it is missing.
-        labels: in the order of the codes, as they are written: by their numbers if all of them
-            are numbers, else as texts.
+        codes: the code of each cell, (n,); -1 if it is missing.
+        labels: the values in the order of the codes, as they are written: sorted as numbers if all
+            of them are numbers, else as texts.
         told_by: see `Column`.
     """
 
@@ -49,7 +49,7 @@ class CellCategories:
 
 
 def categories_of(series: pd.Series) -> CellCategories:
-    """Tell the values of a column apart."""
+    """Find the distinct values of a column."""
     codes, cells = _factorized(series)
     texts = [text_of(cell) for cell in cells]
     if {text.lower() for text in texts} <= {"true", "false"}:
@@ -58,10 +58,10 @@ def categories_of(series: pd.Series) -> CellCategories:
     for text in sorted(texts, key=len):
         spelled.setdefault(_key(text), text)
     keys = _ordered(list(spelled))
-    places = {key: place for place, key in enumerate(keys)}
-    of_cell = np.array([*(places[_key(text)] for text in texts), -1], dtype=np.int64)
+    positions = {key: position for position, key in enumerate(keys)}
+    cell_codes = np.array([*(positions[_key(text)] for text in texts), -1], dtype=np.int64)
     told_by: ToldBy = "number" if all(map(_is_number, cells)) else "text"
-    return CellCategories(of_cell[codes], tuple(spelled[key] for key in keys), told_by)
+    return CellCategories(cell_codes[codes], tuple(spelled[key] for key in keys), told_by)
 
 
 def _factorized(series: pd.Series) -> tuple[Codes, Sequence[Any]]:
@@ -88,14 +88,14 @@ def text_of(cell: object) -> str:
 
 
 def codes_in(series: pd.Series, column: Column) -> Floats:
-    """Return each cell's code in the categories of a column; see `Column.told_by`.
+    """Return each cell's code among the categories of a column; see `Column.told_by`.
 
-    NaN is missing; a category that the column does not have is as many as it has.
+    NaN is a missing cell; a category that the column lacks gets the number of its categories.
     """
     code = _by_float(column) if column.told_by == "float" else _by_identity(column)
     codes, cells = _factorized(series)
-    found: Floats = np.array([*map(code, cells), np.nan], dtype=np.float64)[codes]
-    return found
+    known_codes: Floats = np.array([*map(code, cells), np.nan], dtype=np.float64)[codes]
+    return known_codes
 
 
 def _by_identity(column: Column) -> Callable[[Any], float]:
@@ -120,7 +120,7 @@ def _by_identity(column: Column) -> Callable[[Any], float]:
 
 
 def _by_value(labels: Sequence[str]) -> dict[Decimal | None, float]:
-    """Codes by the numbers that the labels are, where only one label is that number."""
+    """Return codes by the numeric values of the labels, if only one label has that value."""
     values = [_value(label) for label in labels]
     count = Counter(values)
     return {value: float(code) for code, value in enumerate(values) if count[value] == 1}
@@ -141,7 +141,7 @@ def _by_float(column: Column) -> Callable[[Any], float]:
 
 
 def _key(text: str) -> str:
-    """Return one text for all ways to write a whole number, or a moment."""
+    """Return one text for all spellings of a whole number, or of a moment."""
     if whole := _WHOLE.fullmatch(text):
         return whole[1]
     if moment := _MOMENT.fullmatch(text):

@@ -1,4 +1,4 @@
-"""Cells as numbers; which of them are text, nested or missing."""
+"""Convert cells to numbers, and find text, nested and missing cells."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ Where = Callable[[int], str]
 
 
 def as_numbers(series: pd.Series, form: NumberForm = PLAIN) -> tuple[Floats, NDArray[np.bool_]]:
-    """Cells as numbers, dates as seconds since 1970; and which are neither number nor missing.
+    """Return cells as numbers, dates as seconds since 1970, and which cells are other text.
 
     Args:
-        form: of numbers in text.
+        form: how numbers in text are written.
     """
     if pd.api.types.is_datetime64_any_dtype(series.dtype):
         return seconds(series), np.zeros(len(series), dtype=bool)
     if pd.api.types.is_numeric_dtype(series.dtype):  # whole, decimal, true and false
         numbers = series.to_numpy(dtype=np.float64, na_value=np.nan, copy=True)  # else read-only
         return numbers, np.zeros(len(series), bool)
-    codes, cells = pd.factorize(series)  # fewer than cells, as a rule
+    codes, cells = pd.factorize(series)  # usually far fewer than rows
     values: Floats = np.append(_numbers_of(list(cells), form), np.nan)[codes]
     return values, np.isnan(values) & (codes >= 0)
 
@@ -40,8 +40,8 @@ def _numbers_of(cells: Sequence[Any], form: NumberForm) -> Floats:
     numbers = np.empty(len(cells))
     numbers[is_text] = form.numbers([cell for cell in cells if isinstance(cell, str)])
     others = [_finite(cell) for cell in cells if not isinstance(cell, str)]
-    found = pd.to_numeric(pd.Series(others, dtype=object), errors="coerce")
-    numbers[~is_text] = found.to_numpy(dtype=np.float64, na_value=np.nan)
+    parsed = pd.to_numeric(pd.Series(others, dtype=object), errors="coerce")
+    numbers[~is_text] = parsed.to_numpy(dtype=np.float64, na_value=np.nan)
     return numbers
 
 
@@ -61,7 +61,7 @@ def seconds(dates: pd.Series) -> Floats:
 
 
 def is_text(series: pd.Series) -> bool:
-    """Return whether every cell is text or missing, and one at least is text."""
+    """Return whether every cell is text or missing, and at least one is text."""
     if isinstance(series.dtype, pd.StringDtype):
         return bool(series.notna().any())
     if series.dtype != object:
@@ -70,7 +70,7 @@ def is_text(series: pd.Series) -> bool:
 
 
 def is_nested(series: pd.Series) -> bool:
-    """Whether each cell holds several values, such as the lists of a Parquet file."""
+    """Return whether each cell holds several values, such as the lists of a Parquet file."""
     if series.dtype != object:
         return False
     there = series.dropna()
@@ -78,7 +78,7 @@ def is_nested(series: pd.Series) -> bool:
 
 
 def refuse_missing(series: pd.Series, what: str, where: Where) -> None:
-    """Raise a DataError, with the first row, if a cell is missing."""
+    """Refuse a column with missing cells, naming the first row."""
     missing = np.flatnonzero(series.isna().to_numpy())
     if len(missing) == len(series):
         raise DataError(f"{what} is empty in all rows.", "data.source")

@@ -1,4 +1,4 @@
-"""What is left out of a table, and what looks wrong in it: said in notes, never in silence."""
+"""Leave out useless columns of a table, and note what looks wrong in it."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
 FEWEST_ROWS = 20
-"""Of fewer rows a column may predict the target by chance."""
+"""Fewest rows from which perfect prediction of the target is not chance."""
 ROWS_A_VALUE = 10
-"""A category must stand in so many rows, on average, to count as a leak."""
+"""Average number of rows per category from which a column counts as a leak."""
 
 
 def without_idle_columns(columns: Sequence[Cells]) -> tuple[list[Cells], list[str]]:
-    """The columns that say something, and a note for each kind that does not.
+    """Return the columns with information, and a note on each kind that is left out.
 
-    Left out are columns that are empty or the same in all rows, and copies of columns before.
+    Left out are columns that are empty or constant, and copies of earlier columns.
     """
     kept: dict[bytes, Cells] = {}
     empty, constant, notes = [], [], []
@@ -50,13 +50,13 @@ def without_idle_columns(columns: Sequence[Cells]) -> tuple[list[Cells], list[st
 def leaks(
     columns: Sequence[Cells], y: NDArray[np.generic], is_classes: bool, way: str
 ) -> list[str]:
-    """A note on columns that predict the target without a mistake.
+    """Note which columns predict the target perfectly.
 
     Args:
-        way: to leave one out, in words.
+        way: how to leave a column out, in words.
     """
-    tell = _tells_class if is_classes else _tells_value
-    suspects = [c.column.name for c in columns if tell(c, y)]
+    predicts = _predicts_class if is_classes else _predicts_value
+    suspects = [c.column.name for c in columns if predicts(c, y)]
     if not suspects:
         return []
     return [
@@ -68,10 +68,10 @@ def leaks(
 def duplicate_rows(
     values: Sequence[NDArray[Any]], y: NDArray[np.generic]
 ) -> tuple[Rows | None, list[str]]:
-    """Of each row the first one that is equal, target included; None if all rows differ.
+    """Return for each row the first row equal to it, target included; None if all rows differ.
 
-    None, with a note, where fewer than half of the rows are different: then equal rows are what
-    the columns' few values lead to, not copies.
+    If fewer than half of the rows are distinct, return None and a note: then rows are equal
+    because the columns have few values, not because they are copies.
     """
     frame = pd.DataFrame({str(i): column for i, column in enumerate(values)})
     frame["y"] = y
@@ -88,18 +88,18 @@ def duplicate_rows(
 
 
 def picture_copies(hashes: Sequence[bytes], y: Sequence[float]) -> Rows | None:
-    """Of each picture the first one that is equal, target included; None if all differ.
+    """Return for each picture the first one equal to it, target included; None if all differ.
 
     Args:
-        hashes: of what each one holds.
+        hashes: the hash of each picture's pixels.
     """
     firsts: dict[tuple[bytes, float], int] = {}
     own = [firsts.setdefault(key, i) for i, key in enumerate(zip(hashes, y, strict=True))]
     return np.array(own, dtype=np.int64) if len(firsts) < len(own) else None
 
 
-def _tells_class(column: Cells, y: NDArray[np.generic]) -> bool:
-    """Whether each category has one class; or, in the order of the numbers, classes stay apart."""
+def _predicts_class(column: Cells, y: NDArray[np.generic]) -> bool:
+    """Return whether each category has one class, or sorted numbers separate the classes."""
     values, there = _there(column, y)
     if len(there) < FEWEST_ROWS or len(np.unique(there)) < 2:
         return False
@@ -114,8 +114,8 @@ def _tells_class(column: Cells, y: NDArray[np.generic]) -> bool:
     return bool(new_class.sum() == len(np.unique(there)) - 1)
 
 
-def _tells_value(column: Cells, y: NDArray[np.generic]) -> bool:
-    """Whether the target rises, or falls, with the column, equal where that is equal."""
+def _predicts_value(column: Cells, y: NDArray[np.generic]) -> bool:
+    """Return whether the target is a monotonic function of the column."""
     values, there = _there(column, y)
     if len(there) < FEWEST_ROWS or column.column.kind == "categorical":
         return False

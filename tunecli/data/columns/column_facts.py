@@ -1,4 +1,4 @@
-"""What each column of a table holds, and what becomes of it: for people, before a study."""
+"""Facts on each column of a table and its use: for people, before a study."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ from tunecli.study_file.text.counts import count
 from tunecli.study_file.text.dump import flow
 
 FEATURE = "feature"
-"""Use of a column to predict from, until it is known what becomes of it."""
+"""Provisional use of a feature column, until its preprocessing is known."""
 FEWEST_ROWS = 10
-"""Of fewer rows, cells that all differ and dates in order say nothing."""
+"""Fewest rows from which distinct cells and ordered dates mean something."""
 _DIGITS = 10
-"""Of whole numbers that are shown in full."""
+"""Most digits of whole numbers that are shown in full."""
 _NO_DAYS = ("0001-01-01", "9999-12-31")
-"""Days that programs write for none."""
+"""Days that programs write for missing dates."""
 _FIRST_DAY, _LAST_DAY = 19_000_101, 21_001_231
 
 
 @dataclass(frozen=True)
 class ColumnFacts:
-    """One column.
+    """Facts on one column.
 
     Attributes:
         kind: number, category, date, time of day, duration, or list.
-        n_distinct: different cells, without missing ones.
-        smallest, largest: for the screen; empty where all cells are missing.
-        use: what becomes of it, or what it is for, or why it is left out.
-        warnings: sentences.
-        is_in_order: the rows follow its dates.
+        n_distinct: distinct cells, without missing ones.
+        smallest, largest: ends of the values, for the screen; empty if all cells are missing.
+        use: its features, or its purpose, or why it is left out.
+        warnings: what may be wrong with it, in sentences.
+        is_in_order: whether the rows are sorted by its dates.
     """
 
     name: str
@@ -56,7 +56,7 @@ class ColumnFacts:
 
 
 def facts_of(cells: Cells, use: str) -> ColumnFacts:
-    """Facts of a column that is numbers, categories or dates."""
+    """Return the facts of a column of numbers, categories or dates."""
     values, name = cells.values, cells.column.name
     there = values[~np.isnan(values)]
     distinct = np.unique(there)
@@ -91,29 +91,29 @@ def facts_of_columns(
     uses: Mapping[str, str],
     read: Callable[[str], Cells],
 ) -> list[ColumnFacts]:
-    """Facts of every column of a table, in its order.
+    """Return the facts of every column of a table, in its order.
 
     Args:
-        features: to predict from.
-        uses: of the columns that are for something else.
-        read: gives the cells of a column.
+        features: the columns to predict from.
+        uses: the uses of the other columns.
+        read: reads the cells of a column.
     """
-    kept = {cells.column.name: cells for cells in features}
-    found = []
+    features_by_name = {cells.column.name: cells for cells in features}
+    facts = []
     for name in rows.columns:
-        if name in kept:
-            found.append(facts_of(kept[name], FEATURE))
+        if name in features_by_name:
+            facts.append(facts_of(features_by_name[name], FEATURE))
         elif is_nested(rows[name]):
-            found.append(_of_lists(rows[name], uses.get(name, "")))
+            facts.append(_of_lists(rows[name], uses.get(name, "")))
         else:
             cells = _whatever(rows[name], read)
             use = uses.get(name) or f"left out: {_why_left_out(cells, features)}"
-            found.append(facts_of(cells, use))
-    return found
+            facts.append(facts_of(cells, use))
+    return facts
 
 
 def _whatever(series: pd.Series, read: Callable[[str], Cells]) -> Cells:
-    """Return the cells of a column of which nothing is demanded, since no model sees it."""
+    """Return the cells of any column, however it is written, since no model sees it."""
     try:
         return read(str(series.name))
     except DataError:
@@ -134,7 +134,7 @@ def _why_left_out(cells: Cells, features: Sequence[Cells]) -> str:
 
 
 def _of_lists(series: pd.Series, use: str) -> ColumnFacts:
-    """Facts of a column with several values in a cell, which has no order."""
+    """Return the facts of a column with several values per cell, which has no order."""
     distinct = series.dropna().astype(str).nunique()
     return ColumnFacts(str(series.name), "list", distinct, int(series.isna().sum()), "", "", use)
 
@@ -146,7 +146,7 @@ def _kind(cells: Cells) -> str:
 
 
 def _shown(value: float, column: Column, spread: float) -> str:
-    """Show a number in so many digits that the ends of a column differ."""
+    """Return a number in enough digits that the ends of a column differ."""
     if column.categories:
         return column.categories[int(value)]
     if value.is_integer() and abs(value) < 10**_DIGITS:
@@ -155,7 +155,7 @@ def _shown(value: float, column: Column, spread: float) -> str:
 
 
 def _ends(dates: Dates) -> list[str]:
-    """The first and the last time; days alone where those tell them apart, or are all."""
+    """Return the first and the last time; only their days if those differ, or are exact."""
     rows = np.flatnonzero(~dates.missing)
     order = np.lexsort((dates.nanoseconds[rows], dates.seconds[rows]))
     ends = rows[order[[0, -1]]]
@@ -169,7 +169,7 @@ def _ends(dates: Dates) -> list[str]:
 
 
 def _orders_rows(dates: Dates) -> bool:
-    """Whether the rows are in the order of the dates, first or last one first."""
+    """Return whether the rows are sorted by the dates, ascending or descending."""
     ranks = dates.ranks[~dates.missing]
     steps = np.diff(ranks)
     is_sorted = (steps >= 0).all() or (steps <= 0).all()
@@ -177,7 +177,7 @@ def _orders_rows(dates: Dates) -> bool:
 
 
 def _on_categories(name: str, there: Floats, distinct: Floats) -> Iterator[str]:
-    """Texts that tell rows apart, in a table too small to leave them out for it."""
+    """Warn about texts that differ in every row, in a table too small to leave them out."""
     if len(distinct) == len(there) >= FEWEST_ROWS:
         yield (
             f"Column {name!r} has a different category in every row, so nothing can be learned "
@@ -186,7 +186,7 @@ def _on_categories(name: str, there: Floats, distinct: Floats) -> Iterator[str]:
 
 
 def _on_numbers(name: str, there: Floats, distinct: Floats) -> Iterator[str]:
-    """Whole numbers that may be no amounts."""
+    """Warn about whole numbers that may be ids or dates."""
     if not len(there) or (np.mod(distinct, 1) != 0).any():
         return
     if len(distinct) == len(there) >= FEWEST_ROWS:
@@ -204,37 +204,37 @@ def _on_numbers(name: str, there: Floats, distinct: Floats) -> Iterator[str]:
 
 
 def _on_dates(name: str, dates: Dates) -> Iterator[str]:
-    """Days that stand for no day, far from all others."""
+    """Warn about days that mean a missing date, far from all others."""
     days = dates.seconds[~dates.missing] // DAY
     for day in _NO_DAYS if dates.form.kind == "date" else ():
         n = int((days == np.datetime64(day, "D").astype(np.int64)).sum())
         if n and n < len(days):
             yield (
                 f"Column {name!r} is {day} in {count(n, 'row')}, which makes all other dates "
-                f"nearly equal. If it stands for a missing date, write missing: ['{day}']."
+                f"nearly equal. If it means a missing date, write missing: ['{day}']."
             )
 
 
 def with_uses(
     facts: Sequence[ColumnFacts], dataset: Dataset, train: Tensor, data: DataSettings
 ) -> tuple[ColumnFacts, ...]:
-    """The facts with what becomes of the features in a fold.
+    """Return the facts with the use of each feature in a fold.
 
     Args:
-        train: its training rows.
-        data: `scale` and `min_frequency`.
+        train: the fold's training rows.
+        data: the settings; `scale` and `min_frequency` are read.
     """
     assert isinstance(dataset.x, Tensor), "loaded rows have no columns"
     x = dataset.x[train].numpy()
-    found: dict[str, list[int]] = {}
+    positions: dict[str, list[int]] = {}
     for position, column in enumerate(dataset.columns):
-        found.setdefault(column.source, []).append(position)
-    return tuple(
-        _with_use(one, [dataset.columns[i] for i in found[one.name]], x[:, found[one.name]], data)
-        if one.use == FEATURE
-        else one
-        for one in facts
-    )
+        positions.setdefault(column.source, []).append(position)
+
+    def with_use(one: ColumnFacts) -> ColumnFacts:
+        own = positions[one.name]
+        return _with_use(one, [dataset.columns[i] for i in own], x[:, own], data)
+
+    return tuple(with_use(one) if one.use == FEATURE else one for one in facts)
 
 
 def _with_use(
@@ -254,7 +254,7 @@ _SCALES = {"standard": "standardized", "none": "unscaled"}
 def _of_categories(
     facts: ColumnFacts, codes: NDArray[np.floating], data: DataSettings
 ) -> ColumnFacts:
-    """One feature for each category, a missing one among them; one for all rare ones."""
+    """Describe one feature per category, missing included, and one for all rare ones."""
     counts = np.unique(codes, return_counts=True, equal_nan=True)[1]
     is_rare = counts < data.min_frequency * len(codes)
     n_rare = int(is_rare.sum())

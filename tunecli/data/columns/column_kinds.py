@@ -1,4 +1,4 @@
-"""What a column to predict from holds: numbers or categories."""
+"""Read a feature column as numbers, categories or dates."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from tunecli.errors import DataError
 from tunecli.study_file.settings.settings import DataSettings
 
 FEWEST_ROWS_OF_IDS = 50
-"""From so many rows on, a text that is different in most rows tells rows apart, nothing else."""
+"""Fewest rows in which texts that differ in most rows count as identifiers."""
 EXACT = 2**53
-"""Up to here a float64 holds every whole number."""
+"""Largest number up to which a float64 holds every whole number."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,9 @@ class Cells:
     """One column's cells as numbers.
 
     Attributes:
-        values: (n_rows,); codes of categories; NaN where missing.
-        note: what a user should know of it; empty for nothing.
-        dates: where the values are their elapsed times and other parts are to follow.
+        values: (n_rows,); the codes of categories; NaN if missing.
+        note: what a user should know about the column; empty for nothing.
+        dates: the dates, if the values are their elapsed times and other parts follow.
     """
 
     column: Column
@@ -44,7 +44,7 @@ class Cells:
     dates: Dates | None = None
 
     def parts(self) -> list[Cells]:
-        """What a model sees of it: itself, or the parts of a date."""
+        """Return the columns that a model gets: this one, or the parts of a date."""
         if self.dates is None:
             return [self]
         name, form = self.column.name, self.dates.form
@@ -59,12 +59,12 @@ class Cells:
 
 @dataclass(frozen=True)
 class Reading:
-    """How the cells of a table are read.
+    """A way to read the cells of a table.
 
     Attributes:
-        form: of numbers in text.
-        order: of day and month in dates that leave it open.
-        is_typed: the file tells text from numbers, so that text of digits is text.
+        form: how numbers in text are written.
+        order: the order of day and month in dates that leave it open.
+        is_typed: whether the file distinguishes text from numbers, so that digits may be text.
     """
 
     form: NumberForm = PLAIN
@@ -73,12 +73,12 @@ class Reading:
 
     @classmethod
     def of(cls, settings: DataSettings, is_typed: bool = False) -> Reading:
-        """As the settings say."""
+        """Return the way that the settings define."""
         return cls(NumberForm.of(settings), is_typed, settings.dates)
 
 
 AS_IS = Reading()
-"""Without a word from the user."""
+"""The way to read cells without any settings."""
 
 
 def cells(
@@ -87,10 +87,10 @@ def cells(
     where: Where,
     reading: Reading = AS_IS,
 ) -> Cells:
-    """What a column holds: `given` if the user said so, else by its cells.
+    """Read a column as `given` if the user named its kind, else by its cells.
 
     Raises:
-        DataError: texts among numbers or dates, or numbers that a float64 does not tell apart.
+        DataError: there are texts among numbers or dates, or numbers equal in float64.
     """
     if given == "categorical":
         return _categories(series)
@@ -121,20 +121,20 @@ def _unit(series: pd.Series, form: NumberForm) -> str | None:
     return form.unit_in([cell for cell in series.dropna().unique() if isinstance(cell, str)])
 
 
-def tells_rows_apart(found: Cells) -> bool:
-    """Whether a column of categories has another one in most rows, as identifiers have."""
-    there = int(np.isfinite(found.values).sum())
-    n_categories = len(found.column.categories)
+def tells_rows_apart(cells: Cells) -> bool:
+    """Return whether most rows have a unique category, as identifiers do."""
+    there = int(np.isfinite(cells.values).sum())
+    n_categories = len(cells.column.categories)
     return there >= FEWEST_ROWS_OF_IDS and n_categories > there / 2
 
 
 def are_inexact(numbers: Floats) -> NDArray[np.bool_]:
-    """Return which numbers are so large that several whole numbers are one float64."""
+    """Return which numbers are so large that several whole numbers share one float64."""
     return np.isfinite(numbers) & (np.abs(numbers) >= EXACT)
 
 
 def text_among_numbers(series: pd.Series, bad: NDArray[np.bool_], where: Where) -> str:
-    """Return what to say of the first text in a column that must be numbers."""
+    """Return the message on the first text in a column that must hold numbers."""
     first = int(bad.argmax())
     cell = str(series.iloc[first])[:50]
     others = f" (and {bad.sum() - 1:,} more)" if bad.sum() > 1 else ""
@@ -149,15 +149,15 @@ def text_among_numbers(series: pd.Series, bad: NDArray[np.bool_], where: Where) 
 
 
 def _categories(series: pd.Series, note: str = "") -> Cells:
-    found = categories_of(series)
-    values = found.codes.astype(np.float64)
-    values[found.codes < 0] = np.nan
-    column = Column(str(series.name), "categorical", found.labels, found.told_by)
+    categories = categories_of(series)
+    values = categories.codes.astype(np.float64)
+    values[categories.codes < 0] = np.nan
+    column = Column(str(series.name), "categorical", categories.labels, categories.told_by)
     return Cells(column, values, note)
 
 
 def _mixture(series: pd.Series, bad: NDArray[np.bool_], where: Where) -> str:
-    """Return a note on a column of categories of which some are numbers."""
+    """Return a note on a category column in which some cells are numbers."""
     share = 1 - bad.sum() / series.notna().sum()
     if share == 0:
         return ""
@@ -169,10 +169,10 @@ def _mixture(series: pd.Series, bad: NDArray[np.bool_], where: Where) -> str:
 
 
 def _digits(series: pd.Series, numbers: Floats, where: Where) -> Cells:
-    """Return digits that are stored as text, as the codes that they are.
+    """Return digits that are stored as text as categories, since they are codes.
 
     Raises:
-        DataError: there are fractions among them, which nobody uses as codes.
+        DataError: there are fractions among them, which are never codes.
     """
     name = series.name
     fractions = numbers % 1 != 0
@@ -192,7 +192,7 @@ def _digits(series: pd.Series, numbers: Floats, where: Where) -> Cells:
 
 
 def collapsed(series: pd.Series, numbers: Floats) -> int | None:
-    """Return the first row whose number is that of a row with another cell; None if none is."""
+    """Return the first row whose number equals that of a different cell; None if all differ."""
     large = are_inexact(numbers)
     if not large.any():
         return None

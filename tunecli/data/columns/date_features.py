@@ -1,4 +1,4 @@
-"""Numbers out of dates: elapsed time, and sines and cosines of what repeats."""
+"""Turn dates into numbers: elapsed time, and sines and cosines of periods."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from tunecli.data.columns.dates import Dates
 from tunecli.data.rows.date_parts import Part
 
 _LEAST = 1e-9
-"""A sine that varies less is the same in all rows, but for rounding."""
+"""A sine that varies less is constant, apart from rounding."""
 
 
 def parts_of(dates: Dates) -> tuple[Part, ...]:
-    """The elapsed time, and each sine and cosine that is not the same in all rows.
+    """Return the elapsed time, and each sine and cosine that is not constant.
 
-    First days of months are months: their weekdays say nothing.
+    Dates that are all first days of months mean months, so their weekdays mean nothing.
     """
     waves = [part for part in _WAVES if dates.form.kind in _WAVES[part]]
     if _are_months(dates):
@@ -32,7 +32,7 @@ def _are_months(dates: Dates) -> bool:
 
 
 def values_of(dates: Dates, part: Part) -> Floats:
-    """One number for each cell, (n,); NaN where it is missing."""
+    """Return one number per cell, (n,); NaN if it is missing."""
     if part == "elapsed":
         return dates.elapsed
     period, wave = part.split(", ")
@@ -43,7 +43,7 @@ def values_of(dates: Dates, part: Part) -> Floats:
 
 
 def feature_name(column: str, part: Part) -> str:
-    """The elapsed time has the name of the column."""
+    """Return the name of a part; the elapsed time has the name of the column."""
     return column if part == "elapsed" else f"{column} ({part})"
 
 

@@ -1,7 +1,7 @@
-"""Dates, times of day and durations as people and programs write them, read exactly.
+"""Read dates, times of day and durations exactly, as people and programs write them.
 
-Every form says its own order (2026-01-31, 31 Jan 2026), but for days and months in digits: of
-those the caller gives the order. Years have no range; fractions of a second have nine digits.
+Every form fixes its own order (2026-01-31, 31 Jan 2026), except for days and months in digits,
+whose order the caller gives. Years have no range; fractions of a second have nine digits.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ _PM = "p"
 
 @dataclass(frozen=True)
 class Moments:
-    """What some texts say.
+    """The moments that texts denote.
 
     Attributes:
-        form: (n,) index into `FORMS`, -1 for texts of no form.
-        seconds: (n,) since 1970-01-01 (UTC where the text has a zone), since midnight, or of a
+        form: (n,), the index into `FORMS`; -1 for texts of no form.
+        seconds: (n,), since 1970-01-01 (UTC if the text has a zone), since midnight, or of a
             duration.
-        nanoseconds: (n,) from 0, to be added.
-        exists: (n,) whether there is such a day and time.
-        is_aware: (n,) whether the text has a zone.
+        nanoseconds: (n,), at least 0, to be added to the seconds.
+        exists: (n,), whether such a day and time exists.
+        is_aware: (n,), whether the text has a time zone.
     """
 
     form: Ints
@@ -57,43 +57,43 @@ class Moments:
 
 
 class _Fields:
-    """The named parts of texts that are of one form; a part that a form lacks has its default."""
+    """The named parts of texts of one form; a part that the form lacks has its default."""
 
-    def __init__(self, found: pa.StructArray) -> None:
-        self.n = len(found)
-        self._parts = {field.name: found.field(i) for i, field in enumerate(found.type)}
+    def __init__(self, matches: pa.StructArray) -> None:
+        self.n = len(matches)
+        self._parts = {field.name: matches.field(i) for i, field in enumerate(matches.type)}
 
     def text(self, name: str) -> pa.Array:
-        """Lower-case texts, empty where there are none."""
+        """Return the part as lower-case texts; empty where it is missing."""
         return pc.utf8_lower(self._parts.get(name, pa.array([""] * self.n, pa.string())))
 
     def as_written(self, name: str) -> list[str]:
-        """Texts of a part that the form has."""
-        found: list[str] = self._parts[name].to_pylist()
-        return found
+        """Return the texts of a part that the form has, unchanged."""
+        texts: list[str] = self._parts[name].to_pylist()
+        return texts
 
     def number(self, name: str, default: int = 0) -> Ints:
-        """Whole numbers."""
+        """Return the part as whole numbers."""
         if name not in self._parts:
             return np.full(self.n, default, dtype=np.int64)
         return _whole(self._parts[name], default)
 
     def fraction(self, name: str) -> Ints:
-        """Nanoseconds of the digits behind a point."""
+        """Return the nanoseconds of digits after a decimal point."""
         padded = pc.utf8_rpad(self.text(name), _NANOSECONDS, "0")
         return _whole(pc.utf8_slice_codeunits(padded, 0, _NANOSECONDS), 0)
 
     def mapped(self, name: str, meaning: Callable[[str], int]) -> Ints:
-        """A number for each text."""
+        """Return a number for each text."""
         coded = self.text(name).dictionary_encode()
         numbers = np.array([meaning(text) for text in coded.dictionary.to_pylist()], np.int64)
-        found: Ints = numbers[coded.indices.to_numpy()]
-        return found
+        mapped: Ints = numbers[coded.indices.to_numpy()]
+        return mapped
 
     def has(self, name: str) -> Marks:
-        """Where the part is there."""
-        found: Marks = pc.not_equal(self.text(name), "").to_numpy(zero_copy_only=False)
-        return found
+        """Return which texts have the part."""
+        present: Marks = pc.not_equal(self.text(name), "").to_numpy(zero_copy_only=False)
+        return present
 
 
 def _whole(texts: pa.Array, default: int) -> Ints:
@@ -103,8 +103,8 @@ def _whole(texts: pa.Array, default: int) -> Ints:
 
 
 @dataclass(frozen=True)
-class _Found:
-    """As `Moments`, of texts of one form."""
+class _Moments:
+    """The moments of texts of one form; see `Moments`."""
 
     seconds: Ints
     nanoseconds: Ints
@@ -114,32 +114,32 @@ class _Found:
 
 @dataclass(frozen=True)
 class DateNotation:
-    """One way to write.
+    """One way to write a date, time of day or duration.
 
     Attributes:
-        name: for messages; texts of forms with one name may stand in one column.
-        pattern: of the whole text, for RE2.
-        read: gives what the fields say, where the order of day and month is given.
-        kind: of what is written so.
-        has_order: whether day or month may be first.
-        why_not: what such a text lacks to be a date; empty for nothing.
+        name: the name in messages; notations with one name may be mixed in a column.
+        pattern: the pattern of the whole text, for RE2.
+        read: returns what the fields denote, given the order of day and month.
+        kind: the kind of moment that is written so.
+        has_order: whether day or month may come first.
+        why_not: why such a text is not a date; empty if it is one.
     """
 
     name: str
     pattern: str
-    read: Callable[[_Fields, Order], _Found]
+    read: Callable[[_Fields, Order], _Moments]
     kind: DateKind = "date"
     has_order: bool = False
     why_not: str = ""
 
     @property
     def whole(self) -> str:
-        """Pattern of a text that is this and nothing else."""
+        """The pattern of a text that consists of nothing else."""
         return rf"^\s*(?:{self.pattern})\s*$"
 
 
 def _days(year: Ints, month: Ints, day: Ints) -> tuple[Ints, Marks]:
-    """Days since 1970-01-01, and whether there is such a day."""
+    """Return days since 1970-01-01, and whether such a day exists."""
     months = ((year - 1970) * 12 + month - 1).astype("datetime64[M]")
     first, end = (m.astype("datetime64[D]").astype(np.int64) for m in (months, months + 1))
     exists = (month >= 1) & (month <= 12) & (day >= 1) & (day <= end - first)
@@ -147,7 +147,7 @@ def _days(year: Ints, month: Ints, day: Ints) -> tuple[Ints, Marks]:
 
 
 def _clock(fields: _Fields) -> tuple[Ints, Ints, Marks]:
-    """Seconds since midnight, nanoseconds, and whether there is such a time; 0 for no time."""
+    """Return seconds since midnight, nanoseconds, and whether the time exists; 0 without one."""
     hour, minute, second = (fields.number(name) for name in ("hour", "minute", "second"))
     nanoseconds = fields.fraction("fraction")
     has_half = fields.has("half")
@@ -160,7 +160,7 @@ def _clock(fields: _Fields) -> tuple[Ints, Ints, Marks]:
 
 
 def _offset(zone: str) -> int:
-    """Seconds east of Greenwich."""
+    """Return a zone's seconds east of Greenwich."""
     zone = zone.replace(":", "").removeprefix("utc").removeprefix("gmt")
     if zone in ("", "z"):
         return 0
@@ -168,26 +168,26 @@ def _offset(zone: str) -> int:
     return (-1 if zone[0] == "-" else 1) * (hours * 3600 + minutes * 60)
 
 
-def _moment(days: Ints, is_day: Marks, fields: _Fields) -> _Found:
+def _moment(days: Ints, is_day: Marks, fields: _Fields) -> _Moments:
     seconds, nanoseconds, is_time = _clock(fields)
     seconds = days * DAY + seconds - fields.mapped("zone", _offset)
-    return _Found(seconds, nanoseconds, is_day & is_time, fields.has("zone"))
+    return _Moments(seconds, nanoseconds, is_day & is_time, fields.has("zone"))
 
 
-def _year_first(fields: _Fields, _: Order) -> _Found:
+def _year_first(fields: _Fields, _: Order) -> _Moments:
     year, month, day = (fields.number(name, 1) for name in ("year", "month", "day"))
     days, exists = _days(year, month, day)
     return _moment(days, exists & _same_signs(fields), fields)
 
 
-def _numbered(fields: _Fields, order: Order) -> _Found:
+def _numbered(fields: _Fields, order: Order) -> _Moments:
     one, two = fields.number("one"), fields.number("two")
     day, month = (one, two) if order == "day-first" else (two, one)
     return _moment(*_days(fields.number("year"), month, day), fields)
 
 
 def _same_signs(fields: _Fields) -> Marks:
-    """Whether the signs between the numbers are alike: no `2026-01.31`."""
+    """Return whether the signs between the numbers are equal, unlike in `2026-01.31`."""
     alike: Marks = pc.equal(fields.text("sign"), fields.text("sign_2")).to_numpy(
         zero_copy_only=False
     )
@@ -195,24 +195,24 @@ def _same_signs(fields: _Fields) -> Marks:
 
 
 def _month_number(name: str) -> int:
-    """1 to 12; 0 for no month."""
+    """Return 1 to 12; 0 if the name is not a month."""
     name = "sep" if name == "sept" else name
-    found = (i for i, month in enumerate(_MONTHS, 1) if name in (month, month[:3]))
-    return next(found, 0)
+    numbers = (i for i, month in enumerate(_MONTHS, 1) if name in (month, month[:3]))
+    return next(numbers, 0)
 
 
-def _named(fields: _Fields, _: Order) -> _Found:
+def _named(fields: _Fields, _: Order) -> _Moments:
     month = fields.mapped("month", _month_number)
     days, exists = _days(fields.number("year"), month, fields.number("day"))
     return _moment(days, exists, fields)
 
 
-def _month_by_name(fields: _Fields, _: Order) -> _Found:
+def _month_by_name(fields: _Fields, _: Order) -> _Moments:
     month = fields.mapped("month", _month_number)
     return _moment(*_days(fields.number("year"), month, np.ones_like(month)), fields)
 
 
-def _week(fields: _Fields, _: Order) -> _Found:
+def _week(fields: _Fields, _: Order) -> _Moments:
     year, week = fields.number("year"), fields.number("week")
     one = np.ones_like(year)
     in_first, _always = _days(year, one, 4 * one)  # 4 January is in week 1
@@ -222,18 +222,18 @@ def _week(fields: _Fields, _: Order) -> _Found:
     return _moment(monday + fields.number("weekday", 1) - 1, exists, fields)
 
 
-def _quarter(fields: _Fields, _: Order) -> _Found:
+def _quarter(fields: _Fields, _: Order) -> _Moments:
     year, quarter = fields.number("year"), fields.number("quarter")
     return _moment(*_days(year, 3 * quarter - 2, np.ones_like(year)), fields)
 
 
-def _time_of_day(fields: _Fields, _: Order) -> _Found:
+def _time_of_day(fields: _Fields, _: Order) -> _Moments:
     seconds, nanoseconds, exists = _clock(fields)
-    return _Found(seconds, nanoseconds, exists, np.zeros(fields.n, bool))
+    return _Moments(seconds, nanoseconds, exists, np.zeros(fields.n, bool))
 
 
-def _abbreviated(fields: _Fields, order: Order) -> _Found:
-    """Whether it may be a date at all: with a day and a month somewhere."""
+def _abbreviated(fields: _Fields, order: Order) -> _Moments:
+    """Mark texts that may be dates: those with a possible day and month."""
     one, two, three = (fields.number(name) for name in ("one", "two", "three"))
     is_month, is_day = (
         [(1 <= n) & (n <= 12) for n in (one, two)],
@@ -241,15 +241,15 @@ def _abbreviated(fields: _Fields, order: Order) -> _Found:
     )
     may_be = (is_day[0] & is_month[1]) | (is_month[0] & is_day[1]) | (is_month[1] & is_day[2])
     nothing = np.zeros(fields.n, np.int64)
-    return _Found(nothing, nothing, may_be & _same_signs(fields), nothing > 0)
+    return _Moments(nothing, nothing, may_be & _same_signs(fields), nothing > 0)
 
 
-def _duration(fields: _Fields, _: Order) -> _Found:
+def _duration(fields: _Fields, _: Order) -> _Moments:
     texts = pd.Series(fields.as_written("whole"), dtype=object).str.replace(",", "")
-    found = pd.to_timedelta(texts, errors="coerce")
-    exists = found.notna().to_numpy()
-    whole = found.fillna(pd.Timedelta(0)).to_numpy().astype("timedelta64[ns]").astype(np.int64)
-    return _Found(whole // SECOND, whole % SECOND, exists, np.zeros(fields.n, bool))
+    durations = pd.to_timedelta(texts, errors="coerce")
+    exists = durations.notna().to_numpy()
+    whole = durations.fillna(pd.Timedelta(0)).to_numpy().astype("timedelta64[ns]").astype(np.int64)
+    return _Moments(whole // SECOND, whole % SECOND, exists, np.zeros(fields.n, bool))
 
 
 _TIME = (
@@ -318,17 +318,17 @@ FORMS = (
     ),
     DateNotation("", r"(?P<one>\d{1,2})\.(?P<two>\d{1,2})\.", _abbreviated, why_not="has no year"),
 )
-"""In the order in which they are tried."""
+"""All notations, in the order in which they are tried."""
 _ANY = "|".join(re.sub(r"\?P<\w+>", "?:", form.whole) for form in FORMS)
-"""Without parts, which is quick to match: most texts of a table are no dates."""
+"""All patterns without their parts, for a quick match: most texts of a table are not dates."""
 
 
 def read_dates(texts: Sequence[str], order: Order, kind: DateKind | None = None) -> Moments:
-    """What texts say, each for itself.
+    """Read each text by itself.
 
     Args:
-        order: of day and month where both are in digits.
-        kind: what they are read as; None for whatever they look like.
+        order: the order of day and month if both are in digits.
+        kind: the kind that they are read as; None for any kind that they match.
     """
     n = len(texts)
     form, exists, is_aware = np.full(n, -1), np.zeros(n, bool), np.zeros(n, bool)
@@ -339,14 +339,14 @@ def read_dates(texts: Sequence[str], order: Order, kind: DateKind | None = None)
         open_ = np.flatnonzero(may_be & ~exists)
         if kind not in (None, one.kind) or not len(open_):
             continue
-        found = pc.extract_regex(whole.take(pa.array(open_)), one.whole)
-        is_match = found.is_valid().to_numpy(zero_copy_only=False)
+        matches = pc.extract_regex(whole.take(pa.array(open_)), one.whole)
+        is_match = matches.is_valid().to_numpy(zero_copy_only=False)
         rows = open_[is_match]
         if not len(rows):
             continue
-        said = one.read(_Fields(found.filter(pa.array(is_match))), order)
-        form[rows], exists[rows], is_aware[rows] = number, said.exists, said.is_aware
-        seconds[rows], nanoseconds[rows] = said.seconds, said.nanoseconds
+        moments = one.read(_Fields(matches.filter(pa.array(is_match))), order)
+        form[rows], exists[rows], is_aware[rows] = number, moments.exists, moments.is_aware
+        seconds[rows], nanoseconds[rows] = moments.seconds, moments.nanoseconds
     return Moments(form, seconds, nanoseconds, exists, is_aware)
 
 

@@ -1,4 +1,4 @@
-"""Columns of dates, times of day and durations: what the cells of a table say, exactly."""
+"""Read columns of dates, times of day and durations exactly."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ from tunecli.data.rows.date_parts import DateForm, DateKind
 from tunecli.errors import DataError
 
 MOST_STRAYS = 10
-"""So many different texts among more dates are mistakes; more of them, among fewer dates than
-half of the cells, make the column one of texts."""
+"""Most distinct texts among more dates that count as mistakes; with more of them, and dates in
+less than half of the cells, the column is text."""
 
 
 @dataclass(frozen=True)
 class Dates:
-    """The cells of one column.
+    """The cells of one date column.
 
     Attributes:
-        seconds: (n,) since 1970-01-01, since midnight, or of a duration; 0 where missing.
-        nanoseconds: (n,) from 0, to be added.
-        missing: (n,).
+        seconds: (n,), since 1970-01-01, since midnight, or of a duration; 0 if missing.
+        nanoseconds: (n,), at least 0, to be added to the seconds.
+        missing: (n,), whether each cell is missing.
     """
 
     form: DateForm
@@ -46,14 +46,14 @@ class Dates:
 
     @property
     def elapsed(self) -> Floats:
-        """Seconds; NaN where missing."""
+        """Seconds with their fractions, (n,); NaN if missing."""
         seconds: Floats = (self.seconds * float(SECOND) + self.nanoseconds) / SECOND
         seconds[self.missing] = np.nan
         return seconds
 
     @property
     def ranks(self) -> Ints:
-        """The exact order of the cells, dense from 0; -1 where missing."""
+        """Exact order of the cells, (n,), dense from 0; -1 if missing."""
         pairs = np.stack([self.seconds, self.nanoseconds], axis=1)[~self.missing]
         ranks = np.full(len(self.missing), -1)
         ranks[~self.missing] = np.unique(pairs, axis=0, return_inverse=True)[1].reshape(-1)
@@ -61,7 +61,7 @@ class Dates:
 
 
 def spelling(seconds: int, nanoseconds: int, form: DateForm) -> str:
-    """A time for people: `2026-01-31 10:30:00`, `10:30:00`, `2 days 10:30:00`."""
+    """Write a time for people: `2026-01-31 10:30:00`, `10:30:00`, `2 days 10:30:00`."""
     days, rest = divmod(seconds, DAY)
     fraction = f".{nanoseconds:09d}".rstrip("0") if nanoseconds else ""
     time = f"{rest // 3600:02d}:{rest // 60 % 60:02d}:{rest % 60:02d}{fraction}"
@@ -78,14 +78,14 @@ def spelling(seconds: int, nanoseconds: int, form: DateForm) -> str:
 def dates_in(
     series: pd.Series, asked: Order | None, where: Where, is_feature: bool = True
 ) -> Dates | None:
-    """What a column says, if most of its cells are dates, times of day or durations; else None.
+    """Read a column if most of its cells are dates, times of day or durations; else return None.
 
     Args:
-        asked: the order of day and month where the cells leave it open.
-        is_feature: whether the column may have holes, or categories.
+        asked: the order of day and month if the cells leave it open.
+        is_feature: whether the column may have missing cells, or be categorical.
 
     Raises:
-        DataError: cells are no dates or not alike, or their order is open.
+        DataError: some cells are not dates, forms are mixed, or the order is ambiguous.
     """
     if (known := _native(series)) is not None:
         return known
@@ -102,26 +102,26 @@ def dates_in(
     if kind is None:
         return None
     if kind == "duration":
-        found, order = read_dates(cells.texts, "day-first", kind), None
+        moments, order = read_dates(cells.texts, "day-first", kind), None
     else:
         order = _order(cells, by_order, asked)
-        found = by_order[order or "day-first"]
-    _refuse_others(cells, found, kind, is_feature)
-    form = DateForm(kind, order or "", bool(found.is_aware.any()))
-    return cells.dates(found, form)
+        moments = by_order[order or "day-first"]
+    _refuse_others(cells, moments, kind, is_feature)
+    form = DateForm(kind, order or "", bool(moments.is_aware.any()))
+    return cells.dates(moments, form)
 
 
 def dates_as(
     series: pd.Series, form: DateForm, asked: Order | None, where: Where, name: str
 ) -> Dates:
-    """New cells of a column whose form is known, each read for itself.
+    """Read new cells of a column whose form is known, each by itself.
 
     Args:
-        asked: the order of day and month where the form has none.
-        name: of the column.
+        asked: the order of day and month if the form has none.
+        name: the name of the column.
 
     Raises:
-        DataError: a cell is of another form.
+        DataError: a cell has another form.
     """
     known = _native(series)
     if known is not None:
@@ -132,18 +132,18 @@ def dates_as(
         return known
     cells = _Cells.of(series, where)
     order = form.order or asked
-    found = read_dates(cells.texts, order or "day-first", form.kind)
-    numbered = _with_order(found)
-    good = found.exists & (found.is_aware == form.is_aware) & ~_lacks(found)
+    moments = read_dates(cells.texts, order or "day-first", form.kind)
+    numbered = _with_order(moments)
+    good = moments.exists & (moments.is_aware == form.is_aware) & ~_lacks(moments)
     good &= ~numbered if order is None else True
     if not good.all():
         cell, place = cells.first(~good)
         raise DataError(f"column {name!r} must hold {_wanted(form)}, but {place} has {cell!r}.")
-    return cells.dates(found, form)
+    return cells.dates(moments, form)
 
 
 def _wanted(form: DateForm) -> str:
-    """For messages: `dates with a zone, such as 2026-01-31 10:30+01:00`."""
+    """Describe a form for messages: `dates with a zone, such as 2026-01-31 10:30+01:00`."""
     match form.kind:
         case "date":
             zone = "+01:00" if form.is_aware else ""
@@ -158,10 +158,10 @@ def _wanted(form: DateForm) -> str:
 
 @dataclass(frozen=True)
 class _Cells:
-    """The different texts of a column, and where they are.
+    """The distinct texts of a column, and their rows.
 
     Attributes:
-        codes: (n_rows,) index into the texts; -1 for missing.
+        codes: (n_rows,), the index into the texts; -1 for missing.
     """
 
     name: str
@@ -176,24 +176,24 @@ class _Cells:
         return cls(str(series.name), texts, codes.astype(np.int64), where)
 
     def n_rows(self, which: Marks) -> int:
-        """Cells with one of some texts."""
+        """Count the cells with one of the marked texts."""
         return int(np.append(which, False)[self.codes].sum())
 
     def first(self, which: Marks) -> tuple[str, str]:
-        """The first cell with one of some texts, and its place."""
+        """Return the first cell with one of the marked texts, and its row in words."""
         row = int(np.append(which, False)[self.codes].argmax())
         return self.texts[self.codes[row]][:50], self.where(row)
 
-    def dates(self, found: Moments, form: DateForm) -> Dates:
-        """What was found in the texts, for each cell."""
+    def dates(self, moments: Moments, form: DateForm) -> Dates:
+        """Spread the moments of the texts over the cells."""
         seconds, nanoseconds = (
-            np.append(part, 0)[self.codes] for part in (found.seconds, found.nanoseconds)
+            np.append(part, 0)[self.codes] for part in (moments.seconds, moments.nanoseconds)
         )
         return Dates(form, seconds, nanoseconds, self.codes < 0)
 
 
 def _native(series: pd.Series) -> Dates | None:
-    """Of a column whose type says what it is."""
+    """Read a column whose type is a date or duration; return None for other types."""
     if series.dtype == object and pd.api.types.infer_dtype(series, skipna=True) == "timedelta":
         series = pd.to_timedelta(series)
     if isinstance(series.dtype, pd.ArrowDtype):
@@ -216,14 +216,14 @@ def _of_numpy(values: NDArray[Any], form: DateForm) -> Dates:
     return Dates(form, whole // per_second, nanoseconds, missing)
 
 
-def _kind(cells: _Cells, found: Sequence[Moments]) -> DateKind | None:
-    """Of the dates in a column, if it is one of dates."""
-    are_dates = np.logical_or.reduce([one.exists for one in found])
+def _kind(cells: _Cells, readings: Sequence[Moments]) -> DateKind | None:
+    """Return the kind of a column's dates; None if it is not a column of dates."""
+    are_dates = np.logical_or.reduce([one.exists for one in readings])
     n_dates, n_others = int(are_dates.sum()), int((~are_dates).sum())
     is_most = 2 * cells.n_rows(are_dates) >= cells.n_rows(np.ones_like(are_dates))
     if not n_dates or not (is_most or (n_others <= MOST_STRAYS and n_others < n_dates)):
         return None
-    kinds = np.array([FORMS[form].kind for form in found[0].form])
+    kinds = np.array([FORMS[form].kind for form in readings[0].form])
     rows: dict[DateKind, int] = {
         kind: cells.n_rows(are_dates & (kinds == kind)) for kind in PLURALS
     }
@@ -232,25 +232,25 @@ def _kind(cells: _Cells, found: Sequence[Moments]) -> DateKind | None:
     return max(rows, key=rows.__getitem__)
 
 
-def _with_order(found: Moments) -> Marks:
-    """Texts that have day and month in digits."""
-    return np.isin(found.form, [i for i, form in enumerate(FORMS) if form.has_order])
+def _with_order(moments: Moments) -> Marks:
+    """Mark the texts that have day and month in digits."""
+    return np.isin(moments.form, [i for i, form in enumerate(FORMS) if form.has_order])
 
 
-def _lacks(found: Moments) -> Marks:
-    """Texts that lack something to be a date."""
-    return np.isin(found.form, [i for i, form in enumerate(FORMS) if form.why_not])
+def _lacks(moments: Moments) -> Marks:
+    """Mark the texts that look like dates but cannot be read."""
+    return np.isin(moments.form, [i for i, form in enumerate(FORMS) if form.why_not])
 
 
-def _order(cells: _Cells, found: dict[Order, Moments], asked: Order | None) -> Order | None:
-    """That day and month have in a column; None if no cell has both in digits."""
-    numbered = _with_order(found["day-first"])
-    exists = {order: moments.exists for order, moments in found.items()}
+def _order(cells: _Cells, by_order: dict[Order, Moments], asked: Order | None) -> Order | None:
+    """Return the order of day and month in a column; None if no cell has both in digits."""
+    numbered = _with_order(by_order["day-first"])
+    exists = {order: moments.exists for order, moments in by_order.items()}
     known = numbered & (exists["day-first"] | exists["month-first"])
     if not known.any():
         return None
-    only: dict[Order, Marks] = {order: known & ~exists[_other(order)] for order in found}
-    decided = [order for order in found if only[order].any()]
+    only: dict[Order, Marks] = {order: known & ~exists[_other(order)] for order in by_order}
+    decided = [order for order in by_order if only[order].any()]
     if len(decided) == 2:
         (one, place), (two, there) = (cells.first(only[order]) for order in decided)
         raise DataError(
@@ -267,7 +267,7 @@ def _order(cells: _Cells, found: dict[Order, Moments], asked: Order | None) -> O
         )
     if decided or asked is not None:
         return decided[0] if decided else asked
-    differ = known & (found["day-first"].seconds != found["month-first"].seconds)
+    differ = known & (by_order["day-first"].seconds != by_order["month-first"].seconds)
     if not differ.any():
         return "day-first"
     cell, place = cells.first(differ)
@@ -282,20 +282,20 @@ def _other(order: Order) -> Order:
     return "month-first" if order == "day-first" else "day-first"
 
 
-def _refuse_others(cells: _Cells, found: Moments, kind: DateKind, is_feature: bool) -> None:
-    """Every text must be of one form."""
+def _refuse_others(cells: _Cells, moments: Moments, kind: DateKind, is_feature: bool) -> None:
+    """Refuse a column unless all texts have one kind and form."""
     name = cells.name
     instead = f", or write categorical: [{name}]" if is_feature else ""
-    lacks = _lacks(found) & found.exists
+    lacks = _lacks(moments) & moments.exists
     if lacks.any():
         cell, place = cells.first(lacks)
-        why = FORMS[found.form[cells.texts.index(cell)]].why_not
+        why = FORMS[moments.form[cells.texts.index(cell)]].why_not
         raise DataError(
             f"column {name!r} has dates, but {cell!r} in {place} {why}. Write dates as "
             f"2026-01-31 or 2026-01-31 10:30+01:00{instead}.",
             "data.source",
         )
-    strays = ~found.exists | (np.array([FORMS[form].kind for form in found.form]) != kind)
+    strays = ~moments.exists | (np.array([FORMS[form].kind for form in moments.form]) != kind)
     if strays.any():
         cell, place = cells.first(strays)
         n_others = cells.n_rows(strays) - 1
@@ -306,8 +306,8 @@ def _refuse_others(cells: _Cells, found: Moments, kind: DateKind, is_feature: bo
             f"{kind}. Correct it{missing}{instead}.",
             "data.source",
         )
-    _refuse_two(cells, np.array([FORMS[form].name for form in found.form]), "formats", instead)
-    zones = np.where(found.is_aware, "aware", "naive")
+    _refuse_two(cells, np.array([FORMS[form].name for form in moments.form]), "formats", instead)
+    zones = np.where(moments.is_aware, "aware", "naive")
     _refuse_two(cells, zones, "times with and without a zone", instead)
 
 
@@ -322,7 +322,7 @@ _EXAMPLES = {"formats": "2026-01-31", "times with and without a zone": "2026-01-
 
 
 def _refuse_two(cells: _Cells, what: NDArray[np.str_], things: str, instead: str) -> None:
-    """All texts must be alike in something."""
+    """Refuse a column unless all texts agree in one property."""
     if (what == what[0]).all():
         return
     (one, place), (two, there) = (cells.first(what == word) for word in np.unique(what)[:2])

@@ -1,4 +1,4 @@
-"""How numbers are written in texts: the decimal sign, the separator of thousands, and units."""
+"""Forms of numbers in texts: the decimal sign, the separator of thousands, and units."""
 
 from __future__ import annotations
 
@@ -27,9 +27,10 @@ class NumberForm:
 
     Attributes:
         decimal: the decimal sign.
-        thousands: what separates groups of three digits; None for nothing.
-        units: texts that may stand before or after a number, such as % or $.
-        unit: of the column, where it is known: another one, or none, is no number then.
+        thousands: the separator of groups of three digits; None for none.
+        units: texts that may precede or follow a number, such as % or $.
+        unit: the unit of the column if it is known; a text with another unit, or without one, is
+            then not a number.
     """
 
     decimal: str = "."
@@ -43,12 +44,12 @@ class NumberForm:
         return cls(settings.decimal, settings.thousands, tuple(settings.units))
 
     def numbers(self, texts: Sequence[str]) -> Floats:
-        """Return the numbers; NaN for a text that is none in this form."""
+        """Return the numbers; NaN for a text that is not a number in this form."""
         plain = [text.replace(_MINUS, "-") for text in texts]
         if self != PLAIN:
             plain = self._plain(plain)
-        found = pd.to_numeric(pd.Series(plain, dtype=object), errors="coerce")
-        numbers: Floats = found.to_numpy(dtype=np.float64, na_value=np.nan)
+        parsed = pd.to_numeric(pd.Series(plain, dtype=object), errors="coerce")
+        numbers: Floats = parsed.to_numpy(dtype=np.float64, na_value=np.nan)
         return numbers
 
     def of_column(self, unit: str | None) -> NumberForm:
@@ -64,9 +65,9 @@ class NumberForm:
         return units.most_common(1)[0][0] if units else ""
 
     def _plain(self, texts: Sequence[str]) -> list[str]:
-        """Return the texts as `-1234.5`; empty for one that is no number.
+        """Return the texts as `-1234.5`; empty for one that is not a number.
 
-        The numbers of a column have one unit, or none: those with a rarer one are no numbers.
+        The numbers of a column have one unit, or none: texts with a rarer unit are not numbers.
         """
         matches = [self._pattern.fullmatch(text.strip()) for text in texts]
         unit = self._unit(matches) if self.unit is None else self.unit
@@ -97,7 +98,7 @@ def _unit(match: re.Match[str]) -> str:
 
 
 def _number(match: re.Match[str]) -> str:
-    """Return a number as `-1234.5`; with two signs or two units it is none."""
+    """Return a number as `-1234.5`; empty if it has two signs or two units."""
     if (match["sign"] and match["inner"]) or (match["before"] and match["after"]):
         return ""
     whole = re.sub(r"\D", "", match["whole"])

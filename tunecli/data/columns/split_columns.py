@@ -1,4 +1,4 @@
-"""Columns that decide the splits and what a row counts: groups, times, weights, folds."""
+"""Columns that define the splits and the weight of a row: groups, times, weights, folds."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _TEST = {"test"}
 
 
 def groups(series: pd.Series, where: Where) -> Codes:
-    """A number for each different value."""
+    """Return a number for each distinct value of a group column."""
     refuse_missing(series, f"the group column {series.name!r}", where)
     codes: Codes = pd.factorize(categories_of(series).codes)[0].astype(np.int64)
     if codes.max() == 0:
@@ -36,7 +36,7 @@ def groups(series: pd.Series, where: Where) -> Codes:
 
 
 def weights(series: pd.Series, where: Where, form: NumberForm = PLAIN) -> Floats:
-    """Numbers from 0 on, not all of them 0."""
+    """Return the weights: numbers of at least 0, not all of them 0."""
     refuse_missing(series, f"the weights column {series.name!r}", where)
     _refuse_unread(series, form, "data.weights", where)
     numbers, bad = as_numbers(series, form)
@@ -55,7 +55,7 @@ def weights(series: pd.Series, where: Where, form: NumberForm = PLAIN) -> Floats
 
 
 def times(series: pd.Series, where: Where, reading: Reading = AS_IS) -> Floats:
-    """Return numbers as they are and dates in seconds, or ranks where floats tell fewer apart."""
+    """Return numbers unchanged and dates in seconds, or ranks if floats would merge values."""
     refuse_missing(series, f"the time column {series.name!r}", where)
     try:
         dates = dates_in(series, reading.order, where, is_feature=False)
@@ -78,41 +78,41 @@ def times(series: pd.Series, where: Where, reading: Reading = AS_IS) -> Floats:
 
 
 def _refuse_unread(series: pd.Series, form: NumberForm, setting: str, where: Where) -> None:
-    found = unread(series, form)
-    if found is not None:
+    unreadable = unread(series, form)
+    if unreadable is not None:
         way_out = f"remove {setting}"
-        (refusal,) = refusals([found], form, (), where, way_out, may_lack=False)
+        (refusal,) = refusals([unreadable], form, (), where, way_out, may_lack=False)
         raise DataError(refusal.message, setting)
 
 
 def _told_apart(values: Floats, ranks: NDArray[np.integer] | Floats) -> Floats:
-    """Return the values if as many of them differ as of the ranks; else the ranks."""
+    """Return the values if they distinguish as many cells as the ranks; else the ranks."""
     differ = len(np.unique(ranks)) > len(np.unique(values))
     return ranks.astype(np.float64) if differ else values
 
 
 def fold_numbers(series: pd.Series) -> tuple[Codes, Codes | None]:
-    """What a column says of the splits.
+    """Return the folds and test rows that a column defines.
 
-    Words (train, valid, test), true and false, and 0 and 1 mark the rows that validate; anything
-    else numbers the folds, and a row that is empty or negative always trains.
+    Words (train, valid, test), true and false, and 0 and 1 mark the validation rows; anything else
+    numbers the folds, and a row that is empty or negative always trains.
 
     Returns:
-        (n_rows,) the fold in which a row validates, or -1; and the rows of the test, if any.
+        The fold in which each row validates, or -1, (n_rows,); and the test rows, if any.
     """
-    found = categories_of(series)
-    codes, labels = found.codes, found.labels
+    categories = categories_of(series)
+    codes, labels = categories.codes, categories.labels
     words = [label.lower() for label in labels]
     if set(words) <= _TRAIN | _VALID | _TEST:
-        of_label = np.array([0 if word in _VALID else -1 for word in words] + [-1])
+        label_folds = np.array([0 if word in _VALID else -1 for word in words] + [-1])
         tests = [code for code, word in enumerate(words) if word in _TEST]
         test = np.flatnonzero(np.isin(codes, tests))
-        folds = of_label[codes]
+        folds = label_folds[codes]
         _refuse_no_fold(series, folds, labels)
         return folds, test if len(test) else None
     if set(words) <= {"0", "1", "true", "false"}:
-        of_label = np.array([0 if word in ("1", "true") else -1 for word in words] + [-1])
-        folds = of_label[codes]
+        label_folds = np.array([0 if word in ("1", "true") else -1 for word in words] + [-1])
+        folds = label_folds[codes]
     else:
         numbers, bad = as_numbers(series)
         folds = np.where((numbers < 0) & ~bad, -1, codes)

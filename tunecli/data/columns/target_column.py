@@ -1,4 +1,4 @@
-"""What is to be predicted: classes or numbers."""
+"""Read the target column as classes or numbers."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from tunecli.study_file.settings.settings import Task
 from tunecli.study_file.text.counts import count
 
 MOST_CLASSES_OF_NUMBERS = 20
-"""Whole numbers of more different values are amounts."""
+"""Whole numbers with more distinct values are amounts, not classes."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """What is to be predicted.
+    """The target of the prediction.
 
     Attributes:
         values: (n_rows,) int64 class indices, or float64 values.
-        words: what it is and how that was found.
+        words: its name and kind, and how that was found.
     """
 
     task: Task
@@ -41,13 +41,13 @@ class Target:
 
 
 def target(series: pd.Series, task: Task | None, where: Where, reading: Reading = AS_IS) -> Target:
-    """Classes or numbers, as `task` says or the cells tell.
+    """Read the target as classes or numbers, by `task` or else by its cells.
 
     Args:
         reading: how its numbers and dates are written.
 
     Raises:
-        DataError: cells are missing, all alike, or do not fit the task.
+        DataError: cells are missing, all equal, or do not fit the task.
     """
     name = str(series.name)
     refuse_missing(series, f"the target {name!r}", where)
@@ -106,22 +106,22 @@ def _seconds(series: pd.Series, dates: Dates, task: Task | None, where: Where) -
             "data.target",
         )
     check_target(name, dates.elapsed, where)
-    return Target("regression", dates.elapsed, (), f"{name}, seconds of {kind} (as task says)")
+    return Target("regression", dates.elapsed, (), f"{name}, seconds of {kind} (set by task)")
 
 
 def _refuse_unread(series: pd.Series, form: NumberForm, where: Where) -> None:
-    found = unread(series, form)
-    if found is not None:
+    unreadable = unread(series, form)
+    if unreadable is not None:
         way_out = "task: classification"
-        (refusal,) = refusals([found], form, (), where, way_out, may_lack=False)
+        (refusal,) = refusals([unreadable], form, (), where, way_out, may_lack=False)
         raise DataError(refusal.message, "data.target")
 
 
 def _classes(series: pd.Series, name: str, how: str) -> Target:
-    found = categories_of(series)
-    n_classes = len(found.labels)
+    categories = categories_of(series)
+    n_classes = len(categories.labels)
     if n_classes < 2:
-        label = found.labels[0]
+        label = categories.labels[0]
         message = f"the target {name!r} is {label!r} in all rows: there is nothing to predict."
         raise DataError(message, "data.target")
     if n_classes > max(MOST_CLASSES_OF_NUMBERS, len(series) / 2):
@@ -132,7 +132,7 @@ def _classes(series: pd.Series, name: str, how: str) -> Target:
             "data.target",
         )
     words = f"{name}, {count(n_classes, 'class')} ({how})"
-    return Target("classification", found.codes, found.labels, words)
+    return Target("classification", categories.codes, categories.labels, words)
 
 
 def _are_few_whole_numbers(numbers: Floats, n_values: int) -> bool:

@@ -1,13 +1,13 @@
-"""Columns of numbers of which some cells cannot be read, and what to write for each.
+"""Refuse columns of numbers in which some cells cannot be read, and suggest settings.
 
-A column without a word from the user is refused, never guessed, if the different texts in it are
+Unless the user names its kind, a column is refused, never guessed, if the distinct texts in it are
 
 - numbers, and words that mean a missing value, such as NA, - or ?, however many cells have them;
 - for the most part numbers in a known form: a decimal comma, thousands, percent, currency, units;
-- numbers and a few other texts: at most ten, with at least five times as many numbers, or with at
-  least 95 % of the cells numbers.
+- numbers and a few other texts: at most ten, with at least five times as many numbers, or if at
+  least 95 % of the cells are numbers.
 
-Everything else, such as codes (V57 beside 250.83) or grades (1, 2, 3+), is categories.
+Everything else, such as codes (V57 and 250.83) or grades (1, 2, 3+), is categories.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ MOSTLY_NUMBERS = 0.95
 FEW_TEXTS = 10
 NUMBERS_A_TEXT = 5
 FEWEST_MEASURES = 20
-"""From so many different numbers on, letters behind all of them are a unit, not a code."""
+"""Fewest distinct numbers after which letters are a unit, not part of a code."""
 SAMPLE = 1000
 
 MISSING_WORDS = frozenset(
@@ -39,7 +39,7 @@ MISSING_WORDS = frozenset(
     "unk undefined undef nd n.d. n/d k.a. not_available not_applicable no_data keine_angabe - -- "
     "--- \u2013 \u2014 . .. ... ? ?? ??? * ** / # #div/0! #value! #ref! #name? #num! \\n".split()
 )
-"""What people write where a number is missing; compared without case."""
+"""Words that people write for a missing number; compared without case."""
 
 _PERCENT = {"%", "\u2030", "percent", "pct"}
 _CURRENCIES = set(
@@ -53,16 +53,16 @@ _AROUND = re.compile(
 
 @dataclass(frozen=True)
 class Unread:
-    """A column of numbers with cells that are not read.
+    """A column of numbers with cells that cannot be read.
 
     Attributes:
-        rows: of these cells; one at least.
-        cell: the first of them.
-        forms: the ways to write numbers by which they could be read; several if it is open which
-            is meant, none if they are no numbers.
-        words: those that mean a missing value.
-        others: the texts that are neither.
-        are_mixed: the numbers are written in several ways.
+        rows: the rows of these cells; at least one.
+        cell: the text of the first one.
+        forms: the forms of numbers in which they could be read; several if it is unclear which is
+            meant, none if they are not numbers.
+        words: the texts that mean a missing value.
+        others: the texts that are neither numbers nor such words.
+        are_mixed: whether the numbers are written in several forms.
     """
 
     column: str
@@ -75,10 +75,10 @@ class Unread:
 
 
 def unread(series: pd.Series, form: NumberForm) -> Unread | None:
-    """Return what cannot be read of a column of numbers; None if it is none, or can be read.
+    """Find the unreadable cells of a column of numbers; None if it is not one, or has none.
 
     Args:
-        form: in which its numbers are read.
+        form: the form in which its numbers are read.
     """
     if not is_text(series):
         return None
@@ -110,24 +110,24 @@ def _means_missing(text: str) -> bool:
 
 
 def refusals(
-    found: Sequence[Unread],
+    columns: Sequence[Unread],
     form: NumberForm,
     missing: Sequence[str],
     where: Where,
     way_out: str = "categorical: [{}]",
     may_lack: bool = True,
 ) -> Iterator[DataError]:
-    """Yield what to say of each column; the words to write as missing are those of all.
+    """Yield an error for each column; they list the missing words of all columns together.
 
     Args:
-        form: in which they were read.
-        missing: what is missing already.
-        way_out: what to write instead of a way to read numbers.
-        may_lack: cells may be missing.
+        form: the form in which they were read.
+        missing: the words that count as missing already.
+        way_out: what to write instead of a form of numbers.
+        may_lack: whether cells may be missing.
     """
-    words = list(dict.fromkeys([*missing, *(word for one in found for word in one.words)]))
-    units = {unit: None for one in found for wanted in one.forms for unit in wanted.units}
-    for one in found:
+    words = list(dict.fromkeys([*missing, *(word for one in columns for word in one.words)]))
+    units = {unit: None for one in columns for wanted in one.forms for unit in wanted.units}
+    for one in columns:
         ways = f"{_ways(one, form, words, list(units), may_lack)}, or {way_out.format(one.column)}"
         yield DataError(f"{_holds(one, where)}. {ways}.", "data.source")
 
@@ -156,7 +156,7 @@ def _ways(
 
 
 def _lines(wanted: NumberForm, form: NumberForm, units: Sequence[str] = ()) -> Iterator[str]:
-    """Yield the settings that make one form of another."""
+    """Yield the settings that turn one form into another."""
     if wanted.decimal != form.decimal:
         yield f"decimal: {wanted.decimal!r}"
     if wanted.thousands != form.thousands:
@@ -166,11 +166,11 @@ def _lines(wanted: NumberForm, form: NumberForm, units: Sequence[str] = ()) -> I
 
 
 class _Ways:
-    """The ways in which texts are numbers.
+    """The forms in which texts can be read as numbers.
 
     Attributes:
-        forms: the simplest ones in which most of the texts are numbers, more than in this form.
-        are_mixed: no one form reads most of the texts, but several together do.
+        forms: the simplest forms that read most of the texts, and more than the present form.
+        are_mixed: whether only several forms together read most of the texts.
     """
 
     def __init__(self, texts: Sequence[str], form: NumberForm) -> None:
@@ -217,7 +217,7 @@ def _are_read(texts: Sequence[str], form: NumberForm) -> NDArray[np.bool_]:
 
 
 def _unit(texts: Sequence[str]) -> str:
-    """Return what stands before or after the numbers of a column; empty for nothing."""
+    """Return the unit before or after the numbers of a column; empty for none."""
     around = [match for match in map(_AROUND.fullmatch, texts) if match]
     units = Counter((match["before"], match["after"].strip()) for match in around)
     units.pop(("", ""), 0)

@@ -1,1 +1,1 @@
-"""Folders of pictures and the sets of torchvision as data sets."""
+"""Folders of pictures, and torchvision's sets, as data sets."""

@@ -1,7 +1,7 @@
-"""Which pictures a folder of class folders holds, and of which class and part each one is.
+"""List the pictures of a folder of class folders, each with its class and part.
 
-Either the folder holds the class folders, or it holds `train/` and perhaps `val/` and `test/`,
-which do. Names and sizes are all that is read here.
+Either the folder contains the class folders, or it contains `train/` and maybe `val/` and `test/`,
+which do. Only names and sizes are read here.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ PARTS: dict[str, Part] = {
     "validation": "valid",
     "test": "test",
 }
-"""Subfolders that are no classes, beside one called train."""
+"""Subfolders that are parts, not classes, if one of them is called train."""
 SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".avif", ".heic"),
     *(".bmp", ".dib", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm"),
 )
-"""Of pictures; other files are left out."""
+"""Suffixes of picture files; other files are left out."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,9 @@ class PictureFile:
     """A file that may be a picture.
 
     Attributes:
-        name: its path below the folder of its part, with `/`.
-        named: its path as the study file would write it, for messages.
-        identity: size and times in nanoseconds, which change with the content.
+        name: its path relative to the folder of its part, with `/`.
+        named: its path in messages, as the study file would write it.
+        identity: its size and times in nanoseconds, which change with the content.
     """
 
     path: Path
@@ -59,8 +59,8 @@ class ClassFolders:
     """The pictures of a source, in the order of parts, classes and names.
 
     Attributes:
-        classes: of the training pictures, sorted.
-        notes: what was left out.
+        classes: the classes of the training pictures, sorted.
+        notes: sentences on what was left out.
     """
 
     files: tuple[PictureFile, ...]
@@ -68,40 +68,42 @@ class ClassFolders:
     notes: tuple[str, ...] = ()
 
     def rows(self, part: Part) -> list[int]:
-        """Positions of a part's pictures."""
+        """Return the positions of a part's pictures."""
         return [i for i, file in enumerate(self.files) if file.part == part]
 
 
 def own_parts(folder: Path) -> dict[Part, Path]:
-    """The subfolders that are parts; empty if the folder holds the classes itself.
+    """Return the subfolders that are parts; empty if the folder contains the classes itself.
 
-    `train` is a part only if it holds folders: else it is a class, whose pictures are in it.
+    `train` is a part only if it contains folders: else it is a class that contains pictures.
     """
     names = _subfolders(folder)
     train = next((name for name in names if PARTS.get(name.lower()) == "train"), None)
     if train is None or not _subfolders(folder / train):
         return {}
-    found: dict[Part, Path] = {}
+    folders: dict[Part, Path] = {}
     for name in names:
         part = PARTS.get(name.lower())
-        if part is not None and part in found:
-            message = f"{folder.name}/ contains both {found[part].name}/ and {name}/. Remove one."
+        if part is not None and part in folders:
+            message = (
+                f"{folder.name}/ contains both {folders[part].name}/ and {name}/. Remove one."
+            )
             raise DataError(message, "data.source")
         if part is not None:
-            found[part] = folder / name
-    return found
+            folders[part] = folder / name
+    return folders
 
 
 def class_folders(parts: dict[Part, Path], named: dict[Part, str]) -> ClassFolders:
     """List the pictures of all parts.
 
     Args:
-        parts: the folder of each part; it holds class folders.
-        named: how messages call each of them.
+        parts: the folder of each part, which contains class folders.
+        named: the name of each folder in messages.
 
     Raises:
-        DataError: if a part has no pictures, there is one class only, or a part to judge by has a
-            class that is not there to train on.
+        DataError: a part has no pictures, there is only one class, or a validation or test part
+            has a class without training pictures.
     """
     files: list[PictureFile] = []
     others: Counter[str] = Counter()
@@ -121,7 +123,7 @@ def class_folders(parts: dict[Part, Path], named: dict[Part, str]) -> ClassFolde
 
 
 def folder_hash(files: Sequence[PictureFile]) -> str:
-    """SHA-256 of the names, parts and contents, in hexadecimal."""
+    """Return the SHA-256 hash of names, parts and contents, in hexadecimal."""
     digest = hashlib.sha256()
     for file in files:
         digest.update(
@@ -131,7 +133,7 @@ def folder_hash(files: Sequence[PictureFile]) -> str:
 
 
 def _hash(file: PictureFile) -> str:
-    """Of a file's content; empty if it cannot be read, which is said when it is decoded."""
+    """Return the hash of a file's content; empty if it is unreadable, which decoding reports."""
     try:
         return content_sha256(file.path) if file.path.is_file() else ""
     except OSError:
@@ -139,7 +141,7 @@ def _hash(file: PictureFile) -> str:
 
 
 def _listed(folder: Path, part: Part, named: str, others: Counter[str]) -> list[PictureFile]:
-    """The pictures of one part; `others` counts the suffixes of what is none."""
+    """List the pictures of one part; `others` counts the suffixes of all other files."""
     classes = _subfolders(folder)
     if not classes:
         pictures = [n for n in _names(folder) if n.lower().endswith(SUFFIXES)]
@@ -150,42 +152,42 @@ def _listed(folder: Path, part: Part, named: str, others: Counter[str]) -> list[
             f"{named} contains {content}. It must contain one folder per class, with its pictures."
         )
         raise DataError(message, "data.source")
-    found: list[PictureFile] = []
+    files: list[PictureFile] = []
     for name in classes:
         if as_text(name) != name:
             message = f"the class folder {as_text(named + name)!r} has a name that is not UTF-8."
             raise DataError(f"{message} Rename it.", "data.source")
-        before = len(found)
+        before = len(files)
         for path, below in walked(folder / name, name, (folder.resolve(),)):
             if not below.lower().endswith(SUFFIXES):
                 others[path.suffix.lower() or "without a suffix"] += 1
                 continue
-            shown = as_text(named + below)
-            found.append(PictureFile(path, below, shown, name, part, _identity(path)))
-        if len(found) == before and part == "train":
+            in_messages = as_text(named + below)
+            files.append(PictureFile(path, below, in_messages, name, part, _identity(path)))
+        if len(files) == before and part == "train":
             message = f"the class folder {named}{name}/ contains no pictures. Remove or fill it."
             raise DataError(
                 f"{message} Picture files end in {listed(SUFFIXES[:6], last='or')}, …",
                 "data.source",
             )
-    return found
+    return files
 
 
 def as_text(name: str) -> str:
-    r"""A file's name as text that can be written: bytes that are not UTF-8 as `\udcff`."""
+    r"""Return a file's name as text that can be written: bytes that are not UTF-8 as `\udcff`."""
     return name.encode(errors="backslashreplace").decode()
 
 
 def walked(
     folder: Path, name: str = "", above: tuple[Path, ...] = ()
 ) -> Iterator[tuple[Path, str]]:
-    """All files below a folder, sorted, and their names with those of the folders above.
+    """Yield all files below a folder, sorted, with their names relative to it.
 
-    Links are followed. Hidden files, and what archives leave behind, are left out.
+    Links are followed. Hidden files and leftovers of archives are left out.
 
     Args:
-        name: of the folder, before the names; empty for none.
-        above: the folders that were gone through to this one, without links.
+        name: a prefix of the names, such as that of the folder; empty for none.
+        above: the folders on the way to this one, with links resolved.
 
     Raises:
         DataError: a link leads to a folder above it, or a folder cannot be read.
@@ -203,7 +205,7 @@ def walked(
 
 
 def _identity(path: Path) -> tuple[int, int, int]:
-    """Size and times; of the link itself, where it leads to nothing."""
+    """Return size and times of a file; those of the link itself if it is broken."""
     try:
         status = path.stat()
     except OSError:
@@ -233,7 +235,7 @@ def _subfolders(folder: Path) -> list[str]:
 
 
 def _names(folder: Path) -> list[str]:
-    """What lies in a folder, sorted; hidden things and what archives leave behind left out."""
+    """Return the names in a folder, sorted, without hidden ones and leftovers of archives."""
     try:
         names = sorted(os.listdir(folder))
     except OSError as error:

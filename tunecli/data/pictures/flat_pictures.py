@@ -1,4 +1,4 @@
-"""Pictures that show nothing: of one colour, or all the same."""
+"""Find pictures without content: of one colour, or all identical."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from tunecli.study_file.text.counts import count
 
 
 class FlatPictures:
-    """Looks at pictures one by one.
+    """A counter of flat pictures, which sees pictures one by one.
 
     Attributes:
-        n_flat: pictures of one colour so far.
+        n_flat: number of pictures of one colour so far.
     """
 
     def __init__(self) -> None:
@@ -25,7 +25,7 @@ class FlatPictures:
         self._first = ""
 
     def look_at(self, pixels: NDArray[Any], name: str) -> None:
-        """Look at a picture, (channels, height, width); messages call it `name`."""
+        """Look at a picture, (channels, height, width), called `name` in messages."""
         self._n += 1
         if bool((pixels == pixels[:, :1, :1]).all()):
             self.n_flat += 1
@@ -33,10 +33,10 @@ class FlatPictures:
             self._first = self._first or name
 
     def check(self, n_different: int) -> None:
-        """Refuse pictures of which all are the same.
+        """Refuse pictures that are all identical.
 
         Raises:
-            DataError: there is nothing to learn from.
+            DataError: there is nothing to learn.
         """
         if self._n > 1 and n_different == 1:
             how = " and black" if self._n_black else " and of one colour" if self.n_flat else ""
@@ -45,7 +45,7 @@ class FlatPictures:
 
     @property
     def notes(self) -> list[str]:
-        """How many pictures are of one colour; nothing if none is."""
+        """A note on how many pictures are of one colour; empty if none is."""
         if not self.n_flat:
             return []
         n = f"{self.n_flat:,} of {count(self._n, 'picture')}"
@@ -55,13 +55,13 @@ class FlatPictures:
 
 
 def flat_pictures(x: NDArray[Any], n_different: int) -> FlatPictures:
-    """Look at pictures that are in memory, (n, channels, height, width).
+    """Look at pictures in memory, (n, channels, height, width).
 
     Raises:
-        DataError: all of them are the same.
+        DataError: all of them are identical.
     """
-    found = FlatPictures()
+    flat = FlatPictures()
     for row, pixels in enumerate(x):
-        found.look_at(pixels, f"row {row}")
-    found.check(n_different)
-    return found
+        flat.look_at(pixels, f"row {row}")
+    flat.check(n_different)
+    return flat

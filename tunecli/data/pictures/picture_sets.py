@@ -1,4 +1,4 @@
-"""Pictures of one size as bytes, in an entry of the cache: read once, then mapped into memory."""
+"""Store pictures of one size as bytes in a cache entry: read once, then mapped into memory."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ from tunecli.errors import DataError
 from tunecli.study_file.text.counts import count
 
 VERSIONS = (2, __version__, *map(importlib.metadata.version, ("torch", "torchvision", "pillow")))
-"""What may change how pictures are decoded; the first counts the ways of this program."""
+"""Versions that may change how pictures are decoded; the first is tunecli's own."""
 
 
 BYTES_A_PIXEL = 16
-"""Of memory, while a picture is brought to its size and becomes numbers."""
+"""Bytes of memory per pixel while a picture is resized and becomes numbers."""
 
 
 @dataclass(frozen=True)
 class PictureForm:
-    """What all pictures of a set are brought to.
+    """The common form of all pictures of a set.
 
     Attributes:
         size: (height, width) in pixels.
@@ -49,18 +49,18 @@ class PictureForm:
 
     @property
     def n_bytes(self) -> int:
-        """Of one picture."""
+        """Bytes of one picture."""
         return self.channels * self.size[0] * self.size[1]
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Of one picture."""
+        """Shape of one picture."""
         return self.channels, *self.size
 
 
 @dataclass(frozen=True)
 class KnownPicture:
-    """A picture with what is known of it, and how messages call it."""
+    """A decoded picture with its label, its part and its name in messages."""
 
     pixels: Pixels
     label: int
@@ -69,7 +69,7 @@ class KnownPicture:
 
 
 def is_small(n_pictures: int, form: PictureForm) -> bool:
-    """Whether the pictures are as soon decoded as read from the cache."""
+    """Return whether decoding the pictures is as fast as reading them from the cache."""
     return n_pictures * form.n_bytes <= SMALL
 
 
@@ -82,16 +82,16 @@ def filled(
     notes: Sequence[str],
     depth: Depth | None = None,
 ) -> Mapping[str, Any]:
-    """Write pictures into an entry as they come.
+    """Write pictures into a cache entry as they arrive.
 
     Args:
         new: makes the arrays.
-        n_pictures: at most; what is left empty takes no room in memory.
-        notes: read once all pictures have come.
-        depth: how those of more than 8 bits became bytes.
+        n_pictures: the most pictures that may arrive; unused space takes no memory.
+        notes: sentences; read after all pictures have arrived.
+        depth: how pictures of more than 8 bits became bytes.
 
     Raises:
-        DataError: all pictures are the same.
+        DataError: all pictures are identical.
     """
     x = new("x", (n_pictures, *form.shape), np.uint8)
     flat = FlatPictures()
@@ -125,25 +125,25 @@ def filled(
 
 
 def dataset_from(name: str, entry: CacheEntry) -> Dataset:
-    """The data set that `filled` left in an entry, on its memory."""
+    """Return the data set that `filled` wrote to an entry, on the entry's memory."""
     dataset, depth = dataset_of(name, entry), entry.facts["depth"]
     x = torch.from_numpy(entry.arrays["x"][: len(dataset.y)])
     return replace(dataset, x=x, depth=None if depth is None else Depth(**depth))
 
 
 def cache_for(n_pictures: int, form: PictureForm, cache: Path | None) -> Path | None:
-    """Where the pictures are kept: nowhere if they are few and small."""
+    """Return where to cache the pictures: nowhere if they are few and small."""
     return None if is_small(n_pictures, form) else cache
 
 
 def check_room(n_pictures: int, form: PictureForm, cache: Path | None) -> None:
-    """Refuse a size for which there is no room, before anything is decoded.
+    """Refuse a size for which memory and disk are too small, before anything is decoded.
 
     Args:
-        cache: where the pictures will be kept; None for memory.
+        cache: where the pictures will be cached; None for memory.
 
     Raises:
-        DataError: what they would need, and what there is.
+        DataError: the pictures need more than there is; with both numbers.
     """
     height, width = form.size
     what = f"{count(n_pictures, 'picture')} of {height:,} × {width:,} pixels"
@@ -164,7 +164,7 @@ def check_room(n_pictures: int, form: PictureForm, cache: Path | None) -> None:
 
 
 def _free(cache: Path) -> int:
-    """Bytes that are free on the disk of a folder that need not be there yet."""
+    """Return the free bytes on the disk of a folder that need not exist yet."""
     there = next(folder for folder in (cache, *cache.absolute().parents) if folder.is_dir())
     return shutil.disk_usage(there).free
 
@@ -174,7 +174,7 @@ def _gib(n_bytes: int) -> str:
 
 
 def _give_splits(new: NewArray, parts: Sequence[Part]) -> None:
-    """The rows of the test, and those that validate, where the source brings them."""
+    """Write the test rows and validation rows, if the source defines them."""
     marks: NDArray[Any] = np.array(parts)
     if (marks == "test").any():
         rows = np.flatnonzero(marks == "test")

@@ -1,4 +1,4 @@
-"""A folder of class folders as a data set: its pictures are decoded once, and kept as bytes."""
+"""Load a folder of class folders: its pictures are decoded once, and cached as bytes."""
 
 from __future__ import annotations
 
@@ -39,23 +39,23 @@ from tunecli.study_file.settings.source_kinds import picture_folder
 from tunecli.study_file.text.counts import count
 
 AT_ONCE = 256
-"""Pictures that are decoded before they are written, at most."""
+"""Most pictures to decode before they are written."""
 BYTES_AT_ONCE = 2**28
-"""That they take, if more than one of them does not take more."""
+"""Most bytes of pictures to decode before they are written; one picture may take more."""
 LISTED = 5
-"""Unreadable pictures that are named."""
+"""Most unreadable pictures to name in a message."""
 
 
 def load_pictures(
     settings: DataSettings, validation: ValidationSettings, workspace: Workspace
 ) -> Dataset:
-    """Decode all pictures, unless the same ones were before.
+    """Decode all pictures, or take the same ones from the cache.
 
-    `test/` and `val/` beside `train/` are the test set and the validation rows, unless the study
-    file names other ones, or asks for a share or for folds; then `val/` is there to train on.
+    `test/` and `val/` in the folder of `train/` are the test set and the validation rows, unless
+    the study file names other ones, or asks for a share or for folds; then `val/` is for training.
 
     Raises:
-        DataError: if there is nothing to learn from, or a picture cannot be read.
+        DataError: there is nothing to learn, or a picture cannot be read.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's, of odd headers of pictures that are fine
@@ -63,40 +63,43 @@ def load_pictures(
 
 
 def median_side(settings: DataSettings, workspace: Workspace) -> int:
-    """Median of the heights and widths of a folder's pictures, in pixels; 0 without any."""
+    """Return the median of heights and widths of a folder's pictures in pixels; 0 without any."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        found = _found(settings, ValidationSettings(), workspace.folder)
-        known = [head for file in found.files if (head := header(file.path)) is not None]
+        listing = _list_pictures(settings, ValidationSettings(), workspace.folder)
+        known = [head for file in listing.files if (head := header(file.path)) is not None]
     return round(statistics.median(side for head in known for side in head.size)) if known else 0
 
 
 def _load(settings: DataSettings, validation: ValidationSettings, workspace: Workspace) -> Dataset:
-    found = _found(settings, validation, workspace.folder)
-    survey = surveyed(found.files, workspace.cache)
+    listing = _list_pictures(settings, validation, workspace.folder)
+    survey = surveyed(listing.files, workspace.cache)
     channels = settings.channels or (1 if survey.is_grey else 3)
-    size = _size(settings, found, channels, survey.depth)
+    size = _size(settings, listing, channels, survey.depth)
     if size is None:
-        message = (
-            f"none of the {count(len(found.files), 'picture')} of {settings.source} can be read"
-        )
-        reason = _pixels(found.files[0], channels, None, survey.depth)
-        raise DataError(f"{message}: {found.files[0].named} ({reason}), …", "data.source")
+        n_pictures = count(len(listing.files), "picture")
+        message = f"none of the {n_pictures} of {settings.source} can be read"
+        reason = _pixels(listing.files[0], channels, None, survey.depth)
+        raise DataError(f"{message}: {listing.files[0].named} ({reason}), …", "data.source")
     form = PictureForm(size, channels)
-    cache = cache_for(len(found.files), form, workspace.cache)
-    found = replace(found, notes=(*found.notes, *survey.notes))
-    key = key_of("pictures", survey.content, form, settings.skip_unreadable, found.notes, VERSIONS)
+    cache = cache_for(len(listing.files), form, workspace.cache)
+    listing = replace(listing, notes=(*listing.notes, *survey.notes))
+    key = key_of(
+        "pictures", survey.content, form, settings.skip_unreadable, listing.notes, VERSIONS
+    )
 
     def make(new: NewArray) -> Mapping[str, Any]:
-        n_files, pictures = len(found.files), _Reader(found, form, settings, survey.depth)
+        n_files, pictures = len(listing.files), _Reader(listing, form, settings, survey.depth)
         check_room(n_files, form, cache)
-        return filled(new, n_files, form, pictures, found.classes, pictures.notes, survey.depth)
+        return filled(new, n_files, form, pictures, listing.classes, pictures.notes, survey.depth)
 
     return dataset_from(settings.source, kept(cache, key, make))
 
 
-def _found(settings: DataSettings, validation: ValidationSettings, folder: Path) -> ClassFolders:
-    """The pictures of the source, and of the folders that the study file names."""
+def _list_pictures(
+    settings: DataSettings, validation: ValidationSettings, folder: Path
+) -> ClassFolders:
+    """List the pictures of the source, and of other folders that the study file names."""
     source = folder / settings.source
     if not source.is_dir():
         message = f"there is no folder {settings.source!r} (looked for at {source.absolute()})."
@@ -124,19 +127,19 @@ def _found(settings: DataSettings, validation: ValidationSettings, folder: Path)
                 f"{named[part]} is left out, because {setting} asks for {asked:g} of the rows."
             )
             del parts[part], named[part]
-    found = class_folders(parts, named)
-    return ClassFolders(found.files, found.classes, (*found.notes, *notes))
+    listing = class_folders(parts, named)
+    return ClassFolders(listing.files, listing.classes, (*listing.notes, *notes))
 
 
 def _size(
-    settings: DataSettings, found: ClassFolders, channels: int, depth: Depth | None
+    settings: DataSettings, listing: ClassFolders, channels: int, depth: Depth | None
 ) -> tuple[int, int] | None:
-    """As the study file says, else that of the first picture which can be read."""
+    """Return the study file's size, else that of the first readable picture; None without one."""
     if isinstance(settings.size, int):
         return settings.size, settings.size
     if settings.size is not None:
         return settings.size[0], settings.size[1]
-    for file in found.files:
+    for file in listing.files:
         pixels = _pixels(file, channels, None, depth)
         if not isinstance(pixels, str):
             return pixels.shape[1], pixels.shape[2]
@@ -146,7 +149,7 @@ def _size(
 def _pixels(
     file: PictureFile, channels: int, size: tuple[int, int] | None, depth: Depth | None
 ) -> Pixels | str:
-    """A file's pixels, or why it has none."""
+    """Decode a file's pixels, or return why that fails."""
     try:
         return decode_picture(file.path, channels, size, depth)
     except UnreadableError as error:
@@ -154,23 +157,23 @@ def _pixels(
 
 
 class _Reader:
-    """Decodes pictures in threads, and gives them in their order.
+    """An iterable that decodes pictures in threads, and yields them in order.
 
     Attributes:
-        notes: what was left out; complete once all pictures were read.
+        notes: sentences on what was left out; complete after all pictures were read.
     """
 
     def __init__(
-        self, found: ClassFolders, form: PictureForm, settings: DataSettings, depth: Depth | None
+        self, listing: ClassFolders, form: PictureForm, settings: DataSettings, depth: Depth | None
     ) -> None:
-        self.notes = list(found.notes)
-        self._found = found
+        self.notes = list(listing.notes)
+        self._listing = listing
         self._depth = depth
         self._form = form
         self._settings = settings
 
     def __iter__(self) -> Iterator[KnownPicture]:
-        numbers = {name: i for i, name in enumerate(self._found.classes)}
+        numbers = {name: i for i, name in enumerate(self._listing.classes)}
         unreadable: list[str] = []
         for file, pixels in self._decoded():
             if isinstance(pixels, str):
@@ -180,33 +183,33 @@ class _Reader:
                 raise DataError(self._other_size(file, pixels), "data.size")
             yield KnownPicture(pixels, numbers[file.class_name], file.part, file.named)
         if unreadable:
-            self._tell(unreadable)
+            self._leave_out(unreadable)
 
     def _decoded(self) -> Iterator[tuple[PictureFile, Pixels | str]]:
         size = None if self._settings.size is None else self._form.size
         channels, depth = self._form.channels, self._depth
         n_at_once = max(1, min(AT_ONCE, BYTES_AT_ONCE // self._form.n_bytes))
         with ThreadPoolExecutor(min(8, n_cores())) as pool:
-            for start in range(0, len(self._found.files), n_at_once):
-                files = self._found.files[start : start + n_at_once]
+            for start in range(0, len(self._listing.files), n_at_once):
+                files = self._listing.files[start : start + n_at_once]
                 read = pool.map(lambda file: _pixels(file, channels, size, depth), files)
                 yield from zip(files, read, strict=True)
 
     def _other_size(self, file: PictureFile, pixels: Pixels) -> str:
         (height, width), (_, other, another) = self._form.size, pixels.shape
-        first = self._found.files[0].named
+        first = self._listing.files[0].named
         return (
             f"all pictures must have one size, but {first} is {height} pixels high and {width} "
             f"wide, and {file.named} is {other} high and {another} wide. Write size: 64, or "
             "another size, to fit all pictures to it."
         )
 
-    def _tell(self, unreadable: Sequence[str]) -> None:
-        """Leave them out with a note if that is asked for."""
+    def _leave_out(self, unreadable: Sequence[str]) -> None:
+        """Leave out unreadable pictures with a note if the settings allow it; else refuse them."""
         n = len(unreadable)
         more = f" and {n - LISTED:,} more" if n > LISTED else ""
         which = f"{', '.join(unreadable[:LISTED])}{more}"
-        of_all = f"{n:,} of {count(len(self._found.files), 'picture')} cannot be read"
+        of_all = f"{n:,} of {count(len(self._listing.files), 'picture')} cannot be read"
         if not self._settings.skip_unreadable:
             way = "Repair or remove them, or write skip_unreadable: true to leave them out."
             raise DataError(f"{of_all}: {which}. {way}", "data.source")

@@ -1,4 +1,4 @@
-"""What the headers and contents of a folder's pictures say before one of them becomes bytes."""
+"""Survey the headers and contents of a folder's pictures before any of them becomes bytes."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _WORDS = {"bytes": "8 bits", "whole": "whole numbers of more than 8 bits", "real
 
 @dataclass(frozen=True)
 class Survey:
-    """Of all pictures of a source.
+    """Facts about all pictures of a source.
 
     Attributes:
-        content: hash of all files.
-        is_grey: all pictures; those that cannot be read count as grey.
-        depth: the rule for those of more than 8 bits; None if there are none.
-        notes: how they were scaled, and what is left out.
+        content: the hash of all files.
+        is_grey: whether all pictures are grey; unreadable ones count as grey.
+        depth: the rule for pictures of more than 8 bits; None if there are none.
+        notes: sentences on how they were scaled, and on what is left out.
     """
 
     content: str
@@ -38,10 +38,10 @@ class Survey:
 
 
 def surveyed(files: Sequence[PictureFile], cache: Path | None) -> Survey:
-    """Look at all files, unless the same ones were looked at before.
+    """Survey all files, or take the survey of the same files from the cache.
 
     Raises:
-        DataError: no one rule can make levels of their numbers.
+        DataError: no single rule can map their numbers to levels.
     """
 
     def make(_: NewArray) -> Mapping[str, Any]:
@@ -68,7 +68,7 @@ def _of_files(files: Sequence[PictureFile]) -> Survey:
 
 
 def _depth(known: Sequence[tuple[PictureFile, Header]]) -> tuple[Depth | None, list[str]]:
-    """The rule for a set, by all of its files, and a note on it."""
+    """Return the rule for a set, from all of its files, and a note on it."""
     firsts: dict[str, str] = {head.kind: file.named for file, head in reversed(known)}
     deep = [(file, head) for file, head in known if head.kind != "bytes"]
     if not deep:
@@ -77,7 +77,7 @@ def _depth(known: Sequence[tuple[PictureFile, Header]]) -> tuple[Depth | None, l
         raise _mixed(firsts, "whole", "real")
     ends = _ends([file for file, _ in deep])
     if ends is None:
-        return None, []  # none of them can be read
+        return None, []  # all of them are unreadable
     depth = Depth.of("real" if "real" in firsts else "whole", *ends)
     if "bytes" in firsts and not depth.has_white:
         raise _mixed(firsts, "bytes", depth.kind)
@@ -102,18 +102,18 @@ def _mixed(firsts: Mapping[str, str], one: str, other: str) -> DataError:
 
 
 def _ends(files: Sequence[PictureFile]) -> tuple[float, float] | None:
-    """The least and the largest number in these files; None if none can be read."""
+    """Return the least and the largest number in these files; None if none can be read."""
     with ThreadPoolExecutor(min(8, n_cores())) as pool:
-        found = [ends for ends in pool.map(_ends_of, files) if ends is not None]
-    return (min(low for low, _ in found), max(high for _, high in found)) if found else None
+        known = [ends for ends in pool.map(_ends_of, files) if ends is not None]
+    return (min(low for low, _ in known), max(high for _, high in known)) if known else None
 
 
 def _ends_of(file: PictureFile) -> tuple[float, float] | None:
     try:
-        found = deep_pixels(file.path)
+        numbers = deep_pixels(file.path)
     except UnreadableError:
-        return None  # said when it is decoded
-    return float(found.min()), float(found.max())
+        return None  # reported when it is decoded
+    return float(numbers.min()), float(numbers.max())
 
 
 def _frames(known: Sequence[tuple[PictureFile, Header]]) -> list[str]:

@@ -1,7 +1,7 @@
-"""The classification sets of `torchvision.datasets`, read once and kept as bytes like folders are.
+"""Load the classification sets of `torchvision.datasets`: read once, and cached as bytes.
 
-A set's own test split is put away for the test, its own validation split validates; where it has
-no test split with labels, what it calls `val` is the test.
+A set's own test split is held out for the test, and its own validation split validates. If it has
+no test split with labels, its `val` split is the test set.
 """
 
 from __future__ import annotations
@@ -45,17 +45,17 @@ _UNREADABLE = (
     *(RuntimeError, OSError, ValueError, EOFError, HTTPException),
     *(tarfile.TarError, zipfile.BadZipFile),
 )
-"""What torchvision raises where a download or its files are incomplete."""
+"""Exceptions of torchvision if a download or its files are incomplete."""
 
 
 @dataclass(frozen=True)
 class Splits:
-    """How torchvision names the parts of a set.
+    """Torchvision's arguments for the parts of a set.
 
     Attributes:
-        parts: arguments of the constructor for each part; one for all rows where there are none.
-        files: where in the root it lies, as a pattern.
-        arguments: that every part needs.
+        parts: arguments of the constructor for each part; one for all rows if there are no parts.
+        files: the pattern of its files in the root.
+        arguments: arguments that every part needs.
     """
 
     parts: Mapping[Part, Arguments]
@@ -123,10 +123,10 @@ SETS: Mapping[str, Splits] = MappingProxyType(
 def load_torchvision(
     settings: DataSettings, _: ValidationSettings, workspace: Workspace
 ) -> Dataset:
-    """Read a set from `data.root`, after a download if it is not there and that is wished.
+    """Read a set from `data.root`, after a download if it is missing and `download` is true.
 
     Raises:
-        DataError: if it is not there, or pictures differ in size and none is given.
+        DataError: it is missing, or pictures differ in size and `size` is not set.
     """
     if settings.root is None:
         message = f"{settings.source} needs data.root, the folder where torchvision stores it."
@@ -146,13 +146,13 @@ def load_torchvision(
 
 
 def _listing(root: Path, splits: Splits) -> list[tuple[str, int, int, int]]:
-    """Names, sizes and times of a set's files: they change with the content."""
-    found = [
+    """Return names, sizes and times of a set's files, which change with the content."""
+    paths = [
         path
         for top in sorted(root.glob(splits.files))
         for path in ([top] if top.is_file() else sorted(top.rglob("*")))
     ]
-    files = ((path, path.stat()) for path in found if path.is_file() and path.name[0] != ".")
+    files = ((path, path.stat()) for path in paths if path.is_file() and path.name[0] != ".")
     return [
         (path.relative_to(root).as_posix(), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
         for path, stat in files
@@ -160,9 +160,9 @@ def _listing(root: Path, splits: Splits) -> list[tuple[str, int, int, int]]:
 
 
 def _fetch(settings: DataSettings, root: Path) -> None:
-    """Download a set that is not there, once for all processes.
+    """Download a missing set, once for all processes.
 
-    A mark says that a download has come to its end: one that was interrupted is taken up again.
+    A marker file shows that a download was completed: an interrupted one is continued.
     """
     splits, mark = SETS[settings.source], root / f".{settings.source}.downloaded"
     is_there = bool(_listing(root, splits))
@@ -177,31 +177,31 @@ def _fetch(settings: DataSettings, root: Path) -> None:
     root.mkdir(parents=True, exist_ok=True)
     with in_turn(root / f".{settings.source}.lock"):
         if not (mark.exists() and _listing(root, splits)):
-            with redirect_stdout(sys.stderr):  # torchvision says what it unpacks
+            with redirect_stdout(sys.stderr):  # torchvision prints what it unpacks
                 _opened(settings, root, download=True)
             os.close(open_file(mark, os.O_WRONLY))
 
 
 def _opened(settings: DataSettings, root: Path, download: bool = False) -> dict[Part, Any]:
-    """Torchvision's data sets, by part."""
+    """Open torchvision's data sets, by part."""
     from torchvision import datasets
 
     name, splits = settings.source, SETS[settings.source]
     kind = getattr(datasets, name)
     given = {"download": True} if download and name not in ("FER2013", "ImageNet") else {}
-    found: dict[Part, Any] = {}
+    sets: dict[Part, Any] = {}
     for part, arguments in splits.parts.items():
         if part == "test" and settings.test is not None:
             continue  # a share of the rows is asked for instead
         try:
-            found[part] = kind(str(root), **splits.arguments, **arguments, **given)
+            sets[part] = kind(str(root), **splits.arguments, **arguments, **given)
         except (*_UNREADABLE, ImportError) as error:
-            raise DataError(_told(error, settings, bool(given)), "data.source") from None
-    return found
+            raise DataError(_explained(error, settings, bool(given)), "data.source") from None
+    return sets
 
 
-def _told(error: Exception, settings: DataSettings, is_download: bool) -> str:
-    """A sentence with a way out; torchvision's reasons may take several lines."""
+def _explained(error: Exception, settings: DataSettings, is_download: bool) -> str:
+    """Explain an error in one line and say what to do; torchvision's reasons may take several."""
     reason = " ".join(str(error).split()).rstrip(". ") or type(error).__name__
     if is_download:
         what = f"{settings.source} could not be downloaded to {settings.root!r}: {reason[:300]}"
@@ -245,7 +245,7 @@ def _form(settings: DataSettings, first: Pixels) -> PictureForm:
 
 
 def _rows(opened: Any, settings: DataSettings, form: PictureForm | None) -> Iterator[Pixels]:
-    """A set's pictures; as they are without a form."""
+    """Yield a set's pictures, in the given form if there is one."""
     raw = _raw(opened)
     is_as_wanted = raw is not None and (form is None or raw.shape[1:] == form.shape)
     if raw is not None and is_as_wanted:
@@ -259,7 +259,7 @@ def _rows(opened: Any, settings: DataSettings, form: PictureForm | None) -> Iter
 
 
 def _picture(opened: Any, i: int, settings: DataSettings) -> Any:
-    """A picture as torchvision opens it."""
+    """Return a picture as torchvision opens it."""
     try:
         picture = opened[i][0]
         if picture.mode in DEEP:
@@ -273,7 +273,7 @@ def _picture(opened: Any, i: int, settings: DataSettings) -> Any:
 
 
 def _raw(opened: Any) -> Any:
-    """All pictures as (n, channels, height, width) bytes, where the set has them in memory."""
+    """Return all pictures, (n, channels, height, width) bytes, if the set has them in memory."""
     data = getattr(opened, "data", None)
     array = None if data is None or isinstance(data, list) else np.asarray(data)
     if array is None or array.dtype != np.uint8:
@@ -284,16 +284,16 @@ def _raw(opened: Any) -> Any:
 
 
 def _labels(opened: Any) -> Any:
-    """The class of each row, (n,) int64."""
+    """Return the class of each row, (n,) int64."""
     for name in ("targets", "labels", "_labels", "y"):
-        found = getattr(opened, name, None)
-        if found is not None and len(found) == len(opened):
-            labels = np.asarray(found)
+        listed = getattr(opened, name, None)
+        if listed is not None and len(listed) == len(opened):
+            labels = np.asarray(listed)
             if labels.ndim == 1 and labels.dtype.kind in "iu":
                 return labels.astype(np.int64)
     return np.array([int(opened[i][1]) for i in range(len(opened))], dtype=np.int64)
 
 
 def _class_name(name: Any) -> str:
-    """ImageNet has several words for each class."""
+    """Return a class's name, or the first of several, as ImageNet has them."""
     return str(name[0]) if isinstance(name, tuple) else str(name)

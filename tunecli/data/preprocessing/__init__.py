@@ -1,1 +1,1 @@
-"""What is fitted on training rows: scaling, encoding, imputation."""
+"""Preprocessing that is fitted on training rows: scaling, encoding, imputation."""

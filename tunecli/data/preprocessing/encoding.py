@@ -1,4 +1,4 @@
-"""Features of a table as a model takes them, fitted on the training part alone."""
+"""Encode a table's features for a model, fitted on the training part alone."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from tunecli.study_file.settings.settings import Component, DataSettings
 
 Values = NDArray[np.floating]
 BLOCK_ROWS = 8_192
-"""Transformed at once, so that wide results are never in memory as float64."""
+"""Rows to transform at once, so that wide results are never in memory as float64."""
 
 _MISSING, _UNKNOWN = -2, -1  # as OrdinalEncoder gives them; two are added
 
 
 @dataclass(frozen=True)
 class Encoder:
-    """Fitted on training rows; encodes any rows of the same columns.
+    """An encoder that was fitted on training rows, for any rows of the same columns.
 
     Attributes:
-        transformer: scikit-learn's, fitted.
-        n_features: of a row as a model gets it.
-        cardinalities: of the last features, which are codes; empty where categories are one-hot.
+        transformer: the fitted transformer of scikit-learn.
+        n_features: the number of features that a model gets.
+        cardinalities: numbers of codes of the last features; empty if categories are one-hot.
     """
 
     transformer: ColumnTransformer
@@ -39,7 +39,7 @@ class Encoder:
     cardinalities: tuple[int, ...]
 
     def encode(self, x: Values, out: NDArray[np.float32]) -> None:
-        """Fill `out`, (n, n_features), with what a model gets of `x`, (n, n_columns)."""
+        """Encode `x`, (n, n_columns), into `out`, (n, n_features)."""
         for start in range(0, len(x), BLOCK_ROWS):
             block = self.transformer.transform(x[start : start + BLOCK_ROWS])
             out[start : start + BLOCK_ROWS] = block
@@ -54,16 +54,17 @@ def fit_encoder(
 ) -> Encoder:
     """Learn medians, scales and categories from the training rows.
 
-    Numbers are imputed and scaled; for each column with a missing cell follows a feature that is 1
-    where it is missing. Categories, a missing one among them, become one feature each, rare ones
-    one together, or, for models that embed them, codes at the end.
+    Numbers are imputed and scaled. A feature follows for each column with missing cells: 1 if the
+    cell is missing. Each category, missing included, becomes one feature, and all rare ones share
+    one; for models that embed categories, they become codes at the end.
 
     Args:
-        columns: what the columns of `x_train` hold.
+        columns: the columns of `x_train`.
         x_train: (n_train, n_columns); NaN is missing.
-        settings: `impute`, `min_frequency`, and `split_seed` for scales that draw rows.
-        scale: of the numbers.
-        embeds: the model takes codes.
+        settings: the settings; `impute`, `min_frequency`, and `split_seed` for scales that draw
+            rows are read.
+        scale: the scale of the numbers.
+        embeds: whether the model takes codes.
     """
     numbers = [i for i, column in enumerate(columns) if column.kind == "numeric"]
     categories = [i for i, column in enumerate(columns) if column.kind == "categorical"]
@@ -82,8 +83,8 @@ def fit_encoder(
     transformer = ColumnTransformer(parts, sparse_threshold=0).fit(x_train)
     n_features = transformer.transform(x_train[:1]).shape[1]
     codes = transformer.named_transformers_["categories"] if categories and embeds else None
-    found = () if codes is None else _cardinalities(codes)
-    return Encoder(transformer, n_features, found)
+    cardinalities = () if codes is None else _cardinalities(codes)
+    return Encoder(transformer, n_features, cardinalities)
 
 
 def _one_hot(settings: DataSettings) -> OneHotEncoder:
@@ -106,12 +107,12 @@ def _codes(settings: DataSettings) -> Any:
 
 
 def _from_zero(codes: Values) -> Values:
-    """0 for missing, 1 for unknown, then the categories."""
+    """Shift codes to 0 for missing, 1 for unknown, then the categories."""
     return codes + 2
 
 
 def _cardinalities(codes: Any) -> tuple[int, ...]:
-    """Codes of each column: missing, unknown, and what the training part has."""
+    """Count each column's codes: missing, unknown, and the categories of the training part."""
     encoder = codes[0]
     rare = getattr(encoder, "infrequent_categories_", [None] * len(encoder.categories_))
     counts = []

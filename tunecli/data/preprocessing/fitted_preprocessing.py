@@ -1,4 +1,4 @@
-"""Preprocessing that is fitted once and kept: for the final fit, and for the use of a model."""
+"""Preprocessing that is fitted once and kept: for the final fit, and for predictions."""
 
 from __future__ import annotations
 
@@ -36,31 +36,31 @@ Array = NDArray[Any]
 
 
 class Preprocessing(Protocol):
-    """Fitted on some rows; prepares any rows of the same kind.
+    """Preprocessing that was fitted on some rows, for any rows of the same kind.
 
     Attributes:
-        cardinalities: of the last features, which are codes; see `FoldData.cat_cardinalities`.
+        cardinalities: numbers of codes of the last features; see `FoldData.cat_cardinalities`.
     """
 
     @property
     def cardinalities(self) -> tuple[int, ...]: ...
 
     def __call__(self, x: Tensor) -> Tensor:
-        """From rows as they were read, (n, …), to rows as a model gets them.
+        """Turn rows as read, (n, …), into rows as a model gets them.
 
-        float32; int64 of whole numbers that stay as they are.
+        They are float32; whole numbers that stay unchanged are int64.
         """
 
     def features(self, x: Tensor | LoadedRows, rows: Tensor) -> Tensor | Features:
-        """Rows of a whole data set, as training takes them."""
+        """Prepare rows of a whole data set for training."""
 
     def arrays(self) -> dict[str, Array]:
-        """Everything that was fitted, to be stored; see `preprocessing_from`."""
+        """Return everything that was fitted, for storage; see `preprocessing_from`."""
 
 
 @dataclass(frozen=True)
 class OfTable:
-    """Of rows of a table, (n, n_columns)."""
+    """Preprocessing of a table's rows, (n, n_columns)."""
 
     fitted: FittedTable
 
@@ -81,7 +81,7 @@ class OfTable:
 
 @dataclass(frozen=True)
 class OfBytes:
-    """Of pictures as bytes, (n, channels, height, width)."""
+    """Preprocessing of pictures of bytes, (n, channels, height, width)."""
 
     scale: PixelScale
     cardinalities: tuple[int, ...] = ()
@@ -100,10 +100,10 @@ class OfBytes:
 
 @dataclass(frozen=True)
 class OfNumbers:
-    """Of pictures as numbers, (n, channels, height, width), scaled channel by channel."""
+    """Preprocessing of pictures of numbers, (n, channels, height, width), by channel."""
 
     scale: FittedScale
-    loading: NumberScale | None = None  # the same, where rows are loaded batch by batch
+    loading: NumberScale | None = None  # the same, if rows are loaded batch by batch
     cardinalities: tuple[int, ...] = ()
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -121,9 +121,9 @@ class OfNumbers:
 
 @dataclass(frozen=True)
 class OfIntegers:
-    """Of whole numbers that stay as they are, (n, *shape) int64: they are names, not amounts."""
+    """No preprocessing of whole numbers, (n, *shape) int64: they are names, not amounts."""
 
-    loading: NumberScale | None = None  # where rows are loaded batch by batch
+    loading: NumberScale | None = None  # if rows are loaded batch by batch
     cardinalities: tuple[int, ...] = ()
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -149,7 +149,7 @@ def fit_preprocessing(
     *,
     integers: bool = False,
 ) -> Preprocessing:
-    """Fit on `rows` of a data set, (n,) int64; see `preparation.prepared` for the others."""
+    """Fit on `rows` of a data set, (n,) int64; for other arguments see `preparation.prepared`."""
     x = dataset.x
     if isinstance(x, Tensor) and keeps_integers(x, scale, integers):
         return OfIntegers()
@@ -166,9 +166,9 @@ def fit_preprocessing(
         loading = fit_number_scale(x, rows, scale, dataset.fingerprint, cache, integers=integers)
         if keeps_integers(x, scale, integers):
             return OfIntegers(loading)
-        of_rows = as_floats(torch.empty(0, dtype=x.dtype)).numpy().dtype
-        found = loading.scaler
-        plain = FittedScale() if found is None else FittedScale.of(found, of_rows)
+        dtype = as_floats(torch.empty(0, dtype=x.dtype)).numpy().dtype
+        fitted = loading.scaler
+        plain = FittedScale() if fitted is None else FittedScale.of(fitted, dtype)
         return OfNumbers(plain, loading)
     if scale is None:
         return OfNumbers(FittedScale())
@@ -178,20 +178,20 @@ def fit_preprocessing(
 
 
 def preprocessing_from(kind: str, arrays: Mapping[str, Array]) -> Preprocessing:
-    """From what `arrays` gave.
+    """Restore preprocessing from what `arrays` returned.
 
     Args:
-        kind: of preprocessing: the name of its class.
+        kind: the kind of preprocessing: the name of its class.
 
     Raises:
-        KeyError, ValueError: something is missing or does not fit.
+        KeyError, ValueError: an array is missing or does not fit.
     """
     if kind == "OfTable":
         return OfTable(FittedTable.restored(arrays))
     if kind == "OfBytes":
         levels = np.array(arrays["levels"], dtype=np.float32)
         if levels.ndim != 2 or levels.shape[1] != 256:
-            raise ValueError(f"levels of the shape {levels.shape}")
+            raise ValueError(f"levels have the shape {levels.shape}")
         return OfBytes(PixelScale(torch.from_numpy(levels)))
     if kind == "OfIntegers":
         return OfIntegers()

@@ -1,6 +1,6 @@
 """A fitted scaler as plain arrays: stored without pickle, applied without scikit-learn.
 
-It gives scikit-learn's bits: the same operations in the same order, in the type of the rows.
+It gives the same bits as scikit-learn: the same operations in the same order and type.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ Operation = Literal["subtract", "divide", "multiply", "add", "clip", "uniform_ra
 
 @dataclass(frozen=True)
 class FittedScale:
-    """What happens to each column of rows, step by step.
+    """The steps that scale each column of rows.
 
     Attributes:
-        steps: an operation with its operand: (n_columns,) for arithmetic; (2,) for `clip`;
+        steps: operations with their operands: (n_columns,) for arithmetic; (2,) for `clip`;
             (n_quantiles, n_columns) for ranks.
     """
 
@@ -29,11 +29,11 @@ class FittedScale:
 
     @classmethod
     def of(cls, scaler: Any, dtype: DTypeLike) -> FittedScale:
-        """From one of the scalers of `scaling.scaler_of`, fitted to rows of that type."""
+        """Read the steps off a scaler of `scaling.scaler_of`, fitted to rows of `dtype`."""
         return cls(tuple(_steps(scaler, np.dtype(dtype))))
 
     def transform(self, x: Array) -> Array:
-        """Scale rows (n, n_columns) without missing cells; `x` stays as it is."""
+        """Scale rows (n, n_columns) without missing cells; `x` does not change."""
         x = np.array(x)
         for operation, operand in self.steps:
             if operation == "clip":
@@ -45,28 +45,28 @@ class FittedScale:
         return x
 
     def arrays(self) -> dict[str, Array]:
-        """To be stored, by names that `restored` reads."""
+        """Return the steps for storage, by names that `restored` reads."""
         return {f"scale.{i}.{name}": array for i, (name, array) in enumerate(self.steps)}
 
     @classmethod
     def restored(cls, arrays: Mapping[str, Array]) -> FittedScale:
-        """From what `arrays` gave, among others.
+        """Restore a scale from what `arrays` returned; other arrays are ignored.
 
         Raises:
-            ValueError: an operation that is none.
+            ValueError: an operation is unknown.
         """
-        found: dict[int, tuple[Operation, Array]] = {}
+        steps: dict[int, tuple[Operation, Array]] = {}
         for name, array in arrays.items():
             if name.startswith("scale."):
                 _, number, operation = name.split(".")
                 if operation not in get_args(Operation):
                     raise ValueError(f"unknown operation {operation!r}")
-                found[int(number)] = operation, array  # type: ignore[assignment]
-        return cls(tuple(found[number] for number in sorted(found)))
+                steps[int(number)] = operation, array  # type: ignore[assignment]
+        return cls(tuple(steps[number] for number in sorted(steps)))
 
 
 def _steps(scaler: Any, dtype: np.dtype[Any]) -> list[tuple[Operation, Array]]:
-    """The operations of a scaler, in its order."""
+    """Return the operations of a scaler, in its order."""
     match type(scaler).__name__:
         case "StandardScaler":
             mean = scaler.mean_.astype(dtype) if scaler.with_mean else None  # as it does itself
@@ -90,7 +90,7 @@ def _some(*steps: tuple[Operation, Array | None]) -> list[tuple[Operation, Array
 
 
 def _ranked(x: Array, quantiles: Array, operation: Operation) -> Array:
-    """By rank; the rule at ties and ends is scikit-learn's, so its code does it."""
+    """Scale by rank with scikit-learn's code, so that its rule at ties and ends applies."""
     from sklearn.preprocessing import QuantileTransformer
 
     transformer = QuantileTransformer(

@@ -1,6 +1,6 @@
 """Fitted preprocessing of a table as plain arrays, without pickle and without scikit-learn.
 
-What `encoding.fit_encoder` learned is read off once; encoding with it gives the same bits.
+What `encoding.fit_encoder` learned is read off once; it encodes to the same bits.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class FittedTable:
-    """From rows as they were read to rows as a model gets them.
+    """A map from rows as read to rows as a model gets them.
 
-    The features are the scaled numbers, then 1 for each missing number of a column that had some,
-    then the categories: one feature each, or one code a column.
+    The features are the scaled numbers, then marks (1 if missing) of columns with missing numbers,
+    then the categories: one feature each, or one code per column.
 
     Attributes:
         numbers: positions of the columns of numbers, (n_numbers,) int64.
-        fill: what stands for a missing number, (n_numbers,).
-        scale: of the numbers.
+        fill: the value that replaces a missing number, (n_numbers,).
+        scale: the scale of the numbers.
         with_holes: positions of the columns whose missing cells are marked, int64.
-        categories: positions of the columns of categories, int64.
-        places: of each column of categories, what becomes of code 0, 1, …, of a missing cell, and
-            of a category that is unknown, int64: the place of its feature among all one-hot ones,
-            -1 for none; or its code.
-        cardinalities: of the columns of codes; empty where categories are one-hot.
-        n_features: of a row as a model gets it.
+        categories: positions of the category columns, int64.
+        places: for each category column, the results of code 0, 1, …, of a missing cell, and of an
+            unknown category, int64: the position of its feature among all one-hot ones, -1 for
+            none; or its code.
+        cardinalities: numbers of codes of the code columns; empty if categories are one-hot.
+        n_features: the number of features that a model gets.
     """
 
     numbers: Array
@@ -50,7 +50,7 @@ class FittedTable:
 
     @classmethod
     def of(cls, encoder: Encoder, columns: Sequence[Column], dtype: DTypeLike) -> FittedTable:
-        """Read what an encoder learned from rows of that type."""
+        """Read off what an encoder learned from rows of `dtype`."""
         parts = {name: (part, rows) for name, part, rows in encoder.transformer.transformers_}
         fill, scale = np.empty(0), FittedScale()
         if "numbers" in parts:
@@ -87,16 +87,16 @@ class FittedTable:
         out[:, len(self.numbers) : end] = np.isnan(x[:, self.with_holes])
         rows = np.arange(len(x))
         for number, (column, places) in enumerate(zip(self.categories, self.places, strict=True)):
-            found = places[_index(x[:, column], len(places) - 2)]
+            place = places[_index(x[:, column], len(places) - 2)]
             if self.cardinalities:
-                out[:, end + number] = found
+                out[:, end + number] = place
             else:
-                has_feature = found >= 0
-                out[rows[has_feature], end + found[has_feature]] = 1
+                has_feature = place >= 0
+                out[rows[has_feature], end + place[has_feature]] = 1
         return out
 
     def arrays(self) -> dict[str, Array]:
-        """To be stored, by names that `restored` reads."""
+        """Return everything for storage, by names that `restored` reads."""
         places = {f"places.{i}": array for i, array in enumerate(self.places)}
         return {
             "numbers": self.numbers,
@@ -111,10 +111,10 @@ class FittedTable:
 
     @classmethod
     def restored(cls, arrays: Mapping[str, Array]) -> FittedTable:
-        """From what `arrays` gave.
+        """Restore a table's preprocessing from what `arrays` returned.
 
         Raises:
-            KeyError, ValueError: something is missing or does not fit.
+            KeyError, ValueError: an array is missing or does not fit.
         """
         n_categories = len(arrays["categories"])
         return cls(
@@ -130,7 +130,7 @@ class FittedTable:
 
 
 def _index(cells: Array, n_categories: int) -> Array:
-    """Where `places` says what becomes of each cell."""
+    """Return each cell's index into `places`."""
     missing, unknown = n_categories, n_categories + 1
     is_known = (cells >= 0) & (cells < n_categories)
     codes = np.where(is_known, cells, unknown)
@@ -139,28 +139,28 @@ def _index(cells: Array, n_categories: int) -> Array:
 
 
 def _places(encoder: Any, widths: Sequence[int], are_codes: bool) -> tuple[Array, ...]:
-    """Ask an encoder for every code, a missing cell and an unknown one, of every column."""
+    """Encode every code, a missing cell and an unknown one of every column."""
     most = max(widths)
     asked = np.empty((most + 2, len(widths)))
     for column, width in enumerate(widths):
         asked[:, column] = [*range(width), np.nan, *[most + 1.0] * (most - width + 1)]
-    told = np.asarray(encoder.transform(asked))
+    encoded = np.asarray(encoder.transform(asked))
     places = []
     start = 0
     for column, width in enumerate(widths):
         if are_codes:
-            found = told[: width + 2, column].astype(np.int64)
+            place = encoded[: width + 2, column].astype(np.int64)
         else:
             n = _n_one_hot(encoder, column)
-            block = told[: width + 2, start : start + n]
-            found = np.where(block.any(axis=1), start + block.argmax(axis=1), -1).astype(np.int64)
+            block = encoded[: width + 2, start : start + n]
+            place = np.where(block.any(axis=1), start + block.argmax(axis=1), -1).astype(np.int64)
             start += n
-        places.append(found)
+        places.append(place)
     return tuple(places)
 
 
 def _n_one_hot(encoder: Any, column: int) -> int:
-    """Features of one column."""
+    """Count the features of one column."""
     rare = getattr(encoder, "infrequent_categories_", None)
     n_categories, n_rare = len(encoder.categories_[column]), 0
     if rare is not None and rare[column] is not None:

@@ -40,19 +40,19 @@ class LoadedFeatures:
     def batches(
         self, rows: Tensor | None, sizes: Sequence[int], seed: int = 0
     ) -> Iterator[Tensor]:
-        """The rows in groups of `sizes`; see `Features`."""
+        """Return the rows in batches of `sizes`; see `Features`."""
         wanted = self._rows[: sum(sizes)] if rows is None else self._rows[rows.cpu()]
         for part in self._x.batches(wanted, sizes, seed):
             yield self.scale.on(self._device, part)
 
     def ends(self) -> tuple[Tensor, Tensor]:
-        """The ends of the numbers of pixels; see `Features`."""
+        """Return the least and the largest number of pixels; see `Features`."""
         return self.scale.black, self.scale.white
 
     def first(self, n_rows: int) -> LoadedFeatures:
-        """The first rows alone."""
+        """Return the first rows alone."""
         return LoadedFeatures(self._x, self._rows[:n_rows], self.scale, self._device)
 
     def to(self, device: torch.device) -> LoadedFeatures:
-        """The same, with batches on `device`."""
+        """Return the same features, with batches on `device`."""
         return LoadedFeatures(self._x, self._rows, self.scale, device)

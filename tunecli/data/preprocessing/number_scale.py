@@ -1,4 +1,4 @@
-"""Numbers of rows that are loaded batch by batch, scaled by what one pass over them has found."""
+"""Scale rows of numbers that are loaded batch by batch, fitted in one pass over them."""
 
 from __future__ import annotations
 
@@ -22,41 +22,41 @@ from tunecli.errors import DataError
 from tunecli.study_file.settings.settings import Component
 
 AT_ONCE = 2**24
-"""Bytes read at a time; the same everywhere, since it decides the rounding."""
+"""Bytes to read at a time; the same on every machine, since it decides the rounding."""
 
 Moments = Mapping[str, NDArray[Any]]
-"""Of each column, or channel of pictures: `least` and `largest` of the rows' type; `mean`, `var`
-and `scale` as scikit-learn's StandardScaler has them."""
+"""Statistics per column, or channel of pictures: `least` and `largest` in the rows' type; `mean`,
+`var` and `scale` as in scikit-learn's StandardScaler."""
 
 
 class NumberScale:
-    """Makes of rows what a model gets, (n, *shape) float32.
+    """A scale that turns rows into what a model gets, (n, *shape) float32.
 
     Attributes:
-        scaler: of scikit-learn, fitted; None for numbers as they are.
+        scaler: the fitted scaler of scikit-learn; None to leave numbers unscaled.
     """
 
     def __init__(
         self, scaler: Any, moments: Callable[[], Moments], *, integers: bool = False
     ) -> None:
-        """Scale by a fitted scaler of scikit-learn's; None for not at all.
+        """Scale with a fitted scaler of scikit-learn; None leaves numbers unscaled.
 
         Args:
-            moments: of the training part, asked for where the ends are wanted.
-            integers: give rows of int64 as they are, where they are not scaled.
+            moments: returns those of the training part; called only for `black` and `white`.
+            integers: leave unscaled rows of int64 unchanged.
         """
         self.scaler = scaler
         self._moments = moments
         self._integers = integers
 
     def on(self, device: torch.device, x: Tensor) -> Tensor:
-        """Scale rows of numbers on the CPU, and move them."""
+        """Scale rows of numbers on the CPU, and move them to `device`."""
         if self.scaler is not None:
             return transformed(self.scaler, x).to(device)
         return (x if self.keeps(x.dtype) else x.float()).to(device)
 
     def keeps(self, dtype: torch.dtype) -> bool:
-        """Whether rows of that type stay whole numbers."""
+        """Return whether rows of that type stay whole numbers."""
         return self._integers and self.scaler is None and dtype == torch.int64
 
     @property
@@ -66,12 +66,12 @@ class NumberScale:
 
     @property
     def white(self) -> Tensor:
-        """The largest one."""
+        """The largest number of each channel of the training part, (channels, 1, 1)."""
         return self._ends[1]
 
     @cached_property
     def _ends(self) -> Tensor:
-        """(2, channels, 1, 1): scaling keeps the order, so the ends are those of the rows."""
+        """Scaled ends of the rows, (2, channels, 1, 1); scaling keeps the order."""
         moments = self._moments()
         ends = np.stack([moments["least"], moments["largest"]])
         return self.on(torch.device("cpu"), torch.from_numpy(ends)[..., None, None])
@@ -91,14 +91,14 @@ def fit_number_scale(
     `minmax` gives the same bits as if all rows were in memory, `standard` the same up to rounding.
 
     Args:
-        rows: to fit to, (n_rows,) int64.
-        scale: standard, minmax, or None for numbers as they are.
-        fingerprint: of the data set.
-        cache: where what the pass found is kept; None for nowhere.
+        rows: the rows to fit to, (n_rows,) int64.
+        scale: standard, minmax, or None to leave numbers unscaled.
+        fingerprint: the fingerprint of the data set.
+        cache: where the results of the pass are cached; None for nowhere.
         integers: see `NumberScale`.
 
     Raises:
-        DataError: a scale needs all rows at once.
+        DataError: the scale needs all rows at once.
     """
 
     def moments() -> Moments:
@@ -108,8 +108,8 @@ def fit_number_scale(
         return NumberScale(None, moments, integers=integers)
     scaler = scaler_of(scale, len(rows), seed=0)
     if isinstance(scaler, MinMaxScaler):
-        found = moments()
-        return NumberScale(scaler.fit(np.stack([found["least"], found["largest"]])), moments)
+        ends = moments()
+        return NumberScale(scaler.fit(np.stack([ends["least"], ends["largest"]])), moments)
     if isinstance(scaler, StandardScaler):
         return NumberScale(_restored(scaler, moments(), len(rows)), moments)
     raise DataError(
@@ -120,18 +120,18 @@ def fit_number_scale(
     )
 
 
-def _restored(scaler: StandardScaler, found: Moments, n_rows: int) -> StandardScaler:
-    """A scaler as if fitted, by the attributes that scikit-learn documents."""
-    scaler.mean_ = found["mean"]
-    scaler.var_ = found["var"] if scaler.with_std else None
-    scaler.scale_ = found["scale"] if scaler.with_std else None
-    scaler.n_features_in_ = len(found["mean"])
+def _restored(scaler: StandardScaler, moments: Moments, n_rows: int) -> StandardScaler:
+    """Set the attributes that scikit-learn documents, as if the scaler had been fitted."""
+    scaler.mean_ = moments["mean"]
+    scaler.var_ = moments["var"] if scaler.with_std else None
+    scaler.scale_ = moments["scale"] if scaler.with_std else None
+    scaler.n_features_in_ = len(moments["mean"])
     scaler.n_samples_seen_ = n_rows
     return scaler
 
 
 def _moments(x: LoadedRows, rows: Tensor, fingerprint: str, cache: Path | None) -> CacheEntry:
-    """What one pass over the rows finds, once for all processes."""
+    """Compute the moments in one pass over the rows, once for all processes."""
 
     def make(new: NewArray) -> Mapping[str, Any]:
         scaler, least, largest = StandardScaler(), np.inf, -np.inf
@@ -144,8 +144,8 @@ def _moments(x: LoadedRows, rows: Tensor, fingerprint: str, cache: Path | None) 
             largest = np.maximum(largest, columns.max(axis=0))
         values = {"mean": scaler.mean_, "var": scaler.var_, "scale": scaler.scale_}
         ends = {"least": least, "largest": largest}
-        for name, found in {**values, **ends}.items():
-            array = np.asarray(found, columns.dtype if name in ends else np.float64)
+        for name, moment in {**values, **ends}.items():
+            array = np.asarray(moment, columns.dtype if name in ends else np.float64)
             new(name, array.shape, array.dtype)[...] = array
         return {}
 

@@ -1,4 +1,4 @@
-"""Pictures as features: bytes in memory or mapped from a file, numbers only batch by batch."""
+"""Pictures as features: bytes in memory or mapped from a file, scaled batch by batch."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class PictureFeatures:
         return len(self._rows)
 
     def batches(self, rows: Tensor | None, sizes: Sequence[int], _: int = 0) -> Iterator[Tensor]:
-        """The rows in groups of `sizes`; see `Features`."""
+        """Return the rows in batches of `sizes`; see `Features`."""
         base = self._x.numpy()
         wanted = self._rows if rows is None else self._rows[rows.cpu()]
         for start, end, group in batch_blocks(sizes, self.row_bytes):
@@ -46,13 +46,13 @@ class PictureFeatures:
                 yield self.scale.on(self._device, part)
 
     def ends(self) -> tuple[Tensor, Tensor]:
-        """What 0 and 255 become; see `Features`."""
+        """Return what 0 and 255 become; see `Features`."""
         return self.scale.black, self.scale.white
 
     def first(self, n_rows: int) -> PictureFeatures:
-        """The first rows alone."""
+        """Return the first rows alone."""
         return PictureFeatures(self._x, self._rows[:n_rows], self.scale, self._device)
 
     def to(self, device: torch.device) -> PictureFeatures:
-        """The same, with batches on `device`; bytes go there, a quarter of the numbers."""
+        """Return the same features, with batches on `device`, which is sent bytes, not floats."""
         return PictureFeatures(self._x, self._rows, self.scale, device)

@@ -1,4 +1,4 @@
-"""Bytes of pictures as numbers for a model, channel by channel, fitted on the training part."""
+"""Scale bytes of pictures to numbers, channel by channel, fitted on the training part."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from tunecli.study_file.settings.settings import Component
 
 N_LEVELS = 256
 MOST_VALUES = 10**6
-"""To which scalers that take no weights are fitted: their quantiles are off by a millionth."""
+"""Most pixels for scalers that take no weights: their quantiles are off by a millionth."""
 AT_ONCE = 2**24
-"""Bytes counted at a time."""
+"""Bytes to count at a time."""
 
 Counts = NDArray[np.int64]
-"""(channels, 256): how often each level occurs."""
+"""Number of pixels of each level, (channels, 256)."""
 
 
 class PixelScale:
-    """What each level becomes in each channel.
+    """A map from levels to numbers, per channel.
 
     Attributes:
-        table: (channels, 256) float32 on the CPU.
-        black, white: (channels, 1, 1), what 0 and 255 become.
+        table: the number of each level, (channels, 256) float32 on the CPU.
+        black, white: the numbers of levels 0 and 255, (channels, 1, 1).
     """
 
     def __init__(self, table: Tensor) -> None:
@@ -48,7 +48,7 @@ class PixelScale:
         self._is_plain = torch.equal(table, (steps / (N_LEVELS - 1)).expand_as(table))
 
     def on(self, device: torch.device, x: Tensor) -> Tensor:
-        """Move bytes, a quarter of the numbers, and scale them there."""
+        """Move bytes to `device`, a quarter of the size of floats, and scale them there."""
         return self(x.to(device))
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -64,11 +64,11 @@ class PixelScale:
 
 
 def fit_pixel_scale(counts: Counts, scale: Component | None, seed: int) -> PixelScale:
-    """Fit to how often each level occurs in the training part.
+    """Fit to the counts of levels in the training part.
 
     Args:
-        scale: as for tables, over all pixels of a channel; None for numbers from 0 to 1, as
-            torchvision's `ToTensor` gives them.
+        scale: the scale, as for tables, over all pixels of a channel; None for numbers from 0 to
+            1, as from torchvision's `ToTensor`.
         seed: see `scaler_of`.
     """
     levels = np.arange(N_LEVELS, dtype=np.float32)
@@ -79,7 +79,7 @@ def fit_pixel_scale(counts: Counts, scale: Component | None, seed: int) -> Pixel
 
 
 def _fitted(scale: Component, counts: NDArray[np.int64], seed: int) -> Any:
-    """Scikit-learn's scaler, as if fitted to all pixels one by one."""
+    """Return scikit-learn's scaler, as if fitted to all pixels one by one."""
     present = np.flatnonzero(counts)
     levels, n_of_each = present.astype(np.float32)[:, None], counts[present]
     scaler = scaler_of(scale, int(min(n_of_each.sum(), MOST_VALUES)), seed)
@@ -94,13 +94,13 @@ def _fitted(scale: Component, counts: NDArray[np.int64], seed: int) -> Any:
 def level_counts(
     x: Tensor | LoadedRows, rows: Tensor, fingerprint: str, cache: Path | None
 ) -> Counts:
-    """How often each level occurs in some rows, counted once for all processes.
+    """Count how often each level occurs in some rows, once for all processes.
 
     Args:
-        x: (n, channels, height, width) uint8 of all rows.
-        rows: to count, (n_rows,) int64.
-        fingerprint: of the data set.
-        cache: where the result is kept; None for nowhere.
+        x: all rows, (n, channels, height, width) uint8.
+        rows: the rows to count, (n_rows,) int64.
+        fingerprint: the fingerprint of the data set.
+        cache: where the result is cached; None for nowhere.
     """
 
     def make(new: NewArray) -> Mapping[str, Any]:
@@ -117,7 +117,7 @@ def level_counts(
 
 
 def _blocks(x: Tensor | LoadedRows, rows: Tensor) -> Iterator[Tensor]:
-    """The rows, some megabytes at a time."""
+    """Read the rows, some megabytes at a time."""
     parts = torch.split(rows, max(1, AT_ONCE // max(1, math.prod(x.shape[1:]))))
     if isinstance(x, LoadedRows):
         yield from x.batches(rows, [len(some) for some in parts])

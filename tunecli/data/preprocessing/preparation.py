@@ -1,6 +1,6 @@
-"""Features of two sets of rows as a model gets them, fitted on the first set alone.
+"""Prepare the features of two sets of rows for a model, fitted on the first set alone.
 
-In a fold the sets are its training and its validation part; for a final fit, all rows of the
+In a fold, the sets are its training and its validation part; for a final fit, all rows of the
 search and those of the test.
 """
 
@@ -34,7 +34,7 @@ from tunecli.study_file.settings.settings import Component, DataSettings
 
 @dataclass(frozen=True)
 class Prepared:
-    """Features of the rows that were fitted on, and of the others.
+    """Features of the rows that preprocessing was fitted on, and of the others.
 
     Attributes:
         cat_cardinalities: see `FoldData`.
@@ -46,7 +46,7 @@ class Prepared:
 
     @property
     def n_bytes(self) -> int:
-        """Memory of the tensors; pictures are the data set's, whatever the fold."""
+        """Bytes of the tensors; pictures are not counted, since all folds share the data set's."""
         return sum(x.nbytes for x in (self.x_train, self.x_valid) if isinstance(x, Tensor))
 
 
@@ -61,15 +61,15 @@ def prepared(
     *,
     integers: bool = False,
 ) -> Prepared:
-    """Fit on `train`, and apply to both.
+    """Fit preprocessing on `train`, and apply it to both sets.
 
     Args:
         train, valid: rows of the data set, (n,) int64 each.
-        settings: `impute`, `min_frequency` and `split_seed` are read.
-        scale: of the numbers of a table, or the channels of pictures; None for as they are.
-        embeds: the model takes categories as codes, not one-hot.
-        cache: where the result is kept for other processes; None for memory.
-        integers: whole numbers of arrays stay so where they are not scaled.
+        settings: the settings; `impute`, `min_frequency` and `split_seed` are read.
+        scale: the scale of a table's numbers, or of pictures' channels; None for no scaling.
+        embeds: whether the model takes categories as codes, not one-hot.
+        cache: where the result is cached for other processes; None to keep it in memory.
+        integers: whether unscaled whole numbers of arrays stay int64.
     """
     x = dataset.x
     if isinstance(x, Tensor) and keeps_integers(x, scale, integers):
@@ -88,10 +88,10 @@ def prepared(
 
 
 def _refuse_overflow(dataset: Dataset, x: Tensor) -> None:
-    """Models compute in 32 bits, which larger numbers reach only if they are scaled.
+    """Refuse unscaled numbers that are too large for models, which compute in 32 bits.
 
     Raises:
-        DataError: one that is too large; with its row and column.
+        DataError: a number is too large; with its row and column.
     """
     largest = torch.finfo(torch.float32).max
     if x.dtype != torch.float64 or not (x.abs() > largest).any():

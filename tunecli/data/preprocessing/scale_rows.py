@@ -1,4 +1,4 @@
-"""Scaling of features and targets, fitted on the training part of a fold alone."""
+"""Scale features and targets, fitted on the training part of a fold alone."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Floats = NDArray[np.float32]
 def scaled(
     x_train: Tensor, x_valid: Tensor, scale: Component | None, seed: int
 ) -> tuple[Tensor, Tensor]:
-    """Both parts, scaled by what the training part shows, float32.
+    """Scale both parts to float32, fitted on the training part.
 
     Tables are scaled column by column. Pictures are scaled channel by channel over all pixels, so
     that neighbouring pixels keep their relation and a border that is always black stays so.
@@ -28,10 +28,10 @@ def scaled(
 
     Args:
         x_train: (n_train, n_features) or (n_train, channels, height, width), float32 or float64.
-        x_valid: (n_valid, …) of the same kind; it has no influence on the first result.
+        x_valid: (n_valid, …) of the same kind; it does not influence the first result.
         scale: `standard` (mean 0, standard deviation 1), `minmax` (0 to 1), `quantile` (by rank),
-            or None for the numbers as they are.
-        seed: of the rows from which `quantile` takes its quantiles, where there are many.
+            or None to leave the numbers unscaled.
+        seed: the seed for drawing the rows from which `quantile` takes its quantiles.
     """
     if scale is None:
         return x_train.float(), x_valid.float()
@@ -42,7 +42,7 @@ def scaled(
 
 @dataclass(frozen=True)
 class TargetScale:
-    """How regression targets are standardized: original = standardized * std + mean."""
+    """The scale of regression targets: original = standardized * std + mean."""
 
     mean: float = 0.0
     std: float = 1.0
@@ -60,28 +60,28 @@ class TargetScale:
         return cls(float(values.mean()), float(values.std()))
 
     def standardized(self, y: Tensor) -> Tensor:
-        """Return float32 targets: rounded after an offset is gone, not before."""
+        """Return float32 targets, rounded only after the mean is subtracted."""
         return ((y.double() - self.mean) / self.std).float()
 
 
 def keeps_integers(x: Tensor | LoadedRows, scale: Component | None, integers: bool) -> bool:
-    """Whether rows stay whole numbers: a model wants them, and nothing scales them."""
+    """Return whether rows stay whole numbers: a model wants them, and nothing scales them."""
     return integers and scale is None and x.dtype == torch.int64
 
 
 def as_floats(x: Tensor) -> Tensor:
-    """Rows to be scaled: whole numbers in float64, others as they are."""
+    """Return rows for scaling: whole numbers as float64, others unchanged."""
     return x.double() if x.dtype == torch.int64 else x
 
 
 def as_columns(x: Tensor) -> Floats:
-    """(n, n_features) as it is; (n, channels, height, width) as (n * height * width, channels)."""
+    """Return rows as columns: pictures as (n * height * width, channels), tables unchanged."""
     array: Floats = x.numpy()
     return array if array.ndim == 2 else np.moveaxis(array, 1, -1).reshape(-1, array.shape[1])
 
 
 def transformed(scaler: Any, x: Tensor) -> Tensor:
-    """Undo `as_columns` on what the scaler makes of them."""
+    """Scale the columns of rows, and return them in the shape of the rows, float32."""
     values = np.asarray(scaler.transform(as_columns(x)), dtype=np.float32)
     if x.ndim > 2:
         n, channels, *size = x.shape

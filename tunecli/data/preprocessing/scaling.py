@@ -1,4 +1,4 @@
-"""The scalers that `data.scale` names."""
+"""Scikit-learn's scalers for the names in `data.scale`."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _PLAIN = {"standard": StandardScaler, "minmax": MinMaxScaler, "robust": RobustSc
 
 
 def scaler_of(scale: Component, n_rows: int, seed: int) -> Any:
-    """Scikit-learn's transformer, not fitted yet; more quantiles than rows would only warn.
+    """Return scikit-learn's transformer, not yet fitted, with at most as many quantiles as rows.
 
     Args:
         scale: `standard` (mean 0, standard deviation 1), `minmax` (0 to 1), `robust` (median 0,
             quartiles 1 apart) or `quantile` (by rank, to a normal distribution by default).
-        n_rows: that it will be fitted on.
-        seed: of the rows from which `quantile` takes its quantiles, where there are many.
+        n_rows: the number of rows that it will be fitted on.
+        seed: the seed for drawing the rows from which `quantile` takes its quantiles.
     """
     if scale.name in _PLAIN:
         given = scale.arguments.items()  # YAML has lists where scikit-learn wants tuples

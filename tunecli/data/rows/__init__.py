@@ -1,1 +1,1 @@
-"""What rows of every kind share: data sets, arrays, decoded pictures, rows that are streamed."""
+"""Data sets, arrays, decoded pictures and streamed rows: the parts that all kinds share."""

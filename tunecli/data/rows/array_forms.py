@@ -1,4 +1,4 @@
-"""What arrays must be like to be features or targets."""
+"""Check that arrays can be features or targets, and bring them to one form."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from tunecli.errors import DataError
 Array = NDArray[Any]
 
 _IN_TABLE = 16
-"""Bytes of a number in a table, which is held by rows and, while it is looked at, by columns."""
+"""Bytes per number of a table, which is held by rows and, during inspection, also by columns."""
 
 _SHARED = (torch.float64, torch.float32, torch.float16)
-"""Floating types that numpy has, too."""
+"""Floating types that numpy also has."""
 MOST_WHOLE = 2**63 - 1
 MOST_ROWS = 100_000_000
-"""Of a data set; a table with more is refused before it is read."""
+"""Largest number of rows of a data set; a table with more is refused before it is read."""
 
 
 def tensor_array(tensor: Tensor) -> Array:
-    """A tensor as an array; of a floating type that numpy lacks, such as bfloat16, as float32.
+    """Convert a tensor to an array; floating types that numpy lacks, such as bfloat16, to float32.
 
     Raises:
-        ValueError: it is sparse, quantized, or larger than the memory; with the way out.
+        ValueError: it is sparse, quantized, or larger than the memory; with a remedy.
     """
     if tensor.layout != torch.strided:
         raise ValueError("a sparse tensor is not a plain array. Make it dense with to_dense().")
@@ -44,10 +44,9 @@ def tensor_array(tensor: Tensor) -> Array:
 
 
 def beyond_memory(shape: tuple[int, ...], n_bytes: int) -> str | None:
-    """What is wrong if numbers of `n_bytes` each do not fit into memory.
+    """Return a message if numbers of `n_bytes` each do not fit into memory; else None.
 
-    A file of a few bytes may hold a number that stands for billions: with a stride of zero, or
-    compressed.
+    A file of a few bytes may unpack to billions of numbers: by a stride of zero, or compression.
     """
     needed = math.prod(shape) * n_bytes
     if needed <= main_memory():
@@ -60,14 +59,14 @@ def beyond_memory(shape: tuple[int, ...], n_bytes: int) -> str | None:
 
 
 def feature_array(name: str, x: Array) -> Array:
-    """Features as (n, n_features), or (n, channels, height, width); nothing is lost of a value.
+    """Return features as (n, n_features) or (n, channels, height, width), without loss of digits.
 
     Returns:
-        int64 of whole numbers, but pictures as bytes stay bytes; else float64, but of pictures
-        that come in at most 32 bits float32.
+        int64 for whole numbers, except that pictures of bytes stay bytes; float64 for other
+        numbers, except that pictures of at most 32 bits become float32.
 
     Raises:
-        DataError: they are no numbers, of another shape, infinite, or larger than the memory.
+        DataError: they are not numbers, of another shape, infinite, or larger than the memory.
     """
     if x.dtype.kind not in "biuf":
         message = f"the features of {name} must be numbers, but are {x.dtype}."
@@ -101,7 +100,7 @@ def _refuse(wrong: NDArray[np.bool_], rule: str) -> None:
 
 
 def smallest_dtype(x: Array) -> Array:
-    """Pictures in 32 bits if these hold every value; all else as it is."""
+    """Return pictures in 32 bits if these hold every value exactly; anything else unchanged."""
     if x.ndim != 4 or x.dtype != np.float64:
         return x
     with np.errstate(over="ignore"):
@@ -110,10 +109,10 @@ def smallest_dtype(x: Array) -> Array:
 
 
 def target_array(name: str, y: Array) -> Array:
-    """Targets as (n,).
+    """Return targets as (n,).
 
     Raises:
-        DataError: they are neither numbers nor texts, or several for a row.
+        DataError: they are neither numbers nor texts, or a row has several.
     """
     y = y.squeeze(1) if y.ndim == 2 and y.shape[1] == 1 else y
     if y.ndim != 1 or y.dtype.kind not in "biufUS":

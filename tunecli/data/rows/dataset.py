@@ -1,4 +1,4 @@
-"""A data set in memory: tensors, and what a model must know of them."""
+"""A data set in memory: its tensors, and what a model must know about them."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ ToldBy = Literal["text", "number", "float"]
 
 @dataclass(frozen=True)
 class Column:
-    """A column of cells to predict from: one of a table, or a part of one of dates.
+    """A feature column: a column of a table, or one part of a date column.
 
     Attributes:
         categories: names in the order of the codes; empty for numbers.
         told_by: what makes two cells one category: their text, or their exact number. Models of
-            earlier versions tell them by the nearest float.
-        date: what a number says of a date; None for other numbers and categories.
-        unit: that the numbers have, empty for none; None where `data.units` names no unit, and in
+            earlier versions compare the nearest floats.
+        date: the part of a date that the numbers encode; None for other columns.
+        unit: the unit of the numbers, empty for none; None if `data.units` names no unit, and in
             models of earlier versions.
     """
 
@@ -44,40 +44,40 @@ class Column:
 
     @property
     def source(self) -> str:
-        """The table's column that it comes from."""
+        """The table's column that this one comes from."""
         return self.name if self.date is None else self.date.column
 
     @property
     def is_first(self) -> bool:
-        """Whether it is the only or the first one that comes from its column."""
+        """Whether this is the first or only column made from its source."""
         return self.date is None or self.date.part == "elapsed"
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Features and targets of all rows, as they were read: nothing is imputed or scaled yet.
+    """Features and targets of all rows as read from the source: not yet imputed or scaled.
 
     Attributes:
-        x: (n_rows, n_columns) of a table, float64 or float32; NaN is a missing cell, and columns
-            of categories hold codes. (n_rows, channels, height, width) of pictures. int64 of whole
-            numbers in arrays of the user's own. What is loaded batch by batch has the same shape,
-            and neither columns nor copies.
+        x: for tables (n_rows, n_columns), float64 or float32; NaN is a missing cell, and category
+            columns hold codes. For pictures (n_rows, channels, height, width). int64 for whole
+            numbers in the user's own arrays. Rows that are loaded batch by batch have the same
+            shape, but neither columns nor copies.
         y: (n_rows,) int64 class indices, or (n_rows,) float64 values.
         classes: names in the order of the indices; empty for regression.
-        columns: of a table; empty for pictures.
-        target: what is predicted and how that was found, in words; empty where that is known.
-        groups: (n_rows,) int64; rows of one group stay together. None for no groups.
-        times: (n_rows,) float64; validation and test rows are later than training rows.
-        weights: (n_rows,) float64, what each row counts, not negative; None if all count alike.
-        copies: (n_rows,) int64, of each row the first one that is equal, target included; None if
-            all differ, or where copies need not stay together.
-        given_test: rows that the source puts away for the test, (n,) int64; None for none.
-        given_folds: (n_rows,) int64, the fold in which a row validates, or -1 for none; None if
-            the source does not say.
-        notes: sentences on what was left out, or looks wrong.
-        known_fingerprint: where the content was hashed before.
+        columns: the columns of a table; empty for pictures.
+        target: the target and how its kind was found, in words; empty if that is known.
+        groups: (n_rows,) int64; rows of one group stay together. None without groups.
+        times: (n_rows,) float64; validation and test rows are later than training rows. None
+            without times.
+        weights: (n_rows,) float64, the weight of each row, not negative; None if all are equal.
+        copies: (n_rows,) int64, for each row the first row equal to it, target included; None if
+            all differ, or if copies need not stay together.
+        given_test: the test rows that the source defines, (n,) int64; None if it defines none.
+        given_folds: (n_rows,) int64, the fold in which a row validates, or -1; None if the source
+            does not define folds.
+        notes: sentences on what was left out or looks wrong.
         depth: how pictures of more than 8 bits became bytes; None if all had 8 bits.
-        known_fingerprint, known_first: both fingerprints, where the content was hashed before.
+        known_fingerprint, known_first: both fingerprints, if the content was hashed before.
     """
 
     name: str
@@ -100,32 +100,32 @@ class Dataset:
 
     @property
     def x_bytes(self) -> int:
-        """Memory of the features."""
+        """Memory of the features, in bytes."""
         return self.x.nbytes
 
     @property
     def given(self) -> tuple[str, ...]:
-        """The splits that the source brings: `test`, `validation`."""
+        """The splits that the source defines: `test`, `validation`."""
         splits = {"test": self.given_test, "validation": self.given_folds}
         return tuple(name for name, rows in splits.items() if rows is not None)
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of everything that decides a score, in hexadecimal."""
+        """SHA-256 hash, in hexadecimal, of everything in the data that decides a score."""
         if self.known_fingerprint:
             return self.known_fingerprint
-        assert isinstance(self.x, Tensor), "of loaded rows it is known"
+        assert isinstance(self.x, Tensor), "loaded rows have a known fingerprint"
         return self._hash(self.x, self.y)
 
     @cached_property
     def first_fingerprint(self) -> str:
-        """What numerics version 1 gave, by which its studies know this content.
+        """Fingerprint of numerics version 1, by which its studies recognize this content.
 
         Targets had 32 bits then, and arrays of whole numbers were floats.
         """
         if self.known_fingerprint:
             return self.known_first or self.known_fingerprint
-        assert isinstance(self.x, Tensor), "of loaded rows it is known"
+        assert isinstance(self.x, Tensor), "loaded rows have a known fingerprint"
         return self._hash(first_features(self.x), first_targets(self.y))
 
     def _hash(self, x: Tensor, y: Tensor) -> str:
@@ -150,11 +150,11 @@ class Dataset:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of one row: (n_features,) or (channels, height, width)."""
+        """Shape of one row: (n_features,) or (channels, height, width)."""
         return tuple(self.x.shape[1:])
 
     def blocks(self, rows: Tensor, n_rows: int) -> Iterator[Tensor]:
-        """Some rows as they were read, (…, *shape), in order, so many at a time at most."""
+        """Return the rows as read, in order, in blocks (n, *shape) of at most `n_rows`."""
         parts = torch.split(rows, n_rows)
         if isinstance(self.x, LoadedRows):
             return self.x.batches(rows, [len(part) for part in parts])
@@ -162,45 +162,45 @@ class Dataset:
         return (x[part] for part in parts)
 
     def weights_of(self, rows: Tensor) -> NDArray[np.float64] | None:
-        """What some rows count, (n,); None if all rows of the data set count alike."""
+        """Return the weights of some rows, (n,); None if all rows of the data set weigh alike."""
         return None if self.weights is None else self.weights[rows].numpy()
 
 
 def first_features(x: Tensor) -> Tensor:
-    """Features as numerics version 1 had them."""
+    """Return features in the types of numerics version 1."""
     if x.ndim == 2:
         return x.double() if x.dtype == torch.int64 else x
     return x if x.dtype == torch.uint8 else x.float()
 
 
 def first_targets(y: Tensor) -> Tensor:
-    """Targets as numerics version 1 had them."""
+    """Return targets in the types of numerics version 1."""
     return y.float() if y.is_floating_point() else y
 
 
 @dataclass(frozen=True)
 class FoldData:
-    """One fold's tensors, preprocessed by what was fitted on its training part alone.
+    """One fold's tensors, with preprocessing fitted on its training part alone.
 
     Attributes:
-        number: of the fold, from 0; the seed of its training follows from it.
+        number: the fold's number, from 0; the seed of its training follows from it.
         x_train, y_train: the training part; regression targets are standardized, float32, unless
             the loss wants counts, float64.
         x_valid, y_valid: the validation part; `y_valid` is in the original unit, float64 for
             regression, and always on the CPU, where scores are computed.
         valid_rows: indices of the validation rows in the data set, (n_valid,) int64.
-        y_mean, y_std: of the training targets: original = standardized * y_std + y_mean; 0 and 1
-            where targets are not standardized.
-        n_classes: 0 for regression.
-        cat_cardinalities: of a table whose model embeds categories: its last columns hold codes
-            from 0 (missing; 1 is what the training part does not have), and this many of them. The
-            columns before are numbers.
-        train_rows: indices of the training rows in the data set, (n_train,) int64; None where the
-            rows come from no data set.
-        train_weights: what each training row counts in the training loss, (n_train,) float32 with
-            mean 1, above 0; None where all count alike.
-        valid_weights: what each validation row counts in a score, (n_valid,) float64 on the CPU,
-            not negative; None where all count alike.
+        y_mean, y_std: mean and standard deviation of the training targets: original =
+            standardized * y_std + y_mean; 0 and 1 if targets are not standardized.
+        n_classes: the number of classes; 0 for regression.
+        cat_cardinalities: the number of codes in each category column of a table whose model
+            embeds categories. These are the last columns; code 0 is missing, and 1 is a category
+            that the training part lacks. The columns before are numbers.
+        train_rows: indices of the training rows in the data set, (n_train,) int64; None if the
+            rows do not come from a data set.
+        train_weights: the weight of each training row in the training loss, (n_train,) float32
+            with mean 1, above 0; None if all are equal.
+        valid_weights: the weight of each validation row in a score, (n_valid,) float64 on the
+            CPU, not negative; None if all are equal.
         targets_need_64_bits: see `Dataset`.
     """
 
@@ -222,11 +222,11 @@ class FoldData:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of one row: (n_features,) or (channels, height, width)."""
+        """Shape of one row: (n_features,) or (channels, height, width)."""
         return as_features(self.x_train).shape
 
     def to(self, device: torch.device) -> FoldData:
-        """The same fold with its tensors on `device`; no copy where they are there already."""
+        """Return the fold with its tensors on `device`; tensors already there are shared."""
         return replace(
             self,
             x_train=self.x_train.to(device),

@@ -1,4 +1,4 @@
-"""What a number of a table can say of a date, and how dates are read."""
+"""The numbers that a date becomes, and how dates are read."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ Part = Literal[
     "day of year, sin",
     "day of year, cos",
 ]
-"""What a number says of a date: seconds, or where in a day, a week or a year it is."""
+"""A number's meaning: elapsed seconds, or the position in a day, a week or a year."""
 
 
 @dataclass(frozen=True)
 class DateForm:
-    """How the dates of a column are read: decided once on the data, and stored with a model.
+    """The form of a column's dates: decided once on the data, and stored with a model.
 
     Attributes:
-        order: of day and month; empty where no cell needs one.
-        is_aware: whether they have zones, so that they are UTC.
+        order: the order of day and month; empty if no cell needs one.
+        is_aware: whether they have time zones, and are thus converted to UTC.
     """
 
     kind: DateKind
@@ -35,11 +35,11 @@ class DateForm:
 
 @dataclass(frozen=True)
 class DatePart:
-    """What a column of numbers says of a table's column of dates.
+    """The part of a table's date column that a column of numbers encodes.
 
     Attributes:
-        column: of the table.
-        form: in which its cells are read.
+        column: the table's column.
+        form: how its cells are read.
     """
 
     column: str

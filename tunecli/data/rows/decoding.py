@@ -1,4 +1,4 @@
-"""A picture file as bytes of a given size and number of channels.
+"""Decode picture files to bytes of a given size and number of channels.
 
 Decoded by Pillow, as torchvision's own data sets are: `torchvision.io` is deprecated since 0.29.
 """
@@ -23,29 +23,29 @@ Pixels = NDArray[np.uint8]
 """(channels, height, width)"""
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "AVIF", "HEIF", "BMP", "DIB", "TIFF", "PPM")
-"""All that is opened, by Pillow's names, whatever a file is called: for others, such as
-PostScript, Pillow starts programs."""
+"""The only formats that are opened, by Pillow's names, whatever a file is called: for others,
+such as PostScript, Pillow starts programs."""
 
 _WHOLE = ("I", "I;16", "I;16B", "I;16L")  # Pillow's modes
 DEEP = (*_WHOLE, "F")
-"""Those of more than 8 bits."""
+"""Modes of more than 8 bits."""
 GREY = ("1", "L", "LA", "La", *DEEP)
 _COLOURS = ("RGB", "RGBA", "RGBX")
 _OTHER_BYTE = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}  # big, little
 
 
 class UnreadableError(Exception):
-    """Why a file is no picture, in a few words."""
+    """The reason, in a few words, why a file is not a picture."""
 
 
 @dataclass(frozen=True)
 class Header:
-    """What a picture's file says before its pixels.
+    """The facts in a picture file's header.
 
     Attributes:
-        size: (height, width), as it is stored.
-        kind: bytes, or numbers of more than 8 bits.
-        has_frames: more than one, of which only the first is read.
+        size: (height, width), as stored.
+        kind: bytes, or whole or real numbers of more than 8 bits.
+        has_frames: whether there are several frames, of which only the first is read.
     """
 
     size: tuple[int, int]
@@ -56,7 +56,7 @@ class Header:
 
 @contextmanager
 def only_pictures() -> Iterator[None]:
-    """Let nothing but `FORMATS` be opened meanwhile by code that leaves the choice to Pillow."""
+    """Restrict Pillow to `FORMATS` meanwhile, for code that leaves the choice of format to it."""
     known = Image.ID
     Image.ID = list(_formats())
     try:
@@ -66,7 +66,7 @@ def only_pictures() -> Iterator[None]:
 
 
 def header(path: Path) -> Header | None:
-    """What a file's header says; None if it cannot be read."""
+    """Read a file's header; return None if that fails."""
     try:
         with _opened(path) as picture:
             has_frames = getattr(picture, "is_animated", False) and picture.format != "MPO"
@@ -77,7 +77,7 @@ def header(path: Path) -> Header | None:
 
 
 def deep_pixels(path: Path) -> NDArray[Any]:
-    """What a file of more than 8 bits holds, upright: (height, width) or (height, width, 3).
+    """Return the numbers of a file of more than 8 bits, upright: (height, width) or (…, 3).
 
     Raises:
         UnreadableError: it cannot be decoded, or a number is not finite.
@@ -89,32 +89,32 @@ def deep_pixels(path: Path) -> NDArray[Any]:
 def decode_picture(
     path: Path, channels: int, size: tuple[int, int] | None = None, depth: Depth | None = None
 ) -> Pixels:
-    """A file's picture, upright, its transparency left out.
+    """Decode a file's picture, upright and without its transparency.
 
     Args:
         channels: 1 for grey, 3 for colour.
-        size: (height, width) to fit it to, see `pixels`; None to leave it as it is.
-        depth: how numbers of more than 8 bits become levels; None where 8 bits are expected.
+        size: (height, width) to fit it to, see `pixels`; None to keep its own.
+        depth: how numbers of more than 8 bits become levels; None if 8 bits are expected.
 
     Raises:
-        UnreadableError: if it cannot be decoded, or `depth` is not for it.
+        UnreadableError: it cannot be decoded, or `depth` does not apply to it.
     """
     with _reasons(path), _opened(path) as picture:
         kind = _kind(picture)
-        found = None if kind == "bytes" else _numbers(path, picture)
+        numbers = None if kind == "bytes" else _numbers(path, picture)
         _check_depth(kind, depth)
-        if found is not None and depth is not None:
-            return pixels(_as_bytes(found, depth), channels, size)
+        if numbers is not None and depth is not None:
+            return pixels(_as_bytes(numbers, depth), channels, size)
         if size is not None:
             picture.draft(None, (2 * size[1], 2 * size[0]))  # large JPEGs in less time
         return pixels(ImageOps.exif_transpose(picture), channels, size)
 
 
 def pixels(picture: Any, channels: int, size: tuple[int, int] | None = None) -> Pixels:
-    """A Pillow picture of 8 bits as an array.
+    """Return a Pillow picture of 8 bits as an array.
 
-    To fit a size it is scaled until it covers it, and what juts out is cut off on both sides
-    alike, so that nothing is distorted (as torchvision's Resize and CenterCrop do together).
+    To fit a size, the picture is scaled until it covers the size, and cropped equally on both
+    sides, so that nothing is distorted (as by torchvision's Resize and CenterCrop together).
     """
     picture = picture.convert("L" if channels == 1 else "RGB")
     if size is not None and picture.size != size[::-1]:
@@ -124,14 +124,14 @@ def pixels(picture: Any, channels: int, size: tuple[int, int] | None = None) -> 
 
 
 def picture_array(picture: Image.Image) -> NDArray[Any]:
-    """A Pillow picture as (channels, height, width): bytes, or its numbers as they are."""
+    """Return a Pillow picture as (channels, height, width): bytes, or its numbers unchanged."""
     if picture.mode in DEEP:
         return np.asarray(picture)[np.newaxis]
     return pixels(picture, 1 if picture.mode in GREY else 3)
 
 
 def _formats() -> tuple[str, ...]:
-    """Those of `FORMATS` that this Pillow can open."""
+    """Return those of `FORMATS` that this Pillow can open."""
     Image.init()
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
@@ -144,7 +144,7 @@ def _opened(path: Path) -> Any:
 
 @contextmanager
 def _reasons(path: Path) -> Iterator[None]:
-    """Say why a file cannot be read: what Pillow raises for damaged ones has no common base."""
+    """Turn any error into the reason: what Pillow raises for damaged files has no common base."""
     try:
         yield
     except UnreadableError:
@@ -174,31 +174,31 @@ def _kind(picture: Any) -> Literal["bytes", "whole", "real"]:
 
 
 def _is_pnm_of_16_bits(picture: Any) -> bool:
-    """Whether its colours reach to 65,535, of which Pillow makes 255 (as of any other maximum)."""
+    """Return whether colours go up to 65,535, which Pillow maps to 255 (like any maximum)."""
     return bool(picture.format == "PPM" and picture.tile[0].args == ("RGB", 65535))
 
 
 def _raw_modes(picture: Any) -> set[str]:
-    """How Pillow calls the pixels in the file; it reads 16 bits of a colour as the upper 8."""
+    """Return Pillow's names of the stored pixels; of a 16-bit colour it reads the upper 8 bits."""
     arguments = [tile.args for tile in picture.tile]
     return {str(some[0] if isinstance(some, tuple) else some) for some in arguments}
 
 
 def _numbers(path: Path, picture: Any) -> NDArray[Any]:
-    """Of an opened picture of more than 8 bits."""
+    """Return the numbers of an opened picture of more than 8 bits."""
     raw_modes = _raw_modes(picture)
     if picture.mode not in DEEP:
         return _of_colours(path, picture, raw_modes)
-    found = np.asarray(ImageOps.exif_transpose(picture))
-    if "I;32N" in raw_modes:  # not signed, which Pillow leaves out
-        found = found.view(np.uint32)
-    if not np.isfinite(found).all():
+    numbers = np.asarray(ImageOps.exif_transpose(picture))
+    if "I;32N" in raw_modes:  # unsigned, which Pillow ignores
+        numbers = numbers.view(np.uint32)
+    if not np.isfinite(numbers).all():
         raise UnreadableError("it holds numbers that are not finite")
-    return found
+    return numbers
 
 
 def _of_colours(path: Path, picture: Any, raw_modes: set[str]) -> NDArray[np.uint16]:
-    """Colours of 16 bits: Pillow gives one byte of each, so they are read twice."""
+    """Return colours of 16 bits: Pillow gives one byte of each, so they are read twice."""
     if _is_pnm_of_16_bits(picture) and picture.tile[0].codec_name == "ppm":  # not as text
         shape = picture.height, picture.width, 3
         stored = np.fromfile(path, ">u2", math.prod(shape), offset=picture.tile[0].offset)
@@ -217,14 +217,14 @@ def _of_colours(path: Path, picture: Any, raw_modes: set[str]) -> NDArray[np.uin
 
 
 def _of_other_byte(arguments: Any) -> Any:
-    """The arguments of Pillow's decoder for the other byte order."""
+    """Return the arguments of Pillow's decoder for the other byte order."""
     if isinstance(arguments, tuple):
         return _of_other_byte(arguments[0]), *arguments[1:]
     return arguments[:-1] + _OTHER_BYTE[arguments[-1]]
 
 
 def _check_depth(kind: str, depth: Depth | None) -> None:
-    """Refuse what no rule was made for."""
+    """Refuse a kind of numbers that the rule does not cover."""
     if depth is None and kind != "bytes":
         raise UnreadableError("it holds more than 8 bits, but 8 are expected: save it with 8 bits")
     if depth is None or kind == depth.kind or (kind == "bytes" and depth.has_white):
@@ -234,8 +234,8 @@ def _check_depth(kind: str, depth: Depth | None) -> None:
     raise UnreadableError(f"it holds {words[kind]}, but {expected}")
 
 
-def _as_bytes(found: NDArray[Any], depth: Depth) -> Image.Image:
-    if not depth.holds(found):
-        ends = f"{found.min():g} to {found.max():g}"
+def _as_bytes(numbers: NDArray[Any], depth: Depth) -> Image.Image:
+    if not depth.holds(numbers):
+        ends = f"{numbers.min():g} to {numbers.max():g}"
         raise UnreadableError(f"it holds values from {ends}, but {depth.in_words} are expected")
-    return Image.fromarray(depth.levels(found))
+    return Image.fromarray(depth.levels(numbers))

@@ -1,4 +1,4 @@
-"""Random numbers of a user's own data set, the same wherever and whenever an item is read."""
+"""Random numbers of a user's data set: the same wherever and whenever an item is read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 
 
 def seed_of(*numbers: int) -> int:
-    """A seed that follows from numbers, in [0, 2**63); neighbours share no stream."""
+    """Return a seed in [0, 2**63) derived from numbers; neighbouring numbers share no stream."""
     digest = hashlib.sha256(":".join(map(str, numbers)).encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
 
@@ -20,7 +20,7 @@ def seed_of(*numbers: int) -> int:
 def seed_all(seed: int) -> None:
     """Seed the global generators of torch (on the CPU), numpy and Python.
 
-    `torch.manual_seed` takes four hundred times as long: it looks for accelerators, too.
+    `torch.manual_seed` takes four hundred times as long, because it looks for accelerators.
     """
     torch.default_generator.manual_seed(seed)
     np.random.seed(seed % 2**32)
@@ -29,7 +29,7 @@ def seed_all(seed: int) -> None:
 
 @contextmanager
 def generators_kept() -> Iterator[None]:
-    """Whatever is seeded and drawn inside the block, the global generators are as before it."""
+    """Restore the global generators after the block, whatever it seeds and draws."""
     before = torch.get_rng_state(), np.random.get_state(legacy=True), random.getstate()
     try:
         yield

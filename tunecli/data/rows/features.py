@@ -1,7 +1,7 @@
-"""The features of some rows, wherever they lie: training asks for them batch by batch.
+"""The features of some rows, wherever they are stored: training asks for them batch by batch.
 
-Tables and small pictures are one tensor; large ones may lie in a file that is mapped into memory,
-or come from a data set that loads row by row. Whoever trains knows only this.
+Tables and small pictures are one tensor; large ones may be in a file that is mapped into memory,
+or come from a data set that loads row by row. Training code uses only this interface.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 BLOCK_BYTES = 8 * 2**20
-"""Features gathered at once; a block holds at least one batch."""
+"""Bytes of features to gather at once; a block holds at least one batch."""
 
 
 class Features(Protocol):
@@ -22,46 +22,46 @@ class Features(Protocol):
 
     @property
     def are_whole(self) -> bool:
-        """Whether they are whole numbers as they came, int64; else float32."""
+        """Whether they are unchanged whole numbers, int64; else they are float32."""
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of one row, as models get it: (n_features,) or (channels, height, width)."""
+        """Shape of one row, as models get it: (n_features,) or (channels, height, width)."""
 
     @property
     def row_bytes(self) -> int:
-        """Memory of one row as models get it."""
+        """Bytes of one row, as models get it."""
 
     def __len__(self) -> int: ...
 
     def batches(
         self, rows: Tensor | None, sizes: Sequence[int], seed: int = 0
     ) -> Iterator[Tensor]:
-        """The rows in groups of `sizes`, each (size, *shape) on the device.
+        """Return the rows in batches of `sizes`, each (size, *shape) on the device.
 
         Args:
-            rows: (sum of sizes,) int64, which and in which order; None for the first of them.
-            seed: of what rows may draw while they are loaded; training gives one for each epoch.
+            rows: (sum of sizes,) int64, which rows in which order; None for the first ones.
+            seed: seed of what rows may draw while they are loaded; training gives one per epoch.
         """
 
     def ends(self) -> tuple[Tensor, Tensor]:
-        """The least and the largest number that a pixel has, (channels, 1, 1) each.
+        """Return the least and the largest number of a pixel, (channels, 1, 1) each.
 
-        Of bytes those of 0 (black) and 255 (white); else what the rows hold.
+        For bytes, these are what 0 (black) and 255 (white) become; else those in the rows.
         """
 
     def first(self, n_rows: int) -> Features:
-        """The first rows alone."""
+        """Return the first rows alone."""
 
     def to(self, device: torch.device) -> Features:
-        """The same, giving its batches on `device`."""
+        """Return the same features, with batches on `device`."""
 
 
 class TensorFeatures:
     """Rows of one tensor.
 
-    They are gathered in blocks of a few megabytes: one gather a batch costs time with small
-    models, and one gather an epoch costs memory with large data.
+    They are gathered in blocks of a few megabytes: one gather per batch costs time with small
+    models, and one gather per epoch costs memory with large data.
     """
 
     def __init__(self, x: Tensor) -> None:
@@ -75,7 +75,7 @@ class TensorFeatures:
         return len(self.x)
 
     def batches(self, rows: Tensor | None, sizes: Sequence[int], _: int = 0) -> Iterator[Tensor]:
-        """The rows in groups of `sizes`; see `Features`."""
+        """Return the rows in batches of `sizes`; see `Features`."""
         for start, end, group in batch_blocks(sizes, self.row_bytes):
             if rows is None:
                 block = self.x[start:end]
@@ -84,31 +84,31 @@ class TensorFeatures:
             yield from torch.split(block, group)
 
     def ends(self) -> tuple[Tensor, Tensor]:
-        """The ends of the numbers of pixels; see `Features`."""
+        """Return the least and the largest number of pixels; see `Features`."""
         least, largest = self.x.amin(dim=(0, 2, 3)), self.x.amax(dim=(0, 2, 3))
         return least[:, None, None], largest[:, None, None]
 
     def first(self, n_rows: int) -> TensorFeatures:
-        """The first rows alone."""
+        """Return the first rows alone."""
         return TensorFeatures(self.x[:n_rows])
 
     def to(self, device: torch.device) -> TensorFeatures:
-        """The same on `device`; no copy where they are there already."""
+        """Return the same features on `device`; a tensor already there is shared."""
         return TensorFeatures(self.x.to(device))
 
 
 def as_features(x: Tensor | Features) -> Features:
-    """A tensor's rows as features; features as they are."""
+    """Return a tensor's rows as features; features unchanged."""
     return TensorFeatures(x) if isinstance(x, Tensor) else x
 
 
 def batch_blocks(sizes: Sequence[int], row_bytes: int) -> Iterator[tuple[int, int, list[int]]]:
-    """Consecutive batches that are gathered together.
+    """Group consecutive batches that are gathered together.
 
     Yields:
-        first row, row behind the last, and the sizes between them.
+        The first row, the row after the last, and the sizes of the batches between them.
     """
-    n = max(1, BLOCK_BYTES // (row_bytes * max(sizes, default=1)))  # batches a block
+    n = max(1, BLOCK_BYTES // (row_bytes * max(sizes, default=1)))  # batches per block
     ends = (0, *accumulate(sizes))
     bounds = [*range(0, len(sizes), n), len(sizes)]
     for first, last in pairwise(bounds):

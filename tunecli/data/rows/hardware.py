@@ -1,4 +1,4 @@
-"""Cores and main memory that this process may use. Imports no torch: the driver asks, too."""
+"""Cores and main memory that this process may use; without torch, since the driver asks too."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ _LIMITS = (
 
 
 def n_cores() -> int:
-    """Processor cores that this process may use."""
+    """Return the number of processor cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def main_memory() -> int:
-    """Bytes of main memory: of the machine, or as many as its container or batch job may use."""
+    """Return the bytes of main memory that the machine, container or batch job may use."""
     whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return int(min(whole, *(_limit(file) for file in _LIMITS)))
 
 
 def _limit(file: Path) -> float:
-    """What a control group allows; `max` and files that are not there allow everything."""
+    """Return the bytes that a control group allows; `max` and missing files allow everything."""
     try:
         text = file.read_text(encoding="ascii").strip()
     except OSError:

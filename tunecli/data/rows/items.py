@@ -1,6 +1,6 @@
-"""The items of a map-style torch `Dataset` of the user's own: read by index, and held to rules.
+"""The items of a user's map-style torch `Dataset`: read by index, and checked.
 
-Items are pairs (x, y). All x are of one shape and type: numbers, pictures as arrays or tensors
+Items are pairs (x, y). All x have one shape and type: numbers, pictures as arrays or tensors
 (channels, height, width), or pictures of Pillow. What an item draws from the global generators of
 torch, numpy and Python is seeded with its index, so that it is the same in every process.
 """
@@ -29,17 +29,17 @@ Array = NDArray[Any]
 
 
 class DatasetItems:
-    """What a user's data set holds.
+    """The items of a user's data set.
 
     Attributes:
-        source: the function that returned it, as the study file names it.
+        source: the function that returned the data set, as the study file names it.
     """
 
     def __init__(self, source: str, dataset: TorchDataset[Any]) -> None:
         """Ask for the length and the first item.
 
         Raises:
-            UserCodeError: there is none, or it is no pair, or another one when it is read again.
+            UserCodeError: there is none, it is not a pair, or it changes when it is read again.
         """
         self.source = source
         self._dataset = dataset
@@ -57,50 +57,50 @@ class DatasetItems:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of one x, as the user gives it."""
+        """Shape of one x, as the user gives it."""
         return tuple(self._first.shape)
 
     @property
     def n_bytes(self) -> int:
-        """Of all x, if they were in memory."""
+        """Bytes of all x, if they were in memory."""
         return len(self) * self._first.nbytes
 
     def features(self, rows: Sequence[int], seed: int = 0) -> Array:
-        """The x of some items, (n, *shape) of the first one's type.
+        """Return the x of some items, (n, *shape), in the first item's type.
 
         Raises:
-            UserCodeError: one cannot be read, or is unlike the first; with its index.
+            UserCodeError: an item cannot be read, or differs in form from the first.
         """
         x = np.empty((len(rows), *self.shape), self._first.dtype)
         with generators_kept():
-            for place, index in enumerate(rows):
-                x[place] = self._checked(index, self._pair(index, seed)[0])
+            for position, index in enumerate(rows):
+                x[position] = self._with_form(index, self._pair(index, seed)[0])
         return x
 
     def targets(self, rows: Sequence[int]) -> list[Any]:
-        """The y of some items: numbers or texts."""
+        """Return the y of some items: numbers or texts."""
         with generators_kept():
             return [self._pair(index, seed=0)[1] for index in rows]
 
     def pairs(self) -> tuple[Array, Array]:
-        """All x and all y."""
+        """Return all x and all y."""
         x = np.empty((len(self), *self.shape), self._first.dtype)
         y = []
         with generators_kept():
             for index in range(len(self)):
                 features, target = self._pair(index, seed=0)
-                x[index] = self._checked(index, features)
+                x[index] = self._with_form(index, features)
                 y.append(target)
         return x, np.array(y)
 
     @cached_property
     def known_targets(self) -> Array | None:
-        """`targets` or `labels` of the data set, one for each item; None if it has none."""
+        """The data set's `targets` or `labels`, one per item; None if it has neither."""
         for name in ("targets", "labels"):
             with blaming(self.source):
-                found = getattr(self._dataset, name, None)
-            if isinstance(found, Sequence | Tensor | np.ndarray) and len(found) == len(self):
-                y = as_array(found)
+                listed = getattr(self._dataset, name, None)
+            if isinstance(listed, Sequence | Tensor | np.ndarray) and len(listed) == len(self):
+                y = as_array(listed)
                 if y.ndim == 1 and y.dtype.kind in "biufU":
                     return y
         return None
@@ -132,7 +132,7 @@ class DatasetItems:
         kind = type(item).__name__
         raise UserCodeError(f"{self.source}: item {index:,} must be a pair (x, y), but is {kind}.")
 
-    def _checked(self, index: int, x: Array) -> Array:
+    def _with_form(self, index: int, x: Array) -> Array:
         if x.shape == self._first.shape and x.dtype == self._first.dtype:
             return x
         rule = f"{self.source}: items must have one shape and type, but item {index:,} is"
@@ -140,7 +140,7 @@ class DatasetItems:
 
 
 def as_array(values: Any) -> Array:
-    """Numbers as they are; a Pillow picture as (channels, height, width), see `picture_array`."""
+    """Return numbers as an array; a Pillow picture as (channels, height, width)."""
     if isinstance(values, Tensor):
         return tensor_array(values)
     if isinstance(values, Image.Image):

@@ -1,7 +1,7 @@
-"""Processes that load batches ahead of the training: torch's `DataLoader`, made to fit a search.
+"""Processes that load batches ahead of the training: torch's `DataLoader`, adapted to a search.
 
-They are forked, so that a user's data set need not be pickled and no code is imported anew. They
-end with the process that started them, however it ends, and hear no signal that it does not hear.
+They are forked, so that a user's data set need not be pickled and no code is imported again. They
+end with the process that started them, however it ends, and ignore the signals that it ignores.
 Where forking is not safe (macOS), batches are loaded without them.
 """
 
@@ -24,30 +24,30 @@ from tunecli.lifeline import THE_DRIVERS, end_with_the_parent, end_with_the_pare
 from tunecli.temporary_folder import claim
 
 Rows = list[int]
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
 MOST = 2
-"""Loader processes of one worker: there is a worker for each core already."""
+"""Most loader processes per worker: there is one worker per core already."""
 
 
 def n_loaders() -> int:
-    """Loader processes that a worker on this machine may have; 0 where it must do without."""
+    """Return the number of loader processes per worker on this machine; 0 if it cannot fork."""
     return 0 if sys.platform == "darwin" else min(MOST, n_cores())
 
 
 def loaded(
-    source: str, read: Callable[[Rows], Found], requests: Sequence[Rows], n: int
-) -> Iterator[Found]:
-    """What `read` gives for each request, in their order.
+    source: str, read: Callable[[Rows], Result], requests: Sequence[Rows], n: int
+) -> Iterator[Result]:
+    """Return what `read` gives for each request, in order.
 
-    Torch's global generator is left alone, which `DataLoader` would draw from.
+    Torch's global generator, from which `DataLoader` would draw, is not touched.
 
     Args:
-        source: for messages.
-        n: loader processes; with 0, or for a single request, this process reads.
+        source: the name of the data in messages.
+        n: the number of loader processes; with 0, or for a single request, this process reads.
 
     Raises:
-        TunecliError: what `read` raises, or a sentence on a loader that died.
+        TunecliError: `read` raises it, or a loader process died.
     """
     if n == 0 or len(requests) == 1:
         yield from map(read, requests)
@@ -58,7 +58,7 @@ def loaded(
         batch_size=None,
         sampler=requests,
         num_workers=n,
-        collate_fn=_as_it_is,
+        collate_fn=_unchanged,
         worker_init_fn=_Begin(os.getpid(), threading.current_thread()),
         multiprocessing_context="fork",
         generator=torch.Generator(),
@@ -66,33 +66,33 @@ def loaded(
     with unheard():
         walk = iter(loader)
     try:
-        for found in walk:
-            if isinstance(found, _Failure):
-                raise found.kind(found.text)
-            yield found
+        for result in walk:
+            if isinstance(result, _Failure):
+                raise result.kind(result.text)
+            yield result
     except RuntimeError as error:
         if "DataLoader worker" not in str(error):
             raise
-        raise UserCodeError(_told(source, f"{error} {error.__cause__ or ''}".strip())) from error
+        raise UserCodeError(_death(source, f"{error} {error.__cause__ or ''}".strip())) from error
     finally:
         del walk  # ends the processes
 
 
 @dataclass(frozen=True)
 class _Failure:
-    """An error as a result: torch would put a traceback into its text."""
+    """An error as a result, because torch would put a traceback into its text."""
 
     kind: type[UserCodeError | MemoryError]
     text: str
 
 
-class _Requests(Dataset[Found | _Failure], Generic[Found]):
-    """What `DataLoader` fetches from, one whole request at a time."""
+class _Requests(Dataset[Result | _Failure], Generic[Result]):
+    """The data set that `DataLoader` reads, one whole request at a time."""
 
-    def __init__(self, read: Callable[[Rows], Found]) -> None:
+    def __init__(self, read: Callable[[Rows], Result]) -> None:
         self._read = read
 
-    def __getitem__(self, rows: Rows) -> Found | _Failure:
+    def __getitem__(self, rows: Rows) -> Result | _Failure:
         try:
             return self._read(rows)
         except TunecliError as error:
@@ -102,7 +102,7 @@ class _Requests(Dataset[Found | _Failure], Generic[Found]):
 
 
 class _Begin:
-    """What a loader does first."""
+    """The first steps of a loader process."""
 
     def __init__(self, parent: int, thread: threading.Thread) -> None:
         self._parent = parent
@@ -120,15 +120,15 @@ class _Begin:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, THE_DRIVERS)
 
 
-def _as_it_is(found: Found) -> Found:
-    return found
+def _unchanged(batch: Result) -> Result:
+    return batch
 
 
-def _told(source: str, text: str) -> str:
-    """A sentence on a loader that died, from what torch says of it."""
+def _death(source: str, text: str) -> str:
+    """Explain why a loader process died, from torch's error text."""
     if "Bus error" in text or "shared memory" in text:
         return (
-            f"{source}: a loader process ran out of space in /dev/shm, which passes the batches. "
+            f"{source}: a loader process ran out of space in /dev/shm, through which batches go. "
             "Give the container more (docker run --shm-size), or write a smaller batch_size."
         )
     why = "Memory may have run out, or native code crashed"

@@ -1,7 +1,7 @@
-"""How large and how small numbers may be: their squares must fit into 64 bits.
+"""Bounds on the size of numbers: their squares must fit into 64 bits.
 
 Means and standard deviations are computed from squares. Those of numbers beyond these bounds
-overflow, or become 0, and a column or a score would be wrong in silence.
+overflow, or become 0, and a column or a score would be silently wrong.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ Floats = NDArray[np.float64]
 Where = Callable[[int], str]
 
 LARGEST = 1e150
-"""Of a feature. Squares of 64 bits end at 1.8e308."""
+"""Largest feature: squares in 64 bits end at 1.8e308."""
 LARGEST_TARGET = 1e75
-"""Of a target: a squared error must not exceed the largest score, 1e150."""
+"""Largest target: a squared error must not exceed the largest score, 1e150."""
 SMALLEST = 1e-150
-"""Of the differences in a column: their squares are above 2.2e-308."""
+"""Smallest spread of a column: squares of differences must be above 2.2e-308."""
 
 
 def check_feature(name: str, values: Floats, where: Where) -> None:
-    """Refuse a column of numbers that no scale can be computed of.
+    """Refuse a column of numbers whose scale cannot be computed.
 
     Args:
         values: (n_rows,); NaN is missing.
 
     Raises:
-        DataError: with the column and the row.
+        DataError: a number is too large, or all of them are too small.
     """
     sizes = np.abs(values)
     if (sizes > LARGEST).any():
@@ -51,7 +51,7 @@ def check_target(name: str, values: Floats, where: Where) -> None:
         values: (n_rows,), finite.
 
     Raises:
-        DataError: with the row where it is one row's fault.
+        DataError: a target is too large, or all of them are nearly equal.
     """
     sizes = np.abs(values)
     if (sizes > LARGEST_TARGET).any():

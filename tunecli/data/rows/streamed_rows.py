@@ -1,4 +1,4 @@
-"""Rows of a user's own data set that stay where they are, and are loaded batch by batch."""
+"""Rows of a user's data set that are not held in memory, but loaded batch by batch."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from tunecli.data.rows.loader_processes import loaded
 from tunecli.errors import UserCodeError
 
 SAMPLE = 64
-"""Items that stand for all others where reading all of them would take too long."""
+"""Items to read as a sample when reading all of them would take too long."""
 AT_ONCE = 256
-"""Items whose targets are read by one process at a time."""
+"""Items whose targets one process reads at a time."""
 
 
 class LoadedRows:
-    """Stands where the features of a data set would be in memory.
+    """A stand-in for the features of a data set in memory.
 
     Attributes:
         shape: (n_rows, n_features) or (n_rows, channels, height, width).
-        dtype: int64 of whole numbers, uint8 of pictures as bytes, else float64 or float32.
-        row_bytes: of one row of that type.
-        n_loaders: processes that load ahead; 0 for none.
+        dtype: int64 for whole numbers, uint8 for pictures of bytes, else float64 or float32.
+        row_bytes: bytes of one row of that type.
+        n_loaders: number of processes that load ahead; 0 for none.
     """
 
     def __init__(self, items: DatasetItems, n_loaders: int) -> None:
@@ -42,18 +42,18 @@ class LoadedRows:
 
     @property
     def nbytes(self) -> int:
-        """What the rows would take in memory."""
+        """Bytes that the rows would take in memory."""
         return len(self._items) * self.row_bytes
 
     def batches(self, rows: Tensor, sizes: Sequence[int], seed: int = 0) -> Iterator[Tensor]:
-        """The rows in groups of `sizes`, each (size, *shape) of `dtype`, on the CPU.
+        """Return the rows in batches of `sizes`, each (size, *shape) of `dtype`, on the CPU.
 
         Args:
             rows: (sum of sizes,) int64.
-            seed: of what an item draws, together with its index.
+            seed: seed of what an item draws, together with its index.
 
         Raises:
-            UserCodeError: an item cannot be read, is unlike the first, or not finite.
+            UserCodeError: an item cannot be read, is not finite, or is unlike the first.
         """
         wanted = rows.tolist()
         ends = (0, *accumulate(sizes))
@@ -63,21 +63,21 @@ class LoadedRows:
         )
 
     def targets(self) -> Array:
-        """The targets of all rows, (n_rows,): as the data set lists them, else in one pass.
+        """Return the targets of all rows, (n_rows,): the data set's list, else read in one pass.
 
-        A list is used if it says the same as `SAMPLE` items do: a data set may change its targets
-        on the way.
+        The list is used only if it agrees with `SAMPLE` items: a data set may transform its
+        targets when it returns an item.
         """
         known, some = self._items.known_targets, self.sample_rows()
         if known is not None and np.array_equal(known[some], np.array(self._items.targets(some))):
             return target_array(self.source, known)
         rows = [*range(self.shape[0])]
         requests = [rows[start : start + AT_ONCE] for start in range(0, len(rows), AT_ONCE)]
-        found = loaded(self.source, self._items.targets, requests, self.n_loaders)
-        return target_array(self.source, np.array([y for part in found for y in part]))
+        parts = loaded(self.source, self._items.targets, requests, self.n_loaders)
+        return target_array(self.source, np.array([y for part in parts for y in part]))
 
     def sample_rows(self) -> list[int]:
-        """At most `SAMPLE` rows, the first and the last among them, at equal distances."""
+        """Return at most `SAMPLE` rows at equal distances, the first and the last included."""
         n_rows = self.shape[0]
         return [round(i) for i in np.linspace(0, n_rows - 1, min(n_rows, SAMPLE)).tolist()]
 

@@ -1,4 +1,4 @@
-"""What the processes of a study must know of this machine beside the study file."""
+"""The places on this machine that a study's processes need besides the study file."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from tunecli.study_file.catalogue.allowed_code import NO_CODE, AllowedCode
 
 @dataclass(frozen=True)
 class Workspace:
-    """Where a study's data is found and kept.
+    """The places where a study's data is found and cached.
 
     Attributes:
-        folder: of the study file; the paths in it are relative to this.
+        folder: the folder of the study file, to which its paths are relative.
         cache: where prepared data is kept for other processes and later searches; None to prepare
             it in each process.
-        code: of the user's own that may be imported; nothing by default.
+        code: the user's code that may be imported; nothing by default.
     """
 
     folder: Path = Path()
@@ -25,4 +25,4 @@ class Workspace:
 
 
 HERE = Workspace()
-"""Paths as the process sees them, and nothing kept for others."""
+"""The current folder, and nothing cached for other processes."""

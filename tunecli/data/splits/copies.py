@@ -1,4 +1,4 @@
-"""What is to be said of rows that are equal, target included, once it is known where they went."""
+"""Notes on rows that are equal, target included, once their parts are known."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from tunecli.study_file.text.counts import count
 
 
 def copy_notes(dataset: Dataset, split: Split) -> list[str]:
-    """How many rows are copies, and how many are judged by a model that learned from a copy.
+    """Note how many rows are copies, and how many of them test what was trained on a copy.
 
-    None are where copies stay together; given splits, groups and times may take them apart.
+    Copies usually stay together; only given splits, groups and times may separate them.
     """
     if dataset.copies is None:
         return []

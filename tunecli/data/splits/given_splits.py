@@ -1,7 +1,7 @@
-"""Whether the splits that a source brings keep to its groups and times.
+"""Check that the splits that a source defines respect its groups and times.
 
-Splits that are made here do so by construction; those that are given are the user's, and so are
-`group` and `time`: where they contradict each other, nobody but the user knows which is meant.
+Splits that tunecli makes do so by construction. Given splits are the user's, and so are `group`
+and `time`: if they contradict each other, only the user knows which is meant.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ Rows = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class _Cut:
-    """Rows that something is learned from, and rows it is judged on.
+    """Rows to learn from, and rows to judge on.
 
     Attributes:
-        setting: what gives the cut.
-        judge, learn: in messages, which rows these are.
+        setting: the setting that defines the cut.
+        judge, learn: the names of these rows in messages.
     """
 
     setting: str
@@ -39,13 +39,13 @@ class _Cut:
 def check_given(
     dataset: Dataset, data: DataSettings, validation: ValidationSettings, uses_given_folds: bool
 ) -> None:
-    """Refuse given splits that take groups apart, or that judge on rows before those learned from.
+    """Refuse given splits that divide groups, or that judge on rows earlier than training rows.
 
     Args:
         uses_given_folds: whether trials are scored on `dataset.given_folds`.
 
     Raises:
-        DataError: with the number of groups or rows on both sides.
+        DataError: groups or times contradict the splits; with the number of groups or rows.
     """
     if dataset.groups is None and dataset.times is None:
         return
@@ -84,7 +84,7 @@ def _cuts(
 
 
 def setting_of(validation: ValidationSettings) -> str:
-    """What names the rows that validate."""
+    """Return the setting that defines the validation rows."""
     ways = ("file", "column", "folder")
     return next((f"validation.{way}" for way in ways if getattr(validation, way)), "validation")
 

@@ -1,4 +1,4 @@
-"""Rows of groups that are met again and again: to validate on later rows of other groups."""
+"""Split groups with repeated rows over time: validate on later rows of other groups."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from tunecli.study_file.text.counts import count
 
 @dataclass(frozen=True)
 class ByTimeAndGroups:
-    """Validation rows are later than all training rows, and of other groups.
+    """A split whose validation rows are later than all training rows and from other groups.
 
     Rows are cut by time first, as `ByTime` cuts them. A group with rows on both sides of a cut
-    keeps one side, and its other rows are in neither part: as large a share of these groups
-    validates as of the rows, drawn by the seed, and others in each fold.
+    keeps one side, and its other rows are in neither part. The share of these groups that validate
+    equals the share of the rows; the seed draws them, and each fold draws others.
 
     Attributes:
-        times: (n_rows,) of the data set.
-        groups: (n_rows,) of the data set.
+        times: (n_rows,), for all rows of the data set.
+        groups: (n_rows,), for all rows of the data set.
     """
 
     times: NDArray[np.float64]
@@ -31,7 +31,7 @@ class ByTimeAndGroups:
     seed: int
 
     def folds(self, rows: Rows, strata: Rows | None, n: int, repeats: int) -> Iterable[Pair]:
-        """Fold k trains on rows before those that validate it; see `Splitter`."""
+        """Return folds; each trains on rows before its validation rows; see `Splitter`."""
         cuts = list(ByTime(self.times).folds(rows, strata, n, 1))
         spanned = [len(self._spanning(rows, cut)) for cut in cuts]
         if repeats > 1 and not any(spanned):
@@ -46,24 +46,24 @@ class ByTimeAndGroups:
     def holdout(
         self, rows: Rows, strata: Rows | None, share: float, repeats: int
     ) -> Iterator[Pair]:
-        """The last rows; see `Splitter`."""
+        """Hold out the last rows; see `Splitter`."""
         cuts = ByTime(self.times).holdout(rows, strata, share, repeats)
         return (self._apart(rows, cut, self._drawn(number)) for number, cut in enumerate(cuts))
 
     def _drawn(self, repeat: int) -> Rows:
-        """All groups in the order in which they are taken to validate."""
+        """Return all groups in the order in which they are drawn for validation."""
         order: Rows = np.random.RandomState((self.seed + repeat) % 2**32).permutation(
             np.unique(self.groups)
         )
         return order
 
     def _spanning(self, rows: Rows, cut: Pair) -> Rows:
-        """Groups that have rows on both sides."""
+        """Return the groups that have rows on both sides."""
         train, valid = (self.groups[rows[part]] for part in cut)
         return np.intersect1d(train, valid)
 
     def _apart(self, rows: Rows, cut: Pair, order: Rows) -> Pair:
-        """Both parts without the rows whose group is on the other side."""
+        """Return both parts without the rows whose group is on the other side."""
         train, valid = cut
         spanning = self._spanning(rows, cut)
         inner = [len(np.unique(self.groups[rows[part]])) - len(spanning) for part in cut]
@@ -86,17 +86,17 @@ class ByTimeAndGroups:
 
 
 def left_out_note(of_test: int, of_folds: Sequence[int]) -> list[str]:
-    """How many rows are in neither part, since their group is on the other side of the cut."""
-    found = []
+    """Note how many rows are in neither part because their group is on the other side."""
+    counts = []
     if of_test:
-        found.append(
+        counts.append(
             f"{count(of_test, 'row is', 'rows are')} in neither the search nor the test set"
         )
     if any(of_folds):
         least, most = min(of_folds), max(of_folds)
         span = "" if least == most else f"{least:,} to "
         rows = count(most, "row per fold is", "rows per fold are")
-        found.append(f"{span}{rows} in neither training nor validation")
-    if not found:
+        counts.append(f"{span}{rows} in neither training nor validation")
+    if not counts:
         return []
-    return [f"Groups with rows before and after a cut in time keep one side: {'; '.join(found)}."]
+    return [f"Groups with rows before and after a cut in time keep one side: {'; '.join(counts)}."]

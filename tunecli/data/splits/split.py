@@ -1,6 +1,6 @@
-"""Which rows are put away for the test, and which train and validate in each fold.
+"""Decide which rows are held out for the test, and which train and validate in each fold.
 
-One pure function of the data and the settings: `split_seed` alone decides, never the study's
+This is a pure function of the data and the settings: only `split_seed` decides, never the study's
 `seed`, so that two studies on the same data never train on each other's test rows.
 """
 
@@ -29,11 +29,11 @@ Rows = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Split:
-    """Indices of rows in the data set, each (n,) int64 and ascending.
+    """Row indices of all parts in the data set, each (n,) int64 and ascending.
 
     Attributes:
-        search_rows: those that trials see.
-        test_rows: those that they never see; empty without a test set.
+        search_rows: the rows that trials see.
+        test_rows: the rows that trials never see; empty without a test set.
         folds: (training rows, validation rows) of each fold; both of them search rows.
     """
 
@@ -42,13 +42,13 @@ class Split:
     folds: tuple[tuple[Tensor, Tensor], ...]
 
     def weighted(self, weights: Tensor) -> Split:
-        """Without training rows that count nothing, so that nothing is fitted on them either.
+        """Remove search and training rows with weight 0, so that nothing is fitted on them.
 
         Args:
-            weights: of all rows of the data set.
+            weights: the weights of all rows of the data set.
 
         Raises:
-            DataError: of some part no row counts.
+            DataError: a part has no row with a positive weight.
         """
 
         def counting(rows: Tensor) -> Tensor:
@@ -73,18 +73,19 @@ class Split:
 def split(dataset: Dataset, data: DataSettings, validation: ValidationSettings) -> Split:
     """Cut the test set first, then the folds from what is left; stratified for classification.
 
-    Rows that are equal stay together, and so do groups; with times, test and validation rows are
-    later than those before them; with both, they are also of other groups, and what would be on
-    the wrong side is left out. Given splits are taken as they are, or refused where groups or
-    times contradict them; copies they may take apart.
+    Equal rows stay together, and so do groups. With times, test and validation rows are later than
+    training rows; with times and groups, they are also from other groups, and rows on the wrong
+    side are left out. Given splits are used unchanged, even if they separate copies, but refused
+    if groups or times contradict them.
 
     Args:
-        dataset: its targets, groups, times, copies and given splits matter, its features do not.
-        data: `test` and `split_seed`.
-        validation: `folds` or `holdout`, or neither where the data says which rows validate.
+        dataset: the data; its targets, groups, times, copies and given splits matter, its features
+            do not.
+        data: the settings; `test` and `split_seed` are read.
+        validation: `folds` or `holdout`, or neither if the data marks its validation rows.
 
     Raises:
-        DataError: if there are too few rows, groups or times, or too few of a class; or if groups
+        DataError: there are too few rows, groups or times, or too few rows of a class; or groups
             or times contradict given splits.
     """
     check_given(dataset, data, validation, uses_given_folds=is_given(dataset, validation))
@@ -95,18 +96,18 @@ def split(dataset: Dataset, data: DataSettings, validation: ValidationSettings) 
         folds = _given_folds(dataset, search)
     else:
         folds = _new_folds(dataset, search, validation, splitter)
-    found = Split(_tensor(search), _tensor(test), tuple(_fold_rows(search, folds)))
-    _check_trained(dataset, found, validation)
-    return found
+    parts = Split(_tensor(search), _tensor(test), tuple(_fold_rows(search, folds)))
+    _check_trained(dataset, parts, validation)
+    return parts
 
 
 def is_given(dataset: Dataset, validation: ValidationSettings) -> bool:
-    """Whether the data's own validation rows are used."""
+    """Return whether the data's own validation rows are used."""
     return dataset.given_folds is not None and not (validation.folds or validation.holdout)
 
 
 def splitter_of(dataset: Dataset, seed: int) -> Splitter:
-    """How rows of this data may be taken apart."""
+    """Return the splitter that the groups, times or copies of this data need."""
     if dataset.times is not None and dataset.groups is not None:
         return ByTimeAndGroups(dataset.times.numpy(), dataset.groups.numpy(), seed)
     if dataset.times is not None:
@@ -121,9 +122,9 @@ def splitter_of(dataset: Dataset, seed: int) -> Splitter:
 def _test_cut(
     dataset: Dataset, data: DataSettings, validation: ValidationSettings, splitter: Splitter
 ) -> tuple[Rows, Rows]:
-    """Rows to search on and rows for the test, each ascending.
+    """Return the search rows and the test rows, each ascending.
 
-    Where one part of the rows is given to validate, the test set comes from the others.
+    If the source defines one validation part, the test set is drawn from the other rows.
     """
     rows = np.arange(len(dataset.y))
     if dataset.given_test is not None:
@@ -143,22 +144,22 @@ def _test_cut(
     return np.setdiff1d(rows, away), np.sort(candidates[cut])
 
 
-def left_out(dataset: Dataset, found: Split, validation: ValidationSettings) -> list[str]:
-    """A note on rows that are in no part, because of their group and their time.
+def left_out(dataset: Dataset, parts: Split, validation: ValidationSettings) -> list[str]:
+    """Note how many rows are in no part because of their group and their time.
 
     Args:
-        dataset: has groups and times.
-        found: before weights leave rows out.
+        dataset: a data set with groups and times.
+        parts: its split, before rows without weight are removed.
     """
     assert dataset.times is not None, "without times no row is left out"
-    search = found.search_rows.numpy()
-    of_test = len(dataset.y) - len(search) - len(found.test_rows)
+    search = parts.search_rows.numpy()
+    of_test = len(dataset.y) - len(search) - len(parts.test_rows)
     if is_given(dataset, validation):
         return left_out_note(of_test, [0])
     once = validation.model_copy(update={"repeats": 1})
     cuts = _new_folds(dataset, search, once, ByTime(dataset.times.numpy()))
     wanted = [len(train) + len(valid) for train, valid in cuts] * validation.repeats
-    kept = [len(train) + len(valid) for train, valid in found.folds]
+    kept = [len(train) + len(valid) for train, valid in parts.folds]
     return left_out_note(of_test, [a - b for a, b in zip(wanted, kept, strict=True)])
 
 
@@ -185,7 +186,7 @@ def _new_folds(
 
 
 def validation_in_words(validation: ValidationSettings, dataset: Dataset) -> str:
-    """For the screen, e.g. `5 stratified folds`."""
+    """Describe the folds for the screen, such as `5 stratified folds`."""
     if is_given(dataset, validation):
         return _given_in_words(validation, dataset)
     kind = "stratified " if _is_stratified(dataset) else ""
@@ -203,7 +204,7 @@ def validation_in_words(validation: ValidationSettings, dataset: Dataset) -> str
 
 
 def _is_stratified(dataset: Dataset) -> bool:
-    """Whether parts that are drawn get their share of each class."""
+    """Return whether drawn parts get their share of each class."""
     if dataset.task != "classification" or dataset.times is not None:
         return False
     return dataset.groups is None or are_few(dataset.groups.numpy())
@@ -225,7 +226,7 @@ def _given_in_words(validation: ValidationSettings, dataset: Dataset) -> str:
 def _fold_rows(
     search: Rows, folds: Iterable[tuple[Rows, Rows]]
 ) -> Iterable[tuple[Tensor, Tensor]]:
-    """Positions among the search rows, as rows of the data set."""
+    """Turn positions among the search rows into rows of the data set."""
     for train, valid in folds:
         yield _tensor(np.sort(search[train])), _tensor(np.sort(search[valid]))
 
@@ -235,12 +236,12 @@ def _tensor(rows: Rows) -> Tensor:
 
 
 def _strata(dataset: Dataset, rows: Rows) -> Rows | None:
-    """Class of each row; None for regression."""
+    """Return the class of each row; None for regression."""
     return dataset.y.numpy()[rows] if dataset.task == "classification" else None
 
 
 def _check_folds(dataset: Dataset, search: Rows, n_folds: int) -> None:
-    """Every class must be in every validation part, every fold must have rows to train on."""
+    """Refuse folds unless every class can be in every validation part and rows suffice."""
     ways = f"Write validation: {{folds: …}} with fewer than {n_folds}, or use more data."
     n_rows, what = _n_units(dataset, search)
     if n_rows < 2 * n_folds:
@@ -261,7 +262,7 @@ def _check_folds(dataset: Dataset, search: Rows, n_folds: int) -> None:
 
 
 def _check_cut(dataset: Dataset, rows: Rows, share: float, setting: str) -> None:
-    """A share can be cut off if both parts get a row, and for each class one."""
+    """Refuse to cut a share unless both parts get a row, and one of each class."""
     n_rows, what = _n_units(dataset, rows)
     n_cut = int(np.ceil(share * n_rows))  # as scikit-learn rounds
     is_free = dataset.times is not None or dataset.groups is not None
@@ -284,7 +285,7 @@ def _check_cut(dataset: Dataset, rows: Rows, share: float, setting: str) -> None
 
 
 def _check_searched(dataset: Dataset, search: Rows) -> None:
-    """A class that stands in the test alone cannot be learned."""
+    """Refuse a class that only the test set has: it cannot be learned."""
     absent = _absent(dataset, _tensor(search))
     if absent:
         raise DataError(
@@ -294,14 +295,14 @@ def _check_searched(dataset: Dataset, search: Rows) -> None:
         )
 
 
-def _check_trained(dataset: Dataset, found: Split, validation: ValidationSettings) -> None:
-    """Every class must be in every training part."""
+def _check_trained(dataset: Dataset, parts: Split, validation: ValidationSettings) -> None:
+    """Refuse a split unless every training part has every class."""
     ways = "validation.folds" if validation.folds else "validation.holdout"
     setting = setting_of(validation) if is_given(dataset, validation) else ways
-    for number, (train, _) in enumerate(found.folds):
+    for number, (train, _) in enumerate(parts.folds):
         absent = _absent(dataset, train)
         if absent:
-            where = f" in fold {number}" if len(found.folds) > 1 else ""
+            where = f" in fold {number}" if len(parts.folds) > 1 else ""
             raise DataError(
                 f"class {absent[0]!r} has no training row{where}. Split the rows differently "
                 "(fewer folds, another data.split_seed), or remove the class.",
@@ -310,7 +311,7 @@ def _check_trained(dataset: Dataset, found: Split, validation: ValidationSetting
 
 
 def _absent(dataset: Dataset, rows: Tensor) -> list[str]:
-    """Classes that no row has."""
+    """Return the classes that no row has."""
     if dataset.task == "regression":
         return []
     counts = np.bincount(dataset.y[rows].numpy(), minlength=len(dataset.classes))
@@ -318,7 +319,7 @@ def _absent(dataset: Dataset, rows: Tensor) -> list[str]:
 
 
 def _n_units(dataset: Dataset, rows: Rows) -> tuple[int, str]:
-    """How many things can be taken apart, and what they are."""
+    """Return the number of units that can be split, and their name."""
     if dataset.times is not None:
         return len(np.unique(dataset.times.numpy()[rows])), "time"
     if dataset.groups is not None:
@@ -327,7 +328,7 @@ def _n_units(dataset: Dataset, rows: Rows) -> tuple[int, str]:
 
 
 def _apart(dataset: Dataset, rows: Rows) -> Rows:
-    """One row of each that stay together."""
+    """Return one row of each set of rows that stay together."""
     together = dataset.groups if dataset.groups is not None else dataset.copies
     if together is None:
         return rows
@@ -335,7 +336,7 @@ def _apart(dataset: Dataset, rows: Rows) -> Rows:
 
 
 def _class_counts(dataset: Dataset, rows: Rows) -> list[tuple[str, int]]:
-    """Of each class the rows, or the groups that have one; empty for regression."""
+    """Count the rows, or groups with rows, of each class; empty for regression."""
     if dataset.task == "regression":
         return []
     y = dataset.y.numpy()[rows]

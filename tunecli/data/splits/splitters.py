@@ -1,6 +1,6 @@
-"""Ways to take rows apart: one by one, with their copies, in groups, or in the order of time.
+"""Ways to split rows: one by one, with their copies, in groups, or in the order of time.
 
-Each gives folds or a part held out, as positions among the rows it is handed. The splitters are
+Each gives folds or a held-out part, as positions among the rows that it gets. The splitters are
 scikit-learn's.
 """
 
@@ -34,36 +34,36 @@ Rows = NDArray[np.int64]
 Pair = tuple[Rows, Rows]
 
 MANY_GROUPS = 5_000
-"""Beyond so many, chance stratifies well enough; StratifiedGroupKFold takes 15 s for 57,000."""
+"""Most groups to stratify: chance does well enough beyond, and 57,000 groups take 15 s."""
 
 FINEST = 20
-"""Folds from which a part of groups is put together, for shares above 1/20."""
+"""Folds from which a held-out part of groups is assembled, for shares above 1/20."""
 
 
 class Splitter(Protocol):
-    """A way to take rows apart.
+    """A way to split rows.
 
-    The methods take `rows`, (n,) of the data set, and `strata`, the class of each (None for
-    regression). They give positions among them, to train and to validate.
+    The methods take `rows`, (n,) indices in the data set, and `strata`, the class of each row
+    (None for regression). They return positions among these rows, for training and for validation.
     """
 
     def folds(self, rows: Rows, strata: Rows | None, n: int, repeats: int) -> Iterable[Pair]:
-        """Each row validates in one of n folds, as often as `repeats`."""
+        """Return n folds, `repeats` times: each row validates once per repeat."""
 
     def holdout(
         self, rows: Rows, strata: Rows | None, share: float, repeats: int
     ) -> Iterator[Pair]:
-        """A share of the rows validates, `repeats` times anew."""
+        """Hold out a share of the rows for validation, `repeats` times with new draws."""
 
 
 @dataclass(frozen=True)
 class ByRows:
-    """Each row for itself, stratified by class."""
+    """A split of single rows, stratified by class."""
 
     seed: int
 
     def folds(self, rows: Rows, strata: Rows | None, n: int, repeats: int) -> Iterable[Pair]:
-        """K folds; see `Splitter`."""
+        """Return k folds; see `Splitter`."""
         if repeats == 1:
             plain: Any = KFold if strata is None else StratifiedKFold
             splitter = plain(n_splits=n, shuffle=True, random_state=self.seed)
@@ -76,7 +76,7 @@ class ByRows:
     def holdout(
         self, rows: Rows, strata: Rows | None, share: float, repeats: int
     ) -> Iterator[Pair]:
-        """A random part; see `Splitter`."""
+        """Hold out a random part; see `Splitter`."""
         kind = ShuffleSplit if strata is None else StratifiedShuffleSplit
         splitter = kind(n_splits=repeats, test_size=share, random_state=self.seed)
         parts: Iterator[Pair] = splitter.split(rows, strata)
@@ -85,35 +85,35 @@ class ByRows:
 
 @dataclass(frozen=True)
 class ByCopies:
-    """Rows that are equal, target included, stay together: one stands for all its copies.
+    """A split that keeps equal rows together, target included: one represents all its copies.
 
     Attributes:
-        copies: (n_rows,) of each row of the data set the first one that is equal.
+        copies: (n_rows,), for each row of the data set the first row equal to it.
     """
 
     copies: Rows
     seed: int
 
     def folds(self, rows: Rows, strata: Rows | None, n: int, repeats: int) -> Iterable[Pair]:
-        """K folds of rows that differ, each with its copies; see `Splitter`."""
+        """Return k folds of distinct rows, each with its copies; see `Splitter`."""
         firsts, own = self._firsts(rows)
-        of_firsts = None if strata is None else strata[firsts]
-        folds = ByRows(self.seed).folds(rows[firsts], of_firsts, n, repeats)
+        first_strata = None if strata is None else strata[firsts]
+        folds = ByRows(self.seed).folds(rows[firsts], first_strata, n, repeats)
         return (self._with_copies(fold, own) for fold in folds)
 
     def holdout(
         self, rows: Rows, strata: Rows | None, share: float, repeats: int
     ) -> Iterator[Pair]:
-        """A random part of rows that differ, with their copies; see `Splitter`."""
+        """Hold out a random part of the distinct rows, with their copies; see `Splitter`."""
         firsts, own = self._firsts(rows)
-        of_firsts = None if strata is None else strata[firsts]
-        parts = ByRows(self.seed).holdout(rows[firsts], of_firsts, share, repeats)
+        first_strata = None if strata is None else strata[firsts]
+        parts = ByRows(self.seed).holdout(rows[firsts], first_strata, share, repeats)
         return (self._with_copies(part, own) for part in parts)
 
     def _firsts(self, rows: Rows) -> Pair:
-        """Positions of the rows that differ, ascending, and which of them each row is like."""
+        """Return positions of the distinct rows, ascending, and which of them each row equals."""
         _, firsts, own = np.unique(self.copies[rows], return_index=True, return_inverse=True)
-        order = np.argsort(firsts)  # as they stand, so that data without copies is split as it is
+        order = np.argsort(firsts)  # in row order, so that data without copies is split the same
         rank = np.empty_like(order)
         rank[order] = np.arange(len(order))
         return firsts[order], rank[own]
@@ -126,17 +126,17 @@ class ByCopies:
 
 @dataclass(frozen=True)
 class ByGroups:
-    """Rows of one group stay together.
+    """A split that keeps rows of one group together.
 
     Attributes:
-        groups: (n_rows,) of the data set.
+        groups: (n_rows,), for all rows of the data set.
     """
 
     groups: Rows
     seed: int
 
     def folds(self, rows: Rows, strata: Rows | None, n: int, repeats: int) -> Iterable[Pair]:
-        """K folds of whole groups, stratified unless they are many; see `Splitter`."""
+        """Return k folds of whole groups, stratified unless there are many; see `Splitter`."""
         groups = self.groups[rows]
         is_stratified = strata is not None and are_few(self.groups)
         kind = StratifiedGroupKFold if is_stratified else GroupKFold
@@ -148,9 +148,9 @@ class ByGroups:
     def holdout(
         self, rows: Rows, strata: Rows | None, share: float, repeats: int
     ) -> Iterator[Pair]:
-        """Some of many stratified folds, as many as come closest to the share; see `Splitter`.
+        """Hold out some of many stratified folds, closest to the share; see `Splitter`.
 
-        Without classes, or of many groups, a share of the groups drawn at random.
+        Without classes, or with many groups, a share of the groups is drawn at random.
         """
         groups = self.groups[rows]
         if strata is None or not are_few(self.groups):
@@ -172,18 +172,18 @@ class ByGroups:
 
 
 def are_few(groups: Rows) -> bool:
-    """Whether groups are stratified by class where there are classes."""
+    """Return whether groups are few enough to be stratified by class."""
     return len(np.unique(groups)) <= MANY_GROUPS
 
 
 def _as_folds(share: float, most: int) -> Fraction:
-    """A share as so many of at most `most` folds, 0.3 as 3 of 10; at least one, and not all."""
+    """Return a share as a number of at most `most` folds, 0.3 as 3 of 10; at least 1, not all."""
     cut = Fraction(share).limit_denominator(min(most, max(FINEST, round(1 / share))))
     return min(max(cut, Fraction(1, most)), Fraction(most - 1, most))
 
 
 def _evenly(folds: list[Rows], strata: Rows, n: int) -> list[Rows]:
-    """N of the folds, one after the other: with each class on both sides, at its share."""
+    """Choose n folds, one after the other, so that both sides have each class at its share."""
     _, labels = np.unique(strata, return_inverse=True)
     n_classes = labels.max() + 1
     counts = np.array([np.bincount(labels[fold], minlength=n_classes) for fold in folds])
@@ -202,16 +202,16 @@ def _evenly(folds: list[Rows], strata: Rows, n: int) -> list[Rows]:
 
 @dataclass(frozen=True)
 class ByTime:
-    """Rows validate what was trained on earlier ones; rows of one time are never taken apart.
+    """A split whose validation rows are later than training rows; rows of one time stay together.
 
     Attributes:
-        times: (n_rows,) of the data set.
+        times: (n_rows,), for all rows of the data set.
     """
 
     times: NDArray[np.float64]
 
     def folds(self, rows: Rows, strata: Rows | None, n: int, repeats: int) -> Iterable[Pair]:
-        """Fold k trains on all rows before those that validate it (TimeSeriesSplit)."""
+        """Return folds; each trains on all rows before its validation rows (TimeSeriesSplit)."""
         if repeats > 1:
             message = "repeats gives the same folds again with data.time. Remove it."
             raise DataError(message, "validation.repeats")
@@ -221,14 +221,14 @@ class ByTime:
     def holdout(
         self, rows: Rows, strata: Rows | None, share: float, repeats: int
     ) -> Iterator[Pair]:
-        """The last rows; see `Splitter`."""
+        """Hold out the last rows; see `Splitter`."""
         n_last = int(np.ceil(share * len(rows)))
         return iter(self._parts(rows, [len(rows) - n_last, len(rows)]))
 
     def _parts(self, rows: Rows, bounds: list[int]) -> list[Pair]:
-        """Between two bounds rows validate, before the first of them rows train.
+        """Return parts: rows between two bounds validate, and rows before the first bound train.
 
-        A bound inside rows of one time moves to the first of these.
+        A bound within rows of one time moves to the first of them.
         """
         times = self.times[rows]
         order = np.argsort(times, kind="stable")

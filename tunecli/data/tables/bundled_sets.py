@@ -1,4 +1,4 @@
-"""The data sets that come with scikit-learn."""
+"""Load the data sets that come with scikit-learn."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LOADERS: dict[str, Callable[[], Any]] = {
 
 
 def load_bundled(settings: DataSettings, _: ValidationSettings, __: Workspace) -> Dataset:
-    """One of scikit-learn's sets; digits as pictures, which MLP and Linear flatten again."""
+    """Load one of scikit-learn's sets; digits as pictures, which MLP and Linear flatten again."""
     bunch = _LOADERS[settings.source]()
     task = BUNDLED[settings.source]
     is_pictures = settings.source == "digits"
@@ -45,5 +45,5 @@ def load_bundled(settings: DataSettings, _: ValidationSettings, __: Workspace) -
 
 
 def _tensor(values: Any, dtype: type[np.generic]) -> Tensor:
-    """A tensor with memory of its own: scikit-learn's arrays may be views or read-only."""
+    """Copy values to a new tensor: scikit-learn's arrays may be views or read-only."""
     return torch.from_numpy(np.array(values, dtype=dtype, order="C"))

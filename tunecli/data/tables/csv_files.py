@@ -1,4 +1,4 @@
-"""Reading CSV and TSV files, compressed or not, into data frames."""
+"""Read CSV and TSV files, compressed or not, into data frames."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ from tunecli.study_file.text.counts import count
 
 SEPARATORS = (",", ";", "\t", "|")
 SAMPLE = 1000
-"""Rows that are looked at for what numbers do not tell."""
+"""First rows in which to look for needless zeros."""
 LONGEST_HEADER = 2**24
-"""Bytes of a first line."""
+"""Most bytes of a first line."""
 
 
 def read(path: Path, missing: Sequence[str], decimal: str, texts: Collection[str]) -> pd.DataFrame:
-    """All rows, without the columns that have no name.
+    """Read all rows, without the columns that have no name.
 
     Args:
         missing: cells that count as missing, such as `?`.
         decimal: the decimal sign.
-        texts: columns that are read as they are written, whatever they look like.
+        texts: columns to read as text, whatever they look like.
 
     Raises:
-        UnreadableTableError: it is empty, no table, too large, or has two columns of one name.
+        UnreadableTableError: it is empty, not a table, too large, or two columns have one name.
     """
     with _clear_errors(path), _bounded(path) as file:
         return _named(_rows(path, file, missing, decimal, texts))
 
 
 def zero_padded(path: Path, names: Collection[str]) -> list[str]:
-    """Columns in whose first rows some numbers begin with a needless zero, as codes do.
+    """Return the columns in whose first rows some numbers begin with a needless zero, as codes do.
 
     Args:
-        names: of columns to look at.
+        names: the columns to look at.
     """
     with _opened(path) as file, _rows(path, file, (), ".", names, SAMPLE) as rows:
         first = next(rows)
@@ -53,7 +53,7 @@ def zero_padded(path: Path, names: Collection[str]) -> list[str]:
 def chunks(
     path: Path, missing: Sequence[str], decimal: str, texts: Collection[str], n_rows: int
 ) -> Iterator[pd.DataFrame]:
-    """All rows, so many at a time; see `read`."""
+    """Read all rows, `n_rows` at a time; see `read`."""
     with (
         _clear_errors(path),
         _opened(path) as file,
@@ -71,7 +71,7 @@ def _rows(
     texts: Collection[str],
     n_rows: int | None = None,
 ) -> Any:
-    """A data frame, or an iterator of frames of `n_rows`."""
+    """Return a data frame, or an iterator of frames of `n_rows`."""
     options: dict[str, Any] = {
         "sep": _separator(path),
         "encoding": "utf-8-sig",
@@ -102,14 +102,14 @@ def _header(path: Path, options: dict[str, Any]) -> list[str]:
 
 
 def _named(frame: pd.DataFrame) -> pd.DataFrame:
-    """Without the columns that have no name."""
+    """Remove the columns that have no name."""
     named: pd.DataFrame = frame[[n for n in frame.columns if not n.startswith("\0")]]
     return named
 
 
 @contextmanager
 def _clear_errors(path: Path) -> Iterator[None]:
-    """Say what pandas cannot read in words that stand behind the file's name."""
+    """Turn errors of pandas into a reason that can follow the file's name."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
@@ -121,7 +121,7 @@ def _clear_errors(path: Path) -> Iterator[None]:
 
 
 def _separator(path: Path) -> str:
-    """That of a TSV; else the one that the first line has most of, or a comma if it has none.
+    """Return a tab for a TSV; else the most frequent separator of the first line, or a comma.
 
     Raises:
         UnreadableTableError: the first line has too many columns.
@@ -131,57 +131,57 @@ def _separator(path: Path) -> str:
         line = next((line for line in lines if line.strip()), b"")
     is_tsv = path.name.lower().endswith((".tsv", ".tsv.gz"))
     known = ("\t",) if is_tsv else SEPARATORS
-    found = max(known, key=lambda separator: line.count(separator.encode()))
-    check_columns(line.count(found.encode()) + 1)
-    return found
+    separator = max(known, key=lambda candidate: line.count(candidate.encode()))
+    check_columns(line.count(separator.encode()) + 1)
+    return separator
 
 
 def _opened(path: Path) -> IO[bytes]:
-    """A file's text, unpacked."""
+    """Open a file's text, unpacked."""
     is_packed = path.suffix.lower() == ".gz"
     return cast(IO[bytes], gzip.open(path)) if is_packed else path.open("rb")
 
 
 def _bounded(path: Path) -> IO[bytes]:
-    """A file's text, of which there may be at most as much as memory."""
+    """Open a file's text, limited to the size of the memory."""
     check_bytes(path.stat().st_size)
     return cast(IO[bytes], io.BufferedReader(_Bounded(_opened(path))))
 
 
 class _Bounded(io.RawIOBase):
-    """A file that ends with an error once more was read than fits into memory."""
+    """A file whose reading fails once more was read than fits into memory."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
         self._n_read = 0
 
     def readable(self) -> bool:
-        """It is."""
+        """Return True."""
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """See `io.RawIOBase`.
+        """Read into a buffer; see `io.RawIOBase`.
 
         Raises:
-            UnreadableTableError: there is more than fits into memory.
+            UnreadableTableError: the file has more text than fits into memory.
         """
-        found = self._file.read(len(buffer))
-        buffer[: len(found)] = found
-        self._n_read += len(found)
+        block = self._file.read(len(buffer))
+        buffer[: len(block)] = block
+        self._n_read += len(block)
         check_bytes(self._n_read)
-        return len(found)
+        return len(block)
 
     def close(self) -> None:
-        """Close what is read from, too."""
+        """Close the file below, too."""
         self._file.close()
         super().close()
 
 
 def _ragged(path: Path, message: str) -> str:
-    found = _first_longer(path)
-    if found is None:
+    lines = _first_longer(path)
+    if lines is None:
         return f"is not a table: {' '.join(message.split())[:200]}."
-    (header, cells), (line, longer) = found
+    (header, cells), (line, longer) = lines
     n_columns = count(len(cells), "column")
     if line > header + 1 and len(cells) > 1:
         way = "Quote cells that contain commas."
@@ -194,7 +194,7 @@ def _ragged(path: Path, message: str) -> str:
 
 
 def _first_longer(path: Path) -> tuple[tuple[int, list[str]], tuple[int, int]] | None:
-    """The header with its line, and the first line that has more cells with their number."""
+    """Return the header with its line, and the first longer line with its number of cells."""
     with _opened(path) as file, io.TextIOWrapper(file, "utf-8-sig", newline="") as text:
         rows = csv.reader(text, delimiter=_separator(path), skipinitialspace=True)
         header: tuple[int, list[str]] | None = None
@@ -210,7 +210,7 @@ def _first_longer(path: Path) -> tuple[tuple[int, list[str]], tuple[int, int]] |
 
 
 def not_utf_8(path: Path) -> str:
-    """Return the first line that is not UTF-8, in words that stand behind the file's name."""
+    """Name the first line that is not UTF-8, in words that can follow the file's name."""
     with _opened(path) as file:
         for number, line in enumerate(file, start=1):
             try:

@@ -1,4 +1,4 @@
-"""Reading Parquet files into data frames in which every value stays what it is."""
+"""Read Parquet files into data frames, keeping every value exactly."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 MAGIC = b"PAR1"
 _ROW_NUMBER = re.compile(r"__index_level_\d+__")
-"""What pandas calls an index without a name."""
+"""The name that pandas gives to an index without one."""
 
 
 def read(path: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """All rows, and the names of the columns that were a data frame's index.
+    """Read all rows, and the names of the columns that were a data frame's index.
 
     Raises:
-        UnreadableTableError: it is no Parquet file, damaged, or too large.
+        UnreadableTableError: it is not a Parquet file, damaged, or too large.
     """
     with _opened(path) as file:
         check_size(file.metadata.num_rows, file.metadata.num_columns)
@@ -37,7 +37,7 @@ def read(path: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
 
 
 def chunks(path: Path, n_rows: int) -> Iterator[pd.DataFrame]:
-    """All rows, so many at a time.
+    """Read all rows, `n_rows` at a time.
 
     Raises:
         UnreadableTableError: see `read`.
@@ -86,7 +86,7 @@ def _what_is_wrong(path: Path, error: Exception) -> str:
 
 
 def _frame(table: pa.Table) -> pd.DataFrame:
-    """A data frame with whole numbers as they are, even where some are missing."""
+    """Convert a table to a data frame with exact whole numbers, even if some are missing."""
     import pyarrow as pa
 
     exact = {
@@ -99,16 +99,16 @@ def _frame(table: pa.Table) -> pd.DataFrame:
         pa.uint32(): pd.UInt32Dtype(),
         pa.uint64(): pd.UInt64Dtype(),
     }
-    for place, field in enumerate(table.schema):
+    for position, field in enumerate(table.schema):
         if pa.types.is_dictionary(field.type):
-            plain = table.column(place).cast(field.type.value_type)
-            table = table.set_column(place, field.name, plain)
+            plain = table.column(position).cast(field.type.value_type)
+            table = table.set_column(position, field.name, plain)
     names = [name for name in table.column_names if not _ROW_NUMBER.fullmatch(name)]
     return table.select(names).to_pandas(ignore_metadata=True, types_mapper=exact.get)
 
 
 def _index(file: pq.ParquetFile) -> list[Any]:
-    """The index of a data frame: names of columns, or mappings of ranges that are no column."""
+    """Return a data frame's index: names of columns, or mappings of ranges without a column."""
     metadata = file.schema_arrow.pandas_metadata or {}
     return list(metadata.get("index_columns") or [])
 
@@ -118,28 +118,28 @@ def _name(index: Any) -> str | None:
 
 
 def _with_range(rows: pd.DataFrame, file: pq.ParquetFile, start: int) -> pd.DataFrame:
-    """The rows with the index that was kept as a range, if it has a name.
+    """Add the index that was stored as a range, if it has a name.
 
     Args:
-        start: rows before these in the file.
+        start: the number of rows before these in the file.
     """
-    found = {}
+    ranges = {}
     for index in _index(file):
         name = _name(index)
         if isinstance(index, dict) and isinstance(name, str) and name not in rows.columns:
             first, step = index["start"], index["step"]
-            found[name] = first + step * np.arange(start, start + len(rows))
-    return rows.assign(**found) if found else rows
+            ranges[name] = first + step * np.arange(start, start + len(rows))
+    return rows.assign(**ranges) if ranges else rows
 
 
 def refuse_twins(names: list[str]) -> None:
-    """Refuse several columns of one name.
+    """Refuse several columns with one name.
 
     Raises:
-        UnreadableTableError: with the names.
+        UnreadableTableError: there are such columns; with their names.
     """
-    found = pd.Series([name for name in names if name], dtype=object)
-    twins = sorted(set(found[found.duplicated()]))
+    given = pd.Series([name for name in names if name], dtype=object)
+    twins = sorted(set(given[given.duplicated()]))
     if twins:
         raise UnreadableTableError(
             f"has several columns named {listed(twins, most=10)}. Give each column its own name."

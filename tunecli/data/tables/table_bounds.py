@@ -1,4 +1,4 @@
-"""What a table may be at most: said before the work, since a small file may hold a huge table."""
+"""Bounds on a table's size, checked before the work: a small file may hold a huge table."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from tunecli.study_file.text.counts import count
 
 MOST_COLUMNS = 100_000
 COPIES = 4
-"""Times that the numbers of a table are in memory while it is read, or more."""
+"""Fewest copies of a table's numbers in memory while it is read."""
 
 
 class UnreadableTableError(Exception):
-    """What is wrong with a file, to stand behind its name."""
+    """The reason why a file cannot be read, in words that can follow its name."""
 
 
 def check_columns(n_columns: int) -> None:
     """Refuse a table with too many columns.
 
     Raises:
-        UnreadableTableError: with the number and the bound.
+        UnreadableTableError: there are too many; with the number and the bound.
     """
     if n_columns > MOST_COLUMNS:
         raise UnreadableTableError(
@@ -32,7 +32,7 @@ def check_size(n_rows: int, n_columns: int) -> None:
     """Refuse a table that is too large for tunecli or for this machine.
 
     Raises:
-        UnreadableTableError: with its size and the bound.
+        UnreadableTableError: it is too large; with its size and the bound.
     """
     if n_rows > MOST_ROWS:
         raise UnreadableTableError(
@@ -52,7 +52,7 @@ def check_bytes(n_bytes: int) -> None:
     """Refuse more text than fits into memory.
 
     Raises:
-        UnreadableTableError: with the bytes.
+        UnreadableTableError: the text is too large; with the bound.
     """
     if n_bytes > main_memory():
         raise UnreadableTableError(

@@ -1,4 +1,4 @@
-"""Reading table files: CSV, TSV (compressed or not) and Parquet into data frames."""
+"""Read table files into data frames: CSV, TSV (compressed or not) and Parquet."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Table:
     """All rows of a file.
 
     Attributes:
-        is_typed: the file says which columns are text, as Parquet does.
-        trimmed: columns with white space around some cells, which is gone.
-        index: columns that a data frame had as its index.
+        is_typed: whether the file marks which columns are text, as Parquet does.
+        trimmed: columns with white space around some cells, which was removed.
+        index: columns that were a data frame's index.
         zero_padded: columns of numbers such as 01234.
     """
 
@@ -36,20 +36,19 @@ class Table:
 
 
 def read_table(path: Path, data: DataSettings, name: str, texts: Collection[str]) -> Table:
-    """All rows of a table; only empty cells and those in `missing` are missing.
+    """Read all rows of a table; only empty cells and those in `missing` are missing.
 
-    Columns without a name, as a saved row number has, are left out.
+    Columns without a name, such as saved row numbers, are left out.
 
     Args:
-        data: `missing` and `decimal` are read.
-        name: of the file, for messages.
-        texts: columns that are read as they are written, whatever they look like; a file that
-            stores types is read by them.
+        data: the settings; `missing` and `decimal` are read.
+        name: the name of the file in messages.
+        texts: columns to read as text, whatever they look like; files that store types ignore it.
 
     Raises:
-        DataError: if it cannot be read, has no rows, or two columns of one name.
+        DataError: it cannot be read, has no rows, or has two columns with one name.
     """
-    with _told(path, name):
+    with _named_errors(path, name):
         if is_parquet(path):
             rows, index = parquet_files.read(path)
         else:
@@ -69,29 +68,29 @@ def _zero_padded(path: Path, rows: pd.DataFrame) -> tuple[str, ...]:
 def table_chunks(
     path: Path, data: DataSettings, name: str, texts: Collection[str], n_rows: int
 ) -> Iterator[pd.DataFrame]:
-    """All rows of a table, `n_rows` at a time, so that it may be larger than memory.
+    """Read all rows of a table, `n_rows` at a time, so that it may be larger than memory.
 
     Args:
         data, texts: see `read_table`.
 
     Raises:
-        DataError: see `read_table`; it names no setting, since the table is none of a study's.
+        DataError: see `read_table`; without a setting, since no study names the table.
     """
-    n_found = 0
+    n_read = 0
     try:
-        with _told(path, name):
+        with _named_errors(path, name):
             chunks = (
                 parquet_files.chunks(path, n_rows)
                 if is_parquet(path)
                 else csv_files.chunks(path, data.missing, data.decimal, texts, n_rows)
             )
             for rows in chunks:
-                n_found += len(rows)
+                n_read += len(rows)
                 if len(rows):
                     yield tidied(rows, data.missing, every_column=is_parquet(path))[0]
     except DataError as error:
         raise DataError(error.message) from None
-    if not n_found:
+    if not n_read:
         raise DataError(f"{name} has a header but no rows.")
 
 
@@ -101,8 +100,8 @@ def is_parquet(path: Path) -> bool:
 
 
 @contextmanager
-def _told(path: Path, name: str) -> Iterator[None]:
-    """Say what is wrong with a file behind its name."""
+def _named_errors(path: Path, name: str) -> Iterator[None]:
+    """Turn errors into a message that begins with the file's name."""
     try:
         yield
     except UnreadableTableError as error:
@@ -119,15 +118,15 @@ def _told(path: Path, name: str) -> Iterator[None]:
 def tidied(
     rows: pd.DataFrame, missing: Sequence[str], *, every_column: bool
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Texts without white space around them, and without those that are missing.
+    """Remove white space around texts, and texts that count as missing.
 
-    Columns of one name, of which a data frame may have several, stay as they are.
+    If several columns of a data frame have one name, they are not changed.
 
     Args:
-        every_column: columns of other types too have cells that are to be missing.
+        every_column: whether `missing` applies to columns of other types, too.
 
     Returns:
-        The rows, and the names of the columns with such white space.
+        The rows, and the names of the columns that had white space.
     """
     changed: dict[str, pd.Series] = {}
     trimmed: list[str] = []
@@ -148,14 +147,14 @@ def tidied(
 
 
 def _spellings(missing: Sequence[str]) -> list[str]:
-    """Texts that are missing: nothing, the words, and a whole number with and without `.0`."""
+    """Return all texts that are missing: the empty one, the words, and numbers also with `.0`."""
     whole = [word.removesuffix(".0") for word in missing]
     return ["", *missing, *whole, *(f"{word}.0" for word in whole if word.lstrip("-").isdecimal())]
 
 
 def _are_missing(series: pd.Series, missing: Sequence[str]) -> pd.Series:
-    """Which cells of no text are written so; numbers, however they are written."""
-    found = series.astype(str).isin(missing)
+    """Return which cells that are not text equal a missing word; numbers by their value."""
+    are_missing = series.astype(str).isin(missing)
     wanted = pd.to_numeric(pd.Series(missing), errors="coerce").dropna().to_numpy(np.float64)
     is_number = not (
         is_nested(series)
@@ -166,5 +165,5 @@ def _are_missing(series: pd.Series, missing: Sequence[str]) -> pd.Series:
     if is_number:
         numbers, _ = as_numbers(series)
         single = wanted.astype(np.float32) if series.dtype == np.float32 else wanted
-        found |= np.isin(numbers, single.astype(np.float64))
-    return found
+        are_missing |= np.isin(numbers, single.astype(np.float64))
+    return are_missing

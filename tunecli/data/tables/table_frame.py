@@ -1,4 +1,4 @@
-"""The rows of a study's table files, one below the other, and what only the files tell of them."""
+"""The rows of all table files of a study, one below the other, with facts about the files."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from tunecli.study_file.text.suggestions import listed
 
 @dataclass(frozen=True)
 class Frame:
-    """The rows of all files, one below the other.
+    """The rows of all files of a study, one below the other.
 
     Attributes:
-        parts: (setting, file, number of rows) of each.
-        is_typed: all files say which columns are text.
-        trimmed: columns with white space around some cells, which is gone.
-        index: columns that a data frame had as its index.
+        parts: (setting, file, number of rows) of each file.
+        is_typed: whether all files mark which columns are text.
+        trimmed: columns with white space around some cells, which was removed.
+        index: columns that were a data frame's index.
         zero_padded: columns of numbers such as 01234.
     """
 
@@ -38,7 +38,7 @@ class Frame:
     zero_padded: Sequence[str]
 
     def where(self, row: int) -> str:
-        """A row for messages, counted from 1 below the header."""
+        """Name a row for messages, counted from 1 below the header."""
         for _, name, n_rows in self.parts:
             if row < n_rows:
                 return f"row {row + 1} of {name}"
@@ -46,7 +46,7 @@ class Frame:
         raise IndexError(row)
 
     def rows_of(self, setting: str) -> NDArray[np.int64] | None:
-        """Rows of the file that a setting names; None if it names none."""
+        """Return the rows of the file that a setting names; None if it names none."""
         start = 0
         for name, _, n_rows in self.parts:
             if name == setting:
@@ -56,7 +56,7 @@ class Frame:
 
 
 def paths_of(settings: DataSettings, validation: ValidationSettings) -> dict[str, str]:
-    """Files by the setting that names them."""
+    """Return all files by the setting that names them."""
     paths = {"data.source": settings.source}
     if isinstance(settings.test, str):
         paths["data.test"] = settings.test
@@ -74,11 +74,11 @@ def frame_of(
     """Read all files; see `load_table`.
 
     Args:
-        paths: as `paths_of` gives them.
-        folder: that they are relative to.
+        paths: the files by setting, see `paths_of`.
+        folder: the folder to which they are relative.
 
     Raises:
-        DataError: with file, row or column, and the way out.
+        DataError: a file cannot be used; with the place and a remedy.
     """
     named = [settings.group, validation.column, *settings.categorical]
     named += [settings.target] if settings.task != "regression" else []
@@ -105,7 +105,7 @@ def frame_of(
 def _tables(
     settings: DataSettings, paths: Mapping[str, str], folder: Path, texts: Collection[str]
 ) -> list[Table]:
-    """All files, with these columns as they are written."""
+    """Read all files, with `texts` as text."""
     tables: list[Table] = []
     for setting, path in paths.items():
         try:
@@ -119,8 +119,8 @@ def _tables(
 
 
 def _unlike_their_text(tables: Sequence[Table], settings: DataSettings) -> set[str]:
-    """Columns that lose something as numbers: text in another file, or too large for a float."""
-    found = set()
+    """Return columns that lose digits as numbers: text in another file, or too large numbers."""
+    names = set()
     for name in tables[0].rows.columns:
         columns = [table.rows[name] for table in tables]
         is_text_in = {is_text(column) for column in columns}
@@ -129,8 +129,8 @@ def _unlike_their_text(tables: Sequence[Table], settings: DataSettings) -> set[s
             for column in columns
         )
         if len(is_text_in) > 1 or is_huge:
-            found.add(name)
-    return found
+            names.add(name)
+    return names
 
 
 def _check_alike(

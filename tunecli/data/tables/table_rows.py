@@ -1,4 +1,4 @@
-"""Rows of a table without a target, as a fitted model wants them: its columns, in its types."""
+"""Read rows of a table without a target, in the columns and types of a fitted model."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ Floats = NDArray[np.float64]
 def table_blocks(
     path: Path, columns: Sequence[Column], data: DataSettings, n_rows: int
 ) -> Iterator[Floats]:
-    """A file's rows as `model_cells` gives them, `n_rows` at a time; it may exceed the memory.
+    """Read a file's rows by `model_cells`, `n_rows` at a time; it may be larger than memory.
 
     Args:
-        data: the settings that the model's data was read with.
+        data: the settings with which the model's data was read.
 
     Raises:
-        DataError: with file, row or column, and the way out.
+        DataError: a row cannot be used; with the place and a remedy.
     """
     texts = [column.name for column in columns if column.kind == "categorical"]
     start, reading = 0, Reading.of(data)
@@ -51,17 +51,17 @@ def model_cells(
     name: str,
     reading: Reading = AS_IS,
 ) -> Floats:
-    """The cells of a model's columns, (n_rows, n_columns); other columns are left out.
+    """Return the cells of a model's columns, (n_rows, n_columns), without other columns.
 
-    NaN is missing. A category is its code; one that the model does not know is as many as there
-    are categories. A DataWarning says if it knows none of a column.
+    NaN is missing. Categories are codes; an unknown category gets the number of categories. A
+    DataWarning names the columns in which every category is unknown.
 
     Args:
-        name: of the table, for messages.
+        name: the name of the table in messages.
         reading: how its numbers and dates are written.
 
     Raises:
-        DataError: a column is missing, or a number's column has texts.
+        DataError: a column is missing, or a column of numbers has texts.
     """
     unknown = UnknownCells(name)
     cells = _cells_of(frame, columns, reading, 0, unknown)

@@ -1,6 +1,6 @@
-"""From table files to a data set: which columns are features, of what kind, and what is left out.
+"""Turn table files into a data set: choose the features and their kinds, and leave out the rest.
 
-What was read is kept, so that one process reads the files for all.
+The result is cached, so that one process reads the files for all.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ _PREPARED_LATER = {"scale", "split_seed", "impute", "min_frequency"}
 def load_table(
     settings: DataSettings, validation: ValidationSettings, workspace: Workspace
 ) -> Dataset:
-    """Read a table, and those of the test and the validation if they are given.
+    """Read a table, and the tables of the test set and the validation rows if there are any.
 
     Raises:
-        DataError: with file, row or column, and the way out.
+        DataError: a file cannot be used; with the place and a remedy.
     """
     paths = paths_of(settings, validation)
     files = {name: workspace.folder / path for name, path in paths.items()}
@@ -62,26 +62,26 @@ def _read(
     frame = frame_of(settings, validation, paths, workspace.folder)
     _check_names(frame, settings, validation)
     _refuse_nested(frame, settings)
-    found = _target(frame, settings)
-    if found.task == "classification":
-        _refuse_new_classes(frame, found)
+    read_target = _target(frame, settings)
+    is_classes = read_target.task == "classification"
+    if is_classes:
+        _refuse_new_classes(frame, read_target)
     columns, notes = _features(frame, settings, validation)
-    is_classes = found.task == "classification"
     if not columns:
         raise _nothing_left(frame, settings, validation, notes)
-    notes += cleaning.leaks(columns, found.values, is_classes, "leave it out with drop")
+    notes += cleaning.leaks(columns, read_target.values, is_classes, "leave it out with drop")
     splits, on_splits = _splits(frame, settings, validation)
     parts = _parts(columns)
-    copies, on_copies = cleaning.duplicate_rows([c.values for c in columns], found.values)
+    copies, on_copies = cleaning.duplicate_rows([c.values for c in columns], read_target.values)
     splits |= {"copies": copies} if copies is not None else {}
     return Dataset(
         name=settings.source,
-        task=found.task,
+        task=read_target.task,
         x=torch.from_numpy(np.stack([part.values for part in parts], axis=1)),
-        y=torch.from_numpy(found.values),
-        classes=found.classes,
+        y=torch.from_numpy(read_target.values),
+        classes=read_target.classes,
         columns=tuple(part.column for part in parts),
-        target=found.words,
+        target=read_target.words,
         notes=(*notes, *on_splits, *on_copies),
         **tensors(splits),
     )
@@ -90,7 +90,7 @@ def _read(
 def table_column_facts(
     settings: DataSettings, validation: ValidationSettings, workspace: Workspace
 ) -> list[ColumnFacts]:
-    """Read a table anew for what each of its columns holds and is for.
+    """Read a table again to describe the content and use of each column.
 
     Raises:
         DataError: see `load_table`.
@@ -123,7 +123,7 @@ def _target(frame: Frame, settings: DataSettings) -> Target:
 
 
 def _check_names(frame: Frame, settings: DataSettings, validation: ValidationSettings) -> None:
-    """Every column that a setting names must be there, and have one meaning."""
+    """Refuse settings that name a missing column, or one column twice."""
     mistakes = [*_wrong_names(frame, settings, validation)]
     _raise_all(mistakes)
 
@@ -154,7 +154,7 @@ def _wrong_names(
 
 
 def _refuse_nested(frame: Frame, settings: DataSettings) -> None:
-    """No column that is used may hold lists; what is dropped may be anything."""
+    """Refuse lists in columns that are used; dropped columns may hold anything."""
     names = [name for name in frame.rows.columns if name not in settings.drop]
     for name in filter(lambda name: is_nested(frame.rows[name]), names):
         holds = f"column {name!r} of {settings.source} has a list or mapping in each cell"
@@ -166,15 +166,15 @@ def _refuse_nested(frame: Frame, settings: DataSettings) -> None:
         )
 
 
-def _refuse_new_classes(frame: Frame, found: Target) -> None:
-    """A file of rows to judge by must not have a class that there is no row to learn from."""
+def _refuse_new_classes(frame: Frame, read_target: Target) -> None:
+    """Refuse test or validation files with a class that has no training row."""
     (_, source, n_rows), *others = frame.parts
     for setting, *_ in others:
         rows = frame.rows_of(setting)
         assert rows is not None, "it is the file of this setting"
-        new = rows[~np.isin(found.values[rows], found.values[:n_rows])]
+        new = rows[~np.isin(read_target.values[rows], read_target.values[:n_rows])]
         if len(new):
-            which = found.classes[found.values[new[0]]]
+            which = read_target.classes[read_target.values[new[0]]]
             more = (
                 f" ({count(len(new), 'row has', 'rows have')} such a class)"
                 if len(new) > 1
@@ -190,7 +190,7 @@ def _refuse_new_classes(frame: Frame, found: Target) -> None:
 def _named(
     settings: DataSettings, validation: ValidationSettings
 ) -> Iterable[tuple[str, Sequence[str]]]:
-    """The settings that name columns, with these."""
+    """Yield the settings that name columns, with their columns."""
     for setting, name in (
         ("data.target", settings.target),
         ("data.group", settings.group),
@@ -207,15 +207,15 @@ def _named(
 def _features(
     frame: Frame, settings: DataSettings, validation: ValidationSettings
 ) -> tuple[list[Cells], list[str]]:
-    """The columns to predict from, cleaned, and notes on the others."""
+    """Return the cleaned feature columns, and notes on the others."""
     named = {*settings.categorical, *settings.numeric}
     others = _no_features(settings, validation)
     left_out = [name for name in frame.index if name not in others | named]
     names = [name for name in frame.rows.columns if name not in {*others, *left_out}]
     reading = Reading.of(settings, frame.is_typed)
     _refuse_unread(frame, [name for name in names if name not in settings.categorical], settings)
-    shown = [name for name in names if name not in settings.numeric]
-    notes, found, identifiers = _on_reading(frame, shown, left_out), [], []
+    guessed = [name for name in names if name not in settings.numeric]
+    notes, columns, identifiers = _on_reading(frame, guessed, left_out), [], []
     for name in names:
         column = cells(frame.rows[name], _given(name, settings), frame.where, reading)
         if name not in settings.categorical and tells_rows_apart(column):
@@ -223,19 +223,19 @@ def _features(
             continue
         if column.column.kind == "numeric":
             check_feature(name, column.values, frame.where)
-        found.append(column)
+        columns.append(column)
         notes += [column.note] if column.note else []
     if identifiers:
         notes.append(
             f"Columns left out because nearly every row has a different text: "
             f"{listed(identifiers)}. To keep them, list them in categorical; otherwise in drop."
         )
-    kept_columns, more = cleaning.without_idle_columns(found)
-    return kept_columns, notes + more
+    features, more = cleaning.without_idle_columns(columns)
+    return features, notes + more
 
 
 def _parts(columns: Sequence[Cells]) -> list[Cells]:
-    """What a model sees of the columns; of dates their parts, by names that no column has."""
+    """Return the columns that a model gets, with dates as parts that have unique names."""
     parts = [part for column in columns for part in column.parts()]
     names = [part.column.name for part in parts]
     for part in parts:
@@ -249,14 +249,14 @@ def _parts(columns: Sequence[Cells]) -> list[Cells]:
 
 
 def _refuse_unread(frame: Frame, names: Iterable[str], settings: DataSettings) -> None:
-    """Refuse, all at once, the columns of numbers that are written in a way that is not read."""
+    """Refuse, all at once, the columns of numbers with cells that cannot be read."""
     form = NumberForm.of(settings)
-    found = [one for name in names if (one := unread(frame.rows[name], form)) is not None]
-    _raise_all([*refusals(found, form, settings.missing, frame.where)])
+    unreadable = [one for name in names if (one := unread(frame.rows[name], form)) is not None]
+    _raise_all([*refusals(unreadable, form, settings.missing, frame.where)])
 
 
 def _on_reading(frame: Frame, names: Collection[str], left_out: Sequence[str]) -> list[str]:
-    """Notes on what the cells do not show, or only the files do."""
+    """Return notes on facts that only the files show."""
     notes = []
     if frame.trimmed:
         notes.append(f"White space around cells is ignored in {listed(frame.trimmed)}.")
@@ -283,7 +283,7 @@ def _no_features(settings: DataSettings, validation: ValidationSettings) -> set[
 def _nothing_left(
     frame: Frame, settings: DataSettings, validation: ValidationSettings, notes: Sequence[str]
 ) -> DataError:
-    """Say why there is no column to predict from, at the setting that can change it."""
+    """Explain why there is no feature column, at the setting that can change it."""
     nothing = "no column is left for the features."
     if not {*frame.rows.columns} <= _no_features(settings, validation):
         return DataError(f"{nothing} {' '.join(notes)}", "data.source")
@@ -302,31 +302,31 @@ def _given(name: str, settings: DataSettings) -> Literal["numeric", "categorical
 def _splits(
     frame: Frame, settings: DataSettings, validation: ValidationSettings
 ) -> tuple[dict[str, NDArray[Any]], list[str]]:
-    """What decides which rows go where, by its name in a data set; and notes."""
-    found: dict[str, NDArray[Any]] = {}
+    """Return the arrays that decide the splits, by their name in a data set; and notes."""
+    splits: dict[str, NDArray[Any]] = {}
     notes: list[str] = []
     if settings.group is not None:
-        found["groups"] = split_columns.groups(frame.rows[settings.group], frame.where)
+        splits["groups"] = split_columns.groups(frame.rows[settings.group], frame.where)
         of = f"of {settings.group}"
-        groups = count(found["groups"].max() + 1, f"group {of} is", f"groups {of} are")
+        groups = count(splits["groups"].max() + 1, f"group {of} is", f"groups {of} are")
         notes.append(f"{groups} kept whole.")
     if settings.time is not None:
-        found["times"] = split_columns.times(
+        splits["times"] = split_columns.times(
             frame.rows[settings.time], frame.where, Reading.of(settings)
         )
     if settings.weights is not None:
         weights = split_columns.weights(
             frame.rows[settings.weights], frame.where, NumberForm.of(settings)
         )
-        found |= {"weights": weights} if len(np.unique(weights)) > 1 else {}
+        splits |= {"weights": weights} if len(np.unique(weights)) > 1 else {}
     if (test := frame.rows_of("data.test")) is not None:
-        found["given_test"] = test
+        splits["given_test"] = test
     if (rows := frame.rows_of("validation.file")) is not None:
-        found["given_folds"] = np.full(len(frame.rows), -1)
-        found["given_folds"][rows] = 0
+        splits["given_folds"] = np.full(len(frame.rows), -1)
+        splits["given_folds"][rows] = 0
     if validation.column is not None:
         folds, test = split_columns.fold_numbers(frame.rows[validation.column])
-        found["given_folds"] = folds
+        splits["given_folds"] = folds
         if test is not None:
-            found.setdefault("given_test", test)
-    return found, notes
+            splits.setdefault("given_test", test)
+    return splits, notes

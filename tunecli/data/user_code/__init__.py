@@ -1,1 +1,1 @@
-"""The one gate through which the user's own code is imported."""
+"""The one gate through which the user's code is imported."""

@@ -1,7 +1,7 @@
-"""Imports the user's own code: the one gate, in the processes that train.
+"""Import the user's code: the one gate, in the processes that train.
 
-Nothing is permitted until `permit` is called, so no study file, database or checkpoint can have
-anything imported that the command line did not allow.
+Nothing is permitted until `permit` is called, so no study file, database or checkpoint can cause
+an import that the command line did not allow.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _permitted = AllowedCode(Path())
 
 
 def permit(code: AllowedCode) -> None:
-    """From now on, `code` may be imported by this process; what was permitted before may not."""
+    """Permit this process to import `code` from now on, and only that."""
     global _permitted
     _permitted = code
     load_object.cache_clear()
@@ -37,34 +37,34 @@ def permit(code: AllowedCode) -> None:
 
 @cache
 def load_object(written: str) -> Any:
-    """The class or function that a study file names.
+    """Import the class or function that a study file names.
 
     Raises:
-        UserCodeError: it is not permitted, is not there, or raises when it is imported.
+        UserCodeError: it is not permitted, does not exist, or raises when it is imported.
     """
     name = CodeName.parse(written)
     if name is None or _permitted.hash_of(name) is None:
         raise UserCodeError(_not_permitted(written, name))
     with blaming(written):
         module = _file_module(name) if name.is_file else importlib.import_module(name.place)
-    found = getattr(module, name.name, None)
-    if not callable(found):
+    loaded = getattr(module, name.name, None)
+    if not callable(loaded):
         what = "is not a class or function" if hasattr(module, name.name) else "does not exist"
         raise UserCodeError(f"{name.name} {what} in {name.place}.")
-    return found
+    return loaded
 
 
 def _not_permitted(written: str, name: CodeName | None) -> str:
-    """Why a name is not imported, and how to allow it."""
+    """Explain why a name is not imported, and how to allow it."""
     mistake = _permitted.mistake(written) if name else None
     return mistake or f"{written} is not allowed by --code, so it is not imported."
 
 
 @contextmanager
 def blaming(written: str) -> Iterator[None]:
-    """Turn whatever code raises into one sentence with file and line; the cause stays attached.
+    """Turn any error of the user's code into one sentence with file and line, keeping the cause.
 
-    Memory that runs out is nobody's mistake, and passes through.
+    Out-of-memory errors pass through, since they are not a mistake in the code.
     """
     try:
         yield
@@ -77,14 +77,14 @@ def blaming(written: str) -> Iterator[None]:
 
 
 def error_text(error: BaseException) -> str:
-    """An exception in words, with the place in the user's code that raised it."""
+    """Return an exception in words, with the line of the user's code that raised it."""
     lines = str(error).strip().splitlines()
     text = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
     return f"{text}{place_in_code(error)}"
 
 
 def place_in_code(error: BaseException) -> str:
-    """` (my_models.py, line 12)`: the innermost line of permitted code; empty if there is none."""
+    """Return ` (my_models.py, line 12)`, the innermost line of permitted code; empty for none."""
     if isinstance(error, SyntaxError) and error.filename and _is_permitted(error.filename):
         return f" ({Path(error.filename).name}, line {error.lineno})"
     frames = traceback.extract_tb(error.__traceback__)
@@ -93,7 +93,7 @@ def place_in_code(error: BaseException) -> str:
 
 
 def _is_permitted(filename: str) -> bool:
-    """Whether a source file is the user's, or beside it, or of a permitted package."""
+    """Return whether a file is permitted, in the same folder, or in a permitted package."""
     path = Path(filename)
     if any(path.parent == file.parent for file, _ in _permitted.files):
         return True
@@ -101,9 +101,9 @@ def _is_permitted(filename: str) -> bool:
 
 
 def _file_module(name: CodeName) -> ModuleType:
-    """A file as a module of its own name, which its classes need to be pickled.
+    """Import a file as a module under its own name, which pickling its classes needs.
 
-    Files beside it can be imported by it, as if it were run by itself.
+    It can import files of its folder, as if it were run by itself.
     """
     file = _permitted.file(name)
     known = next((m for m in sys.modules.copy().values() if _comes_from(m, file)), None)
@@ -114,7 +114,7 @@ def _file_module(name: CodeName) -> ModuleType:
             f"{name.place} has changed since the search began. Start the search again."
         )
     if str(file.parent) not in sys.path:
-        sys.path.append(str(file.parent))  # behind all else: it shadows no library
+        sys.path.append(str(file.parent))  # at the end, so that it shadows no library
     taken = file.stem in sys.modules or not file.stem.isidentifier()
     module_name = f"tunecli_user_code_{file_hash(file)[-8:]}" if taken else file.stem
     spec = importlib.util.spec_from_file_location(module_name, file)

@@ -1,4 +1,4 @@
-"""Which files of the user's own a process has really run, however they were named."""
+"""Track which of the user's files a process has really run, however they were named."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from tunecli.study_file.catalogue.code_hashes import content_hash, is_installed,
 
 
 class LoadedCode:
-    """Looks at what was imported, or opened to be read, since it was made or last asked.
+    """The files that were imported, or opened for reading, since creation or the last call.
 
-    What counts is beside an allowed file, in an allowed package, or elsewhere on the import path;
-    what was installed is known by its version, and what libraries generate is no code of a user's.
+    Files count if they are in the folder of an allowed file, in an allowed package, or elsewhere
+    on the import path. Installed packages are known by their version, and code that libraries
+    generate is not the user's.
     """
 
     def __init__(self, code: AllowedCode) -> None:
@@ -28,17 +29,17 @@ class LoadedCode:
         self._opened.clear()
 
     def news(self) -> dict[str, str]:
-        """Content hash of each file that was run since the last call, by absolute path.
+        """Return the content hash of each file run since the last call, by absolute path.
 
-        Beside them, of those that would be imported in their place under the same name.
+        Files that would be imported in their place under the same name are included.
         """
         if not self._code.allows_anything:
             return {}
         files = {path for path in (*self._imported(), *self._read()) if not is_installed(path)}
         files |= {other for path in files for other in shadows(path)}
-        found = {str(path): content_hash(path) for path in sorted(files)}
+        hashes = {str(path): content_hash(path) for path in sorted(files)}
         self._opened.clear()  # also of those that were opened here
-        return {path: content for path, content in found.items() if content}
+        return {path: content for path, content in hashes.items() if content}
 
     def _imported(self) -> Iterator[Path]:
         new = {name: m for name, m in sys.modules.copy().items() if name not in self._seen}
@@ -61,18 +62,18 @@ class LoadedCode:
 
 @cache
 def _opened() -> set[str]:
-    """Files of Python that this process opens to read from now on, by absolute path.
+    """Return a set that collects the Python files this process opens from now on, by path.
 
-    Python tells of each file it opens, also one whose name code has put together
+    Python reports each file that it opens, including those whose names are computed
     (`exec(open(name).read())`, `runpy.run_path(name)`). The hook stays until the process ends.
     """
-    found: set[str] = set()
+    opened: set[str] = set()
 
-    def hear(event: str, arguments: tuple[Any, ...]) -> None:
+    def on_event(event: str, arguments: tuple[Any, ...]) -> None:
         if event == "open" and isinstance(arguments[0], str) and arguments[0].endswith(".py"):
             with suppress(OSError):  # the current folder was removed
                 if not arguments[2] & (os.O_WRONLY | os.O_RDWR):
-                    found.add(os.path.abspath(arguments[0]))
+                    opened.add(os.path.abspath(arguments[0]))
 
-    sys.addaudithook(hear)
-    return found
+    sys.addaudithook(on_event)
+    return opened
