@@ -180,7 +180,7 @@ class OutputError(TunecliError):
 def _way_to_write(path: Path, error: OSError) -> str:
     """The next step of somebody who named a file that cannot be written."""
     if not isdir(path.parent):
-        return f"There is no folder {path.parent}: make it, or name another file."
+        return f"Folder {path.parent} does not exist: create it, or name another file."
     if isdir(path):
         return f"Name a file, as {path / 'a'}{path.suffix}."
     known = {errno.EEXIST: "Remove it, or name another file."}

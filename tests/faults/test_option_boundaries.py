@@ -94,4 +94,4 @@ def test_every_file_to_write_needs_a_folder_and_says_so(command: str, folder: Pa
             done = run(folder, command, *words)
             assert done.code == 2
             told = " ".join(done.stderr.replace("│", " ").split())
-            assert "There is no folder nowhere: make it, or name another file." in told
+            assert "Folder nowhere does not exist: create it, or name another file." in told

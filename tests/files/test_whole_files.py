@@ -106,8 +106,8 @@ def test_a_folder_is_no_file_to_write(
 @pytest.mark.parametrize(
     ("name", "next_step"),
     [
-        ("nowhere/x", r"There is no folder nowhere: make it, or name another file\."),
-        ("file/x", r"There is no folder file: make it, or name another file\."),
+        ("nowhere/x", r"Folder nowhere does not exist: create it, or name another file\."),
+        ("file/x", r"Folder file does not exist: create it, or name another file\."),
         ("folder", r"Name a file, as folder/a\."),
         ("file", r"\(File exists\)\. Remove it, or name another file\."),
         ("x" * 300, r"\(File name too long\)\. Name another file\."),

@@ -121,7 +121,7 @@ def blocks_of(source: str, kind: RowKind, workspace: Workspace, batch: int) -> I
     if path.is_dir() or (path.is_file() and path.name.lower().endswith(SUFFIXES)):
         return _pictures(path, kind, kind.block_rows(batch))
     if source_kind in ("table", "arrays") and not path.is_file():
-        raise DataError(f"there is no file {source!r} (looked for at {path.absolute()}).")
+        raise DataError(f"file {source!r} does not exist (looked for at {path.absolute()}).")
     if source_kind == "table":
         if not kind.columns:
             raise DataError(f"{source} is a table, but the model takes pictures.")
@@ -132,7 +132,7 @@ def blocks_of(source: str, kind: RowKind, workspace: Workspace, batch: int) -> I
     if source_kind in ("bundled", "torchvision", "code"):
         return _named_set(source, kind, workspace, kind.block_rows(batch))
     if source_kind == "pictures":
-        raise DataError(f"there is no folder or picture {source!r} ({path.absolute()}).")
+        raise DataError(f"folder or picture {source!r} does not exist ({path.absolute()}).")
     raise DataError(unknown_source(source, workspace.folder))
 
 

@@ -289,9 +289,13 @@ def test_features_are_not_taken_for_their_own_targets(tmp_path: Path) -> None:
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", X)
-    with pytest.raises(DataError, match=r"data.target: there is no file 'y.npy' \(looked for at"):
+    with pytest.raises(
+        DataError, match=r"data.target: file 'y.npy' does not exist \(looked for at"
+    ):
         read(tmp_path, "x.npy")
-    with pytest.raises(DataError, match=r"data.source: there is no file 'd.npz' \(looked for at"):
+    with pytest.raises(
+        DataError, match=r"data.source: file 'd.npz' does not exist \(looked for at"
+    ):
         read(tmp_path, "d.npz")
 
 

@@ -181,7 +181,7 @@ def test_pictures_without_folders_are_refused(tmp_path: Path) -> None:
     save(tmp_path / "set" / "a.png", smooth(1))
     with pytest.raises(DataError, match=r"set/ contains 1 picture, but no folders"):
         load(tmp_path)
-    with pytest.raises(DataError, match="there is no folder 'other/'"):
+    with pytest.raises(DataError, match="folder 'other/' does not exist"):
         load(tmp_path, source="other/")
 
 

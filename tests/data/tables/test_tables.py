@@ -358,7 +358,7 @@ MANY = rows(*(f"{i},x{i % 3},{'ab'[i % 2]}" for i in range(100)))
             {"group": "b"},
             "column 'b' has only one group.",
         ),
-        (MANY, {"source": "u.csv"}, "there is no file 'u.csv' (looked for at "),
+        (MANY, {"source": "u.csv"}, "file 'u.csv' does not exist (looked for at "),
     ],
 )
 def test_what_is_wrong_is_told_with_row_column_and_a_way_out(

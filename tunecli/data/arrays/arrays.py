@@ -188,7 +188,7 @@ def _files(settings: DataSettings, folder: Path) -> dict[str, Path]:
     settings_of = {"x": "data.source", "y": "data.target"}
     for name, path in files.items():
         if not isfile(path):
-            message = f"there is no file {path.name!r} (looked for at {path})."
+            message = f"file {path.name!r} does not exist (looked for at {path})."
             raise DataError(message, settings_of.get(name, "data.test"))
     return files
 

@@ -102,7 +102,7 @@ def _list_pictures(
     """List the pictures of the source, and of other folders that the study file names."""
     source = folder / settings.source
     if not source.is_dir():
-        message = f"there is no folder {settings.source!r} (looked for at {source.absolute()})."
+        message = f"folder {settings.source!r} does not exist (looked for at {source.absolute()})."
         raise DataError(message, "data.source")
     parts = own_parts(source)
     named: dict[Part, str] = {
@@ -120,7 +120,9 @@ def _list_pictures(
             parts[part] = picture_folder(asked, settings.source, folder)
             named[part] = f"{asked.rstrip('/')}/"
             if not parts[part].is_dir():
-                message = f"there is no folder {asked!r} (looked for at {parts[part].absolute()})."
+                message = (
+                    f"folder {asked!r} does not exist (looked for at {parts[part].absolute()})."
+                )
                 raise DataError(message, setting)
         elif asked is not None and part in parts:
             notes.append(

@@ -44,7 +44,7 @@ def load_table(
     files = {name: workspace.folder / path for name, path in paths.items()}
     for name, path in files.items():
         if not path.is_file():
-            raise DataError(f"there is no file {paths[name]!r} (looked for at {path}).", name)
+            raise DataError(f"file {paths[name]!r} does not exist (looked for at {path}).", name)
     asked = settings.model_dump(exclude=_PREPARED_LATER), validation.model_dump()
 
     def read() -> Dataset:
