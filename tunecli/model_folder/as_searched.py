@@ -1,4 +1,4 @@
-"""The models that a search kept, as one model: each with its fold's preprocessing, averaged."""
+"""Average the fold models that a search kept, each with its fold's preprocessing."""
 
 from __future__ import annotations
 
@@ -23,26 +23,28 @@ from tunecli.training.step.precision import choose_device
 
 
 def as_searched(trial: RefitTrial, store: FoldStore, folder: Path) -> Refitted:
-    """The mean of a trial's fold models, without training anything.
+    """Return the mean of a trial's fold models as one model, without training.
 
     Args:
-        folder: where the search kept them.
+        folder: the folder in which the search kept them.
 
     Raises:
-        RefitError: it kept none of this trial, or they are damaged.
+        RefitError: the search kept none of this trial, or they are damaged.
     """
     config = trial.config
     try:
         kept = read_models(folder, config)
     except DataError as error:
         raise RefitError(
-            f"trial {trial.number} has no models to average: {error} A search keeps those of its "
-            "best trials (search.keep_models). Without --as-searched the model is trained."
+            f"trial {trial.number} has no models to average: {error} A search keeps only the "
+            "models of its best trials (search.keep_models). Leave out --as-searched to train "
+            "the model instead."
         ) from None
     folds = folds_of(store, config)
     if len(folds) != len(kept):
         raise RefitError(
-            f"the models in {folder} are of other folds. Train without --as-searched."
+            f"the models in {folder} belong to other folds. Leave out --as-searched to train the "
+            "model instead."
         )
     members = [_member(trial, store, fold, one) for fold, one in zip(folds, kept, strict=True)]
     device = choose_device(config.training.device)

@@ -1,4 +1,4 @@
-"""How far a test score may be from the truth: the bootstrap over the test rows."""
+"""Confidence intervals of test scores, by the bootstrap over the test rows."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from tunecli.training.outcome.score_guard import NoScoreError, float_of
 
 N_SAMPLES = 1000
 MOST_CELLS = 2 * 10**8
-"""Rows times samples: of larger test sets fewer samples are drawn, at least `FEWEST`."""
+"""Largest product of rows and samples; for large test sets the samples drop to `FEWEST`."""
 FEWEST = 100
 LEVEL = 0.95
 
 
 @dataclass(frozen=True)
 class ScoreInterval:
-    """A score on the test rows, and the 95 % interval of what other rows would give."""
+    """A score on the test rows, and its 95 % interval."""
 
     score: float
     low: float
@@ -40,10 +40,10 @@ def bootstrap_intervals(
     n_classes: int,
     weights: NDArray[np.float64] | None = None,
 ) -> dict[str, ScoreInterval]:
-    """Percentile intervals (Efron and Tibshirani 1993, chapter 13), rows drawn with replacement.
+    """Return percentile intervals (Efron and Tibshirani 1993, chapter 13), by metric.
 
-    The arguments are those of `metrics.measure`. Samples in which a metric is not defined are left
-    out of its interval.
+    Rows are drawn with replacement. The arguments are those of `metrics.measure`. Samples in which
+    a metric is not defined are left out of its interval.
     """
     scores = measure_sample(metrics, task, y_true, predictions, n_classes, weights)
     n_rows = len(y_true)
@@ -53,8 +53,8 @@ def bootstrap_intervals(
     for _ in range(n_samples):
         rows = rng.integers(0, n_rows, n_rows)
         counts = None if weights is None else weights[rows]
-        found = measure_sample(metrics, task, y_true[rows], predictions[rows], n_classes, counts)
-        for name, value in found.items():
+        sample = measure_sample(metrics, task, y_true[rows], predictions[rows], n_classes, counts)
+        for name, value in sample.items():
             drawn[name].append(value)
     return {label(m): _interval(scores[label(m)], drawn[label(m)]) for m in metrics}
 
@@ -67,21 +67,21 @@ def measure_sample(
     n_classes: int,
     weights: NDArray[np.float64] | None = None,
 ) -> dict[str, float]:
-    """Measure as `metrics.measure` does; NaN where a metric of the user's own has no number.
+    """Measure as `metrics.measure` does, but with NaN where a user's metric fails.
 
-    A model that took hours to train is not lost for what one metric makes of the test rows.
+    A model that took hours to train is not lost because of one metric.
     """
     own = [metric for metric in metrics if is_code(metric.name)]
     others = [metric for metric in metrics if metric not in own]
-    found = measure(others, task, y_true, predictions, n_classes, weights)
+    scores = measure(others, task, y_true, predictions, n_classes, weights)
     for metric in own:
         name = label(metric)
         try:
             value = measure([metric], task, y_true, predictions, n_classes, weights)[name]
-            found[name] = float_of(value, name)
+            scores[name] = float_of(value, name)
         except (UserCodeError, NoScoreError):
-            found[name] = math.nan
-    return found
+            scores[name] = math.nan
+    return scores
 
 
 def _interval(score: float, drawn: Sequence[float]) -> ScoreInterval:
