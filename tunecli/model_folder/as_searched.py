@@ -33,7 +33,7 @@ def as_searched(trial: RefitTrial, store: FoldStore, folder: Path) -> Refitted:
     """
     config = trial.config
     try:
-        kept = read_models(folder, config)
+        models = read_models(folder, config)
     except DataError as error:
         raise RefitError(
             f"trial {trial.number} has no models to average: {error} A search keeps only the "
@@ -41,12 +41,12 @@ def as_searched(trial: RefitTrial, store: FoldStore, folder: Path) -> Refitted:
             "the model instead."
         ) from None
     folds = folds_of(store, config)
-    if len(folds) != len(kept):
+    if len(folds) != len(models):
         raise RefitError(
             f"the models in {folder} belong to other folds. Leave out --as-searched to train the "
             "model instead."
         )
-    members = [_member(trial, store, fold, one) for fold, one in zip(folds, kept, strict=True)]
+    members = [_member(trial, store, fold, one) for fold, one in zip(folds, models, strict=True)]
     device = choose_device(config.training.device)
     facts = manifest_of(trial, config, store, tuple(member.facts for member in members))
     model = Model(facts, members, device)
@@ -54,7 +54,7 @@ def as_searched(trial: RefitTrial, store: FoldStore, folder: Path) -> Refitted:
     return Refitted(model, config.seed, predictions, len(store.split.search_rows), 0)
 
 
-def _member(trial: RefitTrial, store: FoldStore, fold: FoldData, kept: Kept) -> Member:
+def _member(trial: RefitTrial, store: FoldStore, fold: FoldData, model: Kept) -> Member:
     config = trial.config
     train_rows, _ = store.split.folds[fold.number]
     fitted = fit_preprocessing(
@@ -67,7 +67,7 @@ def _member(trial: RefitTrial, store: FoldStore, fold: FoldData, kept: Kept) -> 
         integers=takes_integers(config),
     )
     try:
-        network = load_network(kept, new_model(config, fold))
+        network = load_network(model, new_model(config, fold))
     except DataError as error:
         raise RefitError(f"trial {trial.number}: {error}") from None
     facts = MemberManifest(
@@ -76,6 +76,6 @@ def _member(trial: RefitTrial, store: FoldStore, fold: FoldData, kept: Kept) -> 
         meaning=build_loss(config.loss, fold).meaning,
         preprocessing=type(fitted).__name__,
         n_bins=bin_counts(network),
-        norms=kept.norms if isinstance(kept, Packed) else (),
+        norms=model.norms if isinstance(model, Packed) else (),
     )
-    return Member(facts, fitted, network, kept if isinstance(kept, Packed) else None)
+    return Member(facts, fitted, network, model if isinstance(model, Packed) else None)

@@ -122,15 +122,15 @@ def ways(trial: RefitTrial, store: FoldStore, finetune_epochs: int) -> list[Comp
 
 
 def compressed_ways(
-    trial: RefitTrial, store: FoldStore, kept: Path, wanted: Sequence[CompressionSettings]
+    trial: RefitTrial, store: FoldStore, models: Path, wanted: Sequence[CompressionSettings]
 ) -> Generator[CompressedModel]:
     """Yield the results of each of the `ways`, all from the same models.
 
     Args:
-        kept: folder in which the search may have kept the trial's models.
+        models: folder in which the search may have kept the trial's models.
     """
     config = trial.config
-    folds = _folds(config, store, kept)
+    folds = _folds(config, store, models)
     for steps in wanted:
         yield _as_it_is(folds) if steps.is_none else _compressed(steps, folds, config)
 
@@ -146,12 +146,12 @@ def mark_front(rows: Sequence[CompressedModel], *, maximize: bool) -> list[bool]
     ]
 
 
-def _folds(config: TrialConfig, store: FoldStore, kept: Path) -> list[FoldTraining]:
+def _folds(config: TrialConfig, store: FoldStore, models: Path) -> list[FoldTraining]:
     """Return the folds with the trial's models: the kept ones, or newly trained ones."""
     data = _data(config, store)
     device = choose_device(config.training.device)
     try:
-        weights = read_models(kept, config)
+        weights = read_models(models, config)
     except DataError:
         training = CrossValidation(config, data, device)
         for _ in training:

@@ -36,7 +36,7 @@ from tunecli.study_file.settings.source_kinds import NO_SOURCE
 def refit_study(
     study: StudyRecord,
     trial_record: TrialRecord,
-    place: StudyFolder,
+    study_folder: StudyFolder,
     workspace: Workspace,
     n_seeds: int = 1,
     *,
@@ -59,13 +59,13 @@ def refit_study(
         RefitError: the trial cannot become a model, or the data is not that of the search.
         ModelFolderError: the folder cannot be written.
     """
-    path = place.folder / MODEL
+    path = study_folder.folder / MODEL
     refuse_foreign_model(path)  # before the training
     trial, store = trial_of(study, trial_record, workspace)
     if compression is not None:
         config = trial.config.model_copy(update={"compression": compression})
         trial = replace(trial, config=config)
-    models = kept_models(place, trial_record.number)
+    models = kept_models(study_folder, trial_record.number)
     refits = (
         list(refit_seeds(trial, store, n_seeds)) if trains else [as_searched(trial, store, models)]
     )
@@ -73,7 +73,7 @@ def refit_study(
     looks = len(study.test_looks) + has_test
     results = results_of(trial, store, refits, looks)
     if has_test:
-        _count_look(place, trial_record.number, results)
+        _count_look(study_folder, trial_record.number, results)
     _write(path, study, refits, results)
     return path, results
 
@@ -102,9 +102,9 @@ def trial_of(
     return trial, store
 
 
-def kept_models(place: StudyFolder, number: int) -> Path:
+def kept_models(study_folder: StudyFolder, number: int) -> Path:
     """Return the folder in which a search may have kept the models of a trial."""
-    return place.folder / BEST / str(number)
+    return study_folder.folder / BEST / str(number)
 
 
 def _refuse_other_code(study: StudyRecord, workspace: Workspace) -> None:
@@ -147,7 +147,7 @@ def _refuse_other_data(study: StudyRecord, store: FoldStore) -> None:
         )
 
 
-def _count_look(place: StudyFolder, trial: int, results: Results) -> None:
+def _count_look(study_folder: StudyFolder, trial: int, results: Results) -> None:
     """Record a look at the test set, before any score is shown."""
     score = results.of_test
     assert score is not None
@@ -157,7 +157,7 @@ def _count_look(place: StudyFolder, trial: int, results: Results) -> None:
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         **{name: value if math.isfinite(value) else None for name, value in numbers.items()},
     }
-    database = StudyDatabase.open(place.url, place.name)
+    database = StudyDatabase.open(study_folder.url, study_folder.name)
     assert database is not None, "it was read before"
     try:
         looks = database.attribute("test_looks", [])

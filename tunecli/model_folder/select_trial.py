@@ -59,10 +59,10 @@ def by_name(study: StudyRecord, which: str) -> TrialRecord:
 
 
 def front_trial(study: StudyRecord, place: int) -> TrialRecord:
-    """The trial at a place of the Pareto front, from 1 on, as the report numbers them.
+    """Return the trial at a place of the Pareto front, counted from 1 as in the report.
 
     Raises:
-        RefitError: the front has no such place.
+        RefitError: the front has no such place, or the study has no complete trial.
     """
     trials = front(study).trials
     if not trials:
