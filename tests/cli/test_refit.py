@@ -124,7 +124,8 @@ def test_other_code_than_that_of_the_search_is_refused(tmp_path: Path, imported:
 
 @pytest.mark.slow
 def test_what_is_not_there_is_told(searched: Path) -> None:
-    assert "there is no model" in call_in(searched, "predict", "none", "table.csv", code=1).stderr
+    missing = call_in(searched, "predict", "none", "table.csv", code=1)
+    assert "model 'none' does not exist" in missing.stderr
     told = call_in(searched, "predict", "small", "table.csv", "-o", "out.txt", code=2).stderr
     assert "must end in .csv or .parquet" in told
 
@@ -145,11 +146,11 @@ def test_which_trial_is_meant(tmp_path: Path) -> None:
     assert chosen(study, "best").number == 0
     assert chosen(study, "simplest").number == 1
     assert chosen(study, "1").number == 1
-    with pytest.raises(RefitError, match="trial 2 is pruned: only a complete trial"):
+    with pytest.raises(RefitError, match="trial 2 is pruned, but only a complete trial"):
         chosen(study, "2")
     with pytest.raises(RefitError, match="trial 3 is running"):
         chosen(study, "3")
-    with pytest.raises(RefitError, match="best, simplest or a number, but got 'worst'"):
+    with pytest.raises(RefitError, match="best, simplest or a number, got 'worst'"):
         chosen(study, "worst")
 
 

@@ -48,7 +48,7 @@ def test_a_long_text_is_a_mistake_at_its_place(part: str, text: str) -> None:
 
 @pytest.mark.parametrize("text", ["a" * N, "a >= " + " " * N + "b", " and " * N, "a" + " " * N])
 def test_so_is_a_long_condition(text: str) -> None:
-    with pytest.raises(RefitError, match="is written like"):
+    with pytest.raises(RefitError, match="must look like"):
         conditions(text)
 
 

@@ -56,5 +56,5 @@ def test_a_trial_without_models_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(RefitError, match=r"3 has no models to average: .*search\.keep_models"):
         as_searched(made.trial, made.store, tmp_path)
     keep_models(tmp_path, made.trial.config, [{}, {}])
-    with pytest.raises(RefitError, match="of other folds"):
+    with pytest.raises(RefitError, match="belong to other folds"):
         as_searched(made.trial, made.store, tmp_path)

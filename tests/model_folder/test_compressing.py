@@ -168,7 +168,7 @@ def test_a_model_folder_tells_which_trial_it_was_made_of(tmp_path: Path) -> None
     call_in(tmp_path, "refit", "tiny", "--trial", "1")
     model = "runs/tiny/model"
     done = call_in(tmp_path, "compress", model, "--finetune-epochs", "0", "--json")
-    assert "tiny: trial 1, as it is …" in done.stderr
+    assert "tiny: trial 1, uncompressed …" in done.stderr
     [trial] = rows(
         tmp_path / "runs/tiny/study.db", "SELECT fold_scores FROM tunecli_trials WHERE number = 1"
     )
@@ -179,4 +179,4 @@ def test_a_model_folder_tells_which_trial_it_was_made_of(tmp_path: Path) -> None
     call_in(tmp_path, "compress", "tiny", "--pick", "99", code=2)
     (tmp_path / model).rename(tmp_path / "elsewhere")
     lost = call_in(tmp_path, "compress", "./elsewhere", code=1)
-    assert "was made of trial 1 of study tiny, and no longer lies" in lost.stderr
+    assert "was made from trial 1 of study tiny, but is no longer in" in lost.stderr

@@ -85,6 +85,6 @@ def test_a_damaged_packed_file_is_told_in_one_line(damage: str, tmp_path: Path) 
     else:
         changed = {"flip": bytes([content[0] ^ 1]) + content[1:], "truncate": content[:-20]}
         path.write_bytes(changed.get(damage, b"not a model"))
-    with pytest.raises(ModelFolderError, match=r"is damaged or no model") as caught:
+    with pytest.raises(ModelFolderError, match=r"is damaged or not a tunecli model") as caught:
         read_folder(folder)
     assert "\n" not in str(caught.value)

@@ -35,13 +35,13 @@ def test_conditions_are_read_with_their_units() -> None:
     "text", ["", "accuracy", "accuracy => 1", "a >= b", "a >= 1 or b < 2", "__import__('os')"]
 )
 def test_anything_else_is_no_condition(text: str) -> None:
-    with pytest.raises(RefitError, match="is written like"):
+    with pytest.raises(RefitError, match="must look like"):
         conditions(text)
 
 
 def test_places_are_those_of_the_report() -> None:
     assert [front_trial(two(), place).number for place in (1, 2, 3)] == [0, 1, 3]
-    with pytest.raises(RefitError, match="places 1 to 3, but got 4"):
+    with pytest.raises(RefitError, match="must be from 1 to 3, got 4"):
         front_trial(two(), 4)
     with pytest.raises(RefitError, match="no complete trial"):
         front_trial(study([], ("maximize", "minimize")), 1)

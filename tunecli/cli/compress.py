@@ -69,11 +69,11 @@ def compress(
         if trial == "best" and pareto is None and best_within is None:
             trial = str(number)
 
-    place = study_at(study, runs, storage)
-    record = read_study(place.url, place.name)
+    study_folder = study_at(study, runs, storage)
+    record = read_study(study_folder.url, study_folder.name)
     trial_record = chosen(record, trial, pareto, best_within, minimize, maximize)
     file = study_folder_of(study, record)
-    allowed = allowed_by(file, code).and_also(allowed_before(file, place))
+    allowed = allowed_by(file, code).and_also(allowed_before(file, study_folder))
 
     from tunecli.data.rows.workspace import Workspace
     from tunecli.model_folder import refit_study
@@ -89,18 +89,18 @@ def compress(
                 f"--pick must be a row from 1 to {len(steps) - 1}, got {pick}."
             )
         words = f"{record.name}: trial {trial_record.number}, {recipe_in_words(steps[pick])} …"
-        with place.held():
+        with study_folder.held():
             path, results = refit_study.refit_study(
                 record,
                 trial_record,
-                place,
+                study_folder,
                 workspace,
                 compression=steps[pick],
                 announce=lambda: say(words),
             )
         print_result("\n".join([*results_lines(results), f"model       {path}"]))
         return
-    models = refit_study.kept_models(place, trial_record.number)
+    models = refit_study.kept_models(study_folder, trial_record.number)
     with closing(compressed_ways(made, store, models, steps)) as compressed:
         rows = []
         for one in steps:

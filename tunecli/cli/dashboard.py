@@ -59,8 +59,9 @@ def _what_to_show(study: str | None, runs: Path, storage: str | None) -> tuple[s
 
     if study is None and storage:
         return existing_study(storage), "/dashboard"
-    place = study_at(study or _only_study(runs), runs, storage)
-    return place.url, f"/dashboard/studies/{read_study(place.url, place.name).study_id}"
+    study_folder = study_at(study or _only_study(runs), runs, storage)
+    record = read_study(study_folder.url, study_folder.name)
+    return study_folder.url, f"/dashboard/studies/{record.study_id}"
 
 
 def _only_study(runs: Path) -> str:

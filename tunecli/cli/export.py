@@ -98,8 +98,8 @@ def _searched_from(model: Path, here: Path) -> Path:
 
     try:
         runs, study, _ = origin(model)
-        place = study_at(study, runs, None)
-        file = read_study(place.url, place.name).file
+        study_folder = study_at(study, runs, None)
+        file = read_study(study_folder.url, study_folder.name).file
     except TunecliError:  # the model was moved, or its study no longer exists
         return here
     return Path(file).absolute().parent if file else here

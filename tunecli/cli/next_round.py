@@ -52,8 +52,8 @@ def next_round(
             f"--output: {output} cannot be written. Folder {output.parent} does not exist: create "
             "it, or name another file."
         )
-    place = study_at(study, runs, storage)
-    record = read_study(place.url, place.name)
+    study_folder = study_at(study, runs, storage)
+    record = read_study(study_folder.url, study_folder.name)
     if record.further_objectives:
         raise typer.BadParameter(
             f"study {record.name} has several objectives, and `next` cannot know which part of "
@@ -61,8 +61,8 @@ def next_round(
             f"trials, write search: {{start_with: {{study: {record.name}, best: 5}}}}."
         )
     evidence = Evidence.of(record)
-    name = following(place.name)
-    if output is not None and STUDY_NAME.match(output.stem) and output.stem != place.name:
+    name = following(study_folder.name)
+    if output is not None and STUDY_NAME.match(output.stem) and output.stem != study_folder.name:
         name = output.stem
     style: Style = "explore" if explore else "exploit" if exploit else "go on"
     folder = output.parent if output is not None else None
@@ -74,7 +74,7 @@ def next_round(
     for sentence in following_round.left_out:
         say(f"Left out: {sentence}")
     if not following_round.made:
-        say(f"No changes: {following_round.name} keeps the search space of {place.name}.")
+        say(f"No changes: {following_round.name} keeps the search space of {study_folder.name}.")
     if output is None:
         print_result(following_round.text, end="")
         return

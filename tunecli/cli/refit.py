@@ -58,13 +58,13 @@ def refit(
     """
     from tunecli.report.analysis.records import read_study
 
-    place = study_at(study, runs, storage)
-    record = read_study(place.url, place.name)
+    study_folder = study_at(study, runs, storage)
+    record = read_study(study_folder.url, study_folder.name)
     if as_searched and seeds > 1:
         raise typer.BadParameter("--seeds has no effect with --as-searched, which does not train.")
     trial_record = chosen(record, trial, pareto, best_within, minimize, maximize)
     file = study_folder_of(study, record)
-    allowed = allowed_by(file, code).and_also(allowed_before(file, place))
+    allowed = allowed_by(file, code).and_also(allowed_before(file, study_folder))
     doing = "averaging its fold models" if as_searched else _TRAINING
 
     def announce() -> None:
@@ -76,11 +76,11 @@ def refit(
     from tunecli.model_folder.refit_study import refit_study
 
     workspace = Workspace(file.absolute().parent, runs.absolute() / ".cache", allowed)
-    with place.held():
+    with study_folder.held():
         path, results = refit_study(
             record,
             trial_record,
-            place,
+            study_folder,
             workspace,
             seeds,
             trains=not as_searched,

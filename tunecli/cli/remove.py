@@ -21,11 +21,11 @@ def remove(
     """
     from tunecli.search.study.trash import put_away
 
-    place = study_at(study, runs, storage)
-    with place.locked():
-        moved = put_away(place)
+    study_folder = study_at(study, runs, storage)
+    with study_folder.locked():
+        moved = put_away(study_folder)
     for sentence in moved:
         say(sentence)
     if not moved:
-        where = display_storage(storage) if storage else place.runs.resolve()
-        raise StudyNotFoundError(f"There is no study {place.name} in {where}.")
+        where = display_storage(storage) if storage else study_folder.runs.resolve()
+        raise StudyNotFoundError(f"There is no study {study_folder.name} in {where}.")

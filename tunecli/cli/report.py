@@ -65,10 +65,10 @@ def report(
             raise typer.BadParameter(f"{(*asked, '--trial')[0]} requires a study.")
         _list(runs, storage, _console(wide))
         return
-    places = [study_at(name, runs, storage) for name in study]
+    study_folders = [study_at(name, runs, storage) for name in study]
     from tunecli.report.analysis.records import read_study
 
-    records = [read_study(place.url, place.name) for place in places]
+    records = [read_study(study_folder.url, study_folder.name) for study_folder in study_folders]
     if len(records) > 1:
         if csv or trial is not None:
             raise typer.BadParameter(

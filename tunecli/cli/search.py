@@ -93,11 +93,11 @@ def search(
     destinations = [Destination.parse(text) for text in log or []]
     overrides = _named(set_ or [], as_)
     name = early_name(file, overrides) or _load(file, overrides).name
-    place = study_folder_at(name, runs, storage)
-    with place.held():  # before anything slow: a second search is refused at once
+    study_folder = study_folder_at(name, runs, storage)
+    with study_folder.held():  # before anything slow: a second search fails at once
         allowed = allowed_by(file, code)
-        known = allowed.and_also(allowed_before(file, place))
-        study = _read_study(file, set_, as_, place, known, restart=restart)
+        known = allowed.and_also(allowed_before(file, study_folder))
+        study = _read_study(file, set_, as_, study_folder, known, restart=restart)
         budget = _budget(file, study, trials, timeout)
         if not quiet:
             say(f"{study.name}: reading the data …")
@@ -110,11 +110,13 @@ def search(
         from tunecli.search.run import Search
 
         searching = Search(
-            study, place, budget, jobs, grace, jobs_per_gpu, destinations, restarts=restart
+            study, study_folder, budget, jobs, grace, jobs_per_gpu, destinations, restarts=restart
         )
-        remember_allowed(place, allowed)
+        remember_allowed(study_folder, allowed)
         view = LiveView(console(), quiet=quiet, options=options_again(runs, storage))
-        code_of_exit = _run(searching, view, lambda files: remember_allowed(place, known, files))
+        code_of_exit = _run(
+            searching, view, lambda files: remember_allowed(study_folder, known, files)
+        )
     if code_of_exit:
         raise typer.Exit(code_of_exit)
 
@@ -150,18 +152,18 @@ def _read_study(
     file: Path,
     set_: list[str] | None,
     as_: str | None,
-    place: StudyFolder,
+    study_folder: StudyFolder,
     code: AllowedCode,
     *,
     restart: bool,
 ) -> StudyFile:
     """Read the study file with the given overrides, or with those of the last call."""
     study = _load(file, _named(set_ or [], as_), code)
-    if restart or (place.storage is None and not place.has_study_files):
+    if restart or (study_folder.storage is None and not study_folder.has_study_files):
         return study
     from tunecli.report.analysis.records import newest_overrides
 
-    before = newest_overrides(place.url, study.name)  # checks the database, before all else
+    before = newest_overrides(study_folder.url, study.name)  # checks the database, before all else
     overrides = _named(before, as_)
     if set_ or overrides == [*study.overrides]:
         return study

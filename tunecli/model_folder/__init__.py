@@ -1,1 +1,1 @@
-"""From a trial to a model in use: refit, its test score, its card."""
+"""Turn a trial into a model: refit it, score it on the test set, describe it, use it."""

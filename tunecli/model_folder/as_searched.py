@@ -1,4 +1,4 @@
-"""The models that a search kept, as one model: each with its fold's preprocessing, averaged."""
+"""Average the fold models that a search kept, each with its fold's preprocessing."""
 
 from __future__ import annotations
 
@@ -23,28 +23,30 @@ from tunecli.training.step.precision import choose_device
 
 
 def as_searched(trial: RefitTrial, store: FoldStore, folder: Path) -> Refitted:
-    """The mean of a trial's fold models, without training anything.
+    """Return the mean of a trial's fold models as one model, without training.
 
     Args:
-        folder: where the search kept them.
+        folder: the folder in which the search kept them.
 
     Raises:
-        RefitError: it kept none of this trial, or they are damaged.
+        RefitError: the search kept none of this trial, or they are damaged.
     """
     config = trial.config
     try:
-        kept = read_models(folder, config)
+        models = read_models(folder, config)
     except DataError as error:
         raise RefitError(
-            f"trial {trial.number} has no models to average: {error} A search keeps those of its "
-            "best trials (search.keep_models). Without --as-searched the model is trained."
+            f"trial {trial.number} has no models to average: {error} A search keeps only the "
+            "models of its best trials (search.keep_models). Leave out --as-searched to train "
+            "the model instead."
         ) from None
     folds = folds_of(store, config)
-    if len(folds) != len(kept):
+    if len(folds) != len(models):
         raise RefitError(
-            f"the models in {folder} are of other folds. Train without --as-searched."
+            f"the models in {folder} belong to other folds. Leave out --as-searched to train the "
+            "model instead."
         )
-    members = [_member(trial, store, fold, one) for fold, one in zip(folds, kept, strict=True)]
+    members = [_member(trial, store, fold, one) for fold, one in zip(folds, models, strict=True)]
     device = choose_device(config.training.device)
     facts = manifest_of(trial, config, store, tuple(member.facts for member in members))
     model = Model(facts, members, device)
@@ -52,7 +54,7 @@ def as_searched(trial: RefitTrial, store: FoldStore, folder: Path) -> Refitted:
     return Refitted(model, config.seed, predictions, len(store.split.search_rows), 0)
 
 
-def _member(trial: RefitTrial, store: FoldStore, fold: FoldData, kept: Kept) -> Member:
+def _member(trial: RefitTrial, store: FoldStore, fold: FoldData, model: Kept) -> Member:
     config = trial.config
     train_rows, _ = store.split.folds[fold.number]
     fitted = fit_preprocessing(
@@ -65,7 +67,7 @@ def _member(trial: RefitTrial, store: FoldStore, fold: FoldData, kept: Kept) -> 
         integers=takes_integers(config),
     )
     try:
-        network = load_network(kept, new_model(config, fold))
+        network = load_network(model, new_model(config, fold))
     except DataError as error:
         raise RefitError(f"trial {trial.number}: {error}") from None
     facts = MemberManifest(
@@ -74,6 +76,6 @@ def _member(trial: RefitTrial, store: FoldStore, fold: FoldData, kept: Kept) -> 
         meaning=build_loss(config.loss, fold).meaning,
         preprocessing=type(fitted).__name__,
         n_bins=bin_counts(network),
-        norms=kept.norms if isinstance(kept, Packed) else (),
+        norms=model.norms if isinstance(model, Packed) else (),
     )
-    return Member(facts, fitted, network, kept if isinstance(kept, Packed) else None)
+    return Member(facts, fitted, network, model if isinstance(model, Packed) else None)

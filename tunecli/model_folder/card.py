@@ -1,4 +1,4 @@
-"""The model card: what a person should know before using a model, as Markdown."""
+"""Write the model card, which describes a model, its scores and its limits in Markdown."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from tunecli.study_file.text.counts import count
 from tunecli.training.compression.recipe import idle_in_words
 
 MOST_LISTED = 30
-"""Classes and columns that are named one by one."""
+"""Largest number of classes or columns that are listed by name."""
 
 
 def card(facts: Manifest, results: Results, summary: DataSummary, n_weights: int) -> str:
-    """The text of a model folder's README.md.
+    """Return the text of a model folder's README.md.
 
     Args:
-        summary: of the study's data.
-        n_weights: of the model.
+        summary: description of the study's data.
+        n_weights: number of the model's weights.
     """
     blocks = (
         [f"# {_plain(facts.study)}: {_plain(facts.config.model.name)}"],
@@ -45,13 +45,13 @@ def _what(facts: Manifest, n_weights: int) -> str:
     many = f", the mean of {len(facts.members)} networks," if len(facts.members) > 1 else ""
     return (
         f"Predicts {predicts}: {_plain(facts.config.model.name)} with {n_weights:,} "
-        f"weights{many} of trial {facts.trial} of the study {_code(facts.study)}, whose whole "
+        f"weights{many} from trial {facts.trial} of the study {_code(facts.study)}. Its complete "
         "configuration is in `study.yaml`."
     )
 
 
 def _data(facts: Manifest, summary: DataSummary) -> Iterator[str]:
-    rows = f"{count(summary.n_rows, 'row')}, {summary.n_test:,} of them put away for the test"
+    rows = f"{count(summary.n_rows, 'row')}, {summary.n_test:,} of them held out for the test"
     yield f"{_plain(facts.config.data.source)}: {rows}. Fingerprint `{facts.fingerprint[:16]}`."
     if summary.target:
         yield f"Target: {_plain(summary.target)}."
@@ -74,28 +74,29 @@ def _scores(facts: Manifest, results: Results, summary: DataSummary) -> Iterator
         spread = f" ± {stdev(results.fold_scores):.4g}" if len(results.fold_scores) > 1 else ""
         yield (
             f"In the search ({_plain(summary.validation)}): {name} "
-            f"{fmean(results.fold_scores):.4g}{spread}. It was chosen for that score, so it is a "
-            "little too good."
+            f"{fmean(results.fold_scores):.4g}{spread}. The trial was chosen by this score, so "
+            "the score is slightly optimistic."
         )
     if not results.test:
-        yield "No rows were put away for a test, so there is no score that was not chosen."
+        yield "No rows were held out for a test, so there is no unbiased score."
         return
     lines = ["| on the test rows | score | 95 % interval |", "| --- | --- | --- |"]
     for metric in prediction_metrics(facts.config):
-        found = results.test[label(metric)]
-        lines.append(f"| {label(metric)} | {_score(found.score)} | {_interval(found)} |")
+        score = results.test[label(metric)]
+        lines.append(f"| {label(metric)} | {_score(score.score)} | {_interval(score)} |")
     yield "\n".join(lines)
     yield from (
         f"{label(metric)} is not defined on the test rows: {_why(label(metric))}."
         for metric in prediction_metrics(facts.config)
         if not math.isfinite(results.test[label(metric)].score)
     )
-    yield f"The interval is the bootstrap's over {count(results.n_test, 'test row')}."
+    rows = count(results.n_test, "test row")
+    yield f"The intervals are bootstrap intervals over the {rows}."
     if len(results.seeds) > 1:
         scores = [seed.scores[name] for seed in results.seeds]
         yield (
             f"Trained with {len(scores)} seeds: {name} {_mean_of(scores)}. "
-            "The model here is that of the first seed, whichever scored best."
+            "This model has the first seed, not the one with the best score."
         )
 
 
@@ -103,8 +104,8 @@ def _score(value: float) -> str:
     return f"{value:.4g}" if math.isfinite(value) else NOT_DEFINED
 
 
-def _interval(found: ScoreInterval) -> str:
-    ends = (found.low, found.high)
+def _interval(interval: ScoreInterval) -> str:
+    ends = (interval.low, interval.high)
     return " to ".join(map(_score, ends)) if all(map(math.isfinite, ends)) else NOT_DEFINED
 
 
@@ -124,32 +125,33 @@ def _costs(costs: ModelCosts) -> str:
         f"{with_unit('latency', time.median)} for {n} row{'' if n == '1' else 's'}"
         for n, time in costs.latency.items()
     )
-    idle = f" Of its compression, {idle_in_words(costs.left_out)}." if costs.left_out else ""
+    idle = f" Compression: {idle_in_words(costs.left_out)}." if costs.left_out else ""
     return (
-        f"It takes {with_unit('size', costs.size)} ({costs.zeros:.0%} of the weights are zero) "
-        f"and {costs.macs:,} multiplications a row; on the machine that made it, {times}.{idle}"
+        f"The model takes {with_unit('size', costs.size)} ({costs.zeros:.0%} of the weights are "
+        f"zero) and {costs.macs:,} multiplications per row. Latency on the machine that made it: "
+        f"{times}.{idle}"
     )
 
 
 def _limits(facts: Manifest, results: Results) -> Iterator[str]:
-    yield "It is as good as that on rows like those above, and nothing is known of others."
+    yield "The scores hold for rows like those above; nothing is known about other rows."
     if results.looks > 1:
         yield (
-            f"The test set was looked at {results.looks} times. Whoever chooses by what it shows "
-            "makes its score too good."
+            f"The test set has been looked at {results.looks} times. Choosing a model by its test "
+            "score makes that score too good."
         )
     if any(column.kind == "categorical" for column in facts.columns):
-        yield "A category that was not there to train on is treated as a rare one."
+        yield "A category that the training rows lack is treated as a rare one."
     if results.n_validation:
         yield (
-            f"{count(results.n_validation, 'row was', 'rows were')} left out of the training for "
-            "the scores that its schedule goes by."
+            f"{count(results.n_validation, 'row was', 'rows were')} held out of the training, to "
+            "provide scores during it."
         )
 
 
 def _use(facts: Manifest) -> Iterator[str]:
     yield "```sh\ntunecli predict FOLDER new_rows\n```"
-    proba = "\nmodel.predict_proba(x)  # one column a class" if facts.classes else ""
+    proba = "\nmodel.predict_proba(x)  # one column per class" if facts.classes else ""
     yield (
         '```python\nfrom tunecli import load\n\nmodel = load("FOLDER")\n'
         f"model.predict(x)  # a DataFrame, an array, a tensor, or a path{proba}\n```"
@@ -161,18 +163,18 @@ def _made_with(facts: Manifest) -> Iterator[str]:
 
 
 def _listed(names: list[str] | tuple[str, ...]) -> str:
-    shown = ", ".join(_code(name) for name in names[:MOST_LISTED])
+    listed = ", ".join(_code(name) for name in names[:MOST_LISTED])
     more = len(names) - MOST_LISTED
-    return f"{shown} and {more:,} more" if more > 0 else shown
+    return f"{listed} and {more:,} more" if more > 0 else listed
 
 
 def _code(text: str) -> str:
-    """As it is written, whatever it has."""
+    """Return text as Markdown code on one line, whatever it contains."""
     line = "".join(c if c.isprintable() else " " for c in text)
     return f"`{line.replace('`', chr(39))}`"
 
 
 def _plain(text: str) -> str:
-    """On one line, and no markup: names come from files of anybody's."""
+    """Return text on one line without markup: names may come from untrusted files."""
     line = "".join(c if c.isprintable() else " " for c in text)
     return "".join(f"\\{c}" if c in "`*_[]<>|#" else c for c in line)

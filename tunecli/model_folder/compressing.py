@@ -1,8 +1,8 @@
-"""What each way of compressing a trial's models would cost and save, on the folds of its search.
+"""Measure what each way of compressing a trial's models costs and saves, on the search folds.
 
-The fold models that the search kept are taken, or trained anew, and each row of the grid begins
-from them. So its scores are cross-validated, and can be compared with those of the report; the
-test set is not looked at.
+Each row of the grid starts from the fold models that the search kept, or from newly trained ones.
+So its scores are cross-validated and comparable with those of the report. The test set is not
+used.
 """
 
 from __future__ import annotations
@@ -36,19 +36,19 @@ from tunecli.training.step.batches import batch_sizes
 from tunecli.training.step.precision import choose_device
 
 MANY_ROWS = 256
-"""Of the larger batch whose latency is measured; fewer where a fold has fewer."""
+"""Rows of the larger batch whose latency is measured; fewer if a fold has fewer rows."""
 
 
 @dataclass(frozen=True)
 class CompressedModel:
-    """One way of compressing.
+    """The results of one way of compressing.
 
     Attributes:
-        steps: none for the models as they are.
-        fold_scores: of the objective, on the validation rows; empty if it could not be done.
-        size: bytes of the file, packed where that pays; `gzipped` of the same file by gzip.
-        one, many: seconds for 1 row and for `MANY_ROWS`, of the first fold's model.
-        zeros: share of the weights.
+        steps: the compression; none for the uncompressed models.
+        fold_scores: scores of the objective on the validation rows; empty if it failed.
+        size: bytes of the file, packed if that is smaller; `gzipped`: of the same file with gzip.
+        one, many: seconds for 1 row and for `MANY_ROWS` rows, of the first fold's model.
+        zeros: share of the weights that are zero.
         left_out: steps that would not have made the file smaller.
         reason: why there are no scores.
     """
@@ -75,7 +75,7 @@ class CompressedModel:
 
 
 def grid(finetune_epochs: int, *, has_norms: bool) -> list[CompressionSettings]:
-    """The rows of the table after the models as they are."""
+    """Return the compressions of the table's rows, after row 0 of the uncompressed models."""
     tuned: dict[str, Any] = {"finetune_epochs": finetune_epochs}
     steps: list[dict[str, Any]] = [
         {"quantize": "int8"},
@@ -97,46 +97,46 @@ def grid(finetune_epochs: int, *, has_norms: bool) -> list[CompressionSettings]:
 
 
 def recipe_in_words(steps: CompressionSettings) -> str:
-    """`prune 80 % + int8`; whether it is fine-tuned is the same in the whole table."""
+    """Return the steps as in `prune 80 % + int8`, without fine-tuning, which all rows share."""
     parts = [f"structured {steps.structured.amount:.0%}"] if steps.structured else []
     parts += [f"prune {steps.prune.amount:.0%}"] if steps.prune else []
     parts += [f"share {steps.share.clusters}"] if steps.share else []
     parts += ["fuse"] if steps.fuse else []
     parts += [steps.quantize] if steps.quantize else []
-    return " + ".join(parts).replace("%", " %") if parts else "as it is"
+    return " + ".join(parts).replace("%", " %") if parts else "uncompressed"
 
 
 def ways(trial: RefitTrial, store: FoldStore, finetune_epochs: int) -> list[CompressionSettings]:
-    """What each row of the table does, none for row 0.
+    """Return the compression of each row of the table; none for row 0.
 
     Raises:
-        RefitError: the trial's models are compressed already, or not tunecli's.
+        RefitError: the trial's models are compressed already, or user code trained them.
     """
     config = trial.config
     if config.train is not None or not config.compression.is_none:
-        why = "was trained by code of your own" if config.train else "is compressed already"
-        raise RefitError(f"trial {trial.number} {why}: take one that is not, with --trial.")
+        why = "was trained by your own code" if config.train else "is compressed already"
+        raise RefitError(f"trial {trial.number} {why}. Choose another trial with --trial.")
     model = new_model(config, _data(config, store)[0])
     has_norms = bool(norm_pairs(model))
     return [CompressionSettings(), *grid(finetune_epochs, has_norms=has_norms)]
 
 
 def compressed_ways(
-    trial: RefitTrial, store: FoldStore, kept: Path, wanted: Sequence[CompressionSettings]
+    trial: RefitTrial, store: FoldStore, models: Path, wanted: Sequence[CompressionSettings]
 ) -> Generator[CompressedModel]:
-    """The row of each of the `ways`, all from the same models.
+    """Yield the results of each of the `ways`, all from the same models.
 
     Args:
-        kept: folder where the search may have left the trial's models.
+        models: folder in which the search may have kept the trial's models.
     """
     config = trial.config
-    folds = _folds(config, store, kept)
+    folds = _folds(config, store, models)
     for steps in wanted:
         yield _as_it_is(folds) if steps.is_none else _compressed(steps, folds, config)
 
 
 def mark_front(rows: Sequence[CompressedModel], *, maximize: bool) -> list[bool]:
-    """Whether no other row is better in score and size."""
+    """Return for each row whether no other row is better in score and size."""
     points = [(row.score, row.size) if row.fold_scores else None for row in rows]
     known = [point for point in points if point is not None]
     ways: tuple[Direction, Direction] = ("maximize" if maximize else "minimize", "minimize")
@@ -146,12 +146,12 @@ def mark_front(rows: Sequence[CompressedModel], *, maximize: bool) -> list[bool]
     ]
 
 
-def _folds(config: TrialConfig, store: FoldStore, kept: Path) -> list[FoldTraining]:
-    """With the models of the trial: those that were kept, or new ones."""
+def _folds(config: TrialConfig, store: FoldStore, models: Path) -> list[FoldTraining]:
+    """Return the folds with the trial's models: the kept ones, or newly trained ones."""
     data = _data(config, store)
     device = choose_device(config.training.device)
     try:
-        weights = read_models(kept, config)
+        weights = read_models(models, config)
     except DataError:
         training = CrossValidation(config, data, device)
         for _ in training:
@@ -180,25 +180,25 @@ def _as_it_is(folds: Sequence[FoldTraining]) -> CompressedModel:
 def _compressed(
     steps: CompressionSettings, folds: Sequence[FoldTraining], config: TrialConfig
 ) -> CompressedModel:
-    """The row of some steps, or of the reason why they cannot be taken."""
+    """Return the results of a compression, or the reason why it failed."""
     changed = config.model_copy(update={"compression": steps})
     try:
-        found = compress_folds(changed, folds)
+        compressed = compress_folds(changed, folds)
     except DataError as error:
         return CompressedModel(steps, reason=error.message)
     except NoScoreError as error:
         return CompressedModel(steps, reason=f"{error.outcome}: {error.reason}")
-    except Exception as error:  # whatever a step stumbles over in a model: the other rows stand
-        told = (str(error).strip().splitlines() or [""])[0]
-        return CompressedModel(steps, reason=f"{type(error).__name__}: {told}")
+    except Exception as error:  # whatever fails in one row: the other rows are still valid
+        text = (str(error).strip().splitlines() or [""])[0]
+        return CompressedModel(steps, reason=f"{type(error).__name__}: {text}")
     row = _row(
         steps,
         folds,
-        [fold.model for fold in found],
-        [fold.score for fold in found],
-        [fold.packed.smallest() for fold in found],
+        [fold.model for fold in compressed],
+        [fold.score for fold in compressed],
+        [fold.packed.smallest() for fold in compressed],
     )
-    return replace(row, left_out=found[0].packed.left_out)
+    return replace(row, left_out=compressed[0].packed.left_out)
 
 
 def _row(

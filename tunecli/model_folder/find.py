@@ -1,4 +1,4 @@
-"""Where a model is that a command names."""
+"""Find the model that a command names."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from tunecli.errors import ModelFolderError
 from tunecli.model_folder.format.folder import FACTS, read_folder, restore_interrupted
 
 MODEL = "model"
-"""The folder of a model in that of its study."""
+"""Name of a model's folder in the folder of its study."""
 
 
 def model_at(named: str, runs: Path) -> Path:
-    """A model folder by its path, or by the name or the folder of its study.
+    """Find a model folder by its path, or by the name or the folder of its study.
 
     Raises:
-        ModelFolderError: there is none.
+        ModelFolderError: there is no model.
     """
     candidates = [Path(named), Path(named) / MODEL]
     if "/" not in named:
@@ -25,22 +25,22 @@ def model_at(named: str, runs: Path) -> Path:
         if (path / FACTS).is_file():
             return path
     if (runs / named / "study.db").is_file():
-        raise ModelFolderError(f"study {named} has no model yet: tunecli refit {named}")
-    places = " and ".join(str(path) for path in candidates)
-    raise ModelFolderError(f"there is no model {named!r} (looked for at {places}).")
+        raise ModelFolderError(f"study {named} has no model yet. Run:\n  tunecli refit {named}")
+    paths = ", ".join(str(path) for path in candidates)
+    raise ModelFolderError(f"model {named!r} does not exist (searched: {paths}).")
 
 
 def origin(folder: Path) -> tuple[Path, str, int]:
-    """The folder of all studies, the study and the trial that a model was made of.
+    """Return the folder of all studies, the study, and the trial that a model was made from.
 
     Raises:
-        ModelFolderError: it is no model folder, or no longer lies in that of its study.
+        ModelFolderError: `folder` is not a model folder, or is no longer in its study's folder.
     """
     facts, _, _ = read_folder(folder)
     home = folder.absolute().parent
     if home.name != facts.study:
         raise ModelFolderError(
-            f"{folder} was made of trial {facts.trial} of study {facts.study}, and no longer lies "
-            "in the folder of this study. Name the study, and its folder with --runs."
+            f"{folder} was made from trial {facts.trial} of study {facts.study}, but is no longer "
+            "in that study's folder. Pass the study's name instead, and --runs with its folder."
         )
     return home.parent, facts.study, facts.trial

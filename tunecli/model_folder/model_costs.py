@@ -1,4 +1,4 @@
-"""What a refitted model costs to keep and to use, as `metrics.json` has it."""
+"""The costs of a refitted model for `metrics.json`: size, multiplications, latency."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ MANY_ROWS = 256
 
 @dataclass(frozen=True)
 class ModelCosts:
-    """Of all members of a model together; preparing rows is not counted.
+    """The costs of all members of a model together, without preprocessing.
 
     Attributes:
         size: bytes of the files with its weights.
-        n_weights: parameters.
-        zeros: share of the weights of layers, mean over members.
-        macs: multiplications with addition for one row.
-        left_out: steps of the compression that would not have made the files smaller.
-        latency: seconds for 1 row and for `MANY_ROWS` (or as many as there are), by the number of
-            rows: median, and the range of the middle half.
+        n_weights: number of parameters.
+        zeros: share of the layers' weights that are zero, mean over members.
+        macs: multiply-accumulate operations for one row.
+        left_out: compression steps that would not have made the files smaller.
+        latency: seconds for 1 row and for `MANY_ROWS` rows (or as many as there are), by the
+            number of rows: median and interquartile range.
     """
 
     size: int
@@ -35,7 +35,7 @@ class ModelCosts:
 
 
 def costs_of_model(model: Model, store: FoldStore) -> ModelCosts:
-    """Measured on rows that the search saw, with the threads that are set."""
+    """Measure a model's costs on rows of the search, with torch's current number of threads."""
     members = model.members
     rows = store.split.search_rows[:MANY_ROWS]
     read = next(store.dataset.blocks(rows, len(rows)))
@@ -56,5 +56,5 @@ def costs_of_model(model: Model, store: FoldStore) -> ModelCosts:
 
 
 def _sum(times: list[Latency]) -> Latency:
-    """Members compute one after another."""
+    """Add the latencies of members, which compute one after another."""
     return Latency(*(sum(getattr(t, name) for t in times) for name in ("median", "low", "high")))

@@ -1,4 +1,4 @@
-"""The model of a study: which trial it is made from, and how often the test set was looked at."""
+"""Make the model of a study from a trial, and count how often the test set was looked at."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ from tunecli.study_file.settings.source_kinds import NO_SOURCE
 
 def refit_study(
     study: StudyRecord,
-    found: TrialRecord,
-    place: StudyFolder,
+    trial_record: TrialRecord,
+    study_folder: StudyFolder,
     workspace: Workspace,
     n_seeds: int = 1,
     *,
@@ -44,70 +44,75 @@ def refit_study(
     compression: CompressionSettings | None = None,
     announce: Callable[[], None] = lambda: None,
 ) -> tuple[Path, Results]:
-    """Make a model of a trial, score it on the test rows, and write its folder.
+    """Make a model from a trial, score it on the test rows, and write its folder.
 
-    Of a study that is held by this process: a search that goes on may find a better trial.
+    This process must hold the study: a running search may find a better trial.
 
     Args:
-        trains: on all rows outside the test set; else the model is the mean of the fold models
-            that the search kept.
-        compression: in place of the trial's.
-        announce: is called once nothing is refused any more, before what takes long.
+        trains: whether to train on all rows outside the test set; otherwise the model is the mean
+            of the fold models that the search kept.
+        compression: the compression to use instead of the trial's.
+        announce: called once nothing is refused anymore, before the work that takes long.
 
     Returns:
-        the folder, and the scores.
+        the model folder, and the scores.
 
     Raises:
         RefitError: the trial cannot become a model, or the data is not that of the search.
         ModelFolderError: the folder cannot be written.
     """
-    path = place.folder / MODEL
+    path = study_folder.folder / MODEL
     refuse_foreign_model(path)  # before the training
-    trial, store = trial_of(study, found, workspace)
+    trial, store = trial_of(study, trial_record, workspace)
     if compression is not None:
         config = trial.config.model_copy(update={"compression": compression})
         trial = replace(trial, config=config)
-    kept = kept_models(place, found.number)
+    models = kept_models(study_folder, trial_record.number)
     training = refit_seeds(trial, store, n_seeds) if trains else None
     announce()
-    refits = [as_searched(trial, store, kept)] if training is None else [*training]
+    refits = [as_searched(trial, store, models)] if training is None else [*training]
     has_test = refits[0].predictions is not None
     looks = len(study.test_looks) + has_test
     results = results_of(trial, store, refits, looks)
     if has_test:
-        _count_look(place, found.number, results)
+        _count_look(study_folder, trial_record.number, results)
     _write(path, study, refits, results)
     return path, results
 
 
 def trial_of(
-    study: StudyRecord, found: TrialRecord, workspace: Workspace
+    study: StudyRecord, record: TrialRecord, workspace: Workspace
 ) -> tuple[RefitTrial, FoldStore]:
-    """A trial, and the data that it was searched on.
+    """Return a trial, and the data of its search.
 
     Raises:
-        RefitError: there is none, or it or the code has changed since.
+        RefitError: the study has no data, or its data or code has changed since the search.
     """
-    config = config_of(study, found)
-    trial = RefitTrial(study.name, found.number, config, found.best_step or 0, found.fold_scores)
+    config = config_of(study, record)
+    trial = RefitTrial(
+        study.name, record.number, config, record.best_step or 0, record.fold_scores
+    )
     _refuse_other_code(study, workspace)
     permit(workspace.code)
     if config.data.source == NO_SOURCE:
-        raise RefitError(f"study {study.name} has no data of tunecli's, so there is no refit.")
+        raise RefitError(
+            f"study {study.name} loads its data in its own training code, so tunecli cannot refit "
+            "its trials."
+        )
     store = FoldStore(config.data, config.validation, workspace)
     _refuse_other_data(study, store)
     return trial, store
 
 
-def kept_models(place: StudyFolder, number: int) -> Path:
-    """Where a search may have left the models of a trial."""
-    return place.folder / BEST / str(number)
+def kept_models(study_folder: StudyFolder, number: int) -> Path:
+    """Return the folder in which a search may have kept the models of a trial."""
+    return study_folder.folder / BEST / str(number)
 
 
 def _refuse_other_code(study: StudyRecord, workspace: Workspace) -> None:
-    """Refuse code that the trial's scores are not of, before it runs.
+    """Refuse code that has changed since the search, before it runs.
 
-    Code that is not allowed does not count: it never runs.
+    Code that is not allowed is ignored: it never runs.
 
     Raises:
         RefitError: a file or package has changed since the search.
@@ -134,28 +139,27 @@ def _refuse_other_data(study: StudyRecord, store: FoldStore) -> None:
     configs = (trial.config for trial in study.trials if trial.config is not None)
     arguments = [config.get("data", {}).get("arguments") for config in configs]
     if any(other != arguments[0] for other in arguments):
-        return  # each value is data of its own, and the fingerprint is of one alone
+        return  # each value gives other data, and the fingerprint is that of the first
     dataset = store.dataset
     ours = dataset.fingerprint, dataset.first_fingerprint
     if known and known.fingerprint and not is_same_content(known.fingerprints, ours):
         raise RefitError(
             f"the data {store.settings.source} has changed since study {study.name} was searched: "
-            "its scores say nothing of a model of this data. Bring back the old data, or search "
-            "again."
+            "its scores do not apply to this data. Restore the old data or run a new search."
         )
 
 
-def _count_look(place: StudyFolder, trial: int, results: Results) -> None:
-    """Before anybody sees a score."""
-    found = results.of_test
-    assert found is not None
-    numbers = {"score": found.score, "low": found.low, "high": found.high}
+def _count_look(study_folder: StudyFolder, trial: int, results: Results) -> None:
+    """Record a look at the test set, before any score is shown."""
+    score = results.of_test
+    assert score is not None
+    numbers = {"score": score.score, "low": score.low, "high": score.high}
     look = {
         "trial": trial,
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         **{name: value if math.isfinite(value) else None for name, value in numbers.items()},
     }
-    database = StudyDatabase.open(place.url, place.name)
+    database = StudyDatabase.open(study_folder.url, study_folder.name)
     assert database is not None, "it was read before"
     try:
         looks = database.attribute("test_looks", [])
@@ -168,7 +172,8 @@ def _write(path: Path, study: StudyRecord, refits: Sequence[Refitted], results: 
     model = refits[0].model
     assert study.summary is not None, "its fingerprint was compared"
     header = (
-        f"Trial {model.facts.trial} of study {study.name}, which the model beside was made of."
+        f"Trial {model.facts.trial} of study {study.name}: the configuration of the model in "
+        "this folder."
     )
     contents = (
         to_yaml(model.facts.config, f"{study.name}-{model.facts.trial}", header),
@@ -179,5 +184,5 @@ def _write(path: Path, study: StudyRecord, refits: Sequence[Refitted], results: 
 
 
 def metrics_json(results: Results) -> str:
-    """As `metrics.json` has it."""
+    """Return the content of `metrics.json`."""
     return json.dumps(results.data(), indent=1, allow_nan=False) + "\n"

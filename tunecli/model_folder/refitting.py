@@ -1,4 +1,4 @@
-"""From the configuration of a trial to a model: trained on all rows outside the test set."""
+"""Train a trial's configuration on all rows outside the test set."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ from tunecli.training.step.precision import choose_device
 
 @dataclass(frozen=True)
 class RefitTrial:
-    """What is known of the trial that becomes a model.
+    """The trial that becomes a model.
 
     Attributes:
-        best_step: its best evaluation, from 0: training goes so far.
-        fold_scores: of the objective, there.
+        best_step: its best evaluation, from 0; training ends there.
+        fold_scores: scores of the objective at that evaluation, one per fold.
     """
 
     study: str
@@ -54,14 +54,14 @@ class RefitTrial:
 
 @dataclass(frozen=True)
 class Refitted:
-    """A model, and what it says of the test rows.
+    """A model, and its predictions for the test rows.
 
     Attributes:
-        seed: that it was trained with.
-        predictions: for the test rows, in their order: (n, n_classes) probabilities or (n,)
-            values; None without a test set.
-        n_rows: that it was trained on.
-        validation_rows: that were left out for a schedule's scores.
+        seed: the seed of its training.
+        predictions: predictions for the test rows, in their order: (n, n_classes) probabilities or
+            (n,) values; None without a test set.
+        n_rows: number of rows that it was trained on.
+        validation_rows: number of rows held out of the training to provide scores during it.
     """
 
     model: Model
@@ -72,16 +72,16 @@ class Refitted:
 
 
 def refit_seeds(trial: RefitTrial, store: FoldStore, n_seeds: int = 1) -> Iterator[Refitted]:
-    """Train as often as there are seeds: the study's, and those behind it.
+    """Train once per seed: with the study's seed and the ones after it.
 
     Raises:
-        RefitError: the training is one of the user's own, before any training; or it diverges.
+        RefitError: the trial was trained by user code, before any training; or it diverges.
         DataError: the data cannot be read.
     """
     if trial.config.train is not None:
         raise RefitError(
-            f"trial {trial.number} was trained by {trial.config.train.name}, which keeps its "
-            "model to itself: save it there. Only trainings of tunecli can be refitted."
+            f"trial {trial.number} was trained by {trial.config.train.name}, so tunecli cannot "
+            "refit it. Save the model in that code."
         )
     return _refits(trial, store, n_seeds)
 
@@ -115,8 +115,8 @@ def _refit(trial: RefitTrial, config: TrialConfig, store: FoldStore, fit: FinalF
     network, packed = _network(config, fit, training)
     if not all(weight.isfinite().all() for weight in network.state_dict().values()):
         raise RefitError(
-            f"with seed {config.seed} the training diverged: its weights are not finite. Take "
-            "another trial."
+            f"the training with seed {config.seed} diverged: its weights are not finite. Choose "
+            "another trial with --trial."
         )
     member = Member(
         MemberManifest(
@@ -140,24 +140,24 @@ def _refit(trial: RefitTrial, config: TrialConfig, store: FoldStore, fit: FinalF
 def _network(
     config: TrialConfig, fit: FinalFit, training: FoldTraining
 ) -> tuple[nn.Module, Packed | None]:
-    """The trained network, read back from a packed one if the study compresses."""
+    """Return the trained network, read back from its packed form if the study compresses."""
     if config.compression.is_none:
         return training.best_model(), None
     try:
         packed = packed_models(config, [training])[0]
     except NoScoreError as error:
-        raise RefitError(f"with seed {config.seed} the training failed: {error.reason}.") from None
+        raise RefitError(f"the training with seed {config.seed} failed: {error.reason}.") from None
     return unpack(packed, new_model(config, fit.fold)), packed
 
 
 def _fewest_batches(config: TrialConfig, store: FoldStore) -> int:
-    """As in the search, so that evaluations count the same."""
+    """Return the batches per epoch of the smallest fold, which spaces evaluations in a search."""
     size = config.training.batch_size
     return min(len(batch_sizes(len(train), size)) for train, _ in store.split.folds)
 
 
 def predicted(model: Model, store: FoldStore, rows: Tensor) -> Predictions | None:
-    """A model's predictions for some rows of the data set, in their order; None for no rows."""
+    """Return a model's predictions for rows of the data set, in their order; None without rows."""
     if not len(rows):
         return None
     blocks = store.dataset.blocks(rows, model.row_kind.block_rows(model.batch_rows))
@@ -167,7 +167,7 @@ def predicted(model: Model, store: FoldStore, rows: Tensor) -> Predictions | Non
 def manifest_of(
     trial: RefitTrial, config: TrialConfig, store: FoldStore, members: tuple[MemberManifest, ...]
 ) -> Manifest:
-    """What `model.json` says of a model of this trial."""
+    """Return the content of `model.json` for a model of this trial."""
     dataset = store.dataset
     return Manifest.model_validate(
         {
@@ -189,21 +189,21 @@ def manifest_of(
 
 
 def _code_hash(config: TrialConfig, store: FoldStore) -> dict[str, str]:
-    """Of files of the user's own that the network is made of; a package has its version."""
+    """Return the hash of the network's user code by its `--code` option; empty for packages."""
     name = CodeName.parse(config.model.name)
     content = (store.workspace.code.hash_of(name) if name else None) or ""
     return {name.to_allow: content} if name and content.startswith(OF_FILES) else {}
 
 
 def _row_dtype(dtype: torch.dtype, member: MemberManifest) -> str:
-    """Of rows to predict: whole numbers that are scaled may come with fractions."""
+    """Return the type of rows to predict; scaled integer columns may then have fractions."""
     if dtype == torch.int64 and member.preprocessing != "OfIntegers":
         return "float64"
     return str(dtype).removeprefix("torch.")
 
 
 def versions() -> dict[str, str]:
-    """Of what trains and stores a model."""
+    """Return the versions of the packages that train and store a model."""
     return {
         "tunecli": __version__,
         "python": platform.python_version(),
@@ -215,7 +215,7 @@ def versions() -> dict[str, str]:
 
 
 def mean_and_spread(values: list[float]) -> tuple[float, float]:
-    """Mean and standard deviation (n - 1 below the line); 0 for one value."""
+    """Return the mean and the standard deviation (with n - 1); the latter is 0 for one value."""
     mean = math.fsum(values) / len(values)
     rest = math.fsum((value - mean) ** 2 for value in values)
     return mean, math.sqrt(rest / (len(values) - 1)) if len(values) > 1 else 0.0

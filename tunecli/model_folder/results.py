@@ -1,4 +1,4 @@
-"""What a refitted model scores, as `metrics.json` has it."""
+"""The scores of a refitted model, for `metrics.json`."""
 
 from __future__ import annotations
 
@@ -32,18 +32,19 @@ class SeedScores:
 
 @dataclass(frozen=True)
 class Results:
-    """What is known of a model.
+    """The scores and costs of a model.
 
     Attributes:
-        metric: of the objective.
-        fold_scores: of the trial in the search.
-        test: by metric; empty without a test set.
-        n_test: rows of the test.
-        seeds: of all trainings; the model is that of the first.
-        confusion: rows of each true (first axis) and predicted class; None for regression.
+        metric: name of the objective's metric.
+        fold_scores: scores of the trial in the search, one per fold.
+        test: test scores by metric; empty without a test set.
+        n_test: number of test rows.
+        seeds: test scores of all training runs; the model is that of the first.
+        confusion: number of rows of each true (first axis) and predicted class; None for
+            regression.
         residuals: quantiles of prediction minus truth, by share; None for classification.
         looks: how often the study's test set was looked at, this time included.
-        costs: of the model.
+        costs: costs of the model.
     """
 
     metric: str
@@ -70,15 +71,19 @@ class Results:
         return statistics.fmean(self.fold_scores) if self.fold_scores else math.nan
 
     def data(self) -> dict[str, Any]:
-        """Plain values for JSON; None for what is not finite."""
-        found: dict[str, Any] = _finite(asdict(self))
-        return found
+        """Return plain values for JSON, with None for numbers that are not finite."""
+        values: dict[str, Any] = _finite(asdict(self))
+        return values
 
 
 def results_of(
     trial: RefitTrial, store: FoldStore, refits: Sequence[Refitted], looks: int
 ) -> Results:
-    """Measure the first model, and the others beside it."""
+    """Measure the first model completely, and the test scores of the others.
+
+    Args:
+        looks: how often the test set was looked at, this time included.
+    """
     config, dataset = trial.config, store.dataset
     metrics = prediction_metrics(config)
     first = refits[0]
@@ -125,17 +130,17 @@ def _on_test(store: FoldStore, y: NDArray[np.generic], predictions: Predictions)
 def confusion_matrix(
     y: NDArray[np.generic], probabilities: Predictions, n_classes: int
 ) -> tuple[tuple[int, ...], ...]:
-    """Rows of each true (first axis) and predicted class."""
+    """Count the rows of each true (first axis) and predicted class."""
     cells = y.astype(np.int64) * n_classes + probabilities.argmax(1)
     counts = np.bincount(cells, minlength=n_classes**2).reshape(n_classes, n_classes)
     return tuple(tuple(int(n) for n in row) for row in counts)
 
 
 def residual_quantiles(y: NDArray[np.generic], values: Predictions) -> dict[str, float]:
-    """Quantiles of prediction minus truth, by their share."""
+    """Return quantiles of prediction minus truth, by their share."""
     errors = values.astype(np.float64) - y.astype(np.float64)
-    found = np.quantile(errors, QUANTILES)
-    return {f"{share:g}": float(error) for share, error in zip(QUANTILES, found, strict=True)}
+    quantiles = np.quantile(errors, QUANTILES)
+    return {f"{share:g}": float(error) for share, error in zip(QUANTILES, quantiles, strict=True)}
 
 
 def _finite(value: Any) -> Any:

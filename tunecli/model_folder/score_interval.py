@@ -1,4 +1,4 @@
-"""How far a test score may be from the truth: the bootstrap over the test rows."""
+"""Confidence intervals of test scores, by the bootstrap over the test rows."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from tunecli.training.outcome.score_guard import NoScoreError, float_of
 
 N_SAMPLES = 1000
 MOST_CELLS = 2 * 10**8
-"""Rows times samples: of larger test sets fewer samples are drawn, at least `FEWEST`."""
+"""Largest product of rows and samples; for large test sets the samples drop to `FEWEST`."""
 FEWEST = 100
 LEVEL = 0.95
 
 
 @dataclass(frozen=True)
 class ScoreInterval:
-    """A score on the test rows, and the 95 % interval of what other rows would give."""
+    """A score on the test rows, and its 95 % interval."""
 
     score: float
     low: float
@@ -43,26 +43,26 @@ class Predicted:
     weights: NDArray[np.float64] | None = None
 
     def at(self, rows: NDArray[np.int64]) -> Predicted:
-        """Some of the rows, one as often as it is named."""
+        """Return some of the rows; a row may occur several times."""
         weights = None if self.weights is None else self.weights[rows]
         return replace(
             self, y_true=self.y_true[rows], predictions=self.predictions[rows], weights=weights
         )
 
     def measured(self, metrics: Sequence[Component]) -> dict[str, float]:
-        """Measure as `metrics.measure` does; NaN where a metric of the user's own has no number.
+        """Measure as `metrics.measure` does, but with NaN where a user's metric fails.
 
-        A model that took hours to train is not lost for what one metric makes of the test rows.
+        A model that took hours to train is not lost because of one metric.
         """
         own = [metric for metric in metrics if is_code(metric.name)]
-        found = self._measure([metric for metric in metrics if metric not in own])
+        scores = self._measure([metric for metric in metrics if metric not in own])
         for metric in own:
             name = label(metric)
             try:
-                found[name] = float_of(self._measure([metric])[name], name)
+                scores[name] = float_of(self._measure([metric])[name], name)
             except (UserCodeError, NoScoreError):
-                found[name] = math.nan
-        return found
+                scores[name] = math.nan
+        return scores
 
     def _measure(self, metrics: Sequence[Component]) -> dict[str, float]:
         return measure(
@@ -73,7 +73,7 @@ class Predicted:
 def bootstrap_intervals(
     metrics: Sequence[Component], predicted: Predicted
 ) -> dict[str, ScoreInterval]:
-    """Percentile intervals (Efron and Tibshirani 1993, chapter 13), rows drawn with replacement.
+    """Return percentile intervals (Efron and Tibshirani 1993, chapter 13), by metric.
 
     Samples in which a metric is not defined are left out of its interval.
     """

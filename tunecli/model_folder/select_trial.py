@@ -1,4 +1,4 @@
-"""Which trial of a study becomes a model."""
+"""Select the trial of a study that becomes a model."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _CONDITION = re.compile(r"([\w@/.-]+) ?(>=|<=|>|<) ?(.+)")
 
 
 def by_name(study: StudyRecord, which: str) -> TrialRecord:
-    """The trial that `best`, `simplest` or a number means.
+    """Return the trial for `best`, `simplest` or a number.
 
     Raises:
-        RefitError: there is none, or it has no score.
-        StudyNotFoundError: the study has no trial of that number.
+        RefitError: there is no such trial, or it is not complete.
+        StudyNotFoundError: the study has no trial with that number.
     """
     if which in ("best", "simplest"):
         best = ranking.best_trial(study)
@@ -42,82 +42,87 @@ def by_name(study: StudyRecord, which: str) -> TrialRecord:
             n_places = len(front(study).trials)
             places = f"1 to {n_places}" if n_places > 1 else "1"
             raise RefitError(
-                f"study {study.name} has several objectives and so no {which} trial: name one of "
-                f"its front with --pareto {places} (`tunecli report` shows it), or say what must "
-                "hold with --best-within."
+                f"study {study.name} has several objectives, so it has no {which} trial. Choose a "
+                f"trial of the Pareto front with --pareto {places} (`tunecli report` shows the "
+                "front), or state conditions with --best-within."
             )
         return (simplest(Evidence.of(study)) or best) if which == "simplest" else best
     if not which.isdigit():
-        raise RefitError(f"--trial takes best, simplest or a number, but got {which!r}.")
+        raise RefitError(f"--trial must be best, simplest or a number, got {which!r}.")
     trial = study.trial(int(which))
     if trial.best_step is None or trial.state != "complete":
         raise RefitError(
-            f"trial {which} is {trial.outcome or trial.state}: only a complete trial says how "
-            "long to train. `tunecli report` lists them."
+            f"trial {which} is {trial.outcome or trial.state}, but only a complete trial can "
+            "become a model. `tunecli report` lists the trials."
         )
     return trial
 
 
 def front_trial(study: StudyRecord, place: int) -> TrialRecord:
-    """The trial at a place of the Pareto front, from 1 on, as the report numbers them.
+    """Return the trial at a place of the Pareto front, counted from 1 as in the report.
 
     Raises:
-        RefitError: the front has no such place.
+        RefitError: the front has no such place, or the study has no complete trial.
     """
     trials = front(study).trials
     if not trials:
         raise _none_complete(study)
     if not 1 <= place <= len(trials):
         raise RefitError(
-            f"the Pareto front of study {study.name} has the places 1 to {len(trials)}, but got "
-            f"{place}. `tunecli report {study.name}` shows it."
+            f"--pareto must be from 1 to {len(trials)}, got {place}. `tunecli report "
+            f"{study.name}` shows the Pareto front."
         )
     return trials[place - 1]
 
 
 @dataclass(frozen=True)
 class CostLimit:
-    """Attributes: `metric`: a metric or a cost; `sign`: one of >=, <=, >, <."""
+    """A condition of `--best-within`.
+
+    Attributes:
+        metric: name of a metric or a cost.
+        sign: one of >=, <=, >, <.
+        bound: in the unit of the metric: bytes, seconds or a plain number.
+    """
 
     metric: str
     sign: str
     bound: float
 
     def holds(self, value: float) -> bool:
-        """Whether a trial's value keeps to it."""
+        """Return whether a trial's value meets the condition."""
         return _SIGNS[self.sign](value, self.bound)
 
 
 def conditions(text: str) -> list[CostLimit]:
-    """Read `accuracy >= 0.97 and size <= 40KB`.
+    """Read conditions such as `accuracy >= 0.97 and size <= 40KB`.
 
     Raises:
-        RefitError: it is written in another way.
+        RefitError: the text has another form.
     """
-    found = []
+    limits = []
     for part in " ".join(text.split()).split(" and "):
         match = _CONDITION.fullmatch(part)
         bound = in_base_unit(match[3], match[1]) if match else None
         try:
-            found.append(CostLimit(match[1], match[2], float(bound)))  # type: ignore[index, arg-type]
+            limits.append(CostLimit(match[1], match[2], float(bound)))  # type: ignore[index, arg-type]
         except (TypeError, ValueError):
             raise RefitError(
-                f"--best-within is written like 'accuracy >= 0.97 and size <= 40KB', but got "
-                f"{part!r}."
+                f"--best-within must look like 'accuracy >= 0.97 and size <= 40KB', got {part!r}."
             ) from None
-    return found
+    return limits
 
 
 def within(
     study: StudyRecord, limits: Sequence[CostLimit], wanted: RecordedObjective | None
 ) -> TrialRecord:
-    """The best complete trial among those that keep to all limits.
+    """Return the best of the complete trials that meet all conditions.
 
     Args:
-        wanted: by what it is best; None for the study's (first) objective.
+        wanted: the objective that decides; None for the study's (first) objective.
 
     Raises:
-        RefitError: a metric was not measured, or no trial keeps to the limits.
+        RefitError: a metric was not measured, or no trial meets the conditions.
     """
     complete = ranking.ranked(study)
     if not complete:
@@ -127,21 +132,21 @@ def within(
         complete = [one for one in complete if math.isfinite(_value(study, one, name))]
         if not complete:
             raise RefitError(f"{name} is not defined for any complete trial of {study.name}.")
-    kept = [
+    eligible = [
         trial
         for trial in complete
         if all(limit.holds(_value(study, trial, limit.metric)) for limit in limits)
     ]
-    if not kept:
+    if not eligible:
         closest = [_closest(study, complete, limit) for limit in limits]
-        raise RefitError(f"no complete trial keeps to that: {'; '.join(closest)}.")
+        raise RefitError(f"no complete trial meets all conditions: {'; '.join(closest)}.")
     by = wanted or study.objectives[0]
     sign = -1.0 if by.direction == "maximize" else 1.0
-    return min(kept, key=lambda trial: (sign * _value(study, trial, by.metric), trial.number))
+    return min(eligible, key=lambda trial: (sign * _value(study, trial, by.metric), trial.number))
 
 
 def _closest(study: StudyRecord, complete: Sequence[TrialRecord], limit: CostLimit) -> str:
-    """How far the best of them comes."""
+    """Return the best value of any trial, in words."""
     values = [_value(study, trial, limit.metric) for trial in complete]
     reached = max(values) if limit.sign.startswith(">") else min(values)
     side = "highest" if limit.sign.startswith(">") else "lowest"
@@ -153,7 +158,7 @@ def _value(study: StudyRecord, trial: TrialRecord, name: str) -> float:
 
 
 def _measured(study: StudyRecord, trial: TrialRecord) -> dict[str, float]:
-    """All that is known of a complete trial by name."""
+    """Return all measured values of a complete trial by name."""
     known = {"n_weights": float(trial.n_weights)} if trial.n_weights is not None else {}
     values = zip((one.metric for one in study.objectives), trial.values, strict=False)
     return known | dict(trial.metrics) | dict(values)
@@ -163,7 +168,7 @@ def _refuse_unmeasured(study: StudyRecord, complete: Sequence[TrialRecord], name
     every = [_measured(study, trial) for trial in complete]
     if not all(name in known for known in every):
         names = sorted(set.intersection(*(set(known) for known in every)))
-        hint = did_you_mean(name, names) or f" Known are {', '.join(names)}."
+        hint = did_you_mean(name, names) or f" Available: {', '.join(names)}."
         raise RefitError(f"{name} was not measured in study {study.name}.{hint}")
 
 

@@ -402,7 +402,7 @@ def _without_value(trials: Sequence[Trial]) -> bool:
 
 
 def _of_dead(event: WorkerDied) -> TrialResult:
-    """Return the result of a trial whose worker died and that is not tried again."""
+    """Return the result of a trial whose worker died, if it is not retried."""
     reason = OUT_OF_MEMORY if event.out_of_memory else WORKER_DIED
     return TrialResult(
         "failed",

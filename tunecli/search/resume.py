@@ -214,7 +214,7 @@ class StoredStudy:
 
 
 def create_study(
-    place: StudyFolder,
+    study_folder: StudyFolder,
     study: StudyFile,
     described: DataReady,
     start_with: Sequence[Point],
@@ -224,8 +224,8 @@ def create_study(
     assert study.objective is not None
     assert described.summary is not None
     return StudyDatabase.create(
-        place.url,
-        place.name,
+        study_folder.url,
+        study_folder.name,
         [objective.direction for objective in study.objectives],
         {
             "format": FORMAT,

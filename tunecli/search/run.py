@@ -67,7 +67,7 @@ class Search:
     def __init__(
         self,
         study: StudyFile,
-        place: StudyFolder,
+        study_folder: StudyFolder,
         budget: SearchSettings,
         n_jobs: int | None = None,
         grace: float = 2.0,
@@ -79,10 +79,10 @@ class Search:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         refuse_what_optuna_refuses(study)
         self._study = study
-        self._place = place
+        self._study_folder = study_folder
         folder = Path(study.file).absolute().parent
         code = study.code or AllowedCode(folder)
-        self._workspace = Workspace(folder, place.runs.absolute() / ".cache", code)
+        self._workspace = Workspace(folder, study_folder.runs.absolute() / ".cache", code)
         training = study.training
         self._n_jobs = n_jobs or default_jobs(training.threads, training.device, jobs_per_gpu)
         deadline = time.monotonic() + (budget.timeout or math.inf)
@@ -101,8 +101,8 @@ class Search:
 
     def events(self) -> Iterator[SearchEvent]:
         """Search in a folder that is held, and yield events; also write them to `events.jsonl`."""
-        log = EventLog(self._place.events)
-        with closing(Mirrors(self._log, self._place.folder)) as mirrors:
+        log = EventLog(self._study_folder.events)
+        with closing(Mirrors(self._log, self._study_folder.folder)) as mirrors:
             for event in self._search():
                 mirrors.tell(event)
                 for each in (*mirrors.news(), event):
@@ -134,21 +134,21 @@ class Search:
                 return
             study = self._complete(described, stored)
             if database is None or stored is None:
-                points = start_points(study, self._place)
+                points = start_points(study, self._study_folder)
                 assert described.summary is not None
-                learned = as_attribute(learn(study, described.summary, self._place))
+                learned = as_attribute(learn(study, described.summary, self._study_folder))
                 if self._restarts:  # only now: the new study can begin
-                    yield from map(Notice, put_away(self._place))
-                database = create_study(self._place, study, described, points, learned)
+                    yield from map(Notice, put_away(self._study_folder))
+                database = create_study(self._study_folder, study, described, points, learned)
                 opened.callback(database.close)
             yield from self._drive(study, database, described, stored)
 
     def _before(self, opened: ExitStack) -> tuple[StudyDatabase | None, StoredStudy | None]:
         """Return the study of earlier calls that this call resumes, if there is one."""
         if self._restarts:
-            refuse_foreign_study(self._place)
+            refuse_foreign_study(self._study_folder)
             return None, None
-        database = StudyDatabase.open(self._place.url, self._place.name)
+        database = StudyDatabase.open(self._study_folder.url, self._study_folder.name)
         if database is None:
             return None, None
         opened.callback(database.close)
@@ -250,7 +250,7 @@ class Search:
             judge,
             history,
             self._limits,
-            self._place.folder,
+            self._study_folder.folder,
         )
 
     def _started(
@@ -264,7 +264,7 @@ class Search:
         assert study.objective is not None
         return SearchStarted(
             study=study.name,
-            database=without_password(self._place.url),
+            database=without_password(self._study_folder.url),
             objective=label(study.objective.metric),
             direction=study.objective.direction,
             n_done=sum(trial.outcome is not None for trial in history),

@@ -15,25 +15,26 @@ from tunecli.study_file.locate_config import match
 from tunecli.study_file.study_file import StudyFile
 
 
-def start_points(study: StudyFile, place: StudyFolder) -> Sequence[Point]:
+def start_points(study: StudyFile, study_folder: StudyFolder) -> Sequence[Point]:
     """Return partial parameter assignments for a study's first trials.
 
     Args:
         study: a completed study file.
-        place: where the study lives; another study is searched for in the same `runs` or database.
+        study_folder: the study's folder; another study is searched for in the same `runs` or
+            database.
 
     Raises:
         StudyFileError: the other study does not exist, or it optimizes something else.
     """
     if study.start_from is None:
         return study.start_with
-    source = StudyFolder(place.runs, study.start_from.study, place.storage)
+    source = StudyFolder(study_folder.runs, study.start_from.study, study_folder.storage)
     database = StudyDatabase.open(source.url, source.name)
     if database is None:
         raise _error(
             study,
-            f"study {source.name} does not exist in {place.runs.resolve()}. Run it first, or list "
-            "the configurations here.",
+            f"study {source.name} does not exist in {source.runs.resolve()}. Run it first, or "
+            "list the configurations here.",
         )
     try:
         _refuse_other_objective(study, _objectives(database))

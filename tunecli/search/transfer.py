@@ -25,17 +25,20 @@ from tunecli.study_file.study_file import StudyFile
 from tunecli.training.outcome.failure_reasons import says_out_of_memory
 
 
-def learn(study: StudyFile, summary: DataSummary, place: StudyFolder) -> tuple[Learned, ...]:
+def learn(
+    study: StudyFile, summary: DataSummary, study_folder: StudyFolder
+) -> tuple[Learned, ...]:
     """Read the trials of the studies in `search.learn_from` that fit this study.
 
     Args:
         study: a completed study file.
-        place: where the study lives; the others are searched for in the same `runs` or database.
+        study_folder: the study's folder; the others are searched for in the same `runs` or
+            database.
 
     Raises:
         StudyFileError: a study does not exist, or its scores are not comparable.
     """
-    return tuple(_learn(study, summary, place, name) for name in study.search.learn_from)
+    return tuple(_learn(study, summary, study_folder, name) for name in study.search.learn_from)
 
 
 def learned_by(database: StudyDatabase) -> tuple[Learned, ...]:
@@ -48,14 +51,16 @@ def learned_by(database: StudyDatabase) -> tuple[Learned, ...]:
         return from_attribute(database.attribute("learned", []))
 
 
-def _learn(study: StudyFile, summary: DataSummary, place: StudyFolder, name: str) -> Learned:
-    other = StudyFolder(place.runs, name, place.storage)
+def _learn(
+    study: StudyFile, summary: DataSummary, study_folder: StudyFolder, name: str
+) -> Learned:
+    other = StudyFolder(study_folder.runs, name, study_folder.storage)
     database = StudyDatabase.open(other.url, name) if name != study.name else None
     if database is None:
         problem = (
             f"study {name} cannot learn from itself"
             if name == study.name
-            else f"study {name} does not exist in {place.runs.resolve()}"
+            else f"study {name} does not exist in {study_folder.runs.resolve()}"
         )
         raise _error(study, f"{problem}. Name a study that has trials, or remove {name}.")
     try:

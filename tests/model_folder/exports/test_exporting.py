@@ -148,7 +148,7 @@ def test_a_file_that_would_give_something_else_is_not_written(
     wrong = Member(facts, member.preprocessing, torch.nn.Sequential(member.network, _Doubled()))
     changed = Model(model.facts, [wrong], model.device, model.workspace)
     monkeypatch.setattr(changed, "of_rows", model.of_rows)
-    with pytest.raises(ExportError, match="gives other predictions than the model: they differ"):
+    with pytest.raises(ExportError, match="file differ from the model's by"):
         export_model(changed, "pt2", tmp_path / "m.pt2", "arrays.npz")
     assert not list(tmp_path.iterdir())
 
@@ -173,16 +173,16 @@ def test_a_network_that_torch_cannot_trace_is_told_in_one_line(tmp_path: Path) -
 
 
 def test_rows_that_are_not_there_are_asked_for(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"rows to compare on: .* Name others with --data"):
+    with pytest.raises(DataError, match=r"rows to compare on: .* Choose other rows with"):
         export_model(model_of("arrays"), "pt2", tmp_path / "m.pt2", "nowhere.npz")
 
 
 def test_a_table_without_rows_has_none_to_compare_on(tmp_path: Path) -> None:
     header = (case("table").folder / "table.csv").read_text().splitlines()[0]
     (tmp_path / "empty.csv").write_text(header + "\n")
-    told = r"^rows to compare on: empty.csv has a header but no rows\. Name others with --data\.$"
+    told = r"^rows to compare on: empty.csv has a header but no rows\. Choose other rows with"
     with pytest.raises(DataError, match=told):
         export_model(model_of("table"), "pt2", tmp_path / "m.pt2", str(tmp_path / "empty.csv"))
     np.save(tmp_path / "empty.npy", np.zeros((0, 5)))
-    with pytest.raises(DataError, match=r"compare on.* Name others with --data"):
+    with pytest.raises(DataError, match=r"compare on.* Choose other rows with --data"):
         export_model(model_of("arrays"), "pt2", tmp_path / "m.pt2", str(tmp_path / "empty.npy"))

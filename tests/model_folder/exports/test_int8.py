@@ -53,7 +53,7 @@ def test_what_loses_too_much_is_not_written(tmp_path: Path) -> None:
     model, store, path = on_cpu("digits"), case("digits").store, tmp_path / "m.onnx"
     export_model(model, "onnx", path, "digits")
     before = path.read_bytes()
-    with pytest.raises(ExportError, match="It was not written"):
+    with pytest.raises(ExportError, match="The file was not written"):
         to_int8(model, store, path, tolerance=-2.0)  # the score would have to be three times it
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["m.onnx"]

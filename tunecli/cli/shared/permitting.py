@@ -24,7 +24,7 @@ def allowed_by(file: Path, options: list[str] | None) -> AllowedCode:
     return AllowedCode.of(file.absolute().parent, options or [])
 
 
-def allowed_before(file: Path, place: StudyFolder) -> AllowedCode:
+def allowed_before(file: Path, study_folder: StudyFolder) -> AllowedCode:
     """Return the code that this user allowed for this study before and that is unchanged."""
     from tunecli.files.small import read_small
     from tunecli.search.study.permissions import remembered
@@ -34,11 +34,11 @@ def allowed_before(file: Path, place: StudyFolder) -> AllowedCode:
     text = ""
     with suppress(OSError):  # which a command that needs the file reports
         text = read_small(file, LARGEST_FILE).decode(errors="replace")
-    return remembered(_identity(place), file.absolute().parent, places_in(text))
+    return remembered(_identity(study_folder), file.absolute().parent, places_in(text))
 
 
 def remember_allowed(
-    place: StudyFolder, code: AllowedCode, loaded: Mapping[str, str] | None = None
+    study_folder: StudyFolder, code: AllowedCode, loaded: Mapping[str, str] | None = None
 ) -> None:
     """Store the allowed code, and the files imported for it, for this user's next call.
 
@@ -47,8 +47,8 @@ def remember_allowed(
     """
     from tunecli.search.study.permissions import remember
 
-    remember(_identity(place), code, loaded)
+    remember(_identity(study_folder), code, loaded)
 
 
-def _identity(place: StudyFolder) -> str:
-    return f"{place.storage or place.folder.resolve()} {place.name}"
+def _identity(study_folder: StudyFolder) -> str:
+    return f"{study_folder.storage or study_folder.folder.resolve()} {study_folder.name}"

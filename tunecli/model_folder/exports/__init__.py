@@ -1,1 +1,1 @@
-"""Models as ONNX and torch programs, and in 8 bits."""
+"""Export models as ONNX files and torch programs, also in 8 bits."""

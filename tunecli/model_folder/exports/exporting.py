@@ -1,4 +1,4 @@
-"""A model as one file for other programs, held against the model before it is written."""
+"""Export a model as one file for other programs, after comparing the two."""
 
 from __future__ import annotations
 
@@ -26,23 +26,24 @@ from tunecli.training.step.losses import Predictions
 Format = Literal["onnx", "pt2", "safetensors"]
 
 TOLERANCE = 1e-4
-"""Of probabilities; of values in standard deviations of the training targets, of rates in units
-of the largest one among the rows."""
+"""Largest difference between file and model: of probabilities; of values in standard deviations of
+the training targets; of rates in units of the largest one among the rows."""
 ROWS = 256
-"""That are compared, at most."""
+"""Largest number of rows that are compared."""
 
 Run = Callable[[Tensor], NDArray[Any]]
 
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written.
+    """A file that was written.
 
     Attributes:
         left_out: preprocessing that is not in the file, in words; empty for none.
-        n_networks: whose mean it gives; each takes features of its own where some is left out.
-        n_rows: that were compared; 0 for weights alone.
-        difference: the largest between the file's predictions and the model's.
+        n_rows: number of rows that were compared; 0 for weights alone.
+        difference: largest difference between the predictions of the file and of the model.
+        n_networks: number of networks whose mean the file predicts; if preprocessing is left out,
+            each takes its own features.
     """
 
     path: Path
@@ -53,15 +54,15 @@ class Exported:
 
 
 def export_model(model: Model, to: Format, path: Path, source: str) -> Exported:
-    """Write a model as `to` says, if it gives what the model gives.
+    """Write a model in the format `to`, if the file predicts what the model predicts.
 
     Args:
-        source: of rows to compare on.
+        source: source of the rows to compare on.
 
     Raises:
-        ExportError: the network cannot be exported, or the file gives something else.
-        OutputError: it cannot be written.
-        MissingPackageError: ONNX needs its packages.
+        ExportError: the network cannot be exported, or the file predicts something else.
+        OutputError: the file cannot be written.
+        MissingPackageError: the packages of ONNX are not installed.
         DataError: the rows cannot be read.
     """
     with output(path) as part:
@@ -83,14 +84,14 @@ def _graph(model: Model, to: Format, part: Path, path: Path, source: str) -> Exp
     rows = given_to_graph(model, rows)
     graph = Graph(model.members, with_preprocessing=not left_out)
     run = (_onnx if to == "onnx" else _pt2)(graph, rows, part)
-    # One row alone shows whether the number of rows was taken for a constant.
+    # A single row shows whether the export fixed the number of rows.
     unit = _unit(model, expected)
     differences = [np.abs(run(rows[:n]) - expected[:n]).max() for n in (1, len(rows))]
     difference = float(max(differences)) / unit
     if not difference <= TOLERANCE:
         raise ExportError(
-            f"the {to} file gives other predictions than the model: they differ by "
-            f"{difference:.2g}, and {TOLERANCE:g} is allowed. It was not written."
+            f"the predictions of the {to} file differ from the model's by {difference:.2g}, and "
+            f"at most {TOLERANCE:g} is allowed. The file was not written."
         )
     return Exported(path, left_out, len(rows), difference, len(model.members))
 
@@ -100,14 +101,21 @@ def _some_rows(model: Model, source: str) -> Tensor:
         blocks = blocks_of(source, model.row_kind, model.workspace, model.batch_rows)
         block = next(block for block in blocks if len(block.x))
     except DataError as error:
-        raise DataError(f"rows to compare on: {error.message} Name others with --data.") from None
+        raise DataError(
+            f"rows to compare on: {error.message} Choose other rows with --data."
+        ) from None
     except StopIteration:
-        raise DataError(f"{source} has no rows to compare on. Name others with --data.") from None
+        raise DataError(
+            f"{source} has no rows to compare on. Choose other rows with --data."
+        ) from None
     return block.x[:ROWS]
 
 
 def _unit(model: Model, expected: Predictions) -> float:
-    """Of a difference. The mean of the targets is no measure: it may be far from their spread."""
+    """Return the unit of a difference: 1 for probabilities, else the scale of the targets.
+
+    The mean of the targets cannot serve, since it may be far from their spread.
+    """
     meaning = model.members[0].facts.meaning
     if meaning.is_of_classes:
         return 1.0
@@ -123,8 +131,8 @@ def _pt2(graph: Graph, rows: Tensor, path: Path) -> Run:
 
     def run(x: Tensor) -> NDArray[Any]:
         with torch.no_grad():
-            found: NDArray[Any] = module(x).numpy()
-        return found
+            predictions: NDArray[Any] = module(x).numpy()
+        return predictions
 
     return run
 
@@ -145,15 +153,15 @@ def _onnx(graph: Graph, rows: Tensor, path: Path) -> Run:
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
 
     def run(x: Tensor) -> NDArray[Any]:
-        found: NDArray[Any] = session.run(None, {"rows": x.numpy()})[0]
-        return found
+        predictions: NDArray[Any] = session.run(None, {"rows": x.numpy()})[0]
+        return predictions
 
     return run
 
 
 def _traced(graph: Graph, rows: Tensor) -> Any:
-    """The graph for any number of rows."""
-    example = rows[:2].clone()  # a file keeps the whole storage behind its example
+    """Return the graph as a torch program for any number of rows."""
+    example = rows[:2].clone()  # a file stores the whole storage of its example
     with _quietly("export"), torch.no_grad():
         return torch.export.export(
             graph, (example,), dynamic_shapes=({0: torch.export.Dim("n_rows")},)
@@ -162,7 +170,7 @@ def _traced(graph: Graph, rows: Tensor) -> Any:
 
 @contextmanager
 def _quietly(what: str) -> Iterator[None]:
-    """Without torch's own remarks; what it cannot do becomes a sentence."""
+    """Silence torch's own remarks, and turn its errors into one sentence."""
     logger = logging.getLogger("torch")
     level = logger.level
     logger.setLevel(logging.CRITICAL)
@@ -170,7 +178,7 @@ def _quietly(what: str) -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
-    except Exception as error:  # torch raises its own internal kinds
+    except Exception as error:  # torch raises its own internal errors
         reason = " ".join(str(error).split())[:300]
         raise ExportError(f"torch cannot {what} this network: {reason}") from None
     finally:

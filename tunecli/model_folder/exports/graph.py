@@ -1,8 +1,8 @@
-"""A model with its preprocessing as one torch module: what an export holds.
+"""A model with its preprocessing as one torch module, for exports.
 
 Scaling, imputation with its marks, categories by their codes, and the levels of pictures are in
-the graph. Ranks are not: of such a model the graph begins at the features that were prepared for
-each of its networks.
+the graph. Ranks are not: with rank scaling, the graph starts from the preprocessed features of
+each network.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ RANKS = ("uniform_rank", "normal_rank")
 
 
 def why_not_whole(model: Model) -> str:
-    """What of the preprocessing cannot be in a graph; empty if all of it can."""
+    """Return the preprocessing that cannot be in a graph, in words; empty if all of it can."""
     for member in model.members:
         fitted = member.preprocessing
         scale = fitted.fitted.scale if isinstance(fitted, OfTable) else None
@@ -41,10 +41,11 @@ def why_not_whole(model: Model) -> str:
 
 
 def given_to_graph(model: Model, rows: Tensor) -> Tensor:
-    """Rows as the graph takes them: as they are read if all preprocessing is in it.
+    """Return rows as the graph takes them.
 
-    Else as each network gets them, since each has preprocessing of its own: (n, …), the features
-    (or channels) of one network behind those of the one before.
+    These are the rows as read if all preprocessing is in the graph. Otherwise they are the
+    preprocessed features, (n, …): each network has its own preprocessing, so its features (or
+    channels) follow those of the network before.
     """
     if not why_not_whole(model):
         return rows
@@ -52,13 +53,13 @@ def given_to_graph(model: Model, rows: Tensor) -> Tensor:
 
 
 class Graph(nn.Module):
-    """Predictions of rows: (n, n_classes) probabilities, float32; or (n,) values, float64."""
+    """Predicts rows: (n, n_classes) probabilities, float32; or (n,) values, float64."""
 
     def __init__(self, members: Sequence[Member], with_preprocessing: bool) -> None:
         """Take a model's networks, on the CPU.
 
         Args:
-            with_preprocessing: whether rows come as they are read; see `given_to_graph`.
+            with_preprocessing: whether the graph takes rows as read; see `given_to_graph`.
         """
         super().__init__()
         self.networks = nn.ModuleList(member.network.cpu() for member in members)
@@ -71,11 +72,11 @@ class Graph(nn.Module):
         self.eval()
 
     def forward(self, rows: Tensor) -> Tensor:
-        found = [
+        predictions = [
             decode(outputs)
             for decode, outputs in zip(self.decoding, self._outputs(rows), strict=True)
         ]
-        return found[0] if len(found) == 1 else torch.stack(found).mean(0)
+        return predictions[0] if len(predictions) == 1 else torch.stack(predictions).mean(0)
 
     def _outputs(self, rows: Tensor) -> Iterator[Tensor]:
         for prepare, network in zip(self.preparing, self.networks, strict=True):
@@ -83,10 +84,10 @@ class Graph(nn.Module):
 
 
 class _Decoding(nn.Module):
-    """Predictions of a network's outputs.
+    """Turns a network's outputs into predictions.
 
-    Mean and deviation of values are buffers of 64 bits: ONNX writes plain numbers in 32, which
-    round a large mean by more than values differ.
+    Mean and deviation of values are 64-bit buffers: ONNX writes plain numbers in 32 bits, which
+    can round a large mean by more than the values differ.
     """
 
     def __init__(self, meaning: OutputMeaning) -> None:
@@ -106,7 +107,7 @@ class _Decoding(nn.Module):
 
 
 def _parts(members: Sequence[Member]) -> Iterator[nn.Module]:
-    """What takes each network's features from all."""
+    """Yield modules that each select the features of one network."""
     if len(members) == 1:
         yield nn.Identity()
         return
@@ -115,7 +116,7 @@ def _parts(members: Sequence[Member]) -> Iterator[nn.Module]:
 
 
 class _Part(nn.Module):
-    """Some of the features or channels."""
+    """Selects some of the features or channels."""
 
     def __init__(self, start: int, end: int) -> None:
         super().__init__()
@@ -137,7 +138,7 @@ def _in_graph(fitted: Preprocessing) -> nn.Module:
 
 
 class _Scaling(nn.Module):
-    """The steps of a scale, in the type of the rows, on columns or on channels."""
+    """Applies the steps of a scale, in the type of the rows, to columns or channels."""
 
     def __init__(self, scale: FittedScale, is_pictures: bool) -> None:
         super().__init__()
@@ -159,7 +160,7 @@ class _Scaling(nn.Module):
 
 
 class _Table(nn.Module):
-    """Columns of numbers, filled and scaled; marks of what was missing; categories."""
+    """Preprocesses table rows: imputed and scaled numbers, marks of missing cells, categories."""
 
     def __init__(self, fitted: OfTable) -> None:
         super().__init__()
@@ -175,19 +176,19 @@ class _Table(nn.Module):
         self.categories = nn.ModuleList(_categories(table))
 
     def forward(self, x: Tensor) -> Tensor:
-        found = []
+        parts = []
         if self.has_numbers:
             numbers = x.index_select(1, self.get_buffer("numbers"))
             fill = self.get_buffer("fill").to(x.dtype)
-            found.append(self.scaling(torch.where(numbers.isnan(), fill, numbers)))
+            parts.append(self.scaling(torch.where(numbers.isnan(), fill, numbers)))
         if self.has_marks:
-            found.append(x.index_select(1, self.get_buffer("with_holes")).isnan().float())
-        found += [column(x) for column in self.categories]
-        return found[0] if len(found) == 1 else torch.cat(found, dim=1)
+            parts.append(x.index_select(1, self.get_buffer("with_holes")).isnan().float())
+        parts += [column(x) for column in self.categories]
+        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
 
 
 def _categories(table: FittedTable) -> Iterator[nn.Module]:
-    start = 0  # of a column's features among all one-hot ones
+    start = 0  # the first of a column's features among all one-hot ones
     for position, places in zip(table.categories.tolist(), table.places, strict=True):
         if table.cardinalities:
             yield _Category(position, _tensor(places).float()[:, None])
@@ -200,10 +201,10 @@ def _categories(table: FittedTable) -> Iterator[nn.Module]:
 
 
 class _Category(nn.Module):
-    """One column of categories: its features, or its code, looked up."""
+    """Looks up the one-hot features, or the code, of one categorical column."""
 
     def __init__(self, position: int, features: Tensor) -> None:
-        """Take the features of each code, a missing cell and an unknown one, (n + 2, …)."""
+        """Take the features of each code, of a missing cell and of an unknown one, (n + 2, …)."""
         super().__init__()
         self.position = position
         self.register_buffer("features", features)
@@ -217,7 +218,7 @@ class _Category(nn.Module):
 
 
 class _Levels(nn.Module):
-    """What each level of each channel becomes, looked up."""
+    """Looks up the scaled value of each level of each channel."""
 
     def __init__(self, fitted: OfBytes) -> None:
         super().__init__()

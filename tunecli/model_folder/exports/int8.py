@@ -1,7 +1,8 @@
-"""An ONNX file in whole numbers of 8 bits, accepted only if it scores nearly what it scored.
+"""Quantize an ONNX file to 8 bits, and accept it only if its score stays nearly the same.
 
-By onnxruntime's static quantization: weights per output channel, activations by the ranges that a
-few rows show. Unlike `compression: quantize`, which makes a file smaller, it computes in 8 bits.
+This uses onnxruntime's static quantization: weights per output channel, activations by the ranges
+of a few rows. Unlike `compression: quantize`, which only makes a file smaller, the result computes
+in 8 bits.
 """
 
 from __future__ import annotations
@@ -40,13 +41,13 @@ _OPERATORS = ["Conv", "Gemm", "MatMul"]
 
 @dataclass(frozen=True)
 class Int8:
-    """What 8 bits changed, on rows of the search that are in neither the calibration nor the test.
+    """The change by 8 bits, on rows of the search that are not used for calibration.
 
     Attributes:
-        metric: of the objective.
-        score, score_before: of the file, and of the one in 32 bits.
-        seconds, seconds_before: of one row, median.
-        n_rows: that were scored.
+        metric: name of the objective's metric.
+        score, score_before: scores of the 8-bit file and of the 32-bit file.
+        seconds, seconds_before: median seconds for one row.
+        n_rows: number of rows that were scored.
     """
 
     metric: str
@@ -60,34 +61,34 @@ class Int8:
 def export_int8(
     model: Model, store: FoldStore, path: Path, source: str, tolerance: float
 ) -> tuple[Exported, Int8]:
-    """Write a model as an ONNX file in 8 bits, by way of one in 32 bits that is compared with it.
+    """Write a model as an 8-bit ONNX file, made from a 32-bit file that is compared with it.
 
     Args:
-        store: of the data that the model was trained on.
-        source: of rows to compare on.
+        store: store of the data that the model was trained on.
+        source: source of the rows to compare on.
         tolerance: see `to_int8`.
 
     Raises:
         ExportError, OutputError, MissingPackageError, DataError: see `to_int8` and
-            `exporting.export`.
+            `exporting.export_model`.
     """
     with output(path) as part:
-        found = export_model(model, "onnx", part, source)
+        exported = export_model(model, "onnx", part, source)
         changed = to_int8(model, store, part, tolerance)
-    return replace(found, path=path, n_rows=0), changed
+    return replace(exported, path=path, n_rows=0), changed
 
 
 def to_int8(model: Model, store: FoldStore, path: Path, tolerance: float) -> Int8:
     """Replace an ONNX file of the model by one in 8 bits.
 
     Args:
-        store: of the data that the model was trained on.
-        path: of the file in 32 bits.
-        tolerance: what the score may get worse by, as a share of it.
+        store: store of the data that the model was trained on.
+        path: the 32-bit file.
+        tolerance: largest loss of the score, as a share of it.
 
     Raises:
-        ExportError: it cannot be made, or its score is worse than that.
-        MissingPackageError: the packages of ONNX are not there.
+        ExportError: the file cannot be made, or its score is worse than that.
+        MissingPackageError: the packages of ONNX are not installed.
     """
     try:
         import onnxruntime
@@ -96,7 +97,7 @@ def to_int8(model: Model, store: FoldStore, path: Path, tolerance: float) -> Int
         raise MissingPackageError("onnx", error) from None
     calibration, scored = _rows(store)
     if not len(scored):
-        raise ExportError("--int8 needs more rows than there are, to calibrate on and to score.")
+        raise ExportError("--int8 needs more rows for calibration and scoring than the data has.")
     with whole_file(path) as small:
         with _quietly():
             quantization.quantize_static(
@@ -114,7 +115,7 @@ def to_int8(model: Model, store: FoldStore, path: Path, tolerance: float) -> Int
             for file in (path, small)
         ]
         before, after = (_score(session, model, store, scored) for session in sessions)
-        found = Int8(
+        change = Int8(
             label(model.facts.config.objective.metric),
             after[0],
             before[0],
@@ -122,12 +123,12 @@ def to_int8(model: Model, store: FoldStore, path: Path, tolerance: float) -> Int
             before[1],
             len(scored),
         )
-        _refuse_worse(found, model, tolerance)
-        return found
+        _refuse_worse(change, model, tolerance)
+        return change
 
 
 def _rows(store: FoldStore) -> tuple[Tensor, Tensor]:
-    """Rows to calibrate on and rows to score, drawn from those of the search."""
+    """Draw rows for calibration and rows for scoring from those of the search."""
     rows = store.split.search_rows
     order = torch.from_numpy(np.random.default_rng(0).permutation(len(rows)))
     n_calibration = min(CALIBRATION_ROWS, len(rows) // 2)
@@ -136,7 +137,7 @@ def _rows(store: FoldStore) -> tuple[Tensor, Tensor]:
 
 
 def _fed(model: Model, store: FoldStore, rows: Tensor) -> NDArray[Any]:
-    """Rows as the file takes them."""
+    """Return rows as the file takes them."""
     read = next(store.dataset.blocks(rows, len(rows)))
     fed: NDArray[Any] = given_to_graph(model, read).numpy()
     return fed
@@ -155,7 +156,7 @@ def _reader(quantization: Any, rows: NDArray[Any]) -> Any:
 
 
 def _score(session: Any, model: Model, store: FoldStore, rows: Tensor) -> tuple[float, float]:
-    """Score of the objective, and median seconds of one row."""
+    """Return the score of the objective, and the median seconds for one row."""
     fed = _fed(model, store, rows)
     objective = model.facts.config.objective.metric
     predictions = session.run(None, {"rows": fed})[0]
@@ -175,40 +176,41 @@ def _score(session: Any, model: Model, store: FoldStore, rows: Tensor) -> tuple[
     return values[label(objective)], median(times)
 
 
-def _refuse_worse(found: Int8, model: Model, tolerance: float) -> None:
+def _refuse_worse(change: Int8, model: Model, tolerance: float) -> None:
     maximize = model.facts.config.objective.direction == "maximize"
-    loss = found.score_before - found.score if maximize else found.score - found.score_before
-    if not loss <= tolerance * abs(found.score_before):
+    loss = change.score_before - change.score if maximize else change.score - change.score_before
+    if not loss <= tolerance * abs(change.score_before):
         raise ExportError(
-            f"in 8 bits the {found.metric} is {found.score:.4g} instead of "
-            f"{found.score_before:.4g} on {count(found.n_rows, 'row')}, more than a share of "
-            f"{tolerance:g} worse. It was not written; --tolerance allows more."
+            f"in 8 bits, {change.metric} is {change.score:.4g} instead of "
+            f"{change.score_before:.4g} on {count(change.n_rows, 'row')}, which is worse by more "
+            f"than a share of {tolerance:g}. The file was not written. Allow more with "
+            "--tolerance."
         )
 
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Without onnxruntime's advice; what it cannot do becomes a sentence."""
+    """Silence onnxruntime's advice, and turn its errors into one sentence."""
     logging.disable(logging.WARNING)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
-    except Exception as error:  # onnxruntime raises whatever it likes
+    except Exception as error:  # onnxruntime raises many kinds of errors
         reason = " ".join(str(error).split())[:300]
-        raise ExportError(f"onnxruntime cannot make this network 8 bits: {reason}") from None
+        raise ExportError(f"onnxruntime cannot quantize this network: {reason}") from None
     finally:
         logging.disable(logging.NOTSET)
 
 
-def words(found: Int8) -> Sequence[str]:
-    """What it changed, in lines."""
+def words(change: Int8) -> Sequence[str]:
+    """Return the lines that compare the 32-bit and the 8-bit file."""
     before, after = (
-        f"{found.metric} {score:.4f}, {seconds * 1e6:.0f} µs for one row"
+        f"{change.metric} {score:.4f}, {seconds * 1e6:.0f} µs for one row"
         for score, seconds in (
-            (found.score_before, found.seconds_before),
-            (found.score, found.seconds),
+            (change.score_before, change.seconds_before),
+            (change.score, change.seconds),
         )
     )
-    rows = f"on {count(found.n_rows, 'row')} of the search"
+    rows = f"on {count(change.n_rows, 'row')} of the search"
     return [f"32 bits: {before}", f"8 bits:  {after} ({rows})"]

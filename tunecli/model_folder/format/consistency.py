@@ -1,7 +1,7 @@
-"""Whether the parts of a model folder fit together, before any of them is used.
+"""Check that the parts of a model folder fit together, before any of them is used.
 
-Checksums say that files are as they were written, not that whoever wrote them meant well: a
-position beyond the columns, or a size beyond all memory, must be a sentence and no crash.
+Checksums show that files are unchanged, not that their author can be trusted: a position beyond
+the columns, or a size beyond all memory, must end in a message and not in a crash.
 """
 
 from __future__ import annotations
@@ -31,28 +31,26 @@ Array = NDArray[Any]
 
 _FREE_WEIGHTS = 2**22
 _FREE_TENSORS = 1000
-"""That a network may have in any case, whatever is in its file."""
+"""Numbers of weights and tensors that a network may have in any case, whatever is in its file."""
 
 
 def check_facts(facts: Manifest) -> None:
-    """Hold what `model.json` says against itself.
+    """Check that the fields of `model.json` do not contradict each other.
 
     Raises:
-        ValueError: what contradicts what.
+        ValueError: two of them do; the message names them.
     """
     n_classes = len(facts.classes)
     if (facts.task == "classification") != (n_classes >= 2):
         raise ValueError(f"{n_classes} classes for {facts.task}")
     n_columns = len(facts.columns)
     if n_columns and facts.row_shape != (n_columns,):
-        raise ValueError(f"rows of {facts.row_shape} for {n_columns} columns")
+        raise ValueError(f"rows of shape {facts.row_shape} for {n_columns} columns")
     if len({column.name for column in facts.columns}) < n_columns:
-        raise ValueError("two columns of one name")
+        raise ValueError("two columns have the same name")
     for column in facts.columns:
         if (column.kind == "categorical") != bool(column.categories):
-            raise ValueError(
-                f"{len(column.categories)} categories in a column that is {column.kind}"
-            )
+            raise ValueError(f"{len(column.categories)} categories in a {column.kind} column")
     for member in facts.members:
         _check_outputs(member, n_classes)
         _check_kind(member, facts)
@@ -61,12 +59,12 @@ def check_facts(facts: Manifest) -> None:
 def _check_outputs(member: MemberManifest, n_classes: int) -> None:
     meaning = member.meaning
     if (meaning.kind in ("softmax", "sigmoid")) != (n_classes > 0):
-        raise ValueError(f"outputs that are a {meaning.kind} for {n_classes} classes")
+        raise ValueError(f"{meaning.kind} outputs for {n_classes} classes")
     is_one_for_two = meaning.kind == "sigmoid" and (member.n_outputs, n_classes) == (1, 2)
     if n_classes and member.n_outputs != n_classes and not is_one_for_two:
         raise ValueError(f"{member.n_outputs} outputs for {n_classes} classes")
     if not (math.isfinite(meaning.mean) and math.isfinite(meaning.std)):
-        raise ValueError("a target's mean or deviation is not finite")
+        raise ValueError("the mean or deviation of the target is not finite")
 
 
 def _check_kind(member: MemberManifest, facts: Manifest) -> None:
@@ -74,58 +72,64 @@ def _check_kind(member: MemberManifest, facts: Manifest) -> None:
     kind = "OfBytes" if facts.row_dtype == "uint8" and not facts.columns else kind
     kind = "OfIntegers" if facts.row_dtype == "int64" else kind
     if member.preprocessing != kind:
-        raise ValueError(f"preprocessing {member.preprocessing!r} in the place of {kind}")
+        raise ValueError(f"preprocessing {member.preprocessing!r} instead of {kind}")
     if (not facts.columns or kind == "OfIntegers") and member.shape != facts.row_shape:
-        raise ValueError(f"rows of {facts.row_shape} become {member.shape}")
+        raise ValueError(f"rows of shape {facts.row_shape} for inputs of shape {member.shape}")
 
 
 def check_arrays(arrays: Mapping[str, Tensor]) -> None:
-    """Refuse numbers that are not finite, with which nothing can be computed.
+    """Refuse numbers that are not finite, which would make all predictions useless.
 
     Raises:
-        ValueError: which array has one.
+        ValueError: an array has one; the message names it.
     """
     for name, array in arrays.items():
         if not bool(array.isfinite().all()):
-            raise ValueError(f"{name} has numbers that are not finite")
+            raise ValueError(f"{name} contains numbers that are not finite")
 
 
 def check_preprocessing(fitted: Preprocessing, member: MemberManifest, facts: Manifest) -> None:
-    """Hold fitted preprocessing against the rows that it takes and gives.
+    """Check fitted preprocessing against the shapes of its input and output rows.
 
     Raises:
-        ValueError: what does not fit.
+        ValueError: something does not fit; the message names it.
     """
     if isinstance(fitted, OfTable):
         _check_table(fitted.fitted, member, facts)
         return
     n_channels = facts.row_shape[0]
     if isinstance(fitted, OfBytes) and len(fitted.scale.table) != n_channels:
-        raise ValueError(f"levels of {len(fitted.scale.table)} channels for {n_channels}")
+        raise ValueError(f"levels for {len(fitted.scale.table)} channels instead of {n_channels}")
     if isinstance(fitted, OfNumbers):
         _check_scale(fitted.scale, n_channels)
 
 
 def _check_table(fitted: FittedTable, member: MemberManifest, facts: Manifest) -> None:
     if member.shape != (fitted.n_features,):
-        raise ValueError(f"{fitted.n_features} features for a network that takes {member.shape}")
+        raise ValueError(
+            f"{fitted.n_features} features for a network with inputs of shape {member.shape}"
+        )
     n_columns = len(facts.columns)
     for name in ("numbers", "with_holes", "categories"):
         _check_whole(name, getattr(fitted, name), 0, n_columns)
     if fitted.fill.shape != fitted.numbers.shape:
-        raise ValueError(f"fill of {fitted.fill.shape} for {len(fitted.numbers)} numbers")
+        raise ValueError(
+            f"fill of shape {fitted.fill.shape} for {len(fitted.numbers)} numeric columns"
+        )
     _check_scale(fitted.scale, len(fitted.numbers))
     start = len(fitted.numbers) + len(fitted.with_holes)
     n_codes = len(fitted.cardinalities)
     if n_codes not in (0, len(fitted.categories)):
-        raise ValueError(f"codes of {n_codes} columns for {len(fitted.categories)} of categories")
+        raise ValueError(
+            f"codes for {n_codes} columns, but {len(fitted.categories)} categorical columns"
+        )
     n_behind = fitted.n_features - start
     if n_behind < 0 or (n_codes and n_behind != n_codes) or (n_behind and not fitted.places):
-        raise ValueError(f"{fitted.n_features} features, {start} of them of numbers")
+        raise ValueError(f"{fitted.n_features} features, {start} of them numeric")
     for i, (position, places) in enumerate(zip(fitted.categories, fitted.places, strict=True)):
         n_categories = len(facts.columns[position].categories)
         if places.shape != (n_categories + 2,):
-            raise ValueError(f"places of {places.shape} for {n_categories} categories")
+            raise ValueError(f"places of shape {places.shape} for {n_categories} categories")
         if n_codes:
             _check_whole(f"places.{i}", places, 0, fitted.cardinalities[i])
         else:
@@ -133,11 +137,11 @@ def _check_table(fitted: FittedTable, member: MemberManifest, facts: Manifest) -
 
 
 def _check_whole(name: str, values: Array, low: int, end: int) -> None:
-    """Whole numbers from `low` to before `end`, (n,)."""
+    """Refuse anything but whole numbers from `low` to below `end`, (n,) int64."""
     if values.ndim != 1 or values.dtype != np.int64:
-        raise ValueError(f"{name} of {values.shape} and type {values.dtype}")
+        raise ValueError(f"{name} of shape {values.shape} and type {values.dtype}")
     if len(values) and not (values.min() >= low and values.max() < end):
-        raise ValueError(f"{name} reaches outside of {low} to {end - 1}")
+        raise ValueError(f"{name} has values outside of {low} to {end - 1}")
 
 
 def _check_scale(scale: FittedScale, n_columns: int) -> None:
@@ -146,40 +150,40 @@ def _check_scale(scale: FittedScale, n_columns: int) -> None:
         if name.endswith("_rank"):
             wanted = (len(operand), n_columns)
         if operand.shape != tuple(wanted) or not operand.size or operand.dtype.kind != "f":
-            raise ValueError(f"{name} by {operand.shape} for {n_columns} columns")
+            raise ValueError(f"{name} of shape {operand.shape} for {n_columns} columns")
 
 
 @torch.no_grad()
 def check_shapes(network: nn.Module, member: MemberManifest) -> None:
-    """Let a row pass through a network whose layers have taken the shapes of their weights.
+    """Pass a row through a network whose layers have taken the shapes of their weights.
 
     Raises:
-        ValueError, RuntimeError: the layers do not fit each other.
+        ValueError, RuntimeError: the layers do not fit together.
     """
     if math.prod(member.shape) <= _FREE_WEIGHTS:
         is_whole = member.preprocessing == "OfIntegers"
         row = torch.zeros(1, *member.shape, dtype=torch.int64 if is_whole else None)
-        found = network(row)
-        if found.shape != (1, member.n_outputs):
-            raise ValueError(f"{found.shape[1:]} outputs in the place of {member.n_outputs}")
+        outputs = network(row)
+        if outputs.shape != (1, member.n_outputs):
+            raise ValueError(f"{outputs.shape[1:]} outputs instead of {member.n_outputs}")
 
 
 def check_arguments(
     arguments: Mapping[str, Any], weights: Mapping[str, Tensor], growth: float = 1.0
 ) -> None:
-    """Refuse whole numbers that no network of so many weights has, before they are counted to.
+    """Refuse arguments that are too large for a network of so many weights, before it is built.
 
     Args:
-        arguments: of a network of tunecli or torchvision.
+        arguments: arguments of a network of tunecli or torchvision.
         growth: see `no_larger_than`.
 
     Raises:
-        ValueError: together they are larger.
+        ValueError: the sum of their whole numbers is too large.
     """
     total = sum(map(abs, _whole_numbers(arguments)))
     if total > _most_weights(weights, growth):
         n_stored = _n_stored(weights)
-        raise ValueError(f"arguments that sum to {total:,}, and {n_stored:,} stored weights")
+        raise ValueError(f"arguments that sum to {total:,} for {n_stored:,} stored weights")
 
 
 def _whole_numbers(data: Any) -> Iterator[int]:
@@ -202,15 +206,15 @@ def _most_weights(weights: Mapping[str, Tensor], growth: float) -> int:
 
 @contextmanager
 def no_larger_than(weights: Mapping[str, Tensor], growth: float = 1.0) -> Iterator[None]:
-    """Stop the building of a network that is much larger than its weights are.
+    """Stop building a network that is much larger than its stored weights.
 
-    Each parameter and buffer is counted when a module gets it, before it is filled.
+    Each parameter and buffer is counted when a module registers it, before it is filled.
 
     Args:
-        growth: how many times as many weights it may have had before it was compressed.
+        growth: the factor by which compression may have reduced the number of weights.
 
     Raises:
-        ValueError: in the building.
+        ValueError: the network is too large; raised while it is built.
     """
     n_stored = _n_stored(weights)
     left = {

@@ -1,8 +1,8 @@
-"""A model folder on the disk: written whole or not at all, and read without running anything.
+"""Write a model folder as a whole or not at all, and read it without running anything.
 
-Arrays are safetensors, all else is JSON: no pickle, so no code. A new folder is written beside the
-old one and takes its name at the end. A writer that is killed between these two renames leaves the
-old folder under another name, and the next reader puts it back.
+Arrays are safetensors, all else is JSON: no pickle, so no code. A new folder is written next to
+the old one and takes its name at the end, by two renames. A writer that is killed between them
+leaves the old folder under another name, and the next reader renames it back.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ FACTS = "model.json"
 WEIGHTS = "weights.safetensors"
 PREPROCESSING = "preprocessing.safetensors"
 TEXTS = ("study.yaml", "metrics.json", "README.md")
-"""For people and programs, beside the model itself."""
+"""Files for people and programs, in addition to the model itself."""
 _OURS = re.compile(r"model\.json|(weights|preprocessing)\.safetensors|weights-\d+\.packed")
 LARGEST_FACTS = 64 * 2**20
-"""Bytes of `model.json`: columns with a hundred thousand categories have room."""
+"""Largest size of `model.json` in bytes, enough for columns with a hundred thousand categories."""
 
 
 def write_folder(
@@ -44,16 +44,16 @@ def write_folder(
     preprocessing: Mapping[str, Tensor],
     texts: Mapping[str, str],
 ) -> None:
-    """Write a model folder, in the place of the one that is there.
+    """Write a model folder, and replace an existing one.
 
     Args:
-        facts: without `files`, which are added here.
+        facts: the content of `model.json`, without `files`, which are added here.
         weights: files by name: one for all members, or a packed one for each.
         texts: other files by name, for people and programs.
 
     Raises:
-        ModelFolderError: there is no room, no right to write, or something there that tunecli did
-            not write; the old folder stands.
+        ModelFolderError: the folder cannot be written, or contains files that tunecli did not
+            write; the old folder is unchanged.
     """
     refuse_foreign_model(folder, texts)
     restore_interrupted(folder)
@@ -72,16 +72,16 @@ def write_folder(
 
 
 def read_folder(folder: Path) -> tuple[Manifest, dict[str, Tensor], dict[str, Tensor]]:
-    """What the folder says, its weights, and its preprocessing.
+    """Return the content of `model.json`, the weights, and the arrays of the preprocessing.
 
     Raises:
-        ModelFolderError: it is no model folder, damaged, or of a newer version.
+        ModelFolderError: it is not a model folder, or is damaged, or a newer version wrote it.
     """
     restore_interrupted(folder)
     path = folder / FACTS
     if not path.is_file():
         raise ModelFolderError(
-            f"{folder} is no model folder: it has no {FACTS}. `tunecli refit` makes one."
+            f"{folder} is not a model folder: {FACTS} is missing. `tunecli refit` makes one."
         )
     try:
         facts = _facts(path)
@@ -89,51 +89,55 @@ def read_folder(folder: Path) -> tuple[Manifest, dict[str, Tensor], dict[str, Te
     except OSError as error:
         raise ModelFolderError(f"{folder} cannot be read ({error.strerror}).") from None
     except _DamagedError as error:
-        raise ModelFolderError(f"{folder} is damaged or no model of tunecli: {error}.") from None
+        raise ModelFolderError(f"{folder} is damaged or not a tunecli model: {error}.") from None
 
 
 def restore_interrupted(folder: Path) -> None:
-    """Put the old folder back, if a writer was killed just before its new one had the name."""
-    if folder.exists():  # as `.` and `/` do, beside which nothing can be
+    """Rename the old folder back if a writer was killed before its new one had the name."""
+    if folder.exists():  # so do `.` and `/`, which have no neighbours
         return
     old = set_aside(folder)
     if is_folder(old) and (old / FACTS).is_file():
-        with suppress(OSError):  # another reader was faster, or nothing may be written here
+        with suppress(OSError):  # another reader was faster, or this folder is read-only
             old.rename(folder)
 
 
 def refuse_foreign_model(folder: Path, texts: Collection[str] = ()) -> None:
-    """Let only a model folder that tunecli wrote, or none, be replaced by a new one.
+    """Refuse to replace anything but a model folder that tunecli wrote.
 
     Args:
-        texts: names of further files that may be there.
+        texts: names of further files that it may contain.
 
     Raises:
-        ModelFolderError: it is a link, or holds something else.
+        ModelFolderError: it is a link, or contains something else.
     """
     try:
         refuse_foreign(folder, "folder")
         names = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
     except NotOwnError as error:
-        raise ModelFolderError(f"{error}; only a folder of tunecli's is replaced.") from None
+        raise ModelFolderError(
+            f"{error}, and tunecli replaces only folders that it wrote. Move it away."
+        ) from None
     except OSError as error:
         raise _unwritable(folder, error) from None
     known = {*TEXTS, *texts}
     foreign = [name for name in names if name not in known and not _OURS.fullmatch(name)]
     if foreign:
         raise ModelFolderError(
-            f"{folder} is not replaced: tunecli did not write {foreign[0]!r} in it. Move that "
-            "somewhere else."
+            f"{folder} cannot be replaced: it contains {foreign[0]!r}, which tunecli did not "
+            "write. Move that file elsewhere."
         )
 
 
 def _unwritable(folder: Path, error: Exception) -> ModelFolderError:
     reason = getattr(error, "strerror", None) or str(error)
-    return ModelFolderError(f"{folder} cannot be written ({reason}). Make room or allow it.")
+    return ModelFolderError(
+        f"{folder} cannot be written ({reason}). Free some space or change its permissions."
+    )
 
 
 class _DamagedError(Exception):
-    """What is wrong with a folder, in a few words."""
+    """A damaged folder; the message names the damage in a few words."""
 
 
 def _facts(path: Path) -> Manifest:
@@ -145,18 +149,18 @@ def _facts(path: Path) -> Manifest:
         where = ".".join(map(str, first["loc"]))
         if where == "format":
             raise _DamagedError(
-                f"its format is {str(first['input'])[:20]!r}, and this version reads {FORMAT}"
+                f"its format is {str(first['input'])[:20]!r}, but this version reads {FORMAT}"
             ) from None
         raise _DamagedError(f"{FACTS}: {where or 'it'}: {first['msg'][:200]}") from None
 
 
 def packed_name(number: int) -> str:
-    """The file of one compressed member."""
+    """Return the file name of one compressed member."""
     return f"weights-{number}.packed"
 
 
 def _weights(folder: Path, facts: Manifest) -> dict[str, Tensor]:
-    """Of all members by name, dense."""
+    """Return the dense weights of all members by name."""
     if packed_name(0) not in facts.files:
         return _arrays(folder, WEIGHTS, facts)
     dense = {}
@@ -164,19 +168,23 @@ def _weights(folder: Path, facts: Manifest) -> dict[str, Tensor]:
         content = _checked(folder, packed_name(number), facts).read_bytes()
         try:
             dense[number] = Packed.from_bytes(content).state_dict()
-        except Exception as error:  # whatever damaged contents can cause
+        except Exception as error:  # damaged contents can cause any error
             reason = " ".join(str(error).split())[:200]
             raise _DamagedError(f"{packed_name(number)}: {reason}") from None
     return nested(dense)
 
 
 def _checked(folder: Path, name: str, facts: Manifest) -> Path:
-    """A file of the folder whose content is what was written."""
+    """Return the path of a file whose content is unchanged.
+
+    Raises:
+        _DamagedError: the file is missing, too large or has changed.
+    """
     path = folder / name
     if not path.is_file():
         raise _DamagedError(f"{name} is missing")
     n_bytes = path.stat().st_size
-    if n_bytes > main_memory():  # one with holes costs no disk, and hashing it would take hours
+    if n_bytes > main_memory():  # a sparse file needs no disk, but hashing it would take hours
         raise _DamagedError(f"{name} has {n_bytes:,} bytes, which do not fit into memory")
     if _hash(path) != facts.files.get(name):
         raise _DamagedError(f"the checksum of {name} is wrong")
@@ -197,11 +205,11 @@ def _hash(path: Path) -> str:
 
 
 def nested(parts: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
-    """Arrays of several members, by `number/name`."""
+    """Return the arrays of several members, by `number/name`."""
     return {f"{i}/{name}": array for i, part in parts.items() for name, array in part.items()}
 
 
 def of_member(arrays: Mapping[str, Tensor], number: int) -> dict[str, Tensor]:
-    """The arrays of one member, by name."""
+    """Return the arrays of one member, by name."""
     start = f"{number}/"
     return {n.removeprefix(start): a for n, a in arrays.items() if n.startswith(start)}

@@ -1,4 +1,4 @@
-"""From a model folder to a model that can be used: `tunecli.load`."""
+"""Load a model folder: `tunecli.load`."""
 
 from __future__ import annotations
 
@@ -34,22 +34,23 @@ from tunecli.training.models import Columns, build_model
 from tunecli.training.step.precision import choose_device
 
 _MOST_GROWTH = 400.0
-"""How many times as many weights a network may have had whose channels left: 95 % of a layer's."""
+"""Largest factor by which removing channels may have reduced a network's weights: 95 % of each
+layer's channels."""
 
 
 def load(
     path: str | Path, code: Sequence[str] = (), device: str = "auto", folder: Path | None = None
 ) -> Model:
-    """A model that `tunecli refit` wrote; nothing in its folder is run.
+    """Load a model that `tunecli refit` wrote, without running anything in its folder.
 
     Args:
-        path: of the model folder, such as `runs/digits/model`.
-        code: of your own that its network is made of, as `--code` names it: a file, or a package.
+        path: the model folder, such as `runs/digits/model`.
+        code: your own code that its network is made of, as for `--code`: a file or a package.
         device: auto (CUDA, then MPS, then the CPU), cpu, cuda or mps.
-        folder: to which the names of code and data are relative; by default the current one.
+        folder: the folder that names of code and data are relative to; by default the current one.
 
     Raises:
-        TunecliError: the folder is damaged, foreign, or needs code that was not allowed.
+        TunecliError: the folder is damaged, not from tunecli, or needs code that was not allowed.
     """
     workspace_folder = (folder or Path()).absolute()
     allowed = AllowedCode.of(workspace_folder, code)
@@ -57,7 +58,7 @@ def load(
 
 
 def load_with(path: Path, workspace: Workspace, device: str = "auto") -> Model:
-    """`load` with the code that a workspace allows."""
+    """Load a model folder with the code that a workspace allows; see `load`."""
     facts, weights, arrays = read_folder(path)
     model = facts.config.model
     if is_code(model.name):
@@ -74,7 +75,7 @@ def load_with(path: Path, workspace: Workspace, device: str = "auto") -> Model:
         ]
     except TunecliError:
         raise
-    except Exception as error:  # whatever contents that do not fit can cause
+    except Exception as error:  # contents that do not fit together can cause any error
         reason = " ".join(str(error).split())[:200]
         raise ModelFolderError(
             f"{path} is damaged: its parts do not fit together ({reason})."
@@ -83,14 +84,18 @@ def load_with(path: Path, workspace: Workspace, device: str = "auto") -> Model:
 
 
 def _refuse_other_code(path: Path, facts: Manifest, code: AllowedCode) -> None:
-    """Build a network only of code that is allowed, and is what the network was trained with."""
+    """Refuse code that is not allowed, or has changed since the network was trained.
+
+    Raises:
+        UserCodeError: it is such code.
+    """
     name = CodeName.parse(facts.config.model.name)
     assert name is not None
     option = name.to_allow
     if code.hash_of(name) is None:
         raise UserCodeError(
-            f"the network of {path} is {name.place}:{name.name}, which is code of your own: "
-            f"allow it with --code {option}, or load(…, code=[{option!r}])."
+            f"the network of {path} is {name.place}:{name.name}, which is user code. Allow it "
+            f"with --code {option}, or with load(…, code=[{option!r}])."
         )
     before = facts.code.get(option)
     if before is not None and not code.is_as_before(name, before):
@@ -102,9 +107,9 @@ def _refuse_other_code(path: Path, facts: Manifest, code: AllowedCode) -> None:
 
 
 def _refuse_unknown(path: Path, model: Component) -> None:
-    """Build nothing that a study file could not name."""
+    """Refuse a model, or arguments, that a study file could not contain."""
     if model.name not in component_arguments.names("model"):
-        raise ModelFolderError(f"{path} is damaged: there is no model {model.name!r}.")
+        raise ModelFolderError(f"{path} is damaged: model {model.name!r} does not exist.")
     problems = component_arguments.argument_problems("model", model)
     if problems:
         raise ModelFolderError(f"{path} is damaged: model: {problems[0][1]}")
@@ -124,13 +129,13 @@ def _member(
 def _network(
     config: TrialConfig, member: MemberManifest, fitted: Preprocessing, weights: dict[str, Tensor]
 ) -> nn.Module:
-    """Built with the stored weights; no pretrained ones are fetched, no generator moves."""
+    """Build a network with the stored weights, without pretrained ones or random draws."""
     model = config.model
     own = {name: value for name, value in model.arguments.items() if name != "weights"}
     component = model if is_code(model.name) else Component(name=model.name, arguments=own)
     columns = Columns(fitted.cardinalities, n_bins=member.n_bins)
     if sum(member.n_bins) > sum(map(Tensor.numel, weights.values())):
-        raise ValueError(f"{sum(member.n_bins):,} bins, and fewer weights")
+        raise ValueError(f"{sum(member.n_bins):,} bins, but fewer weights")
     channels = config.compression.structured
     growth = min(1 / (1 - channels.amount) ** 2, _MOST_GROWTH) if channels else 1.0
     if not is_code(model.name):
@@ -141,7 +146,7 @@ def _network(
         make_plain(network)
     remove_norms(network.eval(), list(member.norms))
     if not config.compression.is_none:
-        take_shapes(network, weights)  # layers may have lost channels
+        take_shapes(network, weights)  # compression may have removed channels
     network.load_state_dict(weights)
     if channels:
         check_shapes(network, member)

@@ -1,4 +1,4 @@
-"""What `model.json` holds: all that is needed to use a model, beside its arrays."""
+"""The content of `model.json`: everything needed to use a model, except its arrays."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class MemberManifest(_Facts):
     """One trained network; a model is one of them, or the mean of several.
 
     Attributes:
-        shape: of a row as the network gets it.
-        n_outputs: of the network.
-        meaning: of its outputs.
-        preprocessing: its kind; the arrays are in a file of their own.
-        n_bins: of numbers that are embedded piecewise linearly; else empty.
+        shape: shape of a row as the network gets it.
+        n_outputs: number of the network's outputs.
+        meaning: meaning of its outputs.
+        preprocessing: kind of preprocessing; its arrays are in a separate file.
+        n_bins: bins per number that is embedded piecewise linearly; else empty.
         norms: layers that compression has folded into those before them.
     """
 
@@ -42,20 +42,20 @@ class MemberManifest(_Facts):
 
 
 class Manifest(_Facts):
-    """A model in use.
+    """The description of a model.
 
     Attributes:
-        trial: its number in the study.
-        config: that it was trained with.
-        classes: in the order of the probabilities; empty for regression.
-        columns: of a table that it takes; empty for pictures.
-        row_shape, row_dtype: of rows as they are read, before they are prepared.
-        depth: how pictures of more than 8 bits became bytes; None if all had 8 bits. Models that
-            do not say were trained on the upper 8 of 16 bits.
-        fingerprint: of the data that it was trained on.
-        code: hash of the files of the user's own that its network is made of, by what `--code`
-            calls them; none for an installed package, and in models of the first versions.
-        versions: of what trained it.
+        trial: the trial's number in the study.
+        config: the configuration that it was trained with.
+        classes: class names in the order of the probabilities; empty for regression.
+        columns: columns of the tables that it takes; empty for pictures.
+        row_shape, row_dtype: shape and type of rows as they are read, before preprocessing.
+        depth: how pictures of more than 8 bits became bytes; None if all had 8 bits. Models
+            without this field were trained on the upper 8 of 16 bits.
+        fingerprint: fingerprint of the data that it was trained on.
+        code: hash of the user code that its network is made of, by its `--code` option; empty for
+            an installed package, and in models of the first versions.
+        versions: versions of the packages that trained it.
         files: SHA-256 of each of the other files that are read, in hexadecimal.
     """
 

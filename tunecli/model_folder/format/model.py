@@ -1,4 +1,4 @@
-"""A trained model in use: rows as they were read go in, classes or values come out."""
+"""A trained model that predicts classes or values for rows as they are read."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tunecli.training.step.precision import Precision
 
 BATCH_BYTES = 8 * 2**20
 MOST_ROWS = 1024
-"""Rows that are predicted at once, at most. It depends on the shape of a row alone, so that the
+"""Largest number of rows per batch. The number depends on the shape of a row alone, so that the
 same rows in the same order give the same bits, however many there are."""
 
 
@@ -33,7 +33,7 @@ class Member:
     """One trained network with the preprocessing that was fitted for it.
 
     Attributes:
-        packed: what the network was read back from, if it is compressed.
+        packed: the packed form that a compressed network was read from; else None.
     """
 
     facts: MemberManifest
@@ -43,13 +43,13 @@ class Member:
 
 
 class Model:
-    """What `tunecli refit` made; `tunecli.load` gives it.
+    """A model from `tunecli refit`, as `tunecli.load` returns it.
 
     Attributes:
-        facts: what it is.
-        members: networks whose predictions are averaged; one, as a rule.
-        device: that it computes on.
-        workspace: where sources that are named are found.
+        facts: the content of its `model.json`.
+        members: networks whose predictions are averaged; usually one.
+        device: the device that it computes on.
+        workspace: where named sources are found.
     """
 
     def __init__(
@@ -69,17 +69,17 @@ class Model:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """In the order of the probabilities; empty for regression."""
+        """Class names in the order of the probabilities; empty for regression."""
         return self.facts.classes
 
     @property
     def n_weights(self) -> int:
-        """Parameters of all networks."""
+        """Number of parameters of all networks."""
         return sum(p.numel() for m in self.members for p in m.network.parameters())
 
     @cached_property
     def row_kind(self) -> RowKind:
-        """What its rows are."""
+        """The kind of rows that it takes."""
         facts = self.facts
         return RowKind(
             facts.columns, facts.row_shape, facts.row_dtype, facts.config.data, facts.depth
@@ -87,38 +87,38 @@ class Model:
 
     @property
     def batch_rows(self) -> int:
-        """Rows that are predicted at once."""
+        """Number of rows per batch."""
         row_bytes = 4 * max(int(np.prod(member.facts.shape)) for member in self.members)
         return max(1, min(MOST_ROWS, BATCH_BYTES // row_bytes))
 
     def predict(self, x: object) -> NDArray[Any]:
-        """The most probable class of each row, by name; or a value each, float64.
+        """Return the name of the most probable class per row; or a value per row, float64.
 
         Args:
             x: a DataFrame; an array or a tensor, (n, n_features) or (n, channels, height, width);
                 or the path of a file or a folder, or a data set's name, as in a study file.
 
         Raises:
-            DataError: it does not fit the model, and why.
+            DataError: `x` does not fit the model; the message names the reason.
         """
-        found = self.outputs(x)
+        outputs = self.outputs(x)
         if not self.classes:
-            return found
-        names: NDArray[Any] = np.array(self.classes)[found.argmax(1)]
+            return outputs
+        names: NDArray[Any] = np.array(self.classes)[outputs.argmax(1)]
         return names
 
     def predict_proba(self, x: object) -> Predictions:
-        """Probabilities of the classes, (n, n_classes) float32; see `predict`.
+        """Return the probabilities of the classes, (n, n_classes) float32; see `predict`.
 
         Raises:
             DataError: the model predicts values.
         """
         if not self.classes:
-            raise DataError("a model of values has no probabilities: use predict.")
+            raise DataError("a regression model has no probabilities. Use predict.")
         return self.outputs(x)
 
     def outputs(self, x: object) -> Predictions:
-        """Probabilities (n, n_classes), or values (n,); see `predict`."""
+        """Return probabilities (n, n_classes), or values (n,); see `predict`."""
         if not isinstance(x, str | Path):
             return self.of_rows(rows_of(x, self.row_kind))
         blocks = blocks_of(str(x), self.row_kind, self.workspace, self.batch_rows)
@@ -126,7 +126,7 @@ class Model:
 
     @torch.no_grad()
     def of_rows(self, x: Tensor) -> Predictions:
-        """Predictions for rows as they are read, (n, *row_shape); see `outputs`."""
+        """Return predictions for rows as they are read, (n, *row_shape); see `outputs`."""
         with self._precision.in_force():
             parts = [self._of_batch(part) for part in torch.split(x, self.batch_rows)]
         if not parts:
@@ -134,11 +134,11 @@ class Model:
         return np.concatenate(parts)
 
     def _of_batch(self, x: Tensor) -> Predictions:
-        found = [self._of_member(member, x) for member in self.members]
-        if len(found) == 1:
-            return found[0]
-        mean: Predictions = np.stack(found).mean(axis=0, dtype=np.float64)
-        return mean.astype(found[0].dtype)
+        predictions = [self._of_member(member, x) for member in self.members]
+        if len(predictions) == 1:
+            return predictions[0]
+        mean: Predictions = np.stack(predictions).mean(axis=0, dtype=np.float64)
+        return mean.astype(predictions[0].dtype)
 
     def _of_member(self, member: Member, x: Tensor) -> Predictions:
         prepared = member.preprocessing(x).to(self.device)

@@ -1,4 +1,4 @@
-"""Predictions for whole files, block by block, into a CSV or Parquet file."""
+"""Predict whole files, block by block, into a CSV or Parquet file."""
 
 from __future__ import annotations
 
@@ -22,35 +22,38 @@ def write_predictions(model: Model, source: str, path: Path | None, proba: bool)
     """Predict all rows of a source, in their order.
 
     Args:
-        path: a .csv or .parquet file, written whole or not at all; None for CSV to stdout.
-        proba: one more column for each class.
+        path: a .csv or .parquet file, written as a whole or not at all; None for CSV to stdout.
+        proba: whether to add one column of probabilities per class.
 
     Raises:
         DataError: the source does not fit the model.
         OutputError: the file cannot be written.
     """
     if proba and not model.classes:
-        raise DataError("a model of values has no probabilities: leave out --proba.")
+        raise DataError("a regression model has no probabilities. Leave out --proba.")
     with _writer(path) as writer:
         for frame in predictions(model, source, proba):
             writer.write(frame)
 
 
 def predictions(model: Model, source: str, proba: bool) -> Iterator[pd.DataFrame]:
-    """The predictions of each block of rows: `file` of pictures, `prediction`, probabilities."""
+    """Yield the predictions of each block of rows.
+
+    The columns are `file` for pictures, `prediction`, and the probabilities.
+    """
     blocks = blocks_of(source, model.row_kind, model.workspace, model.batch_rows)
     for block in blocks:
         yield _frame(model, block, proba)
 
 
 def _frame(model: Model, block: Block, proba: bool) -> pd.DataFrame:
-    found = model.of_rows(block.x)
+    outputs = model.of_rows(block.x)
     columns: dict[str, object] = {"file": list(block.files)} if block.files else {}
     if not model.classes:
-        return pd.DataFrame({**columns, "prediction": found})
-    columns["prediction"] = np.array(model.classes)[found.argmax(1)]
+        return pd.DataFrame({**columns, "prediction": outputs})
+    columns["prediction"] = np.array(model.classes)[outputs.argmax(1)]
     if proba:
-        columns |= {f"probability_{name}": found[:, i] for i, name in enumerate(model.classes)}
+        columns |= {f"probability_{name}": outputs[:, i] for i, name in enumerate(model.classes)}
     return pd.DataFrame(columns)
 
 
@@ -93,7 +96,7 @@ class _Parquet:
 
 @contextmanager
 def _writer(path: Path | None) -> Iterator[_Writer]:
-    """Write beside the file and give it its name at the end."""
+    """Write to a temporary file next to `path`, and rename it at the end."""
     if path is None:
         yield _Csv(sys.stdout)
         return

@@ -1,4 +1,4 @@
-"""A model as the files of its folder."""
+"""Write a model as the files of its folder."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from tunecli.training.compression.packing import plain_file
 
 
 def write_model(path: Path, model: Model, texts: Mapping[str, str]) -> None:
-    """Write a model folder, in the place of the one that is there.
+    """Write a model folder, and replace an existing one.
 
     Args:
         texts: other files by name, for people and programs.
 
     Raises:
-        ModelFolderError: there is no room, or no right to write; the old folder stands.
+        ModelFolderError: the folder cannot be written; the old one is unchanged.
     """
     fitted = nested({i: m.preprocessing.arrays() for i, m in enumerate(model.members)})
     arrays = {name: torch.from_numpy(np.array(array)) for name, array in fitted.items()}
@@ -28,7 +28,7 @@ def write_model(path: Path, model: Model, texts: Mapping[str, str]) -> None:
 
 
 def weight_files(model: Model) -> dict[str, bytes]:
-    """The files with a model's weights, by name: packed ones only where they are smaller."""
+    """Return the files with a model's weights, by name; packed ones only if they are smaller."""
     weights = nested({i: m.network.state_dict() for i, m in enumerate(model.members)})
     plain = {WEIGHTS: plain_file(weights)}
     packed = {

@@ -24,7 +24,7 @@ _OUR_NAME = b"tunecli"
 """Bytes that every database of tunecli contains."""
 
 
-def put_away(place: StudyFolder) -> list[str]:
+def put_away(study_folder: StudyFolder) -> list[str]:
     """Move a study that is held to the trash: its folder, and its rows in another database.
 
     Returns:
@@ -34,30 +34,32 @@ def put_away(place: StudyFolder) -> list[str]:
         PlaceError: tunecli did not make it, or it cannot be moved.
         DatabaseError: the database cannot be used.
     """
-    refuse_foreign_study(place)
+    refuse_foreign_study(study_folder)
     moved = []
-    if place.storage is not None:
-        new = StudyDatabase.put_away(place.url, place.name)
+    if study_folder.storage is not None:
+        new = StudyDatabase.put_away(study_folder.url, study_folder.name)
         if new is not None:
-            where = display_url(place.url)
-            moved.append(f"Study {place.name} was renamed to {new} in {where}.")
-    if place.has_study_files:
-        moved.append(f"Study {place.name} was moved to {place.move_to_trash()}.")
+            where = display_url(study_folder.url)
+            moved.append(f"Study {study_folder.name} was renamed to {new} in {where}.")
+    if study_folder.has_study_files:
+        moved.append(f"Study {study_folder.name} was moved to {study_folder.move_to_trash()}.")
     return moved
 
 
-def refuse_foreign_study(place: StudyFolder) -> None:
+def refuse_foreign_study(study_folder: StudyFolder) -> None:
     """Refuse a study that tunecli did not make; a study that does not exist passes.
 
     Raises:
         PlaceError: another program made the study, or the file in its place.
         DatabaseError: the database of `--storage` cannot be used.
     """
-    if place.storage is not None:
-        if StudyDatabase.is_foreign(place.url, place.name):
-            raise PlaceError(_sentence(display_url(place.url), f"study {place.name}"))
+    if study_folder.storage is not None:
+        if StudyDatabase.is_foreign(study_folder.url, study_folder.name):
+            raise PlaceError(
+                _sentence(display_url(study_folder.url), f"study {study_folder.name}")
+            )
         return
-    path = place.folder / DATABASE
+    path = study_folder.folder / DATABASE
     if path.exists() and path.stat().st_size:
         _refuse_foreign_file(path)
 

@@ -20,9 +20,9 @@ class VisibleTrials:
     def n_shown(self, number: int) -> int:
         """Return how many of the first trials trial `number` is suggested from."""
         ends = [first for first, _ in self.parallel[1:]] + [number + 1]
-        shown = 0
+        n_visible = 0
         for (first, parallel), end in zip(self.parallel, ends, strict=True):
             if first <= number:
                 last = min(end - 1, number)  # the setting's last trial up to this one
-                shown = max(shown, last - parallel + 1)
-        return shown
+                n_visible = max(n_visible, last - parallel + 1)
+        return n_visible

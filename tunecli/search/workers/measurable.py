@@ -49,10 +49,10 @@ def _mistakes(config: TrialConfig, store: FoldStore) -> Iterator[tuple[Path, str
     advice = "Validate on other rows, or choose another metric."
     several = len(config.objectives) > 1
     for index, one in enumerate(config.objectives):
-        place: Path = ("objective", *((index,) if several else ()), one.direction)
+        path: Path = ("objective", *((index,) if several else ()), one.direction)
         why = _undefined(one.metric, _validation(store), store) or _constant(one.metric, store)
         if why:
-            yield place, f"{label(one.metric)} cannot rank trials: {why}. {advice}"
+            yield path, f"{label(one.metric)} cannot rank trials: {why}. {advice}"
     for limit in config.constraints:
         if why := _undefined(limit.metric, _validation(store), store):
             message = f"no trial can meet this limit: {why}. {advice}"

@@ -176,7 +176,7 @@ class Trainer:
             return self._train_on(training, job)
         finally:
             if not training.close():
-                self._is_done_for = True  # code that goes on would disturb the next trial
+                self._is_done_for = True  # code that still runs would disturb the next trial
 
     def _train_on(self, training: CrossValidation, job: TrialJob) -> TrialResult | None:
         checkpoints = None
