@@ -70,6 +70,8 @@ ORDER = [
 
 MOST_MODULES = 14
 """In a room: more are several jobs."""
+MOST_LINES = 400
+"""In a module, for the same reason."""
 
 FORBIDDEN = {
     "files": {*HEAVY, "sqlalchemy"},
@@ -147,6 +149,7 @@ def test_a_room_imports_only_from_those_before_it(room: str) -> None:
 def test_a_room_does_one_job_and_says_it(room: str) -> None:
     paths = rooms()[room]
     assert len([path for path in paths if path.name != "__init__.py"]) <= MOST_MODULES
+    assert all(len(path.read_text().splitlines()) <= MOST_LINES for path in paths)
     assert ast.get_docstring(ast.parse((PACKAGE / room / "__init__.py").read_text()))
 
 

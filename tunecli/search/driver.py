@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import math
 import time
-from collections import Counter
-from collections.abc import Container, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Container, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean
 
 from tunecli.database.trials import Trial
 from tunecli.database.write import StudyDatabase
 from tunecli.search.baseline_jobs import Baselines
+from tunecli.search.ended_trials import (
+    are_without_value,
+    finished_event,
+    in_vain,
+    result_of_dead,
+    with_finite_values,
+)
 from tunecli.search.events.events import (
     CodeLoaded,
     Ending,
@@ -20,7 +26,6 @@ from tunecli.search.events.events import (
     SearchEnded,
     SearchEvent,
     TrialEvaluated,
-    TrialFinished,
     TrialStarted,
 )
 from tunecli.search.prune.judge import Judge, n_evaluations
@@ -39,12 +44,9 @@ from tunecli.search.workers.messages import (
     Warned,
     WorkerDied,
 )
-from tunecli.study_file.settings.metric_names import label
-from tunecli.study_file.settings.settings import Direction, TrialConfig
 from tunecli.study_file.study_file import StudyFile
 from tunecli.training.outcome.evaluation import TrialResult
-from tunecli.training.outcome.failure_reasons import OUT_OF_MEMORY, WORKER_DIED, alike
-from tunecli.training.outcome.score_guard import NoScoreError, finite_float
+from tunecli.training.outcome.failure_reasons import WORKER_DIED, alike
 from tunecli.training.state.trial_files import CHECKPOINT
 
 TICK = 0.25  # seconds between checks of the clock and of Ctrl-C
@@ -293,7 +295,7 @@ class Driver:
         is_last = trial.attempt >= self._study.search.attempts and not got_further
         if is_last or event.out_of_memory:  # another attempt would run out of memory, too
             self._running[trial.number] = trial
-            yield from self._finish(trial.number, event.worker, _of_dead(event))
+            yield from self._finish(trial.number, event.worker, result_of_dead(event))
             return
         trial.attempt += 0 if got_further else 1
         self._begin_again(trial)
@@ -302,7 +304,7 @@ class Driver:
 
     def _finish(self, number: int, worker: int, result: TrialResult) -> Iterator[SearchEvent]:
         trial = self._running.pop(number)
-        result = _with_finite_values(result, trial.config)
+        result = with_finite_values(result, trial.config)
         trial.outcome, trial.reason, trial.value = result.outcome, result.reason, result.value
         trial.fold_scores, trial.metrics = result.fold_scores, result.metrics
         trial.seconds = result.seconds
@@ -335,7 +337,7 @@ class Driver:
         configuration may then do better.
         """
         kinds = {(trial.outcome, alike(trial.reason)) for trial in self._ended_here}
-        if len(kinds) != 1 or not _without_value(self._ended_here):
+        if len(kinds) != 1 or not are_without_value(self._ended_here):
             return False
         enough = 2 * self._study.search.parallel
         [(outcome, _)] = kinds
@@ -344,7 +346,7 @@ class Driver:
     def _ending(self) -> Ending:
         if self._interrupted and self._first_open() < self._limits.n_total:
             return "interrupted"
-        if self._ended_here and (_without_value(self._trials) or self._is_in_vain()):
+        if self._ended_here and (are_without_value(self._trials) or self._is_in_vain()):
             return "failing"
         if len(self._trials) >= self._limits.n_total:
             return "done"
@@ -357,71 +359,3 @@ class Driver:
         if ending == "failing":
             return in_vain(self._ended_here if self._is_in_vain() else ended, len(ended), n_total)
         return SearchEnded(ending, len(ended), n_total)
-
-
-def in_vain(trials: Sequence[Trial], n_done: int, n_total: int) -> SearchEnded:
-    """Return the end of a search whose trials have no value, with the most common reason."""
-    kinds = Counter((trial.outcome, alike(trial.reason)) for trial in trials)
-    [(commonest, _)] = kinds.most_common(1)
-    first = next(t for t in trials if (t.outcome, alike(t.reason)) == commonest)
-    outcomes = {trial.outcome for trial in trials}
-    outcome = first.outcome if len(outcomes) == 1 else None
-    return SearchEnded("failing", n_done, n_total, first.reason, outcome or "")
-
-
-def finished_event(trial: Trial, *, is_best: bool) -> TrialFinished:
-    """Return the event for a trial that has ended."""
-    assert trial.outcome is not None
-    scores = trial.fold_scores
-    return TrialFinished(
-        number=trial.number,
-        outcome=trial.outcome,
-        reason=trial.reason,
-        value=trial.value,
-        spread=stdev(scores) if len(scores) > 1 else None,
-        seconds=trial.seconds,
-        params=trial.params,
-        is_best=is_best,
-        fold_scores=tuple(scores),
-        n_valid_per_train=trial.config.validation.n_valid_per_train(
-            in_time=trial.config.data.time is not None
-        ),
-        values=trial.values,
-    )
-
-
-def earlier(trials: Sequence[Trial], directions: Sequence[Direction]) -> tuple[TrialFinished, ...]:
-    """Return the trials that have ended, each marked if it was on the front when it ended."""
-    front = FrontTracker(directions)
-    ended = (trial for trial in trials if trial.outcome is not None)
-    return tuple(finished_event(trial, is_best=front.take(trial)) for trial in ended)
-
-
-def _without_value(trials: Sequence[Trial]) -> bool:
-    return all(trial.outcome in ("failed", "diverged", "infeasible") for trial in trials)
-
-
-def _of_dead(event: WorkerDied) -> TrialResult:
-    """Return the result of a trial whose worker died, if it is not retried."""
-    reason = OUT_OF_MEMORY if event.out_of_memory else WORKER_DIED
-    return TrialResult(
-        "failed",
-        reason=f"{reason}: {event.cause}",
-        seconds=event.seconds,
-        peak_memory=event.peak_memory,
-    )
-
-
-def _with_finite_values(result: TrialResult, config: TrialConfig) -> TrialResult:
-    """Return the result, or one without a value if a value is not finite."""
-    if result.value is None:
-        return result
-    try:
-        result = replace(result, value=finite_float(result.value, "the trial's score"))
-        if result.outcome == "complete":
-            for objective in config.further_objectives:
-                name = label(objective.metric)
-                finite_float(result.metrics.get(name), f"the trial's {name}")
-    except NoScoreError as error:
-        return replace(result, outcome=error.outcome, reason=error.reason, value=None)
-    return result

@@ -20,7 +20,8 @@ from tunecli.database.urls import without_password
 from tunecli.database.write import StudyDatabase
 from tunecli.errors import TunecliError
 from tunecli.numerics import NUMERICS, other_numerics
-from tunecli.search.driver import Driver, Limits, earlier
+from tunecli.search.driver import Driver, Limits
+from tunecli.search.ended_trials import earlier
 from tunecli.search.events.event_log import EventLog
 from tunecli.search.events.events import (
     CodeLoaded,

@@ -25,7 +25,8 @@ FIRST: tuple[Kind, ...] = (
     "dead",
     "narrow",
 )
-"""Of two changes to one parameter, the one whose kind comes first here is made: a dropped option
+"""The order of kinds: of two changes to one parameter, the one whose kind comes first is made. A
+dropped option
 removes everything inside it, an edge that diverges is not widened, and a range whose best lies
 beyond its edge is not narrowed. Other kinds come last."""
 
