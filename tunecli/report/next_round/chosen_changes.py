@@ -25,10 +25,11 @@ FIRST: tuple[Kind, ...] = (
     "dead",
     "narrow",
 )
-"""The order of kinds: of two changes to one parameter, the one whose kind comes first is made. A
-dropped option
-removes everything inside it, an edge that diverges is not widened, and a range whose best lies
-beyond its edge is not narrowed. Other kinds come last."""
+"""The order of kinds: of two changes to one parameter, the one whose kind comes first is made.
+
+A dropped option removes everything inside it, an edge that diverges is not widened, and a range
+whose best lies beyond its edge is not narrowed. Other kinds come last.
+"""
 
 
 @dataclass(frozen=True)
