@@ -12,7 +12,7 @@ import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -212,14 +212,29 @@ def _processes() -> Iterator[tuple[int, int, int]]:
             yield int(entry.name), int(status[1]), int(status[3])
 
 
+def _named(processes: list[int]) -> list[str]:
+    """State, parent and command line of each."""
+    lines = []
+    for pid in processes:
+        with suppress(OSError):
+            status = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+            lines.append(f"{pid} {status[0]} of {status[1]}: {words[:200]}")
+    return lines
+
+
 HANG = 30.0
 """Seconds after which something never happens: far more than it takes beside other work."""
 
 
-def seconds_until(condition: Callable[[], bool]) -> float:
-    """How long it took, to be told as a figure; fails only for what hangs."""
+def seconds_until(condition: Callable[[], bool], leader: int = 0) -> float:
+    """How long it took, to be told as a figure; fails only for what hangs.
+
+    Args:
+        leader: of the session whose processes the failure names; 0 for none.
+    """
     begin = time.monotonic()
     while not condition():
-        assert time.monotonic() - begin < HANG, f"not within {HANG} s"
+        assert time.monotonic() - begin < HANG, f"not within {HANG} s: {_named(session(leader))}"
         time.sleep(0.005)
     return time.monotonic() - begin

@@ -37,7 +37,7 @@ def test_nothing_is_lost_whenever_the_driver_is_killed(
             assert process.poll() is None, "the search ended before the kills did"
             process.kill()
             process.wait()
-            gone.append(seconds_until(lambda: not session(process.pid)))
+            gone.append(seconds_until(lambda: not session(process.pid), process.pid))
         assert is_sound(searches.database)
         now = everything(searches.database)
         assert finished.items() <= now.items(), "a finished trial was lost or changed"
@@ -60,7 +60,7 @@ def test_workers_that_do_nothing_go_with_the_driver_too(tmp_path: Path) -> None:
             os.kill(worker, signal.SIGSTOP)
         process.kill()
         process.wait()
-        seconds_until(lambda: not session(process.pid))
+        seconds_until(lambda: not session(process.pid), process.pid)
     searches.finish()
 
 
@@ -78,7 +78,7 @@ def test_nothing_stays_of_a_search_that_was_stopped_and_then_killed(
         os.killpg(process.pid, signal.SIGSTOP)
         process.kill()
         process.wait()
-        seconds_until(lambda: not session(process.pid))
+        seconds_until(lambda: not session(process.pid), process.pid)
     assert list(temporary.glob("pymp-*"))
     searches.finish()
     assert not list(temporary.glob("pymp-*"))

@@ -229,7 +229,7 @@ def test_mistakes_of_new_tables_are_told(tmp_path: Path) -> None:
     good.loc[16, "size"] = "tall"
     with pytest.raises(DataError, match="'size' must have numbers, but row 17 of the table has"):
         model.predict(good)
-    with pytest.raises(DataError, match=r"no file 'new.csv'"):
+    with pytest.raises(DataError, match=r"file 'new.csv' does not exist"):
         model.predict("new.csv")
     with pytest.raises(DataError, match="no column names"):
         model.predict(np.zeros((2, 6)))

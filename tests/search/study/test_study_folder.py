@@ -142,7 +142,7 @@ def test_a_file_with_another_name_is_refused(tmp_path: Path, name: str) -> None:
     place = StudyFolder(tmp_path / "runs", "digits")
     place.folder.mkdir(parents=True)
     (place.folder / name).hardlink_to(tmp_path / "mine")
-    with pytest.raises(PlaceError, match=rf"{name} has 2 hard links;"), place.held():
+    with pytest.raises(PlaceError, match=rf"{name} has 2 hard links, and"), place.held():
         pass
     assert (tmp_path / "mine").read_text() == "mine"
 
