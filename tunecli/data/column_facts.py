@@ -16,6 +16,7 @@ from tunecli.data.dataset import Column, Dataset
 from tunecli.data.date_texts import DAY
 from tunecli.data.dates import Dates, spelling
 from tunecli.errors import DataError
+from tunecli.study_file.counts import count
 from tunecli.study_file.plain import flow
 from tunecli.study_file.settings import DataSettings
 
@@ -196,10 +197,9 @@ def _on_dates(name: str, dates: Dates) -> Iterator[str]:
     for day in _NO_DAYS if dates.form.kind == "date" else ():
         n = int((days == np.datetime64(day, "D").astype(np.int64)).sum())
         if n and n < len(days):
-            rows = "1 row" if n == 1 else f"{n:,} rows"
             yield (
-                f"Column {name!r} is {day} in {rows}, which makes all other dates nearly equal. "
-                f"If it means that there is no date, write missing: ['{day}']."
+                f"Column {name!r} is {day} in {count(n, 'row')}, which makes all other dates "
+                f"nearly equal. If it means that there is no date, write missing: ['{day}']."
             )
 
 
@@ -247,9 +247,8 @@ def _of_categories(
     is_rare = counts < data.min_frequency * len(codes)
     n_rare = int(is_rare.sum())
     n_features = len(counts) - n_rare + bool(n_rare)
-    together = f", {n_rare:,} rare ones as one" if n_rare else ""
-    plural = "feature" if n_features == 1 else "features"
-    use = f"{n_features:,} {plural}{together}"
+    together = f", {count(n_rare, 'rare one')} as one" if n_rare else ""
+    use = f"{count(n_features, 'feature')}{together}"
     if n_rare < len(counts) or n_rare < 2:
         return replace(facts, use=use)
     warning = (

@@ -16,6 +16,7 @@ from tunecli.data.magnitudes import check_target
 from tunecli.data.number_forms import PLAIN, NumberForm
 from tunecli.data.unread_numbers import refusals, unread
 from tunecli.errors import DataError
+from tunecli.study_file.counts import count
 from tunecli.study_file.settings import Task
 
 MOST_CLASSES_OF_NUMBERS = 20
@@ -97,11 +98,12 @@ def _classes(series: pd.Series, name: str, how: str) -> Target:
         raise DataError(message, "data.target")
     if n_classes > max(MOST_CLASSES_OF_NUMBERS, len(series) / 2):
         raise DataError(
-            f"the target {name!r} has {n_classes:,} different values in {len(series):,} rows: too "
+            f"the target {name!r} has {n_classes:,} different values in "
+            f"{count(len(series), 'row')}: too "
             "many for classes. Name another column, or write task: regression for numbers.",
             "data.target",
         )
-    words = f"{name}, {n_classes} classes ({how})"
+    words = f"{name}, {count(n_classes, 'class')} ({how})"
     return Target("classification", found.codes, found.labels, words)
 
 

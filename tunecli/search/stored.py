@@ -24,6 +24,7 @@ from tunecli.search.place import Place
 from tunecli.search.trials import Trial
 from tunecli.search.urls import shown
 from tunecli.study_file.code_hashes import changed_files
+from tunecli.study_file.counts import count
 from tunecli.study_file.edits import Change, changes
 from tunecli.study_file.metrics import label
 from tunecli.study_file.settings import Objective
@@ -138,8 +139,8 @@ class Stored:
         if refused:
             lines = "\n".join(f"  {change}" for change in refused)
             raise StudyChangedError(
-                f"Study {study.name} has {len(self.trials)} trials that these edits would make "
-                f"incomparable:\n{lines}\n{_ways_out()}"
+                f"Study {study.name} has {count(len(self.trials), 'trial')} that these edits "
+                f"would make incomparable:\n{lines}\n{_ways_out()}"
             )
 
     def refuse_other_code(self, study: StudyFile) -> None:
