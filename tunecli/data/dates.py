@@ -239,7 +239,7 @@ def _kind(cells: _Cells, found: Sequence[Moments]) -> DateKind | None:
         return None
     kinds = np.array([FORMS[form].kind for form in found[0].form])
     rows: dict[DateKind, int] = {
-        kind: cells.n_rows(are_dates & (kinds == kind)) for kind in _PLURALS
+        kind: cells.n_rows(are_dates & (kinds == kind)) for kind in PLURALS
     }
     if not rows["date"]:
         return "duration" if rows["duration"] else "time of day"
@@ -315,7 +315,7 @@ def _refuse_others(cells: _Cells, found: Moments, kind: DateKind, is_feature: bo
         n_others = cells.n_rows(strays) - 1
         more = f" (and {n_others:,} more)" if n_others else ""
         raise DataError(
-            f"column {name!r} has {_PLURALS[kind]}, but {cell!r} in {place}{more} is not valid as "
+            f"column {name!r} has {PLURALS[kind]}, but {cell!r} in {place}{more} is not valid as "
             f"one. Correct it{f', or write missing: [{cell!r}]' if is_feature else ''}{instead}.",
             "data.source",
         )
@@ -324,7 +324,7 @@ def _refuse_others(cells: _Cells, found: Moments, kind: DateKind, is_feature: bo
     _refuse_two(cells, zones, "times with and without a zone", instead)
 
 
-_PLURALS: dict[DateKind, str] = {
+PLURALS: dict[DateKind, str] = {
     "date": "dates",
     "time of day": "times of day",
     "duration": "durations",

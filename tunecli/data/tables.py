@@ -118,8 +118,8 @@ def column_facts(
 
 
 def _target(frame: Frame, settings: DataSettings) -> Target:
-    form = NumberForm.of(settings)
-    return target(frame.rows[settings.target], settings.task, frame.where, form)
+    reading = Reading.of(settings, frame.is_typed)
+    return target(frame.rows[settings.target], settings.task, frame.where, reading)
 
 
 def _check_names(frame: Frame, settings: DataSettings, validation: ValidationSettings) -> None:

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from tunecli.data.cell_identity import categories_of
 from tunecli.data.cell_values import Floats, Where, as_numbers, refuse_missing
-from tunecli.data.column_kinds import collapsed
+from tunecli.data.column_kinds import AS_IS, Reading, collapsed
+from tunecli.data.dates import PLURALS, Dates, dates_in
 from tunecli.data.magnitudes import check_target
-from tunecli.data.number_forms import PLAIN, NumberForm
+from tunecli.data.number_forms import NumberForm
 from tunecli.data.unread_numbers import refusals, unread
 from tunecli.errors import DataError
 from tunecli.study_file.counts import count
@@ -38,20 +39,22 @@ class Target:
     words: str
 
 
-def target(series: pd.Series, task: Task | None, where: Where, form: NumberForm = PLAIN) -> Target:
+def target(series: pd.Series, task: Task | None, where: Where, reading: Reading = AS_IS) -> Target:
     """Classes or numbers, as `task` says or the cells tell.
 
     Args:
-        form: of numbers in text.
+        reading: how its numbers and dates are written.
 
     Raises:
         DataError: cells are missing, all alike, or do not fit the task.
     """
     name = str(series.name)
     refuse_missing(series, f"the target {name!r}", where)
-    numbers, bad = as_numbers(series, form)
     if task != "classification":
-        _refuse_unread(series, form, where)
+        if (dates := _dates(series, reading, where)) is not None:
+            return _seconds(series, dates, task, where)
+        _refuse_unread(series, reading.form, where)
+    numbers, bad = as_numbers(series, reading.form)
     n_values = series.nunique()
     is_text = bool(bad.any()) or pd.api.types.is_bool_dtype(series.dtype)
     is_few = _are_few_whole_numbers(numbers, n_values) and not is_text
@@ -79,6 +82,28 @@ def target(series: pd.Series, task: Task | None, where: Where, form: NumberForm 
     check_target(name, numbers, where)
     how = "as task says" if task else f"{n_values:,} different ones"
     return Target("regression", numbers, (), f"{name}, numbers ({how})")
+
+
+def _dates(series: pd.Series, reading: Reading, where: Where) -> Dates | None:
+    try:
+        return dates_in(series, reading.order, where, is_feature=False)
+    except DataError as error:
+        way_out = "For classes, write task: classification."
+        raise DataError(f"{error.message} {way_out}", error.setting) from None
+
+
+def _seconds(series: pd.Series, dates: Dates, task: Task | None, where: Where) -> Target:
+    """Return dates as their seconds, in every kind of file, if the user asks for numbers."""
+    name, kind = str(series.name), PLURALS[dates.form.kind]
+    if task is None:
+        raise DataError(
+            f"the target {name!r} has {kind}, such as {str(series.iloc[0])[:50]!r} in {where(0)}. "
+            "Write task: regression to predict their seconds, or task: classification for "
+            "classes.",
+            "data.target",
+        )
+    check_target(name, dates.elapsed, where)
+    return Target("regression", dates.elapsed, (), f"{name}, seconds of {kind} (as task says)")
 
 
 def _refuse_unread(series: pd.Series, form: NumberForm, where: Where) -> None:
