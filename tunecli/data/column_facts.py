@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,7 +23,7 @@ from tunecli.study_file.settings import DataSettings
 FEATURE = "feature"
 """Use of a column to predict from, until it is known what becomes of it."""
 FEWEST_ROWS = 10
-"""Of fewer rows, whole numbers that differ and dates in order say nothing."""
+"""Of fewer rows, cells that all differ and dates in order say nothing."""
 _DIGITS = 10
 """Of whole numbers that are shown in full."""
 _NO_DAYS = ("0001-01-01", "9999-12-31")
@@ -66,9 +66,12 @@ def facts_of(cells: Cells, use: str) -> ColumnFacts:
         low, high = float(distinct[0]), float(distinct[-1])
         ends = [_shown(end, cells.column, high - low) for end in (low, high)]
         smallest, largest = ends if dates is None else _ends(dates)
-    warnings: list[str] = []
-    if use == FEATURE and cells.column.kind == "numeric":
-        warnings += _on_numbers(name, there, distinct) if dates is None else _on_dates(name, dates)
+    warnings: Iterable[str] = ()
+    if use == FEATURE:
+        if cells.column.kind == "categorical":
+            warnings = _on_categories(name, there, distinct)
+        else:
+            warnings = _on_dates(name, dates) if dates else _on_numbers(name, there, distinct)
     return ColumnFacts(
         name=name,
         kind=_kind(cells),
@@ -171,6 +174,15 @@ def _orders_rows(dates: Dates) -> bool:
     steps = np.diff(ranks)
     is_sorted = (steps >= 0).all() or (steps <= 0).all()
     return bool(is_sorted and len(np.unique(ranks)) >= FEWEST_ROWS) and dates.form.kind == "date"
+
+
+def _on_categories(name: str, there: Floats, distinct: Floats) -> Iterator[str]:
+    """Texts that tell rows apart, in a table too small to leave them out for it."""
+    if len(distinct) == len(there) >= FEWEST_ROWS:
+        yield (
+            f"Column {name!r} has a different category in every row, so nothing can be learned "
+            f"from it. If it is an id or a comment, write drop: [{flow(name)}]."
+        )
 
 
 def _on_numbers(name: str, there: Floats, distinct: Floats) -> Iterator[str]:
