@@ -108,7 +108,14 @@ def cells(
         raise DataError(message, "data.source")
     if not given:
         _refuse_collapse(series, numbers, where)
-    return Cells(Column(str(series.name)), numbers)
+    return Cells(Column(str(series.name), unit=_unit(series, reading.form)), numbers)
+
+
+def _unit(series: pd.Series, form: NumberForm) -> str | None:
+    """Return the unit of a column of numbers; None where no unit is asked for."""
+    if not form.units:
+        return None
+    return form.unit_in([cell for cell in series.dropna().unique() if isinstance(cell, str)])
 
 
 def tells_rows_apart(found: Cells) -> bool:

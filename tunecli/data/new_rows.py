@@ -183,7 +183,7 @@ def _wanted_columns(x: NDArray[Any], kind: RowKind, name: str) -> NDArray[Any]:
     if kind_of(kind.data.source) not in ("arrays", "code") or [
         f"x[{number}]" for number in numbers
     ] != [column.name for column in kind.columns]:
-        if any(column.categories or column.date for column in kind.columns):
+        if any(column.categories or column.date or column.unit for column in kind.columns):
             raise DataError(f"{name} has no column names: give a DataFrame, or a table's file.")
         return x
     wanted = [int(number) for number in numbers]

@@ -104,7 +104,7 @@ def _cells_of(
                 )
             cells[:, position] = values_of(dates[column.source], column.date.part)
         elif column.kind == "numeric":
-            cells[:, position] = _numbers(series, reading.form, where)
+            cells[:, position] = _numbers(series, column, reading.form, where)
         else:
             cells[:, position] = codes_in(series, column)
             unknown.look_at(column, series, cells[:, position])
@@ -115,12 +115,16 @@ def _sources(columns: Sequence[Column]) -> list[str]:
     return list(dict.fromkeys(column.source for column in columns))
 
 
-def _numbers(series: pd.Series, form: NumberForm, where: Where) -> Floats:
-    numbers, bad = as_numbers(series, form)
+def _numbers(series: pd.Series, column: Column, form: NumberForm, where: Where) -> Floats:
+    numbers, bad = as_numbers(series, form.of_column(column.unit))
+    if column.unit:
+        bad |= (series.notna() & ~series.map(_is_string).astype(bool)).to_numpy()
     if bad.any():
         row = int(bad.argmax())
+        unit = "without a unit" if column.unit == "" else f"in {column.unit}"
+        wanted = "numbers" if column.unit is None else f"numbers {unit}, as in training"
         raise DataError(
-            f"column {series.name!r} must have numbers, but {where(row)} has "
+            f"column {series.name!r} must have {wanted}, but {where(row)} has "
             f"{str(series.iloc[row])[:50]!r}. Correct it, or leave the cell empty."
         )
     infinite = np.isinf(numbers)
@@ -129,6 +133,10 @@ def _numbers(series: pd.Series, form: NumberForm, where: Where) -> Floats:
         message = f"column {series.name!r} is infinite in {place}. Leave the cell empty."
         raise DataError(message)
     return numbers
+
+
+def _is_string(cell: object) -> bool:
+    return isinstance(cell, str)
 
 
 def _lacks(name: str, absent: Sequence[str], present: Sequence[str]) -> str:
