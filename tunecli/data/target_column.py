@@ -13,6 +13,7 @@ from tunecli.data.cell_identity import categories_of
 from tunecli.data.cell_values import Floats, Where, as_numbers, refuse_missing
 from tunecli.data.column_kinds import AS_IS, Reading, collapsed
 from tunecli.data.dates import PLURALS, Dates, dates_in
+from tunecli.data.lookalikes import refuse_lookalikes
 from tunecli.data.magnitudes import check_target
 from tunecli.data.number_forms import NumberForm
 from tunecli.data.unread_numbers import refusals, unread
@@ -55,6 +56,8 @@ def target(series: pd.Series, task: Task | None, where: Where, reading: Reading 
             return _seconds(series, dates, task, where)
         _refuse_unread(series, reading.form, where)
     numbers, bad = as_numbers(series, reading.form)
+    if task != "classification" and bad.any():
+        refuse_lookalikes(series, where, "task: classification")
     n_values = series.nunique()
     is_text = bool(bad.any()) or pd.api.types.is_bool_dtype(series.dtype)
     is_few = _are_few_whole_numbers(numbers, n_values) and not is_text
