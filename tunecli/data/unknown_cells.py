@@ -48,12 +48,11 @@ class UnknownCells:
         """Warn of each column of which no cell is known, when all rows were looked at."""
         for column in columns:
             if n := self.n_cells.get(column.name, 0):
-                knows = f"none of its {count(n, 'cell')}"
                 message = (
-                    f"Column {column.name!r} of {self.name}: the model knows {knows}, such as "
-                    f"{_shown(self.examples[column.name])}. It knows "
-                    f"{listed(column.categories, most=_SHOWN)}. Write cells as in the training "
-                    "data; unknown ones are treated as rare ones."
+                    f"Column {column.name!r} of {self.name} has {count(n, 'cell')}, such as "
+                    f"{_shown(self.examples[column.name])}, and the model knows none of them. It "
+                    f"knows {listed(column.categories, most=_SHOWN)}. Write cells as in the "
+                    "training data; unknown ones are treated as rare ones."
                 )
                 warnings.warn(message, DataWarning, stacklevel=2)
 
