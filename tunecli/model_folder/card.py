@@ -90,7 +90,7 @@ def _scores(facts: ModelFacts, results: Results, summary: DataSummary) -> Iterat
         for metric in measured(facts.config)
         if not math.isfinite(results.test[label(metric)].score)
     )
-    yield f"The interval is the bootstrap's over the {results.n_test:,} test rows."
+    yield f"The interval is the bootstrap's over {count(results.n_test, 'test row')}."
     if len(results.seeds) > 1:
         scores = [seed.scores[name] for seed in results.seeds]
         yield (

@@ -55,7 +55,8 @@ def rehearsal(found: StudyRehearsal, gates: Mapping[str, Scalar] | None = None) 
     n_fits = found.n_trials * summary.n_folds
     lines = [labelled(label, text) for label, text in wording.data_lines(summary)]
     trials = count(found.n_trials, "trial")
-    lines.append(labelled("search", f"{trials} of {summary.n_folds} fits each: {n_fits:,} fits"))
+    fits = f"{trials} of {count(summary.n_folds, 'fit')} each: {count(n_fits, 'fit')}"
+    lines.append(labelled("search", fits))
     smallest, largest = found.n_weights
     weights = f"{smallest:,}" if smallest == largest else f"{smallest:,} to {largest:,}"
     if any(found.n_weights):

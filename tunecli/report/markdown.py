@@ -130,7 +130,7 @@ def _table(evidence: Evidence, top: int) -> Iterator[str]:
 
 def _front(study: StudyRecord) -> Iterator[str]:
     found = front(study)
-    yield f"The Pareto front, {len(found.trials)} of {found.n_complete} complete trials:"
+    yield f"The Pareto front, {len(found.trials)} of {count(found.n_complete, 'complete trial')}:"
     yield ""
     names = [escaped(objective.metric) for objective in study.objectives]
     yield from _row(["place", "trial", *names, "parameters"])

@@ -308,9 +308,9 @@ def _refuse_default_test(study: StudyFile, summary: DataSummary) -> None:
     """
     if study.data.test == 0 and summary.n_test:
         raise StudyChangedError(
-            f"Study `{study.name}` holds out {summary.n_test:,} test rows, but its data.test is "
-            "off, which an older version took for 0.2. Write data.test: 0.2 and start a new study "
-            "with --as NAME, or move the old one to runs/.trash with --restart."
+            f"Study `{study.name}` holds out {count(summary.n_test, 'test row')}, but its "
+            "data.test is off, which an older version took for 0.2. Write data.test: 0.2 and "
+            "start a new study with --as NAME, or move the old one to runs/.trash with --restart."
         )
 
 
