@@ -123,6 +123,25 @@ def test_what_looks_wrong_is_told(tmp_path: Path) -> None:
     assert "dates written as numbers (20260101)" in warned["day"]
 
 
+@pytest.mark.parametrize(
+    ("n_rows", "is_warned"), [(9, False), (10, True), (49, True), (50, False)]
+)
+def test_texts_that_all_differ_are_told_or_left_out(
+    tmp_path: Path, n_rows: int, is_warned: bool
+) -> None:
+    table = (
+        TABLE[["price", "text", "y"]].head(n_rows).assign(text=[*map("t{}".format, range(n_rows))])
+    )
+    table["y"] = ["yes", "no"] * (n_rows // 2) + ["yes"] * (n_rows % 2)
+    table["twice"] = ["a", *table["text"][1:-1], "a"]
+    facts = facts_of(tmp_path, table, "data.drop=[]", "data.test=0")
+    warned = "different category in every row" in "".join(facts["text"].warnings)
+    assert warned == is_warned
+    assert not warned or facts["text"].warnings[0].endswith("write drop: [text].")
+    assert (facts["text"].use == "left out: a text per row") == (n_rows == 50)
+    assert not any("in every row" in one for one in facts["twice"].warnings)
+
+
 def test_a_day_that_stands_for_none_is_told(tmp_path: Path) -> None:
     table = TABLE.assign(when=[*TABLE["when"].dt.date.astype(str)[:-2], *["9999-12-31"] * 2])
     (warning,) = facts_of(tmp_path, table)["when"].warnings

@@ -305,3 +305,46 @@ def test_a_model_takes_dates_as_a_table_has_them(tmp_path: Path) -> None:
     call_in(tmp_path, "export", "s", "--to", "onnx", "-o", "m.onnx")
     assert (tmp_path / "m.onnx").is_file()
     assert "Columns: `d`." in (tmp_path / "runs" / "s" / "model" / "README.md").read_text()
+
+
+# As the target
+
+DATE_TARGETS = {
+    "csv": lambda folder, dates: csv_of(folder, dates.astype(str)),
+    "parquet": lambda folder, dates: parquet_of(folder, dates),
+    "text in parquet": lambda folder, dates: parquet_of(folder, dates.astype(str)),
+    "date32": lambda folder, dates: parquet_of(folder, dates.dt.date),
+}
+
+
+def csv_of(folder: Path, cells: pd.Series) -> str:
+    pd.DataFrame({"x": range(len(cells)), "y": cells}).to_csv(folder / "y.csv", index=False)
+    return "y.csv"
+
+
+def parquet_of(folder: Path, cells: pd.Series) -> str:
+    pd.DataFrame({"x": range(len(cells)), "y": cells}).to_parquet(folder / "y.parquet")
+    return "y.parquet"
+
+
+@pytest.mark.parametrize("kind", DATE_TARGETS)
+@pytest.mark.parametrize("n_days", [3, N])
+def test_a_target_of_dates_is_one_thing_in_every_file(
+    tmp_path: Path, kind: str, n_days: int
+) -> None:
+    days = pd.Series(pd.date_range("2026-01-05", periods=n_days).repeat(12))
+    source = DATE_TARGETS[kind](tmp_path, days)
+    with pytest.raises(DataError, match=r"has dates, such as '2026-01-05.*Write task: regression"):
+        read(tmp_path, source, task=None)
+    values = read(tmp_path, source, task="regression")
+    assert values.target == "y, seconds of dates (as task says)"
+    assert values.y.tolist() == days.to_numpy().astype("datetime64[s]").astype(int).tolist()
+    classes = read(tmp_path, source, task="classification")
+    assert list(classes.classes) == sorted(set(days.dt.date.astype(str)))
+
+
+def test_classes_that_look_like_dates_are_told_the_way_out(tmp_path: Path) -> None:
+    source = csv_of(tmp_path, pd.Series(["03.01.2026", "05.02.2026"] * 12))
+    with pytest.raises(DataError, match=r"is ambiguous.* For classes, write task: classification"):
+        read(tmp_path, source, task=None)
+    assert read(tmp_path, source, task="classification").classes == ("03.01.2026", "05.02.2026")

@@ -9,6 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tunecli.data.column_facts import facts_of
+from tunecli.data.column_kinds import Cells
+from tunecli.data.dataset import Column
 from tunecli.data.date_features import feature_name, parts_of, values_of
 from tunecli.data.date_texts import FORMS, read
 from tunecli.data.dates import DateForm, dates_as, dates_in
@@ -323,11 +326,22 @@ def test_new_rows_of_another_type_are_refused():
         dates_as(aware, DateForm("date"), None, where, "d")
 
 
-def test_texts_of_cells_are_one_spelling_each():
-    assert found("1/13/2026", None).texts() == ["2026-01-13", ""]
-    assert found("2026-01-31 10:30Z").texts() == ["2026-01-31 10:30:00+00:00"]
-    assert found("5:00 pm").texts() == ["17:00:00"]
-    assert found("P2DT1H").texts() == ["2 days 01:00:00"]
+@pytest.mark.parametrize(
+    ("cells", "ends"),
+    [
+        (["1/13/2026", None, "2/1/2026"], ["2026-01-13", "2026-02-01"]),
+        (
+            ["2026-01-31 11:30+01:00", "2026-01-31 10:31Z"],
+            ["2026-01-31 10:30:00+00:00", "2026-01-31 10:31:00+00:00"],
+        ),
+        (["5:00 pm", "4:00 am"], ["04:00:00", "17:00:00"]),
+        (["P2DT1H", "P1D"], ["1 days 00:00:00", "2 days 01:00:00"]),
+    ],
+)
+def test_the_ends_of_a_column_are_in_one_spelling(cells, ends):
+    dates = found(*cells)
+    facts = facts_of(Cells(Column("d"), dates.elapsed, dates=dates), "")
+    assert [facts.smallest, facts.largest] == ends
 
 
 def test_reading_is_each_text_for_itself():

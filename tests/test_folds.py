@@ -189,7 +189,7 @@ def test_repeats_are_different_partitions() -> None:
             "data.test: 0.1 of 15 rows leaves 2 and 13, but both parts need at least 3.",
         ),
         (values(6), data(0.0), FOLDS, "6 rows are too few for 5 folds of two rows"),
-        (values(1), data(), FOLDS, "0.2 of 1 rows leaves 1 and 0"),
+        (values(1), data(), FOLDS, "0.2 of 1 row leaves 1 and 0"),
     ],
 )
 def test_too_little_data_is_told_with_a_way_out(
@@ -215,7 +215,7 @@ def test_too_little_data_is_told_with_a_way_out(
         (ValidationSettings(holdout=0.2), many_groups(), "a holdout of 0.2, groups kept whole"),
         (FOLDS, timed(9), "5 folds, on later rows than it trains on"),
         (ValidationSettings(file="b.csv"), given([-1, 0, 0]), "the 2 rows of b.csv"),
-        (ValidationSettings(column="c"), given([-1, 0]), "the 1 rows that the column c marks"),
+        (ValidationSettings(column="c"), given([-1, 0]), "the 1 row that the column c marks"),
         (ValidationSettings(column="c"), given([1, 0]), "2 folds, as the column c numbers them"),
         (ValidationSettings(), given([1, 0]), "2 folds, as the data numbers them"),
         (FOLDS, given([1, 0]), "5 folds"),
@@ -431,7 +431,7 @@ def test_folds_instead_of_given_rows_take_all_rows() -> None:
             FOLDS,
             "validation.folds: 3 groups are too few for 5 folds of two groups",
         ),
-        (grouped(30, 1), ValidationSettings(holdout=0.2), "0.2 of 1 groups leaves 1 and 0"),
+        (grouped(30, 1), ValidationSettings(holdout=0.2), "0.2 of 1 group leaves 1 and 0"),
         (
             replace(rows([20, 10]), given_folds=(rows([20, 10]).y - 1)),
             ValidationSettings(file="october.csv"),

@@ -152,7 +152,7 @@ def test_unreadable_pictures_are_listed_and_skipped_if_asked(tmp_path: Path) -> 
     assert dataset.y.tolist() == [0, 0, 1, 1]
     assert (dataset.x[1].numpy() == np.moveaxis(smooth(3), -1, 0)).all()
     assert any("2 of 6 pictures cannot be read and are left out" in n for n in dataset.notes)
-    assert any("1 files that are no pictures" in n or "(.txt)" in n for n in dataset.notes)
+    assert any("1 file that is no picture" in n or "(.txt)" in n for n in dataset.notes)
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ def test_what_is_no_data_set_is_refused(
 
 def test_pictures_without_folders_are_refused(tmp_path: Path) -> None:
     save(tmp_path / "set" / "a.png", smooth(1))
-    with pytest.raises(DataError, match=r"set/ holds 1 pictures, but no folders"):
+    with pytest.raises(DataError, match=r"set/ holds 1 picture, but no folders"):
         load(tmp_path)
     with pytest.raises(DataError, match="there is no folder 'other/'"):
         load(tmp_path, source="other/")

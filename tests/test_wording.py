@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from study_makers import SUMMARY
 
 from tunecli.report import wording
+from tunecli.study_file.counts import count
 from tunecli.training.evaluation import Baseline
 
 
@@ -179,7 +180,7 @@ def test_sparklines() -> None:
 
 
 def test_counting_words() -> None:
-    assert [wording.count(n, noun) for n, noun in [(1, "trial"), (2000, "row"), (3, "class")]] == [
+    assert [count(n, noun) for n, noun in [(1, "trial"), (2000, "row"), (3, "class")]] == [
         "1 trial",
         "2,000 rows",
         "3 classes",

@@ -115,6 +115,10 @@ class DataError(TunecliError):
         return (self,)
 
 
+class DataWarning(UserWarning):
+    """Rows to predict may be written otherwise than those that a model was trained on."""
+
+
 class DataMistakesError(DataError):
     """Several settings do not fit the data; each is told, a line each.
 

@@ -9,6 +9,7 @@ import typer
 from tunecli.cli.options import CodeOption, RunsOption
 from tunecli.cli.streams import put
 from tunecli.errors import OutputError, TunecliError
+from tunecli.study_file.counts import count
 
 if TYPE_CHECKING:
     from tunecli.model_folder.exporting import Exported
@@ -101,7 +102,7 @@ def _searched_from(model: Path, here: Path) -> Path:
 def _lines(found: Exported) -> list[str]:
     lines = [f"{found.path}: {found.path.stat().st_size:,} bytes"]
     if found.n_rows:
-        rows = f"on {found.n_rows:,} rows"
+        rows = f"on {count(found.n_rows, 'row')}"
         lines.append(f"differs from the model by at most {found.difference:.1g} {rows}")
     if found.left_out:
         many = found.n_networks > 1

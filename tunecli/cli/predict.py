@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from tunecli.cli.options import CodeOption, RunsOption
+from tunecli.cli.streams import warnings_said
 
 
 def predict(
@@ -44,4 +45,5 @@ def predict(
     here = Path().absolute()
     allowed = AllowedCode.of(here, code or [])
     workspace = Workspace(here, runs.absolute() / ".cache", allowed)
-    write_predictions(load_with(model_at(model, runs), workspace), data, output, proba)
+    with warnings_said():
+        write_predictions(load_with(model_at(model, runs), workspace), data, output, proba)

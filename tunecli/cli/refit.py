@@ -20,6 +20,7 @@ from tunecli.cli.places import find
 from tunecli.cli.streams import put, say
 from tunecli.errors import RefitError
 from tunecli.numerics import other_numerics, version_of
+from tunecli.study_file.counts import count
 
 if TYPE_CHECKING:
     from tunecli.model_folder.results import Results
@@ -110,7 +111,7 @@ def results_lines(results: Results) -> list[str]:
         lines.append("test        no rows were put away, so there is no score")
     else:
         low, high = (_score(end) for end in (found.low, found.high))
-        interval = f"(95 %: {low} to {high}, {results.n_test:,} rows)"
+        interval = f"(95 %: {low} to {high}, {count(results.n_test, 'row')})"
         lines.append(f"test        {results.metric} {_score(found.score)} {interval}")
         lines += [
             f"            {name} is not defined on the test rows"

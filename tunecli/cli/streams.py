@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TextIO
+
+from tunecli.errors import DataWarning
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,6 +28,29 @@ def put(text: str, end: str = "\n") -> None:
 def say(text: str) -> None:
     """One plain sentence on stderr."""
     print(_plain(text), file=sys.stderr)
+
+
+@contextmanager
+def warnings_said() -> Iterator[None]:
+    """Say each warning about the user's data as a sentence, without the line of code."""
+
+    def said(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        if issubclass(category, DataWarning):
+            say(f"Warning: {message}")
+        else:
+            shown(message, category, filename, lineno, file, line)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", DataWarning)
+        shown, warnings.showwarning = warnings.showwarning, said
+        yield
 
 
 def _plain(text: str) -> str:

@@ -29,6 +29,7 @@ from tunecli.data.loaded_rows import LoadedRows
 from tunecli.data.target_column import target
 from tunecli.data.workspace import Workspace
 from tunecli.errors import DataError
+from tunecli.study_file.counts import count
 from tunecli.study_file.settings import DataSettings, ValidationSettings
 from tunecli.study_file.suggestions import listed
 
@@ -78,7 +79,7 @@ def from_arrays(
     """
     x, y = shortest(feature_array(name, x)), target_array(name, y)
     if len(x) != len(y):
-        message = f"{name} has {len(x):,} rows of features, but {len(y):,} targets."
+        message = f"{name} has {count(len(x), 'row')} of features, but {count(len(y), 'target')}."
         raise DataError(message, "data.source")
     x = x if x.flags.writeable else x.copy()  # as those of data frames are not
     dataset = with_targets(name, torch.from_numpy(x), y, settings)

@@ -16,6 +16,7 @@ from typing import Literal
 
 from tunecli.data.cache import file_hash
 from tunecli.errors import DataError
+from tunecli.study_file.counts import count
 from tunecli.study_file.suggestions import listed
 
 Part = Literal["train", "valid", "test"]
@@ -113,7 +114,9 @@ def class_folders(parts: dict[Part, Path], named: dict[Part, str]) -> ClassFolde
     if others:
         kinds = listed([kind for kind, _ in others.most_common(5)])
         n = sum(others.values())
-        notes.append(f"{n:,} files that are no pictures by their names are left out ({kinds}).")
+        one, more = "is no picture by its name", "are no pictures by their names"
+        left_out = count(n, f"file that {one} is", f"files that {more} are")
+        notes.append(f"{left_out} left out ({kinds}).")
     return ClassFolders(tuple(files), tuple(classes), tuple(notes))
 
 
@@ -140,7 +143,9 @@ def _listed(folder: Path, part: Part, named: str, others: Counter[str]) -> list[
     classes = _subfolders(folder)
     if not classes:
         pictures = [n for n in _names(folder) if n.lower().endswith(SUFFIXES)]
-        holds = f"{len(pictures):,} pictures, but no folders" if pictures else "nothing to read"
+        holds = (
+            f"{count(len(pictures), 'picture')}, but no folders" if pictures else "nothing to read"
+        )
         message = (
             f"{named} holds {holds}. It must hold a folder for each class, with its pictures."
         )

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tunecli.data.column_kinds import Cells
+from tunecli.study_file.counts import count
 from tunecli.study_file.suggestions import listed
 
 Floats = NDArray[np.float64]
@@ -80,7 +81,8 @@ def copies(
     if not n_copies:
         return None, []
     if 2 * len(firsts) < len(codes):
-        note = f"{n_copies:,} rows are copies of others, target included; being so many, they are"
+        n = count(n_copies, "row is a copy", "rows are copies")
+        note = f"{n} of others, target included; being so many, they are"
         return None, [f"{note} taken for rows like any."]
     return firsts[codes].astype(np.int64), []
 

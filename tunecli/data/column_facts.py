@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,13 +16,14 @@ from tunecli.data.dataset import Column, Dataset
 from tunecli.data.date_texts import DAY
 from tunecli.data.dates import Dates, spelling
 from tunecli.errors import DataError
+from tunecli.study_file.counts import count
 from tunecli.study_file.plain import flow
 from tunecli.study_file.settings import DataSettings
 
 FEATURE = "feature"
 """Use of a column to predict from, until it is known what becomes of it."""
 FEWEST_ROWS = 10
-"""Of fewer rows, whole numbers that differ and dates in order say nothing."""
+"""Of fewer rows, cells that all differ and dates in order say nothing."""
 _DIGITS = 10
 """Of whole numbers that are shown in full."""
 _NO_DAYS = ("0001-01-01", "9999-12-31")
@@ -65,9 +66,12 @@ def facts_of(cells: Cells, use: str) -> ColumnFacts:
         low, high = float(distinct[0]), float(distinct[-1])
         ends = [_shown(end, cells.column, high - low) for end in (low, high)]
         smallest, largest = ends if dates is None else _ends(dates)
-    warnings: list[str] = []
-    if use == FEATURE and cells.column.kind == "numeric":
-        warnings += _on_numbers(name, there, distinct) if dates is None else _on_dates(name, dates)
+    warnings: Iterable[str] = ()
+    if use == FEATURE:
+        if cells.column.kind == "categorical":
+            warnings = _on_categories(name, there, distinct)
+        else:
+            warnings = _on_dates(name, dates) if dates else _on_numbers(name, there, distinct)
     return ColumnFacts(
         name=name,
         kind=_kind(cells),
@@ -172,6 +176,15 @@ def _orders_rows(dates: Dates) -> bool:
     return bool(is_sorted and len(np.unique(ranks)) >= FEWEST_ROWS) and dates.form.kind == "date"
 
 
+def _on_categories(name: str, there: Floats, distinct: Floats) -> Iterator[str]:
+    """Texts that tell rows apart, in a table too small to leave them out for it."""
+    if len(distinct) == len(there) >= FEWEST_ROWS:
+        yield (
+            f"Column {name!r} has a different category in every row, so nothing can be learned "
+            f"from it. If it is an id or a comment, write drop: [{flow(name)}]."
+        )
+
+
 def _on_numbers(name: str, there: Floats, distinct: Floats) -> Iterator[str]:
     """Whole numbers that may be no amounts."""
     if not len(there) or (np.mod(distinct, 1) != 0).any():
@@ -196,10 +209,9 @@ def _on_dates(name: str, dates: Dates) -> Iterator[str]:
     for day in _NO_DAYS if dates.form.kind == "date" else ():
         n = int((days == np.datetime64(day, "D").astype(np.int64)).sum())
         if n and n < len(days):
-            rows = "1 row" if n == 1 else f"{n:,} rows"
             yield (
-                f"Column {name!r} is {day} in {rows}, which makes all other dates nearly equal. "
-                f"If it means that there is no date, write missing: ['{day}']."
+                f"Column {name!r} is {day} in {count(n, 'row')}, which makes all other dates "
+                f"nearly equal. If it means that there is no date, write missing: ['{day}']."
             )
 
 
@@ -247,9 +259,8 @@ def _of_categories(
     is_rare = counts < data.min_frequency * len(codes)
     n_rare = int(is_rare.sum())
     n_features = len(counts) - n_rare + bool(n_rare)
-    together = f", {n_rare:,} rare ones as one" if n_rare else ""
-    plural = "feature" if n_features == 1 else "features"
-    use = f"{n_features:,} {plural}{together}"
+    together = f", {count(n_rare, 'rare one')} as one" if n_rare else ""
+    use = f"{count(n_features, 'feature')}{together}"
     if n_rare < len(counts) or n_rare < 2:
         return replace(facts, use=use)
     warning = (

@@ -15,6 +15,7 @@ from tunecli.data.dataset import Column
 from tunecli.data.date_features import DatePart, feature_name, parts_of, values_of
 from tunecli.data.date_texts import Order
 from tunecli.data.dates import Dates, dates_in
+from tunecli.data.lookalikes import refuse_lookalikes
 from tunecli.data.number_forms import PLAIN, NumberForm
 from tunecli.data.unread_numbers import FEW_TEXTS
 from tunecli.errors import DataError
@@ -100,6 +101,7 @@ def cells(
     if reading.is_typed and not given and is_text(series) and not bad.any():
         return _digits(series, numbers, where)
     if bad.any():
+        refuse_lookalikes(series, where)
         return _categories(series, _mixture(series, bad, where))
     infinite = np.isinf(numbers)
     if infinite.any():
@@ -108,7 +110,14 @@ def cells(
         raise DataError(message, "data.source")
     if not given:
         _refuse_collapse(series, numbers, where)
-    return Cells(Column(str(series.name)), numbers)
+    return Cells(Column(str(series.name), unit=_unit(series, reading.form)), numbers)
+
+
+def _unit(series: pd.Series, form: NumberForm) -> str | None:
+    """Return the unit of a column of numbers; None where no unit is asked for."""
+    if not form.units:
+        return None
+    return form.unit_in([cell for cell in series.dropna().unique() if isinstance(cell, str)])
 
 
 def tells_rows_apart(found: Cells) -> bool:

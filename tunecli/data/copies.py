@@ -6,6 +6,7 @@ import numpy as np
 
 from tunecli.data.dataset import Dataset
 from tunecli.data.folds import Split
+from tunecli.study_file.counts import count
 
 
 def copy_notes(dataset: Dataset, split: Split) -> list[str]:
@@ -20,7 +21,7 @@ def copy_notes(dataset: Dataset, split: Split) -> list[str]:
     if not n_copies:
         return []
     what = "row" if dataset.columns else "picture"
-    rows = f"1 {what} is a copy" if n_copies == 1 else f"{n_copies:,} {what}s are copies"
+    rows = count(n_copies, f"{what} is a copy", f"{what}s are copies")
     told = f"{rows} of others, target included"
     seen = [valid[np.isin(copies[valid], copies[train])] for train, valid in split.folds]
     of_valid = np.unique(np.concatenate(seen))
@@ -37,5 +38,5 @@ def copy_notes(dataset: Dataset, split: Split) -> list[str]:
 def _seen(n: int, what: str, others: str) -> list[str]:
     if not n:
         return []
-    rows = f"1 {what} has a copy" if n == 1 else f"{n:,} {what}s have copies"
+    rows = count(n, f"{what} has a copy", f"{what}s have copies")
     return [f"{rows} among {others}: scores there will be better than on new ones."]

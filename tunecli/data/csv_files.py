@@ -15,6 +15,7 @@ import pandas as pd
 
 from tunecli.data.parquet_files import refuse_twins
 from tunecli.data.table_bounds import UnreadableTableError, check_bytes, check_columns
+from tunecli.study_file.counts import count
 
 SEPARATORS = (",", ";", "\t", "|")
 SAMPLE = 1000
@@ -181,7 +182,7 @@ def _ragged(path: Path, message: str) -> str:
     if found is None:
         return f"is not a table: {' '.join(message.split())[:200]}."
     (header, cells), (line, longer) = found
-    n_columns = "1 column" if len(cells) == 1 else f"{len(cells)} columns"
+    n_columns = count(len(cells), "column")
     if line > header + 1 and len(cells) > 1:
         return f"has {n_columns}, but line {line} has {longer} cells. Quote cells with commas."
     text = ",".join(cells)[:50]

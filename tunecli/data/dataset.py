@@ -31,6 +31,8 @@ class Column:
         told_by: what makes two cells one category: their text, or their exact number. Models of
             earlier versions tell them by the nearest float.
         date: what a number says of a date; None for other numbers and categories.
+        unit: that the numbers have, empty for none; None where `data.units` names no unit, and in
+            models of earlier versions.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Column:
     categories: tuple[str, ...] = ()
     told_by: ToldBy = "float"
     date: DatePart | None = None
+    unit: str | None = None
 
     @property
     def source(self) -> str:

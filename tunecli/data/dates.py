@@ -73,35 +73,20 @@ class Dates:
         ranks[~self.missing] = np.unique(pairs, axis=0, return_inverse=True)[1].reshape(-1)
         return ranks
 
-    def texts(self) -> list[str]:
-        """Each cell in one spelling, however it is written; empty where missing."""
-        days = bool((self.seconds % DAY == 0).all() and not self.nanoseconds.any())
-        spelled = [
-            spelling(int(s), int(ns), self.form, days)
-            for s, ns in zip(self.seconds, self.nanoseconds, strict=True)
-        ]
-        return ["" if gone else text for text, gone in zip(spelled, self.missing, strict=True)]
 
-
-def spelling(seconds: int, nanoseconds: int, form: DateForm, is_day: bool = False) -> str:
-    """A time for people: `2026-01-31 10:30:00`, `10:30:00`, `2 days 10:30:00`.
-
-    Args:
-        is_day: leave the time out.
-    """
+def spelling(seconds: int, nanoseconds: int, form: DateForm) -> str:
+    """A time for people: `2026-01-31 10:30:00`, `10:30:00`, `2 days 10:30:00`."""
     days, rest = divmod(seconds, DAY)
     fraction = f".{nanoseconds:09d}".rstrip("0") if nanoseconds else ""
     time = f"{rest // 3600:02d}:{rest // 60 % 60:02d}:{rest % 60:02d}{fraction}"
     match form.kind:
         case "date":
             zone = "+00:00" if form.is_aware else ""
-            return str(np.datetime64(days, "D")) + (
-                "" if is_day and not zone else f" {time}{zone}"
-            )
+            return f"{np.datetime64(days, 'D')} {time}{zone}"
         case "time of day":
             return time if not days else "24:00:00"
         case "duration":
-            return f"{days} days" + ("" if is_day else f" {time}")
+            return f"{days} days {time}"
 
 
 def dates_in(
@@ -254,7 +239,7 @@ def _kind(cells: _Cells, found: Sequence[Moments]) -> DateKind | None:
         return None
     kinds = np.array([FORMS[form].kind for form in found[0].form])
     rows: dict[DateKind, int] = {
-        kind: cells.n_rows(are_dates & (kinds == kind)) for kind in _PLURALS
+        kind: cells.n_rows(are_dates & (kinds == kind)) for kind in PLURALS
     }
     if not rows["date"]:
         return "duration" if rows["duration"] else "time of day"
@@ -330,7 +315,7 @@ def _refuse_others(cells: _Cells, found: Moments, kind: DateKind, is_feature: bo
         n_others = cells.n_rows(strays) - 1
         more = f" (and {n_others:,} more)" if n_others else ""
         raise DataError(
-            f"column {name!r} has {_PLURALS[kind]}, but {cell!r} in {place}{more} is not valid as "
+            f"column {name!r} has {PLURALS[kind]}, but {cell!r} in {place}{more} is not valid as "
             f"one. Correct it{f', or write missing: [{cell!r}]' if is_feature else ''}{instead}.",
             "data.source",
         )
@@ -339,7 +324,7 @@ def _refuse_others(cells: _Cells, found: Moments, kind: DateKind, is_feature: bo
     _refuse_two(cells, zones, "times with and without a zone", instead)
 
 
-_PLURALS: dict[DateKind, str] = {
+PLURALS: dict[DateKind, str] = {
     "date": "dates",
     "time of day": "times of day",
     "duration": "durations",

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunecli.errors import DataError
+from tunecli.study_file.counts import count
 
 
 class FlatPictures:
@@ -39,15 +40,15 @@ class FlatPictures:
         """
         if self._n > 1 and n_different == 1:
             how = " and black" if self._n_black else " and of one colour" if self.n_flat else ""
-            message = f"all {self._n:,} pictures are the same{how}: there is nothing to learn from"
-            raise DataError(f"{message}. Look at the files.", "data.source")
+            message = f"all {count(self._n, 'picture')} are the same{how}: there is nothing to"
+            raise DataError(f"{message} learn from. Look at the files.", "data.source")
 
     @property
     def notes(self) -> list[str]:
         """How many pictures are of one colour; nothing if none is."""
         if not self.n_flat:
             return []
-        n = f"{self.n_flat:,} of {self._n:,} pictures"
+        n = f"{self.n_flat:,} of {count(self._n, 'picture')}"
         black = f", {self._n_black:,} of them black" if self._n_black else ""
         verb = "is" if self.n_flat == 1 else "are"
         return [f"{n} {verb} of one colour{black}, such as {self._first}."]

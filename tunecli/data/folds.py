@@ -21,6 +21,7 @@ from tunecli.data.panel import ByTimeAndGroups, left_out_note
 from tunecli.data.splitters import ByCopies, ByGroups, ByRows, ByTime, Splitter, are_few
 from tunecli.errors import DataError
 from tunecli.study_file import defaults
+from tunecli.study_file.counts import count
 from tunecli.study_file.settings import DataSettings, ValidationSettings
 
 Rows = NDArray[np.int64]
@@ -214,11 +215,11 @@ def _given_in_words(validation: ValidationSettings, dataset: Dataset) -> str:
     n_folds, n_rows = int(marks.max()) + 1, int((marks >= 0).sum())
     source = validation.file or validation.folder
     if source is not None:
-        return f"the {n_rows:,} rows of {source}"
+        return f"the {count(n_rows, 'row')} of {source}"
     source = f"the column {validation.column}" if validation.column else "the data"
     if n_folds == 1:
-        return f"the {n_rows:,} rows that {source} marks"
-    return f"{n_folds} folds, as {source} numbers them"
+        return f"the {count(n_rows, 'row')} that {source} marks"
+    return f"{count(n_folds, 'fold')}, as {source} numbers them"
 
 
 def _fold_rows(
@@ -244,15 +245,16 @@ def _check_folds(dataset: Dataset, search: Rows, n_folds: int) -> None:
     n_rows, what = _n_units(dataset, search)
     if n_rows < 2 * n_folds:
         raise DataError(
-            f"{n_rows} {what} are too few for {n_folds} folds of two {what}. {ways}",
+            f"{count(n_rows, f'{what} is', f'{what}s are')} too few for {n_folds} folds of two "
+            f"{what}s. {ways}",
             "validation.folds",
         )
     if dataset.times is not None:
         return
-    for name, count in _class_counts(dataset, search):
-        if count < n_folds:
+    for name, n in _class_counts(dataset, search):
+        if n < n_folds:
             raise DataError(
-                f"class {name!r} has {count} of the {what} to search on, too few for "
+                f"class {name!r} has {n:,} of the {what}s to search on, too few for "
                 f"{n_folds} folds: each validation part needs one. {ways}",
                 "validation.folds",
             )
@@ -266,16 +268,16 @@ def _check_cut(dataset: Dataset, rows: Rows, share: float, setting: str) -> None
     needed = 1 if is_free else max(1, len(dataset.classes))
     if min(n_cut, n_rows - n_cut) < needed:
         raise DataError(
-            f"{share:g} of {n_rows} {what} leaves {n_cut} and {n_rows - n_cut}, "
+            f"{share:g} of {count(n_rows, what)} leaves {n_cut} and {n_rows - n_cut}, "
             f"but both parts need at least {needed}. Choose another share, or use more data.",
             setting,
         )
     if dataset.times is not None:
         return
-    for name, count in _class_counts(dataset, rows):
-        if count < 2:
+    for name, n in _class_counts(dataset, rows):
+        if n < 2:
             raise DataError(
-                f"class {name!r} has {count} {what.removesuffix('s')}, so it cannot be in both "
+                f"class {name!r} has {n} {what}, so it cannot be in both "
                 "parts. Leave the class out, or use more data.",
                 setting,
             )
@@ -318,10 +320,10 @@ def _absent(dataset: Dataset, rows: Tensor) -> list[str]:
 def _n_units(dataset: Dataset, rows: Rows) -> tuple[int, str]:
     """How many things can be taken apart, and what they are."""
     if dataset.times is not None:
-        return len(np.unique(dataset.times.numpy()[rows])), "times"
+        return len(np.unique(dataset.times.numpy()[rows])), "time"
     if dataset.groups is not None:
-        return len(np.unique(dataset.groups.numpy()[rows])), "groups"
-    return len(_apart(dataset, rows)), "rows"
+        return len(np.unique(dataset.groups.numpy()[rows])), "group"
+    return len(_apart(dataset, rows)), "row"
 
 
 def _apart(dataset: Dataset, rows: Rows) -> Rows:

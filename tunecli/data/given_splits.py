@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from tunecli.data.dataset import Dataset
 from tunecli.errors import DataError
+from tunecli.study_file.counts import count
 from tunecli.study_file.settings import DataSettings, ValidationSettings
 
 Rows = NDArray[np.int64]
@@ -93,11 +94,11 @@ def _check_groups(groups: Rows, cut: _Cut, data: DataSettings) -> None:
     both = np.intersect1d(groups[cut.judged], groups[cut.learned])
     if len(both):
         n_rows = int(np.isin(groups[cut.judged], both).sum())
-        n = "1 group stands" if len(both) == 1 else f"{len(both):,} groups stand"
+        n = count(len(both), "group stands", "groups stand")
         raise DataError(
-            f"{n} on both sides: in {n_rows:,} of {len(cut.judged):,} rows {cut.judge}, and in "
-            f"rows {cut.learn}, though groups of {data.group} are to stay whole. Leave group out, "
-            "or put each group on one side.",
+            f"{n} on both sides: in {n_rows:,} of {count(len(cut.judged), 'row')} {cut.judge}, "
+            f"and in rows {cut.learn}, though groups of {data.group} are to stay whole. Leave "
+            "group out, or put each group on one side.",
             cut.setting,
         )
 
@@ -108,7 +109,8 @@ def _check_times(times: NDArray[np.float64], cut: _Cut, data: DataSettings) -> N
     n_early = int((times[cut.judged] <= times[cut.learned].max()).sum())
     if n_early:
         raise DataError(
-            f"{n_early:,} of {len(cut.judged):,} rows {cut.judge} are not later, by {data.time}, "
-            f"than all rows {cut.learn}. Leave time out, or judge on the latest rows.",
+            f"{n_early:,} of {count(len(cut.judged), 'row')} {cut.judge} "
+            f"{'is' if n_early == 1 else 'are'} not later, by {data.time}, than all rows "
+            f"{cut.learn}. Leave time out, or judge on the latest rows.",
             cut.setting,
         )

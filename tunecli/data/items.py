@@ -24,6 +24,7 @@ from tunecli.data.draws import generators_kept, seed_all, seed_of
 from tunecli.data.table_bounds import MOST_ROWS
 from tunecli.data.user_code import blaming
 from tunecli.errors import UserCodeError
+from tunecli.study_file.counts import count
 
 Array = NDArray[Any]
 
@@ -118,8 +119,8 @@ class Items:
             raise UserCodeError(f"{self.source} returned a torch Dataset without items.")
         if n_items > MOST_ROWS:
             raise UserCodeError(
-                f"{self.source} returned a torch Dataset of {n_items:,} items, but a data set may "
-                f"have at most {MOST_ROWS:,}. Return a torch Subset of it."
+                f"{self.source} returned a torch Dataset of {count(n_items, 'item')}, but a data "
+                f"set may have at most {MOST_ROWS:,}. Return a torch Subset of it."
             )
         return n_items
 

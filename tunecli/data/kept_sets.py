@@ -7,7 +7,7 @@ read them.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,8 @@ def kept_dataset(
         read: makes it.
     """
     hashes = [file_hash(path) for path in files]
-    versions = [__version__, NUMERICS, pd.__version__, np.__version__]
+    known = [field.name for field in fields(Column)]  # else old entries would lack some
+    versions = [__version__, NUMERICS, pd.__version__, np.__version__, known]
     key = key_of(kind, hashes, asked, versions)
     is_small = sum(path.stat().st_size for path in files) <= SMALL
     entry = kept(None if is_small else workspace.cache, key, lambda new: _fill(read(), new))

@@ -27,6 +27,7 @@ from tunecli.data.table_files import tidied
 from tunecli.data.table_rows import cells_of, table_blocks
 from tunecli.data.workspace import Workspace
 from tunecli.errors import DataError
+from tunecli.study_file.counts import count
 from tunecli.study_file.settings import DataSettings
 from tunecli.study_file.source_kinds import kind_of, unknown_source
 from tunecli.study_file.suggestions import listed
@@ -182,13 +183,13 @@ def _wanted_columns(x: NDArray[Any], kind: RowKind, name: str) -> NDArray[Any]:
     if kind_of(kind.data.source) not in ("arrays", "code") or [
         f"x[{number}]" for number in numbers
     ] != [column.name for column in kind.columns]:
-        if any(column.categories or column.date for column in kind.columns):
+        if any(column.categories or column.date or column.unit for column in kind.columns):
             raise DataError(f"{name} has no column names: give a DataFrame, or a table's file.")
         return x
     wanted = [int(number) for number in numbers]
     if x.shape[1] <= max(wanted):
         need = f"the model takes at least {max(wanted) + 1}"
-        raise DataError(f"{name} has {x.shape[1]} features, but {need}.")
+        raise DataError(f"{name} has {count(x.shape[1], 'feature')}, but {need}.")
     return x[:, wanted]
 
 

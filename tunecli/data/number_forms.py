@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -29,11 +29,13 @@ class NumberForm:
         decimal: the decimal sign.
         thousands: what separates groups of three digits; None for nothing.
         units: texts that may stand before or after a number, such as % or $.
+        unit: of the column, where it is known: another one, or none, is no number then.
     """
 
     decimal: str = "."
     thousands: str | None = None
     units: tuple[str, ...] = ()
+    unit: str | None = None
 
     @classmethod
     def of(cls, settings: DataSettings) -> NumberForm:
@@ -49,14 +51,25 @@ class NumberForm:
         numbers: Floats = found.to_numpy(dtype=np.float64, na_value=np.nan)
         return numbers
 
+    def of_column(self, unit: str | None) -> NumberForm:
+        """Return the form of a column whose unit is known; None for one that is not."""
+        return replace(self, unit=unit)
+
+    def unit_in(self, texts: Sequence[str]) -> str:
+        """Return the unit of most numbers among some texts; empty for none."""
+        return self._unit([self._pattern.fullmatch(text.strip()) for text in texts])
+
+    def _unit(self, matches: Sequence[re.Match[str] | None]) -> str:
+        units = Counter(_unit(match) for match in matches if match)
+        return units.most_common(1)[0][0] if units else ""
+
     def _plain(self, texts: Sequence[str]) -> list[str]:
         """Return the texts as `-1234.5`; empty for one that is no number.
 
         The numbers of a column have one unit, or none: those with a rarer one are no numbers.
         """
         matches = [self._pattern.fullmatch(text.strip()) for text in texts]
-        units = Counter(_unit(match) for match in matches if match)
-        unit = units.most_common(1)[0][0] if units else ""
+        unit = self._unit(matches) if self.unit is None else self.unit
         return [_number(match) if match and _unit(match) == unit else "" for match in matches]
 
     @cached_property

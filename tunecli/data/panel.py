@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from tunecli.data.splitters import ByTime, Pair, Rows
 from tunecli.errors import DataError
+from tunecli.study_file.counts import count
 
 
 @dataclass(frozen=True)
@@ -72,9 +73,9 @@ class ByTimeAndGroups:
         if least > most:
             side = "to validate on" if inner[0] else "to train on"
             raise DataError(
-                f"{len(spanning)} groups are left for both sides of a cut in time, so no row is "
-                f"left {side}: rows that validate must be later than the others and of other "
-                "groups. Use fewer folds, or leave group or time out.",
+                f"{count(len(spanning), 'group is', 'groups are')} left for both sides of a cut "
+                f"in time, so no row is left {side}: rows that validate must be later than the "
+                "others and of other groups. Use fewer folds, or leave group or time out.",
                 "data.group",
             )
         share = len(valid) / (len(train) + len(valid))
@@ -90,11 +91,12 @@ def left_out_note(of_test: int, of_folds: Sequence[int]) -> list[str]:
     """How many rows are in neither part, since their group is on the other side of the cut."""
     found = []
     if of_test:
-        found.append(f"{of_test:,} rows are neither searched on nor in the test")
+        found.append(f"{count(of_test, 'row is', 'rows are')} neither searched on nor in the test")
     if any(of_folds):
         least, most = min(of_folds), max(of_folds)
-        span = f"{most:,}" if least == most else f"{least:,} to {most:,}"
-        found.append(f"{span} rows per fold neither train nor validate")
+        span = "" if least == most else f"{least:,} to "
+        rows = count(most, "row per fold neither trains", "rows per fold neither train")
+        found.append(f"{span}{rows} nor {'validates' if most == 1 else 'validate'}")
     if not found:
         return []
     return [f"Groups with rows before and after a cut in time keep one side: {'; '.join(found)}."]

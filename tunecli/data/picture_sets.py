@@ -25,6 +25,7 @@ from tunecli.data.flat_pictures import FlatPictures
 from tunecli.data.hardware import memory
 from tunecli.data.kept_sets import dataset_of
 from tunecli.errors import DataError
+from tunecli.study_file.counts import count
 
 VERSIONS = (2, __version__, *map(importlib.metadata.version, ("torch", "torchvision", "pillow")))
 """What may change how pictures are decoded; the first counts the ways of this program."""
@@ -145,7 +146,7 @@ def check_room(n_pictures: int, form: Form, cache: Path | None) -> None:
         DataError: what they would need, and what there is.
     """
     height, width = form.size
-    what = f"{n_pictures:,} pictures of {height:,} × {width:,} pixels"
+    what = f"{count(n_pictures, 'picture')} of {height:,} × {width:,} pixels"
     working = BYTES_A_PIXEL * height * width
     if working > memory():
         need = f"one picture of {height:,} × {width:,} pixels needs {_gib(working)} of memory"

@@ -34,6 +34,7 @@ from tunecli.data.picture_sets import (
 from tunecli.data.survey import surveyed
 from tunecli.data.workspace import Workspace
 from tunecli.errors import DataError
+from tunecli.study_file.counts import count
 from tunecli.study_file.settings import DataSettings, ValidationSettings
 from tunecli.study_file.source_kinds import picture_folder
 
@@ -76,7 +77,9 @@ def _load(settings: DataSettings, validation: ValidationSettings, workspace: Wor
     channels = settings.channels or (1 if survey.is_grey else 3)
     size = _size(settings, found, channels, survey.depth)
     if size is None:
-        message = f"none of the {len(found.files):,} pictures of {settings.source} can be read"
+        message = (
+            f"none of the {count(len(found.files), 'picture')} of {settings.source} can be read"
+        )
         reason = _pixels(found.files[0], channels, None, survey.depth)
         raise DataError(f"{message}: {found.files[0].named} ({reason}), …", "data.source")
     form = Form(size, channels)
@@ -202,7 +205,7 @@ class _Reader:
         n = len(unreadable)
         more = f" and {n - LISTED:,} more" if n > LISTED else ""
         which = f"{', '.join(unreadable[:LISTED])}{more}"
-        of_all = f"{n:,} of {len(self._found.files):,} pictures cannot be read"
+        of_all = f"{n:,} of {count(len(self._found.files), 'picture')} cannot be read"
         if not self._settings.skip_unreadable:
             way = "Repair or remove them, or write skip_unreadable: true to leave them out."
             raise DataError(f"{of_all}: {which}. {way}", "data.source")

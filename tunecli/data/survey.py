@@ -15,6 +15,7 @@ from tunecli.data.depth import Depth
 from tunecli.data.hardware import n_cores
 from tunecli.data.picture_sets import VERSIONS
 from tunecli.errors import DataError
+from tunecli.study_file.counts import count
 
 _WORDS = {"bytes": "8 bits", "whole": "whole numbers of more than 8 bits", "real": "fractions"}
 
@@ -80,9 +81,11 @@ def _depth(known: Sequence[tuple[PictureFile, Header]]) -> tuple[Depth | None, l
     depth = Depth.of("real" if "real" in firsts else "whole", *ends)
     if "bytes" in firsts and not depth.has_white:
         raise _mixed(firsts, "bytes", depth.kind)
-    n = f"All {len(deep):,}" if len(deep) == len(known) else f"{len(deep):,} of {len(known):,}"
+    is_one, of_all = len(deep) == 1, count(len(known), "picture")
+    some = f"{len(deep):,} of {of_all}" if len(deep) < len(known) else f"All {of_all}"
     note = (
-        f"{n} pictures are stored with more than 8 bits and hold values from {ends[0]:g} to "
+        f"{of_all if len(known) == 1 else some} {'is' if is_one else 'are'} stored with more than "
+        f"8 bits and {'holds' if is_one else 'hold'} values from {ends[0]:g} to "
         f"{ends[1]:g}: {depth.in_words} become levels from 0 to 255, in new pictures too."
     )
     if "bytes" in firsts:
@@ -117,5 +120,5 @@ def _frames(known: Sequence[tuple[PictureFile, Header]]) -> list[str]:
     some = [file.named for file, head in known if head.has_frames]
     if not some:
         return []
-    n = "1 picture has" if len(some) == 1 else f"{len(some):,} pictures have"
+    n = count(len(some), "picture has", "pictures have")
     return [f"{n} several frames or pages, such as {some[0]}: the first one is taken."]

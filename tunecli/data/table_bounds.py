@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tunecli.data.hardware import memory
+from tunecli.study_file.counts import count
 
 MOST_COLUMNS = 100_000
 MOST_ROWS = 100_000_000
@@ -22,8 +23,8 @@ def check_columns(n_columns: int) -> None:
     """
     if n_columns > MOST_COLUMNS:
         raise UnreadableTableError(
-            f"has {n_columns:,} columns, but a table may have at most {MOST_COLUMNS:,}. Store the "
-            "numbers as an array (.npy), or select columns before."
+            f"has {count(n_columns, 'column')}, but a table may have at most {MOST_COLUMNS:,}. "
+            "Store the numbers as an array (.npy), or select columns before."
         )
 
 
@@ -35,13 +36,15 @@ def check_size(n_rows: int, n_columns: int) -> None:
     """
     if n_rows > MOST_ROWS:
         raise UnreadableTableError(
-            f"has {n_rows:,} rows, but a table may have at most {MOST_ROWS:,}. Take a sample."
+            f"has {count(n_rows, 'row')}, but a table may have at most {MOST_ROWS:,}. Take a "
+            "sample."
         )
     needed = COPIES * 8 * n_rows * n_columns
     if needed > memory():
         raise UnreadableTableError(
-            f"has {n_rows:,} rows of {n_columns:,} columns, which need about {_gib(needed)} of "
-            f"memory; there are {_gib(memory())}. Take a sample, or fewer columns."
+            f"has {count(n_rows, 'row')} of {count(n_columns, 'column')}, which need about "
+            f"{_gib(needed)} of memory; there are {_gib(memory())}. Take a sample, or "
+            "fewer columns."
         )
 
 

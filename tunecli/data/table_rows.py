@@ -17,6 +17,7 @@ from tunecli.data.date_features import values_of
 from tunecli.data.dates import Dates, dates_as
 from tunecli.data.number_forms import NumberForm
 from tunecli.data.table_files import table_chunks
+from tunecli.data.unknown_cells import UnknownCells
 from tunecli.errors import DataError
 from tunecli.study_file.settings import DataSettings
 from tunecli.study_file.suggestions import did_you_mean, listed
@@ -37,9 +38,11 @@ def table_blocks(
     """
     texts = [column.name for column in columns if column.kind == "categorical"]
     start, reading = 0, Reading.of(data)
+    unknown = UnknownCells(path.name)
     for frame in table_chunks(path, data, path.name, texts, n_rows):
-        yield cells_of(frame, columns, path.name, reading, start)
+        yield _cells_of(frame, columns, reading, start, unknown)
         start += len(frame)
+    unknown.warn(columns)
 
 
 def cells_of(
@@ -47,21 +50,34 @@ def cells_of(
     columns: Sequence[Column],
     name: str,
     reading: Reading = AS_IS,
-    start: int = 0,
 ) -> Floats:
     """The cells of a model's columns, (n_rows, n_columns); other columns are left out.
 
     NaN is missing. A category is its code; one that the model does not know is as many as there
-    are categories.
+    are categories. A DataWarning says if it knows none of a column.
 
     Args:
         name: of the table, for messages.
         reading: how its numbers and dates are written.
-        start: rows before these in the table.
 
     Raises:
         DataError: a column is missing, or a number's column has texts.
     """
+    unknown = UnknownCells(name)
+    cells = _cells_of(frame, columns, reading, 0, unknown)
+    unknown.warn(columns)
+    return cells
+
+
+def _cells_of(
+    frame: pd.DataFrame,
+    columns: Sequence[Column],
+    reading: Reading,
+    start: int,
+    unknown: UnknownCells,
+) -> Floats:
+    """Return the cells of some rows; `start` rows of the table are before them."""
+    name = unknown.name
     present = {str(given): given for given in frame.columns}
     absent = [name for name in _sources(columns) if name not in present]
     if absent:
@@ -88,9 +104,10 @@ def cells_of(
                 )
             cells[:, position] = values_of(dates[column.source], column.date.part)
         elif column.kind == "numeric":
-            cells[:, position] = _numbers(series, reading.form, where)
+            cells[:, position] = _numbers(series, column, reading.form, where)
         else:
             cells[:, position] = codes_in(series, column)
+            unknown.look_at(column, series, cells[:, position])
     return cells
 
 
@@ -98,12 +115,16 @@ def _sources(columns: Sequence[Column]) -> list[str]:
     return list(dict.fromkeys(column.source for column in columns))
 
 
-def _numbers(series: pd.Series, form: NumberForm, where: Where) -> Floats:
-    numbers, bad = as_numbers(series, form)
+def _numbers(series: pd.Series, column: Column, form: NumberForm, where: Where) -> Floats:
+    numbers, bad = as_numbers(series, form.of_column(column.unit))
+    if column.unit:
+        bad |= (series.notna() & ~series.map(_is_string).astype(bool)).to_numpy()
     if bad.any():
         row = int(bad.argmax())
+        unit = "without a unit" if column.unit == "" else f"in {column.unit}"
+        wanted = "numbers" if column.unit is None else f"numbers {unit}, as in training"
         raise DataError(
-            f"column {series.name!r} must have numbers, but {where(row)} has "
+            f"column {series.name!r} must have {wanted}, but {where(row)} has "
             f"{str(series.iloc[row])[:50]!r}. Correct it, or leave the cell empty."
         )
     infinite = np.isinf(numbers)
@@ -112,6 +133,10 @@ def _numbers(series: pd.Series, form: NumberForm, where: Where) -> Floats:
         message = f"column {series.name!r} is infinite in {place}. Leave the cell empty."
         raise DataError(message)
     return numbers
+
+
+def _is_string(cell: object) -> bool:
+    return isinstance(cell, str)
 
 
 def _lacks(name: str, absent: Sequence[str], present: Sequence[str]) -> str:

@@ -25,6 +25,7 @@ from tunecli.data.target_column import Target, target
 from tunecli.data.unread_numbers import refusals, unread
 from tunecli.data.workspace import Workspace
 from tunecli.errors import DataError, DataMistakesError
+from tunecli.study_file.counts import count
 from tunecli.study_file.settings import DataSettings, ValidationSettings
 from tunecli.study_file.suggestions import did_you_mean, listed
 
@@ -117,8 +118,8 @@ def column_facts(
 
 
 def _target(frame: Frame, settings: DataSettings) -> Target:
-    form = NumberForm.of(settings)
-    return target(frame.rows[settings.target], settings.task, frame.where, form)
+    reading = Reading.of(settings, frame.is_typed)
+    return target(frame.rows[settings.target], settings.task, frame.where, reading)
 
 
 def _check_names(frame: Frame, settings: DataSettings, validation: ValidationSettings) -> None:
@@ -170,7 +171,7 @@ def _refuse_new_classes(frame: Frame, found: Target) -> None:
         new = rows[~np.isin(found.values[rows], found.values[:n_rows])]
         if len(new):
             which = found.classes[found.values[new[0]]]
-            more = f" ({len(new):,} rows in all)" if len(new) > 1 else ""
+            more = f" ({count(len(new), 'row')} in all)" if len(new) > 1 else ""
             raise DataError(
                 f"{frame.where(int(new[0]))} is of class {which!r}, of which {source} has no row "
                 f"to learn from{more}. Correct or remove it, or add such rows to {source}.",
@@ -286,8 +287,9 @@ def _splits(
     notes: list[str] = []
     if settings.group is not None:
         found["groups"] = split_columns.groups(frame.rows[settings.group], frame.where)
-        n_groups = found["groups"].max() + 1
-        notes.append(f"The {n_groups:,} groups of {settings.group} are kept whole.")
+        of = f"of {settings.group}"
+        groups = count(found["groups"].max() + 1, f"group {of} is", f"groups {of} are")
+        notes.append(f"{groups} kept whole.")
     if settings.time is not None:
         found["times"] = split_columns.times(
             frame.rows[settings.time], frame.where, Reading.of(settings)

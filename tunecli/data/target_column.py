@@ -11,11 +11,14 @@ from numpy.typing import NDArray
 
 from tunecli.data.cell_identity import categories_of
 from tunecli.data.cell_values import Floats, Where, as_numbers, refuse_missing
-from tunecli.data.column_kinds import collapsed
+from tunecli.data.column_kinds import AS_IS, Reading, collapsed
+from tunecli.data.dates import PLURALS, Dates, dates_in
+from tunecli.data.lookalikes import refuse_lookalikes
 from tunecli.data.magnitudes import check_target
-from tunecli.data.number_forms import PLAIN, NumberForm
+from tunecli.data.number_forms import NumberForm
 from tunecli.data.unread_numbers import refusals, unread
 from tunecli.errors import DataError
+from tunecli.study_file.counts import count
 from tunecli.study_file.settings import Task
 
 MOST_CLASSES_OF_NUMBERS = 20
@@ -37,20 +40,24 @@ class Target:
     words: str
 
 
-def target(series: pd.Series, task: Task | None, where: Where, form: NumberForm = PLAIN) -> Target:
+def target(series: pd.Series, task: Task | None, where: Where, reading: Reading = AS_IS) -> Target:
     """Classes or numbers, as `task` says or the cells tell.
 
     Args:
-        form: of numbers in text.
+        reading: how its numbers and dates are written.
 
     Raises:
         DataError: cells are missing, all alike, or do not fit the task.
     """
     name = str(series.name)
     refuse_missing(series, f"the target {name!r}", where)
-    numbers, bad = as_numbers(series, form)
     if task != "classification":
-        _refuse_unread(series, form, where)
+        if (dates := _dates(series, reading, where)) is not None:
+            return _seconds(series, dates, task, where)
+        _refuse_unread(series, reading.form, where)
+    numbers, bad = as_numbers(series, reading.form)
+    if task != "classification" and bad.any():
+        refuse_lookalikes(series, where, "task: classification")
     n_values = series.nunique()
     is_text = bool(bad.any()) or pd.api.types.is_bool_dtype(series.dtype)
     is_few = _are_few_whole_numbers(numbers, n_values) and not is_text
@@ -80,6 +87,28 @@ def target(series: pd.Series, task: Task | None, where: Where, form: NumberForm 
     return Target("regression", numbers, (), f"{name}, numbers ({how})")
 
 
+def _dates(series: pd.Series, reading: Reading, where: Where) -> Dates | None:
+    try:
+        return dates_in(series, reading.order, where, is_feature=False)
+    except DataError as error:
+        way_out = "For classes, write task: classification."
+        raise DataError(f"{error.message} {way_out}", error.setting) from None
+
+
+def _seconds(series: pd.Series, dates: Dates, task: Task | None, where: Where) -> Target:
+    """Return dates as their seconds, in every kind of file, if the user asks for numbers."""
+    name, kind = str(series.name), PLURALS[dates.form.kind]
+    if task is None:
+        raise DataError(
+            f"the target {name!r} has {kind}, such as {str(series.iloc[0])[:50]!r} in {where(0)}. "
+            "Write task: regression to predict their seconds, or task: classification for "
+            "classes.",
+            "data.target",
+        )
+    check_target(name, dates.elapsed, where)
+    return Target("regression", dates.elapsed, (), f"{name}, seconds of {kind} (as task says)")
+
+
 def _refuse_unread(series: pd.Series, form: NumberForm, where: Where) -> None:
     found = unread(series, form)
     if found is not None:
@@ -97,11 +126,12 @@ def _classes(series: pd.Series, name: str, how: str) -> Target:
         raise DataError(message, "data.target")
     if n_classes > max(MOST_CLASSES_OF_NUMBERS, len(series) / 2):
         raise DataError(
-            f"the target {name!r} has {n_classes:,} different values in {len(series):,} rows: too "
+            f"the target {name!r} has {n_classes:,} different values in "
+            f"{count(len(series), 'row')}: too "
             "many for classes. Name another column, or write task: regression for numbers.",
             "data.target",
         )
-    words = f"{name}, {n_classes} classes ({how})"
+    words = f"{name}, {count(n_classes, 'class')} ({how})"
     return Target("classification", found.codes, found.labels, words)
 
 

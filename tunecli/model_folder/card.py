@@ -11,6 +11,7 @@ from tunecli.model_folder.facts import ModelFacts
 from tunecli.model_folder.interval import Interval
 from tunecli.model_folder.model_costs import ModelCosts
 from tunecli.model_folder.results import Results
+from tunecli.study_file.counts import count
 from tunecli.study_file.metrics import label, measured, needs
 from tunecli.study_file.units import NOT_DEFINED, in_words
 from tunecli.training.compression.recipe import idle_in_words
@@ -50,7 +51,7 @@ def _what(facts: ModelFacts, n_weights: int) -> str:
 
 
 def _data(facts: ModelFacts, summary: DataSummary) -> Iterator[str]:
-    rows = f"{summary.n_rows:,} rows, {summary.n_test:,} of them put away for the test"
+    rows = f"{count(summary.n_rows, 'row')}, {summary.n_test:,} of them put away for the test"
     yield f"{_plain(facts.config.data.source)}: {rows}. Fingerprint `{facts.fingerprint[:16]}`."
     if summary.target:
         yield f"Target: {_plain(summary.target)}."
@@ -89,7 +90,7 @@ def _scores(facts: ModelFacts, results: Results, summary: DataSummary) -> Iterat
         for metric in measured(facts.config)
         if not math.isfinite(results.test[label(metric)].score)
     )
-    yield f"The interval is the bootstrap's over the {results.n_test:,} test rows."
+    yield f"The interval is the bootstrap's over {count(results.n_test, 'test row')}."
     if len(results.seeds) > 1:
         scores = [seed.scores[name] for seed in results.seeds]
         yield (
@@ -141,8 +142,8 @@ def _limits(facts: ModelFacts, results: Results) -> Iterator[str]:
         yield "A category that was not there to train on is treated as a rare one."
     if results.n_validation:
         yield (
-            f"{results.n_validation:,} rows were left out of the training for the scores that its "
-            "schedule goes by."
+            f"{count(results.n_validation, 'row was', 'rows were')} left out of the training for "
+            "the scores that its schedule goes by."
         )
 
 

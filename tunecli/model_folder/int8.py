@@ -28,6 +28,7 @@ from tunecli.files.whole import whole_file
 from tunecli.model_folder.exporting import Exported, export
 from tunecli.model_folder.graph import given_to_graph
 from tunecli.model_folder.model import Model
+from tunecli.study_file.counts import count
 from tunecli.study_file.metrics import label
 from tunecli.training.metrics import measure
 
@@ -180,7 +181,7 @@ def _refuse_worse(found: Int8, model: Model, tolerance: float) -> None:
     if not loss <= tolerance * abs(found.score_before):
         raise ExportError(
             f"in 8 bits the {found.metric} is {found.score:.4g} instead of "
-            f"{found.score_before:.4g} on {found.n_rows:,} rows, more than a share of "
+            f"{found.score_before:.4g} on {count(found.n_rows, 'row')}, more than a share of "
             f"{tolerance:g} worse. It was not written; --tolerance allows more."
         )
 
@@ -209,5 +210,5 @@ def words(found: Int8) -> Sequence[str]:
             (found.score, found.seconds),
         )
     )
-    rows = f"on {found.n_rows:,} rows of the search"
+    rows = f"on {count(found.n_rows, 'row')} of the search"
     return [f"32 bits: {before}", f"8 bits:  {after} ({rows})"]

@@ -12,6 +12,7 @@ from rich.text import Text
 from tunecli.report import wording
 from tunecli.report.gates import GATE
 from tunecli.report.layout import labelled
+from tunecli.study_file.counts import count
 from tunecli.study_file.metrics import label
 from tunecli.study_file.points import MOST_POINTS
 from tunecli.study_file.ranges import Categories, Condition, FloatRange, Parameter, Range, Scalar
@@ -32,7 +33,7 @@ def space(study: StudyFile) -> RenderableType:
         if parameter.name.removesuffix(GATE) not in study.gates or parameter.name in study.gates
     ]
     title = Text(f"{wording.plain(study.name)}: ", style="bold")
-    title.append(wording.count(len(ranges), "searched parameter"))
+    title.append(count(len(ranges), "searched parameter"))
     if not ranges:
         return title
     table = Table(box=None, pad_edge=False, header_style="dim")
@@ -53,8 +54,9 @@ def rehearsal(found: StudyRehearsal, gates: Mapping[str, Scalar] | None = None) 
     summary = found.summary
     n_fits = found.n_trials * summary.n_folds
     lines = [labelled(label, text) for label, text in wording.data_lines(summary)]
-    trials = wording.count(found.n_trials, "trial")
-    lines.append(labelled("search", f"{trials} of {summary.n_folds} fits each: {n_fits:,} fits"))
+    trials = count(found.n_trials, "trial")
+    fits = f"{trials} of {count(summary.n_folds, 'fit')} each: {count(n_fits, 'fit')}"
+    lines.append(labelled("search", fits))
     smallest, largest = found.n_weights
     weights = f"{smallest:,}" if smallest == largest else f"{smallest:,} to {largest:,}"
     if any(found.n_weights):
@@ -142,7 +144,7 @@ def idle_pruner(pruner: Component, first_verdict: int, n_evaluations: int) -> st
         return ""
     return (
         f"search.pruner: {pruner.name.removesuffix('Pruner')} first judges after evaluation "
-        f"{first_verdict + 1}, but a trial has {wording.count(n_evaluations, 'evaluation')}: it "
+        f"{first_verdict + 1}, but a trial has {count(n_evaluations, 'evaluation')}: it "
         "ends none early. Lower its arguments, train longer, or write pruner: none."
     )
 
@@ -161,7 +163,7 @@ def _memory(found: StudyRehearsal) -> str:
 
 def _time(found: StudyRehearsal) -> str:
     one = wording.duration(found.seconds_per_trial)
-    jobs = wording.count(found.n_jobs, "job")
+    jobs = count(found.n_jobs, "job")
     return (
         f"about {one} a trial, {wording.about(found.seconds)} for all with {jobs}; "
         "less where trials are stopped early"
@@ -169,7 +171,7 @@ def _time(found: StudyRehearsal) -> str:
 
 
 def _beyond(found: StudyRehearsal) -> str:
-    tried = wording.count(found.n_rehearsed, "configuration")
+    tried = count(found.n_rehearsed, "configuration")
     if found.n_beyond == found.n_rehearsed:
         return (
             f"None of {tried} keeps to the limits; of the smallest, {found.beyond}. Widen the "
@@ -182,7 +184,7 @@ def _beyond(found: StudyRehearsal) -> str:
 
 
 def _verdict(found: StudyRehearsal, gates: Mapping[str, Scalar] | None) -> RenderableType:
-    rehearsed = wording.count(found.n_rehearsed, "configuration")
+    rehearsed = count(found.n_rehearsed, "configuration")
     if not found.mistakes:
         pairs = "the first pairs" if found.n_rehearsed == MOST_POINTS else "every pair"
         what = f"trained for two batches, {pairs} of choices among them"

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tunecli.report import wording
+from tunecli.study_file.counts import count
 from tunecli.study_file.plain import flow
 from tunecli.study_file.settings import DataSettings
 
@@ -71,14 +72,14 @@ def _others(facts: Sequence[ColumnFacts]) -> str:
     told = ", ".join(f"{n:,} {kind}" for kind, n in kinds.most_common())
     n_out = sum(one.use.startswith("left out") for one in facts)
     left_out = f"; {n_out:,} of them left out" if n_out else ""
-    return f"… and {wording.count(len(facts), 'more column')}: {told}{left_out}."
+    return f"… and {count(len(facts), 'more column')}: {told}{left_out}."
 
 
 def warnings(facts: Sequence[ColumnFacts], data: DataSettings) -> RenderableType:
     """What looks wrong in the columns, and that a date may be the order of the rows."""
     sentences = [sentence for one in facts for sentence in one.warnings]
     shown, more = sentences[:MOST_LINES], len(sentences) - MOST_LINES
-    shown += [f"… and {wording.count(more, 'more warning')} of this kind."] if more > 0 else []
+    shown += [f"… and {count(more, 'more warning')} of this kind."] if more > 0 else []
     if data.time is None and not isinstance(data.test, str):
         shown += [
             f"The rows are in the order of {one.name!r}. To validate and test on later rows only, "

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from tunecli.report import wording
 from tunecli.report.findings.finding import Finding, Severity
+from tunecli.study_file.counts import count
 
 MARKS: dict[Severity, tuple[str, str]] = {
     "problem": ("!", "bold red"),
@@ -32,7 +33,7 @@ def finding_lines(findings: Sequence[Finding], n_hidden: int = 0) -> list[Render
         grid.add_row(Text(mark, style=style), _text(finding))
     parts: list[RenderableType] = [grid] if findings else []
     if n_hidden:
-        more = wording.count(n_hidden, "more finding")
+        more = count(n_hidden, "more finding")
         parts.append(Text(f"    {more}: --all", style="dim"))
     return parts
 

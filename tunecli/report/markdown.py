@@ -17,6 +17,7 @@ from tunecli.report.findings.finding import Finding
 from tunecli.report.pareto import front
 from tunecli.report.records import StudyRecord, TrialRecord
 from tunecli.report.undefined import undefined
+from tunecli.study_file.counts import count
 
 _VERSIONS = ("tunecli", "torch", "optuna", "python", "device")
 _FINGERPRINT = 12  # of 64 digits; enough to see that two studies differ
@@ -83,7 +84,7 @@ def _best(evidence: Evidence) -> Iterator[str]:
     counts = wording.tally(ranking.counts(study)) or "none yet"
     best = next(iter(evidence.ranked), None)
     if best is not None and study.further_objectives:
-        yield f"{wording.count(len(study.trials), 'trial')} ({counts})"
+        yield f"{count(len(study.trials), 'trial')} ({counts})"
         return
     if best is None:
         yield f"No trial is complete yet ({counts})."
@@ -129,7 +130,7 @@ def _table(evidence: Evidence, top: int) -> Iterator[str]:
 
 def _front(study: StudyRecord) -> Iterator[str]:
     found = front(study)
-    yield f"The Pareto front, {len(found.trials)} of {found.n_complete} complete trials:"
+    yield f"The Pareto front, {len(found.trials)} of {count(found.n_complete, 'complete trial')}:"
     yield ""
     names = [escaped(objective.metric) for objective in study.objectives]
     yield from _row(["place", "trial", *names, "parameters"])

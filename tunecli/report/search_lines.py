@@ -13,6 +13,7 @@ from tunecli.report import wording
 from tunecli.report.layout import Line, labelled
 from tunecli.report.search_state import SearchState
 from tunecli.search.progress import SearchEnded, SearchStarted, TrialFinished
+from tunecli.study_file.counts import count
 from tunecli.study_file.units import in_words
 from tunecli.training.evaluation import Baseline, Outcome
 
@@ -41,7 +42,7 @@ def beginning(started: SearchStarted) -> list[Line]:
     head = Text(wording.plain(started.study), style="bold")
     objectives = [(started.objective, started.direction), *started.further_objectives]
     goal = ", ".join(f"{way} {wording.plain(name)}" for name, way in objectives)
-    trials = wording.count(started.n_total, "trial")
+    trials = count(started.n_total, "trial")
     if started.n_done:
         trials = f"{_done(started.n_done, started.n_total)} done"
     if started.n_jobs:
@@ -143,8 +144,8 @@ def _how_it_ended(ended: SearchEnded, started: SearchStarted) -> str:
 def _done(n_done: int, n_total: int) -> str:
     """Of the trials that are wanted; there may be more already."""
     if n_done > n_total:
-        return wording.count(n_done, "trial")
-    return f"{n_done} of {wording.count(n_total, 'trial')}"
+        return count(n_done, "trial")
+    return f"{n_done} of {count(n_total, 'trial')}"
 
 
 def _best_lines(state: SearchState) -> list[Line]:
@@ -152,7 +153,7 @@ def _best_lines(state: SearchState) -> list[Line]:
     if best is None or state.started is None:
         return []
     if state.started.further_objectives:
-        n_complete = wording.count(state.counts.get("complete", 0), "complete trial")
+        n_complete = count(state.counts.get("complete", 0), "complete trial")
         head = labelled("front", f"{len(state.front)} of {n_complete}, that no other beats")
         return [head, *_front_lines(state)]
     metric = wording.plain(state.started.objective)
@@ -186,8 +187,8 @@ def _front_lines(state: SearchState) -> list[Line]:
 
 def tie_sentence(n_tied: int, n_folds: int) -> str:
     """How many trials the folds of the best cannot tell from it."""
-    folds = wording.count(n_folds, "fold")
-    others = wording.count(n_tied, "other trial") if n_tied else "no other trial"
+    folds = count(n_folds, "fold")
+    others = count(n_tied, "other trial") if n_tied else "no other trial"
     verb = "are" if n_tied > 1 else "is"
     return f"{others} {verb} tied with it, by a test over its {folds}"
 

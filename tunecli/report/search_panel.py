@@ -14,6 +14,7 @@ from tunecli.report import wording
 from tunecli.report.layout import LABEL, beside
 from tunecli.report.search_state import RunningTrial, SearchState
 from tunecli.search.progress import SearchStarted
+from tunecli.study_file.counts import count
 
 _BAR = 24  # columns
 _OTHER_LINES = 11  # of the panel, beside the running trials
@@ -99,7 +100,7 @@ def _at_work(state: SearchState) -> list[RunningTrial]:
 def _best(state: SearchState, started: SearchStarted) -> list[RenderableType]:
     best = state.best
     if best is not None and started.further_objectives:
-        n_complete = wording.count(state.counts.get("complete", 0), "complete trial")
+        n_complete = count(state.counts.get("complete", 0), "complete trial")
         text = f"{len(state.front)} of {n_complete}, that no other beats"
         return [Text(), Text.assemble((f"{'front':<{LABEL}}", ""), (text, "bold green"))]
     if best is None:

@@ -18,6 +18,7 @@ from tunecli.report.layout import beside
 from tunecli.report.records import StudyRecord, TrialRecord
 from tunecli.report.search_lines import tie_sentence
 from tunecli.report.trial_parts import curve_lines, facts, heading, score_label, yaml_lines
+from tunecli.study_file.counts import count
 from tunecli.training.reasons import alike
 
 _NUMBERS = 8  # of running trials that are named
@@ -69,16 +70,14 @@ def _leaders(study: StudyRecord, top: int, study_file: str) -> Iterator[Renderab
         yield from heading("The best trial as a study file that runs again")
         yield yaml_lines(study_file)
     n_complete = len(ranking.ranked(study))
-    yield from heading(
-        f"Top {min(top, n_complete)} of {wording.count(n_complete, 'complete trial')}"
-    )
+    yield from heading(f"Top {min(top, n_complete)} of {count(n_complete, 'complete trial')}")
     yield trial_tables.top_table(study, top)
 
 
 def _front(study: StudyRecord) -> Iterator[RenderableType]:
     """All of it, since each of its trials is best for somebody."""
     found = pareto.front(study)
-    n_complete = wording.count(found.n_complete, "complete trial")
+    n_complete = count(found.n_complete, "complete trial")
     yield from heading(f"Pareto front: {len(found.trials)} of {n_complete}")
     if found.trials:
         yield trial_tables.front_table(study, found.trials)
@@ -201,7 +200,7 @@ def _best(study: StudyRecord, best: TrialRecord) -> list[RenderableType]:
 
 
 def _importance(found: Importance) -> list[RenderableType]:
-    parts = heading(f"Parameter importance over {wording.count(found.n_trials, 'complete trial')}")
+    parts = heading(f"Parameter importance over {count(found.n_trials, 'complete trial')}")
     if found.reason:
         return [*parts, Text(f"  {found.reason}", style="dim")]
     parts.append(trial_tables.importance_bars(found.values))
@@ -220,11 +219,11 @@ def _troubles(study: StudyRecord) -> list[RenderableType]:
     parts = heading("What went wrong")
     for kind, n in kinds.most_common(_REASONS):
         why = wording.shortened(wording.plain(last[kind].reason or "no reason is stored"), 300)
-        text = f"{wording.count(n, 'trial')}: {why} (see --trial {last[kind].number})"
+        text = f"{count(n, 'trial')}: {why} (see --trial {last[kind].number})"
         parts.append(beside(last[kind].outcome or "", Text(text)))
     if len(kinds) > _REASONS:
         n_others = sum(n for _, n in kinds.most_common()[_REASONS:])
-        parts.append(beside("", Text(f"{wording.count(n_others, 'trial')} for other reasons")))
+        parts.append(beside("", Text(f"{count(n_others, 'trial')} for other reasons")))
     return parts
 
 

@@ -10,6 +10,7 @@ from tunecli.report.curves import Curve
 from tunecli.report.layout import beside
 from tunecli.report.records import StudyRecord, TrialRecord
 from tunecli.report.undefined import undefined
+from tunecli.study_file.counts import count
 
 
 def heading(title: str) -> list[RenderableType]:
@@ -58,7 +59,7 @@ def facts(study: StudyRecord, trial: TrialRecord) -> list[RenderableType]:
     lines += [("note", wording.plain(text)) for text in undefined(trial, curve).values()]
     cost = [
         wording.duration(trial.seconds) if trial.seconds else "",
-        wording.count(trial.n_weights, "weight") if trial.n_weights else "",
+        count(trial.n_weights, "weight") if trial.n_weights else "",
         f"{wording.memory(trial.peak_memory)} at most" if trial.peak_memory else "",
         _evaluation(trial, curve),
     ]

@@ -14,6 +14,7 @@ from typing import Any
 
 from tunecli.data.summary import DataSummary
 from tunecli.report.gates import GATE, is_gate
+from tunecli.study_file.counts import count
 from tunecli.study_file.ranges import Scalar
 from tunecli.study_file.units import in_words
 from tunecli.training.evaluation import GUESSES, Baseline
@@ -195,12 +196,6 @@ def memory(n_bytes: int) -> str:
     if n_bytes < 2**20:
         return "less than 1 MiB"
     return f"{n_bytes / 2**30:.1f} GiB" if n_bytes >= 2**30 else f"{n_bytes / 2**20:.0f} MiB"
-
-
-def count(n: int, noun: str) -> str:
-    """`1 trial`, `2 trials`, `3 classes`."""
-    plural = noun + ("es" if noun.endswith("s") else "s")
-    return f"{n:,} {noun if n == 1 else plural}"
 
 
 def listed(words: Sequence[str]) -> str:

@@ -18,6 +18,7 @@ from tunecli.data.kept_sets import kept_split
 from tunecli.data.summary import DataSummary
 from tunecli.data.tables import column_facts
 from tunecli.search.measurable import measuring_notes
+from tunecli.study_file.counts import count
 from tunecli.study_file.metrics import measured
 from tunecli.study_file.settings import TrialConfig
 from tunecli.study_file.user_code import is_code
@@ -162,7 +163,7 @@ def _notes(dataset: Dataset, store: FoldStore, counts: Sequence[int]) -> list[st
             notes.append(f"Class {name!r} has no row to validate on in some fold.")
         elif mean < FEW_ROWS:
             notes.append(
-                f"Class {name!r} has {counts[label]} rows to search on, about {mean:.0f} in each "
-                "validation part: its scores will be noisy."
+                f"Class {name!r} has {count(counts[label], 'row')} to search on, about {mean:.0f} "
+                "in each validation part: its scores will be noisy."
             )
     return notes

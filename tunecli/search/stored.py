@@ -24,6 +24,7 @@ from tunecli.search.place import Place
 from tunecli.search.trials import Trial
 from tunecli.search.urls import shown
 from tunecli.study_file.code_hashes import changed_files
+from tunecli.study_file.counts import count
 from tunecli.study_file.edits import Change, changes
 from tunecli.study_file.metrics import label
 from tunecli.study_file.settings import Objective
@@ -138,8 +139,8 @@ class Stored:
         if refused:
             lines = "\n".join(f"  {change}" for change in refused)
             raise StudyChangedError(
-                f"Study {study.name} has {len(self.trials)} trials that these edits would make "
-                f"incomparable:\n{lines}\n{_ways_out()}"
+                f"Study {study.name} has {count(len(self.trials), 'trial')} that these edits "
+                f"would make incomparable:\n{lines}\n{_ways_out()}"
             )
 
     def refuse_other_code(self, study: StudyFile) -> None:
@@ -307,9 +308,9 @@ def _refuse_default_test(study: StudyFile, summary: DataSummary) -> None:
     """
     if study.data.test == 0 and summary.n_test:
         raise StudyChangedError(
-            f"Study `{study.name}` holds out {summary.n_test:,} test rows, but its data.test is "
-            "off, which an older version took for 0.2. Write data.test: 0.2 and start a new study "
-            "with --as NAME, or move the old one to runs/.trash with --restart."
+            f"Study `{study.name}` holds out {count(summary.n_test, 'test row')}, but its "
+            "data.test is off, which an older version took for 0.2. Write data.test: 0.2 and "
+            "start a new study with --as NAME, or move the old one to runs/.trash with --restart."
         )
 
 

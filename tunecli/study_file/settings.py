@@ -132,7 +132,8 @@ class DataSettings(Settings):
         missing: cells that count as missing, in addition to empty ones, such as `?`.
         decimal: the decimal sign of numbers in text: `.` or `,`.
         thousands: what separates groups of three digits in text: `,`, `.`, a space, `'` or `_`.
-        units: texts before or after numbers that are ignored, such as % or $; one per column.
+        units: texts before or after numbers, such as % or $; one per column, the same in rows to
+            predict.
         dates: day-first or month-first, where 03.01.2026 leaves it open.
         group: a column whose rows of one value stay together, in one fold or in the test set.
         time: a column of times: validation and test are on later rows only.

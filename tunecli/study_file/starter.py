@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tunecli.errors import DataError
+from tunecli.study_file.counts import count
 from tunecli.study_file.defaults import MOST_ROWS_FOR_FOLDS
 from tunecli.study_file.plain import flow
 from tunecli.study_file.settings import Task
@@ -112,8 +113,8 @@ def starter(look: FirstLook, file: str, options: str = "") -> str:
 
 
 def _head(look: FirstLook, file: str, options: str) -> Iterator[str]:
-    what = f"{look.n_classes} classes" if look.n_classes else "numbers"
-    yield f"# A first study of {look.source}: {look.n_rows:,} rows, {what} to predict."
+    what = count(look.n_classes, "class") if look.n_classes else "numbers"
+    yield f"# A first study of {look.source}: {count(look.n_rows, 'row')}, {what} to predict."
     yield "#"
     yield f"#   tunecli check {file}{options}     # what it will take, and whether all of it runs"
     yield f"#   tunecli search {file}{options}    # Ctrl-C stops it; the same command goes on"

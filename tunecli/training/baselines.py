@@ -22,6 +22,7 @@ from torch import Tensor
 
 from tunecli.data.fold_store import FoldStore
 from tunecli.data.loaded_rows import LoadedRows
+from tunecli.study_file.counts import count
 from tunecli.study_file.metrics import METRICS, label, measured
 from tunecli.study_file.settings import Component, Task, TrialConfig
 from tunecli.study_file.user_code import is_code
@@ -83,7 +84,7 @@ def _scored(name: str, config: TrialConfig, store: FoldStore) -> Baseline:
         name,
         scores,
         metrics={name: value for name, value in means.items() if math.isfinite(value)},
-        note=f"on {n_rows:,} rows" if n_rows < n_largest else "",
+        note=f"on {count(n_rows, 'row')}" if n_rows < n_largest else "",
     )
 
 

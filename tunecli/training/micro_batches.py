@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from tunecli.study_file.counts import count
 from tunecli.training.batches import Batch, batch_sizes
 from tunecli.training.failures import is_out_of_memory, release_memory
 from tunecli.training.random_state import RandomState
@@ -84,7 +85,7 @@ class MicroBatches:
         if now // 2 < least:
             return False
         self.size = now // 2
-        note = f"memory ran out, so it takes batches in parts of {self.size} rows"
+        note = f"memory ran out, so it takes batches in parts of {count(self.size, 'row')}"
         if self._has_batch_norm:
             note += (
                 ", and its batch norms see one part at a time: its score is that of another "

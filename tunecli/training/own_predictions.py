@@ -10,6 +10,7 @@ from torch import Tensor
 
 from tunecli.errors import UserCodeError
 from tunecli.files.own import make_folder, refuse_foreign
+from tunecli.study_file.counts import count
 from tunecli.training.checkpoints import write_whole
 from tunecli.training.losses import Predictions
 from tunecli.training.trial_files import PREDICTIONS
@@ -87,7 +88,8 @@ def checked(
         raise UserCodeError(f"{name}: predictions are an array of numbers.") from None
     if found.ndim not in (1, 2) or len(found) != n_valid or not n_valid:
         raise UserCodeError(
-            f"{name}: predictions have one row for each of the fold's {n_valid} validation rows, "
-            f"({n_valid},) or ({n_valid}, k), but got {found.shape}."
+            f"{name}: predictions have one row for each of the fold's "
+            f"{count(n_valid, 'validation row')}, ({n_valid},) or ({n_valid}, k), but got "
+            f"{found.shape}."
         )
     return found

@@ -16,7 +16,8 @@ from tunecli.report.findings.evidence import Evidence
 from tunecli.report.findings.finding import Finding
 from tunecli.report.fold_test import LEVEL
 from tunecli.report.ranking import noise_of
-from tunecli.report.wording import count, duration, score
+from tunecli.report.wording import duration, score
+from tunecli.study_file.counts import count
 
 _FEWEST = 20
 MORE = (10, 50, 100)

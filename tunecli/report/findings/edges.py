@@ -25,7 +25,8 @@ from tunecli.report.findings.positions import (
 )
 from tunecli.report.findings.separation import Rule
 from tunecli.report.findings.stability import boundaries, cliff, rule_figures
-from tunecli.report.wording import count, plain, scalar
+from tunecli.report.wording import plain, scalar
+from tunecli.study_file.counts import count
 from tunecli.study_file.ranges import Categories, IntRange
 
 _FEWEST = 10  # trials that have the parameter

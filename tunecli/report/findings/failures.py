@@ -7,7 +7,8 @@ from collections import Counter
 from tunecli.report.findings.common_cause import common_cause
 from tunecli.report.findings.evidence import Evidence
 from tunecli.report.findings.finding import Finding
-from tunecli.report.wording import count, plain, shortened
+from tunecli.report.wording import plain, shortened
+from tunecli.study_file.counts import count
 from tunecli.training.reasons import ERROR, alike
 
 _PROBLEM = 0.2  # share of the trials

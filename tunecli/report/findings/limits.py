@@ -7,7 +7,8 @@ from collections import Counter
 from tunecli.report.findings.common_cause import common_cause
 from tunecli.report.findings.evidence import Evidence
 from tunecli.report.findings.finding import Finding
-from tunecli.report.wording import count, plain
+from tunecli.report.wording import plain
+from tunecli.study_file.counts import count
 
 _MANY = 0.5  # share of the trials
 _PURITY = 0.95  # the best trials often lie close to a limit: what keeps to it must not be cut off

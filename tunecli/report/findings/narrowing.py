@@ -8,7 +8,8 @@ from tunecli.report.findings.effects import effect_of, permutation_p
 from tunecli.report.findings.evidence import Evidence, best_tenth
 from tunecli.report.findings.finding import Finding, NewRange
 from tunecli.report.findings.positions import Numeric, place_of, resized, rounded, value_at
-from tunecli.report.wording import count, plain
+from tunecli.report.wording import plain
+from tunecli.study_file.counts import count
 from tunecli.study_file.ranges import Categories
 
 _FEWEST = 25  # trials that have the parameter

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from tunecli.report.findings.evidence import Evidence, TestScore
 from tunecli.report.findings.finding import Finding
 from tunecli.report.records import TrialRecord
-from tunecli.report.wording import count, score
+from tunecli.report.wording import score
+from tunecli.study_file.counts import count
 
 if TYPE_CHECKING:
     import numpy as np

@@ -14,7 +14,7 @@ from tunecli.report.findings.finding import Finding
 from tunecli.report.findings.positions import Numeric
 from tunecli.report.findings.separation import Rule, best_rule, rule_at_end
 from tunecli.report.records import TrialRecord
-from tunecli.report.wording import count
+from tunecli.study_file.counts import count
 from tunecli.study_file.ranges import Categories
 
 _FEWEST = 3

@@ -9,7 +9,8 @@ from tunecli.report.findings.finding import Finding
 from tunecli.report.fold_test import p_value
 from tunecli.report.ranking import noise_of
 from tunecli.report.records import TrialRecord
-from tunecli.report.wording import count, duration, score
+from tunecli.report.wording import duration, score
+from tunecli.study_file.counts import count
 
 _WORTH = 0.9  # of the best's weights or time; a smaller saving is no reason
 

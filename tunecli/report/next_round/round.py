@@ -19,6 +19,7 @@ from tunecli.report.next_round.closer import closer
 from tunecli.report.next_round.editing import Editing, UnfitError
 from tunecli.report.next_round.paths import moved
 from tunecli.report.records import StudyRecord
+from tunecli.study_file.counts import count
 from tunecli.study_file.document import Document
 from tunecli.study_file.overrides import with_overrides
 from tunecli.study_file.rewriting import annotated, rewritten
@@ -172,7 +173,7 @@ class _Draft:
 
     def _parent(self) -> str:
         """The study before, in words."""
-        n_trials = wording.count(len(self.study.trials), "trial")
+        n_trials = count(len(self.study.trials), "trial")
         ranked = Evidence(self.study).ranked
         if not ranked:
             return f"{self.study.name}: {n_trials}"

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from tunecli.errors import DataError
+from tunecli.study_file.counts import count
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,8 @@ def check_fit(name: str, shape: tuple[int, ...]) -> None:
         return
     if len(shape) != 3:
         raise DataError(
-            f"{name} takes pictures, but each row of the data has {math.prod(shape)} features. "
-            "Use MLP or Linear."
+            f"{name} takes pictures, but each row of the data has "
+            f"{count(math.prod(shape), 'feature')}. Use MLP or Linear."
         )
     height, width = shape[1:]
     if min(height, width) < wanted.smallest:

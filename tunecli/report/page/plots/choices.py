@@ -9,6 +9,7 @@ from tunecli.report.findings.isolation import Branch, Isolation
 from tunecli.report.page.plots.intervals import Row, intervals
 from tunecli.report.page.plots.plot import Plot, axis
 from tunecli.report.records import StudyRecord
+from tunecli.study_file.counts import count
 
 
 def isolation_plots(study: StudyRecord, found: Sequence[Isolation]) -> dict[str, Plot]:
@@ -27,8 +28,8 @@ def _plot(study: StudyRecord, one: Isolation) -> Plot:
     note = "Hollow diamond: the best trial."
     if one.n_trials:
         note += (
-            f" Dot with its 95 % interval: the expected best of half of {one.n_trials} trials, "
-            "the same number for each option."
+            " Dot with its 95 % interval: the expected best of half of "
+            f"{count(one.n_trials, 'trial')}, the same number for each option."
         )
     best = max if study.direction == "maximize" else min
     first = best((b for b in one.branches if b.best is not None), key=lambda b: b.best or 0.0)

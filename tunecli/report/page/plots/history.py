@@ -7,6 +7,7 @@ from tunecli.report.page.plots.marks import points
 from tunecli.report.page.plots.plot import Plot, Trace, axis, layout
 from tunecli.report.page.plots.scores import STRIP, ScoreAxis
 from tunecli.report.records import StudyRecord
+from tunecli.study_file.counts import count
 
 
 def history(study: StudyRecord, scores: ScoreAxis) -> Plot:
@@ -48,10 +49,10 @@ def _best_so_far(study: StudyRecord) -> Trace:
 def _description(study: StudyRecord) -> str:
     steps = ranking.best_so_far(study)
     if not steps:
-        return f"{wording.count(len(study.trials), 'trial')}, none of them complete."
+        return f"{count(len(study.trials), 'trial')}, none of them complete."
     went = "rose" if study.direction == "maximize" else "fell"
     return (
         f"The best {wording.plain(study.metric)} {went} from {wording.score(steps[0][1])} in "
         f"trial {steps[0][0]} to {wording.score(steps[-1][1])} in trial {steps[-1][0]}, of "
-        f"{wording.count(len(study.trials), 'trial')}."
+        f"{count(len(study.trials), 'trial')}."
     )

@@ -9,6 +9,7 @@ from tunecli.report.importance import Importance
 from tunecli.report.importance_intervals import N_RESAMPLES, Interval
 from tunecli.report.page.plots.intervals import Row, intervals
 from tunecli.report.page.plots.plot import Plot, axis
+from tunecli.study_file.counts import count
 
 _MOST = 12
 
@@ -18,12 +19,12 @@ def importances(found: Importance, sure: Mapping[str, Interval]) -> Plot:
     short = wording.short_names(found.values)
     shown = [*found.values.items()][:_MOST]
     note = (
-        f"PED-ANOVA over {wording.count(found.n_trials, 'complete trial')}. Whiskers: 90 % of "
+        f"PED-ANOVA over {count(found.n_trials, 'complete trial')}. Whiskers: 90 % of "
         f"{N_RESAMPLES} bootstrap resamples of the trials."
     )
     if len(shown) < len(found.values):
         n_others = len(found.values) - len(shown)
-        note += f" {wording.count(n_others, 'parameter')} of less importance left out."
+        note += f" {count(n_others, 'parameter')} of less importance left out."
     most, share = shown[0]
     return intervals(
         "Importance of parameters",

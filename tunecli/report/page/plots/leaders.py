@@ -9,6 +9,7 @@ from tunecli.report.findings.evidence import Baseline, Evidence, TestScore
 from tunecli.report.page.plots.intervals import Row, intervals
 from tunecli.report.page.plots.plot import Plot, axis
 from tunecli.report.records import TrialRecord
+from tunecli.study_file.counts import count
 from tunecli.training.evaluation import GUESSES
 
 _MOST = 10
@@ -22,7 +23,7 @@ def leaders(evidence: Evidence) -> Plot:
         evidence,
         "The best trials",
         [_trial_row(evidence, rank) for rank in range(n_trials)],
-        f"of the best {wording.count(n_trials, 'trial')} and its spread over folds.",
+        f"of the best {count(n_trials, 'trial')} and its spread over folds.",
         f"{_WHISKERS} Diamonds: tied with the best.",
     )
 

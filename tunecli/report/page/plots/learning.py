@@ -10,6 +10,7 @@ from tunecli.report import wording
 from tunecli.report.curves import Curve
 from tunecli.report.page.plots.plot import Plot, Trace, axis, layout
 from tunecli.report.records import StudyRecord, TrialRecord
+from tunecli.study_file.counts import count
 
 
 def learning(study: StudyRecord, trial: TrialRecord, curve: Curve, limits: Limits) -> Plot:
@@ -135,7 +136,7 @@ def _best(trial: TrialRecord, x: Sequence[float]) -> list[dict[str, Any]]:
 
 def _description(study: StudyRecord, trial: TrialRecord, curve: Curve) -> str:
     name = wording.plain(study.metric)
-    text = f"Trial {trial.number}, {wording.count(len(curve.score), 'evaluation')}"
+    text = f"Trial {trial.number}, {count(len(curve.score), 'evaluation')}"
     for label, values in ((name, curve.score), ("training loss", curve.train_loss)):
         if values:
             text += f"; {label} {wording.score(values[0])} to {wording.score(values[-1])}"

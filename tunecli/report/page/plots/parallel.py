@@ -15,6 +15,7 @@ from tunecli.report.page.plots.plot import Plot, Trace, axis, layout, text
 from tunecli.report.page.plots.ranges import Scale, scale_of, shortest
 from tunecli.report.page.plots.scores import ScoreAxis
 from tunecli.report.records import TrialRecord
+from tunecli.study_file.counts import count
 
 _MOST_AXES = 12
 _ABSENT = -0.14  # where a line goes that has no such parameter
@@ -39,7 +40,7 @@ def parallel(evidence: Evidence, scores: ScoreAxis, importances: Mapping[str, fl
         note += f" The {len(shown)} most important of {len(evidence.ranges)} parameters."
     return Plot(
         "Parallel coordinates",
-        f"One line a complete trial through {wording.count(len(shown), 'parameter')} and the "
+        f"One line a complete trial through {count(len(shown), 'parameter')} and the "
         "score; the table of trials has the same numbers.",
         _lines(evidence, scales, scores),
         layout(

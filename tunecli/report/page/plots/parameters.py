@@ -14,6 +14,7 @@ from tunecli.report.page.plots.ranges import Scale, scale_of, shortest
 from tunecli.report.page.plots.scores import ScoreAxis
 from tunecli.report.records import TrialRecord
 from tunecli.report.trial_tables import range_text
+from tunecli.study_file.counts import count
 
 _GOLDEN = 0.618034  # multiples of it spread evenly, whatever their number
 _JITTER = 0.5  # of the way to the next category or whole number
@@ -180,7 +181,7 @@ def _description(
     region: tuple[float, float] | None,
 ) -> str:
     label = wording.plain(name)
-    text = f"Score against {label}, {wording.count(len(placed), 'trial')}."
+    text = f"Score against {label}, {count(len(placed), 'trial')}."
     best = evidence.ranked[0] if evidence.ranked else None
     if best is not None and name in best.params:
         value = wording.assignments({name: best.params[name]}, evidence.study.gates)

@@ -8,6 +8,7 @@ from tunecli.report.page.plots.plot import Plot, Trace, axis, layout
 from tunecli.report.page.plots.scores import STRIP, ScoreAxis
 from tunecli.report.pareto import front
 from tunecli.report.records import Objective, StudyRecord, TrialRecord
+from tunecli.study_file.counts import count
 from tunecli.study_file.units import base_unit
 
 _WIDE = 10
@@ -81,6 +82,6 @@ def _description(
     costs = [wording.measured(objective.metric, trial.values[index]) for trial in best]
     ends = [f"{wording.score(best[end].values[0])} at {costs[end]}" for end in (0, -1)]
     return (
-        f"{wording.count(len(best), 'trial')} on the Pareto front, from {first} {ends[0]} to "
+        f"{count(len(best), 'trial')} on the Pareto front, from {first} {ends[0]} to "
         f"{ends[1]} of {wording.plain(objective.metric)}."
     )

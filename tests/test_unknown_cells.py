@@ -1,0 +1,56 @@
+"""New rows of which a model knows no category of a column: said, not silently taken as rare."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tunecli.cli.streams import warnings_said
+from tunecli.data.dataset import Column
+from tunecli.data.table_rows import cells_of, table_blocks
+from tunecli.errors import DataWarning
+from tunecli.study_file.settings import DataSettings
+
+CODES = (Column("code", "categorical", ("02", "03", "04", "05"), "text"), Column("n"))
+SETTINGS = DataSettings(source="t.csv", target="y")
+SAID = (
+    r"Column 'code' of the table has 2 cells, such as 2 \(not text\), and the model knows none of "
+    r"them. It knows `02`, `03`, `04` and 1 more. Write cells as in the training data"
+)
+
+
+def blocks(path: Path, cells: list[object], n_rows: int = 2) -> list[object]:
+    pd.DataFrame({"code": cells, "n": 1}).to_csv(path, index=False)
+    return [*table_blocks(path, CODES, SETTINGS, n_rows)]
+
+
+def test_numbers_in_the_place_of_codes_are_told() -> None:
+    with pytest.warns(DataWarning, match=SAID):
+        found = cells_of(pd.DataFrame({"code": [2, 3], "n": 1}), CODES, "the table")
+    assert found[:, 0].tolist() == [4.0, 4.0]
+
+
+@pytest.mark.parametrize("cells", [["02", "2"], ["02", None], [None, None]])
+def test_one_known_cell_is_enough(cells: list[object]) -> None:
+    cells_of(pd.DataFrame({"code": cells, "n": 1}, dtype=object), CODES, "the table")
+
+
+@pytest.mark.parametrize("n_rows", [1, 2, 5])
+def test_a_file_is_told_once_whatever_its_blocks(tmp_path: Path, n_rows: int) -> None:
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        assert len(blocks(tmp_path / "t.csv", [2, 3, "x", None, 4], n_rows)) == -(-5 // n_rows)
+        blocks(tmp_path / "t.csv", [2, 3, "x", None, "04"], n_rows)
+    (one,) = found
+    assert "Column 'code' of t.csv has 4 cells, such as '2', and" in str(one.message)
+
+
+def test_the_command_says_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with warnings_said():
+        blocks(tmp_path / "t.csv", [2, 3])
+    told = capsys.readouterr().err
+    assert told.startswith("Warning: Column 'code' of t.csv has 2 cells, such as")
+    assert told.count("\n") == 1
