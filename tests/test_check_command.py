@@ -56,3 +56,47 @@ def test_a_pruner_that_never_prunes_is_told(tmp_path: Path, pruner: str, told: s
     shown = call_in(tmp_path, "check", "t.yaml").stdout
     assert ("first judges" in shown) == bool(told)
     assert told in shown
+
+
+LIMITED = """study: t
+data: iris
+model: {MLP: {width: {int: [4, 64]}}}
+optimizer: AdamW
+training: {epochs: 1}
+validation: {folds: 2}
+search: {trials: 2, parallel: 1, baselines: false}
+constraints: {n_weights: %s}
+"""
+
+
+@pytest.mark.parametrize(
+    ("limit", "code", "told"),
+    [
+        (
+            "{max: 10}",
+            1,
+            "None of 2 configurations keeps to the limits; of the smallest, n_weights",
+        ),
+        (
+            "{min: 1e9}",
+            1,
+            "None of 2 configurations keeps to the limits; of the smallest, n_weights",
+        ),
+        ("{min: 200, max: 400}", 0, "keeps to the limits, but some between them may; of the smal"),
+        ("{max: 400}", 0, "1 of 2 configurations would break a limit before any training"),
+        ("{max: 1e9}", 0, "All well: 2 configurations"),
+    ],
+)
+def test_limits_that_nothing_keeps_end_check_and_search_alike(
+    tmp_path: Path, limit: str, code: int, told: str
+) -> None:
+    (tmp_path / "t.yaml").write_text(LIMITED % limit)
+    shown = " ".join(call_in(tmp_path, "check", "t.yaml", code=code).stdout.split())
+    assert told in shown
+    way = "Widen the ranges, or the limits in constraints."
+    assert (way in shown) == bool(code)
+    assert ("All well" in shown) == (code == 0)
+    if code:
+        ended = call_in(tmp_path, "search", "t.yaml", "--quiet", code=code).stderr
+        assert "Stopped: no trial kept to the limits. n_weights of" in " ".join(ended.split())
+        assert way in " ".join(ended.split())

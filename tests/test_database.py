@@ -211,7 +211,7 @@ def test_a_foreign_database_is_refused_and_left_alone(tmp_path: Path) -> None:
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "text.db"
     path.write_text("not a database at all" * 100)
-    with pytest.raises(DatabaseError, match="cannot be read as a study database"):
+    with pytest.raises(DatabaseError, match="is not an SQLite database"):
         StudyDatabase.open(f"sqlite:///{path}", "digits")
 
 

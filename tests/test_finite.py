@@ -135,6 +135,11 @@ def test_reasons_with_one_cause_are_alike() -> None:
     one = "error: RuntimeError: shapes cannot be multiplied (32x17 and 34x10)"
     other = "error: RuntimeError: shapes cannot be multiplied (16x17 and 68x10)"
     assert alike(one) == alike(other) != alike("error: RuntimeError: no kernel")
+    limits = [f"n_weights of {found} is above 10" for found in ("35", "1,035", "1.2e+07")]
+    assert len({*map(alike, limits)}) == 1
+    sizes = [f"size of {found} is above 10 B" for found in ("35 B", "1.035 KB", "1.2 MB")]
+    assert len({*map(alike, sizes)}) == 1
+    assert alike(limits[0]) != alike("n_weights of 35 is below 100")
     assert is_out_of_memory("out of memory: Unable to allocate 3.1 GiB")
     assert not is_out_of_memory("error: I am out of memory: help")
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from scipy import stats
 
-from tunecli.model_folder.interval import intervals
+from tunecli.model_folder.interval import Predicted, intervals
 from tunecli.study_file.settings import Component
 
 ACCURACY, RMSE, AUC = (Component(name=name) for name in ("accuracy", "rmse", "roc_auc"))
@@ -23,7 +23,7 @@ def of_hits(hits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def test_the_interval_of_a_share_is_the_binomial_one() -> None:
     y, predictions = of_hits(np.arange(400) % 10 != 0)
-    found = intervals([ACCURACY], "classification", y, predictions, 2)["accuracy"]
+    found = intervals([ACCURACY], Predicted("classification", y, predictions, 2))["accuracy"]
     spread = math.sqrt(0.9 * 0.1 / 400)
     assert found.score == 0.9
     np.testing.assert_allclose(
@@ -35,7 +35,7 @@ def test_it_is_what_scipy_s_percentile_bootstrap_gives() -> None:
     rng = np.random.default_rng(1)
     y = rng.normal(size=300).astype(np.float32)
     predictions = (y + rng.normal(0, 0.5, 300)).astype(np.float32)
-    found = intervals([RMSE], "regression", y, predictions, 0)["rmse"]
+    found = intervals([RMSE], Predicted("regression", y, predictions, 0))["rmse"]
 
     def rmse(errors: np.ndarray, axis: int) -> np.ndarray:
         return np.sqrt(np.mean(errors**2, axis=axis))
@@ -48,7 +48,9 @@ def test_it_is_what_scipy_s_percentile_bootstrap_gives() -> None:
 
 def test_it_is_the_same_each_time_and_holds_the_score() -> None:
     y, predictions = of_hits(np.arange(50) % 3 != 0)
-    first, second = (intervals([ACCURACY, AUC], "classification", y, predictions, 2) for _ in "ab")
+    first, second = (
+        intervals([ACCURACY, AUC], Predicted("classification", y, predictions, 2)) for _ in "ab"
+    )
     assert first == second
     assert all(found.low <= found.score <= found.high for found in first.values())
 
@@ -56,6 +58,6 @@ def test_it_is_the_same_each_time_and_holds_the_score() -> None:
 def test_samples_without_a_class_are_left_out() -> None:
     y = np.array([0] * 9 + [1])
     predictions = np.eye(2, dtype=np.float32)[[0] * 8 + [1, 1]]
-    found = intervals([AUC], "classification", y, predictions, 2)["roc_auc"]
+    found = intervals([AUC], Predicted("classification", y, predictions, 2))["roc_auc"]
     assert math.isfinite(found.low)
     assert math.isfinite(found.high)

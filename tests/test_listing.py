@@ -57,7 +57,7 @@ def test_a_damaged_study_does_not_hide_the_others(tmp_path: Path) -> None:
     (tmp_path / "bad\x1b[31m").mkdir()
     (tmp_path / "bad\x1b[31m" / "study.db").write_bytes(b"garbage" * 300)
     bad, digits = list_studies(tmp_path)
-    assert "file is not a database" in bad.error
+    assert "is not an SQLite database" in bad.error
     assert digits.last_activity == datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC)
     text = shown(tmp_path)
     assert "\x1b" not in text

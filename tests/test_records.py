@@ -257,7 +257,7 @@ def test_files_that_are_no_study_databases(tmp_path: Path) -> None:
     garbage.write_bytes(b"not a database" * 400)
     execute(other, "CREATE TABLE recipes (name TEXT)")
     empty.touch()
-    with pytest.raises(DatabaseError, match=r"garbage\.db: file is not a database"):
+    with pytest.raises(DatabaseError, match=r"garbage\.db is not an SQLite database"):
         read_study(sqlite_url(garbage))
     for path in (other, empty):
         with pytest.raises(DatabaseError, match="is no Optuna study database"):

@@ -53,7 +53,9 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 def test_from_search_to_predictions(searched: Path) -> None:
-    first = call_in(searched, "refit", "small", "--seeds", "2").stdout
+    done = call_in(searched, "refit", "small", "--seeds", "2")
+    assert "training on all rows outside the test set" in done.stderr
+    first = done.stdout
     assert "test        accuracy" in first
     assert "over 2 trainings" in first
     assert "looks" not in first
@@ -85,10 +87,13 @@ def test_from_search_to_predictions(searched: Path) -> None:
 
 
 @pytest.mark.slow
-def test_other_data_than_that_of_the_search_is_refused(searched: Path) -> None:
+@pytest.mark.parametrize("way", [(), ("--as-searched",)])
+def test_other_data_than_that_of_the_search_is_refused_before_anything_is_said(
+    searched: Path, way: tuple[str, ...]
+) -> None:
     table(searched, seed=1)
-    told = call_in(searched, "refit", "small", code=1).stderr
-    assert "has changed since study small was searched" in " ".join(told.split())
+    told = " ".join(call_in(searched, "refit", "small", *way, code=1).stderr.split())
+    assert told.startswith("the data table.csv has changed since study small was searched")
     table(searched)
 
 

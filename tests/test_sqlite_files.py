@@ -7,6 +7,7 @@ from pathlib import Path
 
 import optuna
 import pytest
+from commands import call_in
 from study_makers import complete, made, mlp
 
 from tunecli.errors import DatabaseError
@@ -162,3 +163,29 @@ def test_a_column_of_another_name_is_found_before_anything_is_written(
     with pytest.raises(DatabaseError, match=f"table {table} has no column {column}"):
         StudyDatabase.open(url, "digits")
     assert path.read_bytes() == before
+
+
+COMMANDS = ["search", "report", "remove", "refit", "next", "dashboard"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_file_of_another_kind_is_called_so_and_left_alone(tmp_path: Path, command: str) -> None:
+    (tmp_path / "t.csv").write_text("a,y\n1,2\n")
+    (tmp_path / "a.yaml").write_text("data: digits\nmodel: MLP\noptimizer: AdamW\n")
+    name = "a.yaml" if command == "search" else "a"
+    done = call_in(tmp_path, command, name, "--storage", "sqlite:///t.csv", code=1)
+    assert "t.csv is not an SQLite database; nothing was written to it." in done.stderr
+    assert "--storage sqlite:///studies.db" in done.stderr
+    assert ".recover" not in done.stderr
+    assert (tmp_path / "t.csv").read_text() == "a,y\n1,2\n"
+
+
+@pytest.mark.parametrize("kept", [100, 20])
+def test_what_was_a_database_can_be_recovered(tmp_path: Path, kept: int) -> None:
+    url = made(tmp_path, [(mlp(0.1), complete(0.9))])
+    path = tmp_path / "study.db"
+    torn = path.read_bytes()
+    path.write_bytes(torn[:kept] + b"\xff" * (len(torn) - kept))
+    for read in (read_study, lambda url: StudyDatabase.open(url, "digits")):
+        with pytest.raises(DatabaseError, match=r"save what `sqlite3 FILE \.recover` finds"):
+            read(url)

@@ -307,6 +307,28 @@ MANY = rows(*(f"{i},x{i % 3},{'ab'[i % 2]}" for i in range(100)))
             "data.source: no column is left to predict from. Columns `a` and `b` are the same in",
         ),
         (
+            MANY.replace("x1", " x1"),
+            {"drop": ["a", "b"]},
+            "data.drop: no column is left to predict from. Remove from drop what is to be "
+            "predicted from (`a` and `b`).",
+        ),
+        (
+            MANY,
+            {"drop": "a", "group": "b"},
+            "data.drop: no column is left to predict from. Remove from drop what is to be "
+            "predicted from (`a`).",
+        ),
+        (
+            rows(*(f"{i},this is text {i},{'ab'[i % 2]}" for i in range(60))),
+            {"drop": "a"},
+            "data.source: no column is left to predict from. Left out, since nearly every row has",
+        ),
+        (
+            MANY,
+            {"group": "a", "weights": "b"},
+            "data.source: no column is left to predict from. There is none but those that other",
+        ),
+        (
             MANY.replace(",x", ",1.00"),
             {"time": "b", "decimal": ",", "thousands": "_", "numeric": ["a"]},
             "data.time: column 'b' has numbers, but '1.000' in row 1 of t.csv (and 99 more).",

@@ -7,6 +7,8 @@ from urllib.parse import quote, quote_plus
 import optuna
 import pytest
 from commands import call_in
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tunecli.cli.places import options_again
 from tunecli.errors import DatabaseError, PlaceError
@@ -107,6 +109,48 @@ def test_a_password_is_hidden_wherever_a_url_has_one(password: str) -> None:
             assert form not in shown_text, url
 
 
+SEPARATORS = st.text(alphabet=";#?&,/:| \t", min_size=1, max_size=3)
+NAMES = st.sampled_from(["password", "PWD", "sslpassword", "x=1;passwd", "token", "%70assword"])
+HOSTS = st.sampled_from(["host", "host:5432", "[::1]:5432", "me@host", "me@corp.com@host", ""])
+SECRETS = st.tuples(st.text(alphabet=";#?/:@", max_size=3), st.text(alphabet=";#?/:", max_size=3))
+
+
+@given(SEPARATORS, NAMES, HOSTS, SECRETS)
+def test_a_named_password_is_hidden_behind_whatever_separates_it(
+    separator: str, name: str, host: str, around: tuple[str, str]
+) -> None:
+    password = f"qzq{around[0].replace('@', '')}qzq{around[1]}qzq"
+    start = f"postgresql://{host}"
+    for url in (
+        f"{start}/base{separator}{name}={password}",
+        f"{start}{separator}{name}={password}&x=1",
+        f"{start}/base?x=y{separator}{name}={password}{separator}",
+        f"postgresql:{separator}{name}={password}",
+        f"host=h{separator}{name}={password}",
+    ):
+        hidden_everywhere("qzq", url)
+
+
+@given(st.sampled_from(":;#?&"), st.sampled_from(["me", "me@corp.com", "", "m%40e"]), SECRETS)
+def test_and_before_a_host_or_in_place_of_its_port(
+    separator: str, user: str, around: tuple[str, str]
+) -> None:
+    password = f"qzq{around[0]}qzq{around[1]}qzq"
+    hidden_everywhere("qzq", f"postgresql://{user}{separator}{password}@host:5432/base")
+    hidden_everywhere("qzq", f"postgresql://{user}:qzq{around[1].replace('/', '')}qzq/base")
+    hidden_everywhere("qzq", f"{user}{separator}{password}@host")
+
+
+def hidden_everywhere(secret: str, url: str) -> None:
+    told = without_password(url) if "://" in url else ""
+    try:
+        refuse_unusable(url)
+    except PlaceError as error:
+        told += str(error)
+    assert secret not in told
+    assert "://" not in url or secret not in masked(f"cannot connect to {url}", url)
+
+
 @pytest.mark.parametrize("password", PASSWORDS)
 def test_and_from_what_a_driver_says_of_it(password: str) -> None:
     for url in written(password)[1:-2]:
@@ -118,7 +162,9 @@ def test_and_from_what_a_driver_says_of_it(password: str) -> None:
     "url",
     [
         *("postgresql://me@host/base", "postgresql://host:5432/base?sslmode=require"),
-        *("sqlite:////a:b@c/study.db", "sqlite:///x?timeout=5", "mysql://h/b?passfile=/x"),
+        *("sqlite:////a:b@c/study.db", "sqlite:////my secrets=1/a;b#c@d/study.db"),
+        *("postgresql://me@[::1]/base", "postgresql://me@token.host:5432/base?x=1#y"),
+        *("sqlite:///x?timeout=5", "mysql://h/b?passfile=/x"),
     ],
 )
 def test_a_url_without_a_password_is_shown_as_it_is(url: str) -> None:

@@ -103,8 +103,31 @@ def test_a_folder_is_no_file_to_write(
     assert told.value.exit_code == 2
 
 
+@pytest.mark.parametrize(
+    ("name", "next_step"),
+    [
+        ("nowhere/x", r"There is no folder nowhere: make it, or name another file\."),
+        ("file/x", r"There is no folder file: make it, or name another file\."),
+        ("folder", r"Name a file, as folder/a\."),
+        ("file", r"\(File exists\)\. Remove it, or name another file\."),
+        ("x" * 300, r"\(File name too long\)\. Name another file\."),
+    ],
+)
+def test_what_cannot_be_written_is_told_with_the_next_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, next_step: str
+) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("old")
+    monkeypatch.chdir(tmp_path)
+    with (
+        pytest.raises(OutputError, match=f"{next_step}$"),
+        output(Path(name), option="-o", is_new=name == "file"),
+    ):
+        pass
+
+
 def test_a_full_disk_is_not_the_users_mistake(tmp_path: Path) -> None:
-    with no_room(), pytest.raises(OutputError, match="File too large") as told:
+    with no_room(), pytest.raises(OutputError, match=r"File too large\). Make room") as told:
         with output(tmp_path / "page.html") as part:
             part.write_text(LONG)
     assert told.value.exit_code == 1

@@ -30,6 +30,8 @@ from __future__ import annotations
 import errno
 from collections.abc import Sequence
 from dataclasses import dataclass
+from os.path import isdir  # a name that is too long is no folder; a Path would raise
+from pathlib import Path
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 NO_RIGHT = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -157,12 +159,26 @@ class OutputError(TunecliError):
     """A file that the user named cannot be written.
 
     Args:
-        named: the file, and the option that names it.
+        option: that names it; empty for an argument.
     """
 
-    def __init__(self, named: str, error: OSError) -> None:
-        super().__init__(f"{named} cannot be written ({error.strerror or error}).")
+    def __init__(self, path: Path, error: OSError, option: str = "") -> None:
+        named = f"{option}: {path}" if option else str(path)
+        why = f"{named} cannot be written ({error.strerror or error})."
+        super().__init__(f"{why} {_way_to_write(path, error)}")
         self.exit_code = 1 if error.errno in NO_ROOM else 2
+
+
+def _way_to_write(path: Path, error: OSError) -> str:
+    """The next step of somebody who named a file that cannot be written."""
+    if not isdir(path.parent):
+        return f"There is no folder {path.parent}: make it, or name another file."
+    if isdir(path):
+        return f"Name a file, as {path / 'a'}{path.suffix}."
+    known = {errno.EEXIST: "Remove it, or name another file."}
+    known |= dict.fromkeys(NO_ROOM, "Make room, or name another file.")
+    known |= dict.fromkeys(NO_RIGHT, "Allow it, or name another file.")
+    return known.get(error.errno or 0, "Name another file.")
 
 
 class NoGpuError(TunecliError):

@@ -9,12 +9,14 @@ from __future__ import annotations
 import csv
 import json
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import get_args
 
+import numpy as np
 import pytest
 from commands_in_process import Told, run
+from picture_files import make_folders
 from training_in_process import TrainingExecutor
 
 from tunecli.errors import StudyFileError
@@ -42,12 +44,36 @@ training: {epochs: 1, max_time: 5s}
 search: {trials: 2, parallel: 2, baselines: false, timeout: 5s}
 """
 
+PICTURES = """\
+data: {source: pictures/, size: 8}
+model: {MLP: {width: 4, depth: 1}}
+optimizer: {AdamW: {lr: {float: [1e-3, 1e-1], log: true}}}
+validation: {folds: 2}
+training: {epochs: 1, max_time: 5s}
+search: {trials: 2, parallel: 2, baselines: false, timeout: 5s}
+"""
+ARRAYS = PICTURES.replace("pictures/, size: 8", "x.npy, target: y.npy")
+
 VALUES = (
     *("0", "1", "-1", "1000000000000", "1" + "0" * 30, "1e300", "1e-300", "-1e300"),
     *(".nan", ".inf", "-.inf", "true", "false", "null", "none", "", '""', "[]", "{}", "[1]"),
     *("[none]", "{a: 1}", "word", "x" * 3000, "{choice: [1, none]}", "{float: [0, 1e300]}"),
 )
 """As they are written behind `--set path=`."""
+SIZES = (
+    "3",
+    "8",
+    "9",
+    "1000",
+    "100000",
+    "[8, 9]",
+    "[1, 100000]",
+    "0.5",
+    "minmax",
+    "y.npy",
+    "x.npy",
+)
+"""Of pictures and arrays, and what else their settings take."""
 
 SECTIONS_OF_SETTINGS: Mapping[str, type[Settings]] = {
     "data": DataSettings,
@@ -93,12 +119,35 @@ def paths() -> dict[str, list[str]]:
     return found
 
 
+OF_PICTURES = (
+    *("data.size", "data.channels", "data.scale", "data.test"),
+    "data={source: broken/, size: 8, skip_unreadable: %s}",
+    *("data.augment", "data.augment={RandomAffine: {degrees: %s}}"),
+    *("data.augment={RandomCrop: {size: %s}}", "data.augment={RandomHorizontalFlip: {p: %s}}"),
+    *("validation.folder", "training.cutmix", "training.mixup", "training.input_noise"),
+    *("model={CNN: {channels: %s, depth: 1}}", "model={CNN: {channels: 2, depth: %s}}"),
+    *("model={CNN: {channels: 2, kernel: %s}}", "model={CNN: {channels: 2, dropout: %s}}"),
+)
+OF_ARRAYS = (
+    *("data.target", "data.task", "data.scale", "data.impute", "data.test"),
+    "validation.holdout",
+)
+"""What these studies alone take, or take otherwise than a table; `%s` is where a value stands."""
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Holds a study file and its data."""
+    """Holds study files and their data."""
     folder = tmp_path_factory.mktemp("boundaries")
     write_table(folder)
-    (folder / "study.yaml").write_text(STUDY)
+    make_folders(folder / "pictures", {"": [8, 8]}, size=(9, 9))
+    make_folders(folder / "broken", {"": [8, 8]}, size=(9, 9))
+    (folder / "broken" / "class0" / "broken.png").write_bytes(b"no picture")
+    source = np.random.default_rng(0)
+    np.save(folder / "x.npy", source.normal(size=(40, 2, 3)).astype(np.float32))
+    np.save(folder / "y.npy", np.arange(40) % 3)
+    for name, text in (("study", STUDY), ("pictures", PICTURES), ("arrays", ARRAYS)):
+        (folder / f"{name}.yaml").write_text(text)
     return folder
 
 
@@ -123,22 +172,23 @@ def in_this_process(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("tunecli.search.local.start_server", lambda: None)
 
 
-def broken_law(folder: Path, path: str, value: str, known: set[str]) -> str:
+def broken_law(file: Path, override: str, known: set[str]) -> str:
     """What is wrong with how a value is answered; empty if nothing is.
 
     Args:
+        override: as `path=value`.
         known: studies that were searched already, which other spellings lead to again.
     """
-    override = f"{path}={value}"
+    folder, path = file.parent, override.partition("=")[0]
     try:
-        meaning = load(folder / "study.yaml", [override]).to_yaml()
+        meaning = load(file, [override]).to_yaml()
     except StudyFileError as refused:
         named = [one for one in refused.problems if one.override or one.line]
         return "" if named else f"without a place: {refused}"
     if meaning in known:
         return ""
     known.add(meaning)
-    words = ("search", "study.yaml", "--as", "swept", "--restart", "--quiet")
+    words = ("search", file.name, "--as", "swept", "--restart", "--quiet")
     done = run(folder, *words, "--set", override)
     if mistake := of_command(done):
         return mistake
@@ -170,16 +220,28 @@ def of_reports(folder: Path) -> str:
     return ""
 
 
+def broken_laws(file: Path, swept: Iterable[str], known: set[str]) -> str:
+    answers = {override: broken_law(file, override, known) for override in swept}
+    return "\n\n".join(f"{o[:60]}: {told[-1500:]}" for o, told in answers.items() if told)
+
+
 @pytest.mark.parametrize("part", paths())
 @pytest.mark.usefixtures("training")
 def test_every_setting_at_its_boundaries(
     part: str, folder: Path, figure: Callable[[str], None]
 ) -> None:
     known: set[str] = set()
-    swept = [(path, value) for path in paths()[part] for value in VALUES]
-    answers = {
-        f"{path}={value[:30]}": broken_law(folder, path, value, known) for path, value in swept
-    }
-    broken = [f"{given}: {mistake[-1500:]}" for given, mistake in answers.items() if mistake]
-    assert not broken, "\n\n".join(broken)
+    swept = [f"{path}={value}" for path in paths()[part] for value in VALUES]
+    assert not (told := broken_laws(folder / "study.yaml", swept, known)), told
     figure(f"{part}: {len(swept)} values, {len(known)} of them searched by")
+
+
+@pytest.mark.parametrize("path", [*OF_PICTURES, *(f"arrays: {path}" for path in OF_ARRAYS)])
+@pytest.mark.usefixtures("training")
+def test_every_setting_of_pictures_and_arrays_at_its_boundaries(path: str, folder: Path) -> None:
+    name = "arrays" if path.startswith("arrays: ") else "pictures"
+    form = path.removeprefix("arrays: ")
+    form = form if "=" in form else f"{form}=%s"
+    swept = [form.replace("%s", value) for value in (*VALUES, *SIZES)]
+    told = broken_laws(folder / f"{name}.yaml", swept, set())
+    assert not told, told

@@ -82,3 +82,15 @@ def test_every_option_at_its_boundaries(command: str, folder: Path) -> None:
         if done.bug or done.code not in (0, 1, 2) or not told:
             broken.append(f"{' '.join(words)[:200]!r} → {done.code}\n{done.bug[-1200:]}")
     assert not broken, "\n".join(broken)
+
+
+@pytest.mark.parametrize("command", WORDS)
+def test_every_file_to_write_needs_a_folder_and_says_so(command: str, folder: Path) -> None:
+    arguments, options = WORDS[command]
+    for parameter in COMMANDS[command].params:
+        if {"--output", "-o", "--html", "--csv"} & {*parameter.opts} and not parameter.is_flag:
+            words = (*arguments.values(), *options, parameter.opts[0], "nowhere/x.csv")
+            done = run(folder, command, *words)
+            assert done.code == 2
+            told = " ".join(done.stderr.replace("│", " ").split())
+            assert "There is no folder nowhere: make it, or name another file." in told

@@ -57,3 +57,5 @@ def check(
     out.print(check_lines.remarks(study.search, independent, found.n_jobs, max_time, idle))
     if found.mistakes:
         raise typer.Exit(2)
+    if found.keeps_none:
+        raise typer.Exit(1)  # as a search would

@@ -81,10 +81,15 @@ def compress(
     if pick is not None:
         if not 1 <= pick < len(steps):
             raise typer.BadParameter(f"--pick takes a row from 1 to {len(steps) - 1}.")
-        say(f"{record.name}: trial {found.number}, {in_words(steps[pick])} …")
+        words = f"{record.name}: trial {found.number}, {in_words(steps[pick])} …"
         with place.held():
             path, results = of_study.refit_study(
-                record, found, place, workspace, compression=steps[pick]
+                record,
+                found,
+                place,
+                workspace,
+                compression=steps[pick],
+                announce=lambda: say(words),
             )
         put("\n".join([*results_lines(results), f"model       {path}"]))
         return

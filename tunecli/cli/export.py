@@ -80,7 +80,7 @@ def _beside(model: Path, ending: str) -> Path:
     try:
         refuse_foreign(target, "file")
     except NotOwnError as error:
-        raise OutputError(str(target), error) from None
+        raise OutputError(target, error) from None
     return target
 
 

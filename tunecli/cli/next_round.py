@@ -45,7 +45,10 @@ def next_round(
     if output is not None and output.exists() and not force:
         raise typer.BadParameter(f"{output} is there already. Use --force to overwrite it.")
     if output is not None and not output.parent.is_dir():
-        raise typer.BadParameter(f"there is no folder {output.parent} to write into.")
+        raise typer.BadParameter(
+            f"--output: {output} cannot be written. There is no folder {output.parent}: make it, "
+            "or name another file."
+        )
     place = find(study, runs, storage)
     record = read_study(place.url, place.name)
     if record.further_objectives:

@@ -62,16 +62,20 @@ def refit(
     file = study_file_of(study, record)
     allowed = allowed_by(file, code).and_also(remembered(file, place))
     doing = "averaging the models of its folds" if as_searched else _TRAINING
-    say(f"{record.name}: trial {found.number}, {doing} …")
-    if not as_searched:
-        say_other_numerics(record)
+
+    def announce() -> None:
+        say(f"{record.name}: trial {found.number}, {doing} …")
+        if not as_searched:
+            say_other_numerics(record)
 
     from tunecli.data.workspace import Workspace
     from tunecli.model_folder.of_study import refit_study
 
     workspace = Workspace(file.absolute().parent, runs.absolute() / ".cache", allowed)
     with place.held():
-        path, results = refit_study(record, found, place, workspace, seeds, trains=not as_searched)
+        path, results = refit_study(
+            record, found, place, workspace, seeds, trains=not as_searched, announce=announce
+        )
     put("\n".join([*results_lines(results), f"model       {path}"]))
 
 

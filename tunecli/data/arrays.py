@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from os.path import isfile  # which takes any text for a path
 from pathlib import Path
 from typing import Any
 
@@ -186,7 +187,7 @@ def _files(settings: DataSettings, folder: Path) -> dict[str, Path]:
             files |= {"x_test": test, "y_test": _targets(test, "data.test")}
     settings_of = {"x": "data.source", "y": "data.target"}
     for name, path in files.items():
-        if not path.is_file():
+        if not isfile(path):
             message = f"there is no file {path.name!r} (looked for at {path})."
             raise DataError(message, settings_of.get(name, "data.test"))
     return files

@@ -68,7 +68,7 @@ def _read(
     columns, notes = _features(frame, settings, validation)
     is_classes = found.task == "classification"
     if not columns:
-        raise DataError(_nothing_left(frame, notes), "data.source")
+        raise _nothing_left(frame, settings, validation, notes)
     notes += cleaning.leaks(columns, found.values, is_classes, "leave it out with drop")
     splits, on_splits = _splits(frame, settings, validation)
     parts = _parts(columns)
@@ -201,8 +201,7 @@ def _features(
 ) -> tuple[list[Cells], list[str]]:
     """The columns to predict from, cleaned, and notes on the others."""
     named = {*settings.categorical, *settings.numeric}
-    others = {settings.target, settings.group, settings.time, settings.weights}
-    others |= {validation.column, *settings.drop}
+    others = _no_features(settings, validation)
     left_out = [name for name in frame.index if name not in others | named]
     names = [name for name in frame.rows.columns if name not in {*others, *left_out}]
     reading = Reading.of(settings, frame.is_typed)
@@ -267,10 +266,23 @@ def _on_reading(frame: Frame, names: Collection[str], left_out: Sequence[str]) -
     return notes
 
 
-def _nothing_left(frame: Frame, notes: Sequence[str]) -> str:
-    """Say why there is no column to predict from."""
-    why = " ".join(notes) or "There is none but those that other settings name."
-    return f"no column is left to predict from. {why}"
+def _no_features(settings: DataSettings, validation: ValidationSettings) -> set[str | None]:
+    """Return the columns that settings use for something else than to predict from them."""
+    used = {settings.target, settings.group, settings.time, settings.weights}
+    return {*used, validation.column, *settings.drop}
+
+
+def _nothing_left(
+    frame: Frame, settings: DataSettings, validation: ValidationSettings, notes: Sequence[str]
+) -> DataError:
+    """Say why there is no column to predict from, at the setting that can change it."""
+    nothing = "no column is left to predict from."
+    if not {*frame.rows.columns} <= _no_features(settings, validation):
+        return DataError(f"{nothing} {' '.join(notes)}", "data.source")
+    if settings.drop:
+        why = f"Remove from drop what is to be predicted from ({listed(settings.drop, most=5)})."
+        return DataError(f"{nothing} {why}", "data.drop")
+    return DataError(f"{nothing} There is none but those that other settings name.", "data.source")
 
 
 def _given(name: str, settings: DataSettings) -> Literal["numeric", "categorical", ""]:

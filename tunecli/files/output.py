@@ -25,4 +25,4 @@ def output(path: Path, *, option: str = "", is_new: bool = False) -> Iterator[Pa
         with users_file(path, is_new=is_new) as part:
             yield part
     except OSError as error:
-        raise OutputError(f"{option}: {path}" if option else str(path), error) from None
+        raise OutputError(path, error, option) from None

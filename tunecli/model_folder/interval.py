@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,56 +32,58 @@ class Interval:
     high: float
 
 
-def intervals(
-    metrics: Sequence[Component],
-    task: Task,
-    y_true: NDArray[np.generic],
-    predictions: NDArray[np.floating],
-    n_classes: int,
-    weights: NDArray[np.float64] | None = None,
-) -> dict[str, Interval]:
+@dataclass(frozen=True)
+class Predicted:
+    """Rows, and what a model predicts for them; the fields are arguments of `metrics.measure`."""
+
+    task: Task
+    y_true: NDArray[np.generic]
+    predictions: NDArray[np.floating]
+    n_classes: int
+    weights: NDArray[np.float64] | None = None
+
+    def at(self, rows: NDArray[np.int64]) -> Predicted:
+        """Some of the rows, one as often as it is named."""
+        weights = None if self.weights is None else self.weights[rows]
+        return replace(
+            self, y_true=self.y_true[rows], predictions=self.predictions[rows], weights=weights
+        )
+
+    def measured(self, metrics: Sequence[Component]) -> dict[str, float]:
+        """Measure as `metrics.measure` does; NaN where a metric of the user's own has no number.
+
+        A model that took hours to train is not lost for what one metric makes of the test rows.
+        """
+        own = [metric for metric in metrics if is_code(metric.name)]
+        found = self._measure([metric for metric in metrics if metric not in own])
+        for metric in own:
+            name = label(metric)
+            try:
+                found[name] = number(self._measure([metric])[name], name)
+            except (UserCodeError, NoScoreError):
+                found[name] = math.nan
+        return found
+
+    def _measure(self, metrics: Sequence[Component]) -> dict[str, float]:
+        return measure(
+            metrics, self.task, self.y_true, self.predictions, self.n_classes, self.weights
+        )
+
+
+def intervals(metrics: Sequence[Component], predicted: Predicted) -> dict[str, Interval]:
     """Percentile intervals (Efron and Tibshirani 1993, chapter 13), rows drawn with replacement.
 
-    The arguments are those of `metrics.measure`. Samples in which a metric is not defined are left
-    out of its interval.
+    Samples in which a metric is not defined are left out of its interval.
     """
-    scores = measured(metrics, task, y_true, predictions, n_classes, weights)
-    n_rows = len(y_true)
+    scores = predicted.measured(metrics)
+    n_rows = len(predicted.y_true)
     n_samples = max(FEWEST, min(N_SAMPLES, MOST_CELLS // n_rows))
     rng = np.random.default_rng(0)
     drawn: dict[str, list[float]] = {name: [] for name in scores}
     for _ in range(n_samples):
-        rows = rng.integers(0, n_rows, n_rows)
-        counts = None if weights is None else weights[rows]
-        found = measured(metrics, task, y_true[rows], predictions[rows], n_classes, counts)
-        for name, value in found.items():
+        for name, value in predicted.at(rng.integers(0, n_rows, n_rows)).measured(metrics).items():
             drawn[name].append(value)
     return {label(m): _interval(scores[label(m)], drawn[label(m)]) for m in metrics}
-
-
-def measured(
-    metrics: Sequence[Component],
-    task: Task,
-    y_true: NDArray[np.generic],
-    predictions: NDArray[np.floating],
-    n_classes: int,
-    weights: NDArray[np.float64] | None = None,
-) -> dict[str, float]:
-    """Measure as `metrics.measure` does; NaN where a metric of the user's own has no number.
-
-    A model that took hours to train is not lost for what one metric makes of the test rows.
-    """
-    own = [metric for metric in metrics if is_code(metric.name)]
-    others = [metric for metric in metrics if metric not in own]
-    found = measure(others, task, y_true, predictions, n_classes, weights)
-    for metric in own:
-        name = label(metric)
-        try:
-            value = measure([metric], task, y_true, predictions, n_classes, weights)[name]
-            found[name] = number(value, name)
-        except (UserCodeError, NoScoreError):
-            found[name] = math.nan
-    return found
 
 
 def _interval(score: float, drawn: Sequence[float]) -> Interval:

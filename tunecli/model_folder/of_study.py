@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,6 +42,7 @@ def refit_study(
     *,
     trains: bool = True,
     compression: CompressionSettings | None = None,
+    announce: Callable[[], None] = lambda: None,
 ) -> tuple[Path, Results]:
     """Make a model of a trial, score it on the test rows, and write its folder.
 
@@ -51,6 +52,7 @@ def refit_study(
         trains: on all rows outside the test set; else the model is the mean of the fold models
             that the search kept.
         compression: in place of the trial's.
+        announce: is called once nothing is refused any more, before what takes long.
 
     Returns:
         the folder, and the scores.
@@ -66,7 +68,9 @@ def refit_study(
         config = trial.config.model_copy(update={"compression": compression})
         trial = replace(trial, config=config)
     kept = kept_models(place, found.number)
-    refits = list(refit(trial, store, n_seeds)) if trains else [as_searched(trial, store, kept)]
+    training = refit(trial, store, n_seeds) if trains else None
+    announce()
+    refits = [as_searched(trial, store, kept)] if training is None else [*training]
     has_test = refits[0].predictions is not None
     looks = len(study.test_looks) + has_test
     results = results_of(trial, store, refits, looks)

@@ -75,15 +75,19 @@ def refit(trial: Trial, store: FoldStore, n_seeds: int = 1) -> Iterator[Refitted
     """Train as often as there are seeds: the study's, and those behind it.
 
     Raises:
-        RefitError: the training diverges, or is one of the user's own.
+        RefitError: the training is one of the user's own, before any training; or it diverges.
         DataError: the data cannot be read.
     """
-    config = trial.config
-    if config.train is not None:
+    if trial.config.train is not None:
         raise RefitError(
-            f"trial {trial.number} was trained by {config.train.name}, which keeps its model to "
-            "itself: save it there. Only trainings of tunecli can be refitted."
+            f"trial {trial.number} was trained by {trial.config.train.name}, which keeps its "
+            "model to itself: save it there. Only trainings of tunecli can be refitted."
         )
+    return _refits(trial, store, n_seeds)
+
+
+def _refits(trial: Trial, store: FoldStore, n_seeds: int) -> Iterator[Refitted]:
+    config = trial.config
     has_plateaus = config.schedule is not None and config.schedule.name == "ReduceLROnPlateau"
     needs_scores = has_plateaus or bool(config.compression.finetune_epochs)
     fit = final_fit(

@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunecli.data.fold_store import FoldStore
-from tunecli.model_folder import interval
-from tunecli.model_folder.interval import Interval, intervals
+from tunecli.model_folder.interval import Interval, Predicted, intervals
 from tunecli.model_folder.model_costs import ModelCosts, costs_of_model
 from tunecli.model_folder.refitting import Refitted, Trial
 from tunecli.study_file.metrics import label, measured
@@ -86,8 +85,7 @@ def results_of(trial: Trial, store: FoldStore, refits: Sequence[Refitted], looks
     test: dict[str, Interval] = {}
     confusion, residuals = None, None
     if first.predictions is not None:
-        weights = dataset.weights_of(store.split.test_rows)
-        test = intervals(metrics, dataset.task, y, first.predictions, n_classes, weights)
+        test = intervals(metrics, _on_test(store, y, first.predictions))
         if dataset.task == "classification":
             confusion = confusion_matrix(y, first.predictions, n_classes)
         else:
@@ -113,13 +111,13 @@ def _scores_of(
 ) -> SeedScores:
     if refitted.predictions is None:
         return SeedScores(refitted.seed, {})
-    metrics = measured(config)
-    n_classes = len(store.dataset.classes)
-    weights = store.dataset.weights_of(store.split.test_rows)
-    scores = interval.measured(
-        metrics, store.dataset.task, y, refitted.predictions, n_classes, weights
-    )
+    scores = _on_test(store, y, refitted.predictions).measured(measured(config))
     return SeedScores(refitted.seed, scores)
+
+
+def _on_test(store: FoldStore, y: NDArray[np.generic], predictions: Predictions) -> Predicted:
+    dataset, weights = store.dataset, store.dataset.weights_of(store.split.test_rows)
+    return Predicted(dataset.task, y, predictions, len(dataset.classes), weights)
 
 
 def confusion_matrix(

@@ -65,7 +65,7 @@ def rehearsal(found: StudyRehearsal, gates: Mapping[str, Scalar] | None = None) 
     if found.seconds:
         lines.append(labelled("time", _time(found)))
     parts: list[RenderableType] = [line.hanging() for line in lines]
-    if found.n_beyond:
+    if found.n_beyond and not found.keeps_none:
         parts.append(Text(_beyond(found), style="yellow"))
     return Group(*parts, Text(), _verdict(found, gates))
 
@@ -174,8 +174,8 @@ def _beyond(found: StudyRehearsal) -> str:
     tried = count(found.n_rehearsed, "configuration")
     if found.n_beyond == found.n_rehearsed:
         return (
-            f"None of {tried} keeps to the limits; of the smallest, {found.beyond}. Widen the "
-            "ranges towards smaller models, or the limits: else no trial may have a score."
+            f"None of {tried} keeps to the limits, but some between them may; of the smallest, "
+            f"{found.beyond}."
         )
     return (
         f"{found.n_beyond} of {tried} would break a limit before any training, at no cost; of the "
@@ -183,8 +183,18 @@ def _beyond(found: StudyRehearsal) -> str:
     )
 
 
+def _keeps_none(found: StudyRehearsal) -> str:
+    tried = count(found.n_rehearsed, "configuration")
+    return (
+        f"None of {tried} keeps to the limits; of the smallest, {found.beyond}. A search would "
+        f"stop without a value. {wording.WIDEN}"
+    )
+
+
 def _verdict(found: StudyRehearsal, gates: Mapping[str, Scalar] | None) -> RenderableType:
     rehearsed = count(found.n_rehearsed, "configuration")
+    if found.keeps_none and not found.mistakes:
+        return Text(_keeps_none(found), style="bold red")
     if not found.mistakes:
         pairs = "the first pairs" if found.n_rehearsed == MOST_POINTS else "every pair"
         what = f"trained for two batches, {pairs} of choices among them"

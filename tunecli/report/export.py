@@ -45,8 +45,8 @@ seconds, memory bytes.
 
 The CSV has the scalars of a trial, then `fold.<n>`, `metric.<name>` and `param.<name>`. A
 parameter that a trial does not have is an empty cell, one whose value is none is `none`. A metric
-that is not defined is `nan`. Text that begins with `=`, `+`, `-` or `@` has a `'` in front: no
-spreadsheet takes it for a formula.
+that is not defined is `nan`, infinity too. Text that begins with `=`, `+`, `-` or `@` has a `'` in
+front: no spreadsheet takes it for a formula.
 """
 
 from __future__ import annotations
@@ -190,6 +190,8 @@ def _cell(value: Any) -> Any:
         return ""
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, float) and not math.isfinite(value):
+        return "nan"
     return value.isoformat() if hasattr(value, "isoformat") else wording.cell(value)
 
 

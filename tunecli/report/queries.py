@@ -32,7 +32,12 @@ from sqlalchemy.pool import NullPool
 from tunecli.errors import DatabaseError, StudyNotFoundError
 from tunecli.search.cells import checked, refuse_nonsense
 from tunecli.search.place import TRASH
-from tunecli.search.sqlite_files import WAYS_OUT, in_one_line, open_read_only
+from tunecli.search.sqlite_files import (
+    WAYS_OUT,
+    in_one_line,
+    open_read_only,
+    refuse_other_file,
+)
 from tunecli.search.urls import masked, shown, sqlite_file
 
 STUDIES = text(
@@ -191,6 +196,7 @@ def _engine(url: str) -> Engine:
         raise StudyNotFoundError(
             f"There is no study database at {path}. `tunecli report` lists the studies."
         )
+    refuse_other_file(path)
     return create_engine("sqlite://", creator=lambda: open_read_only(path), poolclass=NullPool)
 
 

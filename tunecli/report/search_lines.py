@@ -138,7 +138,8 @@ def _how_it_ended(ended: SearchEnded, started: SearchStarted) -> str:
             return f"Interrupted: {kept} done; what was running goes on with the next call."
         case "failing":
             what = _IN_VAIN.get(ended.outcome, "no trial has a value")
-            return f"Stopped: {what}. {wording.plain(ended.reason)}".rstrip()
+            way = f". {wording.WIDEN}" if ended.outcome == "infeasible" else ""
+            return f"Stopped: {what}. {wording.plain(ended.reason)}{way}".rstrip()
 
 
 def _done(n_done: int, n_total: int) -> str:

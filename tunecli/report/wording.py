@@ -23,6 +23,10 @@ _BLOCKS = "▁▂▃▄▅▆▇█"
 _SMALL, _LARGE = 1e-3, 1e9  # scores beyond have an exponent
 
 
+WIDEN = "Widen the ranges, or the limits in constraints."
+"""Where no configuration keeps to the limits."""
+
+
 def plain(text: str) -> str:
     r"""One line with nothing invisible in it: `\x1b` for the character, and so on."""
     if text.isprintable():

@@ -33,6 +33,7 @@ from tunecli.study_file.study_file import StudyFile
 from tunecli.study_file.tree import trains_itself
 from tunecli.training.memory import life_peak
 from tunecli.training.own_rehearsal import rehearse_own
+from tunecli.training.reasons import alike
 from tunecli.training.rehearsal import Rehearsal, rehearse
 
 
@@ -49,6 +50,8 @@ class StudyRehearsal:
         n_process_bytes: of this process, which has torch and the data in memory as a worker has.
         n_beyond: configurations whose model breaks a limit before it is trained.
         beyond: in which way the smallest of them does.
+        keeps_none: whether all of them break one limit on the same side, so that those between
+            them do too.
         seconds_per_trial: mean over the configurations, if nothing stops a trial early.
         n_jobs: workers that a search would use here by default.
         n_evaluations: of the longest trial; 0 if only its own training knows.
@@ -63,6 +66,7 @@ class StudyRehearsal:
     n_process_bytes: int
     n_beyond: int
     beyond: str
+    keeps_none: bool
     seconds_per_trial: float
     n_jobs: int
     n_evaluations: int
@@ -128,6 +132,7 @@ class StudyCheck:
             n_process_bytes=self._process_bytes,
             n_beyond=len(beyond),
             beyond=min(beyond, key=lambda one: one.n_weights).beyond if beyond else "",
+            keeps_none=beyond == good and len({alike(one.beyond) for one in beyond}) == 1,
             seconds_per_trial=fmean(seconds or [0.0]),
             n_jobs=n_jobs,
             n_evaluations=max(self._n_evaluations(point) for point, _ in rehearsed),

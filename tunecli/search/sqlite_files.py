@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from tunecli.errors import DatabaseError
 
+_HEADER = b"SQLite format 3\0"
 BUSY_SECONDS = 60.0  # how long a read or a write waits for another process that holds the lock
 
 
@@ -33,6 +34,24 @@ def open_read_only(path: Path) -> sqlite3.Connection:
     return _connect(path, "rw")
 
 
+def refuse_other_file(path: Path) -> None:
+    """Let only a file pass that is or was an SQLite database, or is empty.
+
+    Raises:
+        DatabaseError: its first bytes are of another kind of file.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(len(_HEADER))
+    except OSError:
+        return  # SQLite says why it cannot be read
+    if start and start != _HEADER:
+        raise DatabaseError(
+            f"{path} is not an SQLite database; nothing was written to it. Name another file, as "
+            "--storage sqlite:///studies.db, or restore a copy of the database."
+        )
+
+
 def refuse_unfit(path: Path) -> None:
     """Let only a whole study database pass, which Optuna opens without writing to it.
 
@@ -40,6 +59,7 @@ def refuse_unfit(path: Path) -> None:
         DatabaseError: it is none, or damaged.
         sqlite3.OperationalError: it cannot be read now.
     """
+    refuse_other_file(path)
     try:
         with closing(open_read_only(path)) as opened:
             _refuse_foreign(opened, path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote, unquote_plus, urlsplit
 
@@ -27,23 +28,27 @@ def sqlite_file(url: str) -> Path | None:
 
 
 _HIDDEN = "***"
-_USERINFO = re.compile(r"([^:/]*://[^/:@]*:)(.*)@", re.DOTALL)
+_USERINFO = re.compile(r"[^:/]*://[^/:;#?&]*[:;#?&](.*)@", re.DOTALL)
 """With a password, which may hold an `@`, `/` or `?` that should have been encoded."""
-_ENTRY = re.compile(r"([?&]([^=&]*)=)([^&]*)")
+_PORT = re.compile(r"[^:/]*://[^/?]*?:(?!\d*(?:[/?]|\Z))([^\]]*?)(?=[?&][^?&=]+=|\Z)", re.DOTALL)
+"""That is no number, with what follows: it may be a password whose `@` is missing."""
+_NAME = re.compile(r"([^?&;#=\s]*)=")
+_VALUE = re.compile(r"[^&]*(?:&[^=&]*(?=&|\Z))*")
+"""Holds whatever should have been encoded: an `&` before what has no name is part of it."""
 _SECRET = re.compile(r"pass(?!file)|pwd|secret|token|credential|auth|dsn|connect\Z", re.IGNORECASE)
-"""Found in the names of what a URL's query may hold and nobody may see."""
+"""Found in the names of what a URL may hold and nobody may see."""
+_PLAIN = re.compile(r"(\w+:/)?[\w./-]*")
 _SHORTEST = 3
 """Secrets that are shorter stand in any text by chance."""
 
 
 def without_password(url: str) -> str:
     """The URL as it may be shown and logged, whether or not it can be read."""
-    userinfo = _USERINFO.match(url)
-    start = f"{userinfo[1]}{_HIDDEN}" if userinfo else ""
-    rest = url[userinfo.end(2) :] if userinfo else url
-    return start + _ENTRY.sub(
-        lambda entry: f"{entry[1]}{_HIDDEN}" if _is_secret(entry[2]) else entry[0], rest
-    )
+    told, done = "", 0
+    for start, end in sorted(_secrets(url)):
+        told += url[done:start] + _HIDDEN if start >= done else ""  # else within the one before
+        done = max(done, end)
+    return told + url[done:]
 
 
 def has_secret(url: str) -> bool:
@@ -53,18 +58,24 @@ def has_secret(url: str) -> bool:
 
 def masked(text: str, url: str) -> str:
     """The words of a database or a driver without what is secret in its URL."""
-    userinfo = _USERINFO.match(url)
-    rest = url[userinfo.end(2) :] if userinfo else url
-    written = [entry[3] for entry in _ENTRY.finditer(rest) if _is_secret(entry[2])]
-    written += [userinfo[2]] if userinfo else []
+    written = [url[start:end] for start, end in _secrets(url)]
     forms = {meant(secret) for secret in written for meant in (str, unquote, unquote_plus)}
     for form in sorted(forms, key=len, reverse=True):
         text = text.replace(form, _HIDDEN) if len(form) >= _SHORTEST else text
     return text
 
 
-def _is_secret(name: str) -> bool:
-    return _SECRET.search(unquote(name)) is not None
+def _secrets(url: str) -> Iterator[tuple[int, int]]:
+    """Where a URL holds what nobody may see, also one that is separated as it should not be."""
+    if user := _USERINFO.match(url) or _PORT.match(url):
+        yield user.span(1)
+    is_file = url.startswith("sqlite")  # which may be called anything
+    start = len(re.split("[?&;#]", url, maxsplit=1)[0]) if is_file else 0
+    while name := _NAME.search(url, start):
+        start = name.end()
+        if _SECRET.search(unquote(name[1])) and (value := _VALUE.match(url, start)):
+            yield value.span()
+            start = value.end()
 
 
 def shown(url: str) -> str:
@@ -89,7 +100,7 @@ def refuse_unusable(url: str) -> None:
             "Use sqlite, postgresql or mysql."
         ) from None
     except ArgumentError:
-        given = "" if "@" in url or has_secret(url) else f", got {url!r}"
+        given = f", got {url!r}" if _PLAIN.fullmatch(url) else ""
         raise PlaceError(
             "--storage takes a database URL, as sqlite:///studies.db or "
             f"postgresql://user@host/name{given}."
@@ -113,6 +124,6 @@ def refuse_unusable(url: str) -> None:
     if path is not None and path.exists() and not path.is_file():
         kind = "a folder" if path.is_dir() else "not a file"
         raise PlaceError(
-            f"--storage {url}: {path} is {kind}. An SQLite database is a file, as "
-            f"sqlite:///{path / 'studies.db' if path.is_dir() else 'studies.db'}."
+            f"--storage {without_password(url)}: {path} is {kind}. An SQLite database is a file, "
+            f"as sqlite:///{path / 'studies.db' if path.is_dir() else 'studies.db'}."
         )

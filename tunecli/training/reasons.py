@@ -13,7 +13,8 @@ OUT_OF_MEMORY = "out of memory"
 TIMEOUT = "timeout"
 WORKER_DIED = "worker died"
 
-_NUMBER = re.compile(r"\d+(?:\.\d+)?(?:e[+-]?\d+)?")
+_NUMBER = re.compile(r"\d+(?:,\d{3})*(?:\.\d+)?(?:e[+-]?\d+)?(?: (?:[KMG]?B|[mµ]?s)\b)?")
+"""As costs are written, with their unit."""
 
 
 def is_out_of_memory(reason: str) -> bool:
