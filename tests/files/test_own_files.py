@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from locations import PACKAGE
 
+from tunecli.files.file_lock import in_turn
 from tunecli.files.own import NotOwnError, make_folder, open_file, refuse_foreign, remove_files
-from tunecli.files.turns import in_turn
 
 
 def link(path: Path, victim: Path) -> None:

@@ -10,7 +10,7 @@ from in_process import drive
 from optuna.trial import TrialState
 from study_makers import SUMMARY
 
-from tunecli.database.lessons import Learned, Lesson, as_attribute, from_attribute
+from tunecli.database.learned_trials import Learned, Lesson, as_attribute, from_attribute
 from tunecli.database.write import StudyDatabase
 from tunecli.errors import StudyFileError
 from tunecli.search.resume import create_study

@@ -14,11 +14,8 @@ from hypothesis import strategies as st
 from training_cases import CPU, classification, component, regression, trial
 
 from tunecli.study_file.settings.settings import EarlyStopping, TrialConfig
-from tunecli.training.cross_validation import (
-    CrossValidation,
-    best_index,
-    no_longer_improves,
-)
+from tunecli.training.cross_validation import CrossValidation, best_index
+from tunecli.training.early_stopping import no_longer_improves
 from tunecli.training.fold import FoldTraining
 from tunecli.training.outcome.evaluation import Evaluation
 from tunecli.training.outcome.metrics import measure

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from tunecli.data.fold_store import FoldStore
-from tunecli.data.no_data import NoData
+from tunecli.data.placeholder_data import NoData
 from tunecli.data.rows.workspace import HERE, Workspace
 from tunecli.errors import DataError
 from tunecli.study_file.settings.metric_names import METRICS

@@ -17,7 +17,7 @@ from tunecli.database.clock import utc_now
 from tunecli.database.engines import clear_errors, exists, open_engine
 from tunecli.database.urls import display_url, sqlite_file, sqlite_url
 from tunecli.errors import DatabaseError
-from tunecli.files.turns import in_turn
+from tunecli.files.file_lock import in_turn
 from tunecli.files.whole import users_file
 from tunecli.study_file.read.study_name import TRASH
 from tunecli.study_file.settings.settings import Direction

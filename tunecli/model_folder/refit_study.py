@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 from tunecli.data.fold_store import FoldStore
 from tunecli.data.rows.summary import is_same_content
 from tunecli.data.rows.workspace import Workspace
 from tunecli.data.user_code.import_user_code import permit
-from tunecli.database.write import StudyDatabase
 from tunecli.errors import RefitError
 from tunecli.model_folder.as_searched import as_searched
 from tunecli.model_folder.card import card
 from tunecli.model_folder.find import MODEL
 from tunecli.model_folder.format.folder import TEXTS, refuse_foreign_model
 from tunecli.model_folder.format.write_model import write_model
+from tunecli.model_folder.looks_at_test_set import count_look
 from tunecli.model_folder.refitting import Refitted, RefitTrial, refit_seeds
 from tunecli.model_folder.results import Results, results_of
 from tunecli.report.analysis.records import StudyRecord, TrialRecord
@@ -75,7 +73,7 @@ def refit_study(
     looks = len(study.test_looks) + has_test
     results = results_of(trial, store, refits, looks)
     if has_test:
-        _count_look(study_folder, trial_record.number, results)
+        count_look(study_folder, trial_record.number, results)
     _write(path, study, refits, results)
     return path, results
 
@@ -147,25 +145,6 @@ def _refuse_other_data(study: StudyRecord, store: FoldStore) -> None:
             f"the data {store.settings.source} has changed since study {study.name} was searched: "
             "its scores do not apply to this data. Restore the old data or run a new search."
         )
-
-
-def _count_look(study_folder: StudyFolder, trial: int, results: Results) -> None:
-    """Record a look at the test set, before any score is shown."""
-    score = results.of_test
-    assert score is not None
-    numbers = {"score": score.score, "low": score.low, "high": score.high}
-    look = {
-        "trial": trial,
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        **{name: value if math.isfinite(value) else None for name, value in numbers.items()},
-    }
-    database = StudyDatabase.open(study_folder.url, study_folder.name)
-    assert database is not None, "it was read before"
-    try:
-        looks = database.attribute("test_looks", [])
-        database.set_attributes({"test_looks": [*looks, look]})
-    finally:
-        database.close()
 
 
 def _write(path: Path, study: StudyRecord, refits: Sequence[Refitted], results: Results) -> None:

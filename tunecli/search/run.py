@@ -14,7 +14,7 @@ from pathlib import Path
 import optuna
 
 from tunecli.data.rows.workspace import Workspace
-from tunecli.database.lessons import as_attribute
+from tunecli.database.learned_trials import as_attribute
 from tunecli.database.trials import Trial
 from tunecli.database.urls import without_password
 from tunecli.database.write import StudyDatabase

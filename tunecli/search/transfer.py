@@ -11,7 +11,7 @@ from pathlib import PurePath
 from typing import Any
 
 from tunecli.data.rows.summary import DataSummary
-from tunecli.database.lessons import Learned, Lesson, from_attribute
+from tunecli.database.learned_trials import Learned, Lesson, from_attribute
 from tunecli.database.trials import Trial
 from tunecli.database.validate_rows import refuse_nonsense
 from tunecli.database.write import StudyDatabase

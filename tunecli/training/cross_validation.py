@@ -7,7 +7,6 @@ asking for evaluations, and for early stopping here. The value of a trial is the
 from __future__ import annotations
 
 import io
-import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
@@ -22,7 +21,8 @@ from torch import nn
 
 from tunecli.data.rows.dataset import FoldData
 from tunecli.files.own import make_folder
-from tunecli.study_file.settings.settings import Direction, EarlyStopping, TrialConfig
+from tunecli.study_file.settings.settings import Direction, TrialConfig
+from tunecli.training.early_stopping import no_longer_improves
 from tunecli.training.fold import FoldTraining
 from tunecli.training.outcome.evaluation import Evaluation, Outcome, TrialResult
 from tunecli.training.outcome.failure_reasons import ERROR
@@ -257,21 +257,3 @@ def best_index(values: Sequence[float], direction: Direction) -> int:
     """Return the index of the best of `values`, the earliest of equals."""
     choose = max if direction == "maximize" else min
     return choose(range(len(values)), key=values.__getitem__)  # both return the first of equals
-
-
-def no_longer_improves(
-    values: Sequence[float], direction: Direction, stopping: EarlyStopping
-) -> bool:
-    """Return whether none of the last `patience` values improved the best one by `min_delta`.
-
-    An improvement is measured from the last value that counted as one, so many steps below
-    `min_delta` each count once they add up to more.
-    """
-    sign = 1 if direction == "maximize" else -1
-    best, since = -math.inf, 0
-    for value in values:
-        if sign * value > best + stopping.min_delta:
-            best, since = sign * value, 0
-        else:
-            since += 1
-    return since >= stopping.patience

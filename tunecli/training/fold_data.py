@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tunecli.data.fold_store import FoldStore
-from tunecli.data.no_data import NoData
+from tunecli.data.placeholder_data import NoData
 from tunecli.data.rows.dataset import FoldData
 from tunecli.study_file.settings.code_names import is_code
 from tunecli.study_file.settings.settings import TrialConfig

@@ -14,7 +14,6 @@ from picture_files import make_folders, smooth
 from PIL import Image, features
 from torchvision import datasets
 
-from tunecli.data.first_look import first_look
 from tunecli.data.new_rows import RowKind, blocks_of
 from tunecli.data.pictures.picture_sets import PictureForm, check_room
 from tunecli.data.pictures.pictures import load_pictures
@@ -28,6 +27,7 @@ from tunecli.data.rows.decoding import (
     only_pictures,
 )
 from tunecli.data.rows.workspace import Workspace
+from tunecli.data.starter_facts import first_look
 from tunecli.errors import DataError
 from tunecli.study_file.settings.settings import DataSettings, ValidationSettings
 

@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from tunecli.files.file_lock import in_turn
 from tunecli.files.own import is_folder, make_folder, refuse_foreign
 from tunecli.files.small import read_small
-from tunecli.files.turns import in_turn
 from tunecli.files.whole import whole_folder
 
 Array = NDArray[Any]

@@ -35,8 +35,8 @@ from tunecli.data.rows.dataset import Dataset
 from tunecli.data.rows.decoding import DEEP, Pixels, only_pictures, pixels
 from tunecli.data.rows.workspace import Workspace
 from tunecli.errors import DataError
+from tunecli.files.file_lock import in_turn
 from tunecli.files.own import open_file
-from tunecli.files.turns import in_turn
 from tunecli.study_file.settings.settings import DataSettings, ValidationSettings
 
 Arguments = Mapping[str, Any]

@@ -20,7 +20,12 @@ from torch.utils.data import DataLoader, Dataset
 
 from tunecli.data.rows.hardware import n_cores
 from tunecli.errors import TunecliError, UserCodeError
-from tunecli.lifeline import THE_DRIVERS, end_with_the_parent, end_with_the_parents_pipe, unheard
+from tunecli.parent_death import (
+    THE_DRIVERS,
+    end_with_the_parent,
+    end_with_the_parents_pipe,
+    unheard,
+)
 from tunecli.temporary_folder import claim
 
 Rows = list[int]

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from tunecli.data.cache.cached_datasets import kept_dataset, tensors
-from tunecli.data.columns import cleaning, split_columns
+from tunecli.data.columns import cleaning, columns_for_splits
 from tunecli.data.columns.cell_values import is_nested
 from tunecli.data.columns.column_facts import ColumnFacts, facts_of_columns
 from tunecli.data.columns.column_kinds import Cells, Reading, cells, tells_rows_apart
@@ -306,16 +306,16 @@ def _splits(
     splits: dict[str, NDArray[Any]] = {}
     notes: list[str] = []
     if settings.group is not None:
-        splits["groups"] = split_columns.groups(frame.rows[settings.group], frame.where)
+        splits["groups"] = columns_for_splits.groups(frame.rows[settings.group], frame.where)
         of = f"of {settings.group}"
         groups = count(splits["groups"].max() + 1, f"group {of} is", f"groups {of} are")
         notes.append(f"{groups} kept whole.")
     if settings.time is not None:
-        splits["times"] = split_columns.times(
+        splits["times"] = columns_for_splits.times(
             frame.rows[settings.time], frame.where, Reading.of(settings)
         )
     if settings.weights is not None:
-        weights = split_columns.weights(
+        weights = columns_for_splits.weights(
             frame.rows[settings.weights], frame.where, NumberForm.of(settings)
         )
         splits |= {"weights": weights} if len(np.unique(weights)) > 1 else {}
@@ -325,7 +325,7 @@ def _splits(
         splits["given_folds"] = np.full(len(frame.rows), -1)
         splits["given_folds"][rows] = 0
     if validation.column is not None:
-        folds, test = split_columns.fold_numbers(frame.rows[validation.column])
+        folds, test = columns_for_splits.fold_numbers(frame.rows[validation.column])
         splits["given_folds"] = folds
         if test is not None:
             splits.setdefault("given_test", test)

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from sqlalchemy import Connection
 
 from tunecli.data.rows.summary import DataSummary
-from tunecli.database.lessons import Learned
+from tunecli.database.learned_trials import Learned
 from tunecli.errors import DatabaseError
 from tunecli.report.analysis import queries
 from tunecli.training.outcome.evaluation import Baseline

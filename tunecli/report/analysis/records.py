@@ -18,13 +18,13 @@ from typing import Any, Literal, cast, get_args
 from sqlalchemy import Connection, Row
 
 from tunecli.data.rows.summary import DataSummary
-from tunecli.database.lessons import Learned
+from tunecli.database.learned_trials import Learned
 from tunecli.database.urls import display_url
 from tunecli.errors import DatabaseError, StudyNotFoundError
 from tunecli.report.analysis import queries
 from tunecli.report.analysis.attributes import StoredLook, StudyAttributes, read_attributes
 from tunecli.report.analysis.curves import Curve, read_curves, read_mean_curves
-from tunecli.report.phrases.gates import is_gate, stored_gates
+from tunecli.report.phrases.optional_ranges import is_gate, stored_gates
 from tunecli.study_file.settings.ranges import Categories, FloatRange, IntRange, Range
 from tunecli.study_file.settings.settings import Direction
 from tunecli.study_file.text.scalars import Scalar

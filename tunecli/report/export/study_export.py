@@ -6,7 +6,7 @@ memory is bytes.
 
     format, name, metric, direction, database (no password), file, study_file, overrides,
     resolved, environment, edits
-    learned       [{study, n_trials, lessons, left_out}], see `tunecli.database.lessons`
+    learned       [{study, n_trials, lessons, left_out}], see `tunecli.database.learned_trials`
     summary       what the data is, or null
     baselines     [{name, fold_scores, seconds, metrics, note}]: untuned models on the same folds;
                   without fold_scores, the note is the reason
@@ -59,7 +59,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from tunecli.database.lessons import as_attribute
+from tunecli.database.learned_trials import as_attribute
 from tunecli.database.urls import without_password
 from tunecli.report.analysis import ranking
 from tunecli.report.analysis.curves import Curve

@@ -18,7 +18,7 @@ from tunecli.report.next_round.editing import Editing, UnfitError
 from tunecli.report.next_round.exploit import closer
 from tunecli.report.next_round.paths import moved
 from tunecli.report.phrases import wording
-from tunecli.report.phrases.gates import newest
+from tunecli.report.phrases.optional_ranges import newest
 from tunecli.study_file.read.overrides import with_overrides
 from tunecli.study_file.read.sampler_rules import LEARNERS
 from tunecli.study_file.study_file import StudyFile

@@ -11,7 +11,7 @@ from tunecli.report.analysis.records import StudyRecord, TrialRecord
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.page.plots.marks import outcome_of
 from tunecli.report.phrases import wording
-from tunecli.report.phrases.gates import GATE, is_gate
+from tunecli.report.phrases.optional_ranges import GATE, is_gate
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from tunecli.report.phrases import wording
-from tunecli.report.phrases.gates import GATE
 from tunecli.report.phrases.layout import labelled
+from tunecli.report.phrases.optional_ranges import GATE
 from tunecli.study_file.settings.metric_names import label
 from tunecli.study_file.settings.ranges import Categories, Condition, FloatRange, Parameter, Range
 from tunecli.study_file.settings.settings import Component, Constraint, SearchSettings

@@ -13,7 +13,7 @@ from tunecli.report.analysis import ranking
 from tunecli.report.analysis.records import StudyRecord, TrialRecord
 from tunecli.report.findings.evidence.isolation import Branch, Isolation
 from tunecli.report.phrases import wording
-from tunecli.report.phrases.gates import GATE, is_gate
+from tunecli.report.phrases.optional_ranges import GATE, is_gate
 from tunecli.study_file.settings.ranges import Categories, FloatRange, IntRange, Range
 from tunecli.study_file.text.scalars import Scalar
 

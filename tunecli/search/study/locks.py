@@ -18,9 +18,9 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
+from tunecli.files.file_lock import UNLOCKABLE
 from tunecli.files.own import NotOwnError, open_file, refuse_foreign
 from tunecli.files.small import read_small
-from tunecli.files.turns import UNLOCKABLE
 
 _BEGIN = b'{"pid": '
 """The first bytes of a lock file that is in use."""

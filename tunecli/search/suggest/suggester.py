@@ -20,7 +20,7 @@ from optuna.distributions import BaseDistribution
 from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from tunecli.database.lessons import Lesson
+from tunecli.database.learned_trials import Lesson
 from tunecli.database.trials import Trial
 from tunecli.errors import TunecliError
 from tunecli.search.suggest.distributions import to_distribution

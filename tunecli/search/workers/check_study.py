@@ -13,7 +13,7 @@ import torch
 
 from tunecli.data.columns.column_facts import ColumnFacts
 from tunecli.data.fold_store import FoldStore
-from tunecli.data.no_data import NoData, completed_without_data
+from tunecli.data.placeholder_data import NoData, completed_without_data
 from tunecli.data.rows.hardware import main_memory
 from tunecli.data.rows.summary import DataSummary
 from tunecli.data.rows.workspace import HERE, Workspace

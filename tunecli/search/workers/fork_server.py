@@ -12,7 +12,7 @@ import sys
 from contextlib import suppress
 from types import TracebackType
 
-from tunecli.lifeline import end_with_the_parent
+from tunecli.parent_death import end_with_the_parent
 
 DRIVER = "TUNECLI_DRIVER"
 """The environment variable that gives the fork server the driver's process id."""

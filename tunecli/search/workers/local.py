@@ -18,7 +18,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from tunecli.data.rows.workspace import HERE, Workspace
-from tunecli.lifeline import end_with_the_parents_pipe, ignore_the_drivers_signals, unheard
+from tunecli.parent_death import end_with_the_parents_pipe, ignore_the_drivers_signals, unheard
 from tunecli.search.workers import resource_tracking
 from tunecli.search.workers.fork_server import DRIVER
 from tunecli.search.workers.machine import gpu_of, gpus

@@ -11,7 +11,7 @@ import os
 import sys
 from multiprocessing import resource_tracker
 
-from tunecli.lifeline import THE_DRIVERS, wake_with_the_parents_end
+from tunecli.parent_death import THE_DRIVERS, wake_with_the_parents_end
 
 
 def ensure_running() -> None:

@@ -15,7 +15,7 @@ import torch
 
 from tunecli import __version__
 from tunecli.data.fold_store import FoldStore
-from tunecli.data.no_data import NoData, completed_without_data
+from tunecli.data.placeholder_data import NoData, completed_without_data
 from tunecli.data.rows.dataset import FoldData
 from tunecli.data.rows.summary import DataSummary
 from tunecli.data.rows.workspace import Workspace

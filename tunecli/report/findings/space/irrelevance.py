@@ -17,7 +17,7 @@ from tunecli.report.findings.evidence.effects import Effect, effect_of, permutat
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.finding import Finding, Fixed
 from tunecli.report.findings.evidence.positions import number_position, rounded
-from tunecli.report.phrases.gates import GATE
+from tunecli.report.phrases.optional_ranges import GATE
 from tunecli.report.phrases.wording import joined, plain
 from tunecli.study_file.settings.ranges import Categories, FloatRange
 from tunecli.study_file.text.scalars import Scalar
