@@ -182,10 +182,10 @@ def samplers_table() -> str:
 def own_names_table() -> str:
     """Return the names that do not depend on the versions of the libraries."""
     rows = [
-        ("data: sets of scikit-learn", quoted(BUNDLED)),
+        ("data: scikit-learn datasets", quoted(BUNDLED)),
         ("data: tables", quoted(TABLES)),
         ("data: arrays", quoted(ARRAYS)),
-        ("data: sets of torchvision", quoted(TORCHVISION)),
+        ("data: torchvision datasets", quoted(TORCHVISION)),
         ("scale", quoted((*SCALES, "none"))),
         ("model: tunecli's own", quoted(OWN_MODELS)),
         ("loss", quoted(LOSS_TASKS)),

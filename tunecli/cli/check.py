@@ -15,7 +15,7 @@ def check(
     code: CodeOption = None,
     runs: RunsOption = Path("runs"),
 ) -> None:
-    """Check a study file: read its data and train two batches of every pair of choices.
+    """Check a study file and its data; train two batches with every pair of options.
 
     Example: tunecli check studies/digits.yaml
     """

@@ -29,11 +29,15 @@ def export(
     ] = None,
     data: Annotated[
         str | None,
-        typer.Option(help="Rows to compare file and model on. Default: the training data."),
+        typer.Option(help="Rows to compare file and model on. Default: the study's data.source."),
     ] = None,
     int8: Annotated[
         bool,
-        typer.Option("--int8", help="Write ONNX that computes in 8 bits, if it scores the same."),
+        typer.Option(
+            "--int8",
+            help="Write an int8-quantized ONNX file, if its score drops by no more than "
+            "--tolerance.",
+        ),
     ] = False,
     tolerance: Annotated[
         float, typer.Option(min=0, help="With --int8: share of the score that it may lose.")

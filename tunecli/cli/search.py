@@ -41,7 +41,8 @@ def search(
         int | None,
         typer.Option(
             min=1,
-            help="Number of worker processes. Default: one per GPU, or one per core without GPUs.",
+            help="Number of worker processes. Default: one per visible GPU; without GPUs, one per "
+            "training.threads cores. At most search.parallel.",
         ),
     ] = None,
     jobs_per_gpu: Annotated[

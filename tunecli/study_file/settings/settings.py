@@ -67,18 +67,19 @@ class DataSettings(Settings):
     `source_kinds`.
 
     Attributes:
-        source: a bundled set, a table (.csv, .tsv, .csv.gz, .parquet), arrays (.npz, .npy, .pt), a
-            folder of class folders, a torchvision set, or a function of your own.
+        source: a bundled dataset, a table (.csv, .tsv, .csv.gz, .parquet), arrays (.npz, .npy,
+            .pt), a folder of class folders, a torchvision dataset, or a function of your own.
         arguments: arguments of a function that is the source; they can also be written below its
             name.
         test: the rows to hold out from the search: a share of the rows, 0 for none, or a second
             file. Default: the source's own test split, or 0.2.
         split_seed: seed of the test split and the folds, which `seed` does not affect.
-        scale: scaling, fitted on each training part: standard, minmax, robust, quantile or none.
+        scale: scaling, fitted on each training split: standard, minmax, robust, quantile or none.
             Without scaling, numbers are unchanged and pictures range from 0 (black) to 1 (white).
         augment: augmentation of training pictures, drawn anew for each picture and epoch: classes
             of kornia.augmentation, applied in order.
-        target: the column to predict; for a .npy file, the file of the targets.
+        target: the column to predict, required for a table; for a .npy file, the file of the
+            targets.
         task: classification or regression. Default: decided by the target.
         drop: columns to ignore.
         categorical: columns to treat as categories, whatever their cells look like.
@@ -95,8 +96,10 @@ class DataSettings(Settings):
             from training.
         impute: the replacement of missing numbers: median, mean or most_frequent.
         min_frequency: share of the training rows below which categories are merged into one.
-        size: height and width of all pictures in pixels, such as 64 or [48, 64].
-        channels: number of channels of pictures: 1 for grey, 3 for colour.
+        size: height and width of all pictures in pixels, such as 64 or [48, 64]; required if they
+            differ in size.
+        channels: number of channels of pictures: 1 for grey, 3 for colour. Default: 1 if all are
+            grey, else 3.
         skip_unreadable: whether to leave out pictures that cannot be read.
         root: folder of torchvision's data sets.
         download: whether to download a torchvision data set that is missing.
@@ -150,7 +153,7 @@ class ValidationSettings(Settings):
         holdout: share of the rows to validate on.
         file: a table of rows to validate on.
         column: a column that numbers the folds, or marks the rows to validate on.
-        folder: a folder of pictures to validate on, next to the class folders.
+        folder: an image folder to validate on, next to the class folders.
     """
 
     folds: Annotated[int, Field(ge=2, le=MOST_FOLDS)] | None = None
@@ -199,7 +202,7 @@ class TrainingSettings(Settings):
     """Training of a model.
 
     Attributes:
-        epochs: passes over the training part; 20 unless `steps` is given.
+        epochs: passes over the training split; 20 unless `steps` is given.
         steps: optimizer steps instead of epochs; schedules then also count steps, except
             ReduceLROnPlateau.
         eval_every: number of epochs between evaluations (a fraction is allowed) or, with `steps`,
@@ -216,8 +219,8 @@ class TrainingSettings(Settings):
         clip_norm: largest norm of the gradient of all parameters together.
         clip_value: largest absolute value of any gradient entry.
         input_noise: standard deviation of Gaussian noise on (scaled) training inputs.
-        mixup: mixes each batch with itself in another order, both features and losses, by a share
-            drawn from Beta(mixup, mixup); 0 is off.
+        mixup: mixes each batch with a permutation of itself (inputs and losses), with a mixing
+            coefficient drawn from Beta(mixup, mixup); 0 is off.
         cutmix: pastes a rectangle of another picture into each picture; its area is drawn from
             Beta(cutmix, cutmix). With mixup, each batch uses one of the two at random.
         warmup: share of all optimizer steps over which the learning rate rises linearly from 0.
@@ -297,7 +300,7 @@ class CompressionSettings(Settings):
         share: makes weights share values; smaller.
         finetune_epochs: epochs of training after these three, with masks and shared values kept.
         fuse: folds batch norms into the layers before them; faster.
-        quantize: stores weights as whole numbers of 8 or 4 bits, with one factor per channel;
+        quantize: stores weights as 8-bit or 4-bit integers with one scale per output channel;
             smaller.
     """
 
@@ -339,7 +342,8 @@ class SearchSettings(Settings):
 
     Attributes:
         trials: total number of trials of the study; a resumed study continues up to it.
-        timeout: seconds per call of `search`; at most ten years.
+        timeout: time limit per call of `search`, such as 90m or 2h; no trial is started after it;
+            at most ten years.
         sampler: a class of optuna.samplers.
         pruner: a class of optuna.pruners.
         parallel: largest number of trials at once; trial n is suggested from trials
