@@ -7,7 +7,7 @@ from urllib.parse import quote, quote_plus
 import optuna
 import pytest
 from commands import call_in
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tunecli.cli.shared.find_study import options_again
@@ -131,6 +131,7 @@ def test_a_named_password_is_hidden_behind_whatever_separates_it(
         hidden_everywhere("qzq", url)
 
 
+@example(":", "me", ("", "://"))  # which looks like the end of a scheme
 @given(st.sampled_from(":;#?&"), st.sampled_from(["me", "me@corp.com", "", "m%40e"]), SECRETS)
 def test_and_before_a_host_or_in_place_of_its_port(
     separator: str, user: str, around: tuple[str, str]

@@ -28,8 +28,11 @@ def sqlite_file(url: str) -> Path | None:
 
 
 _HIDDEN = "***"
-_USERINFO = re.compile(r"[^:/]*://[^/:;#?&]*[:;#?&](.*)@", re.DOTALL)
-"""User and password; the password may hold an `@`, `/` or `?` that should have been encoded."""
+_USERINFO = re.compile(r"(?:[^:/]*://|(?![^:/]*://))[^/:;#?&]*[:;#?&](.*)@", re.DOTALL)
+"""User and password, behind a scheme or without one.
+
+The password may hold an `@`, `/`, `?` or `://` that should have been encoded.
+"""
 _PORT = re.compile(r"[^:/]*://[^/?]*?:(?!\d*(?:[/?]|\Z))([^\]]*?)(?=[?&][^?&=]+=|\Z)", re.DOTALL)
 """A port that is not a number, with what follows: it may be a password whose `@` is missing."""
 _NAME = re.compile(r"([^?&;#=\s]*)=")

@@ -21,9 +21,8 @@ from tunecli.study_file.read.sampler_rules import (
 )
 from tunecli.study_file.read.study_name import STUDY_NAME
 from tunecli.study_file.settings import source_kinds
-from tunecli.study_file.settings.setting_types import LARGEST_SEED
+from tunecli.study_file.settings.setting_types import LARGEST_SEED, MOST_FOLDS
 from tunecli.study_file.settings.settings import (
-    MOST_FOLDS,
     Component,
     Constraint,
     DataSettings,

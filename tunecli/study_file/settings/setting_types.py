@@ -11,6 +11,9 @@ from pydantic_core import PydanticCustomError
 LARGEST = 3e38
 """Approximately the largest number that a model can compute with, in 32 bits."""
 
+MOST_FOLDS = 10_000
+"""Largest number of folds of a trial, including repeats."""
+
 LARGEST_SEED = 2**32 - 1
 """The largest seed that numpy and scikit-learn accept."""
 

@@ -15,6 +15,7 @@ from tunecli.study_file.settings.durations import Duration
 from tunecli.study_file.settings.setting_types import (
     LARGEST,
     LARGEST_SEED,
+    MOST_FOLDS,
     Amount,
     Fraction,
     Off,
@@ -134,10 +135,6 @@ class DataSettings(Settings):
     root: str | None = None
     download: bool = False
     in_memory: bool | Literal["auto"] = "auto"
-
-
-MOST_FOLDS = 10_000
-"""Largest number of folds of a trial, including repeats."""
 
 
 class ValidationSettings(Settings):
