@@ -245,7 +245,7 @@ def test_a_search_on_what_is_loaded_is_exact_and_shows_it(tmp_path: Path) -> Non
         done = call_in(tmp_path, "search", f"{name}.yaml", "--code", "digits.py", "--jobs", jobs)
         told = " ".join(done.stderr.split())
         assert "digits.py:load is loaded batch by batch by" in told
-        assert "as data.in_memory says" in told
+        assert "as set by data.in_memory" in told
     tables = [table(tmp_path / "runs" / name / "study.db") for name in ("one", "two")]
     assert tables[0] == tables[1]
     assert len({row[7] for row in tables[0]}) > 1
