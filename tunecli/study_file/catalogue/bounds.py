@@ -18,6 +18,8 @@ _MODEL = {
     "dropout": "[0, 1)",
     "width": "[1, inf)",
     "depth": "[1, 10000]",
+    "CNN.depth": "[1, 10]",  # each block doubles the channels
+    "CNN.kernel": "[1, 99]",
     "channels": "[1, inf)",
     "kernel": "[1, inf)",
 }
