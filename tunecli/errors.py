@@ -87,19 +87,15 @@ class StudyFileError(TunecliError):
         super().__init__("\n".join(lines))
 
     def __reduce__(self) -> tuple[type[StudyFileError], tuple[str, tuple[Problem, ...]]]:
-        return type(self), (
-            self.file,
-            self.problems,
-        )  # to pickle it: workers send it to the driver
+        return type(self), (self.file, self.problems)  # pickled: workers send it to the driver
 
     def _line(self, problem: Problem) -> str:
         position = f"{self.file}:{problem.line}:{problem.column}" if problem.line else self.file
         if problem.override:
             position = f"--set {_shortened(problem.override)}"
         text = f"{position}: {problem.path + ': ' if problem.path else ''}{problem.message}"
-        return "".join(
-            c if c.isprintable() else repr(c)[1:-1] for c in text
-        )  # keeps each problem on one line
+        # each problem stays on one line
+        return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 class DataError(TunecliError):
@@ -125,7 +121,7 @@ class DataError(TunecliError):
 
 
 class DataWarning(UserWarning):
-    """Rows to predict may be written otherwise than those that a model was trained on."""
+    """The rows to predict may be written differently from those of the training."""
 
 
 class DataMistakesError(DataError):
@@ -178,11 +174,11 @@ class OutputError(TunecliError):
 
 
 def _way_to_write(path: Path, error: OSError) -> str:
-    """The next step of somebody who named a file that cannot be written."""
+    """Return the next step for a user whose output file cannot be written."""
     if not isdir(path.parent):
         return f"Folder {path.parent} does not exist: create it, or name another file."
     if isdir(path):
-        return f"Name a file, as {path / 'a'}{path.suffix}."
+        return "Name a file in this folder."
     known = {errno.EEXIST: "Remove it, or name another file."}
     known |= dict.fromkeys(NO_ROOM, "Make room, or name another file.")
     known |= dict.fromkeys(NO_RIGHT, "Allow it, or name another file.")

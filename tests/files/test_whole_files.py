@@ -108,7 +108,7 @@ def test_a_folder_is_no_file_to_write(
     [
         ("nowhere/x", r"Folder nowhere does not exist: create it, or name another file\."),
         ("file/x", r"Folder file does not exist: create it, or name another file\."),
-        ("folder", r"Name a file, as folder/a\."),
+        ("folder", r"Name a file in this folder\."),
         ("file", r"\(File exists\)\. Remove it, or name another file\."),
         ("x" * 300, r"\(File name too long\)\. Name another file\."),
     ],

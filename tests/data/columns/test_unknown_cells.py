@@ -33,9 +33,15 @@ def test_numbers_in_the_place_of_codes_are_told() -> None:
     assert found[:, 0].tolist() == [4.0, 4.0]
 
 
-@pytest.mark.parametrize("cells", [["02", "2"], ["02", None], [None, None]])
-def test_one_known_cell_is_enough(cells: list[object]) -> None:
-    model_cells(pd.DataFrame({"code": cells, "n": 1}, dtype=object), CODES, "the table")
+@pytest.mark.parametrize(
+    ("cells", "unknown"), [(["02", "2"], [0, 1]), (["02", None], [0, 0]), ([None, None], [0, 0])]
+)
+def test_one_known_cell_is_enough(cells: list[object], unknown: list[int]) -> None:
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        codes = model_cells(pd.DataFrame({"code": cells, "n": 1}, dtype=object), CODES, "t")[:, 0]
+    assert not found
+    assert (codes == len(CODES[0].categories)).tolist() == [bool(one) for one in unknown]
 
 
 @pytest.mark.parametrize("n_rows", [1, 2, 5])

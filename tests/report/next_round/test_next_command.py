@@ -79,8 +79,10 @@ def test_a_study_of_another_program_has_no_file(tmp_path: Path) -> None:
 
 
 def test_wrong_calls_are_refused(folder: Path) -> None:
-    call_in(folder, "next", "digits", "--explore", "--exploit", code=2)
-    call_in(folder, "next", "digits", "-o", "nowhere/x.yaml", code=2)
+    both = call_in(folder, "next", "digits", "--explore", "--exploit", code=2).stderr
+    assert "mutually exclusive" in both
+    nowhere = call_in(folder, "next", "digits", "-o", "nowhere/x.yaml", code=2).stderr
+    assert "Folder nowhere does not exist" in " ".join(nowhere.replace("│", " ").split())
 
 
 @pytest.mark.slow

@@ -35,10 +35,12 @@ class LoadedCode:
         """
         if not self._code.allows_anything:
             return {}
-        files = {path for path in (*self._imported(), *self._read()) if not is_installed(path)}
+        opened = self._opened.copy()
+        theirs = (*self._imported(), *filter(self._is_theirs, map(Path, opened)))
+        files = {path for path in theirs if not is_installed(path)}
         files |= {other for path in files for other in shadows(path)}
         hashes = {str(path): content_hash(path) for path in sorted(files)}
-        self._opened.clear()  # also of those that were opened here
+        self._opened -= {*opened, *hashes}  # without those that were opened here
         return {path: content for path, content in hashes.items() if content}
 
     def _imported(self) -> Iterator[Path]:
@@ -51,9 +53,6 @@ class LoadedCode:
                 path = Path(file).absolute()
                 if package in packages or self._is_theirs(path):
                     yield path
-
-    def _read(self) -> Iterator[Path]:
-        return filter(self._is_theirs, map(Path, self._opened.copy()))
 
     def _is_theirs(self, path: Path) -> bool:
         folders = (file.parent for file, _ in self._code.files)

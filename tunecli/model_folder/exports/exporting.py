@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -19,6 +16,7 @@ from tunecli.data.new_rows import blocks_of
 from tunecli.errors import DataError, ExportError, MissingPackageError
 from tunecli.files.output import output
 from tunecli.model_folder.exports.graph import Graph, given_to_graph, why_not_whole
+from tunecli.model_folder.exports.quietly import quietly
 from tunecli.model_folder.format.model import Model
 from tunecli.training.compression.packing import plain_file
 from tunecli.training.step.losses import Predictions
@@ -124,7 +122,7 @@ def _unit(model: Model, expected: Predictions) -> float:
 
 def _pt2(graph: Graph, rows: Tensor, path: Path) -> Run:
     program = _traced(graph, rows)
-    with _quietly("save"), path.open("wb") as file:
+    with quietly("torch", "save"), path.open("wb") as file:
         torch.export.save(program, file)
     with path.open("rb") as written:
         module = torch.export.load(written).module()
@@ -144,7 +142,7 @@ def _onnx(graph: Graph, rows: Tensor, path: Path) -> Run:
     except ModuleNotFoundError as error:
         raise MissingPackageError("onnx", error) from None
     program = _traced(graph, rows)
-    with _quietly("onnx"):
+    with quietly("torch", "onnx"):
         written = torch.onnx.export(
             program, input_names=["rows"], output_names=["predictions"], dynamo=True, verbose=False
         )
@@ -162,24 +160,7 @@ def _onnx(graph: Graph, rows: Tensor, path: Path) -> Run:
 def _traced(graph: Graph, rows: Tensor) -> Any:
     """Return the graph as a torch program for any number of rows."""
     example = rows[:2].clone()  # a file stores the whole storage of its example
-    with _quietly("export"), torch.no_grad():
+    with quietly("torch", "export"), torch.no_grad():
         return torch.export.export(
             graph, (example,), dynamic_shapes=({0: torch.export.Dim("n_rows")},)
         )
-
-
-@contextmanager
-def _quietly(what: str) -> Iterator[None]:
-    """Silence torch's own remarks, and turn its errors into one sentence."""
-    logger = logging.getLogger("torch")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    except Exception as error:  # torch raises its own internal errors
-        reason = " ".join(str(error).split())[:300]
-        raise ExportError(f"torch cannot {what} this network: {reason}") from None
-    finally:
-        logger.setLevel(level)

@@ -7,10 +7,7 @@ in 8 bits.
 
 from __future__ import annotations
 
-import logging
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
@@ -28,6 +25,7 @@ from tunecli.files.output import output
 from tunecli.files.whole import whole_file
 from tunecli.model_folder.exports.exporting import Exported, export_model
 from tunecli.model_folder.exports.graph import given_to_graph
+from tunecli.model_folder.exports.quietly import quietly
 from tunecli.model_folder.format.model import Model
 from tunecli.study_file.settings.metric_names import label
 from tunecli.study_file.text.counts import count
@@ -99,7 +97,7 @@ def to_int8(model: Model, store: FoldStore, path: Path, tolerance: float) -> Int
     if not len(scored):
         raise ExportError("--int8 needs more rows for calibration and scoring than the data has.")
     with whole_file(path) as small:
-        with _quietly():
+        with quietly("onnxruntime", "quantize"):
             quantization.quantize_static(
                 path,
                 small,
@@ -186,21 +184,6 @@ def _refuse_worse(change: Int8, model: Model, tolerance: float) -> None:
             f"than a share of {tolerance:g}. The file was not written. Allow more with "
             "--tolerance."
         )
-
-
-@contextmanager
-def _quietly() -> Iterator[None]:
-    """Silence onnxruntime's advice, and turn its errors into one sentence."""
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    except Exception as error:  # onnxruntime raises many kinds of errors
-        reason = " ".join(str(error).split())[:300]
-        raise ExportError(f"onnxruntime cannot quantize this network: {reason}") from None
-    finally:
-        logging.disable(logging.NOTSET)
 
 
 def words(change: Int8) -> Sequence[str]:
