@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from tunecli.cli.shared.options import CodeOption, RunsOption
-from tunecli.cli.shared.streams import warnings_said
+from tunecli.cli.shared.streams import data_warnings_on_stderr
 
 
 def predict(
@@ -48,5 +48,5 @@ def predict(
     here = Path().absolute()
     allowed = AllowedCode.of(here, code or [])
     workspace = Workspace(here, runs.absolute() / ".cache", allowed)
-    with warnings_said():
+    with data_warnings_on_stderr():
         write_predictions(load_with(model_at(model, runs), workspace), data, output, proba)

@@ -9,20 +9,21 @@ from types import MappingProxyType
 from tunecli.errors import TopicNotFoundError
 from tunecli.study_file.text.suggestions import did_you_mean, listed
 
-_SENTENCES = {
-    "study-file": "How to write a study file: ranges, choices, variants, objectives, limits.",
-    "data": "Which data tunecli reads, and how: tables, dates, arrays, pictures, splits.",
-    "models": "Models, losses, optimizers and schedules, and what is filled in for you.",
-    "compression": "Make models smaller or faster, and search how much.",
-    "own-code": "Use your own model, loss, metric, data or training loop.",
-    "report": "Read a report: findings, the page, the next round, comparisons, trackers.",
-    "winner": "Refit the best trial, predict with it, export it, serve it.",
-    "guarantees": "What you can rely on: exactness, honesty, outcomes, edits, files.",
-    "settings": "Tables of all settings with defaults, and of all names to select from.",
-    "options": "Tables of all commands and options, and exit codes.",
-    "recipes": "I want to …: commands for common tasks, and the study files to start from.",
-}
-TOPICS = MappingProxyType(_SENTENCES)
+TOPICS = MappingProxyType(
+    {
+        "study-file": "How to write a study file: ranges, choices, variants, objectives, limits.",
+        "data": "Which data tunecli reads, and how: tables, dates, arrays, pictures, splits.",
+        "models": "Models, losses, optimizers and schedules, and what is filled in for you.",
+        "compression": "Make models smaller or faster, and search how much.",
+        "own-code": "Use your own model, loss, metric, data or training loop.",
+        "report": "Read a report: findings, the page, the next round, comparisons, trackers.",
+        "winner": "Refit the best trial, predict with it, export it, serve it.",
+        "guarantees": "What you can rely on: exactness, honesty, outcomes, edits, files.",
+        "settings": "Tables of all settings with defaults, and of all names to select from.",
+        "options": "Tables of all commands and options, and exit codes.",
+        "recipes": "I want to …: commands for common tasks, and the study files to start from.",
+    }
+)
 """One sentence per topic, in the order in which the guide lists them."""
 
 _MARKER = re.compile(r"^<!--.*-->\n\n?", re.MULTILINE)

@@ -31,10 +31,10 @@ def say(text: str) -> None:
 
 
 @contextmanager
-def warnings_said() -> Iterator[None]:
-    """Say each warning about the user's data as a sentence, without the line of code."""
+def data_warnings_on_stderr() -> Iterator[None]:
+    """Print each warning about the user's data as a sentence, without the line of code."""
 
-    def said(
+    def write(
         message: Warning | str,
         category: type[Warning],
         filename: str,
@@ -45,11 +45,11 @@ def warnings_said() -> Iterator[None]:
         if issubclass(category, DataWarning):
             say(f"Warning: {message}")
         else:
-            shown(message, category, filename, lineno, file, line)
+            others(message, category, filename, lineno, file, line)
 
     with warnings.catch_warnings():
         warnings.simplefilter("always", DataWarning)
-        shown, warnings.showwarning = warnings.showwarning, said
+        others, warnings.showwarning = warnings.showwarning, write
         yield
 
 
