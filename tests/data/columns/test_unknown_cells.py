@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tunecli.cli.shared.streams import warnings_said
+from tunecli.cli.shared.streams import data_warnings_on_stderr
 from tunecli.data.rows.dataset import Column
 from tunecli.data.tables.table_rows import model_cells, table_blocks
 from tunecli.errors import DataWarning
@@ -55,7 +55,7 @@ def test_a_file_is_told_once_whatever_its_blocks(tmp_path: Path, n_rows: int) ->
 
 
 def test_the_command_says_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with warnings_said():
+    with data_warnings_on_stderr():
         blocks(tmp_path / "t.csv", [2, 3])
     told = capsys.readouterr().err
     assert told.startswith("Warning: Column 'code' of t.csv has 2 cells, such as")
