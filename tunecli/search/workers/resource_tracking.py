@@ -1,8 +1,9 @@
 """Start multiprocessing's resource tracker so that it ends with the search even when stopped.
 
 The tracker removes what killed processes leave in shared memory, as soon as the last of them
-closes its pipe. A stopped tracker would not notice that, so on Linux the kernel wakes this one
-when the driver ends.
+closes its pipe. A stopped tracker would not notice that. So on Linux this one is in a process
+group of its own, which Ctrl-Z and signals to the search's group do not reach, and the kernel wakes
+it when the driver ends.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def _start() -> int:
     command = f"from tunecli.search.workers.resource_tracking import serve; serve({theirs})"
     words = [sys.executable, "-P", "-c", command]
     try:
-        os.posix_spawn(sys.executable, words, os.environ, setsigmask=THE_DRIVERS)
+        os.posix_spawn(sys.executable, words, os.environ, setpgroup=0, setsigmask=THE_DRIVERS)
     finally:
         os.close(theirs)
     return ours
