@@ -95,7 +95,7 @@ class InProcessExecutor:
             return [WorkerDied(job.number, worker=0, exit_code=-9)]
         if isinstance(job, BaselineJob):
             del self._at_work[job.number]
-            return [BaselineScored(job.number, 0, baseline(job.name))]
+            return [BaselineScored(job.number, baseline(job.name))]
         return [self._advance(job, means)]
 
     def _advance(self, job: TrialJob, means: list[float]) -> Event:
@@ -107,7 +107,7 @@ class InProcessExecutor:
         scores = [score(job, fold, step) for fold in range(N_FOLDS)]
         means.append(sum(scores) / N_FOLDS)
         told = tuple(Evaluation(step, step + 1.0, 0.1, value, {}, 0.1) for value in scores)
-        return Evaluated(job.number, 0, told, is_last=len(means) == N_EVALUATIONS)
+        return Evaluated(job.number, told, is_last=len(means) == N_EVALUATIONS)
 
     def _result(self, job: TrialJob, means: list[float], stopped: bool) -> TrialResult:
         if job.config.optimizer.arguments.get("lr", 0.0) > 30:
@@ -129,7 +129,7 @@ class InProcessExecutor:
 
     def stop(self, number: int, grace: float) -> None:
         self._at_work.pop(number, None)
-        self._stopped.append(Suspended(number, worker=0, saved=False))
+        self._stopped.append(Suspended(number, saved=False))
 
     def kill(self, number: int) -> None:
         self._waiting = deque(job for job in self._waiting if job.number != number)

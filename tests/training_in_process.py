@@ -39,7 +39,7 @@ class TrainingExecutor:
 
     def stop(self, number: int, grace: float) -> None:
         self._waiting = deque(job for job in self._waiting if job.number != number)
-        self._told.append(Suspended(number, worker=0, saved=False))
+        self._told.append(Suspended(number, saved=False))
 
     def kill(self, number: int) -> None:
         self._waiting = deque(job for job in self._waiting if job.number != number)

@@ -22,6 +22,7 @@ from in_process import InProcessExecutor
 from study_makers import SUMMARY
 
 from tunecli import cli
+from tunecli.search.workers.executor import EXECUTORS
 from tunecli.search.workers.messages import DataReady, Event, FirstTask
 
 SECONDS = 30  # that a command may take before it counts as hanging
@@ -58,7 +59,7 @@ class FormulaExecutor(InProcessExecutor):
 @pytest.fixture
 def formulas(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let `search` compute formulas in place of training."""
-    monkeypatch.setattr("tunecli.search.run.LocalExecutor", FormulaExecutor)
+    monkeypatch.setitem(EXECUTORS, "local", FormulaExecutor)
 
 
 class Hanging(BaseException):

@@ -22,6 +22,7 @@ from sqlalchemy.pool import Pool
 
 from tunecli.search import run
 from tunecli.search.study.study_folder import StudyFolder
+from tunecli.search.workers.executor import EXECUTORS
 from tunecli.study_file.study_file import read_study_file
 
 STUDY = """
@@ -34,7 +35,7 @@ search: {trials: 8, parallel: 2, pruner: Median, sampler: TPE}
 
 def search(folder: Path) -> None:
     """One call of `search`."""
-    run.LocalExecutor = FormulaExecutor  # type: ignore[misc,assignment]
+    EXECUTORS["local"] = FormulaExecutor
     study = read_study_file(folder / "study.yaml", [])
     place = StudyFolder(folder / "runs", study.name)
     searching = run.Search(study, place, study.search, n_jobs=2)

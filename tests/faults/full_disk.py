@@ -23,9 +23,9 @@ import commands_in_process
 from commands import table
 from test_damage import STUDY
 
-import tunecli.search.run
 from tunecli.database.urls import sqlite_url
 from tunecli.report.analysis.records import read_study
+from tunecli.search.workers.executor import EXECUTORS
 
 ROOM = 20_000  # KiB, enough for everything
 
@@ -89,7 +89,7 @@ def attempt(disk: Disk, folder: Path, room: int) -> dict[str, object]:
 def main() -> None:
     kind, folder, *rooms = sys.argv[1:]
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    tunecli.search.run.LocalExecutor = commands_in_process.FormulaExecutor  # type: ignore
+    EXECUTORS["local"] = commands_in_process.FormulaExecutor
     disk = Disk(kind, Path(folder))
     for room in rooms:
         print(json.dumps(attempt(disk, Path(folder), int(room))), flush=True)

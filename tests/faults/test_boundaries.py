@@ -20,6 +20,7 @@ from picture_files import make_folders
 from training_in_process import TrainingExecutor
 
 from tunecli.errors import StudyFileError
+from tunecli.search.workers.executor import EXECUTORS
 from tunecli.study_file.catalogue import component_arguments
 from tunecli.study_file.catalogue.names import Kind
 from tunecli.study_file.read.read_sections import SECTIONS
@@ -168,7 +169,7 @@ def training(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def in_this_process(patch: pytest.MonkeyPatch) -> None:
     """Let `search` train in this process."""
-    patch.setattr("tunecli.search.run.LocalExecutor", TrainingExecutor)
+    patch.setitem(EXECUTORS, "local", TrainingExecutor)
     patch.setattr("tunecli.search.workers.local.start_server", lambda: None)
 
 

@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 from commands_in_process import FormulaExecutor, Told, run
 
+from tunecli.search.workers.executor import EXECUTORS
+
 pytestmark = pytest.mark.slow
 
 SEED = 20260
@@ -54,7 +56,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("original")
     (folder / "digits.yaml").write_text(STUDY)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tunecli.search.run.LocalExecutor", FormulaExecutor)
+        patch.setitem(EXECUTORS, "local", FormulaExecutor)
         told = run(folder, "search", "digits.yaml", "--jobs", "1")
     assert told.code == 0, told
     return folder
@@ -63,7 +65,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def folder(original: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of it, below a folder in which nothing else is."""
-    monkeypatch.setattr("tunecli.search.run.LocalExecutor", FormulaExecutor)
+    monkeypatch.setitem(EXECUTORS, "local", FormulaExecutor)
     monkeypatch.setenv("COLUMNS", "100")
     shutil.copytree(original, tmp_path / "mine")
     return tmp_path / "mine"

@@ -29,6 +29,7 @@ from searches import (
 
 from tunecli.search.run import Search
 from tunecli.search.study.study_folder import StudyFolder
+from tunecli.search.workers.executor import EXECUTORS
 from tunecli.study_file.study_file import read_study_file
 
 SEED = 3
@@ -127,7 +128,7 @@ class NeverStopping(FormulaExecutor):
 def test_a_trial_that_ends_although_it_was_told_to_stop_keeps_its_curve(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tunecli.search.run.LocalExecutor", NeverStopping)
+    monkeypatch.setitem(EXECUTORS, "local", NeverStopping)
     (tmp_path / "study.yaml").write_text(FORMULAS)
     study = read_study_file(tmp_path / "study.yaml", [])
 

@@ -41,7 +41,6 @@ from tunecli.search.workers.messages import (
     Finished,
     Suspended,
     TrialJob,
-    Warned,
     WorkerDied,
 )
 from tunecli.study_file.study_file import StudyFile
@@ -267,9 +266,7 @@ class Driver:
                 yield from self._baselines.take_death(event)
             case WorkerDied():
                 yield from self._take_death(event)
-            case Warned(_, _, text):
-                yield Notice(text)
-            case CodeLoaded():
+            case CodeLoaded() | Notice():
                 yield event
 
     def _take_evaluation(self, event: Evaluated) -> Iterator[SearchEvent]:

@@ -42,8 +42,7 @@ from tunecli.search.suggest.suggester import Suggester
 from tunecli.search.suggest.visible_trials import VisibleTrials
 from tunecli.search.transfer import learn, learned_by
 from tunecli.search.try_optuna import refuse_what_optuna_refuses
-from tunecli.search.workers.executor import Executor
-from tunecli.search.workers.local import LocalExecutor
+from tunecli.search.workers.executor import EXECUTORS, Executor
 from tunecli.search.workers.machine import default_jobs, git_commit
 from tunecli.search.workers.messages import DataReady, FirstTask, WorkerDied
 from tunecli.study_file.catalogue.allowed_code import AllowedCode
@@ -126,7 +125,7 @@ class Search:
             first_task = FirstTask(self._study, stored is None, first.arguments)
             n_workers = self._n_workers(stored)
             self._executor = opened.enter_context(
-                closing(LocalExecutor(first_task, n_workers, self._workspace))
+                closing(EXECUTORS["local"](first_task, n_workers, self._workspace))
             )
             described = self._wait_for_data(self._executor)
             if described is None:

@@ -16,6 +16,7 @@ from tunecli.database.urls import sqlite_url
 from tunecli.errors import DataError, PlaceError
 from tunecli.search.study.study_folder import StudyFolder
 from tunecli.search.study.trash import put_away
+from tunecli.search.workers.executor import EXECUTORS
 from tunecli.search.workers.messages import DataReady, Event, FirstTask
 
 STUDY = """
@@ -47,7 +48,7 @@ class Misfits(Formulas):
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr("tunecli.search.run.LocalExecutor", Formulas)
+    monkeypatch.setitem(EXECUTORS, "local", Formulas)
     monkeypatch.setattr("tunecli.search.workers.local.start_server", lambda: None)
     (tmp_path / "digits.yaml").write_text(STUDY)
     return tmp_path
@@ -68,7 +69,7 @@ def test_a_restart_that_cannot_begin_leaves_the_old_study(
     call_in(folder, "search", "digits.yaml", *options(storage))
     before = database(folder, storage).read_bytes()
     names = sorted(path.name for path in (folder / "runs" / "digits").iterdir())
-    monkeypatch.setattr("tunecli.search.run.LocalExecutor", Misfits)
+    monkeypatch.setitem(EXECUTORS, "local", Misfits)
     call_in(folder, "search", "digits.yaml", "--restart", *options(storage), code=2)
     assert database(folder, storage).read_bytes() == before
     assert sorted(path.name for path in (folder / "runs" / "digits").iterdir()) == names

@@ -14,6 +14,7 @@ from tunecli.data.rows.workspace import Workspace
 from tunecli.data.user_code.import_user_code import permit
 from tunecli.database.write import StudyDatabase
 from tunecli.errors import StudyFileError
+from tunecli.search.workers.executor import EXECUTORS
 from tunecli.search.workers.measurable import measuring_notes, refuse_what_cannot_be_measured
 from tunecli.study_file.catalogue.allowed_code import AllowedCode
 from tunecli.study_file.space.walk import first_value
@@ -108,7 +109,7 @@ def test_shown_metrics_and_those_of_the_user_are_noted(folder: Path) -> None:
 @pytest.fixture
 def training(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let `search` train in this process."""
-    monkeypatch.setattr("tunecli.search.run.LocalExecutor", TrainingExecutor)
+    monkeypatch.setitem(EXECUTORS, "local", TrainingExecutor)
     monkeypatch.setattr("tunecli.search.workers.local.start_server", lambda: None)
 
 

@@ -6,6 +6,8 @@ import math
 import os
 from pathlib import Path
 
+import psutil
+
 _LIMITS = (
     Path("/sys/fs/cgroup/memory.max"),  # version 2, seen from within a container
     Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),  # version 1
@@ -21,7 +23,7 @@ def n_cores() -> int:
 
 def main_memory() -> int:
     """Return the bytes of main memory that the machine, container or batch job may use."""
-    whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    whole = psutil.virtual_memory().total
     return int(min(whole, *(_limit(file) for file in _LIMITS)))
 
 

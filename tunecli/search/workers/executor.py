@@ -1,11 +1,16 @@
-"""The interface between the driver and the place where trials are trained."""
+"""The interface between the driver and the places where trials are trained, and these places.
+
+`watching.py` watches the time and the memory of trials for every executor.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from tunecli.search.workers.messages import Event, Job
+from tunecli.data.rows.workspace import Workspace
+from tunecli.search.workers.local import LocalExecutor
+from tunecli.search.workers.messages import Event, FirstTask, Job
 
 
 class Executor(Protocol):
@@ -41,3 +46,7 @@ class Executor(Protocol):
 
     def close(self) -> None:
         """End all workers; no event follows."""
+
+
+EXECUTORS: dict[str, Callable[[FirstTask, int, Workspace], Executor]] = {"local": LocalExecutor}
+"""Every place where trials can train: the first worker's task, workers, and where the data is."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
 import signal
@@ -29,15 +30,11 @@ from tunecli.search.workers.messages import (
     Finished,
     FirstTask,
     Job,
-    LastWords,
-    Reply,
     Resumed,
     Suspended,
-    TrialJob,
     WorkerDied,
 )
-from tunecli.search.workers.out_of_memory import KernelKills, own_counters
-from tunecli.search.workers.watching import Watch
+from tunecli.search.workers.watching import KernelKills, Watch, own_counters
 from tunecli.temporary_folder import claim
 
 if TYPE_CHECKING:
@@ -54,6 +51,7 @@ class _Worker:
 
     Attributes:
         job: its current job; None between jobs.
+        deadline: when a job that is to stop is killed, by the monotonic clock.
         watch: the watch of its current or last job.
         last_words: the reason for its end.
     """
@@ -63,6 +61,7 @@ class _Worker:
     connection: Connection
     watch: Watch
     job: Job | None = None
+    deadline: float = math.inf
     last_words: str = ""
 
 
@@ -85,7 +84,6 @@ class LocalExecutor:
         self.n_workers = n_workers
         self._context = _context()
         self._waiting: deque[Job] = deque()
-        self._stopping: dict[int, float] = {}  # deadlines of the trials that are to stop
         self._unsaid: list[Event] = []  # events of trials and workers that never began
         self._workers: dict[int, _Worker] = {}
         self._in_vain: Counter[int] = Counter()  # starts of a worker since it had a trial
@@ -103,24 +101,23 @@ class LocalExecutor:
 
     def reply(self, number: int, go_on: bool) -> None:
         """Answer the newest evaluation of trial `number`."""
-        self._tell(number, "go on" if go_on else "prune")
+        if worker := self._worker_of(number):
+            _send(worker.connection, "go on" if go_on else "prune")
 
     def stop(self, number: int, grace: float) -> None:
         """Let trial `number` save after its next evaluation; kill it after `grace` seconds."""
         self._is_ending = True
-        if any(job.number == number for job in self._waiting):
-            self._waiting = deque(job for job in self._waiting if job.number != number)
-            self._unsaid.append(Suspended(number, worker=-1, saved=True))
-        else:
-            self._stopping[number] = time.monotonic() + grace
-            self._tell(number, "suspend")
+        if self._withdraw(number):
+            self._unsaid.append(Suspended(number, saved=True))
+        elif worker := self._worker_of(number):
+            worker.deadline = time.monotonic() + grace
+            _send(worker.connection, "suspend")
 
     def kill(self, number: int) -> None:
         """End job `number` with its worker, and replace the worker."""
-        self._waiting = deque(job for job in self._waiting if job.number != number)
-        for worker in list(self._workers.values()):
-            if worker.job is not None and worker.job.number == number:
-                self._end(worker)
+        self._withdraw(number)
+        if worker := self._worker_of(number):
+            self._end(worker)
         self._hand_out()
 
     def events(self, timeout: float) -> Sequence[Event]:
@@ -136,16 +133,15 @@ class LocalExecutor:
         for worker in workers:
             if ready & {worker.connection, worker.process.sentinel}:
                 events += self._receive(worker, is_dead=worker.process.sentinel in ready)
-        for event in events:
-            if isinstance(event, Suspended | Finished):
-                self._stopping.pop(event.number, None)
-        events += self._kill_the_late()
         events += self._end_overdue()
         self._hand_out()
         return events
 
     def _end_overdue(self) -> list[Event]:
-        """End the jobs that have exceeded their `max_time`, even if they hang in native code."""
+        """End the jobs that did not stop in time, and those that have exceeded their `max_time`.
+
+        They may hang in native code.
+        """
         now = time.monotonic()
         self._kernel_kills.look(now)
         events: list[Event] = []
@@ -153,21 +149,15 @@ class LocalExecutor:
             if worker.job is None:
                 continue
             worker.watch.look(now)
-            if worker.watch.is_over:
+            if now >= worker.deadline:
+                self._end(worker)
+                events.append(Suspended(worker.job.number, saved=False))
+            elif worker.watch.is_over:
                 worker.process.terminate()  # user code may handle it and clean up
                 worker.process.join(PATIENCE)
                 self._end(worker)
-                self._stopping.pop(worker.job.number, None)
-                events.append(_out_of_time(worker, worker.job))
+                events.append(worker.watch.out_of_time(worker.job, worker.number))
         return events
-
-    def _kill_the_late(self) -> list[Event]:
-        now = time.monotonic()
-        late = [number for number, deadline in self._stopping.items() if now >= deadline]
-        for number in late:
-            del self._stopping[number]
-            self.kill(number)
-        return [Suspended(number, worker=-1, saved=False) for number in late]
 
     def close(self) -> None:
         """End all workers."""
@@ -178,24 +168,30 @@ class LocalExecutor:
         for worker in self._workers.copy().values():
             self._end(worker)
 
-    def _tell(self, number: int, answer: Answer) -> None:
-        for worker in self._workers.values():
-            if worker.job is not None and worker.job.number == number:
-                _send(worker.connection, Reply(answer))
+    def _withdraw(self, number: int) -> bool:
+        """Remove a job that no worker has begun; return whether it was waiting."""
+        n_before = len(self._waiting)
+        self._waiting = deque(job for job in self._waiting if job.number != number)
+        return len(self._waiting) < n_before
+
+    def _worker_of(self, number: int) -> _Worker | None:
+        """Return the worker that has a job now."""
+        workers = self._workers.values()
+        return next((w for w in workers if w.job is not None and w.job.number == number), None)
 
     def _receive(self, worker: _Worker, *, is_dead: bool) -> list[Event]:
         """Return a worker's events; a process that it left behind may keep its pipe open."""
         events: list[Event] = []
         try:
             while worker.connection.poll():
-                event: Event | LastWords = worker.connection.recv()
-                if isinstance(event, LastWords):
-                    worker.last_words = event.text
+                event: Event | str = worker.connection.recv()
+                if isinstance(event, str):
+                    worker.last_words = event
                     continue
                 if isinstance(event, Resumed):
                     worker.watch.seconds += event.seconds
                 if isinstance(event, Finished | BaselineScored | Suspended):
-                    worker.job = None
+                    worker.job, worker.deadline = None, math.inf
                 if isinstance(event, Finished) and event.is_last:
                     self._end(worker)
                     return [*events, event]
@@ -276,13 +272,6 @@ class LocalExecutor:
         worker.connection.close()
 
 
-def _out_of_time(worker: _Worker, job: Job) -> Event:
-    if isinstance(job, TrialJob):
-        return Finished(job.number, worker.number, worker.watch.timed_out())
-    words = f"it took longer than {job.max_time:g} s"
-    return WorkerDied(job.number, worker.number, None, words, seconds=worker.watch.seconds)
-
-
 def _watch(process: BaseProcess, max_time: float | None = None) -> Watch:
     assert process.pid is not None  # it was started
     return Watch(process.pid, max_time, time.monotonic())
@@ -308,7 +297,7 @@ def _run(
         return  # the driver has closed the pipe or has ended
     except Exception as error:
         with suppress(OSError):
-            connection.send(LastWords(f"{type(error).__name__}: {error}"))
+            connection.send(f"{type(error).__name__}: {error}")
         sys.exit(1)
 
 
@@ -339,8 +328,6 @@ def start_server() -> None:
         del os.environ[DRIVER]
 
 
-def _send(connection: Connection, message: object) -> None:
-    try:
+def _send(connection: Connection, message: Job | Answer) -> None:
+    with suppress(BrokenPipeError, ConnectionResetError):  # if it has ended, `events` reports it
         connection.send(message)
-    except (BrokenPipeError, ConnectionResetError):
-        pass  # the worker has ended; `events` reports it

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from tunecli.data.rows.summary import DataSummary
-from tunecli.search.events.events import CodeLoaded
+from tunecli.search.events.events import CodeLoaded, Notice
 from tunecli.study_file.settings.settings import TrialConfig
 from tunecli.study_file.study_file import StudyFile
 from tunecli.training.outcome.evaluation import Baseline, Evaluation, TrialResult
 from tunecli.training.outcome.objectives import dominates
 
 Answer = Literal["go on", "prune", "suspend"]
+"""The driver's answer to a worker after an evaluation."""
 
 
 @dataclass(frozen=True)
@@ -23,8 +24,8 @@ class TrialJob:
     Attributes:
         number: the trial's number; training must not depend on it.
         attempt: counted from 1; grows when a worker dies during the trial.
-        asks: whether the worker waits for `reply` after each evaluation (because a pruner judges)
-            instead of continuing at once.
+        asks: whether the worker waits for an answer after each evaluation (because a pruner
+            judges) instead of continuing at once.
         checkpoint: folder of the checkpoint to resume from and to save to; empty for none.
         models: folder for the best models of its folds; empty to keep none.
         to_beat: the value that makes the models worth keeping; None for any.
@@ -93,11 +94,10 @@ class Evaluated:
     """All folds of a trial were evaluated once more.
 
     Attributes:
-        is_last: whether the trial has ended; the worker then waits for no reply.
+        is_last: whether the trial has ended; the worker then waits for no answer.
     """
 
     number: int
-    worker: int
     evaluations: tuple[Evaluation, ...]
     is_last: bool = False
 
@@ -121,7 +121,6 @@ class BaselineScored:
     """An untuned model was scored, or cannot be; its job has ended."""
 
     number: int
-    worker: int
     baseline: Baseline
 
 
@@ -130,7 +129,6 @@ class Resumed:
     """A trial resumes from a checkpoint, before which it had trained for `seconds`."""
 
     number: int
-    worker: int
     seconds: float
 
 
@@ -139,24 +137,7 @@ class Suspended:
     """A trial was stopped by the driver; `saved` if a later search resumes from here."""
 
     number: int
-    worker: int
     saved: bool
-
-
-@dataclass(frozen=True)
-class Warned:
-    """A sentence that the user should read; the trial continues."""
-
-    number: int
-    worker: int
-    text: str
-
-
-@dataclass(frozen=True)
-class LastWords:
-    """The reason why a worker ends."""
-
-    text: str
 
 
 @dataclass(frozen=True)
@@ -205,13 +186,6 @@ class DataReady:
     code: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Reply:
-    """The driver's answer to a worker after an evaluation: continue, prune, or suspend."""
-
-    answer: Answer
-
-
 def _how_it_ended(exit_code: int | None) -> str:
     if exit_code is None:
         return "it could not be started"
@@ -229,7 +203,7 @@ Event = (
     | BaselineScored
     | Resumed
     | Suspended
-    | Warned
+    | Notice
     | CodeLoaded
     | WorkerDied
     | DataReady

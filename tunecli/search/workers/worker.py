@@ -24,7 +24,7 @@ from tunecli.data.stores import FoldStoreCache
 from tunecli.data.user_code.import_user_code import permit
 from tunecli.data.user_code.loaded_code import LoadedCode
 from tunecli.errors import DataError, TunecliError
-from tunecli.search.events.events import CodeLoaded
+from tunecli.search.events.events import CodeLoaded, Notice
 from tunecli.search.workers.measurable import refuse_what_cannot_be_measured
 from tunecli.search.workers.messages import (
     Answer,
@@ -38,7 +38,6 @@ from tunecli.search.workers.messages import (
     Resumed,
     Suspended,
     TrialJob,
-    Warned,
 )
 from tunecli.search.workers.summarize_data import describe
 from tunecli.search.workers.try_models import refuse_what_cannot_be_built
@@ -150,7 +149,7 @@ class Trainer:
             baseline = Baseline(job.name, note=failure(error, seconds=0, peak_memory=0).reason)
             release_memory()
         self._tell_loaded()
-        self._say(BaselineScored(job.number, self._worker, baseline))
+        self._say(BaselineScored(job.number, baseline))
 
     def _fit(self, job: BaselineJob) -> Baseline:
         from tunecli.training.score_baselines import fit_baseline  # no trial waits for its imports
@@ -190,7 +189,7 @@ class Trainer:
             is_last = training.outcome is not None
             for note in training.take_notes():
                 self._warn(job, note)
-            self._say(Evaluated(job.number, self._worker, evaluations, is_last))
+            self._say(Evaluated(job.number, evaluations, is_last))
             if is_last:
                 break
             answer = self._hear(job.asks)
@@ -198,7 +197,7 @@ class Trainer:
                 return training.result("pruned")
             if answer == "suspend":
                 saved = checkpoints is not None and self._save(checkpoints, training, job)
-                self._say(Suspended(job.number, self._worker, saved))
+                self._say(Suspended(job.number, saved))
                 return None
             if checkpoints is not None and checkpoints.is_due and index >= n_before:
                 self._save(checkpoints, training, job)
@@ -244,7 +243,7 @@ class Trainer:
             return
         if state is not None:
             training.load_state_dict(state)
-            self._say(Resumed(job.number, self._worker, training.seconds))
+            self._say(Resumed(job.number, training.seconds))
 
     def _save(self, checkpoints: Checkpoints, training: CrossValidation, job: TrialJob) -> bool:
         try:
@@ -255,7 +254,7 @@ class Trainer:
         return True
 
     def _warn(self, job: TrialJob, text: str) -> None:
-        self._say(Warned(job.number, self._worker, f"Trial {job.number}: {text}."))
+        self._say(Notice(f"Trial {job.number}: {text}."))
 
 
 def _rounds(training: CrossValidation, quiet: LatencyLock) -> Iterator[Round]:
@@ -307,7 +306,7 @@ def worker_main(
 def _hear(connection: Connection, waits: bool) -> Answer:
     if not waits and not connection.poll():
         return "go on"
-    answer: Answer = connection.recv().answer
+    answer: Answer = connection.recv()
     return answer
 
 
