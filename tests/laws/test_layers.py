@@ -86,7 +86,7 @@ FORBIDDEN = {
 # What runs in the workers, and in `check`, in place of a worker.
 TRAINS = {
     f"search/workers/{name}.py"
-    for name in ("worker", "try_models", "check_study", "summarize_data", "measurable")
+    for name in ("worker", "check_study", "summarize_data", "measurable")
 }
 
 

@@ -28,7 +28,7 @@ from tunecli.search.events.events import (
     TrialEvaluated,
     TrialStarted,
 )
-from tunecli.search.prune.judge import Judge, n_evaluations
+from tunecli.search.prune.judge import Judge
 from tunecli.search.study.best_models import BestModels
 from tunecli.search.study.front import FrontTracker
 from tunecli.search.study.trial_folders import BEST, CHECKPOINTS, TrialFolders
@@ -47,6 +47,7 @@ from tunecli.study_file.study_file import StudyFile
 from tunecli.training.outcome.evaluation import TrialResult
 from tunecli.training.outcome.failure_reasons import WORKER_DIED, alike
 from tunecli.training.state.trial_files import CHECKPOINT
+from tunecli.training.step.timetable import n_evaluations
 
 TICK = 0.25  # seconds between checks of the clock and of Ctrl-C
 PATIENCE = 30  # trials that may diverge or break a limit for one reason before a search ends

@@ -1,16 +1,18 @@
 """Rehearse a trial: does it build, does it train, how much memory and time does it take?
 
 `tunecli check` rehearses configurations so that nothing fails an hour into a search. A rehearsal
-runs the real training loop on a fold that is cut to two batches.
+runs the real training loop on a fold that is cut to two batches. The user's own training is called
+up to its first report.
 """
 
 from __future__ import annotations
 
+import inspect
 import math
 import statistics
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,7 +21,7 @@ from torch import Tensor, nn
 
 from tunecli.data.rows.dataset import FoldData
 from tunecli.data.rows.features import as_features
-from tunecli.data.user_code.import_user_code import place_in_code
+from tunecli.data.user_code.import_user_code import load_object, place_in_code
 from tunecli.errors import TunecliError, UserCodeError
 from tunecli.study_file.settings.code_names import is_code
 from tunecli.study_file.settings.metric_names import cost_metrics, label, prediction_metrics
@@ -40,12 +42,18 @@ from tunecli.training.step.precision import Precision, choose_device
 from tunecli.training.step.schedules import Rates
 from tunecli.training.step.timetable import Timetable
 from tunecli.training.trial_end import infeasible_before_training
+from tunecli.training.user_loop.user_training import UserFoldTraining
+
+Clock = Callable[[], float]
 
 TIMED_STEPS = 32
 """Largest number of optimizer steps that are timed."""
 
 TIMED_SECONDS = 0.05
 """No timed step starts after this time: large models make one step, small ones several."""
+
+LONG = 60.0
+"""If the first report takes at least this many seconds, the training is not timed again."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +69,6 @@ class Rehearsal:
         fold_bytes: the part of `n_bytes` that each fold holds while it waits for its turn; a
             checkpoint holds as much per fold.
         n_folds: number of the trial's folds.
-        seconds_per_batch: training time per batch, without evaluation.
         seconds: time of the whole trial with evaluations, all folds one after another, if nothing
             stops it early.
         beyond: the limit that its model violates before training; such a trial costs nothing.
@@ -73,7 +80,6 @@ class Rehearsal:
     n_bytes: int = 0
     fold_bytes: int = 0
     n_folds: int = 0
-    seconds_per_batch: float = 0.0
     seconds: float = 0.0
     beyond: str = ""
     error: str = ""
@@ -86,6 +92,8 @@ def rehearse(config: TrialConfig, folds: Sequence[FoldData]) -> Rehearsal:
         config: the configuration of any trial of a study.
         folds: folds of the study's data, scaled as in `config`; the largest one is used.
     """
+    if config.train is not None:
+        return rehearse_own(config, folds)
     fold = max(folds, key=lambda fold: len(fold.y_train))
     try:
         with torch.random.fork_rng(devices=[]):
@@ -104,6 +112,8 @@ def rehearse(config: TrialConfig, folds: Sequence[FoldData]) -> Rehearsal:
 
 def build_error(config: TrialConfig, folds: Sequence[FoldData]) -> str:
     """Return why a configuration cannot be built, in a sentence; empty if it can."""
+    if config.train is not None:
+        return own_build_error(config)
     fold = max(folds, key=lambda fold: len(fold.y_train))
     try:
         with torch.random.fork_rng(devices=[]):
@@ -128,13 +138,13 @@ def _build_one_by_one(config: TrialConfig, fold: FoldData) -> None:
                 _try_metric(metric, fold)
     for component in config.data.augment:
         with _blaming(f"data.augment.{component.name}"):
-            Augmentation([component], as_features(fold.x_train))(_two_rows(fold))
+            Augmentation([component], as_features(fold.x_train))(example(fold))
     with _blaming(f"model.{config.model.name}"):
         wanted = n_outputs(config.loss, fold)
         model = build_model(config.model, fold.shape, wanted, Columns.of(fold))
         factors = rate_factors(config.model, model)
         try:
-            _check_outputs(model, _rows(fold, _fewest(config)), wanted)
+            _check_outputs(model, example(fold, _fewest(config)), wanted)
         except (RuntimeError, ValueError, AssertionError):
             explain_size(config.model, fold.shape, wanted)
             raise
@@ -150,7 +160,7 @@ def _build_one_by_one(config: TrialConfig, fold: FoldData) -> None:
             Rates(config.schedule, optimizers, timetable, config.objective.direction)
     if not config.compression.is_none:
         with _blaming("compression"):
-            lose_channels(model, config.compression, _two_rows(fold))
+            lose_channels(model, config.compression, example(fold))
             thin_out(model, config.compression)
             unpack(write_down(model, config.compression), new_model(config, fold))
 
@@ -171,14 +181,6 @@ def _try_metric(metric: Component, fold: FoldData) -> None:
         float_of(measure([metric], fold.task, y, predictions, fold.n_classes)[name], name)
     except NoScoreError as error:
         raise TunecliError(f"{error.reason.removeprefix('error: ')}.") from None
-
-
-def _two_rows(fold: FoldData) -> Tensor:
-    return _rows(fold, 2)
-
-
-def _rows(fold: FoldData, n: int) -> Tensor:
-    return next(as_features(fold.x_train).batches(None, [n]))
 
 
 def _fewest(config: TrialConfig) -> int:
@@ -242,13 +244,12 @@ def _measured(
     n_batches = timetable.n_steps * len(sizes) / timetable.steps_per_epoch
     parts_of_valid = len(fold.y_valid) / len(training.fold.y_valid)
     evaluating = per_evaluation * parts_of_valid * len(timetable.evaluations)
-    fold_bytes = _waiting_bytes(training)
+    gradients = [p.nbytes for p in training.model.parameters() if p.requires_grad]
     return Rehearsal(
         n_weights=training.n_weights,
-        n_bytes=fold_bytes * len(folds) + _gradient_bytes(training) + saved.n_bytes,
-        fold_bytes=fold_bytes,
+        n_bytes=training.n_bytes * len(folds) + sum(gradients) + saved.n_bytes,
+        fold_bytes=training.n_bytes,
         n_folds=len(folds),
-        seconds_per_batch=per_batch,
         seconds=(per_batch * n_batches + evaluating) * len(folds),
     )
 
@@ -264,29 +265,6 @@ def _seconds(training: FoldTraining) -> tuple[float, float]:
             times.append(time.perf_counter() - begin)
     evaluation = statistics.median(without)
     return max(0.0, statistics.median(with_step) - evaluation), evaluation
-
-
-def _waiting_bytes(training: FoldTraining) -> int:
-    """Return the bytes of a waiting fold: model, best weights, average, optimizers."""
-    state = training.state_dict()
-    model = _tensor_bytes(state["model"])
-    return 2 * model + _tensor_bytes(state["average"]) + _tensor_bytes(state["optimizers"])
-
-
-def _gradient_bytes(training: FoldTraining) -> int:
-    parameters = [p for p in training.model.parameters() if p.requires_grad]
-    return sum(p.numel() * p.element_size() for p in parameters)
-
-
-def _tensor_bytes(tree: object) -> int:
-    """Return the bytes of all tensors in nested lists and mappings."""
-    if isinstance(tree, Tensor):
-        return tree.numel() * tree.element_size()
-    if isinstance(tree, dict):
-        return sum(_tensor_bytes(value) for value in tree.values())
-    if isinstance(tree, list | tuple):
-        return sum(_tensor_bytes(value) for value in tree)
-    return 0
 
 
 class _SavedBytes:
@@ -340,3 +318,72 @@ def _sentence(component: str, error: Exception) -> str:
     if location or not isinstance(error, TunecliError | ValueError | TypeError):
         text = f"{type(error).__name__}: {text}"
     return f"{component}: {text}{location}"
+
+
+def own_build_error(config: TrialConfig) -> str:
+    """Return why the function cannot be called, in a sentence; empty if it can."""
+    assert config.train is not None
+    name = config.train.name
+    try:
+        fit = load_object(name)
+        n_given = 2 if inspect.isgeneratorfunction(fit) else 3
+        inspect.signature(fit).bind(*[None] * n_given)
+    except TunecliError as error:
+        return f"train.{error}"
+    except TypeError as error:
+        return f"train.{name}: tunecli calls fit(config, fold, report), but {error}."
+    except ValueError:  # the function has no signature
+        return ""
+    return ""
+
+
+def rehearse_own(
+    config: TrialConfig, folds: Sequence[FoldData], clock: Clock = time.perf_counter
+) -> Rehearsal:
+    """Train the first fold to its first report, and again to time it.
+
+    The first run includes one-time costs of a process: imports, filling caches. Its time is used
+    only if it is so long that these hardly matter.
+
+    Args:
+        clock: a function that returns seconds.
+
+    Returns:
+        The seconds of the trial: those of `training.epochs` reports per fold, or of one report per
+        fold if it is not set. The memory is unknown.
+    """
+    if mistake := own_build_error(config):
+        return Rehearsal(error=mistake)
+    assert config.train is not None
+    n_reports = config.training.epochs or 1
+    try:
+        with torch.random.fork_rng(devices=[]):
+            first, *_ = _times(config, folds[0], 1, clock)
+            per_fold = first * n_reports
+            if first < LONG:
+                first, *others = _times(config, folds[0], min(2, n_reports), clock)
+                per_fold = first + sum(others) * (n_reports - 1)
+    except StopIteration:
+        return Rehearsal(error=f"train.{config.train.name}: the training ended without a report.")
+    except NoScoreError as error:
+        return Rehearsal(error=f"train.{error.reason.removeprefix('error: ')}.")
+    except TunecliError as error:
+        return Rehearsal(error=f"train.{error}")
+    return Rehearsal(seconds=per_fold * len(folds))
+
+
+def _times(config: TrialConfig, fold: FoldData, n_reports: int, clock: Clock) -> list[float]:
+    """Return the seconds to each report from the one before; fewer if the training ends.
+
+    Raises:
+        StopIteration: the training ends before its first report.
+    """
+    begin = clock()
+    with closing(
+        UserFoldTraining(config, fold, choose_device(config.training.device))
+    ) as training:
+        next(training)
+        times = [clock() - begin]
+        while len(times) < n_reports and next(training, None) is not None:
+            times.append(clock() - begin - sum(times))
+    return times

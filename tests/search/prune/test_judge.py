@@ -8,7 +8,7 @@ import pytest
 
 from tunecli.database.trials import Trial
 from tunecli.search.prune.halving import Brackets
-from tunecli.search.prune.judge import Judge, first_verdict, make_pruner, n_evaluations
+from tunecli.search.prune.judge import Judge, first_verdict, make_pruner
 from tunecli.study_file.settings.settings import (
     Component,
     DataSettings,
@@ -17,6 +17,7 @@ from tunecli.study_file.settings.settings import (
     TrialConfig,
     ValidationSettings,
 )
+from tunecli.training.step.timetable import n_evaluations
 
 N_EVALUATIONS = 9
 PRUNERS = [

@@ -33,7 +33,7 @@ from tunecli.study_file.settings.settings import (
 )
 from tunecli.study_file.study_file import StudyFile
 from tunecli.training.cross_validation import CrossValidation
-from tunecli.training.rehearse_user_loop import own_build_error, rehearse_own
+from tunecli.training.rehearsal import own_build_error, rehearse_own
 from tunecli.training.user_loop.user_training import UserFoldTraining
 
 CODE = '''

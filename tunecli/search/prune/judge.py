@@ -22,21 +22,11 @@ from optuna.trial import FrozenTrial, TrialState
 from tunecli.database.trials import STATES, Trial
 from tunecli.search.prune.halving import HALVING, Brackets, Halving
 from tunecli.study_file.settings.settings import Component, Direction, TrialConfig
-from tunecli.training.step.timetable import Timetable
+from tunecli.training.step.timetable import n_evaluations
 
 RISING = frozenset({"OneCycleLR", "CyclicLR"})
 
 _EPOCH = datetime(1970, 1, 1)  # pruners ignore times, but Optuna requires them
-
-
-def n_evaluations(config: TrialConfig) -> int:
-    """Return how many evaluations a trial has if nothing stops it.
-
-    0 if it trains by user code that does not say how many.
-    """
-    if config.train is not None:
-        return config.training.epochs or 0
-    return len(Timetable.of(config.training, n_batches=1).evaluations)
 
 
 def first_verdict(pruner: Component, length: int) -> int:

@@ -1,40 +1,79 @@
-"""Check a study beyond its file: read the data, and train two batches of all choices.
+"""Check a study beyond its file: build all choices, or train two batches of them.
 
-Like `worker.py`, this module imports torch and is not part of the driver.
+A search builds them before its first trial, so that none fails in a later one; `tunecli check`
+trains them. Like `worker.py`, this module imports torch and is not part of the driver.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from statistics import fmean
 
 import torch
 
 from tunecli.data.columns.column_facts import ColumnFacts
 from tunecli.data.fold_store import FoldStore
-from tunecli.data.placeholder_data import NoData, completed_without_data
+from tunecli.data.rows.dataset import FoldData
 from tunecli.data.rows.hardware import main_memory
 from tunecli.data.rows.summary import DataSummary
 from tunecli.data.rows.workspace import HERE, Workspace
-from tunecli.data.sources import load_dataset
 from tunecli.data.stores import FoldStoreCache
 from tunecli.data.user_code.import_user_code import permit
 from tunecli.errors import DataError, StudyFileError
-from tunecli.search.prune.judge import n_evaluations
 from tunecli.search.workers.machine import default_jobs
 from tunecli.search.workers.measurable import refuse_what_cannot_be_measured
-from tunecli.search.workers.summarize_data import describe, described_columns
-from tunecli.search.workers.try_models import configuration
-from tunecli.study_file.settings.source_kinds import NO_SOURCE, kind_of
+from tunecli.search.workers.summarize_data import describe, described_columns, read_data
+from tunecli.study_file.settings.ranges import Range
+from tunecli.study_file.settings.settings import TrialConfig
+from tunecli.study_file.settings.source_kinds import kind_of
 from tunecli.study_file.space.corner_cases import Point, covering
 from tunecli.study_file.space.tree import trains_itself
-from tunecli.study_file.space.walk import first_value
 from tunecli.study_file.study_file import StudyFile
+from tunecli.study_file.text.scalars import Scalar
+from tunecli.training.fold_data import folds_of
 from tunecli.training.outcome.failure_reasons import alike
-from tunecli.training.rehearsal import Rehearsal, rehearse
-from tunecli.training.rehearse_user_loop import rehearse_own
+from tunecli.training.rehearsal import Rehearsal, build_error, rehearse
 from tunecli.training.state.memory import life_peak
+from tunecli.training.step.timetable import n_evaluations
+
+MOST_SECONDS = 10.0
+"""Seconds of processor time for building before a search; `check` has no such limit."""
+
+
+def refuse_what_cannot_be_built(study: StudyFile, stores: FoldStoreCache) -> None:
+    """Build every pair of choices before a search begins, for at most `MOST_SECONDS`.
+
+    Args:
+        study: a completed study file.
+
+    Raises:
+        StudyFileError: some cannot be built; the message lists every mistake.
+    """
+    deadline = time.process_time() + MOST_SECONDS
+    mistakes: dict[str, Point] = {}
+    for point in covering(study.parameters):
+        if time.process_time() > deadline:
+            break  # large models; `check` or a trial finds the rest
+        if mistake := build_error(*_configuration(study, stores, point)):
+            mistakes.setdefault(mistake, point)
+    if mistakes:
+        problems = [study.problem(mistake, point) for mistake, point in mistakes.items()]
+        raise StudyFileError(study.file, problems)
+
+
+def _configuration(
+    study: StudyFile, stores: FoldStoreCache, point: Point
+) -> tuple[TrialConfig, list[FoldData]]:
+    """Return the configuration at a point of the search space, and its folds."""
+    config = study.resolve(partial(_look_up, point))
+    return config, folds_of(stores.of(config), config)
+
+
+def _look_up(point: Point, name: str, _: Range) -> Scalar:
+    return point[name]
 
 
 @dataclass(frozen=True)
@@ -91,7 +130,12 @@ class StudyCheck:
         permit(workspace.code)
         self._stores = FoldStoreCache(workspace)
         try:
-            self._study, self.summary, self.columns = _read(study, workspace, self._stores)
+            self._study, first, store = read_data(study, workspace, self._stores)
+            refuse_what_cannot_be_measured(self._study, first, store)
+            self.summary = describe(first, store)
+            self.columns: tuple[ColumnFacts, ...] = ()
+            if isinstance(store, FoldStore) and kind_of(first.data.source) == "table":
+                self.columns = described_columns(first, store)
         except DataError as error:
             raise study.located(error) from None
         self._process_bytes = life_peak()  # before a trial is part of it
@@ -102,9 +146,7 @@ class StudyCheck:
     def rehearsals(self) -> Iterator[tuple[Point, Rehearsal]]:
         """Train two batches of every configuration, and yield each result with its point."""
         for point in self.points:
-            config, folds = configuration(self._study, self._stores, point)
-            is_own = config.train is not None
-            yield point, rehearse_own(config, folds) if is_own else rehearse(config, folds)
+            yield point, rehearse(*_configuration(self._study, self._stores, point))
 
     def conclude(self, rehearsed: list[tuple[Point, Rehearsal]]) -> StudyRehearsal:
         """Return the results of all rehearsals together."""
@@ -145,34 +187,13 @@ class StudyCheck:
         return str(StudyFileError(self._study.file, [problem]))
 
     def _n_evaluations(self, point: Point) -> int:
-        return n_evaluations(self._study.resolve(lambda name, _: point[name]))
+        return n_evaluations(self._study.resolve(partial(_look_up, point)))
 
     def _n_jobs(self) -> int:
         training = self._study.training
         search = self._study.search
         offered = default_jobs(training.threads, training.device)
         return min(offered, search.parallel, search.trials)
-
-
-def _read(
-    study: StudyFile, workspace: Workspace, stores: FoldStoreCache
-) -> tuple[StudyFile, DataSummary, tuple[ColumnFacts, ...]]:
-    """Return the completed study and the descriptions of its data and columns.
-
-    Args:
-        stores: keeps the data.
-    """
-    if study.data.source == NO_SOURCE:
-        completed = completed_without_data(study)
-        return completed, NoData(completed.validation).summary(), ()
-    dataset = load_dataset(study.data, workspace, study.validation)
-    completed = study.completed(dataset.task, len(dataset.y), dataset.given)
-    first = completed.resolve(lambda _, range_: first_value(range_))
-    store = FoldStore(first.data, first.validation, workspace, dataset=dataset)
-    stores.add(first, store)
-    refuse_what_cannot_be_measured(completed, first, store)
-    columns = described_columns(first, store) if kind_of(first.data.source) == "table" else ()
-    return completed, describe(first, store), columns
 
 
 def _too_large(trial: Rehearsal, n_jobs: int) -> str:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tunecli.data.fold_store import FoldStore
+from tunecli.data.placeholder_data import NoData
 from tunecli.errors import UserCodeError
 from tunecli.study_file.settings.code_names import is_code
 from tunecli.study_file.settings.metric_names import label, prediction_metrics
@@ -29,7 +30,7 @@ Rows = tuple[str, Tensor]
 
 
 def refuse_what_cannot_be_measured(
-    study: StudyFile, config: TrialConfig, store: FoldStore
+    study: StudyFile, config: TrialConfig, store: FoldStore | NoData
 ) -> None:
     """Refuse objectives and limits that cannot have a value in any trial.
 
@@ -40,8 +41,9 @@ def refuse_what_cannot_be_measured(
     Raises:
         StudyFileError: there are such objectives or limits; each is listed with its line.
     """
-    mistakes = [] if config.train is not None else [*_mistakes(config, store)]
-    if mistakes:
+    if config.train is not None or isinstance(store, NoData):
+        return
+    if mistakes := [*_mistakes(config, store)]:
         raise study.error(mistakes)
 
 

@@ -1,10 +1,11 @@
-"""Describe a study's data, and score a constant guess, before the first trial."""
+"""Read and describe a study's data, and score a constant guess, before the first trial."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,15 +13,22 @@ import torch
 from tunecli.data.cache.cached_datasets import kept_split
 from tunecli.data.columns.column_facts import ColumnFacts, with_uses
 from tunecli.data.fold_store import FoldStore
+from tunecli.data.placeholder_data import NoData, completed_without_data
 from tunecli.data.rows.dataset import Dataset
 from tunecli.data.rows.summary import DataSummary
+from tunecli.data.rows.workspace import Workspace
+from tunecli.data.sources import load_dataset
 from tunecli.data.splits.copies import copy_notes
 from tunecli.data.splits.split import left_out, validation_in_words
+from tunecli.data.stores import FoldStoreCache
 from tunecli.data.tables.tables import table_column_facts
 from tunecli.search.workers.measurable import measuring_notes
 from tunecli.study_file.settings.code_names import is_code
 from tunecli.study_file.settings.metric_names import prediction_metrics
 from tunecli.study_file.settings.settings import TrialConfig
+from tunecli.study_file.settings.source_kinds import NO_SOURCE
+from tunecli.study_file.space.walk import first_value
+from tunecli.study_file.study_file import StudyFile
 from tunecli.study_file.text.counts import count
 from tunecli.training.fold_data import takes_integers
 from tunecli.training.outcome.guessing import guesses
@@ -30,7 +38,37 @@ FEW_ROWS = 5
 """A class with fewer rows than this in a validation part gets a note."""
 
 
-def describe(config: TrialConfig, store: FoldStore | None = None) -> DataSummary:
+def read_data(
+    study: StudyFile,
+    workspace: Workspace,
+    stores: FoldStoreCache,
+    arguments: Mapping[str, Any] | None = None,
+) -> tuple[StudyFile, TrialConfig, FoldStore | NoData]:
+    """Read a study's data, and return the completed study, any of its trials, and its data.
+
+    Args:
+        stores: keeps the data.
+        arguments: arguments of the function that gives the data; None for the first value of each.
+
+    Raises:
+        DataError: if the data cannot be read or split.
+    """
+    if study.data.source == NO_SOURCE:
+        completed = completed_without_data(study)
+        config = completed.resolve(lambda _, range_: first_value(range_))
+        return completed, config, NoData(config.validation)
+    chosen = {} if arguments is None else {"arguments": arguments}
+    data = study.data.model_copy(update=chosen)
+    dataset = load_dataset(data, workspace, study.validation)
+    completed = study.completed(dataset.task, len(dataset.y), dataset.given)
+    config = completed.resolve(lambda _, range_: first_value(range_))
+    config = config.model_copy(update={"data": config.data.model_copy(update=chosen)})
+    store = FoldStore(config.data, config.validation, workspace, dataset=dataset)
+    stores.add(config, store)
+    return completed, config, store
+
+
+def describe(config: TrialConfig, store: FoldStore | NoData | None = None) -> DataSummary:
     """Describe a study's data.
 
     Args:
@@ -40,6 +78,8 @@ def describe(config: TrialConfig, store: FoldStore | None = None) -> DataSummary
     Raises:
         DataError: if the data cannot be read or split.
     """
+    if isinstance(store, NoData):
+        return store.summary()
     store = store or FoldStore(config.data, config.validation)
     dataset, split = store.dataset, store.split
     counts = _class_counts(dataset, store)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -14,17 +14,14 @@ import sklearn
 import torch
 
 from tunecli import __version__
-from tunecli.data.fold_store import FoldStore
-from tunecli.data.placeholder_data import NoData, completed_without_data
-from tunecli.data.rows.dataset import FoldData
-from tunecli.data.rows.summary import DataSummary
+from tunecli.data.placeholder_data import NoData
 from tunecli.data.rows.workspace import Workspace
-from tunecli.data.sources import load_dataset
 from tunecli.data.stores import FoldStoreCache
 from tunecli.data.user_code.import_user_code import permit
 from tunecli.data.user_code.loaded_code import LoadedCode
 from tunecli.errors import DataError, TunecliError
 from tunecli.search.events.events import CodeLoaded, Notice
+from tunecli.search.workers.check_study import refuse_what_cannot_be_built
 from tunecli.search.workers.measurable import refuse_what_cannot_be_measured
 from tunecli.search.workers.messages import (
     Answer,
@@ -39,12 +36,9 @@ from tunecli.search.workers.messages import (
     Suspended,
     TrialJob,
 )
-from tunecli.search.workers.summarize_data import describe
-from tunecli.search.workers.try_models import refuse_what_cannot_be_built
+from tunecli.search.workers.summarize_data import describe, read_data
 from tunecli.study_file.settings.metric_names import cost_metrics
 from tunecli.study_file.settings.settings import TrialConfig
-from tunecli.study_file.settings.source_kinds import NO_SOURCE
-from tunecli.study_file.space.walk import first_value
 from tunecli.training.cross_validation import CrossValidation, Round
 from tunecli.training.fold_data import folds_of
 from tunecli.training.outcome.evaluation import Baseline, TrialResult
@@ -88,37 +82,18 @@ class Trainer:
         study = task.study
         try:
             torch.set_num_threads(1)
-            if study.data.source == NO_SOURCE:
-                return self._describe_nothing(task)
-            first = {"arguments": task.arguments}
-            data = study.data.model_copy(update=first)
-            dataset = load_dataset(data, self._workspace, study.validation)
-            completed = study.completed(dataset.task, len(dataset.y), dataset.given)
-            config = completed.resolve(lambda _, range_: first_value(range_))
-            config = config.model_copy(update={"data": config.data.model_copy(update=first)})
-            store = FoldStore(config.data, config.validation, self._workspace, dataset=dataset)
-            self._stores.add(config, store)
+            completed, config, store = read_data(
+                study, self._workspace, self._stores, task.arguments
+            )
             if task.is_new:
                 refuse_what_cannot_be_measured(completed, config, store)
                 refuse_what_cannot_be_built(completed, self._stores)
             summary = describe(config, store)
-            return self._described(summary, config)
+            return DataReady(self._worker, summary, environment(config), code=self._loaded.news())
         except DataError as error:
             return DataReady(self._worker, None, error=study.located(error))
         except TunecliError as error:
             return DataReady(self._worker, None, error=error)
-
-    def _describe_nothing(self, task: FirstTask) -> DataReady:
-        """Describe a study whose training loads its own data."""
-        completed = completed_without_data(task.study)
-        config = completed.resolve(lambda _, range_: first_value(range_))
-        if task.is_new:
-            refuse_what_cannot_be_built(completed, self._stores)
-        summary = NoData(config.validation).summary()
-        return self._described(summary, config)
-
-    def _described(self, summary: DataSummary, config: TrialConfig) -> DataReady:
-        return DataReady(self._worker, summary, environment(config), code=self._loaded.news())
 
     def _tell_loaded(self) -> None:
         """Report the files of user code that the last job imported."""
@@ -167,10 +142,15 @@ class Trainer:
 
     def _cross_validate(self, job: TrialJob) -> TrialResult | None:
         """Train a job and return its result; None if the driver suspended it."""
-        folds = self._prepare(job)
-        if (result := infeasible_before_training(job.config, folds[0])) is not None:
+        config = job.config
+        device = choose_device(config.training.device)
+        self._peak = PeakMemory(device)
+        torch.set_num_threads(config.training.threads)
+        folds = folds_of(self._stores.of(config), config)
+        if (result := infeasible_before_training(config, folds[0])) is not None:
             return result
-        training = self._begin(job, folds)
+        folder = Path(job.checkpoint) if job.checkpoint else None
+        training = CrossValidation(config, folds, device, folder)
         try:
             return self._train_on(training, job)
         finally:
@@ -221,18 +201,6 @@ class Trainer:
         cache = self._workspace.cache
         is_measured = cache is not None and "latency" in cost_metrics(config)
         return LatencyLock(cache / "latency") if cache and is_measured else NOBODY_MEASURES
-
-    def _prepare(self, job: TrialJob) -> list[FoldData]:
-        """Return the folds of a job, after resetting memory statistics and torch threads."""
-        config = job.config
-        self._peak = PeakMemory(choose_device(config.training.device))
-        torch.set_num_threads(config.training.threads)
-        return folds_of(self._stores.of(config), config)
-
-    def _begin(self, job: TrialJob, folds: Sequence[FoldData]) -> CrossValidation:
-        device = choose_device(job.config.training.device)
-        folder = Path(job.checkpoint) if job.checkpoint else None
-        return CrossValidation(job.config, folds, device, folder)
 
     def _load(self, checkpoints: Checkpoints, training: CrossValidation, job: TrialJob) -> None:
         """Resume from the checkpoint, if there is a usable one."""

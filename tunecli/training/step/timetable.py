@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 
 from tunecli.study_file.read import defaults
-from tunecli.study_file.settings.settings import TrainingSettings
+from tunecli.study_file.settings.settings import TrainingSettings, TrialConfig
 
 EVALUATIONS_OVER_STEPS = 10
 """Number of evaluations with `training.steps`, unless `eval_every` is set."""
@@ -78,6 +78,16 @@ class Timetable:
     def schedule_length(self) -> int:
         """Length of the schedule after the warm-up, in steps or epochs; at least 1."""
         return max(1, self.n_schedule_steps) if self.in_steps else self.n_schedule_epochs
+
+
+def n_evaluations(config: TrialConfig) -> int:
+    """Return how many evaluations a trial has if nothing stops it.
+
+    0 if it trains by user code that does not say how many.
+    """
+    if config.train is not None:
+        return config.training.epochs or 0
+    return len(Timetable.of(config.training, n_batches=1).evaluations)
 
 
 def _moments(length: int, every: float, n_steps: int, least: float = 0.0) -> tuple[int, ...]:
