@@ -22,7 +22,7 @@ from tunecli.database.trials import Trial
 from tunecli.database.urls import sqlite_url
 from tunecli.database.write import StudyDatabase
 from tunecli.errors import DatabaseError
-from tunecli.search.suggest.distributions import to_distribution
+from tunecli.search.suggest.samplers import to_distribution
 from tunecli.study_file.settings.ranges import Categories, FloatRange, IntRange, Range
 from tunecli.study_file.settings.settings import (
     Component,

@@ -15,7 +15,7 @@ from tunecli.model_folder.as_searched import as_searched
 from tunecli.model_folder.format.loading import load_with
 from tunecli.model_folder.format.write_model import write_model
 from tunecli.training.cross_validation import CrossValidation
-from tunecli.training.models import embeds_categories
+from tunecli.training.models.building import embeds_categories
 from tunecli.training.saved_models import keep_models
 from tunecli.training.step.losses import standardizes_target
 from tunecli.training.step.precision import choose_device

@@ -11,7 +11,7 @@ from tunecli.errors import RefitError
 from tunecli.model_folder.refitting import RefitTrial, refit_seeds
 from tunecli.study_file.settings.settings import Component
 from tunecli.training.fold import FoldTraining
-from tunecli.training.models import embeds_categories
+from tunecli.training.models.building import embeds_categories
 from tunecli.training.step.losses import standardizes_target
 
 WITHOUT_CUT = [name for name in STUDIES if name not in ("plateau", "compressed")]

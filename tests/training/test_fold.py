@@ -18,7 +18,7 @@ from tunecli.data.rows.dataset import FoldData
 from tunecli.study_file.catalogue import component_arguments
 from tunecli.study_file.settings.settings import TrialConfig
 from tunecli.training.fold import BLOCK_BATCHES, FoldTraining
-from tunecli.training.models import build_model
+from tunecli.training.models.building import build_model
 from tunecli.training.outcome.evaluation import Evaluation
 from tunecli.training.state.random_state import fold_seed
 from tunecli.training.step.optimizers import build_optimizers

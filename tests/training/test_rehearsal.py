@@ -20,7 +20,7 @@ from tunecli.study_file.settings.settings import (
     ValidationSettings,
 )
 from tunecli.training.compression import costs
-from tunecli.training.models import build_model
+from tunecli.training.models.building import build_model
 from tunecli.training.rehearsal import rehearse
 
 CPU = torch.device("cpu")

@@ -12,7 +12,7 @@ from training_cases import CPU, classification, component, regression, trial
 
 from tunecli.data.rows.dataset import FoldData
 from tunecli.study_file.settings.settings import Component
-from tunecli.training.models import build_model
+from tunecli.training.models.building import build_model
 from tunecli.training.step.augmentation import mixed
 from tunecli.training.step.batches import Batch, Batches
 from tunecli.training.step.gradient_step import GradientStep

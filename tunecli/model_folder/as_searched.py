@@ -15,7 +15,7 @@ from tunecli.model_folder.refitting import Refitted, RefitTrial, manifest_of, pr
 from tunecli.training.compression.packing import Packed
 from tunecli.training.fold import new_model
 from tunecli.training.fold_data import folds_of, takes_integers
-from tunecli.training.models import embeds_categories
+from tunecli.training.models.building import embeds_categories
 from tunecli.training.models.embeddings import bin_counts
 from tunecli.training.saved_models import Kept, load_network, read_models
 from tunecli.training.step.losses import build_loss, n_outputs

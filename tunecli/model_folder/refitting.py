@@ -28,7 +28,7 @@ from tunecli.training.compression.packing import Packed
 from tunecli.training.compression.unpacking import unpack
 from tunecli.training.fold import FoldTraining, new_model
 from tunecli.training.fold_data import takes_integers
-from tunecli.training.models import embeds_categories
+from tunecli.training.models.building import embeds_categories
 from tunecli.training.models.embeddings import bin_counts
 from tunecli.training.outcome.score_guard import NoScoreError
 from tunecli.training.step.batches import batch_sizes

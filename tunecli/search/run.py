@@ -31,8 +31,8 @@ from tunecli.search.events.events import (
     SearchEvent,
     SearchStarted,
 )
-from tunecli.search.events.trackers.destination import Destination
 from tunecli.search.events.trackers.mirror import Mirrors
+from tunecli.search.events.trackers.tracker import Destination
 from tunecli.search.prune.judge import Judge
 from tunecli.search.resume import Edits, StoredStudy, create_study, keep_loaded_code
 from tunecli.search.start_configs import start_points

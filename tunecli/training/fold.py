@@ -21,13 +21,9 @@ from tunecli.data.rows.dataset import FoldData
 from tunecli.data.rows.features import BLOCK_BYTES, as_features
 from tunecli.study_file.settings.metric_names import label, prediction_metrics
 from tunecli.study_file.settings.settings import TrialConfig
-from tunecli.training.models import (
-    Columns,
-    auxiliary_weight,
-    build_model,
-    rate_factors,
-    set_training,
-)
+from tunecli.training.models.building import build_model
+from tunecli.training.models.embeddings import Columns
+from tunecli.training.models.fine_tuning import auxiliary_weight, rate_factors, set_training
 from tunecli.training.outcome.evaluation import Evaluation
 from tunecli.training.outcome.metrics import measure
 from tunecli.training.outcome.output_meaning import OutputMeaning

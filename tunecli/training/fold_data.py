@@ -7,7 +7,7 @@ from tunecli.data.placeholder_data import NoData
 from tunecli.data.rows.dataset import FoldData
 from tunecli.study_file.settings.code_names import is_code
 from tunecli.study_file.settings.settings import TrialConfig
-from tunecli.training.models import embeds_categories
+from tunecli.training.models.building import embeds_categories
 from tunecli.training.step.losses import standardizes_target
 
 

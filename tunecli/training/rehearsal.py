@@ -31,7 +31,9 @@ from tunecli.training.compression.costs import costs_of
 from tunecli.training.compression.recipe import lose_channels, thin_out, write_down
 from tunecli.training.compression.unpacking import unpack
 from tunecli.training.fold import FoldTraining, new_model
-from tunecli.training.models import Columns, build_model, explain_size, rate_factors
+from tunecli.training.models.building import build_model, explain_size
+from tunecli.training.models.embeddings import Columns
+from tunecli.training.models.fine_tuning import rate_factors
 from tunecli.training.outcome.metrics import measure
 from tunecli.training.outcome.score_guard import NoScoreError, float_of
 from tunecli.training.step.augmentation import Augmentation

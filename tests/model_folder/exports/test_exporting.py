@@ -18,7 +18,7 @@ from tunecli.model_folder.exports.exporting import TOLERANCE, Format, export_mod
 from tunecli.model_folder.exports.graph import given_to_graph, why_not_whole
 from tunecli.model_folder.format.model import Member, Model
 from tunecli.training.cross_validation import CrossValidation
-from tunecli.training.models import embeds_categories
+from tunecli.training.models.building import embeds_categories
 from tunecli.training.saved_models import keep_models
 from tunecli.training.step.losses import Predictions, standardizes_target
 from tunecli.training.trial_end import conclude

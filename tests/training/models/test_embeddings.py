@@ -16,8 +16,8 @@ from training_cases import CPU, classification, component, trial
 from tunecli.data.rows.dataset import FoldData
 from tunecli.data.rows.features import as_features
 from tunecli.training.fold import FoldTraining
-from tunecli.training.models import Columns, build_model, embeds_categories
-from tunecli.training.models.embeddings import quantile_bins
+from tunecli.training.models.building import build_model, embeds_categories
+from tunecli.training.models.embeddings import Columns, quantile_bins
 
 CARDINALITIES = (3, 7)
 

@@ -10,7 +10,6 @@ from training_cases import CPU, component, trial
 
 from tunecli.errors import TunecliError
 from tunecli.training.fold import FoldTraining
-from tunecli.training.models import build_model, rate_factors, set_training
 from tunecli.training.models.blocks import (
     backbone_blocks,
     backbone_parameters,
@@ -18,6 +17,8 @@ from tunecli.training.models.blocks import (
     head_layers,
     heads,
 )
+from tunecli.training.models.building import build_model
+from tunecli.training.models.fine_tuning import rate_factors, set_training
 from tunecli.training.models.torchvision_models import _fresh
 from tunecli.training.step.optimizers import build_optimizers
 from tunecli.training.step.schedules import Rates

@@ -17,7 +17,9 @@ from torch import nn
 
 from tunecli.errors import DataError
 from tunecli.study_file.settings.settings import Component
-from tunecli.training.models import CNN, MLP, Linear, build_model, model_needs
+from tunecli.training.models.building import build_model, model_needs
+from tunecli.training.models.convolutional import CNN
+from tunecli.training.models.dense import MLP, Linear
 
 TABLE = (13,)
 DIGIT = (1, 8, 8)
@@ -274,7 +276,7 @@ def test_models_that_need_more_of_the_data_train(name: str, side: int) -> None:
 
 def test_torchvision_stays_out_until_it_is_needed() -> None:
     code = (
-        "import sys, tunecli.training.models as models\n"
+        "import sys, tunecli.training.models.building as models\n"
         "from tunecli.study_file.settings.settings import Component\n"
         "models.build_model(Component(name='CNN'), (1, 8, 8), 3)\n"
         "assert 'torchvision' not in sys.modules"

@@ -11,7 +11,7 @@ from training_cases import component
 from tunecli.errors import TunecliError
 from tunecli.study_file.catalogue import component_arguments
 from tunecli.study_file.settings.settings import Component
-from tunecli.training.models import build_model
+from tunecli.training.models.building import build_model
 from tunecli.training.step.optimizers import (
     build_optimizers,
     decay_groups,

@@ -23,9 +23,14 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from tunecli.database.learned_trials import Lesson
 from tunecli.database.trials import Trial
 from tunecli.errors import TunecliError
-from tunecli.search.suggest.distributions import to_distribution
 from tunecli.search.suggest.enumeration import Point, shuffled_points
-from tunecli.search.suggest.samplers import KINDS, common_space, make_sampler, share_space
+from tunecli.search.suggest.samplers import (
+    KINDS,
+    common_space,
+    make_sampler,
+    share_space,
+    to_distribution,
+)
 from tunecli.search.suggest.visible_trials import VisibleTrials
 from tunecli.study_file.settings.ranges import Categories, FloatRange, IntRange, Range
 from tunecli.study_file.settings.settings import TrialConfig

@@ -22,7 +22,7 @@ from tunecli.study_file.settings.settings import Component, TrialConfig
 from tunecli.study_file.study_file import StudyFile
 from tunecli.study_file.text.document import Path
 from tunecli.training.outcome import metrics
-from tunecli.training.outcome.guessing import guesses
+from tunecli.training.outcome.metrics import guesses
 from tunecli.training.outcome.score_guard import NoScoreError, float_of
 
 Rows = tuple[str, Tensor]

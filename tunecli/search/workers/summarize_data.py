@@ -31,8 +31,7 @@ from tunecli.study_file.space.walk import first_value
 from tunecli.study_file.study_file import StudyFile
 from tunecli.study_file.text.counts import count
 from tunecli.training.fold_data import takes_integers
-from tunecli.training.outcome.guessing import guesses
-from tunecli.training.outcome.metrics import measure
+from tunecli.training.outcome.metrics import guesses, measure
 
 FEW_ROWS = 5
 """A class with fewer rows than this in a validation part gets a note."""

@@ -15,11 +15,11 @@ import torch
 from torch import Tensor, nn
 
 from tunecli.study_file.settings.settings import CompressionSettings
+from tunecli.training.compression.codes import BITS, quantize
 from tunecli.training.compression.compressible_layers import make_plain, weight_of, weighted_layers
 from tunecli.training.compression.fusing import fuse
 from tunecli.training.compression.packing import Packed, pack, takes_less
 from tunecli.training.compression.pruning import prune
-from tunecli.training.compression.quantizing import BITS, quantize
 from tunecli.training.compression.sharing import share_weights, shared_codes
 from tunecli.training.compression.structured import prune_channels
 

@@ -1,17 +1,95 @@
-"""Build any model from a component of a study file."""
+"""Build any model from a component of a study file, if the data fits it."""
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
+
 from torch import nn
 
+from tunecli.errors import DataError
 from tunecli.study_file.settings.code_names import is_code
 from tunecli.study_file.settings.settings import Component
+from tunecli.study_file.text.counts import count
 from tunecli.training.models import user_parts
-from tunecli.training.models.columns import Columns
 from tunecli.training.models.convolutional import CNN
 from tunecli.training.models.dense import MLP, NO_COLUMNS, Linear, ResNet
+from tunecli.training.models.embeddings import Columns
 from tunecli.training.models.fine_tuning import freeze
-from tunecli.training.models.needs import check_fit, too_small
+
+
+@dataclass(frozen=True)
+class Needs:
+    """The requirements of a model on the data.
+
+    Attributes:
+        pictures: whether rows must be (channels, height, width); otherwise rows are flattened.
+        smallest: smallest height and width in pixels; 0 if only building the model shows it.
+        multiple: height and width must be multiples of it.
+        square: whether height and width must be equal.
+    """
+
+    pictures: bool
+    smallest: int = 0
+    multiple: int = 1
+    square: bool = False
+
+
+_OWN = {
+    "Linear": Needs(False),
+    "MLP": Needs(False),
+    "ResNet": Needs(False),
+    "CNN": Needs(True, smallest=8),
+    # Every stage divides its picture into windows of 7 × 7, the last one at 1/32 of the size.
+    "maxvit_t": Needs(True, multiple=224),
+}
+
+
+def model_needs(name: str) -> Needs:
+    """Return the requirements of a model; all of torchvision's classifiers take pictures."""
+    if name.startswith("vit_"):  # vit_b_16 cuts pictures into patches of 16 × 16
+        return Needs(True, multiple=int(name.rpartition("_")[2]), square=True)
+    return _OWN.get(name, Needs(pictures=True))
+
+
+def check_fit(name: str, shape: tuple[int, ...]) -> None:
+    """Refuse a model that cannot take rows of `shape`.
+
+    Raises:
+        DataError: the rows do not fit; the message names the requirement and an alternative.
+    """
+    wanted = model_needs(name)
+    if not wanted.pictures:
+        return
+    if len(shape) != 3:
+        raise DataError(
+            f"{name} takes pictures, but each row of the data has "
+            f"{count(math.prod(shape), 'feature')}. Use MLP or Linear."
+        )
+    height, width = shape[1:]
+    if min(height, width) < wanted.smallest:
+        raise too_small(name, wanted.smallest, shape)
+    if height % wanted.multiple or width % wanted.multiple or (wanted.square and height != width):
+        raise _indivisible(name, wanted, shape)
+
+
+def too_small(name: str, smallest: int, shape: tuple[int, ...]) -> DataError:
+    """Return the error for pictures that are too small."""
+    return DataError(
+        f"{name} takes pictures of at least {smallest} × {smallest} pixels, but "
+        f"these have {shape[1]} × {shape[2]}. Use MLP or Linear, or larger pictures."
+    )
+
+
+def _indivisible(name: str, wanted: Needs, shape: tuple[int, ...]) -> DataError:
+    what = "square pictures" if wanted.square else "pictures"
+    height, width = shape[1:]
+    side = math.ceil(max(height, width) / wanted.multiple) * wanted.multiple
+    return DataError(
+        f"{name} takes {what} whose sides are multiples of {wanted.multiple} pixels, but these "
+        f"have {height} × {width}. Write `data: {{size: {side}}}`, or use another model."
+    )
+
 
 _PLAIN: dict[str, type[nn.Module]] = {"Linear": Linear, "CNN": CNN}
 _OF_COLUMNS: dict[str, type[nn.Module]] = {"MLP": MLP, "ResNet": ResNet}

@@ -8,8 +8,7 @@ from typing import Literal, cast
 
 from torch import Tensor, nn
 
-from tunecli.training.models.columns import Columns
-from tunecli.training.models.embeddings import RowEmbedding
+from tunecli.training.models.embeddings import Columns, RowEmbedding
 from tunecli.training.models.layers import (
     Residual,
     activation_layer,

@@ -1,18 +1,133 @@
-"""Build any classifier of torchvision.models for the pictures and the training settings."""
+"""Build any classifier of torchvision.models for the pictures and the training settings.
+
+Its pretrained weights are adapted to other channels, picture sizes and classes.
+"""
 
 from __future__ import annotations
 
+import pickle
 from bisect import bisect_left
 from typing import Any, cast
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from tunecli.errors import TunecliError
 from tunecli.study_file.settings.settings import Component
 from tunecli.training.models.activation_checkpoints import checkpoint_activations
-from tunecli.training.models.channels import take_channels
+from tunecli.training.models.blocks import head_layers
 from tunecli.training.models.fine_tuning import freeze
-from tunecli.training.models.pretrained import load_pretrained
+
+
+def first_convolution(model: nn.Module) -> tuple[str, nn.Conv2d]:
+    """Return the name and the module of a model's first convolution."""
+    return next((n, m) for n, m in model.named_modules() if isinstance(m, nn.Conv2d))
+
+
+def take_channels(model: nn.Module, n_channels: int) -> None:
+    """Replace the first convolution, in place, if pictures have another number of channels.
+
+    Some of torchvision's models refuse an argument for it, others ignore it silently. Settings and
+    bias are kept; new weights have the standard deviation of the old ones.
+    """
+    name, first = first_convolution(model)
+    if first.in_channels == n_channels:
+        return
+    replacement = nn.Conv2d(
+        n_channels,
+        first.out_channels,
+        kernel_size=cast(tuple[int, int], first.kernel_size),
+        stride=cast(tuple[int, int], first.stride),
+        padding=cast(tuple[int, int], first.padding),
+        dilation=cast(tuple[int, int], first.dilation),
+        bias=first.bias is not None,
+        padding_mode=first.padding_mode,
+    )
+    with torch.no_grad():
+        nn.init.normal_(replacement.weight).mul_(first.weight.std())
+        if first.bias is not None and replacement.bias is not None:
+            replacement.bias.copy_(first.bias)
+    model.set_submodule(name, replacement)
+
+
+def for_channels(weight: Tensor, n_channels: int) -> Tensor:
+    """Adapt the weight (n_out, n_in, height, width) of a convolution to other channels.
+
+    Each channel gets the sum over the old channels divided by the new number, so that a grey
+    picture gives the same result in one channel as in three.
+    """
+    if weight.shape[1] == n_channels:
+        return weight
+    return weight.sum(1, keepdim=True).div(n_channels).expand(-1, n_channels, -1, -1)
+
+
+_UNUSABLE = (OSError, RuntimeError, EOFError, pickle.UnpicklingError)
+"""Errors of torch without a connection, or for a damaged file."""
+
+
+def load_pretrained(model: nn.Module, name: str, weights: str) -> None:
+    """Load pretrained weights into a new classifier, except those of its output layers.
+
+    The first convolution is adapted to the channels, a vision transformer's position embeddings to
+    the size of the pictures. Auxiliary heads without pretrained weights stay unchanged.
+
+    Args:
+        model: a classifier with its own number of outputs and channels.
+        name: name of its builder in torchvision.models.
+        weights: `DEFAULT`, or another name in torchvision's enumeration of that model's weights.
+
+    Raises:
+        ValueError: the weights do not exist, or do not fit the model's other arguments.
+        TunecliError: the weights are not on this machine and cannot be downloaded.
+    """
+    source = _pretrained(name, weights)
+    state = dict(source.state_dict())
+    own = model.state_dict()
+    convolution = f"{first_convolution(model)[0]}.weight"
+    state[convolution] = for_channels(state[convolution], own[convolution].shape[1])
+    _interpolate_positions(model, source, state)
+    fresh = tuple(f"{layer}." for layer in head_layers(model))
+    state = {key: value for key, value in state.items() if not key.startswith(fresh)}
+    state = {key: value for key, value in state.items() if key in own}
+    misfit = [key for key, value in state.items() if value.shape != own[key].shape]
+    if misfit:
+        raise ValueError(
+            f"weights: {weights} does not fit {name} with these arguments ({misfit[0]} differs). "
+            "Remove the arguments that change its layers, or write `weights: none`."
+        )
+    model.load_state_dict(state, strict=False)
+    if hasattr(source, "transform_input"):  # normalizes three channels in another way
+        transforms = source.transform_input and own[convolution].shape[1] == 3
+        cast(Any, model).transform_input = transforms
+
+
+def _pretrained(name: str, weights: str) -> nn.Module:
+    from torchvision import models
+
+    known = models.get_model_weights(name).__members__
+    if weights not in known:
+        raise ValueError(
+            f"weights of {name} must be one of {', '.join(known)}, but got {weights!r}."
+        )
+    url = known[weights].url
+    try:
+        return cast(nn.Module, models.get_model(name, weights=known[weights], progress=False))
+    except _UNUSABLE as error:
+        folder = f"{torch.hub.get_dir()}/checkpoints"
+        raise TunecliError(
+            f"the weights {weights} of {name} could not be downloaded from {url} ({error}). Put "
+            f"the file {url.rpartition('/')[2]} into {folder}, or write `weights: none`."
+        ) from error
+
+
+def _interpolate_positions(model: nn.Module, source: nn.Module, state: dict[str, Tensor]) -> None:
+    """Interpolate a vision transformer's position embeddings for another picture size."""
+    from torchvision.models.vision_transformer import VisionTransformer, interpolate_embeddings
+
+    if isinstance(model, VisionTransformer) and model.image_size != source.image_size:
+        adapted = interpolate_embeddings(model.image_size, model.patch_size, cast(Any, state))
+        state.update(adapted)
+
 
 LARGEST_SIDE = 320
 """Pixels; no convolutional model of torchvision needs larger pictures."""

@@ -16,11 +16,23 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 from sklearn.metrics import roc_auc_score
 
+from tunecli.data.rows.dataset import Dataset
 from tunecli.errors import DataError
 from tunecli.study_file.settings.code_names import is_code
 from tunecli.study_file.settings.metric_names import argument, label
 from tunecli.study_file.settings.settings import Component, Task
 from tunecli.training.models import user_parts
+
+
+def guesses(
+    dataset: Dataset, y_train: NDArray[np.generic], n: int, weights: NDArray[np.float64] | None
+) -> NDArray[np.floating]:
+    """Return the training part's class shares, (n, n_classes), or its mean target, (n,)."""
+    if dataset.task == "classification":
+        counts = np.bincount(y_train.astype(np.int64), weights, minlength=len(dataset.classes))
+        return np.tile(counts / counts.sum(), (n, 1))
+    return np.full(n, np.average(y_train.astype(np.float64), weights=weights))
+
 
 Floats = NDArray[np.float64]
 

@@ -1,4 +1,4 @@
-"""Store the reports of the user's training on one fold, before the training continues."""
+"""Store what the user's training on one fold reports, before the training continues."""
 
 from __future__ import annotations
 
@@ -6,9 +6,95 @@ import json
 import os
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-from tunecli.files.own import open_file
+import numpy as np
+from torch import Tensor
+
+from tunecli.errors import UserCodeError
+from tunecli.files.own import make_folder, open_file, refuse_foreign
 from tunecli.training.outcome.evaluation import Evaluation
+from tunecli.training.state.checkpoints import write_whole
+from tunecli.training.state.trial_files import PREDICTIONS
+from tunecli.training.step.losses import Predictions
+
+
+class UserPredictions:
+    """Stores one file per step that may still be the best one.
+
+    Predictions are written before their report, so a killed trial still has those of its best step
+    and of its last report.
+
+    Args:
+        folder: folder for only these files of one fold.
+
+    Attributes:
+        best: the best step, whose predictions are kept; None before the first.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.best: int | None = None
+
+    def add(self, step: int, predictions: Predictions | None) -> None:
+        """Write the predictions of a step, if any, and delete earlier ones except the best.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
+        refuse_foreign(self._folder, "folder")
+        for earlier, file in self._files():
+            if earlier < step and earlier != self.best:
+                file.unlink()
+        if predictions is not None:
+            make_folder(self._folder)
+            write_whole(self._file(step), lambda file: np.save(file, predictions))
+
+    def of_best(self) -> Predictions | None:
+        """Return the predictions of the best step; None if it has none."""
+        if self.best is None or not self._file(self.best).exists():
+            return None
+        predictions: Predictions = np.load(self._file(self.best), allow_pickle=False)
+        return predictions
+
+    def _file(self, step: int) -> Path:
+        return self._folder / f"{step}.npy"
+
+    def _files(self) -> list[tuple[int, Path]]:
+        named = ((PREDICTIONS.fullmatch(file.name), file) for file in self._folder.glob("*.npy"))
+        return [(int(name[1]), file) for name, file in named if name is not None]
+
+
+def validated_predictions(
+    predictions: Any, n_valid: int, name: str, *, are_values: bool = False
+) -> Predictions | None:
+    """Return reported predictions as an array; None stays None.
+
+    Args:
+        n_valid: number of the fold's validation rows; 0 in a study without data.
+        name: name of the user's function, for messages.
+        are_values: whether they are values of a regression, kept in float64; else float32.
+
+    Raises:
+        UserCodeError: they are not numbers, or not one or more per validation row.
+    """
+    if predictions is None:
+        return None
+    if isinstance(predictions, Tensor):
+        predictions = predictions.detach().cpu()
+        predictions = predictions.double() if are_values else predictions.float()
+    try:
+        array: Predictions = np.asarray(
+            predictions, dtype=np.float64 if are_values else np.float32
+        )
+    except (ValueError, TypeError):
+        raise UserCodeError(f"{name}: predictions must be an array of numbers.") from None
+    if array.ndim not in (1, 2) or len(array) != n_valid or not n_valid:
+        raise UserCodeError(
+            f"{name}: predictions must have one row per validation row, shape ({n_valid},) or "
+            f"({n_valid}, k), but got shape {array.shape}."
+        )
+    return array
 
 
 class UserReports:

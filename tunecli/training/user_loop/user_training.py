@@ -38,8 +38,11 @@ from tunecli.training.state.random_state import RandomStream, fold_seed
 from tunecli.training.step.losses import Predictions
 from tunecli.training.step.precision import Precision
 from tunecli.training.user_loop.handover import GeneratorFit, Report, ThreadFit
-from tunecli.training.user_loop.user_predictions import UserPredictions, validated_predictions
-from tunecli.training.user_loop.user_reports import UserReports
+from tunecli.training.user_loop.user_reports import (
+    UserPredictions,
+    UserReports,
+    validated_predictions,
+)
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,7 @@ from tunecli.search.events.events import (
     TrialFinished,
     TrialStarted,
 )
-from tunecli.search.events.trackers.destination import Destination
-from tunecli.search.events.trackers.tracker import Group, Tracker
+from tunecli.search.events.trackers.tracker import Destination, Group, Tracker
 
 N_WAITING = 10_000
 """Largest number of events that wait for a tracker before points of curves are dropped."""

@@ -13,9 +13,9 @@ from torchvision import models
 from training_cases import component, trial
 
 from tunecli.errors import TunecliError
-from tunecli.training.models import build_model
 from tunecli.training.models.blocks import head_layers
-from tunecli.training.models.channels import for_channels
+from tunecli.training.models.building import build_model
+from tunecli.training.models.torchvision_models import for_channels
 from tunecli.training.rehearsal import build_error
 
 
