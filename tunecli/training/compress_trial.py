@@ -53,8 +53,7 @@ def compressed_folds(training: CrossValidation) -> list[CompressedFold]:
         DataError: a compression step cannot be applied to this model.
         NoScoreError: a score, or the loss in fine-tuning, is not finite.
     """
-    folds = [fold for fold in training.folds if isinstance(fold, FoldTraining)]
-    return compress_folds(training.config, folds)
+    return compress_folds(training.config, training.loops)
 
 
 def compress_folds(config: TrialConfig, folds: Sequence[FoldTraining]) -> list[CompressedFold]:
@@ -103,7 +102,7 @@ def _finetuned(
         pass
     if further.outcome != "complete":
         raise NoScoreError(further.outcome or "failed", f"in fine-tuning: {further.reason}")
-    return [fold.best_model() for fold in further.folds if isinstance(fold, FoldTraining)]
+    return [fold.best_model() for fold in further.loops]
 
 
 def _finetuning(config: TrialConfig) -> TrialConfig:

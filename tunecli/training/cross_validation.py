@@ -13,7 +13,7 @@ from dataclasses import asdict, replace
 from itertools import repeat
 from pathlib import Path
 from statistics import fmean
-from typing import Any, Literal, TypeGuard
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -123,18 +123,13 @@ class CrossValidation:
         evaluations = []
         for training in self.folds:
             evaluation = next(training)
-            if self._leaves_device(training):
-                training.leave_device()
+            if self._device_memory is not None and isinstance(training, FoldTraining):
+                if must_wait_elsewhere(training.n_bytes, len(self.folds), self._device_memory):
+                    training.leave_device()
             evaluations.append(
                 finite_evaluation(evaluation, training.fold.number, name, has_loss=has_loss)
             )
         return tuple(evaluations)
-
-    def _leaves_device(self, training: FoldTraining | UserFoldTraining) -> TypeGuard[FoldTraining]:
-        """Return whether a fold waits for its next turn in host memory."""
-        if not isinstance(training, FoldTraining) or self._device_memory is None:
-            return False
-        return must_wait_elsewhere(training.n_bytes, len(self.folds), self._device_memory)
 
     def _record(self, evaluations: Round) -> None:
         self.curve.append(evaluations)
@@ -204,6 +199,11 @@ class CrossValidation:
             seconds=self.seconds,
             peak_memory=self._peak.n_bytes,
         )
+
+    @property
+    def loops(self) -> list[FoldTraining]:
+        """The folds; none if the user's own training trains them."""
+        return [fold for fold in self.folds if isinstance(fold, FoldTraining)]
 
     def close(self) -> bool:
         """End the user's own trainings; return whether all have ended."""

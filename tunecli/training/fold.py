@@ -23,13 +23,12 @@ from tunecli.study_file.settings.metric_names import label, prediction_metrics
 from tunecli.study_file.settings.settings import TrialConfig
 from tunecli.training.models.building import build_model
 from tunecli.training.models.embeddings import Columns
-from tunecli.training.models.fine_tuning import auxiliary_weight, rate_factors, set_training
+from tunecli.training.models.fine_tuning import rate_factors, set_training
 from tunecli.training.outcome.evaluation import Evaluation
 from tunecli.training.outcome.metrics import measure
 from tunecli.training.outcome.output_meaning import OutputMeaning
 from tunecli.training.state.offload import Movable
 from tunecli.training.state.random_state import RandomStream, fold_seed
-from tunecli.training.step.augmentation import BatchChange
 from tunecli.training.step.averaging import average_weights
 from tunecli.training.step.batches import Batches
 from tunecli.training.step.gradient_step import GradientStep
@@ -78,7 +77,7 @@ class FoldTraining:
         self._seed = fold_seed(config.seed, fold.number)
         self._random = RandomStream(self._seed, device)
         with self._own_context():
-            self._build(device, fewest_batches, model)
+            self._build(fewest_batches, model)
         self._y_valid = fold.y_valid.numpy(force=True)
         self._n_steps = 0  # done
         self._n_evaluations = 0  # done
@@ -87,15 +86,10 @@ class FoldTraining:
         self._best_weights: dict[str, Tensor] | None = None
         self.best_outputs: Predictions | None = None
 
-    def _build(
-        self, device: torch.device, fewest_batches: int | None, model: nn.Module | None
-    ) -> None:
+    def _build(self, fewest_batches: int | None, model: nn.Module | None) -> None:
         config, settings, fold = self._config, self._settings, self.fold
-        loss = build_loss(config.loss, fold)
-        if model is None:
-            model = new_model(config, fold)
-        self.model = model.to(device)
-        self._loss = loss
+        self._loss = build_loss(config.loss, fold)
+        self.model = (new_model(config, fold) if model is None else model).to(self.device)
         self._average = average_weights(self.model, settings.ema) if settings.ema else None
         self._batches = Batches(
             fold.x_train,
@@ -106,24 +100,15 @@ class FoldTraining:
             fold.train_weights,
         )
         self.timetable = Timetable.of(settings, len(self._batches.sizes), fewest_batches)
-        self._optimizers = build_optimizers(
-            config.optimizer, model, settings.decay, rate_factors(config.model, model)
-        )
+        factors = rate_factors(config.model, self.model)
+        self._optimizers = build_optimizers(config.optimizer, self.model, settings.decay, factors)
         self._rates = Rates(
             config.schedule, self._optimizers, self.timetable, config.objective.direction
         )
-        modules = [model] if self._average is None else [model, self._average]
+        modules = [self.model] if self._average is None else [self.model, self._average]
         self._movable = Movable(modules, self._optimizers)
-        change = BatchChange(config, as_features(fold.x_train), len(fold.cat_cardinalities))
         self._step = GradientStep(
-            model,
-            loss,
-            self._optimizers,
-            self._precision,
-            settings,
-            auxiliary_weight(config.model),
-            len(fold.cat_cardinalities),
-            None if change.is_none else change,
+            config, fold, self.model, self._loss, self._optimizers, self._precision
         )
 
     def __iter__(self) -> Iterator[Evaluation]:

@@ -43,7 +43,7 @@ def keep_models(folder: Path, config: TrialConfig, models: Iterable[Kept]) -> No
     """
     make_folder(folder)
     digests = [
-        write_whole(_file(folder, number), partial(_put, model))
+        write_whole(folder / model_file(number), partial(_put, model))
         for number, model in enumerate(models)
     ]
     index = {
@@ -68,8 +68,8 @@ def read_models(folder: Path, config: TrialConfig) -> list[Kept]:
             raise ValueError("they belong to another trial or version")
         if (version := index.get("numerics", 1)) != NUMERICS:  # their features differ
             raise ValueError(f"their numerics version is {version}, expected {NUMERICS}")
-        digests = [str(digest) for digest in index["files"]]
-        return [_read(_file(folder, number), digest) for number, digest in enumerate(digests)]
+        digests = enumerate(map(str, index["files"]))
+        return [_read(folder / model_file(number), digest) for number, digest in digests]
     except FileNotFoundError:
         raise DataError(f"there are no models in {folder}.") from None
     except Exception as error:  # whatever damaged bytes can cause
@@ -89,10 +89,6 @@ def load_network(saved: Kept, model: nn.Module) -> nn.Module:
     except RuntimeError as error:
         raise DataError(f"the saved weights belong to another model ({error}).") from None
     return model.eval()
-
-
-def _file(folder: Path, number: int) -> Path:
-    return folder / model_file(number)
 
 
 def _put(model: Kept, file: IO[bytes]) -> None:

@@ -22,7 +22,7 @@ from tunecli.training.compress_trial import CompressedFold, compressed_folds, ex
 from tunecli.training.compression.costs import costs_of
 from tunecli.training.compression.recipe import idle_in_words
 from tunecli.training.cross_validation import CrossValidation
-from tunecli.training.fold import FoldTraining, new_model
+from tunecli.training.fold import new_model
 from tunecli.training.outcome.evaluation import TrialResult
 from tunecli.training.outcome.objectives import broken_limits
 from tunecli.training.outcome.score_guard import NoScoreError, mean
@@ -45,7 +45,7 @@ class ConcludedTrial:
         if self._compressed:
             yield from (fold.packed for fold in self._compressed)
             return
-        for fold in _trainings(self._training):
+        for fold in self._training.loops:
             yield fold.best_model().state_dict()
 
 
@@ -138,7 +138,7 @@ def _costs(
     if not names:
         return {}
     costs_by_fold = []
-    for number, fold in enumerate(_trainings(training)):
+    for number, fold in enumerate(training.loops):
         packed = compressed[number].packed if compressed else None
         model: nn.Module = compressed[number].model if compressed else fold.best_model()
         row = example(fold.fold, 1)
@@ -164,10 +164,6 @@ def _within_limits(result: TrialResult, config: TrialConfig) -> TrialResult:
         metrics=result.metrics | scores,
         predictions=None,
     )
-
-
-def _trainings(training: CrossValidation) -> list[FoldTraining]:
-    return [fold for fold in training.folds if isinstance(fold, FoldTraining)]
 
 
 def _means(folds: Sequence[Mapping[str, float]]) -> dict[str, float]:

@@ -42,13 +42,8 @@ class Case:
         precision = Precision(config.training, CPU)
         if scaled:  # as it is with fp16, which needs CUDA
             precision.scaler = torch.amp.GradScaler("cpu")
-        self.step = GradientStep(
-            self.model,
-            self.loss,
-            build_optimizers(optimizer, self.model, "all"),
-            precision,
-            config.training,
-        )
+        optimizers = build_optimizers(optimizer, self.model, "all")
+        self.step = GradientStep(config, fold, self.model, self.loss, optimizers, precision)
 
     def moves(self, group: list[Batch]) -> list[Tensor]:
         """What one step subtracts from the weights; with SGD at rate 1, the gradient."""

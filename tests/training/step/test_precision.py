@@ -40,7 +40,7 @@ def test_matrix_products_have_the_dtype(dtype: str, expected: torch.dtype) -> No
     precision = _precision(dtype=dtype)
     with precision.forward():
         assert torch.nn.Linear(3, 2)(torch.ones(1, 3)).dtype == expected
-    assert precision.scaler is None
+    assert not precision.scaler.is_enabled()
     assert precision.autocast == (expected != torch.float32)
 
 
@@ -55,7 +55,7 @@ def test_formats_of_cuda_are_refused_elsewhere(dtype: Any, device: str) -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
 def test_gradients_are_scaled_in_fp16_on_cuda() -> None:
     precision = Precision(TrainingSettings(dtype="fp16"), torch.device("cuda"))
-    assert precision.scaler is not None
+    assert precision.scaler.is_enabled()
     assert precision.autocast
 
 

@@ -159,6 +159,7 @@ class StudyCheck:
         weights = [rehearsal.n_weights for rehearsal in good] or [0]
         beyond = [rehearsal for rehearsal in good if rehearsal.beyond]
         seconds = [0.0 if rehearsal.beyond else rehearsal.seconds for rehearsal in good]
+        configs = [self._study.resolve(partial(_look_up, point)) for point, _ in rehearsed]
         point, largest = max(rehearsed, key=lambda pair: pair[1].n_bytes)
         if largest.n_bytes * n_jobs > main_memory():
             mistakes[_too_large(largest, n_jobs)] = point
@@ -177,7 +178,7 @@ class StudyCheck:
             keeps_none=beyond == good and len({alike(one.beyond) for one in beyond}) == 1,
             seconds_per_trial=fmean(seconds or [0.0]),
             n_jobs=n_jobs,
-            n_evaluations=max(self._n_evaluations(point) for point, _ in rehearsed),
+            n_evaluations=max(map(n_evaluations, configs)),
         )
 
     def _with_line(self, mistake: str, point: Point) -> str:
@@ -185,9 +186,6 @@ class StudyCheck:
         if not (problem.line or problem.override):
             return mistake
         return str(StudyFileError(self._study.file, [problem]))
-
-    def _n_evaluations(self, point: Point) -> int:
-        return n_evaluations(self._study.resolve(partial(_look_up, point)))
 
     def _n_jobs(self) -> int:
         training = self._study.training

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from statistics import median, quantiles
 
@@ -72,9 +72,5 @@ def latency(model: nn.Module, rows: Tensor, n_calls: int = 50) -> Latency:
             torch.cuda.synchronize()
         if call >= 5:
             times.append(time.perf_counter() - start)
-    return _spread(times)
-
-
-def _spread(times: Sequence[float]) -> Latency:
     low, _, high = quantiles(times, n=4)
     return Latency(median(times), low, high)

@@ -7,7 +7,7 @@ training: torch replays the random numbers (dropout), and batch norms count each
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any, cast
 
@@ -57,13 +57,7 @@ def _segments(chain: nn.Sequential) -> list[list[nn.Module]]:
 
 def _in_segments(segments: Sequence[Sequence[nn.Module]], x: Tensor) -> Tensor:
     for segment in segments:
-        x = _recomputed(segment, partial(_through, segment), x)
-    return x
-
-
-def _through(layers: Sequence[nn.Module], x: Tensor) -> Tensor:
-    for layer in layers:
-        x = layer(x)
+        x = _recomputed(segment, nn.Sequential(*segment), x)
     return x
 
 
@@ -71,15 +65,15 @@ def _recomputed(modules: Sequence[nn.Module], forward: Any, x: Tensor) -> Tensor
     """Return `forward(x)`, storing only `x` for the backward pass."""
     if not torch.is_grad_enabled():
         return cast(Tensor, forward(x))
-    contexts = partial(_contexts, modules)
-    return cast(Tensor, checkpoint(forward, x, use_reentrant=False, context_fn=contexts))
-
-
-def _contexts(
-    modules: Sequence[nn.Module],
-) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
-    """Return the contexts of the first and the second computation."""
-    return nullcontext(), _uncounted(modules)
+    return cast(
+        Tensor,
+        checkpoint(
+            forward,
+            x,
+            use_reentrant=False,
+            context_fn=lambda: (nullcontext(), _uncounted(modules)),  # of both computations
+        ),
+    )
 
 
 @contextmanager

@@ -103,8 +103,7 @@ def build_user_loss(component: Component) -> Callable[[Tensor, Tensor], Any]:
     loss = load_object(component.name)
     if not inspect.isclass(loss):
         return partial(loss, **component.arguments)
-    with blaming(component.name):
-        instance = loss(**component.arguments)
+    instance = _made(component)
     if not callable(instance):
         raise _wrong(component, "a loss must be callable as loss(outputs, y)", instance)
     return instance
@@ -119,9 +118,7 @@ def checked_loss(component: Component, value: Any) -> Tensor:
 
 def build_optimizer(component: Component, groups: Sequence[dict[str, Any]]) -> Optimizer:
     """Build the user's optimizer for parameter groups."""
-    make = load_object(component.name)
-    with blaming(component.name):
-        optimizer = make(groups, **component.arguments)
+    optimizer = _made(component, groups)
     if not isinstance(optimizer, Optimizer):
         raise _wrong(component, "an optimizer must be a torch.optim.Optimizer", optimizer)
     return optimizer
@@ -129,14 +126,17 @@ def build_optimizer(component: Component, groups: Sequence[dict[str, Any]]) -> O
 
 def build_schedule(component: Component, optimizer: Optimizer) -> LRScheduler:
     """Build the user's schedule for an optimizer."""
+    schedule = _made(component, optimizer)
+    if not isinstance(schedule, LRScheduler | lr_scheduler.ReduceLROnPlateau):
+        rule = "a schedule must be a torch.optim.lr_scheduler.LRScheduler"
+        raise _wrong(component, rule, schedule)
+    return schedule
+
+
+def _made(component: Component, *arguments: object) -> object:
     make = load_object(component.name)
     with blaming(component.name):
-        schedule = make(optimizer, **component.arguments)
-    if not isinstance(schedule, LRScheduler | lr_scheduler.ReduceLROnPlateau):
-        raise _wrong(
-            component, "a schedule must be a torch.optim.lr_scheduler.LRScheduler", schedule
-        )
-    return schedule
+        return make(*arguments, **component.arguments)
 
 
 def user_metric(

@@ -74,8 +74,14 @@ def measure(
             "data.weights",
         )
     others = [metric for metric in metrics if metric not in own]
-    values = _library(others, task, y_true, predictions, n_classes, weights)
-    return values | {label(m): user_parts.user_metric(m, y_true, predictions) for m in own}
+    values = predictions.astype(np.float64)
+    if task == "regression":
+        rows = _Values(y_true.astype(np.float64), values, weights)
+        measured = {label(metric): _REGRESSION[metric.name](rows) for metric in others}
+    else:
+        classes = _Classes(y_true.astype(np.int64), values, n_classes, weights)
+        measured = {label(m): _CLASSIFICATION[m.name](classes, m) for m in others}
+    return measured | {label(m): user_parts.user_metric(m, y_true, predictions) for m in own}
 
 
 def why_undefined(
@@ -123,22 +129,6 @@ def _without_rows(
     """Return the classes without a row of positive weight."""
     counts = np.bincount(y_true.astype(np.int64), weights, minlength=len(classes))
     return [name for name, count in zip(classes, counts, strict=True) if not count]
-
-
-def _library(
-    metrics: Sequence[Component],
-    task: Task,
-    y_true: NDArray[np.generic],
-    predictions: NDArray[np.floating],
-    n_classes: int,
-    weights: Floats | None,
-) -> dict[str, float]:
-    """Compute the metrics that tunecli defines."""
-    if task == "regression":
-        values = _Values(y_true.astype(np.float64), predictions.astype(np.float64), weights)
-        return {label(metric): _REGRESSION[metric.name](values) for metric in metrics}
-    classes = _Classes(y_true.astype(np.int64), predictions.astype(np.float64), n_classes, weights)
-    return {label(metric): _CLASSIFICATION[metric.name](classes, metric) for metric in metrics}
 
 
 class _Values:
@@ -218,6 +208,11 @@ class _Classes:
         return counts
 
     @property
+    def midway(self) -> Floats:
+        """Mean of the rows of each class and those predicted as it."""
+        return (self.predicted + self.support) / 2
+
+    @property
     def accuracy(self) -> float:
         return float(self.hits.sum() / self.total)
 
@@ -275,18 +270,6 @@ class _Classes:
         return float(np.average(values, weights=self.support if how == "weighted" else None))
 
 
-def _precision(classes: _Classes, metric: Component) -> float:
-    return _averaged(classes, metric, classes.predicted)
-
-
-def _recall(classes: _Classes, metric: Component) -> float:
-    return _averaged(classes, metric, classes.support)
-
-
-def _f1(classes: _Classes, metric: Component) -> float:
-    return _averaged(classes, metric, (classes.predicted + classes.support) / 2)
-
-
 def _averaged(classes: _Classes, metric: Component, of: Floats) -> float:
     """Average over the classes the hits divided by `of`, (n_classes,); 0 / 0 counts as 0."""
     how = argument(metric, "average")
@@ -304,9 +287,9 @@ def _roc_auc(classes: _Classes, metric: Component) -> float:
 _CLASSIFICATION: Mapping[str, Callable[[_Classes, Component], float]] = {
     "accuracy": lambda classes, _: classes.accuracy,
     "balanced_accuracy": lambda classes, _: classes.balanced_accuracy,
-    "precision": _precision,
-    "recall": _recall,
-    "f1": _f1,
+    "precision": lambda classes, metric: _averaged(classes, metric, classes.predicted),
+    "recall": lambda classes, metric: _averaged(classes, metric, classes.support),
+    "f1": lambda classes, metric: _averaged(classes, metric, classes.midway),
     "roc_auc": _roc_auc,
     "log_loss": lambda classes, _: classes.log_loss,
     "mcc": lambda classes, _: classes.mcc,

@@ -8,22 +8,21 @@ any instant leaves the previous or the new checkpoint, never a partial one.
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import torch
 
-from tunecli.files.own import make_folder, remove_files
+from tunecli.files.own import make_folder
 from tunecli.files.small import read_small
 from tunecli.files.whole import whole_file
 from tunecli.numerics import NUMERICS
 from tunecli.study_file.settings.settings import TrialConfig
-from tunecli.training.state.trial_files import CHECKPOINT, INDEX, STATES, state_file
+from tunecli.training.state.trial_files import INDEX, STATES, state_file
 
 FORMAT = 3
 MOST_SHARE = 0.05
@@ -109,10 +108,6 @@ class Checkpoints:
         except Exception as error:  # whatever damaged bytes can cause
             raise CheckpointError(f"it cannot be read ({type(error).__name__})") from error
 
-    def remove(self) -> None:
-        """Remove the checkpoint of a trial that has ended."""
-        remove_files(self._folder, CHECKPOINT)
-
     @property
     def _index(self) -> Path:
         return self._folder / INDEX
@@ -127,32 +122,17 @@ class Checkpoints:
             return torch.load(file, weights_only=True)
 
 
-class _Digested(io.RawIOBase):
-    """A write-only file that computes its digest while it is written."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self._hash = hashlib.sha256()
-
-    @property
-    def digest(self) -> str:
-        return self._hash.hexdigest()
-
-    def write(self, content: Any) -> int:
-        self._hash.update(content)
-        return self._file.write(content)
-
-
 def write_whole(path: Path, put: Callable[[Any], object]) -> str:
     """Let `put` write a file to `path`, completely or not at all, without a copy in memory.
 
     Returns:
         The digest of the file.
     """
-    with whole_file(path) as part, part.open("wb") as file:
-        digested = _Digested(file)
-        put(digested)
-    return digested.digest
+    with whole_file(path) as part:
+        with part.open("wb") as file:
+            put(file)
+        with part.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _pause(seconds: float) -> float:

@@ -64,9 +64,12 @@ class RandomState:
     @classmethod
     def current(cls, device: torch.device) -> RandomState:
         """Return the states of the global generators."""
+        accelerator = None
+        if device.type != "cpu":
+            accelerator = torch.get_device_module(device).get_rng_state()
         return cls(
             cpu=torch.get_rng_state(),
-            device=_device_state(device),
+            device=accelerator,
             numpy=tuple(np.random.get_state(legacy=True)),
             python=random.getstate(),
         )
@@ -74,10 +77,8 @@ class RandomState:
     def restore(self, device: torch.device) -> None:
         """Set the global generators to these states."""
         torch.set_rng_state(self.cpu)
-        if self.device is not None and device.type == "cuda":
-            torch.cuda.set_rng_state(self.device, device)
-        if self.device is not None and device.type == "mps":
-            torch.mps.set_rng_state(self.device)
+        if self.device is not None:
+            torch.get_device_module(device).set_rng_state(self.device)
         np.random.set_state(self.numpy)
         random.setstate(self.python)
 
@@ -130,11 +131,3 @@ class RandomStream:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Resume from a `state_dict`."""
         self.state = RandomState.from_state_dict(state)
-
-
-def _device_state(device: torch.device) -> Tensor | None:
-    if device.type == "cuda":
-        return torch.cuda.get_rng_state(device)
-    if device.type == "mps":
-        return torch.mps.get_rng_state()
-    return None

@@ -86,21 +86,17 @@ class BatchChange:
         self._mixup, self._cutmix = training.mixup, training.cutmix
         self._augment = Augmentation(config.data.augment, x) if config.data.augment else None
 
-    @property
-    def is_none(self) -> bool:
-        """Whether batches stay unchanged."""
-        return self._augment is None and not self._mixup and not self._cutmix
-
     def __call__(self, batch: Batch) -> Batch:
         """Return the batch as it is trained on."""
         x, y = batch.x, batch.y
         if self._augment is not None:
             x = self._augment(x)
+            batch = batch._replace(x=x)
         if self._cutmix and (not self._mixup or np.random.random() < 0.5):
             return cut_and_mixed(x, y, self._cutmix, batch.weights)
         if self._mixup:
             return mixed(x, y, self._mixup, batch.weights)
-        return batch._replace(x=x)
+        return batch
 
 
 def _refuse_whole(setting: str, x: Features) -> None:

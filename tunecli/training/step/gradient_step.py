@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from tunecli.study_file.settings.settings import TrainingSettings
+from tunecli.data.rows.dataset import FoldData
+from tunecli.data.rows.features import as_features
+from tunecli.study_file.settings.settings import TrialConfig
+from tunecli.training.models.fine_tuning import auxiliary_weight
+from tunecli.training.step.augmentation import BatchChange
 from tunecli.training.step.batches import Batch
 from tunecli.training.step.losses import Loss
 from tunecli.training.step.micro_batches import MicroBatches
@@ -26,35 +30,26 @@ class GradientStep:
 
     def __init__(
         self,
+        config: TrialConfig,
+        fold: FoldData,
         model: nn.Module,
         loss: Loss,
         optimizers: Sequence[Optimizer],
         precision: Precision,
-        settings: TrainingSettings,
-        auxiliary_weight: float = 0.0,
-        n_codes: int = 0,
-        change: Callable[[Batch], Batch] | None = None,
     ) -> None:
-        """Prepare to step.
-
-        Args:
-            auxiliary_weight: factor on the losses of auxiliary outputs.
-            n_codes: number of the last features, which hold codes of categories.
-            change: applied to each batch before it is trained on; None for no change.
-        """
+        """Prepare to step on batches of the fold's training part."""
+        settings = config.training
         self._model = model
         self._loss = loss
         self._optimizers = optimizers
         self._precision = precision
         self._settings = settings
-        self._auxiliary_weight = auxiliary_weight
-        self._n_codes = n_codes
-        self._change = change
+        self._auxiliary_weight = auxiliary_weight(config.model)
+        self._n_codes = len(fold.cat_cardinalities)  # the last features
+        self._change = BatchChange(config, as_features(fold.x_train), self._n_codes)
         self.micro_batches = MicroBatches(settings.micro_batch, model)
         self._parameters = [p for p in model.parameters() if p.requires_grad]
-        self._weights: list[Tensor] = [
-            p for p in self._parameters if p.ndim >= 2
-        ]  # those that L1 penalizes
+        self._weights: list[Tensor] = [p for p in self._parameters if p.ndim >= 2]  # with L1
         self._by_closure = any(needs_closure(optimizer) for optimizer in optimizers)
         self._loss_sum = torch.zeros((), device=self._parameters[0].device)
         self._weight: Tensor | int = 0  # rows, or the sum of their class weights
@@ -62,8 +57,7 @@ class GradientStep:
 
     def __call__(self, group: Sequence[Batch]) -> None:
         """Step once along the mean gradient over all rows of `group`."""
-        if self._change is not None:
-            group = [self._change(batch) for batch in group]
+        group = [self._change(batch) for batch in group]
         if self._settings.input_noise:
             group = [batch._replace(x=self._noisy(batch.x)) for batch in group]
         loss = self._step_by_closure(group) if self._by_closure else self._step(group)
@@ -83,15 +77,10 @@ class GradientStep:
     def _step(self, group: Sequence[Batch]) -> Tensor:
         loss = self._backward(group)
         self._adjust_gradient()
-        scaler = self._precision.scaler
         for optimizer in self._optimizers:
-            if scaler is None:
-                optimizer.step()
-            else:
-                scaler.step(optimizer)
+            self._precision.scaler.step(optimizer)
             optimizer.zero_grad(set_to_none=True)
-        if scaler is not None:
-            scaler.update()
+        self._precision.scaler.update()
         return loss
 
     def _step_by_closure(self, group: Sequence[Batch]) -> Tensor:
@@ -117,15 +106,16 @@ class GradientStep:
         return self.micro_batches.run(group, self._accumulated)
 
     def _accumulated(self, group: Sequence[Batch]) -> Tensor:
+        scale = self._precision.scaler.scale
         if len(group) == 1:
             loss = self._batch_loss(group[0])
-            self._scaled(loss).backward()  # type: ignore[no-untyped-call]
+            scale(loss).backward()  # type: ignore[no-untyped-call]
             return loss.detach()
         weight = self._total_weight(group)
         mean = torch.zeros_like(self._loss_sum)
         for batch in group:
             loss = self._batch_loss(batch) * (self._weight_of(batch) / weight)
-            self._scaled(loss).backward()  # type: ignore[no-untyped-call]
+            scale(loss).backward()  # type: ignore[no-untyped-call]
             mean += loss.detach()
         return mean
 
@@ -175,10 +165,6 @@ class GradientStep:
         """Return outputs in 32 bits: a loss in 16 bits would be too inexact."""
         return outputs.float() if self._precision.autocast else outputs
 
-    def _scaled(self, loss: Tensor) -> Tensor:
-        scaler = self._precision.scaler
-        return loss if scaler is None else scaler.scale(loss)
-
     def _noisy(self, x: Tensor) -> Tensor:
         noise = self._settings.input_noise * torch.randn_like(x)
         if self._n_codes:
@@ -188,9 +174,8 @@ class GradientStep:
     def _adjust_gradient(self) -> None:
         """Undo the scale of fp16, add the gradient of L1, then clip the norm, then the values."""
         settings = self._settings
-        if self._precision.scaler is not None:
-            for optimizer in self._optimizers:
-                self._precision.scaler.unscale_(optimizer)
+        for optimizer in self._optimizers:
+            self._precision.scaler.unscale_(optimizer)
         if settings.l1:
             self._add_l1_gradient()
         if settings.clip_norm is not None:

@@ -29,9 +29,6 @@ class LatencyLock:
     @contextmanager
     def working(self) -> Iterator[None]:
         """Compute within the block while no other process measures; not within `alone`."""
-        if self._folder is None:
-            yield
-            return
         with self._locked("gate", fcntl.LOCK_SH):
             pass
         with self._locked("machine", fcntl.LOCK_SH):
@@ -40,15 +37,14 @@ class LatencyLock:
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Measure within the block while no process computes; not within `working`."""
-        if self._folder is None:
-            yield
-            return
         with self._locked("gate", fcntl.LOCK_EX), self._locked("machine", fcntl.LOCK_EX):
             yield
 
     @contextmanager
     def _locked(self, name: str, how: int) -> Iterator[None]:
-        assert self._folder is not None
+        if self._folder is None:
+            yield
+            return
         make_folder(self._folder)
         with open(open_file(self._folder / f"{name}.lock", os.O_WRONLY), "w") as file:
             fcntl.flock(file, how)

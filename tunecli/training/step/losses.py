@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -48,7 +48,7 @@ class Loss(ABC):
     def __init__(self, name: str, arguments: dict[str, Any], fold: FoldData) -> None:
         if fold.train_weights is not None:
             arguments = {**arguments, "reduction": "none"}
-        self.module: nn.Module = getattr(nn, name)(**arguments)
+        self.module: Callable[..., Tensor] = getattr(nn, name)(**arguments)
         self.n_outputs = self.outputs_for(fold.n_classes)
 
     @staticmethod
@@ -98,10 +98,7 @@ class _SoftmaxLoss(Loss):
 
     def __call__(self, outputs: Tensor, y: Tensor) -> Tensor:
         scores = outputs.float()
-        if self.of_log_probabilities:
-            scores = scores.log_softmax(1)
-        loss: Tensor = self.module(scores, y)
-        return loss
+        return self.module(scores.log_softmax(1) if self.of_log_probabilities else scores, y)
 
     def total_weight(self, y: Tensor) -> Tensor | int:
         """Return the sum of class weights, by which torch divides, or the number of rows."""
@@ -122,8 +119,7 @@ class _MarginLoss(Loss):
     meaning = OutputMeaning("softmax")
 
     def __call__(self, outputs: Tensor, y: Tensor) -> Tensor:
-        loss: Tensor = self.module(outputs.float(), y)
-        return loss
+        return self.module(outputs.float(), y)
 
 
 class _BinaryLoss(Loss):
@@ -148,7 +144,7 @@ class _BinaryLoss(Loss):
     def __call__(self, outputs: Tensor, y: Tensor) -> Tensor:
         one = self.n_outputs == 1
         targets = y.unsqueeze(1) if one else functional.one_hot(y, self.n_outputs)
-        losses: Tensor = self.module(outputs.float(), targets.float())  # (batch, n_outputs)
+        losses = self.module(outputs.float(), targets.float())  # (batch, n_outputs)
         if self.class_weights is not None:
             losses = losses * self.class_weights[y].unsqueeze(1)
         return losses.mean(1) if self._by_row else losses.mean()
@@ -165,8 +161,7 @@ class _ValueLoss(Loss):
         self.meaning = OutputMeaning("value", fold.y_mean, fold.y_std)
 
     def __call__(self, outputs: Tensor, y: Tensor) -> Tensor:
-        loss: Tensor = self.module(outputs[:, 0].float(), y)
-        return loss
+        return self.module(outputs[:, 0].float(), y)
 
 
 class _GaussianLoss(_ValueLoss):
@@ -182,8 +177,7 @@ class _GaussianLoss(_ValueLoss):
 
     def __call__(self, outputs: Tensor, y: Tensor) -> Tensor:
         mean, raw_variance = outputs.float().unbind(1)
-        loss: Tensor = self.module(mean, y, functional.softplus(raw_variance))
-        return loss
+        return self.module(mean, y, functional.softplus(raw_variance))
 
 
 class _PoissonLoss(Loss):
@@ -215,8 +209,7 @@ class _PoissonLoss(Loss):
         self.meaning = OutputMeaning("log_rate", math.log(mean) if mean > 0 else 0.0)
 
     def __call__(self, outputs: Tensor, y: Tensor) -> Tensor:
-        loss: Tensor = self.module(outputs[:, 0].float() + self.meaning.mean, y)
-        return loss
+        return self.module(outputs[:, 0].float() + self.meaning.mean, y)
 
 
 class _UserLoss(Loss):

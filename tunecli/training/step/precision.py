@@ -49,7 +49,7 @@ class Precision:
     """Number format of one fold's training.
 
     Attributes:
-        scaler: scales gradients in fp16, so that small ones do not vanish; None otherwise.
+        scaler: scales gradients in fp16, so that small ones do not vanish; else it does nothing.
         autocast: whether models run in a 16-bit format.
     """
 
@@ -69,7 +69,7 @@ class Precision:
         self._device = device
         self._dtype = AUTOCAST.get(settings.dtype)
         self.autocast = self._dtype is not None
-        self.scaler = torch.amp.GradScaler(device.type) if settings.dtype == "fp16" else None
+        self.scaler = torch.amp.GradScaler(device.type, enabled=settings.dtype == "fp16")
 
     def forward(self) -> AbstractContextManager[object]:
         """Return the context of a forward pass; autocast does not cover the backward pass."""
@@ -77,14 +77,13 @@ class Precision:
             return nullcontext()
         return torch.autocast(self._device.type, dtype=self._dtype)
 
-    def state_dict(self) -> dict[str, Any] | None:
-        """Return the scaler's state; None without a scaler."""
-        return None if self.scaler is None else self.scaler.state_dict()
+    def state_dict(self) -> dict[str, Any]:
+        """Return the scaler's state; empty if it does nothing."""
+        return self.scaler.state_dict()
 
     def load_state_dict(self, state: dict[str, Any] | None) -> None:
-        """Resume the scale from a `state_dict`."""
-        if self.scaler is not None and state is not None:
-            self.scaler.load_state_dict(state)
+        """Resume the scale from a `state_dict`; None is of a version without an idle scaler."""
+        self.scaler.load_state_dict(state or {})
 
     @contextmanager
     def in_force(self) -> Iterator[None]:
