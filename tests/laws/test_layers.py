@@ -84,10 +84,7 @@ FORBIDDEN = {
     "model_folder": {"optuna", "rich", "typer", "sqlalchemy"},
 }
 # What runs in the workers, and in `check`, in place of a worker.
-TRAINS = {
-    f"search/workers/{name}.py"
-    for name in ("worker", "check_study", "summarize_data", "measurable")
-}
+TRAINS = {f"search/workers/{name}.py" for name in ("worker", "check_study", "summarize_data")}
 
 
 def rooms() -> dict[str, list[Path]]:

@@ -19,13 +19,11 @@ from tunecli.study_file.settings.settings import (
     ValidationSettings,
 )
 from tunecli.study_file.study_file import StudyFile
-from tunecli.training.compress_trial import compressed_folds
-from tunecli.training.compression.packing import Packed
-from tunecli.training.compression.unpacking import unpack
+from tunecli.training.compression.packing import Packed, unpack
 from tunecli.training.cross_validation import CrossValidation
 from tunecli.training.fold import FoldTraining, new_model
 from tunecli.training.rehearsal import build_error
-from tunecli.training.trial_end import conclude
+from tunecli.training.trial_end import compress_folds, conclude
 
 FOLDS = [classification(number) for number in range(2)]
 
@@ -68,7 +66,7 @@ def test_without_compression_a_result_is_what_it_was() -> None:
 def test_the_score_is_that_of_what_the_packed_files_give_back() -> None:
     training = trained(prune={"amount": 0.7}, quantize="int8", fuse=True, finetune_epochs=2)
     result, plain = conclude(training).result, training.result()
-    folds = compressed_folds(training)
+    folds = compress_folds(training.config, training.loops)
     assert result.fold_scores == tuple(fold.score for fold in folds)
     assert result.value == pytest.approx(np.mean(result.fold_scores))
     assert result.metrics["uncompressed"] == plain.value

@@ -22,7 +22,6 @@ from tunecli.data.rows.dataset import FoldData
 from tunecli.errors import DataError, RefitError
 from tunecli.model_folder.refitting import RefitTrial
 from tunecli.study_file.settings.settings import CompressionSettings, Direction, TrialConfig
-from tunecli.training.compress_trial import compress_folds, example
 from tunecli.training.compression.costs import Latency, latency, share_of_zeros
 from tunecli.training.compression.fusing import norm_pairs
 from tunecli.training.compression.packing import plain_file
@@ -34,6 +33,7 @@ from tunecli.training.outcome.score_guard import NoScoreError
 from tunecli.training.saved_models import load_network, read_models
 from tunecli.training.step.batches import batch_sizes
 from tunecli.training.step.precision import choose_device
+from tunecli.training.trial_end import compress_folds, example
 
 MANY_ROWS = 256
 """Rows of the larger batch whose latency is measured; fewer if a fold has fewer rows."""

@@ -23,9 +23,7 @@ from tunecli.model_folder.format.model import Member, Model
 from tunecli.study_file.catalogue.code_hashes import OF_FILES
 from tunecli.study_file.settings.code_names import CodeName
 from tunecli.study_file.settings.settings import TrialConfig
-from tunecli.training.compress_trial import packed_models
-from tunecli.training.compression.packing import Packed
-from tunecli.training.compression.unpacking import unpack
+from tunecli.training.compression.packing import Packed, unpack
 from tunecli.training.fold import FoldTraining, new_model
 from tunecli.training.fold_data import takes_integers
 from tunecli.training.models.building import embeds_categories
@@ -34,6 +32,7 @@ from tunecli.training.outcome.score_guard import NoScoreError
 from tunecli.training.step.batches import batch_sizes
 from tunecli.training.step.losses import Predictions, n_outputs, standardizes_target
 from tunecli.training.step.precision import choose_device
+from tunecli.training.trial_end import packed_models
 
 
 @dataclass(frozen=True)

@@ -19,30 +19,14 @@ from tunecli.search.ended_trials import (
     result_of_dead,
     with_finite_values,
 )
-from tunecli.search.events.events import (
-    CodeLoaded,
-    Ending,
-    Notice,
-    SearchEnded,
-    SearchEvent,
-    TrialEvaluated,
-    TrialStarted,
-)
+from tunecli.search.events import events
 from tunecli.search.prune.judge import Judge
 from tunecli.search.study.best_models import BestModels
 from tunecli.search.study.front import FrontTracker
 from tunecli.search.study.trial_folders import BEST, CHECKPOINTS, TrialFolders
 from tunecli.search.suggest.suggester import Suggester, Suggestion
+from tunecli.search.workers import messages
 from tunecli.search.workers.executor import Executor
-from tunecli.search.workers.messages import (
-    BaselineScored,
-    Evaluated,
-    Event,
-    Finished,
-    Suspended,
-    TrialJob,
-    WorkerDied,
-)
 from tunecli.study_file.study_file import StudyFile
 from tunecli.training.outcome.evaluation import TrialResult
 from tunecli.training.outcome.failure_reasons import WORKER_DIED, alike
@@ -125,7 +109,7 @@ class Driver:
         """
         self._interrupted = True
 
-    def run(self) -> Iterator[SearchEvent]:
+    def run(self) -> Iterator[events.SearchEvent]:
         """Search until the study has its trials, time is up, or `interrupt` is called."""
         yield from self._baselines.tell()
         yield from self._adopt()
@@ -146,7 +130,7 @@ class Driver:
             yield from self._suspend()
         yield self._ended()
 
-    def _suspend(self) -> Iterator[SearchEvent]:
+    def _suspend(self) -> Iterator[events.SearchEvent]:
         """Leave the running trials to the next call, saved if the grace period allows it."""
         for number in self._running:
             self._executor.stop(number, self._limits.grace)
@@ -154,24 +138,24 @@ class Driver:
         lost = []
         while self._running:
             for event in self._executor.events(TICK):
-                if isinstance(event, Suspended):
+                if isinstance(event, messages.Suspended):
                     del self._running[event.number]
                     lost += [] if event.saved else [event.number]
-                elif isinstance(event, WorkerDied) and event.number in self._running:
+                elif isinstance(event, messages.WorkerDied) and event.number in self._running:
                     del self._running[event.number]
                     lost.append(event.number)
                 else:  # a trial may still end, with all its evaluations
                     yield from self._take(event)
         if lost:
             numbers = ", ".join(str(number) for number in sorted(lost))
-            yield Notice(
+            yield events.Notice(
                 f"Not saved within {self._limits.grace:g} s: trial {numbers}. The next call "
                 "resumes from an earlier checkpoint or starts over."
             )
 
     # --- starting
 
-    def _adopt(self) -> Iterator[SearchEvent]:
+    def _adopt(self) -> Iterator[events.SearchEvent]:
         running = [trial for trial in self._trials if trial.outcome is None]
         self._checkpoints.remove_left(self._finished)
         for trial in running:
@@ -184,7 +168,7 @@ class Driver:
         self._database.restart_trial(trial.number, trial.attempt)
         self._judge.start(trial.number, trial.config, self._visible(trial.number))
 
-    def _start_trials(self) -> Iterator[SearchEvent]:
+    def _start_trials(self) -> Iterator[events.SearchEvent]:
         while self._wants_another() and len(self._running) < self._executor.n_workers:
             self._prepare()
             if self._prepared is None:
@@ -198,10 +182,10 @@ class Driver:
             self._judge.start(trial.number, trial.config, self._visible(trial.number))
             yield from self._submit(trial)
 
-    def _submit(self, trial: Trial) -> Iterator[SearchEvent]:
+    def _submit(self, trial: Trial) -> Iterator[events.SearchEvent]:
         self._running[trial.number] = trial
         self._executor.submit(
-            TrialJob(
+            messages.TrialJob(
                 trial.number,
                 trial.attempt,
                 trial.config,
@@ -211,7 +195,7 @@ class Driver:
                 to_beat=self._models.to_beat,
             )
         )
-        yield TrialStarted(trial.number, trial.params, n_evaluations(trial.config))
+        yield events.TrialStarted(trial.number, trial.params, n_evaluations(trial.config))
 
     def _wants_another(self) -> bool:
         return (
@@ -255,22 +239,22 @@ class Driver:
 
     # --- taking events
 
-    def _take(self, event: Event) -> Iterator[SearchEvent]:
+    def _take(self, event: messages.Event) -> Iterator[events.SearchEvent]:
         match event:
-            case Evaluated():
+            case messages.Evaluated():
                 yield from self._take_evaluation(event)
-            case Finished(number, worker, result):
+            case messages.Finished(number, worker, result):
                 yield from self._finish(number, worker, result)
-            case BaselineScored():
+            case messages.BaselineScored():
                 yield from self._baselines.take(event)
-            case WorkerDied() if event.number in self._baselines:
+            case messages.WorkerDied() if event.number in self._baselines:
                 yield from self._baselines.take_death(event)
-            case WorkerDied():
+            case messages.WorkerDied():
                 yield from self._take_death(event)
-            case CodeLoaded() | Notice():
+            case events.CodeLoaded() | events.Notice():
                 yield event
 
-    def _take_evaluation(self, event: Evaluated) -> Iterator[SearchEvent]:
+    def _take_evaluation(self, event: messages.Evaluated) -> Iterator[events.SearchEvent]:
         trial = self._running[event.number]
         step = event.evaluations[0].step
         mean = fmean(evaluation.score for evaluation in event.evaluations)
@@ -280,12 +264,12 @@ class Driver:
             self._executor.reply(trial.number, go_on=not self._judge.stops(trial.number))
         self._database.add_evaluations(trial.number, step, event.evaluations)
         best = max(trial.curve) if self._directions[0] == "maximize" else min(trial.curve)
-        yield TrialEvaluated(trial.number, step, mean, best, event.evaluations)
+        yield events.TrialEvaluated(trial.number, step, mean, best, event.evaluations)
 
-    def _take_death(self, event: WorkerDied) -> Iterator[SearchEvent]:
+    def _take_death(self, event: messages.WorkerDied) -> Iterator[events.SearchEvent]:
         reason = f"{WORKER_DIED}: {event.cause}"
         if event.number is None or event.number not in self._running:
-            yield Notice(f"An idle worker died ({event.cause}); a new one was started.")
+            yield events.Notice(f"An idle worker died ({event.cause}); a new one was started.")
             return
         trial = self._running.pop(event.number)
         got_further = len(trial.curve) > self._furthest.get(trial.number, 0)
@@ -297,10 +281,12 @@ class Driver:
             return
         trial.attempt += 0 if got_further else 1
         self._begin_again(trial)
-        yield Notice(f"Trial {trial.number}: {reason}. Retrying.")
+        yield events.Notice(f"Trial {trial.number}: {reason}. Retrying.")
         yield from self._submit(trial)
 
-    def _finish(self, number: int, worker: int, result: TrialResult) -> Iterator[SearchEvent]:
+    def _finish(
+        self, number: int, worker: int, result: TrialResult
+    ) -> Iterator[events.SearchEvent]:
         trial = self._running.pop(number)
         result = with_finite_values(result, trial.config)
         trial.outcome, trial.reason, trial.value = result.outcome, result.reason, result.value
@@ -341,7 +327,7 @@ class Driver:
         [(outcome, _)] = kinds
         return len(self._ended_here) >= (enough if outcome == "failed" else max(enough, PATIENCE))
 
-    def _ending(self) -> Ending:
+    def _ending(self) -> events.Ending:
         if self._interrupted and self._first_open() < self._limits.n_total:
             return "interrupted"
         if self._ended_here and (are_without_value(self._trials) or self._is_in_vain()):
@@ -350,10 +336,10 @@ class Driver:
             return "done"
         return "exhausted" if self._exhausted else "timeout"
 
-    def _ended(self) -> SearchEnded:
+    def _ended(self) -> events.SearchEnded:
         self._database.flush()
         ended = [trial for trial in self._trials if trial.outcome is not None]
         ending, n_total = self._ending(), self._limits.n_total
         if ending == "failing":
             return in_vain(self._ended_here if self._is_in_vain() else ended, len(ended), n_total)
-        return SearchEnded(ending, len(ended), n_total)
+        return events.SearchEnded(ending, len(ended), n_total)

@@ -26,10 +26,9 @@ from tunecli.errors import TunecliError, UserCodeError
 from tunecli.study_file.settings.code_names import is_code
 from tunecli.study_file.settings.metric_names import cost_metrics, label, prediction_metrics
 from tunecli.study_file.settings.settings import Component, TrialConfig
-from tunecli.training.compress_trial import example
 from tunecli.training.compression.costs import costs_of
+from tunecli.training.compression.packing import unpack
 from tunecli.training.compression.recipe import lose_channels, thin_out, write_down
-from tunecli.training.compression.unpacking import unpack
 from tunecli.training.fold import FoldTraining, new_model
 from tunecli.training.models.building import build_model, explain_size
 from tunecli.training.models.embeddings import Columns
@@ -43,7 +42,7 @@ from tunecli.training.step.optimizers import build_optimizers
 from tunecli.training.step.precision import Precision, choose_device
 from tunecli.training.step.schedules import Rates
 from tunecli.training.step.timetable import Timetable
-from tunecli.training.trial_end import infeasible_before_training
+from tunecli.training.trial_end import example, infeasible_before_training
 from tunecli.training.user_loop.user_training import UserFoldTraining
 
 Clock = Callable[[], float]

@@ -22,8 +22,7 @@ from tunecli.files.own import make_folder
 from tunecli.files.small import read_small
 from tunecli.numerics import NUMERICS
 from tunecli.study_file.settings.settings import TrialConfig
-from tunecli.training.compression.packing import Packed
-from tunecli.training.compression.unpacking import unpack
+from tunecli.training.compression.packing import Packed, unpack
 from tunecli.training.state.checkpoints import write_whole
 from tunecli.training.state.trial_files import MODELS_INDEX, model_file
 

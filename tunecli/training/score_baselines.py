@@ -14,7 +14,7 @@ import time
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -45,39 +45,23 @@ _LEAVES, _LEAST_ROWS_OF_A_LEAF = 31, 20  # per tree, scikit-learn's defaults
 _MOST_CATEGORIES = 255  # per column, scikit-learn's limit
 
 
-class UntunedModel(Protocol):
-    """A baseline of `evaluation.BASELINES`."""
-
-    def estimator(self, store: FoldStore, seed: int) -> Any:
-        """Return the scikit-learn estimator, not fitted yet."""
-
-    def n_features(self, store: FoldStore) -> int:
-        """Return the number of features per row that the model takes."""
-
-    def cells(self, store: FoldStore, fold: int, drawn: Tensor) -> tuple[Cells, Cells]:
-        """Return the training rows at the positions `drawn`, and the validation rows."""
-
-    def seconds(self, store: FoldStore, n_rows: int) -> tuple[float, float]:
-        """Estimate a fold's fit on `n_rows` rows in seconds: a fixed part, and a part per row."""
-
-
 class Guess:
     """Predicts the training part's class shares, or its mean target."""
 
     def estimator(self, store: FoldStore, seed: int) -> Any:
-        """See `UntunedModel`."""
+        """Return the scikit-learn estimator, not fitted yet."""
         return DummyClassifier(strategy="prior") if store.dataset.classes else DummyRegressor()
 
     def n_features(self, store: FoldStore) -> int:
-        """Return 0: it uses no features."""
+        """Return the number of features per row that the model takes: none."""
         return 0
 
     def cells(self, store: FoldStore, fold: int, drawn: Tensor) -> tuple[Cells, Cells]:
-        """Return rows without features."""
+        """Return the training rows at the positions `drawn`, and the validation rows."""
         return np.empty((len(drawn), 0)), np.empty((len(store.split.folds[fold][1]), 0))
 
     def seconds(self, store: FoldStore, n_rows: int) -> tuple[float, float]:
-        """See `UntunedModel`."""
+        """Estimate a fold's fit on `n_rows` rows in seconds: a fixed part, and a part per row."""
         return 0.0, 0.0
 
 
@@ -85,7 +69,7 @@ class LinearBaseline:
     """Logistic or ridge regression."""
 
     def estimator(self, store: FoldStore, seed: int) -> Any:
-        """See `UntunedModel`."""
+        """See `Guess`."""
         return LogisticRegression() if store.dataset.classes else Ridge()
 
     def n_features(self, store: FoldStore) -> int:
@@ -93,7 +77,7 @@ class LinearBaseline:
         return math.prod(self._folds(store)[0].shape)
 
     def cells(self, store: FoldStore, fold: int, drawn: Tensor) -> tuple[Cells, Cells]:
-        """See `UntunedModel`; float64, since solvers stop early in float32."""
+        """See `Guess`; float64, since solvers stop early in float32."""
         data = self._folds(store)[fold]
         parts = [(data.x_train, drawn), (data.x_valid, torch.arange(len(data.y_valid)))]
         blocks = (next(as_features(x).batches(rows, [len(rows)])) for x, rows in parts)
@@ -101,7 +85,7 @@ class LinearBaseline:
         return train, valid
 
     def seconds(self, store: FoldStore, n_rows: int) -> tuple[float, float]:
-        """See `UntunedModel`."""
+        """See `Guess`."""
         return 0.0, 1e-7 * self.n_features(store) * _n_outputs(store.dataset)
 
     def _folds(self, store: FoldStore) -> Any:
@@ -116,7 +100,7 @@ class Trees:
     """
 
     def estimator(self, store: FoldStore, seed: int) -> Any:
-        """See `UntunedModel`."""
+        """See `Guess`."""
         columns = store.dataset.columns
         kind = HistGradientBoostingRegressor
         if store.dataset.classes:
@@ -144,7 +128,7 @@ class Trees:
         return math.prod(store.dataset.shape)
 
     def cells(self, store: FoldStore, fold: int, drawn: Tensor) -> tuple[Cells, Cells]:
-        """See `UntunedModel`; NaN is missing, categories are codes."""
+        """See `Guess`; NaN is missing, categories are codes."""
         train, valid = store.split.folds[fold]
         x = store.dataset.x
         assert isinstance(x, Tensor), "loaded rows have no trees"
@@ -152,7 +136,7 @@ class Trees:
         return next(parts), next(parts)
 
     def seconds(self, store: FoldStore, n_rows: int) -> tuple[float, float]:
-        """See `UntunedModel`; from measured costs per split, per bin and per row."""
+        """See `Guess`; from measured costs per split, per bin and per row."""
         n_trees = self._n_rounds(store) * _n_outputs(store.dataset)
         n_features = self.n_features(store)
         n_splits = min(_LEAVES - 1, n_rows // _LEAST_ROWS_OF_A_LEAF)
@@ -165,6 +149,8 @@ def _n_outputs(dataset: Dataset) -> int:
     n_classes = len(dataset.classes)
     return n_classes if n_classes > 2 else 1
 
+
+UntunedModel = Guess | LinearBaseline | Trees
 
 MODELS: Mapping[str, UntunedModel] = {
     "commonest class": Guess(),

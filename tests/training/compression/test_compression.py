@@ -15,7 +15,7 @@ from tunecli.training.compression.codes import Codes, quantize
 from tunecli.training.compression.compressible_layers import make_plain, weight_of, weighted_layers
 from tunecli.training.compression.costs import latency, macs, share_of_zeros
 from tunecli.training.compression.fusing import fuse, norm_pairs
-from tunecli.training.compression.packing import Packed, pack, plain_file
+from tunecli.training.compression.packing import Packed, pack, plain_file, unpack
 from tunecli.training.compression.pruning import LEAST_SHARE, prune
 from tunecli.training.compression.recipe import (
     idle_in_words,
@@ -26,7 +26,6 @@ from tunecli.training.compression.recipe import (
 )
 from tunecli.training.compression.sharing import k_means, nearest, share_weights, shared_codes
 from tunecli.training.compression.structured import prune_channels, traced_output_layers
-from tunecli.training.compression.unpacking import unpack
 from tunecli.training.models.convolutional import CNN
 from tunecli.training.models.dense import MLP, ResNet
 

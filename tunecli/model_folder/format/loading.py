@@ -29,7 +29,7 @@ from tunecli.study_file.settings.code_names import CodeName, is_code
 from tunecli.study_file.settings.settings import Component, TrialConfig
 from tunecli.training.compression.compressible_layers import make_plain
 from tunecli.training.compression.fusing import remove_norms
-from tunecli.training.compression.unpacking import take_shapes
+from tunecli.training.compression.packing import take_shapes
 from tunecli.training.models.building import build_model
 from tunecli.training.models.embeddings import Columns
 from tunecli.training.step.precision import choose_device

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -94,7 +94,8 @@ def make_sampler(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)  # `group` and some arguments
         warnings.simplefilter("ignore", FutureWarning)  # a newer Optuna's, at every trial
-        return _CLASSES[component.name](**arguments)
+        sampler: samplers.BaseSampler = getattr(samplers, component.name)(**arguments)
+        return sampler
 
 
 def _defaults(component: Component, seed: int, own_seed: int, branches: bool) -> dict[str, Any]:
@@ -146,17 +147,6 @@ def _one_torch_thread() -> None:
     import torch
 
     torch.set_num_threads(1)
-
-
-_CLASSES: Mapping[str, Callable[..., samplers.BaseSampler]] = {
-    "RandomSampler": samplers.RandomSampler,
-    "TPESampler": samplers.TPESampler,
-    "GPSampler": samplers.GPSampler,
-    "CmaEsSampler": samplers.CmaEsSampler,
-    "NSGAIISampler": samplers.NSGAIISampler,
-    "NSGAIIISampler": samplers.NSGAIIISampler,
-    "QMCSampler": samplers.QMCSampler,
-}
 
 
 def drawn_independently(sampler: str, searched: Sequence[Parameter]) -> list[str]:

@@ -24,8 +24,12 @@ from tunecli.data.stores import FoldStoreCache
 from tunecli.data.user_code.import_user_code import permit
 from tunecli.errors import DataError, StudyFileError
 from tunecli.search.workers.machine import default_jobs
-from tunecli.search.workers.measurable import refuse_what_cannot_be_measured
-from tunecli.search.workers.summarize_data import describe, described_columns, read_data
+from tunecli.search.workers.summarize_data import (
+    describe,
+    described_columns,
+    read_data,
+    refuse_what_cannot_be_measured,
+)
 from tunecli.study_file.settings.ranges import Range
 from tunecli.study_file.settings.settings import TrialConfig
 from tunecli.study_file.settings.source_kinds import kind_of

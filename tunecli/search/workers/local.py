@@ -20,20 +20,9 @@ from typing import TYPE_CHECKING, Any
 
 from tunecli.data.rows.workspace import HERE, Workspace
 from tunecli.parent_death import end_with_the_parents_pipe, ignore_the_drivers_signals, unheard
-from tunecli.search.workers import resource_tracking
+from tunecli.search.workers import messages, resource_tracking
 from tunecli.search.workers.fork_server import DRIVER
 from tunecli.search.workers.machine import gpu_of, gpus
-from tunecli.search.workers.messages import (
-    Answer,
-    BaselineScored,
-    Event,
-    Finished,
-    FirstTask,
-    Job,
-    Resumed,
-    Suspended,
-    WorkerDied,
-)
 from tunecli.search.workers.watching import KernelKills, Watch, own_counters
 from tunecli.temporary_folder import claim
 
@@ -60,7 +49,7 @@ class _Worker:
     process: BaseProcess
     connection: Connection
     watch: Watch
-    job: Job | None = None
+    job: messages.Job | None = None
     deadline: float = math.inf
     last_words: str = ""
 
@@ -79,12 +68,14 @@ class LocalExecutor:
         workspace: where workers find and cache the data.
     """
 
-    def __init__(self, first_task: FirstTask, n_workers: int, workspace: Workspace = HERE) -> None:
+    def __init__(
+        self, first_task: messages.FirstTask, n_workers: int, workspace: Workspace = HERE
+    ) -> None:
         self._workspace = workspace
         self.n_workers = n_workers
         self._context = _context()
-        self._waiting: deque[Job] = deque()
-        self._unsaid: list[Event] = []  # events of trials and workers that never began
+        self._waiting: deque[messages.Job] = deque()
+        self._unsaid: list[messages.Event] = []  # events of trials and workers that never began
         self._workers: dict[int, _Worker] = {}
         self._in_vain: Counter[int] = Counter()  # starts of a worker since it had a trial
         self._is_ending = False
@@ -94,7 +85,7 @@ class LocalExecutor:
         self._starting = Thread(target=self._start_first, args=(first_task,), daemon=True)
         self._starting.start()
 
-    def submit(self, job: Job) -> None:
+    def submit(self, job: messages.Job) -> None:
         """Hand `job` to a free worker, or keep it until one is free."""
         self._waiting.append(job)
         self._hand_out()
@@ -108,7 +99,7 @@ class LocalExecutor:
         """Let trial `number` save after its next evaluation; kill it after `grace` seconds."""
         self._is_ending = True
         if self._withdraw(number):
-            self._unsaid.append(Suspended(number, saved=True))
+            self._unsaid.append(messages.Suspended(number, saved=True))
         elif worker := self._worker_of(number):
             worker.deadline = time.monotonic() + grace
             _send(worker.connection, "suspend")
@@ -120,7 +111,7 @@ class LocalExecutor:
             self._end(worker)
         self._hand_out()
 
-    def events(self, timeout: float) -> Sequence[Event]:
+    def events(self, timeout: float) -> Sequence[messages.Event]:
         """Return the workers' events, and which workers died."""
         if self._starting.is_alive():
             self._starting.join(timeout)
@@ -137,21 +128,21 @@ class LocalExecutor:
         self._hand_out()
         return events
 
-    def _end_overdue(self) -> list[Event]:
+    def _end_overdue(self) -> list[messages.Event]:
         """End the jobs that did not stop in time, and those that have exceeded their `max_time`.
 
         They may hang in native code.
         """
         now = time.monotonic()
         self._kernel_kills.look(now)
-        events: list[Event] = []
+        events: list[messages.Event] = []
         for worker in list(self._workers.values()):
             if worker.job is None:
                 continue
             worker.watch.look(now)
             if now >= worker.deadline:
                 self._end(worker)
-                events.append(Suspended(worker.job.number, saved=False))
+                events.append(messages.Suspended(worker.job.number, saved=False))
             elif worker.watch.is_over:
                 worker.process.terminate()  # user code may handle it and clean up
                 worker.process.join(PATIENCE)
@@ -179,20 +170,22 @@ class LocalExecutor:
         workers = self._workers.values()
         return next((w for w in workers if w.job is not None and w.job.number == number), None)
 
-    def _receive(self, worker: _Worker, *, is_dead: bool) -> list[Event]:
+    def _receive(self, worker: _Worker, *, is_dead: bool) -> list[messages.Event]:
         """Return a worker's events; a process that it left behind may keep its pipe open."""
-        events: list[Event] = []
+        events: list[messages.Event] = []
         try:
             while worker.connection.poll():
-                event: Event | str = worker.connection.recv()
+                event: messages.Event | str = worker.connection.recv()
                 if isinstance(event, str):
                     worker.last_words = event
                     continue
-                if isinstance(event, Resumed):
+                if isinstance(event, messages.Resumed):
                     worker.watch.seconds += event.seconds
-                if isinstance(event, Finished | BaselineScored | Suspended):
+                if isinstance(
+                    event, messages.Finished | messages.BaselineScored | messages.Suspended
+                ):
                     worker.job, worker.deadline = None, math.inf
-                if isinstance(event, Finished) and event.is_last:
+                if isinstance(event, messages.Finished) and event.is_last:
                     self._end(worker)
                     return [*events, event]
                 events.append(event)
@@ -202,13 +195,13 @@ class LocalExecutor:
             events += self._bury(worker)
         return events
 
-    def _bury(self, worker: _Worker) -> list[Event]:
+    def _bury(self, worker: _Worker) -> list[messages.Event]:
         """Remove a worker that has died, and return the event for it."""
         worker.process.join(PATIENCE)  # its pipe may close before its end is known
         self._end(worker)
         code = worker.process.exitcode
         return [
-            WorkerDied(
+            messages.WorkerDied(
                 worker.job.number if worker.job else None,
                 worker.number,
                 code,
@@ -231,23 +224,25 @@ class LocalExecutor:
             if not self._waiting:
                 continue
             if worker is None:  # no worker can be started, so the job must not wait for one
-                self._unsaid.append(WorkerDied(self._waiting.popleft().number, number, None))
+                self._unsaid.append(
+                    messages.WorkerDied(self._waiting.popleft().number, number, None)
+                )
             elif worker.job is None:
                 worker.job = self._waiting.popleft()
                 self._in_vain[number] = 0
                 worker.watch = _watch(worker.process, worker.job.max_time)
                 _send(worker.connection, worker.job)
 
-    def _start_first(self, first_task: FirstTask) -> None:
+    def _start_first(self, first_task: messages.FirstTask) -> None:
         for number in range(self.n_workers):
             if not self._closed:
                 self._start(number, first_task if number == 0 else None)
         if 0 not in self._workers:
-            self._unsaid.append(WorkerDied(None, 0, None))
+            self._unsaid.append(messages.WorkerDied(None, 0, None))
         if self._closed:
             self.close()
 
-    def _start(self, number: int, first_task: FirstTask | None) -> None:
+    def _start(self, number: int, first_task: messages.FirstTask | None) -> None:
         """Start a worker, if the fork server can."""
         self._in_vain[number] += 1
         ours, theirs = self._context.Pipe()
@@ -281,7 +276,7 @@ def _run(
     connection: Connection,
     number: int,
     workspace: Workspace,
-    first_task: FirstTask | None,
+    first_task: messages.FirstTask | None,
     gpu: str | None,
 ) -> None:
     """Run a worker in its process; CUDA, not yet initialized, shows it only one GPU."""
@@ -328,6 +323,6 @@ def start_server() -> None:
         del os.environ[DRIVER]
 
 
-def _send(connection: Connection, message: Job | Answer) -> None:
+def _send(connection: Connection, message: messages.Job | messages.Answer) -> None:
     with suppress(BrokenPipeError, ConnectionResetError):  # if it has ended, `events` reports it
         connection.send(message)

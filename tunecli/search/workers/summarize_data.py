@@ -1,14 +1,20 @@
-"""Read and describe a study's data, and score a constant guess, before the first trial."""
+"""Read and describe a study's data, and score a constant guess, before the first trial.
+
+Objectives and limits that cannot have a value on the study's rows are refused then.
+"""
 
 from __future__ import annotations
 
 import math
+import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from tunecli.data.cache.cached_datasets import kept_split
 from tunecli.data.columns.column_facts import ColumnFacts, with_uses
@@ -22,16 +28,21 @@ from tunecli.data.splits.copies import copy_notes
 from tunecli.data.splits.split import left_out, validation_in_words
 from tunecli.data.stores import FoldStoreCache
 from tunecli.data.tables.tables import table_column_facts
-from tunecli.search.workers.measurable import measuring_notes
+from tunecli.errors import UserCodeError
 from tunecli.study_file.settings.code_names import is_code
-from tunecli.study_file.settings.metric_names import prediction_metrics
-from tunecli.study_file.settings.settings import TrialConfig
+from tunecli.study_file.settings.metric_names import label, prediction_metrics
+from tunecli.study_file.settings.settings import Component, TrialConfig
 from tunecli.study_file.settings.source_kinds import NO_SOURCE
 from tunecli.study_file.space.walk import first_value
 from tunecli.study_file.study_file import StudyFile
 from tunecli.study_file.text.counts import count
+from tunecli.study_file.text.document import Path
 from tunecli.training.fold_data import takes_integers
-from tunecli.training.outcome.metrics import guesses, measure
+from tunecli.training.outcome.metrics import constant, guesses, measure, why_undefined
+from tunecli.training.outcome.score_guard import NoScoreError, float_of
+
+Rows = tuple[str, Tensor]
+"""The name of a part of the rows, and the row numbers."""
 
 FEW_ROWS = 5
 """A class with fewer rows than this in a validation part gets a note."""
@@ -196,15 +207,116 @@ def _notes(dataset: Dataset, store: FoldStore, counts: Sequence[int]) -> list[st
     ]
     train, valid = np.array(parts[0::2]), np.array(parts[1::2])
     notes = []
-    for label, name in enumerate(dataset.classes):
-        mean = valid[:, label].mean()
-        if (train[:, label] == 0).any():
+    for number, name in enumerate(dataset.classes):
+        mean = valid[:, number].mean()
+        if (train[:, number] == 0).any():
             notes.append(f"Class {name!r} has no training rows in at least one fold.")
-        elif (valid[:, label] == 0).any():
+        elif (valid[:, number] == 0).any():
             notes.append(f"Class {name!r} has no validation rows in at least one fold.")
         elif mean < FEW_ROWS:
             notes.append(
-                f"Class {name!r} has {count(counts[label], 'row')} for the search, about "
+                f"Class {name!r} has {count(counts[number], 'row')} for the search, about "
                 f"{mean:.0f} in each validation part: its scores will be noisy."
             )
     return notes
+
+
+def refuse_what_cannot_be_measured(
+    study: StudyFile, config: TrialConfig, store: FoldStore | NoData
+) -> None:
+    """Refuse objectives and limits that cannot have a value in any trial.
+
+    Args:
+        study: a completed study file.
+        config: the configuration of any trial of the study.
+
+    Raises:
+        StudyFileError: there are such objectives or limits; each is listed with its line.
+    """
+    if config.train is not None or isinstance(store, NoData):
+        return
+    if mistakes := [*_mistakes(config, store)]:
+        raise study.error(mistakes)
+
+
+def _mistakes(config: TrialConfig, store: FoldStore) -> Iterator[tuple[Path, str]]:
+    advice = "Validate on other rows, or choose another metric."
+    several = len(config.objectives) > 1
+    for index, one in enumerate(config.objectives):
+        path: Path = ("objective", *((index,) if several else ()), one.direction)
+        why = _undefined(one.metric, _validation(store), store) or _constant(one.metric, store)
+        if why:
+            yield path, f"{label(one.metric)} cannot rank trials: {why}. {advice}"
+    for limit in config.constraints:
+        if why := _undefined(limit.metric, _validation(store), store):
+            message = f"no trial can meet this limit: {why}. {advice}"
+            yield ("constraints", limit.metric.name), message
+
+
+def measuring_notes(config: TrialConfig, store: FoldStore) -> list[str]:
+    """Return a sentence on each metric that is not defined on some rows of the study."""
+    notes: list[str] = []
+    if config.train is not None:  # the user's training measures by itself
+        return notes
+    for metric in prediction_metrics(config):
+        if is_code(metric.name):
+            why = _no_guess(metric, store)
+            name = label(metric)
+            notes += [f"{name} has no finite value for a constant guess: {why}."] if why else []
+            continue
+        for parts in (_validation(store), [("the test set", store.split.test_rows)]):
+            if why := _undefined(metric, parts, store):
+                notes.append(f"{label(metric)} is not defined everywhere: {why}.")
+    return notes
+
+
+def _validation(store: FoldStore) -> list[Rows]:
+    folds = store.split.folds
+    return [(f"the validation part of fold {n}", valid) for n, (_, valid) in enumerate(folds)]
+
+
+def _undefined(metric: Component, parts: list[Rows], store: FoldStore) -> str:
+    """Return the first part where a metric is not defined, and why; empty if there is none."""
+    data = store.dataset
+    for name, rows in parts:
+        weights = data.weights_of(rows)
+        why = why_undefined(metric, _targets(store, rows), data.classes, weights)
+        if why and len(rows):
+            return f"in {name} {why}"
+    return ""
+
+
+def _constant(metric: Component, store: FoldStore) -> str:
+    """Return why a metric is the same for all predictions in every fold; empty if it is not."""
+    data = store.dataset
+    reasons = [
+        constant(metric, _targets(store, rows), data.classes, data.weights_of(rows))
+        for _, rows in _validation(store)
+    ]
+    return f"in the validation part of every fold {reasons[0]}" if all(reasons) else ""
+
+
+def _targets(store: FoldStore, rows: Tensor) -> NDArray[np.generic]:
+    targets: NDArray[np.generic] = store.dataset.y[rows].numpy()
+    return targets
+
+
+def _no_guess(metric: Component, store: FoldStore) -> str:
+    """Return why the user's metric is not finite for a constant guess in any fold, or empty."""
+    reasons = [_of_guess(metric, store, *pair) for pair in store.split.folds]
+    return f"{reasons[0]}, in every fold" if all(reasons) else ""
+
+
+def _of_guess(metric: Component, store: FoldStore, train_rows: Tensor, valid_rows: Tensor) -> str:
+    data = store.dataset
+    y_train, y_valid = _targets(store, train_rows), _targets(store, valid_rows)
+    guessed = guesses(data, y_train, len(y_valid), data.weights_of(train_rows))
+    name = label(metric)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            values = measure([metric], data.task, y_valid, guessed, len(data.classes))
+        value = float_of(values[name], name)
+    except (UserCodeError, NoScoreError) as error:
+        return str(error).removeprefix("error: ")
+    return "" if math.isfinite(value) else f"it is {value}"

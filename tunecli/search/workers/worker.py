@@ -21,22 +21,13 @@ from tunecli.data.user_code.import_user_code import permit
 from tunecli.data.user_code.loaded_code import LoadedCode
 from tunecli.errors import DataError, TunecliError
 from tunecli.search.events.events import CodeLoaded, Notice
+from tunecli.search.workers import messages
 from tunecli.search.workers.check_study import refuse_what_cannot_be_built
-from tunecli.search.workers.measurable import refuse_what_cannot_be_measured
-from tunecli.search.workers.messages import (
-    Answer,
-    BaselineJob,
-    BaselineScored,
-    DataReady,
-    Evaluated,
-    Event,
-    Finished,
-    FirstTask,
-    Resumed,
-    Suspended,
-    TrialJob,
+from tunecli.search.workers.summarize_data import (
+    describe,
+    read_data,
+    refuse_what_cannot_be_measured,
 )
-from tunecli.search.workers.summarize_data import describe, read_data
 from tunecli.study_file.settings.metric_names import cost_metrics
 from tunecli.study_file.settings.settings import TrialConfig
 from tunecli.training.cross_validation import CrossValidation, Round
@@ -64,8 +55,8 @@ class Trainer:
         self,
         worker: int,
         workspace: Workspace,
-        say: Callable[[Event], None],
-        hear: Callable[[bool], Answer],
+        say: Callable[[messages.Event], None],
+        hear: Callable[[bool], messages.Answer],
     ) -> None:
         self._worker = worker
         permit(workspace.code)
@@ -77,7 +68,7 @@ class Trainer:
         self._peak: PeakMemory | None = None
         self._is_done_for = False
 
-    def describe(self, task: FirstTask) -> DataReady:
+    def describe(self, task: messages.FirstTask) -> messages.DataReady:
         """Load and describe the data for the driver, which imports neither numpy nor torch."""
         study = task.study
         try:
@@ -89,18 +80,20 @@ class Trainer:
                 refuse_what_cannot_be_measured(completed, config, store)
                 refuse_what_cannot_be_built(completed, self._stores)
             summary = describe(config, store)
-            return DataReady(self._worker, summary, environment(config), code=self._loaded.news())
+            return messages.DataReady(
+                self._worker, summary, environment(config), code=self._loaded.news()
+            )
         except DataError as error:
-            return DataReady(self._worker, None, error=study.located(error))
+            return messages.DataReady(self._worker, None, error=study.located(error))
         except TunecliError as error:
-            return DataReady(self._worker, None, error=error)
+            return messages.DataReady(self._worker, None, error=error)
 
     def _tell_loaded(self) -> None:
         """Report the files of user code that the last job imported."""
         if files := self._loaded.news():
             self._say(CodeLoaded(self._worker, files))
 
-    def train(self, job: TrialJob) -> None:
+    def train(self, job: messages.TrialJob) -> None:
         """Train `job`, and send exactly one `Finished` or `Suspended`, whatever happens."""
         start, is_last = time.perf_counter(), False
         try:
@@ -114,9 +107,9 @@ class Trainer:
             if result.outcome == "failed":
                 release_memory()
             is_last = is_last or self._is_done_for
-            self._say(Finished(job.number, self._worker, result, is_last))
+            self._say(messages.Finished(job.number, self._worker, result, is_last))
 
-    def fit(self, job: BaselineJob) -> None:
+    def fit(self, job: messages.BaselineJob) -> None:
         """Fit an untuned model, and send exactly one `BaselineScored`, whatever happens."""
         try:
             baseline = self._fit(job)
@@ -124,9 +117,9 @@ class Trainer:
             baseline = Baseline(job.name, note=failure(error, seconds=0, peak_memory=0).reason)
             release_memory()
         self._tell_loaded()
-        self._say(BaselineScored(job.number, baseline))
+        self._say(messages.BaselineScored(job.number, baseline))
 
-    def _fit(self, job: BaselineJob) -> Baseline:
+    def _fit(self, job: messages.BaselineJob) -> Baseline:
         from tunecli.training.score_baselines import fit_baseline  # no trial waits for its imports
 
         store = self._stores.of(job.config)
@@ -140,7 +133,7 @@ class Trainer:
         """Peak memory of the newest trial, in bytes."""
         return life_peak() if self._peak is None else self._peak.n_bytes
 
-    def _cross_validate(self, job: TrialJob) -> TrialResult | None:
+    def _cross_validate(self, job: messages.TrialJob) -> TrialResult | None:
         """Train a job and return its result; None if the driver suspended it."""
         config = job.config
         device = choose_device(config.training.device)
@@ -157,7 +150,7 @@ class Trainer:
             if not training.close():
                 self._is_done_for = True  # code that still runs would disturb the next trial
 
-    def _train_on(self, training: CrossValidation, job: TrialJob) -> TrialResult | None:
+    def _train_on(self, training: CrossValidation, job: messages.TrialJob) -> TrialResult | None:
         checkpoints = None
         if job.checkpoint:
             n_bytes = training.checkpoint_bytes
@@ -169,7 +162,7 @@ class Trainer:
             is_last = training.outcome is not None
             for note in training.take_notes():
                 self._warn(job, note)
-            self._say(Evaluated(job.number, evaluations, is_last))
+            self._say(messages.Evaluated(job.number, evaluations, is_last))
             if is_last:
                 break
             answer = self._hear(job.asks)
@@ -177,7 +170,7 @@ class Trainer:
                 return training.result("pruned")
             if answer == "suspend":
                 saved = checkpoints is not None and self._save(checkpoints, training, job)
-                self._say(Suspended(job.number, saved))
+                self._say(messages.Suspended(job.number, saved))
                 return None
             if checkpoints is not None and checkpoints.is_due and index >= n_before:
                 self._save(checkpoints, training, job)
@@ -186,7 +179,7 @@ class Trainer:
             self._keep(end, job)
         return end.result
 
-    def _keep(self, end: ConcludedTrial, job: TrialJob) -> None:
+    def _keep(self, end: ConcludedTrial, job: messages.TrialJob) -> None:
         """Write the models of a trial that may be one of the best."""
         try:
             keep_models(Path(job.models), job.config, end.models())
@@ -202,7 +195,9 @@ class Trainer:
         is_measured = cache is not None and "latency" in cost_metrics(config)
         return LatencyLock(cache / "latency") if cache and is_measured else NOBODY_MEASURES
 
-    def _load(self, checkpoints: Checkpoints, training: CrossValidation, job: TrialJob) -> None:
+    def _load(
+        self, checkpoints: Checkpoints, training: CrossValidation, job: messages.TrialJob
+    ) -> None:
         """Resume from the checkpoint, if there is a usable one."""
         try:
             state = checkpoints.load()
@@ -211,9 +206,11 @@ class Trainer:
             return
         if state is not None:
             training.load_state_dict(state)
-            self._say(Resumed(job.number, training.seconds))
+            self._say(messages.Resumed(job.number, training.seconds))
 
-    def _save(self, checkpoints: Checkpoints, training: CrossValidation, job: TrialJob) -> bool:
+    def _save(
+        self, checkpoints: Checkpoints, training: CrossValidation, job: messages.TrialJob
+    ) -> bool:
         try:
             checkpoints.save(training.state_dict())
         except OSError as error:
@@ -221,7 +218,7 @@ class Trainer:
             return False
         return True
 
-    def _warn(self, job: TrialJob, text: str) -> None:
+    def _warn(self, job: messages.TrialJob, text: str) -> None:
         self._say(Notice(f"Trial {job.number}: {text}."))
 
 
@@ -253,7 +250,10 @@ def environment(config: TrialConfig) -> dict[str, str]:
 
 
 def worker_main(
-    connection: Connection, worker: int, workspace: Workspace, first_task: FirstTask | None
+    connection: Connection,
+    worker: int,
+    workspace: Workspace,
+    first_task: messages.FirstTask | None,
 ) -> None:
     """Run the first task if there is one, then jobs.
 
@@ -265,16 +265,18 @@ def worker_main(
         connection.send(trainer.describe(first_task))
     while True:
         message = connection.recv()
-        if isinstance(message, TrialJob):  # not an answer about a trial that has just ended
+        if isinstance(
+            message, messages.TrialJob
+        ):  # not an answer about a trial that has just ended
             trainer.train(message)
-        elif isinstance(message, BaselineJob):
+        elif isinstance(message, messages.BaselineJob):
             trainer.fit(message)
 
 
-def _hear(connection: Connection, waits: bool) -> Answer:
+def _hear(connection: Connection, waits: bool) -> messages.Answer:
     if not waits and not connection.poll():
         return "go on"
-    answer: Answer = connection.recv()
+    answer: messages.Answer = connection.recv()
     return answer
 
 

@@ -13,9 +13,8 @@ from tunecli.data.rows.features import as_features
 from tunecli.study_file.settings.settings import TrialConfig
 from tunecli.training.models.fine_tuning import auxiliary_weight
 from tunecli.training.step.augmentation import BatchChange
-from tunecli.training.step.batches import Batch
+from tunecli.training.step.batches import Batch, MicroBatches
 from tunecli.training.step.losses import Loss
-from tunecli.training.step.micro_batches import MicroBatches
 from tunecli.training.step.optimizers import needs_closure
 from tunecli.training.step.precision import Precision
 

@@ -16,7 +16,7 @@ import inspect
 import math
 from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -164,14 +164,11 @@ class UserFoldTraining:
         fold = self.fold
         seed = fold_seed(self._config.seed, fold.number)
         n_recorded = len(self._reports.kept)
+        bare = Fold(fold.number, seed, self._device, n_recorded, self._checkpoints)
         if not len(fold.y_train):
-            return Fold(fold.number, seed, self._device, n_recorded, self._checkpoints)
-        return Fold(
-            number=fold.number,
-            seed=seed,
-            device=self._device,
-            resume_step=n_recorded,
-            checkpoints=self._checkpoints,
+            return bare
+        return replace(
+            bare,
             x_train=_as_tensor(fold.x_train),
             y_train=self._targets(fold.y_train),
             x_valid=_as_tensor(fold.x_valid),

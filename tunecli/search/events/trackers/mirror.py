@@ -8,21 +8,14 @@ import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
 
 from tunecli.files.small import read_small
 from tunecli.files.whole import whole_file
-from tunecli.search.events.events import (
-    Notice,
-    SearchEnded,
-    SearchEvent,
-    SearchStarted,
-    TrialEvaluated,
-    TrialFinished,
-    TrialStarted,
-)
+from tunecli.search.events import events
 from tunecli.search.events.trackers.tracker import Destination, Group, Tracker
 
 N_WAITING = 10_000
@@ -53,19 +46,21 @@ class Mirror:
         self._group = group
         self._connect = connect
         self._n_waiting = n_waiting
-        self._waiting: SimpleQueue[SearchEvent | None] = SimpleQueue()
-        self._notices: SimpleQueue[Notice] = SimpleQueue()
+        self._waiting: SimpleQueue[events.SearchEvent | None] = SimpleQueue()
+        self._notices: SimpleQueue[events.Notice] = SimpleQueue()
         self._tracker: Tracker | None = None
         self._has_failed = False
         self.n_dropped = 0
         self._thread = Thread(target=self._work, name=name, daemon=True)
         self._thread.start()
 
-    def tell(self, event: SearchEvent) -> None:
+    def tell(self, event: events.SearchEvent) -> None:
         """Pass on one event, or drop it if the tracker is too far behind."""
-        if not isinstance(event, TrialStarted | TrialEvaluated | TrialFinished):
+        if not isinstance(
+            event, events.TrialStarted | events.TrialEvaluated | events.TrialFinished
+        ):
             return
-        room = self._n_waiting * (1 if isinstance(event, TrialEvaluated) else 2)
+        room = self._n_waiting * (1 if isinstance(event, events.TrialEvaluated) else 2)
         if self._waiting.qsize() < room:
             self._waiting.put(event)
             return
@@ -73,7 +68,7 @@ class Mirror:
             self._say("the tracker is too slow, so some points of its curves are dropped.")
         self.n_dropped += 1
 
-    def news(self) -> Iterator[Notice]:
+    def news(self) -> Iterator[events.Notice]:
         """Yield the notices since the last call."""
         with suppress(Empty):
             while True:
@@ -117,20 +112,20 @@ class Mirror:
             self._say(f"{reason}. The search continues; this tracker may miss events.")
         self._has_failed = True
 
-    def _pass_on(self, event: SearchEvent) -> None:
+    def _pass_on(self, event: events.SearchEvent) -> None:
         if self._tracker is None:
             self._tracker = self._connect(self._group)
         match event:
-            case TrialStarted():
+            case events.TrialStarted():
                 self._tracker.start(event)
-            case TrialEvaluated():
+            case events.TrialEvaluated():
                 self._tracker.evaluate(event)
-            case TrialFinished():
+            case events.TrialFinished():
                 self._tracker.finish(event)
 
     def _say(self, text: str) -> None:
         safe = re.sub(r"//[^/@\s]*@", "//", f"--log {self._name}: {text}")  # no passwords
-        self._notices.put(Notice(safe))
+        self._notices.put(events.Notice(safe))
 
 
 class Mirrors:
@@ -147,20 +142,20 @@ class Mirrors:
         self._mirrors: list[Mirror] = []
         self._closed = False
 
-    def tell(self, event: SearchEvent) -> None:
+    def tell(self, event: events.SearchEvent) -> None:
         """Pass on one event; at the end of a search, wait for the trackers."""
-        if isinstance(event, SearchStarted) and self._destinations:
+        if isinstance(event, events.SearchStarted) and self._destinations:
             group = Group(event.study, study_key(self._folder), event.objective)
             self._mirrors = [
-                Mirror(f"{one.kind}:{one.target}", group, _connection(one))
+                Mirror(f"{one.kind}:{one.target}", group, partial(_connected, one))
                 for one in self._destinations
             ]
         for mirror in self._mirrors:
             mirror.tell(event)
-        if isinstance(event, SearchEnded):
+        if isinstance(event, events.SearchEnded):
             self.close()
 
-    def news(self) -> list[Notice]:
+    def news(self) -> list[events.Notice]:
         """Return the notices since the last call."""
         return [notice for mirror in self._mirrors for notice in mirror.news()]
 
@@ -191,22 +186,18 @@ def study_key(folder: Path) -> str:
     return key
 
 
-def _connection(destination: Destination) -> Connect:
-    """Return a function that makes the tracker; it imports the package, which takes seconds."""
+def _connected(destination: Destination, group: Group) -> Tracker:
+    """Make a tracker; this imports its package, which takes seconds."""
+    match destination.kind:
+        case "mlflow":
+            from tunecli.search.events.trackers.mlflow_tracker import MlflowTracker
 
-    def connect(group: Group) -> Tracker:
-        match destination.kind:
-            case "mlflow":
-                from tunecli.search.events.trackers.mlflow_tracker import MlflowTracker
+            return MlflowTracker(destination.target, group)
+        case "tensorboard":
+            from tunecli.search.events.trackers.tensorboard_tracker import TensorBoardTracker
 
-                return MlflowTracker(destination.target, group)
-            case "tensorboard":
-                from tunecli.search.events.trackers.tensorboard_tracker import TensorBoardTracker
+            return TensorBoardTracker(Path(destination.target), group)
+        case "wandb":
+            from tunecli.search.events.trackers.wandb_tracker import WandbTracker
 
-                return TensorBoardTracker(Path(destination.target), group)
-            case "wandb":
-                from tunecli.search.events.trackers.wandb_tracker import WandbTracker
-
-                return WandbTracker(destination.target, group)
-
-    return connect
+            return WandbTracker(destination.target, group)

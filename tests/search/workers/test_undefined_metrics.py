@@ -15,7 +15,7 @@ from tunecli.data.user_code.import_user_code import permit
 from tunecli.database.write import StudyDatabase
 from tunecli.errors import StudyFileError
 from tunecli.search.workers.executor import EXECUTORS
-from tunecli.search.workers.measurable import measuring_notes, refuse_what_cannot_be_measured
+from tunecli.search.workers.summarize_data import measuring_notes, refuse_what_cannot_be_measured
 from tunecli.study_file.catalogue.allowed_code import AllowedCode
 from tunecli.study_file.space.walk import first_value
 from tunecli.study_file.study_file import StudyFile

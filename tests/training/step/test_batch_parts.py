@@ -12,8 +12,7 @@ from training_cases import CPU, classification, component, trial
 
 from tunecli.training.cross_validation import CrossValidation
 from tunecli.training.fold import FoldTraining
-from tunecli.training.step.batches import Batch
-from tunecli.training.step.micro_batches import MicroBatches
+from tunecli.training.step.batches import Batch, MicroBatches
 
 PLAIN = component("MLP", width=8, depth=2, activation="Tanh")
 NORMED = component("MLP", width=8, depth=2, batch_norm=True)
