@@ -27,8 +27,7 @@ from tunecli.training.fold import FoldTraining
 from tunecli.training.outcome.evaluation import Evaluation, Outcome, TrialResult
 from tunecli.training.outcome.failure_reasons import ERROR
 from tunecli.training.outcome.score_guard import NoScoreError, finite_evaluation, mean
-from tunecli.training.state.memory import PeakMemory
-from tunecli.training.state.offload import device_memory, must_wait_elsewhere
+from tunecli.training.state.memory import PeakMemory, device_memory, must_wait_elsewhere
 from tunecli.training.state.trial_files import OWN_TRAINING
 from tunecli.training.step.batches import batch_sizes
 from tunecli.training.step.losses import Predictions

@@ -27,7 +27,7 @@ from tunecli.training.models.fine_tuning import rate_factors, set_training
 from tunecli.training.outcome.evaluation import Evaluation
 from tunecli.training.outcome.metrics import measure
 from tunecli.training.outcome.output_meaning import OutputMeaning
-from tunecli.training.state.offload import Movable
+from tunecli.training.state.memory import Movable
 from tunecli.training.state.random_state import RandomStream, fold_seed
 from tunecli.training.step.averaging import average_weights
 from tunecli.training.step.batches import Batches

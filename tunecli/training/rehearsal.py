@@ -12,7 +12,7 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -234,8 +234,7 @@ def _measured(
     training: FoldTraining, config: TrialConfig, folds: Sequence[FoldData], fold: FoldData
 ) -> Rehearsal:
     """Train: the first step measures memory, the others time."""
-    saved = _SavedBytes(training)
-    with saved.counted():
+    with _saved_for_backward(training) as saved:
         next(training)
     next(training)  # the same step evaluated again
     per_step, per_evaluation = _seconds(training)
@@ -248,7 +247,7 @@ def _measured(
     gradients = [p.nbytes for p in training.model.parameters() if p.requires_grad]
     return Rehearsal(
         n_weights=training.n_weights,
-        n_bytes=training.n_bytes * len(folds) + sum(gradients) + saved.n_bytes,
+        n_bytes=training.n_bytes * len(folds) + sum(gradients) + sum(saved.values()),
         fold_bytes=training.n_bytes,
         n_folds=len(folds),
         seconds=(per_batch * n_batches + evaluating) * len(folds),
@@ -268,26 +267,20 @@ def _seconds(training: FoldTraining) -> tuple[float, float]:
     return max(0.0, statistics.median(with_step) - evaluation), evaluation
 
 
-class _SavedBytes:
-    """Counts what autograd saves for backward passes: each storage once, without weights."""
+@contextmanager
+def _saved_for_backward(training: FoldTraining) -> Iterator[dict[int, int]]:
+    """Collect the bytes of each storage that autograd saves within the block, without weights."""
+    weights = {p.untyped_storage().data_ptr() for p in training.model.parameters()}
+    sizes: dict[int, int] = {}
 
-    def __init__(self, training: FoldTraining) -> None:
-        self._weights = {p.untyped_storage().data_ptr() for p in training.model.parameters()}
-        self._sizes: dict[int, int] = {}
-
-    @property
-    def n_bytes(self) -> int:
-        return sum(self._sizes.values())
-
-    def counted(self) -> AbstractContextManager[object]:
-        """Count within the block."""
-        return torch.autograd.graph.saved_tensors_hooks(self._pack, lambda tensor: tensor)
-
-    def _pack(self, tensor: Tensor) -> Tensor:
+    def pack(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
-        if storage.data_ptr() not in self._weights:
-            self._sizes[storage.data_ptr()] = storage.nbytes()
+        if storage.data_ptr() not in weights:
+            sizes[storage.data_ptr()] = storage.nbytes()
         return tensor.detach()  # else an output references itself and is never freed
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        yield sizes
 
 
 class _RehearsalError(Exception):

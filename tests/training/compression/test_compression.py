@@ -16,7 +16,12 @@ from tunecli.training.compression.compressible_layers import make_plain, weight_
 from tunecli.training.compression.costs import latency, macs, share_of_zeros
 from tunecli.training.compression.fusing import fuse, norm_pairs
 from tunecli.training.compression.packing import Packed, pack, plain_file, unpack
-from tunecli.training.compression.pruning import LEAST_SHARE, prune
+from tunecli.training.compression.pruning import (
+    LEAST_SHARE,
+    prune,
+    prune_channels,
+    traced_output_layers,
+)
 from tunecli.training.compression.recipe import (
     idle_in_words,
     lose_channels,
@@ -25,7 +30,6 @@ from tunecli.training.compression.recipe import (
     write_down,
 )
 from tunecli.training.compression.sharing import k_means, nearest, share_weights, shared_codes
-from tunecli.training.compression.structured import prune_channels, traced_output_layers
 from tunecli.training.models.convolutional import CNN
 from tunecli.training.models.dense import MLP, ResNet
 

@@ -8,7 +8,7 @@ from training_cases import CPU, classification, component, trial
 
 from tunecli.training.cross_validation import CrossValidation
 from tunecli.training.fold import FoldTraining
-from tunecli.training.state.offload import Movable, device_memory, must_wait_elsewhere
+from tunecli.training.state.memory import Movable, device_memory, must_wait_elsewhere
 
 
 def test_main_memory_is_no_device_memory() -> None:

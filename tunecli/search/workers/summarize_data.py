@@ -175,15 +175,10 @@ def _guess(config: TrialConfig, store: FoldStore) -> dict[str, float]:
     metrics = [
         m for m in prediction_metrics(config) if not is_code(m.name)
     ]  # user code may not accept a guess
-    dataset = store.dataset
-    scores: list[dict[str, float]] = []
-    for train_rows, valid_rows in store.split.folds:
-        y_train, y_valid = dataset.y[train_rows].numpy(), dataset.y[valid_rows].numpy()
-        guessed = guesses(dataset, y_train, len(y_valid), dataset.weights_of(train_rows))
-        weights = dataset.weights_of(valid_rows)
-        scores.append(
-            measure(metrics, dataset.task, y_valid, guessed, len(dataset.classes), weights)
-        )
+    scores = [
+        _measured_guess(metrics, store, *pair, store.dataset.weights_of(pair[1]))
+        for pair in store.split.folds
+    ]
     means = {name: float(np.mean([score[name] for score in scores])) for name in scores[0]}
     return {name: mean for name, mean in means.items() if math.isfinite(mean)}
 
@@ -308,15 +303,26 @@ def _no_guess(metric: Component, store: FoldStore) -> str:
 
 
 def _of_guess(metric: Component, store: FoldStore, train_rows: Tensor, valid_rows: Tensor) -> str:
-    data = store.dataset
-    y_train, y_valid = _targets(store, train_rows), _targets(store, valid_rows)
-    guessed = guesses(data, y_train, len(y_valid), data.weights_of(train_rows))
     name = label(metric)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            values = measure([metric], data.task, y_valid, guessed, len(data.classes))
+            values = _measured_guess([metric], store, train_rows, valid_rows)
         value = float_of(values[name], name)
     except (UserCodeError, NoScoreError) as error:
         return str(error).removeprefix("error: ")
     return "" if math.isfinite(value) else f"it is {value}"
+
+
+def _measured_guess(
+    metrics: Sequence[Component],
+    store: FoldStore,
+    train_rows: Tensor,
+    valid_rows: Tensor,
+    weights: NDArray[np.float64] | None = None,
+) -> dict[str, float]:
+    """Measure a constant guess from the training rows on the validation rows."""
+    data = store.dataset
+    y_train, y_valid = _targets(store, train_rows), _targets(store, valid_rows)
+    guessed = guesses(data, y_train, len(y_valid), data.weights_of(train_rows))
+    return measure(metrics, data.task, y_valid, guessed, len(data.classes), weights)

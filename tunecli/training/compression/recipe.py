@@ -19,9 +19,8 @@ from tunecli.training.compression.codes import BITS, quantize
 from tunecli.training.compression.compressible_layers import make_plain, weight_of, weighted_layers
 from tunecli.training.compression.fusing import fuse
 from tunecli.training.compression.packing import Packed, pack, takes_less
-from tunecli.training.compression.pruning import prune
+from tunecli.training.compression.pruning import prune, prune_channels
 from tunecli.training.compression.sharing import share_weights, shared_codes
-from tunecli.training.compression.structured import prune_channels
 
 _FOR_SIZE = ("prune", "share", "quantize")
 """Steps that make the file smaller, but not the model faster."""

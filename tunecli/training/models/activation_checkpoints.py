@@ -80,13 +80,11 @@ def _recomputed(modules: Sequence[nn.Module], forward: Any, x: Tensor) -> Tensor
 def _uncounted(modules: Sequence[nn.Module]) -> Iterator[None]:
     """Let batch norms update copies of their running statistics, which are then discarded."""
     norms = [n for module in modules for n in module.modules() if isinstance(n, _BatchNorm)]
-    counted = [dict(norm.named_buffers()) for norm in norms]
-    for norm, buffers in zip(norms, counted, strict=True):
-        for name, buffer in buffers.items():
-            setattr(norm, name, buffer.clone())
+    counted = [(norm, *named) for norm in norms for named in norm.named_buffers()]
+    for norm, name, buffer in counted:
+        setattr(norm, name, buffer.clone())
     try:
         yield
     finally:
-        for norm, buffers in zip(norms, counted, strict=True):
-            for name, buffer in buffers.items():
-                setattr(norm, name, buffer)
+        for norm, name, buffer in counted:
+            setattr(norm, name, buffer)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -146,11 +147,8 @@ def _stretch(length: int, side: float) -> tuple[int, int]:
 
 
 def _applied(name: str, change: Change, values: Tensor) -> Tensor:
-    if not is_code(name):
+    with blaming(name) if is_code(name) else nullcontext():
         changed = change(values)
-    else:
-        with blaming(name):
-            changed = change(values)
     if not isinstance(changed, Tensor) or changed.shape != values.shape:
         shape = list(changed.shape) if isinstance(changed, Tensor) else type(changed).__name__
         rule = f"data.augment.{name}: batches must keep their shape {list(values.shape)}"

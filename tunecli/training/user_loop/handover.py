@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from queue import SimpleQueue
 from threading import Semaphore, Thread
 from typing import Any, Literal, NamedTuple
@@ -57,10 +58,8 @@ class GeneratorFit:
 
     def close(self) -> bool:
         """End the training; return True, since a generator always ends."""
-        try:
+        with suppress(Exception):  # an error while ending changes nothing
             self._reports.close()  # type: ignore[attr-defined]  # it is a generator
-        except Exception:  # an error while ending changes nothing
-            return True
         return True
 
 
