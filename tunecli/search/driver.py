@@ -166,7 +166,6 @@ class Driver:
         """Discard the evaluations of an interrupted attempt; the next attempt repeats them."""
         trial.curve.clear()
         self._database.restart_trial(trial.number, trial.attempt)
-        self._judge.start(trial.number, trial.config, self._visible(trial.number))
 
     def _start_trials(self) -> Iterator[events.SearchEvent]:
         while self._wants_another() and len(self._running) < self._executor.n_workers:
@@ -179,10 +178,10 @@ class Driver:
             )
             self._database.start_trial(trial)
             self._trials.append(trial)
-            self._judge.start(trial.number, trial.config, self._visible(trial.number))
             yield from self._submit(trial)
 
     def _submit(self, trial: Trial) -> Iterator[events.SearchEvent]:
+        self._judge.start(trial.number, trial.config, self._visible(trial.number))
         self._running[trial.number] = trial
         self._executor.submit(
             messages.TrialJob(

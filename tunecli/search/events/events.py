@@ -157,14 +157,9 @@ class SearchEnded:
     outcome: Outcome | Literal[""] = ""
 
 
+TrialNews = TrialStarted | TrialEvaluated | TrialFinished
+"""What a search tells about one trial."""
+
 SearchEvent = (
-    SearchStarted
-    | DataDescribed
-    | BaselinesScored
-    | TrialStarted
-    | TrialEvaluated
-    | TrialFinished
-    | Notice
-    | CodeLoaded
-    | SearchEnded
+    SearchStarted | DataDescribed | BaselinesScored | TrialNews | Notice | CodeLoaded | SearchEnded
 )

@@ -156,7 +156,7 @@ class Suggester:
         wanted = (i for i, point in enumerate(self._points) if _agrees(point, fixed))
         point = self._points.pop(next(wanted, 0))  # no point is tried twice
         distributions = {name: to_distribution(self._ranges[name]) for name in point}
-        config = self._study_file.resolve(partial(_look_up, point))
+        config = self._study_file.resolve(lambda name, _: point[name])
         return Suggestion(point, distributions, config)
 
     # --- showing
@@ -312,10 +312,6 @@ def _equal(one: Scalar, other: Scalar) -> bool:
     if isinstance(one, float) and isinstance(other, int | float):
         return math.isclose(one, other, rel_tol=1e-9)
     return type(one) is type(other) and one == other
-
-
-def _look_up(point: Point, name: str, _: Range) -> Scalar:
-    return point[name]
 
 
 def _suggest(trial: optuna.Trial, name: str, range_: Range) -> Scalar:

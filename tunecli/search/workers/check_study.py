@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from statistics import fmean
 
 import torch
@@ -30,13 +29,11 @@ from tunecli.search.workers.summarize_data import (
     read_data,
     refuse_what_cannot_be_measured,
 )
-from tunecli.study_file.settings.ranges import Range
 from tunecli.study_file.settings.settings import TrialConfig
 from tunecli.study_file.settings.source_kinds import kind_of
 from tunecli.study_file.space.corner_cases import Point, covering
 from tunecli.study_file.space.tree import trains_itself
 from tunecli.study_file.study_file import StudyFile
-from tunecli.study_file.text.scalars import Scalar
 from tunecli.training.fold_data import folds_of
 from tunecli.training.outcome.failure_reasons import alike
 from tunecli.training.rehearsal import Rehearsal, build_error, rehearse
@@ -72,12 +69,12 @@ def _configuration(
     study: StudyFile, stores: FoldStoreCache, point: Point
 ) -> tuple[TrialConfig, list[FoldData]]:
     """Return the configuration at a point of the search space, and its folds."""
-    config = study.resolve(partial(_look_up, point))
+    config = _resolved(study, point)
     return config, folds_of(stores.of(config), config)
 
 
-def _look_up(point: Point, name: str, _: Range) -> Scalar:
-    return point[name]
+def _resolved(study: StudyFile, point: Point) -> TrialConfig:
+    return study.resolve(lambda name, _: point[name])
 
 
 @dataclass(frozen=True)
@@ -163,7 +160,7 @@ class StudyCheck:
         weights = [rehearsal.n_weights for rehearsal in good] or [0]
         beyond = [rehearsal for rehearsal in good if rehearsal.beyond]
         seconds = [0.0 if rehearsal.beyond else rehearsal.seconds for rehearsal in good]
-        configs = [self._study.resolve(partial(_look_up, point)) for point, _ in rehearsed]
+        configs = [_resolved(self._study, point) for point, _ in rehearsed]
         point, largest = max(rehearsed, key=lambda pair: pair[1].n_bytes)
         if largest.n_bytes * n_jobs > main_memory():
             mistakes[_too_large(largest, n_jobs)] = point

@@ -181,9 +181,7 @@ class LocalExecutor:
                     continue
                 if isinstance(event, messages.Resumed):
                     worker.watch.seconds += event.seconds
-                if isinstance(
-                    event, messages.Finished | messages.BaselineScored | messages.Suspended
-                ):
+                if isinstance(event, messages.Ended):
                     worker.job, worker.deadline = None, math.inf
                 if isinstance(event, messages.Finished) and event.is_last:
                     self._end(worker)

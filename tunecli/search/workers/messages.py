@@ -197,14 +197,7 @@ def _how_it_ended(exit_code: int | None) -> str:
         return f"killed by signal {-exit_code}"
 
 
-Event = (
-    Evaluated
-    | Finished
-    | BaselineScored
-    | Resumed
-    | Suspended
-    | Notice
-    | CodeLoaded
-    | WorkerDied
-    | DataReady
-)
+Ended = Finished | BaselineScored | Suspended
+"""The ends of a job in a worker that lives."""
+
+Event = Evaluated | Resumed | Ended | Notice | CodeLoaded | WorkerDied | DataReady

@@ -172,9 +172,8 @@ def _n_features(config: TrialConfig, store: FoldStore) -> int:
 
 def _guess(config: TrialConfig, store: FoldStore) -> dict[str, float]:
     """Return the mean over folds of each metric of a constant guess, where it is finite."""
-    metrics = [
-        m for m in prediction_metrics(config) if not is_code(m.name)
-    ]  # user code may not accept a guess
+    # User code may not accept a guess.
+    metrics = [metric for metric in prediction_metrics(config) if not is_code(metric.name)]
     scores = [
         _measured_guess(metrics, store, *pair, store.dataset.weights_of(pair[1]))
         for pair in store.split.folds

@@ -265,9 +265,8 @@ def worker_main(
         connection.send(trainer.describe(first_task))
     while True:
         message = connection.recv()
-        if isinstance(
-            message, messages.TrialJob
-        ):  # not an answer about a trial that has just ended
+        # Else it may be an answer about a trial that has just ended.
+        if isinstance(message, messages.TrialJob):
             trainer.train(message)
         elif isinstance(message, messages.BaselineJob):
             trainer.fit(message)

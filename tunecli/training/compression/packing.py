@@ -164,9 +164,8 @@ def pack(
         left_out: compression steps that were skipped.
     """
     entries, parts = [], []
-    for name, tensor in sorted(
-        model.state_dict().items()
-    ):  # removing parametrizations reorders tensors
+    # Removing parametrizations reorders tensors.
+    for name, tensor in sorted(model.state_dict().items()):
         layer, _, leaf = name.rpartition(".")
         coded = codes.get(layer) if leaf == "weight" else None
         ways = [_written(name, tensor.detach().cpu(), coded)]
@@ -263,11 +262,9 @@ class _Reader:
 
     def _table(self, entry: PackedTensor) -> Tensor:
         n = entry.n_values
-        if entry.table == "float32":
-            return torch.from_numpy(self._numbers(n, "float32"))
-        if entry.table == "int8":
-            return torch.from_numpy(self._numbers(n, "int8").astype(np.float32))
-        return torch.arange(entry.lowest, entry.lowest + n, dtype=torch.float32)
+        if entry.table == "range":
+            return torch.arange(entry.lowest, entry.lowest + n, dtype=torch.float32)
+        return torch.from_numpy(self._numbers(n, entry.table).astype(np.float32))
 
     def _numbers(self, n: int, dtype: str) -> NDArray[Any]:
         kind = np.dtype(dtype)

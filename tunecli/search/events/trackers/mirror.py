@@ -56,9 +56,7 @@ class Mirror:
 
     def tell(self, event: events.SearchEvent) -> None:
         """Pass on one event, or drop it if the tracker is too far behind."""
-        if not isinstance(
-            event, events.TrialStarted | events.TrialEvaluated | events.TrialFinished
-        ):
+        if not isinstance(event, events.TrialNews):
             return
         room = self._n_waiting * (1 if isinstance(event, events.TrialEvaluated) else 2)
         if self._waiting.qsize() < room:
