@@ -187,8 +187,7 @@ class Search:
         yield self._started(study, self._executor.n_workers, history, edits.news, learned)
         yield DataDescribed(described.summary)
         if stored is not None:
-            yield from _other_machine(stored.differences(described.environment))
-            yield from _other_numerics(stored.numerics)
+            yield from _not_comparable(stored, described)
         self._driver = self._make_driver(study, database, self._executor, history, edits)
         if self._interrupted:
             self._driver.interrupt()
@@ -284,14 +283,12 @@ class Search:
         )
 
 
-def _other_numerics(version: int) -> Iterator[Notice]:
-    if other := other_numerics(version):
-        yield Notice(f"{other} Its next trials are not bit-for-bit comparable with earlier ones.")
-
-
-def _other_machine(differences: Sequence[str]) -> Iterator[Notice]:
-    if differences:
+def _not_comparable(stored: StoredStudy, described: DataReady) -> Iterator[Notice]:
+    """Yield why new scores may differ from those of the earlier trials."""
+    if differences := stored.differences(described.environment):
         yield Notice(
             "The study began with other versions or hardware, so new scores may differ by "
             f"rounding ({'; '.join(differences)})."
         )
+    if other := other_numerics(stored.numerics):
+        yield Notice(f"{other} Its next trials are not bit-for-bit comparable with earlier ones.")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from itertools import repeat
 from pathlib import Path
@@ -173,6 +173,7 @@ class CrossValidation:
         if step is None or step < 0:
             raise ValueError("A trial has no result before its first evaluation.")
         evaluations = self.curve[step]
+        outputs = (training.best_outputs for training in self.folds)
         result = TrialResult(
             outcome=outcome,
             value=fmean(evaluation.score for evaluation in evaluations),
@@ -182,11 +183,7 @@ class CrossValidation:
                 name: mean(evaluation.metrics[name] for evaluation in evaluations)
                 for name in evaluations[0].metrics
             },
-            predictions=(
-                self.archive([training.best_outputs for training in self.folds])
-                if outcome == "complete"
-                else None
-            ),
+            predictions=self.archive(outputs) if outcome == "complete" else None,
         )
         return self.measured(result)
 
@@ -209,7 +206,7 @@ class CrossValidation:
         ends = [fold.close() for fold in self.folds if isinstance(fold, UserFoldTraining)]
         return all(ends)
 
-    def archive(self, outputs_of_folds: Sequence[Predictions | None]) -> bytes | None:
+    def archive(self, outputs_of_folds: Iterable[Predictions | None]) -> bytes | None:
         """Return validation rows and outputs of every fold as an npz archive.
 
         None if the user's own training did not report predictions.

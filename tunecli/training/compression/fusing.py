@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
@@ -90,23 +91,13 @@ def remove_norms(model: nn.Module, norms: list[str]) -> None:
         model.set_submodule(norm, nn.Identity())
 
 
-def _fold(layer: nn.Module, norm: nn.Module) -> None:
+def _fold(layer: Any, norm: Any) -> None:
     by = fuse_linear_bn_weights if isinstance(layer, nn.Linear) else fuse_conv_bn_weights
-    weight, bias = by(
-        weight_of(layer),
-        layer.bias,  # type: ignore[arg-type]
-        norm.running_mean,  # type: ignore[arg-type]
-        norm.running_var,  # type: ignore[arg-type]
-        norm.eps,  # type: ignore[arg-type]
-        norm.weight,  # type: ignore[arg-type]
-        norm.bias,  # type: ignore[arg-type]
-    )
-    layer.weight, layer.bias = weight, bias
+    statistics = (norm.running_mean, norm.running_var, norm.eps)
+    layer.weight, layer.bias = by(layer.weight, layer.bias, *statistics, norm.weight, norm.bias)
 
 
-def _factors(norm: nn.Module) -> Tensor:
+def _factors(norm: Any) -> Tensor:
     """Return γ / √(σ² + ε), (n_out,)."""
-    variance, weight = norm.running_var, norm.weight
-    assert isinstance(variance, Tensor)
-    factors = torch.rsqrt(variance + norm.eps)  # type: ignore[operator]
-    return factors if weight is None else factors * weight  # type: ignore[operator]
+    factors = torch.rsqrt(norm.running_var + norm.eps)
+    return factors if norm.weight is None else factors * norm.weight

@@ -313,17 +313,12 @@ def take_shapes(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
         for leaf, now in own:
             wanted = tensors.get(f"{name}.{leaf}" if name else leaf)
             if wanted is not None and wanted.shape != now.shape:
-                _replace(module, leaf, torch.empty(wanted.shape, dtype=now.dtype))
+                resized = torch.empty(wanted.shape, dtype=now.dtype)
+                is_parameter = leaf in module._parameters
+                setattr(module, leaf, nn.Parameter(resized) if is_parameter else resized)
                 changed = True
         if changed:
             _resize(module)
-
-
-def _replace(module: nn.Module, leaf: str, tensor: Tensor) -> None:
-    if leaf in module._parameters:
-        module.register_parameter(leaf, nn.Parameter(tensor))
-    else:
-        module.register_buffer(leaf, tensor)
 
 
 def _resize(module: nn.Module) -> None:

@@ -138,9 +138,9 @@ def traced_output_layers(model: nn.Module, example: Tensor) -> list[nn.Module]:
     """
     weights = {name: value.detach().requires_grad_() for name, value in model.named_parameters()}
     layers = {
-        id(weights[f"{name}.weight" if name else "weight"]): layer
+        id(weights[weight]): layer
         for name, layer in weighted_layers(model).items()
-        if (f"{name}.weight" if name else "weight") in weights
+        if (weight := f"{name}.weight" if name else "weight") in weights
     }
     with torch.enable_grad():
         outputs = _outputs(functional_call(model, weights, (example,)))

@@ -33,16 +33,10 @@ def take_channels(model: nn.Module, n_channels: int) -> None:
     name, first = first_convolution(model)
     if first.in_channels == n_channels:
         return
-    replacement = nn.Conv2d(
-        n_channels,
-        first.out_channels,
-        kernel_size=cast(tuple[int, int], first.kernel_size),
-        stride=cast(tuple[int, int], first.stride),
-        padding=cast(tuple[int, int], first.padding),
-        dilation=cast(tuple[int, int], first.dilation),
-        bias=first.bias is not None,
-        padding_mode=first.padding_mode,
-    )
+    names = ("kernel_size", "stride", "padding", "dilation", "padding_mode")
+    settings = {name: getattr(first, name) for name in names}
+    has_bias = first.bias is not None
+    replacement = nn.Conv2d(n_channels, first.out_channels, bias=has_bias, **settings)
     with torch.no_grad():
         nn.init.normal_(replacement.weight).mul_(first.weight.std())
         if first.bias is not None and replacement.bias is not None:
