@@ -241,16 +241,8 @@ class Search:
         judge = Judge(study.search.pruner, study.objective.direction, study.name)
         for trial in history:
             judge.restore(trial, range(lag.n_shown(trial.number)))
-        return Driver(
-            study,
-            database,
-            executor,
-            suggester,
-            judge,
-            history,
-            self._limits,
-            self._study_folder.folder,
-        )
+        folder = self._study_folder.folder
+        return Driver(study, database, executor, suggester, judge, history, self._limits, folder)
 
     def _started(
         self,

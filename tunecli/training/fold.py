@@ -180,7 +180,9 @@ class FoldTraining:
         set_training(self.model)
         while self._n_steps < n_steps:
             if self._batches.epoch_is_over:
-                self._begin_epoch()
+                if self._batches.n_epochs:
+                    self._rates.new_epoch(self._n_steps)
+                self._batches.begin_epoch()
             batches = self._batches.rest_of_epoch()
             while group := tuple(islice(batches, self._settings.accumulate)):
                 self._rates.before_step(self._n_steps)
@@ -191,11 +193,6 @@ class FoldTraining:
                 self._n_steps += 1
                 if self._n_steps == n_steps:
                     return
-
-    def _begin_epoch(self) -> None:
-        if self._batches.n_epochs:
-            self._rates.new_epoch(self._n_steps)
-        self._batches.begin_epoch()
 
     def _evaluate(self) -> Evaluation:
         """Measure the model on the validation part; NaN if an output is not finite."""

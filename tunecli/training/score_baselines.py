@@ -102,9 +102,8 @@ class Trees:
     def estimator(self, store: FoldStore, seed: int) -> Any:
         """See `Guess`."""
         columns = store.dataset.columns
-        kind = HistGradientBoostingRegressor
-        if store.dataset.classes:
-            kind = HistGradientBoostingClassifier
+        has_classes = bool(store.dataset.classes)
+        kind = HistGradientBoostingClassifier if has_classes else HistGradientBoostingRegressor
         categories = [
             index
             for index, column in enumerate(columns)

@@ -138,8 +138,7 @@ def _scored(fold: FoldTraining, packed: Packed, config: TrialConfig) -> Compress
 
 def example(fold: FoldData, n_rows: int = _EXAMPLE_ROWS) -> Tensor:
     """Return a few rows as the model takes them, (n_rows, *shape)."""
-    rows = as_features(fold.x_train)
-    return next(iter(rows.batches(None, [n_rows])))
+    return next(iter(as_features(fold.x_train).batches(None, [n_rows])))
 
 
 _OF_EVERY_COMPRESSED = frozenset({"size", "n_weights", "zeros", "macs"})

@@ -102,12 +102,8 @@ class Brackets:
         longest = n_evaluations if longest == "auto" else longest
         ratio = max(1.0, longest / arguments.get("min_resource", 1))
         n_brackets = math.floor(math.log(ratio, factor) + 1e-9) + 1
-        return cls(
-            tuple(
-                math.ceil(n_brackets * factor**left / (left + 1))
-                for left in reversed(range(n_brackets))
-            )
-        )
+        lefts = reversed(range(n_brackets))
+        return cls(tuple(math.ceil(n_brackets * factor**left / (left + 1)) for left in lefts))
 
     def choose(self, key: str) -> int:
         """Return the bracket of a trial by a hash of `key`, with frequencies as the budgets."""

@@ -124,12 +124,8 @@ class Suggester:
     # --- asking
 
     def _ask_sampler(self, number: int, fixed: Point) -> Suggestion:
-        sampler = make_sampler(
-            self._study_file.search.sampler,
-            self._study_file.seed,
-            number,
-            branches=self._branches,
-        )
+        study = self._study_file
+        sampler = make_sampler(study.search.sampler, study.seed, number, branches=self._branches)
         if self._worst is not None:  # a trial is complete
             share_space(self._space, sampler)
         self._study.sampler = sampler
@@ -138,7 +134,7 @@ class Suggester:
         asked = self._study.ask()
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Separable CMA-ES")  # is CMA-ES in one dimension
-            config = self._study_file.resolve(partial(_suggest, asked))
+            config = study.resolve(partial(_suggest, asked))
         self._ids[number] = asked._trial_id
         self._forget_unasked(asked._trial_id)
         return Suggestion(asked.params, asked.distributions, config)

@@ -39,7 +39,7 @@ from tunecli.training.state.checkpoints import CheckpointError, Checkpoints
 from tunecli.training.state.memory import PeakMemory, life_peak
 from tunecli.training.step.latency_lock import NOBODY_MEASURES, LatencyLock
 from tunecli.training.step.precision import choose_device
-from tunecli.training.trial_end import ConcludedTrial, conclude, infeasible_before_training
+from tunecli.training.trial_end import conclude, infeasible_before_training
 
 
 class Trainer:
@@ -176,15 +176,18 @@ class Trainer:
                 self._save(checkpoints, training, job)
         end = conclude(training, quiet)
         if job.is_worth_keeping(end.result):
-            self._keep(end, job)
+            folder = Path(job.models)
+            self._writes(job, "models", lambda: keep_models(folder, job.config, end.models()))
         return end.result
 
-    def _keep(self, end: ConcludedTrial, job: messages.TrialJob) -> None:
-        """Write the models of a trial that may be one of the best."""
+    def _writes(self, job: messages.TrialJob, what: str, write: Callable[[], None]) -> bool:
+        """Write a trial's files; return whether it succeeded, else warn."""
         try:
-            keep_models(Path(job.models), job.config, end.models())
+            write()
         except OSError as error:
-            self._warn(job, f"its models could not be written: {error.strerror}")
+            self._warn(job, f"its {what} could not be written: {error.strerror}")
+            return False
+        return True
 
     def _quiet(self, config: TrialConfig) -> LatencyLock:
         """Return the lock that all workers of these studies share while latency is measured.
@@ -211,12 +214,7 @@ class Trainer:
     def _save(
         self, checkpoints: Checkpoints, training: CrossValidation, job: messages.TrialJob
     ) -> bool:
-        try:
-            checkpoints.save(training.state_dict())
-        except OSError as error:
-            self._warn(job, f"its checkpoint could not be written: {error.strerror}")
-            return False
-        return True
+        return self._writes(job, "checkpoint", lambda: checkpoints.save(training.state_dict()))
 
     def _warn(self, job: messages.TrialJob, text: str) -> None:
         self._say(Notice(f"Trial {job.number}: {text}."))

@@ -51,6 +51,7 @@ class Checkpoints:
 
     def __init__(self, folder: Path, config: TrialConfig, n_bytes: int = 0) -> None:
         self._folder = folder
+        self._index = folder / INDEX
         self._config = _digest(f"{NUMERICS} {config.model_dump_json()}".encode())
         self._due = time.monotonic() + _pause(n_bytes / WRITE_SPEED)
 
@@ -107,10 +108,6 @@ class Checkpoints:
             raise
         except Exception as error:  # whatever damaged bytes can cause
             raise CheckpointError(f"it cannot be read ({type(error).__name__})") from error
-
-    @property
-    def _index(self) -> Path:
-        return self._folder / INDEX
 
     def _read_fold(self, name: str, digest: str) -> Any:
         if Path(name).name != name:

@@ -83,9 +83,7 @@ class Mirror:
         """
         was_never_reached = self._tracker is None and self._has_failed
         self._thread.join(max(min(seconds, LAST_CHANCE) if was_never_reached else seconds, 0))
-        if was_never_reached:
-            return
-        if self._thread.is_alive():
+        if self._thread.is_alive() and not was_never_reached:
             self._say("the tracker is too slow, so its last events are dropped.")
 
     def _work(self) -> None:
