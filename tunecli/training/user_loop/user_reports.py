@@ -43,8 +43,9 @@ class UserPredictions:
             OSError: the file cannot be written.
         """
         refuse_foreign(self._folder, "folder")
-        for earlier, file in self._files():
-            if earlier < step and earlier != self.best:
+        for file in self._folder.glob("*.npy"):
+            name = PREDICTIONS.fullmatch(file.name)
+            if name is not None and int(name[1]) < step and int(name[1]) != self.best:
                 file.unlink()
         if predictions is not None:
             make_folder(self._folder)
@@ -59,10 +60,6 @@ class UserPredictions:
 
     def _file(self, step: int) -> Path:
         return self._folder / f"{step}.npy"
-
-    def _files(self) -> list[tuple[int, Path]]:
-        named = ((PREDICTIONS.fullmatch(file.name), file) for file in self._folder.glob("*.npy"))
-        return [(int(name[1]), file) for name, file in named if name is not None]
 
 
 def validated_predictions(
