@@ -14,17 +14,18 @@ from tunecli.report.findings.evidence.isolation import isolations
 from tunecli.report.page.finding_cards import articles
 from tunecli.report.page.html_document import html_page
 from tunecli.report.page.page_header import header_facts
-from tunecli.report.page.plots.choices import isolation_plots
-from tunecli.report.page.plots.history import history
-from tunecli.report.page.plots.importances import importances
+from tunecli.report.page.plots.interval_bars import (
+    beside_baselines,
+    importances,
+    isolation_plots,
+    leaders,
+    on_test,
+)
 from tunecli.report.page.plots.learning import learning, limits_of
-from tunecli.report.page.plots.marks import MARKS, outcomes
-from tunecli.report.page.plots.parallel import parallel
 from tunecli.report.page.plots.parameters import panels
 from tunecli.report.page.plots.plot import Plot
 from tunecli.report.page.plots.plot import text as plotly_text
-from tunecli.report.page.plots.scores import ScoreAxis
-from tunecli.report.page.plots.top_trials import beside_baselines, leaders, on_test
+from tunecli.report.page.plots.scores import MARKS, ScoreAxis, history, outcomes
 from tunecli.report.page.plots.tradeoff import tradeoffs
 from tunecli.report.page.trials_table import front_rows, trials_table
 from tunecli.report.phrases import wording
@@ -84,8 +85,6 @@ def _plots(
             plots["baselines"] = beside_baselines(evidence)
         if evidence.test is not None:
             plots["test"] = on_test(evidence, evidence.test)
-        if evidence.ranges:
-            plots["parallel"] = parallel(evidence, scores, shares.values)
     if shares.values:
         plots["importance"] = importances(shares, intervals)
     by_name = panels(evidence, scores)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from tunecli.report.analysis.pareto import front
 from tunecli.report.analysis.records import StudyRecord, TrialRecord
 from tunecli.report.findings.evidence.evidence import Evidence
-from tunecli.report.page.plots.marks import outcome_of
+from tunecli.report.page.plots.scores import outcome_of
 from tunecli.report.phrases import wording
 from tunecli.report.phrases.optional_ranges import GATE, is_gate
 
