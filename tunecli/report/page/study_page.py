@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from tunecli.report.analysis import ranking
+from tunecli.database.urls import without_password
+from tunecli.report.analysis import pareto, ranking
 from tunecli.report.analysis.importance import Importance, importance
 from tunecli.report.analysis.importance_intervals import ImportanceInterval, importance_intervals
 from tunecli.report.analysis.records import StudyRecord, TrialRecord
+from tunecli.report.analysis.undefined import undefined_metrics
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.finding import Finding
 from tunecli.report.findings.evidence.isolation import isolations
-from tunecli.report.page.finding_cards import articles
+from tunecli.report.page.finding_cards import finding_plots
 from tunecli.report.page.html_document import html_page
-from tunecli.report.page.page_header import header_facts
 from tunecli.report.page.plots.interval_bars import (
     beside_baselines,
     importances,
@@ -27,9 +28,10 @@ from tunecli.report.page.plots.plot import Plot
 from tunecli.report.page.plots.plot import text as plotly_text
 from tunecli.report.page.plots.scores import MARKS, ScoreAxis, history, outcomes
 from tunecli.report.page.plots.tradeoff import tradeoffs
-from tunecli.report.page.trials_table import front_rows, trials_table
+from tunecli.report.page.trials_table import front_rows, table_columns
 from tunecli.report.phrases import wording
-from tunecli.report.studies import best
+from tunecli.report.screen.terminal import edit_lines, last_active
+from tunecli.report.studies.best import config_yaml
 
 _CURVES = 6
 
@@ -44,7 +46,9 @@ def study_page(evidence: Evidence, findings: Sequence[Finding] = ()) -> str:
     shares = importance(study)
     plots = _plots(evidence, shares, importance_intervals(study))
     winner = ranking.best_trial(study)
-    cards = articles(findings, plots)
+    cards = [(finding, finding_plots(finding, plots)) for finding in findings]
+    complete = {trial.trial_id for trial in evidence.ranked}
+    seen = {key for _, keys in cards for key in keys}
     return html_page(
         "study.html",
         plots,
@@ -55,17 +59,22 @@ def study_page(evidence: Evidence, findings: Sequence[Finding] = ()) -> str:
         curve_keys=_of("learning", plots),
         tradeoff_keys=_of("tradeoff", plots),
         front=front_rows(study),
-        facts=header_facts(evidence),
+        goal=pareto.goal(study),
+        figures=_tiles(evidence, winner),
+        best=winner,
+        best_facts=_best_facts(study, winner) if winner is not None else [],
+        data=wording.data_lines(study.summary) if study.summary is not None else [],
+        origin=_origin(study),
         articles=cards,
-        comparison_keys=[
-            key
-            for key in ("baselines", "test")
-            if key in plots and all(key not in article.plots for article in cards)
-        ],
+        comparison_keys=[key for key in ("baselines", "test") if key in plots.keys() - seen],
         importance=shares,
         marks={word: MARKS[word].symbol for word in outcomes(study.trials)},
-        table=trials_table(evidence),
-        again=best.config_yaml(study, winner) if winner is not None else "",
+        columns=table_columns(study),
+        trials=[
+            *evidence.ranked,
+            *(trial for trial in study.trials if trial.trial_id not in complete),
+        ],
+        again=config_yaml(study, winner) if winner is not None else "",
     )
 
 
@@ -127,3 +136,62 @@ def said_of(study: StudyRecord, trial: TrialRecord) -> str:
     if trial.reason:
         lines.append(plotly_text(wording.shortened(wording.plain(trial.reason), 80)))
     return "<br>".join(lines)
+
+
+def _best_tile(study: StudyRecord, best: TrialRecord | None) -> tuple[str, str, str]:
+    label = f"best {wording.shortened(wording.plain(study.metric), 24)}"
+    if best is None:
+        return label, "–", "no trial is complete yet"
+    spread = f"± {wording.score(best.spread, best.value)}" if best.spread is not None else ""
+    folds = f"over {len(best.fold_scores)} folds" if spread else ""
+    return label, wording.score(best.value), " ".join(filter(None, [spread, folds]))
+
+
+def _tiles(evidence: Evidence, best: TrialRecord | None) -> list[tuple[str, str, str]]:
+    """Return the study in a few large figures: label, figure, explanation."""
+    study = evidence.study
+    counts = wording.tally(ranking.counts(study)) or "none yet"
+    tiles = [_best_tile(study, best), ("trials", f"{len(study.trials):,}", counts)]
+    if evidence.tied:
+        below = "other complete trials, by a t-test over folds"
+        tiles.append(("tied with the best", f"{len(evidence.tied) - 1:,}", below))
+    seconds = sum(trial.seconds or 0.0 for trial in study.trials)
+    if seconds:
+        tiles.append(("training", wording.duration(seconds), last_active(study)))
+    return tiles
+
+
+def _best_facts(study: StudyRecord, best: TrialRecord) -> list[tuple[str, str]]:
+    facts = [*wording.named_values(best.params, study.gates)]
+    if len(best.fold_scores) > 1:
+        scores = "  ".join(wording.score(score, best.value) for score in best.fold_scores)
+        facts.append(("score of each fold", scores))
+    facts += [
+        (wording.plain(name), wording.metric_text(name, value))
+        for name, value in best.metrics.items()
+    ]
+    facts += [
+        ("note", wording.plain(text))
+        for text in undefined_metrics(best, study.curve(best)).values()
+    ]
+    if best.seconds:
+        facts.append(("training", wording.duration(best.seconds)))
+    if best.n_weights:
+        facts.append(("weights", f"{best.n_weights:,}"))
+    if best.peak_memory:
+        facts.append(("peak memory", wording.memory_text(best.peak_memory)))
+    return facts
+
+
+def _origin(study: StudyRecord) -> list[tuple[str, str]]:
+    """Return where the results come from: enough to reproduce them."""
+    origin = [("study file", wording.plain(study.file))] if study.file else []
+    origin.append(("database", wording.plain(without_password(study.url))))
+    if study.summary is not None and study.summary.fingerprint:
+        origin.append(("data fingerprint", wording.plain(study.summary.fingerprint)))
+    origin += [
+        (wording.plain(str(name)), wording.plain(str(value)))
+        for name, value in study.environment.items()
+    ]
+    origin += [("override", wording.plain(text)) for text in study.overrides]
+    return [*origin, *edit_lines(study)]

@@ -5,26 +5,22 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import starmap
 
 from rich.console import RenderableType
+from rich.table import Table
 from rich.text import Text
 
 from tunecli.report.analysis import pareto, ranking
 from tunecli.report.analysis.importance import Importance, importance
 from tunecli.report.analysis.records import StudyRecord, TrialRecord
 from tunecli.report.findings.evidence.evidence import Evidence
+from tunecli.report.findings.evidence.finding import Finding, Severity
 from tunecli.report.phrases import wording
-from tunecli.report.phrases.layout import beside
+from tunecli.report.phrases.layout import beside, heading
 from tunecli.report.screen import trial_tables
 from tunecli.report.screen.curve_plot import CurvePlot, curve_plot
-from tunecli.report.screen.finding_lines import finding_lines
-from tunecli.report.screen.trial_parts import (
-    curve_lines,
-    heading,
-    score_label,
-    trial_facts,
-    yaml_lines,
-)
+from tunecli.report.screen.trial_report import curve_lines, score_label, trial_facts, yaml_lines
 from tunecli.study_file.text.counts import count
 from tunecli.training.outcome.failure_reasons import alike
 
@@ -32,6 +28,12 @@ _NUMBERS = 8  # running trials that are listed
 _REASONS = 5  # kinds of failure that are listed
 _CURVES = 3  # trials whose curves are drawn
 _EVALUATIONS = 4  # a shorter curve is not drawn
+
+_MARKS: dict[Severity, tuple[str, str]] = {
+    "problem": ("!", "bold red"),
+    "advice": ("→", "bold yellow"),
+    "note": ("·", "dim"),
+}
 
 
 def study_parts(
@@ -101,13 +103,28 @@ def _findings(evidence: Evidence, everything: bool) -> list[RenderableType]:
 
     findings = all_findings(evidence)
     chosen = findings if everything else leading_findings(findings, evidence)
-    parts = finding_lines(chosen, len(findings) - len(chosen))
+    n_hidden = len(findings) - len(chosen)
+    notes = [f"{count(n_hidden, 'more finding')} with --all"] if n_hidden else []
     if len(evidence.ranked) < ENOUGH_TRIALS:
-        few = f"More findings appear after {ENOUGH_TRIALS} complete trials."
-        parts.append(Text(f"    {few}", style="dim"))
-    elif not parts:
-        parts.append(Text("    Nothing stands out.", style="dim"))
-    return [*heading("Findings"), *parts]
+        notes.append(f"More findings appear after {ENOUGH_TRIALS} complete trials.")
+    elif not findings:
+        notes.append("Nothing stands out.")
+    shown = [_finding_table(chosen)] if chosen else []
+    return [*heading("Findings"), *shown, *(Text(f"    {note}", style="dim") for note in notes)]
+
+
+def _finding_table(findings: Sequence[Finding]) -> Table:
+    """Return each finding with its mark in front, and below it the lines to change."""
+    grid = Table.grid(padding=(0, 1, 0, 0))
+    grid.add_column(width=3, justify="right", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for finding in findings:
+        mark, style = _MARKS[finding.severity]
+        text = Text(wording.plain(finding.sentence))
+        for line in filter(None, [change.line for change in finding.changes] or [finding.advice]):
+            text.append("\n" + wording.plain(line), style="cyan")
+        grid.add_row(Text(mark, style=style), text)
+    return grid
 
 
 def _isolations(evidence: Evidence) -> list[RenderableType]:
@@ -136,30 +153,36 @@ def _curves(evidence: Evidence) -> list[RenderableType]:
     return [*heading(f"Validation {metric} of the best trials"), CurvePlot(drawn)]
 
 
-def _head(study: StudyRecord) -> list[RenderableType]:
+def _head(study: StudyRecord) -> Iterator[RenderableType]:
     name = Text(wording.plain(study.name), style="bold")
-    name.append(f": {pareto.goal(study)}", style="not bold")
+    yield name.append(f": {pareto.goal(study)}", style="not bold")
+    yield from starmap(beside, _facts(study))
+
+
+def _facts(study: StudyRecord) -> Iterator[tuple[str, str]]:
     if not study.trials:
-        return [name, beside("trials", Text("none yet"))]
-    counts = Text(wording.tally(ranking.counts(study)))
-    parts: list[RenderableType] = [name, beside("trials", counts)]
+        yield "trials", "none yet"
+        return
+    yield "trials", wording.tally(ranking.counts(study))
     running = [trial.number for trial in study.trials if trial.state == "running"]
     if running:
-        parts.append(beside("running", Text(_under_way(running))))
+        yield "running", _under_way(running)
     if ranking.best_trial(study) is None:
-        parts.append(beside("best", Text("none yet: no trial is complete")))
-    parts += [beside(label, Text(text)) for label, text in _times(study)]
+        yield "best", "none yet: no trial is complete"
+    yield from _times(study)
     if study.summary is not None:
-        lines = wording.data_lines(study.summary, study.baselines)
-        parts += [beside(label, Text(text)) for label, text in lines]
-    parts += [beside("learned", Text(wording.plain(str(one)))) for one in study.learned]
+        yield from wording.data_lines(study.summary, study.baselines)
+    yield from (("learned", wording.plain(str(one))) for one in study.learned)
     if study.test_looks:
-        parts.append(beside("test set", Text(_looks(study))))
+        yield "test set", _looks(study)
+    yield from edit_lines(study)
+
+
+def edit_lines(study: StudyRecord) -> Iterator[tuple[str, str]]:
+    """Yield label and text of each edit of the study file: its first trial, and the changes."""
     for edit in study.edits:
-        changes = "; ".join(wording.plain(str(change)) for change in edit.get("changes", ()))
-        text = f"from trial {edit.get('first_trial')}: {changes}"
-        parts.append(beside("edited", Text(wording.plain(text))))
-    return parts
+        changes = "; ".join(map(str, edit.get("changes", ())))
+        yield "edited", wording.plain(f"from trial {edit.get('first_trial')}: {changes}")
 
 
 def _looks(study: StudyRecord) -> str:
@@ -184,12 +207,18 @@ def _under_way(numbers: Sequence[int]) -> str:
     return f"trials {listed}{more}; if interrupted, the next search resumes them"
 
 
-def _times(study: StudyRecord) -> list[tuple[str, str]]:
+def _times(study: StudyRecord) -> Iterator[tuple[str, str]]:
     seconds = sum(trial.seconds or 0.0 for trial in study.trials)
-    moments = [time for trial in study.trials for time in (trial.start, trial.end) if time]
     parts = [f"{wording.duration(seconds)} of training"] if seconds else []
-    parts += [f"last active {max(moments):%Y-%m-%d %H:%M} UTC"] if moments else []
-    return [("time", ", ".join(parts))] if parts else []
+    parts += filter(None, [last_active(study)])
+    if parts:
+        yield "time", ", ".join(parts)
+
+
+def last_active(study: StudyRecord) -> str:
+    """Return when a trial last began or ended; empty if that is unknown."""
+    moments = [time for trial in study.trials for time in (trial.start, trial.end) if time]
+    return f"last active {max(moments):%Y-%m-%d %H:%M} UTC" if moments else ""
 
 
 def _best(study: StudyRecord, best: TrialRecord) -> list[RenderableType]:
@@ -199,10 +228,10 @@ def _best(study: StudyRecord, best: TrialRecord) -> list[RenderableType]:
     parts.append(beside(score_label(study), Text(value + folds, style="bold green")))
     parts += trial_facts(study, best)
     params = " ".join(wording.assignments(best.params, study.gates))
-    parts.append(beside("parameters", Text(params)))
+    parts.append(beside("parameters", params))
     n_tied = len(ranking.tied_with_best(study)) - 1
     if n_tied >= 0:
-        parts.append(beside("ties", Text(wording.tie_sentence(n_tied, len(best.fold_scores)))))
+        parts.append(beside("ties", wording.tie_sentence(n_tied, len(best.fold_scores))))
     return parts + curve_lines(study, best)
 
 
@@ -228,10 +257,10 @@ def _troubles(study: StudyRecord) -> list[RenderableType]:
     for kind, n in kinds.most_common(_REASONS):
         why = wording.shortened(wording.plain(last[kind].reason or "no reason was recorded"), 300)
         text = f"{count(n, 'trial')}: {why} (see --trial {last[kind].number})"
-        parts.append(beside(last[kind].outcome or "", Text(text)))
+        parts.append(beside(last[kind].outcome or "", text))
     if len(kinds) > _REASONS:
         n_others = sum(n for _, n in kinds.most_common()[_REASONS:])
-        parts.append(beside("", Text(f"{count(n_others, 'trial')} for other reasons")))
+        parts.append(beside("", f"{count(n_others, 'trial')} for other reasons"))
     return parts
 
 

@@ -144,7 +144,7 @@ def _importance_row(
     hover = f"{wording.plain(name)}: {value:.0%}"
     if interval is not None:
         hover += f" ({interval.low:.0%} to {interval.high:.0%})"
-    return Row(f"{wording.plain(short)}  {value:.0%}", value, *(interval or ()), hover=hover)
+    return Row(f"{wording.plain(short)}  {value:.0%}", value, *(interval or (None, None)), hover)
 
 
 def isolation_plots(study: StudyRecord, isolations: Sequence[Isolation]) -> dict[str, Plot]:

@@ -32,8 +32,16 @@ _GOLDEN = 0.618034  # multiples of it spread evenly, whatever their number
 _JITTER = 0.5  # share of the distance to the next category or whole number
 _MOST_TICKS = 6
 _COARSE = 0.05  # share of the range from which on a step is visible
-_REGION = {"type": "rect", "fillcolor": "@good", "line": {"width": 0}, "layer": "below"}
-_BOUND = {"line": {"color": "@soft", "width": 1.5, "dash": "dash"}, "layer": "between"}
+_REGION: dict[str, Any] = {
+    "type": "rect",
+    "fillcolor": "@good",
+    "line": {"width": 0},
+    "layer": "below",
+}
+_BOUND: dict[str, Any] = {
+    "line": {"color": "@soft", "width": 1.5, "dash": "dash"},
+    "layer": "between",
+}
 
 
 @dataclass(frozen=True)
