@@ -51,7 +51,7 @@ def heading(title: str) -> list[RenderableType]:
     return [Text(), Text(title, style="bold")]
 
 
-def table(columns: Sequence[Column], rows: Iterable[Sequence[str | Text]]) -> Table:
+def plain_table(columns: Sequence[Column], rows: Iterable[Sequence[str | Text]]) -> Table:
     """Return a table without lines; a cell is shown literally."""
     lined_up = Table(*columns, box=None, padding=(0, 2, 0, 0), header_style="dim", show_edge=False)
     for row in rows:
@@ -59,7 +59,7 @@ def table(columns: Sequence[Column], rows: Iterable[Sequence[str | Text]]) -> Ta
     return lined_up
 
 
-def number(header: str) -> Column:
+def numeric(header: str) -> Column:
     """Return a column of numbers, which are aligned and never broken."""
     return Column(header, justify="right", no_wrap=True)
 

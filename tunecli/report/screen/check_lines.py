@@ -89,7 +89,8 @@ def goals(study: StudyFile) -> RenderableType:
         lines.append(("objectives", ", ".join(objectives)))
     if study.constraints:
         lines.append(("limits", ", ".join(map(_limit, study.constraints))))
-    named = {one.metric.name for one in (*study.objectives, *study.constraints)}
+    named = [one.metric.name for one in study.objectives]
+    named += [one.metric.name for one in study.constraints]
     is_clocked = "latency" in named and not trains_itself(study.tree)
     note = (
         "latency is measured by the clock, so the study is not exact: values differ from run "

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from tunecli.report.analysis import ranking
 from tunecli.report.phrases import wording
-from tunecli.report.phrases.layout import folded, heading, number, table, unbroken
+from tunecli.report.phrases.layout import folded, heading, numeric, plain_table, unbroken
 from tunecli.report.screen import trial_tables
 from tunecli.report.studies.comparison import ComparedStudy, Comparison
 
@@ -62,11 +62,11 @@ def _table(comparison: Comparison) -> Table:
     columns = [
         Column("study", max_width=_NAME, overflow="fold"),
         unbroken(comparison.metric),
-        number("trial"),
-        number("time"),
+        numeric("trial"),
+        numeric("time"),
         folded("trials"),
     ]
-    return table(columns, (study_row(comparison, one) for one in comparison.ordered))
+    return plain_table(columns, (study_row(comparison, one) for one in comparison.ordered))
 
 
 def _curves(comparison: Comparison) -> Table:
@@ -91,7 +91,7 @@ def _curves(comparison: Comparison) -> Table:
 def _choices(comparison: Comparison) -> Table:
     """Return the best score of each option in each study."""
     studies = [unbroken(one.name, _NAME) for one in comparison.contenders]
-    return table([folded("choice"), *studies], _choice_rows(comparison))
+    return plain_table([folded("choice"), *studies], _choice_rows(comparison))
 
 
 def _choice_rows(comparison: Comparison) -> Iterator[list[str | Text]]:

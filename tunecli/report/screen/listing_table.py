@@ -11,7 +11,7 @@ from rich.text import Text
 
 from tunecli.database.urls import sqlite_url
 from tunecli.report.phrases import wording
-from tunecli.report.phrases.layout import folded, table
+from tunecli.report.phrases.layout import folded, plain_table
 from tunecli.report.studies.listing import StudyListing
 
 _WORDS = {
@@ -34,7 +34,7 @@ def render_listing(listings: Sequence[StudyListing], where: str) -> RenderableTy
         if listing.error
     ]
     copies = [_copy_line(one.name, one.elsewhere) for one in listings if one.elsewhere]
-    return Group(table([*columns], map(_cells, listings)), *errors, *copies)
+    return Group(plain_table([*columns], map(_cells, listings)), *errors, *copies)
 
 
 def _copy_line(name: str, file: Path) -> Text:

@@ -13,7 +13,7 @@ from tunecli.report.analysis import ranking
 from tunecli.report.analysis.records import StudyRecord, TrialRecord
 from tunecli.report.findings.evidence.isolation import Branch, Isolation
 from tunecli.report.phrases import wording
-from tunecli.report.phrases.layout import folded, number, table, unbroken
+from tunecli.report.phrases.layout import folded, numeric, plain_table, unbroken
 from tunecli.report.phrases.optional_ranges import GATE, is_gate
 from tunecli.study_file.settings.ranges import Categories, FloatRange, IntRange, Range
 from tunecli.study_file.text.scalars import Scalar
@@ -41,7 +41,7 @@ def top_table(study: StudyRecord, top: int) -> RenderableType:
         )
         for trial in trials
     ]
-    columns = [number("trial"), unbroken(study.metric), number("time")]
+    columns = [numeric("trial"), unbroken(study.metric), numeric("time")]
     is_marked = any(trial.number in tied for trial in trials)
     below = [Text(TIED, style="dim")] if is_marked else []
     return Group(*_with_parameters(study, trials, columns, rows), *below)
@@ -54,7 +54,7 @@ def front_table(study: StudyRecord, trials: Sequence[TrialRecord]) -> Renderable
         for place, trial in enumerate(trials, 1)
     ]
     objectives = (unbroken(objective.metric) for objective in study.objectives)
-    columns = [number("place"), number("trial"), *objectives]
+    columns = [numeric("place"), numeric("trial"), *objectives]
     return Group(*_with_parameters(study, trials, columns, rows))
 
 
@@ -93,8 +93,10 @@ def _with_parameters(
         yield Text.assemble("shared: ", _parameters(common, study.gates))
     differing = (_without(trial.params, common) for trial in trials)
     named = (_parameters(params, study.gates) for params in differing)
-    cells = ((*row, params) for row, params in zip(rows, named, strict=True))
-    yield table([*columns, folded("parameters")], cells)
+    yield plain_table(
+        [*columns, folded("parameters")],
+        ([*row, params] for row, params in zip(rows, named, strict=True)),
+    )
 
 
 def _parameters(params: Mapping[str, Scalar], gates: Mapping[str, Scalar]) -> Text:
@@ -142,7 +144,7 @@ def isolation_table(
     choice = Column("  choice", no_wrap=True, overflow="ellipsis", max_width=_NAME)
     expected = Column("expected, 95 %", no_wrap=True)
     rows = (row for one in isolations for row in _isolation_rows(one, gates))
-    grid = table([choice, number("best"), expected, number("complete")], rows)
+    grid = plain_table([choice, numeric("best"), expected, numeric("complete")], rows)
     note = (
         "best: over all trials of an option. expected: best of equally many trials per option.\n"
         "  complete: the other trials were pruned or diverged."
@@ -185,7 +187,7 @@ def parameter_table(trial: TrialRecord, gates: Mapping[str, Scalar]) -> Table:
         gates: what `or:` puts in place of a range; range and `or:` share one row.
     """
     rows = _parameter_rows(trial, gates)
-    return table([folded("  parameter"), folded("value"), folded("from")], rows)
+    return plain_table([folded("  parameter"), folded("value"), folded("from")], rows)
 
 
 def _parameter_rows(

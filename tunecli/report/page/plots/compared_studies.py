@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tunecli.report.page.plots.interval_bars import branch_rows, interval_plot, score_axis
-from tunecli.report.page.plots.plot import Plot, Trace, axis, lines, plot_layout, text
+from tunecli.report.page.plots.plot import Plot, Trace, axis, line_trace, plot_layout, text
 from tunecli.report.page.plots.scores import trial_axis
 from tunecli.report.phrases import wording
 from tunecli.report.studies.comparison import ComparedStudy, Comparison
@@ -46,7 +46,7 @@ def _line(one: ComparedStudy, index: int) -> Trace:
     known = [
         (number, value) for number, value in enumerate(one.best_so_far()) if value is not None
     ]
-    return lines(
+    return line_trace(
         [number for number, _ in known],
         [value for _, value in known],
         name=text(wording.shortened(one.name, 40)),

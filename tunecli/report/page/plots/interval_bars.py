@@ -12,7 +12,7 @@ from tunecli.report.analysis.importance_intervals import N_RESAMPLES, Importance
 from tunecli.report.analysis.records import StudyRecord, TrialRecord
 from tunecli.report.findings.evidence.evidence import Baseline, Evidence, TestScore
 from tunecli.report.findings.evidence.isolation import Branch, Isolation
-from tunecli.report.page.plots.plot import Plot, Trace, axis, dots, plot_layout, text
+from tunecli.report.page.plots.plot import Plot, Trace, axis, dot_trace, plot_layout, text
 from tunecli.report.phrases import wording
 from tunecli.study_file.text.counts import count
 from tunecli.training.outcome.evaluation import GUESSES
@@ -82,7 +82,7 @@ def interval_plot(
 def _trace(lines: Sequence[Sequence[Row]]) -> Trace:
     placed = [(y, row) for y, rows in enumerate(lines) for row in rows]
     rows = [row for _, row in placed]
-    return dots(
+    return dot_trace(
         [row.value for row in rows],
         [y for y, _ in placed],
         [row.number for row in rows],
@@ -142,9 +142,10 @@ def _importance_row(
     name: str, short: str, value: float, interval: ImportanceInterval | None
 ) -> Row:
     hover = f"{wording.plain(name)}: {value:.0%}"
+    low, high = interval or (None, None)
     if interval is not None:
         hover += f" ({interval.low:.0%} to {interval.high:.0%})"
-    return Row(f"{wording.plain(short)}  {value:.0%}", value, *(interval or (None, None)), hover)
+    return Row(f"{wording.plain(short)}  {value:.0%}", value, low, high, hover)
 
 
 def isolation_plots(study: StudyRecord, isolations: Sequence[Isolation]) -> dict[str, Plot]:

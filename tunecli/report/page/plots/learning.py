@@ -8,7 +8,7 @@ from typing import Any
 
 from tunecli.report.analysis.curves import Curve
 from tunecli.report.analysis.records import StudyRecord, TrialRecord
-from tunecli.report.page.plots.plot import Plot, Trace, axis, lines, plot_layout, upright
+from tunecli.report.page.plots.plot import Plot, Trace, axis, line_trace, plot_layout, upright
 from tunecli.report.phrases import wording
 from tunecli.study_file.text.counts import count
 
@@ -75,7 +75,7 @@ def _curve(
     x: Sequence[float], means: Sequence[float], folds: Sequence[Sequence[float]], name: str, y: str
 ) -> list[Trace]:
     """Return the mean over folds on a band from the lowest to the highest fold."""
-    mean = lines(
+    mean = line_trace(
         list(x[: len(means)]),
         _finite(means),
         mode="lines" if len(means) > 1 else "markers",
@@ -89,7 +89,7 @@ def _curve(
     columns = ([*filter(math.isfinite, column)] for column in zip(*folds, strict=False))
     filled = [(at, column) for at, column in zip(x, columns, strict=False) if column]
     at = [place for place, _ in filled]
-    edge = lines(at, [], yaxis=y, line={"width": 0})
+    edge = line_trace(at, [], yaxis=y, line={"width": 0})
     low = edge | {"y": _finite([min(column) for _, column in filled])}
     high = edge | {"y": _finite([max(column) for _, column in filled])}
     return [low, high | {"fill": "tonexty", "fillcolor": f"@{name}-band"}, mean]

@@ -15,8 +15,8 @@ from tunecli.report.page.plots.plot import (
     Plot,
     Trace,
     axis,
-    dots,
-    lines,
+    dot_trace,
+    line_trace,
     plot_layout,
     text,
     upright,
@@ -184,14 +184,15 @@ def _medians(
             middle = statistics.median(values)
             x += [centre - width, centre + width, None]
             y += [middle, middle, None]
-    return [lines(x, y, name="median", line={"color": "@ink", "width": 2})] if x else []
+    return [line_trace(x, y, name="median", line={"color": "@ink", "width": 2})] if x else []
 
 
 def _ring(winner: Sequence[tuple[float, TrialRecord]], scores: ScoreAxis) -> list[Trace]:
     """Return a ring around the best trial."""
     ring = {"symbol": "circle-open", "size": 15, "color": "@ink", "line": {"width": 2}}
     return [
-        dots([x], [scores.place(trial)], [trial.number], ring, name="best") for x, trial in winner
+        dot_trace([x], [scores.place(trial)], [trial.number], ring, name="best")
+        for x, trial in winner
     ]
 
 

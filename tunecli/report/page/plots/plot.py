@@ -109,13 +109,13 @@ def axis(title: str = "", **changes: Any) -> dict[str, Any]:
     return common | changes
 
 
-def lines(x: Sequence[float | None], y: Sequence[float | None], **changes: Any) -> Trace:
+def line_trace(x: Sequence[float | None], y: Sequence[float | None], **changes: Any) -> Trace:
     """Return lines through points, with nothing under the pointer; None leaves a gap."""
     look = {"type": "scatter", "mode": "lines", "x": x, "y": y, "hoverinfo": "skip"}
     return look | changes
 
 
-def dots(
+def dot_trace(
     x: Sequence[float],
     y: Sequence[float | None],
     numbers: Sequence[int | None],

@@ -16,7 +16,7 @@ from typing import Any
 from tunecli.report.analysis import ranking
 from tunecli.report.analysis.curves import Curve
 from tunecli.report.analysis.records import StudyRecord, TrialRecord
-from tunecli.report.page.plots.plot import Plot, Trace, axis, dots, lines, plot_layout
+from tunecli.report.page.plots.plot import Plot, Trace, axis, dot_trace, line_trace, plot_layout
 from tunecli.report.phrases import wording
 from tunecli.study_file.text.counts import count
 
@@ -186,7 +186,7 @@ def outcome_points(
     for position, trial in positions:
         by_outcome.setdefault(outcome_of(trial), []).append((position, trial))
     return [
-        dots(
+        dot_trace(
             [position for position, _ in by_outcome[word]],
             [scores.place(trial) for _, trial in by_outcome[word]],
             [trial.number for _, trial in by_outcome[word]],
@@ -209,7 +209,7 @@ def history(study: StudyRecord, scores: ScoreAxis) -> Plot:
     """Return every trial's score, with the best so far as a line."""
     steps = ranking.best_so_far(study)
     ends = [*steps, (max(trial.number for trial in study.trials), steps[-1][1])] if steps else []
-    line = lines(
+    line = line_trace(
         [number for number, _ in ends],
         [value for _, value in ends],
         name="best so far",

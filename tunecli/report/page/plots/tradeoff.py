@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tunecli.report.analysis.pareto import front
 from tunecli.report.analysis.records import RecordedObjective, StudyRecord, TrialRecord
-from tunecli.report.page.plots.plot import Plot, Trace, axis, lines
+from tunecli.report.page.plots.plot import Plot, Trace, axis, line_trace
 from tunecli.report.page.plots.scores import ScoreAxis, score_plot
 from tunecli.report.phrases import wording
 from tunecli.study_file.settings.units import base_unit
@@ -60,7 +60,7 @@ def _measured(trial: TrialRecord, index: int, objective: RecordedObjective) -> f
 
 def _front_line(best: tuple[TrialRecord, ...], index: int) -> Trace:
     ordered = sorted(best, key=lambda trial: (trial.values[index], trial.values[0]))
-    return lines(
+    return line_trace(
         [trial.values[index] for trial in ordered],
         [trial.values[0] for trial in ordered],
         name="Pareto front",
