@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from tunecli.database.urls import without_password
 from tunecli.report.analysis import pareto, ranking
@@ -26,7 +26,7 @@ from tunecli.report.page.plots.learning import learning, limits_of
 from tunecli.report.page.plots.parameters import panels
 from tunecli.report.page.plots.plot import Plot
 from tunecli.report.page.plots.plot import text as plotly_text
-from tunecli.report.page.plots.scores import MARKS, ScoreAxis, history, outcomes
+from tunecli.report.page.plots.scores import MARKS, ScoreAxis, history, outcome_of, outcomes
 from tunecli.report.page.plots.tradeoff import tradeoffs
 from tunecli.report.page.trials_table import front_rows, table_columns
 from tunecli.report.phrases import wording
@@ -123,19 +123,21 @@ def _curves(evidence: Evidence) -> dict[str, Plot]:
 
 def said_of(study: StudyRecord, trial: TrialRecord) -> str:
     """Return the text on a trial under the pointer, as Plotly expects it."""
-    outcome = trial.outcome or trial.state
-    lines = [f"<b>trial {trial.number}</b> {outcome}"]
+    lines = map(plotly_text, _said_of(study, trial))
+    return "<br>".join([f"<b>trial {trial.number}</b> {outcome_of(trial)}", *lines])
+
+
+def _said_of(study: StudyRecord, trial: TrialRecord) -> Iterator[str]:
     if trial.value is not None:
         metric = wording.shortened(wording.plain(study.metric), 30)
-        lines.append(plotly_text(f"{metric} {wording.with_spread(trial.value, trial.spread)}"))
+        yield f"{metric} {wording.with_spread(trial.value, trial.spread)}"
     for objective, value in zip(study.further_objectives, trial.values[1:], strict=False):
         name = wording.shortened(wording.plain(objective.metric), 30)
-        lines.append(plotly_text(f"{name} {wording.metric_text(objective.metric, value)}"))
+        yield f"{name} {wording.metric_text(objective.metric, value)}"
     for assignment in wording.assignments(trial.params, study.gates, 3):
-        lines.append(plotly_text(wording.shortened(assignment, 60)))
+        yield wording.shortened(assignment, 60)
     if trial.reason:
-        lines.append(plotly_text(wording.shortened(wording.plain(trial.reason), 80)))
-    return "<br>".join(lines)
+        yield wording.shortened(wording.plain(trial.reason), 80)
 
 
 def _best_tile(study: StudyRecord, best: TrialRecord | None) -> tuple[str, str, str]:
@@ -147,51 +149,45 @@ def _best_tile(study: StudyRecord, best: TrialRecord | None) -> tuple[str, str, 
     return label, wording.score(best.value), " ".join(filter(None, [spread, folds]))
 
 
-def _tiles(evidence: Evidence, best: TrialRecord | None) -> list[tuple[str, str, str]]:
-    """Return the study in a few large figures: label, figure, explanation."""
+def _tiles(evidence: Evidence, best: TrialRecord | None) -> Iterator[tuple[str, str, str]]:
+    """Yield the study in a few large figures: label, figure, explanation."""
     study = evidence.study
+    yield _best_tile(study, best)
     counts = wording.tally(ranking.counts(study)) or "none yet"
-    tiles = [_best_tile(study, best), ("trials", f"{len(study.trials):,}", counts)]
+    yield "trials", f"{len(study.trials):,}", counts
     if evidence.tied:
         below = "other complete trials, by a t-test over folds"
-        tiles.append(("tied with the best", f"{len(evidence.tied) - 1:,}", below))
+        yield "tied with the best", f"{len(evidence.tied) - 1:,}", below
     seconds = sum(trial.seconds or 0.0 for trial in study.trials)
     if seconds:
-        tiles.append(("training", wording.duration(seconds), last_active(study)))
-    return tiles
+        yield "training", wording.duration(seconds), last_active(study)
 
 
-def _best_facts(study: StudyRecord, best: TrialRecord) -> list[tuple[str, str]]:
-    facts = [*wording.named_values(best.params, study.gates)]
+def _best_facts(study: StudyRecord, best: TrialRecord) -> Iterator[tuple[str, str]]:
+    yield from wording.named_values(best.params, study.gates)
     if len(best.fold_scores) > 1:
-        scores = "  ".join(wording.score(score, best.value) for score in best.fold_scores)
-        facts.append(("score of each fold", scores))
-    facts += [
-        (wording.plain(name), wording.metric_text(name, value))
-        for name, value in best.metrics.items()
-    ]
-    facts += [
-        ("note", wording.plain(text))
-        for text in undefined_metrics(best, study.curve(best)).values()
-    ]
+        scores = (wording.score(score, best.value) for score in best.fold_scores)
+        yield "score of each fold", "  ".join(scores)
+    for name, value in best.metrics.items():
+        yield wording.plain(name), wording.metric_text(name, value)
+    for text in undefined_metrics(best, study.curve(best)).values():
+        yield "note", wording.plain(text)
     if best.seconds:
-        facts.append(("training", wording.duration(best.seconds)))
+        yield "training", wording.duration(best.seconds)
     if best.n_weights:
-        facts.append(("weights", f"{best.n_weights:,}"))
+        yield "weights", f"{best.n_weights:,}"
     if best.peak_memory:
-        facts.append(("peak memory", wording.memory_text(best.peak_memory)))
-    return facts
+        yield "peak memory", wording.memory_text(best.peak_memory)
 
 
-def _origin(study: StudyRecord) -> list[tuple[str, str]]:
-    """Return where the results come from: enough to reproduce them."""
-    origin = [("study file", wording.plain(study.file))] if study.file else []
-    origin.append(("database", wording.plain(without_password(study.url))))
+def _origin(study: StudyRecord) -> Iterator[tuple[str, str]]:
+    """Yield where the results come from: enough to reproduce them."""
+    if study.file:
+        yield "study file", wording.plain(study.file)
+    yield "database", wording.plain(without_password(study.url))
     if study.summary is not None and study.summary.fingerprint:
-        origin.append(("data fingerprint", wording.plain(study.summary.fingerprint)))
-    origin += [
-        (wording.plain(str(name)), wording.plain(str(value)))
-        for name, value in study.environment.items()
-    ]
-    origin += [("override", wording.plain(text)) for text in study.overrides]
-    return [*origin, *edit_lines(study)]
+        yield "data fingerprint", wording.plain(study.summary.fingerprint)
+    for name, value in study.environment.items():
+        yield wording.plain(str(name)), wording.plain(str(value))
+    yield from (("override", wording.plain(text)) for text in study.overrides)
+    yield from edit_lines(study)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import starmap
 
@@ -12,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tunecli.report.analysis import pareto, ranking
+from tunecli.report.analysis.curves import Curve
 from tunecli.report.analysis.importance import Importance, importance
 from tunecli.report.analysis.records import StudyRecord, TrialRecord
 from tunecli.report.findings.evidence.evidence import Evidence
@@ -97,8 +97,8 @@ def _next(study: StudyRecord, best: TrialRecord | None, options: str) -> Iterato
     yield from (Text(f"  {command}") for command in _next_commands(study, best, options))
 
 
-def _findings(evidence: Evidence, everything: bool) -> list[RenderableType]:
-    """Return the findings, and how many trials are needed for more."""
+def _findings(evidence: Evidence, everything: bool) -> Iterator[RenderableType]:
+    """Yield the findings, and how many trials are needed for more."""
     from tunecli.report.findings.all_findings import ENOUGH_TRIALS, all_findings, leading_findings
 
     findings = all_findings(evidence)
@@ -109,8 +109,10 @@ def _findings(evidence: Evidence, everything: bool) -> list[RenderableType]:
         notes.append(f"More findings appear after {ENOUGH_TRIALS} complete trials.")
     elif not findings:
         notes.append("Nothing stands out.")
-    shown = [_finding_table(chosen)] if chosen else []
-    return [*heading("Findings"), *shown, *(Text(f"    {note}", style="dim") for note in notes)]
+    yield from heading("Findings")
+    if chosen:
+        yield _finding_table(chosen)
+    yield from (Text(f"    {note}", style="dim") for note in notes)
 
 
 def _finding_table(findings: Sequence[Finding]) -> Table:
@@ -127,30 +129,25 @@ def _finding_table(findings: Sequence[Finding]) -> Table:
     return grid
 
 
-def _isolations(evidence: Evidence) -> list[RenderableType]:
+def _isolations(evidence: Evidence) -> Iterator[RenderableType]:
     from tunecli.report.findings.evidence.isolation import isolations
 
     compared = [
         one for one in isolations(evidence) if sum(b.n_complete > 0 for b in one.branches) > 1
     ]
-    if not compared:
-        return []
-    table = trial_tables.isolation_table(compared, evidence.study.gates)
-    return [*heading("Choices, with everything else tuned"), table]
+    if compared:
+        yield from heading("Choices, with everything else tuned")
+        yield trial_tables.isolation_table(compared, evidence.study.gates)
 
 
-def _curves(evidence: Evidence) -> list[RenderableType]:
-    """Return the mean validation curves of the best trials."""
-    drawn = [
-        (f"trial {trial.number}", evidence.curves[trial.trial_id].score)
-        for trial in evidence.ranked[:_CURVES]
-        if trial.trial_id in evidence.curves
-        and len(evidence.curves[trial.trial_id].score) >= _EVALUATIONS
-    ]
-    if not curve_plot(drawn):
-        return []
-    metric = wording.plain(evidence.study.metric)
-    return [*heading(f"Validation {metric} of the best trials"), CurvePlot(drawn)]
+def _curves(evidence: Evidence) -> Iterator[RenderableType]:
+    """Yield the mean validation curves of the best trials."""
+    top = evidence.ranked[:_CURVES]
+    scores = {t.number: evidence.curves.get(t.trial_id, Curve()).score for t in top}
+    drawn = [(f"trial {n}", curve) for n, curve in scores.items() if len(curve) >= _EVALUATIONS]
+    if curve_plot(drawn):
+        yield from heading(f"Validation {wording.plain(evidence.study.metric)} of the best trials")
+        yield CurvePlot(drawn)
 
 
 def _head(study: StudyRecord) -> Iterator[RenderableType]:
@@ -221,47 +218,47 @@ def last_active(study: StudyRecord) -> str:
     return f"last active {max(moments):%Y-%m-%d %H:%M} UTC" if moments else ""
 
 
-def _best(study: StudyRecord, best: TrialRecord) -> list[RenderableType]:
+def _best(study: StudyRecord, best: TrialRecord) -> Iterator[RenderableType]:
     value = f"{wording.plain(study.metric)} {wording.with_spread(best.value, best.spread)}"
     folds = f" over {len(best.fold_scores)} folds" if len(best.fold_scores) > 1 else ""
-    parts = heading(f"Best: trial {best.number}")
-    parts.append(beside(score_label(study), Text(value + folds, style="bold green")))
-    parts += trial_facts(study, best)
-    params = " ".join(wording.assignments(best.params, study.gates))
-    parts.append(beside("parameters", params))
+    yield from heading(f"Best: trial {best.number}")
+    yield beside(score_label(study), Text(value + folds, style="bold green"))
+    yield from trial_facts(study, best)
+    yield beside("parameters", " ".join(wording.assignments(best.params, study.gates)))
     n_tied = len(ranking.tied_with_best(study)) - 1
     if n_tied >= 0:
-        parts.append(beside("ties", wording.tie_sentence(n_tied, len(best.fold_scores))))
-    return parts + curve_lines(study, best)
+        yield beside("ties", wording.tie_sentence(n_tied, len(best.fold_scores)))
+    yield from curve_lines(study, best)
 
 
-def _importance(result: Importance) -> list[RenderableType]:
-    n_trials = count(result.n_trials, "complete trial")
-    parts = heading(f"Parameter importance over {n_trials}")
+def _importance(result: Importance) -> Iterator[RenderableType]:
+    yield from heading(f"Parameter importance over {count(result.n_trials, 'complete trial')}")
     if result.reason:
-        return [*parts, Text(f"  {result.reason}", style="dim")]
-    parts.append(trial_tables.importance_bars(result.values))
+        yield Text(f"  {result.reason}", style="dim")
+        return
+    yield trial_tables.importance_bars(result.values)
     for name, reason in result.left_out.items():
-        parts.append(Text(f"  {wording.plain(name)}: {reason}", style="dim"))
-    return parts
+        yield Text(f"  {wording.plain(name)}: {reason}", style="dim")
 
 
-def _troubles(study: StudyRecord) -> list[RenderableType]:
-    """Return the most common reasons of trials without a result, with a trial to inspect."""
-    lost = [t for t in study.trials if t.outcome in ("failed", "diverged", "infeasible")]
-    if not lost:
-        return []
-    kinds = Counter((trial.outcome, alike(trial.reason)) for trial in lost)
-    last = {(trial.outcome, alike(trial.reason)): trial for trial in lost}
-    parts = heading("What went wrong")
-    for kind, n in kinds.most_common(_REASONS):
-        why = wording.shortened(wording.plain(last[kind].reason or "no reason was recorded"), 300)
-        text = f"{count(n, 'trial')}: {why} (see --trial {last[kind].number})"
-        parts.append(beside(last[kind].outcome or "", text))
-    if len(kinds) > _REASONS:
-        n_others = sum(n for _, n in kinds.most_common()[_REASONS:])
-        parts.append(beside("", f"{count(n_others, 'trial')} for other reasons"))
-    return parts
+def _troubles(study: StudyRecord) -> Iterator[RenderableType]:
+    """Yield the most common reasons of trials without a result, with a trial to inspect."""
+    kinds: dict[tuple[str, str], list[TrialRecord]] = {}
+    for trial in study.trials:
+        if trial.outcome in ("failed", "diverged", "infeasible"):
+            kinds.setdefault((trial.outcome, alike(trial.reason)), []).append(trial)
+    if not kinds:
+        return
+    yield from heading("What went wrong")
+    common = sorted(kinds.values(), key=len, reverse=True)
+    for trials in common[:_REASONS]:
+        last = trials[-1]
+        why = wording.shortened(wording.plain(last.reason or "no reason was recorded"), 300)
+        text = f"{count(len(trials), 'trial')}: {why} (see --trial {last.number})"
+        yield beside(last.outcome or "", text)
+    n_others = sum(map(len, common[_REASONS:]))
+    if n_others:
+        yield beside("", f"{count(n_others, 'trial')} for other reasons")
 
 
 def _next_commands(study: StudyRecord, best: TrialRecord | None, options: str) -> Iterable[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import starmap
 
 from rich.console import Group, RenderableType
@@ -48,14 +49,14 @@ def render_trial(study: StudyRecord, number: int, study_file: str = "") -> Rende
     return Group(*parts)
 
 
-def _origin(trial: TrialRecord) -> list[tuple[str, str]]:
-    lines = []
+def _origin(trial: TrialRecord) -> Iterator[tuple[str, str]]:
     if trial.start is not None:
         end = f" to {trial.end:%H:%M:%S}" if trial.end is not None else ""
-        lines.append(("when", f"{trial.start:%Y-%m-%d %H:%M:%S}{end} UTC"))
+        yield "when", f"{trial.start:%Y-%m-%d %H:%M:%S}{end} UTC"
     by = [f"worker {trial.worker}"] if trial.worker is not None else []
     by += [f"attempt {trial.attempt}"] if trial.attempt is not None else []
-    return [*lines, ("by", ", ".join(by))] if by else lines
+    if by:
+        yield "by", ", ".join(by)
 
 
 def score_label(study: StudyRecord) -> str:
@@ -63,17 +64,15 @@ def score_label(study: StudyRecord) -> str:
     return "mean score" if study.metric != "value" else "value"
 
 
-def curve_lines(study: StudyRecord, trial: TrialRecord) -> list[RenderableType]:
-    """Return sparklines of the validation score and the training loss, means over folds."""
+def curve_lines(study: StudyRecord, trial: TrialRecord) -> Iterator[RenderableType]:
+    """Yield sparklines of the validation score and the training loss, means over folds."""
     curve = study.curve(trial)
-    lines: list[RenderableType] = []
     for label, values in ((study.metric, curve.score), ("train loss", curve.train_loss)):
         picture = wording.sparkline(values)
         if picture and len(values) > 1:
             ends = f"{wording.score(values[0])} → {wording.score(values[-1])}"
             text = Text.assemble((picture, "cyan"), f"  {ends}")
-            lines.append(beside(wording.shortened(wording.plain(label), 11), text))
-    return lines
+            yield beside(wording.shortened(wording.plain(label), 11), text)
 
 
 def yaml_lines(study_file: str) -> RenderableType:
@@ -83,30 +82,28 @@ def yaml_lines(study_file: str) -> RenderableType:
     return Group(Text(text, no_wrap=True, overflow="ignore"))
 
 
-def trial_facts(study: StudyRecord, trial: TrialRecord) -> list[RenderableType]:
-    """Return fold scores, other metrics and cost of a trial, and a note on its compression."""
-    lines: list[tuple[str, str]] = []
+def trial_facts(study: StudyRecord, trial: TrialRecord) -> Iterator[RenderableType]:
+    """Yield fold scores, other metrics and cost of a trial, and a note on its compression."""
     curve = study.curve(trial)
-    if len(trial.fold_scores) > 1:
-        scores = "  ".join(wording.score(score, trial.value) for score in trial.fold_scores)
-        lines.append(("folds", scores))
-    if trial.metrics:
-        metrics = [
-            f"{wording.plain(name)} {wording.metric_text(name, value)}"
-            for name, value in trial.metrics.items()
-        ]
-        lines.append(("metrics", " · ".join(metrics)))
-    lines += [("note", wording.plain(text)) for text in undefined_metrics(trial, curve).values()]
-    cost = [
+    metrics = (
+        f"{wording.plain(name)} {wording.metric_text(name, value)}"
+        for name, value in trial.metrics.items()
+    )
+    cost = (
         wording.duration(trial.seconds) if trial.seconds else "",
         count(trial.n_weights, "weight") if trial.n_weights else "",
         f"{wording.memory_text(trial.peak_memory)} peak" if trial.peak_memory else "",
         _evaluation(trial, curve),
+    )
+    folds = trial.fold_scores if len(trial.fold_scores) > 1 else ()
+    lines = [
+        ("folds", "  ".join(wording.score(score, trial.value) for score in folds)),
+        ("metrics", " · ".join(metrics)),
+        *(("note", wording.plain(text)) for text in undefined_metrics(trial, curve).values()),
+        ("cost", ", ".join(filter(None, cost))),
+        ("note", wording.plain(trial.reason) if trial.outcome == "complete" else ""),
     ]
-    lines.append(("cost", ", ".join(filter(None, cost))))
-    if trial.outcome == "complete":
-        lines.append(("note", wording.plain(trial.reason)))
-    return [beside(label, text) for label, text in lines if text]
+    return (beside(label, text) for label, text in lines if text)
 
 
 def _evaluation(trial: TrialRecord, curve: Curve) -> str:
