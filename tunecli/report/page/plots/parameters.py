@@ -38,6 +38,7 @@ _REGION: dict[str, Any] = {
     "line": {"width": 0},
     "layer": "below",
 }
+_RING = {"symbol": "circle-open", "size": 15, "color": "@ink", "line": {"width": 2}}
 _BOUND: dict[str, Any] = {
     "line": {"color": "@soft", "width": 1.5, "dash": "dash"},
     "layer": "between",
@@ -104,10 +105,13 @@ def _panel(evidence: Evidence, scores: ScoreAxis, name: str, scale: Scale, good:
     placed = _placed(evidence.study.trials, name, scale)
     region = _region(scale, [x for x, trial in placed if trial.trial_id in good])
     best = evidence.ranked[0] if evidence.ranked else None
-    winner = [(x, trial) for x, trial in placed if trial is best]
     traces = outcome_points(placed, scores)
     traces += _medians(scale, placed, scores) if scale.is_choice else []
-    traces += _ring(winner, scores)
+    traces += [
+        dot_trace([x], [scores.place(trial)], [trial.number], _RING, name="best")
+        for x, trial in placed
+        if trial is best
+    ]
     shapes = scores.strip_line()
     if region is not None:
         shapes.append(upright(*region, **_REGION))
@@ -118,11 +122,11 @@ def _panel(evidence: Evidence, scores: ScoreAxis, name: str, scale: Scale, good:
         traces,
         plot_layout(
             xaxis=_x_axis(scale, [x for x, _ in placed]),
-            yaxis=scores.layout(title=scores.name),
+            yaxis=scores.layout(scores.name),
             shapes=shapes,
             margin={"l": 60, "r": 14, "t": 8, "b": 26},
         ),
-        note=_note(scale),
+        note=", ".join(scale.labels) if scale.is_choice else range_text(scale.range),
         height=260,
     )
 
@@ -131,25 +135,18 @@ def _placed(
     trials: Sequence[TrialRecord], name: str, scale: Scale
 ) -> list[tuple[float, TrialRecord]]:
     """Return (position, trial) for each trial that has the parameter; categories are spread."""
-    placed = []
-    for trial in trials:
-        x = scale.place(trial.params[name]) if name in trial.params else None
-        if x is None:
-            continue
-        x += (trial.number * _GOLDEN % 1 - 0.5) * _JITTER * scale.gap
-        placed.append((round(x, 5), trial))
-    return placed
-
-
-def _note(scale: Scale) -> str:
-    return ", ".join(scale.labels) if scale.is_choice else range_text(scale.range)
+    spread = _JITTER * scale.gap
+    return [
+        (round(x + (trial.number * _GOLDEN % 1 - 0.5) * spread, 5), trial)
+        for trial in trials
+        if name in trial.params and (x := scale.place(trial.params[name])) is not None
+    ]
 
 
 def _x_axis(scale: Scale, positions: Sequence[float]) -> dict[str, Any]:
     """Return an axis of positions whose ticks are values as the study file writes them."""
     low, high = min(positions, default=0.0), max(positions, default=1.0)
-    n = max(len(scale.labels), 1)
-    labels = _shortest_labels(scale.labels, max(6, 36 // n))
+    labels = _shortest_labels(scale.labels, max(6, 36 // max(len(scale.labels), 1)))
     return axis(
         range=[min(low, 0.0) - 0.04, max(high, 1.0) + 0.04],
         tickvals=list(scale.positions),
@@ -185,15 +182,6 @@ def _medians(
             x += [centre - width, centre + width, None]
             y += [middle, middle, None]
     return [line_trace(x, y, name="median", line={"color": "@ink", "width": 2})] if x else []
-
-
-def _ring(winner: Sequence[tuple[float, TrialRecord]], scores: ScoreAxis) -> list[Trace]:
-    """Return a ring around the best trial."""
-    ring = {"symbol": "circle-open", "size": 15, "color": "@ink", "line": {"width": 2}}
-    return [
-        dot_trace([x], [scores.place(trial)], [trial.number], ring, name="best")
-        for x, trial in winner
-    ]
 
 
 def _description(

@@ -77,14 +77,14 @@ class ScoreAxis:
         inside = value is not None and self.low <= value <= self.high
         return value if inside else self.strip
 
-    def layout(self, **changes: Any) -> dict[str, Any]:
-        """Return the axis as Plotly reads it; `title` may be changed to the shorter `name`."""
+    def layout(self, title: str = "") -> dict[str, Any]:
+        """Return the axis as Plotly reads it; `title` may be the shorter `name`."""
         span = self.high - self.low
         ends = [self.low - _MARGIN * span, self.high + _MARGIN * span]
         if self.strip is not None:
             worse = 0 if self.maximize else 1
             ends[worse] = self.strip + (-1 if self.maximize else 1) * _MARGIN * span
-        return axis(changes.pop("title", self.title), range=ends, nticks=6, **changes)
+        return axis(title or self.title, range=ends, nticks=6)
 
     def strip_line(self) -> list[dict[str, Any]]:
         """Return a dotted line that separates the strip from the axis."""
