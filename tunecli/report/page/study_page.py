@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from tunecli.database.urls import without_password
 from tunecli.report.analysis import pareto, ranking
@@ -28,7 +29,7 @@ from tunecli.report.page.plots.plot import Plot
 from tunecli.report.page.plots.plot import text as plotly_text
 from tunecli.report.page.plots.scores import MARKS, ScoreAxis, history, outcome_of, outcomes
 from tunecli.report.page.plots.tradeoff import tradeoffs
-from tunecli.report.page.trials_table import front_rows, table_columns
+from tunecli.report.page.trials_table import front_rows, table_columns, table_trials
 from tunecli.report.phrases import wording
 from tunecli.report.screen.terminal import edit_lines, last_active
 from tunecli.report.studies.best import config_yaml
@@ -45,9 +46,7 @@ def study_page(evidence: Evidence, findings: Sequence[Finding] = ()) -> str:
     study = evidence.study
     shares = importance(study)
     plots = _plots(evidence, shares, importance_intervals(study))
-    winner = ranking.best_trial(study)
     cards = [(finding, finding_plots(finding, plots)) for finding in findings]
-    complete = {trial.trial_id for trial in evidence.ranked}
     seen = {key for _, keys in cards for key in keys}
     return html_page(
         "study.html",
@@ -59,23 +58,29 @@ def study_page(evidence: Evidence, findings: Sequence[Finding] = ()) -> str:
         curve_keys=_of("learning", plots),
         tradeoff_keys=_of("tradeoff", plots),
         front=front_rows(study),
-        goal=pareto.goal(study),
-        figures=_tiles(evidence, winner),
-        best=winner,
-        best_facts=_best_facts(study, winner) if winner is not None else [],
-        data=wording.data_lines(study.summary) if study.summary is not None else [],
-        origin=_origin(study),
         articles=cards,
         comparison_keys=[key for key in ("baselines", "test") if key in plots.keys() - seen],
         importance=shares,
         marks={word: MARKS[word].symbol for word in outcomes(study.trials)},
         columns=table_columns(study),
-        trials=[
-            *evidence.ranked,
-            *(trial for trial in study.trials if trial.trial_id not in complete),
-        ],
-        again=config_yaml(study, winner) if winner is not None else "",
+        trials=table_trials(evidence),
+        **_texts(evidence),
     )
+
+
+def _texts(evidence: Evidence) -> dict[str, Any]:
+    """Return the page's header, the best trial in words, and where the results come from."""
+    study = evidence.study
+    best = ranking.best_trial(study)
+    return {
+        "goal": pareto.goal(study),
+        "figures": _tiles(evidence, best),
+        "best": best,
+        "best_facts": _best_facts(study, best) if best is not None else [],
+        "data": wording.data_lines(study.summary) if study.summary is not None else [],
+        "origin": _origin(study),
+        "again": config_yaml(study, best) if best is not None else "",
+    }
 
 
 def _plots(

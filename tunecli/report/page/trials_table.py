@@ -9,6 +9,7 @@ from functools import partial
 
 from tunecli.report.analysis.pareto import front
 from tunecli.report.analysis.records import StudyRecord, TrialRecord
+from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.page.plots.scores import outcome_of
 from tunecli.report.phrases import wording
 from tunecli.report.phrases.optional_ranges import GATE, is_gate
@@ -46,6 +47,13 @@ def front_rows(study: StudyRecord) -> list[tuple[int, list[str]]]:
         (trial.number, [*objective_cells(study, trial, trials[0]), parameters_text(study, trial)])
         for trial in trials
     ]
+
+
+def table_trials(evidence: Evidence) -> list[TrialRecord]:
+    """Return all trials, complete ones first, best first, then the others by number."""
+    complete = {trial.trial_id for trial in evidence.ranked}
+    others = (trial for trial in evidence.study.trials if trial.trial_id not in complete)
+    return [*evidence.ranked, *others]
 
 
 def table_columns(study: StudyRecord) -> list[TableColumn]:
