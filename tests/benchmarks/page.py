@@ -1,7 +1,7 @@
 """The page of a large study against Optuna's own figures of it: `python tests/benchmarks/page.py`.
 
 Writes a study of 1,000 trials with 8 parameters, its page, and a file with the figures that Optuna
-has of the same (history, parallel coordinates, slices, importance), plotly.js included in both.
+has of the same (history, slices, importance), plotly.js included in both.
 Prints sizes, seconds of CPU to make them, and seconds until headless Chromium has opened each from
 disk, and until it has drawn everything. Needs chromium and chromedriver.
 """
@@ -49,7 +49,6 @@ def optuna_page(url: str) -> str:
     study = optuna.load_study(storage=url, study_name="large")
     figures = [
         visualization.plot_optimization_history(study),
-        visualization.plot_parallel_coordinate(study),
         visualization.plot_slice(study),
         visualization.plot_param_importances(study),
     ]

@@ -163,7 +163,7 @@ def _compare(
 
         _write(html, comparison_page(comparison))
     elif asked == ["--json"]:
-        from tunecli.report.export.comparison_export import comparison_json
+        from tunecli.report.export.study_export import comparison_json
 
         print_result(comparison_json(comparison))
     elif asked == ["--markdown"]:

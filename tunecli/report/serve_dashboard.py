@@ -71,8 +71,7 @@ def dashboard_server(url: str, host: str, port: int) -> DashboardServer:
             "Choose another address with --host and --port."
         ) from None
     assert isinstance(server, DashboardServer)
-    known = Addresses.of(host, server)
-    server.set_app(only_for(known, only_reading(app)))
+    server.set_app(guarded(app, Addresses.of(host, server)))
     return server
 
 
@@ -139,27 +138,18 @@ def read_only_storage(url: str) -> RDBStorage:
     )
 
 
-def only_reading(app: App) -> App:
-    """Return the application with every request that would change something answered by 403."""
-
-    def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        if environ["REQUEST_METHOD"] in READING:
-            return app(environ, start_response)
-        return _refused(start_response, REFUSAL)
-
-    return answer
-
-
-def only_for(known: Addresses, app: App) -> App:
-    """Return the application with every request for another address answered by 403."""
+def guarded(app: App, known: Addresses) -> App:
+    """Return the application with 403 for other addresses, and for what would change something."""
 
     def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         origin = environ.get("HTTP_ORIGIN")
         is_ours = origin is None or known.include(origin.removeprefix("http://"))
-        if is_ours and known.include(environ.get("HTTP_HOST")):
-            return app(environ, start_response)
-        reason = f"This dashboard answers only requests for its own address, port {known.port}."
-        return _refused(start_response, reason)
+        if not is_ours or not known.include(environ.get("HTTP_HOST")):
+            own = f"its own address, port {known.port}"
+            return _refused(start_response, f"This dashboard answers only requests for {own}.")
+        if environ["REQUEST_METHOD"] not in READING:
+            return _refused(start_response, REFUSAL)
+        return app(environ, start_response)
 
     return answer
 

@@ -24,10 +24,10 @@ from tunecli.report.analysis.records import StudyRecord, read_study
 from tunecli.report.findings.all_findings import all_findings
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.finding import Finding, NewSetting
-from tunecli.report.page.finding_cards import articles
+from tunecli.report.page.finding_cards import finding_plots
 from tunecli.report.page.html_document import script_json
+from tunecli.report.page.plots.interval_bars import on_test
 from tunecli.report.page.plots.plot import PALETTES
-from tunecli.report.page.plots.top_trials import on_test
 from tunecli.report.page.plots.tradeoff import cost_scale
 from tunecli.report.page.study_page import study_page
 from tunecli.training.outcome.evaluation import TrialResult
@@ -90,7 +90,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Page:
 
 def test_every_place_for_a_plot_has_one(page: Page) -> None:
     families = {key.partition(":")[0] for key in page.drawn}
-    assert families >= {"history", "leaders", "parallel", "importance", "parameter", "learning"}
+    assert families >= {"history", "leaders", "importance", "parameter", "learning"}
     assert set(page.drawn) == set(page.payload["plots"])
 
 
@@ -254,8 +254,8 @@ def test_each_finding_has_its_plot() -> None:
         Finding("edge", "advice", "Three.", parameters=("lr",)),
         Finding("optimism", "note", "Four."),
     ]
-    shown = articles(found, ["leaders", "parameter:lr", "test"])
-    assert [one.plots for one in shown] == [["leaders"], ["leaders"], ["parameter:lr"], ["test"]]
+    shown = [finding_plots(one, ["leaders", "parameter:lr", "test"]) for one in found]
+    assert shown == [["leaders"], ["leaders"], ["parameter:lr"], ["test"]]
 
 
 @pytest.mark.parametrize(

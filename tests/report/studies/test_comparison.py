@@ -14,8 +14,8 @@ from study_makers import CONFIG, SUMMARY, complete, made, mlp
 
 from tunecli.errors import NotComparableError
 from tunecli.report.analysis.records import StudyRecord, read_study
-from tunecli.report.export.comparison_export import comparison_json
 from tunecli.report.export.markdown import comparison_markdown
+from tunecli.report.export.study_export import comparison_json
 from tunecli.report.screen.comparison_lines import comparison_parts
 from tunecli.report.studies.comparison import Comparison, compared
 from tunecli.training.outcome.evaluation import TrialResult

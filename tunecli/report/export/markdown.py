@@ -7,18 +7,18 @@ heading.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from tunecli.report.analysis import ranking
 from tunecli.report.analysis.pareto import front
-from tunecli.report.analysis.records import StudyRecord, TrialRecord
+from tunecli.report.analysis.records import StudyRecord
 from tunecli.report.analysis.undefined import undefined_metrics
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.finding import Finding
 from tunecli.report.phrases import wording
 from tunecli.report.screen.comparison_lines import study_row
-from tunecli.report.screen.trial_tables import TIED
-from tunecli.report.studies.comparison import Comparison
+from tunecli.report.screen.trial_tables import TIED, marked_score, parameters_text
+from tunecli.report.studies.comparison import Comparison, SharedOption
 from tunecli.study_file.text.counts import count
 
 _VERSIONS = ("tunecli", "torch", "optuna", "python", "device")
@@ -41,7 +41,7 @@ def to_markdown(evidence: Evidence, findings: Sequence[Finding], top: int = 5) -
     if study.further_objectives:
         lines += [*_front(study), ""]
     elif evidence.ranked:
-        lines += [*_table(evidence, top), ""]
+        lines += [*_top(evidence, top), ""]
     lines += [f"{entry}  " for entry in _origin(study)]
     return "\n".join(lines).rstrip() + "\n"
 
@@ -51,25 +51,23 @@ def comparison_markdown(comparison: Comparison) -> str:
     metric = escaped(comparison.metric)
     names = ", ".join(escaped(one.study.name) for one in comparison.contenders)
     lines = [f"## {names}: {comparison.direction} {metric}", ""]
-    lines += _row(["study", metric, "trial", "time", "trials"])
-    lines += _row(["---", "---", "---:", "---:", "---"])
-    for one in comparison.ordered:
-        name, *cells = study_row(comparison, one)
-        lines += _row([escaped(name), *cells])
+    headers = ["study", metric, "trial", "time", "trials"]
+    rows = (study_row(comparison, one) for one in comparison.ordered)
+    cells = ([escaped(name), *others] for name, *others in rows)
+    lines += _table(headers, ["---", "---", "---:", "---:", "---"], cells)
+    studies = [one.name for one in comparison.contenders]
     for parameter, options in comparison.shared_choices().items():
-        lines += [
-            "",
-            f"Best for each option of {code(parameter)}, with everything else tuned:",
-            "",
-        ]
-        studies = [one.name for one in comparison.contenders]
-        lines += _row(["option", *map(escaped, studies)])
-        lines += _row(["---", *["---:"] * len(studies)])
-        for option in options:
-            branches = [option.branches.get(name) for name in studies]
-            scores = [wording.score(b.best) if b is not None else "" for b in branches]
-            lines += _row([escaped(option.name), *scores])
+        title = f"Best for each option of {code(parameter)}, with everything else tuned:"
+        lines += ["", title, ""]
+        scores = ([escaped(one.name), *_scores(one, studies)] for one in options)
+        headers = ["option", *map(escaped, studies)]
+        lines += _table(headers, ["---", *["---:"] * len(studies)], scores)
     return "\n".join(lines) + "\n"
+
+
+def _scores(option: SharedOption, studies: Sequence[str]) -> list[str]:
+    branches = [option.branches.get(name) for name in studies]
+    return [wording.score(branch.best) if branch is not None else "" for branch in branches]
 
 
 def escaped(text: str) -> str:
@@ -114,22 +112,21 @@ def _finding(finding: Finding) -> Iterator[str]:
     yield from (f"  - {code(change.line)}" for change in finding.changes)
 
 
-def _table(evidence: Evidence, top: int) -> Iterator[str]:
-    study = evidence.study
+def _top(evidence: Evidence, top: int) -> Iterator[str]:
+    trials = evidence.ranked[:top]
     tied = {trial.number for trial in evidence.tied[1:]}
-    yield from _row(["trial", escaped(study.metric), "time", "parameters"])
-    yield from _row(["---:", "---", "---:", "---"])
-    for trial in evidence.ranked[:top]:
-        score = wording.with_spread(trial.value, trial.spread, evidence.ranked[0].value)
-        yield from _row(
-            [
-                str(trial.number),
-                f"{score} ≈" if trial.number in tied else score,
-                wording.duration(trial.seconds) if trial.seconds else "–",
-                _parameters(study, trial),
-            ]
-        )
-    if tied & {trial.number for trial in evidence.ranked[:top]}:
+    rows = (
+        [
+            str(trial.number),
+            marked_score(trial, trials[0], trial.number in tied),
+            wording.duration(trial.seconds) if trial.seconds else "–",
+            escaped(parameters_text(evidence.study, trial)),
+        ]
+        for trial in trials
+    )
+    headers = ["trial", escaped(evidence.study.metric), "time", "parameters"]
+    yield from _table(headers, ["---:", "---", "---:", "---"], rows)
+    if any(trial.number in tied for trial in trials):
         yield ""
         yield TIED
 
@@ -138,21 +135,25 @@ def _front(study: StudyRecord) -> Iterator[str]:
     pareto = front(study)
     yield f"Pareto front, {len(pareto.trials)} of {pareto.n_complete} complete trials:"
     yield ""
-    names = [escaped(objective.metric) for objective in study.objectives]
-    yield from _row(["place", "trial", *names, "parameters"])
-    yield from _row(["---:", "---:", *("---" for _ in names), "---"])
-    for place, trial in enumerate(pareto.trials, 1):
-        values = zip(study.objectives, trial.values, strict=True)
-        cells = [wording.metric_text(objective.metric, value) for objective, value in values]
-        yield from _row([str(place), str(trial.number), *cells, _parameters(study, trial)])
+    names = [objective.metric for objective in study.objectives]
+    rows = (
+        [
+            str(place),
+            str(trial.number),
+            *map(wording.metric_text, names, trial.values),
+            escaped(parameters_text(study, trial)),
+        ]
+        for place, trial in enumerate(pareto.trials, 1)
+    )
+    headers = ["place", "trial", *map(escaped, names), "parameters"]
+    yield from _table(headers, ["---:", "---:", *("---" for _ in names), "---"], rows)
 
 
-def _parameters(study: StudyRecord, trial: TrialRecord) -> str:
-    return escaped(" ".join(wording.assignments(trial.params, study.gates, 3)))
-
-
-def _row(cells: Sequence[str]) -> list[str]:
-    return [f"| {' | '.join(cells)} |"]
+def _table(
+    headers: Sequence[str], alignment: Sequence[str], rows: Iterable[Sequence[str]]
+) -> Iterator[str]:
+    for cells in (headers, alignment, *rows):
+        yield f"| {' | '.join(cells)} |"
 
 
 def _origin(study: StudyRecord) -> Iterator[str]:

@@ -1,8 +1,8 @@
-"""A study as JSON with everything, or as CSV with one row per trial.
+"""A study as JSON with everything or CSV with one row per trial; a comparison as JSON.
 
-The JSON is one object. `format` is 1 and grows when the meaning of a key changes; new keys do not
-change it. A number that is not finite is null; times are UTC in ISO 8601, durations are seconds,
-memory is bytes.
+The JSON of a study is one object. `format` is 1 and grows when the meaning of a key changes; new
+keys do not change it. A number that is not finite is null; times are UTC in ISO 8601, durations
+are seconds, memory is bytes.
 
     format, name, metric, direction, database (no password), file, study_file, overrides,
     resolved, environment, edits
@@ -43,6 +43,16 @@ memory is bytes.
       curve       {step, score, folds: [{step, epoch, train_loss, score, lr, metrics}]}, lists with
                   one entry per evaluation; the outer `score` is the mean over folds
 
+A comparison of studies is one object too, and its `format` is 1. The findings on a study are in
+the study's own export.
+
+    format, metric, direction
+    studies       [{name, best, value, spread, tied, counts, seconds, best_so_far}]: `best` is
+                  the number of the best trial, `tied` whether it is tied with the best of all,
+                  `best_so_far` has one entry per trial, null before one is complete
+    choices       [{parameter, options: [{choice, studies: {name: branch}}]}], the choices that at
+                  least two studies have; a branch is one of the study's own `isolation`
+
 The CSV has the scalars of a trial, then `fold.<n>`, `metric.<name>` and `param.<name>`. A
 parameter that a trial does not have is an empty cell; a value that is off is `none`. An undefined
 metric, infinity too, is `nan`. Text that begins with `=`, `+`, `-` or `@` has a `'` in front, so
@@ -74,6 +84,7 @@ from tunecli.report.findings.evidence.finding import Finding
 from tunecli.report.findings.evidence.isolation import isolations
 from tunecli.report.phrases import wording
 from tunecli.report.studies import best
+from tunecli.report.studies.comparison import ComparedStudy, Comparison
 
 FORMAT = 1
 
@@ -121,6 +132,30 @@ def study_json(study: StudyRecord) -> str:
         return json.dumps(without_nan(whole), allow_nan=False)
 
 
+def comparison_json(comparison: Comparison) -> str:
+    """Return a comparison as JSON; the module's docstring describes it."""
+    whole = {
+        "format": FORMAT,
+        "metric": comparison.metric,
+        "direction": comparison.direction,
+        "studies": [_compared(comparison, one) for one in comparison.contenders],
+        "choices": [
+            {
+                "parameter": parameter,
+                "options": [
+                    {
+                        "choice": option.choice,
+                        "studies": {name: asdict(b) for name, b in option.branches.items()},
+                    }
+                    for option in options
+                ],
+            }
+            for parameter, options in comparison.shared_choices().items()
+        ],
+    }
+    return json.dumps(without_nan(whole), allow_nan=False)
+
+
 def to_csv(study: StudyRecord) -> str:
     """Return one row per trial, with all parameters, metrics and fold scores as columns."""
     metrics = _union(trial.metrics for trial in study.trials)
@@ -145,6 +180,20 @@ def to_csv(study: StudyRecord) -> str:
             [*map(_cell, cells), *(_param_cell(trial.params, name) for name in params)]
         )
     return out.getvalue()
+
+
+def _compared(comparison: Comparison, one: ComparedStudy) -> dict[str, Any]:
+    best = one.best
+    return {
+        "name": one.study.name,
+        "best": best.number if best is not None else None,
+        "value": best.value if best is not None else None,
+        "spread": best.spread if best is not None else None,
+        "tied": comparison.is_tied(one),
+        "counts": ranking.counts(one.study),
+        "seconds": one.seconds,
+        "best_so_far": one.best_so_far(),
+    }
 
 
 def _finding(finding: Finding) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from tunecli.report.live.search_state import SearchState
 
 LONG = 3600.0  # seconds; a shorter search needs no advice
@@ -23,21 +25,19 @@ def advice(state: SearchState, n_cores: int) -> str:
     return f"To make the search faster, use {', or '.join(texts)}."
 
 
-def _options(state: SearchState, n_cores: int) -> list[tuple[float, str]]:
-    """Return each option as (how many times as fast, what to use)."""
-    options: list[tuple[float, str]] = []
+def _options(state: SearchState, n_cores: int) -> Iterator[tuple[float, str]]:
+    """Yield each option as (how many times as fast, what to use)."""
     started, summary = state.started, state.summary
     if started is not None:
         n_jobs = min(n_cores, started.parallel)
         if n_jobs > started.n_jobs:
-            options.append((n_jobs / started.n_jobs, f"`--jobs {n_jobs}`"))
+            yield n_jobs / started.n_jobs, f"`--jobs {n_jobs}`"
         if not started.has_pruner:
-            options.append((2.0, "a pruner such as `pruner: Median`"))
+            yield 2.0, "a pruner such as `pruner: Median`"
     if summary is not None and summary.n_folds > _FEW_FOLDS:
-        factor = summary.n_folds / _FEW_FOLDS
-        options.append((factor, f"`validation: {{folds: {_FEW_FOLDS}}}` in a new study"))
+        folds = f"`validation: {{folds: {_FEW_FOLDS}}}` in a new study"
+        yield summary.n_folds / _FEW_FOLDS, folds
     elif summary is not None and summary.n_folds > 1:
-        options.append((float(summary.n_folds), "`validation: {holdout: 0.2}` in a new study"))
+        yield float(summary.n_folds), "`validation: {holdout: 0.2}` in a new study"
     if state.n_planned >= _MANY_EVALUATIONS:
-        options.append((2.0, "half as many `training.epochs` in a new study"))
-    return options
+        yield 2.0, "half as many `training.epochs` in a new study"

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import KW_ONLY, dataclass, field
 from types import TracebackType
 from typing import Self
 
@@ -34,47 +35,39 @@ REFRESHES = 4  # per second
 _SOON = 60.0  # seconds after which a long first trial is enough for an estimate
 
 
+@dataclass
 class LiveView:
-    """Shows the events of a search; use it in a `with` statement, which restores the terminal."""
+    """Shows the events of a search; use it in a `with` statement, which restores the terminal.
 
-    def __init__(
-        self,
-        console: Console,
-        *,
-        quiet: bool = False,
-        options: str = "",
-        clock: Callable[[], float] = time.monotonic,
-        n_cores: int | None = None,
-    ) -> None:
-        """Prepare the view; nothing is shown yet.
+    Attributes:
+        console: where to print; standard error for the command line.
+        quiet: show only how the search ended.
+        options: what the next commands need to find the study, e.g. `--runs elsewhere`.
+        clock: returns seconds of a monotonic clock.
+        n_cores: cores that this process may use; by default the system is asked.
+    """
 
-        Args:
-            console: where to print; standard error for the command line.
-            quiet: show only how the search ended.
-            options: what the next commands need to find the study, e.g. `--runs elsewhere`.
-            clock: returns seconds of a monotonic clock.
-            n_cores: cores that this process may use; by default the system is asked.
-        """
-        self._console = console
-        self._quiet = quiet
-        self._options = options
-        self._clock = clock
-        self._n_cores = n_cores if n_cores is not None else usable_cores()
+    console: Console
+    _: KW_ONLY
+    quiet: bool = False
+    options: str = ""
+    clock: Callable[[], float] = time.monotonic
+    n_cores: int = field(default_factory=usable_cores)
+
+    def __post_init__(self) -> None:
+        """Prepare the view; nothing is shown yet."""
         self._state = SearchState()
         self._lock = threading.Lock()  # a separate thread draws the panel
         self._estimated = False
-        on_terminal = console.is_terminal and not console.is_dumb_terminal and not quiet
-        self._live = (
-            Live(
-                console=console,
+        self._live: Live | None = None
+        if self.console.is_terminal and not self.console.is_dumb_terminal and not self.quiet:
+            self._live = Live(
+                console=self.console,
                 get_renderable=self._panel,
                 refresh_per_second=REFRESHES,
                 transient=True,
                 redirect_stdout=False,  # standard output is for results
             )
-            if on_terminal
-            else None
-        )
 
     def __enter__(self) -> Self:
         """Start the panel."""
@@ -94,11 +87,11 @@ class LiveView:
     def show(self, event: SearchEvent) -> None:
         """Update the view with one event of the search."""
         with self._lock:
-            self._state.update(event, self._clock())
+            self._state.update(event, self.clock())
         if isinstance(event, SearchEnded):
             self._stop()
-            self._print(search_lines.ending(self._state, self._clock(), self._options))
-        elif not self._quiet:
+            self._print(search_lines.ending(self._state, self.clock(), self.options))
+        elif not self.quiet:
             self._print_event(event)
             self._estimate()
 
@@ -121,7 +114,7 @@ class LiveView:
         started = self._state.started
         if self._estimated or started is None:
             return
-        now = self._clock()
+        now = self.clock()
         enough = self._state.n_finished_here >= started.n_jobs
         if not enough and self._state.elapsed(now) < _SOON:
             return
@@ -133,18 +126,18 @@ class LiveView:
         if self._live is None or whole > cost_tips.LONG:
             self._print([search_lines.estimate(whole)])
         if whole > cost_tips.LONG:
-            self._print([search_lines.notice(cost_tips.advice(self._state, self._n_cores))])
+            self._print([search_lines.notice(cost_tips.advice(self._state, self.n_cores))])
 
-    def _print(self, lines: list[Line]) -> None:
+    def _print(self, lines: Iterable[Line]) -> None:
         for line in lines:
-            if self._console.is_terminal:
-                self._console.print(line.hanging(), highlight=False)
+            if self.console.is_terminal:
+                self.console.print(line.hanging(), highlight=False)
             else:
-                self._console.print(line.flat(), soft_wrap=True, highlight=False)
+                self.console.print(line.flat(), soft_wrap=True, highlight=False)
 
     def _panel(self) -> ConsoleRenderable:
         with self._lock:
-            return live_panel(self._state, self._clock(), self._console.height)
+            return live_panel(self._state, self.clock(), self.console.height)
 
     def _stop(self) -> None:
         if self._live is not None:

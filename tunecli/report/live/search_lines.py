@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import starmap
 from typing import Literal
 
 from rich.text import Text
@@ -38,8 +39,8 @@ _MOST = 10  # trials of a front that are listed
 _RESUME = "run the same command to resume"
 
 
-def beginning(started: SearchStarted) -> list[Line]:
-    """Return the study, its objectives and trials, and what was resumed or changed."""
+def beginning(started: SearchStarted) -> Iterator[Line]:
+    """Yield the study, its objectives and trials, and what was resumed or changed."""
     head = Text(wording.plain(started.study), style="bold")
     objectives = [(started.objective, started.direction), *started.further_objectives]
     goal = ", ".join(f"{way} {wording.plain(name)}" for name, way in objectives)
@@ -48,22 +49,21 @@ def beginning(started: SearchStarted) -> list[Line]:
         trials = f"{_done(started.n_done, started.n_total)} done"
     if started.n_jobs:
         trials += f", {started.n_jobs} at a time"
-    lines = [Line(head.append(f": {goal}, {trials}", style="not bold"))]
+    yield Line(head.append(f": {goal}, {trials}", style="not bold"))
     if started.adopted:
         numbers = ", ".join(map(str, started.adopted))
-        one = len(started.adopted) == 1
-        were = "which was" if one else "which were"
-        lines.append(notice(f"Resuming trial{'' if one else 's'} {numbers}, {were} interrupted."))
-    if started.n_jobs:
-        remark = wording.on_parallel(started.parallel, started.n_jobs, started.n_total)
-        lines += [notice(remark)] if remark else []
-    lines += [labelled("learns", wording.plain(text)) for text in started.learned]
-    return lines + [notice(f"Changed: {change}") for change in started.changes]
+        noun, were = ("trial", "was") if len(started.adopted) == 1 else ("trials", "were")
+        yield notice(f"Resuming {noun} {numbers}, which {were} interrupted.")
+    remark = wording.on_parallel(started.parallel, started.n_jobs, started.n_total)
+    if started.n_jobs and remark:
+        yield notice(remark)
+    yield from (labelled("learns", wording.plain(text)) for text in started.learned)
+    yield from (notice(f"Changed: {change}") for change in started.changes)
 
 
-def summary_lines(summary: DataSummary) -> list[Line]:
-    """Return the data, the test set, how a trial is scored, and what guessing scores."""
-    return [labelled(label, text) for label, text in wording.data_lines(summary)]
+def summary_lines(summary: DataSummary) -> Iterator[Line]:
+    """Yield the data, the test set, how a trial is scored, and what guessing scores."""
+    return starmap(labelled, wording.data_lines(summary))
 
 
 def baselines(scored: Sequence[Baseline]) -> list[Line]:
@@ -108,21 +108,24 @@ def _further(trial: TrialFinished, state: SearchState) -> list[str]:
     return [f"{wording.plain(name)} {with_unit(name, value)}" for (name, _), value in pairs]
 
 
-def ending(state: SearchState, now: float, options: str) -> list[Line]:
-    """Return how the search ended, the best trial, and the next commands."""
+def ending(state: SearchState, now: float, options: str) -> Iterator[Line]:
+    """Yield how the search ended, the best trial, and the next commands."""
     ended, started = state.ended, state.started
     if ended is None:
-        return []
+        return
+    yield Line(Text())
     if started is None:
-        early = Line(Text("Interrupted while reading the data.", style="bold"))
-        return [Line(Text()), early, labelled("next", _RESUME)]
-    lines = [Line(Text()), Line(Text(_how_it_ended(ended, started), style="bold"))]
+        yield Line(Text("Interrupted while reading the data.", style="bold"))
+        yield labelled("next", _RESUME)
+        return
+    yield Line(Text(_how_it_ended(ended, started), style="bold"))
     counts = wording.tally(state.ordered_counts)
     if counts:
         took = f", in {wording.duration(state.elapsed(now))}" if state.n_finished_here else ""
-        lines.append(labelled("trials", f"{counts}{took}"))
-    lines += _best_lines(state)
-    return lines + _next_lines(state, ended, started, options)
+        yield labelled("trials", f"{counts}{took}")
+    if state.best is not None:
+        yield from _best_lines(state, started, state.best)
+    yield from _next_lines(state, ended, started, options)
 
 
 def _how_it_ended(ended: SearchEnded, started: SearchStarted) -> str:
@@ -151,55 +154,46 @@ def _done(n_done: int, n_total: int) -> str:
     return f"{n_done} of {count(n_total, 'trial')}"
 
 
-def _best_lines(state: SearchState) -> list[Line]:
-    best = state.best
-    if best is None or state.started is None:
-        return []
-    if state.started.further_objectives:
-        n_complete = count(state.counts.get("complete", 0), "complete trial")
-        head = labelled("front", f"{len(state.front)} of {n_complete}, not beaten by any other")
-        return [head, *_front_lines(state)]
-    metric = wording.plain(state.started.objective)
+def _best_lines(state: SearchState, started: SearchStarted, best: TrialFinished) -> Iterator[Line]:
+    if started.further_objectives:
+        yield labelled("front", state.front_size)
+        yield from _front_lines(state, started)
+        return
+    metric = wording.plain(started.objective)
     score = wording.with_spread(best.value, state.spread(best))
     value = Text(f"{metric} {score}", style="bold green")
-    lines = [
-        labelled("best", Text(f"trial {best.number}, ").append_text(value)),
-        labelled("", " ".join(wording.assignments(best.params, state.gates))),
-    ]
+    yield labelled("best", Text(f"trial {best.number}, ").append_text(value))
+    yield labelled("", " ".join(wording.assignments(best.params, state.gates)))
     n_tied = state.n_tied()
     if n_tied is not None:
-        lines.append(labelled("", wording.tie_sentence(n_tied, len(best.fold_scores))))
-    return lines
+        yield labelled("", wording.tie_sentence(n_tied, len(best.fold_scores)))
 
 
-def _front_lines(state: SearchState) -> list[Line]:
-    """Return the trials of the front as the report orders them, with all objectives."""
-    assert state.started is not None
-    sign = -1.0 if state.started.direction == "maximize" else 1.0
+def _front_lines(state: SearchState, started: SearchStarted) -> Iterator[Line]:
+    """Yield the trials of the front as the report orders them, with all objectives."""
+    sign = -1.0 if started.direction == "maximize" else 1.0
     ordered = sorted(state.front, key=lambda trial: (sign * trial.values[0], trial.number))
-    names = [state.started.objective, *(name for name, _ in state.started.further_objectives)]
-    lines = []
+    names = [started.objective, *(name for name, _ in started.further_objectives)]
     for trial in ordered[:_MOST]:
         values = zip(names, trial.values, strict=True)
         scores = [f"{wording.plain(name)} {wording.metric_text(name, v)}" for name, v in values]
         params = " ".join(wording.assignments(trial.params, state.gates))
-        lines.append(labelled("", "  ".join([f"trial {trial.number}", *scores, params])))
-    more = len(ordered) - _MOST
-    return [*lines, *([labelled("", f"and {more} more")] if more > 0 else [])]
+        yield labelled("", "  ".join([f"trial {trial.number}", *scores, params]))
+    if len(ordered) > _MOST:
+        yield labelled("", f"and {len(ordered) - _MOST} more")
 
 
 def _next_lines(
     state: SearchState, ended: SearchEnded, started: SearchStarted, options: str
-) -> list[Line]:
+) -> Iterator[Line]:
     name = " ".join(filter(None, [wording.plain(shlex.quote(started.study)), options]))
-    lines = []
+    commands = []
     if ended.ending in ("interrupted", "timeout"):
-        lines.append(labelled("next", _RESUME))
+        commands.append(_RESUME)
     elif ended.ending == "done" and started.n_done >= started.n_total:
-        lines.append(labelled("next", f"add --trials {2 * ended.n_total} to run more trials"))
+        commands.append(f"add --trials {2 * ended.n_total} to run more trials")
     if state.counts:
-        label = "" if lines else "next"
-        lines.append(labelled(label, f"tunecli report {name}"))
+        commands.append(f"tunecli report {name}")
     if state.best is not None and not started.further_objectives:
-        lines.append(labelled("", f"tunecli report {name} --trial {state.best.number}"))
-    return lines
+        commands.append(f"tunecli report {name} --trial {state.best.number}")
+    yield from (labelled("" if n else "next", command) for n, command in enumerate(commands))

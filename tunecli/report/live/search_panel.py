@@ -14,7 +14,6 @@ from tunecli.report.live.search_state import RunningTrial, SearchState
 from tunecli.report.phrases import wording
 from tunecli.report.phrases.layout import LABEL, beside
 from tunecli.search.events.events import SearchStarted
-from tunecli.study_file.text.counts import count
 
 _BAR = 24  # columns
 _OTHER_LINES = 11  # lines of the panel without the running trials
@@ -100,23 +99,19 @@ def _running_trials(state: SearchState) -> list[RunningTrial]:
 def _best(state: SearchState, started: SearchStarted) -> list[RenderableType]:
     best = state.best
     if best is not None and started.further_objectives:
-        n_complete = count(state.counts.get("complete", 0), "complete trial")
-        text = f"{len(state.front)} of {n_complete}, not beaten by any other"
-        return [Text(), Text.assemble((f"{'front':<{LABEL}}", ""), (text, "bold green"))]
+        front = (state.front_size, "bold green")
+        return [Text(), Text.assemble(f"{'front':<{LABEL}}", front)]
     if best is None:
         return []
     metric = wording.plain(started.objective)
     head = Text.assemble(
-        (f"{'best':<{LABEL}}", ""),
+        f"{'best':<{LABEL}}",
         (f"{metric} {wording.with_spread(best.value, state.spread(best))}", "bold green"),
-        (f"  trial {best.number}", ""),
+        f"  trial {best.number}",
     )
-    return [Text(), head, _configuration(wording.assignments(best.params, state.gates))]
-
-
-def _configuration(assignments: list[str]) -> Table:
-    """Return the parameters, indented; at most three lines of a usual terminal."""
-    return beside("", Text(wording.shortened(" ".join(assignments), 190), style="dim"))
+    params = " ".join(wording.assignments(best.params, state.gates))
+    few = wording.shortened(params, 190)  # at most three lines of a usual terminal
+    return [Text(), head, beside("", Text(few, style="dim"))]
 
 
 def _grid() -> Table:

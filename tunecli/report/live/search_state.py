@@ -23,6 +23,7 @@ from tunecli.search.events.events import (
     TrialStarted,
 )
 from tunecli.study_file.settings.settings import Direction
+from tunecli.study_file.text.counts import count
 from tunecli.study_file.text.scalars import Scalar
 from tunecli.training.outcome.objectives import dominates
 
@@ -50,6 +51,7 @@ class SearchState:
         front: the trials that are not beaten so far.
         fold_scores: fold scores of all complete trials.
         n_planned: evaluations of a whole trial, from the trial that started last.
+        n_finished_here: trials that ended in this call.
     """
 
     started: SearchStarted | None = None
@@ -61,10 +63,10 @@ class SearchState:
     front: list[TrialFinished] = field(default_factory=list)
     fold_scores: list[tuple[float, ...]] = field(default_factory=list)
     n_planned: int = 0
+    n_finished_here: int = 0
     _begun_at: float = 0.0
     _first_trial_at: float | None = None
     _n_seen: int = 0
-    _n_finished: int = 0
     _n_finished_evaluations: int = 0
 
     def update(self, event: SearchEvent, now: float) -> None:
@@ -96,7 +98,7 @@ class SearchState:
 
     def _finished(self, event: TrialFinished) -> None:
         trial = self.running.pop(event.number, None)
-        self._n_finished += 1
+        self.n_finished_here += 1
         self._n_finished_evaluations += trial.n_done if trial is not None else 0
         self._count(event)
 
@@ -121,12 +123,13 @@ class SearchState:
     def n_done(self) -> int:
         """Trials of the study that have ended."""
         before = self.started.n_done if self.started is not None else 0
-        return before + self._n_finished
+        return before + self.n_finished_here
 
     @property
-    def n_finished_here(self) -> int:
-        """Trials that ended in this call."""
-        return self._n_finished
+    def front_size(self) -> str:
+        """How many complete trials are on the front."""
+        n_complete = count(self.counts.get("complete", 0), "complete trial")
+        return f"{len(self.front)} of {n_complete}, not beaten by any other"
 
     @property
     def ordered_counts(self) -> dict[str, int]:
@@ -148,7 +151,7 @@ class SearchState:
             return None  # the user's own trainings, whose length is unknown
         planned = sum(trial.n_evaluations for trial in self.running.values())
         under_way = sum(trial.n_evaluations - trial.n_done for trial in self.running.values())
-        n_known = self._n_finished + len(self.running)
+        n_known = self.n_finished_here + len(self.running)
         mean = (self._n_finished_evaluations + planned) / max(n_known, 1)
         n_to_come = max(self.started.n_total - self.n_done - len(self.running), 0)
         return (under_way + n_to_come * mean) * seconds / self._n_seen

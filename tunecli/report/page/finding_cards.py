@@ -1,12 +1,10 @@
-"""Findings as the page shows them: each with the plots that show it."""
+"""The plots that show a finding on the page."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection
 
 from tunecli.report.findings.evidence.finding import Finding, Kind
-from tunecli.report.phrases import wording
 
 _MOST_PLOTS = 2
 
@@ -24,49 +22,12 @@ _PLOTS: dict[Kind, str] = {
 """The plot that shows a kind of finding, in addition to those of its parameters."""
 
 
-@dataclass(frozen=True)
-class Article:
-    """One finding on the page.
-
-    Attributes:
-        sentence, severity: taken from the finding.
-        lines: what to write in the study file.
-        advice: what to do in words, where no line helps.
-        plots: keys of the page's plots.
-        trials: numbers of the trials that show it.
-    """
-
-    kind: str
-    severity: str
-    sentence: str
-    lines: Sequence[str]
-    advice: str
-    plots: Sequence[str]
-    trials: Sequence[int]
-
-
-def articles(findings: Sequence[Finding], plots: Collection[str]) -> list[Article]:
-    """Return each finding with its plots.
+def finding_plots(finding: Finding, plots: Collection[str]) -> list[str]:
+    """Return keys of plots: the panels of a finding's parameters and the plot of its kind.
 
     Args:
         plots: keys of the plots that the page has.
     """
-    return [
-        Article(
-            finding.kind,
-            finding.severity,
-            wording.plain(finding.sentence),
-            [wording.plain(change.line) for change in finding.changes],
-            wording.plain(finding.advice),
-            _plots(finding, plots),
-            finding.trials,
-        )
-        for finding in findings
-    ]
-
-
-def _plots(finding: Finding, plots: Collection[str]) -> list[str]:
-    """Return the panels of a finding's parameters and the plot of its kind."""
     family = "isolation" if finding.kind == "isolation" else "parameter"
     of_parameters = [f"{family}:{name}" for name in finding.parameters]
     kind = _PLOTS.get(finding.kind)

@@ -22,6 +22,7 @@ from plotly.offline import get_plotlyjs
 from tunecli import __version__
 from tunecli.report.export.study_export import without_nan
 from tunecli.report.page.plots.plot import PALETTES, Plot
+from tunecli.report.phrases.wording import plain
 
 
 def html_page(
@@ -75,13 +76,15 @@ def _policy(scripts: list[str]) -> str:
 
 @cache
 def _environment() -> Environment:
-    return Environment(
+    environment = Environment(
         loader=PackageLoader("tunecli.report.page"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["plain"] = plain
+    return environment
 
 
 def _file(name: str) -> str:

@@ -2,33 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
-from tunecli.report.analysis import ranking
+from tunecli.database.urls import without_password
+from tunecli.report.analysis import pareto, ranking
 from tunecli.report.analysis.importance import Importance, importance
 from tunecli.report.analysis.importance_intervals import ImportanceInterval, importance_intervals
 from tunecli.report.analysis.records import StudyRecord, TrialRecord
+from tunecli.report.analysis.undefined import undefined_metrics
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.finding import Finding
 from tunecli.report.findings.evidence.isolation import isolations
-from tunecli.report.page.finding_cards import articles
+from tunecli.report.page.finding_cards import finding_plots
 from tunecli.report.page.html_document import html_page
-from tunecli.report.page.page_header import header_facts
-from tunecli.report.page.plots.choices import isolation_plots
-from tunecli.report.page.plots.history import history
-from tunecli.report.page.plots.importances import importances
+from tunecli.report.page.plots.interval_bars import (
+    beside_baselines,
+    importances,
+    isolation_plots,
+    leaders,
+    on_test,
+)
 from tunecli.report.page.plots.learning import learning, limits_of
-from tunecli.report.page.plots.marks import MARKS, outcomes
-from tunecli.report.page.plots.parallel import parallel
 from tunecli.report.page.plots.parameters import panels
 from tunecli.report.page.plots.plot import Plot
 from tunecli.report.page.plots.plot import text as plotly_text
-from tunecli.report.page.plots.scores import ScoreAxis
-from tunecli.report.page.plots.top_trials import beside_baselines, leaders, on_test
+from tunecli.report.page.plots.scores import MARKS, ScoreAxis, history, outcome_of, outcomes
 from tunecli.report.page.plots.tradeoff import tradeoffs
-from tunecli.report.page.trials_table import front_rows, trials_table
+from tunecli.report.page.trials_table import front_rows, table_columns, table_trials
 from tunecli.report.phrases import wording
-from tunecli.report.studies import best
+from tunecli.report.screen.terminal import edit_lines, last_active
+from tunecli.report.studies.best import config_yaml
 
 _CURVES = 6
 
@@ -42,8 +46,8 @@ def study_page(evidence: Evidence, findings: Sequence[Finding] = ()) -> str:
     study = evidence.study
     shares = importance(study)
     plots = _plots(evidence, shares, importance_intervals(study))
-    winner = ranking.best_trial(study)
-    cards = articles(findings, plots)
+    cards = [(finding, finding_plots(finding, plots)) for finding in findings]
+    seen = {key for _, keys in cards for key in keys}
     return html_page(
         "study.html",
         plots,
@@ -54,18 +58,29 @@ def study_page(evidence: Evidence, findings: Sequence[Finding] = ()) -> str:
         curve_keys=_of("learning", plots),
         tradeoff_keys=_of("tradeoff", plots),
         front=front_rows(study),
-        facts=header_facts(evidence),
         articles=cards,
-        comparison_keys=[
-            key
-            for key in ("baselines", "test")
-            if key in plots and all(key not in article.plots for article in cards)
-        ],
+        comparison_keys=[key for key in ("baselines", "test") if key in plots.keys() - seen],
         importance=shares,
         marks={word: MARKS[word].symbol for word in outcomes(study.trials)},
-        table=trials_table(evidence),
-        again=best.config_yaml(study, winner) if winner is not None else "",
+        columns=table_columns(study),
+        trials=table_trials(evidence),
+        **_texts(evidence),
     )
+
+
+def _texts(evidence: Evidence) -> dict[str, Any]:
+    """Return the page's header, the best trial in words, and where the results come from."""
+    study = evidence.study
+    best = ranking.best_trial(study)
+    return {
+        "goal": pareto.goal(study),
+        "figures": _tiles(evidence, best),
+        "best": best,
+        "best_facts": _best_facts(study, best) if best is not None else [],
+        "data": wording.data_lines(study.summary) if study.summary is not None else [],
+        "origin": _origin(study),
+        "again": config_yaml(study, best) if best is not None else "",
+    }
 
 
 def _plots(
@@ -84,8 +99,6 @@ def _plots(
             plots["baselines"] = beside_baselines(evidence)
         if evidence.test is not None:
             plots["test"] = on_test(evidence, evidence.test)
-        if evidence.ranges:
-            plots["parallel"] = parallel(evidence, scores, shares.values)
     if shares.values:
         plots["importance"] = importances(shares, intervals)
     by_name = panels(evidence, scores)
@@ -115,16 +128,71 @@ def _curves(evidence: Evidence) -> dict[str, Plot]:
 
 def said_of(study: StudyRecord, trial: TrialRecord) -> str:
     """Return the text on a trial under the pointer, as Plotly expects it."""
-    outcome = trial.outcome or trial.state
-    lines = [f"<b>trial {trial.number}</b> {outcome}"]
+    lines = map(plotly_text, _said_of(study, trial))
+    return "<br>".join([f"<b>trial {trial.number}</b> {outcome_of(trial)}", *lines])
+
+
+def _said_of(study: StudyRecord, trial: TrialRecord) -> Iterator[str]:
     if trial.value is not None:
         metric = wording.shortened(wording.plain(study.metric), 30)
-        lines.append(plotly_text(f"{metric} {wording.with_spread(trial.value, trial.spread)}"))
+        yield f"{metric} {wording.with_spread(trial.value, trial.spread)}"
     for objective, value in zip(study.further_objectives, trial.values[1:], strict=False):
         name = wording.shortened(wording.plain(objective.metric), 30)
-        lines.append(plotly_text(f"{name} {wording.metric_text(objective.metric, value)}"))
+        yield f"{name} {wording.metric_text(objective.metric, value)}"
     for assignment in wording.assignments(trial.params, study.gates, 3):
-        lines.append(plotly_text(wording.shortened(assignment, 60)))
+        yield wording.shortened(assignment, 60)
     if trial.reason:
-        lines.append(plotly_text(wording.shortened(wording.plain(trial.reason), 80)))
-    return "<br>".join(lines)
+        yield wording.shortened(wording.plain(trial.reason), 80)
+
+
+def _best_tile(study: StudyRecord, best: TrialRecord | None) -> tuple[str, str, str]:
+    label = f"best {wording.shortened(wording.plain(study.metric), 24)}"
+    if best is None:
+        return label, "–", "no trial is complete yet"
+    spread = f"± {wording.score(best.spread, best.value)}" if best.spread is not None else ""
+    folds = f"over {len(best.fold_scores)} folds" if spread else ""
+    return label, wording.score(best.value), " ".join(filter(None, [spread, folds]))
+
+
+def _tiles(evidence: Evidence, best: TrialRecord | None) -> Iterator[tuple[str, str, str]]:
+    """Yield the study in a few large figures: label, figure, explanation."""
+    study = evidence.study
+    yield _best_tile(study, best)
+    counts = wording.tally(ranking.counts(study)) or "none yet"
+    yield "trials", f"{len(study.trials):,}", counts
+    if evidence.tied:
+        below = "other complete trials, by a t-test over folds"
+        yield "tied with the best", f"{len(evidence.tied) - 1:,}", below
+    seconds = sum(trial.seconds or 0.0 for trial in study.trials)
+    if seconds:
+        yield "training", wording.duration(seconds), last_active(study)
+
+
+def _best_facts(study: StudyRecord, best: TrialRecord) -> Iterator[tuple[str, str]]:
+    yield from wording.named_values(best.params, study.gates)
+    if len(best.fold_scores) > 1:
+        scores = (wording.score(score, best.value) for score in best.fold_scores)
+        yield "score of each fold", "  ".join(scores)
+    for name, value in best.metrics.items():
+        yield wording.plain(name), wording.metric_text(name, value)
+    for text in undefined_metrics(best, study.curve(best)).values():
+        yield "note", wording.plain(text)
+    if best.seconds:
+        yield "training", wording.duration(best.seconds)
+    if best.n_weights:
+        yield "weights", f"{best.n_weights:,}"
+    if best.peak_memory:
+        yield "peak memory", wording.memory_text(best.peak_memory)
+
+
+def _origin(study: StudyRecord) -> Iterator[tuple[str, str]]:
+    """Yield where the results come from: enough to reproduce them."""
+    if study.file:
+        yield "study file", wording.plain(study.file)
+    yield "database", wording.plain(without_password(study.url))
+    if study.summary is not None and study.summary.fingerprint:
+        yield "data fingerprint", wording.plain(study.summary.fingerprint)
+    for name, value in study.environment.items():
+        yield wording.plain(str(name)), wording.plain(str(value))
+    yield from (("override", wording.plain(text)) for text in study.overrides)
+    yield from edit_lines(study)

@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 
 from tunecli.report.analysis.pareto import front
 from tunecli.report.analysis.records import StudyRecord, TrialRecord
 from tunecli.report.findings.evidence.evidence import Evidence
-from tunecli.report.page.plots.marks import outcome_of
+from tunecli.report.page.plots.scores import outcome_of
 from tunecli.report.phrases import wording
 from tunecli.report.phrases.optional_ranges import GATE, is_gate
-
-
-@dataclass(frozen=True)
-class TableColumn:
-    """One column. Attributes: `name`: heading; `title`: tooltip; `is_number`: right-aligned."""
-
-    name: str
-    title: str
-    is_number: bool = False
+from tunecli.report.screen.trial_tables import objective_cells, parameters_text
+from tunecli.study_file.text.scalars import Scalar
 
 
 @dataclass(frozen=True)
@@ -32,69 +26,64 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class TableRow:
-    number: int
-    outcome: str
-    cells: Sequence[Cell]
+class TableColumn:
+    """One column. Attributes: `name`: heading; `title`: tooltip; `is_number`: right-aligned."""
+
+    name: str
+    title: str
+    cell: Callable[[TrialRecord], Cell]
+    is_number: bool = True
 
 
-@dataclass(frozen=True)
-class TrialsTable:
-    columns: Sequence[TableColumn]
-    rows: Sequence[TableRow]
+def front_rows(study: StudyRecord) -> list[tuple[int, list[str]]]:
+    """Return the Pareto front in its order, empty with one objective.
 
-
-@dataclass(frozen=True)
-class FrontRow:
-    """One trial of the front. Attributes: `cells`: all objectives, and the parameters."""
-
-    number: int
-    cells: Sequence[str]
-
-
-def front_rows(study: StudyRecord) -> list[FrontRow]:
-    """Return the Pareto front in its order; empty with one objective."""
+    Each trial has its number, and as cells all objectives and the parameters.
+    """
     if not study.further_objectives:
         return []
     trials = front(study).trials
-    rows = []
-    for trial in trials:
-        values = list(zip(study.objectives, trial.values, strict=True))
-        further = [wording.metric_text(one.metric, value) for one, value in values[1:]]
-        score = wording.with_spread(trial.values[0], trial.spread, trials[0].values[0])
-        named = wording.named_values(trial.params, study.gates, 3)
-        parameters = " ".join(f"{name}={value}" for name, value in named)
-        rows.append(FrontRow(trial.number, [score, *further, parameters]))
-    return rows
+    return [
+        (trial.number, [*objective_cells(study, trial, trials[0]), parameters_text(study, trial)])
+        for trial in trials
+    ]
 
 
-def trials_table(evidence: Evidence) -> TrialsTable:
-    """Return one row per trial, complete ones first, best first, then the others by number."""
-    study = evidence.study
-    metrics = list(dict.fromkeys(name for trial in study.trials for name in trial.metrics))
+def table_trials(evidence: Evidence) -> list[TrialRecord]:
+    """Return all trials, complete ones first, best first, then the others by number."""
+    complete = {trial.trial_id for trial in evidence.ranked}
+    others = (trial for trial in evidence.study.trials if trial.trial_id not in complete)
+    return [*evidence.ranked, *others]
+
+
+def table_columns(study: StudyRecord) -> list[TableColumn]:
+    """Return what the table shows of each trial."""
+    metric = wording.shortened(wording.plain(study.metric), 24)
+    metrics = dict.fromkeys(name for trial in study.trials for name in trial.metrics)
     params = _params(study.trials)
     short = wording.short_names(params)
-    columns = [
-        TableColumn("trial", "number of the trial", True),
-        TableColumn("outcome", "how the trial ended"),
-        TableColumn(wording.shortened(wording.plain(study.metric), 24), "mean over folds", True),
-        TableColumn("±", "standard deviation over folds", True),
-        *(TableColumn(wording.plain(name), "mean over folds", True) for name in metrics),
+    return [
+        TableColumn("trial", "number of the trial", lambda t: _number(t.number, str(t.number))),
+        TableColumn("outcome", "how the trial ended", lambda t: Cell(outcome_of(t)), False),
+        TableColumn(metric, "mean over folds", lambda t: _score(t.value)),
+        TableColumn("±", "standard deviation over folds", lambda t: _score(t.spread)),
         *(
-            TableColumn(short[name], wording.plain(name), _is_number(study, name))
+            TableColumn(wording.plain(name), "mean over folds", partial(_measured, name))
+            for name in metrics
+        ),
+        *(
+            TableColumn(
+                short[name],
+                wording.plain(name),
+                partial(_param, study, name),
+                _is_number(study, name),
+            )
             for name in params
         ),
-        TableColumn("time", "seconds of training", True),
-        TableColumn("weights", "number of weights", True),
-        TableColumn("reason", "why the trial has no result"),
+        TableColumn("time", "seconds of training", _seconds),
+        TableColumn("weights", "number of weights", _weights),
+        TableColumn("reason", "why the trial has no result", _reason, False),
     ]
-    complete = {trial.trial_id for trial in evidence.ranked}
-    others = (trial for trial in study.trials if trial.trial_id not in complete)
-    rows = [
-        TableRow(trial.number, outcome_of(trial), _cells(study, trial, metrics, params))
-        for trial in (*evidence.ranked, *others)
-    ]
-    return TrialsTable(columns, rows)
 
 
 def _params(trials: Iterable[TrialRecord]) -> list[str]:
@@ -112,29 +101,25 @@ def _is_number(study: StudyRecord, name: str) -> bool:
     return all(isinstance(value, (int, float)) and value is not True for value in values)
 
 
-def _cells(
-    study: StudyRecord, trial: TrialRecord, metrics: Sequence[str], params: Sequence[str]
-) -> list[Cell]:
-    return [
-        Cell(str(trial.number), str(trial.number)),
-        Cell(outcome_of(trial)),
-        _score(trial.value),
-        _score(trial.spread),
-        *(_measured(trial, name) for name in metrics),
-        *(_param(study, trial, name) for name in params),
-        _number(trial.seconds, wording.duration(trial.seconds) if trial.seconds else ""),
-        _number(trial.n_weights, f"{trial.n_weights:,}" if trial.n_weights else ""),
-        Cell(wording.shortened(wording.plain(trial.reason), 160)),
-    ]
-
-
 def _score(value: float | None) -> Cell:
     return _number(value, wording.score(value) if value is not None else "")
 
 
-def _measured(trial: TrialRecord, name: str) -> Cell:
+def _measured(name: str, trial: TrialRecord) -> Cell:
     value = trial.metrics.get(name)
     return _number(value, wording.metric_text(name, value) if value is not None else "")
+
+
+def _seconds(trial: TrialRecord) -> Cell:
+    return _number(trial.seconds, wording.duration(trial.seconds) if trial.seconds else "")
+
+
+def _weights(trial: TrialRecord) -> Cell:
+    return _number(trial.n_weights, f"{trial.n_weights:,}" if trial.n_weights else "")
+
+
+def _reason(trial: TrialRecord) -> Cell:
+    return Cell(wording.shortened(wording.plain(trial.reason), 160))
 
 
 def _number(value: float | None, text: str) -> Cell:
@@ -142,15 +127,15 @@ def _number(value: float | None, text: str) -> Cell:
     return Cell(text, repr(value) if value is not None and math.isfinite(value) else "")
 
 
-def _param(study: StudyRecord, trial: TrialRecord, name: str) -> Cell:
+def _param(study: StudyRecord, name: str, trial: TrialRecord) -> Cell:
     if name in trial.params:
         value = trial.params[name]
-        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        return Cell(wording.scalar(value), repr(value) if is_number else "")
-    gate = trial.params.get(name + GATE)
-    if gate is True:
-        other = study.gates.get(name)
-        is_number = isinstance(other, (int, float)) and not isinstance(other, bool)
-        text = wording.other_value(name, study.gates)
-        return Cell(text, repr(other) if is_number else "")
+        return Cell(wording.scalar(value), _key(value))
+    if trial.params.get(name + GATE) is True:
+        return Cell(wording.other_value(name, study.gates), _key(study.gates.get(name)))
     return Cell("")
+
+
+def _key(value: Scalar) -> str:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return repr(value) if is_number else ""

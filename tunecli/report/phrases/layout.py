@@ -1,12 +1,15 @@
-"""Lines with a label in front: wrapped next to the label on a terminal, unbroken in a log."""
+"""Lines with a label in front, wrapped next to it or unbroken in a log; headings and tables."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from rich.console import RenderableType
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
+
+from tunecli.report.phrases.wording import plain, shortened
 
 LABEL = 12  # columns of a label and the gap after it
 
@@ -35,9 +38,37 @@ def labelled(label: str, text: str | Text) -> Line:
 
 
 def beside(label: str, content: RenderableType) -> Table:
-    """Return any content, indented next to a dim label."""
+    """Return any content, indented next to a dim label; a string is shown literally."""
     grid = Table.grid()
     grid.add_column(width=LABEL, style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
-    grid.add_row(Text(label), content)
+    grid.add_row(Text(label), Text(content) if isinstance(content, str) else content)
     return grid
+
+
+def heading(title: str) -> list[RenderableType]:
+    """Return a blank line and a title."""
+    return [Text(), Text(title, style="bold")]
+
+
+def plain_table(columns: Sequence[Column], rows: Iterable[Sequence[str | Text]]) -> Table:
+    """Return a table without lines; a cell is shown literally."""
+    lined_up = Table(*columns, box=None, padding=(0, 2, 0, 0), header_style="dim", show_edge=False)
+    for row in rows:
+        lined_up.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
+    return lined_up
+
+
+def numeric(header: str) -> Column:
+    """Return a column of numbers, which are aligned and never broken."""
+    return Column(header, justify="right", no_wrap=True)
+
+
+def unbroken(header: str, width: int = 18) -> Column:
+    """Return a column that is never broken; `header` is foreign text."""
+    return Column(Text(shortened(plain(header), width)), no_wrap=True)
+
+
+def folded(header: str) -> Column:
+    """Return a column whose long texts continue in the next line."""
+    return Column(header, overflow="fold")

@@ -20,6 +20,7 @@ from tunecli.study_file.text.scalars import Scalar
 from tunecli.training.outcome.evaluation import GUESSES, Baseline
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
+_UNITS = ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))  # in seconds
 _SMALL, _LARGE = 1e-3, 1e9  # scores beyond have an exponent
 
 
@@ -175,14 +176,8 @@ def duration(seconds: float) -> str:
     if seconds < 59.95:
         return f"{seconds:.1f} s"
     whole = round(seconds)
-    for size, unit, smaller, name in (
-        (86400, "d", 3600, "h"),
-        (3600, "h", 60, "min"),
-        (60, "min", 1, "s"),
-    ):
-        if whole >= size:
-            return f"{whole // size} {unit} {whole % size // smaller} {name}"
-    raise AssertionError("unreachable: a minute or more has a unit")
+    size, unit, smaller, name = next(units for units in _UNITS if whole >= units[0])
+    return f"{whole // size} {unit} {whole % size // smaller} {name}"
 
 
 def about(seconds: float) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import starmap
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
@@ -10,10 +11,18 @@ from rich.table import Table
 from rich.text import Text
 
 from tunecli.report.phrases import wording
-from tunecli.report.phrases.layout import labelled
+from tunecli.report.phrases.layout import beside
 from tunecli.report.phrases.optional_ranges import GATE
+from tunecli.report.screen.trial_tables import range_text
 from tunecli.study_file.settings.metric_names import label
-from tunecli.study_file.settings.ranges import Categories, Condition, FloatRange, Parameter, Range
+from tunecli.study_file.settings.ranges import (
+    Categories,
+    Condition,
+    FloatRange,
+    IntRange,
+    Parameter,
+    Range,
+)
 from tunecli.study_file.settings.settings import Component, Constraint, SearchSettings
 from tunecli.study_file.settings.units import with_unit
 from tunecli.study_file.space.corner_cases import MOST_POINTS
@@ -56,18 +65,17 @@ def rehearsal_lines(
     """
     summary = rehearsal.summary
     n_fits = rehearsal.n_trials * summary.n_folds
-    lines = [labelled(label, text) for label, text in wording.data_lines(summary)]
     trials = count(rehearsal.n_trials, "trial")
     fits = count(summary.n_folds, "fit")
-    lines.append(labelled("search", f"{trials} with {fits} each: {n_fits:,} in total"))
+    lines = wording.data_lines(summary)
+    lines.append(("search", f"{trials} with {fits} each: {n_fits:,} in total"))
     smallest, largest = rehearsal.n_weights
     weights = f"{smallest:,}" if smallest == largest else f"{smallest:,} to {largest:,}"
     if any(rehearsal.n_weights):
-        lines.append(labelled("weights", f"{weights} per model"))
-        lines.append(labelled("memory", _memory(rehearsal)))
+        lines += [("weights", f"{weights} per model"), ("memory", _memory(rehearsal))]
     if rehearsal.seconds:
-        lines.append(labelled("time", _time(rehearsal)))
-    parts: list[RenderableType] = [line.hanging() for line in lines]
+        lines.append(("time", _time(rehearsal)))
+    parts: list[RenderableType] = [*starmap(beside, lines)]
     if rehearsal.n_beyond and not rehearsal.keeps_none:
         parts.append(Text(_beyond(rehearsal), style="yellow"))
     return Group(*parts, Text(), _verdict(rehearsal, gates))
@@ -77,22 +85,18 @@ def goals(study: StudyFile) -> RenderableType:
     """Return several objectives and the limits; nothing for one objective without limits."""
     lines = []
     if len(study.objectives) > 1:
-        objectives = [f"{one.direction} {label(one.metric)}" for one in study.objectives]
-        lines.append(labelled("objectives", ", ".join(objectives)))
+        objectives = (f"{one.direction} {label(one.metric)}" for one in study.objectives)
+        lines.append(("objectives", ", ".join(objectives)))
     if study.constraints:
-        limits = [_limit(one) for one in study.constraints]
-        lines.append(labelled("limits", ", ".join(limits)))
-    sentences = []
-    named = [objective.metric.name for objective in study.objectives]
-    named += [constraint.metric.name for constraint in study.constraints]
-    if "latency" in named and not trains_itself(study.tree):
-        sentences.append(
-            "latency is measured by the clock, so the study is not exact: values differ from run "
-            "to run, and so do the suggestions."
-        )
-    return Group(
-        *(line.hanging() for line in lines), *(Text(one, style="yellow") for one in sentences)
+        lines.append(("limits", ", ".join(map(_limit, study.constraints))))
+    named = [one.metric.name for one in study.objectives]
+    named += [one.metric.name for one in study.constraints]
+    is_clocked = "latency" in named and not trains_itself(study.tree)
+    note = (
+        "latency is measured by the clock, so the study is not exact: values differ from run "
+        "to run, and so do the suggestions."
     )
+    return Group(*starmap(beside, lines), *([Text(note, style="yellow")] if is_clocked else []))
 
 
 def _limit(constraint: Constraint) -> str:
@@ -196,31 +200,30 @@ def _keeps_none(rehearsal: StudyRehearsal) -> str:
 
 def _verdict(rehearsal: StudyRehearsal, gates: Mapping[str, Scalar] | None) -> RenderableType:
     rehearsed = count(rehearsal.n_rehearsed, "configuration")
-    if rehearsal.keeps_none and not rehearsal.mistakes:
+    if rehearsal.mistakes:
+        return Group(*_mistakes(rehearsal, rehearsed, gates))
+    if rehearsal.keeps_none:
         return Text(_keeps_none(rehearsal), style="bold red")
-    if not rehearsal.mistakes:
-        pairs = "the first pairs" if rehearsal.n_rehearsed == MOST_POINTS else "every pair"
-        trained = f", covering {pairs} of choices, trained for two batches"
-        trained = trained if any(rehearsal.n_weights) else " trained until the first report"
-        return Text(f"OK: {rehearsed}{trained}.", style="green")
-    parts: list[RenderableType] = [
-        Text(f"{_how_many(rehearsal)} of {rehearsed} would fail:", style="bold red"),
-    ]
+    pairs = "the first pairs" if rehearsal.n_rehearsed == MOST_POINTS else "every pair"
+    trained = f", covering {pairs} of choices, trained for two batches"
+    trained = trained if any(rehearsal.n_weights) else " trained until the first report"
+    return Text(f"OK: {rehearsed}{trained}.", style="green")
+
+
+def _mistakes(
+    rehearsal: StudyRehearsal, rehearsed: str, gates: Mapping[str, Scalar] | None
+) -> Iterator[Text]:
+    how_many = "Some" if rehearsal.seconds else "All"
+    yield Text(f"{how_many} of {rehearsed} would fail:", style="bold red")
     for sentence, point in rehearsal.mistakes:
-        parts.append(Text(f"  {wording.plain(sentence)}"))
+        yield Text(f"  {wording.plain(sentence)}")
         if point:
-            params = " ".join(wording.assignments(point, gates))
-            parts.append(Text(f"    with {params}", style="dim"))
-    return Group(*parts)
-
-
-def _how_many(rehearsal: StudyRehearsal) -> str:
-    return "Some" if rehearsal.seconds else "All"
+            yield Text(f"    with {' '.join(wording.assignments(point, gates))}", style="dim")
 
 
 def _cells(parameter: Parameter, gates: Mapping[str, Scalar]) -> tuple[str, str, str, str]:
     name = parameter.name
-    kind, range_ = _range(parameter.range)
+    range_ = range_text(parameter.range, "…")
     if name in gates:
         range_ += f", or {wording.other_value(name, gates)}"
     conditions = [
@@ -228,6 +231,7 @@ def _cells(parameter: Parameter, gates: Mapping[str, Scalar]) -> tuple[str, str,
         for condition in parameter.conditions
         if name not in gates or condition.parameter != name + GATE
     ]
+    kind = _KINDS[type(parameter.range)]
     return (
         wording.plain(name),
         kind,
@@ -236,16 +240,7 @@ def _cells(parameter: Parameter, gates: Mapping[str, Scalar]) -> tuple[str, str,
     )
 
 
-def _range(range_: Range) -> tuple[str, str]:
-    if isinstance(range_, Categories):
-        return "choice", ", ".join(wording.scalar(choice) for choice in range_.choices)
-    kind = "float" if isinstance(range_, FloatRange) else "int"
-    text = f"{wording.scalar(range_.low)} … {wording.scalar(range_.high)}"
-    if range_.log:
-        return kind, f"{text}, log"
-    if range_.step is not None and range_.step != 1:
-        return kind, f"{text}, step {wording.scalar(range_.step)}"
-    return kind, text
+_KINDS: Mapping[type[Range], str] = {Categories: "choice", FloatRange: "float", IntRange: "int"}
 
 
 def _condition(condition: Condition) -> str:

@@ -41,18 +41,9 @@ def column_table(facts: Sequence[ColumnFacts]) -> RenderableType:
 
 
 def _cells(one: ColumnFacts) -> Sequence[str]:
-    smallest, largest = _ends(one)
+    name = wording.shortened(wording.plain(one.name), _NAME)
     missing = f"{one.n_missing:,}" if one.n_missing else ""
-    name = _short(one.name, _NAME)
-    return (
-        name,
-        one.kind,
-        f"{one.n_distinct:,}",
-        missing,
-        smallest,
-        largest,
-        wording.plain(one.use),
-    )
+    return name, one.kind, f"{one.n_distinct:,}", missing, *_ends(one), wording.plain(one.use)
 
 
 def _ends(one: ColumnFacts) -> list[str]:
@@ -61,10 +52,6 @@ def _ends(one: ColumnFacts) -> list[str]:
     starts = [wording.shortened(end, _CELL) for end in ends]
     are_alike = starts[0] == starts[1] and ends[0] != ends[1]
     return [f"…{end[1 - _CELL :]}" for end in ends] if are_alike else starts
-
-
-def _short(text: str, width: int) -> str:
-    return wording.shortened(wording.plain(text), width)
 
 
 def _others(facts: Sequence[ColumnFacts]) -> str:

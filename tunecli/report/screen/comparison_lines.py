@@ -6,13 +6,13 @@ import math
 from collections.abc import Iterator
 
 from rich.console import RenderableType
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from tunecli.report.analysis import ranking
 from tunecli.report.phrases import wording
+from tunecli.report.phrases.layout import folded, heading, numeric, plain_table, unbroken
 from tunecli.report.screen import trial_tables
-from tunecli.report.screen.trial_parts import heading
 from tunecli.report.studies.comparison import ComparedStudy, Comparison
 
 _NAME = 24  # columns
@@ -43,33 +43,30 @@ def study_row(comparison: Comparison, one: ComparedStudy) -> list[str]:
     """Return a study's row: name, score, number of the best trial, time, trials by outcome."""
     return [
         one.name,
-        score_of(comparison, one),
+        _score(comparison, one),
         str(one.best.number) if one.best is not None else "–",
         wording.duration(one.seconds),
         wording.tally(ranking.counts(one.study)) or "none yet",
     ]
 
 
-def score_of(comparison: Comparison, contender: ComparedStudy) -> str:
+def _score(comparison: Comparison, one: ComparedStudy) -> str:
     """Return a study's best value with its spread, marked if it is tied with the best of all."""
-    best = contender.best
-    if best is None:
+    first = comparison.ranked[0].best if comparison.ranked else None
+    if one.best is None or first is None:
         return "–"
-    like = comparison.ranked[0].best
-    score = wording.with_spread(best.value, best.spread, like.value if like else None)
-    return f"{score} ≈" if comparison.is_tied(contender) else score
+    return trial_tables.marked_score(one.best, first, comparison.is_tied(one))
 
 
 def _table(comparison: Comparison) -> Table:
-    table = _plain_table()
-    table.add_column("study", max_width=_NAME, overflow="fold")
-    table.add_column(Text(wording.shortened(wording.plain(comparison.metric), 18)), no_wrap=True)
-    table.add_column("trial", justify="right", no_wrap=True)
-    table.add_column("time", justify="right", no_wrap=True)
-    table.add_column("trials", overflow="fold")
-    for one in comparison.ordered:
-        table.add_row(*map(Text, study_row(comparison, one)))
-    return table
+    columns = [
+        Column("study", max_width=_NAME, overflow="fold"),
+        unbroken(comparison.metric),
+        numeric("trial"),
+        numeric("time"),
+        folded("trials"),
+    ]
+    return plain_table(columns, (study_row(comparison, one) for one in comparison.ordered))
 
 
 def _curves(comparison: Comparison) -> Table:
@@ -93,23 +90,17 @@ def _curves(comparison: Comparison) -> Table:
 
 def _choices(comparison: Comparison) -> Table:
     """Return the best score of each option in each study."""
-    table = _plain_table()
-    table.add_column("choice", overflow="fold")
-    for one in comparison.contenders:
-        table.add_column(Text(wording.shortened(one.name, _NAME)), no_wrap=True)
+    studies = [unbroken(one.name, _NAME) for one in comparison.contenders]
+    return plain_table([folded("choice"), *studies], _choice_rows(comparison))
+
+
+def _choice_rows(comparison: Comparison) -> Iterator[list[str | Text]]:
     for parameter, options in comparison.shared_choices().items():
-        table.add_row(Text(wording.plain(parameter), style="dim"))
+        yield [Text(wording.plain(parameter), style="dim")]
         for option in options:
-            cells = [option.branches.get(one.name) for one in comparison.contenders]
-            table.add_row(
-                Text(f"  {option.name}"),
-                *(
-                    f"{wording.score(branch.best)} of {branch.n_complete}" if branch else ""
-                    for branch in cells
-                ),
+            branches = [option.branches.get(one.name) for one in comparison.contenders]
+            scores = (
+                f"{wording.score(branch.best)} of {branch.n_complete}" if branch else ""
+                for branch in branches
             )
-    return table
-
-
-def _plain_table() -> Table:
-    return Table(box=None, padding=(0, 2, 0, 0), header_style="dim", show_edge=False)
+            yield [f"  {option.name}", *scores]

@@ -46,7 +46,7 @@ def curve_plot(
         width, height: size of the picture in characters.
         columns: available for picture and axis; a wider picture is made narrower.
     """
-    usable = [(name, values) for name, values in curves if _n_drawn(values) > 1]
+    usable = [(name, values) for name, values in curves if sum(map(_can_be_drawn, values)) > 1]
     if not usable:
         return []
     longest = max(len(values) for _, values in usable)
@@ -73,10 +73,6 @@ def curve_plot(
 def _can_be_drawn(value: float) -> bool:
     """Return whether a value is a number of a size that occurs outside a damaged database."""
     return abs(value) <= LARGEST
-
-
-def _n_drawn(values: Sequence[float]) -> int:
-    return sum(map(_can_be_drawn, values))
 
 
 def _limits(curves: Sequence[Sequence[float]]) -> tuple[float, float]:

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from tunecli.database.urls import sqlite_url
 from tunecli.report.phrases import wording
+from tunecli.report.phrases.layout import folded, plain_table
 from tunecli.report.studies.listing import StudyListing
 
 _WORDS = {
@@ -27,18 +27,14 @@ def render_listing(listings: Sequence[StudyListing], where: str) -> RenderableTy
     """Return all studies of a folder or a database as a table, one per row."""
     if not listings:
         return Text(f"There are no studies in {wording.plain(where)}.")
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", show_edge=False)
-    for title in ("study", "trials", "best", "last active (UTC)"):
-        table.add_column(title, overflow="fold")
-    for listing in listings:
-        table.add_row(*_listing_cells(listing))
+    columns = map(folded, ("study", "trials", "best", "last active (UTC)"))
     errors = [
         Text(f"{wording.plain(listing.name)}: {wording.plain(listing.error)}", style="yellow")
         for listing in listings
         if listing.error
     ]
     copies = [_copy_line(one.name, one.elsewhere) for one in listings if one.elsewhere]
-    return Group(table, *errors, *copies)
+    return Group(plain_table([*columns], map(_cells, listings)), *errors, *copies)
 
 
 def _copy_line(name: str, file: Path) -> Text:
@@ -49,18 +45,14 @@ def _copy_line(name: str, file: Path) -> Text:
     return Text(f"{sentence}\n  {wording.plain(command)}")
 
 
-def _listing_cells(listing: StudyListing) -> list[Text]:
+def _cells(listing: StudyListing) -> list[str | Text]:
     where = f" (in {listing.elsewhere.parent.name})" if listing.elsewhere else ""
     name = Text(wording.plain(listing.name + where), style="bold")
     if listing.error:
-        return [name, Text("unreadable", style="yellow"), Text("–"), Text("–")]
+        return [name, Text("unreadable", style="yellow"), "–", "–"]
     counts = dict(listing.n_by_state)
     ordered = {word: counts[state] for state, word in _WORDS.items() if state in counts}
     best = f"{wording.plain(listing.metric)} {wording.score(listing.best)}"
     when = f"{listing.last_activity:%Y-%m-%d %H:%M}" if listing.last_activity else "–"
-    return [
-        name,
-        Text(wording.tally(ordered) or "none yet"),
-        Text(best if listing.best is not None else "–"),
-        Text(when),
-    ]
+    best = best if listing.best is not None else "–"
+    return [name, wording.tally(ordered) or "none yet", best, when]

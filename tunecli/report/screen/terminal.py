@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import shlex
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import starmap
 
 from rich.console import RenderableType
+from rich.table import Table
 from rich.text import Text
 
 from tunecli.report.analysis import pareto, ranking
+from tunecli.report.analysis.curves import Curve
 from tunecli.report.analysis.importance import Importance, importance
 from tunecli.report.analysis.records import StudyRecord, TrialRecord
 from tunecli.report.findings.evidence.evidence import Evidence
+from tunecli.report.findings.evidence.finding import Finding, Severity
 from tunecli.report.phrases import wording
-from tunecli.report.phrases.layout import beside
+from tunecli.report.phrases.layout import beside, heading
 from tunecli.report.screen import trial_tables
 from tunecli.report.screen.curve_plot import CurvePlot, curve_plot
-from tunecli.report.screen.finding_lines import finding_lines
-from tunecli.report.screen.trial_parts import (
-    curve_lines,
-    heading,
-    score_label,
-    trial_facts,
-    yaml_lines,
-)
+from tunecli.report.screen.trial_report import curve_lines, score_label, trial_facts, yaml_lines
 from tunecli.study_file.text.counts import count
 from tunecli.training.outcome.failure_reasons import alike
 
@@ -32,6 +28,12 @@ _NUMBERS = 8  # running trials that are listed
 _REASONS = 5  # kinds of failure that are listed
 _CURVES = 3  # trials whose curves are drawn
 _EVALUATIONS = 4  # a shorter curve is not drawn
+
+_MARKS: dict[Severity, tuple[str, str]] = {
+    "problem": ("!", "bold red"),
+    "advice": ("→", "bold yellow"),
+    "note": ("·", "dim"),
+}
 
 
 def study_parts(
@@ -95,71 +97,89 @@ def _next(study: StudyRecord, best: TrialRecord | None, options: str) -> Iterato
     yield from (Text(f"  {command}") for command in _next_commands(study, best, options))
 
 
-def _findings(evidence: Evidence, everything: bool) -> list[RenderableType]:
-    """Return the findings, and how many trials are needed for more."""
+def _findings(evidence: Evidence, everything: bool) -> Iterator[RenderableType]:
+    """Yield the findings, and how many trials are needed for more."""
     from tunecli.report.findings.all_findings import ENOUGH_TRIALS, all_findings, leading_findings
 
     findings = all_findings(evidence)
     chosen = findings if everything else leading_findings(findings, evidence)
-    parts = finding_lines(chosen, len(findings) - len(chosen))
+    n_hidden = len(findings) - len(chosen)
+    notes = [f"{count(n_hidden, 'more finding')} with --all"] if n_hidden else []
     if len(evidence.ranked) < ENOUGH_TRIALS:
-        few = f"More findings appear after {ENOUGH_TRIALS} complete trials."
-        parts.append(Text(f"    {few}", style="dim"))
-    elif not parts:
-        parts.append(Text("    Nothing stands out.", style="dim"))
-    return [*heading("Findings"), *parts]
+        notes.append(f"More findings appear after {ENOUGH_TRIALS} complete trials.")
+    elif not findings:
+        notes.append("Nothing stands out.")
+    yield from heading("Findings")
+    if chosen:
+        yield _finding_table(chosen)
+    yield from (Text(f"    {note}", style="dim") for note in notes)
 
 
-def _isolations(evidence: Evidence) -> list[RenderableType]:
+def _finding_table(findings: Sequence[Finding]) -> Table:
+    """Return each finding with its mark in front, and below it the lines to change."""
+    grid = Table.grid(padding=(0, 1, 0, 0))
+    grid.add_column(width=3, justify="right", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for finding in findings:
+        mark, style = _MARKS[finding.severity]
+        text = Text(wording.plain(finding.sentence))
+        for line in filter(None, [change.line for change in finding.changes] or [finding.advice]):
+            text.append("\n" + wording.plain(line), style="cyan")
+        grid.add_row(Text(mark, style=style), text)
+    return grid
+
+
+def _isolations(evidence: Evidence) -> Iterator[RenderableType]:
     from tunecli.report.findings.evidence.isolation import isolations
 
     compared = [
         one for one in isolations(evidence) if sum(b.n_complete > 0 for b in one.branches) > 1
     ]
-    if not compared:
-        return []
-    table = trial_tables.isolation_table(compared, evidence.study.gates)
-    return [*heading("Choices, with everything else tuned"), table]
+    if compared:
+        yield from heading("Choices, with everything else tuned")
+        yield trial_tables.isolation_table(compared, evidence.study.gates)
 
 
-def _curves(evidence: Evidence) -> list[RenderableType]:
-    """Return the mean validation curves of the best trials."""
-    drawn = [
-        (f"trial {trial.number}", evidence.curves[trial.trial_id].score)
-        for trial in evidence.ranked[:_CURVES]
-        if trial.trial_id in evidence.curves
-        and len(evidence.curves[trial.trial_id].score) >= _EVALUATIONS
-    ]
-    if not curve_plot(drawn):
-        return []
-    metric = wording.plain(evidence.study.metric)
-    return [*heading(f"Validation {metric} of the best trials"), CurvePlot(drawn)]
+def _curves(evidence: Evidence) -> Iterator[RenderableType]:
+    """Yield the mean validation curves of the best trials."""
+    top = evidence.ranked[:_CURVES]
+    scores = {t.number: evidence.curves.get(t.trial_id, Curve()).score for t in top}
+    drawn = [(f"trial {n}", curve) for n, curve in scores.items() if len(curve) >= _EVALUATIONS]
+    if curve_plot(drawn):
+        yield from heading(f"Validation {wording.plain(evidence.study.metric)} of the best trials")
+        yield CurvePlot(drawn)
 
 
-def _head(study: StudyRecord) -> list[RenderableType]:
+def _head(study: StudyRecord) -> Iterator[RenderableType]:
     name = Text(wording.plain(study.name), style="bold")
-    name.append(f": {pareto.goal(study)}", style="not bold")
+    yield name.append(f": {pareto.goal(study)}", style="not bold")
+    yield from starmap(beside, _facts(study))
+
+
+def _facts(study: StudyRecord) -> Iterator[tuple[str, str]]:
     if not study.trials:
-        return [name, beside("trials", Text("none yet"))]
-    counts = Text(wording.tally(ranking.counts(study)))
-    parts: list[RenderableType] = [name, beside("trials", counts)]
+        yield "trials", "none yet"
+        return
+    yield "trials", wording.tally(ranking.counts(study))
     running = [trial.number for trial in study.trials if trial.state == "running"]
     if running:
-        parts.append(beside("running", Text(_under_way(running))))
+        yield "running", _under_way(running)
     if ranking.best_trial(study) is None:
-        parts.append(beside("best", Text("none yet: no trial is complete")))
-    parts += [beside(label, Text(text)) for label, text in _times(study)]
+        yield "best", "none yet: no trial is complete"
+    yield from _times(study)
     if study.summary is not None:
-        lines = wording.data_lines(study.summary, study.baselines)
-        parts += [beside(label, Text(text)) for label, text in lines]
-    parts += [beside("learned", Text(wording.plain(str(one)))) for one in study.learned]
+        yield from wording.data_lines(study.summary, study.baselines)
+    yield from (("learned", wording.plain(str(one))) for one in study.learned)
     if study.test_looks:
-        parts.append(beside("test set", Text(_looks(study))))
+        yield "test set", _looks(study)
+    yield from edit_lines(study)
+
+
+def edit_lines(study: StudyRecord) -> Iterator[tuple[str, str]]:
+    """Yield label and text of each edit of the study file: its first trial, and the changes."""
     for edit in study.edits:
-        changes = "; ".join(wording.plain(str(change)) for change in edit.get("changes", ()))
-        text = f"from trial {edit.get('first_trial')}: {changes}"
-        parts.append(beside("edited", Text(wording.plain(text))))
-    return parts
+        changes = "; ".join(map(str, edit.get("changes", ())))
+        yield "edited", wording.plain(f"from trial {edit.get('first_trial')}: {changes}")
 
 
 def _looks(study: StudyRecord) -> str:
@@ -184,55 +204,61 @@ def _under_way(numbers: Sequence[int]) -> str:
     return f"trials {listed}{more}; if interrupted, the next search resumes them"
 
 
-def _times(study: StudyRecord) -> list[tuple[str, str]]:
+def _times(study: StudyRecord) -> Iterator[tuple[str, str]]:
     seconds = sum(trial.seconds or 0.0 for trial in study.trials)
-    moments = [time for trial in study.trials for time in (trial.start, trial.end) if time]
     parts = [f"{wording.duration(seconds)} of training"] if seconds else []
-    parts += [f"last active {max(moments):%Y-%m-%d %H:%M} UTC"] if moments else []
-    return [("time", ", ".join(parts))] if parts else []
+    parts += filter(None, [last_active(study)])
+    if parts:
+        yield "time", ", ".join(parts)
 
 
-def _best(study: StudyRecord, best: TrialRecord) -> list[RenderableType]:
+def last_active(study: StudyRecord) -> str:
+    """Return when a trial last began or ended; empty if that is unknown."""
+    moments = [time for trial in study.trials for time in (trial.start, trial.end) if time]
+    return f"last active {max(moments):%Y-%m-%d %H:%M} UTC" if moments else ""
+
+
+def _best(study: StudyRecord, best: TrialRecord) -> Iterator[RenderableType]:
     value = f"{wording.plain(study.metric)} {wording.with_spread(best.value, best.spread)}"
     folds = f" over {len(best.fold_scores)} folds" if len(best.fold_scores) > 1 else ""
-    parts = heading(f"Best: trial {best.number}")
-    parts.append(beside(score_label(study), Text(value + folds, style="bold green")))
-    parts += trial_facts(study, best)
-    params = " ".join(wording.assignments(best.params, study.gates))
-    parts.append(beside("parameters", Text(params)))
+    yield from heading(f"Best: trial {best.number}")
+    yield beside(score_label(study), Text(value + folds, style="bold green"))
+    yield from trial_facts(study, best)
+    yield beside("parameters", " ".join(wording.assignments(best.params, study.gates)))
     n_tied = len(ranking.tied_with_best(study)) - 1
     if n_tied >= 0:
-        parts.append(beside("ties", Text(wording.tie_sentence(n_tied, len(best.fold_scores)))))
-    return parts + curve_lines(study, best)
+        yield beside("ties", wording.tie_sentence(n_tied, len(best.fold_scores)))
+    yield from curve_lines(study, best)
 
 
-def _importance(result: Importance) -> list[RenderableType]:
-    n_trials = count(result.n_trials, "complete trial")
-    parts = heading(f"Parameter importance over {n_trials}")
+def _importance(result: Importance) -> Iterator[RenderableType]:
+    yield from heading(f"Parameter importance over {count(result.n_trials, 'complete trial')}")
     if result.reason:
-        return [*parts, Text(f"  {result.reason}", style="dim")]
-    parts.append(trial_tables.importance_bars(result.values))
+        yield Text(f"  {result.reason}", style="dim")
+        return
+    yield trial_tables.importance_bars(result.values)
     for name, reason in result.left_out.items():
-        parts.append(Text(f"  {wording.plain(name)}: {reason}", style="dim"))
-    return parts
+        yield Text(f"  {wording.plain(name)}: {reason}", style="dim")
 
 
-def _troubles(study: StudyRecord) -> list[RenderableType]:
-    """Return the most common reasons of trials without a result, with a trial to inspect."""
-    lost = [t for t in study.trials if t.outcome in ("failed", "diverged", "infeasible")]
-    if not lost:
-        return []
-    kinds = Counter((trial.outcome, alike(trial.reason)) for trial in lost)
-    last = {(trial.outcome, alike(trial.reason)): trial for trial in lost}
-    parts = heading("What went wrong")
-    for kind, n in kinds.most_common(_REASONS):
-        why = wording.shortened(wording.plain(last[kind].reason or "no reason was recorded"), 300)
-        text = f"{count(n, 'trial')}: {why} (see --trial {last[kind].number})"
-        parts.append(beside(last[kind].outcome or "", Text(text)))
-    if len(kinds) > _REASONS:
-        n_others = sum(n for _, n in kinds.most_common()[_REASONS:])
-        parts.append(beside("", Text(f"{count(n_others, 'trial')} for other reasons")))
-    return parts
+def _troubles(study: StudyRecord) -> Iterator[RenderableType]:
+    """Yield the most common reasons of trials without a result, with a trial to inspect."""
+    kinds: dict[tuple[str, str], list[TrialRecord]] = {}
+    for trial in study.trials:
+        if trial.outcome in ("failed", "diverged", "infeasible"):
+            kinds.setdefault((trial.outcome, alike(trial.reason)), []).append(trial)
+    if not kinds:
+        return
+    yield from heading("What went wrong")
+    common = sorted(kinds.values(), key=len, reverse=True)
+    for trials in common[:_REASONS]:
+        last = trials[-1]
+        why = wording.shortened(wording.plain(last.reason or "no reason was recorded"), 300)
+        text = f"{count(len(trials), 'trial')}: {why} (see --trial {last.number})"
+        yield beside(last.outcome or "", text)
+    n_others = sum(map(len, common[_REASONS:]))
+    if n_others:
+        yield beside("", f"{count(n_others, 'trial')} for other reasons")
 
 
 def _next_commands(study: StudyRecord, best: TrialRecord | None, options: str) -> Iterable[str]:

@@ -1,14 +1,20 @@
-"""The report of one trial."""
+"""The report of one trial, and its parts that the report of a study has too."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import starmap
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from tunecli.report.analysis.curves import Curve
 from tunecli.report.analysis.records import StudyRecord, TrialRecord
+from tunecli.report.analysis.undefined import undefined_metrics
 from tunecli.report.phrases import wording
-from tunecli.report.phrases.layout import beside
-from tunecli.report.screen import trial_parts, trial_tables
+from tunecli.report.phrases.layout import beside, heading
+from tunecli.report.screen import trial_tables
+from tunecli.study_file.text.counts import count
 
 
 def render_trial(study: StudyRecord, number: int, study_file: str = "") -> RenderableType:
@@ -28,26 +34,81 @@ def render_trial(study: StudyRecord, number: int, study_file: str = "") -> Rende
         parts.append(beside("reason", Text(wording.plain_lines(trial.reason), style="yellow")))
     if trial.value is not None:
         value = f"{wording.plain(study.metric)} {wording.with_spread(trial.value, trial.spread)}"
-        parts.append(beside(trial_parts.score_label(study), Text(value, style="bold")))
-    parts += trial_parts.trial_facts(study, trial)
-    parts += [beside(label, Text(text)) for label, text in _origin(trial)]
-    parts += trial_parts.curve_lines(study, trial)
+        parts.append(beside(score_label(study), Text(value, style="bold")))
+    parts += trial_facts(study, trial)
+    parts += starmap(beside, _origin(trial))
+    parts += curve_lines(study, trial)
     if trial.params:
         parts += [Text(), trial_tables.parameter_table(trial, study.gates)]
     if trial.traceback:
-        parts += trial_parts.heading("Traceback")
+        parts += heading("Traceback")
         parts.append(Text(wording.plain_lines(trial.traceback.rstrip())))
     if study_file:
-        parts += trial_parts.heading("Study file that repeats this trial")
-        parts.append(trial_parts.yaml_lines(study_file))
+        parts += heading("Study file that repeats this trial")
+        parts.append(yaml_lines(study_file))
     return Group(*parts)
 
 
-def _origin(trial: TrialRecord) -> list[tuple[str, str]]:
-    lines = []
+def _origin(trial: TrialRecord) -> Iterator[tuple[str, str]]:
     if trial.start is not None:
         end = f" to {trial.end:%H:%M:%S}" if trial.end is not None else ""
-        lines.append(("when", f"{trial.start:%Y-%m-%d %H:%M:%S}{end} UTC"))
+        yield "when", f"{trial.start:%Y-%m-%d %H:%M:%S}{end} UTC"
     by = [f"worker {trial.worker}"] if trial.worker is not None else []
     by += [f"attempt {trial.attempt}"] if trial.attempt is not None else []
-    return [*lines, ("by", ", ".join(by))] if by else lines
+    if by:
+        yield "by", ", ".join(by)
+
+
+def score_label(study: StudyRecord) -> str:
+    """Return the label of a trial's value."""
+    return "mean score" if study.metric != "value" else "value"
+
+
+def curve_lines(study: StudyRecord, trial: TrialRecord) -> Iterator[RenderableType]:
+    """Yield sparklines of the validation score and the training loss, means over folds."""
+    curve = study.curve(trial)
+    for label, values in ((study.metric, curve.score), ("train loss", curve.train_loss)):
+        picture = wording.sparkline(values)
+        if picture and len(values) > 1:
+            ends = f"{wording.score(values[0])} → {wording.score(values[-1])}"
+            text = Text.assemble((picture, "cyan"), f"  {ends}")
+            yield beside(wording.shortened(wording.plain(label), 11), text)
+
+
+def yaml_lines(study_file: str) -> RenderableType:
+    """Return a study file for copying: no line is broken, however narrow the terminal is."""
+    text = wording.plain_lines(study_file.rstrip())
+    # rich would join a bare text with others and wrap it.
+    return Group(Text(text, no_wrap=True, overflow="ignore"))
+
+
+def trial_facts(study: StudyRecord, trial: TrialRecord) -> Iterator[RenderableType]:
+    """Yield fold scores, other metrics and cost of a trial, and a note on its compression."""
+    curve = study.curve(trial)
+    metrics = (
+        f"{wording.plain(name)} {wording.metric_text(name, value)}"
+        for name, value in trial.metrics.items()
+    )
+    cost = (
+        wording.duration(trial.seconds) if trial.seconds else "",
+        count(trial.n_weights, "weight") if trial.n_weights else "",
+        f"{wording.memory_text(trial.peak_memory)} peak" if trial.peak_memory else "",
+        _evaluation(trial, curve),
+    )
+    folds = trial.fold_scores if len(trial.fold_scores) > 1 else ()
+    lines = [
+        ("folds", "  ".join(wording.score(score, trial.value) for score in folds)),
+        ("metrics", " · ".join(metrics)),
+        *(("note", wording.plain(text)) for text in undefined_metrics(trial, curve).values()),
+        ("cost", ", ".join(filter(None, cost))),
+        ("note", wording.plain(trial.reason) if trial.outcome == "complete" else ""),
+    ]
+    return (beside(label, text) for label, text in lines if text)
+
+
+def _evaluation(trial: TrialRecord, curve: Curve) -> str:
+    """Return which evaluation counts, of how many."""
+    n_evaluations = len(curve.step)
+    if trial.best_step is None or not n_evaluations:
+        return ""
+    return f"scored at evaluation {trial.best_step + 1} of {n_evaluations}"

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from rich.console import Group, RenderableType
 from rich.progress_bar import ProgressBar
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from tunecli.report.analysis import ranking
 from tunecli.report.analysis.records import StudyRecord, TrialRecord
 from tunecli.report.findings.evidence.isolation import Branch, Isolation
 from tunecli.report.phrases import wording
+from tunecli.report.phrases.layout import folded, numeric, plain_table, unbroken
 from tunecli.report.phrases.optional_ranges import GATE, is_gate
 from tunecli.study_file.settings.ranges import Categories, FloatRange, IntRange, Range
 from tunecli.study_file.text.scalars import Scalar
@@ -31,51 +32,71 @@ TIED = "≈ tied with the best: its folds show no reliable difference"
 def top_table(study: StudyRecord, top: int) -> RenderableType:
     """Return the best complete trials: mean ± spread, time, and the parameters that differ."""
     trials = ranking.ranked(study)[:top]
-    common = _common(trials)
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", show_edge=False)
-    table.add_column("trial", justify="right", no_wrap=True)
-    table.add_column(Text(wording.shortened(wording.plain(study.metric), 18)), no_wrap=True)
-    table.add_column("time", justify="right", no_wrap=True)
-    table.add_column("parameters", overflow="fold")
-    best = trials[0]
-    tied = {trial.number for trial in ranking.tied_with_best(study)} - {best.number}
-    for trial in trials:
-        score = wording.with_spread(trial.value, trial.spread, best.value)
-        table.add_row(
-            Text(str(trial.number)),
-            Text(f"{score} ≈" if trial.number in tied else score),
-            Text(wording.duration(trial.seconds) if trial.seconds is not None else "–"),
-            _parameters(_without(trial.params, common), study.gates),
+    tied = {trial.number for trial in ranking.tied_with_best(study)[1:]}
+    rows = [
+        (
+            str(trial.number),
+            marked_score(trial, trials[0], trial.number in tied),
+            wording.duration(trial.seconds) if trial.seconds is not None else "–",
         )
-    same = _parameters(common, study.gates)
-    above = [Text.assemble("shared: ", same)] if common else []
+        for trial in trials
+    ]
+    columns = [numeric("trial"), unbroken(study.metric), numeric("time")]
     is_marked = any(trial.number in tied for trial in trials)
     below = [Text(TIED, style="dim")] if is_marked else []
-    return Group(*above, table, *below)
+    return Group(*_with_parameters(study, trials, columns, rows), *below)
 
 
 def front_table(study: StudyRecord, trials: Sequence[TrialRecord]) -> RenderableType:
     """Return the trials of a Pareto front: place, all objectives, and differing parameters."""
+    rows = [
+        (str(place), str(trial.number), *objective_cells(study, trial, trials[0]))
+        for place, trial in enumerate(trials, 1)
+    ]
+    objectives = (unbroken(objective.metric) for objective in study.objectives)
+    columns = [numeric("place"), numeric("trial"), *objectives]
+    return Group(*_with_parameters(study, trials, columns, rows))
+
+
+def marked_score(trial: TrialRecord, best: TrialRecord, is_tied: bool) -> str:
+    """Return a trial's value with its spread as the best one's, marked if it is tied with it."""
+    score = wording.with_spread(trial.value, trial.spread, best.value)
+    return f"{score} ≈" if is_tied else score
+
+
+def objective_cells(study: StudyRecord, trial: TrialRecord, best: TrialRecord) -> list[str]:
+    """Return the values of all objectives, the first with its spread."""
+    further = zip(study.further_objectives, trial.values[1:], strict=True)
+    return [
+        wording.with_spread(trial.values[0], trial.spread, best.values[0]),
+        *(wording.metric_text(objective.metric, value) for objective, value in further),
+    ]
+
+
+def parameters_text(study: StudyRecord, trial: TrialRecord) -> str:
+    """Return the parameters of a trial in a row with others."""
+    return " ".join(wording.assignments(trial.params, study.gates, _DIGITS))
+
+
+def _with_parameters(
+    study: StudyRecord,
+    trials: Sequence[TrialRecord],
+    columns: Sequence[Column],
+    rows: Iterable[Sequence[str]],
+) -> Iterator[RenderableType]:
+    """Yield a table with one row per trial, to which the parameters are added.
+
+    Those that all trials share stand above it, in one line.
+    """
     common = _common(trials)
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", show_edge=False)
-    table.add_column("place", justify="right", no_wrap=True)
-    table.add_column("trial", justify="right", no_wrap=True)
-    for objective in study.objectives:
-        table.add_column(
-            Text(wording.shortened(wording.plain(objective.metric), 18)), no_wrap=True
-        )
-    table.add_column("parameters", overflow="fold")
-    for place, trial in enumerate(trials, 1):
-        first, *further = zip(study.objectives, trial.values, strict=True)
-        table.add_row(
-            str(place),
-            str(trial.number),
-            Text(wording.with_spread(first[1], trial.spread, trials[0].value)),
-            *(Text(wording.metric_text(objective.metric, value)) for objective, value in further),
-            _parameters(_without(trial.params, common), study.gates),
-        )
-    above = [Text.assemble("shared: ", _parameters(common, study.gates))] if common else []
-    return Group(*above, table)
+    if common:
+        yield Text.assemble("shared: ", _parameters(common, study.gates))
+    differing = (_without(trial.params, common) for trial in trials)
+    named = (_parameters(params, study.gates) for params in differing)
+    yield plain_table(
+        [*columns, folded("parameters")],
+        ([*row, params] for row, params in zip(rows, named, strict=True)),
+    )
 
 
 def _parameters(params: Mapping[str, Scalar], gates: Mapping[str, Scalar]) -> Text:
@@ -120,28 +141,29 @@ def isolation_table(
     isolations: Sequence[Isolation], gates: Mapping[str, Scalar]
 ) -> RenderableType:
     """Return what each option of each choice reached with everything else tuned."""
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", show_edge=False)
-    table.add_column("  choice", no_wrap=True, overflow="ellipsis", max_width=_NAME)
-    table.add_column("best", justify="right", no_wrap=True)
-    table.add_column("expected, 95 %", no_wrap=True)
-    table.add_column("complete", justify="right", no_wrap=True)
-    for one in isolations:
-        name = wording.plain(one.parameter.removesuffix(GATE))
-        table.add_row(Text(f"  {wording.shortened(name, _OPTION)}", style="dim"))
-        for branch in one.branches:
-            is_winner = bool(one.behind) and branch.choice == one.winner
-            label = wording.shortened(_option(one.parameter, branch.choice, gates), _OPTION)
-            table.add_row(
-                Text(f"    {label}", style="bold" if is_winner else ""),
-                wording.score(branch.best),
-                _expected(branch),
-                f"{branch.n_complete} of {branch.n_complete + branch.n_pruned + branch.n_lost}",
-            )
+    choice = Column("  choice", no_wrap=True, overflow="ellipsis", max_width=_NAME)
+    expected = Column("expected, 95 %", no_wrap=True)
+    rows = (row for one in isolations for row in _isolation_rows(one, gates))
+    grid = plain_table([choice, numeric("best"), expected, numeric("complete")], rows)
     note = (
         "best: over all trials of an option. expected: best of equally many trials per option.\n"
         "  complete: the other trials were pruned or diverged."
     )
-    return Group(table, Text(f"  {note}", style="dim"))
+    return Group(grid, Text(f"  {note}", style="dim"))
+
+
+def _isolation_rows(one: Isolation, gates: Mapping[str, Scalar]) -> Iterator[list[str | Text]]:
+    name = wording.plain(one.parameter.removesuffix(GATE))
+    yield [Text(f"  {wording.shortened(name, _OPTION)}", style="dim")]
+    for branch in one.branches:
+        is_winner = bool(one.behind) and branch.choice == one.winner
+        label = wording.shortened(_option(one.parameter, branch.choice, gates), _OPTION)
+        yield [
+            Text(f"    {label}", style="bold" if is_winner else ""),
+            wording.score(branch.best),
+            _expected(branch),
+            f"{branch.n_complete} of {branch.n_complete + branch.n_pruned + branch.n_lost}",
+        ]
 
 
 def _option(parameter: str, choice: Scalar, gates: Mapping[str, Scalar]) -> str:
@@ -164,10 +186,13 @@ def parameter_table(trial: TrialRecord, gates: Mapping[str, Scalar]) -> Table:
     Args:
         gates: what `or:` puts in place of a range; range and `or:` share one row.
     """
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", show_edge=False)
-    table.add_column("  parameter", overflow="fold")
-    table.add_column("value", overflow="fold")
-    table.add_column("from", overflow="fold")
+    rows = _parameter_rows(trial, gates)
+    return plain_table([folded("  parameter"), folded("value"), folded("from")], rows)
+
+
+def _parameter_rows(
+    trial: TrialRecord, gates: Mapping[str, Scalar]
+) -> Iterator[tuple[str, str, Text]]:
     for name, value in trial.params.items():
         behind_gate = name.removesuffix(GATE)
         if not is_gate(name, value) or (not value and behind_gate not in trial.params):
@@ -179,11 +204,10 @@ def parameter_table(trial: TrialRecord, gates: Mapping[str, Scalar]) -> Table:
             from_ = "its `or:`"
         else:
             continue  # the range has a row
-        table.add_row(Text(f"  {wording.plain(name)}"), Text(text), Text(from_, style="dim"))
-    return table
+        yield f"  {wording.plain(name)}", text, Text(from_, style="dim")
 
 
-def range_text(kind: Range) -> str:
+def range_text(kind: Range, between: str = "to") -> str:
     """Return a range in words: `0.001 to 1, log`."""
     match kind:
         case Categories(choices):
@@ -191,7 +215,7 @@ def range_text(kind: Range) -> str:
         case FloatRange() | IntRange():
             step = f", step {wording.scalar(kind.step)}" if kind.step not in (None, 1) else ""
             log = ", log" if kind.log else ""
-            return f"{wording.scalar(kind.low)} to {wording.scalar(kind.high)}{log}{step}"
+            return f"{wording.scalar(kind.low)} {between} {wording.scalar(kind.high)}{log}{step}"
 
 
 def _common(trials: Sequence[TrialRecord]) -> dict[str, Scalar]:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from tunecli.report.page.plots.choices import branch_rows
-from tunecli.report.page.plots.interval_bars import Row, interval_plot
-from tunecli.report.page.plots.plot import Plot, Trace, axis, plot_layout, text
+from tunecli.report.page.plots.interval_bars import branch_rows, interval_plot, score_axis
+from tunecli.report.page.plots.plot import Plot, Trace, axis, line_trace, plot_layout, text
+from tunecli.report.page.plots.scores import trial_axis
 from tunecli.report.phrases import wording
 from tunecli.report.studies.comparison import ComparedStudy, Comparison
 
-_N_COLOURS = 5
+_COLOURS = ("complete", "diverged", "running", "failed", "infeasible")  # tokens of the palette
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 
 
@@ -24,7 +22,7 @@ def best_so_far_plot(comparison: Comparison) -> Plot:
         f"Best {wording.plain(comparison.metric)} so far over trials, for {len(studies)} studies.",
         [_line(one, index) for index, one in enumerate(studies)],
         plot_layout(
-            xaxis=axis("trial", rangemode="tozero", showgrid=False, tickformat=",d"),
+            xaxis=trial_axis(),
             yaxis=axis(f"{metric} ({better} is better)", nticks=6),
             showlegend=True,
             legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "font": {"size": 13}},
@@ -45,36 +43,34 @@ def shared_choices(comparison: Comparison) -> dict[str, Plot]:
 
 
 def _line(one: ComparedStudy, index: int) -> Trace:
-    curve = one.best_so_far()
-    known = [(number, value) for number, value in enumerate(curve) if value is not None]
-    return {
-        "type": "scatter",
-        "mode": "lines",
-        "name": text(wording.shortened(one.name, 40)),
-        "x": [number for number, _ in known],
-        "y": [value for _, value in known],
-        "line": {
-            "color": f"@series-{index % _N_COLOURS}",
+    known = [
+        (number, value) for number, value in enumerate(one.best_so_far()) if value is not None
+    ]
+    return line_trace(
+        [number for number, _ in known],
+        [value for _, value in known],
+        name=text(wording.shortened(one.name, 40)),
+        line={
+            "color": f"@{_COLOURS[index % len(_COLOURS)]}",
             "width": 2.5,
             "dash": _DASHES[index % len(_DASHES)],
             "shape": "hv",
         },
-        "hoverinfo": "name+x+y",
-    }
+        hoverinfo="name+x+y",
+    )
 
 
 def _choice(comparison: Comparison, parameter: str) -> Plot:
-    lines: list[list[Row]] = [
+    rows = (
         branch_rows(branch, f"{option.name} · {study}")
         for option in comparison.shared_choices()[parameter]
         for study, branch in option.branches.items()
-    ]
+    )
     metric = wording.plain(comparison.metric)
-    value_axis: dict[str, Any] = axis(wording.shortened(metric, 40), nticks=5)
     return interval_plot(
         parameter,
-        [rows for rows in lines if rows],
-        value_axis,
+        rows,
+        score_axis(metric),
         f"Best {metric} of each option of {wording.plain(parameter)} in each study.",
         "Hollow diamond: the best trial. Dot with a 95 % interval: the expected best.",
     )

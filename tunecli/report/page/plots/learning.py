@@ -8,9 +8,14 @@ from typing import Any
 
 from tunecli.report.analysis.curves import Curve
 from tunecli.report.analysis.records import StudyRecord, TrialRecord
-from tunecli.report.page.plots.plot import Plot, Trace, axis, plot_layout
+from tunecli.report.page.plots.plot import Plot, Trace, axis, line_trace, plot_layout, upright
 from tunecli.report.phrases import wording
 from tunecli.study_file.text.counts import count
+
+_DASHES = {"score": "solid", "loss": "dot"}
+
+Limits = Mapping[str, Mapping[str, Any]]
+"""Changes of the axes `score` and `loss`."""
 
 
 def learning(study: StudyRecord, trial: TrialRecord, curve: Curve, limits: Limits) -> Plot:
@@ -21,33 +26,24 @@ def learning(study: StudyRecord, trial: TrialRecord, curve: Curve, limits: Limit
     """
     x, label = _steps(curve)
     has_loss = any(map(math.isfinite, curve.train_loss))
-    score = [fold.score for fold in curve.folds]
-    traces = [*_band(x, score, "score", "y"), _mean(x, curve.score, "score", "y")]
+    metric = wording.shortened(study.metric, 24)
+    traces = _curve(x, curve.score, [fold.score for fold in curve.folds], "score", "y")
+    axes = {
+        "xaxis": axis(label, anchor="y2" if has_loss else "y", rangemode="tozero", showgrid=False),
+        "yaxis": axis(metric, domain=[0.47 if has_loss else 0, 1], **limits.get("score", {})),
+    }
     if has_loss:
         losses = [fold.train_loss for fold in curve.folds]
-        traces += [*_band(x, losses, "loss", "y2"), _mean(x, curve.train_loss, "loss", "y2")]
-    metric = wording.shortened(study.metric, 24)
+        traces += _curve(x, curve.train_loss, losses, "loss", "y2")
+        axes["yaxis2"] = axis("training loss", domain=[0, 0.41], **limits.get("loss", {}))
+    margin = {"l": 60, "r": 14, "t": 8, "b": 40}
     return Plot(
         f"Trial {trial.number}: {wording.with_spread(trial.value, trial.spread)}",
         _description(study, trial, curve),
         traces,
-        plot_layout(
-            xaxis=axis(
-                label, anchor="y2" if has_loss else "y", rangemode="tozero", showgrid=False
-            ),
-            yaxis=axis(metric, domain=[0.47 if has_loss else 0, 1], **limits.get("score", {})),
-            **({"yaxis2": _loss_axis(limits)} if has_loss else {}),
-            shapes=_best(trial, x),
-            margin={"l": 60, "r": 14, "t": 8, "b": 40},
-        ),
+        plot_layout(**axes, shapes=_best(trial, x), margin=margin),
         height=330 if has_loss else 240,
     )
-
-
-_DASHES = {"score": "solid", "loss": "dot"}
-
-Limits = Mapping[str, Mapping[str, Any]]
-"""Changes of the axes `score` and `loss`."""
 
 
 def limits_of(curves: Sequence[Curve]) -> Limits:
@@ -75,54 +71,32 @@ def _steps(curve: Curve) -> tuple[Sequence[float], str]:
     return [step + 1 for step in curve.step], "evaluation"
 
 
+def _curve(
+    x: Sequence[float], means: Sequence[float], folds: Sequence[Sequence[float]], name: str, y: str
+) -> list[Trace]:
+    """Return the mean over folds on a band from the lowest to the highest fold."""
+    mean = line_trace(
+        list(x[: len(means)]),
+        _finite(means),
+        mode="lines" if len(means) > 1 else "markers",
+        yaxis=y,
+        line={"color": f"@{name}", "width": 2, "dash": _DASHES[name]},
+        marker={"color": f"@{name}"},
+        hoverinfo="x+y",
+    )
+    if len(folds) < 2:
+        return [mean]
+    columns = ([*filter(math.isfinite, column)] for column in zip(*folds, strict=False))
+    filled = [(at, column) for at, column in zip(x, columns, strict=False) if column]
+    at = [place for place, _ in filled]
+    edge = line_trace(at, [], yaxis=y, line={"width": 0})
+    low = edge | {"y": _finite([min(column) for _, column in filled])}
+    high = edge | {"y": _finite([max(column) for _, column in filled])}
+    return [low, high | {"fill": "tonexty", "fillcolor": f"@{name}-band"}, mean]
+
+
 def _finite(values: Sequence[float]) -> list[float | None]:
     return [float(f"{value:.6g}") if math.isfinite(value) else None for value in values]
-
-
-def _band(
-    x: Sequence[float], folds: Sequence[Sequence[float]], colour: str, y: str
-) -> list[Trace]:
-    """Return a band from the lowest to the highest fold at each evaluation."""
-    if len(folds) < 2:
-        return []
-    columns = [
-        [value for value in column if math.isfinite(value)] for column in zip(*folds, strict=False)
-    ]
-    filled = [(at, column) for at, column in zip(x, columns, strict=False) if column]
-    edge = {"type": "scatter", "mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"}
-    low = {
-        **edge,
-        "x": [at for at, _ in filled],
-        "y": _finite([min(c) for _, c in filled]),
-        "yaxis": y,
-    }
-    high = low | {
-        "y": _finite([max(column) for _, column in filled]),
-        "fill": "tonexty",
-        "fillcolor": f"@{colour}-band",
-    }
-    return [low, high]
-
-
-def _mean(x: Sequence[float], values: Sequence[float], colour: str, y: str) -> Trace:
-    return {
-        "type": "scatter",
-        "mode": "lines" if len(values) > 1 else "markers",
-        "x": list(x[: len(values)]),
-        "y": _finite(values),
-        "yaxis": y,
-        "line": {
-            "color": f"@{colour}",
-            "width": 2,
-            "dash": _DASHES[colour],
-        },
-        "marker": {"color": f"@{colour}"},
-        "hoverinfo": "x+y",
-    }
-
-
-def _loss_axis(limits: Limits) -> dict[str, Any]:
-    return axis("training loss", domain=[0, 0.41], **limits.get("loss", {}))
 
 
 def _best(trial: TrialRecord, x: Sequence[float]) -> list[dict[str, Any]]:
@@ -130,8 +104,7 @@ def _best(trial: TrialRecord, x: Sequence[float]) -> list[dict[str, Any]]:
     if trial.best_step is None or trial.best_step >= len(x):
         return []
     at = x[trial.best_step]
-    line = {"color": "@soft", "width": 1, "dash": "dash"}
-    return [{"type": "line", "yref": "paper", "x0": at, "x1": at, "y0": 0, "y1": 1, "line": line}]
+    return [upright(at, at, line={"color": "@soft", "width": 1, "dash": "dash"})]
 
 
 def _description(study: StudyRecord, trial: TrialRecord, curve: Curve) -> str:

@@ -8,7 +8,7 @@ A trace's `customdata` are trial numbers; the page adds the text on a trial unde
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,59 +19,29 @@ Trace = dict[str, Any]
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif"
 
 # Hues of Okabe and Ito (https://jfly.uni-koeln.de/color/), which colour-blind people can separate.
+_COLOURS: Mapping[str, tuple[str, str]] = {
+    "ink": ("#1c2128", "#e6eaf0"),
+    "soft": ("#5b6470", "#9aa5b3"),
+    "grid": ("#e6e9ee", "#262d36"),
+    "line": ("#b8c0ca", "#4a5462"),
+    "page": ("#ffffff", "#151a21"),
+    "complete": ("#0072b2", "#56b4e9"),
+    "pruned": ("#7b8592", "#8d98a6"),
+    "diverged": ("#d55e00", "#ef7a28"),
+    "infeasible": ("#b87f00", "#e69f00"),
+    "failed": ("#a8467f", "#d98cb8"),
+    "running": ("#00805d", "#2cc295"),
+    "good": ("rgba(0, 158, 115, 0.14)", "rgba(0, 190, 140, 0.17)"),
+    "score": ("#0072b2", "#56b4e9"),
+    "score-band": ("rgba(0, 114, 178, 0.16)", "rgba(86, 180, 233, 0.2)"),
+    "loss": ("#d55e00", "#ef7a28"),
+    "loss-band": ("rgba(213, 94, 0, 0.14)", "rgba(239, 122, 40, 0.18)"),
+}
+"""Each colour on a light and on a dark page."""
+
 PALETTES: Mapping[str, Mapping[str, str]] = {
-    "light": {
-        "ink": "#1c2128",
-        "soft": "#5b6470",
-        "grid": "#e6e9ee",
-        "line": "#b8c0ca",
-        "page": "#ffffff",
-        "veil": "rgba(255, 255, 255, 0.78)",
-        "complete": "#0072b2",
-        "pruned": "#7b8592",
-        "diverged": "#d55e00",
-        "infeasible": "#b87f00",
-        "failed": "#a8467f",
-        "running": "#00805d",
-        "good": "rgba(0, 158, 115, 0.14)",
-        "score": "#0072b2",
-        "score-band": "rgba(0, 114, 178, 0.16)",
-        "loss": "#d55e00",
-        "loss-band": "rgba(213, 94, 0, 0.14)",
-        "pale": "rgba(91, 100, 112, 0.16)",
-        "middle": "rgba(91, 100, 112, 0.38)",
-        "series-0": "#0072b2",
-        "series-1": "#d55e00",
-        "series-2": "#00805d",
-        "series-3": "#a8467f",
-        "series-4": "#b87f00",
-    },
-    "dark": {
-        "ink": "#e6eaf0",
-        "soft": "#9aa5b3",
-        "grid": "#262d36",
-        "line": "#4a5462",
-        "page": "#151a21",
-        "veil": "rgba(21, 26, 33, 0.78)",
-        "complete": "#56b4e9",
-        "pruned": "#8d98a6",
-        "diverged": "#ef7a28",
-        "infeasible": "#e69f00",
-        "failed": "#d98cb8",
-        "running": "#2cc295",
-        "good": "rgba(0, 190, 140, 0.17)",
-        "score": "#56b4e9",
-        "score-band": "rgba(86, 180, 233, 0.2)",
-        "loss": "#ef7a28",
-        "loss-band": "rgba(239, 122, 40, 0.18)",
-        "pale": "rgba(154, 165, 179, 0.15)",
-        "middle": "rgba(154, 165, 179, 0.4)",
-        "series-0": "#56b4e9",
-        "series-1": "#ef7a28",
-        "series-2": "#2cc295",
-        "series-3": "#d98cb8",
-        "series-4": "#e69f00",
-    },
+    "light": {name: light for name, (light, _) in _COLOURS.items()},
+    "dark": {name: dark for name, (_, dark) in _COLOURS.items()},
 }
 
 
@@ -84,7 +54,7 @@ class Plot:
         description: what it shows, for people who cannot see it.
         traces, layout: as plotly.js reads them.
         note: a line under the title; may be empty.
-        height, least_width: pixels; a narrower page scrolls it.
+        height: pixels.
         wide: whether it takes the page's whole width.
     """
 
@@ -94,7 +64,6 @@ class Plot:
     layout: dict[str, Any]
     note: str = ""
     height: int = 300
-    least_width: int = 0
     wide: bool = False
 
     def figure(self) -> dict[str, Any]:
@@ -138,3 +107,27 @@ def axis(title: str = "", **changes: Any) -> dict[str, Any]:
         "automargin": True,
     }
     return common | changes
+
+
+def line_trace(x: Sequence[float | None], y: Sequence[float | None], **changes: Any) -> Trace:
+    """Return lines through points, with nothing under the pointer; None leaves a gap."""
+    look = {"type": "scatter", "mode": "lines", "x": x, "y": y, "hoverinfo": "skip"}
+    return look | changes
+
+
+def dot_trace(
+    x: Sequence[float],
+    y: Sequence[float | None],
+    numbers: Sequence[int | None],
+    marker: Mapping[str, Any],
+    **changes: Any,
+) -> Trace:
+    """Return dots that show a text under the pointer: on the trials of these numbers."""
+    look = {"type": "scatter", "mode": "markers", "x": x, "y": y, "hoverinfo": "text"}
+    return look | {"customdata": numbers, "marker": marker} | changes
+
+
+def upright(start: float, end: float, **look: Any) -> dict[str, Any]:
+    """Return a shape as high as the plot, a line unless `type` is changed."""
+    ends = {"yref": "paper", "x0": start, "x1": end, "y0": 0, "y1": 1}
+    return {"type": "line"} | ends | look

@@ -1,4 +1,4 @@
-"""The axis of scores, the same in all plots of a study.
+"""The score of each trial: its axis and marks, the same in all plots of a study, and its history.
 
 Trials that went wrong, or were pruned after an epoch, would compress all others into a line. So
 outliers by Tukey's rule (three interquartile ranges beyond the worse quartile of the complete
@@ -13,10 +13,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from tunecli.report.analysis import ranking
 from tunecli.report.analysis.curves import Curve
 from tunecli.report.analysis.records import StudyRecord, TrialRecord
-from tunecli.report.page.plots.plot import axis
+from tunecli.report.page.plots.plot import Plot, Trace, axis, dot_trace, line_trace, plot_layout
 from tunecli.report.phrases import wording
+from tunecli.study_file.text.counts import count
 
 STRIP = "Beyond the dotted line: trials without a score, or with an outlying one."
 
@@ -51,7 +53,11 @@ class ScoreAxis:
             for trial in study.trials
             if (value := _score(trial, curves)) is not None
         }
-        complete = [values[t.trial_id] for t in study.trials if _is_complete(t, values)]
+        complete = [
+            values[trial.trial_id]
+            for trial in study.trials
+            if trial.state == "complete" and trial.trial_id in values
+        ]
         low, high = _limits(values.values(), complete, maximize)
         beyond = any(
             not low <= values.get(trial.trial_id, math.nan) <= high
@@ -71,32 +77,23 @@ class ScoreAxis:
         inside = value is not None and self.low <= value <= self.high
         return value if inside else self.strip
 
-    def layout(self, **changes: Any) -> dict[str, Any]:
-        """Return the axis as Plotly reads it; `title` may be changed to the shorter `name`."""
+    def layout(self, title: str = "") -> dict[str, Any]:
+        """Return the axis as Plotly reads it; `title` may be the shorter `name`."""
         span = self.high - self.low
         ends = [self.low - _MARGIN * span, self.high + _MARGIN * span]
         if self.strip is not None:
             worse = 0 if self.maximize else 1
             ends[worse] = self.strip + (-1 if self.maximize else 1) * _MARGIN * span
-        return axis(changes.pop("title", self.title), range=ends, nticks=6, **changes)
+        return axis(title or self.title, range=ends, nticks=6)
 
     def strip_line(self) -> list[dict[str, Any]]:
         """Return a dotted line that separates the strip from the axis."""
         if self.strip is None:
             return []
         edge = (self.strip + (self.low if self.maximize else self.high)) / 2
-        return [
-            {
-                "type": "line",
-                "xref": "paper",
-                "x0": 0,
-                "x1": 1,
-                "y0": edge,
-                "y1": edge,
-                "line": {"color": "@line", "width": 1, "dash": "dot"},
-                "layer": "below",
-            }
-        ]
+        line = {"color": "@line", "width": 1, "dash": "dot"}
+        ends = {"xref": "paper", "x0": 0, "x1": 1, "y0": edge, "y1": edge}
+        return [{"type": "line", **ends, "line": line, "layer": "below"}]
 
 
 def _score(trial: TrialRecord, curves: Mapping[int, Curve]) -> float | None:
@@ -106,10 +103,6 @@ def _score(trial: TrialRecord, curves: Mapping[int, Curve]) -> float | None:
     if value is None or trial.outcome in ("diverged", "failed") or not math.isfinite(value):
         return None
     return value
-
-
-def _is_complete(trial: TrialRecord, values: Mapping[int, float]) -> bool:
-    return trial.state == "complete" and trial.trial_id in values
 
 
 def _limits(
@@ -131,3 +124,120 @@ def _limits(
         room = abs(low) * 0.01 or 0.5
         return low - room, high + room
     return low, high
+
+
+@dataclass(frozen=True)
+class Mark:
+    """The mark of an outcome. Attributes: `symbol`: Plotly's name; `size`: pixels."""
+
+    symbol: str
+    size: int = 8
+    opacity: float = 0.9
+
+
+MARKS = {
+    "pruned": Mark("triangle-down-open", 7, 0.75),
+    "infeasible": Mark("diamond-open"),
+    "failed": Mark("square-open"),
+    "diverged": Mark("x-thin-open", 8, 1.0),
+    "running": Mark("circle-open", 9),
+    "complete": Mark("circle", 7, 0.8),
+}
+"""Marks by outcome, in the order of drawing: the most important lie on top."""
+
+
+def outcome_of(trial: TrialRecord) -> str:
+    """Return a trial's outcome, or its state, such as `running`, while it has none."""
+    return trial.outcome or trial.state
+
+
+def outcomes(trials: Iterable[TrialRecord]) -> list[str]:
+    """Return the outcomes that occur among these trials, the most important first."""
+    words = {outcome_of(trial) for trial in trials}
+    return [word for word in reversed(MARKS) if word in words]
+
+
+def score_plot(
+    title: str,
+    description: str,
+    line: Trace,
+    positions: Sequence[tuple[float, TrialRecord]],
+    scores: ScoreAxis,
+    x_axis: dict[str, Any],
+    note: str,
+) -> Plot:
+    """Return a wide plot of all scores against their positions, with a line behind them."""
+    return Plot(
+        title,
+        description,
+        [*([line] if line["x"] else []), *outcome_points(positions, scores)],
+        plot_layout(xaxis=x_axis, yaxis=scores.layout(), shapes=scores.strip_line()),
+        note=f"{note} {STRIP}" if scores.strip is not None else note,
+        height=360,
+        wide=True,
+    )
+
+
+def outcome_points(
+    positions: Iterable[tuple[float, TrialRecord]], scores: ScoreAxis
+) -> list[Trace]:
+    """Return one trace per outcome: the score of each trial against its position."""
+    by_outcome: dict[str, list[tuple[float, TrialRecord]]] = {}
+    for position, trial in positions:
+        by_outcome.setdefault(outcome_of(trial), []).append((position, trial))
+    return [
+        dot_trace(
+            [position for position, _ in by_outcome[word]],
+            [scores.place(trial) for _, trial in by_outcome[word]],
+            [trial.number for _, trial in by_outcome[word]],
+            {
+                "symbol": mark.symbol,
+                "size": mark.size,
+                "opacity": mark.opacity,
+                "color": f"@{word}",
+                "line": {"width": 1.6 if mark.symbol.endswith("open") else 0, "color": f"@{word}"},
+            },
+            name=word,
+            legendgroup=word,
+        )
+        for word, mark in MARKS.items()
+        if word in by_outcome
+    ]
+
+
+def history(study: StudyRecord, scores: ScoreAxis) -> Plot:
+    """Return every trial's score, with the best so far as a line."""
+    steps = ranking.best_so_far(study)
+    ends = [*steps, (max(trial.number for trial in study.trials), steps[-1][1])] if steps else []
+    line = line_trace(
+        [number for number, _ in ends],
+        [value for _, value in ends],
+        name="best so far",
+        line={"color": "@ink", "width": 2, "shape": "hv"},
+    )
+    return score_plot(
+        "Score over trials",
+        _description(study, steps),
+        line,
+        [(trial.number, trial) for trial in study.trials if trial.state != "waiting"],
+        scores,
+        trial_axis(),
+        "The line is the best complete trial so far.",
+    )
+
+
+def trial_axis() -> dict[str, Any]:
+    """Return an axis of numbers of trials."""
+    return axis("trial", rangemode="tozero", showgrid=False, tickformat=",d")
+
+
+def _description(study: StudyRecord, steps: Sequence[tuple[int, float]]) -> str:
+    n_trials = count(len(study.trials), "trial")
+    if not steps:
+        return f"{n_trials}, none of them complete."
+    went = "rose" if study.direction == "maximize" else "fell"
+    (first, start), (last, end) = steps[0], steps[-1]
+    return (
+        f"The best {wording.plain(study.metric)} {went} from {wording.score(start)} in trial "
+        f"{first} to {wording.score(end)} in trial {last}, of {n_trials}."
+    )

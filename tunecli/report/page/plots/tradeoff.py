@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from tunecli.report.analysis.pareto import front
 from tunecli.report.analysis.records import RecordedObjective, StudyRecord, TrialRecord
-from tunecli.report.page.plots.marks import outcome_points
-from tunecli.report.page.plots.plot import Plot, Trace, axis, plot_layout
-from tunecli.report.page.plots.scores import STRIP, ScoreAxis
+from tunecli.report.page.plots.plot import Plot, Trace, axis, line_trace
+from tunecli.report.page.plots.scores import ScoreAxis, score_plot
 from tunecli.report.phrases import wording
 from tunecli.study_file.settings.units import base_unit
 from tunecli.study_file.text.counts import count
@@ -31,22 +30,18 @@ def _tradeoff(
     best = front(study).trials
     name, first = wording.plain(objective.metric), wording.plain(study.metric)
     better = "lower" if objective.direction == "minimize" else "higher"
-    return Plot(
+    x_axis = axis(
+        f"{wording.shortened(objective.metric, 40)} ({better} is better)",
+        **cost_scale(objective.metric, [value for value, _ in placed]),
+    )
+    return score_plot(
         f"{first} against {name}",
         _description(first, objective, best, index),
-        [_line(best, index), *outcome_points(placed, scores)],
-        plot_layout(
-            xaxis=axis(
-                f"{wording.shortened(objective.metric, 40)} ({better} is better)",
-                **cost_scale(objective.metric, [value for value, _ in placed]),
-            ),
-            yaxis=scores.layout(),
-            shapes=scores.strip_line(),
-        ),
-        note="The line joins the Pareto front: trials that no other beats in every objective."
-        + (f" {STRIP}" if scores.strip is not None else ""),
-        height=360,
-        wide=True,
+        _front_line(best, index),
+        placed,
+        scores,
+        x_axis,
+        "The line joins the Pareto front: trials that no other beats in every objective.",
     )
 
 
@@ -63,17 +58,14 @@ def _measured(trial: TrialRecord, index: int, objective: RecordedObjective) -> f
     return trial.values[index] if trial.values[index:] else trial.metrics.get(objective.metric)
 
 
-def _line(best: tuple[TrialRecord, ...], index: int) -> Trace:
+def _front_line(best: tuple[TrialRecord, ...], index: int) -> Trace:
     ordered = sorted(best, key=lambda trial: (trial.values[index], trial.values[0]))
-    return {
-        "type": "scatter",
-        "mode": "lines",
-        "name": "Pareto front",
-        "x": [trial.values[index] for trial in ordered],
-        "y": [trial.values[0] for trial in ordered],
-        "line": {"color": "@ink", "width": 2},
-        "hoverinfo": "skip",
-    }
+    return line_trace(
+        [trial.values[index] for trial in ordered],
+        [trial.values[0] for trial in ordered],
+        name="Pareto front",
+        line={"color": "@ink", "width": 2},
+    )
 
 
 def _description(
