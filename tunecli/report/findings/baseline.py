@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections.abc import Iterator
 
 from tunecli.report.analysis.fold_test import LEVEL, p_value
 from tunecli.report.analysis.records import TrialRecord
 from tunecli.report.findings.evidence.evidence import Baseline, Evidence
-from tunecli.report.findings.evidence.finding import Finding, Severity
+from tunecli.report.findings.evidence.finding import Finding, Severity, finding
 from tunecli.report.phrases.wording import plain, score
 from tunecli.training.outcome.evaluation import GUESSES
 
 
-def baseline(evidence: Evidence) -> list[Finding]:
+@finding("baseline", plot="baselines", needs_trials=0, of_several=True)
+def baseline(evidence: Evidence) -> Iterator[Finding]:
     """Return one finding: how far the best trial is above or below the best baseline."""
     known = [b for b in _baselines(evidence) if b.fold_scores and math.isfinite(_mean(b))]
     if not known or not evidence.ranked:
-        return []
+        return
     best = evidence.ranked[0]
     strongest = max(known, key=lambda baseline: evidence.sign * _mean(baseline))
     ahead = evidence.goodness(best) - evidence.sign * _mean(strongest)
     if ahead > 0 and strongest.name in GUESSES and not _is_open(evidence, best, strongest):
-        return []  # as anyone expects
-    return [_finding(evidence, best, strongest, known)]
+        return  # as anyone expects
+    yield _finding(evidence, best, strongest, known)
 
 
 def _baselines(evidence: Evidence) -> tuple[Baseline, ...]:
@@ -69,7 +71,6 @@ def _finding(
         severity = "note"
         sentence = f"The best trial beats {name}: {scores}."
     return Finding(
-        "baseline",
         severity,
         sentence,
         weight=1.0 if severity != "note" else 0.1,

@@ -8,12 +8,12 @@ trials often vary more than good ones, and never win.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from tunecli.report.analysis.records import TrialRecord
 from tunecli.report.findings.evidence.evidence import Evidence, TestScore
-from tunecli.report.findings.evidence.finding import Finding
+from tunecli.report.findings.evidence.finding import Finding, finding
 from tunecli.report.phrases.wording import score
 
 if TYPE_CHECKING:
@@ -24,11 +24,12 @@ _TOP = 50  # trials that a lucky draw could make the best
 _ALL, _MOST = 0.99, 0.5  # shares of the gap
 
 
-def optimism(evidence: Evidence) -> list[Finding]:
+@finding("optimism", plot="test")
+def optimism(evidence: Evidence) -> Iterator[Finding]:
     """Return one finding once the test score is known."""
     test = evidence.test
     if test is None or not evidence.ranked:
-        return []
+        return
     best = evidence.ranked[0]
     gap = evidence.goodness(best) - evidence.sign * test.score
     luck = expected_luck(evidence)
@@ -42,25 +43,22 @@ def optimism(evidence: Evidence) -> list[Finding]:
     unexplained = gap > 0 and is_outside and _is_outside(evidence, test, best, luck or 0.0)
     if unexplained:
         sentence += " Luck alone cannot explain the gap: the test rows differ from the others."
-    return [
-        Finding(
-            "optimism",
-            "advice" if unexplained else "note",
-            sentence,
-            weight=0.8,
-            figures={
-                "test": test.score,
-                "low": test.low,
-                "high": test.high,
-                "best": best.value,
-                "luck": luck,
-            },
-            trials=(best.number,),
-            advice="check how the test rows were split off (data.test, data.group, data.time)"
-            if unexplained
-            else "",
-        )
-    ]
+    yield Finding(
+        "advice" if unexplained else "note",
+        sentence,
+        weight=0.8,
+        figures={
+            "test": test.score,
+            "low": test.low,
+            "high": test.high,
+            "best": best.value,
+            "luck": luck,
+        },
+        trials=(best.number,),
+        advice="check how the test rows were split off (data.test, data.group, data.time)"
+        if unexplained
+        else "",
+    )
 
 
 def _explanation(luck: float, gap: float) -> str:

@@ -5,31 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from tunecli.report.findings.all_findings import KINDS
 from tunecli.report.findings.evidence.finding import (
     Change,
     DroppedChoices,
     Finding,
     Fixed,
-    Kind,
     NewSetting,
 )
 from tunecli.study_file.settings.ranges import Categories, Parameter
 from tunecli.study_file.text.scalars import Scalar
-
-FIRST: tuple[Kind, ...] = (
-    "isolation",
-    "unstable",
-    "edge",
-    "length",
-    "fitting",
-    "dead",
-    "narrow",
-)
-"""The order of kinds: of two changes to one parameter, the one whose kind comes first is made.
-
-A dropped option removes everything inside it, an edge that diverges is not widened, and a range
-whose best lies beyond its edge is not narrowed. Other kinds come last.
-"""
 
 
 @dataclass(frozen=True)
@@ -42,7 +27,7 @@ class Advice:
 
     change: Change
     reason: str
-    kind: Kind
+    kind: str
 
     @property
     def about(self) -> str:
@@ -67,24 +52,23 @@ def is_possible(advice: Advice) -> bool:
 
 
 def settled(advice: Sequence[Advice], parameters: Sequence[Parameter]) -> list[Advice]:
-    """Return at most one change per parameter, in the order of `FIRST`.
+    """Return at most one change per parameter, that of the smallest `FindingKind.rank`.
+
+    A dropped option removes everything inside it, an edge that diverges is not widened, and a
+    range whose best lies beyond its edge is not narrowed.
 
     Args:
         parameters: those of the study file; a parameter that is no longer there is not changed.
     """
     known = {parameter.name: parameter for parameter in parameters}
     chosen: dict[str, Advice] = {}
-    for one in sorted(advice, key=lambda one: _rank(one.kind)):
+    for one in sorted(advice, key=lambda one: KINDS[one.kind].rank):
         parameter = known.get(one.about)
         if parameter is None and not isinstance(one.change, NewSetting):
             continue
         chosen.setdefault(one.about, one)
     gone = {name: _dropped(one, known.get(name)) for name, one in chosen.items()}
     return [one for name, one in chosen.items() if not _is_below(known.get(name), gone)]
-
-
-def _rank(kind: Kind) -> int:
-    return FIRST.index(kind) if kind in FIRST else len(FIRST)
 
 
 def _dropped(advice: Advice, parameter: Parameter | None) -> tuple[Scalar, ...]:

@@ -10,7 +10,7 @@ from tunecli.report.analysis.importance_intervals import ImportanceInterval, imp
 from tunecli.report.analysis.records import StudyRecord, TrialRecord
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.finding import Finding
-from tunecli.report.findings.evidence.isolation import isolations
+from tunecli.report.findings.space.isolation import isolations
 from tunecli.report.page.finding_cards import articles
 from tunecli.report.page.html_document import html_page
 from tunecli.report.page.page_header import header_facts

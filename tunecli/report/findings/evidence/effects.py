@@ -168,13 +168,17 @@ def _share(score: Array, basis: Array) -> float:
 
 def _normal_scores(values: Sequence[float]) -> Array:
     """Return Blom's normal scores of the ranks, ties averaged; mean 0."""
-    import numpy as np
     from scipy.special import ndtri
 
-    given = np.asarray(values)
-    _, inverse, counts = np.unique(given, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    ranks = (last - (counts - 1) / 2)[inverse]
-    scores: Array = ndtri((ranks - 0.375) / (len(given) + 0.25))
+    scores: Array = ndtri((ranks(values) - 0.375) / (len(values) + 0.25))
     centred: Array = scores - scores.mean()
     return centred
+
+
+def ranks(values: Sequence[float]) -> Array:
+    """Return (n,) ranks from 1, where equal values share their mean rank."""
+    import numpy as np
+
+    _, inverse, n_equal = np.unique(values, return_inverse=True, return_counts=True)
+    means: Array = np.cumsum(n_equal) - (n_equal - 1) / 2
+    return means[inverse]

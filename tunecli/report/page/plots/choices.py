@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tunecli.report.analysis.records import StudyRecord
-from tunecli.report.findings.evidence.isolation import Branch, Isolation
+from tunecli.report.findings.space.isolation import Branch, Isolation
 from tunecli.report.page.plots.interval_bars import Row, interval_plot
 from tunecli.report.page.plots.plot import Plot, axis
 from tunecli.report.phrases import wording
