@@ -12,6 +12,9 @@ import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from scipy.special import stdtr
+
 from tunecli.report.analysis.curves import Curve
 from tunecli.report.analysis.ranking import noise_of
 from tunecli.report.analysis.records import TrialRecord
@@ -171,9 +174,6 @@ def _spearman(one: Sequence[float], other: Sequence[float]) -> tuple[float, floa
 
     The p-value is that of Student's t.
     """
-    import numpy as np
-    from scipy.special import stdtr
-
     if len(set(one)) < 2 or len(set(other)) < 2:
         return 0.0, 1.0
     r = float(np.corrcoef(ranks(one), ranks(other)).item(1))

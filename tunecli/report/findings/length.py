@@ -6,6 +6,8 @@ import math
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 
+from scipy.special import stdtrit
+
 from tunecli.report.analysis.records import TrialRecord
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.finding import Finding, NewSetting, finding
@@ -87,8 +89,6 @@ def _still_rising(evidence: Evidence, trials: Sequence[TrialRecord]) -> bool:
             rises.append(evidence.sign * (last - before))
     if len(rises) < 3:
         return False
-    from scipy.special import stdtrit
-
     error = statistics.stdev(rises) / math.sqrt(len(rises))
     return statistics.fmean(rises) > float(stdtrit(len(rises) - 1, 1 - _LEVEL)) * error
 

@@ -9,15 +9,13 @@ trials often vary more than good ones, and never win.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+
+import numpy as np
 
 from tunecli.report.analysis.records import TrialRecord
 from tunecli.report.findings.evidence.evidence import Evidence, TestScore
 from tunecli.report.findings.evidence.finding import Finding, finding
 from tunecli.report.phrases.wording import score
-
-if TYPE_CHECKING:
-    import numpy as np
 
 _N_DRAWS = 2000
 _TOP = 50  # trials that a lucky draw could make the best
@@ -75,8 +73,6 @@ def expected_luck(evidence: Evidence) -> float | None:
     noise = paired_noises(top)
     if noise is None:
         return None
-    import numpy as np
-
     values = np.array([evidence.goodness(trial) for trial in top])
     draws = evidence.rng("optimism").normal(0.0, noise, (_N_DRAWS, len(values)))
     winners = (values + draws).argmax(axis=1)
@@ -92,8 +88,6 @@ def paired_noises(trials: Sequence[TrialRecord]) -> np.ndarray | None:
     sizes = {len(trial.fold_scores) for trial in trials}
     if len(trials) < 2 or len(sizes) != 1 or sizes == {1}:
         return None
-    import numpy as np
-
     scores = np.array([trial.fold_scores for trial in trials])
     centred = scores - scores.mean(axis=1, keepdims=True)
     rest = centred - np.median(centred, axis=0)

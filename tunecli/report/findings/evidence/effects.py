@@ -11,18 +11,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
 
 from tunecli.report.analysis.records import TrialRecord
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.positions import number_position
 from tunecli.study_file.settings.ranges import Categories
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+Array = NDArray[np.float64]
 
-    Array = NDArray[np.float64]
 
 _TRIALS_PER_COLUMN = 4
 _N_PERMUTATIONS = 300
@@ -62,8 +62,6 @@ def effect_of(evidence: Evidence, trials: Sequence[TrialRecord], name: str) -> E
     Args:
         trials: ranked, best first.
     """
-    import numpy as np
-
     own = design_columns(evidence, trials, name)
     if not own.shape[1]:
         return None
@@ -79,8 +77,6 @@ def effect_of(evidence: Evidence, trials: Sequence[TrialRecord], name: str) -> E
 
 def design_columns(evidence: Evidence, trials: Sequence[TrialRecord], name: str) -> Array:
     """Return (n, k) centred columns of a parameter; k is 0 if it has one value in all trials."""
-    import numpy as np
-
     kind = evidence.ranges[name]
     has = np.array([name in trial.params for trial in trials])
     if isinstance(kind, Categories):
@@ -108,8 +104,6 @@ def slope_at_end(effect: Effect, end: float) -> tuple[float, float]:
         the slope in standard deviations of the score over the width of the range, positive if it
         still rises outwards, and its standard error.
     """
-    import numpy as np
-
     outwards = 1.0 if end else -1.0
     weights = outwards * np.array([1.0, 2 * (end - 0.5)])[: effect.columns.shape[1]]
     inverse = np.linalg.pinv(effect.columns.T @ effect.columns)
@@ -122,8 +116,6 @@ def slope_at_end(effect: Effect, end: float) -> tuple[float, float]:
 
 def permutation_p(effect: Effect, rng: np.random.Generator) -> float:
     """Return how often the parameter's values in random order explain as much."""
-    import numpy as np
-
     own = _orthonormal(effect.columns)
     observed = _share(effect.score, own)
     orders = np.array([rng.permutation(len(own)) for _ in range(_N_PERMUTATIONS)])
@@ -136,8 +128,6 @@ def _others(
     evidence: Evidence, trials: Sequence[TrialRecord], name: str, score: Array, n_own: int
 ) -> Array:
     """Return columns of the other parameters, the most explanatory first, as many as fit."""
-    import numpy as np
-
     room = len(trials) // _TRIALS_PER_COLUMN - n_own - 1
     candidates = [
         design_columns(evidence, trials, other) for other in evidence.ranges if other != name
@@ -154,8 +144,6 @@ def _others(
 
 def _orthonormal(columns: Array) -> Array:
     """Return (n, rank) an orthonormal basis of the space of the columns."""
-    import numpy as np
-
     if not columns.shape[1]:
         return columns
     left, sizes, _ = np.linalg.svd(columns, full_matrices=False)
@@ -168,8 +156,6 @@ def _share(score: Array, basis: Array) -> float:
 
 def _normal_scores(values: Sequence[float]) -> Array:
     """Return Blom's normal scores of the ranks, ties averaged; mean 0."""
-    from scipy.special import ndtri
-
     scores: Array = ndtri((ranks(values) - 0.375) / (len(values) + 0.25))
     centred: Array = scores - scores.mean()
     return centred
@@ -177,8 +163,6 @@ def _normal_scores(values: Sequence[float]) -> Array:
 
 def ranks(values: Sequence[float]) -> Array:
     """Return (n,) ranks from 1, where equal values share their mean rank."""
-    import numpy as np
-
     _, inverse, n_equal = np.unique(values, return_inverse=True, return_counts=True)
     means: Array = np.cumsum(n_equal) - (n_equal - 1) / 2
     return means[inverse]

@@ -6,8 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from zlib import crc32
+
+from numpy.random import Generator, default_rng
 
 from tunecli.errors import StudyFileError
 from tunecli.report.analysis.curves import Curve
@@ -19,9 +21,6 @@ from tunecli.study_file.space.walk import contains
 from tunecli.study_file.text.document import Document
 from tunecli.study_file.text.scalars import Scalar
 from tunecli.training.outcome.evaluation import Baseline
-
-if TYPE_CHECKING:
-    from numpy.random import Generator
 
 FEWEST_GOOD = 5
 _GOOD_SHARE = 0.1
@@ -181,9 +180,7 @@ class Evidence:
 
     def rng(self, purpose: str) -> Generator:
         """Return a generator whose numbers are the same in every report of a study."""
-        import numpy as np
-
-        return np.random.default_rng([crc32(self.study.name.encode()), crc32(purpose.encode())])
+        return default_rng([crc32(self.study.name.encode()), crc32(purpose.encode())])
 
 
 def test_score(study: StudyRecord) -> TestScore | None:

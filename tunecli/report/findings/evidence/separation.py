@@ -11,7 +11,10 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from tunecli.report.analysis.records import TrialRecord
 from tunecli.report.findings.evidence.evidence import Evidence, takes
@@ -26,10 +29,6 @@ from tunecli.report.findings.evidence.positions import (
 from tunecli.report.phrases.wording import plain, scalar
 from tunecli.study_file.settings.ranges import Categories, FloatRange
 from tunecli.study_file.text.scalars import Scalar
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 Side = Literal["above", "below", "is"]
 
@@ -212,8 +211,6 @@ def _thresholds(
     name: str, kind: Numeric, marked: Sequence[TrialRecord], others: Sequence[TrialRecord]
 ) -> Iterator[Rule]:
     """Yield the best rule above a bound and the best one below a bound."""
-    import numpy as np
-
     here = np.sort(positions(kind, marked, name))
     rest = np.sort(positions(kind, others, name))
     distinct = np.unique(np.concatenate([here, rest]))

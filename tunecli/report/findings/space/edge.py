@@ -12,6 +12,8 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from scipy.special import stdtr
+
 from tunecli.report.findings.evidence.effects import effect_of, slope_at_end
 from tunecli.report.findings.evidence.evidence import Evidence, best_tenth
 from tunecli.report.findings.evidence.finding import Finding, NewRange, finding
@@ -169,8 +171,6 @@ def _one_sided_p(slope: float, error: float, n_free: int) -> float:
     """Return the probability of a slope at least this steep if the true slope is zero."""
     if n_free < 1 or error <= 0:
         return 1.0
-    from scipy.special import stdtr
-
     return float(stdtr(n_free, -slope / error))
 
 

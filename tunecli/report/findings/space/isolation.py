@@ -22,7 +22,9 @@ import math
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from tunecli.report.analysis.records import TrialRecord
 from tunecli.report.findings.evidence.evidence import Evidence, takes
@@ -31,11 +33,8 @@ from tunecli.report.phrases.wording import joined, plain, scalar, score
 from tunecli.study_file.settings.ranges import Categories
 from tunecli.study_file.text.scalars import Scalar
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+Array = NDArray[np.float64]
 
-    Array = NDArray[np.float64]
 
 FEWEST_TRIALS = 5  # per option, complete or stopped early, before it is compared
 FEWEST_LEARNING = 12  # where the sampler learns: it abandons an option that was unlucky at first
@@ -157,16 +156,12 @@ def _n_complete(trials: Sequence[TrialRecord]) -> int:
 
 def _goodness(evidence: Evidence, trials: Sequence[TrialRecord]) -> Array:
     """Return (n,) values, larger is better; trials that are not complete count as the worst."""
-    import numpy as np
-
     worst = evidence.goodness(evidence.ranked[-1])
     return np.array([evidence.goodness(t) if _is_complete(t) else worst for t in trials])
 
 
 def _expected_best(goodness: Array, n_trials: int) -> Array:
     """Return the expected best of `n_trials` / 2 draws from the last axis."""
-    import numpy as np
-
     n = goodness.shape[-1]
     n_drawn = max(n_trials // 2, 1)
     below = (np.arange(n + 1) / n) ** n_drawn
@@ -206,8 +201,6 @@ def _branch(
 
 
 def _interval(draws: Array, level: float) -> tuple[float, float]:
-    import numpy as np
-
     low, high = np.quantile(draws, [level / 2, 1 - level / 2])
     return float(low), float(high)
 
