@@ -8,8 +8,7 @@ from statistics import fmean, stdev
 
 from tunecli.data.rows.summary import DataSummary
 from tunecli.model_folder.format.manifest import Manifest
-from tunecli.model_folder.model_costs import ModelCosts
-from tunecli.model_folder.results import Results
+from tunecli.model_folder.results import ModelCosts, Results
 from tunecli.model_folder.score_interval import ScoreInterval
 from tunecli.study_file.settings.metric_names import label, metric_needs, prediction_metrics
 from tunecli.study_file.settings.units import NOT_DEFINED, with_unit

@@ -18,9 +18,9 @@ from typing import Any
 from torch import nn
 
 from tunecli.data.fold_store import FoldStore
-from tunecli.data.rows.dataset import FoldData
 from tunecli.errors import DataError, RefitError
 from tunecli.model_folder.refitting import RefitTrial
+from tunecli.model_folder.results import MANY_ROWS
 from tunecli.study_file.settings.settings import CompressionSettings, Direction, TrialConfig
 from tunecli.training.compress_trial import compress_folds, example
 from tunecli.training.compression.costs import Latency, latency, share_of_zeros
@@ -34,9 +34,6 @@ from tunecli.training.outcome.score_guard import NoScoreError
 from tunecli.training.saved_models import load_network, read_models
 from tunecli.training.step.batches import batch_sizes
 from tunecli.training.step.precision import choose_device
-
-MANY_ROWS = 256
-"""Rows of the larger batch whose latency is measured; fewer if a fold has fewer rows."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +113,7 @@ def ways(trial: RefitTrial, store: FoldStore, finetune_epochs: int) -> list[Comp
     if config.train is not None or not config.compression.is_none:
         why = "was trained by your own code" if config.train else "is compressed already"
         raise RefitError(f"trial {trial.number} {why}. Choose another trial with --trial.")
-    model = new_model(config, _data(config, store)[0])
+    model = new_model(config, folds_of(store, config)[0])
     has_norms = bool(norm_pairs(model))
     return [CompressionSettings(), *grid(finetune_epochs, has_norms=has_norms)]
 
@@ -148,7 +145,7 @@ def mark_front(rows: Sequence[CompressedModel], *, maximize: bool) -> list[bool]
 
 def _folds(config: TrialConfig, store: FoldStore, models: Path) -> list[FoldTraining]:
     """Return the folds with the trial's models: the kept ones, or newly trained ones."""
-    data = _data(config, store)
+    data = folds_of(store, config)
     device = choose_device(config.training.device)
     try:
         weights = read_models(models, config)
@@ -164,10 +161,6 @@ def _folds(config: TrialConfig, store: FoldStore, models: Path) -> list[FoldTrai
         FoldTraining(config, fold, device, fewest, load_network(one, new_model(config, fold)))
         for fold, one in zip(data, weights, strict=True)
     ]
-
-
-def _data(config: TrialConfig, store: FoldStore) -> list[FoldData]:
-    return folds_of(store, config)
 
 
 def _as_it_is(folds: Sequence[FoldTraining]) -> CompressedModel:
