@@ -34,7 +34,7 @@ def card(facts: Manifest, results: Results, summary: DataSummary, n_weights: int
         ["## Costs", _costs(results.costs)],
         ["## Limits", *_limits(facts, results)],
         ["## Use", *_use(facts)],
-        ["## Made with", *_made_with(facts)],
+        ["## Made with", f"{', '.join(map(' '.join, facts.versions.items()))}."],
     )
     return "\n\n".join("\n\n".join(block) for block in blocks) + "\n"
 
@@ -155,10 +155,6 @@ def _use(facts: Manifest) -> Iterator[str]:
         '```python\nfrom tunecli import load\n\nmodel = load("FOLDER")\n'
         f"model.predict(x)  # a DataFrame, an array, a tensor, or a path{proba}\n```"
     )
-
-
-def _made_with(facts: Manifest) -> Iterator[str]:
-    yield ", ".join(f"{name} {version}" for name, version in facts.versions.items()) + "."
 
 
 def _listed(names: list[str] | tuple[str, ...]) -> str:

@@ -155,15 +155,10 @@ def _write(path: Path, study: StudyRecord, refits: Sequence[Refitted], results: 
         f"Trial {model.facts.trial} of study {study.name}: the configuration of the model in "
         "this folder."
     )
+    values = to_jsonable_python(results, inf_nan_mode="null")
     contents = (
         to_yaml(model.facts.config, f"{study.name}-{model.facts.trial}", header),
-        metrics_json(results),
+        json.dumps(values, indent=1, allow_nan=False) + "\n",
         card(model.facts, results, study.summary, model.n_weights),
     )
     write_model(path, model, dict(zip(TEXTS, contents, strict=True)))
-
-
-def metrics_json(results: Results) -> str:
-    """Return the content of `metrics.json`."""
-    values = to_jsonable_python(results, inf_nan_mode="null")
-    return json.dumps(values, indent=1, allow_nan=False) + "\n"

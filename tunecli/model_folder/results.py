@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.metrics import confusion_matrix
 
 from tunecli.data.fold_store import FoldStore
 from tunecli.model_folder.format.model import Model
@@ -109,13 +110,14 @@ def results_of(
     metrics = prediction_metrics(config)
     first = refits[0]
     y = dataset.y[store.split.test_rows].numpy()
-    n_classes = len(dataset.classes)
     test: dict[str, ScoreInterval] = {}
     confusion, residuals = None, None
     if first.predictions is not None:
         test = bootstrap_intervals(metrics, _on_test(store, y, first.predictions))
         if dataset.task == "classification":
-            confusion = confusion_matrix(y, first.predictions, n_classes)
+            guessed = first.predictions.argmax(1)
+            counts = confusion_matrix(y, guessed, labels=range(len(dataset.classes)))
+            confusion = tuple(map(tuple, counts.tolist()))
         else:
             residuals = residual_quantiles(y, first.predictions)
     return Results(
@@ -146,15 +148,6 @@ def _scores_of(
 def _on_test(store: FoldStore, y: NDArray[np.generic], predictions: Predictions) -> Predicted:
     dataset, weights = store.dataset, store.dataset.weights_of(store.split.test_rows)
     return Predicted(dataset.task, y, predictions, len(dataset.classes), weights)
-
-
-def confusion_matrix(
-    y: NDArray[np.generic], probabilities: Predictions, n_classes: int
-) -> tuple[tuple[int, ...], ...]:
-    """Count the rows of each true (first axis) and predicted class."""
-    cells = y.astype(np.int64) * n_classes + probabilities.argmax(1)
-    counts = np.bincount(cells, minlength=n_classes**2).reshape(n_classes, n_classes)
-    return tuple(tuple(int(n) for n in row) for row in counts)
 
 
 def residual_quantiles(y: NDArray[np.generic], values: Predictions) -> dict[str, float]:

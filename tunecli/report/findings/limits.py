@@ -30,11 +30,10 @@ def limits(evidence: Evidence) -> Iterator[Finding]:
     breaks = "breaks" if len(beyond) == 1 else "break"
     if is_all:
         sentence = f"No trial of {len(ended):,} meets the limits. Broken: {which}."
-    elif cause.rule is not None:
-        sentence = f"{count(len(beyond), 'trial')} {breaks} a limit ({which})."
     else:
-        trials = count(len(ended), "trial")
-        sentence = f"{len(beyond)} of {trials} {breaks} a limit ({which})."
+        of_all = f"{len(beyond)} of {count(len(ended), 'trial')}"
+        trials = count(len(beyond), "trial") if cause.rule else of_all
+        sentence = f"{trials} {breaks} a limit ({which})."
     share = len(beyond) / len(ended)
     yield Finding(
         "problem" if is_all else "advice" if share >= _MANY else "note",

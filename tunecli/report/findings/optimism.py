@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from tunecli.report.analysis.records import TrialRecord
-from tunecli.report.findings.evidence.evidence import Evidence, TestScore
+from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.finding import Finding, finding
 from tunecli.report.phrases.wording import score
 
@@ -31,14 +31,16 @@ def optimism(evidence: Evidence) -> Iterator[Finding]:
     best = evidence.ranked[0]
     gap = evidence.goodness(best) - evidence.sign * test.score
     luck = expected_luck(evidence)
-    is_outside = not test.low <= (best.value or 0.0) <= test.high
     sentence = (
         f"The best trial scores {score(test.score)} on the test rows and "
         f"{score(best.value, test.score)} in the search."
     )
     if luck is not None:
         sentence += f" {_explanation(luck, gap)}"
-    unexplained = gap > 0 and is_outside and _is_outside(evidence, test, best, luck or 0.0)
+    value = best.value or 0.0
+    corrected = value - evidence.sign * (luck or 0.0)
+    is_outside = not any(test.low <= one <= test.high for one in (value, corrected))
+    unexplained = gap > 0 and is_outside
     if unexplained:
         sentence += " Luck alone cannot explain the gap: the test rows differ from the others."
     yield Finding(
@@ -94,8 +96,3 @@ def paired_noises(trials: Sequence[TrialRecord]) -> np.ndarray | None:
     n_trials, n_folds = scores.shape
     variances = rest.var(axis=1, ddof=1) * n_trials / (n_trials - 1)
     return np.sqrt(variances / n_folds) if np.isfinite(variances).all() else None
-
-
-def _is_outside(evidence: Evidence, test: TestScore, best: TrialRecord, luck: float) -> bool:
-    corrected = (best.value or 0.0) - evidence.sign * luck
-    return not test.low <= corrected <= test.high

@@ -142,15 +142,6 @@ class Evidence:
         )
 
     @cached_property
-    def choices(self) -> dict[str, Categories]:
-        """The parameters that choose among at least two values."""
-        return {
-            name: kind
-            for name, kind in self.ranges.items()
-            if isinstance(kind, Categories) and len(kind.choices) > 1
-        }
-
-    @cached_property
     def settings(self) -> Mapping[str, Any]:
         """The resolved study file; empty for a study of another program."""
         try:

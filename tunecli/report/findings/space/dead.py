@@ -49,15 +49,21 @@ class WithoutEffect:
 @finding("dead", rank=5)
 def dead(evidence: Evidence) -> Iterator[Finding]:
     """Return one finding with all parameters that could as well be fixed."""
-    without = dead_parameters(evidence)
+    # Parameters that others depend on (see `isolation`) and ranges with `or:` are left out.
+    names = [
+        name
+        for name in evidence.ranges
+        if not evidence.is_parent(name) and name + GATE not in evidence.ranges
+    ]
+    without = [one for name in names if (one := _if_dead(evidence, name)) is not None]
     if not without:
         return
-    names = joined([plain(one.parameter) for one in without])
+    named = joined([plain(one.parameter) for one in without])
     subject = "it" if len(without) == 1 else "each"
     n_trials = min(one.n_trials for one in without)
     largest = max(one.most_explained for one in without)
     sentence = (
-        f"Fix {names}: in {n_trials} trials {subject} explains at most {max(largest, 0.01):.0%} "
+        f"Fix {named}: in {n_trials} trials {subject} explains at most {max(largest, 0.01):.0%} "
         "of the variation in scores."
     )
     yield Finding(
@@ -68,25 +74,6 @@ def dead(evidence: Evidence) -> Iterator[Finding]:
         parameters=tuple(one.parameter for one in without),
         changes=tuple(Fixed(one.parameter, one.value) for one in without),
     )
-
-
-def dead_parameters(evidence: Evidence) -> list[WithoutEffect]:
-    """Return the parameters without an effect, in the order of the study file.
-
-    Parameters that others depend on (see `isolation`) and ranges with `or:` are left out.
-    """
-    names = [
-        name
-        for name in evidence.ranges
-        if not evidence.is_parent(name) and name + GATE not in evidence.ranges
-        if _varies(evidence, name)
-    ]
-    return [one for name in names if (one := _if_dead(evidence, name)) is not None]
-
-
-def _varies(evidence: Evidence, name: str) -> bool:
-    kind = evidence.ranges[name]
-    return len(kind.choices) > 1 if isinstance(kind, Categories) else kind.low < kind.high
 
 
 def _if_dead(evidence: Evidence, name: str) -> WithoutEffect | None:

@@ -107,15 +107,20 @@ class Isolation:
 
 def isolations(evidence: Evidence) -> list[Isolation]:
     """Return one comparison for each choice of the study, in its order."""
-    return [_isolation(evidence, name, kind) for name, kind in evidence.choices.items()]
+    return [
+        _isolation(evidence, name, kind)
+        for name, kind in evidence.ranges.items()
+        if isinstance(kind, Categories) and len(kind.choices) > 1
+    ]
 
 
 def _isolation(evidence: Evidence, name: str, kind: Categories) -> Isolation:
+    fewest = FEWEST_TRIALS if evidence.is_independent else FEWEST_LEARNING
     trials = {choice: _trials(evidence, name, choice) for choice in kind.choices}
     usable = {
         choice: having
         for choice, having in trials.items()
-        if len(having) >= _fewest(evidence) and _n_complete(having) >= _FEWEST_COMPLETE
+        if len(having) >= fewest and sum(map(_is_complete, having)) >= _FEWEST_COMPLETE
     }
     n_trials = min(map(len, usable.values()), default=0)
     branches = tuple(
@@ -136,10 +141,6 @@ def _isolation(evidence: Evidence, name: str, kind: Categories) -> Isolation:
     return Isolation(name, branches, winner, behind, n_trials)
 
 
-def _fewest(evidence: Evidence) -> int:
-    return FEWEST_TRIALS if evidence.is_independent else FEWEST_LEARNING
-
-
 def _trials(evidence: Evidence, name: str, choice: Scalar) -> list[TrialRecord]:
     """Return the ended trials of an option, by number; without failed and infeasible ones."""
     ended = evidence.ended("complete", "pruned", "diverged")
@@ -148,10 +149,6 @@ def _trials(evidence: Evidence, name: str, choice: Scalar) -> list[TrialRecord]:
 
 def _is_complete(trial: TrialRecord) -> bool:
     return trial.outcome == "complete" and trial.value is not None and math.isfinite(trial.value)
-
-
-def _n_complete(trials: Sequence[TrialRecord]) -> int:
-    return sum(map(_is_complete, trials))
 
 
 def _goodness(evidence: Evidence, trials: Sequence[TrialRecord]) -> Array:
