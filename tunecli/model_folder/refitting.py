@@ -113,7 +113,10 @@ def _refits(trial: RefitTrial, store: FoldStore, n_seeds: int) -> Iterator[Refit
 
 def _refit(trial: RefitTrial, config: TrialConfig, store: FoldStore, fit: FinalFit) -> Refitted:
     device = choose_device(config.training.device)
-    training = FoldTraining(config, fit.fold, device, _fewest_batches(config, store))
+    # The batches per epoch of the smallest fold space the evaluations in a search.
+    size = config.training.batch_size
+    fewest = min(len(batch_sizes(len(train), size)) for train, _ in store.split.folds)
+    training = FoldTraining(config, fit.fold, device, fewest)
     n_evaluations = min(trial.best_step + 1, len(training.timetable.evaluations))
     if fit.has_validation:
         for _ in range(n_evaluations):
@@ -142,12 +145,6 @@ def _network(
     except NoScoreError as error:
         raise RefitError(f"the training with seed {config.seed} failed: {error.reason}.") from None
     return unpack(packed, new_model(config, fit.fold)), packed
-
-
-def _fewest_batches(config: TrialConfig, store: FoldStore) -> int:
-    """Return the batches per epoch of the smallest fold, which spaces evaluations in a search."""
-    size = config.training.batch_size
-    return min(len(batch_sizes(len(train), size)) for train, _ in store.split.folds)
 
 
 def as_searched(trial: RefitTrial, store: FoldStore, folder: Path) -> Refitted:

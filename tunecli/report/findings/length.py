@@ -119,30 +119,26 @@ def _early_stopping(evidence: Evidence) -> Iterator[Finding]:
     if not isinstance(patience, int) or len(known) < _FEWEST_TRIALS:
         return
     stopped = [trial for done, planned, trial in known if done < planned]
-    epochs = evidence.setting("training.epochs")
-    longest = max(done / planned for done, planned, _ in known)
-    new = math.ceil(epochs * longest) if isinstance(epochs, int) else None
+    changes: tuple[NewSetting, ...] = ()
     if len(stopped) >= _ALWAYS * len(known):
+        longest = max(done / planned for done, planned, _ in known)
+        epochs = evidence.setting("training.epochs")
+        if not isinstance(epochs, int) or longest >= _LAST:
+            return
+        changes = (NewSetting("training.epochs", math.ceil(epochs * longest)),)
         sentence = (
             f"Plan shorter trainings: early stopping ends {len(stopped)} of {len(known)} complete "
             "trials, so that a schedule never reaches its end."
         )
-        if new and longest < _LAST:
-            change = NewSetting("training.epochs", new)
-            yield _on_stopping(sentence, stopped, len(known), (change,))
-    elif not stopped and all(planned > patience for _, planned, _ in known):
+    elif stopped or any(planned <= patience for _, planned, _ in known):
+        return
+    else:
         sentence = f"Early stopping (patience {patience}) stopped none of {len(known)} trials."
-        yield _on_stopping(sentence, [], len(known), ())
-
-
-def _on_stopping(
-    sentence: str, stopped: Sequence[TrialRecord], n: int, changes: tuple[NewSetting, ...]
-) -> Finding:
-    return Finding(
+    yield Finding(
         "note",
         sentence,
         weight=0.3,
-        figures={"n_stopped": len(stopped), "n_complete": n},
+        figures={"n_stopped": len(stopped), "n_complete": len(known)},
         trials=tuple(trial.number for trial in stopped),
         changes=changes,
         advice="" if changes else "lower the patience to save time",

@@ -35,7 +35,9 @@ def noise(evidence: Evidence) -> Iterator[Finding]:
     gap = max(evidence.goodness(best) - luck - evidence.goodness(top[-1]), 0.0)
     seen = least_difference(deviation, n_splits, ratio)
     seen_with_repeats = least_difference(deviation, _REPEATS * n_splits, ratio)
-    can_repeat = _can_repeat(evidence, n_splits)
+    # Folds by time are always the same.
+    is_once = evidence.setting("validation.folds") == n_splits
+    can_repeat = is_once and evidence.setting("data.time") is None
     decides = can_repeat and seen_with_repeats < gap
     sentence = f"With {n_splits} folds only differences above {score(seen)} are reliable"
     sentence += (
@@ -58,9 +60,3 @@ def noise(evidence: Evidence) -> Iterator[Finding]:
         changes=(NewSetting("validation.repeats", _REPEATS),) if decides else (),
         advice="" if decides else "add data, or choose among the top trials by their cost",
     )
-
-
-def _can_repeat(evidence: Evidence, n_splits: int) -> bool:
-    """Return whether `validation.repeats` would give other folds; not for folds by time."""
-    is_once = evidence.setting("validation.folds") == n_splits
-    return is_once and evidence.setting("data.time") is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -85,11 +86,10 @@ def write_next_round(
     wanted = settled([one for one in advice if is_possible(one)], parameters)
     new_name = name or following(study.name)
     draft = _Draft(text, before, study, new_name, style)
-    try:
+    with suppress(UnfitError):
         return Round(new_name, draft.written(wanted), tuple(wanted), tuple(left_out))
-    except UnfitError:  # find out which change does not fit
-        made: list[Advice] = []
-    for one in wanted:
+    made: list[Advice] = []
+    for one in wanted:  # one change does not fit: find out which
         try:
             draft.written([*made, one])
         except UnfitError as error:

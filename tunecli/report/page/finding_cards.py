@@ -24,7 +24,6 @@ class Article:
         trials: numbers of the trials that show it.
     """
 
-    kind: str
     severity: str
     sentence: str
     lines: Sequence[str]
@@ -41,7 +40,6 @@ def articles(findings: Sequence[Finding], plots: Collection[str]) -> list[Articl
     """
     return [
         Article(
-            finding.kind,
             finding.severity,
             wording.plain(finding.sentence),
             [wording.plain(change.line) for change in finding.changes],

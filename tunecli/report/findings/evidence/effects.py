@@ -18,7 +18,7 @@ from scipy.special import ndtri
 
 from tunecli.report.analysis.records import TrialRecord
 from tunecli.report.findings.evidence.evidence import Evidence
-from tunecli.report.findings.evidence.positions import number_position
+from tunecli.report.findings.evidence.positions import number_position, positions
 from tunecli.study_file.settings.ranges import Categories
 
 Array = NDArray[np.float64]
@@ -78,17 +78,15 @@ def effect_of(evidence: Evidence, trials: Sequence[TrialRecord], name: str) -> E
 def design_columns(evidence: Evidence, trials: Sequence[TrialRecord], name: str) -> Array:
     """Return (n, k) centred columns of a parameter; k is 0 if it has one value in all trials."""
     kind = evidence.ranges[name]
-    has = np.array([name in trial.params for trial in trials])
     if isinstance(kind, Categories):
         values = [repr(trial.params[name]) if name in trial.params else "" for trial in trials]
         levels = sorted(set(values))[1:]
         columns = np.array([[value == level for level in levels] for value in values], float)
     else:
-        positions = np.array(
-            [number_position(kind, t, name) if name in t.params else 0.5 for t in trials]
+        centred = np.array(
+            [number_position(kind, t, name) - 0.5 if name in t.params else 0.0 for t in trials]
         )
-        centred = np.where(has, positions - 0.5, 0.0)
-        n_distinct = len(set(positions[has].tolist()))
+        n_distinct = len(set(positions(kind, trials, name)))
         powers = [] if n_distinct < 2 else [centred] if n_distinct == 2 else [centred, centred**2]
         columns = np.array(powers).T
     return (columns - columns.mean(axis=0)) if columns.size else np.zeros((len(trials), 0))

@@ -122,8 +122,8 @@ class FindingKind:
 
     Attributes:
         name: its word in JSON and the guide.
-        find: returns the findings of an `Evidence`, followed by those of each kind in `after`. Its
-            docstring is what the guide says.
+        find: the function from an `Evidence`, and the findings of each kind in `after`, to
+            findings.
         plot: the page's plot that shows it, in addition to those of its parameters.
         needs_trials: complete trials of the smallest study in which it is shown.
         of_several: whether it also holds with several objectives: it leads away from no part of

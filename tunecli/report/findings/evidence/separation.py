@@ -131,13 +131,11 @@ def without(evidence: Evidence, rule: Rule) -> tuple[Change, ...]:
             return ()
         return (DroppedChoices(name, (rule.value,)),)
     numbers = [value for value in good if isinstance(value, int | float)]
-    bound = rule.value
-    assert isinstance(bound, int | float)
-    is_float = isinstance(kind, FloatRange)
-    if rule.side == "above":
-        new = resized(kind, kind.low, rounded(bound) if is_float else math.floor(bound))
-    else:
-        new = resized(kind, rounded(bound) if is_float else math.ceil(bound), kind.high)
+    assert isinstance(rule.value, int | float)
+    inwards = math.floor if rule.side == "above" else math.ceil
+    bound = rounded(rule.value) if isinstance(kind, FloatRange) else inwards(rule.value)
+    ends = (kind.low, bound) if rule.side == "above" else (bound, kind.high)
+    new = resized(kind, *ends)
     if new.low >= new.high or any(not new.low <= value <= new.high for value in numbers[:1]):
         return ()
     return (NewRange(name, new),)

@@ -157,11 +157,10 @@ def _goodness(evidence: Evidence, trials: Sequence[TrialRecord]) -> Array:
     return np.array([evidence.goodness(t) if _is_complete(t) else worst for t in trials])
 
 
-def _expected_best(goodness: Array, n_trials: int) -> Array:
-    """Return the expected best of `n_trials` / 2 draws from the last axis."""
+def _expected_best(goodness: Array) -> Array:
+    """Return the expected best of half as many draws from the last axis as it is long."""
     n = goodness.shape[-1]
-    n_drawn = max(n_trials // 2, 1)
-    below = (np.arange(n + 1) / n) ** n_drawn
+    below = (np.arange(n + 1) / n) ** max(n // 2, 1)
     best: Array = np.sort(goodness, axis=-1) @ (below[1:] - below[:-1])
     return best
 
@@ -170,7 +169,7 @@ def _draws(evidence: Evidence, trials: Sequence[TrialRecord], choice: Scalar) ->
     """Return (n_bootstraps,) bootstrap draws of the expected best."""
     goodness, n = _goodness(evidence, trials), len(trials)
     rng = evidence.rng(f"isolation {choice!r}")
-    return _expected_best(goodness[rng.integers(0, n, (_N_BOOTSTRAPS, n))], n)
+    return _expected_best(goodness[rng.integers(0, n, (_N_BOOTSTRAPS, n))])
 
 
 def _branch(
@@ -181,7 +180,7 @@ def _branch(
     low = high = expected = None
     if n_compared:
         compared = trials[:n_compared]
-        expected = evidence.sign * float(_expected_best(_goodness(evidence, compared), n_compared))
+        expected = evidence.sign * float(_expected_best(_goodness(evidence, compared)))
         ends = _interval(_draws(evidence, compared, choice), _LEVEL)
         low, high = sorted(evidence.sign * end for end in ends)
     return Branch(
@@ -213,10 +212,10 @@ def _difference(
     differences = []
     for one, two in _pairings(evidence, winner, other):
         n = len(one)
-        estimates = [_expected_best(_goodness(evidence, trials), n) for trials in (one, two)]
+        reached = [_expected_best(_goodness(evidence, trials)) for trials in (one, two)]
+        mean = float(reached[0] - reached[1])
         draws = _draws(evidence, one, "winner") - _draws(evidence, two, choice)
         low, high = _interval(draws, level)
-        mean = float(estimates[0] - estimates[1])
         differences.append(Difference(choice, mean, low, high, n, _n_more(mean, low, n)))
     return min(differences, key=lambda difference: difference.low)
 
