@@ -10,7 +10,6 @@ import shlex
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import get_args
 
 import pytest
 from locations import PACKAGE, ROOT
@@ -19,7 +18,8 @@ from typer.main import get_command
 
 from tunecli.cli import app
 from tunecli.guide.topics import TOPICS
-from tunecli.report.findings.evidence.finding import Kind
+from tunecli.report.findings import all_findings
+from tunecli.report.findings.evidence.finding import ENOUGH_TRIALS
 from tunecli.search.suggest.samplers import KINDS
 from tunecli.study_file.catalogue.names import LOSS_TASKS, OWN_MODELS, SCALES, names
 from tunecli.study_file.settings.metric_names import METRICS
@@ -78,9 +78,19 @@ def test_the_table_of_samplers_says_how_each_continues() -> None:
     assert set(KINDS) == set(names("sampler"))
 
 
-@pytest.mark.parametrize("kind", get_args(Kind))
+@pytest.mark.parametrize("kind", all_findings.KINDS)
 def test_every_finding_is_explained(kind: str) -> None:
     assert f"\n| {kind} | " in GUIDE["report"]
+
+
+def test_what_a_small_study_and_one_of_several_objectives_show_is_explained() -> None:
+    kinds, text = all_findings.KINDS.values(), " ".join(GUIDE["report"].split())
+    few = re.search(rf"fewer than {ENOUGH_TRIALS} complete trials, only (.+?) are shown", text)
+    several = re.search(r"With several objectives, there are only (.+?)\. ", text)
+    assert few
+    assert several
+    assert set(re.split(", | and ", few[1])) == {k.name for k in kinds if not k.needs_trials}
+    assert set(re.split(", | and ", several[1])) == {k.name for k in kinds if k.of_several}
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))

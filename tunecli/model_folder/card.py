@@ -8,10 +8,9 @@ from statistics import fmean, stdev
 
 from tunecli.data.rows.summary import DataSummary
 from tunecli.model_folder.format.manifest import Manifest
-from tunecli.model_folder.model_costs import ModelCosts
-from tunecli.model_folder.results import Results
+from tunecli.model_folder.results import ModelCosts, Results
 from tunecli.model_folder.score_interval import ScoreInterval
-from tunecli.study_file.settings.metric_names import label, metric_needs, prediction_metrics
+from tunecli.study_file.settings.metric_names import metric_needs
 from tunecli.study_file.settings.units import NOT_DEFINED, with_unit
 from tunecli.study_file.text.counts import count
 from tunecli.training.compression.recipe import idle_in_words
@@ -31,11 +30,11 @@ def card(facts: Manifest, results: Results, summary: DataSummary, n_weights: int
         [f"# {_plain(facts.study)}: {_plain(facts.config.model.name)}"],
         [_what(facts, n_weights)],
         ["## Data", *_data(facts, summary)],
-        ["## Scores", *_scores(facts, results, summary)],
+        ["## Scores", *_scores(results, summary)],
         ["## Costs", _costs(results.costs)],
         ["## Limits", *_limits(facts, results)],
         ["## Use", *_use(facts)],
-        ["## Made with", *_made_with(facts)],
+        ["## Made with", f"{', '.join(map(' '.join, facts.versions.items()))}."],
     )
     return "\n\n".join("\n\n".join(block) for block in blocks) + "\n"
 
@@ -68,7 +67,7 @@ def _data(facts: Manifest, summary: DataSummary) -> Iterator[str]:
         yield "\n".join(f"- {_plain(note)}" for note in summary.notes)
 
 
-def _scores(facts: Manifest, results: Results, summary: DataSummary) -> Iterator[str]:
+def _scores(results: Results, summary: DataSummary) -> Iterator[str]:
     name = results.metric
     if results.fold_scores:
         spread = f" ± {stdev(results.fold_scores):.4g}" if len(results.fold_scores) > 1 else ""
@@ -81,15 +80,14 @@ def _scores(facts: Manifest, results: Results, summary: DataSummary) -> Iterator
         yield "No rows were held out for a test, so there is no unbiased score."
         return
     lines = ["| on the test rows | score | 95 % interval |", "| --- | --- | --- |"]
-    for metric in prediction_metrics(facts.config):
-        score = results.test[label(metric)]
-        lines.append(f"| {label(metric)} | {_score(score.score)} | {_interval(score)} |")
+    for metric, score in results.test.items():
+        lines.append(f"| {metric} | {_score(score.score)} | {_interval(score)} |")
     yield "\n".join(lines)
-    yield from (
-        f"{label(metric)} is not defined on the test rows: {_why(label(metric))}."
-        for metric in prediction_metrics(facts.config)
-        if not math.isfinite(results.test[label(metric)].score)
-    )
+    for metric, score in results.test.items():
+        if not math.isfinite(score.score):
+            needed = metric_needs(metric)
+            why = f"it needs {needed}" if needed else "it gave no finite number"
+            yield f"{metric} is not defined on the test rows: {why}."
     rows = count(results.n_test, "test row")
     yield f"The intervals are bootstrap intervals over the {rows}."
     if len(results.seeds) > 1:
@@ -107,11 +105,6 @@ def _score(value: float) -> str:
 def _interval(interval: ScoreInterval) -> str:
     ends = (interval.low, interval.high)
     return " to ".join(map(_score, ends)) if all(map(math.isfinite, ends)) else NOT_DEFINED
-
-
-def _why(name: str) -> str:
-    needed = metric_needs(name)
-    return f"it needs {needed}" if needed else "it gave no finite number"
 
 
 def _mean_of(scores: list[float]) -> str:
@@ -156,10 +149,6 @@ def _use(facts: Manifest) -> Iterator[str]:
         '```python\nfrom tunecli import load\n\nmodel = load("FOLDER")\n'
         f"model.predict(x)  # a DataFrame, an array, a tensor, or a path{proba}\n```"
     )
-
-
-def _made_with(facts: Manifest) -> Iterator[str]:
-    yield ", ".join(f"{name} {version}" for name, version in facts.versions.items()) + "."
 
 
 def _listed(names: list[str] | tuple[str, ...]) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Any
 
 from torch import nn
@@ -21,6 +21,7 @@ from tunecli.data.fold_store import FoldStore
 from tunecli.data.rows.dataset import FoldData
 from tunecli.errors import DataError, RefitError
 from tunecli.model_folder.refitting import RefitTrial
+from tunecli.model_folder.results import MANY_ROWS
 from tunecli.study_file.settings.settings import CompressionSettings, Direction, TrialConfig
 from tunecli.training.compression.costs import Latency, latency, share_of_zeros
 from tunecli.training.compression.fusing import norm_pairs
@@ -34,9 +35,6 @@ from tunecli.training.saved_models import load_network, read_models
 from tunecli.training.step.batches import batch_sizes
 from tunecli.training.step.precision import choose_device
 from tunecli.training.trial_end import compress_folds, example
-
-MANY_ROWS = 256
-"""Rows of the larger batch whose latency is measured; fewer if a fold has fewer rows."""
 
 
 @dataclass(frozen=True)
@@ -67,11 +65,6 @@ class CompressedModel:
     def score(self) -> float:
         """Mean over folds."""
         return fmean(self.fold_scores)
-
-    @property
-    def spread(self) -> float | None:
-        """Standard deviation over folds."""
-        return stdev(self.fold_scores) if len(self.fold_scores) > 1 else None
 
 
 def grid(finetune_epochs: int, *, has_norms: bool) -> list[CompressionSettings]:
@@ -116,7 +109,7 @@ def ways(trial: RefitTrial, store: FoldStore, finetune_epochs: int) -> list[Comp
     if config.train is not None or not config.compression.is_none:
         why = "was trained by your own code" if config.train else "is compressed already"
         raise RefitError(f"trial {trial.number} {why}. Choose another trial with --trial.")
-    model = new_model(config, _data(config, store)[0])
+    model = new_model(config, folds_of(store, config)[0])
     has_norms = bool(norm_pairs(model))
     return [CompressionSettings(), *grid(finetune_epochs, has_norms=has_norms)]
 
@@ -137,18 +130,15 @@ def compressed_ways(
 
 def mark_front(rows: Sequence[CompressedModel], *, maximize: bool) -> list[bool]:
     """Return for each row whether no other row is better in score and size."""
-    points = [(row.score, row.size) if row.fold_scores else None for row in rows]
-    known = [point for point in points if point is not None]
+    known = [(row.score, row.size) for row in rows if row.fold_scores]
     ways: tuple[Direction, Direction] = ("maximize" if maximize else "minimize", "minimize")
-    return [
-        point is not None and not any(dominates(one, point, ways) for one in known)
-        for point in points
-    ]
+    beaten = [point for point in known if any(dominates(one, point, ways) for one in known)]
+    return [bool(row.fold_scores) and (row.score, row.size) not in beaten for row in rows]
 
 
 def _folds(config: TrialConfig, store: FoldStore, models: Path) -> list[FoldTraining]:
     """Return the folds with the trial's models: the kept ones, or newly trained ones."""
-    data = _data(config, store)
+    data = folds_of(store, config)
     device = choose_device(config.training.device)
     try:
         weights = read_models(models, config)
@@ -166,15 +156,10 @@ def _folds(config: TrialConfig, store: FoldStore, models: Path) -> list[FoldTrai
     ]
 
 
-def _data(config: TrialConfig, store: FoldStore) -> list[FoldData]:
-    return folds_of(store, config)
-
-
 def _as_it_is(folds: Sequence[FoldTraining]) -> CompressedModel:
-    models = [fold.best_model() for fold in folds]
-    scores = [fold.measured(model)[1] for fold, model in zip(folds, models, strict=True)]
-    files = [plain_file(model.state_dict()) for model in models]
-    return _row(CompressionSettings(), folds, models, scores, files)
+    models = [(fold, fold.best_model()) for fold in folds]
+    parts = [(one, fold.measured(one)[1], plain_file(one.state_dict())) for fold, one in models]
+    return _row(CompressionSettings(), folds[0].fold, parts)
 
 
 def _compressed(
@@ -191,28 +176,19 @@ def _compressed(
     except Exception as error:  # whatever fails in one row: the other rows are still valid
         text = (str(error).strip().splitlines() or [""])[0]
         return CompressedModel(steps, reason=f"{type(error).__name__}: {text}")
-    row = _row(
-        steps,
-        folds,
-        [fold.model for fold in compressed],
-        [fold.score for fold in compressed],
-        [fold.packed.smallest() for fold in compressed],
-    )
-    return replace(row, left_out=compressed[0].packed.left_out)
+    parts = [(fold.model, fold.score, fold.packed.smallest()) for fold in compressed]
+    return replace(_row(steps, folds[0].fold, parts), left_out=compressed[0].packed.left_out)
 
 
 def _row(
-    steps: CompressionSettings,
-    folds: Sequence[FoldTraining],
-    models: Sequence[nn.Module],
-    scores: Sequence[float],
-    files: Sequence[bytes],
+    steps: CompressionSettings, rows: FoldData, parts: Sequence[tuple[nn.Module, float, bytes]]
 ) -> CompressedModel:
-    rows = folds[0].fold
+    """Return the results of all folds, each given by its model, its score and its file."""
+    models, scores, files = zip(*parts, strict=True)
     n_rows = min(MANY_ROWS, len(rows.y_train))
     return CompressedModel(
         steps,
-        tuple(scores),
+        scores,
         size=fmean(map(len, files)),
         gzipped=fmean(len(gzip.compress(file)) for file in files),
         one=latency(models[0], example(rows, 1)),

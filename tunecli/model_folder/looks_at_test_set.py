@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from datetime import UTC, datetime
+
+from pydantic_core import to_jsonable_python
 
 from tunecli.database.write import StudyDatabase
 from tunecli.model_folder.results import Results
@@ -12,14 +13,8 @@ from tunecli.search.study.study_folder import StudyFolder
 
 def count_look(study_folder: StudyFolder, trial: int, results: Results) -> None:
     """Record a look at the test set, before any score is shown."""
-    score = results.of_test
-    assert score is not None
-    numbers = {"score": score.score, "low": score.low, "high": score.high}
-    look = {
-        "trial": trial,
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        **{name: value if math.isfinite(value) else None for name, value in numbers.items()},
-    }
+    score = to_jsonable_python(results.of_test, inf_nan_mode="null")
+    look = {"trial": trial, "at": datetime.now(UTC).isoformat(timespec="seconds"), **score}
     database = StudyDatabase.open(study_folder.url, study_folder.name)
     assert database is not None, "it was read before"
     try:

@@ -7,18 +7,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from pydantic_core import to_jsonable_python
+
 from tunecli.data.fold_store import FoldStore
 from tunecli.data.rows.summary import is_same_content
 from tunecli.data.rows.workspace import Workspace
 from tunecli.data.user_code.import_user_code import permit
 from tunecli.errors import RefitError
-from tunecli.model_folder.as_searched import as_searched
 from tunecli.model_folder.card import card
 from tunecli.model_folder.find import MODEL
 from tunecli.model_folder.format.folder import TEXTS, refuse_foreign_model
 from tunecli.model_folder.format.write_model import write_model
 from tunecli.model_folder.looks_at_test_set import count_look
-from tunecli.model_folder.refitting import Refitted, RefitTrial, refit_seeds
+from tunecli.model_folder.refitting import Refitted, RefitTrial, as_searched, refit_seeds
 from tunecli.model_folder.results import Results, results_of
 from tunecli.report.analysis.records import StudyRecord, TrialRecord
 from tunecli.report.studies.best import config_of
@@ -154,14 +155,10 @@ def _write(path: Path, study: StudyRecord, refits: Sequence[Refitted], results: 
         f"Trial {model.facts.trial} of study {study.name}: the configuration of the model in "
         "this folder."
     )
+    values = to_jsonable_python(results, inf_nan_mode="null")
     contents = (
         to_yaml(model.facts.config, f"{study.name}-{model.facts.trial}", header),
-        metrics_json(results),
+        json.dumps(values, indent=1, allow_nan=False) + "\n",
         card(model.facts, results, study.summary, model.n_weights),
     )
     write_model(path, model, dict(zip(TEXTS, contents, strict=True)))
-
-
-def metrics_json(results: Results) -> str:
-    """Return the content of `metrics.json`."""
-    return json.dumps(results.data(), indent=1, allow_nan=False) + "\n"

@@ -1,23 +1,25 @@
-"""Train a trial's configuration on all rows outside the test set."""
+"""Train a trial's configuration on all rows outside the test set, or average its fold models."""
 
 from __future__ import annotations
 
-import math
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import safetensors
 import sklearn
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from tunecli import __version__
 from tunecli.data.final_fit import FinalFit, final_fit
 from tunecli.data.fold_store import FoldStore
+from tunecli.data.preprocessing.fitted_preprocessing import Preprocessing, fit_preprocessing
+from tunecli.data.rows.dataset import FoldData
 from tunecli.data.rows.features import as_features
-from tunecli.errors import RefitError
+from tunecli.errors import DataError, RefitError
 from tunecli.model_folder.format.manifest import Manifest, MemberManifest
 from tunecli.model_folder.format.model import Member, Model
 from tunecli.study_file.catalogue.code_hashes import OF_FILES
@@ -25,12 +27,18 @@ from tunecli.study_file.settings.code_names import CodeName
 from tunecli.study_file.settings.settings import TrialConfig
 from tunecli.training.compression.packing import Packed, unpack
 from tunecli.training.fold import FoldTraining, new_model
-from tunecli.training.fold_data import takes_integers
+from tunecli.training.fold_data import folds_of, takes_integers
 from tunecli.training.models.building import embeds_categories
 from tunecli.training.models.embeddings import bin_counts
 from tunecli.training.outcome.score_guard import NoScoreError
+from tunecli.training.saved_models import Kept, load_network, read_models
 from tunecli.training.step.batches import batch_sizes
-from tunecli.training.step.losses import Predictions, n_outputs, standardizes_target
+from tunecli.training.step.losses import (
+    Predictions,
+    build_loss,
+    n_outputs,
+    standardizes_target,
+)
 from tunecli.training.step.precision import choose_device
 from tunecli.training.trial_end import packed_models
 
@@ -104,7 +112,10 @@ def _refits(trial: RefitTrial, store: FoldStore, n_seeds: int) -> Iterator[Refit
 
 def _refit(trial: RefitTrial, config: TrialConfig, store: FoldStore, fit: FinalFit) -> Refitted:
     device = choose_device(config.training.device)
-    training = FoldTraining(config, fit.fold, device, _fewest_batches(config, store))
+    # The batches per epoch of the smallest fold space the evaluations in a search.
+    size = config.training.batch_size
+    fewest = min(len(batch_sizes(len(train), size)) for train, _ in store.split.folds)
+    training = FoldTraining(config, fit.fold, device, fewest)
     n_evaluations = min(trial.best_step + 1, len(training.timetable.evaluations))
     if fit.has_validation:
         for _ in range(n_evaluations):
@@ -117,23 +128,9 @@ def _refit(trial: RefitTrial, config: TrialConfig, store: FoldStore, fit: FinalF
             f"the training with seed {config.seed} diverged: its weights are not finite. Choose "
             "another trial with --trial."
         )
-    member = Member(
-        MemberManifest(
-            shape=tuple(as_features(fit.fold.x_train).shape),
-            n_outputs=n_outputs(config.loss, fit.fold),
-            meaning=training.meaning,
-            preprocessing=type(fit.preprocessing).__name__,
-            n_bins=bin_counts(network),
-            norms=packed.norms if packed is not None else (),
-        ),
-        fit.preprocessing,
-        network,
-        packed,
-    )
-    model = Model(manifest_of(trial, config, store, (member.facts,)), [member], device)
+    member = _member(config, fit.fold, fit.preprocessing, network, packed)
     n_valid = len(fit.fold.valid_rows) if fit.has_validation else 0
-    predictions = predicted(model, store, store.split.test_rows)
-    return Refitted(model, config.seed, predictions, len(fit.fold.y_train), n_valid)
+    return _refitted(trial, config, store, [member], len(fit.fold.y_train), n_valid)
 
 
 def _network(
@@ -149,21 +146,90 @@ def _network(
     return unpack(packed, new_model(config, fit.fold)), packed
 
 
-def _fewest_batches(config: TrialConfig, store: FoldStore) -> int:
-    """Return the batches per epoch of the smallest fold, which spaces evaluations in a search."""
-    size = config.training.batch_size
-    return min(len(batch_sizes(len(train), size)) for train, _ in store.split.folds)
+def as_searched(trial: RefitTrial, store: FoldStore, folder: Path) -> Refitted:
+    """Return the mean of a trial's fold models as one model, without training.
+
+    Args:
+        folder: the folder in which the search kept them.
+
+    Raises:
+        RefitError: the search kept none of this trial, or they are damaged.
+    """
+    config = trial.config
+    try:
+        models = read_models(folder, config)
+    except DataError as error:
+        raise RefitError(
+            f"trial {trial.number} has no models to average: {error} A search keeps only the "
+            "models of its best trials (search.keep_models). Leave out --as-searched to train "
+            "the model instead."
+        ) from None
+    folds = folds_of(store, config)
+    if len(folds) != len(models):
+        raise RefitError(
+            f"the models in {folder} belong to other folds. Leave out --as-searched to train the "
+            "model instead."
+        )
+    members = [_fold_member(trial, store, *pair) for pair in zip(folds, models, strict=True)]
+    return _refitted(trial, config, store, members, len(store.split.search_rows))
 
 
-def predicted(model: Model, store: FoldStore, rows: Tensor) -> Predictions | None:
-    """Return a model's predictions for rows of the data set, in their order; None without rows."""
-    if not len(rows):
-        return None
-    blocks = store.dataset.blocks(rows, model.row_kind.block_rows(model.batch_rows))
-    return np.concatenate([model.of_rows(block) for block in blocks])
+def _fold_member(trial: RefitTrial, store: FoldStore, fold: FoldData, model: Kept) -> Member:
+    config = trial.config
+    train_rows, _ = store.split.folds[fold.number]
+    fitted = fit_preprocessing(
+        store.dataset,
+        train_rows,
+        store.settings,
+        config.data.scale,
+        embeds_categories(config.model),
+        store.workspace.cache,
+        integers=takes_integers(config),
+    )
+    try:
+        network = load_network(model, new_model(config, fold))
+    except DataError as error:
+        raise RefitError(f"trial {trial.number}: {error}") from None
+    return _member(config, fold, fitted, network, model if isinstance(model, Packed) else None)
 
 
-def manifest_of(
+def _member(
+    config: TrialConfig,
+    fold: FoldData,
+    preprocessing: Preprocessing,
+    network: nn.Module,
+    packed: Packed | None,
+) -> Member:
+    facts = MemberManifest(
+        shape=tuple(as_features(fold.x_train).shape),
+        n_outputs=n_outputs(config.loss, fold),
+        meaning=build_loss(config.loss, fold).meaning,
+        preprocessing=type(preprocessing).__name__,
+        n_bins=bin_counts(network),
+        norms=packed.norms if packed is not None else (),
+    )
+    return Member(facts, preprocessing, network, packed)
+
+
+def _refitted(
+    trial: RefitTrial,
+    config: TrialConfig,
+    store: FoldStore,
+    members: Sequence[Member],
+    n_rows: int,
+    validation_rows: int = 0,
+) -> Refitted:
+    """Return the model of these members with its predictions for the test rows."""
+    facts = _manifest(trial, config, store, tuple(member.facts for member in members))
+    model = Model(facts, members, choose_device(config.training.device))
+    predictions, rows = None, store.split.test_rows
+    if len(rows):
+        blocks = store.dataset.blocks(rows, model.row_kind.block_rows(model.batch_rows))
+        predictions = np.concatenate([model.of_rows(block) for block in blocks])
+    return Refitted(model, config.seed, predictions, n_rows, validation_rows)
+
+
+def _manifest(
     trial: RefitTrial, config: TrialConfig, store: FoldStore, members: tuple[MemberManifest, ...]
 ) -> Manifest:
     """Return the content of `model.json` for a model of this trial."""
@@ -211,10 +277,3 @@ def versions() -> dict[str, str]:
         "scikit-learn": sklearn.__version__,
         "safetensors": safetensors.__version__,
     }
-
-
-def mean_and_spread(values: list[float]) -> tuple[float, float]:
-    """Return the mean and the standard deviation (with n - 1); the latter is 0 for one value."""
-    mean = math.fsum(values) / len(values)
-    rest = math.fsum((value - mean) ** 2 for value in values)
-    return mean, math.sqrt(rest / (len(values) - 1)) if len(values) > 1 else 0.0

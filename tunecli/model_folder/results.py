@@ -1,25 +1,52 @@
-"""The scores of a refitted model, for `metrics.json`."""
+"""The scores and the costs of a refitted model, for `metrics.json`."""
 
 from __future__ import annotations
 
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.metrics import confusion_matrix
 
 from tunecli.data.fold_store import FoldStore
-from tunecli.model_folder.model_costs import ModelCosts, costs_of_model
+from tunecli.model_folder.format.model import Model
+from tunecli.model_folder.format.write_model import weight_files
 from tunecli.model_folder.refitting import Refitted, RefitTrial
 from tunecli.model_folder.score_interval import Predicted, ScoreInterval, bootstrap_intervals
 from tunecli.study_file.settings.metric_names import label, prediction_metrics
 from tunecli.study_file.settings.settings import TrialConfig
+from tunecli.training.compression.costs import Latency, latency, macs, share_of_zeros
 from tunecli.training.step.losses import Predictions
 
+MANY_ROWS = 256
+"""Rows of the larger batch whose latency is measured; fewer if there are fewer."""
+
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
+
+
+@dataclass(frozen=True)
+class ModelCosts:
+    """The costs of all members of a model together, without preprocessing.
+
+    Attributes:
+        size: bytes of the files with its weights.
+        n_weights: number of parameters.
+        zeros: share of the layers' weights that are zero, mean over members.
+        macs: multiply-accumulate operations for one row.
+        left_out: compression steps that would not have made the files smaller.
+        latency: seconds for 1 row and for `MANY_ROWS` rows (or as many as there are), by the
+            number of rows: median and interquartile range.
+    """
+
+    size: int
+    n_weights: int
+    zeros: float
+    macs: int
+    latency: dict[str, Latency]
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -70,11 +97,6 @@ class Results:
         """Mean over folds."""
         return statistics.fmean(self.fold_scores) if self.fold_scores else math.nan
 
-    def data(self) -> dict[str, Any]:
-        """Return plain values for JSON, with None for numbers that are not finite."""
-        values: dict[str, Any] = _finite(asdict(self))
-        return values
-
 
 def results_of(
     trial: RefitTrial, store: FoldStore, refits: Sequence[Refitted], looks: int
@@ -88,13 +110,14 @@ def results_of(
     metrics = prediction_metrics(config)
     first = refits[0]
     y = dataset.y[store.split.test_rows].numpy()
-    n_classes = len(dataset.classes)
     test: dict[str, ScoreInterval] = {}
     confusion, residuals = None, None
     if first.predictions is not None:
         test = bootstrap_intervals(metrics, _on_test(store, y, first.predictions))
         if dataset.task == "classification":
-            confusion = confusion_matrix(y, first.predictions, n_classes)
+            guessed = first.predictions.argmax(1)
+            counts = confusion_matrix(y, guessed, labels=range(len(dataset.classes)))
+            confusion = tuple(map(tuple, counts.tolist()))
         else:
             residuals = residual_quantiles(y, first.predictions)
     return Results(
@@ -127,15 +150,6 @@ def _on_test(store: FoldStore, y: NDArray[np.generic], predictions: Predictions)
     return Predicted(dataset.task, y, predictions, len(dataset.classes), weights)
 
 
-def confusion_matrix(
-    y: NDArray[np.generic], probabilities: Predictions, n_classes: int
-) -> tuple[tuple[int, ...], ...]:
-    """Count the rows of each true (first axis) and predicted class."""
-    cells = y.astype(np.int64) * n_classes + probabilities.argmax(1)
-    counts = np.bincount(cells, minlength=n_classes**2).reshape(n_classes, n_classes)
-    return tuple(tuple(int(n) for n in row) for row in counts)
-
-
 def residual_quantiles(y: NDArray[np.generic], values: Predictions) -> dict[str, float]:
     """Return quantiles of prediction minus truth, by their share."""
     errors = values.astype(np.float64) - y.astype(np.float64)
@@ -143,11 +157,27 @@ def residual_quantiles(y: NDArray[np.generic], values: Predictions) -> dict[str,
     return {f"{share:g}": float(error) for share, error in zip(QUANTILES, quantiles, strict=True)}
 
 
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: _finite(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(entry) for entry in value]
-    return value
+def costs_of_model(model: Model, store: FoldStore) -> ModelCosts:
+    """Measure a model's costs on rows of the search, with torch's current number of threads."""
+    members = model.members
+    rows = store.split.search_rows[:MANY_ROWS]
+    read = next(store.dataset.blocks(rows, len(rows)))
+    prepared = [member.preprocessing(read).to(model.device) for member in members]
+    times = {
+        str(n): _sum([latency(m.network, p[:n]) for m, p in zip(members, prepared, strict=True)])
+        for n in (1, len(rows))
+    }
+    packed = [member.packed for member in members if member.packed is not None]
+    return ModelCosts(
+        size=sum(map(len, weight_files(model).values())),
+        n_weights=model.n_weights,
+        zeros=sum(share_of_zeros(member.network) for member in members) / len(members),
+        macs=sum(macs(m.network, p[:1]) for m, p in zip(members, prepared, strict=True)),
+        latency=times,
+        left_out=tuple(dict.fromkeys(step for one in packed for step in one.left_out)),
+    )
+
+
+def _sum(times: list[Latency]) -> Latency:
+    """Add the latencies of members, which compute one after another."""
+    return Latency(*(sum(getattr(t, name) for t in times) for name in ("median", "low", "high")))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tunecli.errors import RefitError
@@ -124,37 +124,33 @@ def within(
     Raises:
         RefitError: a metric was not measured, or no trial meets the conditions.
     """
-    complete = ranking.ranked(study)
-    if not complete:
+    measured = [(trial, _measured(study, trial)) for trial in ranking.ranked(study)]
+    if not measured:
         raise _none_complete(study)
     for name in [*(limit.metric for limit in limits), *([wanted.metric] if wanted else [])]:
-        _refuse_unmeasured(study, complete, name)
-        complete = [one for one in complete if math.isfinite(_value(study, one, name))]
-        if not complete:
+        _refuse_unmeasured(study, [values for _, values in measured], name)
+        measured = [(trial, values) for trial, values in measured if math.isfinite(values[name])]
+        if not measured:
             raise RefitError(f"{name} is not defined for any complete trial of {study.name}.")
-    eligible = [
-        trial
-        for trial in complete
-        if all(limit.holds(_value(study, trial, limit.metric)) for limit in limits)
-    ]
-    if not eligible:
-        closest = [_closest(study, complete, limit) for limit in limits]
-        raise RefitError(f"no complete trial meets all conditions: {'; '.join(closest)}.")
     by = wanted or study.objectives[0]
     sign = -1.0 if by.direction == "maximize" else 1.0
-    return min(eligible, key=lambda trial: (sign * _value(study, trial, by.metric), trial.number))
+    eligible = [
+        (sign * values[by.metric], trial.number, trial)
+        for trial, values in measured
+        if all(limit.holds(values[limit.metric]) for limit in limits)
+    ]
+    if not eligible:
+        closest = [_closest([values for _, values in measured], limit) for limit in limits]
+        raise RefitError(f"no complete trial meets all conditions: {'; '.join(closest)}.")
+    return min(eligible)[-1]
 
 
-def _closest(study: StudyRecord, complete: Sequence[TrialRecord], limit: CostLimit) -> str:
+def _closest(measured: Sequence[Mapping[str, float]], limit: CostLimit) -> str:
     """Return the best value of any trial, in words."""
-    values = [_value(study, trial, limit.metric) for trial in complete]
+    values = [one[limit.metric] for one in measured]
     reached = max(values) if limit.sign.startswith(">") else min(values)
     side = "highest" if limit.sign.startswith(">") else "lowest"
     return f"the {side} {limit.metric} is {metric_text(limit.metric, reached)}"
-
-
-def _value(study: StudyRecord, trial: TrialRecord, name: str) -> float:
-    return _measured(study, trial)[name]
 
 
 def _measured(study: StudyRecord, trial: TrialRecord) -> dict[str, float]:
@@ -164,10 +160,11 @@ def _measured(study: StudyRecord, trial: TrialRecord) -> dict[str, float]:
     return known | dict(trial.metrics) | dict(values)
 
 
-def _refuse_unmeasured(study: StudyRecord, complete: Sequence[TrialRecord], name: str) -> None:
-    every = [_measured(study, trial) for trial in complete]
-    if not all(name in known for known in every):
-        names = sorted(set.intersection(*(set(known) for known in every)))
+def _refuse_unmeasured(
+    study: StudyRecord, measured: Sequence[Mapping[str, float]], name: str
+) -> None:
+    if not all(name in known for known in measured):
+        names = sorted(set.intersection(*map(set, measured)))
         hint = did_you_mean(name, names) or f" Available: {', '.join(names)}."
         raise RefitError(f"{name} was not measured in study {study.name}.{hint}")
 

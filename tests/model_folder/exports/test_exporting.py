@@ -13,10 +13,10 @@ from model_cases import STUDIES, case
 from safetensors.torch import load_file
 
 from tunecli.errors import DataError, ExportError
-from tunecli.model_folder.as_searched import as_searched
 from tunecli.model_folder.exports.exporting import TOLERANCE, Format, export_model
 from tunecli.model_folder.exports.graph import given_to_graph, why_not_whole
 from tunecli.model_folder.format.model import Member, Model
+from tunecli.model_folder.refitting import as_searched
 from tunecli.training.cross_validation import CrossValidation
 from tunecli.training.models.building import embeds_categories
 from tunecli.training.saved_models import keep_models

@@ -45,7 +45,7 @@ def evidence(folder: Path, n_trials: int, name: str = "digits") -> Evidence:
 
 
 def test_all_that_is_due(tmp_path: Path) -> None:
-    finding = Finding("dead", "advice", "It does nothing.", changes=(NewSetting("a.b", 3),))
+    finding = Finding("advice", "It does nothing.", kind="dead", changes=(NewSetting("a.b", 3),))
     text = to_markdown(evidence(tmp_path, 12), [finding])
     assert text.startswith("## digits: maximize accuracy\n")
     assert "- **advice:** It does nothing.\n  - `a.b: 3`\n" in text
@@ -56,7 +56,7 @@ def test_all_that_is_due(tmp_path: Path) -> None:
 
 
 def test_a_hostile_study_is_only_text(tmp_path: Path) -> None:
-    finding = Finding("dead", "note", NASTY, advice=NASTY)
+    finding = Finding("note", NASTY, kind="dead", advice=NASTY)
     text = to_markdown(evidence(tmp_path, 3, NASTY), [finding])
     rendered = MarkdownIt("commonmark").enable("table").render(text)
     assert not re.search(r"<(script|a|em)\b", rendered)

@@ -13,22 +13,27 @@ from scipy import stats
 
 from tunecli.report.analysis.records import StudyRecord, TrialRecord
 from tunecli.report.findings.all_findings import (
-    ENOUGH_TRIALS,
     MOST_SHOWN,
     all_findings,
     leading_findings,
 )
 from tunecli.report.findings.baseline import baseline
 from tunecli.report.findings.evidence.evidence import Baseline, Evidence
-from tunecli.report.findings.evidence.finding import DroppedChoices, Finding, NewRange, NewSetting
+from tunecli.report.findings.evidence.finding import (
+    ENOUGH_TRIALS,
+    DroppedChoices,
+    Finding,
+    NewRange,
+    NewSetting,
+)
 from tunecli.report.findings.evidence.positions import position
 from tunecli.report.findings.failures import failures
 from tunecli.report.findings.fitting import _spearman, fitting
-from tunecli.report.findings.lengths import lengths
+from tunecli.report.findings.length import lengths
 from tunecli.report.findings.limits import limits
 from tunecli.report.findings.noise import noise
-from tunecli.report.findings.space.losing_options import isolated_options
-from tunecli.report.findings.stability import unstable
+from tunecli.report.findings.space.isolation import isolated_options
+from tunecli.report.findings.space.unstable import unstable
 from tunecli.report.findings.ties import simplest, ties
 
 
@@ -77,10 +82,14 @@ def test_an_option_whose_range_ends_too_early_has_not_lost() -> None:
     evidence = planted(Plant(optimizers={"SGD": -0.03, "AdamW": 0.0}), 0)
     (lost,) = isolated_options(evidence)
     assert lost.changes == (DroppedChoices("optimizer", ("SGD",)),)
-    (waits,) = isolated_options(evidence, at_edges=["optimizer.SGD.lr"])
+    (waits,) = isolated_options(evidence, [edge("optimizer.SGD.lr")])
     assert not waits.changes
     assert "optimizer (SGD needs wider ranges first)" in waits.sentence
-    assert isolated_options(evidence, at_edges=["optimizer.AdamW.lr"]) == [lost]
+    assert isolated_options(evidence, [edge("optimizer.AdamW.lr")]) == [lost]
+
+
+def edge(parameter: str) -> Finding:
+    return Finding("advice", "", kind="edge", parameters=(parameter,))
 
 
 def test_a_report_is_the_same_each_time() -> None:

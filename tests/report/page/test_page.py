@@ -142,7 +142,9 @@ def test_the_policy_lets_only_our_scripts_run(page: Page) -> None:
 
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Page:
-    finding = Finding("dead", "note", NASTY, advice=NASTY, changes=(NewSetting(NASTY, NASTY),))
+    finding = Finding(
+        "note", NASTY, kind="dead", advice=NASTY, changes=(NewSetting(NASTY, NASTY),)
+    )
     return page_of(nasty(tmp_path_factory.mktemp("hostile")), [finding])
 
 
@@ -249,10 +251,10 @@ def test_the_test_score_stands_beside_that_of_the_search() -> None:
 
 def test_each_finding_has_its_plot() -> None:
     found = [
-        Finding("noise", "advice", "One.", trials=(3,)),
-        Finding("ties", "advice", "Two."),
-        Finding("edge", "advice", "Three.", parameters=("lr",)),
-        Finding("optimism", "note", "Four."),
+        Finding("advice", "One.", kind="noise", trials=(3,)),
+        Finding("advice", "Two.", kind="ties"),
+        Finding("advice", "Three.", kind="edge", parameters=("lr",)),
+        Finding("note", "Four.", kind="optimism"),
     ]
     shown = [finding_plots(one, ["leaders", "parameter:lr", "test"]) for one in found]
     assert shown == [["leaders"], ["leaders"], ["parameter:lr"], ["test"]]

@@ -11,11 +11,14 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections.abc import Iterator, Sequence
 
 from tunecli.report.analysis.fold_test import LEVEL
 from tunecli.report.analysis.ranking import noise_of
+from tunecli.report.analysis.records import TrialRecord
 from tunecli.report.findings.evidence.evidence import Evidence
-from tunecli.report.findings.evidence.finding import Finding
+from tunecli.report.findings.evidence.finding import Finding, finding
+from tunecli.report.findings.evidence.separation import log_choose
 from tunecli.report.phrases.wording import about, plain, score
 from tunecli.study_file.text.counts import count
 
@@ -23,15 +26,17 @@ _FEWEST = 20
 MORE = (10, 50, 100)
 
 
-def budget(evidence: Evidence) -> list[Finding]:
+@finding("budget", plot="history")
+def budget(evidence: Evidence) -> Iterator[Finding]:
     """Return one finding: the expected gain of more trials, or for how long none improved."""
     n = len(evidence.ranked)
     if n < _FEWEST:
-        return []
-    ended = [trial for trial in evidence.study.trials if trial.outcome]
+        return
+    ended = evidence.ended()
     seconds = statistics.fmean(trial.seconds or 0.0 for trial in ended)
     if not evidence.is_independent:
-        return _standstill(evidence, seconds)
+        yield from _standstill(evidence, ended, seconds)
+        return
     goodness = [evidence.goodness(trial) for trial in evidence.ranked]
     gains = {more: expected_gain(goodness, more * n / len(ended)) for more in MORE}
     noise = noise_of(evidence.ranked[0])
@@ -42,21 +47,18 @@ def budget(evidence: Evidence) -> list[Finding]:
     cost = f" (about {about(seconds * MORE[-1])} of training)" if seconds else ""
     more = f"{MORE[-1]} more trials are expected to improve {metric} by {gain}"
     sentence = f"{more}." if pays else f"{more}, which is less than the noise of the best trial."
-    return [
-        Finding(
-            "budget",
-            "note",
-            sentence,
-            weight=0.3,
-            figures={
-                "gains": {str(more): gain for more, gain in gains.items()},
-                "seconds_each": seconds,
-            },
-            advice=f"search --trials {total}{cost}"
-            if pays
-            else "stop here, or change the search space",
-        )
-    ]
+    yield Finding(
+        "note",
+        sentence,
+        weight=0.3,
+        figures={
+            "gains": {str(more): gain for more, gain in gains.items()},
+            "seconds_each": seconds,
+        },
+        advice=f"search --trials {total}{cost}"
+        if pays
+        else "stop here, or change the search space",
+    )
 
 
 def expected_gain(goodness: list[float], n_more: float) -> float:
@@ -82,35 +84,29 @@ def expected_best(ordered: list[float], n_drawn: int) -> float:
         ordered: ascending.
     """
     n = len(ordered)
-    total = _log_choose(n, n_drawn)
+    total = log_choose(n, n_drawn)
     return math.fsum(
-        value * math.exp(_log_choose(i, n_drawn - 1) - total)
+        value * math.exp(log_choose(i, n_drawn - 1) - total)
         for i, value in enumerate(ordered)
         if i >= n_drawn - 1
     )
 
 
-def _standstill(evidence: Evidence, seconds: float) -> list[Finding]:
+def _standstill(
+    evidence: Evidence, ended: Sequence[TrialRecord], seconds: float
+) -> Iterator[Finding]:
     """Return for how long no trial improved, where trials that learn allow no forecast."""
-    ended = [t for t in evidence.study.trials if t.outcome]
     best = evidence.ranked[0]
     n_since = sum(t.number > best.number for t in ended)
     if n_since < max(10, len(ended) // 3):
-        return []
+        return
     chance = (len(ended) - n_since) / len(ended)
     cost = f" (about {about(seconds * n_since)} of training)" if seconds else ""
-    return [
-        Finding(
-            "budget",
-            "note",
-            f"The last {count(n_since, 'trial')}{cost} did not beat trial {best.number}.",
-            weight=0.3 if chance > LEVEL else 0.5,
-            figures={"n_since_best": n_since, "seconds_each": seconds},
-            trials=(best.number,),
-            advice="change the search space instead of adding trials",
-        )
-    ]
-
-
-def _log_choose(n: int, k: int) -> float:
-    return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
+    yield Finding(
+        "note",
+        f"The last {count(n_since, 'trial')}{cost} did not beat trial {best.number}.",
+        weight=0.3 if chance > LEVEL else 0.5,
+        figures={"n_since_best": n_since, "seconds_each": seconds},
+        trials=(best.number,),
+        advice="change the search space instead of adding trials",
+    )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 
-from tunecli.report.findings.evidence.common_cause import common_cause
 from tunecli.report.findings.evidence.evidence import Evidence
-from tunecli.report.findings.evidence.finding import Finding
+from tunecli.report.findings.evidence.finding import Finding, finding
+from tunecli.report.findings.evidence.separation import common_cause
 from tunecli.report.phrases.wording import plain, shortened
 from tunecli.study_file.text.counts import count
 from tunecli.training.outcome.failure_reasons import ERROR, alike
@@ -16,12 +17,12 @@ _PURITY = 0.6
 _LONGEST = 120  # characters of a reason
 
 
-def failures(evidence: Evidence) -> list[Finding]:
+@finding("failures", plot="history", needs_trials=0, of_several=True)
+def failures(evidence: Evidence) -> Iterator[Finding]:
     """Return a finding on the most common reason of failed trials."""
-    failed = [t for t in evidence.study.trials if t.outcome == "failed"]
-    ended = [t for t in evidence.study.trials if t.outcome is not None]
+    failed, ended = evidence.ended("failed"), evidence.ended()
     if not failed:
-        return []
+        return
     (reason, n_alike), *_ = Counter(alike(t.reason) for t in failed).most_common(1)
     same = [trial for trial in failed if alike(trial.reason) == reason]
     why = shortened(
@@ -31,24 +32,21 @@ def failures(evidence: Evidence) -> list[Finding]:
     cause = common_cause(evidence, same, others, _PURITY)
     sentence = _sentence(n_alike, len(failed), len(ended), is_explained=cause.rule is not None)
     share = len(failed) / len(ended)
-    return [
-        Finding(
-            "failures",
-            "problem" if share >= _PROBLEM else "advice",
-            f"{sentence}: {why}.{cause.sentence}",
-            weight=min(1.0, 0.3 + share),
-            figures={
-                "n_failed": len(failed),
-                "n_ended": len(ended),
-                "reasons": dict(Counter(alike(trial.reason) for trial in failed)),
-                "rule": cause.rule,
-            },
-            parameters=cause.parameters,
-            trials=tuple(trial.number for trial in failed),
-            changes=cause.changes,
-            advice=f"see --trial {same[-1].number}",
-        )
-    ]
+    yield Finding(
+        "problem" if share >= _PROBLEM else "advice",
+        f"{sentence}: {why}.{cause.sentence}",
+        weight=min(1.0, 0.3 + share),
+        figures={
+            "n_failed": len(failed),
+            "n_ended": len(ended),
+            "reasons": dict(Counter(alike(trial.reason) for trial in failed)),
+            "rule": cause.rule,
+        },
+        parameters=cause.parameters,
+        trials=tuple(trial.number for trial in failed),
+        changes=cause.changes,
+        advice=f"see --trial {same[-1].number}",
+    )
 
 
 def _sentence(n_alike: int, n_failed: int, n_ended: int, *, is_explained: bool) -> str:

@@ -9,22 +9,21 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.special import stdtr
 
 from tunecli.report.analysis.curves import Curve
+from tunecli.report.analysis.ranking import noise_of
 from tunecli.report.analysis.records import TrialRecord
+from tunecli.report.findings.evidence.effects import ranks
 from tunecli.report.findings.evidence.evidence import Evidence
-from tunecli.report.findings.evidence.finding import Finding
-from tunecli.report.findings.evidence.positions import number_position
-from tunecli.report.findings.space.edges import crowd_at, widened
+from tunecli.report.findings.evidence.finding import Finding, finding
+from tunecli.report.findings.evidence.positions import Numeric, positions
+from tunecli.report.findings.space.edge import crowd_at, widened
 from tunecli.report.phrases.wording import plain
-from tunecli.study_file.settings.ranges import Categories
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 REGULARIZERS = frozenset(
     {"weight_decay", "dropout", "l1", "label_smoothing", "mixup", "cutmix", "input_noise", "ema"}
@@ -68,54 +67,53 @@ def fit_of(curve: Curve, sign: int) -> Fit | None:
     return Fit(smooth[peak] - smooth[-1], loss_last < loss_then)
 
 
+@finding("fitting", plot="learning", of_several=True)
 def fitting(evidence: Evidence) -> list[Finding]:
     """Return a finding if the good trials overfit, else one if they underfit."""
-    return _overfitting(evidence) or _underfitting(evidence)
+    return [*_overfitting(evidence)] or [*_underfitting(evidence)]
 
 
-def _underfitting(evidence: Evidence) -> list[Finding]:
-    """Return a finding if a regularizer is best near zero: the models have too little freedom."""
+def _underfitting(evidence: Evidence) -> Iterator[Finding]:
+    """Yield a finding if a regularizer is best near zero: the models have too little freedom."""
     natural = {
         name: kind
-        for name, kind in evidence.ranges.items()
-        if name.rpartition(".")[2] in REGULARIZERS
-        and not isinstance(kind, Categories)
-        and kind.low < kind.high
-        and widened(name, kind, 0.0) is None  # else the edge itself is the finding
+        for name, kind in _regularizers(evidence).items()
+        if kind.low < kind.high
+        and widened(name, kind, 0.0) is None  # else the edge is the finding
     }
-    level = _TREND / len(natural) if natural else _TREND
-    crowds = {name: crowd_at(evidence, name, kind, 0.0, level) for name, kind in natural.items()}
-    crowded = {name: crowd for name, crowd in crowds.items() if crowd is not None}
-    if not crowded:
-        return []
-    name, crowd = min(crowded.items(), key=lambda item: item[1].chance)
-    metric = plain(evidence.study.metric)
-    return [
-        Finding(
-            "fitting",
-            "advice",
-            f"The models underfit: {crowd.n_inside} of the best {crowd.n_good} trials have almost "
-            f"no {plain(name)}, and more of it makes the {metric} worse.",
-            weight=0.6,
-            figures={"slope": crowd.slope, "p": crowd.chance, "n_good": crowd.n_good},
-            parameters=(name,),
-            trials=crowd.trials,
-            advice="use a larger model, or train longer",
-        )
+    crowds = [
+        (name, crowd)
+        for name, kind in natural.items()
+        if (crowd := crowd_at(evidence, name, kind, 0.0, _TREND / len(natural))) is not None
     ]
+    if not crowds:
+        return
+    name, crowd = min(crowds, key=lambda one: one[1].chance)
+    metric = plain(evidence.study.metric)
+    yield Finding(
+        "advice",
+        f"The models underfit: {crowd.n_inside} of the best {crowd.n_good} trials have almost "
+        f"no {plain(name)}, and more of it makes the {metric} worse.",
+        weight=0.6,
+        figures={"slope": crowd.slope, "p": crowd.chance, "n_good": crowd.n_good},
+        parameters=(name,),
+        trials=crowd.trials,
+        advice="use a larger model, or train longer",
+    )
 
 
-def _overfitting(evidence: Evidence) -> list[Finding]:
-    fits = {trial.number: fit for trial in evidence.good if (fit := _fit(evidence, trial))}
+def _overfitting(evidence: Evidence) -> Iterator[Finding]:
+    fits = _fits(evidence, evidence.good)
     if len(fits) < 3:
-        return []
-    noise = _noise(evidence)
-    overfit = [n for n, f in fits.items() if f.loss_falls and f.decline > _DECLINE * noise]
-    declines = [fit.decline for fit in fits.values()]
+        return
+    noises = [noise for trial in evidence.good if (noise := noise_of(trial)) is not None]
+    worst = _DECLINE * (statistics.median(noises) if noises else 0.0)
+    overfit = [trial.number for trial, fit in fits if fit.loss_falls and fit.decline > worst]
+    declines = [fit.decline for _, fit in fits]
     error = statistics.stdev(declines) / math.sqrt(len(declines))
     mean = statistics.fmean(declines)
     if len(overfit) < _MOST * len(fits) or mean <= 3 * error:
-        return []
+        return
     moved = _what_moved_it(evidence)
     sentence = (
         f"{len(overfit)} of the best {len(fits)} trials overfit: their training loss keeps "
@@ -125,53 +123,48 @@ def _overfitting(evidence: Evidence) -> list[Finding]:
         name, correlation = moved
         effect = "reduces" if correlation < 0 else "increases"
         sentence += f" More {plain(name)} {effect} this."
+    yield Finding(
+        "advice",
+        sentence,
+        weight=0.65,
+        figures={
+            "mean_decline": mean,
+            "n_overfit": len(overfit),
+            "n_good": len(fits),
+            "moved_by": list(moved) if moved else None,
+        },
+        parameters=(moved[0],) if moved else (),
+        trials=tuple(overfit),
+        advice=_way_out(evidence, moved),
+    )
+
+
+def _regularizers(evidence: Evidence) -> dict[str, Numeric]:
+    return {n: k for n, k in evidence.numeric.items() if n.rpartition(".")[2] in REGULARIZERS}
+
+
+def _fits(evidence: Evidence, trials: Sequence[TrialRecord]) -> list[tuple[TrialRecord, Fit]]:
+    """Return the trials whose curves show how far they fell back."""
     return [
-        Finding(
-            "fitting",
-            "advice",
-            sentence,
-            weight=0.65,
-            figures={
-                "mean_decline": mean,
-                "n_overfit": len(overfit),
-                "n_good": len(fits),
-                "moved_by": list(moved) if moved else None,
-            },
-            parameters=(moved[0],) if moved else (),
-            trials=tuple(overfit),
-            advice=_way_out(evidence, moved),
-        )
+        (trial, fit)
+        for trial in trials
+        if (curve := evidence.curves.get(trial.trial_id)) is not None
+        if (fit := fit_of(curve, evidence.sign)) is not None
     ]
-
-
-def _fit(evidence: Evidence, trial: TrialRecord) -> Fit | None:
-    curve = evidence.curves.get(trial.trial_id)
-    return fit_of(curve, evidence.sign) if curve is not None else None
-
-
-def _noise(evidence: Evidence) -> float:
-    """Return the median standard error of a mean over folds; 0 where it is unknown."""
-    errors = [
-        trial.spread / math.sqrt(len(trial.fold_scores))
-        for trial in evidence.good
-        if trial.spread is not None
-    ]
-    return statistics.median(errors) if errors else 0.0
 
 
 def _what_moved_it(evidence: Evidence) -> tuple[str, float] | None:
     """Return the regularizer that the decline depends on most, and their rank correlation."""
-    fits = [(trial, fit) for trial in evidence.ranked if (fit := _fit(evidence, trial))]
-    names = [n for n in evidence.ranges if n.rpartition(".")[2] in REGULARIZERS]
+    fits = _fits(evidence, evidence.ranked)
+    n_names = sum(name.rpartition(".")[2] in REGULARIZERS for name in evidence.ranges)
     correlations: dict[str, float] = {}
-    for name in names:
-        kind = evidence.ranges[name]
-        pairs = [(trial, fit) for trial, fit in fits if name in trial.params]
-        if isinstance(kind, Categories) or len(pairs) < _FEWEST_CORRELATED:
+    for name, kind in _regularizers(evidence).items():
+        declines = [fit.decline for trial, fit in fits if name in trial.params]
+        if len(declines) < _FEWEST_CORRELATED:
             continue
-        positions = [number_position(kind, trial, name) for trial, _ in pairs]
-        correlation, p = _spearman(positions, [fit.decline for _, fit in pairs])
-        if p < _LEVEL / len(names):
+        places = positions(kind, (trial for trial, _ in fits), name)
+        correlation, p = _spearman(places, declines)
+        if p < _LEVEL / n_names:
             correlations[name] = correlation
     return max(correlations.items(), key=lambda item: abs(item[1])) if correlations else None
 
@@ -181,23 +174,12 @@ def _spearman(one: Sequence[float], other: Sequence[float]) -> tuple[float, floa
 
     The p-value is that of Student's t.
     """
-    import numpy as np
-    from scipy.special import stdtr
-
     if len(set(one)) < 2 or len(set(other)) < 2:
         return 0.0, 1.0
-    r = float(np.corrcoef(_ranks(one), _ranks(other)).item(1))
+    r = float(np.corrcoef(ranks(one), ranks(other)).item(1))
     n_free = len(one) - 2
     t = abs(r) * math.sqrt(n_free / max(1 - r * r, 1e-12))
     return r, float(2 * stdtr(n_free, -t))
-
-
-def _ranks(values: Sequence[float]) -> NDArray[np.float64]:
-    import numpy as np
-
-    _, inverse, n_equal = np.unique(values, return_inverse=True, return_counts=True)
-    means: NDArray[np.float64] = np.cumsum(n_equal) - (n_equal - 1) / 2
-    return means[inverse]
 
 
 def _way_out(evidence: Evidence, moved: tuple[str, float] | None) -> str:

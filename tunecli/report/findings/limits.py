@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 
-from tunecli.report.findings.evidence.common_cause import common_cause
 from tunecli.report.findings.evidence.evidence import Evidence
-from tunecli.report.findings.evidence.finding import Finding
+from tunecli.report.findings.evidence.finding import Finding, finding
+from tunecli.report.findings.evidence.separation import common_cause
 from tunecli.report.phrases.wording import joined, plain
 from tunecli.study_file.text.counts import count
 
@@ -14,43 +15,38 @@ _MANY = 0.5  # share of the trials
 _PURITY = 0.95  # the best trials often lie close to a limit: what meets it must not be cut off
 
 
-def limits(evidence: Evidence) -> list[Finding]:
+@finding("limits", plot="history", needs_trials=0, of_several=True)
+def limits(evidence: Evidence) -> Iterator[Finding]:
     """Return a finding if any trial is infeasible."""
-    ended = [trial for trial in evidence.study.trials if trial.outcome is not None]
-    beyond = [trial for trial in ended if trial.outcome == "infeasible"]
+    beyond, ended = evidence.ended("infeasible"), evidence.ended()
     if not beyond:
-        return []
+        return
     broken = Counter(
         limit.partition(" of ")[0] for trial in beyond for limit in trial.reason.split(" and ")
     )
     which = joined([plain(name) for name, _ in broken.most_common()])
     is_all = len(beyond) == len(ended)
-    complete = [trial for trial in ended if trial.outcome == "complete"]
-    cause = common_cause(evidence, beyond, complete, _PURITY)
+    cause = common_cause(evidence, beyond, evidence.ended("complete"), _PURITY)
     breaks = "breaks" if len(beyond) == 1 else "break"
     if is_all:
         sentence = f"No trial of {len(ended):,} meets the limits. Broken: {which}."
-    elif cause.rule is not None:
-        sentence = f"{count(len(beyond), 'trial')} {breaks} a limit ({which})."
     else:
-        trials = count(len(ended), "trial")
-        sentence = f"{len(beyond)} of {trials} {breaks} a limit ({which})."
+        of_all = f"{len(beyond)} of {count(len(ended), 'trial')}"
+        trials = count(len(beyond), "trial") if cause.rule else of_all
+        sentence = f"{trials} {breaks} a limit ({which})."
     share = len(beyond) / len(ended)
-    return [
-        Finding(
-            "limits",
-            "problem" if is_all else "advice" if share >= _MANY else "note",
-            sentence + cause.sentence,
-            weight=min(1.0, 0.3 + share),
-            figures={
-                "n_beyond": len(beyond),
-                "n_ended": len(ended),
-                "limits": dict(broken),
-                "rule": cause.rule,
-            },
-            parameters=cause.parameters,
-            trials=tuple(trial.number for trial in beyond),
-            changes=cause.changes,
-            advice="search smaller models, or relax the limit" if share >= _MANY else "",
-        )
-    ]
+    yield Finding(
+        "problem" if is_all else "advice" if share >= _MANY else "note",
+        sentence + cause.sentence,
+        weight=min(1.0, 0.3 + share),
+        figures={
+            "n_beyond": len(beyond),
+            "n_ended": len(ended),
+            "limits": dict(broken),
+            "rule": cause.rule,
+        },
+        parameters=cause.parameters,
+        trials=tuple(trial.number for trial in beyond),
+        changes=cause.changes,
+        advice="search smaller models, or relax the limit" if share >= _MANY else "",
+    )

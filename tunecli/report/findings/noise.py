@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Iterator
 from operator import sub
 
 from tunecli.report.analysis.fold_test import least_difference
 from tunecli.report.findings.evidence.evidence import Evidence
-from tunecli.report.findings.evidence.finding import Finding, NewSetting
+from tunecli.report.findings.evidence.finding import Finding, NewSetting, finding
 from tunecli.report.findings.optimism import expected_luck
 from tunecli.report.phrases.wording import score
 
@@ -16,7 +17,8 @@ _FEWEST_TIED = 3
 _REPEATS = 3
 
 
-def noise(evidence: Evidence) -> list[Finding]:
+@finding("noise", plot="leaders")
+def noise(evidence: Evidence) -> Iterator[Finding]:
     """Return a finding if most of the top trials are tied."""
     top = [t for t in evidence.ranked[:_TOP] if t.spread is not None]
     n_splits = len(top[0].fold_scores) if top else 0
@@ -24,7 +26,7 @@ def noise(evidence: Evidence) -> list[Finding]:
     tied = {trial.number for trial in evidence.tied}
     n_tied = sum(trial.number in tied for trial in top[1:])
     if len(top) < _TOP or n_tied < max(_FEWEST_TIED, len(top) // 2):
-        return []
+        return
     best, ratio = top[0], evidence.n_valid_per_train
     deviation = statistics.median(
         statistics.stdev(map(sub, best.fold_scores, trial.fold_scores)) for trial in top[1:]
@@ -33,7 +35,9 @@ def noise(evidence: Evidence) -> list[Finding]:
     gap = max(evidence.goodness(best) - luck - evidence.goodness(top[-1]), 0.0)
     seen = least_difference(deviation, n_splits, ratio)
     seen_with_repeats = least_difference(deviation, _REPEATS * n_splits, ratio)
-    can_repeat = _can_repeat(evidence, n_splits)
+    # Folds by time are always the same.
+    is_once = evidence.setting("validation.folds") == n_splits
+    can_repeat = is_once and evidence.setting("data.time") is None
     decides = can_repeat and seen_with_repeats < gap
     sentence = f"With {n_splits} folds only differences above {score(seen)} are reliable"
     sentence += (
@@ -41,27 +45,18 @@ def noise(evidence: Evidence) -> list[Finding]:
         if can_repeat
         else ", so most of the top trials are tied."
     )
-    return [
-        Finding(
-            "noise",
-            "advice" if decides else "note",
-            sentence,
-            weight=0.45 if decides else 0.25,
-            figures={
-                "gap": gap,
-                "n_tied": n_tied,
-                "least_difference": seen,
-                "least_difference_with_repeats": seen_with_repeats,
-                "repeats": _REPEATS,
-            },
-            trials=tuple(trial.number for trial in top),
-            changes=(NewSetting("validation.repeats", _REPEATS),) if decides else (),
-            advice="" if decides else "add data, or choose among the top trials by their cost",
-        )
-    ]
-
-
-def _can_repeat(evidence: Evidence, n_splits: int) -> bool:
-    """Return whether `validation.repeats` would give other folds; not for folds by time."""
-    is_once = evidence.setting("validation.folds") == n_splits
-    return is_once and evidence.setting("data.time") is None
+    yield Finding(
+        "advice" if decides else "note",
+        sentence,
+        weight=0.45 if decides else 0.25,
+        figures={
+            "gap": gap,
+            "n_tied": n_tied,
+            "least_difference": seen,
+            "least_difference_with_repeats": seen_with_repeats,
+            "repeats": _REPEATS,
+        },
+        trials=tuple(trial.number for trial in top),
+        changes=(NewSetting("validation.repeats", _REPEATS),) if decides else (),
+        advice="" if decides else "add data, or choose among the top trials by their cost",
+    )

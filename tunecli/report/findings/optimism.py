@@ -8,59 +8,57 @@ trials often vary more than good ones, and never win.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+
+import numpy as np
 
 from tunecli.report.analysis.records import TrialRecord
-from tunecli.report.findings.evidence.evidence import Evidence, TestScore
-from tunecli.report.findings.evidence.finding import Finding
+from tunecli.report.findings.evidence.evidence import Evidence
+from tunecli.report.findings.evidence.finding import Finding, finding
 from tunecli.report.phrases.wording import score
-
-if TYPE_CHECKING:
-    import numpy as np
 
 _N_DRAWS = 2000
 _TOP = 50  # trials that a lucky draw could make the best
 _ALL, _MOST = 0.99, 0.5  # shares of the gap
 
 
-def optimism(evidence: Evidence) -> list[Finding]:
+@finding("optimism", plot="test")
+def optimism(evidence: Evidence) -> Iterator[Finding]:
     """Return one finding once the test score is known."""
     test = evidence.test
     if test is None or not evidence.ranked:
-        return []
+        return
     best = evidence.ranked[0]
     gap = evidence.goodness(best) - evidence.sign * test.score
     luck = expected_luck(evidence)
-    is_outside = not test.low <= (best.value or 0.0) <= test.high
     sentence = (
         f"The best trial scores {score(test.score)} on the test rows and "
         f"{score(best.value, test.score)} in the search."
     )
     if luck is not None:
         sentence += f" {_explanation(luck, gap)}"
-    unexplained = gap > 0 and is_outside and _is_outside(evidence, test, best, luck or 0.0)
+    value = best.value or 0.0
+    corrected = value - evidence.sign * (luck or 0.0)
+    is_outside = not any(test.low <= one <= test.high for one in (value, corrected))
+    unexplained = gap > 0 and is_outside
     if unexplained:
         sentence += " Luck alone cannot explain the gap: the test rows differ from the others."
-    return [
-        Finding(
-            "optimism",
-            "advice" if unexplained else "note",
-            sentence,
-            weight=0.8,
-            figures={
-                "test": test.score,
-                "low": test.low,
-                "high": test.high,
-                "best": best.value,
-                "luck": luck,
-            },
-            trials=(best.number,),
-            advice="check how the test rows were split off (data.test, data.group, data.time)"
-            if unexplained
-            else "",
-        )
-    ]
+    yield Finding(
+        "advice" if unexplained else "note",
+        sentence,
+        weight=0.8,
+        figures={
+            "test": test.score,
+            "low": test.low,
+            "high": test.high,
+            "best": best.value,
+            "luck": luck,
+        },
+        trials=(best.number,),
+        advice="check how the test rows were split off (data.test, data.group, data.time)"
+        if unexplained
+        else "",
+    )
 
 
 def _explanation(luck: float, gap: float) -> str:
@@ -77,8 +75,6 @@ def expected_luck(evidence: Evidence) -> float | None:
     noise = paired_noises(top)
     if noise is None:
         return None
-    import numpy as np
-
     values = np.array([evidence.goodness(trial) for trial in top])
     draws = evidence.rng("optimism").normal(0.0, noise, (_N_DRAWS, len(values)))
     winners = (values + draws).argmax(axis=1)
@@ -94,16 +90,9 @@ def paired_noises(trials: Sequence[TrialRecord]) -> np.ndarray | None:
     sizes = {len(trial.fold_scores) for trial in trials}
     if len(trials) < 2 or len(sizes) != 1 or sizes == {1}:
         return None
-    import numpy as np
-
     scores = np.array([trial.fold_scores for trial in trials])
     centred = scores - scores.mean(axis=1, keepdims=True)
     rest = centred - np.median(centred, axis=0)
     n_trials, n_folds = scores.shape
     variances = rest.var(axis=1, ddof=1) * n_trials / (n_trials - 1)
     return np.sqrt(variances / n_folds) if np.isfinite(variances).all() else None
-
-
-def _is_outside(evidence: Evidence, test: TestScore, best: TrialRecord, luck: float) -> bool:
-    corrected = (best.value or 0.0) - evidence.sign * luck
-    return not test.low <= corrected <= test.high

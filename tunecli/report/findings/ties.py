@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 from tunecli.report.analysis.fold_test import p_value
 from tunecli.report.analysis.ranking import noise_of
 from tunecli.report.analysis.records import TrialRecord
 from tunecli.report.findings.evidence.evidence import Evidence
-from tunecli.report.findings.evidence.finding import Finding
+from tunecli.report.findings.evidence.finding import Finding, finding
 from tunecli.report.phrases.wording import duration
 from tunecli.study_file.text.counts import count
 
@@ -28,12 +29,13 @@ def simplest(evidence: Evidence) -> TrialRecord | None:
     return min((t for t in evidence.tied if evidence.goodness(t) >= least), key=_cost)
 
 
-def ties(evidence: Evidence) -> list[Finding]:
+@finding("ties", plot="leaders")
+def ties(evidence: Evidence) -> Iterator[Finding]:
     """Return a finding if other trials are tied with the best."""
     n_others = len(evidence.tied) - 1
     recommended = simplest(evidence)
     if n_others < 1 or recommended is None:
-        return []
+        return
     best, ratio = evidence.tied[0], evidence.n_valid_per_train
     is_simpler = _is_simpler(recommended, best)
     if is_simpler:
@@ -48,23 +50,18 @@ def ties(evidence: Evidence) -> list[Finding]:
             f"{n_others:,} other {are} tied with the best (trial {best.number}) over "
             f"{count(len(best.fold_scores), 'fold')}; no simpler trial comes as close."
         )
-    return [
-        Finding(
-            "ties",
-            "advice" if is_simpler else "note",
-            sentence,
-            weight=0.5 if is_simpler else 0.2,
-            figures={
-                "n_tied": n_others,
-                "recommended": recommended.number,
-                "p": p_value(best.fold_scores, recommended.fold_scores, ratio),
-            },
-            trials=tuple(trial.number for trial in evidence.tied),
-            advice=f"see --trial {recommended.number}"
-            if is_simpler
-            else f"use trial {best.number}",
-        )
-    ]
+    yield Finding(
+        "advice" if is_simpler else "note",
+        sentence,
+        weight=0.5 if is_simpler else 0.2,
+        figures={
+            "n_tied": n_others,
+            "recommended": recommended.number,
+            "p": p_value(best.fold_scores, recommended.fold_scores, ratio),
+        },
+        trials=tuple(trial.number for trial in evidence.tied),
+        advice=f"see --trial {recommended.number}" if is_simpler else f"use trial {best.number}",
+    )
 
 
 def _cost(trial: TrialRecord) -> tuple[float, float]:

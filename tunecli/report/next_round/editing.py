@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from tunecli.report.findings.evidence.finding import Change, Fixed, NewRange, NewSetting
+from tunecli.report.findings.evidence.positions import Numeric, resized
 from tunecli.study_file.catalogue.names import canonical
 from tunecli.study_file.read.overrides import set_path
-from tunecli.study_file.settings.ranges import FloatRange, IntRange
+from tunecli.study_file.settings.ranges import FloatRange
 from tunecli.study_file.settings.switching_off import is_none
 from tunecli.study_file.space.parameter_locations import ParameterLocation, places
 from tunecli.study_file.space.tree import SETTINGS, Choice, Named, Number, OptionalRange, identity
@@ -22,7 +23,7 @@ Where = tuple[Any, Any]
 
 
 class UnfitError(Exception):
-    """A change that cannot be made to this file; the text is the reason."""
+    """A change that cannot be made to this file; the text is a sentence with the reason."""
 
 
 class Editing:
@@ -88,7 +89,7 @@ class Editing:
 
     def _location(self, parameter: str) -> ParameterLocation:
         if parameter not in self._locations:
-            raise UnfitError(f"{parameter} is not searched in this file")
+            raise UnfitError(f"{parameter} is not searched in this file.")
         return self._locations[parameter]
 
     def _find(self, at: Path) -> Where:
@@ -109,18 +110,18 @@ class Editing:
             self._search_in(NewRange(change.path, number), note)
             return
         if location is not None:
-            raise UnfitError(f"{change.path} is searched")
+            raise UnfitError(f"{change.path} is searched.")
         try:
             path = set_path(self.data, change.path, change.value)
         except ValueError as error:
-            raise UnfitError(str(error)) from None
+            raise UnfitError(f"{error}.") from None
         self._notes.append((self._find(path), note))
 
     def _search_in(self, change: NewRange, note: str) -> None:
         node = self._location(change.parameter).node
         node = node.inside if isinstance(node, OptionalRange) else node
         if not isinstance(node, Number) or type(node.range) is not type(change.range):
-            raise UnfitError(f"{change.parameter} now has another kind of range")
+            raise UnfitError(f"{change.parameter} now has another kind of range.")
         holder, key = self._where[change.parameter]
         kind = "float" if isinstance(node.range, FloatRange) else "int"
         number = _in_steps(node.range, change.range)
@@ -133,8 +134,9 @@ class Editing:
         if node is None or isinstance(node, Choice):
             choices = self._choices(change.parameter)
             if change.value not in choices:
-                raise UnfitError(f"{change.parameter} has no option {change.value!r}")
-            others = tuple(choice for choice in choices if not _is_same(choice, change.value))
+                raise UnfitError(f"{change.parameter} has no option {change.value!r}.")
+            kept = identity(change.value)
+            others = tuple(choice for choice in choices if identity(choice) != kept)
             self._drop(change.parameter, others, note)
         elif not isinstance(node, OptionalRange):
             self._put(where, change.value, note)
@@ -157,18 +159,15 @@ class Editing:
         node = self._location(parameter).node
         if isinstance(node, OptionalRange):
             if len(dropped) != 1:
-                raise UnfitError(f"{parameter} would have no options left")
+                raise UnfitError(f"{parameter} would have no options left.")
             self._fix(Fixed(node.name, not dropped[0]), note)
             return
         choices = self._choices(parameter)
-        kept = [
-            index
-            for index, choice in enumerate(choices)
-            if not any(_is_same(choice, other) for other in dropped)
-        ]
+        gone = {identity(choice) for choice in dropped}
+        kept = [index for index, choice in enumerate(choices) if identity(choice) not in gone]
         if not kept or len(kept) == len(choices):
             reason = "would have no options left" if not kept else "has none of these options"
-            raise UnfitError(f"{parameter} {reason}")
+            raise UnfitError(f"{parameter} {reason}.")
         holder, key = self._where[parameter]
         options = holder[key]["choice"]
         if isinstance(options, dict):
@@ -231,10 +230,6 @@ def _without_gate(written: dict[str, Any]) -> Any:
     return {key: value for key, value in written.items() if key != "or"}
 
 
-def _is_same(one: Scalar, other: Scalar) -> bool:
-    return identity(one) == identity(other)
-
-
 def _holders(data: Any, at: Path) -> Iterator[tuple[Path, Any]]:
     if isinstance(data, dict | list):
         yield at, data
@@ -243,22 +238,18 @@ def _holders(data: Any, at: Path) -> Iterator[tuple[Path, Any]]:
             yield from _holders(inside, (*at, key))
 
 
-def _up_to(number: FloatRange | IntRange, value: Scalar) -> FloatRange | IntRange:
+def _up_to(number: Numeric, value: Scalar) -> Numeric:
     """Return the range with another high end, for a setting whose best value lies elsewhere."""
     if isinstance(value, bool) or not isinstance(value, int | float) or value <= number.low:
-        raise UnfitError(f"{value!r} is below the range")
-    if isinstance(number, IntRange):
-        return IntRange(number.low, int(value), number.log, number.step)
-    return FloatRange(number.low, float(value), number.log, number.step)
+        raise UnfitError(f"{value!r} is below the range.")
+    return resized(number, number.low, value)
 
 
-def _in_steps(old: FloatRange | IntRange, new: FloatRange | IntRange) -> FloatRange | IntRange:
+def _in_steps(old: Numeric, new: Numeric) -> Numeric:
     """Return the new range with its ends on the steps of the old one."""
     step = old.step
     if not step or step == 1 or old.log:
         return new
     n_low, n_high = (round((end - old.low) / step) for end in (new.low, new.high))
     low, high = (round(old.low + n * step, 12) for n in (n_low, max(n_high, n_low)))
-    if isinstance(old, IntRange):
-        return IntRange(int(low), int(high), old.log, old.step)
-    return FloatRange(low, high, old.log, old.step)
+    return resized(old, low, high)

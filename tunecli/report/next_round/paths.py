@@ -8,14 +8,7 @@ from pathlib import Path
 from typing import Any
 
 _CODE = re.compile(r"(?P<file>[^:]+\.py):(?P<name>[A-Za-z_]\w*)")
-_SETTINGS = (
-    ("data", "source"),
-    ("data", "test"),
-    ("data", "target"),
-    ("data", "root"),
-    ("validation", "file"),
-    ("validation", "folder"),
-)
+_SETTINGS = {"data": ("source", "test", "target", "root"), "validation": ("file", "folder")}
 
 
 def moved(data: dict[str, Any], before: Path, after: Path) -> dict[str, Any]:
@@ -29,10 +22,11 @@ def moved(data: dict[str, Any], before: Path, after: Path) -> dict[str, Any]:
     new: dict[str, Any] = _code_moved(data, before, after)
     if isinstance(new.get("data"), str):
         new["data"] = _path_moved(new["data"], before, after)
-    for section, setting in _SETTINGS:
-        inside = new.get(section)
-        if isinstance(inside, dict) and isinstance(inside.get(setting), str):
-            inside[setting] = _path_moved(inside[setting], before, after)
+    for section, settings in _SETTINGS.items():
+        inside: Any = new.get(section)
+        for setting in settings if isinstance(inside, dict) else ():
+            if isinstance(inside.get(setting), str):
+                inside[setting] = _path_moved(inside[setting], before, after)
     return new
 
 

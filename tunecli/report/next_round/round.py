@@ -5,17 +5,18 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from tunecli.errors import StudyFileError, TunecliError
+from tunecli.report.analysis.ranking import best_trial
 from tunecli.report.analysis.records import StudyRecord
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.finding import NewSetting
-from tunecli.report.next_round.chosen_changes import Advice, is_possible, settled
+from tunecli.report.next_round.chosen_changes import Advice, closer, is_possible, settled
 from tunecli.report.next_round.editing import Editing, UnfitError
-from tunecli.report.next_round.exploit import closer
 from tunecli.report.next_round.paths import moved
 from tunecli.report.phrases import wording
 from tunecli.report.phrases.optional_ranges import newest
@@ -85,21 +86,22 @@ def write_next_round(
     wanted = settled([one for one in advice if is_possible(one)], parameters)
     new_name = name or following(study.name)
     draft = _Draft(text, before, study, new_name, style)
-    written, made = draft.written(wanted), wanted
-    if isinstance(written, str):  # one change does not fit: find out which
-        made = []
-        for one in wanted:
-            problem = draft.written([*made, one])
-            if isinstance(problem, str):
-                left_out.append(f"{wording.plain(one.change.line)}, since {problem}")
-            else:
-                made.append(one)
-        written = draft.written(made)
-    if isinstance(written, str):
+    with suppress(UnfitError):
+        return Round(new_name, draft.written(wanted), tuple(wanted), tuple(left_out))
+    made: list[Advice] = []
+    for one in wanted:  # one change does not fit: find out which
+        try:
+            draft.written([*made, one])
+        except UnfitError as error:
+            left_out.append(f"{wording.plain(one.change.line)}, since {error}")
+        else:
+            made.append(one)
+    try:
+        return Round(new_name, draft.written(made), tuple(made), tuple(left_out))
+    except UnfitError as error:
         raise NoStudyFileError(
-            f"The study file of the round after {study.name} cannot be written: {written}"
-        )
-    return Round(new_name, written[0], tuple(made), tuple(left_out))
+            f"The study file of the round after {study.name} cannot be written: {error}"
+        ) from None
 
 
 def following(name: str) -> str:
@@ -139,20 +141,24 @@ class _Draft:
     name: str
     style: Style
 
-    def written(self, advice: Sequence[Advice]) -> tuple[str] | str:
-        """Return (text of the file with these changes,), or a sentence on what prevents them."""
+    def written(self, advice: Sequence[Advice]) -> str:
+        """Return the text of the file with these changes.
+
+        Raises:
+            UnfitError: one of them cannot be made, or the file would be invalid.
+        """
         data = copy.deepcopy(Document.parse(self.text, "").data)
         editing = Editing(data, self.before)
         try:
             editing.make([(one.change, _comment(one)) for one in advice])
-            self._go_on(editing, is_same=not any(map(_changes_all, advice)))
+            # Trials before a new setting differ from those after it.
+            is_same = not any(isinstance(one.change, NewSetting) for one in advice)
+            self._go_on(editing, is_same=is_same)
             text = annotated(rewritten(self.text, data), editing.notes)
             StudyFile.from_text(text, self.study.file)
-        except UnfitError as error:
-            return f"{error}."
         except StudyFileError as error:
-            return error.problems[0].message
-        return (text,)
+            raise UnfitError(error.problems[0].message) from None
+        return text
 
     def _go_on(self, editing: Editing, *, is_same: bool) -> None:
         """Name the new study and its parent, from which it starts and learns.
@@ -168,19 +174,17 @@ class _Draft:
         search["start_with"] = {"study": parent, "best": N_BEST}
         search.pop("learn_from", None)
         if is_same and sampler in LEARNERS:
-            search["learn_from"] = [*self.before.search.learn_from, parent]
-            if len(search["learn_from"]) == 1:
-                [search["learn_from"]] = search["learn_from"]
+            others = self.before.search.learn_from
+            search["learn_from"] = [*others, parent] if others else parent
         data["search"] = search
 
     def _parent(self) -> str:
         """Return the parent study in words."""
-        n_trials = count(len(self.study.trials), "trial")
-        ranked = Evidence(self.study).ranked
-        if not ranked:
-            return f"{self.study.name}: {n_trials}"
-        best = f"best {wording.plain(self.study.metric)} {wording.score(ranked[0].value)}"
-        return f"{self.study.name}: {n_trials}, {best}"
+        words = f"{self.study.name}: {count(len(self.study.trials), 'trial')}"
+        best = best_trial(self.study)
+        if best is None:
+            return words
+        return f"{words}, best {wording.plain(self.study.metric)} {wording.score(best.value)}"
 
     def _sampler(self, search: dict[str, Any]) -> str:
         """Write the sampler that the style asks for, and return its full name."""
@@ -196,14 +200,9 @@ class _Draft:
 
 def _put_first(data: dict[str, Any], key: str, value: Any) -> None:
     """Set a section; a new one comes before all others."""
-    rest = dict(data)
+    new = {**data, key: value} if key in data else {key: value, **data}
     data.clear()
-    data.update({**rest, key: value} if key in rest else {key: value, **rest})
-
-
-def _changes_all(advice: Advice) -> bool:
-    """Return whether all trials before a change differ from those after it."""
-    return isinstance(advice.change, NewSetting)
+    data.update(new)
 
 
 def _comment(advice: Advice) -> str:

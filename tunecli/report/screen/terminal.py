@@ -99,7 +99,8 @@ def _next(study: StudyRecord, best: TrialRecord | None, options: str) -> Iterato
 
 def _findings(evidence: Evidence, everything: bool) -> Iterator[RenderableType]:
     """Yield the findings, and how many trials are needed for more."""
-    from tunecli.report.findings.all_findings import ENOUGH_TRIALS, all_findings, leading_findings
+    from tunecli.report.findings.all_findings import all_findings, leading_findings
+    from tunecli.report.findings.evidence.finding import ENOUGH_TRIALS
 
     findings = all_findings(evidence)
     chosen = findings if everything else leading_findings(findings, evidence)
@@ -130,7 +131,7 @@ def _finding_table(findings: Sequence[Finding]) -> Table:
 
 
 def _isolations(evidence: Evidence) -> Iterator[RenderableType]:
-    from tunecli.report.findings.evidence.isolation import isolations
+    from tunecli.report.findings.space.isolation import isolations
 
     compared = [
         one for one in isolations(evidence) if sum(b.n_complete > 0 for b in one.branches) > 1

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from tunecli.report.analysis import ranking
 from tunecli.report.analysis.records import StudyRecord, TrialRecord
-from tunecli.report.findings.evidence.isolation import Branch, Isolation
+from tunecli.report.findings.space.isolation import Branch, Isolation
 from tunecli.report.phrases import wording
 from tunecli.report.phrases.layout import folded, numeric, plain_table, unbroken
 from tunecli.report.phrases.optional_ranges import GATE, is_gate

@@ -11,18 +11,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
 
 from tunecli.report.analysis.records import TrialRecord
 from tunecli.report.findings.evidence.evidence import Evidence
-from tunecli.report.findings.evidence.positions import number_position
+from tunecli.report.findings.evidence.positions import number_position, positions
 from tunecli.study_file.settings.ranges import Categories
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+Array = NDArray[np.float64]
 
-    Array = NDArray[np.float64]
 
 _TRIALS_PER_COLUMN = 4
 _N_PERMUTATIONS = 300
@@ -62,8 +62,6 @@ def effect_of(evidence: Evidence, trials: Sequence[TrialRecord], name: str) -> E
     Args:
         trials: ranked, best first.
     """
-    import numpy as np
-
     own = design_columns(evidence, trials, name)
     if not own.shape[1]:
         return None
@@ -79,20 +77,16 @@ def effect_of(evidence: Evidence, trials: Sequence[TrialRecord], name: str) -> E
 
 def design_columns(evidence: Evidence, trials: Sequence[TrialRecord], name: str) -> Array:
     """Return (n, k) centred columns of a parameter; k is 0 if it has one value in all trials."""
-    import numpy as np
-
     kind = evidence.ranges[name]
-    has = np.array([name in trial.params for trial in trials])
     if isinstance(kind, Categories):
         values = [repr(trial.params[name]) if name in trial.params else "" for trial in trials]
         levels = sorted(set(values))[1:]
         columns = np.array([[value == level for level in levels] for value in values], float)
     else:
-        positions = np.array(
-            [number_position(kind, t, name) if name in t.params else 0.5 for t in trials]
+        centred = np.array(
+            [number_position(kind, t, name) - 0.5 if name in t.params else 0.0 for t in trials]
         )
-        centred = np.where(has, positions - 0.5, 0.0)
-        n_distinct = len(set(positions[has].tolist()))
+        n_distinct = len(set(positions(kind, trials, name)))
         powers = [] if n_distinct < 2 else [centred] if n_distinct == 2 else [centred, centred**2]
         columns = np.array(powers).T
     return (columns - columns.mean(axis=0)) if columns.size else np.zeros((len(trials), 0))
@@ -108,8 +102,6 @@ def slope_at_end(effect: Effect, end: float) -> tuple[float, float]:
         the slope in standard deviations of the score over the width of the range, positive if it
         still rises outwards, and its standard error.
     """
-    import numpy as np
-
     outwards = 1.0 if end else -1.0
     weights = outwards * np.array([1.0, 2 * (end - 0.5)])[: effect.columns.shape[1]]
     inverse = np.linalg.pinv(effect.columns.T @ effect.columns)
@@ -122,8 +114,6 @@ def slope_at_end(effect: Effect, end: float) -> tuple[float, float]:
 
 def permutation_p(effect: Effect, rng: np.random.Generator) -> float:
     """Return how often the parameter's values in random order explain as much."""
-    import numpy as np
-
     own = _orthonormal(effect.columns)
     observed = _share(effect.score, own)
     orders = np.array([rng.permutation(len(own)) for _ in range(_N_PERMUTATIONS)])
@@ -136,8 +126,6 @@ def _others(
     evidence: Evidence, trials: Sequence[TrialRecord], name: str, score: Array, n_own: int
 ) -> Array:
     """Return columns of the other parameters, the most explanatory first, as many as fit."""
-    import numpy as np
-
     room = len(trials) // _TRIALS_PER_COLUMN - n_own - 1
     candidates = [
         design_columns(evidence, trials, other) for other in evidence.ranges if other != name
@@ -154,8 +142,6 @@ def _others(
 
 def _orthonormal(columns: Array) -> Array:
     """Return (n, rank) an orthonormal basis of the space of the columns."""
-    import numpy as np
-
     if not columns.shape[1]:
         return columns
     left, sizes, _ = np.linalg.svd(columns, full_matrices=False)
@@ -168,13 +154,13 @@ def _share(score: Array, basis: Array) -> float:
 
 def _normal_scores(values: Sequence[float]) -> Array:
     """Return Blom's normal scores of the ranks, ties averaged; mean 0."""
-    import numpy as np
-    from scipy.special import ndtri
-
-    given = np.asarray(values)
-    _, inverse, counts = np.unique(given, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    ranks = (last - (counts - 1) / 2)[inverse]
-    scores: Array = ndtri((ranks - 0.375) / (len(given) + 0.25))
+    scores: Array = ndtri((ranks(values) - 0.375) / (len(values) + 0.25))
     centred: Array = scores - scores.mean()
     return centred
+
+
+def ranks(values: Sequence[float]) -> Array:
+    """Return (n,) ranks from 1, where equal values share their mean rank."""
+    _, inverse, n_equal = np.unique(values, return_inverse=True, return_counts=True)
+    means: Array = np.cumsum(n_equal) - (n_equal - 1) / 2
+    return means[inverse]

@@ -6,20 +6,21 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from zlib import crc32
+
+from numpy.random import Generator, default_rng
 
 from tunecli.errors import StudyFileError
 from tunecli.report.analysis.curves import Curve
 from tunecli.report.analysis.ranking import n_valid_per_train, ranked, tied_with_best
 from tunecli.report.analysis.records import StudyRecord, TrialRecord
+from tunecli.report.findings.evidence.positions import Numeric
 from tunecli.study_file.settings.ranges import Categories, Range
 from tunecli.study_file.space.walk import contains
 from tunecli.study_file.text.document import Document
+from tunecli.study_file.text.scalars import Scalar
 from tunecli.training.outcome.evaluation import Baseline
-
-if TYPE_CHECKING:
-    from numpy.random import Generator
 
 FEWEST_GOOD = 5
 _GOOD_SHARE = 0.1
@@ -78,6 +79,14 @@ class Evidence:
         """The complete trials with a finite value, best first."""
         return ranked(self.study)
 
+    def ended(self, *outcomes: str) -> list[TrialRecord]:
+        """Return the trials with one of these outcomes, or all that have one."""
+        return [
+            trial
+            for trial in self.study.trials
+            if trial.outcome and (not outcomes or trial.outcome in outcomes)
+        ]
+
     @cached_property
     def good(self) -> list[TrialRecord]:
         """The best tenth of the complete trials, at least five; best first."""
@@ -93,6 +102,11 @@ class Evidence:
         """The current range of each parameter: that of the newest trial that has it."""
         return {name: kind for trial in self.study.trials for name, kind in trial.ranges.items()}
 
+    @cached_property
+    def numeric(self) -> dict[str, Numeric]:
+        """The parameters that are numbers."""
+        return {n: kind for n, kind in self.ranges.items() if not isinstance(kind, Categories)}
+
     @property
     def sign(self) -> int:
         """1 where larger values are better, -1 where smaller ones are."""
@@ -105,24 +119,19 @@ class Evidence:
 
     def having(self, name: str) -> list[TrialRecord]:
         """Return the ranked trials that have a parameter within its current range; best first."""
-        kind = self.ranges[name]
-        return [
-            trial
-            for trial in self.ranked
-            if name in trial.params and contains(kind, trial.params[name])
-        ]
+        return [trial for trial in self.ranked if self._has(trial, name)]
 
     def judged(self, name: str) -> list[TrialRecord]:
         """Return the trials of `having` and the pruned ones, which count with their last mean."""
-        kind = self.ranges[name]
         pruned = [
             trial
-            for trial in self.study.trials
-            if trial.outcome == "pruned" and trial.value is not None
-            if math.isfinite(trial.value)
-            if name in trial.params and contains(kind, trial.params[name])
+            for trial in self.ended("pruned")
+            if trial.value is not None and math.isfinite(trial.value) and self._has(trial, name)
         ]
         return sorted([*self.having(name), *pruned], key=self.goodness, reverse=True)
+
+    def _has(self, trial: TrialRecord, name: str) -> bool:
+        return name in trial.params and contains(self.ranges[name], trial.params[name])
 
     def is_parent(self, name: str) -> bool:
         """Return whether other parameters exist only for some values of this one."""
@@ -131,15 +140,6 @@ class Evidence:
             other != name and (other.startswith(f"{inside}.") or other == inside)
             for other in self.ranges
         )
-
-    @cached_property
-    def choices(self) -> dict[str, Categories]:
-        """The parameters that choose among at least two values."""
-        return {
-            name: kind
-            for name, kind in self.ranges.items()
-            if isinstance(kind, Categories) and len(kind.choices) > 1
-        }
 
     @cached_property
     def settings(self) -> Mapping[str, Any]:
@@ -171,9 +171,7 @@ class Evidence:
 
     def rng(self, purpose: str) -> Generator:
         """Return a generator whose numbers are the same in every report of a study."""
-        import numpy as np
-
-        return np.random.default_rng([crc32(self.study.name.encode()), crc32(purpose.encode())])
+        return default_rng([crc32(self.study.name.encode()), crc32(purpose.encode())])
 
 
 def test_score(study: StudyRecord) -> TestScore | None:
@@ -185,6 +183,12 @@ def test_score(study: StudyRecord) -> TestScore | None:
         if look.score is not None and look.low is not None and look.high is not None:
             return TestScore(look.score, look.low, look.high)
     return None
+
+
+def takes(trial: TrialRecord, name: str, choice: Scalar) -> bool:
+    """Return whether a trial has this option of a choice, of the same type."""
+    value = trial.params.get(name)
+    return name in trial.params and type(value) is type(choice) and value == choice
 
 
 def best_tenth(trials: Sequence[TrialRecord]) -> list[TrialRecord]:

@@ -1,5 +1,7 @@
 """What a finding is: one sentence, the figures behind it, and what to change in the study file.
 
+A kind of finding is one function, which `finding` marks; what differs between kinds is said there.
+
 A change names a parameter as the database does (`optimizer.AdamW.lr`) or a setting by its path in
 the study file (`training.epochs`). `tunecli next` applies changes to the file; the report prints
 their `line`.
@@ -7,8 +9,8 @@ their `line`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from tunecli.study_file.settings.ranges import FloatRange, IntRange
@@ -16,22 +18,8 @@ from tunecli.study_file.space.node_data import range_data
 from tunecli.study_file.text.dump import flow
 from tunecli.study_file.text.scalars import Scalar
 
-Kind = Literal[
-    "failures",
-    "limits",
-    "baseline",
-    "edge",
-    "unstable",
-    "isolation",
-    "ties",
-    "length",
-    "fitting",
-    "dead",
-    "narrow",
-    "noise",
-    "budget",
-    "optimism",
-]
+ENOUGH_TRIALS = 15
+"""Complete trials; a smaller study shows only a few kinds of findings."""
 
 Severity = Literal["problem", "advice", "note"]
 """Problem: the result cannot be trusted or used. Advice: a change would give a better study."""
@@ -103,7 +91,7 @@ class Finding:
     """One thing that a study shows.
 
     Attributes:
-        kind: which question it answers.
+        kind: which question it answers; by default that of the function which found it.
         sentence: one or two sentences for people: what to do or what was found, then the
             evidence, with at most two numbers.
         weight: how useful it is among those of the same severity, from 0 to 1.
@@ -114,7 +102,7 @@ class Finding:
         advice: what to do in words, where no change of the study file helps.
     """
 
-    kind: Kind
+    kind: str = field(default="", kw_only=True)
     severity: Severity
     sentence: str
     weight: float = 0.5
@@ -123,3 +111,41 @@ class Finding:
     trials: tuple[int, ...] = ()
     changes: tuple[Change, ...] = ()
     advice: str = ""
+
+
+Find = Callable[..., Iterable[Finding]]
+
+
+@dataclass(frozen=True)
+class FindingKind:
+    """One question to a study: how its findings are made, shown and applied.
+
+    Attributes:
+        name: its word in JSON and the guide.
+        find: the function from an `Evidence`, and the findings of each kind in `after`, to
+            findings.
+        plot: the page's plot that shows it, in addition to those of its parameters.
+        needs_trials: complete trials of the smallest study in which it is shown.
+        of_several: whether it also holds with several objectives: it leads away from no part of
+            the front.
+        rank: of two changes to one parameter, that of the smaller rank is made.
+        after: names of kinds whose findings it takes into account.
+    """
+
+    name: str
+    find: Find
+    plot: str = ""
+    needs_trials: int = ENOUGH_TRIALS
+    of_several: bool = False
+    rank: int = 9
+    after: tuple[str, ...] = ()
+
+    def __call__(self, *evidence: Any) -> list[Finding]:
+        """Return the findings of this kind; see `find`."""
+        found = self.find(*evidence)
+        return [one if one.kind else replace(one, kind=self.name) for one in found]
+
+
+def finding(name: str, **facts: Any) -> Callable[[Find], FindingKind]:
+    """Return the decorator of a function that makes findings, with attributes of `FindingKind`."""
+    return lambda find: FindingKind(name, find, **facts)

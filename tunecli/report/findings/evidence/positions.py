@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import replace
 
 from tunecli.report.analysis.records import TrialRecord
@@ -29,6 +30,11 @@ def number_position(kind: Numeric, trial: TrialRecord, name: str) -> float:
     if not isinstance(value, int | float):
         raise TypeError(f"{name} is not a number: {value!r}")
     return position(kind, value)
+
+
+def positions(kind: Numeric, trials: Iterable[TrialRecord], name: str) -> list[float]:
+    """Return the positions of the numbers of all trials that have the parameter."""
+    return [number_position(kind, trial, name) for trial in trials if name in trial.params]
 
 
 def value_at(kind: Numeric, share: float) -> float:

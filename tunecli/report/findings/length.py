@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+
+from scipy.special import stdtrit
 
 from tunecli.report.analysis.records import TrialRecord
 from tunecli.report.findings.evidence.evidence import Evidence
-from tunecli.report.findings.evidence.finding import Finding, NewSetting
+from tunecli.report.findings.evidence.finding import Finding, NewSetting, finding
 from tunecli.report.findings.evidence.positions import rounded
 
 _LAST, _FIRST = 0.9, 0.1  # shares of the training
@@ -20,12 +22,13 @@ _ALWAYS = 0.95
 _LONGER = 2
 
 
+@finding("length", plot="learning", of_several=True, rank=4)
 def lengths(evidence: Evidence) -> list[Finding]:
-    """Return findings on the number of epochs (or steps), else one on early stopping."""
-    return [*_too_short(evidence), *_too_long(evidence)] or _early_stopping(evidence)
+    """Return a finding on the number of epochs (or steps), else one on early stopping."""
+    return [*_peaks(evidence)] or [*_early_stopping(evidence)]
 
 
-def n_planned(evidence: Evidence, trial: TrialRecord) -> int:
+def _n_planned(trial: TrialRecord) -> int:
     """Return the number of evaluations of a trial that runs to its end; 0 if it is unknown."""
     training = (trial.config or {}).get("training") or {}
     if not isinstance(training, Mapping):
@@ -43,24 +46,31 @@ def _shares(evidence: Evidence) -> list[tuple[TrialRecord, float]]:
     """Return each good trial with the share of its planned training at its best evaluation."""
     shares = []
     for trial in evidence.good:
-        planned = n_planned(evidence, trial)
+        planned = _n_planned(trial)
         if trial.best_step is not None and planned >= _FEWEST_EVALUATIONS:
             shares.append((trial, (trial.best_step + 1) / planned))
     return shares
 
 
-def _too_short(evidence: Evidence) -> list[Finding]:
+def _peaks(evidence: Evidence) -> Iterator[Finding]:
+    """Yield a finding if most good trials peak in the last or the first tenth of the training."""
     shares = _shares(evidence)
+    if len(shares) < 3:
+        return
+    fewest, of_good = _MOST * len(shares), f"of the best {len(shares)} trials peak in"
     late = [trial for trial, share in shares if share > _LAST]
-    if len(shares) < 3 or len(late) < _MOST * len(shares):
-        return []
-    if not _still_rising(evidence, evidence.ranked[: max(len(shares), _FEWEST_TRIALS)]):
-        return []
-    sentence = (
-        f"Train longer: {len(late)} of the best {len(shares)} trials peak in the last tenth of "
-        "their training, and their curves still improve."
-    )
-    return [_finding(evidence, sentence, late, 0.85, _LONGER)]
+    early = [trial for trial, share in shares if share <= _FIRST]
+    if len(late) >= fewest and _still_rising(
+        evidence, evidence.ranked[: max(len(shares), _FEWEST_TRIALS)]
+    ):
+        sentence = (
+            f"Train longer: {len(late)} {of_good} the last tenth of their training, and their "
+            "curves still improve."
+        )
+        yield _finding(evidence, sentence, late, 0.85, _LONGER)
+    if len(early) >= fewest:
+        sentence = f"Train less: {len(early)} {of_good} the first tenth of their training."
+        yield _finding(evidence, sentence, early, 0.6, 3 * _FIRST)
 
 
 def _still_rising(evidence: Evidence, trials: Sequence[TrialRecord]) -> bool:
@@ -79,22 +89,8 @@ def _still_rising(evidence: Evidence, trials: Sequence[TrialRecord]) -> bool:
             rises.append(evidence.sign * (last - before))
     if len(rises) < 3:
         return False
-    from scipy.special import stdtrit
-
     error = statistics.stdev(rises) / math.sqrt(len(rises))
     return statistics.fmean(rises) > float(stdtrit(len(rises) - 1, 1 - _LEVEL)) * error
-
-
-def _too_long(evidence: Evidence) -> list[Finding]:
-    shares = _shares(evidence)
-    early = [trial for trial, share in shares if share <= _FIRST]
-    if len(shares) < 3 or len(early) < _MOST * len(shares):
-        return []
-    sentence = (
-        f"Train less: {len(early)} of the best {len(shares)} trials peak in the first tenth of "
-        "their training."
-    )
-    return [_finding(evidence, sentence, early, 0.6, 3 * _FIRST)]
 
 
 def _finding(
@@ -105,7 +101,6 @@ def _finding(
     can_change = isinstance(now, int) and not evidence.setting("variant")
     new = max(round(rounded(now * factor)), 1) if isinstance(now, int) else 0
     return Finding(
-        "length",
         "advice",
         sentence,
         weight=weight,
@@ -116,42 +111,34 @@ def _finding(
     )
 
 
-def _early_stopping(evidence: Evidence) -> list[Finding]:
+def _early_stopping(evidence: Evidence) -> Iterator[Finding]:
     patience = evidence.setting("training.early_stopping.patience")
-    lengths_ = [
-        (len(evidence.curves[trial.trial_id].step), n_planned(evidence, trial), trial)
-        for trial in evidence.ranked
-        if trial.trial_id in evidence.curves
-    ]
+    having = [trial for trial in evidence.ranked if trial.trial_id in evidence.curves]
+    lengths_ = [(len(evidence.curves[t.trial_id].step), _n_planned(t), t) for t in having]
     known = [(done, planned, trial) for done, planned, trial in lengths_ if planned and done]
     if not isinstance(patience, int) or len(known) < _FEWEST_TRIALS:
-        return []
+        return
     stopped = [trial for done, planned, trial in known if done < planned]
+    changes: tuple[NewSetting, ...] = ()
     if len(stopped) >= _ALWAYS * len(known):
         longest = max(done / planned for done, planned, _ in known)
+        epochs = evidence.setting("training.epochs")
+        if not isinstance(epochs, int) or longest >= _LAST:
+            return
+        changes = (NewSetting("training.epochs", math.ceil(epochs * longest)),)
         sentence = (
             f"Plan shorter trainings: early stopping ends {len(stopped)} of {len(known)} complete "
             "trials, so that a schedule never reaches its end."
         )
-        epochs = evidence.setting("training.epochs")
-        new = math.ceil(epochs * longest) if isinstance(epochs, int) else None
-        changes = (NewSetting("training.epochs", new),) if new and longest < _LAST else ()
-        return [_on_stopping(sentence, stopped, len(known), changes)] if changes else []
-    if stopped or any(planned <= patience for _, planned, _ in known):
-        return []
-    sentence = f"Early stopping (patience {patience}) stopped none of {len(known)} trials."
-    return [_on_stopping(sentence, [], len(known), ())]
-
-
-def _on_stopping(
-    sentence: str, stopped: Sequence[TrialRecord], n: int, changes: tuple[NewSetting, ...]
-) -> Finding:
-    return Finding(
-        "length",
+    elif stopped or any(planned <= patience for _, planned, _ in known):
+        return
+    else:
+        sentence = f"Early stopping (patience {patience}) stopped none of {len(known)} trials."
+    yield Finding(
         "note",
         sentence,
         weight=0.3,
-        figures={"n_stopped": len(stopped), "n_complete": n},
+        figures={"n_stopped": len(stopped), "n_complete": len(known)},
         trials=tuple(trial.number for trial in stopped),
         changes=changes,
         advice="" if changes else "lower the patience to save time",

@@ -12,10 +12,11 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from tunecli.report.findings.evidence.divergence import boundaries, cliff, rule_figures
+from scipy.special import stdtr
+
 from tunecli.report.findings.evidence.effects import effect_of, slope_at_end
 from tunecli.report.findings.evidence.evidence import Evidence, best_tenth
-from tunecli.report.findings.evidence.finding import Finding, NewRange
+from tunecli.report.findings.evidence.finding import Finding, NewRange, finding
 from tunecli.report.findings.evidence.positions import (
     Numeric,
     number_position,
@@ -25,8 +26,9 @@ from tunecli.report.findings.evidence.positions import (
     value_at,
 )
 from tunecli.report.findings.evidence.separation import Rule
+from tunecli.report.findings.space.unstable import boundaries, cliff, rule_figures
 from tunecli.report.phrases.wording import plain, scalar
-from tunecli.study_file.settings.ranges import Categories, IntRange
+from tunecli.study_file.settings.ranges import IntRange
 
 _FEWEST = 10  # trials that have the parameter
 _OUTER = 0.2  # share of the range that counts as its end
@@ -67,24 +69,6 @@ NATURAL: Mapping[str, tuple[float, float]] = {
 """Useful lowest and highest value, by an argument's last name; a bound there is not an edge."""
 
 
-def edges(evidence: Evidence) -> list[Finding]:
-    """Return a finding for each bound at which the good trials crowd."""
-    numeric = {
-        name: kind
-        for name, kind in evidence.ranges.items()
-        if not isinstance(kind, Categories) and kind.low < kind.high
-    }
-    level = _LEVEL / (2 * len(numeric)) if numeric else _LEVEL
-    unstable = {(rule.parameter, rule.side) for rule in boundaries(evidence)}
-    return [
-        finding
-        for name, kind in numeric.items()
-        for end in (0.0, 1.0)
-        if (name, "above" if end else "below") not in unstable
-        for finding in _of(evidence, name, kind, end, level)
-    ]
-
-
 @dataclass(frozen=True)
 class Crowd:
     """The good trials at a bound, and how steeply the score rises there."""
@@ -99,18 +83,21 @@ class Crowd:
         return len(self.trials)
 
 
-def _of(
-    evidence: Evidence, name: str, kind: Numeric, end: float, level: float
-) -> Iterator[Finding]:
-    wider = widened(name, kind, end)
-    crowd = crowd_at(evidence, name, kind, end, level) if wider is not None else None
-    if wider is None or crowd is None:
-        return
-    beyond = cliff(evidence, name, kind, end, _LEVEL)
-    if beyond is None:
-        yield _finding(name, kind, end, wider, crowd)
-    else:
-        yield _stays(beyond, crowd)
+@finding("edge", needs_trials=0, rank=3)
+def edges(evidence: Evidence) -> Iterator[Finding]:
+    """Return a finding for each bound at which the good trials crowd."""
+    numeric = {name: kind for name, kind in evidence.numeric.items() if kind.low < kind.high}
+    unstable = {(rule.parameter, rule.side) for rule in boundaries(evidence)}
+    for name, kind in numeric.items():
+        for end in (0.0, 1.0):
+            wider = widened(name, kind, end)
+            if wider is None or (name, "above" if end else "below") in unstable:
+                continue
+            crowd = crowd_at(evidence, name, kind, end, _LEVEL / (2 * len(numeric)))
+            if crowd is None:
+                continue
+            beyond = cliff(evidence, name, kind, end, _LEVEL)
+            yield _stays(beyond, crowd) if beyond else _finding(name, kind, end, wider, crowd)
 
 
 def crowd_at(
@@ -184,8 +171,6 @@ def _one_sided_p(slope: float, error: float, n_free: int) -> float:
     """Return the probability of a slope at least this steep if the true slope is zero."""
     if n_free < 1 or error <= 0:
         return 1.0
-    from scipy.special import stdtr
-
     return float(stdtr(n_free, -slope / error))
 
 
@@ -198,9 +183,9 @@ def _stays(beyond: Rule, crowd: Crowd) -> Finding:
         f"{most} trials {beyond.side} {scalar(beyond.value, 2)} diverged."
     )
     return Finding(
-        "unstable",
         "note",
         sentence,
+        kind="unstable",
         weight=0.4,
         figures={"boundaries": [rule_figures(beyond)]},
         parameters=(beyond.parameter,),
@@ -217,7 +202,6 @@ def _finding(name: str, kind: Numeric, end: float, wider: Numeric, crowd: Crowd)
         f"{crowd.n_good} trials lie there, and the score still rises."
     )
     return Finding(
-        "edge",
         "advice",
         sentence,
         weight=0.9,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tunecli.report.findings.space.edges import widened
+from tunecli.report.findings.space.edge import widened
 from tunecli.study_file.settings.ranges import FloatRange, IntRange
 
 

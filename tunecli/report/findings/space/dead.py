@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tunecli.report.analysis.records import TrialRecord
 from tunecli.report.findings.evidence.effects import Effect, effect_of, permutation_p
 from tunecli.report.findings.evidence.evidence import Evidence
-from tunecli.report.findings.evidence.finding import Finding, Fixed
+from tunecli.report.findings.evidence.finding import Finding, Fixed, finding
 from tunecli.report.findings.evidence.positions import number_position, rounded
 from tunecli.report.phrases.optional_ranges import GATE
 from tunecli.report.phrases.wording import joined, plain
@@ -46,49 +46,34 @@ class WithoutEffect:
     most_explained: float
 
 
-def dead(evidence: Evidence) -> list[Finding]:
+@finding("dead", rank=5)
+def dead(evidence: Evidence) -> Iterator[Finding]:
     """Return one finding with all parameters that could as well be fixed."""
-    without = dead_parameters(evidence)
-    if not without:
-        return []
-    names = joined([plain(one.parameter) for one in without])
-    subject = "it" if len(without) == 1 else "each"
-    n_trials = min(one.n_trials for one in without)
-    largest = max(one.most_explained for one in without)
-    sentence = (
-        f"Fix {names}: in {n_trials} trials {subject} explains at most {max(largest, 0.01):.0%} "
-        "of the variation in scores."
-    )
-    return [
-        Finding(
-            "dead",
-            "advice",
-            sentence,
-            weight=0.4,
-            figures={"parameters": [vars(one) for one in without]},
-            parameters=tuple(one.parameter for one in without),
-            changes=tuple(Fixed(one.parameter, one.value) for one in without),
-        )
-    ]
-
-
-def dead_parameters(evidence: Evidence) -> list[WithoutEffect]:
-    """Return the parameters without an effect, in the order of the study file.
-
-    Parameters that others depend on (see `isolation`) and ranges with `or:` are left out.
-    """
+    # Parameters that others depend on (see `isolation`) and ranges with `or:` are left out.
     names = [
         name
         for name in evidence.ranges
         if not evidence.is_parent(name) and name + GATE not in evidence.ranges
-        if _varies(evidence, name)
     ]
-    return [one for name in names if (one := _if_dead(evidence, name)) is not None]
-
-
-def _varies(evidence: Evidence, name: str) -> bool:
-    kind = evidence.ranges[name]
-    return len(kind.choices) > 1 if isinstance(kind, Categories) else kind.low < kind.high
+    without = [one for name in names if (one := _if_dead(evidence, name)) is not None]
+    if not without:
+        return
+    named = joined([plain(one.parameter) for one in without])
+    subject = "it" if len(without) == 1 else "each"
+    n_trials = min(one.n_trials for one in without)
+    largest = max(one.most_explained for one in without)
+    sentence = (
+        f"Fix {named}: in {n_trials} trials {subject} explains at most {max(largest, 0.01):.0%} "
+        "of the variation in scores."
+    )
+    yield Finding(
+        "advice",
+        sentence,
+        weight=0.4,
+        figures={"parameters": [vars(one) for one in without]},
+        parameters=tuple(one.parameter for one in without),
+        changes=tuple(Fixed(one.parameter, one.value) for one in without),
+    )
 
 
 def _if_dead(evidence: Evidence, name: str) -> WithoutEffect | None:

@@ -1,4 +1,4 @@
-"""For each choice, the best that every option reached with the rest tuned, and which one wins.
+"""For each choice, the best that every option reached with the rest tuned, and which have lost.
 
 Two options are compared at equal cost, by equally many trials. A sampler that learns gives the
 luckier option more trials and tunes it better; then the comparison is made twice, with the first
@@ -11,6 +11,9 @@ Its interval is a bootstrap over trials.
 Percentile intervals of a maximum are too short: at 95 % they separate two equal options in one of
 ten studies, at 99 % in one of twenty-five. So 99 % intervals are called 95 % here, with the level
 divided by the number of comparisons with the winner.
+
+An option has lost if it is behind by more than chance explains, if its best trial is not tied with
+the best of all, and if none of the ranges inside it ends too early.
 """
 
 from __future__ import annotations
@@ -19,18 +22,19 @@ import math
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from tunecli.report.analysis.records import TrialRecord
-from tunecli.report.findings.evidence.evidence import Evidence
+from tunecli.report.findings.evidence.evidence import Evidence, takes
+from tunecli.report.findings.evidence.finding import DroppedChoices, Finding, finding
+from tunecli.report.phrases.wording import joined, plain, scalar, score
 from tunecli.study_file.settings.ranges import Categories
 from tunecli.study_file.text.scalars import Scalar
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+Array = NDArray[np.float64]
 
-    Array = NDArray[np.float64]
 
 FEWEST_TRIALS = 5  # per option, complete or stopped early, before it is compared
 FEWEST_LEARNING = 12  # where the sampler learns: it abandons an option that was unlucky at first
@@ -38,6 +42,7 @@ _FEWEST_COMPLETE = 3
 _LEVEL = 0.01
 _N_BOOTSTRAPS = 1000
 _MOST_TRIALS = 1000  # more trials are never suggested
+_MOST_NUMBERS = 2  # in a sentence
 
 
 @dataclass(frozen=True)
@@ -102,15 +107,20 @@ class Isolation:
 
 def isolations(evidence: Evidence) -> list[Isolation]:
     """Return one comparison for each choice of the study, in its order."""
-    return [_isolation(evidence, name, kind) for name, kind in evidence.choices.items()]
+    return [
+        _isolation(evidence, name, kind)
+        for name, kind in evidence.ranges.items()
+        if isinstance(kind, Categories) and len(kind.choices) > 1
+    ]
 
 
 def _isolation(evidence: Evidence, name: str, kind: Categories) -> Isolation:
+    fewest = FEWEST_TRIALS if evidence.is_independent else FEWEST_LEARNING
     trials = {choice: _trials(evidence, name, choice) for choice in kind.choices}
     usable = {
         choice: having
         for choice, having in trials.items()
-        if len(having) >= _fewest(evidence) and _n_complete(having) >= _FEWEST_COMPLETE
+        if len(having) >= fewest and sum(map(_is_complete, having)) >= _FEWEST_COMPLETE
     }
     n_trials = min(map(len, usable.values()), default=0)
     branches = tuple(
@@ -131,45 +141,26 @@ def _isolation(evidence: Evidence, name: str, kind: Categories) -> Isolation:
     return Isolation(name, branches, winner, behind, n_trials)
 
 
-def _fewest(evidence: Evidence) -> int:
-    return FEWEST_TRIALS if evidence.is_independent else FEWEST_LEARNING
-
-
 def _trials(evidence: Evidence, name: str, choice: Scalar) -> list[TrialRecord]:
     """Return the ended trials of an option, by number; without failed and infeasible ones."""
-    return [
-        trial
-        for trial in evidence.study.trials
-        if trial.outcome in ("complete", "pruned", "diverged")
-        and name in trial.params
-        and type(trial.params[name]) is type(choice)
-        and trial.params[name] == choice
-    ]
+    ended = evidence.ended("complete", "pruned", "diverged")
+    return [trial for trial in ended if takes(trial, name, choice)]
 
 
 def _is_complete(trial: TrialRecord) -> bool:
     return trial.outcome == "complete" and trial.value is not None and math.isfinite(trial.value)
 
 
-def _n_complete(trials: Sequence[TrialRecord]) -> int:
-    return sum(map(_is_complete, trials))
-
-
 def _goodness(evidence: Evidence, trials: Sequence[TrialRecord]) -> Array:
     """Return (n,) values, larger is better; trials that are not complete count as the worst."""
-    import numpy as np
-
     worst = evidence.goodness(evidence.ranked[-1])
     return np.array([evidence.goodness(t) if _is_complete(t) else worst for t in trials])
 
 
-def _expected_best(goodness: Array, n_trials: int) -> Array:
-    """Return the expected best of `n_trials` / 2 draws from the last axis."""
-    import numpy as np
-
+def _expected_best(goodness: Array) -> Array:
+    """Return the expected best of half as many draws from the last axis as it is long."""
     n = goodness.shape[-1]
-    n_drawn = max(n_trials // 2, 1)
-    below = (np.arange(n + 1) / n) ** n_drawn
+    below = (np.arange(n + 1) / n) ** max(n // 2, 1)
     best: Array = np.sort(goodness, axis=-1) @ (below[1:] - below[:-1])
     return best
 
@@ -178,7 +169,7 @@ def _draws(evidence: Evidence, trials: Sequence[TrialRecord], choice: Scalar) ->
     """Return (n_bootstraps,) bootstrap draws of the expected best."""
     goodness, n = _goodness(evidence, trials), len(trials)
     rng = evidence.rng(f"isolation {choice!r}")
-    return _expected_best(goodness[rng.integers(0, n, (_N_BOOTSTRAPS, n))], n)
+    return _expected_best(goodness[rng.integers(0, n, (_N_BOOTSTRAPS, n))])
 
 
 def _branch(
@@ -189,7 +180,7 @@ def _branch(
     low = high = expected = None
     if n_compared:
         compared = trials[:n_compared]
-        expected = evidence.sign * float(_expected_best(_goodness(evidence, compared), n_compared))
+        expected = evidence.sign * float(_expected_best(_goodness(evidence, compared)))
         ends = _interval(_draws(evidence, compared, choice), _LEVEL)
         low, high = sorted(evidence.sign * end for end in ends)
     return Branch(
@@ -206,8 +197,6 @@ def _branch(
 
 
 def _interval(draws: Array, level: float) -> tuple[float, float]:
-    import numpy as np
-
     low, high = np.quantile(draws, [level / 2, 1 - level / 2])
     return float(low), float(high)
 
@@ -223,10 +212,10 @@ def _difference(
     differences = []
     for one, two in _pairings(evidence, winner, other):
         n = len(one)
-        estimates = [_expected_best(_goodness(evidence, trials), n) for trials in (one, two)]
+        reached = [_expected_best(_goodness(evidence, trials)) for trials in (one, two)]
+        mean = float(reached[0] - reached[1])
         draws = _draws(evidence, one, "winner") - _draws(evidence, two, choice)
         low, high = _interval(draws, level)
-        mean = float(estimates[0] - estimates[1])
         differences.append(Difference(choice, mean, low, high, n, _n_more(mean, low, n)))
     return min(differences, key=lambda difference: difference.low)
 
@@ -236,15 +225,12 @@ def _pairings(
 ) -> Iterator[tuple[Sequence[TrialRecord], Sequence[TrialRecord]]]:
     n = min(len(one), len(other))
     yield one[:n], other[:n]
-    if not evidence.is_independent and len(one) != len(other):
-        yield (
-            (_of_the_same_time(one, other), other)
-            if n < len(one)
-            else (
-                one,
-                _of_the_same_time(other, one),
-            )
-        )
+    if evidence.is_independent or len(one) == len(other):
+        return
+    if n < len(one):
+        yield _of_the_same_time(one, other), other
+    else:
+        yield one, _of_the_same_time(other, one)
 
 
 def _of_the_same_time(
@@ -266,3 +252,100 @@ def _n_more(mean: float, low: float, n: int) -> int | None:
         return None
     needed = math.ceil(n * (((mean - low) / mean) ** 2 - 1))
     return needed if needed <= _MOST_TRIALS else None
+
+
+@finding("isolation", rank=1, after=("edge",))
+def isolated_options(evidence: Evidence, at_edges: Sequence[Finding] = ()) -> Iterator[Finding]:
+    """Return a finding for each choice that has losers, and one for all undecided choices.
+
+    Args:
+        at_edges: a parameter whose range ends too early: an option that has one is not tuned yet.
+    """
+    untuned = [name for edge in at_edges for name in edge.parameters]
+    undecided = []
+    for one in isolations(evidence):
+        losers = _losers(evidence, one, untuned)
+        if losers:
+            yield _won(one, losers)
+        elif one.behind:
+            undecided.append(one)
+    if undecided:
+        yield _open(undecided, untuned)
+
+
+def _losers(evidence: Evidence, one: Isolation, untuned: Sequence[str]) -> list[Difference]:
+    """Return the options that are behind by more than trials, folds and ranges can explain."""
+    tied = {(type(value), value) for value in (t.params.get(one.parameter) for t in evidence.tied)}
+    return [
+        difference
+        for difference in one.behind
+        if difference.low > 0
+        and (type(difference.choice), difference.choice) not in tied
+        and not _is_untuned(one, difference.choice, untuned)
+    ]
+
+
+def _is_untuned(one: Isolation, choice: Scalar, untuned: Sequence[str]) -> bool:
+    return any(name.startswith(f"{one.parameter}.{choice}.") for name in untuned)
+
+
+def _won(one: Isolation, losers: Sequence[Difference]) -> Finding:
+    ordered = sorted(losers, key=lambda difference: difference.mean)
+    names = joined([_option_name(one, difference.choice) for difference in ordered])
+    mean, low = ordered[0].mean, ordered[0].low
+    least = " or more" if len(losers) > 1 else f" (at least {score(low, mean)})"
+    return Finding(
+        "advice",
+        f"{_option_name(one, one.winner)} beats {names} by {score(mean)}{least}, with everything "
+        "else tuned.",
+        weight=0.7,
+        figures={
+            "winner": one.winner,
+            "n_trials_each": one.n_trials,
+            "behind": [vars(difference) for difference in one.behind],
+        },
+        parameters=(one.parameter,),
+        trials=tuple(b.trial for b in one.branches if b.trial is not None),
+        changes=(DroppedChoices(one.parameter, tuple(d.choice for d in losers)),),
+    )
+
+
+def _open(undecided: Sequence[Isolation], untuned: Sequence[str]) -> Finding:
+    is_short = len(undecided) > _MOST_NUMBERS
+    parts = [
+        f"{plain(one.parameter)} ({_needed(one, untuned, is_short=is_short)})" for one in undecided
+    ]
+    return Finding(
+        "note",
+        f"No clear winner yet among the options of {joined(parts)}.",
+        weight=0.3,
+        figures={
+            "undecided": [
+                {"parameter": one.parameter, "behind": [vars(d) for d in one.behind]}
+                for one in undecided
+            ]
+        },
+        parameters=tuple(one.parameter for one in undecided),
+        advice="keep all options, or only those that train faster",
+    )
+
+
+def _needed(one: Isolation, untuned: Sequence[str], *, is_short: bool) -> str:
+    """Return what would decide: a wider range, or more trials if that number is reasonable."""
+    waiting = [d.choice for d in one.behind if _is_untuned(one, d.choice, untuned)]
+    if waiting:
+        names = joined([_option_name(one, choice) for choice in waiting])
+        return f"{names} {'need' if len(waiting) > 1 else 'needs'} wider ranges first"
+    more = [difference.n_more for difference in one.behind if difference.n_more is not None]
+    if len(more) < len(one.behind):
+        return "more trials are unlikely to decide"
+    if is_short:
+        return "more trials would decide"
+    return f"about {max(more)} more trials per option would decide"
+
+
+def _option_name(one: Isolation, choice: Scalar) -> str:
+    """Return the name of an option; with its parameter unless it is a text."""
+    if isinstance(choice, str):
+        return plain(choice)
+    return f"{plain(one.parameter.rpartition('.')[2])} {scalar(choice)}"

@@ -17,8 +17,7 @@ from tunecli.model_folder.format.folder import WEIGHTS, read_folder
 from tunecli.model_folder.format.loading import load_with
 from tunecli.model_folder.format.model import Model
 from tunecli.model_folder.format.write_model import write_model
-from tunecli.model_folder.model_costs import costs_of_model
-from tunecli.model_folder.results import results_of
+from tunecli.model_folder.results import costs_of_model, results_of
 from tunecli.study_file.settings.settings import CompressionSettings
 from tunecli.training.compression.packing import pack
 
