@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from tunecli.data.fold_store import FoldStore, training_weights
-from tunecli.data.preprocessing.fitted_preprocessing import Preprocessing, fit_preprocessing
-from tunecli.data.preprocessing.scale_rows import TargetScale
+from tunecli.data.preprocessing.preparation import Preprocessing, fit_preprocessing
+from tunecli.data.preprocessing.scaling import TargetScale
 from tunecli.data.rows.dataset import FoldData
 from tunecli.data.splits.split import splitter_of
 from tunecli.study_file.settings.settings import Component

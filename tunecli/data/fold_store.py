@@ -8,8 +8,8 @@ from functools import cached_property
 from torch import Tensor
 
 from tunecli.data.cache.cached_datasets import kept_split
-from tunecli.data.preprocessing.preparation import Prepared, prepared
-from tunecli.data.preprocessing.scale_rows import TargetScale, keeps_integers
+from tunecli.data.preprocessing.preparation import Prepared, keeps_integers, prepared
+from tunecli.data.preprocessing.scaling import TargetScale
 from tunecli.data.rows.dataset import Dataset, FoldData
 from tunecli.data.rows.workspace import HERE, Workspace
 from tunecli.data.sources import load_dataset

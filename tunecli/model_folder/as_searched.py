@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tunecli.data.fold_store import FoldStore
-from tunecli.data.preprocessing.fitted_preprocessing import fit_preprocessing
+from tunecli.data.preprocessing.preparation import fit_preprocessing
 from tunecli.data.rows.dataset import FoldData
 from tunecli.data.rows.features import as_features
 from tunecli.errors import DataError, RefitError
@@ -74,7 +74,7 @@ def _member(trial: RefitTrial, store: FoldStore, fold: FoldData, model: Kept) ->
         shape=tuple(as_features(fold.x_train).shape),
         n_outputs=n_outputs(config.loss, fold),
         meaning=build_loss(config.loss, fold).meaning,
-        preprocessing=type(fitted).__name__,
+        preprocessing=fitted.kind,
         n_bins=bin_counts(network),
         norms=model.norms if isinstance(model, Packed) else (),
     )

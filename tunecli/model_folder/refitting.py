@@ -123,7 +123,7 @@ def _refit(trial: RefitTrial, config: TrialConfig, store: FoldStore, fit: FinalF
             shape=tuple(as_features(fit.fold.x_train).shape),
             n_outputs=n_outputs(config.loss, fit.fold),
             meaning=training.meaning,
-            preprocessing=type(fit.preprocessing).__name__,
+            preprocessing=fit.preprocessing.kind,
             n_bins=bin_counts(network),
             norms=packed.norms if packed is not None else (),
         ),
@@ -197,7 +197,7 @@ def _code_hash(config: TrialConfig, store: FoldStore) -> dict[str, str]:
 
 def _row_dtype(dtype: torch.dtype, member: MemberManifest) -> str:
     """Return the type of rows to predict; scaled integer columns may then have fractions."""
-    if dtype == torch.int64 and member.preprocessing != "OfIntegers":
+    if dtype == torch.int64 and member.preprocessing != "integers":
         return "float64"
     return str(dtype).removeprefix("torch.")
 

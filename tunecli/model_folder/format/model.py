@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tunecli.data.new_rows import RowKind, blocks_of, rows_of
-from tunecli.data.preprocessing.fitted_preprocessing import Preprocessing
+from tunecli.data.preprocessing.preparation import Preprocessing
 from tunecli.data.rows.workspace import HERE, Workspace
 from tunecli.errors import DataError
 from tunecli.model_folder.format.manifest import Manifest, MemberManifest

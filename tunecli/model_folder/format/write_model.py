@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
-import torch
-
 from tunecli.model_folder.format.folder import WEIGHTS, nested, packed_name, write_folder
 from tunecli.model_folder.format.model import Model
 from tunecli.training.compression.packing import plain_file
@@ -22,9 +19,8 @@ def write_model(path: Path, model: Model, texts: Mapping[str, str]) -> None:
     Raises:
         ModelFolderError: the folder cannot be written; the old one is unchanged.
     """
-    fitted = nested({i: m.preprocessing.arrays() for i, m in enumerate(model.members)})
-    arrays = {name: torch.from_numpy(np.array(array)) for name, array in fitted.items()}
-    write_folder(path, model.facts, weight_files(model), arrays, texts)
+    fitted = nested({i: m.preprocessing.tensors() for i, m in enumerate(model.members)})
+    write_folder(path, model.facts, weight_files(model), fitted, texts)
 
 
 def weight_files(model: Model) -> dict[str, bytes]:
