@@ -8,8 +8,8 @@ from __future__ import annotations
 import time
 from functools import partial
 
+from tunecli.data.fold_store import FoldStoreCache
 from tunecli.data.rows.dataset import FoldData
-from tunecli.data.stores import FoldStoreCache
 from tunecli.errors import StudyFileError
 from tunecli.study_file.settings.ranges import Range
 from tunecli.study_file.settings.settings import TrialConfig

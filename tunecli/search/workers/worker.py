@@ -14,13 +14,11 @@ import sklearn
 import torch
 
 from tunecli import __version__
-from tunecli.data.fold_store import FoldStore
-from tunecli.data.placeholder_data import NoData, completed_without_data
+from tunecli.data.fold_store import FoldStore, FoldStoreCache, NoData, completed_without_data
 from tunecli.data.rows.dataset import FoldData
 from tunecli.data.rows.summary import DataSummary
 from tunecli.data.rows.workspace import Workspace
 from tunecli.data.sources import load_dataset
-from tunecli.data.stores import FoldStoreCache
 from tunecli.data.user_code.import_user_code import permit
 from tunecli.data.user_code.loaded_code import LoadedCode
 from tunecli.errors import DataError, TunecliError
