@@ -12,8 +12,8 @@ from model_cases import case
 from tunecli.data.user_code.import_user_code import permit
 from tunecli.errors import RefitError
 from tunecli.model_folder.as_searched import as_searched
+from tunecli.model_folder.format.folder import write_model
 from tunecli.model_folder.format.loading import load_with
-from tunecli.model_folder.format.write_model import write_model
 from tunecli.training.cross_validation import CrossValidation
 from tunecli.training.models import embeds_categories
 from tunecli.training.saved_models import keep_models

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tunecli.data.fold_store import FoldStore
+from tunecli.model_folder.format.folder import weight_files
 from tunecli.model_folder.format.model import Model
-from tunecli.model_folder.format.write_model import weight_files
 from tunecli.training.compression.costs import Latency, latency, macs, share_of_zeros
 
 MANY_ROWS = 256

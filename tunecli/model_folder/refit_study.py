@@ -15,8 +15,7 @@ from tunecli.errors import RefitError
 from tunecli.model_folder.as_searched import as_searched
 from tunecli.model_folder.card import card
 from tunecli.model_folder.find import MODEL
-from tunecli.model_folder.format.folder import TEXTS, refuse_foreign_model
-from tunecli.model_folder.format.write_model import write_model
+from tunecli.model_folder.format.folder import TEXTS, refuse_foreign_model, write_model
 from tunecli.model_folder.looks_at_test_set import count_look
 from tunecli.model_folder.refitting import Refitted, RefitTrial, refit_seeds
 from tunecli.model_folder.results import Results, results_of

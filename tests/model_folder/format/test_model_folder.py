@@ -26,11 +26,16 @@ import tunecli
 from tunecli.data.rows.depth import Depth
 from tunecli.errors import DataError, ModelFolderError, TunecliError, UserCodeError
 from tunecli.model_folder.find import model_at
-from tunecli.model_folder.format.folder import FACTS, PREPROCESSING, WEIGHTS, read_folder
+from tunecli.model_folder.format.folder import (
+    FACTS,
+    PREPROCESSING,
+    WEIGHTS,
+    read_folder,
+    write_model,
+)
 from tunecli.model_folder.format.loading import load_with
 from tunecli.model_folder.format.model import Model
 from tunecli.model_folder.format.predicting import write_predictions
-from tunecli.model_folder.format.write_model import write_model
 
 
 def written(found: Case, folder: Path) -> Path:
@@ -493,7 +498,7 @@ WRITER = """
 import sys
 from pathlib import Path
 from model_cases import case
-from tunecli.model_folder.format.write_model import write_model
+from tunecli.model_folder.format.folder import write_model
 
 model = case("arrays").refitted.model
 print("ready", flush=True)

@@ -81,16 +81,7 @@ class FittedTable:
             imputer = SimpleImputer(strategy=settings.impute, keep_empty_features=True)
             filled = imputer.fit_transform(x[:, numbers])
             fill, fitted = imputer.statistics_, FittedScale.fit(scale, filled, settings.split_seed)
-        places: list[NDArray[np.int64]] = []
-        n_one_hot = 0
-        for i in categories:
-            n_categories = len(columns[i].categories)
-            if embeds:
-                places.append(_codes(x[:, [i]], n_categories, settings))
-            else:
-                own = _one_hot(x[:, [i]], n_categories, settings)
-                places.append(np.where(own < 0, own, own + n_one_hot))
-                n_one_hot += int(own.max()) + 1
+        places, width = _places(columns, categories, x, settings, embeds)
         return cls(
             numbers=torch.tensor(numbers, dtype=torch.int64),
             fill=torch.from_numpy(fill),
@@ -99,7 +90,7 @@ class FittedTable:
             categories=torch.tensor(categories, dtype=torch.int64),
             places=tuple(map(torch.from_numpy, places)),
             cardinalities=tuple(int(own.max()) + 1 for own in places) if embeds else (),
-            n_features=len(numbers) + len(with_holes) + (len(categories) if embeds else n_one_hot),
+            n_features=len(numbers) + len(with_holes) + width,
         )
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -176,29 +167,47 @@ def _index(cells: Tensor, n_categories: int) -> Tensor:
     return torch.where(cells.isnan(), missing, codes).long()
 
 
-def _asked(n_categories: int) -> Floats:
-    """Return every code of a column, a missing cell and an unknown category, (n + 2, 1)."""
-    return np.array([*range(n_categories), np.nan, n_categories])[:, None]
+def _places(
+    columns: Sequence[Column],
+    categories: Sequence[int],
+    x: Floats,
+    settings: DataSettings,
+    embeds: bool,
+) -> tuple[list[NDArray[np.int64]], int]:
+    """Return the `places` of the category columns, and the number of their features."""
+    places: list[NDArray[np.int64]] = []
+    n_features = 0
+    for i in categories:
+        n_categories = len(columns[i].categories)
+        asked = np.array([*range(n_categories), np.nan, n_categories])[:, None]
+        if embeds:
+            places.append(_codes(x[:, [i]], asked, settings))
+            n_features += 1
+        else:
+            own = _one_hot(x[:, [i]], asked, settings)
+            places.append(np.where(own < 0, own, own + n_features))
+            n_features += int(own.max()) + 1
+    return places, n_features
 
 
-def _codes(cells: Floats, n_categories: int, settings: DataSettings) -> NDArray[np.int64]:
-    """Return the code of all `_asked`: 0 for missing, 1 for unknown, then the categories."""
+def _codes(cells: Floats, asked: Floats, settings: DataSettings) -> NDArray[np.int64]:
+    """Return the code of what is asked: 0 for missing, 1 for unknown, then the categories."""
     encoder = OrdinalEncoder(
         handle_unknown="use_encoded_value",
         unknown_value=_UNKNOWN,
         encoded_missing_value=_MISSING,
         min_frequency=settings.min_frequency or None,
     )
-    codes: Floats = encoder.fit(cells).transform(_asked(n_categories))
+    codes: Floats = encoder.fit(cells).transform(asked)
     return codes[:, 0].astype(np.int64) + 2
 
 
-def _one_hot(cells: Floats, n_categories: int, settings: DataSettings) -> NDArray[np.int64]:
-    """Return the number of the feature of all `_asked` in this column, -1 for none."""
+def _one_hot(cells: Floats, asked: Floats, settings: DataSettings) -> NDArray[np.int64]:
+    """Return the number of the feature of what is asked, in this column; -1 for none."""
     encoder = OneHotEncoder(
         handle_unknown="infrequent_if_exist", min_frequency=settings.min_frequency or None
     )
-    encoded = encoder.fit(cells).transform(_asked(n_categories))
+    encoded = encoder.fit(cells).transform(asked)
     features = np.full(encoded.shape[0], -1)
     rows, positions = encoded.nonzero()
     features[rows] = positions

@@ -46,41 +46,28 @@ class Graph(nn.Module):
         """
         super().__init__()
         self.networks = nn.ModuleList(member.network.cpu() for member in members)
-        self.decoding = nn.ModuleList(_Decoding(member.facts.meaning) for member in members)
+        self._meanings = [member.facts.meaning for member in members]
         self._preprocessing = [one.preprocessing for one in members] if with_preprocessing else []
         self._widths = [member.facts.shape[0] for member in members]
         self.eval()
 
     def forward(self, rows: Tensor) -> Tensor:
         parts = [prepare(rows) for prepare in self._preprocessing]
-        networks = zip(
-            self.networks,
-            self.decoding,
-            parts or rows.split(self._widths, dim=1),
-            strict=True,
-        )
-        predictions = [decode(network(part)) for network, decode, part in networks]
+        parts = parts or list(rows.split(self._widths, dim=1))
+        members = zip(self.networks, self._meanings, parts, strict=True)
+        predictions = [_decoded(meaning, network(part)) for network, meaning, part in members]
         return predictions[0] if len(predictions) == 1 else torch.stack(predictions).mean(0)
 
 
-class _Decoding(nn.Module):
-    """Turns a network's outputs into predictions.
+def _decoded(meaning: OutputMeaning, outputs: Tensor) -> Tensor:
+    """Turn a network's outputs into predictions.
 
-    Mean and deviation of values are 64-bit buffers: ONNX writes plain numbers in 32 bits, which
+    Mean and deviation of values are 64-bit tensors: ONNX writes plain numbers in 32 bits, which
     can round a large mean by more than the values differ.
     """
-
-    def __init__(self, meaning: OutputMeaning) -> None:
-        super().__init__()
-        self.meaning = meaning
-        if not meaning.is_of_classes:
-            self.register_buffer("mean", torch.tensor(meaning.mean, dtype=torch.float64))
-            self.register_buffer("std", torch.tensor(meaning.std, dtype=torch.float64))
-
-    def forward(self, outputs: Tensor) -> Tensor:
-        if self.meaning.is_of_classes:
-            return self.meaning(outputs)
-        mean, std = self.get_buffer("mean"), self.get_buffer("std")
-        if self.meaning.kind == "value":
-            return outputs[:, 0].double() * std + mean
-        return (outputs[:, 0].double() + mean).exp()
+    if meaning.is_of_classes:
+        return meaning(outputs)
+    mean = torch.tensor(meaning.mean, dtype=torch.float64)
+    if meaning.kind == "value":
+        return outputs[:, 0].double() * torch.tensor(meaning.std, dtype=torch.float64) + mean
+    return (outputs[:, 0].double() + mean).exp()
