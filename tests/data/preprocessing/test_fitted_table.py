@@ -12,8 +12,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import (
     OneHotEncoder,
     OrdinalEncoder,
-    RobustScaler,
-    StandardScaler,
 )
 
 from tunecli.data.preprocessing.fitted_table import FittedTable
@@ -137,17 +135,6 @@ def test_blocks_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tunecli.data.preprocessing.fitted_table.BLOCK_ROWS", 7)
     in_blocks = fitted.features(torch.from_numpy(x), torch.arange(100))
     assert np.array_equal(whole, in_blocks.numpy())
-
-
-@pytest.mark.parametrize("name", ["standard", "robust"])
-def test_numbers_are_imputed_and_scaled_as_scikit_learn_does(name: str) -> None:
-    train, valid = table(50), table(20, seed=1)
-    fitted = FittedTable.fit(COLUMNS, train, data(), Component(name=name), embeds=False)
-    filled = [np.where(np.isnan(x), np.nanmedian(train, axis=0), x) for x in (train, valid)]
-    oracle = {"standard": StandardScaler, "robust": RobustScaler}[name]()
-    oracle.fit(filled[0][:, [0, 2]])
-    expected = oracle.transform(filled[1][:, [0, 2]])
-    assert encoded(fitted, valid)[:, :2] == pytest.approx(expected, rel=1e-5, abs=1e-6)
 
 
 def test_a_column_with_holes_gets_a_feature_that_marks_them_unscaled() -> None:

@@ -123,7 +123,8 @@ class FittedTable:
     def encode(self, x: Tensor | LoadedRows, rows: Tensor, out: Tensor) -> Tensor:
         """Write the features of some rows of `x` into `out`, (n_rows, n_features)."""
         assert isinstance(x, Tensor), "loaded rows have no columns"
-        for some, part in zip(rows.split(BLOCK_ROWS), out.split(BLOCK_ROWS), strict=True):
+        parts = torch.split(out, BLOCK_ROWS)
+        for some, part in zip(torch.split(rows, BLOCK_ROWS), parts, strict=True):
             part[...] = self(x[some])
         return out
 

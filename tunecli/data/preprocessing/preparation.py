@@ -81,7 +81,7 @@ def prepared(
         fitted = fit_preprocessing(
             dataset, train, settings, scale, embeds, cache, integers=integers
         )
-        return Prepared(*(fitted.features(x, rows) for rows in (train, valid)))
+        return Prepared(fitted.features(x, train), fitted.features(x, valid))
 
     def make(new: NewArray) -> Mapping[str, Any]:
         table = fit_preprocessing(dataset, train, settings, scale, embeds)

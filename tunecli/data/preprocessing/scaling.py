@@ -105,14 +105,13 @@ class FittedScale:
         Raises:
             ValueError: an operation is unknown.
         """
-        steps: dict[int, tuple[Operation, Tensor]] = {}
-        for name, operand in tensors.items():
-            if name.startswith("scale."):
-                _, number, operation = name.split(".")
-                if operation not in get_args(Operation):
-                    raise ValueError(f"unknown operation {operation!r}")
-                steps[int(number)] = operation, operand  # type: ignore[assignment]
-        return cls(tuple(steps[number] for number in sorted(steps)))
+        steps: list[Any] = []
+        for name in sorted(name for name in tensors if name.startswith("scale.")):
+            _, _, operation = name.split(".")
+            if operation not in get_args(Operation):
+                raise ValueError(f"unknown operation {operation!r}")
+            steps.append((operation, tensors[name]))
+        return cls(tuple(steps))
 
 
 def _steps(scaler: Any, dtype: np.dtype[Any]) -> list[tuple[Operation, Floats]]:
@@ -123,9 +122,7 @@ def _steps(scaler: Any, dtype: np.dtype[Any]) -> list[tuple[Operation, Floats]]:
             std = scaler.scale_.astype(dtype) if scaler.with_std else None
             return _some(("subtract", mean), ("divide", std))
         case RobustScaler():
-            center = scaler.center_ if scaler.with_centering else None
-            std = scaler.scale_ if scaler.with_scaling else None
-            return _some(("subtract", center), ("divide", std))
+            return _some(("subtract", scaler.center_), ("divide", scaler.scale_))
         case MinMaxScaler():
             ends = np.asarray(scaler.feature_range, dtype=np.float64) if scaler.clip else None
             return _some(("multiply", scaler.scale_), ("add", scaler.min_), ("clip", ends))

@@ -18,6 +18,7 @@ from torch import Tensor
 from tunecli.errors import DataError, ExportError, MissingPackageError
 from tunecli.files.output import output
 from tunecli.model_folder.exports.graph import Graph, given_to_graph, why_not_whole
+from tunecli.model_folder.format.folder import nested
 from tunecli.model_folder.format.model import Model
 from tunecli.training.compression.packing import plain_file
 from tunecli.training.step.losses import Predictions
@@ -70,11 +71,8 @@ def export_model(model: Model, to: Format, path: Path, source: str) -> Exported:
     with output(path) as part:
         if to != "safetensors":
             return _graph(model, to, part, path, source)
-        weights = {
-            (name if len(model.members) == 1 else f"{i}/{name}"): value
-            for i, member in enumerate(model.members)
-            for name, value in member.network.state_dict().items()
-        }
+        states = {i: member.network.state_dict() for i, member in enumerate(model.members)}
+        weights = states[0] if len(states) == 1 else nested(states)
         part.write_bytes(plain_file(weights))
         return Exported(path, "all preprocessing", 0, 0.0)
 

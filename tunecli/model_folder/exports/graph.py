@@ -53,7 +53,7 @@ class Graph(nn.Module):
 
     def forward(self, rows: Tensor) -> Tensor:
         parts = [prepare(rows) for prepare in self._preprocessing]
-        parts = parts or list(rows.split(self._widths, dim=1))
+        parts = parts or list(torch.split(rows, self._widths, dim=1))
         members = zip(self.networks, self._meanings, parts, strict=True)
         predictions = [_decoded(meaning, network(part)) for network, meaning, part in members]
         return predictions[0] if len(predictions) == 1 else torch.stack(predictions).mean(0)

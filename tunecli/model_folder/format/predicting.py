@@ -11,7 +11,6 @@ from typing import TextIO
 import numpy as np
 import pandas as pd
 
-from tunecli.data.new_rows import Block
 from tunecli.errors import DataError
 from tunecli.files.output import output
 from tunecli.model_folder.format.model import Model
@@ -48,19 +47,14 @@ def predictions(model: Model, source: str, proba: bool) -> Iterator[pd.DataFrame
 
     The columns are `file` for pictures, `prediction`, and the probabilities.
     """
+    names = np.array(model.classes)
     for block in model.blocks(source):
-        yield _frame(model, block, proba)
-
-
-def _frame(model: Model, block: Block, proba: bool) -> pd.DataFrame:
-    outputs = model.of_rows(block.x)
-    columns: dict[str, object] = {"file": list(block.files)} if block.files else {}
-    if not model.classes:
-        return pd.DataFrame({**columns, "prediction": outputs})
-    columns["prediction"] = np.array(model.classes)[outputs.argmax(1)]
-    if proba:
-        columns |= {f"probability_{name}": outputs[:, i] for i, name in enumerate(model.classes)}
-    return pd.DataFrame(columns)
+        outputs = model.of_rows(block.x)
+        columns: dict[str, object] = {"file": list(block.files)} if block.files else {}
+        columns["prediction"] = names[outputs.argmax(1)] if model.classes else outputs
+        if proba:
+            columns |= {f"probability_{name}": outputs[:, i] for i, name in enumerate(names)}
+        yield pd.DataFrame(columns)
 
 
 def write_csv(frames: Iterable[pd.DataFrame], file: TextIO) -> None:
