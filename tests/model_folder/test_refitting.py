@@ -13,8 +13,8 @@ from model_cases import STUDIES, case
 from tunecli.data.final_fit import final_fit
 from tunecli.data.user_code.import_user_code import permit
 from tunecli.errors import RefitError
+from tunecli.model_folder.format.folder import write_model
 from tunecli.model_folder.format.loading import load_with
-from tunecli.model_folder.format.write_model import write_model
 from tunecli.model_folder.refitting import RefitTrial, as_searched, refit_seeds
 from tunecli.study_file.settings.settings import Component
 from tunecli.training.cross_validation import CrossValidation

@@ -13,10 +13,9 @@ from study_makers import SUMMARY
 from tunecli.cli.refit import results_lines
 from tunecli.errors import ModelFolderError
 from tunecli.model_folder.card import card
-from tunecli.model_folder.format.folder import WEIGHTS, read_folder
+from tunecli.model_folder.format.folder import WEIGHTS, read_folder, write_model
 from tunecli.model_folder.format.loading import load_with
 from tunecli.model_folder.format.model import Model
-from tunecli.model_folder.format.write_model import write_model
 from tunecli.model_folder.results import costs_of_model, results_of
 from tunecli.study_file.settings.settings import CompressionSettings
 from tunecli.training.compression.packing import pack

@@ -16,7 +16,7 @@ from model_cases import case
 
 from tunecli.data.columns.target_column import target
 from tunecli.data.fold_store import FoldStore
-from tunecli.data.preprocessing.scale_rows import TargetScale
+from tunecli.data.preprocessing.scaling import TargetScale
 from tunecli.data.rows.workspace import Workspace
 from tunecli.data.sources import load_dataset
 from tunecli.data.user_code.import_user_code import permit

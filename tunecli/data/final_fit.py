@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tunecli.data.fold_store import FoldStore, training_weights
-from tunecli.data.preprocessing.fitted_preprocessing import Preprocessing, fit_preprocessing
-from tunecli.data.preprocessing.scale_rows import TargetScale
+from tunecli.data.fold_store import FoldStore
+from tunecli.data.preprocessing.preparation import Prepared, Preprocessing, fit_preprocessing
 from tunecli.data.rows.dataset import FoldData
 from tunecli.data.splits.split import splitter_of
 from tunecli.study_file.settings.settings import Component
@@ -59,24 +58,8 @@ def final_fit(
     )
     x_train = fitted.features(dataset.x, train)
     x_valid = fitted.features(dataset.x, valid) if cut_validation else x_train
-    y_train = dataset.y[train]
-    is_scaled = standardize_target and dataset.task == "regression"
-    target = TargetScale.of(y_train) if is_scaled else TargetScale()
-    fold = FoldData(
-        number=0,
-        task=dataset.task,
-        x_train=x_train,
-        y_train=target.standardized(y_train) if is_scaled else y_train,
-        x_valid=x_valid,
-        y_valid=dataset.y[valid],
-        valid_rows=valid,
-        n_classes=len(dataset.classes),
-        y_mean=target.mean,
-        y_std=target.std,
-        cat_cardinalities=fitted.cardinalities,
-        train_weights=training_weights(dataset, train),
-        valid_weights=dataset.weights_of(valid),
-    )
+    features = Prepared(x_train, x_valid, fitted.cardinalities)
+    fold = store.fold_data((train, valid), features, standardize_target)
     return FinalFit(fold, fitted, cut_validation)
 
 

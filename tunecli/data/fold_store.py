@@ -1,24 +1,42 @@
-"""The fold tensors of one process: loaded and prepared once, and kept from trial to trial."""
+"""The data of a study in one process: loaded and prepared once, and kept from trial to trial."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from functools import cached_property
 
+import torch
 from torch import Tensor
 
 from tunecli.data.cache.cached_datasets import kept_split
-from tunecli.data.preprocessing.preparation import Prepared, prepared
-from tunecli.data.preprocessing.scale_rows import TargetScale, keeps_integers
+from tunecli.data.preprocessing.preparation import Prepared, keeps_integers, prepared
+from tunecli.data.preprocessing.scaling import TargetScale
 from tunecli.data.rows.dataset import Dataset, FoldData
+from tunecli.data.rows.summary import DataSummary
 from tunecli.data.rows.workspace import HERE, Workspace
 from tunecli.data.sources import load_dataset
 from tunecli.data.splits.split import Split
-from tunecli.study_file.settings.settings import Component, DataSettings, ValidationSettings
+from tunecli.errors import DataError
+from tunecli.study_file.settings.metric_names import METRICS
+from tunecli.study_file.settings.settings import (
+    Component,
+    DataSettings,
+    TrialConfig,
+    ValidationSettings,
+)
+from tunecli.study_file.settings.source_kinds import NO_SOURCE
+from tunecli.study_file.study_file import StudyFile
+from tunecli.study_file.text.dump import inline
 
 LARGEST_STORE = 2**30
 """Bytes of prepared features to keep; beyond that, the least recently used are dropped and made
 again, or read again from the cache, when needed."""
+
+MOST_DATASETS = 2
+"""Data sets that stay in memory: the current trial's, and the previous one."""
+GIVEN = ("test", "validation")
+"""The splits that tunecli cannot make, because it has no rows."""
 
 PreparedFolds = tuple[Prepared, ...]
 
@@ -87,12 +105,19 @@ class FoldStore:
         integers = keeps_integers(self.dataset.x, scale, integers)
         features = self._features(scale, embeds and has_categories, integers)
         return [
-            self._fold(number, fold_features, standardize_target)
+            self.fold_data(self.split.folds[number], fold_features, standardize_target, number)
             for number, fold_features in enumerate(features)
         ]
 
-    def _fold(self, number: int, features: Prepared, standardize_target: bool) -> FoldData:
-        train_rows, valid_rows = self.split.folds[number]
+    def fold_data(
+        self,
+        rows: tuple[Tensor, Tensor],
+        features: Prepared,
+        standardize_target: bool,
+        number: int = 0,
+    ) -> FoldData:
+        """Return the tensors of training and validation rows, (n,) int64 each; see `folds`."""
+        train_rows, valid_rows = rows
         y_train = self.dataset.y[train_rows]
         fold = FoldData(
             number=number,
@@ -105,7 +130,7 @@ class FoldStore:
             n_classes=len(self.dataset.classes),
             cat_cardinalities=features.cat_cardinalities,
             train_rows=train_rows,
-            train_weights=training_weights(self.dataset, train_rows),
+            train_weights=_training_weights(self.dataset, train_rows),
             valid_weights=self.dataset.weights_of(valid_rows),
             targets_need_64_bits=self.dataset.targets_need_64_bits,
         )
@@ -147,7 +172,7 @@ class FoldStore:
             del self._prepared[next(iter(self._prepared))]
 
 
-def training_weights(dataset: Dataset, rows: Tensor) -> Tensor | None:
+def _training_weights(dataset: Dataset, rows: Tensor) -> Tensor | None:
     """Return the weights of rows in a training loss; None if all of them are equal.
 
     They have mean 1, so that learning rates keep their meaning.
@@ -162,3 +187,95 @@ def training_weights(dataset: Dataset, rows: Tensor) -> Tensor | None:
 
 def _n_bytes(folds: PreparedFolds) -> int:
     return sum(fold.n_bytes for fold in folds)
+
+
+class NoData:
+    """A stand-in for `FoldStore`: as many folds as the study asks for, all of them empty."""
+
+    def __init__(self, validation: ValidationSettings) -> None:
+        self._n_folds = (validation.folds or 1) * validation.repeats
+
+    def folds(self, scale: Component | None = None, *_: object) -> list[FoldData]:
+        """Return the folds; there is nothing to scale."""
+        empty = torch.empty(0, 0)
+        none, rows = torch.empty(0), torch.empty(0, dtype=torch.int64)
+        return [
+            FoldData(number, "regression", empty, none, empty, none, rows, n_classes=0)
+            for number in range(self._n_folds)
+        ]
+
+    def summary(self) -> DataSummary:
+        """Return a summary without rows, for the screen and the database."""
+        return DataSummary(
+            source=NO_SOURCE,
+            task="regression",
+            n_rows=0,
+            n_search=0,
+            n_test=0,
+            shape=(),
+            classes=(),
+            class_counts=(),
+            n_folds=self._n_folds,
+            validation=f"{self._n_folds} runs" if self._n_folds > 1 else "one run",
+            guess={},
+            fingerprint="",
+            given=GIVEN,
+        )
+
+
+def completed_without_data(study: StudyFile) -> StudyFile:
+    """Fill in the defaults of a study whose training brings its own data."""
+    return study.completed("regression", 0, GIVEN)
+
+
+class FoldStoreCache:
+    """Cache of the folds of a study's trials: a `FoldStore` for each mapping of data arguments.
+
+    Args:
+        workspace: where the data is found and cached.
+    """
+
+    def __init__(self, workspace: Workspace = HERE) -> None:
+        self._workspace = workspace
+        self._stores: dict[str, FoldStore | NoData] = {}  # the last used at the end
+
+    def add(self, config: TrialConfig, store: FoldStore | NoData) -> None:
+        """Keep a store that was opened already, as the data of `config`."""
+        self._stores[_key(config)] = store
+
+    def of(self, config: TrialConfig) -> FoldStore | NoData:
+        """Return the data of a trial, opened on first use.
+
+        Raises:
+            DataError: the data cannot be read, or is for another task than the objective.
+        """
+        key = _key(config)
+        store = self._stores.pop(key, None) or self._opened(config)
+        while len(self._stores) >= MOST_DATASETS:
+            del self._stores[next(iter(self._stores))]
+        self._stores[key] = store
+        return store
+
+    def _opened(self, config: TrialConfig) -> FoldStore | NoData:
+        if config.data.source == NO_SOURCE:
+            return NoData(config.validation)
+        store = FoldStore(config.data, config.validation, self._workspace)
+        if config.data.arguments:
+            _check_task(config, store)
+        return store
+
+
+def _key(config: TrialConfig) -> str:
+    return json.dumps(config.data.arguments, sort_keys=True)
+
+
+def _check_task(config: TrialConfig, store: FoldStore) -> None:
+    """Refuse data for another task than the objective: all trials must be scored alike."""
+    measure = METRICS.get(config.objective.metric.name)
+    task = store.dataset.task
+    if measure is not None and measure.task != task:
+        raise DataError(
+            f"{config.data.source} with {inline(config.data.arguments)} returns data for {task}, "
+            f"but the study's objective is {config.objective.metric.name}, for {measure.task}. "
+            "The task must be the same for all arguments."
+        )

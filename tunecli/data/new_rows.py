@@ -55,6 +55,11 @@ class RowKind:
     data: DataSettings
     depth: Depth | None = None
 
+    @property
+    def names(self) -> list[str]:
+        """The names of the columns."""
+        return [column.name for column in self.columns]
+
     def tensor(self, values: NDArray[Any]) -> Tensor:
         """Return rows, (n, *shape), as a tensor of `dtype`.
 
@@ -160,7 +165,7 @@ def _is_numbered(frame: pd.DataFrame, kind: RowKind) -> bool:
     """
     if not isinstance(frame.columns, pd.RangeIndex):
         return False
-    numbers, names = list(map(str, frame.columns)), [column.name for column in kind.columns]
+    numbers, names = list(map(str, frame.columns)), kind.names
     if not set(names) <= set(numbers):
         return True
     if numbers == names or len(numbers) != len(names):
@@ -179,10 +184,9 @@ def _wanted_columns(x: NDArray[Any], kind: RowKind, name: str) -> NDArray[Any]:
     """
     if x.ndim != 2:
         raise DataError(f"{name} must have the shape (rows, features), but has {x.shape}.")
-    numbers = [column.name.removeprefix("x[").removesuffix("]") for column in kind.columns]
-    if kind_of(kind.data.source) not in ("arrays", "code") or [
-        f"x[{number}]" for number in numbers
-    ] != [column.name for column in kind.columns]:
+    numbers = [name.removeprefix("x[").removesuffix("]") for name in kind.names]
+    are_numbered = [f"x[{number}]" for number in numbers] == kind.names
+    if kind_of(kind.data.source) not in ("arrays", "code") or not are_numbered:
         if any(column.categories or column.date or column.unit for column in kind.columns):
             raise DataError(f"{name} has no column names. Pass a DataFrame or a table file.")
         return x
@@ -203,14 +207,11 @@ def _named_set(source: str, kind: RowKind, workspace: Workspace, n_rows: int) ->
         settings = DataSettings(source=source, **shared)
     whole = settings.model_copy(update={"test": None})
     dataset = load_dataset(whole, workspace)
-    if dataset.shape != kind.shape or [c.name for c in dataset.columns] != [
-        column.name for column in kind.columns
-    ]:
+    if dataset.shape != kind.shape or [column.name for column in dataset.columns] != kind.names:
         message = f"{source} has different features from {data.source}"
         raise DataError(f"{message}, which the model was trained on.")
     if isinstance(dataset.x, LoadedRows):
-        sizes = [len(part) for part in torch.split(torch.arange(len(dataset.y)), n_rows)]
-        yield from map(Block, dataset.x.batches(torch.arange(len(dataset.y)), sizes))
+        yield from map(Block, dataset.blocks(torch.arange(len(dataset.y)), n_rows))
     else:
         yield from _split(kind.tensor(dataset.x.numpy()), n_rows)
 

@@ -16,8 +16,7 @@ from tunecli.data.user_code.import_user_code import permit
 from tunecli.errors import RefitError
 from tunecli.model_folder.card import card
 from tunecli.model_folder.find import MODEL
-from tunecli.model_folder.format.folder import TEXTS, refuse_foreign_model
-from tunecli.model_folder.format.write_model import write_model
+from tunecli.model_folder.format.folder import TEXTS, refuse_foreign_model, write_model
 from tunecli.model_folder.looks_at_test_set import count_look
 from tunecli.model_folder.refitting import Refitted, RefitTrial, as_searched, refit_seeds
 from tunecli.model_folder.results import Results, results_of

@@ -16,7 +16,7 @@ from torch import nn
 from tunecli import __version__
 from tunecli.data.final_fit import FinalFit, final_fit
 from tunecli.data.fold_store import FoldStore
-from tunecli.data.preprocessing.fitted_preprocessing import Preprocessing, fit_preprocessing
+from tunecli.data.preprocessing.preparation import Preprocessing, fit_preprocessing
 from tunecli.data.rows.dataset import FoldData
 from tunecli.data.rows.features import as_features
 from tunecli.errors import DataError, RefitError
@@ -204,7 +204,7 @@ def _member(
         shape=tuple(as_features(fold.x_train).shape),
         n_outputs=n_outputs(config.loss, fold),
         meaning=build_loss(config.loss, fold).meaning,
-        preprocessing=type(preprocessing).__name__,
+        preprocessing=preprocessing.kind,
         n_bins=bin_counts(network),
         norms=packed.norms if packed is not None else (),
     )
@@ -262,7 +262,7 @@ def _code_hash(config: TrialConfig, store: FoldStore) -> dict[str, str]:
 
 def _row_dtype(dtype: torch.dtype, member: MemberManifest) -> str:
     """Return the type of rows to predict; scaled integer columns may then have fractions."""
-    if dtype == torch.int64 and member.preprocessing != "OfIntegers":
+    if dtype == torch.int64 and member.preprocessing != "integers":
         return "float64"
     return str(dtype).removeprefix("torch.")
 

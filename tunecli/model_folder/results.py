@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix
 
 from tunecli.data.fold_store import FoldStore
+from tunecli.model_folder.format.folder import weight_files
 from tunecli.model_folder.format.model import Model
-from tunecli.model_folder.format.write_model import weight_files
 from tunecli.model_folder.refitting import Refitted, RefitTrial
 from tunecli.model_folder.score_interval import Predicted, ScoreInterval, bootstrap_intervals
 from tunecli.study_file.settings.metric_names import label, prediction_metrics

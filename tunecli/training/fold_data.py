@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from tunecli.data.fold_store import FoldStore
-from tunecli.data.placeholder_data import NoData
+from tunecli.data.fold_store import FoldStore, NoData
 from tunecli.data.rows.dataset import FoldData
 from tunecli.study_file.settings.code_names import is_code
 from tunecli.study_file.settings.settings import TrialConfig

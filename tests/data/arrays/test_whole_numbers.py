@@ -15,8 +15,7 @@ from training_cases import component, trial
 
 from tunecli.data.arrays.arrays import from_arrays, with_targets
 from tunecli.data.arrays.user_data import load_user_data
-from tunecli.data.preprocessing.fitted_preprocessing import OfIntegers, fit_preprocessing
-from tunecli.data.preprocessing.preparation import Prepared, prepared
+from tunecli.data.preprocessing.preparation import Prepared, fit_preprocessing, prepared
 from tunecli.data.rows.dataset import Dataset
 from tunecli.data.rows.features import as_features
 from tunecli.data.rows.workspace import Workspace
@@ -60,7 +59,7 @@ def test_a_model_of_one_s_own_gets_what_the_source_gave(source: object, x: np.nd
     assert found.dtype == torch.int64
     np.testing.assert_array_equal(found.numpy(), x)
     fitted = fit_preprocessing(dataset, TRAIN, DATA, None, False, integers=True)
-    assert isinstance(fitted, OfIntegers)
+    assert fitted.kind == "integers"
     rows = next(as_features(fitted.features(dataset.x, VALID)).batches(None, [10]))
     assert torch.equal(rows, found[30:])
 

@@ -13,6 +13,7 @@ from tunecli.data.cache import cached_datasets
 from tunecli.data.cache.cached_datasets import kept_split
 from tunecli.data.fold_store import FoldStore
 from tunecli.data.preprocessing import preparation
+from tunecli.data.preprocessing.fitted_table import FittedTable
 from tunecli.data.preprocessing.preparation import Prepared, prepared
 from tunecli.data.rows.dataset import Column, Dataset
 from tunecli.data.rows.workspace import Workspace
@@ -137,13 +138,13 @@ def test_a_store_prepares_each_fold_and_setting_once_for_all_processes(
 ) -> None:
     monkeypatch.setattr(preparation, "SMALL", 0)
     calls: list[int] = []
-    fit = preparation.fit_encoder
+    fit = FittedTable.fit
 
     def counted(*args: object) -> object:
         calls.append(1)
         return fit(*args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(preparation, "fit_encoder", counted)
+    monkeypatch.setattr(FittedTable, "fit", counted)
     workspace = Workspace(tmp_path, tmp_path / "cache")
     stores = [
         FoldStore(DATA, ValidationSettings(folds=3), workspace, dataset=table()) for _ in range(2)

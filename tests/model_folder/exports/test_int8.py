@@ -35,8 +35,8 @@ def test_it_computes_in_8_bits_and_scores_nearly_the_same(
     found = to_int8(model, store, path, tolerance=0.2)
     kinds = {node.op_type for node in onnx.load(path).graph.node}
     assert {"QuantizeLinear", "DequantizeLinear"} <= kinds
-    assert found.seconds > 0
-    assert found.score != found.score_before or found.score > 0
+    assert found.after.seconds > 0
+    assert found.after.score != found.before.score or found.after.score > 0
     assert len(words(found)) == 2
     x = store.dataset.x[:50]
     assert isinstance(x, torch.Tensor)

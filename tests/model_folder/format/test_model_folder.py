@@ -26,11 +26,16 @@ import tunecli
 from tunecli.data.rows.depth import Depth
 from tunecli.errors import DataError, ModelFolderError, TunecliError, UserCodeError
 from tunecli.model_folder.find import model_at
-from tunecli.model_folder.format.folder import FACTS, PREPROCESSING, WEIGHTS, read_folder
+from tunecli.model_folder.format.folder import (
+    FACTS,
+    PREPROCESSING,
+    WEIGHTS,
+    read_folder,
+    write_model,
+)
 from tunecli.model_folder.format.loading import load_with
 from tunecli.model_folder.format.model import Model
 from tunecli.model_folder.format.predicting import write_predictions
-from tunecli.model_folder.format.write_model import write_model
 
 
 def written(found: Case, folder: Path) -> Path:
@@ -282,6 +287,26 @@ def test_facts_that_are_none(folder: Path, content: bytes) -> None:
         tunecli.load(folder)
 
 
+@pytest.mark.parametrize(
+    ("name", "first"),
+    [
+        ("table", "OfTable"),
+        ("pictures", "OfBytes"),
+        ("digits", "OfNumbers"),
+        ("tokens", "OfIntegers"),
+    ],
+)
+def test_kinds_of_preprocessing_as_the_first_versions_called_them(
+    name: str, first: str, tmp_path: Path
+) -> None:
+    found = case(name)
+    folder = written(found, tmp_path / "model")
+    edit(folder, lambda facts: facts["members"][0].update(preprocessing=first))
+    model = load_with(folder, found.workspace)
+    assert model.members[0].facts == found.refitted.model.members[0].facts
+    assert model.members[0].preprocessing.kind == model.members[0].facts.preprocessing
+
+
 @pytest.mark.parametrize("name", [WEIGHTS, PREPROCESSING])
 def test_arrays_that_are_missing_or_changed(folder: Path, name: str) -> None:
     content = (folder / name).read_bytes()
@@ -368,7 +393,7 @@ def test_a_network_is_not_built_from_code_that_has_changed(tmp_path: Path) -> No
         (lambda facts: facts["columns"][2].update(categories=[]), "0 categories in a categ"),
         (lambda facts: facts["columns"][2]["categories"].append("new"), "places of shape"),
         (lambda facts: facts["members"][0].update(shape=[2**40]), "features for a network with"),
-        (lambda facts: facts["members"][0].update(preprocessing="OfBytes"), "'OfBytes' instead"),
+        (lambda facts: facts["members"][0].update(preprocessing="OfBytes"), "'pixels' instead"),
         (lambda facts: facts["members"][0]["meaning"].update(kind="value"), "value outputs for 2"),
         (lambda facts: arguments(facts).update(width=2**20, depth=2), "a network far larger than"),
         (lambda facts: arguments(facts).update(width=1, depth=10**6), "a network far larger than"),
@@ -473,7 +498,7 @@ WRITER = """
 import sys
 from pathlib import Path
 from model_cases import case
-from tunecli.model_folder.format.write_model import write_model
+from tunecli.model_folder.format.folder import write_model
 
 model = case("arrays").refitted.model
 print("ready", flush=True)

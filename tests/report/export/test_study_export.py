@@ -167,7 +167,7 @@ def test_that_holds_for_all_text(text: str) -> None:
 def test_predictions_are_written_by_the_same_rule() -> None:
     frame = pd.DataFrame({"prediction": ["=1+1", "a", "-1"], "probability_\x1b[2J": [-0.5, 1, 2]})
     out = io.StringIO()
-    predicting._Csv(out).write(frame)
+    predicting.write_csv([frame], out)
     written = "prediction,probability_\\x1b[2J\n'=1+1,-0.5\na,1.0\n-1,2.0\n"
     assert out.getvalue() == written
 

@@ -20,8 +20,7 @@ from commands import command, environment, run_in
 from locations import STUDIES
 from training_cases import CPU, classification, component, trial
 
-from tunecli.data.fold_store import FoldStore
-from tunecli.data.placeholder_data import NoData
+from tunecli.data.fold_store import FoldStore, NoData
 from tunecli.data.user_code import import_user_code
 from tunecli.errors import StudyFileError, UserCodeError
 from tunecli.study_file.catalogue.allowed_code import AllowedCode

@@ -1,30 +1,35 @@
-"""Fitted preprocessing of a table as plain arrays, without pickle and without scikit-learn.
-
-What `encoding.fit_encoder` learned is read off once; it encodes to the same bits.
-"""
+"""Preprocess a table's rows for a model: impute and scale numbers, encode categories."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+import torch
+from numpy.typing import NDArray
+from sklearn.impute import SimpleImputer
+from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
+from torch import Tensor
 
-from tunecli.data.preprocessing.encoding import Encoder
-from tunecli.data.preprocessing.fitted_scale import FittedScale
+from tunecli.data.preprocessing.scaling import FittedScale, Floats, as_floats
 from tunecli.data.rows.dataset import Column
+from tunecli.data.rows.streamed_rows import LoadedRows
+from tunecli.study_file.settings.settings import Component, DataSettings
 
-Array = NDArray[Any]
+BLOCK_ROWS = 8_192
+"""Rows to prepare at once, so that wide results are never in memory as float64."""
+
+_MISSING, _UNKNOWN = -2, -1  # as OrdinalEncoder gives them; two are added
 
 
 @dataclass(frozen=True)
 class FittedTable:
-    """A map from rows as read to rows as a model gets them.
+    """A map from rows as read to rows as a model gets them, fitted on training rows.
 
     The features are the scaled numbers, then marks (1 if missing) of columns with missing numbers,
-    then the categories: one feature each, or one code per column.
+    then the categories: one feature each, missing included, and one for all rare ones; or, for
+    models that embed categories, one code per column.
 
     Attributes:
         numbers: positions of the columns of numbers, (n_numbers,) int64.
@@ -39,130 +44,172 @@ class FittedTable:
         n_features: the number of features that a model gets.
     """
 
-    numbers: Array
-    fill: Array
+    numbers: Tensor
+    fill: Tensor
     scale: FittedScale
-    with_holes: Array
-    categories: Array
-    places: tuple[Array, ...]
+    with_holes: Tensor
+    categories: Tensor
+    places: tuple[Tensor, ...]
     cardinalities: tuple[int, ...]
     n_features: int
+    kind = "table"
 
     @classmethod
-    def of(cls, encoder: Encoder, columns: Sequence[Column], dtype: DTypeLike) -> FittedTable:
-        """Read off what an encoder learned from rows of `dtype`."""
-        parts = {name: (part, rows) for name, part, rows in encoder.transformer.transformers_}
-        fill, scale = np.empty(0), FittedScale()
-        if "numbers" in parts:
-            imputer, scaler = (step for _, step in parts["numbers"][0].steps)
-            fill = imputer.statistics_
-            scale = FittedScale() if scaler == "passthrough" else FittedScale.of(scaler, dtype)
-        positions = {
-            name: np.array(parts[name][1] if name in parts else [], dtype=np.int64)
-            for name in ("numbers", "missing", "categories")
-        }
-        places: tuple[Array, ...] = ()
-        if "categories" in parts:
-            widths = [len(columns[i].categories) for i in positions["categories"]]
-            places = _places(parts["categories"][0], widths, bool(encoder.cardinalities))
+    def fit(
+        cls,
+        columns: Sequence[Column],
+        x: Floats,
+        settings: DataSettings,
+        scale: Component | None,
+        embeds: bool,
+    ) -> FittedTable:
+        """Learn medians, scales and categories from training rows.
+
+        Args:
+            columns: the columns of `x`.
+            x: (n_train, n_columns); NaN is missing.
+            settings: the settings; `impute`, `min_frequency`, and `split_seed` for scales that
+                draw rows are read.
+            scale: the scale of the numbers.
+            embeds: whether the model takes codes.
+        """
+        numbers = [i for i, column in enumerate(columns) if column.kind == "numeric"]
+        with_holes = [i for i in numbers if columns[i].is_first and np.isnan(x[:, i]).any()]
+        categories = [i for i, column in enumerate(columns) if column.kind == "categorical"]
+        fill, fitted = np.empty(0), FittedScale()
+        if numbers:
+            imputer = SimpleImputer(strategy=settings.impute, keep_empty_features=True)
+            filled = imputer.fit_transform(x[:, numbers])
+            fill, fitted = imputer.statistics_, FittedScale.fit(scale, filled, settings.split_seed)
+        places, width = _places(columns, categories, x, settings, embeds)
         return cls(
-            numbers=positions["numbers"],
-            fill=fill,
-            scale=scale,
-            with_holes=positions["missing"],
-            categories=positions["categories"],
-            places=places,
-            cardinalities=encoder.cardinalities,
-            n_features=encoder.n_features,
+            numbers=torch.tensor(numbers, dtype=torch.int64),
+            fill=torch.from_numpy(fill),
+            scale=fitted,
+            with_holes=torch.tensor(with_holes, dtype=torch.int64),
+            categories=torch.tensor(categories, dtype=torch.int64),
+            places=tuple(map(torch.from_numpy, places)),
+            cardinalities=tuple(int(own.max()) + 1 for own in places) if embeds else (),
+            n_features=len(numbers) + len(with_holes) + width,
         )
 
-    def __call__(self, x: Array) -> Array:
-        """Encode rows (n, n_columns) as (n, n_features) float32."""
-        out = np.zeros((len(x), self.n_features), dtype=np.float32)
-        numbers = x[:, self.numbers]
-        if len(self.numbers):
-            filled = np.where(np.isnan(numbers), self.fill.astype(x.dtype), numbers)
-            out[:, : len(self.numbers)] = self.scale.transform(filled)
-        end = len(self.numbers) + len(self.with_holes)
-        out[:, len(self.numbers) : end] = np.isnan(x[:, self.with_holes])
-        rows = np.arange(len(x))
-        for number, (column, places) in enumerate(zip(self.categories, self.places, strict=True)):
-            place = places[_index(x[:, column], len(places) - 2)]
-            if self.cardinalities:
-                out[:, end + number] = place
-            else:
-                has_feature = place >= 0
-                out[rows[has_feature], end + place[has_feature]] = 1
+    def __call__(self, x: Tensor) -> Tensor:
+        """Turn rows as read, (n, n_columns), into (n, n_features) float32."""
+        x = as_floats(x)
+        parts = []
+        if len(self.numbers):  # an exported graph stores no empty tensor
+            numbers = x.index_select(1, self.numbers)
+            parts.append(self.scale(torch.where(numbers.isnan(), self.fill.to(x.dtype), numbers)))
+        if len(self.with_holes):
+            parts.append(x.index_select(1, self.with_holes).isnan().float())
+        if self.places:
+            parts.append(self._encoded(x.index_select(1, self.categories)))
+        return torch.cat(parts, dim=1)
+
+    def _encoded(self, cells: Tensor) -> Tensor:
+        """Encode the category columns, (n, n_categories)."""
+        columns = zip(cells.unbind(1), self.places, strict=True)
+        places = torch.stack([own[_index(column, len(own) - 2)] for column, own in columns], dim=1)
+        if self.cardinalities:
+            return places.float()
+        n_one_hot = self.n_features - len(self.numbers) - len(self.with_holes)
+        one_hot = torch.zeros(cells.shape[0], 1 + n_one_hot)  # the first is for cells without any
+        return one_hot.scatter(1, places + 1, 1.0)[:, 1:]
+
+    def features(self, x: Tensor | LoadedRows, rows: Tensor) -> Tensor:
+        """Prepare rows of a whole data set for training."""
+        return self.encode(x, rows, torch.empty(len(rows), self.n_features))
+
+    def encode(self, x: Tensor | LoadedRows, rows: Tensor, out: Tensor) -> Tensor:
+        """Write the features of some rows of `x` into `out`, (n_rows, n_features)."""
+        assert isinstance(x, Tensor), "loaded rows have no columns"
+        parts = torch.split(out, BLOCK_ROWS)
+        for some, part in zip(torch.split(rows, BLOCK_ROWS), parts, strict=True):
+            part[...] = self(x[some])
         return out
 
-    def arrays(self) -> dict[str, Array]:
+    def tensors(self) -> dict[str, Tensor]:
         """Return everything for storage, by names that `restored` reads."""
-        places = {f"places.{i}": array for i, array in enumerate(self.places)}
         return {
             "numbers": self.numbers,
             "fill": self.fill,
             "with_holes": self.with_holes,
             "categories": self.categories,
-            "cardinalities": np.array(self.cardinalities, dtype=np.int64),
-            "n_features": np.array([self.n_features], dtype=np.int64),
-            **places,
-            **self.scale.arrays(),
+            "cardinalities": torch.tensor(self.cardinalities, dtype=torch.int64),
+            "n_features": torch.tensor([self.n_features]),
+            **{f"places.{i}": own for i, own in enumerate(self.places)},
+            **self.scale.tensors(),
         }
 
     @classmethod
-    def restored(cls, arrays: Mapping[str, Array]) -> FittedTable:
-        """Restore a table's preprocessing from what `arrays` returned.
+    def restored(cls, tensors: Mapping[str, Tensor]) -> FittedTable:
+        """Restore a table's preprocessing from what `tensors` returned.
 
         Raises:
-            KeyError, ValueError: an array is missing or does not fit.
+            KeyError, ValueError: a tensor is missing or does not fit.
         """
-        n_categories = len(arrays["categories"])
         return cls(
-            numbers=arrays["numbers"],
-            fill=arrays["fill"],
-            scale=FittedScale.restored(arrays),
-            with_holes=arrays["with_holes"],
-            categories=arrays["categories"],
-            places=tuple(arrays[f"places.{i}"] for i in range(n_categories)),
-            cardinalities=tuple(arrays["cardinalities"].tolist()),
-            n_features=int(arrays["n_features"][0]),
+            numbers=tensors["numbers"],
+            fill=tensors["fill"],
+            scale=FittedScale.restored(tensors),
+            with_holes=tensors["with_holes"],
+            categories=tensors["categories"],
+            places=tuple(tensors[f"places.{i}"] for i in range(len(tensors["categories"]))),
+            cardinalities=tuple(tensors["cardinalities"].tolist()),
+            n_features=int(tensors["n_features"][0]),
         )
 
 
-def _index(cells: Array, n_categories: int) -> Array:
-    """Return each cell's index into `places`."""
+def _index(cells: Tensor, n_categories: int) -> Tensor:
+    """Return each cell's index into its column's `places`."""
     missing, unknown = n_categories, n_categories + 1
     is_known = (cells >= 0) & (cells < n_categories)
-    codes = np.where(is_known, cells, unknown)
-    index: Array = np.where(np.isnan(cells), missing, codes).astype(np.int64)
-    return index
+    codes = torch.where(is_known, cells, unknown)
+    return torch.where(cells.isnan(), missing, codes).long()
 
 
-def _places(encoder: Any, widths: Sequence[int], are_codes: bool) -> tuple[Array, ...]:
-    """Encode every code, a missing cell and an unknown one of every column."""
-    most = max(widths)
-    asked = np.empty((most + 2, len(widths)))
-    for column, width in enumerate(widths):
-        asked[:, column] = [*range(width), np.nan, *[most + 1.0] * (most - width + 1)]
-    encoded = np.asarray(encoder.transform(asked))
-    places = []
-    start = 0
-    for column, width in enumerate(widths):
-        if are_codes:
-            place = encoded[: width + 2, column].astype(np.int64)
+def _places(
+    columns: Sequence[Column],
+    categories: Sequence[int],
+    x: Floats,
+    settings: DataSettings,
+    embeds: bool,
+) -> tuple[list[NDArray[np.int64]], int]:
+    """Return the `places` of the category columns, and the number of their features."""
+    places: list[NDArray[np.int64]] = []
+    n_features = 0
+    for i in categories:
+        n_categories = len(columns[i].categories)
+        asked = np.array([*range(n_categories), np.nan, n_categories])[:, None]
+        if embeds:
+            places.append(_codes(x[:, [i]], asked, settings))
+            n_features += 1
         else:
-            n = _n_one_hot(encoder, column)
-            block = encoded[: width + 2, start : start + n]
-            place = np.where(block.any(axis=1), start + block.argmax(axis=1), -1).astype(np.int64)
-            start += n
-        places.append(place)
-    return tuple(places)
+            own = _one_hot(x[:, [i]], asked, settings)
+            places.append(np.where(own < 0, own, own + n_features))
+            n_features += int(own.max()) + 1
+    return places, n_features
 
 
-def _n_one_hot(encoder: Any, column: int) -> int:
-    """Count the features of one column."""
-    rare = getattr(encoder, "infrequent_categories_", None)
-    n_categories, n_rare = len(encoder.categories_[column]), 0
-    if rare is not None and rare[column] is not None:
-        n_rare = len(rare[column]) - 1
-    return n_categories - n_rare
+def _codes(cells: Floats, asked: Floats, settings: DataSettings) -> NDArray[np.int64]:
+    """Return the code of what is asked: 0 for missing, 1 for unknown, then the categories."""
+    encoder = OrdinalEncoder(
+        handle_unknown="use_encoded_value",
+        unknown_value=_UNKNOWN,
+        encoded_missing_value=_MISSING,
+        min_frequency=settings.min_frequency or None,
+    )
+    codes: Floats = encoder.fit(cells).transform(asked)
+    return codes[:, 0].astype(np.int64) + 2
+
+
+def _one_hot(cells: Floats, asked: Floats, settings: DataSettings) -> NDArray[np.int64]:
+    """Return the number of the feature of what is asked, in this column; -1 for none."""
+    encoder = OneHotEncoder(
+        handle_unknown="infrequent_if_exist", min_frequency=settings.min_frequency or None
+    )
+    encoded = encoder.fit(cells).transform(asked)
+    features = np.full(encoded.shape[0], -1)
+    rows, positions = encoded.nonzero()
+    features[rows] = positions
+    return features

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -12,11 +15,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tunecli.data.new_rows import blocks_of
 from tunecli.errors import DataError, ExportError, MissingPackageError
 from tunecli.files.output import output
 from tunecli.model_folder.exports.graph import Graph, given_to_graph, why_not_whole
-from tunecli.model_folder.exports.quietly import quietly
+from tunecli.model_folder.format.folder import nested
 from tunecli.model_folder.format.model import Model
 from tunecli.training.compression.packing import plain_file
 from tunecli.training.step.losses import Predictions
@@ -28,6 +30,9 @@ TOLERANCE = 1e-4
 the training targets; of rates in units of the largest one among the rows."""
 ROWS = 256
 """Largest number of rows that are compared."""
+
+CPU = ["CPUExecutionProvider"]
+"""Where onnxruntime computes."""
 
 Run = Callable[[Tensor], NDArray[Any]]
 
@@ -66,11 +71,8 @@ def export_model(model: Model, to: Format, path: Path, source: str) -> Exported:
     with output(path) as part:
         if to != "safetensors":
             return _graph(model, to, part, path, source)
-        weights = {
-            (name if len(model.members) == 1 else f"{i}/{name}"): value
-            for i, member in enumerate(model.members)
-            for name, value in member.network.state_dict().items()
-        }
+        states = {i: member.network.state_dict() for i, member in enumerate(model.members)}
+        weights = states[0] if len(states) == 1 else nested(states)
         part.write_bytes(plain_file(weights))
         return Exported(path, "all preprocessing", 0, 0.0)
 
@@ -96,8 +98,7 @@ def _graph(model: Model, to: Format, part: Path, path: Path, source: str) -> Exp
 
 def _some_rows(model: Model, source: str) -> Tensor:
     try:
-        blocks = blocks_of(source, model.row_kind, model.workspace, model.batch_rows)
-        block = next(block for block in blocks if len(block.x))
+        block = next(block for block in model.blocks(source) if len(block.x))
     except DataError as error:
         raise DataError(
             f"rows to compare on: {error.message} Choose other rows with --data."
@@ -148,7 +149,7 @@ def _onnx(graph: Graph, rows: Tensor, path: Path) -> Run:
         )
     assert written is not None
     written.save(path)
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(path, providers=CPU)
 
     def run(x: Tensor) -> NDArray[Any]:
         predictions: NDArray[Any] = session.run(None, {"rows": x.numpy()})[0]
@@ -164,3 +165,25 @@ def _traced(graph: Graph, rows: Tensor) -> Any:
         return torch.export.export(
             graph, (example,), dynamic_shapes=({0: torch.export.Dim("n_rows")},)
         )
+
+
+@contextmanager
+def quietly(library: str, what: str) -> Iterator[None]:
+    """Silence a library's own remarks, and turn its errors into one sentence.
+
+    Args:
+        what: what it does with the network: export, quantize.
+
+    Raises:
+        ExportError: whatever the library raised; these are many kinds of errors.
+    """
+    logging.disable(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except Exception as error:
+        reason = " ".join(str(error).split())[:300]
+        raise ExportError(f"{library} cannot {what} this network: {reason}") from None
+    finally:
+        logging.disable(logging.NOTSET)

@@ -23,9 +23,8 @@ from tunecli.data.fold_store import FoldStore
 from tunecli.errors import ExportError, MissingPackageError
 from tunecli.files.output import output
 from tunecli.files.whole import whole_file
-from tunecli.model_folder.exports.exporting import Exported, export_model
+from tunecli.model_folder.exports.exporting import CPU, Exported, export_model, quietly
 from tunecli.model_folder.exports.graph import given_to_graph
-from tunecli.model_folder.exports.quietly import quietly
 from tunecli.model_folder.format.model import Model
 from tunecli.study_file.settings.metric_names import label
 from tunecli.study_file.text.counts import count
@@ -38,21 +37,26 @@ _OPERATORS = ["Conv", "Gemm", "MatMul"]
 
 
 @dataclass(frozen=True)
+class Scored:
+    """A file on rows of the search: the score of the objective, and median seconds for one row."""
+
+    score: float
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Int8:
     """The change by 8 bits, on rows of the search that are not used for calibration.
 
     Attributes:
         metric: name of the objective's metric.
-        score, score_before: scores of the 8-bit file and of the 32-bit file.
-        seconds, seconds_before: median seconds for one row.
+        before, after: the 32-bit file and the 8-bit file.
         n_rows: number of rows that were scored.
     """
 
     metric: str
-    score: float
-    score_before: float
-    seconds: float
-    seconds_before: float
+    before: Scored
+    after: Scored
     n_rows: int
 
 
@@ -108,19 +112,10 @@ def to_int8(model: Model, store: FoldStore, path: Path, tolerance: float) -> Int
                 activation_type=quantization.QuantType.QInt8,
                 weight_type=quantization.QuantType.QInt8,
             )
-        sessions = [
-            onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
-            for file in (path, small)
-        ]
-        before, after = (_score(session, model, store, scored) for session in sessions)
-        change = Int8(
-            label(model.facts.config.objective.metric),
-            after[0],
-            before[0],
-            after[1],
-            before[1],
-            len(scored),
-        )
+        sessions = [onnxruntime.InferenceSession(file, providers=CPU) for file in (path, small)]
+        before, after = (_scored(session, model, store, scored) for session in sessions)
+        metric = label(model.facts.config.objective.metric)
+        change = Int8(metric, before, after, len(scored))
         _refuse_worse(change, model, tolerance)
         return change
 
@@ -153,8 +148,7 @@ def _reader(quantization: Any, rows: NDArray[Any]) -> Any:
     return Reader()
 
 
-def _score(session: Any, model: Model, store: FoldStore, rows: Tensor) -> tuple[float, float]:
-    """Return the score of the objective, and the median seconds for one row."""
+def _scored(session: Any, model: Model, store: FoldStore, rows: Tensor) -> Scored:
     fed = _fed(model, store, rows)
     objective = model.facts.config.objective.metric
     predictions = session.run(None, {"rows": fed})[0]
@@ -171,29 +165,26 @@ def _score(session: Any, model: Model, store: FoldStore, rows: Tensor) -> tuple[
         start = perf_counter()
         session.run(None, {"rows": fed[:1]})
         times.append(perf_counter() - start)
-    return values[label(objective)], median(times)
+    return Scored(values[label(objective)], median(times))
 
 
 def _refuse_worse(change: Int8, model: Model, tolerance: float) -> None:
     maximize = model.facts.config.objective.direction == "maximize"
-    loss = change.score_before - change.score if maximize else change.score - change.score_before
-    if not loss <= tolerance * abs(change.score_before):
+    before, after = change.before.score, change.after.score
+    loss = before - after if maximize else after - before
+    if not loss <= tolerance * abs(before):
         raise ExportError(
-            f"in 8 bits, {change.metric} is {change.score:.4g} instead of "
-            f"{change.score_before:.4g} on {count(change.n_rows, 'row')}, which is worse by more "
-            f"than a share of {tolerance:g}. The file was not written. Allow more with "
-            "--tolerance."
+            f"in 8 bits, {change.metric} is {after:.4g} instead of {before:.4g} on "
+            f"{count(change.n_rows, 'row')}, which is worse by more than a share of "
+            f"{tolerance:g}. The file was not written. Allow more with --tolerance."
         )
 
 
 def words(change: Int8) -> Sequence[str]:
     """Return the lines that compare the 32-bit and the 8-bit file."""
     before, after = (
-        f"{change.metric} {score:.4f}, {seconds * 1e6:.0f} µs for one row"
-        for score, seconds in (
-            (change.score_before, change.seconds_before),
-            (change.score, change.seconds),
-        )
+        f"{change.metric} {one.score:.4f}, {one.seconds * 1e6:.0f} µs for one row"
+        for one in (change.before, change.after)
     )
     rows = f"on {count(change.n_rows, 'row')} of the search"
     return [f"32 bits: {before}", f"8 bits:  {after} ({rows})"]

@@ -11,23 +11,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.modules import module as registration
 
-from tunecli.data.preprocessing.fitted_preprocessing import (
-    OfBytes,
-    OfNumbers,
-    OfTable,
-    Preprocessing,
-)
-from tunecli.data.preprocessing.fitted_scale import FittedScale
+from tunecli.data.preprocessing.fitted_pixels import FittedPixels
 from tunecli.data.preprocessing.fitted_table import FittedTable
+from tunecli.data.preprocessing.preparation import Preprocessing
+from tunecli.data.preprocessing.scaling import FittedScale
 from tunecli.model_folder.format.manifest import Manifest, MemberManifest
-
-Array = NDArray[Any]
 
 _FREE_WEIGHTS = 2**22
 _FREE_TENSORS = 1000
@@ -68,12 +60,11 @@ def _check_outputs(member: MemberManifest, n_classes: int) -> None:
 
 
 def _check_kind(member: MemberManifest, facts: Manifest) -> None:
-    kind = "OfTable" if facts.columns else "OfNumbers"
-    kind = "OfBytes" if facts.row_dtype == "uint8" and not facts.columns else kind
-    kind = "OfIntegers" if facts.row_dtype == "int64" else kind
+    kind = {"uint8": "pixels", "int64": "integers"}.get(facts.row_dtype, "numbers")
+    kind = "table" if facts.columns and kind != "integers" else kind
     if member.preprocessing != kind:
         raise ValueError(f"preprocessing {member.preprocessing!r} instead of {kind}")
-    if (not facts.columns or kind == "OfIntegers") and member.shape != facts.row_shape:
+    if (not facts.columns or kind == "integers") and member.shape != facts.row_shape:
         raise ValueError(f"rows of shape {facts.row_shape} for inputs of shape {member.shape}")
 
 
@@ -94,14 +85,13 @@ def check_preprocessing(fitted: Preprocessing, member: MemberManifest, facts: Ma
     Raises:
         ValueError: something does not fit; the message names it.
     """
-    if isinstance(fitted, OfTable):
-        _check_table(fitted.fitted, member, facts)
-        return
     n_channels = facts.row_shape[0]
-    if isinstance(fitted, OfBytes) and len(fitted.scale.table) != n_channels:
-        raise ValueError(f"levels for {len(fitted.scale.table)} channels instead of {n_channels}")
-    if isinstance(fitted, OfNumbers):
+    if isinstance(fitted, FittedTable):
+        _check_table(fitted, member, facts)
+    elif not isinstance(fitted, FittedPixels):
         _check_scale(fitted.scale, n_channels)
+    elif len(fitted.table) != n_channels:
+        raise ValueError(f"levels for {len(fitted.table)} channels instead of {n_channels}")
 
 
 def _check_table(fitted: FittedTable, member: MemberManifest, facts: Manifest) -> None:
@@ -114,7 +104,7 @@ def _check_table(fitted: FittedTable, member: MemberManifest, facts: Manifest) -
         _check_whole(name, getattr(fitted, name), 0, n_columns)
     if fitted.fill.shape != fitted.numbers.shape:
         raise ValueError(
-            f"fill of shape {fitted.fill.shape} for {len(fitted.numbers)} numeric columns"
+            f"fill of shape {tuple(fitted.fill.shape)} for {len(fitted.numbers)} numeric columns"
         )
     _check_scale(fitted.scale, len(fitted.numbers))
     start = len(fitted.numbers) + len(fitted.with_holes)
@@ -129,17 +119,20 @@ def _check_table(fitted: FittedTable, member: MemberManifest, facts: Manifest) -
     for i, (position, places) in enumerate(zip(fitted.categories, fitted.places, strict=True)):
         n_categories = len(facts.columns[position].categories)
         if places.shape != (n_categories + 2,):
-            raise ValueError(f"places of shape {places.shape} for {n_categories} categories")
+            raise ValueError(
+                f"places of shape {tuple(places.shape)} for {n_categories} categories"
+            )
         if n_codes:
             _check_whole(f"places.{i}", places, 0, fitted.cardinalities[i])
         else:
             _check_whole(f"places.{i}", places, -1, n_behind)
 
 
-def _check_whole(name: str, values: Array, low: int, end: int) -> None:
+def _check_whole(name: str, values: Tensor, low: int, end: int) -> None:
     """Refuse anything but whole numbers from `low` to below `end`, (n,) int64."""
-    if values.ndim != 1 or values.dtype != np.int64:
-        raise ValueError(f"{name} of shape {values.shape} and type {values.dtype}")
+    if values.ndim != 1 or values.dtype != torch.int64:
+        dtype = str(values.dtype).removeprefix("torch.")
+        raise ValueError(f"{name} of shape {tuple(values.shape)} and type {dtype}")
     if len(values) and not (values.min() >= low and values.max() < end):
         raise ValueError(f"{name} has values outside of {low} to {end - 1}")
 
@@ -149,8 +142,9 @@ def _check_scale(scale: FittedScale, n_columns: int) -> None:
         wanted: Sequence[int] = (2,) if name == "clip" else (n_columns,)
         if name.endswith("_rank"):
             wanted = (len(operand), n_columns)
-        if operand.shape != tuple(wanted) or not operand.size or operand.dtype.kind != "f":
-            raise ValueError(f"{name} of shape {operand.shape} for {n_columns} columns")
+        shape = tuple(operand.shape)
+        if shape != tuple(wanted) or not operand.numel() or not operand.is_floating_point():
+            raise ValueError(f"{name} of shape {shape} for {n_columns} columns")
 
 
 @torch.no_grad()
@@ -161,7 +155,7 @@ def check_shapes(network: nn.Module, member: MemberManifest) -> None:
         ValueError, RuntimeError: the layers do not fit together.
     """
     if math.prod(member.shape) <= _FREE_WEIGHTS:
-        is_whole = member.preprocessing == "OfIntegers"
+        is_whole = member.preprocessing == "integers"
         row = torch.zeros(1, *member.shape, dtype=torch.int64 if is_whole else None)
         outputs = network(row)
         if outputs.shape != (1, member.n_outputs):

@@ -7,7 +7,6 @@ leaves the old folder under another name, and the next reader renames it back.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Collection, Mapping
 from contextlib import suppress
@@ -19,12 +18,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from tunecli.data.cache.entries import content_sha256
 from tunecli.data.rows.hardware import main_memory
 from tunecli.errors import ModelFolderError
 from tunecli.files.own import NotOwnError, is_folder, refuse_foreign
 from tunecli.files.small import read_small
 from tunecli.files.whole import set_aside, whole_folder
 from tunecli.model_folder.format.manifest import FORMAT, Manifest
+from tunecli.model_folder.format.model import Model
 from tunecli.training.compression.packing import Packed, plain_file
 
 FACTS = "model.json"
@@ -37,18 +38,10 @@ LARGEST_FACTS = 64 * 2**20
 """Largest size of `model.json` in bytes, enough for columns with a hundred thousand categories."""
 
 
-def write_folder(
-    folder: Path,
-    facts: Manifest,
-    weights: Mapping[str, bytes],
-    preprocessing: Mapping[str, Tensor],
-    texts: Mapping[str, str],
-) -> None:
+def write_model(folder: Path, model: Model, texts: Mapping[str, str]) -> None:
     """Write a model folder, and replace an existing one.
 
     Args:
-        facts: the content of `model.json`, without `files`, which are added here.
-        weights: files by name: one for all members, or a packed one for each.
         texts: other files by name, for people and programs.
 
     Raises:
@@ -57,18 +50,33 @@ def write_folder(
     """
     refuse_foreign_model(folder, texts)
     restore_interrupted(folder)
+    fitted = nested({i: m.preprocessing.tensors() for i, m in enumerate(model.members)})
+    arrays = weight_files(model) | {PREPROCESSING: plain_file(fitted)}
     try:
         with whole_folder(folder) as part:
-            for name, content in weights.items():
+            for name, content in arrays.items():
                 (part / name).write_bytes(content)
-            (part / PREPROCESSING).write_bytes(plain_file(preprocessing))
-            hashes = {path.name: _hash(path) for path in part.iterdir()}
+            hashes = {name: content_sha256(part / name) for name in arrays}
             for name, text in texts.items():
                 (part / name).write_text(text, encoding="utf-8")
-            whole = facts.model_copy(update={"files": hashes})
-            (part / FACTS).write_text(whole.model_dump_json(indent=1), encoding="utf-8")
+            facts = model.facts.model_copy(update={"files": hashes})
+            (part / FACTS).write_text(facts.model_dump_json(indent=1), encoding="utf-8")
     except (OSError, SafetensorError) as error:
         raise _unwritable(folder, error) from None
+
+
+def weight_files(model: Model) -> dict[str, bytes]:
+    """Return the files with a model's weights, by name; packed ones only if they are smaller."""
+    weights = nested({i: m.network.state_dict() for i, m in enumerate(model.members)})
+    plain = {WEIGHTS: plain_file(weights)}
+    packed = {
+        packed_name(i): member.packed.to_bytes()
+        for i, member in enumerate(model.members)
+        if member.packed is not None and not member.packed.is_plain
+    }
+    if len(packed) < len(model.members):
+        return plain
+    return min(plain, packed, key=lambda files: sum(map(len, files.values())))
 
 
 def read_folder(folder: Path) -> tuple[Manifest, dict[str, Tensor], dict[str, Tensor]]:
@@ -186,7 +194,7 @@ def _checked(folder: Path, name: str, facts: Manifest) -> Path:
     n_bytes = path.stat().st_size
     if n_bytes > main_memory():  # a sparse file needs no disk, but hashing it would take hours
         raise _DamagedError(f"{name} has {n_bytes:,} bytes, which do not fit into memory")
-    if _hash(path) != facts.files.get(name):
+    if content_sha256(path) != facts.files.get(name):
         raise _DamagedError(f"the checksum of {name} is wrong")
     return path
 
@@ -197,11 +205,6 @@ def _arrays(folder: Path, name: str, facts: Manifest) -> dict[str, Tensor]:
         return load_file(path)
     except (SafetensorError, ValueError, KeyError) as error:
         raise _DamagedError(f"{name}: {str(error)[:200]}") from None
-
-
-def _hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def nested(parts: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:

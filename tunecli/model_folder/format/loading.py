@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from tunecli.data.preprocessing.fitted_preprocessing import Preprocessing, preprocessing_from
+from tunecli.data.preprocessing.preparation import Preprocessing, restored_preprocessing
 from tunecli.data.rows.workspace import Workspace
 from tunecli.data.user_code.import_user_code import permit
 from tunecli.errors import ModelFolderError, TunecliError, UserCodeError
@@ -117,12 +117,10 @@ def _refuse_unknown(path: Path, model: Component) -> None:
 
 
 def _member(
-    facts: Manifest, number: int, weights: dict[str, Tensor], arrays: dict[str, Tensor]
+    facts: Manifest, number: int, weights: dict[str, Tensor], tensors: dict[str, Tensor]
 ) -> Member:
     member = facts.members[number]
-    fitted = preprocessing_from(
-        member.preprocessing, {name: one.numpy() for name, one in arrays.items()}
-    )
+    fitted = restored_preprocessing(member.preprocessing, tensors)
     check_preprocessing(fitted, member, facts)
     return Member(member, fitted, _network(facts.config, member, fitted, weights))
 

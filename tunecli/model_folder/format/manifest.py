@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from tunecli.data.rows.dataset import Column
 from tunecli.data.rows.depth import OF_16_BITS, Depth
@@ -15,6 +15,13 @@ FORMAT: Literal[1] = 1
 
 RowType = Literal["float64", "float32", "uint8", "int64"]
 Positive = Annotated[int, Field(ge=1)]
+_FIRST_KINDS = {
+    "OfTable": "table",
+    "OfBytes": "pixels",
+    "OfNumbers": "numbers",
+    "OfIntegers": "integers",
+}
+"""Kinds of preprocessing as the first versions called them."""
 
 
 class _Facts(BaseModel):
@@ -28,7 +35,7 @@ class MemberManifest(_Facts):
         shape: shape of a row as the network gets it.
         n_outputs: number of the network's outputs.
         meaning: meaning of its outputs.
-        preprocessing: kind of preprocessing; its arrays are in a separate file.
+        preprocessing: kind of preprocessing, in a word; its tensors are in a separate file.
         n_bins: bins per number that is embedded piecewise linearly; else empty.
         norms: layers that compression has folded into those before them.
     """
@@ -36,7 +43,7 @@ class MemberManifest(_Facts):
     shape: tuple[Positive, ...]
     n_outputs: Positive
     meaning: OutputMeaning
-    preprocessing: str
+    preprocessing: Annotated[str, AfterValidator(lambda kind: _FIRST_KINDS.get(kind, kind))]
     n_bins: tuple[Positive, ...] = ()
     norms: tuple[str, ...] = ()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from tunecli.data.new_rows import RowKind, blocks_of, rows_of
-from tunecli.data.preprocessing.fitted_preprocessing import Preprocessing
+from tunecli.data.new_rows import Block, RowKind, blocks_of, rows_of
+from tunecli.data.preprocessing.preparation import Preprocessing
 from tunecli.data.rows.workspace import HERE, Workspace
 from tunecli.errors import DataError
 from tunecli.model_folder.format.manifest import Manifest, MemberManifest
@@ -121,8 +121,11 @@ class Model:
         """Return probabilities (n, n_classes), or values (n,); see `predict`."""
         if not isinstance(x, str | Path):
             return self.of_rows(rows_of(x, self.row_kind))
-        blocks = blocks_of(str(x), self.row_kind, self.workspace, self.batch_rows)
-        return np.concatenate([self.of_rows(block.x) for block in blocks])
+        return np.concatenate([self.of_rows(block.x) for block in self.blocks(str(x))])
+
+    def blocks(self, source: str) -> Iterator[Block]:
+        """Read rows to predict, block by block; see `blocks_of`."""
+        return blocks_of(source, self.row_kind, self.workspace, self.batch_rows)
 
     @torch.no_grad()
     def of_rows(self, x: Tensor) -> Predictions:

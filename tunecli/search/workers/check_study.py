@@ -14,12 +14,11 @@ from statistics import fmean
 import torch
 
 from tunecli.data.columns.column_facts import ColumnFacts
-from tunecli.data.fold_store import FoldStore
+from tunecli.data.fold_store import FoldStore, FoldStoreCache
 from tunecli.data.rows.dataset import FoldData
 from tunecli.data.rows.hardware import main_memory
 from tunecli.data.rows.summary import DataSummary
 from tunecli.data.rows.workspace import HERE, Workspace
-from tunecli.data.stores import FoldStoreCache
 from tunecli.data.user_code.import_user_code import permit
 from tunecli.errors import DataError, StudyFileError
 from tunecli.search.workers.machine import default_jobs

@@ -18,15 +18,13 @@ from torch import Tensor
 
 from tunecli.data.cache.cached_datasets import kept_split
 from tunecli.data.columns.column_facts import ColumnFacts, with_uses
-from tunecli.data.fold_store import FoldStore
-from tunecli.data.placeholder_data import NoData, completed_without_data
+from tunecli.data.fold_store import FoldStore, FoldStoreCache, NoData, completed_without_data
 from tunecli.data.rows.dataset import Dataset
 from tunecli.data.rows.summary import DataSummary
 from tunecli.data.rows.workspace import Workspace
 from tunecli.data.sources import load_dataset
 from tunecli.data.splits.copies import copy_notes
 from tunecli.data.splits.split import left_out, validation_in_words
-from tunecli.data.stores import FoldStoreCache
 from tunecli.data.tables.tables import table_column_facts
 from tunecli.errors import UserCodeError
 from tunecli.study_file.settings.code_names import is_code

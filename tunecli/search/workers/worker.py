@@ -14,9 +14,8 @@ import sklearn
 import torch
 
 from tunecli import __version__
-from tunecli.data.placeholder_data import NoData
+from tunecli.data.fold_store import FoldStoreCache, NoData
 from tunecli.data.rows.workspace import Workspace
-from tunecli.data.stores import FoldStoreCache
 from tunecli.data.user_code.import_user_code import permit
 from tunecli.data.user_code.loaded_code import LoadedCode
 from tunecli.errors import DataError, TunecliError

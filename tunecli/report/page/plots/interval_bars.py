@@ -11,7 +11,7 @@ from tunecli.report.analysis.importance import Importance
 from tunecli.report.analysis.importance_intervals import N_RESAMPLES, ImportanceInterval
 from tunecli.report.analysis.records import StudyRecord, TrialRecord
 from tunecli.report.findings.evidence.evidence import Baseline, Evidence, TestScore
-from tunecli.report.findings.evidence.isolation import Branch, Isolation
+from tunecli.report.findings.space.isolation import Branch, Isolation
 from tunecli.report.page.plots.plot import Plot, Trace, axis, dot_trace, plot_layout, text
 from tunecli.report.phrases import wording
 from tunecli.study_file.text.counts import count

@@ -12,8 +12,8 @@ from loaded_cases import KINDS, N, Noisy, Rows, loaded_rows, x_of
 from torch import Tensor
 
 from tunecli.data.arrays.arrays import from_arrays, with_targets
-from tunecli.data.preprocessing.loaded_features import LoadedFeatures
 from tunecli.data.preprocessing.preparation import Prepared, prepared
+from tunecli.data.preprocessing.scaled_features import ScaledFeatures
 from tunecli.data.rows.array_forms import feature_array
 from tunecli.data.rows.dataset import Dataset
 from tunecli.data.rows.features import Features, as_features
@@ -118,7 +118,7 @@ def test_what_the_pass_finds_is_kept_for_other_processes(tmp_path: Path) -> None
 def test_draws_are_new_with_each_seed_and_the_same_again() -> None:
     rows = loaded_rows(Noisy(np.zeros((N, 3))), 2)
     x = prepared(of_rows(rows), TRAIN, VALID, DATA, None).x_train
-    assert isinstance(x, LoadedFeatures)
+    assert isinstance(x, ScaledFeatures)
     order, sizes = torch.randperm(30), [8, 8, 14]
     first, other, again = (torch.cat(list(x.batches(order, sizes, s))) for s in (1, 2, 1))
     assert torch.equal(first, again)
@@ -129,7 +129,7 @@ def test_draws_are_new_with_each_seed_and_the_same_again() -> None:
 
 def test_the_first_rows_alone() -> None:
     x = prepared(loaded("bytes"), TRAIN, VALID, DATA, None).x_valid
-    assert isinstance(x, LoadedFeatures)
+    assert isinstance(x, ScaledFeatures)
     assert len(x.first(4)) == 4
     assert torch.equal(parts(x.first(4), None, [4]), parts(x, None, [4]))
     assert len(x.to(torch.device("cpu"))) == 10

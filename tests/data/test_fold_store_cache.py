@@ -9,9 +9,8 @@ import pytest
 from commands import call_in, rows
 from training_cases import trial
 
-from tunecli.data.fold_store import FoldStore
+from tunecli.data.fold_store import FoldStore, FoldStoreCache
 from tunecli.data.rows.workspace import Workspace
-from tunecli.data.stores import FoldStoreCache
 from tunecli.data.user_code import import_user_code
 from tunecli.errors import DataError, StudyFileError
 from tunecli.study_file.catalogue.allowed_code import AllowedCode

@@ -1,4 +1,4 @@
-"""Scale bytes of pictures to numbers, channel by channel, fitted on the training part."""
+"""Preprocess pictures of bytes for a model: scale them channel by channel."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from torch import Tensor
 
 from tunecli.data.cache.entries import NewArray, kept, key_of
+from tunecli.data.preprocessing.scaled_features import ScaledFeatures
 from tunecli.data.preprocessing.scaling import scaler_of
 from tunecli.data.rows.streamed_rows import LoadedRows
 from tunecli.study_file.settings.settings import Component
@@ -29,13 +30,17 @@ Counts = NDArray[np.int64]
 """Number of pixels of each level, (channels, 256)."""
 
 
-class PixelScale:
+class FittedPixels:
     """A map from levels to numbers, per channel.
 
     Attributes:
         table: the number of each level, (channels, 256) float32 on the CPU.
         black, white: the numbers of levels 0 and 255, (channels, 1, 1).
     """
+
+    kind = "pixels"
+    are_whole = False
+    cardinalities: ClassVar[tuple[int, ...]] = ()
 
     def __init__(self, table: Tensor) -> None:
         self.table = table
@@ -46,6 +51,37 @@ class PixelScale:
         straight = self.black[..., 0] + self._slope[..., 0] * steps
         self._is_straight = torch.allclose(straight, table, rtol=1e-4, atol=1e-5)
         self._is_plain = torch.equal(table, (steps / (N_LEVELS - 1)).expand_as(table))
+
+    @classmethod
+    def fit(cls, counts: Counts, scale: Component | None, seed: int) -> FittedPixels:
+        """Fit to the counts of levels in the training part.
+
+        Args:
+            scale: the scale, as for tables, over all pixels of a channel; None for numbers from 0
+                to 1, as from torchvision's `ToTensor`.
+            seed: see `scaler_of`.
+        """
+        levels = np.arange(N_LEVELS, dtype=np.float32)
+        if scale is None:
+            return cls(torch.from_numpy(levels / 255).expand(len(counts), -1).clone())
+        rows = [_scaler(scale, one, seed).transform(levels[:, None])[:, 0] for one in counts]
+        return cls(torch.from_numpy(np.stack(rows).astype(np.float32)))
+
+    @classmethod
+    def restored(cls, tensors: Mapping[str, Tensor]) -> FittedPixels:
+        """Restore a map from what `tensors` returned.
+
+        Raises:
+            KeyError, ValueError: the tensor is missing or does not fit.
+        """
+        levels = tensors["levels"].float()
+        if levels.ndim != 2 or levels.shape[1] != N_LEVELS:
+            raise ValueError(f"levels have the shape {tuple(levels.shape)}")
+        return cls(levels)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return everything that was fitted, for storage."""
+        return {"levels": self.table}
 
     def on(self, device: torch.device, x: Tensor) -> Tensor:
         """Move bytes to `device`, a quarter of the size of floats, and scale them there."""
@@ -62,23 +98,16 @@ class PixelScale:
         channels = torch.arange(len(table), device=x.device)[:, None, None]
         return table[channels, x.long()]
 
+    def ends(self) -> tuple[Tensor, Tensor]:
+        """Return what 0 (black) and 255 (white) become, (channels, 1, 1) each."""
+        return self.black, self.white
 
-def fit_pixel_scale(counts: Counts, scale: Component | None, seed: int) -> PixelScale:
-    """Fit to the counts of levels in the training part.
-
-    Args:
-        scale: the scale, as for tables, over all pixels of a channel; None for numbers from 0 to
-            1, as from torchvision's `ToTensor`.
-        seed: see `scaler_of`.
-    """
-    levels = np.arange(N_LEVELS, dtype=np.float32)
-    if scale is None:
-        return PixelScale(torch.from_numpy(levels / 255).expand(len(counts), -1).clone())
-    rows = [_fitted(scale, channel, seed).transform(levels[:, None])[:, 0] for channel in counts]
-    return PixelScale(torch.from_numpy(np.stack(rows).astype(np.float32)))
+    def features(self, x: Tensor | LoadedRows, rows: Tensor) -> ScaledFeatures:
+        """Prepare rows of a whole data set for training."""
+        return ScaledFeatures(x, rows, self)
 
 
-def _fitted(scale: Component, counts: NDArray[np.int64], seed: int) -> Any:
+def _scaler(scale: Component, counts: NDArray[np.int64], seed: int) -> Any:
     """Return scikit-learn's scaler, as if fitted to all pixels one by one."""
     present = np.flatnonzero(counts)
     levels, n_of_each = present.astype(np.float32)[:, None], counts[present]

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchvision.transforms import ToTensor
 
-from tunecli.data.preprocessing.picture_features import PictureFeatures
-from tunecli.data.preprocessing.pixel_scale import fit_pixel_scale, level_counts
+from tunecli.data.preprocessing.fitted_pixels import FittedPixels, level_counts
 from tunecli.data.preprocessing.preparation import prepared
-from tunecli.data.preprocessing.scale_rows import scaled
+from tunecli.data.preprocessing.scaled_features import ScaledFeatures
+from tunecli.data.preprocessing.scaling import FittedScale, as_columns
 from tunecli.data.rows.dataset import Dataset
 from tunecli.data.rows.features import BLOCK_BYTES, Features, TensorFeatures, as_features
 from tunecli.study_file.settings.settings import Component, DataSettings
@@ -43,9 +43,10 @@ def test_bytes_are_scaled_as_floats_are(scale: Component | None) -> None:
     x = dataset.x.float()
     if scale is None:
         x = x / 255
-    expected = scaled(x[train], x[valid], scale, DATA.split_seed)
-    for part, oracle in zip((found.x_train, found.x_valid), expected, strict=True):
-        assert isinstance(part, PictureFeatures)
+    fitted = FittedScale.fit(scale, as_columns(x[train]), DATA.split_seed)
+    for part, rows in ((found.x_train, train), (found.x_valid, valid)):
+        oracle = fitted(x[rows])
+        assert isinstance(part, ScaledFeatures)
         assert part.shape == (3, 5, 6)
         near = {"rtol": 1e-5, "atol": 1e-5 if scale is None or scale.name != "quantile" else 0.02}
         torch.testing.assert_close(whole(part), oracle, **near)
@@ -61,12 +62,12 @@ def test_validation_pictures_change_no_training_number(scale: Component | None, 
     assert torch.equal(whole(found[0].x_train), whole(found[1].x_train))
 
 
-def features(n: int = 30) -> tuple[PictureFeatures, TensorFeatures]:
+def features(n: int = 30) -> tuple[ScaledFeatures, TensorFeatures]:
     """The same rows as bytes and as numbers."""
     dataset = pictures(50)
     rows = torch.arange(10, 10 + n)
-    scale = fit_pixel_scale(level_counts(dataset.x, rows, "", None), SCALES[1], 0)
-    return PictureFeatures(dataset.x, rows, scale), TensorFeatures(scale(dataset.x[rows]))
+    scale = FittedPixels.fit(level_counts(dataset.x, rows, "", None), SCALES[1], 0)
+    return ScaledFeatures(dataset.x, rows, scale), TensorFeatures(scale(dataset.x[rows]))
 
 
 @settings(max_examples=40, deadline=None)
@@ -121,8 +122,8 @@ def test_levels_are_counted_once_for_all_processes(tmp_path: Path) -> None:
 @given(st.integers(1, 4), st.integers(0, 2**31))
 def test_unscaled_bytes_are_what_torchvision_makes_of_them(channels: int, seed: int) -> None:
     pixels = np.random.default_rng(seed).integers(0, 256, (7, 9, channels)).astype(np.uint8)
-    scale = fit_pixel_scale(np.ones((channels, 256), dtype=np.int64), None, 0)
+    scale = FittedPixels.fit(np.ones((channels, 256), dtype=np.int64), None, 0)
     x = torch.from_numpy(np.moveaxis(pixels, -1, 0)[None].copy())
     assert torch.equal(scale(x)[0], ToTensor()(pixels))
-    assert torch.equal(scale.table[0][x.long()], scale(x))  # what an exported graph looks up
+    assert torch.equal(scale.table[0][x.long()], scale(x))
     assert (scale.black.unique().tolist(), scale.white.unique().tolist()) == ([0.0], [1.0])

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.preprocessing import QuantileTransformer, StandardScaler
 
-from tunecli.data.preprocessing.scale_rows import TargetScale, scaled
+from tunecli.data.preprocessing.scaling import FittedScale, TargetScale, as_columns
 from tunecli.errors import DataError
 from tunecli.study_file.settings.settings import Component
 
@@ -15,6 +15,14 @@ STANDARD = Component(name="standard")
 MINMAX = Component(name="minmax")
 QUANTILE = Component(name="quantile", arguments={"output_distribution": "normal"})
 SCALES = [STANDARD, MINMAX, QUANTILE, None]
+
+
+def scaled(
+    x_train: torch.Tensor, x_valid: torch.Tensor, scale: Component | None, seed: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Both parts, by a scale that is fitted on the first."""
+    fitted = FittedScale.fit(scale, as_columns(x_train), seed)
+    return fitted(x_train), fitted(x_valid)
 
 
 def rows(n: int, *shape: int, seed: int = 0) -> torch.Tensor:

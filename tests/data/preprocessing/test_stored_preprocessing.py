@@ -1,4 +1,4 @@
-"""Fitted preprocessing as plain arrays: scikit-learn's bits, before and after it was stored."""
+"""Fitted preprocessing as named tensors: the same bits before and after it was stored."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from tunecli.data.preprocessing.fitted_preprocessing import (
+from tunecli.data.preprocessing.preparation import (
     Preprocessing,
     fit_preprocessing,
-    preprocessing_from,
+    prepared,
+    restored_preprocessing,
 )
-from tunecli.data.preprocessing.fitted_scale import FittedScale
-from tunecli.data.preprocessing.preparation import prepared
+from tunecli.data.preprocessing.scaling import FittedScale
 from tunecli.data.rows.dataset import Column, Dataset
 from tunecli.data.rows.features import as_features
 from tunecli.study_file.settings.settings import Component, DataSettings
@@ -69,7 +69,7 @@ DATASETS = {
 
 
 def stored_and_read(fitted: Preprocessing) -> Preprocessing:
-    return preprocessing_from(type(fitted).__name__, fitted.arrays())
+    return restored_preprocessing(fitted.kind, fitted.tensors())
 
 
 def rows_of(x: object) -> torch.Tensor:
@@ -80,7 +80,7 @@ def rows_of(x: object) -> torch.Tensor:
 @pytest.mark.parametrize("scale", SCALES.values(), ids=SCALES)
 @pytest.mark.parametrize("dataset", DATASETS.values(), ids=DATASETS)
 @pytest.mark.parametrize("embeds", [False, True], ids=["one-hot", "codes"])
-def test_plain_arrays_prepare_rows_as_training_does(
+def test_stored_tensors_prepare_rows_as_training_does(
     dataset: Dataset, scale: Component | None, embeds: bool
 ) -> None:
     expected = prepared(dataset, TRAIN, OTHERS, SETTINGS, scale, embeds)
@@ -103,13 +103,13 @@ def test_rows_are_prepared_one_by_one_as_together() -> None:
 
 def test_an_unknown_operation_is_refused() -> None:
     with pytest.raises(ValueError, match="unknown operation 'exec'"):
-        FittedScale.restored({"scale.0.exec": np.zeros(1)})
+        FittedScale.restored({"scale.0.exec": torch.zeros(1)})
     with pytest.raises(ValueError, match="unknown preprocessing 'Pickle'"):
-        preprocessing_from("Pickle", {})
+        restored_preprocessing("Pickle", {})
 
 
 def test_stored_levels_hold_whatever_none_means_today() -> None:
     """Models of the version before were trained on levels from 0 to 255 with `scale: none`."""
-    levels = np.tile(np.arange(256, dtype=np.float32), (2, 1))
+    levels = torch.arange(256.0).expand(2, -1)
     x = torch.arange(256, dtype=torch.uint8).reshape(1, 1, 16, 16).expand(1, 2, 16, 16)
-    assert torch.equal(preprocessing_from("OfBytes", {"levels": levels})(x), x.float())
+    assert torch.equal(restored_preprocessing("pixels", {"levels": levels})(x), x.float())
