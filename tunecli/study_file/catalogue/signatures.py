@@ -9,12 +9,13 @@ from __future__ import annotations
 import ast
 import importlib.util
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from tunecli.files.small import read_small
+from tunecli.study_file.text.suggestions import did_you_mean, listed
 
 Constants = Mapping[str, object]
 _FOLD: dict[type[ast.operator], Callable[[float, float], float]] = {
@@ -44,6 +45,11 @@ class Argument:
     required: bool = True
     default: object = None
 
+    @property
+    def is_none_by_default(self) -> bool:
+        """Whether leaving it out means none."""
+        return not self.required and self.default is None
+
 
 @dataclass(frozen=True)
 class Signature:
@@ -61,14 +67,31 @@ class Signature:
         """Return the argument of that name; None if it is not listed."""
         return next((argument for argument in self.arguments if argument.name == name), None)
 
+    def unknown(self, name: str) -> str | None:
+        """Return the message for an argument that is not accepted; None if it is."""
+        taken = [argument.name for argument in self.arguments]
+        if self.open or name in taken:
+            return None
+        others = f" It takes {listed(taken)}." if taken else " It takes no arguments."
+        return f"{self.name} has no argument `{name}`.{did_you_mean(name, taken) or others}"
 
-@cache
+    def missing(self, given: Collection[str]) -> list[Argument]:
+        """Return the required arguments that are not given."""
+        return [one for one in self.arguments if one.required and one.name not in given]
+
+
 def package_folder(package: str) -> Path:
     """Return the folder of a top-level package, without importing it."""
+    return package_origin(package).parent
+
+
+@cache
+def package_origin(package: str) -> Path:
+    """Return the first file of a top-level package: its `__init__.py`, or the module."""
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError(f"{package} is not installed; install tunecli again")
-    return Path(spec.origin).parent
+    return Path(spec.origin)
 
 
 @cache

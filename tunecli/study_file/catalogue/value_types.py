@@ -11,7 +11,7 @@ import ast
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
 CODE_OR_OBJECTS = frozenset({"Callable", "Tensor", "Optimizer", "Study", "FrozenTrial", "ndarray"})
 """Annotations of values that a study file cannot contain."""
@@ -34,7 +34,8 @@ class ValueType:
     settable: bool = True
 
 
-def _is_number(value: object) -> bool:
+def is_number(value: object) -> TypeGuard[int | float]:
+    """Return whether a value is a number, which a boolean is not."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
@@ -42,7 +43,7 @@ def _is_whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-NUMBER = ValueType("a number", _is_number, {"type": "number"})
+NUMBER = ValueType("a number", is_number, {"type": "number"})
 WHOLE = ValueType("a whole number", _is_whole, {"type": "integer"})
 TEXT = ValueType("a string", lambda value: isinstance(value, str), {"type": "string"})
 TRUTH = ValueType("true or false", lambda value: isinstance(value, bool), {"type": "boolean"})
@@ -50,14 +51,7 @@ NONE = ValueType("none", lambda value: value is None, {"enum": [None, "none"]})
 ANYTHING = ValueType("anything", lambda value: True)
 UNSETTABLE = ValueType("set by tunecli", lambda value: False, {"not": {}}, settable=False)
 
-_NAMES = {
-    "float": NUMBER,
-    "int": WHOLE,
-    "str": TEXT,
-    "bool": TRUTH,
-    "None": NONE,
-    "Any": ANYTHING,
-}
+_NAMES = {"float": NUMBER, "int": WHOLE, "str": TEXT, "bool": TRUTH, "None": NONE}
 _SEQUENCES = {"list", "List", "tuple", "Tuple", "Sequence", "Iterable"}
 
 
@@ -129,24 +123,14 @@ def value_type(annotation: str, default: object = None) -> ValueType:
     """
     if annotation:
         return _read(ast.parse(annotation, mode="eval").body)
-    if isinstance(default, bool):
-        return TRUTH
-    if isinstance(default, int):
-        return WHOLE
-    if isinstance(default, float):
-        return NUMBER
-    if isinstance(default, str):
-        return TEXT
     if isinstance(default, tuple):
-        return fixed_sequence_of([NUMBER if _is_number(item) else ANYTHING for item in default])
-    return ANYTHING
+        return fixed_sequence_of([NUMBER if is_number(item) else ANYTHING for item in default])
+    return {bool: TRUTH, int: WHOLE, float: NUMBER, str: TEXT}.get(type(default), ANYTHING)
 
 
 def value_in_words(value: object) -> str:
     """Return a value in the words of an error message: `the string 'abc'`, `the number 3`."""
-    if value is None:
-        return "none"
-    if isinstance(value, bool):
+    if value is None or isinstance(value, bool):
         return _plain(value)
     if isinstance(value, str):
         return f"the string {value!r}"
