@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import typer
+from typer import Exit
 
 from tunecli.cli.shared.options import CodeOption, FileArgument, RunsOption, SetOption
 from tunecli.cli.shared.permitting import allowed_by
@@ -57,6 +57,6 @@ def check(
         idle = check_lines.idle_pruner(pruner, verdict, conclusion.n_evaluations)
     out.print(check_lines.remarks(study.search, independent, conclusion.n_jobs, max_time, idle))
     if conclusion.mistakes:
-        raise typer.Exit(2)
+        raise Exit(2)
     if conclusion.keeps_none:
-        raise typer.Exit(1)  # as a search would
+        raise Exit(1)  # as a search would

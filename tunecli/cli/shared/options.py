@@ -1,25 +1,29 @@
-"""Arguments and options that several commands share, with the same meaning everywhere."""
+"""Arguments and options that several commands share, with the same meaning everywhere.
+
+Also the trial of a study that some of them select.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import typer
+from typer import Argument, BadParameter, Option
+
+if TYPE_CHECKING:
+    from tunecli.report.analysis.records import StudyRecord, TrialRecord
 
 STORAGE = "TUNECLI_STORAGE"
 """The environment variable that provides `--storage` by default."""
 
-FileArgument = Annotated[Path, typer.Argument(help="The study file.", show_default=False)]
-StudyArgument = Annotated[
-    str, typer.Argument(help="A study's name or study file.", show_default=False)
-]
+FileArgument = Annotated[Path, Argument(help="The study file.", show_default=False)]
+StudyArgument = Annotated[str, Argument(help="A study's name or study file.", show_default=False)]
 
 
 def _folder(written: str | Path) -> Path:
     """Return a folder's path; refuse an empty one, which would mean the current folder."""
     if not str(written).strip():
-        raise typer.BadParameter("the folder must not be empty.")
+        raise BadParameter("the folder must not be empty.")
     return Path(written)
 
 
@@ -29,7 +33,7 @@ def _unless_off(storage: str | None) -> str | None:
 
 RunsOption = Annotated[
     Path,
-    typer.Option(
+    Option(
         "--runs",
         envvar="TUNECLI_RUNS",
         help="Folder that holds all studies.",
@@ -39,7 +43,7 @@ RunsOption = Annotated[
 ]
 StorageOption = Annotated[
     str | None,
-    typer.Option(
+    Option(
         "--storage",
         envvar=STORAGE,
         help="Another study database: an SQLAlchemy URL that Optuna supports.",
@@ -49,13 +53,59 @@ StorageOption = Annotated[
 ]
 SetOption = Annotated[
     list[str] | None,
-    typer.Option("--set", help="Override a setting, e.g. training.epochs=5. Repeatable."),
+    Option("--set", help="Override a setting, e.g. training.epochs=5. Repeatable."),
 ]
 CodeOption = Annotated[
     list[str] | None,
-    typer.Option(
+    Option(
         "--code",
         help="Code that the study file may run: a .py file or an installed package. Repeatable.",
         show_default=False,
     ),
 ]
+TrialOption = Annotated[
+    str, Option(help="A trial number, `best`, or `simplest` (of those tied with the best).")
+]
+ParetoOption = Annotated[
+    int | None, Option(help="Place on the Pareto front, as numbered in the report.")
+]
+BestWithinOption = Annotated[
+    str | None, Option(help="Conditions on the trial, e.g. 'accuracy >= 0.97 and size <= 40KB'.")
+]
+MinimizeOption = Annotated[
+    str | None, Option(help="With --best-within: the metric or cost to minimize.")
+]
+MaximizeOption = Annotated[
+    str | None, Option(help="With --best-within: the metric or cost to maximize.")
+]
+
+
+def chosen(
+    record: StudyRecord,
+    trial: str,
+    pareto: int | None,
+    best_within: str | None,
+    minimize: str | None,
+    maximize: str | None,
+) -> TrialRecord:
+    """Return the trial that the options select.
+
+    Raises:
+        RefitError: no trial fits them.
+    """
+    from tunecli.model_folder import select_trial
+    from tunecli.report.analysis.records import RecordedObjective
+
+    if (trial != "best") + (pareto is not None) + (best_within is not None) > 1:
+        raise BadParameter("--trial, --pareto and --best-within are mutually exclusive.")
+    if (minimize or maximize) and best_within is None:
+        raise BadParameter("--minimize and --maximize require --best-within.")
+    if minimize and maximize:
+        raise BadParameter("--minimize and --maximize are mutually exclusive.")
+    if pareto is not None:
+        return select_trial.front_trial(record, pareto)
+    if best_within is not None:
+        wanted = RecordedObjective(minimize, "minimize") if minimize else None
+        wanted = RecordedObjective(maximize, "maximize") if maximize else wanted
+        return select_trial.within(record, select_trial.conditions(best_within), wanted)
+    return select_trial.by_name(record, trial)

@@ -1,4 +1,4 @@
-"""The output of commands: results on stdout, everything else on stderr."""
+"""The output of commands: results on stdout or in a file, everything else on stderr."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from tunecli.errors import DataWarning
+from tunecli.files.whole import output
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -28,6 +30,20 @@ def print_result(text: str, end: str = "\n") -> None:
 def say(text: str) -> None:
     """Print plain sentences to stderr."""
     print(_plain(text), file=sys.stderr)
+
+
+def write_output(path: Path, text: str, option: str = "", *, is_new: bool = False) -> None:
+    """Write a file as a whole or not at all.
+
+    Args:
+        option: the option that names the file, for messages.
+        is_new: whether the file must not exist yet.
+
+    Raises:
+        OutputError: the file cannot be written; the old content is unchanged.
+    """
+    with output(path, option=option, is_new=is_new) as part:
+        part.write_text(text, encoding="utf-8")
 
 
 @contextmanager

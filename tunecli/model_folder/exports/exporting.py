@@ -14,7 +14,7 @@ from torch import Tensor
 
 from tunecli.data.new_rows import blocks_of
 from tunecli.errors import DataError, ExportError, MissingPackageError
-from tunecli.files.output import output
+from tunecli.files.whole import output
 from tunecli.model_folder.exports.graph import Graph, given_to_graph, why_not_whole
 from tunecli.model_folder.exports.quietly import quietly
 from tunecli.model_folder.format.model import Model

@@ -13,7 +13,7 @@ import pandas as pd
 
 from tunecli.data.new_rows import Block, blocks_of
 from tunecli.errors import DataError
-from tunecli.files.output import output
+from tunecli.files.whole import output
 from tunecli.model_folder.format.model import Model
 from tunecli.report.phrases.wording import cell
 
