@@ -171,9 +171,8 @@ def _part_of(path: Path, *, is_folder: bool) -> Iterator[Path]:
 
 def _remove_left(path: Path) -> None:
     """Remove leftovers of killed writers of this name; files that may be in use stay."""
-    ours = re.compile(
-        rf"\.{re.escape(path.name)}{PART}(-journal)?"
-    )  # SQLite's journal of a temporary file
+    # SQLite writes a journal beside a temporary file.
+    ours = re.compile(rf"\.{re.escape(path.name)}{PART}(-journal)?")
     with suppress(OSError):
         for entry in os.scandir(path.parent):
             if ours.fullmatch(entry.name) and not _is_written(entry.path):

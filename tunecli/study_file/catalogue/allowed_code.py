@@ -49,7 +49,8 @@ FOR_TUNECLI: dict[str, tuple[Argument, ...]] = {
 }
 """Arguments, by kind, that tunecli reads itself unless the user's class has them."""
 
-_GIVEN_FIRST: dict[str, int] = {"optimizer": 1, "schedule": 1, "metric": 2}
+_GIVEN_FIRST: dict[str, int] = {"optimizer": 1, "schedule": 1}
+_GIVEN_TO_FUNCTIONS: dict[str, int] = {"metric": 2, "loss": 2}
 """Number of positional arguments that tunecli passes: parameters, optimizer, targets, outputs."""
 
 _RELATIVE = "Paths are relative to the study file's folder."
@@ -196,10 +197,8 @@ class AllowedCode:
         """Return the value for `--code`, relative to the current folder."""
         if not name.is_file:
             return name.to_allow
-        try:
-            return str(self.file(name).relative_to(Path.cwd()))
-        except ValueError:
-            return str(self.file(name))
+        file = self.file(name)
+        return str(file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file)
 
     def _source(self, name: CodeName) -> Path | None:
         """Return the source file to read; None if there is no readable source."""
@@ -276,21 +275,21 @@ def _defined(tree: ast.Module) -> list[str]:
 
 @cache
 def _signature(source: Path, name: str, kind: str) -> Signature:
-    node = next(
-        (
-            node
-            for node in signatures.parsed(source).body
-            if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == name
-        ),
-        None,
+    node = signatures.definitions(source).get(name)
+    is_function = isinstance(node, ast.FunctionDef) and not node.decorator_list
+    if is_function:
+        full = signatures.function_signature(source, name)
+    elif isinstance(node, ast.ClassDef) and _constructor_is_known(source, node):
+        full = signatures.class_signature(source, name)
+    else:
+        return Signature(name, (), open=True)
+    n_given = _GIVEN_FIRST.get(kind, _GIVEN_TO_FUNCTIONS.get(kind, 0) if is_function else 0)
+    filled = FILLED_IN.get(kind, ())
+    settable = (
+        replace(argument, required=False) if argument.name in filled else argument
+        for argument in full.arguments[n_given:]
     )
-    if isinstance(node, ast.FunctionDef) and not node.decorator_list:
-        first = 2 if kind == "loss" else _GIVEN_FIRST.get(kind, 0)
-        return _settable(signatures.function_signature(source, name), kind, first)
-    if isinstance(node, ast.ClassDef) and _constructor_is_known(source, node):
-        first = _GIVEN_FIRST.get(kind, 0) if kind in ("optimizer", "schedule") else 0
-        return _settable(signatures.class_signature(source, name), kind, first)
-    return Signature(name, (), open=True)
+    return Signature(full.name, tuple(settable), full.open)
 
 
 def _constructor_is_known(source: Path, node: ast.ClassDef) -> bool:
@@ -299,21 +298,10 @@ def _constructor_is_known(source: Path, node: ast.ClassDef) -> bool:
         return False
     if any(isinstance(m, ast.FunctionDef) and m.name == "__init__" for m in node.body):
         return True
-    classes = {n.name: n for n in signatures.parsed(source).body if isinstance(n, ast.ClassDef)}
+    known = signatures.definitions(source)
     bases = [ast.unparse(base) for base in node.bases]
-    return all(
-        base in _PLAIN_BASES or (base in classes and _constructor_is_known(source, classes[base]))
-        for base in bases
-    )
-
-
-def _settable(full: Signature, kind: str, n_given: int) -> Signature:
-    filled = FILLED_IN.get(kind, ())
-    settable = [
-        replace(argument, required=False) if argument.name in filled else argument
-        for argument in full.arguments[n_given:]
-    ]
-    return Signature(full.name, tuple(settable), full.open)
+    others = [known.get(base) for base in bases if base not in _PLAIN_BASES]
+    return all(isinstance(o, ast.ClassDef) and _constructor_is_known(source, o) for o in others)
 
 
 def _value_problems(argument: Argument, value: object) -> list[ArgumentProblem]:

@@ -71,12 +71,10 @@ _UNSETTABLE: dict[Kind, set[str]] = {
 
 _DEPRECATED = "Optuna has deprecated it and will remove it. Leave it out."
 WITHDRAWN: dict[str, dict[str, str]] = {
-    "TPESampler": {
-        "consider_prior": _DEPRECATED,
-        "prior_weight": _DEPRECATED,
-        "consider_magic_clip": _DEPRECATED,
-        "consider_endpoints": _DEPRECATED,
-    },
+    "TPESampler": dict.fromkeys(
+        ("consider_prior", "prior_weight", "consider_magic_clip", "consider_endpoints"),
+        _DEPRECATED,
+    ),
     "CmaEsSampler": {
         "sigma0": f"{_DEPRECATED} CMA-ES then starts with a sixth of each range.",
         "restart_strategy": "it has no effect: Optuna no longer restarts CMA-ES. Leave it out.",
@@ -256,9 +254,10 @@ def unknown_argument(kind: Kind, component: str, name: str) -> str | None:
     if is_code(component) or known.argument(name) is not None:
         return None
     library = library_signature(kind, known.name)
-    argument = library.argument(name) or Argument(name)
-    is_of_library = library.argument(name) is not None or (library.open and name in _set(kind))
-    if is_of_library and (why := _why_not(kind, known.name, argument)):
+    argument = library.argument(name)
+    if library.open and name in _set(kind):
+        argument = argument or Argument(name)
+    if argument and (why := _why_not(kind, known.name, argument)):
         return f"{name} of {known.name} cannot be set in a study file: {why}"
     return known.unknown(name)
 

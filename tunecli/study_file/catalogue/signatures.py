@@ -101,6 +101,13 @@ def parsed(file: Path) -> ast.Module:
 
 
 @cache
+def definitions(file: Path) -> Mapping[str, ast.ClassDef | ast.FunctionDef]:
+    """Return the classes and functions at the top of a module, by name."""
+    kinds = (ast.ClassDef, ast.FunctionDef)
+    return {node.name: node for node in parsed(file).body if isinstance(node, kinds)}
+
+
+@cache
 def exported(file: Path) -> tuple[str, ...]:
     """Return the names in the module's `__all__`."""
     for node in parsed(file).body:
@@ -125,13 +132,10 @@ def imported_from(package: str, file: Path) -> Mapping[str, Path]:
 def decorated_functions(file: Path, decorator: str) -> tuple[str, ...]:
     """Return the names of the functions under `@decorator(...)`."""
     return tuple(
-        node.name
-        for node in parsed(file).body
-        if isinstance(node, ast.FunctionDef)
-        and any(
-            isinstance(call, ast.Call) and ast.unparse(call.func) == decorator
-            for call in node.decorator_list
-        )
+        name
+        for name, node in definitions(file).items()
+        for call in node.decorator_list
+        if isinstance(call, ast.Call) and ast.unparse(call.func) == decorator
     )
 
 
@@ -141,11 +145,10 @@ def class_signature(file: Path, name: str) -> Signature:
 
     A class whose constructor is in another file (torch's `Module`) takes no arguments.
     """
-    classes = {node.name: node for node in parsed(file).body if isinstance(node, ast.ClassDef)}
     waiting = [name]
     while waiting:
-        node = classes.get(waiting.pop(0))
-        if node is None:
+        node = definitions(file).get(waiting.pop(0))
+        if not isinstance(node, ast.ClassDef):
             continue
         for member in node.body:
             if isinstance(member, ast.FunctionDef) and member.name == "__init__":
@@ -157,9 +160,9 @@ def class_signature(file: Path, name: str) -> Signature:
 @cache
 def function_signature(file: Path, name: str) -> Signature:
     """Return the signature of a top-level function of a module."""
-    for node in parsed(file).body:
-        if isinstance(node, ast.FunctionDef) and node.name == name:
-            return _signature(name, node.args, _constants(file), skip=0)
+    node = definitions(file).get(name)
+    if isinstance(node, ast.FunctionDef):
+        return _signature(name, node.args, _constants(file), skip=0)
     raise LookupError(f"{file.name} has no function {name}")
 
 

@@ -171,7 +171,7 @@ def _subscript(name: str, items: list[ast.expr]) -> ValueType:
         return _read(items[0])
     if name not in _SEQUENCES:
         return _named(name)
-    fixed = name.lower() == "tuple" and not _is_ellipsis(items[-1])
+    fixed = name.lower() == "tuple" and ast.unparse(items[-1]) != "..."
     return fixed_sequence_of([_read(i) for i in items]) if fixed else sequence_of(_read(items[0]))
 
 
@@ -192,10 +192,6 @@ def _members(node: ast.expr) -> list[ast.expr]:
 
 def _items(node: ast.expr) -> list[ast.expr]:
     return node.elts if isinstance(node, ast.Tuple) else [node]
-
-
-def _is_ellipsis(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and node.value is ...
 
 
 def _last_name(node: ast.expr) -> str:

@@ -91,7 +91,7 @@ class _Editor:
             text = text[:start] + new + text[end:]
         return text
 
-    def _change(self, node: yaml.Node, old: Any, new: Any) -> bool:
+    def _change(self, node: yaml.Node | None, old: Any, new: Any) -> bool:
         """Edit a value where it differs; return False if it must be replaced as a whole."""
         if isinstance(node, yaml.MappingNode) and isinstance(new, dict) and old and new:
             self._mapping(node, old, new)

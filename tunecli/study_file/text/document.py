@@ -200,8 +200,10 @@ class _Composer:
         self._depth += 1
         self._grow(n_nodes=1, height=0)
         self.values.setdefault(path, mark)
-        alias = isinstance(event, yaml.AliasEvent)
-        data = self._alias(event, path) if alias else self._anchored(event, path)
+        if isinstance(event, yaml.AliasEvent):
+            data = self._alias(event, path)
+        else:
+            data = self._anchored(event, path)
         self._depth -= 1
         return data
 
@@ -326,7 +328,8 @@ class _Composer:
 
 
 def _mark(event: yaml.Event) -> TextPosition:
-    return TextPosition(event.start_mark.line + 1, event.start_mark.column + 1)
+    mark = event.start_mark
+    return TextPosition(mark.line + 1, mark.column + 1) if mark else NOWHERE
 
 
 def _events(text: str) -> Iterator[yaml.Event]:
