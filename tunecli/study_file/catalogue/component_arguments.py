@@ -11,42 +11,15 @@ from collections.abc import Collection
 from dataclasses import replace
 from functools import cache
 
+from tunecli.study_file.catalogue import names
 from tunecli.study_file.catalogue.allowed_code import FOR_TUNECLI
-from tunecli.study_file.catalogue.names import (
-    LOSS_TASKS,
-    OWN_MODELS,
-    SCALES,
-    Kind,
-    canonical,
-    closest_name,
-    library_signature,
-    names,
-    unknown_name,
-    with_article,
-)
+from tunecli.study_file.catalogue.names import SCALES, Kind
 from tunecli.study_file.catalogue.signatures import Argument, Signature, Unreadable
 from tunecli.study_file.catalogue.value_types import ValueType, one_of, value_in_words, value_type
 from tunecli.study_file.settings.code_names import is_code, short_name
 from tunecli.study_file.settings.metric_names import METRICS
 from tunecli.study_file.settings.settings import Component
 from tunecli.study_file.text.suggestions import closest, did_you_mean
-
-__all__ = [
-    "LOSS_TASKS",
-    "WITHDRAWN",
-    "Kind",
-    "argument_problems",
-    "argument_type",
-    "canonical",
-    "closest_argument",
-    "closest_name",
-    "names",
-    "nested_kind",
-    "signature",
-    "unknown_argument",
-    "unknown_name",
-    "with_article",
-]
 
 ArgumentProblem = tuple[tuple[str, ...], str]
 """A path below the component, such as ("lr",) or ("rest", "AdamW", "lr"), and the message."""
@@ -151,7 +124,7 @@ def signature(kind: Kind, name: str) -> Signature:
         return Signature(short_name(name), (), open=True)
     if kind == "scale" and not SCALES[name][1]:  # the default scale: avoids parsing a long file
         return Signature(name, ())
-    full = library_signature(kind, name)
+    full = names.library_signature(kind, name)
     replaced = _replaced(kind, name)
     left_open = _FILLED_IN.get((kind, name), ())
     settable = [
@@ -166,7 +139,7 @@ def signature(kind: Kind, name: str) -> Signature:
 
 def _replaced(kind: Kind, name: str) -> tuple[Argument, ...]:
     if kind == "model":
-        return () if name in OWN_MODELS else _OF_TORCHVISION
+        return () if name in names.OWN_MODELS else _OF_TORCHVISION
     return _REPLACED.get((kind, name), ())
 
 
@@ -176,7 +149,7 @@ def argument_type(kind: Kind, name: str, argument: Argument) -> ValueType:
     if kind == "metric":
         return one_of(METRICS[name].arguments[argument.name])
     if kind == "model" and argument.name == "activation":
-        return one_of(names("activation"))
+        return one_of(names.names("activation"))
     words = _WORDS.get((name, argument.name))
     return one_of(words) if words else value_type(argument.annotation, argument.default)
 
@@ -203,7 +176,7 @@ def argument_problems(
     for argument in known.missing({*component.arguments, *broken}):
         nested = nested_kind(kind, known.name, argument.name)
         expected = argument_type(kind, known.name, argument).words
-        expected = with_article(nested) if nested else expected
+        expected = names.with_article(nested) if nested else expected
         problems.append(((), f"{component.name} needs {argument.name}: {expected}."))
     return problems
 
@@ -235,12 +208,12 @@ def _nested_problems(
         return []
     component = Component(name=value) if isinstance(value, str) else value
     if not isinstance(component, Component):
-        what = f"the name of {with_article(kind)}"
+        what = f"the name of {names.with_article(kind)}"
         message = f"{argument.name} must be {what}, but got {value_in_words(value)}."
         return [((argument.name,), message)]
-    known = canonical(kind, component.name)
+    known = names.canonical(kind, component.name)
     if known is None:
-        return [((argument.name,), unknown_name(kind, component.name))]
+        return [((argument.name,), names.unknown_name(kind, component.name))]
     problems = argument_problems(kind, component.model_copy(update={"name": known}))
     inner = [((argument.name, component.name, *path), message) for path, message in problems]
     if known in _NOT_NESTED[outer]:
@@ -253,7 +226,7 @@ def unknown_argument(kind: Kind, component: str, name: str) -> str | None:
     known = signature(kind, component)
     if is_code(component) or known.argument(name) is not None:
         return None
-    library = library_signature(kind, known.name)
+    library = names.library_signature(kind, known.name)
     argument = library.argument(name)
     if library.open and name in _set(kind):
         argument = argument or Argument(name)
