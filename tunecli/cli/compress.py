@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from typer import Argument, BadParameter, Option
 
@@ -10,11 +10,6 @@ from tunecli.cli.refit import results_lines, say_other_numerics, workspace_of
 from tunecli.cli.shared import options
 from tunecli.cli.shared.find_study import record_at
 from tunecli.cli.shared.streams import console, print_result, say
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from tunecli.model_folder.compressing import CompressedModel
 
 
 def compress(
@@ -59,8 +54,9 @@ def compress(
     trial_record = options.chosen(record, trial, pareto, best_within, minimize, maximize)
     workspace = workspace_of(study, study_folder, record, code)
 
+    from tunecli.cli.shared import compression_table
     from tunecli.model_folder import refit_study
-    from tunecli.model_folder.compressing import compressed_ways, recipe_in_words, ways
+    from tunecli.model_folder.compressing import compressed_ways, mark_front, recipe_in_words, ways
 
     say_other_numerics(record)
     made, store = refit_study.trial_of(record, trial_record, workspace)
@@ -86,15 +82,8 @@ def compress(
         for one in steps:
             say(f"{record.name}: trial {trial_record.number}, {recipe_in_words(one)} …")
             rows.append(next(compressed))
-    _show(rows, record.metric, maximize=record.direction == "maximize", as_json=json)
-
-
-def _show(rows: Sequence[CompressedModel], metric: str, *, maximize: bool, as_json: bool) -> None:
-    from tunecli.cli.shared import compression_table
-    from tunecli.model_folder.compressing import mark_front
-
-    marked = mark_front(rows, maximize=maximize)
-    if as_json:
+    marked = mark_front(rows, maximize=record.direction == "maximize")
+    if json:
         print_result(compression_table.compression_json(rows, marked))
         return
-    console(stderr=False).print(compression_table.render(rows, marked, metric))
+    console(stderr=False).print(compression_table.render(rows, marked, record.metric))

@@ -8,7 +8,6 @@ from typer import BadParameter, Option
 
 from tunecli.cli.shared import options
 from tunecli.cli.shared.find_study import record_at
-from tunecli.cli.shared.permitting import allowed_before, allowed_by
 from tunecli.cli.shared.streams import print_result, say
 from tunecli.errors import RefitError
 from tunecli.numerics import other_numerics, version_of
@@ -80,7 +79,7 @@ def workspace_of(
     from tunecli.data.rows.workspace import Workspace
 
     file = _study_file_of(study, record)
-    allowed = allowed_by(file, code).and_also(allowed_before(file, study_folder))
+    allowed = options.allowed_by(file, code).and_also(options.allowed_before(file, study_folder))
     return Workspace(allowed.folder, study_folder.runs.absolute() / ".cache", allowed)
 
 

@@ -9,7 +9,6 @@ from typer import BadParameter, Exit, Option
 
 from tunecli.cli.shared import options
 from tunecli.cli.shared.find_study import options_again, study_folder_at
-from tunecli.cli.shared.permitting import allowed_before, allowed_by, remember_allowed
 from tunecli.cli.shared.streams import console, say
 from tunecli.signals import ended_by, interrupting
 
@@ -85,8 +84,8 @@ def search(
     name = early_name(file, overrides) or _load(file, overrides).name
     study_folder = study_folder_at(name, runs, storage)
     with study_folder.held():  # before anything slow: a second search fails at once
-        allowed = allowed_by(file, code)
-        known = allowed.and_also(allowed_before(file, study_folder))
+        allowed = options.allowed_by(file, code)
+        known = allowed.and_also(options.allowed_before(file, study_folder))
         study = _read_study(file, set_, as_, study_folder, known, restart=restart)
         budget = _budget(file, study, trials, timeout)
         if not quiet:
@@ -102,10 +101,10 @@ def search(
         searching = Search(
             study, study_folder, budget, jobs, grace, jobs_per_gpu, destinations, restarts=restart
         )
-        remember_allowed(study_folder, allowed)
+        options.remember_allowed(study_folder, allowed)
         view = LiveView(console(), quiet=quiet, options=options_again(runs, storage))
         code_of_exit = _run(
-            searching, view, lambda files: remember_allowed(study_folder, known, files)
+            searching, view, lambda files: options.remember_allowed(study_folder, known, files)
         )
     if code_of_exit:
         raise Exit(code_of_exit)

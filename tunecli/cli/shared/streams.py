@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any
 
 from tunecli.errors import DataWarning
 from tunecli.files.whole import output
@@ -50,18 +50,11 @@ def write_output(path: Path, text: str, option: str = "", *, is_new: bool = Fals
 def data_warnings_on_stderr() -> Iterator[None]:
     """Print each warning about the user's data as a sentence, without the line of code."""
 
-    def write(
-        message: Warning | str,
-        category: type[Warning],
-        filename: str,
-        lineno: int,
-        file: TextIO | None = None,
-        line: str | None = None,
-    ) -> None:
+    def write(message: Warning | str, category: type[Warning], *at: Any, **to: Any) -> None:
         if issubclass(category, DataWarning):
             say(f"Warning: {message}")
         else:
-            others(message, category, filename, lineno, file, line)
+            others(message, category, *at, **to)
 
     with warnings.catch_warnings():
         warnings.simplefilter("always", DataWarning)
