@@ -88,9 +88,11 @@ class _Search:
     def slots(self, slots: Slots, values: Mapping[Slot, Any]) -> Match:
         matches: list[Match] = []
         for slot, node in slots.items():
-            if slot != ("training", "max_time"):  # ends a trial, but changes no score
-                fit = self._list if slot in LIST_SLOTS else self._node
-                matches.append(fit(node, values.get(slot), ".".join(slot)))
+            name = ".".join(slot)
+            if slot in LIST_SLOTS:
+                matches.append(self._list(node, values[slot], name))
+            elif slot != ("training", "max_time"):  # ends a trial, but changes no score
+                matches.append(self._node(node, values.get(slot), name))
         others = (slot for slot, x in values.items() if x and slot[0] not in SETTINGS)
         missing = (_another(".".join(slot)) for slot in others if slot not in slots)
         return _joined([*matches, *missing])

@@ -15,11 +15,7 @@ Allowed = dict[str, tuple[Scalar, ...]]
 
 def answering(allowed: Allowed) -> Suggest:
     """Return a `Suggest` that answers with the first allowed value, or else the first value."""
-
-    def suggest(name: str, range_: Range) -> Scalar:
-        return allowed[name][0] if name in allowed else first_value(range_)
-
-    return suggest
+    return lambda name, range_: allowed[name][0] if name in allowed else first_value(range_)
 
 
 def singles(searched: Sequence[Parameter]) -> Iterator[Allowed]:
@@ -31,12 +27,11 @@ def singles(searched: Sequence[Parameter]) -> Iterator[Allowed]:
 
 
 def pairs(searched: Sequence[Parameter]) -> Iterator[Allowed]:
-    """Yield every pair of ends or options of two parameters.
+    """Return every pair of ends or options of two parameters.
 
     Pairs with a choice come first.
     """
-    yield from _pairs(searched, with_choice=True)
-    yield from _pairs(searched, with_choice=False)
+    return chain(_pairs(searched, with_choice=True), _pairs(searched, with_choice=False))
 
 
 def _pairs(searched: Sequence[Parameter], *, with_choice: bool) -> Iterator[Allowed]:
