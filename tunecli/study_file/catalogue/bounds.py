@@ -7,47 +7,12 @@ of a negative average. torch and Optuna are not imported.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
-from tunecli.study_file.catalogue.value_types import is_number
+from tunecli.study_file.catalogue.value_types import Interval, is_number
 from tunecli.study_file.settings.settings import Component
 from tunecli.study_file.text.document import Path, dotted
 from tunecli.study_file.text.dump import inline
-
-
-@dataclass(frozen=True)
-class Interval:
-    """Finite numbers from `low` to `high`, written as in mathematics: `[0, 1)` has 0, but not 1.
-
-    Attributes:
-        has_low, has_high: whether the interval contains the end itself.
-    """
-
-    low: float = -math.inf
-    high: float = math.inf
-    has_low: bool = False
-    has_high: bool = False
-
-    @classmethod
-    def of(cls, written: str) -> Interval:
-        """Return the interval for a text such as `[0, 1)` or `(0, inf)`."""
-        low, high = written[1:-1].split(",")
-        return cls(float(low), float(high), written[0] == "[", written[-1] == "]")
-
-    def __contains__(self, value: float) -> bool:
-        if value in (self.low, self.high):
-            return self.has_low if value == self.low else self.has_high
-        return self.low < value < self.high
-
-    def __str__(self) -> str:
-        """Return words such as "at least 0 and below 1"."""
-        low = f"{'at least' if self.has_low else 'above'} {self.low:g}"
-        high = f"{'at most' if self.has_high else 'below'} {self.high:g}"
-        ends = [(low, self.low), (high, self.high)]
-        return " and ".join(words for words, end in ends if math.isfinite(end))
-
 
 _WRITTEN = {
     "model": {
