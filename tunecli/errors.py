@@ -1,21 +1,22 @@
 """The errors that a user of tunecli can meet.
 
 TunecliError
-├── StudyFileError      every mistake of a study file at once
-├── DataError           the data cannot be read, or does not fit the study
-│   └── DataMistakesError   several settings do not fit the data
-├── UserCodeError       the user's own code raised, or returned the wrong thing
-├── PlaceError          --runs or --storage cannot hold a study
+├── UserError           a mistake in what the user wrote
+│   ├── StudyFileError      every mistake of a study file at once
+│   ├── DataError           the data cannot be read, or does not fit the study
+│   │   └── DataMistakesError   several settings do not fit the data
+│   ├── UserCodeError       the user's own code raised, or returned the wrong thing
+│   ├── PlaceError          --runs or --storage cannot hold a study
+│   ├── NoGpuError          GPUs were requested, but the study uses none
+│   ├── AddressError        no server can listen on --host and --port
+│   ├── MissingPackageError an optional package that this command needs is not installed
+│   ├── TrackerError        --log names an unknown tracker
+│   ├── StudyNotFoundError  no study has that name in this place
+│   ├── TopicNotFoundError  the guide has no such topic
+│   ├── NotComparableError  the scores of several studies mean different things
+│   └── StudyChangedError   the study file no longer matches the stored study
 ├── OutputError         a file that the user named cannot be written
-├── NoGpuError          GPUs were requested, but the study uses none
-├── AddressError        no server can listen on --host and --port
-├── MissingPackageError an optional package that this command needs is not installed
-├── TrackerError        --log names an unknown tracker
-├── StudyNotFoundError  no study has that name in this place
-├── TopicNotFoundError  the guide has no such topic
 ├── StudyBusyError      another search is using the study
-├── NotComparableError  the scores of several studies mean different things
-├── StudyChangedError   the study file no longer matches the stored study
 ├── ModelFolderError    a model folder is damaged, foreign, or cannot be written
 ├── RefitError          a trial cannot become a model
 ├── ExportError         a model cannot be exported, or the file would predict differently
@@ -48,6 +49,12 @@ class TunecliError(Exception):
     exit_code = 1
 
 
+class UserError(TunecliError):
+    """A mistake in what the user wrote."""
+
+    exit_code = 2
+
+
 @dataclass(frozen=True, order=True)
 class Problem:
     """One mistake in a study file.
@@ -71,10 +78,8 @@ def _shortened(text: str, longest: int = 200) -> str:
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
-class StudyFileError(TunecliError):
+class StudyFileError(UserError):
     """All mistakes of one study file, sorted by line."""
-
-    exit_code = 2
 
     def __init__(self, file: str, problems: Sequence[Problem]) -> None:
         self.file = file
@@ -98,7 +103,7 @@ class StudyFileError(TunecliError):
         return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
-class DataError(TunecliError):
+class DataError(UserError):
     """The data cannot be read, or does not fit the study.
 
     Args:
@@ -106,8 +111,6 @@ class DataError(TunecliError):
         setting: the setting of the study file that can fix it, such as `data.test`; empty if no
             setting can.
     """
-
-    exit_code = 2
 
     def __init__(self, message: str, setting: str = "") -> None:
         super().__init__(f"{setting}: {message}" if setting else message)
@@ -146,16 +149,12 @@ class DataMistakesError(DataError):
         return self._mistakes
 
 
-class UserCodeError(TunecliError):
+class UserCodeError(UserError):
     """The user's own code raised, or returned something other than expected."""
 
-    exit_code = 2
 
-
-class PlaceError(TunecliError):
+class PlaceError(UserError):
     """`--runs` or `--storage` cannot hold a study."""
-
-    exit_code = 2
 
 
 class OutputError(TunecliError):
@@ -185,26 +184,20 @@ def _way_to_write(path: Path, error: OSError) -> str:
     return known.get(error.errno or 0, "Name another file.")
 
 
-class NoGpuError(TunecliError):
+class NoGpuError(UserError):
     """GPUs were requested, but the study uses none."""
 
-    exit_code = 2
 
-
-class AddressError(TunecliError):
+class AddressError(UserError):
     """No server can listen on `--host` and `--port`."""
 
-    exit_code = 2
 
-
-class MissingPackageError(TunecliError):
+class MissingPackageError(UserError):
     """An optional package that this command needs is not installed.
 
     Args:
         extra: the extra that installs it, as in `tunecli[extra]`.
     """
-
-    exit_code = 2
 
     def __init__(self, extra: str, error: ModuleNotFoundError) -> None:
         super().__init__(
@@ -212,38 +205,28 @@ class MissingPackageError(TunecliError):
         )
 
 
-class TrackerError(TunecliError):
+class TrackerError(UserError):
     """`--log` names an unknown tracker."""
 
-    exit_code = 2
 
-
-class StudyNotFoundError(TunecliError):
+class StudyNotFoundError(UserError):
     """No study has that name in this place."""
 
-    exit_code = 2
 
-
-class TopicNotFoundError(TunecliError):
+class TopicNotFoundError(UserError):
     """The guide has no such topic."""
-
-    exit_code = 2
 
 
 class StudyBusyError(TunecliError):
     """Another search is using the study."""
 
 
-class StudyChangedError(TunecliError):
+class StudyChangedError(UserError):
     """The study file no longer matches the stored study."""
 
-    exit_code = 2
 
-
-class NotComparableError(TunecliError):
+class NotComparableError(UserError):
     """The scores of several studies mean different things."""
-
-    exit_code = 2
 
 
 class ModelFolderError(TunecliError):

@@ -13,7 +13,7 @@ NUMERICS = 2
 
 CHANGES = {
     2: "targets are standardized in 64 bits, pictures under `scale: none` range from 0 to 1, and "
-    "arrays keep all their columns and, for models of your own, their whole numbers",
+    "arrays keep all their columns and, for models of your own, their whole numbers"
 }
 """Changes of each version from the one before; studies without a version have version 1."""
 
@@ -28,12 +28,9 @@ def other_numerics(version: int) -> str:
     """Return the warning for a study of another version; empty for this version."""
     if version == NUMERICS:
         return ""
+    known = [text for number, text in CHANGES.items() if number > version]
+    changes = "; ".join(known) or "this tunecli is older and cannot list the differences"
     return (
         f"The study was made with numerics version {version}, but this tunecli uses version "
-        f"{NUMERICS}: {_changes_since(version)}."
+        f"{NUMERICS}: {changes}."
     )
-
-
-def _changes_since(version: int) -> str:
-    known = [text for number, text in CHANGES.items() if number > version]
-    return "; ".join(known) or "this tunecli is older and cannot list the differences"

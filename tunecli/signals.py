@@ -106,9 +106,8 @@ def _leave(number: int) -> None:
 
             for child in active_children():
                 child.kill()
-        if (
-            os.isatty(2) and select.select([], [2], [], 0)[1]
-        ):  # the terminal is not paused by Ctrl-S
+        # A terminal that Ctrl-S has paused would block.
+        if os.isatty(2) and select.select([], [2], [], 0)[1]:
             os.write(2, b"\x1b[?25h\n")
     finally:
         os._exit(EXIT_CODES[number])

@@ -70,9 +70,8 @@ def _open_closed() -> None:
         except OSError as error:
             if error.errno != errno.EBADF:
                 raise
-            os.open(
-                os.devnull, os.O_RDONLY if number < 2 else os.O_WRONLY
-            )  # gets the lowest free number
+            # Opening gets the lowest free number.
+            os.open(os.devnull, os.O_RDONLY if number < 2 else os.O_WRONLY)
 
 
 def _stream(file: io.FileIO, before: TextIO | None, line_buffering: bool = False) -> TextIO:

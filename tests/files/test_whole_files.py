@@ -13,8 +13,7 @@ import pytest
 from room import no_room
 
 from tunecli.errors import OutputError
-from tunecli.files.output import output
-from tunecli.files.whole import new_file, users_file, whole_file, whole_folder
+from tunecli.files.whole import new_file, output, users_file, whole_file, whole_folder
 
 Write = Callable[[Path], AbstractContextManager[Path]]
 LONG = "x" * 10_000

@@ -14,8 +14,6 @@ SAME_PROTOCOL = {
     "main": "the console script, and what it runs once the import path is safe",
     "read": "CSV files and Parquet files are read alike",
     "chunks": "CSV files and Parquet files are read alike",
-    "file_hash": "the hash of a file by today's rule, and by that of the first studies",
-    "package_hash": "the hash of a package by today's rule, and by that of the first studies",
 }
 """Names that several modules have since each is the same thing of another kind, and why."""
 

@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator
 from locations import STUDIES
 
 from tunecli.errors import StudyFileError
-from tunecli.study_file.catalogue import component_arguments
+from tunecli.study_file.catalogue import names
 from tunecli.study_file.field_docs import described
 from tunecli.study_file.json_schema import json_schema
 from tunecli.study_file.settings.settings import SearchSettings, TrainingSettings
@@ -168,8 +168,8 @@ def test_what_a_study_needs_is_required(missing: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["model", "loss", "optimizer", "schedule"])
-def test_every_offered_name_validates(kind: component_arguments.Kind) -> None:
-    for name in component_arguments.names(kind):
+def test_every_offered_name_validates(kind: names.Kind) -> None:
+    for name in names.names(kind):
         assert mistakes(with_part(f"{kind}: {name}")) == []
 
 

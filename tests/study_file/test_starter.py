@@ -12,7 +12,7 @@ from torchvision_files import make_mnist
 from typer.testing import CliRunner
 
 from tunecli.cli import app
-from tunecli.cli.shared.write_output import write_output
+from tunecli.cli.shared.streams import write_output
 from tunecli.data.rows.workspace import Workspace
 from tunecli.data.sources import load_dataset as load_data
 from tunecli.data.starter_facts import first_look

@@ -15,7 +15,7 @@ from torch import nn
 from training_cases import CPU, classification, component, regression, trial
 
 from tunecli.data.rows.dataset import FoldData
-from tunecli.study_file.catalogue import component_arguments
+from tunecli.study_file.catalogue import names
 from tunecli.study_file.settings.settings import TrialConfig
 from tunecli.training.fold import BLOCK_BATCHES, FoldTraining
 from tunecli.training.models.building import build_model
@@ -59,7 +59,7 @@ CASES: dict[str, TrialConfig] = {
     ),
 } | {
     name: trial(optimizer=component(name), epochs=3)
-    for name in component_arguments.names("optimizer")
+    for name in names.names("optimizer")
     if name not in ("Muon", "LBFGS")
 }
 
@@ -203,7 +203,7 @@ def test_the_world_outside_is_not_disturbed() -> None:
     assert torch.get_num_threads() == threads
 
 
-@pytest.mark.parametrize("name", component_arguments.names("optimizer"))
+@pytest.mark.parametrize("name", names.names("optimizer"))
 def test_training_is_the_plain_loop_with_a_closure(name: str) -> None:
     fold = classification()
     batch_size: Any = "full" if name == "LBFGS" else 8

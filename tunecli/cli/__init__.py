@@ -70,11 +70,9 @@ def main() -> None:
             say(str(error))
         sys.exit(error.exit_code)
     except TunecliError as error:
-        from tunecli.report.phrases.wording import (
-            plain_lines,  # the message may quote an untrusted file
-        )
+        from tunecli.report.phrases.wording import plain_lines
 
-        text = plain_lines(str(error))
+        text = plain_lines(str(error))  # it may quote an untrusted file
         console().print(text, markup=False, highlight=False, style="red", soft_wrap=True)
         sys.exit(error.exit_code)
     except OSError as error:

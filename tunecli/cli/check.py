@@ -2,18 +2,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import typer
+from typer import Exit
 
-from tunecli.cli.shared.options import CodeOption, FileArgument, RunsOption, SetOption
-from tunecli.cli.shared.permitting import allowed_by
+from tunecli.cli.shared import options
 from tunecli.cli.shared.streams import console
 
 
 def check(
-    file: FileArgument,
-    set_: SetOption = None,
-    code: CodeOption = None,
-    runs: RunsOption = Path("runs"),
+    file: options.FileArgument,
+    set_: options.SetOption = None,
+    code: options.CodeOption = None,
+    runs: options.RunsOption = Path("runs"),
 ) -> None:
     """Check a study file and its data; train two batches with every pair of options.
 
@@ -23,7 +22,7 @@ def check(
     from tunecli.search.try_optuna import refuse_what_optuna_refuses
     from tunecli.study_file.study_file import read_study_file
 
-    allowed = allowed_by(file, code)
+    allowed = options.allowed_by(file, code)
     study = read_study_file(file, set_ or [], allowed)
     refuse_what_optuna_refuses(study)
     out = console(stderr=False)
@@ -57,6 +56,6 @@ def check(
         idle = check_lines.idle_pruner(pruner, verdict, conclusion.n_evaluations)
     out.print(check_lines.remarks(study.search, independent, conclusion.n_jobs, max_time, idle))
     if conclusion.mistakes:
-        raise typer.Exit(2)
+        raise Exit(2)
     if conclusion.keeps_none:
-        raise typer.Exit(1)  # as a search would
+        raise Exit(1)  # as a search would

@@ -2,58 +2,40 @@ from __future__ import annotations
 
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
-import typer
+from typer import Argument, BadParameter, Option
 
-from tunecli.cli.refit import results_lines, say_other_numerics, study_folder_of
-from tunecli.cli.shared.find_study import study_at
-from tunecli.cli.shared.options import CodeOption, RunsOption, StorageOption
-from tunecli.cli.shared.permitting import allowed_before, allowed_by
+from tunecli.cli.refit import results_lines, say_other_numerics, workspace_of
+from tunecli.cli.shared import options
+from tunecli.cli.shared.find_study import record_at
 from tunecli.cli.shared.streams import console, print_result, say
-from tunecli.cli.shared.trial_options import (
-    BestWithinOption,
-    MaximizeOption,
-    MinimizeOption,
-    ParetoOption,
-    TrialOption,
-    chosen,
-)
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from tunecli.model_folder.compressing import CompressedModel
 
 
 def compress(
     study: Annotated[
-        str,
-        typer.Argument(help="A study's name, study file or model folder.", show_default=False),
+        str, Argument(help="A study's name, study file or model folder.", show_default=False)
     ],
-    trial: TrialOption = "best",
-    pareto: ParetoOption = None,
-    best_within: BestWithinOption = None,
-    minimize: MinimizeOption = None,
-    maximize: MaximizeOption = None,
+    trial: options.TrialOption = "best",
+    pareto: options.ParetoOption = None,
+    best_within: options.BestWithinOption = None,
+    minimize: options.MinimizeOption = None,
+    maximize: options.MaximizeOption = None,
     finetune_epochs: Annotated[
         int,
-        typer.Option(
+        Option(
             min=0,
             max=1_000_000,
             help="Largest number of fine-tuning epochs after pruning and sharing.",
         ),
     ] = 5,
     pick: Annotated[
-        int | None,
-        typer.Option(help="Refit with the compression of this row, as the study's model."),
+        int | None, Option(help="Refit with the compression of this row, as the study's model.")
     ] = None,
-    json: Annotated[
-        bool, typer.Option("--json", help="Print the table as JSON, for programs.")
-    ] = False,
-    code: CodeOption = None,
-    runs: RunsOption = Path("runs"),
-    storage: StorageOption = None,
+    json: Annotated[bool, Option("--json", help="Print the table as JSON, for programs.")] = False,
+    code: options.CodeOption = None,
+    runs: options.RunsOption = Path("runs"),
+    storage: options.StorageOption = None,
 ) -> None:
     """Compare what each way of compressing a trial's models costs and saves.
 
@@ -62,32 +44,26 @@ def compress(
     Example: tunecli compress digits
     """
     from tunecli.model_folder.find import origin
-    from tunecli.report.analysis.records import read_study
 
     if Path(study).is_dir() and "/" in study:
         runs, study, number = origin(Path(study))
         if trial == "best" and pareto is None and best_within is None:
             trial = str(number)
 
-    study_folder = study_at(study, runs, storage)
-    record = read_study(study_folder.url, study_folder.name)
-    trial_record = chosen(record, trial, pareto, best_within, minimize, maximize)
-    file = study_folder_of(study, record)
-    allowed = allowed_by(file, code).and_also(allowed_before(file, study_folder))
+    study_folder, record = record_at(study, runs, storage)
+    trial_record = options.chosen(record, trial, pareto, best_within, minimize, maximize)
+    workspace = workspace_of(study, study_folder, record, code)
 
-    from tunecli.data.rows.workspace import Workspace
+    from tunecli.cli.shared import compression_table
     from tunecli.model_folder import refit_study
-    from tunecli.model_folder.compressing import compressed_ways, recipe_in_words, ways
+    from tunecli.model_folder.compressing import compressed_ways, mark_front, recipe_in_words, ways
 
-    workspace = Workspace(file.absolute().parent, runs.absolute() / ".cache", allowed)
     say_other_numerics(record)
     made, store = refit_study.trial_of(record, trial_record, workspace)
     steps = ways(made, store, finetune_epochs)
     if pick is not None:
         if not 1 <= pick < len(steps):
-            raise typer.BadParameter(
-                f"--pick must be a row from 1 to {len(steps) - 1}, got {pick}."
-            )
+            raise BadParameter(f"--pick must be a row from 1 to {len(steps) - 1}, got {pick}.")
         words = f"{record.name}: trial {trial_record.number}, {recipe_in_words(steps[pick])} …"
         with study_folder.held():
             path, results = refit_study.refit_study(
@@ -106,15 +82,8 @@ def compress(
         for one in steps:
             say(f"{record.name}: trial {trial_record.number}, {recipe_in_words(one)} …")
             rows.append(next(compressed))
-    _show(rows, record.metric, maximize=record.direction == "maximize", as_json=json)
-
-
-def _show(rows: Sequence[CompressedModel], metric: str, *, maximize: bool, as_json: bool) -> None:
-    from tunecli.cli.shared import compression_table
-    from tunecli.model_folder.compressing import mark_front
-
-    marked = mark_front(rows, maximize=maximize)
-    if as_json:
+    marked = mark_front(rows, maximize=record.direction == "maximize")
+    if json:
         print_result(compression_table.compression_json(rows, marked))
         return
-    console(stderr=False).print(compression_table.render(rows, marked, metric))
+    console(stderr=False).print(compression_table.render(rows, marked, record.metric))

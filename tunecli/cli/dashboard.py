@@ -5,9 +5,9 @@ import socket
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Exit, Option
 
-from tunecli.cli.shared.find_study import existing_study, study_at
+from tunecli.cli.shared.find_study import existing_study, record_at
 from tunecli.cli.shared.options import RunsOption, StorageOption
 from tunecli.cli.shared.streams import say
 from tunecli.errors import StudyNotFoundError
@@ -17,15 +17,15 @@ from tunecli.signals import ended_by, interrupting
 def dashboard(
     study: Annotated[
         str | None,
-        typer.Argument(
+        Argument(
             help="A study's name or study file. Default: the only study in --runs, or all studies "
             "in --storage.",
             show_default=False,
         ),
     ] = None,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    host: Annotated[str, Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Port to listen on; 0 for any free port.")
+        int, Option(min=0, max=65535, help="Port to listen on; 0 for any free port.")
     ] = 8080,
     runs: RunsOption = Path("runs"),
     storage: StorageOption = None,
@@ -45,7 +45,7 @@ def dashboard(
             say("Anyone who can reach this machine can read it.")
         server.serve_forever()
     if received and received[0] != signal.SIGINT:  # Ctrl-C is the normal end of a server
-        raise typer.Exit(ended_by(received[0]))
+        raise Exit(ended_by(received[0]))
 
 
 def _called(host: str) -> str:
@@ -55,12 +55,9 @@ def _called(host: str) -> str:
 
 def _what_to_show(study: str | None, runs: Path, storage: str | None) -> tuple[str, str]:
     """Return the URL of the database, and the dashboard page to open first."""
-    from tunecli.report.analysis.records import read_study
-
     if study is None and storage:
         return existing_study(storage), "/dashboard"
-    study_folder = study_at(study or _only_study(runs), runs, storage)
-    record = read_study(study_folder.url, study_folder.name)
+    study_folder, record = record_at(study or _only_study(runs), runs, storage)
     return study_folder.url, f"/dashboard/studies/{record.study_id}"
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-import typer
+from typer import Argument, BadParameter, Option
 
 from tunecli.cli.shared.options import CodeOption, RunsOption
 from tunecli.cli.shared.streams import print_result
@@ -16,31 +16,29 @@ if TYPE_CHECKING:
 
 
 def export(
-    model: Annotated[
-        str, typer.Argument(help="A model folder or a study's name.", show_default=False)
-    ],
+    model: Annotated[str, Argument(help="A model folder or a study's name.", show_default=False)],
     to: Annotated[
         Literal["onnx", "pt2", "safetensors"],
-        typer.Option(help="ONNX, pt2 (torch.export), or the weights alone as safetensors."),
+        Option(help="ONNX, pt2 (torch.export), or the weights alone as safetensors."),
     ],
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="File to write. Default: next to the model folder."),
+        Option("--output", "-o", help="File to write. Default: next to the model folder."),
     ] = None,
     data: Annotated[
         str | None,
-        typer.Option(help="Rows to compare file and model on. Default: the study's data.source."),
+        Option(help="Rows to compare file and model on. Default: the study's data.source."),
     ] = None,
     int8: Annotated[
         bool,
-        typer.Option(
+        Option(
             "--int8",
             help="Write an int8-quantized ONNX file, if its score drops by no more than "
             "--tolerance.",
         ),
     ] = False,
     tolerance: Annotated[
-        float, typer.Option(min=0, help="With --int8: share of the score that it may lose.")
+        float, Option(min=0, help="With --int8: share of the score that it may lose.")
     ] = 0.01,
     code: CodeOption = None,
     runs: RunsOption = Path("runs"),
@@ -56,7 +54,7 @@ def export(
     from tunecli.study_file.catalogue.allowed_code import AllowedCode
 
     if int8 and to != "onnx":
-        raise typer.BadParameter("--int8 requires --to onnx.")
+        raise BadParameter("--int8 requires --to onnx.")
     here, path = Path().absolute(), model_at(model, runs)
     allowed = AllowedCode.of(here, code or [])
     searched = Workspace(_searched_from(path, here), runs.absolute() / ".cache", allowed)
@@ -96,14 +94,12 @@ def _beside(model: Path, ending: str) -> Path:
 
 def _searched_from(model: Path, here: Path) -> Path:
     """Return the folder of the study file, to which its paths are relative; else `here`."""
-    from tunecli.cli.shared.find_study import study_at
+    from tunecli.cli.shared.find_study import record_at
     from tunecli.model_folder.find import origin
-    from tunecli.report.analysis.records import read_study
 
     try:
         runs, study, _ = origin(model)
-        study_folder = study_at(study, runs, None)
-        file = read_study(study_folder.url, study_folder.name).file
+        file = record_at(study, runs, None)[1].file
     except TunecliError:  # the model was moved, or its study no longer exists
         return here
     return Path(file).absolute().parent if file else here

@@ -6,7 +6,7 @@ import signal
 import sys
 from typing import Annotated
 
-import typer
+from typer import Argument
 
 from tunecli.cli.shared.streams import console, print_result, say
 from tunecli.guide.topics import TOPICS, topic_text
@@ -23,7 +23,7 @@ def _topics_like(incomplete: str) -> list[tuple[str, str]]:
 def guide(
     topic: Annotated[
         str | None,
-        typer.Argument(
+        Argument(
             help="What to read about; without it, all topics are listed.",
             autocompletion=_topics_like,
             show_default=False,

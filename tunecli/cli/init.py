@@ -3,37 +3,36 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, BadParameter, Option
 
 from tunecli.cli.shared.options import CodeOption
-from tunecli.cli.shared.streams import say
-from tunecli.cli.shared.write_output import write_output
+from tunecli.cli.shared.streams import say, write_output
 
 
 def init(
     data: Annotated[
         str,
-        typer.Argument(
+        Argument(
             help="A file, a folder, the name of a data set, or my_data.py:function.",
             show_default=False,
         ),
     ],
     target: Annotated[
-        str | None, typer.Option(help="The column to predict, for a table.", show_default=False)
+        str | None, Option(help="The column to predict, for a table.", show_default=False)
     ] = None,
     root: Annotated[
         str | None,
-        typer.Option(
+        Option(
             help="Folder of a torchvision data set, e.g. tunecli init MNIST --root data.",
             show_default=False,
         ),
     ] = None,
     download: Annotated[
-        bool, typer.Option("--download", help="Download the torchvision data set if missing.")
+        bool, Option("--download", help="Download the torchvision data set if missing.")
     ] = False,
     overrides: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             "--set",
             help="How to read a table, e.g. --set data.missing=[NA] or --set data.decimal=, "
             "(a comma). Repeatable.",
@@ -55,9 +54,7 @@ def init(
 
     file = Path(f"{starter_name(data)}.yaml")
     if file.exists():
-        raise typer.BadParameter(
-            f"{file} already exists. Rename it, or run init in another folder."
-        )
+        raise BadParameter(f"{file} already exists. Rename it, or run init in another folder.")
     allowed = AllowedCode.of(Path.cwd(), code or [])
     permit(allowed)
     reading = reading_settings(overrides or [])

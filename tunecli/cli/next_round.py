@@ -3,32 +3,27 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import BadParameter, Option
 
-from tunecli.cli.shared.find_study import options_again, study_at
+from tunecli.cli.shared.find_study import options_again, record_at
 from tunecli.cli.shared.options import RunsOption, StorageOption, StudyArgument
-from tunecli.cli.shared.streams import print_result, say
-from tunecli.cli.shared.write_output import write_output
+from tunecli.cli.shared.streams import print_result, say, write_output
 
 
 def next_round(
     study: StudyArgument,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="File to write. Default: stdout.", show_default=False),
+        Option("--output", "-o", help="File to write. Default: stdout.", show_default=False),
     ] = None,
     explore: Annotated[
         bool,
-        typer.Option(
-            "--explore", help="Sample the new space evenly, without learning from trials."
-        ),
+        Option("--explore", help="Sample the new space evenly, without learning from trials."),
     ] = False,
     exploit: Annotated[
-        bool, typer.Option("--exploit", help="Search only the region of the best trials.")
+        bool, Option("--exploit", help="Search only the region of the best trials.")
     ] = False,
-    force: Annotated[
-        bool, typer.Option("--force", help="Overwrite the file if it exists.")
-    ] = False,
+    force: Annotated[bool, Option("--force", help="Overwrite the file if it exists.")] = False,
     runs: RunsOption = Path("runs"),
     storage: StorageOption = None,
 ) -> None:
@@ -36,7 +31,6 @@ def next_round(
 
     Example: tunecli next digits -o studies/digits-2.yaml
     """
-    from tunecli.report.analysis.records import read_study
     from tunecli.report.findings.all_findings import all_findings, sure
     from tunecli.report.findings.evidence.evidence import Evidence
     from tunecli.report.next_round.chosen_changes import advice_of
@@ -44,18 +38,17 @@ def next_round(
     from tunecli.study_file.read.study_name import STUDY_NAME
 
     if explore and exploit:
-        raise typer.BadParameter("--explore and --exploit are mutually exclusive.")
+        raise BadParameter("--explore and --exploit are mutually exclusive.")
     if output is not None and output.exists() and not force:
-        raise typer.BadParameter(f"{output} already exists. Use --force to overwrite it.")
+        raise BadParameter(f"{output} already exists. Use --force to overwrite it.")
     if output is not None and not output.parent.is_dir():
-        raise typer.BadParameter(
+        raise BadParameter(
             f"--output: {output} cannot be written. Folder {output.parent} does not exist: create "
             "it, or name another file."
         )
-    study_folder = study_at(study, runs, storage)
-    record = read_study(study_folder.url, study_folder.name)
+    study_folder, record = record_at(study, runs, storage)
     if record.further_objectives:
-        raise typer.BadParameter(
+        raise BadParameter(
             f"study {record.name} has several objectives, and `next` cannot know which part of "
             "its Pareto front you want. Edit the study file yourself. To begin with the best "
             f"trials, write search: {{start_with: {{study: {record.name}, best: 5}}}}."

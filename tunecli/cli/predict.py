@@ -3,32 +3,26 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, BadParameter, Option
 
 from tunecli.cli.shared.options import CodeOption, RunsOption
 from tunecli.cli.shared.streams import data_warnings_on_stderr
 
 
 def predict(
-    model: Annotated[
-        str, typer.Argument(help="A model folder or a study's name.", show_default=False)
-    ],
+    model: Annotated[str, Argument(help="A model folder or a study's name.", show_default=False)],
     data: Annotated[
         str,
-        typer.Argument(
+        Argument(
             help="A table, arrays, a folder of pictures, or the name of a data set.",
             show_default=False,
         ),
     ],
     output: Annotated[
         Path | None,
-        typer.Option(
-            "--output", "-o", help="File to write, .csv or .parquet. Default: CSV to stdout."
-        ),
+        Option("--output", "-o", help="File to write, .csv or .parquet. Default: CSV to stdout."),
     ] = None,
-    proba: Annotated[
-        bool, typer.Option("--proba", help="Add the probability of each class.")
-    ] = False,
+    proba: Annotated[bool, Option("--proba", help="Add the probability of each class.")] = False,
     code: CodeOption = None,
     runs: RunsOption = Path("runs"),
 ) -> None:
@@ -37,7 +31,7 @@ def predict(
     Example: tunecli predict digits new.npz -o predicted.csv
     """
     if output is not None and output.suffix.lower() not in (".csv", ".parquet"):
-        raise typer.BadParameter(f"--output must end in .csv or .parquet, got {output}.")
+        raise BadParameter(f"--output must end in .csv or .parquet, got {output}.")
 
     from tunecli.data.rows.workspace import Workspace
     from tunecli.model_folder.find import model_at

@@ -4,67 +4,52 @@ from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+from typer import BadParameter, Option
 
-from tunecli.cli.shared.find_study import study_at
-from tunecli.cli.shared.options import CodeOption, RunsOption, StorageOption, StudyArgument
-from tunecli.cli.shared.permitting import allowed_before, allowed_by
+from tunecli.cli.shared import options
+from tunecli.cli.shared.find_study import record_at
 from tunecli.cli.shared.streams import print_result, say
-from tunecli.cli.shared.trial_options import (
-    BestWithinOption,
-    MaximizeOption,
-    MinimizeOption,
-    ParetoOption,
-    TrialOption,
-    chosen,
-)
 from tunecli.errors import RefitError
 from tunecli.numerics import other_numerics, version_of
 from tunecli.study_file.text.counts import count
 
 if TYPE_CHECKING:
+    from tunecli.data.rows.workspace import Workspace
     from tunecli.model_folder.results import Results
     from tunecli.report.analysis.records import StudyRecord
+    from tunecli.search.study.study_folder import StudyFolder
 
 _TRAINING = "training on all rows outside the test set"
 
 
 def refit(
-    study: StudyArgument,
-    trial: TrialOption = "best",
-    pareto: ParetoOption = None,
-    best_within: BestWithinOption = None,
-    minimize: MinimizeOption = None,
-    maximize: MaximizeOption = None,
+    study: options.StudyArgument,
+    trial: options.TrialOption = "best",
+    pareto: options.ParetoOption = None,
+    best_within: options.BestWithinOption = None,
+    minimize: options.MinimizeOption = None,
+    maximize: options.MaximizeOption = None,
     as_searched: Annotated[
         bool,
-        typer.Option(
-            "--as-searched", help="Average the fold models of the search instead of training."
-        ),
+        Option("--as-searched", help="Average the fold models of the search instead of training."),
     ] = False,
     seeds: Annotated[
         int,
-        typer.Option(
-            min=1, max=1000, help="Number of training runs; the first one becomes the model."
-        ),
+        Option(min=1, max=1000, help="Number of training runs; the first one becomes the model."),
     ] = 1,
-    code: CodeOption = None,
-    runs: RunsOption = Path("runs"),
-    storage: StorageOption = None,
+    code: options.CodeOption = None,
+    runs: options.RunsOption = Path("runs"),
+    storage: options.StorageOption = None,
 ) -> None:
     """Train a trial on all rows outside the test set, then score the model on the test set.
 
     Example: tunecli refit digits
     """
-    from tunecli.report.analysis.records import read_study
-
-    study_folder = study_at(study, runs, storage)
-    record = read_study(study_folder.url, study_folder.name)
+    study_folder, record = record_at(study, runs, storage)
     if as_searched and seeds > 1:
-        raise typer.BadParameter("--seeds has no effect with --as-searched, which does not train.")
-    trial_record = chosen(record, trial, pareto, best_within, minimize, maximize)
-    file = study_folder_of(study, record)
-    allowed = allowed_by(file, code).and_also(allowed_before(file, study_folder))
+        raise BadParameter("--seeds has no effect with --as-searched, which does not train.")
+    trial_record = options.chosen(record, trial, pareto, best_within, minimize, maximize)
+    workspace = workspace_of(study, study_folder, record, code)
     doing = "averaging its fold models" if as_searched else _TRAINING
 
     def announce() -> None:
@@ -72,10 +57,8 @@ def refit(
         if not as_searched:
             say_other_numerics(record)
 
-    from tunecli.data.rows.workspace import Workspace
     from tunecli.model_folder.refit_study import refit_study
 
-    workspace = Workspace(file.absolute().parent, runs.absolute() / ".cache", allowed)
     with study_folder.held():
         path, results = refit_study(
             record,
@@ -89,7 +72,18 @@ def refit(
     print_result("\n".join([*results_lines(results), f"model       {path}"]))
 
 
-def study_folder_of(study: str, record: StudyRecord) -> Path:
+def workspace_of(
+    study: str, study_folder: StudyFolder, record: StudyRecord, code: list[str] | None
+) -> Workspace:
+    """Return where a study's trials train again, with the code that is or was allowed."""
+    from tunecli.data.rows.workspace import Workspace
+
+    file = _study_file_of(study, record)
+    allowed = options.allowed_by(file, code).and_also(options.allowed_before(file, study_folder))
+    return Workspace(allowed.folder, study_folder.runs.absolute() / ".cache", allowed)
+
+
+def _study_file_of(study: str, record: StudyRecord) -> Path:
     """Return the study file that paths are relative to: the one given, or that of the search.
 
     Raises:

@@ -9,9 +9,7 @@ from tunecli.errors import StudyNotFoundError
 
 
 def remove(
-    study: StudyArgument,
-    runs: RunsOption = Path("runs"),
-    storage: StorageOption = None,
+    study: StudyArgument, runs: RunsOption = Path("runs"), storage: StorageOption = None
 ) -> None:
     """Move a study to runs/.trash, or rename it in the database of --storage.
 

@@ -4,12 +4,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+from typer import Argument, BadParameter, Option
 
-from tunecli.cli.shared.find_study import display_storage, existing_study, options_again, study_at
+from tunecli.cli.shared.find_study import display_storage, existing_study, options_again, record_at
 from tunecli.cli.shared.options import RunsOption, StorageOption
-from tunecli.cli.shared.streams import console, print_result, say
-from tunecli.cli.shared.write_output import write_output
+from tunecli.cli.shared.streams import console, print_result, say, write_output
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,32 +21,30 @@ _COLUMNS = 80
 def report(
     study: Annotated[
         list[str] | None,
-        typer.Argument(
+        Argument(
             help="Name or study file of a study; several are compared. Default: list all studies.",
             show_default=False,
         ),
     ] = None,
-    trial: Annotated[int | None, typer.Option(help="Show one trial in detail.")] = None,
-    top: Annotated[int, typer.Option(min=1, help="Number of trials in the table.")] = 10,
+    trial: Annotated[int | None, Option(help="Show one trial in detail.")] = None,
+    top: Annotated[int, Option(min=1, help="Number of trials in the table.")] = 10,
     json: Annotated[
-        bool, typer.Option("--json", help="Print everything as one JSON object, for programs.")
+        bool, Option("--json", help="Print everything as one JSON object, for programs.")
     ] = False,
-    csv: Annotated[bool, typer.Option("--csv", help="Print one CSV row per trial.")] = False,
+    csv: Annotated[bool, Option("--csv", help="Print one CSV row per trial.")] = False,
     markdown: Annotated[
         bool,
-        typer.Option(
-            "--markdown", help="Print a short summary for a pull request or a lab notebook."
-        ),
+        Option("--markdown", help="Print a short summary for a pull request or a lab notebook."),
     ] = False,
     html: Annotated[
         Path | None,
-        typer.Option("--html", help="Write a page with plots to this file.", show_default=False),
+        Option("--html", help="Write a page with plots to this file.", show_default=False),
     ] = None,
     everything: Annotated[
-        bool, typer.Option("--all", help="Show all findings, not only the most useful ones.")
+        bool, Option("--all", help="Show all findings, not only the most useful ones.")
     ] = False,
     wide: Annotated[
-        bool, typer.Option(help="Use the full terminal width instead of 80 columns.")
+        bool, Option(help="Use the full terminal width instead of 80 columns.")
     ] = False,
     runs: RunsOption = Path("runs"),
     storage: StorageOption = None,
@@ -59,27 +56,22 @@ def report(
     forms = {"--json": json, "--csv": csv, "--markdown": markdown, "--html": html is not None}
     asked = [option for option, is_given in forms.items() if is_given]
     if len(asked) > 1:
-        raise typer.BadParameter(f"{' and '.join(asked)} are mutually exclusive.")
+        raise BadParameter(f"{' and '.join(asked)} are mutually exclusive.")
     if not study:
         if asked or trial is not None:
-            raise typer.BadParameter(f"{(*asked, '--trial')[0]} requires a study.")
+            raise BadParameter(f"{(*asked, '--trial')[0]} requires a study.")
         _list(runs, storage, _console(wide))
         return
-    study_folders = [study_at(name, runs, storage) for name in study]
-    from tunecli.report.analysis.records import read_study
-
-    records = [read_study(study_folder.url, study_folder.name) for study_folder in study_folders]
+    records = [record_at(name, runs, storage)[1] for name in study]
     if len(records) > 1:
         if csv or trial is not None:
-            raise typer.BadParameter(
-                f"{'--csv' if csv else '--trial'} requires exactly one study."
-            )
+            raise BadParameter(f"{'--csv' if csv else '--trial'} requires exactly one study.")
         _compare(records, asked, html, _console(wide))
         return
     (record,) = records
     if trial is not None:
         if markdown or html is not None:
-            raise typer.BadParameter(f"{asked[0]} cannot be combined with --trial.")
+            raise BadParameter(f"{asked[0]} cannot be combined with --trial.")
         record = replace(record, trials=(record.trial(trial),)) if asked else record
     if asked:
         _export(record, asked[0], html, everything)

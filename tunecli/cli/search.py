@@ -5,17 +5,10 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+from typer import BadParameter, Exit, Option
 
+from tunecli.cli.shared import options
 from tunecli.cli.shared.find_study import options_again, study_folder_at
-from tunecli.cli.shared.options import (
-    CodeOption,
-    FileArgument,
-    RunsOption,
-    SetOption,
-    StorageOption,
-)
-from tunecli.cli.shared.permitting import allowed_before, allowed_by, remember_allowed
 from tunecli.cli.shared.streams import console, say
 from tunecli.signals import ended_by, interrupting
 
@@ -29,38 +22,35 @@ if TYPE_CHECKING:
 
 
 def search(
-    file: FileArgument,
+    file: options.FileArgument,
     trials: Annotated[
-        int | None,
-        typer.Option(min=1, help="Total number of trials; overrides the study file."),
+        int | None, Option(min=1, help="Total number of trials; overrides the study file.")
     ] = None,
     timeout: Annotated[
-        str | None, typer.Option(help="Start no trial after this time, e.g. 90m or 2h.")
+        str | None, Option(help="Start no trial after this time, e.g. 90m or 2h.")
     ] = None,
     jobs: Annotated[
         int | None,
-        typer.Option(
+        Option(
             min=1,
             help="Number of worker processes. Default: one per visible GPU; without GPUs, one per "
             "training.threads cores. At most search.parallel.",
         ),
     ] = None,
     jobs_per_gpu: Annotated[
-        int | None,
-        typer.Option(min=1, help="Number of worker processes per visible GPU. Default: one."),
+        int | None, Option(min=1, help="Number of worker processes per visible GPU. Default: one.")
     ] = None,
-    set_: SetOption = None,
-    code: CodeOption = None,
+    set_: options.SetOption = None,
+    code: options.CodeOption = None,
     as_: Annotated[
-        str | None, typer.Option("--as", help="Search as a separate study with this name.")
+        str | None, Option("--as", help="Search as a separate study with this name.")
     ] = None,
     grace: Annotated[
-        float,
-        typer.Option(min=0, help="Seconds that running trials have to save on interruption."),
+        float, Option(min=0, help="Seconds that running trials have to save on interruption.")
     ] = 2.0,
     log: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             "--log",
             help="Log each trial as a run to mlflow:URI, tensorboard:DIR or wandb:PROJECT. "
             "Repeatable.",
@@ -69,15 +59,13 @@ def search(
     ] = None,
     restart: Annotated[
         bool,
-        typer.Option(
+        Option(
             "--restart", help="Start over; the old study moves to runs/.trash and is not deleted."
         ),
     ] = False,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", help="Print only how the search ended.")
-    ] = False,
-    runs: RunsOption = Path("runs"),
-    storage: StorageOption = None,
+    quiet: Annotated[bool, Option("--quiet", help="Print only how the search ended.")] = False,
+    runs: options.RunsOption = Path("runs"),
+    storage: options.StorageOption = None,
 ) -> None:
     """Search for the best configuration, or resume an interrupted search.
 
@@ -88,16 +76,16 @@ def search(
     from tunecli.study_file.settings.switching_off import is_none
 
     if as_ is not None and is_none(as_.strip()):
-        raise typer.BadParameter("--as requires a name.")
+        raise BadParameter("--as requires a name.")
     if jobs is not None and jobs_per_gpu is not None:
-        raise typer.BadParameter("--jobs and --jobs-per-gpu are mutually exclusive.")
+        raise BadParameter("--jobs and --jobs-per-gpu are mutually exclusive.")
     destinations = [Destination.parse(text) for text in log or []]
     overrides = _named(set_ or [], as_)
     name = early_name(file, overrides) or _load(file, overrides).name
     study_folder = study_folder_at(name, runs, storage)
     with study_folder.held():  # before anything slow: a second search fails at once
-        allowed = allowed_by(file, code)
-        known = allowed.and_also(allowed_before(file, study_folder))
+        allowed = options.allowed_by(file, code)
+        known = allowed.and_also(options.allowed_before(file, study_folder))
         study = _read_study(file, set_, as_, study_folder, known, restart=restart)
         budget = _budget(file, study, trials, timeout)
         if not quiet:
@@ -113,13 +101,13 @@ def search(
         searching = Search(
             study, study_folder, budget, jobs, grace, jobs_per_gpu, destinations, restarts=restart
         )
-        remember_allowed(study_folder, allowed)
+        options.remember_allowed(study_folder, allowed)
         view = LiveView(console(), quiet=quiet, options=options_again(runs, storage))
         code_of_exit = _run(
-            searching, view, lambda files: remember_allowed(study_folder, known, files)
+            searching, view, lambda files: options.remember_allowed(study_folder, known, files)
         )
     if code_of_exit:
-        raise typer.Exit(code_of_exit)
+        raise Exit(code_of_exit)
 
 
 def _run(searching: Search, view: LiveView, on_code: Callable[[dict[str, str]], None]) -> int:

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from tunecli.errors import OutputError
 from tunecli.files.own import is_folder
 
 PART = r"\.[0-9a-f]{8}\.part"
@@ -36,19 +37,13 @@ def whole_file(path: Path) -> Iterator[Path]:
     """
     if path.exists() and not os.access(path, os.W_OK):  # a rename would ignore this
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
-    _remove_left(path)
-    part = _beside(path)
-    with _in_use(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)):
-        try:
-            with suppress(FileNotFoundError):
-                part.chmod(stat.S_IMODE(path.stat().st_mode))
-            yield part
-            to_disk(part)
-            part.replace(path)
-            to_disk(path.parent)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
+    with _part_of(path, is_folder=False) as part:
+        with suppress(FileNotFoundError):
+            part.chmod(stat.S_IMODE(path.stat().st_mode))
+        yield part
+        to_disk(part)
+        part.replace(path)
+        to_disk(path.parent)
 
 
 @contextmanager
@@ -87,6 +82,25 @@ def users_file(path: Path, *, is_new: bool = False) -> Iterator[Path]:
 
 
 @contextmanager
+def output(path: Path, *, option: str = "", is_new: bool = False) -> Iterator[Path]:
+    """Yield a file to write, which is renamed to `path` at the end; see `users_file`.
+
+    Args:
+        option: the option that names the file, for messages.
+        is_new: whether the file must not exist yet.
+
+    Raises:
+        OutputError: space, the folder or the permission to write is missing; the old file is
+            unchanged.
+    """
+    try:
+        with users_file(path, is_new=is_new) as part:
+            yield part
+    except OSError as error:
+        raise OutputError(path, error, option) from None
+
+
+@contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
     """Yield a temporary folder next to `path`; it is renamed to `path` at the end, or removed.
 
@@ -96,18 +110,11 @@ def whole_folder(path: Path) -> Iterator[Path]:
         OSError: the folder cannot be written; the old folder is unchanged.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    _remove_left(path)
-    part = _beside(path)
-    part.mkdir()
-    with _in_use(os.open(part, os.O_RDONLY | os.O_CLOEXEC)):
-        try:
-            yield part
-            for written in (*part.iterdir(), part):
-                to_disk(written)
-            _replace_folder(part, path)
-        except BaseException:
-            shutil.rmtree(part, ignore_errors=True)
-            raise
+    with _part_of(path, is_folder=True) as part:
+        yield part
+        for written in (*part.iterdir(), part):
+            to_disk(written)
+        _replace_folder(part, path)
 
 
 def set_aside(path: Path) -> Path:
@@ -139,26 +146,33 @@ def _replace_folder(part: Path, path: Path) -> None:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def _beside(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-
-
 @contextmanager
-def _in_use(descriptor: int) -> Iterator[None]:
-    """Lock the descriptor while it is open, so that other writers know that this one is alive."""
+def _part_of(path: Path, *, is_folder: bool) -> Iterator[Path]:
+    """Yield a new temporary file or folder next to `path`, and remove it if the body fails.
+
+    It is locked meanwhile, so that other writers know that this one is alive.
+    """
+    _remove_left(path)
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    if is_folder:
+        part.mkdir()
+    flags = os.O_RDONLY if is_folder else os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    descriptor = os.open(part, flags | os.O_CLOEXEC, 0o666)
     try:
         with suppress(OSError):  # a file system without locks
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
+        yield part
+    except BaseException:
+        _remove(part)
+        raise
     finally:
         os.close(descriptor)
 
 
 def _remove_left(path: Path) -> None:
     """Remove leftovers of killed writers of this name; files that may be in use stay."""
-    ours = re.compile(
-        rf"\.{re.escape(path.name)}{PART}(-journal)?"
-    )  # SQLite's journal of a temporary file
+    # SQLite writes a journal beside a temporary file.
+    ours = re.compile(rf"\.{re.escape(path.name)}{PART}(-journal)?")
     with suppress(OSError):
         for entry in os.scandir(path.parent):
             if ours.fullmatch(entry.name) and not _is_written(entry.path):
@@ -176,12 +190,10 @@ def _is_written(path: str) -> bool:
     """Return whether a writer may be using the file now."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        finally:
+            os.close(descriptor)
     except OSError:
         return True
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(descriptor)
     return False

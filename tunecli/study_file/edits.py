@@ -9,12 +9,6 @@ from typing import Any, Literal
 from tunecli.study_file.read.read_sections import Sections
 from tunecli.study_file.settings.ranges import FloatRange, IntRange
 from tunecli.study_file.settings.settings import Component, Settings
-from tunecli.study_file.space.node_data import (
-    component_data,
-    constraint_data,
-    node_data,
-    objective_data,
-)
 from tunecli.study_file.space.tree import (
     SLOTS,
     Choice,
@@ -26,6 +20,10 @@ from tunecli.study_file.space.tree import (
     Record,
     Slots,
     Tree,
+    component_data,
+    constraint_data,
+    node_data,
+    objective_data,
 )
 from tunecli.study_file.study_file import StudyFile
 from tunecli.study_file.text.dump import inline

@@ -12,9 +12,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tunecli.study_file.catalogue import component_arguments
-from tunecli.study_file.catalogue.component_arguments import Kind
-from tunecli.study_file.catalogue.names import ALIASES, CODE_KINDS
+from tunecli.study_file.catalogue import component_arguments, names
+from tunecli.study_file.catalogue.names import ALIASES, CODE_KINDS, Kind
 from tunecli.study_file.catalogue.signatures import Argument
 from tunecli.study_file.field_docs import described, first_paragraph
 from tunecli.study_file.settings.bundled import BUNDLED
@@ -237,7 +236,7 @@ def _component(kind: Kind) -> Schema:
     """Return the schema of a component: `Name`, `{Name: {arguments}}`, or a choice of these."""
     arguments = {
         written: _ref(_arguments_name(kind, full))
-        for full in component_arguments.names(kind)
+        for full in names.names(kind)
         for written in _spellings(kind, full)
     }
     own = {_CODE: {"type": ["object", "null"]}} if kind in CODE_KINDS else {}
@@ -275,10 +274,7 @@ def _arguments_name(kind: Kind, name: str) -> str:
 
 
 def _arguments_of_all(kind: Kind) -> dict[str, Schema]:
-    return {
-        _arguments_name(kind, name): _arguments(kind, name)
-        for name in component_arguments.names(kind)
-    }
+    return {_arguments_name(kind, name): _arguments(kind, name) for name in names.names(kind)}
 
 
 def _arguments(kind: Kind, name: str) -> Schema:

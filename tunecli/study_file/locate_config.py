@@ -6,7 +6,7 @@ an option got a label. The configuration still determines its position in the sp
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,7 +42,7 @@ class Match:
         misfits: other parts, in a few words each; empty if the space contains the configuration.
     """
 
-    answers: Assignment
+    answers: Assignment = field(default_factory=dict)
     misfits: tuple[str, ...] = ()
 
 
@@ -52,13 +52,13 @@ def match(tree: Tree, config: TrialConfig, params: Mapping[str, Scalar]) -> Matc
     Args:
         params: parameters of its trial, to distinguish options with equal content.
     """
-    values = _values(config)
-    matches: list[Match] = []
-    for label in _in_order(list(tree.branches) or [None], params.get(VARIANT)):
-        walk = _Walk(params)
-        walk.slots(tree.slots(label), values)
-        answers = {VARIANT: label, **walk.answers} if label is not None else walk.answers
-        matches.append(Match(answers, tuple(walk.misfits)))
+    values, search = _values(config), _Search(params)
+    if not tree.branches:
+        return search.slots(tree.slots(None), values)
+    matches = [
+        _joined([Match({VARIANT: label}), search.slots(tree.slots(label), values)])
+        for label in sorted(tree.branches, key=lambda label: label != params.get(VARIANT))
+    ]
     return min(matches, key=lambda one: len(one.misfits))  # on ties, the trial's own variant
 
 
@@ -76,127 +76,112 @@ def _values(config: TrialConfig) -> dict[Slot, Any]:
     return values
 
 
-def _in_order(labels: list[Any], first: Any) -> list[Any]:
-    return sorted(labels, key=lambda label: label != first)
+@dataclass(frozen=True)
+class _Search:
+    """The matches of one trial's values with parts of a tree.
 
-
-@dataclass
-class _Walk:
-    """One walk through a tree with the values of one configuration."""
+    `name` is the name of the part, for misfits.
+    """
 
     params: Mapping[str, Scalar]
-    answers: Assignment = field(default_factory=dict)
-    misfits: list[str] = field(default_factory=list)
 
-    def slots(self, slots: Slots, values: Mapping[Slot, Any]) -> None:
+    def slots(self, slots: Slots, values: Mapping[Slot, Any]) -> Match:
+        matches: list[Match] = []
         for slot, node in slots.items():
-            if slot == ("training", "max_time"):  # ends a trial, but changes no score
-                continue
             name = ".".join(slot)
             if slot in LIST_SLOTS:
-                self._list(node, values[slot], name)
-            else:
-                self.node(node, values.get(slot), name)
-        for slot, value in values.items():
-            if slot not in slots and slot[0] not in SETTINGS and value:
-                self.misfits.append(f"another {'.'.join(slot)}")
+                matches.append(self._list(node, values[slot], name))
+            elif slot != ("training", "max_time"):  # ends a trial, but changes no score
+                matches.append(self._node(node, values.get(slot), name))
+        others = (slot for slot, x in values.items() if x and slot[0] not in SETTINGS)
+        missing = (_another(".".join(slot)) for slot in others if slot not in slots)
+        return _joined([*matches, *missing])
 
-    def node(self, node: Node, value: Any, name: str) -> None:
-        """Match a value to a node.
-
-        Args:
-            name: name of the part, for misfits.
-        """
+    def _node(self, node: Node, value: Any, name: str) -> Match:
         if isinstance(node, Number):
-            if contains(node.range, value):
-                is_float = isinstance(node.range, FloatRange)
-                self.answers[node.name] = float(value) if is_float else value
-            else:
-                self.misfits.append(f"{node.name} outside its range")
-        elif isinstance(node, OptionalRange):
+            if not contains(node.range, value):
+                return Match(misfits=(f"{node.name} outside its range",))
+            is_float = isinstance(node.range, FloatRange)
+            return Match({node.name: float(value) if is_float else value})
+        if isinstance(node, OptionalRange):
             takes_other = _same(node.otherwise, value)
-            self.answers[node.name] = takes_other
-            if not takes_other:
-                self.node(node.inside, value, name)
-        elif isinstance(node, Choice):
-            self._choice(node, value, name)
-        else:
-            self._inside(node, value, name)
+            coin = Match({node.name: takes_other})
+            return coin if takes_other else _joined([coin, self._node(node.inside, value, name)])
+        if isinstance(node, Choice):
+            return self._choice(node, value, name)
+        return self._inside(node, value, name)
 
-    def _choice(self, node: Choice, value: Any, name: str) -> None:
-        best: tuple[Option, _Walk] | None = None
+    def _choice(self, node: Choice, value: Any, name: str) -> Match:
         hint = self.params.get(node.name)
+        fits: list[tuple[Option, Match]] = []
         for option in sorted(node.options, key=lambda option: option.category != hint):
-            walk = _Walk(self.params)
-            if isinstance(value, list) and not isinstance(option.node, Plain):
-                walk._list(option.node, value, name)
-            else:
-                walk.node(option.node, value, name)
-            if best is None or len(walk.misfits) < len(best[1].misfits):
-                best = option, walk
-        assert best is not None
-        option, walk = best
-        if walk.misfits and any(misfit == f"another {name}" for misfit in walk.misfits):
-            self.misfits.append(f"another {name}")
-            return
-        self.answers |= {node.name: option.category, **walk.answers}
-        self.misfits += walk.misfits
+            is_list = isinstance(value, list) and not isinstance(option.node, Plain)
+            fit = self._list if is_list else self._node
+            fits.append((option, fit(option.node, value, name)))
+        option, best = min(fits, key=lambda fit: len(fit[1].misfits))
+        if f"another {name}" in best.misfits:
+            return _another(name)
+        return _joined([Match({node.name: option.category}), best])
 
-    def _inside(self, node: Node, value: Any, name: str) -> None:
-        if isinstance(node, Named):
-            if not isinstance(value, Component) or value.name != node.component:
-                self.misfits.append(f"another {name}")
-                return
-            below = f"{name}.{node.component}"
-            self._fields(node.arguments, value.arguments, below)
-            extra = value.arguments.keys() - node.arguments.keys()
-            self.misfits += [f"another {below}.{key}" for key in sorted(extra)]
-        elif isinstance(node, Record) and isinstance(value, dict):
-            self._fields(node.fields, value, name)
-        elif isinstance(node, ListNode) and isinstance(value, list | tuple):
-            if len(value) != len(node.nodes):
-                self.misfits.append(f"another {name}")
-                return
-            for index, (child, item) in enumerate(zip(node.nodes, value, strict=True)):
-                self.node(child, item, f"{name}[{index}]")
-        elif not isinstance(node, Plain) or not _same(node.value, value):
-            self.misfits.append(f"another {name}")
+    def _inside(self, node: Node, value: Any, name: str) -> Match:
+        match node, value:
+            case Named(component=component), Component(name=known) if known == component:
+                below = f"{name}.{component}"
+                extra = sorted(value.arguments.keys() - node.arguments.keys())
+                fields = self._fields(node.arguments, value.arguments, below)
+                return _joined([fields, *(_another(f"{below}.{key}") for key in extra)])
+            case Record(), dict():
+                return self._fields(node.fields, value, name)
+            case ListNode(), list() | tuple() if len(value) == len(node.nodes):
+                pairs = enumerate(zip(node.nodes, value, strict=True))
+                return _joined(self._node(child, x, f"{name}[{i}]") for i, (child, x) in pairs)
+            case Plain(), _ if _same(node.value, value):
+                return Match()
+        return _another(name)
 
-    def _fields(self, fields: Mapping[str, Node], values: Mapping[str, Any], name: str) -> None:
-        for key, child in fields.items():
-            if key in values:
-                self.node(child, values[key], f"{name}.{key}")
-            else:
-                self.misfits.append(f"another {name}.{key}")
+    def _fields(self, fields: Mapping[str, Node], values: Mapping[str, Any], name: str) -> Match:
+        return _joined(
+            self._node(child, values[key], f"{name}.{key}")
+            if key in values
+            else _another(f"{name}.{key}")
+            for key, child in fields.items()
+        )
 
-    def _list(self, node: Node, values: list[Any], name: str) -> None:
+    def _list(self, node: Node, values: list[Any], name: str) -> Match:
         """Match a list of components, whose values leave out components that are none."""
         if isinstance(node, Choice):
-            self._choice(node, values, name)
-            return
+            return self._choice(node, values, name)
         if not isinstance(node, ListNode):
-            self.node(node, values or None, name)
-            return
-        left = [*values]
+            return self._node(node, values or None, name)
+        matches, left = [], [*values]
         for index, child in enumerate(node.nodes):
-            walk = _Walk(self.params)
-            walk.node(child, left[0] if left else None, f"{name}[{index}]")
-            if walk.misfits:
-                without = _Walk(self.params)
-                without.node(child, None, f"{name}[{index}]")
-                walk = without if not without.misfits else walk
-            self.answers |= walk.answers
-            self.misfits += walk.misfits
-            if not _takes_none(child, walk):
+            here = f"{name}[{index}]"
+            fit = self._node(child, left[0] if left else None, here)
+            if fit.misfits and not (without := self._node(child, None, here)).misfits:
+                fit = without
+            matches.append(fit)
+            if not _takes_none(child, fit):
                 left = left[1:]
-        if left:
-            self.misfits.append(f"another {name}")
+        return _joined([*matches, _another(name)] if left else matches)
 
 
-def _takes_none(node: Node, walk: _Walk) -> bool:
+def _joined(matches: Iterable[Match]) -> Match:
+    answers: Assignment = {}
+    misfits: list[str] = []
+    for match in matches:
+        answers |= match.answers
+        misfits += match.misfits
+    return Match(answers, tuple(misfits))
+
+
+def _another(name: str) -> Match:
+    return Match(misfits=(f"another {name}",))
+
+
+def _takes_none(node: Node, match: Match) -> bool:
     """Return whether the answer for an item of a list is none."""
-    if isinstance(node, Choice) and node.name in walk.answers:
-        return _takes_none(node.option(walk.answers[node.name]).node, walk)
+    if isinstance(node, Choice) and node.name in match.answers:
+        return _takes_none(node.option(match.answers[node.name]).node, match)
     return isinstance(node, Plain) and node.value is None
 
 

@@ -7,13 +7,18 @@ from typing import Any
 from tunecli.study_file.read.read_sections import SECTIONS, Sections
 from tunecli.study_file.settings.settings import DataSettings, SearchSettings, ValidationSettings
 from tunecli.study_file.settings.source_kinds import KINDS_OF, NO_SOURCE, kind_of
-from tunecli.study_file.space.node_data import (
+from tunecli.study_file.space.tree import (
+    LIST_SLOTS,
+    SETTINGS,
+    SLOTS,
+    Plain,
+    Slots,
+    Tree,
     component_data,
     constraint_data,
     node_data,
     objective_data,
 )
-from tunecli.study_file.space.tree import LIST_SLOTS, SETTINGS, SLOTS, Plain, Slots, Tree
 
 _OFF_BY_DEFAULT = frozenset({*LIST_SLOTS, *(slot for slot in SLOTS if slot[0] in SETTINGS)})
 

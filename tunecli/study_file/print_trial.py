@@ -13,7 +13,7 @@ from tunecli.study_file.settings.settings import (
     TrialConfig,
     ValidationSettings,
 )
-from tunecli.study_file.space.node_data import component_data, constraint_data, objective_data
+from tunecli.study_file.space.tree import component_data, constraint_data, objective_data
 from tunecli.study_file.text.dump import to_text
 
 

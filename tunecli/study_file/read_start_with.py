@@ -12,7 +12,6 @@ from typing import Any
 from tunecli.study_file.read.read_components import without_none
 from tunecli.study_file.settings.ranges import FloatRange
 from tunecli.study_file.settings.switching_off import is_none
-from tunecli.study_file.space.node_data import range_data
 from tunecli.study_file.space.tree import (
     Choice,
     ListNode,
@@ -23,10 +22,10 @@ from tunecli.study_file.space.tree import (
     OptionalRange,
     Plain,
     Record,
-    Slot,
     Slots,
     Tree,
     identity,
+    range_data,
 )
 from tunecli.study_file.space.walk import VARIANT, contains
 from tunecli.study_file.text.document import Path
@@ -37,6 +36,9 @@ from tunecli.study_file.text.suggestions import did_you_mean, listed
 
 Assignment = dict[str, Scalar]
 """Values of some parameters, by name in the database."""
+
+
+_ONLY_SEARCHED = " Only searched settings are allowed here."
 
 
 @dataclass(frozen=True)
@@ -100,8 +102,7 @@ class _Entry:
     def read(self, data: Any, at: Path) -> Assignment:
         self._assignment: Assignment = {}
         if not isinstance(data, dict):
-            example = "{optimizer: {AdamW: {lr: 1e-3}}}"
-            self._problems.add(at, f"must be a mapping such as {example}, but got {inline(data)}.")
+            self._must_be("a mapping such as {optimizer: {AdamW: {lr: 1e-3}}}", data, at)
             return {}
         slots: Slots = self._tree.base
         if VARIANT in data:
@@ -123,7 +124,7 @@ class _Entry:
         if isinstance(parts, dict):
             self._slots(parts, (*at, label), branch)
         elif not is_none(parts):
-            self._problems.add((*at, label), f"must be a mapping, but got {inline(parts)}.")
+            self._must_be("a mapping", parts, (*at, label))
         return {slot: node for slot, node in self._tree.base.items() if slot not in branch}
 
     def _slots(self, data: dict[str, Any], at: Path, slots: Slots) -> None:
@@ -138,17 +139,15 @@ class _Entry:
                 message = f"must be nested mappings. Write {flow(_nested(key.split('.'), value))}."
                 self._problems.add(below, message, of_key=True)
             else:
-                hint = did_you_mean(key, sections) or " Only searched settings are allowed here."
-                message = f"{key} contains no range.{hint}"
-                self._problems.add(below, message, of_key=True)
+                hint = did_you_mean(key, sections) or _ONLY_SEARCHED
+                self._problems.add(below, f"{key} contains no range.{hint}", of_key=True)
 
     def _settings(self, data: dict[str, Any], at: Path, section: str, slots: Slots) -> None:
+        known = {slot[1]: node for slot, node in slots.items() if slot[0] == section and slot[1:]}
         for key, value in data.items():
-            slot: Slot = (section, key)
-            if slot in slots:
-                self._node(value, (*at, key), slots[slot])
+            if key in known:
+                self._node(value, (*at, key), known[key])
             else:
-                known = [s[1] for s in slots if s[0] == section and len(s) == 2]
                 message = f"unknown setting.{did_you_mean(key, known)}"
                 self._problems.add((*at, key), message, of_key=True)
 
@@ -169,18 +168,16 @@ class _Entry:
         elif isinstance(node, ListNode):
             self._items(data, at, node)
         elif isinstance(node, Plain):
-            fixed = inline(node.value)
-            message = (
-                f"only searched settings are allowed, but this is fixed at {fixed}. Remove it."
-            )
-            self._problems.add(at, message)
+            why = f"this is fixed at {inline(node.value)}. Remove it."
+            self._problems.add(at, f"only searched settings are allowed, but {why}")
 
     def _number(self, data: Any, at: Path, node: Number) -> None:
-        if not contains(node.range, data) or _is_wrong_kind(data, node):
+        takes_float = isinstance(node.range, FloatRange)
+        if not contains(node.range, data) or (isinstance(data, float) and not takes_float):
             message = f"must lie in {inline(range_data(node.range))}, but got {inline(data)}."
             self._problems.add(at, message)
             return
-        self._assignment[node.name] = float(data) if isinstance(node.range, FloatRange) else data
+        self._assignment[node.name] = float(data) if takes_float else data
 
     def _choice(self, data: Any, at: Path, node: Choice) -> None:
         option, inside, below = _chosen(node, data, at)
@@ -202,34 +199,33 @@ class _Entry:
         if _head(data) != node.component:
             if self._problems.misspelled_at(node.at):
                 return  # its name is misspelled
-            message = f"must be {{{node.component}: {{…}}}}, but got {inline(data)}."
-            self._problems.add(at, message)
-        elif isinstance(data, dict) and not is_none(data[node.component]):
-            inside = data[node.component]
+            self._must_be(f"{{{node.component}: {{…}}}}", data, at)
+        elif isinstance(data, dict) and not is_none(inside := data[node.component]):
             below = (*at, node.component)
             self._children(inside, below, node.arguments, "a mapping of arguments")
 
     def _children(self, data: Any, at: Path, known: Any, what: str) -> None:
         if not isinstance(data, dict):
-            self._problems.add(at, f"must be {what}, but got {inline(data)}.")
+            self._must_be(what, data, at)
             return
         for key, value in data.items():
             if key in known:
                 self._node(value, (*at, key), known[key])
             elif not any(self._problems.misspelled_at(node.at) for node in known.values()):
-                hint = did_you_mean(key, known) or " Only searched settings are allowed here."
-                message = f"no range has this name.{hint}"
+                message = f"no range has this name.{did_you_mean(key, known) or _ONLY_SEARCHED}"
                 self._problems.add((*at, key), message, of_key=True)
 
     def _items(self, data: Any, at: Path, node: ListNode) -> None:
         if not isinstance(data, list) or len(data) != len(node.nodes):
-            message = f"must be a list of {len(node.nodes)} values, but got {inline(data)}."
-            self._problems.add(at, message)
+            self._must_be(f"a list of {len(node.nodes)} values", data, at)
             return
         for index, (value, child) in enumerate(zip(data, node.nodes, strict=True)):
             is_same = isinstance(child, Plain) and identity(child.value) == identity(value)
             if not is_same:  # a list is given as a whole, its fixed items too
                 self._node(value, (*at, index), child)
+
+    def _must_be(self, what: str, data: Any, at: Path) -> None:
+        self._problems.add(at, f"must be {what}, but got {inline(data)}.")
 
 
 def _nested(steps: list[str], value: Any) -> Any:
@@ -246,10 +242,6 @@ def _is_single(data: Any) -> bool:
 def _head(data: Any) -> Any:
     """Return `AdamW` for both `AdamW` and `{AdamW: {…}}`."""
     return next(iter(data)) if _is_single(data) else data
-
-
-def _is_wrong_kind(data: Any, node: Number) -> bool:
-    return isinstance(data, float) and not isinstance(node.range, FloatRange)
 
 
 def _chosen(node: Choice, data: Any, at: Path) -> tuple[Option | None, Any, Path]:

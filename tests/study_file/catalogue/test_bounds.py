@@ -12,8 +12,9 @@ from training_cases import component
 
 from tunecli.errors import StudyFileError
 from tunecli.study_file.catalogue.bounds import BOUNDS, bound
-from tunecli.study_file.catalogue.component_arguments import argument_type, names, signature
-from tunecli.study_file.catalogue.intervals import Interval, is_number
+from tunecli.study_file.catalogue.component_arguments import argument_type, signature
+from tunecli.study_file.catalogue.names import names
+from tunecli.study_file.catalogue.value_types import Interval, is_number
 from tunecli.study_file.settings.settings import TrainingSettings
 from tunecli.study_file.study_file import StudyFile
 from tunecli.training.models.building import build_model

@@ -12,7 +12,7 @@ from commands import run_in
 
 from tunecli.data.user_code.loaded_code import LoadedCode
 from tunecli.errors import UserCodeError
-from tunecli.study_file.catalogue import code_hashes, first_code_hashes
+from tunecli.study_file.catalogue import code_hashes
 from tunecli.study_file.catalogue.allowed_code import AllowedCode
 from tunecli.study_file.catalogue.code_hashes import (
     OF_FILES,
@@ -138,7 +138,7 @@ def test_a_study_of_the_first_rule_is_compared_by_it(folder: Path) -> None:
     own = write(folder / "own.py", "import helper\nfrom . import parts\n")
     write(folder / "helper.py", "SIZE = 1\n")
     name = CodeName("own.py", "Net")
-    first, now = first_code_hashes.file_hash(own), file_hash(own)
+    first, now = code_hashes.first_file_hash(own), file_hash(own)
     assert first != now
     write(folder / "parts.py", "SIZE = 2\n")
     code = AllowedCode.of(folder, [str(own)])

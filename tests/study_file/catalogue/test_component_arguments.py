@@ -6,9 +6,8 @@ import sys
 
 import pytest
 
-from tunecli.study_file.catalogue import component_arguments
-from tunecli.study_file.catalogue.component_arguments import Kind
-from tunecli.study_file.catalogue.names import library_signature
+from tunecli.study_file.catalogue import component_arguments, names
+from tunecli.study_file.catalogue.names import Kind, library_signature
 from tunecli.study_file.catalogue.signatures import Unreadable
 from tunecli.study_file.settings.settings import Component
 
@@ -24,7 +23,7 @@ KINDS: tuple[Kind, ...] = (
     "pruner",
     "metric",
 )
-OFFERED = [(kind, name) for kind in KINDS for name in component_arguments.names(kind)]
+OFFERED = [(kind, name) for kind in KINDS for name in names.names(kind)]
 
 
 def problems(kind: Kind, name: str, **arguments: object) -> list[tuple[tuple[str, ...], str]]:
@@ -92,7 +91,7 @@ def test_every_optimizer_and_schedule_of_torch_is_offered_or_left_out_on_purpose
         if isinstance(getattr(torch.optim, name), type)
         and issubclass(getattr(torch.optim, name), torch.optim.Optimizer)
     }
-    assert set(component_arguments.names("optimizer")) == optimizers - {"Optimizer", "SparseAdam"}
+    assert set(names.names("optimizer")) == optimizers - {"Optimizer", "SparseAdam"}
     schedules = {
         name
         for name, thing in vars(torch.optim.lr_scheduler).items()
@@ -106,7 +105,7 @@ def test_every_optimizer_and_schedule_of_torch_is_offered_or_left_out_on_purpose
         "SequentialLR",
         "ChainedScheduler",
     }
-    assert set(component_arguments.names("schedule")) == schedules - need_code_or_others
+    assert set(names.names("schedule")) == schedules - need_code_or_others
 
 
 @pytest.mark.slow
@@ -114,13 +113,13 @@ def test_torchvision_lists_the_same_classifiers() -> None:
     import torchvision
 
     own = {"Linear", "MLP", "CNN", "ResNet"}
-    offered = set(component_arguments.names("model"))
+    offered = set(names.names("model"))
     assert offered - own == set(torchvision.models.list_models(module=torchvision.models))
     assert own < offered
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", component_arguments.names("activation"))
+@pytest.mark.parametrize("name", names.names("activation"))
 def test_activations_work_elementwise_by_name_alone(name: str) -> None:
     import torch
 
@@ -134,7 +133,7 @@ def test_activations_work_elementwise_by_name_alone(name: str) -> None:
 def test_what_is_offered_can_be_named_and_its_own_defaults_are_accepted(
     kind: Kind, name: str
 ) -> None:
-    assert component_arguments.canonical(kind, name) == name
+    assert names.canonical(kind, name) == name
     for argument in component_arguments.signature(kind, name).arguments:
         assert argument.default is not Unreadable
         if not argument.required and not component_arguments.nested_kind(
@@ -148,10 +147,10 @@ def test_what_is_offered_can_be_named_and_its_own_defaults_are_accepted(
 def test_reading_names_and_signatures_imports_no_library() -> None:
     script = """
 import sys
-from tunecli.study_file.catalogue import component_arguments as catalogue
+from tunecli.study_file.catalogue import component_arguments, names
 for kind in ("model", "optimizer", "schedule", "activation", "scale", "sampler", "pruner"):
-    for name in catalogue.names(kind):
-        catalogue.signature(kind, name)
+    for name in names.names(kind):
+        component_arguments.signature(kind, name)
 heavy = {"torch", "torchvision", "optuna", "sklearn", "numpy"} & set(sys.modules)
 assert not heavy, heavy
 """
@@ -180,14 +179,12 @@ assert not heavy, heavy
 def test_suffixes_may_be_left_out_and_nothing_else(
     kind: Kind, written: str, full: str | None
 ) -> None:
-    assert component_arguments.canonical(kind, written) == full
+    assert names.canonical(kind, written) == full
 
 
 def test_an_unknown_name_gets_a_suggestion() -> None:
-    assert "Did you mean `SGD`?" in component_arguments.unknown_name("optimizer", "sgd")
-    assert "`standard`, `minmax`, `robust` and `quantile`" in component_arguments.unknown_name(
-        "scale", "xyz"
-    )
+    assert "Did you mean `SGD`?" in names.unknown_name("optimizer", "sgd")
+    assert "`standard`, `minmax`, `robust` and `quantile`" in names.unknown_name("scale", "xyz")
 
 
 @pytest.mark.parametrize(
@@ -392,4 +389,4 @@ def test_all_mistakes_of_a_component_are_told_at_once() -> None:
 
 
 def test_every_loss_has_a_task() -> None:
-    assert set(component_arguments.names("loss")) == set(component_arguments.LOSS_TASKS)
+    assert set(names.names("loss")) == set(names.LOSS_TASKS)

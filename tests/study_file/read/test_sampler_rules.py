@@ -14,8 +14,9 @@ from optuna.exceptions import ExperimentalWarning
 from tunecli.errors import StudyFileError
 from tunecli.search.prune.judge import make_pruner
 from tunecli.search.try_optuna import refuse_what_optuna_refuses
-from tunecli.study_file.catalogue.component_arguments import WITHDRAWN, names, signature
-from tunecli.study_file.catalogue.intervals import Interval
+from tunecli.study_file.catalogue.component_arguments import WITHDRAWN, signature
+from tunecli.study_file.catalogue.names import names
+from tunecli.study_file.catalogue.value_types import Interval
 from tunecli.study_file.read.sampler_rules import BOUNDS, HALVING, search_mistakes
 from tunecli.study_file.settings.settings import Component
 from tunecli.study_file.study_file import StudyFile

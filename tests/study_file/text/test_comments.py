@@ -47,9 +47,9 @@ def test_shipped_studies_too(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", sorted(STUDIES.glob("*.yaml")), ids=lambda path: path.stem)
-def test_nothing_to_change_changes_nothing_but_line_breaks_in_flow_mappings(path: Path) -> None:
+def test_nothing_to_change_changes_nothing(path: Path) -> None:
     text = path.read_text()
-    assert rewritten(text, read(text)).split() == text.split()
+    assert rewritten(text, read(text)) == text
 
 
 TEXT = """\
@@ -95,7 +95,7 @@ def test_an_option_in_the_place_of_its_choice_keeps_its_comments() -> None:
     assert "# what drives it" in found
 
 
-def test_what_the_library_cannot_do_is_written_anew() -> None:
+def test_what_cannot_be_edited_is_written_anew() -> None:
     text = "a: &x {b: 1}\nc: *x\n"
     wanted = {"a": {"b": 1}, "c": {"b": 2}}
     assert read(rewritten(text, wanted)) == wanted

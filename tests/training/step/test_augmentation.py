@@ -13,7 +13,7 @@ from tunecli.data.preprocessing.preparation import prepared
 from tunecli.data.rows.dataset import Dataset, FoldData
 from tunecli.data.rows.features import TensorFeatures, as_features
 from tunecli.errors import TunecliError
-from tunecli.study_file.catalogue.component_arguments import names
+from tunecli.study_file.catalogue.names import names
 from tunecli.study_file.settings.settings import Component, DataSettings, TrialConfig
 from tunecli.training.fold import FoldTraining
 from tunecli.training.rehearsal import rehearse

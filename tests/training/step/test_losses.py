@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from tunecli.data.rows.dataset import FoldData
 from tunecli.errors import DataError
-from tunecli.study_file.catalogue.component_arguments import LOSS_TASKS, names
+from tunecli.study_file.catalogue.names import LOSS_TASKS, names
 from tunecli.study_file.settings.settings import Component
 from tunecli.training.step.losses import (
     Loss,

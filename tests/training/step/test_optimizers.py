@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from training_cases import component
 
 from tunecli.errors import TunecliError
-from tunecli.study_file.catalogue import component_arguments
+from tunecli.study_file.catalogue import names
 from tunecli.study_file.settings.settings import Component
 from tunecli.training.models.building import build_model
 from tunecli.training.step.optimizers import (
@@ -19,7 +19,7 @@ from tunecli.training.step.optimizers import (
     needs_closure,
 )
 
-OFFERED = component_arguments.names("optimizer")
+OFFERED = names.names("optimizer")
 START = [0.7, -0.4]
 
 

@@ -10,7 +10,7 @@ from torch.optim import Optimizer, lr_scheduler
 from training_cases import component
 
 from tunecli.errors import TunecliError
-from tunecli.study_file.catalogue import component_arguments
+from tunecli.study_file.catalogue import names
 from tunecli.study_file.settings.settings import Component, TrainingSettings
 from tunecli.training.step.schedules import PER_STEP, Rates, filled_in
 from tunecli.training.step.timetable import Timetable
@@ -95,7 +95,7 @@ FILLED: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("name", component_arguments.names("schedule"))
+@pytest.mark.parametrize("name", names.names("schedule"))
 def test_every_schedule_gives_the_rates_of_torch_stepped_by_hand(name: str) -> None:
     schedule = component(name, **ARGUMENTS[name])
     expected = rates_by_torch(schedule, **FILLED.get(name, {}))
@@ -105,7 +105,7 @@ def test_every_schedule_gives_the_rates_of_torch_stepped_by_hand(name: str) -> N
 
 @pytest.mark.parametrize("length", [{"epochs": 20}, {"steps": 100}, {"steps": 12}])
 @pytest.mark.parametrize("warmup", [0.0, 0.1])
-@pytest.mark.parametrize("name", component_arguments.names("schedule"))
+@pytest.mark.parametrize("name", names.names("schedule"))
 def test_defaults_make_sense_at_any_length(
     name: str, warmup: float, length: dict[str, int]
 ) -> None:
@@ -120,7 +120,7 @@ def test_defaults_make_sense_at_any_length(
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in component_arguments.names("schedule") if name != "ReduceLROnPlateau"]
+    "name", [name for name in names.names("schedule") if name != "ReduceLROnPlateau"]
 )
 def test_steps_of_a_training_given_in_steps_are_what_a_schedule_counts(name: str) -> None:
     """One step is then what an epoch of a single batch is otherwise."""
@@ -163,7 +163,7 @@ def test_constant_without_a_schedule() -> None:
     assert set(used_rates(None, timetable())) == {LR}
 
 
-@pytest.mark.parametrize("name", [None, *component_arguments.names("schedule")])
+@pytest.mark.parametrize("name", [None, *names.names("schedule")])
 def test_warmup_rises_linearly_and_then_the_schedule_begins(name: str | None) -> None:
     table = timetable(warmup=0.25)  # two epochs
     n_warmup = 2 * SPE

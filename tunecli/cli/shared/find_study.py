@@ -12,6 +12,7 @@ from tunecli.cli.shared.streams import say
 from tunecli.errors import StudyNotFoundError
 
 if TYPE_CHECKING:
+    from tunecli.report.analysis.records import StudyRecord
     from tunecli.search.study.study_folder import StudyFolder
 
 
@@ -34,6 +35,14 @@ def study_at(study: str, runs: Path, storage: str | None) -> StudyFolder:
             "start with a dot. `tunecli report` lists the studies."
         )
     return study_folder_at(study, runs, storage)
+
+
+def record_at(study: str, runs: Path, storage: str | None) -> tuple[StudyFolder, StudyRecord]:
+    """Return the folder of a study and its record, given its name or its study file."""
+    from tunecli.report.analysis.records import read_study
+
+    study_folder = study_at(study, runs, storage)
+    return study_folder, read_study(study_folder.url, study_folder.name)
 
 
 def study_folder_at(name: str, runs: Path, storage: str | None) -> StudyFolder:

@@ -1,25 +1,33 @@
-"""Arguments and options that several commands share, with the same meaning everywhere."""
+"""Arguments and options that several commands share, with the same meaning everywhere.
+
+Also what they select: the trial of a study, and the code that a study file may run.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import typer
+from typer import Argument, BadParameter, Option
+
+if TYPE_CHECKING:
+    from tunecli.report.analysis.records import StudyRecord, TrialRecord
+    from tunecli.search.study.study_folder import StudyFolder
+    from tunecli.study_file.catalogue.allowed_code import AllowedCode
 
 STORAGE = "TUNECLI_STORAGE"
 """The environment variable that provides `--storage` by default."""
 
-FileArgument = Annotated[Path, typer.Argument(help="The study file.", show_default=False)]
-StudyArgument = Annotated[
-    str, typer.Argument(help="A study's name or study file.", show_default=False)
-]
+FileArgument = Annotated[Path, Argument(help="The study file.", show_default=False)]
+StudyArgument = Annotated[str, Argument(help="A study's name or study file.", show_default=False)]
 
 
 def _folder(written: str | Path) -> Path:
     """Return a folder's path; refuse an empty one, which would mean the current folder."""
     if not str(written).strip():
-        raise typer.BadParameter("the folder must not be empty.")
+        raise BadParameter("the folder must not be empty.")
     return Path(written)
 
 
@@ -29,7 +37,7 @@ def _unless_off(storage: str | None) -> str | None:
 
 RunsOption = Annotated[
     Path,
-    typer.Option(
+    Option(
         "--runs",
         envvar="TUNECLI_RUNS",
         help="Folder that holds all studies.",
@@ -39,7 +47,7 @@ RunsOption = Annotated[
 ]
 StorageOption = Annotated[
     str | None,
-    typer.Option(
+    Option(
         "--storage",
         envvar=STORAGE,
         help="Another study database: an SQLAlchemy URL that Optuna supports.",
@@ -49,13 +57,101 @@ StorageOption = Annotated[
 ]
 SetOption = Annotated[
     list[str] | None,
-    typer.Option("--set", help="Override a setting, e.g. training.epochs=5. Repeatable."),
+    Option("--set", help="Override a setting, e.g. training.epochs=5. Repeatable."),
 ]
 CodeOption = Annotated[
     list[str] | None,
-    typer.Option(
+    Option(
         "--code",
         help="Code that the study file may run: a .py file or an installed package. Repeatable.",
         show_default=False,
     ),
 ]
+TrialOption = Annotated[
+    str, Option(help="A trial number, `best`, or `simplest` (of those tied with the best).")
+]
+ParetoOption = Annotated[
+    int | None, Option(help="Place on the Pareto front, as numbered in the report.")
+]
+BestWithinOption = Annotated[
+    str | None, Option(help="Conditions on the trial, e.g. 'accuracy >= 0.97 and size <= 40KB'.")
+]
+MinimizeOption = Annotated[
+    str | None, Option(help="With --best-within: the metric or cost to minimize.")
+]
+MaximizeOption = Annotated[
+    str | None, Option(help="With --best-within: the metric or cost to maximize.")
+]
+
+
+def chosen(
+    record: StudyRecord,
+    trial: str,
+    pareto: int | None,
+    best_within: str | None,
+    minimize: str | None,
+    maximize: str | None,
+) -> TrialRecord:
+    """Return the trial that the options select.
+
+    Raises:
+        RefitError: no trial fits them.
+    """
+    from tunecli.model_folder import select_trial
+    from tunecli.report.analysis.records import RecordedObjective
+
+    if (trial != "best") + (pareto is not None) + (best_within is not None) > 1:
+        raise BadParameter("--trial, --pareto and --best-within are mutually exclusive.")
+    if (minimize or maximize) and best_within is None:
+        raise BadParameter("--minimize and --maximize require --best-within.")
+    if minimize and maximize:
+        raise BadParameter("--minimize and --maximize are mutually exclusive.")
+    if pareto is not None:
+        return select_trial.front_trial(record, pareto)
+    if best_within is not None:
+        wanted = RecordedObjective(minimize, "minimize") if minimize else None
+        wanted = RecordedObjective(maximize, "maximize") if maximize else wanted
+        return select_trial.within(record, select_trial.conditions(best_within), wanted)
+    return select_trial.by_name(record, trial)
+
+
+def allowed_by(file: Path, options: list[str] | None) -> AllowedCode:
+    """Return the code that `--code` allows.
+
+    Args:
+        file: the study file; code is found relative to its folder.
+        options: the values of `--code`.
+    """
+    from tunecli.study_file.catalogue.allowed_code import AllowedCode
+
+    return AllowedCode.of(file.absolute().parent, options or [])
+
+
+def allowed_before(file: Path, study_folder: StudyFolder) -> AllowedCode:
+    """Return the code that this user allowed for this study before and that is unchanged."""
+    from tunecli.files.small import read_small
+    from tunecli.search.study.permissions import remembered
+    from tunecli.study_file.catalogue.allowed_code import places_in
+    from tunecli.study_file.text.document import LARGEST_FILE
+
+    text = ""
+    with suppress(OSError):  # which a command that needs the file reports
+        text = read_small(file, LARGEST_FILE).decode(errors="replace")
+    return remembered(_identity(study_folder), file.absolute().parent, places_in(text))
+
+
+def remember_allowed(
+    study_folder: StudyFolder, code: AllowedCode, loaded: Mapping[str, str] | None = None
+) -> None:
+    """Store the allowed code, and the files imported for it, for this user's next call.
+
+    Args:
+        loaded: content hash of each imported file, by path; None if it was only allowed.
+    """
+    from tunecli.search.study.permissions import remember
+
+    remember(_identity(study_folder), code, loaded)
+
+
+def _identity(study_folder: StudyFolder) -> str:
+    return f"{study_folder.storage or study_folder.folder.resolve()} {study_folder.name}"

@@ -1,4 +1,4 @@
-"""The output of commands: results on stdout, everything else on stderr."""
+"""The output of commands: results on stdout or in a file, everything else on stderr."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TextIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from tunecli.errors import DataWarning
+from tunecli.files.whole import output
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -30,22 +32,29 @@ def say(text: str) -> None:
     print(_plain(text), file=sys.stderr)
 
 
+def write_output(path: Path, text: str, option: str = "", *, is_new: bool = False) -> None:
+    """Write a file as a whole or not at all.
+
+    Args:
+        option: the option that names the file, for messages.
+        is_new: whether the file must not exist yet.
+
+    Raises:
+        OutputError: the file cannot be written; the old content is unchanged.
+    """
+    with output(path, option=option, is_new=is_new) as part:
+        part.write_text(text, encoding="utf-8")
+
+
 @contextmanager
 def data_warnings_on_stderr() -> Iterator[None]:
     """Print each warning about the user's data as a sentence, without the line of code."""
 
-    def write(
-        message: Warning | str,
-        category: type[Warning],
-        filename: str,
-        lineno: int,
-        file: TextIO | None = None,
-        line: str | None = None,
-    ) -> None:
+    def write(message: Warning | str, category: type[Warning], *at: Any, **to: Any) -> None:
         if issubclass(category, DataWarning):
             say(f"Warning: {message}")
         else:
-            others(message, category, filename, lineno, file, line)
+            others(message, category, *at, **to)
 
     with warnings.catch_warnings():
         warnings.simplefilter("always", DataWarning)

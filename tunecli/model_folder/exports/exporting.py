@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tunecli.errors import DataError, ExportError, MissingPackageError
-from tunecli.files.output import output
+from tunecli.files.whole import output
 from tunecli.model_folder.exports.graph import Graph, given_to_graph, why_not_whole
 from tunecli.model_folder.format.folder import nested
 from tunecli.model_folder.format.model import Model

@@ -21,8 +21,7 @@ from torch import Tensor
 
 from tunecli.data.fold_store import FoldStore
 from tunecli.errors import ExportError, MissingPackageError
-from tunecli.files.output import output
-from tunecli.files.whole import whole_file
+from tunecli.files.whole import output, whole_file
 from tunecli.model_folder.exports.exporting import CPU, Exported, export_model, quietly
 from tunecli.model_folder.exports.graph import given_to_graph
 from tunecli.model_folder.format.model import Model

@@ -23,7 +23,7 @@ from tunecli.model_folder.format.consistency import (
 from tunecli.model_folder.format.folder import of_member, read_folder
 from tunecli.model_folder.format.manifest import Manifest, MemberManifest
 from tunecli.model_folder.format.model import Member, Model
-from tunecli.study_file.catalogue import component_arguments
+from tunecli.study_file.catalogue import component_arguments, names
 from tunecli.study_file.catalogue.allowed_code import AllowedCode
 from tunecli.study_file.settings.code_names import CodeName, is_code
 from tunecli.study_file.settings.settings import Component, TrialConfig
@@ -109,7 +109,7 @@ def _refuse_other_code(path: Path, facts: Manifest, code: AllowedCode) -> None:
 
 def _refuse_unknown(path: Path, model: Component) -> None:
     """Refuse a model, or arguments, that a study file could not contain."""
-    if model.name not in component_arguments.names("model"):
+    if model.name not in names.names("model"):
         raise ModelFolderError(f"{path} is damaged: model {model.name!r} does not exist.")
     problems = component_arguments.argument_problems("model", model)
     if problems:

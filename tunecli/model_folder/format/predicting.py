@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from tunecli.errors import DataError
-from tunecli.files.output import output
+from tunecli.files.whole import output
 from tunecli.model_folder.format.model import Model
 from tunecli.report.phrases.wording import cell
 

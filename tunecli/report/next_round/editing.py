@@ -12,8 +12,8 @@ from tunecli.study_file.catalogue.names import canonical
 from tunecli.study_file.read.overrides import set_path
 from tunecli.study_file.settings.ranges import FloatRange
 from tunecli.study_file.settings.switching_off import is_none
-from tunecli.study_file.space.parameter_locations import ParameterLocation, places
 from tunecli.study_file.space.tree import SETTINGS, Choice, Named, Number, OptionalRange, identity
+from tunecli.study_file.space.walk import ParameterLocation, places
 from tunecli.study_file.study_file import StudyFile
 from tunecli.study_file.text.document import Path
 from tunecli.study_file.text.scalars import Scalar

@@ -8,7 +8,6 @@ library. It runs only in the workers, and only if `--code` allows it (`data/user
 from __future__ import annotations
 
 import ast
-import importlib.util
 import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
@@ -18,8 +17,7 @@ from os.path import isfile  # which accepts any string as a path
 from pathlib import Path
 
 from tunecli.errors import UserCodeError
-from tunecli.study_file.catalogue import first_code_hashes, signatures
-from tunecli.study_file.catalogue.code_hashes import OF_FILES, file_hash, package_hash
+from tunecli.study_file.catalogue import code_hashes, signatures
 from tunecli.study_file.catalogue.signatures import Argument, Signature, Unreadable
 from tunecli.study_file.catalogue.value_types import value_in_words, value_type
 from tunecli.study_file.settings.code_names import CodeName, short_name
@@ -39,7 +37,7 @@ FILLED_IN: dict[str, tuple[str, ...]] = {
         "n_cont_features",
         "shape",
         "n_outputs",
-    ),
+    )
 }
 """Arguments, by kind, that tunecli derives from the data unless the study file gives them."""
 
@@ -47,11 +45,12 @@ FOR_TUNECLI: dict[str, tuple[Argument, ...]] = {
     "model": (
         Argument("freeze", "int | Literal['features'] | None", required=False),
         Argument("backbone_lr", "float | None", required=False),
-    ),
+    )
 }
 """Arguments, by kind, that tunecli reads itself unless the user's class has them."""
 
-_GIVEN_FIRST: dict[str, int] = {"optimizer": 1, "schedule": 1, "metric": 2}
+_GIVEN_FIRST: dict[str, int] = {"optimizer": 1, "schedule": 1}
+_GIVEN_TO_FUNCTIONS: dict[str, int] = {"metric": 2, "loss": 2}
 """Number of positional arguments that tunecli passes: parameters, optimizer, targets, outputs."""
 
 _RELATIVE = "Paths are relative to the study file's folder."
@@ -102,7 +101,8 @@ class AllowedCode:
                     )
                 files[paths[0].resolve()] = _hash(paths[0].resolve(), option)
             elif _package(option) is not None:
-                packages[option] = package_hash(option, _origin(option))
+                origin = signatures.package_origin(option)
+                packages[option] = code_hashes.package_hash(option, origin)
             else:
                 raise UserCodeError(
                     f"--code {option}: no such package is installed. To allow a file, give its "
@@ -123,15 +123,16 @@ class AllowedCode:
 
     def is_as_before(self, name: CodeName, before: str) -> bool:
         """Return whether the code still has the hash `before`, by the rule that made that hash."""
-        if before.startswith(OF_FILES) or self.hash_of(name) is None:
-            return self.hash_of(name) == before
+        now = self.hash_of(name)
+        if before.startswith(code_hashes.OF_FILES) or now is None:
+            return now == before
         return self.first_hash_of(name) == before
 
     def first_hash_of(self, name: CodeName) -> str:
         """Return the hash of the content by the rule of the oldest studies."""
         if name.is_file:
-            return first_code_hashes.file_hash(self.file(name))
-        return first_code_hashes.package_hash(name.to_allow)
+            return code_hashes.first_file_hash(self.file(name))
+        return code_hashes.package_version(name.to_allow)
 
     def file(self, name: CodeName) -> Path:
         """Return the file of a name, absolute and without links."""
@@ -139,8 +140,8 @@ class AllowedCode:
 
     def and_also(self, other: AllowedCode) -> AllowedCode:
         """Return the union of both."""
-        files = {**dict(other.files), **dict(self.files)}
-        packages = {**dict(other.packages), **dict(self.packages)}
+        files = dict((*other.files, *self.files))
+        packages = dict((*other.packages, *self.packages))
         changed = (self.changed | other.changed) - files.keys() - packages.keys()
         return AllowedCode(self.folder, tuple(files.items()), tuple(packages.items()), changed)
 
@@ -187,23 +188,17 @@ class AllowedCode:
             argument = known.argument(name)
             if argument is not None:
                 problems += _value_problems(argument, value)
-            elif not known.open:
-                taken = [argument.name for argument in known.arguments]
-                others = f" It takes {listed(taken)}." if taken else " It takes no arguments."
-                hint = did_you_mean(name, taken) or others
-                problems.append(((name,), f"{known.name} has no argument `{name}`.{hint}"))
-        given = {*component.arguments, *broken}
-        missing = [a.name for a in known.arguments if a.required and a.name not in given]
-        return [*problems, *(((), f"{known.name} needs {name}.") for name in missing)]
+            elif unknown := known.unknown(name):
+                problems.append(((name,), unknown))
+        missing = known.missing({*component.arguments, *broken})
+        return [*problems, *(((), f"{known.name} needs {one.name}.") for one in missing)]
 
     def _option(self, name: CodeName) -> str:
         """Return the value for `--code`, relative to the current folder."""
         if not name.is_file:
             return name.to_allow
-        try:
-            return str(self.file(name).relative_to(Path.cwd()))
-        except ValueError:
-            return str(self.file(name))
+        file = self.file(name)
+        return str(file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file)
 
     def _source(self, name: CodeName) -> Path | None:
         """Return the source file to read; None if there is no readable source."""
@@ -236,7 +231,7 @@ def mistakes(
 
 def _hash(file: Path, option: str) -> str:
     try:
-        return file_hash(file)
+        return code_hashes.file_hash(file)
     except OSError as error:
         raise UserCodeError(f"--code {option} cannot be read: {error.strerror}.") from None
 
@@ -247,12 +242,6 @@ def _package(name: str) -> Path | None:
         return signatures.package_folder(name)
     except (ImportError, ValueError):
         return None
-
-
-def _origin(package: str) -> Path:
-    """Return the first file of a package: its `__init__.py`, or the module."""
-    spec = importlib.util.find_spec(package)
-    return Path((spec and spec.origin) or "")
 
 
 def _missing(source: Path, name: CodeName) -> str | None:
@@ -286,21 +275,21 @@ def _defined(tree: ast.Module) -> list[str]:
 
 @cache
 def _signature(source: Path, name: str, kind: str) -> Signature:
-    node = next(
-        (
-            node
-            for node in signatures.parsed(source).body
-            if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == name
-        ),
-        None,
+    node = signatures.definitions(source).get(name)
+    is_function = isinstance(node, ast.FunctionDef) and not node.decorator_list
+    if is_function:
+        full = signatures.function_signature(source, name)
+    elif isinstance(node, ast.ClassDef) and _constructor_is_known(source, node):
+        full = signatures.class_signature(source, name)
+    else:
+        return Signature(name, (), open=True)
+    n_given = _GIVEN_FIRST.get(kind, _GIVEN_TO_FUNCTIONS.get(kind, 0) if is_function else 0)
+    filled = FILLED_IN.get(kind, ())
+    settable = (
+        replace(argument, required=False) if argument.name in filled else argument
+        for argument in full.arguments[n_given:]
     )
-    if isinstance(node, ast.FunctionDef) and not node.decorator_list:
-        first = 2 if kind == "loss" else _GIVEN_FIRST.get(kind, 0)
-        return _settable(signatures.function_signature(source, name), kind, first)
-    if isinstance(node, ast.ClassDef) and _constructor_is_known(source, node):
-        first = _GIVEN_FIRST.get(kind, 0) if kind in ("optimizer", "schedule") else 0
-        return _settable(signatures.class_signature(source, name), kind, first)
-    return Signature(name, (), open=True)
+    return Signature(full.name, tuple(settable), full.open)
 
 
 def _constructor_is_known(source: Path, node: ast.ClassDef) -> bool:
@@ -309,21 +298,10 @@ def _constructor_is_known(source: Path, node: ast.ClassDef) -> bool:
         return False
     if any(isinstance(m, ast.FunctionDef) and m.name == "__init__" for m in node.body):
         return True
-    classes = {n.name: n for n in signatures.parsed(source).body if isinstance(n, ast.ClassDef)}
+    known = signatures.definitions(source)
     bases = [ast.unparse(base) for base in node.bases]
-    return all(
-        base in _PLAIN_BASES or (base in classes and _constructor_is_known(source, classes[base]))
-        for base in bases
-    )
-
-
-def _settable(full: Signature, kind: str, n_given: int) -> Signature:
-    filled = FILLED_IN.get(kind, ())
-    settable = [
-        replace(argument, required=False) if argument.name in filled else argument
-        for argument in full.arguments[n_given:]
-    ]
-    return Signature(full.name, tuple(settable), full.open)
+    others = [known.get(base) for base in bases if base not in _PLAIN_BASES]
+    return all(isinstance(o, ast.ClassDef) and _constructor_is_known(source, o) for o in others)
 
 
 def _value_problems(argument: Argument, value: object) -> list[ArgumentProblem]:

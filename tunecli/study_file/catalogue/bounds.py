@@ -9,94 +9,91 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from tunecli.study_file.catalogue.intervals import Interval, is_number
+from tunecli.study_file.catalogue.value_types import Interval, is_number
 from tunecli.study_file.settings.settings import Component
 from tunecli.study_file.text.document import Path, dotted
 from tunecli.study_file.text.dump import inline
 
-_MODEL = {
-    "dropout": "[0, 1)",
-    "width": "[1, inf)",
-    "depth": "[1, 10000]",
-    "CNN.depth": "[1, 10]",  # each block doubles the channels
-    "CNN.kernel": "[1, 99]",
-    "channels": "[1, inf)",
-    "kernel": "[1, inf)",
-}
-_LOSS = {
-    "label_smoothing": "[0, 1]",
-    "SmoothL1Loss.beta": "[0, inf)",
-    "HuberLoss.delta": "(0, inf)",
-    "eps": "[0, inf)",
-}
-_OPTIMIZER = {
-    "lr": "(0, inf)",
-    "weight_decay": "[0, inf)",
-    "momentum": "[0, 1)",
-    "dampening": "[0, 1]",
-    "betas": "[0, 1)",
-    "eps": "[0, inf)",
-    "Adadelta.rho": "[0, 1]",
-    "Adafactor.beta2_decay": "(-inf, 0]",
-    "Adafactor.d": "[1, inf)",
-    "Adagrad.lr_decay": "[0, inf)",
-    "Adagrad.initial_accumulator_value": "[0, inf)",
-    "ASGD.lambd": "[0, inf)",
-    "ASGD.alpha": "[0, inf)",
-    "ASGD.t0": "[0, inf)",
-    "LBFGS.max_iter": "[1, inf)",
-    "LBFGS.max_eval": "[1, inf)",
-    "LBFGS.tolerance_grad": "[0, inf)",
-    "LBFGS.tolerance_change": "[0, inf)",
-    "LBFGS.history_size": "[1, inf)",
-    "Muon.ns_steps": "[0, 100)",
-    "NAdam.momentum_decay": "[0, inf)",
-    "RMSprop.alpha": "[0, 1]",
-    "Rprop.etas[0]": "(0, 1)",
-    "Rprop.etas[1]": "(1, inf)",
-    "Rprop.step_sizes": "[0, inf)",
-}
-_SCHEDULE = {
-    "gamma": "[0, inf)",
-    "eta_min": "[0, inf)",
-    "total_iters": "[1, inf)",
-    "max_lr": "(0, inf)",
-    "base_momentum": "[0, 1)",
-    "max_momentum": "[0, 1)",
-    "StepLR.step_size": "[1, inf)",
-    "MultiStepLR.milestones": "[0, inf)",
-    "ConstantLR.factor": "(0, 1]",
-    "LinearLR.start_factor": "(0, 1]",
-    "LinearLR.end_factor": "[0, 1]",
-    "CosineAnnealingLR.T_max": "[1, inf)",
-    "ReduceLROnPlateau.factor": "[0, 1)",
-    "ReduceLROnPlateau.patience": "[0, inf)",
-    "ReduceLROnPlateau.threshold": "[0, inf)",
-    "ReduceLROnPlateau.cooldown": "[0, inf)",
-    "ReduceLROnPlateau.min_lr": "[0, inf)",
-    "ReduceLROnPlateau.eps": "[0, inf)",
-    "CyclicLR.base_lr": "[0, inf)",
-    "CyclicLR.step_size_up": "[1, inf)",
-    "CyclicLR.step_size_down": "[0, inf)",
-    "CosineAnnealingWarmRestarts.T_0": "[1, inf)",
-    "CosineAnnealingWarmRestarts.T_mult": "[1, inf)",
-    "OneCycleLR.total_steps": "[2, inf)",
-    "OneCycleLR.epochs": "[1, inf)",
-    "OneCycleLR.steps_per_epoch": "[1, inf)",
-    "OneCycleLR.pct_start": "[0, 1]",
-    "OneCycleLR.div_factor": "(0, inf)",
-    "OneCycleLR.final_div_factor": "(0, inf)",
-    "PolynomialLR.power": "[0, inf)",
+_WRITTEN = {
+    "model": {
+        "dropout": "[0, 1)",
+        "width": "[1, inf)",
+        "depth": "[1, 10000]",
+        "CNN.depth": "[1, 10]",  # each block doubles the channels
+        "CNN.kernel": "[1, 99]",
+        "channels": "[1, inf)",
+        "kernel": "[1, inf)",
+    },
+    "loss": {
+        "label_smoothing": "[0, 1]",
+        "SmoothL1Loss.beta": "[0, inf)",
+        "HuberLoss.delta": "(0, inf)",
+        "eps": "[0, inf)",
+    },
+    "optimizer": {
+        "lr": "(0, inf)",
+        "weight_decay": "[0, inf)",
+        "momentum": "[0, 1)",
+        "dampening": "[0, 1]",
+        "betas": "[0, 1)",
+        "eps": "[0, inf)",
+        "Adadelta.rho": "[0, 1]",
+        "Adafactor.beta2_decay": "(-inf, 0]",
+        "Adafactor.d": "[1, inf)",
+        "Adagrad.lr_decay": "[0, inf)",
+        "Adagrad.initial_accumulator_value": "[0, inf)",
+        "ASGD.lambd": "[0, inf)",
+        "ASGD.alpha": "[0, inf)",
+        "ASGD.t0": "[0, inf)",
+        "LBFGS.max_iter": "[1, inf)",
+        "LBFGS.max_eval": "[1, inf)",
+        "LBFGS.tolerance_grad": "[0, inf)",
+        "LBFGS.tolerance_change": "[0, inf)",
+        "LBFGS.history_size": "[1, inf)",
+        "Muon.ns_steps": "[0, 100)",
+        "NAdam.momentum_decay": "[0, inf)",
+        "RMSprop.alpha": "[0, 1]",
+        "Rprop.etas[0]": "(0, 1)",
+        "Rprop.etas[1]": "(1, inf)",
+        "Rprop.step_sizes": "[0, inf)",
+    },
+    "schedule": {
+        "gamma": "[0, inf)",
+        "eta_min": "[0, inf)",
+        "total_iters": "[1, inf)",
+        "max_lr": "(0, inf)",
+        "base_momentum": "[0, 1)",
+        "max_momentum": "[0, 1)",
+        "StepLR.step_size": "[1, inf)",
+        "MultiStepLR.milestones": "[0, inf)",
+        "ConstantLR.factor": "(0, 1]",
+        "LinearLR.start_factor": "(0, 1]",
+        "LinearLR.end_factor": "[0, 1]",
+        "CosineAnnealingLR.T_max": "[1, inf)",
+        "ReduceLROnPlateau.factor": "[0, 1)",
+        "ReduceLROnPlateau.patience": "[0, inf)",
+        "ReduceLROnPlateau.threshold": "[0, inf)",
+        "ReduceLROnPlateau.cooldown": "[0, inf)",
+        "ReduceLROnPlateau.min_lr": "[0, inf)",
+        "ReduceLROnPlateau.eps": "[0, inf)",
+        "CyclicLR.base_lr": "[0, inf)",
+        "CyclicLR.step_size_up": "[1, inf)",
+        "CyclicLR.step_size_down": "[0, inf)",
+        "CosineAnnealingWarmRestarts.T_0": "[1, inf)",
+        "CosineAnnealingWarmRestarts.T_mult": "[1, inf)",
+        "OneCycleLR.total_steps": "[2, inf)",
+        "OneCycleLR.epochs": "[1, inf)",
+        "OneCycleLR.steps_per_epoch": "[1, inf)",
+        "OneCycleLR.pct_start": "[0, 1]",
+        "OneCycleLR.div_factor": "(0, inf)",
+        "OneCycleLR.final_div_factor": "(0, inf)",
+        "PolynomialLR.power": "[0, inf)",
+    },
 }
 
 BOUNDS: Mapping[str, Mapping[str, Interval]] = {
     section: {name: Interval.of(written) for name, written in bounds.items()}
-    for section, bounds in {
-        "model": _MODEL,
-        "loss": _LOSS,
-        "optimizer": _OPTIMIZER,
-        "schedule": _SCHEDULE,
-    }.items()
+    for section, bounds in _WRITTEN.items()
 }
 """Bounds by section and argument; by `Class.argument` if its meaning differs or it is rare; by
 `Class.argument[i]` for one item of a list. The bound of a list applies to all of its items."""

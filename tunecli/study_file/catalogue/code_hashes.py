@@ -6,6 +6,9 @@ run time. A package that `pip` installed is identified by its version; any other
 editable installation, by its files. Names count in imports, including relative ones, and as
 strings in calls: `import_module("helper.core")`, `open("parts.py")`. Code that is named in no such
 way is found once it is loaded (`data/user_code/loaded_code.py`).
+
+The oldest studies used another rule for files, without relative imports and whole packages. They
+are still compared by it, so their data's fingerprint does not change.
 """
 
 from __future__ import annotations
@@ -14,14 +17,14 @@ import ast
 import hashlib
 import os
 import sysconfig
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from importlib.machinery import EXTENSION_SUFFIXES, all_suffixes
 from os.path import isdir, isfile  # which accept any string as a path
 from pathlib import Path
 
 from tunecli.errors import UserCodeError
 from tunecli.files.small import read_small
-from tunecli.study_file.catalogue import first_code_hashes
 
 OF_FILES = "files:"
 """Prefix of a hash of files; hashes without it are versions, or from the oldest studies."""
@@ -41,7 +44,7 @@ def file_hash(file: Path) -> str:
     Raises:
         UserCodeError: it has too many files.
     """
-    return _hash(_named_by([file], file.parent), file.parent)
+    return _hash([file], file.parent)
 
 
 def package_hash(package: str, origin: Path) -> str:
@@ -53,13 +56,34 @@ def package_hash(package: str, origin: Path) -> str:
     Raises:
         UserCodeError: it has too many files.
     """
-    version = first_code_hashes.package_hash(package)
+    version = package_version(package)
     if (version and is_installed(origin)) or not isfile(origin):
         return version
-    is_folder = origin.stem == "__init__"
-    files = [*_code_below(origin.parent)] if is_folder else [origin]
-    root = origin.parent.parent if is_folder else origin.parent
-    return _hash(_named_by(files, root), root)
+    if origin.stem == "__init__":
+        return _hash(_code_below(origin.parent), origin.parent.parent)
+    return _hash([origin], origin.parent)
+
+
+def package_version(package: str) -> str:
+    """Return name and version of the distributions of a package; empty if unknown."""
+    from importlib import metadata  # which is slow to import and rarely needed
+
+    names = sorted(set(metadata.packages_distributions().get(package, ())))
+    return ", ".join(f"{name} {metadata.version(name)}" for name in names)
+
+
+def first_file_hash(file: Path) -> str:
+    """Return the hexadecimal SHA-256 of a Python file and its imports, by the oldest rule.
+
+    Args:
+        file: absolute and without links.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(_closure([file], file.parent, _first_names_in)):
+        content = read_small(path)
+        digest.update(f"{path.relative_to(file.parent)} {len(content)}\n".encode())
+        digest.update(content)
+    return digest.hexdigest()
 
 
 def content_hash(file: Path) -> str:
@@ -104,12 +128,14 @@ def is_installed(file: Path) -> bool:
 
 def _hash(files: Iterable[Path], root: Path) -> str:
     digest = hashlib.sha256()
-    for path in sorted(files):
+    for path in sorted(_closure(files, root, _names_in)):
         digest.update(f"{path.relative_to(root)} {content_hash(path)}\n".encode())
     return f"{OF_FILES}{digest.hexdigest()}"
 
 
-def _named_by(files: list[Path], root: Path) -> set[Path]:
+def _closure(
+    files: Iterable[Path], root: Path, named_in: Callable[[Path, Path], Iterable[Path]]
+) -> set[Path]:
     """Return the files, and those below `root` that they name, directly or indirectly."""
     named: set[Path] = set()
     waiting = [*files]
@@ -118,18 +144,32 @@ def _named_by(files: list[Path], root: Path) -> set[Path]:
         if path not in named:
             named.add(path)
             _refuse_more_than_most(len(named), root)
-            waiting += [] if is_installed(path) else _names_in(path, root)
+            waiting += named_in(path, root)
     return named
 
 
+def _nodes(path: Path) -> Iterator[ast.AST]:
+    """Yield the syntax tree of a file; nothing if only its content is known."""
+    with suppress(SyntaxError, ValueError, RecursionError, MemoryError, OSError):
+        yield from ast.walk(ast.parse(read_small(path)))
+
+
+def _first_names_in(path: Path, root: Path) -> list[Path]:
+    names: set[str] = set()
+    for node in _nodes(path):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    modules = (root.joinpath(*name.split(".")) for name in names)
+    paths = (p for m in modules for p in (m.with_name(f"{m.name}.py"), m / "__init__.py"))
+    return [path for path in paths if isfile(path)]
+
+
 def _names_in(path: Path, root: Path) -> Iterator[Path]:
-    if path.suffix != ".py":
+    if path.suffix != ".py" or is_installed(path):
         return
-    try:
-        tree = ast.parse(read_small(path))
-    except (SyntaxError, ValueError, RecursionError, MemoryError, OSError):
-        return  # only its own content is known
-    for node in ast.walk(tree):
+    for node in _nodes(path):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield from _modules(root, alias.name)

@@ -11,42 +11,15 @@ from collections.abc import Collection
 from dataclasses import replace
 from functools import cache
 
+from tunecli.study_file.catalogue import names
 from tunecli.study_file.catalogue.allowed_code import FOR_TUNECLI
-from tunecli.study_file.catalogue.names import (
-    LOSS_TASKS,
-    OWN_MODELS,
-    SCALES,
-    Kind,
-    canonical,
-    closest_name,
-    library_signature,
-    names,
-    unknown_name,
-    with_article,
-)
+from tunecli.study_file.catalogue.names import SCALES, Kind
 from tunecli.study_file.catalogue.signatures import Argument, Signature, Unreadable
 from tunecli.study_file.catalogue.value_types import ValueType, one_of, value_in_words, value_type
 from tunecli.study_file.settings.code_names import is_code, short_name
 from tunecli.study_file.settings.metric_names import METRICS
 from tunecli.study_file.settings.settings import Component
-from tunecli.study_file.text.suggestions import closest, did_you_mean, listed
-
-__all__ = [
-    "LOSS_TASKS",
-    "WITHDRAWN",
-    "Kind",
-    "argument_problems",
-    "argument_type",
-    "canonical",
-    "closest_argument",
-    "closest_name",
-    "names",
-    "nested_kind",
-    "signature",
-    "unknown_argument",
-    "unknown_name",
-    "with_article",
-]
+from tunecli.study_file.text.suggestions import closest, did_you_mean
 
 ArgumentProblem = tuple[tuple[str, ...], str]
 """A path below the component, such as ("lr",) or ("rest", "AdamW", "lr"), and the message."""
@@ -71,12 +44,10 @@ _UNSETTABLE: dict[Kind, set[str]] = {
 
 _DEPRECATED = "Optuna has deprecated it and will remove it. Leave it out."
 WITHDRAWN: dict[str, dict[str, str]] = {
-    "TPESampler": {
-        "consider_prior": _DEPRECATED,
-        "prior_weight": _DEPRECATED,
-        "consider_magic_clip": _DEPRECATED,
-        "consider_endpoints": _DEPRECATED,
-    },
+    "TPESampler": dict.fromkeys(
+        ("consider_prior", "prior_weight", "consider_magic_clip", "consider_endpoints"),
+        _DEPRECATED,
+    ),
     "CmaEsSampler": {
         "sigma0": f"{_DEPRECATED} CMA-ES then starts with a sixth of each range.",
         "restart_strategy": "it has no effect: Optuna no longer restarts CMA-ES. Leave it out.",
@@ -153,21 +124,22 @@ def signature(kind: Kind, name: str) -> Signature:
         return Signature(short_name(name), (), open=True)
     if kind == "scale" and not SCALES[name][1]:  # the default scale: avoids parsing a long file
         return Signature(name, ())
-    full = library_signature(kind, name)
+    full = names.library_signature(kind, name)
     replaced = _replaced(kind, name)
+    left_open = _FILLED_IN.get((kind, name), ())
     settable = [
-        _left_open(argument)
-        if argument.name in _FILLED_IN.get((kind, name), ()) or argument.default is Unreadable
+        replace(argument, required=False, default=None)  # a study does not use the default
+        if argument.name in left_open or argument.default is Unreadable
         else argument
         for argument in full.arguments
-        if _settable(kind, name, argument) and argument.name not in {r.name for r in replaced}
+        if argument.name not in {r.name for r in replaced} and not _why_not(kind, name, argument)
     ]
     return Signature(name, (*settable, *replaced), full.open)
 
 
 def _replaced(kind: Kind, name: str) -> tuple[Argument, ...]:
     if kind == "model":
-        return () if name in OWN_MODELS else _OF_TORCHVISION
+        return () if name in names.OWN_MODELS else _OF_TORCHVISION
     return _REPLACED.get((kind, name), ())
 
 
@@ -177,7 +149,7 @@ def argument_type(kind: Kind, name: str, argument: Argument) -> ValueType:
     if kind == "metric":
         return one_of(METRICS[name].arguments[argument.name])
     if kind == "model" and argument.name == "activation":
-        return one_of(names("activation"))
+        return one_of(names.names("activation"))
     words = _WORDS.get((name, argument.name))
     return one_of(words) if words else value_type(argument.annotation, argument.default)
 
@@ -197,16 +169,15 @@ def argument_problems(
     problems: list[ArgumentProblem] = []
     for name, value in component.arguments.items():
         argument = known.argument(name)
-        unknown = unknown_argument(kind, component.name, name)
         if argument is not None:
             problems += _value_problems(kind, component.name, argument, value)
-        elif unknown is not None:
+        elif unknown := unknown_argument(kind, component.name, name):
             problems.append(((name,), unknown))
-    problems += [
-        ((), f"{component.name} needs {argument.name}: {_expected(kind, known, argument)}.")
-        for argument in known.arguments
-        if argument.required and argument.name not in (*component.arguments, *broken)
-    ]
+    for argument in known.missing({*component.arguments, *broken}):
+        nested = nested_kind(kind, known.name, argument.name)
+        expected = argument_type(kind, known.name, argument).words
+        expected = names.with_article(nested) if nested else expected
+        problems.append(((), f"{component.name} needs {argument.name}: {expected}."))
     return problems
 
 
@@ -217,7 +188,7 @@ def _value_problems(
     if nested is not None:
         return _nested_problems(nested, name, argument, value)
     accepted = argument_type(kind, name, argument)
-    if accepted.accepts(value) or (value is None and _none_is_default(argument)):
+    if accepted.accepts(value) or (value is None and argument.is_none_by_default):
         return []
     words, got = accepted.words, value_in_words(value)
     hint = did_you_mean(value, _options(accepted)) if isinstance(value, str) else ""
@@ -233,16 +204,16 @@ def _options(accepted: ValueType) -> list[str]:
 def _nested_problems(
     kind: Kind, outer: str, argument: Argument, value: object
 ) -> list[ArgumentProblem]:
-    if value is None and _takes_none(argument):
+    if value is None and (argument.is_none_by_default or "None" in argument.annotation):
         return []
     component = Component(name=value) if isinstance(value, str) else value
     if not isinstance(component, Component):
-        what = f"the name of {with_article(kind)}"
+        what = f"the name of {names.with_article(kind)}"
         message = f"{argument.name} must be {what}, but got {value_in_words(value)}."
         return [((argument.name,), message)]
-    known = canonical(kind, component.name)
+    known = names.canonical(kind, component.name)
     if known is None:
-        return [((argument.name,), unknown_name(kind, component.name))]
+        return [((argument.name,), names.unknown_name(kind, component.name))]
     problems = argument_problems(kind, component.model_copy(update={"name": known}))
     inner = [((argument.name, component.name, *path), message) for path, message in problems]
     if known in _NOT_NESTED[outer]:
@@ -253,17 +224,15 @@ def _nested_problems(
 def unknown_argument(kind: Kind, component: str, name: str) -> str | None:
     """Return the message for an argument that a component does not take; None if it takes it."""
     known = signature(kind, component)
-    if known.argument(name) is not None or is_code(component):
+    if is_code(component) or known.argument(name) is not None:
         return None
-    if name in _unsettable_names(kind, known.name):
-        return (
-            f"{name} of {known.name} cannot be set in a study file: {_why_not(kind, known, name)}"
-        )
-    if known.open:
-        return None
-    taken = [argument.name for argument in known.arguments]
-    others = f" It takes {listed(taken)}." if taken else " It takes no arguments."
-    return f"{known.name} has no argument `{name}`.{did_you_mean(name, taken) or others}"
+    library = names.library_signature(kind, known.name)
+    argument = library.argument(name)
+    if library.open and name in _set(kind):
+        argument = argument or Argument(name)
+    if argument and (why := _why_not(kind, known.name, argument)):
+        return f"{name} of {known.name} cannot be set in a study file: {why}"
+    return known.unknown(name)
 
 
 def closest_argument(kind: Kind, component: str, name: str) -> str | None:
@@ -271,56 +240,20 @@ def closest_argument(kind: Kind, component: str, name: str) -> str | None:
     return closest(name, [argument.name for argument in signature(kind, component).arguments])
 
 
-def _why_not(kind: Kind, known: Signature, name: str) -> str:
-    """Return why an argument of the library cannot be set, and what to set instead."""
-    argument = library_signature(kind, known.name).argument(name)
-    if name in WITHDRAWN.get(known.name, ()):
-        return WITHDRAWN[known.name][name]
-    if argument is None or _is_tunecli_s(kind, known.name, name):
+def _why_not(kind: Kind, name: str, argument: Argument) -> str | None:
+    """Return why an argument of the library cannot be set, and what to set instead, if so."""
+    if argument.name in WITHDRAWN.get(name, ()):
+        return WITHDRAWN[name][argument.name]
+    if argument.name in _set(kind) or (kind == "scale" and argument.name not in SCALES[name][1]):
         return "tunecli sets it."
+    if nested_kind(kind, name, argument.name) or argument_type(kind, name, argument).settable:
+        return None
     holds = "a tensor" if "Tensor" in argument.annotation else "a Python object"
     holds = "code" if "Callable" in argument.annotation else holds
-    way_out = " Write weight: balanced." if name == "pos_weight" else ""
+    way_out = " Write weight: balanced." if argument.name == "pos_weight" else ""
     return f"it takes {holds}, which a study file cannot contain.{way_out}"
 
 
-def _expected(kind: Kind, known: Signature, argument: Argument) -> str:
-    nested = nested_kind(kind, known.name, argument.name)
-    return with_article(nested) if nested else argument_type(kind, known.name, argument).words
-
-
-def _none_is_default(argument: Argument) -> bool:
-    return not argument.required and argument.default is None
-
-
-def _takes_none(argument: Argument) -> bool:
-    return "None" in argument.annotation or _none_is_default(argument)
-
-
-def _left_open(argument: Argument) -> Argument:
-    """Return the argument without the library's default, which a study does not use."""
-    return replace(argument, required=False, default=None)
-
-
-def _settable(kind: Kind, name: str, argument: Argument) -> bool:
-    if _is_tunecli_s(kind, name, argument.name) or argument.name in WITHDRAWN.get(name, ()):
-        return False
-    if nested_kind(kind, name, argument.name):
-        return True
-    return argument_type(kind, name, argument).settable
-
-
-def _is_tunecli_s(kind: Kind, name: str, argument: str) -> bool:
-    """Return whether tunecli sets an argument itself."""
-    if kind == "scale" and argument not in SCALES[name][1]:
-        return True
-    return argument in _COMMON_UNSETTABLE | _UNSETTABLE.get(kind, set())
-
-
-@cache
-def _unsettable_names(kind: Kind, name: str) -> frozenset[str]:
-    """Return the library's arguments that a study file cannot set, including `**kwargs`."""
-    settable = {argument.name for argument in signature(kind, name).arguments}
-    library = library_signature(kind, name)
-    hidden = _COMMON_UNSETTABLE | _UNSETTABLE.get(kind, set()) if library.open else set()
-    return frozenset({argument.name for argument in library.arguments} | hidden) - settable
+def _set(kind: Kind) -> set[str]:
+    """Return the arguments that tunecli sets itself."""
+    return _COMMON_UNSETTABLE | _UNSETTABLE.get(kind, set())

@@ -139,37 +139,44 @@ _NOT_OFFERED: dict[Kind, dict[str, str]] = {
 """Names of the libraries that a study file cannot use, and the reason."""
 
 
-_AUGMENTATION = re.compile(
-    "Random|ColorJ"
-)  # augmentations of single pictures; the rest are bases and containers
+_SOURCES: Mapping[Kind, tuple[str, ...]] = {
+    "loss": ("torch", "nn", "modules", "loss.py"),
+    "activation": ("torch", "nn", "modules", "activation.py"),
+    "optimizer": ("torch", "optim", "__init__.py"),
+    "schedule": ("torch", "optim", "lr_scheduler.py"),
+    "augmentation": ("kornia", "augmentation", "__init__.py"),
+    "scale": ("sklearn", "preprocessing", "_data.py"),
+    "sampler": ("optuna", "samplers", "__init__.py"),
+    "pruner": ("optuna", "pruners", "__init__.py"),
+}
+"""The library's module of a kind: a package, and the path in it."""
+
+_LISTED: Mapping[Kind, str] = {
+    "optimizer": "[A-Z]",
+    "schedule": "",
+    "activation": "",
+    "augmentation": "(Random|ColorJ).*(?<!3D)$",  # the rest are bases, containers and volumes
+}
+"""Kinds whose names are those in their module's `__all__` that match a pattern."""
+
+_FIXED: Mapping[Kind, tuple[str, ...]] = {
+    "loss": tuple(LOSS_TASKS),
+    "scale": tuple(SCALES),
+    "sampler": _SAMPLERS,
+    "pruner": _PRUNERS,
+    "metric": tuple(METRICS),
+}
 
 
 @cache
 def names(kind: Kind) -> tuple[str, ...]:
     """Return the valid names of a kind, in the library's spelling and order."""
     if kind == "model":
-        return OWN_MODELS + tuple(
-            name for file in _torchvision_files() for name in _builders(file)
-        )
-    if kind == "optimizer":
-        return _names_but(_torch("optim", "__init__.py"), kind, capital=True)
-    if kind == "schedule":
-        return _names_but(_torch("optim", "lr_scheduler.py"), kind)
-    if kind == "activation":
-        return _names_but(_torch("nn", "modules", "activation.py"), kind)
-    if kind == "augmentation":
-        every = _names_but(_kornia("__init__.py"), kind)
-        return tuple(n for n in every if _AUGMENTATION.match(n) and not n.endswith("3D"))
-    tables: Mapping[Kind, tuple[str, ...]] = {
-        "loss": tuple(LOSS_TASKS),
-        "scale": tuple(SCALES),
-        "sampler": _SAMPLERS,
-        "pruner": _PRUNERS,
-        "metric": tuple(METRICS),
-        "train": (),
-        "data": (),
-    }
-    return tables[kind]
+        return (*OWN_MODELS, *_torchvision_models())
+    if kind not in _LISTED:
+        return _FIXED.get(kind, ())
+    offered = (n for n in signatures.exported(_source(kind)) if n not in _NOT_OFFERED[kind])
+    return tuple(name for name in offered if re.match(_LISTED[kind], name))
 
 
 def canonical(kind: Kind, name: str) -> str | None:
@@ -220,7 +227,7 @@ def _why_not_offered(kind: Kind, name: str) -> str | None:
     full = next((n for n in (name, f"{name}{kind.capitalize()}") if n in table), None)
     if full is not None:
         return f"{full} is not supported: {table[full]}"
-    if kind == "loss" and name in signatures.exported(_torch("nn", "modules", "loss.py")):
+    if kind == "loss" and name in signatures.exported(_source("loss")):
         return f"{name} is not supported: {_NO_MEASURE} Valid names are {listed(LOSS_TASKS)}."
     return None
 
@@ -234,16 +241,13 @@ def library_signature(kind: Kind, name: str) -> Signature:
             name, tuple(Argument(a, required=False, default=w[0]) for a, w in arguments.items())
         )
     if kind == "model" and name not in OWN_MODELS:
-        file = next(file for file in _torchvision_files() if name in _builders(file))
-        return signatures.function_signature(file, name)
-    if kind == "scale":
-        scaler = signatures.class_signature(_file(kind, name), SCALES[name][0])
-        return replace(scaler, name=name)
-    signature = signatures.class_signature(_file(kind, name), name)
+        return signatures.function_signature(_torchvision_models()[name], name)
+    class_name = SCALES[name][0] if kind == "scale" else name
+    signature = signatures.class_signature(_file(kind, name), class_name)
     if kind == "augmentation" and not signature.arguments:  # kornia's base has the constructor
-        base = signatures.class_signature(_kornia("base.py"), "_BasicAugmentationBase")
-        return replace(base, name=name)
-    return signature
+        base = _source(kind).with_name("base.py")
+        signature = signatures.class_signature(base, "_BasicAugmentationBase")
+    return replace(signature, name=name)
 
 
 def _file(kind: Kind, name: str) -> Path:
@@ -251,46 +255,22 @@ def _file(kind: Kind, name: str) -> Path:
     if kind == "model":
         module = "convolutional.py" if name == "CNN" else "dense.py"
         return Path(tunecli.__file__).parent / "training" / "models" / module
-    if kind == "loss":
-        return _torch("nn", "modules", "loss.py")
-    if kind == "activation":
-        return _torch("nn", "modules", "activation.py")
-    if kind == "schedule":
-        return _torch("optim", "lr_scheduler.py")
-    if kind == "optimizer":
-        return signatures.imported_from("torch", _torch("optim", "__init__.py"))[name]
-    if kind == "scale":
-        return signatures.package_folder("sklearn") / "preprocessing" / "_data.py"
+    if kind in ("optimizer", "sampler", "pruner"):
+        return signatures.imported_from(_SOURCES[kind][0], _source(kind))[name]
     if kind == "augmentation":
-        files = sorted(_kornia("_2d").glob("*/[a-z]*.py"))
+        files = sorted(_source(kind).parent.glob("_2d/*/[a-z]*.py"))
         return next(file for file in files if f"class {name}(" in file.read_text("utf-8"))
-    init = signatures.package_folder("optuna") / f"{kind}s" / "__init__.py"
-    return signatures.imported_from("optuna", init)[name]
+    return _source(kind)
 
 
-def _torch(*path: str) -> Path:
-    return signatures.package_folder("torch").joinpath(*path)
-
-
-def _kornia(*path: str) -> Path:
-    return signatures.package_folder("kornia").joinpath("augmentation", *path)
-
-
-def _names_but(file: Path, kind: Kind, capital: bool = False) -> tuple[str, ...]:
-    """Return a module's `__all__` without unsupported names; with `capital` only its classes."""
-    left_out = _NOT_OFFERED[kind]
-    return tuple(
-        name
-        for name in signatures.exported(file)
-        if name not in left_out and (name[0].isupper() or not capital)
-    )
+def _source(kind: Kind) -> Path:
+    package, *path = _SOURCES[kind]
+    return signatures.package_folder(package).joinpath(*path)
 
 
 @cache
-def _torchvision_files() -> tuple[Path, ...]:
+def _torchvision_models() -> Mapping[str, Path]:
     """Return the modules of torchvision's classifiers; other tasks are in subfolders."""
-    return tuple(sorted((signatures.package_folder("torchvision") / "models").glob("[a-z]*.py")))
-
-
-def _builders(file: Path) -> tuple[str, ...]:
-    return signatures.decorated_functions(file, "register_model")
+    files = sorted((signatures.package_folder("torchvision") / "models").glob("[a-z]*.py"))
+    decorated = signatures.decorated_functions
+    return {name: file for file in files for name in decorated(file, "register_model")}

@@ -9,12 +9,13 @@ from __future__ import annotations
 import ast
 import importlib.util
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from tunecli.files.small import read_small
+from tunecli.study_file.text.suggestions import did_you_mean, listed
 
 Constants = Mapping[str, object]
 _FOLD: dict[type[ast.operator], Callable[[float, float], float]] = {
@@ -44,6 +45,11 @@ class Argument:
     required: bool = True
     default: object = None
 
+    @property
+    def is_none_by_default(self) -> bool:
+        """Whether leaving it out means none."""
+        return not self.required and self.default is None
+
 
 @dataclass(frozen=True)
 class Signature:
@@ -61,20 +67,44 @@ class Signature:
         """Return the argument of that name; None if it is not listed."""
         return next((argument for argument in self.arguments if argument.name == name), None)
 
+    def unknown(self, name: str) -> str | None:
+        """Return the message for an argument that is not accepted; None if it is."""
+        taken = [argument.name for argument in self.arguments]
+        if self.open or name in taken:
+            return None
+        others = f" It takes {listed(taken)}." if taken else " It takes no arguments."
+        return f"{self.name} has no argument `{name}`.{did_you_mean(name, taken) or others}"
 
-@cache
+    def missing(self, given: Collection[str]) -> list[Argument]:
+        """Return the required arguments that are not given."""
+        return [one for one in self.arguments if one.required and one.name not in given]
+
+
 def package_folder(package: str) -> Path:
     """Return the folder of a top-level package, without importing it."""
+    return package_origin(package).parent
+
+
+@cache
+def package_origin(package: str) -> Path:
+    """Return the first file of a top-level package: its `__init__.py`, or the module."""
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError(f"{package} is not installed; install tunecli again")
-    return Path(spec.origin).parent
+    return Path(spec.origin)
 
 
 @cache
 def parsed(file: Path) -> ast.Module:
     """Return the syntax tree of a source file."""
     return ast.parse(read_small(file))
+
+
+@cache
+def definitions(file: Path) -> Mapping[str, ast.ClassDef | ast.FunctionDef]:
+    """Return the classes and functions at the top of a module, by name."""
+    kinds = (ast.ClassDef, ast.FunctionDef)
+    return {node.name: node for node in parsed(file).body if isinstance(node, kinds)}
 
 
 @cache
@@ -102,13 +132,10 @@ def imported_from(package: str, file: Path) -> Mapping[str, Path]:
 def decorated_functions(file: Path, decorator: str) -> tuple[str, ...]:
     """Return the names of the functions under `@decorator(...)`."""
     return tuple(
-        node.name
-        for node in parsed(file).body
-        if isinstance(node, ast.FunctionDef)
-        and any(
-            isinstance(call, ast.Call) and ast.unparse(call.func) == decorator
-            for call in node.decorator_list
-        )
+        name
+        for name, node in definitions(file).items()
+        for call in node.decorator_list
+        if isinstance(call, ast.Call) and ast.unparse(call.func) == decorator
     )
 
 
@@ -118,11 +145,10 @@ def class_signature(file: Path, name: str) -> Signature:
 
     A class whose constructor is in another file (torch's `Module`) takes no arguments.
     """
-    classes = {node.name: node for node in parsed(file).body if isinstance(node, ast.ClassDef)}
     waiting = [name]
     while waiting:
-        node = classes.get(waiting.pop(0))
-        if node is None:
+        node = definitions(file).get(waiting.pop(0))
+        if not isinstance(node, ast.ClassDef):
             continue
         for member in node.body:
             if isinstance(member, ast.FunctionDef) and member.name == "__init__":
@@ -134,9 +160,9 @@ def class_signature(file: Path, name: str) -> Signature:
 @cache
 def function_signature(file: Path, name: str) -> Signature:
     """Return the signature of a top-level function of a module."""
-    for node in parsed(file).body:
-        if isinstance(node, ast.FunctionDef) and node.name == name:
-            return _signature(name, node.args, _constants(file), skip=0)
+    node = definitions(file).get(name)
+    if isinstance(node, ast.FunctionDef):
+        return _signature(name, node.args, _constants(file), skip=0)
     raise LookupError(f"{file.name} has no function {name}")
 
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import ast
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
 CODE_OR_OBJECTS = frozenset({"Callable", "Tensor", "Optimizer", "Study", "FrozenTrial", "ndarray"})
 """Annotations of values that a study file cannot contain."""
@@ -34,7 +35,40 @@ class ValueType:
     settable: bool = True
 
 
-def _is_number(value: object) -> bool:
+@dataclass(frozen=True)
+class Interval:
+    """Finite numbers from `low` to `high`, written as in mathematics: `[0, 1)` has 0, but not 1.
+
+    Attributes:
+        has_low, has_high: whether the interval contains the end itself.
+    """
+
+    low: float = -math.inf
+    high: float = math.inf
+    has_low: bool = False
+    has_high: bool = False
+
+    @classmethod
+    def of(cls, written: str) -> Interval:
+        """Return the interval for a text such as `[0, 1)` or `(0, inf)`."""
+        low, high = written[1:-1].split(",")
+        return cls(float(low), float(high), written[0] == "[", written[-1] == "]")
+
+    def __contains__(self, value: float) -> bool:
+        if value in (self.low, self.high):
+            return self.has_low if value == self.low else self.has_high
+        return self.low < value < self.high
+
+    def __str__(self) -> str:
+        """Return words such as "at least 0 and below 1"."""
+        low = f"{'at least' if self.has_low else 'above'} {self.low:g}"
+        high = f"{'at most' if self.has_high else 'below'} {self.high:g}"
+        ends = [(low, self.low), (high, self.high)]
+        return " and ".join(words for words, end in ends if math.isfinite(end))
+
+
+def is_number(value: object) -> TypeGuard[int | float]:
+    """Return whether a value is a number, which a boolean is not."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
@@ -42,7 +76,7 @@ def _is_whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-NUMBER = ValueType("a number", _is_number, {"type": "number"})
+NUMBER = ValueType("a number", is_number, {"type": "number"})
 WHOLE = ValueType("a whole number", _is_whole, {"type": "integer"})
 TEXT = ValueType("a string", lambda value: isinstance(value, str), {"type": "string"})
 TRUTH = ValueType("true or false", lambda value: isinstance(value, bool), {"type": "boolean"})
@@ -50,14 +84,7 @@ NONE = ValueType("none", lambda value: value is None, {"enum": [None, "none"]})
 ANYTHING = ValueType("anything", lambda value: True)
 UNSETTABLE = ValueType("set by tunecli", lambda value: False, {"not": {}}, settable=False)
 
-_NAMES = {
-    "float": NUMBER,
-    "int": WHOLE,
-    "str": TEXT,
-    "bool": TRUTH,
-    "None": NONE,
-    "Any": ANYTHING,
-}
+_NAMES = {"float": NUMBER, "int": WHOLE, "str": TEXT, "bool": TRUTH, "None": NONE}
 _SEQUENCES = {"list", "List", "tuple", "Tuple", "Sequence", "Iterable"}
 
 
@@ -129,24 +156,14 @@ def value_type(annotation: str, default: object = None) -> ValueType:
     """
     if annotation:
         return _read(ast.parse(annotation, mode="eval").body)
-    if isinstance(default, bool):
-        return TRUTH
-    if isinstance(default, int):
-        return WHOLE
-    if isinstance(default, float):
-        return NUMBER
-    if isinstance(default, str):
-        return TEXT
     if isinstance(default, tuple):
-        return fixed_sequence_of([NUMBER if _is_number(item) else ANYTHING for item in default])
-    return ANYTHING
+        return fixed_sequence_of([NUMBER if is_number(item) else ANYTHING for item in default])
+    return {bool: TRUTH, int: WHOLE, float: NUMBER, str: TEXT}.get(type(default), ANYTHING)
 
 
 def value_in_words(value: object) -> str:
     """Return a value in the words of an error message: `the string 'abc'`, `the number 3`."""
-    if value is None:
-        return "none"
-    if isinstance(value, bool):
+    if value is None or isinstance(value, bool):
         return _plain(value)
     if isinstance(value, str):
         return f"the string {value!r}"
@@ -187,7 +204,7 @@ def _subscript(name: str, items: list[ast.expr]) -> ValueType:
         return _read(items[0])
     if name not in _SEQUENCES:
         return _named(name)
-    fixed = name.lower() == "tuple" and not _is_ellipsis(items[-1])
+    fixed = name.lower() == "tuple" and ast.unparse(items[-1]) != "..."
     return fixed_sequence_of([_read(i) for i in items]) if fixed else sequence_of(_read(items[0]))
 
 
@@ -208,10 +225,6 @@ def _members(node: ast.expr) -> list[ast.expr]:
 
 def _items(node: ast.expr) -> list[ast.expr]:
     return node.elts if isinstance(node, ast.Tuple) else [node]
-
-
-def _is_ellipsis(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and node.value is ...
 
 
 def _last_name(node: ast.expr) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sized
 from typing import Any
 
-from tunecli.study_file.catalogue import component_arguments
+from tunecli.study_file.catalogue import names
 from tunecli.study_file.catalogue.names import Kind
 from tunecli.study_file.read.number_ranges import RANGE_WORDS
 from tunecli.study_file.settings.code_names import is_code, short_name
@@ -30,7 +30,7 @@ def option_label(data: Any, kind: Kind) -> str:
     if is_none(data):
         return "none"
     written = next(iter(data), "") if isinstance(data, dict) else str(data)
-    return short_name(component_arguments.canonical(kind, written) or written)
+    return short_name(names.canonical(kind, written) or written)
 
 
 def occurs_twice(label: str) -> str:
@@ -51,8 +51,8 @@ def needs_label(option: Any) -> str:
 
 def too_many_names(data: dict[str, Any], kind: Kind) -> str:
     got = ", ".join(data)
-    known = component_arguments.names(kind)
-    meant = [component_arguments.canonical(kind, name) or closest(name, known) for name in data]
+    known = names.names(kind)
+    meant = [names.canonical(kind, name) or closest(name, known) for name in data]
     if meant[0] is None:
         advice = f"Write {{Name: {{arguments}}}} with the name of one {kind}."
         return f"only one {kind} is allowed, but got {got}. {advice}"
@@ -64,7 +64,7 @@ def too_many_names(data: dict[str, Any], kind: Kind) -> str:
 
 def is_misspelled_name(label: str, data: dict[str, Any], kind: Kind) -> bool:
     """Return whether a label is probably a misspelled name, not a label of one component."""
-    known = component_arguments.names(kind)
+    known = names.names(kind)
     inside = next(iter(data), "")
     is_known = is_code(inside) or closest(inside, known) is not None
     holds_component = len(data) == 1 and is_known

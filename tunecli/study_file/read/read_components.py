@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from tunecli.study_file.catalogue import component_arguments
+from tunecli.study_file.catalogue import component_arguments, names
 from tunecli.study_file.catalogue.allowed_code import AllowedCode
-from tunecli.study_file.catalogue.component_arguments import Kind, with_article
+from tunecli.study_file.catalogue.names import Kind, with_article
 from tunecli.study_file.read.number_ranges import (
     BESIDE,
     RANGE_WORDS,
@@ -232,7 +232,7 @@ class Grammar:
     def _is_one(data: Any, kind: Kind, label: str) -> bool:
         """Return whether an option of a choice is one component, not a list."""
         is_list = isinstance(data, list) or is_none(data)
-        return not is_list or (component_arguments.canonical(kind, label) is not None)
+        return not is_list or (names.canonical(kind, label) is not None)
 
     def _single(self, data: Any, role: Role) -> Node:
         if is_none(data):
@@ -250,7 +250,7 @@ class Grammar:
         if len(data) > 1:  # probably meant as a choice
             self.problems.add(role.at, too_many_names(data, role.kind))
             options = []
-            for key in (key for key in data if component_arguments.canonical(role.kind, key)):
+            for key in (key for key in data if names.canonical(role.kind, key)):
                 branch = role.branch(role.at, f"{role.name}.{key}")
                 options.append(Option(key, self._single({key: data[key]}, branch)))
             return Choice(role.name, tuple(options), at=role.at) if options else Broken(role.at)
@@ -261,7 +261,7 @@ class Grammar:
         return self._named(written, arguments, role, (*role.at, written))
 
     def _named(self, written: str, arguments: Any, role: Role, at: Path) -> Node:
-        canonical = component_arguments.canonical(role.kind, written)
+        canonical = names.canonical(role.kind, written)
         name = role.name if role.has_label else f"{role.name}.{short_name(canonical or written)}"
         if canonical is None:
             return self._unknown(written, arguments, at, name, role.kind)
@@ -269,8 +269,8 @@ class Grammar:
 
     def _unknown(self, written: str, arguments: Any, at: Path, name: str, kind: Kind) -> Node:
         """Report an unknown name, and read its arguments as those of the most similar name."""
-        self.problems.add(at, component_arguments.unknown_name(kind, written), of_key=True)
-        meant = component_arguments.closest_name(kind, written)
+        self.problems.add(at, names.unknown_name(kind, written), of_key=True)
+        meant = names.closest_name(kind, written)
         if meant is not None:
             return self._arguments(meant, arguments, at, name, kind)
         self.value(arguments, at, name)
@@ -328,7 +328,7 @@ class Grammar:
     def _labelled_component(self, data: Any, role: Role) -> Node:
         """Return a known component with its arguments, or the component below a label."""
         label = str(role.at[-1])
-        canonical = component_arguments.canonical(role.kind, label)
+        canonical = names.canonical(role.kind, label)
         if canonical is not None:
             return self._arguments(canonical, data, role.at, role.name, role.kind)
         is_empty = is_none(data) and label != "none"

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from tunecli.study_file.catalogue import allowed_code, component_arguments
-from tunecli.study_file.catalogue.component_arguments import Kind
+from tunecli.study_file.catalogue.names import Kind
 from tunecli.study_file.read.number_ranges import RangeMistakeError, kind_of_range
 from tunecli.study_file.read.pydantic_messages import AnySettings, validated
 from tunecli.study_file.read.read_components import Grammar, Role, has_ranges, searches_source

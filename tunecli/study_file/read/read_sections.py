@@ -10,7 +10,7 @@ from pathlib import PurePath
 from typing import Any
 
 from tunecli.study_file.catalogue import allowed_code
-from tunecli.study_file.catalogue.component_arguments import Kind
+from tunecli.study_file.catalogue.names import Kind
 from tunecli.study_file.read.pydantic_messages import without_exponent
 from tunecli.study_file.read.read_components import Grammar, searches_source
 from tunecli.study_file.read.read_fixed import FixedReader

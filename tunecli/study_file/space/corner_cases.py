@@ -15,11 +15,7 @@ Allowed = dict[str, tuple[Scalar, ...]]
 
 def answering(allowed: Allowed) -> Suggest:
     """Return a `Suggest` that answers with the first allowed value, or else the first value."""
-
-    def suggest(name: str, range_: Range) -> Scalar:
-        return allowed[name][0] if name in allowed else first_value(range_)
-
-    return suggest
+    return lambda name, range_: allowed[name][0] if name in allowed else first_value(range_)
 
 
 def singles(searched: Sequence[Parameter]) -> Iterator[Allowed]:
@@ -31,12 +27,11 @@ def singles(searched: Sequence[Parameter]) -> Iterator[Allowed]:
 
 
 def pairs(searched: Sequence[Parameter]) -> Iterator[Allowed]:
-    """Yield every pair of ends or options of two parameters.
+    """Return every pair of ends or options of two parameters.
 
     Pairs with a choice come first.
     """
-    yield from _pairs(searched, with_choice=True)
-    yield from _pairs(searched, with_choice=False)
+    return chain(_pairs(searched, with_choice=True), _pairs(searched, with_choice=False))
 
 
 def _pairs(searched: Sequence[Parameter], *, with_choice: bool) -> Iterator[Allowed]:
@@ -113,8 +108,10 @@ def covering(searched: Sequence[Parameter]) -> list[Point]:
     `MOST_POINTS` if those are too many.
     """
     points: list[Point] = []
-    for high in (False, True):
-        corner = _fill(searched, _at_ends(searched, high=high), turn=0)
+    numbers = [parameter for parameter in searched if not _is_choice(parameter)]
+    for end in (0, -1):
+        at_end: Allowed = {number.name: (ends(number.range)[end],) for number in numbers}
+        corner = _fill(searched, at_end, turn=0)
         if corner not in points:
             points.append(corner)
     for allowed in chain(_pairs(searched, with_choice=True), singles(searched)):
@@ -123,12 +120,6 @@ def covering(searched: Sequence[Parameter]) -> list[Point]:
         if not any(_holds(point, allowed) for point in points):
             points.append(_fill(searched, allowed, turn=len(points)))
     return points
-
-
-def _at_ends(searched: Sequence[Parameter], *, high: bool) -> Allowed:
-    """Return every range of numbers at its low or at its high end."""
-    numbers = [parameter for parameter in searched if not _is_choice(parameter)]
-    return {number.name: (ends(number.range)[-1 if high else 0],) for number in numbers}
 
 
 def _holds(point: Point, allowed: Allowed) -> bool:

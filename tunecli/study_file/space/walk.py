@@ -1,4 +1,4 @@
-"""List the parameters of a tree, and resolve the tree with a sampler's answers.
+"""List and find the parameters of a tree, and resolve the tree with a sampler's answers.
 
 Both walk the tree in the same order: `resolve` asks for parameters in the order of
 `parameters_of`.
@@ -6,7 +6,7 @@ Both walk the tree in the same order: `resolve` asks for parameters in the order
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +16,6 @@ from tunecli.study_file.space.tree import (
     SLOTS,
     Broken,
     Choice,
-    ListNode,
     Named,
     Node,
     Number,
@@ -49,14 +48,17 @@ def parameters_of(tree: Tree) -> tuple[Parameter, ...]:
 
 def optional_ranges(tree: Tree) -> dict[str, Scalar]:
     """Return the alternative value of each range with `or:`, by the range's name."""
-    alternatives: dict[str, Scalar] = {}
+    ranges = (node for node in _nodes(tree) if isinstance(node, OptionalRange))
+    return {node.inside.name: node.otherwise for node in ranges}
+
+
+def _nodes(tree: Tree) -> Iterator[Node]:
+    """Yield all nodes that a trial can reach, each before those inside it."""
     waiting = [node for slot in SLOTS for node, _ in _occupants(tree, slot)]
     while waiting:
         node = waiting.pop()
-        if isinstance(node, OptionalRange):
-            alternatives[node.inside.name] = node.otherwise
+        yield node
         waiting += children(node)
-    return alternatives
 
 
 def _occupants(tree: Tree, slot: Slot) -> Iterator[tuple[Node, tuple[Condition, ...]]]:
@@ -83,6 +85,38 @@ def _parameters(node: Node, conditions: tuple[Condition, ...]) -> Iterator[Param
     else:
         for child in children(node):
             yield from _parameters(child, conditions)
+
+
+@dataclass(frozen=True)
+class ParameterLocation:
+    """The location of one parameter in a study file.
+
+    Attributes:
+        at: path in the document of the mapping with `float`, `int` or `choice`.
+        node: node of the mapping; an OptionalRange for its coin as well as for its range; None for
+            `variant`. The options of a Choice are in the order of the document.
+    """
+
+    at: Path
+    node: Number | OptionalRange | Choice | None
+
+
+def places(tree: Tree) -> dict[str, ParameterLocation]:
+    """Return the location of each parameter, by its name.
+
+    A range that is written under several branches of a choice is several parameters, each with its
+    own location.
+    """
+    locations: dict[str, ParameterLocation] = {}
+    if tree.branches:
+        locations[VARIANT] = ParameterLocation((VARIANT,), None)
+    for node in _nodes(tree):
+        if isinstance(node, OptionalRange):
+            location = ParameterLocation(node.at, node)
+            locations[node.name] = locations[node.inside.name] = location
+        elif isinstance(node, Number | Choice):  # the number of an optional range is located
+            locations.setdefault(node.name, ParameterLocation(node.at, node))
+    return locations
 
 
 @dataclass(frozen=True)
@@ -153,25 +187,22 @@ class _Resolution:
             return self._suggest(node.name, node.range)
         if isinstance(node, Broken):
             return _BROKEN
-        return self._collection(node, here)
-
-    def _collection(self, node: Record | ListNode | Named, here: Path) -> Any:
-        if isinstance(node, ListNode):
-            walked = [self.value(item, (*here, i)) for i, item in enumerate(node.nodes)]
-            return _BROKEN if any(value is _BROKEN for value in walked) else walked
         if isinstance(node, Record):
-            return self._fields(node.fields.items(), here)
-        return self._component(node, here)
+            return self._fields(node.fields, here)
+        if isinstance(node, Named):
+            return self._component(node, here)
+        walked = [self.value(item, (*here, i)) for i, item in enumerate(node.nodes)]
+        return _BROKEN if any(value is _BROKEN for value in walked) else walked
 
     def _component(self, node: Named, here: Path) -> Component:
         nested, self._inside_component = self._inside_component, True
         below = (*here, node.component) if nested else here
-        arguments = self._fields(node.arguments.items(), below)
+        arguments = self._fields(node.arguments, below)
         self._inside_component = nested
         return Component(name=node.component, arguments=arguments)
 
-    def _fields(self, fields: Any, below: Path) -> dict[str, Any]:
-        walked = {name: self.value(child, (*below, name)) for name, child in fields}
+    def _fields(self, fields: Mapping[str, Node], below: Path) -> dict[str, Any]:
+        walked = {name: self.value(child, (*below, name)) for name, child in fields.items()}
         return {name: value for name, value in walked.items() if value is not _BROKEN}
 
 

@@ -1,30 +1,27 @@
-"""Change the content of a study file's text, but keep its comments and order.
+"""Change the content of a study file's text, but keep its comments, notation and order.
 
-ruamel.yaml preserves comments, but it joins flow mappings of several lines and drops comments
-inside them. If its output does not read back as the wanted data, the file is written anew, without
-comments.
+Only what differs is replaced, at its position in the text. If the result does not read back as the
+wanted data, the file is written anew, without comments.
 """
 
 from __future__ import annotations
 
-import copy
-import io
 import json
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.error import CommentMark, YAMLError
-from ruamel.yaml.tokens import CommentToken
+import yaml
 
 from tunecli.errors import StudyFileError
-from tunecli.study_file.text.document import Document, Path
-from tunecli.study_file.text.dump import to_text
+from tunecli.study_file.text.document import DEEPEST, Document, Path
+from tunecli.study_file.text.dump import flow, to_text
 
 WIDTH = 99
-_AFTER_VALUE = 2  # index at which ruamel keeps the comment after a key's value
+
+Span = tuple[int, int]
+"""Start and end in a text."""
 
 
 def rewritten(text: str, data: dict[str, Any]) -> str:
@@ -34,17 +31,11 @@ def rewritten(text: str, data: dict[str, Any]) -> str:
         text: a study file.
         data: plain data, whose keys that are in `text` have the same order.
     """
-    yaml = _yaml()
-    out = io.StringIO()
-    try:
-        tree = yaml.load(text)
-        if isinstance(tree, CommentedMap):
-            _update(tree, data)
-            yaml.dump(tree, out)
-            if _reads_as(out.getvalue(), data):
-                return out.getvalue()
-    except (YAMLError, ValueError, TypeError, LookupError, AttributeError, NotImplementedError):
-        pass  # ruamel cannot do this, for example with keys that are not words
+    with suppress(StudyFileError, yaml.YAMLError, LookupError, ValueError, AttributeError):
+        for _ in range(DEEPEST):  # an option that replaces its choice changes in the next pass
+            if _reads_as(text, data):
+                return text
+            text = _Editor(text).edited(data)
     return to_text(data)
 
 
@@ -72,117 +63,124 @@ def annotated(text: str, notes: Mapping[Path, Sequence[str]]) -> str:
     return commented if _reads_as(commented, document.data) else text
 
 
-def _yaml() -> YAML:
-    yaml = YAML()
-    yaml.preserve_quotes = True
-    yaml.width = 10**6
-    yaml.indent(mapping=2, sequence=4, offset=2)
-    yaml.brace_single_entry_mapping_in_flow_sequence = True
-    return yaml
-
-
 def _reads_as(text: str, data: Any) -> bool:
     try:
         read = Document.parse(text, "")
     except StudyFileError:
         return False
-    return not read.flaws and json.dumps(read.data) == json.dumps(data)  # also compares the order
+    return not read.flaws and _equal(read.data, data)
 
 
-def _update(old: CommentedMap, new: Mapping[str, Any]) -> None:
-    """Make a mapping of the text hold `new`, and change only what differs.
-
-    A comment below a removed entry describes what follows, so it moves to the entry before.
-    """
-    behind = _below(old, [*old][-1]) if old else ""
-    removed = {}
-    for index, key in reversed([*enumerate(old)]):
-        if key not in new:
-            below = _below(old, key)
-            removed[key] = old.pop(key)
-            if index > 0:
-                _move_below(old, [*old][index - 1], below)
-    for index, (key, value) in enumerate(new.items()):
-        inside = removed.get("choice")
-        if key not in old and isinstance(inside, CommentedMap) and key in inside:
-            old.insert(index, key, inside[key])  # an option replaces its choice
-        if key in old:
-            _put(old, key, value)
-        else:
-            old.insert(index, key, _fresh(value))
-    if old and not _below(old, [*old][-1]):
-        _move_below(old, [*old][-1], behind)
+def _equal(one: Any, other: Any) -> bool:
+    """Return whether plain data is equal and has the same order; 1, 1.0 and true differ."""
+    return json.dumps(one) == json.dumps(other)
 
 
-def _put(parent: CommentedMap | CommentedSeq, key: Any, value: Any) -> None:
-    present = parent[key]
-    if isinstance(present, CommentedMap) and isinstance(value, dict) and value:
-        _update(present, value)
-    elif isinstance(present, CommentedSeq) and isinstance(value, list):
-        for index in reversed(_dropped(present, value)):
-            del present[index]
-        if len(present) == len(value):
-            for index, item in enumerate(value):
-                _put(present, index, item)
-        else:
-            parent[key] = _fresh(value)
-    elif not _equal(present, value):
-        parent[key] = _fresh(value)
+class _Editor:
+    """One pass over a text, which collects edits: a span of the text and what replaces it."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text if text.endswith("\n") else f"{text}\n"
+        self._edits: list[tuple[int, int, str]] = []
+
+    def edited(self, data: dict[str, Any]) -> str:
+        root = yaml.compose(self._text, Loader=yaml.SafeLoader)
+        self._change(root, Document.parse(self._text, "").data, data)
+        text = self._text
+        for start, end, new in sorted(self._edits, key=lambda edit: edit[:2])[::-1]:
+            text = text[:start] + new + text[end:]
+        return text
+
+    def _change(self, node: yaml.Node | None, old: Any, new: Any) -> bool:
+        """Edit a value where it differs; return False if it must be replaced as a whole."""
+        if isinstance(node, yaml.MappingNode) and isinstance(new, dict) and old and new:
+            self._mapping(node, old, new)
+            return True
+        if isinstance(node, yaml.SequenceNode) and isinstance(new, list):
+            return self._sequence(node, old, new)
+        return _equal(old, new)
+
+    def _mapping(self, node: yaml.MappingNode, old: dict[str, Any], new: dict[str, Any]) -> None:
+        spans = {key.value: (key.start_mark.index, _end(value)) for key, value in node.value}
+        between = ", " if node.flow_style else f"\n{' ' * node.value[0][0].start_mark.column}"
+        written = {key: _entry(key, value, between) for key, value in new.items()}
+        known = [key for key in spans if key in new]
+        if not known:
+            text = self._option(node, new) or between.join(written.values())
+            self._edits.append((min(spans.values())[0], max(spans.values())[1], text))
+            return
+        self._remove(spans, new, is_flow=node.flow_style)
+        for key, value in node.value:
+            if key.value in new and not self._change(value, old[key.value], new[key.value]):
+                self._edits.append((*spans[key.value], written[key.value]))
+        at, is_first = spans[known[0]][0], True
+        for key, entry in written.items():
+            if key in spans:
+                end = spans[key][1]
+                at, is_first = end if node.flow_style else self._text.index("\n", end), False
+            else:  # after the entry before it, if there is one
+                both = f"{entry}{between}" if is_first else f"{between}{entry}"
+                self._edits.append((at, at, both))
+
+    def _sequence(self, node: yaml.SequenceNode, old: list[Any], new: list[Any]) -> bool:
+        kept = _kept(old, new)
+        spans = {i: (item.start_mark.index, _end(item)) for i, item in enumerate(node.value)}
+        if kept:
+            self._remove(spans, kept, is_flow=node.flow_style)
+        for index, value in zip(kept, new, strict=False):
+            if not self._change(node.value[index], old[index], value):
+                self._edits.append((*spans[index], flow(value)))
+        return bool(kept) or old == new
+
+    def _remove(self, spans: Mapping[Any, Span], kept: Collection[Any], *, is_flow: bool) -> None:
+        """Remove all entries but some: in a block with their lines, else with their commas."""
+        is_kept = [key in kept for key in spans]
+        places = [*spans.values()]
+        for index, (start, end) in enumerate(places):
+            if is_kept[index]:
+                continue
+            if not is_flow:
+                start, end = self._text.rfind("\n", 0, start) + 1, self._text.index("\n", end) + 1
+            elif any(is_kept[index:]):
+                end = places[index + 1][0]
+            else:
+                start = places[index - 1][1]
+            self._edits.append((start, end, ""))
+
+    def _option(self, node: yaml.MappingNode, new: dict[str, Any]) -> str:
+        """Return the text of the option that replaces its choice; empty if there is none."""
+        choice, options = node.value[0]
+        if choice.value != "choice" or not isinstance(options, yaml.MappingNode):
+            return ""
+        for key, value in options.value:
+            if [key.value] == [*new]:
+                deeper = key.start_mark.column - choice.start_mark.column
+                text = self._text[key.start_mark.index : _end(value)]
+                return text.replace(f"\n{' ' * deeper}", "\n")
+        return ""
 
 
-def _dropped(present: CommentedSeq, wanted: list[Any]) -> list[int]:
-    """Return indices of items to drop, if the others are `wanted`, in order; otherwise none."""
-    left = [*wanted]
-    dropped = []
-    for index, item in enumerate(present):
-        if left and _equal(item, left[0]):
-            left.pop(0)
-        else:
-            dropped.append(index)
-    return [] if left else dropped
+def _end(node: yaml.Node) -> int:
+    """Return where the text of a value ends, before comments that follow it."""
+    while isinstance(node, yaml.CollectionNode) and not node.flow_style:
+        last = node.value[-1]
+        node = last[1] if isinstance(node, yaml.MappingNode) else last
+    return int(node.end_mark.index)
 
 
-def _equal(present: Any, value: Any) -> bool:
-    """Return whether a value equals plain data; ruamel's types are subclasses of Python's."""
-    return json.dumps(present) == json.dumps(value)
+def _entry(key: str, value: Any, between: str) -> str:
+    """Return an entry of a mapping: on one line if it is short, or is inside one."""
+    if between == ", " or len(str(value)) <= WIDTH:
+        return f"{flow(key)}: {flow(value)}"
+    return to_text({key: value}).rstrip("\n").replace("\n", between)
 
 
-def _fresh(value: Any) -> Any:
-    """Return new data for ruamel, with short mappings and lists on one line."""
-    if isinstance(value, dict):
-        mapping = CommentedMap((key, _fresh(inside)) for key, inside in value.items())
-        if len(str(value)) <= WIDTH:
-            mapping.fa.set_flow_style()
-        return mapping
-    if isinstance(value, list):
-        sequence = CommentedSeq(_fresh(item) for item in value)
-        if len(str(value)) <= WIDTH:
-            sequence.fa.set_flow_style()
-        return sequence
-    return copy.deepcopy(value)
-
-
-def _below(mapping: CommentedMap, key: str) -> str:
-    """Return the empty lines and comments between an entry and what follows it."""
-    holder, last = _last(mapping, key)
-    comment = holder.ca.items.get(last, [None] * 4)[_AFTER_VALUE]
-    return comment.value.partition("\n")[2] if isinstance(comment, CommentToken) else ""
-
-
-def _move_below(mapping: CommentedMap, key: str, text: str) -> None:
-    if not text:
-        return
-    holder, last = _last(mapping, key)
-    entry = holder.ca.items.setdefault(last, [None] * 4)
-    comment = entry[_AFTER_VALUE]
-    first = comment.value.partition("\n")[0] if isinstance(comment, CommentToken) else ""
-    mark = comment.start_mark if isinstance(comment, CommentToken) else CommentMark(0)
-    entry[_AFTER_VALUE] = CommentToken(f"{first}\n{text}", mark, None)
-
-
-def _last(mapping: CommentedMap, key: str) -> tuple[CommentedMap, str]:
-    """Return where the text of an entry ends: the last entry of its innermost mapping."""
-    while isinstance(inner := mapping[key], CommentedMap) and inner and not inner.fa.flow_style():
-        mapping = inner
-        key = [*mapping][-1]
-    return mapping, key
+def _kept(old: list[Any], new: list[Any]) -> list[int]:
+    """Return indices of the items to keep and to change; none if the list is written anew."""
+    kept: list[int] = []
+    for index, item in enumerate(old):
+        if len(kept) < len(new) and _equal(item, new[len(kept)]):
+            kept.append(index)
+    if len(kept) == len(new):
+        return kept
+    return [*range(len(old))] if len(old) == len(new) else []

@@ -133,20 +133,11 @@ def dotted(path: Path) -> str:
 
 
 class _UnreadableError(Exception):
-    """Reading cannot continue after this flaw."""
+    """Reading cannot continue; the mark is that of the part reached, unless it is known better."""
 
-    def __init__(self, path: Path, mark: TextPosition, message: str) -> None:
-        super().__init__(message)
-        self.flaw = Flaw(path, mark, message)
-
-
-class _SyntaxError(Exception):
-    """PyYAML stops at this position."""
-
-    def __init__(self, mark: TextPosition | None, message: str) -> None:
+    def __init__(self, message: str, mark: TextPosition | None = None) -> None:
         super().__init__(message)
         self.mark = mark
-        self.message = message
 
 
 _STAND_IN = 1e300
@@ -167,41 +158,31 @@ class _Anchored:
 
 @lru_cache(maxsize=8)
 def _parsed(text: str, file: str) -> Document:
-    composer = _Composer()
+    composer = _Composer(text)
     try:
-        return composer.document(text)
+        data = composer.read()
     except _UnreadableError as error:
-        problems = [flaw.problem for flaw in (*composer.flaws, error.flaw)]
-        raise StudyFileError(file, problems) from None
+        path, mark = composer.reached
+        composer.flaw(error.mark or mark, path, str(error))
+        raise StudyFileError(file, [flaw.problem for flaw in composer.flaws]) from None
+    return Document(data, composer.keys, composer.values, tuple(composer.flaws))
 
 
 class _Composer:
     """Builds a document from PyYAML's events."""
 
-    def __init__(self) -> None:
+    def __init__(self, text: str) -> None:
         self.flaws: list[Flaw] = []
-        self._keys: dict[Path, TextPosition] = {}
-        self._values: dict[Path, TextPosition] = {}
-        self._anchors: dict[str, _Anchored] = {}
+        self.keys: dict[Path, TextPosition] = {}
+        self.values: dict[Path, TextPosition] = {}
+        self.reached: tuple[Path, TextPosition] = ((), START)
+        self._events = _events(text)
+        self._anchors: dict[str | None, _Anchored] = {}
         self._n_nodes = 0
         self._depth = -1  # of the current node; keys count as well
         self._deepest = 0
-        self._reached: tuple[Path, TextPosition] = ((), START)
 
-    def document(self, text: str) -> Document:
-        if len(text) > LARGEST_TEXT:
-            size = f"{len(text):,} characters"
-            message = f"a study file has at most 1,000,000 characters, but got {size}."
-            raise _UnreadableError((), START, message)
-        self._events = _events(text)
-        try:
-            data = self._root()
-        except _SyntaxError as error:
-            path, mark = self._reached
-            raise _UnreadableError(path, error.mark or mark, error.message) from None
-        return Document(data, self._keys, self._values, tuple(self.flaws))
-
-    def _root(self) -> Any:
+    def read(self) -> Any:
         next(self._events)  # the start of the stream
         if isinstance(next(self._events), yaml.StreamEndEvent):
             return None
@@ -210,14 +191,15 @@ class _Composer:
         second = next(self._events)
         if not isinstance(second, yaml.StreamEndEvent):
             message = "a study file must be one YAML document. Remove `---` and what follows it."
-            self._flaw(second, (), message)
+            self.flaw(_mark(second), (), message)
         return data
 
     def _node(self, event: yaml.Event, path: Path) -> Any:
-        self._reached = (path, _mark(event))
+        mark = _mark(event)
+        self.reached = (path, mark)
         self._depth += 1
-        self._grow(event, path, n_nodes=1, height=0)
-        self._values.setdefault(path, _mark(event))
+        self._grow(n_nodes=1, height=0)
+        self.values.setdefault(path, mark)
         if isinstance(event, yaml.AliasEvent):
             data = self._alias(event, path)
         else:
@@ -230,50 +212,40 @@ class _Composer:
         if event.tag is not None:
             message = f"YAML tags are not supported, but got {event.tag}. Remove it."
             is_scalar = isinstance(event, yaml.ScalarEvent)
-            self._flaw(event, path, message, unreadable=is_scalar)
+            self.flaw(_mark(event), path, message, unreadable=is_scalar)
         before, deepest = self._n_nodes, self._deepest
         self._deepest = self._depth
-        self._remember(event.anchor, _Anchored(_OPEN))
-        data = self._content(event, path)
+        self._anchors[event.anchor] = _Anchored(_OPEN)
+        if isinstance(event, yaml.ScalarEvent):
+            data = self._scalar(event, path)
+        elif isinstance(event, yaml.SequenceStartEvent):
+            data = self._sequence(path)
+        else:
+            data = self._mapping(path)
         n_nodes, height = self._n_nodes - before + 1, self._deepest - self._depth
-        self._remember(event.anchor, _Anchored(data, n_nodes, height))
+        self._anchors[event.anchor] = _Anchored(data, n_nodes, height)
         self._deepest = max(deepest, self._deepest)
         return data
 
-    def _content(self, event: yaml.Event, path: Path) -> Any:
-        if isinstance(event, yaml.ScalarEvent):
-            return self._scalar(event, path)
-        if isinstance(event, yaml.SequenceStartEvent):
-            return self._sequence(path)
-        return self._mapping(path)
-
-    def _grow(self, event: yaml.Event, path: Path, *, n_nodes: int, height: int) -> None:
+    def _grow(self, *, n_nodes: int, height: int) -> None:
         """Count nodes and levels, and refuse more than the limits."""
         self._n_nodes += n_nodes
         self._deepest = max(self._deepest, self._depth + height)
         if self._depth + height > DEEPEST:
-            message = f"a study file can be nested at most {DEEPEST} levels deep."
-            raise _UnreadableError(path, _mark(event), message)
+            raise _UnreadableError(f"a study file can be nested at most {DEEPEST} levels deep.")
         if self._n_nodes > MOST_NODES:
-            message = f"a study file can have at most {MOST_NODES:,} values, including aliases."
-            raise _UnreadableError(path, _mark(event), message)
-
-    def _remember(self, anchor: str | None, anchored: _Anchored) -> None:
-        if anchor is not None:
-            self._anchors[anchor] = anchored
+            limit = f"at most {MOST_NODES:,} values, including aliases."
+            raise _UnreadableError(f"a study file can have {limit}")
 
     def _alias(self, event: yaml.AliasEvent, path: Path) -> Any:
-        anchor = str(event.anchor)
-        anchored = self._anchors.get(anchor)
-        if anchored is None:
-            message = f"the alias `*{anchor}` has no anchor `&{anchor}` before it."
-            self._flaw(event, path, message, unreadable=True)
+        anchored = self._anchors.get(event.anchor)
+        if anchored is None or anchored.data is _OPEN:
+            why = f"has no anchor `&{event.anchor}` before it"
+            why = "is inside its own anchor, so it never ends" if anchored else why
+            message = f"the alias `*{event.anchor}` {why}."
+            self.flaw(_mark(event), path, message, unreadable=True)
             return None
-        if anchored.data is _OPEN:
-            message = f"the alias `*{anchor}` is inside its own anchor, so it never ends."
-            self._flaw(event, path, message, unreadable=True)
-            return None
-        self._grow(event, path, n_nodes=anchored.n_nodes, height=anchored.height)
+        self._grow(n_nodes=anchored.n_nodes, height=anchored.height)
         return copy.deepcopy(anchored.data)
 
     def _scalar(self, event: yaml.ScalarEvent, path: Path) -> Any:
@@ -282,7 +254,7 @@ class _Composer:
         try:
             return read_scalar(event.value)
         except ValueError as error:
-            self._flaw(event, path, f"{error}.", unreadable=True)
+            self.flaw(_mark(event), path, f"{error}.", unreadable=True)
             return _STAND_IN
 
     def _sequence(self, path: Path) -> list[Any]:
@@ -300,23 +272,23 @@ class _Composer:
                 self._aside(path)
             elif key == "<<" and isinstance(event, yaml.ScalarEvent) and event.style is None:
                 message = "`<<` merges mappings in YAML 1.1, not in YAML 1.2. Write the keys out."
-                self._flaw(event, (*path, key), message)
+                self.flaw(_mark(event), (*path, key), message)
                 value = self._aside(path)
                 merged |= value if isinstance(value, dict) else {}
             elif key in data:
-                first = self._keys[(*path, key)].line
+                first = self.keys[(*path, key)].line
                 message = f"this key is already on line {first}. Remove one of them."
-                self._flaw(event, (*path, key), message)
+                self.flaw(_mark(event), (*path, key), message)
                 self._aside((*path, key))
             else:
                 data[key] = self._entry(event, (*path, key))
         return merged | data
 
     def _entry(self, event: yaml.Event, path: Path) -> Any:
-        self._keys[path] = _mark(event)
+        self.keys[path] = _mark(event)
         value_event = next(self._events)
         if isinstance(value_event, yaml.CollectionStartEvent):
-            self._values.setdefault(path, _mark(event))
+            self.values.setdefault(path, _mark(event))
         return self._node(value_event, path)
 
     def _aside(self, path: Path, event: yaml.Event | None = None) -> Any:
@@ -325,34 +297,34 @@ class _Composer:
         Args:
             event: its first event; by default the next one.
         """
-        positions = self._keys, self._values
-        self._keys, self._values = {}, {}
+        positions = self.keys, self.values
+        self.keys, self.values = {}, {}
         value = self._node(event or next(self._events), path)
-        self._keys, self._values = positions
+        self.keys, self.values = positions
         return value
 
     def _key(self, event: yaml.Event, path: Path) -> str | None:
         """Return a key as written; None for an invalid key, which is skipped."""
-        self._reached = (path, _mark(event))
+        self.reached = (path, _mark(event))
         if not isinstance(event, yaml.ScalarEvent):
-            self._flaw(event, path, "a key must be a word, but got a list or mapping.")
+            self.flaw(_mark(event), path, "a key must be a word, but got a list or mapping.")
             n_flaws = len(self.flaws)
             if not isinstance(event, yaml.AliasEvent):
                 self._aside(path, event)
             del self.flaws[n_flaws:]  # flaws of what is skipped
             return None
-        self._remember(event.anchor, _Anchored(str(event.value)))
+        self._anchors[event.anchor] = _Anchored(event.value)
         if not event.value.strip():
-            self._flaw(event, path, "a key must be a plain word.")
+            self.flaw(_mark(event), path, "a key must be a plain word.")
             return None
         if event.tag is not None or event.anchor is not None:
-            self._flaw(event, (*path, str(event.value)), "a key must be a plain word.")
-        return str(event.value)
+            self.flaw(_mark(event), (*path, event.value), "a key must be a plain word.")
+        return event.value
 
-    def _flaw(
-        self, event: yaml.Event, path: Path, message: str, *, unreadable: bool = False
+    def flaw(
+        self, mark: TextPosition, path: Path, message: str, *, unreadable: bool = False
     ) -> None:
-        self.flaws.append(Flaw(path, _mark(event), message, unreadable))
+        self.flaws.append(Flaw(path, mark, message, unreadable))
 
 
 def _mark(event: yaml.Event) -> TextPosition:
@@ -362,21 +334,24 @@ def _mark(event: yaml.Event) -> TextPosition:
 
 def _events(text: str) -> Iterator[yaml.Event]:
     """Yield PyYAML's events, and reword its errors."""
+    if len(text) > LARGEST_TEXT:
+        size = f"{len(text):,} characters"
+        raise _UnreadableError(f"a study file has at most 1,000,000 characters, but got {size}.")
     try:
         yield from yaml.parse(text, Loader=yaml.SafeLoader)
     except yaml.reader.ReaderError as error:
         before = text[: error.position]
         mark = TextPosition(before.count("\n") + 1, len(before) - before.rfind("\n"))
         message = f"the character U+{int(error.character):04X} is not allowed in a study file."
-        raise _SyntaxError(mark, message) from None
+        raise _UnreadableError(message, mark) from None
     except yaml.MarkedYAMLError as error:
         at = error.problem_mark or error.context_mark
         position = TextPosition(at.line + 1, at.column + 1) if at else None
-        raise _SyntaxError(position, _yaml_words(error)) from None
+        raise _UnreadableError(_yaml_words(error), position) from None
     except (ValueError, OverflowError):
         # An escape such as "\UFFFFFFFF", or a %YAML directive with a huge number.
         message = "invalid YAML: an escape or directive contains a number that is out of range."
-        raise _SyntaxError(None, message) from None
+        raise _UnreadableError(message) from None
 
 
 def _yaml_words(error: yaml.MarkedYAMLError) -> str:

@@ -12,6 +12,14 @@ LONGEST_FLOW = 75
 """Longest mapping on one line, in characters of its Python form."""
 
 
+_BREAKS = ("\x85", "\u2028", "\u2029")
+"""Line breaks in YAML 1.1, so only escapes keep them."""
+
+
+class _Sections(dict[str, Any]):
+    """The outermost mapping, which is never written on one line."""
+
+
 class _Dumper(yaml.SafeDumper):
     """A dumper for YAML 1.2, which quotes only what would read back as something else."""
 
@@ -20,40 +28,24 @@ class _Dumper(yaml.SafeDumper):
     def ignore_aliases(self, data: Any) -> bool:
         return True
 
+    def represent_float(self, data: float) -> yaml.ScalarNode:
+        return self.represent_scalar("tag:yaml.org,2002:float", repr(data))
+
+    def represent_str(self, data: str) -> yaml.ScalarNode:
+        style = '"' if any(sign in data for sign in _BREAKS) else None
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style)
+
+    def represent_dict(self, data: Any) -> yaml.MappingNode:
+        is_short = len(str(data)) <= LONGEST_FLOW and not isinstance(data, _Sections)
+        return self.represent_mapping("tag:yaml.org,2002:map", data, flow_style=is_short)
+
 
 for _tag, _pattern in (("null", NULL), ("bool", BOOL), ("int", INT), ("float", FLOAT)):
     _Dumper.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", _pattern, None)
-_Dumper.add_representer(
-    float, lambda dumper, number: dumper.represent_scalar("tag:yaml.org,2002:float", repr(number))
-)
-
-
-_Dumper.add_representer(
-    dict,
-    lambda dumper, data: dumper.represent_mapping(
-        "tag:yaml.org,2002:map", data, flow_style=len(str(data)) <= LONGEST_FLOW
-    ),
-)
-
-_BREAKS = ("\x85", "\u2028", "\u2029")  # line breaks in YAML 1.1, so only escapes keep them
-
-
-_Dumper.add_representer(
-    str,
-    lambda dumper, text: dumper.represent_scalar(
-        "tag:yaml.org,2002:str", text, style='"' if any(map(text.__contains__, _BREAKS)) else None
-    ),
-)
-
-
-class _Sections(dict[str, Any]):
-    """The outermost mapping, which is never written on one line."""
-
-
-_Dumper.add_representer(
-    _Sections,
-    lambda dumper, data: dumper.represent_mapping("tag:yaml.org,2002:map", data, flow_style=False),
-)
+_Dumper.add_representer(float, _Dumper.represent_float)
+_Dumper.add_representer(str, _Dumper.represent_str)
+_Dumper.add_representer(dict, _Dumper.represent_dict)
+_Dumper.add_representer(_Sections, _Dumper.represent_dict)
 
 
 def to_text(sections: dict[str, Any]) -> str:
@@ -70,8 +62,7 @@ def to_text(sections: dict[str, Any]) -> str:
 
 def flow(data: Any) -> str:
     """Return plain data as YAML on one line, valid inside a list."""
-    text = yaml.dump([data], Dumper=_Dumper, default_flow_style=True, sort_keys=False, width=10**6)
-    return text.strip()[1:-1]
+    return _on_one_line([data]).strip()[1:-1]
 
 
 def inline(data: Any, longest: int = 60) -> str:
@@ -80,6 +71,9 @@ def inline(data: Any, longest: int = 60) -> str:
         return "none"
     if isinstance(data, str):
         return f"{data[:longest]!r}"
-    text = yaml.dump(data, Dumper=_Dumper, default_flow_style=True, sort_keys=False, width=10**6)
-    line = " ".join(text.removesuffix("...\n").split())
+    line = " ".join(_on_one_line(data).removesuffix("...\n").split())
     return line if len(line) <= longest else line[: longest - 1] + "…"
+
+
+def _on_one_line(data: Any) -> str:
+    return yaml.dump(data, Dumper=_Dumper, default_flow_style=True, sort_keys=False, width=10**6)

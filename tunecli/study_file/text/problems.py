@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 
 from tunecli.errors import Problem, StudyFileError
-from tunecli.study_file.text.document import Document, Path, dotted
+from tunecli.study_file.text.document import Document, Flaw, Path
 
 
 class Problems:
@@ -43,8 +43,7 @@ class Problems:
             return
         written = (one for one in (path, *others) if self._document.holds(one))
         mark = self._document.mark(next(written, path), of_key=of_key)
-        problem = Problem(mark.line, mark.column, dotted(path), message, mark.override)
-        self._found.setdefault((path, message), problem)
+        self._found.setdefault((path, message), Flaw(path, mark, message).problem)
 
     def leave_unread(self, path: Path) -> bool:
         """Return whether something inside the part at `path` could not be read."""

@@ -31,7 +31,7 @@ from tunecli.errors import UserCodeError
 from tunecli.files.own import make_folder
 from tunecli.study_file.settings.metric_names import label, prediction_metrics
 from tunecli.study_file.settings.settings import TrialConfig
-from tunecli.study_file.space.node_data import component_data
+from tunecli.study_file.space.tree import component_data
 from tunecli.training.outcome.evaluation import Evaluation
 from tunecli.training.outcome.score_guard import finite_float, float_of
 from tunecli.training.state.random_state import RandomStream, fold_seed

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from tunecli.study_file.settings.ranges import FloatRange, IntRange
-from tunecli.study_file.space.node_data import range_data
+from tunecli.study_file.space.tree import range_data
 from tunecli.study_file.text.dump import flow
 from tunecli.study_file.text.scalars import Scalar
 
