@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tunecli.report.analysis.records import RecordedObjective, StudyRecord, TrialRecord
+from tunecli.database.records import RecordedObjective, StudyRecord, TrialRecord
 from tunecli.study_file.settings.settings import Direction
 
 

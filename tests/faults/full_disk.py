@@ -24,8 +24,8 @@ from commands import table
 from test_damage import STUDY
 
 import tunecli.search.run
+from tunecli.database.records import read_study
 from tunecli.database.urls import sqlite_url
-from tunecli.report.analysis.records import read_study
 
 ROOM = 20_000  # KiB, enough for everything
 

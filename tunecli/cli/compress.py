@@ -61,8 +61,8 @@ def compress(
 
     Example: tunecli compress digits
     """
+    from tunecli.database.records import read_study
     from tunecli.model_folder.find import origin
-    from tunecli.report.analysis.records import read_study
 
     if Path(study).is_dir() and "/" in study:
         runs, study, number = origin(Path(study))

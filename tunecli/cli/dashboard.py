@@ -55,7 +55,7 @@ def _called(host: str) -> str:
 
 def _what_to_show(study: str | None, runs: Path, storage: str | None) -> tuple[str, str]:
     """Return the URL of the database, and the dashboard page to open first."""
-    from tunecli.report.analysis.records import read_study
+    from tunecli.database.records import read_study
 
     if study is None and storage:
         return existing_study(storage), "/dashboard"

@@ -97,8 +97,8 @@ def _beside(model: Path, ending: str) -> Path:
 def _searched_from(model: Path, here: Path) -> Path:
     """Return the folder of the study file, to which its paths are relative; else `here`."""
     from tunecli.cli.shared.find_study import study_at
+    from tunecli.database.records import read_study
     from tunecli.model_folder.find import origin
-    from tunecli.report.analysis.records import read_study
 
     try:
         runs, study, _ = origin(model)

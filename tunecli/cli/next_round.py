@@ -36,7 +36,7 @@ def next_round(
 
     Example: tunecli next digits -o studies/digits-2.yaml
     """
-    from tunecli.report.analysis.records import read_study
+    from tunecli.database.records import read_study
     from tunecli.report.findings.all_findings import all_findings, sure
     from tunecli.report.findings.evidence.evidence import Evidence
     from tunecli.report.next_round.chosen_changes import advice_of

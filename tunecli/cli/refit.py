@@ -23,8 +23,8 @@ from tunecli.numerics import other_numerics, version_of
 from tunecli.study_file.text.counts import count
 
 if TYPE_CHECKING:
+    from tunecli.database.records import StudyRecord
     from tunecli.model_folder.results import Results
-    from tunecli.report.analysis.records import StudyRecord
 
 _TRAINING = "training on all rows outside the test set"
 
@@ -56,7 +56,7 @@ def refit(
 
     Example: tunecli refit digits
     """
-    from tunecli.report.analysis.records import read_study
+    from tunecli.database.records import read_study
 
     study_folder = study_at(study, runs, storage)
     record = read_study(study_folder.url, study_folder.name)

@@ -14,7 +14,7 @@ from tunecli.cli.shared.write_output import write_output
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from tunecli.report.analysis.records import StudyRecord
+    from tunecli.database.records import StudyRecord
 
 _COLUMNS = 80
 
@@ -66,7 +66,7 @@ def report(
         _list(runs, storage, _console(wide))
         return
     study_folders = [study_at(name, runs, storage) for name in study]
-    from tunecli.report.analysis.records import read_study
+    from tunecli.database.records import read_study
 
     records = [read_study(study_folder.url, study_folder.name) for study_folder in study_folders]
     if len(records) > 1:

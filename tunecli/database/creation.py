@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from itertools import chain, count
 from pathlib import Path
 from typing import Any
@@ -86,7 +87,11 @@ def rename_to_trash(connection: Connection, study_id: int, name: str) -> str:
 def attribute_rows(study_id: int, attributes: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return attributes as rows of Optuna's table of study user attributes."""
     return [
-        {"study_id": study_id, "key": f"tunecli:{key}", "value_json": json.dumps(value)}
+        {
+            "study_id": study_id,
+            "key": f"tunecli:{key}",
+            "value_json": json.dumps(value, default=asdict),
+        }
         for key, value in attributes.items()
     ]
 

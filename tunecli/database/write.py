@@ -25,9 +25,12 @@ from sqlalchemy import Connection, Engine, Table, case, delete, insert, select, 
 from sqlalchemy.sql import ColumnElement
 
 from tunecli.database import creation, schema
+from tunecli.database.attributes import StoredAttributes, validated_attributes
 from tunecli.database.clock import utc_now
+from tunecli.database.curves import Curve, mean_scores
 from tunecli.database.engines import clear_errors, exists, open_engine
-from tunecli.database.trials import STATES, Trial, read_trials
+from tunecli.database.records import attribute_values, read_trials
+from tunecli.database.trials import STATES, Trial, refuse_others
 from tunecli.database.urls import refuse_unusable
 from tunecli.database.validate_rows import refuse_nonsense
 from tunecli.errors import DatabaseError
@@ -132,15 +135,18 @@ class StudyDatabase:
 
     # --- the study
 
+    def attributes(self) -> StoredAttributes:
+        """Return all attributes of the study."""
+        with refuse_nonsense(self.url):
+            return validated_attributes(self._attribute_values())
+
     def attribute(self, key: str, default: Any = None) -> Any:
-        """Return a user attribute of the study, stored under `tunecli:<key>`."""
-        attributes = _table(models.StudyUserAttributeModel)
-        query = select(attributes.c.value_json).where(
-            attributes.c.study_id == self._study_id, attributes.c.key == f"tunecli:{key}"
-        )
+        """Return one attribute of the study as plain data."""
+        return self._attribute_values().get(key, default)
+
+    def _attribute_values(self) -> dict[str, Any]:
         with refuse_nonsense(self.url), self._transaction() as connection:
-            text = connection.execute(query).scalar()
-            return default if text is None else json.loads(text)
+            return attribute_values(connection, self._study_id)
 
     def set_attributes(self, values: Mapping[str, Any]) -> None:
         """Store user attributes of the study, each under `tunecli:<key>`, in one transaction."""
@@ -160,9 +166,13 @@ class StudyDatabase:
     def trials(self) -> list[Trial]:
         """Return all trials by number, running ones included."""
         with refuse_nonsense(self.url), self._transaction() as connection:
-            trials = read_trials(connection, self._study_id)
-        self._trial_ids = {trial.number: trial_id for trial_id, trial in trials}
-        return [trial for _, trial in trials]
+            records = read_trials(connection, self._study_id)
+            refuse_others(records)
+            curves = mean_scores(connection, self._study_id)
+            self._trial_ids = {record.number: record.trial_id for record in records}
+            return [
+                Trial.of(record, curves.get(record.trial_id, Curve()).score) for record in records
+            ]
 
     def start_trial(self, trial: Trial) -> None:
         """Write a new running trial with all its parameters, in one transaction."""

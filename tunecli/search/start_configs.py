@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 
+from tunecli.database.attributes import StoredAttributes
 from tunecli.database.trials import Trial
 from tunecli.database.write import StudyDatabase
 from tunecli.errors import StudyFileError
-from tunecli.search.resume import objective_attribute
+from tunecli.search.resume import stored_objective
 from tunecli.search.study.front import FrontTracker
 from tunecli.search.study.study_folder import StudyFolder
 from tunecli.search.suggest.enumeration import Point
@@ -36,33 +38,23 @@ def start_points(study: StudyFile, study_folder: StudyFolder) -> Sequence[Point]
             f"study {source.name} does not exist in {source.runs.resolve()}. Run it first, or "
             "list the configurations here.",
         )
-    try:
-        _refuse_other_objective(study, _objectives(database))
+    with closing(database):
+        _refuse_other_objective(study, database.attributes())
         best = _best(database.trials(), study)[: study.start_from.best]
-    finally:
-        database.close()
     # Values outside the current ranges are left out, so the sampler suggests them.
     return [match(study.tree, trial.config, trial.params).answers for trial in best]
 
 
-def _refuse_other_objective(study: StudyFile, theirs: Sequence[dict[str, str]]) -> None:
-    ours = [objective_attribute(objective) for objective in study.objectives]
-    if list(theirs) != ours:
+def _refuse_other_objective(study: StudyFile, source: StoredAttributes) -> None:
+    ours = tuple(stored_objective(objective) for objective in study.objectives)
+    if (source.objectives or (source.objective,)) != ours:
         assert study.start_from is not None
-        wanted = " and ".join(f"{one['direction']} {one['metric']}" for one in ours)
+        wanted = " and ".join(f"{one.direction} {one.metric}" for one in ours)
         message = (
             f"study {study.start_from.study} does not {wanted}, so its best trials are not the "
             "best ones here. List configurations instead."
         )
         raise _error(study, message)
-
-
-def _objectives(database: StudyDatabase) -> list[dict[str, str]]:
-    """Return the stored objectives; a study of an earlier version has one."""
-    objectives: list[dict[str, str]] = database.attribute("objectives") or [
-        database.attribute("objective", {})
-    ]
-    return objectives
 
 
 def _error(study: StudyFile, message: str) -> StudyFileError:

@@ -7,13 +7,13 @@ same, even if the other study has changed or no longer exists.
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import closing
 from pathlib import PurePath
 from typing import Any
 
 from tunecli.data.rows.summary import DataSummary
-from tunecli.database.learned_trials import Learned, Lesson, from_attribute
+from tunecli.database.attributes import Learned, Lesson
 from tunecli.database.trials import Trial
-from tunecli.database.validate_rows import refuse_nonsense
 from tunecli.database.write import StudyDatabase
 from tunecli.errors import StudyFileError
 from tunecli.search.resume import StoredStudy
@@ -41,16 +41,6 @@ def learn(
     return tuple(_learn(study, summary, study_folder, name) for name in study.search.learn_from)
 
 
-def learned_by(database: StudyDatabase) -> tuple[Learned, ...]:
-    """Return what a study learned when it was created.
-
-    Raises:
-        DatabaseError: the stored lessons are damaged.
-    """
-    with refuse_nonsense(database.url):
-        return from_attribute(database.attribute("learned", []))
-
-
 def _learn(
     study: StudyFile, summary: DataSummary, study_folder: StudyFolder, name: str
 ) -> Learned:
@@ -63,10 +53,8 @@ def _learn(
             else f"study {name} does not exist in {study_folder.runs.resolve()}"
         )
         raise _error(study, f"{problem}. Name a study that has trials, or remove {name}.")
-    try:
+    with closing(database):
         theirs = StoredStudy.read(database)
-    finally:
-        database.close()
     differences = _differences(theirs, study, summary)
     if differences:
         raise _error(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from tunecli.report.analysis.records import StudyRecord, TrialRecord
+    from tunecli.database.records import StudyRecord, TrialRecord
 
 TrialOption = Annotated[
     str,
@@ -41,8 +41,8 @@ def chosen(
     Raises:
         RefitError: no trial fits them.
     """
+    from tunecli.database.records import RecordedObjective
     from tunecli.model_folder import select_trial
-    from tunecli.report.analysis.records import RecordedObjective
 
     if (trial != "best") + (pareto is not None) + (best_within is not None) > 1:
         raise typer.BadParameter("--trial, --pareto and --best-within are mutually exclusive.")

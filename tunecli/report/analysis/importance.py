@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from tunecli.database.records import StudyRecord, TrialRecord
 from tunecli.report.analysis.ranking import ranked
-from tunecli.report.analysis.records import StudyRecord, TrialRecord
 from tunecli.study_file.settings.ranges import Categories, FloatRange, IntRange, Range
 
 if TYPE_CHECKING:

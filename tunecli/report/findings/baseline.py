@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import statistics
 
+from tunecli.database.records import TrialRecord
 from tunecli.report.analysis.fold_test import LEVEL, p_value
-from tunecli.report.analysis.records import TrialRecord
 from tunecli.report.findings.evidence.evidence import Baseline, Evidence
 from tunecli.report.findings.evidence.finding import Finding, Severity
 from tunecli.report.phrases.wording import plain, score

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tunecli.report.analysis.curves import Curve
-from tunecli.report.analysis.records import TrialRecord
+from tunecli.database.curves import Curve
+from tunecli.database.records import TrialRecord
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.finding import Finding
 from tunecli.report.findings.evidence.positions import number_position

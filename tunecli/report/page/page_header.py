@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tunecli.database.records import StudyRecord, TrialRecord
 from tunecli.database.urls import without_password
 from tunecli.report.analysis import pareto, ranking
-from tunecli.report.analysis.records import StudyRecord, TrialRecord
 from tunecli.report.analysis.undefined import undefined_metrics
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.phrases import wording

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from tunecli.database.records import StudyRecord, TrialRecord
 from tunecli.report.analysis import ranking
 from tunecli.report.analysis.importance import Importance, importance
 from tunecli.report.analysis.importance_intervals import ImportanceInterval, importance_intervals
-from tunecli.report.analysis.records import StudyRecord, TrialRecord
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.finding import Finding
 from tunecli.report.findings.evidence.isolation import isolations

@@ -6,12 +6,12 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from tunecli.database.records import StudyRecord, TrialRecord
 from tunecli.report.analysis.pareto import front
-from tunecli.report.analysis.records import StudyRecord, TrialRecord
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.page.plots.marks import outcome_of
 from tunecli.report.phrases import wording
-from tunecli.report.phrases.optional_ranges import GATE, is_gate
+from tunecli.study_file.settings.ranges import GATE, is_gate
 
 
 @dataclass(frozen=True)

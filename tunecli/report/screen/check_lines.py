@@ -11,9 +11,15 @@ from rich.text import Text
 
 from tunecli.report.phrases import wording
 from tunecli.report.phrases.layout import labelled
-from tunecli.report.phrases.optional_ranges import GATE
 from tunecli.study_file.settings.metric_names import label
-from tunecli.study_file.settings.ranges import Categories, Condition, FloatRange, Parameter, Range
+from tunecli.study_file.settings.ranges import (
+    GATE,
+    Categories,
+    Condition,
+    FloatRange,
+    Parameter,
+    Range,
+)
 from tunecli.study_file.settings.settings import Component, Constraint, SearchSettings
 from tunecli.study_file.settings.units import with_unit
 from tunecli.study_file.space.corner_cases import MOST_POINTS

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from tunecli.database.records import StudyRecord, TrialRecord
 from tunecli.errors import NotComparableError
 from tunecli.report.analysis import ranking
 from tunecli.report.analysis.fold_test import are_tied
-from tunecli.report.analysis.records import StudyRecord, TrialRecord
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.isolation import Branch, Isolation, isolations
 from tunecli.report.phrases import wording

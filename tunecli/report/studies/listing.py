@@ -10,9 +10,9 @@ from typing import Any
 
 from sqlalchemy import Connection, DateTime, Float, Row, text
 
+from tunecli.database import queries
 from tunecli.database.urls import sqlite_url
 from tunecli.errors import TunecliError
-from tunecli.report.analysis import queries
 from tunecli.study_file.settings.settings import Direction
 
 _STATES = text(

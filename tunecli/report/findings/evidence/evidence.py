@@ -9,10 +9,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
+from tunecli.database.curves import Curve
+from tunecli.database.records import StudyRecord, TrialRecord
 from tunecli.errors import StudyFileError
-from tunecli.report.analysis.curves import Curve
 from tunecli.report.analysis.ranking import n_valid_per_train, ranked, tied_with_best
-from tunecli.report.analysis.records import StudyRecord, TrialRecord
 from tunecli.study_file.settings.ranges import Categories, Range
 from tunecli.study_file.space.walk import contains
 from tunecli.study_file.text.document import Document

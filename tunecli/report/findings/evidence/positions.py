@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from tunecli.report.analysis.records import TrialRecord
+from tunecli.database.records import TrialRecord
 from tunecli.study_file.settings.ranges import FloatRange, IntRange
 
 Numeric = FloatRange | IntRange

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tunecli.report.analysis.records import StudyRecord
+from tunecli.database.records import StudyRecord
 from tunecli.report.findings.evidence.isolation import Branch, Isolation
 from tunecli.report.page.plots.interval_bars import Row, interval_plot
 from tunecli.report.page.plots.plot import Plot, axis

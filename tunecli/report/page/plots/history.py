@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from tunecli.database.records import StudyRecord
 from tunecli.report.analysis import ranking
-from tunecli.report.analysis.records import StudyRecord
 from tunecli.report.page.plots.marks import outcome_points
 from tunecli.report.page.plots.plot import Plot, Trace, axis, plot_layout
 from tunecli.report.page.plots.scores import STRIP, ScoreAxis

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tunecli.report.analysis.records import TrialRecord
+from tunecli.database.records import TrialRecord
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.page.plots.plot import Plot, Trace, axis, plot_layout, text
 from tunecli.report.page.plots.range_axes import Scale, parameter_scale, shortest_labels

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tunecli.report.analysis.curves import Curve
-from tunecli.report.analysis.records import StudyRecord, TrialRecord
+from tunecli.database.curves import Curve
+from tunecli.database.records import StudyRecord, TrialRecord
 from tunecli.report.page.plots.plot import axis
 from tunecli.report.phrases import wording
 

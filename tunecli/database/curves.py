@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Row
+from sqlalchemy import Connection, Row
 
-from tunecli.report.analysis import queries
+from tunecli.database import queries
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,9 @@ def read_curves(url: str, study_id: int, trial_id: int | None = None) -> dict[in
     with queries.connection(url) as opened:
         keys = {"study": study_id, "trial": trial_id}
         means = queries.rows(opened, queries.MEAN_CURVES, **keys)
-        has_folds = "tunecli_curves" in queries.existing_tables(opened)
-        folds = queries.rows(opened, queries.FOLD_CURVES, **keys) if has_folds else []
-        return _assemble(means, folds)
+        return _assemble(
+            means, queries.rows_of_ours(opened, "tunecli_curves", queries.FOLD_CURVES, **keys)
+        )
 
 
 def read_mean_curves(url: str, study_id: int) -> dict[int, Curve]:
@@ -60,18 +60,21 @@ def read_mean_curves(url: str, study_id: int) -> dict[int, Curve]:
     Raises:
         DatabaseError: the database is damaged or locked.
     """
+    losses: dict[int, list[float]] = {}
     with queries.connection(url) as opened:
-        keys = {"study": study_id, "trial": None}
-        means = queries.rows(opened, queries.MEAN_CURVES, **keys)
-        has_folds = "tunecli_curves" in queries.existing_tables(opened)
-        rows = queries.rows(opened, queries.MEAN_LOSSES, study=study_id) if has_folds else []
-        losses: dict[int, list[float]] = {}
-        for row in rows:
+        curves = mean_scores(opened, study_id)
+        query = queries.MEAN_LOSSES
+        for row in queries.rows_of_ours(opened, "tunecli_curves", query, study=study_id):
             losses.setdefault(row.trial_id, []).append(queries.finite_or_nan(row.train_loss))
-        return {
-            trial_id: replace(curve, train_loss=tuple(losses.get(trial_id, ())))
-            for trial_id, curve in _assemble(means, []).items()
-        }
+    return {
+        trial_id: replace(curve, train_loss=tuple(losses.get(trial_id, ())))
+        for trial_id, curve in curves.items()
+    }
+
+
+def mean_scores(opened: Connection, study_id: int) -> dict[int, Curve]:
+    """Return the mean scores of all trials that have some, by `trial_id`."""
+    return _assemble(queries.rows(opened, queries.MEAN_CURVES, study=study_id, trial=None), [])
 
 
 def _assemble(means: Iterable[Row[Any]], folds: Iterable[Row[Any]]) -> dict[int, Curve]:
