@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from itertools import chain, count
 from typing import Any
 
 from optuna.study import StudyDirection
 from sqlalchemy import Connection, Table, delete, insert, select, update
 
 from tunecli.database import schema
-from tunecli.database.clock import utc_now
+from tunecli.database.clock import stamps
 from tunecli.database.engines import clear_errors, exists, models, open_engine
 from tunecli.database.urls import display_url, sqlite_file, sqlite_url
 from tunecli.errors import DatabaseError
@@ -60,10 +59,7 @@ def find_study_id(connection: Connection, name: str) -> int | None:
 
 def rename_to_trash(connection: Connection, study_id: int, name: str) -> str:
     """Rename a study to an unused name that no study file can have; return that name."""
-    stamp = utc_now().strftime("%Y%m%d-%H%M%S")
-    names = (
-        f"{TRASH}/{name}/{stamp}{ending}" for ending in chain([""], map("-{}".format, count(2)))
-    )
+    names = (f"{TRASH}/{name}/{stamp}" for stamp in stamps())
     new = next(new for new in names if find_study_id(connection, new) is None)
     connection.execute(
         update(_STUDIES).where(_STUDIES.c.study_id == study_id).values(study_name=new)

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, get_args
 
 from sqlalchemy import Connection, Row
 
@@ -283,44 +283,36 @@ def read_trials(opened: Connection, study_id: int) -> tuple[TrialRecord, ...]:
             ranges=ranges.get(row.trial_id, {}),
             value=next(iter(values.get(row.trial_id, ())), None),
             values=values.get(row.trial_id, ()) if row.state == "COMPLETE" else (),
-            **_details(_state(row.state), by_id.get(row.trial_id), row),
+            **_details(by_id.get(row.trial_id), row),
         )
         for row in queries.rows(opened, queries.TRIALS, study=study_id)
     )
 
 
-def _state(stored: str) -> State:
-    state = stored.lower()
-    if state not in get_args(State):
-        raise ValueError(f"unknown trial state {stored!r}")
-    return cast(State, state)
+def _known(stored: str | None, words: Any) -> Any:
+    """Return a stored word, which must be one of a Literal's."""
+    if stored is not None and stored not in get_args(words):
+        raise ValueError(f"unknown word {stored!r}")
+    return stored
 
 
-def _outcome(stored: str | None) -> Outcome | None:
-    if stored is not None and stored not in get_args(Outcome):
-        raise ValueError(f"unknown outcome {stored!r}")
-    return cast(Outcome | None, stored)
+_NUMBERS = ("best_step", "seconds", "n_weights", "peak_memory", "attempt", "worker")
 
 
-def _details(state: State, row: Row[Any] | None, trial: Row[Any]) -> dict[str, Any]:
+def _details(row: Row[Any] | None, trial: Row[Any]) -> dict[str, Any]:
     """Return what tunecli's own table adds to a trial, as keyword arguments of TrialRecord."""
+    state = _known(trial.state.lower(), State)
     if row is None:
         start, end = trial.datetime_start, trial.datetime_complete
         seconds = (end - start).total_seconds() if start and end else None
         return {"state": state, "outcome": _OUTCOMES.get(state), "seconds": seconds}
-    return {
+    return {name: getattr(row, name) for name in _NUMBERS} | {
         "state": state,
-        "outcome": _outcome(row.outcome),
+        "outcome": _known(row.outcome, Outcome),
         "reason": row.reason or "",
         "traceback": row.traceback or "",
         "fold_scores": queries.stored_floats(row.fold_scores or "[]"),
         "metrics": queries.metric_rows(row.metrics or "{}"),
-        "best_step": row.best_step,
-        "seconds": row.seconds,
-        "n_weights": row.n_weights,
-        "peak_memory": row.peak_memory,
-        "attempt": row.attempt,
-        "worker": row.worker,
         "config": queries.mapping(row.config),
     }
 

@@ -8,14 +8,9 @@ from dataclasses import replace
 from statistics import stdev
 
 from tunecli.database.trials import Trial
-from tunecli.search.events.events import (
-    SearchEnded,
-    TrialFinished,
-)
+from tunecli.search.events.events import SearchEnded, TrialFinished
 from tunecli.search.study.front import FrontTracker
-from tunecli.search.workers.messages import (
-    WorkerDied,
-)
+from tunecli.search.workers.messages import WorkerDied
 from tunecli.study_file.settings.metric_names import label
 from tunecli.study_file.settings.settings import Direction, TrialConfig
 from tunecli.training.outcome.evaluation import TrialResult

@@ -16,17 +16,11 @@ from tunecli.errors import TunecliError
 from tunecli.study_file.settings.settings import Direction
 
 _STATES = text(
-    "SELECT state, count(*) AS n FROM trials WHERE study_id = :study GROUP BY state ORDER BY state"
-)
-_ACTIVITY = text(
-    "SELECT max(datetime_start) AS started, max(datetime_complete) AS ended"
-    " FROM trials WHERE study_id = :study"
-).columns(started=DateTime, ended=DateTime)
-_EXTREMES = text(
-    "SELECT min(v.value) AS lowest, max(v.value) AS highest FROM trial_values v"
-    " JOIN trials t ON t.trial_id = v.trial_id"
-    " WHERE t.study_id = :study AND t.state = 'COMPLETE'"
-).columns(lowest=Float, highest=Float)
+    "SELECT t.state, count(*) AS n, max(t.datetime_start) AS started,"
+    " max(t.datetime_complete) AS ended, min(v.value) AS lowest, max(v.value) AS highest"
+    " FROM trials t LEFT JOIN trial_values v ON v.trial_id = t.trial_id AND v.objective = 0"
+    " WHERE t.study_id = :study GROUP BY t.state ORDER BY t.state"
+).columns(started=DateTime, ended=DateTime, lowest=Float, highest=Float)
 _OBJECTIVE = text(
     "SELECT value_json FROM study_user_attributes"
     " WHERE study_id = :study AND key = 'tunecli:objective'"
@@ -95,14 +89,16 @@ def _listing(opened: Connection, study: Row[Any]) -> StudyListing:
 
     directions = rows(queries.DIRECTIONS)
     maximize = directions[0].direction == "MAXIMIZE"
-    (extremes,) = rows(_EXTREMES)
-    (times,) = rows(_ACTIVITY)
+    states = {row.state: row for row in rows(_STATES)}
     objective: dict[str, str] = next((json.loads(row.value_json) for row in rows(_OBJECTIVE)), {})
-    best = (extremes.highest if maximize else extremes.lowest) if len(directions) == 1 else None
+    best = None
+    if len(directions) == 1 and "COMPLETE" in states:
+        best = states["COMPLETE"].highest if maximize else states["COMPLETE"].lowest
+    times = (time for row in states.values() for time in (row.started, row.ended))
     last = max((time for time in times if time is not None), default=None)
     return StudyListing(
         name=study.study_name,
-        n_by_state={row.state.lower(): row.n for row in rows(_STATES)},
+        n_by_state={state.lower(): row.n for state, row in states.items()},
         metric=objective.get("metric", "value"),
         direction="maximize" if maximize else "minimize",
         best=best,
