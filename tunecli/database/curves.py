@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Connection, Row
@@ -60,14 +62,13 @@ def read_mean_curves(url: str, study_id: int) -> dict[int, Curve]:
     Raises:
         DatabaseError: the database is damaged or locked.
     """
-    losses: dict[int, list[float]] = {}
     with queries.connection(url) as opened:
         curves = mean_scores(opened, study_id)
         query = queries.MEAN_LOSSES
-        for row in queries.rows_of_ours(opened, "tunecli_curves", query, study=study_id):
-            losses.setdefault(row.trial_id, []).append(queries.finite_or_nan(row.train_loss))
+        rows = queries.rows_of_ours(opened, "tunecli_curves", query, study=study_id)
+    losses = queries.by_trial(rows)
     return {
-        trial_id: replace(curve, train_loss=tuple(losses.get(trial_id, ())))
+        trial_id: replace(curve, train_loss=_losses(losses[trial_id]))
         for trial_id, curve in curves.items()
     }
 
@@ -78,30 +79,24 @@ def mean_scores(opened: Connection, study_id: int) -> dict[int, Curve]:
 
 
 def _assemble(means: Iterable[Row[Any]], folds: Iterable[Row[Any]]) -> dict[int, Curve]:
-    points: dict[int, list[Row[Any]]] = {}
-    for row in means:
-        points.setdefault(row.trial_id, []).append(row)
-    by_fold: dict[int, dict[int, list[Row[Any]]]] = {}
-    for row in folds:
-        by_fold.setdefault(row.trial_id, {}).setdefault(row.fold, []).append(row)
+    points, curves = queries.by_trial(means), queries.by_trial(folds)
     return {
-        trial_id: Curve(
-            step=tuple(row.step for row in points.get(trial_id, ())),
-            score=tuple(
-                queries.stored_float(row.intermediate_value, row.intermediate_value_type)
-                for row in points.get(trial_id, ())
-            ),
-            train_loss=_mean_losses(by_fold.get(trial_id, {}).values()),
-            folds=tuple(_fold_curve(fold) for fold in by_fold.get(trial_id, {}).values()),
-        )
-        for trial_id in points.keys() | by_fold.keys()
+        trial_id: _curve(points[trial_id], curves[trial_id]) for trial_id in {*points, *curves}
     }
 
 
-def _mean_losses(folds: Iterable[list[Row[Any]]]) -> tuple[float, ...]:
-    return tuple(
-        statistics.fmean(queries.finite_or_nan(row.train_loss) for row in rows)
-        for rows in zip(*folds, strict=False)
+def _curve(means: Sequence[Row[Any]], rows: Iterable[Row[Any]]) -> Curve:
+    """Return the curve of one trial from its means, and its rows fold by fold."""
+    folds = tuple(_fold_curve([*fold]) for _, fold in groupby(rows, attrgetter("fold")))
+    losses = zip(*(fold.train_loss for fold in folds), strict=False)
+    return Curve(
+        step=tuple(row.step for row in means),
+        score=tuple(
+            queries.stored_float(row.intermediate_value, row.intermediate_value_type)
+            for row in means
+        ),
+        train_loss=tuple(map(statistics.fmean, losses)),
+        folds=folds,
     )
 
 
@@ -109,8 +104,12 @@ def _fold_curve(rows: list[Row[Any]]) -> FoldCurve:
     return FoldCurve(
         step=tuple(row.step for row in rows),
         epoch=tuple(row.epoch for row in rows),
-        train_loss=tuple(queries.finite_or_nan(row.train_loss) for row in rows),
+        train_loss=_losses(rows),
         score=tuple(queries.finite_or_nan(row.score) for row in rows),
         lr=tuple(row.lr for row in rows),
         metrics=tuple(queries.metric_rows(row.metrics) for row in rows),
     )
+
+
+def _losses(rows: Iterable[Row[Any]]) -> tuple[float, ...]:
+    return tuple(queries.finite_or_nan(row.train_loss) for row in rows)

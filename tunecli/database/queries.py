@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -149,6 +150,14 @@ def rows_of_ours(
 ) -> Sequence[Row[Any]]:
     """Return all rows of a query on a table of tunecli; none in a database without the table."""
     return rows(opened, query, **parameters) if table in existing_tables(opened) else []
+
+
+def by_trial(rows: Iterable[Row[Any]]) -> defaultdict[int, list[Row[Any]]]:
+    """Return the rows of each trial in their order, by `trial_id`."""
+    trials = defaultdict[int, list[Row[Any]]](list)
+    for row in rows:
+        trials[row.trial_id].append(row)
+    return trials
 
 
 def stored_float(stored: float | None, kind: str) -> float:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 import math
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, Literal, get_args
 
 from sqlalchemy import Connection, Row
@@ -266,26 +266,34 @@ def read_trials(opened: Connection, study_id: int) -> tuple[TrialRecord, ...]:
     Raises:
         ValueError, TypeError, LookupError: a stored value is invalid.
     """
-    params, ranges = _params(queries.rows(opened, queries.PARAMS, study=study_id))
-    values: dict[int, tuple[float, ...]] = {}
-    for row in queries.rows(opened, queries.VALUES, study=study_id):
-        number = queries.stored_float(row.value, row.value_type)
-        values[row.trial_id] = (*values.get(row.trial_id, ()), number)
+    params = queries.by_trial(queries.rows(opened, queries.PARAMS, study=study_id))
+    values = queries.by_trial(queries.rows(opened, queries.VALUES, study=study_id))
     details = queries.rows_of_ours(opened, "tunecli_trials", queries.DETAILS, study=study_id)
     by_id = {row.trial_id: row for row in details}
     return tuple(
-        TrialRecord(
-            trial_id=row.trial_id,
-            number=row.number,
-            start=_utc(row.datetime_start),
-            end=_utc(row.datetime_complete),
-            params=params.get(row.trial_id, {}),
-            ranges=ranges.get(row.trial_id, {}),
-            value=next(iter(values.get(row.trial_id, ())), None),
-            values=values.get(row.trial_id, ()) if row.state == "COMPLETE" else (),
-            **_details(by_id.get(row.trial_id), row),
-        )
+        _record(row, by_id.get(row.trial_id), params[row.trial_id], values[row.trial_id])
         for row in queries.rows(opened, queries.TRIALS, study=study_id)
+    )
+
+
+_Rows = Sequence[Row[Any]]
+
+
+def _record(
+    trial: Row[Any], details: Row[Any] | None, params: _Rows, values: _Rows
+) -> TrialRecord:
+    numbers = tuple(queries.stored_float(row.value, row.value_type) for row in values)
+    ranges = {p.param_name: _range(p.distribution_json) for p in params}
+    return TrialRecord(
+        trial_id=trial.trial_id,
+        number=trial.number,
+        start=_utc(trial.datetime_start),
+        end=_utc(trial.datetime_complete),
+        params={p.param_name: _decode(p.param_value, ranges[p.param_name]) for p in params},
+        ranges=ranges,
+        value=next(iter(numbers), None),
+        values=numbers if trial.state == "COMPLETE" else (),
+        **_details(details, trial),
     )
 
 
@@ -317,24 +325,8 @@ def _details(row: Row[Any] | None, trial: Row[Any]) -> dict[str, Any]:
     }
 
 
-def _params(
-    rows: Iterable[Row[Any]],
-) -> tuple[dict[int, dict[str, Scalar]], dict[int, dict[str, Range]]]:
-    """Decode Optuna's storage: a category is the index of its choice, everything else a float."""
-    params: dict[int, dict[str, Scalar]] = {}
-    ranges: dict[int, dict[str, Range]] = {}
-    known: dict[str, Range] = {}  # the same few texts occur thousands of times
-    for row in rows:
-        distribution = row.distribution_json
-        kind = known.get(distribution)
-        if kind is None:
-            kind = known[distribution] = _range(json.loads(distribution))
-        params.setdefault(row.trial_id, {})[row.param_name] = _decode(row.param_value, kind)
-        ranges.setdefault(row.trial_id, {})[row.param_name] = kind
-    return params, ranges
-
-
 def _decode(stored: float, kind: Range) -> Scalar:
+    """Decode Optuna's storage: a category is the index of its choice, everything else a float."""
     match kind:
         case Categories(choices):
             if stored < 0:
@@ -346,24 +338,22 @@ def _decode(stored: float, kind: Range) -> Scalar:
             return float(stored)
 
 
-def _range(distribution: Mapping[str, Any]) -> Range:
+@cache  # the same few texts occur thousands of times
+def _range(stored: str) -> Range:
     """Return the range of one of Optuna's distributions, also of those before version 3."""
+    distribution = json.loads(stored)
     name, attributes = distribution["name"], distribution["attributes"]
     if name == "CategoricalDistribution":
-        return _categories(attributes["choices"])
+        choices = tuple(attributes["choices"])
+        if not all(isinstance(choice, Scalar) for choice in choices):
+            raise TypeError(f"not a list of choices: {choices!r}")
+        return Categories(choices)
     low, high = attributes["low"], attributes["high"]
     log = bool(attributes.get("log", "Log" in name))
     step = attributes.get("step", attributes.get("q"))
     if name.startswith("Int"):
         return IntRange(int(low), int(high), log, int(step or 1))
     return FloatRange(float(low), float(high), log, None if step is None else float(step))
-
-
-def _categories(choices: Iterable[Any]) -> Categories:
-    scalars = tuple(choices)
-    if not all(isinstance(choice, Scalar) for choice in scalars):
-        raise TypeError(f"not a list of choices: {scalars!r}")
-    return Categories(scalars)
 
 
 def _utc(stored: datetime | None) -> datetime | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 from typing import Any
 
 from tunecli.database.records import StudyRecord, TrialRecord
@@ -55,11 +56,8 @@ class ComparedStudy:
     def best_so_far(self) -> list[float | None]:
         """Return the best value after each trial, by number; None before one is complete."""
         steps = dict(ranking.best_so_far(self.study))
-        curve: list[float | None] = []
-        for trial in self.study.trials:
-            last = curve[-1] if curve else None
-            curve.append(steps.get(trial.number, last))
-        return curve
+        changes = (steps.get(trial.number) for trial in self.study.trials)
+        return [*accumulate(changes, lambda best, new: best if new is None else new)]
 
 
 @dataclass(frozen=True)
