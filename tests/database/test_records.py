@@ -16,7 +16,8 @@ from sqlalchemy import text
 from study_makers import CONFIG, SUMMARY, complete, made, mlp
 
 from tunecli.database import queries
-from tunecli.database.records import RecordedObjective, StudyRecord, read_study
+from tunecli.database.attributes import RecordedObjective
+from tunecli.database.records import StudyRecord, read_study
 from tunecli.database.urls import sqlite_url
 from tunecli.errors import DatabaseError, StudyNotFoundError
 from tunecli.report.analysis.pareto import front

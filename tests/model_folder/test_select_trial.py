@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 from front_studies import study
 
-from tunecli.database.records import RecordedObjective, StudyRecord
+from tunecli.database.attributes import RecordedObjective
+from tunecli.database.records import StudyRecord
 from tunecli.errors import RefitError
 from tunecli.model_folder.select_trial import CostLimit, by_name, conditions, front_trial, within
 

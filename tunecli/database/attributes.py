@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, with_config
+from pydantic import ConfigDict, TypeAdapter, with_config
 from typing_extensions import TypedDict
 
 from tunecli.data.rows.summary import DataSummary
+from tunecli.study_file.settings.settings import Direction
 from tunecli.study_file.text.scalars import Scalar
 from tunecli.training.outcome.evaluation import Baseline, Outcome
 
@@ -22,11 +23,11 @@ _SHOWN = 4  # reasons that a line lists
 
 
 @dataclass(frozen=True)
-class StoredObjective:
-    """The attribute `tunecli:objective`; a study of another program optimizes `value`."""
+class RecordedObjective:
+    """One objective. Attributes: `metric`: its name, or `value 1` in a study without names."""
 
     metric: str = "value"
-    direction: str = ""
+    direction: Direction = "minimize"
 
 
 @with_config(ConfigDict(extra="allow"))
@@ -39,15 +40,14 @@ class StoredEdit(TypedDict, total=False):
     overrides: list[str]
 
 
-class StoredLook(BaseModel):
+@dataclass(frozen=True)
+class StoredLook:
     """An entry of `tunecli:test_looks`: a model of a trial was scored on the test rows.
 
     Attributes:
         at: UTC, ISO 8601.
         score: value of the objective; `low` to `high` is its 95 % interval. None if not finite.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     trial: int
     at: str
@@ -160,8 +160,8 @@ class StoredAttributes(StudyAttributes):
     """
 
     format: int = FORMAT
-    objective: StoredObjective = field(default_factory=StoredObjective)
-    objectives: tuple[StoredObjective, ...] = ()
+    objective: RecordedObjective = field(default_factory=RecordedObjective)
+    objectives: tuple[RecordedObjective, ...] = ()
     parallel: int | None = None
     start_with: tuple[dict[str, Scalar], ...] = ()
 

@@ -30,12 +30,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from tunecli.database.sqlite_files import (
-    WAYS_OUT,
-    in_one_line,
-    open_read_only,
-    refuse_other_file,
-)
+from tunecli.database.sqlite_files import WAYS_OUT, in_one_line, open_read_only, refuse_other_file
 from tunecli.database.urls import display_url, masked, sqlite_file
 from tunecli.database.validate_rows import refuse_nonsense, validated_rows
 from tunecli.errors import DatabaseError, StudyNotFoundError

@@ -20,6 +20,7 @@ from sqlalchemy import Connection, Row
 from tunecli.database import queries
 from tunecli.database.attributes import (
     FORMAT,
+    RecordedObjective,
     StoredAttributes,
     StudyAttributes,
     validated_attributes,
@@ -27,13 +28,7 @@ from tunecli.database.attributes import (
 from tunecli.database.curves import Curve, read_curves, read_mean_curves
 from tunecli.database.urls import display_url
 from tunecli.errors import DatabaseError, StudyFileError, StudyNotFoundError
-from tunecli.study_file.settings.ranges import (
-    Categories,
-    FloatRange,
-    IntRange,
-    Range,
-    is_gate,
-)
+from tunecli.study_file.settings.ranges import Categories, FloatRange, IntRange, Range, is_gate
 from tunecli.study_file.settings.settings import Direction
 from tunecli.study_file.text.scalars import Scalar
 from tunecli.training.outcome.evaluation import Outcome
@@ -41,14 +36,6 @@ from tunecli.training.outcome.evaluation import Outcome
 State = Literal["running", "complete", "pruned", "fail", "waiting"]
 
 _OUTCOMES: dict[State, Outcome] = {"complete": "complete", "pruned": "pruned", "fail": "failed"}
-
-
-@dataclass(frozen=True)
-class RecordedObjective:
-    """One objective. Attributes: `metric`: its name, or `value 1` in a study without names."""
-
-    metric: str
-    direction: Direction
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from tunecli.database.records import RecordedObjective, StudyRecord, TrialRecord
+from tunecli.database.attributes import RecordedObjective
+from tunecli.database.records import StudyRecord, TrialRecord
 from tunecli.errors import RefitError
 from tunecli.report.analysis import ranking
 from tunecli.report.analysis.pareto import front

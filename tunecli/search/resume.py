@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tunecli.data.rows.summary import DataSummary
-from tunecli.database.attributes import FORMAT, Learned, StoredAttributes, StoredObjective
+from tunecli.database.attributes import FORMAT, Learned, RecordedObjective, StoredAttributes
 from tunecli.database.trials import Trial
 from tunecli.database.urls import display_url
 from tunecli.database.validate_rows import refuse_nonsense
@@ -27,6 +27,11 @@ from tunecli.study_file.settings.metric_names import label
 from tunecli.study_file.settings.settings import Objective
 from tunecli.study_file.study_file import StudyFile
 from tunecli.study_file.text.counts import count
+
+_WAYS_OUT = (
+    "Undo the change to resume the study, start a new study with --as NAME, or move the old "
+    "one to the trash with --restart."
+)
 
 
 @dataclass(frozen=True)
@@ -120,7 +125,7 @@ class StoredStudy:
             lines = "\n".join(f"  {change}" for change in refused)
             raise StudyChangedError(
                 f"Study {study.name} has {count(len(self.trials), 'trial')}. These edits would "
-                f"make new scores incomparable with theirs:\n{lines}\n{_ways_out()}"
+                f"make new scores incomparable with theirs:\n{lines}\n{_WAYS_OUT}"
             )
 
     def refuse_other_code(self, study: StudyFile) -> None:
@@ -135,7 +140,7 @@ class StoredStudy:
             have = "have" if len(changed) > 1 else "has"
             raise StudyChangedError(
                 f"{', '.join(changed[:5])} {have} changed since the first trial of study "
-                f"{study.name}, so new scores would not be comparable.\n{_ways_out()}"
+                f"{study.name}, so new scores would not be comparable.\n{_WAYS_OUT}"
             )
 
     def refuse_other_data(self, summary: DataSummary) -> None:
@@ -150,7 +155,7 @@ class StoredStudy:
             raise StudyChangedError(
                 f"The data of study {self.study.name} has changed since its first trial"
                 f"{reason if is_other else ''}, so new scores would not be comparable.\n"
-                f"{_ways_out()}"
+                f"{_WAYS_OUT}"
             )
 
     def differences(self, environment: dict[str, str]) -> list[str]:
@@ -243,7 +248,7 @@ def keep_loaded_code(study: StudyFile, database: StudyDatabase, files: Mapping[s
         if before.get(path, content) != content:
             raise StudyChangedError(
                 f"{path} changed during the search of study {study.name}, so new scores would not "
-                f"be comparable.\n{_ways_out()}"
+                f"be comparable.\n{_WAYS_OUT}"
             )
     if not now.keys() <= before.keys():
         database.set_attributes({"loaded_code": before | now})
@@ -255,9 +260,9 @@ def below(study: StudyFile, files: Mapping[str, str]) -> dict[str, str]:
     return {os.path.relpath(path, folder): content for path, content in files.items()}
 
 
-def stored_objective(objective: Objective) -> StoredObjective:
+def stored_objective(objective: Objective) -> RecordedObjective:
     """Return an objective as the study's attributes store it."""
-    return StoredObjective(label(objective.metric), objective.direction)
+    return RecordedObjective(label(objective.metric), objective.direction)
 
 
 def _refuse_newer(database: StudyDatabase) -> None:
@@ -307,10 +312,3 @@ def _edit(entry: Any) -> dict[str, Any]:
 
 def _starts_sampler_over(change: Change) -> bool:
     return change.effect == "space" or change.path.startswith(("search.sampler", "search.order"))
-
-
-def _ways_out() -> str:
-    return (
-        "Undo the change to resume the study, start a new study with --as NAME, or move the old "
-        "one to the trash with --restart."
-    )

@@ -41,7 +41,7 @@ def chosen(
     Raises:
         RefitError: no trial fits them.
     """
-    from tunecli.database.records import RecordedObjective
+    from tunecli.database.attributes import RecordedObjective
     from tunecli.model_folder import select_trial
 
     if (trial != "best") + (pareto is not None) + (best_within is not None) > 1:

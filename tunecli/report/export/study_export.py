@@ -104,7 +104,7 @@ def study_json(study: StudyRecord) -> str:
         "learned": [asdict(one) for one in study.learned],
         "summary": asdict(study.summary) if study.summary is not None else None,
         "baselines": [asdict(baseline) for baseline in study.baselines],
-        "test_looks": [look.model_dump() for look in study.test_looks],
+        "test_looks": [asdict(look) for look in study.test_looks],
         "counts": ranking.counts(study),
         "best": winner.number if winner is not None else None,
         "again": best.config_yaml(study, winner) if winner is not None else "",

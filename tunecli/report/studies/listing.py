@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, DateTime, Float, Row, text
 
 from tunecli.database import queries
+from tunecli.database.records import attribute_values
 from tunecli.database.urls import sqlite_url
 from tunecli.errors import TunecliError
 from tunecli.study_file.settings.settings import Direction
@@ -21,10 +21,6 @@ _STATES = text(
     " FROM trials t LEFT JOIN trial_values v ON v.trial_id = t.trial_id AND v.objective = 0"
     " WHERE t.study_id = :study GROUP BY t.state ORDER BY t.state"
 ).columns(started=DateTime, ended=DateTime, lowest=Float, highest=Float)
-_OBJECTIVE = text(
-    "SELECT value_json FROM study_user_attributes"
-    " WHERE study_id = :study AND key = 'tunecli:objective'"
-)
 
 
 @dataclass(frozen=True)
@@ -74,9 +70,7 @@ def studies_in(url: str) -> list[StudyListing]:
 
 def _listings(path: Path) -> list[StudyListing]:
     try:
-        with queries.connection(sqlite_url(path)) as opened:
-            studies = queries.rows(opened, queries.STUDIES)
-            listings = [_listing(opened, study) for study in studies]
+        listings = studies_in(sqlite_url(path))
     except TunecliError as error:
         return [StudyListing(path.parent.name, error=str(error))]
     home = path.parent.name
@@ -90,7 +84,7 @@ def _listing(opened: Connection, study: Row[Any]) -> StudyListing:
     directions = rows(queries.DIRECTIONS)
     maximize = directions[0].direction == "MAXIMIZE"
     states = {row.state: row for row in rows(_STATES)}
-    objective: dict[str, str] = next((json.loads(row.value_json) for row in rows(_OBJECTIVE)), {})
+    objective = attribute_values(opened, study.study_id).get("objective", {})
     best = None
     if len(directions) == 1 and "COMPLETE" in states:
         best = states["COMPLETE"].highest if maximize else states["COMPLETE"].lowest

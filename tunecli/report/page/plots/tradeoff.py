@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tunecli.database.records import RecordedObjective, StudyRecord, TrialRecord
+from tunecli.database.attributes import RecordedObjective
+from tunecli.database.records import StudyRecord, TrialRecord
 from tunecli.report.analysis.pareto import front
 from tunecli.report.page.plots.marks import outcome_points
 from tunecli.report.page.plots.plot import Plot, Trace, axis, plot_layout
