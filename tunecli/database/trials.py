@@ -7,12 +7,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 
-from optuna.distributions import BaseDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 from optuna.trial import TrialState
 
-from tunecli.database.distributions import to_distribution
 from tunecli.database.records import TrialRecord
 from tunecli.errors import DatabaseError
+from tunecli.study_file.settings.ranges import Categories, FloatRange, IntRange, Range
 from tunecli.study_file.settings.settings import TrialConfig
 from tunecli.study_file.space.walk import contains
 from tunecli.study_file.text.scalars import Scalar
@@ -28,6 +33,17 @@ STATES: Mapping[Outcome, TrialState] = {
     "infeasible": TrialState.PRUNED,
     "failed": TrialState.FAIL,
 }
+
+
+def to_distribution(range_: Range) -> BaseDistribution:
+    """Return the Optuna distribution of a range; categories keep their order."""
+    match range_:
+        case FloatRange(low, high, log, step):
+            return FloatDistribution(low, high, log=log, step=step)
+        case IntRange(low, high, log, step):
+            return IntDistribution(low, high, log=log, step=step)
+        case Categories(choices):
+            return CategoricalDistribution(choices)
 
 
 @dataclass

@@ -34,12 +34,11 @@ from tunecli.search.events.trackers.destination import Destination
 from tunecli.search.events.trackers.mirror import Mirrors
 from tunecli.search.prune.judge import Judge
 from tunecli.search.resume import Edits, StoredStudy, create_study, keep_loaded_code
-from tunecli.search.start_configs import start_points
 from tunecli.search.study.study_folder import StudyFolder
 from tunecli.search.study.trash import put_away, refuse_foreign_study
 from tunecli.search.suggest.suggester import Suggester
 from tunecli.search.suggest.visible_trials import VisibleTrials
-from tunecli.search.transfer import learn
+from tunecli.search.transfer import learn, start_points
 from tunecli.search.try_optuna import refuse_what_optuna_refuses
 from tunecli.search.workers.executor import Executor
 from tunecli.search.workers.local import LocalExecutor

@@ -129,7 +129,7 @@ def rebuilt(study: StudyRecord, trials: Sequence[TrialRecord], names: set[str]) 
     """Return these trials as a study in memory, by number, with only the named parameters."""
     import optuna
 
-    from tunecli.database.distributions import to_distribution  # imports Optuna, which is slow
+    from tunecli.database.trials import to_distribution  # imports Optuna, which is slow
 
     with _silence():
         in_memory = optuna.create_study(direction=study.direction)

@@ -16,7 +16,7 @@ from optuna import samplers
 from optuna.exceptions import ExperimentalWarning
 from optuna.search_space import IntersectionSearchSpace
 
-from tunecli.database.distributions import to_distribution
+from tunecli.database.trials import to_distribution
 from tunecli.study_file.settings.ranges import Categories, Parameter
 from tunecli.study_file.settings.settings import Component
 

@@ -21,8 +21,7 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from tunecli.database.attributes import Lesson
-from tunecli.database.distributions import to_distribution
-from tunecli.database.trials import Trial
+from tunecli.database.trials import Trial, to_distribution
 from tunecli.errors import TunecliError
 from tunecli.search.suggest.enumeration import Point, shuffled_points
 from tunecli.search.suggest.samplers import KINDS, common_space, make_sampler, share_space
