@@ -162,7 +162,7 @@ class StoredAttributes(StudyAttributes):
     format: int = FORMAT
     objective: RecordedObjective = field(default_factory=RecordedObjective)
     objectives: tuple[RecordedObjective, ...] = ()
-    parallel: int | None = None
+    parallel: int = 0
     start_with: tuple[dict[str, Scalar], ...] = ()
 
 

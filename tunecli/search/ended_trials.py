@@ -51,7 +51,7 @@ def finished_event(trial: Trial, *, is_best: bool) -> TrialFinished:
 
 def earlier(trials: Sequence[Trial], directions: Sequence[Direction]) -> tuple[TrialFinished, ...]:
     """Return the trials that have ended, each marked if it was on the front when it ended."""
-    front = FrontTracker(directions)
+    front = FrontTracker[Trial](directions)
     ended = (trial for trial in trials if trial.outcome is not None)
     return tuple(finished_event(trial, is_best=front.take(trial)) for trial in ended)
 

@@ -90,7 +90,7 @@ class StoredStudy:
                 )
             study, summary = _study_file(stored), stored.summary
             assert summary is not None
-            assert stored.parallel is not None
+            assert stored.parallel > 0
             _refuse_default_test(study, summary)
             return cls(
                 study=study.completed(summary.task, summary.n_rows, summary.given),

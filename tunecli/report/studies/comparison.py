@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate
 from typing import Any
 
 from tunecli.database.records import StudyRecord, TrialRecord
@@ -56,8 +55,8 @@ class ComparedStudy:
     def best_so_far(self) -> list[float | None]:
         """Return the best value after each trial, by number; None before one is complete."""
         steps = dict(ranking.best_so_far(self.study))
-        changes = (steps.get(trial.number) for trial in self.study.trials)
-        return [*accumulate(changes, lambda best, new: best if new is None else new)]
+        best: float | None = None
+        return [best := steps.get(trial.number, best) for trial in self.study.trials]
 
 
 @dataclass(frozen=True)
