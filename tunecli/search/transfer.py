@@ -122,20 +122,19 @@ def _opened(study_folder: StudyFolder, name: str) -> StudyDatabase | None:
 
 def _differences(theirs: StoredStudy, study: StudyFile, summary: DataSummary) -> list[str]:
     """Return the parts that make the scores of two studies incomparable, whatever the trial."""
-    pairs: dict[str, tuple[Any, Any]] = {
-        "data": (
-            (
-                theirs.summary.has_content_of(summary),
-                theirs.summary.n_search,
-                _facts(theirs.study.data),
-            ),
-            (True, summary.n_search, _facts(study.data)),
-        ),
-        "validation": (_facts(theirs.study.validation), _facts(study.validation)),
-        "objectives": (theirs.study.objectives, study.objectives),
-        "constraints": (theirs.study.constraints, study.constraints),
+    before, now = _comparable(theirs.study, theirs.summary), _comparable(study, summary)
+    is_other = {"data": not theirs.summary.has_content_of(summary)}
+    return [name for name in now if is_other.get(name) or before[name] != now[name]]
+
+
+def _comparable(study: StudyFile, summary: DataSummary) -> dict[str, Any]:
+    """Return what scores depend on in every trial of a completed study, by its name."""
+    return {
+        "data": (summary.n_search, _facts(study.data)),
+        "validation": _facts(study.validation),
+        "objectives": study.objectives,
+        "constraints": study.constraints,
     }
-    return [name for name, (before, now) in pairs.items() if before != now]
 
 
 def _facts(settings: DataSettings | ValidationSettings) -> dict[str, Any]:
