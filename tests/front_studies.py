@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tunecli.report.analysis.records import RecordedObjective, StudyRecord, TrialRecord
+from tunecli.database.attributes import RecordedObjective
+from tunecli.database.records import StudyRecord, TrialRecord
 from tunecli.study_file.settings.settings import Direction
 
 

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tunecli.database.learned_trials import Lesson
+from tunecli.database.attributes import Lesson
 from tunecli.database.trials import Trial
 from tunecli.database.write import StudyDatabase
 from tunecli.search.driver import Driver, Limits

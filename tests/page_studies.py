@@ -9,8 +9,8 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from study_makers import Params, complete, made, mlp
 
+from tunecli.database.records import StudyRecord, read_study
 from tunecli.database.urls import sqlite_url
-from tunecli.report.analysis.records import StudyRecord, read_study
 from tunecli.training.outcome.evaluation import TrialResult
 
 NASTY = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&lt;<!--"

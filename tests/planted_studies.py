@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import optuna
 
-from tunecli.report.analysis.curves import Curve
-from tunecli.report.analysis.records import StudyRecord, TrialRecord
+from tunecli.database.curves import Curve
+from tunecli.database.records import StudyRecord, TrialRecord
 from tunecli.report.findings.evidence.evidence import Baseline, Evidence, TestScore
 from tunecli.report.findings.evidence.positions import position, value_at
 from tunecli.study_file.settings.ranges import Categories, FloatRange, IntRange, Range

@@ -21,8 +21,8 @@ from report import write
 from selenium import webdriver
 from selenium.webdriver.support.wait import WebDriverWait
 
+from tunecli.database.records import read_study
 from tunecli.database.urls import sqlite_url
-from tunecli.report.analysis.records import read_study
 from tunecli.report.findings.all_findings import all_findings, leading_findings
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.page.study_page import study_page

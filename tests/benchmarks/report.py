@@ -25,11 +25,11 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from optuna.distributions import FloatDistribution
 from study_makers import CONFIG, SUMMARY, complete, mlp
 
+from tunecli.database.records import read_study
 from tunecli.database.trials import Trial
 from tunecli.database.urls import sqlite_url
 from tunecli.database.write import StudyDatabase
 from tunecli.report.analysis.importance import importance
-from tunecli.report.analysis.records import read_study
 from tunecli.report.export.study_export import study_json, to_csv
 from tunecli.report.findings.all_findings import all_findings
 from tunecli.report.findings.evidence.evidence import Evidence

@@ -15,10 +15,10 @@ from study_makers import complete, made, mlp
 
 import tunecli
 from tunecli.data.rows.workspace import Workspace
+from tunecli.database.records import StudyRecord, read_study
 from tunecli.errors import RefitError
 from tunecli.model_folder.refit_study import _refuse_other_code
 from tunecli.model_folder.select_trial import by_name as chosen
-from tunecli.report.analysis.records import StudyRecord, read_study
 from tunecli.study_file.catalogue.allowed_code import AllowedCode
 from tunecli.study_file.catalogue.code_hashes import content_hash
 from tunecli.study_file.settings.code_names import CodeName

@@ -10,10 +10,10 @@ import pytest
 from commands import call_in
 from study_makers import complete, made, mlp
 
+from tunecli.database.records import read_study
 from tunecli.database.urls import sqlite_url
 from tunecli.database.write import StudyDatabase
 from tunecli.errors import DatabaseError
-from tunecli.report.analysis.records import read_study
 
 
 def execute(path: Path, statement: str) -> None:

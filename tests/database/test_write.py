@@ -18,11 +18,10 @@ from sqlalchemy.schema import CreateTable
 
 from tunecli.database import schema, sqlite_files
 from tunecli.database.clock import utc_now
-from tunecli.database.trials import Trial
+from tunecli.database.trials import Trial, to_distribution
 from tunecli.database.urls import sqlite_url
 from tunecli.database.write import StudyDatabase
 from tunecli.errors import DatabaseError
-from tunecli.search.suggest.samplers import to_distribution
 from tunecli.study_file.settings.ranges import Categories, FloatRange, IntRange, Range
 from tunecli.study_file.settings.settings import (
     Component,

@@ -23,8 +23,8 @@ import commands_in_process
 from commands import table
 from test_damage import STUDY
 
+from tunecli.database.records import read_study
 from tunecli.database.urls import sqlite_url
-from tunecli.report.analysis.records import read_study
 from tunecli.search.workers.executor import EXECUTORS
 
 ROOM = 20_000  # KiB, enough for everything

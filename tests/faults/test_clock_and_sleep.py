@@ -20,8 +20,8 @@ from typing import Any
 import pytest
 from commands import command, environment, rows, run_in
 
+from tunecli.database.records import read_study
 from tunecli.database.urls import sqlite_url
-from tunecli.report.analysis.records import read_study
 from tunecli.search.workers.watching import seen
 
 pytestmark = pytest.mark.slow

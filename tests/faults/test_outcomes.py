@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from commands import environment, run_in
 
+from tunecli.database.records import StudyRecord, TrialRecord, read_study
 from tunecli.database.urls import sqlite_url
-from tunecli.report.analysis.records import StudyRecord, TrialRecord, read_study
 
 pytestmark = pytest.mark.slow
 

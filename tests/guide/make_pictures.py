@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 from rich.console import Console
 from rich.text import Text
 
-from tunecli.report.analysis.records import StudyRecord, read_study
+from tunecli.database.records import StudyRecord, read_study
 from tunecli.report.findings.all_findings import all_findings, leading_findings
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.live.live import LiveView

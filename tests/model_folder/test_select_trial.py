@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 from front_studies import study
 
+from tunecli.database.attributes import RecordedObjective
+from tunecli.database.records import StudyRecord
 from tunecli.errors import RefitError
 from tunecli.model_folder.select_trial import CostLimit, by_name, conditions, front_trial, within
-from tunecli.report.analysis.records import RecordedObjective, StudyRecord
 
 POINTS: list[tuple[float, ...]] = [(0.99, 300e3), (0.98, 40e3), (0.97, 50e3), (0.96, 20e3)]
 

@@ -69,7 +69,7 @@ def test_other_versions_are_named_and_another_commit_is_not(database: StudyDatab
     [
         ("format", 2, r"written by a newer version of tunecli \(format 2.*It was not changed"),
         ("study_file", "data: nowhere", "its study file is invalid"),
-        ("study_file", ["data"], "the study file is not a string"),
+        ("study_file", ["data"], "holds invalid values"),
         ("summary", {}, "holds invalid values"),
         ("parallel", "many", "holds invalid values"),
         ("edits", [{}], "holds invalid values"),

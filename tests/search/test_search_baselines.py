@@ -13,10 +13,9 @@ from driver_studies import table as rows
 from in_process import baseline, drive
 from study_makers import SUMMARY
 
+from tunecli.database.records import read_study
 from tunecli.database.write import StudyDatabase
-from tunecli.report.analysis.records import read_study
 from tunecli.report.findings.evidence.evidence import Evidence
-from tunecli.search.baseline_jobs import read_baselines
 from tunecli.search.events.events import BaselinesScored, Notice, SearchEvent, TrialStarted
 from tunecli.search.resume import StoredStudy
 from tunecli.study_file.study_file import StudyFile
@@ -107,10 +106,12 @@ def test_a_study_that_was_finished_without_them_stays_so(url: str) -> None:
     drive(file(", baselines: false"), url, 2)
     database = StudyDatabase.open(url, "study")
     assert database is not None
-    assert read_baselines(database) is None
-    old = StoredStudy(file(), SUMMARY, {}, 4, [], database.trials(), baselines=None)
-    killed = replace(old, baselines=ALL[:2])
-    whole = replace(old, baselines=ALL)
+    assert database.attribute("baselines") is None
+    attributes = database.attributes()
+    old = StoredStudy(file(), SUMMARY, attributes, [], database.trials(), knows_baselines=False)
+    new = replace(old, knows_baselines=True)
+    killed = replace(new, attributes=replace(attributes, baselines=ALL[:2]))
+    whole = replace(new, attributes=replace(attributes, baselines=ALL))
     database.close()
     assert [stored.is_finished(2) for stored in (old, killed, whole)] == [True, False, True]
 

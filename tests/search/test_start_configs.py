@@ -7,8 +7,8 @@ from in_process import drive
 
 from tunecli.database.write import StudyDatabase
 from tunecli.errors import StudyFileError
-from tunecli.search.start_configs import start_points
 from tunecli.search.study.study_folder import StudyFolder
+from tunecli.search.transfer import start_points
 from tunecli.study_file.study_file import StudyFile
 
 LINE = r"\.yaml:\d+:\d+: search\.start_with\.study"

@@ -10,7 +10,7 @@ from in_process import drive
 from optuna.trial import TrialState
 from study_makers import SUMMARY
 
-from tunecli.database.learned_trials import Learned, Lesson, as_attribute, from_attribute
+from tunecli.database.attributes import Learned, Lesson
 from tunecli.database.write import StudyDatabase
 from tunecli.errors import StudyFileError
 from tunecli.search.resume import create_study
@@ -101,11 +101,6 @@ def test_samplers_that_learn_from_no_other_trials_are_refused(sampler: str) -> N
         later(search=f"learn_from: earlier, sampler: {sampler}")
 
 
-def test_what_is_kept_reads_back_equal(runs: Path) -> None:
-    learned = learn(later(), SUMMARY, StudyFolder(runs, "later"))
-    assert from_attribute(as_attribute(learned)) == learned
-
-
 LESSONS = [
     Lesson({"optimizer.SGD.lr": 0.1, "optimizer": "SGD", "model.MLP.width": 32}, *end)
     for end in [
@@ -156,8 +151,8 @@ def test_the_database_of_a_study_keeps_it(tmp_path: Path, runs: Path) -> None:
     learned = learn(later(), SUMMARY, StudyFolder(runs, "later"))
     place = StudyFolder(tmp_path, "later")
     place.folder.mkdir()
-    create_study(place, later(), DataReady(0, SUMMARY), [], as_attribute(learned)).close()
+    create_study(place, later(), DataReady(0, SUMMARY), [], learned).close()
     database = StudyDatabase.open(place.url, "later")
     assert database is not None
-    assert from_attribute(database.attribute("learned")) == learned
+    assert database.attributes().learned == learned
     database.close()

@@ -15,8 +15,8 @@ from tunecli.study_file.text.counts import count
 
 if TYPE_CHECKING:
     from tunecli.data.rows.workspace import Workspace
+    from tunecli.database.records import StudyRecord
     from tunecli.model_folder.results import Results
-    from tunecli.report.analysis.records import StudyRecord
     from tunecli.search.study.study_folder import StudyFolder
 
 _TRAINING = "training on all rows outside the test set"

@@ -13,7 +13,7 @@ from tunecli.cli.shared.streams import console, print_result, say, write_output
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from tunecli.report.analysis.records import StudyRecord
+    from tunecli.database.records import StudyRecord
 
 _COLUMNS = 80
 

@@ -150,7 +150,7 @@ def _read_study(
     study = _load(file, _named(set_ or [], as_), code)
     if restart or (study_folder.storage is None and not study_folder.has_study_files):
         return study
-    from tunecli.report.analysis.records import newest_overrides
+    from tunecli.database.records import newest_overrides
 
     before = newest_overrides(study_folder.url, study.name)  # checks the database, before all else
     overrides = _named(before, as_)

@@ -1,1 +1,1 @@
-"""The study database: its schema, its writer, and the checks on what is read from it."""
+"""The study database: one schema, one writer, one reader, and the checks on what is read."""

@@ -8,7 +8,9 @@ also counts while the machine sleeps, if the system has such a clock.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import count
 
 
 def _seconds() -> float:
@@ -23,3 +25,10 @@ _SECONDS_AT_START = _seconds()
 def utc_now() -> datetime:
     """Return the time of day in UTC, with its zone."""
     return _START + timedelta(seconds=_seconds() - _SECONDS_AT_START)
+
+
+def stamps() -> Iterator[str]:
+    """Yield the time of day, and then with -2, -3, …: endings of a name that must be new."""
+    stamp = utc_now().strftime("%Y%m%d-%H%M%S")
+    yield stamp
+    yield from (f"{stamp}-{number}" for number in count(2))

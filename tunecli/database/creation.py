@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from itertools import chain, count
-from pathlib import Path
+from dataclasses import asdict
 from typing import Any
 
-from optuna.storages._rdb import models
 from optuna.study import StudyDirection
-from sqlalchemy import Connection, Engine, delete, insert, select, update
+from sqlalchemy import Connection, Table, delete, insert, select, update
 
 from tunecli.database import schema
-from tunecli.database.clock import utc_now
-from tunecli.database.engines import clear_errors, exists, open_engine
+from tunecli.database.clock import stamps
+from tunecli.database.engines import clear_errors, exists, models, open_engine
 from tunecli.database.urls import display_url, sqlite_file, sqlite_url
 from tunecli.errors import DatabaseError
 from tunecli.files.file_lock import in_turn
@@ -45,14 +43,11 @@ def create(
             lock = path.with_name(f"{path.name}.new.lock")
             with in_turn(lock):  # two studies may create a shared database
                 if not exists(url):
-                    _make_file(path, name, directions, attributes)
+                    with users_file(path) as new:  # Optuna needs many transactions for its tables
+                        _write(sqlite_url(new), name, directions, attributes)
                     lock.unlink()  # a process that waits for it finds a database
                     return
-        engine = open_engine(url)
-        try:
-            _begin(engine, url, name, directions, attributes)
-        finally:
-            engine.dispose()
+        _write(url, name, directions, attributes)
 
 
 def find_study_id(connection: Connection, name: str) -> int | None:
@@ -62,20 +57,9 @@ def find_study_id(connection: Connection, name: str) -> int | None:
     return study_id
 
 
-def is_ours(connection: Connection, study_id: int) -> bool:
-    """Return whether tunecli created a study: only tunecli writes attributes with its prefix."""
-    query = select(_ATTRIBUTES.c.key).where(
-        _ATTRIBUTES.c.study_id == study_id, _ATTRIBUTES.c.key.startswith("tunecli:")
-    )
-    return connection.execute(query.limit(1)).first() is not None
-
-
 def rename_to_trash(connection: Connection, study_id: int, name: str) -> str:
     """Rename a study to an unused name that no study file can have; return that name."""
-    stamp = utc_now().strftime("%Y%m%d-%H%M%S")
-    names = (
-        f"{TRASH}/{name}/{stamp}{ending}" for ending in chain([""], map("-{}".format, count(2)))
-    )
+    names = (f"{TRASH}/{name}/{stamp}" for stamp in stamps())
     new = next(new for new in names if find_study_id(connection, new) is None)
     connection.execute(
         update(_STUDIES).where(_STUDIES.c.study_id == study_id).values(study_name=new)
@@ -86,52 +70,44 @@ def rename_to_trash(connection: Connection, study_id: int, name: str) -> str:
 def attribute_rows(study_id: int, attributes: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return attributes as rows of Optuna's table of study user attributes."""
     return [
-        {"study_id": study_id, "key": f"tunecli:{key}", "value_json": json.dumps(value)}
+        {
+            "study_id": study_id,
+            "key": f"tunecli:{key}",
+            "value_json": json.dumps(value, default=asdict),
+        }
         for key, value in attributes.items()
     ]
 
 
-def _make_file(
-    path: Path, name: str, directions: Sequence[Direction], attributes: Mapping[str, Any]
+def inserted_id(connection: Connection, table: Table, row: Mapping[str, Any]) -> int:
+    """Insert a row and return its new id."""
+    key = connection.execute(insert(table), row).inserted_primary_key
+    assert key is not None
+    new: int = key[0]
+    return new
+
+
+def _write(
+    url: str, name: str, directions: Sequence[Direction], attributes: Mapping[str, Any]
 ) -> None:
-    """Create the file under another name first: Optuna needs many transactions for its tables."""
-    with users_file(path) as new:
-        engine = open_engine(sqlite_url(new))
-        try:
-            _begin(engine, sqlite_url(new), name, directions, attributes)
-        finally:
-            engine.dispose()
-
-
-def _begin(
-    engine: Engine,
-    url: str,
-    name: str,
-    directions: Sequence[Direction],
-    attributes: Mapping[str, Any],
-) -> None:
-    """Write the study in one transaction."""
-    schema.metadata.create_all(engine)
-    with engine.begin() as connection:
-        _remove_orphans(connection)
-        study_id = _insert_study(connection, url, name)
-        rows = [
-            {"study_id": study_id, "objective": i, "direction": StudyDirection[way.upper()]}
-            for i, way in enumerate(directions)
-        ]
-        connection.execute(insert(_DIRECTIONS), rows)
-        if attributes:
-            connection.execute(insert(_ATTRIBUTES), attribute_rows(study_id, attributes))
-
-
-def _insert_study(connection: Connection, url: str, name: str) -> int:
-    """Insert a study and return its id."""
-    if find_study_id(connection, name) is not None:
-        raise DatabaseError(f"{display_url(url)} already holds a study named {name}.")
-    inserted = connection.execute(insert(_STUDIES), {"study_name": name})
-    assert inserted.inserted_primary_key is not None
-    study_id: int = inserted.inserted_primary_key[0]
-    return study_id
+    """Write the study in one transaction, after the tables."""
+    engine = open_engine(url)
+    try:
+        schema.metadata.create_all(engine)
+        with engine.begin() as connection:
+            _remove_orphans(connection)
+            if find_study_id(connection, name) is not None:
+                raise DatabaseError(f"{display_url(url)} already holds a study named {name}.")
+            study_id = inserted_id(connection, _STUDIES, {"study_name": name})
+            rows = [
+                {"study_id": study_id, "objective": i, "direction": StudyDirection[way.upper()]}
+                for i, way in enumerate(directions)
+            ]
+            connection.execute(insert(_DIRECTIONS), rows)
+            if attributes:
+                connection.execute(insert(_ATTRIBUTES), attribute_rows(study_id, attributes))
+    finally:
+        engine.dispose()
 
 
 def _remove_orphans(connection: Connection) -> None:

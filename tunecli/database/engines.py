@@ -9,6 +9,10 @@ from pathlib import Path
 
 import optuna
 import sqlalchemy
+
+# Optuna's tables are private. Its public API takes dozens of commits for a trial:
+# https://github.com/optuna/optuna/issues/3048
+from optuna.storages._rdb import models as models
 from sqlalchemy import Connection, Engine, event
 
 from tunecli.database import schema, sqlite_files
@@ -47,7 +51,7 @@ def open_engine(url: str) -> Engine:
 
 def _columns() -> dict[str, set[str]]:
     """Return the column names of each table, Optuna's and ours."""
-    known = [*optuna.storages._rdb.models.BaseModel.metadata.tables.values()]
+    known = [*models.BaseModel.metadata.tables.values()]
     known += [table for name, table in schema.metadata.tables.items() if name != "trials"]
     return {table.name: set(table.columns.keys()) for table in known}
 

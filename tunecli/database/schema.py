@@ -3,21 +3,19 @@
 Optuna's tables hold what any Optuna tool reads: trials with state, parameters, values and the mean
 curve (`trial_intermediate_values`: step = evaluation, value = mean score over folds). They store a
 `diverged` or `infeasible` trial as PRUNED, a `failed` one as FAIL. Our tables, joined by
-`trial_id`, hold the rest.
-
-Study user attributes (JSON): `tunecli:format` (1), `tunecli:study_file` (the text as written),
-`tunecli:file` (its name), `tunecli:overrides` (list of `path=value`), `tunecli:resolved` (YAML
-with every default), `tunecli:summary` (DataSummary as a mapping), `tunecli:objective`
-({"metric", "direction"}), `tunecli:environment` (versions, numerics, device, CPU),
-`tunecli:edits` (list of {"first_trial", "changes", "study_file", "overrides"}),
-`tunecli:baselines` (list of Baseline as mappings; added during the first trials).
+`trial_id`, hold the rest. `attributes.py` describes the attributes of a study.
 """
 
 from __future__ import annotations
 
+import json
+import math
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Column,
+    Dialect,
     Double,
     ForeignKey,
     Integer,
@@ -25,11 +23,33 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    TypeDecorator,
     UniqueConstraint,
 )
 from sqlalchemy.dialects.mysql import MEDIUMTEXT
 
 metadata = MetaData()
+
+
+class _Json(TypeDecorator[Any]):
+    """A value as JSON."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str:
+        return json.dumps(value)
+
+
+class _IfFinite(TypeDecorator[float]):
+    """A number; NULL: not finite."""
+
+    impl = Double
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> float | None:
+        return value if math.isfinite(value) else None
+
 
 Table("trials", metadata, Column("trial_id", Integer, primary_key=True))  # for foreign keys
 
@@ -56,8 +76,8 @@ trials = Table(
     Column("reason", _LONG),
     Column("traceback", _LONG),
     Column("best_step", Integer),
-    Column("fold_scores", Text),  # JSON list, one per fold, at best_step
-    Column("metrics", Text),  # JSON mapping, means over folds at best_step
+    Column("fold_scores", _Json),  # list, one per fold, at best_step
+    Column("metrics", _Json),  # mapping, means over folds at best_step
     Column("seconds", Double),
     Column("n_weights", BigInteger),
     Column("peak_memory", BigInteger),  # bytes
@@ -71,10 +91,10 @@ curves = Table(
     Column("step", Integer, primary_key=True),
     Column("fold", Integer, primary_key=True),
     Column("epoch", Double, nullable=False),
-    Column("train_loss", Double),  # NULL: not finite
-    Column("score", Double),  # NULL: not finite
+    Column("train_loss", _IfFinite),
+    Column("score", _IfFinite),
     Column("lr", Double, nullable=False),
-    Column("metrics", Text, nullable=False),  # JSON mapping
+    Column("metrics", _Json, nullable=False),
 )
 
 predictions = Table(

@@ -11,52 +11,34 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
+from tunecli.database import schema
 from tunecli.database.urls import display_url, masked
 from tunecli.errors import DatabaseError, TunecliError
 
-_TEXT: set[type] = {str}
-_WHOLE: set[type] = {int}
-_NUMBER: set[type] = {int, float}
-_TIME: set[type] = {datetime}
-_NONE: set[type] = {type(None)}
+_NONE = type(None)
+_NUMBER = frozenset({int, float})
 
-_KINDS: Mapping[str, set[type]] = {
-    "study_id": _WHOLE,
-    "study_name": _TEXT,
-    "direction": _TEXT,
-    "key": _TEXT,
-    "value_json": _TEXT,
-    "trial_id": _WHOLE,
-    "number": _WHOLE,
-    "datetime_start": _TIME | _NONE,
-    "datetime_complete": _TIME | _NONE,
-    "started": _TIME | _NONE,
-    "ended": _TIME | _NONE,
-    "param_name": _TEXT,
+
+def _kinds_of_ours() -> dict[str, frozenset[type]]:
+    """Return the types that each column of our tables may hold."""
+    kinds: dict[str, frozenset[type]] = {}
+    for column in (column for table in schema.OURS for column in table.columns):
+        kind = getattr(column.type, "impl", column.type).python_type
+        known = kinds.get(column.name, frozenset()) | (_NUMBER if kind is float else {kind})
+        kinds[column.name] = known | {_NONE} if column.nullable else known
+    return kinds
+
+
+_TEXTS = ("study_name", "direction", "key", "value_json", "param_name", "distribution_json")
+_TIMES = ("datetime_start", "datetime_complete", "started", "ended")
+_NUMBERS = ("value", "intermediate_value", "lowest", "highest")  # NULL: not finite
+
+_KINDS: Mapping[str, frozenset[type]] = {
+    **_kinds_of_ours(),
+    **dict.fromkeys(_TEXTS, frozenset({str})),
+    **dict.fromkeys(_TIMES, frozenset({datetime, _NONE})),
+    **dict.fromkeys(_NUMBERS, _NUMBER | {_NONE}),
     "param_value": _NUMBER,
-    "distribution_json": _TEXT,
-    "value": _NUMBER | _NONE,  # NULL, with the kind in value_type: not finite
-    "intermediate_value": _NUMBER | _NONE,
-    "lowest": _NUMBER | _NONE,
-    "highest": _NUMBER | _NONE,
-    "config": _TEXT,
-    "attempt": _WHOLE,
-    "worker": _WHOLE | _NONE,
-    "outcome": _TEXT | _NONE,
-    "reason": _TEXT | _NONE,
-    "traceback": _TEXT | _NONE,
-    "best_step": _WHOLE | _NONE,
-    "fold_scores": _TEXT | _NONE,
-    "metrics": _TEXT | _NONE,
-    "seconds": _NUMBER | _NONE,
-    "n_weights": _WHOLE | _NONE,
-    "peak_memory": _WHOLE | _NONE,
-    "step": _WHOLE,
-    "fold": _WHOLE,
-    "epoch": _NUMBER,
-    "train_loss": _NUMBER | _NONE,
-    "score": _NUMBER | _NONE,
-    "lr": _NUMBER,
 }
 
 _LONGEST = 1e9

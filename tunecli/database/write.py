@@ -10,24 +10,24 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime
 from statistics import fmean
 from typing import Any
 
-from optuna.distributions import (
-    distribution_to_json,
-)
-from optuna.storages._rdb import models
+from optuna.distributions import distribution_to_json
 from optuna.trial import TrialState
 from sqlalchemy import Connection, Engine, Table, case, delete, insert, select, update
 from sqlalchemy.sql import ColumnElement
 
 from tunecli.database import creation, schema
+from tunecli.database.attributes import StoredAttributes, validated_attributes
 from tunecli.database.clock import utc_now
-from tunecli.database.engines import clear_errors, exists, open_engine
-from tunecli.database.trials import STATES, Trial, read_trials
+from tunecli.database.curves import Curve, mean_scores
+from tunecli.database.engines import clear_errors, exists, models, open_engine
+from tunecli.database.records import attribute_values, read_trials
+from tunecli.database.trials import STATES, Trial, refuse_others
 from tunecli.database.urls import refuse_unusable
 from tunecli.database.validate_rows import refuse_nonsense
 from tunecli.errors import DatabaseError
@@ -35,9 +35,13 @@ from tunecli.study_file.settings.settings import Direction
 from tunecli.study_file.settings.units import NOT_DEFINED
 from tunecli.training.outcome.evaluation import Evaluation, TrialResult
 
+_ATTRIBUTES = models.StudyUserAttributeModel.__table__
+_TRIALS = models.TrialModel.__table__
+_MEANS = models.TrialIntermediateValueModel.__table__
+
 
 class StudyDatabase:
-    """One study's rows. Only the driver holds one; others read (`report.analysis.records`).
+    """One study's rows. Only the driver holds one; others read (`records.py`).
 
     Every method raises DatabaseError if the database fails; the transaction is then rolled back.
 
@@ -67,17 +71,13 @@ class StudyDatabase:
             attributes: attributes of the study, as for `set_attributes`.
         """
         creation.create(url, name, directions, attributes or {})
-        database = cls._find(url, name)
+        database = cls.open(url, name)
         assert database is not None
         return database
 
     @classmethod
     def open(cls, url: str, name: str) -> StudyDatabase | None:
         """Open a study; return None if no study has that name."""
-        return cls._find(url, name)
-
-    @classmethod
-    def _find(cls, url: str, name: str) -> StudyDatabase | None:
         refuse_unusable(url)
         if not exists(url):
             return None
@@ -92,11 +92,11 @@ class StudyDatabase:
     @classmethod
     def is_foreign(cls, url: str, name: str) -> bool:
         """Return whether a study of that name exists that tunecli did not create."""
-        database = cls._find(url, name)
+        database = cls.open(url, name)
         if database is None:
             return False
-        with closing(database), database._transaction() as connection:
-            return not creation.is_ours(connection, database._study_id)
+        with closing(database):
+            return not database._attribute_values()
 
     @classmethod
     def put_away(cls, url: str, name: str) -> str | None:
@@ -105,7 +105,7 @@ class StudyDatabase:
         Returns:
             The new name; None if no study has that name.
         """
-        database = cls._find(url, name)
+        database = cls.open(url, name)
         if database is None:
             return None
         with closing(database), database._transaction() as connection:
@@ -132,37 +132,40 @@ class StudyDatabase:
 
     # --- the study
 
+    def attributes(self) -> StoredAttributes:
+        """Return all attributes of the study."""
+        with refuse_nonsense(self.url):
+            return validated_attributes(self._attribute_values())
+
     def attribute(self, key: str, default: Any = None) -> Any:
-        """Return a user attribute of the study, stored under `tunecli:<key>`."""
-        attributes = _table(models.StudyUserAttributeModel)
-        query = select(attributes.c.value_json).where(
-            attributes.c.study_id == self._study_id, attributes.c.key == f"tunecli:{key}"
-        )
+        """Return one attribute of the study as plain data."""
+        return self._attribute_values().get(key, default)
+
+    def _attribute_values(self) -> dict[str, Any]:
         with refuse_nonsense(self.url), self._transaction() as connection:
-            text = connection.execute(query).scalar()
-            return default if text is None else json.loads(text)
+            return attribute_values(connection, self._study_id)
 
     def set_attributes(self, values: Mapping[str, Any]) -> None:
         """Store user attributes of the study, each under `tunecli:<key>`, in one transaction."""
-        attributes = _table(models.StudyUserAttributeModel)
         rows = creation.attribute_rows(self._study_id, values)
-        keys = [row["key"] for row in rows]
+        mine = _ATTRIBUTES.c.study_id == self._study_id
         with self._transaction() as connection:
-            connection.execute(
-                delete(attributes).where(
-                    attributes.c.study_id == self._study_id, attributes.c.key.in_(keys)
-                )
-            )
-            connection.execute(insert(attributes), rows)
+            keys = [row["key"] for row in rows]
+            connection.execute(delete(_ATTRIBUTES).where(mine, _ATTRIBUTES.c.key.in_(keys)))
+            connection.execute(insert(_ATTRIBUTES), rows)
 
     # --- trials
 
     def trials(self) -> list[Trial]:
         """Return all trials by number, running ones included."""
         with refuse_nonsense(self.url), self._transaction() as connection:
-            trials = read_trials(connection, self._study_id)
-        self._trial_ids = {trial.number: trial_id for trial_id, trial in trials}
-        return [trial for _, trial in trials]
+            records = read_trials(connection, self._study_id)
+            refuse_others(records)
+            curves = mean_scores(connection, self._study_id)
+            self._trial_ids = {record.number: record.trial_id for record in records}
+            return [
+                Trial.of(record, curves.get(record.trial_id, Curve()).score) for record in records
+            ]
 
     def start_trial(self, trial: Trial) -> None:
         """Write a new running trial with all its parameters, in one transaction."""
@@ -173,11 +176,8 @@ class StudyDatabase:
             "datetime_start": _now(),
         }
         with self._transaction() as connection:
-            inserted = connection.execute(insert(_table(models.TrialModel)), row)
-            assert inserted.inserted_primary_key is not None
-            trial_id = inserted.inserted_primary_key[0]
-            for table in schema.OURS:  # left over from a deleted trial of the same id
-                connection.execute(delete(table).where(table.c.trial_id == trial_id))
+            trial_id = creation.inserted_id(connection, _TRIALS, row)
+            _delete(connection, schema.OURS, trial_id)  # of a deleted trial with the same id
             params = [
                 {
                     "trial_id": trial_id,
@@ -187,31 +187,23 @@ class StudyDatabase:
                 }
                 for name, distribution in trial.distributions.items()
             ]
-            _insert(connection, _table(models.TrialParamModel), params)
-            connection.execute(
-                insert(schema.trials),
-                {
-                    "trial_id": trial_id,
-                    "study_id": self._study_id,
-                    "number": trial.number,
-                    "config": trial.config.model_dump_json(),
-                    "attempt": trial.attempt,
-                },
-            )
+            _insert(connection, models.TrialParamModel.__table__, params)
+            details = {
+                "trial_id": trial_id,
+                "study_id": self._study_id,
+                "number": trial.number,
+                "config": trial.config.model_dump_json(),
+                "attempt": trial.attempt,
+            }
+            connection.execute(insert(schema.trials), details)
         self._trial_ids[trial.number] = trial_id
 
     def restart_trial(self, number: int, attempt: int) -> None:
         """Start another attempt at a running trial: its earlier evaluations are deleted."""
         trial_id = self._trial_ids[number]
-        intermediate = _table(models.TrialIntermediateValueModel)
         with self._transaction() as connection:
-            for table in (schema.curves, intermediate):
-                connection.execute(delete(table).where(table.c.trial_id == trial_id))
-            connection.execute(
-                update(schema.trials)
-                .where(schema.trials.c.trial_id == trial_id)
-                .values(attempt=attempt)
-            )
+            _delete(connection, (schema.curves, _MEANS), trial_id)
+            _update(connection, schema.trials, trial_id, attempt=attempt)
         self._buffer = [entry for entry in self._buffer if entry[0] != number]
 
     def add_evaluations(self, number: int, step: int, folds: Sequence[Evaluation]) -> None:
@@ -243,36 +235,23 @@ class StudyDatabase:
                 trial's.
         """
         trial_id = self._trial_ids[number]
-        rows = _table(models.TrialModel)
+        if values is None:
+            values = () if result.value is None else (result.value,)
+        details = {name: value for name, value in vars(result).items() if name in schema.trials.c}
         with self._transaction() as connection:
             self._write_evaluations(connection)
-            connection.execute(
-                update(rows)
-                .where(rows.c.trial_id == trial_id)
-                .values(state=STATES[result.outcome], datetime_complete=_end_of(rows))
-            )
-            if values is None:
-                values = () if result.value is None else (result.value,)
+            ended = {"state": STATES[result.outcome], "datetime_complete": _end()}
+            _update(connection, _TRIALS, trial_id, **ended)
             value_rows = [_value_row(trial_id, i, value) for i, value in enumerate(values)]
-            _insert(connection, _table(models.TrialValueModel), value_rows)
+            _insert(connection, models.TrialValueModel.__table__, value_rows)
             attributes = [
                 {"trial_id": trial_id, "key": key, "value_json": json.dumps(value)}
                 for key, value in _user_attributes(result).items()
             ]
-            _insert(connection, _table(models.TrialUserAttributeModel), attributes)
-            connection.execute(
-                update(schema.trials)
-                .where(schema.trials.c.trial_id == trial_id)
-                .values(worker=worker, **_details(result))
-            )
+            _insert(connection, models.TrialUserAttributeModel.__table__, attributes)
+            _update(connection, schema.trials, trial_id, worker=worker, **details)
             if keep_predictions and result.predictions is not None:
-                mine = select(rows.c.trial_id).where(rows.c.study_id == self._study_id)
-                connection.execute(
-                    delete(schema.predictions).where(schema.predictions.c.trial_id.in_(mine))
-                )
-                connection.execute(
-                    insert(schema.predictions), {"trial_id": trial_id, "npz": result.predictions}
-                )
+                self._replace_predictions(connection, trial_id, result.predictions)
         self._buffer = []
 
     # --- rows
@@ -281,27 +260,19 @@ class StudyDatabase:
         means, curves = [], []
         for number, step, folds in self._buffer:
             trial_id = self._trial_ids[number]
-            mean = fmean(evaluation.score for evaluation in folds)
-            stored, kind = models.TrialIntermediateValueModel.intermediate_value_to_stored_repr(
-                mean
-            )
-            means.append(
-                {
-                    "trial_id": trial_id,
-                    "step": step,
-                    "intermediate_value": stored,
-                    "intermediate_value_type": kind,
-                }
-            )
-            curves += [_curve_row(trial_id, fold, each) for fold, each in enumerate(folds)]
-        _insert(connection, _table(models.TrialIntermediateValueModel), means)
+            means.append(_mean_row(trial_id, step, fmean(each.score for each in folds)))
+            curves += [
+                {"trial_id": trial_id, "fold": fold, **vars(evaluation)}
+                for fold, evaluation in enumerate(folds)
+            ]
+        _insert(connection, _MEANS, means)
         _insert(connection, schema.curves, curves)
 
-
-def _table(model: Any) -> Table:
-    table = model.__table__
-    assert isinstance(table, Table)
-    return table
+    def _replace_predictions(self, connection: Connection, trial_id: int, npz: bytes) -> None:
+        kept = schema.predictions
+        mine = select(_TRIALS.c.trial_id).where(_TRIALS.c.study_id == self._study_id)
+        connection.execute(delete(kept).where(kept.c.trial_id.in_(mine)))
+        connection.execute(insert(kept), {"trial_id": trial_id, "npz": npz})
 
 
 def _insert(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
@@ -309,23 +280,28 @@ def _insert(connection: Connection, table: Table, rows: list[dict[str, Any]]) ->
         connection.execute(insert(table), rows)
 
 
+def _update(connection: Connection, table: Table, trial_id: int, **values: Any) -> None:
+    connection.execute(update(table).where(table.c.trial_id == trial_id).values(values))
+
+
+def _delete(connection: Connection, tables: Iterable[Table], trial_id: int) -> None:
+    for table in tables:
+        connection.execute(delete(table).where(table.c.trial_id == trial_id))
+
+
+def _mean_row(trial_id: int, step: int, mean: float) -> dict[str, Any]:
+    stored, kind = models.TrialIntermediateValueModel.intermediate_value_to_stored_repr(mean)
+    return {
+        "trial_id": trial_id,
+        "step": step,
+        "intermediate_value": stored,
+        "intermediate_value_type": kind,
+    }
+
+
 def _value_row(trial_id: int, objective: int, value: float) -> dict[str, Any]:
     stored, kind = models.TrialValueModel.value_to_stored_repr(value)
     return {"trial_id": trial_id, "objective": objective, "value": stored, "value_type": kind}
-
-
-def _curve_row(trial_id: int, fold: int, evaluation: Evaluation) -> dict[str, Any]:
-    train_loss, score = evaluation.train_loss, evaluation.score
-    return {
-        "trial_id": trial_id,
-        "step": evaluation.step,
-        "fold": fold,
-        "epoch": evaluation.epoch,
-        "train_loss": train_loss if math.isfinite(train_loss) else None,
-        "score": score if math.isfinite(score) else None,
-        "lr": evaluation.lr,
-        "metrics": json.dumps(evaluation.metrics),
-    }
 
 
 def _user_attributes(result: TrialResult) -> dict[str, Any]:
@@ -339,23 +315,9 @@ def _user_attributes(result: TrialResult) -> dict[str, Any]:
     return attributes | {n: value if math.isfinite(value) else NOT_DEFINED for n, value in metrics}
 
 
-def _details(result: TrialResult) -> dict[str, Any]:
-    return {
-        "outcome": result.outcome,
-        "reason": result.reason,
-        "traceback": result.traceback,
-        "best_step": result.best_step,
-        "fold_scores": json.dumps(result.fold_scores),
-        "metrics": json.dumps(result.metrics),
-        "seconds": result.seconds,
-        "n_weights": result.n_weights,
-        "peak_memory": result.peak_memory,
-    }
-
-
-def _end_of(rows: Table) -> ColumnElement[Any]:
+def _end() -> ColumnElement[Any]:
     """Return the later of now and the trial's start: the clock may have been set back between."""
-    now, start = _now(), rows.c.datetime_start
+    now, start = _now(), _TRIALS.c.datetime_start
     return case((start > now, start), else_=now)
 
 

@@ -13,6 +13,7 @@ from tunecli.data.fold_store import FoldStore
 from tunecli.data.rows.summary import is_same_content
 from tunecli.data.rows.workspace import Workspace
 from tunecli.data.user_code.import_user_code import permit
+from tunecli.database.records import StudyRecord, TrialRecord
 from tunecli.errors import RefitError
 from tunecli.model_folder.card import card
 from tunecli.model_folder.find import MODEL
@@ -20,7 +21,6 @@ from tunecli.model_folder.format.folder import TEXTS, refuse_foreign_model, writ
 from tunecli.model_folder.looks_at_test_set import count_look
 from tunecli.model_folder.refitting import Refitted, RefitTrial, as_searched, refit_seeds
 from tunecli.model_folder.results import Results, results_of
-from tunecli.report.analysis.records import StudyRecord, TrialRecord
 from tunecli.report.studies.best import config_of
 from tunecli.search.study.study_folder import StudyFolder
 from tunecli.search.study.trial_folders import BEST

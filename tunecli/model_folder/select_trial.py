@@ -8,10 +8,11 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from tunecli.database.attributes import RecordedObjective
+from tunecli.database.records import StudyRecord, TrialRecord
 from tunecli.errors import RefitError
 from tunecli.report.analysis import ranking
 from tunecli.report.analysis.pareto import front
-from tunecli.report.analysis.records import RecordedObjective, StudyRecord, TrialRecord
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.ties import simplest
 from tunecli.report.phrases.wording import metric_text

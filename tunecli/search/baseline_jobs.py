@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import asdict
 
-from pydantic import TypeAdapter
-
-from tunecli.database.validate_rows import refuse_nonsense
 from tunecli.database.write import StudyDatabase
 from tunecli.search.events.events import BaselinesScored, Notice, SearchEvent
 from tunecli.search.workers.executor import Executor
@@ -17,8 +13,6 @@ from tunecli.study_file.space.walk import first_value
 from tunecli.study_file.study_file import StudyFile
 from tunecli.training.outcome.evaluation import BASELINES, Baseline
 from tunecli.training.outcome.failure_reasons import WORKER_DIED
-
-_STORED = TypeAdapter(tuple[Baseline, ...])
 
 
 class Baselines:
@@ -35,7 +29,7 @@ class Baselines:
         self._study = study
         self._database = database
         self._executor = executor
-        stored = read_baselines(database) or ()
+        stored = database.attributes().baselines
         self._known = {baseline.name: baseline for baseline in stored}
         self._lacking = lacking(study, stored)
         self._running: dict[int, str] = {}
@@ -78,8 +72,7 @@ class Baselines:
 
     def _store(self, baseline: Baseline) -> Iterator[SearchEvent]:
         self._known[baseline.name] = baseline
-        baselines = [asdict(known) for known in self._known.values()]
-        self._database.set_attributes({"baselines": baselines})
+        self._database.set_attributes({"baselines": [*self._known.values()]})
         yield from self.tell()
 
     def stop(self) -> None:
@@ -87,17 +80,6 @@ class Baselines:
         for number in sorted(self._running):  # waiting jobs before running ones
             self._executor.kill(number)
         self._running.clear()
-
-
-def read_baselines(database: StudyDatabase) -> tuple[Baseline, ...] | None:
-    """Return the stored baselines; None in a study of a version without baselines.
-
-    Raises:
-        DatabaseError: the stored baselines are damaged.
-    """
-    with refuse_nonsense(database.url):
-        stored = database.attribute("baselines")
-        return None if stored is None else _STORED.validate_python(stored)
 
 
 def lacking(study: StudyFile, stored: Collection[Baseline]) -> list[str]:

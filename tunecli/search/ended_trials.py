@@ -8,14 +8,9 @@ from dataclasses import replace
 from statistics import stdev
 
 from tunecli.database.trials import Trial
-from tunecli.search.events.events import (
-    SearchEnded,
-    TrialFinished,
-)
+from tunecli.search.events.events import SearchEnded, TrialFinished
 from tunecli.search.study.front import FrontTracker
-from tunecli.search.workers.messages import (
-    WorkerDied,
-)
+from tunecli.search.workers.messages import WorkerDied
 from tunecli.study_file.settings.metric_names import label
 from tunecli.study_file.settings.settings import Direction, TrialConfig
 from tunecli.training.outcome.evaluation import TrialResult
@@ -56,7 +51,7 @@ def finished_event(trial: Trial, *, is_best: bool) -> TrialFinished:
 
 def earlier(trials: Sequence[Trial], directions: Sequence[Direction]) -> tuple[TrialFinished, ...]:
     """Return the trials that have ended, each marked if it was on the front when it ended."""
-    front = FrontTracker(directions)
+    front = FrontTracker[Trial](directions)
     ended = (trial for trial in trials if trial.outcome is not None)
     return tuple(finished_event(trial, is_best=front.take(trial)) for trial in ended)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import operator
 import os
 from collections.abc import Mapping, Sequence
@@ -10,16 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from tunecli.data.rows.summary import DataSummary
+from tunecli.database.attributes import FORMAT, Learned, RecordedObjective, StoredAttributes
 from tunecli.database.trials import Trial
 from tunecli.database.urls import display_url
 from tunecli.database.validate_rows import refuse_nonsense
 from tunecli.database.write import StudyDatabase
 from tunecli.errors import DatabaseError, StudyChangedError, StudyFileError
 from tunecli.numerics import NUMERICS, version_of
-from tunecli.search.baseline_jobs import lacking, read_baselines
+from tunecli.search.baseline_jobs import lacking
 from tunecli.search.study.study_folder import StudyFolder
 from tunecli.search.suggest.enumeration import Point
 from tunecli.search.workers.messages import DataReady
@@ -29,9 +27,11 @@ from tunecli.study_file.settings.metric_names import label
 from tunecli.study_file.settings.settings import Objective
 from tunecli.study_file.study_file import StudyFile
 from tunecli.study_file.text.counts import count
-from tunecli.training.outcome.evaluation import Baseline
 
-FORMAT = 1  # of what a study database contains in addition to Optuna's tables
+_WAYS_OUT = (
+    "Undo the change to resume the study, start a new study with --as NAME, or move the old "
+    "one to the trash with --restart."
+)
 
 
 @dataclass(frozen=True)
@@ -60,24 +60,17 @@ class StoredStudy:
 
     Attributes:
         study: the study file of the last call, completed.
-        environment: versions and hardware of the first call.
-        parallel: `search.parallel` of the first call; later values are in `edits`.
+        attributes: what the first call stored, and later calls added.
         edits: entries of `tunecli:edits`.
-        code: hash of each file and package of user code at the first call.
-        loaded: content hash of each file of user code that was ever imported, by its path relative
-            to the study file's folder.
-        baselines: untuned models that were scored; None in a study of a version without them.
+        knows_baselines: whether the study is of a version with baselines.
     """
 
     study: StudyFile
     summary: DataSummary
-    environment: dict[str, str]
-    parallel: int
+    attributes: StoredAttributes
     edits: list[dict[str, Any]]
     trials: list[Trial]
-    code: dict[str, str] = dataclasses.field(default_factory=dict)
-    loaded: dict[str, str] = dataclasses.field(default_factory=dict)
-    baselines: tuple[Baseline, ...] | None = None
+    knows_baselines: bool
 
     @classmethod
     def read(cls, database: StudyDatabase) -> StoredStudy:
@@ -88,37 +81,29 @@ class StoredStudy:
             DatabaseError: a newer version of tunecli wrote the study, or it is damaged.
         """
         with refuse_nonsense(database.url):
-            text = database.attribute("study_file")
-            if text is None:
+            _refuse_newer(database)
+            stored = database.attributes()
+            if not stored.study_file:
                 raise StudyChangedError(
                     "The database contains a study of this name that tunecli did not make. "
                     "Use --as NAME to start a study with another name."
                 )
-            _refuse_newer(database)
-            edits = [_edit(entry) for entry in database.attribute("edits", [])]
-            newest = edits[-1] if edits else {}
-            study = _study_file(
-                newest.get("study_file", text),
-                database.attribute("file"),
-                newest.get("overrides", database.attribute("overrides")),
-            )
-            summary = TypeAdapter(DataSummary).validate_python(database.attribute("summary"))
+            study, summary = _study_file(stored), stored.summary
+            assert summary is not None
+            assert stored.parallel > 0
             _refuse_default_test(study, summary)
             return cls(
                 study=study.completed(summary.task, summary.n_rows, summary.given),
                 summary=summary,
-                environment=dict(database.attribute("environment")),
-                parallel=operator.index(database.attribute("parallel")),
-                edits=edits,
+                attributes=stored,
+                edits=[_edit(entry) for entry in database.attribute("edits", [])],
                 trials=database.trials(),
-                code=dict(database.attribute("code", {})),
-                loaded=dict(database.attribute("loaded_code", {})),
-                baselines=read_baselines(database),
+                knows_baselines=database.attribute("baselines") is not None,
             )
 
     def is_finished(self, n_total: int) -> bool:
         """Return whether the study has all its baselines and `n_total` trials that have ended."""
-        if self.baselines is not None and lacking(self.study, self.baselines):
+        if self.knows_baselines and lacking(self.study, self.attributes.baselines):
             return False
         return len(self.trials) >= n_total and all(
             trial.outcome is not None for trial in self.trials
@@ -140,7 +125,7 @@ class StoredStudy:
             lines = "\n".join(f"  {change}" for change in refused)
             raise StudyChangedError(
                 f"Study {study.name} has {count(len(self.trials), 'trial')}. These edits would "
-                f"make new scores incomparable with theirs:\n{lines}\n{_ways_out()}"
+                f"make new scores incomparable with theirs:\n{lines}\n{_WAYS_OUT}"
             )
 
     def refuse_other_code(self, study: StudyFile) -> None:
@@ -149,13 +134,13 @@ class StoredStudy:
         Raises:
             StudyChangedError: a file or package differs from that of the first call.
         """
-        files = changed_files(Path(study.file).parent, self.loaded)
-        changed = files or study.changed_code(self.code)
+        files = changed_files(Path(study.file).parent, self.attributes.loaded_code)
+        changed = files or study.changed_code(self.attributes.code)
         if changed:
             have = "have" if len(changed) > 1 else "has"
             raise StudyChangedError(
                 f"{', '.join(changed[:5])} {have} changed since the first trial of study "
-                f"{study.name}, so new scores would not be comparable.\n{_ways_out()}"
+                f"{study.name}, so new scores would not be comparable.\n{_WAYS_OUT}"
             )
 
     def refuse_other_data(self, summary: DataSummary) -> None:
@@ -170,21 +155,22 @@ class StoredStudy:
             raise StudyChangedError(
                 f"The data of study {self.study.name} has changed since its first trial"
                 f"{reason if is_other else ''}, so new scores would not be comparable.\n"
-                f"{_ways_out()}"
+                f"{_WAYS_OUT}"
             )
 
     def differences(self, environment: dict[str, str]) -> list[str]:
         """Return the versions and hardware that differ from those of the first trial, in words."""
+        before = self.attributes.environment
         return [
-            f"{name}: {self.environment[name]} → {value}"
+            f"{name}: {before[name]} → {value}"
             for name, value in environment.items()
-            if name not in ("commit", "numerics") and self.environment.get(name, value) != value
+            if name not in ("commit", "numerics") and before.get(name, value) != value
         ]
 
     @property
     def numerics(self) -> int:
         """The version of the arithmetic at the first trial; 1 in studies that do not store it."""
-        return version_of(self.environment)
+        return version_of(self.attributes.environment)
 
     def record_edits(self, study: StudyFile, database: StudyDatabase) -> Edits:
         """Store this call's edits with the first trial that they affect."""
@@ -205,7 +191,7 @@ class StoredStudy:
         moved = [edit for edit in edits if edit["starts_sampler_over"]]
         return Edits(
             parallel=[
-                (0, self.parallel),
+                (0, self.attributes.parallel),
                 *((edit["first_trial"], edit["parallel"]) for edit in edits),
             ],
             segment=moved[-1]["first_trial"] if moved else 0,
@@ -218,7 +204,7 @@ def create_study(
     study: StudyFile,
     described: DataReady,
     start_with: Sequence[Point],
-    learned: Sequence[dict[str, Any]] = (),
+    learned: Sequence[Learned] = (),
 ) -> StudyDatabase:
     """Create the database of a new study, with everything that a resume compares."""
     assert study.objective is not None
@@ -233,9 +219,9 @@ def create_study(
             "file": study.file,
             "overrides": list(study.overrides),
             "resolved": study.to_yaml(),
-            "summary": dataclasses.asdict(described.summary),
-            "objective": objective_attribute(study.objective),
-            "objectives": [objective_attribute(objective) for objective in study.objectives],
+            "summary": described.summary,
+            "objective": stored_objective(study.objective),
+            "objectives": [stored_objective(objective) for objective in study.objectives],
             "start_with": list(start_with),
             "learned": list(learned),
             "parallel": study.search.parallel,
@@ -262,7 +248,7 @@ def keep_loaded_code(study: StudyFile, database: StudyDatabase, files: Mapping[s
         if before.get(path, content) != content:
             raise StudyChangedError(
                 f"{path} changed during the search of study {study.name}, so new scores would not "
-                f"be comparable.\n{_ways_out()}"
+                f"be comparable.\n{_WAYS_OUT}"
             )
     if not now.keys() <= before.keys():
         database.set_attributes({"loaded_code": before | now})
@@ -274,9 +260,9 @@ def below(study: StudyFile, files: Mapping[str, str]) -> dict[str, str]:
     return {os.path.relpath(path, folder): content for path, content in files.items()}
 
 
-def objective_attribute(objective: Objective) -> dict[str, str]:
+def stored_objective(objective: Objective) -> RecordedObjective:
     """Return an objective as the study's attributes store it."""
-    return {"metric": label(objective.metric), "direction": objective.direction}
+    return RecordedObjective(label(objective.metric), objective.direction)
 
 
 def _refuse_newer(database: StudyDatabase) -> None:
@@ -289,16 +275,15 @@ def _refuse_newer(database: StudyDatabase) -> None:
         )
 
 
-def _study_file(text: str, file: str, overrides: Sequence[str]) -> StudyFile:
+def _study_file(stored: StoredAttributes) -> StudyFile:
     """Read the stored study file; its mistakes are not the user's.
 
     Raises:
         ValueError: this version cannot read it.
     """
-    if not isinstance(text, str) or not isinstance(file, str):
-        raise TypeError("the study file is not a string")
+    text, overrides = stored.newest
     try:
-        return StudyFile.from_text(text, file, overrides)
+        return StudyFile.from_text(text, stored.file, overrides)
     except StudyFileError as error:
         raise ValueError(f"its study file is invalid: {error.problems[0].message}") from error
 
@@ -327,10 +312,3 @@ def _edit(entry: Any) -> dict[str, Any]:
 
 def _starts_sampler_over(change: Change) -> bool:
     return change.effect == "space" or change.path.startswith(("search.sampler", "search.order"))
-
-
-def _ways_out() -> str:
-    return (
-        "Undo the change to resume the study, start a new study with --as NAME, or move the old "
-        "one to the trash with --restart."
-    )

@@ -14,7 +14,6 @@ from pathlib import Path
 import optuna
 
 from tunecli.data.rows.workspace import Workspace
-from tunecli.database.learned_trials import as_attribute
 from tunecli.database.trials import Trial
 from tunecli.database.urls import without_password
 from tunecli.database.write import StudyDatabase
@@ -35,12 +34,11 @@ from tunecli.search.events.trackers.mirror import Mirrors
 from tunecli.search.events.trackers.tracker import Destination
 from tunecli.search.prune.judge import Judge
 from tunecli.search.resume import Edits, StoredStudy, create_study, keep_loaded_code
-from tunecli.search.start_configs import start_points
 from tunecli.search.study.study_folder import StudyFolder
 from tunecli.search.study.trash import put_away, refuse_foreign_study
 from tunecli.search.suggest.suggester import Suggester
 from tunecli.search.suggest.visible_trials import VisibleTrials
-from tunecli.search.transfer import learn, learned_by
+from tunecli.search.transfer import learn, start_points
 from tunecli.search.try_optuna import refuse_what_optuna_refuses
 from tunecli.search.workers.executor import EXECUTORS, Executor
 from tunecli.search.workers.machine import default_jobs, git_commit
@@ -136,7 +134,7 @@ class Search:
             if database is None or stored is None:
                 points = start_points(study, self._study_folder)
                 assert described.summary is not None
-                learned = as_attribute(learn(study, described.summary, self._study_folder))
+                learned = learn(study, described.summary, self._study_folder)
                 if self._restarts:  # only now: the new study can begin
                     yield from map(Notice, put_away(self._study_folder))
                 database = create_study(self._study_folder, study, described, points, learned)
@@ -183,7 +181,7 @@ class Search:
         assert described.summary is not None
         edits = stored.record_edits(study, database) if stored else Edits.none(study)
         history = stored.trials if stored else []
-        learned = tuple(map(str, learned_by(database)))
+        learned = tuple(map(str, database.attributes().learned))
         yield self._started(study, self._executor.n_workers, history, edits.news, learned)
         yield DataDescribed(described.summary)
         if stored is not None:
@@ -236,7 +234,7 @@ class Search:
         assert study.objective is not None
         lag = VisibleTrials(edits.parallel)
         points = database.attribute("start_with", [])
-        lessons = [lesson for one in learned_by(database) for lesson in one.lessons]
+        lessons = [lesson for one in database.attributes().learned for lesson in one.lessons]
         suggester = Suggester(study, points, history, lag, edits.segment, lessons)
         judge = Judge(study.search.pruner, study.objective.direction, study.name)
         for trial in history:

@@ -1,28 +1,75 @@
-"""`search.learn_from`: trials of other studies that a sampler sees before a study's first trial.
+"""What a new study takes from earlier ones: its first configurations, and lessons for its sampler.
 
-The lessons are stored in the study's database when it is created. So a resumed search learns the
-same, even if the other study has changed or no longer exists.
+`search.start_with` lists the configurations to try first, or takes them from another study.
+`search.learn_from` names studies whose trials a sampler sees before a study's first trial. Both
+are stored in the study's database when it is created. So a resumed search does the same, even if
+the other study has changed or no longer exists.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from contextlib import closing
 from pathlib import PurePath
 from typing import Any
 
 from tunecli.data.rows.summary import DataSummary
-from tunecli.database.learned_trials import Learned, Lesson, from_attribute
+from tunecli.database.attributes import Learned, Lesson, StoredAttributes
 from tunecli.database.trials import Trial
-from tunecli.database.validate_rows import refuse_nonsense
 from tunecli.database.write import StudyDatabase
-from tunecli.errors import StudyFileError
-from tunecli.search.resume import StoredStudy
+from tunecli.search.resume import StoredStudy, stored_objective
+from tunecli.search.study.front import FrontTracker
 from tunecli.search.study.study_folder import StudyFolder
+from tunecli.search.suggest.enumeration import Point
 from tunecli.study_file.locate_config import match
 from tunecli.study_file.settings.settings import DataSettings, TrialConfig, ValidationSettings
 from tunecli.study_file.space.tree import SETTINGS
 from tunecli.study_file.study_file import StudyFile
 from tunecli.training.outcome.failure_reasons import says_out_of_memory
+
+_START_WITH = ("search", "start_with", "study")
+_LEARN_FROM = ("search", "learn_from")
+
+
+def start_points(study: StudyFile, study_folder: StudyFolder) -> Sequence[Point]:
+    """Return partial parameter assignments for a study's first trials.
+
+    Args:
+        study: a completed study file.
+        study_folder: the study's folder; another study is searched for in the same `runs` or
+            database.
+
+    Raises:
+        StudyFileError: the other study does not exist, or it optimizes something else.
+    """
+    if study.start_from is None:
+        return study.start_with
+    name = study.start_from.study
+    database = _opened(study_folder, name)
+    if database is None:
+        message = (
+            f"study {name} does not exist in {study_folder.runs.resolve()}. Run it first, or list "
+            "the configurations here."
+        )
+        raise study.error([(_START_WITH, message)])
+    with closing(database):
+        _refuse_other_objective(study, database.attributes())
+        best = _best(database.trials(), study)[: study.start_from.best]
+    # Values outside the current ranges are left out, so the sampler suggests them.
+    return [match(study.tree, trial.config, trial.params).answers for trial in best]
+
+
+def _refuse_other_objective(study: StudyFile, source: StoredAttributes) -> None:
+    ours = tuple(stored_objective(objective) for objective in study.objectives)
+    if (source.objectives or (source.objective,)) != ours:
+        assert study.start_from is not None
+        wanted = " and ".join(f"{one.direction} {one.metric}" for one in ours)
+        message = (
+            f"study {study.start_from.study} does not {wanted}, so its best trials are not the "
+            "best ones here. List configurations instead."
+        )
+        raise study.error([(_START_WITH, message)])
 
 
 def learn(
@@ -41,65 +88,53 @@ def learn(
     return tuple(_learn(study, summary, study_folder, name) for name in study.search.learn_from)
 
 
-def learned_by(database: StudyDatabase) -> tuple[Learned, ...]:
-    """Return what a study learned when it was created.
-
-    Raises:
-        DatabaseError: the stored lessons are damaged.
-    """
-    with refuse_nonsense(database.url):
-        return from_attribute(database.attribute("learned", []))
-
-
 def _learn(
     study: StudyFile, summary: DataSummary, study_folder: StudyFolder, name: str
 ) -> Learned:
-    other = StudyFolder(study_folder.runs, name, study_folder.storage)
-    database = StudyDatabase.open(other.url, name) if name != study.name else None
+    database = _opened(study_folder, name) if name != study.name else None
     if database is None:
         problem = (
             f"study {name} cannot learn from itself"
             if name == study.name
             else f"study {name} does not exist in {study_folder.runs.resolve()}"
         )
-        raise _error(study, f"{problem}. Name a study that has trials, or remove {name}.")
-    try:
+        message = f"{problem}. Name a study that has trials, or remove {name}."
+        raise study.error([(_LEARN_FROM, message)])
+    with closing(database):
         theirs = StoredStudy.read(database)
-    finally:
-        database.close()
-    differences = _differences(theirs, study, summary)
-    if differences:
-        raise _error(
-            study,
-            f"study {name} has different {' and different '.join(differences)}, so its scores do "
-            f"not apply here. Remove {name}.",
+    if differences := " and different ".join(_differences(theirs, study, summary)):
+        message = (
+            f"study {name} has different {differences}, so its scores do not apply here. "
+            f"Remove {name}."
         )
+        raise study.error([(_LEARN_FROM, message)])
     outcomes = [_lesson(study, trial) for trial in theirs.trials]
     reasons = Counter(reason for reason in outcomes if isinstance(reason, str))
     lessons = tuple(lesson for lesson in outcomes if isinstance(lesson, Lesson))
     return Learned(name, len(outcomes), lessons, dict(reasons.most_common()))
 
 
-def _error(study: StudyFile, message: str) -> StudyFileError:
-    return study.error([(("search", "learn_from"), message)])
+def _opened(study_folder: StudyFolder, name: str) -> StudyDatabase | None:
+    """Open another study in the same `runs` or database; None if there is none of that name."""
+    other = StudyFolder(study_folder.runs, name, study_folder.storage)
+    return StudyDatabase.open(other.url, name)
 
 
 def _differences(theirs: StoredStudy, study: StudyFile, summary: DataSummary) -> list[str]:
     """Return the parts that make the scores of two studies incomparable, whatever the trial."""
-    pairs: dict[str, tuple[Any, Any]] = {
-        "data": (
-            (
-                theirs.summary.has_content_of(summary),
-                theirs.summary.n_search,
-                _facts(theirs.study.data),
-            ),
-            (True, summary.n_search, _facts(study.data)),
-        ),
-        "validation": (_facts(theirs.study.validation), _facts(study.validation)),
-        "objectives": (theirs.study.objectives, study.objectives),
-        "constraints": (theirs.study.constraints, study.constraints),
+    before, now = _comparable(theirs.study, theirs.summary), _comparable(study, summary)
+    is_other = {"data": not theirs.summary.has_content_of(summary)}
+    return [name for name in now if is_other.get(name) or before[name] != now[name]]
+
+
+def _comparable(study: StudyFile, summary: DataSummary) -> dict[str, Any]:
+    """Return what scores depend on in every trial of a completed study, by its name."""
+    return {
+        "data": (summary.n_search, _facts(study.data)),
+        "validation": _facts(study.validation),
+        "objectives": study.objectives,
+        "constraints": study.constraints,
     }
-    return [name for name, (before, now) in pairs.items() if before != now]
 
 
 def _facts(settings: DataSettings | ValidationSettings) -> dict[str, Any]:
@@ -132,3 +167,15 @@ def _part(config: TrialConfig, part: str) -> Any:
     if part == "data":
         return settings.scale, settings.augment
     return settings.model_dump(exclude={"max_time"}) if part == "training" else settings
+
+
+def _best(trials: Sequence[Trial], study: StudyFile) -> list[Trial]:
+    """Return complete trials, the best in the first objective first; ties by number.
+
+    With several objectives, the trials on the Pareto front come first.
+    """
+    directions = [objective.direction for objective in study.objectives]
+    sign = -1 if directions[0] == "maximize" else 1
+    front = FrontTracker(directions, trials)
+    complete = [trial for trial in trials if trial.values]
+    return sorted(complete, key=lambda trial: (trial not in front, sign * trial.values[0]))

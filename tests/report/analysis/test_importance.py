@@ -9,8 +9,8 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 from study_makers import complete, made, mlp
 
+from tunecli.database.records import StudyRecord, TrialRecord, read_study
 from tunecli.report.analysis.importance import importance
-from tunecli.report.analysis.records import StudyRecord, TrialRecord, read_study
 from tunecli.study_file.settings.ranges import Categories, FloatRange, IntRange, Range
 
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tunecli.database.records import StudyRecord, TrialRecord
 from tunecli.report.analysis.importance import importance
 from tunecli.report.analysis.importance_intervals import _quantile, importance_intervals
-from tunecli.report.analysis.records import StudyRecord, TrialRecord
 from tunecli.study_file.settings.ranges import FloatRange
 
 UNIT = FloatRange(0.0, 1.0)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tunecli.database.records import StudyRecord, TrialRecord
 from tunecli.report.analysis import ranking
-from tunecli.report.analysis.records import StudyRecord, TrialRecord
 from tunecli.study_file.settings.settings import Direction
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from study_makers import complete, made, mlp
 
-from tunecli.report.analysis.records import read_study
+from tunecli.database.records import read_study
 from tunecli.report.export.markdown import code, escaped, to_markdown
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.finding import Finding, NewSetting

@@ -16,8 +16,8 @@ from planted_studies import Plant, planted
 from study_makers import SUMMARY, complete, made, mlp
 
 from tunecli.database import urls
+from tunecli.database.records import StudyRecord, read_study
 from tunecli.model_folder.format import predicting
-from tunecli.report.analysis.records import StudyRecord, read_study
 from tunecli.report.export import study_export
 from tunecli.report.export.study_export import study_json, to_csv
 from tunecli.report.findings.space.isolation import isolations

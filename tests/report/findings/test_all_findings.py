@@ -11,7 +11,7 @@ import pytest
 from planted_studies import DECAY, LR, SPACE, WIDTH, Plant, planted
 from scipy import stats
 
-from tunecli.report.analysis.records import StudyRecord, TrialRecord
+from tunecli.database.records import StudyRecord, TrialRecord
 from tunecli.report.findings.all_findings import (
     MOST_SHOWN,
     all_findings,

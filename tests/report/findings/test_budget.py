@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from planted_studies import Plant, planted
 
-from tunecli.report.analysis.records import TrialRecord
+from tunecli.database.records import TrialRecord
 from tunecli.report.findings.budget import budget, expected_best, expected_gain
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from planted_studies import Plant, planted
 
-from tunecli.report.analysis.records import StudyRecord, TrialRecord
+from tunecli.database.records import StudyRecord, TrialRecord
 from tunecli.report.findings.evidence import evidence as evidence_module
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.optimism import expected_luck, optimism, paired_noises

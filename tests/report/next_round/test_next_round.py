@@ -12,7 +12,7 @@ import pytest
 from drawn_answers import drawn
 from locations import STUDIES
 
-from tunecli.report.analysis.records import StudyRecord, TrialRecord
+from tunecli.database.records import StudyRecord, TrialRecord
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.finding import (
     Change,

@@ -19,8 +19,8 @@ from page_studies import NASTY, Made, nasty, two_objectives, usual
 from planted_studies import Plant, planted
 from study_makers import complete, made, mlp
 
+from tunecli.database.records import StudyRecord, read_study
 from tunecli.database.urls import sqlite_url
-from tunecli.report.analysis.records import StudyRecord, read_study
 from tunecli.report.findings.all_findings import all_findings
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.finding import Finding, NewSetting

@@ -14,8 +14,8 @@ from optuna.distributions import FloatDistribution
 from page_studies import nasty, two_objectives, usual
 from study_makers import complete, made, mlp
 
+from tunecli.database.records import StudyRecord, read_study
 from tunecli.database.urls import sqlite_url
-from tunecli.report.analysis.records import StudyRecord, read_study
 from tunecli.report.findings.all_findings import all_findings
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.page.comparison_page import comparison_page

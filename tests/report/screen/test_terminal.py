@@ -16,8 +16,8 @@ from planted_studies import Plant, planted
 from rich.console import Console, Group, RenderableType
 from study_makers import complete, made, mlp
 
+from tunecli.database.records import StudyRecord, read_study
 from tunecli.errors import DatabaseError
-from tunecli.report.analysis.records import StudyRecord, read_study
 from tunecli.report.export.study_export import study_json
 from tunecli.report.findings.space.isolation import isolations
 from tunecli.report.phrases.wording import score

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from study_makers import CONFIG, complete, made, mlp
 
+from tunecli.database.records import StudyRecord, TrialRecord, read_study
 from tunecli.errors import DatabaseError
-from tunecli.report.analysis.records import StudyRecord, TrialRecord, read_study
 from tunecli.report.studies.best import config_yaml
 from tunecli.study_file.study_file import StudyFile
 

@@ -12,8 +12,8 @@ from markdown_it import MarkdownIt
 from rich.console import Console
 from study_makers import CONFIG, SUMMARY, complete, made, mlp
 
+from tunecli.database.records import StudyRecord, read_study
 from tunecli.errors import NotComparableError
-from tunecli.report.analysis.records import StudyRecord, read_study
 from tunecli.report.export.markdown import comparison_markdown
 from tunecli.report.export.study_export import comparison_json
 from tunecli.report.screen.comparison_lines import comparison_parts

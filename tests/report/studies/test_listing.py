@@ -9,10 +9,10 @@ from pathlib import Path
 from rich.console import Console
 from study_makers import complete, made, mlp
 
+from tunecli.database.records import read_study
 from tunecli.database.urls import sqlite_url
 from tunecli.database.write import StudyDatabase
 from tunecli.report.analysis.ranking import best_trial
-from tunecli.report.analysis.records import read_study
 from tunecli.report.screen.listing_table import render_listing
 from tunecli.report.studies.listing import list_studies, studies_in
 from tunecli.training.outcome.evaluation import TrialResult

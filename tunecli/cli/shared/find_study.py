@@ -12,7 +12,7 @@ from tunecli.cli.shared.streams import say
 from tunecli.errors import StudyNotFoundError
 
 if TYPE_CHECKING:
-    from tunecli.report.analysis.records import StudyRecord
+    from tunecli.database.records import StudyRecord
     from tunecli.search.study.study_folder import StudyFolder
 
 
@@ -39,7 +39,7 @@ def study_at(study: str, runs: Path, storage: str | None) -> StudyFolder:
 
 def record_at(study: str, runs: Path, storage: str | None) -> tuple[StudyFolder, StudyRecord]:
     """Return the folder of a study and its record, given its name or its study file."""
-    from tunecli.report.analysis.records import read_study
+    from tunecli.database.records import read_study
 
     study_folder = study_at(study, runs, storage)
     return study_folder, read_study(study_folder.url, study_folder.name)

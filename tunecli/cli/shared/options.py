@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Argument, BadParameter, Option
 
 if TYPE_CHECKING:
-    from tunecli.report.analysis.records import StudyRecord, TrialRecord
+    from tunecli.database.records import StudyRecord, TrialRecord
     from tunecli.search.study.study_folder import StudyFolder
     from tunecli.study_file.catalogue.allowed_code import AllowedCode
 
@@ -97,8 +97,8 @@ def chosen(
     Raises:
         RefitError: no trial fits them.
     """
+    from tunecli.database.attributes import RecordedObjective
     from tunecli.model_folder import select_trial
-    from tunecli.report.analysis.records import RecordedObjective
 
     if (trial != "best") + (pareto is not None) + (best_within is not None) > 1:
         raise BadParameter("--trial, --pareto and --best-within are mutually exclusive.")

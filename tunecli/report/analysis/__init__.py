@@ -1,1 +1,1 @@
-"""The records of a study, and statistics on them as pure functions."""
+"""Statistics on the records of a study, as pure functions."""

@@ -15,13 +15,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from tunecli.database.records import StudyRecord, TrialRecord
 from tunecli.report.analysis.ranking import ranked
-from tunecli.report.analysis.records import StudyRecord, TrialRecord
 from tunecli.study_file.settings.ranges import Categories, FloatRange, IntRange, Range
 
 if TYPE_CHECKING:
     from optuna import Study
-    from optuna.distributions import BaseDistribution
 
 ENOUGH_TRIALS = 10
 
@@ -130,10 +129,12 @@ def rebuilt(study: StudyRecord, trials: Sequence[TrialRecord], names: set[str]) 
     """Return these trials as a study in memory, by number, with only the named parameters."""
     import optuna
 
+    from tunecli.database.trials import to_distribution  # imports Optuna, which is slow
+
     with _silence():
         in_memory = optuna.create_study(direction=study.direction)
     distributions = {
-        kind: _distribution(kind) for trial in trials for kind in trial.ranges.values()
+        kind: to_distribution(kind) for trial in trials for kind in trial.ranges.values()
     }
     in_memory.add_trials(
         optuna.trial.create_trial(
@@ -146,22 +147,6 @@ def rebuilt(study: StudyRecord, trials: Sequence[TrialRecord], names: set[str]) 
         for trial in sorted(trials, key=lambda trial: trial.number)
     )
     return in_memory
-
-
-def _distribution(kind: Range) -> BaseDistribution:
-    from optuna.distributions import (
-        CategoricalDistribution,
-        FloatDistribution,
-        IntDistribution,
-    )
-
-    match kind:
-        case Categories(choices):
-            return CategoricalDistribution(choices)
-        case IntRange(low, high, log, step):
-            return IntDistribution(low, high, log, step)
-        case FloatRange(low, high, log, width):
-            return FloatDistribution(low, high, log, width)
 
 
 @contextmanager

@@ -13,9 +13,9 @@ from typing import NamedTuple
 from optuna import Study
 from optuna.trial import FrozenTrial
 
+from tunecli.database.records import StudyRecord
 from tunecli.report.analysis.importance import hardly_differ, importance, importances_of, rebuilt
 from tunecli.report.analysis.ranking import ranked
-from tunecli.report.analysis.records import StudyRecord
 
 N_RESAMPLES = 20
 

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from tunecli.report.analysis.records import StudyRecord, TrialRecord
+from tunecli.database.records import StudyRecord, TrialRecord
 from tunecli.report.phrases import wording
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+from tunecli.search.study.front import FrontTracker
 
 
 @dataclass(frozen=True)
@@ -30,16 +25,9 @@ class Front:
 
 def front(study: StudyRecord) -> Front:
     """Return the front of the complete trials; a trial that breaks a limit is not complete."""
-    import numpy as np
-
-    known = [trial for trial in study.trials if _counts(trial, len(study.objectives))]
-    if not known:
-        return Front((), 0)
-    signs = np.array([-1.0 if o.direction == "maximize" else 1.0 for o in study.objectives])
-    values = np.array([trial.values for trial in known]) * signs  # smaller is better
-    order = sorted(range(len(known)), key=lambda i: (*values[i].tolist(), known[i].number))
-    kept = _unbeaten(values[order])
-    return Front(tuple(known[order[i]] for i in kept), len(known))
+    directions = [objective.direction for objective in study.objectives]
+    known = [trial for trial in study.trials if _counts(trial, len(directions))]
+    return Front(tuple(FrontTracker(directions, known)), len(known))
 
 
 def goal(study: StudyRecord) -> str:
@@ -50,20 +38,3 @@ def goal(study: StudyRecord) -> str:
 def _counts(trial: TrialRecord, n_objectives: int) -> bool:
     is_whole = trial.state == "complete" and len(trial.values) == n_objectives
     return is_whole and all(map(math.isfinite, trial.values))
-
-
-def _unbeaten(values: NDArray[np.float64]) -> Sequence[int]:
-    """Return the rows that no earlier row equals or beats in everything.
-
-    Args:
-        values: (n, n_objectives), smaller is better; sorted, so that no row beats an earlier one.
-    """
-    import numpy as np
-
-    kept: list[int] = []
-    best = np.empty((0, values.shape[1]))
-    for index, row in enumerate(values):
-        if not (best <= row).all(axis=1).any():
-            kept.append(index)
-            best = np.vstack([best, row])
-    return kept

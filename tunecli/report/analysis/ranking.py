@@ -8,8 +8,8 @@ from collections.abc import Mapping
 
 from pydantic import ValidationError
 
+from tunecli.database.records import StudyRecord, TrialRecord
 from tunecli.report.analysis.fold_test import are_tied
-from tunecli.report.analysis.records import StudyRecord, TrialRecord
 from tunecli.study_file.settings.settings import ValidationSettings
 
 WORDS = ("complete", "pruned", "diverged", "infeasible", "failed", "running", "waiting")

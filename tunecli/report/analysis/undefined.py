@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from tunecli.report.analysis.curves import Curve
-from tunecli.report.analysis.records import TrialRecord
+from tunecli.database.curves import Curve
+from tunecli.database.records import TrialRecord
 from tunecli.report.phrases.wording import joined
 from tunecli.study_file.settings.metric_names import metric_needs
 

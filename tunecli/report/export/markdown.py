@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from tunecli.database.records import StudyRecord
 from tunecli.report.analysis import ranking
 from tunecli.report.analysis.pareto import front
-from tunecli.report.analysis.records import StudyRecord
 from tunecli.report.analysis.undefined import undefined_metrics
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.finding import Finding

@@ -6,7 +6,7 @@ are seconds, memory is bytes.
 
     format, name, metric, direction, database (no password), file, study_file, overrides,
     resolved, environment, edits
-    learned       [{study, n_trials, lessons, left_out}], see `tunecli.database.learned_trials`
+    learned       [{study, n_trials, lessons, left_out}], see `tunecli.database.attributes`
     summary       what the data is, or null
     baselines     [{name, fold_scores, seconds, metrics, note}]: untuned models on the same folds;
                   without fold_scores, the note is the reason
@@ -69,14 +69,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from tunecli.database.learned_trials import as_attribute
+from tunecli.database.curves import Curve
+from tunecli.database.records import StudyRecord, TrialRecord
 from tunecli.database.urls import without_password
 from tunecli.report.analysis import ranking
-from tunecli.report.analysis.curves import Curve
 from tunecli.report.analysis.importance import importance
 from tunecli.report.analysis.importance_intervals import importance_intervals
 from tunecli.report.analysis.pareto import front
-from tunecli.report.analysis.records import StudyRecord, TrialRecord
 from tunecli.report.analysis.undefined import undefined_metrics
 from tunecli.report.findings.all_findings import all_findings
 from tunecli.report.findings.evidence.evidence import Evidence
@@ -113,10 +112,10 @@ def study_json(study: StudyRecord) -> str:
         "resolved": study.resolved,
         "environment": study.environment,
         "edits": study.edits,
-        "learned": as_attribute(study.learned),
+        "learned": [asdict(one) for one in study.learned],
         "summary": asdict(study.summary) if study.summary is not None else None,
         "baselines": [asdict(baseline) for baseline in study.baselines],
-        "test_looks": [look.model_dump() for look in study.test_looks],
+        "test_looks": [asdict(look) for look in study.test_looks],
         "counts": ranking.counts(study),
         "best": winner.number if winner is not None else None,
         "again": best.config_yaml(study, winner) if winner is not None else "",

@@ -13,9 +13,9 @@ import math
 import statistics
 from collections.abc import Iterator, Sequence
 
+from tunecli.database.records import TrialRecord
 from tunecli.report.analysis.fold_test import LEVEL
 from tunecli.report.analysis.ranking import noise_of
-from tunecli.report.analysis.records import TrialRecord
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.finding import Finding, finding
 from tunecli.report.findings.evidence.separation import log_choose

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtr
 
-from tunecli.report.analysis.curves import Curve
+from tunecli.database.curves import Curve
+from tunecli.database.records import TrialRecord
 from tunecli.report.analysis.ranking import noise_of
-from tunecli.report.analysis.records import TrialRecord
 from tunecli.report.findings.evidence.effects import ranks
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.finding import Finding, finding

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from scipy.special import stdtrit
 
-from tunecli.report.analysis.records import TrialRecord
+from tunecli.database.records import TrialRecord
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.finding import Finding, NewSetting, finding
 from tunecli.report.findings.evidence.positions import rounded

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from tunecli.report.analysis.records import TrialRecord
+from tunecli.database.records import TrialRecord
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.finding import Finding, finding
 from tunecli.report.phrases.wording import score

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from tunecli.database.records import TrialRecord
 from tunecli.report.analysis.fold_test import p_value
 from tunecli.report.analysis.ranking import noise_of
-from tunecli.report.analysis.records import TrialRecord
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.finding import Finding, finding
 from tunecli.report.phrases.wording import duration

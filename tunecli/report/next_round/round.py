@@ -10,16 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from tunecli.database.records import StudyRecord
 from tunecli.errors import StudyFileError, TunecliError
 from tunecli.report.analysis.ranking import best_trial
-from tunecli.report.analysis.records import StudyRecord
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.finding import NewSetting
 from tunecli.report.next_round.chosen_changes import Advice, closer, is_possible, settled
 from tunecli.report.next_round.editing import Editing, UnfitError
 from tunecli.report.next_round.paths import moved
 from tunecli.report.phrases import wording
-from tunecli.report.phrases.optional_ranges import newest
 from tunecli.study_file.read.overrides import with_overrides
 from tunecli.study_file.read.sampler_rules import LEARNERS
 from tunecli.study_file.study_file import StudyFile
@@ -112,7 +111,7 @@ def following(name: str) -> str:
 
 def _old(study: StudyRecord, folder: Path | None) -> tuple[str, StudyFile]:
     """Return the study file that the search used last, with its overrides applied."""
-    text, overrides = newest(study.study_file, study.overrides, study.edits)
+    text, overrides = study.newest
     if not text:
         raise NoStudyFileError(
             f"Study {study.name} was made by another program. It has no study file, which a next "

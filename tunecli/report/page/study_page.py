@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from tunecli.database.records import StudyRecord, TrialRecord
 from tunecli.database.urls import without_password
 from tunecli.report.analysis import pareto, ranking
 from tunecli.report.analysis.importance import Importance, importance
 from tunecli.report.analysis.importance_intervals import ImportanceInterval, importance_intervals
-from tunecli.report.analysis.records import StudyRecord, TrialRecord
 from tunecli.report.analysis.undefined import undefined_metrics
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.finding import Finding

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 
+from tunecli.database.records import StudyRecord, TrialRecord
 from tunecli.report.analysis.pareto import front
-from tunecli.report.analysis.records import StudyRecord, TrialRecord
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.page.plots.scores import outcome_of
 from tunecli.report.phrases import wording
-from tunecli.report.phrases.optional_ranges import GATE, is_gate
 from tunecli.report.screen.trial_tables import objective_cells, parameters_text
+from tunecli.study_file.settings.ranges import GATE, is_gate
 from tunecli.study_file.text.scalars import Scalar
 
 

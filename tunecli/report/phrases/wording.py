@@ -13,7 +13,7 @@ from statistics import fmean
 from typing import Any
 
 from tunecli.data.rows.summary import DataSummary
-from tunecli.report.phrases.optional_ranges import GATE, is_gate
+from tunecli.study_file.settings.ranges import GATE, is_gate
 from tunecli.study_file.settings.units import with_unit
 from tunecli.study_file.text.counts import count
 from tunecli.study_file.text.scalars import Scalar

@@ -12,10 +12,10 @@ from rich.text import Text
 
 from tunecli.report.phrases import wording
 from tunecli.report.phrases.layout import beside
-from tunecli.report.phrases.optional_ranges import GATE
 from tunecli.report.screen.trial_tables import range_text
 from tunecli.study_file.settings.metric_names import label
 from tunecli.study_file.settings.ranges import (
+    GATE,
     Categories,
     Condition,
     FloatRange,

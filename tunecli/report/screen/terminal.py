@@ -10,10 +10,10 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from tunecli.database.curves import Curve
+from tunecli.database.records import StudyRecord, TrialRecord
 from tunecli.report.analysis import pareto, ranking
-from tunecli.report.analysis.curves import Curve
 from tunecli.report.analysis.importance import Importance, importance
-from tunecli.report.analysis.records import StudyRecord, TrialRecord
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.finding import Finding, Severity
 from tunecli.report.phrases import wording

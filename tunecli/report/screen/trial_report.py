@@ -8,8 +8,8 @@ from itertools import starmap
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from tunecli.report.analysis.curves import Curve
-from tunecli.report.analysis.records import StudyRecord, TrialRecord
+from tunecli.database.curves import Curve
+from tunecli.database.records import StudyRecord, TrialRecord
 from tunecli.report.analysis.undefined import undefined_metrics
 from tunecli.report.phrases import wording
 from tunecli.report.phrases.layout import beside, heading

@@ -9,13 +9,19 @@ from rich.progress_bar import ProgressBar
 from rich.table import Column, Table
 from rich.text import Text
 
+from tunecli.database.records import StudyRecord, TrialRecord
 from tunecli.report.analysis import ranking
-from tunecli.report.analysis.records import StudyRecord, TrialRecord
 from tunecli.report.findings.space.isolation import Branch, Isolation
 from tunecli.report.phrases import wording
 from tunecli.report.phrases.layout import folded, numeric, plain_table, unbroken
-from tunecli.report.phrases.optional_ranges import GATE, is_gate
-from tunecli.study_file.settings.ranges import Categories, FloatRange, IntRange, Range
+from tunecli.study_file.settings.ranges import (
+    GATE,
+    Categories,
+    FloatRange,
+    IntRange,
+    Range,
+    is_gate,
+)
 from tunecli.study_file.text.scalars import Scalar
 
 _BAR = 30  # columns

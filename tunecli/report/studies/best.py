@@ -6,8 +6,8 @@ import json
 
 from pydantic import ValidationError
 
+from tunecli.database.records import StudyRecord, TrialRecord
 from tunecli.errors import DatabaseError
-from tunecli.report.analysis.records import StudyRecord, TrialRecord
 from tunecli.study_file.print_trial import to_yaml
 from tunecli.study_file.settings.settings import TrialConfig
 

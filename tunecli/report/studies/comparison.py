@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from tunecli.database.records import StudyRecord, TrialRecord
 from tunecli.errors import NotComparableError
 from tunecli.report.analysis import ranking
 from tunecli.report.analysis.fold_test import are_tied
-from tunecli.report.analysis.records import StudyRecord, TrialRecord
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.space.isolation import Branch, Isolation, isolations
 from tunecli.report.phrases import wording
@@ -55,11 +55,8 @@ class ComparedStudy:
     def best_so_far(self) -> list[float | None]:
         """Return the best value after each trial, by number; None before one is complete."""
         steps = dict(ranking.best_so_far(self.study))
-        curve: list[float | None] = []
-        for trial in self.study.trials:
-            last = curve[-1] if curve else None
-            curve.append(steps.get(trial.number, last))
-        return curve
+        best: float | None = None
+        return [best := steps.get(trial.number, best) for trial in self.study.trials]
 
 
 @dataclass(frozen=True)

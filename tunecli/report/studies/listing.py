@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,27 +9,18 @@ from typing import Any
 
 from sqlalchemy import Connection, DateTime, Float, Row, text
 
+from tunecli.database import queries
+from tunecli.database.records import attribute_values
 from tunecli.database.urls import sqlite_url
 from tunecli.errors import TunecliError
-from tunecli.report.analysis import queries
 from tunecli.study_file.settings.settings import Direction
 
 _STATES = text(
-    "SELECT state, count(*) AS n FROM trials WHERE study_id = :study GROUP BY state ORDER BY state"
-)
-_ACTIVITY = text(
-    "SELECT max(datetime_start) AS started, max(datetime_complete) AS ended"
-    " FROM trials WHERE study_id = :study"
-).columns(started=DateTime, ended=DateTime)
-_EXTREMES = text(
-    "SELECT min(v.value) AS lowest, max(v.value) AS highest FROM trial_values v"
-    " JOIN trials t ON t.trial_id = v.trial_id"
-    " WHERE t.study_id = :study AND t.state = 'COMPLETE'"
-).columns(lowest=Float, highest=Float)
-_OBJECTIVE = text(
-    "SELECT value_json FROM study_user_attributes"
-    " WHERE study_id = :study AND key = 'tunecli:objective'"
-)
+    "SELECT t.state, count(*) AS n, max(t.datetime_start) AS started,"
+    " max(t.datetime_complete) AS ended, min(v.value) AS lowest, max(v.value) AS highest"
+    " FROM trials t LEFT JOIN trial_values v ON v.trial_id = t.trial_id AND v.objective = 0"
+    " WHERE t.study_id = :study GROUP BY t.state ORDER BY t.state"
+).columns(started=DateTime, ended=DateTime, lowest=Float, highest=Float)
 
 
 @dataclass(frozen=True)
@@ -80,9 +70,7 @@ def studies_in(url: str) -> list[StudyListing]:
 
 def _listings(path: Path) -> list[StudyListing]:
     try:
-        with queries.connection(sqlite_url(path)) as opened:
-            studies = queries.rows(opened, queries.STUDIES)
-            listings = [_listing(opened, study) for study in studies]
+        listings = studies_in(sqlite_url(path))
     except TunecliError as error:
         return [StudyListing(path.parent.name, error=str(error))]
     home = path.parent.name
@@ -95,14 +83,16 @@ def _listing(opened: Connection, study: Row[Any]) -> StudyListing:
 
     directions = rows(queries.DIRECTIONS)
     maximize = directions[0].direction == "MAXIMIZE"
-    (extremes,) = rows(_EXTREMES)
-    (times,) = rows(_ACTIVITY)
-    objective: dict[str, str] = next((json.loads(row.value_json) for row in rows(_OBJECTIVE)), {})
-    best = (extremes.highest if maximize else extremes.lowest) if len(directions) == 1 else None
+    states = {row.state: row for row in rows(_STATES)}
+    objective = attribute_values(opened, study.study_id).get("objective", {})
+    best = None
+    if len(directions) == 1 and "COMPLETE" in states:
+        best = states["COMPLETE"].highest if maximize else states["COMPLETE"].lowest
+    times = (time for row in states.values() for time in (row.started, row.ended))
     last = max((time for time in times if time is not None), default=None)
     return StudyListing(
         name=study.study_name,
-        n_by_state={row.state.lower(): row.n for row in rows(_STATES)},
+        n_by_state={state.lower(): row.n for state, row in states.items()},
         metric=objective.get("metric", "value"),
         direction="maximize" if maximize else "minimize",
         best=best,

@@ -18,6 +18,8 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
+from pydantic import TypeAdapter, ValidationError
+
 from tunecli.files.file_lock import UNLOCKABLE
 from tunecli.files.own import NotOwnError, open_file, refuse_foreign
 from tunecli.files.small import read_small
@@ -50,17 +52,8 @@ class Holder:
         """Read the holder from a file; None if the file has none, or only a part."""
         try:
             refuse_foreign(path, "file")
-            return cls.parse(read_small(path))
-        except OSError:
-            return None
-
-    @classmethod
-    def parse(cls, content: bytes) -> Holder | None:
-        """Read the holder from bytes; None if they name none, or only a part."""
-        try:
-            data = json.loads(content)
-            return cls(int(data["pid"]), str(data["host"]), str(data["boot"]), str(data["since"]))
-        except (ValueError, TypeError, LookupError, RecursionError):
+            return _HOLDER.validate_json(read_small(path))
+        except (OSError, ValidationError):
             return None
 
     @property
@@ -74,6 +67,9 @@ class Holder:
         """Return the holder in words, in printable characters."""
         host, since = (ascii(text)[1:-1] for text in (self.host, self.since))
         return f"process {self.pid} on {host} since {since}"
+
+
+_HOLDER = TypeAdapter(Holder)
 
 
 class TakenError(Exception):

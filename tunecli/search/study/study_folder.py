@@ -6,10 +6,9 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from itertools import chain, count
 from pathlib import Path
 
+from tunecli.database.clock import stamps
 from tunecli.errors import (
     NO_RIGHT,
     NO_ROOM,
@@ -112,9 +111,8 @@ class StudyFolder:
 
     def _new_in(self, trash: Path) -> Path:
         """Create a new folder in the trash."""
-        stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-        for ending in chain([""], (f"-{number}" for number in count(2))):
-            target = trash / f"{self.name}-{stamp}{ending}"
+        for stamp in stamps():
+            target = trash / f"{self.name}-{stamp}"
             with suppress(FileExistsError):
                 target.mkdir()
                 return target

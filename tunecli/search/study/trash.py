@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
 from tunecli.database import sqlite_files
@@ -82,13 +83,8 @@ def _refuse_foreign_file(path: Path) -> None:
 def _names_us(path: Path) -> bool:
     if not path.is_file():
         return False
-    with path.open("rb") as file:
-        before = b""
-        while block := file.read(2**20):
-            if _OUR_NAME in before + block:
-                return True
-            before = block[-len(_OUR_NAME) :]
-    return False
+    with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
+        return content.find(_OUR_NAME) >= 0
 
 
 def _sentence(where: str, what: str) -> str:

@@ -13,29 +13,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from optuna import samplers
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
 from optuna.exceptions import ExperimentalWarning
 from optuna.search_space import IntersectionSearchSpace
 
-from tunecli.study_file.settings.ranges import Categories, FloatRange, IntRange, Parameter, Range
+from tunecli.database.trials import to_distribution
+from tunecli.study_file.settings.ranges import Categories, Parameter
 from tunecli.study_file.settings.settings import Component
-
-
-def to_distribution(range_: Range) -> BaseDistribution:
-    """Return the Optuna distribution of a range; categories keep their order."""
-    match range_:
-        case FloatRange(low, high, log, step):
-            return FloatDistribution(low, high, log=log, step=step)
-        case IntRange(low, high, log, step):
-            return IntDistribution(low, high, log=log, step=step)
-        case Categories(choices):
-            return CategoricalDistribution(choices)
-
 
 Continues = Literal["rebuilt", "replayed", "enumerated"]
 

@@ -20,8 +20,8 @@ from optuna.distributions import BaseDistribution
 from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from tunecli.database.learned_trials import Lesson
-from tunecli.database.trials import Trial
+from tunecli.database.attributes import Lesson
+from tunecli.database.trials import Trial, to_distribution
 from tunecli.errors import TunecliError
 from tunecli.search.suggest.enumeration import Point, shuffled_points
 from tunecli.search.suggest.samplers import (
@@ -29,7 +29,6 @@ from tunecli.search.suggest.samplers import (
     common_space,
     make_sampler,
     share_space,
-    to_distribution,
 )
 from tunecli.search.suggest.visible_trials import VisibleTrials
 from tunecli.study_file.settings.ranges import Categories, FloatRange, IntRange, Range

@@ -60,3 +60,12 @@ class Parameter:
     name: str
     range: Range
     conditions: tuple[Condition, ...] = ()
+
+
+GATE = ".or"
+"""Ending of the parameter that decides whether `or:` takes the place of a range."""
+
+
+def is_gate(name: str, value: Scalar) -> bool:
+    """Return whether a parameter records that `or:` was taken, by its name and type."""
+    return name.endswith(GATE) and isinstance(value, bool)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from tunecli.report.analysis.records import StudyRecord, TrialRecord
+from tunecli.database.records import StudyRecord, TrialRecord
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.separation import best_rule, rule_at_end
 from tunecli.study_file.settings.ranges import Categories, FloatRange

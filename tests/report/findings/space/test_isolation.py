@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from planted_studies import Plant, planted
 
-from tunecli.report.analysis.records import StudyRecord, TrialRecord
+from tunecli.database.records import StudyRecord, TrialRecord
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.space.isolation import FEWEST_TRIALS, Isolation, isolations
 from tunecli.study_file.settings.ranges import Categories

@@ -11,10 +11,10 @@ from zlib import crc32
 
 from numpy.random import Generator, default_rng
 
+from tunecli.database.curves import Curve
+from tunecli.database.records import StudyRecord, TrialRecord
 from tunecli.errors import StudyFileError
-from tunecli.report.analysis.curves import Curve
 from tunecli.report.analysis.ranking import n_valid_per_train, ranked, tied_with_best
-from tunecli.report.analysis.records import StudyRecord, TrialRecord
 from tunecli.report.findings.evidence.positions import Numeric
 from tunecli.study_file.settings.ranges import Categories, Range
 from tunecli.study_file.space.walk import contains

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import replace
 
-from tunecli.report.analysis.records import TrialRecord
+from tunecli.database.records import TrialRecord
 from tunecli.study_file.settings.ranges import FloatRange, IntRange
 
 Numeric = FloatRange | IntRange

@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tunecli.report.analysis.records import TrialRecord
+from tunecli.database.records import TrialRecord
 from tunecli.report.findings.evidence.evidence import Evidence, takes
 from tunecli.report.findings.evidence.finding import Change, DroppedChoices, NewRange
 from tunecli.report.findings.evidence.positions import (

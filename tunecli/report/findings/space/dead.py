@@ -12,14 +12,13 @@ import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from tunecli.report.analysis.records import TrialRecord
+from tunecli.database.records import TrialRecord
 from tunecli.report.findings.evidence.effects import Effect, effect_of, permutation_p
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.finding import Finding, Fixed, finding
 from tunecli.report.findings.evidence.positions import number_position, rounded
-from tunecli.report.phrases.optional_ranges import GATE
 from tunecli.report.phrases.wording import joined, plain
-from tunecli.study_file.settings.ranges import Categories, FloatRange
+from tunecli.study_file.settings.ranges import GATE, Categories, FloatRange
 from tunecli.study_file.text.scalars import Scalar
 
 _FEWEST = 30  # trials that have the parameter

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tunecli.report.analysis.records import TrialRecord
+from tunecli.database.records import TrialRecord
 from tunecli.report.findings.evidence.evidence import Evidence, takes
 from tunecli.report.findings.evidence.finding import DroppedChoices, Finding, finding
 from tunecli.report.phrases.wording import joined, plain, scalar, score

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from tunecli.report.analysis.records import TrialRecord
+from tunecli.database.records import TrialRecord
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.finding import Finding, finding
 from tunecli.report.findings.evidence.positions import Numeric

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tunecli.database.records import StudyRecord, TrialRecord
 from tunecli.report.analysis.importance import Importance
 from tunecli.report.analysis.importance_intervals import N_RESAMPLES, ImportanceInterval
-from tunecli.report.analysis.records import StudyRecord, TrialRecord
 from tunecli.report.findings.evidence.evidence import Baseline, Evidence, TestScore
 from tunecli.report.findings.space.isolation import Branch, Isolation
 from tunecli.report.page.plots.plot import Plot, Trace, axis, dot_trace, plot_layout, text

@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tunecli.report.analysis.curves import Curve
-from tunecli.report.analysis.records import StudyRecord, TrialRecord
+from tunecli.database.curves import Curve
+from tunecli.database.records import StudyRecord, TrialRecord
 from tunecli.report.page.plots.plot import Plot, Trace, axis, line_trace, plot_layout, upright
 from tunecli.report.phrases import wording
 from tunecli.study_file.text.counts import count

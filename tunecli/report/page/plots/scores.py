@@ -13,9 +13,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from tunecli.database.curves import Curve
+from tunecli.database.records import StudyRecord, TrialRecord
 from tunecli.report.analysis import ranking
-from tunecli.report.analysis.curves import Curve
-from tunecli.report.analysis.records import StudyRecord, TrialRecord
 from tunecli.report.page.plots.plot import Plot, Trace, axis, dot_trace, line_trace, plot_layout
 from tunecli.report.phrases import wording
 from tunecli.study_file.text.counts import count

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from tunecli.database.attributes import RecordedObjective
+from tunecli.database.records import StudyRecord, TrialRecord
 from tunecli.report.analysis.pareto import front
-from tunecli.report.analysis.records import RecordedObjective, StudyRecord, TrialRecord
 from tunecli.report.page.plots.plot import Plot, Trace, axis, line_trace
 from tunecli.report.page.plots.scores import ScoreAxis, score_plot
 from tunecli.report.phrases import wording

@@ -1,4 +1,4 @@
-"""The SQL of the report on Optuna's tables and ours, read-only, one query per table.
+"""The SQL that reads Optuna's tables and ours, one query per table, on a read-only connection.
 
 Optuna itself needs seconds to load what a few plain queries load in a fraction of a second. A
 SQLite file is opened read-only, so that a report never disturbs a search.
@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -29,12 +30,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from tunecli.database.sqlite_files import (
-    WAYS_OUT,
-    in_one_line,
-    open_read_only,
-    refuse_other_file,
-)
+from tunecli.database.sqlite_files import WAYS_OUT, in_one_line, open_read_only, refuse_other_file
 from tunecli.database.urls import display_url, masked, sqlite_file
 from tunecli.database.validate_rows import refuse_nonsense, validated_rows
 from tunecli.errors import DatabaseError, StudyNotFoundError
@@ -65,42 +61,42 @@ TRIALS = text(
     datetime_complete=DateTime,
 )
 
-PARAMS = text(
-    "SELECT p.trial_id, p.param_name, p.param_value, p.distribution_json FROM trial_params p"
-    " JOIN trials t ON t.trial_id = p.trial_id WHERE t.study_id = :study ORDER BY p.param_id"
+
+def _of_trials(columns: str, table: str, order: str, more: str = "") -> TextClause:
+    """Select from a table `x` the rows of a study's trials; `more` is added to the condition."""
+    return text(
+        f"SELECT {columns} FROM {table} x JOIN trials t ON t.trial_id = x.trial_id"
+        f" WHERE t.study_id = :study {more} ORDER BY {order}"
+    )
+
+
+_OF_TRIAL = "AND (:trial IS NULL OR x.trial_id = :trial)"
+
+PARAMS = _of_trials(
+    "x.trial_id, x.param_name, x.param_value, x.distribution_json", "trial_params", "x.param_id"
 )
 
-VALUES = text(
-    "SELECT v.trial_id, v.value, v.value_type FROM trial_values v"
-    " JOIN trials t ON t.trial_id = v.trial_id WHERE t.study_id = :study"
-    " ORDER BY v.trial_id, v.objective"
+VALUES = _of_trials(
+    "x.trial_id, x.value, x.value_type", "trial_values", "x.trial_id, x.objective"
 ).columns(trial_id=Integer, value=Float, value_type=Text)
 
-DETAILS = text(
-    "SELECT d.trial_id, d.config, d.attempt, d.worker, d.outcome, d.reason, d.traceback,"
-    " d.best_step, d.fold_scores, d.metrics, d.seconds, d.n_weights, d.peak_memory"
-    " FROM tunecli_trials d JOIN trials t ON t.trial_id = d.trial_id WHERE t.study_id = :study"
+DETAILS = _of_trials("x.*", "tunecli_trials", "x.trial_id")
+
+MEAN_CURVES = _of_trials(
+    "x.trial_id, x.step, x.intermediate_value, x.intermediate_value_type",
+    "trial_intermediate_values",
+    "x.trial_id, x.step",
+    _OF_TRIAL,
 )
 
-MEAN_CURVES = text(
-    "SELECT i.trial_id, i.step, i.intermediate_value, i.intermediate_value_type"
-    " FROM trial_intermediate_values i JOIN trials t ON t.trial_id = i.trial_id"
-    " WHERE t.study_id = :study AND (:trial IS NULL OR i.trial_id = :trial)"
-    " ORDER BY i.trial_id, i.step"
-)
+FOLD_CURVES = _of_trials("x.*", "tunecli_curves", "x.trial_id, x.fold, x.step", _OF_TRIAL)
 
-FOLD_CURVES = text(
-    "SELECT c.trial_id, c.step, c.fold, c.epoch, c.train_loss, c.score, c.lr, c.metrics"
-    " FROM tunecli_curves c JOIN trials t ON t.trial_id = c.trial_id"
-    " WHERE t.study_id = :study AND (:trial IS NULL OR c.trial_id = :trial)"
-    " ORDER BY c.trial_id, c.fold, c.step"
-)
-
-MEAN_LOSSES = text(
-    "SELECT c.trial_id, c.step,"
-    " CASE WHEN COUNT(*) = COUNT(c.train_loss) THEN AVG(c.train_loss) END AS train_loss"
-    " FROM tunecli_curves c JOIN trials t ON t.trial_id = c.trial_id WHERE t.study_id = :study"
-    " GROUP BY c.trial_id, c.step ORDER BY c.trial_id, c.step"
+MEAN_LOSSES = _of_trials(
+    "x.trial_id, x.step,"
+    " CASE WHEN COUNT(*) = COUNT(x.train_loss) THEN AVG(x.train_loss) END AS train_loss",
+    "tunecli_curves",
+    "x.trial_id, x.step",
+    "GROUP BY x.trial_id, x.step",
 )
 """NULL where a fold's loss was not finite."""
 
@@ -144,10 +140,31 @@ def rows(opened: Connection, query: TextClause | Any, **parameters: object) -> S
     return validated_rows(opened.execute(query, parameters).all())
 
 
+def rows_of_ours(
+    opened: Connection, table: str, query: TextClause, **parameters: object
+) -> Sequence[Row[Any]]:
+    """Return all rows of a query on a table of tunecli; none in a database without the table."""
+    return rows(opened, query, **parameters) if table in existing_tables(opened) else []
+
+
+def by_trial(rows: Iterable[Row[Any]]) -> defaultdict[int, list[Row[Any]]]:
+    """Return the rows of each trial in their order, by `trial_id`."""
+    trials = defaultdict[int, list[Row[Any]]](list)
+    for row in rows:
+        trials[row.trial_id].append(row)
+    return trials
+
+
 def stored_float(stored: float | None, kind: str) -> float:
-    """Return a stored number; Optuna stores one that is not finite as a word and NULL."""
-    special = {"INF_POS": math.inf, "INF_NEG": -math.inf, "NAN": math.nan}
-    return special[kind] if kind in special else finite_or_nan(stored)
+    """Return a stored number; Optuna stores one that is not finite as a word and NULL.
+
+    Raises:
+        LookupError: Optuna has no such word.
+    """
+    return finite_or_nan(stored) if kind == "FINITE" else _NOT_FINITE[kind]
+
+
+_NOT_FINITE = {"INF_POS": math.inf, "INF_NEG": -math.inf, "NAN": math.nan}
 
 
 def finite_or_nan(stored: float | None) -> float:

@@ -15,11 +15,12 @@ import pytest
 from sqlalchemy import text
 from study_makers import CONFIG, SUMMARY, complete, made, mlp
 
+from tunecli.database import queries
+from tunecli.database.attributes import RecordedObjective
+from tunecli.database.records import StudyRecord, read_study
 from tunecli.database.urls import sqlite_url
 from tunecli.errors import DatabaseError, StudyNotFoundError
-from tunecli.report.analysis import queries
 from tunecli.report.analysis.pareto import front
-from tunecli.report.analysis.records import RecordedObjective, StudyRecord, read_study
 from tunecli.study_file.settings.ranges import Categories, FloatRange, IntRange
 from tunecli.training.outcome.evaluation import TrialResult
 

@@ -1,4 +1,4 @@
-"""A study as plain values: what the report, the exports and the findings are made from.
+"""A study as plain values: the one reader of a study database.
 
 It is read by SQL without Optuna, so that thousands of trials load at once. A study of another
 Optuna program is read as far as possible: trials, parameters, values, mean curves.
@@ -9,38 +9,33 @@ from __future__ import annotations
 import json
 import math
 import statistics
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
-from functools import cached_property
-from typing import Any, Literal, cast, get_args
+from functools import cache, cached_property
+from typing import Any, Literal, get_args
 
 from sqlalchemy import Connection, Row
 
-from tunecli.data.rows.summary import DataSummary
-from tunecli.database.learned_trials import Learned
+from tunecli.database import queries
+from tunecli.database.attributes import (
+    FORMAT,
+    RecordedObjective,
+    StoredAttributes,
+    StudyAttributes,
+    validated_attributes,
+)
+from tunecli.database.curves import Curve, read_curves, read_mean_curves
 from tunecli.database.urls import display_url
-from tunecli.errors import DatabaseError, StudyNotFoundError
-from tunecli.report.analysis import queries
-from tunecli.report.analysis.attributes import StoredLook, StudyAttributes, read_attributes
-from tunecli.report.analysis.curves import Curve, read_curves, read_mean_curves
-from tunecli.report.phrases.optional_ranges import is_gate, stored_gates
-from tunecli.study_file.settings.ranges import Categories, FloatRange, IntRange, Range
+from tunecli.errors import DatabaseError, StudyFileError, StudyNotFoundError
+from tunecli.study_file.settings.ranges import Categories, FloatRange, IntRange, Range, is_gate
 from tunecli.study_file.settings.settings import Direction
 from tunecli.study_file.text.scalars import Scalar
-from tunecli.training.outcome.evaluation import Baseline, Outcome
+from tunecli.training.outcome.evaluation import Outcome
 
 State = Literal["running", "complete", "pruned", "fail", "waiting"]
 
 _OUTCOMES: dict[State, Outcome] = {"complete": "complete", "pruned": "pruned", "fail": "failed"}
-
-
-@dataclass(frozen=True)
-class RecordedObjective:
-    """One objective. Attributes: `metric`: its name, or `value 1` in a study without names."""
-
-    metric: str
-    direction: Direction
 
 
 @dataclass(frozen=True)
@@ -95,25 +90,14 @@ class TrialRecord:
 
 
 @dataclass(frozen=True)
-class StudyRecord:
-    """One study; its curves are read on demand.
+class StudyRecord(StudyAttributes):
+    """One study with its attributes; its curves are read on demand.
 
     Attributes:
         url: URL of the database.
         metric, direction: the (first) objective; `value` in a study of another program.
-        further_objectives: the other objectives.
-        file, study_file, overrides: what the search was called with.
-        resolved: the study file with every default, YAML.
-        summary: summary of the data; None before it was read, or in a study of another program.
-        learned: what the sampler learned from other studies' trials.
-        edits: `{"first_trial", "changes", …}` of every edit of the study file.
         trials: all trials, by number.
-        baselines: untuned models on the same folds; empty before they are known. Those without
-            scores have a note.
-        test_looks: scores of models on the test rows, the newest last.
-        code: hash of each of the user's own files and packages at the first trial.
-        loaded_code: content hash of each file that was imported, by its path from the study file's
-            folder.
+        further_objectives: the other objectives.
     """
 
     url: str
@@ -122,18 +106,6 @@ class StudyRecord:
     metric: str
     direction: Direction
     trials: tuple[TrialRecord, ...] = ()
-    file: str = ""
-    study_file: str = ""
-    overrides: tuple[str, ...] = ()
-    resolved: str = ""
-    summary: DataSummary | None = None
-    environment: Mapping[str, Any] = field(default_factory=dict)
-    edits: tuple[Mapping[str, Any], ...] = ()
-    baselines: tuple[Baseline, ...] = ()
-    learned: tuple[Learned, ...] = ()
-    test_looks: tuple[StoredLook, ...] = ()
-    code: Mapping[str, str] = field(default_factory=dict)
-    loaded_code: Mapping[str, str] = field(default_factory=dict)
     further_objectives: tuple[RecordedObjective, ...] = ()
 
     @property
@@ -145,9 +117,15 @@ class StudyRecord:
     def gates(self) -> Mapping[str, Scalar]:
         """What `or:` puts in place of a range, by the range's name; empty if unknown."""
         params = (trial.params.items() for trial in self.trials)
-        if not any(is_gate(name, value) for items in params for name, value in items):
+        text, overrides = self.newest
+        if not text or not any(is_gate(name, value) for items in params for name, value in items):
             return {}
-        return stored_gates(self.study_file, self.file, self.overrides, self.edits)
+        from tunecli.study_file.study_file import StudyFile
+
+        try:
+            return StudyFile.from_text(text, self.file, overrides).gates
+        except (StudyFileError, ValueError, TypeError):  # of a version with other study files
+            return {}
 
     def trial(self, number: int) -> TrialRecord:
         """Return the trial of that number.
@@ -185,28 +163,17 @@ def read_study(url: str, name: str | None = None) -> StudyRecord:
         if "studies" not in queries.existing_tables(opened):
             raise DatabaseError(f"{display_url(url)} is not an Optuna study database.")
         study_id, name = _find(opened, display_url(url), name)
-        attributes = read_attributes(opened, study_id, name)
+        attributes = _attributes(opened, study_id, name)
         first, *further = _objectives(opened, study_id, name, attributes)
         return StudyRecord(
-            url=url,
-            study_id=study_id,
-            name=name,
-            metric=first.metric,
-            direction=first.direction,
-            further_objectives=tuple(further),
-            trials=_trials(opened, study_id),
-            file=attributes.file,
-            study_file=attributes.study_file,
-            overrides=attributes.overrides,
-            resolved=attributes.resolved,
-            summary=attributes.summary,
-            environment=attributes.environment,
-            edits=tuple(edit.model_dump(exclude_unset=True) for edit in attributes.edits),
-            baselines=attributes.baselines,
-            learned=attributes.learned,
-            test_looks=attributes.test_looks,
-            code=attributes.code,
-            loaded_code=attributes.loaded_code,
+            url,
+            study_id,
+            name,
+            first.metric,
+            first.direction,
+            read_trials(opened, study_id),
+            tuple(further),
+            **{field.name: getattr(attributes, field.name) for field in fields(StudyAttributes)},
         )
 
 
@@ -221,11 +188,35 @@ def newest_overrides(url: str, name: str) -> tuple[str, ...]:
             if "studies" not in queries.existing_tables(opened):
                 return ()  # a new database on a server
             study_id, _ = _find(opened, display_url(url), name)
-            attributes = read_attributes(opened, study_id, name)
+            return _attributes(opened, study_id, name).newest[1]
     except StudyNotFoundError:
         return ()
-    edits = [edit for edit in attributes.edits if "overrides" in edit.model_fields_set]
-    return tuple(edits[-1].overrides) if edits else attributes.overrides
+
+
+def attribute_values(opened: Connection, study_id: int) -> dict[str, Any]:
+    """Return tunecli's attributes of a study as plain data; empty if another program made it."""
+    return {
+        row.key.removeprefix("tunecli:"): json.loads(row.value_json)
+        for row in queries.rows(opened, queries.ATTRIBUTES, study=study_id)
+        if row.key.startswith("tunecli:")
+    }
+
+
+def _attributes(opened: Connection, study_id: int, name: str) -> StoredAttributes:
+    """Read the attributes of a study.
+
+    Raises:
+        DatabaseError: a newer version of tunecli wrote the study.
+        ValueError: the attributes are damaged.
+    """
+    values = attribute_values(opened, study_id)
+    stored = values.get("format", FORMAT)
+    if stored > FORMAT:
+        raise DatabaseError(
+            f"Study `{name}` was written by a newer version of tunecli (format {stored}; this "
+            f"version reads up to format {FORMAT}). Update tunecli to read it."
+        )
+    return validated_attributes(values)
 
 
 def _find(opened: Connection, database: str, name: str | None) -> tuple[int, str]:
@@ -241,7 +232,7 @@ def _find(opened: Connection, database: str, name: str | None) -> tuple[int, str
 
 
 def _objectives(
-    opened: Connection, study_id: int, name: str, attributes: StudyAttributes
+    opened: Connection, study_id: int, name: str, attributes: StoredAttributes
 ) -> list[RecordedObjective]:
     """Return the objectives: Optuna stores the directions, tunecli the names of its studies."""
     directions = queries.rows(opened, queries.DIRECTIONS, study=study_id)
@@ -256,112 +247,100 @@ def _objectives(
     ]
 
 
-def _trials(opened: Connection, study_id: int) -> tuple[TrialRecord, ...]:
-    params, ranges = _params(queries.rows(opened, queries.PARAMS, study=study_id))
-    values: dict[int, tuple[float, ...]] = {}
-    for row in queries.rows(opened, queries.VALUES, study=study_id):
-        number = queries.stored_float(row.value, row.value_type)
-        values[row.trial_id] = (*values.get(row.trial_id, ()), number)
-    has_details = "tunecli_trials" in queries.existing_tables(opened)
-    details = queries.rows(opened, queries.DETAILS, study=study_id) if has_details else []
+def read_trials(opened: Connection, study_id: int) -> tuple[TrialRecord, ...]:
+    """Return all trials of a study by number, running ones included.
+
+    Raises:
+        ValueError, TypeError, LookupError: a stored value is invalid.
+    """
+    params = queries.by_trial(queries.rows(opened, queries.PARAMS, study=study_id))
+    values = queries.by_trial(queries.rows(opened, queries.VALUES, study=study_id))
+    details = queries.rows_of_ours(opened, "tunecli_trials", queries.DETAILS, study=study_id)
     by_id = {row.trial_id: row for row in details}
     return tuple(
-        TrialRecord(
-            trial_id=row.trial_id,
-            number=row.number,
-            start=_utc(row.datetime_start),
-            end=_utc(row.datetime_complete),
-            params=params.get(row.trial_id, {}),
-            ranges=ranges.get(row.trial_id, {}),
-            value=next(iter(values.get(row.trial_id, ())), None),
-            values=values.get(row.trial_id, ()) if row.state == "COMPLETE" else (),
-            **_details(_state(row.state), by_id.get(row.trial_id), row),
-        )
+        _record(row, by_id.get(row.trial_id), params[row.trial_id], values[row.trial_id])
         for row in queries.rows(opened, queries.TRIALS, study=study_id)
     )
 
 
-def _state(stored: str) -> State:
-    state = stored.lower()
-    if state not in get_args(State):
-        raise ValueError(f"unknown trial state {stored!r}")
-    return cast(State, state)
+_Rows = Sequence[Row[Any]]
 
 
-def _outcome(stored: str | None) -> Outcome | None:
-    if stored is not None and stored not in get_args(Outcome):
-        raise ValueError(f"unknown outcome {stored!r}")
-    return cast(Outcome | None, stored)
+def _record(
+    trial: Row[Any], details: Row[Any] | None, params: _Rows, values: _Rows
+) -> TrialRecord:
+    numbers = tuple(queries.stored_float(row.value, row.value_type) for row in values)
+    ranges = {p.param_name: _range(p.distribution_json) for p in params}
+    return TrialRecord(
+        trial_id=trial.trial_id,
+        number=trial.number,
+        start=_utc(trial.datetime_start),
+        end=_utc(trial.datetime_complete),
+        params={p.param_name: _decode(p.param_value, ranges[p.param_name]) for p in params},
+        ranges=ranges,
+        value=next(iter(numbers), None),
+        values=numbers if trial.state == "COMPLETE" else (),
+        **_details(details, trial),
+    )
 
 
-def _details(state: State, row: Row[Any] | None, trial: Row[Any]) -> dict[str, Any]:
+def _known(stored: str | None, words: Any) -> Any:
+    """Return a stored word, which must be one of a Literal's."""
+    if stored is not None and stored not in get_args(words):
+        raise ValueError(f"unknown word {stored!r}")
+    return stored
+
+
+_NUMBERS = ("best_step", "seconds", "n_weights", "peak_memory", "attempt", "worker")
+
+
+def _details(row: Row[Any] | None, trial: Row[Any]) -> dict[str, Any]:
     """Return what tunecli's own table adds to a trial, as keyword arguments of TrialRecord."""
+    state = _known(trial.state.lower(), State)
     if row is None:
         start, end = trial.datetime_start, trial.datetime_complete
         seconds = (end - start).total_seconds() if start and end else None
         return {"state": state, "outcome": _OUTCOMES.get(state), "seconds": seconds}
-    return {
+    return {name: getattr(row, name) for name in _NUMBERS} | {
         "state": state,
-        "outcome": _outcome(row.outcome),
+        "outcome": _known(row.outcome, Outcome),
         "reason": row.reason or "",
         "traceback": row.traceback or "",
         "fold_scores": queries.stored_floats(row.fold_scores or "[]"),
         "metrics": queries.metric_rows(row.metrics or "{}"),
-        "best_step": row.best_step,
-        "seconds": row.seconds,
-        "n_weights": row.n_weights,
-        "peak_memory": row.peak_memory,
-        "attempt": row.attempt,
-        "worker": row.worker,
         "config": queries.mapping(row.config),
     }
 
 
-def _params(
-    rows: Iterable[Row[Any]],
-) -> tuple[dict[int, dict[str, Scalar]], dict[int, dict[str, Range]]]:
-    """Decode Optuna's storage: a category is the index of its choice, everything else a float."""
-    params: dict[int, dict[str, Scalar]] = {}
-    ranges: dict[int, dict[str, Range]] = {}
-    known: dict[str, Range] = {}  # the same few texts occur thousands of times
-    for row in rows:
-        distribution = row.distribution_json
-        kind = known.get(distribution)
-        if kind is None:
-            kind = known[distribution] = _range(json.loads(distribution))
-        params.setdefault(row.trial_id, {})[row.param_name] = _decode(row.param_value, kind)
-        ranges.setdefault(row.trial_id, {})[row.param_name] = kind
-    return params, ranges
-
-
 def _decode(stored: float, kind: Range) -> Scalar:
+    """Decode Optuna's storage: a category is the index of its choice, everything else a float."""
     match kind:
         case Categories(choices):
+            if stored < 0:
+                raise ValueError(f"no choice has the index {stored}")
             return choices[int(stored)]
-        case IntRange():
+        case IntRange() if stored == int(stored):
             return int(stored)
-        case FloatRange():
+        case _:
             return float(stored)
 
 
-def _range(distribution: Mapping[str, Any]) -> Range:
+@cache  # the same few texts occur thousands of times
+def _range(stored: str) -> Range:
     """Return the range of one of Optuna's distributions, also of those before version 3."""
+    distribution = json.loads(stored)
     name, attributes = distribution["name"], distribution["attributes"]
     if name == "CategoricalDistribution":
-        return _categories(attributes["choices"])
+        choices = tuple(attributes["choices"])
+        if not all(isinstance(choice, Scalar) for choice in choices):
+            raise TypeError(f"not a list of choices: {choices!r}")
+        return Categories(choices)
     low, high = attributes["low"], attributes["high"]
     log = bool(attributes.get("log", "Log" in name))
     step = attributes.get("step", attributes.get("q"))
     if name.startswith("Int"):
         return IntRange(int(low), int(high), log, int(step or 1))
     return FloatRange(float(low), float(high), log, None if step is None else float(step))
-
-
-def _categories(choices: Iterable[Any]) -> Categories:
-    scalars = tuple(choices)
-    if not all(isinstance(choice, Scalar) for choice in scalars):
-        raise TypeError(f"not a list of choices: {scalars!r}")
-    return Categories(scalars)
 
 
 def _utc(stored: datetime | None) -> datetime | None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Row
+from sqlalchemy import Connection, Row
 
-from tunecli.report.analysis import queries
+from tunecli.database import queries
 
 
 @dataclass(frozen=True)
@@ -49,9 +51,9 @@ def read_curves(url: str, study_id: int, trial_id: int | None = None) -> dict[in
     with queries.connection(url) as opened:
         keys = {"study": study_id, "trial": trial_id}
         means = queries.rows(opened, queries.MEAN_CURVES, **keys)
-        has_folds = "tunecli_curves" in queries.existing_tables(opened)
-        folds = queries.rows(opened, queries.FOLD_CURVES, **keys) if has_folds else []
-        return _assemble(means, folds)
+        return _assemble(
+            means, queries.rows_of_ours(opened, "tunecli_curves", queries.FOLD_CURVES, **keys)
+        )
 
 
 def read_mean_curves(url: str, study_id: int) -> dict[int, Curve]:
@@ -61,44 +63,40 @@ def read_mean_curves(url: str, study_id: int) -> dict[int, Curve]:
         DatabaseError: the database is damaged or locked.
     """
     with queries.connection(url) as opened:
-        keys = {"study": study_id, "trial": None}
-        means = queries.rows(opened, queries.MEAN_CURVES, **keys)
-        has_folds = "tunecli_curves" in queries.existing_tables(opened)
-        rows = queries.rows(opened, queries.MEAN_LOSSES, study=study_id) if has_folds else []
-        losses: dict[int, list[float]] = {}
-        for row in rows:
-            losses.setdefault(row.trial_id, []).append(queries.finite_or_nan(row.train_loss))
-        return {
-            trial_id: replace(curve, train_loss=tuple(losses.get(trial_id, ())))
-            for trial_id, curve in _assemble(means, []).items()
-        }
-
-
-def _assemble(means: Iterable[Row[Any]], folds: Iterable[Row[Any]]) -> dict[int, Curve]:
-    points: dict[int, list[Row[Any]]] = {}
-    for row in means:
-        points.setdefault(row.trial_id, []).append(row)
-    by_fold: dict[int, dict[int, list[Row[Any]]]] = {}
-    for row in folds:
-        by_fold.setdefault(row.trial_id, {}).setdefault(row.fold, []).append(row)
+        curves = mean_scores(opened, study_id)
+        query = queries.MEAN_LOSSES
+        rows = queries.rows_of_ours(opened, "tunecli_curves", query, study=study_id)
+    losses = queries.by_trial(rows)
     return {
-        trial_id: Curve(
-            step=tuple(row.step for row in points.get(trial_id, ())),
-            score=tuple(
-                queries.stored_float(row.intermediate_value, row.intermediate_value_type)
-                for row in points.get(trial_id, ())
-            ),
-            train_loss=_mean_losses(by_fold.get(trial_id, {}).values()),
-            folds=tuple(_fold_curve(fold) for fold in by_fold.get(trial_id, {}).values()),
-        )
-        for trial_id in points.keys() | by_fold.keys()
+        trial_id: replace(curve, train_loss=_losses(losses[trial_id]))
+        for trial_id, curve in curves.items()
     }
 
 
-def _mean_losses(folds: Iterable[list[Row[Any]]]) -> tuple[float, ...]:
-    return tuple(
-        statistics.fmean(queries.finite_or_nan(row.train_loss) for row in rows)
-        for rows in zip(*folds, strict=False)
+def mean_scores(opened: Connection, study_id: int) -> dict[int, Curve]:
+    """Return the mean scores of all trials that have some, by `trial_id`."""
+    return _assemble(queries.rows(opened, queries.MEAN_CURVES, study=study_id, trial=None), [])
+
+
+def _assemble(means: Iterable[Row[Any]], folds: Iterable[Row[Any]]) -> dict[int, Curve]:
+    points, curves = queries.by_trial(means), queries.by_trial(folds)
+    return {
+        trial_id: _curve(points[trial_id], curves[trial_id]) for trial_id in {*points, *curves}
+    }
+
+
+def _curve(means: Sequence[Row[Any]], rows: Iterable[Row[Any]]) -> Curve:
+    """Return the curve of one trial from its means, and its rows fold by fold."""
+    folds = tuple(_fold_curve([*fold]) for _, fold in groupby(rows, attrgetter("fold")))
+    losses = zip(*(fold.train_loss for fold in folds), strict=False)
+    return Curve(
+        step=tuple(row.step for row in means),
+        score=tuple(
+            queries.stored_float(row.intermediate_value, row.intermediate_value_type)
+            for row in means
+        ),
+        train_loss=tuple(map(statistics.fmean, losses)),
+        folds=folds,
     )
 
 
@@ -106,8 +104,12 @@ def _fold_curve(rows: list[Row[Any]]) -> FoldCurve:
     return FoldCurve(
         step=tuple(row.step for row in rows),
         epoch=tuple(row.epoch for row in rows),
-        train_loss=tuple(queries.finite_or_nan(row.train_loss) for row in rows),
+        train_loss=_losses(rows),
         score=tuple(queries.finite_or_nan(row.score) for row in rows),
         lr=tuple(row.lr for row in rows),
         metrics=tuple(queries.metric_rows(row.metrics) for row in rows),
     )
+
+
+def _losses(rows: Iterable[Row[Any]]) -> tuple[float, ...]:
+    return tuple(queries.finite_or_nan(row.train_loss) for row in rows)
