@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tunecli.data.arrays.arrays import features_in
-from tunecli.data.columns.column_kinds import Reading
+from tunecli.data.columns.column_cells import Reading
 from tunecli.data.pictures.class_folders import SUFFIXES, as_text, walked
 from tunecli.data.rows.array_forms import feature_array, tensor_array
 from tunecli.data.rows.dataset import Column

@@ -15,18 +15,7 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import (
-    GroupKFold,
-    GroupShuffleSplit,
-    KFold,
-    RepeatedKFold,
-    RepeatedStratifiedKFold,
-    ShuffleSplit,
-    StratifiedGroupKFold,
-    StratifiedKFold,
-    StratifiedShuffleSplit,
-    TimeSeriesSplit,
-)
+from sklearn import model_selection as sk
 
 from tunecli.data.rows.dataset import Dataset
 from tunecli.errors import DataError
@@ -66,17 +55,17 @@ class ByRows:
     def folds(self, rows: Rows, strata: Rows | None, n: int, repeats: int) -> Pairs:
         """Return k folds; see `Splitter`."""
         if repeats == 1:
-            plain: Any = KFold if strata is None else StratifiedKFold
+            plain: Any = sk.KFold if strata is None else sk.StratifiedKFold
             splitter = plain(n_splits=n, shuffle=True, random_state=self.seed)
         else:
-            repeated: Any = RepeatedKFold if strata is None else RepeatedStratifiedKFold
+            repeated: Any = sk.RepeatedKFold if strata is None else sk.RepeatedStratifiedKFold
             splitter = repeated(n_splits=n, n_repeats=repeats, random_state=self.seed)
         folds: Pairs = splitter.split(rows, strata)
         return folds
 
     def holdout(self, rows: Rows, strata: Rows | None, share: float, repeats: int) -> Pairs:
         """Hold out a random part; see `Splitter`."""
-        kind = ShuffleSplit if strata is None else StratifiedShuffleSplit
+        kind = sk.ShuffleSplit if strata is None else sk.StratifiedShuffleSplit
         splitter = kind(n_splits=repeats, test_size=share, random_state=self.seed)
         parts: Pairs = splitter.split(rows, strata)
         return parts
@@ -136,7 +125,7 @@ class ByGroups:
         """Return k folds of whole groups, stratified unless there are many; see `Splitter`."""
         groups = self.groups[rows]
         is_stratified = strata is not None and are_few(self.groups)
-        kind = StratifiedGroupKFold if is_stratified else GroupKFold
+        kind = sk.StratifiedGroupKFold if is_stratified else sk.GroupKFold
         for repeat in range(repeats):
             seed = (self.seed + repeat) % 2**32
             splitter = kind(n_splits=n, shuffle=True, random_state=seed)
@@ -149,14 +138,16 @@ class ByGroups:
         """
         groups = self.groups[rows]
         if strata is None or not are_few(self.groups):
-            splitter = GroupShuffleSplit(n_splits=repeats, test_size=share, random_state=self.seed)
+            splitter = sk.GroupShuffleSplit(
+                n_splits=repeats, test_size=share, random_state=self.seed
+            )
             yield from splitter.split(rows, strata, groups)
             return
         most = min(len(np.unique(groups)), int(np.bincount(strata).max()))
         cut = _as_folds(share, most)
         for repeat in range(repeats):
             seed = (self.seed + repeat) % 2**32
-            splitter = StratifiedGroupKFold(cut.denominator, shuffle=True, random_state=seed)
+            splitter = sk.StratifiedGroupKFold(cut.denominator, shuffle=True, random_state=seed)
             with warnings.catch_warnings():  # of classes in fewer groups than folds
                 warnings.simplefilter("ignore", UserWarning)
                 folds = [valid for _, valid in splitter.split(rows, strata, groups)]
@@ -210,7 +201,7 @@ class ByTime:
         if repeats > 1:
             message = "repeats gives the same folds again with data.time. Remove it."
             raise DataError(message, "validation.repeats")
-        bounds = [valid[0] for _, valid in TimeSeriesSplit(n_splits=n).split(rows)]
+        bounds = [valid[0] for _, valid in sk.TimeSeriesSplit(n_splits=n).split(rows)]
         return self._parts(rows, [*bounds, len(rows)])
 
     def holdout(self, rows: Rows, strata: Rows | None, share: float, repeats: int) -> Pairs:

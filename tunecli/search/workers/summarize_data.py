@@ -14,8 +14,7 @@ from tunecli.data.columns.column_facts import ColumnFacts, with_uses
 from tunecli.data.fold_store import FoldStore
 from tunecli.data.rows.dataset import Dataset
 from tunecli.data.rows.summary import DataSummary
-from tunecli.data.splits.copies import copy_notes
-from tunecli.data.splits.split import left_out, validation_in_words
+from tunecli.data.splits.split import copy_notes, left_out, validation_in_words
 from tunecli.data.tables.tables import table_column_facts
 from tunecli.search.workers.measurable import measuring_notes
 from tunecli.study_file.settings.code_names import is_code
