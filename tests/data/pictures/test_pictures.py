@@ -17,8 +17,7 @@ from tunecli.data.cache.entries import FACTS
 from tunecli.data.pictures.class_folders import SUFFIXES
 from tunecli.data.pictures.pictures import load_pictures
 from tunecli.data.rows.dataset import Dataset
-from tunecli.data.rows.decoding import UnreadableError, decode_picture
-from tunecli.data.rows.depth import OF_16_BITS
+from tunecli.data.rows.decoding import OF_16_BITS, UnreadableError, decode_picture
 from tunecli.data.rows.workspace import Workspace
 from tunecli.errors import DataError
 from tunecli.study_file.settings.settings import DataSettings, ValidationSettings

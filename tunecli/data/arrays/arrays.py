@@ -92,10 +92,7 @@ def from_arrays(
     Raises:
         DataError: the shapes or values do not fit.
     """
-    x, y = (
-        smallest_dtype(feature_array(name, x)),
-        target_array(name, y),
-    )
+    x, y = smallest_dtype(feature_array(name, x)), target_array(name, y)
     if len(x) != len(y):
         message = f"{name} has {count(len(x), 'row')} of features, but {count(len(y), 'target')}."
         raise DataError(message, "data.source")
@@ -134,14 +131,8 @@ def with_targets(name: str, x: Tensor | LoadedRows, y: Array, settings: DataSett
 def with_test(dataset: Dataset, arrays: Mapping[str, Array], settings: DataSettings) -> Dataset:
     """Append the rows of `x_test` and `y_test` to the data set, as its test set."""
     name = f"the test set of {dataset.name}"
-    rows, targets = (
-        feature_array(name, arrays["x_test"]),
-        target_array(name, arrays["y_test"]),
-    )
-    x, y = (
-        feature_array(dataset.name, arrays["x"]),
-        target_array(dataset.name, arrays["y"]),
-    )
+    rows, targets = feature_array(name, arrays["x_test"]), target_array(name, arrays["y_test"])
+    x, y = feature_array(dataset.name, arrays["x"]), target_array(dataset.name, arrays["y"])
     if rows.shape[1:] != x.shape[1:]:
         message = f"has rows of shape {rows.shape[1:]}, but training rows {x.shape[1:]}."
         raise DataError(f"{name} {message}", "data.source")

@@ -177,14 +177,12 @@ def _arrays(returned: Any, source: str) -> dict[str, Array] | None:
     arrays = {}
     for name, given in _named(returned).items():
         if name in _NAMES and given is not None:
-            is_table = isinstance(given, pd.DataFrame) and name.startswith("x")
-            arrays[name] = _frame_array(given, source) if is_table else _array(given, source)
+            if isinstance(given, pd.DataFrame) and name.startswith("x"):
+                arrays[name] = _frame_array(given, source)
+                continue
+            with blaming(source):
+                arrays[name] = as_array(given)
     return arrays if {"x", "y"} <= arrays.keys() else None
-
-
-def _array(given: Any, source: str) -> Array:
-    with blaming(source):
-        return as_array(given)
 
 
 def _frame_array(frame: pd.DataFrame, source: str) -> Array:

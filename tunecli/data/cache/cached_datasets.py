@@ -22,7 +22,7 @@ from torch import Tensor
 from tunecli import __version__
 from tunecli.data.cache.entries import SMALL, CacheEntry, NewArray, content_sha256, kept, key_of
 from tunecli.data.rows.dataset import Column, Dataset
-from tunecli.data.rows.depth import Depth
+from tunecli.data.rows.decoding import Depth
 from tunecli.data.rows.workspace import Workspace
 from tunecli.data.splits.split import Split, split
 from tunecli.numerics import NUMERICS

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -108,7 +108,7 @@ class Cells:
             DataError: a cell cannot be read as in training: numbers have another unit.
         """
         unit = columns[0].unit
-        numbers, bad = cell_values.as_numbers(series, reading.form.of_column(unit))
+        numbers, bad = cell_values.as_numbers(series, replace(reading.form, unit=unit))
         if unit:
             bad |= series.notna().to_numpy() & [not isinstance(cell, str) for cell in series]
         if bad.any():

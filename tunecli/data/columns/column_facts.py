@@ -12,7 +12,7 @@ from torch import Tensor
 from tunecli.data.columns.cell_values import is_nested
 from tunecli.data.columns.column_cells import CategoryCells, Cells
 from tunecli.data.columns.column_kinds import KINDS
-from tunecli.data.rows.dataset import Dataset
+from tunecli.data.rows.dataset import Dataset, positions_by_source
 from tunecli.errors import DataError
 from tunecli.study_file.settings.settings import DataSettings
 
@@ -83,18 +83,13 @@ def facts_of_columns(
         elif is_nested(rows[name]):
             facts.append(_of_lists(rows[name], uses.get(name, "")))
         else:
-            cells = _whatever(rows[name], read)
+            try:
+                cells = read(str(name))
+            except DataError:  # no model sees it, so it may be written in any way
+                cells = CategoryCells.as_texts(rows[name])
             use = uses.get(name) or f"left out: {_why_left_out(cells, features)}"
             facts.append(facts_of(cells, use))
     return facts
-
-
-def _whatever(series: pd.Series, read: Callable[[str], Cells]) -> Cells:
-    """Return the cells of any column, however it is written, since no model sees it."""
-    try:
-        return read(str(series.name))
-    except DataError:
-        return CategoryCells.as_texts(series)
 
 
 def _why_left_out(cells: Cells, features: Sequence[Cells]) -> str:
@@ -125,9 +120,7 @@ def with_uses(
     """
     assert isinstance(dataset.x, Tensor), "loaded rows have no columns"
     x = dataset.x[train].numpy()
-    positions: dict[str, list[int]] = {}
-    for position, column in enumerate(dataset.columns):
-        positions.setdefault(column.source, []).append(position)
+    positions = positions_by_source(dataset.columns)
 
     def with_use(one: ColumnFacts) -> ColumnFacts:
         own = positions[one.name]

@@ -56,14 +56,12 @@ def spelling(seconds: int, nanoseconds: int, form: DateForm) -> str:
     days, rest = divmod(seconds, DAY)
     fraction = f".{nanoseconds:09d}".rstrip("0") if nanoseconds else ""
     time = f"{rest // 3600:02d}:{rest // 60 % 60:02d}:{rest % 60:02d}{fraction}"
-    match form.kind:
-        case "date":
-            zone = "+00:00" if form.is_aware else ""
-            return f"{np.datetime64(days, 'D')} {time}{zone}"
-        case "time of day":
-            return time if not days else "24:00:00"
-        case "duration":
-            return f"{days} days {time}"
+    if form.kind == "date":
+        zone = "+00:00" if form.is_aware else ""
+        return f"{np.datetime64(days, 'D')} {time}{zone}"
+    if form.kind == "duration":
+        return f"{days} days {time}"
+    return time if not days else "24:00:00"
 
 
 def dates_in(
@@ -136,16 +134,13 @@ def dates_as(
 
 def _wanted(form: DateForm) -> str:
     """Describe a form for messages: `dates with a zone, such as 2026-01-31 10:30+01:00`."""
-    match form.kind:
-        case "date":
-            zone = "+01:00" if form.is_aware else ""
-            order = f", or {form.order}" if form.order else ""
-            how = "with a zone" if form.is_aware else "without a zone"
-            return f"dates {how}, such as 2026-01-31 or 2026-01-31 10:30{zone}{order}"
-        case "time of day":
-            return "times of day, such as 10:30"
-        case "duration":
-            return "durations, such as 1 days 10:30:00"
+    if form.kind == "time of day":
+        return "times of day, such as 10:30"
+    if form.kind == "duration":
+        return "durations, such as 1 days 10:30:00"
+    zone, how = ("+01:00", "with a zone") if form.is_aware else ("", "without a zone")
+    order = f", or {form.order}" if form.order else ""
+    return f"dates {how}, such as 2026-01-31 or 2026-01-31 10:30{zone}{order}"
 
 
 @dataclass(frozen=True)

@@ -178,11 +178,8 @@ def times(series: pd.Series, where: Where, reading: Reading = AS_IS) -> Floats:
     numbers, bad = cell_values.as_numbers(series, reading.form)
     if bad.any():
         row = int(bad.argmax())
-        cell = str(series.iloc[row])[:50]
-        message = (
-            f"column {series.name!r} must hold dates or numbers, but {where(row)} has {cell!r}."
-        )
-        raise DataError(f"{message} Write dates as 2026-01-31.", "data.time")
+        has = f"but {where(row)} has {str(series.iloc[row])[:50]!r}. Write dates as 2026-01-31."
+        raise DataError(f"column {series.name!r} must hold dates or numbers, {has}", "data.time")
     is_exact = pd.api.types.is_integer_dtype(series.dtype)
     return _told_apart(numbers, pd.factorize(series, sort=True)[0] if is_exact else numbers)
 

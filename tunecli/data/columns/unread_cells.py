@@ -102,7 +102,8 @@ def unread(series: pd.Series, form: NumberForm) -> Unread | None:
     bad = np.isnan(form.numbers(texts))
     if not bad.any():
         return None
-    is_word = bad & np.array([_means_missing(text) for text in texts])
+    plain = [text.casefold().replace(" ", "_") for text in texts]
+    is_word = bad & np.isin(plain, list(MISSING_WORDS))
     rest = bad & ~is_word
     n_numbers, n_rest = int((~bad).sum()), int(rest.sum())
     forms, are_mixed = _other_forms(texts[~is_word], form)
@@ -117,10 +118,6 @@ def unread(series: pd.Series, form: NumberForm) -> Unread | None:
     others = () if is_form else tuple(texts[rest])
     name, cell = str(series.name), texts[codes[rows[0]]]
     return Unread(name, rows, cell, forms, tuple(texts[is_word]), others, are_mixed)
-
-
-def _means_missing(text: str) -> bool:
-    return text.casefold().replace(" ", "_") in MISSING_WORDS
 
 
 def text_among_numbers(series: pd.Series, bad: NDArray[np.bool_], where: Where) -> str:
@@ -173,16 +170,12 @@ def refusals(
     words = list(dict.fromkeys([*missing, *(word for one in columns for word in one.words)]))
     units = {unit: None for one in columns for wanted in one.forms for unit in wanted.units}
     for one in columns:
-        ways = (
-            f"{_remedy(one, form, words, list(units), may_lack)}, or {way_out.format(one.column)}"
-        )
-        yield DataError(f"{_holds(one, where)}. {ways}.", "data.source")
-
-
-def _holds(one: Unread, where: Where) -> str:
-    more = f" (and {len(one.rows) - 1:,} more)" if len(one.rows) > 1 else ""
-    place = where(int(one.rows[0]))
-    return f"column {one.column!r} has numbers, but {one.cell[:50]!r} in {place}{more}"
+        remedy = _remedy(one, form, words, list(units), may_lack)
+        ways = f"{remedy}, or {way_out.format(one.column)}"
+        more = f" (and {len(one.rows) - 1:,} more)" if len(one.rows) > 1 else ""
+        first = f"{one.cell[:50]!r} in {where(int(one.rows[0]))}{more}"
+        message = f"column {one.column!r} has numbers, but {first}. {ways}."
+        yield DataError(message, "data.source")
 
 
 def _remedy(
@@ -262,13 +255,10 @@ def _unit(texts: Sequence[str]) -> str:
         return ""
     (before, after), n = units.most_common(1)[0]
     unit = before or after
-    is_known = unit.casefold() in _PERCENT or unit in _CURRENCIES or _is_currency(unit)
+    is_sign = len(unit) == 1 and unicodedata.category(unit) == "Sc"
+    is_known = unit.casefold() in _PERCENT or unit in _CURRENCIES or is_sign
     is_measure = not before and len(unit) <= 6 and n >= max(FEWEST_MEASURES, 0.9 * len(texts))
     return unit if (is_known or is_measure) and not (before and after) else ""
-
-
-def _is_currency(unit: str) -> bool:
-    return len(unit) == 1 and unicodedata.category(unit) == "Sc"
 
 
 @dataclass(frozen=True)

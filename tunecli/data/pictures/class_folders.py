@@ -85,10 +85,8 @@ def own_parts(folder: Path) -> dict[Part, Path]:
     for name in names:
         part = PARTS.get(name.lower())
         if part is not None and part in folders:
-            message = (
-                f"{folder.name}/ contains both {folders[part].name}/ and {name}/. Remove one."
-            )
-            raise DataError(message, "data.source")
+            both = f"{folders[part].name}/ and {name}/"
+            raise DataError(f"{folder.name}/ contains both {both}. Remove one.", "data.source")
         if part is not None:
             folders[part] = folder / name
     return folders

@@ -19,8 +19,7 @@ from tunecli.data.cache.cached_datasets import dataset_of
 from tunecli.data.cache.entries import SMALL, CacheEntry, NewArray
 from tunecli.data.columns.cleaning import picture_copies
 from tunecli.data.rows.dataset import Dataset
-from tunecli.data.rows.decoding import Pixels
-from tunecli.data.rows.depth import Depth
+from tunecli.data.rows.decoding import Depth, Pixels
 from tunecli.data.rows.hardware import gib, main_memory
 from tunecli.errors import DataError
 from tunecli.study_file.settings.torchvision_splits import Part
@@ -123,11 +122,6 @@ def flat_pictures(x: NDArray[Any], n_different: int) -> FlatPictures:
     return flat
 
 
-def is_small(n_pictures: int, form: PictureForm) -> bool:
-    """Return whether decoding the pictures is as fast as reading them from the cache."""
-    return n_pictures * form.n_bytes <= SMALL
-
-
 def filled(
     new: NewArray,
     n_pictures: int,
@@ -186,8 +180,8 @@ def dataset_from(name: str, entry: CacheEntry) -> Dataset:
 
 
 def cache_for(n_pictures: int, form: PictureForm, cache: Path | None) -> Path | None:
-    """Return where to cache the pictures: nowhere if they are few and small."""
-    return None if is_small(n_pictures, form) else cache
+    """Return where to cache the pictures: nowhere if decoding them is as fast as reading them."""
+    return None if n_pictures * form.n_bytes <= SMALL else cache
 
 
 def check_room(n_pictures: int, form: PictureForm, cache: Path | None) -> None:

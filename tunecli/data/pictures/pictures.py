@@ -15,18 +15,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tunecli.data.cache.entries import SMALL, NewArray, content_sha256, kept, key_of
-from tunecli.data.pictures import picture_sets
-from tunecli.data.pictures.class_folders import (
-    ClassFolders,
-    PartFolder,
-    PictureFile,
-    class_folders,
-    own_parts,
-)
+from tunecli.data.pictures import class_folders, picture_sets
+from tunecli.data.pictures.class_folders import ClassFolders, PartFolder, PictureFile
 from tunecli.data.pictures.picture_sets import KnownPicture, PictureForm
 from tunecli.data.rows import decoding
 from tunecli.data.rows.dataset import Dataset
-from tunecli.data.rows.depth import Depth
+from tunecli.data.rows.decoding import Depth
 from tunecli.data.rows.hardware import n_cores
 from tunecli.data.rows.workspace import Workspace
 from tunecli.errors import DataError
@@ -87,21 +81,14 @@ def _load(settings: DataSettings, validation: ValidationSettings, workspace: Wor
     form = PictureForm(size, channels)
     cache = picture_sets.cache_for(len(listing.files), form, workspace.cache)
     listing = replace(listing, notes=(*listing.notes, *survey.notes))
-    key = key_of(
-        "pictures",
-        survey.content,
-        form,
-        settings.skip_unreadable,
-        listing.notes,
-        picture_sets.VERSIONS,
-    )
+    asked = form, settings.skip_unreadable, listing.notes
+    key = key_of("pictures", survey.content, *asked, picture_sets.VERSIONS)
 
     def make(new: NewArray) -> Mapping[str, Any]:
-        n_files, pictures = len(listing.files), _Reader(listing, form, settings, survey.depth)
+        n_files, classes, notes = len(listing.files), listing.classes, list(listing.notes)
+        reader = _Reader(listing, form, settings, survey.depth, notes)
         picture_sets.check_room(n_files, form, cache)
-        return picture_sets.filled(
-            new, n_files, form, pictures, listing.classes, pictures.notes, survey.depth
-        )
+        return picture_sets.filled(new, n_files, form, reader, classes, notes, survey.depth)
 
     return picture_sets.dataset_from(settings.source, kept(cache, key, make))
 
@@ -115,7 +102,7 @@ def _list_pictures(
         message = f"folder {settings.source!r} does not exist (looked for at {source.absolute()})."
         raise DataError(message, "data.source")
     name = settings.source.rstrip("/")
-    own = own_parts(source).items()
+    own = class_folders.own_parts(source).items()
     parts = {part: PartFolder(path, f"{name}/{path.name}/") for part, path in own}
     parts.setdefault("train", PartFolder(source, f"{name}/"))
     given: list[tuple[Part, str, str | float | None]] = [
@@ -133,7 +120,7 @@ def _list_pictures(
         elif asked is not None and part in parts:
             left_out = f"{parts.pop(part).named} is left out"
             notes.append(f"{left_out}, because {setting} asks for {asked:g} of the rows.")
-    listing = class_folders(parts)
+    listing = class_folders.class_folders(parts)
     return ClassFolders(listing.files, listing.classes, (*listing.notes, *notes))
 
 
@@ -162,6 +149,7 @@ def _pixels(
         return str(error)
 
 
+@dataclass(frozen=True)
 class _Reader:
     """An iterable that decodes pictures in threads, and yields them in order.
 
@@ -169,44 +157,37 @@ class _Reader:
         notes: sentences on what was left out; complete after all pictures were read.
     """
 
-    def __init__(
-        self,
-        listing: ClassFolders,
-        form: PictureForm,
-        settings: DataSettings,
-        depth: Depth | None,
-    ) -> None:
-        self.notes = list(listing.notes)
-        self._listing = listing
-        self._depth = depth
-        self._form = form
-        self._settings = settings
+    listing: ClassFolders
+    form: PictureForm
+    settings: DataSettings
+    depth: Depth | None
+    notes: list[str]
 
     def __iter__(self) -> Iterator[KnownPicture]:
-        numbers = {name: i for i, name in enumerate(self._listing.classes)}
+        numbers = {name: i for i, name in enumerate(self.listing.classes)}
         unreadable: list[str] = []
         for file, pixels in self._decoded():
             if isinstance(pixels, str):
                 unreadable.append(f"{file.named} ({pixels})")
                 continue
-            if pixels.shape != self._form.shape:
+            if pixels.shape != self.form.shape:
                 raise DataError(self._other_size(file, pixels), "data.size")
             yield KnownPicture(pixels, numbers[file.class_name], file.part, file.named)
         if unreadable:
             self._leave_out(unreadable)
 
     def _decoded(self) -> Iterator[tuple[PictureFile, decoding.Pixels | str]]:
-        size = None if self._settings.size is None else self._form.size
-        channels, depth = self._form.channels, self._depth
-        n_at_once = max(1, min(AT_ONCE, BYTES_AT_ONCE // self._form.n_bytes))
-        for start in range(0, len(self._listing.files), n_at_once):
-            files = self._listing.files[start : start + n_at_once]
+        size = None if self.settings.size is None else self.form.size
+        channels, depth = self.form.channels, self.depth
+        n_at_once = max(1, min(AT_ONCE, BYTES_AT_ONCE // self.form.n_bytes))
+        for start in range(0, len(self.listing.files), n_at_once):
+            files = self.listing.files[start : start + n_at_once]
             read = _in_threads(lambda file: _pixels(file, channels, size, depth), files)
             yield from zip(files, read, strict=True)
 
     def _other_size(self, file: PictureFile, pixels: decoding.Pixels) -> str:
-        (height, width), (_, other, another) = self._form.size, pixels.shape
-        first = self._listing.files[0].named
+        (height, width), (_, other, another) = self.form.size, pixels.shape
+        first = self.listing.files[0].named
         return (
             f"all pictures must have one size, but {first} is {height} pixels high and {width} "
             f"wide, and {file.named} is {other} high and {another} wide. Write size: 64, or "
@@ -218,8 +199,8 @@ class _Reader:
         n = len(unreadable)
         more = f" and {n - LISTED:,} more" if n > LISTED else ""
         which = f"{', '.join(unreadable[:LISTED])}{more}"
-        of_all = f"{n:,} of {count(len(self._listing.files), 'picture')} cannot be read"
-        if not self._settings.skip_unreadable:
+        of_all = f"{n:,} of {count(len(self.listing.files), 'picture')} cannot be read"
+        if not self.settings.skip_unreadable:
             way = "Repair or remove them, or write skip_unreadable: true to leave them out."
             raise DataError(f"{of_all}: {which}. {way}", "data.source")
         self.notes.append(f"{of_all} and are left out: {which}.")

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tunecli.data.rows.depth import Depth
+from tunecli.data.rows.decoding import Depth
 from tunecli.data.rows.features import Features, as_features
 from tunecli.data.rows.streamed_rows import LoadedRows
 from tunecli.study_file.settings.settings import Task
@@ -95,6 +95,14 @@ class Column:
     def is_first(self) -> bool:
         """Whether this is the first or only column made from its source."""
         return self.date is None or self.date.part == "elapsed"
+
+
+def positions_by_source(columns: Sequence[Column]) -> dict[str, list[int]]:
+    """Return the positions of the columns that come from each of a table's columns."""
+    positions: dict[str, list[int]] = {}
+    for position, column in enumerate(columns):
+        positions.setdefault(column.source, []).append(position)
+    return positions
 
 
 @dataclass(frozen=True)

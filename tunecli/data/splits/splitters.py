@@ -84,25 +84,24 @@ class ByCopies:
 
     def folds(self, rows: Rows, strata: Rows | None, n: int, repeats: int) -> Pairs:
         """Return k folds of distinct rows, each with its copies; see `Splitter`."""
-        firsts, own = self._firsts(rows)
-        first_strata = None if strata is None else strata[firsts]
+        firsts, first_strata, own = self._firsts(rows, strata)
         folds = ByRows(self.seed).folds(rows[firsts], first_strata, n, repeats)
         return (self._with_copies(fold, own) for fold in folds)
 
     def holdout(self, rows: Rows, strata: Rows | None, share: float, repeats: int) -> Pairs:
         """Hold out a random part of the distinct rows, with their copies; see `Splitter`."""
-        firsts, own = self._firsts(rows)
-        first_strata = None if strata is None else strata[firsts]
+        firsts, first_strata, own = self._firsts(rows, strata)
         parts = ByRows(self.seed).holdout(rows[firsts], first_strata, share, repeats)
         return (self._with_copies(part, own) for part in parts)
 
-    def _firsts(self, rows: Rows) -> Pair:
-        """Return positions of the distinct rows, ascending, and which of them each row equals."""
+    def _firsts(self, rows: Rows, strata: Rows | None) -> tuple[Rows, Rows | None, Rows]:
+        """Return positions of distinct rows, ascending; strata; and which of them each row is."""
         _, firsts, own = np.unique(self.copies[rows], return_index=True, return_inverse=True)
         order = np.argsort(firsts)  # in row order, so that data without copies is split the same
         rank = np.empty_like(order)
         rank[order] = np.arange(len(order))
-        return firsts[order], rank[own]
+        firsts = firsts[order]
+        return firsts, None if strata is None else strata[firsts], rank[own]
 
     @staticmethod
     def _with_copies(pair: Pair, own: Rows) -> Pair:

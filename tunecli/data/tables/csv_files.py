@@ -35,7 +35,7 @@ def read(path: Path, data: DataSettings, texts: Collection[str]) -> pd.DataFrame
     Raises:
         UnreadableTableError: it is empty, not a table, too large, or two columns have one name.
     """
-    with _clear_errors(path), _bounded(path) as file:
+    with _clear_errors(path), io.BufferedReader(_Bounded(path)) as file:
         return _named(_rows(path, file, texts, data))
 
 
@@ -135,17 +135,12 @@ def _opened(path: Path) -> IO[bytes]:
     return cast(IO[bytes], gzip.open(path)) if is_packed else path.open("rb")
 
 
-def _bounded(path: Path) -> IO[bytes]:
-    """Open a file's text, limited to the size of the memory."""
-    check_bytes(path.stat().st_size)
-    return cast(IO[bytes], io.BufferedReader(_Bounded(_opened(path))))
-
-
 class _Bounded(io.RawIOBase):
-    """A file whose reading fails once more was read than fits into memory."""
+    """A file's text, whose reading fails once more was read than fits into memory."""
 
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
+    def __init__(self, path: Path) -> None:
+        check_bytes(path.stat().st_size)
+        self._file = _opened(path)
         self._n_read = 0
 
     def readable(self) -> bool:

@@ -59,13 +59,9 @@ def read_table(path: Path, data: DataSettings, name: str, texts: Collection[str]
     if len(rows) == 0:
         raise DataError(f"{name} has a header but no rows.", "data.source")
     rows, trimmed = tidied(rows, data.missing, every_column=is_parquet(path))
-    padded = () if is_parquet(path) else _zero_padded(path, rows)
-    return Table(rows, is_parquet(path), trimmed, index, padded)
-
-
-def _zero_padded(path: Path, rows: pd.DataFrame) -> tuple[str, ...]:
     whole = [name for name in rows.columns if pd.api.types.is_integer_dtype(rows[name].dtype)]
-    return tuple(csv_files.zero_padded(path, whole)) if whole else ()
+    padded = csv_files.zero_padded(path, whole) if whole and not is_parquet(path) else ()
+    return Table(rows, is_parquet(path), trimmed, index, padded)
 
 
 def table_chunks(

@@ -14,7 +14,7 @@ import pandas as pd
 from tunecli.data.columns.cell_values import Floats, is_nested
 from tunecli.data.columns.column_cells import AS_IS, Reading
 from tunecli.data.columns.column_kinds import KINDS
-from tunecli.data.rows.dataset import Column
+from tunecli.data.rows.dataset import Column, positions_by_source
 from tunecli.data.tables.table_files import table_chunks
 from tunecli.errors import DataError, DataWarning
 from tunecli.study_file.settings.settings import DataSettings
@@ -90,9 +90,7 @@ class _NewRows:
 
     def cells(self, frame: pd.DataFrame) -> Floats:
         """Return the cells of the next block."""
-        places: dict[str, list[int]] = {}
-        for position, column in enumerate(self.columns):
-            places.setdefault(column.source, []).append(position)
+        places = positions_by_source(self.columns)
         present = {str(given): given for given in frame.columns}
         self._check_names(Counter(map(str, frame.columns)), places)
         cells = np.empty((len(frame), len(self.columns)))

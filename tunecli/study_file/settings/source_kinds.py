@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable, Iterator
 from os.path import isdir, isfile  # which accept any string as a path
 from pathlib import Path
-from types import MappingProxyType
 from typing import Literal
 
 from tunecli.study_file.settings.bundled import BUNDLED
@@ -56,9 +55,7 @@ _SETTINGS_OF: dict[tuple[SourceKind, ...], tuple[str, ...]] = {
     ("pictures",): ("data.skip_unreadable", "validation.folder"),
     ("torchvision",): ("data.root", "data.download"),
 }
-KINDS_OF = MappingProxyType(
-    {name: kinds for kinds, names in _SETTINGS_OF.items() for name in names}
-)
+KINDS_OF = {setting: kinds for kinds, settings in _SETTINGS_OF.items() for setting in settings}
 """Kinds of source that each setting applies to; settings without an entry apply to all."""
 
 
@@ -117,10 +114,8 @@ def _unclear_numbers(data: DataSettings) -> Iterator[tuple[tuple[str, ...], str]
         yield ("data", "thousands"), message
     for unit in data.units:
         if not unit.strip() or any(c.isdigit() or c in "+-.,_'" for c in unit):
-            message = (
-                f"must be strings without digits and signs, such as % or $, but got {unit!r}."
-            )
-            yield ("data", "units"), message
+            rule = "must be strings without digits and signs, such as % or $"
+            yield ("data", "units"), f"{rule}, but got {unit!r}."
 
 
 def picture_folder(path: str, source: str, folder: Path) -> Path:
