@@ -11,7 +11,7 @@ from tunecli.data.fold_store import FoldStore, training_weights
 from tunecli.data.preprocessing.fitted_preprocessing import Preprocessing, fit_preprocessing
 from tunecli.data.preprocessing.scale_rows import TargetScale
 from tunecli.data.rows.dataset import FoldData
-from tunecli.data.splits.split import splitter_of
+from tunecli.data.splits.splitters import splitter_of
 from tunecli.study_file.settings.settings import Component
 
 VALIDATION_SHARE = 0.1

@@ -98,15 +98,15 @@ def unread(series: pd.Series, form: NumberForm) -> Unread | None:
     if not is_text(series):
         return None
     codes, cells = pd.factorize(series)
-    texts = np.array([str(cell).strip() for cell in cells], dtype=object)
+    texts = [str(cell).strip() for cell in cells]
     bad = np.isnan(form.numbers(texts))
     if not bad.any():
         return None
-    plain = [text.casefold().replace(" ", "_") for text in texts]
-    is_word = bad & np.isin(plain, list(MISSING_WORDS))
+    is_word = bad & [text.casefold().replace(" ", "_") in MISSING_WORDS for text in texts]
     rest = bad & ~is_word
     n_numbers, n_rest = int((~bad).sum()), int(rest.sum())
-    forms, are_mixed = _other_forms(texts[~is_word], form)
+    each = np.array(texts, dtype=object)
+    forms, are_mixed = _other_forms(each[~is_word].tolist(), form)
     share = (~bad)[codes[codes >= 0]].mean()
     is_few = n_rest <= FEW_TEXTS and (
         n_numbers >= NUMBERS_A_TEXT * n_rest or share >= MOSTLY_NUMBERS
@@ -115,9 +115,9 @@ def unread(series: pd.Series, form: NumberForm) -> Unread | None:
     if not (is_form or (is_few and n_numbers)):
         return None
     rows = np.flatnonzero(np.append(bad, False)[codes])
-    others = () if is_form else tuple(texts[rest])
+    others = () if is_form else tuple(each[rest])
     name, cell = str(series.name), texts[codes[rows[0]]]
-    return Unread(name, rows, cell, forms, tuple(texts[is_word]), others, are_mixed)
+    return Unread(name, rows, cell, forms, tuple(each[is_word]), others, are_mixed)
 
 
 def text_among_numbers(series: pd.Series, bad: NDArray[np.bool_], where: Where) -> str:
