@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch.utils.data import Dataset
 
-from tunecli.data.rows.items import DatasetItems
-from tunecli.data.rows.streamed_rows import LoadedRows
+from tunecli.data.rows.streamed_rows import DatasetItems, LoadedRows
 
 N = 40
 

@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 from tunecli.cli import app
 from tunecli.cli.shared.streams import write_output
 from tunecli.data.rows.workspace import Workspace
+from tunecli.data.sources import first_look
 from tunecli.data.sources import load_dataset as load_data
-from tunecli.data.starter_facts import first_look
 from tunecli.errors import DataError, OutputError, TunecliError
 from tunecli.study_file.starter import (
     FirstLook,

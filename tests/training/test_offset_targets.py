@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from model_cases import case
 
-from tunecli.data.columns.target_column import target
+from tunecli.data.columns.named_columns import target
 from tunecli.data.fold_store import FoldStore
 from tunecli.data.preprocessing.scaling import TargetScale
 from tunecli.data.rows.workspace import Workspace

@@ -46,7 +46,7 @@ def init(
     Example: tunecli init train.csv --target price
     """
     from tunecli.data.rows.workspace import Workspace
-    from tunecli.data.starter_facts import first_look
+    from tunecli.data.sources import first_look
     from tunecli.data.user_code.import_user_code import permit
     from tunecli.errors import DataError
     from tunecli.study_file.catalogue.allowed_code import AllowedCode

@@ -10,7 +10,7 @@ from torch import Tensor
 from tunecli.data.fold_store import FoldStore
 from tunecli.data.preprocessing.preparation import Prepared, Preprocessing, fit_preprocessing
 from tunecli.data.rows.dataset import FoldData
-from tunecli.data.splits.split import splitter_of
+from tunecli.data.splits.splitters import splitter_of
 from tunecli.study_file.settings.settings import Component
 
 VALIDATION_SHARE = 0.1

@@ -15,12 +15,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tunecli.data.arrays.arrays import features_in
-from tunecli.data.columns.column_kinds import Reading
+from tunecli.data.columns.column_cells import Reading
 from tunecli.data.pictures.class_folders import SUFFIXES, as_text, walked
 from tunecli.data.rows.array_forms import feature_array, tensor_array
 from tunecli.data.rows.dataset import Column
-from tunecli.data.rows.decoding import UnreadableError, decode_picture
-from tunecli.data.rows.depth import Depth
+from tunecli.data.rows.decoding import Depth, UnreadableError, decode_picture
 from tunecli.data.rows.streamed_rows import LoadedRows
 from tunecli.data.rows.workspace import Workspace
 from tunecli.data.sources import load_dataset

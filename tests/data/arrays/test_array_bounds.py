@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from tunecli.data.arrays import array_files
+from tunecli.data.arrays import arrays
 from tunecli.data.rows import array_forms
 from tunecli.data.rows.array_forms import feature_array, tensor_array
 from tunecli.data.rows.workspace import Workspace
@@ -82,7 +82,7 @@ def test_an_archive_is_measured_before_it_is_unpacked(
             with zipfile.ZipFile(tmp_path / name, "w", zipfile.ZIP_DEFLATED) as packed:
                 for member in plain.namelist():
                     packed.writestr(member, plain.read(member))
-    monkeypatch.setattr(array_files, "main_memory", lambda: 10**6)
+    monkeypatch.setattr(arrays, "main_memory", lambda: 10**6)
     assert (tmp_path / name).stat().st_size < 10**5
     with pytest.raises(DataError, match=f"{name} does not fit into memory"):
         load_dataset(DataSettings(source=name), Workspace(tmp_path))

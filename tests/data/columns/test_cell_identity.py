@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tunecli.data.columns.cell_identity import CellCategories, categories_of, codes_in, text_of
+from tunecli.data.columns.cell_values import CellCategories, categories_of, codes_in, text_of
 from tunecli.data.rows.dataset import Column
 from tunecli.data.tables.table_files import read_table
 from tunecli.data.tables.table_rows import model_cells, table_blocks

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tunecli.data.columns.cleaning import duplicate_rows, leaks, without_idle_columns
-from tunecli.data.columns.column_kinds import Cells
+from tunecli.data.columns.column_cells import Cells
 from tunecli.data.rows.dataset import Column
 
 RANDOM = np.random.default_rng(0)

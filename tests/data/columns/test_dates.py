@@ -10,12 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tunecli.data.columns.column_facts import facts_of
-from tunecli.data.columns.column_kinds import Cells
-from tunecli.data.columns.date_features import feature_name, parts_of, values_of
+from tunecli.data.columns.date_cells import DateCells, feature_name, parts_of, values_of
 from tunecli.data.columns.date_texts import FORMS, read_dates
 from tunecli.data.columns.dates import dates_as, dates_in
-from tunecli.data.rows.dataset import Column
-from tunecli.data.rows.date_parts import DateForm
+from tunecli.data.rows.dataset import Column, DateForm
 from tunecli.errors import DataError
 
 EPOCH = dt.datetime(1970, 1, 1)
@@ -341,7 +339,7 @@ def test_new_rows_of_another_type_are_refused():
 )
 def test_the_ends_of_a_column_are_in_one_spelling(cells, ends):
     dates = found(*cells)
-    facts = facts_of(Cells(Column("d"), dates.elapsed, dates=dates), "")
+    facts = facts_of(DateCells(Column("d"), dates.elapsed, dates=dates), "")
     assert [facts.smallest, facts.largest] == ends
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from tunecli.data.columns.column_kinds import AS_IS, Reading, cells
-from tunecli.data.columns.target_column import target
+from tunecli.data.columns.column_cells import AS_IS, Reading
+from tunecli.data.columns.column_kinds import cells
+from tunecli.data.columns.named_columns import target
 from tunecli.errors import DataError
 
 

@@ -27,7 +27,7 @@ from tunecli.data.rows.decoding import (
     only_pictures,
 )
 from tunecli.data.rows.workspace import Workspace
-from tunecli.data.starter_facts import first_look
+from tunecli.data.sources import first_look
 from tunecli.errors import DataError
 from tunecli.study_file.settings.settings import DataSettings, ValidationSettings
 

@@ -17,8 +17,7 @@ from tunecli.data.cache.entries import FACTS
 from tunecli.data.pictures.class_folders import SUFFIXES
 from tunecli.data.pictures.pictures import load_pictures
 from tunecli.data.rows.dataset import Dataset
-from tunecli.data.rows.decoding import UnreadableError, decode_picture
-from tunecli.data.rows.depth import OF_16_BITS
+from tunecli.data.rows.decoding import OF_16_BITS, UnreadableError, decode_picture
 from tunecli.data.rows.workspace import Workspace
 from tunecli.errors import DataError
 from tunecli.study_file.settings.settings import DataSettings, ValidationSettings
@@ -205,7 +204,9 @@ def test_cold_and_warm_it_is_the_same_and_decoded_once(
     large(tmp_path / "set")
     without = load(tmp_path)
     cold = load(tmp_path, tmp_path / "cache")
-    monkeypatch.setattr("tunecli.data.pictures.pictures.filled", None)  # nothing is made any more
+    monkeypatch.setattr(
+        "tunecli.data.pictures.picture_sets.filled", None
+    )  # nothing is made any more
     warm = load(tmp_path, tmp_path / "cache")
     for dataset in (cold, warm):
         assert (dataset.x == without.x).all()
@@ -227,7 +228,7 @@ def test_a_changed_file_is_noticed_and_a_touched_one_is_not_decoded_again(
     assert (changed.x[23] == changed.x[24]).all()
     assert changed.fingerprint != before.fingerprint
     os.utime(path)
-    monkeypatch.setattr("tunecli.data.pictures.pictures.filled", None)
+    monkeypatch.setattr("tunecli.data.pictures.picture_sets.filled", None)
     assert load(tmp_path, tmp_path / "cache").fingerprint == changed.fingerprint
     path.unlink()
     with pytest.raises(TypeError):

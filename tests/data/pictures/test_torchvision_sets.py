@@ -18,7 +18,7 @@ from locations import DATA
 from torchvision import datasets
 from torchvision_files import make_cifar, make_mnist
 
-from tunecli.data.pictures.torchvision_sets import SETS, load_torchvision
+from tunecli.data.pictures.torchvision_sets import load_torchvision
 from tunecli.data.rows.dataset import Dataset
 from tunecli.data.rows.workspace import Workspace
 from tunecli.errors import DataError
@@ -46,7 +46,7 @@ def test_every_classification_set_is_offered_and_no_other() -> None:
     offered = {
         n for n in offered if not n.endswith(("Stereo", "StereoDataset")) and n[0].isupper()
     }
-    assert offered - {"InStereo2k"} == set(TORCHVISION) == set(SETS)
+    assert offered - {"InStereo2k"} == set(TORCHVISION)
 
 
 @pytest.mark.parametrize("name", ["MNIST", "FashionMNIST", "KMNIST"])

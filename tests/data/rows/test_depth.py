@@ -17,9 +17,16 @@ from PIL import Image
 
 from tunecli.data.pictures.pictures import load_pictures
 from tunecli.data.rows.dataset import Dataset
-from tunecli.data.rows.decoding import UnreadableError, decode_picture, deep_pixels, header
-from tunecli.data.rows.depth import BITS, OF_16_BITS, Depth
-from tunecli.data.rows.items import as_array
+from tunecli.data.rows.decoding import (
+    BITS,
+    OF_16_BITS,
+    Depth,
+    UnreadableError,
+    decode_picture,
+    deep_pixels,
+    header,
+)
+from tunecli.data.rows.streamed_rows import as_array
 from tunecli.data.rows.workspace import Workspace
 from tunecli.errors import DataError
 from tunecli.study_file.settings.settings import DataSettings, ValidationSettings

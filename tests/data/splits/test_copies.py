@@ -11,8 +11,7 @@ from picture_files import make_folders
 
 from tunecli.data.rows.workspace import Workspace
 from tunecli.data.sources import load_dataset
-from tunecli.data.splits.copies import copy_notes
-from tunecli.data.splits.split import Split, split
+from tunecli.data.splits.split import Split, copy_notes, split
 from tunecli.study_file.settings.settings import DataSettings, ValidationSettings
 
 FOLDS = {"folds": 4}

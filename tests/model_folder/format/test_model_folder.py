@@ -23,7 +23,7 @@ from PIL import Image
 from safetensors.torch import load_file, save, save_file
 
 import tunecli
-from tunecli.data.rows.depth import Depth
+from tunecli.data.rows.decoding import Depth
 from tunecli.errors import DataError, ModelFolderError, TunecliError, UserCodeError
 from tunecli.model_folder.find import model_at
 from tunecli.model_folder.format.folder import (

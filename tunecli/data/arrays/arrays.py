@@ -1,4 +1,4 @@
-"""Load files of arrays: .npz, pairs of .npy, and .pt with tensors.
+"""Load files of arrays: .npz, pairs of .npy, and .pt with tensors. Code in them is never run.
 
 They are named `x` (or `X`) and `y`, and `x_test` and `y_test` for a separate test set. The targets
 of `name_x.npy` or `x.npy` are in the file of the same folder with `y` in place of `x`.
@@ -7,6 +7,8 @@ of `name_x.npy` or `x.npy` are in the file of the same folder with `y` in place 
 from __future__ import annotations
 
 import hashlib
+import warnings
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from os.path import isfile  # which takes any text for a path
@@ -16,17 +18,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from tunecli.data.arrays.array_files import arrays_in
 from tunecli.data.cache.cached_datasets import kept_dataset
 from tunecli.data.columns import cleaning
-from tunecli.data.columns.column_kinds import Cells
-from tunecli.data.columns.target_column import target
-from tunecli.data.pictures.flat_pictures import flat_pictures
-from tunecli.data.rows.array_forms import feature_array, smallest_dtype, target_array
+from tunecli.data.columns.column_cells import Cells
+from tunecli.data.columns.named_columns import target
+from tunecli.data.pictures.picture_sets import flat_pictures
+from tunecli.data.rows.array_forms import (
+    Array,
+    feature_array,
+    smallest_dtype,
+    target_array,
+    tensor_array,
+)
 from tunecli.data.rows.dataset import Column, Dataset
+from tunecli.data.rows.hardware import main_memory
 from tunecli.data.rows.streamed_rows import LoadedRows
 from tunecli.data.rows.workspace import Workspace
 from tunecli.errors import DataError
@@ -34,7 +41,14 @@ from tunecli.study_file.settings.settings import DataSettings, ValidationSetting
 from tunecli.study_file.text.counts import count
 from tunecli.study_file.text.suggestions import listed
 
-Array = NDArray[Any]
+_WAYS = {
+    ".npy": "numpy.save({name!r}, x)",
+    ".npz": "numpy.savez({name!r}, x=x, y=y)",
+    ".pt": "torch.save({{'x': x, 'y': y}}, {name!r})",
+}
+"""Calls that write a file of each kind."""
+
+_NAMES = ("x", "y", "x_test", "y_test")
 
 
 def load_arrays(
@@ -195,8 +209,8 @@ def _files(settings: DataSettings, folder: Path) -> dict[str, Path]:
 
 def _read(settings: DataSettings, files: Mapping[str, Path]) -> dict[str, Array]:
     if files["x"].suffix.lower() == ".npy":
-        return {name: arrays_in(file, settings.source)["x"] for name, file in files.items()}
-    arrays = arrays_in(files["x"], settings.source)
+        return {name: _arrays_in(file, settings.source)["x"] for name, file in files.items()}
+    arrays = _arrays_in(files["x"], settings.source)
     for wanted in ("x", "y"):
         if wanted not in arrays:
             raise DataError(_no_array(settings.source, wanted, arrays), "data.source")
@@ -209,7 +223,7 @@ def features_in(path: Path) -> Array:
     Raises:
         DataError: the file cannot be read, or has several arrays but no `x`.
     """
-    arrays = arrays_in(path, path.name)
+    arrays = _arrays_in(path, path.name)
     if "x" not in arrays and len(arrays) != 1:
         raise DataError(_no_array(path.name, "x", arrays))
     return feature_array(path.name, arrays.get("x", next(iter(arrays.values()))))
@@ -254,3 +268,79 @@ def _test_file(features: Path) -> Path | None:
     path = features.with_name(f"{features.stem.removesuffix('_train')}_test{features.suffix}")
     targets = _targets_file(path)
     return path if path != targets and path.is_file() and targets.is_file() else None
+
+
+def _arrays_in(path: Path, name: str) -> dict[str, Array]:
+    """Read all arrays of a file by name; that of a .npy file is `x`, and `X` counts as `x`.
+
+    Args:
+        name: the name of the file in messages.
+
+    Raises:
+        DataError: the file cannot be read, or contains anything but arrays.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's, of tensors that are refused here
+            content = _content(path)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise DataError(f"{name} cannot be read: {reason}.", "data.source") from None
+    except MemoryError:
+        raise DataError(f"{name} does not fit into memory.", "data.source") from None
+    except Exception:  # on foreign bytes the readers may raise anything
+        raise DataError(_no_arrays(path, name), "data.source") from None
+    arrays = {key: _array(value, key, name) for key, value in _named(content, path, name).items()}
+    return {("x" + key[1:] if key[:1] == "X" else key): array for key, array in arrays.items()}
+
+
+def _content(path: Path) -> Any:
+    if zipfile.is_zipfile(path):  # as .npz and .pt are; they may unpack to much more
+        with zipfile.ZipFile(path) as members:
+            if sum(member.file_size for member in members.infolist()) > main_memory():
+                raise MemoryError
+    if path.suffix.lower() == ".pt":
+        return torch.load(path, map_location="cpu", weights_only=True)
+    with path.open("rb") as file:  # numpy would leave a damaged archive open
+        content = np.load(file, allow_pickle=False)
+        return content if isinstance(content, np.ndarray) else dict(content)
+
+
+def _named(content: Any, path: Path, name: str) -> Mapping[str, Array | Tensor]:
+    if path.suffix.lower() == ".npy":
+        if not isinstance(content, np.ndarray):
+            raise DataError(_no_arrays(path, name), "data.source")
+        return {"x": content}
+    if isinstance(content, list | tuple) and len(content) in (2, 4):
+        content = dict(zip(_NAMES, content, strict=False))
+    if not isinstance(content, Mapping):
+        kind = type(content).__name__
+        rule = f"must contain arrays by name, or the pair (x, y), but contains one {kind}"
+        raise DataError(f"{name} {rule}. {_way(path)}", "data.source")
+    return {
+        str(key): value for key, value in content.items() if isinstance(value, np.ndarray | Tensor)
+    }
+
+
+def _array(value: Array | Tensor, key: str, name: str) -> Array:
+    if isinstance(value, np.ndarray):
+        return value
+    try:
+        return tensor_array(value)
+    except ValueError as error:
+        raise DataError(f"{key} in {name}: {error}", "data.source") from None
+
+
+def _no_arrays(path: Path, name: str) -> str:
+    with path.open("rb") as file:
+        start = file.read(1000)
+    what = f"is not a {path.suffix} file of plain arrays, or is damaged"
+    if not start:
+        what = "is empty"
+    elif start.isascii() and all(c.isprintable() or c.isspace() for c in start.decode()):
+        what = f"is text, not {path.suffix}; a table must be named .csv"
+    return f"{name} {what}. {_way(path)}"
+
+
+def _way(path: Path) -> str:
+    return f"Write it with {_WAYS[path.suffix.lower()].format(name=path.name)}."

@@ -12,28 +12,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 
 from tunecli import __version__
 from tunecli.data.arrays.arrays import from_arrays, with_targets, with_test
-from tunecli.data.arrays.frame_arrays import frame_array
 from tunecli.data.cache.entries import NewArray, kept, key_of
+from tunecli.data.columns.cell_values import collapsed
+from tunecli.data.rows.array_forms import Array
 from tunecli.data.rows.dataset import Dataset, first_features, first_targets
 from tunecli.data.rows.hardware import main_memory
-from tunecli.data.rows.items import DatasetItems, as_array
 from tunecli.data.rows.loader_processes import n_loaders
-from tunecli.data.rows.streamed_rows import LoadedRows
+from tunecli.data.rows.streamed_rows import DatasetItems, LoadedRows, as_array
 from tunecli.data.rows.workspace import Workspace
 from tunecli.data.user_code.import_user_code import blaming, load_object
 from tunecli.errors import DataError, UserCodeError
 from tunecli.study_file.settings.code_names import CodeName
 from tunecli.study_file.settings.settings import DataSettings, ValidationSettings
-
-Array = NDArray[Any]
+from tunecli.study_file.text.counts import count
 
 _NAMES = ("x", "y", "x_test", "y_test")
 
@@ -93,7 +92,8 @@ def _of_items(items: DatasetItems, settings: DataSettings, workspace: Workspace)
     else:
         x = LoadedRows(items, n_loaders())
         dataset = _loaded(x, settings, workspace)
-        how = f"is loaded batch by batch by {_loaders(x.n_loaders)}"
+        loaders = f"{count(x.n_loaders, 'loader process', 'loader processes')} per worker"
+        how = f"is loaded batch by batch by {loaders if x.n_loaders else 'each worker itself'}"
     note = f"{settings.source} {how}, as set by data.in_memory."
     if settings.in_memory == "auto":
         than = "at most" if is_whole else "more than"
@@ -177,20 +177,48 @@ def _arrays(returned: Any, source: str) -> dict[str, Array] | None:
     arrays = {}
     for name, given in _named(returned).items():
         if name in _NAMES and given is not None:
-            is_table = isinstance(given, pd.DataFrame) and name.startswith("x")
-            arrays[name] = frame_array(given, source) if is_table else _array(given, source)
+            if isinstance(given, pd.DataFrame) and name.startswith("x"):
+                arrays[name] = _frame_array(given, source)
+                continue
+            with blaming(source):
+                arrays[name] = as_array(given)
     return arrays if {"x", "y"} <= arrays.keys() else None
 
 
-def _array(given: Any, source: str) -> Array:
-    with blaming(source):
-        return as_array(given)
+def _frame_array(frame: pd.DataFrame, source: str) -> Array:
+    """Return the columns of a data frame as one array; NaN where a cell is missing.
+
+    Args:
+        source: the name of the function in messages.
+
+    Raises:
+        DataError: a column does not hold numbers, or float64 would merge distinct numbers.
+    """
+    for name, column in frame.items():
+        if not pd.api.types.is_numeric_dtype(column.dtype):
+            raise DataError(
+                f"column {str(name)!r} of {source} has {column.dtype} cells, but a function must "
+                "return numbers. Convert the column to numbers, or save the table as .parquet or "
+                ".csv and use that file as the source.",
+                "data.source",
+            )
+    values: Array = frame.to_numpy()
+    if values.dtype == object:  # whole numbers with gaps, or Booleans mixed with numbers
+        values = frame.to_numpy(dtype=np.float64, na_value=np.nan)
+    if values.dtype.kind == "f":
+        _refuse_collapse(frame, values, source)
+    return values
 
 
-def _loaders(n: int) -> str:
-    if n == 0:
-        return "each worker itself"
-    return f"{n} loader process{'es' if n > 1 else ''} per worker"
+def _refuse_collapse(frame: pd.DataFrame, values: Array, source: str) -> None:
+    for (name, column), numbers in zip(frame.items(), values.T, strict=True):
+        if (row := collapsed(column.reset_index(drop=True), numbers)) is not None:
+            raise DataError(
+                f"column {str(name)!r} of {source} has whole numbers beyond 2^53, such as "
+                f"{column.iloc[row]} in row {row}, and float64 cannot tell some of them apart. "
+                "Remove the column, or number its values from 0.",
+                "data.source",
+            )
 
 
 def _bytes(n: int) -> str:

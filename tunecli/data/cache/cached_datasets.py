@@ -22,6 +22,7 @@ from torch import Tensor
 from tunecli import __version__
 from tunecli.data.cache.entries import SMALL, CacheEntry, NewArray, content_sha256, kept, key_of
 from tunecli.data.rows.dataset import Column, Dataset
+from tunecli.data.rows.decoding import Depth
 from tunecli.data.rows.workspace import Workspace
 from tunecli.data.splits.split import Split, split
 from tunecli.numerics import NUMERICS
@@ -118,5 +119,6 @@ def dataset_of(name: str, entry: CacheEntry) -> Dataset:
         notes=tuple(facts["notes"]),
         known_fingerprint=facts["fingerprint"],
         known_first=facts.get("first_fingerprint", ""),
+        depth=None if facts.get("depth") is None else Depth(**facts["depth"]),
         **tensors(entry.arrays),
     )

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tunecli.data.columns.column_kinds import Cells
+from tunecli.data.columns.column_cells import Cells
 from tunecli.study_file.text.counts import count
 from tunecli.study_file.text.suggestions import listed
 

@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from torch import Tensor
 
-from tunecli.data.columns.cell_values import Floats, is_nested
-from tunecli.data.columns.column_kinds import Cells
-from tunecli.data.columns.date_texts import DAY
-from tunecli.data.columns.dates import Dates, spelling
-from tunecli.data.rows.dataset import Column, Dataset
+from tunecli.data.columns.cell_values import is_nested
+from tunecli.data.columns.column_cells import CategoryCells, Cells
+from tunecli.data.columns.column_kinds import KINDS
+from tunecli.data.rows.dataset import Dataset, positions_by_source
 from tunecli.errors import DataError
 from tunecli.study_file.settings.settings import DataSettings
-from tunecli.study_file.text.counts import count
-from tunecli.study_file.text.dump import flow
 
 FEATURE = "feature"
 """Provisional use of a feature column, until its preprocessing is known."""
-FEWEST_ROWS = 10
-"""Fewest rows from which distinct cells and ordered dates mean something."""
-_DIGITS = 10
-"""Most digits of whole numbers that are shown in full."""
-_NO_DAYS = ("0001-01-01", "9999-12-31")
-"""Days that programs write for missing dates."""
-_FIRST_DAY, _LAST_DAY = 19_000_101, 21_001_231
 
 
 @dataclass(frozen=True)
@@ -56,32 +45,20 @@ class ColumnFacts:
 
 
 def facts_of(cells: Cells, use: str) -> ColumnFacts:
-    """Return the facts of a column of numbers, categories or dates."""
-    values, name = cells.values, cells.column.name
-    there = values[~np.isnan(values)]
+    """Return the facts of a column of any kind."""
+    there = cells.values[~np.isnan(cells.values)]
     distinct = np.unique(there)
-    dates = cells.dates
-    smallest, largest = "", ""
-    if len(distinct):
-        low, high = float(distinct[0]), float(distinct[-1])
-        ends = [_shown(end, cells.column, high - low) for end in (low, high)]
-        smallest, largest = ends if dates is None else _ends(dates)
-    warnings: Iterable[str] = ()
-    if use == FEATURE:
-        if cells.column.kind == "categorical":
-            warnings = _on_categories(name, there, distinct)
-        else:
-            warnings = _on_dates(name, dates) if dates else _on_numbers(name, there, distinct)
+    ends = cells.ends(float(distinct[0]), float(distinct[-1])) if len(distinct) else ["", ""]
     return ColumnFacts(
-        name=name,
-        kind=_kind(cells),
+        name=cells.column.name,
+        kind=cells.kind,
         n_distinct=len(distinct),
-        n_missing=len(values) - len(there),
-        smallest=smallest,
-        largest=largest,
+        n_missing=len(cells.values) - len(there),
+        smallest=ends[0],
+        largest=ends[1],
         use=use,
-        warnings=tuple(warnings),
-        is_in_order=use == FEATURE and dates is not None and _orders_rows(dates),
+        warnings=tuple(cells.warnings(there, distinct)) if use == FEATURE else (),
+        is_in_order=use == FEATURE and cells.are_in_order,
     )
 
 
@@ -106,20 +83,13 @@ def facts_of_columns(
         elif is_nested(rows[name]):
             facts.append(_of_lists(rows[name], uses.get(name, "")))
         else:
-            cells = _whatever(rows[name], read)
+            try:
+                cells = read(str(name))
+            except DataError:  # no model sees it, so it may be written in any way
+                cells = CategoryCells.as_texts(rows[name])
             use = uses.get(name) or f"left out: {_why_left_out(cells, features)}"
             facts.append(facts_of(cells, use))
     return facts
-
-
-def _whatever(series: pd.Series, read: Callable[[str], Cells]) -> Cells:
-    """Return the cells of any column, however it is written, since no model sees it."""
-    try:
-        return read(str(series.name))
-    except DataError:
-        codes, labels = pd.factorize(series.astype(str).where(series.notna()), sort=True)
-        values = np.where(codes < 0, np.nan, codes)
-        return Cells(Column(str(series.name), "categorical", tuple(labels)), values)
 
 
 def _why_left_out(cells: Cells, features: Sequence[Cells]) -> str:
@@ -139,82 +109,6 @@ def _of_lists(series: pd.Series, use: str) -> ColumnFacts:
     return ColumnFacts(str(series.name), "list", distinct, int(series.isna().sum()), "", "", use)
 
 
-def _kind(cells: Cells) -> str:
-    if cells.dates is not None:
-        return cells.dates.form.kind
-    return "category" if cells.column.kind == "categorical" else "number"
-
-
-def _shown(value: float, column: Column, spread: float) -> str:
-    """Return a number in enough digits that the ends of a column differ."""
-    if column.categories:
-        return column.categories[int(value)]
-    if value.is_integer() and abs(value) < 10**_DIGITS:
-        return str(int(value))
-    return f"{value:.6g}" if spread > abs(value) * 1e-5 else f"{value:.15g}"
-
-
-def _ends(dates: Dates) -> list[str]:
-    """Return the first and the last time; only their days if those differ, or are exact."""
-    rows = np.flatnonzero(~dates.missing)
-    order = np.lexsort((dates.nanoseconds[rows], dates.seconds[rows]))
-    ends = rows[order[[0, -1]]]
-    days = dates.seconds[ends] // DAY
-    are_days = not (dates.seconds[ends] % DAY).any()
-    if dates.form.kind == "date" and (are_days or days[0] != days[1]):
-        return [str(day) for day in days.astype("datetime64[D]")]
-    return [
-        spelling(int(dates.seconds[row]), int(dates.nanoseconds[row]), dates.form) for row in ends
-    ]
-
-
-def _orders_rows(dates: Dates) -> bool:
-    """Return whether the rows are sorted by the dates, ascending or descending."""
-    ranks = dates.ranks[~dates.missing]
-    steps = np.diff(ranks)
-    is_sorted = (steps >= 0).all() or (steps <= 0).all()
-    return bool(is_sorted and len(np.unique(ranks)) >= FEWEST_ROWS) and dates.form.kind == "date"
-
-
-def _on_categories(name: str, there: Floats, distinct: Floats) -> Iterator[str]:
-    """Warn about texts that differ in every row, in a table too small to leave them out."""
-    if len(distinct) == len(there) >= FEWEST_ROWS:
-        yield (
-            f"Column {name!r} has a different category in every row, so nothing can be learned "
-            f"from it. If it is an id or a comment, write drop: [{flow(name)}]."
-        )
-
-
-def _on_numbers(name: str, there: Floats, distinct: Floats) -> Iterator[str]:
-    """Warn about whole numbers that may be ids or dates."""
-    if not len(there) or (np.mod(distinct, 1) != 0).any():
-        return
-    if len(distinct) == len(there) >= FEWEST_ROWS:
-        yield (
-            f"Column {name!r} has a different whole number in every row. If it is an id, write "
-            f"drop: [{flow(name)}]."
-        )
-    if _FIRST_DAY <= distinct[0] and distinct[-1] <= _LAST_DAY:
-        texts = pd.Series(distinct.astype(np.int64)).astype(str)
-        if pd.to_datetime(texts, format="%Y%m%d", errors="coerce").notna().all():
-            yield (
-                f"Column {name!r} looks like dates written as numbers ({texts.iloc[0]}). To use "
-                "them as dates, write them as 2026-01-31."
-            )
-
-
-def _on_dates(name: str, dates: Dates) -> Iterator[str]:
-    """Warn about days that mean a missing date, far from all others."""
-    days = dates.seconds[~dates.missing] // DAY
-    for day in _NO_DAYS if dates.form.kind == "date" else ():
-        n = int((days == np.datetime64(day, "D").astype(np.int64)).sum())
-        if n and n < len(days):
-            yield (
-                f"Column {name!r} is {day} in {count(n, 'row')}, which makes all other dates "
-                f"nearly equal. If it means a missing date, write missing: ['{day}']."
-            )
-
-
 def with_uses(
     facts: Sequence[ColumnFacts], dataset: Dataset, train: Tensor, data: DataSettings
 ) -> tuple[ColumnFacts, ...]:
@@ -226,46 +120,12 @@ def with_uses(
     """
     assert isinstance(dataset.x, Tensor), "loaded rows have no columns"
     x = dataset.x[train].numpy()
-    positions: dict[str, list[int]] = {}
-    for position, column in enumerate(dataset.columns):
-        positions.setdefault(column.source, []).append(position)
+    positions = positions_by_source(dataset.columns)
 
     def with_use(one: ColumnFacts) -> ColumnFacts:
         own = positions[one.name]
-        return _with_use(one, [dataset.columns[i] for i in own], x[:, own], data)
+        columns = [dataset.columns[i] for i in own]
+        use, warnings = KINDS[columns[0].content].use(columns, x[:, own], data)
+        return replace(one, use=use, warnings=(*one.warnings, *warnings))
 
     return tuple(with_use(one) if one.use == FEATURE else one for one in facts)
-
-
-def _with_use(
-    facts: ColumnFacts, columns: Sequence[Column], x: NDArray[np.floating], data: DataSettings
-) -> ColumnFacts:
-    if columns[0].kind == "categorical":
-        return _of_categories(facts, x[:, 0], data)
-    parts = [column.date.part.split(", ")[0] for column in columns if column.date is not None]
-    scale = "unscaled" if data.scale is None else _SCALES.get(data.scale.name, data.scale.name)
-    marks = ["marks where missing"] if np.isnan(x[:, 0]).any() else []
-    return replace(facts, use=", ".join([*(dict.fromkeys(parts) or [scale]), *marks]))
-
-
-_SCALES = {"standard": "standardized", "none": "unscaled"}
-
-
-def _of_categories(
-    facts: ColumnFacts, codes: NDArray[np.floating], data: DataSettings
-) -> ColumnFacts:
-    """Describe one feature per category, missing included, and one for all rare ones."""
-    counts = np.unique(codes, return_counts=True, equal_nan=True)[1]
-    is_rare = counts < data.min_frequency * len(codes)
-    n_rare = int(is_rare.sum())
-    n_features = len(counts) - n_rare + bool(n_rare)
-    together = f", {count(n_rare, 'rare one')} merged" if n_rare else ""
-    use = f"{count(n_features, 'feature')}{together}"
-    if n_rare < len(counts) or n_rare < 2:
-        return replace(facts, use=use)
-    warning = (
-        f"Every category of {facts.name!r} is rarer than min_frequency ({data.min_frequency:g} of "
-        "the training rows), so all are merged into one feature without information. Lower "
-        f"data.min_frequency, or write drop: [{flow(facts.name)}]."
-    )
-    return replace(facts, use=use, warnings=(*facts.warnings, warning))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from tunecli.data.rows.date_parts import DateKind
+from tunecli.data.rows.dataset import DateKind
 
 Order = Literal["day-first", "month-first"]
 Ints = NDArray[np.int64]
@@ -41,19 +41,27 @@ class Moments:
     """The moments that texts denote.
 
     Attributes:
-        form: (n,), the index into `FORMS`; -1 for texts of no form.
         seconds: (n,), since 1970-01-01 (UTC if the text has a zone), since midnight, or of a
             duration.
         nanoseconds: (n,), at least 0, to be added to the seconds.
         exists: (n,), whether such a day and time exists.
         is_aware: (n,), whether the text has a time zone.
+        form: (n,), the index into `FORMS`; -1 for texts of no form.
     """
 
-    form: Ints
     seconds: Ints
     nanoseconds: Ints
     exists: Marks
     is_aware: Marks
+    form: Ints
+
+    def of_form(self, attribute: str) -> NDArray[Any]:
+        """Return an attribute of each text's notation; of the last one for texts of no form."""
+        return np.array([getattr(form, attribute) for form in FORMS])[self.form]
+
+
+_Parts = tuple[Ints, Ints, Marks, Marks]
+"""The first four parts of `Moments`, of texts of one form."""
 
 
 class _Fields:
@@ -62,6 +70,9 @@ class _Fields:
     def __init__(self, matches: pa.StructArray) -> None:
         self.n = len(matches)
         self._parts = {field.name: matches.field(i) for i, field in enumerate(matches.type)}
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._parts
 
     def text(self, name: str) -> pa.Array:
         """Return the part as lower-case texts; empty where it is missing."""
@@ -102,42 +113,6 @@ def _whole(texts: pa.Array, default: int) -> Ints:
     return numbers
 
 
-@dataclass(frozen=True)
-class _Moments:
-    """The moments of texts of one form; see `Moments`."""
-
-    seconds: Ints
-    nanoseconds: Ints
-    exists: Marks
-    is_aware: Marks
-
-
-@dataclass(frozen=True)
-class DateNotation:
-    """One way to write a date, time of day or duration.
-
-    Attributes:
-        name: the name in messages; notations with one name may be mixed in a column.
-        pattern: the pattern of the whole text, for RE2.
-        read: returns what the fields denote, given the order of day and month.
-        kind: the kind of moment that is written so.
-        has_order: whether day or month may come first.
-        why_not: why such a text is not a date; empty if it is one.
-    """
-
-    name: str
-    pattern: str
-    read: Callable[[_Fields, Order], _Moments]
-    kind: DateKind = "date"
-    has_order: bool = False
-    why_not: str = ""
-
-    @property
-    def whole(self) -> str:
-        """The pattern of a text that consists of nothing else."""
-        return rf"^\s*(?:{self.pattern})\s*$"
-
-
 def _days(year: Ints, month: Ints, day: Ints) -> tuple[Ints, Marks]:
     """Return days since 1970-01-01, and whether such a day exists."""
     months = ((year - 1970) * 12 + month - 1).astype("datetime64[M]")
@@ -168,22 +143,24 @@ def _offset(zone: str) -> int:
     return (-1 if zone[0] == "-" else 1) * (hours * 3600 + minutes * 60)
 
 
-def _moment(days: Ints, is_day: Marks, fields: _Fields) -> _Moments:
+def _moment(days: Ints, is_day: Marks, fields: _Fields) -> _Parts:
     seconds, nanoseconds, is_time = _clock(fields)
     seconds = days * DAY + seconds - fields.mapped("zone", _offset)
-    return _Moments(seconds, nanoseconds, is_day & is_time, fields.has("zone"))
+    return seconds, nanoseconds, is_day & is_time, fields.has("zone")
 
 
-def _year_first(fields: _Fields, _: Order) -> _Moments:
-    year, month, day = (fields.number(name, 1) for name in ("year", "month", "day"))
-    days, exists = _days(year, month, day)
+def _calendar(fields: _Fields, order: Order) -> _Parts:
+    """Read a year with month and day, in digits or by name, or with a quarter."""
+    month, day = fields.number("month", 1), fields.number("day", 1)
+    if "one" in fields:
+        one, two = fields.number("one"), fields.number("two")
+        day, month = (one, two) if order == "day-first" else (two, one)
+    elif "name" in fields:
+        month = fields.mapped("name", _month_number)
+    elif "quarter" in fields:
+        month = 3 * fields.number("quarter") - 2
+    days, exists = _days(fields.number("year"), month, day)
     return _moment(days, exists & _same_signs(fields), fields)
-
-
-def _numbered(fields: _Fields, order: Order) -> _Moments:
-    one, two = fields.number("one"), fields.number("two")
-    day, month = (one, two) if order == "day-first" else (two, one)
-    return _moment(*_days(fields.number("year"), month, day), fields)
 
 
 def _same_signs(fields: _Fields) -> Marks:
@@ -201,18 +178,7 @@ def _month_number(name: str) -> int:
     return next(numbers, 0)
 
 
-def _named(fields: _Fields, _: Order) -> _Moments:
-    month = fields.mapped("month", _month_number)
-    days, exists = _days(fields.number("year"), month, fields.number("day"))
-    return _moment(days, exists, fields)
-
-
-def _month_by_name(fields: _Fields, _: Order) -> _Moments:
-    month = fields.mapped("month", _month_number)
-    return _moment(*_days(fields.number("year"), month, np.ones_like(month)), fields)
-
-
-def _week(fields: _Fields, _: Order) -> _Moments:
+def _week(fields: _Fields, _: Order) -> _Parts:
     year, week = fields.number("year"), fields.number("week")
     one = np.ones_like(year)
     in_first, _always = _days(year, one, 4 * one)  # 4 January is in week 1
@@ -222,34 +188,53 @@ def _week(fields: _Fields, _: Order) -> _Moments:
     return _moment(monday + fields.number("weekday", 1) - 1, exists, fields)
 
 
-def _quarter(fields: _Fields, _: Order) -> _Moments:
-    year, quarter = fields.number("year"), fields.number("quarter")
-    return _moment(*_days(year, 3 * quarter - 2, np.ones_like(year)), fields)
-
-
-def _time_of_day(fields: _Fields, _: Order) -> _Moments:
+def _time_of_day(fields: _Fields, _: Order) -> _Parts:
     seconds, nanoseconds, exists = _clock(fields)
-    return _Moments(seconds, nanoseconds, exists, np.zeros(fields.n, bool))
+    return seconds, nanoseconds, exists, np.zeros(fields.n, bool)
 
 
-def _abbreviated(fields: _Fields, order: Order) -> _Moments:
+def _abbreviated(fields: _Fields, order: Order) -> _Parts:
     """Mark texts that may be dates: those with a possible day and month."""
     one, two, three = (fields.number(name) for name in ("one", "two", "three"))
-    is_month, is_day = (
-        [(1 <= n) & (n <= 12) for n in (one, two)],
-        [n <= 31 for n in (one, two, three)],
-    )
+    is_month = [(1 <= n) & (n <= 12) for n in (one, two)]
+    is_day = [n <= 31 for n in (one, two, three)]
     may_be = (is_day[0] & is_month[1]) | (is_month[0] & is_day[1]) | (is_month[1] & is_day[2])
     nothing = np.zeros(fields.n, np.int64)
-    return _Moments(nothing, nothing, may_be & _same_signs(fields), nothing > 0)
+    return nothing, nothing, may_be & _same_signs(fields), nothing > 0
 
 
-def _duration(fields: _Fields, _: Order) -> _Moments:
+def _duration(fields: _Fields, _: Order) -> _Parts:
     texts = pd.Series(fields.as_written("whole"), dtype=object).str.replace(",", "")
     durations = pd.to_timedelta(texts, errors="coerce")
     exists = durations.notna().to_numpy()
     whole = durations.fillna(pd.Timedelta(0)).to_numpy().astype("timedelta64[ns]").astype(np.int64)
-    return _Moments(whole // SECOND, whole % SECOND, exists, np.zeros(fields.n, bool))
+    return whole // SECOND, whole % SECOND, exists, np.zeros(fields.n, bool)
+
+
+@dataclass(frozen=True)
+class DateNotation:
+    """One way to write a date, time of day or duration.
+
+    Attributes:
+        name: the name in messages; notations with one name may be mixed in a column.
+        pattern: the pattern of the whole text, for RE2.
+        read: returns what the fields denote, given the order of day and month.
+        kind: the kind of moment that is written so.
+        has_order: whether day or month may come first.
+        why_not: why such a text is not a date; empty if it is one.
+    """
+
+    name: str
+    pattern: str
+    read: Callable[[_Fields, Order], _Parts] = _calendar
+    kind: DateKind = "date"
+    has_order: bool = False
+    why_not: str = ""
+
+    @property
+    def whole(self) -> str:
+        """The pattern of a text that consists of nothing else."""
+        return rf"^\s*(?:{self.pattern})\s*$"
 
 
 _TIME = (
@@ -268,54 +253,46 @@ _COMPACT = (
 )
 _WEEKDAY = r"(?:(?:[A-Za-z]{3}|[A-Za-z]{3,6}day),?\s+)?"
 _DAY = r"(?P<day>\d{1,2})(?:st|nd|rd|th)?"
-_NAME = r"(?P<month>[A-Za-z]{3,9})\.?"
+_NAME = r"(?P<name>[A-Za-z]{3,9})\.?"
 _YEAR = r"(?P<year>\d{4})"
 _SHORT = r"(?P<one>\d{2})(?P<sign>[-/.])(?P<two>\d{2})(?P<sign_2>[-/.])(?P<three>\d{2})"
 _SLASHED = r"(?P<one>\d{1,2})/(?P<two>\d{1,2})/(?P<three>\d{2})"
 _SHORT_YEAR = "has a year of two digits"
 
+_DURATIONS = (
+    r"\d+:[0-5]\d:[0-5]\d(?:\.\d+)?",
+    r"\d+ days?(?:,? [+-]?\d{1,2}:\d{2}:\d{2}(?:\.\d+)?)?",
+    r"P(?:\d+D)?(?:T(?:\d+H)?(?:\d+M)?(?:\d+(?:\.\d+)?S)?)?",
+)
+
 FORMS = (
-    DateNotation("year-month-day", _ISO + _AT, _year_first),
-    DateNotation("year-month-day", _COMPACT + _ZONE, _year_first),
+    DateNotation("year-month-day", _ISO + _AT),
+    DateNotation("year-month-day", _COMPACT + _ZONE),
     *(
         DateNotation(
             f"day and month with {sign}",
             rf"(?P<one>\d{{1,2}})[{sign}](?P<two>\d{{1,2}})[{sign}]{_YEAR}{_AT}",
-            _numbered,
             has_order=True,
         )
         for sign in ".-/"
     ),
-    DateNotation("month by name", rf"{_WEEKDAY}{_DAY}[ /-]?{_NAME},?[ /-]?{_YEAR}{_AT}", _named),
-    DateNotation("month by name", rf"{_WEEKDAY}{_NAME}[ -]{_DAY},?[ -]{_YEAR}{_AT}", _named),
-    DateNotation("month by name", rf"{_WEEKDAY}{_NAME}\s+{_DAY} {_TIME}{_ZONE} {_YEAR}", _named),
-    DateNotation("year-month", r"(?P<year>[12]\d{3})-(?P<month>\d{2})", _year_first),
-    DateNotation("month/year", r"(?P<month>\d{1,2})/(?P<year>[12]\d{3})", _year_first),
-    DateNotation("month by name and year", rf"{_NAME}[ -](?P<year>[12]\d{{3}})", _month_by_name),
+    DateNotation("month by name", rf"{_WEEKDAY}{_DAY}[ /-]?{_NAME},?[ /-]?{_YEAR}{_AT}"),
+    DateNotation("month by name", rf"{_WEEKDAY}{_NAME}[ -]{_DAY},?[ -]{_YEAR}{_AT}"),
+    DateNotation("month by name", rf"{_WEEKDAY}{_NAME}\s+{_DAY} {_TIME}{_ZONE} {_YEAR}"),
+    DateNotation("year-month", r"(?P<year>[12]\d{3})-(?P<month>\d{2})"),
+    DateNotation("month/year", r"(?P<month>\d{1,2})/(?P<year>[12]\d{3})"),
+    DateNotation("month by name and year", rf"{_NAME}[ -](?P<year>[12]\d{{3}})"),
     DateNotation("week", rf"{_YEAR}-?W(?P<week>\d{{2}})(?:-?(?P<weekday>[1-7]))?", _week),
-    DateNotation("quarter", rf"{_YEAR}[ -]?Q(?P<quarter>[1-4])", _quarter),
+    DateNotation("quarter", rf"{_YEAR}[ -]?Q(?P<quarter>[1-4])"),
     DateNotation("time of day", _TIME, _time_of_day, "time of day"),
-    DateNotation("duration", r"(?P<whole>-?\d+:[0-5]\d:[0-5]\d(?:\.\d+)?)", _duration, "duration"),
-    DateNotation(
-        "duration",
-        r"(?P<whole>-?\d+ days?(?:,? [+-]?\d{1,2}:\d{2}:\d{2}(?:\.\d+)?)?)",
-        _duration,
-        "duration",
+    *(
+        DateNotation("duration", rf"(?P<whole>-?{pattern})", _duration, "duration")
+        for pattern in _DURATIONS
     ),
-    DateNotation(
-        "duration",
-        r"(?P<whole>-?P(?:\d+D)?(?:T(?:\d+H)?(?:\d+M)?(?:\d+(?:\.\d+)?S)?)?)",
-        _duration,
-        "duration",
-    ),
-    DateNotation(
-        "", rf"{_ISO}[T ]{_TIME} ?[A-Za-z]{{2,5}}", _year_first, why_not="has an unknown time zone"
-    ),
+    DateNotation("", rf"{_ISO}[T ]{_TIME} ?[A-Za-z]{{2,5}}", why_not="has an unknown time zone"),
     DateNotation("", _SHORT + _AT, _abbreviated, why_not=_SHORT_YEAR),
     DateNotation("", _SLASHED + _AT, _abbreviated, why_not=_SHORT_YEAR),
-    DateNotation(
-        "", rf"{_DAY}[ /-]{_NAME}[ /-](?P<year>\d{{2}}){_AT}", _named, why_not=_SHORT_YEAR
-    ),
+    DateNotation("", rf"{_DAY}[ /-]{_NAME}[ /-](?P<year>\d{{2}}){_AT}", why_not=_SHORT_YEAR),
     DateNotation("", r"(?P<one>\d{1,2})\.(?P<two>\d{1,2})\.", _abbreviated, why_not="has no year"),
 )
 """All notations, in the order in which they are tried."""
@@ -331,12 +308,12 @@ def read_dates(texts: Sequence[str], order: Order, kind: DateKind | None = None)
         kind: the kind that they are read as; None for any kind that they match.
     """
     n = len(texts)
-    form, exists, is_aware = np.full(n, -1), np.zeros(n, bool), np.zeros(n, bool)
-    seconds, nanoseconds = np.zeros(n, np.int64), np.zeros(n, np.int64)
+    parts = (np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros(n, bool), np.zeros(n, bool))
+    moments = Moments(*parts, form=np.full(n, -1))
     whole = _as_arrow(texts)
     may_be = pc.match_substring_regex(whole, _ANY).to_numpy(zero_copy_only=False)
     for number, one in enumerate(FORMS):
-        open_ = np.flatnonzero(may_be & ~exists)
+        open_ = np.flatnonzero(may_be & ~moments.exists)
         if kind not in (None, one.kind) or not len(open_):
             continue
         matches = pc.extract_regex(whole.take(pa.array(open_)), one.whole)
@@ -344,10 +321,11 @@ def read_dates(texts: Sequence[str], order: Order, kind: DateKind | None = None)
         rows = open_[is_match]
         if not len(rows):
             continue
-        moments = one.read(_Fields(matches.filter(pa.array(is_match))), order)
-        form[rows], exists[rows], is_aware[rows] = number, moments.exists, moments.is_aware
-        seconds[rows], nanoseconds[rows] = moments.seconds, moments.nanoseconds
-    return Moments(form, seconds, nanoseconds, exists, is_aware)
+        moments.form[rows] = number
+        read = one.read(_Fields(matches.filter(pa.array(is_match))), order)
+        for part, values in zip(parts, read, strict=True):
+            part[rows] = values
+    return moments
 
 
 def _as_arrow(texts: Sequence[str]) -> pa.Array:

@@ -11,17 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tunecli.data.columns.cell_values import Floats, Where, is_nested
-from tunecli.data.columns.date_texts import (
-    DAY,
-    FORMS,
-    SECOND,
-    Ints,
-    Marks,
-    Moments,
-    Order,
-    read_dates,
-)
-from tunecli.data.rows.date_parts import DateForm, DateKind
+from tunecli.data.columns.date_texts import DAY, SECOND, Ints, Marks, Moments, Order, read_dates
+from tunecli.data.rows.dataset import DateForm, DateKind
 from tunecli.errors import DataError
 
 MOST_STRAYS = 10
@@ -65,14 +56,12 @@ def spelling(seconds: int, nanoseconds: int, form: DateForm) -> str:
     days, rest = divmod(seconds, DAY)
     fraction = f".{nanoseconds:09d}".rstrip("0") if nanoseconds else ""
     time = f"{rest // 3600:02d}:{rest // 60 % 60:02d}:{rest % 60:02d}{fraction}"
-    match form.kind:
-        case "date":
-            zone = "+00:00" if form.is_aware else ""
-            return f"{np.datetime64(days, 'D')} {time}{zone}"
-        case "time of day":
-            return time if not days else "24:00:00"
-        case "duration":
-            return f"{days} days {time}"
+    if form.kind == "date":
+        zone = "+00:00" if form.is_aware else ""
+        return f"{np.datetime64(days, 'D')} {time}{zone}"
+    if form.kind == "duration":
+        return f"{days} days {time}"
+    return time if not days else "24:00:00"
 
 
 def dates_in(
@@ -95,7 +84,7 @@ def dates_in(
     if not len(cells.texts):
         return None
     day_first = read_dates(cells.texts, "day-first")
-    has_order = _with_order(day_first).any()
+    has_order = day_first.of_form("has_order").any()
     month_first = read_dates(cells.texts, "month-first") if has_order else day_first
     by_order: dict[Order, Moments] = {"day-first": day_first, "month-first": month_first}
     kind = _kind(cells, list(by_order.values()))
@@ -133,9 +122,10 @@ def dates_as(
     cells = _Cells.of(series, where)
     order = form.order or asked
     moments = read_dates(cells.texts, order or "day-first", form.kind)
-    numbered = _with_order(moments)
-    good = moments.exists & (moments.is_aware == form.is_aware) & ~_lacks(moments)
-    good &= ~numbered if order is None else True
+    good = (
+        moments.exists & (moments.is_aware == form.is_aware) & (moments.of_form("why_not") == "")
+    )
+    good &= ~moments.of_form("has_order") if order is None else True
     if not good.all():
         cell, place = cells.first(~good)
         raise DataError(f"column {name!r} must hold {_wanted(form)}, but {place} has {cell!r}.")
@@ -144,16 +134,13 @@ def dates_as(
 
 def _wanted(form: DateForm) -> str:
     """Describe a form for messages: `dates with a zone, such as 2026-01-31 10:30+01:00`."""
-    match form.kind:
-        case "date":
-            zone = "+01:00" if form.is_aware else ""
-            order = f", or {form.order}" if form.order else ""
-            how = "with a zone" if form.is_aware else "without a zone"
-            return f"dates {how}, such as 2026-01-31 or 2026-01-31 10:30{zone}{order}"
-        case "time of day":
-            return "times of day, such as 10:30"
-        case "duration":
-            return "durations, such as 1 days 10:30:00"
+    if form.kind == "time of day":
+        return "times of day, such as 10:30"
+    if form.kind == "duration":
+        return "durations, such as 1 days 10:30:00"
+    zone, how = ("+01:00", "with a zone") if form.is_aware else ("", "without a zone")
+    order = f", or {form.order}" if form.order else ""
+    return f"dates {how}, such as 2026-01-31 or 2026-01-31 10:30{zone}{order}"
 
 
 @dataclass(frozen=True)
@@ -223,7 +210,7 @@ def _kind(cells: _Cells, readings: Sequence[Moments]) -> DateKind | None:
     is_most = 2 * cells.n_rows(are_dates) >= cells.n_rows(np.ones_like(are_dates))
     if not n_dates or not (is_most or (n_others <= MOST_STRAYS and n_others < n_dates)):
         return None
-    kinds = np.array([FORMS[form].kind for form in readings[0].form])
+    kinds = readings[0].of_form("kind")
     rows: dict[DateKind, int] = {
         kind: cells.n_rows(are_dates & (kinds == kind)) for kind in PLURALS
     }
@@ -232,19 +219,9 @@ def _kind(cells: _Cells, readings: Sequence[Moments]) -> DateKind | None:
     return max(rows, key=rows.__getitem__)
 
 
-def _with_order(moments: Moments) -> Marks:
-    """Mark the texts that have day and month in digits."""
-    return np.isin(moments.form, [i for i, form in enumerate(FORMS) if form.has_order])
-
-
-def _lacks(moments: Moments) -> Marks:
-    """Mark the texts that look like dates but cannot be read."""
-    return np.isin(moments.form, [i for i, form in enumerate(FORMS) if form.why_not])
-
-
 def _order(cells: _Cells, by_order: dict[Order, Moments], asked: Order | None) -> Order | None:
     """Return the order of day and month in a column; None if no cell has both in digits."""
-    numbered = _with_order(by_order["day-first"])
+    numbered = by_order["day-first"].of_form("has_order")
     exists = {order: moments.exists for order, moments in by_order.items()}
     known = numbered & (exists["day-first"] | exists["month-first"])
     if not known.any():
@@ -286,16 +263,17 @@ def _refuse_others(cells: _Cells, moments: Moments, kind: DateKind, is_feature: 
     """Refuse a column unless all texts have one kind and form."""
     name = cells.name
     instead = f", or write categorical: [{name}]" if is_feature else ""
-    lacks = _lacks(moments) & moments.exists
+    why_not = moments.of_form("why_not")
+    lacks = (why_not != "") & moments.exists
     if lacks.any():
         cell, place = cells.first(lacks)
-        why = FORMS[moments.form[cells.texts.index(cell)]].why_not
+        why = why_not[cells.texts.index(cell)]
         raise DataError(
             f"column {name!r} has dates, but {cell!r} in {place} {why}. Write dates as "
             f"2026-01-31 or 2026-01-31 10:30+01:00{instead}.",
             "data.source",
         )
-    strays = ~moments.exists | (np.array([FORMS[form].kind for form in moments.form]) != kind)
+    strays = ~moments.exists | (moments.of_form("kind") != kind)
     if strays.any():
         cell, place = cells.first(strays)
         n_others = cells.n_rows(strays) - 1
@@ -306,7 +284,7 @@ def _refuse_others(cells: _Cells, moments: Moments, kind: DateKind, is_feature: 
             f"{kind}. Correct it{missing}{instead}.",
             "data.source",
         )
-    _refuse_two(cells, np.array([FORMS[form].name for form in moments.form]), "formats", instead)
+    _refuse_two(cells, moments.of_form("name"), "formats", instead)
     zones = np.where(moments.is_aware, "aware", "naive")
     _refuse_two(cells, zones, "times with and without a zone", instead)
 

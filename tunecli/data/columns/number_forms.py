@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -51,10 +51,6 @@ class NumberForm:
         parsed = pd.to_numeric(pd.Series(plain, dtype=object), errors="coerce")
         numbers: Floats = parsed.to_numpy(dtype=np.float64, na_value=np.nan)
         return numbers
-
-    def of_column(self, unit: str | None) -> NumberForm:
-        """Return the form of a column whose unit is known; None for one that is not."""
-        return replace(self, unit=unit)
 
     def unit_in(self, texts: Sequence[str]) -> str:
         """Return the unit of most numbers among some texts; empty for none."""

@@ -6,20 +6,16 @@ which do. Only names and sizes are read here.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-from tunecli.data.cache.entries import content_sha256
 from tunecli.errors import DataError
+from tunecli.study_file.settings.torchvision_splits import Part
 from tunecli.study_file.text.counts import count
 from tunecli.study_file.text.suggestions import listed
-
-Part = Literal["train", "valid", "test"]
 
 PARTS: dict[str, Part] = {
     "train": "train",
@@ -34,6 +30,14 @@ SUFFIXES = (
     *(".bmp", ".dib", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm"),
 )
 """Suffixes of picture files; other files are left out."""
+
+
+@dataclass(frozen=True)
+class PartFolder:
+    """The folder of a part, which contains class folders; and its name in messages."""
+
+    path: Path
+    named: str
 
 
 @dataclass(frozen=True)
@@ -67,10 +71,6 @@ class ClassFolders:
     classes: tuple[str, ...]
     notes: tuple[str, ...] = ()
 
-    def rows(self, part: Part) -> list[int]:
-        """Return the positions of a part's pictures."""
-        return [i for i, file in enumerate(self.files) if file.part == part]
-
 
 def own_parts(folder: Path) -> dict[Part, Path]:
     """Return the subfolders that are parts; empty if the folder contains the classes itself.
@@ -85,21 +85,15 @@ def own_parts(folder: Path) -> dict[Part, Path]:
     for name in names:
         part = PARTS.get(name.lower())
         if part is not None and part in folders:
-            message = (
-                f"{folder.name}/ contains both {folders[part].name}/ and {name}/. Remove one."
-            )
-            raise DataError(message, "data.source")
+            both = f"{folders[part].name}/ and {name}/"
+            raise DataError(f"{folder.name}/ contains both {both}. Remove one.", "data.source")
         if part is not None:
             folders[part] = folder / name
     return folders
 
 
-def class_folders(parts: dict[Part, Path], named: dict[Part, str]) -> ClassFolders:
+def class_folders(parts: Mapping[Part, PartFolder]) -> ClassFolders:
     """List the pictures of all parts.
-
-    Args:
-        parts: the folder of each part, which contains class folders.
-        named: the name of each folder in messages.
 
     Raises:
         DataError: a part has no pictures, there is only one class, or a validation or test part
@@ -109,9 +103,9 @@ def class_folders(parts: dict[Part, Path], named: dict[Part, str]) -> ClassFolde
     others: Counter[str] = Counter()
     for part in ("train", "valid", "test"):
         if part in parts:
-            files += _listed(parts[part], part, named[part], others)
+            files += _listed(parts[part], part, others)
     classes = sorted({file.class_name for file in files if file.part == "train"})
-    _check_classes(files, classes, named)
+    _check_classes(files, classes, parts)
     notes = []
     if others:
         kinds = listed([kind for kind, _ in others.most_common(5)])
@@ -122,26 +116,9 @@ def class_folders(parts: dict[Part, Path], named: dict[Part, str]) -> ClassFolde
     return ClassFolders(tuple(files), tuple(classes), tuple(notes))
 
 
-def folder_hash(files: Sequence[PictureFile]) -> str:
-    """Return the SHA-256 hash of names, parts and contents, in hexadecimal."""
-    digest = hashlib.sha256()
-    for file in files:
-        digest.update(
-            f"{file.part}\0{file.name}\0{_hash(file)}\0".encode(errors="surrogateescape")
-        )
-    return digest.hexdigest()
-
-
-def _hash(file: PictureFile) -> str:
-    """Return the hash of a file's content; empty if it is unreadable, which decoding reports."""
-    try:
-        return content_sha256(file.path) if file.path.is_file() else ""
-    except OSError:
-        return ""
-
-
-def _listed(folder: Path, part: Part, named: str, others: Counter[str]) -> list[PictureFile]:
+def _listed(given: PartFolder, part: Part, others: Counter[str]) -> list[PictureFile]:
     """List the pictures of one part; `others` counts the suffixes of all other files."""
+    folder, named = given.path, given.named
     classes = _subfolders(folder)
     if not classes:
         pictures = [n for n in _names(folder) if n.lower().endswith(SUFFIXES)]
@@ -214,19 +191,16 @@ def _identity(path: Path) -> tuple[int, int, int]:
 
 
 def _check_classes(
-    files: Sequence[PictureFile], classes: Sequence[str], named: dict[Part, str]
+    files: Sequence[PictureFile], classes: Sequence[str], parts: Mapping[Part, PartFolder]
 ) -> None:
+    train = parts["train"].named
     if len(classes) < 2:
-        message = (
-            f"{named['train']} contains only one class, {classes[0]!r}, but needs at least two"
-        )
+        message = f"{train} contains only one class, {classes[0]!r}, but needs at least two"
         way = "Put the pictures of each class into a separate folder."
         raise DataError(f"{message}. {way}", "data.source")
     for file in files:
         if file.class_name not in classes:
-            message = (
-                f"{named[file.part]} has the class {file.class_name!r}, which {named['train']} "
-            )
+            message = f"{parts[file.part].named} has the class {file.class_name!r}, which {train} "
             raise DataError(f"{message}does not have. Rename or remove its folder.", "data.source")
 
 

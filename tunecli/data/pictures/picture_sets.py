@@ -18,13 +18,11 @@ from tunecli import __version__
 from tunecli.data.cache.cached_datasets import dataset_of
 from tunecli.data.cache.entries import SMALL, CacheEntry, NewArray
 from tunecli.data.columns.cleaning import picture_copies
-from tunecli.data.pictures.class_folders import Part
-from tunecli.data.pictures.flat_pictures import FlatPictures
 from tunecli.data.rows.dataset import Dataset
-from tunecli.data.rows.decoding import Pixels
-from tunecli.data.rows.depth import Depth
-from tunecli.data.rows.hardware import main_memory
+from tunecli.data.rows.decoding import Depth, Pixels
+from tunecli.data.rows.hardware import gib, main_memory
 from tunecli.errors import DataError
+from tunecli.study_file.settings.torchvision_splits import Part
 from tunecli.study_file.text.counts import count
 
 VERSIONS = (2, __version__, *map(importlib.metadata.version, ("torch", "torchvision", "pillow")))
@@ -68,9 +66,60 @@ class KnownPicture:
     name: str
 
 
-def is_small(n_pictures: int, form: PictureForm) -> bool:
-    """Return whether decoding the pictures is as fast as reading them from the cache."""
-    return n_pictures * form.n_bytes <= SMALL
+class FlatPictures:
+    """A counter of flat pictures, which sees pictures one by one.
+
+    Attributes:
+        n_flat: number of pictures of one colour so far.
+    """
+
+    def __init__(self) -> None:
+        self.n_flat = 0
+        self._n = 0
+        self._n_black = 0
+        self._first = ""
+
+    def look_at(self, pixels: NDArray[Any], name: str) -> None:
+        """Look at a picture, (channels, height, width), called `name` in messages."""
+        self._n += 1
+        if bool((pixels == pixels[:, :1, :1]).all()):
+            self.n_flat += 1
+            self._n_black += not np.any(pixels)
+            self._first = self._first or name
+
+    def check(self, n_different: int) -> None:
+        """Refuse pictures that are all identical.
+
+        Raises:
+            DataError: there is nothing to learn.
+        """
+        if self._n > 1 and n_different == 1:
+            how = " and black" if self._n_black else " and of one colour" if self.n_flat else ""
+            message = f"all {count(self._n, 'picture')} are identical{how}, so there is nothing to"
+            raise DataError(f"{message} learn. Check the files.", "data.source")
+
+    @property
+    def notes(self) -> list[str]:
+        """A note on how many pictures are of one colour; empty if none is."""
+        if not self.n_flat:
+            return []
+        n = f"{self.n_flat:,} of {count(self._n, 'picture')}"
+        black = f", {self._n_black:,} of them black" if self._n_black else ""
+        verb = "is" if self.n_flat == 1 else "are"
+        return [f"{n} {verb} of one colour{black}, such as {self._first}."]
+
+
+def flat_pictures(x: NDArray[Any], n_different: int) -> FlatPictures:
+    """Look at pictures in memory, (n, channels, height, width).
+
+    Raises:
+        DataError: all of them are identical.
+    """
+    flat = FlatPictures()
+    for row, pixels in enumerate(x):
+        flat.look_at(pixels, f"row {row}")
+    flat.check(n_different)
+    return flat
 
 
 def filled(
@@ -126,14 +175,13 @@ def filled(
 
 def dataset_from(name: str, entry: CacheEntry) -> Dataset:
     """Return the data set that `filled` wrote to an entry, on the entry's memory."""
-    dataset, depth = dataset_of(name, entry), entry.facts["depth"]
-    x = torch.from_numpy(entry.arrays["x"][: len(dataset.y)])
-    return replace(dataset, x=x, depth=None if depth is None else Depth(**depth))
+    dataset = dataset_of(name, entry)
+    return replace(dataset, x=torch.from_numpy(entry.arrays["x"][: len(dataset.y)]))
 
 
 def cache_for(n_pictures: int, form: PictureForm, cache: Path | None) -> Path | None:
-    """Return where to cache the pictures: nowhere if they are few and small."""
-    return None if is_small(n_pictures, form) else cache
+    """Return where to cache the pictures: nowhere if decoding them is as fast as reading them."""
+    return None if n_pictures * form.n_bytes <= SMALL else cache
 
 
 def check_room(n_pictures: int, form: PictureForm, cache: Path | None) -> None:
@@ -149,17 +197,17 @@ def check_room(n_pictures: int, form: PictureForm, cache: Path | None) -> None:
     what = f"{count(n_pictures, 'picture')} of {height:,} × {width:,} pixels"
     working = BYTES_A_PIXEL * height * width
     if working > main_memory():
-        need = f"one picture of {height:,} × {width:,} pixels needs {_gib(working)} of memory"
+        need = f"one picture of {height:,} × {width:,} pixels needs {gib(working)} of memory"
         raise DataError(
-            f"{need}, but this machine has {_gib(main_memory())}. Write a smaller size.",
+            f"{need}, but this machine has {gib(main_memory())}. Write a smaller size.",
             "data.size",
         )
     needed = n_pictures * form.n_bytes
     free = 0 if cache is None else _free(cache)
     if needed > max(free, main_memory()):
-        disk = "" if cache is None else f" and {_gib(free)} free on the disk of {cache}"
-        there = f"this machine has {_gib(main_memory())} of memory{disk}"
-        message = f"{what} need {_gib(needed)}, but {there}"
+        disk = "" if cache is None else f" and {gib(free)} free on the disk of {cache}"
+        there = f"this machine has {gib(main_memory())} of memory{disk}"
+        message = f"{what} need {gib(needed)}, but {there}"
         raise DataError(f"{message}. Write a smaller size.", "data.size")
 
 
@@ -167,10 +215,6 @@ def _free(cache: Path) -> int:
     """Return the free bytes on the disk of a folder that need not exist yet."""
     there = next(folder for folder in (cache, *cache.absolute().parents) if folder.is_dir())
     return shutil.disk_usage(there).free
-
-
-def _gib(n_bytes: int) -> str:
-    return f"{n_bytes / 2**30:,.1f} GiB"
 
 
 def _give_splits(new: NewArray, parts: Sequence[Part]) -> None:

@@ -13,24 +13,15 @@ import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import redirect_stdout
-from dataclasses import dataclass, field
 from http.client import HTTPException
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from tunecli.data.cache.entries import NewArray, kept, key_of
-from tunecli.data.pictures.class_folders import Part
-from tunecli.data.pictures.picture_sets import (
-    VERSIONS,
-    KnownPicture,
-    PictureForm,
-    check_room,
-    dataset_from,
-    filled,
-)
+from tunecli.data.pictures import picture_sets
+from tunecli.data.pictures.picture_sets import KnownPicture, PictureForm
 from tunecli.data.rows.dataset import Dataset
 from tunecli.data.rows.decoding import DEEP, Pixels, only_pictures, pixels
 from tunecli.data.rows.workspace import Workspace
@@ -38,86 +29,13 @@ from tunecli.errors import DataError
 from tunecli.files.file_lock import in_turn
 from tunecli.files.own import open_file
 from tunecli.study_file.settings.settings import DataSettings, ValidationSettings
-
-Arguments = Mapping[str, Any]
+from tunecli.study_file.settings.torchvision_splits import SETS, Part, Splits
 
 _UNREADABLE = (
     *(RuntimeError, OSError, ValueError, EOFError, HTTPException),
     *(tarfile.TarError, zipfile.BadZipFile),
 )
 """Exceptions of torchvision if a download or its files are incomplete."""
-
-
-@dataclass(frozen=True)
-class Splits:
-    """Torchvision's arguments for the parts of a set.
-
-    Attributes:
-        parts: arguments of the constructor for each part; one for all rows if there are no parts.
-        files: the pattern of its files in the root.
-        arguments: arguments that every part needs.
-    """
-
-    parts: Mapping[Part, Arguments]
-    files: str
-    arguments: Arguments = field(default_factory=dict)
-
-
-def _by_train(files: str, **arguments: Any) -> Splits:
-    return Splits({"train": {"train": True}, "test": {"train": False}}, files, arguments)
-
-
-def _by_split(files: str, valid: str = "", test: str = "test", train: str = "train") -> Splits:
-    parts: dict[Part, Arguments] = {"train": {"split": train}}
-    if valid:
-        parts["valid"] = {"split": valid}
-    return Splits({**parts, "test": {"split": test}}, files)
-
-
-def _whole(files: str, **arguments: Any) -> Splits:
-    return Splits({"train": {}}, files, arguments)
-
-
-SETS: Mapping[str, Splits] = MappingProxyType(
-    {
-        "CIFAR10": _by_train("cifar-10-batches-py"),
-        "CIFAR100": _by_train("cifar-100-python"),
-        "Caltech101": _whole("caltech101"),
-        "Caltech256": _whole("caltech256"),
-        "Country211": _by_split("country211", valid="valid"),
-        "DTD": _by_split("dtd", valid="val"),
-        "EMNIST": _by_train("EMNIST", split="balanced"),
-        "EuroSAT": _whole("eurosat"),
-        "FER2013": _by_split("fer2013"),
-        "FGVCAircraft": _by_split("fgvc-aircraft*", valid="val"),
-        "FashionMNIST": _by_train("FashionMNIST"),
-        "Flowers102": _by_split("flowers-102", valid="val"),
-        "Food101": _by_split("food-101"),
-        "GTSRB": _by_split("gtsrb"),
-        "INaturalist": Splits(
-            {"train": {"version": "2021_train_mini"}, "test": {"version": "2021_valid"}}, "2021_*"
-        ),
-        "ImageNet": _by_split("*", test="val"),
-        "Imagenette": _by_split("imagenette2*", test="val"),
-        "KMNIST": _by_train("KMNIST"),
-        "LFWPeople": _by_split("lfw-py"),
-        "MNIST": _by_train("MNIST"),
-        "Omniglot": _whole("omniglot-py"),
-        "OxfordIIITPet": _by_split("oxford-iiit-pet", train="trainval"),
-        "PCAM": _by_split("pcam", valid="val"),
-        "Places365": Splits(
-            {"train": {"split": "train-standard"}, "test": {"split": "val"}}, "*", {"small": True}
-        ),
-        "QMNIST": _by_train("QMNIST"),
-        "RenderedSST2": _by_split("rendered-sst2", valid="val"),
-        "SEMEION": _whole("semeion.data"),
-        "STL10": _by_split("stl10_binary"),
-        "SUN397": _whole("SUN397"),
-        "SVHN": _by_split("*_32x32.mat"),
-        "StanfordCars": _by_split("stanford_cars"),
-        "USPS": _by_train("usps*"),
-    }
-)
 
 
 def load_torchvision(
@@ -135,14 +53,14 @@ def load_torchvision(
     splits = SETS[settings.source]
     _fetch(settings, root)
     asked = settings.model_dump(include={"source", "size", "channels", "test"})
-    key = key_of("torchvision", asked, _listing(root, splits), VERSIONS)
+    key = key_of("torchvision", asked, _listing(root, splits), picture_sets.VERSIONS)
 
     def make(new: NewArray) -> Mapping[str, Any]:
         with warnings.catch_warnings(), only_pictures():
             warnings.simplefilter("ignore")  # torchvision's, on its own files
             return _fill(_opened(settings, root), settings, new, workspace.cache)
 
-    return dataset_from(settings.source, kept(workspace.cache, key, make))
+    return picture_sets.dataset_from(settings.source, kept(workspace.cache, key, make))
 
 
 def _listing(root: Path, splits: Splits) -> list[tuple[str, int, int, int]]:
@@ -222,7 +140,7 @@ def _fill(
     classes = [_class_name(names[i]) if is_named and names else str(i) for i in present.tolist()]
     first = next(_rows(sets["train"], settings, None))
     form = _form(settings, first)
-    check_room(n_rows, form, cache)
+    picture_sets.check_room(n_rows, form, cache)
 
     def pictures() -> Iterator[KnownPicture]:
         for part, opened in sets.items():
@@ -233,7 +151,7 @@ def _fill(
                     raise DataError(message, "data.size")
                 yield KnownPicture(picture, int(numbers[i]), part, f"number {i:,} of {part}")
 
-    return filled(new, n_rows, form, pictures(), classes, [])
+    return picture_sets.filled(new, n_rows, form, pictures(), classes, [])
 
 
 def _form(settings: DataSettings, first: Pixels) -> PictureForm:

@@ -1,8 +1,13 @@
-"""Check that arrays can be features or targets, and bring them to one form."""
+"""Check that arrays can be features or targets, and bring them to one form.
+
+Means and standard deviations are computed from squares, which must fit into 64 bits. Those of
+numbers beyond these bounds overflow, or become 0, and a column or a score would be silently wrong.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,11 +15,20 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tunecli.data.rows.hardware import main_memory
-from tunecli.data.rows.magnitudes import LARGEST
+from tunecli.data.rows.hardware import gib, main_memory
 from tunecli.errors import DataError
 
 Array = NDArray[Any]
+Floats = NDArray[np.float64]
+Where = Callable[[int], str]
+
+LARGEST = 1e150
+"""Largest feature: squares in 64 bits end at 1.8e308."""
+LARGEST_TARGET = 1e75
+"""Largest target: a squared error must not exceed the largest score, 1e150."""
+SMALLEST = 1e-150
+"""Smallest spread of a column: squares of differences must be above 2.2e-308."""
+_UNIT = "Use another unit."
 
 _IN_TABLE = 16
 """Bytes per number of a table, which is held by rows and, during inspection, also by columns."""
@@ -53,8 +67,8 @@ def beyond_memory(shape: tuple[int, ...], n_bytes: int) -> str | None:
         return None
     form = " × ".join(f"{side:,}" for side in shape)
     return (
-        f"{form} numbers need {needed / 2**30:,.1f} GiB, but this machine has "
-        f"{main_memory() / 2**30:,.1f} GiB of memory. Use fewer rows."
+        f"{form} numbers need {gib(needed)}, but this machine has {gib(main_memory())} of memory. "
+        "Use fewer rows."
     )
 
 
@@ -121,3 +135,50 @@ def target_array(name: str, y: Array) -> Array:
         message = f"the targets of {name} {rule}, but are {shape} of {y.dtype}."
         raise DataError(message, "data.source")
     return y
+
+
+def check_feature(name: str, values: Floats, where: Where) -> None:
+    """Refuse a column of numbers whose scale cannot be computed.
+
+    Args:
+        values: (n_rows,); NaN is missing.
+
+    Raises:
+        DataError: a number is too large, or all of them are too small.
+    """
+    sizes = np.abs(values)
+    if (sizes > LARGEST).any():
+        row = int((sizes > LARGEST).argmax())
+        text = _too_large(f"column {name!r}", values[row], LARGEST, where(row))
+        raise DataError(text, "data.source")
+    largest = sizes.max(initial=0.0, where=~np.isnan(sizes))
+    if 0 < largest < SMALLEST:
+        message = f"the numbers of column {name!r} reach only {largest:g}"
+        raise DataError(f"{message}, but at least {SMALLEST:g} is needed. {_UNIT}", "data.source")
+
+
+def check_target(name: str, values: Floats, where: Where) -> None:
+    """Refuse targets that cannot be standardized, or whose errors cannot be measured.
+
+    Args:
+        values: (n_rows,), finite.
+
+    Raises:
+        DataError: a target is too large, or all of them are nearly equal.
+    """
+    sizes = np.abs(values)
+    if (sizes > LARGEST_TARGET).any():
+        row = int((sizes > LARGEST_TARGET).argmax())
+        text = _too_large(f"the target {name!r}", values[row], LARGEST_TARGET, where(row))
+        raise DataError(text, "data.target")
+    spread = float(np.ptp(values))
+    if spread == 0:
+        message = f"the target {name!r} is {values[0]:g} in all rows"
+        raise DataError(f"{message}: there is nothing to predict.", "data.target")
+    if spread < SMALLEST:
+        message = f"the values of the target {name!r} differ by at most {spread:g}"
+        raise DataError(f"{message}, but at least {SMALLEST:g} is needed. {_UNIT}", "data.target")
+
+
+def _too_large(what: str, value: float, largest: float, row: str) -> str:
+    return f"{what} is {value:g} in {row}, but must be at most {largest:g}. {_UNIT}"

@@ -13,13 +13,52 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tunecli.data.rows.date_parts import DatePart
-from tunecli.data.rows.depth import Depth
+from tunecli.data.rows.decoding import Depth
 from tunecli.data.rows.features import Features, as_features
 from tunecli.data.rows.streamed_rows import LoadedRows
 from tunecli.study_file.settings.settings import Task
 
 ToldBy = Literal["text", "number", "float"]
+DateKind = Literal["date", "time of day", "duration"]
+
+Part = Literal[
+    "elapsed",
+    "hour, sin",
+    "hour, cos",
+    "weekday, sin",
+    "weekday, cos",
+    "day of year, sin",
+    "day of year, cos",
+]
+"""A number's meaning: elapsed seconds, or the position in a day, a week or a year."""
+
+
+@dataclass(frozen=True)
+class DateForm:
+    """The form of a column's dates: decided once on the data, and stored with a model.
+
+    Attributes:
+        order: the order of day and month; empty if no cell needs one.
+        is_aware: whether they have time zones, and are thus converted to UTC.
+    """
+
+    kind: DateKind
+    order: Literal["", "day-first", "month-first"] = ""
+    is_aware: bool = False
+
+
+@dataclass(frozen=True)
+class DatePart:
+    """The part of a table's date column that a column of numbers encodes.
+
+    Attributes:
+        column: the table's column.
+        form: how its cells are read.
+    """
+
+    column: str
+    part: Part
+    form: DateForm
 
 
 @dataclass(frozen=True)
@@ -43,6 +82,11 @@ class Column:
     unit: str | None = None
 
     @property
+    def content(self) -> Literal["numeric", "categorical", "date"]:
+        """The kind of the table's column: see `KINDS`."""
+        return self.kind if self.date is None else "date"
+
+    @property
     def source(self) -> str:
         """The table's column that this one comes from."""
         return self.name if self.date is None else self.date.column
@@ -51,6 +95,14 @@ class Column:
     def is_first(self) -> bool:
         """Whether this is the first or only column made from its source."""
         return self.date is None or self.date.part == "elapsed"
+
+
+def positions_by_source(columns: Sequence[Column]) -> dict[str, list[int]]:
+    """Return the positions of the columns that come from each of a table's columns."""
+    positions: dict[str, list[int]] = {}
+    for position, column in enumerate(columns):
+        positions.setdefault(column.source, []).append(position)
+    return positions
 
 
 @dataclass(frozen=True)

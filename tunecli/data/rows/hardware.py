@@ -27,6 +27,11 @@ def main_memory() -> int:
     return int(min(whole, *(_limit(file) for file in _LIMITS)))
 
 
+def gib(n_bytes: int) -> str:
+    """Return a number of bytes in gibibytes, for messages."""
+    return f"{n_bytes / 2**30:,.1f} GiB"
+
+
 def _limit(file: Path) -> float:
     """Return the bytes that a control group allows; `max` and missing files allow everything."""
     try:

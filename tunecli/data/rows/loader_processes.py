@@ -13,19 +13,15 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Generic, TypeVar
 
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from tunecli import parent_death
 from tunecli.data.rows.hardware import n_cores
 from tunecli.errors import TunecliError, UserCodeError
-from tunecli.parent_death import (
-    THE_DRIVERS,
-    end_with_the_parent,
-    end_with_the_parents_pipe,
-    unheard,
-)
 from tunecli.temporary_folder import claim
 
 Rows = list[int]
@@ -58,17 +54,18 @@ def loaded(
         yield from map(read, requests)
         return
     claim()  # batches go through sockets
+    is_main = threading.current_thread() is threading.main_thread()
     loader = DataLoader(
         _Requests(read),
         batch_size=None,
         sampler=requests,
         num_workers=n,
-        collate_fn=_unchanged,
-        worker_init_fn=_Begin(os.getpid(), threading.current_thread()),
+        collate_fn=lambda batch: batch,
+        worker_init_fn=partial(_begin, os.getpid(), is_main),
         multiprocessing_context="fork",
         generator=torch.Generator(),
     )
-    with unheard():
+    with parent_death.unheard():
         walk = iter(loader)
     try:
         for result in walk:
@@ -106,27 +103,17 @@ class _Requests(Dataset[Result | _Failure], Generic[Result]):
             return _Failure(MemoryError, str(error))
 
 
-class _Begin:
-    """The first steps of a loader process."""
-
-    def __init__(self, parent: int, thread: threading.Thread) -> None:
-        self._parent = parent
-        self._is_main = thread is threading.main_thread()
-
-    def __call__(self, _: int) -> None:
-        end_with_the_parents_pipe()
-        if self._is_main:  # the kernel takes the end of the thread that forked for the parent's
-            end_with_the_parent()
-        if os.getppid() != self._parent:
-            os._exit(1)
-        for number in THE_DRIVERS:  # torch has let SIGTERM be heard again
-            if number == signal.SIGINT or signal.getsignal(number) is signal.SIG_IGN:
-                signal.signal(number, signal.SIG_IGN)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, THE_DRIVERS)
-
-
-def _unchanged(batch: Result) -> Result:
-    return batch
+def _begin(parent: int, is_main: bool, _: int) -> None:
+    """Take the first steps of a loader process; `is_main` if the main thread forked it."""
+    parent_death.end_with_the_parents_pipe()
+    if is_main:  # the kernel takes the end of the thread that forked for the parent's
+        parent_death.end_with_the_parent()
+    if os.getppid() != parent:
+        os._exit(1)
+    for number in parent_death.THE_DRIVERS:  # torch has let SIGTERM be heard again
+        if number == signal.SIGINT or signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, parent_death.THE_DRIVERS)
 
 
 def _death(source: str, text: str) -> str:

@@ -6,25 +6,21 @@ This is a pure function of the data and the settings: only `split_seed` decides,
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from sklearn.model_selection import PredefinedSplit
 from torch import Tensor
 
 from tunecli.data.rows.dataset import Dataset
 from tunecli.data.splits.given_splits import check_given, setting_of
-from tunecli.data.splits.panel import ByTimeAndGroups, left_out_note
-from tunecli.data.splits.splitters import ByCopies, ByGroups, ByRows, ByTime, Splitter, are_few
+from tunecli.data.splits.splitters import ByTime, Pairs, Rows, Splitter, are_few, splitter_of
 from tunecli.errors import DataError
 from tunecli.study_file.read import defaults
 from tunecli.study_file.settings.settings import DataSettings, ValidationSettings
 from tunecli.study_file.text.counts import count
-
-Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -96,7 +92,11 @@ def split(dataset: Dataset, data: DataSettings, validation: ValidationSettings) 
         folds = _given_folds(dataset, search)
     else:
         folds = _new_folds(dataset, search, validation, splitter)
-    parts = Split(_tensor(search), _tensor(test), tuple(_fold_rows(search, folds)))
+    in_order = (
+        (_tensor(np.sort(search[train])), _tensor(np.sort(search[valid])))
+        for train, valid in folds
+    )
+    parts = Split(_tensor(search), _tensor(test), tuple(in_order))
     _check_trained(dataset, parts, validation)
     return parts
 
@@ -104,19 +104,6 @@ def split(dataset: Dataset, data: DataSettings, validation: ValidationSettings) 
 def is_given(dataset: Dataset, validation: ValidationSettings) -> bool:
     """Return whether the data's own validation rows are used."""
     return dataset.given_folds is not None and not (validation.folds or validation.holdout)
-
-
-def splitter_of(dataset: Dataset, seed: int) -> Splitter:
-    """Return the splitter that the groups, times or copies of this data need."""
-    if dataset.times is not None and dataset.groups is not None:
-        return ByTimeAndGroups(dataset.times.numpy(), dataset.groups.numpy(), seed)
-    if dataset.times is not None:
-        return ByTime(dataset.times.numpy())
-    if dataset.groups is not None:
-        return ByGroups(dataset.groups.numpy(), seed)
-    if dataset.copies is not None:
-        return ByCopies(dataset.copies.numpy(), seed)
-    return ByRows(seed)
 
 
 def _test_cut(
@@ -139,7 +126,7 @@ def _test_cut(
         marks = dataset.given_folds.numpy()
         candidates = rows[marks < 0] if marks.max() == 0 else rows
     _check_cut(dataset, candidates, share, "data.test")
-    kept, cut = next(splitter.holdout(candidates, _strata(dataset, candidates), share, 1))
+    kept, cut = next(iter(splitter.holdout(candidates, _strata(dataset, candidates), share, 1)))
     away = np.setdiff1d(candidates, candidates[kept])  # groups may leave out more than the test
     return np.setdiff1d(rows, away), np.sort(candidates[cut])
 
@@ -155,15 +142,32 @@ def left_out(dataset: Dataset, parts: Split, validation: ValidationSettings) -> 
     search = parts.search_rows.numpy()
     of_test = len(dataset.y) - len(search) - len(parts.test_rows)
     if is_given(dataset, validation):
-        return left_out_note(of_test, [0])
+        return _left_out_note(of_test, [0])
     once = validation.model_copy(update={"repeats": 1})
     cuts = _new_folds(dataset, search, once, ByTime(dataset.times.numpy()))
     wanted = [len(train) + len(valid) for train, valid in cuts] * validation.repeats
     kept = [len(train) + len(valid) for train, valid in parts.folds]
-    return left_out_note(of_test, [a - b for a, b in zip(wanted, kept, strict=True)])
+    return _left_out_note(of_test, [a - b for a, b in zip(wanted, kept, strict=True)])
 
 
-def _given_folds(dataset: Dataset, search: Rows) -> Iterable[tuple[Rows, Rows]]:
+def _left_out_note(of_test: int, of_folds: Sequence[int]) -> list[str]:
+    """Note how many rows are in neither part because their group is on the other side."""
+    counts = []
+    if of_test:
+        counts.append(
+            f"{count(of_test, 'row is', 'rows are')} in neither the search nor the test set"
+        )
+    if any(of_folds):
+        least, most = min(of_folds), max(of_folds)
+        span = "" if least == most else f"{least:,} to "
+        rows = count(most, "row per fold is", "rows per fold are")
+        counts.append(f"{span}{rows} in neither training nor validation")
+    if not counts:
+        return []
+    return [f"Groups with rows before and after a cut in time keep one side: {'; '.join(counts)}."]
+
+
+def _given_folds(dataset: Dataset, search: Rows) -> Pairs:
     assert dataset.given_folds is not None
     folds = list(PredefinedSplit(dataset.given_folds.numpy()[search]).split())
     if not folds:
@@ -175,7 +179,7 @@ def _given_folds(dataset: Dataset, search: Rows) -> Iterable[tuple[Rows, Rows]]:
 
 def _new_folds(
     dataset: Dataset, search: Rows, validation: ValidationSettings, splitter: Splitter
-) -> Iterable[tuple[Rows, Rows]]:
+) -> Pairs:
     strata = _strata(dataset, search)
     if validation.folds is None:
         assert validation.holdout is not None, "the study file's defaults are filled in"
@@ -221,14 +225,6 @@ def _given_in_words(validation: ValidationSettings, dataset: Dataset) -> str:
     if n_folds == 1:
         return f"the {count(n_rows, 'row')} marked by {source}"
     return f"{count(n_folds, 'fold')}, as numbered by {source}"
-
-
-def _fold_rows(
-    search: Rows, folds: Iterable[tuple[Rows, Rows]]
-) -> Iterable[tuple[Tensor, Tensor]]:
-    """Turn positions among the search rows into rows of the data set."""
-    for train, valid in folds:
-        yield _tensor(np.sort(search[train])), _tensor(np.sort(search[valid]))
 
 
 def _tensor(rows: Rows) -> Tensor:
@@ -322,27 +318,56 @@ def _n_units(dataset: Dataset, rows: Rows) -> tuple[int, str]:
     """Return the number of units that can be split, and their name."""
     if dataset.times is not None:
         return len(np.unique(dataset.times.numpy()[rows])), "time"
-    if dataset.groups is not None:
-        return len(np.unique(dataset.groups.numpy()[rows])), "group"
-    return len(_apart(dataset, rows)), "row"
+    together = _together(dataset)
+    n_units = len(rows) if together is None else len(np.unique(together[rows]))
+    return n_units, "row" if dataset.groups is None else "group"
 
 
-def _apart(dataset: Dataset, rows: Rows) -> Rows:
-    """Return one row of each set of rows that stay together."""
-    together = dataset.groups if dataset.groups is not None else dataset.copies
-    if together is None:
-        return rows
-    return rows[np.unique(together.numpy()[rows], return_index=True)[1]]
+def _together(dataset: Dataset) -> Rows | None:
+    """Return a number for each row, which it shares with the rows that stay with it."""
+    numbers = dataset.groups if dataset.groups is not None else dataset.copies
+    return None if numbers is None else numbers.numpy()
 
 
 def _class_counts(dataset: Dataset, rows: Rows) -> list[tuple[str, int]]:
     """Count the rows, or groups with rows, of each class; empty for regression."""
     if dataset.task == "regression":
         return []
-    y = dataset.y.numpy()[rows]
-    together = dataset.groups if dataset.groups is not None else dataset.copies
+    y, together = dataset.y.numpy()[rows], _together(dataset)
     if together is not None:
-        pairs = np.unique(np.stack([together.numpy()[rows], y], axis=1), axis=0)
-        y = pairs[:, 1]
+        y = np.unique(np.stack([together[rows], y], axis=1), axis=0)[:, 1]
     counts = np.bincount(y, minlength=len(dataset.classes))
     return [(name, int(count)) for name, count in zip(dataset.classes, counts, strict=True)]
+
+
+def copy_notes(dataset: Dataset, split: Split) -> list[str]:
+    """Note how many rows are copies, and how many of them test what was trained on a copy.
+
+    Copies usually stay together; only given splits, groups and times may separate them.
+    """
+    if dataset.copies is None:
+        return []
+    copies = dataset.copies.numpy()
+    n_copies = len(copies) - len(np.unique(copies))
+    if not n_copies:
+        return []
+    what = "row" if dataset.columns else "picture"
+    rows = count(n_copies, f"{what} is a copy", f"{what}s are copies")
+    copied = f"{rows} of others, target included"
+    seen = [valid[np.isin(copies[valid], copies[train])] for train, valid in split.folds]
+    of_valid = np.unique(np.concatenate(seen))
+    of_test = split.test_rows[np.isin(copies[split.test_rows], copies[split.search_rows])]
+    if not len(of_valid) and not len(of_test):
+        return [f"{copied}; copies stay together in every split."]
+    return [
+        f"{copied}.",
+        *_seen(len(of_valid), f"validation {what}", "training"),
+        *_seen(len(of_test), f"test {what}", "search"),
+    ]
+
+
+def _seen(n: int, what: str, others: str) -> list[str]:
+    if not n:
+        return []
+    rows = count(n, f"{what} has a copy", f"{what}s have copies")
+    return [f"{rows} in the {others} data, so the scores will be better than on new data."]

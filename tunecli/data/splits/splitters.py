@@ -1,4 +1,4 @@
-"""Ways to split rows: one by one, with their copies, in groups, or in the order of time.
+"""Ways to split rows: one by one, with their copies, in groups, in the order of time, or both.
 
 Each gives folds or a held-out part, as positions among the rows that it gets. The splitters are
 scikit-learn's.
@@ -7,7 +7,7 @@ scikit-learn's.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
@@ -15,23 +15,15 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import (
-    GroupKFold,
-    GroupShuffleSplit,
-    KFold,
-    RepeatedKFold,
-    RepeatedStratifiedKFold,
-    ShuffleSplit,
-    StratifiedGroupKFold,
-    StratifiedKFold,
-    StratifiedShuffleSplit,
-    TimeSeriesSplit,
-)
+from sklearn import model_selection as sk
 
+from tunecli.data.rows.dataset import Dataset
 from tunecli.errors import DataError
+from tunecli.study_file.text.counts import count
 
 Rows = NDArray[np.int64]
 Pair = tuple[Rows, Rows]
+Pairs = Iterable[Pair]
 
 MANY_GROUPS = 5_000
 """Most groups to stratify: chance does well enough beyond, and 57,000 groups take 15 s."""
@@ -47,12 +39,10 @@ class Splitter(Protocol):
     (None for regression). They return positions among these rows, for training and for validation.
     """
 
-    def folds(self, rows: Rows, strata: Rows | None, n: int, repeats: int) -> Iterable[Pair]:
+    def folds(self, rows: Rows, strata: Rows | None, n: int, repeats: int) -> Pairs:
         """Return n folds, `repeats` times: each row validates once per repeat."""
 
-    def holdout(
-        self, rows: Rows, strata: Rows | None, share: float, repeats: int
-    ) -> Iterator[Pair]:
+    def holdout(self, rows: Rows, strata: Rows | None, share: float, repeats: int) -> Pairs:
         """Hold out a share of the rows for validation, `repeats` times with new draws."""
 
 
@@ -62,24 +52,22 @@ class ByRows:
 
     seed: int
 
-    def folds(self, rows: Rows, strata: Rows | None, n: int, repeats: int) -> Iterable[Pair]:
+    def folds(self, rows: Rows, strata: Rows | None, n: int, repeats: int) -> Pairs:
         """Return k folds; see `Splitter`."""
         if repeats == 1:
-            plain: Any = KFold if strata is None else StratifiedKFold
+            plain: Any = sk.KFold if strata is None else sk.StratifiedKFold
             splitter = plain(n_splits=n, shuffle=True, random_state=self.seed)
         else:
-            repeated: Any = RepeatedKFold if strata is None else RepeatedStratifiedKFold
+            repeated: Any = sk.RepeatedKFold if strata is None else sk.RepeatedStratifiedKFold
             splitter = repeated(n_splits=n, n_repeats=repeats, random_state=self.seed)
-        folds: Iterable[Pair] = splitter.split(rows, strata)
+        folds: Pairs = splitter.split(rows, strata)
         return folds
 
-    def holdout(
-        self, rows: Rows, strata: Rows | None, share: float, repeats: int
-    ) -> Iterator[Pair]:
+    def holdout(self, rows: Rows, strata: Rows | None, share: float, repeats: int) -> Pairs:
         """Hold out a random part; see `Splitter`."""
-        kind = ShuffleSplit if strata is None else StratifiedShuffleSplit
+        kind = sk.ShuffleSplit if strata is None else sk.StratifiedShuffleSplit
         splitter = kind(n_splits=repeats, test_size=share, random_state=self.seed)
-        parts: Iterator[Pair] = splitter.split(rows, strata)
+        parts: Pairs = splitter.split(rows, strata)
         return parts
 
 
@@ -94,29 +82,26 @@ class ByCopies:
     copies: Rows
     seed: int
 
-    def folds(self, rows: Rows, strata: Rows | None, n: int, repeats: int) -> Iterable[Pair]:
+    def folds(self, rows: Rows, strata: Rows | None, n: int, repeats: int) -> Pairs:
         """Return k folds of distinct rows, each with its copies; see `Splitter`."""
-        firsts, own = self._firsts(rows)
-        first_strata = None if strata is None else strata[firsts]
+        firsts, first_strata, own = self._firsts(rows, strata)
         folds = ByRows(self.seed).folds(rows[firsts], first_strata, n, repeats)
         return (self._with_copies(fold, own) for fold in folds)
 
-    def holdout(
-        self, rows: Rows, strata: Rows | None, share: float, repeats: int
-    ) -> Iterator[Pair]:
+    def holdout(self, rows: Rows, strata: Rows | None, share: float, repeats: int) -> Pairs:
         """Hold out a random part of the distinct rows, with their copies; see `Splitter`."""
-        firsts, own = self._firsts(rows)
-        first_strata = None if strata is None else strata[firsts]
+        firsts, first_strata, own = self._firsts(rows, strata)
         parts = ByRows(self.seed).holdout(rows[firsts], first_strata, share, repeats)
         return (self._with_copies(part, own) for part in parts)
 
-    def _firsts(self, rows: Rows) -> Pair:
-        """Return positions of the distinct rows, ascending, and which of them each row equals."""
+    def _firsts(self, rows: Rows, strata: Rows | None) -> tuple[Rows, Rows | None, Rows]:
+        """Return positions of distinct rows, ascending; strata; and which of them each row is."""
         _, firsts, own = np.unique(self.copies[rows], return_index=True, return_inverse=True)
         order = np.argsort(firsts)  # in row order, so that data without copies is split the same
         rank = np.empty_like(order)
         rank[order] = np.arange(len(order))
-        return firsts[order], rank[own]
+        firsts = firsts[order]
+        return firsts, None if strata is None else strata[firsts], rank[own]
 
     @staticmethod
     def _with_copies(pair: Pair, own: Rows) -> Pair:
@@ -135,33 +120,33 @@ class ByGroups:
     groups: Rows
     seed: int
 
-    def folds(self, rows: Rows, strata: Rows | None, n: int, repeats: int) -> Iterable[Pair]:
+    def folds(self, rows: Rows, strata: Rows | None, n: int, repeats: int) -> Pairs:
         """Return k folds of whole groups, stratified unless there are many; see `Splitter`."""
         groups = self.groups[rows]
         is_stratified = strata is not None and are_few(self.groups)
-        kind = StratifiedGroupKFold if is_stratified else GroupKFold
+        kind = sk.StratifiedGroupKFold if is_stratified else sk.GroupKFold
         for repeat in range(repeats):
             seed = (self.seed + repeat) % 2**32
             splitter = kind(n_splits=n, shuffle=True, random_state=seed)
             yield from splitter.split(rows, strata, groups)
 
-    def holdout(
-        self, rows: Rows, strata: Rows | None, share: float, repeats: int
-    ) -> Iterator[Pair]:
+    def holdout(self, rows: Rows, strata: Rows | None, share: float, repeats: int) -> Pairs:
         """Hold out some of many stratified folds, closest to the share; see `Splitter`.
 
         Without classes, or with many groups, a share of the groups is drawn at random.
         """
         groups = self.groups[rows]
         if strata is None or not are_few(self.groups):
-            splitter = GroupShuffleSplit(n_splits=repeats, test_size=share, random_state=self.seed)
+            splitter = sk.GroupShuffleSplit(
+                n_splits=repeats, test_size=share, random_state=self.seed
+            )
             yield from splitter.split(rows, strata, groups)
             return
         most = min(len(np.unique(groups)), int(np.bincount(strata).max()))
         cut = _as_folds(share, most)
         for repeat in range(repeats):
             seed = (self.seed + repeat) % 2**32
-            splitter = StratifiedGroupKFold(cut.denominator, shuffle=True, random_state=seed)
+            splitter = sk.StratifiedGroupKFold(cut.denominator, shuffle=True, random_state=seed)
             with warnings.catch_warnings():  # of classes in fewer groups than folds
                 warnings.simplefilter("ignore", UserWarning)
                 folds = [valid for _, valid in splitter.split(rows, strata, groups)]
@@ -210,20 +195,18 @@ class ByTime:
 
     times: NDArray[np.float64]
 
-    def folds(self, rows: Rows, strata: Rows | None, n: int, repeats: int) -> Iterable[Pair]:
+    def folds(self, rows: Rows, strata: Rows | None, n: int, repeats: int) -> Pairs:
         """Return folds; each trains on all rows before its validation rows (TimeSeriesSplit)."""
         if repeats > 1:
             message = "repeats gives the same folds again with data.time. Remove it."
             raise DataError(message, "validation.repeats")
-        bounds = [valid[0] for _, valid in TimeSeriesSplit(n_splits=n).split(rows)]
+        bounds = [valid[0] for _, valid in sk.TimeSeriesSplit(n_splits=n).split(rows)]
         return self._parts(rows, [*bounds, len(rows)])
 
-    def holdout(
-        self, rows: Rows, strata: Rows | None, share: float, repeats: int
-    ) -> Iterator[Pair]:
+    def holdout(self, rows: Rows, strata: Rows | None, share: float, repeats: int) -> Pairs:
         """Hold out the last rows; see `Splitter`."""
         n_last = int(np.ceil(share * len(rows)))
-        return iter(self._parts(rows, [len(rows) - n_last, len(rows)]))
+        return self._parts(rows, [len(rows) - n_last, len(rows)])
 
     def _parts(self, rows: Rows, bounds: list[int]) -> list[Pair]:
         """Return parts: rows between two bounds validate, and rows before the first bound train.
@@ -242,3 +225,86 @@ class ByTime:
                 "data.time",
             )
         return [(order[:start], order[start:end]) for start, end in pairwise(moved)]
+
+
+@dataclass(frozen=True)
+class ByTimeAndGroups:
+    """A split whose validation rows are later than all training rows and from other groups.
+
+    Rows are cut by time first, as `ByTime` cuts them. A group with rows on both sides of a cut
+    keeps one side, and its other rows are in neither part. The share of these groups that validate
+    equals the share of the rows; the seed draws them, and each fold draws others.
+
+    Attributes:
+        times: (n_rows,), for all rows of the data set.
+        groups: (n_rows,), for all rows of the data set.
+    """
+
+    times: NDArray[np.float64]
+    groups: Rows
+    seed: int
+
+    def folds(self, rows: Rows, strata: Rows | None, n: int, repeats: int) -> Pairs:
+        """Return folds; each trains on rows before its validation rows; see `Splitter`."""
+        cuts = list(ByTime(self.times).folds(rows, strata, n, 1))
+        spanned = [len(self._spanning(rows, cut)) for cut in cuts]
+        if repeats > 1 and not any(spanned):
+            message = "repeats gives the same folds again, because no group spans a cut in time"
+            raise DataError(f"{message}. Remove it.", "validation.repeats")
+        for repeat in range(repeats):
+            order = self._drawn(repeat)
+            for number, cut in enumerate(cuts):
+                start = number * len(order) // len(cuts)
+                yield self._apart(rows, cut, np.roll(order, -start))
+
+    def holdout(self, rows: Rows, strata: Rows | None, share: float, repeats: int) -> Pairs:
+        """Hold out the last rows; see `Splitter`."""
+        cuts = ByTime(self.times).holdout(rows, strata, share, repeats)
+        return (self._apart(rows, cut, self._drawn(number)) for number, cut in enumerate(cuts))
+
+    def _drawn(self, repeat: int) -> Rows:
+        """Return all groups in the order in which they are drawn for validation."""
+        order: Rows = np.random.RandomState((self.seed + repeat) % 2**32).permutation(
+            np.unique(self.groups)
+        )
+        return order
+
+    def _spanning(self, rows: Rows, cut: Pair) -> Rows:
+        """Return the groups that have rows on both sides."""
+        train, valid = (self.groups[rows[part]] for part in cut)
+        return np.intersect1d(train, valid)
+
+    def _apart(self, rows: Rows, cut: Pair, order: Rows) -> Pair:
+        """Return both parts without the rows whose group is on the other side."""
+        train, valid = cut
+        spanning = self._spanning(rows, cut)
+        inner = [len(np.unique(self.groups[rows[part]])) - len(spanning) for part in cut]
+        least, most = int(not inner[1]), len(spanning) - int(not inner[0])
+        if least > most:
+            side = "to validate on" if inner[0] else "to train on"
+            raise DataError(
+                f"only {count(len(spanning), 'group is', 'groups are')} left for both sides of a "
+                f"cut in time, so no row is left {side}: validation rows must be later than "
+                "training rows and from other groups. Use fewer folds, or remove group or time.",
+                "data.group",
+            )
+        share = len(valid) / (len(train) + len(valid))
+        n_validate = min(max(round(share * len(spanning)), least), most)
+        ordered = order[np.isin(order, spanning)]
+        validate, learn = ordered[:n_validate], ordered[n_validate:]
+        kept_train = train[~np.isin(self.groups[rows[train]], validate)]
+        kept_valid = valid[~np.isin(self.groups[rows[valid]], learn)]
+        return kept_train, kept_valid
+
+
+def splitter_of(dataset: Dataset, seed: int) -> Splitter:
+    """Return the splitter that the groups, times or copies of this data need."""
+    if dataset.times is not None and dataset.groups is not None:
+        return ByTimeAndGroups(dataset.times.numpy(), dataset.groups.numpy(), seed)
+    if dataset.times is not None:
+        return ByTime(dataset.times.numpy())
+    if dataset.groups is not None:
+        return ByGroups(dataset.groups.numpy(), seed)
+    if dataset.copies is not None:
+        return ByCopies(dataset.copies.numpy(), seed)
+    return ByRows(seed)

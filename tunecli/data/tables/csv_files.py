@@ -6,7 +6,7 @@ import csv
 import gzip
 import io
 import warnings
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, cast
@@ -15,6 +15,7 @@ import pandas as pd
 
 from tunecli.data.tables.parquet_files import refuse_twins
 from tunecli.data.tables.table_bounds import UnreadableTableError, check_bytes, check_columns
+from tunecli.study_file.settings.settings import DataSettings
 from tunecli.study_file.text.counts import count
 
 SEPARATORS = (",", ";", "\t", "|")
@@ -24,19 +25,18 @@ LONGEST_HEADER = 2**24
 """Most bytes of a first line."""
 
 
-def read(path: Path, missing: Sequence[str], decimal: str, texts: Collection[str]) -> pd.DataFrame:
+def read(path: Path, data: DataSettings, texts: Collection[str]) -> pd.DataFrame:
     """Read all rows, without the columns that have no name.
 
     Args:
-        missing: cells that count as missing, such as `?`.
-        decimal: the decimal sign.
+        data: the settings; `missing` and `decimal` are read.
         texts: columns to read as text, whatever they look like.
 
     Raises:
         UnreadableTableError: it is empty, not a table, too large, or two columns have one name.
     """
-    with _clear_errors(path), _bounded(path) as file:
-        return _named(_rows(path, file, missing, decimal, texts))
+    with _clear_errors(path), io.BufferedReader(_Bounded(path)) as file:
+        return _named(_rows(path, file, texts, data))
 
 
 def zero_padded(path: Path, names: Collection[str]) -> list[str]:
@@ -45,30 +45,28 @@ def zero_padded(path: Path, names: Collection[str]) -> list[str]:
     Args:
         names: the columns to look at.
     """
-    with _opened(path) as file, _rows(path, file, (), ".", names, SAMPLE) as rows:
+    with _opened(path) as file, _rows(path, file, names, n_rows=SAMPLE) as rows:
         first = next(rows)
     return [name for name in names if first[name].str.fullmatch(r"\s*0\d+\s*").any()]
 
 
 def chunks(
-    path: Path, missing: Sequence[str], decimal: str, texts: Collection[str], n_rows: int
+    path: Path, data: DataSettings, texts: Collection[str], n_rows: int
 ) -> Iterator[pd.DataFrame]:
     """Read all rows, `n_rows` at a time; see `read`."""
     with (
         _clear_errors(path),
         _opened(path) as file,
-        _rows(path, file, missing, decimal, texts, n_rows) as frames,
+        _rows(path, file, texts, data, n_rows) as frames,
     ):
-        for frame in frames:
-            yield _named(frame)
+        yield from map(_named, frames)
 
 
 def _rows(
     path: Path,
     file: IO[bytes],
-    missing: Sequence[str],
-    decimal: str,
     texts: Collection[str],
+    data: DataSettings | None = None,
     n_rows: int | None = None,
 ) -> Any:
     """Return a data frame, or an iterator of frames of `n_rows`."""
@@ -78,27 +76,22 @@ def _rows(
         "keep_default_na": False,
         "skipinitialspace": True,
     }
-    names = _header(path, options)
+    with _opened(path) as again:
+        header = pd.read_csv(again, header=None, nrows=1, dtype=str, **options).iloc[0]
+    names = [str(cell).strip() for cell in header]
+    refuse_twins(names)
     return pd.read_csv(
         file,
         header=0,
         names=[name or f"\0{i}" for i, name in enumerate(names)],
         index_col=False,
-        na_values=["", *missing],
+        na_values=["", *(data.missing if data else ())],
         low_memory=False,
         chunksize=n_rows,
         dtype=dict.fromkeys(texts, str),
-        decimal=decimal,
+        decimal=data.decimal if data else ".",
         **options,
     )
-
-
-def _header(path: Path, options: dict[str, Any]) -> list[str]:
-    with _opened(path) as file:
-        header = pd.read_csv(file, header=None, nrows=1, dtype=str, **options).iloc[0]
-    names = [str(cell).strip() for cell in header]
-    refuse_twins(names)
-    return names
 
 
 def _named(frame: pd.DataFrame) -> pd.DataFrame:
@@ -142,17 +135,12 @@ def _opened(path: Path) -> IO[bytes]:
     return cast(IO[bytes], gzip.open(path)) if is_packed else path.open("rb")
 
 
-def _bounded(path: Path) -> IO[bytes]:
-    """Open a file's text, limited to the size of the memory."""
-    check_bytes(path.stat().st_size)
-    return cast(IO[bytes], io.BufferedReader(_Bounded(_opened(path))))
-
-
 class _Bounded(io.RawIOBase):
-    """A file whose reading fails once more was read than fits into memory."""
+    """A file's text, whose reading fails once more was read than fits into memory."""
 
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
+    def __init__(self, path: Path) -> None:
+        check_bytes(path.stat().st_size)
+        self._file = _opened(path)
         self._n_read = 0
 
     def readable(self) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import pandas_dtype
 
 from tunecli.data.tables.table_bounds import UnreadableTableError, check_columns, check_size
 from tunecli.study_file.text.suggestions import listed
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
 MAGIC = b"PAR1"
+_WHOLE = ("Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64")
+"""Pandas's types of whole numbers with gaps; pyarrow's have the same names, in lower case."""
 _ROW_NUMBER = re.compile(r"__index_level_\d+__")
 """The name that pandas gives to an index without one."""
 
@@ -89,16 +92,7 @@ def _frame(table: pa.Table) -> pd.DataFrame:
     """Convert a table to a data frame with exact whole numbers, even if some are missing."""
     import pyarrow as pa
 
-    exact = {
-        pa.int8(): pd.Int8Dtype(),
-        pa.int16(): pd.Int16Dtype(),
-        pa.int32(): pd.Int32Dtype(),
-        pa.int64(): pd.Int64Dtype(),
-        pa.uint8(): pd.UInt8Dtype(),
-        pa.uint16(): pd.UInt16Dtype(),
-        pa.uint32(): pd.UInt32Dtype(),
-        pa.uint64(): pd.UInt64Dtype(),
-    }
+    exact = {getattr(pa, name.lower())(): pandas_dtype(name) for name in _WHOLE}
     for position, field in enumerate(table.schema):
         if pa.types.is_dictionary(field.type):
             plain = table.column(position).cast(field.type.value_type)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tunecli.data.rows.array_forms import MOST_ROWS
-from tunecli.data.rows.hardware import main_memory
+from tunecli.data.rows.hardware import gib, main_memory
 from tunecli.study_file.text.counts import count
 
 MOST_COLUMNS = 100_000
@@ -43,7 +43,7 @@ def check_size(n_rows: int, n_columns: int) -> None:
     if needed > main_memory():
         raise UnreadableTableError(
             f"has {count(n_rows, 'row')} of {count(n_columns, 'column')}, which need about "
-            f"{_gib(needed)} of memory, but this machine has {_gib(main_memory())}. Use a sample, "
+            f"{gib(needed)} of memory, but this machine has {gib(main_memory())}. Use a sample, "
             "or fewer columns."
         )
 
@@ -56,10 +56,6 @@ def check_bytes(n_bytes: int) -> None:
     """
     if n_bytes > main_memory():
         raise UnreadableTableError(
-            f"has more than {_gib(main_memory())} of text, which does not fit into memory. Use a "
+            f"has more than {gib(main_memory())} of text, which does not fit into memory. Use a "
             "sample."
         )
-
-
-def _gib(n_bytes: int) -> str:
-    return f"{n_bytes / 2**30:,.1f} GiB"

@@ -1,20 +1,23 @@
-"""Read table files into data frames: CSV, TSV (compressed or not) and Parquet."""
+"""Read table files, one or all of a study, into data frames: CSV, TSV and Parquet."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from tunecli.data.columns.cell_values import as_numbers, is_nested, is_text
+from tunecli.data.columns.cell_values import are_inexact, as_numbers, is_nested, is_text
+from tunecli.data.columns.column_cells import Given, Reading
 from tunecli.data.tables import csv_files, parquet_files
 from tunecli.data.tables.table_bounds import UnreadableTableError
 from tunecli.errors import DataError
-from tunecli.study_file.settings.settings import DataSettings
+from tunecli.study_file.settings.settings import DataSettings, ValidationSettings
+from tunecli.study_file.text.suggestions import listed
 
 
 @dataclass(frozen=True)
@@ -30,9 +33,9 @@ class Table:
 
     rows: pd.DataFrame
     is_typed: bool
-    trimmed: tuple[str, ...] = ()
-    index: tuple[str, ...] = ()
-    zero_padded: tuple[str, ...] = ()
+    trimmed: Sequence[str] = ()
+    index: Sequence[str] = ()
+    zero_padded: Sequence[str] = ()
 
 
 def read_table(path: Path, data: DataSettings, name: str, texts: Collection[str]) -> Table:
@@ -52,17 +55,13 @@ def read_table(path: Path, data: DataSettings, name: str, texts: Collection[str]
         if is_parquet(path):
             rows, index = parquet_files.read(path)
         else:
-            rows, index = csv_files.read(path, data.missing, data.decimal, texts), ()
+            rows, index = csv_files.read(path, data, texts), ()
     if len(rows) == 0:
         raise DataError(f"{name} has a header but no rows.", "data.source")
     rows, trimmed = tidied(rows, data.missing, every_column=is_parquet(path))
-    padded = () if is_parquet(path) else _zero_padded(path, rows)
-    return Table(rows, is_parquet(path), trimmed, index, padded)
-
-
-def _zero_padded(path: Path, rows: pd.DataFrame) -> tuple[str, ...]:
     whole = [name for name in rows.columns if pd.api.types.is_integer_dtype(rows[name].dtype)]
-    return tuple(csv_files.zero_padded(path, whole)) if whole else ()
+    padded = csv_files.zero_padded(path, whole) if whole and not is_parquet(path) else ()
+    return Table(rows, is_parquet(path), trimmed, index, padded)
 
 
 def table_chunks(
@@ -82,7 +81,7 @@ def table_chunks(
             chunks = (
                 parquet_files.chunks(path, n_rows)
                 if is_parquet(path)
-                else csv_files.chunks(path, data.missing, data.decimal, texts, n_rows)
+                else csv_files.chunks(path, data, texts, n_rows)
             )
             for rows in chunks:
                 n_read += len(rows)
@@ -167,3 +166,129 @@ def _are_missing(series: pd.Series, missing: Sequence[str]) -> pd.Series:
         single = wanted.astype(np.float32) if series.dtype == np.float32 else wanted
         are_missing |= np.isin(numbers, single.astype(np.float64))
     return are_missing
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frame(Table):
+    """The rows of all files of a study, one below the other; facts are of any of the files.
+
+    Attributes:
+        is_typed: whether all files mark which columns are text.
+        settings, validation: how they are read.
+        parts: (setting, file, number of rows) of each file.
+    """
+
+    settings: DataSettings
+    validation: ValidationSettings
+    parts: Sequence[tuple[str, str, int]]
+
+    @property
+    def reading(self) -> Reading:
+        """The way to read the cells."""
+        return Reading.of(self.settings, self.is_typed)
+
+    def given(self, name: str) -> Given:
+        """Return the kind of a column that the user names."""
+        if name in self.settings.categorical:
+            return "categorical"
+        return "numeric" if name in self.settings.numeric else ""
+
+    def where(self, row: int) -> str:
+        """Name a row for messages, counted from 1 below the header."""
+        for _, name, n_rows in self.parts:
+            if row < n_rows:
+                return f"row {row + 1} of {name}"
+            row -= n_rows
+        raise IndexError(row)
+
+    def rows_of(self, setting: str) -> NDArray[np.int64] | None:
+        """Return the rows of the file that a setting names; None if it names none."""
+        start = 0
+        for name, _, n_rows in self.parts:
+            if name == setting:
+                return np.arange(start, start + n_rows)
+            start += n_rows
+        return None
+
+
+def paths_of(settings: DataSettings, validation: ValidationSettings) -> dict[str, str]:
+    """Return all files by the setting that names them."""
+    paths = {"data.source": settings.source}
+    if isinstance(settings.test, str):
+        paths["data.test"] = settings.test
+    if validation.file is not None:
+        paths["validation.file"] = validation.file
+    return paths
+
+
+def frame_of(settings: DataSettings, validation: ValidationSettings, folder: Path) -> Frame:
+    """Read all files; see `load_table`.
+
+    Args:
+        folder: the folder to which they are relative.
+
+    Raises:
+        DataError: a file cannot be used; with the place and a remedy.
+    """
+    named = [settings.group, validation.column, *settings.categorical]
+    named += [settings.target] if settings.task != "regression" else []
+    texts = {name for name in named if name is not None}
+    paths = paths_of(settings, validation)
+    tables = _tables(settings, paths, folder, texts)
+    are_typed = all(table.is_typed for table in tables)
+    if (more := _unlike_their_text(tables, settings) - texts) and not are_typed:
+        tables = _tables(settings, paths, folder, texts | more)
+    files = zip(paths.items(), tables, strict=True)
+    return Frame(
+        rows=pd.concat([table.rows for table in tables], ignore_index=True),
+        is_typed=are_typed,
+        trimmed=sorted({name for table in tables for name in table.trimmed}),
+        index=sorted({name for table in tables for name in table.index}),
+        zero_padded=sorted({name for table in tables for name in table.zero_padded}),
+        settings=settings,
+        validation=validation,
+        parts=[(setting, path, len(table.rows)) for (setting, path), table in files],
+    )
+
+
+def _tables(
+    settings: DataSettings, paths: Mapping[str, str], folder: Path, texts: Collection[str]
+) -> list[Table]:
+    """Read all files, with `texts` as text."""
+    tables: list[Table] = []
+    for setting, path in paths.items():
+        try:
+            table = read_table(folder / path, settings, path, texts)
+        except DataError as error:
+            raise DataError(error.message, setting) from None
+        if tables:
+            _check_alike(tables[0].rows, table.rows, setting, path, settings.source)
+        tables.append(table)
+    return tables
+
+
+def _unlike_their_text(tables: Sequence[Table], settings: DataSettings) -> set[str]:
+    """Return columns that lose digits as numbers: text in another file, or too large numbers."""
+    names = set()
+    for name in tables[0].rows.columns:
+        columns = [table.rows[name] for table in tables]
+        is_text_in = {is_text(column) for column in columns}
+        is_huge = name not in settings.numeric and any(
+            column.dtype == np.float64 and are_inexact(column.to_numpy()).any()
+            for column in columns
+        )
+        if len(is_text_in) > 1 or is_huge:
+            names.add(name)
+    return names
+
+
+def _check_alike(
+    first: pd.DataFrame, other: pd.DataFrame, setting: str, name: str, source: str
+) -> None:
+    absent = [column for column in first.columns if column not in other.columns]
+    extra = [column for column in other.columns if column not in first.columns]
+    if absent or extra:
+        lacks = f" lacks {listed(absent)}" if absent else ""
+        has = f"{' and' if absent else ''} also has {listed(extra)}" if extra else ""
+        way = "Give both files the same header."
+        raise DataError(f"{name}{lacks}{has}, unlike {source}. {way}", setting)

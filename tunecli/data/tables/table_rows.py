@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import warnings
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from tunecli.data.columns.cell_identity import codes_in
-from tunecli.data.columns.cell_values import Where, as_numbers, is_nested
-from tunecli.data.columns.column_kinds import AS_IS, Reading
-from tunecli.data.columns.date_features import values_of
-from tunecli.data.columns.dates import Dates, dates_as
-from tunecli.data.columns.number_forms import NumberForm
-from tunecli.data.columns.unknown_cells import UnknownCells
-from tunecli.data.rows.dataset import Column
+from tunecli.data.columns.cell_values import Floats, is_nested
+from tunecli.data.columns.column_cells import AS_IS, Reading
+from tunecli.data.columns.column_kinds import KINDS
+from tunecli.data.rows.dataset import Column, positions_by_source
 from tunecli.data.tables.table_files import table_chunks
-from tunecli.errors import DataError
+from tunecli.errors import DataError, DataWarning
 from tunecli.study_file.settings.settings import DataSettings
+from tunecli.study_file.text.counts import count
 from tunecli.study_file.text.suggestions import did_you_mean, listed
 
-Floats = NDArray[np.float64]
+_SHOWN = 3
+"""Categories of a model that are shown of each column."""
 
 
 def table_blocks(
@@ -37,19 +37,14 @@ def table_blocks(
         DataError: a row cannot be used; with the place and a remedy.
     """
     texts = [column.name for column in columns if column.kind == "categorical"]
-    start, reading = 0, Reading.of(data)
-    unknown = UnknownCells(path.name)
+    rows = _NewRows(path.name, columns, Reading.of(data))
     for frame in table_chunks(path, data, path.name, texts, n_rows):
-        yield _cells_of(frame, columns, reading, start, unknown)
-        start += len(frame)
-    unknown.warn(columns)
+        yield rows.cells(frame)
+    rows.warn()
 
 
 def model_cells(
-    frame: pd.DataFrame,
-    columns: Sequence[Column],
-    name: str,
-    reading: Reading = AS_IS,
+    frame: pd.DataFrame, columns: Sequence[Column], name: str, reading: Reading = AS_IS
 ) -> Floats:
     """Return the cells of a model's columns, (n_rows, n_columns), without other columns.
 
@@ -63,83 +58,87 @@ def model_cells(
     Raises:
         DataError: a column is missing, or a column of numbers has texts.
     """
-    unknown = UnknownCells(name)
-    cells = _cells_of(frame, columns, reading, 0, unknown)
-    unknown.warn(columns)
+    rows = _NewRows(name, columns, reading)
+    cells = rows.cells(frame)
+    rows.warn()
     return cells
 
 
-def _cells_of(
-    frame: pd.DataFrame,
-    columns: Sequence[Column],
-    reading: Reading,
-    start: int,
-    unknown: UnknownCells,
-) -> Floats:
-    """Return the cells of some rows; `start` rows of the table are before them."""
-    name = unknown.name
-    present = {str(given): given for given in frame.columns}
-    absent = [name for name in _sources(columns) if name not in present]
-    if absent:
-        raise DataError(_lacks(name, absent, list(present)))
-    names = [str(given) for given in frame.columns]
-    twins = [column.name for column in columns if names.count(column.name) > 1]
-    if twins:
-        raise DataError(f"{name} has several columns named {twins[0]!r}. Give each its own name.")
-    cells = np.empty((len(frame), len(columns)))
+@dataclass
+class _NewRows:
+    """The rows of a table, block by block, with what was seen of them.
 
-    def where(row: int) -> str:
-        return f"row {start + row + 1} of {name}"
+    Categories of which a model knows no cell are a sign that they are written otherwise.
 
-    dates: dict[str, Dates] = {}
-    for position, column in enumerate(columns):
-        series = frame[present[column.source]]
-        if is_nested(series):
-            message = f"column {column.name!r} of {name} has a list or mapping in each cell"
-            raise DataError(f"{message}. Give it one number or text per row.")
-        if column.date is not None:
-            if column.source not in dates:
-                dates[column.source] = dates_as(
-                    series, column.date.form, reading.order, where, column.source
-                )
-            cells[:, position] = values_of(dates[column.source], column.date.part)
-        elif column.kind == "numeric":
-            cells[:, position] = _numbers(series, column, reading.form, where)
+    Attributes:
+        name: of the table, for messages.
+        n_rows: rows read so far.
+        n_cells: not missing, of each column of which none is known so far; 0 where one is.
+        examples: the first cell of each of them.
+    """
+
+    name: str
+    columns: Sequence[Column]
+    reading: Reading
+    n_rows: int = 0
+    n_cells: dict[str, int] = field(default_factory=dict)
+    examples: dict[str, object] = field(default_factory=dict)
+
+    def where(self, row: int) -> str:
+        """Name a row of the present block."""
+        return f"row {self.n_rows + row + 1} of {self.name}"
+
+    def cells(self, frame: pd.DataFrame) -> Floats:
+        """Return the cells of the next block."""
+        places = positions_by_source(self.columns)
+        present = {str(given): given for given in frame.columns}
+        self._check_names(Counter(map(str, frame.columns)), places)
+        cells = np.empty((len(frame), len(self.columns)))
+        for source, positions in places.items():
+            series, own = frame[present[source]], [self.columns[i] for i in positions]
+            if is_nested(series):
+                message = f"column {source!r} of {self.name} has a list or mapping in each cell"
+                raise DataError(f"{message}. Give it one number or text per row.")
+            read = KINDS[own[0].content].read_new(series, own, self.where, self.reading)
+            for position, values in zip(positions, read, strict=True):
+                cells[:, position] = values
+            self.look_at(own[0], series, cells[:, positions[0]])
+        self.n_rows += len(frame)
+        return cells
+
+    def _check_names(self, names: Counter[str], wanted: Collection[str]) -> None:
+        if absent := [name for name in wanted if name not in names]:
+            what = "column" if len(absent) == 1 else "columns"
+            hint = did_you_mean(absent[0], names) or f" There are {listed(names, most=30)}."
+            raise DataError(f"{self.name} lacks the {what} {listed(absent, most=10)}.{hint}")
+        twins = [column.name for column in self.columns if names[column.name] > 1]
+        if twins:
+            name = f"several columns named {twins[0]!r}"
+            raise DataError(f"{self.name} has {name}. Give each its own name.")
+
+    def look_at(self, column: Column, series: pd.Series, codes: Floats) -> None:
+        """Count the cells of a column of categories."""
+        there = ~np.isnan(codes) & bool(column.categories)
+        if not there.any() or self.n_cells.get(column.name) == 0:
+            return
+        if (codes[there] < len(column.categories)).any():
+            self.n_cells[column.name] = 0
         else:
-            cells[:, position] = codes_in(series, column)
-            unknown.look_at(column, series, cells[:, position])
-    return cells
+            self.n_cells[column.name] = self.n_cells.get(column.name, 0) + int(there.sum())
+            self.examples.setdefault(column.name, series[there].iloc[0])
+
+    def warn(self) -> None:
+        """Warn of each column of which no cell is known, when all rows were looked at."""
+        for column in self.columns:
+            if n := self.n_cells.get(column.name, 0):
+                message = (
+                    f"Column {column.name!r} of {self.name} has {count(n, 'cell')}, such as "
+                    f"{_shown(self.examples[column.name])}, and the model knows none of them. It "
+                    f"knows {listed(column.categories, most=_SHOWN)}. Write cells as in the "
+                    "training data; unknown ones are treated as rare ones."
+                )
+                warnings.warn(message, DataWarning, stacklevel=2)
 
 
-def _sources(columns: Sequence[Column]) -> list[str]:
-    return list(dict.fromkeys(column.source for column in columns))
-
-
-def _numbers(series: pd.Series, column: Column, form: NumberForm, where: Where) -> Floats:
-    numbers, bad = as_numbers(series, form.of_column(column.unit))
-    if column.unit:
-        bad |= (series.notna() & ~series.map(_is_string).astype(bool)).to_numpy()
-    if bad.any():
-        row = int(bad.argmax())
-        unit = "without a unit" if column.unit == "" else f"in {column.unit}"
-        wanted = "numbers" if column.unit is None else f"numbers {unit}, as in training"
-        raise DataError(
-            f"column {series.name!r} must have {wanted}, but {where(row)} has "
-            f"{str(series.iloc[row])[:50]!r}. Correct it, or leave the cell empty."
-        )
-    infinite = np.isinf(numbers)
-    if infinite.any():
-        place = where(int(infinite.argmax()))
-        message = f"column {series.name!r} is infinite in {place}. Leave the cell empty."
-        raise DataError(message)
-    return numbers
-
-
-def _is_string(cell: object) -> bool:
-    return isinstance(cell, str)
-
-
-def _lacks(name: str, absent: Sequence[str], present: Sequence[str]) -> str:
-    what = "column" if len(absent) == 1 else "columns"
-    hint = did_you_mean(absent[0], present) or f" There are {listed(present, most=30)}."
-    return f"{name} lacks the {what} {listed(absent, most=10)}.{hint}"
+def _shown(cell: object) -> str:
+    return repr(cell[:50]) if isinstance(cell, str) else f"{str(cell)[:50]} (not text)"

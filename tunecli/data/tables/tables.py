@@ -5,25 +5,25 @@ The result is cached, so that one process reads the files for all.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from tunecli.data.cache.cached_datasets import kept_dataset, tensors
-from tunecli.data.columns import cleaning, columns_for_splits
+from tunecli.data.columns import cleaning, named_columns
 from tunecli.data.columns.cell_values import is_nested
+from tunecli.data.columns.column_cells import Cells
 from tunecli.data.columns.column_facts import ColumnFacts, facts_of_columns
-from tunecli.data.columns.column_kinds import Cells, Reading, cells, tells_rows_apart
-from tunecli.data.columns.number_forms import NumberForm
-from tunecli.data.columns.target_column import Target, target
-from tunecli.data.columns.unread_numbers import refusals, unread
+from tunecli.data.columns.column_kinds import cells
+from tunecli.data.columns.named_columns import Target, target
+from tunecli.data.columns.unread_cells import refusals, unread
+from tunecli.data.rows.array_forms import check_feature
 from tunecli.data.rows.dataset import Dataset
-from tunecli.data.rows.magnitudes import check_feature
 from tunecli.data.rows.workspace import Workspace
-from tunecli.data.tables.table_frame import Frame, frame_of, paths_of
+from tunecli.data.tables.table_files import Frame, frame_of, paths_of
 from tunecli.errors import DataError, DataMistakesError
 from tunecli.study_file.settings.settings import DataSettings, ValidationSettings
 from tunecli.study_file.text.counts import count
@@ -48,34 +48,28 @@ def load_table(
     asked = settings.model_dump(exclude=_PREPARED_LATER), validation.model_dump()
 
     def read() -> Dataset:
-        return _read(settings, validation, paths, workspace)
+        return _read(frame_of(settings, validation, workspace.folder))
 
     return kept_dataset("table", settings.source, list(files.values()), asked, workspace, read)
 
 
-def _read(
-    settings: DataSettings,
-    validation: ValidationSettings,
-    paths: Mapping[str, str],
-    workspace: Workspace,
-) -> Dataset:
-    frame = frame_of(settings, validation, paths, workspace.folder)
-    _check_names(frame, settings, validation)
-    _refuse_nested(frame, settings)
-    read_target = _target(frame, settings)
+def _read(frame: Frame) -> Dataset:
+    _raise_all(list(_wrong_names(frame)))
+    _refuse_nested(frame)
+    read_target = _target(frame)
     is_classes = read_target.task == "classification"
     if is_classes:
         _refuse_new_classes(frame, read_target)
-    columns, notes = _features(frame, settings, validation)
+    columns, notes = _features(frame)
     if not columns:
-        raise _nothing_left(frame, settings, validation, notes)
+        raise _nothing_left(frame, notes)
     notes += cleaning.leaks(columns, read_target.values, is_classes, "leave it out with drop")
-    splits, on_splits = _splits(frame, settings, validation)
+    splits, on_splits = _splits(frame)
     parts = _parts(columns)
     copies, on_copies = cleaning.duplicate_rows([c.values for c in columns], read_target.values)
     splits |= {"copies": copies} if copies is not None else {}
     return Dataset(
-        name=settings.source,
+        name=frame.settings.source,
         task=read_target.task,
         x=torch.from_numpy(np.stack([part.values for part in parts], axis=1)),
         y=torch.from_numpy(read_target.values),
@@ -95,37 +89,28 @@ def table_column_facts(
     Raises:
         DataError: see `load_table`.
     """
-    paths = paths_of(settings, validation)
-    frame = frame_of(settings, validation, paths, workspace.folder)
-    features, _ = _features(frame, settings, validation)
+    frame = frame_of(settings, validation, workspace.folder)
+    features, _ = _features(frame)
     uses = dict.fromkeys(frame.index, "left out: index")
-    for setting, names in _named(settings, validation):
+    for setting, names in _named(frame):
         if setting in ("data.categorical", "data.numeric"):
             uses = {name: use for name, use in uses.items() if name not in names}
         else:
             use = "left out: in drop" if setting == "data.drop" else setting.removeprefix("data.")
             uses |= dict.fromkeys(names, use)
-
-    reading = Reading.of(settings, frame.is_typed)
     codes = {settings.group, validation.column}
-    codes |= {settings.target} if _target(frame, settings).task == "classification" else set()
+    codes |= {settings.target} if _target(frame).task == "classification" else set()
 
     def read(name: str) -> Cells:
-        given = "categorical" if name in codes else _given(name, settings)
-        return cells(frame.rows[name], given, frame.where, reading)
+        given = "categorical" if name in codes else frame.given(name)
+        return cells(frame.rows[name], given, frame.where, frame.reading)
 
     return facts_of_columns(frame.rows, features, uses, read)
 
 
-def _target(frame: Frame, settings: DataSettings) -> Target:
-    reading = Reading.of(settings, frame.is_typed)
-    return target(frame.rows[settings.target], settings.task, frame.where, reading)
-
-
-def _check_names(frame: Frame, settings: DataSettings, validation: ValidationSettings) -> None:
-    """Refuse settings that name a missing column, or one column twice."""
-    mistakes = [*_wrong_names(frame, settings, validation)]
-    _raise_all(mistakes)
+def _target(frame: Frame) -> Target:
+    settings = frame.settings
+    return target(frame.rows[settings.target], settings.task, frame.where, frame.reading)
 
 
 def _raise_all(mistakes: Sequence[DataError]) -> None:
@@ -135,26 +120,25 @@ def _raise_all(mistakes: Sequence[DataError]) -> None:
         raise mistakes[0]
 
 
-def _wrong_names(
-    frame: Frame, settings: DataSettings, validation: ValidationSettings
-) -> Iterator[DataError]:
+def _wrong_names(frame: Frame) -> Iterator[DataError]:
+    """Yield settings that name a missing column, or one column twice."""
     known = list(map(str, frame.rows.columns))
     uses: dict[str, str] = {}
-    for setting, names in _named(settings, validation):
+    for setting, names in _named(frame):
         for name in names:
             if name not in known:
                 hint = did_you_mean(name, known) or f" There are {listed(known, most=30)}."
-                yield DataError(
-                    f"column {name!r} does not exist in {settings.source}.{hint}", setting
-                )
+                message = f"column {name!r} does not exist in {frame.settings.source}.{hint}"
+                yield DataError(message, setting)
             elif name in uses:
                 message = f"column {name!r} is already listed in {uses[name]}. Remove one of them."
                 yield DataError(message, setting)
             uses[name] = setting
 
 
-def _refuse_nested(frame: Frame, settings: DataSettings) -> None:
+def _refuse_nested(frame: Frame) -> None:
     """Refuse lists in columns that are used; dropped columns may hold anything."""
+    settings = frame.settings
     names = [name for name in frame.rows.columns if name not in settings.drop]
     for name in filter(lambda name: is_nested(frame.rows[name]), names):
         holds = f"column {name!r} of {settings.source} has a list or mapping in each cell"
@@ -187,16 +171,15 @@ def _refuse_new_classes(frame: Frame, read_target: Target) -> None:
             )
 
 
-def _named(
-    settings: DataSettings, validation: ValidationSettings
-) -> Iterable[tuple[str, Sequence[str]]]:
+def _named(frame: Frame) -> Iterable[tuple[str, Sequence[str]]]:
     """Yield the settings that name columns, with their columns."""
+    settings = frame.settings
     for setting, name in (
         ("data.target", settings.target),
         ("data.group", settings.group),
         ("data.time", settings.time),
         ("data.weights", settings.weights),
-        ("validation.column", validation.column),
+        ("validation.column", frame.validation.column),
     ):
         yield setting, [name] if name is not None else []
     yield "data.drop", settings.drop
@@ -204,21 +187,16 @@ def _named(
     yield "data.numeric", settings.numeric
 
 
-def _features(
-    frame: Frame, settings: DataSettings, validation: ValidationSettings
-) -> tuple[list[Cells], list[str]]:
+def _features(frame: Frame) -> tuple[list[Cells], list[str]]:
     """Return the cleaned feature columns, and notes on the others."""
-    named = {*settings.categorical, *settings.numeric}
-    others = _no_features(settings, validation)
-    left_out = [name for name in frame.index if name not in others | named]
+    others = _no_features(frame)
+    left_out = [name for name in frame.index if name not in others and not frame.given(name)]
     names = [name for name in frame.rows.columns if name not in {*others, *left_out}]
-    reading = Reading.of(settings, frame.is_typed)
-    _refuse_unread(frame, [name for name in names if name not in settings.categorical], settings)
-    guessed = [name for name in names if name not in settings.numeric]
-    notes, columns, identifiers = _on_reading(frame, guessed, left_out), [], []
+    _refuse_unread(frame, [name for name in names if frame.given(name) != "categorical"])
+    notes, columns, identifiers = _on_reading(frame, names, left_out), [], []
     for name in names:
-        column = cells(frame.rows[name], _given(name, settings), frame.where, reading)
-        if name not in settings.categorical and tells_rows_apart(column):
+        column = cells(frame.rows[name], frame.given(name), frame.where, frame.reading)
+        if frame.given(name) != "categorical" and column.tell_rows_apart:
             identifiers.append(name)
             continue
         if column.column.kind == "numeric":
@@ -248,19 +226,20 @@ def _parts(columns: Sequence[Cells]) -> list[Cells]:
     return parts
 
 
-def _refuse_unread(frame: Frame, names: Iterable[str], settings: DataSettings) -> None:
+def _refuse_unread(frame: Frame, names: Iterable[str]) -> None:
     """Refuse, all at once, the columns of numbers with cells that cannot be read."""
-    form = NumberForm.of(settings)
+    form = frame.reading.form
     unreadable = [one for name in names if (one := unread(frame.rows[name], form)) is not None]
-    _raise_all([*refusals(unreadable, form, settings.missing, frame.where)])
+    _raise_all([*refusals(unreadable, form, frame.settings.missing, frame.where)])
 
 
-def _on_reading(frame: Frame, names: Collection[str], left_out: Sequence[str]) -> list[str]:
+def _on_reading(frame: Frame, names: Sequence[str], left_out: Sequence[str]) -> list[str]:
     """Return notes on facts that only the files show."""
     notes = []
     if frame.trimmed:
         notes.append(f"White space around cells is ignored in {listed(frame.trimmed)}.")
-    codes = [name for name in frame.zero_padded if name in names]
+    guessed = [name for name in names if frame.given(name) != "numeric"]
+    codes = [name for name in frame.zero_padded if name in guessed]
     if codes:
         notes.append(
             f"Columns whose numbers begin with a zero, as codes do: {listed(codes)}. If they are "
@@ -274,58 +253,46 @@ def _on_reading(frame: Frame, names: Collection[str], left_out: Sequence[str]) -
     return notes
 
 
-def _no_features(settings: DataSettings, validation: ValidationSettings) -> set[str | None]:
+def _no_features(frame: Frame) -> set[str]:
     """Return the columns that settings use for something other than features."""
-    used = {settings.target, settings.group, settings.time, settings.weights}
-    return {*used, validation.column, *settings.drop}
+    kinds = ("data.categorical", "data.numeric")
+    return {name for setting, names in _named(frame) if setting not in kinds for name in names}
 
 
-def _nothing_left(
-    frame: Frame, settings: DataSettings, validation: ValidationSettings, notes: Sequence[str]
-) -> DataError:
+def _nothing_left(frame: Frame, notes: Sequence[str]) -> DataError:
     """Explain why there is no feature column, at the setting that can change it."""
-    nothing = "no column is left for the features."
-    if not {*frame.rows.columns} <= _no_features(settings, validation):
+    nothing, drop = "no column is left for the features.", frame.settings.drop
+    if not {*frame.rows.columns} <= _no_features(frame):
         return DataError(f"{nothing} {' '.join(notes)}", "data.source")
-    if settings.drop:
-        why = f"Remove a column from drop ({listed(settings.drop, most=5)})."
+    if drop:
+        why = f"Remove a column from drop ({listed(drop, most=5)})."
         return DataError(f"{nothing} {why}", "data.drop")
     return DataError(f"{nothing} Other settings name all columns.", "data.source")
 
 
-def _given(name: str, settings: DataSettings) -> Literal["numeric", "categorical", ""]:
-    if name in settings.categorical:
-        return "categorical"
-    return "numeric" if name in settings.numeric else ""
-
-
-def _splits(
-    frame: Frame, settings: DataSettings, validation: ValidationSettings
-) -> tuple[dict[str, NDArray[Any]], list[str]]:
+def _splits(frame: Frame) -> tuple[dict[str, NDArray[Any]], list[str]]:
     """Return the arrays that decide the splits, by their name in a data set; and notes."""
+    settings, rows, where = frame.settings, frame.rows, frame.where
     splits: dict[str, NDArray[Any]] = {}
     notes: list[str] = []
     if settings.group is not None:
-        splits["groups"] = columns_for_splits.groups(frame.rows[settings.group], frame.where)
+        splits["groups"] = named_columns.groups(rows[settings.group], where)
         of = f"of {settings.group}"
         groups = count(splits["groups"].max() + 1, f"group {of} is", f"groups {of} are")
         notes.append(f"{groups} kept whole.")
     if settings.time is not None:
-        splits["times"] = columns_for_splits.times(
-            frame.rows[settings.time], frame.where, Reading.of(settings)
-        )
+        splits["times"] = named_columns.times(rows[settings.time], where, frame.reading)
     if settings.weights is not None:
-        weights = columns_for_splits.weights(
-            frame.rows[settings.weights], frame.where, NumberForm.of(settings)
-        )
+        form = frame.reading.form
+        weights = named_columns.weights(rows[settings.weights], where, form)
         splits |= {"weights": weights} if len(np.unique(weights)) > 1 else {}
     if (test := frame.rows_of("data.test")) is not None:
         splits["given_test"] = test
-    if (rows := frame.rows_of("validation.file")) is not None:
-        splits["given_folds"] = np.full(len(frame.rows), -1)
-        splits["given_folds"][rows] = 0
-    if validation.column is not None:
-        folds, test = columns_for_splits.fold_numbers(frame.rows[validation.column])
+    if (validating := frame.rows_of("validation.file")) is not None:
+        splits["given_folds"] = np.full(len(rows), -1)
+        splits["given_folds"][validating] = 0
+    if frame.validation.column is not None:
+        folds, test = named_columns.fold_numbers(rows[frame.validation.column])
         splits["given_folds"] = folds
         if test is not None:
             splits.setdefault("given_test", test)

@@ -44,7 +44,9 @@ def load_object(written: str) -> Any:
     """
     name = CodeName.parse(written)
     if name is None or _permitted.hash_of(name) is None:
-        raise UserCodeError(_not_permitted(written, name))
+        mistake = _permitted.mistake(written) if name else None
+        not_allowed = f"{written} is not allowed by --code, so it is not imported."
+        raise UserCodeError(mistake or not_allowed)
     with blaming(written):
         module = _file_module(name) if name.is_file else importlib.import_module(name.place)
     loaded = getattr(module, name.name, None)
@@ -52,12 +54,6 @@ def load_object(written: str) -> Any:
         what = "is not a class or function" if hasattr(module, name.name) else "does not exist"
         raise UserCodeError(f"{name.name} {what} in {name.place}.")
     return loaded
-
-
-def _not_permitted(written: str, name: CodeName | None) -> str:
-    """Explain why a name is not imported, and how to allow it."""
-    mistake = _permitted.mistake(written) if name else None
-    return mistake or f"{written} is not allowed by --code, so it is not imported."
 
 
 @contextmanager
@@ -106,9 +102,9 @@ def _file_module(name: CodeName) -> ModuleType:
     It can import files of its folder, as if it were run by itself.
     """
     file = _permitted.file(name)
-    known = next((m for m in sys.modules.copy().values() if _comes_from(m, file)), None)
-    if known is not None:
-        return known
+    for known in sys.modules.copy().values():
+        if getattr(known, "__file__", None) == str(file):
+            return known
     if file_hash(file) != _permitted.hash_of(name):
         raise UserCodeError(
             f"{name.place} has changed since the search began. Start the search again."
@@ -128,7 +124,3 @@ def _file_module(name: CodeName) -> ModuleType:
         del sys.modules[module_name]
         raise
     return module
-
-
-def _comes_from(module: ModuleType, file: Path) -> bool:
-    return getattr(module, "__file__", None) == str(file)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from tunecli.data.rows.dataset import Column
-from tunecli.data.rows.depth import OF_16_BITS, Depth
+from tunecli.data.rows.decoding import OF_16_BITS, Depth
 from tunecli.study_file.settings.settings import Task, TrialConfig
 from tunecli.training.outcome.output_meaning import OutputMeaning
 

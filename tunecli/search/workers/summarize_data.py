@@ -23,8 +23,7 @@ from tunecli.data.rows.dataset import Dataset
 from tunecli.data.rows.summary import DataSummary
 from tunecli.data.rows.workspace import Workspace
 from tunecli.data.sources import load_dataset
-from tunecli.data.splits.copies import copy_notes
-from tunecli.data.splits.split import left_out, validation_in_words
+from tunecli.data.splits.split import copy_notes, left_out, validation_in_words
 from tunecli.data.tables.tables import table_column_facts
 from tunecli.errors import UserCodeError
 from tunecli.study_file.settings.code_names import is_code

@@ -7,14 +7,14 @@ data set, never a folder, so a study file means the same in every folder.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from os.path import isdir, isfile  # which accept any string as a path
 from pathlib import Path
-from types import MappingProxyType
 from typing import Literal
 
 from tunecli.study_file.settings.bundled import BUNDLED
 from tunecli.study_file.settings.settings import DataSettings, Task, ValidationSettings
+from tunecli.study_file.settings.torchvision_splits import SETS
 from tunecli.study_file.text.suggestions import closest, did_you_mean, listed
 
 SourceKind = Literal["bundled", "table", "arrays", "pictures", "torchvision", "code"]
@@ -22,41 +22,7 @@ SourceKind = Literal["bundled", "table", "arrays", "pictures", "torchvision", "c
 TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet")
 SPREADSHEETS = (".xlsx", ".xls", ".xlsm", ".ods")
 ARRAYS = (".npz", ".npy", ".pt")
-TORCHVISION = (
-    "Caltech101",
-    "Caltech256",
-    "CIFAR10",
-    "CIFAR100",
-    "Country211",
-    "DTD",
-    "EMNIST",
-    "EuroSAT",
-    "FashionMNIST",
-    "FER2013",
-    "FGVCAircraft",
-    "Flowers102",
-    "Food101",
-    "GTSRB",
-    "Imagenette",
-    "ImageNet",
-    "INaturalist",
-    "KMNIST",
-    "LFWPeople",
-    "MNIST",
-    "Omniglot",
-    "OxfordIIITPet",
-    "PCAM",
-    "Places365",
-    "QMNIST",
-    "RenderedSST2",
-    "SEMEION",
-    "StanfordCars",
-    "STL10",
-    "SUN397",
-    "SVHN",
-    "USPS",
-)
-"""The classification sets of `torchvision.datasets`."""
+TORCHVISION = tuple(SETS)
 
 NO_SOURCE = "none"
 """The source of a study whose own training loads its data."""
@@ -66,61 +32,36 @@ CODE_NAME = re.compile(
 )
 """Pattern of the name of the user's own code."""
 
-_WORDS: dict[SourceKind, str] = {
-    "bundled": "a bundled data set",
-    "table": "a table",
-    "arrays": "a file of arrays",
-    "pictures": "a folder of pictures",
-    "torchvision": "a torchvision data set",
-    "code": "a function of your own",
+_KINDS: dict[SourceKind, tuple[str, Callable[[str], object]]] = {
+    "table": ("a table", lambda source: source.lower().endswith(TABLES)),
+    "arrays": ("a file of arrays", lambda source: source.lower().endswith(ARRAYS)),
+    "code": ("a function of your own", CODE_NAME.fullmatch),
+    "pictures": ("a folder of pictures", lambda source: "/" in source or "." in source),
+    "torchvision": ("a torchvision data set", SETS.__contains__),
+    "bundled": ("a bundled data set", BUNDLED.__contains__),
 }
-_TABLE: tuple[SourceKind, ...] = ("table",)
-_PICTURES: tuple[SourceKind, ...] = ("pictures", "torchvision")
-_KINDS_OF: dict[str, tuple[SourceKind, ...]] = {
-    "data.arguments": ("code",),
-    "data.target": ("table", "arrays"),
-    "data.task": ("table", "arrays", "code"),
-    "data.drop": _TABLE,
-    "data.categorical": _TABLE,
-    "data.numeric": _TABLE,
-    "data.missing": _TABLE,
-    "data.decimal": _TABLE,
-    "data.thousands": _TABLE,
-    "data.units": _TABLE,
-    "data.dates": _TABLE,
-    "data.group": _TABLE,
-    "data.time": _TABLE,
-    "data.weights": _TABLE,
-    "data.impute": ("table", "arrays", "code"),
-    "data.min_frequency": _TABLE,
-    "data.size": _PICTURES,
-    "data.channels": _PICTURES,
-    "data.skip_unreadable": ("pictures",),
-    "data.root": ("torchvision",),
-    "data.download": ("torchvision",),
-    "data.in_memory": ("code",),
-    "validation.file": _TABLE,
-    "validation.column": _TABLE,
-    "validation.folder": ("pictures",),
+"""Each kind in words, and whether a source has such a name; the first kind that fits counts."""
+
+_SETTINGS_OF: dict[tuple[SourceKind, ...], tuple[str, ...]] = {
+    ("table",): (
+        *("data.drop", "data.categorical", "data.numeric", "data.missing", "data.decimal"),
+        *("data.thousands", "data.units", "data.dates", "data.group", "data.time"),
+        *("data.weights", "data.min_frequency", "validation.file", "validation.column"),
+    ),
+    ("table", "arrays"): ("data.target",),
+    ("table", "arrays", "code"): ("data.task", "data.impute"),
+    ("code",): ("data.arguments", "data.in_memory"),
+    ("pictures", "torchvision"): ("data.size", "data.channels"),
+    ("pictures",): ("data.skip_unreadable", "validation.folder"),
+    ("torchvision",): ("data.root", "data.download"),
 }
-KINDS_OF = MappingProxyType(_KINDS_OF)
+KINDS_OF = {setting: kinds for kinds, settings in _SETTINGS_OF.items() for setting in settings}
 """Kinds of source that each setting applies to; settings without an entry apply to all."""
 
 
 def kind_of(source: str) -> SourceKind | None:
     """Return the kind of a source by its name; None for an unknown name."""
-    if source in BUNDLED:
-        return "bundled"
-    if source in TORCHVISION:
-        return "torchvision"
-    if CODE_NAME.fullmatch(source):
-        return "code"
-    name = source.lower()
-    if name.endswith(TABLES):
-        return "table"
-    if name.endswith(ARRAYS):
-        return "arrays"
-    return "pictures" if "/" in source or "." in source else None
+    return next((kind for kind, (_, has_name) in _KINDS.items() if has_name(source)), None)
 
 
 def task_of(data: DataSettings) -> Task | None:
@@ -153,11 +94,9 @@ def misplaced(
         for name in (n for n in fields if getattr(settings, n) != fields[n].default):
             kinds = KINDS_OF.get(f"{section}.{name}")
             if kinds is not None and kind not in kinds:
-                belongs = " or ".join(_WORDS[k] for k in kinds)
-                message = (
-                    f"applies only to {belongs}, but the source is {_WORDS[kind]}. Remove it."
-                )
-                mistakes.append(((section, name), message))
+                belongs = " or ".join(_KINDS[k][0] for k in kinds)
+                rule = f"applies only to {belongs}, but the source is {_KINDS[kind][0]}"
+                mistakes.append(((section, name), f"{rule}. Remove it."))
     if kind == "table" and data.target is None:
         message = "required for a table, but missing. Write target: COLUMN, the column to predict."
         mistakes.append((("data", "target"), message))
@@ -175,10 +114,8 @@ def _unclear_numbers(data: DataSettings) -> Iterator[tuple[tuple[str, ...], str]
         yield ("data", "thousands"), message
     for unit in data.units:
         if not unit.strip() or any(c.isdigit() or c in "+-.,_'" for c in unit):
-            message = (
-                f"must be strings without digits and signs, such as % or $, but got {unit!r}."
-            )
-            yield ("data", "units"), message
+            rule = "must be strings without digits and signs, such as % or $"
+            yield ("data", "units"), f"{rule}, but got {unit!r}."
 
 
 def picture_folder(path: str, source: str, folder: Path) -> Path:

@@ -8,7 +8,7 @@ import torch
 from loaded_cases import N, Noisy, Pillow, Rows, x_of
 from torch.utils.data import Dataset, IterableDataset
 
-from tunecli.data.rows.items import DatasetItems
+from tunecli.data.rows.streamed_rows import DatasetItems
 from tunecli.errors import UserCodeError
 
 

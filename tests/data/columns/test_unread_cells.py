@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tunecli.data.columns.number_forms import PLAIN, NumberForm
-from tunecli.data.columns.unread_numbers import MISSING_WORDS, refusals, unread
+from tunecli.data.columns.unread_cells import MISSING_WORDS, refusals, unread
 
 
 def said(*cells: str | None, form: NumberForm = PLAIN, missing: tuple[str, ...] = ()) -> str:
