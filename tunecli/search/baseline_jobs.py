@@ -102,7 +102,7 @@ def read_baselines(database: StudyDatabase) -> tuple[Baseline, ...] | None:
 
 def lacking(study: StudyFile, stored: Collection[Baseline]) -> list[str]:
     """Return the names of a completed study's missing baselines; empty for one without data."""
-    task = study.sections.task
+    task = study.task
     if not study.search.baselines or study.data.source == NO_SOURCE or task is None:
         return []
     known = {baseline.name for baseline in stored}

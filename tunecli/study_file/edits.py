@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from tunecli.study_file.read.read_sections import Sections
 from tunecli.study_file.settings.ranges import FloatRange, IntRange
-from tunecli.study_file.settings.settings import Component, Settings
+from tunecli.study_file.settings.settings import Component
 from tunecli.study_file.space.node_data import (
     component_data,
     constraint_data,
@@ -77,7 +77,7 @@ def changes(old: StudyFile, new: StudyFile) -> tuple[Change, ...]:
     Names, text and the order of keys do not matter. Both must be completed, or neither.
     """
     return (
-        *_shared(old.sections, new.sections),
+        *_shared(old, new),
         *_trees(old.tree, new.tree),
         *_searches(old, new),
     )
@@ -87,8 +87,8 @@ def _shared(old: Sections, new: Sections) -> Iterator[Change]:
     """Yield changes in what every trial shares, all of which affects scores."""
     yield from _settings("", {"seed": old.seed}, {"seed": new.seed})
     in_tree = {"scale", "augment"}
-    yield from _settings("data.", _dump(old.data, in_tree), _dump(new.data, in_tree))
-    yield from _settings("validation.", _dump(old.validation), _dump(new.validation))
+    yield from _settings("data.", *(s.shared_data.model_dump(exclude=in_tree) for s in (old, new)))
+    yield from _settings("validation.", *(s.validation.model_dump() for s in (old, new)))
     before, after = (objective_data(s.objectives) for s in (old, new))
     yield from _differing("objective", before, after)
     before, after = (constraint_data(s.constraints) or None for s in (old, new))
@@ -104,8 +104,8 @@ def _searches(old: StudyFile, new: StudyFile) -> Iterator[Change]:
         yield from _differing(f"search.{key}", old_value, new_value, effect)
     starts = [(s.start_with, s.start_from) for s in (old, new)]
     if starts[0] != starts[1]:
-        written = [s.sections.start_with for s in (old, new)]
-        yield Change("search.start_with", inline(written[0]), inline(written[1]), "refused")
+        written = [inline(s.written_start) for s in (old, new)]
+        yield Change("search.start_with", *written, "refused")
 
 
 def _trees(old: Tree, new: Tree) -> Iterator[Change]:
@@ -221,10 +221,6 @@ def _differing(path: str, old: Any, new: Any, effect: Effect = "refused") -> Ite
 
 def _as_text(data: Any) -> str:
     return data if isinstance(data, str) else inline(data)
-
-
-def _dump(settings: Settings | None, but: set[str] | None = None) -> dict[str, Any]:
-    return settings.model_dump(exclude=but) if settings else {}
 
 
 def _in_data(value: Any) -> Any:

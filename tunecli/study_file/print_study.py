@@ -21,12 +21,12 @@ _OFF_BY_DEFAULT = frozenset({*LIST_SLOTS, *(slot for slot in SLOTS if slot[0] in
 def study_data(sections: Sections, tree: Tree) -> dict[str, Any]:
     """Return the data of a study file in which only what depends on the data is left open."""
     slots = _nested(tree.base, drop_none=True)
-    data = _data_settings(sections.data) if sections.data else {}
+    data = _data_settings(sections.shared_data)
     scale = slots.pop("data")
     file: dict[str, Any] = {
         "study": sections.name,
         "seed": sections.seed,
-        "data": {**data, **scale} if data.get("source") != NO_SOURCE else NO_SOURCE,
+        "data": {**data, **scale} if data["source"] != NO_SOURCE else NO_SOURCE,
     }
     if sections.validation != ValidationSettings():
         file["validation"] = sections.validation.model_dump(exclude_none=True)
@@ -38,8 +38,8 @@ def study_data(sections: Sections, tree: Tree) -> dict[str, Any]:
     if sections.metrics:
         file["metrics"] = [component_data(metric) for metric in sections.metrics]
     file["search"] = _search_data(sections.search)
-    if sections.start_with:
-        file["search"]["start_with"] = sections.start_with
+    if sections.written_start:
+        file["search"]["start_with"] = sections.written_start
     if tree.branches:
         branches = {label: _nested(slots) for label, slots in tree.branches.items()}
         file["variant"] = {"choice": branches}

@@ -170,7 +170,7 @@ def test_a_stored_study_is_read_where_its_data_is_not(tmp_path: Path) -> None:
 )
 def test_the_task_is_known_before_the_data_where_it_can_be(data: str, task: str | None) -> None:
     text = f"data: {data}\nmodel: MLP\noptimizer: SGD\n"
-    assert StudyFile.from_text(text, "s.yaml").sections.task == task
+    assert StudyFile.from_text(text, "s.yaml").task == task
 
 
 def test_one_word_and_numbers_may_stand_for_a_list() -> None:

@@ -56,25 +56,33 @@ SECTIONS = (
 """All sections of a study file, in the order of printed files."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Sections:
     """The settings that every trial of a study shares.
 
     Attributes:
-        data: the data settings; `scale`, `augment` and `arguments` with ranges are in the tree.
-        start_with: the entry as written.
+        name: the name of the study.
+        seed: the seed of sampling and training; it does not affect the folds.
+        shared_data: the data settings; `scale`, `augment` and `arguments` with ranges are in the
+            tree.
+        validation: open until the study is completed unless the file sets it.
+        objectives: all objectives, in order; empty until the study is completed unless the file
+            sets them.
+        constraints: the limits of every trial.
+        metrics: other metrics to measure.
+        written_start: `search.start_with` as written.
         task: the task of the data, if it is known without reading it.
     """
 
     name: str
     seed: int = 0
-    data: DataSettings | None = None
+    shared_data: DataSettings
     validation: ValidationSettings = field(default_factory=ValidationSettings)
     objectives: tuple[Objective, ...] = ()
     constraints: tuple[Constraint, ...] = ()
     metrics: tuple[Component, ...] = ()
     search: SearchSettings = field(default_factory=SearchSettings)
-    start_with: Any = None
+    written_start: Any = None
     task: Task | None = None
 
 
@@ -101,22 +109,24 @@ class SectionReader:
         """Return all sections, with defaults instead of wrong values."""
         data = self._read_data()
         validation = self._read_validation()
-        if data is not None:
+        if data is None:
+            data = DataSettings(source="")
+        else:
             self._check_source(data, validation)
         search = self._parts.section("search", self._data.get("search"))
-        start_with = search.pop("start_with", None)
+        written_start = search.pop("start_with", None)
         objectives = self._goals.objectives(self._data.get("objective"))
         return Sections(
             name=self._read_name(),
             seed=self._read_seed(),
-            data=data,
+            shared_data=data,
             validation=validation,
             objectives=objectives,
             constraints=self._goals.constraints(self._data.get("constraints")),
             metrics=self._goals.metrics(self._data.get("metrics"), objectives),
             search=self._read_search(search, objectives) or SearchSettings(),
-            start_with=start_with,
-            task=source_kinds.task_of(data) if data else None,
+            written_start=written_start,
+            task=source_kinds.task_of(data),
         )
 
     def _read_name(self) -> str:
