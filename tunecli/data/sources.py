@@ -13,8 +13,9 @@ from tunecli.data.rows.workspace import HERE, Workspace
 from tunecli.data.tables.bundled_sets import load_bundled
 from tunecli.data.tables.tables import load_table
 from tunecli.errors import DataError
+from tunecli.study_file.settings.setting_types import SourceKind
 from tunecli.study_file.settings.settings import DataSettings, ValidationSettings
-from tunecli.study_file.settings.source_kinds import SourceKind, kind_of, unknown_source
+from tunecli.study_file.settings.source_kinds import kind_of, unknown_source
 
 Loader = Callable[[DataSettings, ValidationSettings, Workspace], Dataset]
 

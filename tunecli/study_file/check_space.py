@@ -21,6 +21,7 @@ from tunecli.study_file.read.read_sections import Sections
 from tunecli.study_file.read.rules import Conflict, conflicts, loss_conflicts, sampler_conflicts
 from tunecli.study_file.settings.metric_names import METRICS
 from tunecli.study_file.settings.ranges import Parameter
+from tunecli.study_file.settings.setting_types import AnyTraining, mark
 from tunecli.study_file.settings.settings import (
     WITHOUT,
     Component,
@@ -45,7 +46,6 @@ from tunecli.study_file.text.document import Path
 from tunecli.study_file.text.problems import Problems, covers
 from tunecli.study_file.text.suggestions import listed
 
-_OF_ANY_TRAINING = ("epochs", "early_stopping", "max_time", "device", "threads", "deterministic")
 _USUAL = {"model": "MLP", "loss": "CrossEntropyLoss", "optimizer": "SGD"}
 
 MOST_PAIRS = 20_000
@@ -86,8 +86,8 @@ def _of_own_training(tree: Tree, sections: Sections) -> Iterator[tuple[Path, str
         message = "Hyperband requires the length of a trial: write training: {epochs: …}."
         yield ("search", "pruner"), message
     for slot, default in defaults.slots().items():
-        is_of_loop = slot[0] in SETTINGS and slot[1] not in _OF_ANY_TRAINING
-        if is_of_loop and tree.base[slot] != default:
+        is_setting = slot[0] in SETTINGS and tree.base[slot] != default
+        if is_setting and not mark(SETTINGS[slot[0]].model_fields[slot[1]], AnyTraining):
             message = (
                 "applies only to tunecli's own training loop. "
                 f"Write {slot[1]} under train, for your function."

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
+
+from pydantic.fields import FieldInfo
 
 from tunecli.study_file.read.read_sections import Sections
 from tunecli.study_file.settings.ranges import FloatRange, IntRange
-from tunecli.study_file.settings.settings import Component
+from tunecli.study_file.settings.setting_types import Effect, OnEdit, mark
+from tunecli.study_file.settings.settings import Component, SearchSettings
 from tunecli.study_file.space.node_data import (
     component_data,
     constraint_data,
@@ -16,6 +19,7 @@ from tunecli.study_file.space.node_data import (
     objective_data,
 )
 from tunecli.study_file.space.tree import (
+    SETTINGS,
     SLOTS,
     Choice,
     ListNode,
@@ -30,8 +34,6 @@ from tunecli.study_file.space.tree import (
 from tunecli.study_file.study_file import StudyFile
 from tunecli.study_file.text.dump import inline
 
-Effect = Literal["budget", "search", "space", "refused"]
-
 
 @dataclass(frozen=True)
 class Change:
@@ -41,9 +43,6 @@ class Change:
         path: the setting or parameter.
         old: its old value, as text; "none" if it was missing.
         new: its new value.
-        effect: `budget`: changes how long the study runs; `search`: changes how the next trials
-            are suggested; `space`: widens or narrows a range; `refused`: makes old and new scores
-            incomparable, or leaves rows incomplete.
     """
 
     path: str
@@ -53,22 +52,6 @@ class Change:
 
     def __str__(self) -> str:
         return f"{self.path}: {self.old} → {self.new}"
-
-
-_EFFECTS: dict[str, Effect] = {
-    "trials": "budget",
-    "timeout": "budget",
-    "attempts": "budget",
-    "baselines": "budget",
-    "keep_models": "budget",
-    "sampler": "search",
-    "pruner": "search",
-    "parallel": "search",
-    "order": "search",
-    "learn_from": "refused",
-}
-
-_MAX_TIME = ("training", "max_time")  # ends a trial, but changes no score
 
 
 def changes(old: StudyFile, new: StudyFile) -> tuple[Change, ...]:
@@ -98,14 +81,18 @@ def _shared(old: Sections, new: Sections) -> Iterator[Change]:
 
 
 def _searches(old: StudyFile, new: StudyFile) -> Iterator[Change]:
-    before, after = old.search, new.search
-    for key, effect in _EFFECTS.items():
-        old_value, new_value = (_in_data(getattr(search, key)) for search in (before, after))
-        yield from _differing(f"search.{key}", old_value, new_value, effect)
-    starts = [(s.start_with, s.start_from) for s in (old, new)]
-    if starts[0] != starts[1]:
+    effects = {key: _effect(field) for key, field in SearchSettings.model_fields.items()}
+    for key in sorted(effects, key=lambda key: effects[key] != "budget"):
+        before, after = (_in_data(getattr(study.search, key)) for study in (old, new))
+        yield from _differing(f"search.{key}", before, after, effects[key])
+    if (old.start_with, old.start_from) != (new.start_with, new.start_from):
         written = [inline(s.written_start) for s in (old, new)]
         yield Change("search.start_with", *written, "refused")
+
+
+def _effect(field: FieldInfo) -> Effect:
+    marked = mark(field, OnEdit)
+    return marked.effect if marked else "refused"
 
 
 def _trees(old: Tree, new: Tree) -> Iterator[Change]:
@@ -121,8 +108,10 @@ def _trees(old: Tree, new: Tree) -> Iterator[Change]:
 
 def _slots(old: Slots, new: Slots, prefix: str) -> Iterator[Change]:
     for slot in SLOTS:
+        settings = SETTINGS.get(slot[0])
+        own = mark(settings.model_fields[slot[1]], OnEdit) if settings else None
         for change in _nodes(prefix + ".".join(slot), old.get(slot), new.get(slot)):
-            yield replace(change, effect="budget") if slot == _MAX_TIME else change
+            yield replace(change, effect=own.effect) if own else change
 
 
 def _nodes(path: str, old: Node | None, new: Node | None) -> Iterator[Change]:

@@ -16,7 +16,6 @@ from tunecli.study_file.catalogue import component_arguments
 from tunecli.study_file.catalogue.component_arguments import Kind
 from tunecli.study_file.catalogue.names import ALIASES, CODE_KINDS
 from tunecli.study_file.catalogue.signatures import Argument
-from tunecli.study_file.field_docs import described, first_paragraph
 from tunecli.study_file.settings.bundled import BUNDLED
 from tunecli.study_file.settings.durations import PATTERN
 from tunecli.study_file.settings.metric_names import METRICS
@@ -197,16 +196,15 @@ def _section(
     made = settings.model_json_schema()
     made["properties"].pop("arguments", None)  # are written below the source
     nested = made.get("$defs", {})
-    words = described(settings)
     properties = {}
-    for name, schema in made["properties"].items():
-        extras = {key: schema[key] for key in ("default",) if key in schema}
-        schema = (replaced or {}).get(name) or _written(schema, nested)
+    for name, made_schema in made["properties"].items():
+        told = _told(made_schema)
+        schema = (replaced or {}).get(name) or _written(made_schema, nested)
         if off_values(settings.model_fields[name]) not in ([], [None]):
             schema = _any_of([schema, _NONE])
-        extras |= {"description": words[name]} if name in words else {}
-        properties[name] = (_searchable(schema) if searched else schema) | _plain_default(extras)
-    return {"description": first_paragraph(settings), **_closed(properties)}
+        properties[name] = (_searchable(schema) if searched else schema) | told
+    about = made["description"].partition("\n\n")[0]
+    return {"description": _one_line(about), **_closed(properties)}
 
 
 def _written(schema: Schema, nested: dict[str, Schema]) -> Schema:
@@ -223,11 +221,16 @@ def _written(schema: Schema, nested: dict[str, Schema]) -> Schema:
     return result
 
 
-def _plain_default(extras: Schema) -> Schema:
-    """Replace the default of a component, which pydantic prints as a mapping, by its name."""
-    if isinstance(extras.get("default"), dict):
-        extras["default"] = extras["default"]["name"]
-    return extras
+def _told(schema: Schema) -> Schema:
+    """Take the default and the description out of a setting's schema; a component by its name."""
+    told = {key: schema.pop(key) for key in ("default", "description") if key in schema}
+    if isinstance(told.get("default"), dict):
+        told["default"] = told["default"]["name"]
+    return told | {"description": _one_line(told["description"])}
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 # Components, from the catalogue

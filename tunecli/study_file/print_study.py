@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from tunecli.study_file.read.read_sections import SECTIONS, Sections
+from tunecli.study_file.settings.setting_types import OnlyFor, mark
 from tunecli.study_file.settings.settings import DataSettings, SearchSettings, ValidationSettings
-from tunecli.study_file.settings.source_kinds import KINDS_OF, NO_SOURCE, kind_of
+from tunecli.study_file.settings.source_kinds import NO_SOURCE, kind_of
 from tunecli.study_file.space.node_data import (
     component_data,
     constraint_data,
@@ -49,12 +50,12 @@ def study_data(sections: Sections, tree: Tree) -> dict[str, Any]:
 def _data_settings(data: DataSettings) -> dict[str, Any]:
     """Return settings that are on, or off against their default, and apply to the source."""
     kind = kind_of(data.source)
-    fields = DataSettings.model_fields
     settings = {
         name: value
         for name, value in data.model_dump(exclude={"scale", "augment", "arguments"}).items()
-        if not (value is None or value is False or value == []) or value != fields[name].default
-        if f"data.{name}" not in KINDS_OF or kind in KINDS_OF[f"data.{name}"]
+        for field in (DataSettings.model_fields[name],)
+        if not (value is None or value is False or value == []) or value != field.default
+        if (only := mark(field, OnlyFor)) is None or kind in only.kinds
     }
     if data.arguments:
         settings["source"] = {data.source: data.arguments}

@@ -6,8 +6,7 @@ import pytest
 import torchvision
 
 from tunecli.errors import StudyFileError
-from tunecli.study_file.settings import settings
-from tunecli.study_file.settings.source_kinds import KINDS_OF, TORCHVISION, kind_of
+from tunecli.study_file.settings.source_kinds import TORCHVISION, kind_of
 from tunecli.study_file.study_file import StudyFile, read_study_file
 
 
@@ -38,13 +37,6 @@ def test_a_source_is_told_by_its_form(source: str, kind: str | None) -> None:
 
 def test_the_torchvision_sets_are_torchvisions() -> None:
     assert set(TORCHVISION) <= set(torchvision.datasets.__all__)
-
-
-def test_every_rule_is_of_a_setting() -> None:
-    sections = {"data": settings.DataSettings, "validation": settings.ValidationSettings}
-    for name in KINDS_OF:
-        section, field = name.split(".")
-        assert field in sections[section].model_fields
 
 
 def messages(

@@ -1,12 +1,20 @@
-"""Types of values that several settings share, and the mark of a setting that can be off."""
+"""Types of values that several settings share, and marks that say what a setting is."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BeforeValidator, Field
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
+
+SourceKind = Literal["bundled", "table", "arrays", "pictures", "torchvision", "code"]
+Effect = Literal["budget", "search", "space", "refused"]
+"""The effect of an edit on a study: `budget` changes how long it runs, `search` how the next
+trials are suggested; `space` widens or narrows a range; `refused` makes old and new scores
+incomparable, or leaves rows incomplete.
+"""
 
 LARGEST = 3e38
 """Approximately the largest number that a model can compute with, in 32 bits."""
@@ -26,6 +34,44 @@ class Off:
     """
 
     value: Any
+
+
+@dataclass(frozen=True)
+class OnlyFor:
+    """Annotation of a setting that applies only to some kinds of sources."""
+
+    kinds: tuple[SourceKind, ...]
+
+
+@dataclass(frozen=True)
+class AnyTraining:
+    """Annotation of a setting that the user's own training follows, too."""
+
+
+@dataclass(frozen=True)
+class NotWithLBFGS:
+    """Annotation of a setting that changes the loss between the evaluations of one LBFGS step.
+
+    Attributes:
+        values: the values that do so; empty for all except the default.
+    """
+
+    values: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True)
+class OnEdit:
+    """Annotation of a setting whose edits have another effect than `refused`."""
+
+    effect: Effect
+
+
+Mark = TypeVar("Mark", Off, OnlyFor, AnyTraining, NotWithLBFGS, OnEdit)
+
+
+def mark(field: FieldInfo, kind: type[Mark]) -> Mark | None:
+    """Return a setting's annotation of a kind; None without one."""
+    return next((one for one in field.metadata if isinstance(one, kind)), None)
 
 
 Positive = Annotated[int, Field(ge=1)]

@@ -10,14 +10,11 @@ import re
 from collections.abc import Iterator
 from os.path import isdir, isfile  # which accept any string as a path
 from pathlib import Path
-from types import MappingProxyType
-from typing import Literal
 
 from tunecli.study_file.settings.bundled import BUNDLED
+from tunecli.study_file.settings.setting_types import OnlyFor, SourceKind, mark
 from tunecli.study_file.settings.settings import DataSettings, Task, ValidationSettings
 from tunecli.study_file.text.suggestions import closest, did_you_mean, listed
-
-SourceKind = Literal["bundled", "table", "arrays", "pictures", "torchvision", "code"]
 
 TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet")
 SPREADSHEETS = (".xlsx", ".xls", ".xlsm", ".ods")
@@ -74,37 +71,6 @@ _WORDS: dict[SourceKind, str] = {
     "torchvision": "a torchvision data set",
     "code": "a function of your own",
 }
-_TABLE: tuple[SourceKind, ...] = ("table",)
-_PICTURES: tuple[SourceKind, ...] = ("pictures", "torchvision")
-_KINDS_OF: dict[str, tuple[SourceKind, ...]] = {
-    "data.arguments": ("code",),
-    "data.target": ("table", "arrays"),
-    "data.task": ("table", "arrays", "code"),
-    "data.drop": _TABLE,
-    "data.categorical": _TABLE,
-    "data.numeric": _TABLE,
-    "data.missing": _TABLE,
-    "data.decimal": _TABLE,
-    "data.thousands": _TABLE,
-    "data.units": _TABLE,
-    "data.dates": _TABLE,
-    "data.group": _TABLE,
-    "data.time": _TABLE,
-    "data.weights": _TABLE,
-    "data.impute": ("table", "arrays", "code"),
-    "data.min_frequency": _TABLE,
-    "data.size": _PICTURES,
-    "data.channels": _PICTURES,
-    "data.skip_unreadable": ("pictures",),
-    "data.root": ("torchvision",),
-    "data.download": ("torchvision",),
-    "data.in_memory": ("code",),
-    "validation.file": _TABLE,
-    "validation.column": _TABLE,
-    "validation.folder": ("pictures",),
-}
-KINDS_OF = MappingProxyType(_KINDS_OF)
-"""Kinds of source that each setting applies to; settings without an entry apply to all."""
 
 
 def kind_of(source: str) -> SourceKind | None:
@@ -149,11 +115,10 @@ def misplaced(
     """Return (path, message) of every setting that does not apply to this kind of source."""
     mistakes: list[tuple[tuple[str, ...], str]] = []
     for section, settings in (("data", data), ("validation", validation)):
-        fields = type(settings).model_fields
-        for name in (n for n in fields if getattr(settings, n) != fields[n].default):
-            kinds = KINDS_OF.get(f"{section}.{name}")
-            if kinds is not None and kind not in kinds:
-                belongs = " or ".join(_WORDS[k] for k in kinds)
+        for name, field in type(settings).model_fields.items():
+            only = mark(field, OnlyFor)
+            if only and kind not in only.kinds and getattr(settings, name) != field.default:
+                belongs = " or ".join(_WORDS[k] for k in only.kinds)
                 message = (
                     f"applies only to {belongs}, but the source is {_WORDS[kind]}. Remove it."
                 )

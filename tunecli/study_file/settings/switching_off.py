@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 from pydantic.fields import FieldInfo
 
-from tunecli.study_file.settings.setting_types import Off
+from tunecli.study_file.settings.setting_types import Off, mark
 from tunecli.study_file.settings.settings import Settings
 
 
@@ -28,9 +28,8 @@ def switched_off(settings: type[Settings], data: dict[str, Any]) -> dict[str, An
 
 def off_values(field: FieldInfo) -> list[Any]:
     """Return a list with the value that means "off"; an empty list if there is none."""
-    marks = [mark.value for mark in field.metadata if isinstance(mark, Off)]
-    if marks:
-        return marks
+    if off := mark(field, Off):
+        return [off.value]
     members = (field.annotation, *get_args(field.annotation))
     if type(None) in members:
         return [None]
