@@ -21,9 +21,8 @@ from tunecli.cli import app
 from tunecli.search.suggest.samplers import KINDS
 from tunecli.study_file.catalogue.names import LOSS_TASKS, OWN_MODELS, SCALES, Kind, names
 from tunecli.study_file.settings import settings
-from tunecli.study_file.settings.bundled import BUNDLED
 from tunecli.study_file.settings.metric_names import METRICS
-from tunecli.study_file.settings.source_kinds import ARRAYS, TABLES, TORCHVISION
+from tunecli.study_file.settings.source_kinds import ARRAYS, BUNDLED, TABLES, TORCHVISION
 
 GUIDE = Path(__file__).parents[2] / "tunecli" / "guide"
 LIBRARIES = ("torch", "torchvision", "kornia")

@@ -14,7 +14,7 @@ from itertools import chain, islice
 from typing import Any
 
 from tunecli.study_file.read import defaults
-from tunecli.study_file.read.pydantic_messages import AnySettings, validated
+from tunecli.study_file.read.pydantic_messages import validated
 from tunecli.study_file.read.read_components import Grammar
 from tunecli.study_file.read.read_fixed import report_arguments
 from tunecli.study_file.read.read_sections import Sections
@@ -22,14 +22,7 @@ from tunecli.study_file.read.rules import Conflict, conflicts, loss_conflicts, s
 from tunecli.study_file.settings.metric_names import METRICS
 from tunecli.study_file.settings.ranges import Parameter
 from tunecli.study_file.settings.setting_types import AnyTraining, mark
-from tunecli.study_file.settings.settings import (
-    WITHOUT,
-    Component,
-    CompressionSettings,
-    Task,
-    TrainingSettings,
-    TrialConfig,
-)
+from tunecli.study_file.settings.settings import WITHOUT, Component, Task, TrialConfig
 from tunecli.study_file.space.corner_cases import answering, distinct, pairs, singles
 from tunecli.study_file.space.tree import (
     COMPONENT_SLOTS,
@@ -201,21 +194,21 @@ def trial_config(resolved: Resolved, sections: Sections) -> TrialConfig:
 
     Wrong settings have their defaults, so that the rules can check the others.
     """
-    parts = {name: resolved.values.get((name,)) for name in ("loss", "model", "optimizer")}
+    parts: dict[str, Any] = {name: resolved.values.get((name,)) for name in ("schedule", "train")}
+    for name in ("model", "loss", "optimizer"):
+        parts[name] = resolved.values.get((name,)) or WITHOUT
+    for section, settings in SETTINGS.items():
+        parts[section] = validated(settings, resolved.section(section))[0] or settings()
     objectives = sections.objectives or (defaults.objective("classification"),)
     return TrialConfig(
         seed=sections.seed,
         data=sections.shared_data.model_copy(update=of_data(resolved)),
         validation=sections.validation,
-        schedule=resolved.values.get(("schedule",)),
-        train=resolved.values.get(("train",)),
-        training=_settings(TrainingSettings, resolved.section("training")),
-        compression=_settings(CompressionSettings, resolved.section("compression")),
         objective=objectives[0],
         further_objectives=objectives[1:],
         constraints=sections.constraints,
         metrics=sections.metrics,
-        **{name: part or WITHOUT for name, part in parts.items()},
+        **parts,
     )
 
 
@@ -238,8 +231,3 @@ def _with_their_lists(paths: frozenset[Path]) -> frozenset[Path]:
             path = path[:-1]
             with_lists.add(path)
     return frozenset(with_lists)
-
-
-def _settings(kind: type[AnySettings], given: dict[str, Any]) -> AnySettings:
-    settings, _ = validated(kind, given)
-    return settings or kind()

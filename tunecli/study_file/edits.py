@@ -8,16 +8,12 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
+from tunecli.study_file.print_study import goals
 from tunecli.study_file.read.read_sections import Sections
 from tunecli.study_file.settings.ranges import FloatRange, IntRange
 from tunecli.study_file.settings.setting_types import Effect, OnEdit, mark
 from tunecli.study_file.settings.settings import Component, SearchSettings
-from tunecli.study_file.space.node_data import (
-    component_data,
-    constraint_data,
-    node_data,
-    objective_data,
-)
+from tunecli.study_file.space.node_data import component_data, node_data
 from tunecli.study_file.space.tree import (
     SETTINGS,
     SLOTS,
@@ -68,16 +64,13 @@ def changes(old: StudyFile, new: StudyFile) -> tuple[Change, ...]:
 
 def _shared(old: Sections, new: Sections) -> Iterator[Change]:
     """Yield changes in what every trial shares, all of which affects scores."""
-    yield from _settings("", {"seed": old.seed}, {"seed": new.seed})
+    yield from _differing("seed", old.seed, new.seed)
     in_tree = {"scale", "augment"}
     yield from _settings("data.", *(s.shared_data.model_dump(exclude=in_tree) for s in (old, new)))
     yield from _settings("validation.", *(s.validation.model_dump() for s in (old, new)))
-    before, after = (objective_data(s.objectives) for s in (old, new))
-    yield from _differing("objective", before, after)
-    before, after = (constraint_data(s.constraints) or None for s in (old, new))
-    yield from _differing("constraints", before, after)
-    before, after = ([component_data(m) for m in s.metrics] for s in (old, new))
-    yield from _differing("metrics", before or None, after or None)
+    before, after = goals(old), goals(new)
+    for section in ("objective", "constraints", "metrics"):
+        yield from _differing(section, before.get(section), after.get(section))
 
 
 def _searches(old: StudyFile, new: StudyFile) -> Iterator[Change]:
@@ -86,8 +79,8 @@ def _searches(old: StudyFile, new: StudyFile) -> Iterator[Change]:
         before, after = (_in_data(getattr(study.search, key)) for study in (old, new))
         yield from _differing(f"search.{key}", before, after, effects[key])
     if (old.start_with, old.start_from) != (new.start_with, new.start_from):
-        written = [inline(s.written_start) for s in (old, new)]
-        yield Change("search.start_with", *written, "refused")
+        before, after = (inline(study.written_start) for study in (old, new))
+        yield Change("search.start_with", before, after, "refused")
 
 
 def _effect(field: FieldInfo) -> Effect:
@@ -116,57 +109,51 @@ def _slots(old: Slots, new: Slots, prefix: str) -> Iterator[Change]:
 
 def _nodes(path: str, old: Node | None, new: Node | None) -> Iterator[Change]:
     """Yield the differences between two nodes, down to single ranges and values."""
-    if isinstance(old, Number) and isinstance(new, Number):
-        yield from _ranges(path, old.range, new.range)
-    elif isinstance(old, OptionalRange) and isinstance(new, OptionalRange):
-        yield from _nodes(path, old.inside, new.inside)
-        yield from _differing(f"{path}.or", old.otherwise, new.otherwise)
-    elif isinstance(old, Choice) and isinstance(new, Choice) and old.range == new.range:
-        yield from _options(path, old, new)
-    elif isinstance(old, Choice) and isinstance(new, Choice) and _have_names(old, new):
-        yield from _labels(path, old, new)
-    elif isinstance(old, Named) and isinstance(new, Named) and old.component == new.component:
-        yield from _fields(f"{path}.{old.component}", old.arguments, new.arguments)
-    elif isinstance(old, Record) and isinstance(new, Record):
-        yield from _fields(path, old.fields, new.fields)
-    elif (
-        isinstance(old, ListNode)
-        and isinstance(new, ListNode)
-        and len(old.nodes) == len(new.nodes)
-    ):
-        for index, pair in enumerate(zip(old.nodes, new.nodes, strict=True)):
-            yield from _nodes(f"{path}[{index}]", *pair)
-    else:
-        yield from _differing(path, _written(old), _written(new))
+    match old, new:
+        case Number(range=before), Number(range=after):
+            yield from _ranges(path, before, after)
+        case OptionalRange(), OptionalRange():
+            yield from _nodes(path, old.inside, new.inside)
+            yield from _differing(f"{path}.or", old.otherwise, new.otherwise)
+        case Choice(), Choice() if old.range == new.range or _have_names(old, new):
+            yield from _choices(path, old, new)
+        case Named(), Named() if old.component == new.component:
+            yield from _fields(f"{path}.{old.component}", old.arguments, new.arguments)
+        case Record(), Record():
+            yield from _fields(path, old.fields, new.fields)
+        case ListNode(), ListNode() if len(old.nodes) == len(new.nodes):
+            for index, pair in enumerate(zip(old.nodes, new.nodes, strict=True)):
+                yield from _nodes(f"{path}[{index}]", *pair)
+        case _:
+            yield from _differing(path, _written(old), _written(new))
 
 
-def _labels(path: str, old: Choice, new: Choice) -> Iterator[Change]:
+def _choices(path: str, old: Choice, new: Choice) -> Iterator[Change]:
     """Yield options that were added, removed or moved, and changes inside the others."""
-    before, after = ({o.category: o for o in choice.options} for choice in (old, new))
-    shared = [label for label in before if label in after]
+    before, after = ({o.category: o.node for o in choice.options} for choice in (old, new))
     for label in before:
         if label not in after:
             yield Change(f"{path}.{label}", "present", "removed", "refused")
     for label in after:
         if label not in before:
             yield Change(f"{path}.{label}", "absent", "added", "refused")
-    if shared != [label for label in after if label in before] or len(before) == len(shared):
+    shared = [label for label in before if label in after]
+    is_moved = shared != [label for label in after if label in before]
+    if old.range != new.range and (is_moved or len(before) == len(shared)):
         names = [", ".join(str(label) for label in labels) for labels in (before, after)]
         yield Change(path, names[0], names[1], "refused")
-    pair = tuple(before[label] for label in shared), tuple(after[label] for label in shared)
-    yield from _options(path, replace(old, options=pair[0]), replace(new, options=pair[1]))
+    for label in shared:
+        yield from _option(f"{path}.{label}", before[label], after[label])
 
 
-def _options(path: str, old: Choice, new: Choice) -> Iterator[Change]:
-    """Yield differences inside the options of a choice, whose labels replace classes in paths."""
-    for before, after in zip(old.options, new.options, strict=True):
-        below, one, other = f"{path}.{before.category}", before.node, after.node
-        if isinstance(one, Named) and isinstance(other, Named):
-            yield from _differing(below, one.component, other.component)
-            if one.component == other.component:
-                yield from _fields(below, one.arguments, other.arguments)
-        else:
-            yield from _nodes(below, one, other)
+def _option(path: str, old: Node, new: Node) -> Iterator[Change]:
+    """Yield differences inside an option of a choice, whose label replaces a class in paths."""
+    if isinstance(old, Named) and isinstance(new, Named):
+        yield from _differing(path, old.component, new.component)
+        if old.component == new.component:
+            yield from _fields(path, old.arguments, new.arguments)
+    else:
+        yield from _nodes(path, old, new)
 
 
 def _have_names(*choices: Choice) -> bool:

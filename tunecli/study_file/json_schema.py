@@ -16,9 +16,8 @@ from tunecli.study_file.catalogue import component_arguments
 from tunecli.study_file.catalogue.component_arguments import Kind
 from tunecli.study_file.catalogue.names import ALIASES, CODE_KINDS
 from tunecli.study_file.catalogue.signatures import Argument
-from tunecli.study_file.settings.bundled import BUNDLED
-from tunecli.study_file.settings.durations import PATTERN
 from tunecli.study_file.settings.metric_names import METRICS
+from tunecli.study_file.settings.setting_types import NoRange, mark
 from tunecli.study_file.settings.settings import (
     CompressionSettings,
     DataSettings,
@@ -28,7 +27,7 @@ from tunecli.study_file.settings.settings import (
     TrainingSettings,
     ValidationSettings,
 )
-from tunecli.study_file.settings.source_kinds import TORCHVISION
+from tunecli.study_file.settings.source_kinds import BUNDLED, TORCHVISION
 from tunecli.study_file.settings.switching_off import off_values
 
 Schema = dict[str, Any]
@@ -42,11 +41,6 @@ _CODE = r"^[^:]+:[A-Za-z_]\w*$"
 
 _NONE: Schema = {"enum": [None, "none"]}
 _SCALAR: Schema = {"type": ["number", "string", "boolean", "null"]}
-_DURATION: Schema = {
-    "type": "string",
-    "pattern": f"^{PATTERN}$",
-    "description": "A time, such as 2h, 90m, 1h30m or 45s.",
-}
 
 
 def json_schema() -> Schema:
@@ -54,17 +48,21 @@ def json_schema() -> Schema:
     parts: dict[str, Schema] = {}
     for kind in (*_SEARCHED, *_FIXED):
         parts[kind] = _component(kind)
-        parts |= _arguments_of_all(kind)
+        for name in component_arguments.names(kind):
+            parts[_arguments_name(kind, name)] = _arguments(kind, name)
     parts["training"] = _section(TrainingSettings, searched=True)
     parts["compression"] = _section(CompressionSettings, searched=True)
-    parts["training"]["properties"]["max_time"].update(_duration())  # cannot be a range
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "tunecli study file",
         **_closed(_sections()),
         "if": {"not": {"required": ["train"]}},
         "then": {"required": ["data", "model", "optimizer"]},
-        "$defs": {**parts, **_ranges()},
+        "$defs": {
+            **parts,
+            "float_range": _number_range("float", "number"),
+            "int_range": _number_range("int", "integer"),
+        },
     }
 
 
@@ -157,10 +155,6 @@ def _metrics_named(direction: Direction) -> Schema:
     return _any_of([name, {"type": "object", "propertyNames": name}])
 
 
-def _duration() -> Schema:
-    return _any_of([{"type": "number", "exclusiveMinimum": 0}, _DURATION, _NONE])
-
-
 def _search() -> Schema:
     """Return the schema of `search`: budgets, sampler, pruner, and `start_with`."""
     best: Schema = {"type": "integer", "minimum": 1}
@@ -168,7 +162,6 @@ def _search() -> Schema:
     section = _section(
         SearchSettings,
         replaced={
-            "timeout": _duration(),
             "sampler": _ref("sampler"),
             "pruner": _any_of([_ref("pruner"), _NONE]),
         },
@@ -200,9 +193,11 @@ def _section(
     for name, made_schema in made["properties"].items():
         told = _told(made_schema)
         schema = (replaced or {}).get(name) or _written(made_schema, nested)
-        if off_values(settings.model_fields[name]) not in ([], [None]):
+        field = settings.model_fields[name]
+        if off_values(field) not in ([], [None]):
             schema = _any_of([schema, _NONE])
-        properties[name] = (_searchable(schema) if searched else schema) | told
+        can_vary = searched and not mark(field, NoRange)
+        properties[name] = (_searchable(schema) if can_vary else schema) | told
     about = made["description"].partition("\n\n")[0]
     return {"description": _one_line(about), **_closed(properties)}
 
@@ -223,7 +218,7 @@ def _written(schema: Schema, nested: dict[str, Schema]) -> Schema:
 
 def _told(schema: Schema) -> Schema:
     """Take the default and the description out of a setting's schema; a component by its name."""
-    told = {key: schema.pop(key) for key in ("default", "description") if key in schema}
+    told: Schema = {key: schema.pop(key) for key in ("default", "description") if key in schema}
     if isinstance(told.get("default"), dict):
         told["default"] = told["default"]["name"]
     return told | {"description": _one_line(told["description"])}
@@ -277,13 +272,6 @@ def _arguments_name(kind: Kind, name: str) -> str:
     return "torchvision" if is_open else f"{kind}.{name}"
 
 
-def _arguments_of_all(kind: Kind) -> dict[str, Schema]:
-    return {
-        _arguments_name(kind, name): _arguments(kind, name)
-        for name in component_arguments.names(kind)
-    }
-
-
 def _arguments(kind: Kind, name: str) -> Schema:
     """Return the schema of the mapping of a component's arguments."""
     signature = component_arguments.signature(kind, name)
@@ -307,15 +295,8 @@ def _argument(kind: Kind, name: str, argument: Argument) -> Schema:
 # Ranges
 
 
-def _ranges() -> dict[str, Schema]:
-    """Return the schemas of ranges, which can replace values."""
-    return {
-        "float_range": _number_range("float", "number"),
-        "int_range": _number_range("int", "integer"),
-    }
-
-
 def _number_range(word: str, number: str) -> Schema:
+    """Return the schema of a range of numbers, which can replace a value."""
     ends = {"type": "array", "items": {"type": number}, "minItems": 2, "maxItems": 2}
     return _closed(
         {

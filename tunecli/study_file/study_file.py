@@ -12,7 +12,6 @@ from tunecli.errors import DataError, Problem, StudyFileError, TunecliError
 from tunecli.files.small import read_small
 from tunecli.study_file.catalogue.allowed_code import NO_CODE, AllowedCode
 from tunecli.study_file.check_space import check_space, of_data, trial_config, with_loss
-from tunecli.study_file.code_in_use import code_names
 from tunecli.study_file.print_study import study_data
 from tunecli.study_file.read import defaults
 from tunecli.study_file.read.overrides import with_overrides
@@ -20,6 +19,7 @@ from tunecli.study_file.read.read_components import Grammar
 from tunecli.study_file.read.read_sections import SECTIONS, SectionReader, Sections
 from tunecli.study_file.read.read_tree import read_tree
 from tunecli.study_file.read_start_with import Assignment, StartFrom, read_start_with
+from tunecli.study_file.settings.code_names import CodeName
 from tunecli.study_file.settings.ranges import Parameter
 from tunecli.study_file.settings.settings import (
     CompressionSettings,
@@ -31,7 +31,7 @@ from tunecli.study_file.settings.settings import (
     TrialConfig,
 )
 from tunecli.study_file.space import walk
-from tunecli.study_file.space.tree import Tree
+from tunecli.study_file.space.tree import Named, Tree, children
 from tunecli.study_file.space.walk import Suggest, first_value
 from tunecli.study_file.text.document import LARGEST_FILE, Document, Path
 from tunecli.study_file.text.dump import inline, to_text
@@ -167,7 +167,7 @@ class StudyFile(Sections):
 
         The hashes are empty if the study file is only read.
         """
-        names = code_names(self, self.tree)
+        names = self._code_names
         return {to: (self.code and self.code.hash_of(name)) or "" for to, name in names.items()}
 
     def changed_code(self, before: Mapping[str, str]) -> list[str]:
@@ -176,12 +176,30 @@ class StudyFile(Sections):
         Args:
             before: an earlier `code_in_use`, or hashes of the oldest studies.
         """
-        names, allowed = code_names(self, self.tree), self.code or NO_CODE
+        names, allowed = self._code_names, self.code or NO_CODE
         return [
             option
             for option, content in before.items()
             if option not in names or not allowed.is_as_before(names[option], content)
         ]
+
+    @cached_property
+    def _code_names(self) -> dict[str, CodeName]:
+        """The names of code in the study, by their file or package, as in `--code`."""
+        named = (*self.objectives, *self.constraints)
+        written = [self.shared_data.source, *(one.metric.name for one in named)]
+        written += [metric.name for metric in self.metrics]
+        waiting = [
+            node
+            for slots in (self.tree.base, *self.tree.branches.values())
+            for node in slots.values()
+        ]
+        while waiting:
+            node = waiting.pop()
+            written += [node.component] if isinstance(node, Named) else []
+            waiting += children(node)
+        names = map(CodeName.parse, written)
+        return {name.to_allow: name for name in names if name is not None}
 
     def error(self, mistakes: Iterable[tuple[Path, str]]) -> StudyFileError:
         """Return an error of mistakes, as (path, message), that need the data or a library."""

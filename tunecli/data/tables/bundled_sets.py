@@ -13,8 +13,8 @@ from torch import Tensor
 from tunecli.data.columns import cleaning
 from tunecli.data.rows.dataset import Column, Dataset
 from tunecli.data.rows.workspace import Workspace
-from tunecli.study_file.settings.bundled import BUNDLED
 from tunecli.study_file.settings.settings import DataSettings, ValidationSettings
+from tunecli.study_file.settings.source_kinds import BUNDLED
 
 # Diabetes in its original units: scaling is fitted inside the folds.
 _LOADERS: dict[str, Callable[[], Any]] = {

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from tunecli.study_file.settings.settings import Settings
-from tunecli.study_file.settings.switching_off import switched_off
+from tunecli.study_file.settings.switching_off import nested_settings, switched_off
 from tunecli.study_file.text.document import Path
 from tunecli.study_file.text.dump import inline
 from tunecli.study_file.text.scalars import LARGEST_INT
@@ -131,7 +131,5 @@ def _did_you_mean(got: Any, details: list[ErrorDetails]) -> str:
 def _fields(settings: type[Settings], path: Path) -> list[str]:
     """Return the keys of the settings at `path` below `settings`."""
     for step in path:
-        annotation = settings.model_fields[str(step)].annotation
-        members = [annotation, *get_args(annotation)]
-        settings = next(m for m in members if isinstance(m, type) and issubclass(m, Settings))
+        settings = nested_settings(settings.model_fields[str(step)]) or settings
     return list(settings.model_fields)

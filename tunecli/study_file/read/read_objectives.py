@@ -26,26 +26,26 @@ class ObjectiveReader:
         at: Path = ("objective",)
         if is_none(data):
             return ()
-        if not isinstance(data, list):
-            one = self._read_objective(data, at)
-            return (one,) if one and not self._is_cost_alone(one, (*at, one.direction)) else ()
-        read = [(i, self._read_objective(one, (*at, i))) for i, one in enumerate(data)]
-        by_label: dict[str, Objective] = {}
-        for index, one in read:
-            if one is None:
-                continue
-            if label(one.metric) in by_label:
-                message = f"{one.metric.name} occurs twice. Remove one of them."
-                self._problems.add_new((*at, index), message)
-            by_label[label(one.metric)] = one
-        objectives = tuple(by_label.values())
-        if not objectives and not data:
-            self._problems.add(
-                at, "the list is empty. Write {maximize: accuracy}, or leave objective out."
-            )
-        elif read[0][1] and self._is_cost_alone(objectives[0], (*at, 0, objectives[0].direction)):
+        if data == []:
+            message = "the list is empty. Write {maximize: accuracy}, or leave objective out."
+            self._problems.add(at, message)
             return ()
-        return objectives
+        written = {at: data}
+        if isinstance(data, list):
+            written = {(*at, index): one for index, one in enumerate(data)}
+        read = {below: self._read_objective(one, below) for below, one in written.items()}
+        by_label: dict[str, Objective] = {}
+        for below, objective in read.items():
+            if objective is None:
+                continue
+            if label(objective.metric) in by_label:
+                message = f"{objective.metric.name} occurs twice. Remove one of them."
+                self._problems.add_new(below, message)
+            by_label[label(objective.metric)] = objective
+        below, first = next(iter(read.items()))
+        if first and self._is_cost_alone(first, (*below, first.direction)):
+            return ()
+        return tuple(by_label.values())
 
     def _is_cost_alone(self, first: Objective, at: Path) -> bool:
         """Report a first objective without a curve, which could not judge a trial in training."""

@@ -36,22 +36,8 @@ from tunecli.study_file.text.document import Path
 from tunecli.study_file.text.dump import inline
 
 SECTIONS = (
-    "study",
-    "seed",
-    "data",
-    "validation",
-    "model",
-    "loss",
-    "optimizer",
-    "schedule",
-    "train",
-    "training",
-    "compression",
-    "objective",
-    "constraints",
-    "metrics",
-    "search",
-    "variant",
+    *("study", "seed", "data", "validation", "model", "loss", "optimizer", "schedule", "train"),
+    *("training", "compression", "objective", "constraints", "metrics", "search", "variant"),
 )
 """All sections of a study file, in the order of printed files."""
 
@@ -244,18 +230,16 @@ class SectionReader:
         if len(objectives) > 1:  # a trial that is behind in one may lead in another
             given.setdefault("pruner", "none")
         components: dict[str, Component | None] = {}
-        kinds: dict[str, Kind] = {"sampler": "sampler", "pruner": "pruner"}
-        for key in kinds.keys() & given.keys():
-            at: Path = ("search", key)
-            written = given.pop(key)
-            components[key] = self._parts.component(
-                written, at, kinds[key], optional=key == "pruner"
-            )
+        kinds: tuple[Kind, ...] = ("pruner", "sampler")
+        for kind in (kind for kind in kinds if kind in given):
+            is_pruner = kind == "pruner"
+            component = self._parts.component(given.pop(kind), ("search", kind), kind, is_pruner)
+            if component is not None or is_pruner:
+                components[kind] = component
         settings = self._parts.settings(SearchSettings, given, ("search",), also=("start_with",))
-        update = {key: c for key, c in components.items() if c is not None or key == "pruner"}
         if settings is None:
             return None
-        read = settings.model_copy(update=update)
+        read = settings.model_copy(update=components)
         for mistake in lesson_mistakes(read):
             self._problems.add_new(("search", "learn_from"), mistake)
         for setting, mistake in multi_objective_mistakes(read) if len(objectives) > 1 else ():

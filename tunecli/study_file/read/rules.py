@@ -283,26 +283,24 @@ def loss_conflicts(loss: Component, task: Task) -> list[Conflict]:
     return [Conflict(("loss",), message)]
 
 
-def sampler_conflicts(sampler: Component, parameters: Sequence[Parameter]) -> list[str]:
-    """Return what keeps an exhaustive sampler from visiting every point."""
+def sampler_conflicts(sampler: Component, parameters: Sequence[Parameter]) -> Iterator[str]:
+    """Yield what keeps an exhaustive sampler from visiting every point."""
     short = sampler.name.removesuffix("Sampler")
     if short not in ("Grid", "BruteForce"):
-        return []
-    messages = []
+        return
     for parameter in parameters:
         given = parameter.range
         if isinstance(given, FloatRange) and given.step is None and given.low < given.high:
-            messages.append(
+            yield (
                 f"{short} needs finitely many points, but {parameter.name} is a continuous range. "
                 "Give it a step, make it a choice, or write sampler: TPE."
             )
         if short == "Grid" and parameter.conditions:
             condition = parameter.conditions[-1].parameter
-            messages.append(
+            yield (
                 f"Grid does not support branches, but {parameter.name} depends on {condition}. "
                 "Write sampler: BruteForce or TPE."
             )
-    return messages
 
 
 def _number(component: Component, argument: str) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -49,6 +50,11 @@ class AnyTraining:
 
 
 @dataclass(frozen=True)
+class NoRange:
+    """Annotation of a setting that cannot be searched, in a section in which others can."""
+
+
+@dataclass(frozen=True)
 class NotWithLBFGS:
     """Annotation of a setting that changes the loss between the evaluations of one LBFGS step.
 
@@ -66,7 +72,7 @@ class OnEdit:
     effect: Effect
 
 
-Mark = TypeVar("Mark", Off, OnlyFor, AnyTraining, NotWithLBFGS, OnEdit)
+Mark = TypeVar("Mark", Off, OnlyFor, AnyTraining, NoRange, NotWithLBFGS, OnEdit)
 
 
 def mark(field: FieldInfo, kind: type[Mark]) -> Mark | None:
@@ -112,3 +118,43 @@ Size = Annotated[
     BeforeValidator(_is_size),
 ]
 """Height and width of pictures in pixels; one number means both."""
+
+
+LONGEST = 10 * 365 * 24 * 3600
+"""Ten years in seconds, since clocks cannot wait for ever."""
+
+DURATION = r" *(?:([0-9.]+h) *)?(?:([0-9.]+m) *)?([0-9.]+s)?"
+"""Pattern of a duration; runs of spaces cannot overlap, so many spaces are matched in one pass."""
+
+_DURATION = re.compile(DURATION)
+
+
+def _to_seconds(written: Any) -> Any:
+    """Return the seconds of a string; leave other values to pydantic."""
+    value = _seconds(written) if isinstance(written, str) else written
+    if isinstance(value, int | float) and value > LONGEST:
+        raise PydanticCustomError("too_long", "at most ten years, 87600h")
+    return value
+
+
+def _seconds(text: str) -> float:
+    match = _DURATION.fullmatch(text)
+    try:
+        parts = [float((part or "0")[:-1] or 0) for part in match.groups()] if match else []
+    except ValueError:  # `1.2.3h`
+        parts = []
+    seconds = sum(part * unit for part, unit in zip(parts, (3600, 60, 1), strict=False))
+    if seconds <= 0:
+        rule = "seconds above 0, or a time such as `2h`, `90m`, `1h30m` or `45s`"
+        raise PydanticCustomError("no_duration", rule)
+    return seconds
+
+
+_Seconds = Annotated[float, Field(gt=0)]
+_Written = Annotated[
+    str, Field(pattern=f"^{DURATION}$", description="A time, such as 2h, 90m, 1h30m or 45s.")
+]
+Duration = Annotated[
+    _Seconds, BeforeValidator(_to_seconds, json_schema_input_type=_Seconds | _Written)
+]
+"""A number of seconds above 0."""

@@ -11,14 +11,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from tunecli.study_file.settings.durations import Duration
 from tunecli.study_file.settings.setting_types import (
     LARGEST,
     LARGEST_SEED,
     MOST_FOLDS,
     Amount,
     AnyTraining,
+    Duration,
     Fraction,
+    NoRange,
     NotWithLBFGS,
     Off,
     OnEdit,
@@ -257,7 +258,7 @@ class TrainingSettings(Settings):
     """decay of an exponential moving average of the weights, which evaluations use."""
     early_stopping: Annotated[EarlyStopping | None, AnyTraining()] = None
     """when to stop a trial that no longer improves; none for never."""
-    max_time: Annotated[Duration | None, AnyTraining(), OnEdit("budget")] = None
+    max_time: Annotated[Duration | None, AnyTraining(), NoRange(), OnEdit("budget")] = None
     """longest training time of a trial (30m, 2h), after which it is stopped and counts as failed;
     for trials that hang. The time before a checkpoint counts after a resume.
     """

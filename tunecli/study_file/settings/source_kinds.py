@@ -11,47 +11,30 @@ from collections.abc import Iterator
 from os.path import isdir, isfile  # which accept any string as a path
 from pathlib import Path
 
-from tunecli.study_file.settings.bundled import BUNDLED
 from tunecli.study_file.settings.setting_types import OnlyFor, SourceKind, mark
 from tunecli.study_file.settings.settings import DataSettings, Task, ValidationSettings
 from tunecli.study_file.text.suggestions import closest, did_you_mean, listed
 
+BUNDLED: dict[str, Task] = {
+    "breast_cancer": "classification",
+    "diabetes": "regression",
+    "digits": "classification",
+    "iris": "classification",
+    "wine": "classification",
+}
+"""The data sets that come with scikit-learn, with their tasks.
+
+The task decides the loss, the metric and the direction before any data is read.
+"""
 TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet")
 SPREADSHEETS = (".xlsx", ".xls", ".xlsm", ".ods")
 ARRAYS = (".npz", ".npy", ".pt")
 TORCHVISION = (
-    "Caltech101",
-    "Caltech256",
-    "CIFAR10",
-    "CIFAR100",
-    "Country211",
-    "DTD",
-    "EMNIST",
-    "EuroSAT",
-    "FashionMNIST",
-    "FER2013",
-    "FGVCAircraft",
-    "Flowers102",
-    "Food101",
-    "GTSRB",
-    "Imagenette",
-    "ImageNet",
-    "INaturalist",
-    "KMNIST",
-    "LFWPeople",
-    "MNIST",
-    "Omniglot",
-    "OxfordIIITPet",
-    "PCAM",
-    "Places365",
-    "QMNIST",
-    "RenderedSST2",
-    "SEMEION",
-    "StanfordCars",
-    "STL10",
-    "SUN397",
-    "SVHN",
-    "USPS",
+    *("Caltech101", "Caltech256", "CIFAR10", "CIFAR100", "Country211", "DTD", "EMNIST"),
+    *("EuroSAT", "FashionMNIST", "FER2013", "FGVCAircraft", "Flowers102", "Food101", "GTSRB"),
+    *("Imagenette", "ImageNet", "INaturalist", "KMNIST", "LFWPeople", "MNIST", "Omniglot"),
+    *("OxfordIIITPet", "PCAM", "Places365", "QMNIST", "RenderedSST2", "SEMEION"),
+    *("StanfordCars", "STL10", "SUN397", "SVHN", "USPS"),
 )
 """The classification sets of `torchvision.datasets`."""
 

@@ -41,9 +41,11 @@ def off_values(field: FieldInfo) -> list[Any]:
 def _value(field: FieldInfo, written: Any) -> Any:
     if is_none(written):
         return next(iter(off_values(field)), None)
-    nested = [m for m in (field.annotation, *get_args(field.annotation)) if _is_settings(m)]
-    return switched_off(nested[0], written) if nested and isinstance(written, dict) else written
+    nested = nested_settings(field)
+    return switched_off(nested, written) if nested and isinstance(written, dict) else written
 
 
-def _is_settings(annotation: Any) -> bool:
-    return isinstance(annotation, type) and issubclass(annotation, Settings)
+def nested_settings(field: FieldInfo) -> type[Settings] | None:
+    """Return the class of a setting that has settings itself; None for any other."""
+    members = (field.annotation, *get_args(field.annotation))
+    return next((m for m in members if isinstance(m, type) and issubclass(m, Settings)), None)
