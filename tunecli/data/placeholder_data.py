@@ -8,7 +8,7 @@ from tunecli.data.rows.dataset import FoldData
 from tunecli.data.rows.summary import DataSummary
 from tunecli.study_file.settings.settings import Component, ValidationSettings
 from tunecli.study_file.settings.source_kinds import NO_SOURCE
-from tunecli.study_file.study_file import StudyFile
+from tunecli.study_file.study_file import Study, StudyFile
 
 GIVEN = ("test", "validation")
 """The splits that tunecli cannot make, because it has no rows."""
@@ -48,6 +48,6 @@ class NoData:
         )
 
 
-def completed_without_data(study: StudyFile) -> StudyFile:
+def completed_without_data(study: StudyFile) -> Study:
     """Fill in the defaults of a study whose training brings its own data."""
     return study.completed("regression", 0, GIVEN)

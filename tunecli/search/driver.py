@@ -44,7 +44,7 @@ from tunecli.search.workers.messages import (
     Warned,
     WorkerDied,
 )
-from tunecli.study_file.study_file import StudyFile
+from tunecli.study_file.study_file import Study
 from tunecli.training.outcome.evaluation import TrialResult
 from tunecli.training.outcome.failure_reasons import WORKER_DIED, alike
 from tunecli.training.state.trial_files import CHECKPOINT
@@ -80,7 +80,7 @@ class Driver:
 
     def __init__(
         self,
-        study: StudyFile,
+        study: Study,
         database: StudyDatabase,
         executor: Executor,
         suggester: Suggester,
@@ -89,7 +89,6 @@ class Driver:
         limits: Limits,
         folder: Path | None = None,
     ) -> None:
-        assert study.objective is not None
         self._study = study
         self._database = database
         self._executor = executor

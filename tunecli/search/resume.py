@@ -27,7 +27,7 @@ from tunecli.study_file.catalogue.code_hashes import changed_files
 from tunecli.study_file.edits import Change, changes
 from tunecli.study_file.settings.metric_names import label
 from tunecli.study_file.settings.settings import Objective
-from tunecli.study_file.study_file import StudyFile
+from tunecli.study_file.study_file import Study, StudyFile
 from tunecli.study_file.text.counts import count
 from tunecli.training.outcome.evaluation import Baseline
 
@@ -49,7 +49,7 @@ class Edits:
     news: tuple[str, ...]
 
     @classmethod
-    def none(cls, study: StudyFile) -> Edits:
+    def none(cls, study: Study) -> Edits:
         """Return the edits of a new study: none."""
         return cls([(0, study.search.parallel)], 0, ())
 
@@ -69,7 +69,7 @@ class StoredStudy:
         baselines: untuned models that were scored; None in a study of a version without them.
     """
 
-    study: StudyFile
+    study: Study
     summary: DataSummary
     environment: dict[str, str]
     parallel: int
@@ -186,7 +186,7 @@ class StoredStudy:
         """The version of the arithmetic at the first trial; 1 in studies that do not store it."""
         return version_of(self.environment)
 
-    def record_edits(self, study: StudyFile, database: StudyDatabase) -> Edits:
+    def record_edits(self, study: Study, database: StudyDatabase) -> Edits:
         """Store this call's edits with the first trial that they affect."""
         new_changes = self.changes_to(study)
         edits = list(self.edits)
@@ -215,13 +215,12 @@ class StoredStudy:
 
 def create_study(
     study_folder: StudyFolder,
-    study: StudyFile,
+    study: Study,
     described: DataReady,
     start_with: Sequence[Point],
     learned: Sequence[dict[str, Any]] = (),
 ) -> StudyDatabase:
     """Create the database of a new study, with everything that a resume compares."""
-    assert study.objective is not None
     assert described.summary is not None
     return StudyDatabase.create(
         study_folder.url,
@@ -247,7 +246,7 @@ def create_study(
     )
 
 
-def keep_loaded_code(study: StudyFile, database: StudyDatabase, files: Mapping[str, str]) -> None:
+def keep_loaded_code(study: Study, database: StudyDatabase, files: Mapping[str, str]) -> None:
     """Add the files that were imported to the stored ones.
 
     Args:
@@ -268,7 +267,7 @@ def keep_loaded_code(study: StudyFile, database: StudyDatabase, files: Mapping[s
         database.set_attributes({"loaded_code": before | now})
 
 
-def below(study: StudyFile, files: Mapping[str, str]) -> dict[str, str]:
+def below(study: Study, files: Mapping[str, str]) -> dict[str, str]:
     """Return files by their path relative to the study file's folder, which may be moved."""
     folder = Path(study.file).absolute().parent
     return {os.path.relpath(path, folder): content for path, content in files.items()}

@@ -49,7 +49,7 @@ from tunecli.search.workers.messages import DataReady, FirstTask, WorkerDied
 from tunecli.study_file.catalogue.allowed_code import AllowedCode
 from tunecli.study_file.settings.metric_names import label
 from tunecli.study_file.settings.settings import SearchSettings
-from tunecli.study_file.study_file import StudyFile
+from tunecli.study_file.study_file import Study, StudyFile
 
 
 class Search:
@@ -161,7 +161,7 @@ class Search:
         n_left = max(self._limits.n_total - n_ended, 1)  # interrupted trials end in any case
         return min(self._n_jobs, self._study.search.parallel, n_left)
 
-    def _complete(self, described: DataReady, stored: StoredStudy | None) -> StudyFile:
+    def _complete(self, described: DataReady, stored: StoredStudy | None) -> Study:
         """Return the study completed from its data.
 
         Raises:
@@ -175,7 +175,7 @@ class Search:
 
     def _drive(
         self,
-        study: StudyFile,
+        study: Study,
         database: StudyDatabase,
         described: DataReady,
         stored: StoredStudy | None,
@@ -229,13 +229,12 @@ class Search:
 
     def _make_driver(
         self,
-        study: StudyFile,
+        study: Study,
         database: StudyDatabase,
         executor: Executor,
         history: list[Trial],
         edits: Edits,
     ) -> Driver:
-        assert study.objective is not None
         lag = VisibleTrials(edits.parallel)
         points = database.attribute("start_with", [])
         lessons = [lesson for one in learned_by(database) for lesson in one.lessons]
@@ -256,13 +255,12 @@ class Search:
 
     def _started(
         self,
-        study: StudyFile,
+        study: Study,
         n_jobs: int,
         history: Sequence[Trial],
         news: tuple[str, ...],
         learned: tuple[str, ...] = (),
     ) -> SearchStarted:
-        assert study.objective is not None
         return SearchStarted(
             study=study.name,
             database=without_password(self._study_folder.url),

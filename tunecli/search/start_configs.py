@@ -12,10 +12,10 @@ from tunecli.search.study.front import FrontTracker
 from tunecli.search.study.study_folder import StudyFolder
 from tunecli.search.suggest.enumeration import Point
 from tunecli.study_file.locate_config import match
-from tunecli.study_file.study_file import StudyFile
+from tunecli.study_file.study_file import Study
 
 
-def start_points(study: StudyFile, study_folder: StudyFolder) -> Sequence[Point]:
+def start_points(study: Study, study_folder: StudyFolder) -> Sequence[Point]:
     """Return partial parameter assignments for a study's first trials.
 
     Args:
@@ -45,7 +45,7 @@ def start_points(study: StudyFile, study_folder: StudyFolder) -> Sequence[Point]
     return [match(study.tree, trial.config, trial.params).answers for trial in best]
 
 
-def _refuse_other_objective(study: StudyFile, theirs: Sequence[dict[str, str]]) -> None:
+def _refuse_other_objective(study: Study, theirs: Sequence[dict[str, str]]) -> None:
     ours = [objective_attribute(objective) for objective in study.objectives]
     if list(theirs) != ours:
         assert study.start_from is not None
@@ -65,11 +65,11 @@ def _objectives(database: StudyDatabase) -> list[dict[str, str]]:
     return objectives
 
 
-def _error(study: StudyFile, message: str) -> StudyFileError:
+def _error(study: Study, message: str) -> StudyFileError:
     return study.error([(("search", "start_with", "study"), message)])
 
 
-def _best(trials: Sequence[Trial], study: StudyFile) -> list[Trial]:
+def _best(trials: Sequence[Trial], study: Study) -> list[Trial]:
     """Return complete trials, the best in the first objective first; ties by number.
 
     With several objectives, the trials on the Pareto front come first.

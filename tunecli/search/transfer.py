@@ -21,13 +21,11 @@ from tunecli.search.study.study_folder import StudyFolder
 from tunecli.study_file.locate_config import match
 from tunecli.study_file.settings.settings import DataSettings, TrialConfig, ValidationSettings
 from tunecli.study_file.space.tree import SETTINGS
-from tunecli.study_file.study_file import StudyFile
+from tunecli.study_file.study_file import Study
 from tunecli.training.outcome.failure_reasons import says_out_of_memory
 
 
-def learn(
-    study: StudyFile, summary: DataSummary, study_folder: StudyFolder
-) -> tuple[Learned, ...]:
+def learn(study: Study, summary: DataSummary, study_folder: StudyFolder) -> tuple[Learned, ...]:
     """Read the trials of the studies in `search.learn_from` that fit this study.
 
     Args:
@@ -51,9 +49,7 @@ def learned_by(database: StudyDatabase) -> tuple[Learned, ...]:
         return from_attribute(database.attribute("learned", []))
 
 
-def _learn(
-    study: StudyFile, summary: DataSummary, study_folder: StudyFolder, name: str
-) -> Learned:
+def _learn(study: Study, summary: DataSummary, study_folder: StudyFolder, name: str) -> Learned:
     other = StudyFolder(study_folder.runs, name, study_folder.storage)
     database = StudyDatabase.open(other.url, name) if name != study.name else None
     if database is None:
@@ -80,11 +76,11 @@ def _learn(
     return Learned(name, len(outcomes), lessons, dict(reasons.most_common()))
 
 
-def _error(study: StudyFile, message: str) -> StudyFileError:
+def _error(study: Study, message: str) -> StudyFileError:
     return study.error([(("search", "learn_from"), message)])
 
 
-def _differences(theirs: StoredStudy, study: StudyFile, summary: DataSummary) -> list[str]:
+def _differences(theirs: StoredStudy, study: Study, summary: DataSummary) -> list[str]:
     """Return the parts that make the scores of two studies incomparable, whatever the trial."""
     pairs: dict[str, tuple[Any, Any]] = {
         "data": (
@@ -109,7 +105,7 @@ def _facts(settings: DataSettings | ValidationSettings) -> dict[str, Any]:
     return {k: PurePath(v).name if isinstance(v, str) else v for k, v in facts.items()}
 
 
-def _lesson(study: StudyFile, trial: Trial) -> Lesson | str:
+def _lesson(study: Study, trial: Trial) -> Lesson | str:
     """Return what a trial teaches, or in a few words why it teaches nothing here."""
     if trial.outcome is None:
         return "no result yet"

@@ -30,7 +30,7 @@ from tunecli.study_file.settings.source_kinds import NO_SOURCE, kind_of
 from tunecli.study_file.space.corner_cases import Point, covering
 from tunecli.study_file.space.tree import trains_itself
 from tunecli.study_file.space.walk import first_value
-from tunecli.study_file.study_file import StudyFile
+from tunecli.study_file.study_file import Study, StudyFile
 from tunecli.training.outcome.failure_reasons import alike
 from tunecli.training.rehearsal import Rehearsal, rehearse
 from tunecli.training.rehearse_user_loop import rehearse_own
@@ -156,7 +156,7 @@ class StudyCheck:
 
 def _read(
     study: StudyFile, workspace: Workspace, stores: FoldStoreCache
-) -> tuple[StudyFile, DataSummary, tuple[ColumnFacts, ...]]:
+) -> tuple[Study, DataSummary, tuple[ColumnFacts, ...]]:
     """Return the completed study and the descriptions of its data and columns.
 
     Args:

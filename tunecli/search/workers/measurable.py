@@ -18,7 +18,7 @@ from tunecli.errors import UserCodeError
 from tunecli.study_file.settings.code_names import is_code
 from tunecli.study_file.settings.metric_names import label, prediction_metrics
 from tunecli.study_file.settings.settings import Component, TrialConfig
-from tunecli.study_file.study_file import StudyFile
+from tunecli.study_file.study_file import Study
 from tunecli.study_file.text.document import Path
 from tunecli.training.outcome import metrics
 from tunecli.training.outcome.guessing import guesses
@@ -28,9 +28,7 @@ Rows = tuple[str, Tensor]
 """The name of a part of the rows, and the row numbers."""
 
 
-def refuse_what_cannot_be_measured(
-    study: StudyFile, config: TrialConfig, store: FoldStore
-) -> None:
+def refuse_what_cannot_be_measured(study: Study, config: TrialConfig, store: FoldStore) -> None:
     """Refuse objectives and limits that cannot have a value in any trial.
 
     Args:

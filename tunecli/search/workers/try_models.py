@@ -14,7 +14,7 @@ from tunecli.errors import StudyFileError
 from tunecli.study_file.settings.ranges import Range
 from tunecli.study_file.settings.settings import TrialConfig
 from tunecli.study_file.space.corner_cases import Point, covering
-from tunecli.study_file.study_file import StudyFile
+from tunecli.study_file.study_file import Study
 from tunecli.study_file.text.scalars import Scalar
 from tunecli.training.fold_data import folds_of
 from tunecli.training.rehearsal import build_error
@@ -24,7 +24,7 @@ MOST_SECONDS = 10.0
 """Seconds of processor time for building before a search; `check` has no such limit."""
 
 
-def refuse_what_cannot_be_built(study: StudyFile, stores: FoldStoreCache) -> None:
+def refuse_what_cannot_be_built(study: Study, stores: FoldStoreCache) -> None:
     """Build every pair of choices before a search begins, for at most `MOST_SECONDS`.
 
     Args:
@@ -49,7 +49,7 @@ def refuse_what_cannot_be_built(study: StudyFile, stores: FoldStoreCache) -> Non
 
 
 def configuration(
-    study: StudyFile, stores: FoldStoreCache, point: Point
+    study: Study, stores: FoldStoreCache, point: Point
 ) -> tuple[TrialConfig, list[FoldData]]:
     """Return the configuration at a point of the search space, and its folds."""
     config = study.resolve(partial(_look_up, point))
