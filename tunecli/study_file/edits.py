@@ -55,11 +55,7 @@ def changes(old: StudyFile, new: StudyFile) -> tuple[Change, ...]:
 
     Names, text and the order of keys do not matter. Both must be completed, or neither.
     """
-    return (
-        *_shared(old, new),
-        *_trees(old.tree, new.tree),
-        *_searches(old, new),
-    )
+    return (*_shared(old, new), *_trees(old.tree, new.tree), *_searches(old, new))
 
 
 def _shared(old: Sections, new: Sections) -> Iterator[Change]:

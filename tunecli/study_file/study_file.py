@@ -186,9 +186,9 @@ class StudyFile(Sections):
     @cached_property
     def _code_names(self) -> dict[str, CodeName]:
         """The names of code in the study, by their file or package, as in `--code`."""
-        named = (*self.objectives, *self.constraints)
-        written = [self.shared_data.source, *(one.metric.name for one in named)]
-        written += [metric.name for metric in self.metrics]
+        measured = [*self.metrics, *(objective.metric for objective in self.objectives)]
+        measured += [constraint.metric for constraint in self.constraints]
+        written = [self.shared_data.source, *(metric.name for metric in measured)]
         waiting = [
             node
             for slots in (self.tree.base, *self.tree.branches.values())

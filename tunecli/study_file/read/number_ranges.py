@@ -149,5 +149,4 @@ def _mistakes_together(low: float, high: float, step: Any, log: bool) -> Iterato
 
 
 def _is_number(value: Any, kind: str) -> bool:
-    numbers = int if kind == "int" else int | float
-    return isinstance(value, numbers) and not isinstance(value, bool)
+    return type(value) is int or (type(value) is float and kind == "float")

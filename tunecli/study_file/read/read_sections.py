@@ -13,12 +13,8 @@ from tunecli.study_file.catalogue import allowed_code
 from tunecli.study_file.catalogue.component_arguments import Kind
 from tunecli.study_file.read.pydantic_messages import without_exponent
 from tunecli.study_file.read.read_components import Grammar, searches_source
-from tunecli.study_file.read.read_fixed import FixedReader
 from tunecli.study_file.read.read_objectives import ObjectiveReader
-from tunecli.study_file.read.sampler_rules import (
-    lesson_mistakes,
-    multi_objective_mistakes,
-)
+from tunecli.study_file.read.sampler_rules import lesson_mistakes, multi_objective_mistakes
 from tunecli.study_file.read.study_name import STUDY_NAME
 from tunecli.study_file.settings import source_kinds
 from tunecli.study_file.settings.setting_types import LARGEST_SEED, MOST_FOLDS
@@ -88,8 +84,7 @@ class SectionReader:
         self._grammar = grammar
         self._problems = grammar.problems
         self._has_own_training = not is_none(data.get("train"))
-        self._parts = FixedReader(grammar, has_own_training=self._has_own_training)
-        self._goals = ObjectiveReader(self._parts)
+        self._parts = ObjectiveReader(grammar, has_own_training=self._has_own_training)
 
     def read(self) -> Sections:
         """Return all sections, with defaults instead of wrong values."""
@@ -101,15 +96,15 @@ class SectionReader:
             self._check_source(data, validation)
         search = self._parts.section("search", self._data.get("search"))
         written_start = search.pop("start_with", None)
-        objectives = self._goals.objectives(self._data.get("objective"))
+        objectives = self._parts.objectives(self._data.get("objective"))
         return Sections(
             name=self._read_name(),
             seed=self._read_seed(),
             shared_data=data,
             validation=validation,
             objectives=objectives,
-            constraints=self._goals.constraints(self._data.get("constraints")),
-            metrics=self._goals.metrics(self._data.get("metrics"), objectives),
+            constraints=self._parts.constraints(self._data.get("constraints")),
+            metrics=self._parts.metrics(self._data.get("metrics"), objectives),
             search=self._read_search(search, objectives) or SearchSettings(),
             written_start=written_start,
             task=source_kinds.task_of(data),
@@ -128,13 +123,12 @@ class SectionReader:
 
     def _read_seed(self) -> int:
         seed = self._data.get("seed", 0)
-        is_whole = isinstance(seed, int) and not isinstance(seed, bool)
-        if not is_whole or not 0 <= seed <= LARGEST_SEED:
+        if type(seed) is not int or not 0 <= seed <= LARGEST_SEED:
             rule = f"must be a whole number from 0 to {LARGEST_SEED}"
             hint = without_exponent(seed)
             self._problems.add(("seed",), f"{rule}, but got {inline(seed)}.{hint}")
             return 0
-        return int(seed)
+        return seed
 
     def _read_data(self) -> DataSettings | None:
         given = self._data.get("data")

@@ -158,10 +158,8 @@ def _check_replaceable(key: str, data: Any, at: Path, grammar: Grammar) -> None:
         for name in data:
             if name in ("scale", "augment"):
                 continue
-            message = f"a variant can replace only {_OF_DATA}"
-            known = (
-                "every trial shares this."
-                if name in DataSettings.model_fields
-                else (unknown_key(name, ["scale", "augment"]))
-            )
-            grammar.problems.add((*at, name), f"{message}: {known}", of_key=True)
+            reason = unknown_key(name, ["scale", "augment"])
+            if name in DataSettings.model_fields:
+                reason = "every trial shares this."
+            message = f"a variant can replace only {_OF_DATA}: {reason}"
+            grammar.problems.add((*at, name), message, of_key=True)

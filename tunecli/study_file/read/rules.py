@@ -64,8 +64,7 @@ def _lbfgs(config: TrialConfig) -> Iterator[Conflict]:
         )
     for name, field in TrainingSettings.model_fields.items():
         unwanted, value = mark(field, NotWithLBFGS), getattr(training, name)
-        is_set = value != field.default
-        if unwanted and is_set and value in (unwanted.values or (value,)):
+        if unwanted and value not in (field.default, *unwanted.except_for):
             message = (
                 f"LBFGS cannot be combined with {name}: {value}. Leave it out, or use another "
                 "optimizer."

@@ -59,10 +59,10 @@ class NotWithLBFGS:
     """Annotation of a setting that changes the loss between the evaluations of one LBFGS step.
 
     Attributes:
-        values: the values that do so; empty for all except the default.
+        except_for: values that do not, besides the default.
     """
 
-    values: tuple[Any, ...] = ()
+    except_for: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -89,11 +89,7 @@ Amount = Annotated[float, Field(ge=0, le=LARGEST), Off(0.0)]
 def _one_as_list(words: Any) -> Any:
     """Return a list, also for a single word, with numbers written as in a table's cells."""
     listed = words if isinstance(words, list) else [words]
-    numbers = (int, float)
-    return [
-        str(word) if isinstance(word, numbers) and not isinstance(word, bool) else word
-        for word in listed
-    ]
+    return [str(word) if type(word) in (int, float) else word for word in listed]
 
 
 Words = Annotated[
@@ -108,7 +104,7 @@ Words = Annotated[
 def _is_size(written: Any) -> Any:
     """Accept one number or two; pydantic would report an error for each form."""
     numbers = written if isinstance(written, list) and len(written) == 2 else [written]
-    if all(isinstance(n, int) and not isinstance(n, bool) and n >= 1 for n in numbers):
+    if all(type(n) is int and n >= 1 for n in numbers):
         return written
     raise PydanticCustomError("no_size", "a whole number or [height, width], each at least 1")
 

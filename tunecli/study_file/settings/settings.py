@@ -32,7 +32,6 @@ from tunecli.study_file.settings.setting_types import (
 Task = Literal["classification", "regression"]
 Direction = Literal["minimize", "maximize"]
 
-
 _TABLE = OnlyFor(("table",))
 _PICTURES = OnlyFor(("pictures", "torchvision"))
 _FROM_TARGETS = OnlyFor(("table", "arrays", "code"))
@@ -204,6 +203,7 @@ class EarlyStopping(Settings):
     """the objective's score, or the training loss."""
 
 
+_Dtype = Literal["fp32", "tf32", "bf16", "fp16"]
 _Bound = Annotated[float, Field(gt=0, le=LARGEST)]
 
 
@@ -262,7 +262,7 @@ class TrainingSettings(Settings):
     """longest training time of a trial (30m, 2h), after which it is stopped and counts as failed;
     for trials that hang. The time before a checkpoint counts after a resume.
     """
-    dtype: Annotated[Literal["fp32", "tf32", "bf16", "fp16"], NotWithLBFGS(("fp16",))] = "fp32"
+    dtype: Annotated[_Dtype, NotWithLBFGS(("tf32", "bf16"))] = "fp32"
     """fp32; bf16 (autocast); on CUDA only, tf32 (matrix products) and fp16 (autocast with a
     gradient scaler).
     """
