@@ -72,7 +72,7 @@ class OnEdit:
     effect: Effect
 
 
-Mark = TypeVar("Mark", Off, OnlyFor, AnyTraining, NoRange, NotWithLBFGS, OnEdit)
+Mark = TypeVar("Mark")
 
 
 def mark(field: FieldInfo, kind: type[Mark]) -> Mark | None:
