@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
-from tunecli.study_file.print_study import goals
+from tunecli.study_file.print_study import goal_sections
 from tunecli.study_file.read.read_sections import Sections
 from tunecli.study_file.settings.ranges import FloatRange, IntRange
 from tunecli.study_file.settings.setting_types import Effect, OnEdit, mark
@@ -64,7 +64,7 @@ def _shared(old: Sections, new: Sections) -> Iterator[Change]:
     in_tree = {"scale", "augment"}
     yield from _settings("data.", *(s.shared_data.model_dump(exclude=in_tree) for s in (old, new)))
     yield from _settings("validation.", *(s.validation.model_dump() for s in (old, new)))
-    before, after = goals(old), goals(new)
+    before, after = goal_sections(old), goal_sections(new)
     for section in ("objective", "constraints", "metrics"):
         yield from _differing(section, before.get(section), after.get(section))
 

@@ -40,7 +40,7 @@ def study_data(sections: Sections, tree: Tree) -> dict[str, Any]:
     }
     if sections.validation != ValidationSettings():
         file["validation"] = sections.validation.model_dump(exclude_none=True)
-    file |= slots | goals(sections)
+    file |= slots | goal_sections(sections)
     file["search"] = _search_data(sections.search)
     if sections.written_start:
         file["search"]["start_with"] = sections.written_start
@@ -103,7 +103,7 @@ def to_yaml(config: TrialConfig, name: str, header: str = "") -> str:
         component = getattr(config, section)
         file[section] = None if component == WITHOUT else component_data(component)
     file["compression"] = file["compression"] or None
-    file |= goals(config)
+    file |= goal_sections(config)
     file["search"] = {"trials": 1}
     comment = "".join(f"# {line}".rstrip() + "\n" for line in header.splitlines())
     return comment + to_text({key: file[key] for key in SECTIONS if file.get(key) is not None})
@@ -119,7 +119,7 @@ def _data(data: DataSettings) -> Any:
     return {"source": source, **changed} if changed or data.arguments else source
 
 
-def goals(study: Sections | TrialConfig) -> dict[str, Any]:
+def goal_sections(study: Sections | TrialConfig) -> dict[str, Any]:
     """Return the sections of what is measured, without empty ones."""
     sections = {
         "objective": objective_data(study.objectives),
