@@ -53,14 +53,8 @@ def validated(
         mistakes = list(_mistakes(settings, data, error, also))
         wrong = {path[0] for path, _ in mistakes if path}
         valid = {key: value for key, value in data.items() if key not in wrong}
-        return _without_mistakes(settings, valid), mistakes
-
-
-def _without_mistakes(settings: type[AnySettings], data: dict[str, Any]) -> AnySettings | None:
-    try:
-        return settings.model_validate(data)
-    except ValidationError:  # a wrong value is required
-        return None
+        is_missing = len(valid) == len(data)  # a required value
+        return None if is_missing else validated(settings, valid)[0], mistakes
 
 
 def _mistakes(

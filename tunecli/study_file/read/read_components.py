@@ -48,10 +48,7 @@ def without_none(data: Any) -> Any:
 def has_ranges(data: Any) -> bool:
     """Return whether plain data contains a range, or something meant as one, at any depth."""
     if isinstance(data, dict):
-        try:
-            return kind_of_range(data) is not None or any(map(has_ranges, data.values()))
-        except RangeMistakeError:
-            return True
+        return number_ranges.is_range(data) or any(map(has_ranges, data.values()))
     return isinstance(data, list) and any(map(has_ranges, data))
 
 
