@@ -162,7 +162,6 @@ def drive(
         edits: what was changed in the study since its first call.
         lessons: trials of other studies.
     """
-    assert study.objective is not None
     database = StudyDatabase.open(url, study.name) or StudyDatabase.create(
         url, study.name, [objective.direction for objective in study.objectives]
     )

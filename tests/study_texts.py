@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from tunecli.study_file.settings.ranges import Categories, IntRange, Range
-from tunecli.study_file.study_file import StudyFile
+from tunecli.study_file.study_file import Study, StudyFile
 from tunecli.study_file.text.dump import to_text
 from tunecli.study_file.text.scalars import Scalar
 
@@ -78,5 +78,5 @@ def random_value(range_: Range, source: random.Random) -> Scalar:
     return source.uniform(range_.low, range_.high)
 
 
-def completed(text: str) -> StudyFile:
+def completed(text: str) -> Study:
     return StudyFile.from_text(text, "a.yaml").completed("classification", 1797)

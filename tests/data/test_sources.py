@@ -7,8 +7,8 @@ from sklearn import datasets
 
 from tunecli.data.sources import load_dataset
 from tunecli.errors import DataError
-from tunecli.study_file.settings.bundled import BUNDLED
 from tunecli.study_file.settings.settings import DataSettings
+from tunecli.study_file.settings.source_kinds import BUNDLED
 
 
 @pytest.mark.parametrize("name", BUNDLED)

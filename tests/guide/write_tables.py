@@ -20,11 +20,9 @@ from typer.main import get_command
 from tunecli.cli import app
 from tunecli.search.suggest.samplers import KINDS
 from tunecli.study_file.catalogue.names import LOSS_TASKS, OWN_MODELS, SCALES, Kind, names
-from tunecli.study_file.field_docs import described
 from tunecli.study_file.settings import settings
-from tunecli.study_file.settings.bundled import BUNDLED
 from tunecli.study_file.settings.metric_names import METRICS
-from tunecli.study_file.settings.source_kinds import ARRAYS, TABLES, TORCHVISION
+from tunecli.study_file.settings.source_kinds import ARRAYS, BUNDLED, TABLES, TORCHVISION
 
 GUIDE = Path(__file__).parents[2] / "tunecli" / "guide"
 LIBRARIES = ("torch", "torchvision", "kornia")
@@ -47,6 +45,10 @@ def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 def quoted(words: Iterable[str]) -> str:
     return ", ".join(f"`{word}`" for word in words)
+
+
+def one_line(text: str | None) -> str:
+    return " ".join((text or "").split())
 
 
 def sentence(text: str) -> str:
@@ -77,10 +79,9 @@ _OF_THE_FILE = {
 
 def settings_table(section: str) -> str:
     cls = SECTIONS[section]
-    sentences = described(cls)  # type: ignore[arg-type]
     rows = [
-        (f"`{section}.{name}`", default_of(section, name), sentence(sentences.get(name, "")))
-        for name in cls.model_fields
+        (f"`{section}.{name}`", default_of(section, name), sentence(one_line(field.description)))
+        for name, field in cls.model_fields.items()
     ]
     return table(("setting", "default", "meaning"), rows)
 

@@ -10,7 +10,6 @@ from locations import STUDIES
 
 from tunecli.errors import StudyFileError
 from tunecli.study_file.catalogue import names
-from tunecli.study_file.field_docs import described
 from tunecli.study_file.json_schema import json_schema
 from tunecli.study_file.settings.settings import SearchSettings, TrainingSettings
 from tunecli.study_file.study_file import StudyFile
@@ -179,4 +178,4 @@ def test_settings_carry_their_descriptions() -> None:
     assert training["clip_norm"]["description"].startswith("largest norm of the gradient")
     assert training["batch_size"]["default"] == 32
     for settings in (TrainingSettings, SearchSettings):
-        assert set(described(settings)) == set(settings.model_fields)
+        assert all(field.description for field in settings.model_fields.values())

@@ -29,7 +29,7 @@ def test_a_configuration_tells_what_was_answered_for_it(text: str, seed: int) ->
 @pytest.mark.parametrize("seed", range(5))
 def test_also_for_the_shipped_studies(path: Path, seed: int) -> None:
     file = StudyFile.from_text(path.read_text(), str(path))
-    numbers = file.sections.task == "regression" or "r2" in path.read_text()
+    numbers = file.task == "regression" or "r2" in path.read_text()
     study = file.completed("regression" if numbers else "classification", 1797)
     answers = drawn(study, seed)
     config = study.resolve(lambda name, _: answers[name])

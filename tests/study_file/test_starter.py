@@ -65,7 +65,6 @@ def test_every_starter_is_a_study_without_mistakes(look: FirstLook) -> None:
     assert study.data.target == look.target
     assert (study.data.root, study.data.download) == (look.root, look.download)
     assert study.data.test == (None if look.has_test else 0.2)
-    assert study.objective is not None
     uneven = look.commonest > 0.8
     names = {"regression": "rmse", "classification": "accuracy"}
     assert study.objective.metric.name == ("balanced_accuracy" if uneven else names[look.task])

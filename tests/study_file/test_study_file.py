@@ -475,7 +475,7 @@ def is_read(text: str) -> bool:
         return False
     again = StudyFile.from_text(study.to_yaml(), "b.yaml")
     assert again.to_yaml() == study.to_yaml()
-    study = study.completed(study.sections.task or "classification", 1797)
+    study = study.completed(study.task or "classification", 1797)
     low = study.resolve(lambda name, r: r.choices[0] if hasattr(r, "choices") else r.low)
     assert low.training.batch_size
     return True

@@ -26,7 +26,7 @@ from tunecli.study_file.settings.settings import (
     ValidationSettings,
 )
 from tunecli.study_file.settings.source_kinds import NO_SOURCE
-from tunecli.study_file.study_file import StudyFile
+from tunecli.study_file.study_file import Study, StudyFile
 from tunecli.study_file.text.dump import inline
 
 LARGEST_STORE = 2**30
@@ -223,7 +223,7 @@ class NoData:
         )
 
 
-def completed_without_data(study: StudyFile) -> StudyFile:
+def completed_without_data(study: StudyFile) -> Study:
     """Fill in the defaults of a study whose training brings its own data."""
     return study.completed("regression", 0, GIVEN)
 

@@ -20,8 +20,9 @@ from tunecli.data.rows.workspace import HERE, Workspace
 from tunecli.data.tables.tables import load_table, table_column_facts
 from tunecli.errors import DataError
 from tunecli.study_file.settings import source_kinds
-from tunecli.study_file.settings.bundled import BUNDLED
+from tunecli.study_file.settings.setting_types import SourceKind
 from tunecli.study_file.settings.settings import DataSettings, ValidationSettings
+from tunecli.study_file.settings.source_kinds import BUNDLED
 from tunecli.study_file.starter import FirstLook, first_size
 
 Loader = Callable[[DataSettings, ValidationSettings, Workspace], Dataset]
@@ -59,7 +60,7 @@ def _tensor(values: Any, dtype: type[np.generic]) -> Tensor:
     return torch.from_numpy(np.array(values, dtype=dtype, order="C"))
 
 
-_LOADERS: dict[source_kinds.SourceKind, Loader] = {
+_LOADERS: dict[SourceKind, Loader] = {
     "bundled": _load_bundled,
     "table": load_table,
     "arrays": load_arrays,

@@ -25,7 +25,7 @@ from tunecli.report.studies.best import config_of
 from tunecli.search.study.study_folder import StudyFolder
 from tunecli.search.study.trial_folders import BEST
 from tunecli.study_file.catalogue.code_hashes import changed_files
-from tunecli.study_file.print_trial import to_yaml
+from tunecli.study_file.print_study import to_yaml
 from tunecli.study_file.settings.code_names import CodeName
 from tunecli.study_file.settings.settings import CompressionSettings
 from tunecli.study_file.settings.source_kinds import NO_SOURCE

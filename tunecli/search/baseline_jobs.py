@@ -10,7 +10,7 @@ from tunecli.search.workers.executor import Executor
 from tunecli.search.workers.messages import BaselineJob, BaselineScored, WorkerDied
 from tunecli.study_file.settings.source_kinds import NO_SOURCE
 from tunecli.study_file.space.walk import first_value
-from tunecli.study_file.study_file import StudyFile
+from tunecli.study_file.study_file import Study
 from tunecli.training.outcome.evaluation import BASELINES, Baseline
 from tunecli.training.outcome.failure_reasons import WORKER_DIED
 
@@ -25,7 +25,7 @@ class Baselines:
         study: a completed study file.
     """
 
-    def __init__(self, study: StudyFile, database: StudyDatabase, executor: Executor) -> None:
+    def __init__(self, study: Study, database: StudyDatabase, executor: Executor) -> None:
         self._study = study
         self._database = database
         self._executor = executor
@@ -82,10 +82,9 @@ class Baselines:
         self._running.clear()
 
 
-def lacking(study: StudyFile, stored: Collection[Baseline]) -> list[str]:
+def lacking(study: Study, stored: Collection[Baseline]) -> list[str]:
     """Return the names of a completed study's missing baselines; empty for one without data."""
-    task = study.sections.task
-    if not study.search.baselines or study.data.source == NO_SOURCE or task is None:
+    if not study.search.baselines or study.data.source == NO_SOURCE:
         return []
     known = {baseline.name for baseline in stored}
-    return [name for name in BASELINES[task] if name not in known]
+    return [name for name in BASELINES[study.task] if name not in known]

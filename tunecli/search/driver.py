@@ -27,7 +27,7 @@ from tunecli.search.study.trial_folders import BEST, CHECKPOINTS, TrialFolders
 from tunecli.search.suggest.suggester import Suggester, Suggestion
 from tunecli.search.workers import messages
 from tunecli.search.workers.executor import Executor
-from tunecli.study_file.study_file import StudyFile
+from tunecli.study_file.study_file import Study
 from tunecli.training.outcome.evaluation import TrialResult
 from tunecli.training.outcome.failure_reasons import WORKER_DIED, alike
 from tunecli.training.state.trial_files import CHECKPOINT
@@ -64,7 +64,7 @@ class Driver:
 
     def __init__(
         self,
-        study: StudyFile,
+        study: Study,
         database: StudyDatabase,
         executor: Executor,
         suggester: Suggester,
@@ -73,7 +73,6 @@ class Driver:
         limits: Limits,
         folder: Path | None = None,
     ) -> None:
-        assert study.objective is not None
         self._study = study
         self._database = database
         self._executor = executor

@@ -25,7 +25,7 @@ from tunecli.study_file.catalogue.code_hashes import changed_files
 from tunecli.study_file.edits import Change, changes
 from tunecli.study_file.settings.metric_names import label
 from tunecli.study_file.settings.settings import Objective
-from tunecli.study_file.study_file import StudyFile
+from tunecli.study_file.study_file import Study, StudyFile
 from tunecli.study_file.text.counts import count
 
 _WAYS_OUT = (
@@ -49,7 +49,7 @@ class Edits:
     news: tuple[str, ...]
 
     @classmethod
-    def none(cls, study: StudyFile) -> Edits:
+    def none(cls, study: Study) -> Edits:
         """Return the edits of a new study: none."""
         return cls([(0, study.search.parallel)], 0, ())
 
@@ -65,7 +65,7 @@ class StoredStudy:
         knows_baselines: whether the study is of a version with baselines.
     """
 
-    study: StudyFile
+    study: Study
     summary: DataSummary
     attributes: StoredAttributes
     edits: list[dict[str, Any]]
@@ -172,7 +172,7 @@ class StoredStudy:
         """The version of the arithmetic at the first trial; 1 in studies that do not store it."""
         return version_of(self.attributes.environment)
 
-    def record_edits(self, study: StudyFile, database: StudyDatabase) -> Edits:
+    def record_edits(self, study: Study, database: StudyDatabase) -> Edits:
         """Store this call's edits with the first trial that they affect."""
         new_changes = self.changes_to(study)
         edits = list(self.edits)
@@ -201,13 +201,12 @@ class StoredStudy:
 
 def create_study(
     study_folder: StudyFolder,
-    study: StudyFile,
+    study: Study,
     described: DataReady,
     start_with: Sequence[Point],
     learned: Sequence[Learned] = (),
 ) -> StudyDatabase:
     """Create the database of a new study, with everything that a resume compares."""
-    assert study.objective is not None
     assert described.summary is not None
     return StudyDatabase.create(
         study_folder.url,
@@ -233,7 +232,7 @@ def create_study(
     )
 
 
-def keep_loaded_code(study: StudyFile, database: StudyDatabase, files: Mapping[str, str]) -> None:
+def keep_loaded_code(study: Study, database: StudyDatabase, files: Mapping[str, str]) -> None:
     """Add the files that were imported to the stored ones.
 
     Args:
@@ -254,7 +253,7 @@ def keep_loaded_code(study: StudyFile, database: StudyDatabase, files: Mapping[s
         database.set_attributes({"loaded_code": before | now})
 
 
-def below(study: StudyFile, files: Mapping[str, str]) -> dict[str, str]:
+def below(study: Study, files: Mapping[str, str]) -> dict[str, str]:
     """Return files by their path relative to the study file's folder, which may be moved."""
     folder = Path(study.file).absolute().parent
     return {os.path.relpath(path, folder): content for path, content in files.items()}

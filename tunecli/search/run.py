@@ -46,7 +46,7 @@ from tunecli.search.workers.messages import DataReady, FirstTask, WorkerDied
 from tunecli.study_file.catalogue.allowed_code import AllowedCode
 from tunecli.study_file.settings.metric_names import label
 from tunecli.study_file.settings.settings import SearchSettings
-from tunecli.study_file.study_file import StudyFile
+from tunecli.study_file.study_file import Study, StudyFile
 
 
 class Search:
@@ -158,7 +158,7 @@ class Search:
         n_left = max(self._limits.n_total - n_ended, 1)  # interrupted trials end in any case
         return min(self._n_jobs, self._study.search.parallel, n_left)
 
-    def _complete(self, described: DataReady, stored: StoredStudy | None) -> StudyFile:
+    def _complete(self, described: DataReady, stored: StoredStudy | None) -> Study:
         """Return the study completed from its data.
 
         Raises:
@@ -172,7 +172,7 @@ class Search:
 
     def _drive(
         self,
-        study: StudyFile,
+        study: Study,
         database: StudyDatabase,
         described: DataReady,
         stored: StoredStudy | None,
@@ -225,13 +225,12 @@ class Search:
 
     def _make_driver(
         self,
-        study: StudyFile,
+        study: Study,
         database: StudyDatabase,
         executor: Executor,
         history: list[Trial],
         edits: Edits,
     ) -> Driver:
-        assert study.objective is not None
         lag = VisibleTrials(edits.parallel)
         points = database.attribute("start_with", [])
         lessons = [lesson for one in database.attributes().learned for lesson in one.lessons]
@@ -244,13 +243,12 @@ class Search:
 
     def _started(
         self,
-        study: StudyFile,
+        study: Study,
         n_jobs: int,
         history: Sequence[Trial],
         news: tuple[str, ...],
         learned: tuple[str, ...] = (),
     ) -> SearchStarted:
-        assert study.objective is not None
         return SearchStarted(
             study=study.name,
             database=without_password(self._study_folder.url),

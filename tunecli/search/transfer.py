@@ -25,14 +25,14 @@ from tunecli.search.suggest.enumeration import Point
 from tunecli.study_file.locate_config import match
 from tunecli.study_file.settings.settings import DataSettings, TrialConfig, ValidationSettings
 from tunecli.study_file.space.tree import SETTINGS
-from tunecli.study_file.study_file import StudyFile
+from tunecli.study_file.study_file import Study
 from tunecli.training.outcome.failure_reasons import says_out_of_memory
 
 _START_WITH = ("search", "start_with", "study")
 _LEARN_FROM = ("search", "learn_from")
 
 
-def start_points(study: StudyFile, study_folder: StudyFolder) -> Sequence[Point]:
+def start_points(study: Study, study_folder: StudyFolder) -> Sequence[Point]:
     """Return partial parameter assignments for a study's first trials.
 
     Args:
@@ -60,7 +60,7 @@ def start_points(study: StudyFile, study_folder: StudyFolder) -> Sequence[Point]
     return [match(study.tree, trial.config, trial.params).answers for trial in best]
 
 
-def _refuse_other_objective(study: StudyFile, source: StoredAttributes) -> None:
+def _refuse_other_objective(study: Study, source: StoredAttributes) -> None:
     ours = tuple(stored_objective(objective) for objective in study.objectives)
     if (source.objectives or (source.objective,)) != ours:
         assert study.start_from is not None
@@ -72,9 +72,7 @@ def _refuse_other_objective(study: StudyFile, source: StoredAttributes) -> None:
         raise study.error([(_START_WITH, message)])
 
 
-def learn(
-    study: StudyFile, summary: DataSummary, study_folder: StudyFolder
-) -> tuple[Learned, ...]:
+def learn(study: Study, summary: DataSummary, study_folder: StudyFolder) -> tuple[Learned, ...]:
     """Read the trials of the studies in `search.learn_from` that fit this study.
 
     Args:
@@ -88,9 +86,7 @@ def learn(
     return tuple(_learn(study, summary, study_folder, name) for name in study.search.learn_from)
 
 
-def _learn(
-    study: StudyFile, summary: DataSummary, study_folder: StudyFolder, name: str
-) -> Learned:
+def _learn(study: Study, summary: DataSummary, study_folder: StudyFolder, name: str) -> Learned:
     database = _opened(study_folder, name) if name != study.name else None
     if database is None:
         problem = (
@@ -120,14 +116,14 @@ def _opened(study_folder: StudyFolder, name: str) -> StudyDatabase | None:
     return StudyDatabase.open(other.url, name)
 
 
-def _differences(theirs: StoredStudy, study: StudyFile, summary: DataSummary) -> list[str]:
+def _differences(theirs: StoredStudy, study: Study, summary: DataSummary) -> list[str]:
     """Return the parts that make the scores of two studies incomparable, whatever the trial."""
     before, now = _comparable(theirs.study, theirs.summary), _comparable(study, summary)
     is_other = {"data": not theirs.summary.has_content_of(summary)}
     return [name for name in now if is_other.get(name) or before[name] != now[name]]
 
 
-def _comparable(study: StudyFile, summary: DataSummary) -> dict[str, Any]:
+def _comparable(study: Study, summary: DataSummary) -> dict[str, Any]:
     """Return what scores depend on in every trial of a completed study, by its name."""
     return {
         "data": (summary.n_search, _facts(study.data)),
@@ -144,7 +140,7 @@ def _facts(settings: DataSettings | ValidationSettings) -> dict[str, Any]:
     return {k: PurePath(v).name if isinstance(v, str) else v for k, v in facts.items()}
 
 
-def _lesson(study: StudyFile, trial: Trial) -> Lesson | str:
+def _lesson(study: Study, trial: Trial) -> Lesson | str:
     """Return what a trial teaches, or in a few words why it teaches nothing here."""
     if trial.outcome is None:
         return "no result yet"
@@ -169,7 +165,7 @@ def _part(config: TrialConfig, part: str) -> Any:
     return settings.model_dump(exclude={"max_time"}) if part == "training" else settings
 
 
-def _best(trials: Sequence[Trial], study: StudyFile) -> list[Trial]:
+def _best(trials: Sequence[Trial], study: Study) -> list[Trial]:
     """Return complete trials, the best in the first objective first; ties by number.
 
     With several objectives, the trials on the Pareto front come first.

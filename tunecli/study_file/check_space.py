@@ -14,22 +14,15 @@ from itertools import chain, islice
 from typing import Any
 
 from tunecli.study_file.read import defaults
-from tunecli.study_file.read.pydantic_messages import AnySettings, validated
+from tunecli.study_file.read.pydantic_messages import validated
 from tunecli.study_file.read.read_components import Grammar
 from tunecli.study_file.read.read_fixed import report_arguments
 from tunecli.study_file.read.read_sections import Sections
 from tunecli.study_file.read.rules import Conflict, conflicts, loss_conflicts, sampler_conflicts
 from tunecli.study_file.settings.metric_names import METRICS
 from tunecli.study_file.settings.ranges import Parameter
-from tunecli.study_file.settings.settings import (
-    WITHOUT,
-    Component,
-    CompressionSettings,
-    DataSettings,
-    Task,
-    TrainingSettings,
-    TrialConfig,
-)
+from tunecli.study_file.settings.setting_types import AnyTraining, mark
+from tunecli.study_file.settings.settings import WITHOUT, Component, Task, TrialConfig
 from tunecli.study_file.space.corner_cases import answering, distinct, pairs, singles
 from tunecli.study_file.space.tree import (
     COMPONENT_SLOTS,
@@ -46,7 +39,6 @@ from tunecli.study_file.text.document import Path
 from tunecli.study_file.text.problems import Problems, covers
 from tunecli.study_file.text.suggestions import listed
 
-_OF_ANY_TRAINING = ("epochs", "early_stopping", "max_time", "device", "threads", "deterministic")
 _USUAL = {"model": "MLP", "loss": "CrossEntropyLoss", "optimizer": "SGD"}
 
 MOST_PAIRS = 20_000
@@ -57,15 +49,21 @@ MOST_PARAMETERS = 500
 """Largest number of ranges and choices of a study."""
 
 
-def check_tree(tree: Tree, sections: Sections, task: Task | None, grammar: Grammar) -> None:
-    """Report everything that is wrong at some point of the search space."""
+def check_space(tree: Tree, sections: Sections, grammar: Grammar) -> None:
+    """Report everything that is wrong at some point of the search space, or with its metrics."""
+    _check_tree(tree, sections, grammar)
+    if sections.task is not None:
+        _check_metrics(sections, sections.task, grammar.problems)
+
+
+def _check_tree(tree: Tree, sections: Sections, grammar: Grammar) -> None:
     searched = parameters_of(tree)
     if len(searched) > MOST_PARAMETERS:
         n = f"{len(searched):,}"
         message = f"a study can have at most {MOST_PARAMETERS} ranges and choices, but got {n}."
         grammar.problems.add((), f"{message} Replace some of them with values.")
         return
-    _Checks(tree, sections, task, grammar).run(searched)
+    _Checks(tree, sections, grammar).run(searched)
     if trains_itself(tree):
         for path, message in _of_own_training(tree, sections):
             grammar.problems.add_new(path, message)
@@ -81,8 +79,8 @@ def _of_own_training(tree: Tree, sections: Sections) -> Iterator[tuple[Path, str
         message = "Hyperband requires the length of a trial: write training: {epochs: …}."
         yield ("search", "pruner"), message
     for slot, default in defaults.slots().items():
-        is_of_loop = slot[0] in SETTINGS and slot[1] not in _OF_ANY_TRAINING
-        if is_of_loop and tree.base[slot] != default:
+        is_setting = slot[0] in SETTINGS and tree.base[slot] != default
+        if is_setting and not mark(SETTINGS[slot[0]].model_fields[slot[1]], AnyTraining):
             message = (
                 "applies only to tunecli's own training loop. "
                 f"Write {slot[1]} under train, for your function."
@@ -95,7 +93,7 @@ def with_loss(tree: Tree, task: Task) -> Tree:
     return tree if trains_itself(tree) else tree.with_default(("loss",), defaults.loss(task))
 
 
-def check_metrics(sections: Sections, task: Task, problems: Problems) -> None:
+def _check_metrics(sections: Sections, task: Task, problems: Problems) -> None:
     """Report metrics that do not fit the task of the data."""
     fitting = [name for name, info in METRICS.items() if info.task in (None, task)]
     metrics: list[tuple[Path, Component]] = [
@@ -106,26 +104,17 @@ def check_metrics(sections: Sections, task: Task, problems: Problems) -> None:
         within: Path = (index,) if len(sections.objectives) > 1 else ()
         metrics.append((("objective", *within, one.direction), one.metric))
     for at, metric in metrics:
-        _check_metric(metric, at, fitting, task, problems)
-
-
-def _check_metric(
-    metric: Component, at: Path, fitting: list[str], task: Task, problems: Problems
-) -> None:
-    if metric.name in METRICS and metric.name not in fitting:
-        message = f"{metric.name} is for {METRICS[metric.name].task}, but the task is {task}."
-        problems.add_new(at, f"{message} Choose one of {listed(fitting, last='or')}.")
+        if metric.name in METRICS and metric.name not in fitting:
+            message = f"{metric.name} is for {METRICS[metric.name].task}, but the task is {task}."
+            problems.add_new(at, f"{message} Choose one of {listed(fitting, last='or')}.")
 
 
 class _Checks:
     """The checks of one tree at many points of its space."""
 
-    def __init__(
-        self, tree: Tree, sections: Sections, task: Task | None, grammar: Grammar
-    ) -> None:
-        self._tree = tree if task is None else with_loss(tree, task)
+    def __init__(self, tree: Tree, sections: Sections, grammar: Grammar) -> None:
+        self._tree = tree if sections.task is None else with_loss(tree, sections.task)
         self._sections = sections
-        self._task = task
         self._grammar = grammar
         self._problems: Problems = grammar.problems
         self._seen: set[str] = set()
@@ -169,10 +158,9 @@ class _Checks:
 
     def _check_rules(self, resolved: Resolved, known_wrong: frozenset[Path]) -> None:
         config = trial_config(_filled(resolved, trains_itself(self._tree)), self._sections)
-        assert config is not None
         all_conflicts = conflicts(config)
-        if self._task is not None:
-            all_conflicts += loss_conflicts(config.loss, self._task)
+        if self._sections.task is not None:
+            all_conflicts += loss_conflicts(config.loss, self._sections.task)
         for conflict in all_conflicts:
             self._report(conflict, resolved, known_wrong)
 
@@ -201,27 +189,21 @@ def _filled(resolved: Resolved, is_own: bool) -> Resolved:
     return replace(resolved, values=usual | resolved.values)
 
 
-def trial_config(resolved: Resolved, sections: Sections) -> TrialConfig | None:
-    """Return a configuration without ranges; None if a component is wrong or not yet known.
+def trial_config(resolved: Resolved, sections: Sections) -> TrialConfig:
+    """Return a configuration without ranges.
 
     Wrong settings have their defaults, so that the rules can check the others.
     """
-    parts: dict[str, Any] = {
-        name: resolved.values.get((name,))
-        for name in ("model", "loss", "optimizer", "schedule", "train")
-    }
+    parts: dict[str, Any] = {name: resolved.values.get((name,)) for name in ("schedule", "train")}
     for name in ("model", "loss", "optimizer"):
-        if parts[name] is None and parts["train"] is None:
-            return None
-        parts[name] = parts[name] or WITHOUT
-    data = sections.data or DataSettings(source="")
+        parts[name] = resolved.values.get((name,)) or WITHOUT
+    for section, settings in SETTINGS.items():
+        parts[section] = validated(settings, resolved.section(section))[0] or settings()
     objectives = sections.objectives or (defaults.objective("classification"),)
     return TrialConfig(
         seed=sections.seed,
-        data=data.model_copy(update=of_data(resolved)),
+        data=sections.shared_data.model_copy(update=of_data(resolved)),
         validation=sections.validation,
-        training=_settings(TrainingSettings, resolved.section("training")),
-        compression=_settings(CompressionSettings, resolved.section("compression")),
         objective=objectives[0],
         further_objectives=objectives[1:],
         constraints=sections.constraints,
@@ -249,8 +231,3 @@ def _with_their_lists(paths: frozenset[Path]) -> frozenset[Path]:
             path = path[:-1]
             with_lists.add(path)
     return frozenset(with_lists)
-
-
-def _settings(kind: type[AnySettings], given: dict[str, Any]) -> AnySettings:
-    settings, _ = validated(kind, given)
-    return settings or kind()

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
+from pydantic.fields import FieldInfo
+
+from tunecli.study_file.print_study import goal_sections
 from tunecli.study_file.read.read_sections import Sections
 from tunecli.study_file.settings.ranges import FloatRange, IntRange
-from tunecli.study_file.settings.settings import Component, Settings
+from tunecli.study_file.settings.setting_types import Effect, OnEdit, mark
+from tunecli.study_file.settings.settings import Component, SearchSettings
 from tunecli.study_file.space.tree import (
+    SETTINGS,
     SLOTS,
     Choice,
     ListNode,
@@ -21,14 +26,10 @@ from tunecli.study_file.space.tree import (
     Slots,
     Tree,
     component_data,
-    constraint_data,
     node_data,
-    objective_data,
 )
 from tunecli.study_file.study_file import StudyFile
 from tunecli.study_file.text.dump import inline
-
-Effect = Literal["budget", "search", "space", "refused"]
 
 
 @dataclass(frozen=True)
@@ -39,9 +40,6 @@ class Change:
         path: the setting or parameter.
         old: its old value, as text; "none" if it was missing.
         new: its new value.
-        effect: `budget`: changes how long the study runs; `search`: changes how the next trials
-            are suggested; `space`: widens or narrows a range; `refused`: makes old and new scores
-            incomparable, or leaves rows incomplete.
     """
 
     path: str
@@ -53,57 +51,38 @@ class Change:
         return f"{self.path}: {self.old} → {self.new}"
 
 
-_EFFECTS: dict[str, Effect] = {
-    "trials": "budget",
-    "timeout": "budget",
-    "attempts": "budget",
-    "baselines": "budget",
-    "keep_models": "budget",
-    "sampler": "search",
-    "pruner": "search",
-    "parallel": "search",
-    "order": "search",
-    "learn_from": "refused",
-}
-
-_MAX_TIME = ("training", "max_time")  # ends a trial, but changes no score
-
-
 def changes(old: StudyFile, new: StudyFile) -> tuple[Change, ...]:
     """Return every difference that matters, in the order of the sections.
 
     Names, text and the order of keys do not matter. Both must be completed, or neither.
     """
-    return (
-        *_shared(old.sections, new.sections),
-        *_trees(old.tree, new.tree),
-        *_searches(old, new),
-    )
+    return (*_shared(old, new), *_trees(old.tree, new.tree), *_searches(old, new))
 
 
 def _shared(old: Sections, new: Sections) -> Iterator[Change]:
     """Yield changes in what every trial shares, all of which affects scores."""
-    yield from _settings("", {"seed": old.seed}, {"seed": new.seed})
+    yield from _differing("seed", old.seed, new.seed)
     in_tree = {"scale", "augment"}
-    yield from _settings("data.", _dump(old.data, in_tree), _dump(new.data, in_tree))
-    yield from _settings("validation.", _dump(old.validation), _dump(new.validation))
-    before, after = (objective_data(s.objectives) for s in (old, new))
-    yield from _differing("objective", before, after)
-    before, after = (constraint_data(s.constraints) or None for s in (old, new))
-    yield from _differing("constraints", before, after)
-    before, after = ([component_data(m) for m in s.metrics] for s in (old, new))
-    yield from _differing("metrics", before or None, after or None)
+    yield from _settings("data.", *(s.shared_data.model_dump(exclude=in_tree) for s in (old, new)))
+    yield from _settings("validation.", *(s.validation.model_dump() for s in (old, new)))
+    before, after = goal_sections(old), goal_sections(new)
+    for section in ("objective", "constraints", "metrics"):
+        yield from _differing(section, before.get(section), after.get(section))
 
 
 def _searches(old: StudyFile, new: StudyFile) -> Iterator[Change]:
-    before, after = old.search, new.search
-    for key, effect in _EFFECTS.items():
-        old_value, new_value = (_in_data(getattr(search, key)) for search in (before, after))
-        yield from _differing(f"search.{key}", old_value, new_value, effect)
-    starts = [(s.start_with, s.start_from) for s in (old, new)]
-    if starts[0] != starts[1]:
-        written = [s.sections.start_with for s in (old, new)]
-        yield Change("search.start_with", inline(written[0]), inline(written[1]), "refused")
+    effects = {key: _effect(field) for key, field in SearchSettings.model_fields.items()}
+    for key in sorted(effects, key=lambda key: effects[key] != "budget"):
+        before, after = (_in_data(getattr(study.search, key)) for study in (old, new))
+        yield from _differing(f"search.{key}", before, after, effects[key])
+    if (old.start_with, old.start_from) != (new.start_with, new.start_from):
+        before, after = (inline(study.written_start) for study in (old, new))
+        yield Change("search.start_with", before, after, "refused")
+
+
+def _effect(field: FieldInfo) -> Effect:
+    marked = mark(field, OnEdit)
+    return marked.effect if marked else "refused"
 
 
 def _trees(old: Tree, new: Tree) -> Iterator[Change]:
@@ -119,63 +98,59 @@ def _trees(old: Tree, new: Tree) -> Iterator[Change]:
 
 def _slots(old: Slots, new: Slots, prefix: str) -> Iterator[Change]:
     for slot in SLOTS:
+        settings = SETTINGS.get(slot[0])
+        own = mark(settings.model_fields[slot[1]], OnEdit) if settings else None
         for change in _nodes(prefix + ".".join(slot), old.get(slot), new.get(slot)):
-            yield replace(change, effect="budget") if slot == _MAX_TIME else change
+            yield replace(change, effect=own.effect) if own else change
 
 
 def _nodes(path: str, old: Node | None, new: Node | None) -> Iterator[Change]:
     """Yield the differences between two nodes, down to single ranges and values."""
-    if isinstance(old, Number) and isinstance(new, Number):
-        yield from _ranges(path, old.range, new.range)
-    elif isinstance(old, OptionalRange) and isinstance(new, OptionalRange):
-        yield from _nodes(path, old.inside, new.inside)
-        yield from _differing(f"{path}.or", old.otherwise, new.otherwise)
-    elif isinstance(old, Choice) and isinstance(new, Choice) and old.range == new.range:
-        yield from _options(path, old, new)
-    elif isinstance(old, Choice) and isinstance(new, Choice) and _have_names(old, new):
-        yield from _labels(path, old, new)
-    elif isinstance(old, Named) and isinstance(new, Named) and old.component == new.component:
-        yield from _fields(f"{path}.{old.component}", old.arguments, new.arguments)
-    elif isinstance(old, Record) and isinstance(new, Record):
-        yield from _fields(path, old.fields, new.fields)
-    elif (
-        isinstance(old, ListNode)
-        and isinstance(new, ListNode)
-        and len(old.nodes) == len(new.nodes)
-    ):
-        for index, pair in enumerate(zip(old.nodes, new.nodes, strict=True)):
-            yield from _nodes(f"{path}[{index}]", *pair)
-    else:
-        yield from _differing(path, _written(old), _written(new))
+    match old, new:
+        case Number(range=before), Number(range=after):
+            yield from _ranges(path, before, after)
+        case OptionalRange(), OptionalRange():
+            yield from _nodes(path, old.inside, new.inside)
+            yield from _differing(f"{path}.or", old.otherwise, new.otherwise)
+        case Choice(), Choice() if old.range == new.range or _have_names(old, new):
+            yield from _choices(path, old, new)
+        case Named(), Named() if old.component == new.component:
+            yield from _fields(f"{path}.{old.component}", old.arguments, new.arguments)
+        case Record(), Record():
+            yield from _fields(path, old.fields, new.fields)
+        case ListNode(), ListNode() if len(old.nodes) == len(new.nodes):
+            for index, pair in enumerate(zip(old.nodes, new.nodes, strict=True)):
+                yield from _nodes(f"{path}[{index}]", *pair)
+        case _:
+            yield from _differing(path, _written(old), _written(new))
 
 
-def _labels(path: str, old: Choice, new: Choice) -> Iterator[Change]:
+def _choices(path: str, old: Choice, new: Choice) -> Iterator[Change]:
     """Yield options that were added, removed or moved, and changes inside the others."""
-    before, after = ({o.category: o for o in choice.options} for choice in (old, new))
-    shared = [label for label in before if label in after]
+    before, after = ({o.category: o.node for o in choice.options} for choice in (old, new))
     for label in before:
         if label not in after:
             yield Change(f"{path}.{label}", "present", "removed", "refused")
     for label in after:
         if label not in before:
             yield Change(f"{path}.{label}", "absent", "added", "refused")
-    if shared != [label for label in after if label in before] or len(before) == len(shared):
+    shared = [label for label in before if label in after]
+    is_moved = shared != [label for label in after if label in before]
+    if old.range != new.range and (is_moved or len(before) == len(shared)):
         names = [", ".join(str(label) for label in labels) for labels in (before, after)]
         yield Change(path, names[0], names[1], "refused")
-    pair = tuple(before[label] for label in shared), tuple(after[label] for label in shared)
-    yield from _options(path, replace(old, options=pair[0]), replace(new, options=pair[1]))
+    for label in shared:
+        yield from _option(f"{path}.{label}", before[label], after[label])
 
 
-def _options(path: str, old: Choice, new: Choice) -> Iterator[Change]:
-    """Yield differences inside the options of a choice, whose labels replace classes in paths."""
-    for before, after in zip(old.options, new.options, strict=True):
-        below, one, other = f"{path}.{before.category}", before.node, after.node
-        if isinstance(one, Named) and isinstance(other, Named):
-            yield from _differing(below, one.component, other.component)
-            if one.component == other.component:
-                yield from _fields(below, one.arguments, other.arguments)
-        else:
-            yield from _nodes(below, one, other)
+def _option(path: str, old: Node, new: Node) -> Iterator[Change]:
+    """Yield differences inside an option of a choice, whose label replaces a class in paths."""
+    if isinstance(old, Named) and isinstance(new, Named):
+        yield from _differing(path, old.component, new.component)
+        if old.component == new.component:
+            yield from _fields(path, old.arguments, new.arguments)
+    else:
+        yield from _nodes(path, old, new)
 
 
 def _have_names(*choices: Choice) -> bool:
@@ -219,10 +194,6 @@ def _differing(path: str, old: Any, new: Any, effect: Effect = "refused") -> Ite
 
 def _as_text(data: Any) -> str:
     return data if isinstance(data, str) else inline(data)
-
-
-def _dump(settings: Settings | None, but: set[str] | None = None) -> dict[str, Any]:
-    return settings.model_dump(exclude=but) if settings else {}
 
 
 def _in_data(value: Any) -> Any:

@@ -15,10 +15,8 @@ from typing import Any
 from tunecli.study_file.catalogue import component_arguments, names
 from tunecli.study_file.catalogue.names import ALIASES, CODE_KINDS, Kind
 from tunecli.study_file.catalogue.signatures import Argument
-from tunecli.study_file.field_docs import described, first_paragraph
-from tunecli.study_file.settings.bundled import BUNDLED
-from tunecli.study_file.settings.durations import PATTERN
 from tunecli.study_file.settings.metric_names import METRICS
+from tunecli.study_file.settings.setting_types import NoRange, mark
 from tunecli.study_file.settings.settings import (
     CompressionSettings,
     DataSettings,
@@ -28,7 +26,7 @@ from tunecli.study_file.settings.settings import (
     TrainingSettings,
     ValidationSettings,
 )
-from tunecli.study_file.settings.source_kinds import TORCHVISION
+from tunecli.study_file.settings.source_kinds import BUNDLED, TORCHVISION
 from tunecli.study_file.settings.switching_off import off_values
 
 Schema = dict[str, Any]
@@ -42,11 +40,6 @@ _CODE = r"^[^:]+:[A-Za-z_]\w*$"
 
 _NONE: Schema = {"enum": [None, "none"]}
 _SCALAR: Schema = {"type": ["number", "string", "boolean", "null"]}
-_DURATION: Schema = {
-    "type": "string",
-    "pattern": f"^{PATTERN}$",
-    "description": "A time, such as 2h, 90m, 1h30m or 45s.",
-}
 
 
 def json_schema() -> Schema:
@@ -54,17 +47,21 @@ def json_schema() -> Schema:
     parts: dict[str, Schema] = {}
     for kind in (*_SEARCHED, *_FIXED):
         parts[kind] = _component(kind)
-        parts |= _arguments_of_all(kind)
+        for name in names.names(kind):
+            parts[_arguments_name(kind, name)] = _arguments(kind, name)
     parts["training"] = _section(TrainingSettings, searched=True)
     parts["compression"] = _section(CompressionSettings, searched=True)
-    parts["training"]["properties"]["max_time"].update(_duration())  # cannot be a range
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "tunecli study file",
         **_closed(_sections()),
         "if": {"not": {"required": ["train"]}},
         "then": {"required": ["data", "model", "optimizer"]},
-        "$defs": {**parts, **_ranges()},
+        "$defs": {
+            **parts,
+            "float_range": _number_range("float", "number"),
+            "int_range": _number_range("int", "integer"),
+        },
     }
 
 
@@ -77,12 +74,12 @@ def _sections() -> dict[str, Schema]:
         },
         "seed": {"type": "integer", "minimum": 0, "default": 0},
         "data": _data(),
-        "validation": _any_of([_section(ValidationSettings), _NONE]),
+        "validation": _any_of(_section(ValidationSettings), _NONE),
         **_trained_parts(),
         "objective": _objectives(),
         "constraints": _constraints(),
-        "metrics": _any_of([{"type": "array", "items": _ref("metric")}, _NONE]),
-        "search": _any_of([_search(), _NONE]),
+        "metrics": _any_of({"type": "array", "items": _ref("metric")}, _NONE),
+        "search": _any_of(_search(), _NONE),
         "variant": {
             "description": "Settings that change together: the chosen branch replaces them.",
             **_only("choice", _labelled_branches()),
@@ -92,21 +89,15 @@ def _sections() -> dict[str, Schema]:
 
 def _trained_parts() -> dict[str, Schema]:
     """Return the sections that can contain ranges and that a variant can replace."""
-    return {
-        "model": _ref("model"),
-        "loss": _ref("loss"),
-        "optimizer": _ref("optimizer"),
-        "schedule": _any_of([_ref("schedule"), _NONE]),
-        "train": _any_of([_ref("train"), _NONE]),
-        "training": _any_of([_ref("training"), _NONE]),
-        "compression": _any_of([_ref("compression"), _NONE]),
-    }
+    optional = ("schedule", "train", "training", "compression")
+    required = {name: _ref(name) for name in ("model", "loss", "optimizer")}
+    return required | {name: _any_of(_ref(name), _NONE) for name in optional}
 
 
 def _labelled_branches() -> Schema:
     """Return the schema of the branches of a variant: parts of the file, by label."""
     parts = _closed({"data": _closed(_prepared()), **_trained_parts()})
-    branch = _any_of([parts, _NONE])
+    branch = _any_of(parts, _NONE)
     return {"type": "object", "minProperties": 1, "additionalProperties": branch}
 
 
@@ -114,19 +105,19 @@ def _data() -> Schema:
     """Return the schema of `data`: the name of a source, or settings with a source."""
     files = {"type": "string", "pattern": "[./:]", "description": "A file, folder or function."}
     code = {**_closed({}), "patternProperties": {_CODE: {"type": ["object", "null"]}}}
-    source = _any_of([{"enum": [*sorted(BUNDLED), *TORCHVISION]}, files, code])
+    source = _any_of({"enum": [*sorted(BUNDLED), *TORCHVISION]}, files, code)
     section = _section(DataSettings, replaced={"source": source, **_prepared()})
-    return _any_of([source, {**section, "required": ["source"]}])
+    return _any_of(source, {**section, "required": ["source"]})
 
 
 def _prepared() -> dict[str, Schema]:
     """Return the data settings that a variant can replace."""
-    one = _any_of([_ref("augmentation"), _NONE])
-    several = _any_of([{"type": "array", "items": one}, one])
+    one = _any_of(_ref("augmentation"), _NONE)
+    several = _any_of({"type": "array", "items": one}, one)
     labelled = {"type": "object", "additionalProperties": several, "minProperties": 1}
     return {
-        "scale": _any_of([_ref("scale"), _NONE]),
-        "augment": _any_of([several, _only("choice", labelled)]),
+        "scale": _any_of(_ref("scale"), _NONE),
+        "augment": _any_of(several, _only("choice", labelled)),
     }
 
 
@@ -134,48 +125,36 @@ def _objectives() -> Schema:
     """Return the schema of objectives: metrics of the right direction, and the user's own."""
     directions: tuple[Direction, ...] = ("maximize", "minimize")
     one = _any_of(
-        [
-            _only(direction, {"allOf": [_ref("metric"), _metrics_named(direction)]})
-            for direction in directions
-        ]
+        *(_only(way, {"allOf": [_ref("metric"), _metrics_named(way)]}) for way in directions)
     )
-    return _any_of([one, {"type": "array", "items": one, "minItems": 1}, _NONE])
+    return _any_of(one, {"type": "array", "items": one, "minItems": 1}, _NONE)
 
 
 def _constraints() -> Schema:
     """Return the schema of limits by metric, some with a unit: `{size: {max: 200KB}}`."""
-    limit = _any_of(
-        [{"type": "number"}, {"type": "string", "pattern": r"^[0-9.e+-]+ *[A-Za-zµ]+$"}]
-    )
+    with_unit = {"type": "string", "pattern": r"^[0-9.e+-]+ *[A-Za-zµ]+$"}
+    limit = _any_of({"type": "number"}, with_unit)
     limits = {**_closed({"min": limit, "max": limit}), "minProperties": 1}
-    return _any_of([{"type": "object", "additionalProperties": limits}, _NONE])
+    return _any_of({"type": "object", "additionalProperties": limits}, _NONE)
 
 
 def _metrics_named(direction: Direction) -> Schema:
     names = [info.name for info in METRICS.values() if info.direction == direction]
-    name = _any_of([{"enum": names}, {"type": "string", "pattern": _CODE}])
-    return _any_of([name, {"type": "object", "propertyNames": name}])
-
-
-def _duration() -> Schema:
-    return _any_of([{"type": "number", "exclusiveMinimum": 0}, _DURATION, _NONE])
+    name = _any_of({"enum": names}, {"type": "string", "pattern": _CODE})
+    return _any_of(name, {"type": "object", "propertyNames": name})
 
 
 def _search() -> Schema:
     """Return the schema of `search`: budgets, sampler, pruner, and `start_with`."""
     best: Schema = {"type": "integer", "minimum": 1}
-    another_study = {**_closed({"study": {"type": "string"}, "best": best}), "required": ["study"]}
+    another_study = _closed({"study": {"type": "string"}, "best": best}, required=["study"])
     section = _section(
         SearchSettings,
-        replaced={
-            "timeout": _duration(),
-            "sampler": _ref("sampler"),
-            "pruner": _any_of([_ref("pruner"), _NONE]),
-        },
+        replaced={"sampler": _ref("sampler"), "pruner": _any_of(_ref("pruner"), _NONE)},
     )
     section["properties"]["start_with"] = {
         "description": "Configurations to try first; the sampler suggests what one leaves out.",
-        **_any_of([{"type": "array", "items": {"type": "object"}}, another_study]),
+        **_any_of({"type": "array", "items": {"type": "object"}}, another_study),
     }
     return section
 
@@ -196,16 +175,17 @@ def _section(
     made = settings.model_json_schema()
     made["properties"].pop("arguments", None)  # are written below the source
     nested = made.get("$defs", {})
-    words = described(settings)
     properties = {}
-    for name, schema in made["properties"].items():
-        extras = {key: schema[key] for key in ("default",) if key in schema}
-        schema = (replaced or {}).get(name) or _written(schema, nested)
-        if off_values(settings.model_fields[name]) not in ([], [None]):
-            schema = _any_of([schema, _NONE])
-        extras |= {"description": words[name]} if name in words else {}
-        properties[name] = (_searchable(schema) if searched else schema) | _plain_default(extras)
-    return {"description": first_paragraph(settings), **_closed(properties)}
+    for name, made_schema in made["properties"].items():
+        told = _told(made_schema)
+        schema = (replaced or {}).get(name) or _written(made_schema, nested)
+        field = settings.model_fields[name]
+        if off_values(field) not in ([], [None]):
+            schema = _any_of(schema, _NONE)
+        can_vary = searched and not mark(field, NoRange)
+        properties[name] = (_searchable(schema) if can_vary else schema) | told
+    about = made["description"].partition("\n\n")[0]
+    return {"description": _one_line(about), **_closed(properties)}
 
 
 def _written(schema: Schema, nested: dict[str, Schema]) -> Schema:
@@ -222,11 +202,16 @@ def _written(schema: Schema, nested: dict[str, Schema]) -> Schema:
     return result
 
 
-def _plain_default(extras: Schema) -> Schema:
-    """Replace the default of a component, which pydantic prints as a mapping, by its name."""
-    if isinstance(extras.get("default"), dict):
-        extras["default"] = extras["default"]["name"]
-    return extras
+def _told(schema: Schema) -> Schema:
+    """Take the default and the description out of a setting's schema; a component by its name."""
+    told: Schema = {key: schema.pop(key) for key in ("default", "description") if key in schema}
+    if isinstance(told.get("default"), dict):
+        told["default"] = told["default"]["name"]
+    return told | {"description": _one_line(told["description"])}
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 # Components, from the catalogue
@@ -239,26 +224,19 @@ def _component(kind: Kind) -> Schema:
         for full in names.names(kind)
         for written in _spellings(kind, full)
     }
-    own = {_CODE: {"type": ["object", "null"]}} if kind in CODE_KINDS else {}
-    named: list[Schema] = [{"enum": list(arguments)}] if arguments else []
-    single = [
-        *named,
-        *({"type": "string", "pattern": pattern} for pattern in own),
-        {
-            **_closed(arguments),
-            "minProperties": 1,
-            "maxProperties": 1,
-            **({"patternProperties": own} if own else {}),
-        },
-    ]
+    own: Schema = {}
+    single: list[Schema] = [{"enum": list(arguments)}] if arguments else []
+    if kind in CODE_KINDS:
+        own = {"patternProperties": {_CODE: {"type": ["object", "null"]}}}
+        single.append({"type": "string", "pattern": _CODE})
+    single.append({**_closed(arguments), "minProperties": 1, "maxProperties": 1, **own})
     if kind not in _SEARCHED:
-        return _any_of(single)
-    one = _any_of([*single, _NONE])
+        return _any_of(*single)
+    one = _any_of(*single, _NONE)
     listed = {"type": "array", "items": one, "minItems": 1}
-    labelled = {"type": "object", "properties": arguments, "additionalProperties": one}
-    labelled |= {"patternProperties": own} if own else {}
-    branches = _any_of([listed, {**labelled, "minProperties": 1}])
-    return _any_of([*single, _only("choice", branches)])
+    labelled = {"type": "object", "properties": arguments, "additionalProperties": one, **own}
+    branches = _any_of(listed, {**labelled, "minProperties": 1})
+    return _any_of(*single, _only("choice", branches))
 
 
 def _spellings(kind: Kind, full: str) -> list[str]:
@@ -273,23 +251,19 @@ def _arguments_name(kind: Kind, name: str) -> str:
     return "torchvision" if is_open else f"{kind}.{name}"
 
 
-def _arguments_of_all(kind: Kind) -> dict[str, Schema]:
-    return {_arguments_name(kind, name): _arguments(kind, name) for name in names.names(kind)}
-
-
 def _arguments(kind: Kind, name: str) -> Schema:
     """Return the schema of the mapping of a component's arguments."""
     signature = component_arguments.signature(kind, name)
     properties = {a.name: _argument(kind, name, a) for a in signature.arguments}
     required = [argument.name for argument in signature.arguments if argument.required]
     mapping = {**_closed(properties, required), "additionalProperties": signature.open}
-    return mapping if required else _any_of([mapping, _NONE])
+    return mapping if required else _any_of(mapping, _NONE)
 
 
 def _argument(kind: Kind, name: str, argument: Argument) -> Schema:
     nested = component_arguments.nested_kind(kind, name, argument.name)
     if nested is not None:
-        schema = _any_of([_ref(nested), _NONE])
+        schema = _any_of(_ref(nested), _NONE)
     else:
         schema = component_arguments.argument_type(kind, name, argument).schema
         schema = _searchable(schema) if kind in _SEARCHED else schema
@@ -300,15 +274,8 @@ def _argument(kind: Kind, name: str, argument: Argument) -> Schema:
 # Ranges
 
 
-def _ranges() -> dict[str, Schema]:
-    """Return the schemas of ranges, which can replace values."""
-    return {
-        "float_range": _number_range("float", "number"),
-        "int_range": _number_range("int", "integer"),
-    }
-
-
 def _number_range(word: str, number: str) -> Schema:
+    """Return the schema of a range of numbers, which can replace a value."""
     ends = {"type": "array", "items": {"type": number}, "minItems": 2, "maxItems": 2}
     return _closed(
         {
@@ -329,8 +296,8 @@ def _searchable(schema: Schema) -> Schema:
     inner = _with_searchable_parts(schema)
     options: Schema = {"type": "array", "items": inner, "minItems": 1}
     labelled: Schema = {"type": "object", "minProperties": 1}
-    choice = _only("choice", _any_of([options, labelled]))
-    return _any_of([inner, *_number_ranges(schema), choice])
+    choice = _only("choice", _any_of(options, labelled))
+    return _any_of(inner, *_number_ranges(schema), choice)
 
 
 def _with_searchable_parts(schema: Schema) -> Schema:
@@ -369,7 +336,7 @@ def _ref(name: str) -> Schema:
     return {"$ref": f"#/$defs/{name}"}
 
 
-def _any_of(members: Sequence[Schema]) -> Schema:
+def _any_of(*members: Schema) -> Schema:
     """Return `anyOf`, with nested ones flattened."""
     flat: list[Schema] = []
     for member in members:
@@ -379,11 +346,7 @@ def _any_of(members: Sequence[Schema]) -> Schema:
 
 def _closed(properties: dict[str, Schema], required: Sequence[str] = ()) -> Schema:
     """Return the schema of a mapping with these keys only."""
-    closed: Schema = {
-        "type": "object",
-        "properties": properties,
-        "additionalProperties": False,
-    }
+    closed: Schema = {"type": "object", "properties": properties, "additionalProperties": False}
     return {**closed, "required": list(required)} if required else closed
 
 

@@ -1,12 +1,19 @@
-"""Return a study as plain data with all defaults, in the order of the sections."""
+"""Print a study with all defaults, or one of its trials without defaults."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from tunecli.study_file.read.read_sections import SECTIONS, Sections
-from tunecli.study_file.settings.settings import DataSettings, SearchSettings, ValidationSettings
-from tunecli.study_file.settings.source_kinds import KINDS_OF, NO_SOURCE, kind_of
+from tunecli.study_file.settings.setting_types import OnlyFor, mark
+from tunecli.study_file.settings.settings import (
+    WITHOUT,
+    DataSettings,
+    SearchSettings,
+    TrialConfig,
+    ValidationSettings,
+)
+from tunecli.study_file.settings.source_kinds import NO_SOURCE, kind_of
 from tunecli.study_file.space.tree import (
     LIST_SLOTS,
     SETTINGS,
@@ -19,32 +26,29 @@ from tunecli.study_file.space.tree import (
     node_data,
     objective_data,
 )
+from tunecli.study_file.text.dump import to_text
 
 _OFF_BY_DEFAULT = frozenset({*LIST_SLOTS, *(slot for slot in SLOTS if slot[0] in SETTINGS)})
+_APART = {"scale", "augment", "arguments"}
+"""Settings of `data` that are components or their arguments."""
 
 
 def study_data(sections: Sections, tree: Tree) -> dict[str, Any]:
     """Return the data of a study file in which only what depends on the data is left open."""
     slots = _nested(tree.base, drop_none=True)
-    data = _data_settings(sections.data) if sections.data else {}
+    data = _data_settings(sections.shared_data)
     scale = slots.pop("data")
     file: dict[str, Any] = {
         "study": sections.name,
         "seed": sections.seed,
-        "data": {**data, **scale} if data.get("source") != NO_SOURCE else NO_SOURCE,
+        "data": {**data, **scale} if data["source"] != NO_SOURCE else NO_SOURCE,
     }
     if sections.validation != ValidationSettings():
         file["validation"] = sections.validation.model_dump(exclude_none=True)
-    file |= slots
-    if sections.objectives:
-        file["objective"] = objective_data(sections.objectives)
-    if sections.constraints:
-        file["constraints"] = constraint_data(sections.constraints)
-    if sections.metrics:
-        file["metrics"] = [component_data(metric) for metric in sections.metrics]
+    file |= slots | goal_sections(sections)
     file["search"] = _search_data(sections.search)
-    if sections.start_with:
-        file["search"]["start_with"] = sections.start_with
+    if sections.written_start:
+        file["search"]["start_with"] = sections.written_start
     if tree.branches:
         branches = {label: _nested(slots) for label, slots in tree.branches.items()}
         file["variant"] = {"choice": branches}
@@ -54,12 +58,12 @@ def study_data(sections: Sections, tree: Tree) -> dict[str, Any]:
 def _data_settings(data: DataSettings) -> dict[str, Any]:
     """Return settings that are on, or off against their default, and apply to the source."""
     kind = kind_of(data.source)
-    fields = DataSettings.model_fields
     settings = {
         name: value
-        for name, value in data.model_dump(exclude={"scale", "augment", "arguments"}).items()
-        if not (value is None or value is False or value == []) or value != fields[name].default
-        if f"data.{name}" not in KINDS_OF or kind in KINDS_OF[f"data.{name}"]
+        for name, value in data.model_dump(exclude=_APART).items()
+        for field in (DataSettings.model_fields[name],)
+        if not (value is None or value is False or value == []) or value != field.default
+        if (only := mark(field, OnlyFor)) is None or kind in only.kinds
     }
     if data.arguments:
         settings["source"] = {data.source: data.arguments}
@@ -85,3 +89,46 @@ def _search_data(search: SearchSettings) -> dict[str, Any]:
     data["sampler"] = component_data(search.sampler)
     data["pruner"] = component_data(search.pruner) or "none"
     return data
+
+
+def to_yaml(config: TrialConfig, name: str, header: str = "") -> str:
+    """Return the study file of one trial.
+
+    It contains everything that scores depend on, except defaults that are independent of the task.
+    Its search is this one trial.
+
+    Args:
+        name: name of the new study.
+        header: lines to put at the top as comments.
+    """
+    file: dict[str, Any] = {"study": name, "seed": config.seed, "data": _data(config.data)}
+    for section in ("validation", "training", "compression"):
+        file[section] = getattr(config, section).model_dump(exclude_defaults=True)
+    for section in ("model", "loss", "optimizer", "schedule", "train"):
+        component = getattr(config, section)
+        file[section] = None if component == WITHOUT else component_data(component)
+    file["compression"] = file["compression"] or None
+    file |= goal_sections(config)
+    file["search"] = {"trials": 1}
+    comment = "".join(f"# {line}".rstrip() + "\n" for line in header.splitlines())
+    return comment + to_text({key: file[key] for key in SECTIONS if file.get(key) is not None})
+
+
+def _data(data: DataSettings) -> Any:
+    changed = data.model_dump(exclude_defaults=True, exclude={"source", *_APART})
+    if data.scale != DataSettings.model_fields["scale"].default:
+        changed["scale"] = component_data(data.scale)
+    if data.augment:
+        changed["augment"] = [component_data(component) for component in data.augment]
+    source = {data.source: data.arguments} if data.arguments else data.source
+    return {"source": source, **changed} if changed or data.arguments else source
+
+
+def goal_sections(study: Sections | TrialConfig) -> dict[str, Any]:
+    """Return the sections of what is measured, without empty ones."""
+    sections = {
+        "objective": objective_data(study.objectives),
+        "constraints": constraint_data(study.constraints),
+        "metrics": [component_data(metric) for metric in study.metrics],
+    }
+    return {name: data for name, data in sections.items() if data}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path as FilePath
 from typing import Any
@@ -11,14 +11,7 @@ from typing import Any
 from tunecli.errors import DataError, Problem, StudyFileError, TunecliError
 from tunecli.files.small import read_small
 from tunecli.study_file.catalogue.allowed_code import NO_CODE, AllowedCode
-from tunecli.study_file.check_space import (
-    check_metrics,
-    check_tree,
-    of_data,
-    trial_config,
-    with_loss,
-)
-from tunecli.study_file.code_in_use import changed_code, code_in_use
+from tunecli.study_file.check_space import check_space, of_data, trial_config, with_loss
 from tunecli.study_file.print_study import study_data
 from tunecli.study_file.read import defaults
 from tunecli.study_file.read.overrides import with_overrides
@@ -26,21 +19,19 @@ from tunecli.study_file.read.read_components import Grammar
 from tunecli.study_file.read.read_sections import SECTIONS, SectionReader, Sections
 from tunecli.study_file.read.read_tree import read_tree
 from tunecli.study_file.read_start_with import Assignment, StartFrom, read_start_with
+from tunecli.study_file.settings.code_names import CodeName
 from tunecli.study_file.settings.ranges import Parameter
 from tunecli.study_file.settings.settings import (
-    Component,
     CompressionSettings,
-    Constraint,
     DataSettings,
     Objective,
     SearchSettings,
     Task,
     TrainingSettings,
     TrialConfig,
-    ValidationSettings,
 )
 from tunecli.study_file.space import walk
-from tunecli.study_file.space.tree import Tree
+from tunecli.study_file.space.tree import Named, Tree, children
 from tunecli.study_file.space.walk import Suggest, first_value
 from tunecli.study_file.text.document import LARGEST_FILE, Document, Path
 from tunecli.study_file.text.dump import inline, to_text
@@ -49,9 +40,9 @@ from tunecli.study_file.text.scalars import Scalar
 from tunecli.study_file.text.suggestions import closest, did_you_mean, listed
 
 
-@dataclass(frozen=True)
-class StudyFile:
-    """A study file without mistakes.
+@dataclass(frozen=True, kw_only=True)
+class StudyFile(Sections):
+    """A study file without mistakes; `completed` fills in what depends on the data.
 
     Two are equal if they mean the same study, even if their texts differ.
 
@@ -59,7 +50,6 @@ class StudyFile:
         text: the text as read.
         file: its path, for messages.
         overrides: `path=value` from the command line, already applied.
-        sections: the settings that every trial shares.
         tree: the settings that can be searched.
         start_with: partial assignments to try first, by parameter name.
         start_from: another study whose best trials are tried first.
@@ -69,7 +59,6 @@ class StudyFile:
     text: str = field(compare=False, repr=False)
     file: str = field(compare=False)
     overrides: tuple[str, ...] = field(compare=False)
-    sections: Sections
     tree: Tree = field(repr=False)
     start_with: tuple[Assignment, ...] = ()
     start_from: StartFrom | None = None
@@ -102,22 +91,19 @@ class StudyFile:
         data: dict[str, Any] = document.data
         sections = SectionReader(data, file, grammar, folder).read()
         tree = read_tree(data, grammar)
-        check_tree(tree, sections, sections.task, grammar)
-        if sections.task is not None:
-            check_metrics(sections, sections.task, problems)
-        start_with, start_from = read_start_with(sections.start_with, tree, problems)
+        check_space(tree, sections, grammar)
+        start_with, start_from = read_start_with(sections.written_start, tree, problems)
         problems.raise_any()
-        return cls(text, file, tuple(overrides), sections, tree, start_with, start_from, code)
-
-    @property
-    def name(self) -> str:
-        """The name of the study."""
-        return self.sections.name
-
-    @property
-    def seed(self) -> int:
-        """The seed of sampling and training; it does not affect the folds."""
-        return self.sections.seed
+        return cls(
+            **vars(sections),
+            text=text,
+            file=file,
+            overrides=tuple(overrides),
+            tree=tree,
+            start_with=start_with,
+            start_from=start_from,
+            code=code,
+        )
 
     @cached_property
     def _first(self) -> walk.Resolved:
@@ -127,43 +113,12 @@ class StudyFile:
     @cached_property
     def data(self) -> DataSettings:
         """The data settings, with every range at its first value."""
-        assert self.sections.data is not None  # required
-        return self.sections.data.model_copy(update=of_data(self._first))
+        return self.shared_data.model_copy(update=of_data(self._first))
 
     @cached_property
     def training(self) -> TrainingSettings:
         """The training settings, with every range at its first value."""
         return TrainingSettings(**self._first.section("training"))
-
-    @property
-    def validation(self) -> ValidationSettings:
-        """The validation settings; open until `completed` unless the file sets them."""
-        return self.sections.validation
-
-    @property
-    def objective(self) -> Objective | None:
-        """The first objective; None until `completed` unless the file sets it."""
-        return next(iter(self.objectives), None)
-
-    @property
-    def objectives(self) -> tuple[Objective, ...]:
-        """All objectives, in order."""
-        return self.sections.objectives
-
-    @property
-    def constraints(self) -> tuple[Constraint, ...]:
-        """The limits of every trial."""
-        return self.sections.constraints
-
-    @property
-    def metrics(self) -> tuple[Component, ...]:
-        """Other metrics to measure."""
-        return self.sections.metrics
-
-    @property
-    def search(self) -> SearchSettings:
-        """The settings of the search."""
-        return self.sections.search
 
     @cached_property
     def parameters(self) -> tuple[Parameter, ...]:
@@ -178,7 +133,7 @@ class StudyFile:
         """
         return walk.optional_ranges(self.tree)
 
-    def completed(self, task: Task, n_rows: int, given: Collection[str] = ()) -> StudyFile:
+    def completed(self, task: Task, n_rows: int, given: Collection[str] = ()) -> Study:
         """Return the study with defaults that depend on the data: loss, objective, validation.
 
         Args:
@@ -188,32 +143,63 @@ class StudyFile:
         Raises:
             StudyFileError: something does not fit the task.
         """
-        tree = with_loss(self.tree, task)
         objectives = self.objectives or (defaults.objective(task),)
         optimized = [one.metric for one in objectives]
-        sections = replace(
-            self.sections,
-            task=task,
-            data=defaults.with_data_defaults(self.sections.data, given),
-            validation=defaults.validation(self.validation, n_rows, given),
-            objectives=objectives,
-            metrics=tuple(m for m in self.metrics if m not in optimized),
-        )
-        if self.sections.task != task:  # otherwise `from_text` has checked it
+        written = {one.name: getattr(self, one.name) for one in fields(self)}
+        completed: dict[str, Any] = {
+            "task": task,
+            "tree": with_loss(self.tree, task),
+            "shared_data": defaults.with_data_defaults(self.shared_data, given),
+            "validation": defaults.validation(self.validation, n_rows, given),
+            "objectives": objectives,
+            "metrics": tuple(m for m in self.metrics if m not in optimized),
+        }
+        study = Study(**written | completed)
+        if self.task != task:  # otherwise `from_text` has checked it
             _, problems = _document(self.text, self.file, self.overrides)
-            check_tree(tree, sections, task, Grammar(problems, self.code))
-            check_metrics(sections, task, problems)
+            check_space(study.tree, study, Grammar(problems, self.code))
             problems.raise_any()
-        return replace(self, sections=sections, tree=tree)
+        return study
 
     @cached_property
     def code_in_use(self) -> dict[str, str]:
-        """Hash of each file and package of the user's own code that the study names."""
-        return code_in_use(self.sections, self.tree, self.code)
+        """Hash of each file and package of the user's own code that the study names.
+
+        The hashes are empty if the study file is only read.
+        """
+        names = self._code_names
+        return {to: (self.code and self.code.hash_of(name)) or "" for to, name in names.items()}
 
     def changed_code(self, before: Mapping[str, str]) -> list[str]:
-        """Return the files and packages that have changed since `before`, a `code_in_use`."""
-        return changed_code(self.sections, self.tree, self.code or NO_CODE, before)
+        """Return the files and packages that have changed since a study ran.
+
+        Args:
+            before: an earlier `code_in_use`, or hashes of the oldest studies.
+        """
+        names, allowed = self._code_names, self.code or NO_CODE
+        return [
+            option
+            for option, content in before.items()
+            if option not in names or not allowed.is_as_before(names[option], content)
+        ]
+
+    @cached_property
+    def _code_names(self) -> dict[str, CodeName]:
+        """The names of code in the study, by their file or package, as in `--code`."""
+        measured = [*self.metrics, *(objective.metric for objective in self.objectives)]
+        measured += [constraint.metric for constraint in self.constraints]
+        written = [self.shared_data.source, *(metric.name for metric in measured)]
+        waiting = [
+            node
+            for slots in (self.tree.base, *self.tree.branches.values())
+            for node in slots.values()
+        ]
+        while waiting:
+            node = waiting.pop()
+            written += [node.component] if isinstance(node, Named) else []
+            waiting += children(node)
+        names = map(CodeName.parse, written)
+        return {name.to_allow: name for name in names if name is not None}
 
     def error(self, mistakes: Iterable[tuple[Path, str]]) -> StudyFileError:
         """Return an error of mistakes, as (path, message), that need the data or a library."""
@@ -245,20 +231,33 @@ class StudyFile:
         mark = document.mark(path)
         return Problem(mark.line, mark.column, "", sentence, mark.override)
 
+    def to_yaml(self) -> str:
+        """Return the resolved study file, with overrides and defaults; it reads back equal."""
+        return to_text(study_data(self, self.tree))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study(StudyFile):
+    """A study file completed with what depends on its data: nothing is open.
+
+    Attributes:
+        task: the task of the data.
+    """
+
+    task: Task
+
+    @property
+    def objective(self) -> Objective:
+        """The first objective; the curve, the best evaluation and early stopping follow it."""
+        return self.objectives[0]
+
     def resolve(self, suggest: Suggest) -> TrialConfig:
-        """Return a trial's configuration, from a completed study file.
+        """Return a trial's configuration.
 
         Args:
             suggest: is called for each parameter that exists, in the order of `parameters_of`.
         """
-        config = trial_config(walk.resolve(self.tree, suggest), self.sections)
-        if config is None or self.objective is None:
-            raise ValueError("only a completed study file gives configurations")
-        return config
-
-    def to_yaml(self) -> str:
-        """Return the resolved study file, with overrides and defaults; it reads back equal."""
-        return to_text(study_data(self.sections, self.tree))
+        return trial_config(walk.resolve(self.tree, suggest), self)
 
 
 def read_study_file(

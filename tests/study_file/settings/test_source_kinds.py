@@ -6,8 +6,7 @@ import pytest
 import torchvision
 
 from tunecli.errors import StudyFileError
-from tunecli.study_file.settings import settings
-from tunecli.study_file.settings.source_kinds import KINDS_OF, TORCHVISION, kind_of
+from tunecli.study_file.settings.source_kinds import TORCHVISION, kind_of
 from tunecli.study_file.study_file import StudyFile, read_study_file
 
 
@@ -38,13 +37,6 @@ def test_a_source_is_told_by_its_form(source: str, kind: str | None) -> None:
 
 def test_the_torchvision_sets_are_torchvisions() -> None:
     assert set(TORCHVISION) <= set(torchvision.datasets.__all__)
-
-
-def test_every_rule_is_of_a_setting() -> None:
-    sections = {"data": settings.DataSettings, "validation": settings.ValidationSettings}
-    for name in KINDS_OF:
-        section, field = name.split(".")
-        assert field in sections[section].model_fields
 
 
 def messages(
@@ -170,7 +162,7 @@ def test_a_stored_study_is_read_where_its_data_is_not(tmp_path: Path) -> None:
 )
 def test_the_task_is_known_before_the_data_where_it_can_be(data: str, task: str | None) -> None:
     text = f"data: {data}\nmodel: MLP\noptimizer: SGD\n"
-    assert StudyFile.from_text(text, "s.yaml").sections.task == task
+    assert StudyFile.from_text(text, "s.yaml").task == task
 
 
 def test_one_word_and_numbers_may_stand_for_a_list() -> None:

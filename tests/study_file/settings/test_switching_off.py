@@ -61,7 +61,7 @@ def answer(text: str, *overrides: str) -> tuple[object, ...]:
         study = StudyFile.from_text(text, "a.yaml", overrides)
     except StudyFileError as error:
         return tuple((problem.path, problem.message) for problem in error.problems)
-    return study.sections, study.tree.base, study.training
+    return study, study.tree.base, study.training
 
 
 def written(path: str, value: str) -> str:
@@ -111,7 +111,7 @@ def test_every_spelling_means_the_same(path: str, off: list[object]) -> None:
 def test_off_is_what_it_is_called(path: str, value: object) -> None:
     section, _, name = path.partition(".")
     study = StudyFile.from_text(BASE, "a.yaml", [f"{path}=none"])
-    found = study.training if section == "training" else getattr(study.sections, section, None)
+    found = study.training if section == "training" else getattr(study, section, None)
     if section == "compression":
         found = study.completed("classification", 100).resolve(lambda *_: None).compression
     assert getattr(found, name) == value

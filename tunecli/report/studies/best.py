@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from tunecli.database.records import StudyRecord, TrialRecord
 from tunecli.errors import DatabaseError
-from tunecli.study_file.print_trial import to_yaml
+from tunecli.study_file.print_study import to_yaml
 from tunecli.study_file.settings.settings import TrialConfig
 
 

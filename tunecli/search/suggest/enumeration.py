@@ -9,7 +9,7 @@ from typing import Any
 
 from tunecli.errors import TunecliError
 from tunecli.study_file.settings.ranges import Categories, FloatRange, IntRange, Range
-from tunecli.study_file.study_file import StudyFile
+from tunecli.study_file.study_file import Study
 from tunecli.study_file.text.scalars import Scalar
 
 MOST_POINTS = 100_000
@@ -30,7 +30,7 @@ def values(range_: Range) -> list[Any]:
             return [min(low + index * step, high) for index in range(n_values)]
 
 
-def all_points(study: StudyFile) -> Iterator[Point]:
+def all_points(study: Study) -> Iterator[Point]:
     """Yield every point once; the last parameter varies fastest."""
     walk = _Walk([])
     while True:
@@ -70,7 +70,7 @@ class _Walk:
         return [*indices[:-1], indices[-1] + 1] if indices else []
 
 
-def shuffled_points(study: StudyFile) -> list[Point]:
+def shuffled_points(study: Study) -> list[Point]:
     """Return all points in an order that the study's seed decides.
 
     Raises:

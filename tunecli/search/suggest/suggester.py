@@ -34,7 +34,7 @@ from tunecli.search.suggest.visible_trials import VisibleTrials
 from tunecli.study_file.settings.ranges import Categories, FloatRange, IntRange, Range
 from tunecli.study_file.settings.settings import TrialConfig
 from tunecli.study_file.space.walk import contains
-from tunecli.study_file.study_file import StudyFile
+from tunecli.study_file.study_file import Study
 from tunecli.study_file.text.scalars import Scalar
 from tunecli.training.outcome.failure_reasons import says_out_of_memory
 
@@ -72,7 +72,7 @@ class Suggester:
 
     def __init__(
         self,
-        study: StudyFile,
+        study: Study,
         start_with: Sequence[Point],
         history: Sequence[Trial],
         lag: VisibleTrials,

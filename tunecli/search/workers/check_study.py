@@ -32,7 +32,7 @@ from tunecli.study_file.settings.settings import TrialConfig
 from tunecli.study_file.settings.source_kinds import kind_of
 from tunecli.study_file.space.corner_cases import Point, covering
 from tunecli.study_file.space.tree import trains_itself
-from tunecli.study_file.study_file import StudyFile
+from tunecli.study_file.study_file import Study, StudyFile
 from tunecli.training.fold_data import folds_of
 from tunecli.training.outcome.failure_reasons import alike
 from tunecli.training.rehearsal import Rehearsal, build_error, rehearse
@@ -43,7 +43,7 @@ MOST_SECONDS = 10.0
 """Seconds of processor time for building before a search; `check` has no such limit."""
 
 
-def refuse_what_cannot_be_built(study: StudyFile, stores: FoldStoreCache) -> None:
+def refuse_what_cannot_be_built(study: Study, stores: FoldStoreCache) -> None:
     """Build every pair of choices before a search begins, for at most `MOST_SECONDS`.
 
     Args:
@@ -65,14 +65,14 @@ def refuse_what_cannot_be_built(study: StudyFile, stores: FoldStoreCache) -> Non
 
 
 def _configuration(
-    study: StudyFile, stores: FoldStoreCache, point: Point
+    study: Study, stores: FoldStoreCache, point: Point
 ) -> tuple[TrialConfig, list[FoldData]]:
     """Return the configuration at a point of the search space, and its folds."""
     config = _resolved(study, point)
     return config, folds_of(stores.of(config), config)
 
 
-def _resolved(study: StudyFile, point: Point) -> TrialConfig:
+def _resolved(study: Study, point: Point) -> TrialConfig:
     return study.resolve(lambda name, _: point[name])
 
 

@@ -31,7 +31,7 @@ from tunecli.study_file.settings.metric_names import label, prediction_metrics
 from tunecli.study_file.settings.settings import Component, TrialConfig
 from tunecli.study_file.settings.source_kinds import NO_SOURCE
 from tunecli.study_file.space.walk import first_value
-from tunecli.study_file.study_file import StudyFile
+from tunecli.study_file.study_file import Study, StudyFile
 from tunecli.study_file.text.counts import count
 from tunecli.study_file.text.document import Path
 from tunecli.training.fold_data import takes_integers
@@ -50,7 +50,7 @@ def read_data(
     workspace: Workspace,
     stores: FoldStoreCache,
     arguments: Mapping[str, Any] | None = None,
-) -> tuple[StudyFile, TrialConfig, FoldStore | NoData]:
+) -> tuple[Study, TrialConfig, FoldStore | NoData]:
     """Read a study's data, and return the completed study, any of its trials, and its data.
 
     Args:
@@ -213,7 +213,7 @@ def _notes(dataset: Dataset, store: FoldStore, counts: Sequence[int]) -> list[st
 
 
 def refuse_what_cannot_be_measured(
-    study: StudyFile, config: TrialConfig, store: FoldStore | NoData
+    study: Study, config: TrialConfig, store: FoldStore | NoData
 ) -> None:
     """Refuse objectives and limits that cannot have a value in any trial.
 

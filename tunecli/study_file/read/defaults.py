@@ -34,11 +34,9 @@ def objective(task: Task) -> Objective:
     return Objective(direction="minimize", metric=Component(name="rmse"))
 
 
-def with_data_defaults(
-    written: DataSettings | None, given: Collection[str]
-) -> DataSettings | None:
+def with_data_defaults(written: DataSettings, given: Collection[str]) -> DataSettings:
     """Return the settings with a test set of 0.2, unless the file or the data has its own."""
-    if written is None or written.test is not None or "test" in given:
+    if written.test is not None or "test" in given:
         return written
     return written.model_copy(update={"test": TEST})
 

@@ -48,6 +48,14 @@ def kind_of_range(data: dict[str, Any]) -> Literal["float", "int", "choice"] | N
     return kinds[0]  # type: ignore[return-value]  # one of RANGE_WORDS
 
 
+def is_range(data: Any) -> bool:
+    """Return whether plain data itself is a range, or something meant as one."""
+    try:
+        return isinstance(data, dict) and kind_of_range(data) is not None
+    except RangeMistakeError:
+        return True
+
+
 def beside_mistakes(data: dict[str, Any]) -> list[str]:
     """Return a message for each key that `float`, `int` or `choice` does not allow."""
     kind = next(word for word in RANGE_WORDS if word in data)
@@ -149,5 +157,4 @@ def _mistakes_together(low: float, high: float, step: Any, log: bool) -> Iterato
 
 
 def _is_number(value: Any, kind: str) -> bool:
-    numbers = int if kind == "int" else int | float
-    return isinstance(value, numbers) and not isinstance(value, bool)
+    return type(value) is int or (type(value) is float and kind == "float")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from tunecli.study_file.settings.settings import Settings
-from tunecli.study_file.settings.switching_off import switched_off
+from tunecli.study_file.settings.switching_off import nested_settings, switched_off
 from tunecli.study_file.text.document import Path
 from tunecli.study_file.text.dump import inline
 from tunecli.study_file.text.scalars import LARGEST_INT
@@ -53,14 +53,8 @@ def validated(
         mistakes = list(_mistakes(settings, data, error, also))
         wrong = {path[0] for path, _ in mistakes if path}
         valid = {key: value for key, value in data.items() if key not in wrong}
-        return _without_mistakes(settings, valid), mistakes
-
-
-def _without_mistakes(settings: type[AnySettings], data: dict[str, Any]) -> AnySettings | None:
-    try:
-        return settings.model_validate(data)
-    except ValidationError:  # a wrong value is required
-        return None
+        is_missing = len(valid) == len(data)  # a required value
+        return None if is_missing else validated(settings, valid)[0], mistakes
 
 
 def _mistakes(
@@ -131,7 +125,5 @@ def _did_you_mean(got: Any, details: list[ErrorDetails]) -> str:
 def _fields(settings: type[Settings], path: Path) -> list[str]:
     """Return the keys of the settings at `path` below `settings`."""
     for step in path:
-        annotation = settings.model_fields[str(step)].annotation
-        members = [annotation, *get_args(annotation)]
-        settings = next(m for m in members if isinstance(m, type) and issubclass(m, Settings))
+        settings = nested_settings(settings.model_fields[str(step)]) or settings
     return list(settings.model_fields)

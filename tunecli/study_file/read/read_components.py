@@ -13,22 +13,8 @@ from typing import Any
 from tunecli.study_file.catalogue import component_arguments, names
 from tunecli.study_file.catalogue.allowed_code import AllowedCode
 from tunecli.study_file.catalogue.names import Kind, with_article
-from tunecli.study_file.read.number_ranges import (
-    BESIDE,
-    RANGE_WORDS,
-    RangeMistakeError,
-    beside_mistakes,
-    kind_of_range,
-    read_number_range,
-)
-from tunecli.study_file.read.option_labels import (
-    is_misspelled_name,
-    needs_label,
-    occurs_twice,
-    option_label,
-    too_many_names,
-    too_many_options,
-)
+from tunecli.study_file.read import number_ranges, option_labels
+from tunecli.study_file.read.number_ranges import RangeMistakeError, kind_of_range
 from tunecli.study_file.settings.code_names import is_code, short_name
 from tunecli.study_file.settings.switching_off import is_none
 from tunecli.study_file.space.tree import (
@@ -62,10 +48,7 @@ def without_none(data: Any) -> Any:
 def has_ranges(data: Any) -> bool:
     """Return whether plain data contains a range, or something meant as one, at any depth."""
     if isinstance(data, dict):
-        try:
-            return kind_of_range(data) is not None or any(map(has_ranges, data.values()))
-        except RangeMistakeError:
-            return True
+        return number_ranges.is_range(data) or any(map(has_ranges, data.values()))
     return isinstance(data, list) and any(map(has_ranges, data))
 
 
@@ -137,7 +120,7 @@ class Grammar:
         try:
             kind = kind_of_range(data)
             if kind == "choice":
-                self._report(at, beside_mistakes(data))
+                self._report(at, number_ranges.beside_mistakes(data))
                 return self._choice_of_values(data["choice"], (*at, "choice"), name)
             if kind is not None:
                 return _number_node(data, at, name)
@@ -154,7 +137,7 @@ class Grammar:
             return self._labelled(data, at, name, self.value)
         if not isinstance(data, list) or not data:
             return self.broken(at, f"a choice must be a list of options, but got {inline(data)}.")
-        if mistake := too_many_options(data):
+        if mistake := option_labels.too_many_options(data):
             return self.broken(at, mistake)
         options: dict[str, tuple[Any, Node]] = {}
         for index, option in enumerate(data):
@@ -165,7 +148,7 @@ class Grammar:
                 continue
             node = self.value(option, below, f"{name}.{index}")
             if has_ranges(option):
-                self.problems.add(below, needs_label(option))
+                self.problems.add(below, option_labels.needs_label(option))
             options[identity(option)] = option, node
         values, nodes = zip(*options.values(), strict=True)
         return Choice(name, tuple(map(Option, categories(values), nodes)), at=at[:-1])
@@ -174,7 +157,7 @@ class Grammar:
         self, data: dict[str, Any], at: Path, name: str, read: Callable[[Any, Path, str], Node]
     ) -> Node:
         """Return the choice of a mapping from labels to branches."""
-        if mistake := too_many_options(data):
+        if mistake := option_labels.too_many_options(data):
             return self.broken(at, mistake)
         options: dict[str, Option] = {}
         for written, branch in data.items():
@@ -182,7 +165,7 @@ class Grammar:
             if mistake := self.label_mistake(label):
                 self.problems.add(below, mistake, of_key=True)
             if label in options:
-                self.problems.add(below, occurs_twice(label), of_key=True)
+                self.problems.add(below, option_labels.occurs_twice(label), of_key=True)
             options[label] = Option(label, read(branch, below, f"{name}.{label}"))
         return Choice(name, tuple(options.values()), labelled=True, at=at[:-1])
 
@@ -248,7 +231,7 @@ class Grammar:
                 rule += " To search over several, write choice: [...]."
             return self.broken(role.at, rule)
         if len(data) > 1:  # probably meant as a choice
-            self.problems.add(role.at, too_many_names(data, role.kind))
+            self.problems.add(role.at, option_labels.too_many_names(data, role.kind))
             options = []
             for key in (key for key in data if names.canonical(role.kind, key)):
                 branch = role.branch(role.at, f"{role.name}.{key}")
@@ -283,10 +266,11 @@ class Grammar:
         if not isinstance(data, dict):
             message = f"the arguments of {component} must be a mapping, but got {inline(data)}."
             return self.broken(at, f"{message} Write {component}: {{argument: value}}.")
-        if any(word in data for word in RANGE_WORDS):
+        if any(word in data for word in number_ranges.RANGE_WORDS):
             message = f"a range cannot replace all arguments of {component}."
             self.problems.add(at, f"{message} Write it for a single argument.")
-            data = {key: data[key] for key in data if key not in (*RANGE_WORDS, *BESIDE)}
+            of_range = (*number_ranges.RANGE_WORDS, *number_ranges.BESIDE)
+            data = {key: data[key] for key in data if key not in of_range}
         arguments: dict[str, Node] = {}
         for key, value in data.items():
             unknown = component_arguments.unknown_argument(kind, component, key)
@@ -332,19 +316,20 @@ class Grammar:
         if canonical is not None:
             return self._arguments(canonical, data, role.at, role.name, role.kind)
         is_empty = is_none(data) and label != "none"
-        if is_empty or (isinstance(data, dict) and is_misspelled_name(label, data, role.kind)):
+        is_mapping = isinstance(data, dict)
+        if is_empty or (is_mapping and option_labels.is_misspelled_name(label, data, role.kind)):
             return self._unknown(label, data, role.at, role.name, role.kind)
         return self.component(data, role)
 
     def _listed_components(self, options: list[Any], at: Path, role: Role) -> Node:
-        if mistake := too_many_options(options):
+        if mistake := option_labels.too_many_options(options):
             return self.broken(at, mistake)
         nodes: dict[str, Node] = {}
         for index, data in enumerate(options):
-            label = option_label(data, role.kind)
+            label = option_labels.option_label(data, role.kind)
             below = (*at, index)
             if label in nodes:
-                self.problems.add(below, occurs_twice(label))
+                self.problems.add(below, option_labels.occurs_twice(label))
                 label = f"{label}[{index}]"
             nodes[label] = self.component(data, role.branch(below, f"{role.name}.{label}"))
         branches = tuple(Option(label, node) for label, node in nodes.items())
@@ -352,5 +337,5 @@ class Grammar:
 
 
 def _number_node(data: dict[str, Any], at: Path, name: str) -> Number | OptionalRange:
-    number = Number(name, read_number_range(data), at)
+    number = Number(name, number_ranges.read_number_range(data), at)
     return OptionalRange(f"{name}.or", number, data["or"], at) if "or" in data else number

@@ -7,7 +7,7 @@ from typing import Any
 
 from tunecli.study_file.catalogue import allowed_code, component_arguments
 from tunecli.study_file.catalogue.names import Kind
-from tunecli.study_file.read.number_ranges import RangeMistakeError, kind_of_range
+from tunecli.study_file.read.number_ranges import is_range
 from tunecli.study_file.read.pydantic_messages import AnySettings, validated
 from tunecli.study_file.read.read_components import Grammar, Role, has_ranges, searches_source
 from tunecli.study_file.read.sampler_rules import search_mistakes
@@ -59,7 +59,7 @@ class FixedReader:
         """Return the data without its ranges, which are reported; `RANGE` if it is a range."""
         if not has_ranges(data):
             return data
-        if _is_range(data):
+        if is_range(data):
             where = (
                 "model, loss, optimizer, schedule, training, compression, data.scale, "
                 "data.augment, variant, and the arguments of a function that is data.source"
@@ -129,11 +129,3 @@ def is_metric_name(written: Any) -> bool:
     return (
         isinstance(written, str) and re.fullmatch(r"[A-Za-z_][\w@/-]{0,63}", written) is not None
     )
-
-
-def _is_range(data: Any) -> bool:
-    """Return whether `data` itself is a range, or meant as one."""
-    try:
-        return isinstance(data, dict) and kind_of_range(data) is not None
-    except RangeMistakeError:
-        return True

@@ -15,64 +15,60 @@ from tunecli.study_file.text.dump import inline
 from tunecli.study_file.text.suggestions import did_you_mean
 
 
-class ObjectiveReader:
-    """A reader of these sections, which reports their mistakes."""
-
-    def __init__(self, parts: FixedReader) -> None:
-        self._parts = parts
-        self._problems = parts.problems
+class ObjectiveReader(FixedReader):
+    """A reader of these sections and of parts without ranges, which reports their mistakes."""
 
     def objectives(self, data: Any) -> tuple[Objective, ...]:
         at: Path = ("objective",)
         if is_none(data):
             return ()
-        if not isinstance(data, list):
-            one = self._read_objective(data, at)
-            return (one,) if one and not self._is_cost_alone(one, (*at, one.direction)) else ()
-        read = [(i, self._read_objective(one, (*at, i))) for i, one in enumerate(data)]
-        by_label: dict[str, Objective] = {}
-        for index, one in read:
-            if one is None:
-                continue
-            if label(one.metric) in by_label:
-                message = f"{one.metric.name} occurs twice. Remove one of them."
-                self._problems.add_new((*at, index), message)
-            by_label[label(one.metric)] = one
-        objectives = tuple(by_label.values())
-        if not objectives and not data:
-            self._problems.add(
-                at, "the list is empty. Write {maximize: accuracy}, or leave objective out."
-            )
-        elif read[0][1] and self._is_cost_alone(objectives[0], (*at, 0, objectives[0].direction)):
+        if data == []:
+            message = "the list is empty. Write {maximize: accuracy}, or leave objective out."
+            self.problems.add(at, message)
             return ()
-        return objectives
+        written = {at: data}
+        if isinstance(data, list):
+            written = {(*at, index): one for index, one in enumerate(data)}
+        read = {below: self._read_objective(one, below) for below, one in written.items()}
+        by_label: dict[str, Objective] = {}
+        for below, objective in read.items():
+            if objective is None:
+                continue
+            if label(objective.metric) in by_label:
+                message = f"{objective.metric.name} occurs twice. Remove one of them."
+                self.problems.add_new(below, message)
+            by_label[label(objective.metric)] = objective
+        below, first = next(iter(read.items()))
+        if first and self._is_cost_alone(first, (*below, first.direction)):
+            return ()
+        return tuple(by_label.values())
 
     def _is_cost_alone(self, first: Objective, at: Path) -> bool:
         """Report a first objective without a curve, which could not judge a trial in training."""
-        if first.metric.name not in COSTS or self._parts.has_own_training:
+        if first.metric.name not in COSTS or self.has_own_training:
             return False
         message = (
             f"{first.metric.name} does not measure predictions, so it cannot be the first "
             f"objective. Put a score first: [{{maximize: accuracy}}, {{{first.direction}: "
             f"{first.metric.name}}}]."
         )
-        self._problems.add_new(at, message)
+        self.problems.add_new(at, message)
         return True
 
     def _read_objective(self, data: Any, at: Path) -> Objective | None:
         if not isinstance(data, dict) or len(data) != 1:
             example = "{maximize: accuracy} or {minimize: rmse}"
-            self._problems.add(at, f"must be {example}, but got {inline(data)}.")
+            self.problems.add(at, f"must be {example}, but got {inline(data)}.")
             return None
         direction, metric = next(iter(data.items()))
         at = (*at, direction)
         if direction not in ("minimize", "maximize"):
             hint = did_you_mean(direction, ("minimize", "maximize")) or " Write one of them."
             message = f"must be `minimize` or `maximize`, but got {inline(direction)}.{hint}"
-            self._problems.add(at, message, of_key=True)
-            self._parts.component(metric, at, "metric", optional=False)
+            self.problems.add(at, message, of_key=True)
+            self.component(metric, at, "metric", optional=False)
             return None
-        component = self._parts.component(metric, at, "metric", optional=False)
+        component = self.component(metric, at, "metric", optional=False)
         return self._objective(direction, component, at) if component else None
 
     def _objective(self, direction: Direction, metric: Component, at: Path) -> Objective | None:
@@ -80,7 +76,7 @@ class ObjectiveReader:
         if direction != better:
             sense = "higher" if better == "maximize" else "lower"
             message = f"{metric.name} is better when {sense}. Write {better}: {metric.name}."
-            self._problems.add(at, message, of_key=True)
+            self.problems.add(at, message, of_key=True)
             return None
         return Objective(direction=direction, metric=metric)
 
@@ -90,35 +86,35 @@ class ObjectiveReader:
         if not isinstance(data, dict):
             example = "{n_weights: {max: 100000}, size: {max: 200KB}}"
             message = f"must map metrics to limits, as in {example}, but got {inline(data)}."
-            self._problems.add(("constraints",), message)
+            self.problems.add(("constraints",), message)
             return ()
         read = [self._read_constraint(name, limits) for name, limits in data.items()]
         return tuple(one for one in read if one is not None)
 
     def _read_constraint(self, name: Any, limits: Any) -> Constraint | None:
         at: Path = ("constraints", name)
-        metric = self._parts.component(name, at, "metric", optional=False)
+        metric = self.component(name, at, "metric", optional=False)
         if is_none(limits):
             return None
         if not isinstance(limits, dict) or not limits:
             message = f"must have min, max or both, as in {{max: 5}}, but got {inline(limits)}."
-            self._problems.add_new(at, message)
+            self.problems.add_new(at, message)
             return None
-        limits = self._parts.without_ranges(limits, at)
+        limits = self.without_ranges(limits, at)
         if limits is RANGE or metric is None:
             return None
         in_units = {key: in_base_unit(value, metric.name) for key, value in limits.items()}
-        constraint = self._parts.settings(Constraint, {"metric": metric, **in_units}, at)
+        constraint = self.settings(Constraint, {"metric": metric, **in_units}, at)
         if constraint is None:
             return None
         low, high = constraint.min, constraint.max
         if low is None and high is None:
             return None
-        if not self._parts.has_own_training:  # which can report anything under any name
+        if not self.has_own_training:  # which can report anything under any name
             self._check_reach(constraint, at)
         if low is not None and high is not None and low > high:
             message = f"min must not be above max, but got {low:g} and {high:g}."
-            self._problems.add_new((*at, "min"), message)
+            self.problems.add_new((*at, "min"), message)
         return constraint
 
     def _check_reach(self, constraint: Constraint, at: Path) -> None:
@@ -129,27 +125,27 @@ class ObjectiveReader:
         name, low, high = known.name, constraint.min, constraint.max
         if low is not None and low > known.highest:
             message = f"no trial can satisfy this: {name} is at most {known.highest:g}"
-            self._problems.add_new((*at, "min"), f"{message}, but got {low:g}.")
+            self.problems.add_new((*at, "min"), f"{message}, but got {low:g}.")
         if high is not None and high < known.lowest:
             least = f"at least {known.lowest:g}" if known.lowest in (0, 1, -1) else "above 0"
             message = f"no trial can satisfy this: {name} is {least}, but got {high:g}."
-            self._problems.add_new((*at, "max"), message)
+            self.problems.add_new((*at, "max"), message)
 
     def metrics(self, data: Any, objectives: Sequence[Objective]) -> tuple[Component, ...]:
         if is_none(data):
             return ()
         if not isinstance(data, list):
             message = f"must be a list of metrics, such as [f1, log_loss], but got {inline(data)}."
-            self._problems.add(("metrics",), message)
+            self.problems.add(("metrics",), message)
             return ()
         by_label: dict[str, Component] = {}
         for index, written in enumerate(data):
             at: Path = ("metrics", index)
-            metric = self._parts.component(written, at, "metric", optional=False)
+            metric = self.component(written, at, "metric", optional=False)
             if metric is None:
                 continue
-            if label(metric) in by_label and not self._problems.any_below(at):
-                self._problems.add(at, f"{metric.name} occurs twice. Remove one of them.")
+            if label(metric) in by_label and not self.problems.any_below(at):
+                self.problems.add(at, f"{metric.name} occurs twice. Remove one of them.")
             by_label[label(metric)] = metric
         for objective in objectives:
             by_label.pop(label(objective.metric), None)

@@ -13,12 +13,8 @@ from tunecli.study_file.catalogue import allowed_code
 from tunecli.study_file.catalogue.names import Kind
 from tunecli.study_file.read.pydantic_messages import without_exponent
 from tunecli.study_file.read.read_components import Grammar, searches_source
-from tunecli.study_file.read.read_fixed import FixedReader
 from tunecli.study_file.read.read_objectives import ObjectiveReader
-from tunecli.study_file.read.sampler_rules import (
-    lesson_mistakes,
-    multi_objective_mistakes,
-)
+from tunecli.study_file.read.sampler_rules import lesson_mistakes, multi_objective_mistakes
 from tunecli.study_file.read.study_name import STUDY_NAME
 from tunecli.study_file.settings import source_kinds
 from tunecli.study_file.settings.setting_types import LARGEST_SEED, MOST_FOLDS
@@ -36,45 +32,39 @@ from tunecli.study_file.text.document import Path
 from tunecli.study_file.text.dump import inline
 
 SECTIONS = (
-    "study",
-    "seed",
-    "data",
-    "validation",
-    "model",
-    "loss",
-    "optimizer",
-    "schedule",
-    "train",
-    "training",
-    "compression",
-    "objective",
-    "constraints",
-    "metrics",
-    "search",
-    "variant",
+    *("study", "seed", "data", "validation", "model", "loss", "optimizer", "schedule", "train"),
+    *("training", "compression", "objective", "constraints", "metrics", "search", "variant"),
 )
 """All sections of a study file, in the order of printed files."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Sections:
     """The settings that every trial of a study shares.
 
     Attributes:
-        data: the data settings; `scale`, `augment` and `arguments` with ranges are in the tree.
-        start_with: the entry as written.
+        name: the name of the study.
+        seed: the seed of sampling and training; it does not affect the folds.
+        shared_data: the data settings; `scale`, `augment` and `arguments` with ranges are in the
+            tree.
+        validation: open until the study is completed unless the file sets it.
+        objectives: all objectives, in order; empty until the study is completed unless the file
+            sets them.
+        constraints: the limits of every trial.
+        metrics: other metrics to measure.
+        written_start: `search.start_with` as written.
         task: the task of the data, if it is known without reading it.
     """
 
     name: str
     seed: int = 0
-    data: DataSettings | None = None
+    shared_data: DataSettings
     validation: ValidationSettings = field(default_factory=ValidationSettings)
     objectives: tuple[Objective, ...] = ()
     constraints: tuple[Constraint, ...] = ()
     metrics: tuple[Component, ...] = ()
     search: SearchSettings = field(default_factory=SearchSettings)
-    start_with: Any = None
+    written_start: Any = None
     task: Task | None = None
 
 
@@ -94,29 +84,30 @@ class SectionReader:
         self._grammar = grammar
         self._problems = grammar.problems
         self._has_own_training = not is_none(data.get("train"))
-        self._parts = FixedReader(grammar, has_own_training=self._has_own_training)
-        self._goals = ObjectiveReader(self._parts)
+        self._parts = ObjectiveReader(grammar, has_own_training=self._has_own_training)
 
     def read(self) -> Sections:
         """Return all sections, with defaults instead of wrong values."""
         data = self._read_data()
         validation = self._read_validation()
-        if data is not None:
+        if data is None:
+            data = DataSettings(source="")
+        else:
             self._check_source(data, validation)
         search = self._parts.section("search", self._data.get("search"))
-        start_with = search.pop("start_with", None)
-        objectives = self._goals.objectives(self._data.get("objective"))
+        written_start = search.pop("start_with", None)
+        objectives = self._parts.objectives(self._data.get("objective"))
         return Sections(
             name=self._read_name(),
             seed=self._read_seed(),
-            data=data,
+            shared_data=data,
             validation=validation,
             objectives=objectives,
-            constraints=self._goals.constraints(self._data.get("constraints")),
-            metrics=self._goals.metrics(self._data.get("metrics"), objectives),
+            constraints=self._parts.constraints(self._data.get("constraints")),
+            metrics=self._parts.metrics(self._data.get("metrics"), objectives),
             search=self._read_search(search, objectives) or SearchSettings(),
-            start_with=start_with,
-            task=source_kinds.task_of(data) if data else None,
+            written_start=written_start,
+            task=source_kinds.task_of(data),
         )
 
     def _read_name(self) -> str:
@@ -132,13 +123,12 @@ class SectionReader:
 
     def _read_seed(self) -> int:
         seed = self._data.get("seed", 0)
-        is_whole = isinstance(seed, int) and not isinstance(seed, bool)
-        if not is_whole or not 0 <= seed <= LARGEST_SEED:
+        if type(seed) is not int or not 0 <= seed <= LARGEST_SEED:
             rule = f"must be a whole number from 0 to {LARGEST_SEED}"
             hint = without_exponent(seed)
             self._problems.add(("seed",), f"{rule}, but got {inline(seed)}.{hint}")
             return 0
-        return int(seed)
+        return seed
 
     def _read_data(self) -> DataSettings | None:
         given = self._data.get("data")
@@ -234,18 +224,16 @@ class SectionReader:
         if len(objectives) > 1:  # a trial that is behind in one may lead in another
             given.setdefault("pruner", "none")
         components: dict[str, Component | None] = {}
-        kinds: dict[str, Kind] = {"sampler": "sampler", "pruner": "pruner"}
-        for key in kinds.keys() & given.keys():
-            at: Path = ("search", key)
-            written = given.pop(key)
-            components[key] = self._parts.component(
-                written, at, kinds[key], optional=key == "pruner"
-            )
+        kinds: tuple[Kind, ...] = ("pruner", "sampler")
+        for kind in (kind for kind in kinds if kind in given):
+            is_pruner = kind == "pruner"
+            component = self._parts.component(given.pop(kind), ("search", kind), kind, is_pruner)
+            if component is not None or is_pruner:
+                components[kind] = component
         settings = self._parts.settings(SearchSettings, given, ("search",), also=("start_with",))
-        update = {key: c for key, c in components.items() if c is not None or key == "pruner"}
         if settings is None:
             return None
-        read = settings.model_copy(update=update)
+        read = settings.model_copy(update=components)
         for mistake in lesson_mistakes(read):
             self._problems.add_new(("search", "learn_from"), mistake)
         for setting, mistake in multi_objective_mistakes(read) if len(objectives) > 1 else ():

@@ -13,6 +13,7 @@ from tunecli.study_file.read.read_components import (
     searches_source,
     without_none,
 )
+from tunecli.study_file.settings.setting_types import NoRange, mark
 from tunecli.study_file.settings.settings import DataSettings
 from tunecli.study_file.settings.switching_off import is_none, switched_off
 from tunecli.study_file.space.tree import (
@@ -90,19 +91,19 @@ def _read_settings(
     if not isinstance(data, dict):
         grammar.problems.add(at, f"must be a mapping of settings, but got {inline(data)}.")
         return {}
-    known = list(SETTINGS[section].model_fields)
+    known = SETTINGS[section].model_fields
     slots: dict[Slot, Node] = {}
     for key, value in data.items():
         below = (*at, key)
         if key not in known:
-            grammar.problems.add(below, unknown_key(key, known), of_key=True)
+            grammar.problems.add(below, unknown_key(key, [*known]), of_key=True)
             meant = closest(key, known)
             if meant is None or meant in data:
                 grammar.value(value, below, f"{prefix}{section}.{key}")
                 continue
             key = meant
-        if key == "max_time" and has_ranges(value):
-            grammar.problems.add(below, "training.max_time cannot be a range. Write a value.")
+        if mark(known[key], NoRange) and has_ranges(value):
+            grammar.problems.add(below, f"{section}.{key} cannot be a range. Write a value.")
             continue
         name = f"{prefix}{section}.{key}"
         given = switched_off(SETTINGS[section], {key: without_none(value)})[key]
@@ -157,10 +158,8 @@ def _check_replaceable(key: str, data: Any, at: Path, grammar: Grammar) -> None:
         for name in data:
             if name in ("scale", "augment"):
                 continue
-            message = f"a variant can replace only {_OF_DATA}"
-            known = (
-                "every trial shares this."
-                if name in DataSettings.model_fields
-                else (unknown_key(name, ["scale", "augment"]))
-            )
-            grammar.problems.add((*at, name), f"{message}: {known}", of_key=True)
+            reason = unknown_key(name, ["scale", "augment"])
+            if name in DataSettings.model_fields:
+                reason = "every trial shares this."
+            message = f"a variant can replace only {_OF_DATA}: {reason}"
+            grammar.problems.add((*at, name), message, of_key=True)

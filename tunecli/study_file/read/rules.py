@@ -17,7 +17,8 @@ from tunecli.study_file.catalogue.names import LOSS_TASKS
 from tunecli.study_file.catalogue.value_types import is_number
 from tunecli.study_file.settings.code_names import is_code
 from tunecli.study_file.settings.ranges import FloatRange, Parameter
-from tunecli.study_file.settings.settings import Component, Task, TrialConfig
+from tunecli.study_file.settings.setting_types import NotWithLBFGS, mark
+from tunecli.study_file.settings.settings import Component, Task, TrainingSettings, TrialConfig
 from tunecli.study_file.settings.source_kinds import kind_of
 from tunecli.study_file.text.document import Path
 
@@ -61,22 +62,14 @@ def _lbfgs(config: TrialConfig) -> Iterator[Conflict]:
             "let a variant set optimizer and batch_size together.",
             (_OPTIMIZER,),
         )
-    unwanted = {
-        "clip_norm": training.clip_norm is not None,
-        "clip_value": training.clip_value is not None,
-        "input_noise": training.input_noise > 0,
-        "mixup": training.mixup > 0,
-        "cutmix": training.cutmix > 0,
-        "dtype": training.dtype == "fp16",
-        "decay": training.decay == "weights",
-    }
-    for name in (name for name, is_set in unwanted.items() if is_set):
-        value = getattr(training, name)
-        message = (
-            f"LBFGS cannot be combined with {name}: {value}. Leave it out, or use another "
-            "optimizer."
-        )
-        yield Conflict(("training", name), message, (_OPTIMIZER,))
+    for name, field in TrainingSettings.model_fields.items():
+        unwanted, value = mark(field, NotWithLBFGS), getattr(training, name)
+        if unwanted and value not in (field.default, *unwanted.except_for):
+            message = (
+                f"LBFGS cannot be combined with {name}: {value}. Leave it out, or use another "
+                "optimizer."
+            )
+            yield Conflict(("training", name), message, (_OPTIMIZER,))
     if config.data.augment:
         message = "LBFGS cannot be combined with augment. Leave it out, or use another optimizer."
         yield Conflict(("data", "augment"), message, (_OPTIMIZER,))
@@ -289,26 +282,24 @@ def loss_conflicts(loss: Component, task: Task) -> list[Conflict]:
     return [Conflict(("loss",), message)]
 
 
-def sampler_conflicts(sampler: Component, parameters: Sequence[Parameter]) -> list[str]:
-    """Return what keeps an exhaustive sampler from visiting every point."""
+def sampler_conflicts(sampler: Component, parameters: Sequence[Parameter]) -> Iterator[str]:
+    """Yield what keeps an exhaustive sampler from visiting every point."""
     short = sampler.name.removesuffix("Sampler")
     if short not in ("Grid", "BruteForce"):
-        return []
-    messages = []
+        return
     for parameter in parameters:
         given = parameter.range
         if isinstance(given, FloatRange) and given.step is None and given.low < given.high:
-            messages.append(
+            yield (
                 f"{short} needs finitely many points, but {parameter.name} is a continuous range. "
                 "Give it a step, make it a choice, or write sampler: TPE."
             )
         if short == "Grid" and parameter.conditions:
             condition = parameter.conditions[-1].parameter
-            messages.append(
+            yield (
                 f"Grid does not support branches, but {parameter.name} depends on {condition}. "
                 "Write sampler: BruteForce or TPE."
             )
-    return messages
 
 
 def _number(component: Component, argument: str) -> float:

@@ -39,6 +39,7 @@ _NO_TIME = 1e-12
 """Seconds, less than any computation takes."""
 
 _AVERAGE = {"average": ("macro", "micro", "weighted")}
+_OF_AUC = {"average": ("macro", "weighted")}
 
 METRICS: dict[str, MetricInfo] = {
     info.name: info
@@ -48,13 +49,7 @@ METRICS: dict[str, MetricInfo] = {
         MetricInfo("precision", "classification", "maximize", _AVERAGE),
         MetricInfo("recall", "classification", "maximize", _AVERAGE),
         MetricInfo("f1", "classification", "maximize", _AVERAGE),
-        MetricInfo(
-            "roc_auc",
-            "classification",
-            "maximize",
-            {"average": ("macro", "weighted")},
-            needs="rows of every class",
-        ),
+        MetricInfo("roc_auc", "classification", "maximize", _OF_AUC, needs="rows of every class"),
         MetricInfo("log_loss", "classification", "minimize", highest=inf),
         MetricInfo("mcc", "classification", "maximize", lowest=-1.0),
         MetricInfo("rmse", "regression", "minimize", highest=inf),

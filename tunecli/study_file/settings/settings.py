@@ -11,14 +11,19 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from tunecli.study_file.settings.durations import Duration
 from tunecli.study_file.settings.setting_types import (
     LARGEST,
     LARGEST_SEED,
     MOST_FOLDS,
     Amount,
+    AnyTraining,
+    Duration,
     Fraction,
+    NoRange,
+    NotWithLBFGS,
     Off,
+    OnEdit,
+    OnlyFor,
     Positive,
     Size,
     Words,
@@ -27,23 +32,26 @@ from tunecli.study_file.settings.setting_types import (
 Task = Literal["classification", "regression"]
 Direction = Literal["minimize", "maximize"]
 
+_TABLE = OnlyFor(("table",))
+_PICTURES = OnlyFor(("pictures", "torchvision"))
+_FROM_TARGETS = OnlyFor(("table", "arrays", "code"))
+
 
 class Settings(BaseModel):
     """Base of all settings: frozen, strict (`true` is not a number), without unknown keys."""
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+    model_config = ConfigDict(
+        frozen=True, strict=True, extra="forbid", use_attribute_docstrings=True
+    )
 
 
 class Component(Settings):
-    """A named thing with arguments: a model, loss, optimizer, sampler, metric and so on.
-
-    Attributes:
-        name: its name in torch, scikit-learn, Optuna or tunecli, such as `AdamW`.
-        arguments: arguments of its constructor; plain data, or a nested Component (Muon's `rest`).
-    """
+    """A named thing with arguments: a model, loss, optimizer, sampler, metric and so on."""
 
     name: str
+    """its name in torch, scikit-learn, Optuna or tunecli, such as `AdamW`."""
     arguments: dict[str, Any] = Field(default_factory=dict)
+    """arguments of its constructor; plain data, or a nested Component (Muon's `rest`)."""
 
     @field_validator("arguments")
     @classmethod
@@ -66,75 +74,80 @@ class DataSettings(Settings):
 
     A setting that does not apply to the source (`size` for a table) is an error: see
     `source_kinds`.
-
-    Attributes:
-        source: a bundled dataset, a table (.csv, .tsv, .csv.gz, .parquet), arrays (.npz, .npy,
-            .pt), a folder of class folders, a torchvision dataset, or a function of your own.
-        arguments: arguments of a function that is the source; they can also be written below its
-            name.
-        test: the rows to hold out from the search: a share of the rows, 0 for none, or a second
-            file. Default: the source's own test split, or 0.2.
-        split_seed: seed of the test split and the folds, which `seed` does not affect.
-        scale: scaling, fitted on each training split: standard, minmax, robust, quantile or none.
-            Without scaling, numbers are unchanged and pictures range from 0 (black) to 1 (white).
-        augment: augmentation of training pictures, drawn anew for each picture and epoch: classes
-            of kornia.augmentation, applied in order.
-        target: the column to predict, required for a table; for a .npy file, the file of the
-            targets.
-        task: classification or regression. Default: decided by the target.
-        drop: columns to ignore.
-        categorical: columns to treat as categories, whatever their cells look like.
-        numeric: columns to treat as numbers, whatever their cells look like.
-        missing: cells that count as missing, in addition to empty ones, such as `?`.
-        decimal: the decimal sign of numbers in text: `.` or `,`.
-        thousands: the separator of groups of three digits in text: `,`, `.`, a space, `'` or `_`.
-        units: strings before or after numbers, such as % or $; one per column, the same in rows to
-            predict.
-        dates: day-first or month-first, needed if dates such as 03.01.2026 are ambiguous.
-        group: a column of groups; all rows of a group stay in one fold or in the test set.
-        time: a column of times; validation and test rows are later than the training rows.
-        weights: a column of row weights, used in the loss and in every score; 0 excludes a row
-            from training.
-        impute: the replacement of missing numbers: median, mean or most_frequent.
-        min_frequency: share of the training rows below which categories are merged into one.
-        size: height and width of all pictures in pixels, such as 64 or [48, 64]; required if they
-            differ in size.
-        channels: number of channels of pictures: 1 for grey, 3 for colour. Default: 1 if all are
-            grey, else 3.
-        skip_unreadable: whether to leave out pictures that cannot be read.
-        root: folder of torchvision's data sets.
-        download: whether to download a torchvision data set that is missing.
-        in_memory: for a torch Dataset of your own: true reads it whole, false loads it batch by
-            batch; auto decides by its size.
     """
 
     source: str
-    arguments: dict[str, Any] = {}
+    """a bundled dataset, a table (.csv, .tsv, .csv.gz, .parquet), arrays (.npz, .npy, .pt), a
+    folder of class folders, a torchvision dataset, or a function of your own.
+    """
+    arguments: Annotated[dict[str, Any], OnlyFor(("code",))] = {}
+    """arguments of a function that is the source; they can also be written below its name."""
     test: Annotated[Annotated[float, Field(ge=0, lt=1)] | str | None, Off(0.0)] = None
+    """the rows to hold out from the search: a share of the rows, 0 for none, or a second file.
+    Default: the source's own test split, or 0.2.
+    """
     split_seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] = 0
+    """seed of the test split and the folds, which `seed` does not affect."""
     scale: Component | None = Component(name="standard")
+    """scaling, fitted on each training split: standard, minmax, robust, quantile or none. Without
+    scaling, numbers are unchanged and pictures range from 0 (black) to 1 (white).
+    """
     augment: tuple[Component, ...] = ()
-    target: str | None = None
-    task: Task | None = None
-    drop: Words = []
-    categorical: Words = []
-    numeric: Words = []
-    missing: Words = []
-    decimal: Literal[".", ","] = "."
-    thousands: Literal[",", ".", " ", "'", "_"] | None = None
-    units: Words = []
-    dates: Literal["day-first", "month-first"] | None = None
-    group: str | None = None
-    time: str | None = None
-    weights: str | None = None
-    impute: Literal["median", "mean", "most_frequent"] = "median"
-    min_frequency: Annotated[float, Field(ge=0, lt=1), Off(0.0)] = 0.01
-    size: Size | None = None
-    channels: Literal[1, 3] | None = None
-    skip_unreadable: bool = False
-    root: str | None = None
-    download: bool = False
-    in_memory: bool | Literal["auto"] = "auto"
+    """augmentation of training pictures, drawn anew for each picture and epoch: classes of
+    kornia.augmentation, applied in order.
+    """
+    target: Annotated[str | None, OnlyFor(("table", "arrays"))] = None
+    """the column to predict, required for a table; for a .npy file, the file of the targets."""
+    task: Annotated[Task | None, _FROM_TARGETS] = None
+    """classification or regression. Default: decided by the target."""
+    drop: Annotated[Words, _TABLE] = []
+    """columns to ignore."""
+    categorical: Annotated[Words, _TABLE] = []
+    """columns to treat as categories, whatever their cells look like."""
+    numeric: Annotated[Words, _TABLE] = []
+    """columns to treat as numbers, whatever their cells look like."""
+    missing: Annotated[Words, _TABLE] = []
+    """cells that count as missing, in addition to empty ones, such as `?`."""
+    decimal: Annotated[Literal[".", ","], _TABLE] = "."
+    """the decimal sign of numbers in text: `.` or `,`."""
+    thousands: Annotated[Literal[",", ".", " ", "'", "_"] | None, _TABLE] = None
+    """the separator of groups of three digits in text: `,`, `.`, a space, `'` or `_`."""
+    units: Annotated[Words, _TABLE] = []
+    """strings before or after numbers, such as % or $; one per column, the same in rows to
+    predict.
+    """
+    dates: Annotated[Literal["day-first", "month-first"] | None, _TABLE] = None
+    """day-first or month-first, needed if dates such as 03.01.2026 are ambiguous."""
+    group: Annotated[str | None, _TABLE] = None
+    """a column of groups; all rows of a group stay in one fold or in the test set."""
+    time: Annotated[str | None, _TABLE] = None
+    """a column of times; validation and test rows are later than the training rows."""
+    weights: Annotated[str | None, _TABLE] = None
+    """a column of row weights, used in the loss and in every score; 0 excludes a row from
+    training.
+    """
+    impute: Annotated[Literal["median", "mean", "most_frequent"], _FROM_TARGETS] = "median"
+    """the replacement of missing numbers: median, mean or most_frequent."""
+    min_frequency: Annotated[float, Field(ge=0, lt=1), Off(0.0), _TABLE] = 0.01
+    """share of the training rows below which categories are merged into one."""
+    size: Annotated[Size | None, _PICTURES] = None
+    """height and width of all pictures in pixels, such as 64 or [48, 64]; required if they differ
+    in size.
+    """
+    channels: Annotated[Literal[1, 3] | None, _PICTURES] = None
+    """number of channels of pictures: 1 for grey, 3 for colour. Default: 1 if all are grey, else
+    3.
+    """
+    skip_unreadable: Annotated[bool, OnlyFor(("pictures",))] = False
+    """whether to leave out pictures that cannot be read."""
+    root: Annotated[str | None, OnlyFor(("torchvision",))] = None
+    """folder of torchvision's data sets."""
+    download: Annotated[bool, OnlyFor(("torchvision",))] = False
+    """whether to download a torchvision data set that is missing."""
+    in_memory: Annotated[bool | Literal["auto"], OnlyFor(("code",))] = "auto"
+    """for a torch Dataset of your own: true reads it whole, false loads it batch by batch; auto
+    decides by its size.
+    """
 
 
 class ValidationSettings(Settings):
@@ -143,22 +156,20 @@ class ValidationSettings(Settings):
     The default is the source's own validation split, or else 5 folds up to 20,000 rows and a
     holdout of 0.2 beyond. Classification is stratified, except in time order or with very many
     groups.
-
-    Attributes:
-        folds: number of parts of the rows; each part validates once.
-        repeats: how many times to repeat the folds, each time with different parts.
-        holdout: share of the rows to validate on.
-        file: a table of rows to validate on.
-        column: a column that numbers the folds, or marks the rows to validate on.
-        folder: an image folder to validate on, next to the class folders.
     """
 
     folds: Annotated[int, Field(ge=2, le=MOST_FOLDS)] | None = None
+    """number of parts of the rows; each part validates once."""
     repeats: Annotated[int, Field(ge=1, le=MOST_FOLDS)] = 1
+    """how many times to repeat the folds, each time with different parts."""
     holdout: Fraction | None = None
-    file: str | None = None
-    column: str | None = None
-    folder: str | None = None
+    """share of the rows to validate on."""
+    file: Annotated[str | None, _TABLE] = None
+    """a table of rows to validate on."""
+    column: Annotated[str | None, _TABLE] = None
+    """a column that numbers the folds, or marks the rows to validate on."""
+    folder: Annotated[str | None, OnlyFor(("pictures",))] = None
+    """an image folder to validate on, next to the class folders."""
 
     @property
     def is_open(self) -> bool:
@@ -182,131 +193,125 @@ class ValidationSettings(Settings):
 
 
 class EarlyStopping(Settings):
-    """Stop a trial once the mean curve over its folds no longer improves.
-
-    Attributes:
-        patience: number of evaluations without improvement before the trial ends.
-        min_delta: an improvement must be larger than this.
-        monitor: the objective's score, or the training loss.
-    """
+    """Stop a trial once the mean curve over its folds no longer improves."""
 
     patience: Positive
+    """number of evaluations without improvement before the trial ends."""
     min_delta: Amount = 0.0
+    """an improvement must be larger than this."""
     monitor: Literal["score", "train_loss"] = "score"
+    """the objective's score, or the training loss."""
+
+
+_Dtype = Literal["fp32", "tf32", "bf16", "fp16"]
+_Bound = Annotated[float, Field(gt=0, le=LARGEST)]
 
 
 class TrainingSettings(Settings):
-    """Training of a model.
+    """Training of a model."""
 
-    Attributes:
-        epochs: passes over the training split; 20 unless `steps` is given.
-        steps: optimizer steps instead of epochs; schedules then also count steps, except
-            ReduceLROnPlateau.
-        eval_every: number of epochs between evaluations (a fraction is allowed) or, with `steps`,
-            number of steps. Default: one epoch or, with `steps`, a tenth of all steps.
-        batch_size: rows per batch; `full` is plain gradient descent. A last batch of one row is
-            merged into the one before.
-        shuffle: whether each epoch has a new order of rows.
-        accumulate: number of batches whose gradients are combined in one optimizer step.
-        micro_batch: rows per pass through the model, if a whole batch does not fit into memory;
-            their gradients are summed. auto halves it when memory runs out.
-        l1: factor of the sum of absolute weights (without biases and norms) in the loss.
-        decay: parameters that the optimizer's weight_decay applies to: `all`, or `weights` only
-            (tensors of two or more dimensions).
-        clip_norm: largest norm of the gradient of all parameters together.
-        clip_value: largest absolute value of any gradient entry.
-        input_noise: standard deviation of Gaussian noise on (scaled) training inputs.
-        mixup: mixes each batch with a permutation of itself (inputs and losses), with a mixing
-            coefficient drawn from Beta(mixup, mixup); 0 is off.
-        cutmix: pastes a rectangle of another picture into each picture; its area is drawn from
-            Beta(cutmix, cutmix). With mixup, each batch uses one of the two at random.
-        warmup: share of all optimizer steps over which the learning rate rises linearly from 0.
-        ema: decay of an exponential moving average of the weights, which evaluations use.
-        early_stopping: when to stop a trial that no longer improves; none for never.
-        max_time: longest training time of a trial (30m, 2h), after which it is stopped and counts
-            as failed; for trials that hang. The time before a checkpoint counts after a resume.
-        dtype: fp32; bf16 (autocast); on CUDA only, tf32 (matrix products) and fp16 (autocast with
-            a gradient scaler).
-        device: auto uses CUDA, then MPS, then the CPU.
-        threads: torch threads per worker on the CPU; part of the study, as it affects rounding.
-        deterministic: auto uses deterministic kernels, and warns where one is missing.
-    """
-
-    epochs: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    epochs: Annotated[Annotated[int, Field(ge=1, le=1_000_000)] | None, AnyTraining()] = None
+    """passes over the training split; 20 unless `steps` is given."""
     steps: Annotated[int, Field(ge=1, le=10**9)] | None = None
+    """optimizer steps instead of epochs; schedules then also count steps, except
+    ReduceLROnPlateau.
+    """
     eval_every: Annotated[int, Field(ge=1)] | Annotated[float, Field(gt=0)] | None = None
+    """number of epochs between evaluations (a fraction is allowed) or, with `steps`, number of
+    steps. Default: one epoch or, with `steps`, a tenth of all steps.
+    """
     batch_size: Positive | Literal["full"] = 32
+    """rows per batch; `full` is plain gradient descent. A last batch of one row is merged into the
+    one before.
+    """
     shuffle: bool = True
+    """whether each epoch has a new order of rows."""
     accumulate: Positive = 1
+    """number of batches whose gradients are combined in one optimizer step."""
     micro_batch: Positive | Literal["auto"] | None = None
+    """rows per pass through the model, if a whole batch does not fit into memory; their gradients
+    are summed. auto halves it when memory runs out.
+    """
     l1: Amount = 0.0
-    decay: Literal["all", "weights"] = "all"
-    clip_norm: Annotated[float, Field(gt=0, le=LARGEST)] | None = None
-    clip_value: Annotated[float, Field(gt=0, le=LARGEST)] | None = None
-    input_noise: Amount = 0.0
-    mixup: Amount = 0.0
-    cutmix: Amount = 0.0
+    """factor of the sum of absolute weights (without biases and norms) in the loss."""
+    decay: Annotated[Literal["all", "weights"], NotWithLBFGS()] = "all"
+    """parameters that the optimizer's weight_decay applies to: `all`, or `weights` only (tensors
+    of two or more dimensions).
+    """
+    clip_norm: Annotated[_Bound | None, NotWithLBFGS()] = None
+    """largest norm of the gradient of all parameters together."""
+    clip_value: Annotated[_Bound | None, NotWithLBFGS()] = None
+    """largest absolute value of any gradient entry."""
+    input_noise: Annotated[Amount, NotWithLBFGS()] = 0.0
+    """standard deviation of Gaussian noise on (scaled) training inputs."""
+    mixup: Annotated[Amount, NotWithLBFGS()] = 0.0
+    """mixes each batch with a permutation of itself (inputs and losses), with a mixing coefficient
+    drawn from Beta(mixup, mixup); 0 is off.
+    """
+    cutmix: Annotated[Amount, NotWithLBFGS()] = 0.0
+    """pastes a rectangle of another picture into each picture; its area is drawn from Beta(cutmix,
+    cutmix). With mixup, each batch uses one of the two at random.
+    """
     warmup: Annotated[float, Field(ge=0, lt=1), Off(0.0)] = 0.0
+    """share of all optimizer steps over which the learning rate rises linearly from 0."""
     ema: Fraction | None = None
-    early_stopping: EarlyStopping | None = None
-    max_time: Duration | None = None
-    dtype: Literal["fp32", "tf32", "bf16", "fp16"] = "fp32"
-    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    threads: Annotated[int, Field(ge=1, le=1024)] = 1
-    deterministic: Literal["auto"] | bool = "auto"
+    """decay of an exponential moving average of the weights, which evaluations use."""
+    early_stopping: Annotated[EarlyStopping | None, AnyTraining()] = None
+    """when to stop a trial that no longer improves; none for never."""
+    max_time: Annotated[Duration | None, AnyTraining(), NoRange(), OnEdit("budget")] = None
+    """longest training time of a trial (30m, 2h), after which it is stopped and counts as failed;
+    for trials that hang. The time before a checkpoint counts after a resume.
+    """
+    dtype: Annotated[_Dtype, NotWithLBFGS(("tf32", "bf16"))] = "fp32"
+    """fp32; bf16 (autocast); on CUDA only, tf32 (matrix products) and fp16 (autocast with a
+    gradient scaler).
+    """
+    device: Annotated[Literal["auto", "cpu", "cuda", "mps"], AnyTraining()] = "auto"
+    """auto uses CUDA, then MPS, then the CPU."""
+    threads: Annotated[int, Field(ge=1, le=1024), AnyTraining()] = 1
+    """torch threads per worker on the CPU; part of the study, as it affects rounding."""
+    deterministic: Annotated[Literal["auto"] | bool, AnyTraining()] = "auto"
+    """auto uses deterministic kernels, and warns where one is missing."""
 
 
 class PruneSettings(Settings):
-    """Weights of the smallest magnitude become zero, and stay zero in fine-tuning.
-
-    Attributes:
-        amount: share of the weights.
-        scope: whether to compare the weights of all layers (global) or within each (layer).
-    """
+    """Weights of the smallest magnitude become zero, and stay zero in fine-tuning."""
 
     amount: Annotated[float, Field(ge=0, lt=1)]
+    """share of the weights."""
     scope: Literal["global", "layer"] = "global"
+    """whether to compare the weights of all layers (global) or within each (layer)."""
 
 
 class StructuredSettings(Settings):
-    """Whole channels leave the model, by torch-pruning.
-
-    Attributes:
-        amount: share of the channels of each layer.
-    """
+    """Whole channels leave the model, by torch-pruning."""
 
     amount: Annotated[float, Field(ge=0, lt=1)]
+    """share of the channels of each layer."""
 
 
 class ShareSettings(Settings):
-    """The weights of a layer share a few values, by k-means.
-
-    Attributes:
-        clusters: number of values per layer.
-    """
+    """The weights of a layer share a few values, by k-means."""
 
     clusters: Annotated[int, Field(ge=2, le=256)]
+    """number of values per layer."""
 
 
 class CompressionSettings(Settings):
-    """Compression of each fold's model after training; the compressed model is scored.
-
-    Attributes:
-        structured: removes whole channels; smaller and faster.
-        prune: sets single weights to zero; smaller.
-        share: makes weights share values; smaller.
-        finetune_epochs: epochs of training after these three, with masks and shared values kept.
-        fuse: folds batch norms into the layers before them; faster.
-        quantize: stores weights as 8-bit or 4-bit integers with one scale per output channel;
-            smaller.
-    """
+    """Compression of each fold's model after training; the compressed model is scored."""
 
     structured: StructuredSettings | None = None
+    """removes whole channels; smaller and faster."""
     prune: PruneSettings | None = None
+    """sets single weights to zero; smaller."""
     share: ShareSettings | None = None
+    """makes weights share values; smaller."""
     finetune_epochs: Annotated[int, Field(ge=0, le=1_000_000), Off(0)] = 0
+    """epochs of training after these three, with masks and shared values kept."""
     fuse: bool = False
+    """folds batch norms into the layers before them; faster."""
     quantize: Literal["int8", "int4"] | None = None
+    """stores weights as 8-bit or 4-bit integers with one scale per output channel; smaller."""
 
     @property
     def is_none(self) -> bool:
@@ -323,59 +328,50 @@ class Objective(Settings):
 
 
 class Constraint(Settings):
-    """Limits of a metric; a trial beyond them is infeasible.
-
-    Attributes:
-        min, max: limits in the metric's own unit (seconds, bytes); one of them may be None.
-    """
+    """Limits of a metric; a trial beyond them is infeasible."""
 
     metric: Component
     min: float | None = None
+    """Limits in the metric's own unit (seconds, bytes); one of them may be None."""
     max: float | None = None
 
 
+_BUDGET, _SEARCH = OnEdit("budget"), OnEdit("search")
+
+
 class SearchSettings(Settings):
-    """Search of the space. Budgets can be changed between calls.
+    """Search of the space. Budgets can be changed between calls."""
 
-    Attributes:
-        trials: total number of trials of the study; a resumed study continues up to it.
-        timeout: time limit per call of `search`, such as 90m or 2h; no trial is started after it;
-            at most ten years.
-        sampler: a class of optuna.samplers.
-        pruner: a class of optuna.pruners.
-        parallel: largest number of trials at once; trial n is suggested from trials
-            0 … n - parallel.
-        order: exact (the same table for any number of jobs) or free (uses every result so far).
-        attempts: number of times to run a trial whose worker dies.
-        baselines: whether to score untuned scikit-learn models on the same folds, once.
-        keep_models: number of best trials whose fold models stay in the study's folder, for
-            `tunecli refit --as-searched`.
-        learn_from: studies whose trials TPE or GP learns from before the first trial, if they fit
-            this space and have the same data, validation and objective.
+    trials: Annotated[Positive, _BUDGET] = 50
+    """total number of trials of the study; a resumed study continues up to it."""
+    timeout: Annotated[Duration | None, _BUDGET] = None
+    """time limit per call of `search`, such as 90m or 2h; no trial is started after it; at most
+    ten years.
     """
-
-    trials: Positive = 50
-    timeout: Duration | None = None
-    sampler: Component = Component(name="TPESampler")
-    pruner: Component | None = Component(name="MedianPruner")
-    parallel: Positive = 8
-    order: Literal["exact", "free"] = "exact"
-    attempts: Positive = 3
-    baselines: bool = True
-    keep_models: Annotated[int, Field(ge=0), Off(0)] = 1
+    sampler: Annotated[Component, _SEARCH] = Component(name="TPESampler")
+    """a class of optuna.samplers."""
+    pruner: Annotated[Component | None, _SEARCH] = Component(name="MedianPruner")
+    """a class of optuna.pruners."""
+    parallel: Annotated[Positive, _SEARCH] = 8
+    """largest number of trials at once; trial n is suggested from trials 0 … n - parallel."""
+    order: Annotated[Literal["exact", "free"], _SEARCH] = "exact"
+    """exact (the same table for any number of jobs) or free (uses every result so far)."""
+    attempts: Annotated[Positive, _BUDGET] = 3
+    """number of times to run a trial whose worker dies."""
+    baselines: Annotated[bool, _BUDGET] = True
+    """whether to score untuned scikit-learn models on the same folds, once."""
+    keep_models: Annotated[int, Field(ge=0), Off(0), _BUDGET] = 1
+    """number of best trials whose fold models stay in the study's folder, for `tunecli refit
+    --as-searched`.
+    """
     learn_from: Words = []
+    """studies whose trials TPE or GP learns from before the first trial, if they fit this space
+    and have the same data, validation and objective.
+    """
 
 
 class TrialConfig(Settings):
-    """Everything that decides a trial's training, with a value for each range and default.
-
-    Attributes:
-        train: the user's own training; parts that it does not need are `WITHOUT`.
-        objective: the first objective; the curve, the best evaluation and early stopping follow
-            it.
-        further_objectives: the other objectives, in the order of the file.
-        metrics: other metrics to measure and show.
-    """
+    """Everything that decides a trial's training, with a value for each range and default."""
 
     seed: Annotated[int, Field(ge=0)]
     data: DataSettings
@@ -385,12 +381,16 @@ class TrialConfig(Settings):
     optimizer: Component = WITHOUT
     schedule: Component | None = None
     train: Component | None = None
+    """the user's own training; parts that it does not need are `WITHOUT`."""
     training: TrainingSettings = TrainingSettings()
     compression: CompressionSettings = CompressionSettings()
     objective: Objective
+    """the first objective; the curve, the best evaluation and early stopping follow it."""
     further_objectives: tuple[Objective, ...] = ()
+    """the other objectives, in the order of the file."""
     constraints: tuple[Constraint, ...] = ()
     metrics: tuple[Component, ...] = ()
+    """other metrics to measure and show."""
 
     @property
     def objectives(self) -> tuple[Objective, ...]:

@@ -10,15 +10,23 @@ import re
 from collections.abc import Callable, Iterator
 from os.path import isdir, isfile  # which accept any string as a path
 from pathlib import Path
-from typing import Literal
 
-from tunecli.study_file.settings.bundled import BUNDLED
+from tunecli.study_file.settings.setting_types import OnlyFor, SourceKind, mark
 from tunecli.study_file.settings.settings import DataSettings, Task, ValidationSettings
 from tunecli.study_file.settings.torchvision_splits import SETS
 from tunecli.study_file.text.suggestions import closest, did_you_mean, listed
 
-SourceKind = Literal["bundled", "table", "arrays", "pictures", "torchvision", "code"]
+BUNDLED: dict[str, Task] = {
+    "breast_cancer": "classification",
+    "diabetes": "regression",
+    "digits": "classification",
+    "iris": "classification",
+    "wine": "classification",
+}
+"""The data sets that come with scikit-learn, with their tasks.
 
+The task decides the loss, the metric and the direction before any data is read.
+"""
 TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet")
 SPREADSHEETS = (".xlsx", ".xls", ".xlsm", ".ods")
 ARRAYS = (".npz", ".npy", ".pt")
@@ -41,22 +49,6 @@ _KINDS: dict[SourceKind, tuple[str, Callable[[str], object]]] = {
     "bundled": ("a bundled data set", BUNDLED.__contains__),
 }
 """Each kind in words, and whether a source has such a name; the first kind that fits counts."""
-
-_SETTINGS_OF: dict[tuple[SourceKind, ...], tuple[str, ...]] = {
-    ("table",): (
-        *("data.drop", "data.categorical", "data.numeric", "data.missing", "data.decimal"),
-        *("data.thousands", "data.units", "data.dates", "data.group", "data.time"),
-        *("data.weights", "data.min_frequency", "validation.file", "validation.column"),
-    ),
-    ("table", "arrays"): ("data.target",),
-    ("table", "arrays", "code"): ("data.task", "data.impute"),
-    ("code",): ("data.arguments", "data.in_memory"),
-    ("pictures", "torchvision"): ("data.size", "data.channels"),
-    ("pictures",): ("data.skip_unreadable", "validation.folder"),
-    ("torchvision",): ("data.root", "data.download"),
-}
-KINDS_OF = {setting: kinds for kinds, settings in _SETTINGS_OF.items() for setting in settings}
-"""Kinds of source that each setting applies to; settings without an entry apply to all."""
 
 
 def kind_of(source: str) -> SourceKind | None:
@@ -90,13 +82,14 @@ def misplaced(
     """Return (path, message) of every setting that does not apply to this kind of source."""
     mistakes: list[tuple[tuple[str, ...], str]] = []
     for section, settings in (("data", data), ("validation", validation)):
-        fields = type(settings).model_fields
-        for name in (n for n in fields if getattr(settings, n) != fields[n].default):
-            kinds = KINDS_OF.get(f"{section}.{name}")
-            if kinds is not None and kind not in kinds:
-                belongs = " or ".join(_KINDS[k][0] for k in kinds)
-                rule = f"applies only to {belongs}, but the source is {_KINDS[kind][0]}"
-                mistakes.append(((section, name), f"{rule}. Remove it."))
+        for name, field in type(settings).model_fields.items():
+            only = mark(field, OnlyFor)
+            if only and kind not in only.kinds and getattr(settings, name) != field.default:
+                belongs = " or ".join(_KINDS[k][0] for k in only.kinds)
+                message = (
+                    f"applies only to {belongs}, but the source is {_KINDS[kind][0]}. Remove it."
+                )
+                mistakes.append(((section, name), message))
     if kind == "table" and data.target is None:
         message = "required for a table, but missing. Write target: COLUMN, the column to predict."
         mistakes.append((("data", "target"), message))

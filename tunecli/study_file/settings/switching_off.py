@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 from pydantic.fields import FieldInfo
 
-from tunecli.study_file.settings.setting_types import Off
+from tunecli.study_file.settings.setting_types import Off, mark
 from tunecli.study_file.settings.settings import Settings
 
 
@@ -28,9 +28,8 @@ def switched_off(settings: type[Settings], data: dict[str, Any]) -> dict[str, An
 
 def off_values(field: FieldInfo) -> list[Any]:
     """Return a list with the value that means "off"; an empty list if there is none."""
-    marks = [mark.value for mark in field.metadata if isinstance(mark, Off)]
-    if marks:
-        return marks
+    if off := mark(field, Off):
+        return [off.value]
     members = (field.annotation, *get_args(field.annotation))
     if type(None) in members:
         return [None]
@@ -42,9 +41,11 @@ def off_values(field: FieldInfo) -> list[Any]:
 def _value(field: FieldInfo, written: Any) -> Any:
     if is_none(written):
         return next(iter(off_values(field)), None)
-    nested = [m for m in (field.annotation, *get_args(field.annotation)) if _is_settings(m)]
-    return switched_off(nested[0], written) if nested and isinstance(written, dict) else written
+    nested = nested_settings(field)
+    return switched_off(nested, written) if nested and isinstance(written, dict) else written
 
 
-def _is_settings(annotation: Any) -> bool:
-    return isinstance(annotation, type) and issubclass(annotation, Settings)
+def nested_settings(field: FieldInfo) -> type[Settings] | None:
+    """Return the class of a setting that has settings itself; None for any other."""
+    members = (field.annotation, *get_args(field.annotation))
+    return next((m for m in members if isinstance(m, type) and issubclass(m, Settings)), None)

@@ -26,15 +26,11 @@ def in_base_unit(written: Any, metric: str) -> Any:
     units = _UNITS.get(metric)
     match = _TEXT.fullmatch(written.strip()) if isinstance(written, str) and units else None
     if units is None or match is None or match[2] not in units:
-        return float(written) if _is_whole(written) else written
+        return float(written) if type(written) is int else written
     try:
         return float(match[1]) * units[match[2]]
     except ValueError:  # `1.2.3ms`
         return written
-
-
-def _is_whole(written: Any) -> bool:
-    return isinstance(written, int) and not isinstance(written, bool)
 
 
 def with_unit(metric: str, value: float, digits: int = 4) -> str:

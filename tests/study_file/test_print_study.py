@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from study_texts import completed, random_value, study_texts
 
-from tunecli.study_file.print_trial import to_yaml
+from tunecli.study_file.print_study import to_yaml
 from tunecli.study_file.settings.settings import TrialConfig
 
 
