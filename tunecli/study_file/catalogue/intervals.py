@@ -38,6 +38,14 @@ class Interval:
         ends = [(low, self.low), (high, self.high)]
         return " and ".join(words for words, end in ends if math.isfinite(end))
 
+    @property
+    def schema(self) -> dict[str, float]:
+        """The keywords of a JSON Schema that say the same."""
+        low = "minimum" if self.has_low else "exclusiveMinimum"
+        high = "maximum" if self.has_high else "exclusiveMaximum"
+        ends = {low: self.low, high: self.high}
+        return {keyword: end for keyword, end in ends.items() if math.isfinite(end)}
+
 
 def is_number(value: object) -> TypeGuard[int | float]:
     """Return whether a value is a number, which a boolean is not."""

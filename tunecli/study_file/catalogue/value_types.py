@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from tunecli.study_file.catalogue.intervals import Interval, is_number
+
 CODE_OR_OBJECTS = frozenset({"Callable", "Tensor", "Optimizer", "Study", "FrozenTrial", "ndarray"})
 """Annotations of values that a study file cannot contain."""
 
@@ -34,15 +36,11 @@ class ValueType:
     settable: bool = True
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
 def _is_whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-NUMBER = ValueType("a number", _is_number, {"type": "number"})
+NUMBER = ValueType("a number", is_number, {"type": "number"})
 WHOLE = ValueType("a whole number", _is_whole, {"type": "integer"})
 TEXT = ValueType("a string", lambda value: isinstance(value, str), {"type": "string"})
 TRUTH = ValueType("true or false", lambda value: isinstance(value, bool), {"type": "boolean"})
@@ -70,6 +68,16 @@ def one_of(values: Sequence[object]) -> ValueType:
     words = [value if isinstance(value, str) else _plain(value) for value in values]
     text = f"one of {', '.join(words[:8])}, …" if len(words) > 10 else " or ".join(words)
     return ValueType(text, accepts, {"enum": list(values)})
+
+
+def number_within(interval: Interval, *, whole: bool = False) -> ValueType:
+    """Return the type of the numbers, or whole numbers, in an interval."""
+    kind = WHOLE if whole else NUMBER
+
+    def accepts(value: object) -> bool:
+        return kind.accepts(value) and is_number(value) and value in interval
+
+    return ValueType(f"{kind.words} {interval}", accepts, kind.schema | interval.schema)
 
 
 def sequence_of(items: ValueType) -> ValueType:
@@ -138,7 +146,7 @@ def value_type(annotation: str, default: object = None) -> ValueType:
     if isinstance(default, str):
         return TEXT
     if isinstance(default, tuple):
-        return fixed_sequence_of([NUMBER if _is_number(item) else ANYTHING for item in default])
+        return fixed_sequence_of([NUMBER if is_number(item) else ANYTHING for item in default])
     return ANYTHING
 
 
