@@ -20,8 +20,9 @@ from typer.main import get_command
 from tunecli.cli import app
 from tunecli.search.suggest.samplers import KINDS
 from tunecli.study_file.catalogue.names import LOSS_TASKS, OWN_MODELS, SCALES, Kind, names
+from tunecli.study_file.catalogue.value_types import Interval
 from tunecli.study_file.settings import settings
-from tunecli.study_file.settings.metric_names import METRICS
+from tunecli.study_file.settings.metric_names import METRICS, MetricArgument, MetricNumber
 from tunecli.study_file.settings.source_kinds import ARRAYS, BUNDLED, TABLES, TORCHVISION
 
 GUIDE = Path(__file__).parents[2] / "tunecli" / "guide"
@@ -162,9 +163,16 @@ def option_meaning(parameter: Any) -> str:
 def metrics_table() -> str:
     rows = []
     for info in METRICS.values():
-        words = "; ".join(f"`{name}`: {quoted(w)}" for name, w in info.arguments.items())
+        words = "; ".join(f"`{name}`: {_values(w)}" for name, w in info.arguments.items())
         rows.append((f"`{info.name}`", info.task or "any", info.direction, words, info.needs))
     return table(("metric", "task", "better", "arguments, default first", "needs"), rows)
+
+
+def _values(known: MetricArgument) -> str:
+    if not isinstance(known, MetricNumber):
+        return quoted(word or "none" for word in known)
+    default = "" if known.default is None else f"`{known.default}`, "
+    return f"{default}{Interval.of(known.within)}"
 
 
 def losses_table() -> str:

@@ -100,6 +100,23 @@ def test_plotly_takes_every_figure(page: Page, palette: str) -> None:
         go.Figure(painted(figure, palette))  # refuses what it does not know
 
 
+def test_the_bundle_draws_every_trace(page: Page) -> None:
+    """The basic bundle of plotly.js knows only these, and says nothing of others."""
+    figures = page.payload["plots"].values()
+    types = {trace["type"] for figure in figures for trace in figure["data"]}
+    assert types <= {"scatter", "bar", "pie"}
+
+
+def test_a_page_of_fifty_trials_is_small(tmp_path: Path) -> None:
+    scores = [0.8 + math.sin(n) / 20 for n in range(50)]
+    trials = [
+        (mlp(10 ** -(1 + n % 30 / 10), 8 + n), complete(*(score + k / 100 for k in range(5))))
+        for n, score in enumerate(scores)
+    ]
+    evidence = Evidence.of(read_study(made(tmp_path, trials)))
+    assert len(study_page(evidence, all_findings(evidence)).encode()) <= 2e6
+
+
 def test_both_palettes_know_the_same_colours(page: Page) -> None:
     light, dark = PALETTES.values()
     assert light.keys() == dark.keys()

@@ -278,7 +278,7 @@ def test_a_comparison(browser: webdriver.Chrome, tmp_path: Path) -> None:
 
 
 def test_a_thousand_trials_fit(browser: webdriver.Chrome, tmp_path: Path) -> None:
-    """8 MB, plotly.js and every trial's row included."""
+    """4 MB, plotly.js and every trial's row included."""
     unit = FloatDistribution(0.0, 1.0)
     trials = []
     for n in range(1000):
@@ -287,6 +287,6 @@ def test_a_thousand_trials_fit(browser: webdriver.Chrome, tmp_path: Path) -> Non
         trials.append((mlp(10 ** -(1 + n % 30 / 10), 8 + n % 200) | extra, complete(value, value)))
     path = tmp_path / "page.html"
     opened(browser, path, page_of(read_study(made(tmp_path, trials))))
-    assert path.stat().st_size <= 8e6
+    assert path.stat().st_size <= 4e6
     assert len(browser.find_elements(By.CSS_SELECTOR, "#trials tbody tr")) == 1000
     assert all(size > 100 for _, size, _ in browser.execute_script(SIZES))

@@ -15,9 +15,16 @@ from tunecli.study_file.catalogue import names
 from tunecli.study_file.catalogue.allowed_code import FOR_TUNECLI
 from tunecli.study_file.catalogue.names import SCALES, Kind
 from tunecli.study_file.catalogue.signatures import Argument, Signature, Unreadable
-from tunecli.study_file.catalogue.value_types import ValueType, one_of, value_in_words, value_type
+from tunecli.study_file.catalogue.value_types import (
+    Interval,
+    ValueType,
+    number_within,
+    one_of,
+    value_in_words,
+    value_type,
+)
 from tunecli.study_file.settings.code_names import is_code, short_name
-from tunecli.study_file.settings.metric_names import METRICS
+from tunecli.study_file.settings.metric_names import METRICS, MetricNumber
 from tunecli.study_file.settings.settings import Component
 from tunecli.study_file.text.suggestions import closest, did_you_mean
 
@@ -147,7 +154,10 @@ def _replaced(kind: Kind, name: str) -> tuple[Argument, ...]:
 def argument_type(kind: Kind, name: str, argument: Argument) -> ValueType:
     """Return the type of an argument; nested components are checked separately."""
     if kind == "metric":
-        return one_of(METRICS[name].arguments[argument.name])
+        known = METRICS[name].arguments[argument.name]
+        if not isinstance(known, MetricNumber):
+            return one_of(known)
+        return number_within(Interval.of(known.within), whole=isinstance(known.default, int))
     if kind == "model" and argument.name == "activation":
         return one_of(names.names("activation"))
     words = _WORDS.get((name, argument.name))

@@ -19,7 +19,7 @@ import tunecli
 from tunecli.study_file.catalogue import signatures
 from tunecli.study_file.catalogue.signatures import Argument, Signature
 from tunecli.study_file.settings.code_names import is_code
-from tunecli.study_file.settings.metric_names import METRICS
+from tunecli.study_file.settings.metric_names import METRICS, argument_default, must_be_given
 from tunecli.study_file.settings.settings import Task
 from tunecli.study_file.text.suggestions import closest, did_you_mean, listed
 
@@ -83,6 +83,23 @@ SCALES = {
     "robust": ("RobustScaler", ()),
     "quantile": ("QuantileTransformer", ("n_quantiles", "output_distribution")),
 }
+_EVERYDAY = {
+    "acc": "accuracy",
+    "auc": "roc_auc",
+    "auroc": "roc_auc",
+    "bce": "log_loss",
+    "ce": "log_loss",
+    "cross_entropy": "log_loss",
+    "nll": "log_loss",
+    "kappa": "cohen_kappa",
+    "qwk": "cohen_kappa",
+    "top5": "top_k_accuracy",
+    "quantile_loss": "pinball",
+    "sensitivity": "recall",
+    "matthews_corrcoef": "mcc",
+}
+"""What people call metrics, in lower case."""
+
 ALIASES = {"CMA-ES": "CmaEsSampler", "NSGA-II": "NSGAIISampler", "NSGA-III": "NSGAIIISampler"}
 
 _TAKES_CODE = "it takes code, and a study file can contain only data."
@@ -202,6 +219,8 @@ def unknown_name(kind: Kind, name: str) -> str:
         return f"{name!r} is not the name of a function. Write {{my_train.py:fit: {{…}}}}."
     if (reason := _why_not_offered(kind, name)) is not None:
         return reason
+    if kind == "metric" and name.lower() in _EVERYDAY:
+        return f"unknown metric `{name}`. Did you mean `{_EVERYDAY[name.lower()]}`?"
     short = _short_names(kind)
     known = f" Valid names are {listed(short, most=16)}."
     return f"unknown {kind} `{name}`.{did_you_mean(name, [*names(kind), *short]) or known}"
@@ -211,7 +230,8 @@ def closest_name(kind: Kind, name: str) -> str | None:
     """Return the name in full that was probably meant; None if none is similar."""
     if _why_not_offered(kind, name) is not None:
         return None
-    meant = closest(name, [*names(kind), *_short_names(kind)])
+    everyday = _EVERYDAY.get(name.lower()) if kind == "metric" else None
+    meant = everyday or closest(name, [*names(kind), *_short_names(kind)])
     return canonical(kind, meant) if meant is not None else None
 
 
@@ -236,9 +256,12 @@ def _why_not_offered(kind: Kind, name: str) -> str | None:
 def library_signature(kind: Kind, name: str) -> Signature:
     """Return all arguments of a component in the library."""
     if kind == "metric":
-        arguments = METRICS[name].arguments
         return Signature(
-            name, tuple(Argument(a, required=False, default=w[0]) for a, w in arguments.items())
+            name,
+            tuple(
+                Argument(argument, required=must_be_given(known), default=argument_default(known))
+                for argument, known in METRICS[name].arguments.items()
+            ),
         )
     if kind == "model" and name not in OWN_MODELS:
         return signatures.function_signature(_torchvision_models()[name], name)

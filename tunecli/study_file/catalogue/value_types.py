@@ -66,6 +66,14 @@ class Interval:
         ends = [(low, self.low), (high, self.high)]
         return " and ".join(words for words, end in ends if math.isfinite(end))
 
+    @property
+    def schema(self) -> dict[str, float]:
+        """The keywords of a JSON Schema that say the same."""
+        low = "minimum" if self.has_low else "exclusiveMinimum"
+        high = "maximum" if self.has_high else "exclusiveMaximum"
+        ends = {low: self.low, high: self.high}
+        return {keyword: end for keyword, end in ends.items() if math.isfinite(end)}
+
 
 def is_number(value: object) -> TypeGuard[int | float]:
     """Return whether a value is a number, which a boolean is not."""
@@ -97,6 +105,16 @@ def one_of(values: Sequence[object]) -> ValueType:
     words = [value if isinstance(value, str) else _plain(value) for value in values]
     text = f"one of {', '.join(words[:8])}, …" if len(words) > 10 else " or ".join(words)
     return ValueType(text, accepts, {"enum": list(values)})
+
+
+def number_within(interval: Interval, *, whole: bool = False) -> ValueType:
+    """Return the type of the numbers, or whole numbers, in an interval."""
+    kind = WHOLE if whole else NUMBER
+
+    def accepts(value: object) -> bool:
+        return kind.accepts(value) and is_number(value) and value in interval
+
+    return ValueType(f"{kind.words} {interval}", accepts, kind.schema | interval.schema)
 
 
 def sequence_of(items: ValueType) -> ValueType:

@@ -15,13 +15,30 @@ from tunecli.study_file.settings.settings import Component, Direction, Task, Tri
 
 
 @dataclass(frozen=True)
+class MetricNumber:
+    """A number that a metric takes as an argument.
+
+    Attributes:
+        within: its bounds, as `[1, inf)`.
+        default: None if it must be given; whole if the argument is.
+    """
+
+    within: str
+    default: float | None = None
+
+
+MetricArgument = tuple[str | None, ...] | MetricNumber
+"""The words of an argument, of which the first is the default, or its numbers."""
+
+
+@dataclass(frozen=True)
 class MetricInfo:
     """One metric as scikit-learn defines it, or one cost of a model.
 
     Attributes:
         task: the only task that it measures; None for a cost, which fits every task.
         direction: the direction of improvement.
-        arguments: arguments with their allowed words; the first word is the default.
+        arguments: what each argument can be.
         lowest, highest: the range of possible values.
         needs: the rows without which it is not defined.
     """
@@ -29,7 +46,7 @@ class MetricInfo:
     name: str
     task: Task | None
     direction: Direction
-    arguments: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    arguments: Mapping[str, MetricArgument] = field(default_factory=dict)
     lowest: float = 0.0
     highest: float = 1.0
     needs: str = ""
@@ -38,7 +55,7 @@ class MetricInfo:
 _NO_TIME = 1e-12
 """Seconds, less than any computation takes."""
 
-_AVERAGE = {"average": ("macro", "micro", "weighted")}
+_AVERAGE: Mapping[str, MetricArgument] = {"average": ("macro", "micro", "weighted")}
 _OF_AUC = {"average": ("macro", "weighted")}
 
 METRICS: dict[str, MetricInfo] = {
@@ -49,12 +66,34 @@ METRICS: dict[str, MetricInfo] = {
         MetricInfo("precision", "classification", "maximize", _AVERAGE),
         MetricInfo("recall", "classification", "maximize", _AVERAGE),
         MetricInfo("f1", "classification", "maximize", _AVERAGE),
+        MetricInfo(
+            "fbeta", "classification", "maximize", {"beta": MetricNumber("(0, inf)"), **_AVERAGE}
+        ),
+        MetricInfo(
+            "top_k_accuracy", "classification", "maximize", {"k": MetricNumber("[1, inf)", 2)}
+        ),
         MetricInfo("roc_auc", "classification", "maximize", _OF_AUC, needs="rows of every class"),
         MetricInfo("log_loss", "classification", "minimize", highest=inf),
+        MetricInfo("brier", "classification", "minimize", highest=2.0),
         MetricInfo("mcc", "classification", "maximize", lowest=-1.0),
+        MetricInfo(
+            "cohen_kappa",
+            "classification",
+            "maximize",
+            {"weights": (None, "linear", "quadratic")},
+            lowest=-1.0,
+        ),
         MetricInfo("rmse", "regression", "minimize", highest=inf),
         MetricInfo("mse", "regression", "minimize", highest=inf),
         MetricInfo("mae", "regression", "minimize", highest=inf),
+        MetricInfo("mape", "regression", "minimize", highest=inf, needs="targets other than 0"),
+        MetricInfo(
+            "pinball",
+            "regression",
+            "minimize",
+            {"alpha": MetricNumber("[0, 1]", 0.5)},
+            highest=inf,
+        ),
         MetricInfo("r2", "regression", "maximize", lowest=-inf, needs="at least two rows"),
         MetricInfo("size", None, "minimize", lowest=1.0, highest=inf),  # bytes of the packed file
         MetricInfo("n_weights", None, "minimize", lowest=1.0, highest=inf),
@@ -75,9 +114,28 @@ def metric_needs(name: str) -> str:
     return _NEEDS.get(name, "")
 
 
-def argument(metric: Component, name: str) -> str:
-    """Return the word given for an argument of `metric`, or its default."""
-    return str(metric.arguments.get(name, METRICS[metric.name].arguments[name][0]))
+def argument_default(known: MetricArgument) -> str | float | None:
+    """Return the default of an argument; None for a number that must be given."""
+    return known.default if isinstance(known, MetricNumber) else known[0]
+
+
+def must_be_given(known: MetricArgument) -> bool:
+    """Return whether an argument has no default."""
+    return isinstance(known, MetricNumber) and known.default is None
+
+
+def argument(metric: Component, name: str) -> str | float | None:
+    """Return the value given for an argument of `metric`, or its default."""
+    value = metric.arguments.get(name, argument_default(METRICS[metric.name].arguments[name]))
+    assert value is None or isinstance(value, str | int | float), "the study file was checked"
+    return value
+
+
+def argument_number(metric: Component, name: str) -> float:
+    """Return the number given for an argument of `metric`, or its default."""
+    value = argument(metric, name)
+    assert isinstance(value, int | float), "it is a MetricNumber"
+    return value
 
 
 def label(metric: Component) -> str:
@@ -89,16 +147,24 @@ def label(metric: Component) -> str:
     if metric.name not in METRICS:
         given = (f"{name}={value}" for name, value in metric.arguments.items())
         return "_".join([short_name(metric.name), *given])
-    words = (argument(metric, name) for name in METRICS[metric.name].arguments)
-    defaults = {options[0] for options in METRICS[metric.name].arguments.values()}
-    return "_".join([metric.name, *(word for word in words if word not in defaults)])
+    words = [metric.name]
+    for name, known in METRICS[metric.name].arguments.items():
+        value = argument(metric, name)
+        if value != argument_default(known):
+            words.append(str(value).removesuffix(".0"))
+    return "_".join(words)
+
+
+def _averages(info: MetricInfo) -> tuple[str | None, ...]:
+    words = info.arguments.get("average", ())
+    return () if isinstance(words, MetricNumber) else words
 
 
 _NEEDS = {
     label(Component(name=info.name, arguments=arguments)): info.needs
     for info in METRICS.values()
     if info.needs
-    for arguments in ({}, *({"average": word} for word in info.arguments.get("average", ())))
+    for arguments in ({}, *({"average": word} for word in _averages(info)))
 }
 """The rows that metrics need, by label."""
 

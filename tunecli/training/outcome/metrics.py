@@ -19,7 +19,7 @@ from sklearn.metrics import roc_auc_score
 from tunecli.data.rows.dataset import Dataset
 from tunecli.errors import DataError
 from tunecli.study_file.settings.code_names import is_code
-from tunecli.study_file.settings.metric_names import argument, label
+from tunecli.study_file.settings.metric_names import argument, argument_number, label
 from tunecli.study_file.settings.settings import Component, Task
 from tunecli.training.models import user_parts
 
@@ -77,7 +77,7 @@ def measure(
     values = predictions.astype(np.float64)
     if task == "regression":
         rows = _Values(y_true.astype(np.float64), values, weights)
-        measured = {label(metric): _REGRESSION[metric.name](rows) for metric in others}
+        measured = {label(metric): _REGRESSION[metric.name](rows, metric) for metric in others}
     else:
         classes = _Classes(y_true.astype(np.int64), values, n_classes, weights)
         measured = {label(m): _CLASSIFICATION[m.name](classes, m) for m in others}
@@ -99,6 +99,8 @@ def why_undefined(
     """
     if metric.name == "r2" and len(y_true) < 2:
         return f"there {'is only one row' if len(y_true) else 'are no rows'}, but r2 needs two"
+    if metric.name == "mape" and (y_true == 0).any():
+        return "a target is 0, but mape divides by the targets"
     if metric.name == "roc_auc":
         missing = _without_rows(y_true, classes, weights)
         if missing:
@@ -116,8 +118,11 @@ def constant(
 
     The arguments are those of `why_undefined`.
     """
-    if metric.name == "mcc" and len(_without_rows(y_true, classes, weights)) >= len(classes) - 1:
-        return "all rows belong to one class, so mcc is 0 for any predictions"
+    if metric.name == "top_k_accuracy" and argument_number(metric, "k") >= len(classes):
+        return f"there are {len(classes)} classes, so {label(metric)} is 1 for any predictions"
+    agreement = metric.name in ("mcc", "cohen_kappa")
+    if agreement and len(_without_rows(y_true, classes, weights)) >= len(classes) - 1:
+        return f"all rows belong to one class, so {metric.name} is 0 for any predictions"
     if metric.name == "r2" and len(y_true) and (y_true == y_true[0]).all():
         return "all targets are equal, so r2 is 0 unless every prediction is exact"
     return ""
@@ -151,6 +156,17 @@ class _Values:
     @property
     def mse(self) -> float:
         return self.mean(self.errors**2)
+
+    @property
+    def mape(self) -> float:
+        """Mean of the absolute errors as shares of the targets; not defined for a target of 0."""
+        if not self.y.all():
+            return math.nan
+        return self.mean(np.abs(self.errors / self.y))
+
+    def pinball(self, alpha: float) -> float:
+        """Return the loss whose best constant prediction is the `alpha` quantile."""
+        return self.mean(np.maximum(alpha * self.errors, (alpha - 1) * self.errors))
 
     @property
     def r2(self) -> float:
@@ -265,23 +281,77 @@ class _Classes:
                 aucs[number] = roc_auc_score(self.y == number, predicted, sample_weight=weights)
         return aucs
 
+    def top_k_accuracy(self, k: int) -> float:
+        """Return the share of rows whose class is among the `k` most probable.
+
+        Ties go to the first class, as in `accuracy`, which is this for k = 1.
+        """
+        of_truth = self.probabilities[np.arange(len(self.y)), self.y][:, None]
+        before = np.arange(self.n_classes) < self.y[:, None]
+        ahead = (self.probabilities > of_truth) | ((self.probabilities == of_truth) & before)
+        hits = ahead.sum(1) < k
+        return float(np.average(hits, weights=self.weights))
+
+    @property
+    def brier(self) -> float:
+        """Mean squared distance of the probabilities from the truth; halved for two classes.
+
+        For two classes it is that of the second class's probability alone (Brier 1950).
+        """
+        misses = self.probabilities - np.eye(self.n_classes)[self.y]
+        distances = np.square(misses).sum(1)
+        mean = np.average(distances, weights=self.weights)
+        return float(mean / 2 if self.n_classes == 2 else mean)
+
+    def cohen_kappa(self, weights: str | None) -> float:
+        """Return the agreement of true and predicted classes beyond chance (Cohen 1968).
+
+        Args:
+            weights: how much a confusion of two classes counts: all alike, or by the distance of
+                their numbers (`linear`) or its square (`quadratic`), for ordered classes.
+
+        Returns:
+            0 if all rows and predictions are of one class.
+        """
+        numbers = np.arange(self.n_classes)
+        apart = np.abs(numbers[:, None] - numbers)
+        power = {None: 0, "linear": 1, "quadratic": 2}[weights]
+        costs = np.where(apart > 0, apart.astype(np.float64) ** power, 0.0)
+        by_chance = float((costs * np.outer(self.support, self.predicted)).sum() / self.total)
+        return 1 - float((costs * self.confusion).sum()) / by_chance if by_chance else 0.0
+
     def average(self, values: Floats, how: str) -> float:
         """Average one value per class: `macro`, or `weighted` by the classes' rows."""
         return float(np.average(values, weights=self.support if how == "weighted" else None))
 
 
+def _fbeta(classes: _Classes, metric: Component) -> float:
+    squared = argument_number(metric, "beta") ** 2
+    of = (classes.predicted + squared * classes.support) / (1 + squared)
+    return _averaged(classes, metric, of)
+
+
 def _averaged(classes: _Classes, metric: Component, of: Floats) -> float:
     """Average over the classes the hits divided by `of`, (n_classes,); 0 / 0 counts as 0."""
-    how = argument(metric, "average")
+    how = str(argument(metric, "average"))
     if how == "micro":  # each row has one class and one prediction, so all three are accuracy
         return classes.accuracy
     shares = np.divide(classes.hits, of, out=np.zeros_like(of), where=of > 0)
     return classes.average(shares, how)
 
 
+def _cohen_kappa(classes: _Classes, metric: Component) -> float:
+    weights = argument(metric, "weights")
+    return classes.cohen_kappa(None if weights is None else str(weights))
+
+
 def _roc_auc(classes: _Classes, metric: Component) -> float:
     aucs = classes.aucs
-    return float(aucs[1]) if len(aucs) == 2 else classes.average(aucs, argument(metric, "average"))
+    return (
+        float(aucs[1])
+        if len(aucs) == 2
+        else classes.average(aucs, str(argument(metric, "average")))
+    )
 
 
 _CLASSIFICATION: Mapping[str, Callable[[_Classes, Component], float]] = {
@@ -291,13 +361,21 @@ _CLASSIFICATION: Mapping[str, Callable[[_Classes, Component], float]] = {
     "recall": lambda classes, metric: _averaged(classes, metric, classes.support),
     "f1": lambda classes, metric: _averaged(classes, metric, classes.midway),
     "roc_auc": _roc_auc,
+    "fbeta": _fbeta,
+    "top_k_accuracy": lambda classes, metric: classes.top_k_accuracy(
+        int(argument_number(metric, "k"))
+    ),
     "log_loss": lambda classes, _: classes.log_loss,
+    "brier": lambda classes, _: classes.brier,
     "mcc": lambda classes, _: classes.mcc,
+    "cohen_kappa": _cohen_kappa,
 }
 
-_REGRESSION: Mapping[str, Callable[[_Values], float]] = {
-    "rmse": lambda values: math.sqrt(values.mse),
-    "mse": lambda values: values.mse,
-    "mae": lambda values: values.mean(np.abs(values.errors)),
-    "r2": lambda values: values.r2,
+_REGRESSION: Mapping[str, Callable[[_Values, Component], float]] = {
+    "rmse": lambda values, _: math.sqrt(values.mse),
+    "mse": lambda values, _: values.mse,
+    "mae": lambda values, _: values.mean(np.abs(values.errors)),
+    "mape": lambda values, _: values.mape,
+    "pinball": lambda values, metric: values.pinball(argument_number(metric, "alpha")),
+    "r2": lambda values, _: values.r2,
 }
