@@ -96,14 +96,7 @@ def with_loss(tree: Tree, task: Task) -> Tree:
 def _check_metrics(sections: Sections, task: Task, problems: Problems) -> None:
     """Report metrics that do not fit the task of the data."""
     fitting = [name for name, info in METRICS.items() if info.task in (None, task)]
-    metrics: list[tuple[Path, Component]] = [
-        *((("metrics", index), metric) for index, metric in enumerate(sections.metrics)),
-        *((("constraints", one.metric.name), one.metric) for one in sections.constraints),
-    ]
-    for index, one in enumerate(sections.objectives):
-        within: Path = (index,) if len(sections.objectives) > 1 else ()
-        metrics.append((("objective", *within, one.direction), one.metric))
-    for at, metric in metrics:
+    for at, metric in sections.named_metrics:
         if metric.name in METRICS and metric.name not in fitting:
             message = f"{metric.name} is for {METRICS[metric.name].task}, but the task is {task}."
             problems.add_new(at, f"{message} Choose one of {listed(fitting, last='or')}.")

@@ -68,3 +68,16 @@ def test_labels_name_the_arguments_that_are_not_the_default() -> None:
 def test_an_argument_at_its_default_makes_no_second_metric() -> None:
     with pytest.raises(StudyFileError, match="pinball occurs twice"):
         read("[pinball, {pinball: {alpha: 0.5}}]")
+
+
+def test_a_metric_of_another_task_is_told_at_its_own_line() -> None:
+    """An objective among the metrics, and a wrong metric before it, move no place."""
+    text = HEAD + "objective: {maximize: accuracy}\nmetrics:\n- accuracy\n- f1\n- rmse\n"
+    study = StudyFile.from_text(text, "study.yaml")
+    with pytest.raises(StudyFileError, match=r"study.yaml:8:3: metrics\[2\]: rmse is for regr"):
+        study.completed("classification", 100)
+    bundled = text.replace("{source: table.csv, target: y}", "digits").replace(
+        "- f1", "- nonsense"
+    )
+    with pytest.raises(StudyFileError, match=r"study.yaml:8:3: metrics\[2\]: rmse is for regr"):
+        StudyFile.from_text(bundled, "study.yaml")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from tunecli.study_file.read.read_components import Grammar
 from tunecli.study_file.read.read_fixed import RANGE, FixedReader
 from tunecli.study_file.settings.metric_names import COSTS, METRICS, label
 from tunecli.study_file.settings.settings import Component, Constraint, Direction, Objective
@@ -16,7 +17,20 @@ from tunecli.study_file.text.suggestions import did_you_mean
 
 
 class ObjectiveReader(FixedReader):
-    """A reader of these sections and of parts without ranges, which reports their mistakes."""
+    """A reader of these sections and of parts without ranges, which reports their mistakes.
+
+    Attributes:
+        named: every metric that was read, with its place.
+    """
+
+    def __init__(self, grammar: Grammar, *, has_own_training: bool) -> None:
+        super().__init__(grammar, has_own_training=has_own_training)
+        self.named: list[tuple[Path, Component]] = []
+
+    def _metric(self, written: Any, at: Path) -> Component | None:
+        metric = self.component(written, at, "metric", optional=False)
+        self.named += [(at, metric)] if metric is not None else []
+        return metric
 
     def objectives(self, data: Any) -> tuple[Objective, ...]:
         at: Path = ("objective",)
@@ -66,9 +80,9 @@ class ObjectiveReader(FixedReader):
             hint = did_you_mean(direction, ("minimize", "maximize")) or " Write one of them."
             message = f"must be `minimize` or `maximize`, but got {inline(direction)}.{hint}"
             self.problems.add(at, message, of_key=True)
-            self.component(metric, at, "metric", optional=False)
+            self._metric(metric, at)
             return None
-        component = self.component(metric, at, "metric", optional=False)
+        component = self._metric(metric, at)
         return self._objective(direction, component, at) if component else None
 
     def _objective(self, direction: Direction, metric: Component, at: Path) -> Objective | None:
@@ -93,7 +107,7 @@ class ObjectiveReader(FixedReader):
 
     def _read_constraint(self, name: Any, limits: Any) -> Constraint | None:
         at: Path = ("constraints", name)
-        metric = self.component(name, at, "metric", optional=False)
+        metric = self._metric(name, at)
         if is_none(limits):
             return None
         if not isinstance(limits, dict) or not limits:
@@ -141,7 +155,7 @@ class ObjectiveReader(FixedReader):
         by_label: dict[str, Component] = {}
         for index, written in enumerate(data):
             at: Path = ("metrics", index)
-            metric = self.component(written, at, "metric", optional=False)
+            metric = self._metric(written, at)
             if metric is None:
                 continue
             if label(metric) in by_label and not self.problems.any_below(at):

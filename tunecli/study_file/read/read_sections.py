@@ -52,6 +52,7 @@ class Sections:
             sets them.
         constraints: the limits of every trial.
         metrics: other metrics to measure.
+        named_metrics: every metric that the file names, with its place.
         written_start: `search.start_with` as written.
         task: the task of the data, if it is known without reading it.
     """
@@ -63,6 +64,7 @@ class Sections:
     objectives: tuple[Objective, ...] = ()
     constraints: tuple[Constraint, ...] = ()
     metrics: tuple[Component, ...] = ()
+    named_metrics: tuple[tuple[Path, Component], ...] = field(default=(), compare=False)
     search: SearchSettings = field(default_factory=SearchSettings)
     written_start: Any = None
     task: Task | None = None
@@ -97,14 +99,17 @@ class SectionReader:
         search = self._parts.section("search", self._data.get("search"))
         written_start = search.pop("start_with", None)
         objectives = self._parts.objectives(self._data.get("objective"))
+        constraints = self._parts.constraints(self._data.get("constraints"))
+        metrics = self._parts.metrics(self._data.get("metrics"), objectives)
         return Sections(
             name=self._read_name(),
             seed=self._read_seed(),
             shared_data=data,
             validation=validation,
             objectives=objectives,
-            constraints=self._parts.constraints(self._data.get("constraints")),
-            metrics=self._parts.metrics(self._data.get("metrics"), objectives),
+            constraints=constraints,
+            metrics=metrics,
+            named_metrics=tuple(self._parts.named),
             search=self._read_search(search, objectives) or SearchSettings(),
             written_start=written_start,
             task=source_kinds.task_of(data),
