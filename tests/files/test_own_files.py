@@ -129,7 +129,7 @@ KNOWN = {
     "training/state/checkpoints.py": "removes names, links among them, in a folder that it made",
     "training/state/memory.py": "writes to the kernel",
     "temporary_folder.py": "clears marked folders of dead owners, by names that only it gives",
-    "training/user_loop/user_predictions.py": "removes names in a folder that it made",
+    "training/user_loop/user_reports.py": "removes names in a folder that it made",
 }
 
 

@@ -58,11 +58,12 @@ def stepped(
     torch.manual_seed(3)
     model: nn.Module = build_model(config.model, fold.shape, n_outputs(loss, fold))
     step = GradientStep(
+        config,
+        fold,
         model,
         build_loss(loss, fold),
         build_optimizers(config.optimizer, model, "all"),
         Precision(config.training, CPU),
-        config.training,
     )
     batches = Batches(
         fold.x_train, fold.y_train, "full", shuffle=False, weights=fold.train_weights
