@@ -5,7 +5,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from tunecli.database.trials import Trial, to_distribution
 from tunecli.database.urls import sqlite_url
 from tunecli.database.write import StudyDatabase
 from tunecli.errors import DatabaseError
+from tunecli.report.studies.listing import studies_in
 from tunecli.study_file.settings.ranges import Categories, FloatRange, IntRange, Range
 from tunecli.study_file.settings.settings import (
     Component,
@@ -474,3 +475,39 @@ def test_a_full_disk_is_told_and_keeps_what_was_stored(tmp_path: Path) -> None:
     (read,) = StudyDatabase.open(url, "digits").trials()  # type: ignore[union-attr]
     assert len(read.curve) > 0
     assert len(read.curve) % 100 == 0
+
+
+def test_a_damaged_attribute_hides_no_other_and_makes_no_study_foreign(
+    url: str, database: StudyDatabase
+) -> None:
+    database.set_attributes({"objective": {"metric": "f1"}, "code": {}})
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection, connection:
+        connection.execute(
+            "UPDATE study_user_attributes SET value_json = '[{' WHERE key = 'tunecli:code'"
+        )
+    assert database.attribute("objective") == {"metric": "f1"}
+    with pytest.raises(DatabaseError, match="invalid values"):
+        database.attribute("code")
+    assert not StudyDatabase.is_foreign(url, "digits")
+    (listing,) = studies_in(url)
+    assert listing.metric == "f1"
+
+
+@pytest.mark.parametrize("stored", [500_000_000.4, -1.0, 2.0**31 + 1])
+def test_an_int_outside_its_range_or_between_two_is_refused(
+    url: str, database: StudyDatabase, stored: float
+) -> None:
+    range_ = IntRange(0, 2**31)
+    database.start_trial(Trial(0, {"x": 7}, {"x": to_distribution(range_)}, CONFIG))
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection, connection:
+        connection.execute("UPDATE trial_params SET param_value = ?", (stored,))
+    with pytest.raises(DatabaseError, match="lies outside"):
+        database.trials()
+
+
+def test_a_value_that_optuna_suggested_on_a_fine_grid_is_read_again(
+    database: StudyDatabase,
+) -> None:
+    fine = to_distribution(FloatRange(1000.0, 1000.002, step=2e-5))
+    database.start_trial(Trial(0, {"x": 1000.00002}, {"x": fine}, CONFIG))
+    assert database.trials()[0].params == {"x": 1000.00002}

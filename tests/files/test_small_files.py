@@ -70,7 +70,6 @@ def test_a_file_is_read_whole_up_to_its_limit(tmp_path: Path) -> None:
 
 SYSTEM_FILES = {
     *(
-        "search/workers/out_of_memory.py",
         "search/workers/watching.py",
         "data/rows/hardware.py",
         "guide/topics.py",  # the package's own

@@ -193,10 +193,10 @@ def newest_overrides(url: str, name: str) -> tuple[str, ...]:
         return ()
 
 
-def attribute_values(opened: Connection, study_id: int) -> dict[str, Any]:
-    """Return tunecli's attributes of a study as plain data; empty if another program made it."""
+def attribute_texts(opened: Connection, study_id: int) -> dict[str, str]:
+    """Return tunecli's attributes of a study as JSON; empty if another program made it."""
     return {
-        row.key.removeprefix("tunecli:"): json.loads(row.value_json)
+        row.key.removeprefix("tunecli:"): row.value_json
         for row in queries.rows(opened, queries.ATTRIBUTES, study=study_id)
         if row.key.startswith("tunecli:")
     }
@@ -209,7 +209,7 @@ def _attributes(opened: Connection, study_id: int, name: str) -> StoredAttribute
         DatabaseError: a newer version of tunecli wrote the study.
         ValueError: the attributes are damaged.
     """
-    values = attribute_values(opened, study_id)
+    values = {key: json.loads(text) for key, text in attribute_texts(opened, study_id).items()}
     stored = values.get("format", FORMAT)
     if stored > FORMAT:
         raise DatabaseError(
@@ -284,10 +284,15 @@ def _record(
     )
 
 
-def _known(stored: str | None, words: Any) -> Any:
-    """Return a stored word, which must be one of a Literal's."""
-    if stored is not None and stored not in get_args(words):
-        raise ValueError(f"unknown word {stored!r}")
+def _state(stored: str) -> Any:
+    if stored.lower() not in get_args(State):
+        raise ValueError(f"unknown trial state {stored!r}")
+    return stored.lower()
+
+
+def _outcome(stored: str | None) -> Any:
+    if stored is not None and stored not in get_args(Outcome):
+        raise ValueError(f"unknown outcome {stored!r}")
     return stored
 
 
@@ -296,14 +301,14 @@ _NUMBERS = ("best_step", "seconds", "n_weights", "peak_memory", "attempt", "work
 
 def _details(row: Row[Any] | None, trial: Row[Any]) -> dict[str, Any]:
     """Return what tunecli's own table adds to a trial, as keyword arguments of TrialRecord."""
-    state = _known(trial.state.lower(), State)
+    state = _state(trial.state)
     if row is None:
         start, end = trial.datetime_start, trial.datetime_complete
         seconds = (end - start).total_seconds() if start and end else None
         return {"state": state, "outcome": _OUTCOMES.get(state), "seconds": seconds}
     return {name: getattr(row, name) for name in _NUMBERS} | {
         "state": state,
-        "outcome": _known(row.outcome, Outcome),
+        "outcome": _outcome(row.outcome),
         "reason": row.reason or "",
         "traceback": row.traceback or "",
         "fold_scores": queries.stored_floats(row.fold_scores or "[]"),

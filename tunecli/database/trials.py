@@ -19,7 +19,6 @@ from tunecli.database.records import TrialRecord
 from tunecli.errors import DatabaseError
 from tunecli.study_file.settings.ranges import Categories, FloatRange, IntRange, Range
 from tunecli.study_file.settings.settings import TrialConfig
-from tunecli.study_file.space.walk import contains
 from tunecli.study_file.text.scalars import Scalar
 from tunecli.training.outcome.evaluation import Outcome
 from tunecli.training.outcome.objectives import objective_values, violations
@@ -44,6 +43,13 @@ def to_distribution(range_: Range) -> BaseDistribution:
             return IntDistribution(low, high, log=log, step=step)
         case Categories(choices):
             return CategoricalDistribution(choices)
+
+
+def _lies_in(distribution: BaseDistribution, value: Scalar) -> bool:
+    """Return what Optuna itself says, which suggested the value; an int is never 1.5."""
+    if isinstance(distribution, IntDistribution) and not isinstance(value, int):
+        return False
+    return distribution._contains(distribution.to_internal_repr(value))
 
 
 @dataclass
@@ -78,14 +84,15 @@ class Trial:
         Raises:
             ValueError: a value lies outside its range, or the configuration is invalid.
         """
+        distributions = {name: to_distribution(one) for name, one in record.ranges.items()}
         for name, value in record.params.items():
-            if not contains(record.ranges[name], value):
+            if not _lies_in(distributions[name], value):
                 raise ValueError(f"{name} of {value} lies outside {record.ranges[name]}")
         is_pruned = record.outcome == "pruned"  # then there may be a curve only
         return cls(
             record.number,
             params=dict(record.params),
-            distributions={name: to_distribution(one) for name, one in record.ranges.items()},
+            distributions=distributions,
             config=TrialConfig.model_validate_json(json.dumps(record.config)),
             attempt=record.attempt or 1,
             outcome=record.outcome,

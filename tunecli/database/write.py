@@ -26,7 +26,7 @@ from tunecli.database.attributes import StoredAttributes, validated_attributes
 from tunecli.database.clock import utc_now
 from tunecli.database.curves import Curve, mean_scores
 from tunecli.database.engines import clear_errors, exists, models, open_engine
-from tunecli.database.records import attribute_values, read_trials
+from tunecli.database.records import attribute_texts, read_trials
 from tunecli.database.trials import STATES, Trial, refuse_others
 from tunecli.database.urls import refuse_unusable
 from tunecli.database.validate_rows import refuse_nonsense
@@ -96,7 +96,7 @@ class StudyDatabase:
         if database is None:
             return False
         with closing(database):
-            return not database._attribute_values()
+            return not database._attribute_texts()
 
     @classmethod
     def put_away(cls, url: str, name: str) -> str | None:
@@ -135,15 +135,18 @@ class StudyDatabase:
     def attributes(self) -> StoredAttributes:
         """Return all attributes of the study."""
         with refuse_nonsense(self.url):
-            return validated_attributes(self._attribute_values())
+            texts = self._attribute_texts()
+            return validated_attributes({key: json.loads(one) for key, one in texts.items()})
 
     def attribute(self, key: str, default: Any = None) -> Any:
         """Return one attribute of the study as plain data."""
-        return self._attribute_values().get(key, default)
+        stored = self._attribute_texts().get(key)
+        with refuse_nonsense(self.url):
+            return default if stored is None else json.loads(stored)
 
-    def _attribute_values(self) -> dict[str, Any]:
+    def _attribute_texts(self) -> dict[str, str]:
         with refuse_nonsense(self.url), self._transaction() as connection:
-            return attribute_values(connection, self._study_id)
+            return attribute_texts(connection, self._study_id)
 
     def set_attributes(self, values: Mapping[str, Any]) -> None:
         """Store user attributes of the study, each under `tunecli:<key>`, in one transaction."""

@@ -100,3 +100,10 @@ def test_a_model_of_earlier_versions_knows_no_units(tmp_path: Path) -> None:
     kind = trained(tmp_path, PERCENT)
     columns = tuple(replace(column, unit=None) for column in kind.columns)
     assert predicted(replace(kind, columns=columns), tmp_path, ["12 kg"], "frame") == [12.0]
+
+
+def test_a_frame_without_rows_has_no_cell_without_a_unit() -> None:
+    data = DataSettings(**ASKED)
+    columns = (Column("a", unit="%"), Column("b"))
+    frame = pd.DataFrame({"a": ["1 %"], "b": [1.0]}).iloc[:0]
+    assert rows_of(frame, RowKind(columns, (2,), "float64", data)).shape == (0, 2)

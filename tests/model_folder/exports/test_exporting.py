@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from safetensors.torch import load_file
 
 from tunecli.errors import DataError, ExportError
 from tunecli.model_folder.exports.exporting import TOLERANCE, Format, export_model
-from tunecli.model_folder.exports.graph import given_to_graph, why_not_whole
+from tunecli.model_folder.exports.graph import Graph, given_to_graph, why_not_whole
 from tunecli.model_folder.format.model import Member, Model
 from tunecli.model_folder.refitting import as_searched
 from tunecli.training.cross_validation import CrossValidation
@@ -186,3 +187,14 @@ def test_a_table_without_rows_has_none_to_compare_on(tmp_path: Path) -> None:
     np.save(tmp_path / "empty.npy", np.zeros((0, 5)))
     with pytest.raises(DataError, match=r"compare on.* Choose other rows with --data"):
         export_model(model_of("arrays"), "pt2", tmp_path / "m.pt2", str(tmp_path / "empty.npy"))
+
+
+@pytest.mark.parametrize("name", ["table", "embedded", "pictures", "arrays", "offset"])
+def test_a_graph_moves_to_another_device_with_its_preprocessing(name: str) -> None:
+    """On the meta device, which refuses every tensor that stayed on the CPU."""
+    model = model_of(name)
+    x = case(name).store.dataset.x
+    assert isinstance(x, torch.Tensor)
+    graph = copy.deepcopy(Graph(model.members, with_preprocessing=True))
+    assert [*graph.preparing.buffers()]
+    assert graph.to("meta")(given_to_graph(model, x[:3]).to("meta")).shape[0] == 3

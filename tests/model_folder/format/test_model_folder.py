@@ -374,6 +374,9 @@ def test_a_network_is_not_built_from_code_that_has_changed(tmp_path: Path) -> No
     assert tunecli.load(folder, [str(code)], folder=tmp_path).facts.code == {}
 
 
+DATE = {"column": "holes", "part": "elapsed", "form": {"kind": "date"}}
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -391,6 +394,7 @@ def test_a_network_is_not_built_from_code_that_has_changed(tmp_path: Path) -> No
         (lambda facts: facts["columns"].append(facts["columns"][0]), "for 7 columns"),
         (lambda facts: facts["columns"][0].update(name="holes"), "two columns have the same name"),
         (lambda facts: facts["columns"][2].update(categories=[]), "0 categories in a categ"),
+        (lambda facts: facts["columns"][0].update(date=DATE), "column 'holes' has several kinds"),
         (lambda facts: facts["columns"][2]["categories"].append("new"), "places of shape"),
         (lambda facts: facts["members"][0].update(shape=[2**40]), "features for a network with"),
         (lambda facts: facts["members"][0].update(preprocessing="OfBytes"), "'pixels' instead"),
@@ -431,6 +435,12 @@ def arguments(facts: dict[str, Any]) -> dict[str, Any]:
         (PREPROCESSING, "0/fill", torch.full((4,), torch.nan), "fill contains numbers that"),
         (PREPROCESSING, "0/scale.0.subtract", torch.zeros(1), "subtract of shape"),
         (
+            PREPROCESSING,
+            "0/scale.0.subtract",
+            torch.zeros(4, dtype=torch.bfloat16),
+            "subtract of shape|BFloat16",
+        ),
+        (
             WEIGHTS,
             "0/head.bias",
             torch.full((2,), torch.inf),
@@ -447,6 +457,15 @@ def test_arrays_that_do_not_fit(
     with pytest.raises(ModelFolderError, match=message) as error:
         tunecli.load(folder)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("new", ["scale.a.subtract", "scale.1.subtract"])
+def test_steps_of_a_scale_have_numbers_of_their_own(folder: Path, new: str) -> None:
+    arrays = load_file(folder / PREPROCESSING)
+    arrays[f"0/{new}"] = arrays.pop("0/scale.0.subtract").clone()
+    with_arrays(folder, PREPROCESSING, save(arrays))
+    with pytest.raises(ModelFolderError, match="(invalid literal|two operations)"):
+        tunecli.load(folder)
 
 
 @pytest.mark.parametrize(("name", "n"), [("embedded", 2**40), ("digits", 3)])

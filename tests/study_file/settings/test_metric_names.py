@@ -81,3 +81,14 @@ def test_a_metric_of_another_task_is_told_at_its_own_line() -> None:
     )
     with pytest.raises(StudyFileError, match=r"study.yaml:8:3: metrics\[2\]: rmse is for regr"):
         StudyFile.from_text(bundled, "study.yaml")
+
+
+@pytest.mark.parametrize("off", ["none", "{min: none}"])
+def test_a_limit_that_is_off_may_name_a_metric_of_another_task(off: str) -> None:
+    text = (
+        f"{HEAD}objective: {{minimize: rmse}}\nconstraints: {{accuracy: {off}, r2: {{min: 0}}}}\n"
+    )
+    study = StudyFile.from_text(text, "study.yaml").completed("regression", 100)
+    assert [one.metric.name for one in study.constraints] == ["r2"]
+    with pytest.raises(StudyFileError, match="accuracy is for classification"):
+        StudyFile.from_text(text.replace(off, "{min: 0.5}"), "a.yaml").completed("regression", 9)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from locations import STUDIES
 from study_texts import study_texts
 
+from tunecli.study_file.text import comments
 from tunecli.study_file.text.comments import annotated, rewritten
 from tunecli.study_file.text.document import Document
 
@@ -114,3 +115,44 @@ def test_notes_stand_above_their_lines() -> None:
 def test_a_note_that_would_change_the_content_is_left_out() -> None:
     text = "a: one\n  two\nb: {c: 'x\n  y', d: 1}\n"
     assert read(annotated(text, {("b", "d"): ["so"]})) == read(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "new", "wanted"),
+    [
+        (
+            "lr:   # the rate\n  float: [1e-5, 1e-1]   # wide\n  log: true\n",
+            0.01,
+            "lr: 0.01   # the rate\n",
+        ),
+        ("lr:\n  choice: [16, 32]   # powers\n", 32, "lr: 32\n"),
+        (
+            "lr:  # which\n  choice:\n  - MLP  # m\n  - CNN  # c\n# after\n",
+            "MLP",
+            "lr: MLP   # which\n# after\n",
+        ),
+        ("lr: {choice: [16, 32]}  # rows\n", 32, "lr: 32  # rows\n"),
+    ],
+)
+def test_a_value_that_replaces_a_block_keeps_the_comment_of_its_key(
+    text: str, new: object, wanted: str
+) -> None:
+    assert rewritten(f"a: 1\n{text}", {"a": 1, "lr": new}) == f"a: 1\n{wanted}"
+
+
+def test_an_anchor_that_differs_from_its_alias_ends_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    branches = {f"b{i}": {"model": {"MLP": {"width": {"int": [8, 64]}}}} for i in range(30)}
+    variants = "".join(f"  b{i}: {{model: *m}}\n" for i in range(30))
+    text = f"model: &m\n  MLP: {{width: {{int: [8, 64]}}}}\nvariant:\n{variants}"
+    wanted = {"model": {"MLP": {"width": {"int": [8, 32]}}}, "variant": branches}
+    parsed = []
+    monkeypatch.setattr(comments, "_reads_as", lambda *given: parsed.append(given) or False)
+    assert read(rewritten(text, wanted)) == wanted
+    assert len(parsed) <= 4
+
+
+def test_a_block_of_text_takes_only_its_own_lines_along() -> None:
+    text = "a: 1\nb: |\n  one\n  two\nc: {d: 1}   # kept\n"
+    assert rewritten(text, {"a": 1, "c": {"d": 1}}) == "a: 1\nc: {d: 1}   # kept\n"

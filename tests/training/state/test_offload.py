@@ -61,3 +61,22 @@ def test_folds_leave_a_cuda_device_and_come_back() -> None:
             assert isinstance(fold, FoldTraining)
             fold.leave_device()
             assert {p.device.type for p in fold.model.parameters()} == {"cpu"}
+
+
+def test_the_history_of_lbfgs_counts_and_moves() -> None:
+    model = torch.nn.Linear(30, 1)
+    optimizer = torch.optim.LBFGS(model.parameters(), history_size=5)
+    x, y = torch.randn(64, 30), torch.randn(64, 1)
+
+    def loss() -> torch.Tensor:
+        optimizer.zero_grad()
+        error = torch.nn.functional.mse_loss(model(x), y)
+        error.backward()
+        return error
+
+    optimizer.step(loss)
+    (state,) = optimizer.state.values()
+    n_history = len(state["old_dirs"]) + len(state["old_stps"])
+    n_weights = sum(p.nbytes for p in model.parameters())
+    assert n_history >= 4
+    assert Movable([model], [optimizer]).n_bytes >= n_weights * (1 + n_history)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -80,3 +81,12 @@ def test_fresh_states_are_those_of_the_libraries_own_seeding() -> None:
     assert torch.equal(torch.get_rng_state(), before)
     assert torch.equal(state.cpu, torch.Generator().manual_seed(123).get_state())
     assert state.python == random.Random(123).getstate()
+
+
+def test_the_state_of_an_accelerator_is_left_out_on_the_cpu() -> None:
+    """A checkpoint of folds that waited in main memory may be resumed without the accelerator."""
+    torch.manual_seed(3)
+    state = replace(RandomState.current(CPU), device=torch.zeros(16, dtype=torch.uint8))
+    before = _draw()
+    state.restore(CPU)
+    assert _draw() == before

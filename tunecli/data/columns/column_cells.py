@@ -110,7 +110,8 @@ class Cells:
         unit = columns[0].unit
         numbers, bad = cell_values.as_numbers(series, replace(reading.form, unit=unit))
         if unit:
-            bad |= series.notna().to_numpy() & [not isinstance(cell, str) for cell in series]
+            is_text = np.array([isinstance(cell, str) for cell in series], dtype=bool)
+            bad |= series.notna().to_numpy() & ~is_text
         if bad.any():
             row = int(bad.argmax())
             with_unit = "without a unit" if unit == "" else f"in {unit}"

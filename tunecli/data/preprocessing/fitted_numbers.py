@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -72,6 +72,10 @@ class FittedNumbers:
     def features(self, x: Tensor | LoadedRows, rows: Tensor) -> Tensor | Features:
         """Prepare rows of a whole data set for training."""
         return ScaledFeatures(x, rows, self) if isinstance(x, LoadedRows) else self(x[rows])
+
+    def with_tensors(self, tensors: Mapping[str, Tensor]) -> FittedNumbers:
+        """Return the same map with its tensors elsewhere, named as in `tensors`."""
+        return replace(self, scale=FittedScale.restored(tensors))
 
     def tensors(self) -> dict[str, Tensor]:
         """Return everything that was fitted, for storage."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterator, Mapping
+from copy import copy
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -43,14 +44,17 @@ class FittedPixels:
     cardinalities: ClassVar[tuple[int, ...]] = ()
 
     def __init__(self, table: Tensor) -> None:
-        self.table = table
-        self.black = table[:, :1, None]
-        self.white = table[:, -1:, None]
-        self._slope = (self.white - self.black) / (N_LEVELS - 1)
+        self._take(table)
         steps = torch.arange(N_LEVELS, dtype=torch.float32)
         straight = self.black[..., 0] + self._slope[..., 0] * steps
         self._is_straight = torch.allclose(straight, table, rtol=1e-4, atol=1e-5)
         self._is_plain = torch.equal(table, (steps / (N_LEVELS - 1)).expand_as(table))
+
+    def _take(self, table: Tensor) -> None:
+        self.table = table
+        self.black = table[:, :1, None]
+        self.white = table[:, -1:, None]
+        self._slope = (self.white - self.black) / (N_LEVELS - 1)
 
     @classmethod
     def fit(cls, counts: Counts, scale: Component | None, seed: int) -> FittedPixels:
@@ -79,6 +83,12 @@ class FittedPixels:
             raise ValueError(f"levels have the shape {tuple(levels.shape)}")
         return cls(levels)
 
+    def with_tensors(self, tensors: Mapping[str, Tensor]) -> FittedPixels:
+        """Return the same map with its tensors elsewhere, named as in `tensors`."""
+        moved = copy(self)
+        moved._take(tensors["levels"])
+        return moved
+
     def tensors(self) -> dict[str, Tensor]:
         """Return everything that was fitted, for storage."""
         return {"levels": self.table}
@@ -94,9 +104,9 @@ class FittedPixels:
             return values.div_(N_LEVELS - 1)  # the same bits as torchvision's ToTensor
         if self._is_straight:
             return values.mul_(self._slope.to(x.device)).add_(self.black.to(x.device))
-        table = self.table.to(x.device)
-        channels = torch.arange(len(table), device=x.device)[:, None, None]
-        return table[channels, x.long()]
+        levels = x.long().movedim(1, 0)
+        looked_up = self.table.to(x.device).gather(1, levels.reshape(len(levels), -1))
+        return looked_up.reshape(levels.shape).movedim(0, 1).contiguous()
 
     def ends(self) -> tuple[Tensor, Tensor]:
         """Return what 0 (black) and 255 (white) become, (channels, 1, 1) each."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -113,7 +114,8 @@ class FittedTable:
         if self.cardinalities:
             return places.float()
         n_one_hot = self.n_features - len(self.numbers) - len(self.with_holes)
-        one_hot = torch.zeros(cells.shape[0], 1 + n_one_hot)  # the first is for cells without any
+        shape = (cells.shape[0], 1 + n_one_hot)  # the first is for cells without any
+        one_hot = cells.new_zeros(shape, dtype=torch.float32)
         return one_hot.scatter(1, places + 1, 1.0)[:, 1:]
 
     def features(self, x: Tensor | LoadedRows, rows: Tensor) -> Tensor:
@@ -148,16 +150,24 @@ class FittedTable:
         Raises:
             KeyError, ValueError: a tensor is missing or does not fit.
         """
+        (n_features,) = tensors["n_features"].tolist()
         return cls(
-            numbers=tensors["numbers"],
-            fill=tensors["fill"],
-            scale=FittedScale.restored(tensors),
-            with_holes=tensors["with_holes"],
-            categories=tensors["categories"],
-            places=tuple(tensors[f"places.{i}"] for i in range(len(tensors["categories"]))),
+            **_fields(tensors),
             cardinalities=tuple(tensors["cardinalities"].tolist()),
-            n_features=int(tensors["n_features"][0]),
+            n_features=int(n_features),
         )
+
+    def with_tensors(self, tensors: Mapping[str, Tensor]) -> FittedTable:
+        """Return the same map with its tensors elsewhere, named as in `tensors`."""
+        return replace(self, **_fields(tensors))
+
+
+def _fields(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Return the attributes of a fitted table that are tensors, from what `tensors` returned."""
+    names = ("numbers", "fill", "with_holes", "categories")
+    places = [tensors[f"places.{i}"] for i in range(len(tensors["categories"]))]
+    fields = {name: tensors[name] for name in names}
+    return {**fields, "scale": FittedScale.restored(tensors), "places": tuple(places)}
 
 
 def _index(cells: Tensor, n_categories: int) -> Tensor:

@@ -105,13 +105,15 @@ class FittedScale:
         Raises:
             ValueError: an operation is unknown.
         """
-        steps: list[Any] = []
-        for name in sorted(name for name in tensors if name.startswith("scale.")):
-            _, _, operation = name.split(".")
+        steps: dict[int, Any] = {}
+        for name in (name for name in tensors if name.startswith("scale.")):
+            _, number, operation = name.split(".")
             if operation not in get_args(Operation):
                 raise ValueError(f"unknown operation {operation!r}")
-            steps.append((operation, tensors[name]))
-        return cls(tuple(steps))
+            if int(number) in steps:
+                raise ValueError(f"two operations are number {number}")
+            steps[int(number)] = (operation, tensors[name])
+        return cls(tuple(steps[number] for number in sorted(steps)))
 
 
 def _steps(scaler: Any, dtype: np.dtype[Any]) -> list[tuple[Operation, Floats]]:

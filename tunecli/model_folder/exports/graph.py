@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from tunecli.data.preprocessing.fitted_pixels import FittedPixels
+from tunecli.data.preprocessing.preparation import Preprocessing
 from tunecli.model_folder.format.model import Member, Model
 from tunecli.training.outcome.output_meaning import OutputMeaning
 
@@ -46,28 +47,55 @@ class Graph(nn.Module):
         """
         super().__init__()
         self.networks = nn.ModuleList(member.network.cpu() for member in members)
-        self._meanings = [member.facts.meaning for member in members]
-        self._preprocessing = [one.preprocessing for one in members] if with_preprocessing else []
+        self.decoding = nn.ModuleList(_Decoding(member.facts.meaning) for member in members)
+        self.preparing = nn.ModuleList(
+            _Preparing(one.preprocessing) for one in members if with_preprocessing
+        )
         self._widths = [member.facts.shape[0] for member in members]
         self.eval()
 
     def forward(self, rows: Tensor) -> Tensor:
-        parts = [prepare(rows) for prepare in self._preprocessing]
+        parts = [prepare(rows) for prepare in self.preparing]
         parts = parts or list(torch.split(rows, self._widths, dim=1))
-        members = zip(self.networks, self._meanings, parts, strict=True)
-        predictions = [_decoded(meaning, network(part)) for network, meaning, part in members]
+        members = zip(self.networks, self.decoding, parts, strict=True)
+        predictions = [decode(network(part)) for network, decode, part in members]
         return predictions[0] if len(predictions) == 1 else torch.stack(predictions).mean(0)
 
 
-def _decoded(meaning: OutputMeaning, outputs: Tensor) -> Tensor:
-    """Turn a network's outputs into predictions.
+class _Preparing(nn.Module):
+    """Preprocesses rows as read, with buffers that move with the graph to another device."""
 
-    Mean and deviation of values are 64-bit tensors: ONNX writes plain numbers in 32 bits, which
+    def __init__(self, fitted: Preprocessing) -> None:
+        super().__init__()
+        self._fitted = fitted
+        self._tensors = fitted.tensors()
+        self._names = {n: n.replace(".", "_") for n, t in self._tensors.items() if t.numel()}
+        for name, buffer in self._names.items():  # an exported graph stores no empty tensor
+            self.register_buffer(buffer, self._tensors[name])
+
+    def forward(self, rows: Tensor) -> Tensor:
+        moved = {name: self.get_buffer(buffer) for name, buffer in self._names.items()}
+        return self._fitted.with_tensors(self._tensors | moved)(rows)
+
+
+class _Decoding(nn.Module):
+    """Turns a network's outputs into predictions.
+
+    Mean and deviation of values are 64-bit buffers: ONNX writes plain numbers in 32 bits, which
     can round a large mean by more than the values differ.
     """
-    if meaning.is_of_classes:
-        return meaning(outputs)
-    mean = torch.tensor(meaning.mean, dtype=torch.float64)
-    if meaning.kind == "value":
-        return outputs[:, 0].double() * torch.tensor(meaning.std, dtype=torch.float64) + mean
-    return (outputs[:, 0].double() + mean).exp()
+
+    def __init__(self, meaning: OutputMeaning) -> None:
+        super().__init__()
+        self._meaning = meaning
+        if not meaning.is_of_classes:
+            self.register_buffer("mean", torch.tensor(meaning.mean, dtype=torch.float64))
+            self.register_buffer("std", torch.tensor(meaning.std, dtype=torch.float64))
+
+    def forward(self, outputs: Tensor) -> Tensor:
+        if self._meaning.is_of_classes:
+            return self._meaning(outputs)
+        mean, std = self.get_buffer("mean"), self.get_buffer("std")
+        if self._meaning.kind == "value":
+            return outputs[:, 0].double() * std + mean
+        return (outputs[:, 0].double() + mean).exp()

@@ -19,6 +19,7 @@ from tunecli.data.preprocessing.fitted_pixels import FittedPixels
 from tunecli.data.preprocessing.fitted_table import FittedTable
 from tunecli.data.preprocessing.preparation import Preprocessing
 from tunecli.data.preprocessing.scaling import FittedScale
+from tunecli.data.rows.dataset import positions_by_source
 from tunecli.model_folder.format.manifest import Manifest, MemberManifest
 
 _FREE_WEIGHTS = 2**22
@@ -43,6 +44,9 @@ def check_facts(facts: Manifest) -> None:
     for column in facts.columns:
         if (column.kind == "categorical") != bool(column.categories):
             raise ValueError(f"{len(column.categories)} categories in a {column.kind} column")
+    for source, positions in positions_by_source(facts.columns).items():
+        if len({facts.columns[i].content for i in positions}) > 1:
+            raise ValueError(f"column {source!r} has several kinds")
     for member in facts.members:
         _check_outputs(member, n_classes)
         _check_kind(member, facts)
@@ -137,13 +141,16 @@ def _check_whole(name: str, values: Tensor, low: int, end: int) -> None:
         raise ValueError(f"{name} has values outside of {low} to {end - 1}")
 
 
+_FLOATS = (torch.float32, torch.float64)
+
+
 def _check_scale(scale: FittedScale, n_columns: int) -> None:
     for name, operand in scale.steps:
         wanted: Sequence[int] = (2,) if name == "clip" else (n_columns,)
         if name.endswith("_rank"):
             wanted = (len(operand), n_columns)
         shape = tuple(operand.shape)
-        if shape != tuple(wanted) or not operand.numel() or not operand.is_floating_point():
+        if shape != tuple(wanted) or not operand.numel() or operand.dtype not in _FLOATS:
             raise ValueError(f"{name} of shape {shape} for {n_columns} columns")
 
 

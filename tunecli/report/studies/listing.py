@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, DateTime, Float, Row, text
 
 from tunecli.database import queries
-from tunecli.database.records import attribute_values
+from tunecli.database.records import attribute_texts
 from tunecli.database.urls import sqlite_url
 from tunecli.errors import TunecliError
 from tunecli.study_file.settings.settings import Direction
@@ -51,7 +52,7 @@ class StudyListing:
 
 
 def list_studies(runs: Path) -> list[StudyListing]:
-    """Return every study of `runs/<name>/study.db`, by name; an empty list if there is none."""
+    """Return every study of `runs/<folder>/study.db`, by folder and name; empty without any."""
     files = sorted(path for path in runs.glob("*/study.db") if path.parent.name[0] != ".")
     return [listing for path in files for listing in _listings(path)]
 
@@ -84,7 +85,7 @@ def _listing(opened: Connection, study: Row[Any]) -> StudyListing:
     directions = rows(queries.DIRECTIONS)
     maximize = directions[0].direction == "MAXIMIZE"
     states = {row.state: row for row in rows(_STATES)}
-    objective = attribute_values(opened, study.study_id).get("objective", {})
+    objective = json.loads(attribute_texts(opened, study.study_id).get("objective", "{}"))
     best = None
     if len(directions) == 1 and "COMPLETE" in states:
         best = states["COMPLETE"].highest if maximize else states["COMPLETE"].lowest

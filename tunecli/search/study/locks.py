@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from tunecli.files.file_lock import UNLOCKABLE
 from tunecli.files.own import NotOwnError, open_file, refuse_foreign
@@ -52,8 +52,8 @@ class Holder:
         """Read the holder from a file; None if the file has none, or only a part."""
         try:
             refuse_foreign(path, "file")
-            return _HOLDER.validate_json(read_small(path))
-        except (OSError, ValidationError):
+            return _HOLDER.validate_python(json.loads(read_small(path)))
+        except (OSError, ValueError, RecursionError):
             return None
 
     @property

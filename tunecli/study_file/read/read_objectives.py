@@ -107,7 +107,7 @@ class ObjectiveReader(FixedReader):
 
     def _read_constraint(self, name: Any, limits: Any) -> Constraint | None:
         at: Path = ("constraints", name)
-        metric = self._metric(name, at)
+        metric = self.component(name, at, "metric", optional=False)
         if is_none(limits):
             return None
         if not isinstance(limits, dict) or not limits:
@@ -126,6 +126,7 @@ class ObjectiveReader(FixedReader):
             return None
         if not self.has_own_training:  # which can report anything under any name
             self._check_reach(constraint, at)
+        self.named.append((at, metric))
         if low is not None and high is not None and low > high:
             message = f"min must not be above max, but got {low:g} and {high:g}."
             self.problems.add_new((*at, "min"), message)

@@ -32,9 +32,13 @@ def rewritten(text: str, data: dict[str, Any]) -> str:
         data: plain data, whose keys that are in `text` have the same order.
     """
     with suppress(StudyFileError, yaml.YAMLError, LookupError, ValueError, AttributeError):
-        for _ in range(DEEPEST):  # an option that replaces its choice changes in the next pass
+        passes: list[str] = []
+        # An option that replaces its choice changes in the next pass; an anchor that differs from
+        # its alias would change for ever.
+        while text not in passes and len(passes) < DEEPEST:
             if _reads_as(text, data):
                 return text
+            passes.append(text)
             text = _Editor(text).edited(data)
     return to_text(data)
 
@@ -101,7 +105,7 @@ class _Editor:
         return _equal(old, new)
 
     def _mapping(self, node: yaml.MappingNode, old: dict[str, Any], new: dict[str, Any]) -> None:
-        spans = {key.value: (key.start_mark.index, _end(value)) for key, value in node.value}
+        spans = {key.value: (key.start_mark.index, self._end(value)) for key, value in node.value}
         between = ", " if node.flow_style else f"\n{' ' * node.value[0][0].start_mark.column}"
         written = {key: _entry(key, value, between) for key, value in new.items()}
         known = [key for key in spans if key in new]
@@ -112,7 +116,7 @@ class _Editor:
         self._remove(spans, new, is_flow=node.flow_style)
         for key, value in node.value:
             if key.value in new and not self._change(value, old[key.value], new[key.value]):
-                self._edits.append((*spans[key.value], written[key.value]))
+                self._edits.append(self._replaced(key, value, written[key.value]))
         at, is_first = spans[known[0]][0], True
         for key, entry in written.items():
             if key in spans:
@@ -122,9 +126,20 @@ class _Editor:
                 both = f"{entry}{between}" if is_first else f"{between}{entry}"
                 self._edits.append((at, at, both))
 
+    def _replaced(self, key: yaml.Node, value: yaml.Node, entry: str) -> tuple[int, int, str]:
+        """Return the edit of a whole entry: of a block, the comment beside its key stays."""
+        start, end = key.start_mark.index, self._end(value)
+        if value.start_mark.line == key.end_mark.line:
+            return start, end, entry
+        beside = self._text[key.end_mark.index : self._text.index("\n", start)]
+        _, mark, comment = beside.partition(" #")
+        first, *others = entry.split("\n")
+        lines = [f"{first}{' ' * 3 if mark else ''}{mark.strip()}{comment}", *others]
+        return start, self._text.index("\n", end), "\n".join(lines)
+
     def _sequence(self, node: yaml.SequenceNode, old: list[Any], new: list[Any]) -> bool:
         kept = _kept(old, new)
-        spans = {i: (item.start_mark.index, _end(item)) for i, item in enumerate(node.value)}
+        spans = {i: (item.start_mark.index, self._end(item)) for i, item in enumerate(node.value)}
         if kept:
             self._remove(spans, kept, is_flow=node.flow_style)
         for index, value in zip(kept, new, strict=False):
@@ -155,17 +170,18 @@ class _Editor:
         for key, value in options.value:
             if [key.value] == [*new]:
                 deeper = key.start_mark.column - choice.start_mark.column
-                text = self._text[key.start_mark.index : _end(value)]
+                text = self._text[key.start_mark.index : self._end(value)]
                 return text.replace(f"\n{' ' * deeper}", "\n")
         return ""
 
-
-def _end(node: yaml.Node) -> int:
-    """Return where the text of a value ends, before comments that follow it."""
-    while isinstance(node, yaml.CollectionNode) and not node.flow_style:
-        last = node.value[-1]
-        node = last[1] if isinstance(node, yaml.MappingNode) else last
-    return int(node.end_mark.index)
+    def _end(self, node: yaml.Node) -> int:
+        """Return where the text of a value ends, before comments that follow it."""
+        while isinstance(node, yaml.CollectionNode) and not node.flow_style:
+            last = node.value[-1]
+            node = last[1] if isinstance(node, yaml.MappingNode) else last
+        end = int(node.end_mark.index)
+        is_block = isinstance(node, yaml.ScalarNode) and node.style in ("|", ">")
+        return len(self._text[:end].rstrip("\n")) if is_block else end  # else the line below
 
 
 def _entry(key: str, value: Any, between: str) -> str:

@@ -57,7 +57,13 @@ def _segments(chain: nn.Sequential) -> list[list[nn.Module]]:
 
 def _in_segments(segments: Sequence[Sequence[nn.Module]], x: Tensor) -> Tensor:
     for segment in segments:
-        x = _recomputed(segment, nn.Sequential(*segment), x)
+        x = _recomputed(segment, partial(_through, segment), x)
+    return x
+
+
+def _through(layers: Sequence[nn.Module], x: Tensor) -> Tensor:
+    for layer in layers:
+        x = layer(x)
     return x
 
 

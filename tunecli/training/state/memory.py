@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import sys
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 
 import torch
@@ -117,4 +118,6 @@ class Movable:
             yield from module.buffers()
         for optimizer in self._optimizers:
             for state in optimizer.state.values():
-                yield from (value for value in state.values() if isinstance(value, Tensor))
+                values = state.values()  # LBFGS keeps its history in lists
+                lists = [value for value in values if isinstance(value, list)]
+                yield from (v for v in chain(values, *lists) if isinstance(v, Tensor))

@@ -77,7 +77,7 @@ class RandomState:
     def restore(self, device: torch.device) -> None:
         """Set the global generators to these states."""
         torch.set_rng_state(self.cpu)
-        if self.device is not None:
+        if self.device is not None and device.type != "cpu":
             torch.get_device_module(device).set_rng_state(self.device)
         np.random.set_state(self.numpy)
         random.setstate(self.python)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import asdict
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,9 @@ class UserPredictions:
                 file.unlink()
         if predictions is not None:
             make_folder(self._folder)
-            write_whole(self._file(step), lambda file: np.save(file, predictions))
+            content = BytesIO()  # np.save loses errors of the last bytes of a real file
+            np.save(content, predictions)
+            write_whole(self._file(step), lambda file: file.write(content.getbuffer()))
 
     def of_best(self) -> Predictions | None:
         """Return the predictions of the best step; None if it has none."""
