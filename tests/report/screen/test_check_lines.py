@@ -86,7 +86,7 @@ def test_goals_and_limits_are_told_and_that_a_latency_is_inexact() -> None:
     assert "maximize accuracy, minimize size" in text
     assert "n_weights at most 100,000, recall at least 0.5 and at most 0.9" in text
     assert "latency at most 5 ms" in text
-    assert "latency is measured by the clock, so the study is not exact" in text
+    assert "latency is measured with a clock: it differs from run to run" in text
 
 
 def remarks(search: SearchSettings, independent: list[str], max_time: float | None = None) -> str:
