@@ -72,7 +72,7 @@ def test_what_one_should_know_is_said(
 
 
 def test_a_limit_on_a_trials_time_costs_exactness() -> None:
-    assert "exact only if no trial comes close" in remarks(SearchSettings(), [], max_time=7200.0)
+    assert "exactly reproducible only without" in remarks(SearchSettings(), [], max_time=7200.0)
 
 
 def test_goals_and_limits_are_told_and_that_a_latency_is_inexact() -> None:
