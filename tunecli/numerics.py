@@ -28,9 +28,9 @@ def other_numerics(version: int) -> str:
     """Return the warning for a study of another version; empty for this version."""
     if version == NUMERICS:
         return ""
-    known = [text for number, text in CHANGES.items() if number > version]
-    changes = "; ".join(known) or "this tunecli is older and cannot list the differences"
+    known = "; ".join(text for number, text in CHANGES.items() if number > version)
+    changes = f": {known}" if known else ". This tunecli is older and cannot list the differences"
     return (
-        f"The study was made with numerics version {version}, but this tunecli uses version "
-        f"{NUMERICS}: {changes}."
+        f"The study was made with version {version} of tunecli's arithmetic, but this tunecli "
+        f"uses version {NUMERICS}{changes}."
     )

@@ -81,19 +81,19 @@ constraints: {n_weights: %s}
         (
             "{max: 10}",
             1,
-            "None of 2 configurations meets the limits; for the smallest, n_weights",
+            "None of 2 configurations meets the limits. The smallest fails because n_weights",
         ),
         (
             "{min: 1e9}",
             1,
-            "None of 2 configurations meets the limits; for the smallest, n_weights",
+            "None of 2 configurations meets the limits. The smallest fails because n_weights",
         ),
         (
             "{min: 200, max: 400}",
             0,
-            "meets the limits, but some between them may. For the smallest",
+            "meets the limits, but configurations between them may. The smallest fails",
         ),
-        ("{max: 400}", 0, "1 of 2 configurations would break a limit; they end before training"),
+        ("{max: 400}", 0, "1 of 2 configurations would break a limit. Such trials end before"),
         ("{max: 1e9}", 0, "OK: 2 configurations"),
     ],
 )

@@ -59,14 +59,14 @@ def test_from_search_to_predictions(searched: Path) -> None:
     first = done.stdout
     assert "test        accuracy" in first
     assert "over 2 training runs" in first
-    assert "looks" not in first
+    assert "times so far" not in first
     folder = searched / "runs" / "small" / "model"
     metrics = json.loads((folder / "metrics.json").read_text())
     confusion = np.array(metrics["confusion"])
     assert confusion.sum() == metrics["n_test"] == 20
     score = metrics["test"]["accuracy"]
     assert score["score"] == confusion.trace() / confusion.sum()
-    assert "looked at" not in (folder / "README.md").read_text()
+    assert "have been scored" not in (folder / "README.md").read_text()
 
     told = call_in(searched, "predict", "small", "table.csv", "--proba").stdout
     found = pd.read_csv(StringIO(told))
@@ -78,8 +78,8 @@ def test_from_search_to_predictions(searched: Path) -> None:
     assert pd.read_parquet(searched / "out.parquet")["prediction"].equals(found["prediction"])
 
     again = call_in(searched, "refit", "small.yaml", "--trial", "0").stdout
-    assert "the test set has been looked at 2 times" in again
-    assert "looked at 2 times" in (folder / "README.md").read_text()
+    assert "test set    scored 2 times so far" in again
+    assert "scored 2 times on the test set" in (folder / "README.md").read_text()
     report = call_in(searched, "report", "small").stdout
     assert "scored 2 times" in report
     looks = json.loads(call_in(searched, "report", "small", "--json").stdout)["test_looks"]

@@ -54,7 +54,7 @@ def test_the_best_within_limits() -> None:
     assert (
         within(two(), conditions("n_weights < 8"), RecordedObjective("f1", "minimize")).number == 3
     )
-    with pytest.raises(RefitError, match=r"the highest m0 is 0\.99"):
+    with pytest.raises(RefitError, match=r"the highest m0 of any trial is 0\.99"):
         within(two(), conditions("m0 > 0.99"), None)
     with pytest.raises(RefitError, match="m2 was not measured"):
         within(two(), conditions("m2 > 0.99"), None)

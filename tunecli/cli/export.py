@@ -33,12 +33,11 @@ def export(
         bool,
         Option(
             "--int8",
-            help="Write an int8-quantized ONNX file, if its score drops by no more than "
-            "--tolerance.",
+            help="Write an int8-quantized ONNX file if its score is worse by at most --tolerance.",
         ),
     ] = False,
     tolerance: Annotated[
-        float, Option(min=0, help="With --int8: share of the score that it may lose.")
+        float, Option(min=0, help="With --int8: allowed relative loss of score; 0.01 is 1 %.")
     ] = 0.01,
     code: CodeOption = None,
     runs: RunsOption = Path("runs"),
@@ -112,8 +111,8 @@ def _lines(exported: Exported) -> list[str]:
         lines.append(f"differs from the model by at most {exported.difference:.1g} {rows}")
     if exported.left_out:
         many = exported.n_networks > 1
-        each = f", those of {exported.n_networks} networks side by side" if many else ""
+        each = f", those of its {exported.n_networks} networks concatenated" if many else ""
         lines.append(
-            f"not in the file: {exported.left_out}; the file takes preprocessed features{each}"
+            f"the file does not contain {exported.left_out}: it takes preprocessed features{each}"
         )
     return lines

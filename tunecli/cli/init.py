@@ -34,8 +34,8 @@ def init(
         list[str] | None,
         Option(
             "--set",
-            help="How to read a table, e.g. --set data.missing=[NA] or --set data.decimal=, "
-            "(a comma). Repeatable.",
+            help="Override how a table is read, e.g. --set data.missing=[NA] or "
+            "--set 'data.decimal=,'. Repeatable.",
             show_default=False,
         ),
     ] = None,
@@ -64,8 +64,8 @@ def init(
     except DataError as error:
         if ". Write " in str(error) and target is not None:
             say(
-                "init wrote no file. Pass the setting with --set, e.g. --set data.decimal=, for "
-                "decimal: ','."
+                "init wrote no file. Pass the setting that the message below names with --set, "
+                "e.g. for decimal: ',' add\n  --set 'data.decimal=,'"
             )
         raise
     options = "".join(f" --code {option}" for option in code or [])

@@ -138,7 +138,7 @@ def results_lines(results: Results) -> list[str]:
             text = with_spread(sum(scores) / len(scores), _spread(scores))
         lines.append(f"seeds       {results.metric} {text} over {len(scores)} training runs")
     if results.looks > 1:
-        lines.append(f"looks       the test set has been looked at {results.looks} times")
+        lines.append(f"test set    scored {results.looks} times so far, with models of this study")
     if costs.left_out:
         lines.append(f"compressed  {idle_in_words(costs.left_out)}")
     latency = with_unit("latency", costs.latency["1"].median)

@@ -27,7 +27,7 @@ def search(
         int | None, Option(min=1, help="Total number of trials; overrides the study file.")
     ] = None,
     timeout: Annotated[
-        str | None, Option(help="Start no trial after this time, e.g. 90m or 2h.")
+        str | None, Option(help="Start no more trials after this time, e.g. 90m or 2h.")
     ] = None,
     jobs: Annotated[
         int | None,
@@ -43,10 +43,10 @@ def search(
     set_: options.SetOption = None,
     code: options.CodeOption = None,
     as_: Annotated[
-        str | None, Option("--as", help="Search as a separate study with this name.")
+        str | None, Option("--as", help="Start or resume a study with this name, not the file's.")
     ] = None,
     grace: Annotated[
-        float, Option(min=0, help="Seconds that running trials have to save on interruption.")
+        float, Option(min=0, help="Seconds to wait for trials to be saved on interruption.")
     ] = 2.0,
     log: Annotated[
         list[str] | None,

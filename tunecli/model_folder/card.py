@@ -130,8 +130,8 @@ def _limits(facts: Manifest, results: Results) -> Iterator[str]:
     yield "The scores hold for rows like those above; nothing is known about other rows."
     if results.looks > 1:
         yield (
-            f"The test set has been looked at {results.looks} times. Choosing a model by its test "
-            "score makes that score too good."
+            f"Models of this study have been scored {results.looks} times on the test set. "
+            "Choosing a model by its test score makes that score too optimistic."
         )
     if any(column.kind == "categorical" for column in facts.columns):
         yield "A category that the training rows lack is treated as a rare one."

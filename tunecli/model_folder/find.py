@@ -41,6 +41,7 @@ def origin(folder: Path) -> tuple[Path, str, int]:
     if home.name != facts.study:
         raise ModelFolderError(
             f"{folder} was made from trial {facts.trial} of study {facts.study}, but is no longer "
-            "in that study's folder. Pass the study's name instead, and --runs with its folder."
+            "in that study's folder. Pass the study's name instead, and --runs if the study is "
+            "not in runs/."
         )
     return home.parent, facts.study, facts.trial

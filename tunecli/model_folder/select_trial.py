@@ -142,7 +142,10 @@ def within(
     ]
     if not eligible:
         closest = [_closest([values for _, values in measured], limit) for limit in limits]
-        raise RefitError(f"no complete trial meets all conditions: {'; '.join(closest)}.")
+        raise RefitError(
+            f"no complete trial meets all conditions at once: {', and '.join(closest)}. Relax a "
+            "condition."
+        )
     return min(eligible)[-1]
 
 
@@ -151,7 +154,7 @@ def _closest(measured: Sequence[Mapping[str, float]], limit: CostLimit) -> str:
     values = [one[limit.metric] for one in measured]
     reached = max(values) if limit.sign.startswith(">") else min(values)
     side = "highest" if limit.sign.startswith(">") else "lowest"
-    return f"the {side} {limit.metric} is {metric_text(limit.metric, reached)}"
+    return f"the {side} {limit.metric} of any trial is {metric_text(limit.metric, reached)}"
 
 
 def _measured(study: StudyRecord, trial: TrialRecord) -> dict[str, float]:

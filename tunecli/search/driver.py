@@ -148,8 +148,9 @@ class Driver:
         if lost:
             numbers = ", ".join(str(number) for number in sorted(lost))
             yield events.Notice(
-                f"Not saved within {self._limits.grace:g} s: trial {numbers}. The next call "
-                "resumes from an earlier checkpoint or starts over."
+                f"{'Trial' if len(lost) == 1 else 'Trials'} {numbers} could not be saved within "
+                f"{self._limits.grace:g} s. The next search resumes from the last checkpoint, or "
+                "else trains from the start. To allow more time, set --grace."
             )
 
     # --- starting

@@ -151,7 +151,7 @@ class StoredStudy:
         """
         if not self.summary.has_content_of(summary):
             is_other = self.numerics != NUMERICS
-            reason = f", or numerics version {NUMERICS} of tunecli reads it differently"
+            reason = f", or version {NUMERICS} of tunecli's arithmetic reads it differently"
             raise StudyChangedError(
                 f"The data of study {self.study.name} has changed since its first trial"
                 f"{reason if is_other else ''}, so new scores would not be comparable.\n"
@@ -296,9 +296,9 @@ def _refuse_default_test(study: StudyFile, summary: DataSummary) -> None:
     if study.data.test == 0 and summary.n_test:
         raise StudyChangedError(
             f"Study `{study.name}` holds out {count(summary.n_test, 'test row')}, but its "
-            "data.test is off. An older version of tunecli read that as 0.2. Write data.test: "
-            "0.2, and start a new study with --as NAME or move the old one to runs/.trash with "
-            "--restart."
+            "data.test is off: the older version of tunecli that made the study read this as 0.2. "
+            "Write data.test: 0.2, then start a new study with --as NAME, or move the old one to "
+            "runs/.trash with --restart."
         )
 
 

@@ -83,7 +83,7 @@ def _of_own_training(tree: Tree, sections: Sections) -> Iterator[tuple[Path, str
         if is_setting and not mark(SETTINGS[slot[0]].model_fields[slot[1]], AnyTraining):
             message = (
                 "applies only to tunecli's own training loop. "
-                f"Write {slot[1]} under train, for your function."
+                f"Write {slot[1]} under train to pass it to your function."
             )
             yield slot, message
 

@@ -138,7 +138,7 @@ def _data(look: FirstLook) -> Iterator[str]:
     if look.median_side is not None:
         side = f"{look.median_side:,} pixels"
         yield f"  # The pictures differ in size: the median of heights and widths is {side}."
-        yield "  # All are scaled and cropped to this size; larger shows more and takes longer."
+        yield "  # All are scaled and cropped to this size; a larger one shows more but is slower."
         yield f"  size: {first_size(look.median_side)}"
     if look.root is not None:
         yield f"  root: {flow(look.root)}"

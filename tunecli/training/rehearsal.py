@@ -317,15 +317,17 @@ def _sentence(component: str, error: Exception) -> str:
 def own_build_error(config: TrialConfig) -> str:
     """Return why the function cannot be called, in a sentence; empty if it can."""
     assert config.train is not None
-    name = config.train.name
+    name, given = config.train.name, ["config", "fold", "report"]
     try:
         fit = load_object(name)
-        n_given = 2 if inspect.isgeneratorfunction(fit) else 3
-        inspect.signature(fit).bind(*[None] * n_given)
+        if inspect.isgeneratorfunction(fit):
+            given.remove("report")
+        inspect.signature(fit).bind(*given)
     except TunecliError as error:
         return f"train.{error}"
     except TypeError as error:
-        return f"train.{name}: tunecli calls fit(config, fold, report), but {error}."
+        call = f"fit({', '.join(given)})"
+        return f"train.{name}: tunecli calls it as {call}, which it does not accept: {error}."
     except ValueError:  # the function has no signature
         return ""
     return ""

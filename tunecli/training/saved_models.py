@@ -64,9 +64,10 @@ def read_models(folder: Path, config: TrialConfig) -> list[Kept]:
     try:
         index = json.loads(read_small(folder / MODELS_INDEX))
         if index["format"] != FORMAT or TrialConfig.model_validate_json(index["config"]) != config:
-            raise ValueError("they belong to another trial or version")
+            raise ValueError("they belong to another trial or version of tunecli")
         if (version := index.get("numerics", 1)) != NUMERICS:  # their features differ
-            raise ValueError(f"their numerics version is {version}, expected {NUMERICS}")
+            wanted = f"expected version {NUMERICS}"
+            raise ValueError(f"they come from version {version} of tunecli's arithmetic, {wanted}")
         digests = enumerate(map(str, index["files"]))
         return [_read(folder / model_file(number), digest) for number, digest in digests]
     except FileNotFoundError:

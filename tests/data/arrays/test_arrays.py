@@ -283,7 +283,9 @@ def test_features_are_not_taken_for_their_own_targets(tmp_path: Path) -> None:
     np.save(tmp_path / "alone_test.npy", X)
     assert len(read(tmp_path, "alone.npy", target="y.npy").y) == 40
     np.save(tmp_path / "x.npy", X)
-    with pytest.raises(DataError, match=r"data.test: alone.npy .* Rename it to alone_x.npy"):
+    with pytest.raises(
+        DataError, match=r"data.test: alone.npy .* Rename alone.npy to alone_x.npy"
+    ):
         read(tmp_path, "x.npy", test="alone.npy")
 
 

@@ -160,7 +160,7 @@ def test_what_is_loaded_batch_by_batch_is_the_same_data(tmp_path: Path) -> None:
 def test_the_choice_is_told_with_its_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read_whole = "own.py:rows is read into memory: it needs 0.0 MiB, at most an eighth of the mem"
+    read_whole = "own.py:rows is read into memory: it needs 0.0 MiB, at most an eighth of this"
     assert read("rows", tmp_path).notes[-1].startswith(read_whole)
     monkeypatch.setattr(user_data, "main_memory", lambda: 8 * 20 * 3 * 8)
     assert isinstance(read("rows", tmp_path).x, torch.Tensor)
@@ -170,7 +170,7 @@ def test_the_choice_is_told_with_its_reason(
     assert isinstance(dataset.x, LoadedRows)
     assert dataset.notes[-1].startswith(
         "own.py:rows is loaded batch by batch by 2 loader processes per worker: it needs "
-        "0.0 MiB, more than an eighth of the memory ("
+        "0.0 MiB, more than an eighth of this machine's 0.0 MiB of memory."
     )
     assert read("rows", tmp_path, in_memory=True).notes[-1].endswith("as set by data.in_memory.")
 
@@ -179,7 +179,7 @@ def test_more_than_the_memory_is_not_read_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tunecli.data.arrays.user_data.main_memory", lambda: 100)
-    with pytest.raises(DataError, match=r"own.py:rows needs .*, more than the memory") as told:
+    with pytest.raises(DataError, match=r"own.py:rows needs .*, but this machine has") as told:
         read("rows", tmp_path, in_memory=True)
     assert told.value.setting == "data.in_memory"
 

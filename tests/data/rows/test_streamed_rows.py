@@ -63,7 +63,7 @@ class Other(Rows):
         (ValueError("no such file"), r"own.py:load: item 7: ValueError: no such file"),
         (
             (np.zeros(4), 1),
-            r"items must have one shape and type, but item 7 is 4 of float64, and item 0 is 3",
+            r"must have the same shape and type, but item 7 is 4 of float64, and item 0 is 3",
         ),
         ((np.zeros(3, np.uint8), 1), r"item 7 is 3 of uint8, and item 0 is 3 of float64"),
         (3, r"item 7 must be a pair \(x, y\), but is int"),
@@ -96,7 +96,7 @@ class Unseeded(Rows):
         (Endless(), "no fold can be cut from an IterableDataset"),
         (Unmeasured(), "but Unmeasured has no __len__. Add it"),
         (Rows(np.zeros((0, 3))), "returned a torch Dataset without items"),
-        (Unseeded(x_of("table")), "item 0 changes when it is read again"),
+        (Unseeded(x_of("table")), "item 0 differs when it is read again"),
     ],
 )
 def test_data_sets_that_are_none(dataset: Dataset[Any], message: str) -> None:

@@ -45,13 +45,13 @@ def with_two_in_the_other_part(rows: list[Row]) -> list[Row]:
         (
             GROUPS,
             {"group": "mark"},
-            "2 groups are on both sides: in 2 of 8 {judge}, and in {learn}, but groups of mark "
-            "must stay whole. Remove group, or put each group on one side.",
+            "groups of mark must stay whole, but 2 groups are in both the {learn} and the {judge} "
+            "(2 of 8 {judge}). Remove group, or put each group on one side.",
         ),
         (
             TIMES,
             {"time": "mark"},
-            "2 of 8 {judge} are not later, by mark, than all {learn}. Remove time",
+            "{judge} must have a later mark than all {learn}, but 2 of 8 do not. Remove time",
         ),
     ],
     ids=["group", "time"],
@@ -101,13 +101,13 @@ def test_numbered_folds_must_keep_to_groups(tmp_path: Path) -> None:
     written(tmp_path / "t.csv", rows)
     assert len(parts(tmp_path, {"column": "part"}, test=0.0, group="mark").folds) == 4
     written(tmp_path / "t.csv", [*rows[:-1], ("g0", "3")])
-    with pytest.raises(DataError, match=r"1 group is on both sides: in 4 of 8 rows of fold 0"):
+    with pytest.raises(DataError, match=r"1 group is in both .* \(4 of 8 rows of fold 0\)"):
         parts(tmp_path, {"column": "part"}, test=0.0, group="mark")
 
 
 def test_numbered_folds_are_no_order_of_time(tmp_path: Path) -> None:
     written(tmp_path / "t.csv", [(i, str(i // 8)) for i in range(32)])
-    with pytest.raises(DataError, match=r"column: 8 of 8 rows of fold 0 are not later, by mark"):
+    with pytest.raises(DataError, match=r"rows of fold 0 must have a later mark .* 8 of 8 do not"):
         parts(tmp_path, {"column": "part"}, test=0.0, time="mark")
 
 

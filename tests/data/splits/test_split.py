@@ -456,7 +456,8 @@ def test_folds_instead_of_given_rows_take_all_rows() -> None:
         (
             replace(values(30), times=torch.tensor([0.0] * 28 + [1.0, 2.0])),
             ValidationSettings(holdout=0.2),
-            "data.time: 3 distinct times are too few, or one of them has too many rows",
+            "data.time: the rows cannot be cut by time into 1 validation part: 3 distinct times "
+            "are too few, or one of them has too many rows.",
         ),
     ],
 )

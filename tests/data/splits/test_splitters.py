@@ -116,8 +116,8 @@ def test_the_number_of_rows_left_out_is_told() -> None:
     assert (len(found.search_rows), len(found.test_rows)) == (32, 2)
     # 16 of 32 rows are late, and 2 of 4 groups are drawn: 8 rows of each side are out.
     assert left_out(dataset, found, validation) == [
-        "Groups with rows before and after a cut in time keep one side: 16 rows are in "
-        "neither the search nor the test set; 16 rows per fold are in neither training "
+        "Groups with rows before and after a cut in time are used on one side only, so 16 rows "
+        "are in neither the search nor the test set, and 16 rows per fold are in neither training "
         "nor validation."
     ]
     assert validation_in_words(validation, dataset).endswith(
@@ -128,7 +128,7 @@ def test_the_number_of_rows_left_out_is_told() -> None:
 @pytest.mark.parametrize("n_groups", [1, 2])
 def test_too_few_groups_are_refused(n_groups: int) -> None:
     dataset = crossed(n_groups, 10)
-    with pytest.raises(DataError, match=r"no row is left to (train|validate) on") as caught:
+    with pytest.raises(DataError, match=r"leaves no row to (train|validate) on") as caught:
         split(dataset, data(0.3), ValidationSettings(folds=2))
     assert caught.value.setting == "data.group"
 
@@ -142,4 +142,6 @@ def test_check_says_what_a_panel_leaves_out(tmp_path: Path) -> None:
         "validation: {folds: 2}\ntraining: {epochs: 1}\nsearch: {trials: 1, baselines: false}\n"
     )
     found = call_in(tmp_path, "check", "s.yaml")
-    assert "Groups with rows before and after a cut in time keep one side" in found.stdout
+    assert (
+        "Groups with rows before and after a cut in time are used on one side only" in found.stdout
+    )

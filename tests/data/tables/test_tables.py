@@ -326,7 +326,8 @@ MANY = rows(*(f"{i},x{i % 3},{'ab'[i % 2]}" for i in range(100)))
         (
             MANY,
             {"group": "a", "weights": "b"},
-            "data.source: no column is left for the features. Other settings name all columns.",
+            "data.source: no column is left for the features. All columns are used by other "
+            "settings. Add a column, or remove one of these settings.",
         ),
         (
             MANY.replace(",x", ",1.00"),

@@ -17,8 +17,8 @@ from tunecli.study_file.settings.settings import DataSettings
 CODES = (Column("code", "categorical", ("02", "03", "04", "05"), "text"), Column("n"))
 SETTINGS = DataSettings(source="t.csv", target="y")
 SAID = (
-    r"Column 'code' of the table has 2 cells, such as 2 \(not text\), and the model knows none of "
-    r"them. It knows `02`, `03`, `04` and 1 more. Write cells as in the training data"
+    r"The model knows none of the 2 cells in column 'code' of the table, such as 2 \(not text\). "
+    r"It knows `02`, `03`, `04` and 1 more. Write cells as in the training data"
 )
 
 
@@ -51,12 +51,14 @@ def test_a_file_is_told_once_whatever_its_blocks(tmp_path: Path, n_rows: int) ->
         assert len(blocks(tmp_path / "t.csv", [2, 3, "x", None, 4], n_rows)) == -(-5 // n_rows)
         blocks(tmp_path / "t.csv", [2, 3, "x", None, "04"], n_rows)
     (one,) = found
-    assert "Column 'code' of t.csv has 4 cells, such as '2', and" in str(one.message)
+    assert "none of the 4 cells in column 'code' of t.csv, such as '2'." in str(one.message)
 
 
 def test_the_command_says_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with data_warnings_on_stderr():
         blocks(tmp_path / "t.csv", [2, 3])
     told = capsys.readouterr().err
-    assert told.startswith("Warning: Column 'code' of t.csv has 2 cells, such as")
+    assert told.startswith(
+        "Warning: The model knows none of the 2 cells in column 'code' of t.csv"
+    )
     assert told.count("\n") == 1

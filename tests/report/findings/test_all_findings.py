@@ -84,7 +84,7 @@ def test_an_option_whose_range_ends_too_early_has_not_lost() -> None:
     assert lost.changes == (DroppedChoices("optimizer", ("SGD",)),)
     (waits,) = isolated_options(evidence, [edge("optimizer.SGD.lr")])
     assert not waits.changes
-    assert "optimizer (SGD needs wider ranges first)" in waits.sentence
+    assert "optimizer (first widen the ranges of SGD)" in waits.sentence
     assert isolated_options(evidence, [edge("optimizer.AdamW.lr")]) == [lost]
 
 

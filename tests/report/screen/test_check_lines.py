@@ -72,7 +72,7 @@ def test_what_one_should_know_is_said(
 
 
 def test_a_limit_on_a_trials_time_costs_exactness() -> None:
-    assert "exact only if no trial comes close" in remarks(SearchSettings(), [], max_time=7200.0)
+    assert "exactly reproducible only without" in remarks(SearchSettings(), [], max_time=7200.0)
 
 
 def test_goals_and_limits_are_told_and_that_a_latency_is_inexact() -> None:
@@ -86,7 +86,7 @@ def test_goals_and_limits_are_told_and_that_a_latency_is_inexact() -> None:
     assert "maximize accuracy, minimize size" in text
     assert "n_weights at most 100,000, recall at least 0.5 and at most 0.9" in text
     assert "latency at most 5 ms" in text
-    assert "latency is measured by the clock, so the study is not exact" in text
+    assert "latency is measured with a clock: it differs from run to run" in text
 
 
 def remarks(search: SearchSettings, independent: list[str], max_time: float | None = None) -> str:

@@ -58,7 +58,9 @@ def test_models_of_another_numerics_version_are_refused(tmp_path: Path) -> None:
     index = json.loads((tmp_path / "models.json").read_text())
     del index["numerics"]  # as the first version wrote it
     (tmp_path / "models.json").write_text(json.dumps(index))
-    with pytest.raises(DataError, match=r"their numerics version is 1, expected 2\."):
+    with pytest.raises(
+        DataError, match=r"version 1 of tunecli's arithmetic, expected version 2\."
+    ):
         read_models(tmp_path, CONFIG)
 
 

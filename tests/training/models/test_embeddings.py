@@ -152,7 +152,7 @@ def test_a_fold_goes_on_bit_for_bit(numbers: dict[str, Any]) -> None:
     ("arguments", "message"),
     [
         ({"embed": 0}, "embed must be at least 1, but got 0"),
-        ({}, "`embed` sets no size"),
+        ({}, "`embed` must set the size"),
         ({"embed": 2, "num_embeddings": "periodic", "num_size": 0}, "num_size must be at least 1"),
         (
             {"embed": 2, "num_embeddings": "periodic", "frequency_scale": 0.0},

@@ -105,7 +105,7 @@ def test_a_frozen_batch_norm_evaluates_while_the_others_train() -> None:
 
 def test_more_blocks_than_there_are_cannot_be_frozen() -> None:
     with pytest.raises(
-        ValueError, match=r"between 0 and 5, the number of blocks of resnet18 .* but got 6"
+        ValueError, match=r"a number of blocks from 0 to 5, but got 6\. resnet18 has 5 blocks"
     ):
         _named("resnet18", freeze=6)
 

@@ -264,7 +264,7 @@ def test_a_report_that_was_cut_off_is_trained_again(tmp_path: Path) -> None:
         ("wrong", 3, "a report must be a mapping of numbers, but got int"),
         ("wrong", {"f1": 0.3}, "the study needs accuracy, but the report has only f1"),
         ("wrong", {"accuracy": 0.3, "step": "one"}, "a step must be a whole number of at least 0"),
-        ("skips", None, "step 3 was reported, but step 0 is next"),
+        ("skips", None, "expected a report of step 0, but got step 3"),
         ("raises", None, r"ZeroDivisionError: by zero \(own.py, line "),
     ],
 )
@@ -358,7 +358,9 @@ def test_without_data_there_are_folds_without_rows() -> None:
 
 
 def test_what_cannot_be_called_is_found_first() -> None:
-    assert "tunecli calls fit(config, fold, report)" in own_build_error(config("too_few"))
+    assert "tunecli calls it as fit(config, fold, report), which" in own_build_error(
+        config("too_few")
+    )
     assert own_build_error(config("fit")) == ""
     folds = [classification()]
     assert "ended without a report" in rehearse_own(config("silent"), folds).error
@@ -418,7 +420,8 @@ def test_model_and_data_are_optional() -> None:
 
 def test_own_training_says_what_it_needs() -> None:
     assert mistakes("train: own.py:fit") == [
-        "objective: required without data. Write {maximize: NAME}: a name `train` reports."
+        "objective: required without data. Write {maximize: NAME}, where NAME is a metric that "
+        "the function under train reports."
     ]
     [text] = mistakes("data: iris\ntrain: own.py:fit\ntraining: {batch_size: 8}")
     assert "Write batch_size under train" in text

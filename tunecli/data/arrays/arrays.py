@@ -242,13 +242,13 @@ def _targets(features: Path, setting: str = "data.target") -> Path:
     targets = _targets_file(features)
     if targets == features:
         name = features.name
-        pair = f"{features.stem}_x.npy, and store the targets in {features.stem}_y.npy"
-        way = f"Set data.target to the file with the targets, or rename it to {pair}"
+        pair = f"{features.stem}_x.npy and store the targets in {features.stem}_y.npy"
+        way = f"Set data.target to the file with the targets, or rename {name} to {pair}"
         if setting == "data.test":
-            way = f"Rename it to {pair}"
+            way = f"Rename {name} to {pair}"
         raise DataError(
-            f"{name} contains only features, and without an x in its name the file of the targets "
-            f"is unknown. {way}.",
+            f"{name} contains only features, and its name has no x from which to derive the name "
+            f"of the file with the targets. {way}.",
             setting,
         )
     return targets

@@ -83,8 +83,8 @@ def _of_items(items: DatasetItems, settings: DataSettings, workspace: Workspace)
     """Read a torch data set whole or batch by batch, with a note on which and why."""
     is_whole = is_read_whole(items.n_bytes, settings.in_memory, main_memory())
     if is_whole and items.n_bytes > main_memory():
-        needed = f"needs {_bytes(items.n_bytes)}, more than the memory ({_bytes(main_memory())})"
-        message = f"{settings.source} {needed}. Write false to load it batch by batch."
+        needed = f"needs {_bytes(items.n_bytes)}, but this machine has {_bytes(main_memory())}"
+        message = f"{settings.source} {needed} of memory. Write false to load it batch by batch."
         raise DataError(message, "data.in_memory")
     if is_whole:
         dataset = from_arrays(settings.source, *items.pairs(), settings)
@@ -97,7 +97,7 @@ def _of_items(items: DatasetItems, settings: DataSettings, workspace: Workspace)
     note = f"{settings.source} {how}, as set by data.in_memory."
     if settings.in_memory == "auto":
         than = "at most" if is_whole else "more than"
-        share = f"{than} an eighth of the memory ({_bytes(main_memory())})"
+        share = f"{than} an eighth of this machine's {_bytes(main_memory())} of memory"
         note = f"{settings.source} {how}: it needs {_bytes(items.n_bytes)}, {share}."
     return replace(dataset, notes=(*dataset.notes, note))
 

@@ -82,8 +82,8 @@ def duplicate_rows(
         return None, []
     if 2 * len(firsts) < len(codes):
         n = count(n_copies, "row is a copy", "rows are copies")
-        note = f"{n} of others, target included. They are more than half"
-        return None, [f"{note} of the rows, so they are treated as ordinary rows."]
+        note = f"{n} of others, target included. They are more than half of the rows"
+        return None, [f"{note}, so copies do not stay together in every split."]
     return firsts[codes].astype(np.int64), []
 
 

@@ -153,8 +153,8 @@ def check_feature(name: str, values: Floats, where: Where) -> None:
         raise DataError(text, "data.source")
     largest = sizes.max(initial=0.0, where=~np.isnan(sizes))
     if 0 < largest < SMALLEST:
-        message = f"the numbers of column {name!r} reach only {largest:g}"
-        raise DataError(f"{message}, but at least {SMALLEST:g} is needed. {_UNIT}", "data.source")
+        message = f"the largest absolute value of column {name!r} is {largest:g}"
+        raise DataError(f"{message}, but must be at least {SMALLEST:g}. {_UNIT}", "data.source")
 
 
 def check_target(name: str, values: Floats, where: Where) -> None:
@@ -177,7 +177,8 @@ def check_target(name: str, values: Floats, where: Where) -> None:
         raise DataError(f"{message}: there is nothing to predict.", "data.target")
     if spread < SMALLEST:
         message = f"the values of the target {name!r} differ by at most {spread:g}"
-        raise DataError(f"{message}, but at least {SMALLEST:g} is needed. {_UNIT}", "data.target")
+        wanted = f"but must differ by at least {SMALLEST:g}"
+        raise DataError(f"{message}, {wanted}. {_UNIT}", "data.target")
 
 
 def _too_large(what: str, value: float, largest: float, row: str) -> str:

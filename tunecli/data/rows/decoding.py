@@ -234,7 +234,7 @@ def _kind(picture: Any) -> Literal["bytes", "whole", "real"]:
     tags = getattr(picture, "tag_v2", {})  # of TIFF
     bits, sample_format = tags.get(258, (8,)), tags.get(339, (1,))
     if picture.mode == "L" and 2 in sample_format:
-        raise UnreadableError("its 8 bits have a sign, which Pillow ignores: save it without")
+        raise UnreadableError("its 8 bits have a sign, which Pillow ignores: save it as unsigned")
     is_deep |= _is_pnm_of_16_bits(picture) or max(bits) > 8
     return "whole" if picture.mode in _WHOLE or is_deep else "bytes"
 

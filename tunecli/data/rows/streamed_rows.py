@@ -54,8 +54,9 @@ class DatasetItems:
             self._first, again = self._pair(0, seed=0)[0], self._pair(0, seed=0)[0]
         if not np.array_equal(self._first, again, equal_nan=self._first.dtype.kind == "f"):
             raise UserCodeError(
-                f"{source}: item 0 changes when it is read again, so no trial could be repeated. "
-                "Draw from the global generators of torch, numpy and random: they are seeded."
+                f"{source}: item 0 differs when it is read again, so trials would not be "
+                "reproducible. Draw only from the global generators of torch, numpy and random, "
+                "which tunecli seeds."
             )
 
     def __len__(self) -> int:
@@ -141,7 +142,7 @@ class DatasetItems:
     def _with_form(self, index: int, x: Array) -> Array:
         if x.shape == self._first.shape and x.dtype == self._first.dtype:
             return x
-        rule = f"{self.source}: items must have one shape and type, but item {index:,} is"
+        rule = f"{self.source}: all items must have the same shape and type, but item {index:,} is"
         raise UserCodeError(f"{rule} {_form(x)}, and item 0 is {_form(self._first)}.")
 
 

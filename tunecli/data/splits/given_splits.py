@@ -95,9 +95,9 @@ def _check_groups(groups: Rows, cut: _Cut, data: DataSettings) -> None:
         n_rows = int(np.isin(groups[cut.judged], both).sum())
         n = count(len(both), "group is", "groups are")
         raise DataError(
-            f"{n} on both sides: in {n_rows:,} of {len(cut.judged):,} {cut.judge}, and in "
-            f"{cut.learn}, but groups of {data.group} must stay whole. Remove group, or put each "
-            "group on one side.",
+            f"groups of {data.group} must stay whole, but {n} in both the {cut.learn} and the "
+            f"{cut.judge} ({n_rows:,} of {len(cut.judged):,} {cut.judge}). Remove group, or put "
+            "each group on one side.",
             cut.setting,
         )
 
@@ -108,7 +108,8 @@ def _check_times(times: NDArray[np.float64], cut: _Cut, data: DataSettings) -> N
     n_early = int((times[cut.judged] <= times[cut.learned].max()).sum())
     if n_early:
         raise DataError(
-            f"{n_early:,} of {len(cut.judged):,} {cut.judge} {'is' if n_early == 1 else 'are'} "
-            f"not later, by {data.time}, than all {cut.learn}. Remove time, or use later rows.",
+            f"{cut.judge} must have a later {data.time} than all {cut.learn}, but {n_early:,} of "
+            f"{len(cut.judged):,} {'does' if n_early == 1 else 'do'} not. Remove time, or use "
+            "later rows.",
             cut.setting,
         )

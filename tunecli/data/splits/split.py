@@ -164,7 +164,8 @@ def _left_out_note(of_test: int, of_folds: Sequence[int]) -> list[str]:
         counts.append(f"{span}{rows} in neither training nor validation")
     if not counts:
         return []
-    return [f"Groups with rows before and after a cut in time keep one side: {'; '.join(counts)}."]
+    groups = "Groups with rows before and after a cut in time are used on one side only"
+    return [f"{groups}, so {', and '.join(counts)}."]
 
 
 def _given_folds(dataset: Dataset, search: Rows) -> Pairs:

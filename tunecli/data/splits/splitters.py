@@ -219,9 +219,9 @@ class ByTime:
         moved = [int(np.searchsorted(ordered, ordered[b])) if b < len(rows) else b for b in bounds]
         if moved[0] == 0 or any(start == end for start, end in pairwise(moved)):
             raise DataError(
-                f"{len(np.unique(times))} distinct times are too few, or one of them has too "
-                f"many rows, for {len(bounds) - 1} parts in the order of time. Use fewer folds, "
-                "or remove time.",
+                f"the rows cannot be cut by time into {count(len(bounds) - 1, 'validation part')}"
+                f": {count(len(np.unique(times)), 'distinct time is', 'distinct times are')} too "
+                "few, or one of them has too many rows. Use fewer folds, or remove time.",
                 "data.time",
             )
         return [(order[:start], order[start:end]) for start, end in pairwise(moved)]
@@ -282,10 +282,11 @@ class ByTimeAndGroups:
         least, most = int(not inner[1]), len(spanning) - int(not inner[0])
         if least > most:
             side = "to validate on" if inner[0] else "to train on"
+            n = count(len(spanning), "group is", "groups are")
             raise DataError(
-                f"only {count(len(spanning), 'group is', 'groups are')} left for both sides of a "
-                f"cut in time, so no row is left {side}: validation rows must be later than "
-                "training rows and from other groups. Use fewer folds, or remove group or time.",
+                f"a cut in time leaves no row {side}: validation rows must be later than training "
+                f"rows and from other groups, but only {n} on both sides of the cut. Use fewer "
+                "folds, or remove group or time.",
                 "data.group",
             )
         share = len(valid) / (len(train) + len(valid))

@@ -132,10 +132,10 @@ class _NewRows:
         for column in self.columns:
             if n := self.n_cells.get(column.name, 0):
                 message = (
-                    f"Column {column.name!r} of {self.name} has {count(n, 'cell')}, such as "
-                    f"{_shown(self.examples[column.name])}, and the model knows none of them. It "
-                    f"knows {listed(column.categories, most=_SHOWN)}. Write cells as in the "
-                    "training data; unknown ones are treated as rare ones."
+                    f"The model knows none of the {count(n, 'cell')} in column {column.name!r} of "
+                    f"{self.name}, such as {_shown(self.examples[column.name])}. It knows "
+                    f"{listed(column.categories, most=_SHOWN)}. Write cells as in the training "
+                    "data; unknown categories are treated as rare ones."
                 )
                 warnings.warn(message, DataWarning, stacklevel=2)
 

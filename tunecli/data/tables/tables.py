@@ -267,7 +267,8 @@ def _nothing_left(frame: Frame, notes: Sequence[str]) -> DataError:
     if drop:
         why = f"Remove a column from drop ({listed(drop, most=5)})."
         return DataError(f"{nothing} {why}", "data.drop")
-    return DataError(f"{nothing} Other settings name all columns.", "data.source")
+    why = "All columns are used by other settings. Add a column, or remove one of these settings."
+    return DataError(f"{nothing} {why}", "data.source")
 
 
 def _splits(frame: Frame) -> tuple[dict[str, NDArray[Any]], list[str]]:

@@ -174,8 +174,8 @@ def _refuse_worse(change: Int8, model: Model, tolerance: float) -> None:
     if not loss <= tolerance * abs(before):
         raise ExportError(
             f"in 8 bits, {change.metric} is {after:.4g} instead of {before:.4g} on "
-            f"{count(change.n_rows, 'row')}, which is worse by more than a share of "
-            f"{tolerance:g}. The file was not written. Allow more with --tolerance."
+            f"{count(change.n_rows, 'row')}: worse by more than {100 * tolerance:g} % of "
+            f"{abs(before):.4g}. The file was not written. To allow more, raise --tolerance."
         )
 
 

@@ -127,8 +127,8 @@ def _early_stopping(evidence: Evidence) -> Iterator[Finding]:
             return
         changes = (NewSetting("training.epochs", math.ceil(epochs * longest)),)
         sentence = (
-            f"Plan shorter trainings: early stopping ends {len(stopped)} of {len(known)} complete "
-            "trials, so that a schedule never reaches its end."
+            f"Plan fewer epochs: early stopping ends {len(stopped)} of {len(known)} complete "
+            "trials before a schedule reaches its end."
         )
     elif stopped or any(planned <= patience for _, planned, _ in known):
         return

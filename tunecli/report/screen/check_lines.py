@@ -93,8 +93,8 @@ def goals(study: StudyFile) -> RenderableType:
     named += [one.metric.name for one in study.constraints]
     is_clocked = "latency" in named and not trains_itself(study.tree)
     note = (
-        "latency is measured by the clock, so the study is not exact: values differ from run "
-        "to run, and so do the suggestions."
+        "latency is measured with a clock: it differs from run to run, and so do the suggestions. "
+        "The study is not exactly reproducible."
     )
     return Group(*starmap(beside, lines), *([Text(note, style="yellow")] if is_clocked else []))
 
@@ -134,8 +134,8 @@ def remarks(
         sentences.append("search.timeout uses the clock, so the number of trials may vary.")
     if max_time is not None:
         sentences.append(
-            "training.max_time uses the clock: a trial close to it may fail in one run and not in "
-            "another, so the study is exact only if no trial comes close."
+            "training.max_time uses the clock: a trial that takes about that long may fail in one "
+            "run and not in another. The study is exactly reproducible only without such trials."
         )
     return Group(*(Text(sentence, style="yellow") for sentence in sentences))
 
@@ -181,20 +181,20 @@ def _beyond(rehearsal: StudyRehearsal) -> str:
     tried = count(rehearsal.n_rehearsed, "configuration")
     if rehearsal.n_beyond == rehearsal.n_rehearsed:
         return (
-            f"None of {tried} meets the limits, but some between them may. For the smallest, "
-            f"{rehearsal.beyond}."
+            f"None of {tried} meets the limits, but configurations between them may. The smallest "
+            f"fails because {rehearsal.beyond}."
         )
     return (
-        f"{rehearsal.n_beyond} of {tried} would break a limit; they end before training, at no "
-        f"cost. For the smallest of them, {rehearsal.beyond}."
+        f"{rehearsal.n_beyond} of {tried} would break a limit. Such trials end before training, "
+        f"at no cost. The smallest of them fails because {rehearsal.beyond}."
     )
 
 
 def _keeps_none(rehearsal: StudyRehearsal) -> str:
     tried = count(rehearsal.n_rehearsed, "configuration")
     return (
-        f"None of {tried} meets the limits; for the smallest, {rehearsal.beyond}. A search would "
-        f"stop without a value. {wording.WIDEN}"
+        f"None of {tried} meets the limits. The smallest fails because {rehearsal.beyond}. A "
+        f"search would end without a valid trial. {wording.WIDEN}"
     )
 
 

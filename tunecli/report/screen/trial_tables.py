@@ -152,8 +152,9 @@ def isolation_table(
     rows = (row for one in isolations for row in _isolation_rows(one, gates))
     grid = plain_table([choice, numeric("best"), expected, numeric("complete")], rows)
     note = (
-        "best: over all trials of an option. expected: best of equally many trials per option.\n"
-        "  complete: the other trials were pruned or diverged."
+        "best: the best score of all trials with an option.\n"
+        "  expected: the best score to expect if all options had equally many trials.\n"
+        "  complete: trials that were neither pruned nor diverged."
     )
     return Group(grid, Text(f"  {note}", style="dim"))
 

@@ -204,7 +204,8 @@ class Trainer:
         try:
             state = checkpoints.load()
         except CheckpointError as error:
-            self._warn(job, f"its checkpoint is not used because {error}; the trial starts over")
+            way = "so the trial is trained from its start"
+            self._warn(job, f"its checkpoint cannot be used because {error}, {way}")
             return
         if state is not None:
             training.load_state_dict(state)

@@ -56,7 +56,7 @@ WITHDRAWN: dict[str, dict[str, str]] = {
         _DEPRECATED,
     ),
     "CmaEsSampler": {
-        "sigma0": f"{_DEPRECATED} CMA-ES then starts with a sixth of each range.",
+        "sigma0": f"{_DEPRECATED} CMA-ES then starts with a step size of a sixth of each range.",
         "restart_strategy": "it has no effect: Optuna no longer restarts CMA-ES. Leave it out.",
         "inc_popsize": "it has no effect: Optuna no longer restarts CMA-ES. Write popsize, "
         "or leave both out.",

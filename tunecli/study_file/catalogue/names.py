@@ -103,7 +103,10 @@ _EVERYDAY = {
 ALIASES = {"CMA-ES": "CmaEsSampler", "NSGA-II": "NSGAIISampler", "NSGA-III": "NSGAIIISampler"}
 
 _TAKES_CODE = "it takes code, and a study file can contain only data."
-_TAKES_SCHEDULES = "it combines other schedules in code. Write one of those, with"
+_COMBINES_SCHEDULES = (
+    "it combines other schedules, which a study file cannot do. Write a single schedule; for a "
+    "warm-up before it, write `training.warmup`."
+)
 _ABSTRACT = "it is the abstract base class of all others."
 _NOT_ELEMENTWISE = "it is not elementwise. Write `ReLU` or `GELU`."
 _NO_MEASURE = "it does not compare predictions with the targets of classification or regression."
@@ -129,8 +132,7 @@ _NOT_OFFERED: dict[Kind, dict[str, str]] = {
     "schedule": {
         "LambdaLR": f"{_TAKES_CODE} For a warm-up, write `training.warmup`.",
         "MultiplicativeLR": f"{_TAKES_CODE} Write `ExponentialLR`.",
-        "SequentialLR": f"{_TAKES_SCHEDULES} `training.warmup` for a warm-up before it.",
-        "ChainedScheduler": f"{_TAKES_SCHEDULES} `training.warmup` for a warm-up.",
+        **dict.fromkeys(("SequentialLR", "ChainedScheduler"), _COMBINES_SCHEDULES),
         "LRScheduler": _ABSTRACT,
         "_LRScheduler": _ABSTRACT,
     },

@@ -67,7 +67,7 @@ def _disallowed_key(key: str, kind: str) -> str:
     if kind == "choice":
         return f"`choice` allows no other key, but got `{key}`. Make it one of the options."
     hint = did_you_mean(key, BESIDE)
-    return f"`{kind}` can be combined only with log, step and or, but got `{key}`.{hint}"
+    return f"`{kind}` can be combined only with `log`, `step` and `or`, but got `{key}`.{hint}"
 
 
 def _refuse_misspelled(data: dict[str, Any]) -> None:

@@ -161,7 +161,10 @@ class SectionReader:
         """Report mistakes in the source, and settings that do not apply to it."""
         if data.source == source_kinds.NO_SOURCE:
             if self._has_own_training and is_none(self._data.get("objective")):
-                message = "required without data. Write {maximize: NAME}: a name `train` reports."
+                message = (
+                    "required without data. Write {maximize: NAME}, where NAME is a metric that "
+                    "the function under train reports."
+                )
                 self._problems.add(("objective",), message)
             return
         at: Path = ("data",) if isinstance(self._data["data"], str) else ("data", "source")

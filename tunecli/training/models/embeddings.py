@@ -140,7 +140,8 @@ def _categories(cardinalities: tuple[int, ...], size: int | None) -> nn.Module:
 
     if size is None:
         raise ValueError(
-            "categorical columns came as codes, but `embed` sets no size for their vectors"
+            "categorical columns are passed as codes, so `embed` must set the size of the "
+            "vectors that represent them"
         )
     check_at_least_one(embed=size)
     # The bias of the next layer is enough.

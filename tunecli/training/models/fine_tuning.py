@@ -9,6 +9,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from tunecli.study_file.settings.code_names import is_code
 from tunecli.study_file.settings.settings import Component
+from tunecli.study_file.text.counts import count
 from tunecli.training.models import user_parts
 from tunecli.training.models.blocks import backbone_blocks, backbone_parameters, containers
 
@@ -38,8 +39,8 @@ def _leading(model: nn.Module, name: str, n_blocks: int) -> list[Tensor]:
     blocks = backbone_blocks(model)
     if not 0 <= n_blocks <= len(blocks):
         raise ValueError(
-            f"freeze must be between 0 and {len(blocks)}, the number of blocks of {name} before "
-            f"its head, or `features`, but got {n_blocks}."
+            f"freeze must be `features` or a number of blocks from 0 to {len(blocks)}, but got "
+            f"{n_blocks}. {name} has {count(len(blocks), 'block')} before its head."
         )
     if not n_blocks:
         return []
@@ -52,8 +53,8 @@ def _before_head(model: nn.Module, name: str) -> list[Tensor]:
     parameters = backbone_parameters(model)
     if not parameters:
         raise ValueError(
-            f"{name} has no weights before its head, the last child module with weights. Remove "
-            "freeze and backbone_lr."
+            f"{name} has no weights before its head (the head is the last child module that has "
+            "weights). Remove freeze and backbone_lr."
         )
     return parameters
 

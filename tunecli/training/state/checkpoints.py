@@ -97,7 +97,7 @@ class Checkpoints:
                 raise CheckpointError("its checksum is wrong")
             index = json.loads(content)
             if index["format"] != FORMAT or index["config"] != self._config:
-                raise CheckpointError("it belongs to another trial or version")
+                raise CheckpointError("it belongs to another trial or version of tunecli")
             folds = [self._read_fold(name, digest) for name, digest in index["files"].items()]
             return {"folds": folds, **index["trial"]}
         except FileNotFoundError:

@@ -196,9 +196,9 @@ class UserFoldTraining:
                 )
         elif evaluation.step > len(recorded):
             raise UserCodeError(
-                f"{self._name}: step {evaluation.step} was reported, but step {len(recorded)} is "
-                "next. Report a step before you save its checkpoint, and resume at "
-                "fold.resume_step or before."
+                f"{self._name}: expected a report of step {len(recorded)}, but got step "
+                f"{evaluation.step}. Report each step before you save its checkpoint, and resume "
+                "from fold.resume_step or an earlier step."
             )
         else:
             are_values = self.fold.task == "regression"

@@ -331,17 +331,17 @@ def _open(undecided: Sequence[Isolation], untuned: Sequence[str]) -> Finding:
 
 
 def _needed(one: Isolation, untuned: Sequence[str], *, is_short: bool) -> str:
-    """Return what would decide: a wider range, or more trials if that number is reasonable."""
+    """Return what would settle it: a wider range, or more trials if that number is reasonable."""
     waiting = [d.choice for d in one.behind if _is_untuned(one, d.choice, untuned)]
     if waiting:
         names = joined([_option_name(one, choice) for choice in waiting])
-        return f"{names} {'need' if len(waiting) > 1 else 'needs'} wider ranges first"
+        return f"first widen the ranges of {names}"
     more = [difference.n_more for difference in one.behind if difference.n_more is not None]
     if len(more) < len(one.behind):
-        return "more trials are unlikely to decide"
+        return "more trials are unlikely to settle it"
     if is_short:
-        return "more trials would decide"
-    return f"about {max(more)} more trials per option would decide"
+        return "more trials would settle it"
+    return f"about {max(more)} more trials per option would settle it"
 
 
 def _option_name(one: Isolation, choice: Scalar) -> str:
