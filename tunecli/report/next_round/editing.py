@@ -62,10 +62,6 @@ class Editing:
             else:
                 self._drop(change.parameter, change.choices, note)
 
-    def note(self, key: str, sentence: str, inside: str = "") -> None:
-        """Put a comment above a section, or above one of its settings."""
-        self._notes.append(((self.data[inside] if inside else self.data, key), sentence))
-
     @property
     def notes(self) -> dict[Path, list[str]]:
         """Comments by their current path."""
@@ -213,7 +209,8 @@ class Editing:
                 self.data[section] = inside
         moved[id(parts)] = self.data
         self._notes = [((moved.get(id(h), h), k), n) for (h, k), n in self._notes]
-        first = next(iter(self.data if is_none(parts) or not parts else parts))
+        inside = self.data if is_none(parts) or not parts else parts
+        first = next(section for section in inside if section != "study")
         self._notes.append(((self.data, first), f"variant {label}: {note}"))
 
 
