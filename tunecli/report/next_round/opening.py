@@ -21,15 +21,14 @@ _WORD = re.compile(r"[^\s`'\"]+")
 
 @dataclass(frozen=True)
 class Renaming:
-    """What the commands of the old file name, and what those of the new one must name.
+    """What the commands in the new file name: itself and its study.
 
     Attributes:
-        old_file, new_file: paths of study files, as they are typed.
+        new_file: its path, as it is typed.
         options: those of `search` that find the new study's runs; empty for the usual ones.
     """
 
     old_study: str
-    old_file: str
     new_study: str
     new_file: str
     options: str = ""
@@ -45,7 +44,7 @@ class Renaming:
 
     def _word(self, match: re.Match[str]) -> str:
         word = match[0]
-        if PurePath(word).name == PurePath(self.old_file).name:
+        if PurePath(word).suffix in (".yaml", ".yml"):
             return shlex.quote(self.new_file)
         return self.new_study if word == self.old_study else word
 

@@ -88,7 +88,7 @@ def write_next_round(
     wanted = settled([one for one in advice if is_possible(one)], parameters)
     new_name = name or following(study.name)
     new_file = str(file) if file is not None else f"{new_name}.yaml"
-    renaming = Renaming(study.name, study.file, new_name, new_file, options)
+    renaming = Renaming(study.name, new_name, new_file, options)
     draft = _Draft(text, before, study, renaming, style)
     with suppress(UnfitError):
         return Round(new_name, draft.written(wanted), tuple(wanted), tuple(left_out))
