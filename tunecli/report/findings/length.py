@@ -18,7 +18,7 @@ from tunecli.report.findings.evidence.finding import (
     NewSetting,
     finding,
 )
-from tunecli.report.findings.evidence.positions import resized, rounded
+from tunecli.report.findings.evidence.positions import in_steps, resized, rounded
 from tunecli.study_file.settings.ranges import IntRange
 
 _LAST, _FIRST = 0.9, 0.1  # shares of the training
@@ -136,10 +136,10 @@ def _patience(evidence: Evidence, factor: float) -> Iterator[Change]:
     now, kind = evidence.setting(_PATIENCE), evidence.ranges.get(_PATIENCE)
     if isinstance(kind, IntRange):
         low, high = (_scaled(end, factor) for end in (kind.low, kind.high))
-        is_range = low < high
-        yield NewRange(_PATIENCE, resized(kind, low, high)) if is_range else Fixed(_PATIENCE, low)
-    elif isinstance(now, int) and (new := _scaled(now, factor)) != now:
-        yield NewSetting(_PATIENCE, new)
+        new = in_steps(kind, resized(kind, low, high))
+        yield NewRange(_PATIENCE, new) if new.low < new.high else Fixed(_PATIENCE, int(new.low))
+    elif isinstance(now, int) and _scaled(now, factor) != now:
+        yield NewSetting(_PATIENCE, _scaled(now, factor))
 
 
 def _scaled(n_evaluations: int, factor: float) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tunecli.report.findings.evidence.finding import Change, Fixed, NewRange, NewSetting
-from tunecli.report.findings.evidence.positions import Numeric, resized
+from tunecli.report.findings.evidence.positions import Numeric, in_steps, resized
 from tunecli.study_file.catalogue.names import canonical
 from tunecli.study_file.read.overrides import set_path
 from tunecli.study_file.settings.ranges import FloatRange
@@ -120,7 +120,7 @@ class Editing:
             raise UnfitError(f"{change.parameter} now has another kind of range.")
         holder, key = self._where[change.parameter]
         kind = "float" if isinstance(node.range, FloatRange) else "int"
-        number = _in_steps(node.range, change.range)
+        number = in_steps(node.range, change.range)
         holder[key][kind] = [number.low, number.high]
         self._notes.append(((holder, key), note))
 
@@ -240,13 +240,3 @@ def _up_to(number: Numeric, value: Scalar) -> Numeric:
     if isinstance(value, bool) or not isinstance(value, int | float) or value <= number.low:
         raise UnfitError(f"{value!r} is below the range.")
     return resized(number, number.low, value)
-
-
-def _in_steps(old: Numeric, new: Numeric) -> Numeric:
-    """Return the new range with its ends on the steps of the old one."""
-    step = old.step
-    if not step or step == 1 or old.log:
-        return new
-    n_low, n_high = (round((end - old.low) / step) for end in (new.low, new.high))
-    low, high = (round(old.low + n * step, 12) for n in (n_low, max(n_high, n_low)))
-    return resized(old, low, high)

@@ -51,6 +51,16 @@ def resized(kind: Numeric, low: float, high: float) -> Numeric:
     return replace(kind, low=float(low), high=float(high))
 
 
+def in_steps(old: Numeric, new: Numeric) -> Numeric:
+    """Return the new range with its ends on the steps of the old one."""
+    step = old.step
+    if not step or step == 1 or old.log:
+        return new
+    n_low, n_high = (round((end - old.low) / step) for end in (new.low, new.high))
+    low, high = (round(old.low + n * step, 12) for n in (n_low, max(n_high, n_low)))
+    return resized(old, low, high)
+
+
 def rounded(value: float, digits: int = 2) -> float:
     """Return a value rounded to significant digits, so that a study file stays readable."""
     return float(f"{value:.{digits - 1}e}") if value else 0.0

@@ -53,7 +53,7 @@ def _noise(evidence: Evidence, trials: Sequence[TrialRecord]) -> float | None:
     """Return the standard error of the difference of two trials, the median over the good ones."""
     first, *others = best_tenth(trials)
     n_splits = len(first.fold_scores)
-    deviations = [
+    deviations: list[float] = [
         statistics.stdev(map(sub, first.fold_scores, other.fold_scores))
         for other in others
         if n_splits > 1 and len(other.fold_scores) == n_splits
@@ -61,4 +61,4 @@ def _noise(evidence: Evidence, trials: Sequence[TrialRecord]) -> float | None:
     if not deviations:
         return None
     factor = variance_factor(n_splits, evidence.n_valid_per_train)
-    return statistics.median(deviations) * math.sqrt(factor)
+    return math.sqrt(factor) * float(statistics.median(deviations))

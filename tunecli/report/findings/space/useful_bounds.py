@@ -19,7 +19,7 @@ _AVERAGE = "1 / (1 - value) steps are averaged, and few trainings have more"
 _SHARE = "a share or probability"
 _DECAY = "a factor above 1 would raise the learning rate"
 _NOT_NEGATIVE = "a negative one has no meaning"
-_WHOLE = "at least one"
+_WHOLE = "less than one does not exist"
 
 
 @dataclass(frozen=True)
@@ -44,22 +44,25 @@ _WRITTEN: Mapping[str, tuple[str, str]] = {
     "Rprop.lr": ("(0, 1]", "Riedmiller and Braun 1993: lr is the first step of each weight"),
     "Adafactor.lr": ("(0, 1]", "Shazeer and Stern 2018, section 8: lr is relative to a weight"),
     "LBFGS.lr": ("(0, 1]", "Nocedal and Wright 2006, section 6.1: the natural step has length 1"),
-    "momentum": ("[0, 0.99]", "Goodfellow et al. 2016, section 8.3.2: 0.5, 0.9 and 0.99"),
+    "optimizer.momentum": (
+        "[0, 0.99]",
+        "Goodfellow et al. 2016, section 8.3.2: 0.5, 0.9 and 0.99",
+    ),
     "dropout": ("[0, 0.9]", "Srivastava et al. 2014, section 7.3: few kept units underfit"),
-    "alpha": ("[0, 0.9999]", _AVERAGE),
-    "rho": ("[0, 0.9999]", _AVERAGE),
-    "betas[0]": ("[0, 0.99]", "like momentum"),
-    "betas[1]": ("[0, 0.9999]", _AVERAGE),
+    "optimizer.alpha": ("[0, 0.9999]", _AVERAGE),
+    "optimizer.rho": ("[0, 0.9999]", _AVERAGE),
+    "optimizer.betas[0]": ("[0, 0.99]", "like momentum"),
+    "optimizer.betas[1]": ("[0, 0.9999]", _AVERAGE),
     "ema": ("[0, 0.9999]", _AVERAGE),
-    "beta2_decay": ("[-1, 0]", "Shazeer and Stern 2018, section 7.2: from -1 to -0.5"),
-    "dampening": ("[0, 1]", _SHARE),
+    "optimizer.beta2_decay": ("[-1, 0]", "Shazeer and Stern 2018, section 7.2: from -1 to -0.5"),
+    "optimizer.dampening": ("[0, 1]", _SHARE),
     "label_smoothing": ("[0, 0.5]", "more than half of a target would be noise"),
-    "gamma": ("[0, 1]", _DECAY),
-    "factor": ("[0, 1]", _DECAY),
-    "start_factor": ("[0, 1]", _SHARE),
-    "end_factor": ("[0, 1]", _SHARE),
+    "schedule.gamma": ("[0, 1]", _DECAY),
+    "schedule.factor": ("[0, 1]", _DECAY),
+    "schedule.start_factor": ("[0, 1]", _SHARE),
+    "schedule.end_factor": ("[0, 1]", _SHARE),
     "warmup": ("[0, 0.5]", "more than half of the training would be warmup"),
-    "pct_start": ("[0, 1]", _SHARE),
+    "schedule.pct_start": ("[0, 1]", _SHARE),
     "p": ("[0, 1]", _SHARE),
     "min_frequency": ("[0, 0.5]", "a category above half of the rows is alone"),
     "mixup": ("[0, inf)", _NOT_NEGATIVE),
@@ -77,7 +80,7 @@ CONVENTIONS: Mapping[str, Convention] = {
     name: Convention(Interval.of(interval), source)
     for name, (interval, source) in _WRITTEN.items()
 }
-"""By an argument's name; by `Class.argument` if it differs between classes."""
+"""By an argument's name; by `section.argument` or `Class.argument` if it has several meanings."""
 
 _ARGUMENT = re.compile(r"(?P<argument>[^.\[\]]+)(?:\[(?P<index>[0-9]+)\])?$")
 
@@ -99,7 +102,8 @@ def bounds_of(section: str, component: str, written: str) -> Interval:
     if found and section in BOUNDS:
         index = int(found["index"]) if found["index"] else None
         known.append(bound(section, component, found["argument"], index))
-    convention = CONVENTIONS.get(f"{component}.{written}") or CONVENTIONS.get(written)
+    names = (f"{component}.{written}", f"{section}.{written}", written)
+    convention = next((CONVENTIONS[name] for name in names if name in CONVENTIONS), None)
     known.append(convention.interval if convention else None)
     useful = Interval()
     for interval in known:
