@@ -22,7 +22,7 @@ class EdgeGain:
 
     Attributes:
         score: difference in score; positive if it is better at the end, 0 if all trials lie there.
-        noise: standard error of the difference of two good trials; None with less than two folds.
+        noise: standard error of that difference; None with less than two folds.
     """
 
     score: float
@@ -46,19 +46,28 @@ def edge_gain(evidence: Evidence, name: str, end: float, share: float) -> EdgeGa
     if all(at_end) or not any(at_end):
         return EdgeGain(0.0, None)
     best, other = trials[at_end.index(True)], trials[at_end.index(False)]
-    return EdgeGain(evidence.goodness(best) - evidence.goodness(other), _noise(evidence, trials))
+    difference = evidence.goodness(best) - evidence.goodness(other)
+    return EdgeGain(difference, _noise(evidence, best_tenth(trials), best, other))
 
 
-def _noise(evidence: Evidence, trials: Sequence[TrialRecord]) -> float | None:
-    """Return the standard error of the difference of two trials, the median over the good ones."""
-    first, *others = best_tenth(trials)
-    n_splits = len(first.fold_scores)
-    deviations: list[float] = [
-        statistics.stdev(map(sub, first.fold_scores, other.fold_scores))
-        for other in others
-        if n_splits > 1 and len(other.fold_scores) == n_splits
-    ]
-    if not deviations:
+def _noise(
+    evidence: Evidence, good: Sequence[TrialRecord], best: TrialRecord, other: TrialRecord
+) -> float | None:
+    """Return the standard error of the difference of two trials over the folds.
+
+    Few folds tell little of two trials alone: if good trials differ by more, theirs counts.
+    """
+    first, *others = good
+    own = _deviation(best, other)
+    of_good = [d for trial in others if (d := _deviation(first, trial)) is not None]
+    if own is None or not of_good:
         return None
-    factor = variance_factor(n_splits, evidence.n_valid_per_train)
-    return math.sqrt(factor) * float(statistics.median(deviations))
+    factor = variance_factor(len(best.fold_scores), evidence.n_valid_per_train)
+    return math.sqrt(factor) * max(own, float(statistics.median(of_good)))
+
+
+def _deviation(one: TrialRecord, other: TrialRecord) -> float | None:
+    """Return the standard deviation over folds of the difference of two trials."""
+    if len(one.fold_scores) < 2 or len(one.fold_scores) != len(other.fold_scores):
+        return None
+    return statistics.stdev(map(sub, one.fold_scores, other.fold_scores))
