@@ -70,4 +70,5 @@ def _deviation(one: TrialRecord, other: TrialRecord) -> float | None:
     """Return the standard deviation over folds of the difference of two trials."""
     if len(one.fold_scores) < 2 or len(one.fold_scores) != len(other.fold_scores):
         return None
-    return statistics.stdev(map(sub, one.fold_scores, other.fold_scores))
+    deviation: float = statistics.stdev(map(sub, one.fold_scores, other.fold_scores))
+    return deviation
