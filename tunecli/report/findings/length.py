@@ -154,13 +154,14 @@ def _early_stopping(evidence: Evidence) -> Iterator[Finding]:
     if not isinstance(patience, int) or len(known) < _FEWEST_TRIALS:
         return
     stopped = [trial for done, planned, trial in known if done < planned]
-    changes: tuple[Change, ...] = ()
+    changes: tuple[NewSetting, ...] = ()
     if len(stopped) >= _ALWAYS * len(known):
         longest = max(done / planned for done, planned, _ in known)
         epochs = evidence.setting("training.epochs")
         if not isinstance(epochs, int) or longest >= _LAST:
             return
-        changes = _new_length(evidence, "training.epochs", math.ceil(epochs * longest))
+        # Trials already end there, so patience stays: less of it would end them earlier still.
+        changes = (NewSetting("training.epochs", math.ceil(epochs * longest)),)
         sentence = (
             f"Plan shorter trainings: early stopping ends {len(stopped)} of {len(known)} complete "
             "trials, so that a schedule never reaches its end."
