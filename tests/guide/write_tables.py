@@ -18,6 +18,7 @@ from pydantic import BaseModel
 from typer.main import get_command
 
 from tunecli.cli import app
+from tunecli.report.findings.space.useful_bounds import CONVENTIONS
 from tunecli.search.suggest.samplers import KINDS
 from tunecli.study_file.catalogue.names import LOSS_TASKS, OWN_MODELS, SCALES, Kind, names
 from tunecli.study_file.catalogue.value_types import Interval
@@ -226,6 +227,15 @@ def library_names_table() -> str:
     return f"With {versions()}:\n\n{table(('where', 'names'), rows)}"
 
 
+def conventions_table() -> str:
+    """Return up to where ranges grow, and why; arguments with the same reason in one row."""
+    rows: dict[tuple[str, str], list[str]] = {}
+    for name, convention in CONVENTIONS.items():
+        rows.setdefault((str(convention.interval), convention.source), []).append(name)
+    body = [(quoted(names), where, why) for (where, why), names in rows.items()]
+    return table(("argument", "useful values", "why"), body)
+
+
 TABLES_OF_GUIDE: dict[str, Callable[[], str]] = {
     **{f"settings of {name}": lambda name=name: settings_table(name) for name in SECTIONS},  # type: ignore[misc]
     "commands": commands_table,
@@ -234,6 +244,7 @@ TABLES_OF_GUIDE: dict[str, Callable[[], str]] = {
     "losses": losses_table,
     "samplers": samplers_table,
     "names": own_names_table,
+    "conventions": conventions_table,
     "names of libraries": library_names_table,
 }
 

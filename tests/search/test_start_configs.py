@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from in_process import drive
+from study_makers import SUMMARY
 
 from tunecli.database.write import StudyDatabase
 from tunecli.errors import StudyFileError
@@ -53,14 +54,14 @@ def best_of(runs: Path) -> list[dict[str, object]]:
 
 def test_the_best_trials_of_another_study_come_first(runs: Path) -> None:
     later = study(search="start_with: {study: earlier, best: 3}")
-    assert start_points(later, StudyFolder(runs, "later")) == best_of(runs)[:3]
+    assert start_points(later, SUMMARY, StudyFolder(runs, "later")) == best_of(runs)[:3]
 
 
 def test_values_outside_todays_ranges_are_left_to_the_sampler(runs: Path) -> None:
     narrow = TEXT.replace("[8, 256]", "[8, 9]").replace("choice: {SGD", "choice: {SGD2: SGD, SGD")
     later = study(narrow, search="start_with: {study: earlier, best: 9}")
     ranges = {parameter.name for parameter in later.parameters}
-    points = start_points(later, StudyFolder(runs, "later"))
+    points = start_points(later, SUMMARY, StudyFolder(runs, "later"))
     assert any("optimizer" in point for point in points)
     for point in points:
         assert point.keys() <= ranges
@@ -74,10 +75,10 @@ def test_a_study_that_optimizes_something_else_lends_nothing(runs: Path) -> None
     other = TEXT.replace("maximize: accuracy", "minimize: log_loss")
     later = study(other, search="start_with: {study: earlier, best: 3}")
     with pytest.raises(StudyFileError, match=f"{LINE}: study earlier does not minimize log_loss"):
-        start_points(later, StudyFolder(runs, "later"))
+        start_points(later, SUMMARY, StudyFolder(runs, "later"))
 
 
 def test_a_study_that_is_not_there_is_said(runs: Path) -> None:
     later = study(search="start_with: {study: nowhere, best: 3}")
     with pytest.raises(StudyFileError, match=f"{LINE}: study nowhere does not exist in "):
-        start_points(later, StudyFolder(runs, "later"))
+        start_points(later, SUMMARY, StudyFolder(runs, "later"))

@@ -17,7 +17,7 @@ from tunecli.search.resume import create_study
 from tunecli.search.study.study_folder import StudyFolder
 from tunecli.search.suggest.suggester import Suggester
 from tunecli.search.suggest.visible_trials import VisibleTrials
-from tunecli.search.transfer import learn
+from tunecli.search.transfer import learn, start_points
 from tunecli.search.workers.messages import DataReady
 from tunecli.study_file.study_file import StudyFile
 
@@ -75,6 +75,41 @@ def test_a_fixed_parameter_and_a_longer_training_leave_out_what_differs(runs: Pa
         [learned] = learn(file, SUMMARY, StudyFolder(runs, "later"))
         assert learned.lessons == ()
         assert sum(learned.left_out.values()) == 20
+
+
+def first_points(runs: Path, text: str = TEXT, repeat: str = "false") -> list[dict[str, object]]:
+    file = later(text, f"start_with: {{study: earlier, best: 9, repeat: {repeat}}}")
+    return [dict(point) for point in start_points(file, SUMMARY, StudyFolder(runs, "later"))]
+
+
+def test_no_trial_of_the_other_study_is_repeated_unless_asked(runs: Path) -> None:
+    assert first_points(runs) == []
+    assert len(first_points(runs, repeat="true")) == 9
+
+
+def test_what_differs_in_the_new_space_is_tried_once(runs: Path) -> None:
+    best = first_points(runs, repeat="true")
+    narrow = TEXT.replace("[8, 256]", "[8, 32]")
+    cut_off = [
+        {name: value for name, value in point.items() if name != "model.MLP.width"}
+        for point in best
+        if int(str(point["model.MLP.width"])) > 32
+    ]
+    once = [point for n, point in enumerate(cut_off) if point not in cut_off[:n]]
+    assert len(once) > 1
+    assert first_points(runs, narrow) == once
+
+
+def test_a_longer_training_tries_the_best_again(runs: Path) -> None:
+    best = first_points(runs, repeat="true")
+    points = first_points(runs, TEXT.replace("epochs: 9", "epochs: 18"))
+    assert points == [point for n, point in enumerate(best) if point not in best[:n]]
+
+
+def test_on_other_data_nothing_is_known(runs: Path) -> None:
+    file = later(search="start_with: {study: earlier, best: 9, repeat: false}")
+    changed = replace(SUMMARY, fingerprint="1" * 64)
+    assert len(start_points(file, changed, StudyFolder(runs, "later"))) > 1
 
 
 @pytest.mark.parametrize(

@@ -88,6 +88,7 @@ GOOD = [
     "search: {start_with: [{optimizer: {SGD: {lr: 1}}}]}",
     "loss: {CrossEntropyLoss: {weight: none}}",
     "search: {start_with: {study: first, best: 5}}",
+    "search: {start_with: {study: first, repeat: false}}",
     "variant: {choice: {full: {optimizer: LBFGS, training: {batch_size: full}}, other: none}}",
     "variant: {choice: {raw: {data: {scale: none}}}}",
 ]

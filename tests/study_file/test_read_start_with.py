@@ -7,6 +7,7 @@ import re
 import pytest
 
 from tunecli.errors import StudyFileError
+from tunecli.study_file.read_start_with import StartFrom
 from tunecli.study_file.study_file import StudyFile
 
 CHOICES = {
@@ -87,3 +88,18 @@ def test_another_study_stands_without_the_list() -> None:
     wanted = r"must not be inside a list. Write start_with: {study: x}\."
     with pytest.raises(StudyFileError, match=wanted):
         StudyFile.from_text(text, "a.yaml")
+
+
+def start_from(written: str) -> StudyFile:
+    text = f"data: digits\nmodel: MLP\noptimizer: Adam\nsearch: {{start_with: {written}}}\n"
+    return StudyFile.from_text(text, "a.yaml")
+
+
+def test_another_study_may_be_taken_without_repeats() -> None:
+    assert start_from("{study: x}").start_from == StartFrom("x", 5, repeat=True)
+    assert start_from("{study: x, best: 3, repeat: false}").start_from == StartFrom("x", 3, False)
+    unknown = r"unknown key. Did you mean `repeat`\?"
+    with pytest.raises(StudyFileError, match=unknown):
+        start_from("{study: x, repat: false}")
+    with pytest.raises(StudyFileError, match=r"repeat: must be true or false, but got 3\."):
+        start_from("{study: x, repeat: 3}")

@@ -58,9 +58,9 @@ def next_round(
     if output is not None and STUDY_NAME.match(output.stem) and output.stem != study_folder.name:
         name = output.stem
     style: Style = "explore" if explore else "exploit" if exploit else "go on"
-    folder = output.parent if output is not None else None
+    again = options_again(runs, storage)
     following_round = write_next_round(
-        evidence, advice_of(sure(all_findings(evidence), evidence)), name, folder, style
+        evidence, advice_of(sure(all_findings(evidence), evidence)), name, output, style, again
     )
     for one in following_round.made:
         say(f"{one.change.line}  # {one.reason}")
@@ -72,5 +72,4 @@ def next_round(
         print_result(following_round.text, end="")
         return
     write_output(output, following_round.text, "--output", is_new=not force)
-    again = options_again(runs, storage)
     say(f"Wrote {output}. Review it, then run:\n  tunecli search {output} {again}".rstrip())

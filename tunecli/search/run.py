@@ -132,8 +132,8 @@ class Search:
                 return
             study = self._complete(described, stored)
             if database is None or stored is None:
-                points = start_points(study, self._study_folder)
                 assert described.summary is not None
+                points = start_points(study, described.summary, self._study_folder)
                 learned = learn(study, described.summary, self._study_folder)
                 if self._restarts:  # only now: the new study can begin
                     yield from map(Notice, put_away(self._study_folder))

@@ -32,11 +32,12 @@ _START_WITH = ("search", "start_with", "study")
 _LEARN_FROM = ("search", "learn_from")
 
 
-def start_points(study: Study, study_folder: StudyFolder) -> Sequence[Point]:
+def start_points(study: Study, summary: DataSummary, study_folder: StudyFolder) -> Sequence[Point]:
     """Return partial parameter assignments for a study's first trials.
 
     Args:
         study: a completed study file.
+        summary: of its data.
         study_folder: the study's folder; another study is searched for in the same `runs` or
             database.
 
@@ -56,8 +57,28 @@ def start_points(study: Study, study_folder: StudyFolder) -> Sequence[Point]:
     with closing(database):
         _refuse_other_objective(study, database.attributes())
         best = _best(database.trials(), study)[: study.start_from.best]
-    # Values outside the current ranges are left out, so the sampler suggests them.
-    return [match(study.tree, trial.config, trial.params).answers for trial in best]
+        if not study.start_from.repeat:
+            return _unknown(study, best, summary, StoredStudy.read(database))
+    return [_located(study, trial) for trial in best]
+
+
+def _located(study: Study, trial: Trial) -> Point:
+    """Return a trial's values; those outside the current ranges are left to the sampler."""
+    return match(study.tree, trial.config, trial.params).answers
+
+
+def _unknown(
+    study: Study, best: Sequence[Trial], summary: DataSummary, theirs: StoredStudy
+) -> Sequence[Point]:
+    """Return the points of the trials that this study would not merely repeat, each once."""
+    is_other = any(_differences(theirs, study, summary))
+    lessons = [] if is_other else [_lesson(study, trial) for trial in best]
+    known = [lesson.params for lesson in lessons if isinstance(lesson, Lesson)]
+    points: list[Point] = []
+    for point in (_located(study, trial) for trial in best):
+        if point and point not in known and point not in points:
+            points.append(point)
+    return points
 
 
 def _refuse_other_objective(study: Study, source: StoredAttributes) -> None:

@@ -147,7 +147,12 @@ def _metrics_named(direction: Direction) -> Schema:
 def _search() -> Schema:
     """Return the schema of `search`: budgets, sampler, pruner, and `start_with`."""
     best: Schema = {"type": "integer", "minimum": 1}
-    another_study = _closed({"study": {"type": "string"}, "best": best}, required=["study"])
+    keys: dict[str, Schema] = {
+        "study": {"type": "string"},
+        "best": best,
+        "repeat": {"type": "boolean"},
+    }
+    another_study = _closed(keys, required=["study"])
     section = _section(
         SearchSettings,
         replaced={"sampler": _ref("sampler"), "pruner": _any_of(_ref("pruner"), _NONE)},

@@ -1,7 +1,8 @@
 """Read `search.start_with`: configurations to try first, written like the study file itself.
 
 An entry names an option by its label or value, and gives values inside ranges; the sampler
-suggests what it leaves out. `{study: NAME, best: 5}` takes the entries from another study.
+suggests what it leaves out. `{study: NAME, best: 5}` takes the entries from another study; with
+`repeat: false` only those that would not repeat one of its trials.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ Assignment = dict[str, Scalar]
 """Values of some parameters, by name in the database."""
 
 
+_FROM_STUDY = ("study", "best", "repeat")
 _ONLY_SEARCHED = " Only searched settings are allowed here."
 
 
@@ -47,10 +49,13 @@ class StartFrom:
 
     Attributes:
         best: number of trials.
+        repeat: whether trials of it are tried again that this study would only repeat: the same
+            configuration on the same data, validation and objective.
     """
 
     study: str
     best: int
+    repeat: bool = True
 
 
 def read_start_with(
@@ -79,17 +84,20 @@ def _names_study(data: Any) -> bool:
 
 def _start_from(data: dict[str, Any], at: Path, problems: Problems) -> StartFrom | None:
     for key in data:
-        if key not in ("study", "best"):
-            hint = did_you_mean(key, ("study", "best")) or " Valid keys are `study` and `best`."
+        if key not in _FROM_STUDY:
+            hint = did_you_mean(key, _FROM_STUDY) or f" Valid keys are {listed(_FROM_STUDY)}."
             problems.add((*at, key), f"unknown key.{hint}", of_key=True)
-    study, best = data["study"], data.get("best", 5)
+    study, best, repeat = data["study"], data.get("best", 5), data.get("repeat", True)
     if not isinstance(study, str) or not study:
         problems.add((*at, "study"), f"must be the name of a study, but got {inline(study)}.")
     if not isinstance(best, int) or isinstance(best, bool) or best < 1:
         message = f"must be a whole number of at least 1, but got {inline(best)}."
         problems.add((*at, "best"), message)
         return None
-    return StartFrom(str(study), best)
+    if not isinstance(repeat, bool):
+        problems.add((*at, "repeat"), f"must be true or false, but got {inline(repeat)}.")
+        return None
+    return StartFrom(str(study), best, repeat)
 
 
 class _Entry:

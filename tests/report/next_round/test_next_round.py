@@ -22,12 +22,17 @@ from tunecli.report.findings.evidence.finding import (
     NewRange,
     NewSetting,
 )
+from tunecli.report.findings.evidence.positions import Numeric
+from tunecli.report.findings.space.useful_bounds import bounds_of
+from tunecli.report.findings.space.wider import FAR, NEAR, widened
 from tunecli.report.next_round.chosen_changes import Advice, advice_of, settled
 from tunecli.report.next_round.paths import moved
 from tunecli.report.next_round.round import Round, Style, following, write_next_round
 from tunecli.study_file.locate_config import match
 from tunecli.study_file.settings.ranges import Categories, FloatRange, IntRange, Parameter
+from tunecli.study_file.space.tree import range_data
 from tunecli.study_file.study_file import StudyFile
+from tunecli.study_file.text.dump import flow
 from tunecli.study_file.text.scalars import Scalar
 
 FILES = [
@@ -189,6 +194,74 @@ def test_a_range_that_is_widened_reaches_there() -> None:
     assert ranges["optimizer.AdamW.lr"] == wide.range
     assert "# The best lie at the edge.\n" in found.text
     assert "# by hand" in found.text
+
+
+@pytest.mark.parametrize(
+    ("parameter", "kind", "written_in"),
+    [
+        ("model.MLP.width", IntRange(16, 64, step=16), "{MLP: {width: RANGE}}"),
+        ("model.MLP.width", IntRange(16, 256, log=True), "{MLP: {width: RANGE}}"),
+        ("model.MLP.depth", IntRange(2, 4), "{MLP: {depth: RANGE}}"),
+        ("model.MLP.dropout", FloatRange(0.1, 0.4, step=0.1), "{MLP: {dropout: RANGE}}"),
+        ("model.MLP.dropout", FloatRange(0.15, 0.6), "{MLP: {dropout: RANGE}}"),
+        ("optimizer.SGD.lr", FloatRange(0.01, 0.1), "{SGD: {lr: RANGE}}"),
+        ("optimizer.Adam.lr", FloatRange(1.3e-5, 0.7, log=True), "{Adam: {lr: RANGE}}"),
+        ("optimizer.SGD.momentum", FloatRange(0.7, 0.95), "{SGD: {lr: 0.1, momentum: RANGE}}"),
+    ],
+)
+@pytest.mark.parametrize("farthest", [NEAR, FAR])
+def test_the_file_has_the_range_that_the_finding_names(
+    parameter: str, kind: Numeric, written_in: str, farthest: float
+) -> None:
+    section, component, argument = parameter.split(".")
+    parts = {"model": "MLP", "optimizer": "{SGD: {lr: 0.1}}"}
+    parts[section] = written_in.replace("RANGE", flow(range_data(kind)))
+    text = "data: digits\n" + "".join(f"{name}: {part}\n" for name, part in parts.items())
+    for end in (0.0, 1.0):
+        wider = widened(kind, end, bounds_of(section, component, argument), farthest)
+        if wider is None:
+            continue
+        change = NewRange(parameter, wider)
+        found = written(text, advice(change, "edge"))
+        assert not found.left_out
+        [only] = StudyFile.from_text(found.text, "a.yaml").parameters
+        assert only.range == wider
+        assert f"{argument}: {flow(range_data(wider))}" in found.text
+        assert change.line.endswith(flow(range_data(wider)))
+
+
+def test_the_best_are_tried_again_only_where_their_scores_are_unknown() -> None:
+    def repeats(text: str, *asked: Advice, style: Style = "go on") -> bool:
+        start = StudyFile.from_text(written(text, *asked, style=style).text, "a.yaml").start_from
+        assert start is not None
+        return start.repeat
+
+    base = "data: digits\nmodel: MLP\noptimizer: {SGD: {lr: {float: [0.1, 1]}}}\n"
+    for sampler in ("TPE", "GP", "Random", "QMC"):  # learn, or follow no score
+        assert not repeats(f"{base}search: {{sampler: {sampler}}}\n")
+    assert repeats(f"{base}search: {{sampler: CMA-ES}}\n")
+    assert not repeats(f"{base}search: {{sampler: CMA-ES}}\n", style="explore")
+    assert repeats(base, advice(NewSetting("training.epochs", 40), "length"))
+
+
+def test_the_file_begins_with_its_study_and_names_itself() -> None:
+    text = "# Digits.\n#\n#   tunecli search studies/a.yaml\n#\ndata: digits\nstudy: mine  # my\n"
+    text += "model: MLP\noptimizer: {SGD: {lr: {float: [0.1, 1]}}}\n"
+    found = write_next_round(Evidence(record(text)), [], file=Path("b/mine-2.yaml"))
+    assert found.text.startswith(
+        "# Digits.\n#\n#   tunecli search b/mine-2.yaml\n#\n"
+        "# The next round after mine: 0 trials.\nstudy: mine-2  # my\ndata: digits\nmodel: MLP\n"
+    )
+
+
+def test_a_reason_is_told_once_for_a_line() -> None:
+    text = "data: digits\nmodel: MLP\noptimizer: {SGD: {lr: {float: [0.1, 1]}}}\n"
+    text += "training: {epochs: 20, early_stopping: {patience: 3}}\n"
+    changes = ("training.epochs", 40), ("training.early_stopping.patience", 6)
+    asked = [advice(NewSetting(*change), "length", "Train longer.") for change in changes]
+    new = written(text, *asked).text
+    assert "# Train longer.\ntraining: {epochs: 40, early_stopping: {patience: 6}}\n" in new
+    assert new.count("# Train longer.") == 1
 
 
 def test_one_option_that_is_left_takes_the_place_of_the_choice() -> None:

@@ -22,7 +22,9 @@ from tunecli.report.findings.evidence.effects import ranks
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.finding import Finding, finding
 from tunecli.report.findings.evidence.positions import Numeric, positions
-from tunecli.report.findings.space.edge import crowd_at, widened
+from tunecli.report.findings.space.edge import crowd_at
+from tunecli.report.findings.space.useful_bounds import useful_bounds
+from tunecli.report.findings.space.wider import widened
 from tunecli.report.phrases.wording import plain
 
 REGULARIZERS = frozenset(
@@ -79,7 +81,8 @@ def _underfitting(evidence: Evidence) -> Iterator[Finding]:
         name: kind
         for name, kind in _regularizers(evidence).items()
         if kind.low < kind.high
-        and widened(name, kind, 0.0) is None  # else the edge is the finding
+        and widened(kind, 0.0, useful_bounds(evidence, name))
+        is None  # else the edge is the finding
     }
     crowds = [
         (name, crowd)

@@ -10,8 +10,16 @@ from scipy.special import stdtrit
 
 from tunecli.database.records import TrialRecord
 from tunecli.report.findings.evidence.evidence import Evidence
-from tunecli.report.findings.evidence.finding import Finding, NewSetting, finding
-from tunecli.report.findings.evidence.positions import rounded
+from tunecli.report.findings.evidence.finding import (
+    Change,
+    Finding,
+    Fixed,
+    NewRange,
+    NewSetting,
+    finding,
+)
+from tunecli.report.findings.evidence.positions import in_steps, resized, rounded
+from tunecli.study_file.settings.ranges import IntRange
 
 _LAST, _FIRST = 0.9, 0.1  # shares of the training
 _MOST = 0.6  # share of the good trials
@@ -20,6 +28,7 @@ _FEWEST_TRIALS = 10
 _LEVEL = 0.01
 _ALWAYS = 0.95
 _LONGER = 2
+_PATIENCE = "training.early_stopping.patience"
 
 
 @finding("length", plot="learning", of_several=True, rank=4)
@@ -106,13 +115,39 @@ def _finding(
         weight=weight,
         figures={"setting": path, "now": now, "factor": factor},
         trials=tuple(trial.number for trial in trials),
-        changes=(NewSetting(path, new),) if can_change and new != now else (),
+        changes=_new_length(evidence, path, new) if can_change and new != now else (),
         advice="" if can_change else f"multiply {path} by {factor:g}",
     )
 
 
+def _new_length(evidence: Evidence, path: str, new: int) -> tuple[Change, ...]:
+    """Return the changes that make the training longer or shorter; patience moves along.
+
+    Patience counts evaluations, so it stays where their number does: with `steps`, a training is
+    evaluated ten times, however long it is.
+    """
+    now = evidence.setting(path)
+    per_steps = path == "training.steps" and not evidence.setting("training.eval_every")
+    return (NewSetting(path, new), *(() if per_steps else _patience(evidence, new / now)))
+
+
+def _patience(evidence: Evidence, factor: float) -> Iterator[Change]:
+    """Yield the change of early stopping's patience by a factor, where it has one."""
+    now, kind = evidence.setting(_PATIENCE), evidence.ranges.get(_PATIENCE)
+    if isinstance(kind, IntRange):
+        low, high = (_scaled(end, factor) for end in (kind.low, kind.high))
+        new = in_steps(kind, resized(kind, low, high))
+        yield NewRange(_PATIENCE, new) if new.low < new.high else Fixed(_PATIENCE, int(new.low))
+    elif isinstance(now, int) and _scaled(now, factor) != now:
+        yield NewSetting(_PATIENCE, _scaled(now, factor))
+
+
+def _scaled(n_evaluations: int, factor: float) -> int:
+    return max(round(n_evaluations * factor), 1)
+
+
 def _early_stopping(evidence: Evidence) -> Iterator[Finding]:
-    patience = evidence.setting("training.early_stopping.patience")
+    patience = evidence.setting(_PATIENCE)
     having = [trial for trial in evidence.ranked if trial.trial_id in evidence.curves]
     lengths_ = [(len(evidence.curves[t.trial_id].step), _n_planned(t), t) for t in having]
     known = [(done, planned, trial) for done, planned, trial in lengths_ if planned and done]
@@ -125,6 +160,7 @@ def _early_stopping(evidence: Evidence) -> Iterator[Finding]:
         epochs = evidence.setting("training.epochs")
         if not isinstance(epochs, int) or longest >= _LAST:
             return
+        # Trials already end there, so patience stays: less of it would end them earlier still.
         changes = (NewSetting("training.epochs", math.ceil(epochs * longest)),)
         sentence = (
             f"Plan fewer epochs: early stopping ends {len(stopped)} of {len(known)} complete "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from tunecli.report.findings.all_findings import KINDS
@@ -16,7 +16,13 @@ from tunecli.report.findings.evidence.finding import (
     NewRange,
     NewSetting,
 )
-from tunecli.report.findings.evidence.positions import Numeric, position, resized, value_at
+from tunecli.report.findings.evidence.positions import (
+    Numeric,
+    position,
+    resized,
+    rounded_by,
+    value_at,
+)
 from tunecli.study_file.settings.ranges import Categories, IntRange, Parameter
 from tunecli.study_file.text.scalars import Scalar
 
@@ -123,17 +129,9 @@ def _cut(number: Numeric, values: Sequence[float]) -> Numeric:
     if isinstance(number, IntRange):
         low, high = math.floor(low + 1e-9), math.ceil(high - 1e-9)
     else:
-        low, high = _two_digits(low, math.floor), _two_digits(high, math.ceil)
+        low, high = rounded_by(low, math.floor), rounded_by(high, math.ceil)
     return resized(
         number,
         max(low, number.low) if first > 0 else number.low,
         min(high, number.high) if last < 1 else number.high,
     )
-
-
-def _two_digits(value: float, rounded: Callable[[float], int]) -> float:
-    """Return a value rounded outwards to two digits."""
-    if value == 0:
-        return 0.0
-    unit = 10.0 ** (math.floor(math.log10(abs(value))) - 1)
-    return float(f"{rounded(round(value / unit, 6)) * unit:.2g}")

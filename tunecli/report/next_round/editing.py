@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tunecli.report.findings.evidence.finding import Change, Fixed, NewRange, NewSetting
-from tunecli.report.findings.evidence.positions import Numeric, resized
+from tunecli.report.findings.evidence.positions import Numeric, in_steps, resized
 from tunecli.study_file.catalogue.names import canonical
 from tunecli.study_file.read.overrides import set_path
 from tunecli.study_file.settings.ranges import FloatRange
@@ -61,10 +61,6 @@ class Editing:
                 self._fix(change, note)
             else:
                 self._drop(change.parameter, change.choices, note)
-
-    def note(self, key: str, sentence: str, inside: str = "") -> None:
-        """Put a comment above a section, or above one of its settings."""
-        self._notes.append(((self.data[inside] if inside else self.data, key), sentence))
 
     @property
     def notes(self) -> dict[Path, list[str]]:
@@ -124,7 +120,7 @@ class Editing:
             raise UnfitError(f"{change.parameter} now has another kind of range.")
         holder, key = self._where[change.parameter]
         kind = "float" if isinstance(node.range, FloatRange) else "int"
-        number = _in_steps(node.range, change.range)
+        number = in_steps(node.range, change.range)
         holder[key][kind] = [number.low, number.high]
         self._notes.append(((holder, key), note))
 
@@ -213,7 +209,8 @@ class Editing:
                 self.data[section] = inside
         moved[id(parts)] = self.data
         self._notes = [((moved.get(id(h), h), k), n) for (h, k), n in self._notes]
-        first = next(iter(self.data if is_none(parts) or not parts else parts))
+        inside = self.data if is_none(parts) or not parts else parts
+        first = next(section for section in inside if section != "study")
         self._notes.append(((self.data, first), f"variant {label}: {note}"))
 
 
@@ -243,13 +240,3 @@ def _up_to(number: Numeric, value: Scalar) -> Numeric:
     if isinstance(value, bool) or not isinstance(value, int | float) or value <= number.low:
         raise UnfitError(f"{value!r} is below the range.")
     return resized(number, number.low, value)
-
-
-def _in_steps(old: Numeric, new: Numeric) -> Numeric:
-    """Return the new range with its ends on the steps of the old one."""
-    step = old.step
-    if not step or step == 1 or old.log:
-        return new
-    n_low, n_high = (round((end - old.low) / step) for end in (new.low, new.high))
-    low, high = (round(old.low + n * step, 12) for n in (n_low, max(n_high, n_low)))
-    return resized(old, low, high)

@@ -13,16 +13,17 @@ from typing import Any, Literal
 from tunecli.database.records import StudyRecord
 from tunecli.errors import StudyFileError, TunecliError
 from tunecli.report.analysis.ranking import best_trial
-from tunecli.report.findings.evidence.evidence import Evidence
+from tunecli.report.findings.evidence.evidence import INDEPENDENT_SAMPLERS, Evidence
 from tunecli.report.findings.evidence.finding import NewSetting
 from tunecli.report.next_round.chosen_changes import Advice, closer, is_possible, settled
 from tunecli.report.next_round.editing import Editing, UnfitError
+from tunecli.report.next_round.opening import Renaming, opened
 from tunecli.report.next_round.paths import moved
 from tunecli.report.phrases import wording
 from tunecli.study_file.read.overrides import with_overrides
 from tunecli.study_file.read.sampler_rules import LEARNERS
 from tunecli.study_file.study_file import StudyFile
-from tunecli.study_file.text.comments import annotated, rewritten
+from tunecli.study_file.text.comments import annotated, rewritten, with_first
 from tunecli.study_file.text.counts import count
 from tunecli.study_file.text.document import Document
 
@@ -58,21 +59,23 @@ def write_next_round(
     evidence: Evidence,
     advice: Sequence[Advice],
     name: str | None = None,
-    folder: Path | None = None,
+    file: Path | None = None,
     style: Style = "go on",
+    options: str = "",
 ) -> Round:
     """Write the study file of the next round.
 
     Args:
         advice: changes that the findings suggest.
         name: name of the new study; by default the old name with the next number.
-        folder: the folder of the new file; by default that of the old one.
+        file: the new file; by default it is in the old one's folder and has the new study's name.
+        options: those with which `search` finds the studies, for the command in the file.
 
     Raises:
         NoStudyFileError: another program made the study, or this version cannot read its file.
     """
     study = evidence.study
-    text, before = _old(study, folder)
+    text, before = _old(study, file.parent if file is not None else None)
     parameters = before.parameters
     if style == "exploit":
         advice = [*advice, *closer(evidence, parameters)]
@@ -84,7 +87,9 @@ def write_next_round(
     ]
     wanted = settled([one for one in advice if is_possible(one)], parameters)
     new_name = name or following(study.name)
-    draft = _Draft(text, before, study, new_name, style)
+    new_file = str(file) if file is not None else f"{new_name}.yaml"
+    renaming = Renaming(study.name, new_name, new_file, options)
+    draft = _Draft(text, before, study, renaming, style)
     with suppress(UnfitError):
         return Round(new_name, draft.written(wanted), tuple(wanted), tuple(left_out))
     made: list[Advice] = []
@@ -122,7 +127,7 @@ def _old(study: StudyRecord, folder: Path | None) -> tuple[str, StudyFile]:
         data = document.data
         if folder is not None:
             data = moved(data, Path(study.file).parent, folder)
-        folded = rewritten(text, data)
+        folded = with_first(rewritten(text, data), "study")
         return folded, StudyFile.from_text(folded, study.file)
     except (StudyFileError, ValueError, TypeError) as error:
         raise NoStudyFileError(
@@ -137,7 +142,7 @@ class _Draft:
     text: str
     before: StudyFile
     study: StudyRecord
-    name: str
+    renaming: Renaming
     style: Style
 
     def written(self, advice: Sequence[Advice]) -> str:
@@ -154,6 +159,7 @@ class _Draft:
             is_same = not any(isinstance(one.change, NewSetting) for one in advice)
             self._go_on(editing, is_same=is_same)
             text = annotated(rewritten(self.text, data), editing.notes)
+            text = opened(text, self._parent(), self.renaming)
             StudyFile.from_text(text, self.study.file)
         except StudyFileError as error:
             raise UnfitError(error.problems[0].message) from None
@@ -166,15 +172,17 @@ class _Draft:
             is_same: whether the new study can learn from trials of the parent.
         """
         data, parent = editing.data, self.study.name
-        _put_first(data, "study", self.name)
-        editing.note("study", f"The next round after {self._parent()}.")
+        _put_first(data, "study", self.renaming.new_study)
         search = dict(data.get("search") or {})
         sampler = self._sampler(search)
         search["start_with"] = {"study": parent, "best": N_BEST}
         search.pop("learn_from", None)
-        if is_same and sampler in LEARNERS:
+        learns = is_same and sampler in LEARNERS
+        if learns:
             others = self.before.search.learn_from
             search["learn_from"] = [*others, parent] if others else parent
+        if learns or sampler in INDEPENDENT_SAMPLERS:  # others must see the scores again
+            search["start_with"]["repeat"] = False
         data["search"] = search
 
     def _parent(self) -> str:

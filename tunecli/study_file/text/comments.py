@@ -43,28 +43,52 @@ def rewritten(text: str, data: dict[str, Any]) -> str:
     return to_text(data)
 
 
+def with_first(text: str, key: str) -> str:
+    """Return the study file with one of its sections before all others, its comments with it."""
+    document = Document.parse(text, "")
+    data = document.data
+    if key not in data or next(iter(data)) == key:
+        return text
+    first, at = (document.mark((k,), of_key=True).line - 1 for k in (next(iter(data)), key))
+    lines, start = text.splitlines(), at
+    while start - 1 > first and lines[start - 1].startswith("#"):
+        start -= 1
+    moved = [*lines[:first], *lines[start : at + 1], *lines[first:start], *lines[at + 1 :]]
+    wanted = {key: data[key], **data}
+    if _reads_as(together := "\n".join(moved) + "\n", wanted):
+        return together
+    rest = {name: value for name, value in data.items() if name != key}
+    return rewritten(rewritten(text, rest), wanted)
+
+
 def annotated(text: str, notes: Mapping[Path, Sequence[str]]) -> str:
-    """Return the study file with comments, each above the line that it describes."""
+    """Return the study file with comments, each once above the line that it describes."""
     document = Document.parse(text, "")
     lines = text.splitlines()
-    above: dict[int, list[str]] = {}
+    above: dict[int, dict[str, None]] = {}
     for path, sentences in notes.items():
         line = document.mark(path, of_key=True).line - 1
-        indent = " " * (len(lines[line]) - len(lines[line].lstrip()))
-        for sentence in sentences:
-            above.setdefault(line, []).extend(
-                textwrap.wrap(
-                    " ".join(sentence.split()),
-                    WIDTH,
-                    initial_indent=f"{indent}# ",
-                    subsequent_indent=f"{indent}#   ",
-                    break_long_words=False,
-                    break_on_hyphens=False,
-                )
-            )
-    with_notes = [x for index, line in enumerate(lines) for x in (*above.get(index, ()), line)]
+        above.setdefault(line, {}).update(dict.fromkeys(sentences))
+    with_notes: list[str] = []
+    for index, below in enumerate(lines):
+        indent = " " * (len(below) - len(below.lstrip()))
+        for sentence in above.get(index, ()):
+            with_notes += comment_lines(sentence, indent)
+        with_notes.append(below)
     commented = "\n".join(with_notes) + "\n"
     return commented if _reads_as(commented, document.data) else text
+
+
+def comment_lines(sentence: str, indent: str = "") -> list[str]:
+    """Return a sentence as comment lines of a study file."""
+    return textwrap.wrap(
+        " ".join(sentence.split()),
+        WIDTH,
+        initial_indent=f"{indent}# ",
+        subsequent_indent=f"{indent}#   ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _reads_as(text: str, data: Any) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from tunecli.database.records import TrialRecord
@@ -51,9 +51,27 @@ def resized(kind: Numeric, low: float, high: float) -> Numeric:
     return replace(kind, low=float(low), high=float(high))
 
 
+def in_steps(old: Numeric, new: Numeric) -> Numeric:
+    """Return the new range with its ends on the steps of the old one."""
+    step = old.step
+    if not step or step == 1 or old.log:
+        return new
+    n_low, n_high = (round((end - old.low) / step) for end in (new.low, new.high))
+    low, high = (round(old.low + n * step, 12) for n in (n_low, max(n_high, n_low)))
+    return resized(old, low, high)
+
+
 def rounded(value: float, digits: int = 2) -> float:
     """Return a value rounded to significant digits, so that a study file stays readable."""
     return float(f"{value:.{digits - 1}e}") if value else 0.0
+
+
+def rounded_by(value: float, whole: Callable[[float], int], digits: int = 2) -> float:
+    """Return a value rounded to significant digits by `math.floor` or `math.ceil`."""
+    if not value:
+        return 0.0
+    unit = 10.0 ** (math.floor(math.log10(abs(value))) - digits + 1)
+    return float(f"{whole(round(value / unit, 6)) * unit:.{digits}g}")
 
 
 def _scaled(kind: Numeric, value: float) -> float:

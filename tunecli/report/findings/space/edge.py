@@ -4,12 +4,14 @@ Crowding alone shows little: a sampler that learns returns to where it was lucky
 also rise with the parameter while the others are accounted for, by a t-test at 5 % for all bounds
 of a study together, and a fitted parabola must not turn before the bound, within its error. Pruned
 trials count with their last mean.
+
+How far the range grows depends on what the good trials gain there: see `wider`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from scipy.special import stdtr
@@ -17,56 +19,18 @@ from scipy.special import stdtr
 from tunecli.report.findings.evidence.effects import effect_of, slope_at_end
 from tunecli.report.findings.evidence.evidence import Evidence, best_tenth
 from tunecli.report.findings.evidence.finding import Finding, NewRange, finding
-from tunecli.report.findings.evidence.positions import (
-    Numeric,
-    number_position,
-    position,
-    resized,
-    rounded,
-    value_at,
-)
+from tunecli.report.findings.evidence.positions import Numeric, number_position
 from tunecli.report.findings.evidence.separation import Rule
+from tunecli.report.findings.space.edge_gain import EdgeGain, edge_gain
 from tunecli.report.findings.space.unstable import boundaries, cliff, rule_figures
+from tunecli.report.findings.space.useful_bounds import useful_bounds
+from tunecli.report.findings.space.wider import FAR, NEAR, widened
 from tunecli.report.phrases.wording import plain, scalar
-from tunecli.study_file.settings.ranges import IntRange
 
 _FEWEST = 10  # trials that have the parameter
 _OUTER = 0.2  # share of the range that counts as its end
 _CROWD = 0.5  # share of the good trials in there
 _LEVEL = 0.05
-_WIDER = 0.5  # extension as a share of the range's width, on its scale
-_LEAST_GAIN = 0.05  # share of the width; a smaller extension is not worth a finding
-
-NATURAL: Mapping[str, tuple[float, float]] = {
-    "dropout": (0.0, 0.9),
-    "momentum": (0.0, 0.99),
-    "alpha": (0.0, 0.9999),
-    "rho": (0.0, 0.9999),
-    "betas[0]": (0.0, 0.99),
-    "betas[1]": (0.0, 0.9999),
-    "beta1_decay": (-1.0, 0.0),
-    "dampening": (0.0, 1.0),
-    "ema": (0.0, 0.9999),
-    "label_smoothing": (0.0, 0.5),
-    "gamma": (0.0, 1.0),
-    "factor": (0.0, 1.0),
-    "warmup": (0.0, 0.5),
-    "pct_start": (0.0, 1.0),
-    "start_factor": (0.0, 1.0),
-    "end_factor": (0.0, 1.0),
-    "p": (0.0, 1.0),
-    "mixup": (0.0, math.inf),
-    "cutmix": (0.0, math.inf),
-    "input_noise": (0.0, math.inf),
-    "l1": (0.0, math.inf),
-    "weight_decay": (0.0, math.inf),
-    "patience": (0.0, math.inf),
-    "batch_size": (1.0, math.inf),
-    "accumulate": (1.0, math.inf),
-    "freeze": (0.0, math.inf),
-    "min_frequency": (0.0, 0.5),
-}
-"""Useful lowest and highest value, by an argument's last name; a bound there is not an edge."""
 
 
 @dataclass(frozen=True)
@@ -90,14 +54,19 @@ def edges(evidence: Evidence) -> Iterator[Finding]:
     unstable = {(rule.parameter, rule.side) for rule in boundaries(evidence)}
     for name, kind in numeric.items():
         for end in (0.0, 1.0):
-            wider = widened(name, kind, end)
-            if wider is None or (name, "above" if end else "below") in unstable:
+            useful = useful_bounds(evidence, name)
+            if widened(kind, end, useful) is None or (name, _side(end)) in unstable:
                 continue
             crowd = crowd_at(evidence, name, kind, end, _LEVEL / (2 * len(numeric)))
             if crowd is None:
                 continue
             beyond = cliff(evidence, name, kind, end, _LEVEL)
-            yield _stays(beyond, crowd) if beyond else _finding(name, kind, end, wider, crowd)
+            gain = edge_gain(evidence, name, end, _outer(kind))
+            wider = widened(kind, end, useful, FAR if gain.is_certain else NEAR)
+            if beyond:
+                yield _stays(beyond, crowd)
+            elif wider is not None:
+                yield _finding(name, kind, end, wider, crowd, gain)
 
 
 def crowd_at(
@@ -127,38 +96,8 @@ def crowd_at(
     return Crowd(tuple(t.number for t in at_bound), len(good), slope, chance)
 
 
-def widened(name: str, kind: Numeric, end: float) -> Numeric | None:
-    """Return the range with its bound at `end` moved outwards; None if that bound is natural.
-
-    The bound moves by half of the range's width on its scale; on a log scale by a factor from 10
-    to 100, or from 2 to 4 for whole numbers. It is rounded to two digits, or to the range's steps.
-    """
-    bound = kind.high if end else kind.low
-    moved = _clipped(rounded(_further(kind, end)), name, kind)
-    if kind.step is not None:
-        n_steps = int(abs(moved - bound) / kind.step + 1e-9)
-        moved = bound + (kind.step if end else -kind.step) * n_steps
-    if abs(position(kind, moved) - end) < _LEAST_GAIN:
-        return None
-    return resized(kind, kind.low, moved) if end else resized(kind, moved, kind.high)
-
-
-def _further(kind: Numeric, end: float) -> float:
-    outwards = 1.0 if end else -1.0
-    if not kind.log:
-        return value_at(kind, end + outwards * _WIDER)
-    least, most = (2.0, 4.0) if isinstance(kind, IntRange) else (10.0, 100.0)
-    factor = min(max(math.pow(kind.high / kind.low, _WIDER), least), most)
-    return kind.high * factor if end else kind.low / factor
-
-
-def _clipped(value: float, name: str, kind: Numeric) -> float:
-    lowest, highest = NATURAL.get(name.rpartition(".")[2], (-math.inf, math.inf))
-    if kind.low >= 0:
-        lowest = max(lowest, 0.0)
-    if isinstance(kind, IntRange) and kind.low >= 1:
-        lowest = max(lowest, 1.0)
-    return min(max(value, lowest), highest)
+def _side(end: float) -> str:
+    return "above" if end else "below"
 
 
 def _outer(kind: Numeric) -> float:
@@ -194,24 +133,28 @@ def _stays(beyond: Rule, crowd: Crowd) -> Finding:
     )
 
 
-def _finding(name: str, kind: Numeric, end: float, wider: Numeric, crowd: Crowd) -> Finding:
-    bound = kind.high if end else kind.low
+def _finding(
+    name: str, kind: Numeric, end: float, wider: Numeric, crowd: Crowd, gain: EdgeGain
+) -> Finding:
     where = "upper" if end else "lower"
+    limit = "" if gain.is_certain else ", though by no more than the noise"
     sentence = (
         f"Search {plain(name)} beyond its {where} end: {crowd.n_inside} of the best "
-        f"{crowd.n_good} trials lie there, and the score still rises."
+        f"{crowd.n_good} trials lie there, and the score still rises{limit}."
     )
     return Finding(
         "advice",
         sentence,
         weight=0.9,
         figures={
-            "bound": bound,
+            "bound": kind.high if end else kind.low,
             "end": where,
             "n_at_bound": crowd.n_inside,
             "n_good": crowd.n_good,
             "slope": crowd.slope,
             "p": crowd.chance,
+            "gain": gain.score,
+            "noise": gain.noise,
         },
         parameters=(name,),
         trials=crowd.trials,
