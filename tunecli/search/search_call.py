@@ -6,7 +6,7 @@ Little is imported until the study is held and read, so that mistakes are report
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,7 +57,7 @@ class SearchCall:
     restarts: bool = False
 
     @contextmanager
-    def held(self, say: Callable[[str], None]) -> Iterator[HeldSearch]:
+    def held(self, say: Callable[[str], object]) -> Iterator[HeldSearch]:
         """Hold the study, and read its file.
 
         Args:
@@ -77,7 +77,7 @@ class SearchCall:
             yield HeldSearch(self, study, study_folder, self._budget(study), allowed, known)
 
     def _read(
-        self, study_folder: StudyFolder, code: AllowedCode, say: Callable[[str], None]
+        self, study_folder: StudyFolder, code: AllowedCode, say: Callable[[str], object]
     ) -> StudyFile:
         """Read the study file with the given overrides, or with those of the last call."""
         study = read_study_file(self.file, self._named(self.overrides), code)
@@ -146,7 +146,7 @@ class HeldSearch:
         remember_allowed(self.study_folder, self.allowed)
         return search
 
-    def events(self, search: Search) -> Iterator[SearchEvent]:
+    def events(self, search: Search) -> Generator[SearchEvent]:
         """Yield the events of the search, and remember the user code that it imports."""
         from tunecli.search.events.events import CodeLoaded
 
