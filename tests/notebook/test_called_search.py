@@ -34,7 +34,6 @@ from tunecli.search.events.events import (
     TrialFinished,
 )
 from tunecli.search.study.study_folder import StudyFolder
-from tunecli.search.workers import main_module
 from tunecli.search.workers.executor import EXECUTORS
 
 STUDY = """
@@ -233,13 +232,6 @@ except tunecli.errors.StudyFileError as error:
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout == "none.yaml: cannot be read: No such file or directory.\n", done.stderr
-
-
-def test_the_main_module_is_hidden_only_for_a_moment() -> None:
-    main = sys.modules["__main__"]
-    with main_module.hidden_main_module():
-        assert not hasattr(sys.modules["__main__"], "__file__")
-    assert sys.modules["__main__"] is main
 
 
 SCRIPT = """

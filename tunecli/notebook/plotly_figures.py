@@ -23,6 +23,7 @@ def plotly_data(plot: Plot, hover: Mapping[int, str], theme: Theme = "light") ->
     heading = {"title": {"text": text(plot.title), "subtitle": {"text": text(plot.note)}}}
     margin = plot.layout["margin"] | {"t": 72}
     layout = plot.layout | heading | page | {"margin": margin, "height": plot.height + 60}
+    layout["dragmode"] = "zoom"
     traces = [_with_texts(trace, hover) for trace in plot.traces]
     figure: dict[str, Any] = without_nan(_painted({"data": traces, "layout": layout}, palette))
     return figure
