@@ -17,6 +17,7 @@ TunecliError
 │   └── StudyChangedError   the study file no longer matches the stored study
 ├── OutputError         a file that the user named cannot be written
 ├── StudyBusyError      another search is using the study
+├── SearchFailedError   a search called from Python stopped without a usable trial
 ├── ModelFolderError    a model folder is damaged, foreign, or cannot be written
 ├── RefitError          a trial cannot become a model
 ├── ExportError         a model cannot be exported, or the file would predict differently
@@ -227,6 +228,10 @@ class StudyChangedError(UserError):
 
 class NotComparableError(UserError):
     """The scores of several studies mean different things."""
+
+
+class SearchFailedError(TunecliError):
+    """A search called from Python stopped without a usable trial; the study has the reasons."""
 
 
 class ModelFolderError(TunecliError):

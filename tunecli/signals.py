@@ -62,6 +62,33 @@ def interrupting(search: Interruptible) -> Iterator[list[int]]:
         os.close(theirs)
 
 
+@contextmanager
+def ending_at_ctrl_c(search: Interruptible) -> Iterator[list[int]]:
+    """End a search cleanly on a first Ctrl-C; a second one raises KeyboardInterrupt at once.
+
+    For a search that a user's program calls: no signal ends that program here. In another thread
+    than the main one, which Python does not interrupt, nothing changes.
+
+    Yields:
+        the signals received.
+    """
+    received: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield received
+        return
+
+    def handle(number: int, _: Any) -> None:
+        received.append(number)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        search.interrupt()
+
+    before = signal.signal(signal.SIGINT, handle)
+    try:
+        yield received
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def ended_by(number: int) -> int:
     """Return the exit code of a command that a signal ended, and let the process exit at once."""
     _ended_by.append(number)

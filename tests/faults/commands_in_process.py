@@ -11,19 +11,17 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Never
 
 import pytest
-from in_process import InProcessExecutor
-from study_makers import SUMMARY
+from formula_executor import FormulaExecutor
 
 from tunecli import cli
 from tunecli.search.workers.executor import EXECUTORS
-from tunecli.search.workers.messages import DataReady, Event, FirstTask
 
 SECONDS = 30  # that a command may take before it counts as hanging
 
@@ -40,20 +38,6 @@ class Told:
 
     def __str__(self) -> str:
         return f"{' '.join(self.words)} → {self.code}\n{self.stderr}{self.bug}"
-
-
-class FormulaExecutor(InProcessExecutor):
-    """In-process workers that describe the data as the first real worker does."""
-
-    def __init__(self, first_task: FirstTask, n_workers: int, *_: object) -> None:
-        super().__init__(n_workers)
-        self._described = False
-
-    def events(self, timeout: float) -> Sequence[Event]:
-        if not self._described:
-            self._described = True
-            return [DataReady(0, SUMMARY, {"torch": "2"})]
-        return super().events(timeout)
 
 
 @pytest.fixture

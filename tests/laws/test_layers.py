@@ -63,6 +63,7 @@ ORDER = [
     "model_folder/exports",
     "model_folder",
     "guide",
+    "notebook",
     "cli/shared",
     "cli",
 ]
@@ -82,6 +83,7 @@ FORBIDDEN = {
     "search": {"rich", "typer", "torch", "torchvision", "sklearn"},
     "report": {"torch", "torchvision", "typer"},
     "model_folder": {"optuna", "rich", "typer", "sqlalchemy"},
+    "notebook": {"torch", "torchvision", "rich", "typer", "sqlalchemy"},
 }
 # What runs in the workers, and in `check`, in place of a worker.
 TRAINS = {f"search/workers/{name}.py" for name in ("worker", "check_study", "summarize_data")}

@@ -77,9 +77,10 @@ def workspace_of(
 ) -> Workspace:
     """Return where a study's trials train again, with the code that is or was allowed."""
     from tunecli.data.rows.workspace import Workspace
+    from tunecli.search.study.permissions import allowed_before
 
     file = _study_file_of(study, record)
-    allowed = options.allowed_by(file, code).and_also(options.allowed_before(file, study_folder))
+    allowed = options.allowed_by(file, code).and_also(allowed_before(file, study_folder))
     return Workspace(allowed.folder, study_folder.runs.absolute() / ".cache", allowed)
 
 

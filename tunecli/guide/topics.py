@@ -16,7 +16,7 @@ TOPICS = MappingProxyType(
         "models": "Models, losses, optimizers and schedules, and what is filled in for you.",
         "compression": "Make models smaller or faster, and search for the best compression.",
         "own-code": "Use your own model, loss, metric, data or training loop.",
-        "report": "Read a report: findings, the page, the next round, comparisons, trackers.",
+        "report": "Read a report: findings, the page, Python, the next round, trackers.",
         "winner": "Refit the best trial, predict with it, export it, serve it.",
         "guarantees": "What you can rely on: exactness, honest scores, outcomes, edits, files.",
         "settings": "Tables of all settings with defaults, and of all names to select from.",

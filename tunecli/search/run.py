@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, closing
 from importlib.metadata import version
 from itertools import chain
@@ -97,7 +97,7 @@ class Search:
         if self._driver is not None:
             self._driver.interrupt()
 
-    def events(self) -> Iterator[SearchEvent]:
+    def events(self) -> Generator[SearchEvent]:
         """Search in a folder that is held, and yield events; also write them to `events.jsonl`."""
         log = EventLog(self._study_folder.events)
         with closing(Mirrors(self._log, self._study_folder.folder)) as mirrors:

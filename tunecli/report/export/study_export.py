@@ -157,28 +157,26 @@ def comparison_json(comparison: Comparison) -> str:
 
 def to_csv(study: StudyRecord) -> str:
     """Return one row per trial, with all parameters, metrics and fold scores as columns."""
-    metrics = _union(trial.metrics for trial in study.trials)
-    params = _union(trial.params for trial in study.trials)
-    n_folds = max((len(trial.fold_scores) for trial in study.trials), default=0)
+    columns = trial_columns(study)
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(
-        [
-            *_SCALARS,
-            *(f"fold.{number}" for number in range(n_folds)),
-            *(wording.cell(f"metric.{name}") for name in metrics),
-            *(wording.cell(f"param.{name}") for name in params),
-        ]
-    )
-    for trial in study.trials:
-        folds = dict(enumerate(trial.fold_scores))
-        cells = [getattr(trial, name) for name in _SCALARS]
-        cells += [folds.get(number) for number in range(n_folds)]
-        cells += [trial.metrics.get(name) for name in metrics]
-        writer.writerow(
-            [*map(_cell, cells), *(_param_cell(trial.params, name) for name in params)]
-        )
+    writer.writerow(map(wording.cell, columns))
+    writer.writerows(map(_cell, row) for row in zip(*columns.values(), strict=True))
     return out.getvalue()
+
+
+def trial_columns(study: StudyRecord) -> dict[str, list[Any]]:
+    """Return the columns of the CSV as values, one per trial; None where a trial has none."""
+    trials = study.trials
+    columns = {name: [getattr(trial, name) for trial in trials] for name in _SCALARS}
+    folds = [dict(enumerate(trial.fold_scores)) for trial in trials]
+    for number in range(max(map(len, folds), default=0)):
+        columns[f"fold.{number}"] = [scores.get(number) for scores in folds]
+    for name in _union(trial.metrics for trial in trials):
+        columns[f"metric.{name}"] = [trial.metrics.get(name) for trial in trials]
+    for name in _union(trial.params for trial in trials):
+        columns[f"param.{name}"] = [_param(trial.params, name) for trial in trials]
+    return columns
 
 
 def _compared(comparison: Comparison, one: ComparedStudy) -> dict[str, Any]:
@@ -245,5 +243,5 @@ def _cell(value: Any) -> Any:
     return value.isoformat() if hasattr(value, "isoformat") else wording.cell(value)
 
 
-def _param_cell(params: Mapping[str, Any], name: str) -> Any:
-    return "none" if name in params and params[name] is None else _cell(params.get(name))
+def _param(params: Mapping[str, Any], name: str) -> Any:
+    return "none" if name in params and params[name] is None else params.get(name)

@@ -118,7 +118,7 @@ def ending(state: SearchState, now: float, options: str) -> Iterator[Line]:
         yield Line(Text("Interrupted while reading the data.", style="bold"))
         yield labelled("next", _RESUME)
         return
-    yield Line(Text(_how_it_ended(ended, started), style="bold"))
+    yield Line(Text(how_it_ended(ended, started), style="bold"))
     counts = wording.tally(state.ordered_counts)
     if counts:
         took = f", in {wording.duration(state.elapsed(now))}" if state.n_finished_here else ""
@@ -128,7 +128,8 @@ def ending(state: SearchState, now: float, options: str) -> Iterator[Line]:
     yield from _next_lines(state, ended, started, options)
 
 
-def _how_it_ended(ended: SearchEnded, started: SearchStarted) -> str:
+def how_it_ended(ended: SearchEnded, started: SearchStarted) -> str:
+    """Return in one sentence why a search ended, and how many trials are done."""
     name, done = wording.plain(started.study), _done(ended.n_done, ended.n_total)
     match ended.ending:
         case "done" if started.n_done >= started.n_total:

@@ -45,7 +45,7 @@ def study_page(evidence: Evidence, findings: Sequence[Finding] = ()) -> str:
     """
     study = evidence.study
     shares = importance(study)
-    plots = _plots(evidence, shares, importance_intervals(study))
+    plots = study_plots(evidence, shares, importance_intervals(study))
     cards = [(finding, finding_plots(finding, plots)) for finding in findings]
     seen = {key for _, keys in cards for key in keys}
     return html_page(
@@ -83,7 +83,7 @@ def _texts(evidence: Evidence) -> dict[str, Any]:
     }
 
 
-def _plots(
+def study_plots(
     evidence: Evidence, shares: Importance, intervals: Mapping[str, ImportanceInterval]
 ) -> dict[str, Plot]:
     """Return all plots by key, without those that have nothing to show."""

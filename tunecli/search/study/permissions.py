@@ -14,14 +14,19 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ValidationError
 
 from tunecli.errors import UserCodeError
 from tunecli.files.small import read_small
 from tunecli.files.whole import whole_file
-from tunecli.study_file.catalogue.allowed_code import AllowedCode
+from tunecli.study_file.catalogue.allowed_code import AllowedCode, places_in
 from tunecli.study_file.catalogue.code_hashes import changed_files, content_hash
+from tunecli.study_file.text.document import LARGEST_FILE
+
+if TYPE_CHECKING:
+    from tunecli.search.study.study_folder import StudyFolder
 
 
 class _Permission(BaseModel):
@@ -34,6 +39,29 @@ class _Permission(BaseModel):
 
     content: str
     loaded: dict[str, str] = {}
+
+
+def allowed_before(file: Path, study_folder: StudyFolder) -> AllowedCode:
+    """Return the code that this user allowed for this study before and that is unchanged."""
+    text = ""
+    with suppress(OSError):  # which a call that needs the file reports
+        text = read_small(file, LARGEST_FILE).decode(errors="replace")
+    return remembered(_identity(study_folder), file.absolute().parent, places_in(text))
+
+
+def remember_allowed(
+    study_folder: StudyFolder, code: AllowedCode, loaded: Mapping[str, str] | None = None
+) -> None:
+    """Store the allowed code, and the files imported for it, for this user's next call.
+
+    Args:
+        loaded: content hash of each imported file, by path; None if it was only allowed.
+    """
+    remember(_identity(study_folder), code, loaded)
+
+
+def _identity(study_folder: StudyFolder) -> str:
+    return f"{study_folder.storage or study_folder.folder.resolve()} {study_folder.name}"
 
 
 def remember(study: str, code: AllowedCode, loaded: Mapping[str, str] | None = None) -> None:

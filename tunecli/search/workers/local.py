@@ -23,6 +23,7 @@ from tunecli.parent_death import end_with_the_parents_pipe, ignore_the_drivers_s
 from tunecli.search.workers import messages, resource_tracking
 from tunecli.search.workers.fork_server import DRIVER
 from tunecli.search.workers.machine import gpu_of, gpus
+from tunecli.search.workers.main_module import hidden_main_module
 from tunecli.search.workers.watching import KernelKills, Watch, own_counters
 from tunecli.temporary_folder import claim
 
@@ -250,7 +251,7 @@ class LocalExecutor:
             name=f"worker {number}",
         )
         try:
-            with unheard():
+            with unheard(), hidden_main_module():
                 process.start()
             self._workers[number] = _Worker(number, process, ours, _watch(process))
         except (EOFError, OSError):
@@ -315,7 +316,7 @@ def start_server() -> None:
     _context()
     os.environ[DRIVER] = str(os.getpid())
     try:
-        with unheard():
+        with unheard(), hidden_main_module():
             forkserver.ensure_running()
     finally:
         del os.environ[DRIVER]

@@ -1,0 +1,1 @@
+"""Studies from Python: tables as DataFrames, figures, and searches that are called."""
