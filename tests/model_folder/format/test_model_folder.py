@@ -464,7 +464,7 @@ def test_steps_of_a_scale_have_numbers_of_their_own(folder: Path, new: str) -> N
     arrays = load_file(folder / PREPROCESSING)
     arrays[f"0/{new}"] = arrays.pop("0/scale.0.subtract").clone()
     with_arrays(folder, PREPROCESSING, save(arrays))
-    with pytest.raises(ModelFolderError, match="(invalid literal|two operations)"):
+    with pytest.raises(ModelFolderError, match=r"(invalid literal|two operations)"):
         tunecli.load(folder)
 
 
