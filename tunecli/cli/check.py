@@ -14,7 +14,7 @@ def check(
     code: options.CodeOption = None,
     runs: options.RunsOption = Path("runs"),
 ) -> None:
-    """Check a study file and its data; train two batches with every pair of options.
+    """Check a study file and its data; train all pairs of options of choices, two batches each.
 
     Example: tunecli check studies/digits.yaml
     """

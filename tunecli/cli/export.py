@@ -42,7 +42,7 @@ def export(
     code: CodeOption = None,
     runs: RunsOption = Path("runs"),
 ) -> None:
-    """Export a model to one file for other programs, after comparing the file with the model.
+    """Export a model to one file for other programs, if the file agrees with the model.
 
     Example: tunecli export digits --to onnx -o digits.onnx
     """

@@ -31,7 +31,10 @@ def refit(
     maximize: options.MaximizeOption = None,
     as_searched: Annotated[
         bool,
-        Option("--as-searched", help="Average the fold models of the search instead of training."),
+        Option(
+            "--as-searched",
+            help="Instead of training, average the predictions of the search's fold models.",
+        ),
     ] = False,
     seeds: Annotated[
         int,

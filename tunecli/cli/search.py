@@ -28,8 +28,8 @@ def search(
         int | None,
         Option(
             min=1,
-            help="Number of worker processes. Default: one per visible GPU; without GPUs, one per "
-            "training.threads cores. At most search.parallel.",
+            help="Number of worker processes, at most search.parallel. Default: one per visible "
+            "GPU; without GPUs, the number of cores divided by training.threads.",
         ),
     ] = None,
     jobs_per_gpu: Annotated[

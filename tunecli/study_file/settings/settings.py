@@ -113,8 +113,8 @@ class DataSettings(Settings):
     thousands: Annotated[Literal[",", ".", " ", "'", "_"] | None, _TABLE] = None
     """the separator of groups of three digits in text: `,`, `.`, a space, `'` or `_`."""
     units: Annotated[Words, _TABLE] = []
-    """strings before or after numbers, such as % or $; one per column, the same in rows to
-    predict.
+    """strings that may stand before or after numbers, such as % or $. All numbers of a column
+    need the same one, also in rows to predict.
     """
     dates: Annotated[Literal["day-first", "month-first"] | None, _TABLE] = None
     """day-first or month-first, needed if dates such as 03.01.2026 are ambiguous."""
@@ -260,7 +260,7 @@ class TrainingSettings(Settings):
     """when to stop a trial that no longer improves; none for never."""
     max_time: Annotated[Duration | None, AnyTraining(), NoRange(), OnEdit("budget")] = None
     """longest training time of a trial (30m, 2h), after which it is stopped and counts as failed;
-    for trials that hang. The time before a checkpoint counts after a resume.
+    for trials that hang. If a trial resumes, its time up to the checkpoint still counts.
     """
     dtype: Annotated[_Dtype, NotWithLBFGS(("tf32", "bf16"))] = "fp32"
     """fp32; bf16 (autocast); on CUDA only, tf32 (matrix products) and fp16 (autocast with a
@@ -307,7 +307,7 @@ class CompressionSettings(Settings):
     share: ShareSettings | None = None
     """makes weights share values; smaller."""
     finetune_epochs: Annotated[int, Field(ge=0, le=1_000_000), Off(0)] = 0
-    """epochs of training after these three, with masks and shared values kept."""
+    """epochs of training after these three; zeros stay zero, and shared weights stay shared."""
     fuse: bool = False
     """folds batch norms into the layers before them; faster."""
     quantize: Literal["int8", "int4"] | None = None

@@ -64,7 +64,7 @@ _WRITTEN: Mapping[str, tuple[str, str]] = {
     "warmup": ("[0, 0.5]", "more than half of the training would be warmup"),
     "schedule.pct_start": ("[0, 1]", _SHARE),
     "p": ("[0, 1]", _SHARE),
-    "min_frequency": ("[0, 0.5]", "a category above half of the rows is alone"),
+    "min_frequency": ("[0, 0.5]", "only one category can have more than half of the rows"),
     "mixup": ("[0, inf)", _NOT_NEGATIVE),
     "cutmix": ("[0, inf)", _NOT_NEGATIVE),
     "input_noise": ("[0, inf)", _NOT_NEGATIVE),
