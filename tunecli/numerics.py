@@ -12,8 +12,8 @@ from typing import Any
 NUMERICS = 2
 
 CHANGES = {
-    2: "targets are standardized in 64 bits, pictures under `scale: none` range from 0 to 1, and "
-    "arrays keep all their columns and, for models of your own, their whole numbers"
+    2: "targets are standardized in 64 bits, pictures under `scale: none` range from 0 to 1, "
+    "arrays keep all their columns, and models of your own get whole numbers as whole numbers"
 }
 """Changes of each version from the one before; studies without a version have version 1."""
 

@@ -64,7 +64,7 @@ def init(
     except DataError as error:
         if ". Write " in str(error) and target is not None:
             say(
-                "init wrote no file. Pass the setting that the message below names with --set, "
+                "init wrote no file. The message below names a setting: pass it with --set, "
                 "e.g. for decimal: ',' add\n  --set 'data.decimal=,'"
             )
         raise

@@ -137,8 +137,8 @@ def _limits(facts: Manifest, results: Results) -> Iterator[str]:
         yield "A category that the training rows lack is treated as a rare one."
     if results.n_validation:
         yield (
-            f"{count(results.n_validation, 'row was', 'rows were')} held out of the training, to "
-            "provide scores during it."
+            f"{count(results.n_validation, 'row was', 'rows were')} not trained on, but used to "
+            "score the model during the training."
         )
 
 

@@ -296,9 +296,9 @@ def _refuse_default_test(study: StudyFile, summary: DataSummary) -> None:
     if study.data.test == 0 and summary.n_test:
         raise StudyChangedError(
             f"Study `{study.name}` holds out {count(summary.n_test, 'test row')}, but its "
-            "data.test is off: the older version of tunecli that made the study read this as 0.2. "
-            "Write data.test: 0.2, then start a new study with --as NAME, or move the old one to "
-            "runs/.trash with --restart."
+            "data.test is off: the study was made by an older version of tunecli, which took this "
+            "to mean 0.2. Write data.test: 0.2. Then either start a new study with --as NAME, or "
+            "move the old one to runs/.trash with --restart."
         )
 
 

@@ -81,7 +81,7 @@ def _sections() -> dict[str, Schema]:
         "metrics": _any_of({"type": "array", "items": _ref("metric")}, _NONE),
         "search": _any_of(_search(), _NONE),
         "variant": {
-            "description": "Settings that change together: the chosen branch replaces them.",
+            "description": "Settings that change together: each trial chooses one branch of them.",
             **_only("choice", _labelled_branches()),
         },
     }
@@ -158,7 +158,7 @@ def _search() -> Schema:
         replaced={"sampler": _ref("sampler"), "pruner": _any_of(_ref("pruner"), _NONE)},
     )
     section["properties"]["start_with"] = {
-        "description": "Configurations to try first; the sampler suggests what one leaves out.",
+        "description": "Configurations to try first; the sampler suggests the rest.",
         **_any_of({"type": "array", "items": {"type": "object"}}, another_study),
     }
     return section

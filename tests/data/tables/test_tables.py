@@ -389,7 +389,8 @@ def test_a_class_that_only_the_rows_to_judge_by_have_is_refused(
     validation = None if asked else ValidationSettings(file="u.csv")
     message = (
         f"{setting}: row 2 of u.csv has class 'zzz', but no training row in t.csv has it "
-        "(2 rows have such a class). Correct or remove the row, or add such rows to t.csv."
+        "(2 rows have a class without training rows). Correct or remove the row, or add such "
+        "rows to t.csv."
     )
     with pytest.raises(DataError, match=re.escape(message)):
         read(tmp_path, MANY, validation=validation, **asked)

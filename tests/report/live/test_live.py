@@ -163,7 +163,7 @@ def test_quiet_shows_only_the_end() -> None:
         ("timeout", "Time is up: 3 of 3 trials done.", "run the same command to resume"),
         (
             "interrupted",
-            "Interrupted: 3 of 3 trials done. The next search resumes the running trials.",
+            "Interrupted: 3 of 3 trials done. The next search resumes those that were running.",
             "run the same command to resume",
         ),
         (

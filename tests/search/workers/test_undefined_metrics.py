@@ -100,8 +100,8 @@ def test_shown_metrics_and_those_of_the_user_are_noted(folder: Path) -> None:
     notes = measuring_notes(study.resolve(lambda _, r: first_value(r)), store)
     assert [note.partition(":")[0] for note in notes] == [
         "roc_auc is not defined everywhere",
-        "half has no finite value for a constant guess",
-        "fails has no finite value for a constant guess",
+        "half is not finite if every prediction is the same constant",
+        "fails is not finite if every prediction is the same constant",
     ]
     assert "ZeroDivisionError: nothing is above 0" in notes[2]
 

@@ -66,14 +66,14 @@ LBFGS = {"optimizer": "LBFGS", "training": "{batch_size: full}"}
         (
             {"training": "{epochs: 1, eval_every: 9e-5}"},
             "training.eval_every",
-            "every 9e-05 make 11,111. Write eval_every: 0.0001 or more.",
+            "every 9e-05 would have 11,111. Write eval_every: 0.0001 or more.",
         ),
         (
             {"training": "{steps: 1000000, eval_every: {int: [99, 200]}}"},
             "training.eval_every",
             "at most 10,000 evaluations",
         ),
-        ({"training": "{epochs: 1, eval_every: 1e-320}"}, "training.eval_every", "make inf"),
+        ({"training": "{epochs: 1, eval_every: 1e-320}"}, "training.eval_every", "would have inf"),
         ({"model": "Linear", "optimizer": "Muon"}, "optimizer", "Linear has none"),
         (
             {"optimizer": "{SGD: {lr: 0.1, nesterov: true}}"},

@@ -196,7 +196,7 @@ def test_what_is_left_open_follows_from_the_data() -> None:
         ('decimal: ",", thousands: ","', ["data.thousands: ',' is already the decimal sign."]),
         (
             'units: ["%", "5"]',
-            ["data.units: must be strings without digits and signs, such as % or"],
+            ["data.units: must be strings such as % or $, without digits"],
         ),
     ],
 )

@@ -247,8 +247,8 @@ def _targets(features: Path, setting: str = "data.target") -> Path:
         if setting == "data.test":
             way = f"Rename {name} to {pair}"
         raise DataError(
-            f"{name} contains only features, and its name has no x from which to derive the name "
-            f"of the file with the targets. {way}.",
+            f"{name} contains only features. The file with the targets is the one with y in place "
+            f"of the x in this name, but the name has no x. {way}.",
             setting,
         )
     return targets

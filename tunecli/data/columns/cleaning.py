@@ -82,8 +82,8 @@ def duplicate_rows(
         return None, []
     if 2 * len(firsts) < len(codes):
         n = count(n_copies, "row is a copy", "rows are copies")
-        note = f"{n} of others, target included. They are more than half of the rows"
-        return None, [f"{note}, so copies do not stay together in every split."]
+        note = f"{n} of others, target included. That is more than half of the rows, so they are"
+        return None, [f"{note} probably equal by chance, and are not kept together in splits."]
     return firsts[codes].astype(np.int64), []
 
 

@@ -85,9 +85,9 @@ class DateCells(Cells):
             n = int((days == np.datetime64(day, "D").astype(np.int64)).sum())
             if n and n < len(days):
                 yield (
-                    f"Column {self.column.name!r} is {day} in {count(n, 'row')}, which makes all "
-                    "other dates nearly equal. If it means a missing date, write missing: "
-                    f"['{day}']."
+                    f"Column {self.column.name!r} is {day} in {count(n, 'row')}, so far from the "
+                    "others that they become nearly equal. If it means a missing date, write "
+                    f"missing: ['{day}']."
                 )
 
     @staticmethod

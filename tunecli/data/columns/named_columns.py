@@ -218,7 +218,7 @@ def _refuse_no_fold(series: pd.Series, folds: Codes, labels: tuple[str, ...]) ->
     n_folds = int(folds.max()) + 1
     if n_folds < 1 or n_folds > len(folds) / 2 or (n_folds == 1 and (folds >= 0).all()):
         raise DataError(
-            f"column {series.name!r} must hold fold numbers, or mark validation rows as valid, "
-            f"true or 1, but it has {listed(labels, most=5)}.",
+            f"column {series.name!r} must hold fold numbers, or `valid`, `true` or `1` in the "
+            f"validation rows, but it has {listed(labels, most=5)}.",
             "validation.column",
         )

@@ -198,8 +198,8 @@ class ByTime:
     def folds(self, rows: Rows, strata: Rows | None, n: int, repeats: int) -> Pairs:
         """Return folds; each trains on all rows before its validation rows (TimeSeriesSplit)."""
         if repeats > 1:
-            message = "repeats gives the same folds again with data.time. Remove it."
-            raise DataError(message, "validation.repeats")
+            message = "repeats gives the same folds again, because data.time decides them"
+            raise DataError(f"{message}. Remove repeats.", "validation.repeats")
         bounds = [valid[0] for _, valid in sk.TimeSeriesSplit(n_splits=n).split(rows)]
         return self._parts(rows, [*bounds, len(rows)])
 
@@ -285,8 +285,8 @@ class ByTimeAndGroups:
             n = count(len(spanning), "group is", "groups are")
             raise DataError(
                 f"a cut in time leaves no row {side}: validation rows must be later than training "
-                f"rows and from other groups, but only {n} on both sides of the cut. Use fewer "
-                "folds, or remove group or time.",
+                f"rows and from other groups, but only {n} there before and after the cut. Use "
+                "fewer folds, or remove group or time.",
                 "data.group",
             )
         share = len(valid) / (len(train) + len(valid))

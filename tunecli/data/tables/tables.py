@@ -160,7 +160,7 @@ def _refuse_new_classes(frame: Frame, read_target: Target) -> None:
         if len(new):
             which = read_target.classes[read_target.values[new[0]]]
             more = (
-                f" ({count(len(new), 'row has', 'rows have')} such a class)"
+                f" ({count(len(new), 'row has', 'rows have')} a class without training rows)"
                 if len(new) > 1
                 else ""
             )

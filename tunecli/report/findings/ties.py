@@ -48,7 +48,8 @@ def ties(evidence: Evidence) -> Iterator[Finding]:
         are = "trials are" if n_others > 1 else "trial is"
         sentence = (
             f"{n_others:,} other {are} tied with the best (trial {best.number}) over "
-            f"{count(len(best.fold_scores), 'fold')}; no simpler trial comes as close."
+            f"{count(len(best.fold_scores), 'fold')}, but no simpler one is within one standard "
+            "error of it."
         )
     yield Finding(
         "advice" if is_simpler else "note",

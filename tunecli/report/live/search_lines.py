@@ -141,7 +141,7 @@ def how_it_ended(ended: SearchEnded, started: SearchStarted) -> str:
         case "exhausted":
             return f"Search space exhausted: every configuration was tried, {done} done."
         case "interrupted":
-            return f"Interrupted: {done} done. The next search resumes the running trials."
+            return f"Interrupted: {done} done. The next search resumes those that were running."
         case "failing":
             what = _IN_VAIN.get(ended.outcome, "no trial has a value")
             way = f". {wording.WIDEN}" if ended.outcome == "infeasible" else ""

@@ -253,7 +253,11 @@ def measuring_notes(config: TrialConfig, store: FoldStore) -> list[str]:
         if is_code(metric.name):
             why = _no_guess(metric, store)
             name = label(metric)
-            notes += [f"{name} has no finite value for a constant guess: {why}."] if why else []
+            notes += (
+                [f"{name} is not finite if every prediction is the same constant: {why}."]
+                if why
+                else []
+            )
             continue
         for parts in (_validation(store), [("the test set", store.split.test_rows)]):
             if why := _undefined(metric, parts, store):

@@ -238,5 +238,5 @@ def _refuse_more_than_most(n_files: int, folder: Path) -> None:
     if n_files > MOST_FILES:
         raise UserCodeError(
             f"--code: {folder} contains more than {MOST_FILES:,} code files, and every call would "
-            "compare all of them. Move the files that the study needs to a separate folder."
+            "check all of them for changes. Put those that the study needs into a separate folder."
         )

@@ -113,8 +113,8 @@ class DataSettings(Settings):
     thousands: Annotated[Literal[",", ".", " ", "'", "_"] | None, _TABLE] = None
     """the separator of groups of three digits in text: `,`, `.`, a space, `'` or `_`."""
     units: Annotated[Words, _TABLE] = []
-    """strings that may stand before or after numbers, such as % or $. All numbers of a column
-    need the same one, also in rows to predict.
+    """strings before or after numbers, such as % or $. All numbers of a column need the same
+    one, also in rows to predict.
     """
     dates: Annotated[Literal["day-first", "month-first"] | None, _TABLE] = None
     """day-first or month-first, needed if dates such as 03.01.2026 are ambiguous."""

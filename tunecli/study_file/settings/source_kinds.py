@@ -107,7 +107,7 @@ def _unclear_numbers(data: DataSettings) -> Iterator[tuple[tuple[str, ...], str]
         yield ("data", "thousands"), message
     for unit in data.units:
         if not unit.strip() or any(c.isdigit() or c in "+-.,_'" for c in unit):
-            rule = "must be strings without digits and signs, such as % or $"
+            rule = "must be strings such as % or $, without digits and without + - . , _ '"
             yield ("data", "units"), f"{rule}, but got {unit!r}."
 
 

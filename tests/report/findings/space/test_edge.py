@@ -46,14 +46,16 @@ def found(evidence: Evidence) -> Finding:
 def test_a_certain_gain_widens_by_ten() -> None:
     finding = found(STEEP)
     assert finding.changes == (NewRange(LR, FloatRange(1e-4, 1.0, log=True)),)
-    assert finding.sentence.endswith(" lie there, and the score still rises.")
+    assert finding.sentence.endswith(" lie near it, and the score still improves towards it.")
     assert finding.figures["gain"] > 2 * finding.figures["noise"]
 
 
 def test_a_gain_within_the_noise_widens_by_three() -> None:
     finding = found(with_noise(STEEP, 1.0))
     assert finding.changes == (NewRange(LR, FloatRange(1e-4, 0.3, log=True)),)
-    assert finding.sentence.endswith("the score still rises, though by no more than the noise.")
+    assert finding.sentence.endswith(
+        "the score still improves towards it, though by no more than the noise."
+    )
 
 
 def test_without_folds_the_noise_is_unknown_and_the_step_is_small() -> None:

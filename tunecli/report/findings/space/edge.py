@@ -118,8 +118,8 @@ def _stays(beyond: Rule, crowd: Crowd) -> Finding:
     end = "upper" if beyond.side == "above" else "lower"
     most = "most" if beyond.n_sound else "all"
     sentence = (
-        f"Keep the range of {plain(beyond.parameter)}: the score rises towards its {end} end, but "
-        f"{most} trials {beyond.side} {scalar(beyond.value, 2)} diverged."
+        f"Keep the range of {plain(beyond.parameter)}: the score improves towards its {end} end, "
+        f"but {most} trials {beyond.side} {scalar(beyond.value, 2)} diverged."
     )
     return Finding(
         "note",
@@ -140,7 +140,7 @@ def _finding(
     limit = "" if gain.is_certain else ", though by no more than the noise"
     sentence = (
         f"Search {plain(name)} beyond its {where} end: {crowd.n_inside} of the best "
-        f"{crowd.n_good} trials lie there, and the score still rises{limit}."
+        f"{crowd.n_good} trials lie near it, and the score still improves towards it{limit}."
     )
     return Finding(
         "advice",
