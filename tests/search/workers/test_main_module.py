@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import multiprocessing.spawn
 import sys
+from types import ModuleType
 
 import pytest
 
@@ -13,8 +14,12 @@ def main_of_new_processes() -> dict[str, object]:
     return {key: value for key, value in data.items() if key.startswith("init_main")}
 
 
-def test_a_new_process_imports_no_main_module_and_this_one_keeps_it() -> None:
-    main = sys.modules["__main__"]
+def test_a_new_process_imports_no_main_module_and_this_one_keeps_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    main = ModuleType("__main__")
+    main.__file__ = "/tmp/script.py"
+    monkeypatch.setitem(sys.modules, "__main__", main)
     before = main_of_new_processes()
     assert before
     with hidden_main_module():

@@ -274,7 +274,7 @@ def test_leading_children_are_frozen_and_a_lone_child_is_entered() -> None:
 @pytest.mark.parametrize(
     ("name", "arguments", "message"),
     [
-        ("Deep", {"freeze": 3}, r"between 0 and 2, the number of blocks of parts.py:Deep before"),
+        ("Deep", {"freeze": 3}, r"a number of blocks from 0 to 2, but got 3"),
         ("Bare", {"freeze": "features"}, "Bare has no weights before its head"),
         ("Bare", {"backbone_lr": 0.1}, "Bare has no weights before its head"),
         ("Deep", {"backbone_lr": 0.0}, "backbone_lr must be above 0"),
