@@ -38,7 +38,7 @@ def imported(kind: Kind, name: str) -> object:
     import torchvision
     from sklearn import preprocessing
 
-    from tunecli.training import models
+    from tunecli.training.models import convolutional, dense
 
     scales = {
         "standard": preprocessing.StandardScaler,
@@ -48,7 +48,10 @@ def imported(kind: Kind, name: str) -> object:
     }
     places = {
         "augmentation": kornia.augmentation,
-        "model": models if hasattr(models, name) else torchvision.models,
+        "model": next(
+            (place for place in (dense, convolutional) if hasattr(place, name)),
+            torchvision.models,
+        ),
         "loss": torch.nn,
         "optimizer": torch.optim,
         "schedule": torch.optim.lr_scheduler,
