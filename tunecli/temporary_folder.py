@@ -11,16 +11,21 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
+import tempfile
 from contextlib import suppress
 from multiprocessing import util
 from pathlib import Path
 
 _MARK = "tunecli.lock"
 
+_LONGEST = 71
+"""Bytes of a temporary directory's path: those of a socket are at most 103 on macOS, 107 on Linux,
+and multiprocessing adds 32."""
+
 
 def claim() -> None:
     """Mark the folder of this process, unless it is marked already; clear those of dead owners."""
-    folder = Path(util.get_temp_dir())
+    folder = _folder()
     if (folder / _MARK).exists():
         return
     with suppress(OSError):  # a file system without locks: the folder stays unmarked
@@ -30,6 +35,20 @@ def claim() -> None:
     for other in folder.parent.glob("pymp-*"):
         with suppress(OSError):
             _clear(other)
+
+
+def _folder() -> Path:
+    """Return multiprocessing's folder, where the path of a socket is short enough for the system.
+
+    A temporary directory with a long path, as on some clusters, gives way to `/tmp`.
+    """
+    before = tempfile.tempdir
+    if len(os.fsencode(tempfile.gettempdir())) > _LONGEST:
+        tempfile.tempdir = "/tmp"
+    try:
+        return Path(util.get_temp_dir())
+    finally:
+        tempfile.tempdir = before
 
 
 def _clear(folder: Path) -> None:

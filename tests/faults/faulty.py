@@ -12,12 +12,14 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from tunecli.cli import main
+from tunecli.search.workers import local
 from tunecli.training.fold import FoldTraining
 from tunecli.training.outcome.evaluation import Evaluation
 
@@ -115,4 +117,5 @@ def _misbehave(training: FoldTraining) -> Evaluation:
 FoldTraining.__next__ = _misbehave  # type: ignore[method-assign]
 
 if __name__ == "__main__":
+    local.hidden_main_module = nullcontext  # so that workers import this module, with its faults
     main()

@@ -99,6 +99,7 @@ class Searches:
                     if '"TrialStarted"' in file.read():
                         return
             time.sleep(0.01)
+        raise AssertionError((self.folder / "stderr").read_text()[-3000:])
 
     def finish(self) -> None:
         """Search to the end without a fault, and compare with the search that had none."""

@@ -9,6 +9,7 @@ import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from searches import Rows, Searches, everything, is_sound, seconds_until, session, workers
@@ -69,16 +70,16 @@ def test_nothing_stays_of_a_search_that_was_stopped_and_then_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every process is stopped: the resource tracker, too, which ends by itself alone."""
-    temporary = tmp_path / "temporary"
-    temporary.mkdir()
-    monkeypatch.setenv("TMPDIR", str(temporary))
-    searches = Searches.prepared(tmp_path / "searches")
-    with searches.begun() as process:
-        searches.wait_for_trials(process)
-        os.killpg(process.pid, signal.SIGSTOP)
-        process.kill()
-        process.wait()
-        seconds_until(lambda: not session(process.pid), process.pid)
-    assert list(temporary.glob("pymp-*"))
-    searches.finish()
-    assert not list(temporary.glob("pymp-*"))
+    with TemporaryDirectory() as folder:  # short: a socket's path has at most 107 bytes
+        temporary = Path(folder)
+        monkeypatch.setenv("TMPDIR", folder)
+        searches = Searches.prepared(tmp_path / "searches")
+        with searches.begun() as process:
+            searches.wait_for_trials(process)
+            os.killpg(process.pid, signal.SIGSTOP)
+            process.kill()
+            process.wait()
+            seconds_until(lambda: not session(process.pid), process.pid)
+        assert list(temporary.glob("pymp-*"))
+        searches.finish()
+        assert not list(temporary.glob("pymp-*"))

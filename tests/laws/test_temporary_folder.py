@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -24,9 +26,10 @@ LIVES = "from tunecli.temporary_folder import claim; claim(); print(flush=True);
 
 
 @pytest.fixture
-def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    return tmp_path
+def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    with TemporaryDirectory() as folder:  # pytest's own may be too long for sockets
+        monkeypatch.setenv("TMPDIR", folder)
+        yield Path(folder)
 
 
 def killed() -> None:
@@ -92,3 +95,15 @@ def test_without_locks_nothing_is_marked(temporary: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(temporary_folder.util, "get_temp_dir", lambda: str(made))
     temporary_folder.claim()
     assert os.listdir(made) == ["unlocked"]
+
+
+def test_a_temporary_directory_too_long_for_sockets_gives_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on some clusters: otherwise the workers' server would not start."""
+    long = tmp_path / ("x" * 80)
+    long.mkdir()
+    monkeypatch.setenv("TMPDIR", str(long))
+    killed()
+    assert not list(long.iterdir())
+    claimed_by_another()  # clears it
