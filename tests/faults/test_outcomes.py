@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import subprocess
@@ -9,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from tempfile import gettempdir
 
 import pytest
 from commands import environment, run_in
@@ -77,6 +79,15 @@ DEATHS = {
 }
 
 
+@pytest.fixture
+def counting() -> Iterator[None]:
+    """One test at a time counts the kernel's kills for want of memory: all processes share them."""
+    with (Path(gettempdir()) / "tunecli-kernel-kills.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@pytest.mark.usefixtures("counting")
 def test_a_worker_that_dies_or_hangs_ends_its_trial_alone(
     tmp_path: Path, figure: Callable[[str], None]
 ) -> None:
@@ -145,6 +156,7 @@ def cgroup() -> Iterator[Path]:
     group.rmdir()
 
 
+@pytest.mark.usefixtures("counting")
 def test_the_kernels_kill_for_want_of_memory_is_told_from_others(
     cgroup: Path, tmp_path: Path, figure: Callable[[str], None]
 ) -> None:
