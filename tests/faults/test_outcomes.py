@@ -81,7 +81,7 @@ DEATHS = {
 
 @pytest.fixture
 def counting() -> Iterator[None]:
-    """One test at a time counts the kernel's kills for want of memory: all processes share them."""
+    """One test at a time counts the kernel's kills for want of memory, which all share."""
     with (Path(gettempdir()) / "tunecli-kernel-kills.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
