@@ -18,13 +18,15 @@ def check(
 
     Example: tunecli check studies/digits.yaml
     """
-    from tunecli.report.screen import check_lines, column_lines
     from tunecli.search.try_optuna import refuse_what_optuna_refuses
     from tunecli.study_file.study_file import read_study_file
 
     allowed = options.allowed_by(file, code)
     study = read_study_file(file, set_ or [], allowed)
     refuse_what_optuna_refuses(study)
+
+    from tunecli.report.screen import check_lines, column_lines  # slow, so after the mistakes
+
     out = console(stderr=False)
     out.print(check_lines.space(study))
     if study.constraints or len(study.objectives) > 1:
