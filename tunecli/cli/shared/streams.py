@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunecli.errors import DataWarning
-from tunecli.files.whole import output
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -42,6 +41,8 @@ def write_output(path: Path, text: str, option: str = "", *, is_new: bool = Fals
     Raises:
         OutputError: the file cannot be written; the old content is unchanged.
     """
+    from tunecli.files.whole import output
+
     with output(path, option=option, is_new=is_new) as part:
         part.write_text(text, encoding="utf-8")
 
