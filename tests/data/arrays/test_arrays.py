@@ -275,7 +275,7 @@ def test_code_in_a_file_is_not_run(tmp_path: Path) -> None:
 
 def test_features_are_not_taken_for_their_own_targets(tmp_path: Path) -> None:
     np.save(tmp_path / "alone.npy", Y)
-    told = r"data.target: alone.npy contains only features, .* Set data.target to the file"
+    told = r"data.target: alone.npy contains only features. .* Set data.target to the file"
     with pytest.raises(DataError, match=told):
         read(tmp_path, "alone.npy")
     np.save(tmp_path / "alone.npy", X)
