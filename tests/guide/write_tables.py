@@ -14,7 +14,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel
 from typer.main import get_command
 
 from tunecli.cli import app
@@ -60,7 +59,7 @@ def sentence(text: str) -> str:
 
 # Settings
 
-SECTIONS: dict[str, type[BaseModel]] = {
+SECTIONS: dict[str, type[settings.Settings]] = {
     "data": settings.DataSettings,
     "validation": settings.ValidationSettings,
     "training": settings.TrainingSettings,
@@ -82,8 +81,8 @@ _OF_THE_FILE = {
 def settings_table(section: str) -> str:
     cls = SECTIONS[section]
     rows = [
-        (f"`{section}.{name}`", default_of(section, name), sentence(one_line(field.description)))
-        for name, field in cls.model_fields.items()
+        (f"`{section}.{name}`", default_of(section, name), sentence(one_line(text)))
+        for name, text in cls.descriptions().items()
     ]
     return table(("setting", "default", "meaning"), rows)
 

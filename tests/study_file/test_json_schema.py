@@ -179,4 +179,4 @@ def test_settings_carry_their_descriptions() -> None:
     assert training["clip_norm"]["description"].startswith("largest norm of the gradient")
     assert training["batch_size"]["default"] == 32
     for settings in (TrainingSettings, SearchSettings):
-        assert all(field.description for field in settings.model_fields.values())
+        assert list(settings.descriptions()) == list(settings.model_fields)

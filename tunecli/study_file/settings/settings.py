@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from tunecli.study_file.settings.setting_descriptions import Described
 from tunecli.study_file.settings.setting_types import (
     LARGEST,
     LARGEST_SEED,
@@ -37,12 +38,10 @@ _PICTURES = OnlyFor(("pictures", "torchvision"))
 _FROM_TARGETS = OnlyFor(("table", "arrays", "code"))
 
 
-class Settings(BaseModel):
+class Settings(Described, BaseModel):
     """Base of all settings: frozen, strict (`true` is not a number), without unknown keys."""
 
-    model_config = ConfigDict(
-        frozen=True, strict=True, extra="forbid", use_attribute_docstrings=True
-    )
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
 
 class Component(Settings):
