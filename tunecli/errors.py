@@ -181,7 +181,7 @@ def _way_to_write(path: Path, error: OSError) -> str:
         return "Name a file in this folder."
     known = {errno.EEXIST: "Remove it, or name another file."}
     known |= dict.fromkeys(NO_ROOM, "Make room, or name another file.")
-    known |= dict.fromkeys(NO_RIGHT, "Allow it, or name another file.")
+    known |= dict.fromkeys(NO_RIGHT, "Make it writable, or name another file.")
     return known.get(error.errno or 0, "Name another file.")
 
 

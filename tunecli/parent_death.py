@@ -20,7 +20,7 @@ from multiprocessing import parent_process
 from multiprocessing.connection import wait
 
 THE_DRIVERS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
-"""Signals that a terminal or batch system sends to every process, but only the driver handles."""
+"""Signals that a terminal or batch system sends to every process; only the driver handles them."""
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 

@@ -86,7 +86,7 @@ def test_every_finding_is_explained(kind: str) -> None:
 def test_what_a_small_study_and_one_of_several_objectives_show_is_explained() -> None:
     kinds, text = all_findings.KINDS.values(), " ".join(GUIDE["report"].split())
     few = re.search(rf"fewer than {ENOUGH_TRIALS} complete trials, only (.+?) are shown", text)
-    several = re.search(r"With several objectives, there are only (.+?)\. ", text)
+    several = re.search(r"With several objectives, the only findings are (.+?)\. ", text)
     assert few
     assert several
     assert set(re.split(", | and ", few[1])) == {k.name for k in kinds if not k.needs_trials}

@@ -113,12 +113,12 @@ def test_restarting_moves_the_old_study_away() -> None:
         (
             lambda: tunecli.search("study.yaml", trials=0),
             UserError,
-            "trials: expected a whole number from 1, but got 0",
+            "trials: expected a whole number of at least 1, but got 0",
         ),
         (
             lambda: tunecli.search("study.yaml", jobs=True),
             UserError,
-            "jobs: expected a whole number from 1, but got True",
+            "jobs: expected a whole number of at least 1, but got True",
         ),
         (lambda: tunecli.search("study.yaml", name=" "), UserError, "name: expected a study's"),
         (
@@ -134,7 +134,7 @@ def test_restarting_moves_the_old_study_away() -> None:
         (
             lambda: tunecli.search("study.yaml", code="none.py"),
             UserCodeError,
-            "none.py: this file does not exist",
+            "none.py: this file exists neither",
         ),
         (lambda: tunecli.search("study.yaml", timeout="soon"), StudyFileError, "search.timeout"),
     ],

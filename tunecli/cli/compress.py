@@ -26,11 +26,11 @@ def compress(
         Option(
             min=0,
             max=1_000_000,
-            help="Largest number of fine-tuning epochs after pruning and sharing.",
+            help="Largest number of fine-tuning epochs after pruning and weight sharing.",
         ),
     ] = 5,
     pick: Annotated[
-        int | None, Option(help="Refit with the compression of this row, as the study's model.")
+        int | None, Option(help="Refit with this row's compression, as the study's model.")
     ] = None,
     json: Annotated[bool, Option("--json", help="Print the table as JSON, for programs.")] = False,
     code: options.CodeOption = None,

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import signal
-import socket
 from pathlib import Path
 from typing import Annotated
 
@@ -50,6 +49,8 @@ def dashboard(
 
 def _called(host: str) -> str:
     """Return the host name to write in a browser."""
+    import socket  # not needed for --help
+
     return socket.gethostname() if host in ("", "0.0.0.0") else host
 
 

@@ -27,7 +27,10 @@ def export(
     ] = None,
     data: Annotated[
         str | None,
-        Option(help="Rows to compare file and model on. Default: the study's data.source."),
+        Option(
+            help="Rows on which to compare the file with the model. "
+            "Default: the study's data.source."
+        ),
     ] = None,
     int8: Annotated[
         bool,
@@ -111,7 +114,7 @@ def _lines(exported: Exported) -> list[str]:
         lines.append(f"differs from the model by at most {exported.difference:.1g} {rows}")
     if exported.left_out:
         many = exported.n_networks > 1
-        each = f", those of its {exported.n_networks} networks concatenated" if many else ""
+        each = f" of its {exported.n_networks} networks, concatenated" if many else ""
         lines.append(
             f"the file does not contain {exported.left_out}: it takes preprocessed features{each}"
         )

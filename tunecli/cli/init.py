@@ -64,8 +64,8 @@ def init(
     except DataError as error:
         if ". Write " in str(error) and target is not None:
             say(
-                "init wrote no file. The message below names a setting: pass it with --set, "
-                "e.g. for decimal: ',' add\n  --set 'data.decimal=,'"
+                "init wrote no file. Pass the setting in the message below with --set. For "
+                "decimal: ',', for example, add\n  --set 'data.decimal=,'"
             )
         raise
     options = "".join(f" --code {option}" for option in code or [])

@@ -41,7 +41,7 @@ def search(
         str | None, Option("--as", help="Start or resume a study with this name, not the file's.")
     ] = None,
     grace: Annotated[
-        float, Option(min=0, help="Seconds to wait for trials to be saved on interruption.")
+        float, Option(min=0, help="On interruption: seconds to wait for trials to be saved.")
     ] = 2.0,
     log: Annotated[
         list[str] | None,

@@ -136,7 +136,7 @@ def _counted(argument: str, given: int | None) -> int | None:
     """
     if given is None or (isinstance(given, int) and not isinstance(given, bool) and given >= 1):
         return given
-    raise UserError(f"{argument}: expected a whole number from 1, but got {given!r}.")
+    raise UserError(f"{argument}: expected a whole number of at least 1, but got {given!r}.")
 
 
 def _checked_name(name: str | None) -> str | None:

@@ -29,7 +29,7 @@ from tunecli.study_file.study_file import Study, StudyFile
 from tunecli.study_file.text.counts import count
 
 _WAYS_OUT = (
-    "Undo the change to resume the study, start a new study with --as NAME, or move the old "
+    "To resume the study, undo the change. Or start a new study with --as NAME, or move the old "
     "one to the trash with --restart."
 )
 

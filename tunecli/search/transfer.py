@@ -87,7 +87,7 @@ def _refuse_other_objective(study: Study, source: StoredAttributes) -> None:
         assert study.start_from is not None
         wanted = " and ".join(f"{one.direction} {one.metric}" for one in ours)
         message = (
-            f"study {study.start_from.study} does not {wanted}, so its best trials need not be "
+            f"study {study.start_from.study} does not {wanted}, so its best trials may not be "
             "good for this study. Name another study, or list the configurations here."
         )
         raise study.error([(_START_WITH, message)])

@@ -133,7 +133,7 @@ def _data(look: FirstLook) -> Iterator[str]:
     for name, value in look.reading.items():
         yield f"  {name}: {flow(value)}"
     if look.in_order_of:
-        yield "  # The rows are in the order of this date. To validate and test on later rows:"
+        yield "  # The rows are sorted by the date below. To validate and test on later rows:"
         yield f"  # time: {flow(look.in_order_of)}"
     if look.median_side is not None:
         side = f"{look.median_side:,} pixels"
@@ -169,7 +169,7 @@ def _parts(look: FirstLook) -> Iterator[str]:
     yield "training:"
     yield f"  epochs: {20 if look.n_rows <= MOST_ROWS_FOR_FOLDS else 10}"
     yield f"  batch_size: {{choice: {_batch_sizes(look.n_rows)}}}"
-    yield "  early_stopping: {patience: 5}   # evaluations without a better mean of the folds"
+    yield "  early_stopping: {patience: 5}   # evaluations without a better mean over the folds"
     yield ""
     yield from _objective(look)
     yield ""

@@ -39,7 +39,7 @@ from tunecli.training.step.schedules import Rates
 from tunecli.training.step.timetable import Timetable
 
 BLOCK_BATCHES = 8
-"""Most batches evaluated at once, so that evaluation needs no more memory than training."""
+"""Batches evaluated at once: so few that evaluation needs no more memory than training."""
 
 
 class FoldTraining:

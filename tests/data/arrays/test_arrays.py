@@ -159,7 +159,7 @@ def test_pictures_in_64_bits_keep_what_32_would_lose(tmp_path: Path) -> None:
         ({"x": X * 0, "y": Y}, "all features of d.npz are constant."),
         (
             {"x": X, "y": Y, "x_test": X[:, :2], "y_test": Y},
-            "the test set of d.npz has rows of shape (2,), but training rows (3,).",
+            "the test set of d.npz has rows of shape (2,), but the training rows have (3,).",
         ),
         (
             {"x": PICTURES, "y": Y, "x_test": (PICTURES / 255).astype(np.float32), "y_test": Y},

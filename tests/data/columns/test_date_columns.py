@@ -337,7 +337,7 @@ def test_a_target_of_dates_is_one_thing_in_every_file(
     with pytest.raises(DataError, match=r"has dates, such as '2026-01-05.*Write task: regression"):
         read(tmp_path, source, task=None)
     values = read(tmp_path, source, task="regression")
-    assert values.target == "y, seconds of dates (set by task)"
+    assert values.target == "y, dates in seconds (set by task)"
     assert values.y.tolist() == days.to_numpy().astype("datetime64[s]").astype(int).tolist()
     classes = read(tmp_path, source, task="classification")
     assert list(classes.classes) == sorted(set(days.dt.date.astype(str)))

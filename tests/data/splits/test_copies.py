@@ -46,11 +46,12 @@ def test_copies_that_stay_together_are_told(tmp_path: Path) -> None:
     table(tmp_path / "t.csv", ROWS)
     for validation in (FOLDS, {"holdout": 0.3}):
         assert notes(tmp_path, validation, source="t.csv", target="y") == [
-            "3 rows are copies of others, target included; copies stay together in every split."
+            "3 rows are copies of other rows, target included; copies stay together in every "
+            "split."
         ]
     table(tmp_path / "t.csv", ROWS[:41])
     (told,) = notes(tmp_path, FOLDS, source="t.csv", target="y")
-    assert told.startswith("1 row is a copy of others, target included; copies stay")
+    assert told.startswith("1 row is a copy of other rows, target included; copies stay")
     table(tmp_path / "t.csv", ROWS[:40])
     assert notes(tmp_path, FOLDS, source="t.csv", target="y") == []
 
@@ -61,7 +62,7 @@ IN_TEST = BOTH.format("search")
 
 
 def test_given_rows_that_are_judged_after_copies_of_them_are_counted(tmp_path: Path) -> None:
-    told = "3 rows are copies of others, target included."
+    told = "3 rows are copies of other rows, target included."
     table(tmp_path / "t.csv", ROWS, part=["train"] * 40 + ["valid"] * 3)
     asked = {"source": "t.csv", "target": "y", "test": 0.0}
     assert notes(tmp_path, {"column": "part"}, **asked) == [
@@ -90,7 +91,7 @@ def test_copies_in_two_groups_or_at_two_times_are_told(tmp_path: Path) -> None:
     table(tmp_path / "t.csv", ROWS, g=groups, t=[*range(40), 50, 51, 52])
     asked = {"source": "t.csv", "target": "y", "test": 0.0}
     found = notes(tmp_path, FOLDS, **asked, group="g", drop=["t"])
-    assert found[0] == "3 rows are copies of others, target included."
+    assert found[0] == "3 rows are copies of other rows, target included."
     assert found[1].endswith(IN_VALID)
     found = notes(tmp_path, {"holdout": 0.2}, **asked, time="t", drop=["g"])
     assert found[1:] == [f"3 validation rows have copies {IN_VALID}"]
@@ -106,7 +107,8 @@ def test_copies_among_arrays_are_told(tmp_path: Path, shape: tuple[int, ...]) ->
     what = "rows" if x.ndim == 2 else "pictures"
     np.savez(tmp_path / "d.npz", x=x, y=y)
     assert notes(tmp_path, FOLDS, source="d.npz") == [
-        f"3 {what} are copies of others, target included; copies stay together in every split."
+        f"3 {what} are copies of other {what}, target included; copies stay together in every "
+        "split."
     ]
     np.savez(tmp_path / "d.npz", x=x[:40], y=y[:40], x_test=x[40:], y_test=y[40:])
     told = notes(tmp_path, FOLDS, source="d.npz")
@@ -119,7 +121,7 @@ def test_copies_among_pictures_are_told(tmp_path: Path) -> None:
     shutil.copy(tmp_path / "set/train" / name, tmp_path / "set/val/class1/copy.png")
     shutil.copy(tmp_path / "set/train" / name, tmp_path / "set/test/class1/copy.png")
     assert notes(tmp_path, {}, source="set/") == [
-        "2 pictures are copies of others, target included.",
+        "2 pictures are copies of other pictures, target included.",
         f"1 validation picture has a copy {IN_VALID}",
         f"1 test picture has a copy {IN_TEST}",
     ]

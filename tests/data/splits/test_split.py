@@ -186,10 +186,10 @@ def test_repeats_are_different_partitions() -> None:
             rows([5, 5, 5]),
             data(0.1),
             FOLDS,
-            "data.test: 0.1 of 15 rows leaves 2 and 13, but both parts need at least 3.",
+            "data.test: 0.1 of 15 rows makes parts of 2 and 13, but each needs at least 3.",
         ),
         (values(6), data(0.0), FOLDS, "6 rows are too few for 5 folds of at least two rows"),
-        (values(1), data(), FOLDS, "0.2 of 1 row leaves 1 and 0"),
+        (values(1), data(), FOLDS, "0.2 of 1 row makes parts of 1 and 0"),
     ],
 )
 def test_too_little_data_is_told_with_a_way_out(
@@ -363,7 +363,7 @@ def test_nothing_is_trained_on_that_is_as_late_as_what_validates(
     try:
         parts = split(dataset, data(test), validation)
     except DataError as error:
-        assert "different times" in str(error)  # noqa: PT017
+        assert "cannot be cut by time" in str(error)  # noqa: PT017
         return
     if test:
         assert times[parts.search_rows].max() < times[parts.test_rows].min()
@@ -385,7 +385,7 @@ def test_folds_in_time_are_scikit_learns() -> None:
 
 
 def test_time_has_no_repeats() -> None:
-    with pytest.raises(DataError, match=r"validation.repeats: repeats gives the same folds again"):
+    with pytest.raises(DataError, match=r"validation.repeats: every repeat has the same folds"):
         split(timed(50), data(), ValidationSettings(folds=3, repeats=2))
 
 
@@ -431,7 +431,7 @@ def test_folds_instead_of_given_rows_take_all_rows() -> None:
             FOLDS,
             "validation.folds: 3 groups are too few for 5 folds of at least two groups",
         ),
-        (grouped(30, 1), ValidationSettings(holdout=0.2), "0.2 of 1 group leaves 1 and 0"),
+        (grouped(30, 1), ValidationSettings(holdout=0.2), "0.2 of 1 group makes parts of 1 and 0"),
         (
             replace(rows([20, 10]), given_folds=(rows([20, 10]).y - 1)),
             ValidationSettings(file="october.csv"),

@@ -141,8 +141,8 @@ def test_columns_that_say_nothing_are_left_out_with_a_note(tmp_path: Path) -> No
     dataset = read(tmp_path, text)
     assert [column.name for column in dataset.columns] == ["a", "b"]
     assert dataset.notes == (
-        "Columns left out because nearly every row has a different text: `id`. To keep them, "
-        "list them in categorical; otherwise in drop.",
+        "Columns left out because nearly every row has a different text: `id`. List them in "
+        "categorical to keep them, or in drop.",
         "Column `one` is constant and left out.",
         "Column `none` is empty and left out.",
         "Column 'again' is identical to 'a' and is left out.",
@@ -185,7 +185,7 @@ def test_so_many_copies_are_rows_like_any(tmp_path: Path) -> None:
     lines = [f"{i % 3},{i % 2},{'ab'[i // 6 % 2]}" for i in range(60)]
     dataset = read(tmp_path, rows(*lines))
     assert dataset.copies is None
-    assert "48 rows are copies of others" in dataset.notes[-1]
+    assert "48 rows are copies of other rows" in dataset.notes[-1]
 
 
 def test_groups_and_times_are_no_features(tmp_path: Path) -> None:

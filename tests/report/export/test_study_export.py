@@ -20,7 +20,7 @@ from tunecli.database.records import StudyRecord, read_study
 from tunecli.model_folder.format import predicting
 from tunecli.report.export import study_export
 from tunecli.report.export.study_export import study_json, to_csv
-from tunecli.report.findings.space.isolation import isolations
+from tunecli.report.findings.space.losing_options import isolations
 from tunecli.report.phrases import wording
 from tunecli.training.outcome.evaluation import TrialResult
 

@@ -32,7 +32,7 @@ from tunecli.report.findings.fitting import _spearman, fitting
 from tunecli.report.findings.length import lengths
 from tunecli.report.findings.limits import limits
 from tunecli.report.findings.noise import noise
-from tunecli.report.findings.space.isolation import isolated_options
+from tunecli.report.findings.space.losing_options import isolated_options
 from tunecli.report.findings.space.unstable import unstable
 from tunecli.report.findings.ties import simplest, ties
 
@@ -187,7 +187,10 @@ def test_what_is_beyond_a_limit_has_not_failed() -> None:
     assert position(SPACE[WIDTH], change.range.high) == pytest.approx(0.7, abs=0.1)
     (everything,) = limits(failed_above(-1.0, planted(Plant(), 0), reason, "infeasible"))
     assert everything.severity == "problem"
-    assert everything.sentence == "No trial of 60 meets the limits. Broken: n_weights and size."
+    assert (
+        everything.sentence
+        == "No trial of 60 meets the limits. Broken limits: n_weights and size."
+    )
     assert limits(planted(Plant(), 0)) == []
 
 

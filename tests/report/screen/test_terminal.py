@@ -19,7 +19,7 @@ from study_makers import complete, made, mlp
 from tunecli.database.records import StudyRecord, read_study
 from tunecli.errors import DatabaseError
 from tunecli.report.export.study_export import study_json
-from tunecli.report.findings.space.isolation import isolations
+from tunecli.report.findings.space.losing_options import isolations
 from tunecli.report.phrases.wording import score
 from tunecli.report.screen.terminal import study_parts
 from tunecli.report.screen.trial_report import render_trial

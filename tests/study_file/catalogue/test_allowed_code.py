@@ -112,7 +112,7 @@ def test_what_is_not_there_is_told(folder: Path) -> None:
     (folder / "broken.py").write_text("def f(:\n")
     [text] = mistakes(folder, "broken.py:f", "broken.py")
     assert "cannot be read as Python" in text
-    with pytest.raises(UserCodeError, match=r"--code no\.py: this file does not exist"):
+    with pytest.raises(UserCodeError, match=r"--code no\.py: this file exists neither"):
         AllowedCode.of(folder, ["no.py"])
     with pytest.raises(UserCodeError, match="no such package"):
         AllowedCode.of(folder, ["no_such_package"])

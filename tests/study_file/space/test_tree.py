@@ -195,10 +195,10 @@ def test_nothing_is_told_twice_of_an_argument(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{choice: {a: {seed: 1}}}", r"can replace only .*: every trial shares it"),
-        ("{choice: {a: {search: {}}}}", r"can replace only .*: every trial shares it"),
+        ("{choice: {a: {seed: 1}}}", r"can replace only .*: all trials share seed"),
+        ("{choice: {a: {search: {}}}}", r"can replace only .*: all trials share search"),
         ("{choice: {a: {trianing: {}}}}", "Did you mean `training`"),
-        ("{choice: {a: {data: {source: iris}}}}", "data.augment: every trial shares this"),
+        ("{choice: {a: {data: {source: iris}}}}", "data.augment: all trials share source"),
         (
             "{choice: {a: {data: iris}}}",
             "replace only data.scale and data.augment, but got 'iris'",

@@ -134,7 +134,7 @@ def with_test(dataset: Dataset, arrays: Mapping[str, Array], settings: DataSetti
     rows, targets = feature_array(name, arrays["x_test"]), target_array(name, arrays["y_test"])
     x, y = feature_array(dataset.name, arrays["x"]), target_array(dataset.name, arrays["y"])
     if rows.shape[1:] != x.shape[1:]:
-        message = f"has rows of shape {rows.shape[1:]}, but training rows {x.shape[1:]}."
+        message = f"has rows of shape {rows.shape[1:]}, but the training rows have {x.shape[1:]}."
         raise DataError(f"{name} {message}", "data.source")
     if (rows.dtype == np.uint8) != (x.dtype == np.uint8):
         ours, theirs = arrays["x"].dtype, arrays["x_test"].dtype
@@ -247,8 +247,8 @@ def _targets(features: Path, setting: str = "data.target") -> Path:
         if setting == "data.test":
             way = f"Rename {name} to {pair}"
         raise DataError(
-            f"{name} contains only features. The file with the targets is the one with y in place "
-            f"of the x in this name, but the name has no x. {way}.",
+            f"{name} contains only features. The file with the targets must have the same name, "
+            f"with y in place of x, but this name has no x. {way}.",
             setting,
         )
     return targets

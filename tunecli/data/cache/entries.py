@@ -37,7 +37,7 @@ FACTS = "facts.json"
 _KEY = re.compile(r".+-[0-9a-f]{32}")
 UNUSED_DAYS = 30
 SMALL = 2**20
-"""Largest data, in bytes, that each process makes itself: as fast, and without any files."""
+"""Up to this many bytes, each process makes the data itself: as fast, and without files."""
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
 FEWEST_ROWS = 20
-"""Fewest rows from which perfect prediction of the target is not chance."""
+"""With at least this many rows, perfect prediction of the target is not chance."""
 ROWS_A_VALUE = 10
-"""Average number of rows per category from which a column counts as a leak."""
+"""Smallest average number of rows per category at which a column counts as a leak."""
 
 
 def without_idle_columns(columns: Sequence[Cells]) -> tuple[list[Cells], list[str]]:
@@ -60,8 +60,8 @@ def leaks(
     if not suspects:
         return []
     return [
-        f"{_columns(suspects, 'predicts', 'predict')} the target perfectly. If this is not known "
-        f"at prediction time, {way}."
+        f"{_columns(suspects, 'predicts', 'predict')} the target perfectly. If its values are "
+        f"not known at prediction time, {way}."
     ]
 
 
@@ -82,7 +82,9 @@ def duplicate_rows(
         return None, []
     if 2 * len(firsts) < len(codes):
         n = count(n_copies, "row is a copy", "rows are copies")
-        note = f"{n} of others, target included. That is more than half of the rows, so they are"
+        note = (
+            f"{n} of other rows, target included. That is more than half of the rows, so they are"
+        )
         return None, [f"{note} probably equal by chance, and are not kept together in splits."]
     return firsts[codes].astype(np.int64), []
 

@@ -27,11 +27,11 @@ Use = tuple[str, Sequence[str]]
 """The features that a column becomes, in words; and warnings."""
 
 FEWEST_ROWS = 10
-"""Fewest rows from which distinct cells and ordered dates mean something."""
+"""With at least this many rows, distinct cells and ordered dates mean something."""
 FEWEST_ROWS_OF_IDS = 50
 """Fewest rows in which texts that differ in most rows count as identifiers."""
 _DIGITS = 10
-"""Most digits of whole numbers that are shown in full."""
+"""Largest number of digits of whole numbers that are shown in full."""
 _FIRST_DAY, _LAST_DAY = 19_000_101, 21_001_231
 _SCALES = {"standard": "standardized", "none": "unscaled"}
 

@@ -86,8 +86,8 @@ class DateCells(Cells):
             if n and n < len(days):
                 yield (
                     f"Column {self.column.name!r} is {day} in {count(n, 'row')}, so far from the "
-                    "others that they become nearly equal. If it means a missing date, write "
-                    f"missing: ['{day}']."
+                    "other dates that those become nearly equal. If it means a missing date, "
+                    f"write missing: ['{day}']."
                 )
 
     @staticmethod

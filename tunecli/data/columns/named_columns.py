@@ -105,12 +105,12 @@ def _seconds(series: pd.Series, dates: Dates, task: Task | None, where: Where) -
     if task is None:
         raise DataError(
             f"the target {name!r} has {kind}, such as {str(series.iloc[0])[:50]!r} in {where(0)}. "
-            "Write task: regression to predict their seconds, or task: classification for "
+            "Write task: regression to predict them in seconds, or task: classification for "
             "classes.",
             "data.target",
         )
     check_target(name, dates.elapsed, where)
-    return Target("regression", dates.elapsed, (), f"{name}, seconds of {kind} (set by task)")
+    return Target("regression", dates.elapsed, (), f"{name}, {kind} in seconds (set by task)")
 
 
 def _classes(series: pd.Series, name: str, how: str) -> Target:

@@ -32,7 +32,7 @@ MOSTLY_NUMBERS = 0.95
 FEW_TEXTS = 10
 NUMBERS_A_TEXT = 5
 FEWEST_MEASURES = 20
-"""Fewest distinct numbers after which letters are a unit, not part of a code."""
+"""Letters after at least this many distinct numbers are a unit, not part of a code."""
 SAMPLE = 1000
 
 MISSING_WORDS = frozenset(

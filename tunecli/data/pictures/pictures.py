@@ -34,11 +34,12 @@ Result = TypeVar("Result")
 _WORDS = {"bytes": "8 bits", "whole": "whole numbers of more than 8 bits", "real": "fractions"}
 
 AT_ONCE = 256
-"""Most pictures to decode before they are written."""
+"""Largest number of pictures to decode before they are written."""
 BYTES_AT_ONCE = 2**28
-"""Most bytes of pictures to decode before they are written; one picture may take more."""
+"""Largest size of pictures, in bytes, to decode before they are written; one picture may
+take more."""
 LISTED = 5
-"""Most unreadable pictures to name in a message."""
+"""Largest number of unreadable pictures to name in a message."""
 
 
 def load_pictures(

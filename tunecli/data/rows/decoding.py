@@ -101,7 +101,7 @@ class Depth:
 
 
 OF_16_BITS = Depth("whole", 0.0, 65536.0)
-"""The rule for all pictures before each set had its own."""
+"""The old rule for all pictures, from before each set had its own."""
 
 
 @dataclass(frozen=True)

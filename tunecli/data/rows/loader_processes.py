@@ -28,7 +28,7 @@ Rows = list[int]
 Result = TypeVar("Result")
 
 MOST = 2
-"""Most loader processes per worker: there is one worker per core already."""
+"""Largest number of loader processes per worker: there is one worker per core already."""
 
 
 def n_loaders() -> int:

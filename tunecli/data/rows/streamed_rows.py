@@ -226,6 +226,8 @@ class LoadedRows:
             bad = ~np.isfinite(x).reshape(len(x), -1).all(axis=1)
             if bad.any():
                 index = rows[int(bad.argmax())]
-                rule = "features loaded batch by batch must be finite, because gaps are not filled"
+                rule = (
+                    "features loaded batch by batch must be finite; missing values are not imputed"
+                )
                 raise UserCodeError(f"{self.source}: item {index:,}: {rule}.")
         return torch.from_numpy(array_forms.feature_array(self.source, x))

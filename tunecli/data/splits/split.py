@@ -266,8 +266,8 @@ def _check_cut(dataset: Dataset, rows: Rows, share: float, setting: str) -> None
     needed = 1 if is_free else max(1, len(dataset.classes))
     if min(n_cut, n_rows - n_cut) < needed:
         raise DataError(
-            f"{share:g} of {count(n_rows, what)} leaves {n_cut} and {n_rows - n_cut}, "
-            f"but both parts need at least {needed}. Choose another share, or use more data.",
+            f"{share:g} of {count(n_rows, what)} makes parts of {n_cut} and {n_rows - n_cut}, but "
+            f"each needs at least {needed}. Choose another share, or use more data.",
             setting,
         )
     if dataset.times is not None:
@@ -354,7 +354,7 @@ def copy_notes(dataset: Dataset, split: Split) -> list[str]:
         return []
     what = "row" if dataset.columns else "picture"
     rows = count(n_copies, f"{what} is a copy", f"{what}s are copies")
-    copied = f"{rows} of others, target included"
+    copied = f"{rows} of other {what}s, target included"
     seen = [valid[np.isin(copies[valid], copies[train])] for train, valid in split.folds]
     of_valid = np.unique(np.concatenate(seen))
     of_test = split.test_rows[np.isin(copies[split.test_rows], copies[split.search_rows])]

@@ -26,7 +26,7 @@ Pair = tuple[Rows, Rows]
 Pairs = Iterable[Pair]
 
 MANY_GROUPS = 5_000
-"""Most groups to stratify: chance does well enough beyond, and 57,000 groups take 15 s."""
+"""Largest number of groups to stratify: beyond it, chance does well enough; 57,000 take 15 s."""
 
 FINEST = 20
 """Folds from which a held-out part of groups is assembled, for shares above 1/20."""
@@ -198,7 +198,7 @@ class ByTime:
     def folds(self, rows: Rows, strata: Rows | None, n: int, repeats: int) -> Pairs:
         """Return folds; each trains on all rows before its validation rows (TimeSeriesSplit)."""
         if repeats > 1:
-            message = "repeats gives the same folds again, because data.time decides them"
+            message = "every repeat has the same folds, because data.time decides them"
             raise DataError(f"{message}. Remove repeats.", "validation.repeats")
         bounds = [valid[0] for _, valid in sk.TimeSeriesSplit(n_splits=n).split(rows)]
         return self._parts(rows, [*bounds, len(rows)])
@@ -249,8 +249,8 @@ class ByTimeAndGroups:
         cuts = list(ByTime(self.times).folds(rows, strata, n, 1))
         spanned = [len(self._spanning(rows, cut)) for cut in cuts]
         if repeats > 1 and not any(spanned):
-            message = "repeats gives the same folds again, because no group spans a cut in time"
-            raise DataError(f"{message}. Remove it.", "validation.repeats")
+            message = "every repeat has the same folds, because no group spans a cut in time"
+            raise DataError(f"{message}. Remove repeats.", "validation.repeats")
         for repeat in range(repeats):
             order = self._drawn(repeat)
             for number, cut in enumerate(cuts):
@@ -282,10 +282,10 @@ class ByTimeAndGroups:
         least, most = int(not inner[1]), len(spanning) - int(not inner[0])
         if least > most:
             side = "to validate on" if inner[0] else "to train on"
-            n = count(len(spanning), "group is", "groups are")
+            n = count(len(spanning), "group has rows", "groups have rows")
             raise DataError(
                 f"a cut in time leaves no row {side}: validation rows must be later than training "
-                f"rows and from other groups, but only {n} there before and after the cut. Use "
+                f"rows and from other groups, but only {n} before and after the cut. Use "
                 "fewer folds, or remove group or time.",
                 "data.group",
             )

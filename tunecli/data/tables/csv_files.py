@@ -22,7 +22,7 @@ SEPARATORS = (",", ";", "\t", "|")
 SAMPLE = 1000
 """First rows in which to look for needless zeros."""
 LONGEST_HEADER = 2**24
-"""Most bytes of a first line."""
+"""Largest size of a first line, in bytes."""
 
 
 def read(path: Path, data: DataSettings, texts: Collection[str]) -> pd.DataFrame:

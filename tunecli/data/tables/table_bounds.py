@@ -8,7 +8,7 @@ from tunecli.study_file.text.counts import count
 
 MOST_COLUMNS = 100_000
 COPIES = 4
-"""Fewest copies of a table's numbers in memory while it is read."""
+"""While a table is read, memory holds at least this many copies of its numbers."""
 
 
 class UnreadableTableError(Exception):

@@ -80,7 +80,7 @@ from tunecli.report.analysis.undefined import undefined_metrics
 from tunecli.report.findings.all_findings import all_findings
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.finding import Finding
-from tunecli.report.findings.space.isolation import isolations
+from tunecli.report.findings.space.losing_options import isolations
 from tunecli.report.phrases import wording
 from tunecli.report.studies import best
 from tunecli.report.studies.comparison import ComparedStudy, Comparison

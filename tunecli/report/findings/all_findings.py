@@ -16,7 +16,7 @@ from tunecli.report.findings.noise import noise
 from tunecli.report.findings.optimism import optimism
 from tunecli.report.findings.space.dead import dead
 from tunecli.report.findings.space.edge import edges
-from tunecli.report.findings.space.isolation import isolated_options
+from tunecli.report.findings.space.losing_options import isolated_options
 from tunecli.report.findings.space.narrow import narrow
 from tunecli.report.findings.space.unstable import unstable
 from tunecli.report.findings.ties import ties

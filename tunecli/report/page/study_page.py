@@ -13,7 +13,7 @@ from tunecli.report.analysis.importance_intervals import ImportanceInterval, imp
 from tunecli.report.analysis.undefined import undefined_metrics
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.finding import Finding
-from tunecli.report.findings.space.isolation import isolations
+from tunecli.report.findings.space.losing_options import isolations
 from tunecli.report.page.finding_cards import finding_plots
 from tunecli.report.page.html_document import html_page
 from tunecli.report.page.plots.interval_bars import (

@@ -35,7 +35,7 @@ def comparison_parts(comparison: Comparison) -> Iterator[RenderableType]:
         yield _curves(comparison)
     shared = comparison.shared_choices()
     if shared:
-        yield from heading("Choices, with everything else tuned")
+        yield from heading("Options of each choice, with the rest tuned")
         yield _choices(comparison)
 
 

@@ -131,13 +131,13 @@ def _finding_table(findings: Sequence[Finding]) -> Table:
 
 
 def _isolations(evidence: Evidence) -> Iterator[RenderableType]:
-    from tunecli.report.findings.space.isolation import isolations
+    from tunecli.report.findings.space.losing_options import isolations
 
     compared = [
         one for one in isolations(evidence) if sum(b.n_complete > 0 for b in one.branches) > 1
     ]
     if compared:
-        yield from heading("Choices, with everything else tuned")
+        yield from heading("Options of each choice, with the rest tuned")
         yield trial_tables.isolation_table(compared, evidence.study.gates)
 
 

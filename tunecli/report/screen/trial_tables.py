@@ -11,7 +11,7 @@ from rich.text import Text
 
 from tunecli.database.records import StudyRecord, TrialRecord
 from tunecli.report.analysis import ranking
-from tunecli.report.findings.space.isolation import Branch, Isolation
+from tunecli.report.findings.space.losing_options import Branch, Isolation
 from tunecli.report.phrases import wording
 from tunecli.report.phrases.layout import folded, numeric, plain_table, unbroken
 from tunecli.study_file.settings.ranges import (

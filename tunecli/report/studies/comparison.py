@@ -16,7 +16,7 @@ from tunecli.errors import NotComparableError
 from tunecli.report.analysis import ranking
 from tunecli.report.analysis.fold_test import are_tied
 from tunecli.report.findings.evidence.evidence import Evidence
-from tunecli.report.findings.space.isolation import Branch, Isolation, isolations
+from tunecli.report.findings.space.losing_options import Branch, Isolation, isolations
 from tunecli.report.phrases import wording
 from tunecli.study_file.text.scalars import Scalar
 

@@ -176,8 +176,8 @@ def make_pruner(component: Component) -> pruners.BasePruner:
     wrapped = arguments.pop("wrapped_pruner", None)
     if wrapped is not None and wrapped.name in HALVING:
         raise ValueError(
-            f"PatientPruner cannot wrap {wrapped.name}: it decides at only a few evaluations, and "
-            "at those the patience has rarely run out. Wrap Median, Percentile or Threshold."
+            f"PatientPruner cannot wrap {wrapped.name}, which decides at only a few evaluations, "
+            "when patience has rarely run out. Wrap Median, Percentile or Threshold."
         )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)

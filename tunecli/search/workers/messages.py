@@ -198,6 +198,6 @@ def _how_it_ended(exit_code: int | None) -> str:
 
 
 Ended = Finished | BaselineScored | Suspended
-"""The ends of a job in a worker that lives."""
+"""How a job ends if its worker lives on."""
 
 Event = Evaluated | Resumed | Ended | Notice | CodeLoaded | WorkerDied | DataReady

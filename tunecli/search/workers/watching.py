@@ -22,13 +22,13 @@ from tunecli.training.outcome.evaluation import TrialResult
 from tunecli.training.outcome.failure_reasons import TIMEOUT
 
 PAUSE = 0.25
-"""Smallest number of seconds between two looks."""
+"""Shortest time between two checks, in seconds."""
 
 LONGEST = 1.0
-"""Largest number of seconds that count between two looks."""
+"""Most seconds that are counted between two checks."""
 
 LAG = 10.0
-"""Seconds. A process with much memory ends visibly a while after the kernel has counted it."""
+"""Seconds from the kernel's count of a kill until the end of a large process is seen."""
 
 _COUNT = re.compile(r"^oom_kill (\d+)$", re.MULTILINE)
 

@@ -96,8 +96,8 @@ class AllowedCode:
                 paths = [path for path in (Path(option), folder / option) if path.is_file()]
                 if not paths:
                     raise UserCodeError(
-                        f"--code {option}: this file does not exist, neither in the current "
-                        "folder nor in the study file's folder."
+                        f"--code {option}: this file exists neither in the current folder "
+                        "nor in the study file's folder."
                     )
                 files[paths[0].resolve()] = _hash(paths[0].resolve(), option)
             elif _package(option) is not None:

@@ -148,7 +148,7 @@ def _check_replaceable(key: str, data: Any, at: Path, grammar: Grammar) -> None:
     if key not in _IN_VARIANTS:
         parts = listed([*_IN_VARIANTS[1:], "data.scale", "data.augment"])
         fixed = ("study", "seed", "validation", "objective", "metrics", "search", "variant")
-        reason = "every trial shares it." if key in fixed else unknown_key(key, [*_IN_VARIANTS])
+        reason = f"all trials share {key}." if key in fixed else unknown_key(key, [*_IN_VARIANTS])
         grammar.problems.add(at, f"a variant can replace only {parts}: {reason}", of_key=True)
     elif key == "data":
         if not isinstance(data, dict):
@@ -160,6 +160,6 @@ def _check_replaceable(key: str, data: Any, at: Path, grammar: Grammar) -> None:
                 continue
             reason = unknown_key(name, ["scale", "augment"])
             if name in DataSettings.model_fields:
-                reason = "every trial shares this."
+                reason = f"all trials share {name}."
             message = f"a variant can replace only {_OF_DATA}: {reason}"
             grammar.problems.add((*at, name), message, of_key=True)

@@ -170,8 +170,8 @@ def _evaluation_count(config: TrialConfig) -> Iterator[Conflict]:
         return
     least = length / _MOST_EVALUATIONS
     message = (
-        f"a trial has at most {_MOST_EVALUATIONS:,} evaluations, but {length:,} {unit} with one "
-        f"every {every:g} would have {length / every:,.0f}. "
+        f"a trial has at most {_MOST_EVALUATIONS:,} evaluations, but {length:,} {unit} with "
+        f"eval_every {every:g} would have {length / every:,.0f}. "
         f"Write eval_every: {math.ceil(least) if least > 1 else f'{least:g}'} or more."
     )
     both: tuple[Path, Path] = (("training", "eval_every"), ("training", unit))

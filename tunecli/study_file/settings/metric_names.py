@@ -53,7 +53,7 @@ class MetricInfo:
 
 
 _NO_TIME = 1e-12
-"""Seconds, less than any computation takes."""
+"""Seconds; any computation takes longer."""
 
 _AVERAGE: Mapping[str, MetricArgument] = {"average": ("macro", "micro", "weighted")}
 _OF_AUC = {"average": ("macro", "weighted")}

@@ -117,7 +117,7 @@ Size = Annotated[
 
 
 LONGEST = 10 * 365 * 24 * 3600
-"""Ten years in seconds, since clocks cannot wait for ever."""
+"""Ten years in seconds, since timers have a longest wait."""
 
 DURATION = r" *(?:([0-9.]+h) *)?(?:([0-9.]+m) *)?([0-9.]+s)?"
 """Pattern of a duration; runs of spaces cannot overlap, so many spaces are matched in one pass."""

@@ -80,7 +80,7 @@ class DataSettings(Settings):
     folder of class folders, a torchvision dataset, or a function of your own.
     """
     arguments: Annotated[dict[str, Any], OnlyFor(("code",))] = {}
-    """arguments of a function that is the source; they can also be written below its name."""
+    """arguments of the source function; they can also be written below its name."""
     test: Annotated[Annotated[float, Field(ge=0, lt=1)] | str | None, Off(0.0)] = None
     """the rows to hold out from the search: a share of the rows, 0 for none, or a second file.
     Default: the source's own test split, or 0.2.
@@ -158,7 +158,7 @@ class ValidationSettings(Settings):
     """
 
     folds: Annotated[int, Field(ge=2, le=MOST_FOLDS)] | None = None
-    """number of parts of the rows; each part validates once."""
+    """number of parts to split the rows into; each part is validated on once."""
     repeats: Annotated[int, Field(ge=1, le=MOST_FOLDS)] = 1
     """how many times to repeat the folds, each time with different parts."""
     holdout: Fraction | None = None
@@ -228,8 +228,8 @@ class TrainingSettings(Settings):
     accumulate: Positive = 1
     """number of batches whose gradients are combined in one optimizer step."""
     micro_batch: Positive | Literal["auto"] | None = None
-    """rows per pass through the model, if a whole batch does not fit into memory; their gradients
-    are summed. auto halves it when memory runs out.
+    """rows per pass through the model, if a whole batch does not fit into memory; the gradients of
+    the passes are summed. auto halves the rows when memory runs out.
     """
     l1: Amount = 0.0
     """factor of the sum of absolute weights (without biases and norms) in the loss."""
@@ -279,7 +279,7 @@ class PruneSettings(Settings):
     amount: Annotated[float, Field(ge=0, lt=1)]
     """share of the weights."""
     scope: Literal["global", "layer"] = "global"
-    """whether to compare the weights of all layers (global) or within each (layer)."""
+    """whether weights are compared across all layers (global) or within each (layer)."""
 
 
 class StructuredSettings(Settings):
@@ -354,7 +354,7 @@ class SearchSettings(Settings):
     parallel: Annotated[Positive, _SEARCH] = 8
     """largest number of trials at once; trial n is suggested from trials 0 … n - parallel."""
     order: Annotated[Literal["exact", "free"], _SEARCH] = "exact"
-    """exact (the same table for any number of jobs) or free (uses every result so far)."""
+    """exact (equal results for any number of jobs) or free (uses every result so far)."""
     attempts: Annotated[Positive, _BUDGET] = 3
     """number of times to run a trial whose worker dies."""
     baselines: Annotated[bool, _BUDGET] = True

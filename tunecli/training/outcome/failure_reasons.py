@@ -14,7 +14,7 @@ TIMEOUT = "timeout"
 WORKER_DIED = "worker died"
 
 _NUMBER = re.compile(r"\d+(?:,\d{3})*(?:\.\d+)?(?:e[+-]?\d+)?(?: (?:[KMG]?B|[mµ]?s)\b)?")
-"""As costs are written, with their unit."""
+"""A number as in costs, with any unit."""
 
 
 def says_out_of_memory(reason: str) -> bool:

@@ -79,7 +79,7 @@ def _in_words(constraint: Constraint, measured: float) -> str:
         return f"{label(constraint.metric)} is {NOT_DEFINED}, so it violates its limit"
     is_above = constraint.max is not None and measured > constraint.max
     limit = constraint.max if is_above else constraint.min
-    assert limit is not None, "one of the two is violated"
+    assert limit is not None, "min or max is violated"
     side = "above" if is_above else "below"
     return (
         f"{label(constraint.metric)} of {with_unit(name, measured)} is {side} "

@@ -19,10 +19,10 @@ from tunecli.training.models import user_parts
 NO_FACTORS: Mapping[Tensor, float] = {}
 
 RATE_FACTOR = "rate_factor"
-"""Key in a parameter group of its factor on the learning rate, which schedules respect."""
+"""Key in a parameter group for its learning-rate factor, which schedules respect."""
 
 FUSED_DEVICES = ("cpu", "cuda")
-"""Devices on which every optimizer with a fused kernel has it."""
+"""Devices that every optimizer's fused kernel supports."""
 
 
 def build_optimizers(

@@ -17,7 +17,7 @@ Fit = Callable[..., Any]
 Message = tuple[Literal["report", "end", "error"], Any]
 
 PATIENCE = 5.0
-"""Seconds that a training has to end after it is stopped."""
+"""Seconds that a stopped training is given to end."""
 
 
 class Report(NamedTuple):

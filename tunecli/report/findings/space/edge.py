@@ -129,7 +129,7 @@ def _stays(beyond: Rule, crowd: Crowd) -> Finding:
         figures={"boundaries": [rule_figures(beyond)]},
         parameters=(beyond.parameter,),
         trials=crowd.trials,
-        advice="training.clip_norm: 1.0 or training.warmup: 0.1 may allow values beyond",
+        advice="training.clip_norm: 1.0 or training.warmup: 0.1 may allow values beyond that",
     )
 
 

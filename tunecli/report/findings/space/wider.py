@@ -19,7 +19,7 @@ from tunecli.study_file.catalogue.value_types import Interval
 from tunecli.study_file.settings.ranges import IntRange
 
 FAR, NEAR = 10.0, 3.0
-"""Largest factor by which a bound moves, and that where the gain is within the noise."""
+"""Largest factors by which a bound moves: in general, and where the gain is within the noise."""
 
 _WIDER = 0.5  # extension as a share of the range's width, on its scale
 _WHOLE = (2.0, 4.0)  # smallest and largest factor for whole numbers on a log scale

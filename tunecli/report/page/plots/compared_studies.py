@@ -19,7 +19,7 @@ def best_so_far_plot(comparison: Comparison) -> Plot:
     studies = [one for one in comparison.contenders if one.best is not None]
     return Plot(
         "Best so far",
-        f"Best {wording.plain(comparison.metric)} so far over trials, for {len(studies)} studies.",
+        f"Best {wording.plain(comparison.metric)} so far, by trial, for {len(studies)} studies.",
         [_line(one, index) for index, one in enumerate(studies)],
         plot_layout(
             xaxis=trial_axis(),

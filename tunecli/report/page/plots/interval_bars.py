@@ -11,7 +11,7 @@ from tunecli.database.records import StudyRecord, TrialRecord
 from tunecli.report.analysis.importance import Importance
 from tunecli.report.analysis.importance_intervals import N_RESAMPLES, ImportanceInterval
 from tunecli.report.findings.evidence.evidence import Baseline, Evidence, TestScore
-from tunecli.report.findings.space.isolation import Branch, Isolation
+from tunecli.report.findings.space.losing_options import Branch, Isolation
 from tunecli.report.page.plots.plot import Plot, Trace, axis, dot_trace, plot_layout, text
 from tunecli.report.phrases import wording
 from tunecli.study_file.text.counts import count
@@ -164,7 +164,7 @@ def _isolation_plot(study: StudyRecord, one: Isolation) -> Plot:
     if one.n_trials:
         note += (
             f" Dot with a 95 % interval: the best score to expect from half of {one.n_trials} "
-            "trials, the same number for each option."
+            "trials of each option."
         )
     best = max if study.direction == "maximize" else min
     first = best((b for b in one.branches if b.best is not None), key=lambda b: b.best or 0.0)

@@ -78,5 +78,5 @@ def _description(
     ends = [f"{wording.score(best[end].values[0])} at {costs[end]}" for end in (0, -1)]
     return (
         f"{count(len(best), 'trial')} on the Pareto front, from {first} {ends[0]} to "
-        f"{ends[1]} of {wording.plain(objective.metric)}."
+        f"{ends[1]} ({wording.plain(objective.metric)})."
     )

@@ -8,7 +8,7 @@ from planted_studies import Plant, planted
 
 from tunecli.database.records import StudyRecord, TrialRecord
 from tunecli.report.findings.evidence.evidence import Evidence
-from tunecli.report.findings.space.isolation import FEWEST_TRIALS, Isolation, isolations
+from tunecli.report.findings.space.losing_options import FEWEST_TRIALS, Isolation, isolations
 from tunecli.study_file.settings.ranges import Categories
 
 CHOICE = Categories(("SGD", "AdamW", None))
