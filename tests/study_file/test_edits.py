@@ -111,7 +111,12 @@ def edited(old: str, new: str) -> list[tuple[str, str]]:
             "data.scale: standard → minmax",
             "refused",
         ),
-        ("metrics: [f1]", "metrics: [f1, mcc]", "metrics: [f1] → [f1, mcc]", "refused"),
+        (
+            "metrics: [f1]",
+            "metrics: [f1, mcc]",
+            "metrics: [{f1: {average: macro}}] → [{f1: {average: macro}}, mcc]",
+            "refused",
+        ),
         (
             "metrics: [f1]",
             "objective: {maximize: mcc}\nmetrics: [f1]",
@@ -145,6 +150,7 @@ def test_an_edit_has_one_effect(old: str, new: str, change: str, effect: str) ->
     [
         ("study: a", "study: b"),
         ("metrics: [f1]", "# a comment\nmetrics: [f1]"),
+        ("metrics: [f1]", "metrics: [{f1: {average: macro}}]"),
         ("metrics: [f1]", "metrics: [f1]\nloss: CrossEntropyLoss\nvalidation: {folds: 5}"),
         ("data: {source: digits}", "data: digits"),
         ("trials: 20, sampler: TPE", "sampler: TPESampler, trials: 20"),

@@ -64,7 +64,8 @@ def test_what_differs_is_written() -> None:
         "  early_stopping: {patience: 5}\n"
         "  deterministic: false\n"
         "objective: {maximize: {f1: {average: micro}}}\n"
-        "metrics: [f1]\n"
+        "metrics:\n"
+        "- {f1: {average: macro}}\n"
         "search: {trials: 1}\n"
     )
     assert to_yaml(completed(text).resolve(lambda name, range_: None), "full") in (

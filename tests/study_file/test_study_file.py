@@ -178,7 +178,7 @@ def test_ten_mistakes_are_ten_errors_with_their_lines() -> None:
             "Put a score first",
         ),
         (
-            "objective: [{maximize: f1}, {maximize: {f1: {average: macro}}}]",
+            "objective: [{maximize: {f1: {average: macro}}}, {maximize: {f1: {average: macro}}}]",
             "objective[1]",
             "occurs twice",
         ),
@@ -264,7 +264,7 @@ def test_times(text: str, seconds: float) -> None:
 def test_the_objective_among_the_metrics_is_dropped() -> None:
     study = StudyFile.from_text(QUICK + "metrics: [accuracy, f1]", "a.yaml")
     metrics = study.completed("classification", 1797).metrics
-    assert metrics == (Component(name="f1"),)
+    assert metrics == (Component(name="f1", arguments={"average": "macro"}),)
 
 
 # --set

@@ -86,4 +86,4 @@ def compress(
     if json:
         print_result(compression_table.compression_json(rows, marked))
         return
-    console(stderr=False).print(compression_table.render(rows, marked, record.metric))
+    console(stderr=False).print(compression_table.render(rows, marked, record.title))

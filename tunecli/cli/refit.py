@@ -121,17 +121,17 @@ def results_lines(results: Results) -> list[str]:
     from tunecli.study_file.settings.units import with_unit
     from tunecli.training.compression.recipe import idle_in_words
 
-    spread = _spread(results.fold_scores)
-    lines = [f"search      {results.metric} {with_spread(results.search_mean, spread)}"]
+    spread, metric = _spread(results.fold_scores), results.titled(results.metric)
+    lines = [f"search      {metric} {with_spread(results.search_mean, spread)}"]
     test, costs = results.of_test, results.costs
     if test is None:
         lines.append("test        no rows were held out, so there is no test score")
     else:
         low, high = (_score(end) for end in (test.low, test.high))
         interval = f"(95 %: {low} to {high}, {count(results.n_test, 'row')})"
-        lines.append(f"test        {results.metric} {_score(test.score)} {interval}")
+        lines.append(f"test        {metric} {_score(test.score)} {interval}")
         lines += [
-            f"            {name} is not defined on the test rows"
+            f"            {results.titled(name)} is not defined on the test rows"
             for name, other in results.test.items()
             if not isfinite(other.score)
         ]
@@ -140,7 +140,7 @@ def results_lines(results: Results) -> list[str]:
         text = _score(sum(scores) / len(scores))
         if all(map(isfinite, scores)):
             text = with_spread(sum(scores) / len(scores), _spread(scores))
-        lines.append(f"seeds       {results.metric} {text} over {len(scores)} training runs")
+        lines.append(f"seeds       {metric} {text} over {len(scores)} training runs")
     if results.looks > 1:
         lines.append(f"test set    scored {results.looks} times so far, with models of this study")
     if costs.left_out:

@@ -13,6 +13,7 @@ from tunecli.data.cache.cached_datasets import kept_split
 from tunecli.data.preprocessing.preparation import Prepared, keeps_integers, prepared
 from tunecli.data.preprocessing.scaling import TargetScale
 from tunecli.data.rows.dataset import Dataset, FoldData
+from tunecli.data.rows.positive_class import positive_class
 from tunecli.data.rows.summary import DataSummary
 from tunecli.data.rows.workspace import HERE, Workspace
 from tunecli.data.sources import load_dataset
@@ -83,6 +84,20 @@ class FoldStore:
         weights = self.dataset.weights
         return split if weights is None else split.weighted(weights)
 
+    @cached_property
+    def positive(self) -> int | None:
+        """Index of the positive class; None without two classes.
+
+        Raises:
+            DataError: `data.positive` does not fit the data.
+        """
+        return positive_class(self.dataset, self.split.search_rows, self.settings.positive)
+
+    @property
+    def positive_name(self) -> str | None:
+        """Name of the positive class; None without two classes."""
+        return None if self.positive is None else self.dataset.classes[self.positive]
+
     def folds(
         self,
         scale: Component | None,
@@ -128,6 +143,7 @@ class FoldStore:
             y_valid=self.dataset.y[valid_rows],
             valid_rows=valid_rows,
             n_classes=len(self.dataset.classes),
+            positive=self.positive,
             cat_cardinalities=features.cat_cardinalities,
             train_rows=train_rows,
             train_weights=_training_weights(self.dataset, train_rows),

@@ -119,6 +119,8 @@ class StudyAttributes:
         edits: `{"first_trial", "changes", …}` of every edit of the study file.
         baselines: untuned models on the same folds; empty before they are known. Those without
             scores have a note.
+        metric_titles: what people read instead of the name of a metric, with what it averages:
+            `f1_binary` is `f1 of 'yes'`; None in studies of versions without it.
         learned: what the sampler learned from other studies' trials.
         test_looks: scores of models on the test rows, the newest last.
         code: hash of each of the user's own files and packages at the first trial.
@@ -134,6 +136,7 @@ class StudyAttributes:
     environment: Mapping[str, Any] = field(default_factory=dict)
     edits: tuple[StoredEdit, ...] = ()
     baselines: tuple[Baseline, ...] = ()
+    metric_titles: Mapping[str, str] | None = None
     learned: tuple[Learned, ...] = ()
     test_looks: tuple[StoredLook, ...] = ()
     code: Mapping[str, str] = field(default_factory=dict)

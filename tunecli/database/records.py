@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from functools import cache, cached_property
 from typing import Any, Literal, get_args
 
+from pydantic import ValidationError
 from sqlalchemy import Connection, Row
 
 from tunecli.database import queries
@@ -28,8 +29,9 @@ from tunecli.database.attributes import (
 from tunecli.database.curves import Curve, read_curves, read_mean_curves
 from tunecli.database.urls import display_url
 from tunecli.errors import DatabaseError, StudyFileError, StudyNotFoundError
+from tunecli.study_file.settings.metric_names import titles
 from tunecli.study_file.settings.ranges import Categories, FloatRange, IntRange, Range, is_gate
-from tunecli.study_file.settings.settings import Direction
+from tunecli.study_file.settings.settings import Direction, TrialConfig
 from tunecli.study_file.text.scalars import Scalar
 from tunecli.training.outcome.evaluation import Outcome
 
@@ -112,6 +114,26 @@ class StudyRecord(StudyAttributes):
     def objectives(self) -> tuple[RecordedObjective, ...]:
         """All objectives, the first one first."""
         return (RecordedObjective(self.metric, self.direction), *self.further_objectives)
+
+    @cached_property
+    def titles(self) -> Mapping[str, str]:
+        """What people read instead of a metric's name, with its average: `f1 of 'yes'`."""
+        if self.metric_titles is not None:
+            return self.metric_titles
+        config = next((trial.config for trial in self.trials if trial.config), None)
+        try:
+            return titles(TrialConfig.model_validate_json(json.dumps(config)))
+        except ValidationError:  # of another program, or without trials
+            return {}
+
+    def titled(self, metric: str) -> str:
+        """Return what people read instead of a metric's name."""
+        return self.titles.get(metric, metric)
+
+    @property
+    def title(self) -> str:
+        """The (first) objective for people."""
+        return self.titled(self.metric)
 
     @cached_property
     def gates(self) -> Mapping[str, Scalar]:

@@ -55,7 +55,7 @@ def _data(facts: Manifest, summary: DataSummary) -> Iterator[str]:
     if summary.target:
         yield f"Target: {_plain(summary.target)}."
     if facts.classes:
-        yield f"Classes: {_listed(facts.classes)}."
+        yield f"Classes: {_listed(facts.classes)}.{_positive(facts)}"
     if facts.columns:
         names = [column.source for column in facts.columns if column.is_first]
         yield f"Columns: {_listed(names)}."
@@ -67,8 +67,13 @@ def _data(facts: Manifest, summary: DataSummary) -> Iterator[str]:
         yield "\n".join(f"- {_plain(note)}" for note in summary.notes)
 
 
+def _positive(facts: Manifest) -> str:
+    positive = facts.config.data.positive
+    return f" {_code(positive)} is the positive class." if positive is not None else ""
+
+
 def _scores(results: Results, summary: DataSummary) -> Iterator[str]:
-    name = results.metric
+    name = _plain(results.titled(results.metric))
     if results.fold_scores:
         spread = f" ± {stdev(results.fold_scores):.4g}" if len(results.fold_scores) > 1 else ""
         yield (
@@ -81,17 +86,19 @@ def _scores(results: Results, summary: DataSummary) -> Iterator[str]:
         return
     lines = ["| on the test rows | score | 95 % interval |", "| --- | --- | --- |"]
     for metric, score in results.test.items():
-        lines.append(f"| {metric} | {_score(score.score)} | {_interval(score)} |")
+        lines.append(
+            f"| {_plain(results.titled(metric))} | {_score(score.score)} | {_interval(score)} |"
+        )
     yield "\n".join(lines)
     for metric, score in results.test.items():
         if not math.isfinite(score.score):
             needed = metric_needs(metric)
             why = f"it needs {needed}" if needed else "it gave no finite number"
-            yield f"{metric} is not defined on the test rows: {why}."
+            yield f"{_plain(results.titled(metric))} is not defined on the test rows: {why}."
     rows = count(results.n_test, "test row")
     yield f"The intervals are bootstrap intervals over the {rows}."
     if len(results.seeds) > 1:
-        scores = [seed.scores[name] for seed in results.seeds]
+        scores = [seed.scores[results.metric] for seed in results.seeds]
         yield (
             f"Trained with {len(scores)} seeds: {name} {_mean_of(scores)}. "
             "This model has the first seed, not the one with the best score."

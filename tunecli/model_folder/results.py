@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from tunecli.model_folder.format.folder import weight_files
 from tunecli.model_folder.format.model import Model
 from tunecli.model_folder.refitting import Refitted, RefitTrial
 from tunecli.model_folder.score_interval import Predicted, ScoreInterval, bootstrap_intervals
-from tunecli.study_file.settings.metric_names import label, prediction_metrics
+from tunecli.study_file.settings.metric_names import label, prediction_metrics, titles
 from tunecli.study_file.settings.settings import TrialConfig
 from tunecli.training.compression.costs import Latency, latency, macs, share_of_zeros
 from tunecli.training.step.losses import Predictions
@@ -72,6 +72,7 @@ class Results:
         residuals: quantiles of prediction minus truth, by share; None for classification.
         looks: how often the study's test set was looked at, this time included.
         costs: costs of the model.
+        titles: what people read instead of the name of a metric, with what it averages.
     """
 
     metric: str
@@ -86,6 +87,11 @@ class Results:
     residuals: dict[str, float] | None
     looks: int
     costs: ModelCosts
+    titles: dict[str, str] = field(default_factory=dict)
+
+    def titled(self, metric: str) -> str:
+        """Return what people read instead of the name of a metric."""
+        return self.titles.get(metric, metric)
 
     @property
     def of_test(self) -> ScoreInterval | None:
@@ -133,6 +139,7 @@ def results_of(
         residuals=residuals,
         looks=looks,
         costs=costs_of_model(first.model, store),
+        titles=titles(config),
     )
 
 
@@ -147,7 +154,7 @@ def _scores_of(
 
 def _on_test(store: FoldStore, y: NDArray[np.generic], predictions: Predictions) -> Predicted:
     dataset, weights = store.dataset, store.dataset.weights_of(store.split.test_rows)
-    return Predicted(dataset.task, y, predictions, len(dataset.classes), weights)
+    return Predicted(dataset.task, y, predictions, len(dataset.classes), weights, store.positive)
 
 
 def residual_quantiles(y: NDArray[np.generic], values: Predictions) -> dict[str, float]:

@@ -41,6 +41,7 @@ class Predicted:
     predictions: NDArray[np.floating]
     n_classes: int
     weights: NDArray[np.float64] | None = None
+    positive: int | None = None
 
     def at(self, rows: NDArray[np.int64]) -> Predicted:
         """Return some of the rows; a row may occur several times."""
@@ -66,7 +67,13 @@ class Predicted:
 
     def _measure(self, metrics: Sequence[Component]) -> dict[str, float]:
         return measure(
-            metrics, self.task, self.y_true, self.predictions, self.n_classes, self.weights
+            metrics,
+            self.task,
+            self.y_true,
+            self.predictions,
+            self.n_classes,
+            self.weights,
+            self.positive,
         )
 
 

@@ -158,10 +158,11 @@ def _closest(measured: Sequence[Mapping[str, float]], limit: CostLimit) -> str:
 
 
 def _measured(study: StudyRecord, trial: TrialRecord) -> dict[str, float]:
-    """Return all measured values of a complete trial by name."""
+    """Return all measured values of a complete trial by name; `f1` is also that of `f1_binary`."""
     known = {"n_weights": float(trial.n_weights)} if trial.n_weights is not None else {}
     values = zip((one.metric for one in study.objectives), trial.values, strict=False)
-    return known | dict(trial.metrics) | dict(values)
+    known |= dict(trial.metrics) | dict(values)
+    return {name.removesuffix("_binary"): value for name, value in known.items()} | known
 
 
 def _refuse_unmeasured(

@@ -9,7 +9,6 @@ from tunecli.search.events.events import BaselinesScored, Notice, SearchEvent
 from tunecli.search.workers.executor import Executor
 from tunecli.search.workers.messages import BaselineJob, BaselineScored, WorkerDied
 from tunecli.study_file.settings.source_kinds import NO_SOURCE
-from tunecli.study_file.space.walk import first_value
 from tunecli.study_file.study_file import Study
 from tunecli.training.outcome.evaluation import BASELINES, Baseline
 from tunecli.training.outcome.failure_reasons import WORKER_DIED
@@ -52,7 +51,7 @@ class Baselines:
         """Submit jobs for the missing baselines."""
         if not self._lacking:
             return
-        config = self._study.resolve(lambda _, range_: first_value(range_))
+        config = self._study.first_config
         for number, name in enumerate(self._lacking, start=1):
             self._running[-number] = name
             self._executor.submit(BaselineJob(-number, name, config))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from tunecli.search.suggest.enumeration import Point
 from tunecli.search.workers.messages import DataReady
 from tunecli.study_file.catalogue.code_hashes import changed_files
 from tunecli.study_file.edits import Change, changes
-from tunecli.study_file.settings.metric_names import label
+from tunecli.study_file.settings.metric_names import label, titles
 from tunecli.study_file.settings.settings import Objective
 from tunecli.study_file.study_file import Study, StudyFile
 from tunecli.study_file.text.counts import count
@@ -93,7 +93,9 @@ class StoredStudy:
             assert stored.parallel > 0
             _refuse_default_test(study, summary)
             return cls(
-                study=study.completed(summary.task, summary.n_rows, summary.given),
+                study=study.completed(
+                    summary.task, summary.n_rows, summary.given, summary.positive
+                ),
                 summary=summary,
                 attributes=stored,
                 edits=[_edit(entry) for entry in database.attribute("edits", [])],
@@ -109,9 +111,15 @@ class StoredStudy:
             trial.outcome is not None for trial in self.trials
         )
 
+    def as_scored(self, summary: DataSummary) -> DataSummary:
+        """Return a new summary of the same data, scored as the study's first trial was."""
+        before = self.summary
+        return replace(summary, guess=before.guess, positive=before.positive)
+
     def changes_to(self, study: StudyFile) -> tuple[Change, ...]:
         """Return how `study` differs from the stored study."""
-        completed = study.completed(self.summary.task, self.summary.n_rows, self.summary.given)
+        known = self.summary
+        completed = study.completed(known.task, known.n_rows, known.given, known.positive)
         return changes(self.study, completed)
 
     def refuse_unless_same(self, study: StudyFile) -> None:
@@ -221,6 +229,7 @@ def create_study(
             "summary": described.summary,
             "objective": stored_objective(study.objective),
             "objectives": [stored_objective(objective) for objective in study.objectives],
+            "metric_titles": titles(study.first_config),
             "start_with": list(start_with),
             "learned": list(learned),
             "parallel": study.search.parallel,

@@ -44,7 +44,7 @@ from tunecli.search.workers.executor import EXECUTORS, Executor
 from tunecli.search.workers.machine import default_jobs, git_commit
 from tunecli.search.workers.messages import DataReady, FirstTask, WorkerDied
 from tunecli.study_file.catalogue.allowed_code import AllowedCode
-from tunecli.study_file.settings.metric_names import label
+from tunecli.study_file.settings.metric_names import label, titles
 from tunecli.study_file.settings.settings import SearchSettings
 from tunecli.study_file.study_file import Study, StudyFile
 
@@ -168,7 +168,9 @@ class Search:
         assert summary is not None
         if stored is not None:
             stored.refuse_other_data(summary)
-        return self._study.completed(summary.task, summary.n_rows, summary.given)
+        if stored is not None:  # a study of an earlier version has no positive class
+            summary = stored.summary
+        return self._study.completed(summary.task, summary.n_rows, summary.given, summary.positive)
 
     def _drive(
         self,
@@ -183,7 +185,7 @@ class Search:
         history = stored.trials if stored else []
         learned = tuple(map(str, database.attributes().learned))
         yield self._started(study, self._executor.n_workers, history, edits.news, learned)
-        yield DataDescribed(described.summary)
+        yield DataDescribed(stored.as_scored(described.summary) if stored else described.summary)
         if stored is not None:
             yield from _not_comparable(stored, described)
         self._driver = self._make_driver(study, database, self._executor, history, edits)
@@ -264,6 +266,7 @@ class Search:
             learned=learned,
             has_pruner=study.search.pruner is not None,
             gates=study.gates,
+            titles=titles(study.first_config),
             further_objectives=tuple(
                 (label(objective.metric), objective.direction)
                 for objective in study.objectives[1:]

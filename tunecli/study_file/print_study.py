@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from tunecli.study_file.read.read_sections import SECTIONS, Sections
+from tunecli.study_file.settings.metric_names import with_average
 from tunecli.study_file.settings.setting_types import OnlyFor, mark
 from tunecli.study_file.settings.settings import (
     WITHOUT,
@@ -108,10 +110,30 @@ def to_yaml(config: TrialConfig, name: str, header: str = "") -> str:
         component = getattr(config, section)
         file[section] = None if component == WITHOUT else component_data(component)
     file["compression"] = file["compression"] or None
-    file |= goal_sections(config)
+    file |= goal_sections(_with_averages(config))
     file["search"] = {"trials": 1}
     comment = "".join(f"# {line}".rstrip() + "\n" for line in header.splitlines())
     return comment + to_text({key: file[key] for key in SECTIONS if file.get(key) is not None})
+
+
+def _with_averages(config: TrialConfig) -> TrialConfig:
+    """Return a configuration whose metrics say their average.
+
+    One of an earlier version does not, and means `macro`, which is not every default today.
+    """
+    if config.train is not None:
+        return config
+    said = partial(with_average, of_two=False)
+    objective, *further = (
+        one.model_copy(update={"metric": said(one.metric)}) for one in config.objectives
+    )
+    return config.model_copy(
+        update={
+            "objective": objective,
+            "further_objectives": tuple(further),
+            "metrics": tuple(map(said, config.metrics)),
+        }
+    )
 
 
 def _data(data: DataSettings) -> Any:

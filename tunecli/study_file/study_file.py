@@ -12,6 +12,7 @@ from tunecli.errors import DataError, Problem, StudyFileError, TunecliError
 from tunecli.files.small import read_small
 from tunecli.study_file.catalogue.allowed_code import NO_CODE, AllowedCode
 from tunecli.study_file.check_space import check_space, of_data, trial_config, with_loss
+from tunecli.study_file.complete_metrics import complete_metrics, named_twice
 from tunecli.study_file.print_study import study_data
 from tunecli.study_file.read import defaults
 from tunecli.study_file.read.overrides import with_overrides
@@ -133,27 +134,34 @@ class StudyFile(Sections):
         """
         return walk.optional_ranges(self.tree)
 
-    def completed(self, task: Task, n_rows: int, given: Collection[str] = ()) -> Study:
+    def completed(
+        self,
+        task: Task,
+        n_rows: int,
+        given: Collection[str] = (),
+        positive: str | None = None,
+    ) -> Study:
         """Return the study with defaults that depend on the data: loss, objective, validation.
 
         Args:
             n_rows: number of rows of the whole data set.
             given: splits of the data itself, unless the file sets them: `test`, `validation`.
+            positive: the positive class, by default that of the file; None without two classes,
+                and for studies of versions whose metrics were averages over both.
 
         Raises:
             StudyFileError: something does not fit the task.
         """
-        objectives = self.objectives or (defaults.objective(task),)
-        optimized = [one.metric for one in objectives]
         written = {one.name: getattr(self, one.name) for one in fields(self)}
         completed: dict[str, Any] = {
             "task": task,
             "tree": with_loss(self.tree, task),
-            "shared_data": defaults.with_data_defaults(self.shared_data, given),
+            "shared_data": defaults.with_data_defaults(self.shared_data, given, positive),
             "validation": defaults.validation(self.validation, n_rows, given),
-            "objectives": objectives,
-            "metrics": tuple(m for m in self.metrics if m not in optimized),
+            **complete_metrics(self, task, of_two=positive is not None),
         }
+        if mistakes := [*named_twice(completed["named_metrics"])]:
+            raise self.error(mistakes)
         study = Study(**written | completed)
         if self.task != task:  # otherwise `from_text` has checked it
             _, problems = _document(self.text, self.file, self.overrides)
@@ -250,6 +258,11 @@ class Study(StudyFile):
     def objective(self) -> Objective:
         """The first objective; the curve, the best evaluation and early stopping follow it."""
         return self.objectives[0]
+
+    @property
+    def first_config(self) -> TrialConfig:
+        """The configuration of a trial that has the first value of every range."""
+        return self.resolve(lambda _, range_: first_value(range_))
 
     def resolve(self, suggest: Suggest) -> TrialConfig:
         """Return a trial's configuration.

@@ -215,7 +215,13 @@ class FoldTraining:
         objective, *others = wanted = prediction_metrics(self._config)
         fold = self.fold
         values = measure(
-            wanted, fold.task, self._y_valid, predictions, fold.n_classes, fold.valid_weights
+            wanted,
+            fold.task,
+            self._y_valid,
+            predictions,
+            fold.n_classes,
+            fold.valid_weights,
+            fold.positive,
         )
         metrics = {label(metric): values[label(metric)] for metric in others}
         return predictions, values[label(objective)], metrics

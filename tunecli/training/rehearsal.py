@@ -179,7 +179,10 @@ def _try_metric(metric: Component, fold: FoldData) -> None:
     predictions = y if fold.task == "regression" else np.eye(fold.n_classes, dtype=np.float32)[y]
     name = label(metric)
     try:
-        float_of(measure([metric], fold.task, y, predictions, fold.n_classes)[name], name)
+        values = measure(
+            [metric], fold.task, y, predictions, fold.n_classes, positive=fold.positive
+        )
+        float_of(values[name], name)
     except NoScoreError as error:
         raise TunecliError(f"{error.reason.removeprefix('error: ')}.") from None
 

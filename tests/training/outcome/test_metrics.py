@@ -23,9 +23,14 @@ from tunecli.study_file.settings.metric_names import (
     metric_needs,
 )
 from tunecli.study_file.settings.settings import Component, Task
-from tunecli.training.outcome.metrics import constant, measure, why_undefined
+from tunecli.training.outcome import metrics as own
 
 Arrays = tuple[np.ndarray, np.ndarray]
+
+POSITIVE = 1
+measure = partial(own.measure, positive=POSITIVE)
+why_undefined = partial(own.why_undefined, positive=POSITIVE)
+constant = partial(own.constant, positive=POSITIVE)
 
 
 def _variants(task: str) -> list[Component]:
@@ -58,6 +63,9 @@ def _sklearn(metric: Component, y: np.ndarray, p: np.ndarray) -> float:
     """The same metric by scikit-learn, with all columns of `p` as labels."""
     labels, predicted = np.arange(p.shape[1]), p.argmax(1)
     average = metric.arguments.get("average", "macro")
+    is_class = y[:, None] == labels
+    if average == "binary":  # one class against the rest
+        return _sklearn_of_one(metric, y == POSITIVE, predicted == POSITIVE, p[:, POSITIVE])
     shared: dict[str, Any] = {"labels": labels, "average": average, "zero_division": 0.0}
     by_name: dict[str, Callable[[], float]] = {
         "accuracy": lambda: reference.accuracy_score(y, predicted),
@@ -83,12 +91,28 @@ def _sklearn(metric: Component, y: np.ndarray, p: np.ndarray) -> float:
         "cohen_kappa": lambda: reference.cohen_kappa_score(
             y, predicted, weights=metric.arguments["weights"], labels=labels
         ),
+        "average_precision": lambda: reference.average_precision_score(
+            is_class, p, average=average
+        ),
         "log_loss": lambda: reference.log_loss(y, p, labels=labels),
         "mcc": lambda: reference.matthews_corrcoef(y, predicted),
     }
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of classes without rows
         return float(by_name[metric.name]())
+
+
+def _sklearn_of_one(
+    metric: Component, y: np.ndarray, predicted: np.ndarray, score: np.ndarray
+) -> float:
+    """A metric of the positive class alone, by scikit-learn."""
+    if metric.name == "average_precision":
+        return float(reference.average_precision_score(y, score))
+    beta = metric.arguments.get("beta", 1)
+    precision, recall, f, _ = reference.precision_recall_fscore_support(
+        y, predicted, beta=beta, average="binary", zero_division=0.0
+    )
+    return float({"precision": precision, "recall": recall}.get(metric.name, f))
 
 
 @pytest.mark.parametrize("metric", _variants("classification"), ids=label)
@@ -101,7 +125,7 @@ def test_classification_is_scikit_learns(metric: Component, n_classes: int) -> N
 
 
 @pytest.mark.parametrize(
-    "metric", [m for m in _variants("classification") if m.name != "roc_auc"], ids=label
+    "metric", [m for m in _variants("classification") if not metric_needs(label(m))], ids=label
 )
 def test_a_class_without_rows_counts_as_in_scikit_learn(metric: Component) -> None:
     y, p = _classification(50, 5, seed=0, classes_present=3)
@@ -165,6 +189,50 @@ def test_roc_auc_without_rows_of_a_class_is_nan() -> None:
     assert math.isnan(measure(auc, "classification", one_class, p, 2)["roc_auc"])
     y, p = _classification(30, 4, 0, classes_present=3)
     assert math.isnan(measure(auc, "classification", y, p, 4)["roc_auc"])
+
+
+def test_average_precision_needs_rows_of_the_classes_that_it_scores() -> None:
+    y, p = _classification(30, 4, 0, classes_present=3)
+    variants = [m for m in _variants("classification") if m.name == "average_precision"]
+    values = measure(variants, "classification", y, p, 4)
+    assert {name for name, value in values.items() if math.isnan(value)} == {
+        "average_precision",
+        "average_precision_weighted",
+    }
+    of_nobody = own.measure(variants, "classification", y, p, 4, positive=3)
+    assert math.isnan(of_nobody["average_precision_binary"])
+    why = own.why_undefined(variants[-1], y, ["a", "b", "c", "d"], positive=3)
+    assert why == "class 'd' has no rows, but average_precision of it needs some"
+
+
+@given(st.integers(0, 10_000))
+@settings(max_examples=50, deadline=None)
+def test_average_precision_with_weights_and_ties_is_scikit_learns(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    n, n_classes = int(rng.integers(2, 60)), int(rng.integers(2, 5))
+    y = np.append(np.arange(n_classes), rng.integers(0, n_classes, n))
+    p = rng.dirichlet(np.ones(n_classes), len(y)).round(1)
+    weights = rng.integers(1, 4, len(y)).astype(float)
+    for average in ("macro", "micro", "weighted"):
+        metric = Component(name="average_precision", arguments={"average": average})
+        ours = measure([metric], "classification", y, p, n_classes, weights)[label(metric)]
+        truth = y[:, None] == np.arange(n_classes)
+        theirs = reference.average_precision_score(
+            truth, p, average=average, sample_weight=weights
+        )
+        assert ours == pytest.approx(theirs, abs=1e-12)
+
+
+@given(st.integers(0, 10_000), st.sampled_from([0, 1]))
+@settings(max_examples=50, deadline=None)
+def test_swapping_the_classes_swaps_the_positive_one(seed: int, positive: int) -> None:
+    y, p = _classification(40, 2, seed)
+    metrics = [m for m in _variants("classification") if m.arguments.get("average") == "binary"]
+    one = own.measure(metrics, "classification", y, p, 2, positive=positive)
+    other = own.measure(metrics, "classification", 1 - y, p[:, ::-1], 2, positive=1 - positive)
+    has_ties = (p[:, 0] == p[:, 1]).any()  # which go to the first class
+    if not has_ties:
+        assert other == pytest.approx(one, abs=1e-12, nan_ok=True)
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])

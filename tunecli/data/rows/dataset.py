@@ -244,6 +244,7 @@ class FoldData:
         y_mean, y_std: mean and standard deviation of the training targets: original =
             standardized * y_std + y_mean; 0 and 1 if targets are not standardized.
         n_classes: the number of classes; 0 for regression.
+        positive: the index of the positive class; None without two classes.
         cat_cardinalities: the number of codes in each category column of a table whose model
             embeds categories. These are the last columns; code 0 is missing, and 1 is a category
             that the training part lacks. The columns before are numbers.
@@ -271,6 +272,7 @@ class FoldData:
     train_weights: Tensor | None = None
     valid_weights: NDArray[np.float64] | None = None
     targets_need_64_bits: bool = False
+    positive: int | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:

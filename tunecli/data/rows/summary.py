@@ -23,6 +23,8 @@ class DataSummary:
         shape: the shape of one row: (n_features,) or (channels, height, width).
         classes: the class names, in the order of the model's outputs; empty for regression.
         class_counts: rows of each class among the search rows; empty for regression.
+        positive: the class that metrics with `average: binary` score; None without two classes,
+            and in summaries of versions without it, whose metrics are averages over both.
         n_folds: model fits of one trial.
         validation: the folds in words, such as "5 stratified folds".
         guess: score, by metric name, of always guessing the most common class or the mean, fitted
@@ -59,6 +61,7 @@ class DataSummary:
     n_missing: int = 0
     n_dates: int = 0
     first_fingerprint: str = ""
+    positive: str | None = None
 
     def has_content_of(self, other: DataSummary) -> bool:
         """Return whether both have the same content, whichever numerics version made them."""

@@ -25,7 +25,7 @@ from tunecli.files.whole import output, whole_file
 from tunecli.model_folder.exports.exporting import CPU, Exported, export_model, quietly
 from tunecli.model_folder.exports.graph import given_to_graph
 from tunecli.model_folder.format.model import Model
-from tunecli.study_file.settings.metric_names import label
+from tunecli.study_file.settings.metric_names import label, title
 from tunecli.study_file.text.counts import count
 from tunecli.training.outcome.metrics import measure
 
@@ -113,7 +113,8 @@ def to_int8(model: Model, store: FoldStore, path: Path, tolerance: float) -> Int
             )
         sessions = [onnxruntime.InferenceSession(file, providers=CPU) for file in (path, small)]
         before, after = (_scored(session, model, store, scored) for session in sessions)
-        metric = label(model.facts.config.objective.metric)
+        config = model.facts.config
+        metric = title(config.objective.metric, config.data.positive)
         change = Int8(metric, before, after, len(scored))
         _refuse_worse(change, model, tolerance)
         return change
@@ -158,6 +159,7 @@ def _scored(session: Any, model: Model, store: FoldStore, rows: Tensor) -> Score
         predictions.astype(np.float64),
         len(store.dataset.classes),
         store.dataset.weights_of(rows),
+        store.positive,
     )
     times = []
     for _ in range(_CALLS):

@@ -32,7 +32,8 @@ def front(study: StudyRecord) -> Front:
 
 def goal(study: StudyRecord) -> str:
     """Return all objectives as text: `maximize accuracy, minimize size`."""
-    return ", ".join(f"{one.direction} {wording.plain(one.metric)}" for one in study.objectives)
+    goals = (f"{one.direction} {study.titled(one.metric)}" for one in study.objectives)
+    return wording.plain(", ".join(goals))
 
 
 def _counts(trial: TrialRecord, n_objectives: int) -> bool:

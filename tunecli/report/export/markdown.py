@@ -33,7 +33,9 @@ def to_markdown(evidence: Evidence, findings: Sequence[Finding], top: int = 5) -
         top: rows of the table.
     """
     study = evidence.study
-    goal = ", ".join(f"{one.direction} {escaped(one.metric)}" for one in study.objectives)
+    goal = ", ".join(
+        f"{one.direction} {escaped(study.titled(one.metric))}" for one in study.objectives
+    )
     lines = [f"## {escaped(study.name)}: {goal}", ""]
     lines += [*_best(evidence), ""]
     if findings:
@@ -48,7 +50,7 @@ def to_markdown(evidence: Evidence, findings: Sequence[Finding], top: int = 5) -
 
 def comparison_markdown(comparison: Comparison) -> str:
     """Return a table of the studies, the best first."""
-    metric = escaped(comparison.metric)
+    metric = escaped(comparison.title)
     names = ", ".join(escaped(one.study.name) for one in comparison.contenders)
     lines = [f"## {names}: {comparison.direction} {metric}", ""]
     headers = ["study", metric, "trial", "time", "trials"]
@@ -95,8 +97,8 @@ def _best(evidence: Evidence) -> Iterator[str]:
         return
     folds = f" over {len(best.fold_scores)} folds" if best.spread is not None else ""
     score = wording.with_spread(best.value, best.spread)
-    yield f"**{escaped(study.metric)} {score}**{folds}, trial {best.number} ({counts})"
-    for text in undefined_metrics(best, study.curve(best)).values():
+    yield f"**{escaped(study.title)} {score}**{folds}, trial {best.number} ({counts})"
+    for text in undefined_metrics(best, study.curve(best), study.titles).values():
         yield ""
         yield escaped(text)
     params = wording.assignments(best.params, study.gates)
@@ -124,7 +126,7 @@ def _top(evidence: Evidence, top: int) -> Iterator[str]:
         ]
         for trial in trials
     )
-    headers = ["trial", escaped(evidence.study.metric), "time", "parameters"]
+    headers = ["trial", escaped(evidence.study.title), "time", "parameters"]
     yield from _table(headers, ["---:", "---", "---:", "---"], rows)
     if any(trial.number in tied for trial in trials):
         yield ""
@@ -145,7 +147,7 @@ def _front(study: StudyRecord) -> Iterator[str]:
         ]
         for place, trial in enumerate(pareto.trials, 1)
     )
-    headers = ["place", "trial", *map(escaped, names), "parameters"]
+    headers = ["place", "trial", *map(escaped, map(study.titled, names)), "parameters"]
     yield from _table(headers, ["---:", "---:", *("---" for _ in names), "---"], rows)
 
 

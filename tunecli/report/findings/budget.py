@@ -43,7 +43,7 @@ def budget(evidence: Evidence) -> Iterator[Finding]:
     pays = noise is None or gains[MORE[-1]] > noise
     total = len(evidence.study.trials) + MORE[-1]
     gain = score(gains[MORE[-1]], evidence.ranked[0].value)
-    metric = plain(evidence.study.metric)
+    metric = plain(evidence.study.title)
     cost = f" (about {about(seconds * MORE[-1])} of training)" if seconds else ""
     more = f"{MORE[-1]} more trials are expected to improve {metric} by {gain}"
     sentence = f"{more}." if pays else f"{more}, which is less than the noise of the best trial."

@@ -92,7 +92,7 @@ def _underfitting(evidence: Evidence) -> Iterator[Finding]:
     if not crowds:
         return
     name, crowd = min(crowds, key=lambda one: one[1].chance)
-    metric = plain(evidence.study.metric)
+    metric = plain(evidence.study.title)
     yield Finding(
         "advice",
         f"The models underfit: {crowd.n_inside} of the best {crowd.n_good} trials have almost "
@@ -120,7 +120,7 @@ def _overfitting(evidence: Evidence) -> Iterator[Finding]:
     moved = _what_moved_it(evidence)
     sentence = (
         f"{len(overfit)} of the best {len(fits)} trials overfit: their training loss keeps "
-        f"falling while the validation {plain(evidence.study.metric)} gets worse."
+        f"falling while the validation {plain(evidence.study.title)} gets worse."
     )
     if moved:
         name, correlation = moved

@@ -101,7 +101,7 @@ class LiveView:
             case SearchStarted():
                 self._print(search_lines.beginning(event))
             case DataDescribed(summary):
-                self._print(search_lines.summary_lines(summary))
+                self._print(search_lines.summary_lines(summary, self._state.started))
             case BaselinesScored(baselines):
                 self._print(search_lines.baselines(baselines))
             case Notice(text):

@@ -43,7 +43,7 @@ def beginning(started: SearchStarted) -> Iterator[Line]:
     """Yield the study, its objectives and trials, and what was resumed or changed."""
     head = Text(wording.plain(started.study), style="bold")
     objectives = [(started.objective, started.direction), *started.further_objectives]
-    goal = ", ".join(f"{way} {wording.plain(name)}" for name, way in objectives)
+    goal = ", ".join(f"{way} {wording.plain(started.titled(name))}" for name, way in objectives)
     trials = count(started.n_total, "trial")
     if started.n_done:
         trials = f"{_done(started.n_done, started.n_total)} done"
@@ -61,9 +61,10 @@ def beginning(started: SearchStarted) -> Iterator[Line]:
     yield from (notice(f"Changed: {change}") for change in started.changes)
 
 
-def summary_lines(summary: DataSummary) -> Iterator[Line]:
+def summary_lines(summary: DataSummary, started: SearchStarted | None) -> Iterator[Line]:
     """Yield the data, the test set, how a trial is scored, and what guessing scores."""
-    return starmap(labelled, wording.data_lines(summary))
+    titles = started.titles if started else None
+    return starmap(labelled, wording.data_lines(summary, titles=titles))
 
 
 def baselines(scored: Sequence[Baseline]) -> list[Line]:
@@ -84,7 +85,9 @@ def estimate(seconds: float) -> Line:
 
 def finished(trial: TrialFinished, state: SearchState) -> Line:
     """Return one trial in one line, however long: a log has no width."""
-    metric = wording.plain(state.started.objective) if state.started else "value"
+    metric = (
+        wording.plain(state.started.titled(state.started.objective)) if state.started else "value"
+    )
     width = len(str(state.started.n_total)) if state.started else 1
     parts = []
     if trial.value is not None:
@@ -105,7 +108,8 @@ def _further(trial: TrialFinished, state: SearchState) -> list[str]:
     """Return the values of the objectives after the first one."""
     named = state.started.further_objectives if state.started else ()
     pairs = zip(named, trial.values[1:], strict=False)
-    return [f"{wording.plain(name)} {with_unit(name, value)}" for (name, _), value in pairs]
+    titled = state.started.titled if state.started else str
+    return [f"{wording.plain(titled(n))} {with_unit(n, value)}" for (n, _), value in pairs]
 
 
 def ending(state: SearchState, now: float, options: str) -> Iterator[Line]:
@@ -160,7 +164,7 @@ def _best_lines(state: SearchState, started: SearchStarted, best: TrialFinished)
         yield labelled("front", state.front_size)
         yield from _front_lines(state, started)
         return
-    metric = wording.plain(started.objective)
+    metric = wording.plain(started.titled(started.objective))
     score = wording.with_spread(best.value, state.spread(best))
     value = Text(f"{metric} {score}", style="bold green")
     yield labelled("best", Text(f"trial {best.number}, ").append_text(value))
@@ -177,7 +181,10 @@ def _front_lines(state: SearchState, started: SearchStarted) -> Iterator[Line]:
     names = [started.objective, *(name for name, _ in started.further_objectives)]
     for trial in ordered[:_MOST]:
         values = zip(names, trial.values, strict=True)
-        scores = [f"{wording.plain(name)} {wording.metric_text(name, v)}" for name, v in values]
+        scores = [
+            f"{wording.plain(started.titled(name))} {wording.metric_text(name, v)}"
+            for name, v in values
+        ]
         params = " ".join(wording.assignments(trial.params, state.gates))
         yield labelled("", "  ".join([f"trial {trial.number}", *scores, params]))
     if len(ordered) > _MOST:

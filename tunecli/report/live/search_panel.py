@@ -65,7 +65,7 @@ def _counts(state: SearchState) -> Text:
 
 def _running(state: SearchState, started: SearchStarted, n_lines: int) -> list[RenderableType]:
     """Return a bar for each running trial, at most `n_lines` lines."""
-    metric = wording.plain(started.objective)
+    metric = wording.plain(started.titled(started.objective))
     trials = _running_trials(state)
     first = trials if len(trials) <= n_lines else trials[: max(n_lines - 1, 1)]
     grid = _grid()
@@ -103,7 +103,7 @@ def _best(state: SearchState, started: SearchStarted) -> list[RenderableType]:
         return [Text(), Text.assemble(f"{'front':<{LABEL}}", front)]
     if best is None:
         return []
-    metric = wording.plain(started.objective)
+    metric = wording.plain(started.titled(started.objective))
     head = Text.assemble(
         f"{'best':<{LABEL}}",
         (f"{metric} {wording.with_spread(best.value, state.spread(best))}", "bold green"),

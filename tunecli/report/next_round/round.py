@@ -191,7 +191,7 @@ class _Draft:
         best = best_trial(self.study)
         if best is None:
             return words
-        return f"{words}, best {wording.plain(self.study.metric)} {wording.score(best.value)}"
+        return f"{words}, best {wording.plain(self.study.title)} {wording.score(best.value)}"
 
     def _sampler(self, search: dict[str, Any]) -> str:
         """Write the sampler that the style asks for, and return its full name."""

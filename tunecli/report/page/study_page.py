@@ -77,7 +77,9 @@ def _texts(evidence: Evidence) -> dict[str, Any]:
         "figures": _tiles(evidence, best),
         "best": best,
         "best_facts": _best_facts(study, best) if best is not None else [],
-        "data": wording.data_lines(study.summary) if study.summary is not None else [],
+        "data": wording.data_lines(study.summary, titles=study.titles)
+        if study.summary is not None
+        else [],
         "origin": _origin(study),
         "again": config_yaml(study, best) if best is not None else "",
     }
@@ -134,10 +136,10 @@ def said_of(study: StudyRecord, trial: TrialRecord) -> str:
 
 def _said_of(study: StudyRecord, trial: TrialRecord) -> Iterator[str]:
     if trial.value is not None:
-        metric = wording.shortened(wording.plain(study.metric), 30)
+        metric = wording.shortened(wording.plain(study.title), 30)
         yield f"{metric} {wording.with_spread(trial.value, trial.spread)}"
     for objective, value in zip(study.further_objectives, trial.values[1:], strict=False):
-        name = wording.shortened(wording.plain(objective.metric), 30)
+        name = wording.shortened(wording.plain(study.titled(objective.metric)), 30)
         yield f"{name} {wording.metric_text(objective.metric, value)}"
     for assignment in wording.assignments(trial.params, study.gates, 3):
         yield wording.shortened(assignment, 60)
@@ -146,7 +148,7 @@ def _said_of(study: StudyRecord, trial: TrialRecord) -> Iterator[str]:
 
 
 def _best_tile(study: StudyRecord, best: TrialRecord | None) -> tuple[str, str, str]:
-    label = f"best {wording.shortened(wording.plain(study.metric), 24)}"
+    label = f"best {wording.shortened(wording.plain(study.title), 24)}"
     if best is None:
         return label, "–", "no trial is complete yet"
     spread = f"± {wording.score(best.spread, best.value)}" if best.spread is not None else ""
@@ -174,8 +176,8 @@ def _best_facts(study: StudyRecord, best: TrialRecord) -> Iterator[tuple[str, st
         scores = (wording.score(score, best.value) for score in best.fold_scores)
         yield "score of each fold", "  ".join(scores)
     for name, value in best.metrics.items():
-        yield wording.plain(name), wording.metric_text(name, value)
-    for text in undefined_metrics(best, study.curve(best)).values():
+        yield wording.plain(study.titled(name)), wording.metric_text(name, value)
+    for text in undefined_metrics(best, study.curve(best), study.titles).values():
         yield "note", wording.plain(text)
     if best.seconds:
         yield "training", wording.duration(best.seconds)

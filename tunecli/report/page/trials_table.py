@@ -58,7 +58,7 @@ def table_trials(evidence: Evidence) -> list[TrialRecord]:
 
 def table_columns(study: StudyRecord) -> list[TableColumn]:
     """Return what the table shows of each trial."""
-    metric = wording.shortened(wording.plain(study.metric), 24)
+    metric = wording.shortened(wording.plain(study.title), 24)
     metrics = dict.fromkeys(name for trial in study.trials for name in trial.metrics)
     params = _params(study.trials)
     short = wording.short_names(params)
@@ -68,7 +68,9 @@ def table_columns(study: StudyRecord) -> list[TableColumn]:
         TableColumn(metric, "mean over folds", lambda t: _score(t.value)),
         TableColumn("±", "standard deviation over folds", lambda t: _score(t.spread)),
         *(
-            TableColumn(wording.plain(name), "mean over folds", partial(_measured, name))
+            TableColumn(
+                wording.plain(study.titled(name)), "mean over folds", partial(_measured, name)
+            )
             for name in metrics
         ),
         *(

@@ -259,8 +259,16 @@ def sparkline(
     )
 
 
-def data_lines(summary: DataSummary, baselines: Sequence[Baseline] = ()) -> list[tuple[str, str]]:
-    """Return (label, text) on the data, the test set, and how a trial is scored."""
+def data_lines(
+    summary: DataSummary,
+    baselines: Sequence[Baseline] = (),
+    titles: Mapping[str, str] | None = None,
+) -> list[tuple[str, str]]:
+    """Return (label, text) on the data, the test set, and how a trial is scored.
+
+    Args:
+        titles: what people read instead of the name of a metric.
+    """
     if not summary.n_rows:
         source = "provided by the training code"
         return [("data", source), ("validation", plain(summary.validation))]
@@ -274,18 +282,29 @@ def data_lines(summary: DataSummary, baselines: Sequence[Baseline] = ()) -> list
     lines = [
         ("data", f"{plain(summary.source)}: {rows}, {_features(summary)}, {kind}"),
         *([("target", plain(summary.target))] if summary.target else []),
+        *([("positive", positive_text(summary))] if summary.positive is not None else []),
         ("test", test),
         ("validation", plain(summary.validation)),
     ]
     if summary.guess:
         what = "commonest class" if summary.classes else "mean"
         scores = ", ".join(
-            f"{plain(name)} {score(value)}" for name, value in summary.guess.items()
+            f"{plain((titles or {}).get(name, name))} {score(value)}"
+            for name, value in summary.guess.items()
         )
         lines.append(("guessing", f"always the {what}: {scores}"))
     if text := untuned(baselines):
         lines.append(("baselines", text))
     return lines + [("note", plain(note)) for note in summary.notes]
+
+
+def positive_text(summary: DataSummary) -> str:
+    """Return the positive class and its rows: `'yes', 120 of the 2,400 rows for the search`."""
+    assert summary.positive is not None
+    n_rows = summary.class_counts[summary.classes.index(summary.positive)]
+    share = f"{n_rows / max(summary.n_search, 1):.1%}"
+    rows = f"{n_rows:,} of the {summary.n_search:,} rows for the search ({share})"
+    return f"class {plain(repr(summary.positive))}, {rows}"
 
 
 def untuned(baselines: Sequence[Baseline]) -> str:

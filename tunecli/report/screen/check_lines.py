@@ -67,7 +67,7 @@ def rehearsal_lines(
     n_fits = rehearsal.n_trials * summary.n_folds
     trials = count(rehearsal.n_trials, "trial")
     fits = count(summary.n_folds, "fit")
-    lines = wording.data_lines(summary)
+    lines = wording.data_lines(summary, titles=rehearsal.titles)
     lines.append(("search", f"{trials} with {fits} each: {n_fits:,} in total"))
     smallest, largest = rehearsal.n_weights
     weights = f"{smallest:,}" if smallest == largest else f"{smallest:,} to {largest:,}"

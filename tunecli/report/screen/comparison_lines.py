@@ -24,7 +24,7 @@ def comparison_parts(comparison: Comparison) -> Iterator[RenderableType]:
     names = ", ".join(one.name for one in comparison.contenders)
     title = Text(wording.shortened(names, 120), style="bold")
     yield title.append(
-        f": {comparison.direction} {wording.plain(comparison.metric)}", style="not bold"
+        f": {comparison.direction} {wording.plain(comparison.title)}", style="not bold"
     )
     yield Text()
     yield _table(comparison)
@@ -61,7 +61,7 @@ def _score(comparison: Comparison, one: ComparedStudy) -> str:
 def _table(comparison: Comparison) -> Table:
     columns = [
         Column("study", max_width=_NAME, overflow="fold"),
-        unbroken(comparison.metric),
+        unbroken(comparison.title),
         numeric("trial"),
         numeric("time"),
         folded("trials"),

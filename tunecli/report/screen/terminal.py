@@ -147,7 +147,7 @@ def _curves(evidence: Evidence) -> Iterator[RenderableType]:
     scores = {t.number: evidence.curves.get(t.trial_id, Curve()).score for t in top}
     drawn = [(f"trial {n}", curve) for n, curve in scores.items() if len(curve) >= _EVALUATIONS]
     if curve_plot(drawn):
-        yield from heading(f"Validation {wording.plain(evidence.study.metric)} of the best trials")
+        yield from heading(f"Validation {wording.plain(evidence.study.title)} of the best trials")
         yield CurvePlot(drawn)
 
 
@@ -169,7 +169,7 @@ def _facts(study: StudyRecord) -> Iterator[tuple[str, str]]:
         yield "best", "none yet: no trial is complete"
     yield from _times(study)
     if study.summary is not None:
-        yield from wording.data_lines(study.summary, study.baselines)
+        yield from wording.data_lines(study.summary, study.baselines, study.titles)
     yield from (("learned", wording.plain(str(one))) for one in study.learned)
     if study.test_looks:
         yield "test set", _looks(study)
@@ -220,7 +220,7 @@ def last_active(study: StudyRecord) -> str:
 
 
 def _best(study: StudyRecord, best: TrialRecord) -> Iterator[RenderableType]:
-    value = f"{wording.plain(study.metric)} {wording.with_spread(best.value, best.spread)}"
+    value = f"{wording.plain(study.title)} {wording.with_spread(best.value, best.spread)}"
     folds = f" over {len(best.fold_scores)} folds" if len(best.fold_scores) > 1 else ""
     yield from heading(f"Best: trial {best.number}")
     yield beside(score_label(study), Text(value + folds, style="bold green"))

@@ -33,7 +33,7 @@ def render_trial(study: StudyRecord, number: int, study_file: str = "") -> Rende
     if trial.reason and trial.outcome != "complete":
         parts.append(beside("reason", Text(wording.plain_lines(trial.reason), style="yellow")))
     if trial.value is not None:
-        value = f"{wording.plain(study.metric)} {wording.with_spread(trial.value, trial.spread)}"
+        value = f"{wording.plain(study.title)} {wording.with_spread(trial.value, trial.spread)}"
         parts.append(beside(score_label(study), Text(value, style="bold")))
     parts += trial_facts(study, trial)
     parts += starmap(beside, _origin(trial))
@@ -67,7 +67,7 @@ def score_label(study: StudyRecord) -> str:
 def curve_lines(study: StudyRecord, trial: TrialRecord) -> Iterator[RenderableType]:
     """Yield sparklines of the validation score and the training loss, means over folds."""
     curve = study.curve(trial)
-    for label, values in ((study.metric, curve.score), ("train loss", curve.train_loss)):
+    for label, values in ((study.title, curve.score), ("train loss", curve.train_loss)):
         picture = wording.sparkline(values)
         if picture and len(values) > 1:
             ends = f"{wording.score(values[0])} → {wording.score(values[-1])}"
@@ -86,7 +86,7 @@ def trial_facts(study: StudyRecord, trial: TrialRecord) -> Iterator[RenderableTy
     """Yield fold scores, other metrics and cost of a trial, and a note on its compression."""
     curve = study.curve(trial)
     metrics = (
-        f"{wording.plain(name)} {wording.metric_text(name, value)}"
+        f"{wording.plain(study.titled(name))} {wording.metric_text(name, value)}"
         for name, value in trial.metrics.items()
     )
     cost = (

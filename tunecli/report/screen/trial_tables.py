@@ -47,7 +47,7 @@ def top_table(study: StudyRecord, top: int) -> RenderableType:
         )
         for trial in trials
     ]
-    columns = [numeric("trial"), unbroken(study.metric), numeric("time")]
+    columns = [numeric("trial"), unbroken(study.title), numeric("time")]
     is_marked = any(trial.number in tied for trial in trials)
     below = [Text(TIED, style="dim")] if is_marked else []
     return Group(*_with_parameters(study, trials, columns, rows), *below)
@@ -59,7 +59,7 @@ def front_table(study: StudyRecord, trials: Sequence[TrialRecord]) -> Renderable
         (str(place), str(trial.number), *objective_cells(study, trial, trials[0]))
         for place, trial in enumerate(trials, 1)
     ]
-    objectives = (unbroken(objective.metric) for objective in study.objectives)
+    objectives = (unbroken(study.titled(objective.metric)) for objective in study.objectives)
     columns = [numeric("place"), numeric("trial"), *objectives]
     return Group(*_with_parameters(study, trials, columns, rows))
 

@@ -85,6 +85,11 @@ class Comparison:
         return self.contenders[0].study.metric
 
     @property
+    def title(self) -> str:
+        """The objective for people."""
+        return self.contenders[0].study.title
+
+    @property
     def direction(self) -> str:
         """Direction of the objective."""
         return self.contenders[0].study.direction
@@ -169,7 +174,7 @@ def _meaning(study: StudyRecord) -> dict[str, Any]:
     """Return what the meaning of a score depends on, by its name; without unknown settings."""
     summary = study.summary
     meaning: dict[str, Any] = {
-        "objective": f"{study.direction} {study.metric}",
+        "objective": f"{study.direction} {study.title}",
         "data fingerprint": summary.fingerprint if summary is not None else None,
         "validation": summary.validation if summary is not None else None,
     }

@@ -30,6 +30,7 @@ class StudyListing:
 
     Attributes:
         n_by_state: number of trials by Optuna's state, in lower case.
+        metric: the objective for people.
         best: value of the best complete trial.
         last_activity: UTC; when a trial last started or ended.
         elsewhere: its file, if the folder has another name: then it is a copy.
@@ -85,7 +86,9 @@ def _listing(opened: Connection, study: Row[Any]) -> StudyListing:
     directions = rows(queries.DIRECTIONS)
     maximize = directions[0].direction == "MAXIMIZE"
     states = {row.state: row for row in rows(_STATES)}
-    objective = json.loads(attribute_texts(opened, study.study_id).get("objective", "{}"))
+    stored = attribute_texts(opened, study.study_id)
+    metric = json.loads(stored.get("objective", "{}")).get("metric", "value")
+    titles = json.loads(stored.get("metric_titles", "{}"))
     best = None
     if len(directions) == 1 and "COMPLETE" in states:
         best = states["COMPLETE"].highest if maximize else states["COMPLETE"].lowest
@@ -94,7 +97,7 @@ def _listing(opened: Connection, study: Row[Any]) -> StudyListing:
     return StudyListing(
         name=study.study_name,
         n_by_state={state.lower(): row.n for state, row in states.items()},
-        metric=objective.get("metric", "value"),
+        metric=titles.get(metric, metric),
         direction="maximize" if maximize else "minimize",
         best=best,
         last_activity=last.replace(tzinfo=UTC) if last else None,

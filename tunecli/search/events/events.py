@@ -54,6 +54,7 @@ class SearchStarted:
             its noise are those of the whole study.
         has_pruner: whether bad trials are stopped early.
         learned: sentences on what the sampler learned from other studies.
+        titles: what people read instead of the name of a metric, with what it averages.
         gates: the value that each parameter with an `or:` takes while it is off, by name.
     """
 
@@ -72,6 +73,11 @@ class SearchStarted:
     has_pruner: bool = True
     gates: dict[str, Scalar] = field(default_factory=dict)
     further_objectives: tuple[tuple[str, Direction], ...] = ()
+    titles: dict[str, str] = field(default_factory=dict)
+
+    def titled(self, metric: str) -> str:
+        """Return what people read instead of a metric's name."""
+        return self.titles.get(metric, metric)
 
 
 @dataclass(frozen=True)

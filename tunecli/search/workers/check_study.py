@@ -7,8 +7,8 @@ trains them. Like `worker.py`, this module imports torch and is not part of the 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from statistics import fmean
 
 import torch
@@ -28,6 +28,7 @@ from tunecli.search.workers.summarize_data import (
     read_data,
     refuse_what_cannot_be_measured,
 )
+from tunecli.study_file.settings.metric_names import titles
 from tunecli.study_file.settings.settings import TrialConfig
 from tunecli.study_file.settings.source_kinds import kind_of
 from tunecli.study_file.space.corner_cases import Point, covering
@@ -94,6 +95,7 @@ class StudyRehearsal:
         seconds_per_trial: mean over the configurations, if nothing stops a trial early.
         n_jobs: number of workers that a search would use here by default.
         n_evaluations: evaluations of the longest trial; 0 if only user code knows.
+        titles: what people read instead of the name of a metric.
     """
 
     summary: DataSummary
@@ -109,6 +111,7 @@ class StudyRehearsal:
     seconds_per_trial: float
     n_jobs: int
     n_evaluations: int
+    titles: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def seconds(self) -> float:
@@ -179,6 +182,7 @@ class StudyCheck:
             seconds_per_trial=fmean(seconds or [0.0]),
             n_jobs=n_jobs,
             n_evaluations=max(map(n_evaluations, configs)),
+            titles=titles(self._study.first_config),
         )
 
     def _with_line(self, mistake: str, point: Point) -> str:

@@ -27,10 +27,9 @@ from tunecli.data.splits.split import copy_notes, left_out, validation_in_words
 from tunecli.data.tables.tables import table_column_facts
 from tunecli.errors import UserCodeError
 from tunecli.study_file.settings.code_names import is_code
-from tunecli.study_file.settings.metric_names import label, prediction_metrics
+from tunecli.study_file.settings.metric_names import is_binary, label, prediction_metrics
 from tunecli.study_file.settings.settings import Component, TrialConfig
 from tunecli.study_file.settings.source_kinds import NO_SOURCE
-from tunecli.study_file.space.walk import first_value
 from tunecli.study_file.study_file import Study, StudyFile
 from tunecli.study_file.text.counts import count
 from tunecli.study_file.text.document import Path
@@ -62,15 +61,19 @@ def read_data(
     """
     if study.data.source == NO_SOURCE:
         completed = completed_without_data(study)
-        config = completed.resolve(lambda _, range_: first_value(range_))
+        config = completed.first_config
         return completed, config, NoData(config.validation)
     chosen = {} if arguments is None else {"arguments": arguments}
     data = study.data.model_copy(update=chosen)
     dataset = load_dataset(data, workspace, study.validation)
-    completed = study.completed(dataset.task, len(dataset.y), dataset.given)
-    config = completed.resolve(lambda _, range_: first_value(range_))
+    known = dataset.task, len(dataset.y), dataset.given
+    split = study.completed(*known)  # its positive class depends on the rows for the search
+    store = FoldStore(
+        split.data.model_copy(update=chosen), split.validation, workspace, dataset=dataset
+    )
+    completed = study.completed(*known, store.positive_name)
+    config = completed.first_config
     config = config.model_copy(update={"data": config.data.model_copy(update=chosen)})
-    store = FoldStore(config.data, config.validation, workspace, dataset=dataset)
     stores.add(config, store)
     return completed, config, store
 
@@ -100,6 +103,7 @@ def describe(config: TrialConfig, store: FoldStore | NoData | None = None) -> Da
         shape=dataset.shape,
         classes=tuple(dataset.classes),
         class_counts=counts,
+        positive=store.positive_name,
         n_folds=len(split.folds),
         validation=validation_in_words(config.validation, dataset),
         guess=_guess(config, store),
@@ -226,8 +230,19 @@ def refuse_what_cannot_be_measured(
     """
     if config.train is not None or isinstance(store, NoData):
         return
-    if mistakes := [*_mistakes(config, store)]:
+    if mistakes := [*_binary_of_many(study, store)] or [*_mistakes(config, store)]:
         raise study.error(mistakes)
+
+
+def _binary_of_many(study: Study, store: FoldStore) -> Iterator[tuple[Path, str]]:
+    """Yield the metrics of a positive class, if the data has none."""
+    if store.positive is not None:
+        return
+    classes = count(len(store.dataset.classes), "class")
+    for at, metric in study.named_metrics:
+        if is_binary(metric):
+            message = f"binary needs two classes, but the data has {classes}."
+            yield (*at, metric.name, "average"), f"{message} Write macro, micro or weighted."
 
 
 def _mistakes(config: TrialConfig, store: FoldStore) -> Iterator[tuple[Path, str]]:
@@ -275,7 +290,8 @@ def _undefined(metric: Component, parts: list[Rows], store: FoldStore) -> str:
     data = store.dataset
     for name, rows in parts:
         weights = data.weights_of(rows)
-        why = why_undefined(metric, _targets(store, rows), data.classes, weights)
+        targets = _targets(store, rows)
+        why = why_undefined(metric, targets, data.classes, weights, store.positive)
         if why and len(rows):
             return f"in {name} {why}"
     return ""
@@ -285,7 +301,9 @@ def _constant(metric: Component, store: FoldStore) -> str:
     """Return why a metric is the same for all predictions in every fold; empty if it is not."""
     data = store.dataset
     reasons = [
-        constant(metric, _targets(store, rows), data.classes, data.weights_of(rows))
+        constant(
+            metric, _targets(store, rows), data.classes, data.weights_of(rows), store.positive
+        )
         for _, rows in _validation(store)
     ]
     return f"in the validation part of every fold {reasons[0]}" if all(reasons) else ""
@@ -325,4 +343,6 @@ def _measured_guess(
     data = store.dataset
     y_train, y_valid = _targets(store, train_rows), _targets(store, valid_rows)
     guessed = guesses(data, y_train, len(y_valid), data.weights_of(train_rows))
-    return measure(metrics, data.task, y_valid, guessed, len(data.classes), weights)
+    return measure(
+        metrics, data.task, y_valid, guessed, len(data.classes), weights, store.positive
+    )

@@ -34,11 +34,18 @@ def objective(task: Task) -> Objective:
     return Objective(direction="minimize", metric=Component(name="rmse"))
 
 
-def with_data_defaults(written: DataSettings, given: Collection[str]) -> DataSettings:
-    """Return the settings with a test set of 0.2, unless the file or the data has its own."""
-    if written.test is not None or "test" in given:
-        return written
-    return written.model_copy(update={"test": TEST})
+def with_data_defaults(
+    written: DataSettings, given: Collection[str], positive: str | None
+) -> DataSettings:
+    """Return the settings with a test set of 0.2, unless the file or the data has its own.
+
+    Args:
+        positive: the positive class, unless the file has its own.
+    """
+    found = {"positive": positive} if written.positive is None else {}
+    if written.test is None and "test" not in given:
+        found |= {"test": TEST}
+    return written.model_copy(update=found)
 
 
 def validation(

@@ -7,7 +7,7 @@ from typing import Any
 
 from tunecli.study_file.read.read_components import Grammar
 from tunecli.study_file.read.read_fixed import RANGE, FixedReader
-from tunecli.study_file.settings.metric_names import COSTS, METRICS, label
+from tunecli.study_file.settings.metric_names import COSTS, METRICS, written_label
 from tunecli.study_file.settings.settings import Component, Constraint, Direction, Objective
 from tunecli.study_file.settings.switching_off import is_none
 from tunecli.study_file.settings.units import in_base_unit
@@ -48,10 +48,10 @@ class ObjectiveReader(FixedReader):
         for below, objective in read.items():
             if objective is None:
                 continue
-            if label(objective.metric) in by_label:
+            if written_label(objective.metric) in by_label:
                 message = f"{objective.metric.name} occurs twice. Remove one of them."
                 self.problems.add_new(below, message)
-            by_label[label(objective.metric)] = objective
+            by_label[written_label(objective.metric)] = objective
         below, first = next(iter(read.items()))
         if first and self._is_cost_alone(first, (*below, first.direction)):
             return ()
@@ -159,9 +159,9 @@ class ObjectiveReader(FixedReader):
             metric = self._metric(written, at)
             if metric is None:
                 continue
-            if label(metric) in by_label and not self.problems.any_below(at):
+            if written_label(metric) in by_label and not self.problems.any_below(at):
                 self.problems.add(at, f"{metric.name} occurs twice. Remove one of them.")
-            by_label[label(metric)] = metric
+            by_label[written_label(metric)] = metric
         for objective in objectives:
-            by_label.pop(label(objective.metric), None)
+            by_label.pop(written_label(objective.metric), None)
         return tuple(by_label.values())

@@ -55,7 +55,8 @@ class MetricInfo:
 _NO_TIME = 1e-12
 """Seconds; any computation takes longer."""
 
-_AVERAGE: Mapping[str, MetricArgument] = {"average": ("macro", "micro", "weighted")}
+_AVERAGE: Mapping[str, MetricArgument] = {"average": ("macro", "micro", "weighted", "binary")}
+"""The first is what a stored metric without an average means; see `with_average` for new ones."""
 _OF_AUC = {"average": ("macro", "weighted")}
 
 METRICS: dict[str, MetricInfo] = {
@@ -73,6 +74,13 @@ METRICS: dict[str, MetricInfo] = {
             "top_k_accuracy", "classification", "maximize", {"k": MetricNumber("[1, inf)", 2)}
         ),
         MetricInfo("roc_auc", "classification", "maximize", _OF_AUC, needs="rows of every class"),
+        MetricInfo(
+            "average_precision",
+            "classification",
+            "maximize",
+            _AVERAGE,
+            needs="rows of every class",
+        ),
         MetricInfo("log_loss", "classification", "minimize", highest=inf),
         MetricInfo("brier", "classification", "minimize", highest=2.0),
         MetricInfo("mcc", "classification", "maximize", lowest=-1.0),
@@ -160,11 +168,68 @@ def _averages(info: MetricInfo) -> tuple[str | None, ...]:
     return () if isinstance(words, MetricNumber) else words
 
 
+def has_average(metric: Component) -> bool:
+    """Return whether a metric is of one class or an average over classes, as it says."""
+    return metric.name in METRICS and "binary" in _averages(METRICS[metric.name])
+
+
+def is_binary(metric: Component) -> bool:
+    """Return whether a metric scores the positive class alone."""
+    return has_average(metric) and argument(metric, "average") == "binary"
+
+
+def written_label(metric: Component) -> str:
+    """Return the label of a metric as written, whose average may depend on the data."""
+    is_open = has_average(metric) and "average" not in metric.arguments
+    return f"{label(metric)} by default" if is_open else label(metric)
+
+
+def with_average(metric: Component, *, of_two: bool) -> Component:
+    """Return a metric that says its average.
+
+    Args:
+        of_two: whether the data has a positive class, so that `binary` is the default, not
+            `macro`.
+    """
+    if not has_average(metric) or "average" in metric.arguments:
+        return metric
+    average = "binary" if of_two else "macro"
+    return Component(name=metric.name, arguments={**metric.arguments, "average": average})
+
+
+def title(metric: Component, positive: str | None) -> str:
+    """Return a metric's label for people, with what it averages: `f1 of 'yes'`, `f1 (macro)`."""
+    if not has_average(metric):
+        return label(metric)
+    others = {name: value for name, value in metric.arguments.items() if name != "average"}
+    name = label(Component(name=metric.name, arguments=others))
+    if is_binary(metric) and positive is not None:
+        return f"{name} of {positive!r}"
+    return f"{name} ({argument(metric, 'average')})"
+
+
+def titles(config: TrialConfig) -> dict[str, str]:
+    """Return the titles of a trial's metrics by their labels, where the two differ.
+
+    The user's own training may give any meaning to a name.
+    """
+    if config.train is not None:
+        return {}
+    named = {label(metric): title(metric, config.data.positive) for metric in _named(config)}
+    return {name: text for name, text in named.items() if name != text}
+
+
+def _needs(metric: Component) -> str:
+    return "rows of the positive class" if is_binary(metric) else METRICS[metric.name].needs
+
+
 _NEEDS = {
-    label(Component(name=info.name, arguments=arguments)): info.needs
+    label(metric): _needs(metric)
     for info in METRICS.values()
     if info.needs
     for arguments in ({}, *({"average": word} for word in _averages(info)))
+    for metric in (Component(name=info.name, arguments=arguments),)
+    if arguments != {"average": "micro"}
 }
 """The rows that metrics need, by label."""
 

@@ -101,6 +101,19 @@ Words = Annotated[
 """A list of words; a single word needs no brackets."""
 
 
+def _as_label(written: Any) -> Any:
+    """Return a number or a truth value as its class is called: `1` for 1.0, `True` for true."""
+    if isinstance(written, float) and written.is_integer():
+        written = int(written)
+    return str(written) if isinstance(written, int | float) else written
+
+
+ClassLabel = Annotated[
+    str, BeforeValidator(_as_label, json_schema_input_type=str | int | float | bool)
+]
+"""The name of a class, which a table may write as a number."""
+
+
 def _is_size(written: Any) -> Any:
     """Accept one number or two; pydantic would report an error for each form."""
     numbers = written if isinstance(written, list) and len(written) == 2 else [written]

@@ -18,6 +18,7 @@ from tunecli.study_file.settings.setting_types import (
     MOST_FOLDS,
     Amount,
     AnyTraining,
+    ClassLabel,
     Duration,
     Fraction,
     NoRange,
@@ -99,6 +100,8 @@ class DataSettings(Settings):
     """the column to predict, required for a table; for a .npy file, the file of the targets."""
     task: Annotated[Task | None, _FROM_TARGETS] = None
     """classification or regression. Default: decided by the target."""
+    positive: ClassLabel | None = None
+    """the class of two that binary metrics score. Default: the rarer one; on a tie, the second."""
     drop: Annotated[Words, _TABLE] = []
     """columns to ignore."""
     categorical: Annotated[Words, _TABLE] = []

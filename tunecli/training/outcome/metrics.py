@@ -9,19 +9,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
-from sklearn.metrics import roc_auc_score
 
 from tunecli.data.rows.dataset import Dataset
 from tunecli.errors import DataError
 from tunecli.study_file.settings.code_names import is_code
-from tunecli.study_file.settings.metric_names import argument, argument_number, label
+from tunecli.study_file.settings.metric_names import argument, argument_number, is_binary, label
 from tunecli.study_file.settings.settings import Component, Task
 from tunecli.training.models import user_parts
+from tunecli.training.outcome.class_predictions import ClassPredictions, Floats
 
 
 def guesses(
@@ -34,9 +32,6 @@ def guesses(
     return np.full(n, np.average(y_train.astype(np.float64), weights=weights))
 
 
-Floats = NDArray[np.float64]
-
-
 def measure(
     metrics: Sequence[Component],
     task: Task,
@@ -44,6 +39,7 @@ def measure(
     predictions: NDArray[np.floating],
     n_classes: int,
     weights: Floats | None = None,
+    positive: int | None = None,
 ) -> dict[str, float]:
     """Measure predictions.
 
@@ -56,6 +52,8 @@ def measure(
         n_classes: number of classes in the data, whether or not they occur in these rows; 0 for
             regression.
         weights: weight of each row, (n,), at least 0; None for equal weights.
+        positive: index of the class that metrics with `average: binary` score; None without two
+            classes.
 
     Raises:
         DataError: a metric of the user's own cannot take weights.
@@ -79,7 +77,7 @@ def measure(
         rows = _Values(y_true.astype(np.float64), values, weights)
         measured = {label(metric): _REGRESSION[metric.name](rows, metric) for metric in others}
     else:
-        classes = _Classes(y_true.astype(np.int64), values, n_classes, weights)
+        classes = ClassPredictions(y_true.astype(np.int64), values, n_classes, weights, positive)
         measured = {label(m): _CLASSIFICATION[m.name](classes, m) for m in others}
     return measured | {label(m): user_parts.user_metric(m, y_true, predictions) for m in own}
 
@@ -89,22 +87,28 @@ def why_undefined(
     y_true: NDArray[np.generic],
     classes: Sequence[str],
     weights: Floats | None = None,
+    positive: int | None = None,
 ) -> str:
     """Return why `measure` gives NaN on these rows for any predictions; empty if it does not.
 
     Args:
         y_true: (n,) class indices, or values.
         classes: names of all classes of the data; empty for regression.
-        weights: weight of each row, (n,), as in `measure`.
+        weights, positive: as in `measure`.
     """
     if metric.name == "r2" and len(y_true) < 2:
         return f"there {'is only one row' if len(y_true) else 'are no rows'}, but r2 needs two"
     if metric.name == "mape" and (y_true == 0).any():
         return "a target is 0, but mape divides by the targets"
-    if metric.name == "roc_auc":
-        missing = _without_rows(y_true, classes, weights)
-        if missing:
-            return f"class {missing[0]!r} has no rows, but roc_auc needs rows of every class"
+    if metric.name not in _NEED_ROWS:
+        return ""
+    missing = _without_rows(y_true, classes, weights)
+    if is_binary(metric):
+        needed = classes[positive]
+        why = f"class {needed!r} has no rows, but {metric.name} of it needs some"
+        return why if needed in missing else ""
+    if missing and argument(metric, "average") != "micro":
+        return f"class {missing[0]!r} has no rows, but {metric.name} needs rows of every class"
     return ""
 
 
@@ -113,6 +117,7 @@ def constant(
     y_true: NDArray[np.generic],
     classes: Sequence[str],
     weights: Floats | None = None,
+    positive: int | None = None,
 ) -> str:
     """Return why a metric is the same for all predictions of these rows; empty if it varies.
 
@@ -120,6 +125,8 @@ def constant(
     """
     if metric.name == "top_k_accuracy" and argument_number(metric, "k") >= len(classes):
         return f"there are {len(classes)} classes, so {label(metric)} is 1 for any predictions"
+    if is_binary(metric) and classes[positive] in _without_rows(y_true, classes, weights):
+        return f"class {classes[positive]!r} has no rows, so {metric.name} of it is 0"
     agreement = metric.name in ("mcc", "cohen_kappa")
     if agreement and len(_without_rows(y_true, classes, weights)) >= len(classes) - 1:
         return f"all rows belong to one class, so {metric.name} is 0 for any predictions"
@@ -180,158 +187,13 @@ class _Values:
         return 1 - residual / total
 
 
-class _Classes:
-    """Class indices (n,), probabilities (n, n_classes), and the confusion matrix of them.
-
-    With weights, counts are sums of the weights.
-    """
-
-    def __init__(
-        self,
-        y: NDArray[np.int64],
-        probabilities: Floats,
-        n_classes: int,
-        weights: Floats | None,
-    ) -> None:
-        self.y = y
-        self.probabilities = probabilities
-        self.n_classes = n_classes
-        self.weights = weights
-        self.total = len(y) if weights is None else float(weights.sum())
-
-    @cached_property
-    def confusion(self) -> Floats:
-        """Rows by true (first axis) and predicted (second) class; ties go to the first class."""
-        cells = self.y * self.n_classes + self.probabilities.argmax(1)
-        counts = np.bincount(cells, self.weights, minlength=self.n_classes**2)
-        return counts.reshape(self.n_classes, self.n_classes).astype(np.float64)
-
-    @cached_property
-    def hits(self) -> Floats:
-        """Correctly predicted rows of each class."""
-        return self.confusion.diagonal()
-
-    @cached_property
-    def support(self) -> Floats:
-        """Rows of each class."""
-        counts: Floats = self.confusion.sum(1)
-        return counts
-
-    @cached_property
-    def predicted(self) -> Floats:
-        """Rows predicted as each class."""
-        counts: Floats = self.confusion.sum(0)
-        return counts
-
-    @property
-    def midway(self) -> Floats:
-        """Mean of the rows of each class and those predicted as it."""
-        return (self.predicted + self.support) / 2
-
-    @property
-    def accuracy(self) -> float:
-        return float(self.hits.sum() / self.total)
-
-    @property
-    def balanced_accuracy(self) -> float:
-        """Mean recall of the classes that have rows."""
-        present = self.support > 0
-        return float(np.mean(self.hits[present] / self.support[present]))
-
-    @property
-    def mcc(self) -> float:
-        """Correlation of true and predicted classes (Gorodkin 2004, R_K); 0 if one is constant."""
-        n = self.total
-        covariance = self.hits.sum() * n - self.support @ self.predicted
-        variances = (n**2 - self.support @ self.support) * (n**2 - self.predicted @ self.predicted)
-        return float(covariance / math.sqrt(variances)) if variances else 0.0
-
-    @property
-    def log_loss(self) -> float:
-        smallest = np.finfo(np.float64).eps
-        of_truth = self.probabilities[np.arange(len(self.y)), self.y]
-        losses = -np.log(of_truth.clip(smallest, 1 - smallest))
-        return float(losses.mean() if self.weights is None else losses @ self.weights / self.total)
-
-    @property
-    def aucs(self) -> Floats:
-        """Area under the ROC curve of each class against the rest; NaN if either has no rows.
-
-        It is the share of correctly ordered pairs (a row of the class, another row), ties counting
-        half: the Mann-Whitney statistic of the ranks (Hanley and McNeil 1982).
-        """
-        if self.weights is not None:
-            return self._weighted_aucs(self.weights)
-        counts = self.support
-        pairs = counts * (len(self.y) - counts)
-        ranks = rankdata(self.probabilities, axis=0)  # (n, n_classes)
-        is_class = self.y[:, None] == np.arange(self.n_classes)
-        rank_sums = np.where(is_class, ranks, 0.0).sum(0)
-        ordered = rank_sums - counts * (counts + 1) / 2
-        aucs = np.full_like(pairs, math.nan)
-        np.divide(ordered, pairs, out=aucs, where=pairs > 0)
-        return aucs
-
-    def _weighted_aucs(self, weights: Floats) -> Floats:
-        aucs = np.full(self.n_classes, math.nan)
-        for number, (own, predicted) in enumerate(
-            zip(self.support, self.probabilities.T, strict=True)
-        ):
-            if 0 < own < self.total:
-                aucs[number] = roc_auc_score(self.y == number, predicted, sample_weight=weights)
-        return aucs
-
-    def top_k_accuracy(self, k: int) -> float:
-        """Return the share of rows whose class is among the `k` most probable.
-
-        Ties go to the first class, as in `accuracy`, which is this for k = 1.
-        """
-        of_truth = self.probabilities[np.arange(len(self.y)), self.y][:, None]
-        before = np.arange(self.n_classes) < self.y[:, None]
-        ahead = (self.probabilities > of_truth) | ((self.probabilities == of_truth) & before)
-        hits = ahead.sum(1) < k
-        return float(np.average(hits, weights=self.weights))
-
-    @property
-    def brier(self) -> float:
-        """Mean squared distance of the probabilities from the truth; halved for two classes.
-
-        For two classes it is that of the second class's probability alone (Brier 1950).
-        """
-        misses = self.probabilities - np.eye(self.n_classes)[self.y]
-        distances = np.square(misses).sum(1)
-        mean = np.average(distances, weights=self.weights)
-        return float(mean / 2 if self.n_classes == 2 else mean)
-
-    def cohen_kappa(self, weights: str | None) -> float:
-        """Return the agreement of true and predicted classes beyond chance (Cohen 1968).
-
-        Args:
-            weights: how much a confusion of two classes counts: all alike, or by the distance of
-                their numbers (`linear`) or its square (`quadratic`), for ordered classes.
-
-        Returns:
-            0 if all rows and predictions are of one class.
-        """
-        numbers = np.arange(self.n_classes)
-        apart = np.abs(numbers[:, None] - numbers)
-        power = {None: 0, "linear": 1, "quadratic": 2}[weights]
-        costs = np.where(apart > 0, apart.astype(np.float64) ** power, 0.0)
-        by_chance = float((costs * np.outer(self.support, self.predicted)).sum() / self.total)
-        return 1 - float((costs * self.confusion).sum()) / by_chance if by_chance else 0.0
-
-    def average(self, values: Floats, how: str) -> float:
-        """Average one value per class: `macro`, or `weighted` by the classes' rows."""
-        return float(np.average(values, weights=self.support if how == "weighted" else None))
-
-
-def _fbeta(classes: _Classes, metric: Component) -> float:
+def _fbeta(classes: ClassPredictions, metric: Component) -> float:
     squared = argument_number(metric, "beta") ** 2
     of = (classes.predicted + squared * classes.support) / (1 + squared)
     return _averaged(classes, metric, of)
 
 
-def _averaged(classes: _Classes, metric: Component, of: Floats) -> float:
+def _averaged(classes: ClassPredictions, metric: Component, of: Floats) -> float:
     """Average over the classes the hits divided by `of`, (n_classes,); 0 / 0 counts as 0."""
     how = str(argument(metric, "average"))
     if how == "micro":  # each row has one class and one prediction, so all three are accuracy
@@ -340,12 +202,19 @@ def _averaged(classes: _Classes, metric: Component, of: Floats) -> float:
     return classes.average(shares, how)
 
 
-def _cohen_kappa(classes: _Classes, metric: Component) -> float:
+def _mean_average_precision(classes: ClassPredictions, metric: Component) -> float:
+    how = str(argument(metric, "average"))
+    if how == "micro":
+        return classes.micro_average_precision
+    return classes.average(classes.average_precisions, how)
+
+
+def _cohen_kappa(classes: ClassPredictions, metric: Component) -> float:
     weights = argument(metric, "weights")
     return classes.cohen_kappa(None if weights is None else str(weights))
 
 
-def _roc_auc(classes: _Classes, metric: Component) -> float:
+def _roc_auc(classes: ClassPredictions, metric: Component) -> float:
     aucs = classes.aucs
     return (
         float(aucs[1])
@@ -354,13 +223,17 @@ def _roc_auc(classes: _Classes, metric: Component) -> float:
     )
 
 
-_CLASSIFICATION: Mapping[str, Callable[[_Classes, Component], float]] = {
+_NEED_ROWS = ("roc_auc", "average_precision")
+"""Metrics that are not defined for a class without rows."""
+
+_CLASSIFICATION: Mapping[str, Callable[[ClassPredictions, Component], float]] = {
     "accuracy": lambda classes, _: classes.accuracy,
     "balanced_accuracy": lambda classes, _: classes.balanced_accuracy,
     "precision": lambda classes, metric: _averaged(classes, metric, classes.predicted),
     "recall": lambda classes, metric: _averaged(classes, metric, classes.support),
     "f1": lambda classes, metric: _averaged(classes, metric, classes.midway),
     "roc_auc": _roc_auc,
+    "average_precision": _mean_average_precision,
     "fbeta": _fbeta,
     "top_k_accuracy": lambda classes, metric: classes.top_k_accuracy(
         int(argument_number(metric, "k"))

@@ -15,11 +15,11 @@ _DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 def best_so_far_plot(comparison: Comparison) -> Plot:
     """Return one line per study, each with its own dash."""
     better = "higher" if comparison.direction == "maximize" else "lower"
-    metric = wording.shortened(comparison.metric, 40)
+    metric = wording.shortened(comparison.title, 40)
     studies = [one for one in comparison.contenders if one.best is not None]
     return Plot(
         "Best so far",
-        f"Best {wording.plain(comparison.metric)} so far, by trial, for {len(studies)} studies.",
+        f"Best {wording.plain(comparison.title)} so far, by trial, for {len(studies)} studies.",
         [_line(one, index) for index, one in enumerate(studies)],
         plot_layout(
             xaxis=trial_axis(),
@@ -66,7 +66,7 @@ def _choice(comparison: Comparison, parameter: str) -> Plot:
         for option in comparison.shared_choices()[parameter]
         for study, branch in option.branches.items()
     )
-    metric = wording.plain(comparison.metric)
+    metric = wording.plain(comparison.title)
     return interval_plot(
         parameter,
         rows,

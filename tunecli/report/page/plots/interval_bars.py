@@ -158,7 +158,7 @@ def isolation_plots(study: StudyRecord, isolations: Sequence[Isolation]) -> dict
 
 
 def _isolation_plot(study: StudyRecord, one: Isolation) -> Plot:
-    metric = wording.plain(study.metric)
+    metric = wording.plain(study.title)
     names = [wording.option(one.parameter, b.choice, study.gates) for b in one.branches]
     note = "Hollow diamond: the best trial."
     if one.n_trials:
@@ -232,7 +232,7 @@ def on_test(evidence: Evidence, test: TestScore) -> Plot:
 
 
 def _top_plot(evidence: Evidence, title: str, rows: list[Row], shows: str, note: str) -> Plot:
-    metric = wording.plain(evidence.study.metric)
+    metric = wording.plain(evidence.study.title)
     lines = ([row] for row in rows)
     return interval_plot(title, lines, score_axis(metric), f"{metric} {shows}", note)
 

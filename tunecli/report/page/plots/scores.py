@@ -67,8 +67,8 @@ class ScoreAxis:
         span = high - low
         end = low - _STRIP * span if maximize else high + _STRIP * span
         better = "higher" if maximize else "lower"
-        title = f"{wording.shortened(study.metric, 40)} ({better} is better)"
-        name = wording.shortened(study.metric, 24)
+        title = f"{wording.shortened(study.title, 40)} ({better} is better)"
+        name = wording.shortened(study.title, 24)
         return cls(title, name, low, high, maximize, end if beyond else None, values)
 
     def place(self, trial: TrialRecord) -> float | None:
@@ -238,6 +238,6 @@ def _description(study: StudyRecord, steps: Sequence[tuple[int, float]]) -> str:
     went = "rose" if study.direction == "maximize" else "fell"
     (first, start), (last, end) = steps[0], steps[-1]
     return (
-        f"The best {wording.plain(study.metric)} {went} from {wording.score(start)} in trial "
+        f"The best {wording.plain(study.title)} {went} from {wording.score(start)} in trial "
         f"{first} to {wording.score(end)} in trial {last}, of {n_trials}."
     )

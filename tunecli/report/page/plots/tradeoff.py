@@ -29,15 +29,15 @@ def _tradeoff(
     measured = ((_measured(trial, index, objective), trial) for trial in study.trials)
     placed = [(value, trial) for value, trial in measured if value is not None]
     best = front(study).trials
-    name, first = wording.plain(objective.metric), wording.plain(study.metric)
+    name, first = wording.plain(study.titled(objective.metric)), wording.plain(study.title)
     better = "lower" if objective.direction == "minimize" else "higher"
     x_axis = axis(
-        f"{wording.shortened(objective.metric, 40)} ({better} is better)",
+        f"{wording.shortened(study.titled(objective.metric), 40)} ({better} is better)",
         **cost_scale(objective.metric, [value for value, _ in placed]),
     )
     return score_plot(
         f"{first} against {name}",
-        _description(first, objective, best, index),
+        _description(first, name, objective, best, index),
         _front_line(best, index),
         placed,
         scores,
@@ -70,7 +70,7 @@ def _front_line(best: tuple[TrialRecord, ...], index: int) -> Trace:
 
 
 def _description(
-    first: str, objective: RecordedObjective, best: tuple[TrialRecord, ...], index: int
+    first: str, name: str, objective: RecordedObjective, best: tuple[TrialRecord, ...], index: int
 ) -> str:
     if not best:
         return "No trial is complete yet."
@@ -78,5 +78,5 @@ def _description(
     ends = [f"{wording.score(best[end].values[0])} at {costs[end]}" for end in (0, -1)]
     return (
         f"{count(len(best), 'trial')} on the Pareto front, from {first} {ends[0]} to "
-        f"{ends[1]} ({wording.plain(objective.metric)})."
+        f"{ends[1]} ({name})."
     )
