@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from churn_table import write_churn_table
 from commands import run_in
 from PIL import Image
 from torchvision_files import make_mnist
@@ -49,9 +50,20 @@ LOOKS = [
     FirstLook("KMNIST", "classification", 70_000, (1, 28, 28), 10, 0.1, True, root="my sets"),
     FirstLook("KMNIST", "classification", 70, (1, 28, 28), 10, 0.1, root="a: b", download=True),
     FirstLook("big/", "classification", 500, (3, 128, 96), 3, 0.4, has_validation=True),
-    FirstLook("a b: c.csv", "classification", 99, (4,), 2, 0.95, target="y: yes"),
+    FirstLook(
+        "a b: c.csv",
+        "classification",
+        99,
+        (4,),
+        2,
+        0.95,
+        target="y: yes",
+        common="no",
+        positive="1",
+    ),
+    FirstLook("three.csv", "classification", 99, (4,), 3, 0.9, target="y"),
     FirstLook("uneven/", "classification", 500, (3, 64, 64), 3, 0.4, median_side=1234),
-    FirstLook("tiny.npz", "classification", 99, (1, 4, 4), 2, 0.5),
+    FirstLook("tiny.npz", "classification", 99, (1, 4, 4), 2, 0.5, common="0", positive="1"),
 ]
 
 
@@ -60,15 +72,33 @@ def test_every_starter_is_a_study_without_mistakes(look: FirstLook) -> None:
     text = starter(look, "first.yaml")
     brought = {"test": look.has_test, "validation": look.has_validation}
     given = [name for name, there in brought.items() if there]
-    study = StudyFile.from_text(text, "first.yaml").completed(look.task, look.n_rows, given)
+    read = StudyFile.from_text(text, "first.yaml")
+    study = read.completed(look.task, look.n_rows, given, look.positive or None)
     assert study.data.source == look.source
     assert study.data.target == look.target
     assert (study.data.root, study.data.download) == (look.root, look.download)
     assert study.data.test == (None if look.has_test else 0.2)
-    uneven = look.commonest > 0.8
+    uneven = look.commonest > 0.65
     names = {"regression": "rmse", "classification": "accuracy"}
-    assert study.objective.metric.name == ("balanced_accuracy" if uneven else names[look.task])
+    assert study.objective.metric.name == ("log_loss" if uneven else names[look.task])
+    assert study.data.positive == (look.positive or None)
     assert all(len(line) <= 99 for line in text.splitlines())
+
+
+def test_unequal_classes_are_told_with_the_reason_and_the_positive_class(tmp_path: Path) -> None:
+    look = first_look(
+        str(write_churn_table(tmp_path / "churn.csv")), "churned", Workspace(tmp_path)
+    )
+    assert (look.commonest, look.common, look.positive) == (0.95, "no", "yes")
+    text = starter(look, "churn.yaml")
+    assert "\n  positive: yes " in text
+    assert (
+        "# 95% of the rows are 'no', so a guess has an accuracy of 95%. log_loss scores\n"
+        "# the predicted probabilities; roc_auc and average_precision score how well they\n"
+        "# rank the rows. 'yes' is the positive class.\n"
+        "objective: {minimize: log_loss}\n"
+        "metrics: [roc_auc, average_precision, balanced_accuracy, f1]"
+    ) in text
 
 
 def test_it_looks_at_the_data(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from tunecli.data.columns import cleaning
 from tunecli.data.pictures.pictures import load_pictures, median_side
 from tunecli.data.pictures.torchvision_sets import load_torchvision
 from tunecli.data.rows.dataset import Column, Dataset
+from tunecli.data.rows.positive_class import positive_class
 from tunecli.data.rows.workspace import HERE, Workspace
 from tunecli.data.tables.tables import load_table, table_column_facts
 from tunecli.errors import DataError
@@ -143,6 +144,8 @@ def first_look(
         settings = settings.model_copy(update={"size": first_size(median)})
         dataset = load_dataset(settings, workspace)
     shares = np.bincount(dataset.y.numpy()) / len(dataset.y) if dataset.classes else [0.0]
+    positive = positive_class(dataset, torch.arange(len(dataset.y)), None)
+    of_two = dataset.classes if positive is not None else ["", ""]
     return FirstLook(
         source=source,
         task=dataset.task,
@@ -158,6 +161,8 @@ def first_look(
         download=download,
         in_order_of=_in_order_of(settings, workspace) if kind == "table" else "",
         reading=reading,
+        common=of_two[1 - (positive or 0)],
+        positive=of_two[positive or 0],
     )
 
 

@@ -120,11 +120,16 @@ class StudyRecord(StudyAttributes):
         """What people read instead of a metric's name, with its average: `f1 of 'yes'`."""
         if self.metric_titles is not None:
             return self.metric_titles
+        return titles(self.first_config) if self.first_config is not None else {}
+
+    @cached_property
+    def first_config(self) -> TrialConfig | None:
+        """The configuration of the first trial that has one; None in other programs' studies."""
         config = next((trial.config for trial in self.trials if trial.config), None)
         try:
-            return titles(TrialConfig.model_validate_json(json.dumps(config)))
-        except ValidationError:  # of another program, or without trials
-            return {}
+            return TrialConfig.model_validate_json(json.dumps(config))
+        except ValidationError:
+            return None
 
     def titled(self, metric: str) -> str:
         """Return what people read instead of a metric's name."""

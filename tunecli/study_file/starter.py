@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from textwrap import wrap
 from typing import Any
 
 from tunecli.errors import DataError
@@ -15,10 +16,19 @@ from tunecli.study_file.text.counts import count
 from tunecli.study_file.text.dump import flow
 from tunecli.study_file.text.suggestions import listed
 
-_UNEVEN = 0.8
-"""Share of the most frequent class above which accuracy is not informative."""
+_UNEVEN = 0.65
+"""Share of the most frequent class above which accuracy is not informative.
+
+Who always predicts that class is right in two of three rows, and models differ by less than that.
+"""
 
 _SUFFIXES = ("csv", "tsv", "parquet", "npz", "npy", "pt", "gz")
+
+_WIDTH = 78
+"""Characters of a line of a comment."""
+
+_LONGEST = 20
+"""Characters of a class's name in a comment."""
 
 _QUICK_SIDE = 64
 """Side in pixels of pictures on which an epoch takes seconds, without an accelerator."""
@@ -32,6 +42,8 @@ class FirstLook:
         source: its name in the study file.
         shape: shape of one row: (n_columns,) or (channels, height, width).
         commonest: share of the most frequent class; 0 for regression.
+        common, positive: of two classes the more frequent one and the other; of equally frequent
+            ones, `positive` is the second. Empty otherwise.
         root, download: settings of a torchvision data set.
         in_order_of: the column of dates that sorts a table's rows; empty without one.
         reading: settings of `data` for reading a table, from `reading_settings`.
@@ -54,6 +66,8 @@ class FirstLook:
     download: bool = False
     in_order_of: str = ""
     reading: Mapping[str, Any] = field(default_factory=dict)
+    common: str = ""
+    positive: str = ""
 
     @property
     def is_pictures(self) -> bool:
@@ -144,6 +158,9 @@ def _data(look: FirstLook) -> Iterator[str]:
         yield f"  root: {flow(look.root)}"
     if look.download:
         yield "  download: true                  # if root does not contain it"
+    if look.n_classes == 2:
+        line = f"  positive: {flow(look.positive)}"
+        yield f"{line:<33} # the class that f1 and average_precision score"
     if not look.has_test:
         yield "  test: 0.2                       # held out for the end; no trial sees it"
     yield "  scale: standard                 # fitted on each training part only"
@@ -205,12 +222,33 @@ def _objective(look: FirstLook) -> Iterator[str]:
         yield "metrics: [mae, r2]                # also measured and shown"
         return
     if look.commonest > _UNEVEN:
-        share = f"{look.commonest:.0%}"
-        yield f"# {share} of the rows belong to one class, so accuracy would mean little."
-        yield "objective: {maximize: balanced_accuracy}"
-        others = ["accuracy", "f1", "log_loss"]
-    else:
-        yield "objective: {maximize: accuracy}"
-        others = ["f1", "log_loss"]
-    others += ["roc_auc"] if look.n_classes == 2 else []
+        yield from _unequal(look)
+        return
+    yield "objective: {maximize: accuracy}"
+    others = ["f1", "log_loss", *(["roc_auc"] if look.n_classes == 2 else [])]
     yield f"metrics: [{', '.join(others)}]   # also measured and shown"
+
+
+def _unequal(look: FirstLook) -> Iterator[str]:
+    """Yield an objective that scores probabilities, and metrics that each class counts in."""
+    share = f"{look.commonest:.0%}"
+    if look.n_classes > 2:
+        yield from _comment(
+            f"{share} of the rows belong to one class, so a guess has an accuracy of {share}. "
+            "log_loss scores the probability that each row's true class gets."
+        )
+        yield "objective: {minimize: log_loss}"
+        yield "metrics: [balanced_accuracy, f1, accuracy]   # also measured and shown"
+        return
+    common, positive = (f"{name[:_LONGEST]!r}" for name in (look.common, look.positive))
+    yield from _comment(
+        f"{share} of the rows are {common}, so a guess has an accuracy of {share}. log_loss "
+        "scores the predicted probabilities; roc_auc and average_precision score how well they rank the "
+        f"rows. {positive} is the positive class."
+    )
+    yield "objective: {minimize: log_loss}"
+    yield "metrics: [roc_auc, average_precision, balanced_accuracy, f1]   # also measured"
+
+
+def _comment(text: str) -> list[str]:
+    return [f"# {line}" for line in wrap(text, _WIDTH, break_on_hyphens=False)]

@@ -209,12 +209,15 @@ def _scored(name: str, config: TrialConfig, store: FoldStore) -> Baseline:
         fold_values.append({name: float_of(value, name) for name, value in values.items()})
     objective = label(config.objective.metric)
     scores = tuple(finite_float(values.pop(objective), objective) for values in fold_values)
-    means = {n: mean(values[n] for values in fold_values) for n in fold_values[0]}
+    of_folds = {name: tuple(values[name] for values in fold_values) for name in fold_values[0]}
+    known = {name: values for name, values in of_folds.items() if all(map(math.isfinite, values))}
+    means = {name: mean(values) for name, values in known.items()}  # huge values may overflow
     return Baseline(
         name,
         scores,
-        metrics={name: value for name, value in means.items() if math.isfinite(value)},
+        metrics={name: m for name, m in means.items() if math.isfinite(m)},
         note=f"on {count(n_rows, 'row')}" if n_rows < n_largest else "",
+        fold_metrics=known,
     )
 
 

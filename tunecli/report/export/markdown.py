@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from tunecli.database.records import StudyRecord
 from tunecli.report.analysis import ranking
 from tunecli.report.analysis.pareto import front
+from tunecli.report.analysis.rivals import standings
 from tunecli.report.analysis.undefined import undefined_metrics
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.finding import Finding
@@ -43,6 +44,7 @@ def to_markdown(evidence: Evidence, findings: Sequence[Finding], top: int = 5) -
     if study.further_objectives:
         lines += [*_front(study), ""]
     elif evidence.ranked:
+        lines += [*_standings(evidence)]
         lines += [*_top(evidence, top), ""]
     lines += [f"{entry}  " for entry in _origin(study)]
     return "\n".join(lines).rstrip() + "\n"
@@ -112,6 +114,16 @@ def _finding(finding: Finding) -> Iterator[str]:
     if finding.advice:
         yield f"  {escaped(finding.advice)}"
     yield from (f"  - {code(change.line)}" for change in finding.changes)
+
+
+def _standings(evidence: Evidence) -> Iterator[str]:
+    """Yield the best trial and untuned models in every metric, if there are several."""
+    heads, rows = standings(evidence.study, evidence.baselines, evidence.ranked[0])
+    if not rows:
+        return
+    cells = ([escaped(name), *(wording.score(v, vs[0]) for v in vs)] for name, vs in rows)
+    yield from _table(["metric", *heads], ["---", *["---:"] * len(heads)], cells)
+    yield ""
 
 
 def _top(evidence: Evidence, top: int) -> Iterator[str]:

@@ -20,11 +20,12 @@ from tunecli.report.findings.space.losing_options import isolated_options
 from tunecli.report.findings.space.narrow import narrow
 from tunecli.report.findings.space.unstable import unstable
 from tunecli.report.findings.ties import ties
+from tunecli.report.findings.worse_metric import worse_metric
 
 # Of equal weight, the first comes first. A kind comes after those that it takes into account.
 _ALL: tuple[FindingKind, ...]
 _ALL = (failures, limits, unstable, edges, dead, narrow, isolated_options, baseline)
-_ALL += (ties, lengths, fitting, noise, budget, optimism)
+_ALL += (worse_metric, ties, lengths, fitting, noise, budget, optimism)
 
 KINDS = {kind.name: kind for kind in _ALL}
 """All kinds of findings."""

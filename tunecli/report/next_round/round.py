@@ -15,6 +15,7 @@ from tunecli.errors import StudyFileError, TunecliError
 from tunecli.report.analysis.ranking import best_trial
 from tunecli.report.findings.evidence.evidence import INDEPENDENT_SAMPLERS, Evidence
 from tunecli.report.findings.evidence.finding import NewSetting
+from tunecli.report.next_round.averages import means_macro, say_macro
 from tunecli.report.next_round.chosen_changes import Advice, closer, is_possible, settled
 from tunecli.report.next_round.editing import Editing, UnfitError
 from tunecli.report.next_round.opening import Renaming, opened
@@ -125,6 +126,8 @@ def _old(study: StudyRecord, folder: Path | None) -> tuple[str, StudyFile]:
     try:
         document, _ = with_overrides(Document.parse(text, study.file), overrides)
         data = document.data
+        if means_macro(study):
+            say_macro(data)
         if folder is not None:
             data = moved(data, Path(study.file).parent, folder)
         folded = with_first(rewritten(text, data), "study")

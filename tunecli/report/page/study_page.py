@@ -10,6 +10,7 @@ from tunecli.database.urls import without_password
 from tunecli.report.analysis import pareto, ranking
 from tunecli.report.analysis.importance import Importance, importance
 from tunecli.report.analysis.importance_intervals import ImportanceInterval, importance_intervals
+from tunecli.report.analysis.rivals import standings
 from tunecli.report.analysis.undefined import undefined_metrics
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.finding import Finding
@@ -76,6 +77,7 @@ def _texts(evidence: Evidence) -> dict[str, Any]:
         "goal": pareto.goal(study),
         "figures": _tiles(evidence, best),
         "best": best,
+        "standings": _standings(evidence, best) if best is not None else ((), ()),
         "best_facts": _best_facts(study, best) if best is not None else [],
         "data": wording.data_lines(study.summary, titles=study.titles)
         if study.summary is not None
@@ -185,6 +187,15 @@ def _best_facts(study: StudyRecord, best: TrialRecord) -> Iterator[tuple[str, st
         yield "weights", f"{best.n_weights:,}"
     if best.peak_memory:
         yield "peak memory", wording.memory_text(best.peak_memory)
+
+
+def _standings(evidence: Evidence, best: TrialRecord) -> tuple[list[str], list[list[str]]]:
+    """Return the heads and the cells of a table of the best trial and untuned models."""
+    heads, rows = standings(evidence.study, evidence.baselines, best)
+    return heads, [
+        [wording.plain(name), *(wording.score(v, values[0]) for v in values)]
+        for name, values in rows
+    ]
 
 
 def _origin(study: StudyRecord) -> Iterator[tuple[str, str]]:

@@ -14,6 +14,7 @@ from tunecli.database.curves import Curve
 from tunecli.database.records import StudyRecord, TrialRecord
 from tunecli.report.analysis import pareto, ranking
 from tunecli.report.analysis.importance import Importance, importance
+from tunecli.report.analysis.rivals import standings
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.finding import Finding, Severity
 from tunecli.report.phrases import wording
@@ -66,6 +67,7 @@ def study_parts(
             yield from _front(study)
         else:
             yield from _best(study, best)
+            yield from _standings(evidence, best)
             yield from _leaders(study, top, study_file)
         yield from _importance(importance(study))
         yield from _isolations(evidence)
@@ -230,6 +232,14 @@ def _best(study: StudyRecord, best: TrialRecord) -> Iterator[RenderableType]:
     if n_tied >= 0:
         yield beside("ties", wording.tie_sentence(n_tied, len(best.fold_scores)))
     yield from curve_lines(study, best)
+
+
+def _standings(evidence: Evidence, best: TrialRecord) -> Iterator[RenderableType]:
+    """Yield the best trial and untuned models in every metric, if there are several."""
+    heads, rows = standings(evidence.study, evidence.baselines, best)
+    if rows:
+        yield from heading("The best trial, untuned models and guessing")
+        yield trial_tables.standings_table(heads, rows)
 
 
 def _importance(result: Importance) -> Iterator[RenderableType]:

@@ -64,6 +64,18 @@ def front_table(study: StudyRecord, trials: Sequence[TrialRecord]) -> Renderable
     return Group(*_with_parameters(study, trials, columns, rows))
 
 
+def standings_table(
+    heads: Sequence[str], rows: Sequence[tuple[str, Sequence[float | None]]]
+) -> RenderableType:
+    """Return one row per metric, one column per model; see `rivals.standings`."""
+    columns = [Column(head, justify="right", overflow="fold") for head in heads]
+    texts = (
+        [wording.plain(name), *(wording.score(value, values[0]) for value in values)]
+        for name, values in rows
+    )
+    return plain_table([Column("metric", no_wrap=True), *columns], texts)
+
+
 def marked_score(trial: TrialRecord, best: TrialRecord, is_tied: bool) -> str:
     """Return a trial's value with its spread as the best one's, marked if it is tied with it."""
     score = wording.with_spread(trial.value, trial.spread, best.value)

@@ -239,6 +239,12 @@ def prediction_metrics(config: TrialConfig) -> tuple[Component, ...]:
     return tuple(metric for metric in _named(config) if not _is_cost(metric, config))
 
 
+def metric_directions(config: TrialConfig) -> dict[str, Direction]:
+    """Return the directions of a study's metrics of predictions by label, without its own."""
+    known = (metric for metric in prediction_metrics(config) if metric.name in METRICS)
+    return {label(metric): METRICS[metric.name].direction for metric in known}
+
+
 def cost_metrics(config: TrialConfig) -> tuple[str, ...]:
     """Return the metrics of `COSTS` that a trial's study names."""
     return tuple(metric.name for metric in _named(config) if _is_cost(metric, config))

@@ -91,6 +91,7 @@ class Baseline:
         seconds: time to fit and score it on all folds.
         metrics: the study's other metrics, means over folds; metrics that are not finite are
             omitted.
+        fold_metrics: the same, one value per fold; empty in studies of versions without it.
         note: number of rows it was fitted on, if not all; or why there are no scores.
     """
 
@@ -99,3 +100,4 @@ class Baseline:
     seconds: float = 0.0
     metrics: dict[str, float] = field(default_factory=dict)
     note: str = ""
+    fold_metrics: dict[str, tuple[float, ...]] = field(default_factory=dict)

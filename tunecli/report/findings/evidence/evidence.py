@@ -53,12 +53,14 @@ class Evidence:
         curves: curves by `trial_id`; means over folds are enough.
         baselines: untuned models on the same folds that have scores.
         test: score of the best trial on the test rows, once it is known.
+        best_metrics: the best trial's other metrics at its best evaluation, one value per fold.
     """
 
     study: StudyRecord
     curves: Mapping[int, Curve] = field(default_factory=dict)
     baselines: tuple[Baseline, ...] = ()
     test: TestScore | None = None
+    best_metrics: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, study: StudyRecord, curves: Mapping[int, Curve] | None = None) -> Evidence:
@@ -72,7 +74,7 @@ class Evidence:
         """
         scored = tuple(baseline for baseline in study.baselines if baseline.fold_scores)
         means = study.mean_curves() if curves is None else curves
-        return cls(study, means, scored, test_score(study))
+        return cls(study, means, scored, test_score(study), fold_metrics(study))
 
     @cached_property
     def ranked(self) -> list[TrialRecord]:
@@ -172,6 +174,22 @@ class Evidence:
     def rng(self, purpose: str) -> Generator:
         """Return a generator whose numbers are the same in every report of a study."""
         return default_rng([crc32(self.study.name.encode()), crc32(purpose.encode())])
+
+
+def fold_metrics(study: StudyRecord) -> dict[str, tuple[float, ...]]:
+    """Return the best trial's other metrics at its best evaluation, by name, one per fold."""
+    best = next(iter(ranked(study)), None)
+    if best is None or not best.metrics:
+        return {}
+    at_best = [
+        metrics
+        for fold in study.curve(best).folds
+        for step, metrics in zip(fold.step, fold.metrics, strict=True)
+        if step == best.best_step
+    ]
+    return {
+        name: tuple(metrics.get(name, math.nan) for metrics in at_best) for name in best.metrics
+    }
 
 
 def test_score(study: StudyRecord) -> TestScore | None:
