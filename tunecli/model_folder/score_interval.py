@@ -13,7 +13,7 @@ from tunecli.errors import UserCodeError
 from tunecli.study_file.settings.code_names import is_code
 from tunecli.study_file.settings.metric_names import label
 from tunecli.study_file.settings.settings import Component, Task
-from tunecli.training.outcome.metrics import measure
+from tunecli.training.outcome.decision import Decision, measure_decided
 from tunecli.training.outcome.score_guard import NoScoreError, float_of
 
 N_SAMPLES = 1000
@@ -34,13 +34,14 @@ class ScoreInterval:
 
 @dataclass(frozen=True)
 class Predicted:
-    """Rows, and what a model predicts for them; the fields are arguments of `metrics.measure`."""
+    """Rows, and what a model predicts for them; the fields are arguments of `measure_decided`."""
 
     task: Task
     y_true: NDArray[np.generic]
     predictions: NDArray[np.floating]
     n_classes: int
     weights: NDArray[np.float64] | None = None
+    decision: Decision | None = None
 
     def at(self, rows: NDArray[np.int64]) -> Predicted:
         """Return some of the rows; a row may occur several times."""
@@ -65,8 +66,14 @@ class Predicted:
         return scores
 
     def _measure(self, metrics: Sequence[Component]) -> dict[str, float]:
-        return measure(
-            metrics, self.task, self.y_true, self.predictions, self.n_classes, self.weights
+        return measure_decided(
+            metrics,
+            self.task,
+            self.y_true,
+            self.predictions,
+            self.n_classes,
+            self.weights,
+            self.decision,
         )
 
 

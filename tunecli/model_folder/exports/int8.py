@@ -27,7 +27,7 @@ from tunecli.model_folder.exports.graph import given_to_graph
 from tunecli.model_folder.format.model import Model
 from tunecli.study_file.settings.metric_names import label
 from tunecli.study_file.text.counts import count
-from tunecli.training.outcome.metrics import measure
+from tunecli.training.outcome.decision import measure_decided
 
 CALIBRATION_ROWS = 256
 SCORED_ROWS = 2048
@@ -151,13 +151,14 @@ def _scored(session: Any, model: Model, store: FoldStore, rows: Tensor) -> Score
     fed = _fed(model, store, rows)
     objective = model.facts.config.objective.metric
     predictions = session.run(None, {"rows": fed})[0]
-    values = measure(
+    values = measure_decided(
         [objective],
         store.dataset.task,
         store.dataset.y[rows].numpy(),
         predictions.astype(np.float64),
         len(store.dataset.classes),
         store.dataset.weights_of(rows),
+        model.decision,
     )
     times = []
     for _ in range(_CALLS):

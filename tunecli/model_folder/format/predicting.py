@@ -8,7 +8,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TextIO
 
-import numpy as np
 import pandas as pd
 
 from tunecli.errors import DataError
@@ -47,13 +46,14 @@ def predictions(model: Model, source: str, proba: bool) -> Iterator[pd.DataFrame
 
     The columns are `file` for pictures, `prediction`, and the probabilities.
     """
-    names = np.array(model.classes)
     for block in model.blocks(source):
         outputs = model.of_rows(block.x)
         columns: dict[str, object] = {"file": list(block.files)} if block.files else {}
-        columns["prediction"] = names[outputs.argmax(1)] if model.classes else outputs
+        columns["prediction"] = model.named(outputs) if model.classes else outputs
         if proba:
-            columns |= {f"probability_{name}": outputs[:, i] for i, name in enumerate(names)}
+            columns |= {
+                f"probability_{name}": outputs[:, i] for i, name in enumerate(model.classes)
+            }
         yield pd.DataFrame(columns)
 
 
