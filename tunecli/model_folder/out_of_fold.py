@@ -1,4 +1,4 @@
-"""Find a trial's out-of-fold predictions: those that its search stored, or of the models it kept."""
+"""Find a trial's out-of-fold predictions: those that were stored, or of the models kept."""
 
 from __future__ import annotations
 

@@ -96,9 +96,7 @@ def refit_study(
     return path, results
 
 
-_RECOMPRESSED = (
-    "its compression is not that of the search, so the search's predictions do not apply"
-)
+_RECOMPRESSED = "the predictions of the search are those of models that are compressed otherwise"
 
 
 def _adjustment(

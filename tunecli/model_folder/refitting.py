@@ -151,7 +151,14 @@ def _network(
 
 
 def as_searched(trial: RefitTrial, store: FoldStore, folder: Path) -> Refitted:
-    """Return the mean of a trial's fold models as one model, without training; see `fold_members`."""
+    """Return the mean of a trial's fold models as one model, without training.
+
+    Args:
+        folder: the folder in which the search kept them.
+
+    Raises:
+        RefitError: the search kept none of this trial, or they are damaged.
+    """
     members = fold_members(trial, store, folder)
     return _refitted(trial, trial.config, store, members, len(store.split.search_rows))
 

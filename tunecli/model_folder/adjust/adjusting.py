@@ -24,7 +24,7 @@ from tunecli.model_folder.adjust.choose_threshold import (
 from tunecli.model_folder.adjust.held_out import HeldOut, held_out
 from tunecli.model_folder.adjust.positive_class import positive_class
 from tunecli.study_file.settings.settings import TrialConfig
-from tunecli.training.outcome.adjustment import Adjustment, Change, Threshold, ThresholdWish
+from tunecli.training.outcome.adjustment import Adjustment, BeforeAfter, Threshold, ThresholdWish
 from tunecli.training.outcome.decision import Decision
 from tunecli.training.step.losses import fits_probabilities
 
@@ -107,5 +107,5 @@ def _threshold(
     after = values_at(judged, chooser, decisions)
     is_better = is_reliable(chooser.sign * np.subtract(after, before))
     how = "given" if given is not None else "tuned" if is_better else "default"
-    score = Change(float(np.mean(before)), float(np.mean(after)))
+    score = BeforeAfter(float(np.mean(before)), float(np.mean(after)))
     return Threshold(positive, choose(table), how, chooser.name, score)

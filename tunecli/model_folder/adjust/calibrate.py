@@ -12,7 +12,7 @@ from scipy.special import logsumexp
 
 from tunecli.model_folder.adjust.held_out import HeldOut
 from tunecli.study_file.settings.settings import Component
-from tunecli.training.outcome.adjustment import N_BINS, Calibration, Change
+from tunecli.training.outcome.adjustment import N_BINS, BeforeAfter, Calibration
 from tunecli.training.outcome.metrics import measure
 from tunecli.training.outcome.temperature import SMALLEST
 
@@ -42,8 +42,8 @@ def calibration(held_out: HeldOut, temperatures: Sequence[float]) -> Calibration
     return Calibration(
         temperature,
         is_inside and is_reliable(np.subtract(*losses)),
-        Change(*(float(np.mean(values)) for values in losses)),
-        Change(calibration_error(before), calibration_error(after)),
+        BeforeAfter(*(float(np.mean(values)) for values in losses)),
+        BeforeAfter(calibration_error(before), calibration_error(after)),
     )
 
 

@@ -51,9 +51,8 @@ def predictions(model: Model, source: str, proba: bool) -> Iterator[pd.DataFrame
         columns: dict[str, object] = {"file": list(block.files)} if block.files else {}
         columns["prediction"] = model.named(outputs) if model.classes else outputs
         if proba:
-            columns |= {
-                f"probability_{name}": outputs[:, i] for i, name in enumerate(model.classes)
-            }
+            named = zip(model.classes, outputs.T, strict=True)
+            columns |= {f"probability_{name}": of_class for name, of_class in named}
         yield pd.DataFrame(columns)
 
 

@@ -6,14 +6,22 @@ from collections.abc import Iterator
 
 from tunecli.report.phrases.wording import plain, scalar, score
 from tunecli.training.outcome.adjustment import (
+    N_BINS,
     Adjustment,
+    BeforeAfter,
     Calibration,
-    Change,
     OperatingPoint,
     Threshold,
 )
 
 POINT_HEADERS = ("threshold", "precision", "recall", "predicted positive")
+
+ERROR_DEFINITION = (
+    "The calibration error is the expected calibration error: the mean distance between the "
+    "probability of the most probable class and the share of rows that are of this class, over "
+    f"{N_BINS} bins with equally many rows each."
+)
+JUDGED = "each fold was judged by what was fitted to the other folds."
 
 
 def adjustment_lines(adjustment: Adjustment) -> Iterator[tuple[str, str]]:
@@ -71,5 +79,5 @@ def _threshold(found: Threshold) -> str:
     )
 
 
-def _change(change: Change) -> str:
+def _change(change: BeforeAfter) -> str:
     return f"{score(change.before)} → {score(change.after, change.before)}"

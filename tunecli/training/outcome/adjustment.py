@@ -1,7 +1,7 @@
 """What is adjusted after the training, as plain data: a temperature, and a threshold.
 
-Both are fitted to out-of-fold predictions: each row is predicted by a model that was not trained on
-it. Does not import torch, so that the report can use it.
+Both are fitted to out-of-fold predictions: each row is predicted by a model that was not trained
+on it. Does not import torch, so that the report can use it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ ThresholdWish = float | Literal["auto", "none"]
 
 
 @dataclass(frozen=True)
-class Change:
+class BeforeAfter:
     """A score without and with an adjustment, on rows that the adjustment was not fitted to."""
 
     before: float
@@ -40,8 +40,8 @@ class Calibration:
 
     temperature: float
     is_kept: bool
-    log_loss: Change
-    error: Change
+    log_loss: BeforeAfter
+    error: BeforeAfter
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Threshold:
     value: float | None
     how: Literal["tuned", "given", "default"]
     metric: str = ""
-    score: Change | None = None
+    score: BeforeAfter | None = None
 
     @property
     def in_use(self) -> float | None:

@@ -1,4 +1,4 @@
-"""Decide which class a model predicts: the most probable one, or by a threshold for two classes."""
+"""Decide which class a model predicts: the most probable one, or, of two, by a threshold."""
 
 from __future__ import annotations
 
