@@ -93,8 +93,10 @@ def _threshold(given: str) -> ThresholdWish:
     Raises:
         BadParameter: it is not one of the words, and not a number between 0 and 1.
     """
-    if given == "auto" or given == "none":
-        return given
+    if given == "auto":
+        return "auto"
+    if given == "none":
+        return "none"
     try:
         value = float(given)
     except ValueError:

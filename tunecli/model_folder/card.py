@@ -16,7 +16,7 @@ from tunecli.report.phrases.adjustments import (
     POINT_HEADERS,
     adjustment_lines,
     how_points_were_measured,
-    point_cells,
+    point_rows,
 )
 from tunecli.study_file.settings.metric_names import metric_needs
 from tunecli.study_file.settings.units import NOT_DEFINED, with_unit
@@ -94,12 +94,8 @@ def _scores(results: Results, summary: DataSummary) -> Iterator[str]:
     if not results.test:
         yield "No rows were held out for a test, so there is no unbiased score."
         return
-    header = [
-        "on the test rows",
-        "score",
-        "95 % interval",
-        *(["as in the search"] if plain else []),
-    ]
+    as_searched = ["as in the search"] if plain else []
+    header = ["on the test rows", "score", "95 % interval", *as_searched]
     cells = [
         [metric, _score(score.score), _interval(score), *_plain_score(plain, metric)]
         for metric, score in results.test.items()
@@ -140,8 +136,8 @@ def _adjustments(facts: Manifest, results: Results) -> Iterator[str]:
         yield f"{ERROR_DEFINITION} Cross-validated: {JUDGED}"
     if found.temperature is not None:
         yield (
-            "Predicted probabilities are calibrated: the temperature divides their logarithms. The "
-            "order of the classes is unchanged, and so is accuracy at equal thresholds."
+            "The temperature divides the logarithms of the probabilities. It leaves the order of "
+            "the classes unchanged."
         )
     if found.temperature is not None and len(facts.members) > 1:
         yield (
@@ -151,7 +147,7 @@ def _adjustments(facts: Manifest, results: Results) -> Iterator[str]:
     if found.points and found.threshold is not None:
         positive = _plain(found.threshold.positive)
         yield f"Operating points for the class {positive}, {how_points_were_measured(found)}:"
-        yield _table(POINT_HEADERS, map(point_cells, found.points))
+        yield _table(POINT_HEADERS, point_rows(found))
 
 
 def _score(value: float) -> str:

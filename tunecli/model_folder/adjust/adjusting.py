@@ -24,7 +24,13 @@ from tunecli.model_folder.adjust.choose_threshold import (
 from tunecli.model_folder.adjust.held_out import HeldOut, held_out
 from tunecli.model_folder.adjust.positive_class import positive_class
 from tunecli.study_file.settings.settings import TrialConfig
-from tunecli.training.outcome.adjustment import Adjustment, BeforeAfter, Threshold, ThresholdWish
+from tunecli.training.outcome.adjustment import (
+    Adjustment,
+    BeforeAfter,
+    How,
+    Threshold,
+    ThresholdWish,
+)
 from tunecli.training.outcome.decision import Decision
 from tunecli.training.step.losses import fits_probabilities
 
@@ -59,6 +65,8 @@ def adjusted_to(
         outputs: out-of-fold probabilities, one array per fold of the store.
     """
     rows = held_out(store, outputs)
+    if len(rows.splits) < 2:
+        return unadjusted(trial, store, wish, "there are too few rows to judge it on")
     of_parts = [fitted_temperature(fitted) for fitted, _ in rows.splits]
     found = calibration(rows, of_parts) if fits_probabilities(config.loss) else None
     splits: Splits = rows.splits
@@ -94,7 +102,7 @@ def _threshold(
     """Return the threshold to use, judged on each part by a choice from the others."""
     chooser = choosing_metric(config)
     given = wish if isinstance(wish, float) else None
-    if chooser is None or wish == "none" or len(splits) < 2:
+    if chooser is None or wish == "none":
         return Threshold(positive, given, "default" if given is None else "given")
 
     def choose(rows: ThresholdTable) -> float:
@@ -106,6 +114,6 @@ def _threshold(
     before = values_at(judged, chooser, [None] * len(judged))
     after = values_at(judged, chooser, decisions)
     is_better = is_reliable(chooser.sign * np.subtract(after, before))
-    how = "given" if given is not None else "tuned" if is_better else "default"
+    how: How = "given" if given is not None else "tuned" if is_better else "default"
     score = BeforeAfter(float(np.mean(before)), float(np.mean(after)))
     return Threshold(positive, choose(table), how, chooser.name, score)

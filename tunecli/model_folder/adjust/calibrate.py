@@ -23,17 +23,12 @@ _AT_BOUND = 0.99
 _LOG_LOSS = Component(name="log_loss")
 
 
-def calibration(held_out: HeldOut, temperatures: Sequence[float]) -> Calibration | None:
+def calibration(held_out: HeldOut, temperatures: Sequence[float]) -> Calibration:
     """Return the temperature of all predictions, and what it changes.
 
     Args:
         temperatures: temperatures that were fitted to the first part of each of the `splits`.
-
-    Returns:
-        None if there are not two parts to judge on.
     """
-    if len(temperatures) < 2:
-        return None
     before = [judged for _, judged in held_out.splits]
     after = [part.tempered(t) for part, t in zip(before, temperatures, strict=True)]
     losses = [log_loss(part) for part in before], [log_loss(part) for part in after]

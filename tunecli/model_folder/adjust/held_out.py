@@ -41,13 +41,17 @@ class HeldOut:
     @property
     def n_classes(self) -> int:
         """Number of classes."""
-        return self.probabilities.shape[1]
+        return int(self.probabilities.shape[1])
 
     def at(self, some: Mask | Rows) -> HeldOut:
         """Return some of the predictions."""
-        weights = None if self.weights is None else self.weights[some]
-        parts = (part[some] for part in (self.rows, self.folds, self.y, self.probabilities))
-        return HeldOut(*parts, weights)
+        return HeldOut(
+            self.rows[some],
+            self.folds[some],
+            self.y[some],
+            self.probabilities[some],
+            None if self.weights is None else self.weights[some],
+        )
 
     def tempered(self, temperature: float | None) -> HeldOut:
         """Return the predictions at a temperature, as a model gives them."""

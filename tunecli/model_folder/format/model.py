@@ -78,7 +78,9 @@ class Model:
     def decision(self) -> Decision | None:
         """The rule for the predicted class; None for the most probable class."""
         rule = self.facts.decision
-        return rule and Decision(self.classes.index(rule.positive), rule.threshold)
+        if rule is None:
+            return None
+        return Decision(self.classes.index(rule.positive), rule.threshold)
 
     @property
     def n_weights(self) -> int:

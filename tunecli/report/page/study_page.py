@@ -103,9 +103,8 @@ def study_plots(
             plots["baselines"] = beside_baselines(evidence)
         if evidence.test is not None:
             plots["test"] = on_test(evidence, evidence.test)
-    operating = study.adjustment and precision_and_recall(study.adjustment)
-    if operating is not None:
-        plots["operating"] = operating
+    if study.adjustment is not None and study.adjustment.curve:
+        plots["operating"] = precision_and_recall(study.adjustment)
     if shares.values:
         plots["importance"] = importances(shares, intervals)
     by_name = panels(evidence, scores)

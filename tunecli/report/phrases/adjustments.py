@@ -26,7 +26,7 @@ JUDGED = "each fold was judged by what was fitted to the other folds."
 
 def adjustment_lines(adjustment: Adjustment) -> Iterator[tuple[str, str]]:
     """Yield label and text of what is known about the calibration and the threshold."""
-    if adjustment.calibration is not None:
+    if not adjustment.why_not:
         yield "calibration", _calibration(adjustment.calibration)
     if adjustment.threshold is not None:
         yield "threshold", _threshold(adjustment.threshold)
@@ -34,15 +34,24 @@ def adjustment_lines(adjustment: Adjustment) -> Iterator[tuple[str, str]]:
         yield "note", f"neither calibrated nor given a tuned threshold: {adjustment.why_not}"
 
 
+def point_rows(adjustment: Adjustment) -> Iterator[tuple[str, ...]]:
+    """Yield the cells of each operating point, in the order of `POINT_HEADERS`."""
+    in_use = threshold_in_use(adjustment)
+    for point in adjustment.points:
+        threshold, *measured = point_cells(point)
+        yield (f"{threshold}{' (in use)' if point.threshold == in_use else ''}", *measured)
+
+
+def threshold_in_use(adjustment: Adjustment) -> float:
+    """Return the threshold of the positive class; the more probable class has at least 0.5."""
+    return adjustment.rule[1] if adjustment.rule is not None else 0.5
+
+
 def point_cells(point: OperatingPoint) -> tuple[str, ...]:
-    """Return the cells of an operating point, in the order of `POINT_HEADERS`."""
+    """Return threshold, precision, recall and share of an operating point as text."""
     precision = "–" if point.precision is None else f"{point.precision:.3f}"
-    return (
-        scalar(point.threshold, 3),
-        precision,
-        f"{point.recall:.3f}",
-        f"{100 * point.share:.1f} %",
-    )
+    share = f"{100 * point.share:.1f} %"
+    return (scalar(point.threshold, 3), precision, f"{point.recall:.3f}", share)
 
 
 def how_points_were_measured(adjustment: Adjustment) -> str:
@@ -50,7 +59,9 @@ def how_points_were_measured(adjustment: Adjustment) -> str:
     return f"on {adjustment.n_rows:,} out-of-fold predictions of the search"
 
 
-def _calibration(found: Calibration) -> str:
+def _calibration(found: Calibration | None) -> str:
+    if found is None:
+        return "none: the loss does not fit probabilities"
     if not found.is_kept:
         return (
             f"none: temperature {found.temperature:.3g} does not reliably lower log_loss "
@@ -66,7 +77,8 @@ def _calibration(found: Calibration) -> str:
 def _threshold(found: Threshold) -> str:
     gain = ""
     if found.score is not None:
-        gain = f"{plain(found.metric)} {_change(found.score)}, cross-validated"
+        how = "on out-of-fold predictions" if found.how == "given" else "cross-validated"
+        gain = f"{plain(found.metric)} {_change(found.score)}, {how}"
     if found.in_use is not None:
         given = " (as given)" if found.how == "given" else ""
         rule = f"{plain(found.positive)!r} if its probability is at least {found.in_use:.4g}"

@@ -14,7 +14,7 @@ from tunecli.report.phrases.adjustments import (
     POINT_HEADERS,
     adjustment_lines,
     how_points_were_measured,
-    point_cells,
+    point_rows,
 )
 from tunecli.report.phrases.layout import beside, heading, numeric, plain_table
 
@@ -33,5 +33,5 @@ def model_parts(study: StudyRecord, number: int | None = None) -> Iterator[Rende
     if found.points and found.threshold is not None:
         positive = wording.plain(found.threshold.positive)
         below = f"operating points for {positive!r}, {how_points_were_measured(found)}"
-        yield plain_table(map(numeric, POINT_HEADERS), map(point_cells, found.points))
+        yield plain_table([*map(numeric, POINT_HEADERS)], point_rows(found))
         yield Text(below, style="dim")

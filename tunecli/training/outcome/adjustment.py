@@ -17,6 +17,9 @@ ThresholdWish = float | Literal["auto", "none"]
 """A threshold above 0 and below 1; the best one, if it gains; or the more probable class."""
 
 
+How = Literal["tuned", "given", "default"]
+
+
 @dataclass(frozen=True)
 class BeforeAfter:
     """A score without and with an adjustment, on rows that the adjustment was not fitted to."""
@@ -59,7 +62,7 @@ class Threshold:
 
     positive: str
     value: float | None
-    how: Literal["tuned", "given", "default"]
+    how: How
     metric: str = ""
     score: BeforeAfter | None = None
 

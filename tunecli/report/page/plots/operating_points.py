@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from tunecli.report.page.plots.plot import Plot, axis, dot_trace, line_trace, plot_layout, text
 from tunecli.report.phrases import wording
-from tunecli.report.phrases.adjustments import how_points_were_measured, point_cells
+from tunecli.report.phrases.adjustments import (
+    how_points_were_measured,
+    point_cells,
+    threshold_in_use,
+)
 from tunecli.training.outcome.adjustment import Adjustment, OperatingPoint
 
-_HALF = 0.5
 
-
-def precision_and_recall(found: Adjustment) -> Plot | None:
-    """Return the curve and the operating points; None without a curve."""
-    if found.threshold is None or not found.curve:
-        return None
-    positive = wording.plain(found.threshold.positive)
-    in_use = found.threshold.in_use or _HALF
+def precision_and_recall(found: Adjustment) -> Plot:
+    """Return the curve and the operating points of a model of two classes."""
+    positive = wording.plain(found.threshold.positive if found.threshold is not None else "")
+    in_use = threshold_in_use(found)
     points = [point for point in found.points if point.precision is not None]
     is_used = [point.threshold == in_use for point in points]
     look = {
