@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from tunecli.database.records import StudyRecord
     from tunecli.model_folder.results import Results
     from tunecli.search.study.study_folder import StudyFolder
+    from tunecli.training.outcome.adjustment import ThresholdWish
 
 _TRAINING = "training on all rows outside the test set"
 
@@ -40,6 +42,14 @@ def refit(
         int,
         Option(min=1, max=1000, help="Number of training runs; the first one becomes the model."),
     ] = 1,
+    threshold: Annotated[
+        str,
+        Option(
+            metavar="auto|none|NUMBER",
+            help="For two classes: the probability from which on the positive class is predicted. "
+            "auto: the best one on out-of-fold predictions, if it improves the score there.",
+        ),
+    ] = "auto",
     code: options.CodeOption = None,
     runs: options.RunsOption = Path("runs"),
     storage: options.StorageOption = None,
@@ -48,6 +58,7 @@ def refit(
 
     Example: tunecli refit digits
     """
+    wish = _threshold(threshold)
     study_folder, record = record_at(study, runs, storage)
     if as_searched and seeds > 1:
         raise BadParameter("--seeds has no effect with --as-searched, which does not train.")
@@ -70,9 +81,31 @@ def refit(
             workspace,
             seeds,
             trains=not as_searched,
+            threshold=wish,
             announce=announce,
         )
     print_result("\n".join([*results_lines(results), f"model       {path}"]))
+
+
+def _threshold(given: str) -> ThresholdWish:
+    """Read `--threshold`.
+
+    Raises:
+        BadParameter: it is not one of the words, and not a number between 0 and 1.
+    """
+    if given == "auto":
+        return "auto"
+    if given == "none":
+        return "none"
+    try:
+        value = float(given)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < 1:
+        raise BadParameter(
+            f"--threshold must be auto, none or a number above 0 and below 1, got {given}."
+        )
+    return value
 
 
 def workspace_of(
@@ -117,6 +150,7 @@ def say_other_numerics(record: StudyRecord) -> None:
 
 def results_lines(results: Results) -> list[str]:
     """Return the lines on the scores of a refit and the costs of its model."""
+    from tunecli.report.phrases.adjustments import adjustment_lines
     from tunecli.report.phrases.wording import with_spread
     from tunecli.study_file.settings.units import with_unit
     from tunecli.training.compression.recipe import idle_in_words
@@ -141,6 +175,9 @@ def results_lines(results: Results) -> list[str]:
         if all(map(isfinite, scores)):
             text = with_spread(sum(scores) / len(scores), _spread(scores))
         lines.append(f"seeds       {metric} {text} over {len(scores)} training runs")
+    lines += _unadjusted_line(results)
+    if results.adjustment is not None:
+        lines += [f"{name:<12}{text}" for name, text in adjustment_lines(results.adjustment)]
     if results.looks > 1:
         lines.append(f"test set    scored {results.looks} times so far, with models of this study")
     if costs.left_out:
@@ -148,6 +185,15 @@ def results_lines(results: Results) -> list[str]:
     latency = with_unit("latency", costs.latency["1"].median)
     size = with_unit("size", costs.size)
     return [*lines, f"costs       {size}, {costs.n_weights:,} weights, {latency} for one row"]
+
+
+def _unadjusted_line(results: Results) -> list[str]:
+    """Return the test score that compares with that of the search, if the model's own does not."""
+    plain = results.test_unadjusted.get(results.metric)
+    if plain is None or plain == results.of_test:
+        return []
+    how = "as in the search, without calibration and threshold"
+    return [f"            {results.metric} {_score(plain.score)} {how}"]
 
 
 def _score(value: float) -> str:

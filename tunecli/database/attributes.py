@@ -15,6 +15,7 @@ from typing_extensions import TypedDict
 from tunecli.data.rows.summary import DataSummary
 from tunecli.study_file.settings.settings import Direction
 from tunecli.study_file.text.scalars import Scalar
+from tunecli.training.outcome.adjustment import Adjustment
 from tunecli.training.outcome.evaluation import Baseline, Outcome
 
 FORMAT = 1  # highest `tunecli:format` that this program can read
@@ -46,7 +47,8 @@ class StoredLook:
 
     Attributes:
         at: UTC, ISO 8601.
-        score: value of the objective; `low` to `high` is its 95 % interval. None if not finite.
+        score: value of the objective, by the same rule as in the search: without a temperature or
+            a threshold of the model; `low` to `high` is its 95 % interval. None if not finite.
     """
 
     trial: int
@@ -123,6 +125,8 @@ class StudyAttributes:
             `f1_binary` is `f1 of 'yes'`; None in studies of versions without it.
         learned: what the sampler learned from other studies' trials.
         test_looks: scores of models on the test rows, the newest last.
+        adjustment: temperature and threshold of the model that was made last; None in studies of
+            earlier versions.
         code: hash of each of the user's own files and packages at the first trial.
         loaded_code: content hash of each file that was imported, by its path from the study file's
             folder.
@@ -139,6 +143,7 @@ class StudyAttributes:
     metric_titles: Mapping[str, str] | None = None
     learned: tuple[Learned, ...] = ()
     test_looks: tuple[StoredLook, ...] = ()
+    adjustment: Adjustment | None = None
     code: Mapping[str, str] = field(default_factory=dict)
     loaded_code: Mapping[str, str] = field(default_factory=dict)
 

@@ -91,6 +91,8 @@ MEAN_CURVES = _of_trials(
 
 FOLD_CURVES = _of_trials("x.*", "tunecli_curves", "x.trial_id, x.fold, x.step", _OF_TRIAL)
 
+PREDICTIONS = _of_trials("x.npz", "tunecli_predictions", "x.trial_id", _OF_TRIAL)
+
 MEAN_LOSSES = _of_trials(
     "x.trial_id, x.step,"
     " CASE WHEN COUNT(*) = COUNT(x.train_loss) THEN AVG(x.train_loss) END AS train_loss",

@@ -170,6 +170,13 @@ class StudyRecord(StudyAttributes):
         """Return the mean curve and the fold curves of one trial."""
         return read_curves(self.url, self.study_id, trial.trial_id).get(trial.trial_id, Curve())
 
+    def predictions(self, trial: TrialRecord) -> bytes | None:
+        """Return a trial's out-of-fold predictions, see `TrialResult`; only the best has any."""
+        with queries.connection(self.url) as opened:
+            query, ids = queries.PREDICTIONS, {"study": self.study_id, "trial": trial.trial_id}
+            stored = queries.rows_of_ours(opened, "tunecli_predictions", query, **ids)
+        return stored[0].npz if stored else None
+
     def curves(self) -> dict[int, Curve]:
         """Return the curves of all trials that have one, by `trial_id`."""
         return read_curves(self.url, self.study_id)

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from statistics import fmean, stdev
 
 from tunecli.data.rows.summary import DataSummary
 from tunecli.model_folder.format.manifest import Manifest
 from tunecli.model_folder.results import ModelCosts, Results
 from tunecli.model_folder.score_interval import ScoreInterval
+from tunecli.report.phrases.adjustments import (
+    ERROR_DEFINITION,
+    JUDGED,
+    POINT_HEADERS,
+    adjustment_lines,
+    how_points_were_measured,
+    point_rows,
+)
 from tunecli.study_file.settings.metric_names import metric_needs
 from tunecli.study_file.settings.units import NOT_DEFINED, with_unit
 from tunecli.study_file.text.counts import count
@@ -31,12 +39,13 @@ def card(facts: Manifest, results: Results, summary: DataSummary, n_weights: int
         [_what(facts, n_weights)],
         ["## Data", *_data(facts, summary)],
         ["## Scores", *_scores(results, summary)],
+        [*_adjustments(facts, results)],
         ["## Costs", _costs(results.costs)],
         ["## Limits", *_limits(facts, results)],
         ["## Use", *_use(facts)],
         ["## Made with", f"{', '.join(map(' '.join, facts.versions.items()))}."],
     )
-    return "\n\n".join("\n\n".join(block) for block in blocks) + "\n"
+    return "\n\n".join("\n\n".join(block) for block in blocks if block) + "\n"
 
 
 def _what(facts: Manifest, n_weights: int) -> str:
@@ -81,15 +90,27 @@ def _scores(results: Results, summary: DataSummary) -> Iterator[str]:
             f"{fmean(results.fold_scores):.4g}{spread}. The trial was chosen by this score, so "
             "the score is slightly optimistic."
         )
+    plain = results.test_unadjusted
+    if plain:
+        yield (
+            "The test scores are those of the model's predictions, with its calibration and "
+            "threshold. The scores without them, as in the search, are in the last column."
+        )
     if not results.test:
         yield "No rows were held out for a test, so there is no unbiased score."
         return
-    lines = ["| on the test rows | score | 95 % interval |", "| --- | --- | --- |"]
-    for metric, score in results.test.items():
-        lines.append(
-            f"| {_plain(results.titled(metric))} | {_score(score.score)} | {_interval(score)} |"
-        )
-    yield "\n".join(lines)
+    as_searched = ["as in the search"] if plain else []
+    header = ["on the test rows", "score", "95 % interval", *as_searched]
+    cells = [
+        [
+            _plain(results.titled(metric)),
+            _score(score.score),
+            _interval(score),
+            *_plain_score(plain, metric),
+        ]
+        for metric, score in results.test.items()
+    ]
+    yield _table(header, cells)
     for metric, score in results.test.items():
         if not math.isfinite(score.score):
             needed = metric_needs(metric)
@@ -103,6 +124,40 @@ def _scores(results: Results, summary: DataSummary) -> Iterator[str]:
             f"Trained with {len(scores)} seeds: {name} {_mean_of(scores)}. "
             "This model has the first seed, not the one with the best score."
         )
+
+
+def _plain_score(plain: Mapping[str, ScoreInterval], metric: str) -> list[str]:
+    return [_score(plain[metric].score)] if plain else []
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _adjustments(facts: Manifest, results: Results) -> Iterator[str]:
+    """Yield the section on calibration and threshold; nothing for regression."""
+    found = results.adjustment
+    if found is None:
+        return
+    yield "## Calibration and threshold"
+    yield "\n".join(f"- {label}: {_plain(text)}." for label, text in adjustment_lines(found))
+    if found.calibration is not None:
+        yield f"{ERROR_DEFINITION} Cross-validated: {JUDGED}"
+    if found.temperature is not None:
+        yield (
+            "The temperature divides the logarithms of the probabilities. It leaves the order of "
+            "the classes unchanged."
+        )
+    if found.temperature is not None and len(facts.members) > 1:
+        yield (
+            "The temperature was fitted to predictions of single networks. Their mean, which this "
+            "model predicts, is less certain than they are."
+        )
+    if found.points and found.threshold is not None:
+        positive = _plain(found.threshold.positive)
+        yield f"Operating points for the class {positive}, {how_points_were_measured(found)}:"
+        yield _table(POINT_HEADERS, point_rows(found))
 
 
 def _score(value: float) -> str:

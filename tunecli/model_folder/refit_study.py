@@ -15,11 +15,19 @@ from tunecli.data.rows.workspace import Workspace
 from tunecli.data.user_code.import_user_code import permit
 from tunecli.database.records import StudyRecord, TrialRecord
 from tunecli.errors import RefitError
+from tunecli.model_folder.adjust.adjusting import adjusted_to, refuse_threshold, unadjusted
 from tunecli.model_folder.card import card
 from tunecli.model_folder.find import MODEL
 from tunecli.model_folder.format.folder import TEXTS, refuse_foreign_model, write_model
-from tunecli.model_folder.looks_at_test_set import count_look
-from tunecli.model_folder.refitting import Refitted, RefitTrial, as_searched, refit_seeds
+from tunecli.model_folder.out_of_fold import out_of_fold
+from tunecli.model_folder.record_model import count_look, record_adjustment
+from tunecli.model_folder.refitting import (
+    Refitted,
+    RefitTrial,
+    adjusted,
+    as_searched,
+    refit_seeds,
+)
 from tunecli.model_folder.results import Results, results_of
 from tunecli.report.studies.best import config_of
 from tunecli.search.study.study_folder import StudyFolder
@@ -29,6 +37,7 @@ from tunecli.study_file.print_study import to_yaml
 from tunecli.study_file.settings.code_names import CodeName
 from tunecli.study_file.settings.settings import CompressionSettings
 from tunecli.study_file.settings.source_kinds import NO_SOURCE
+from tunecli.training.outcome.adjustment import Adjustment, ThresholdWish
 
 
 def refit_study(
@@ -40,6 +49,7 @@ def refit_study(
     *,
     trains: bool = True,
     compression: CompressionSettings | None = None,
+    threshold: ThresholdWish = "auto",
     announce: Callable[[], None] = lambda: None,
 ) -> tuple[Path, Results]:
     """Make a model from a trial, score it on the test rows, and write its folder.
@@ -50,13 +60,15 @@ def refit_study(
         trains: whether to train on all rows outside the test set; otherwise the model is the mean
             of the fold models that the search kept.
         compression: the compression to use instead of the trial's.
+        threshold: the threshold of the model, for two classes.
         announce: called once nothing is refused anymore, before the work that takes long.
 
     Returns:
         the model folder, and the scores.
 
     Raises:
-        RefitError: the trial cannot become a model, or the data is not that of the search.
+        RefitError: the trial cannot become a model, the data is not that of the search, or it has
+            not two classes, which a given threshold requires.
         ModelFolderError: the folder cannot be written.
     """
     path = study_folder.folder / MODEL
@@ -65,17 +77,48 @@ def refit_study(
     if compression is not None:
         config = trial.config.model_copy(update={"compression": compression})
         trial = replace(trial, config=config)
+    refuse_threshold(threshold, store)
     models = kept_models(study_folder, trial_record.number)
     training = refit_seeds(trial, store, n_seeds) if trains else None
     announce()
-    refits = [as_searched(trial, store, models)] if training is None else [*training]
+    plain = [as_searched(trial, store, models)] if training is None else [*training]
+    kept = (study.predictions(trial_record), models) if compression is None else None
+    adjustment = _adjustment(trial, store, kept, threshold)
+    refits = [adjusted(one, adjustment, store) for one in plain]
     has_test = refits[0].predictions is not None
     looks = len(study.test_looks) + has_test
-    results = results_of(trial, store, refits, looks)
+    results = results_of(trial, store, refits, looks, adjustment)
     if has_test:
         count_look(study_folder, trial_record.number, results)
     _write(path, study, refits, results)
+    if adjustment is not None:
+        record_adjustment(study_folder, adjustment)
     return path, results
+
+
+_RECOMPRESSED = "the predictions of the search are those of models that are compressed otherwise"
+
+
+def _adjustment(
+    trial: RefitTrial,
+    store: FoldStore,
+    kept: tuple[bytes | None, Path] | None,
+    threshold: ThresholdWish,
+) -> Adjustment | None:
+    """Return what a trial's out-of-fold predictions suggest; None if it predicts values.
+
+    Args:
+        kept: what the search kept of the trial, see `out_of_fold`; None if it does not apply.
+    """
+    if not store.dataset.classes:
+        return None
+    if kept is None:
+        return unadjusted(trial.number, store, threshold, _RECOMPRESSED)
+    outputs = out_of_fold(trial, store, *kept)
+    if outputs is None:
+        why = f"the search kept neither the predictions nor the models of trial {trial.number}"
+        return unadjusted(trial.number, store, threshold, why)
+    return adjusted_to(trial.number, trial.config, store, outputs, threshold)
 
 
 def trial_of(

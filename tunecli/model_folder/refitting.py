@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import safetensors
 import sklearn
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from tunecli import __version__
 from tunecli.data.final_fit import FinalFit, final_fit
@@ -20,7 +20,7 @@ from tunecli.data.preprocessing.preparation import Preprocessing, fit_preprocess
 from tunecli.data.rows.dataset import FoldData
 from tunecli.data.rows.features import as_features
 from tunecli.errors import DataError, RefitError
-from tunecli.model_folder.format.manifest import Manifest, MemberManifest
+from tunecli.model_folder.format.manifest import Manifest, MemberManifest, ThresholdManifest
 from tunecli.model_folder.format.model import Member, Model
 from tunecli.study_file.catalogue.code_hashes import OF_FILES
 from tunecli.study_file.settings.code_names import CodeName
@@ -30,6 +30,7 @@ from tunecli.training.fold import FoldTraining, new_model
 from tunecli.training.fold_data import folds_of, takes_integers
 from tunecli.training.models.building import embeds_categories
 from tunecli.training.models.embeddings import bin_counts
+from tunecli.training.outcome.adjustment import Adjustment
 from tunecli.training.outcome.score_guard import NoScoreError
 from tunecli.training.saved_models import Kept, load_network, read_models
 from tunecli.training.step.batches import batch_sizes
@@ -67,6 +68,8 @@ class Refitted:
         seed: the seed of its training.
         predictions: predictions for the test rows, in their order: (n, n_classes) probabilities or
             (n,) values; None without a test set.
+        unadjusted: those of the same networks without temperature and threshold, if the model has
+            either; else None.
         n_rows: number of rows that it was trained on.
         validation_rows: number of rows held out of the training to provide scores during it.
     """
@@ -76,6 +79,7 @@ class Refitted:
     predictions: Predictions | None
     n_rows: int
     validation_rows: int
+    unadjusted: Predictions | None = None
 
 
 def refit_seeds(trial: RefitTrial, store: FoldStore, n_seeds: int = 1) -> Iterator[Refitted]:
@@ -155,6 +159,31 @@ def as_searched(trial: RefitTrial, store: FoldStore, folder: Path) -> Refitted:
     Raises:
         RefitError: the search kept none of this trial, or they are damaged.
     """
+    members = fold_members(trial, store, folder)
+    return _refitted(trial, trial.config, store, members, len(store.split.search_rows))
+
+
+def adjusted(refitted: Refitted, adjustment: Adjustment | None, store: FoldStore) -> Refitted:
+    """Return a model with the temperature and the threshold of an adjustment, if it has any."""
+    if adjustment is None or not adjustment.changes_model:
+        return refitted
+    rule, plain = adjustment.rule, refitted.model
+    decision = rule and ThresholdManifest(positive=rule[0], threshold=rule[1])
+    changes = {"temperature": adjustment.temperature, "decision": decision}
+    model = Model(plain.facts.model_copy(update=changes), plain.members, plain.device)
+    predictions = _of_test_rows(model, store)
+    return replace(refitted, model=model, predictions=predictions, unadjusted=refitted.predictions)
+
+
+def fold_members(trial: RefitTrial, store: FoldStore, folder: Path) -> list[Member]:
+    """Return a trial's fold models, without training.
+
+    Args:
+        folder: the folder in which the search kept them.
+
+    Raises:
+        RefitError: the search kept none of this trial, or they are damaged.
+    """
     config = trial.config
     try:
         models = read_models(folder, config)
@@ -170,8 +199,7 @@ def as_searched(trial: RefitTrial, store: FoldStore, folder: Path) -> Refitted:
             f"the models in {folder} belong to other folds. Leave out --as-searched to train the "
             "model instead."
         )
-    members = [_fold_member(trial, store, *pair) for pair in zip(folds, models, strict=True)]
-    return _refitted(trial, config, store, members, len(store.split.search_rows))
+    return [_fold_member(trial, store, *pair) for pair in zip(folds, models, strict=True)]
 
 
 def _fold_member(trial: RefitTrial, store: FoldStore, fold: FoldData, model: Kept) -> Member:
@@ -220,13 +248,28 @@ def _refitted(
     validation_rows: int = 0,
 ) -> Refitted:
     """Return the model of these members with its predictions for the test rows."""
-    facts = _manifest(trial, config, store, tuple(member.facts for member in members))
-    model = Model(facts, members, choose_device(config.training.device))
-    predictions, rows = None, store.split.test_rows
-    if len(rows):
-        blocks = store.dataset.blocks(rows, model.row_kind.block_rows(model.batch_rows))
-        predictions = np.concatenate([model.of_rows(block) for block in blocks])
+    model = model_of(trial, config, store, members)
+    predictions = _of_test_rows(model, store)
     return Refitted(model, config.seed, predictions, n_rows, validation_rows)
+
+
+def model_of(
+    trial: RefitTrial, config: TrialConfig, store: FoldStore, members: Sequence[Member]
+) -> Model:
+    """Return networks of a trial as one model."""
+    facts = _manifest(trial, config, store, tuple(member.facts for member in members))
+    return Model(facts, members, choose_device(config.training.device))
+
+
+def _of_test_rows(model: Model, store: FoldStore) -> Predictions | None:
+    rows = store.split.test_rows
+    return predicted(model, store, rows) if len(rows) else None
+
+
+def predicted(model: Model, store: FoldStore, rows: Tensor) -> Predictions:
+    """Return a model's predictions for some rows, as `Model.outputs` gives them."""
+    blocks = store.dataset.blocks(rows, model.row_kind.block_rows(model.batch_rows))
+    return np.concatenate([model.of_rows(block) for block in blocks])
 
 
 def _manifest(

@@ -19,6 +19,8 @@ from tunecli.model_folder.score_interval import Predicted, ScoreInterval, bootst
 from tunecli.study_file.settings.metric_names import label, prediction_metrics, titles
 from tunecli.study_file.settings.settings import TrialConfig
 from tunecli.training.compression.costs import Latency, latency, macs, share_of_zeros
+from tunecli.training.outcome.adjustment import Adjustment
+from tunecli.training.outcome.decision import Decision, predicted_classes
 from tunecli.training.step.losses import Predictions
 
 MANY_ROWS = 256
@@ -64,7 +66,9 @@ class Results:
     Attributes:
         metric: name of the objective's metric.
         fold_scores: scores of the trial in the search, one per fold.
-        test: test scores by metric; empty without a test set.
+        test: test scores by metric, of what the model predicts; empty without a test set.
+        test_unadjusted: test scores without the model's temperature and threshold, which compare
+            with the scores of the search; empty if the model has neither.
         n_test: number of test rows.
         seeds: test scores of all training runs; the model is that of the first.
         confusion: number of rows of each true (first axis) and predicted class; None for
@@ -73,6 +77,7 @@ class Results:
         looks: how often the study's test set was looked at, this time included.
         costs: costs of the model.
         titles: what people read instead of the name of a metric, with what it averages.
+        adjustment: temperature and threshold, and what they change; None for regression.
     """
 
     metric: str
@@ -88,6 +93,8 @@ class Results:
     looks: int
     costs: ModelCosts
     titles: dict[str, str] = field(default_factory=dict)
+    test_unadjusted: dict[str, ScoreInterval] = field(default_factory=dict)
+    adjustment: Adjustment | None = None
 
     def titled(self, metric: str) -> str:
         """Return what people read instead of the name of a metric."""
@@ -99,29 +106,43 @@ class Results:
         return self.test.get(self.metric)
 
     @property
+    def of_test_as_searched(self) -> ScoreInterval | None:
+        """The objective's score on the test rows, by the same rule as in the search."""
+        return self.test_unadjusted.get(self.metric) or self.of_test
+
+    @property
     def search_mean(self) -> float:
         """Mean over folds."""
         return statistics.fmean(self.fold_scores) if self.fold_scores else math.nan
 
 
 def results_of(
-    trial: RefitTrial, store: FoldStore, refits: Sequence[Refitted], looks: int
+    trial: RefitTrial,
+    store: FoldStore,
+    refits: Sequence[Refitted],
+    looks: int,
+    adjustment: Adjustment | None = None,
 ) -> Results:
     """Measure the first model completely, and the test scores of the others.
 
     Args:
         looks: how often the test set was looked at, this time included.
+        adjustment: what the models were adjusted by.
     """
     config, dataset = trial.config, store.dataset
     metrics = prediction_metrics(config)
     first = refits[0]
     y = dataset.y[store.split.test_rows].numpy()
+    decision = first.model.decision
     test: dict[str, ScoreInterval] = {}
+    unadjusted: dict[str, ScoreInterval] = {}
     confusion, residuals = None, None
     if first.predictions is not None:
-        test = bootstrap_intervals(metrics, _on_test(store, y, first.predictions))
+        test = bootstrap_intervals(metrics, _on_test(store, y, first.predictions, decision))
+        if first.unadjusted is not None:
+            unadjusted = bootstrap_intervals(metrics, _on_test(store, y, first.unadjusted))
         if dataset.task == "classification":
-            guessed = first.predictions.argmax(1)
+            guessed = predicted_classes(first.predictions, decision)
             counts = confusion_matrix(y, guessed, labels=range(len(dataset.classes)))
             confusion = tuple(map(tuple, counts.tolist()))
         else:
@@ -140,6 +161,8 @@ def results_of(
         looks=looks,
         costs=costs_of_model(first.model, store),
         titles=titles(config),
+        test_unadjusted=unadjusted,
+        adjustment=adjustment,
     )
 
 
@@ -148,13 +171,22 @@ def _scores_of(
 ) -> SeedScores:
     if refitted.predictions is None:
         return SeedScores(refitted.seed, {})
-    scores = _on_test(store, y, refitted.predictions).measured(prediction_metrics(config))
+    on_test = _on_test(store, y, refitted.predictions, refitted.model.decision)
+    scores = on_test.measured(prediction_metrics(config))
     return SeedScores(refitted.seed, scores)
 
 
-def _on_test(store: FoldStore, y: NDArray[np.generic], predictions: Predictions) -> Predicted:
+def _on_test(
+    store: FoldStore,
+    y: NDArray[np.generic],
+    predictions: Predictions,
+    decision: Decision | None = None,
+) -> Predicted:
     dataset, weights = store.dataset, store.dataset.weights_of(store.split.test_rows)
-    return Predicted(dataset.task, y, predictions, len(dataset.classes), weights, store.positive)
+    positive = store.positive
+    return Predicted(
+        dataset.task, y, predictions, len(dataset.classes), weights, positive, decision
+    )
 
 
 def residual_quantiles(y: NDArray[np.generic], values: Predictions) -> dict[str, float]:

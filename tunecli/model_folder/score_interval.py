@@ -13,7 +13,7 @@ from tunecli.errors import UserCodeError
 from tunecli.study_file.settings.code_names import is_code
 from tunecli.study_file.settings.metric_names import label
 from tunecli.study_file.settings.settings import Component, Task
-from tunecli.training.outcome.metrics import measure
+from tunecli.training.outcome.decision import Decision, measure_decided
 from tunecli.training.outcome.score_guard import NoScoreError, float_of
 
 N_SAMPLES = 1000
@@ -34,7 +34,7 @@ class ScoreInterval:
 
 @dataclass(frozen=True)
 class Predicted:
-    """Rows, and what a model predicts for them; the fields are arguments of `metrics.measure`."""
+    """Rows, and what a model predicts for them; the fields are arguments of `measure_decided`."""
 
     task: Task
     y_true: NDArray[np.generic]
@@ -42,6 +42,7 @@ class Predicted:
     n_classes: int
     weights: NDArray[np.float64] | None = None
     positive: int | None = None
+    decision: Decision | None = None
 
     def at(self, rows: NDArray[np.int64]) -> Predicted:
         """Return some of the rows; a row may occur several times."""
@@ -66,7 +67,7 @@ class Predicted:
         return scores
 
     def _measure(self, metrics: Sequence[Component]) -> dict[str, float]:
-        return measure(
+        return measure_decided(
             metrics,
             self.task,
             self.y_true,
@@ -74,6 +75,7 @@ class Predicted:
             self.n_classes,
             self.weights,
             self.positive,
+            self.decision,
         )
 
 

@@ -15,6 +15,7 @@ from tunecli.data.preprocessing.fitted_pixels import FittedPixels
 from tunecli.data.preprocessing.preparation import Preprocessing
 from tunecli.model_folder.format.model import Member, Model
 from tunecli.training.outcome.output_meaning import OutputMeaning
+from tunecli.training.outcome.temperature import tempered
 
 
 def why_not_whole(model: Model) -> str:
@@ -39,11 +40,17 @@ def given_to_graph(model: Model, rows: Tensor) -> Tensor:
 class Graph(nn.Module):
     """Predicts rows: (n, n_classes) probabilities, float32; or (n,) values, float64."""
 
-    def __init__(self, members: Sequence[Member], with_preprocessing: bool) -> None:
+    def __init__(
+        self,
+        members: Sequence[Member],
+        with_preprocessing: bool,
+        temperature: float | None = None,
+    ) -> None:
         """Take a model's networks, on the CPU.
 
         Args:
             with_preprocessing: whether the graph takes rows as read; see `given_to_graph`.
+            temperature: the model's temperature, if it has one.
         """
         super().__init__()
         self.networks = nn.ModuleList(member.network.cpu() for member in members)
@@ -51,6 +58,7 @@ class Graph(nn.Module):
         self.preparing = nn.ModuleList(
             _Preparing(one.preprocessing) for one in members if with_preprocessing
         )
+        self.calibrating = nn.Identity() if temperature is None else _Tempering(temperature)
         self._widths = [member.facts.shape[0] for member in members]
         self.eval()
 
@@ -59,7 +67,9 @@ class Graph(nn.Module):
         parts = parts or list(torch.split(rows, self._widths, dim=1))
         members = zip(self.networks, self.decoding, parts, strict=True)
         predictions = [decode(network(part)) for network, decode, part in members]
-        return predictions[0] if len(predictions) == 1 else torch.stack(predictions).mean(0)
+        mean = predictions[0] if len(predictions) == 1 else torch.stack(predictions).mean(0)
+        calibrated: Tensor = self.calibrating(mean)
+        return calibrated
 
 
 class _Preparing(nn.Module):
@@ -99,3 +109,14 @@ class _Decoding(nn.Module):
         if self._meaning.kind == "value":
             return outputs[:, 0].double() * std + mean
         return (outputs[:, 0].double() + mean).exp()
+
+
+class _Tempering(nn.Module):
+    """Calibrates probabilities by the model's temperature."""
+
+    def __init__(self, temperature: float) -> None:
+        super().__init__()
+        self._temperature = temperature
+
+    def forward(self, probabilities: Tensor) -> Tensor:
+        return tempered(probabilities, self._temperature)

@@ -27,7 +27,7 @@ from tunecli.model_folder.exports.graph import given_to_graph
 from tunecli.model_folder.format.model import Model
 from tunecli.study_file.settings.metric_names import label, title
 from tunecli.study_file.text.counts import count
-from tunecli.training.outcome.metrics import measure
+from tunecli.training.outcome.decision import measure_decided
 
 CALIBRATION_ROWS = 256
 SCORED_ROWS = 2048
@@ -152,7 +152,7 @@ def _scored(session: Any, model: Model, store: FoldStore, rows: Tensor) -> Score
     fed = _fed(model, store, rows)
     objective = model.facts.config.objective.metric
     predictions = session.run(None, {"rows": fed})[0]
-    values = measure(
+    values = measure_decided(
         [objective],
         store.dataset.task,
         store.dataset.y[rows].numpy(),
@@ -160,6 +160,7 @@ def _scored(session: Any, model: Model, store: FoldStore, rows: Tensor) -> Score
         len(store.dataset.classes),
         store.dataset.weights_of(rows),
         store.positive,
+        model.decision,
     )
     times = []
     for _ in range(_CALLS):

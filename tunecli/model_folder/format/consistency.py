@@ -20,7 +20,7 @@ from tunecli.data.preprocessing.fitted_table import FittedTable
 from tunecli.data.preprocessing.preparation import Preprocessing
 from tunecli.data.preprocessing.scaling import FittedScale
 from tunecli.data.rows.dataset import positions_by_source
-from tunecli.model_folder.format.manifest import Manifest, MemberManifest
+from tunecli.model_folder.format.manifest import Manifest, MemberManifest, ThresholdManifest
 
 _FREE_WEIGHTS = 2**22
 _FREE_TENSORS = 1000
@@ -36,6 +36,10 @@ def check_facts(facts: Manifest) -> None:
     n_classes = len(facts.classes)
     if (facts.task == "classification") != (n_classes >= 2):
         raise ValueError(f"{n_classes} classes for {facts.task}")
+    if facts.temperature is not None and not n_classes:
+        raise ValueError(f"a temperature for {facts.task}")
+    if facts.decision is not None:
+        _check_decision(facts.decision, facts.classes)
     n_columns = len(facts.columns)
     if n_columns and facts.row_shape != (n_columns,):
         raise ValueError(f"rows of shape {facts.row_shape} for {n_columns} columns")
@@ -50,6 +54,11 @@ def check_facts(facts: Manifest) -> None:
     for member in facts.members:
         _check_outputs(member, n_classes)
         _check_kind(member, facts)
+
+
+def _check_decision(decision: ThresholdManifest, classes: Sequence[str]) -> None:
+    if len(classes) != 2 or decision.positive not in classes:
+        raise ValueError(f"a threshold of {decision.positive!r} for {len(classes)} classes")
 
 
 def _check_outputs(member: MemberManifest, n_classes: int) -> None:

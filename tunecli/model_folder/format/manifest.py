@@ -48,6 +48,18 @@ class MemberManifest(_Facts):
     norms: tuple[str, ...] = ()
 
 
+class ThresholdManifest(_Facts):
+    """The rule by which a model of two classes predicts one of them.
+
+    Attributes:
+        positive: name of the class.
+        threshold: the smallest of its probabilities at which it is predicted.
+    """
+
+    positive: str
+    threshold: Annotated[float, Field(gt=0, lt=1)]
+
+
 class Manifest(_Facts):
     """The description of a model.
 
@@ -63,6 +75,9 @@ class Manifest(_Facts):
         code: hash of the user code that its network is made of, by its `--code` option; empty for
             an installed package, and in models of the first versions.
         versions: versions of the packages that trained it.
+        temperature: divides the logarithms of the probabilities; None in models of earlier
+            versions, and where it would not help.
+        decision: the rule for the predicted class; None for the most probable class.
         files: SHA-256 of each of the other files that are read, in hexadecimal.
     """
 
@@ -80,4 +95,6 @@ class Manifest(_Facts):
     fingerprint: str
     code: dict[str, str] = {}
     versions: dict[str, str]
+    temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    decision: ThresholdManifest | None = None
     files: dict[str, str] = {}

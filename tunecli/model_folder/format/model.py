@@ -19,6 +19,8 @@ from tunecli.data.rows.workspace import HERE, Workspace
 from tunecli.errors import DataError
 from tunecli.model_folder.format.manifest import Manifest, MemberManifest
 from tunecli.training.compression.packing import Packed
+from tunecli.training.outcome.decision import Decision, predicted_classes
+from tunecli.training.outcome.temperature import calibrated
 from tunecli.training.step.losses import Predictions, decode_outputs
 from tunecli.training.step.precision import Precision
 
@@ -73,6 +75,14 @@ class Model:
         return self.facts.classes
 
     @property
+    def decision(self) -> Decision | None:
+        """The rule for the predicted class; None for the most probable class."""
+        rule = self.facts.decision
+        if rule is None:
+            return None
+        return Decision(self.classes.index(rule.positive), rule.threshold)
+
+    @property
     def n_weights(self) -> int:
         """Number of parameters of all networks."""
         return sum(p.numel() for m in self.members for p in m.network.parameters())
@@ -92,7 +102,9 @@ class Model:
         return max(1, min(MOST_ROWS, BATCH_BYTES // row_bytes))
 
     def predict(self, x: object) -> NDArray[Any]:
-        """Return the name of the most probable class per row; or a value per row, float64.
+        """Return the name of a class per row; or a value per row, float64.
+
+        The class is the most probable one, unless the model has a threshold (`facts.decision`).
 
         Args:
             x: a DataFrame; an array or a tensor, (n, n_features) or (n, channels, height, width);
@@ -102,10 +114,12 @@ class Model:
             DataError: `x` does not fit the model; the message names the reason.
         """
         outputs = self.outputs(x)
-        if not self.classes:
-            return outputs
-        names: NDArray[Any] = np.array(self.classes)[outputs.argmax(1)]
-        return names
+        return self.named(outputs) if self.classes else outputs
+
+    def named(self, probabilities: Predictions) -> NDArray[Any]:
+        """Return the name of the predicted class per row, from its probabilities."""
+        names: NDArray[Any] = np.array(self.classes)
+        return names[predicted_classes(probabilities, self.decision)]
 
     def predict_proba(self, x: object) -> Predictions:
         """Return the probabilities of the classes, (n, n_classes) float32; see `predict`.
@@ -138,13 +152,17 @@ class Model:
 
     def _of_batch(self, x: Tensor) -> Predictions:
         predictions = [self._of_member(member, x) for member in self.members]
-        if len(predictions) == 1:
-            return predictions[0]
-        mean: Predictions = np.stack(predictions).mean(axis=0, dtype=np.float64)
-        return mean.astype(predictions[0].dtype)
+        return calibrated(_mean(predictions), self.facts.temperature)
 
     def _of_member(self, member: Member, x: Tensor) -> Predictions:
         prepared = member.preprocessing(x).to(self.device)
         with self._precision.forward():
             outputs = member.network(prepared)
         return decode_outputs(member.facts.meaning, outputs)
+
+
+def _mean(predictions: Sequence[Predictions]) -> Predictions:
+    if len(predictions) == 1:
+        return predictions[0]
+    mean: Predictions = np.stack(predictions).mean(axis=0, dtype=np.float64)
+    return mean.astype(predictions[0].dtype)

@@ -8,7 +8,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TextIO
 
-import numpy as np
 import pandas as pd
 
 from tunecli.errors import DataError
@@ -47,13 +46,13 @@ def predictions(model: Model, source: str, proba: bool) -> Iterator[pd.DataFrame
 
     The columns are `file` for pictures, `prediction`, and the probabilities.
     """
-    names = np.array(model.classes)
     for block in model.blocks(source):
         outputs = model.of_rows(block.x)
         columns: dict[str, object] = {"file": list(block.files)} if block.files else {}
-        columns["prediction"] = names[outputs.argmax(1)] if model.classes else outputs
+        columns["prediction"] = model.named(outputs) if model.classes else outputs
         if proba:
-            columns |= {f"probability_{name}": outputs[:, i] for i, name in enumerate(names)}
+            named = zip(model.classes, outputs.T, strict=True)
+            columns |= {f"probability_{name}": of_class for name, of_class in named}
         yield pd.DataFrame(columns)
 
 

@@ -11,7 +11,11 @@ are seconds, memory is bytes.
     baselines     [{name, fold_scores, seconds, metrics, note}]: untuned models on the same folds;
                   without fold_scores, the note is the reason
     test_looks    [{trial, at, score, low, high}]: models that were scored on the test rows, with
-                  a 95 % interval, the newest last
+                  a 95 % interval, the newest last; scored as in the search, without calibration
+                  and threshold
+    adjustment    {trial, n_rows, n_parts, calibration, threshold, points, curve, why_not} of the
+                  model that was made last, or null; `tunecli.training.outcome.adjustment`
+                  describes it
     objectives    [{metric, direction}], the first one first
     front         numbers of the complete trials that no other beats in every objective, the best
                   in the first objective first; with one objective only the best trial
@@ -116,6 +120,7 @@ def study_json(study: StudyRecord) -> str:
         "summary": asdict(study.summary) if study.summary is not None else None,
         "baselines": [asdict(baseline) for baseline in study.baselines],
         "test_looks": [asdict(look) for look in study.test_looks],
+        "adjustment": asdict(study.adjustment) if study.adjustment is not None else None,
         "counts": ranking.counts(study),
         "best": winner.number if winner is not None else None,
         "again": best.config_yaml(study, winner) if winner is not None else "",

@@ -25,6 +25,7 @@ from tunecli.report.page.plots.interval_bars import (
     on_test,
 )
 from tunecli.report.page.plots.learning import learning, limits_of
+from tunecli.report.page.plots.operating_points import precision_and_recall
 from tunecli.report.page.plots.parameters import panels
 from tunecli.report.page.plots.plot import Plot
 from tunecli.report.page.plots.plot import text as plotly_text
@@ -32,6 +33,7 @@ from tunecli.report.page.plots.scores import MARKS, ScoreAxis, history, outcome_
 from tunecli.report.page.plots.tradeoff import tradeoffs
 from tunecli.report.page.trials_table import front_rows, table_columns, table_trials
 from tunecli.report.phrases import wording
+from tunecli.report.phrases.adjustments import adjustment_lines
 from tunecli.report.screen.terminal import edit_lines, last_active
 from tunecli.report.studies.best import config_yaml
 
@@ -60,7 +62,9 @@ def study_page(evidence: Evidence, findings: Sequence[Finding] = ()) -> str:
         tradeoff_keys=_of("tradeoff", plots),
         front=front_rows(study),
         articles=cards,
-        comparison_keys=[key for key in ("baselines", "test") if key in plots.keys() - seen],
+        comparison_keys=[
+            key for key in ("baselines", "test", "operating") if key in plots.keys() - seen
+        ],
         importance=shares,
         marks={word: MARKS[word].symbol for word in outcomes(study.trials)},
         columns=table_columns(study),
@@ -103,6 +107,8 @@ def study_plots(
             plots["baselines"] = beside_baselines(evidence)
         if evidence.test is not None:
             plots["test"] = on_test(evidence, evidence.test)
+    if study.adjustment is not None and study.adjustment.curve:
+        plots["operating"] = precision_and_recall(study.adjustment)
     if shares.values:
         plots["importance"] = importances(shares, intervals)
     by_name = panels(evidence, scores)
@@ -187,6 +193,8 @@ def _best_facts(study: StudyRecord, best: TrialRecord) -> Iterator[tuple[str, st
         yield "weights", f"{best.n_weights:,}"
     if best.peak_memory:
         yield "peak memory", wording.memory_text(best.peak_memory)
+    if study.adjustment is not None and study.adjustment.trial == best.number:
+        yield from adjustment_lines(study.adjustment)
 
 
 def _standings(evidence: Evidence, best: TrialRecord) -> tuple[list[str], list[list[str]]]:

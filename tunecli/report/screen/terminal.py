@@ -20,6 +20,7 @@ from tunecli.report.findings.evidence.finding import Finding, Severity
 from tunecli.report.phrases import wording
 from tunecli.report.phrases.layout import beside, heading
 from tunecli.report.screen import trial_tables
+from tunecli.report.screen.adjustment_lines import model_parts
 from tunecli.report.screen.curve_plot import CurvePlot, curve_plot
 from tunecli.report.screen.trial_report import curve_lines, score_label, trial_facts, yaml_lines
 from tunecli.study_file.text.counts import count
@@ -69,6 +70,7 @@ def study_parts(
             yield from _best(study, best)
             yield from _standings(evidence, best)
             yield from _leaders(study, top, study_file)
+        yield from model_parts(study)
         yield from _importance(importance(study))
         yield from _isolations(evidence)
         yield from _curves(evidence)

@@ -14,6 +14,7 @@ from tunecli.report.analysis.undefined import undefined_metrics
 from tunecli.report.phrases import wording
 from tunecli.report.phrases.layout import beside, heading
 from tunecli.report.screen import trial_tables
+from tunecli.report.screen.adjustment_lines import model_parts
 from tunecli.study_file.text.counts import count
 
 
@@ -38,6 +39,7 @@ def render_trial(study: StudyRecord, number: int, study_file: str = "") -> Rende
     parts += trial_facts(study, trial)
     parts += starmap(beside, _origin(trial))
     parts += curve_lines(study, trial)
+    parts += model_parts(study, number)
     if trial.params:
         parts += [Text(), trial_tables.parameter_table(trial, study.gates)]
     if trial.traceback:

@@ -40,9 +40,11 @@ class Loss(ABC):
         n_outputs: number of outputs that the model must have.
         meaning: meaning of the outputs.
         standardized_target: whether the loss takes standardized regression targets.
+        fits_probabilities: whether the smallest loss is that of the true probabilities.
     """
 
     standardized_target: ClassVar[bool] = True
+    fits_probabilities: ClassVar[bool] = False
     meaning: OutputMeaning
 
     def __init__(self, name: str, arguments: dict[str, Any], fold: FoldData) -> None:
@@ -90,6 +92,8 @@ class Loss(ABC):
 class _SoftmaxLoss(Loss):
     """CrossEntropyLoss on the outputs; NLLLoss on their logarithmic softmax."""
 
+    fits_probabilities = True
+
     def __init__(self, name: str, arguments: dict[str, Any], fold: FoldData) -> None:
         self.class_weights = class_weights(arguments.get("weight"), fold)
         super().__init__(name, {**arguments, "weight": self.class_weights}, fold)
@@ -130,6 +134,7 @@ class _BinaryLoss(Loss):
     """
 
     meaning = OutputMeaning("sigmoid")
+    fits_probabilities = True
 
     def __init__(self, name: str, arguments: dict[str, Any], fold: FoldData) -> None:
         self.class_weights = class_weights(arguments.get("weight"), fold)
@@ -259,6 +264,11 @@ def standardizes_target(component: Component) -> bool:
     if component == WITHOUT:  # the user's own training gets the original targets
         return False
     return _class_of(component).standardized_target
+
+
+def fits_probabilities(component: Component) -> bool:
+    """Return whether a loss fits probabilities, which a temperature can then calibrate."""
+    return _class_of(component).fits_probabilities
 
 
 def build_loss(component: Component, fold: FoldData) -> Loss:

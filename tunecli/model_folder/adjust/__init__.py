@@ -1,0 +1,1 @@
+"""Fit a temperature and a threshold to the out-of-fold predictions of a trial."""

@@ -1,0 +1,95 @@
+"""A model's calibration, threshold and operating points in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tunecli.report.phrases.wording import plain, scalar, score
+from tunecli.training.outcome.adjustment import (
+    N_BINS,
+    Adjustment,
+    BeforeAfter,
+    Calibration,
+    OperatingPoint,
+    Threshold,
+)
+
+POINT_HEADERS = ("threshold", "precision", "recall", "predicted positive")
+
+ERROR_DEFINITION = (
+    "The calibration error is the expected calibration error: the mean distance between the "
+    "probability of the most probable class and the share of rows that are of this class, over "
+    f"{N_BINS} bins with equally many rows each."
+)
+JUDGED = "each fold was judged by what was fitted to the other folds."
+
+
+def adjustment_lines(adjustment: Adjustment) -> Iterator[tuple[str, str]]:
+    """Yield label and text of what is known about the calibration and the threshold."""
+    if not adjustment.why_not:
+        yield "calibration", _calibration(adjustment.calibration)
+    if adjustment.threshold is not None:
+        yield "threshold", _threshold(adjustment.threshold)
+    if adjustment.why_not:
+        yield "note", f"neither calibrated nor given a tuned threshold: {adjustment.why_not}"
+
+
+def point_rows(adjustment: Adjustment) -> Iterator[tuple[str, ...]]:
+    """Yield the cells of each operating point, in the order of `POINT_HEADERS`."""
+    in_use = threshold_in_use(adjustment)
+    for point in adjustment.points:
+        threshold, *measured = point_cells(point)
+        yield (f"{threshold}{' (in use)' if point.threshold == in_use else ''}", *measured)
+
+
+def threshold_in_use(adjustment: Adjustment) -> float:
+    """Return the threshold of the positive class; the more probable class has at least 0.5."""
+    return adjustment.rule[1] if adjustment.rule is not None else 0.5
+
+
+def point_cells(point: OperatingPoint) -> tuple[str, ...]:
+    """Return threshold, precision, recall and share of an operating point as text."""
+    precision = "–" if point.precision is None else f"{point.precision:.3f}"
+    share = f"{100 * point.share:.1f} %"
+    return (scalar(point.threshold, 3), precision, f"{point.recall:.3f}", share)
+
+
+def how_points_were_measured(adjustment: Adjustment) -> str:
+    """Return what the operating points were measured on."""
+    return f"on {adjustment.n_rows:,} out-of-fold predictions of the search"
+
+
+def _calibration(found: Calibration | None) -> str:
+    if found is None:
+        return "none: the loss does not fit probabilities"
+    if not found.is_kept:
+        return (
+            f"none: temperature {found.temperature:.3g} does not reliably lower log_loss "
+            f"({_change(found.log_loss)}, cross-validated); calibration error "
+            f"{score(found.error.before)}"
+        )
+    return (
+        f"temperature {found.temperature:.3g}: log_loss {_change(found.log_loss)}, calibration "
+        f"error {_change(found.error)} (cross-validated)"
+    )
+
+
+def _threshold(found: Threshold) -> str:
+    gain = ""
+    if found.score is not None:
+        how = "on out-of-fold predictions" if found.how == "given" else "cross-validated"
+        gain = f"{plain(found.metric)} {_change(found.score)}, {how}"
+    if found.in_use is not None:
+        given = " (as given)" if found.how == "given" else ""
+        rule = f"{plain(found.positive)!r} if its probability is at least {found.in_use:.4g}"
+        return f"{rule}{given}" + (f": {gain}" if gain else "")
+    if found.value is None or found.score is None:
+        return "none: the more probable class is predicted"
+    return (
+        f"none: the more probable class is predicted; {found.value:.4g} for "
+        f"{plain(found.positive)!r} does not reliably improve the score ({gain})"
+    )
+
+
+def _change(change: BeforeAfter) -> str:
+    return f"{score(change.before)} → {score(change.after, change.before)}"
