@@ -243,8 +243,8 @@ def _unequal(look: FirstLook) -> Iterator[str]:
     common, positive = (f"{name[:_LONGEST]!r}" for name in (look.common, look.positive))
     yield from _comment(
         f"{share} of the rows are {common}, so a guess has an accuracy of {share}. log_loss "
-        "scores the predicted probabilities; roc_auc and average_precision score how well they rank the "
-        f"rows. {positive} is the positive class."
+        "scores the predicted probabilities; roc_auc and average_precision score how well they "
+        f"rank the rows. {positive} is the positive class."
     )
     yield "objective: {minimize: log_loss}"
     yield "metrics: [roc_auc, average_precision, balanced_accuracy, f1]   # also measured"

@@ -56,15 +56,15 @@ def standings(
     """Return a table of the best trial and its rivals.
 
     Returns:
-        The heads of the columns, and for each metric that a rival has, in a study that measures
-        more than its objective, its name for people and its values.
+        The heads of the columns, and for each metric that a rival has its name for people and its
+        values; no rows for a study without baselines, or without further metrics.
     """
     columns = rivals(study, baselines)
     heads = [f"trial {best.number}", *(rival.name for rival in columns)]
     known = {study.metric: best.value} | dict(best.metrics)
     rows = [(study.titled(name), [known[name], *_of(columns, name)]) for name in known]
     shown = [row for row in rows if any(value is not None for value in row[1][1:])]
-    return heads, shown if len(known) > 1 else []
+    return heads, shown if len(known) > 1 and len(columns) > 1 else []
 
 
 def _of(columns: Sequence[Rival], metric: str) -> Iterator[float | None]:
