@@ -59,6 +59,7 @@ ORDER = [
     "report/page/plots",
     "report/page",
     "report",
+    "model_folder/adjust",
     "model_folder/format",
     "model_folder/exports",
     "model_folder",

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp
+from scipy.stats import t
 
 from tunecli.model_folder.adjust.held_out import HeldOut
 from tunecli.study_file.settings.settings import Component
@@ -18,6 +19,8 @@ from tunecli.training.outcome.temperature import SMALLEST
 
 LARGEST = 10.0
 """Largest temperature, and the inverse of the smallest."""
+LEVEL = 0.1
+"""Level of the test of a gain."""
 _AT_BOUND = 0.99
 """A larger share of `LARGEST` means that the log loss has no minimum in between."""
 _LOG_LOSS = Component(name="log_loss")
@@ -30,7 +33,7 @@ def calibration(held_out: HeldOut, temperatures: Sequence[float]) -> Calibration
         temperatures: temperatures that were fitted to the first part of each of the `splits`.
     """
     before = [judged for _, judged in held_out.splits]
-    after = [part.tempered(t) for part, t in zip(before, temperatures, strict=True)]
+    after = [part.tempered(one) for part, one in zip(before, temperatures, strict=True)]
     losses = [log_loss(part) for part in before], [log_loss(part) for part in after]
     temperature = fitted_temperature(held_out)
     is_inside = abs(math.log(temperature)) < _AT_BOUND * math.log(LARGEST)
@@ -59,8 +62,9 @@ def fitted_temperature(held_out: HeldOut) -> float:
 
 
 def is_reliable(gains: NDArray[np.float64]) -> bool:
-    """Return whether gains on several folds are above their standard error in the mean."""
-    return bool(gains.mean() > gains.std(ddof=1) / math.sqrt(len(gains)))
+    """Return whether the mean of gains over folds is above 0, by a one-sided t-test."""
+    n = len(gains)
+    return bool(gains.mean() > t.ppf(1 - LEVEL, n - 1) * gains.std(ddof=1) / math.sqrt(n))
 
 
 def log_loss(held_out: HeldOut) -> float:

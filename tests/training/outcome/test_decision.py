@@ -1,0 +1,73 @@
+"""The predicted class by a threshold, and the metrics of what is predicted."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
+
+from tunecli.study_file.settings.metric_names import METRICS
+from tunecli.study_file.settings.settings import Component
+from tunecli.training.outcome.decision import (
+    OF_PREDICTED_CLASS,
+    Decision,
+    measure_decided,
+    predicted_classes,
+)
+from tunecli.training.outcome.metrics import measure
+
+RNG = np.random.default_rng(0)
+Y = RNG.integers(0, 2, 200)
+OF_SECOND = (0.6 * RNG.random(200) + 0.2 * Y).astype(np.float32)
+PROBABILITIES = np.stack([1 - OF_SECOND, OF_SECOND], axis=1)
+ALL = [Component(name=name) for name in ("accuracy", "f1", "roc_auc", "log_loss")]
+
+
+def measured(decision: Decision | None, predictions: np.ndarray = PROBABILITIES) -> dict:
+    return measure_decided(ALL, "classification", Y, predictions, 2, None, decision)
+
+
+def test_without_a_decision_the_most_probable_class_is_predicted() -> None:
+    expected = measure(ALL, "classification", Y, PROBABILITIES, 2)
+    assert measured(None) == expected
+    np.testing.assert_array_equal(predicted_classes(PROBABILITIES, None), PROBABILITIES.argmax(1))
+
+
+@pytest.mark.parametrize("positive", [0, 1])
+def test_metrics_of_the_class_follow_the_threshold_and_others_do_not(positive: int) -> None:
+    found = measured(Decision(positive, 0.3))
+    classes = np.where(PROBABILITIES[:, positive] >= 0.3, positive, 1 - positive)
+    assert found["accuracy"] == pytest.approx(accuracy_score(Y, classes))
+    assert found["f1"] == pytest.approx(f1_score(Y, classes, average="macro"))
+    assert found["roc_auc"] == pytest.approx(roc_auc_score(Y, OF_SECOND))
+    assert found["log_loss"] == measured(None)["log_loss"]
+
+
+@given(st.floats(0.01, 0.99), st.floats(0.01, 0.99))
+def test_a_higher_threshold_predicts_the_class_for_fewer_rows(one: float, other: float) -> None:
+    low, high = sorted([one, other])
+    of_low, of_high = (Decision(1, t).classes(PROBABILITIES) for t in (low, high))
+    assert (of_low >= of_high).all()
+
+
+def test_a_threshold_between_two_neighbouring_probabilities_separates_them() -> None:
+    low = np.float32(0.3)
+    high = np.nextafter(low, np.float32(1))
+    middle = (float(low) + float(high)) / 2
+    pair = np.array([[1 - low, low], [1 - high, high]], np.float32)
+    assert Decision(1, middle).classes(pair).tolist() == [0, 1]
+
+
+def test_predictions_that_are_not_finite_have_no_metrics() -> None:
+    broken = PROBABILITIES.copy()
+    broken[3] = np.nan
+    assert all(map(math.isnan, measured(Decision(1, 0.3), broken).values()))
+
+
+def test_every_metric_of_classes_is_known_as_one_of_either_kind() -> None:
+    of_classes = {info.name for info in METRICS.values() if info.task == "classification"}
+    assert of_classes - OF_PREDICTED_CLASS <= {"roc_auc", "log_loss", "brier", "average_precision"}
