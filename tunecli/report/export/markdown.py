@@ -17,7 +17,7 @@ from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.finding import Finding
 from tunecli.report.phrases import wording
 from tunecli.report.screen.comparison_lines import study_row
-from tunecli.report.screen.trial_tables import TIED, marked_score, parameters_text
+from tunecli.report.screen.trial_tables import mark_notes, marked_score, parameters_text
 from tunecli.report.studies.comparison import Comparison, SharedOption
 from tunecli.study_file.text.counts import count
 
@@ -114,21 +114,21 @@ def _finding(finding: Finding) -> Iterator[str]:
 
 def _top(evidence: Evidence, top: int) -> Iterator[str]:
     trials = evidence.ranked[:top]
-    tied = {trial.number for trial in evidence.tied[1:]}
+    verdicts = [evidence.standings.verdict(trial) for trial in trials]
     rows = (
         [
             str(trial.number),
-            marked_score(trial, trials[0], trial.number in tied),
+            marked_score(trial, trials[0], verdict),
             wording.duration(trial.seconds) if trial.seconds else "–",
             escaped(parameters_text(evidence.study, trial)),
         ]
-        for trial in trials
+        for trial, verdict in zip(trials, verdicts, strict=True)
     )
     headers = ["trial", escaped(evidence.study.metric), "time", "parameters"]
     yield from _table(headers, ["---:", "---", "---:", "---"], rows)
-    if any(trial.number in tied for trial in trials):
+    for note in mark_notes(verdicts, trials, evidence.standings.region):
         yield ""
-        yield TIED
+        yield note
 
 
 def _front(study: StudyRecord) -> Iterator[str]:

@@ -160,9 +160,12 @@ def _tiles(evidence: Evidence, best: TrialRecord | None) -> Iterator[tuple[str, 
     yield _best_tile(study, best)
     counts = wording.tally(ranking.counts(study)) or "none yet"
     yield "trials", f"{len(study.trials):,}", counts
-    if evidence.tied:
-        below = "other complete trials, by a t-test over folds"
-        yield "tied with the best", f"{len(evidence.tied) - 1:,}", below
+    if any(evidence.standings.counts):
+        n_equal, n_open, n_worse = evidence.standings.counts
+        within = f"within {wording.score(evidence.standings.region)}"
+        others = wording.standing_counts(0, n_open, n_worse, None)
+        below = "; ".join(filter(None, [within, others]))
+        yield "practically equal to the best", f"{n_equal:,}", below
     seconds = sum(trial.seconds or 0.0 for trial in study.trials)
     if seconds:
         yield "training", wording.duration(seconds), last_active(study)

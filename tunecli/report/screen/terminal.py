@@ -14,6 +14,7 @@ from tunecli.database.curves import Curve
 from tunecli.database.records import StudyRecord, TrialRecord
 from tunecli.report.analysis import pareto, ranking
 from tunecli.report.analysis.importance import Importance, importance
+from tunecli.report.analysis.standings import standings_of
 from tunecli.report.findings.evidence.evidence import Evidence
 from tunecli.report.findings.evidence.finding import Finding, Severity
 from tunecli.report.phrases import wording
@@ -226,9 +227,9 @@ def _best(study: StudyRecord, best: TrialRecord) -> Iterator[RenderableType]:
     yield beside(score_label(study), Text(value + folds, style="bold green"))
     yield from trial_facts(study, best)
     yield beside("parameters", " ".join(wording.assignments(best.params, study.gates)))
-    n_tied = len(ranking.tied_with_best(study)) - 1
-    if n_tied >= 0:
-        yield beside("ties", wording.tie_sentence(n_tied, len(best.fold_scores)))
+    standings = standings_of(study)
+    if others := wording.standing_counts(*standings.counts, standings.region):
+        yield beside("others", others)
     yield from curve_lines(study, best)
 
 

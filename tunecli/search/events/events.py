@@ -55,6 +55,7 @@ class SearchStarted:
         has_pruner: whether bad trials are stopped early.
         learned: sentences on what the sampler learned from other studies.
         gates: the value that each parameter with an `or:` takes while it is off, by name.
+        tolerance: difference in score that does not matter; None for the default.
     """
 
     study: str
@@ -72,6 +73,7 @@ class SearchStarted:
     has_pruner: bool = True
     gates: dict[str, Scalar] = field(default_factory=dict)
     further_objectives: tuple[tuple[str, Direction], ...] = ()
+    tolerance: float | None = None
 
 
 @dataclass(frozen=True)
