@@ -4,7 +4,7 @@ Smyth (Linear Models and Empirical Bayes Methods, Statistical Applications in Ge
 Molecular Biology 3, 2004): variances s² with d degrees of freedom, whose true values scatter,
 follow s0² times an F distribution with d and d0 degrees of freedom. Then (d0 s0² + d s²) / (d0 +
 d) is a better estimate of each, with d0 + d degrees of freedom. Here s0² and d0 are fitted to the
-quartiles of the variances: a few wild ones change neither, so that none is excused by its own
+middle of the variances: a few wild ones change neither, so that none is excused by its own
 noise.
 
 The differences of many trials from one share that one's noise, so all of them together know the
@@ -14,6 +14,7 @@ a difference is the shared one). So d0 is at most 3 d.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +23,8 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 _MOST = 3  # times d
-_N_STEPS = 64
+_TAILS = np.array([0.15, 0.25, 0.35])  # below and above which a variance may be wild
+_PRIORS = np.geomspace(0.25, 1000.0, 128)  # times d
 
 
 @dataclass(frozen=True)
@@ -45,14 +47,17 @@ class VariancePrior:
         """
         from scipy.special import fdtri
 
-        known = variances[variances > 0]
+        known = np.log(variances[variances > 0])
         if len(known) < 2:
             return cls()
-        low, median, high = np.quantile(known, [0.25, 0.5, 0.75])
-        priors = np.geomspace(1.0, min(_MOST, len(known) - 1) * n_free, _N_STEPS)
-        widths = np.log(fdtri(n_free, priors, 0.75) / fdtri(n_free, priors, 0.25))
-        fitted = np.interp(-np.log(high / low), -widths, priors)  # beyond the ends: the end
-        return cls(float(median / fdtri(n_free, fitted, 0.5)), float(fitted))
+        low = np.quantile(known, _TAILS, method="higher")
+        high = np.quantile(known, 1 - _TAILS, method="lower")
+        priors = n_free * _PRIORS
+        ratios = [fdtri(n_free, priors, tails[:, None]) for tails in (1 - _TAILS, _TAILS)]
+        widths = np.log(ratios[0] / ratios[1]).sum(axis=0)
+        fitted = float(np.interp(-(high - low).sum(), -widths, priors))  # at most the last one
+        variance = math.exp(float(np.median(known))) / float(fdtri(n_free, fitted, 0.5))
+        return cls(variance, min(fitted, _MOST * n_free, (len(known) - 1) * n_free))
 
     def moderated(self, variances: Array, n_free: int) -> tuple[Array, float]:
         """Return the shrunk variances, and the degrees of freedom that each of them has now."""

@@ -150,7 +150,7 @@ def _over_folds(
     farthest = means[worse > WORSE].max(initial=-math.inf)
     is_equal = (1 - worse > EQUAL) & _beats_guessing(levels, region, yardstick)
     verdicts = np.select(
-        [np.isnan(worse), means <= farthest, better > WORSE, is_equal],
+        [~np.isfinite(errors), means <= farthest, better > WORSE, is_equal],
         ["", "worse", "better", "practically equal"],
         "not distinguished",
     )

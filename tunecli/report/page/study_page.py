@@ -163,8 +163,7 @@ def _tiles(evidence: Evidence, best: TrialRecord | None) -> Iterator[tuple[str, 
     if any(evidence.standings.counts):
         n_equal, n_open, n_worse = evidence.standings.counts
         within = f"within {wording.score(evidence.standings.region)}"
-        others = wording.standing_counts(0, n_open, n_worse, None)
-        below = "; ".join(filter(None, [within, others]))
+        below = ", ".join([within, *wording.open_counts(n_open, n_worse)])
         yield "practically equal to the best", f"{n_equal:,}", below
     seconds = sum(trial.seconds or 0.0 for trial in study.trials)
     if seconds:

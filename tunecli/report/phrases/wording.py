@@ -338,14 +338,20 @@ def _is_end_of_one(end: str, names: Iterable[str]) -> bool:
 
 
 def standing_counts(n_equal: int, n_open: int, n_worse: int, region: float | None) -> str:
-    """Return how other trials compare with the best: `2 practically equal (within 0.002), …`."""
-    within = f" (within {score(region)})" if region is not None else ""
-    counted = (
-        (n_equal, f" practically equal{within}"),
-        (n_open, " not distinguished"),
-        (n_worse, " worse"),
-    )
-    return ", ".join(f"{n:,}{words}" for n, words in counted if n)
+    """Return how other trials compare with the best: `2 practically equal (within 0.002), …`.
+
+    It is empty if nothing is known of any trial.
+    """
+    if region is None or not n_equal + n_open + n_worse:
+        return ""
+    equal = f"{f'{n_equal:,}' if n_equal else 'none'} practically equal (within {score(region)})"
+    return ", ".join([equal, *open_counts(n_open, n_worse)])
+
+
+def open_counts(n_open: int, n_worse: int) -> list[str]:
+    """Return how many trials are not distinguished from the best, and how many are worse."""
+    words = ((n_open, "not distinguished"), (n_worse, "worse"))
+    return [f"{n:,} {word}" for n, word in words if n]
 
 
 def equality(region: float, n_folds: int) -> str:

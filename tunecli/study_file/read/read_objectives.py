@@ -192,7 +192,7 @@ class ObjectiveReader(FixedReader):
         return tuple(by_label.values())
 
 
-def _goals(data: dict[str, Any]) -> list[str]:
+def _goals(data: dict[str, Any]) -> list[Any]:
     """Return the keys that are directions, or are meant to be."""
     directions = [key for key in data if key in _DIRECTIONS]
     return directions or [key for key in data if key not in ObjectiveSettings.model_fields]
